@@ -1,0 +1,21 @@
+"""Canonical JSON and its digest: the same value is the same bytes everywhere.
+
+Keys are sorted by code point, there is no insignificant white space, text is UTF-8, and no floats occur (durations
+travel as integer milliseconds). Two runs, two machines and two Python versions give the same bytes, so a digest
+identifies a document.
+"""
+
+import hashlib
+from typing import Any
+
+import orjson
+
+
+def canonical(value: Any) -> bytes:
+    """Return the canonical JSON of a value: dicts with string keys, lists, strings, integers, booleans, None."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
+def digest(document: bytes) -> str:
+    """Return the SHA-256 of a document as 64 lower-case hexadecimal digits."""
+    return hashlib.sha256(document).hexdigest()

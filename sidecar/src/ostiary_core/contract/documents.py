@@ -1,0 +1,173 @@
+"""The documents of a config, as strict models. Each travels as canonical JSON and is addressed by its digest.
+
+A document holds no default that a reader has to know: what the operator compiled is written out. Durations are integer
+milliseconds, sizes integer bytes. Absent members are omitted, never null.
+"""
+
+from typing import Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from ostiary_core.canonical import canonical
+from ostiary_core.mcp.methods import Primitive, Verb
+
+Tier: TypeAlias = Literal["platform", "owner"]
+Effect: TypeAlias = Literal["Allow", "Deny"]
+Default: TypeAlias = Literal["Allow", "Deny"]
+
+
+class Document(BaseModel):
+    """Base of everything in the contract: frozen, and closed against members that a reader would not understand."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+    )
+
+    def canonical(self) -> bytes:
+        """Return the canonical JSON of the document."""
+        return canonical(self.model_dump(mode="json", by_alias=True, exclude_none=True))
+
+
+class Selection(Document):
+    """What a rule says of one primitive. Absent verbs mean all verbs; absent names and patterns mean every name."""
+
+    verbs: list[Verb] | None = None
+    names: list[str] | None = None
+    patterns: list[str] | None = None
+
+
+class AccessRule(Document):
+    """One rule; with no primitive it speaks of all three."""
+
+    name: str
+    effect: Effect
+    tools: Selection | None = None
+    resources: Selection | None = None
+    prompts: Selection | None = None
+
+    def selection(self, primitive: Primitive) -> Selection | None:
+        """Return what the rule says of a primitive."""
+        return {"tools": self.tools, "resources": self.resources, "prompts": self.prompts}[primitive]
+
+
+class AccessRules(Document):
+    """Present and empty denies everything."""
+
+    rules: list[AccessRule]
+
+
+class PolicyDocument(Document):
+    """One MCPPolicy as last accepted. ``generation`` is of the version that was accepted."""
+
+    kind: Literal["policy"] = "policy"
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    tier: Tier
+    access: AccessRules | None = None
+
+    @property
+    def identity(self) -> str:
+        """``namespace/name``, as evidence names it."""
+        return f"{self.namespace}/{self.name}"
+
+
+class CatalogueSelection(Document):
+    """What of one primitive exists at the door."""
+
+    include: list[str] | None = None
+    exclude: list[str] | None = None
+
+
+class Catalogue(Document):
+    """What of the server exists at the door at all, before any policy."""
+
+    tools: CatalogueSelection | None = None
+    resources: CatalogueSelection | None = None
+    prompts: CatalogueSelection | None = None
+
+    def selection(self, primitive: Primitive) -> CatalogueSelection | None:
+        """Return the selection of a primitive."""
+        return {"tools": self.tools, "resources": self.resources, "prompts": self.prompts}[primitive]
+
+
+class Tls(Document):
+    """How to verify a server: the CA bundle as PEM, the name to send and to verify."""
+
+    ca: str | None = None
+    hostname: str | None = None
+
+
+class Timeouts(Document):
+    """Milliseconds: to connect; to the head of the answer; of silence within an answer."""
+
+    connect: int = Field(gt=0)
+    request: int = Field(gt=0)
+    idle: int = Field(gt=0)
+
+
+class Server(Document):
+    """One upstream MCP server. ``addresses``: CIDRs that it may resolve to although the default forbids them."""
+
+    name: str
+    url: str
+    timeouts: Timeouts
+    tls: Tls | None = None
+    addresses: list[str] = []
+
+
+class EntryDocument(Document):
+    """Everything that the gateway needs for one proxy. ``policies`` are digests of policy documents, sorted.
+
+    ``invalid`` is set where a policy that targets the proxy is unusable and has no accepted version: every call is
+    refused until it is mended.
+    """
+
+    kind: Literal["entry"] = "entry"
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    path: str
+    hostnames: list[str] = []
+    servers: list[Server]
+    catalogue: Catalogue | None = None
+    policies: list[str] = []
+    without_policy: Default = "Allow"
+    invalid: bool = False
+
+    @property
+    def identity(self) -> str:
+        """``namespace/name``."""
+        return f"{self.namespace}/{self.name}"
+
+    @property
+    def endpoint(self) -> str:
+        """The path that clients post to."""
+        return f"{self.path}/mcp"
+
+
+class Bounds(Document):
+    """Limits of one gateway process: bytes, counts, and the longest life of a session in milliseconds."""
+
+    request_bytes: int = Field(gt=0)
+    message_bytes: int = Field(gt=0)
+    requests_in_flight: int = Field(gt=0)
+    streams: int = Field(gt=0)
+    session_max_age: int = Field(gt=0)
+
+
+class SettingsDocument(Document):
+    """What holds for a whole gateway."""
+
+    kind: Literal["settings"] = "settings"
+    external_url: str | None = None
+    allowed_origins: list[str] = []
+    bounds: Bounds

@@ -1,0 +1,79 @@
+"""The manifest: which documents are in force at a gateway, at which revision, and proof of who said so."""
+
+from typing import Final, Literal
+
+from pydantic import Field, ValidationError
+
+from ostiary_core.contract.documents import Document
+from ostiary_core.errors import ContractError
+
+#: The version of the contract. A reader that does not know it says so and keeps what it has.
+VERSION: Final = "ostiary.dev/config/v1"
+
+
+class GatewayIdentity(Document):
+    """A gateway is known by namespace and name."""
+
+    namespace: str
+    name: str
+
+    @property
+    def identity(self) -> str:
+        """``namespace/name``."""
+        return f"{self.namespace}/{self.name}"
+
+
+class EntryReference(Document):
+    """One proxy that is served, its entry by digest."""
+
+    proxy: str
+    uid: str
+    digest: str
+
+
+class Mac(Document):
+    """HMAC-SHA-256 over the manifest without this member; ``key`` is the key's name in the gateway's Secret."""
+
+    key: str
+    value: str
+
+
+class Manifest(Document):
+    """What is in force.
+
+    ``revision`` only ever grows: a gateway never goes back. ``parts`` are the digests of the parts by number, so that a
+    watcher fetches only what changed. ``entries`` are sorted by proxy.
+    """
+
+    version: Literal["ostiary.dev/config/v1"] = VERSION
+    gateway: GatewayIdentity
+    revision: int = Field(ge=0)
+    settings: str
+    parts: list[str]
+    entries: list[EntryReference]
+    mac: Mac | None = None
+
+    def signed_bytes(self) -> bytes:
+        """Return the bytes that the MAC covers."""
+        return self.model_copy(update={"mac": None}).canonical()
+
+    def same_content(self, other: "Manifest | None") -> bool:
+        """Say whether two manifests put the same things in force, whatever their revision and MAC."""
+        if other is None:
+            return False
+        plain = {"revision": 0, "mac": None}
+        return self.model_copy(update=plain) == other.model_copy(update=plain)
+
+
+def parse_manifest(text: bytes) -> Manifest:
+    """Read a manifest.
+
+    Raises:
+        ContractError: it is not a manifest of a version that this code knows.
+    """
+    try:
+        return Manifest.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(step) for step in first["loc"]) or "the document"
+        raise ContractError(f"manifest: {where}: {first['msg']}") from None

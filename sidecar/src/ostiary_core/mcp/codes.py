@@ -1,0 +1,24 @@
+"""JSON-RPC error codes: the specification's own, and ours outside its reserved range (``design`` §3).
+
+-32020 to -32099 belong to the specification and -32000 to -32019 mean nothing any more, so what a gateway adds lies
+below -31000.
+"""
+
+from typing import Final
+
+PARSE_ERROR: Final = -32700
+INVALID_REQUEST: Final = -32600
+METHOD_NOT_FOUND: Final = -32601
+INVALID_PARAMS: Final = -32602
+INTERNAL_ERROR: Final = -32603
+
+HEADER_MISMATCH: Final = -32020
+UNSUPPORTED_PROTOCOL_VERSION: Final = -32022
+
+DENIED: Final = -31001
+LIMITED: Final = -31002
+UPSTREAM_UNAVAILABLE: Final = -31003
+UPSTREAM_TIMEOUT: Final = -31004
+UPSTREAM_INVALID: Final = -31005
+TOO_LARGE: Final = -31006
+POLICY_INVALID: Final = -31007

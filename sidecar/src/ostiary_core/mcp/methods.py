@@ -1,0 +1,121 @@
+"""The one table of MCP methods: what each one touches, with which verb, and where the name stands.
+
+A method that is not in the table is refused, in every revision: what the gateway does not understand it cannot judge.
+The table holds what *clients* send. What servers send travels back untouched but for the shaping of lists.
+"""
+
+import enum
+from dataclasses import dataclass
+from typing import Final
+
+
+class Primitive(enum.StrEnum):
+    """What a server offers (specification, Server Features)."""
+
+    TOOLS = "tools"
+    RESOURCES = "resources"
+    PROMPTS = "prompts"
+
+
+class Verb(enum.StrEnum):
+    """What a caller does with a primitive."""
+
+    LIST = "List"
+    CALL = "Call"
+    READ = "Read"
+    SUBSCRIBE = "Subscribe"
+    GET = "Get"
+
+
+#: The verbs that a rule can name for each primitive, in the order in which documentation lists them.
+VERBS: Final[dict[Primitive, tuple[Verb, ...]]] = {
+    Primitive.TOOLS: (Verb.LIST, Verb.CALL),
+    Primitive.RESOURCES: (Verb.LIST, Verb.READ, Verb.SUBSCRIBE),
+    Primitive.PROMPTS: (Verb.LIST, Verb.GET),
+}
+
+#: The verb that *uses* a primitive once it has been seen.
+USE: Final[dict[Primitive, Verb]] = {
+    Primitive.TOOLS: Verb.CALL,
+    Primitive.RESOURCES: Verb.READ,
+    Primitive.PROMPTS: Verb.GET,
+}
+
+
+class Judgement(enum.Enum):
+    """How the authorize station judges a method."""
+
+    ALWAYS = "always"  # lifecycle: passes whatever the policy says
+    LIST = "list"  # passes; the shape station filters the answer
+    NAME = "name"  # judged on primitive, verb and the name in params
+    COMPLETION = "completion"  # judged on the reference that is to be completed
+    LISTEN = "listen"  # judged on every resource in the filter
+    TASK = "task"  # follows an earlier tools/call: needs the right to call some tool
+    TASK_LIST = "task-list"  # names no task: passes only where tools are not governed
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One row of the table.
+
+    ``name_key`` is the member of ``params`` that holds the name or URI; ``list_key`` the member of a list result that
+    holds the items and ``item_key`` the member of an item that names it. ``eras`` says in which eras a client may send
+    it; ``notification`` whether it has no id.
+    """
+
+    name: str
+    judgement: Judgement
+    primitive: Primitive | None = None
+    verb: Verb | None = None
+    name_key: str = ""
+    list_key: str = ""
+    item_key: str = ""
+    legacy: bool = True
+    modern: bool = True
+    notification: bool = False
+
+
+def _lifecycle(name: str, *, legacy: bool = True, modern: bool = False, notification: bool = False) -> Method:
+    return Method(name, Judgement.ALWAYS, legacy=legacy, modern=modern, notification=notification)
+
+
+def _list(name: str, primitive: Primitive, list_key: str, item_key: str) -> Method:
+    return Method(name, Judgement.LIST, primitive, Verb.LIST, list_key=list_key, item_key=item_key)
+
+
+def _named(name: str, primitive: Primitive, verb: Verb, name_key: str, *, modern: bool = True) -> Method:
+    return Method(name, Judgement.NAME, primitive, verb, name_key=name_key, modern=modern)
+
+
+_ROWS: Final = (
+    _lifecycle("initialize"),
+    _lifecycle("ping"),
+    _lifecycle("logging/setLevel"),
+    _lifecycle("server/discover", legacy=False, modern=True),
+    _lifecycle("notifications/initialized", notification=True),
+    _lifecycle("notifications/cancelled", modern=True, notification=True),
+    _lifecycle("notifications/progress", modern=True, notification=True),
+    _lifecycle("notifications/roots/list_changed", modern=True, notification=True),
+    _lifecycle("notifications/tasks/status", notification=True),
+    _list("tools/list", Primitive.TOOLS, "tools", "name"),
+    _list("resources/list", Primitive.RESOURCES, "resources", "uri"),
+    _list("resources/templates/list", Primitive.RESOURCES, "resourceTemplates", "uriTemplate"),
+    _list("prompts/list", Primitive.PROMPTS, "prompts", "name"),
+    _named("tools/call", Primitive.TOOLS, Verb.CALL, "name"),
+    _named("resources/read", Primitive.RESOURCES, Verb.READ, "uri"),
+    _named("resources/subscribe", Primitive.RESOURCES, Verb.SUBSCRIBE, "uri", modern=False),
+    _named("resources/unsubscribe", Primitive.RESOURCES, Verb.SUBSCRIBE, "uri", modern=False),
+    _named("prompts/get", Primitive.PROMPTS, Verb.GET, "name"),
+    Method("completion/complete", Judgement.COMPLETION),
+    Method("subscriptions/listen", Judgement.LISTEN, Primitive.RESOURCES, Verb.SUBSCRIBE, legacy=False),
+    Method("tasks/get", Judgement.TASK, Primitive.TOOLS, Verb.CALL, name_key="taskId"),
+    Method("tasks/result", Judgement.TASK, Primitive.TOOLS, Verb.CALL, name_key="taskId", modern=False),
+    Method("tasks/update", Judgement.TASK, Primitive.TOOLS, Verb.CALL, name_key="taskId", legacy=False),
+    Method("tasks/cancel", Judgement.TASK, Primitive.TOOLS, Verb.CALL, name_key="taskId"),
+    Method("tasks/list", Judgement.TASK_LIST, Primitive.TOOLS, Verb.CALL, modern=False),
+)
+
+METHODS: Final[dict[str, Method]] = {row.name: row for row in _ROWS}
+
+#: List results by the member that holds their items, for answers whose request is not known (a resumed GET).
+LISTS: Final[dict[str, Method]] = {row.list_key: row for row in _ROWS if row.judgement is Judgement.LIST}

@@ -1,0 +1,158 @@
+"""Who may see and use what: the access decision of one proxy.
+
+Policies compose without an order, in two tiers, platform and owner, and a call must pass both. In a tier any matching
+Deny denies. If any access there is empty or holds an Allow the tier is closed, and some Allow must match; a tier with
+Deny rules only, or with no access at all, stays open. Nothing depends on names, ages or the order of lists: where
+several rules match, the evidence names the first by (policy, rule position).
+"""
+
+import enum
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from ostiary_core.contract.documents import AccessRule, PolicyDocument, Selection, Tier
+from ostiary_core.mcp.methods import VERBS, Primitive, Verb
+from ostiary_core.policy.names import ANY_NAME, NameMatcher
+
+
+class Reason(enum.StrEnum):
+    """Why a decision fell as it did; recorded as evidence, the callers are told only what their errors say."""
+
+    OPEN = "Open"
+    ALLOWED = "Allowed"
+    DENIED = "Denied"
+    NOT_ALLOWED = "NotAllowed"
+    NOT_IN_CATALOGUE = "NotInCatalogue"
+    NO_POLICY = "NoPolicy"
+    POLICY_INVALID = "PolicyInvalid"
+
+
+class Decision(NamedTuple):
+    """The verdict on one (primitive, verb, name), with its evidence: ``policy`` is ``namespace/name``, or empty."""
+
+    allowed: bool
+    reason: Reason
+    policy: str = ""
+    rule: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledRule:
+    """One rule, its matchers by (primitive, verb); a pair that is absent is not governed by the rule."""
+
+    name: str
+    matchers: dict[tuple[Primitive, Verb], NameMatcher]
+
+    @classmethod
+    def build(cls, rule: AccessRule) -> "CompiledRule":
+        """Compile a rule of the contract.
+
+        Raises:
+            PatternError: a pattern is invalid.
+        """
+        selections = {p: s for p in Primitive if (s := rule.selection(p)) is not None}
+        if not selections:
+            return cls(rule.name, {(p, v): ANY_NAME for p, verbs in VERBS.items() for v in verbs})
+        return cls(rule.name, {pair: m for p, s in selections.items() for pair, m in _pairs(p, s)})
+
+    def matches(self, primitive: Primitive, verb: Verb, name: str) -> bool:
+        """Say whether the rule speaks of this pair and name."""
+        matcher = self.matchers.get((primitive, verb))
+        return matcher is not None and matcher.matches(name)
+
+
+def _pairs(primitive: Primitive, selection: Selection) -> Iterable[tuple[tuple[Primitive, Verb], NameMatcher]]:
+    matcher = NameMatcher.build(selection.names, selection.patterns)
+    for verb in selection.verbs or VERBS[primitive]:
+        yield (primitive, verb), matcher
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledPolicy:
+    """The access of one policy, compiled once and shared by every proxy that it governs."""
+
+    identity: str
+    tier: Tier
+    closes: bool
+    allow: tuple[CompiledRule, ...]
+    deny: tuple[CompiledRule, ...]
+
+    @classmethod
+    def build(cls, document: PolicyDocument) -> "CompiledPolicy":
+        """Compile a policy document.
+
+        Raises:
+            PatternError: a pattern of one of its rules is invalid.
+        """
+        rules = document.access.rules if document.access is not None else ()
+        allow = tuple(CompiledRule.build(r) for r in rules if r.effect == "Allow")
+        deny = tuple(CompiledRule.build(r) for r in rules if r.effect == "Deny")
+        closes = document.access is not None and (not rules or bool(allow))
+        return cls(document.identity, document.tier, closes, allow, deny)
+
+
+_OPEN: Final = Decision(True, Reason.OPEN)
+#: Names whose decision is kept. A caller who invents names can empty the memo, not grow it.
+_MEMO_LIMIT: Final = 4096
+
+
+@dataclass(slots=True)
+class Access:
+    """Decides for one proxy. Built once for a config entry and never changed; the memo is its only state."""
+
+    policies: Sequence[CompiledPolicy]
+    _memo: dict[tuple[Primitive, Verb, str], Decision] = field(default_factory=dict)
+
+    def decide(self, primitive: Primitive, verb: Verb, name: str) -> Decision:
+        """Return the verdict on a name; the same for equal arguments for as long as the object lives."""
+        key = (primitive, verb, name)
+        decision = self._memo.get(key)
+        if decision is None:
+            decision = self._judge(primitive, verb, name)
+            if len(self._memo) >= _MEMO_LIMIT:
+                self._memo.clear()
+            self._memo[key] = decision
+        return decision
+
+    def is_open(self, primitive: Primitive) -> bool:
+        """Say whether no rule could ever refuse a name of this primitive, so that a list needs no filter."""
+        return not any(
+            policy.closes or any(p is primitive for rule in policy.deny for p, _ in rule.matchers)
+            for policy in self.policies
+        )
+
+    def may_use_some(self, primitive: Primitive, verb: Verb) -> bool:
+        """Say whether some name could pass: each closed tier holds an Allow for the pair."""
+        return all(
+            any((primitive, verb) in rule.matchers for policy in tier for rule in policy.allow)
+            for tier in self._tiers()
+            if any(policy.closes for policy in tier)
+        )
+
+    def _tiers(self) -> list[list[CompiledPolicy]]:
+        return [[p for p in self.policies if p.tier == tier] for tier in ("platform", "owner")]
+
+    def _judge(self, primitive: Primitive, verb: Verb, name: str) -> Decision:
+        verdict = _OPEN
+        for tier in self._tiers():
+            decision = _judge_tier(tier, primitive, verb, name)
+            if not decision.allowed:
+                return decision
+            verdict = decision if decision.reason is Reason.ALLOWED else verdict
+        return verdict
+
+
+def _judge_tier(tier: Sequence[CompiledPolicy], primitive: Primitive, verb: Verb, name: str) -> Decision:
+    for policy in tier:
+        for rule in policy.deny:
+            if rule.matches(primitive, verb, name):
+                return Decision(False, Reason.DENIED, policy.identity, rule.name)
+    closing = [policy for policy in tier if policy.closes]
+    if not closing:
+        return _OPEN
+    for policy in closing:
+        for rule in policy.allow:
+            if rule.matches(primitive, verb, name):
+                return Decision(True, Reason.ALLOWED, policy.identity, rule.name)
+    return Decision(False, Reason.NOT_ALLOWED, closing[0].identity)

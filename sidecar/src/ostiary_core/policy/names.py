@@ -1,0 +1,84 @@
+"""Names and patterns of a rule, compiled into one matcher that runs in linear time.
+
+``names`` are exact, with ``*`` for any run of characters and no other wildcard; ``patterns`` are RE2 regular
+expressions over the whole name. Names compare by code point: no case folding, no Unicode normalisation.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import re2
+
+from ostiary_core.errors import PatternError
+
+#: Memory for one compiled expression, in bytes. Short of it RE2 is slower, never wrong.
+_MAX_MEMORY: Final = 8 << 20
+
+
+def _options() -> Any:
+    options = re2.Options()
+    options.max_mem = _MAX_MEMORY
+    options.log_errors = False
+    options.never_capture = True
+    return options
+
+
+def wildcard_expression(name: str) -> str:
+    """Return the expression of a name with wildcards: everything literal but ``*``, which also spans newlines."""
+    return r"(?s:.*)".join(re2.escape(part) for part in name.split("*"))
+
+
+def compile_expression(expression: str) -> Any:
+    """Compile an RE2 expression.
+
+    Raises:
+        PatternError: RE2 refuses it; the message carries RE2's own reason.
+    """
+    try:
+        return re2.compile(expression, _options())
+    except re2.error as error:
+        reason = error.args[0]
+        text = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
+        raise PatternError(f"pattern {expression!r} is not a valid RE2 expression: {text}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class NameMatcher:
+    """Says whether a name is among exact names, wildcard names and patterns. ``any`` matches all."""
+
+    any: bool
+    exact: frozenset[str]
+    expression: Any = None
+
+    @classmethod
+    def build(cls, names: Iterable[str] | None, patterns: Iterable[str] | None) -> "NameMatcher":
+        """Compile the two lists of a rule; both absent means every name.
+
+        Raises:
+            PatternError: a pattern is invalid, or all of them together are too large.
+        """
+        if names is None and patterns is None:
+            return ANY_NAME
+        listed = list(names or ())
+        if "*" in listed:
+            return ANY_NAME
+        expressions = [wildcard_expression(name) for name in listed if "*" in name]
+        expressions += [_checked(pattern) for pattern in patterns or ()]
+        joined = compile_expression("|".join(f"(?:{e})" for e in expressions)) if expressions else None
+        return cls(False, frozenset(name for name in listed if "*" not in name), joined)
+
+    def matches(self, name: str) -> bool:
+        """Say whether the whole name matches."""
+        if self.any or name in self.exact:
+            return True
+        return self.expression is not None and self.expression.fullmatch(name) is not None
+
+
+ANY_NAME: Final = NameMatcher(any=True, exact=frozenset())
+
+
+def _checked(pattern: str) -> str:
+    """Return the pattern if it stands alone: ``a)(?:b`` must not become valid by being put into a group."""
+    compile_expression(pattern)
+    return pattern
