@@ -1,0 +1,124 @@
+"""What goes into the compiler and what comes out of it, as plain frozen data.
+
+Custom resources enter as Kubernetes objects (dicts), since the compiler is the one who judges their shape. Everything
+else is narrowed by its reader to what the compiler may know: in particular no Secret but a CA bundle ever enters.
+"""
+
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from ostiary_core.contract.bundle import GatewayConfig
+
+
+class ObjectKey(NamedTuple):
+    """Names one custom resource: kind is ``MCPProxy`` or ``MCPPolicy``."""
+
+    kind: str
+    namespace: str
+    name: str
+
+
+class ReferenceKey(NamedTuple):
+    """Names one ConfigMap or Secret that a resource refers to."""
+
+    kind: str
+    namespace: str
+    name: str
+
+
+class Missing(enum.Enum):
+    """Why a referenced object could not be read."""
+
+    NOT_FOUND = "not found"
+    FORBIDDEN = "the operator has no right to read it"
+    NOT_LABELLED = "it lacks the label ostiary.dev/usage"
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """A gateway as discovered: a Service labelled ``ostiary.dev/gateway: <name>`` and the settings beside it.
+
+    ``settings`` is the text of the ConfigMap's ``settings.yaml``, or None where there is no ConfigMap. ``created`` is
+    the Service's creationTimestamp: of two Services that claim one name the older is the gateway.
+    """
+
+    namespace: str
+    name: str
+    service: str
+    uid: str
+    created: str
+    settings: str | None = None
+
+    @property
+    def identity(self) -> str:
+        """``namespace/name``."""
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """Everything that one compilation reads.
+
+    ``namespaces`` maps each known namespace to its labels. ``references`` maps each referenced ConfigMap or Secret to
+    its data, or to the reason why it cannot be had; :func:`ostiary_operator.compile.references.wanted` names them.
+    """
+
+    operator_namespace: str
+    proxies: Sequence[Mapping[str, Any]] = ()
+    policies: Sequence[Mapping[str, Any]] = ()
+    gateways: Sequence[Gateway] = ()
+    namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    references: Mapping[ReferenceKey, Mapping[str, str] | Missing] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One condition without time: the writer of status stamps transitions. ``status`` is True, False or Unknown."""
+
+    type: str
+    status: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceStatus:
+    """What the compiler can say of one resource: all but Programmed and Ready, which the replicas decide.
+
+    ``expected`` maps each gateway that must serve this resource to what its replicas must report: for a proxy the
+    digest of its entry; for a policy the digests of all entries that carry it, by proxy. A proxy or policy whose
+    newest version was not accepted but whose last accepted version is served has ``held`` set, with the reason.
+    ``too_large`` is set where the namespace exceeds its budget, so that the newest version is not in the config.
+    """
+
+    key: ObjectKey
+    uid: str
+    generation: int
+    conditions: tuple[Condition, ...]
+    urls: tuple[tuple[str, str, str], ...] = ()
+    """(gateway identity, hostname or empty, endpoint) for a proxy; the first is ``status.url``."""
+    related: tuple[tuple[str, str], ...] = ()
+    """(namespace, name): the policies of a proxy, or the targets of a policy."""
+    expected: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Gateway identity -> {proxy identity: entry digest}."""
+    held: bool = False
+    too_large: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayProblem:
+    """A gateway whose settings cannot be used: its last good settings stay, or it gets no config at all."""
+
+    gateway: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """The outcome of one compilation."""
+
+    configs: Mapping[str, GatewayConfig]
+    statuses: Mapping[ObjectKey, ResourceStatus]
+    problems: tuple[GatewayProblem, ...] = ()
