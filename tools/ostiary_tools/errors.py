@@ -1,0 +1,17 @@
+"""The errors of the developer tools."""
+
+
+class ToolError(Exception):
+    """Something outside our code is missing or broken; the message says what, and what to do about it."""
+
+
+class CommandError(ToolError):
+    """A program ended with an error.
+
+    Attributes:
+        stderr: what it wrote there, whole.
+    """
+
+    def __init__(self, command: str, returncode: int, stderr: str) -> None:
+        super().__init__(f"`{command}` ended with {returncode}: {stderr.strip() or 'no message'}")
+        self.stderr = stderr

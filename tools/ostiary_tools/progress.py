@@ -1,0 +1,36 @@
+"""Progress lines on stderr: long steps must not look like hangs, and stdout belongs to results."""
+
+import contextlib
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+
+def say(line: str) -> None:
+    """Print one line on stderr."""
+    print(line, file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def reporting(line: Callable[[float], str], *, every: float = 15.0) -> Iterator[None]:
+    """Say `line(seconds so far)` again and again while the block runs.
+
+    Args:
+        line: makes the line; called in a thread of its own.
+        every: seconds between two lines.
+    """
+    started = time.monotonic()
+    done = threading.Event()
+
+    def report() -> None:
+        while not done.wait(every):
+            say(line(time.monotonic() - started))
+
+    thread = threading.Thread(target=report, name="progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()

@@ -1,0 +1,40 @@
+"""Tools that come as Python wheels: Go, Node.js and uv, for machines that lack them.
+
+They go into directories of their own in the cache, never into `.venv`. pip is asked, so the user's index,
+proxy and certificates hold; the lock files in `tools/wheels/` pin versions and hashes.
+"""
+
+import hashlib
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+from ostiary_tools import cache
+from ostiary_tools.errors import ToolError
+from ostiary_tools.progress import say
+
+LOCKS = Path(__file__).parent.parent / "wheels"
+
+
+def install(name: str) -> Path:
+    """The directory that holds the wheel locked in `tools/wheels/<name>.txt`, installed on first use.
+
+    Raises:
+        ToolError: pip could not bring it.
+    """
+    lock = LOCKS / f"{name}.txt"
+    key = hashlib.sha256(f"{platform.system()} {platform.machine()}\n{lock.read_text()}".encode()).hexdigest()
+    directory = cache.root() / "wheels" / f"{name}-{key[:16]}"
+    return cache.once(directory, what=f"installing {name}", make=lambda target: _install(lock, target))
+
+
+def _install(lock: Path, target: Path) -> None:
+    requirement = lock.read_text().split(maxsplit=1)[0]
+    say(f"Installing {requirement} into {cache.root()} (once; a minute or less)")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    options = ["--no-deps", "--require-hashes", "--only-binary=:all:", "--target", str(target)]
+    done = subprocess.run([*pip, *options, "-r", str(lock)], check=False, capture_output=True, text=True)
+    if done.returncode:
+        message = f"pip could not install {requirement}. Is your package index reachable?"
+        raise ToolError(f"{message}\n{done.stderr.strip()}")
