@@ -33,11 +33,6 @@ def ensure(*names: str) -> dict[str, Path]:
     return {name: directory / name for name in names or NAMES}
 
 
-def built() -> bool:
-    """Whether `ensure` would return at once."""
-    return _directory().is_dir()
-
-
 def _recipe() -> Recipe:
     module = golang.MODULE_DIRECTORY
     return recipe(go_mod=(module / "go.mod").read_text(), go_sum=(module / "go.sum").read_text())

@@ -1,0 +1,60 @@
+"""One real control plane for all tests in this folder, and a namespace of its own for each."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ostiary_tools import binaries
+from ostiary_tools.control_plane import ControlPlane
+from ostiary_tools.kube_api import ApiError
+from ostiary_tools.processes import wait_until
+
+_HERE = Path(__file__).parent
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses by marker
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(_HERE):
+            item.add_marker(pytest.mark.cluster)
+            item.add_marker(pytest.mark.xdist_group("cluster"))  # all in one worker: one control plane
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    # Here and not in a fixture: a first build takes minutes, and a test's timeout counts its fixtures.
+    wanted = any(item.get_closest_marker("cluster") for item in session.items)
+    if wanted and not session.config.option.collectonly:
+        with session.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+            binaries.ensure()
+
+
+@pytest.fixture(scope="session")
+def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    with ControlPlane(tmp_path_factory.mktemp("control-plane")) as running:
+        yield running
+
+
+@pytest.fixture
+def new_namespace(control_plane: ControlPlane) -> Iterator[Callable[..., str]]:
+    """Makes a fresh namespace with the labels given as a dict, if any; returns its name."""
+    names: list[str] = []
+
+    def make(labels: dict[str, str] | None = None) -> str:
+        metadata = {"generateName": "test-", "labels": labels or {}}
+        name: str = control_plane.api.request("POST", "/api/v1/namespaces", {"metadata": metadata})["metadata"]["name"]
+        names.append(name)
+        account = f"/api/v1/namespaces/{name}/serviceaccounts/default"  # no Pod is admitted before it is there
+        wait_until(lambda: control_plane.api.answers(account), what=f"the service account of {name}")
+        return name
+
+    yield make
+    for name in names:
+        with contextlib.suppress(ApiError):  # the test deleted it itself
+            control_plane.api.request("DELETE", f"/api/v1/namespaces/{name}")  # goes on behind us
+
+
+@pytest.fixture
+def namespace(new_namespace: Callable[..., str]) -> str:
+    return new_namespace()

@@ -1,0 +1,78 @@
+"""The command lines of etcd, kube-apiserver and kube-controller-manager.
+
+All run with the control plane's directory as their working directory. etcd listens on a socket file there, so
+that no other user of the machine can reach it and no port is needed; its path is relative, for the length of a
+socket's path is limited. Its flags demand the form `host:port`, which here is just the file's name.
+"""
+
+from pathlib import Path
+
+from ostiary_tools.ports import LOOPBACK
+
+_ETCD_CLIENTS = "unix://etcd-clients:1"
+_ETCD_PEERS = "unix://etcd-peers:1"
+
+# What tests and a local cluster see the effects of. Whatever needs nodes, volumes or a cloud is left out.
+CONTROLLERS = (
+    "clusterrole-aggregation-controller",
+    "deployment-controller",
+    "disruption-controller",
+    "endpointslice-controller",
+    "garbage-collector-controller",
+    "job-controller",
+    "namespace-controller",
+    "replicaset-controller",
+    "resourcequota-controller",
+    "root-ca-certificate-publisher-controller",
+    "serviceaccount-controller",
+    "validatingadmissionpolicy-status-controller",
+)
+
+
+def etcd(binary: Path) -> list[str | Path]:
+    """The store; it never waits for the disk, since what it holds is worth nothing after a crash."""
+    return [
+        binary,
+        "--data-dir=etcd",
+        "--unsafe-no-fsync",
+        f"--listen-client-urls={_ETCD_CLIENTS}",
+        f"--advertise-client-urls={_ETCD_CLIENTS}",
+        f"--listen-peer-urls={_ETCD_PEERS}",
+        f"--initial-advertise-peer-urls={_ETCD_PEERS}",
+        f"--initial-cluster=default={_ETCD_PEERS}",
+    ]
+
+
+def api_server(binary: Path, *, port: int) -> list[str | Path]:
+    """The API server, with its default admission (ServiceAccount, PodSecurity, quota, policies) and RBAC."""
+    return [
+        binary,
+        f"--etcd-servers={_ETCD_CLIENTS}",
+        f"--bind-address={LOOPBACK}",
+        f"--secure-port={port}",
+        "--tls-cert-file=certs/server.crt",
+        "--tls-private-key-file=certs/server.key",
+        "--authorization-mode=RBAC",
+        "--token-auth-file=certs/tokens.csv",
+        f"--service-account-issuer=https://{LOOPBACK}:{port}",
+        "--service-account-key-file=certs/sa.pub",
+        "--service-account-signing-key-file=certs/sa.key",
+        "--service-cluster-ip-range=10.0.0.0/24",
+        # The Service `kubernetes` would get 127.0.0.1 as its endpoint, which validation refuses for ever.
+        "--endpoint-reconciler-type=none",
+        "--allow-privileged=true",
+    ]
+
+
+def controller_manager(binary: Path) -> list[str | Path]:
+    """The controllers, unhurried by client-side throttling, so that a namespace goes in a moment."""
+    return [
+        binary,
+        "--kubeconfig=kubeconfig",
+        "--leader-elect=false",
+        "--secure-port=0",
+        "--root-ca-file=certs/ca.crt",
+        f"--controllers={','.join(CONTROLLERS)}",
+        "--kube-api-qps=500",
+        "--kube-api-burst=1000",
+    ]

@@ -1,0 +1,197 @@
+"""A real Kubernetes control plane on 127.0.0.1, without containers: for the tests and for `make cluster`.
+
+    with ControlPlane(directory) as control_plane:
+        control_plane.apply_crds(Path("crds"))
+        control_plane.kubectl("get", "mcpproxies")
+
+There are no nodes: Pods stay Pending. Nothing it holds outlives it.
+"""
+
+import os
+import secrets
+import shutil
+import subprocess
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from ostiary_tools import binaries, certificates, components, crds, kubeconfig, private
+from ostiary_tools.errors import CommandError
+from ostiary_tools.kube_api import KubeApi
+from ostiary_tools.ports import LOOPBACK, reserve_port
+from ostiary_tools.processes import Process, wait_until
+
+_SERVER_NAMES = ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
+_SERVER_ADDRESSES = (LOOPBACK, "10.0.0.1")
+_START_TIMEOUT = 60.0  # seconds; it takes three on two idle cores
+_TOKEN_LIFETIME = 24 * 3600  # seconds
+
+
+class ControlPlane:
+    """etcd, kube-apiserver and kube-controller-manager as child processes.
+
+    Attributes:
+        directory: holds its keys, state and logs; mode 0700.
+        url: of the API server.
+        ca_file: the certificate of the authority behind it.
+        admin_token: the bearer token of a member of system:masters.
+        kubeconfig: a file with all three.
+        api: a client that uses them.
+    """
+
+    def __init__(self, directory: Path, *, port: int | None = None) -> None:
+        """Prepare keys and addresses; nothing runs yet.
+
+        Args:
+            directory: made if missing; what an earlier control plane left there is removed.
+            port: of the API server; a free one by default.
+        """
+        self.directory = directory.absolute()
+        self._port = port or reserve_port()
+        self.url = f"https://{LOOPBACK}:{self._port}"
+        self.ca_file = self.directory / "certs" / "ca.crt"
+        self.admin_token = secrets.token_hex(16)
+        self.kubeconfig = self.directory / "kubeconfig"
+        self._processes: dict[str, Process] = {}
+        self._write_files()
+        self.api = KubeApi(url=self.url, ca_file=self.ca_file, token=self.admin_token)
+
+    def _write_files(self) -> None:
+        for name in ("etcd", "certs", "logs", "kubeconfigs"):
+            shutil.rmtree(self.directory / name, ignore_errors=True)
+        for name in ("certs", "logs", "kubeconfigs"):
+            (self.directory / name).mkdir(parents=True)
+        self.directory.chmod(0o700)
+        certs = self.directory / "certs"
+        certificates.write_authority_and_server(certs, names=_SERVER_NAMES, addresses=_SERVER_ADDRESSES)
+        certificates.write_service_account_keys(certs)
+        private.write(certs / "tokens.csv", f'{self.admin_token},admin,admin,"system:masters"\n')
+        self._write_kubeconfig(self.kubeconfig, token=self.admin_token, user="admin", namespace="default")
+
+    def _write_kubeconfig(self, path: Path, *, token: str, user: str, namespace: str) -> None:
+        authority = self.ca_file.read_bytes()
+        text = kubeconfig.render(url=self.url, authority=authority, token=token, user=user, namespace=namespace)
+        private.write(path, text)
+
+    def start(self) -> None:
+        """Start it and wait until it serves and its controllers have done their first work.
+
+        Raises:
+            ToolError: a program is missing and cannot be built, or did not come up; its log's end is shown.
+        """
+        programs = binaries.ensure()
+        try:
+            self._spawn("etcd", components.etcd(programs["etcd"]))
+            self.start_api_server()
+            self._spawn("controllers", components.controller_manager(programs["kube-controller-manager"]))
+            self._wait("the first service account", "/api/v1/namespaces/default/serviceaccounts/default")
+            self._wait("the published authority", "/api/v1/namespaces/default/configmaps/kube-root-ca.crt")
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """End all of it at once, hard: an orderly end takes seconds, and saves state that nobody will read."""
+        for process in reversed(self._processes.values()):
+            process.kill()
+        self._processes.clear()
+        shutil.rmtree(self.directory / "etcd", ignore_errors=True)  # it reserves 128 MB
+
+    def start_api_server(self) -> None:
+        """Start the API server and wait until it serves; after `kill_api_server` it finds all that it had."""
+        self._spawn("api-server", components.api_server(binaries.ensure()["kube-apiserver"], port=self._port))
+        self._wait("the API server", "/readyz")
+
+    def kill_api_server(self) -> None:
+        """Let the API server vanish, for tests of what its clients do then."""
+        self._processes.pop("api-server").kill()
+
+    def _spawn(self, name: str, command: list[str | Path]) -> None:
+        log = self.directory / "logs" / f"{name}.log"
+        self._processes[name] = Process(name, command, log=log, cwd=self.directory)
+
+    def _wait(self, what: str, path: str) -> None:
+        processes = self._processes.values()
+        wait_until(lambda: self.api.answers(path), what=what, timeout=_START_TIMEOUT, processes=processes)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def environment(self) -> dict[str, str]:
+        """The environment in which kubectl and helm see this cluster, and nothing of the user's own setup."""
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(("KUBE", "HELM_"))}
+        cache = str(self.directory / "client-cache")
+        helm = {f"HELM_{kind}_HOME": f"{cache}/helm-{kind.lower()}" for kind in ("CACHE", "CONFIG", "DATA")}
+        return clean | helm | {"KUBECONFIG": str(self.kubeconfig), "KUBECACHEDIR": cache, "KUBERC": "off"}
+
+    def kubectl(self, *arguments: str, input: str | None = None, timeout: float = 60.0) -> str:  # noqa: A002  subprocess's word
+        """Run kubectl as the administrator and return its stdout.
+
+        Args:
+            arguments: what follows `kubectl`.
+            input: what it reads with `-f -`.
+            timeout: seconds.
+
+        Raises:
+            CommandError: it failed; `stderr` says why.
+        """
+        return self._run("kubectl", arguments, stdin=input, timeout=timeout)
+
+    def helm(self, *arguments: str, input: str | None = None, timeout: float = 120.0) -> str:  # noqa: A002  subprocess's word
+        """Run helm as the administrator and return its stdout; else as `kubectl`."""
+        return self._run("helm", arguments, stdin=input, timeout=timeout)
+
+    def _run(self, name: str, arguments: tuple[str, ...], *, stdin: str | None, timeout: float) -> str:
+        command = [str(binaries.ensure(name)[name]), *arguments]
+        done = subprocess.run(
+            command,
+            input=stdin or "",  # never our own stdin: a `-f -` without input must fail, not hang
+            env=self.environment(),
+            timeout=timeout,
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            raise CommandError(" ".join([name, *arguments]), done.returncode, done.stderr)
+        return done.stdout
+
+    def service_account_token(self, namespace: str, name: str) -> str:
+        """A token of this service account, valid for a day (TokenRequest).
+
+        Raises:
+            ApiError: there is no such service account.
+        """
+        path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token"
+        answer = self.api.request("POST", path, {"spec": {"expirationSeconds": _TOKEN_LIFETIME}})
+        token: str = answer["status"]["token"]
+        return token
+
+    def kubeconfig_for_service_account(self, namespace: str, name: str) -> Path:
+        """A kubeconfig file with which a program has the rights of this service account, and no more.
+
+        Raises:
+            ApiError: there is no such service account.
+        """
+        token = self.service_account_token(namespace, name)
+        path = self.directory / "kubeconfigs" / f"{namespace}.{name}"
+        self._write_kubeconfig(path, token=token, user=f"{namespace}.{name}", namespace=namespace)
+        return path
+
+    def apply_crds(self, path: Path) -> list[str]:
+        """Apply the CustomResourceDefinitions in a file or folder and wait until their objects can be used.
+
+        Returns:
+            Their names.
+
+        Raises:
+            CommandError: the API server refused one.
+            ToolError: there is none in `path`, or one did not become usable.
+        """
+        return crds.apply(path, kubectl=self.kubectl, api=self.api)
