@@ -1,0 +1,62 @@
+# Ostiary. `make` alone lists what there is to do; `make V=1 …` shows the commands.
+
+PYTHON  ?= python3
+EXAMPLE ?= examples/quickstart
+# Two, since the cluster tests mostly wait: they share one worker (and so one control plane), the rest has the other.
+WORKERS ?= 2
+
+BIN   := .venv/bin
+READY := .venv/.installed
+TOOL  := PYTHONPATH=tools $(BIN)/python -m
+PIP   := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+NODE_PACKAGES = $(patsubst %/package-lock.json,%,$(wildcard tests/*/package-lock.json tests/*/*/package-lock.json))
+
+ifndef V
+.SILENT:
+endif
+.DEFAULT_GOAL := help
+.PHONY: help run test lint cluster control-plane lock clean
+
+help:
+	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(READY) ## start an example and its MCP server here (EXAMPLE=examples/quickstart)
+	$(BIN)/ostiary run $(EXAMPLE)
+
+test: lint ## lint, then run every test (WORKERS=2, PYTEST_ARGS=)
+	$(TOOL) ostiary_tools.binaries > /dev/null
+	$(if $(NODE_PACKAGES),$(TOOL) ostiary_tools.node $(NODE_PACKAGES) > /dev/null)
+	$(BIN)/pytest -q -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
+	echo "make test: all passed"
+
+lint: $(READY) ## style, types and the rules of who may import whom
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	report=$$($(BIN)/lint-imports) || { echo "$$report"; exit 1; }
+
+cluster: $(READY) ## a whole Kubernetes control plane with operator and gateways, without containers
+	$(TOOL) ostiary_tools.cluster
+
+control-plane: $(READY) ## build etcd, kube-apiserver, kubectl, helm into the user's cache (once; minutes)
+	$(TOOL) ostiary_tools.binaries
+
+lock: $(READY) ## regenerate the lock files (UPGRADE=1 takes the newest versions)
+	$(TOOL) ostiary_tools.lock $(if $(UPGRADE),--upgrade)
+
+clean: ## remove .venv and all that is derived; built tools stay in the user's cache
+	rm -rf .venv .cluster dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache
+	rm -rf $(addsuffix /node_modules,$(NODE_PACKAGES))
+	find operator sidecar tools tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# One .venv with everything, not a smaller one for `make run`: the difference is seconds (see CONTRIBUTING.md),
+# and a second kind of installation would be one more thing that can differ.
+$(READY): requirements/dev.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null || { \
+	  echo "Ostiary needs Python 3.11 or newer, and $(PYTHON) is: $$($(PYTHON) --version 2>&1)."; \
+	  echo "Name another one, for example: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; } >&2
+	echo "Setting up .venv with the locked dependencies (once; about a minute)"
+	$(PYTHON) -m venv .venv
+	$(PIP) --require-hashes -r requirements/dev.txt
+	$(PIP) --no-build-isolation --no-deps -e .
+	touch $@
