@@ -49,8 +49,8 @@ clean: ## remove .venv and all that is derived; built tools stay in the user's c
 	rm -rf $(addsuffix /node_modules,$(NODE_PACKAGES))
 	find operator sidecar tools tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# One .venv with everything, not a smaller one for `make run`: the difference is seconds (see CONTRIBUTING.md),
-# and a second kind of installation would be one more thing that can differ.
+# One .venv with everything, not a smaller one for `make run`: without the developers' tools it would take 20 seconds
+# instead of 29, and a second kind of installation would be one more thing that can differ.
 $(READY): requirements/dev.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null || { \
 	  echo "Ostiary needs Python 3.11 or newer, and $(PYTHON) is: $$($(PYTHON) --version 2>&1)."; \
