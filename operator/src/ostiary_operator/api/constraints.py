@@ -1,0 +1,151 @@
+"""Constraints that two judges share: the models (Python) and the API server (OpenAPI keywords and CEL).
+
+Each constraint is one object that says both, side by side, so that neither can be changed alone. Put a constraint
+into `Annotated[...]` of a scalar or a list, or into `constraints` of a model (`ApiModel`).
+"""
+
+import functools
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import re2
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+PROBLEM = "ostiary_problem"
+"""The type of the pydantic errors raised here; their context holds `message` and `remedy`."""
+
+
+def problem(message: str, remedy: str) -> PydanticCustomError:
+    """An error for pydantic to collect: what is wrong with the value, and what to do about it."""
+    return PydanticCustomError(PROBLEM, "{message}", {"message": message, "remedy": remedy})
+
+
+@functools.cache
+def compiled(regex: str) -> Any:
+    """The RE2 expression, compiled once: `re2.search` would look up thirteen options at every call."""
+    return re2.compile(regex)
+
+
+class _Constraint:
+    """What every constraint does with pydantic: check after the type's own validation, and add to the schema."""
+
+    def check(self, value: Any) -> Any:
+        """The value itself, or a problem raised."""
+        raise NotImplementedError
+
+    def extend(self, schema: dict[str, Any]) -> None:
+        """Write the API server's half into the JSON schema of the value."""
+        raise NotImplementedError
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        schema = handler(core)
+        self.extend(schema)
+        return schema
+
+
+@dataclass(frozen=True)
+class Pattern(_Constraint):
+    """A string that an anchored RE2 expression must match: the keyword `pattern`.
+
+    The engine is RE2 on both sides. Python's `re` differs where it hurts: its `$` lets a trailing newline through.
+    """
+
+    regex: str
+    message: str
+    remedy: str
+
+    def check(self, value: Any) -> Any:
+        """The value, if the expression matches."""
+        if compiled(self.regex).search(value) is None:
+            raise problem(self.message, self.remedy)
+        return value
+
+    def extend(self, schema: dict[str, Any]) -> None:
+        """Add the keyword."""
+        schema["pattern"] = self.regex
+
+
+@dataclass(frozen=True)
+class Rule(_Constraint):
+    """A condition in CEL (`self` is the value) and the same condition in Python."""
+
+    cel: str
+    holds: Callable[[Any], bool] = field(compare=False)
+    message: str
+    remedy: str
+    field_path: str = ""
+    """The field to blame, seen from the value, such as `.spec.path`; empty blames the value itself."""
+
+    def check(self, value: Any) -> Any:
+        """The value, if the condition holds."""
+        if not self.holds(value):
+            raise problem(self.message, self.remedy)
+        return value
+
+    def extend(self, schema: dict[str, Any]) -> None:
+        """Add the condition to the CEL rules."""
+        rule = {"rule": self.cel, "message": f"{self.message}; {self.remedy}"}
+        if self.field_path:
+            rule["fieldPath"] = self.field_path
+        schema.setdefault("x-kubernetes-validations", []).append(rule)
+
+
+def matches(regex: str, message: str, remedy: str) -> Rule:
+    """A pattern as a CEL rule: unlike the keyword it answers with a sentence instead of the expression."""
+    return Rule(f"self.matches(r'{regex}')", lambda v: compiled(regex).search(v) is not None, message, remedy)
+
+
+def excludes(regex: str, message: str, remedy: str) -> Rule:
+    """The opposite of `matches`: no part of the string may match."""
+    return Rule(f"!self.matches(r'{regex}')", lambda v: compiled(regex).search(v) is None, message, remedy)
+
+
+@dataclass(frozen=True)
+class Unique(_Constraint):
+    """A list without duplicates: a set of scalars, or with `keys` a map of objects that server-side apply can merge."""
+
+    keys: tuple[str, ...] = ()
+
+    def check(self, value: Sequence[Any]) -> Any:
+        """The list, if no two items are the same."""
+        seen: set[Hashable] = set()
+        for index, item in enumerate(value):
+            key = self._key(item)
+            if key in seen:
+                raise duplicate(index, self.keys)
+            seen.add(key)
+        return value
+
+    def _key(self, item: Any) -> Hashable:
+        return tuple(getattr(item, key) for key in self.keys) if self.keys else item
+
+    def extend(self, schema: dict[str, Any]) -> None:
+        """Add the list type."""
+        schema["x-kubernetes-list-type"] = "map" if self.keys else "set"
+        if self.keys:
+            schema["x-kubernetes-list-map-keys"] = list(self.keys)
+
+
+@dataclass(frozen=True)
+class Atomic(_Constraint):
+    """A list that server-side apply replaces as a whole."""
+
+    def check(self, value: Any) -> Any:
+        """Every list will do."""
+        return value
+
+    def extend(self, schema: dict[str, Any]) -> None:
+        """Add the list type."""
+        schema["x-kubernetes-list-type"] = "atomic"
+
+
+def duplicate(index: int, keys: tuple[str, ...]) -> PydanticCustomError:
+    """The problem of a list whose item at `index` repeats an earlier one; the API server blames that item."""
+    what = f"has the same {' and '.join(keys)} as an earlier item" if keys else "repeats an earlier item"
+    context = {"message": what, "remedy": "remove or rename one of the two", "index": index}
+    return PydanticCustomError(PROBLEM, "{message}", context)

@@ -1,0 +1,77 @@
+r"""Regular expressions of policies: RE2 syntax, bounded in size, and compiled here exactly as the gateway will.
+
+The API server checks the syntax as well (its CEL uses Go's RE2), but cannot weigh an expression: `\pL{100}` is eight
+characters and 120,000 instructions. So an expression that is too large passes the API server and fails here.
+"""
+
+from collections.abc import Sequence
+
+import re2
+
+from ostiary_core.errors import PatternError
+from ostiary_core.policy.names import NameMatcher
+from ostiary_operator.api.constraints import Rule, problem
+
+MAX_MEMORY = 256 << 10
+"""Bytes that RE2 may use for one expression. It bounds the program at some 11,000 instructions, and so the time that
+a hostile expression takes over a hostile name. 32 of them fit into what the gateway grants a whole rule."""
+
+_ANY_BYTE = re2.compile(r"(^|[^\\])(\\\\)*\\C")
+_GROUP_NAME = re2.compile(r"\(\?P?<([^>]*)>")
+
+
+def defect(pattern: str) -> str | None:
+    """What is wrong with an expression, or None."""
+    if _ANY_BYTE.search(pattern):
+        return r"\C matches half a character"
+    groups = [match[1] for match in _GROUP_NAME.finditer(pattern)]
+    if len(groups) != len(set(groups)):
+        return "two groups have the same name"
+    return _compile_error(pattern)
+
+
+def _compile_error(pattern: str) -> str | None:
+    options = re2.Options()
+    options.max_mem = MAX_MEMORY
+    options.log_errors = False
+    options.never_capture = True
+    try:
+        re2.compile(pattern, options)
+    except re2.error as error:
+        reason = error.args[0]
+        return reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
+    return None
+
+
+class _Compiles(Rule):
+    """The rule that an expression compiles, with RE2's own reason in the message of the models."""
+
+    def check(self, value: str) -> str:
+        reason = defect(value)
+        if reason is not None:
+            raise problem(f"{self.message}: {reason}", self.remedy)
+        return value
+
+
+COMPILES = _Compiles(
+    # An expression that does not compile makes `matches` fail. `||` would absorb the failure, so it must not decide.
+    cel="''.matches(self) in [true, false]",
+    holds=lambda pattern: defect(pattern) is None,
+    message="is not a valid RE2 expression",
+    remedy="see https://github.com/google/re2/wiki/Syntax: no look-around, no backreferences",
+)
+
+
+def check_together(names: Sequence[str] | None, patterns: Sequence[str] | None) -> None:
+    """Build the names and expressions of one list into the matcher that the gateway will use.
+
+    Raises:
+        PydanticCustomError: they do not fit into it, though each alone is valid.
+    """
+    try:
+        NameMatcher.build(names, patterns)
+    except PatternError:
+        raise problem(
+            "holds names and patterns that the gateway cannot compile together",
+            r"split it into several rules, and close each \Q with \E",
+        ) from None

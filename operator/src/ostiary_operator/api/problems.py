@@ -1,0 +1,147 @@
+"""What is wrong with a document, said to its author: field, fault and remedy.
+
+Values are never repeated, since a URL or a header may hold a secret; names of fields and of choices are.
+"""
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from ostiary_core.errors import OstiaryError
+from ostiary_operator.api.constraints import PROBLEM
+from ostiary_operator.api.schema import Schema, inlined
+
+#: Problems that are told at once. A document with more is told so.
+_LIMIT = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One fault. ``field`` is a path in Kubernetes' notation such as `spec.servers[0].url`; empty is the document."""
+
+    field: str
+    message: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.field or 'document'}: {self.message}; {self.remedy}"
+
+
+class InvalidDocument(OstiaryError):
+    """A document of a user that cannot be used, with everything that is wrong with it.
+
+    ``subject`` names the document for people, such as `MCPProxy tools/crm`.
+    """
+
+    def __init__(self, subject: str, problems: Sequence[Problem]) -> None:
+        super().__init__(subject, problems)
+        self.subject = subject
+        self.problems = tuple(problems)
+
+    def __str__(self) -> str:
+        told = [str(problem) for problem in self.problems[:_LIMIT]]
+        untold = len(self.problems) - len(told)
+        more = [f"and {untold} more"] if untold > 0 else []
+        return f"{self.subject}: " + "\n".join(told + more)
+
+
+def field_path(location: Sequence[int | str]) -> str:
+    """A location as Kubernetes writes it: `spec.servers[0].url`."""
+    path = ""
+    for step in location:
+        path += f"[{step}]" if isinstance(step, int) else f".{step}"
+    return path.removeprefix(".")
+
+
+def nulls(value: Any, location: tuple[int | str, ...] = ()) -> Iterator[Problem]:
+    """A problem for every field without a value.
+
+    YAML reads `tools:` with nothing behind it as null, and the API server drops it in silence; a rule that was meant
+    for tools would then speak of everything. So where we see one, we say so.
+    """
+    if location == ("metadata",):
+        return  # the API server's own, which does hold nulls
+    if value is None:
+        yield Problem(field_path(location), "has no value", "give it a value, such as {} or [], or remove the line")
+    elif isinstance(value, Mapping):
+        for key, child in value.items():
+            yield from nulls(child, (*location, str(key)))
+    elif isinstance(value, list):
+        for index, child in enumerate(value):
+            yield from nulls(child, (*location, index))
+
+
+def problems(error: ValidationError, model: type[BaseModel]) -> list[Problem]:
+    """What pydantic found, in plain words, in the order of the document."""
+    found = error.errors(include_url=False, include_input=False)
+    faulty = {step for details in found for step in _above(details["loc"])}
+    # Pydantic counts only the valid items of a list: one bad item must not make the list too short as well.
+    return [_problem(it, model) for it in found if it["type"] != "too_short" or it["loc"] not in faulty]
+
+
+def _above(location: tuple[int | str, ...]) -> Iterator[tuple[int | str, ...]]:
+    return (location[:length] for length in range(len(location)))
+
+
+def _problem(details: ErrorDetails, model: type[BaseModel]) -> Problem:
+    location, context = details["loc"], details.get("ctx", {})
+    kind = details["type"]
+    if kind == PROBLEM:
+        if "index" in context:
+            location = (*location, context["index"])
+        return Problem(field_path(location), context["message"], context["remedy"])
+    if kind == "extra_forbidden":
+        return _unknown_field(location, model)
+    if location and location[-1] == "[key]":
+        location = location[:-1]
+    message, remedy = _MESSAGES.get(kind, ("is not valid: {msg}", "see the reference of this field"))
+    words = {**context, "msg": details["msg"], "choices": _choices(location, model)}
+    return Problem(field_path(location), message.format_map(words), remedy.format_map(words))
+
+
+_MESSAGES: Mapping[str, tuple[str, str]] = {
+    "missing": ("is required", "add it"),
+    "enum": ("is not one of the allowed values", "use {choices}"),
+    "literal_error": ("is not one of the allowed values", "use {choices}"),
+    "string_type": ("must be a string", "write text; put quotes around numbers, dates, true and false"),
+    "string_too_short": ("must not be empty", "write at least {min_length} character"),
+    "string_too_long": ("is too long", "write at most {max_length} characters"),
+    "string_pattern_mismatch": ("does not match {pattern}", "see the reference of this field"),
+    "int_type": ("must be a whole number", "write digits without quotes"),
+    "greater_than_equal": ("is too small", "write at least {ge}"),
+    "less_than_equal": ("is too large", "write at most {le}"),
+    "tuple_type": ("must be a list", "write it as [a, b], or as lines that start with a hyphen"),
+    "dict_type": ("must be a mapping", "write it as key: value"),
+    "model_type": ("must be a mapping of fields", "write it as field: value"),
+    "model_attributes_type": ("must be a mapping of fields", "write it as field: value"),
+    "too_short": ("has too few items", "write at least {min_length}, or remove it"),
+    "too_long": ("has too many items", "write at most {max_length}"),
+}
+
+
+def _unknown_field(location: Sequence[int | str], model: type[BaseModel]) -> Problem:
+    name = str(location[-1])
+    known = list(_schema_at(location[:-1], model).get("properties", ()))
+    close = difflib.get_close_matches(name, known, n=1) or [k for k in known if k.lower() == name.lower()]
+    remedy = f"did you mean {close[0]}?" if close else f"known here: {', '.join(known)}"
+    return Problem(field_path(location), "is not a known field", remedy)
+
+
+def _choices(location: Sequence[int | str], model: type[BaseModel]) -> str:
+    schema = _schema_at(location, model)
+    return " or ".join(str(choice) for choice in schema.get("enum", [schema.get("const")]))
+
+
+def _schema_at(location: Sequence[int | str], model: type[BaseModel]) -> Schema:
+    """The schema of the value at a location; empty where the location leads out of the model."""
+    schema = inlined(model)
+    for step in location:
+        below = schema.get("items") if isinstance(step, int) else schema.get("properties", {}).get(step)
+        if not isinstance(below, dict):
+            return {}
+        schema = below
+    return schema

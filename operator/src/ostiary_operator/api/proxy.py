@@ -1,0 +1,200 @@
+"""MCPProxy: where a door is, and what stands behind it."""
+
+import enum
+from typing import Annotated, Self
+
+from pydantic import Field, StrictInt, StrictStr, StringConstraints, model_validator
+
+from ostiary_operator.api.constraints import Atomic, Rule, Unique
+from ostiary_operator.api.durations import Duration, between
+from ostiary_operator.api.model import ApiModel
+from ostiary_operator.api.names import DataKey, DnsLabel, Hostname, NameGlobs, ObjectName
+from ostiary_operator.api.patterns import check_together
+from ostiary_operator.api.urls import EndpointPath, ProxyPath, UpstreamUrl
+
+
+class GatewayReference(ApiModel):
+    """Names a gateway."""
+
+    name: DnsLabel
+    """Name of the gateway, as the label `ostiary.dev/gateway` of its Service has it. Example: `default`."""
+
+    namespace: DnsLabel | None = None
+    """Namespace of the gateway. Absent means the operator's namespace, where the shared gateways live; otherwise it
+    can only be the namespace of this MCPProxy. Example: `team-a`."""
+
+
+class ServiceReference(ApiModel):
+    """Names a port of a Service in the namespace of the MCPProxy."""
+
+    name: DnsLabel
+    """Name of the Service. Example: `crm-mcp`."""
+
+    port: Annotated[StrictInt, Field(ge=1, le=65535)]
+    """Port of the Service, as a number. Example: `8080`."""
+
+    path: EndpointPath = "/mcp"
+    """Path of the MCP endpoint on the server. Example: `/mcp`."""
+
+
+class Timeouts(ApiModel):
+    """How long the gateway waits for a server."""
+
+    connect: Annotated[Duration, between("10ms", "1m")] = Duration.parse("5s")
+    """How long connecting may take, TLS included; 10ms to 1m. Example: `2s`."""
+
+    request: Annotated[Duration, between("100ms", "1h")] = Duration.parse("2m")
+    """How long the server may take from the whole request to the head of its answer; 100ms to 1h. Example: `30s`."""
+
+    idle: Annotated[Duration, between("100ms", "24h")] = Duration.parse("5m")
+    """How long an answer that is a stream may stay silent; 100ms to 24h. Example: `10m`."""
+
+
+class CertificateSource(enum.StrEnum):
+    """Kinds of object that can hold a CA bundle."""
+
+    CONFIG_MAP = "ConfigMap"
+    SECRET = "Secret"  # noqa: S105  the name of a kind
+
+
+class CaCertificateReference(ApiModel):
+    """Names a CA bundle in the namespace of the MCPProxy."""
+
+    kind: CertificateSource
+    """Kind of the object. A Secret must carry the label `ostiary.dev/usage`. Example: `ConfigMap`."""
+
+    name: ObjectName
+    """Name of the object. Example: `internal-ca`."""
+
+    key: DataKey = "ca.crt"
+    """Key in its data that holds the certificates as PEM. Example: `ca.crt`."""
+
+
+class Tls(ApiModel):
+    """How to verify a server; the names follow Gateway API's BackendTLSPolicy."""
+
+    ca_certificate_refs: (
+        Annotated[
+            tuple[CaCertificateReference, ...],
+            Field(min_length=1, max_length=4),
+            Unique(("kind", "name", "key")),
+        ]
+        | None
+    ) = None
+    """CA bundles that the server's certificate must descend from. Absent means those of the gateway's system.
+    Example: `[{kind: ConfigMap, name: internal-ca}]`."""
+
+    hostname: Hostname | None = None
+    """Server name to send (SNI) and to find in the certificate. Absent means the host that is connected to.
+    Example: `crm.internal.example.com`."""
+
+
+class Server(ApiModel):
+    """One MCP server behind the door."""
+
+    name: DnsLabel
+    """Name of the server, unique within the MCPProxy. It appears in traces and metrics. Example: `crm`."""
+
+    url: UpstreamUrl | None = None
+    """Complete URL of the server's MCP endpoint: http or https, without user information, query or fragment.
+    Exactly one of `url` and `service` must be set. Example: `https://mcp.example.com/mcp`."""
+
+    service: ServiceReference | None = None
+    """A Service in the same namespace. Exactly one of `url` and `service` must be set.
+    Example: `{name: crm-mcp, port: 8080}`."""
+
+    timeouts: Timeouts = Timeouts()
+    """How long the gateway waits for this server. Example: `{request: 30s}`."""
+
+    tls: Tls | None = None
+    """How to verify the server. It needs https: a `url` must say so, a `service` is spoken to over https when this is
+    set, even to `{}`. Example: `{hostname: crm.internal.example.com}`."""
+
+    constraints = (
+        Rule(
+            "has(self.url) != has(self.service)",
+            lambda server: (server.url is None) != (server.service is None),
+            "needs exactly one of url and service",
+            "set url for a server anywhere, or service for one in the same namespace",
+        ),
+        Rule(
+            "!has(self.tls) || !has(self.url) || self.url.startsWith('https://')",
+            lambda server: server.tls is None or server.url is None or server.url.startswith("https://"),
+            "has tls although its url is not https",
+            "write https:// in the url, or remove tls",
+        ),
+    )
+
+
+class NameSelection(ApiModel):
+    """Chooses names out of what a server offers."""
+
+    include: NameGlobs | None = None
+    """Names that exist at this door; absent means all of them. Exact, with `*` for any run of characters.
+    Example: `["read_*", "get_weather"]`."""
+
+    exclude: NameGlobs | None = None
+    """Names that do not exist at this door, even if they are included. Exact, with `*` for any run of characters.
+    Example: `["*_internal"]`."""
+
+    constraints = (
+        Rule(
+            "has(self.include) || has(self.exclude)",
+            lambda selection: selection.include is not None or selection.exclude is not None,
+            "chooses nothing",
+            "set include or exclude, or remove it",
+        ),
+    )
+
+    @model_validator(mode="after")
+    def _check_size(self) -> Self:
+        check_together(self.include, None)
+        check_together(self.exclude, None)
+        return self
+
+
+class Catalogue(ApiModel):
+    """What of the server exists at this door."""
+
+    tools: NameSelection | None = None
+    """Which tools exist, by name. Example: `{include: ["read_*"]}`."""
+
+    resources: NameSelection | None = None
+    """Which resources and resource templates exist, by URI or URI template. Example: `{exclude: ["file:///etc/*"]}`."""
+
+    prompts: NameSelection | None = None
+    """Which prompts exist, by name. Example: `{include: ["summarise"]}`."""
+
+    constraints = (
+        Rule(
+            "has(self.tools) || has(self.resources) || has(self.prompts)",
+            lambda it: any(part is not None for part in (it.tools, it.resources, it.prompts)),
+            "names no primitive",
+            "set tools, resources or prompts, or remove catalogue",
+        ),
+    )
+
+
+class ProxySpec(ApiModel):
+    """What a user wants of an MCPProxy."""
+
+    description: Annotated[StrictStr, StringConstraints(max_length=1024)] | None = None
+    """What this door is for, in words for people. Example: `Customer records, read only`."""
+
+    gateways: Annotated[tuple[GatewayReference, ...], Field(max_length=16), Atomic()] = ()
+    """Gateways that serve this MCPProxy. Empty means every shared gateway. Example: `[{name: default}]`."""
+
+    hostnames: Annotated[tuple[Hostname, ...], Field(max_length=16), Unique()] = ()
+    """Hosts at which the path is served, as exact lower-case DNS names. Empty means any host of the gateway.
+    Example: `["mcp.example.com"]`."""
+
+    path: ProxyPath | None = None
+    """Path of the door; `/mcp` is added to make the endpoint. Absent means `/<namespace>/<name>`. It has no trailing
+    slash, does not end in `/mcp`, and is not under `/.well-known` or `/-`. Example: `/crm`."""
+
+    servers: Annotated[tuple[Server, ...], Field(min_length=1, max_length=1), Unique(("name",))]
+    """The MCP server behind the door; exactly one for now. Example: `[{name: crm, url: "https://mcp.example.com/mcp"}]`."""
+
+    catalogue: Catalogue | None = None
+    """What of the server exists at this door at all, before any policy. What it leaves out can neither be seen nor
+    used by anybody. Example: `{tools: {exclude: ["delete_*"]}}`."""

@@ -1,0 +1,68 @@
+"""Sizes in bytes, as Kubernetes writes quantities: `4Mi`, `512Ki`, `1G`, or a plain number."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+from ostiary_operator.api.constraints import Rule, compiled, problem
+
+SIZE_PATTERN = "^[0-9]{1,15}(k|M|G|Ki|Mi|Gi)?$"
+
+FACTORS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Size:
+    """A number of bytes. It prints itself with the largest binary unit that divides it."""
+
+    bytes: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a size.
+
+        Raises:
+            ValueError: the text is not one.
+        """
+        if compiled(SIZE_PATTERN).search(text) is None:
+            raise ValueError(f"{text[:40]!r} is not a size such as 512Ki, 4Mi or 1048576")
+        digits = text.rstrip("kKMGi")
+        return cls(int(digits) * FACTORS[text[len(digits) :]])
+
+    def __str__(self) -> str:
+        units = (unit for unit in ("Gi", "Mi", "Ki") if self.bytes % FACTORS[unit] == 0)
+        unit = next(units, "") if self.bytes else ""
+        return f"{self.bytes // FACTORS[unit]}{unit}"
+
+    @classmethod
+    def _validate(cls, value: Any) -> "Size":
+        if isinstance(value, cls):
+            return value
+        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+            return cls(value)
+        if isinstance(value, str) and compiled(SIZE_PATTERN).search(value) is not None:
+            return cls.parse(value)
+        raise problem("is not a size", "write a number of bytes, or one with Ki, Mi or Gi, such as 4Mi")
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            cls._validate, serialization=core_schema.plain_serializer_function_ser_schema(str)
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"anyOf": [{"type": "string", "pattern": SIZE_PATTERN}, {"type": "integer", "minimum": 0}]}
+
+
+def between_sizes(smallest: str, largest: str) -> Rule:
+    """The bounds of a size, both included. Settings are no custom resource, so there is no CEL."""
+    low, high = Size.parse(smallest), Size.parse(largest)
+    return Rule(
+        "true",
+        lambda value: low <= value <= high,
+        f"must be from {smallest} to {largest}",
+        "choose a size within these bounds",
+    )

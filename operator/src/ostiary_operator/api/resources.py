@@ -1,0 +1,143 @@
+"""The two resources as whole objects, and what the rest of the operator knows of one."""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
+
+from pydantic import AwareDatetime, Field, StrictInt, StrictStr, StringConstraints
+
+from ostiary_operator.api.constraints import Rule
+from ostiary_operator.api.model import ApiModel
+from ostiary_operator.api.names import DnsLabel, ObjectName
+from ostiary_operator.api.policy import PolicySpec
+from ostiary_operator.api.proxy import ProxySpec
+
+GROUP = "ostiary.dev"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+
+PROXY_KIND = "MCPProxy"
+POLICY_KIND = "MCPPolicy"
+
+SpecT_co = TypeVar("SpecT_co", bound=ApiModel, covariant=True)
+
+_EPOCH = datetime.fromtimestamp(0, tz=UTC)
+#: The namespace of uids that are derived for objects from files.
+_UIDS = uuid.UUID("6f737469-6172-5900-8000-000000000000")
+
+
+@dataclass(frozen=True, slots=True)
+class Resource(Generic[SpecT_co]):
+    """A valid resource, reduced to what the compiler reads.
+
+    An object from a file has no uid, generation or creationTimestamp. It gets a uid derived from its kind, namespace
+    and name, generation 1, and the epoch, so that the same file always means the same resource.
+    """
+
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    creation_timestamp: datetime
+    spec: SpecT_co
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def identity(self) -> str:
+        """``namespace/name``."""
+        return f"{self.namespace}/{self.name}"
+
+
+ProxyResource: TypeAlias = Resource[ProxySpec]
+PolicyResource: TypeAlias = Resource[PolicySpec]
+
+
+class ObjectMeta(ApiModel):
+    """What we read of an object's metadata. The API server has judged the rest; its fields are known, not looked at."""
+
+    name: ObjectName
+    """Name of the object."""
+
+    namespace: DnsLabel | None = None
+    """Namespace of the object."""
+
+    uid: Annotated[StrictStr, StringConstraints(min_length=1, max_length=128)] | None = None
+    """Tells the object from earlier ones of the same name."""
+
+    generation: Annotated[StrictInt, Field(ge=1)] = 1
+    """Counts the changes of spec."""
+
+    creation_timestamp: AwareDatetime = _EPOCH
+    """When the object was created."""
+
+    labels: Annotated[dict[StrictStr, StrictStr], Field(default_factory=dict)]
+    """Labels of the object."""
+
+    annotations: Any = None
+    deletion_grace_period_seconds: Any = None
+    deletion_timestamp: Any = None
+    finalizers: Any = None
+    generate_name: Any = None
+    managed_fields: Any = None
+    owner_references: Any = None
+    resource_version: Any = None
+    self_link: Any = None
+
+
+class MCPProxy(ApiModel):
+    """A door: it publishes an MCP server at a URL of the gateways, under the policies that govern it."""
+
+    api_version: Literal["ostiary.dev/v1alpha1"]
+    kind: Literal["MCPProxy"]
+    metadata: ObjectMeta
+    spec: ProxySpec
+    """What is wanted. Example: `{servers: [{name: crm, url: "https://mcp.example.com/mcp"}]}`."""
+
+    constraints: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "self.metadata.name != 'mcp' || has(self.spec.path)",
+            lambda proxy: proxy.metadata.name != "mcp" or proxy.spec.path is not None,
+            "spec.path: an MCPProxy named mcp needs a path, since its default path would end in /mcp",
+            "set spec.path, or choose another name",
+        ),
+        Rule(
+            "self.metadata.name.size() <= 63",
+            lambda proxy: len(proxy.metadata.name) <= 63,
+            "metadata.name: the name of an MCPProxy has at most 63 characters, since it stands in its path",
+            "choose a shorter name",
+        ),
+    )
+
+
+class MCPPolicy(ApiModel):
+    """Who may pass at the doors that it targets, and what they may see and do there."""
+
+    api_version: Literal["ostiary.dev/v1alpha1"]
+    kind: Literal["MCPPolicy"]
+    metadata: ObjectMeta
+    spec: PolicySpec
+    """What is wanted. Example: `{targetRefs: [{kind: MCPProxy, name: crm}], access: {rules: []}}`."""
+
+
+def resource(document: MCPProxy | MCPPolicy, *, namespace: str) -> Resource[Any]:
+    """Reduce an object to a resource; ``namespace`` is for one that names none."""
+    meta = document.metadata
+    home = meta.namespace or namespace
+    return Resource(
+        kind=document.kind,
+        namespace=home,
+        name=meta.name,
+        uid=meta.uid or derived_uid(document.kind, home, meta.name),
+        generation=meta.generation,
+        creation_timestamp=meta.creation_timestamp,
+        spec=document.spec,
+        labels=meta.labels,
+    )
+
+
+def derived_uid(kind: str, namespace: str, name: str) -> str:
+    """The uid of an object that comes from a file: the same for ever."""
+    return str(uuid.uuid5(_UIDS, f"{kind}/{namespace}/{name}"))

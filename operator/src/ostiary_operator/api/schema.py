@@ -1,0 +1,143 @@
+"""Schemas generated from the models: the structural schema of a CRD, and plain JSON Schema for editors.
+
+The API server takes a subset of OpenAPI v3 without references, unions with null, constants or closed objects. What
+pydantic emits is rewritten into that subset; a keyword that nobody has thought about is a bug and raises.
+"""
+
+import copy
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeAlias
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema
+
+from ostiary_operator.api.durations import Duration
+from ostiary_operator.api.quantities import Size
+
+Schema: TypeAlias = dict[str, Any]
+
+#: Keywords that pass as they are.
+_KEPT: Final = frozenset(
+    {
+        "default", "description", "enum", "format", "maxItems", "maxLength", "maxProperties", "maximum", "minItems",
+        "minLength", "minProperties", "minimum", "pattern", "required", "type", "x-kubernetes-list-map-keys",
+        "x-kubernetes-list-type", "x-kubernetes-validations",
+    }
+)  # fmt: skip
+#: Keywords that say nothing to the API server: titles, and that objects are closed (it prunes or refuses by itself).
+_DROPPED: Final = frozenset({"title", "additionalProperties", "propertyNames"})
+
+
+class SchemaError(Exception):
+    """A model that has no structural schema. It is a bug in the model, found when the CRDs are generated."""
+
+
+class _Generator(GenerateJsonSchema):
+    """Pydantic's own, but for defaults of our own types, which documents write as strings."""
+
+    def encode_default(self, dft: Any) -> Any:
+        """The default as a document has it."""
+        return str(dft) if isinstance(dft, Duration | Size) else super().encode_default(dft)
+
+
+@functools.cache
+def inlined(model: type[BaseModel]) -> Schema:
+    """The JSON schema of a model with every reference replaced by what it names, and no null in any union.
+
+    It is shared between callers: do not change it.
+    """
+    schema = model.model_json_schema(by_alias=True, schema_generator=_Generator)
+    definitions = schema.pop("$defs", {})
+    return _inline(schema, definitions)
+
+
+def _inline(node: Schema, definitions: Mapping[str, Schema]) -> Schema:
+    node = _flatten(node, definitions)
+    if "properties" in node:
+        node["properties"] = {k: _inline(v, definitions) for k, v in node["properties"].items()}
+    for keyword in ("items", "additionalProperties"):
+        if isinstance(node.get(keyword), dict):
+            node[keyword] = _inline(node[keyword], definitions)
+    if "anyOf" in node:
+        node["anyOf"] = [_inline(branch, definitions) for branch in node["anyOf"]]
+    return node
+
+
+def _flatten(node: Schema, definitions: Mapping[str, Schema]) -> Schema:
+    """Follow references and drop the null of an optional field; what stands beside them wins."""
+    node = copy.copy(node)
+    if "$ref" in node:
+        target = definitions[node.pop("$ref").rpartition("/")[2]]
+        return _flatten({**target, **node}, definitions)
+    branches = [branch for branch in node.get("anyOf", ()) if branch != {"type": "null"}]
+    if len(branches) == 1:
+        del node["anyOf"]
+        return _flatten({**branches[0], **node}, definitions)
+    return node
+
+
+def structural(model: type[BaseModel]) -> Schema:
+    """The structural schema of a model, as a CRD carries it.
+
+    Raises:
+        SchemaError: the model uses something that the API server cannot express.
+    """
+    return _structural(inlined(model), model.__name__)
+
+
+def _structural(node: Schema, path: str) -> Schema:
+    result: Schema = {}
+    for keyword, value in node.items():
+        if keyword == "properties":
+            result["properties"] = {k: _structural(v, f"{path}.{k}") for k, v in value.items()}
+        elif keyword == "items":
+            result["items"] = _structural(value, f"{path}[]")
+        elif keyword == "additionalProperties" and isinstance(value, dict):
+            result["additionalProperties"] = _structural(value, f"{path}{{}}")
+        elif keyword == "const":
+            result["enum"] = [value]
+        elif keyword in _KEPT:
+            result[keyword] = value
+        elif keyword not in _DROPPED:
+            raise SchemaError(f"{path}: the API server has no use for {keyword}")
+    return _tidy(result)
+
+
+def _tidy(node: Schema) -> Schema:
+    """Order the keywords for readers, unwrap the description, and keep only defaults that say something."""
+    if "description" in node:
+        node["description"] = unwrapped(node["description"])
+    default = node.get("default")
+    if default is None or default == [] or (default == {} and "additionalProperties" in node):
+        node.pop("default", None)
+    elif node["type"] == "object":
+        node["default"] = {}  # the defaults of its fields fill it in
+    return {keyword: node[keyword] for keyword in sorted(node, key=_rank)}
+
+
+_FIRST: Final = ("description", "type", "format", "enum", "default")
+_LAST: Final = ("required", "properties", "items", "additionalProperties")
+
+
+def _rank(keyword: str) -> tuple[int, int, str]:
+    """Short keywords first, then the constraints by name, then what nests."""
+    if keyword in _FIRST:
+        return (0, _FIRST.index(keyword), "")
+    return (2, _LAST.index(keyword), "") if keyword in _LAST else (1, 0, keyword)
+
+
+def unwrapped(text: str) -> str:
+    """A docstring with the line breaks inside its paragraphs removed."""
+    paragraphs = (" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
+    return "\n\n".join(paragraphs)
+
+
+def described(node: Schema, visit: Callable[[str, Schema], None], path: str = "") -> None:
+    """Call `visit` with path and schema of every field below, in the order in which they are declared."""
+    for name, child in node.get("properties", {}).items():
+        visit(f"{path}{name}", child)
+        described(child, visit, f"{path}{name}.")
+    items = node.get("items")
+    if isinstance(items, dict):
+        described(items, visit, f"{path.removesuffix('.')}[].")

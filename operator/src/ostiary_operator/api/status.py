@@ -1,0 +1,299 @@
+"""What we answer in `status`: condition types, their reasons with meaning and remedy, and the shape of both statuses.
+
+The reasons are closed sets. Troubleshooting documentation is generated from them, so each says in a sentence what it
+means and, where something is wrong, what to do.
+"""
+
+import enum
+from datetime import datetime
+from typing import Annotated, Self
+
+from pydantic import Field, StrictInt, StrictStr, StringConstraints
+
+from ostiary_operator.api.constraints import Atomic, Unique
+from ostiary_operator.api.model import ApiModel
+
+
+class ConditionType(enum.StrEnum):
+    """The conditions of an MCPProxy and an MCPPolicy. All are positive and always present."""
+
+    ACCEPTED = "Accepted"
+    RESOLVED_REFS = "ResolvedRefs"
+    PROGRAMMED = "Programmed"
+    READY = "Ready"
+
+
+class ConditionStatus(enum.StrEnum):
+    """The value of a condition."""
+
+    TRUE = "True"
+    FALSE = "False"
+    UNKNOWN = "Unknown"
+
+
+class Reason(enum.StrEnum):
+    """Base of the reasons of one condition type. A member is (reason, what it means, what to do)."""
+
+    meaning: str
+    remedy: str
+
+    def __new__(cls, value: str, meaning: str, remedy: str) -> Self:
+        """Make a string that carries its explanation."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.meaning = meaning
+        member.remedy = remedy
+        return member
+
+
+_NOTHING = "Nothing is to be done."
+_WAIT = "Wait a few seconds. If it stays, see whether the operator runs and what it logs."
+
+
+class AcceptedReason(Reason):
+    """Reasons of Accepted: is the resource valid, and may it have what it asks for?"""
+
+    ACCEPTED = ("Accepted", "The resource is valid and permitted.", _NOTHING)
+    PENDING = ("Pending", "The operator has not judged this generation yet.", _WAIT)
+    INVALID = (
+        "Invalid",
+        "A field has a value that cannot work. An earlier version that was accepted stays in force.",
+        "Mend the fields that the message names.",
+    )
+    PATH_CONFLICT = (
+        "PathConflict",
+        "An older MCPProxy already serves this path at an overlapping host; the older one keeps it.",
+        "Choose another path or hostname, or remove the MCPProxy that the message names.",
+    )
+    PATH_NOT_PERMITTED = (
+        "PathNotPermitted",
+        "The path belongs to another namespace, or the gateway's settings do not grant it to this one.",
+        "Use a path under /<namespace>/, or ask the platform team for a grant of the path.",
+    )
+    HOSTNAME_NOT_PERMITTED = (
+        "HostnameNotPermitted",
+        "The gateway's settings do not grant the hostname to this namespace.",
+        "Remove the hostname, or ask the platform team for a grant of it.",
+    )
+    UPSTREAM_NOT_PERMITTED = (
+        "UpstreamNotPermitted",
+        "The server lies outside the namespace, and the gateway's settings do not grant it to this one.",
+        "Use a Service of the same namespace, or ask the platform team for a grant of the host.",
+    )
+    NO_GATEWAY = (
+        "NoGateway",
+        "No gateway serves the resource: the one it names does not exist or belongs to another namespace.",
+        "Correct spec.gateways, or install the gateway.",
+    )
+    NO_TARGET = (
+        "NoTarget",
+        "The policy has neither targetRefs nor targetSelector, so it governs nothing.",
+        "Set one of the two; `targetSelector: {}` selects all MCPProxies of the namespace.",
+    )
+    TARGET_NOT_FOUND = (
+        "TargetNotFound",
+        "A target that the policy names does not exist in its namespace.",
+        "Correct the name, or create the MCPProxy.",
+    )
+    INVALID_SELECTOR = (
+        "InvalidSelector",
+        "The selector cannot be used: a key, a value or an operator is wrong.",
+        "Mend the part of targetSelector that the message names.",
+    )
+    SELECTOR_NOT_PERMITTED = (
+        "SelectorNotPermitted",
+        "Only policies in the operator's namespace may select other namespaces.",
+        "Remove namespaceSelector, or ask the platform team to place the policy.",
+    )
+
+
+class ResolvedRefsReason(Reason):
+    """Reasons of ResolvedRefs: can everything that the resource refers to be read and used?"""
+
+    RESOLVED_REFS = ("ResolvedRefs", "Everything that the resource refers to was found.", _NOTHING)
+    PENDING = ("Pending", "The operator has not read the references yet.", _WAIT)
+    REF_NOT_FOUND = (
+        "RefNotFound",
+        "A ConfigMap, a Secret, a Service or a key in one of them does not exist.",
+        "Create it in the namespace of the resource, or correct the reference.",
+    )
+    REF_INVALID = (
+        "RefInvalid",
+        "The object exists, but what it holds cannot be used, such as a CA bundle that is not PEM.",
+        "Correct the contents under the key that the message names.",
+    )
+    NOT_PERMITTED = (
+        "NotPermitted",
+        "The operator may not read the object, or a Secret lacks the label that makes it usable.",
+        "Label the Secret with ostiary.dev/usage, or bind the operator's role for Secrets in this namespace.",
+    )
+
+
+class ProgrammedReason(Reason):
+    """Reasons of Programmed: does every ready replica of the gateways run this generation?"""
+
+    PROGRAMMED = ("Programmed", "Every ready replica says that it runs this generation.", _NOTHING)
+    PENDING = ("Pending", "Some replicas have not taken this generation over yet.", _WAIT)
+    UNREACHABLE = (
+        "Unreachable",
+        "Some replicas did not say for a while what they run.",
+        "See whether their pods are healthy and whether a NetworkPolicy keeps the operator from their admin port.",
+    )
+    NO_REPLICAS = (
+        "NoReplicas",
+        "A gateway has no ready replica.",
+        "Scale the gateway up, or see why its pods do not become ready.",
+    )
+    REJECTED = (
+        "Rejected",
+        "A replica refused this generation and goes on with the one before.",
+        "Mend the field that the message names; if all replicas but one took it, restart that one.",
+    )
+    CONFIG_TOO_LARGE = (
+        "ConfigTooLarge",
+        "The resources of this namespace exceed its budget in the gateway's config; the last good one stays.",
+        "Remove or shorten resources of the namespace, or ask the platform team for a gateway of its own.",
+    )
+    WRITE_FAILED = (
+        "WriteFailed",
+        "The operator could not write the gateway's config.",
+        "See the operator's log; most often its role lacks a right or a quota is exhausted.",
+    )
+    NOT_ACCEPTED = (
+        "NotAccepted",
+        "The resource was not accepted, so there is nothing of this generation to run.",
+        "See the condition Accepted.",
+    )
+
+
+class ReadyReason(Reason):
+    """Reasons of Ready, the summary. While another condition fails, Ready has that condition's reason."""
+
+    READY = ("Ready", "The resource is accepted, its references are resolved, and every replica runs it.", _NOTHING)
+    PENDING = ("Pending", "One of the other conditions is not known yet.", _WAIT)
+
+
+REASONS: dict[ConditionType, type[Reason]] = {
+    ConditionType.ACCEPTED: AcceptedReason,
+    ConditionType.RESOLVED_REFS: ResolvedRefsReason,
+    ConditionType.PROGRAMMED: ProgrammedReason,
+    ConditionType.READY: ReadyReason,
+}
+"""The reasons of each condition type."""
+
+MESSAGE_LIMIT = 32768
+"""Characters of a condition's message (meta/v1 Condition)."""
+
+_Identity = Annotated[StrictStr, StringConstraints(max_length=127)]
+_ObjectName = Annotated[StrictStr, StringConstraints(max_length=253)]
+_Namespace = Annotated[StrictStr, StringConstraints(max_length=63)]
+_Url = Annotated[StrictStr, StringConstraints(max_length=2048)]
+_Count = Annotated[StrictInt, Field(ge=0)]
+
+
+class Condition(ApiModel):
+    """One aspect of the state, in the shape that all of Kubernetes uses (meta/v1 Condition)."""
+
+    type: Annotated[StrictStr, StringConstraints(max_length=316)]
+    """Which aspect: Accepted, ResolvedRefs, Programmed or Ready. Example: `Ready`."""
+
+    status: ConditionStatus
+    """Whether it holds. Example: `True`."""
+
+    observed_generation: _Count | None = None
+    """The metadata.generation that was judged. Example: `3`."""
+
+    last_transition_time: datetime
+    """When status changed last. Example: `2026-11-21T08:00:00Z`."""
+
+    reason: Annotated[
+        StrictStr,
+        StringConstraints(min_length=1, max_length=1024, pattern="^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"),
+    ]
+    """One word for machines. Example: `PathConflict`."""
+
+    message: Annotated[StrictStr, StringConstraints(max_length=MESSAGE_LIMIT)]
+    """The same in a sentence, with object, field and remedy. Example: `spec.path: ...`."""
+
+
+Conditions = Annotated[tuple[Condition, ...], Field(max_length=16), Unique(("type",))]
+
+
+class EndpointStatus(ApiModel):
+    """Where one gateway serves a proxy."""
+
+    gateway: _Identity
+    """The gateway, as namespace/name. Example: `ostiary-system/default`."""
+
+    hostname: _ObjectName | None = None
+    """The hostname of this endpoint; absent if it is served at any host. Example: `mcp.example.com`."""
+
+    url: _Url
+    """The complete URL that clients connect to. Example: `https://mcp.example.com/crm/mcp`."""
+
+
+class GatewayStatus(ApiModel):
+    """How many replicas of a gateway run this generation."""
+
+    name: Annotated[StrictStr, StringConstraints(max_length=63)]
+    """Name of the gateway. Example: `default`."""
+
+    namespace: _Namespace
+    """Namespace of the gateway. Example: `ostiary-system`."""
+
+    ready: _Count
+    """Replicas that say they run this generation. Example: `2`."""
+
+    desired: _Count
+    """Replicas that should run it. Example: `2`."""
+
+
+class ObjectReference(ApiModel):
+    """Names a resource of ours."""
+
+    namespace: _Namespace
+    """Namespace of the resource. Example: `tools`."""
+
+    name: _ObjectName
+    """Name of the resource. Example: `crm`."""
+
+
+class ProxyStatus(ApiModel):
+    """What the operator observed of an MCPProxy."""
+
+    observed_generation: _Count | None = None
+    """The metadata.generation that this status speaks of. Example: `3`."""
+
+    url: _Url | None = None
+    """The complete endpoint, ready to be given to an MCP client. Example: `https://mcp.example.com/crm/mcp`."""
+
+    urls: Annotated[tuple[EndpointStatus, ...], Field(max_length=64), Atomic()] = ()
+    """All endpoints, by gateway and hostname. Example: `[{gateway: ostiary-system/default, url: "https://..."}]`."""
+
+    conditions: Conditions = ()
+    """Accepted, ResolvedRefs, Programmed, Ready. Example: `[{type: Ready, status: "True"}]`."""
+
+    gateways: Annotated[tuple[GatewayStatus, ...], Field(max_length=64), Unique(("namespace", "name"))] = ()
+    """The gateways that serve it, with their replicas. Example: `[{name: default, ready: 2, desired: 2}]`."""
+
+    programmed: Annotated[StrictStr, StringConstraints(max_length=1024)] | None = None
+    """The gateways in short, for `kubectl get`. Example: `default 2/2`."""
+
+    policies: Annotated[tuple[ObjectReference, ...], Field(max_length=256), Atomic()] = ()
+    """The policies that govern it. Example: `[{namespace: tools, name: read-only}]`."""
+
+
+class PolicyStatus(ApiModel):
+    """What the operator observed of an MCPPolicy."""
+
+    observed_generation: _Count | None = None
+    """The metadata.generation that this status speaks of. Example: `3`."""
+
+    conditions: Conditions = ()
+    """Accepted, ResolvedRefs, Programmed, Ready. Example: `[{type: Ready, status: "True"}]`."""
+
+    targets: Annotated[tuple[ObjectReference, ...], Field(max_length=256), Atomic()] = ()
+    """The first 256 MCPProxies that it governs. Example: `[{namespace: tools, name: crm}]`."""
+
+    target_count: _Count | None = None
+    """How many MCPProxies it governs in all. Example: `12`."""

@@ -1,0 +1,113 @@
+"""URLs, origins and paths in the API."""
+
+from typing import Annotated
+
+from pydantic import StrictStr, StringConstraints
+
+from ostiary_operator.api.constraints import Pattern, Rule, compiled, excludes, matches
+
+_PORT = "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+_BYTE = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+_IPV4 = rf"{_BYTE}([.]{_BYTE}){{3}}"
+_H = "[0-9A-Fa-f]{1,4}"
+_IPV6 = (
+    rf"\[({_H}(:{_H}){{7}}|({_H}:){{1,7}}:|({_H}:){{1,6}}:{_H}|({_H}:){{1,5}}(:{_H}){{1,2}}"
+    rf"|({_H}:){{1,4}}(:{_H}){{1,3}}|({_H}:){{1,3}}(:{_H}){{1,4}}|({_H}:){{1,2}}(:{_H}){{1,5}}"
+    rf"|{_H}:(:{_H}){{1,6}}|:(:{_H}){{1,7}}|::)\]"
+)
+_NAME = "([A-Za-z0-9_]([-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?[.])*[A-Za-z0-9_]([-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?"
+_HOST = rf"({_NAME}|{_IPV6})"
+_PATH = "(/([-A-Za-z0-9._~!$&()*+,;=:@]|%[0-9A-Fa-f]{2})*)*"
+_NUMBER = r"([^/:\[\]]*[.])?(0[xX][0-9A-Fa-f]*|[0-9]+)"
+_MAPPED = r"\[[0:]*:[Ff]{4}:[0-9A-Fa-f]*:[0-9A-Fa-f]*\]"
+_DISGUISED = rf"^[a-z][-a-z0-9+.]*://({_NUMBER}|{_MAPPED})([:/]|$)"
+_DOTTED_QUAD = rf"^[a-z][-a-z0-9+.]*://{_IPV4}([:/]|$)"
+
+NO_DISGUISED_ADDRESS = Rule(
+    f"!self.matches(r'{_DISGUISED}') || self.matches(r'{_DOTTED_QUAD}')",
+    lambda url: not compiled(_DISGUISED).search(url) or bool(compiled(_DOTTED_QUAD).search(url)),
+    "has a host that resolvers read as an IPv4 address in disguise",
+    "write a DNS name, or the address as four numbers",
+)
+
+UpstreamUrl = Annotated[
+    StrictStr,
+    StringConstraints(min_length=1, max_length=2048),
+    matches("^https?://[^/?#]", "is not an absolute http or https URL", "write it as http://host:port/mcp"),
+    excludes(
+        "^[^/]*//[^/?#]*@", "must not carry user information", "credentials do not belong into a URL: remove them"
+    ),
+    excludes("[?]", "must not have a query", "remove everything from the question mark on"),
+    excludes("#", "must not have a fragment", "remove everything from the # on"),
+    matches(
+        rf"^[^:]*://{_HOST}(:{_PORT})?([/?#]|$)",
+        "has a host or port that cannot be",
+        "write the host as a DNS name or an address and the port as 1 to 65535",
+    ),
+    NO_DISGUISED_ADDRESS,
+    matches(
+        f"^[^:]*://[^/?#]*{_PATH}([?#].*)?$",
+        "has a path with characters that must be percent-encoded",
+        "encode spaces and other special characters, such as %20",
+    ),
+]
+"""Where an MCP server listens: scheme, host, optional port and path, nothing else."""
+
+Origin = Annotated[
+    StrictStr,
+    StringConstraints(min_length=1, max_length=300),
+    Pattern(
+        rf"^[a-z][-a-z0-9+.]*://{_HOST}(:{_PORT})?$",
+        "is not an origin",
+        "write scheme, host and port without path or trailing slash, such as https://app.example.com",
+    ),
+    excludes("[A-Z]", "has upper-case letters", "write it in lower case, as browsers send it"),
+    excludes("^(http://.*:80|https://.*:443)$", "names the default port", "leave the port out, as browsers do"),
+    NO_DISGUISED_ADDRESS,
+]
+"""An origin as browsers send it (RFC 6454); schemes other than http and https belong to desktop clients."""
+
+HttpOrigin = Annotated[
+    Origin,
+    matches("^https?://", "is not an http or https URL", "write it as https://mcp.example.com"),
+]
+"""Scheme, host and optional port of a web server."""
+
+EndpointPath = Annotated[
+    StrictStr,
+    StringConstraints(min_length=1, max_length=1024),
+    Pattern(
+        "^(/([-A-Za-z0-9._~!$&()*+,;=:@]|%[0-9A-Fa-f]{2})*)+$",
+        "is not an absolute path",
+        "start it with a slash, leave out query and fragment, and percent-encode special characters",
+    ),
+]
+"""The path of an MCP endpoint on its server."""
+
+_SEGMENTS = "^(/[A-Za-z0-9._~-]+)+$"
+
+ProxyPath = Annotated[
+    StrictStr,
+    StringConstraints(min_length=1, max_length=255),
+    matches(
+        _SEGMENTS,
+        "is not a path of plain segments",
+        "start each segment with a slash, use letters, digits and . _ ~ - only, and end without a slash",
+    ),
+    excludes("/[.]{1,2}(/|$)", "has a segment . or ..", "write the path without them"),
+    excludes("/mcp$", "ends in /mcp", "leave /mcp out: it is added to make the endpoint"),
+    excludes("^/([.]well-known|-)(/|$)", "is reserved for the gateway", "choose a path outside /.well-known and /-"),
+]
+"""The path of a proxy; `/mcp` is added to make the endpoint."""
+
+PathPrefix = Annotated[
+    StrictStr,
+    StringConstraints(min_length=1, max_length=255),
+    Pattern(
+        "^(/|(/[A-Za-z0-9._~-]+)+)$",
+        "is not a path prefix",
+        "write whole segments without a trailing slash, such as /team-a; / alone is every path",
+    ),
+    excludes("/[.]{1,2}(/|$)", "has a segment . or ..", "write the path without them"),
+]
+"""A prefix of paths by whole segments: `/team` covers `/team` and `/team/a`, not `/teams`."""
