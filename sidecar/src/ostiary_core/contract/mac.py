@@ -34,7 +34,8 @@ def verify(manifest: Manifest, keys: Mapping[str, bytes]) -> None:
         raise ContractError(
             f"manifest: its MAC names the key {manifest.mac.key[:64]!r}, which the Secret does not hold"
         )
-    if not hmac.compare_digest(_value(manifest, key), manifest.mac.value):
+    # As bytes: compare_digest raises TypeError on text beyond ASCII, and the value was written by anybody.
+    if not hmac.compare_digest(_value(manifest, key).encode(), manifest.mac.value.encode()):
         raise ContractError("manifest: its MAC does not fit its content")
 
 
