@@ -63,10 +63,9 @@ class NameMatcher:
         listed = list(names or ())
         if "*" in listed:
             return ANY_NAME
-        expressions = [wildcard_expression(name) for name in listed if "*" in name]
-        expressions += [_checked(pattern) for pattern in patterns or ()]
-        joined = compile_expression("|".join(f"(?:{e})" for e in expressions)) if expressions else None
-        return cls(False, frozenset(name for name in listed if "*" not in name), joined)
+        groups = [f"(?:{wildcard_expression(name)})" for name in listed if "*" in name]
+        groups += [_group(pattern) for pattern in patterns or ()]
+        return cls(False, frozenset(name for name in listed if "*" not in name), _join(groups))
 
     def matches(self, name: str) -> bool:
         """Say whether the whole name matches."""
@@ -78,7 +77,28 @@ class NameMatcher:
 ANY_NAME: Final = NameMatcher(any=True, exact=frozenset())
 
 
-def _checked(pattern: str) -> str:
-    """Return the pattern if it stands alone: ``a)(?:b`` must not become valid by being put into a group."""
+def _group(pattern: str) -> str:
+    r"""Return the pattern as a group of its own, to be joined with others.
+
+    It must stand alone first: ``a)(?:b`` must not become valid by being put into a group. An open ``\Q`` quotes to the
+    end of the expression, and so would quote the group's end and the patterns after it: it is closed.
+    """
     compile_expression(pattern)
-    return pattern
+    group = f"(?:{pattern})"
+    try:
+        compile_expression(group)
+    except PatternError:
+        group = rf"(?:{pattern}\E)"
+    return group
+
+
+def _join(groups: list[str]) -> Any:
+    """Compile groups into one expression; the message of a failure does not repeat them all."""
+    if not groups:
+        return None
+    try:
+        return compile_expression("|".join(groups))
+    except PatternError:
+        raise PatternError(
+            f"{len(groups)} names and patterns are too large together: split them over several rules"
+        ) from None
