@@ -104,6 +104,10 @@ class Access:
     policies: Sequence[CompiledPolicy]
     _memo: dict[tuple[Primitive, Verb, str], Decision] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        # The order in which policies are listed must not decide which one the evidence names.
+        self.policies = sorted(self.policies, key=lambda policy: policy.identity)
+
     def decide(self, primitive: Primitive, verb: Verb, name: str) -> Decision:
         """Return the verdict on a name; the same for equal arguments for as long as the object lives."""
         key = (primitive, verb, name)

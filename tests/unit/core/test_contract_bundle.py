@@ -1,0 +1,134 @@
+import random
+
+import pytest
+
+from ostiary_core.canonical import digest
+from ostiary_core.contract.bundle import Bundle, GatewayConfig, fold_config, manifest_file, open_files, stamp
+from ostiary_core.contract.documents import (
+    Bounds,
+    EntryDocument,
+    PolicyDocument,
+    Server,
+    SettingsDocument,
+    Timeouts,
+)
+from ostiary_core.contract.manifest import GatewayIdentity, parse_manifest
+from ostiary_core.errors import ContractError
+
+KEY = b"k" * 32
+KEYS = {"mac-1": KEY}
+BOUNDS = Bounds(request_bytes=1, message_bytes=1, requests_in_flight=1, streams=1, session_max_age=1)
+
+
+def entry(name: str, policies: list[str]) -> EntryDocument:
+    server = Server(name="s", url="http://s", timeouts=Timeouts(connect=1, request=1, idle=1))
+    return EntryDocument(
+        namespace="ns", name=name, uid=f"uid-{name}", generation=1, path=f"/{name}", servers=[server], policies=policies
+    )
+
+
+def config(count: int = 3) -> GatewayConfig:
+    documents = [
+        PolicyDocument(namespace="ns", name=f"p{i}", uid=f"u{i}", generation=1, tier="owner") for i in range(count)
+    ]
+    policies = {digest(document.canonical()): document for document in documents}
+    entries = {f"ns/e{i}": entry(f"e{i}", [key]) for i, key in enumerate(policies)}
+    return GatewayConfig(
+        GatewayIdentity(namespace="sys", name="gw"), SettingsDocument(bounds=BOUNDS), entries, policies
+    )
+
+
+def files(bundle: Bundle) -> dict[str, bytes]:
+    joined = {name: content for part in bundle.files for name, content in part.items()}
+    return joined | {"manifest.json": manifest_file(bundle)}
+
+
+def signed(subject: GatewayConfig) -> Bundle:
+    return stamp(fold_config(subject), revision=7, key_name="mac-1", key=KEY)
+
+
+def test_a_config_is_read_back_as_it_was_written() -> None:
+    opened = open_files(files(signed(config())) | {"tls.crt": b"not ours"}, KEYS, gateway="sys/gw")
+
+    assert opened.manifest.revision == 7
+    assert SettingsDocument.model_validate_json(opened.take(opened.manifest.settings)) == config().settings
+    for reference in opened.manifest.entries:
+        document = EntryDocument.model_validate_json(opened.take(reference.digest))
+        assert document == config().entries[reference.proxy]
+        assert [PolicyDocument.model_validate_json(opened.take(key)) for key in document.policies]
+
+
+def test_the_order_of_entries_and_policies_never_changes_a_byte() -> None:
+    subject = config(20)
+    expected = files(fold_config(subject))
+
+    for seed in range(5):
+        entries, policies = list(subject.entries.items()), list(subject.policies.items())
+        shuffle = random.Random(seed).shuffle  # noqa: S311  no secret
+        shuffle(entries)
+        shuffle(policies)
+        shuffled = GatewayConfig(subject.gateway, subject.settings, dict(entries), dict(policies))
+        assert files(fold_config(shuffled)) == expected
+
+
+def test_revision_and_mac_do_not_make_the_content_another() -> None:
+    first = fold_config(config()).manifest
+
+    assert signed(config()).manifest.same_content(first)
+    assert not fold_config(config(2)).manifest.same_content(first)
+    assert not first.same_content(None)
+
+
+def test_the_config_of_another_gateway_is_refused() -> None:
+    with pytest.raises(ContractError, match=r"for gateway sys/gw, and this is sys/other"):
+        open_files(files(signed(config())), KEYS, gateway="sys/other")
+
+
+def test_a_missing_manifest_is_refused() -> None:
+    with pytest.raises(ContractError, match="no manifest"):
+        open_files({}, KEYS)
+
+
+def test_an_altered_document_is_refused_when_it_is_taken() -> None:
+    content = files(signed(config()))
+    content["documents-0.jsonl"] = content["documents-0.jsonl"].replace(b'"path":"/e1"', b'"path":"/xx"')
+    opened = open_files(content, KEYS)
+    taken = []
+
+    for reference in opened.manifest.entries:
+        if reference.proxy == "ns/e1":
+            with pytest.raises(ContractError, match="does not have this digest"):
+                opened.take(reference.digest)
+        else:
+            taken.append(opened.take(reference.digest))
+    assert len(taken) == 2
+
+
+def test_a_document_that_lies_in_no_part_is_named() -> None:
+    content = files(signed(config()))
+    del content["documents-0.jsonl"]
+    opened = open_files(content, KEYS)
+
+    with pytest.raises(ContractError, match="in none of its parts"):
+        opened.take(opened.manifest.settings)
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        (b"{}", "gateway"),
+        (b"nonsense", "the document"),
+        (b'{"version": "ostiary.dev/config/v2"}', "version"),
+        (b'{"extra": 1}', "gateway"),
+    ],
+)
+def test_a_manifest_that_breaks_the_contract_is_refused_with_the_place(text: bytes, where: str) -> None:
+    with pytest.raises(ContractError, match=f"manifest: {where}"):
+        parse_manifest(text)
+
+
+def test_unknown_members_are_refused() -> None:
+    text = manifest_file(signed(config())).replace(b'"revision":7', b'"revision":7,"surprise":true')
+
+    with pytest.raises(ContractError, match="surprise"):
+        parse_manifest(text)

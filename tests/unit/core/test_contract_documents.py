@@ -1,0 +1,76 @@
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from ostiary_core.contract.documents import (
+    AccessRule,
+    AccessRules,
+    EntryDocument,
+    PolicyDocument,
+    Selection,
+    Server,
+    Timeouts,
+)
+from ostiary_core.mcp.methods import Verb
+
+TIMEOUTS = {"connect": 1, "request": 2, "idle": 3}
+ENTRY: dict[str, Any] = {
+    "namespace": "ns", "name": "e", "uid": "u", "generation": 1, "path": "/ns/e",
+    "servers": [{"name": "s", "url": "http://s", "timeouts": TIMEOUTS}],
+}  # fmt: skip
+
+
+def test_absent_members_are_omitted_and_names_are_camel_case() -> None:
+    document = EntryDocument.model_validate(ENTRY)
+
+    assert b"null" not in document.canonical()
+    assert b'"withoutPolicy":"Allow"' in document.canonical()
+    assert EntryDocument.model_validate_json(document.canonical()) == document
+
+
+def test_a_selection_keeps_the_difference_between_absent_and_listed() -> None:
+    rules = [AccessRule(name="r", effect="Allow", tools=Selection(verbs=[Verb.LIST]))]
+    document = PolicyDocument(
+        namespace="ns", name="p", uid="u", generation=1, tier="owner", access=AccessRules(rules=rules)
+    )
+
+    assert b'"tools":{"verbs":["List"]}' in document.canonical()
+    assert PolicyDocument.model_validate_json(document.canonical()) == document
+
+
+def test_present_and_empty_access_is_not_absent_access() -> None:
+    base = PolicyDocument(namespace="ns", name="p", uid="u", generation=1, tier="owner")
+    empty = base.model_copy(update={"access": AccessRules(rules=[])})
+
+    assert base.canonical() != empty.canonical()
+    assert PolicyDocument.model_validate_json(empty.canonical()).access == AccessRules(rules=[])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"surprise": 1}, {"generation": "1"}, {"path": None}, {"withoutPolicy": "Perhaps"}, {"kind": "policy"}],
+)
+def test_a_document_that_a_reader_would_not_understand_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        EntryDocument.model_validate(ENTRY | change)
+
+
+def test_a_document_cannot_be_changed() -> None:
+    document = EntryDocument.model_validate(ENTRY)
+
+    with pytest.raises(ValidationError, match="frozen"):
+        document.path = "/elsewhere"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("timeouts", [{"connect": 0}, {"request": -1}, {"idle": 0}])
+def test_a_timeout_of_nothing_is_refused(timeouts: dict[str, int]) -> None:
+    with pytest.raises(ValidationError):
+        Timeouts.model_validate(TIMEOUTS | timeouts)
+
+
+def test_the_endpoint_is_the_path_and_mcp() -> None:
+    assert EntryDocument.model_validate(ENTRY).endpoint == "/ns/e/mcp"
+    assert EntryDocument.model_validate(ENTRY).servers[0] == Server(
+        name="s", url="http://s", timeouts=Timeouts(**TIMEOUTS)
+    )

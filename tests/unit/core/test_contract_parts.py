@@ -1,0 +1,107 @@
+import gzip
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ostiary_core.canonical import digest
+from ostiary_core.contract import parts
+from ostiary_core.errors import ContractError
+
+DOCUMENTS = st.lists(st.binary(min_size=1, max_size=200).filter(lambda text: b"\n" not in text), max_size=20).map(
+    lambda texts: {digest(text): text for text in texts}
+)
+
+
+def owners(documents: dict[str, bytes]) -> dict[str, str]:
+    return {key: f"ns/{key[:4]}" for key in documents}
+
+
+def unpacked(packed: list[tuple[str, bytes]]) -> dict[str, bytes]:
+    return {key: text for name, content in packed for key, text in parts.unfold(name, parts.unpack(name, content))}
+
+
+@given(DOCUMENTS)
+def test_documents_travel_unchanged(documents: dict[str, bytes]) -> None:
+    lines = parts.spread(documents, owners(documents))
+
+    assert unpacked([parts.pack(number, part) for number, part in enumerate(lines)]) == documents
+
+
+@given(DOCUMENTS)
+def test_the_order_of_documents_never_changes_a_byte(documents: dict[str, bytes]) -> None:
+    backwards = {key: documents[key] for key in reversed(list(documents))}
+
+    assert parts.spread(backwards, owners(documents)) == parts.spread(documents, owners(documents))
+
+
+def test_a_small_part_stays_readable_and_a_large_one_is_compressed() -> None:
+    assert parts.pack(0, b"x" * parts.COMPRESS_ABOVE) == ("documents-0.jsonl", b"x" * parts.COMPRESS_ABOVE)
+    name, content = parts.pack(3, b"x" * (parts.COMPRESS_ABOVE + 1))
+
+    assert name == "documents-3.jsonl.gz"
+    assert gzip.decompress(content) == b"x" * (parts.COMPRESS_ABOVE + 1)
+    assert content == parts.pack(3, b"x" * (parts.COMPRESS_ABOVE + 1))[1]
+
+
+def random_documents(count: int, size: int) -> dict[str, bytes]:
+    seeds = [b"%d" % number for number in range(count)]
+    texts = ["".join(digest(seed + b"%d" % i) for i in range(size // 64)).encode() for seed in seeds]
+    return {digest(text): text for text in texts}
+
+
+def test_what_one_part_cannot_hold_is_spread_over_several_that_can() -> None:
+    documents = random_documents(30, 100_000)
+
+    lines = parts.spread(documents, {key: key for key in documents})
+
+    assert len(lines) > 1
+    packed = [parts.pack(number, part) for number, part in enumerate(lines)]
+    assert all(len(content) <= parts.MAX_PART_BYTES for _, content in packed)
+    assert unpacked(packed) == documents
+
+
+def test_one_edit_touches_one_part() -> None:
+    documents = random_documents(30, 100_000)
+    names = {key: f"ns/{number}" for number, key in enumerate(documents)}
+    before = parts.spread(documents, names)
+    edited_key, *_ = documents
+    edited = {**documents, digest(b"new"): b"new"}
+    del edited[edited_key]
+    names[digest(b"new")] = names[edited_key]
+
+    after = parts.spread(edited, names)
+
+    assert sum(old != new for old, new in zip(before, after, strict=True)) == 1
+
+
+def test_what_no_number_of_parts_can_hold_is_refused() -> None:
+    with pytest.raises(ContractError, match="does not fit"):
+        parts.spread(random_documents(1, 2_000_000), {key: key for key in random_documents(1, 2_000_000)})
+
+
+@pytest.mark.parametrize("content", [b"", b"not gzip", gzip.compress(b"x" * 1000)[:-5]])
+def test_a_broken_compressed_part_is_refused(content: bytes) -> None:
+    with pytest.raises(ContractError):
+        parts.unpack("documents-0.jsonl.gz", content)
+
+
+def test_a_bomb_is_not_unfolded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "MAX_UNFOLDED_BYTES", 1000)
+
+    with pytest.raises(ContractError, match="larger than 1000"):
+        parts.unpack("documents-0.jsonl.gz", gzip.compress(b"x" * 100_000))
+
+
+@given(st.binary(max_size=300))
+def test_lines_of_anybody_are_taken_apart_or_refused(lines: bytes) -> None:
+    try:
+        documents = list(parts.unfold("documents-0.jsonl", lines))
+    except ContractError:
+        return
+    assert all(isinstance(key, str) for key, _ in documents)
+
+
+def test_a_document_under_a_foreign_digest_is_refused() -> None:
+    with pytest.raises(ContractError, match="does not have this digest"):
+        parts.check(digest(b"one"), b"two")
