@@ -2,7 +2,7 @@
 
 PYTHON  ?= python3
 EXAMPLE ?= examples/quickstart
-# Two, since the cluster tests mostly wait: they share one worker (and so one control plane), the rest has the other.
+# Processes that run tests; each that gets cluster tests starts a control plane (400 MB). 0: all in pytest's own.
 WORKERS ?= 2
 
 BIN   := .venv/bin
@@ -26,7 +26,7 @@ run: $(READY) ## start an example and its MCP server here (EXAMPLE=examples/quic
 test: lint ## lint, then run every test (WORKERS=2, PYTEST_ARGS=)
 	$(TOOL) ostiary_tools.binaries > /dev/null
 	$(if $(NODE_PACKAGES),$(TOOL) ostiary_tools.node $(NODE_PACKAGES) > /dev/null)
-	$(BIN)/pytest -q -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
+	$(BIN)/pytest -q -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 	echo "make test: all passed"
 
 lint: $(READY) ## style, types and the rules of who may import whom
