@@ -22,3 +22,6 @@ UPSTREAM_TIMEOUT: Final = -31004
 UPSTREAM_INVALID: Final = -31005
 TOO_LARGE: Final = -31006
 POLICY_INVALID: Final = -31007
+
+#: The codes of Ostiary itself.
+OWN: Final = frozenset(range(POLICY_INVALID, DENIED + 1))

@@ -1,0 +1,85 @@
+"""The admin port: is it alive, is it ready, what does it count, which config does it run.
+
+Apart from the data port, so that a NetworkPolicy can tell them apart. ``/healthz``, ``/readyz`` and ``/metrics`` are
+open; ``/config`` wants the bearer that lies in the gateway's Secret. It tells digests, never content.
+"""
+
+import hmac
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+from ostiary_core.strict_json import dumps
+from ostiary_gateway.config.store import ConfigStore, Rejection
+
+
+class Admin:
+    """Answers on the admin port. ``ready`` says whether requests are welcome, ``replica`` names this process."""
+
+    def __init__(
+        self, *, store: ConfigStore, ready: Callable[[], str | None], registry: CollectorRegistry, replica: str
+    ) -> None:
+        self._store = store
+        self._not_ready = ready
+        self._registry = registry
+        self._replica = replica
+
+    def application(self) -> web.Application:
+        """Return the application of the admin listener."""
+        app = web.Application()
+        app.add_routes(
+            [
+                web.get("/healthz", self._healthz),
+                web.get("/readyz", self._readyz),
+                web.get("/metrics", self._metrics),
+                web.get("/config", self._config),
+            ]
+        )
+        return app
+
+    async def _healthz(self, _: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def _readyz(self, _: web.Request) -> web.Response:
+        reason = self._not_ready()
+        return web.Response(text="ok\n") if reason is None else web.Response(text=f"{reason}\n", status=503)
+
+    async def _metrics(self, _: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def _config(self, request: web.Request) -> web.Response:
+        if not self._bears_token(request):
+            return web.Response(status=401, headers={"WWW-Authenticate": "Bearer"}, text="the admin bearer is wanted\n")
+        return web.Response(body=dumps(self.report()), content_type="application/json")
+
+    def _bears_token(self, request: web.Request) -> bool:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        given = token.strip().encode("utf-8", "replace")
+        found = [hmac.compare_digest(given, known) for known in self._store.keyring.admin_tokens]
+        return scheme.lower() == "bearer" and any(found)
+
+    def report(self) -> dict[str, Any]:
+        """Return what this replica runs: active and rejected digests per entry."""
+        snapshot, rejected = self._store.snapshot, self._store.rejected_entries
+        active = {} if snapshot is None else {key: proxy.digest for key, proxy in snapshot.proxies.items()}
+        config = self._store.rejected_config
+        return {
+            "replica": self._replica,
+            "gateway": None if snapshot is None else snapshot.gateway.identity,
+            "revision": None if snapshot is None else snapshot.revision,
+            "entries": {
+                key: {"active": active.get(key), "rejected": _entry_rejection(rejected.get(key))}
+                for key in sorted(active.keys() | rejected.keys())
+            },
+            "rejected": None
+            if config is None
+            else {"revision": config.subject, "reason": config.reason, "message": config.message},
+        }
+
+
+def _entry_rejection(found: Rejection | None) -> dict[str, str] | None:
+    if found is None:
+        return None
+    return {"digest": found.subject, "reason": found.reason, "message": found.message}

@@ -1,0 +1,122 @@
+"""A gateway process put together: config sources, request line, data port, admin port; and taken apart again."""
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+from aiohttp import web
+
+from ostiary_gateway.admin import Admin
+from ostiary_gateway.config.source_directory import DirectorySource
+from ostiary_gateway.config.source_kubernetes import KubernetesSource
+from ostiary_gateway.config.store import ConfigStore
+from ostiary_gateway.line.handler import RequestLine
+from ostiary_gateway.metrics import Metrics
+from ostiary_gateway.options import GatewayOptions
+from ostiary_gateway.server import CallerAwareServer, Callers, http_options, listen
+from ostiary_gateway.session import Sealer
+from ostiary_gateway.telemetry import Telemetry
+from ostiary_gateway.upstream.addresses import OwnPlaces
+from ostiary_gateway.upstream.pools import ServerPools
+
+_log = logging.getLogger(__name__)
+
+_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+class Gateway:
+    """One gateway process. :meth:`start`, serve for as long as you like, :meth:`stop`."""
+
+    def __init__(self, options: GatewayOptions, telemetry: Telemetry) -> None:
+        self.options = options
+        self.telemetry = telemetry
+        own = OwnPlaces.from_environment(ports=(options.port, options.admin_port))
+        self.pools = ServerPools(own)
+        self.store = ConfigStore(gateway=options.gateway or None, servers=self.pools.take)
+        self._callers = Callers()
+        self.line = RequestLine(
+            snapshot=lambda: self.store.snapshot,
+            sealer=Sealer(lambda: self.store.keyring.sessions),
+            telemetry=telemetry,
+            loopback=options.host in _LOOPBACK,
+            callers=self._callers,
+        )
+        self.metrics = Metrics(self.store, self.line.occupancy, telemetry)
+        self.line.observe = self.metrics.observe
+        self.store.listeners += [self.line.streams.on_swap, self.pools.on_swap]
+        self.port = options.port
+        self.admin_port = options.admin_port
+        self._leaving = False
+        self._sources: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Listen and begin to watch the config. Ready follows with the first good config.
+
+        Raises:
+            StartupError: a port is taken.
+        """
+        options = self.options
+        self._server = CallerAwareServer(self.line.handle, self._callers, **http_options())
+        self._data = web.ServerRunner(self._server, shutdown_timeout=1.0)
+        admin = Admin(
+            store=self.store, ready=self.not_ready, registry=self.metrics.registry, replica=_replica(options.replica)
+        )
+        self._admin = web.AppRunner(admin.application(), access_log=None, shutdown_timeout=1.0)
+        await self._admin.setup()
+        await self._data.setup()
+        self.admin_port = await listen(
+            self._admin, options.admin_host, options.admin_port, what="admin port", option="--admin-port or ADMIN_PORT"
+        )
+        self.port = await listen(self._data, options.host, options.port, what="data port", option="--port or PORT")
+        self._watch()
+
+    def _watch(self) -> None:
+        runs: list[Callable[[], object]] = []
+        if self.options.config is not None:
+            runs.append(DirectorySource(self.options.config, self.store).run)
+        if self.options.kubernetes is not None:
+            runs.append(KubernetesSource(self.options.gateway, self.options.kubernetes, self.store).run)
+        self._sources = [asyncio.create_task(run(), name=run.__qualname__) for run in runs]  # type: ignore[arg-type,attr-defined]  # bound coroutine methods
+        for task in self._sources:
+            task.add_done_callback(_shout)
+
+    def not_ready(self) -> str | None:
+        """Return why requests are not welcome, or None."""
+        if self._leaving or self.line.draining:
+            return "draining"
+        return "no config yet" if self.store.snapshot is None else None
+
+    async def stop(self) -> None:
+        """Drain and end: no new work, streams closed, requests in flight answered within the bound, spans flushed."""
+        if self.options.drain_delay_seconds:
+            # Load balancers still send here until they have seen that we are not ready.
+            self._leaving = True
+            await asyncio.sleep(self.options.drain_delay_seconds)
+        self.line.draining = True
+        self.line.streams.end_all()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.options.drain_seconds):
+                await self.line.occupancy.empty()
+        if left := self.line.occupancy.requests:
+            _log.warning("%d requests were still unanswered after %.0f s", left, self.options.drain_seconds)
+        for task in self._sources:
+            task.cancel()
+        await asyncio.gather(*self._sources, return_exceptions=True)
+        await self._data.cleanup()
+        await self._admin.cleanup()
+        await self.pools.close()
+        await asyncio.to_thread(self.telemetry.close)
+
+
+def _replica(given: str) -> str:
+    return given or os.environ.get("POD_NAME") or f"{socket.gethostname()}-{os.getpid()}"
+
+
+def _shout(task: asyncio.Task[None]) -> None:
+    """A watcher that ends on its own is a bug, and silence about it would be a second one."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.critical("%s ended: the config is not watched any more", task.get_name(), exc_info=error)

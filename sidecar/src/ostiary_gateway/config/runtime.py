@@ -1,0 +1,93 @@
+"""One proxy, compiled: everything that a request on it needs, built once and never changed."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from ostiary_core.contract.bundle import OpenedBundle
+from ostiary_core.contract.documents import EntryDocument, PolicyDocument
+from ostiary_core.errors import ContractError
+from ostiary_core.policy.access import Access, CompiledPolicy
+from ostiary_core.policy.visibility import Visibility
+from ostiary_gateway.telemetry import names
+from ostiary_gateway.upstream.server import UpstreamServer
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyRuntime:
+    """A proxy as it is served. ``namespace`` and ``name`` are its evidence; ``uid`` binds its sessions."""
+
+    identity: str
+    namespace: str
+    name: str
+    uid: str
+    digest: str
+    path: str
+    endpoint: str
+    hostnames: frozenset[str]
+    visibility: Visibility
+    server: UpstreamServer
+    evidence: Mapping[str, str]
+    """What every span on this proxy says of it."""
+    policies: Mapping[str, CompiledPolicy]
+    """By digest, so that the next revision need not compile them again."""
+
+
+ServerFactory = Callable[[EntryDocument], UpstreamServer]
+
+
+def build_runtime(
+    digest: str, bundle: OpenedBundle, policy: Callable[[str], CompiledPolicy], servers: ServerFactory
+) -> ProxyRuntime:
+    """Compile one entry. ``policy`` returns a compiled policy by its digest.
+
+    Raises:
+        OstiaryError: the entry or something it names is broken; the message says what.
+    """
+    entry = parse_entry(bundle.take(digest))
+    policies = {key: policy(key) for key in entry.policies}
+    access = Access(sorted(policies.values(), key=lambda p: (p.tier, p.identity)))
+    return ProxyRuntime(
+        identity=entry.identity,
+        namespace=entry.namespace,
+        name=entry.name,
+        uid=entry.uid,
+        digest=digest,
+        path=entry.path,
+        endpoint=entry.endpoint,
+        hostnames=frozenset(entry.hostnames),
+        visibility=Visibility.build(entry.catalogue, access, default=entry.without_policy, invalid=entry.invalid),
+        server=servers(entry),
+        evidence={names.OSTIARY_PROXY_NAMESPACE: entry.namespace, names.OSTIARY_PROXY_NAME: entry.name},
+        policies=policies,
+    )
+
+
+def parse_entry(text: bytes) -> EntryDocument:
+    """Read an entry document.
+
+    Raises:
+        ContractError: it does not keep the contract.
+    """
+    try:
+        return EntryDocument.model_validate_json(text)
+    except ValidationError as error:
+        raise ContractError(f"entry: {_first(error)}") from None
+
+
+def parse_policy(text: bytes) -> PolicyDocument:
+    """Read a policy document.
+
+    Raises:
+        ContractError: it does not keep the contract.
+    """
+    try:
+        return PolicyDocument.model_validate_json(text)
+    except ValidationError as error:
+        raise ContractError(f"policy: {_first(error)}") from None
+
+
+def _first(error: ValidationError) -> str:
+    problem = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(str(step) for step in problem['loc'])}: {problem['msg']}"

@@ -1,0 +1,61 @@
+"""All proxies of one revision, and how a host and path find theirs.
+
+Paths and hostnames match whole: ``/a`` never answers for ``/ab``, and only the exact endpoint is served. The raw path
+is compared, without decoding and without normalising, so there is one spelling of an endpoint and no other.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from ostiary_core.contract.documents import SettingsDocument
+from ostiary_core.contract.manifest import GatewayIdentity
+from ostiary_gateway.config.runtime import ProxyRuntime
+
+_ANY_HOST: Final = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What is served at one moment. Replaced in one assignment, never changed."""
+
+    gateway: GatewayIdentity
+    revision: int
+    settings: SettingsDocument
+    proxies: Mapping[str, ProxyRuntime]
+    own_origins: frozenset[str]
+    _endpoints: Mapping[tuple[str, str], ProxyRuntime] = field(repr=False)
+    _paths: Mapping[tuple[str, str], ProxyRuntime] = field(repr=False)
+
+    def at_endpoint(self, host: str, path: str) -> ProxyRuntime | None:
+        """Return the proxy whose endpoint this is. ``host`` is lower case, without port."""
+        return self._endpoints.get((host, path)) or self._endpoints.get((_ANY_HOST, path))
+
+    def at_path(self, host: str, path: str) -> ProxyRuntime | None:
+        """Return the proxy whose path (not endpoint) this is, to tell its visitor where to go."""
+        return self._paths.get((host, path)) or self._paths.get((_ANY_HOST, path))
+
+
+def build_snapshot(
+    gateway: GatewayIdentity, revision: int, settings: SettingsDocument, proxies: Mapping[str, ProxyRuntime]
+) -> Snapshot:
+    """Index the proxies of a revision."""
+    endpoints: dict[tuple[str, str], ProxyRuntime] = {}
+    paths: dict[tuple[str, str], ProxyRuntime] = {}
+    for proxy in proxies.values():
+        for host in proxy.hostnames or (_ANY_HOST,):
+            endpoints[host, proxy.endpoint] = proxy
+            paths[host, proxy.path] = proxy
+    return Snapshot(gateway, revision, settings, proxies, _own_origins(settings, proxies), endpoints, paths)
+
+
+def _own_origins(settings: SettingsDocument, proxies: Mapping[str, ProxyRuntime]) -> frozenset[str]:
+    """The origins of the gateway's public URLs, which come from its settings and hostnames, never from a request."""
+    if settings.external_url is None:
+        return frozenset(settings.allowed_origins)
+    scheme, _, authority = settings.external_url.rstrip("/").partition("://")
+    _, separator, port = authority.rpartition(":")
+    suffix = f":{port}" if separator and port.isdecimal() else ""
+    hosts = {host for proxy in proxies.values() for host in proxy.hostnames}
+    own = {f"{scheme}://{authority}", *(f"{scheme}://{host}{suffix}" for host in hosts)}
+    return frozenset({*own, *settings.allowed_origins})

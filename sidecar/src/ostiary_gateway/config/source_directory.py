@@ -1,0 +1,84 @@
+"""Config from a directory with the semantics of a projected volume.
+
+The kubelet writes a new hidden directory and renames the link ``..data`` onto it, so the link's target is the version:
+comparing it costs one system call, works where inotify is exhausted, and reading everything below one target is one
+atomic read. A directory without the link (somebody's plain folder) is compared by the times and sizes of its files.
+"""
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import Final
+
+from ostiary_gateway.config.keyring import Keyring
+from ostiary_gateway.config.store import ConfigStore
+from ostiary_gateway.errors import ConfigUnavailable
+
+_log = logging.getLogger(__name__)
+
+_LINK: Final = "..data"
+_READ_TRIES: Final = 5
+#: No file of ours is larger; a larger one is somebody's mistake and is not read into memory.
+_MAX_FILE_BYTES: Final = 2 * 1024 * 1024
+
+
+def version(directory: Path) -> str:
+    """Return what changes whenever the content of the directory does; empty where there is nothing to read."""
+    link = directory / _LINK
+    if link.is_symlink():
+        return str(link.readlink())
+    try:
+        stats = sorted((path.name, path.stat().st_mtime_ns, path.stat().st_size) for path in directory.iterdir())
+    except OSError:
+        return ""
+    return repr(stats) if stats else ""
+
+
+def read(directory: Path) -> dict[str, bytes]:
+    """Read all files of one version.
+
+    Raises:
+        ConfigUnavailable: the directory is not there, or changed at every try.
+    """
+    for _ in range(_READ_TRIES):
+        try:
+            root = (directory / _LINK).resolve(strict=True) if (directory / _LINK).is_symlink() else directory
+            return {path.name: path.read_bytes() for path in root.iterdir() if _is_ours(path)}
+        except FileNotFoundError:
+            continue  # the version was replaced and removed while it was read
+        except OSError as error:
+            raise ConfigUnavailable(f"{directory}: {error.strerror}") from error
+    raise ConfigUnavailable(f"{directory}: not there, or it changed at every try to read it")
+
+
+def _is_ours(path: Path) -> bool:
+    return path.is_file() and not path.name.startswith(".") and path.stat().st_size <= _MAX_FILE_BYTES
+
+
+class DirectorySource:
+    """Offers the directory's content to the store whenever it changed. ``period`` is in seconds."""
+
+    def __init__(self, directory: Path, store: ConfigStore, *, period: float = 0.2) -> None:
+        self._directory = directory
+        self._store = store
+        self._period = period
+        self._seen = ""
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        while True:
+            await self.poll()
+            await asyncio.sleep(self._period)
+
+    async def poll(self) -> None:
+        """Look once."""
+        now = version(self._directory)
+        if not now or now == self._seen:
+            return
+        try:
+            files = await asyncio.to_thread(read, self._directory)
+        except ConfigUnavailable as error:
+            _log.warning("config directory: %s", error)
+            return
+        self._seen = now
+        await self._store.offer("directory", files, Keyring.from_files(files))

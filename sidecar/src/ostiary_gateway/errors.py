@@ -1,0 +1,58 @@
+"""The errors of the gateway, as a tree.
+
+OstiaryError (core)
+├── Refusal               a request ends here, with an answer for its sender   (see line/refusals.py for the kinds)
+├── UpstreamFault         the upstream did not do its part; becomes a Refusal at the forward station
+├── StartupError          the process cannot start; the message says what to change
+└── ConfigUnavailable     a source could not be read now; the last good config stays
+"""
+
+from typing import Any
+
+from ostiary_core.errors import OstiaryError
+
+
+class Refusal(OstiaryError):
+    """An answer in place of the upstream's.
+
+    ``status`` is the HTTP status. With a ``code`` the body is a JSON-RPC error, and ``reason`` goes into its data
+    unless ``silent``; without one the body is a small JSON object. Nothing here may hold policy or rule names,
+    config or tokens: the answer goes to the caller.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        reason: str,
+        message: str,
+        *,
+        code: int | None = None,
+        data: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+        silent: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
+        self.message = message
+        self.code = code
+        self.headers = headers or {}
+        self.data = None if silent else {"reason": reason, **(data or {})}
+
+
+class UpstreamFault(OstiaryError):
+    """The upstream failed; ``kind`` is one of the reasons of :mod:`ostiary_gateway.upstream.faults`."""
+
+    def __init__(self, kind: str, message: str, *, retry_after_ms: int | None = None) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+        self.retry_after_ms = retry_after_ms
+
+
+class StartupError(OstiaryError):
+    """The process cannot start; the message names the option or file and the remedy."""
+
+
+class ConfigUnavailable(OstiaryError):
+    """A config source cannot be read at the moment. Not a fault of the config."""

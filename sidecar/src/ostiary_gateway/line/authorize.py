@@ -1,0 +1,137 @@
+"""Authorize: may this caller do this with that name?
+
+A refusal depends on the name alone, never on whether the thing exists: what the caller may not see is answered as an
+unknown name before anybody upstream hears of it; what he may see but not use is answered as denied.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from ostiary_core.mcp import codes
+from ostiary_core.mcp.methods import USE, Judgement, Primitive, Verb
+from ostiary_core.policy.access import Decision, Reason
+from ostiary_core.policy.visibility import Visibility
+from ostiary_gateway.errors import Refusal
+from ostiary_gateway.line.exchange import Message
+from ostiary_gateway.line.frame import invalid
+
+_SHOWN_NAME: Final = 256
+_NOUNS: Final = {Primitive.TOOLS: "tool", Primitive.RESOURCES: "resource", Primitive.PROMPTS: "prompt"}
+_SUBSCRIPTIONS_LIMIT: Final = 1024
+
+
+class DeniedError(Refusal):
+    """A refusal with its evidence, which the record station takes and the caller never sees."""
+
+    def __init__(self, refusal: Refusal, decision: Decision) -> None:
+        super().__init__(refusal.status, refusal.reason, refusal.message, code=refusal.code)
+        self.data = refusal.data
+        self.decision = decision
+
+
+def authorize(message: Message, visibility: Visibility) -> Decision | None:
+    """Judge a message; None for what passes without being judged.
+
+    Raises:
+        DeniedError: it must not pass.
+        Refusal: what it should be judged on is not there.
+    """
+    if message.method is None:
+        return None
+    judge = _JUDGES.get(message.method.judgement)
+    return judge(message, visibility) if judge is not None else None
+
+
+def _judge_list(_: Message, visibility: Visibility) -> Decision | None:
+    """A list passes, filtered; only where the policy itself is broken nothing does."""
+    refusal = visibility.refusal
+    if refusal is not None and refusal.reason is Reason.POLICY_INVALID:
+        raise DeniedError(_policy_invalid(), refusal)
+    return None
+
+
+def _judge_name(message: Message, visibility: Visibility) -> Decision:
+    assert message.method is not None and message.method.primitive is not None and message.method.verb is not None  # noqa: PT018, S101  what the judgement means
+    return require(visibility, message.method.primitive, message.method.verb, message.name)
+
+
+def require(visibility: Visibility, primitive: Primitive, verb: Verb, name: str) -> Decision:
+    """Return the decision that lets a name pass.
+
+    Raises:
+        DeniedError: it must not pass.
+    """
+    decision = visibility.decide(primitive, verb, name)
+    if decision.allowed:
+        return decision
+    if decision.reason is Reason.POLICY_INVALID:
+        raise DeniedError(_policy_invalid(), decision)
+    if visibility.shows(primitive, name):
+        words = f"Denied by policy: {_NOUNS[primitive]} {name[:_SHOWN_NAME]}"
+        raise DeniedError(Refusal(200, "Denied", words, code=codes.DENIED), decision)
+    words = f"Unknown {_NOUNS[primitive]}: {name[:_SHOWN_NAME]}"
+    raise DeniedError(Refusal(200, "Hidden", words, code=codes.INVALID_PARAMS, silent=True), decision)
+
+
+def _policy_invalid() -> Refusal:
+    words = "A policy of this MCP proxy is not valid, so nothing passes until it is mended"
+    return Refusal(200, "PolicyInvalid", words, code=codes.POLICY_INVALID)
+
+
+def _judge_completion(message: Message, visibility: Visibility) -> Decision:
+    """Completion speaks of a prompt or a resource template: who may not use it learns nothing about it."""
+    reference = message.params.get("ref")
+    kind = reference.get("type") if isinstance(reference, dict) else None
+    primitive, key = {"ref/prompt": (Primitive.PROMPTS, "name"), "ref/resource": (Primitive.RESOURCES, "uri")}.get(
+        kind if isinstance(kind, str) else "", (None, "")
+    )
+    if primitive is None or not isinstance(reference, dict) or not isinstance(reference.get(key), str):
+        raise invalid('"params.ref" must name a prompt or a resource', code=codes.INVALID_PARAMS)
+    return require(visibility, primitive, USE[primitive], reference[key])
+
+
+def _judge_listen(message: Message, visibility: Visibility) -> Decision | None:
+    """Judge each resource that a listen stream asks for."""
+    decision = None
+    for uri in listened(message.params):
+        decision = require(visibility, Primitive.RESOURCES, Verb.SUBSCRIBE, uri)
+    return decision
+
+
+def listened(params: dict[str, Any]) -> list[str]:
+    """Return the URIs of the resources in a listen filter (specification, Subscriptions).
+
+    Raises:
+        Refusal: the filter is not of the specified shape.
+    """
+    wanted = params.get("notifications")
+    uris = wanted.get("resourceSubscriptions", []) if isinstance(wanted, dict) else None
+    if not isinstance(uris, list) or len(uris) > _SUBSCRIPTIONS_LIMIT or not all(isinstance(u, str) for u in uris):
+        words = f'"params.notifications" must be a filter with at most {_SUBSCRIPTIONS_LIMIT} resourceSubscriptions'
+        raise invalid(words, code=codes.INVALID_PARAMS)
+    return uris
+
+
+def _judge_task(_: Message, visibility: Visibility) -> Decision | None:
+    """A task follows from a tools/call that was allowed; who may call nothing has none."""
+    if visibility.may_use_some(Primitive.TOOLS, Verb.CALL):
+        return None
+    return require(visibility, Primitive.TOOLS, Verb.CALL, "")
+
+
+def _judge_task_list(_: Message, visibility: Visibility) -> Decision | None:
+    """A list of tasks names no tools, so it cannot be filtered: it passes only where tools are not governed."""
+    if visibility.shows_all(Primitive.TOOLS):
+        return None
+    decision = Decision(False, Reason.NOT_ALLOWED)
+    raise DeniedError(Refusal(200, "Denied", "Denied by policy: tasks/list", code=codes.DENIED), decision)
+
+
+_JUDGES: Final[dict[Judgement, Callable[[Message, Visibility], Decision | None]]] = {
+    Judgement.LIST: _judge_list,
+    Judgement.NAME: _judge_name,
+    Judgement.COMPLETION: _judge_completion,
+    Judgement.LISTEN: _judge_listen,
+    Judgement.TASK: _judge_task,
+    Judgement.TASK_LIST: _judge_task_list,
+}

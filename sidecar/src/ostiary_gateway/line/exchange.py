@@ -1,0 +1,74 @@
+"""What one request is, as far as the stations have found out."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from ostiary_core.mcp.methods import Method
+from ostiary_core.mcp.revisions import Era
+from ostiary_core.policy.access import Decision
+from ostiary_gateway.config.runtime import ProxyRuntime
+from ostiary_gateway.config.snapshot import Snapshot
+from ostiary_gateway.session import Session
+from ostiary_gateway.upstream.server import UpstreamServer
+
+#: The principal of callers without credentials.
+ANONYMOUS = "anonymous"
+
+
+@dataclass(slots=True)
+class Message:
+    """One JSON-RPC message from a client, framed: parsed once, its era decided, its headers in agreement.
+
+    ``method`` is None for an answer to a request of the server. ``id`` is None for a notification. ``name`` is the name
+    or URI that the method is about, or empty. ``revision`` is what its headers, envelope or session say, or empty for a
+    legacy message that says nothing.
+    """
+
+    body: dict[str, Any]
+    era: Era
+    revision: str
+    method: Method | None
+    id: str | int | None
+    name: str = ""
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The params, empty where there are none."""
+        params = self.body.get("params")
+        return params if isinstance(params, dict) else {}
+
+    @property
+    def is_request(self) -> bool:
+        """Whether an answer with this id is due."""
+        return self.method is not None and self.id is not None
+
+
+@dataclass(slots=True)
+class Exchange:
+    """A request on its way. ``message`` is None for GET and DELETE, which carry none."""
+
+    request: web.BaseRequest
+    snapshot: Snapshot
+    proxy: ProxyRuntime | None = None
+    principal: str = ANONYMOUS
+    session: Session | None = None
+    sealed_session: str = ""
+    message: Message | None = None
+    decision: Decision | None = None
+    server: UpstreamServer | None = None
+
+    @property
+    def routed(self) -> ProxyRuntime:
+        """The proxy, for stations behind the route."""
+        if self.proxy is None:
+            raise RuntimeError("asked for the proxy of an exchange that was not routed")
+        return self.proxy
+
+    @property
+    def selected(self) -> UpstreamServer:
+        """The server, for stations behind the selection."""
+        if self.server is None:
+            raise RuntimeError("asked for the server of an exchange before one was selected")
+        return self.server

@@ -1,0 +1,93 @@
+"""Record: every request leaves evidence, however it ends. Nothing here waits, and nothing here can fail a request."""
+
+from typing import Protocol
+
+from ostiary_gateway.errors import Refusal, UpstreamFault
+from ostiary_gateway.line.answers import Outcome
+from ostiary_gateway.line.authorize import DeniedError
+from ostiary_gateway.line.exchange import Exchange
+from ostiary_gateway.telemetry import ClientSpan, ServerSpan, names
+
+
+def routed(span: ServerSpan, exchange: Exchange) -> None:
+    """Report where the request goes."""
+    if exchange.proxy is not None:
+        span.update(exchange.proxy.evidence)
+    span.set(names.OSTIARY_CONFIG_REVISION, exchange.snapshot.revision)
+
+
+def framed(span: ServerSpan, exchange: Exchange) -> None:
+    """Report what the message is; from here on the span has its parent and its name."""
+    message = exchange.message
+    if message is None or message.method is None:
+        return
+    span.message(
+        method=message.method.name,
+        target=message.name or None,
+        request_id=message.id,
+        protocol_version=message.revision or None,
+        session_id=exchange.sealed_session if exchange.session is not None else None,
+        carrier_meta=message.params.get("_meta"),
+    )
+
+
+def authorized(span: ServerSpan, exchange: Exchange) -> None:
+    """Report which rule let the message pass, if one had to."""
+    decision = exchange.decision
+    if decision is not None and decision.rule:
+        span.allow(policy=decision.policy, rule=decision.rule)
+
+
+def refused(span: ServerSpan, refusal: Refusal) -> None:
+    """Report an answer of our own."""
+    if isinstance(refusal, DeniedError):
+        decision = refusal.decision
+        span.deny(policy=decision.policy or None, rule=decision.rule or None, reason=decision.reason.value)
+    span.respond(code=refusal.code, message=refusal.reason, http_status=refusal.status)
+
+
+def contact(span: ServerSpan, exchange: Exchange) -> ClientSpan:
+    """Begin the span of the contact with the proxy's server."""
+    message, session, server = exchange.message, exchange.session, exchange.server
+    return span.client(
+        server_name=server.name if server is not None else None,
+        address=server.address if server is not None else None,
+        port=server.port if server is not None else None,
+        request_id=message.id if message is not None else None,
+        protocol_version=message.revision or None if message is not None else None,
+        session_id=session.upstream_id if session is not None else None,
+    )
+
+
+def failed(span: ClientSpan, fault: UpstreamFault) -> None:
+    """Report that the upstream did not do its part."""
+    span.fail(fault.kind, fault.message)
+
+
+def answered(server: ServerSpan, client: ClientSpan, outcome: Outcome | None) -> None:
+    """Report how the answer ended, on both sides."""
+    if outcome is not None:
+        client.respond(code=outcome.code, message=outcome.message, is_error=outcome.tool_error)
+        server.respond(code=outcome.code, message=outcome.message, is_error=outcome.tool_error)
+
+
+class Observe(Protocol):
+    """Counts one message, see :meth:`ostiary_gateway.metrics.Metrics.observe`."""
+
+    def __call__(self, *, method: str, proxy: str, error_type: str, seconds: float) -> None:
+        """Count it."""
+
+
+def counted(span: ServerSpan, exchange: Exchange | None, observe: Observe | None) -> None:
+    """Count the message, whether or not its trace is sampled."""
+    if observe is None:
+        return
+    proxy = exchange.proxy if exchange is not None else None
+    message = exchange.message if exchange is not None else None
+    method = message.method.name if message is not None and message.method is not None else ""
+    observe(
+        method=method,
+        proxy=proxy.identity if proxy is not None else "",
+        error_type=span.error_type or "",
+        seconds=span.elapsed,
+    )

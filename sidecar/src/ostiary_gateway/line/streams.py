@@ -1,0 +1,75 @@
+"""Open streams, and what a new config means for them.
+
+A call in flight finishes on the policy it was judged by. A stream can stay open for days, so it is judged again
+when the entry of its proxy changes: what may go on goes on under the new policy, what may not is closed.
+Draining closes all: their clients open them again, elsewhere.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import aiohttp
+
+from ostiary_gateway.config.runtime import ProxyRuntime
+from ostiary_gateway.config.snapshot import Snapshot
+from ostiary_gateway.errors import Refusal
+from ostiary_gateway.line.authorize import authorize
+from ostiary_gateway.line.exchange import Message
+
+
+@dataclass(slots=True, eq=False)
+class OpenStream:
+    """A GET or a listen that is being relayed. ``proxy`` is the runtime that its messages are judged by now."""
+
+    proxy: ProxyRuntime
+    message: Message | None
+    response: aiohttp.ClientResponse
+    ended: bool = False
+
+    def end(self) -> None:
+        """Close the stream: its relay sees the upstream end."""
+        self.ended = True
+        self.response.close()
+
+    def judge_again(self, proxy: ProxyRuntime | None) -> None:
+        """Go on under a new runtime, or end where that refuses."""
+        if proxy is None or proxy.uid != self.proxy.uid or proxy.server is not self.proxy.server:
+            self.end()
+            return
+        self.proxy = proxy
+        try:
+            if self.message is not None:
+                authorize(self.message, proxy.visibility)
+        except Refusal:
+            self.end()
+
+
+@dataclass(slots=True)
+class OpenStreams:
+    """All of them, for one gateway process."""
+
+    _streams: set[OpenStream] = field(default_factory=set)
+
+    @contextmanager
+    def holding(self, stream: OpenStream | None) -> Iterator[None]:
+        """Know a stream for as long as it is relayed."""
+        if stream is None:
+            yield
+            return
+        self._streams.add(stream)
+        try:
+            yield
+        finally:
+            self._streams.discard(stream)
+
+    def on_swap(self, snapshot: Snapshot, changed: frozenset[str]) -> None:
+        """Judge the streams of changed proxies again."""
+        for stream in list(self._streams):
+            if stream.proxy.identity in changed:
+                stream.judge_again(snapshot.proxies.get(stream.proxy.identity))
+
+    def end_all(self) -> None:
+        """End every stream."""
+        for stream in list(self._streams):
+            stream.end()

@@ -1,0 +1,44 @@
+"""``ostiary gateway``: one process from start to SIGTERM."""
+
+import asyncio
+import logging
+import signal
+import sys
+
+from ostiary_gateway.app import Gateway
+from ostiary_gateway.errors import StartupError
+from ostiary_gateway.options import GatewayOptions
+from ostiary_gateway.telemetry import Telemetry
+
+_log = logging.getLogger(__name__)
+
+
+def run(options: GatewayOptions) -> int:
+    """Serve until SIGTERM or SIGINT; return the exit code."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    try:
+        asyncio.run(serve(options))
+    except StartupError as error:
+        sys.stderr.write(f"ostiary gateway: {error}\n")
+        return 1
+    return 0
+
+
+async def serve(options: GatewayOptions) -> None:
+    """Start a gateway, wait for a signal, drain and stop.
+
+    Raises:
+        StartupError: it cannot start.
+    """
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    gateway = Gateway(options, Telemetry.from_environment())
+    await gateway.start()
+    _log.info("data port %s:%d, admin port %s:%d", options.host, gateway.port, options.admin_host, gateway.admin_port)
+    try:
+        await stopping.wait()
+        _log.info("draining, at most %.0f s", options.drain_delay_seconds + options.drain_seconds)
+    finally:
+        await gateway.stop()

@@ -1,0 +1,110 @@
+"""Sessions sealed into their id: any replica opens them, a restart keeps them, and nobody else can make or alter one.
+
+A sealed id is ``1.`` and base64url of: activation time of the key (4 bytes, which names the key), nonce (12), and
+AES-256-GCM over: issue time (4), index of the revision (1), the upstream's session id. The proxy's uid and the
+principal are authenticated with it, so an id opens only where and for whom it was sealed. Its characters are those
+that the specification allows (0x21 to 0x7E).
+"""
+
+import base64
+import binascii
+import os
+import struct
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from ostiary_gateway.errors import Refusal
+
+_PREFIX: Final = "1."
+_HEAD: Final = struct.Struct(">I12s")
+_BODY: Final = struct.Struct(">IB")
+#: What we ever accept: an upstream's id is bounded, so a sealed one is.
+_MAX_SEALED: Final = 2048
+_MAX_UPSTREAM_ID: Final = 1024
+#: Indexes into this list travel inside sealed ids: append only.
+_REVISIONS: Final = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What a sealed id holds: the upstream's own id and the revision that was negotiated."""
+
+    upstream_id: str
+    revision: str
+
+
+class Sealer:
+    """Seals and opens session ids with the keys of the gateway's Secret.
+
+    ``keys`` returns the keys by activation time, as they are now; ``clock`` returns epoch seconds.
+    """
+
+    def __init__(self, keys: Callable[[], Mapping[int, bytes]], *, clock: Callable[[], float] = time.time) -> None:
+        self._keys = keys
+        self._clock = clock
+        self._ciphers: dict[bytes, AESGCM] = {}
+
+    def seal(self, session: Session, *, proxy_uid: str, principal: str) -> str:
+        """Return the id to give to the client.
+
+        Raises:
+            Refusal: there is no key yet, or the upstream's id is not one.
+        """
+        upstream_id = session.upstream_id.encode()
+        if not 0 < len(upstream_id) <= _MAX_UPSTREAM_ID:
+            raise Refusal(502, "UpstreamInvalidAnswer", "The MCP server's session id is empty or too long")
+        now = int(self._clock())
+        active = [moment for moment in self._keys() if moment <= now]
+        if not active:
+            raise Refusal(503, "NotReady", "The gateway holds no key to seal sessions yet")
+        moment, nonce = max(active), os.urandom(12)
+        plain = _BODY.pack(now, _REVISIONS.index(session.revision)) + upstream_id
+        sealed = self._cipher(moment).encrypt(nonce, plain, _bound_to(proxy_uid, principal))
+        return _PREFIX + base64.urlsafe_b64encode(_HEAD.pack(moment, nonce) + sealed).decode().rstrip("=")
+
+    def open(self, sealed: str, *, proxy_uid: str, principal: str, max_age: float) -> Session | None:
+        """Return what an id holds, or None for every id that is not ours: foreign, altered, expired, of a lost key.
+
+        ``max_age`` is in seconds.
+        """
+        raw = _decoded(sealed)
+        if raw is None:
+            return None
+        moment, nonce = _HEAD.unpack_from(raw)
+        if moment not in self._keys():
+            return None
+        try:
+            plain = self._cipher(moment).decrypt(nonce, raw[_HEAD.size :], _bound_to(proxy_uid, principal))
+        except InvalidTag:
+            return None
+        issued, revision = _BODY.unpack_from(plain)
+        if self._clock() - issued > max_age:
+            return None
+        return Session(plain[_BODY.size :].decode(), _REVISIONS[revision])
+
+    def _cipher(self, moment: int) -> AESGCM:
+        key = self._keys()[moment]
+        cipher = self._ciphers.get(key)
+        if cipher is None:
+            cipher = self._ciphers[key] = AESGCM(key)
+        return cipher
+
+
+def _bound_to(proxy_uid: str, principal: str) -> bytes:
+    return f"ostiary session v1\n{proxy_uid}\n{principal}".encode()
+
+
+def _decoded(sealed: str) -> bytes | None:
+    if not sealed.startswith(_PREFIX) or len(sealed) > _MAX_SEALED:
+        return None
+    text = sealed.removeprefix(_PREFIX)
+    try:
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return raw if len(raw) > _HEAD.size + _BODY.size + 16 else None

@@ -1,0 +1,8 @@
+"""The way to the servers behind the door.
+
+addresses   which addresses may be connected to, judged when they are resolved
+resolver    resolves names through that judgement
+server      one upstream server: its pool, its TLS, its timeouts
+pools       servers by what they are, so that a policy edit keeps the connections
+faults      what can go wrong there, and how a caller is told
+"""

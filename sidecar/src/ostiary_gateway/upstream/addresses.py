@@ -1,0 +1,76 @@
+"""Which addresses an upstream may have. A name is no promise: what it resolves to, when connecting, is judged.
+
+Never, unless the gateway's settings grant it: loopback, link-local (with the cloud's metadata service), unspecified,
+multicast and reserved addresses, and the API server. Never at all: the gateway's own ports. Private networks pass,
+since that is where in-cluster servers live.
+"""
+
+import ipaddress
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+#: Metadata services outside the link-local ranges: AWS over IPv6, Alibaba.
+_METADATA: Final = frozenset(map(ipaddress.ip_address, ("fd00:ec2::254", "100.100.100.200")))
+_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+
+
+def networks(cidrs: Iterable[str]) -> tuple[Network, ...]:
+    """Parse CIDRs that the operator has validated."""
+    return tuple(ipaddress.ip_network(cidr, strict=False) for cidr in cidrs)
+
+
+def real(address: Address) -> Address:
+    """Return the IPv4 address inside an IPv6 one that merely wraps it (mapped, 6to4, NAT64), else the address."""
+    if isinstance(address, ipaddress.IPv6Address):
+        if address in _NAT64:
+            return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        return address.ipv4_mapped or address.sixtofour or address
+    return address
+
+
+@dataclass(frozen=True, slots=True)
+class OwnPlaces:
+    """What the gateway must never connect to: its own addresses and ports, and the API server."""
+
+    ports: frozenset[int] = frozenset()
+    addresses: frozenset[Address] = frozenset()
+    api_servers: frozenset[Address] = frozenset()
+
+    @classmethod
+    def from_environment(cls, *, ports: Iterable[int]) -> "OwnPlaces":
+        """Read what Kubernetes puts into a pod: POD_IP and KUBERNETES_SERVICE_HOST, where they are addresses."""
+        own = _addresses(os.environ.get("POD_IP", ""), os.environ.get("POD_IPS", ""))
+        return cls(frozenset(ports), own, _addresses(os.environ.get("KUBERNETES_SERVICE_HOST", "")))
+
+
+def _addresses(*texts: str) -> frozenset[Address]:
+    found = set()
+    for text in ",".join(texts).split(","):
+        try:
+            found.add(ipaddress.ip_address(text.strip()))
+        except ValueError:
+            continue
+    return frozenset(found)
+
+
+def allowed(text: str, port: int, *, granted: Iterable[Network], own: OwnPlaces) -> bool:
+    """Say whether a connection to an address may be made."""
+    address = real(ipaddress.ip_address(text.partition("%")[0]))
+    if port in own.ports and (address.is_loopback or address.is_unspecified or address in own.addresses):
+        return False
+    if any(address in network for network in granted):
+        return True
+    if address in _METADATA or address in own.api_servers:
+        return False
+    return not (
+        address.is_loopback
+        or address.is_link_local
+        or address.is_unspecified
+        or address.is_multicast
+        or address.is_reserved
+    )

@@ -1,0 +1,54 @@
+"""What can go wrong upstream, and how a caller is told: a JSON-RPC error with HTTP 200, since clients turn other
+statuses into transport failures. The upstream's own words, challenges and addresses stay inside.
+"""
+
+from typing import Final
+
+from ostiary_core.mcp import codes
+from ostiary_gateway.errors import Refusal, UpstreamFault
+
+UNREACHABLE: Final = "UpstreamUnreachable"
+ADDRESS_FORBIDDEN: Final = "UpstreamAddressForbidden"
+TLS_FAILED: Final = "UpstreamTLSFailed"
+UNAUTHORIZED: Final = "UpstreamUnauthorized"
+UNAVAILABLE: Final = "UpstreamUnavailable"
+CONNECT_TIMEOUT: Final = "UpstreamConnectTimeout"
+TIMEOUT: Final = "UpstreamTimeout"
+INVALID: Final = "UpstreamInvalidAnswer"
+RESET: Final = "UpstreamReset"
+TOO_LARGE: Final = "UpstreamAnswerTooLarge"
+
+_CODES: Final = {
+    UNREACHABLE: codes.UPSTREAM_UNAVAILABLE,
+    ADDRESS_FORBIDDEN: codes.UPSTREAM_UNAVAILABLE,
+    TLS_FAILED: codes.UPSTREAM_UNAVAILABLE,
+    UNAUTHORIZED: codes.UPSTREAM_UNAVAILABLE,
+    UNAVAILABLE: codes.UPSTREAM_UNAVAILABLE,
+    RESET: codes.UPSTREAM_UNAVAILABLE,
+    CONNECT_TIMEOUT: codes.UPSTREAM_TIMEOUT,
+    TIMEOUT: codes.UPSTREAM_TIMEOUT,
+    INVALID: codes.UPSTREAM_INVALID,
+    TOO_LARGE: codes.TOO_LARGE,
+}
+
+#: Every kind of fault.
+KINDS: Final = frozenset(_CODES)
+
+_WORDS: Final = {
+    codes.UPSTREAM_UNAVAILABLE: "The MCP server behind this gateway is unavailable",
+    codes.UPSTREAM_TIMEOUT: "The MCP server behind this gateway did not answer in time",
+    codes.UPSTREAM_INVALID: "The MCP server behind this gateway gave an answer that is not valid MCP",
+    codes.TOO_LARGE: "The answer of the MCP server behind this gateway is too large",
+}
+
+
+def code_of(fault: UpstreamFault) -> int:
+    """Return the JSON-RPC code that a caller sees for a fault."""
+    return _CODES[fault.kind]
+
+
+def refusal(fault: UpstreamFault) -> Refusal:
+    """Return what the caller is told."""
+    code = code_of(fault)
+    data = {"retryAfterMs": fault.retry_after_ms} if fault.retry_after_ms is not None else None
+    return Refusal(200, fault.kind, _WORDS[code], code=code, data=data)

@@ -1,0 +1,71 @@
+"""Servers by what they are: two entries that describe the same server share its connections, and an edit of a policy
+keeps them. What no entry uses any more is closed once its requests are done.
+"""
+
+import asyncio
+import logging
+from typing import Final
+
+from ostiary_core.canonical import digest
+from ostiary_core.contract.documents import EntryDocument
+from ostiary_core.errors import ContractError
+from ostiary_gateway.config.snapshot import Snapshot
+from ostiary_gateway.upstream.addresses import OwnPlaces
+from ostiary_gateway.upstream.server import UpstreamServer
+
+_log = logging.getLogger(__name__)
+
+#: Connections to one server. Beyond, a request waits for one within its own timeout.
+_CONNECTIONS: Final = 1024
+#: How long a server that no entry names any more keeps its connections for requests in flight, in seconds.
+_LINGER_SECONDS: Final = 600.0
+
+
+class ServerPools:
+    """Hands out servers. Safe to call from the thread that builds a config: opening happens with the first request."""
+
+    def __init__(self, own: OwnPlaces) -> None:
+        self._own = own
+        self._servers: dict[str, UpstreamServer] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+
+    def take(self, entry: EntryDocument) -> UpstreamServer:
+        """Return the server of an entry, the same object for the same description within one proxy.
+
+        Raises:
+            ContractError: the entry's TLS material cannot be used.
+        """
+        document = entry.servers[0]
+        key = digest(entry.uid.encode() + document.canonical())
+        if key not in self._servers:
+            try:
+                self._servers[key] = UpstreamServer(document, own=self._own, connections=_CONNECTIONS)
+            except (ValueError, OSError) as error:
+                raise ContractError(f"server {document.name}: {error}") from error
+        return self._servers[key]
+
+    def on_swap(self, snapshot: Snapshot, changed: frozenset[str]) -> None:
+        """Let go of servers that the new snapshot does not use."""
+        if not changed:
+            return
+        used = {id(proxy.server) for proxy in snapshot.proxies.values()}
+        for key, server in list(self._servers.items()):
+            if id(server) not in used:
+                del self._servers[key]
+                task = asyncio.get_running_loop().create_task(self._retire(server))
+                self._closing.add(task)
+                task.add_done_callback(self._closing.discard)
+
+    async def _retire(self, server: UpstreamServer) -> None:
+        try:
+            await asyncio.sleep(_LINGER_SECONDS)
+        finally:
+            await server.close()
+
+    async def close(self) -> None:
+        """Close everything, also what lingers."""
+        for task in list(self._closing):
+            task.cancel()
+        await asyncio.gather(*self._closing, return_exceptions=True)
+        await asyncio.gather(*(server.close() for server in self._servers.values()))
+        self._servers.clear()
