@@ -47,7 +47,7 @@ lock: $(READY) ## regenerate the lock files (UPGRADE=1 takes the newest versions
 clean: ## remove .venv and all that is derived; built tools stay in the user's cache
 	rm -rf .venv .cluster dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache
 	rm -rf $(addsuffix /node_modules,$(NODE_PACKAGES))
-	find operator sidecar tools tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	find . -path ./.git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # One .venv with everything, not a smaller one for `make run`: without the developers' tools it would take 20 seconds
 # instead of 29, and a second kind of installation would be one more thing that can differ.
