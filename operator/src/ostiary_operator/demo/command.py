@@ -1,0 +1,79 @@
+"""The command `ostiary mock-server`: its arguments, and what it starts."""
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Sequence
+
+_DEFAULT_PORT = 7878
+_EXTRA = frozenset({"mcp", "mcp_types", "starlette", "uvicorn"})
+"""The packages of the extra `demo` that are imported here."""
+
+_HOST_NAME = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?)(:[0-9]{1,5})?")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command to its parser."""
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1, this machine only)"
+    )
+    parser.add_argument(
+        "--port",
+        type=_port,
+        # argparse converts a default that is text as well, so a bad MOCK_PORT is explained like a bad --port.
+        default=os.environ.get("MOCK_PORT") or str(_DEFAULT_PORT),
+        help=f"port to listen on, 0 for any free one (default: MOCK_PORT, else {_DEFAULT_PORT})",
+    )
+    parser.add_argument(
+        "--allowed-host",
+        action="append",
+        default=[],
+        type=_host_name,
+        metavar="NAME",
+        dest="allowed_hosts",
+        help="a further name in Host and Origin headers to accept, such as mock.tools.svc (may be repeated); "
+        "without it only loopback names are accepted",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until SIGINT or SIGTERM.
+
+    Returns:
+        The exit code: 0 after a signal, 1 when the server could not start.
+    """
+    try:
+        # Its packages are an extra and slow to load, so `ostiary --help` does without them.
+        from ostiary_operator.demo.mock_server import process  # noqa: PLC0415  see above
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in _EXTRA:
+            raise
+        print("ostiary mock-server: the extra `demo` is missing: pip install 'ostiary[demo]'", file=sys.stderr)
+        return 1
+    return process.run(host=args.host, port=args.port, allowed_hosts=tuple(args.allowed_hosts))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command on its own, without the rest of `ostiary`.
+
+    Args:
+        argv: the arguments; None takes the process's own.
+    """
+    parser = argparse.ArgumentParser(
+        prog="ostiary mock-server", description="A mock MCP server with sample data, to put behind the door."
+    )
+    add_arguments(parser)
+    return run(parser.parse_args(argv))
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: give a number from 0 to 65535 (--port or MOCK_PORT)")
+    return int(text)
+
+
+def _host_name(text: str) -> str:
+    if not _HOST_NAME.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a host name: give it without scheme, path and wildcard")
+    return text

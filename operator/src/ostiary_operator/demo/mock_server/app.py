@@ -1,0 +1,113 @@
+"""Puts the mock server together: the MCP server, its resources and tools, and the ASGI application around it."""
+
+from dataclasses import dataclass
+
+from mcp.server.mcpserver import MCPServer
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
+from mcp.server.transport_security import TransportSecuritySettings
+from mcp.types import (
+    CompleteRequestParams,
+    SetLevelRequestParams,
+    SubscribeRequestParams,
+    SubscriptionsListenRequestParams,
+    UnsubscribeRequestParams,
+)
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from ostiary_core.version import __version__
+from ostiary_operator.demo.mock_server import prompts, resources, tools
+from ostiary_operator.demo.mock_server.activity import Activity
+from ostiary_operator.demo.mock_server.draining import Calls
+from ostiary_operator.demo.mock_server.sessions import Sessions
+from ostiary_operator.demo.mock_server.store import Store
+from ostiary_operator.demo.mock_server.updates import Updates
+
+SERVER_NAME = "mock-mcp-server"
+PATH = "/mcp"
+_MAX_SESSIONS = 1000
+_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+
+_INSTRUCTIONS = """\
+Sample data to try things out with, in six categories: users, posts, products, analytics, utilities and streaming.
+Nothing here is real, and everything is forgotten when the server stops."""
+
+
+@dataclass(frozen=True, slots=True)
+class MockServer:
+    """The parts whose lives the caller manages."""
+
+    app: Starlette
+    """Serves `/mcp` while `sessions.run()` is entered, and `/healthz`."""
+
+    sessions: StreamableHTTPSessionManager
+    listeners: ListenHandler
+    """The open `subscriptions/listen` streams; its `close()` ends them in order."""
+
+    calls: Calls
+    """The requests in flight; its `end()` answers them with an error."""
+
+
+def build(*, allowed_hosts: tuple[str, ...] = ()) -> MockServer:
+    """A fresh mock server with the sample data.
+
+    Args:
+        allowed_hosts: names under which it may be reached besides the loopback ones, each with or without a port.
+    """
+    bus = InMemorySubscriptionBus()
+    activity, calls = Activity(), Calls()
+    server = MCPServer(
+        SERVER_NAME,
+        title="Mock MCP server",
+        description="Sample users, posts, products and analytics for trying out a gateway.",
+        instructions=_INSTRUCTIONS,
+        version=__version__,
+        log_level="WARNING",
+        subscriptions=bus,
+        middleware=[activity, calls, prompts.refuse_bad_prompts],
+    )
+    sessions = Sessions(limit=_MAX_SESSIONS)
+    store = Store()
+    tools.register(server, store=store, updates=Updates(bus=bus, sessions=sessions), sessions=sessions)
+    resources.register(server, store=store, activity=activity)
+    prompts.register(server, store)
+    app = server.streamable_http_app(
+        streamable_http_path=PATH, max_sessions=_MAX_SESSIONS, transport_security=_security(allowed_hosts)
+    )
+    app.router.routes.append(Route("/healthz", _healthz))
+    listeners = ListenHandler(bus)
+    _answer_more_methods(server, sessions=sessions, listeners=listeners, completer=prompts.Completer(store))
+    return MockServer(app=app, sessions=server.session_manager, listeners=listeners, calls=calls)
+
+
+async def _healthz(_: Request) -> Response:
+    return PlainTextResponse("ok")
+
+
+def _answer_more_methods(
+    server: MCPServer, *, sessions: Sessions, listeners: ListenHandler, completer: prompts.Completer
+) -> None:
+    """Add what the SDK's high-level server leaves out.
+
+    The handlers also make it declare the capabilities `completions`, `logging` and `resources.subscribe`. The
+    listen handler replaces the SDK's own, to which there is no handle, so that its streams can be ended in order.
+    """
+    protocol = server.session_manager.app
+    protocol.add_request_handler("completion/complete", CompleteRequestParams, completer.complete)
+    protocol.add_request_handler("logging/setLevel", SetLevelRequestParams, sessions.set_level)
+    protocol.add_request_handler("resources/subscribe", SubscribeRequestParams, sessions.subscribe)
+    protocol.add_request_handler("resources/unsubscribe", UnsubscribeRequestParams, sessions.unsubscribe)
+    protocol.add_request_handler("subscriptions/listen", SubscriptionsListenRequestParams, listeners)
+
+
+def _security(allowed_hosts: tuple[str, ...]) -> TransportSecuritySettings:
+    """The SDK's protection against DNS rebinding: which Host and Origin headers may come."""
+    hosts = [form for name in (*_LOOPBACK, *allowed_hosts) for form in (name, f"{name}:*")]
+    return TransportSecuritySettings(
+        enable_dns_rebinding_protection=True,
+        allowed_hosts=hosts,
+        allowed_origins=[f"{scheme}://{host}" for host in hosts for scheme in ("http", "https")],
+    )

@@ -1,0 +1,123 @@
+"""What the sessions of the revisions before 2026-07-28 asked for: a log level, resource subscriptions.
+
+The SDK keeps the sessions themselves but answers neither `logging/setLevel` nor `resources/subscribe` and tells
+nobody when a session ends, so the records are kept here by session id, and the oldest go when there are too many.
+"""
+
+import warnings
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Any, Final, get_args
+
+import anyio
+from mcp.server.context import ServerRequestContext
+from mcp.server.mcpserver import Context
+from mcp.server.session import ServerSession
+from mcp.shared.exceptions import MCPDeprecationWarning, MCPError
+from mcp.types import (
+    INVALID_PARAMS,
+    EmptyResult,
+    LoggingLevel,
+    SetLevelRequestParams,
+    SubscribeRequestParams,
+    UnsubscribeRequestParams,
+)
+from mcp.types.version import MODERN_PROTOCOL_VERSIONS
+
+_LEVELS: Final[tuple[LoggingLevel, ...]] = get_args(LoggingLevel)
+"""From the least to the most severe (RFC 5424), as the specification lists them."""
+
+_SESSION_HEADER = "mcp-session-id"
+_MAX_SUBSCRIPTIONS = 100
+"""How many resources one session may subscribe to."""
+
+_SEND_SECONDS = 1.0
+"""A session that does not take a notification in this time loses its subscriptions: it must not stop others."""
+
+
+@dataclass(slots=True)
+class _Session:
+    level: LoggingLevel = "debug"
+    subscriptions: set[str] = field(default_factory=set)
+    channel: ServerSession | None = None
+    """The way to the session's own GET stream."""
+
+
+class Sessions:
+    """The records of at most `limit` sessions."""
+
+    def __init__(self, *, limit: int) -> None:
+        self._limit = limit
+        self._sessions: OrderedDict[str, _Session] = OrderedDict()
+
+    async def set_level(self, ctx: ServerRequestContext[Any, Any], params: SetLevelRequestParams) -> EmptyResult:
+        """Answer `logging/setLevel`."""
+        self._touch(ctx).level = params.level
+        return EmptyResult()
+
+    async def subscribe(self, ctx: ServerRequestContext[Any, Any], params: SubscribeRequestParams) -> EmptyResult:
+        """Answer `resources/subscribe`.
+
+        Raises:
+            MCPError: the session has as many subscriptions as it may have.
+        """
+        session = self._touch(ctx)
+        if len(session.subscriptions) >= _MAX_SUBSCRIPTIONS and params.uri not in session.subscriptions:
+            raise MCPError(INVALID_PARAMS, f"A session may have {_MAX_SUBSCRIPTIONS} subscriptions")
+        session.subscriptions.add(params.uri)
+        session.channel = ctx.session
+        return EmptyResult()
+
+    async def unsubscribe(self, ctx: ServerRequestContext[Any, Any], params: UnsubscribeRequestParams) -> EmptyResult:
+        """Answer `resources/unsubscribe`. To end what never began is no error."""
+        self._touch(ctx).subscriptions.discard(params.uri)
+        return EmptyResult()
+
+    async def resource_updated(self, uri: str) -> None:
+        """Tell the sessions that subscribed to this resource."""
+        for session in list(self._sessions.values()):
+            if uri in session.subscriptions and session.channel is not None:
+                await _notify(session, session.channel, uri)
+
+    async def log(self, ctx: Context, level: LoggingLevel, data: Any, *, logger: str) -> None:
+        """Send a log message on the stream of the caller's request, if the caller wants such messages."""
+        request = ctx.request_context
+        session = self._sessions.get(_session_id(request) or "")
+        if session is not None and _LEVELS.index(level) < _LEVELS.index(session.level):
+            return
+        # Logging is deprecated in 2026-07-28, but clients use it and a gateway must carry it: that is what the
+        # tool is for. The warning comes when the coroutine is made, so no other task runs inside the filter.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", MCPDeprecationWarning)
+            sending = request.session.send_log_message(level, data, logger, related_request_id=request.request_id)
+        await sending
+
+    def _touch(self, ctx: ServerRequestContext[Any, Any]) -> _Session:
+        key = _session_id(ctx)
+        if key is None:
+            raise MCPError(INVALID_PARAMS, "This method needs a session")
+        session = self._sessions.setdefault(key, _Session())
+        self._sessions.move_to_end(key)
+        while len(self._sessions) > self._limit:
+            self._sessions.popitem(last=False)
+        return session
+
+
+def _session_id(ctx: ServerRequestContext[Any, Any]) -> str | None:
+    """The session id the transport accepted. In 2026-07-28 the header means nothing, so there is none."""
+    if ctx.protocol_version in MODERN_PROTOCOL_VERSIONS or ctx.request is None:
+        return None
+    value = ctx.request.headers.get(_SESSION_HEADER)
+    return value if isinstance(value, str) else None
+
+
+async def _notify(session: _Session, channel: ServerSession, uri: str) -> None:
+    delivered = False
+    try:
+        with anyio.move_on_after(_SEND_SECONDS):
+            await channel.send_resource_updated(uri)
+            delivered = True
+    except (anyio.ClosedResourceError, anyio.BrokenResourceError):
+        pass
+    if not delivered:
+        session.subscriptions.clear()
