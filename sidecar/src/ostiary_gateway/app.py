@@ -4,7 +4,6 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
@@ -51,7 +50,8 @@ class Gateway:
         self.port = options.port
         self.admin_port = options.admin_port
         self._leaving = False
-        self._sources: list[asyncio.Task[None]] = []
+        self.sources: list[DirectorySource | KubernetesSource] = []
+        self._watching: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Listen and begin to watch the config. Ready follows with the first good config.
@@ -75,13 +75,12 @@ class Gateway:
         self._watch()
 
     def _watch(self) -> None:
-        runs: list[Callable[[], object]] = []
         if self.options.config is not None:
-            runs.append(DirectorySource(self.options.config, self.store).run)
+            self.sources.append(DirectorySource(self.options.config, self.store))
         if self.options.kubernetes is not None:
-            runs.append(KubernetesSource(self.options.gateway, self.options.kubernetes, self.store).run)
-        self._sources = [asyncio.create_task(run(), name=run.__qualname__) for run in runs]  # type: ignore[arg-type,attr-defined]  # bound coroutine methods
-        for task in self._sources:
+            self.sources.append(KubernetesSource(self.options.gateway, self.options.kubernetes, self.store))
+        self._watching = [asyncio.create_task(source.run()) for source in self.sources]
+        for task in self._watching:
             task.add_done_callback(_shout)
 
     def not_ready(self) -> str | None:
@@ -103,9 +102,9 @@ class Gateway:
                 await self.line.occupancy.empty()
         if left := self.line.occupancy.requests:
             _log.warning("%d requests were still unanswered after %.0f s", left, self.options.drain_seconds)
-        for task in self._sources:
+        for task in self._watching:
             task.cancel()
-        await asyncio.gather(*self._sources, return_exceptions=True)
+        await asyncio.gather(*self._watching, return_exceptions=True)
         await self._data.cleanup()
         await self._admin.cleanup()
         await self.pools.close()
@@ -119,4 +118,4 @@ def _replica(given: str) -> str:
 def _shout(task: asyncio.Task[None]) -> None:
     """A watcher that ends on its own is a bug, and silence about it would be a second one."""
     if not task.cancelled() and (error := task.exception()) is not None:
-        _log.critical("%s ended: the config is not watched any more", task.get_name(), exc_info=error)
+        _log.critical("%s ended: the config is not watched any more", task.get_coro(), exc_info=error)

@@ -34,7 +34,7 @@ async def serve(options: GatewayOptions) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    gateway = Gateway(options, Telemetry.from_environment())
+    gateway = Gateway(options, Telemetry.from_env())
     await gateway.start()
     _log.info("data port %s:%d, admin port %s:%d", options.host, gateway.port, options.admin_host, gateway.admin_port)
     try:

@@ -26,7 +26,7 @@ class Callers:
     """
 
     def __init__(self) -> None:
-        self._bound: dict[RequestHandler[web.BaseRequest], asyncio.Task[Any]] = {}
+        self._bound: dict[RequestHandler, asyncio.Task[Any]] = {}
 
     @contextmanager
     def bound(self, request: web.BaseRequest) -> Iterator[None]:
@@ -40,7 +40,7 @@ class Callers:
         finally:
             self._bound.pop(request.protocol, None)
 
-    def lost(self, connection: RequestHandler[web.BaseRequest]) -> None:
+    def lost(self, connection: RequestHandler) -> None:
         """Cancel what is bound to a connection."""
         task = self._bound.pop(connection, None)
         if task is not None:
@@ -54,7 +54,7 @@ class CallerAwareServer(web.Server):
         super().__init__(handler, **options)
         self._callers = callers
 
-    def connection_lost(self, handler: RequestHandler[web.BaseRequest], exc: BaseException | None = None) -> None:
+    def connection_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:
         """Pass the loss on, then do what every server does."""
         self._callers.lost(handler)
         super().connection_lost(handler, exc)
@@ -71,7 +71,7 @@ def http_options() -> dict[str, Any]:
     }
 
 
-async def listen(runner: web.BaseRunner[Any], host: str, port: int, *, what: str, option: str) -> int:
+async def listen(runner: web.BaseRunner, host: str, port: int, *, what: str, option: str) -> int:
     """Start a site and return its port (which differs from ``port`` where that is 0).
 
     Raises:

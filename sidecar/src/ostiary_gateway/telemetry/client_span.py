@@ -1,0 +1,133 @@
+"""The CLIENT span of one contact with an upstream."""
+
+from collections.abc import MutableMapping
+from time import perf_counter_ns
+from typing import Any
+
+from ostiary_gateway.telemetry import context, names, record
+from ostiary_gateway.telemetry.context import SpanContext
+from ostiary_gateway.telemetry.record import AttributeValue
+from ostiary_gateway.telemetry.span import Recorder, Span
+
+
+class ClientSpan(Span):
+    """From sending a message to an upstream until its answer came or it broke off. Made by ``ServerSpan.client``."""
+
+    __slots__ = ("_span_id",)
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        parent: SpanContext | None,
+        method: str | None,
+        target: str | None,
+        start_ns: int,
+    ) -> None:
+        self._recorder = recorder
+        self._context = parent
+        self.method = method
+        self.target = target
+        self._start_ns = start_ns
+        self._started = perf_counter_ns()
+        self._attributes = None
+        self._span_id = ""
+        self._description = ""
+        self.error_type = None
+        self.rpc_code = None
+
+    @property
+    def span_id(self) -> str:
+        """This span's id, 16 hex digits."""
+        if not self._span_id:
+            self._span_id = context.new_span_id()
+        return self._span_id
+
+    @property
+    def traceparent(self) -> str | None:
+        """The ``traceparent`` for the upstream, in its headers and in ``_meta``, in place of the caller's.
+
+        If tracing is off it is the caller's own, and ``None`` if he sent none that is valid.
+        """
+        parent = self._context
+        if parent is None:
+            return None
+        if self._recorder.decide is None:
+            return parent.traceparent()
+        return f"00-{parent.trace_id}-{self.span_id}-{parent.flags:02x}"
+
+    @property
+    def tracestate(self) -> str:
+        """The ``tracestate`` that goes with :attr:`traceparent`, "" for none."""
+        return self._context.tracestate if self._context is not None else ""
+
+    def inject(self, carrier: MutableMapping[str, Any]) -> None:
+        """Put the context into outgoing headers or ``_meta``, and take the caller's context and baggage out."""
+        context.inject(carrier, self.traceparent, self.tracestate)
+
+    def respond(
+        self,
+        *,
+        code: int | None = None,
+        message: str = "",
+        is_error: bool = False,
+        http_status: int | None = None,
+        protocol_version: str | None = None,
+    ) -> None:
+        """What the upstream answered: a result, a result with ``isError``, a JSON-RPC error, or an HTTP status.
+
+        Every JSON-RPC code is an error on this side. An ``http_status`` from 300 on is one too, unless a code explains
+        it. ``message`` is the upstream's ``JSONRPCError.message``; it is cut.
+        """
+        if code is not None:
+            self.fail(str(code), message, code=code)
+        elif is_error:
+            self.fail(names.TOOL_ERROR, message)
+        elif http_status is not None and http_status >= 300:
+            self.fail(str(http_status), message)
+        if self._attributes is not None:
+            self.set(names.HTTP_RESPONSE_STATUS_CODE, http_status)
+            self.set(names.MCP_PROTOCOL_VERSION, protocol_version)
+
+    def describe(
+        self,
+        server_name: str | None,
+        address: str | None,
+        port: int | None,
+        request_id: str | float | None,
+        protocol_version: str | None,
+        session_id: str | None,
+    ) -> None:
+        """Begin to record, with what is known of the contact."""
+        attributes = self._describe(request_id, protocol_version, session_id)
+        if server_name is not None:
+            attributes[names.OSTIARY_SERVER_NAME] = server_name
+        if address is not None:
+            attributes[names.SERVER_ADDRESS] = address
+        if port is not None:
+            attributes[names.SERVER_PORT] = port
+        self._attributes = attributes
+
+    def _finish(self, attributes: dict[str, AttributeValue]) -> None:
+        parent = self._context
+        if parent is None:  # never: only sampled spans are described, and those have a context
+            return
+        status, dropped = self._outcome(attributes)
+        self._recorder.ended(
+            (
+                parent.trace_id,
+                self.span_id,
+                parent.span_id,
+                False,
+                parent.tracestate,
+                self._name(names.HTTP_SPAN_NAME),
+                record.CLIENT,
+                self._start_ns,
+                self._start_ns + perf_counter_ns() - self._started,
+                attributes,
+                status,
+                self._description,
+                (),
+                dropped,
+            ),
+            sampled=True,
+        )

@@ -1,0 +1,127 @@
+"""W3C Trace Context, level 2: read what a caller sent, write what an upstream gets.
+
+Everything here takes what a hostile caller may send, of any type and size, and never raises: what is not valid counts
+as absent. Ids stay lower-case hex text, as they came and as they go; the encoder makes bytes of them on its own thread.
+"""
+
+import re
+from collections.abc import Callable, MutableMapping
+from random import getrandbits
+from typing import Any, Final, NamedTuple
+
+TRACEPARENT: Final = "traceparent"
+TRACESTATE: Final = "tracestate"
+BAGGAGE: Final = "baggage"
+
+SAMPLED: Final = 0x01
+#: Level 2: the right-most 56 bits of the trace id are random. Ours are.
+RANDOM: Final = 0x02
+
+#: Longest ``tracestate`` that we pass on, in characters (the least that the specification asks for, section 3.3.1.5).
+TRACESTATE_LIMIT: Final = 512
+_TRACESTATE_READ_LIMIT: Final = 8192
+_TRACESTATE_MEMBERS: Final = 32
+_TRACEPARENT_LIMIT: Final = 512
+_BIG_MEMBER: Final = 128
+
+_NO_TRACE: Final = "0" * 32
+_NO_SPAN: Final = "0" * 16
+
+_parent = re.compile(r"[ \t]*([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:(-.*)|[ \t]*)").fullmatch
+_member = re.compile(
+    r"((?:[a-z][-_0-9a-z*/]{0,255}|[0-9a-z][-_0-9a-z*/]{0,240}@[a-z][-_0-9a-z*/]{0,13}))"
+    r"=([\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e])"
+).fullmatch
+
+
+class SpanContext(NamedTuple):
+    """Where a span stands: 32 and 16 hex digits, the flags byte, and the vendors' state ("" for none)."""
+
+    trace_id: str
+    span_id: str
+    flags: int
+    tracestate: str
+
+    def traceparent(self) -> str:
+        """The ``traceparent`` value of this context; bits that version 00 does not know are cleared."""
+        return f"00-{self.trace_id}-{self.span_id}-{self.flags & 3:02x}"
+
+
+#: (remote parent or None, trace id, span name) -> whether to record and export the trace.
+Decide = Callable[[SpanContext | None, str, str], bool]
+
+
+def parse(traceparent: object, tracestate: object = None) -> SpanContext | None:
+    """The context in a pair of values as they came from a header or from ``_meta``; ``None`` unless it is valid.
+
+    Version 00 must be exact; a later one may carry more behind the flags; ``ff`` is invalid (section 3.2). An invalid
+    ``tracestate`` is dropped and does not spoil the parent.
+    """
+    if not isinstance(traceparent, str) or len(traceparent) > _TRACEPARENT_LIMIT:
+        return None
+    match = _parent(traceparent)
+    if match is None:
+        return None
+    version, trace_id, span_id, flags, more = match.groups()
+    if trace_id == _NO_TRACE or span_id == _NO_SPAN or version == "ff" or (version == "00" and more):
+        return None
+    state = parse_tracestate(tracestate) if tracestate else ""
+    return SpanContext(trace_id, span_id, int(flags, 16), state)
+
+
+def parse_tracestate(value: object) -> str:
+    """The ``tracestate`` to pass on, "" if there is none or it is invalid as a whole; shortened to the limit.
+
+    Only what matches the grammar goes out again, so no header can be smuggled in a value.
+    """
+    if not isinstance(value, str) or len(value) > _TRACESTATE_READ_LIMIT:
+        return ""
+    members = [member for part in value.split(",") if (member := part.strip(" \t"))]
+    if len(members) > _TRACESTATE_MEMBERS:
+        return ""
+    keys = set()
+    for member in members:
+        match = _member(member)
+        if match is None or match[1] in keys:
+            return ""
+        keys.add(match[1])
+    joined = ",".join(members)
+    return joined if len(joined) <= TRACESTATE_LIMIT else _shortened(members)
+
+
+def _shortened(members: list[str]) -> str:
+    """Whole members only: those over 128 characters go first, then those at the end (section 3.3.1.5)."""
+    for big in reversed([member for member in members if len(member) > _BIG_MEMBER]):
+        if len(",".join(members)) <= TRACESTATE_LIMIT:
+            break
+        members.remove(big)
+    while len(",".join(members)) > TRACESTATE_LIMIT:
+        members.pop()
+    return ",".join(members)
+
+
+def new_trace_id() -> str:
+    """A random trace id of 32 hex digits, never all zero."""
+    return (getrandbits(128) or 1).to_bytes(16).hex()
+
+
+def new_span_id() -> str:
+    """A random span id of 16 hex digits, never all zero."""
+    return (getrandbits(64) or 1).to_bytes(8).hex()
+
+
+def inject(carrier: MutableMapping[str, Any], traceparent: str | None, tracestate: str) -> None:
+    """Make ``carrier`` (outgoing headers or ``_meta``) hold this context and nothing of the caller's.
+
+    ``baggage`` goes: it crosses a boundary of trust, and anyone may have written it.
+    """
+    _put(carrier, BAGGAGE, None)
+    _put(carrier, TRACEPARENT, traceparent)
+    _put(carrier, TRACESTATE, tracestate)
+
+
+def _put(carrier: MutableMapping[str, Any], key: str, value: str | None) -> None:
+    if value:
+        carrier[key] = value
+    elif key in carrier:
+        del carrier[key]  # not pop: of a multidict that would take the first value only

@@ -1,0 +1,176 @@
+"""Records into OTLP's ``ExportTraceServiceRequest`` (opentelemetry-proto v1), without building message objects.
+
+It costs a sixth of the SDK's way and is proved equal to it by a differential test. The resource and the scope are
+encoded once; attributes with few values are remembered.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Final
+
+from ostiary_gateway.telemetry import names
+from ostiary_gateway.telemetry.protobuf import (
+    FIXED32,
+    FIXED64,
+    LENGTH,
+    VARINT,
+    delimited,
+    double,
+    fixed32,
+    fixed64,
+    int64,
+    tag,
+    text,
+    varint,
+)
+from ostiary_gateway.telemetry.record import Attributes, AttributeValue, PlainRecord
+
+# Span
+_TRACE_ID: Final = tag(1, LENGTH) + varint(16)
+_SPAN_ID: Final = tag(2, LENGTH) + varint(8)
+_TRACE_STATE: Final = tag(3, LENGTH)
+_PARENT_SPAN_ID: Final = tag(4, LENGTH) + varint(8)
+_NAME: Final = tag(5, LENGTH)
+_KIND: Final = tag(6, VARINT)
+_START: Final = tag(7, FIXED64)
+_END: Final = tag(8, FIXED64)
+_ATTRIBUTES: Final = tag(9, LENGTH)
+_DROPPED_ATTRIBUTES: Final = tag(10, VARINT)
+_LINKS: Final = tag(13, LENGTH)
+_STATUS: Final = tag(15, LENGTH)
+_FLAGS: Final = tag(16, FIXED32)
+# Span.Link
+_LINK_FLAGS: Final = tag(6, FIXED32)
+# Status
+_MESSAGE: Final = tag(2, LENGTH)
+_CODE: Final = tag(3, VARINT)
+# KeyValue, AnyValue, ArrayValue
+_KEY: Final = tag(1, LENGTH)
+_VALUE: Final = tag(2, LENGTH)
+_STRING: Final = tag(1, LENGTH)
+_BOOL: Final = tag(2, VARINT)
+_INT: Final = tag(3, VARINT)
+_DOUBLE: Final = tag(4, FIXED64)
+_ARRAY: Final = tag(5, LENGTH)
+_VALUES: Final = tag(1, LENGTH)
+# ResourceSpans, ScopeSpans, ExportTraceServiceRequest, Resource, InstrumentationScope
+_FIRST: Final = tag(1, LENGTH)
+_SECOND: Final = tag(2, LENGTH)
+_THIRD: Final = tag(3, LENGTH)
+
+#: SpanFlags: whether the parent (or link) is remote is known, and whether it is.
+_LOCAL: Final = fixed32(0x100)
+_REMOTE: Final = fixed32(0x300)
+
+_INT64_MIN: Final = -(1 << 63)
+_INT64_MAX: Final = (1 << 63) - 1
+
+#: Keys whose values hardly repeat: remembering those would push the useful ones out.
+_UNIQUE: Final = frozenset(
+    (names.JSONRPC_REQUEST_ID, names.MCP_SESSION_ID, names.MCP_RESOURCE_URI, names.CLIENT_ADDRESS, names.CLIENT_PORT)
+)
+_REMEMBERED: Final = 2048
+
+
+class TraceEncoder:
+    """Encodes batches for one resource and one scope. Use it on one thread."""
+
+    __slots__ = ("_resource", "_scope")
+
+    def __init__(self, resource: Attributes, *, scope_name: str, scope_version: str, schema_url: str = "") -> None:
+        encoded = b"".join(delimited(_FIRST, key_value(key, value)) for key, value in resource.items())
+        self._resource = delimited(_FIRST, encoded)
+        scope = _optional(_FIRST, scope_name) + _optional(_SECOND, scope_version)
+        self._scope = delimited(_FIRST, scope), _optional(_THIRD, schema_url)
+
+    def request(self, spans: Sequence[bytes]) -> bytes:
+        """The request that carries ``spans``, each from :func:`encode_span`."""
+        scope, schema_url = self._scope
+        scope_spans = delimited(_SECOND, b"".join((scope, *spans, schema_url)))
+        return delimited(_FIRST, self._resource + scope_spans)
+
+
+def encode_span(record: PlainRecord) -> bytes:
+    """One span, with the tag and length that make it a field of ``ScopeSpans``."""
+    (
+        trace_id,
+        span_id,
+        parent_span_id,
+        parent_is_remote,
+        tracestate,
+        name,
+        kind,
+        start_ns,
+        end_ns,
+        attributes,
+        status,
+        description,
+        links,
+        dropped,
+    ) = record
+    parts = [
+        _TRACE_ID + bytes.fromhex(trace_id),
+        _SPAN_ID + bytes.fromhex(span_id),
+        _text_field(_NAME, name),
+        _KIND + varint(kind),
+        _START + fixed64(start_ns) + _END + fixed64(end_ns),
+        _status(status, description),
+        _FLAGS + (_REMOTE if parent_is_remote else _LOCAL),
+    ]
+    if parent_span_id:
+        parts.append(_PARENT_SPAN_ID + bytes.fromhex(parent_span_id))
+    if tracestate:
+        parts.append(delimited(_TRACE_STATE, text(tracestate)))
+    for key, value in attributes.items():
+        if type(value) is str and key not in _UNIQUE:
+            parts.append(_remembered(key, value))
+        else:
+            parts.append(delimited(_ATTRIBUTES, key_value(key, value)))
+    parts.extend(_link(*link) for link in links)
+    if dropped:
+        parts.append(_DROPPED_ATTRIBUTES + varint(dropped))
+    return delimited(_SECOND, b"".join(parts))
+
+
+def key_value(key: str, value: AttributeValue) -> bytes:
+    """A ``KeyValue`` message."""
+    return delimited(_KEY, text(key)) + delimited(_VALUE, any_value(value))
+
+
+def any_value(value: AttributeValue) -> bytes:
+    """An ``AnyValue`` message. A number beyond 64 bits, which OTLP cannot hold, goes as its decimal text."""
+    if isinstance(value, str):
+        return delimited(_STRING, text(value))
+    if isinstance(value, bool):  # before int, which a bool also is
+        return _BOOL + varint(value)
+    if isinstance(value, int):
+        return _INT + int64(value) if _INT64_MIN <= value <= _INT64_MAX else delimited(_STRING, text(str(value)))
+    if isinstance(value, float):
+        return _DOUBLE + double(value)
+    return delimited(_ARRAY, b"".join(delimited(_VALUES, any_value(item)) for item in value))
+
+
+@lru_cache(_REMEMBERED)
+def _remembered(key: str, value: str) -> bytes:
+    return delimited(_ATTRIBUTES, key_value(key, value))
+
+
+@lru_cache(_REMEMBERED)
+def _text_field(field_tag: bytes, value: str) -> bytes:
+    return _optional(field_tag, value)
+
+
+def _optional(field_tag: bytes, value: str) -> bytes:
+    """A text field, which proto3 leaves out when it is empty."""
+    return delimited(field_tag, text(value)) if value else b""
+
+
+def _status(status: int, description: str) -> bytes:
+    message = _optional(_MESSAGE, description)
+    return delimited(_STATUS, message + (_CODE + varint(status) if status else b""))
+
+
+def _link(trace_id: str, span_id: str) -> bytes:
+    """A link to a context that came from outside."""
+    ids = _TRACE_ID + bytes.fromhex(trace_id) + _SPAN_ID + bytes.fromhex(span_id)
+    return delimited(_LINKS, ids + _LINK_FLAGS + _REMOTE)

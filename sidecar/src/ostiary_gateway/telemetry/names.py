@@ -1,0 +1,125 @@
+"""Every attribute, span and metric name that Ostiary emits, and nothing else that could drift.
+
+They follow OpenTelemetry's semantic conventions for MCP and GenAI, which have no tagged release yet:
+``docs/gen-ai/mcp.md`` of ``open-telemetry/semantic-conventions-genai`` at commit
+92d9edced6d7cc7167ed57666f2f3d60bafe9aa2 (with the error classes of its PR #404), on core conventions v1.44.0.
+:data:`SCHEMA_URL` is the last published schema with the MCP names. Names of our own start with ``ostiary.``; we never
+add keys below ``mcp.`` or ``gen_ai.``.
+
+A test pins these strings, and compares them with the constants of ``opentelemetry-semantic-conventions`` where such
+exist: changing one changes every user's dashboards.
+"""
+
+from typing import Final
+
+SCHEMA_URL: Final = "https://opentelemetry.io/schemas/1.41.1"
+SCOPE_NAME: Final = "ostiary.gateway"
+SDK_NAME: Final = "ostiary"
+SERVICE_DEFAULT: Final = "ostiary-gateway"
+
+# MCP and GenAI
+MCP_METHOD_NAME: Final = "mcp.method.name"
+MCP_PROTOCOL_VERSION: Final = "mcp.protocol.version"
+MCP_RESOURCE_URI: Final = "mcp.resource.uri"
+#: A session id lets its holder speak in the session, so we record a digest of it: see ``record.session_digest``.
+MCP_SESSION_ID: Final = "mcp.session.id"
+GEN_AI_OPERATION_NAME: Final = "gen_ai.operation.name"
+GEN_AI_PROMPT_NAME: Final = "gen_ai.prompt.name"
+GEN_AI_TOOL_NAME: Final = "gen_ai.tool.name"
+JSONRPC_REQUEST_ID: Final = "jsonrpc.request.id"
+RPC_RESPONSE_STATUS_CODE: Final = "rpc.response.status_code"
+
+# Values
+EXECUTE_TOOL: Final = "execute_tool"
+TOOL_ERROR: Final = "tool_error"
+TIMEOUT: Final = "timeout"
+TCP: Final = "tcp"
+HTTP: Final = "http"
+OTHER: Final = "_OTHER"
+#: The name of a span that neither an MCP nor an HTTP method may name (HTTP conventions, "Name").
+HTTP_SPAN_NAME: Final = "HTTP"
+
+# General
+ERROR_TYPE: Final = "error.type"
+NETWORK_TRANSPORT: Final = "network.transport"
+NETWORK_PROTOCOL_NAME: Final = "network.protocol.name"
+NETWORK_PROTOCOL_VERSION: Final = "network.protocol.version"
+CLIENT_ADDRESS: Final = "client.address"
+CLIENT_PORT: Final = "client.port"
+SERVER_ADDRESS: Final = "server.address"
+SERVER_PORT: Final = "server.port"
+HTTP_REQUEST_METHOD: Final = "http.request.method"
+HTTP_RESPONSE_STATUS_CODE: Final = "http.response.status_code"
+
+# Our own
+OSTIARY_GATEWAY: Final = "ostiary.gateway"
+OSTIARY_PROXY_NAME: Final = "ostiary.proxy.name"
+OSTIARY_PROXY_NAMESPACE: Final = "ostiary.proxy.namespace"
+OSTIARY_SERVER_NAME: Final = "ostiary.server.name"
+OSTIARY_ACCESS_DECISION: Final = "ostiary.access.decision"
+OSTIARY_ACCESS_POLICY: Final = "ostiary.access.policy"
+OSTIARY_ACCESS_RULE: Final = "ostiary.access.rule"
+OSTIARY_ACCESS_REASON: Final = "ostiary.access.reason"
+OSTIARY_CONFIG_REVISION: Final = "ostiary.config.revision"
+
+ALLOW: Final = "allow"
+DENY: Final = "deny"
+
+# Resource
+SERVICE_NAME: Final = "service.name"
+SERVICE_NAMESPACE: Final = "service.namespace"
+SERVICE_VERSION: Final = "service.version"
+SERVICE_INSTANCE_ID: Final = "service.instance.id"
+TELEMETRY_SDK_NAME: Final = "telemetry.sdk.name"
+TELEMETRY_SDK_LANGUAGE: Final = "telemetry.sdk.language"
+TELEMETRY_SDK_VERSION: Final = "telemetry.sdk.version"
+K8S_POD_NAME: Final = "k8s.pod.name"
+K8S_POD_UID: Final = "k8s.pod.uid"
+K8S_NAMESPACE_NAME: Final = "k8s.namespace.name"
+K8S_NODE_NAME: Final = "k8s.node.name"
+K8S_CONTAINER_NAME: Final = "k8s.container.name"
+K8S_DEPLOYMENT_NAME: Final = "k8s.deployment.name"
+
+# Metrics (histograms in seconds), for those who record them
+MCP_SERVER_OPERATION_DURATION: Final = "mcp.server.operation.duration"
+MCP_CLIENT_OPERATION_DURATION: Final = "mcp.client.operation.duration"
+#: The bucket boundaries that the conventions advise for both, in seconds.
+OPERATION_DURATION_BUCKETS: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300)
+
+#: HTTP methods that may name a span; any other would let a caller invent span names.
+HTTP_METHODS: Final = frozenset(
+    ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "CONNECT", "TRACE", "QUERY")
+)
+
+#: Where the target of a method belongs. A method that is not here has none: lifecycle methods carry no tool.
+TARGET_ATTRIBUTES: Final = {
+    "tools/call": GEN_AI_TOOL_NAME,
+    "prompts/get": GEN_AI_PROMPT_NAME,
+    "resources/read": MCP_RESOURCE_URI,
+    "resources/subscribe": MCP_RESOURCE_URI,
+    "resources/unsubscribe": MCP_RESOURCE_URI,
+    "notifications/resources/updated": MCP_RESOURCE_URI,
+}
+
+#: The methods whose target is one of few and so belongs into the span's name; URIs are not.
+NAMED_TARGETS: Final = frozenset(("tools/call", "prompts/get"))
+
+#: What servers send; with the core's table of what clients send, the methods that may name a span.
+SERVER_METHODS: Final = frozenset(
+    (
+        "ping",
+        "roots/list",
+        "sampling/createMessage",
+        "elicitation/create",
+        "notifications/cancelled",
+        "notifications/elicitation/complete",
+        "notifications/message",
+        "notifications/progress",
+        "notifications/prompts/list_changed",
+        "notifications/resources/list_changed",
+        "notifications/resources/updated",
+        "notifications/subscriptions/acknowledged",
+        "notifications/tasks/status",
+        "notifications/tools/list_changed",
+    )
+)

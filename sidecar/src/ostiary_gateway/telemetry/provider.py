@@ -1,0 +1,184 @@
+"""Tracing of one gateway process: what hands out spans, and what becomes of them."""
+
+import logging
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Final
+
+from ostiary_core.version import __version__
+from ostiary_gateway.errors import StartupError
+from ostiary_gateway.telemetry import names
+from ostiary_gateway.telemetry.console import ConsoleExporter
+from ostiary_gateway.telemetry.context import Decide
+from ostiary_gateway.telemetry.drain import Drain, Stats
+from ostiary_gateway.telemetry.encode import TraceEncoder
+from ostiary_gateway.telemetry.environment import Environment
+from ostiary_gateway.telemetry.exporting import Exporter, OTLPExporter, Transport
+from ostiary_gateway.telemetry.record import AttributeValue, PlainRecord, SpanRecord
+from ostiary_gateway.telemetry.resource import resource_attributes
+from ostiary_gateway.telemetry.server_span import ServerSpan
+from ostiary_gateway.telemetry.settings import Collector, Settings, read_settings
+from ostiary_gateway.telemetry.warner import Warner
+
+_log: Final = logging.getLogger(__name__)
+
+#: Receives the record of each ended SERVER span, on the event loop's thread.
+Observer = Callable[[SpanRecord], None]
+
+
+class Telemetry:
+    """Hands out SERVER spans and owns what happens to them: sampling, queue, thread, exporter.
+
+    Make it with :meth:`from_env` (the standard ``OTEL_*`` variables) or :meth:`disabled`; tests may give an exporter of
+    their own. Spans are made and ended on one thread, the event loop's.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        exporter: Exporter | None,
+        *,
+        on_end: Observer | None = None,
+    ) -> None:
+        #: Called with every ended SERVER span, sampled or not, also when tracing is off. May be set at any time.
+        self.on_end = on_end
+        #: Why tracing is off, ``None`` if it is on.
+        self.off = settings.off
+        self.text_limit = settings.attribute_text_limit
+        self.count_limit = settings.attribute_count_limit
+        self.decide: Decide | None = None
+        self._drain: Drain | None = None
+        self._refused: Callable[[], int] = int
+        self._warner = Warner(_log)
+        if exporter is not None:
+            self._start(settings, exporter)
+
+    def _start(self, settings: Settings, exporter: Exporter) -> None:
+        # Imported here: the SDK's samplers cost 4 MiB that a gateway without tracing need not spend.
+        from ostiary_gateway.telemetry.sampling import (  # noqa: PLC0415
+            RateLimit,
+            compile_sampler,
+            make_sampler,
+        )
+
+        limit = RateLimit(settings.remote_sampled_per_second)
+        self.decide = compile_sampler(make_sampler(settings.sampler, settings.sampler_ratio), limit)
+        self._refused = lambda: limit.refused
+        self._drain = Drain(
+            exporter,
+            capacity=settings.queue_size,
+            batch_size=settings.batch_size,
+            delay=settings.delay,
+        )
+
+    @classmethod
+    def from_env(
+        cls,
+        environ: Mapping[str, str] = os.environ,
+        *,
+        resource: Mapping[str, str] | None = None,
+        on_end: Observer | None = None,
+    ) -> "Telemetry":
+        """Tracing as the environment asks for it: see :mod:`.settings` and :mod:`.resource`.
+
+        ``resource`` adds attributes of the process, below what the environment says. Wrong values are warned of and
+        replaced. Raises :class:`.StartupError` if gRPC is asked for and its extra is not installed.
+        """
+        settings = read_settings(environ)
+        for warning in settings.warnings:
+            _log.warning("%s", warning)
+        if settings.off is not None:
+            return cls(settings, None, on_end=on_end)
+        env = Environment(environ)
+        attributes = resource_attributes(env, resource or {})
+        for warning in env.warnings:
+            _log.warning("%s", warning)
+        return cls(settings, _exporter(settings, attributes), on_end=on_end)
+
+    @classmethod
+    def disabled(cls, *, on_end: Observer | None = None) -> "Telemetry":
+        """No tracing: the caller's context passes to upstreams unchanged, and ``on_end`` still sees every span."""
+        return cls(Settings(off="disabled"), None, on_end=on_end)
+
+    @property
+    def observed(self) -> bool:
+        """Whether there is an :attr:`on_end`."""
+        return self.on_end is not None
+
+    def server_span(
+        self,
+        *,
+        http_method: str = "POST",
+        traceparent: str | None = None,
+        tracestate: str | None = None,
+        client_address: str | None = None,
+        client_port: int | None = None,
+        http_version: str | None = None,
+    ) -> ServerSpan:
+        """Begin the SERVER span of a request; enter it with ``with``.
+
+        ``traceparent`` and ``tracestate`` are the HTTP headers as they came. ``http_version`` is as in "1.1".
+        """
+        attributes: dict[str, AttributeValue] = {}
+        if client_address is not None:
+            attributes[names.CLIENT_ADDRESS] = client_address
+            if client_port is not None:
+                attributes[names.CLIENT_PORT] = client_port
+        if http_version is not None:
+            attributes[names.NETWORK_PROTOCOL_VERSION] = http_version
+        return ServerSpan(self, http_method, traceparent, tracestate, attributes)
+
+    def ended(self, span: PlainRecord, *, sampled: bool) -> None:
+        """Take over an ended span (for spans themselves)."""
+        if sampled and self._drain is not None:
+            self._drain.put(span)
+        if self.on_end is not None and span[6] == 2:
+            self._observe(SpanRecord._make(span))
+
+    def _observe(self, span: SpanRecord) -> None:
+        try:
+            self.on_end(span) if self.on_end is not None else None
+        except Exception as error:  # noqa: BLE001  whatever the observer does, the request goes on
+            self._warner.warn("the span observer failed", error=error)
+
+    @property
+    def stats(self) -> Stats:
+        """What became of all sampled spans so far."""
+        if self._drain is None:
+            return Stats()
+        return replace(self._drain.stats(), remote_sampled_refused=self._refused())
+
+    def close(self, timeout: float = 3.0) -> Stats:
+        """Send what waits within ``timeout`` seconds, count the rest as lost, and return the final counts.
+
+        It blocks: call it off the event loop. Spans that end later are counted as lost.
+        """
+        if self._drain is not None:
+            self._drain.close(timeout)
+        return self.stats
+
+
+def _exporter(settings: Settings, resource: Mapping[str, AttributeValue]) -> Exporter:
+    if settings.collector is None:
+        return ConsoleExporter()
+    encoder = TraceEncoder(
+        resource, scope_name=names.SCOPE_NAME, scope_version=__version__, schema_url=names.SCHEMA_URL
+    )
+    return OTLPExporter(_transport(settings.collector), encoder, timeout=settings.collector.timeout)
+
+
+def _transport(collector: Collector) -> Transport:
+    # Imported here: only what is asked for is loaded.
+    if collector.protocol == "http/protobuf":
+        from ostiary_gateway.telemetry.transport_http import HTTPTransport  # noqa: PLC0415
+
+        return HTTPTransport(collector)
+    try:
+        from ostiary_gateway.telemetry.transport_grpc import GRPCTransport  # noqa: PLC0415
+    except ImportError as error:
+        raise StartupError(
+            "OTEL_EXPORTER_OTLP_PROTOCOL is grpc, but grpc is not installed: install ostiary[grpc],"
+            " or set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"
+        ) from error
+    return GRPCTransport(collector)

@@ -1,0 +1,78 @@
+"""An ended span as plain data: what spans put into the queue and what encoders, printers and observers read."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+#: What an attribute may hold (OpenTelemetry common attributes).
+Scalar = str | bool | int | float
+AttributeValue = Scalar | Sequence[Scalar]
+Attributes = Mapping[str, AttributeValue]
+
+# Span kinds and status codes by their numbers in OTLP (trace.proto).
+SERVER: Final = 2
+CLIENT: Final = 3
+UNSET: Final = 0
+ERROR: Final = 2
+
+KINDS: Final = {SERVER: "SERVER", CLIENT: "CLIENT"}
+STATUSES: Final = {UNSET: "UNSET", ERROR: "ERROR"}
+
+
+class SpanRecord(NamedTuple):
+    """One ended span.
+
+    Ids are hex text ("" where there is none: no parent, or tracing is off and only an observer wanted the record).
+    Times are nanoseconds since the epoch; their difference is monotone. ``links`` holds (trace id, span id) pairs.
+
+    The queue holds plain tuples in this order, because they cost a third and need no care by the garbage collector;
+    ``SpanRecord._make`` gives one its names back.
+    """
+
+    trace_id: str
+    span_id: str
+    parent_span_id: str
+    parent_is_remote: bool
+    tracestate: str
+    name: str
+    kind: int
+    start_ns: int
+    end_ns: int
+    attributes: Attributes
+    status: int
+    description: str
+    links: tuple[tuple[str, str], ...]
+    dropped_attributes: int
+
+    @property
+    def duration_ns(self) -> int:
+        """How long the span lasted, in nanoseconds."""
+        return self.end_ns - self.start_ns
+
+
+#: A :class:`SpanRecord` without its names.
+PlainRecord = tuple[
+    str,
+    str,
+    str,
+    bool,
+    str,
+    str,
+    int,
+    int,
+    int,
+    Attributes,
+    int,
+    str,
+    tuple[tuple[str, str], ...],
+    int,
+]
+
+
+def session_digest(session_id: str) -> str:
+    """32 hex digits that stand for a session in telemetry.
+
+    The id itself is a credential on an open proxy (its holder speaks in the session), and trace backends have many
+    readers. The digest still joins all spans of a session.
+    """
+    return hashlib.sha256(session_id.encode("utf-8", "replace")).hexdigest()[:32]

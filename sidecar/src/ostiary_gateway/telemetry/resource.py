@@ -1,0 +1,56 @@
+"""What every span says about this process: the OpenTelemetry Resource.
+
+Lowest first: defaults, what the caller of :func:`resource_attributes` gives, Kubernetes' downward API,
+``OTEL_RESOURCE_ATTRIBUTES``, ``OTEL_SERVICE_NAME``.
+
+The downward API is read from ``POD_NAME`` (metadata.name), ``POD_NAMESPACE`` (metadata.namespace), ``POD_UID``
+(metadata.uid), ``NODE_NAME`` (spec.nodeName), ``CONTAINER_NAME`` and ``DEPLOYMENT_NAME``. In a pod the instance id is
+``<namespace>.<pod>.<container>``, as the conventions for Kubernetes have it; elsewhere it is random.
+"""
+
+import uuid
+from collections.abc import Mapping
+from typing import Final
+
+from ostiary_core.version import __version__
+from ostiary_gateway.telemetry import names
+from ostiary_gateway.telemetry.environment import Environment
+
+_DOWNWARD: Final = {
+    "POD_NAME": names.K8S_POD_NAME,
+    "POD_NAMESPACE": names.K8S_NAMESPACE_NAME,
+    "POD_UID": names.K8S_POD_UID,
+    "NODE_NAME": names.K8S_NODE_NAME,
+    "CONTAINER_NAME": names.K8S_CONTAINER_NAME,
+    "DEPLOYMENT_NAME": names.K8S_DEPLOYMENT_NAME,
+}
+_CONTAINER: Final = "gateway"
+
+
+def resource_attributes(env: Environment, extra: Mapping[str, str]) -> dict[str, str]:
+    """The attributes of this process's resource."""
+    pod = {key: value for variable, key in _DOWNWARD.items() if (value := env.text(variable))}
+    if names.K8S_NAMESPACE_NAME in pod:
+        pod[names.SERVICE_NAMESPACE] = pod[names.K8S_NAMESPACE_NAME]
+    given = {key: value for key, value in env.pairs("OTEL_RESOURCE_ATTRIBUTES").items() if value}
+    if service_name := env.text("OTEL_SERVICE_NAME"):
+        given[names.SERVICE_NAME] = service_name
+    return {
+        # The SDK's own name is reserved for the SDK's own recording, which this is not (resource conventions).
+        names.TELEMETRY_SDK_NAME: names.SDK_NAME,
+        names.TELEMETRY_SDK_LANGUAGE: "python",
+        names.TELEMETRY_SDK_VERSION: __version__,
+        names.SERVICE_NAME: names.SERVICE_DEFAULT,
+        names.SERVICE_VERSION: __version__,
+        names.SERVICE_INSTANCE_ID: _instance_id(pod),
+        **extra,
+        **pod,
+        **given,
+    }
+
+
+def _instance_id(pod: Mapping[str, str]) -> str:
+    if names.K8S_POD_NAME not in pod or names.K8S_NAMESPACE_NAME not in pod:
+        return str(uuid.uuid4())
+    container = pod.get(names.K8S_CONTAINER_NAME, _CONTAINER)
+    return f"{pod[names.K8S_NAMESPACE_NAME]}.{pod[names.K8S_POD_NAME]}.{container}"

@@ -1,0 +1,232 @@
+"""The SERVER span of one message: the seam through which every station of a request reports.
+
+with telemetry.server_span(http_method="POST", traceparent=…) as span:
+    span.update(PROXY_ATTRIBUTES)                                   # route
+    span.message(method="tools/call", target="echo", request_id=7, carrier_meta=meta)   # frame
+    span.deny(policy=…, rule=…, reason=…, code=-31001)              # authorize
+    with span.client(server_name=…, address=…, port=…) as upstream: # forward
+        upstream.inject(headers); upstream.inject(meta)
+        upstream.respond(…)
+    span.respond(…)
+"""
+
+from time import perf_counter_ns, time_ns
+
+from ostiary_gateway.errors import Refusal
+from ostiary_gateway.telemetry import context, names, record
+from ostiary_gateway.telemetry.client_span import ClientSpan
+from ostiary_gateway.telemetry.context import RANDOM, SAMPLED, SpanContext
+from ostiary_gateway.telemetry.outcome import server_error_type
+from ostiary_gateway.telemetry.record import AttributeValue
+from ostiary_gateway.telemetry.span import Recorder, Span
+
+
+class ServerSpan(Span):
+    """From a message's first byte until its answer was relayed. Made by ``Telemetry.server_span``.
+
+    A request that never becomes a message (404, 401, malformed) is named by its HTTP method.
+    """
+
+    __slots__ = ("_http_method", "_joined", "_link", "_parent", "_traceparent", "_tracestate", "sampled")
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        http_method: str,
+        traceparent: str | None,
+        tracestate: str | None,
+        attributes: dict[str, AttributeValue],
+    ) -> None:
+        self._start_ns = time_ns()
+        self._started = perf_counter_ns()
+        self._recorder = recorder
+        self._http_method = http_method
+        self._traceparent = traceparent
+        self._tracestate = tracestate
+        self._attributes = attributes
+        self._context = None
+        self._description = ""
+        self._joined = False
+        self._parent: SpanContext | None = None
+        self._link: tuple[tuple[str, str], ...] = ()
+        self.method = None
+        self.target = None
+        self.error_type = None
+        self.rpc_code = None
+        #: Whether the trace is exported; known after :meth:`message`.
+        self.sampled = False
+
+    @property
+    def span_id(self) -> str:
+        """This span's id, 16 hex digits; "" while it is not known, or if tracing is off."""
+        here = self._context
+        return here.span_id if here is not None and self._recorder.decide is not None else ""
+
+    def message(
+        self,
+        *,
+        method: str,
+        target: str | None = None,
+        request_id: str | float | None = None,
+        protocol_version: str | None = None,
+        session_id: str | None = None,
+        carrier_meta: object = None,
+    ) -> None:
+        """The body is a message: join its trace, decide on sampling, and say what it is.
+
+        All of it may be the caller's own text. ``target`` is the tool's or prompt's name or the resource's URI as the
+        caller wrote it; ``carrier_meta`` is ``params._meta``, of any type.
+        """
+        self.method = method
+        self.target = target
+        self._join(carrier_meta)
+        earlier = self._attributes
+        if earlier is not None:
+            self._attributes = described = self._describe(request_id, protocol_version, session_id)
+            if earlier:
+                described.update(earlier)
+
+    def _join(self, carrier_meta: object) -> None:
+        """Choose the parent: ``_meta``, else the HTTP headers, else none; then decide on sampling.
+
+        The context in ``_meta`` is the sender's span for this very message; the headers' may be of a proxy between, so
+        when both are there and differ it becomes a link.
+        """
+        self._joined = True
+        parent = None
+        if self._traceparent is not None:
+            parent = context.parse(self._traceparent, self._tracestate)
+        if type(carrier_meta) is dict and (sent := carrier_meta.get(context.TRACEPARENT)) is not None:
+            meta = context.parse(sent, carrier_meta.get(context.TRACESTATE))
+            if meta is not None:
+                if parent is not None and parent[:2] != meta[:2]:
+                    self._link = ((parent.trace_id, parent.span_id),)
+                parent = meta
+        self._parent = parent
+        self._decide(parent)
+
+    def _decide(self, parent: SpanContext | None) -> None:
+        decide = self._recorder.decide
+        if decide is None:
+            self._context = parent
+        else:
+            if parent is not None:
+                trace_id, flags, tracestate = parent.trace_id, parent.flags & RANDOM, parent.tracestate
+            else:
+                trace_id, flags, tracestate = context.new_trace_id(), RANDOM, ""
+            if decide(parent, trace_id, self.method or self._http_method):
+                self.sampled = True
+                flags |= SAMPLED
+            self._context = SpanContext(trace_id, context.new_span_id(), flags, tracestate)
+        if not self.sampled and not self._recorder.observed:
+            self._attributes = None
+
+    def allow(self, *, policy: str | None = None, rule: str | None = None) -> None:
+        """Access was granted, by this rule of this policy if one was needed."""
+        self.set(names.OSTIARY_ACCESS_DECISION, names.ALLOW)
+        self.set(names.OSTIARY_ACCESS_POLICY, policy)
+        self.set(names.OSTIARY_ACCESS_RULE, rule)
+
+    def deny(
+        self,
+        *,
+        policy: str | None = None,
+        rule: str | None = None,
+        reason: str | None = None,
+        code: int | None = None,
+        message: str = "",
+    ) -> None:
+        """Access was refused; with ``code`` and ``message`` also say what the caller was answered."""
+        self.set(names.OSTIARY_ACCESS_DECISION, names.DENY)
+        self.set(names.OSTIARY_ACCESS_POLICY, policy)
+        self.set(names.OSTIARY_ACCESS_RULE, rule)
+        self.set(names.OSTIARY_ACCESS_REASON, reason)
+        if code is not None:
+            self.respond(code=code, message=message)
+
+    def respond(
+        self,
+        *,
+        code: int | None = None,
+        message: str = "",
+        is_error: bool = False,
+        http_status: int | None = None,
+    ) -> None:
+        """What the agent was answered: a result, a result with ``isError``, a JSON-RPC error, or an HTTP status alone.
+
+        ``message`` is ``JSONRPCError.message``. ``http_status`` is for answers below MCP: from 400 on it is an error.
+        """
+        if code is not None:
+            self.rpc_code = code
+            error_type = server_error_type(code)
+            if error_type is not None:
+                self.fail(error_type, message)
+        elif is_error:
+            self.fail(names.TOOL_ERROR, message)
+        elif http_status is not None:
+            self.set(names.HTTP_RESPONSE_STATUS_CODE, http_status)
+            if http_status >= 400:
+                self.fail(str(http_status), message)
+
+    def client(
+        self,
+        *,
+        server_name: str | None = None,
+        address: str | None = None,
+        port: int | None = None,
+        method: str | None = None,
+        target: str | None = None,
+        request_id: str | float | None = None,
+        protocol_version: str | None = None,
+        session_id: str | None = None,
+    ) -> ClientSpan:
+        """Begin the CLIENT span of one contact with an upstream; each retry and each server of a fan-out has its own.
+
+        ``method`` and ``target`` are as the upstream gets them, where they differ from what the agent sent.
+        """
+        if not self._joined:
+            self._join(None)
+        start_ns = self._start_ns + perf_counter_ns() - self._started
+        child = ClientSpan(self._recorder, self._context, method or self.method, target or self.target, start_ns)
+        if self.sampled:
+            child.describe(server_name, address, port, request_id, protocol_version, session_id)
+        return child
+
+    def end(self) -> None:
+        """End the span before its block does; later reports are lost. Ending twice does nothing."""
+        if not self._joined:
+            self._join(None)
+        super().end()
+
+    def _broke_off(self, error: BaseException) -> None:
+        # A refusal that travels as an exception is an answer like any other.
+        if isinstance(error, Refusal):
+            self.respond(code=error.code, message=error.message, http_status=error.status)
+        else:
+            super()._broke_off(error)
+
+    def _finish(self, attributes: dict[str, AttributeValue]) -> None:
+        known_method = self._http_method in names.HTTP_METHODS
+        if self.method is None:
+            attributes[names.HTTP_REQUEST_METHOD] = self._http_method if known_method else names.OTHER
+        status, dropped = self._outcome(attributes)
+        here, parent = self._context, self._parent
+        self._recorder.ended(
+            (
+                here.trace_id if here is not None else "",
+                self.span_id,
+                parent.span_id if parent is not None else "",
+                parent is not None,
+                here.tracestate if here is not None else "",
+                self._name(self._http_method if known_method else names.HTTP_SPAN_NAME),
+                record.SERVER,
+                self._start_ns,
+                self._start_ns + perf_counter_ns() - self._started,
+                attributes,
+                status,
+                self._description,
+                self._link,
+                dropped,
+            ),
+            sampled=self.sampled,
+        )

@@ -1,0 +1,199 @@
+"""What both kinds of spans share: attributes, how it ended, its times.
+
+A span that nobody wants (not sampled, or tracing is off) keeps no attributes: each report costs one comparison.
+"""
+
+from collections.abc import Mapping
+from time import perf_counter_ns
+from types import TracebackType
+from typing import Final, Protocol, Self
+
+from ostiary_core.mcp.codes import INVALID_PARAMS
+from ostiary_core.mcp.methods import METHODS
+from ostiary_gateway.telemetry import names, record
+from ostiary_gateway.telemetry.context import Decide, SpanContext
+from ostiary_gateway.telemetry.outcome import exception_type
+from ostiary_gateway.telemetry.record import AttributeValue, PlainRecord
+
+_NAME_LIMIT: Final = 256
+
+
+class Recorder(Protocol):
+    """What a span needs of its owner."""
+
+    #: Decides which traces are recorded; ``None`` if tracing is off: then a caller's context passes unchanged.
+    decide: Decide | None
+    #: The longest text of a caller in an attribute, in characters.
+    text_limit: int
+    #: The most attributes of one span.
+    count_limit: int
+
+    @property
+    def observed(self) -> bool:
+        """Whether somebody wants every ended SERVER span, sampled or not."""
+
+    def ended(self, span: PlainRecord, *, sampled: bool) -> None:
+        """Take over a span that has ended."""
+
+
+_COMMON: Final[dict[str, AttributeValue]] = {
+    names.NETWORK_TRANSPORT: names.TCP,
+    names.NETWORK_PROTOCOL_NAME: names.HTTP,
+}
+
+
+def _constants(method: str) -> dict[str, AttributeValue]:
+    operation = {names.GEN_AI_OPERATION_NAME: names.EXECUTE_TOOL} if method == "tools/call" else {}
+    return {names.MCP_METHOD_NAME: method, **operation, **_COMMON}
+
+
+#: What follows from the method alone, copied into each span. Only these methods may name a span.
+_BY_METHOD: Final = {method: _constants(method) for method in {*METHODS, *names.SERVER_METHODS}}
+
+
+class Span:
+    """One span; use it as a context manager, which ends it and records an exception that leaves the block."""
+
+    __slots__ = (
+        "_attributes",
+        "_context",
+        "_description",
+        "_recorder",
+        "_start_ns",
+        "_started",
+        "error_type",
+        "method",
+        "rpc_code",
+        "target",
+    )
+
+    # The subclasses fill these themselves: a chain of constructors would cost as much as the rest of a span.
+    _recorder: Recorder
+    _attributes: dict[str, AttributeValue] | None
+    #: The SERVER span's place in the trace, once it is known. If tracing is off: the caller's, if he sent one.
+    _context: SpanContext | None
+    _description: str
+    #: The start: nanoseconds since the epoch, and the same instant on the monotone clock.
+    _start_ns: int
+    _started: int
+    #: The MCP method, as the peer sent or gets it.
+    method: str | None
+    #: The tool, prompt or resource, likewise.
+    target: str | None
+    #: ``error.type`` so far; kept whether or not the span is recorded, so that metrics can read it.
+    error_type: str | None
+    #: The JSON-RPC error code of the answer, if it is an error.
+    rpc_code: int | None
+
+    @property
+    def trace_id(self) -> str:
+        """The trace's id, "" while it is not known, or if tracing is off and the caller sent none."""
+        return self._context.trace_id if self._context is not None else ""
+
+    @property
+    def recording(self) -> bool:
+        """Whether attributes are kept. Ask before computing a costly one; :meth:`set` asks itself."""
+        return self._attributes is not None
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the span began."""
+        return (perf_counter_ns() - self._started) / 1e9
+
+    def set(self, key: str, value: AttributeValue | None) -> None:
+        """Set one attribute; ``None`` sets nothing, and long text is cut."""
+        attributes = self._attributes
+        if attributes is None or value is None:
+            return
+        if type(value) is str and len(value) > self._recorder.text_limit:
+            value = value[: self._recorder.text_limit]
+        attributes[key] = value
+
+    def update(self, attributes: Mapping[str, AttributeValue]) -> None:
+        """Set many attributes that we wrote ourselves and built at load: the cheapest way to report."""
+        if self._attributes is not None:
+            self._attributes.update(attributes)
+
+    def fail(self, error_type: str, description: str = "", *, code: int | None = None) -> None:
+        """The operation failed for this reason, whatever else is reported.
+
+        ``error_type`` must be one of few values. ``description`` goes into traces: it holds no secret.
+        """
+        self.error_type = error_type
+        self._description = description[: self._recorder.text_limit]
+        if code is not None:
+            self.rpc_code = code
+
+    def end(self) -> None:
+        """End the span before its block does; later reports are lost. Ending twice does nothing."""
+        attributes = self._attributes
+        if attributes is not None:
+            self._attributes = None
+            self._finish(attributes)
+
+    def _finish(self, attributes: dict[str, AttributeValue]) -> None:
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        # What was reported before is nearer to the cause than the exception that followed from it.
+        if error is not None and self.error_type is None and self.rpc_code is None:
+            self._broke_off(error)
+        self.end()
+
+    def _broke_off(self, error: BaseException) -> None:
+        self.error_type = exception_type(error)
+
+    def _outcome(self, attributes: dict[str, AttributeValue]) -> tuple[int, int]:
+        """Write the outcome into ``attributes``; return the status and how many attributes went over the limit."""
+        if self.rpc_code is not None:
+            attributes[names.RPC_RESPONSE_STATUS_CODE] = str(self.rpc_code)
+        status = record.UNSET
+        if self.error_type is not None:
+            attributes[names.ERROR_TYPE] = self.error_type
+            status = record.ERROR
+        surplus = len(attributes) - self._recorder.count_limit
+        for _ in range(surplus):
+            attributes.popitem()
+        return status, max(0, surplus)
+
+    def _describe(
+        self,
+        request_id: str | float | None,
+        protocol_version: str | None,
+        session_id: str | None,
+    ) -> dict[str, AttributeValue]:
+        """What the conventions ask of every message. Text of a caller is cut: the queue would keep it alive."""
+        limit = self._recorder.text_limit
+        method, target = self.method or "", self.target
+        known = _BY_METHOD.get(method)
+        described = known.copy() if known is not None else {names.MCP_METHOD_NAME: method[:limit], **_COMMON}
+        if target is not None and (key := names.TARGET_ATTRIBUTES.get(method)) is not None:
+            described[key] = target[:limit]
+        if request_id is not None:
+            described[names.JSONRPC_REQUEST_ID] = str(request_id)[:limit]
+        if protocol_version is not None:
+            described[names.MCP_PROTOCOL_VERSION] = protocol_version[:limit]
+        if session_id is not None:
+            described[names.MCP_SESSION_ID] = record.session_digest(session_id)
+        return described
+
+    def _name(self, otherwise: str) -> str:
+        """``{method} {target}`` where the target is one of few, else the method, else what the transport calls it.
+
+        A target that was answered "invalid params" may not exist, and one that we hide must seem not to: whoever
+        guesses names would fill the backend with operations (conventions, "Span name").
+        """
+        method, target = self.method, self.target
+        if method is None or method not in _BY_METHOD:
+            return otherwise
+        if target and self.rpc_code != INVALID_PARAMS and method in names.NAMED_TARGETS:
+            return f"{method} {target[:_NAME_LIMIT]}"
+        return method

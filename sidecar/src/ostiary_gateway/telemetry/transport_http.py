@@ -1,0 +1,126 @@
+"""OTLP over HTTP with binary protobuf (OTLP specification, "OTLP/HTTP").
+
+On urllib3, since the SDK's exporter offers no public way to send bytes that are encoded already. What the SDK reads
+from the environment is read the same way (:mod:`.settings`), and proxies (``HTTP_PROXY``, ``HTTPS_PROXY``,
+``NO_PROXY``) are honoured as by the SDK.
+"""
+
+import gzip
+import zlib
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import urllib3
+
+from ostiary_core.version import __version__
+from ostiary_gateway.telemetry.answers import rejected_spans
+from ostiary_gateway.telemetry.exporting import Outcome
+from ostiary_gateway.telemetry.retry_after import retry_after
+from ostiary_gateway.telemetry.settings import TLS, Collector, Compression
+
+_RETRYABLE: Final = frozenset((429, 502, 503, 504))
+#: An answer holds a few words at most; more of it is not read.
+_ANSWER_LIMIT: Final = 65_536
+_COMPRESS: Final[dict[Compression, Callable[[bytes], bytes]]] = {
+    "none": bytes,
+    "gzip": gzip.compress,
+    "deflate": zlib.compress,
+}
+_HINTS: Final = {
+    401: "check OTEL_EXPORTER_OTLP_HEADERS",
+    403: "check OTEL_EXPORTER_OTLP_HEADERS",
+    404: "check the path in OTEL_EXPORTER_OTLP_ENDPOINT",
+    405: "check the path in OTEL_EXPORTER_OTLP_ENDPOINT",
+    415: "it may take gRPC only: see OTEL_EXPORTER_OTLP_PROTOCOL",
+}
+
+
+class HTTPTransport:
+    """Posts requests over one kept connection."""
+
+    def __init__(self, collector: Collector) -> None:
+        self.address = collector.endpoint.partition("?")[0]
+        self._url = collector.endpoint
+        self._compress = _COMPRESS[collector.compression]
+        self._headers = {
+            "user-agent": f"ostiary/{__version__}",
+            "content-type": "application/x-protobuf",
+            **({} if collector.compression == "none" else {"content-encoding": collector.compression}),
+            **collector.headers,
+        }
+        self._pool = _pool(collector.endpoint, collector.tls)
+
+    def send(self, payload: bytes, *, timeout: float) -> Outcome:
+        """Send one request, once. Never raises; ``timeout`` is in seconds."""
+        try:
+            response = self._pool.request(
+                "POST",
+                self._url,
+                body=self._compress(payload),
+                headers=self._headers,
+                timeout=urllib3.Timeout(total=timeout),
+                retries=False,
+                redirect=False,
+                preload_content=False,
+            )
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            return _broken(error)
+        return self._read(response)
+
+    def _read(self, response: urllib3.BaseHTTPResponse) -> Outcome:
+        status = response.status
+        try:
+            body = response.read(_ANSWER_LIMIT)
+            response.drain_conn() if len(body) < _ANSWER_LIMIT else response.close()
+        except (urllib3.exceptions.HTTPError, OSError, ValueError):
+            body = b""  # the status line has said all that matters
+            response.close()
+        finally:
+            response.release_conn()
+        if 200 <= status < 300:
+            return Outcome(rejected=rejected_spans(body))
+        hint = f" ({_HINTS[status]})" if status in _HINTS else ""
+        return Outcome(
+            fault=f"HTTP {status}{hint}",
+            retryable=status in _RETRYABLE,
+            retry_after=retry_after(response.headers.get("retry-after")) if status in _RETRYABLE else None,
+        )
+
+    def close(self) -> None:
+        """Let go of connections."""
+        self._pool.clear()
+
+
+def _pool(url: str, tls: TLS) -> urllib3.PoolManager:
+    parts = urlsplit(url)
+    proxy = getproxies().get(parts.scheme)
+    if proxy and not proxy_bypass(parts.hostname or ""):
+        pool: Callable[..., urllib3.PoolManager] = partial(
+            urllib3.ProxyManager, proxy if "://" in proxy else f"http://{proxy}"
+        )
+    else:
+        pool = urllib3.PoolManager
+    return pool(
+        num_pools=1,
+        maxsize=1,
+        cert_reqs="CERT_REQUIRED",
+        ca_certs=tls.ca_file,
+        cert_file=tls.certificate_file,
+        key_file=tls.key_file,
+    )
+
+
+def _broken(error: Exception) -> Outcome:
+    """What an attempt came to that got no answer. In our words: a library's may quote headers or proxies."""
+    if isinstance(error, urllib3.exceptions.SSLError):
+        return Outcome(fault="TLS failed (check OTEL_EXPORTER_OTLP_CERTIFICATE)")
+    if isinstance(error, urllib3.exceptions.TimeoutError) and not isinstance(
+        error, urllib3.exceptions.NewConnectionError
+    ):
+        return Outcome(fault="no answer in time", retryable=True)
+    if isinstance(error, (urllib3.exceptions.LocationValueError, ValueError)):
+        return Outcome(fault=f"the request cannot be sent ({type(error).__name__})")
+    return Outcome(fault=f"no connection ({type(error).__name__})", retryable=True, broken=True)

@@ -1,0 +1,73 @@
+"""What an unchanged client of the official SDK sees and may call, in both eras (rows GV-21 to GV-26, TQ-20, TQ-21)."""
+
+import pytest
+from gateways import Door, policy
+from mcp import MCPError
+from mcp_clients import ERAS, Era, connect
+
+TOOL = {"name": "tool", "effect": "Allow", "tools": {"verbs": ["List", "Call"], "names": ["get_users"]}}
+LIST_ONLY = {"name": "look", "effect": "Allow", "tools": {"verbs": ["List"]}}
+NO_DELETE = {"name": "no-delete", "effect": "Deny", "tools": {"names": ["delete_*"]}}
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_without_a_policy_all_fifteen_tools_are_there_and_get_users_returns_a_list(
+    mock: str, door: Door, era: Era
+) -> None:
+    await door.apply(door.entry("mock", mock))
+
+    async with connect(door.url(), era=era) as client:
+        assert len((await client.list_tools()).tools) == 15
+        assert not (await client.call_tool("get_users", {})).is_error
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_policy_without_rules_lets_the_client_connect_and_shows_three_empty_lists(
+    mock: str, door: Door, era: Era
+) -> None:
+    await door.apply(door.entry("mock", mock, [policy("none")]))
+
+    async with connect(door.url(), era=era) as client:
+        assert (await client.list_tools()).tools == []
+        assert (await client.list_resources()).resources == []
+        assert (await client.list_prompts()).prompts == []
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_list_without_call_shows_and_refuses(mock: str, door: Door, era: Era) -> None:
+    await door.apply(door.entry("mock", mock, [policy("look", LIST_ONLY)]))
+
+    async with connect(door.url(), era=era) as client:
+        assert len((await client.list_tools()).tools) == 15
+        with pytest.raises(MCPError) as refused:
+            await client.call_tool("get_users", {})
+
+    assert refused.value.error.code == -31001
+    assert refused.value.error.data == {"reason": "Denied"}
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_list_and_call_of_one_literal_shows_and_allows_exactly_that_one(mock: str, door: Door, era: Era) -> None:
+    await door.apply(door.entry("mock", mock, [policy("one", TOOL)]))
+
+    async with connect(door.url(), era=era) as client:
+        assert [tool.name for tool in (await client.list_tools()).tools] == ["get_users"]
+        assert not (await client.call_tool("get_users", {})).is_error
+        with pytest.raises(MCPError) as refused:
+            await client.call_tool("delete_user", {"id": 1})
+
+    assert refused.value.error.code == -32602
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_hidden_tool_answers_exactly_as_an_unknown_one(mock: str, door: Door, era: Era) -> None:
+    await door.apply(door.entry("mock", mock, [policy("one", TOOL)]))
+
+    async with connect(door.url(), era=era) as client:
+        answers = []
+        for name in ("delete_user", "there_is_no_such_tool"):
+            with pytest.raises(MCPError) as refused:
+                await client.call_tool(name, {})
+            answers.append(refused.value.error.model_dump_json().replace(name, "NAME"))
+
+    assert answers[0] == answers[1]

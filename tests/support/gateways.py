@@ -1,0 +1,117 @@
+"""A real gateway in the test's own loop, on a config that the test writes with the core's own code.
+
+async with running(proxy("crm", url), policy("p", rules)) as door:
+    door.url("crm") ; door.apply(…) ; door.write(…)
+"""
+
+import os
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ostiary_core.canonical import digest
+from ostiary_core.contract.bundle import GatewayConfig, fold_config, manifest_file, stamp
+from ostiary_core.contract.documents import (
+    AccessRules,
+    Bounds,
+    EntryDocument,
+    PolicyDocument,
+    Server,
+    SettingsDocument,
+    Tier,
+    Timeouts,
+)
+from ostiary_core.contract.manifest import GatewayIdentity
+from ostiary_gateway.app import Gateway
+from ostiary_gateway.config.source_directory import DirectorySource
+from ostiary_gateway.options import GatewayOptions
+from ostiary_gateway.telemetry import Telemetry
+
+LOOPBACK = ["127.0.0.0/8", "::1/128"]
+BOUNDS = Bounds(
+    request_bytes=1 << 20, message_bytes=4 << 20, requests_in_flight=500, streams=500, session_max_age=3_600_000
+)
+
+
+def policy(name: str, *rules: dict[str, Any], tier: Tier = "owner", namespace: str = "default") -> PolicyDocument:
+    """A policy with these access rules; none at all denies everything."""
+    access = AccessRules.model_validate({"rules": list(rules)}, strict=False)
+    return PolicyDocument(namespace=namespace, name=name, uid=f"uid-{name}", generation=1, tier=tier, access=access)
+
+
+@dataclass(slots=True)
+class Door:
+    """A gateway, and the directory that its config is written to as the kubelet would."""
+
+    directory: Path
+    settings: SettingsDocument
+    gateway: Gateway = field(init=False)
+    revision: int = 0
+    mac_key: bytes = field(default_factory=lambda: os.urandom(32), repr=False)
+    session_key: bytes = field(default_factory=lambda: os.urandom(32), repr=False)
+
+    def url(self, name: str = "mock") -> str:
+        """The endpoint of a proxy."""
+        return f"http://127.0.0.1:{self.gateway.port}/{name}/mcp"
+
+    def entry(
+        self, name: str, upstream: str, policies: Sequence[PolicyDocument] = (), **more: Any
+    ) -> tuple[EntryDocument, dict[str, PolicyDocument]]:
+        """One proxy at ``/<name>``, and the policies that it names."""
+        named = {digest(p.canonical()): p for p in policies}
+        timeouts = more.pop("timeouts", Timeouts(connect=2000, request=10_000, idle=10_000))
+        servers = [Server(name="up", url=upstream, timeouts=timeouts, addresses=more.pop("addresses", LOOPBACK))]
+        fixed: dict[str, Any] = {"namespace": "default", "generation": 1, "servers": servers}
+        more = {"uid": f"uid-{name}", "path": f"/{name}", **more}
+        return EntryDocument(name=name, policies=sorted(named), **fixed, **more), named
+
+    async def apply(self, *entries: tuple[EntryDocument, dict[str, PolicyDocument]]) -> None:
+        """Write a config with exactly these proxies and have the gateway look at it."""
+        self.write(*entries)
+        source = self.gateway.sources[0]
+        assert isinstance(source, DirectorySource)
+        await source.poll()
+
+    def write(self, *entries: tuple[EntryDocument, dict[str, PolicyDocument]]) -> None:
+        """Write a config as the kubelet does: a new directory, then a rename of the link."""
+        config = GatewayConfig(
+            GatewayIdentity(namespace="ostiary", name="default"),
+            self.settings,
+            {e.identity: e for e, _ in entries},
+            {key: p for _, named in entries for key, p in named.items()},
+        )
+        self.revision += 1
+        bundle = stamp(fold_config(config), revision=self.revision, key_name="mac-1", key=self.mac_key)
+        files = {"manifest.json": manifest_file(bundle), "mac-1": self.mac_key, "session-0": self.session_key}
+        files["admin-token"] = b"admin-for-tests"
+        for part in bundle.files:
+            files |= part
+        self.place(files)
+
+    def place(self, files: dict[str, bytes]) -> None:
+        """Swap in a version of the volume with these files."""
+        fresh = Path(tempfile.mkdtemp(prefix="..", dir=self.directory))
+        for name, content in files.items():
+            (fresh / name).write_bytes(content)
+        link = self.directory / "..data_tmp"
+        link.symlink_to(fresh.name)
+        link.replace(self.directory / "..data")
+
+
+@asynccontextmanager
+async def running(
+    *, telemetry: Telemetry | None = None, bounds: Bounds = BOUNDS, origins: Sequence[str] = (), **options: Any
+) -> AsyncIterator[Door]:
+    """A gateway on free ports, without a config yet."""
+    with tempfile.TemporaryDirectory() as directory:
+        door = Door(Path(directory), SettingsDocument(allowed_origins=list(origins), bounds=bounds))
+        settled = {"port": 0, "admin_port": 0, "drain_seconds": 1.0, **options}
+        door.gateway = Gateway(GatewayOptions(config=Path(directory), **settled), telemetry or Telemetry.disabled())
+        await door.gateway.start()
+        try:
+            yield door
+        finally:
+            await door.gateway.stop()
