@@ -14,12 +14,13 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 PROBLEM = "ostiary_problem"
-"""The type of the pydantic errors raised here; their context holds `message` and `remedy`."""
+"""The type of the pydantic errors raised here; their context holds `message`, `remedy` and `below`."""
 
 
-def problem(message: str, remedy: str) -> PydanticCustomError:
-    """An error for pydantic to collect: what is wrong with the value, and what to do about it."""
-    return PydanticCustomError(PROBLEM, "{message}", {"message": message, "remedy": remedy})
+def problem(message: str, remedy: str, *, below: tuple[int | str, ...] = ()) -> PydanticCustomError:
+    """An error for pydantic to collect: what is wrong and what to do; ``below`` leads to the field to blame."""
+    context = {"message": message, "remedy": remedy, "below": below}
+    return PydanticCustomError(PROBLEM, "{message}", context)
 
 
 @functools.cache
@@ -84,7 +85,7 @@ class Rule(_Constraint):
     def check(self, value: Any) -> Any:
         """The value, if the condition holds."""
         if not self.holds(value):
-            raise problem(self.message, self.remedy)
+            raise problem(self.message, self.remedy, below=tuple(self.field_path.split(".")[1:]))
         return value
 
     def extend(self, schema: dict[str, Any]) -> None:
@@ -117,9 +118,12 @@ class Unique(_Constraint):
         for index, item in enumerate(value):
             key = self._key(item)
             if key in seen:
-                raise duplicate(index, self.keys)
+                raise problem(self._message(), "remove or rename one of the two", below=(index,))
             seen.add(key)
         return value
+
+    def _message(self) -> str:
+        return f"has the same {', '.join(self.keys)} as an earlier item" if self.keys else "repeats an earlier item"
 
     def _key(self, item: Any) -> Hashable:
         return tuple(getattr(item, key) for key in self.keys) if self.keys else item
@@ -142,10 +146,3 @@ class Atomic(_Constraint):
     def extend(self, schema: dict[str, Any]) -> None:
         """Add the list type."""
         schema["x-kubernetes-list-type"] = "atomic"
-
-
-def duplicate(index: int, keys: tuple[str, ...]) -> PydanticCustomError:
-    """The problem of a list whose item at `index` repeats an earlier one; the API server blames that item."""
-    what = f"has the same {' and '.join(keys)} as an earlier item" if keys else "repeats an earlier item"
-    context = {"message": what, "remedy": "remove or rename one of the two", "index": index}
-    return PydanticCustomError(PROBLEM, "{message}", context)

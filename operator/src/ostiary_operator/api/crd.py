@@ -99,7 +99,8 @@ def _crd(
 
 def object_schema(model: type[ApiModel], status: type[ApiModel]) -> Schema:
     """The schema of a whole object: the envelope that every Kubernetes object has, our spec and our status."""
-    spec = structural(model)["properties"]["spec"]
+    parts = structural(model, keep_nulls=True)["properties"]
+    name = {"type": "string", "maxLength": parts["metadata"]["properties"]["name"]["maxLength"]}
     schema: Schema = {"description": unwrapped(model.__doc__ or ""), "type": "object"}
     for rule in model.constraints:
         rule.extend(schema)
@@ -107,8 +108,8 @@ def object_schema(model: type[ApiModel], status: type[ApiModel]) -> Schema:
     schema["properties"] = {
         "apiVersion": {"description": _API_VERSION, "type": "string"},
         "kind": {"description": _KIND.format(kind=model.__name__), "type": "string"},
-        "metadata": {"type": "object"},
-        "spec": spec,
+        "metadata": {"type": "object", "properties": {"name": name}},
+        "spec": parts["spec"],
         "status": {**structural(status), "description": _STATUS},
     }
     return schema

@@ -72,7 +72,7 @@ def _validated(model: type[DocumentT], kind: str, document: Mapping[str, Any]) -
 
 def _judged(model: type[DocumentT], value: Any) -> tuple[list[Problem], DocumentT | None]:
     """The valid document, or the problems that it has."""
-    found = list(nulls(value))
+    found = list(nulls({k: v for k, v in value.items() if k != "metadata"} if isinstance(value, Mapping) else value))
     if found:
         return found, None
     try:

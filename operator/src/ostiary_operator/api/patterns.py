@@ -16,27 +16,33 @@ MAX_MEMORY = 256 << 10
 """Bytes that RE2 may use for one expression. It bounds the program at some 11,000 instructions, and so the time that
 a hostile expression takes over a hostile name. 32 of them fit into what the gateway grants a whole rule."""
 
-_ANY_BYTE = re2.compile(r"(^|[^\\])(\\\\)*\\C")
-_GROUP_NAME = re2.compile(r"\(\?P?<([^>]*)>")
 
-
-def defect(pattern: str) -> str | None:
-    """What is wrong with an expression, or None."""
-    if _ANY_BYTE.search(pattern):
-        return r"\C matches half a character"
-    groups = [match[1] for match in _GROUP_NAME.finditer(pattern)]
-    if len(groups) != len(set(groups)):
-        return "two groups have the same name"
-    return _compile_error(pattern)
-
-
-def _compile_error(pattern: str) -> str | None:
+def _options() -> re2.Options:
     options = re2.Options()
     options.max_mem = MAX_MEMORY
     options.log_errors = False
     options.never_capture = True
+    return options
+
+
+_OPTIONS = _options()
+_ANY_BYTE = re2.compile(r"(^|[^\\])(\\\\)*\\C")
+_ODD_GROUP_NAME = re2.compile(r"\(\?P?<[^>]*[^>A-Za-z0-9_]")
+
+
+def defect(pattern: str) -> str | None:
+    """What is wrong with an expression, or None."""
+    reason = _compile_error(pattern)
+    if reason is None and _ANY_BYTE.search(pattern):
+        return r"\C matches half a character"
+    if reason is None and _ODD_GROUP_NAME.search(pattern):
+        return "a group has a name of other characters than letters, digits and underscores"
+    return reason
+
+
+def _compile_error(pattern: str) -> str | None:
     try:
-        re2.compile(pattern, options)
+        re2.compile(pattern, _OPTIONS)
     except re2.error as error:
         reason = error.args[0]
         return reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
@@ -48,6 +54,8 @@ class _Compiles(Rule):
 
     def check(self, value: str) -> str:
         reason = defect(value)
+        if reason is not None and "too large" in reason:
+            raise problem("is too large an expression", "use fewer or smaller repetitions and classes")
         if reason is not None:
             raise problem(f"{self.message}: {reason}", self.remedy)
         return value
@@ -62,16 +70,22 @@ COMPILES = _Compiles(
 )
 
 
+_SMALL_NAMES, _FEW_PATTERNS = 4096, 8
+"""Code points of wildcard names, and patterns, that fit into one matcher whatever they are: no need to try."""
+
+
 def check_together(names: Sequence[str] | None, patterns: Sequence[str] | None) -> None:
     """Build the names and expressions of one list into the matcher that the gateway will use.
 
     Raises:
         PydanticCustomError: they do not fit into it, though each alone is valid.
     """
+    size = sum(len(name) for name in names or () if "*" in name)
+    if size <= _SMALL_NAMES and len(patterns or ()) <= _FEW_PATTERNS:
+        return
     try:
         NameMatcher.build(names, patterns)
     except PatternError:
         raise problem(
-            "holds names and patterns that the gateway cannot compile together",
-            r"split it into several rules, and close each \Q with \E",
+            "holds names and patterns that are too large together", "split the list into several rules"
         ) from None

@@ -65,6 +65,9 @@ class PromptVerb(enum.StrEnum):
 class Selection(ApiModel):
     """Which names of a primitive a rule speaks of: any that `names` or `patterns` match; all, if both are absent."""
 
+    verbs: tuple[enum.StrEnum, ...] | None = None
+    """What the rule speaks of. Each primitive narrows this to its own verbs. Absent means all of them."""
+
     names: NameGlobs | None = None
     """Names, or for resources URIs: exact, with `*` for any run of characters and no other wildcard. Absent names and
     patterns mean every name. Example: `["read_*", "get_weather"]`."""

@@ -60,19 +60,19 @@ def field_path(location: Sequence[int | str]) -> str:
 def nulls(value: Any, location: tuple[int | str, ...] = ()) -> Iterator[Problem]:
     """A problem for every field without a value.
 
-    YAML reads `tools:` with nothing behind it as null, and the API server drops it in silence; a rule that was meant
-    for tools would then speak of everything. So where we see one, we say so.
+    YAML reads `tools:` with nothing behind it as null. Taken as absent, a rule that was meant for some tools would
+    speak of everything.
     """
-    if location == ("metadata",):
-        return  # the API server's own, which does hold nulls
     if value is None:
-        yield Problem(field_path(location), "has no value", "give it a value, such as {} or [], or remove the line")
-    elif isinstance(value, Mapping):
+        yield Problem(field_path(location), "has no value", "give it a value, or remove the line")
+    elif isinstance(value, dict):
         for key, child in value.items():
-            yield from nulls(child, (*location, str(key)))
+            if child is None or isinstance(child, dict | list):
+                yield from nulls(child, (*location, str(key)))
     elif isinstance(value, list):
         for index, child in enumerate(value):
-            yield from nulls(child, (*location, index))
+            if child is None or isinstance(child, dict | list):
+                yield from nulls(child, (*location, index))
 
 
 def problems(error: ValidationError, model: type[BaseModel]) -> list[Problem]:
@@ -91,9 +91,7 @@ def _problem(details: ErrorDetails, model: type[BaseModel]) -> Problem:
     location, context = details["loc"], details.get("ctx", {})
     kind = details["type"]
     if kind == PROBLEM:
-        if "index" in context:
-            location = (*location, context["index"])
-        return Problem(field_path(location), context["message"], context["remedy"])
+        return Problem(field_path((*location, *context["below"])), context["message"], context["remedy"])
     if kind == "extra_forbidden":
         return _unknown_field(location, model)
     if location and location[-1] == "[key]":
@@ -126,14 +124,15 @@ _MESSAGES: Mapping[str, tuple[str, str]] = {
 def _unknown_field(location: Sequence[int | str], model: type[BaseModel]) -> Problem:
     name = str(location[-1])
     known = list(_schema_at(location[:-1], model).get("properties", ()))
-    close = difflib.get_close_matches(name, known, n=1) or [k for k in known if k.lower() == name.lower()]
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.7) or [k for k in known if k.lower() == name.lower()]
     remedy = f"did you mean {close[0]}?" if close else f"known here: {', '.join(known)}"
     return Problem(field_path(location), "is not a known field", remedy)
 
 
 def _choices(location: Sequence[int | str], model: type[BaseModel]) -> str:
     schema = _schema_at(location, model)
-    return " or ".join(str(choice) for choice in schema.get("enum", [schema.get("const")]))
+    *others, last = [str(choice) for choice in schema.get("enum", [schema.get("const")])]
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _schema_at(location: Sequence[int | str], model: type[BaseModel]) -> Schema:

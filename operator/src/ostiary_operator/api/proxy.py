@@ -9,6 +9,7 @@ from ostiary_operator.api.constraints import Atomic, Rule, Unique
 from ostiary_operator.api.durations import Duration, between
 from ostiary_operator.api.model import ApiModel
 from ostiary_operator.api.names import DataKey, DnsLabel, Hostname, NameGlobs, ObjectName
+from ostiary_operator.api.numbers import INTEGRAL
 from ostiary_operator.api.patterns import check_together
 from ostiary_operator.api.urls import EndpointPath, ProxyPath, UpstreamUrl
 
@@ -30,7 +31,7 @@ class ServiceReference(ApiModel):
     name: DnsLabel
     """Name of the Service. Example: `crm-mcp`."""
 
-    port: Annotated[StrictInt, Field(ge=1, le=65535)]
+    port: Annotated[StrictInt, Field(ge=1, le=65535), INTEGRAL]
     """Port of the Service, as a number. Example: `8080`."""
 
     path: EndpointPath = "/mcp"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
 
-from pydantic import AwareDatetime, Field, StrictInt, StrictStr, StringConstraints
+from pydantic import AwareDatetime, Field, StrictInt, StrictStr, StringConstraints, model_validator
 
 from ostiary_operator.api.constraints import Rule
 from ostiary_operator.api.model import ApiModel
@@ -76,6 +76,12 @@ class ObjectMeta(ApiModel):
     labels: Annotated[dict[StrictStr, StrictStr], Field(default_factory=dict)]
     """Labels of the object."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_nulls(cls, value: Any) -> Any:
+        # Tools write `creationTimestamp: null`; the API server takes every null of the metadata as absent.
+        return {k: v for k, v in value.items() if v is not None} if isinstance(value, Mapping) else value
+
     annotations: Any = None
     deletion_grace_period_seconds: Any = None
     deletion_timestamp: Any = None
@@ -87,12 +93,19 @@ class ObjectMeta(ApiModel):
     self_link: Any = None
 
 
+class ProxyMeta(ObjectMeta):
+    """The metadata of an MCPProxy, whose name stands in its default path."""
+
+    name: Annotated[ObjectName, StringConstraints(max_length=63)]
+    """Name of the MCPProxy; at most 63 characters. Its default path is `/<namespace>/<name>`."""
+
+
 class MCPProxy(ApiModel):
     """A door: it publishes an MCP server at a URL of the gateways, under the policies that govern it."""
 
     api_version: Literal["ostiary.dev/v1alpha1"]
     kind: Literal["MCPProxy"]
-    metadata: ObjectMeta
+    metadata: ProxyMeta
     spec: ProxySpec
     """What is wanted. Example: `{servers: [{name: crm, url: "https://mcp.example.com/mcp"}]}`."""
 
@@ -100,14 +113,9 @@ class MCPProxy(ApiModel):
         Rule(
             "self.metadata.name != 'mcp' || has(self.spec.path)",
             lambda proxy: proxy.metadata.name != "mcp" or proxy.spec.path is not None,
-            "spec.path: an MCPProxy named mcp needs a path, since its default path would end in /mcp",
-            "set spec.path, or choose another name",
-        ),
-        Rule(
-            "self.metadata.name.size() <= 63",
-            lambda proxy: len(proxy.metadata.name) <= 63,
-            "metadata.name: the name of an MCPProxy has at most 63 characters, since it stands in its path",
-            "choose a shorter name",
+            "is required for an MCPProxy named mcp, since its default path would end in /mcp",
+            "set it, or choose another name",
+            field_path=".spec.path",
         ),
     )
 

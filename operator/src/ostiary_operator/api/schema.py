@@ -6,7 +6,7 @@ pydantic emits is rewritten into that subset; a keyword that nobody has thought 
 
 import copy
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
 from pydantic import BaseModel
@@ -77,13 +77,18 @@ def _flatten(node: Schema, definitions: Mapping[str, Schema]) -> Schema:
     return node
 
 
-def structural(model: type[BaseModel]) -> Schema:
+def structural(model: type[BaseModel], *, keep_nulls: bool = False) -> Schema:
     """The structural schema of a model, as a CRD carries it.
+
+    The API server drops the null of an optional field in silence. Where absence means "all", a rule whose names were
+    left empty by a template would then speak of everything. With ``keep_nulls`` it keeps them, so that the models,
+    which refuse them, get to see them. (A client-side `kubectl apply` drops them before anybody sees them.)
 
     Raises:
         SchemaError: the model uses something that the API server cannot express.
     """
-    return _structural(inlined(model), model.__name__)
+    schema = _structural(inlined(model), model.__name__)
+    return _nullable(schema) if keep_nulls else schema
 
 
 def _structural(node: Schema, path: str) -> Schema:
@@ -104,8 +109,22 @@ def _structural(node: Schema, path: str) -> Schema:
     return _tidy(result)
 
 
+def _nullable(node: Schema) -> Schema:
+    """Let every optional field without a default be null; the default of the others replaces a null."""
+    properties = {name: _nullable(child) for name, child in node.get("properties", {}).items()}
+    for name, child in properties.items():
+        if name not in node.get("required", ()) and "default" not in child:
+            properties[name] = _ordered({**child, "nullable": True})
+    nested: Schema = {"properties": properties} if properties else {}
+    if "items" in node:
+        nested["items"] = _nullable(node["items"])
+    if "additionalProperties" in node:
+        nested["additionalProperties"] = _ordered({**_nullable(node["additionalProperties"]), "nullable": True})
+    return {**node, **nested}
+
+
 def _tidy(node: Schema) -> Schema:
-    """Order the keywords for readers, unwrap the description, and keep only defaults that say something."""
+    """Unwrap the description, keep only defaults that say something, and order the keywords for readers."""
     if "description" in node:
         node["description"] = unwrapped(node["description"])
     default = node.get("default")
@@ -113,10 +132,14 @@ def _tidy(node: Schema) -> Schema:
         node.pop("default", None)
     elif node["type"] == "object":
         node["default"] = {}  # the defaults of its fields fill it in
+    return _ordered(node)
+
+
+def _ordered(node: Schema) -> Schema:
     return {keyword: node[keyword] for keyword in sorted(node, key=_rank)}
 
 
-_FIRST: Final = ("description", "type", "format", "enum", "default")
+_FIRST: Final = ("description", "type", "format", "nullable", "enum", "default")
 _LAST: Final = ("required", "properties", "items", "additionalProperties")
 
 
@@ -133,11 +156,31 @@ def unwrapped(text: str) -> str:
     return "\n\n".join(paragraphs)
 
 
-def described(node: Schema, visit: Callable[[str, Schema], None], path: str = "") -> None:
-    """Call `visit` with path and schema of every field below, in the order in which they are declared."""
+def fields(node: Schema, path: str = "") -> Iterator[tuple[str, Schema, bool]]:
+    """Path, schema and whether it is required, of every field below, in the order of their declaration."""
     for name, child in node.get("properties", {}).items():
-        visit(f"{path}{name}", child)
-        described(child, visit, f"{path}{name}.")
-    items = node.get("items")
-    if isinstance(items, dict):
-        described(items, visit, f"{path.removesuffix('.')}[].")
+        place = f"{path}.{name}".removeprefix(".")
+        yield place, child, name in node.get("required", ())
+        yield from fields(child, place)
+    if isinstance(node.get("items"), dict):
+        yield from fields(node["items"], f"{path}[]")
+
+
+def editor_schema(model: type[BaseModel], *, identifier: str) -> Schema:
+    """The plain JSON Schema (2020-12) of a model, for editors; it lacks what only the models can check."""
+    schema = _plain(inlined(model))
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": identifier, **schema}
+
+
+def _plain(node: Schema) -> Schema:
+    """Without what is only for the API server, and without titles and empty defaults."""
+    node = {k: v for k, v in node.items() if not k.startswith("x-kubernetes-") and k != "title"}
+    if node.get("default", ...) in (None, []) or "properties" in node:
+        node.pop("default", None)
+    if "description" in node:
+        node["description"] = unwrapped(node["description"])
+    if "properties" in node:
+        node["properties"] = {name: _plain(child) for name, child in node["properties"].items()}
+    if "items" in node:
+        node["items"] = _plain(node["items"])
+    return node

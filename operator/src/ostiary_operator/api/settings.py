@@ -12,6 +12,7 @@ from ostiary_operator.api.constraints import Unique
 from ostiary_operator.api.durations import Duration, between
 from ostiary_operator.api.grants import Grant
 from ostiary_operator.api.model import ApiModel
+from ostiary_operator.api.numbers import INTEGRAL
 from ostiary_operator.api.quantities import Size, between_sizes
 from ostiary_operator.api.urls import HttpOrigin, Origin
 
@@ -40,10 +41,10 @@ class Bounds(ApiModel):
     """Largest message of a server that a rule must see whole, such as a list that is filtered; 1Ki to 1Gi. A larger
     one is refused, never passed on unseen. Example: `16Mi`."""
 
-    requests_in_flight: Annotated[StrictInt, Field(ge=1, le=1_000_000)] = 4096
+    requests_in_flight: Annotated[StrictInt, Field(ge=1, le=1_000_000), INTEGRAL] = 4096
     """Requests that one replica works on at a time; 1 to 1000000. More are told to come again. Example: `1000`."""
 
-    streams: Annotated[StrictInt, Field(ge=1, le=1_000_000)] = 4096
+    streams: Annotated[StrictInt, Field(ge=1, le=1_000_000), INTEGRAL] = 4096
     """Streams that one replica keeps open at a time; 1 to 1000000. More are told to come again. Example: `1000`."""
 
     session_max_age: Annotated[Duration, between("1m", "720h")] = Duration.parse("24h")

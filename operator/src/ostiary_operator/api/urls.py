@@ -40,7 +40,7 @@ UpstreamUrl = Annotated[
     excludes("[?]", "must not have a query", "remove everything from the question mark on"),
     excludes("#", "must not have a fragment", "remove everything from the # on"),
     matches(
-        rf"^[^:]*://{_HOST}(:{_PORT})?([/?#]|$)",
+        rf"^[^:]*://([^/?#]*@)?{_HOST}(:{_PORT})?([/?#]|$)",
         "has a host or port that cannot be",
         "write the host as a DNS name or an address and the port as 1 to 65535",
     ),

@@ -1,0 +1,13 @@
+"""Whole numbers, as JSON has them."""
+
+from typing import Any
+
+from pydantic import BeforeValidator
+
+
+def _from_float(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+INTEGRAL = BeforeValidator(_from_float)
+"""Behind a `StrictInt` and its bounds: `80.0` is a whole number, as for JSON Schema and the API server."""
