@@ -1,0 +1,121 @@
+"""The official TypeScript SDKs as clients: a session in a Node.js process, a result for every step.
+
+    [listed, called] = await run_session(
+        url, sdk="v2", era="modern", steps=[{"op": "listTools"}, {"op": "callTool", "name": "echo", …}]
+    )
+
+Tests that use it bear the marker `node`. `tests/clients/typescript/session.mjs` says which steps there are.
+"""
+
+import asyncio
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from mcp_clients import Era
+
+from ostiary_tools import cache, node
+
+Sdk = Literal["v1", "v2"]
+"""v1: `@modelcontextprotocol/sdk`, legacy only; v2: `@modelcontextprotocol/client`, both eras."""
+
+CLIENTS: tuple[tuple[Sdk, Era], ...] = (("v1", "legacy"), ("v2", "legacy"), ("v2", "modern"))
+"""All that there are, to parametrise tests with."""
+
+SOURCE = Path(__file__).parents[1] / "clients" / "typescript"
+_SESSION_SECONDS = 50.0
+
+
+class ConnectError(Exception):
+    """The session could not be opened.
+
+    Attributes:
+        error: what the SDK said: name, code, message, data, status (those that there are).
+    """
+
+    def __init__(self, error: dict[str, Any]) -> None:
+        super().__init__(error.get("message"))
+        self.error = error
+
+
+async def run_session(
+    url: str, *, sdk: Sdk, era: Era, steps: Sequence[Mapping[str, Any]], headers: Mapping[str, str] | None = None
+) -> list[dict[str, Any]]:
+    """Open a session, run the steps one after the other, close it.
+
+    Args:
+        url: the endpoint.
+        sdk: which SDK.
+        era: what to negotiate; nothing else is accepted.
+        steps: each an object with `op`, and what that needs.
+        headers: sent with every request.
+
+    Returns:
+        One object for each step: `ok`, `result` or `error` (name, code, message, data, status), and in
+        `notifications` (method, params) what the server sent since the step before.
+
+    Raises:
+        ConnectError: there is no session.
+        AssertionError: the script failed, which is not the server's fault.
+    """
+    script = await asyncio.to_thread(_installed_script)
+    flags = [flag for name, value in (headers or {}).items() for flag in ("--header", f"{name}: {value}")]
+    arguments = ["--sdk", sdk, "--era", era, "--url", url, "--script", "-", *flags]
+    code, stdout, stderr = await _node(script, arguments, json.dumps(list(steps)))
+    assert code in {0, 1}, f"session.mjs ended with {code}: {stderr}"
+    lines: list[dict[str, Any]] = [json.loads(line) for line in stdout.splitlines()]
+    if code == 1:
+        raise ConnectError(lines[0]["error"])
+    assert len(lines) == len(steps), f"{len(lines)} lines for {len(steps)} steps: {stderr}"
+    return lines
+
+
+async def _node(script: Path, arguments: Sequence[str], stdin: str) -> tuple[int | None, str, str]:
+    """Run node; it is killed when it takes too long, or when the test is cancelled."""
+    found = await asyncio.to_thread(node.ensure)
+    # A proxy of the environment has nothing to say on loopback.
+    environment = found.environment() | {"NO_PROXY": "127.0.0.1,localhost"}
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        found.node, script, *arguments, env=environment, stdin=pipe, stdout=pipe, stderr=pipe
+    )
+    try:
+        async with asyncio.timeout(_SESSION_SECONDS):
+            stdout, stderr = await process.communicate(stdin.encode())
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    return process.returncode, stdout.decode(), stderr.decode()
+
+
+def _installed_script() -> Path:
+    """The script beside the SDKs, which are installed once for each lock into the user's cache.
+
+    Node resolves imports from where a script lies, so the script is copied there, under a name of its content.
+    """
+    home = cache.root() / "typescript" / _digest(SOURCE / "package-lock.json")
+    home.mkdir(parents=True, exist_ok=True)
+    for name in ("package.json", "package-lock.json"):
+        _copy(SOURCE / name, home / name)
+    node.install(home)
+    script = home / f"session-{_digest(SOURCE / 'session.mjs')}.mjs"
+    _copy(SOURCE / "session.mjs", script)
+    return script
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy in one step, for several test runs may do it at once, and none may see half a file."""
+    if target.is_file() and target.read_bytes() == source.read_bytes():
+        return
+    partial = target.with_name(f"{target.name}.{os.getpid()}")
+    shutil.copyfile(source, partial)
+    partial.replace(target)
