@@ -1,0 +1,70 @@
+"""How to reach the API server, and as whom: one answer for our own client and for kopf's watches.
+
+In order: ``--kubeconfig``, the environment's ``KUBECONFIG``, the pod's service account, ``~/.kube/config``.
+"""
+
+import os
+from pathlib import Path
+
+import kopf
+import yaml
+from kubernetes.aio import config as loaders
+from kubernetes.aio.client import Configuration
+
+from ostiary_operator.kube.errors import Unreachable
+from ostiary_operator.kube.options import OperatorOptions
+
+_DEFAULT_FILE = "~/.kube/config"
+_CONNECTIONS = 64
+
+
+async def load(options: OperatorOptions) -> Configuration:
+    """Read address and credentials afresh.
+
+    Raises:
+        Unreachable: there is none, or it cannot be used; the message says where it was looked for.
+    """
+    configuration = Configuration(connection_pool_maxsize=_CONNECTIONS)
+    file = options.kubeconfig or os.environ.get("KUBECONFIG")
+    try:
+        if file is None and os.environ.get("KUBERNETES_SERVICE_HOST"):
+            loaders.load_incluster_config(  # type: ignore[no-untyped-call]  # their loaders are untyped
+                client_configuration=configuration
+            )
+            return configuration
+        path = Path(file or _DEFAULT_FILE).expanduser()  # noqa: ASYNC240  one small local file, at start
+        if file is None and not path.exists():
+            raise Unreachable(
+                "no API server is known: set --kubeconfig or KUBECONFIG, or run in a pod with a service account"
+            )
+        await loaders.load_kube_config(  # type: ignore[no-untyped-call]  # their loaders are untyped
+            config_file=str(path), context=options.context, client_configuration=configuration, persist_config=False
+        )
+    except (loaders.ConfigException, OSError, yaml.YAMLError) as error:
+        raise Unreachable(f"the credentials for the API server cannot be used: {error}") from error
+    return configuration
+
+
+async def for_kopf(options: OperatorOptions) -> kopf.ConnectionInfo:
+    """Return the same in kopf's words.
+
+    Raises:
+        kopf.LoginError: there is no usable answer.
+    """
+    try:
+        configuration = await load(options)
+        header = (await configuration.auth_settings()).get("BearerToken", {}).get("value") or ""
+    except Unreachable as error:
+        raise kopf.LoginError(str(error)) from error
+    scheme, _, token = header.strip().partition(" ")
+    return kopf.ConnectionInfo(
+        server=configuration.host,
+        ca_path=configuration.ssl_ca_cert,
+        insecure=not configuration.verify_ssl,
+        scheme=scheme or None,
+        token=token or None,
+        certificate_path=configuration.cert_file,
+        private_key_path=configuration.key_file,
+        proxy_url=configuration.proxy,
+        trust_env=True,
+    )

@@ -1,0 +1,51 @@
+"""The kinds of object that the operator reads or writes, and the paths at which the API serves them."""
+
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote
+
+GROUP: Final = "ostiary.dev"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of one API version. ``group`` is empty for the core API."""
+
+    group: str
+    version: str
+    plural: str
+    name: str
+    namespaced: bool = True
+
+    @property
+    def api_version(self) -> str:
+        """The ``apiVersion`` of its objects."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def resource(self) -> str:
+        """The plural with its group, as RBAC messages and ``kubectl`` write it."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    def path(self, *, namespace: str | None = None, name: str | None = None, subresource: str | None = None) -> str:
+        """Return the URL path of a collection (no name), an object, or a subresource. No namespace is cluster-wide."""
+        root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
+        where = f"/namespaces/{quote(namespace, safe='')}" if namespace is not None and self.namespaced else ""
+        parts = (f"{root}{where}/{self.plural}", quote(name or "", safe=""), subresource)
+        return "/".join(part for part in parts if part)
+
+
+PROXY: Final = Kind(GROUP, "v1alpha1", "mcpproxies", "MCPProxy")
+POLICY: Final = Kind(GROUP, "v1alpha1", "mcppolicies", "MCPPolicy")
+SERVICE: Final = Kind("", "v1", "services", "Service")
+CONFIG_MAP: Final = Kind("", "v1", "configmaps", "ConfigMap")
+SECRET: Final = Kind("", "v1", "secrets", "Secret")
+NAMESPACE: Final = Kind("", "v1", "namespaces", "Namespace", namespaced=False)
+ENDPOINT_SLICE: Final = Kind("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
+EVENT: Final = Kind("events.k8s.io", "v1", "events", "Event")
+ACCESS_REVIEW: Final = Kind(
+    "authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview", namespaced=False
+)
+
+#: The kinds whose definitions we bring ourselves.
+OURS: Final = (PROXY, POLICY)

@@ -1,0 +1,52 @@
+"""A cluster whose writes are counted."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from ostiary_operator.kube.client import Cluster, Object, Objects
+from ostiary_operator.kube.errors import ClusterError
+from ostiary_operator.kube.kinds import Kind
+
+OnWrite = Callable[[str, str], None]
+"""Told (kind, outcome) of every write; the outcome is ``written`` or the name of the error."""
+
+
+class MeasuredCluster:
+    """Passes everything on."""
+
+    def __init__(self, inner: Cluster, on_write: OnWrite) -> None:
+        self._inner = inner
+        self._on_write = on_write
+
+    async def list(self, kind: Kind, *, namespace: str | None = None, selector: str | None = None) -> Objects:
+        """Pass on."""
+        return await self._inner.list(kind, namespace=namespace, selector=selector)
+
+    async def get(self, kind: Kind, *, name: str, namespace: str | None = None) -> Object:
+        """Pass on."""
+        return await self._inner.get(kind, name=name, namespace=namespace)
+
+    async def apply(self, kind: Kind, body: Mapping[str, Any], *, manager: str) -> Object:
+        """Count and pass on."""
+        return await self._counted(kind.name, self._inner.apply(kind, body, manager=manager))
+
+    async def apply_status(self, kind: Kind, body: Mapping[str, Any], *, manager: str) -> Object:
+        """Count and pass on."""
+        return await self._counted(f"{kind.name}/status", self._inner.apply_status(kind, body, manager=manager))
+
+    async def create(self, kind: Kind, body: Mapping[str, Any]) -> Object:
+        """Count and pass on."""
+        return await self._counted(kind.name, self._inner.create(kind, body))
+
+    async def patch(self, kind: Kind, body: Mapping[str, Any], *, name: str, namespace: str | None = None) -> Object:
+        """Count and pass on."""
+        return await self._counted(kind.name, self._inner.patch(kind, body, name=name, namespace=namespace))
+
+    async def _counted(self, kind: str, request: Awaitable[Object]) -> Object:
+        try:
+            answer = await request
+        except ClusterError as error:
+            self._on_write(kind, type(error).__name__)
+            raise
+        self._on_write(kind, "written")
+        return answer

@@ -1,0 +1,121 @@
+"""What the operator is told on its command line."""
+
+import argparse
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import urlsplit
+
+_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorOptions:
+    """Everything that :func:`ostiary_operator.app.run_operator` needs to know.
+
+    ``watch_namespaces`` is empty for the whole cluster. ``gateway_replicas`` maps a gateway (``namespace/name``) to the
+    base URLs of its replicas' admin ports, in place of its EndpointSlices. ``startup_timeout`` is in seconds: how long
+    to try before the first pass succeeds.
+    """
+
+    operator_namespace: str
+    watch_namespaces: tuple[str, ...] = ()
+    kubeconfig: str | None = None
+    context: str | None = None
+    gateway_replicas: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    admin_host: str = "0.0.0.0"  # noqa: S104  probes and scrapers come from outside the pod
+    admin_port: int = 8082
+    startup_timeout: float = 60.0
+
+    @property
+    def namespaces(self) -> tuple[str, ...] | None:
+        """The namespaces to look at, the operator's own among them; None for all."""
+        if not self.watch_namespaces:
+            return None
+        return tuple(sorted({self.operator_namespace, *self.watch_namespaces}))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the operator's flags to a parser."""
+    parser.add_argument(
+        "--operator-namespace",
+        metavar="NAMESPACE",
+        type=_namespace,
+        default=os.environ.get("POD_NAMESPACE"),
+        help="where shared gateways and platform policies live (default: $POD_NAMESPACE)",
+    )
+    parser.add_argument(
+        "--watch-namespace",
+        metavar="NAMESPACE",
+        type=_namespace,
+        action="append",
+        default=[],
+        help="serve this namespace; repeat for several (default: the whole cluster)",
+    )
+    parser.add_argument("--kubeconfig", metavar="FILE", help="credentials for the API server (default: the pod's own)")
+    parser.add_argument("--context", metavar="NAME", help="which context of the kubeconfig (default: its current one)")
+    parser.add_argument(
+        "--gateway-replicas",
+        metavar="NAMESPACE/NAME=URL[,URL]",
+        type=_replicas,
+        action="append",
+        default=[],
+        help="admin URLs of a gateway's replicas, instead of its EndpointSlices; repeat for several gateways",
+    )
+    parser.add_argument(
+        "--admin-address",
+        metavar="HOST:PORT",
+        type=_address,
+        default=("0.0.0.0", 8082),  # noqa: S104  probes and scrapers come from outside the pod
+        help="where to serve /healthz, /readyz and /metrics; port 0 takes a free one (default: 0.0.0.0:8082)",
+    )
+
+
+def from_arguments(arguments: argparse.Namespace) -> OperatorOptions:
+    """Make options of parsed arguments.
+
+    Raises:
+        ValueError: the operator's namespace is not known.
+    """
+    if not arguments.operator_namespace:
+        raise ValueError("the operator's namespace is not known: set --operator-namespace or POD_NAMESPACE")
+    host, port = arguments.admin_address
+    return OperatorOptions(
+        operator_namespace=arguments.operator_namespace,
+        watch_namespaces=tuple(sorted(set(arguments.watch_namespace))),
+        kubeconfig=arguments.kubeconfig,
+        context=arguments.context,
+        gateway_replicas=dict(arguments.gateway_replicas),
+        admin_host=host,
+        admin_port=port,
+    )
+
+
+def _namespace(text: str) -> str:
+    if not _LABEL.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not the name of a namespace")
+    return text
+
+
+def _replicas(text: str) -> tuple[str, tuple[str, ...]]:
+    gateway, separator, urls = text.partition("=")
+    namespace, slash, name = gateway.partition("/")
+    if not (separator and slash and _LABEL.fullmatch(namespace) and _LABEL.fullmatch(name)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAMESPACE/NAME=URL[,URL]")
+    return gateway, tuple(_url(url) for url in urls.split(",") if url)
+
+
+def _url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a base URL such as http://127.0.0.1:8081")
+    return text.rstrip("/")
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, separator, port = text.rpartition(":")
+    if not separator or not port.isdecimal() or int(port) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT")
+    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104  an empty host means every address

@@ -1,0 +1,197 @@
+"""The protocol of :mod:`ostiary_operator.kube.client`, spoken to a real API server.
+
+The official client brings connection, TLS and credentials (and renews the pod's token); requests are raw, since the
+operator reads and writes plain dicts of few kinds.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+import aiohttp
+import orjson
+from kubernetes.aio.client import ApiClient, Configuration
+
+from ostiary_core.version import __version__
+from ostiary_operator.kube import errors
+from ostiary_operator.kube.client import Object, Objects
+from ostiary_operator.kube.kinds import OURS, Kind
+
+_log = logging.getLogger(__name__)
+
+_TIMEOUT: Final = aiohttp.ClientTimeout(total=30, sock_connect=5)
+_PAGE: Final = 500
+_TRIES: Final = 5
+_LONGEST_WAIT: Final = 10.0
+_MESSAGE_LIMIT: Final = 500
+
+_APPLY: Final = "application/apply-patch+yaml"
+_MERGE: Final = "application/merge-patch+json"
+_JSON: Final = "application/json"
+
+
+class RestCluster:
+    """A real API server. ``configure`` reads address and credentials; it is asked again when they are refused."""
+
+    def __init__(self, configure: Callable[[], Awaitable[Configuration]]) -> None:
+        self._configure = configure
+        self._api: ApiClient | None = None
+        self._opening = asyncio.Lock()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self._api is not None:
+            await self._api.close()  # type: ignore[no-untyped-call]  # their client is untyped
+            self._api = None
+
+    async def list(self, kind: Kind, *, namespace: str | None = None, selector: str | None = None) -> Objects:
+        """Read all pages. Without a resourceVersion the API server answers consistently, not from a stale cache."""
+        for _ in range(_TRIES):
+            try:
+                return await self._pages(kind, namespace=namespace, selector=selector)
+            except _Expired:
+                continue  # the list was too long for the page token's life: begin again
+        raise errors.Busy(f"list {kind.resource}: its pages expired {_TRIES} times before they were read")
+
+    async def _pages(self, kind: Kind, *, namespace: str | None, selector: str | None) -> Objects:
+        query = {"limit": str(_PAGE)} | ({"labelSelector": selector} if selector else {})
+        path = kind.path(namespace=namespace)
+        items: Objects = []
+        while True:
+            try:
+                page = await self._request("GET", path, query=query, what=f"list {kind.resource}")
+            except errors.NotFound as error:
+                raise _missing(kind) if kind in OURS else error from error
+            own = {"apiVersion": kind.api_version, "kind": kind.name}  # items of built-in kinds come without
+            items.extend({**item, **own} for item in page.get("items") or ())
+            token = page.get("metadata", {}).get("continue")
+            if not token:
+                return items
+            query["continue"] = token
+
+    async def get(self, kind: Kind, *, name: str, namespace: str | None = None) -> Object:
+        """GET one object."""
+        what = f"get {kind.resource} {_where(namespace, name)}"
+        return await self._request("GET", kind.path(namespace=namespace, name=name), what=what)
+
+    async def apply(self, kind: Kind, body: Mapping[str, Any], *, manager: str) -> Object:
+        """PATCH with an apply patch."""
+        return await self._apply(kind, body, manager=manager, subresource=None)
+
+    async def apply_status(self, kind: Kind, body: Mapping[str, Any], *, manager: str) -> Object:
+        """PATCH the status subresource with an apply patch."""
+        return await self._apply(kind, body, manager=manager, subresource="status")
+
+    async def _apply(self, kind: Kind, body: Mapping[str, Any], *, manager: str, subresource: str | None) -> Object:
+        metadata = body["metadata"]
+        namespace, name = metadata.get("namespace"), metadata["name"]
+        path = kind.path(namespace=namespace, name=name, subresource=subresource)
+        what = f"apply {kind.resource}{'/status' if subresource else ''} {_where(namespace, name)}"
+        query = {"fieldManager": manager, "force": "true"}
+        whole = {"apiVersion": kind.api_version, "kind": kind.name, **body}
+        return await self._request("PATCH", path, query=query, body=whole, content_type=_APPLY, what=what)
+
+    async def create(self, kind: Kind, body: Mapping[str, Any]) -> Object:
+        """POST an object."""
+        namespace = body.get("metadata", {}).get("namespace")
+        whole = {"apiVersion": kind.api_version, "kind": kind.name, **body}
+        return await self._request("POST", kind.path(namespace=namespace), body=whole, what=f"create {kind.resource}")
+
+    async def patch(self, kind: Kind, body: Mapping[str, Any], *, name: str, namespace: str | None = None) -> Object:
+        """PATCH with a merge patch."""
+        path = kind.path(namespace=namespace, name=name)
+        what = f"patch {kind.resource} {_where(namespace, name)}"
+        return await self._request("PATCH", path, body=body, content_type=_MERGE, what=what)
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        what: str,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        content_type: str = _JSON,
+    ) -> Object:
+        """Send a request; wait and repeat while the API server asks for it; log in once more if it refuses us."""
+        logged_in_again = False
+        for attempt in range(1, _TRIES + 1):
+            status, headers, answer = await self._exchange(method, path, query, body, content_type)
+            if status < 400:
+                parsed: Object = orjson.loads(answer)
+                return parsed
+            if status == 401 and not logged_in_again:
+                logged_in_again = True
+                await self.close()
+                continue
+            wait = _asked_to_wait(status, headers, method=method)
+            if wait is None or attempt == _TRIES:
+                raise _error(status, answer, what)
+            _log.debug("%s: %d, again in %.1f s", what, status, wait)
+            await asyncio.sleep(wait)
+        raise errors.Unauthorized(f"{what}: the credentials are not accepted")
+
+    async def _exchange(
+        self, method: str, path: str, query: Mapping[str, str] | None, body: Mapping[str, Any] | None, content_type: str
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        api = await self._client()
+        headers = {"Accept": _JSON, "Content-Type": content_type}
+        try:
+            request = await api.param_serialize(
+                method,
+                path,
+                query_params=list((query or {}).items()),
+                header_params=headers,
+                body=body,
+                auth_settings=["BearerToken"],
+            )
+            method, url, headers, content, _ = request
+            response = await api.rest_client.request(  # type: ignore[no-untyped-call]  # their client is untyped
+                method, url, headers=headers, body=content, _request_timeout=_TIMEOUT
+            )
+            return response.status, response.headers, await response.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise errors.Unreachable(
+                f"the API server at {api.configuration.host} does not answer: {str(error) or type(error).__name__}"
+            ) from error
+
+    async def _client(self) -> ApiClient:
+        async with self._opening:
+            if self._api is None:
+                self._api = ApiClient(await self._configure())
+                self._api.user_agent = f"ostiary-operator/{__version__}"
+            return self._api
+
+
+class _Expired(errors.ClusterError):
+    """The token of the next page is too old (410)."""
+
+
+def _missing(kind: Kind) -> errors.KindMissing:
+    return errors.KindMissing(f"the API server does not know {kind.resource}: install it with `kubectl apply -f crds/`")
+
+
+def _where(namespace: str | None, name: str) -> str:
+    return f"{namespace}/{name}" if namespace else name
+
+
+def _asked_to_wait(status: int, headers: Mapping[str, str], *, method: str) -> float | None:
+    """Return the seconds after which the request may be repeated; None if it may not."""
+    if status not in {429, 502, 503, 504}:
+        return None
+    try:
+        return min(max(float(headers["Retry-After"]), 0.1), _LONGEST_WAIT)
+    except (KeyError, ValueError):
+        # Without the header nobody says that a write was not done.
+        return 0.5 if method == "GET" or status == 429 else None
+
+
+def _error(status: int, answer: bytes, what: str) -> errors.ClusterError:
+    try:
+        message = str(orjson.loads(answer)["message"])
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        message = answer[:_MESSAGE_LIMIT].decode("utf-8", "replace")
+    if status == 410:
+        return _Expired(what)
+    return errors.BY_STATUS.get(status, errors.Busy)(f"{what}: {status}: {message[:_MESSAGE_LIMIT]}")
