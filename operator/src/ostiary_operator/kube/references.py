@@ -1,0 +1,52 @@
+"""Reads the ConfigMaps and Secrets that resources refer to, and nothing else of any namespace."""
+
+import asyncio
+import base64
+import binascii
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from ostiary_operator.compile.model import Missing, ReferenceKey
+from ostiary_operator.kube import labels
+from ostiary_operator.kube.client import Cluster
+from ostiary_operator.kube.errors import Forbidden, NotFound
+from ostiary_operator.kube.kinds import CONFIG_MAP, SECRET
+
+_AT_ONCE: Final = 16
+
+
+async def resolve(cluster: Cluster, wanted: Iterable[ReferenceKey]) -> dict[ReferenceKey, Mapping[str, str] | Missing]:
+    """Return the data of each object, or why it cannot be had.
+
+    Raises:
+        ClusterError: the API server could not be asked; that is no answer.
+    """
+    keys = sorted(wanted)
+    turn = asyncio.Semaphore(_AT_ONCE)
+    found = await asyncio.gather(*(_read(cluster, key, turn) for key in keys))
+    return dict(zip(keys, found, strict=True))
+
+
+async def _read(cluster: Cluster, key: ReferenceKey, turn: asyncio.Semaphore) -> Mapping[str, str] | Missing:
+    kind = SECRET if key.kind == SECRET.name else CONFIG_MAP
+    async with turn:
+        try:
+            obj = await cluster.get(kind, namespace=key.namespace, name=key.name)
+        except NotFound:
+            return Missing.NOT_FOUND
+        except Forbidden:
+            return Missing.FORBIDDEN
+    return _usable_secret(obj) if kind == SECRET else dict(obj.get("data") or {})
+
+
+def _usable_secret(secret: Mapping[str, Any]) -> Mapping[str, str] | Missing:
+    """Return the text of a Secret that its owner meant for us. Our own Secrets are nobody's to refer to."""
+    if labels.USAGE not in labels.of(secret) or labels.CONFIG in labels.of(secret):
+        return Missing.NOT_LABELLED
+    texts = {}
+    for key, value in (secret.get("data") or {}).items():
+        try:
+            texts[key] = base64.b64decode(value).decode()
+        except (binascii.Error, UnicodeDecodeError):
+            continue  # binary data is no certificate, and nothing else is referred to
+    return texts
