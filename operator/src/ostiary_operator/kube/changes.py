@@ -1,0 +1,57 @@
+"""Which events matter. An event carries no decision: it only says that it is worth looking again.
+
+Most events are echoes of our own writes. A pass for each would double the work, so they are told apart by what they
+show: a resource by generation, labels and deletion, and by a status that is neither ours nor seen before; a ConfigMap
+or Secret by its content; an EndpointSlice by its endpoints.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import orjson
+
+from ostiary_core.canonical import digest
+from ostiary_operator.kube import labels
+from ostiary_operator.kube.client import Object, uid_of
+from ostiary_operator.kube.kinds import CONFIG_MAP, ENDPOINT_SLICE, NAMESPACE, POLICY, PROXY, SECRET, SERVICE, Kind
+
+IsFamiliar = Callable[[str, Mapping[str, Any]], bool]
+"""Says whether a status, of the resource with this uid, is one that we judged or wrote."""
+
+_PARTS: Final[Mapping[Kind, tuple[str, ...]]] = {
+    PROXY: (),
+    POLICY: (),
+    NAMESPACE: (),
+    SERVICE: ("spec",),
+    CONFIG_MAP: ("data", "binaryData"),
+    SECRET: ("data",),
+    ENDPOINT_SLICE: ("endpoints", "ports"),
+}
+
+
+class Changes:
+    """Remembers the fingerprint of every object seen, by uid. Contents of Secrets are kept as digests only."""
+
+    def __init__(self, is_familiar: IsFamiliar) -> None:
+        self._is_familiar = is_familiar
+        self._seen: dict[str, str] = {}
+
+    def matter(self, kind: Kind, event: str | None, obj: Object) -> bool:
+        """Say whether an event is worth a pass. ``event`` is the watch's word; None while it lists."""
+        uid = uid_of(obj)
+        if event == "DELETED":
+            self._seen.pop(uid, None)
+            return True
+        print_now = _fingerprint(kind, obj)
+        is_same = self._seen.get(uid) == print_now
+        self._seen[uid] = print_now
+        if not is_same:
+            return True
+        return kind in {PROXY, POLICY} and not self._is_familiar(uid, obj.get("status") or {})
+
+
+def _fingerprint(kind: Kind, obj: Object) -> str:
+    metadata = obj["metadata"]
+    shown = [metadata.get("generation"), metadata.get("deletionTimestamp"), labels.of(obj)]
+    shown += [obj.get(part) for part in _PARTS[kind]]
+    return digest(orjson.dumps(shown, option=orjson.OPT_SORT_KEYS))

@@ -1,0 +1,71 @@
+"""What is watched where: as widely as the operator's rights reach, and no wider than it was told.
+
+A kind that may not be watched is not lost: the operator looks again on its own, only later.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from ostiary_operator.kube import access, labels
+from ostiary_operator.kube.client import Cluster
+from ostiary_operator.kube.kinds import CONFIG_MAP, ENDPOINT_SLICE, NAMESPACE, POLICY, PROXY, SECRET, SERVICE, Kind
+from ostiary_operator.kube.options import OperatorOptions
+
+_log = logging.getLogger(__name__)
+
+#: What is watched of each kind, as a label selector; empty for all.
+SELECTORS: Final[Mapping[Kind, str]] = {
+    PROXY: "",
+    POLICY: "",
+    NAMESPACE: "",
+    SERVICE: labels.GATEWAY,
+    ENDPOINT_SLICE: labels.GATEWAY,  # Kubernetes copies a Service's labels to its slices
+    CONFIG_MAP: labels.USAGE,
+    SECRET: labels.USAGE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Kinds that are watched in the same places. No namespaces means the whole cluster."""
+
+    namespaces: tuple[str, ...] | None
+    kinds: tuple[Kind, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """The scopes; and the kinds that are not watched everywhere they could matter."""
+
+    scopes: tuple[Scope, ...]
+    missing: tuple[str, ...]
+
+
+async def choose(cluster: Cluster, options: OperatorOptions) -> Watched:
+    """Ask what may be watched where.
+
+    Raises:
+        ClusterError: the API server cannot be asked.
+    """
+    reaches = await asyncio.gather(*(_reach(cluster, options, kind) for kind in SELECTORS))
+    places: dict[tuple[str, ...] | None, list[Kind]] = {}
+    for kind, reach in zip(SELECTORS, reaches, strict=True):
+        if reach is None or reach:
+            places.setdefault(reach, []).append(kind)
+    whole = {None, options.namespaces}
+    missing = [kind.resource for kind, reach in zip(SELECTORS, reaches, strict=True) if reach not in whole]
+    return Watched(tuple(Scope(where, tuple(kinds)) for where, kinds in places.items()), tuple(missing))
+
+
+async def _reach(cluster: Cluster, options: OperatorOptions, kind: Kind) -> tuple[str, ...] | None:
+    """Return the namespaces in which a kind may be watched; None for everywhere."""
+    if (options.namespaces is None or not kind.namespaced) and await access.may_watch(cluster, kind):
+        return None
+    if not kind.namespaced:
+        return ()
+    candidates: Iterable[str] = options.namespaces or (options.operator_namespace,)
+    allowed = [name for name in candidates if await access.may_watch(cluster, kind, namespace=name)]
+    return tuple(allowed)
