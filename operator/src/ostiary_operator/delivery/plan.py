@@ -1,0 +1,135 @@
+"""What to write so that a gateway gets a config, in which order. Pure.
+
+A crash between two writes is just another start:
+
+    1. the Secret, with old and new keys      so that either manifest can be checked
+    2. parts 1 and up, with the documents     so that either manifest finds all that it names
+       of the old and of the new manifest
+    3. part 0 with the new manifest, at once  from here on the new one is in force
+    4. parts without what is superfluous      once every replica runs the new one
+
+An object that is as it should be is not written. Content that did not change keeps its revision.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from ostiary_core.contract import parts
+from ostiary_core.contract.bundle import Bundle, manifest_file, stamp
+from ostiary_core.contract.manifest import Manifest
+from ostiary_operator.compile.model import Gateway
+from ostiary_operator.delivery import live, objects, reader
+from ostiary_operator.delivery.secret import Keys
+from ostiary_operator.kube import names
+from ostiary_operator.kube.client import Object, name_of
+from ostiary_operator.kube.kinds import CONFIG_MAP, SECRET, Kind
+
+#: What a ConfigMap holds at most, with room for its names; the API server's own bound is 1 MiB.
+_MAX_CONTENT: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """What lies at a gateway now."""
+
+    config_maps: Mapping[int, Object] = field(default_factory=dict)
+    secret: Object | None = None
+    manifest: Manifest | None = None
+    """Only if it is ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One object to apply."""
+
+    kind: Kind
+    body: Object
+    manager: str
+    live: Object | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The writes in their order, and the manifest that is in force after them.
+
+    ``superfluous`` is set where something waits to be pruned.
+    """
+
+    writes: tuple[Write, ...]
+    manifest: Manifest
+    superfluous: bool
+
+
+def stamped(bundle: Bundle, current: Manifest | None, keys: Keys, *, now: float, floor: int) -> Bundle:
+    """Return the bundle with the manifest to put in force: the current one if it says the same, else a new revision.
+
+    ``floor`` is the highest revision ever given out, as far as we know; ``now`` is in epoch seconds.
+    """
+    key_name, key = keys.signing(now)
+    if current is not None and current.same_content(bundle.manifest) and current.mac and current.mac.key == key_name:
+        return Bundle(current, bundle.files)
+    last = max(floor, current.revision if current is not None else 0)
+    return stamp(bundle, revision=max(last + 1, int(now * 1000)), key_name=key_name, key=key.reveal())
+
+
+def make_plan(gateway: Gateway, bundle: Bundle, keys: Keys, current: Current, *, acknowledged: bool) -> Plan:
+    """Compare what should be there with what is.
+
+    ``bundle`` is stamped. ``acknowledged`` says that every ready replica runs the manifest in force.
+    """
+    contents = _contents(bundle, current, prune=acknowledged and bundle.manifest == current.manifest)
+    writes = [_secret_write(gateway, keys, current)]
+    writes += [_part_write(gateway, number, contents[number], current) for number in (*sorted(contents)[1:], 0)]
+    exact = dict(enumerate(bundle.files))
+    return Plan(
+        writes=tuple(write for write in writes if not objects.is_as_wanted(write.body, write.live)),
+        manifest=bundle.manifest,
+        superfluous=any(files != exact.get(number, {}) for number, files in contents.items() if number),
+    )
+
+
+def _secret_write(gateway: Gateway, keys: Keys, current: Current) -> Write:
+    body = objects.secret(gateway, keys, replaces=current.secret)
+    return Write(SECRET, body, names.SECRET_MANAGER, current.secret)
+
+
+def _part_write(gateway: Gateway, number: int, files: Mapping[str, bytes], current: Current) -> Write:
+    old = current.config_maps.get(number)
+    return Write(CONFIG_MAP, objects.config_map(gateway, number, files, replaces=old), names.CONFIG_MANAGER, old)
+
+
+def _contents(bundle: Bundle, current: Current, *, prune: bool) -> dict[int, Mapping[str, bytes]]:
+    """Return the files of every part that should be, or is, there."""
+    contents: dict[int, Mapping[str, bytes]] = dict(enumerate(bundle.files))
+    contents[0] = {parts.MANIFEST_FILE: manifest_file(bundle), **bundle.files[0]}
+    lying = {number: live.files_of(obj) for number, obj in current.config_maps.items()}
+    wanted_still = set() if prune else _wanted_still(bundle.manifest, current.manifest, lying)
+    for number in sorted({*contents, *lying} - {0}):
+        old = reader.documents_of(lying.get(number, {}), number)
+        kept = {digest: document for digest, document in old.items() if digest in wanted_still}
+        contents[number] = _joined(number, contents.get(number, {}), kept)
+    return contents
+
+
+def _wanted_still(new: Manifest, current: Manifest | None, lying: Mapping[int, Mapping[str, bytes]]) -> set[str]:
+    """Return the digests that replicas may still need: of the manifest that is replaced, or of those before it."""
+    if current is None:
+        return set()
+    documents = {k: v for number, files in lying.items() for k, v in reader.documents_of(files, number).items()}
+    # The same manifest again: what lies there beyond it was left for replicas that had not taken it over.
+    return set(documents) if new == current else reader.needed(current, documents)
+
+
+def _joined(number: int, new: Mapping[str, bytes], kept: Mapping[str, bytes]) -> Mapping[str, bytes]:
+    """Return one file with the documents of both, unless that is too much or adds nothing."""
+    documents = reader.documents_of(new, number)
+    if kept.keys() <= documents.keys():
+        return new
+    name, content = parts.pack(number, parts.fold({**kept, **documents}))
+    return {name: content} if len(content) <= _MAX_CONTENT else new
+
+
+def what(write: Write) -> str:
+    """Name a write for people."""
+    return f"{write.kind.name} {name_of(write.body)}"

@@ -1,0 +1,105 @@
+"""Reads back what was delivered: the operator keeps no state of its own but this.
+
+Whatever does not carry our MAC is not ours. It is never believed, neither to keep something nor to drop it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import orjson
+from pydantic import ValidationError
+
+from ostiary_core.contract import mac, parts
+from ostiary_core.contract.bundle import GatewayConfig, OpenedBundle, open_files
+from ostiary_core.contract.documents import EntryDocument, PolicyDocument, SettingsDocument
+from ostiary_core.contract.manifest import Manifest, parse_manifest
+from ostiary_core.errors import ContractError
+from ostiary_operator.delivery import live, secret
+from ostiary_operator.kube.listing import Listing
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What a gateway was given last: the manifest if it is ours, the config if all of it is there.
+
+    ``problem`` says why there is something and it cannot be used.
+    """
+
+    manifest: Manifest | None = None
+    config: GatewayConfig | None = None
+    problem: str | None = None
+
+
+def read_previous(listing: Listing) -> dict[str, Delivered]:
+    """Read back what every gateway was given last, by its identity."""
+    previous = {}
+    for identity, beside in listing.beside.items():
+        name = identity.partition("/")[2]
+        files = live.all_files(live.numbered(name, beside.config_maps))
+        previous[identity] = read(files, secret.parse_secret(beside.secret).mac_keys(), gateway=identity)
+    return previous
+
+
+def read(files: Mapping[str, bytes], mac_keys: Mapping[str, bytes], *, gateway: str) -> Delivered:
+    """Read a config back from its files."""
+    if parts.MANIFEST_FILE not in files:
+        return Delivered()
+    try:
+        bundle = open_files(files, mac_keys, gateway=gateway)
+    except ContractError as error:
+        return Delivered(problem=str(error))
+    try:
+        return Delivered(bundle.manifest, _config(bundle))
+    except ContractError as error:
+        return Delivered(bundle.manifest, problem=str(error))
+
+
+def read_manifest(files: Mapping[str, bytes], mac_keys: Mapping[str, bytes], *, gateway: str) -> Delivered:
+    """Read the manifest among the files, if it is ours and this gateway's, without opening its parts."""
+    if parts.MANIFEST_FILE not in files:
+        return Delivered()
+    try:
+        manifest = parse_manifest(files[parts.MANIFEST_FILE])
+        mac.verify(manifest, mac_keys)
+    except ContractError as error:
+        return Delivered(problem=str(error))
+    if manifest.gateway.identity != gateway:
+        return Delivered(problem=f"the manifest is for gateway {manifest.gateway.identity}")
+    return Delivered(manifest)
+
+
+def documents_of(files: Mapping[str, bytes], number: int) -> dict[str, bytes]:
+    """Return the sound documents of one part by digest; broken lines and files are left out."""
+    found: dict[str, bytes] = {}
+    for compressed in (False, True):
+        name = parts.file_name(number, compressed=compressed)
+        try:
+            for key, document in parts.unfold(name, parts.unpack(name, files.get(name, b""))) if name in files else ():
+                parts.check(key, document)
+                found[key] = document
+        except ContractError:
+            continue
+    return found
+
+
+def needed(manifest: Manifest, documents: Mapping[str, bytes]) -> set[str]:
+    """Return the digests of all that a manifest puts in force, as far as its entries are at hand."""
+    digests = {manifest.settings, *(entry.digest for entry in manifest.entries)}
+    for entry in manifest.entries:
+        if entry.digest in documents:
+            digests.update(orjson.loads(documents[entry.digest]).get("policies", ()))
+    return digests
+
+
+def _config(bundle: OpenedBundle) -> GatewayConfig:
+    try:
+        settings = SettingsDocument.model_validate_json(bundle.take(bundle.manifest.settings))
+        entries = {
+            each.proxy: EntryDocument.model_validate_json(bundle.take(each.digest)) for each in bundle.manifest.entries
+        }
+        named = {digest for entry in entries.values() for digest in entry.policies}
+        policies = {digest: PolicyDocument.model_validate_json(bundle.take(digest)) for digest in sorted(named)}
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise ContractError(f"a document is not of this version: {first['loc']}: {first['msg']}") from None
+    return GatewayConfig(bundle.manifest.gateway, settings, entries, policies)

@@ -1,0 +1,113 @@
+"""The keys of one gateway: made here, rotated every day, kept for as long as a session may live. Pure.
+
+    mac-<activation>        signs manifests from that moment on (epoch seconds)
+    session-<activation>    seals session ids from that moment on, and opens them for as long as it is here
+    admin-token             the bearer of the gateway's admin port
+
+A key exists :data:`LEAD` seconds before its moment, so that every replica holds it when the first one uses it.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from ostiary_core.contract.mac import KEY_PREFIX as MAC_PREFIX
+from ostiary_operator.delivery.secret_bytes import SecretBytes
+
+SESSION_PREFIX: Final = "session-"
+ADMIN_TOKEN: Final = "admin-token"  # noqa: S105  the name of a key, not a token
+
+#: Seconds between a key's making and its first use.
+LEAD: Final = 600
+#: Seconds after which a key has a successor.
+ROTATION: Final = 24 * 3600
+#: Seconds that a superseded key stays beyond the longest session: clocks differ.
+_MARGIN: Final = 600
+#: A key whose moment lies further ahead than this was not made by us.
+_FURTHEST: Final = 2 * LEAD
+_BYTES: Final = 32
+_NAME: Final = re.compile(r"(mac|session)-(0|[1-9][0-9]{0,11})")
+
+RandomBytes = Callable[[int], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Keys by activation, in epoch seconds."""
+
+    mac: Mapping[int, SecretBytes] = field(default_factory=dict)
+    session: Mapping[int, SecretBytes] = field(default_factory=dict)
+    admin_token: SecretBytes | None = None
+
+    def mac_keys(self) -> dict[str, bytes]:
+        """Return the MAC keys by name, as :func:`ostiary_core.contract.mac.verify` wants them."""
+        return {f"{MAC_PREFIX}{activation}": key.reveal() for activation, key in self.mac.items()}
+
+    def signing(self, now: float) -> tuple[str, SecretBytes]:
+        """Return name and value of the MAC key in use: the newest whose moment has come, or else the oldest."""
+        come = [activation for activation in self.mac if activation <= now]
+        activation = max(come) if come else min(self.mac)
+        return f"{MAC_PREFIX}{activation}", self.mac[activation]
+
+    def entries(self) -> dict[str, SecretBytes]:
+        """Return everything by the name of its key in the Secret."""
+        entries = {f"{MAC_PREFIX}{activation}": key for activation, key in self.mac.items()}
+        entries |= {f"{SESSION_PREFIX}{activation}": key for activation, key in self.session.items()}
+        return entries | ({ADMIN_TOKEN: self.admin_token} if self.admin_token is not None else {})
+
+
+def parse(entries: Mapping[str, bytes]) -> Keys:
+    """Read keys by name; what is no key of ours, or has not its length, is left out."""
+    found: dict[str, dict[int, SecretBytes]] = {"mac": {}, "session": {}}
+    for name, value in entries.items():
+        match = _NAME.fullmatch(name)
+        if match is not None and len(value) == _BYTES:
+            found[match[1]][int(match[2])] = SecretBytes(value)
+    token = entries.get(ADMIN_TOKEN)
+    return Keys(found["mac"], found["session"], SecretBytes(token) if token else None)
+
+
+def parse_secret(secret: Mapping[str, Any] | None) -> Keys:
+    """Read the keys of a Secret object; None and undecodable values hold no keys."""
+    entries = {}
+    for name, value in ((secret or {}).get("data") or {}).items():
+        try:
+            entries[name] = base64.b64decode(value, validate=True)
+        except (binascii.Error, ValueError):
+            continue
+    return parse(entries)
+
+
+def renewed(keys: Keys, *, now: float, session_max_age: float, random: RandomBytes) -> Keys:
+    """Return the keys as they should be now: what is missing made, the day's successor added, the outlived dropped.
+
+    ``now`` is in epoch seconds, ``session_max_age`` in seconds.
+    """
+    keep = session_max_age + _MARGIN
+    # The first session key has moment 0; the MAC key made with it tells its age.
+    born = min(keys.mac, default=now)
+    mac = _rotated(keys.mac, first=int(now), now=now, born=born, keep=keep, random=random)
+    session = _rotated(keys.session, first=0, now=now, born=born, keep=keep, random=random)
+    token = keys.admin_token or SecretBytes(base64.urlsafe_b64encode(random(_BYTES)).rstrip(b"="))
+    return replace(keys, mac=mac, session=session, admin_token=token)
+
+
+def _rotated(
+    keys: Mapping[int, SecretBytes], *, first: int, now: float, born: float, keep: float, random: RandomBytes
+) -> dict[int, SecretBytes]:
+    ours = {activation: key for activation, key in keys.items() if activation <= now + _FURTHEST}
+    if not any(activation <= now for activation in ours):
+        # A replica's clock may be behind ours: the first session key, with moment 0, is everybody's at once.
+        ours[first] = SecretBytes(random(_BYTES))
+        return ours
+    if now - (max(ours) or born) >= ROTATION:
+        ours[int(now) + LEAD] = SecretBytes(random(_BYTES))
+    return {activation: key for activation, key in ours.items() if not _outlived(activation, ours, now - keep)}
+
+
+def _outlived(activation: int, keys: Mapping[int, SecretBytes], before: float) -> bool:
+    """Say whether the key's successor was in use before a moment."""
+    return any(activation < successor <= before for successor in keys)

@@ -1,0 +1,34 @@
+"""Bytes that cannot be printed, logged, serialised or pickled by accident."""
+
+import base64
+import hmac
+from typing import NoReturn
+
+
+class SecretBytes:
+    """Holds a secret; only :meth:`reveal` gives it away."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: bytes) -> None:
+        self._value = value
+
+    def reveal(self) -> bytes:
+        """Return the secret. Whoever calls this must not print it."""
+        return self._value
+
+    def base64(self) -> str:
+        """Return it as the ``data`` of a Secret holds it."""
+        return base64.b64encode(self._value).decode()
+
+    def __repr__(self) -> str:
+        return "SecretBytes(...)"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SecretBytes) and hmac.compare_digest(self._value, other._value)
+
+    def __hash__(self) -> NoReturn:
+        raise TypeError("a secret has no hash: it would tell something of it")
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret is not serialised")

@@ -1,0 +1,89 @@
+"""Delivers configs to gateways in the cluster."""
+
+import asyncio
+import os
+from collections.abc import Container
+from dataclasses import dataclass
+
+from ostiary_core.contract.bundle import GatewayConfig, fold_config
+from ostiary_core.contract.manifest import Manifest
+from ostiary_operator.clock import Clock
+from ostiary_operator.compile.model import Gateway
+from ostiary_operator.delivery import live, objects, plan, reader, secret
+from ostiary_operator.delivery.secret import Keys, RandomBytes
+from ostiary_operator.delivery.secret_bytes import SecretBytes
+from ostiary_operator.kube.client import Cluster, name_of, namespace_of
+from ostiary_operator.kube.listing import Beside
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """What a gateway was given: the manifest, the bearer of its admin port, and what had to be written for it.
+
+    ``superfluous`` is set where something waits to be pruned until every replica runs the manifest.
+    """
+
+    manifest: Manifest
+    admin_token: SecretBytes
+    wrote: tuple[str, ...]
+    superfluous: bool
+
+
+class Delivery:
+    """Writes configs. ``random`` makes key material."""
+
+    def __init__(self, cluster: Cluster, clock: Clock, *, random: RandomBytes = os.urandom) -> None:
+        self._cluster = cluster
+        self._clock = clock
+        self._random = random
+        self._floors: dict[str, int] = {}
+
+    async def deliver(
+        self, gateway: Gateway, config: GatewayConfig, beside: Beside, *, acknowledged: int | None
+    ) -> InForce:
+        """Bring one gateway's ConfigMaps and Secret to what they should be.
+
+        ``acknowledged`` is the revision that every ready replica runs, if there is one.
+
+        Raises:
+            ContractError: the config is too large to travel.
+            Conflict: somebody wrote meanwhile; look again.
+            ClusterError: a write failed; all before it are done, and the old config is still whole.
+        """
+        keys = self._keys(config, beside)
+        # Serialising thousands of documents takes long enough to delay everything else on the loop.
+        ours = await asyncio.to_thread(self._plan, gateway, config, keys, beside, acknowledged)
+        self._floors[gateway.identity] = ours.manifest.revision
+        for write in ours.writes:
+            await self._write(write)
+        token = keys.admin_token or SecretBytes(b"")  # `renewed` makes one
+        return InForce(ours.manifest, token, tuple(plan.what(each) for each in ours.writes), ours.superfluous)
+
+    def keep_only(self, identities: Container[str]) -> None:
+        """Forget what is remembered of all other gateways."""
+        self._floors = {identity: floor for identity, floor in self._floors.items() if identity in identities}
+
+    def _keys(self, config: GatewayConfig, beside: Beside) -> Keys:
+        max_age = config.settings.bounds.session_max_age / 1000
+        found = secret.parse_secret(beside.secret)
+        return secret.renewed(found, now=self._clock.time(), session_max_age=max_age, random=self._random)
+
+    def _plan(
+        self, gateway: Gateway, config: GatewayConfig, keys: Keys, beside: Beside, acknowledged: int | None
+    ) -> plan.Plan:
+        config_maps = live.numbered(gateway.name, beside.config_maps)
+        # Judged by the Secret as it lies there: a key that we only now make has signed nothing.
+        mac_keys = secret.parse_secret(beside.secret).mac_keys()
+        manifest = reader.read_manifest(live.all_files(config_maps), mac_keys, gateway=gateway.identity).manifest
+        bundle = plan.stamped(
+            fold_config(config), manifest, keys, now=self._clock.time(), floor=self._floors.get(gateway.identity, 0)
+        )
+        current = plan.Current(config_maps, beside.secret, manifest)
+        return plan.make_plan(gateway, bundle, keys, current, acknowledged=acknowledged == bundle.manifest.revision)
+
+    async def _write(self, write: plan.Write) -> None:
+        written = await self._cluster.apply(write.kind, write.body, manager=write.manager)
+        foreign = objects.foreign_keys(write.body, written)
+        if foreign:  # server-side apply leaves what others added; nothing but ours belongs here
+            body = {"metadata": {"resourceVersion": written["metadata"]["resourceVersion"]}, **foreign}
+            await self._cluster.patch(write.kind, body, name=name_of(written), namespace=namespace_of(written))
