@@ -1,0 +1,70 @@
+"""What was last in force at each gateway: kept in memory, read back from the cluster at start.
+
+It decides what stays when a newest version cannot be used, so nothing enters it that does not carry our MAC.
+"""
+
+import logging
+from collections.abc import Mapping
+
+from ostiary_core.contract.bundle import GatewayConfig
+from ostiary_core.contract.manifest import Manifest
+from ostiary_operator.delivery import live, reader, secret
+from ostiary_operator.delivery.reader import Delivered
+from ostiary_operator.kube.listing import Beside, Listing
+
+_log = logging.getLogger(__name__)
+
+
+class Previous:
+    """The last config of each gateway, by identity."""
+
+    def __init__(self) -> None:
+        self.configs: dict[str, GatewayConfig] = {}
+        self._revisions: dict[str, int] = {}
+
+    def refresh(self, listing: Listing) -> dict[str, str]:
+        """Read what is not known yet, or what another operator wrote since; return, by gateway, what is not ours."""
+        problems = {}
+        for identity, beside in listing.beside.items():
+            if beside.forbidden is not None:
+                continue
+            found = _manifest(identity, beside)
+            if found.problem is None and self._is_news(identity, found):
+                found = _whole(identity, beside)
+                self._remember(identity, found)
+            if found.problem is not None:
+                problems[identity] = found.problem
+        self._forget_others(listing.beside)
+        return problems
+
+    def accept(self, identity: str, config: GatewayConfig, manifest: Manifest) -> None:
+        """A config was put in force."""
+        self.configs[identity] = config
+        self._revisions[identity] = manifest.revision
+
+    def _is_news(self, identity: str, found: Delivered) -> bool:
+        # An older one that lies there again is no news, even though we signed it once.
+        return found.manifest is not None and found.manifest.revision > self._revisions.get(identity, -1)
+
+    def _remember(self, identity: str, found: Delivered) -> None:
+        if found.manifest is not None and found.config is not None:
+            self.accept(identity, found.config, found.manifest)
+
+    def _forget_others(self, identities: Mapping[str, object]) -> None:
+        for identity in self._revisions.keys() - identities.keys():
+            del self._revisions[identity]
+            self.configs.pop(identity, None)
+
+
+def _manifest(identity: str, beside: Beside) -> Delivered:
+    first = live.numbered(identity.partition("/")[2], beside.config_maps).get(0)
+    return reader.read_manifest(live.files_of(first), _mac_keys(beside), gateway=identity)
+
+
+def _whole(identity: str, beside: Beside) -> Delivered:
+    files = live.all_files(live.numbered(identity.partition("/")[2], beside.config_maps))
+    return reader.read(files, _mac_keys(beside), gateway=identity)
+
+
+def _mac_keys(beside: Beside) -> dict[str, bytes]:
+    return secret.parse_secret(beside.secret).mac_keys()
