@@ -1,0 +1,139 @@
+"""The whole status of one resource, as it should be. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from ostiary_core.canonical import canonical, digest
+from ostiary_operator.api.status import MESSAGE_LIMIT, ConditionStatus, ConditionType, ReadyReason
+from ostiary_operator.compile.model import Condition, ResourceStatus
+from ostiary_operator.kube.kinds import PROXY
+from ostiary_operator.status.programmed import GatewayCount, Judgement
+
+_RELATED: Final = 256
+_URLS: Final = 64
+_PROGRAMMED_LENGTH: Final = 1024
+
+_NUMBERS: Final = ("gateways", "programmed")
+
+#: What we write of a status; the rest, if there is any, is somebody else's.
+FIELDS: Final = {
+    "MCPProxy": ("observedGeneration", "url", "urls", "conditions", "gateways", "programmed", "policies"),
+    "MCPPolicy": ("observedGeneration", "conditions", "targets", "targetCount"),
+}
+
+
+def build(status: ResourceStatus, judgement: Judgement, live: Mapping[str, Any], *, now: str) -> dict[str, Any]:
+    """Return the status to write.
+
+    ``live`` is the status as it is: from it come the times of transitions, and what stays said while the judgement is
+    not settled. ``now`` is the time in RFC 3339.
+    """
+    programmed = judgement.condition
+    gateways = [_gateway(count) for count in judgement.gateways]
+    if not judgement.settled:
+        programmed, gateways = _as_said(live, programmed, gateways)
+    conditions = [*status.conditions, programmed]
+    conditions.append(ready(conditions))
+    whole: dict[str, Any] = {
+        "observedGeneration": status.generation,
+        "conditions": [_condition(each, status.generation, live, now) for each in conditions],
+    }
+    return whole | (_of_proxy(status, gateways) if status.key.kind == PROXY.name else _of_policy(status))
+
+
+def ready(conditions: Sequence[Condition]) -> Condition:
+    """Sum up the other conditions: True if all are, else what the first says that is not, False before Unknown."""
+    for value in (ConditionStatus.FALSE, ConditionStatus.UNKNOWN):
+        for each in conditions:
+            if each.status == value:
+                return Condition(ConditionType.READY, value, each.reason, f"{each.type}: {each.message}")
+    return Condition(ConditionType.READY, ConditionStatus.TRUE, ReadyReason.READY, ReadyReason.READY.meaning)
+
+
+def _of_proxy(status: ResourceStatus, gateways: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    urls = [
+        {"gateway": gateway, **({"hostname": hostname} if hostname else {}), "url": url}
+        for gateway, hostname, url in status.urls
+    ]
+    short = _in_short(gateways)
+    return {
+        **({"url": urls[0]["url"], "urls": urls[:_URLS]} if urls else {}),
+        **({"gateways": list(gateways)} if gateways else {}),
+        **({"programmed": short} if short else {}),
+        **({"policies": _references(status.related)} if status.related else {}),
+    }
+
+
+def _of_policy(status: ResourceStatus) -> dict[str, Any]:
+    targets = {"targets": _references(status.related)} if status.related else {}
+    return targets | {"targetCount": len(status.related)}
+
+
+def _references(related: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
+    return [{"namespace": namespace, "name": name} for namespace, name in sorted(related)[:_RELATED]]
+
+
+def _gateway(count: GatewayCount) -> dict[str, Any]:
+    return {"namespace": count.namespace, "name": count.name, "ready": count.ready, "desired": count.desired}
+
+
+def _in_short(gateways: Sequence[Mapping[str, Any]]) -> str:
+    """Write ``default 2/2, edge 1/2``; of two gateways of one name, with their namespaces."""
+    names = [gateway["name"] for gateway in gateways]
+    texts = []
+    for gateway in gateways:
+        name = gateway["name"]
+        title = name if names.count(name) == 1 else f"{gateway['namespace']}/{name}"
+        texts.append(f"{title} {gateway['ready']}/{gateway['desired']}")
+    return ", ".join(texts)[:_PROGRAMMED_LENGTH]
+
+
+def _as_said(
+    live: Mapping[str, Any], programmed: Condition, gateways: list[dict[str, Any]]
+) -> tuple[Condition, list[dict[str, Any]]]:
+    """Return what the live status says of the replicas."""
+    said = condition_of(live, ConditionType.PROGRAMMED)
+    if said is None:
+        return programmed, gateways
+    condition = Condition(ConditionType.PROGRAMMED, said["status"], said["reason"], said["message"])
+    return condition, list(live.get("gateways") or [])
+
+
+def condition_of(status: Mapping[str, Any], of_type: str) -> Mapping[str, Any] | None:
+    """Return a condition of a status by type."""
+    return next((each for each in status.get("conditions") or () if each.get("type") == of_type), None)
+
+
+def _condition(condition: Condition, generation: int, live: Mapping[str, Any], now: str) -> dict[str, Any]:
+    """Return a condition as Kubernetes has it; the time stays as long as the value does."""
+    before = condition_of(live, condition.type)
+    same = before is not None and before.get("status") == condition.status
+    since = before.get("lastTransitionTime") if before is not None and same else None
+    return {
+        "type": str(condition.type),
+        "status": str(condition.status),
+        "reason": str(condition.reason),
+        "message": condition.message[:MESSAGE_LIMIT],
+        "observedGeneration": generation,
+        "lastTransitionTime": since or now,
+    }
+
+
+def same(kind: str, wanted: Mapping[str, Any], live: Mapping[str, Any]) -> bool:
+    """Say whether a live status says all of ours, and nothing else in our fields."""
+    ours = {each["type"]: each for each in wanted["conditions"]}
+    theirs = {each.get("type"): each for each in live.get("conditions") or () if each.get("type") in ours}
+    fields = (field for field in FIELDS[kind] if field != "conditions")
+    return ours == theirs and all(wanted.get(field) == live.get(field) for field in fields)
+
+
+def only_numbers_differ(kind: str, wanted: Mapping[str, Any], live: Mapping[str, Any]) -> bool:
+    """Say whether nothing but the count of replicas is new."""
+    plain = {field: value for field, value in wanted.items() if field not in _NUMBERS}
+    return same(kind, plain | {field: live[field] for field in _NUMBERS if field in live}, live)
+
+
+def fingerprint(status: Mapping[str, Any]) -> str:
+    """Return what equal statuses have in common, whatever the order of their conditions."""
+    conditions = sorted(status.get("conditions") or (), key=lambda each: str(each.get("type")))
+    return digest(canonical({**status, "conditions": conditions}))

@@ -1,0 +1,124 @@
+"""Tells of transitions as Events (events.k8s.io/v1), few and late rather than many: they are for people.
+
+An Event that cannot be written is lost; nothing waits for it.
+"""
+
+import asyncio
+import collections
+import logging
+import secrets
+import socket
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from ostiary_operator.api.status import ConditionStatus, ConditionType
+from ostiary_operator.clock import Clock
+from ostiary_operator.kube.client import Cluster, Object
+from ostiary_operator.kube.errors import ClusterError
+from ostiary_operator.kube.kinds import EVENT
+from ostiary_operator.status.document import condition_of
+
+_log = logging.getLogger(__name__)
+
+_CONTROLLER: Final = "ostiary.dev/operator"
+#: Events that may be written at once, and a second after that.
+_BURST: Final = 50.0
+_RATE: Final = 5.0
+_WAITING: Final = 200
+_NOTE: Final = 1000
+_TOLD: Final = (ConditionType.ACCEPTED, ConditionType.PROGRAMMED, ConditionType.READY)
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One thing to tell of one object."""
+
+    regarding: Mapping[str, Any]
+    reason: str
+    note: str
+    warning: bool
+
+
+def transitions(
+    regarding: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[str, Any]
+) -> Iterator[Happening]:
+    """Yield what changed between two statuses. The summary is not told beside the condition that it repeats."""
+    told = False
+    for of_type in _TOLD:
+        new = condition_of(after, of_type)
+        old = condition_of(before, of_type)
+        if new is None or new["status"] == (old or {}).get("status", ConditionStatus.UNKNOWN):
+            continue
+        if of_type == ConditionType.READY and told:
+            continue
+        told = True
+        if new["status"] != ConditionStatus.UNKNOWN:
+            yield Happening(regarding, new["reason"], new["message"], warning=new["status"] == ConditionStatus.FALSE)
+
+
+class Events:
+    """Writes what happened in the background."""
+
+    def __init__(self, cluster: Cluster, clock: Clock) -> None:
+        self.dropped = 0
+        self._cluster = cluster
+        self._clock = clock
+        self._waiting: collections.deque[Happening] = collections.deque()
+        self._more = asyncio.Event()
+        self._allowance = _BURST
+        self._measured = clock.monotonic()
+        self._instance = socket.gethostname()[:128]
+
+    def tell(self, happening: Happening) -> None:
+        """Put something in line; beyond a bound it is dropped."""
+        if len(self._waiting) >= _WAITING:
+            self.dropped += 1
+            return
+        self._waiting.append(happening)
+        self._more.set()
+
+    async def run(self) -> None:
+        """Write until cancelled."""
+        while True:
+            if not self._waiting:
+                self._more.clear()
+                await self._clock.wait(self._more, 3600.0)
+            elif (delay := self._take()) > 0:
+                await self._clock.wait(asyncio.Event(), delay)
+            else:
+                await self._write(self._waiting.popleft())
+
+    def _take(self) -> float:
+        """Take one from the allowance, or return the seconds until there is one."""
+        now = self._clock.monotonic()
+        self._allowance = min(_BURST, self._allowance + (now - self._measured) * _RATE)
+        self._measured = now
+        if self._allowance < 1:
+            return (1 - self._allowance) / _RATE
+        self._allowance -= 1
+        return 0.0
+
+    async def _write(self, happening: Happening) -> None:
+        try:
+            await self._cluster.create(EVENT, self._body(happening))
+        except ClusterError as error:
+            self.dropped += 1
+            _log.debug("an Event is lost: %s", error)
+
+    def _body(self, happening: Happening) -> Object:
+        regarding = happening.regarding
+        namespace = regarding.get("namespace") or "default"
+        moment = datetime.fromtimestamp(self._clock.time(), UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        return {
+            "metadata": {"namespace": namespace, "name": f"{regarding['name'][:200]}.{secrets.token_hex(8)}"},
+            "eventTime": moment,
+            "reportingController": _CONTROLLER,
+            "reportingInstance": self._instance,
+            "action": "Reconcile",
+            "reason": happening.reason,
+            "regarding": dict(regarding),
+            "note": happening.note[:_NOTE],
+            "type": "Warning" if happening.warning else "Normal",
+        }

@@ -1,0 +1,87 @@
+"""Asks the replicas what they run: fast while an answer is awaited, slowly else."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final
+
+import aiohttp
+
+from ostiary_core.errors import OstiaryError
+from ostiary_operator.clock import Clock
+from ostiary_operator.status import replicas
+from ostiary_operator.status.board import StatusBoard
+from ostiary_operator.status.watch import GatewayWatch, ReplicaState
+
+_log = logging.getLogger(__name__)
+
+#: Seconds between questions while something new is on its way, and for how long it is awaited so.
+FAST: Final = 0.15
+PATIENCE: Final = 10.0
+#: Seconds between questions else.
+SLOW: Final = 5.0
+
+
+class Poller:
+    """``poke`` asks for a pass, with the reason."""
+
+    def __init__(self, board: StatusBoard, clock: Clock, poke: Callable[[str], None]) -> None:
+        self._board = board
+        self._clock = clock
+        self._poke = poke
+        self._acknowledged: dict[str, int | None] = {}
+
+    async def run(self) -> None:
+        """Ask until cancelled."""
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+            while True:
+                await self.round(session)
+                self._board.news.clear()
+                await self._clock.wait(self._board.news, self._pause())
+
+    async def round(self, session: aiohttp.ClientSession) -> None:
+        """Ask every replica once, and publish what changed by it."""
+        watches = list(self._board.watches.values())
+        changed = await asyncio.gather(
+            *(self._ask(session, watch, state) for watch in watches for state in list(watch.states.values()))
+        )
+        if any(changed) or self._clock.monotonic() >= self._board.until:
+            published = await self._board.publish()
+            if published.failure is not None:
+                _log.warning("a status could not be written: %s", published.failure)
+                self._poke("status not written")
+        self._tell_acknowledged()
+
+    async def _ask(self, session: aiohttp.ClientSession, watch: GatewayWatch, state: ReplicaState) -> bool:
+        """Ask one replica; say whether it says anything new."""
+        if watch.token is None:
+            return False
+        try:
+            report = await replicas.ask(session, state.replica, gateway=watch.identity, token=watch.token)
+        except OstiaryError as error:
+            if state.silent(str(error)):
+                _log.warning("replica %s of gateway %s: %s", state.replica.name, watch.identity, error)
+                return True
+            return False
+        return state.answered(report, self._clock.monotonic())
+
+    def _tell_acknowledged(self) -> None:
+        """Once all replicas run a revision, what only older ones needed can go."""
+        now = {identity: watch.acknowledged() for identity, watch in self._board.watches.items()}
+        for identity, revision in now.items():
+            if revision is not None and revision != self._acknowledged.get(identity):
+                _log.info("gateway %s: every ready replica runs revision %d", identity, revision)
+                if self._board.watches[identity].superfluous:
+                    self._poke("acknowledged")
+        self._acknowledged = now
+
+    def _pause(self) -> float:
+        now = self._clock.monotonic()
+        if any(_awaited(watch, now) for watch in self._board.watches.values()):
+            return FAST
+        return min(SLOW, max(FAST, self._board.until - now))
+
+
+def _awaited(watch: GatewayWatch, now: float) -> bool:
+    recent = now - max(watch.written_at, watch.changed_at) < PATIENCE
+    return recent and bool(watch.states) and watch.acknowledged() is None

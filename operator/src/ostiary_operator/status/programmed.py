@@ -1,0 +1,218 @@
+"""Whether a resource is in force: every ready replica of every gateway that must serve it says so itself. Pure.
+
+Nothing is called unprogrammed for what is only on its way: a resource that was programmed at this generation stays so
+while a change of its neighbours travels, or a new replica starts. A refusal, and silence, are told.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from ostiary_operator.api.status import ConditionStatus, ConditionType, ProgrammedReason
+from ostiary_operator.compile.model import Condition, ResourceStatus
+from ostiary_operator.status.watch import GatewayWatch, ReplicaState
+
+#: Seconds without an answer after which a replica counts as unreachable.
+UNREACHABLE_AFTER: Final = 10.0
+#: Seconds that a new replica, or a new gateway, is given before it takes from what was programmed.
+GRACE: Final = 30.0
+#: Seconds that a changed entry may travel before it takes from what was programmed.
+TRAVEL: Final = 10.0
+_NAMED: Final = 3
+_NEVER: Final = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayCount:
+    """How many replicas of a gateway run the resource, of how many."""
+
+    namespace: str
+    name: str
+    ready: int
+    desired: int
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The condition and the numbers behind it.
+
+    ``settled`` is unset while something is on its way that must not be told yet: what was said before stays. ``until``
+    is the moment (monotonic) at which silence alone would change the judgement.
+    """
+
+    condition: Condition
+    gateways: tuple[GatewayCount, ...] = ()
+    settled: bool = True
+    until: float = _NEVER
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """Of one replica, or of a gateway as a whole. Lower ``rank`` is told first."""
+
+    rank: int
+    status: ConditionStatus
+    reason: ProgrammedReason
+    message: str
+    until: float = _NEVER
+    tolerated: bool = False
+
+
+def judge(
+    status: ResourceStatus, watches: Mapping[str, GatewayWatch], *, was_programmed: bool, now: float
+) -> Judgement:
+    """Judge one resource.
+
+    ``watches`` are gateways by identity. ``was_programmed`` says that the condition is True for this generation.
+    """
+    refusal = _without_replicas(status)
+    if refusal is not None:
+        return Judgement(refusal)
+    verdicts: list[_Verdict] = []
+    counts: list[GatewayCount] = []
+    for identity in sorted(identity for identity, entries in status.expected.items() if entries):
+        watch = watches.get(identity) or GatewayWatch(identity, known_since=now)
+        found = list(_verdicts(watch, status.expected[identity], was_programmed=was_programmed, now=now))
+        verdicts += found
+        counts.append(_count(watch, found))
+    return _summary(verdicts, tuple(counts))
+
+
+def was_programmed(conditions: Iterable[Mapping[str, object]], generation: int) -> bool:
+    """Say whether a live status calls this generation programmed."""
+    return any(
+        each.get("type") == ConditionType.PROGRAMMED
+        and each.get("status") == ConditionStatus.TRUE
+        and each.get("observedGeneration") == generation
+        for each in conditions
+    )
+
+
+def _without_replicas(status: ResourceStatus) -> Condition | None:
+    """Return the condition of a resource whose newest version no replica was given."""
+    if status.too_large:
+        return _false(
+            ProgrammedReason.CONFIG_TOO_LARGE,
+            f"the namespace {status.key.namespace} exceeds its budget in a gateway's config; the last good one stays",
+        )
+    refused = next((c for c in status.conditions if c.status == ConditionStatus.FALSE), None)
+    if status.held:
+        return _false(ProgrammedReason.NOT_ACCEPTED, _held(status, refused))
+    if refused is not None and not any(status.expected.values()):
+        return _false(ProgrammedReason.NOT_ACCEPTED, f"nothing of it is in force: see the condition {refused.type}")
+    if not any(status.expected.values()):
+        return Condition(
+            ConditionType.PROGRAMMED,
+            ConditionStatus.TRUE,
+            ProgrammedReason.PROGRAMMED,
+            "no gateway has anything to run for it",
+        )
+    return None
+
+
+def _held(status: ResourceStatus, refused: Condition | None) -> str:
+    where = f": see the condition {refused.type}" if refused is not None else ""
+    return f"generation {status.generation} is not in force, the last accepted version is{where}"
+
+
+def _false(reason: ProgrammedReason, message: str) -> Condition:
+    return Condition(ConditionType.PROGRAMMED, ConditionStatus.FALSE, reason, message)
+
+
+def _verdicts(
+    watch: GatewayWatch, expected: Mapping[str, str], *, was_programmed: bool, now: float
+) -> Iterator[_Verdict]:
+    """Yield one verdict a replica; of a gateway without replicas, one in all."""
+    if not watch.states:
+        yield _blamed(watch, _without_states(watch, was_programmed=was_programmed, now=now))
+    for state in watch.states.values():
+        yield _blamed(watch, _of_replica(watch, state, expected, was_programmed=was_programmed, now=now))
+
+
+def _blamed(watch: GatewayWatch, verdict: _Verdict) -> _Verdict:
+    """Where the config could not be written, that is why a replica does not run it."""
+    if not watch.problem or verdict.status == ConditionStatus.TRUE:
+        return verdict
+    message = f"the config of gateway {watch.identity} could not be written: {watch.problem}"
+    return _Verdict(0, ConditionStatus.FALSE, ProgrammedReason.WRITE_FAILED, message)
+
+
+def _without_states(watch: GatewayWatch, *, was_programmed: bool, now: float) -> _Verdict:
+    message = f"gateway {watch.identity} has no ready replica"
+    verdict = _Verdict(2, ConditionStatus.FALSE, ProgrammedReason.NO_REPLICAS, message)
+    return _tolerated(verdict, until=watch.known_since + GRACE if was_programmed else 0.0, now=now)
+
+
+def _of_replica(
+    watch: GatewayWatch, state: ReplicaState, expected: Mapping[str, str], *, was_programmed: bool, now: float
+) -> _Verdict:
+    who = f"replica {state.replica.name} of gateway {watch.identity}"
+    grace = state.first_seen + GRACE if was_programmed else 0.0
+    travel = watch.written_at + TRAVEL if was_programmed else 0.0
+    silent_until = state.silent_since() + UNREACHABLE_AFTER if state.problem else _NEVER
+    if now >= silent_until:
+        message = f"{who} does not say what it runs: {state.problem}"
+        verdict = _Verdict(3, ConditionStatus.UNKNOWN, ProgrammedReason.UNREACHABLE, message)
+        return _tolerated(verdict, until=grace, now=now)
+    behind = [proxy for proxy, digest in expected.items() if not _runs(state, proxy, digest)]
+    if not behind:
+        return _Verdict(9, ConditionStatus.TRUE, ProgrammedReason.PROGRAMMED, "", until=silent_until)
+    refused = _rejection(watch, state, expected, behind)
+    if refused is not None:
+        return _Verdict(1, ConditionStatus.FALSE, ProgrammedReason.REJECTED, f"{who} {refused}")
+    message = f"{who} does not run it yet"
+    verdict = _Verdict(4, ConditionStatus.UNKNOWN, ProgrammedReason.PENDING, message, until=silent_until)
+    return _tolerated(verdict, until=max(grace, travel), now=now)
+
+
+def _tolerated(verdict: _Verdict, *, until: float, now: float) -> _Verdict:
+    """Let a verdict wait until a moment, if that is still to come."""
+    return replace(verdict, tolerated=True, until=min(verdict.until, until)) if now < until else verdict
+
+
+def _runs(state: ReplicaState, proxy: str, digest: str) -> bool:
+    entry = state.report.entries.get(proxy) if state.report is not None else None
+    return entry is not None and entry.active == digest
+
+
+def _rejection(
+    watch: GatewayWatch, state: ReplicaState, expected: Mapping[str, str], behind: Sequence[str]
+) -> str | None:
+    """Return what the replica refused of this resource, in its own words."""
+    report = state.report
+    if report is None:
+        return None
+    for proxy in behind:
+        entry = report.entries.get(proxy)
+        if entry is not None and entry.rejected is not None and entry.rejected.digest == expected[proxy]:
+            return f"rejected MCPProxy {proxy}: {entry.rejected.reason}: {entry.rejected.message}"
+    whole = report.rejected
+    newest = watch.manifest.revision if watch.manifest is not None else 0
+    if whole is not None and report.revision < newest and whole.revision in {None, newest}:
+        return f"rejected the whole config: {whole.reason}: {whole.message}"
+    return None
+
+
+def _count(watch: GatewayWatch, verdicts: Iterable[_Verdict]) -> GatewayCount:
+    namespace, _, name = watch.identity.partition("/")
+    ready = sum(verdict.status == ConditionStatus.TRUE for verdict in verdicts)
+    return GatewayCount(namespace, name, ready, len(watch.states))
+
+
+def _summary(verdicts: Sequence[_Verdict], counts: tuple[GatewayCount, ...]) -> Judgement:
+    until = min((verdict.until for verdict in verdicts), default=_NEVER)
+    bad = [verdict for verdict in verdicts if verdict.status != ConditionStatus.TRUE]
+    told = sorted((verdict for verdict in bad if not verdict.tolerated), key=lambda verdict: verdict.rank)
+    if told:
+        worst = told[0]
+        condition = Condition(ConditionType.PROGRAMMED, worst.status, worst.reason, _joined(told, worst.reason))
+        return Judgement(condition, counts, until=until)
+    message = "every ready replica runs it"
+    condition = Condition(ConditionType.PROGRAMMED, ConditionStatus.TRUE, ProgrammedReason.PROGRAMMED, message)
+    return Judgement(condition, counts, settled=not bad, until=until)
+
+
+def _joined(verdicts: Iterable[_Verdict], reason: ProgrammedReason) -> str:
+    messages = list(dict.fromkeys(verdict.message for verdict in verdicts if verdict.reason == reason))
+    more = f" (and {len(messages) - _NAMED} more)" if len(messages) > _NAMED else ""
+    return "; ".join(messages[:_NAMED]) + more

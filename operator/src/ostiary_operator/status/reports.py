@@ -1,0 +1,87 @@
+"""What a replica says that it runs, judged as hostile input: it may be anybody who got hold of its address."""
+
+import re
+from typing import Annotated, Final
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, StrictStr, ValidationError
+
+from ostiary_core.errors import OstiaryError
+
+#: Bytes of an answer that are read at most.
+MAX_BYTES: Final = 4 * 1024 * 1024
+_ENTRIES: Final = 100_000
+_MESSAGE: Final = 500
+_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+_WORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9]{0,63}")
+
+
+class ReportError(OstiaryError):
+    """An answer that is no report of this gateway."""
+
+
+def _one_line(value: object) -> object:
+    return _UNPRINTABLE.sub(" ", value)[:_MESSAGE] if isinstance(value, str) else value
+
+
+def _word(value: object) -> object:
+    return value if isinstance(value, str) and _WORD.fullmatch(value) else "Invalid"
+
+
+_Line = Annotated[StrictStr, BeforeValidator(_one_line)]
+_Reason = Annotated[StrictStr, BeforeValidator(_word)]
+_Digest = Annotated[StrictStr, Field(pattern=r"^[0-9a-f]{64}$")]
+_Identity = Annotated[StrictStr, Field(max_length=320)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class RejectedEntry(_Part):
+    """An entry that the replica did not take over."""
+
+    digest: _Digest
+    reason: _Reason
+    message: _Line = ""
+
+
+class ReportedEntry(_Part):
+    """What runs of one proxy, and what was refused."""
+
+    active: _Digest | None = None
+    rejected: RejectedEntry | None = None
+
+
+class RejectedConfig(_Part):
+    """A whole config that the replica did not take over. The revision is unknown where it could not be read."""
+
+    revision: StrictInt | None = None
+    reason: _Reason
+    message: _Line = ""
+
+
+class Report(_Part):
+    """The answer of one replica."""
+
+    gateway: _Identity
+    revision: Annotated[StrictInt, Field(ge=0, lt=2**63)]
+    replica: Annotated[_Line, Field(min_length=1)]
+    entries: Annotated[dict[_Identity, ReportedEntry], Field(max_length=_ENTRIES)]
+    rejected: RejectedConfig | None = None
+
+
+def parse_report(body: bytes, *, gateway: str) -> Report:
+    """Read an answer.
+
+    Raises:
+        ReportError: it is no report, or one of another gateway; the message quotes nothing of it.
+    """
+    try:
+        report = Report.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        where = ".".join(str(step) for step in first["loc"][:1]) or "the document"
+        raise ReportError(f"its answer is no report: {where}: {first['type']}") from None
+    if report.gateway != gateway:
+        raise ReportError("it answers for another gateway")
+    return report

@@ -1,0 +1,92 @@
+"""What is remembered of a gateway's replicas between two questions."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from ostiary_core.contract.manifest import Manifest
+from ostiary_operator.delivery.secret_bytes import SecretBytes
+from ostiary_operator.status.replicas import Replica
+from ostiary_operator.status.reports import Report
+
+
+@dataclass(slots=True)
+class ReplicaState:
+    """One replica. Moments are monotonic, in seconds."""
+
+    replica: Replica
+    first_seen: float
+    answered_at: float | None = None
+    report: Report | None = None
+    problem: str = ""
+    """Why the last question had no answer."""
+
+    def answered(self, report: Report, now: float) -> bool:
+        """Remember an answer; say whether it is another one than before."""
+        changed = report != self.report or bool(self.problem)
+        if self.report is not None and report.replica != self.report.replica:
+            self.first_seen = now  # a new process at the old address is a new replica
+        self.report, self.answered_at, self.problem = report, now, ""
+        return changed
+
+    def silent(self, problem: str) -> bool:
+        """Remember that there was no answer; say whether that is new."""
+        changed, self.problem = problem != self.problem, problem
+        return changed
+
+    def silent_since(self) -> float:
+        """Return the moment of the last answer, or else of its first sight."""
+        return self.first_seen if self.answered_at is None else max(self.first_seen, self.answered_at)
+
+
+@dataclass(slots=True)
+class GatewayWatch:
+    """One gateway: what it was given, and what its replicas say."""
+
+    identity: str
+    known_since: float
+    manifest: Manifest | None = None
+    token: SecretBytes | None = None
+    written_at: float = 0.0
+    """When the manifest was put in force."""
+    problem: str = ""
+    """Why its config could not be written."""
+    superfluous: bool = False
+    """Something waits to be pruned until every replica runs the manifest."""
+    states: dict[str, ReplicaState] = field(default_factory=dict)
+    changed_at: float = 0.0
+    """When the set of replicas changed last."""
+
+    def given(self, manifest: Manifest, token: SecretBytes, now: float) -> bool:
+        """Remember what is in force; say whether that is news to the replicas."""
+        news = self.manifest is None or manifest.revision != self.manifest.revision
+        if news:
+            self.written_at = now
+        self.manifest, self.token, self.problem = manifest, token, ""
+        return news
+
+    def has(self, replicas: Sequence[Replica], now: float) -> None:
+        """Take over the list of ready replicas; those that were known keep what they said."""
+        wanted = {replica.url: replica for replica in replicas}
+        if wanted.keys() != self.states.keys():
+            self.changed_at = now
+        self.states = {
+            url: self.states.get(url) or ReplicaState(replica, first_seen=now) for url, replica in wanted.items()
+        }
+
+    def acknowledged(self) -> int | None:
+        """Return the revision in force, if there are replicas and every one says that it runs it."""
+        if self.manifest is None or not self.states:
+            return None
+        revision = self.manifest.revision
+        reports = [state.report for state in self.states.values() if not state.problem]
+        runs = [report for report in reports if report is not None and report.revision >= revision]
+        return revision if len(runs) == len(self.states) else None
+
+
+def restrict(watches: dict[str, GatewayWatch], identities: Iterable[str], now: float) -> None:
+    """Keep the watches of these gateways, begin those that are missing, forget the rest."""
+    wanted = set(identities)
+    for identity in watches.keys() - wanted:
+        del watches[identity]
+    for identity in wanted - watches.keys():
+        watches[identity] = GatewayWatch(identity, known_since=now)

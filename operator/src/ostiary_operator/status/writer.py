@@ -1,0 +1,66 @@
+"""Writes statuses: server-side apply of the status subresource, only where it differs, and never anything else."""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ostiary_operator.compile.model import ObjectKey
+from ostiary_operator.kube import names
+from ostiary_operator.kube.client import Cluster
+from ostiary_operator.kube.errors import ClusterError, Conflict, NotFound
+from ostiary_operator.kube.kinds import POLICY, PROXY
+
+_log = logging.getLogger(__name__)
+
+_AT_ONCE: Final = 16
+_KINDS: Final = {PROXY.name: (PROXY, names.PROXY_STATUS_MANAGER), POLICY.name: (POLICY, names.POLICY_STATUS_MANAGER)}
+
+
+@dataclass(frozen=True, slots=True)
+class StatusWrite:
+    """One status to write, to the object of this uid and no other."""
+
+    key: ObjectKey
+    uid: str
+    status: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of the writes: the statuses as they are now, by uid, and the first failure."""
+
+    statuses: Mapping[str, Mapping[str, Any]]
+    failure: ClusterError | None = None
+
+
+async def write_all(cluster: Cluster, writes: Sequence[StatusWrite]) -> Written:
+    """Write statuses, several at a time. An object that is gone, or another one by now, needs none."""
+    turn = asyncio.Semaphore(_AT_ONCE)
+    results = await asyncio.gather(*(_write(cluster, each, turn) for each in writes))
+    failures = [result for result in results if isinstance(result, ClusterError)]
+    statuses = {
+        each.uid: result
+        for each, result in zip(writes, results, strict=True)
+        if result is not None and not isinstance(result, ClusterError)
+    }
+    return Written(statuses, failures[0] if failures else None)
+
+
+async def _write(
+    cluster: Cluster, write: StatusWrite, turn: asyncio.Semaphore
+) -> Mapping[str, Any] | ClusterError | None:
+    kind, manager = _KINDS[write.key.kind]
+    metadata = {"name": write.key.name, "namespace": write.key.namespace, "uid": write.uid}
+    async with turn:
+        try:
+            body = {"metadata": metadata, "status": dict(write.status)}
+            written = await cluster.apply_status(kind, body, manager=manager)
+        except (NotFound, Conflict) as error:
+            _log.debug("no status for %s %s/%s: %s", *write.key, error)
+            return None
+        except ClusterError as error:
+            return error
+    status: Mapping[str, Any] = written.get("status") or {}
+    return status
