@@ -1,0 +1,77 @@
+"""The operator's own listener: ``/healthz`` (is it alive?), ``/readyz`` (has it seen everything once?), ``/metrics``.
+
+It serves nothing secret, so it is open. In a pod it must listen on all addresses: probes come from outside.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from ostiary_core.errors import OstiaryError
+from ostiary_operator.clock import Clock
+from ostiary_operator.metrics import Metrics
+from ostiary_operator.queue import PokeQueue
+
+#: Seconds without a sign of life of the worker after which it counts as dead; a pass has bounds of its own below that.
+_DEAD_AFTER: Final = 300.0
+
+
+class AdminError(OstiaryError):
+    """The listener cannot be opened."""
+
+
+@dataclass(slots=True)
+class AdminServer:
+    """``port`` is what it listens on once started, also where 0 was asked for."""
+
+    host: str
+    port: int
+    queue: PokeQueue
+    metrics: Metrics
+    clock: Clock
+    _runner: web.AppRunner | None = field(default=None)
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            AdminError: the address cannot be had.
+        """
+        app = web.Application()
+        app.add_routes(
+            [web.get("/healthz", self._healthz), web.get("/readyz", self._readyz), web.get("/metrics", self._metrics)]
+        )
+        self._runner = web.AppRunner(app, access_log=None)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self.host, self.port, shutdown_timeout=1.0)
+        try:
+            await site.start()
+        except OSError as error:
+            await self.stop()
+            reason = error.strerror or str(error)
+            raise AdminError(
+                f"cannot listen on {self.host}:{self.port}: {reason}; choose another --admin-address"
+            ) from error
+        self.port = int(self._runner.addresses[0][1])
+
+    async def stop(self) -> None:
+        """Close the listener."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def _healthz(self, _: web.Request) -> web.Response:
+        silent = self.clock.monotonic() - self.queue.observed.heartbeat
+        if silent > _DEAD_AFTER:
+            return web.Response(status=503, text=f"the worker gave no sign of life for {silent:.0f} s\n")
+        return web.Response(text="ok\n")
+
+    async def _readyz(self, _: web.Request) -> web.Response:
+        if self.queue.first_success.is_set():
+            return web.Response(text="ok\n")
+        return web.Response(status=503, text="no pass has succeeded yet\n")
+
+    async def _metrics(self, _: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(self.metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -1,0 +1,159 @@
+"""The operator put together: who pokes whom, what starts when, and how all of it ends."""
+
+import asyncio
+import contextlib
+import functools
+import logging
+import random
+from collections.abc import AsyncIterator, Coroutine
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ostiary_core.errors import OstiaryError
+from ostiary_operator.admin import AdminServer
+from ostiary_operator.clock import Clock, SystemClock
+from ostiary_operator.delivery.writer import Delivery
+from ostiary_operator.kube import connection, scopes
+from ostiary_operator.kube.changes import Changes
+from ostiary_operator.kube.client import Cluster
+from ostiary_operator.kube.informer import Informer, quieten_logs
+from ostiary_operator.kube.measured import MeasuredCluster
+from ostiary_operator.kube.options import OperatorOptions
+from ostiary_operator.kube.rest import RestCluster
+from ostiary_operator.metrics import Metrics
+from ostiary_operator.problems import Problems
+from ostiary_operator.queue import PokeQueue
+from ostiary_operator.reconcile import Reconciler
+from ostiary_operator.schedule import RESYNC, Schedule
+from ostiary_operator.status.board import StatusBoard
+from ostiary_operator.status.events import Events
+from ostiary_operator.status.poller import Poller
+
+_log = logging.getLogger(__name__)
+
+#: Seconds between passes where something cannot be watched.
+_RESYNC_UNWATCHED: Final = 60.0
+#: Seconds that the tasks are given to end.
+_FAREWELL: Final = 3.0
+
+
+class StartupError(OstiaryError):
+    """The operator could not begin its work; the message says why and what to do."""
+
+
+@dataclass(slots=True)
+class Parts:
+    """Everything but the watches."""
+
+    queue: PokeQueue
+    schedule: Schedule
+    board: StatusBoard
+    poller: Poller
+    events: Events
+    admin: AdminServer
+
+
+def assemble(cluster: Cluster, options: OperatorOptions, clock: Clock) -> Parts:
+    """Connect the stations: event -> poke -> debounced queue -> list -> compile -> apply config -> apply status."""
+    metrics = Metrics(clock)
+    measured = MeasuredCluster(cluster, metrics.wrote)
+    events = Events(measured, clock)
+    board = StatusBoard(measured, clock, events)
+    schedule = Schedule(random.random)
+    reconciler = Reconciler(
+        cluster=measured,
+        options=options,
+        clock=clock,
+        delivery=Delivery(measured, clock),
+        board=board,
+        problems=Problems(events),
+        metrics=metrics,
+    )
+    queue = PokeQueue(reconciler.run_pass, clock, schedule)
+    poller = Poller(board, clock, queue.poke)
+    metrics.show_queue(queue)
+    admin = AdminServer(options.admin_host, options.admin_port, queue, metrics, clock)
+    return Parts(queue, schedule, board, poller, events, admin)
+
+
+async def run_operator(options: OperatorOptions, stop: asyncio.Event) -> None:
+    """Run until ``stop`` is set.
+
+    Raises:
+        StartupError: no pass succeeded within the startup timeout.
+        OstiaryError: there is no way to the API server, or the admin address cannot be had.
+    """
+    quieten_logs()
+    cluster = RestCluster(functools.partial(connection.load, options))
+    parts = assemble(cluster, options, SystemClock())
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(cluster.close)
+        await parts.admin.start()
+        stack.push_async_callback(parts.admin.stop)
+        _log.info("serving /healthz, /readyz and /metrics on %s:%d", parts.admin.host, parts.admin.port)
+        working = await stack.enter_async_context(_tasks(parts.queue.run(), parts.poller.run(), parts.events.run()))
+        parts.queue.poke("start")
+        if not await _first_success(parts, options, stop):
+            return
+        watched = await _watch(cluster, options, parts)
+        stack.push_async_callback(_stop_all, watched)
+        await _until(stop, working)
+
+
+async def _first_success(parts: Parts, options: OperatorOptions, stop: asyncio.Event) -> bool:
+    """Wait for the first pass that succeeds; say whether it did before we were told to stop."""
+    waits = [asyncio.ensure_future(each.wait()) for each in (parts.queue.first_success, stop)]
+    await asyncio.wait(waits, timeout=options.startup_timeout, return_when=asyncio.FIRST_COMPLETED)
+    for each in waits:
+        each.cancel()
+    if not parts.queue.first_success.is_set() and not stop.is_set():
+        failure = parts.queue.observed.last_failure or "the API server does not answer"
+        raise StartupError(f"gave up after {options.startup_timeout:.0f} s: {failure}")
+    return not stop.is_set()
+
+
+async def _watch(cluster: Cluster, options: OperatorOptions, parts: Parts) -> list[Informer]:
+    """Begin to watch, and let events poke the queue."""
+    watched = await scopes.choose(cluster, options)
+    if watched.missing:
+        _log.warning(
+            "no right to watch %s everywhere: changes there are seen within %.0f s",
+            *(", ".join(watched.missing), _RESYNC_UNWATCHED),
+        )
+    parts.schedule.resync = _RESYNC_UNWATCHED if watched.missing else RESYNC
+    loop = asyncio.get_running_loop()
+
+    def poke(reason: str) -> None:  # on the informer's thread
+        with contextlib.suppress(RuntimeError):  # our loop is closed: too late
+            loop.call_soon_threadsafe(parts.queue.poke, reason)
+
+    changes = Changes(parts.board.is_familiar)
+    informers = [Informer(scope, options, changes, poke) for scope in watched.scopes]
+    for informer in informers:
+        informer.start()
+    return informers
+
+
+async def _stop_all(informers: list[Informer]) -> None:
+    await asyncio.gather(*(informer.stop() for informer in informers))
+
+
+@contextlib.asynccontextmanager
+async def _tasks(*work: Coroutine[Any, Any, None]) -> AsyncIterator[list[asyncio.Task[None]]]:
+    """Run coroutines in the background; cancel them in the end."""
+    tasks = [asyncio.create_task(each) for each in work]
+    try:
+        yield tasks
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=_FAREWELL)
+
+
+async def _until(stop: asyncio.Event, working: list[asyncio.Task[None]]) -> None:
+    """Wait to be told to stop. A task that ends on its own is a bug, and ends all."""
+    told = asyncio.ensure_future(stop.wait())
+    done, _ = await asyncio.wait({told, *working}, return_when=asyncio.FIRST_COMPLETED)
+    told.cancel()
+    for task in done - {told}:
+        task.result()

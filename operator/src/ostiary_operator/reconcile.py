@@ -1,0 +1,169 @@
+"""One pass: the part of a change's straight line that lies behind the queue.
+
+    event -> poke -> debounced queue -> list -> compile -> apply config -> apply status
+
+Level-triggered: a pass looks at what is, never at what happened. A pass that fails changes nothing for the worse.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from ostiary_core.contract.bundle import GatewayConfig
+from ostiary_core.errors import ContractError
+from ostiary_operator.clock import Clock
+from ostiary_operator.compile.cache import Cache
+from ostiary_operator.compile.compiler import compile_resources
+from ostiary_operator.compile.model import Compiled, Gateway, Resources
+from ostiary_operator.compile.references import wanted
+from ostiary_operator.delivery.writer import Delivery, InForce
+from ostiary_operator.hold import Hold
+from ostiary_operator.kube import gateways, listing, references
+from ostiary_operator.kube.client import Cluster
+from ostiary_operator.kube.errors import ClusterError, Conflict
+from ostiary_operator.kube.listing import Beside, Listing
+from ostiary_operator.kube.options import OperatorOptions
+from ostiary_operator.metrics import Metrics
+from ostiary_operator.previous import Previous
+from ostiary_operator.problems import Problems
+from ostiary_operator.queue import Outcome
+from ostiary_operator.status import replicas, watch
+from ostiary_operator.status.board import StatusBoard
+
+_log = logging.getLogger(__name__)
+
+#: Seconds until a pass that lost a race for one gateway is repeated.
+_AFTER_CONFLICT = 0.2
+
+
+@dataclass(slots=True)
+class _Applied:
+    """What became of the configs: failures by gateway, and whether somebody else was faster somewhere."""
+
+    failures: dict[str, str] = field(default_factory=dict)
+    conflict: bool = False
+
+
+@dataclass(slots=True)
+class Reconciler:
+    """The stations of a pass and what it remembers from one to the next."""
+
+    cluster: Cluster
+    options: OperatorOptions
+    clock: Clock
+    delivery: Delivery
+    board: StatusBoard
+    problems: Problems
+    metrics: Metrics
+    previous: Previous = field(default_factory=Previous)
+    hold: Hold = field(default_factory=Hold)
+    cache: Cache = field(default_factory=Cache)
+
+    async def run_pass(self, reasons: frozenset[str]) -> Outcome:
+        """Look at everything, and bring configs and statuses to what they should be.
+
+        Raises:
+            ClusterError: something could not be read, so nothing was changed.
+        """
+        began = self.clock.monotonic()
+        with self.metrics.stage("list"):
+            seen = await listing.look(self.cluster, self.options)
+        self.problems.unusable(self.previous.refresh(seen), seen)
+        held = self.hold.judge(seen, self.previous.configs, now=began)
+        if held is not None:
+            _log.warning(
+                "no %s in force is there any more; looking again before believing it", " and no ".join(held.kinds)
+            )
+            return Outcome(again_in=held.again_in)
+        with self.metrics.stage("compile"):
+            compiled = await self._compile(seen)
+        with self.metrics.stage("apply_config"):
+            applied = await self._apply_config(compiled, seen)
+        with self.metrics.stage("apply_status"):
+            failures = await self._apply_status(compiled, seen, applied, began)
+        _log.debug("pass for %s: %.3f s", ", ".join(sorted(reasons)), self.clock.monotonic() - began)
+        return Outcome(failures, again_in=_AFTER_CONFLICT if applied.conflict else None)
+
+    async def _compile(self, seen: Listing) -> Compiled:
+        """Compile beside the loop: thousands of resources take long enough to delay probes and answers."""
+        keys = await asyncio.to_thread(wanted, seen.proxies, self.cache)
+        resources = Resources(
+            operator_namespace=self.options.operator_namespace,
+            proxies=seen.proxies,
+            policies=seen.policies,
+            gateways=seen.gateways,
+            namespaces=seen.namespaces,
+            references=await references.resolve(self.cluster, keys),
+        )
+        return await asyncio.to_thread(compile_resources, resources, self.previous.configs, cache=self.cache)
+
+    async def _apply_config(self, compiled: Compiled, seen: Listing) -> _Applied:
+        """Deliver to every gateway; what fails at one keeps no other waiting."""
+        watch.restrict(self.board.watches, seen.beside, self.clock.monotonic())
+        self.delivery.keep_only(seen.beside)
+        applied = _Applied()
+        chosen = gateways.elected(seen.gateways)
+        work = [
+            self._deliver(chosen[identity], config, seen.beside[identity], applied)
+            for identity, config in compiled.configs.items()
+        ]
+        await asyncio.gather(*work)
+        return applied
+
+    async def _deliver(self, gateway: Gateway, config: GatewayConfig, beside: Beside, applied: _Applied) -> None:
+        identity = gateway.identity
+        at = self.board.watches[identity]
+        if beside.forbidden is not None:
+            at.problem = applied.failures[identity] = beside.forbidden
+            return
+        try:
+            done = await self.delivery.deliver(gateway, config, beside, acknowledged=at.acknowledged())
+        except Conflict as error:
+            _log.info("gateway %s: somebody wrote meanwhile, looking again: %s", identity, error)
+            applied.conflict = True
+        except (ClusterError, ContractError) as error:
+            at.problem = applied.failures[identity] = str(error)
+        else:
+            self._delivered(gateway, config, done)
+
+    def _delivered(self, gateway: Gateway, config: GatewayConfig, done: InForce) -> None:
+        identity = gateway.identity
+        self._log_change(identity, self.previous.configs.get(identity), config, done)
+        self.previous.accept(identity, config, done.manifest)
+        at = self.board.watches[identity]
+        at.superfluous = done.superfluous
+        if at.given(done.manifest, done.admin_token, self.clock.monotonic()):
+            self.board.news.set()
+
+    async def _apply_status(
+        self, compiled: Compiled, seen: Listing, applied: _Applied, began: float
+    ) -> tuple[str, ...]:
+        """Say how things stand; return what did not work, in this station and the one before."""
+        now = self.clock.monotonic()
+        for identity, beside in seen.beside.items():
+            static = self.options.gateway_replicas.get(identity)
+            found = replicas.from_urls(static) if static is not None else replicas.from_slices(beside.slices)
+            self.board.watches[identity].has(found, now)
+        self.problems.found(compiled.problems, applied.failures, seen)
+        self.board.take(compiled.statuses, [*seen.proxies, *seen.policies], seen_at=began)
+        published = await self.board.publish()
+        self.metrics.observe(self.board)
+        failed = [f"gateway {identity}: {message}" for identity, message in sorted(applied.failures.items())]
+        return (*failed, *([f"statuses: {published.failure}"] if published.failure is not None else []))
+
+    def _log_change(self, identity: str, old: GatewayConfig | None, new: GatewayConfig, done: InForce) -> None:
+        if not done.wrote:
+            return
+        before = old.entries if old is not None else {}
+        changed = sorted(key for key in before.keys() | new.entries.keys() if before.get(key) != new.entries.get(key))
+        _log.info(
+            "gateway %s: revision %d, %d proxies, changed: %s; wrote %s",
+            *(identity, done.manifest.revision, len(new.entries), _few(changed), ", ".join(done.wrote)),
+        )
+
+
+def _few(names: Iterable[str], *, most: int = 10) -> str:
+    found = list(names)
+    more = f" and {len(found) - most} more" if len(found) > most else ""
+    return (", ".join(found[:most]) or "none") + more
