@@ -1,0 +1,205 @@
+"""One connection to an upstream server: one exchange at a time.
+
+Whatever arrives that was not asked for (bytes while idle, a second answer, an answer before the request was sent) makes
+the connection unusable: taking it for the next answer would give one caller what belongs to another.
+"""
+
+import asyncio
+import select
+from typing import Any, Final
+
+import httptools
+
+from ostiary_gateway.errors import UpstreamFault
+from ostiary_gateway.upstream import faults
+from ostiary_gateway.upstream.http1.response import Response, broken_off
+
+_HEAD_LIMIT: Final = 64 * 1024
+_HEADER_COUNT_LIMIT: Final = 200
+_TOO_LARGE: Final = "the head of the answer is too large"
+_BODILESS: Final = frozenset({204, 304})
+
+
+class Connection(asyncio.Protocol):
+    """A protocol of asyncio and of llhttp at once. ``pool`` callbacks: :meth:`.Pool.put_back`, :meth:`.Pool.lost`."""
+
+    def __init__(self) -> None:
+        self.usable = True
+        self.on_idle: Any = None
+        self.on_lost: Any = None
+        self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpResponseParser(self)
+        self._head: asyncio.Future[Response] | None = None
+        self._response: Response | None = None
+        self._headers: dict[str, str] = {}
+        self._head_bytes = self._fed = 0
+        self._body_ends_with_connection = False
+        self._poll: select.poll | None = None
+
+    # Towards the pool and its users
+
+    async def exchange(self, request: bytes) -> Response:
+        """Send a request and return its answer when the head is there. Cancelling closes the connection.
+
+        Raises:
+            UpstreamFault: no answer, or one that is not HTTP/1.1.
+        """
+        if self._transport is None or not self.usable or self._head is not None or self._response is not None:
+            raise broken_off()
+        self._head_bytes = self._fed = 0
+        head: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+        self._head = head
+        self._transport.write(request)
+        try:
+            return await head
+        except asyncio.CancelledError:
+            # The head may have come in the same turn; a whole answer has given the connection to somebody else.
+            if head.done() and not head.cancelled() and head.exception() is None:
+                head.result().close()
+            else:
+                self.close()
+            raise
+
+    def still_open(self) -> bool:
+        """Ask the socket itself whether the other side has ended, or sent anything, while the connection was idle.
+
+        The event loop learns of it one turn later than we would write into it.
+        """
+        if not self.usable or self._transport is None or self._transport.is_closing():
+            return False
+        if self._poll is None:
+            self._poll = select.poll()
+            self._poll.register(
+                self._transport.get_extra_info("socket"), select.POLLIN | select.POLLHUP | select.POLLERR
+            )
+        return not self._poll.poll(0)
+
+    def close(self) -> None:
+        """Close at once; an exchange on it fails."""
+        self.usable = False
+        if self._transport is not None:
+            self._transport.abort()
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101  a stream transport is one
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what arrived."""
+        if self._head is None and self._response is None:
+            self.close()  # nobody asked
+            return
+        try:
+            self._parser.feed_data(data)
+            self._bound_the_head(len(data))
+        except UpstreamFault as fault:
+            self._fail(fault)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self._fail(_not_http(error))
+
+    def _bound_the_head(self, size: int) -> None:
+        """A head that goes on and on is held by the parser, so it is what has been fed that counts."""
+        if self._head is not None:
+            self._fed += size
+            if self._fed > _HEAD_LIMIT:
+                raise UpstreamFault(faults.INVALID, _TOO_LARGE)
+
+    def eof_received(self) -> bool:
+        """The other side has sent all it had: the end of a body that has no other."""
+        if self._response is not None and self._body_ends_with_connection:
+            self._end_of_message()
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Tell whoever waits."""
+        self.usable = False
+        self._transport = None
+        if self._response is not None and self._body_ends_with_connection and error is None:
+            self._end_of_message()
+        self._fail(broken_off())
+        if self.on_lost is not None:
+            self.on_lost(self)
+
+    # llhttp
+
+    def on_message_begin(self) -> None:
+        """A second answer to one request is none of ours."""
+        if self._head is None:
+            raise UpstreamFault(faults.INVALID, "an answer that nobody asked for")
+        self._headers = {}
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header; what follows the body (trailers) is not kept."""
+        if self._response is not None:
+            return
+        self._head_bytes += len(name) + len(value)
+        if len(self._headers) >= _HEADER_COUNT_LIMIT or self._head_bytes > _HEAD_LIMIT:
+            raise UpstreamFault(faults.INVALID, _TOO_LARGE)
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1").strip(" \t")
+        self._headers[key] = f"{self._headers[key]}, {text}" if key in self._headers else text
+
+    def on_headers_complete(self) -> None:
+        """The head is there: give it to who waits."""
+        status = self._parser.get_status_code()
+        if 100 <= status < 200:
+            if status == 101:
+                raise UpstreamFault(faults.INVALID, "the upstream wants to speak another protocol")
+            return  # interim: the answer is still to come
+        encoding = self._headers.get("transfer-encoding")
+        if encoding is not None and encoding.lower() != "chunked":
+            raise UpstreamFault(faults.INVALID, "a transfer encoding that was not asked for")
+        length = "content-length" in self._headers
+        self._body_ends_with_connection = not length and encoding is None and status not in _BODILESS
+        self._response = Response(status, self._headers, pause=self._pause, resume=self._resume, abandon=self.close)
+        head, self._head = self._head, None
+        if head is not None and not head.done():
+            head.set_result(self._response)
+
+    def on_body(self, data: bytes) -> None:
+        """Pass a piece of the body on."""
+        if self._response is not None:
+            self._response.feed(data)
+
+    def on_message_complete(self) -> None:
+        """The answer is whole; an interim one is none."""
+        if self._response is not None:
+            self._end_of_message()
+
+    def _end_of_message(self) -> None:
+        response, self._response = self._response, None
+        keep = not self._body_ends_with_connection and self._parser.should_keep_alive()
+        if response is not None:
+            response.finish()
+        self._resume()
+        if not keep or not self.usable:
+            self.close()
+        elif self.on_idle is not None:
+            self.on_idle(self)
+
+    def _fail(self, fault: UpstreamFault) -> None:
+        self.usable = False
+        head, self._head = self._head, None
+        if head is not None and not head.done():
+            head.set_exception(fault)
+        if self._response is not None:
+            self._response.fail(fault)
+            self._response = None
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _pause(self) -> None:
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def _resume(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+
+def _not_http(error: Exception) -> UpstreamFault:
+    if isinstance(error.__context__, UpstreamFault):  # httptools wraps what our callbacks raise
+        return error.__context__
+    return UpstreamFault(faults.INVALID, f"the answer is not HTTP/1.1: {error}")

@@ -1,0 +1,78 @@
+"""From a URL to a connection: resolve, judge, connect to what was judged, and shake hands."""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ostiary_gateway.errors import UpstreamFault
+from ostiary_gateway.upstream import faults
+from ostiary_gateway.upstream.addresses import Network, OwnPlaces, allowed
+from ostiary_gateway.upstream.http1.connection import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Dialer:
+    """Opens connections to one server. ``seconds`` bounds everything from the name to the handshake."""
+
+    host: str
+    port: int
+    seconds: float
+    tls: ssl.SSLContext | None
+    tls_name: str | None
+    granted: Sequence[Network]
+    own: OwnPlaces
+
+    async def dial(self) -> Connection:
+        """Open a connection.
+
+        Raises:
+            UpstreamFault: no address that may be connected to, none that answers, or a handshake that fails.
+        """
+        try:
+            async with asyncio.timeout(self.seconds):
+                return await self._first_that_answers(await self._addresses())
+        except TimeoutError as error:
+            words = f"no connection to {self.host}:{self.port} within {self.seconds:g} s"
+            raise UpstreamFault(faults.CONNECT_TIMEOUT, words) from error
+
+    async def _addresses(self) -> list[str]:
+        loop = asyncio.get_running_loop()
+        try:
+            found = await loop.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise UpstreamFault(faults.UNREACHABLE, f"{self.host} does not resolve: {error.strerror}") from error
+        addresses = list(dict.fromkeys(str(info[4][0]) for info in found))
+        permitted = [a for a in addresses if allowed(a, self.port, granted=self.granted, own=self.own)]
+        if not permitted:
+            raise UpstreamFault(
+                faults.ADDRESS_FORBIDDEN,
+                f"{self.host} is, or resolves only to, addresses that the gateway's settings do not grant "
+                "(loopback, link-local, metadata, API server, or the gateway itself)",
+            )
+        return permitted
+
+    async def _first_that_answers(self, addresses: Sequence[str]) -> Connection:
+        last: UpstreamFault | None = None
+        for address in addresses:
+            try:
+                return await self._connect(address)
+            except UpstreamFault as fault:
+                last = fault
+        raise last or UpstreamFault(faults.UNREACHABLE, f"{self.host} has no address")
+
+    async def _connect(self, address: str) -> Connection:
+        loop = asyncio.get_running_loop()
+        name = (self.tls_name or self.host) if self.tls is not None else None
+        try:
+            _, connection = await loop.create_connection(
+                Connection, address, self.port, ssl=self.tls, server_hostname=name
+            )
+        except ssl.SSLError as error:
+            reason = getattr(error, "verify_message", "") or error.reason or "handshake failed"
+            raise UpstreamFault(faults.TLS_FAILED, f"TLS with {self.host}:{self.port}: {reason}") from error
+        except OSError as error:
+            words = f"{address} port {self.port}: {error.strerror or error}"
+            raise UpstreamFault(faults.UNREACHABLE, words) from error
+        return connection

@@ -1,0 +1,110 @@
+"""Connections of one server, kept for the next exchange; the one used last is used first, so that the rest can age."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+from ostiary_gateway.upstream.http1.connection import Connection
+from ostiary_gateway.upstream.http1.response import Response
+
+
+class Pool:
+    """At most ``limit`` connections, idle ones for at most ``keep_seconds``. Lives in one event loop."""
+
+    def __init__(self, dial: Callable[[], Awaitable[Connection]], *, limit: int, keep_seconds: float) -> None:
+        self._dial = dial
+        self._limit = limit
+        self._keep_seconds = keep_seconds
+        self._idle: list[tuple[Connection, float]] = []
+        self._all: set[Connection] = set()
+        self._dialing = 0
+        self._waiters: deque[asyncio.Future[None]] = deque()
+        self._sweep: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    async def exchange(self, request: bytes) -> Response:
+        """Send a request over a free connection, or a new one.
+
+        A connection that died while idle is replaced before a byte is sent. After that nothing is sent again: the
+        upstream may have acted on it.
+
+        Raises:
+            UpstreamFault: no connection, or no answer.
+        """
+        connection = await self._take()
+        return await connection.exchange(request)
+
+    async def _take(self) -> Connection:
+        while True:
+            while self._idle:
+                connection, _ = self._idle.pop()
+                if connection.still_open():
+                    return connection
+                connection.close()
+            if len(self._all) + self._dialing < self._limit:
+                return await self._open()
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters.append(waiter)
+            try:
+                await waiter
+            except asyncio.CancelledError:
+                # A turn that was given to us and is not used must go to the next.
+                if waiter.done() and not waiter.cancelled():
+                    self._wake_one()
+                raise
+            finally:
+                if not waiter.done():
+                    self._waiters.remove(waiter)
+
+    async def _open(self) -> Connection:
+        self._dialing += 1
+        try:
+            connection = await self._dial()
+        except BaseException:
+            self._dialing -= 1
+            self._wake_one()
+            raise
+        self._dialing -= 1
+        connection.on_idle, connection.on_lost = self._put_back, self._lost
+        self._all.add(connection)
+        return connection
+
+    def _put_back(self, connection: Connection) -> None:
+        loop = asyncio.get_running_loop()
+        if self._closed:
+            connection.close()
+            return
+        self._idle.append((connection, loop.time() + self._keep_seconds))
+        if self._sweep is None:
+            self._sweep = loop.call_later(self._keep_seconds, self._close_aged)
+        self._wake_one()
+
+    def _lost(self, connection: Connection) -> None:
+        self._all.discard(connection)
+        self._wake_one()
+
+    def _wake_one(self) -> None:
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+
+    def _close_aged(self) -> None:
+        """Close what was idle for too long; one timer for all, since most connections are used again at once."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        aged = [connection for connection, until in self._idle if until <= now]
+        self._idle = [entry for entry in self._idle if entry[1] > now]
+        for connection in aged:
+            connection.close()
+        self._sweep = loop.call_later(self._keep_seconds, self._close_aged) if self._idle else None
+
+    def close(self) -> None:
+        """Close every connection; exchanges on them fail."""
+        self._closed = True
+        if self._sweep is not None:
+            self._sweep.cancel()
+        for connection in list(self._all):
+            connection.close()
+        self._idle.clear()

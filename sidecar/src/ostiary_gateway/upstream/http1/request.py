@@ -1,0 +1,39 @@
+"""The bytes of a request. What a header may not hold cannot get into one, wherever it came from."""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from yarl import URL
+
+from ostiary_gateway.errors import UpstreamFault
+from ostiary_gateway.upstream import faults
+
+#: RFC 9110 §5.6.2 and §5.5, without the obsolete part of the latter: our values are ASCII.
+_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_VALUE: Final = re.compile(r"[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?|")
+
+
+def head_start(method: str, url: URL) -> bytes:
+    """Return request line and Host, which never change for a server; build it once."""
+    default = {"http": 80, "https": 443}.get(url.scheme)
+    host = url.host_subcomponent or ""
+    authority = host if url.port == default else f"{host}:{url.port}"
+    return f"{method} {url.raw_path_qs} HTTP/1.1\r\nHost: {authority}\r\n".encode("ascii")
+
+
+def head(start: bytes, headers: Mapping[str, str], body: bytes | None) -> bytes:
+    """Return the whole head of a request with this body.
+
+    Raises:
+        UpstreamFault: a header would break out of its line.
+    """
+    lines = [start]
+    for name, value in headers.items():
+        if _NAME.fullmatch(name) is None or _VALUE.fullmatch(value) is None:
+            raise UpstreamFault(faults.INVALID, f"the header {name[:64]!r} cannot be sent")
+        lines.append(f"{name}: {value}\r\n".encode("ascii"))
+    if body is not None:
+        lines.append(b"Content-Length: %d\r\n" % len(body))
+    lines.append(b"\r\n")
+    return b"".join(lines)

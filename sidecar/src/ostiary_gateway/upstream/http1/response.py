@@ -1,0 +1,125 @@
+"""An answer as it arrives. Its body is read piece by piece; who reads slowly slows the sender, not our memory."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from ostiary_gateway.errors import UpstreamFault
+from ostiary_gateway.upstream import faults
+
+#: Buffered bytes at which the connection stops to read; it goes on when they have been taken.
+HIGH_WATER: Final = 256 * 1024
+
+
+class Response:
+    """One answer. ``status`` and headers are there from the start; :meth:`read_some` gives the body.
+
+    ``pause`` and ``resume`` stop and start the connection's reading; ``abandon`` closes the connection.
+    """
+
+    __slots__ = (
+        "_abandon",
+        "_chunks",
+        "_fault",
+        "_headers",
+        "_pause",
+        "_paused",
+        "_resume",
+        "_size",
+        "_waiter",
+        "complete",
+        "status",
+    )
+
+    def __init__(
+        self,
+        status: int,
+        headers: dict[str, str],
+        *,
+        pause: Callable[[], None],
+        resume: Callable[[], None],
+        abandon: Callable[[], None],
+    ) -> None:
+        self.status = status
+        self.complete = False
+        self._headers = headers
+        self._chunks: deque[bytes] = deque()
+        self._size = 0
+        self._fault: UpstreamFault | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._paused = False
+        self._pause, self._resume, self._abandon = pause, resume, abandon
+
+    def header(self, name: str) -> str | None:
+        """Return a header by its lower-case name; one that stood twice is joined by commas."""
+        return self._headers.get(name)
+
+    async def read_some(self) -> bytes:
+        """Return what has arrived, waiting for something to arrive; empty at the end.
+
+        Raises:
+            UpstreamFault: the body broke off before its end.
+        """
+        while not self._chunks:
+            if self._fault is not None:
+                raise self._fault
+            if self.complete:
+                return b""
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        return self._take()
+
+    @property
+    def at_end(self) -> bool:
+        """Whether all of the body has been read."""
+        return self.complete and not self._chunks
+
+    def close(self) -> None:
+        """Have done with the answer: unless it arrived whole, its connection is closed."""
+        self._chunks.clear()
+        if not self.complete:
+            self._abandon()
+
+    def _take(self) -> bytes:
+        data = self._chunks.popleft() if len(self._chunks) == 1 else b"".join(self._chunks)
+        self._chunks.clear()
+        self._size = 0
+        if self._paused:
+            self._paused = False
+            self._resume()
+        return data
+
+    # What the connection tells:
+
+    def feed(self, data: bytes) -> None:
+        """Take a piece of the body."""
+        self._chunks.append(data)
+        self._size += len(data)
+        if self._size > HIGH_WATER and not self._paused:
+            self._paused = True
+            self._pause()
+        self._wake()
+
+    def finish(self) -> None:
+        """The body is whole."""
+        self.complete = True
+        self._wake()
+
+    def fail(self, fault: UpstreamFault) -> None:
+        """The body will not become whole. What has arrived can still be read."""
+        if not self.complete and self._fault is None:
+            self._fault = fault
+            self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+def broken_off() -> UpstreamFault:
+    """Return the fault of a connection that ended too early."""
+    return UpstreamFault(faults.RESET, "the connection ended before the answer was whole")

@@ -1,0 +1,289 @@
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from scripted_server import Script, answering, read_request, scripted
+
+from ostiary_gateway.errors import UpstreamFault
+from ostiary_gateway.upstream import faults
+from ostiary_gateway.upstream.addresses import OwnPlaces, networks
+from ostiary_gateway.upstream.http1.dialing import Dialer
+from ostiary_gateway.upstream.http1.pool import Pool
+from ostiary_gateway.upstream.http1.response import HIGH_WATER, Response
+
+REQUEST = b"POST /mcp HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+OTHER = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nother"
+
+
+@asynccontextmanager
+async def pool_for(script: Script, *, limit: int = 4, keep_seconds: float = 30) -> AsyncIterator[Pool]:
+    async with scripted(script) as port:
+        granted = networks(["127.0.0.0/8"])
+        dialer = Dialer("127.0.0.1", port, 2.0, None, None, granted, OwnPlaces())
+        pool = Pool(dialer.dial, limit=limit, keep_seconds=keep_seconds)
+        try:
+            yield pool
+        finally:
+            pool.close()
+
+
+async def body(response: Response) -> bytes:
+    pieces = []
+    while piece := await response.read_some():
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+async def test_a_connection_is_used_again_for_the_next_exchange() -> None:
+    connections = 0
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await answering(*[OK] * 10)(reader, writer)
+
+    async with pool_for(script) as pool:
+        for _ in range(10):
+            assert await body(await pool.exchange(REQUEST)) == b"ok"
+
+    assert connections == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nTrailer: x\r\n\r\n",
+            b"abcde",
+        ),
+        (b"HTTP/1.1 200 OK\r\n\r\nuntil the end", b"until the end"),
+        (b"HTTP/1.0 200 OK\r\nConnection: close\r\n\r\nold", b"old"),
+        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + OK, b"ok"),
+        (b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n", b""),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", b""),
+    ],
+)
+async def test_every_way_to_end_a_body_is_understood(answer: bytes, expected: bytes) -> None:
+    async with pool_for(answering(answer)) as pool:
+        assert await body(await pool.exchange(REQUEST)) == expected
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\nabc",
+        b"HTTP/1.1 200 OK\r\nA: b\r\n folded\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\nContent-Length: 3\n\nabc",
+        b"HTTP/1.1 200 OK\r\nContent-Length : 3\r\n\r\nabc",
+        b"HTTP/1.1 200 OK\r\nContent-Length: +3\r\n\r\nabc",
+        b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nabc",
+        b"HTTP/1.1 200 OK\r\n" + b"X: " + b"y" * 200_000 + b"\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"".join(b"X%d: y\r\n" % n for n in range(300)) + b"\r\n",
+        b"SSH-2.0-OpenSSH\r\n",
+    ],
+)
+async def test_what_is_not_strict_http_is_refused(answer: bytes) -> None:
+    async with pool_for(answering(answer)) as pool:
+        with pytest.raises(UpstreamFault) as refused:
+            await body(await pool.exchange(REQUEST))
+
+    assert refused.value.kind == faults.INVALID
+
+
+async def test_a_second_answer_to_one_request_never_reaches_the_next_exchange() -> None:
+    async with pool_for(answering(OK + OTHER, OK)) as pool:
+        assert await body(await pool.exchange(REQUEST)) == b"ok"
+        assert await body(await pool.exchange(REQUEST)) == b"ok"
+
+
+async def test_bytes_that_arrive_while_a_connection_is_idle_close_it() -> None:
+    sent = asyncio.Event()
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await answering(OK)(reader, writer)
+        if not sent.is_set():
+            writer.write(OTHER)
+            await writer.drain()
+            sent.set()
+        await answering(OK)(reader, writer)
+
+    async with pool_for(script) as pool:
+        assert await body(await pool.exchange(REQUEST)) == b"ok"
+        await sent.wait()
+        assert await body(await pool.exchange(REQUEST)) == b"ok"
+
+
+async def test_a_connection_that_died_while_idle_is_replaced_before_a_byte_is_sent() -> None:
+    closed = asyncio.Event()
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await answering(OK)(reader, writer)
+        writer.close()
+        await writer.wait_closed()
+        closed.set()
+
+    async with pool_for(script) as pool:
+        for _ in range(3):
+            closed.clear()
+            assert await body(await pool.exchange(REQUEST)) == b"ok"
+            await closed.wait()
+
+
+async def test_what_was_sent_once_is_never_sent_again() -> None:
+    requests = 0
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal requests
+        await answering(OK)(reader, writer)
+        await read_request(reader)
+        requests += 1
+
+    async with pool_for(script) as pool:
+        await body(await pool.exchange(REQUEST))
+        with pytest.raises(UpstreamFault) as broken:
+            await pool.exchange(REQUEST)
+
+    assert broken.value.kind == faults.RESET
+    assert requests == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nabc",
+    ],
+)
+async def test_a_body_that_breaks_off_is_given_as_far_as_it_came_and_then_fails(answer: bytes) -> None:
+    async with pool_for(answering(answer)) as pool:
+        response = await pool.exchange(REQUEST)
+        assert await response.read_some() == b"abc"
+        with pytest.raises(UpstreamFault) as broken:
+            await response.read_some()
+
+    assert broken.value.kind == faults.RESET
+
+
+async def test_a_reader_that_does_not_read_stops_the_sender() -> None:
+    written = 0
+    chunk = b"x" * 65536
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal written
+        await read_request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (len(chunk) * 1000))
+        for _ in range(1000):
+            writer.write(chunk)
+            await writer.drain()
+            written += len(chunk)
+
+    async with pool_for(script) as pool:
+        response = await pool.exchange(REQUEST)
+        seen = -1
+        while seen != written:  # until the sender stands still, for a fifth of a second at least
+            seen = written
+            await asyncio.sleep(0.2)
+        stood_at = written
+        total = len(await body(response))
+
+    assert stood_at < HIGH_WATER + 16 * 1024 * 1024  # what two kernels buffer, and not 64 MB
+    assert total == len(chunk) * 1000
+
+
+async def test_cancelling_an_exchange_closes_its_connection() -> None:
+    ended = asyncio.Event()
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        assert await reader.read() == b""
+        ended.set()
+
+    async with pool_for(script) as pool:
+        task = asyncio.create_task(pool.exchange(REQUEST))
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(task), 0.1)
+        task.cancel()
+        async with asyncio.timeout(5):
+            await ended.wait()
+
+
+async def test_beyond_the_limit_an_exchange_waits_for_a_connection() -> None:
+    together = most = 0
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal together, most
+        while True:
+            await read_request(reader)
+            together += 1
+            most = max(most, together)
+            await asyncio.sleep(0.005)
+            together -= 1
+            writer.write(OK)
+
+    async with pool_for(script, limit=3) as pool:
+
+        async def once() -> bytes:
+            return await body(await pool.exchange(REQUEST))
+
+        assert set(await asyncio.gather(*(once() for _ in range(30)))) == {b"ok"}
+
+    assert most == 3
+
+
+async def test_an_exchange_that_gives_up_waiting_leaves_its_turn_to_the_next() -> None:
+    release = asyncio.Event()
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await read_request(reader)
+            await release.wait()
+            writer.write(OK)
+
+    async with pool_for(script, limit=1) as pool:
+        first = asyncio.create_task(pool.exchange(REQUEST))
+        await asyncio.sleep(0)
+        impatient = asyncio.create_task(pool.exchange(REQUEST))
+        patient = asyncio.create_task(pool.exchange(REQUEST))
+        await asyncio.sleep(0.01)
+        impatient.cancel()
+        release.set()
+        assert await body(await first) == b"ok"
+        assert await body(await patient) == b"ok"
+
+
+async def test_idle_connections_are_closed_after_their_time() -> None:
+    ended = asyncio.Event()
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await answering(OK)(reader, writer)
+        await reader.read()
+        ended.set()
+
+    async with pool_for(script, keep_seconds=0.05) as pool:
+        await body(await pool.exchange(REQUEST))
+        async with asyncio.timeout(5):
+            await ended.wait()
+
+
+async def test_loopback_is_not_connected_to_without_a_grant() -> None:
+    async with scripted(answering(OK)) as port:
+        dialer = Dialer("localhost", port, 2.0, None, None, (), OwnPlaces())
+        with pytest.raises(UpstreamFault) as refused:
+            await dialer.dial()
+
+    assert refused.value.kind == faults.ADDRESS_FORBIDDEN
+
+
+async def test_a_port_where_nobody_listens_is_unreachable() -> None:
+    async with scripted(answering(OK)) as port:
+        pass
+    dialer = Dialer("127.0.0.1", port, 2.0, None, None, networks(["127.0.0.0/8"]), OwnPlaces())
+    with pytest.raises(UpstreamFault) as refused:
+        await dialer.dial()
+
+    assert refused.value.kind == faults.UNREACHABLE
