@@ -63,7 +63,11 @@ class AccessRules(Document):
 
 
 class PolicyDocument(Document):
-    """One MCPPolicy as last accepted. ``generation`` is of the version that was accepted."""
+    """One MCPPolicy as last accepted. ``generation`` is of the version that was accepted.
+
+    ``source`` is the compiler's own memory and nothing to a gateway: whom this version targets, as canonical JSON, so
+    that the version stays in force as a whole when a newer one cannot be used.
+    """
 
     kind: Literal["policy"] = "policy"
     namespace: str
@@ -72,6 +76,7 @@ class PolicyDocument(Document):
     generation: int
     tier: Tier
     access: AccessRules | None = None
+    source: str | None = None
 
     @property
     def identity(self) -> str:
@@ -165,9 +170,14 @@ class Bounds(Document):
 
 
 class SettingsDocument(Document):
-    """What holds for a whole gateway."""
+    """What holds for a whole gateway.
+
+    ``source`` is the compiler's own memory and nothing to a gateway: the settings as accepted, as canonical JSON,
+    so that they stay in force as a whole when newer ones cannot be used.
+    """
 
     kind: Literal["settings"] = "settings"
     external_url: str | None = None
     allowed_origins: list[str] = []
     bounds: Bounds
+    source: str | None = None
