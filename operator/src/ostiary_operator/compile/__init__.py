@@ -1,5 +1,16 @@
 """The pure compiler: ``compile(resources, previous) -> (config per gateway, status per resource)``.
 
 It does no I/O, reads no clock and knows no kopf. The operator, ``ostiary run``, ``ostiary validate`` and the golden
-tests all call :func:`ostiary_operator.compile.compiler.compile_resources`. The order of its inputs never changes a byte of its output.
+tests all call :func:`ostiary_operator.compile.compiler.compile_resources`. The order of its inputs never changes a byte
+of its output.
+
+The order of reading is the order of work:
+
+model       what goes in and what comes out; ``objects`` makes the input of plain Kubernetes objects
+subjects    the resources, each judged on its own
+sites       the gateways and their settings
+targets     which proxies a policy means, and ``policies``: which version of each policy is in force
+admission   which version of each proxy is in force where, by ``placement``, ``grants``, ``paths``, ``references``
+entries     the documents, of ``servers`` and the policies in force; ``budget`` bounds them per namespace
+statuses    what each resource is told
 """

@@ -41,7 +41,8 @@ class Gateway:
     """A gateway as discovered: a Service labelled ``ostiary.dev/gateway: <name>`` and the settings beside it.
 
     ``settings`` is the text of the ConfigMap's ``settings.yaml``, or None where there is no ConfigMap. ``created`` is
-    the Service's creationTimestamp: of two Services that claim one name the older is the gateway.
+    the Service's creationTimestamp: of two Services that claim one name the older is the gateway. ``port`` is the
+    Service's, for URLs where the settings name no externalURL.
     """
 
     namespace: str
@@ -50,6 +51,7 @@ class Gateway:
     uid: str
     created: str
     settings: str | None = None
+    port: int = 80
 
     @property
     def identity(self) -> str:

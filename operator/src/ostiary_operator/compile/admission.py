@@ -1,0 +1,123 @@
+"""Which version of each proxy is served at which gateway.
+
+Proxies are asked in order of age, so the older keeps a path. The newest version is accepted at all gateways that it is
+for, or at none. Where it is not accepted, or what it refers to cannot be had, the last accepted version stays as it
+was: at its gateways, and only where nothing speaks against it today. A version that is kept keeps its path, too.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+
+from ostiary_core.contract.bundle import GatewayConfig
+from ostiary_core.contract.documents import EntryDocument
+from ostiary_operator.api.proxy import ProxySpec
+from ostiary_operator.api.status import AcceptedReason
+from ostiary_operator.compile.cache import Cache
+from ostiary_operator.compile.checks import Refusal
+from ostiary_operator.compile.claims import Claim, claim_of_entry, claim_of_spec
+from ostiary_operator.compile.grants import permitted
+from ostiary_operator.compile.paths import Ledger, path_is_free
+from ostiary_operator.compile.placement import place
+from ostiary_operator.compile.references import References, Resolution, resolve
+from ostiary_operator.compile.sites import Site
+from ostiary_operator.compile.subjects import ProxySubject
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What came of one proxy.
+
+    ``sites`` are where the newest version is served, with the CA bundles in ``resolution``; ``kept`` are the last
+    accepted entries that are served instead, by gateway. ``refusal`` says why the newest version is not accepted.
+    """
+
+    subject: ProxySubject
+    refusal: Refusal | None
+    resolution: Resolution | None
+    sites: tuple[Site, ...] = ()
+    kept: Mapping[str, EntryDocument] = field(default_factory=dict)
+
+    @property
+    def held(self) -> bool:
+        """Whether an earlier version is served."""
+        return bool(self.kept)
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What all proxies are judged against. ``namespaces`` are those that exist."""
+
+    sites: Sequence[Site]
+    operator_namespace: str
+    namespaces: AbstractSet[str]
+    references: References
+    previous: Mapping[str, GatewayConfig]
+    ledger: Ledger = field(default_factory=Ledger)
+
+
+def admit(proxies: Iterable[ProxySubject], ground: Ground, cache: Cache) -> tuple[Admission, ...]:
+    """Judge every proxy; they must come in order of age."""
+    return tuple(_admit(proxy, ground, cache) for proxy in proxies)
+
+
+def may_stay(claim: Claim, site: Site, ground: Ground, *, ignoring_namespace: str | None = None) -> bool:
+    """Whether an accepted claim may be kept at a gateway: no security rule of today and no older proxy is against it.
+
+    With ``ignoring_namespace``, the claims of that namespace do not count.
+    """
+    if not site.serves(claim.key.namespace) or permitted(claim, site, ground.namespaces) is not None:
+        return False
+    return ground.ledger.rival(claim, site, ignoring_namespace=ignoring_namespace) is None
+
+
+def last_entry(subject: ProxySubject, site: Site, previous: Mapping[str, GatewayConfig]) -> EntryDocument | None:
+    """Return what a gateway last had of this very proxy, not of an earlier one with its name."""
+    config = previous.get(site.identity)
+    entry = config.entries.get(subject.identity) if config is not None else None
+    return entry if entry is not None and entry.uid == subject.uid else None
+
+
+def _admit(subject: ProxySubject, ground: Ground, cache: Cache) -> Admission:
+    if subject.spec is None:
+        refusal = Refusal(AcceptedReason.INVALID, subject.problem)
+        return Admission(subject, refusal, None, kept=_keep(subject, ground))
+    resolution = resolve(subject, subject.spec, ground.references, cache)
+    sites = _accepted_at(subject, subject.spec, ground)
+    if isinstance(sites, Refusal):
+        return Admission(subject, sites, resolution, kept=_keep(subject, ground))
+    # Accepted is accepted: the path is taken even while a reference is missing.
+    ground.ledger.grant(claim_of_spec(subject.key, subject.spec), sites)
+    if resolution.refusal is not None:
+        return Admission(subject, None, resolution, kept=_keep(subject, ground))
+    return Admission(subject, None, resolution, sites)
+
+
+def _accepted_at(subject: ProxySubject, spec: ProxySpec, ground: Ground) -> tuple[Site, ...] | Refusal:
+    """Return the gateways of a version, if it may be at all of them."""
+    sites = place(subject, spec.gateways, ground.sites, operator_namespace=ground.operator_namespace)
+    if isinstance(sites, Refusal):
+        return sites
+    claim = claim_of_spec(subject.key, spec)
+    for site in sites:
+        refusal = permitted(claim, site, ground.namespaces) or path_is_free(claim, site, ground.ledger)
+        if refusal is not None:
+            return refusal
+    return sites
+
+
+def _keep(subject: ProxySubject, ground: Ground) -> Mapping[str, EntryDocument]:
+    kept = {}
+    for site, entry in _last_entries(subject, ground):
+        claim = claim_of_entry(subject.key, entry)
+        if may_stay(claim, site, ground):
+            ground.ledger.grant(claim, [site])
+            kept[site.identity] = entry
+    return kept
+
+
+def _last_entries(subject: ProxySubject, ground: Ground) -> Iterator[tuple[Site, EntryDocument]]:
+    for site in ground.sites:
+        entry = last_entry(subject, site, ground.previous)
+        if entry is not None and site.settings is not None:
+            yield site, entry

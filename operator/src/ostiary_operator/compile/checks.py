@@ -1,0 +1,24 @@
+"""What a check says: nothing, or a refusal. A chain of checks says the first refusal of its members."""
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, ParamSpec
+
+from ostiary_operator.api.status import Reason
+
+P = ParamSpec("P")
+
+
+class Refusal(NamedTuple):
+    """Why a resource may not be used as it is: a reason for machines, a message with object, field and remedy."""
+
+    reason: Reason
+    message: str
+
+
+def first_refusal(checks: Iterable[Callable[P, Refusal | None]], *args: P.args, **kwargs: P.kwargs) -> Refusal | None:
+    """Ask the checks in order; the first refusal is the answer."""
+    for check in checks:
+        refusal = check(*args, **kwargs)
+        if refusal is not None:
+            return refusal
+    return None

@@ -1,0 +1,51 @@
+"""What a proxy claims at a gateway: a path, hostnames, servers. Judged alike for a new version and for a kept one."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from ostiary_core.contract.documents import EntryDocument
+from ostiary_operator.api.proxy import ProxySpec, Server
+from ostiary_operator.compile.model import ObjectKey
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Path, hostnames (none: every host) and server URLs, for the proxy ``key``."""
+
+    key: ObjectKey
+    path: str
+    hostnames: tuple[str, ...]
+    urls: tuple[str, ...]
+
+    @property
+    def title(self) -> str:
+        """How messages name the proxy."""
+        return f"{self.key.kind} {self.key.namespace}/{self.key.name}"
+
+    @property
+    def upstreams(self) -> Iterable[str]:
+        """The hosts of the servers, in lower case and without brackets."""
+        return (urlsplit(url).hostname or "" for url in self.urls)
+
+
+def claim_of_spec(key: ObjectKey, spec: ProxySpec) -> Claim:
+    """What a version claims that a user wrote."""
+    path = spec.path if spec.path is not None else f"/{key.namespace}/{key.name}"
+    return Claim(key, path, spec.hostnames, tuple(server_url(server, key.namespace) for server in spec.servers))
+
+
+def claim_of_entry(key: ObjectKey, entry: EntryDocument) -> Claim:
+    """What a version claims that was accepted before."""
+    return Claim(key, entry.path, tuple(entry.hostnames), tuple(server.url for server in entry.servers))
+
+
+def server_url(server: Server, namespace: str) -> str:
+    """Return where a server listens; a Service is addressed by its name in the cluster's DNS."""
+    if server.url is not None:
+        return server.url
+    service = server.service
+    if service is None:
+        raise AssertionError("a server has exactly one of url and service")
+    scheme = "https" if server.tls is not None else "http"
+    return f"{scheme}://{service.name}.{namespace}.svc:{service.port}{service.path}"

@@ -1,0 +1,107 @@
+"""The compiler: from what users wrote, and what was in force, to what is to be in force and what they are told."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from ostiary_core.contract.bundle import GatewayConfig
+from ostiary_core.contract.manifest import GatewayIdentity
+from ostiary_operator.compile import policies, sites, subjects
+from ostiary_operator.compile.admission import Admission, Ground, admit
+from ostiary_operator.compile.budget import DEFAULT_BUDGET, Living, Share, share
+from ostiary_operator.compile.cache import Cache
+from ostiary_operator.compile.entries import entries_of
+from ostiary_operator.compile.model import Compiled, ObjectKey, Resources, ResourceStatus
+from ostiary_operator.compile.policies import Governance, Ruling
+from ostiary_operator.compile.sites import Site
+from ostiary_operator.compile.statuses import Settled, policy_status, proxy_status
+from ostiary_operator.compile.subjects import ProxySubject
+from ostiary_operator.compile.targets import Targetable
+
+
+def compile_resources(
+    resources: Resources,
+    previous: Mapping[str, GatewayConfig],
+    *,
+    cache: Cache | None = None,
+    budget: int = DEFAULT_BUDGET,
+) -> Compiled:
+    """Compile resources into a config for each gateway and a status for each resource.
+
+    ``previous`` are the configs that the last compilation returned, by gateway (``namespace/name``); they hold the last
+    accepted versions. ``cache`` makes it fast and changes nothing else. ``budget`` is what each namespace may add to
+    one config, in bytes of canonical JSON.
+
+    Broken resources and settings are no errors: they are what statuses and problems speak of.
+    """
+    memory = cache if cache is not None else Cache()
+    proxies = subjects.read_proxies(resources.proxies, memory)
+    owners = subjects.read_policies(resources.policies, memory)
+    places, problems = sites.discover(
+        resources.gateways, operator_namespace=resources.operator_namespace, previous=previous, cache=memory
+    )
+    ground = Ground(
+        places, resources.operator_namespace, _namespaces(resources, proxies), resources.references, previous
+    )
+    admissions = admit(proxies, ground, memory)
+    rulings = policies.rule(
+        owners,
+        Targetable(proxies, resources.namespaces),
+        operator_namespace=resources.operator_namespace,
+        previous=previous,
+        cache=memory,
+    )
+    governance = policies.govern(rulings)
+    living = Living({proxy.key: proxy for proxy in proxies}, {policy.uid for policy in owners})
+    settled = [
+        Settled(site, _settle(site, admissions, governance, ground, living, cache=memory, budget=budget))
+        for site in places
+        if site.settings is not None
+    ]
+    memory.turn()
+    return Compiled(_configs(settled), _statuses(admissions, rulings, governance, settled), problems)
+
+
+def _namespaces(resources: Resources, proxies: Iterable[ProxySubject]) -> frozenset[str]:
+    """Return the namespaces that are known to exist, also where the operator may not list them."""
+    occupied = {proxy.key.namespace for proxy in proxies} | {gateway.namespace for gateway in resources.gateways}
+    return frozenset(resources.namespaces) | occupied | {resources.operator_namespace}
+
+
+def _settle(
+    site: Site,
+    admissions: Sequence[Admission],
+    governance: Mapping[ObjectKey, Governance],
+    ground: Ground,
+    living: Living,
+    *,
+    cache: Cache,
+    budget: int,
+) -> Share:
+    entries = entries_of(site, admissions, governance, cache)
+    return share(site, entries, governance, ground=ground, living=living, budget=budget)
+
+
+def _configs(settled: Iterable[Settled]) -> Mapping[str, GatewayConfig]:
+    return {it.site.identity: _config(it.site, it.share) for it in settled}
+
+
+def _config(site: Site, settled: Share) -> GatewayConfig:
+    if site.document is None:
+        raise AssertionError("a gateway with settings has their document")
+    return GatewayConfig(
+        gateway=GatewayIdentity(namespace=site.gateway.namespace, name=site.gateway.name),
+        settings=site.document,
+        entries={filed.document.identity: filed.document for _, filed in sorted(settled.entries.items())},
+        policies=dict(sorted(settled.policies.items())),
+    )
+
+
+def _statuses(
+    admissions: Iterable[Admission],
+    rulings: Iterable[Ruling],
+    governance: Mapping[ObjectKey, Governance],
+    settled: Sequence[Settled],
+) -> Mapping[ObjectKey, ResourceStatus]:
+    ungoverned = Governance()
+    found = [proxy_status(it, governance.get(it.subject.key, ungoverned), settled) for it in admissions]
+    found += [policy_status(ruling, settled) for ruling in rulings]
+    return {status.key: status for status in sorted(found, key=lambda status: status.key)}

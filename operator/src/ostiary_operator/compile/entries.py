@@ -1,0 +1,122 @@
+"""The entries of a gateway's config: one for each proxy that it serves, with the policies of today."""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple, TypeAlias
+
+from ostiary_core.contract.documents import Catalogue, CatalogueSelection, Default, EntryDocument
+from ostiary_operator.api.proxy import Catalogue as ApiCatalogue
+from ostiary_operator.api.proxy import NameSelection, ProxySpec
+from ostiary_operator.compile import grants
+from ostiary_operator.compile.admission import Admission
+from ostiary_operator.compile.cache import Cache
+from ostiary_operator.compile.claims import claim_of_spec
+from ostiary_operator.compile.filed import Filed, file_document
+from ostiary_operator.compile.model import ObjectKey
+from ostiary_operator.compile.policies import Governance
+from ostiary_operator.compile.servers import compile_servers
+from ostiary_operator.compile.sites import Site
+from ostiary_operator.compile.subjects import ProxySubject
+
+FiledEntry: TypeAlias = Filed[EntryDocument]
+
+_UNGOVERNED = Governance()
+
+
+def entries_of(
+    site: Site, admissions: Iterable[Admission], governance: Mapping[ObjectKey, Governance], cache: Cache
+) -> dict[ObjectKey, FiledEntry]:
+    """Return the entries that a gateway should have, by proxy."""
+    found = {}
+    for admission in admissions:
+        governed = governance.get(admission.subject.key, _UNGOVERNED)
+        kept = admission.kept.get(site.identity)
+        if kept is not None:
+            policies = [filed.digest for filed in governed.filed]
+            closed = bool(governed.closed_by)
+            found[admission.subject.key] = refreshed(kept, site, policies=policies, invalid=closed)
+        elif site in admission.sites:
+            found[admission.subject.key] = _fresh(admission, site, governed, cache)
+    return found
+
+
+def refreshed(entry: EntryDocument, site: Site, *, policies: list[str], invalid: bool) -> FiledEntry:
+    """Return a kept entry under today's policies, default and granted addresses."""
+    addresses = grants.addresses(site, entry.namespace)
+    update = {
+        "servers": [server.model_copy(update={"addresses": addresses}) for server in entry.servers],
+        "policies": policies,
+        "without_policy": _without_policy(site),
+        "invalid": invalid,
+    }
+    return file_document(entry.model_copy(update=update))
+
+
+def _fresh(admission: Admission, site: Site, governance: Governance, cache: Cache) -> FiledEntry:
+    subject, resolution = admission.subject, admission.resolution
+    if subject.spec is None or resolution is None:
+        raise AssertionError("only a valid version has sites")
+    shape = _Shape(
+        default=_without_policy(site),
+        invalid=bool(governance.closed_by),
+        policies=tuple(filed.digest for filed in governance.filed),
+        addresses=tuple(grants.addresses(site, subject.key.namespace)),
+        bundles=tuple(resolution.bundles.items()),
+    )
+    spec = subject.spec
+    if subject.fingerprint is None:
+        return _write(subject, spec, shape)
+    return cache.get(("entry", subject.fingerprint, shape), lambda: _write(subject, spec, shape))
+
+
+class _Shape(NamedTuple):
+    """What an entry is made of besides the resource itself."""
+
+    default: Default
+    invalid: bool
+    policies: tuple[str, ...]
+    addresses: tuple[str, ...]
+    bundles: tuple[tuple[str, str], ...]
+
+
+def _write(subject: ProxySubject, spec: ProxySpec, shape: _Shape) -> FiledEntry:
+    claim = claim_of_spec(subject.key, spec)
+    servers = compile_servers(spec, subject.key.namespace, bundles=dict(shape.bundles), addresses=list(shape.addresses))
+    return file_document(
+        EntryDocument(
+            namespace=subject.key.namespace,
+            name=subject.key.name,
+            uid=subject.uid,
+            generation=subject.generation,
+            path=claim.path,
+            hostnames=list(claim.hostnames),
+            servers=servers,
+            catalogue=_catalogue(spec.catalogue) if spec.catalogue is not None else None,
+            policies=list(shape.policies),
+            without_policy=shape.default,
+            invalid=shape.invalid,
+        )
+    )
+
+
+def _without_policy(site: Site) -> Default:
+    if site.settings is None:
+        raise AssertionError("nothing is placed at a gateway without settings")
+    return site.settings.without_policy.value
+
+
+def _catalogue(catalogue: ApiCatalogue) -> Catalogue:
+    return Catalogue(
+        tools=_selection(catalogue.tools),
+        resources=_selection(catalogue.resources),
+        prompts=_selection(catalogue.prompts),
+    )
+
+
+def _selection(selection: NameSelection | None) -> CatalogueSelection | None:
+    if selection is None:
+        return None
+    include, exclude = selection.include, selection.exclude
+    return CatalogueSelection(
+        include=list(include) if include is not None else None,
+        exclude=list(exclude) if exclude is not None else None,
+    )

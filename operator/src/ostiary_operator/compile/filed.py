@@ -1,0 +1,25 @@
+"""A document of the contract with its digest, written once."""
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from ostiary_core.canonical import digest
+from ostiary_core.contract.documents import Document
+
+DocumentT_co = TypeVar("DocumentT_co", bound=Document, covariant=True)
+DocumentT = TypeVar("DocumentT", bound=Document)
+
+
+@dataclass(frozen=True, slots=True)
+class Filed(Generic[DocumentT_co]):
+    """``size`` is in bytes of canonical JSON."""
+
+    document: DocumentT_co
+    digest: str
+    size: int
+
+
+def file_document(document: DocumentT) -> Filed[DocumentT]:
+    """Write a document and take its digest."""
+    text = document.canonical()
+    return Filed(document, digest(text), len(text))

@@ -1,0 +1,187 @@
+"""Plain Kubernetes objects, from files or from an API server, to what the compiler takes.
+
+Services labelled ``ostiary.dev/gateway: <name>`` are gateways; the ConfigMap of the same namespace labelled
+``ostiary.dev/gateway-settings: <name>`` holds the settings under the key ``settings.yaml``. A Secret is usable only
+with the label ``ostiary.dev/usage``.
+"""
+
+import base64
+import binascii
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from ostiary_operator.api.problems import InvalidDocument, Problem
+from ostiary_operator.api.resources import POLICY_KIND, PROXY_KIND
+from ostiary_operator.compile.model import Gateway, Missing, ReferenceKey, Resources
+from ostiary_operator.compile.references import wanted
+from ostiary_operator.compile.targets import NAMESPACE_LABEL
+
+GATEWAY_LABEL: Final = "ostiary.dev/gateway"
+SETTINGS_LABEL: Final = "ostiary.dev/gateway-settings"
+SETTINGS_KEY: Final = "settings.yaml"
+USAGE_LABEL: Final = "ostiary.dev/usage"
+
+#: Where an object without a namespace lies; kubectl takes the same.
+DEFAULT_NAMESPACE: Final = "default"
+
+_PORT_NAMES: Final = ("mcp", "http", "https")
+_READ: Final = frozenset({PROXY_KIND, POLICY_KIND, "Service", "ConfigMap", "Secret", "Namespace"})
+
+Object = Mapping[str, Any]
+
+
+class InvalidObject(InvalidDocument):
+    """An object that is not even shaped like one of Kubernetes; ``problems`` says what to mend."""
+
+
+def resources_from_objects(objects: Iterable[Object], operator_namespace: str) -> Resources:
+    """Gather everything that a compilation reads; objects of other kinds are passed over, Lists are opened.
+
+    Namespaces that objects lie in exist, whether or not there is a Namespace object. Of ConfigMaps and Secrets only
+    those enter that a proxy refers to.
+
+    Raises:
+        InvalidObject: an object has no kind or name, or appears twice.
+    """
+    found: dict[str, list[Object]] = {kind: [] for kind in _READ}
+    seen: set[tuple[str, str, str]] = set()
+    for item in _opened(objects):
+        kind, namespace, name = identity = _identity(item)
+        if kind not in _READ:
+            continue
+        if identity in seen:
+            where = f"{namespace}/{name}" if namespace else name
+            raise InvalidObject(f"{kind} {where}", [Problem("metadata.name", "appears twice", "remove one of the two")])
+        seen.add(identity)
+        found[kind].append(item)
+    return Resources(
+        operator_namespace=operator_namespace,
+        proxies=found[PROXY_KIND],
+        policies=found[POLICY_KIND],
+        gateways=gateways_from_objects(found["Service"], found["ConfigMap"]),
+        namespaces=_namespaces(found["Namespace"], [namespace for kind, namespace, _ in seen if namespace]),
+        references=references_from_objects([*found["ConfigMap"], *found["Secret"]], wanted=wanted(found[PROXY_KIND])),
+    )
+
+
+def gateways_from_objects(services: Iterable[Object], config_maps: Iterable[Object]) -> list[Gateway]:
+    """Return the gateways among Services, each with the text of its settings. Others are passed over."""
+    settings: dict[tuple[str, str], str] = {}
+    for item in sorted(config_maps, key=_age, reverse=True):  # of several, the oldest is written last and so counts
+        label = _label(item, SETTINGS_LABEL)
+        if label is not None:
+            settings[_namespace(item), label] = _data(item).get(SETTINGS_KEY, "")
+    return [
+        _gateway(service, label, settings.get((_namespace(service), label)))
+        for service in services
+        if (label := _label(service, GATEWAY_LABEL)) is not None
+    ]
+
+
+def references_from_objects(
+    objects: Iterable[Object], *, wanted: Iterable[ReferenceKey]
+) -> Mapping[ReferenceKey, Mapping[str, str] | Missing]:
+    """Return the data of the ConfigMaps and Secrets that are wanted, or why they cannot be had."""
+    found = {ReferenceKey(str(item.get("kind")), _namespace(item), _name(item)): item for item in objects}
+    return {key: _referenced(key, found.get(key)) for key in wanted}
+
+
+def _referenced(key: ReferenceKey, item: Object | None) -> Mapping[str, str] | Missing:
+    if item is None:
+        return Missing.NOT_FOUND
+    if key.kind != "Secret":
+        return _data(item)
+    return _decoded(item) if _label(item, USAGE_LABEL) is not None else Missing.NOT_LABELLED
+
+
+def _gateway(service: Object, name: str, settings: str | None) -> Gateway:
+    metadata = _mapping(service.get("metadata"))
+    return Gateway(
+        namespace=_namespace(service),
+        name=name,
+        service=_name(service),
+        uid=str(metadata.get("uid") or ""),
+        created=str(metadata.get("creationTimestamp") or ""),
+        settings=settings,
+        port=_port(service),
+    )
+
+
+def _port(service: Object) -> int:
+    """Return the port that clients use: the one with a known name, else the first."""
+    ports = _mapping(service.get("spec")).get("ports")
+    listed = [port for port in ports if isinstance(port, Mapping)] if isinstance(ports, list) else []
+    named = {port.get("name"): port.get("port") for port in reversed(listed)}
+    first = listed[0].get("port") if listed else None
+    port = next((named[name] for name in _PORT_NAMES if name in named), first)
+    return port if isinstance(port, int) else 80
+
+
+def _namespaces(objects: Iterable[Object], occupied: Iterable[str]) -> Mapping[str, Mapping[str, str]]:
+    labels = {name: {NAMESPACE_LABEL: name} for name in occupied}
+    for item in objects:
+        name = _name(item)
+        labels[name] = {NAMESPACE_LABEL: name} | _strings(_mapping(item.get("metadata")).get("labels"))
+    return labels
+
+
+def _opened(objects: Iterable[Object]) -> Iterator[Object]:
+    for item in objects:
+        if not isinstance(item, Mapping):
+            remedy = "write apiVersion, kind, metadata and spec"
+            raise InvalidObject("document", [Problem("", "is not a Kubernetes object", remedy)])
+        items = item.get("items")
+        if str(item.get("kind", "")).endswith("List") and isinstance(items, list):
+            yield from _opened(items)
+        else:
+            yield item
+
+
+def _identity(item: Object) -> tuple[str, str, str]:
+    kind = item.get("kind")
+    if not isinstance(kind, str) or not kind:
+        raise InvalidObject("document", [Problem("kind", "is required", "add it, such as kind: MCPProxy")])
+    if kind in _READ and not _name(item):
+        raise InvalidObject(f"{kind} without a name", [Problem("metadata.name", "is required", "add it")])
+    return kind, "" if kind == "Namespace" else _namespace(item), _name(item)
+
+
+def _age(item: Object) -> tuple[str, str]:
+    return str(_mapping(item.get("metadata")).get("creationTimestamp") or ""), _name(item)
+
+
+def _name(item: Object) -> str:
+    name = _mapping(item.get("metadata")).get("name")
+    return name if isinstance(name, str) else ""
+
+
+def _namespace(item: Object) -> str:
+    namespace = _mapping(item.get("metadata")).get("namespace")
+    return namespace if isinstance(namespace, str) and namespace else DEFAULT_NAMESPACE
+
+
+def _label(item: Object, key: str) -> str | None:
+    return _strings(_mapping(item.get("metadata")).get("labels")).get(key)
+
+
+def _data(item: Object) -> dict[str, str]:
+    return _strings(item.get("data"))
+
+
+def _decoded(item: Object) -> dict[str, str]:
+    """Return a Secret's data as text; what is neither base64 nor text is no CA bundle and left out."""
+    plain = {}
+    for key, value in _strings(item.get("data")).items():
+        try:
+            plain[key] = base64.b64decode(value, validate=False).decode()
+        except (binascii.Error, UnicodeDecodeError):
+            continue
+    return plain | _strings(item.get("stringData"))
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _strings(value: object) -> dict[str, str]:
+    return {str(key): text for key, text in _mapping(value).items() if isinstance(text, str)}

@@ -1,0 +1,61 @@
+"""Which gateways a proxy goes to."""
+
+from collections.abc import Iterator, Sequence
+
+from ostiary_operator.api.proxy import GatewayReference
+from ostiary_operator.api.status import AcceptedReason
+from ostiary_operator.compile.checks import Refusal
+from ostiary_operator.compile.sites import Site
+from ostiary_operator.compile.subjects import ProxySubject
+
+
+def place(
+    subject: ProxySubject, references: Sequence[GatewayReference], sites: Sequence[Site], *, operator_namespace: str
+) -> tuple[Site, ...] | Refusal:
+    """Return the gateways that a proxy is for, or why there are none.
+
+    No references means every shared gateway and every namespaced gateway of the proxy's own namespace. With references
+    it is exactly those; one without a namespace is a shared one.
+    """
+    if not references:
+        wanted = tuple(site for site in sites if site.serves(subject.key.namespace))
+        return _usable(subject, wanted) if wanted else _none(subject)
+    known = {(site.gateway.namespace, site.gateway.name): site for site in sites}
+    chosen: list[Site] = []
+    for index, reference in enumerate(references):
+        namespace = reference.namespace or operator_namespace
+        site = known.get((namespace, reference.name))
+        if namespace not in (operator_namespace, subject.key.namespace):
+            # Said of any foreign namespace alike, so that nobody learns what is there.
+            return _refusal(subject, index, f"gateway {namespace}/{reference.name} belongs to another namespace")
+        if site is None:
+            known_names = ", ".join(_names(sites, subject.key.namespace)) or "none"
+            text = f"there is no gateway {namespace}/{reference.name}; known here: {known_names}"
+            return _refusal(subject, index, text)
+        if site not in chosen:
+            chosen.append(site)
+    return _usable(subject, tuple(chosen))
+
+
+def _names(sites: Sequence[Site], namespace: str) -> Iterator[str]:
+    return (site.identity for site in sites if site.serves(namespace))
+
+
+def _usable(subject: ProxySubject, sites: tuple[Site, ...]) -> tuple[Site, ...] | Refusal:
+    usable = tuple(site for site in sites if site.settings is not None)
+    if usable:
+        return usable
+    names = ", ".join(site.identity for site in sites)
+    what = f"the settings of {names} cannot be used; mend the settings, or name another gateway"
+    message = f"{subject.title}: spec.gateways: {what}"
+    return Refusal(AcceptedReason.NO_GATEWAY, message)
+
+
+def _none(subject: ProxySubject) -> Refusal:
+    message = f"{subject.title}: spec.gateways: there is no shared gateway; install one, or name one in spec.gateways"
+    return Refusal(AcceptedReason.NO_GATEWAY, message)
+
+
+def _refusal(subject: ProxySubject, index: int, text: str) -> Refusal:
+    message = f"{subject.title}: spec.gateways[{index}]: {text}; correct the reference, or install the gateway"
+    return Refusal(AcceptedReason.NO_GATEWAY, message)

@@ -1,0 +1,205 @@
+"""Which version of each policy is in force, and whom it governs.
+
+An unusable policy never opens. A version that is not accepted changes nothing: the last accepted one stays, rules and
+targets together, as the previous configs carry it. What only the unusable version targets refuses every call, and so
+does everything that it targets where no version was ever accepted. A deleted policy is gone.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from ostiary_core.contract.bundle import GatewayConfig
+from ostiary_core.contract.documents import PolicyDocument, Tier
+from ostiary_core.errors import PatternError
+from ostiary_core.policy.access import CompiledPolicy
+from ostiary_operator.api.status import AcceptedReason
+from ostiary_operator.compile.cache import Cache
+from ostiary_operator.compile.checks import Refusal, first_refusal
+from ostiary_operator.compile.filed import Filed, file_document
+from ostiary_operator.compile.model import ObjectKey
+from ostiary_operator.compile.subjects import PolicyContent, PolicySubject
+from ostiary_operator.compile.targets import Targetable, Targeting, Targets, tier_of
+
+FiledPolicy: TypeAlias = Filed[PolicyDocument]
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What came of one policy: ``filed`` is in force at ``governs``; the proxies in ``closes`` refuse every call.
+
+    ``refusal`` says why the newest version is not accepted; ``missing`` names targets that do not exist.
+    """
+
+    subject: PolicySubject
+    tier: Tier
+    refusal: Refusal | None
+    filed: FiledPolicy | None
+    governs: tuple[ObjectKey, ...] = ()
+    closes: tuple[ObjectKey, ...] = ()
+    missing: tuple[str, ...] = ()
+
+    @property
+    def held(self) -> bool:
+        """Whether an earlier version is in force."""
+        return self.refusal is not None and self.filed is not None
+
+
+@dataclass(slots=True)
+class Governance:
+    """The policies of one proxy: those in force, and those that close it until they are mended."""
+
+    rulings: list[Ruling] = field(default_factory=list)
+    closed_by: list[Ruling] = field(default_factory=list)
+
+    @property
+    def filed(self) -> tuple[FiledPolicy, ...]:
+        """The documents in force, in the order of their digests."""
+        found = {ruling.filed.digest: ruling.filed for ruling in self.rulings if ruling.filed is not None}
+        return tuple(found[key] for key in sorted(found))
+
+
+def rule(
+    policies: Iterable[PolicySubject],
+    proxies: Targetable,
+    *,
+    operator_namespace: str,
+    previous: Mapping[str, GatewayConfig],
+    cache: Cache,
+) -> tuple[Ruling, ...]:
+    """Judge every policy."""
+    last = _LastAccepted(previous)
+    return tuple(
+        _rule(policy, proxies, tier_of(policy.key.namespace, operator_namespace), last, cache) for policy in policies
+    )
+
+
+def govern(rulings: Iterable[Ruling]) -> Mapping[ObjectKey, Governance]:
+    """Turn rulings round: from policies to the proxies that they concern."""
+    found: dict[ObjectKey, Governance] = defaultdict(Governance)
+    for ruling in rulings:
+        for key in ruling.governs:
+            found[key].rulings.append(ruling)
+        for key in ruling.closes:
+            found[key].closed_by.append(ruling)
+    return found
+
+
+class _LastAccepted:
+    """The last accepted version of each policy, by uid; looked up only when one is needed."""
+
+    def __init__(self, previous: Mapping[str, GatewayConfig]) -> None:
+        self._previous = previous
+        self._by_uid: dict[str, PolicyDocument] | None = None
+
+    def find(self, subject: PolicySubject, tier: Tier) -> FiledPolicy | None:
+        if self._by_uid is None:
+            documents = [doc for config in self._previous.values() for doc in config.policies.values()]
+            documents.sort(key=lambda doc: (doc.generation, doc.canonical()))
+            self._by_uid = {doc.uid: doc for doc in documents}
+        document = self._by_uid.get(subject.uid)
+        if document is None:
+            return None
+        # The tier is a matter of today: the operator may have moved.
+        return file_document(document.model_copy(update={"tier": tier}))
+
+
+def _rule(subject: PolicySubject, proxies: Targetable, tier: Tier, last: _LastAccepted, cache: Cache) -> Ruling:
+    if subject.spec is None:
+        refusal: Refusal | None = Refusal(AcceptedReason.INVALID, subject.problem)
+        return _hold(subject, proxies, tier, last, refusal=refusal, targeting=Targeting.of_raw(subject.raw))
+    targeting = Targeting.of_content(subject.spec)
+    targets = proxies.find(targeting, subject.key.namespace, tier)
+    refusal = first_refusal(_CHAIN, subject, subject.spec, tier, targets)
+    filed = _compiled(subject, subject.spec, tier, cache)
+    if refusal is None and not isinstance(filed, Refusal):
+        return Ruling(subject, tier, None, filed, targets.found, missing=targets.missing)
+    refusal = refusal or (filed if isinstance(filed, Refusal) else None)
+    return _hold(subject, proxies, tier, last, refusal=refusal, targeting=targeting)
+
+
+def _hold(
+    subject: PolicySubject,
+    proxies: Targetable,
+    tier: Tier,
+    last: _LastAccepted,
+    *,
+    refusal: Refusal | None,
+    targeting: Targeting,
+) -> Ruling:
+    """Let the last accepted version stand, and close what only the unusable one targets."""
+    filed = last.find(subject, tier)
+    governs: tuple[ObjectKey, ...] = ()
+    if filed is not None:
+        kept = Targeting.of_source(filed.document.source)
+        governs = proxies.find(kept, subject.key.namespace, tier).found
+        # What cannot be read says nothing new: what was governed stays so.
+        targeting = Targeting(targeting.names, targeting.selector)
+    meant = proxies.find(targeting, subject.key.namespace, tier)
+    closes = tuple(sorted(set(meant.found).difference(governs)))
+    return Ruling(subject, tier, refusal, filed, governs, closes, meant.missing)
+
+
+def names_a_target(subject: PolicySubject, content: PolicyContent, _tier: Tier, _targets: Targets) -> Refusal | None:
+    """A policy that targets nothing was meant otherwise."""
+    if not Targeting.of_content(content).says_nothing:
+        return None
+    remedy = "set one of them; targetSelector: {} selects every MCPProxy"
+    message = f"{subject.title}: spec: has neither targetRefs nor targetSelector, so it governs nothing; {remedy}"
+    return Refusal(AcceptedReason.NO_TARGET, message)
+
+
+def selects_only_where_it_may(
+    subject: PolicySubject, content: PolicyContent, tier: Tier, _targets: Targets
+) -> Refusal | None:
+    """Only the platform tier reaches other namespaces."""
+    if tier == "platform" or content.target_selector is None or content.target_selector.namespace_selector is None:
+        return None
+    message = (
+        f"{subject.title}: spec.targetSelector.namespaceSelector: only policies in the operator's namespace may select "
+        "namespaces; remove it, or ask the platform team to place the policy"
+    )
+    return Refusal(AcceptedReason.SELECTOR_NOT_PERMITTED, message)
+
+
+def finds_a_target(subject: PolicySubject, content: PolicyContent, _tier: Tier, targets: Targets) -> Refusal | None:
+    """Names behind which there is nothing are a slip, unless others have something; a selector may wait for proxies."""
+    if targets.found or not targets.missing:
+        return None
+    index = next(i for i, name in enumerate(content.target_names) if name in targets.missing)
+    names = ", ".join(f"{subject.key.namespace}/{name}" for name in targets.missing)
+    noun = "MCPProxy" if len(targets.missing) == 1 else "MCPProxies"
+    message = (
+        f"{subject.title}: spec.targetRefs[{index}]: there is no {noun} {names}; "
+        "correct the name, or create the MCPProxy in the policy's namespace"
+    )
+    return Refusal(AcceptedReason.TARGET_NOT_FOUND, message)
+
+
+_CHAIN = (names_a_target, selects_only_where_it_may, finds_a_target)
+
+
+def _compiled(subject: PolicySubject, content: PolicyContent, tier: Tier, cache: Cache) -> FiledPolicy | Refusal:
+    if subject.fingerprint is None:
+        return _compile(subject, content, tier)
+    return cache.get(("policy", tier, subject.fingerprint), lambda: _compile(subject, content, tier))
+
+
+def _compile(subject: PolicySubject, content: PolicyContent, tier: Tier) -> FiledPolicy | Refusal:
+    """Write the document of a policy and prove that a gateway can compile it."""
+    document = PolicyDocument(
+        namespace=subject.key.namespace,
+        name=subject.key.name,
+        uid=subject.uid,
+        generation=subject.generation,
+        tier=tier,
+        access=content.access,
+        source=Targeting.of_content(content).source(),
+    )
+    try:
+        CompiledPolicy.build(document)
+    except PatternError as error:
+        message = f"{subject.title}: spec.access.rules: {error}; mend or split the rule"
+        return Refusal(AcceptedReason.INVALID, message)
+    return file_document(document)

@@ -1,0 +1,127 @@
+"""What resources refer to outside themselves: CA bundles in ConfigMaps and Secrets of their own namespace."""
+
+import re
+import ssl
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ostiary_operator.api.proxy import CaCertificateReference, ProxySpec
+from ostiary_operator.api.status import ResolvedRefsReason
+from ostiary_operator.compile.cache import Cache
+from ostiary_operator.compile.checks import Refusal
+from ostiary_operator.compile.model import Missing, ReferenceKey
+from ostiary_operator.compile.subjects import ProxySubject, read_proxies
+
+References = Mapping[ReferenceKey, Mapping[str, str] | Missing]
+
+_LABEL: Final = re.compile(r"-----BEGIN ([^-]*)-----")
+_CERTIFICATE: Final = re.compile(r"-----BEGIN CERTIFICATE-----\s[A-Za-z0-9+/=\s]*-----END CERTIFICATE-----")
+
+
+def wanted(proxies: Iterable[Mapping[str, Any]], cache: Cache | None = None) -> set[ReferenceKey]:
+    """Return the objects that the shell must read before it compiles these proxies."""
+    subjects = read_proxies(proxies, cache if cache is not None else Cache())
+    return {
+        _key(subject, reference)
+        for subject in subjects
+        if subject.spec is not None
+        for _, reference in _references(subject.spec)
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """What the references of one proxy came to: the CA bundle of each server that names one, or why not."""
+
+    bundles: Mapping[str, str] = field(default_factory=dict)
+    """Server name -> certificates as PEM."""
+    refusal: Refusal | None = None
+
+
+def resolve(subject: ProxySubject, spec: ProxySpec, references: References, cache: Cache) -> Resolution:
+    """Read what a proxy refers to; the first reference that cannot be used is the answer."""
+    bundles: dict[str, str] = {}
+    for path, reference in _references(spec):
+        found = _certificates(subject, path, reference, references, cache)
+        if isinstance(found, Refusal):
+            return Resolution(refusal=found)
+        bundles[path.server] = bundles.get(path.server, "") + found
+    return Resolution(bundles)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a reference stands."""
+
+    server: str
+    field: str
+
+
+def _references(spec: ProxySpec) -> Iterator[tuple[_Place, CaCertificateReference]]:
+    for number, server in enumerate(spec.servers):
+        references = server.tls.ca_certificate_refs if server.tls is not None else None
+        for index, reference in enumerate(references or ()):
+            yield _Place(server.name, f"spec.servers[{number}].tls.caCertificateRefs[{index}]"), reference
+
+
+def _key(subject: ProxySubject, reference: CaCertificateReference) -> ReferenceKey:
+    return ReferenceKey(reference.kind.value, subject.key.namespace, reference.name)
+
+
+def _certificates(
+    subject: ProxySubject, place: _Place, reference: CaCertificateReference, references: References, cache: Cache
+) -> str | Refusal:
+    """Return the certificates that a reference names, or why they cannot be had."""
+    key = _key(subject, reference)
+    where = f"{subject.title}: {place.field}: {key.kind} {key.namespace}/{key.name}"
+    data = references.get(key, Missing.NOT_FOUND)
+    if isinstance(data, Missing):
+        return _unreadable(data, where, key)
+    if reference.key not in data:
+        remedy = "add it, or correct the reference's key"
+        return Refusal(ResolvedRefsReason.REF_NOT_FOUND, f"{where} has no key {reference.key}; {remedy}")
+    text = data[reference.key]
+    bundle, defect = cache.get(("certificates", text), lambda: _bundle(text))
+    if defect:
+        return Refusal(ResolvedRefsReason.REF_INVALID, f"{where}: key {reference.key} {defect}")
+    return bundle
+
+
+def _unreadable(why: Missing, where: str, key: ReferenceKey) -> Refusal:
+    match why:
+        case Missing.NOT_FOUND:
+            return Refusal(
+                ResolvedRefsReason.REF_NOT_FOUND, f"{where} does not exist; create it, or correct the reference"
+            )
+        case Missing.NOT_LABELLED:
+            remedy = "add the label if proxies may use it"
+            return Refusal(ResolvedRefsReason.NOT_PERMITTED, f"{where} lacks the label ostiary.dev/usage; {remedy}")
+        case Missing.FORBIDDEN:
+            remedy = f"bind the operator's role for {key.kind}s in the namespace {key.namespace}"
+            return Refusal(ResolvedRefsReason.NOT_PERMITTED, f"{where} may not be read by the operator; {remedy}")
+
+
+def _bundle(text: str) -> tuple[str, str]:
+    """Return (certificates, "") or ("", what is wrong with them).
+
+    Only the certificates travel: what else a Secret holds, above all a private key, must never reach a ConfigMap.
+    """
+    labels = _LABEL.findall(text)
+    if not labels:
+        return "", "holds no certificate; it needs certificates as PEM"
+    if set(labels) != {"CERTIFICATE"}:
+        return "", "holds something other than certificates; leave nothing in it but certificates as PEM"
+    blocks = [block.replace("\r", "") for block in _CERTIFICATE.findall(text)]
+    bundle = "".join(f"{block}\n" for block in blocks)
+    if len(blocks) != len(labels) or not _loads(bundle):
+        return "", "holds a certificate that cannot be read; it needs certificates as PEM"
+    return bundle, ""
+
+
+def _loads(bundle: str) -> bool:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=bundle)
+    except ssl.SSLError:
+        return False
+    return True

@@ -1,0 +1,30 @@
+"""The servers of a proxy as the gateway needs them: complete URLs, milliseconds, certificates, granted addresses."""
+
+from collections.abc import Mapping
+
+from ostiary_core.contract.documents import Server, Timeouts, Tls
+from ostiary_operator.api.proxy import ProxySpec
+from ostiary_operator.api.proxy import Server as ApiServer
+from ostiary_operator.compile.claims import server_url
+
+
+def compile_servers(
+    spec: ProxySpec, namespace: str, *, bundles: Mapping[str, str], addresses: list[str]
+) -> list[Server]:
+    """Write the servers out. ``bundles`` are CA certificates by server; ``addresses`` are what the gateway grants."""
+    return [_server(server, namespace, bundles.get(server.name), addresses) for server in spec.servers]
+
+
+def _server(server: ApiServer, namespace: str, bundle: str | None, addresses: list[str]) -> Server:
+    timeouts = server.timeouts
+    return Server(
+        name=server.name,
+        url=server_url(server, namespace),
+        timeouts=Timeouts(
+            connect=timeouts.connect.milliseconds,
+            request=timeouts.request.milliseconds,
+            idle=timeouts.idle.milliseconds,
+        ),
+        tls=Tls(ca=bundle, hostname=server.tls.hostname) if server.tls is not None else None,
+        addresses=addresses,
+    )

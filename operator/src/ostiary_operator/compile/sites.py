@@ -1,0 +1,115 @@
+"""Gateways as discovered, with the settings that hold for them: the places where entries can go.
+
+A gateway whose settings cannot be used keeps its last good ones, which its previous config carries. Without any it is
+known, but nothing can be placed there: falling back to defaults would open what the settings close.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ostiary_core.canonical import canonical
+from ostiary_core.contract.bundle import GatewayConfig
+from ostiary_core.contract.documents import Bounds, SettingsDocument
+from ostiary_operator.api.load import InvalidSettings, parse_settings
+from ostiary_operator.api.settings import GatewaySettings
+from ostiary_operator.compile.cache import Cache
+from ostiary_operator.compile.model import Gateway, GatewayProblem
+
+_DEFAULTS = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One gateway. ``shared`` ones live in the operator's namespace; others serve their own namespace only.
+
+    ``settings`` and ``document``, what is compiled of them, are None where the gateway cannot be used.
+    """
+
+    gateway: Gateway
+    shared: bool
+    settings: GatewaySettings | None = None
+    document: SettingsDocument | None = None
+
+    @property
+    def identity(self) -> str:
+        """``namespace/name``."""
+        return self.gateway.identity
+
+    def serves(self, namespace: str) -> bool:
+        """Whether the gateway may be given the proxies of a namespace."""
+        return self.shared or self.gateway.namespace == namespace
+
+
+def discover(
+    gateways: Iterable[Gateway], *, operator_namespace: str, previous: Mapping[str, GatewayConfig], cache: Cache
+) -> tuple[tuple[Site, ...], tuple[GatewayProblem, ...]]:
+    """Return the gateways, shared ones first and then by identity, and what is wrong with them."""
+    claimants: dict[str, list[Gateway]] = {}
+    for gateway in sorted(gateways, key=lambda it: (it.created, it.service, it.uid)):
+        claimants.setdefault(gateway.identity, []).append(gateway)
+    sites, problems = [], []
+    for identity, rivals in claimants.items():
+        site, problem = _settle(rivals[0], operator_namespace, previous.get(identity), cache)
+        sites.append(site)
+        problems += [text for text in (problem, _rivalry(rivals)) if text]
+    sites.sort(key=lambda site: (not site.shared, site.identity))
+    return tuple(sites), tuple(sorted(problems, key=lambda it: (it.gateway, it.message)))
+
+
+def _rivalry(rivals: Sequence[Gateway]) -> GatewayProblem | None:
+    gateway, *others = rivals
+    if not others:
+        return None
+    names = ", ".join(other.service for other in others)
+    message = (
+        f"Service {gateway.namespace}/{gateway.service} is the gateway {gateway.name}, being the oldest to claim it; "
+        f"{names} claims it too: give it another value of the label ostiary.dev/gateway"
+    )
+    return GatewayProblem(gateway.identity, message)
+
+
+def _settle(
+    gateway: Gateway, operator_namespace: str, previous: GatewayConfig | None, cache: Cache
+) -> tuple[Site, GatewayProblem | None]:
+    """Find the settings that hold: those of today, else the last good ones."""
+    shared = gateway.namespace == operator_namespace
+    source = previous.settings.source if previous is not None else None
+    text = gateway.settings
+    if text is None and source is None:
+        text = _DEFAULTS
+    today = _read(text, gateway, cache) if text is not None else "there is no ConfigMap with its settings; create it"
+    if not isinstance(today, str):
+        return Site(gateway, shared, *today), None
+    last = _read(source, gateway, cache) if source is not None else ""
+    if not isinstance(last, str):
+        return Site(gateway, shared, *last), GatewayProblem(gateway.identity, f"{today}; the last good settings stay")
+    return Site(gateway, shared), GatewayProblem(gateway.identity, f"{today}; it serves nothing until then")
+
+
+def _read(text: str, gateway: Gateway, cache: Cache) -> tuple[GatewaySettings, SettingsDocument] | str:
+    """Return settings with their document, or what is wrong with them."""
+    return cache.get(("settings", gateway.identity, text), lambda: _parsed(text, gateway))
+
+
+def _parsed(text: str, gateway: Gateway) -> tuple[GatewaySettings, SettingsDocument] | str:
+    try:
+        settings = parse_settings(text, subject=f"settings of gateway {gateway.identity}")
+    except InvalidSettings as error:
+        return str(error)
+    return settings, _document(settings)
+
+
+def _document(settings: GatewaySettings) -> SettingsDocument:
+    bounds = settings.bounds
+    return SettingsDocument(
+        external_url=settings.external_url,
+        allowed_origins=list(settings.allowed_origins),
+        bounds=Bounds(
+            request_bytes=int(bounds.request_bytes),
+            message_bytes=int(bounds.message_bytes),
+            requests_in_flight=bounds.requests_in_flight,
+            streams=bounds.streams,
+            session_max_age=bounds.session_max_age.milliseconds,
+        ),
+        source=canonical(settings.document()).decode(),
+    )

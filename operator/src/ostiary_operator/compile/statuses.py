@@ -1,0 +1,210 @@
+"""What each resource is told: conditions with object, field and remedy, URLs, relations, and what replicas must run."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from ostiary_operator.api.status import (
+    MESSAGE_LIMIT,
+    AcceptedReason,
+    ConditionStatus,
+    ConditionType,
+    Reason,
+    ResolvedRefsReason,
+)
+from ostiary_operator.compile.admission import Admission
+from ostiary_operator.compile.budget import Share
+from ostiary_operator.compile.entries import FiledEntry
+from ostiary_operator.compile.model import Condition, ObjectKey, ResourceStatus
+from ostiary_operator.compile.policies import Governance, Ruling
+from ostiary_operator.compile.sites import Site
+from ostiary_operator.compile.urls import endpoints
+
+#: Names in a message; a list of thousands helps nobody.
+_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """One gateway with its settled config."""
+
+    site: Site
+    share: Share
+
+
+def proxy_status(admission: Admission, governance: Governance, settled: Sequence[Settled]) -> ResourceStatus:
+    """Return what an MCPProxy is told."""
+    subject = admission.subject
+    served = [(it.site, it.share.entries[subject.key]) for it in settled if subject.key in it.share.entries]
+    unmet = [it for it in settled if _is_unmet(it.share, subject.key)]
+    rulings = [*governance.rulings, *governance.closed_by]
+    return ResourceStatus(
+        key=subject.key,
+        uid=subject.uid,
+        generation=subject.generation,
+        conditions=(_proxy_accepted(admission, governance, served), _proxy_resolved(admission, served)),
+        urls=tuple(url for site, entry in served for url in endpoints(site, entry.document)),
+        related=_sorted_names(ruling.subject.key for ruling in rulings),
+        expected={site.identity: {subject.identity: entry.digest} for site, entry in served},
+        held=admission.held,
+        too_large=bool(unmet),
+    )
+
+
+def policy_status(ruling: Ruling, settled: Sequence[Settled]) -> ResourceStatus:
+    """Return what an MCPPolicy is told."""
+    subject = ruling.subject
+    expected = {it.site.identity: dict(_carriers(ruling, it.share)) for it in settled}
+    resolved = _condition(
+        ConditionType.RESOLVED_REFS,
+        ConditionStatus.TRUE,
+        ResolvedRefsReason.RESOLVED_REFS,
+        f"{subject.title}: it refers to nothing that could be missing",
+    )
+    return ResourceStatus(
+        key=subject.key,
+        uid=subject.uid,
+        generation=subject.generation,
+        conditions=(_policy_accepted(ruling), resolved),
+        related=_sorted_names([*ruling.governs, *ruling.closes]),
+        expected={gateway: digests for gateway, digests in expected.items() if digests},
+        held=ruling.held,
+        too_large=any(_lacks(ruling, it.share) for it in settled),
+    )
+
+
+def _is_unmet(share: Share, key: ObjectKey) -> bool:
+    """Whether a gateway has something else of a proxy than it should."""
+    if key not in share.unmet:
+        return False
+    return key not in share.entries or share.entries[key].digest != share.unmet[key].digest
+
+
+def _carriers(ruling: Ruling, share: Share) -> Iterator[tuple[str, str]]:
+    """Yield the proxies whose entries carry a policy, with the digests of those."""
+    for key in ruling.governs if ruling.filed is not None else ():
+        entry = share.entries.get(key)
+        if entry is not None and ruling.filed is not None and ruling.filed.digest in entry.document.policies:
+            yield f"{key.namespace}/{key.name}", entry.digest
+
+
+def _lacks(ruling: Ruling, share: Share) -> bool:
+    """Whether an entry of a namespace beyond its budget should carry the policy and does not."""
+    if ruling.filed is None or not share.unmet:
+        return False
+    digest = ruling.filed.digest
+    wanting = (key for key in ruling.governs if key in share.unmet)
+    return any(key not in share.entries or digest not in share.entries[key].document.policies for key in wanting)
+
+
+def _proxy_accepted(
+    admission: Admission, governance: Governance, served: Sequence[tuple[Site, FiledEntry]]
+) -> Condition:
+    title, refusal = admission.subject.title, admission.refusal
+    if refusal is not None:
+        message = f"{refusal.message}{_instead(served)}"
+        return _condition(ConditionType.ACCEPTED, ConditionStatus.FALSE, refusal.reason, message)
+    message = f"{title}: it is valid and permitted; {_access(governance, served)}"
+    return _condition(ConditionType.ACCEPTED, ConditionStatus.TRUE, AcceptedReason.ACCEPTED, message)
+
+
+def _access(governance: Governance, served: Sequence[tuple[Site, FiledEntry]]) -> str:
+    """Say who may use what, as far as that is a matter of having policies."""
+    if governance.closed_by:
+        names = _listing(_identity(ruling.subject.key) for ruling in governance.closed_by)
+        return (
+            f"every call is refused until {names} is mended, since no version of it that targets it was ever accepted"
+        )
+    if governance.rulings:
+        names = _listing(_identity(ruling.subject.key) for ruling in governance.rulings)
+        return f"it is governed by {names}"
+    return f"no policy: {_without_policy(served)}" if served else "no policy targets it"
+
+
+def _without_policy(served: Sequence[tuple[Site, FiledEntry]]) -> str:
+    """Say what the gateways let pass without any policy; which one, where they differ."""
+    gateways: dict[str, list[str]] = {}
+    for site, entry in served:
+        gateways.setdefault(entry.document.without_policy, []).append(site.identity)
+    told = []
+    for default, names in sorted(gateways.items()):
+        where = f" at {', '.join(names)}" if len(gateways) > 1 else ""
+        told.append(f"{_WITHOUT_POLICY[default]}{where} (withoutPolicy: {default})")
+    return " and ".join(told)
+
+
+_WITHOUT_POLICY: Mapping[str, str] = {
+    "Allow": "every caller may use everything",
+    "Deny": "every call is refused",
+}
+
+
+def _proxy_resolved(admission: Admission, served: Sequence[tuple[Site, FiledEntry]]) -> Condition:
+    title, resolution = admission.subject.title, admission.resolution
+    if resolution is None:
+        message = f"{title}: its references are read once its spec is valid"
+        return _condition(ConditionType.RESOLVED_REFS, ConditionStatus.UNKNOWN, ResolvedRefsReason.PENDING, message)
+    if resolution.refusal is not None:
+        tail = _instead(served) if admission.refusal is None else ""
+        message = f"{resolution.refusal.message}{tail}"
+        return _condition(ConditionType.RESOLVED_REFS, ConditionStatus.FALSE, resolution.refusal.reason, message)
+    what = "everything that it refers to was found" if resolution.bundles else "it refers to nothing"
+    return _condition(
+        ConditionType.RESOLVED_REFS, ConditionStatus.TRUE, ResolvedRefsReason.RESOLVED_REFS, f"{title}: {what}"
+    )
+
+
+def _instead(served: Sequence[tuple[Site, FiledEntry]]) -> str:
+    """Say what is served instead of a version that cannot be."""
+    if not served:
+        return ". Nothing is served until then."
+    generations = sorted({entry.document.generation for _, entry in served})
+    names = " and ".join(str(generation) for generation in generations)
+    return f". The last accepted version (generation {names}) is served until then."
+
+
+def _policy_accepted(ruling: Ruling) -> Condition:
+    title, refusal = ruling.subject.title, ruling.refusal
+    if refusal is not None:
+        message = f"{refusal.message}{_in_force(ruling)}"
+        return _condition(ConditionType.ACCEPTED, ConditionStatus.FALSE, refusal.reason, message)
+    count = len(ruling.governs)
+    governed = (
+        f"it governs {_listing(map(_identity, ruling.governs))}" if count else "it selects no MCPProxy at present"
+    )
+    missing = [f"{ruling.subject.key.namespace}/{name}" for name in ruling.missing]
+    lacking = (
+        f"; spec.targetRefs: there is no {_listing(missing)}: correct the name, or create the MCPProxy"
+        if missing
+        else ""
+    )
+    message = f"{title}: it is valid; {governed}{lacking}"
+    return _condition(ConditionType.ACCEPTED, ConditionStatus.TRUE, AcceptedReason.ACCEPTED, message)
+
+
+def _in_force(ruling: Ruling) -> str:
+    """Say what is in force instead of a version that is not accepted."""
+    parts = []
+    if ruling.filed is not None:
+        parts.append(f"The last accepted version (generation {ruling.filed.document.generation}) stays in force.")
+    if ruling.closes:
+        parts.append(f"Until then every call is refused at {_listing(map(_identity, ruling.closes))}.")
+    return f". {' '.join(parts)}" if parts else ". It governs nothing until then."
+
+
+def _condition(kind: ConditionType, status: ConditionStatus, reason: Reason, message: str) -> Condition:
+    return Condition(kind.value, status.value, reason.value, message[:MESSAGE_LIMIT])
+
+
+def _identity(key: ObjectKey) -> str:
+    return f"{key.kind} {key.namespace}/{key.name}"
+
+
+def _listing(names: Iterable[str]) -> str:
+    """Name the first few, and count the rest."""
+    found = sorted(names)
+    told = ", ".join(found[:_NAMED])
+    return f"{told} and {len(found) - _NAMED} more" if len(found) > _NAMED else told
+
+
+def _sorted_names(keys: Iterable[ObjectKey]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted({(key.namespace, key.name) for key in keys}))

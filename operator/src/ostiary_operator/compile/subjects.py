@@ -1,0 +1,188 @@
+"""Custom resources as the compiler meets them: judged, but never lost for being wrong.
+
+A resource that cannot be read still has a name, an age and labels. It is targeted by policies, it keeps its claims, and
+it gets a status.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Final, Generic, TypeAlias, TypeVar
+
+import orjson
+
+from ostiary_core.contract.documents import AccessRules
+from ostiary_operator.api.load import InvalidResource, parse_policy, parse_proxy
+from ostiary_operator.api.policy import TargetSelector
+from ostiary_operator.api.problems import Problem
+from ostiary_operator.api.proxy import ProxySpec
+from ostiary_operator.api.resources import API_VERSION, POLICY_KIND, PROXY_KIND, derived_uid
+from ostiary_operator.compile.cache import Cache
+from ostiary_operator.compile.model import ObjectKey
+
+SpecT_co = TypeVar("SpecT_co", covariant=True)
+SpecT = TypeVar("SpecT")
+
+Document = dict[str, Any]
+
+#: What of the metadata is judged. The rest is the API server's, and newer ones add to it.
+_JUDGED: Final = ("name", "namespace", "uid", "generation", "creationTimestamp", "labels")
+_EPOCH: Final = datetime.fromtimestamp(0, tz=UTC)
+_PLAIN: Final = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
+
+
+@dataclass(frozen=True, slots=True)
+class Subject(Generic[SpecT_co]):
+    """One custom resource. Either ``spec`` is set, or ``problem`` says why it cannot be.
+
+    ``fingerprint`` is equal for equal resources, and None where there is none. ``raw`` is the spec as it came.
+    """
+
+    key: ObjectKey
+    uid: str
+    generation: int
+    created: datetime
+    labels: Mapping[str, str]
+    raw: Any
+    fingerprint: bytes | None
+    spec: SpecT_co | None = None
+    problem: str = ""
+
+    @property
+    def identity(self) -> str:
+        """``namespace/name``."""
+        return f"{self.key.namespace}/{self.key.name}"
+
+    @property
+    def title(self) -> str:
+        """How messages name it."""
+        return f"{self.key.kind} {self.identity}"
+
+    @property
+    def age(self) -> tuple[datetime, str, str]:
+        """What sorts the oldest first; of equal age, by namespace and name."""
+        return (self.created, self.key.namespace, self.key.name)
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyContent:
+    """What a valid policy says, without the many small models that it was judged with."""
+
+    target_names: tuple[str, ...]
+    target_selector: TargetSelector | None
+    access: AccessRules | None
+
+
+ProxySubject: TypeAlias = Subject[ProxySpec]
+PolicySubject: TypeAlias = Subject[PolicyContent]
+
+
+def read_proxies(objects: Iterable[Mapping[str, Any]], cache: Cache) -> tuple[ProxySubject, ...]:
+    """Judge the shape of MCPProxies; the oldest come first."""
+    return _read_all(PROXY_KIND, _proxy, objects, cache)
+
+
+def read_policies(objects: Iterable[Mapping[str, Any]], cache: Cache) -> tuple[PolicySubject, ...]:
+    """Judge the shape of MCPPolicies; the oldest come first."""
+    return _read_all(POLICY_KIND, _policy, objects, cache)
+
+
+def _proxy(document: Document) -> ProxySpec:
+    return parse_proxy(document).spec
+
+
+def _policy(document: Document) -> PolicyContent:
+    spec = parse_policy(document).spec
+    # The rules of the contract have the shape of the API's; written out and read back they are converted in one go.
+    access = spec.access.model_dump_json(by_alias=True, exclude_none=True) if spec.access is not None else None
+    return PolicyContent(
+        target_names=tuple(reference.name for reference in spec.target_refs),
+        target_selector=spec.target_selector,
+        access=AccessRules.model_validate_json(access) if access is not None else None,
+    )
+
+
+def _read_all(
+    kind: str, parse: Callable[[Document], SpecT], objects: Iterable[Mapping[str, Any]], cache: Cache
+) -> tuple[Subject[SpecT], ...]:
+    found = [_read(kind, parse, _judged_part(kind, item), cache) for item in objects]
+    found.sort(key=lambda subject: (*subject.age, subject.uid, subject.fingerprint or b""))
+    # No API server holds two objects of one key. Where files do, the last by this order is the one.
+    return tuple({subject.key: subject for subject in found}.values())
+
+
+def _judged_part(kind: str, item: Mapping[str, Any]) -> Document:
+    metadata = item.get("metadata")
+    part = {"apiVersion": API_VERSION, "kind": kind, **item}
+    part.pop("status", None)
+    if isinstance(metadata, Mapping):
+        part["metadata"] = {key: _plain(metadata[key]) for key in _JUDGED if key in metadata}
+    return part
+
+
+def _plain(value: Any) -> Any:
+    """Return what YAML readers make a time of as the text that it was."""
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _read(kind: str, parse: Callable[[Document], SpecT], document: Document, cache: Cache) -> Subject[SpecT]:
+    try:
+        text = orjson.dumps(document, option=_PLAIN)
+    except TypeError:
+        return _judge(kind, parse, document, None, is_json=False)
+    if b"null" in text:  # NaN is written as null too, so two documents may share this text
+        return _judge(kind, parse, document, None, is_json=True)
+    return cache.get((kind, text), lambda: _judge(kind, parse, document, text, is_json=True))
+
+
+def _judge(
+    kind: str,
+    parse: Callable[[Document], SpecT],
+    document: Document,
+    fingerprint: bytes | None,
+    *,
+    is_json: bool,
+) -> Subject[SpecT]:
+    metadata = document.get("metadata")
+    meta: Mapping[str, Any] = metadata if isinstance(metadata, Mapping) else {}
+    namespace, name = _text(meta.get("namespace")) or "default", _text(meta.get("name"))
+    generation = meta.get("generation")
+    subject: Subject[SpecT] = Subject(
+        key=ObjectKey(kind, namespace, name),
+        uid=_text(meta.get("uid")) or derived_uid(kind, namespace, name),
+        generation=generation if isinstance(generation, int) and generation > 0 else 1,
+        created=_moment(meta.get("creationTimestamp")),
+        labels=_labels(meta.get("labels")),
+        raw=document.get("spec"),
+        fingerprint=fingerprint,
+    )
+    try:
+        spec = parse(document)
+    except InvalidResource as error:
+        return replace(subject, problem=str(error))
+    if not is_json:
+        problem = Problem("spec", "holds what JSON cannot", r"write plain text, and no escapes such as \ud800")
+        return replace(subject, problem=f"{subject.title}: {problem}")
+    return replace(subject, spec=spec)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _labels(value: object) -> Mapping[str, str]:
+    if not isinstance(value, Mapping):
+        return {}
+    return {key: text for key, text in value.items() if isinstance(key, str) and isinstance(text, str)}
+
+
+def _moment(value: object) -> datetime:
+    """Return when an object was created; what has no time is as old as can be, and so is ordered by its name."""
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            return _EPOCH
+    if not isinstance(value, datetime):
+        return _EPOCH
+    return value if value.tzinfo is not None else value.replace(tzinfo=UTC)

@@ -1,0 +1,143 @@
+"""Which proxies a policy targets: by name, or by labels. Everything else about a policy is none of this module's."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from pydantic import ValidationError
+
+from ostiary_core.canonical import canonical
+from ostiary_core.contract.documents import Tier
+from ostiary_operator.api.policy import PolicySpec, TargetSelector
+from ostiary_operator.api.selectors import LabelSelector
+from ostiary_operator.compile.model import ObjectKey
+from ostiary_operator.compile.subjects import PolicyContent, ProxySubject
+
+#: The label that the API server gives to every namespace.
+NAMESPACE_LABEL: Final = "kubernetes.io/metadata.name"
+
+
+@dataclass(frozen=True, slots=True)
+class Targeting:
+    """What a policy says of its targets: proxies of its namespace by name, and a selector.
+
+    ``unreadable`` is set where a part of it could not be read, so that it may mean anything in the policy's reach.
+    """
+
+    names: tuple[str, ...] = ()
+    selector: TargetSelector | None = None
+    unreadable: bool = False
+
+    @property
+    def says_nothing(self) -> bool:
+        """Whether it names no target at all."""
+        return not self.names and self.selector is None and not self.unreadable
+
+    @classmethod
+    def of_content(cls, content: PolicyContent) -> "Targeting":
+        """What a valid policy says."""
+        return cls(content.target_names, content.target_selector)
+
+    @classmethod
+    def of_source(cls, source: str | None) -> "Targeting":
+        """What an accepted policy said, as :meth:`source` wrote it."""
+        try:
+            spec = PolicySpec.model_validate_json(source or "{}")
+        except ValidationError:  # written by a version whose selectors we do not know
+            return cls(unreadable=True)
+        return cls(tuple(reference.name for reference in spec.target_refs), spec.target_selector)
+
+    @classmethod
+    def of_raw(cls, raw: Any) -> "Targeting":
+        """What can be understood of a policy that is not valid; what cannot, may mean everything in its reach."""
+        spec = raw if isinstance(raw, Mapping) else {}
+        references = spec.get("targetRefs") or []
+        names = [_name(item) for item in references] if isinstance(references, list) else [""]
+        selector, unreadable = _selector(spec)
+        return cls(tuple(name for name in names if name), selector, unreadable or "" in names or spec is not raw)
+
+    def source(self) -> str:
+        """Write it down for later."""
+        references = [{"kind": "MCPProxy", "name": name} for name in self.names]
+        selector = {"targetSelector": self.selector.document()} if self.selector is not None else {}
+        return canonical({"targetRefs": references} | selector).decode()
+
+
+def _name(item: Any) -> str:
+    name = item.get("name") if isinstance(item, Mapping) else None
+    return name if isinstance(name, str) else ""
+
+
+def _selector(spec: Mapping[str, Any]) -> tuple[TargetSelector | None, bool]:
+    """Return the selector and whether there is one that cannot be read."""
+    if "targetSelector" not in spec:
+        return None, False
+    try:
+        return TargetSelector.model_validate(spec["targetSelector"], by_alias=True, by_name=False), False
+    except ValidationError:
+        return None, True
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """The proxies that are meant, sorted, and the names behind which there is none."""
+
+    found: tuple[ObjectKey, ...]
+    missing: tuple[str, ...] = ()
+
+
+class Targetable:
+    """All proxies, ready to be found by name and by label.
+
+    Owner policies reach the proxies of their own namespace. Platform policies reach every namespace, or those that
+    their ``namespaceSelector`` selects; their ``targetRefs`` stay within the operator's namespace.
+    """
+
+    def __init__(self, proxies: Iterable[ProxySubject], namespaces: Mapping[str, Mapping[str, str]]) -> None:
+        self._namespaces = namespaces
+        self._all = tuple(sorted(proxies, key=lambda proxy: proxy.key))
+        self._by_key = {proxy.key: proxy for proxy in self._all}
+        self._by_namespace: dict[str, list[ProxySubject]] = defaultdict(list)
+        self._by_label: dict[tuple[str, str], list[ProxySubject]] = defaultdict(list)
+        self._by_namespace_and_label: dict[tuple[str, str, str], list[ProxySubject]] = defaultdict(list)
+        for proxy in self._all:
+            self._by_namespace[proxy.key.namespace].append(proxy)
+            for key, value in proxy.labels.items():
+                self._by_label[key, value].append(proxy)
+                self._by_namespace_and_label[proxy.key.namespace, key, value].append(proxy)
+
+    def find(self, targeting: Targeting, namespace: str, tier: Tier) -> Targets:
+        """Return the proxies that a policy of a namespace targets."""
+        if targeting.unreadable:
+            reach = self._all if tier == "platform" else self._by_namespace.get(namespace, ())
+            return Targets(tuple(proxy.key for proxy in reach))
+        named = [ObjectKey("MCPProxy", namespace, name) for name in targeting.names]
+        found = {key for key in named if key in self._by_key}
+        if targeting.selector is not None:
+            found.update(self._select(targeting.selector, namespace, tier))
+        return Targets(tuple(sorted(found)), tuple(key.name for key in named if key not in self._by_key))
+
+    def _select(self, selector: TargetSelector, namespace: str, tier: Tier) -> Iterator[ObjectKey]:
+        for proxy in self._candidates(selector, namespace, tier):
+            if selector.selects(proxy.labels) and self._reaches(selector.namespace_selector, proxy, tier):
+                yield proxy.key
+
+    def _candidates(self, selector: LabelSelector, namespace: str, tier: Tier) -> Iterable[ProxySubject]:
+        """Return few proxies that hold all that can match: with thousands of policies, asking all is too slow."""
+        for key, value in selector.match_labels.items():
+            if tier == "platform":
+                return self._by_label.get((key, value), ())
+            return self._by_namespace_and_label.get((namespace, key, value), ())
+        return self._all if tier == "platform" else self._by_namespace.get(namespace, ())
+
+    def _reaches(self, selector: LabelSelector | None, proxy: ProxySubject, tier: Tier) -> bool:
+        if tier == "owner" or selector is None:
+            return True
+        namespace = proxy.key.namespace
+        return selector.selects({NAMESPACE_LABEL: namespace} | dict(self._namespaces.get(namespace, {})))
+
+
+def tier_of(namespace: str, operator_namespace: str) -> Literal["platform", "owner"]:
+    """Return the tier of a namespace's policies."""
+    return "platform" if namespace == operator_namespace else "owner"
