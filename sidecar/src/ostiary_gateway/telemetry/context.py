@@ -24,10 +24,11 @@ _TRACESTATE_MEMBERS: Final = 32
 _TRACEPARENT_LIMIT: Final = 512
 _BIG_MEMBER: Final = 128
 
-_NO_TRACE: Final = "0" * 32
-_NO_SPAN: Final = "0" * 16
-
-_parent = re.compile(r"[ \t]*([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:(-.*)|[ \t]*)").fullmatch
+_IDS: Final = r"(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})"
+#: Version 00 must be exact; a later one may carry more behind the flags; ff is invalid (section 3.2).
+_current = re.compile(f"[ \t]*00-{_IDS}[ \t]*").fullmatch
+_later = re.compile(f"[ \t]*(?!00|ff)[0-9a-f]{{2}}-{_IDS}(?:-.*|[ \t]*)").fullmatch
+_FLAGS: Final = {f"{flags:02x}": flags for flags in range(256)}
 _member = re.compile(
     r"((?:[a-z][-_0-9a-z*/]{0,255}|[0-9a-z][-_0-9a-z*/]{0,240}@[a-z][-_0-9a-z*/]{0,13}))"
     r"=([\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e])"
@@ -47,26 +48,22 @@ class SpanContext(NamedTuple):
         return f"00-{self.trace_id}-{self.span_id}-{self.flags & 3:02x}"
 
 
-#: (remote parent or None, trace id, span name) -> whether to record and export the trace.
-Decide = Callable[[SpanContext | None, str, str], bool]
+#: (remote parent or None, trace id) -> whether to record and export the trace.
+Decide = Callable[[SpanContext | None, str], bool]
 
 
 def parse(traceparent: object, tracestate: object = None) -> SpanContext | None:
     """The context in a pair of values as they came from a header or from ``_meta``; ``None`` unless it is valid.
 
-    Version 00 must be exact; a later one may carry more behind the flags; ``ff`` is invalid (section 3.2). An invalid
-    ``tracestate`` is dropped and does not spoil the parent.
+    An invalid ``tracestate`` is dropped and does not spoil the parent.
     """
     if not isinstance(traceparent, str) or len(traceparent) > _TRACEPARENT_LIMIT:
         return None
-    match = _parent(traceparent)
+    match = _current(traceparent) or _later(traceparent)
     if match is None:
         return None
-    version, trace_id, span_id, flags, more = match.groups()
-    if trace_id == _NO_TRACE or span_id == _NO_SPAN or version == "ff" or (version == "00" and more):
-        return None
-    state = parse_tracestate(tracestate) if tracestate else ""
-    return SpanContext(trace_id, span_id, int(flags, 16), state)
+    trace_id, span_id, flags = match.groups()
+    return SpanContext(trace_id, span_id, _FLAGS[flags], parse_tracestate(tracestate) if tracestate else "")
 
 
 def parse_tracestate(value: object) -> str:
