@@ -7,29 +7,34 @@ from typing import Any
 from ostiary_gateway.telemetry import context, names, record
 from ostiary_gateway.telemetry.context import SpanContext
 from ostiary_gateway.telemetry.record import AttributeValue
-from ostiary_gateway.telemetry.span import Recorder, Span
+from ostiary_gateway.telemetry.span import Span
 
 
 class ClientSpan(Span):
     """From sending a message to an upstream until its answer came or it broke off. Made by ``ServerSpan.client``."""
 
-    __slots__ = ("_span_id",)
+    __slots__ = ("_inbound", "_parent_id", "_span_id")
 
     def __init__(
         self,
-        recorder: Recorder,
-        parent: SpanContext | None,
+        parent: Span,
+        inbound: SpanContext | None,
         method: str | None,
         target: str | None,
-        start_ns: int,
     ) -> None:
-        self._recorder = recorder
-        self._context = parent
+        now = perf_counter_ns()
+        # On the parent's clock: the wall clock may have been set meanwhile.
+        self._start_ns = parent._start_ns + now - parent._started
+        self._started = now
+        self._recorder = parent._recorder
+        self.trace_id = parent.trace_id
+        self.tracestate = parent.tracestate
+        self._flags = parent._flags
+        self._inbound = inbound
         self.method = method
         self.target = target
-        self._start_ns = start_ns
-        self._started = perf_counter_ns()
         self._attributes = None
+        self._parent_id = ""
         self._span_id = ""
         self._description = ""
         self.error_type = None
@@ -48,17 +53,9 @@ class ClientSpan(Span):
 
         If tracing is off it is the caller's own, and ``None`` if he sent none that is valid.
         """
-        parent = self._context
-        if parent is None:
-            return None
         if self._recorder.decide is None:
-            return parent.traceparent()
-        return f"00-{parent.trace_id}-{self.span_id}-{parent.flags:02x}"
-
-    @property
-    def tracestate(self) -> str:
-        """The ``tracestate`` that goes with :attr:`traceparent`, "" for none."""
-        return self._context.tracestate if self._context is not None else ""
+            return self._inbound.traceparent() if self._inbound is not None else None
+        return f"00-{self.trace_id}-{self.span_id}-{self._flags:02x}"
 
     def inject(self, carrier: MutableMapping[str, Any]) -> None:
         """Put the context into outgoing headers or ``_meta``, and take the caller's context and baggage out."""
@@ -90,6 +87,7 @@ class ClientSpan(Span):
 
     def describe(
         self,
+        parent_id: str,
         server_name: str | None,
         address: str | None,
         port: int | None,
@@ -97,7 +95,8 @@ class ClientSpan(Span):
         protocol_version: str | None,
         session_id: str | None,
     ) -> None:
-        """Begin to record, with what is known of the contact."""
+        """Begin to record, below this SERVER span, with what is known of the contact."""
+        self._parent_id = parent_id
         attributes = self._describe(request_id, protocol_version, session_id)
         if server_name is not None:
             attributes[names.OSTIARY_SERVER_NAME] = server_name
@@ -108,17 +107,14 @@ class ClientSpan(Span):
         self._attributes = attributes
 
     def _finish(self, attributes: dict[str, AttributeValue]) -> None:
-        parent = self._context
-        if parent is None:  # never: only sampled spans are described, and those have a context
-            return
         status, dropped = self._outcome(attributes)
         self._recorder.ended(
             (
-                parent.trace_id,
+                self.trace_id,
                 self.span_id,
-                parent.span_id,
+                self._parent_id,
                 False,
-                parent.tracestate,
+                self.tracestate,
                 self._name(names.HTTP_SPAN_NAME),
                 record.CLIENT,
                 self._start_ns,

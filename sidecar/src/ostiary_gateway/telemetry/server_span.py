@@ -27,7 +27,16 @@ class ServerSpan(Span):
     A request that never becomes a message (404, 401, malformed) is named by its HTTP method.
     """
 
-    __slots__ = ("_http_method", "_joined", "_link", "_parent", "_traceparent", "_tracestate", "sampled")
+    __slots__ = (
+        "_http_method",
+        "_joined",
+        "_link",
+        "_parent",
+        "_span_id",
+        "_traceparent",
+        "_tracestate",
+        "sampled",
+    )
 
     def __init__(
         self,
@@ -44,11 +53,14 @@ class ServerSpan(Span):
         self._traceparent = traceparent
         self._tracestate = tracestate
         self._attributes = attributes
-        self._context = None
+        self._flags = 0
         self._description = ""
         self._joined = False
         self._parent: SpanContext | None = None
         self._link: tuple[tuple[str, str], ...] = ()
+        self._span_id = ""
+        self.trace_id = ""
+        self.tracestate = ""
         self.method = None
         self.target = None
         self.error_type = None
@@ -58,9 +70,10 @@ class ServerSpan(Span):
 
     @property
     def span_id(self) -> str:
-        """This span's id, 16 hex digits; "" while it is not known, or if tracing is off."""
-        here = self._context
-        return here.span_id if here is not None and self._recorder.decide is not None else ""
+        """This span's id, 16 hex digits, made on first use; "" if tracing is off."""
+        if not self._span_id and self._recorder.decide is not None:
+            self._span_id = context.new_span_id()
+        return self._span_id
 
     def message(
         self,
@@ -106,24 +119,26 @@ class ServerSpan(Span):
         self._decide(parent)
 
     def _decide(self, parent: SpanContext | None) -> None:
-        decide = self._recorder.decide
-        if decide is None:
-            self._context = parent
-        else:
-            if parent is not None:
-                trace_id, flags, tracestate = parent.trace_id, parent.flags & RANDOM, parent.tracestate
-            else:
-                trace_id, flags, tracestate = context.new_trace_id(), RANDOM, ""
-            if decide(parent, trace_id, self.method or self._http_method):
-                self.sampled = True
-                flags |= SAMPLED
-            self._context = SpanContext(trace_id, context.new_span_id(), flags, tracestate)
-        if not self.sampled and not self._recorder.observed:
+        recorder = self._recorder
+        decide = recorder.decide
+        if parent is not None:
+            self.trace_id, _, flags, self.tracestate = parent
+            self._flags = flags & RANDOM
+        elif decide is not None:
+            self.trace_id, self._flags = context.new_trace_id(), RANDOM
+        if decide is not None and decide(parent, self.trace_id):
+            self.sampled = True
+            self._flags |= SAMPLED
+        elif recorder.on_end is None:
             self._attributes = None
 
     def allow(self, *, policy: str | None = None, rule: str | None = None) -> None:
         """Access was granted, by this rule of this policy if one was needed."""
-        self.set(names.OSTIARY_ACCESS_DECISION, names.ALLOW)
+        if self._attributes is not None:
+            self._access(names.ALLOW, policy, rule)
+
+    def _access(self, decision: str, policy: str | None, rule: str | None) -> None:
+        self.set(names.OSTIARY_ACCESS_DECISION, decision)
         self.set(names.OSTIARY_ACCESS_POLICY, policy)
         self.set(names.OSTIARY_ACCESS_RULE, rule)
 
@@ -137,10 +152,9 @@ class ServerSpan(Span):
         message: str = "",
     ) -> None:
         """Access was refused; with ``code`` and ``message`` also say what the caller was answered."""
-        self.set(names.OSTIARY_ACCESS_DECISION, names.DENY)
-        self.set(names.OSTIARY_ACCESS_POLICY, policy)
-        self.set(names.OSTIARY_ACCESS_RULE, rule)
-        self.set(names.OSTIARY_ACCESS_REASON, reason)
+        if self._attributes is not None:
+            self._access(names.DENY, policy, rule)
+            self.set(names.OSTIARY_ACCESS_REASON, reason)
         if code is not None:
             self.respond(code=code, message=message)
 
@@ -186,10 +200,9 @@ class ServerSpan(Span):
         """
         if not self._joined:
             self._join(None)
-        start_ns = self._start_ns + perf_counter_ns() - self._started
-        child = ClientSpan(self._recorder, self._context, method or self.method, target or self.target, start_ns)
+        child = ClientSpan(self, self._parent, method or self.method, target or self.target)
         if self.sampled:
-            child.describe(server_name, address, port, request_id, protocol_version, session_id)
+            child.describe(self.span_id, server_name, address, port, request_id, protocol_version, session_id)
         return child
 
     def end(self) -> None:
@@ -210,14 +223,14 @@ class ServerSpan(Span):
         if self.method is None:
             attributes[names.HTTP_REQUEST_METHOD] = self._http_method if known_method else names.OTHER
         status, dropped = self._outcome(attributes)
-        here, parent = self._context, self._parent
+        parent = self._parent
         self._recorder.ended(
             (
-                here.trace_id if here is not None else "",
+                self.trace_id,
                 self.span_id,
                 parent.span_id if parent is not None else "",
                 parent is not None,
-                here.tracestate if here is not None else "",
+                self.tracestate,
                 self._name(self._http_method if known_method else names.HTTP_SPAN_NAME),
                 record.SERVER,
                 self._start_ns,

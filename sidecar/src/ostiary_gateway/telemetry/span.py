@@ -3,7 +3,7 @@
 A span that nobody wants (not sampled, or tracing is off) keeps no attributes: each report costs one comparison.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from time import perf_counter_ns
 from types import TracebackType
 from typing import Final, Protocol, Self
@@ -11,9 +11,9 @@ from typing import Final, Protocol, Self
 from ostiary_core.mcp.codes import INVALID_PARAMS
 from ostiary_core.mcp.methods import METHODS
 from ostiary_gateway.telemetry import names, record
-from ostiary_gateway.telemetry.context import Decide, SpanContext
+from ostiary_gateway.telemetry.context import Decide
 from ostiary_gateway.telemetry.outcome import exception_type
-from ostiary_gateway.telemetry.record import AttributeValue, PlainRecord
+from ostiary_gateway.telemetry.record import AttributeValue, PlainRecord, SpanRecord
 
 _NAME_LIMIT: Final = 256
 
@@ -29,8 +29,8 @@ class Recorder(Protocol):
     count_limit: int
 
     @property
-    def observed(self) -> bool:
-        """Whether somebody wants every ended SERVER span, sampled or not."""
+    def on_end(self) -> Callable[[SpanRecord], None] | None:
+        """Who wants every ended SERVER span, sampled or not."""
 
     def ended(self, span: PlainRecord, *, sampled: bool) -> None:
         """Take over a span that has ended."""
@@ -56,8 +56,8 @@ class Span:
 
     __slots__ = (
         "_attributes",
-        "_context",
         "_description",
+        "_flags",
         "_recorder",
         "_start_ns",
         "_started",
@@ -65,17 +65,22 @@ class Span:
         "method",
         "rpc_code",
         "target",
+        "trace_id",
+        "tracestate",
     )
 
     # The subclasses fill these themselves: a chain of constructors would cost as much as the rest of a span.
     _recorder: Recorder
     _attributes: dict[str, AttributeValue] | None
-    #: The SERVER span's place in the trace, once it is known. If tracing is off: the caller's, if he sent one.
-    _context: SpanContext | None
     _description: str
     #: The start: nanoseconds since the epoch, and the same instant on the monotone clock.
     _start_ns: int
     _started: int
+    _flags: int
+    #: The trace's id, "" while it is not known, or if tracing is off and the caller sent none.
+    trace_id: str
+    #: The vendors' state that goes with the trace, "" for none.
+    tracestate: str
     #: The MCP method, as the peer sent or gets it.
     method: str | None
     #: The tool, prompt or resource, likewise.
@@ -84,11 +89,6 @@ class Span:
     error_type: str | None
     #: The JSON-RPC error code of the answer, if it is an error.
     rpc_code: int | None
-
-    @property
-    def trace_id(self) -> str:
-        """The trace's id, "" while it is not known, or if tracing is off and the caller sent none."""
-        return self._context.trace_id if self._context is not None else ""
 
     @property
     def recording(self) -> bool:
