@@ -14,7 +14,6 @@ FIXED32: Final = 5
 
 _SMALL: Final = tuple(bytes((number,)) for number in range(128))
 _double = struct.Struct("<d").pack
-_fixed64 = struct.Struct("<Q").pack
 _fixed32 = struct.Struct("<I").pack
 _MASK64: Final = (1 << 64) - 1
 _VARINT_BYTES: Final = 10
@@ -24,6 +23,8 @@ def varint(number: int) -> bytes:
     """A non-negative number below 2^64 in groups of seven bits, the lowest first."""
     if number < 128:
         return _SMALL[number]
+    if number < 16384:
+        return bytes((number & 127 | 128, number >> 7))
     groups = bytearray()
     while number > 127:
         groups.append(number & 127 | 128)
@@ -55,11 +56,6 @@ def text(value: str) -> bytes:
 def double(number: float) -> bytes:
     """Eight bytes, little-endian."""
     return _double(number)
-
-
-def fixed64(number: int) -> bytes:
-    """Eight bytes, little-endian, unsigned."""
-    return _fixed64(number)
 
 
 def fixed32(number: int) -> bytes:
