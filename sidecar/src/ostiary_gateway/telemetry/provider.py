@@ -15,8 +15,9 @@ from ostiary_gateway.telemetry.drain import Drain, Stats
 from ostiary_gateway.telemetry.encode import TraceEncoder
 from ostiary_gateway.telemetry.environment import Environment
 from ostiary_gateway.telemetry.exporting import Exporter, OTLPExporter, Transport
-from ostiary_gateway.telemetry.record import AttributeValue, PlainRecord, SpanRecord
+from ostiary_gateway.telemetry.record import SERVER, AttributeValue, PlainRecord, SpanRecord
 from ostiary_gateway.telemetry.resource import resource_attributes
+from ostiary_gateway.telemetry.sampling import RateLimit, make_sampler
 from ostiary_gateway.telemetry.server_span import ServerSpan
 from ostiary_gateway.telemetry.settings import Collector, Settings, read_settings
 from ostiary_gateway.telemetry.warner import Warner
@@ -42,7 +43,7 @@ class Telemetry:
         on_end: Observer | None = None,
     ) -> None:
         #: Called with every ended SERVER span, sampled or not, also when tracing is off. May be set at any time.
-        self.on_end = on_end
+        self.on_end: Observer | None = on_end
         #: Why tracing is off, ``None`` if it is on.
         self.off = settings.off
         self.text_limit = settings.attribute_text_limit
@@ -55,15 +56,8 @@ class Telemetry:
             self._start(settings, exporter)
 
     def _start(self, settings: Settings, exporter: Exporter) -> None:
-        # Imported here: the SDK's samplers cost 4 MiB that a gateway without tracing need not spend.
-        from ostiary_gateway.telemetry.sampling import (  # noqa: PLC0415
-            RateLimit,
-            compile_sampler,
-            make_sampler,
-        )
-
         limit = RateLimit(settings.remote_sampled_per_second)
-        self.decide = compile_sampler(make_sampler(settings.sampler, settings.sampler_ratio), limit)
+        self.decide = make_sampler(settings.sampler, settings.sampler_ratio, limit)
         self._refused = lambda: limit.refused
         self._drain = Drain(
             exporter,
@@ -101,11 +95,6 @@ class Telemetry:
         """No tracing: the caller's context passes to upstreams unchanged, and ``on_end`` still sees every span."""
         return cls(Settings(off="disabled"), None, on_end=on_end)
 
-    @property
-    def observed(self) -> bool:
-        """Whether there is an :attr:`on_end`."""
-        return self.on_end is not None
-
     def server_span(
         self,
         *,
@@ -133,12 +122,12 @@ class Telemetry:
         """Take over an ended span (for spans themselves)."""
         if sampled and self._drain is not None:
             self._drain.put(span)
-        if self.on_end is not None and span[6] == 2:
-            self._observe(SpanRecord._make(span))
+        if self.on_end is not None and span[6] == SERVER:
+            self._observe(self.on_end, SpanRecord._make(span))
 
-    def _observe(self, span: SpanRecord) -> None:
+    def _observe(self, observer: Observer, span: SpanRecord) -> None:
         try:
-            self.on_end(span) if self.on_end is not None else None
+            observer(span)
         except Exception as error:  # noqa: BLE001  whatever the observer does, the request goes on
             self._warner.warn("the span observer failed", error=error)
 

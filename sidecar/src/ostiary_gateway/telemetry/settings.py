@@ -9,7 +9,7 @@ They mean what they mean to OpenTelemetry's Python SDK 1.45, which tests compare
 - A wrong value gives one warning and the default; the SDK raises for some of them.
 
 ``OSTIARY_TRACES_REMOTE_SAMPLED_PER_SECOND`` (default 100) bounds how many traces a second callers can force by their
-sampled flag: see :func:`.sampling.compile_sampler`.
+sampled flag: see :func:`.sampling.make_sampler`.
 """
 
 import base64
