@@ -86,8 +86,6 @@ def read_documents(text: str) -> Iterator[Document]:
         raise YamlError(error.problem or "is not YAML", line=line, column=column) from None
     except yaml.YAMLError as error:
         raise YamlError(str(error).splitlines()[0]) from None
-    except RecursionError:
-        raise YamlError("holds a mapping that is merged into itself") from None
 
 
 def _refuse_depth(text: str) -> None:

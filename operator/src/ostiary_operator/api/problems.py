@@ -17,6 +17,8 @@ from ostiary_operator.api.schema import Schema, inlined
 
 #: Problems that are told at once. A document with more is told so.
 _LIMIT = 20
+#: Characters of a field's name that are repeated.
+_NAME_LIMIT = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +52,10 @@ class InvalidDocument(OstiaryError):
 
 
 def field_path(location: Sequence[int | str]) -> str:
-    """A location as Kubernetes writes it: `spec.servers[0].url`."""
+    """A location as Kubernetes writes it: `spec.servers[0].url`. A key of absurd length is cut."""
     path = ""
     for step in location:
-        path += f"[{step}]" if isinstance(step, int) else f".{step}"
+        path += f"[{step}]" if isinstance(step, int) else f".{step[:_NAME_LIMIT]}"
     return path.removeprefix(".")
 
 
@@ -102,6 +104,7 @@ def _problem(details: ErrorDetails, model: type[BaseModel]) -> Problem:
 
 
 _MESSAGES: Mapping[str, tuple[str, str]] = {
+    "invalid_key": ("has a key that is not text", "put it in quotes"),
     "missing": ("is required", "add it"),
     "enum": ("is not one of the allowed values", "use {choices}"),
     "literal_error": ("is not one of the allowed values", "use {choices}"),

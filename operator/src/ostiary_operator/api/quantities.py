@@ -1,6 +1,5 @@
 """Sizes in bytes, as Kubernetes writes quantities: `4Mi`, `512Ki`, `1G`, or a plain number."""
 
-from dataclasses import dataclass
 from typing import Any, Self
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -13,11 +12,10 @@ SIZE_PATTERN = "^[0-9]{1,15}(k|M|G|Ki|Mi|Gi)?$"
 FACTORS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Size:
+class Size(int):
     """A number of bytes. It prints itself with the largest binary unit that divides it."""
 
-    bytes: int
+    __slots__ = ()
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -32,14 +30,11 @@ class Size:
         return cls(int(digits) * FACTORS[text[len(digits) :]])
 
     def __str__(self) -> str:
-        units = (unit for unit in ("Gi", "Mi", "Ki") if self.bytes % FACTORS[unit] == 0)
-        unit = next(units, "") if self.bytes else ""
-        return f"{self.bytes // FACTORS[unit]}{unit}"
+        unit = next((unit for unit in ("Gi", "Mi", "Ki") if self and self % FACTORS[unit] == 0), "")
+        return f"{int(self) // FACTORS[unit]}{unit}"
 
     @classmethod
     def _validate(cls, value: Any) -> "Size":
-        if isinstance(value, cls):
-            return value
         if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
             return cls(value)
         if isinstance(value, str) and compiled(SIZE_PATTERN).search(value) is not None:
