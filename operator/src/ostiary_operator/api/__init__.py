@@ -1,5 +1,11 @@
 """The API `ostiary.dev/v1alpha1`: its models, the CRDs generated from them, and the gateway settings document.
 
-The order of reading: `proxy`, `policy` and `settings` are what users write; `status` is what we answer; `load` turns
-a Kubernetes object into a `Resource` or a list of problems; `crd` and `reference` generate what is checked in.
+proxy, policy, selectors    what users write: MCPProxy and MCPPolicy
+settings, grants            what the platform team writes: the settings of a gateway
+status                      what we answer: conditions, their reasons, both statuses
+resources, load, problems   from an object or a text to what the compiler reads, or to what is wrong with it
+documents                   YAML text to plain values, strictly, with the line of every field
+model, constraints          the base of all models; constraints that the models and the API server share
+names, urls, patterns, durations, quantities, numbers    the types of single values
+schema, crd, reference      what is generated: structural schemas, the CRDs, the field reference
 """
