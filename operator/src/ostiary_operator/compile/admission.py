@@ -7,7 +7,7 @@ was: at its gateways, and only where nothing speaks against it today. A version 
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_core.contract.documents import EntryDocument
@@ -29,7 +29,8 @@ class Admission:
     """What came of one proxy.
 
     ``sites`` are where the newest version is served, with the CA bundles in ``resolution``; ``kept`` are the last
-    accepted entries that are served instead, by gateway. ``refusal`` says why the newest version is not accepted.
+    accepted entries that are served instead, by gateway. ``refusal`` says why the newest version is not accepted, and
+    ``objection`` why the last accepted one is no longer served at some gateway.
     """
 
     subject: ProxySubject
@@ -37,6 +38,7 @@ class Admission:
     resolution: Resolution | None
     sites: tuple[Site, ...] = ()
     kept: Mapping[str, EntryDocument] = field(default_factory=dict)
+    objection: Refusal | None = None
 
     @property
     def held(self) -> bool:
@@ -61,14 +63,15 @@ def admit(proxies: Iterable[ProxySubject], ground: Ground, cache: Cache) -> tupl
     return tuple(_admit(proxy, ground, cache) for proxy in proxies)
 
 
-def may_stay(claim: Claim, site: Site, ground: Ground, *, ignoring_namespace: str | None = None) -> bool:
-    """Whether an accepted claim may be kept at a gateway: no security rule of today and no older proxy is against it.
+def object_to(claim: Claim, site: Site, ground: Ground, *, ignoring_namespace: str | None = None) -> Refusal | None:
+    """Say which security rule of today, or which other proxy, is against keeping an accepted claim at a gateway.
 
     With ``ignoring_namespace``, the claims of that namespace do not count.
     """
-    if not site.serves(claim.key.namespace) or permitted(claim, site, ground.namespaces) is not None:
-        return False
-    return ground.ledger.rival(claim, site, ignoring_namespace=ignoring_namespace) is None
+    refusal = permitted(claim, site, ground.namespaces)
+    if refusal is None:
+        refusal = path_is_free(claim, site, ground.ledger, ignoring_namespace=ignoring_namespace)
+    return refusal
 
 
 def last_entry(subject: ProxySubject, site: Site, previous: Mapping[str, GatewayConfig]) -> EntryDocument | None:
@@ -80,16 +83,15 @@ def last_entry(subject: ProxySubject, site: Site, previous: Mapping[str, Gateway
 
 def _admit(subject: ProxySubject, ground: Ground, cache: Cache) -> Admission:
     if subject.spec is None:
-        refusal = Refusal(AcceptedReason.INVALID, subject.problem)
-        return Admission(subject, refusal, None, kept=_keep(subject, ground))
+        return _keep(Admission(subject, Refusal(AcceptedReason.INVALID, subject.problem), None), ground)
     resolution = resolve(subject, subject.spec, ground.references, cache)
     sites = _accepted_at(subject, subject.spec, ground)
     if isinstance(sites, Refusal):
-        return Admission(subject, sites, resolution, kept=_keep(subject, ground))
+        return _keep(Admission(subject, sites, resolution), ground)
     # Accepted is accepted: the path is taken even while a reference is missing.
     ground.ledger.grant(claim_of_spec(subject.key, subject.spec), sites)
     if resolution.refusal is not None:
-        return Admission(subject, None, resolution, kept=_keep(subject, ground))
+        return _keep(Admission(subject, None, resolution), ground)
     return Admission(subject, None, resolution, sites)
 
 
@@ -100,24 +102,28 @@ def _accepted_at(subject: ProxySubject, spec: ProxySpec, ground: Ground) -> tupl
         return sites
     claim = claim_of_spec(subject.key, spec)
     for site in sites:
-        refusal = permitted(claim, site, ground.namespaces) or path_is_free(claim, site, ground.ledger)
+        refusal = object_to(claim, site, ground)
         if refusal is not None:
             return refusal
     return sites
 
 
-def _keep(subject: ProxySubject, ground: Ground) -> Mapping[str, EntryDocument]:
-    kept = {}
-    for site, entry in _last_entries(subject, ground):
-        claim = claim_of_entry(subject.key, entry)
-        if may_stay(claim, site, ground):
-            ground.ledger.grant(claim, [site])
-            kept[site.identity] = entry
-    return kept
+def _keep(admission: Admission, ground: Ground) -> Admission:
+    """Let the last accepted version stay, as far as it may."""
+    kept, objections = {}, []
+    for site, entry in _last_entries(admission.subject, ground):
+        claim = claim_of_entry(admission.subject.key, entry)
+        objection = object_to(claim, site, ground)
+        if objection is not None:
+            objections.append(objection)
+            continue
+        ground.ledger.grant(claim, [site])
+        kept[site.identity] = entry
+    return replace(admission, kept=kept, objection=objections[0] if objections else None)
 
 
 def _last_entries(subject: ProxySubject, ground: Ground) -> Iterator[tuple[Site, EntryDocument]]:
     for site in ground.sites:
         entry = last_entry(subject, site, ground.previous)
-        if entry is not None and site.settings is not None:
+        if entry is not None and site.settings is not None and site.serves(subject.key.namespace):
             yield site, entry

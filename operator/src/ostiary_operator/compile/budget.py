@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ostiary_core.contract.documents import PolicyDocument
-from ostiary_operator.compile.admission import Ground, last_entry, may_stay
+from ostiary_operator.compile.admission import Ground, last_entry, object_to
 from ostiary_operator.compile.claims import claim_of_entry
 from ostiary_operator.compile.entries import FiledEntry, refreshed
 from ostiary_operator.compile.model import ObjectKey
@@ -88,7 +88,7 @@ def _before(
     """Return what the gateway had of a proxy, as far as it may stay, with the policies that it names now."""
     entry = last_entry(subject, site, ground.previous)
     # The namespace's own newer claims are not in force here, so they take nothing from its older ones.
-    if entry is None or not may_stay(
+    if entry is None or object_to(
         claim_of_entry(subject.key, entry), site, ground, ignoring_namespace=subject.key.namespace
     ):
         return None

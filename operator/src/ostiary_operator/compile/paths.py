@@ -34,9 +34,9 @@ class Ledger:
                 self._claims.setdefault((site.identity, address), []).append(claim)
 
 
-def path_is_free(claim: Claim, site: Site, ledger: Ledger) -> Refusal | None:
-    """Refuse a claim whose path an older proxy has."""
-    rival = ledger.rival(claim, site)
+def path_is_free(claim: Claim, site: Site, ledger: Ledger, *, ignoring_namespace: str | None = None) -> Refusal | None:
+    """Refuse a claim whose path an older proxy has; proxies of ``ignoring_namespace`` do not count."""
+    rival = ledger.rival(claim, site, ignoring_namespace=ignoring_namespace)
     return None if rival is None else _refusal(claim, rival, site)
 
 

@@ -145,7 +145,7 @@ def names_a_target(subject: PolicySubject, content: PolicyContent, _tier: Tier, 
     """A policy that targets nothing was meant otherwise."""
     if not Targeting.of_content(content).says_nothing:
         return None
-    remedy = "set one of them; targetSelector: {} selects every MCPProxy"
+    remedy = "set one of them; targetSelector: {} selects every MCPProxy that the policy reaches"
     message = f"{subject.title}: spec: has neither targetRefs nor targetSelector, so it governs nothing; {remedy}"
     return Refusal(AcceptedReason.NO_TARGET, message)
 
@@ -169,9 +169,8 @@ def finds_a_target(subject: PolicySubject, content: PolicyContent, _tier: Tier, 
         return None
     index = next(i for i, name in enumerate(content.target_names) if name in targets.missing)
     names = ", ".join(f"{subject.key.namespace}/{name}" for name in targets.missing)
-    noun = "MCPProxy" if len(targets.missing) == 1 else "MCPProxies"
     message = (
-        f"{subject.title}: spec.targetRefs[{index}]: there is no {noun} {names}; "
+        f"{subject.title}: spec.targetRefs[{index}]: there is no MCPProxy {names}; "
         "correct the name, or create the MCPProxy in the policy's namespace"
     )
     return Refusal(AcceptedReason.TARGET_NOT_FOUND, message)

@@ -89,7 +89,8 @@ def _carriers(ruling: Ruling, share: Share) -> Iterator[tuple[str, str]]:
 
 def _lacks(ruling: Ruling, share: Share) -> bool:
     """Whether an entry of a namespace beyond its budget should carry the policy and does not."""
-    if ruling.filed is None or not share.unmet:
+    # Platform policies have no budget: they govern whatever is served, also what is kept.
+    if ruling.filed is None or ruling.tier == "platform":
         return False
     digest = ruling.filed.digest
     wanting = (key for key in ruling.governs if key in share.unmet)
@@ -101,7 +102,7 @@ def _proxy_accepted(
 ) -> Condition:
     title, refusal = admission.subject.title, admission.refusal
     if refusal is not None:
-        message = f"{refusal.message}{_instead(served)}"
+        message = _joined(refusal.message, _instead(admission, served))
         return _condition(ConditionType.ACCEPTED, ConditionStatus.FALSE, refusal.reason, message)
     message = f"{title}: it is valid and permitted; {_access(governance, served)}"
     return _condition(ConditionType.ACCEPTED, ConditionStatus.TRUE, AcceptedReason.ACCEPTED, message)
@@ -111,9 +112,7 @@ def _access(governance: Governance, served: Sequence[tuple[Site, FiledEntry]]) -
     """Say who may use what, as far as that is a matter of having policies."""
     if governance.closed_by:
         names = _listing(_identity(ruling.subject.key) for ruling in governance.closed_by)
-        return (
-            f"every call is refused until {names} is mended, since no version of it that targets it was ever accepted"
-        )
+        return f"every call is refused until {names} is mended, which targets it and was never accepted for it"
     if governance.rulings:
         names = _listing(_identity(ruling.subject.key) for ruling in governance.rulings)
         return f"it is governed by {names}"
@@ -144,8 +143,8 @@ def _proxy_resolved(admission: Admission, served: Sequence[tuple[Site, FiledEntr
         message = f"{title}: its references are read once its spec is valid"
         return _condition(ConditionType.RESOLVED_REFS, ConditionStatus.UNKNOWN, ResolvedRefsReason.PENDING, message)
     if resolution.refusal is not None:
-        tail = _instead(served) if admission.refusal is None else ""
-        message = f"{resolution.refusal.message}{tail}"
+        tail = _instead(admission, served) if admission.refusal is None else ""
+        message = _joined(resolution.refusal.message, tail)
         return _condition(ConditionType.RESOLVED_REFS, ConditionStatus.FALSE, resolution.refusal.reason, message)
     what = "everything that it refers to was found" if resolution.bundles else "it refers to nothing"
     return _condition(
@@ -153,31 +152,34 @@ def _proxy_resolved(admission: Admission, served: Sequence[tuple[Site, FiledEntr
     )
 
 
-def _instead(served: Sequence[tuple[Site, FiledEntry]]) -> str:
-    """Say what is served instead of a version that cannot be."""
-    if not served:
-        return ". Nothing is served until then."
-    generations = sorted({entry.document.generation for _, entry in served})
-    names = " and ".join(str(generation) for generation in generations)
-    return f". The last accepted version (generation {names}) is served until then."
+def _instead(admission: Admission, served: Sequence[tuple[Site, FiledEntry]]) -> str:
+    """Say what is served instead of a version that cannot be, and why the last accepted one is not."""
+    sentences = ["Nothing is served until then."]
+    if served:
+        generations = sorted({entry.document.generation for _, entry in served})
+        names = " and ".join(str(generation) for generation in generations)
+        sentences = [f"The last accepted version (generation {names}) is served until then."]
+    # Where the newest version fails for the same reason it need not be said twice.
+    if admission.objection is not None and admission.objection != admission.refusal:
+        sentences.append(f"The last accepted version is no longer permitted everywhere: {admission.objection.message}.")
+    return " ".join(sentences)
 
 
 def _policy_accepted(ruling: Ruling) -> Condition:
     title, refusal = ruling.subject.title, ruling.refusal
     if refusal is not None:
-        message = f"{refusal.message}{_in_force(ruling)}"
+        message = _joined(refusal.message, _in_force(ruling))
         return _condition(ConditionType.ACCEPTED, ConditionStatus.FALSE, refusal.reason, message)
     count = len(ruling.governs)
     governed = (
         f"it governs {_listing(map(_identity, ruling.governs))}" if count else "it selects no MCPProxy at present"
     )
     missing = [f"{ruling.subject.key.namespace}/{name}" for name in ruling.missing]
-    lacking = (
-        f"; spec.targetRefs: there is no {_listing(missing)}: correct the name, or create the MCPProxy"
-        if missing
-        else ""
-    )
-    message = f"{title}: it is valid; {governed}{lacking}"
+    message = f"{title}: it is valid; {governed}"
+    if missing:
+        message += (
+            f"; spec.targetRefs: there is no MCPProxy {_listing(missing)}; correct the name, or create the MCPProxy"
+        )
     return _condition(ConditionType.ACCEPTED, ConditionStatus.TRUE, AcceptedReason.ACCEPTED, message)
 
 
@@ -188,7 +190,14 @@ def _in_force(ruling: Ruling) -> str:
         parts.append(f"The last accepted version (generation {ruling.filed.document.generation}) stays in force.")
     if ruling.closes:
         parts.append(f"Until then every call is refused at {_listing(map(_identity, ruling.closes))}.")
-    return f". {' '.join(parts)}" if parts else ". It governs nothing until then."
+    return " ".join(parts) or "It governs nothing until then."
+
+
+def _joined(message: str, sentence: str) -> str:
+    """Append a sentence; a message of several lines gets it as a line of its own."""
+    if not sentence:
+        return message
+    return f"{message}\n{sentence}" if "\n" in message else f"{message.rstrip('.?!')}. {sentence}"
 
 
 def _condition(kind: ConditionType, status: ConditionStatus, reason: Reason, message: str) -> Condition:
