@@ -15,7 +15,7 @@ ifndef V
 .SILENT:
 endif
 .DEFAULT_GOAL := help
-.PHONY: help run test lint cluster control-plane lock clean
+.PHONY: help run test lint cluster control-plane bench lock clean
 
 help:
 	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ cluster: $(READY) ## a whole Kubernetes control plane with operator and gateways
 
 control-plane: $(READY) ## build etcd, kube-apiserver, kubectl, helm into the user's cache (once; minutes)
 	$(TOOL) ostiary_tools.binaries
+
+bench: $(READY) ## what a call costs, beside nginx (needs nginx and wrk; SECONDS=5, WRITE_DOCS=1)
+	PYTHONPATH=tools:benchmarks $(BIN)/python -m ostiary_bench $(if $(SECONDS),--seconds $(SECONDS)) $(if $(WRITE_DOCS),--write-docs)
 
 lock: $(READY) ## regenerate the lock files (UPGRADE=1 takes the newest versions)
 	$(TOOL) ostiary_tools.lock $(if $(UPGRADE),--upgrade)

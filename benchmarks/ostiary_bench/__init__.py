@@ -1,0 +1,9 @@
+"""What a call costs, measured side by side in one run, because machines differ and ratios do not.
+
+load       wrk in a closed loop, and our own open loop for latencies
+meters     CPU and memory of a process tree, from /proc
+servers    nginx as the upstream and as the floor, a plain aiohttp pass-through as the comparison
+doors      the gateway itself, compiled from YAML as users write it
+calls      one table row per way to call a tool or list them
+report     the table, latest.json, docs/benchmarks.md
+"""

@@ -1,0 +1,127 @@
+"""One row per way to call a tool or list them, all in one run on one core."""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from ostiary_bench import messages, servers
+from ostiary_bench.doors import Door
+from ostiary_bench.load import Closed, Open, closed_loop, open_loop
+from ostiary_bench.probes import answers
+from ostiary_bench.servers import OTHER_CORE, Upstream, on_core
+from ostiary_tools.ports import reserve_port
+from ostiary_tools.processes import Process, wait_until
+
+CALL: Final = messages.encoded(messages.CALL)
+LIST: Final = messages.encoded(messages.LIST)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What one way to call cost. ``latency`` is measured for some rows only."""
+
+    name: str
+    kind: str
+    closed: Closed
+    latency: Open | None = None
+
+    def document(self) -> dict[str, Any]:
+        """Return the row as JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Where a run keeps its files, how long each measurement takes (seconds), the rate of the open loop."""
+
+    directory: Path
+    upstream: Upstream
+    seconds: float
+    rate: int
+
+    def row(self, name: str, process: Process, url: str, *, kind: str, latency: bool = False) -> Row:
+        """Measure one way."""
+        body = LIST if kind.startswith("list") else CALL
+        closed = closed_loop(self.directory, pid=process.pid, url=url, body=body, seconds=self.seconds)
+        port, _, path = url.removeprefix("http://127.0.0.1:").partition("/")
+        found = None
+        if latency:
+            found = open_loop(port=int(port), path=f"/{path}", body=body, rate=self.rate, seconds=max(self.seconds, 4))
+        print(f"  {name:58} {kind:10} {closed.cpu_microseconds:7.1f} us", file=sys.stderr, flush=True)
+        return Row(name, kind, closed, found)
+
+
+def rows(bench: Bench) -> Iterator[Row]:
+    """Measure everything, one process at a time on the measured core."""
+    yield from _floor(bench)
+    yield from _comparison(bench)
+    with _door(bench, "spans off", {}) as door:
+        yield from _ungoverned(bench, door, "Ostiary, no policy, spans off")
+        yield from _governed(bench, door)
+    with _collector(bench) as endpoint:
+        tracing = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}
+        with _door(bench, "unsampled", {**tracing, "OTEL_TRACES_SAMPLER": "always_off"}) as door:
+            yield bench.row(
+                "Ostiary, no policy, spans unsampled", door.process, door.url("call-json"), kind="call-json"
+            )
+        with _door(bench, "sampled", {**tracing, "OTEL_TRACES_SAMPLER": "always_on"}) as door:
+            name = "Ostiary, no policy, both spans of every call exported"
+            yield bench.row(name, door.process, door.url("call-json"), kind="call-json", latency=True)
+
+
+def _floor(bench: Bench) -> Iterator[Row]:
+    process, port = servers.nginx_proxy(bench.directory, bench.upstream)
+    with _ending(process):
+        for kind in ("call-json", "call-sse", "list-15", "list-200"):
+            url = f"http://127.0.0.1:{port}/{kind}"
+            yield bench.row("nginx proxy_pass", process, url, kind=kind, latency=kind == "call-json")
+
+
+def _comparison(bench: Bench) -> Iterator[Row]:
+    process, port = servers.aiohttp_proxy(bench.directory, bench.upstream)
+    with _ending(process):
+        for kind in ("call-json", "list-200"):
+            yield bench.row(
+                "aiohttp + ClientSession pass-through", process, f"http://127.0.0.1:{port}/{kind}", kind=kind
+            )
+
+
+def _ungoverned(bench: Bench, door: Door, name: str) -> Iterator[Row]:
+    for kind in ("call-json", "call-sse", "list-15", "list-200"):
+        yield bench.row(name, door.process, door.url(kind), kind=kind, latency=kind == "call-json")
+
+
+def _governed(bench: Bench, door: Door) -> Iterator[Row]:
+    for kind in ("call-json", "call-sse", "list-15", "list-200"):
+        name = "Ostiary, 100 access rules, spans off"
+        yield bench.row(name, door.process, door.url(f"governed-{kind}"), kind=kind, latency=kind == "call-json")
+
+
+@contextmanager
+def _door(bench: Bench, name: str, env: Mapping[str, str]) -> Iterator[Door]:
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("OTEL_")}
+    door = Door(bench.directory, name.replace(" ", "-"), bench.upstream, env={**clean, **env})
+    with _ending(door.process):
+        yield door
+
+
+@contextmanager
+def _collector(bench: Bench) -> Iterator[str]:
+    port = reserve_port()
+    command = on_core(OTHER_CORE, sys.executable, Path(__file__).with_name("sink.py"), str(port))
+    process = Process("collector", command, log=bench.directory / "sink.log")
+    wait_until(lambda: answers(port), what="the collector", processes=[process])
+    with _ending(process):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def _ending(process: Process) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        process.stop(grace=5)

@@ -1,0 +1,85 @@
+"""The gateway, started as users start it, on a config compiled from YAML as users write it."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from ostiary_bench.probes import answers
+from ostiary_bench.servers import MEASURED_CORE, Upstream, on_core
+from ostiary_operator.compile.compiler import compile_resources
+from ostiary_operator.compile.objects import resources_from_objects
+from ostiary_operator.delivery.directory import ConfigDirectory
+from ostiary_tools.ports import reserve_port
+from ostiary_tools.processes import Process, wait_until
+
+GATEWAY: Final = "ostiary-system/default"
+_SHARED: Final = """
+apiVersion: v1
+kind: Service
+metadata: {name: gateway, namespace: ostiary-system, uid: gateway, labels: {ostiary.dev/gateway: default}}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: settings, namespace: ostiary-system, labels: {ostiary.dev/gateway-settings: default}}
+data:
+  settings.yaml: |
+    grants:
+    - {namespaces: ["*"], addresses: ["127.0.0.0/8"]}
+"""
+
+
+def proxy(name: str, url: str) -> dict[str, Any]:
+    """Return an MCPProxy at ``/<name>``."""
+    return {
+        "apiVersion": "ostiary.dev/v1alpha1",
+        "kind": "MCPProxy",
+        "metadata": {"name": name, "namespace": "bench", "uid": name, "generation": 1},
+        "spec": {"path": f"/{name}", "servers": [{"name": "up", "url": url}]},
+    }
+
+
+def policy(name: str, proxies: Sequence[str], rules: int) -> dict[str, Any]:
+    """Return an MCPPolicy with so many rules, the last of which lets ``get_*`` pass."""
+    other = [
+        {"name": f"rule-{n}", "effect": "Allow", "tools": {"names": [f"tool_{n}", f"other_{n}_*"]}}
+        for n in range(rules - 1)
+    ]
+    last = {"name": "get", "effect": "Allow", "tools": {"verbs": ["List", "Call"], "names": ["get_*"]}}
+    return {
+        "apiVersion": "ostiary.dev/v1alpha1",
+        "kind": "MCPPolicy",
+        "metadata": {"name": name, "namespace": "bench", "uid": name, "generation": 1},
+        "spec": {"targetRefs": [{"kind": "MCPProxy", "name": p} for p in proxies], "access": {"rules": [*other, last]}},
+    }
+
+
+def compile_into(directory: Path, resources: Sequence[Mapping[str, Any]]) -> None:
+    """Compile resources and write the config that a gateway loads."""
+    objects = [*yaml.safe_load_all(_SHARED), *resources]
+    compiled = compile_resources(resources_from_objects(objects, "ostiary-system"), {})
+    ConfigDirectory(directory, gateway=GATEWAY).write(compiled.configs[GATEWAY])
+
+
+class Door:
+    """A gateway process on the measured core."""
+
+    def __init__(self, directory: Path, name: str, upstream: Upstream, *, env: Mapping[str, str] | None = None) -> None:
+        config = directory / f"{name}-config"
+        answers_of = ("call-json", "call-sse", "list-15", "list-200")
+        plain = [proxy(path, upstream.url(path)) for path in answers_of]
+        governed = [proxy(f"governed-{path}", upstream.url(path)) for path in answers_of]
+        rules = policy("hundred", [f"governed-{path}" for path in answers_of], 100)
+        compile_into(config, [*plain, *governed, rules])
+        self.port = reserve_port()
+        admin = reserve_port()
+        command = [Path(sys.executable).with_name("ostiary"), "gateway", "--config", config]
+        command += ["--host", "127.0.0.1", "--port", str(self.port), "--admin-port", str(admin)]
+        self.process = Process(name, on_core(MEASURED_CORE, *command), log=directory / f"{name}.log", env=env)
+        wait_until(lambda: answers(self.port), what="the gateway", processes=[self.process])
+
+    def url(self, path: str) -> str:
+        """Return the endpoint of a proxy."""
+        return f"http://127.0.0.1:{self.port}/{path}/mcp"

@@ -1,0 +1,42 @@
+"""The messages that are sent, and the answers that the upstream gives."""
+
+import json
+from typing import Any, Final
+
+#: The name that every rule set below must let pass.
+TOOL: Final = "get_users"
+CALL: Final = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": TOOL, "arguments": {"limit": 10}}}
+LIST: Final = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+RESULT: Final = {"content": [{"type": "text", "text": "Ada Lovelace, Grace Hopper, Annie Easley"}], "isError": False}
+
+
+def encoded(message: object) -> bytes:
+    """Return the bytes of a message, without spaces."""
+    return json.dumps(message, separators=(",", ":")).encode()
+
+
+def answer(result: object) -> bytes:
+    """Return the answer to any of the messages, which all have the id 1."""
+    return encoded({"jsonrpc": "2.0", "id": 1, "result": result})
+
+
+def as_event(data: bytes) -> bytes:
+    """Return an answer as the one event of a stream."""
+    return b"event: message\ndata: " + data + b"\n\n"
+
+
+def tools(count: int) -> dict[str, Any]:
+    """Return a list of tools; every tenth starts with ``get_``."""
+    return {"tools": [_tool(f"{'get' if n % 10 == 0 else 'do'}_something_{n}") for n in range(count)]}
+
+
+def _tool(name: str) -> dict[str, Any]:
+    schema = {
+        "type": "object",
+        "properties": {
+            "limit": {"type": "integer", "description": "How many at most"},
+            "query": {"type": "string", "description": "What to look for"},
+        },
+        "required": ["query"],
+    }
+    return {"name": name, "description": f"Does what {name} says, and nothing else.", "inputSchema": schema}

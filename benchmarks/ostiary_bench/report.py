@@ -1,0 +1,51 @@
+"""The table, for people and for docs/benchmarks.md, and the figures as JSON."""
+
+import datetime as dt
+import os
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+
+from ostiary_bench.calls import Row
+from ostiary_core.version import __version__
+
+
+def document(rows: Sequence[Row]) -> dict[str, object]:
+    """Return everything that was measured, as JSON."""
+    now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    return {"version": __version__, "at": now, "machine": machine(), "rows": [row.document() for row in rows]}
+
+
+def machine() -> str:
+    """Return a line about the machine."""
+    cpu = next(
+        (
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if "model name" in line
+        ),
+        platform.machine(),
+    )
+    return (
+        f"{os.cpu_count()} cores of {cpu}, Python {platform.python_version()}, {platform.system()} {platform.release()}"
+    )
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Return the table in Markdown. ``x`` is the multiple of nginx's CPU for the same message."""
+    floors = {row.kind: row.closed.cpu_microseconds for row in rows if row.name.startswith("nginx")}
+    lines = [
+        "| what | message | CPU a call | x nginx | calls/s, one core | p50 / p99 | memory |",
+        "|---|---|---:|---:|---:|---:|---:|",
+    ]
+    return "\n".join([*lines, *(_line(row, floors) for row in rows)])
+
+
+def _line(row: Row, floors: dict[str, float]) -> str:
+    closed, floor = row.closed, floors.get(row.kind)
+    multiple = f"{closed.cpu_microseconds / floor:.1f}" if floor else ""
+    latency = f"{row.latency.p50:.2f} / {row.latency.p99:.2f} ms" if row.latency else ""
+    return (
+        f"| {row.name} | {row.kind} | {closed.cpu_microseconds:.1f} µs | {multiple} | "
+        f"{closed.calls_per_second:,.0f} | {latency} | {closed.resident_mebibytes:.0f} MiB |"
+    )

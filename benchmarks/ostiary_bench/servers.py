@@ -1,0 +1,102 @@
+"""nginx as upstream and as floor, and a plain aiohttp pass-through: what a gateway is compared with."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Final
+
+from ostiary_bench import messages
+from ostiary_bench.probes import answers
+from ostiary_tools.errors import ToolError
+from ostiary_tools.ports import reserve_port
+from ostiary_tools.processes import Process, wait_until
+
+#: One core for what is measured, the other for load and upstream.
+MEASURED_CORE: Final = "0"
+OTHER_CORE: Final = "1"
+
+_NGINX: Final = """
+daemon off; master_process off; worker_processes 1; pid {directory}/nginx.pid; error_log {directory}/error.log error;
+events {{ worker_connections 2048; }}
+http {{
+  access_log off; keepalive_requests 100000000;
+  client_body_temp_path {directory}/body; proxy_temp_path {directory}/proxy; fastcgi_temp_path {directory}/f; uwsgi_temp_path {directory}/u; scgi_temp_path {directory}/s;
+  {content}
+}}
+"""
+_LOCATION: Final = "location /{name} {{ default_type {type}; alias {file}; error_page 405 =200 /{name}; }}"
+
+
+def on_core(core: str, *command: str | Path) -> list[str | Path]:
+    """Return a command bound to one core."""
+    return ["taskset", "-c", core, *command]
+
+
+def find(program: str) -> str:
+    """Return the path of a program of the distribution.
+
+    Raises:
+        ToolError: it is missing; names the package.
+    """
+    found = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if found is None:
+        raise ToolError(
+            f"{program} is missing: install it from your distribution (Debian: apt-get install nginx-light wrk)"
+        )
+    return found
+
+
+class Upstream:
+    """nginx with the answers as files, one path each: ``call-json``, ``call-sse``, ``list-15``, ``list-200``."""
+
+    def __init__(self, directory: Path) -> None:
+        self.port = reserve_port()
+        answer = messages.answer(messages.RESULT)
+        files = {
+            "call-json": ("application/json", answer),
+            "call-sse": ("text/event-stream", messages.as_event(answer)),
+            "list-15": ("application/json", messages.answer(messages.tools(15))),
+            "list-200": ("application/json", messages.answer(messages.tools(200))),
+        }
+        locations = []
+        for name, (kind, content) in files.items():
+            (directory / name).write_bytes(content)
+            locations.append(_LOCATION.format(name=name, type=kind, file=directory / name))
+        server = f"server {{ listen 127.0.0.1:{self.port} backlog=1024; {' '.join(locations)} }}"
+        self.process = nginx(directory / "upstream", server, core=OTHER_CORE, port=self.port)
+
+    def url(self, name: str) -> str:
+        """Return the URL of one of the answers."""
+        return f"http://127.0.0.1:{self.port}/{name}"
+
+
+def nginx(directory: Path, content: str, *, core: str, port: int) -> Process:
+    """Start nginx with this configuration and wait until it listens."""
+    directory.mkdir()
+    config = directory / "nginx.conf"
+    config.write_text(_NGINX.format(directory=directory, content=content))
+    process = Process("nginx", on_core(core, find("nginx"), "-c", config), log=directory / "log")
+    wait_until(lambda: answers(port), what="nginx", processes=[process])
+    return process
+
+
+def nginx_proxy(directory: Path, upstream: Upstream) -> tuple[Process, int]:
+    """Start the floor: nginx that passes everything on, with connections kept."""
+    port = reserve_port()
+    content = (
+        f"upstream up {{ server 127.0.0.1:{upstream.port}; keepalive 128; keepalive_requests 100000000; }} "
+        f"server {{ listen 127.0.0.1:{port} backlog=1024; location / {{ proxy_pass http://up; proxy_http_version 1.1; "
+        'proxy_set_header Connection ""; proxy_buffering off; } }'
+    )
+    return nginx(directory / "floor", content, core=MEASURED_CORE, port=port), port
+
+
+def aiohttp_proxy(directory: Path, upstream: Upstream) -> tuple[Process, int]:
+    """Start the comparison: the shortest pass-through that aiohttp's own server and client make."""
+    port = reserve_port()
+    script = Path(__file__).with_name("pass_through.py")
+    command = on_core(MEASURED_CORE, sys.executable, script, str(port), f"http://127.0.0.1:{upstream.port}")
+    process = Process("pass-through", command, log=directory / "pass-through.log")
+    wait_until(lambda: answers(port), what="the aiohttp pass-through", processes=[process])
+    return process, port
