@@ -169,14 +169,13 @@ def _collector(env: Environment) -> Collector | None:
 def _http_endpoint(env: Environment) -> tuple[str, bool, dict[str, str]] | None:
     """(URL, whether it is https, credentials). The generic endpoint is a base, the traces' own a complete URL."""
     key, value = env.first(*_ENDPOINTS) or ("", "")
-    if key == _ENDPOINTS[1]:
-        value = f"{value.removesuffix('/')}/v1/traces"
     url = _split(value)
     if url is None or url.scheme not in ("http", "https") or not url.hostname:
         env.warn(key, "is not an http or https URL", "tracing is off")
         return None
     host, credentials = _without_credentials(url)
-    return url._replace(netloc=host, fragment="").geturl(), url.scheme == "https", credentials
+    path = url.path if key == _ENDPOINTS[0] else f"{url.path.removesuffix('/')}/v1/traces"
+    return url._replace(netloc=host, path=path, fragment="").geturl(), url.scheme == "https", credentials
 
 
 def _grpc_endpoint(env: Environment) -> tuple[str, bool, dict[str, str]] | None:
