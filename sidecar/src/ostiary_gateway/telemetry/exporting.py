@@ -132,12 +132,18 @@ class OTLPExporter:
             if remaining <= 0:
                 break
             outcome = self._transport.send(payload, timeout=remaining)
-            if not outcome.fault or not outcome.retryable:
-                break
-            pause = self._pause(outcome, attempt)
-            if time.monotonic() + pause > deadline or (pause and closing.wait(pause)):
+            if not outcome.fault or not outcome.retryable or not self._may_retry(outcome, attempt, deadline, closing):
                 break
         return outcome
+
+    def _may_retry(self, outcome: Outcome, attempt: int, deadline: float, closing: Closing) -> bool:
+        """Wait as long as it takes, if the batch's time allows a further attempt."""
+        pause, left = self._pause(outcome, attempt), deadline - time.monotonic()
+        if pause > left:
+            if outcome.retry_after is not None:
+                closing.wait(max(0.0, left))  # the collector asked for quiet: the next batch must not break it at once
+            return False
+        return not pause or not closing.wait(pause)
 
     def _pause(self, outcome: Outcome, attempt: int) -> float:
         if outcome.retry_after is not None:
