@@ -1,0 +1,192 @@
+"""Tracing of a process: from the environment, off, observed, and on the console."""
+
+import json
+import logging
+import subprocess
+import sys
+import threading
+from typing import Any
+
+import pytest
+from otlp_sink import Sink
+
+from ostiary_gateway.telemetry import SpanRecord, Stats, Telemetry
+
+SAMPLED = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+def call(telemetry: Telemetry, meta: Any = None) -> None:
+    with telemetry.server_span() as span:
+        span.message(method="tools/call", target="echo", carrier_meta=meta)
+        with span.client(server_name="mock") as upstream:
+            upstream.respond(http_status=200)
+        span.respond()
+
+
+def threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name == "ostiary-telemetry"]
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {},
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_SDK_DISABLED": "true"},
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_TRACES_EXPORTER": "none"},
+    ],
+)
+def test_without_tracing_there_is_no_thread_and_nothing_to_count(environ: dict[str, str]) -> None:
+    telemetry = Telemetry.from_env(environ)
+    call(telemetry)
+
+    assert threads() == []
+    assert telemetry.close() == telemetry.stats == Stats()
+    assert telemetry.off
+
+
+def test_the_process_environment_is_the_default(http: Sink, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", http.endpoint)
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "edge")
+    telemetry = Telemetry.from_env()
+    call(telemetry)
+    telemetry.close()
+
+    assert {span.service for span in http.spans} == {"edge"}
+    assert telemetry.off is None
+
+
+def test_every_wrong_value_is_one_warning_in_the_log_and_no_crash(http: Sink, caplog: pytest.LogCaptureFixture) -> None:
+    telemetry = Telemetry.from_env(
+        {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": http.endpoint,
+            "OTEL_TRACES_SAMPLER": "sometimes",
+            "OTEL_BSP_MAX_QUEUE_SIZE": "many",
+            "OTEL_RESOURCE_ATTRIBUTES": "bad",
+        }
+    )
+    call(telemetry)
+    telemetry.close()
+
+    warnings = [entry.getMessage().partition(" ")[0] for entry in caplog.records if entry.levelno == logging.WARNING]
+    assert sorted(warnings) == ["OTEL_BSP_MAX_QUEUE_SIZE", "OTEL_RESOURCE_ATTRIBUTES", "OTEL_TRACES_SAMPLER"]
+    assert len(http.spans) == 2
+
+
+def test_sampling_follows_the_environment(http: Sink) -> None:
+    telemetry = Telemetry.from_env(
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": http.endpoint, "OTEL_TRACES_SAMPLER": "parentbased_always_off"}
+    )
+    call(telemetry)
+    call(telemetry, {"traceparent": SAMPLED})
+    telemetry.close()
+
+    assert {span.trace_id for span in http.spans} == {SAMPLED[3:35]}
+
+
+# Observers
+
+
+def observed(telemetry: Telemetry) -> list[SpanRecord]:
+    seen: list[SpanRecord] = []
+    telemetry.on_end = seen.append
+    return seen
+
+
+def test_an_observer_sees_server_spans_when_tracing_is_off() -> None:
+    telemetry = Telemetry.disabled()
+    seen = observed(telemetry)
+    call(telemetry)
+
+    (span,) = seen
+    assert (span.name, span.kind, span.status) == ("tools/call echo", 2, 0)
+    assert span.attributes["gen_ai.tool.name"] == "echo"
+    assert span.duration_ns > 0
+    assert (span.trace_id, span.span_id) == ("", "")
+
+
+def test_an_observer_sees_the_callers_trace_when_tracing_is_off() -> None:
+    telemetry = Telemetry.disabled()
+    seen = observed(telemetry)
+    call(telemetry, {"traceparent": SAMPLED})
+
+    assert seen[0].trace_id == SAMPLED[3:35]
+
+
+def test_an_observer_sees_unsampled_spans_which_are_not_exported(make_traced: Any) -> None:
+    traced = make_traced(sampler="always_off")
+    seen = observed(traced.telemetry)
+    call(traced.telemetry)
+
+    assert [span.name for span in seen] == ["tools/call echo"]
+    assert traced.spans() == []
+
+
+def test_an_observer_sees_each_sampled_server_span_once(traced: Any) -> None:
+    seen = observed(traced.telemetry)
+    call(traced.telemetry)
+
+    assert seen == [span for span in traced.spans() if span.kind == 2]
+
+
+def test_an_observer_may_be_given_at_once() -> None:
+    seen: list[SpanRecord] = []
+    call(Telemetry.disabled(on_end=seen.append))
+    call(Telemetry.from_env({}, on_end=seen.append))
+
+    assert len(seen) == 2
+
+
+def test_an_observer_that_fails_harms_no_request_and_is_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(_: SpanRecord) -> None:
+        raise ZeroDivisionError
+
+    telemetry = Telemetry.disabled(on_end=fail)
+    for _ in range(10):
+        call(telemetry)
+
+    assert caplog.messages == ["the span observer failed"]
+
+
+# The console, and what is loaded
+
+
+def test_the_console_shows_a_line_of_json_per_span(capsys: pytest.CaptureFixture[str]) -> None:
+    telemetry = Telemetry.from_env({"OTEL_TRACES_EXPORTER": "console"})
+    with telemetry.server_span() as span:
+        span.message(method="tools/call", target="caf\udce9", carrier_meta={"traceparent": SAMPLED})
+        span.respond(code=-31001, message="denied")
+    telemetry.close()
+
+    (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert (line["name"], line["kind"], line["status"]) == ("tools/call caf\udce9", "SERVER", "ERROR")
+    assert line["traceId"] == SAMPLED[3:35]
+    assert line["attributes"]["error.type"] == "-31001"
+
+
+def test_a_console_that_is_gone_loses_spans_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Gone:
+        def write(self, _: str) -> None:
+            raise BrokenPipeError
+
+    monkeypatch.setattr(sys, "stdout", Gone())
+    telemetry = Telemetry.from_env({"OTEL_TRACES_EXPORTER": "console"})
+    monkeypatch.undo()
+    call(telemetry)
+
+    assert telemetry.close().lost_export_failed == 2
+    assert "BrokenPipeError" in caplog.text
+
+
+def test_only_what_is_needed_is_loaded() -> None:
+    program = """
+import sys
+from ostiary_gateway.telemetry import Telemetry
+print([name for name in ("urllib3", "requests", "grpc", "opentelemetry.sdk") if name in sys.modules])
+Telemetry.from_env({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}).close()
+print([name for name in ("urllib3", "requests", "grpc", "opentelemetry.sdk") if name in sys.modules])
+"""
+    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert shown.stdout.splitlines() == ["[]", "['urllib3']"]
