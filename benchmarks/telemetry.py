@@ -1,0 +1,213 @@
+"""What tracing costs: our SERVER + CLIENT pair against the SDK's, sampled and not, side by side in one run.
+
+    python benchmarks/telemetry.py [PAIRS]
+
+Both paths read the parent from `_meta`, set the same attributes, write the upstream's traceparent and send to a
+collector in another process. *caller* is CPU of the thread that serves requests, *total* that of the whole process
+until the last span was sent. *lag* is how late an asyncio timer of 1 ms fires at 1,000 sampled pairs a second: what the
+draining thread takes from the event loop. Machines differ: read the ratios.
+"""
+
+import asyncio
+import http.server
+import multiprocessing
+import socketserver
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from multiprocessing.queues import Queue
+from typing import Any
+
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import DEFAULT_ON
+from opentelemetry.trace import SpanKind, set_span_in_context
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from ostiary_gateway.telemetry import AttributeValue, Stats, Telemetry
+
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-"
+PROXY: dict[str, AttributeValue] = {
+    "ostiary.gateway": "ostiary-system/default",
+    "ostiary.proxy.name": "mock-mcp-server",
+    "ostiary.proxy.namespace": "default",
+    "ostiary.config.revision": 1795248496472,
+}
+BURST = 100
+
+#: (trace one call, send what waits)
+Path = tuple[Callable[[int], None], Callable[[], object]]
+
+
+class _Discard(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(200)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def _collector(port: "Queue[int]") -> None:
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Discard) as server:
+        port.put(server.server_address[1])
+        server.serve_forever()
+
+
+def ours(telemetry: Telemetry, number: int, meta: dict[str, Any]) -> None:
+    with telemetry.server_span(
+        traceparent=None, client_address="10.1.2.3", client_port=50123, http_version="1.1"
+    ) as span:
+        span.update(PROXY)
+        span.message(
+            method="tools/call",
+            target="get_users",
+            request_id=number,
+            protocol_version="2026-07-28",
+            carrier_meta=meta,
+        )
+        span.allow(policy="default/readers", rule="read")
+        with span.client(server_name="mock", address="mock.tools", port=7878, request_id=number) as upstream:
+            _ = upstream.traceparent
+            upstream.respond(http_status=200)
+        span.respond()
+
+
+def the_sdks(tracer: Any, propagator: Any, number: int, meta: dict[str, Any]) -> None:
+    method = {"mcp.method.name": "tools/call", "gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "get_users"}
+    network = {"network.transport": "tcp", "network.protocol.name": "http"}
+    server = tracer.start_span(
+        "tools/call get_users",
+        context=propagator.extract(meta),
+        kind=SpanKind.SERVER,
+        attributes={
+            **method,
+            **network,
+            **PROXY,
+            "network.protocol.version": "1.1",
+            "client.address": "10.1.2.3",
+            "client.port": 50123,
+            "jsonrpc.request.id": str(number),
+            "mcp.protocol.version": "2026-07-28",
+        },
+    )
+    if server.is_recording():
+        server.set_attributes(
+            {
+                "ostiary.access.decision": "allow",
+                "ostiary.access.policy": "default/readers",
+                "ostiary.access.rule": "read",
+            }
+        )
+    client = tracer.start_span(
+        "tools/call get_users",
+        context=set_span_in_context(server),
+        kind=SpanKind.CLIENT,
+        attributes={
+            **method,
+            **network,
+            "jsonrpc.request.id": str(number),
+            "ostiary.server.name": "mock",
+            "server.address": "mock.tools",
+            "server.port": 7878,
+        },
+    )
+    propagator.inject({}, set_span_in_context(client))
+    if client.is_recording():
+        client.set_attribute("http.response.status_code", 200)
+    client.end()
+    server.end()
+
+
+def measure(one: Callable[[int], None], flush: Callable[[], object], pairs: int) -> tuple[float, float]:
+    """CPU microseconds a pair: (caller, total). In bursts, so that no queue overflows and no span is spared."""
+    caller = 0.0
+    total = time.process_time()
+    for start in range(0, pairs, BURST):
+        before = time.thread_time()
+        for number in range(start, start + BURST):
+            one(number)
+        caller += time.thread_time() - before
+        time.sleep(0.02)
+    flush()
+    return caller / pairs * 1e6, (time.process_time() - total) / pairs * 1e6
+
+
+def paths(endpoint: str, *, sampled: bool) -> dict[str, Path]:
+    """Both ways to trace one call, with what sends the last span."""
+    meta = {"traceparent": TRACE + ("01" if sampled else "00")}
+    telemetry = Telemetry.from_env({"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint})
+    provider = TracerProvider(sampler=DEFAULT_ON, resource=Resource({"service.name": "x"}), shutdown_on_exit=False)
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=f"{endpoint}/v1/traces")))
+    tracer, propagator = provider.get_tracer("benchmark"), TraceContextTextMapPropagator()
+    return {
+        "ours": (lambda number: ours(telemetry, number, meta), lambda: nothing_lost(telemetry.close(10))),
+        "SDK": (lambda number: the_sdks(tracer, propagator, number, meta), provider.shutdown),
+    }
+
+
+def nothing_lost(stats: Stats) -> None:
+    if any(stats.lost.values()):
+        raise SystemExit(f"spans were lost, so the numbers mean nothing: {stats}")
+
+
+async def lag(one: Callable[[int], None], seconds: float = 3.0) -> tuple[float, float]:
+    """(p50, p99) of a timer's lateness in milliseconds, at 1,000 pairs a second."""
+    late = []
+    loop = asyncio.get_running_loop()
+    for number in range(int(seconds * 1000)):
+        due = loop.time() + 0.001
+        await asyncio.sleep(0.001)
+        late.append((loop.time() - due) * 1000)
+        one(number)
+    late.sort()
+    return late[len(late) // 2], late[len(late) * 99 // 100]
+
+
+def compare_cost(endpoint: str, pairs: int, *, sampled: bool) -> None:
+    rounds: dict[str, list[tuple[float, float]]] = {"ours": [], "SDK": []}
+    for _ in range(3):
+        for name, (one, flush) in paths(endpoint, sampled=sampled).items():
+            rounds[name].append(measure(one, flush, pairs))
+    print("sampled" if sampled else "not sampled", "(CPU microseconds per SERVER + CLIENT pair)")
+    median = {
+        name: [statistics.median(column) for column in zip(*results, strict=True)] for name, results in rounds.items()
+    }
+    for name, (caller, total) in median.items():
+        print(f"  {name:5} caller {caller:6.1f}   total {total:6.1f}")
+    caller, total = (theirs / mine for mine, theirs in zip(median["ours"], median["SDK"], strict=True))
+    print(f"  the SDK's costs {caller:.1f} times the caller's and {total:.1f} times the total CPU")
+
+
+def compare_lag(endpoint: str) -> None:
+    print("lag of a 1 ms timer at 1,000 sampled pairs a second (milliseconds)")
+    quiet = asyncio.run(lag(lambda _: None))
+    print(f"  none  p50 {quiet[0]:6.2f}   p99 {quiet[1]:6.2f}")
+    for name, (one, flush) in paths(endpoint, sampled=True).items():
+        p50, p99 = asyncio.run(lag(one))
+        flush()
+        print(f"  {name:5} p50 {p50:6.2f}   p99 {p99:6.2f}")
+
+
+def main() -> None:
+    pairs = int(sys.argv[1]) if len(sys.argv) > 1 else 4000
+    context = multiprocessing.get_context("spawn")
+    port: Queue[int] = context.Queue()
+    process = context.Process(target=_collector, args=(port,), daemon=True)
+    process.start()
+    endpoint = f"http://127.0.0.1:{port.get()}"
+    compare_cost(endpoint, pairs, sampled=True)
+    compare_cost(endpoint, pairs, sampled=False)
+    compare_lag(endpoint)
+    process.terminate()
+
+
+if __name__ == "__main__":
+    main()
