@@ -182,25 +182,50 @@ def test_an_untrusted_collector_gets_nothing(certificates: Any) -> None:
 # Proxies
 
 
+@pytest.fixture
+def proxies(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """An environment without proxies, to put some into."""
+    for name in ("http_proxy", "https_proxy", "no_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    return monkeypatch
+
+
 @pytest.mark.parametrize(
     ("variables", "proxied"),
     [
         ({"http_proxy": "{proxy}"}, True),
         ({"HTTP_PROXY": "{proxy}", "NO_PROXY": "elsewhere"}, True),
+        ({"all_proxy": "{proxy}"}, True),
         ({"http_proxy": "{proxy}", "no_proxy": "127.0.0.1"}, False),
         ({"https_proxy": "{proxy}"}, False),
     ],
 )
 def test_a_proxy_of_the_environment_is_used_unless_the_host_is_exempt(
-    http: Sink, refused: str, monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str], proxied: bool
+    http: Sink, refused: str, proxies: pytest.MonkeyPatch, variables: Mapping[str, str], proxied: bool
 ) -> None:
-    for name in ("http_proxy", "https_proxy", "no_proxy", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
     for key, value in variables.items():
-        monkeypatch.setenv(key, value.format(proxy=http.endpoint))
+        proxies.setenv(key, value.format(proxy=http.endpoint))
 
     outcome = send(refused)
 
     assert (outcome.fault == "") is proxied
     assert [request[":path"] for request in http.requests] == [f"{refused}/v1/traces"] * proxied
+
+
+def test_a_proxys_password_becomes_its_header(http: Sink, refused: str, proxies: pytest.MonkeyPatch) -> None:
+    proxies.setenv("http_proxy", http.endpoint.replace("http://", "http://user:p%40ss@"))
+
+    assert send(refused) == Outcome()
+    assert http.requests[0]["proxy-authorization"] == "Basic dXNlcjpwQHNz"
+
+
+@pytest.mark.parametrize("value", ["socks5://user:hunter2@127.0.0.1:1080", "http://user:hunter2@host:port", "http://"])
+def test_a_proxy_that_cannot_be_used_is_warned_of_without_its_password(
+    http: Sink, proxies: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, value: str
+) -> None:
+    proxies.setenv("all_proxy", value)
+
+    assert send(http.endpoint) == Outcome()
+    assert "not an HTTP proxy" in caplog.text
+    assert "hunter2" not in caplog.text

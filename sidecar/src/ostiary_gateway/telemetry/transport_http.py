@@ -6,11 +6,12 @@ from the environment is read the same way (:mod:`.settings`), and proxies (``HTT
 """
 
 import gzip
+import logging
 import zlib
 from collections.abc import Callable
 from functools import partial
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import urllib3
@@ -20,6 +21,8 @@ from ostiary_gateway.telemetry.answers import rejected_spans
 from ostiary_gateway.telemetry.exporting import Outcome
 from ostiary_gateway.telemetry.retry_after import retry_after
 from ostiary_gateway.telemetry.settings import TLS, Collector, Compression
+
+_log: Final = logging.getLogger(__name__)
 
 _RETRYABLE: Final = frozenset((429, 502, 503, 504))
 #: An answer holds a few words at most; more of it is not read.
@@ -95,14 +98,12 @@ class HTTPTransport:
 
 
 def _pool(url: str, tls: TLS) -> urllib3.PoolManager:
-    parts = urlsplit(url)
-    proxy = getproxies().get(parts.scheme)
-    if proxy and not proxy_bypass(parts.hostname or ""):
-        pool: Callable[..., urllib3.PoolManager] = partial(
-            urllib3.ProxyManager, proxy if "://" in proxy else f"http://{proxy}"
-        )
-    else:
-        pool = urllib3.PoolManager
+    proxy = _proxy(url)
+    pool: Callable[..., urllib3.PoolManager] = urllib3.PoolManager
+    if proxy is not None:
+        user = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}" if proxy.username else None
+        address = f"{proxy.scheme}://{proxy.netloc.rpartition('@')[2]}"
+        pool = partial(urllib3.ProxyManager, address, proxy_headers=urllib3.make_headers(proxy_basic_auth=user))
     return pool(
         num_pools=1,
         maxsize=1,
@@ -111,6 +112,28 @@ def _pool(url: str, tls: TLS) -> urllib3.PoolManager:
         cert_file=tls.certificate_file,
         key_file=tls.key_file,
     )
+
+
+def _proxy(url: str) -> SplitResult | None:
+    """The proxy that the environment asks for, ``None`` if there is none for this host or it is not of HTTP."""
+    target = urlsplit(url)
+    proxies = getproxies()
+    value = proxies.get(target.scheme) or proxies.get("all")
+    if not value or proxy_bypass(target.hostname or ""):
+        return None
+    proxy = _http_url(value if "://" in value else f"http://{value}")
+    if proxy is None:
+        _log.warning("the proxy for %s in the environment is not an HTTP proxy: it is not used", target.scheme)
+    return proxy
+
+
+def _http_url(value: str) -> SplitResult | None:
+    try:
+        url = urlsplit(value)
+        _ = url.port  # raises on a port that is none
+    except ValueError:
+        return None
+    return url if url.scheme in ("http", "https") and url.hostname else None
 
 
 def _broken(error: Exception) -> Outcome:
