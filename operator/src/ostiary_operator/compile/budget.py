@@ -29,12 +29,15 @@ _UNGOVERNED: Final = Governance()
 class Share:
     """One gateway's config as it is settled: entries by proxy, and the policies that they name, by digest.
 
-    ``unmet`` holds, for the proxies of namespaces beyond their budget, the entry that they should have had.
+    ``unmet`` holds, for the proxies of namespaces beyond their budget, the entry that they should have had;
+    ``exceeded`` what those namespaces would have taken, in bytes.
     """
 
     entries: Mapping[ObjectKey, FiledEntry]
     policies: Mapping[str, PolicyDocument]
+    budget: int
     unmet: Mapping[ObjectKey, FiledEntry] = field(default_factory=dict)
+    exceeded: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,8 @@ def share(
     budget: int,
 ) -> Share:
     """Settle the config of one gateway, of the entries that it should have."""
-    exceeded = {namespace for namespace, size in _sizes(entries, governance).items() if size > budget}
+    sizes = _sizes(entries, governance)
+    exceeded = {namespace: size for namespace, size in sizes.items() if size > budget}
     settled, policies, unmet = {}, {}, {}
     for key, entry in entries.items():
         governed = governance.get(key, _UNGOVERNED)
@@ -68,7 +72,7 @@ def share(
         if before is not None:
             settled[key], documents = before
             policies.update(documents)
-    return Share(settled, policies, unmet)
+    return Share(settled, policies, budget, unmet, exceeded)
 
 
 def _sizes(entries: Mapping[ObjectKey, FiledEntry], governance: Mapping[ObjectKey, Governance]) -> Mapping[str, int]:

@@ -1,8 +1,8 @@
 """Plain Kubernetes objects, from files or from an API server, to what the compiler takes.
 
-Services labelled ``ostiary.dev/gateway: <name>`` are gateways; the ConfigMap of the same namespace labelled
-``ostiary.dev/gateway-settings: <name>`` holds the settings under the key ``settings.yaml``. A Secret is usable only
-with the label ``ostiary.dev/usage``.
+A Service labelled ``ostiary.dev/gateway: <name>`` is a gateway. The ConfigMap of the same namespace with that label and
+``ostiary.dev/usage: settings`` holds its settings under the key ``settings.yaml``. A Secret is usable only with the
+label ``ostiary.dev/usage``, whatever its value.
 """
 
 import base64
@@ -17,14 +17,15 @@ from ostiary_operator.compile.references import wanted
 from ostiary_operator.compile.targets import NAMESPACE_LABEL
 
 GATEWAY_LABEL: Final = "ostiary.dev/gateway"
-SETTINGS_LABEL: Final = "ostiary.dev/gateway-settings"
-SETTINGS_KEY: Final = "settings.yaml"
 USAGE_LABEL: Final = "ostiary.dev/usage"
+SETTINGS_USAGE: Final = "settings"
+SETTINGS_KEY: Final = "settings.yaml"
 
 #: Where an object without a namespace lies; kubectl takes the same.
 DEFAULT_NAMESPACE: Final = "default"
 
-_PORT_NAMES: Final = ("mcp", "http", "https")
+#: The port of a gateway's Service that is not for clients, by name.
+_ADMIN_PORT: Final = "admin"
 _READ: Final = frozenset({PROXY_KIND, POLICY_KIND, "Service", "ConfigMap", "Secret", "Namespace"})
 
 Object = Mapping[str, Any]
@@ -68,8 +69,8 @@ def gateways_from_objects(services: Iterable[Object], config_maps: Iterable[Obje
     """Return the gateways among Services, each with the text of its settings. Others are passed over."""
     settings: dict[tuple[str, str], str] = {}
     for item in sorted(config_maps, key=_age, reverse=True):  # of several, the oldest is written last and so counts
-        label = _label(item, SETTINGS_LABEL)
-        if label is not None:
+        label = _label(item, GATEWAY_LABEL)
+        if label is not None and _label(item, USAGE_LABEL) == SETTINGS_USAGE:
             settings[_namespace(item), label] = _data(item).get(SETTINGS_KEY, "")
     return [
         _gateway(service, label, settings.get((_namespace(service), label)))
@@ -108,12 +109,10 @@ def _gateway(service: Object, name: str, settings: str | None) -> Gateway:
 
 
 def _port(service: Object) -> int:
-    """Return the port that clients use: the one with a known name, else the first."""
+    """Return the Service's port for clients: the first that is not for administration."""
     ports = _mapping(service.get("spec")).get("ports")
-    listed = [port for port in ports if isinstance(port, Mapping)] if isinstance(ports, list) else []
-    named = {port.get("name"): port.get("port") for port in reversed(listed)}
-    first = listed[0].get("port") if listed else None
-    port = next((named[name] for name in _PORT_NAMES if name in named), first)
+    listed = map(_mapping, ports if isinstance(ports, list) else ())
+    port = next((port.get("port") for port in listed if port.get("name") != _ADMIN_PORT), None)
     return port if isinstance(port, int) else 80
 
 

@@ -4,6 +4,7 @@ A gateway whose settings cannot be used keeps its last good ones, which its prev
 known, but nothing can be placed there: falling back to defaults would open what the settings close.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.model import Gateway, GatewayProblem
 
 _DEFAULTS = ""
+#: Objects of a gateway are named after it.
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,9 @@ def _settle(
     text = gateway.settings
     if text is None and source is None:
         text = _DEFAULTS
+    if _NAME.fullmatch(gateway.name) is None:
+        problem = f"{gateway.name!r} is not a DNS label; correct the label ostiary.dev/gateway of {gateway.service}"
+        return Site(gateway, shared), GatewayProblem(gateway.identity, problem)
     today = _read(text, gateway, cache) if text is not None else "there is no ConfigMap with its settings; create it"
     if not isinstance(today, str):
         return Site(gateway, shared, *today), None

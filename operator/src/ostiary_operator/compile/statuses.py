@@ -41,7 +41,7 @@ def proxy_status(admission: Admission, governance: Governance, settled: Sequence
         key=subject.key,
         uid=subject.uid,
         generation=subject.generation,
-        conditions=(_proxy_accepted(admission, governance, served), _proxy_resolved(admission, served)),
+        conditions=(_proxy_accepted(admission, governance, served, unmet), _proxy_resolved(admission, served)),
         urls=tuple(url for site, entry in served for url in endpoints(site, entry.document)),
         related=_sorted_names(ruling.subject.key for ruling in rulings),
         expected={site.identity: {subject.identity: entry.digest} for site, entry in served},
@@ -54,6 +54,7 @@ def policy_status(ruling: Ruling, settled: Sequence[Settled]) -> ResourceStatus:
     """Return what an MCPPolicy is told."""
     subject = ruling.subject
     expected = {it.site.identity: dict(_carriers(ruling, it.share)) for it in settled}
+    unmet = [it for it in settled if _lacks(ruling, it.share)]
     resolved = _condition(
         ConditionType.RESOLVED_REFS,
         ConditionStatus.TRUE,
@@ -64,11 +65,11 @@ def policy_status(ruling: Ruling, settled: Sequence[Settled]) -> ResourceStatus:
         key=subject.key,
         uid=subject.uid,
         generation=subject.generation,
-        conditions=(_policy_accepted(ruling), resolved),
+        conditions=(_policy_accepted(ruling, unmet), resolved),
         related=_sorted_names([*ruling.governs, *ruling.closes]),
         expected={gateway: digests for gateway, digests in expected.items() if digests},
         held=ruling.held,
-        too_large=any(_lacks(ruling, it.share) for it in settled),
+        too_large=bool(unmet),
     )
 
 
@@ -98,14 +99,29 @@ def _lacks(ruling: Ruling, share: Share) -> bool:
 
 
 def _proxy_accepted(
-    admission: Admission, governance: Governance, served: Sequence[tuple[Site, FiledEntry]]
+    admission: Admission,
+    governance: Governance,
+    served: Sequence[tuple[Site, FiledEntry]],
+    unmet: Sequence[Settled],
 ) -> Condition:
     title, refusal = admission.subject.title, admission.refusal
     if refusal is not None:
         message = _joined(refusal.message, _instead(admission, served))
         return _condition(ConditionType.ACCEPTED, ConditionStatus.FALSE, refusal.reason, message)
     message = f"{title}: it is valid and permitted; {_access(governance, served)}"
+    message = _joined(message, _beyond_budget(admission.subject.key.namespace, unmet))
     return _condition(ConditionType.ACCEPTED, ConditionStatus.TRUE, AcceptedReason.ACCEPTED, message)
+
+
+def _beyond_budget(namespace: str, unmet: Sequence[Settled]) -> str:
+    """Say why a version that is accepted is not in force."""
+    if not unmet:
+        return ""
+    gateway, share = unmet[0].site.identity, unmet[0].share
+    return (
+        f"It is not in force at gateway {gateway}: the namespace {namespace} would take {share.exceeded[namespace]} "
+        f"bytes of its config, and has a budget of {share.budget}; remove or shorten resources of the namespace."
+    )
 
 
 def _access(governance: Governance, served: Sequence[tuple[Site, FiledEntry]]) -> str:
@@ -113,6 +129,8 @@ def _access(governance: Governance, served: Sequence[tuple[Site, FiledEntry]]) -
     if governance.closed_by:
         names = _listing(_identity(ruling.subject.key) for ruling in governance.closed_by)
         return f"every call is refused until {names} is mended, which targets it and was never accepted for it"
+    if any(entry.document.invalid for _, entry in served):
+        return "every call is refused until the namespace is within its budget again"
     if governance.rulings:
         names = _listing(_identity(ruling.subject.key) for ruling in governance.rulings)
         return f"it is governed by {names}"
@@ -165,7 +183,7 @@ def _instead(admission: Admission, served: Sequence[tuple[Site, FiledEntry]]) ->
     return " ".join(sentences)
 
 
-def _policy_accepted(ruling: Ruling) -> Condition:
+def _policy_accepted(ruling: Ruling, unmet: Sequence[Settled]) -> Condition:
     title, refusal = ruling.subject.title, ruling.refusal
     if refusal is not None:
         message = _joined(refusal.message, _in_force(ruling))
@@ -177,9 +195,9 @@ def _policy_accepted(ruling: Ruling) -> Condition:
     missing = [f"{ruling.subject.key.namespace}/{name}" for name in ruling.missing]
     message = f"{title}: it is valid; {governed}"
     if missing:
-        message += (
-            f"; spec.targetRefs: there is no MCPProxy {_listing(missing)}; correct the name, or create the MCPProxy"
-        )
+        names = _listing(missing)
+        message += f"; spec.targetRefs: there is no MCPProxy {names}; correct the name, or create the MCPProxy"
+    message = _joined(message, _beyond_budget(ruling.subject.key.namespace, unmet))
     return _condition(ConditionType.ACCEPTED, ConditionStatus.TRUE, AcceptedReason.ACCEPTED, message)
 
 
