@@ -71,7 +71,7 @@ def assemble(cluster: Cluster, options: OperatorOptions, clock: Clock) -> Parts:
     )
     queue = PokeQueue(reconciler.run_pass, clock, schedule)
     poller = Poller(board, clock, queue.poke)
-    metrics.show_queue(queue)
+    metrics.show(queue, board)
     admin = AdminServer(options.admin_host, options.admin_port, queue, metrics, clock)
     return Parts(queue, schedule, board, poller, events, admin)
 

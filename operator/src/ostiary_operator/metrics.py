@@ -1,8 +1,7 @@
 """The operator's own metrics, in a registry of its own."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
-from typing import Protocol
+from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -10,16 +9,10 @@ from prometheus_client.registry import Collector
 
 from ostiary_core.version import __version__
 from ostiary_operator.clock import Clock
-from ostiary_operator.queue import Observed
+from ostiary_operator.queue import PokeQueue
 from ostiary_operator.status.board import StatusBoard
 
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
-
-
-class _Watched(Protocol):
-    """Something that shows the queue's worker."""
-
-    observed: Observed
 
 
 class Metrics:
@@ -41,15 +34,6 @@ class Metrics:
             ["kind", "outcome"],
             registry=self.registry,
         )
-        self._resources = Gauge(
-            "ostiary_operator_resources", "Resources by kind and readiness", ["kind", "ready"], registry=self.registry
-        )
-        self._replicas = Gauge(
-            "ostiary_operator_gateway_replicas",
-            "Ready replicas of a gateway, and those that run its newest config",
-            ["gateway", "state"],
-            registry=self.registry,
-        )
         build = Gauge("ostiary_operator_build_info", "Version of the operator", ["version"], registry=self.registry)
         build.labels(__version__).set(1)
 
@@ -66,29 +50,40 @@ class Metrics:
         """Count a write."""
         self._writes.labels(kind, outcome).inc()
 
-    def observe(self, board: StatusBoard) -> None:
-        """Take over the numbers of a board."""
-        self._resources.clear()
-        for (kind, ready), number in board.readiness.items():
-            self._resources.labels(kind, ready).set(number)
-        self._replicas.clear()
-        for identity, watch in board.watches.items():
-            revision = watch.manifest.revision if watch.manifest is not None else 0
-            runs = [s for s in watch.states.values() if s.report is not None and s.report.revision >= revision]
-            self._replicas.labels(identity, "ready").set(len(watch.states))
-            self._replicas.labels(identity, "current").set(len(runs))
+    def show(self, queue: PokeQueue, board: StatusBoard) -> None:
+        """Show the queue's worker and the board, as they are at each scrape."""
+        self.registry.register(_QueueCollector(queue))
+        self.registry.register(_BoardCollector(board))
 
-    def show_queue(self, queue: _Watched) -> None:
-        """Show the queue's worker, read at each scrape."""
-        self.registry.register(_QueueCollector(lambda: queue.observed))
+
+class _BoardCollector(Collector):
+    def __init__(self, board: StatusBoard) -> None:
+        self._board = board
+
+    def collect(self) -> Iterator[Metric]:
+        resources = GaugeMetricFamily(
+            "ostiary_operator_resources", "Resources by kind and readiness", labels=["kind", "ready"]
+        )
+        for (kind, ready), number in self._board.readiness.items():
+            resources.add_metric([kind, ready], number)
+        yield resources
+        replicas = GaugeMetricFamily(
+            "ostiary_operator_gateway_replicas",
+            "Ready replicas of a gateway, and those that run its newest config",
+            labels=["gateway", "state"],
+        )
+        for identity, watch in self._board.watches.items():
+            replicas.add_metric([identity, "ready"], len(watch.states))
+            replicas.add_metric([identity, "current"], watch.current())
+        yield replicas
 
 
 class _QueueCollector(Collector):
-    def __init__(self, read: Callable[[], Observed]) -> None:
-        self._read = read
+    def __init__(self, queue: PokeQueue) -> None:
+        self._queue = queue
 
-    def collect(self) -> Iterable[Metric]:
-        observed = self._read()
+    def collect(self) -> Iterator[Metric]:
+        observed = self._queue.observed
         passes = CounterMetricFamily("ostiary_operator_passes", "Passes by outcome", labels=["outcome"])
         for outcome, number in observed.passes.items():
             passes.add_metric([outcome], number)

@@ -148,7 +148,6 @@ class Reconciler:
         self.problems.found(compiled.problems, applied.failures, seen)
         self.board.take(compiled.statuses, [*seen.proxies, *seen.policies], seen_at=began)
         published = await self.board.publish()
-        self.metrics.observe(self.board)
         failed = [f"gateway {identity}: {message}" for identity, message in sorted(applied.failures.items())]
         return (*failed, *([f"statuses: {published.failure}"] if published.failure is not None else []))
 

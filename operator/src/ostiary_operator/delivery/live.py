@@ -13,10 +13,10 @@ from ostiary_operator.kube.client import Object
 def files_of(config_map: Mapping[str, Any] | None) -> dict[str, bytes]:
     """Return the files that a ConfigMap holds; undecodable ones are empty, so that nothing accepts them."""
     obj = config_map or {}
-    files = {name: text.encode() for name, text in (obj.get("data") or {}).items()}
+    files = {name: (text or "").encode() for name, text in (obj.get("data") or {}).items()}
     for name, value in (obj.get("binaryData") or {}).items():
         try:
-            files[name] = base64.b64decode(value, validate=True)
+            files[name] = base64.b64decode(value or "", validate=True)
         except (binascii.Error, ValueError):
             files[name] = b""
     return files

@@ -75,7 +75,7 @@ def parse_secret(secret: Mapping[str, Any] | None) -> Keys:
     entries = {}
     for name, value in ((secret or {}).get("data") or {}).items():
         try:
-            entries[name] = base64.b64decode(value, validate=True)
+            entries[name] = base64.b64decode(value or "", validate=True)
         except (binascii.Error, ValueError):
             continue
     return parse(entries)

@@ -16,6 +16,8 @@ from ostiary_operator.kube.options import OperatorOptions
 
 _DEFAULT_FILE = "~/.kube/config"
 _CONNECTIONS = 64
+#: What their loaders raise where a file is YAML, but no kubeconfig.
+_SHAPE = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 
 
 async def load(options: OperatorOptions) -> Configuration:
@@ -40,7 +42,7 @@ async def load(options: OperatorOptions) -> Configuration:
         await loaders.load_kube_config(  # type: ignore[no-untyped-call]  # their loaders are untyped
             config_file=str(path), context=options.context, client_configuration=configuration, persist_config=False
         )
-    except (loaders.ConfigException, OSError, yaml.YAMLError) as error:
+    except (loaders.ConfigException, OSError, yaml.YAMLError, *_SHAPE) as error:
         raise Unreachable(f"the credentials for the API server cannot be used: {error}") from error
     return configuration
 

@@ -19,7 +19,7 @@ def leaves(body: Mapping[str, Any], *, root: Path = ()) -> Iterator[tuple[Path, 
         path = (*root, key)
         if path in {("apiVersion",), ("kind",)} or (root == ("metadata",) and key in _IDENTITY):
             continue
-        if isinstance(value, Mapping) and value:
+        if isinstance(value, Mapping) and (value or path == ("metadata",)):
             yield from leaves(value, root=path)
         elif isinstance(value, list) and key in _LIST_MAPS:
             for item in value:

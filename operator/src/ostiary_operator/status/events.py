@@ -26,6 +26,7 @@ _CONTROLLER: Final = "ostiary.dev/operator"
 #: Events that may be written at once, and a second after that.
 _BURST: Final = 50.0
 _RATE: Final = 5.0
+_LEAST: Final = 0.01
 _WAITING: Final = 200
 _NOTE: Final = 1000
 _TOLD: Final = (ConditionType.ACCEPTED, ConditionType.PROGRAMMED, ConditionType.READY)
@@ -96,7 +97,7 @@ class Events:
         self._allowance = min(_BURST, self._allowance + (now - self._measured) * _RATE)
         self._measured = now
         if self._allowance < 1:
-            return (1 - self._allowance) / _RATE
+            return max((1 - self._allowance) / _RATE, _LEAST)
         self._allowance -= 1
         return 0.0
 

@@ -73,14 +73,18 @@ class GatewayWatch:
             url: self.states.get(url) or ReplicaState(replica, first_seen=now) for url, replica in wanted.items()
         }
 
+    def current(self) -> int:
+        """Return how many replicas said last that they run the manifest in force."""
+        if self.manifest is None:
+            return 0
+        reports = [state.report for state in self.states.values() if not state.problem]
+        return sum(report is not None and report.revision >= self.manifest.revision for report in reports)
+
     def acknowledged(self) -> int | None:
         """Return the revision in force, if there are replicas and every one says that it runs it."""
-        if self.manifest is None or not self.states:
+        if self.manifest is None or not self.states or self.current() < len(self.states):
             return None
-        revision = self.manifest.revision
-        reports = [state.report for state in self.states.values() if not state.problem]
-        runs = [report for report in reports if report is not None and report.revision >= revision]
-        return revision if len(runs) == len(self.states) else None
+        return self.manifest.revision
 
 
 def restrict(watches: dict[str, GatewayWatch], identities: Iterable[str], now: float) -> None:
