@@ -1,0 +1,114 @@
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from operator_world import SYSTEM
+
+from ostiary_operator.clock import ManualClock
+from ostiary_operator.kube.errors import Forbidden
+from ostiary_operator.kube.fake import FakeCluster
+from ostiary_operator.kube.kinds import EVENT
+from ostiary_operator.status.events import Events, Happening, transitions
+
+CRM = {"apiVersion": "ostiary.dev/v1alpha1", "kind": "MCPProxy", "namespace": "tools", "name": "crm", "uid": "u"}
+
+
+def status(**conditions: str) -> dict[str, Any]:
+    words = {"True": "Fine", "False": "Bad", "Unknown": "Pending"}
+    return {
+        "conditions": [
+            {"type": kind, "status": value, "reason": words[value], "message": f"{kind} is {value}"}
+            for kind, value in conditions.items()
+        ]
+    }
+
+
+def told(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[str, str, bool]]:
+    return [(each.reason, each.note, each.warning) for each in transitions(CRM, before, after)]
+
+
+def test_nothing_is_told_of_what_did_not_change() -> None:
+    same = status(Accepted="True", Programmed="True", Ready="True")
+    assert told(same, same) == []
+
+
+def test_a_resource_that_is_new_and_waits_is_not_told_yet() -> None:
+    assert told({}, status(Programmed="Unknown", Ready="Unknown")) == []
+
+
+def test_a_transition_is_told_once_and_not_again_by_the_summary() -> None:
+    before = status(Accepted="True", Programmed="Unknown", Ready="Unknown")
+    after = status(Accepted="True", Programmed="True", Ready="True")
+    assert told(before, after) == [("Fine", "Programmed is True", False)]
+
+
+def test_what_goes_wrong_is_a_warning() -> None:
+    assert told(status(Accepted="True"), status(Accepted="False")) == [("Bad", "Accepted is False", True)]
+
+
+def test_references_that_fail_are_told_by_the_summary() -> None:
+    before = status(Accepted="True", ResolvedRefs="True", Ready="True")
+    after = status(Accepted="True", ResolvedRefs="False", Ready="False")
+    assert told(before, after) == [("Bad", "Ready is False", True)]
+
+
+@asynccontextmanager
+async def running(cluster: FakeCluster, clock: ManualClock) -> AsyncIterator[Events]:
+    events = Events(cluster, clock)
+    task = asyncio.create_task(events.run())
+    try:
+        yield events
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def test_an_event_has_the_shape_of_events_k8s_io_and_lies_beside_its_object() -> None:
+    cluster, clock = FakeCluster(), ManualClock()
+    async with running(cluster, clock) as events:
+        events.tell(Happening(CRM, "Rejected", "n" * 5000, warning=True))
+        await clock.advance(0)
+    (event,) = await cluster.list(EVENT, namespace="tools")
+    assert event["regarding"] == CRM
+    assert (event["type"], event["reason"], event["action"]) == ("Warning", "Rejected", "Reconcile")
+    assert event["reportingController"] == "ostiary.dev/operator"
+    assert len(event["note"]) <= 1024
+    assert event["eventTime"].endswith("Z")
+
+
+async def test_a_flood_is_bounded_and_slowed_down() -> None:
+    cluster, clock = FakeCluster(), ManualClock()
+    async with running(cluster, clock) as events:
+        for _ in range(1000):
+            events.tell(Happening(CRM, "Rejected", "m", warning=True))
+        await clock.advance(0)
+        for _ in range(10):
+            await clock.advance(0.1)
+        first = len(cluster.writes)
+        assert 50 <= first <= 60
+        await clock.advance(3600)
+        assert len(cluster.writes) <= 200
+        assert events.dropped >= 800
+
+
+async def test_an_event_that_cannot_be_written_is_lost_and_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
+    cluster, clock = FakeCluster(), ManualClock()
+    cluster.fail("create", EVENT, Forbidden("no"))
+    async with running(cluster, clock) as events:
+        for _ in range(2):
+            events.tell(Happening(CRM, "Rejected", "m", warning=True))
+        await clock.advance(0)
+    assert len(cluster.writes) == 1
+    assert events.dropped == 1
+    assert not caplog.records
+
+
+async def test_an_event_about_something_without_a_namespace_goes_to_default() -> None:
+    cluster, clock = FakeCluster(), ManualClock()
+    async with running(cluster, clock) as events:
+        events.tell(Happening({**CRM, "namespace": ""}, "R", "m", warning=False))
+        await clock.advance(0)
+    assert len(await cluster.list(EVENT, namespace="default")) == 1
+    assert await cluster.list(EVENT, namespace=SYSTEM) == []

@@ -1,0 +1,156 @@
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from ostiary_operator.clock import ManualClock, settle
+from ostiary_operator.kube.errors import Conflict, Unreachable
+from ostiary_operator.queue import Outcome, PokeQueue
+from ostiary_operator.schedule import QUIET, RESYNC, Schedule
+
+Script = Callable[[int], Awaitable[Outcome] | Outcome]
+
+
+class Passes:
+    def __init__(self, script: Script = lambda _: Outcome()) -> None:
+        self.reasons: list[frozenset[str]] = []
+        self._script = script
+
+    async def __call__(self, reasons: frozenset[str]) -> Outcome:
+        self.reasons.append(reasons)
+        outcome = self._script(len(self.reasons))
+        return outcome if isinstance(outcome, Outcome) else await outcome
+
+
+@asynccontextmanager
+async def running(passes: Passes, clock: ManualClock) -> AsyncIterator[PokeQueue]:
+    queue = PokeQueue(passes, clock, Schedule(lambda: 0.5))
+    task = asyncio.create_task(queue.run())
+    await settle()
+    try:
+        yield queue
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+def raising(error: Exception) -> Script:
+    def script(number: int) -> Outcome:
+        if number == 1:
+            raise error
+        return Outcome()
+
+    return script
+
+
+async def test_a_burst_of_pokes_becomes_one_pass_that_knows_the_reasons() -> None:
+    clock, passes = ManualClock(), Passes()
+    async with running(passes, clock) as queue:
+        for reason in ("MCPProxy", "MCPProxy", "MCPPolicy"):
+            queue.poke(reason)
+        await clock.advance(QUIET)
+    assert passes.reasons == [frozenset({"MCPProxy", "MCPPolicy"})]
+
+
+async def test_no_pass_begins_before_the_pokes_are_quiet() -> None:
+    clock, passes = ManualClock(), Passes()
+    async with running(passes, clock) as queue:
+        queue.poke("MCPProxy")
+        await clock.advance(QUIET / 2)
+        assert passes.reasons == []
+        queue.poke("MCPProxy")
+        await clock.advance(QUIET / 2)
+        assert passes.reasons == []
+        await clock.advance(QUIET / 2)
+        assert len(passes.reasons) == 1
+
+
+async def test_two_passes_never_run_at_once_and_a_poke_meanwhile_is_not_lost() -> None:
+    clock, go = ManualClock(), asyncio.Event()
+
+    async def slow() -> Outcome:
+        await go.wait()
+        return Outcome()
+
+    passes = Passes(lambda _: slow())
+    async with running(passes, clock) as queue:
+        queue.poke("first")
+        await clock.advance(QUIET)
+        queue.poke("second")
+        await clock.advance(10)
+        assert passes.reasons == [frozenset({"first"})]
+        go.set()
+        await clock.advance(QUIET)
+    assert passes.reasons == [frozenset({"first"}), frozenset({"second"})]
+
+
+async def test_it_comes_round_when_nothing_happens() -> None:
+    clock, passes = ManualClock(), Passes()
+    async with running(passes, clock) as queue:
+        queue.poke("start")
+        await clock.advance(QUIET)
+        await clock.advance(RESYNC)
+    assert passes.reasons == [frozenset({"start"}), frozenset({"resync"})]
+
+
+async def test_what_cannot_be_read_is_tried_again_and_success_is_remembered() -> None:
+    clock, passes = ManualClock(), Passes(raising(Unreachable("the API server does not answer")))
+    async with running(passes, clock) as queue:
+        queue.poke("start")
+        await clock.advance(QUIET)
+        assert queue.observed.last_failure == "the API server does not answer"
+        assert not queue.first_success.is_set()
+        await clock.advance(1.0)
+        assert queue.first_success.is_set()
+        assert queue.observed.last_failure is None
+        assert queue.observed.passes == {"failed": 1, "succeeded": 1}
+
+
+async def test_a_bug_does_not_end_the_worker(caplog: pytest.LogCaptureFixture) -> None:
+    clock, passes = ManualClock(), Passes(raising(KeyError("spec")))
+    async with running(passes, clock) as queue:
+        queue.poke("start")
+        await clock.advance(QUIET)
+        await clock.advance(1.0)
+    assert len(passes.reasons) == 2
+    assert "a bug" in caplog.text
+
+
+async def test_a_lost_race_is_repeated_at_once_and_is_no_failure() -> None:
+    clock, passes = ManualClock(), Passes(raising(Conflict("somebody was faster")))
+    async with running(passes, clock) as queue:
+        queue.poke("start")
+        await clock.advance(QUIET)
+        await clock.advance(0.2)
+        assert len(passes.reasons) == 2
+        assert queue.observed.last_failure is None
+
+
+async def test_an_incomplete_pass_counts_as_seen_everything_and_is_repeated() -> None:
+    clock, passes = ManualClock(), Passes(lambda number: Outcome(failures=("gateway a/b: 403",) if number == 1 else ()))
+    async with running(passes, clock) as queue:
+        queue.poke("start")
+        await clock.advance(QUIET)
+        assert queue.first_success.is_set()
+        assert queue.observed.last_failure == "gateway a/b: 403"
+        await clock.advance(1.0)
+        assert queue.observed.passes == {"incomplete": 1, "succeeded": 1}
+
+
+async def test_a_pass_can_ask_for_another_one() -> None:
+    clock, passes = ManualClock(), Passes(lambda number: Outcome(again_in=3.0 if number == 1 else None))
+    async with running(passes, clock) as queue:
+        queue.poke("start")
+        await clock.advance(QUIET)
+        await clock.advance(2.9)
+        assert len(passes.reasons) == 1
+        await clock.advance(0.1)
+        assert len(passes.reasons) == 2
+
+
+async def test_the_worker_shows_that_it_lives_although_nothing_happens() -> None:
+    clock, passes = ManualClock(), Passes()
+    async with running(passes, clock) as queue:
+        await clock.advance(60.0)
+        assert clock.monotonic() - queue.observed.heartbeat <= 5.0

@@ -1,0 +1,124 @@
+import asyncio
+import json
+from typing import Any
+
+import aiohttp
+import pytest
+from operator_world import GATEWAY, SaidReplica, listening
+
+from ostiary_operator.delivery.secret_bytes import SecretBytes
+from ostiary_operator.status import replicas
+from ostiary_operator.status.replicas import NoAnswer, Replica, from_slices, from_urls
+from ostiary_operator.status.reports import MAX_BYTES, Report, ReportError, parse_report
+
+DIGEST = "a" * 64
+TOKEN = SecretBytes(b"admin-bearer")
+
+
+def endpoint(address: str, *, ready: bool | None = True, name: str = "") -> dict[str, Any]:
+    target = {"targetRef": {"kind": "Pod", "name": name}} if name else {}
+    return {"addresses": [address], "conditions": {} if ready is None else {"ready": ready}, **target}
+
+
+def endpoint_slice(*endpoints: dict[str, Any], port: str = "admin", number: int = 8081) -> dict[str, Any]:
+    return {"ports": [{"name": "http", "port": 8080}, {"name": port, "port": number}], "endpoints": list(endpoints)}
+
+
+def test_ready_endpoints_are_replicas_by_the_name_of_their_pod() -> None:
+    found = from_slices([endpoint_slice(endpoint("10.0.0.2", name="gw-b"), endpoint("10.0.0.1", ready=None))])
+    assert found == (Replica("http://10.0.0.1:8081", "10.0.0.1"), Replica("http://10.0.0.2:8081", "gw-b"))
+
+
+def test_endpoints_that_are_not_ready_or_have_no_admin_port_are_none() -> None:
+    assert from_slices([endpoint_slice(endpoint("10.0.0.1", ready=False))]) == ()
+    assert from_slices([endpoint_slice(endpoint("10.0.0.1"), port="metrics")]) == ()
+    assert from_slices([{"ports": None, "endpoints": None}]) == ()
+
+
+def test_an_endpoint_in_two_slices_is_one_replica() -> None:
+    assert len(from_slices([endpoint_slice(endpoint("10.0.0.1")), endpoint_slice(endpoint("10.0.0.1"))])) == 1
+
+
+def test_an_ipv6_address_is_written_as_urls_want_it() -> None:
+    assert from_slices([endpoint_slice(endpoint("fd00::1"))])[0].url == "http://[fd00::1]:8081"
+
+
+def test_an_address_that_is_none_is_no_replica() -> None:
+    assert from_slices([endpoint_slice(endpoint("evil.example/path@"), {"addresses": []})]) == ()
+
+
+async def ask(replica: SaidReplica) -> Report:
+    async with aiohttp.ClientSession() as session:
+        return await replicas.ask(session, from_urls([replica.url])[0], gateway=GATEWAY, token=TOKEN)
+
+
+async def test_a_replica_is_asked_with_the_bearer_and_believed_in_form() -> None:
+    async with listening(SaidReplica(revision=7)) as replica:
+        replica.entries = {"tools/crm": {"active": DIGEST, "rejected": None, "since": "a newer field"}}
+        report = await ask(replica)
+        assert replica.bearers == ["Bearer admin-bearer"]
+    assert (report.revision, report.entries["tools/crm"].active) == (7, DIGEST)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"gateway": "tools/other"},
+        {"revision": "7"},
+        {"revision": -1},
+        {"revision": 2**80},
+        {"entries": []},
+        {"entries": {"tools/crm": {"active": "not a digest"}}},
+        {"replica": ""},
+        {"rejected": "no"},
+    ],
+)
+def test_an_answer_of_another_shape_is_refused_without_being_quoted(change: dict[str, Any]) -> None:
+    document = {"gateway": GATEWAY, "revision": 1, "replica": "r", "entries": {}, "rejected": None} | change
+    with pytest.raises(ReportError) as caught:
+        parse_report(json.dumps(document).encode(), gateway=GATEWAY)
+    assert "not a digest" not in str(caught.value)
+    assert "tools/other" not in str(caught.value)
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'{"a":' * 10_000])
+def test_what_is_no_object_is_refused(body: bytes) -> None:
+    with pytest.raises(ReportError):
+        parse_report(body, gateway=GATEWAY)
+
+
+def test_words_of_a_replica_become_one_bounded_line_and_its_reason_one_word() -> None:
+    rejected = {"digest": DIGEST, "reason": "Odd\nReason: True", "message": "a\x1b[31m\nb\u202e" + "x" * 9999}
+    entries = {"tools/crm": {"active": None, "rejected": rejected}}
+    document = {"gateway": GATEWAY, "revision": 1, "replica": "r\n", "entries": entries, "rejected": None}
+    found = parse_report(json.dumps(document).encode(), gateway=GATEWAY).entries["tools/crm"].rejected
+    assert found is not None
+    assert found.reason == "Invalid"
+    assert found.message.startswith("a [31m b x")
+    assert len(found.message) <= 500
+
+
+async def test_an_answer_that_never_ends_is_cut_off() -> None:
+    async with listening(SaidReplica(body=b" " * (MAX_BYTES + 1))) as replica:
+        with pytest.raises(NoAnswer, match="larger than"):
+            await ask(replica)
+
+
+@pytest.mark.parametrize("status", [401, 302, 500])
+async def test_any_status_but_200_is_no_answer(status: int) -> None:
+    async with listening(SaidReplica(status=status)) as replica:
+        with pytest.raises(NoAnswer, match=str(status)):
+            await ask(replica)
+
+
+async def test_a_replica_that_is_away_or_hangs_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(NoAnswer):
+        await ask(SaidReplica(url="http://127.0.0.1:1"))
+    monkeypatch.setattr(replicas, "TIMEOUT", aiohttp.ClientTimeout(total=0.05))
+
+    async def hang(_: SaidReplica) -> None:
+        await asyncio.sleep(30)
+
+    async with listening(SaidReplica(before=hang)) as replica:
+        with pytest.raises(NoAnswer, match="TimeoutError"):
+            await ask(replica)

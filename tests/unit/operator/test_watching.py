@@ -1,0 +1,170 @@
+import itertools
+from typing import Any
+
+import kopf
+import pytest
+from operator_world import SYSTEM, proxy
+
+from ostiary_operator.kube.changes import Changes
+from ostiary_operator.kube.client import Object
+from ostiary_operator.kube.fake import FakeCluster
+from ostiary_operator.kube.informer import make_registry, make_settings
+from ostiary_operator.kube.kinds import (
+    ACCESS_REVIEW,
+    CONFIG_MAP,
+    ENDPOINT_SLICE,
+    NAMESPACE,
+    POLICY,
+    PROXY,
+    SECRET,
+    SERVICE,
+    Kind,
+)
+from ostiary_operator.kube.options import OperatorOptions
+from ostiary_operator.kube.scopes import Scope, choose
+
+EVERY_KIND = (PROXY, POLICY, NAMESPACE, SERVICE, ENDPOINT_SLICE, CONFIG_MAP, SECRET)
+
+
+def seen(**changes: Any) -> Object:
+    metadata = {"name": "crm", "namespace": "tools", "uid": "u", "generation": 1, "resourceVersion": "1"}
+    return {**proxy("crm"), "metadata": {**metadata, **changes.pop("metadata", {})}, **changes}
+
+
+def changes(*, familiar: bool = True) -> Changes:
+    return Changes(lambda _uid, _status: familiar)
+
+
+def test_an_object_that_is_new_matters_and_the_same_again_does_not() -> None:
+    it = changes()
+    assert it.matter(PROXY, None, seen())
+    assert not it.matter(PROXY, "MODIFIED", seen(metadata={"resourceVersion": "2"}))
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [{"generation": 2}, {"labels": {"team": "a"}}, {"deletionTimestamp": "2026-11-21T08:00:00Z"}, {"uid": "v"}],
+)
+def test_a_change_of_spec_labels_or_deletion_matters(metadata: dict[str, Any]) -> None:
+    it = changes()
+    it.matter(PROXY, None, seen())
+    assert it.matter(PROXY, "MODIFIED", seen(metadata=metadata))
+
+
+def test_annotations_and_managed_fields_do_not_matter() -> None:
+    it = changes()
+    it.matter(PROXY, None, seen())
+    assert not it.matter(PROXY, "MODIFIED", seen(metadata={"annotations": {"a": "b"}, "managedFields": [{}]}))
+
+
+def test_a_status_matters_only_if_it_is_not_ours() -> None:
+    ours, theirs = changes(familiar=True), changes(familiar=False)
+    for it in (ours, theirs):
+        it.matter(PROXY, None, seen())
+    assert not ours.matter(PROXY, "MODIFIED", seen(status={"url": "u"}))
+    assert theirs.matter(PROXY, "MODIFIED", seen(status={"url": "forged"}))
+
+
+def test_a_deletion_matters_and_so_does_what_comes_after_it() -> None:
+    it = changes()
+    it.matter(PROXY, None, seen())
+    assert it.matter(PROXY, "DELETED", seen())
+    assert it.matter(PROXY, "ADDED", seen())
+
+
+@pytest.mark.parametrize(
+    ("kind", "part"),
+    [
+        (CONFIG_MAP, "data"),
+        (CONFIG_MAP, "binaryData"),
+        (SECRET, "data"),
+        (ENDPOINT_SLICE, "endpoints"),
+        (SERVICE, "spec"),
+    ],
+)
+def test_content_matters_where_there_is_no_generation(kind: Kind, part: str) -> None:
+    it = changes()
+    obj = {"metadata": {"name": "a", "uid": "u", "resourceVersion": "1"}, part: {"k": "1"}}
+    assert it.matter(kind, None, obj)
+    assert not it.matter(kind, "MODIFIED", {**obj, "metadata": {"name": "a", "uid": "u", "resourceVersion": "2"}})
+    assert it.matter(kind, "MODIFIED", {**obj, part: {"k": "2"}})
+
+
+class Rights(FakeCluster):
+    """Answers access reviews: what is denied is (verb, plural, namespace), with * for any."""
+
+    def __init__(self, *denied: tuple[str, str, str]) -> None:
+        super().__init__()
+        self._denied = denied
+
+    async def create(self, kind: Kind, body: Any) -> Object:
+        assert kind == ACCESS_REVIEW
+        asked = body["spec"]["resourceAttributes"]
+        key = asked["verb"], asked["resource"], asked["namespace"]
+        no = any(all(a in ("*", b) for a, b in zip(rule, key, strict=True)) for rule in self._denied)
+        return {"status": {"allowed": not no}}
+
+
+async def test_with_every_right_the_whole_cluster_is_watched_in_one_scope() -> None:
+    watched = await choose(Rights(), OperatorOptions(operator_namespace=SYSTEM))
+    assert [(scope.namespaces, set(scope.kinds)) for scope in watched.scopes] == [(None, set(EVERY_KIND))]
+    assert watched.missing == ()
+
+
+async def test_what_may_not_be_watched_everywhere_is_watched_in_the_operators_namespace() -> None:
+    watched = await choose(Rights(("*", "secrets", "")), OperatorOptions(operator_namespace=SYSTEM))
+    assert watched.scopes[1] == Scope((SYSTEM,), (SECRET,))
+    assert watched.missing == ("secrets",)
+
+
+async def test_the_right_to_list_without_the_right_to_watch_is_not_enough() -> None:
+    watched = await choose(Rights(("watch", "configmaps", "*")), OperatorOptions(operator_namespace=SYSTEM))
+    assert all(CONFIG_MAP not in scope.kinds for scope in watched.scopes)
+    assert watched.missing == ("configmaps",)
+
+
+async def test_a_narrow_operator_watches_its_namespaces_and_needs_no_cluster_wide_right() -> None:
+    options = OperatorOptions(operator_namespace=SYSTEM, watch_namespaces=("sales", "tools"))
+    watched = await choose(Rights(("*", "*", "")), options)
+    assert [scope.namespaces for scope in watched.scopes] == [(SYSTEM, "sales", "tools")]
+    assert set(watched.scopes[0].kinds) == set(EVERY_KIND) - {NAMESPACE}
+    assert watched.missing == ("namespaces",)
+
+
+async def test_a_right_in_some_namespaces_is_used_there() -> None:
+    options = OperatorOptions(operator_namespace=SYSTEM, watch_namespaces=("sales", "tools"))
+    watched = await choose(Rights(("*", "*", ""), ("*", "secrets", "tools")), options)
+    assert Scope((SYSTEM, "sales"), (SECRET,)) in watched.scopes
+
+
+def registry_of(*kinds: Kind) -> kopf.OperatorRegistry:
+    options = OperatorOptions(operator_namespace=SYSTEM)
+    return make_registry(Scope(None, kinds), options, changes(), lambda _: None)
+
+
+def test_kopf_gets_event_handlers_and_a_login_and_nothing_that_writes() -> None:
+    registry = registry_of(*EVERY_KIND)
+    assert len(registry._watching.get_all_handlers()) == len(EVERY_KIND)
+    assert len(registry._activities.get_all_handlers()) == 1
+    for writing in (registry._changing, registry._spawning, registry._indexing, registry._webhooks):
+        assert list(writing.get_all_handlers()) == []
+
+
+def test_kopf_neither_scans_nor_posts_nor_elects_nor_ends_the_process() -> None:
+    settings = make_settings(Scope(None, EVERY_KIND))
+    assert settings.scanning.disabled
+    assert not settings.posting.enabled
+    assert settings.peering.standalone
+    assert settings.process.ultimate_exiting_timeout is None
+
+
+def test_only_labelled_config_maps_and_secrets_ever_reach_the_informer() -> None:
+    settings = make_settings(Scope(None, EVERY_KIND))
+    assert len(settings.watching.label_selectors) == 4
+    assert settings.watching.label_selectors["", "v1", "secrets"] == "ostiary.dev/usage"
+    assert settings.watching.label_selectors["", "v1", "services"] == "ostiary.dev/gateway"
+
+
+def test_a_watch_is_tried_again_without_end() -> None:
+    backoffs = make_settings(Scope(None, EVERY_KIND)).networking.error_backoffs
+    assert list(itertools.islice(iter(backoffs), 6)) == [0.1, 0.25, 0.5, 1.0, 2.0, 2.0]  # type: ignore[arg-type]  # iterable
