@@ -49,6 +49,12 @@ def test_a_pod_is_named_as_kubernetes_backends_join_it() -> None:
     assert resource["service.instance.id"] == "ostiary-system.gateway-7d9f-x2x.gateway"
 
 
+def test_outside_a_pod_a_variable_that_happens_to_have_the_name_is_not_kubernetes() -> None:
+    resource = attributes({"CONTAINER_NAME": "devbox", "NODE_NAME": "laptop", "POD_NAMESPACE": "x"})
+
+    assert not [key for key in resource if key.startswith("k8s.") or key == "service.namespace"]
+
+
 def test_a_sidecar_tells_its_container_apart() -> None:
     resource = attributes({**POD, "CONTAINER_NAME": "ostiary"})
 

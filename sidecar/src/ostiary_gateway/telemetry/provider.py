@@ -69,16 +69,17 @@ class Telemetry:
     @classmethod
     def from_env(
         cls,
-        environ: Mapping[str, str] = os.environ,
+        environ: Mapping[str, str] | None = None,
         *,
         resource: Mapping[str, str] | None = None,
         on_end: Observer | None = None,
     ) -> "Telemetry":
-        """Tracing as the environment asks for it: see :mod:`.settings` and :mod:`.resource`.
+        """Tracing as ``environ`` (the process's own by default) asks for it: see :mod:`.settings` and :mod:`.resource`.
 
         ``resource`` adds attributes of the process, below what the environment says. Wrong values are warned of and
         replaced. Raises :class:`.StartupError` if gRPC is asked for and its extra is not installed.
         """
+        environ = os.environ if environ is None else environ
         settings = read_settings(environ)
         for warning in settings.warnings:
             _log.warning("%s", warning)

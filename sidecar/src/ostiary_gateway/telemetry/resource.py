@@ -4,8 +4,9 @@ Lowest first: defaults, what the caller of :func:`resource_attributes` gives, Ku
 ``OTEL_RESOURCE_ATTRIBUTES``, ``OTEL_SERVICE_NAME``.
 
 The downward API is read from ``POD_NAME`` (metadata.name), ``POD_NAMESPACE`` (metadata.namespace), ``POD_UID``
-(metadata.uid), ``NODE_NAME`` (spec.nodeName), ``CONTAINER_NAME`` and ``DEPLOYMENT_NAME``. In a pod the instance id is
-``<namespace>.<pod>.<container>``, as the conventions for Kubernetes have it; elsewhere it is random.
+(metadata.uid), ``NODE_NAME`` (spec.nodeName), ``CONTAINER_NAME`` and ``DEPLOYMENT_NAME``, but only where ``POD_NAME``
+is set: elsewhere such names mean anything. In a pod the instance id is ``<namespace>.<pod>.<container>``, as the
+conventions for Kubernetes have it; elsewhere it is random.
 """
 
 import uuid
@@ -29,7 +30,7 @@ _CONTAINER: Final = "gateway"
 
 def resource_attributes(env: Environment, extra: Mapping[str, str]) -> dict[str, str]:
     """The attributes of this process's resource."""
-    pod = {key: value for variable, key in _DOWNWARD.items() if (value := env.text(variable))}
+    pod = _pod(env)
     if names.K8S_NAMESPACE_NAME in pod:
         pod[names.SERVICE_NAMESPACE] = pod[names.K8S_NAMESPACE_NAME]
     given = {key: value for key, value in env.pairs("OTEL_RESOURCE_ATTRIBUTES").items() if value}
@@ -47,6 +48,12 @@ def resource_attributes(env: Environment, extra: Mapping[str, str]) -> dict[str,
         **pod,
         **given,
     }
+
+
+def _pod(env: Environment) -> dict[str, str]:
+    if env.text("POD_NAME") is None:
+        return {}
+    return {key: value for variable, key in _DOWNWARD.items() if (value := env.text(variable))}
 
 
 def _instance_id(pod: Mapping[str, str]) -> str:

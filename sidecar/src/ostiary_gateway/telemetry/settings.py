@@ -94,7 +94,7 @@ class Settings:
     warnings: tuple[str, ...] = ()
 
 
-def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
+def read_settings(environ: Mapping[str, str]) -> Settings:
     """The settings in ``environ``. Never raises; what is wrong with it stands in ``warnings``."""
     env = Environment(environ)
     off, exporter, collector = _destination(env)
