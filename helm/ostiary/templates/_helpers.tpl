@@ -1,0 +1,157 @@
+{{/* The base of all names: the release's name, with the chart's unless it is in it. */}}
+{{- define "ostiary.fullname" -}}
+{{- $name := .Values.nameOverride | default .Chart.Name -}}
+{{- $base := contains $name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $name) -}}
+{{- .Values.fullnameOverride | default $base | trunc 45 | trimSuffix "-" -}}
+{{- end }}
+
+{{/* The two processes' names. Usage: include "ostiary.operator.name" $ */}}
+{{- define "ostiary.operator.name" -}}{{ include "ostiary.fullname" . }}-operator{{- end }}
+{{- define "ostiary.gateway.name" -}}{{ include "ostiary.fullname" . }}-gateway{{- end }}
+
+{{/* Service accounts: ours, or one that the user names. An operator of another release is called as most are. */}}
+{{- define "ostiary.operator.serviceAccount" -}}
+{{- $ours := .Values.operator.enabled | ternary (include "ostiary.operator.name" .) "ostiary-operator" -}}
+{{- .Values.operator.serviceAccount.name | default $ours -}}
+{{- end }}
+{{- define "ostiary.gateway.serviceAccount" -}}
+{{- .Values.gateway.serviceAccount.name | default (include "ostiary.gateway.name" .) -}}
+{{- end }}
+
+{{/* Where the operator is: here, or where another release put it. */}}
+{{- define "ostiary.operator.namespace" -}}
+{{- .Values.operator.enabled | ternary .Release.Namespace (.Values.operator.namespace | default .Release.Namespace) -}}
+{{- end }}
+
+{{/* Labels by which a Deployment and its Service find their Pods. Usage: include "…" (list $ "gateway") */}}
+{{- define "ostiary.selectorLabels" -}}
+{{- $root := index . 0 -}}
+app.kubernetes.io/name: {{ $root.Values.nameOverride | default $root.Chart.Name }}
+app.kubernetes.io/instance: {{ $root.Release.Name }}
+{{- with index . 1 }}
+app.kubernetes.io/component: {{ . }}
+{{- end }}
+{{- end }}
+
+{{/* Labels of everything. Usage: include "ostiary.labels" (list $ "gateway"), or (list $ "") for what both share. */}}
+{{- define "ostiary.labels" -}}
+{{- $root := index . 0 -}}
+helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name ($root.Chart.Version | replace "+" "_") }}
+{{ include "ostiary.selectorLabels" . }}
+app.kubernetes.io/version: {{ $root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ $root.Release.Service }}
+app.kubernetes.io/part-of: ostiary
+{{- end }}
+
+{{/* The image; a digest says more than a tag. */}}
+{{- define "ostiary.image" -}}
+{{- with .Values.image -}}
+{{- .repository -}}{{- with .digest }}@{{ . }}{{ else }}:{{ .tag | default $.Chart.AppVersion }}{{ end -}}
+{{- end -}}
+{{- end }}
+
+{{/* What the restricted Pod Security Standard asks of a Pod, and more: a number as user, a group that may read volumes. */}}
+{{- define "ostiary.podSecurityContext" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+fsGroup: 65532
+seccompProfile:
+  type: RuntimeDefault
+{{- end }}
+
+{{- define "ostiary.containerSecurityContext" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end }}
+
+{{/* Where Pods go, as the user wants it. Usage: include "ostiary.scheduling" .Values.gateway */}}
+{{- define "ostiary.scheduling" -}}
+{{- with .nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- end }}
+
+{{/* An address as it stands before a port. Usage: include "ostiary.host" .Values.listenAddress */}}
+{{- define "ostiary.host" -}}
+{{ contains ":" . | ternary (printf "[%s]" .) . }}
+{{- end }}
+
+{{/* Who a Pod is, from the downward API. */}}
+{{- define "ostiary.podEnv" -}}
+- name: POD_NAME
+  valueFrom: {fieldRef: {fieldPath: metadata.name}}
+- name: POD_NAMESPACE
+  valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
+- name: POD_UID
+  valueFrom: {fieldRef: {fieldPath: metadata.uid}}
+- name: POD_IP
+  valueFrom: {fieldRef: {fieldPath: status.podIP}}
+- name: POD_IPS
+  valueFrom: {fieldRef: {fieldPath: status.podIPs}}
+- name: NODE_NAME
+  valueFrom: {fieldRef: {fieldPath: spec.nodeName}}
+{{- end }}
+
+{{/* The operator's output: a list of ConfigMaps (as many as the contract allows, MAX_PARTS), and a Secret. */}}
+{{- define "ostiary.gateway.configMaps" -}}
+{{- range $number := until 16 }}
+- ostiary-{{ $.Values.gateway.name }}-{{ $number }}
+{{- end }}
+{{- end }}
+{{- define "ostiary.gateway.secret" -}}ostiary-{{ .Values.gateway.name }}{{- end }}
+
+{{/* Traces, in OpenTelemetry's own variables. Without an endpoint there are none. */}}
+{{- define "ostiary.telemetryEnv" -}}
+{{- with .Values.telemetry }}
+{{- if .endpoint }}
+- name: OTEL_EXPORTER_OTLP_ENDPOINT
+  value: {{ .endpoint | quote }}
+- name: OTEL_EXPORTER_OTLP_PROTOCOL
+  value: {{ .protocol | quote }}
+{{- if .headersSecret.name }}
+- name: OTEL_EXPORTER_OTLP_HEADERS
+  valueFrom: {secretKeyRef: {name: {{ .headersSecret.name }}, key: {{ .headersSecret.key }}}}
+{{- end }}
+{{- with .serviceName }}
+- name: OTEL_SERVICE_NAME
+  value: {{ . | quote }}
+{{- end }}
+{{- with .resourceAttributes }}
+- name: OTEL_RESOURCE_ATTRIBUTES
+  value: {{ include "ostiary.pairs" . | quote }}
+{{- end }}
+{{- with .sampler }}
+- name: OTEL_TRACES_SAMPLER
+  value: {{ . | quote }}
+{{- end }}
+{{- with .samplerArgument }}
+- name: OTEL_TRACES_SAMPLER_ARG
+  value: {{ . | quote }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* key=value,… with values percent-encoded, as OTEL_RESOURCE_ATTRIBUTES wants them. */}}
+{{- define "ostiary.pairs" -}}
+{{- $pairs := list -}}
+{{- range $key, $value := . -}}
+{{- $pairs = append $pairs (printf "%s=%s" $key ($value | toString | urlquery | replace "+" "%20")) -}}
+{{- end -}}
+{{- join "," $pairs -}}
+{{- end }}

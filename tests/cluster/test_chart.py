@@ -1,0 +1,120 @@
+"""The chart on a real API server, in a namespace that enforces the restricted Pod Security Standard.
+
+A control plane of its own: a release owns the definitions, which other tests share. There are no nodes, so Pods are
+admitted and stay Pending.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from charts import CASES, CHART, NAMESPACE, of_kind, render, values
+
+from ostiary_tools import crds
+from ostiary_tools.control_plane import ControlPlane
+from ostiary_tools.processes import wait_until
+
+DEFINITIONS = "mcppolicies.ostiary.dev", "mcpproxies.ostiary.dev"
+RELEASE = ("ostiary", str(CHART), "--namespace", NAMESPACE)
+RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
+PROXY = """
+apiVersion: ostiary.dev/v1alpha1
+kind: MCPProxy
+metadata: {name: crm, namespace: sales}
+spec: {servers: [{name: main, url: "http://crm.sales.svc:8000/mcp"}]}
+"""
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    with ControlPlane(tmp_path_factory.mktemp("chart")) as running:
+        for name in (NAMESPACE, "sales", "support"):
+            body = {"metadata": {"name": name, "labels": RESTRICTED}}
+            running.api.request("POST", "/api/v1/namespaces", body)
+        yield running
+
+
+@pytest.fixture
+def released(cluster: ControlPlane) -> Iterator[ControlPlane]:
+    """With the release of the default values, and without it afterwards."""
+    cluster.helm("install", *RELEASE)
+    wait_until(lambda: all(crds.usable(name, cluster.api) for name in DEFINITIONS), what="the definitions to be usable")
+    yield cluster
+    cluster.helm("uninstall", "ostiary", "--namespace", NAMESPACE, "--ignore-not-found")
+
+
+@pytest.mark.parametrize("case", ["", *CASES])
+def test_the_api_server_accepts_all_that_is_rendered_without_a_warning(cluster: ControlPlane, case: str) -> None:
+    objects = render(*(("-f", values(case)) if case else ()))
+    manifest = yaml.safe_dump_all(objects)
+    applied = cluster.kubectl("apply", "--dry-run=server", "--warnings-as-errors", "-f", "-", input=manifest)
+    assert applied.count("created (server dry run)") == len(objects)
+
+
+@pytest.mark.parametrize("case", ["", *CASES])
+def test_every_pod_of_an_installation_is_admitted(cluster: ControlPlane, case: str) -> None:
+    chosen = ("-f", values(case)) if case else ()
+    cluster.helm("install", *RELEASE, *chosen)
+    try:
+        wanted = sum(obj["spec"]["replicas"] for obj in of_kind(render(*chosen), "Deployment"))
+        wait_until(lambda: len(pods(cluster)) == wanted, what=f"{wanted} Pods")
+    finally:
+        cluster.helm("uninstall", "ostiary", "--namespace", NAMESPACE)
+        wait_until(lambda: not pods(cluster), what="the Pods to be gone")
+
+
+def pods(cluster: ControlPlane) -> list[Any]:
+    items: list[Any] = cluster.api.request("GET", f"/api/v1/namespaces/{NAMESPACE}/pods")["items"]
+    return items
+
+
+def test_the_notes_name_the_next_commands(cluster: ControlPlane) -> None:
+    notes = cluster.helm("install", *RELEASE, "--dry-run=server", "--hide-notes=false")
+    for command in ("rollout status deployment/ostiary-gateway", "get mcpproxies", "port-forward"):
+        assert command in notes
+
+
+def test_the_example_of_the_notes_is_a_valid_resource(released: ControlPlane) -> None:
+    notes = released.helm("get", "notes", "ostiary", "--namespace", NAMESPACE)
+    example = notes.partition("<<EOF\n")[2].partition("\nEOF\n")[0]
+    assert "mcpproxy.ostiary.dev/my-server" in released.kubectl("apply", "--dry-run=server", "-f", "-", input=example)
+
+
+def test_an_upgrade_changes_what_its_values_say(released: ControlPlane) -> None:
+    released.helm("upgrade", *RELEASE, "--set", "gateway.replicas=3,gateway.settings.tenancy=Multi")
+    assert get(released, "deployment/ostiary-gateway")["spec"]["replicas"] == 3
+    settings = yaml.safe_load(get(released, "configmap/ostiary-gateway-settings")["data"]["settings.yaml"])
+    assert settings == {"tenancy": "Multi"}
+
+
+def get(cluster: ControlPlane, what: str, *, namespace: str = NAMESPACE) -> Any:
+    return json.loads(cluster.kubectl("get", what, "-n", namespace, "-o", "json"))
+
+
+def test_definitions_and_resources_outlive_the_release_and_the_next_one_takes_them_over(released: ControlPlane) -> None:
+    released.kubectl("apply", "-f", "-", input=PROXY)
+    uid = get(released, "mcpproxy/crm", namespace="sales")["metadata"]["uid"]
+    released.helm("uninstall", "ostiary", "--namespace", NAMESPACE)
+    assert get(released, "mcpproxy/crm", namespace="sales")["metadata"]["uid"] == uid
+    released.helm("install", *RELEASE)
+    assert get(released, "mcpproxy/crm", namespace="sales")["metadata"]["uid"] == uid
+    released.kubectl("delete", "mcpproxy", "crm", "-n", "sales")
+
+
+def test_a_further_gateway_stands_beside_the_first(released: ControlPlane) -> None:
+    further = ("--set", "operator.enabled=false,crds.install=false,rbac.aggregate=false,gateway.name=edge")
+    released.helm("install", "edge", str(CHART), "--namespace", NAMESPACE, *further)
+    try:
+        found = released.kubectl("get", "services", "-n", NAMESPACE, "-l", "ostiary.dev/gateway", "-o", "name").split()
+        assert found == ["service/edge-ostiary-gateway", "service/ostiary-gateway"]
+    finally:
+        released.helm("uninstall", "edge", "--namespace", NAMESPACE)
+
+
+def test_a_chart_that_is_packed_is_whole(cluster: ControlPlane, tmp_path: Path) -> None:
+    cluster.helm("package", str(CHART), "--destination", str(tmp_path))
+    (package,) = tmp_path.iterdir()
+    assert cluster.helm("template", "ostiary", str(package)) == cluster.helm("template", "ostiary", str(CHART))

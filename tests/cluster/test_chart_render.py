@@ -1,0 +1,217 @@
+"""What the chart says, held against the programs that it starts and against what the operator looks for."""
+
+import argparse
+import importlib
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from charts import CASES, CHART, NAMESPACE, Object, container, helm, of_kind, one, render, values
+
+from ostiary_core.contract.parts import MAX_PARTS
+from ostiary_operator.api.load import parse_settings
+from ostiary_operator.cli.commands import COMMANDS
+from ostiary_operator.cli.gateway import read_options
+from ostiary_operator.kube import gateways, names, options
+from ostiary_operator.status import replicas
+from ostiary_tools.errors import CommandError
+
+CONFIG_MAPS = [names.config_map("default", number) for number in range(MAX_PARTS)]
+
+
+@pytest.fixture(scope="module")
+def objects() -> list[Object]:
+    return render()
+
+
+@pytest.mark.parametrize("case", ["", *CASES])
+def test_helm_finds_nothing_to_complain_about(case: str) -> None:
+    chosen = ("-f", values(case)) if case else ()
+    assert "0 chart(s) failed" in helm("lint", "--strict", str(CHART), *chosen)
+
+
+def test_the_definitions_are_those_of_the_repository(objects: list[Object]) -> None:
+    rendered = {obj["metadata"].pop("name"): obj for obj in of_kind(objects, "CustomResourceDefinition")}
+    for file in (CHART.parents[1] / "crds").iterdir():
+        original = yaml.safe_load(file.read_text())
+        found = rendered.pop(original["metadata"]["name"])
+        assert found["metadata"].pop("annotations") == {"helm.sh/resource-policy": "keep"}
+        assert found["spec"] == original["spec"]
+    assert not rendered
+
+
+def test_the_definitions_can_be_given_up_or_left_out() -> None:
+    for obj in of_kind(render("--set", "crds.keep=false"), "CustomResourceDefinition"):
+        assert "annotations" not in obj["metadata"]
+    assert not of_kind(render("--set", "crds.install=false"), "CustomResourceDefinition")
+
+
+def test_the_operator_discovers_the_gateway_with_its_settings_and_replicas() -> None:
+    objects = render("-f", values("kind"))
+    (gateway,) = gateways.discover(labelled(objects, "Service"), of_kind(objects, "ConfigMap"))
+    assert (gateway.identity, gateway.service, gateway.port) == ("ostiary-system/default", "ostiary-gateway", 80)
+    assert gateway.settings is not None
+    assert str(parse_settings(gateway.settings).external_url) == "http://localhost:8080"
+    (service,) = labelled(objects, "Service")
+    ports = [{"name": port["name"], "port": target(objects, port)} for port in service["spec"]["ports"]]
+    slices = {"ports": ports, "endpoints": [{"addresses": ["10.1.2.3"], "conditions": {"ready": True}}]}
+    assert [replica.url for replica in replicas.from_slices([slices])] == ["http://10.1.2.3:8081"]
+
+
+def labelled(objects: list[Object], kind: str) -> list[Object]:
+    return [obj for obj in of_kind(objects, kind) if "ostiary.dev/gateway" in obj["metadata"]["labels"]]
+
+
+def target(objects: list[Object], port: Any) -> int:
+    named = {each["name"]: each["containerPort"] for each in container(deployment(objects, "gateway"))["ports"]}
+    return int(named[port["targetPort"]])
+
+
+def deployment(objects: list[Object], component: str) -> Object:
+    (found,) = (
+        obj
+        for obj in of_kind(objects, "Deployment")
+        if obj["metadata"]["labels"]["app.kubernetes.io/component"] == component
+    )
+    return found
+
+
+@pytest.mark.parametrize("kind", ["NodePort", "LoadBalancer"])
+def test_the_admin_port_never_leaves_the_cluster(kind: str) -> None:
+    services = of_kind(render("--set", f"gateway.service.type={kind}"), "Service")
+    ports = {service["spec"]["type"]: [port["name"] for port in service["spec"]["ports"]] for service in services}
+    assert ports == {"ClusterIP": ["http", "admin"], kind: ["http"]}
+
+
+def test_each_service_selects_the_gateways_pods_and_no_others() -> None:
+    objects = render("-f", values("everything"))
+    pods = {name: deployment(objects, name)["spec"]["template"] for name in ("gateway", "operator")}
+    for service in of_kind(objects, "Service"):
+        selector = service["spec"]["selector"].items()
+        assert [name for name, pod in pods.items() if selector <= pod["metadata"]["labels"].items()] == ["gateway"]
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """Parse as the command does that the first argument names."""
+    (command,) = (command for command in COMMANDS if command.name == arguments[0])
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    importlib.import_module(command.arguments or command.module).add_arguments(parser)
+    return parser.parse_args(arguments[1:])
+
+
+@pytest.mark.parametrize("case", ["", *CASES])
+def test_the_programs_understand_their_arguments(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "is_dir", lambda path: path == Path("/etc/ostiary") or path.exists())
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setattr("os.access", lambda *_: True)  # the files of a pod
+    for obj in of_kind(render(*(("-f", values(case)) if case else ())), "Deployment"):
+        arguments = container(obj)["args"]
+        parsed = parse(arguments)
+        if arguments[0] == "gateway":
+            assert read_options(parsed).gateway.startswith(f"{NAMESPACE}/")
+        else:
+            assert options.from_arguments(parsed).operator_namespace == NAMESPACE
+
+
+def test_the_operator_serves_the_namespaces_that_it_has_rights_in() -> None:
+    objects = render("-f", values("namespaced"))
+    parsed = options.from_arguments(parse(container(deployment(objects, "operator"))["args"]))
+    roles = {role["metadata"]["namespace"] for role in of_kind(objects, "Role")}
+    assert set(parsed.namespaces or ()) == roles == {NAMESPACE, "sales", "support"}
+
+
+def test_namespaced_means_that_nothing_is_of_the_whole_cluster() -> None:
+    objects = render("-f", values("namespaced"))
+    assert all(obj["metadata"].get("namespace") for obj in objects)
+    assert not [obj for obj in objects if obj["kind"].startswith(("Cluster", "CustomResource"))]
+
+
+@pytest.mark.parametrize("case", ["", *CASES])
+def test_no_right_is_a_wildcard_and_no_secret_can_be_listed_without_its_name(case: str) -> None:
+    objects = render(*(("-f", values(case)) if case else ()))
+    rules = [rule for obj in objects if obj["kind"] in {"Role", "ClusterRole"} for rule in obj["rules"]]
+    assert rules
+    for rule in rules:
+        assert "*" not in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]]
+        if "secrets" in rule["resources"]:
+            assert rule["resources"] == ["secrets"]
+            assert rule["verbs"] == ["get"] or rule["resourceNames"]
+
+
+def test_the_whole_clusters_secrets_are_nobodys() -> None:
+    roles = of_kind(render("-f", values("everything")), "ClusterRole")
+    assert roles
+    assert not [rule for role in roles for rule in role["rules"] if "secrets" in rule["resources"]]
+
+
+def test_the_gateway_mounts_all_that_the_operator_may_write(objects: list[Object]) -> None:
+    gateway = deployment(objects, "gateway")
+    volume = next(each for each in gateway["spec"]["template"]["spec"]["volumes"] if each["name"] == "config")
+    sources = volume["projected"]["sources"]
+    assert [each["configMap"]["name"] for each in sources if "configMap" in each] == CONFIG_MAPS
+    assert [each["secret"]["name"] for each in sources if "secret" in each] == [names.secret("default")]
+    assert all(body["optional"] for each in sources for body in each.values())
+    assert volume["projected"]["defaultMode"] == 0o440
+    assert gateway["spec"]["template"]["spec"]["securityContext"]["fsGroup"]
+
+
+def test_both_sides_have_rights_on_exactly_what_is_mounted(objects: list[Object]) -> None:
+    for role in ("ostiary-gateway", "ostiary-gateway-config"):
+        named = [rule for rule in one(objects, "Role", role)["rules"] if "resourceNames" in rule]
+        assert {rule["resources"][0]: rule["resourceNames"] for rule in named} == {
+            "configmaps": CONFIG_MAPS,
+            "secrets": [names.secret("default")],
+        }
+
+
+def test_a_gateway_that_does_not_watch_has_neither_rights_nor_a_token() -> None:
+    objects = render("-f", values("tokenless"))
+    gateway = deployment(objects, "gateway")
+    assert "--watch" not in container(gateway)["args"]
+    assert gateway["spec"]["template"]["spec"]["automountServiceAccountToken"] is False
+    bound = [subject["name"] for obj in of_kind(objects, "RoleBinding") for subject in obj["subjects"]]
+    assert "ostiary-gateway" not in bound
+
+
+def test_a_further_gateway_is_served_by_the_operator_that_is_there() -> None:
+    objects = render("-f", values("further-gateway"), release="edge")
+    assert {obj["metadata"]["name"] for obj in of_kind(objects, "Deployment")} == {"edge-ostiary-gateway"}
+    binding = one(objects, "RoleBinding", "edge-ostiary-gateway-config")
+    subject = {"kind": "ServiceAccount", "name": "ostiary-operator", "namespace": NAMESPACE}
+    assert binding["subjects"] == [subject]
+    elsewhere = render("-f", values("further-gateway"), "--set", f"operator.namespace={NAMESPACE}", namespace="sales")
+    binding = one(elsewhere, "RoleBinding", "ostiary-gateway-config", namespace="sales")
+    assert binding["subjects"] == [subject]
+
+
+def test_the_grace_period_covers_the_drain() -> None:
+    gateway = deployment(render("-f", values("everything")), "gateway")
+    options = read_options_of(gateway)
+    drain = options.drain_delay_seconds + options.drain_seconds
+    assert gateway["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] > drain
+
+
+def read_options_of(gateway: Object) -> Any:
+    arguments = [each for each in container(gateway)["args"] if each != "--watch"]
+    return read_options(parse([re.sub("^--config=.*", "--config=/", each) for each in arguments]))
+
+
+@pytest.mark.parametrize(
+    ("setting", "complaint"),
+    [
+        ("gatewy.name=x", "additional properties 'gatewy' not allowed"),
+        ("gateway.name=Front", "does not match pattern"),
+        ("gateway.settings.tenancy=Several", "must be one of 'Single', 'Multi'"),
+        ("gateway.settings.externalUrl=http://a", "additional properties 'externalUrl' not allowed"),
+        ("gateway.service.nodePort=30080", "needs gateway.service.type"),
+        ("telemetry.headersSecret.name=x", "set telemetry.endpoint too"),
+        ("image.digest=sha256:1", "does not match pattern"),
+        ("operator.enabled=false,gateway.enabled=false,crds.install=false", "nothing to install"),
+        ("watchNamespaces={sales},secretNamespaces={support}", "does not watch support"),
+    ],
+)
+def test_a_mistake_is_named_before_anything_is_installed(setting: str, complaint: str) -> None:
+    with pytest.raises(CommandError, match=re.escape(complaint)):
+        render("--set", setting)

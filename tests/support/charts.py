@@ -1,0 +1,68 @@
+"""The chart, rendered by helm as a user's would be.
+
+objects = render("-f", values("kind"), "--set", "gateway.name=edge")
+one(objects, "Deployment", "ostiary-gateway")
+"""
+
+import os
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ostiary_tools import binaries
+from ostiary_tools.errors import CommandError
+
+CHART = Path(__file__).parents[2] / "helm" / "ostiary"
+CASES = sorted(path.name.removesuffix("-values.yaml") for path in (CHART / "ci").iterdir())
+NAMESPACE = "ostiary-system"
+
+Object = dict[str, Any]
+
+
+def values(case: str) -> str:
+    """The path of a values file of `ci/`."""
+    return str(CHART / "ci" / f"{case}-values.yaml")
+
+
+def render(*arguments: str, release: str = "ostiary", namespace: str = NAMESPACE) -> list[Object]:
+    """The objects that `helm template` makes.
+
+    Raises:
+        CommandError: helm refuses.
+    """
+    text = helm("template", release, str(CHART), "--namespace", namespace, *arguments)
+    return [document for document in yaml.safe_load_all(text) if document]
+
+
+def helm(*arguments: str) -> str:
+    """Run helm without any cluster; return its stdout."""
+    command = [str(binaries.ensure("helm")["helm"]), *arguments]
+    environment = {**os.environ, "KUBECONFIG": os.devnull}
+    done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True, timeout=30)
+    if done.returncode:
+        raise CommandError("helm " + " ".join(arguments), done.returncode, done.stderr)
+    return done.stdout
+
+
+def of_kind(objects: Iterable[Object], kind: str) -> list[Object]:
+    """All objects of a kind."""
+    return [obj for obj in objects if obj["kind"] == kind]
+
+
+def one(objects: Iterable[Object], kind: str, name: str, *, namespace: str | None = None) -> Object:
+    """The only object of this kind and name."""
+    (found,) = (
+        obj
+        for obj in of_kind(objects, kind)
+        if obj["metadata"]["name"] == name and namespace in (None, obj["metadata"].get("namespace"))
+    )
+    return found
+
+
+def container(deployment: Object) -> Object:
+    """The only container of a Deployment's Pods."""
+    (found,) = deployment["spec"]["template"]["spec"]["containers"]
+    return dict(found)

@@ -1,0 +1,42 @@
+import yaml
+
+from ostiary_core.version import __version__
+from ostiary_tools import chart
+
+
+def test_what_is_generated_in_the_chart_is_up_to_date() -> None:
+    assert chart.stale() == [], "run: PYTHONPATH=tools python -m ostiary_tools.chart"
+
+
+def test_the_chart_installs_the_version_that_it_lies_beside() -> None:
+    metadata = yaml.safe_load((chart.CHART / "Chart.yaml").read_text())
+    assert metadata["appVersion"] == __version__
+
+
+def test_every_value_is_explained_and_every_explanation_has_its_value() -> None:
+    values = yaml.safe_load((chart.CHART / "values.yaml").read_text())
+    schema = yaml.safe_load((chart.CHART / "values.schema.json").read_text())
+    explained = {path for path, _ in chart.leaves(schema, schema)}
+    assert unexplained(values, explained) == []
+    assert all(leads_to_a_value(values, path) for path in explained)
+
+
+def unexplained(
+    values: dict[str, object], explained: set[tuple[str, ...]], path: tuple[str, ...] = ()
+) -> list[tuple[str, ...]]:
+    found = []
+    for key, value in values.items():
+        whole = (*path, key)
+        if whole in explained:
+            continue
+        found += unexplained(value, explained, whole) if isinstance(value, dict) and value else [whole]
+    return found
+
+
+def leads_to_a_value(values: dict[str, object], path: tuple[str, ...]) -> bool:
+    node: object = values
+    for key in path:
+        if not isinstance(node, dict) or key not in node:
+            return False
+        node = node[key]
+    return True

@@ -1,0 +1,123 @@
+"""What the chart in `helm/ostiary` holds that is generated from elsewhere in this repository.
+
+    files/crds/           copies of crds/, since a chart cannot reach out of its folder
+    values.schema.json    its definition of `gateway.settings`, from docs/reference/gateway-settings.schema.json
+    README.md             its table of values, from values.schema.json and values.yaml
+
+`python -m ostiary_tools.chart` writes them; a test fails when they drift.
+"""
+
+import argparse
+import json
+import sys
+import textwrap
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ostiary_tools.errors import ToolError
+
+ROOT = Path(__file__).parent.parent.parent
+CHART = ROOT / "helm" / "ostiary"
+_SETTINGS = ROOT / "docs" / "reference" / "gateway-settings.schema.json"
+_SETTINGS_KEY = '\n    "gatewaySettings": '  # the last definition: what follows it is generated
+_BEGIN, _END = "<!-- values: begin -->\n", "<!-- values: end -->\n"
+
+
+def render() -> dict[Path, str]:
+    """The generated files, as they should be.
+
+    Raises:
+        ToolError: a file has lost the place where generated text goes.
+    """
+    schema = _schema()
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    crds = {CHART / "files" / "crds" / file.name: file.read_text() for file in (ROOT / "crds").glob("*.yaml")}
+    return crds | {
+        CHART / "values.schema.json": schema,
+        CHART / "README.md": _readme("\n".join(table(json.loads(schema), values))),
+    }
+
+
+def _schema() -> str:
+    path = CHART / "values.schema.json"
+    written, found, _ = path.read_text().partition(_SETTINGS_KEY)
+    if not found:
+        raise ToolError(f'{path} has no definition "gatewaySettings" on a line of its own')
+    settings = json.loads(_SETTINGS.read_text())
+    kept = {key: value for key, value in settings.items() if key not in {"$schema", "$id"}}
+    kept["description"] = "What holds for the whole gateway: docs/reference/gateway-settings.md has the fields."
+    body = textwrap.indent(json.dumps(kept, indent=2, ensure_ascii=False), "    ").lstrip()
+    return f"{written}{_SETTINGS_KEY}{body}\n  }}\n}}\n"
+
+
+def _readme(lines: str) -> str:
+    path = CHART / "README.md"
+    text = path.read_text()
+    if _BEGIN not in text or _END not in text:
+        raise ToolError(f"{path} has lost its lines {_BEGIN.strip()} and {_END.strip()}")
+    return f"{text.partition(_BEGIN)[0]}{_BEGIN}\n{lines}\n\n{_END}{text.partition(_END)[2]}"
+
+
+def table(schema: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[str]:
+    """The lines of a Markdown table: each value's path, default and meaning."""
+    yield "| Value | Default | Meaning |"
+    yield "|---|---|---|"
+    for path, node in leaves(schema, schema):
+        default: Any = values
+        for key in path:
+            default = default[key]
+        yield f"| `{'.'.join(path)}` | {_code(default)} | {node['description']} |"
+
+
+def _code(value: Any) -> str:
+    return "" if value in (None, "") else f"`{json.dumps(value)}`"
+
+
+def leaves(
+    node: Mapping[str, Any], root: Mapping[str, Any], path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:
+    """Each value that has a description, in the schema's order, by its path."""
+    for key, child in node.get("properties", {}).items():
+        whole = resolved(child, root)
+        if "description" in whole:
+            yield (*path, key), whole
+        else:
+            yield from leaves(whole, root, (*path, key))
+
+
+def resolved(node: Mapping[str, Any], root: Mapping[str, Any]) -> dict[str, Any]:
+    """A schema with the definition that it refers to; its own keywords win."""
+    name = node.get("$ref", "").rpartition("/")[2]
+    return {**(root["$defs"][name] if name else {}), **node}
+
+
+def stale() -> list[Path]:
+    """Files that are not as they should be, also copies whose original is gone."""
+    wanted = render()
+    lying = set((CHART / "files" / "crds").iterdir()) - wanted.keys()
+    changed = {path for path, text in wanted.items() if not path.exists() or path.read_text() != text}
+    return sorted(lying | changed)
+
+
+def main() -> int:
+    """Write what is generated; print the paths of files that changed."""
+    parser = argparse.ArgumentParser(prog="python -m ostiary_tools.chart", description=main.__doc__)
+    parser.parse_args()
+    try:
+        for path in stale():
+            if text := render().get(path):
+                path.write_text(text)
+            else:
+                path.unlink()
+            print(path.relative_to(ROOT))
+    except ToolError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
