@@ -1,0 +1,34 @@
+# One image for every command of `ostiary`; the chart says which one runs.
+#
+#   docker build -t ostiary:0.1.0 .
+#   docker build -t ostiary-gateway:0.1.0 --build-arg EXTRAS=gateway,grpc .    a gateway without the operator's libraries
+
+ARG PYTHON_IMAGE=python:3.11-slim
+
+FROM ${PYTHON_IMAGE} AS build
+ARG EXTRAS=gateway,grpc,operator,demo
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+WORKDIR /build
+
+# Everything that is locked, by hash, before our own code: this layer changes with the lock file only.
+COPY requirements/dev.txt requirements/
+RUN pip download --quiet --require-hashes --only-binary :all: --dest /wheels -r requirements/dev.txt
+
+# Our wheel is built with the locked hatchling, and finds its dependencies among the locked wheels or not at all:
+# developers' tools were fetched, but stay behind.
+COPY pyproject.toml README.md LICENSE ./
+COPY operator operator
+COPY sidecar sidecar
+RUN pip wheel --quiet --no-index --find-links /wheels --no-deps --wheel-dir /wheels . \
+ && python -m venv --without-pip /opt/ostiary \
+ && pip --python /opt/ostiary/bin/python install --quiet --no-index --find-links /wheels --compile "ostiary[${EXTRAS}]"
+
+FROM ${PYTHON_IMAGE}
+# Nothing is written beside the code: the root file system may be read-only.
+ENV PATH=/opt/ostiary/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+COPY --from=build /opt/ostiary /opt/ostiary
+# A number, so that Kubernetes can see that it is not root.
+USER 65532:65532
+EXPOSE 8080 8081 8082 7878
+ENTRYPOINT ["ostiary"]
+CMD ["--help"]

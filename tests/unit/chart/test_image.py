@@ -1,0 +1,47 @@
+import re
+import tomllib
+
+import yaml
+
+from ostiary_tools.chart import CHART, ROOT
+
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+
+
+def instructions(word: str) -> list[str]:
+    return re.findall(rf"^{word} (.*)$", DOCKERFILE, re.MULTILINE)
+
+
+def test_all_that_is_copied_is_there_and_reaches_the_builder() -> None:
+    sources = [source for line in instructions("COPY") if "--from" not in line for source in line.split()[:-1]]
+    admitted = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    assert sources
+    for source in sources:
+        assert (ROOT / source).exists(), source
+        assert source.partition("/")[0] in admitted
+
+
+def test_the_image_installs_extras_that_exist() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    (default,) = re.findall(r"^ARG EXTRAS=(.*)$", DOCKERFILE, re.MULTILINE)
+    assert set(default.split(",")) <= project["optional-dependencies"].keys()
+
+
+def test_nothing_is_installed_that_is_not_locked() -> None:
+    for command in re.findall(r"pip (?:--python \S+ )?(?:install|wheel|download) [^&\n]*", DOCKERFILE):
+        assert "--require-hashes" in command or "--no-index" in command
+
+
+def test_the_image_has_the_user_that_the_chart_asks_for() -> None:
+    helpers = (CHART / "templates" / "_helpers.tpl").read_text()
+    user, group = re.findall(r"^runAs(?:User|Group): (\d+)$", helpers, re.MULTILINE)
+    assert instructions("USER") == [f"{user}:{group}"]
+
+
+def test_the_ports_of_kind_and_of_its_values_meet() -> None:
+    kind = yaml.safe_load((ROOT / "kind-config.yaml").read_text())
+    gateway = yaml.safe_load((CHART / "ci" / "kind-values.yaml").read_text())["gateway"]
+    (mapping,) = kind["nodes"][0]["extraPortMappings"]
+    assert mapping["containerPort"] == gateway["service"]["nodePort"]
+    assert gateway["settings"]["externalURL"] == f"http://localhost:{mapping['hostPort']}"
+    assert mapping["listenAddress"] == "127.0.0.1"
