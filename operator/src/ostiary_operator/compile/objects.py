@@ -172,7 +172,7 @@ def _decoded(item: Object) -> dict[str, str]:
     plain = {}
     for key, value in _strings(item.get("data")).items():
         try:
-            plain[key] = base64.b64decode(value, validate=False).decode()
+            plain[key] = base64.b64decode("".join(value.split()), validate=True).decode()
         except (binascii.Error, UnicodeDecodeError):
             continue
     return plain | _strings(item.get("stringData"))

@@ -113,15 +113,15 @@ def _bundle(text: str) -> tuple[str, str]:
     if set(labels) != {"CERTIFICATE"}:
         return "", "holds something other than certificates; leave nothing in it but certificates as PEM"
     blocks = [block.replace("\r", "") for block in _CERTIFICATE.findall(text)]
-    bundle = "".join(f"{block}\n" for block in blocks)
-    if len(blocks) != len(labels) or not _loads(bundle):
+    # One by one: in a row OpenSSL stops at the first that it cannot read, and takes those before it for all.
+    if len(blocks) != len(labels) or not all(map(_loads, blocks)):
         return "", "holds a certificate that cannot be read; it needs certificates as PEM"
-    return bundle, ""
+    return "".join(f"{block}\n" for block in blocks), ""
 
 
-def _loads(bundle: str) -> bool:
+def _loads(certificate: str) -> bool:
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=bundle)
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=certificate)
     except ssl.SSLError:
         return False
     return True

@@ -219,7 +219,9 @@ def _joined(message: str, sentence: str) -> str:
 
 
 def _condition(kind: ConditionType, status: ConditionStatus, reason: Reason, message: str) -> Condition:
-    return Condition(kind.value, status.value, reason.value, message[:MESSAGE_LIMIT])
+    # What users wrote may hold lone surrogates, which no output takes.
+    text = message[:MESSAGE_LIMIT].encode("utf-8", "replace").decode()
+    return Condition(kind.value, status.value, reason.value, text)
 
 
 def _identity(key: ObjectKey) -> str:

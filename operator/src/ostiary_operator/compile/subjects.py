@@ -167,7 +167,8 @@ def _judge(
 
 
 def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
+    """Return text, and nothing of what only Python takes for text: lone surrogates."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else ""
 
 
 def _labels(value: object) -> Mapping[str, str]:

@@ -1,0 +1,138 @@
+"""Whatever lies in a resource, the compiler answers with a status and never fails."""
+
+import copy
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import golden
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from shuffling import outcome
+
+from ostiary_core.contract.bundle import GatewayConfig
+from ostiary_core.contract.documents import Bounds, EntryDocument, PolicyDocument, Server, SettingsDocument, Timeouts
+from ostiary_core.contract.manifest import GatewayIdentity
+from ostiary_operator.compile.compiler import compile_resources
+from ostiary_operator.compile.model import Compiled, Gateway, ObjectKey, Resources
+
+NUMBERS: list[Any] = [0, -1, 2**70, 1.5, float("nan"), True]
+JUNK = st.sampled_from([None, "", "x", "\ud800", "\x00", "*" * 600, [], {}, [None], {"a": None}, {5: 6}, *NUMBERS])
+BROKEN = ["[", "a: b: c", "5", "null", "tenancy:", "---\n{}\n---\n{}", "&a [*a]"]
+CASES = [
+    "ca-certificates-are-carried-inline",
+    "a-platform-policy-selects-namespaces-by-label",
+    "the-catalogue-hides-what-policies-would-allow",
+    "urls-follow-external-url-and-hostnames",
+]
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    yield path
+    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, child in children:
+        yield from places(child, (*path, key))
+
+
+def put(value: Any, path: tuple[Any, ...], junk: Any) -> None:
+    for step in path[:-1]:
+        value = value[step]
+    value[path[-1]] = junk
+
+
+@given(st.data(), st.sampled_from(CASES), JUNK)
+def test_junk_in_any_place_of_a_resource_is_answered(data: st.DataObject, name: str, junk: Any) -> None:
+    resources = golden.load(name).steps[0].resources
+    before = compile_resources(resources, {}).configs
+    objects: list[Any] = copy.deepcopy([*resources.proxies, *resources.policies])
+    count = len(resources.proxies)
+    path = data.draw(st.sampled_from([p for p in places(objects) if len(p) > 1]))
+    put(objects, path, junk)
+
+    broken = replace(resources, proxies=objects[:count], policies=objects[count:])
+
+    for previous in ({}, before):
+        compiled = compile_resources(broken, previous)
+        outcome(compiled)
+        assert all(
+            condition.message.encode() for status in compiled.statuses.values() for condition in status.conditions
+        )
+
+
+@given(st.text(max_size=200) | st.sampled_from(BROKEN))
+def test_junk_in_settings_leaves_the_last_good_ones(text: str) -> None:
+    resources = golden.load("the-default-path-is-namespace-and-name").steps[0].resources
+    before = compile_resources(resources, {})
+
+    broken = replace(resources, gateways=[replace(resources.gateways[0], settings=text)])
+    after = compile_resources(broken, before.configs)
+
+    assert after.configs["ostiary-system/default"].entries == before.configs["ostiary-system/default"].entries
+
+
+def accepted(compiled: Compiled, key: ObjectKey) -> tuple[str, str]:
+    condition = compiled.statuses[key].conditions[0]
+    return condition.reason, condition.message
+
+
+def test_text_that_is_not_unicode_is_invalid() -> None:
+    resources = golden.load("list-and-call-of-one-literal-allows-exactly-that-one").steps[0].resources
+    [policy] = copy.deepcopy(list(resources.policies))
+    policy["spec"]["access"]["rules"][0]["tools"]["names"] = ["\ud800"]
+
+    reason, message = accepted(
+        compile_resources(replace(resources, policies=[policy]), {}), ObjectKey("MCPPolicy", "team-a", "weather")
+    )
+
+    assert reason == "Invalid"
+    assert "spec.access.rules[0].tools.names[0]" in message
+
+
+def test_what_is_not_even_named_gets_a_status() -> None:
+    resources = Resources("sys", proxies=[{}], policies=[{"metadata": 5, "spec": []}])
+
+    compiled = compile_resources(resources, {})
+
+    assert accepted(compiled, ObjectKey("MCPProxy", "default", ""))[0] == "Invalid"
+    assert accepted(compiled, ObjectKey("MCPPolicy", "default", ""))[0] == "Invalid"
+
+
+@pytest.mark.parametrize("name", ["Default", "a.b", "", "x" * 64])
+def test_a_gateway_whose_name_is_no_dns_label_serves_nothing(name: str) -> None:
+    compiled = compile_resources(Resources("sys", gateways=[Gateway("sys", name, "svc", "u", "")]), {})
+
+    assert compiled.configs == {}
+    assert "DNS label" in compiled.problems[0].message
+
+
+def test_a_previous_config_that_lost_a_policy_closes_what_named_it() -> None:
+    server = Server(name="s", url="http://s", timeouts=Timeouts(connect=1, request=1, idle=1))
+    entry = EntryDocument(
+        namespace="team-a", name="crm", uid="u", generation=1, path="/team-a/crm", servers=[server], policies=["0" * 64]
+    )
+    bounds = Bounds(request_bytes=1, message_bytes=1, requests_in_flight=1, streams=1, session_max_age=1)
+    identity = GatewayIdentity(namespace="sys", name="gw")
+    previous = {"sys/gw": GatewayConfig(identity, SettingsDocument(bounds=bounds), {"team-a/crm": entry})}
+    proxy = {
+        "metadata": {"name": "crm", "namespace": "team-a", "uid": "u"},
+        "spec": {"servers": [{"name": "s", "url": "http://s" + "x" * 200}]},
+    }
+    resources = Resources("sys", proxies=[proxy], gateways=[Gateway("sys", "gw", "svc", "u", "")])
+
+    config = compile_resources(resources, previous, budget=100).configs["sys/gw"]
+
+    assert config.entries["team-a/crm"].invalid
+    assert config.entries["team-a/crm"].policies == []
+
+
+def test_an_accepted_policy_whose_targets_are_no_longer_understood_reaches_everything() -> None:
+    case = golden.load("a-broken-edit-keeps-the-last-accepted-policy")
+    before = compile_resources(case.steps[0].resources, {}).configs["ostiary-system/default"]
+    [document] = before.policies.values()
+    newer: PolicyDocument = document.model_copy(update={"source": '{"targetExpression": "x"}'})
+    previous = {"ostiary-system/default": replace(before, policies={"d": newer})}
+
+    after = compile_resources(case.steps[1].resources, previous).configs["ostiary-system/default"]
+
+    assert [after.policies[key].uid for key in after.entries["team-a/crm"].policies] == [document.uid]
