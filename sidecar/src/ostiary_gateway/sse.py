@@ -13,6 +13,12 @@ from ostiary_core.errors import OstiaryError
 #: The end of a block: two line ends in a row, in any of the three forms.
 _BLOCK_END: Final = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r(?!\n))")
 _LINE_END: Final = re.compile(rb"\r\n|\n|\r")
+_NO_FIELD: Final = rb"(?!(?:event|data|id|retry)(?![^:\r\n])|:|\Z|[\r\n])"
+#: A line that is neither a comment nor one of the four fields; clients ignore such a line, or should. Two expressions,
+#: since one that begins with an alternative is searched for six times more slowly.
+_STRAY: Final = re.compile(_NO_FIELD)
+_LATER_STRAY: Final = re.compile(rb"[\r\n]" + _NO_FIELD)
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
 class BlockTooLargeError(OstiaryError):
@@ -20,29 +26,46 @@ class BlockTooLargeError(OstiaryError):
 
 
 class BlockSplitter:
-    """Cuts a stream into blocks of at most ``limit`` bytes, whatever the chunks it arrives in."""
+    """Cuts a stream into blocks of at most ``limit`` bytes, whatever the chunks it arrives in.
+
+    All bytes come out again but a byte order mark in front, which would hide the first field from those who do not
+    expect one.
+    """
 
     def __init__(self, *, limit: int) -> None:
         self._buffer = bytearray()
         self._limit = limit
         self._searched = 0
+        self._at_start = True
+        self._after_cr = False
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
         """Take a chunk and yield the blocks that it completes, each with its final blank line.
 
+        A block whose last CR is the last byte so far is not held back to see whether an LF follows; if it does, that
+        LF comes as a block of its own, which means nothing.
+
         Raises:
             BlockTooLargeError: a block exceeds the limit.
         """
+        if self._after_cr and chunk:
+            self._after_cr = False
+            if chunk.startswith(b"\n"):
+                yield b"\n"
+                chunk = chunk[1:]
         self._buffer += chunk
-        while True:
-            end = self._end()
-            if end < 0:
-                break
+        while (end := self._end()) >= 0:
+            self._check(end)
             block = bytes(self._buffer[:end])
             del self._buffer[:end]
             self._searched = 0
-            yield block
-        if len(self._buffer) > self._limit:
+            self._after_cr = block.endswith(b"\r") and not self._buffer
+            yield block.removeprefix(_BYTE_ORDER_MARK) if self._at_start else block
+            self._at_start = False
+        self._check(len(self._buffer))
+
+    def _check(self, size: int) -> None:
+        if size > self._limit:
             raise BlockTooLargeError(f"an event is larger than {self._limit} bytes")
 
     def rest(self) -> bytes:
@@ -55,10 +78,7 @@ class BlockSplitter:
         return not self._buffer
 
     def _end(self) -> int:
-        """Find the end of the first block. Three bytes are searched again, since a line end may be cut in two.
-
-        Where CR LF is cut between CR and LF, the LF opens the next block as an empty line, which means nothing there.
-        """
+        """Find the end of the first block. Three bytes are searched again, since a line end may be cut in two."""
         match = _BLOCK_END.search(self._buffer, max(0, self._searched - 3))
         if match is not None:
             return match.end()
@@ -66,13 +86,42 @@ class BlockSplitter:
         return -1
 
 
+def clean(block: bytes) -> bytes:
+    """Return a block without lines that are no fields; as it came where there are none.
+
+    Such a line is nothing to a client that keeps the specification, and could be anything to one that does not: it
+    would be a second view of the stream, which nobody judged.
+    """
+    if _STRAY.match(block) is None and _LATER_STRAY.search(block) is None:
+        return block
+    kept = [line for line in _LINE_END.split(block) if line and _STRAY.match(line) is None]
+    return b"\n".join([*kept, b"", b""]) if kept else b""
+
+
 def data_of(block: bytes) -> bytes | None:
-    """Return the joined data lines of a block; None where it has none or they are empty, as in a priming event."""
+    """Return the joined data lines of a block; None where it has none or they are blank, as in a priming event."""
     if b"data" not in block:
         return None
     lines = [line[5:].removeprefix(b" ") for line in _LINE_END.split(block) if line.startswith(b"data:")]
     joined = b"\n".join(lines)
-    return joined or None
+    return joined if joined.strip() else None
+
+
+def value_of(block: bytes, field: bytes) -> bytes | None:
+    """Return the value of a field other than data, the last where it stands twice; None without it."""
+    if field not in block:
+        return None
+    value = None
+    for line in _LINE_END.split(block):
+        name, _, text = line.partition(b":")
+        if name == field:
+            value = text.removeprefix(b" ")
+    return value
+
+
+def is_message(block: bytes) -> bool:
+    """Say whether a block's type is that of MCP's events; a block without a type has it."""
+    return value_of(block, b"event") in (None, b"", b"message")
 
 
 def with_data(block: bytes, data: bytes) -> bytes:
@@ -81,8 +130,8 @@ def with_data(block: bytes, data: bytes) -> bytes:
     The event's type is written out: clients exist that hang on an event without one.
     """
     kept = [line for line in _LINE_END.split(block) if line and line != b"data" and not line.startswith(b"data:")]
-    if not any(line.startswith(b"event") for line in kept):
-        kept.insert(0, b"event: message")
+    if value_of(block, b"event") in (None, b""):
+        kept = [b"event: message", *(line for line in kept if line.partition(b":")[0] != b"event")]
     return b"\n".join([*kept, b"data: " + data, b"", b""])
 
 
