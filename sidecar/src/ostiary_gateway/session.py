@@ -9,6 +9,7 @@ that the specification allows (0x21 to 0x7E).
 import base64
 import binascii
 import os
+import re
 import struct
 import time
 from collections.abc import Callable, Mapping
@@ -18,7 +19,8 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from ostiary_gateway.errors import Refusal
+from ostiary_gateway.errors import Refusal, UpstreamFault
+from ostiary_gateway.upstream import faults
 
 _PREFIX: Final = "1."
 _HEAD: Final = struct.Struct(">I12s")
@@ -26,6 +28,10 @@ _BODY: Final = struct.Struct(">IB")
 #: What we ever accept: an upstream's id is bounded, so a sealed one is.
 _MAX_SEALED: Final = 2048
 _MAX_UPSTREAM_ID: Final = 1024
+#: Head, body and tag (16) around an empty upstream id.
+_SHORTEST: Final = _HEAD.size + _BODY.size + 16
+#: The characters of a session id (specification, Session Management).
+_UPSTREAM_ID: Final = re.compile(r"[\x21-\x7e]+")
 #: Indexes into this list travel inside sealed ids: append only.
 _REVISIONS: Final = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
 
@@ -53,19 +59,19 @@ class Sealer:
         """Return the id to give to the client.
 
         Raises:
-            Refusal: there is no key yet, or the upstream's id is not one.
+            UpstreamFault: the upstream's id is not one.
+            Refusal: there is no key yet.
         """
-        upstream_id = session.upstream_id.encode()
-        if not 0 < len(upstream_id) <= _MAX_UPSTREAM_ID:
-            raise Refusal(502, "UpstreamInvalidAnswer", "The MCP server's session id is empty or too long")
+        if len(session.upstream_id) > _MAX_UPSTREAM_ID or _UPSTREAM_ID.fullmatch(session.upstream_id) is None:
+            raise UpstreamFault(faults.INVALID, "its session id is empty, too long, or not of visible ASCII")
         now = int(self._clock())
         active = [moment for moment in self._keys() if moment <= now]
         if not active:
             raise Refusal(503, "NotReady", "The gateway holds no key to seal sessions yet")
         moment, nonce = max(active), os.urandom(12)
-        plain = _BODY.pack(now, _REVISIONS.index(session.revision)) + upstream_id
+        plain = _BODY.pack(now, _REVISIONS.index(session.revision)) + session.upstream_id.encode()
         sealed = self._cipher(moment).encrypt(nonce, plain, _bound_to(proxy_uid, principal))
-        return _PREFIX + base64.urlsafe_b64encode(_HEAD.pack(moment, nonce) + sealed).decode().rstrip("=")
+        return _PREFIX + _text(_HEAD.pack(moment, nonce) + sealed)
 
     def open(self, sealed: str, *, proxy_uid: str, principal: str, max_age: float) -> Session | None:
         """Return what an id holds, or None for every id that is not ours: foreign, altered, expired, of a lost key.
@@ -83,7 +89,8 @@ class Sealer:
         except InvalidTag:
             return None
         issued, revision = _BODY.unpack_from(plain)
-        if self._clock() - issued > max_age:
+        # A newer replica may seal a revision that this one does not know yet.
+        if self._clock() - issued > max_age or revision >= len(_REVISIONS):
             return None
         return Session(plain[_BODY.size :].decode(), _REVISIONS[revision])
 
@@ -107,4 +114,9 @@ def _decoded(sealed: str) -> bytes | None:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         return None
-    return raw if len(raw) > _HEAD.size + _BODY.size + 16 else None
+    # One spelling for one id: base64 has bits to spare, and two alphabets.
+    return raw if len(raw) > _SHORTEST and _text(raw) == text else None
+
+
+def _text(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
