@@ -12,7 +12,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from ostiary_core.strict_json import dumps
-from ostiary_gateway.config.store import ConfigStore, Rejection
+from ostiary_gateway.config.store import ConfigStore, RejectedConfig, RejectedEntry
 
 
 class Admin:
@@ -61,10 +61,12 @@ class Admin:
         return scheme.lower() == "bearer" and any(found)
 
     def report(self) -> dict[str, Any]:
-        """Return what this replica runs: active and rejected digests per entry."""
+        """Return what this replica runs: active and rejected digests per entry, and what came whole and was refused.
+
+        ``incomplete`` is a config that waits for its parts; its revision is never in force already.
+        """
         snapshot, rejected = self._store.snapshot, self._store.rejected_entries
         active = {} if snapshot is None else {key: proxy.digest for key, proxy in snapshot.proxies.items()}
-        config = self._store.rejected_config
         return {
             "replica": self._replica,
             "gateway": None if snapshot is None else snapshot.gateway.identity,
@@ -73,13 +75,18 @@ class Admin:
                 key: {"active": active.get(key), "rejected": _entry_rejection(rejected.get(key))}
                 for key in sorted(active.keys() | rejected.keys())
             },
-            "rejected": None
-            if config is None
-            else {"revision": config.subject, "reason": config.reason, "message": config.message},
+            "rejected": _config_rejection(self._store.rejected_config),
+            "incomplete": _config_rejection(self._store.incomplete),
         }
 
 
-def _entry_rejection(found: Rejection | None) -> dict[str, str] | None:
+def _entry_rejection(found: RejectedEntry | None) -> dict[str, Any] | None:
     if found is None:
         return None
-    return {"digest": found.subject, "reason": found.reason, "message": found.message}
+    return {"digest": found.digest, "reason": found.reason, "message": found.message}
+
+
+def _config_rejection(found: RejectedConfig | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {"revision": found.revision, "reason": found.reason, "message": found.message}

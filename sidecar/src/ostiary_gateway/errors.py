@@ -4,7 +4,8 @@ OstiaryError (core)
 ├── Refusal               a request ends here, with an answer for its sender   (see line/refusals.py for the kinds)
 ├── UpstreamFault         the upstream did not do its part; becomes a Refusal at the forward station
 ├── StartupError          the process cannot start; the message says what to change
-└── ConfigUnavailable     a source could not be read now; the last good config stays
+├── ConfigUnavailable     a source could not be read now; the last good config stays
+└── ConfigIncomplete      a config names what has not arrived yet; the last good one stays until it has
 """
 
 from typing import Any
@@ -16,8 +17,8 @@ class Refusal(OstiaryError):
     """An answer in place of the upstream's.
 
     ``status`` is the HTTP status. With a ``code`` the body is a JSON-RPC error, and ``reason`` goes into its data
-    unless ``silent``; without one the body is a small JSON object. Nothing here may hold policy or rule names,
-    config or tokens: the answer goes to the caller.
+    unless ``silent``; without one the body is a small JSON object. ``close`` ends the connection with the answer.
+    Nothing here may hold policy or rule names, config or tokens: the answer goes to the caller.
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class Refusal(OstiaryError):
         data: dict[str, Any] | None = None,
         headers: dict[str, str] | None = None,
         silent: bool = False,
+        close: bool = False,
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -37,6 +39,7 @@ class Refusal(OstiaryError):
         self.message = message
         self.code = code
         self.headers = headers or {}
+        self.close = close
         self.data = None if silent else {"reason": reason, **(data or {})}
 
 
@@ -56,3 +59,7 @@ class StartupError(OstiaryError):
 
 class ConfigUnavailable(OstiaryError):
     """A config source cannot be read at the moment. Not a fault of the config."""
+
+
+class ConfigIncomplete(OstiaryError):
+    """A config names a document that lies in none of its parts yet: they arrive one by one, and in no order."""

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from ostiary_core.contract.bundle import OpenedBundle
 from ostiary_core.contract.documents import EntryDocument, PolicyDocument
 from ostiary_core.errors import ContractError
 from ostiary_core.policy.access import Access, CompiledPolicy
@@ -38,14 +37,14 @@ ServerFactory = Callable[[EntryDocument], UpstreamServer]
 
 
 def build_runtime(
-    digest: str, bundle: OpenedBundle, policy: Callable[[str], CompiledPolicy], servers: ServerFactory
+    digest: str, text: bytes, policy: Callable[[str], CompiledPolicy], servers: ServerFactory
 ) -> ProxyRuntime:
-    """Compile one entry. ``policy`` returns a compiled policy by its digest.
+    """Compile one entry, whose document is ``text``. ``policy`` returns a compiled policy by its digest.
 
     Raises:
         OstiaryError: the entry or something it names is broken; the message says what.
     """
-    entry = parse_entry(bundle.take(digest))
+    entry = parse_entry(text)
     policies = {key: policy(key) for key in entry.policies}
     access = Access(sorted(policies.values(), key=lambda p: (p.tier, p.identity)))
     return ProxyRuntime(

@@ -2,7 +2,8 @@
 place in one assignment.
 
 An entry whose digest did not change keeps its compiled runtime. A bad entry keeps *its* last good while the rest go on;
-a bad manifest changes nothing. An older revision is never taken, whichever source brings it.
+a bad manifest changes nothing, and one whose parts are not all there waits for them. An older revision is never taken,
+whichever source brings it.
 """
 
 import asyncio
@@ -15,38 +16,54 @@ from pydantic import ValidationError
 
 from ostiary_core.contract.bundle import OpenedBundle, open_files
 from ostiary_core.contract.documents import SettingsDocument
+from ostiary_core.contract.parts import MANIFEST_FILE
 from ostiary_core.errors import ContractError, OstiaryError, PatternError
 from ostiary_core.policy.access import CompiledPolicy
 from ostiary_gateway.config.keyring import Keyring
 from ostiary_gateway.config.runtime import ProxyRuntime, ServerFactory, build_runtime, parse_policy
 from ostiary_gateway.config.snapshot import Snapshot, build_snapshot
+from ostiary_gateway.errors import ConfigIncomplete
 
 _log = logging.getLogger(__name__)
 
 _MESSAGE_LIMIT: Final = 500
+_REASONS: Final = {ContractError: "InvalidDocument", PatternError: "InvalidPattern", ConfigIncomplete: "Incomplete"}
 
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """Why an entry, or a whole config, is not in force. ``subject`` is a digest, or a revision as text."""
+    """Why something is not in force."""
 
-    subject: str
     reason: str
     message: str
 
+    @classmethod
+    def of(cls, error: OstiaryError) -> "Rejection":
+        """Describe an error, its message bounded."""
+        return cls(_REASONS.get(type(error), "Invalid"), str(error)[:_MESSAGE_LIMIT])
 
-def rejection(subject: str, error: OstiaryError) -> Rejection:
-    """Describe an error as a rejection, its message bounded."""
-    kinds = {ContractError: "InvalidDocument", PatternError: "InvalidPattern"}
-    return Rejection(subject, kinds.get(type(error), "Invalid"), str(error)[:_MESSAGE_LIMIT])
+
+@dataclass(frozen=True, slots=True)
+class RejectedEntry(Rejection):
+    """Why an entry is not in force; its digest."""
+
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedConfig(Rejection):
+    """Why a whole config is not in force; its revision, None where it could not be read or believed."""
+
+    revision: int | None = None
 
 
 @dataclass(slots=True)
 class _Offer:
-    """The files and keys that one source holds now."""
+    """The files and keys that one source holds now, and what is wrong with them."""
 
     files: Mapping[str, bytes]
     keys: Keyring
+    rejected: RejectedConfig | None = None
 
 
 SwapListener = Callable[[Snapshot, frozenset[str]], None]
@@ -62,8 +79,9 @@ class ConfigStore:
     def __init__(self, *, gateway: str | None, servers: ServerFactory) -> None:
         self.snapshot: Snapshot | None = None
         self.keyring = Keyring()
-        self.rejected_entries: dict[str, Rejection] = {}
-        self.rejected_config: Rejection | None = None
+        self.rejected_entries: dict[str, RejectedEntry] = {}
+        #: A config that waits for the rest of its parts. Not rejected: they are on their way.
+        self.incomplete: RejectedConfig | None = None
         self.listeners: list[SwapListener] = []
         self.loads = 0
         self.rejections = 0
@@ -72,76 +90,132 @@ class ConfigStore:
         self._offers: dict[str, _Offer] = {}
         self._turn = asyncio.Lock()
 
+    @property
+    def rejected_config(self) -> RejectedConfig | None:
+        """A whole config that a source holds now and that cannot be taken."""
+        return next((offer.rejected for offer in self._offers.values() if offer.rejected is not None), None)
+
     async def offer(self, source: str, files: Mapping[str, bytes], keys: Keyring) -> None:
-        """Take what a source holds now. Bad content changes nothing but the record of rejections."""
+        """Take what a source holds now. Bad content changes nothing but the record of rejections.
+
+        A source whose keys are all gone keeps those it had: a Secret that is missing for a moment must not end every
+        session. Where a key is taken back there is another in its place.
+        """
         async with self._turn:
-            self._offers[source] = _Offer(files, keys)
+            before = self._offers.get(source)
+            if keys.empty and before is not None:
+                keys = before.keys
+            self._offers[source] = _Offer(files, keys, before.rejected if before is not None else None)
             joined = Keyring()
             for offer in self._offers.values():
                 joined = joined.joined(offer.keys)
             self.keyring = joined
             # Keys of one source may be what the config of another waited for, so every offer is judged again.
-            for each in self._offers.values():
-                await self._consider(each)
+            for offer in self._offers.values():
+                await self._consider(offer)
 
     async def _consider(self, offer: _Offer) -> None:
+        if MANIFEST_FILE not in offer.files:
+            offer.rejected = None  # keys alone, or nothing yet: a config may come
+            return
+        revision = None
         try:
-            bundle = open_files(offer.files, self.keyring.mac, gateway=self._gateway)
+            # In a thread: a large config takes long enough to delay requests.
+            bundle = await asyncio.to_thread(open_files, offer.files, self.keyring.mac, gateway=self._gateway)
+            revision = bundle.manifest.revision
+            current = self.snapshot
+            if current is None or self._is_news(revision, current):
+                snapshot, rejected = await asyncio.to_thread(self._build, bundle, current)
+                self._swap(snapshot, rejected)
+            offer.rejected = None
+        except ConfigIncomplete as error:
+            self._wait(revision, error)
+            offer.rejected = None
         except OstiaryError as error:
-            self._reject("?", error)
-            return
-        current = self.snapshot
-        if current is not None and bundle.manifest.revision <= current.revision:
-            return
-        # Building a large config takes long enough to delay requests, so it happens beside the loop.
-        try:
-            snapshot, rejected = await asyncio.to_thread(self._build, bundle, current)
-        except OstiaryError as error:
-            self._reject(str(bundle.manifest.revision), error)
-            return
-        self._swap(snapshot, rejected)
+            self._reject(offer, revision, error)
 
-    def _reject(self, revision: str, error: OstiaryError) -> None:
-        found = rejection(revision, error)
-        if found != self.rejected_config:
+    def _is_news(self, revision: int, current: Snapshot) -> bool:
+        """Say whether a revision is worth building: a newer one, or the same where entries could not be taken.
+
+        What was wrong with those may have been their way here, and another source may bring them whole.
+        """
+        return revision > current.revision or (revision == current.revision and bool(self.rejected_entries))
+
+    def _wait(self, revision: int | None, error: ConfigIncomplete) -> None:
+        found = RejectedConfig(**_described(error), revision=revision)
+        if found != self.incomplete:
+            _log.info("revision %s is not whole yet: %s", revision, found.message)
+        self.incomplete = found
+
+    def _reject(self, offer: _Offer, revision: int | None, error: OstiaryError) -> None:
+        found = RejectedConfig(**_described(error), revision=revision)
+        if found != offer.rejected:
             self.rejections += 1
             _log.error("config rejected, the last good stays: %s", found.message)
-        self.rejected_config = found
+        offer.rejected = found
 
-    def _build(self, bundle: OpenedBundle, current: Snapshot | None) -> tuple[Snapshot, dict[str, Rejection]]:
+    def _build(self, bundle: OpenedBundle, current: Snapshot | None) -> tuple[Snapshot, dict[str, RejectedEntry]]:
         settings = _parse_settings(bundle)
         old = current.proxies if current is not None else {}
         policies = _PolicyShelf(bundle, old.values())
         proxies: dict[str, ProxyRuntime] = {}
-        rejected: dict[str, Rejection] = {}
+        rejected: dict[str, RejectedEntry] = {}
         for reference in bundle.manifest.entries:
             kept = old.get(reference.proxy)
             kept = kept if kept is not None and kept.uid == reference.uid else None
             try:
                 if kept is None or kept.digest != reference.digest:
-                    kept = build_runtime(reference.digest, bundle, policies.take, self._servers)
+                    text = _take(bundle, reference.digest)
+                    kept = build_runtime(reference.digest, text, policies.take, self._servers)
+            except ConfigIncomplete:
+                raise
             except OstiaryError as error:
-                rejected[reference.proxy] = rejection(reference.digest, error)
+                rejected[reference.proxy] = RejectedEntry(**_described(error), digest=reference.digest)
             if kept is not None:
                 proxies[reference.proxy] = kept
         manifest = bundle.manifest
         return build_snapshot(manifest.gateway, manifest.revision, settings, proxies), rejected
 
-    def _swap(self, snapshot: Snapshot, rejected: dict[str, Rejection]) -> None:
+    def _swap(self, snapshot: Snapshot, rejected: dict[str, RejectedEntry]) -> None:
         old = self.snapshot
-        before = {} if old is None else {key: proxy.digest for key, proxy in old.proxies.items()}
-        after = {key: proxy.digest for key, proxy in snapshot.proxies.items()}
-        changed = frozenset(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
+        changed = _changed(old, snapshot)
+        if old is not None and old.revision == snapshot.revision and not changed and rejected == self.rejected_entries:
+            return
         self.snapshot = snapshot
+        self.rejections += sum(self.rejected_entries.get(proxy) != found for proxy, found in rejected.items())
         self.rejected_entries = rejected
-        self.rejected_config = None
+        self.incomplete = None
         self.loads += 1
-        self.rejections += len(rejected)
-        _log.info("revision %d in force: %d proxies, %d changed", snapshot.revision, len(after), len(changed))
+        _log.info(
+            "revision %d in force: %d proxies, %d changed", snapshot.revision, len(snapshot.proxies), len(changed)
+        )
         for proxy, found in rejected.items():
             _log.error("proxy %s: its new config is rejected: %s", proxy, found.message)
         for listener in self.listeners:
             listener(snapshot, changed)
+
+
+def _described(error: OstiaryError) -> dict[str, str]:
+    found = Rejection.of(error)
+    return {"reason": found.reason, "message": found.message}
+
+
+def _changed(old: Snapshot | None, new: Snapshot) -> frozenset[str]:
+    """Return the identities of the proxies that came, changed or went."""
+    before = {} if old is None else old.proxies
+    return frozenset(key for key in before.keys() | new.proxies.keys() if before.get(key) is not new.proxies.get(key))
+
+
+def _take(bundle: OpenedBundle, digest: str) -> bytes:
+    """Return a document.
+
+    Raises:
+        ConfigIncomplete: it has not arrived.
+        ContractError: it is altered.
+    """
+    if digest not in bundle.documents:
+        raise ConfigIncomplete(f"document {digest[:12]}… is named by the manifest but in none of its parts")
+    return bundle.take(digest)
 
 
 class _PolicyShelf:
@@ -154,14 +228,15 @@ class _PolicyShelf:
     def take(self, digest: str) -> CompiledPolicy:
         policy = self._compiled.get(digest)
         if policy is None:
-            policy = CompiledPolicy.build(parse_policy(self._bundle.take(digest)))
+            policy = CompiledPolicy.build(parse_policy(_take(self._bundle, digest)))
             self._compiled[digest] = policy
         return policy
 
 
 def _parse_settings(bundle: OpenedBundle) -> SettingsDocument:
     try:
-        return SettingsDocument.model_validate_json(bundle.take(bundle.manifest.settings))
+        return SettingsDocument.model_validate_json(_take(bundle, bundle.manifest.settings))
     except ValidationError as error:
         problem = error.errors(include_url=False, include_input=False)[0]
-        raise ContractError(f"settings: {problem['loc']}: {problem['msg']}") from None
+        where = ".".join(str(step) for step in problem["loc"])
+        raise ContractError(f"settings: {where}: {problem['msg']}") from None

@@ -1,12 +1,15 @@
 """What an answer says, read as far as the gateway must: whose it is and how it ended. Its bytes are not touched."""
 
+import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import jiter
 
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
+
+_MESSAGE_LIMIT: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +30,27 @@ def read(text: bytes) -> dict[str, Any]:
     try:
         message = jiter.from_json(text)
     except ValueError as error:
-        raise UpstreamFault(faults.INVALID, f"the answer is not JSON: {error}") from None
+        message = _read_leniently(text, error)
     if not isinstance(message, dict):
         raise UpstreamFault(faults.INVALID, "the answer is no JSON object")
     return message
 
 
+def _read_leniently(text: bytes, error: ValueError) -> Any:
+    """Parse what a common client would still take: half an emoji at the end of a text that was cut, for example."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise UpstreamFault(faults.INVALID, f"the answer is not JSON: {error}") from None
+
+
+def is_answer(message: dict[str, Any]) -> bool:
+    """Say whether a message answers some request."""
+    return "method" not in message and ("result" in message or "error" in message)
+
+
 def answers(message: dict[str, Any], identifier: str | int | None) -> bool:
-    """Say whether a message is the answer to a request: same id of the same type, and no method."""
+    """Say whether a message is the answer to this request: same id of the same type, and no method."""
     found = message.get("id")
     same = type(found) is type(identifier) and found == identifier
     return same and "method" not in message and ("result" in message) != ("error" in message)
@@ -43,8 +59,14 @@ def answers(message: dict[str, Any], identifier: str | int | None) -> bool:
 def outcome(message: dict[str, Any]) -> Outcome:
     """Return how an answer ended."""
     error = message.get("error")
-    if isinstance(error, dict):
-        code = error.get("code")
-        return Outcome(code if isinstance(code, int) else 0, str(error.get("message", ""))[:256])
+    if error is not None:
+        code = error.get("code") if isinstance(error, dict) else None
+        return Outcome(code if type(code) is int else 0, _text(error))
     result = message.get("result")
     return Outcome(tool_error=isinstance(result, dict) and result.get("isError") is True)
+
+
+def _text(error: Any) -> str:
+    text = error.get("message") if isinstance(error, dict) else None
+    # What was read leniently may hold half a character, and no exporter takes that.
+    return text[:_MESSAGE_LIMIT].encode("utf-8", "replace").decode() if isinstance(text, str) else ""

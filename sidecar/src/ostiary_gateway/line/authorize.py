@@ -9,15 +9,16 @@ from typing import Any, Final
 
 from ostiary_core.mcp import codes
 from ostiary_core.mcp.methods import USE, Judgement, Primitive, Verb
+from ostiary_core.mcp.revisions import Era
 from ostiary_core.policy.access import Decision, Reason
 from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.line.exchange import Message
-from ostiary_gateway.line.frame import invalid
+from ostiary_gateway.line.frame import bad_params
 
 _SHOWN_NAME: Final = 256
 _NOUNS: Final = {Primitive.TOOLS: "tool", Primitive.RESOURCES: "resource", Primitive.PROMPTS: "prompt"}
-_SUBSCRIPTIONS_LIMIT: Final = 1024
+_LISTEN_LIMIT: Final = 1024
 
 
 class DeniedError(Refusal):
@@ -44,10 +45,14 @@ def authorize(message: Message, visibility: Visibility) -> Decision | None:
 
 def _judge_list(_: Message, visibility: Visibility) -> Decision | None:
     """A list passes, filtered; only where the policy itself is broken nothing does."""
+    _require_valid_policy(visibility)
+    return None
+
+
+def _require_valid_policy(visibility: Visibility) -> None:
     refusal = visibility.refusal
     if refusal is not None and refusal.reason is Reason.POLICY_INVALID:
         raise DeniedError(_policy_invalid(), refusal)
-    return None
 
 
 def _judge_name(message: Message, visibility: Visibility) -> Decision:
@@ -86,30 +91,33 @@ def _judge_completion(message: Message, visibility: Visibility) -> Decision:
         kind if isinstance(kind, str) else "", (None, "")
     )
     if primitive is None or not isinstance(reference, dict) or not isinstance(reference.get(key), str):
-        raise invalid('"params.ref" must name a prompt or a resource', code=codes.INVALID_PARAMS)
+        raise bad_params('"params.ref" must name a prompt or a resource', message.era)
     return require(visibility, primitive, USE[primitive], reference[key])
 
 
 def _judge_listen(message: Message, visibility: Visibility) -> Decision | None:
-    """Judge each resource that a listen stream asks for."""
+    """Judge each resource, and the tasks, that a listen stream asks for."""
+    _require_valid_policy(visibility)
     decision = None
-    for uri in listened(message.params):
+    for uri in listened(message.params, "resourceSubscriptions"):
         decision = require(visibility, Primitive.RESOURCES, Verb.SUBSCRIBE, uri)
+    if listened(message.params, "taskIds"):
+        decision = _judge_task(message, visibility) or decision
     return decision
 
 
-def listened(params: dict[str, Any]) -> list[str]:
-    """Return the URIs of the resources in a listen filter (specification, Subscriptions).
+def listened(params: dict[str, Any], field: str) -> list[str]:
+    """Return one list of a listen filter (specification, Subscriptions; for ``taskIds`` the tasks extension).
 
     Raises:
         Refusal: the filter is not of the specified shape.
     """
     wanted = params.get("notifications")
-    uris = wanted.get("resourceSubscriptions", []) if isinstance(wanted, dict) else None
-    if not isinstance(uris, list) or len(uris) > _SUBSCRIPTIONS_LIMIT or not all(isinstance(u, str) for u in uris):
-        words = f'"params.notifications" must be a filter with at most {_SUBSCRIPTIONS_LIMIT} resourceSubscriptions'
-        raise invalid(words, code=codes.INVALID_PARAMS)
-    return uris
+    names = wanted.get(field, []) if isinstance(wanted, dict) else None
+    if not isinstance(names, list) or len(names) > _LISTEN_LIMIT or not all(isinstance(name, str) for name in names):
+        words = f'"params.notifications" must be a filter, its "{field}" a list of at most {_LISTEN_LIMIT} strings'
+        raise bad_params(words, Era.MODERN)
+    return names
 
 
 def _judge_task(_: Message, visibility: Visibility) -> Decision | None:
@@ -121,6 +129,7 @@ def _judge_task(_: Message, visibility: Visibility) -> Decision | None:
 
 def _judge_task_list(_: Message, visibility: Visibility) -> Decision | None:
     """A list of tasks names no tools, so it cannot be filtered: it passes only where tools are not governed."""
+    _require_valid_policy(visibility)
     if visibility.shows_all(Primitive.TOOLS):
         return None
     decision = Decision(False, Reason.NOT_ALLOWED)

@@ -5,7 +5,7 @@ from typing import Any
 
 from aiohttp import web
 
-from ostiary_core.mcp.methods import Method
+from ostiary_core.mcp.methods import Judgement, Method
 from ostiary_core.mcp.revisions import Era
 from ostiary_core.policy.access import Decision
 from ostiary_gateway.config.runtime import ProxyRuntime
@@ -47,14 +47,20 @@ class Message:
 
 @dataclass(slots=True)
 class Exchange:
-    """A request on its way. ``message`` is None for GET and DELETE, which carry none."""
+    """A request on its way.
+
+    ``message`` is None for GET and DELETE, which carry none, and before a message has been framed. ``request_id`` is
+    the id that an answer of ours must bear, known as soon as the body has been parsed; None where no answer is due.
+    ``sealed_session`` is what the caller sent as his session, None if he sent nothing.
+    """
 
     request: web.BaseRequest
     snapshot: Snapshot
     proxy: ProxyRuntime | None = None
     principal: str = ANONYMOUS
     session: Session | None = None
-    sealed_session: str = ""
+    sealed_session: str | None = None
+    request_id: str | int | None = None
     message: Message | None = None
     decision: Decision | None = None
     server: UpstreamServer | None = None
@@ -65,6 +71,24 @@ class Exchange:
         if self.proxy is None:
             raise RuntimeError("asked for the proxy of an exchange that was not routed")
         return self.proxy
+
+    @property
+    def awaits_answer(self) -> bool:
+        """Whether this is a request, to which exactly one answer is due."""
+        return self.message is not None and self.message.is_request
+
+    @property
+    def stays_open(self) -> bool:
+        """Whether this opens a stream that may stay for days: a legacy GET, a modern listen."""
+        message = self.message
+        if message is None:
+            return self.request.method == "GET"
+        return message.method is not None and message.method.judgement is Judgement.LISTEN
+
+    @property
+    def ends_with_caller(self) -> bool:
+        """Whether losing the caller ends the work upstream: not for legacy messages (specification, Disconnection)."""
+        return self.message is None or self.message.era is Era.MODERN
 
     @property
     def selected(self) -> UpstreamServer:

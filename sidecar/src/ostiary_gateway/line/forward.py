@@ -5,10 +5,9 @@ defines. The body is what our serializer writes of what was judged.
 """
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any, Final
-
-import aiohttp
 
 from ostiary_core import strict_json
 from ostiary_core.errors import StrictJSONError
@@ -16,10 +15,11 @@ from ostiary_core.mcp.revisions import Era
 from ostiary_gateway.errors import Refusal, UpstreamFault
 from ostiary_gateway.line.exchange import Exchange, Message
 from ostiary_gateway.line.frame import invalid
-from ostiary_gateway.line.headers import encoded
+from ostiary_gateway.line.headers import encoded, mismatch, require_safe
 from ostiary_gateway.line.identify import session_not_found
 from ostiary_gateway.telemetry import ClientSpan
 from ostiary_gateway.upstream import faults
+from ostiary_gateway.upstream.answer import Answer
 
 JSON: Final = "application/json"
 EVENT_STREAM: Final = "text/event-stream"
@@ -27,6 +27,8 @@ _BOTH: Final = f"{JSON}, {EVENT_STREAM}"
 _PARAM_PREFIX: Final = "mcp-param-"
 _PARAM_LIMIT: Final = 64
 _RETRY_AFTER_LIMIT: Final = 3600
+#: What a caller's own header may hold to be passed on.
+_PASSABLE: Final = re.compile(r"[\x20-\x7e]{1,2048}")
 
 
 def upstream_body(message: Message, span: ClientSpan) -> bytes:
@@ -55,7 +57,11 @@ def _put_context(body: dict[str, Any], span: ClientSpan) -> None:
 
 
 def upstream_headers(exchange: Exchange, span: ClientSpan) -> dict[str, str]:
-    """Return the headers of the request to the upstream."""
+    """Return the headers of the request to the upstream.
+
+    Raises:
+        Refusal: a header of the caller that would be passed on cannot be.
+    """
     request, message, session = exchange.request, exchange.message, exchange.session
     headers = {"Accept-Encoding": "identity"}
     span.inject(headers)
@@ -63,7 +69,8 @@ def upstream_headers(exchange: Exchange, span: ClientSpan) -> dict[str, str]:
         headers["Mcp-Session-Id"] = session.upstream_id
     if message is None:
         headers["Accept"] = EVENT_STREAM if request.method == "GET" else _BOTH
-        _copy(request.headers, headers, "Last-Event-ID")
+        if "Last-Event-ID" in request.headers:
+            headers["Last-Event-ID"] = _passable(request.headers["Last-Event-ID"])
         revision = session.revision if session is not None else request.headers.get("MCP-Protocol-Version", "")
     else:
         headers["Accept"] = _BOTH
@@ -76,9 +83,10 @@ def upstream_headers(exchange: Exchange, span: ClientSpan) -> dict[str, str]:
     return headers
 
 
-def _copy(source: Mapping[str, str], target: dict[str, str], name: str) -> None:
-    if name in source:
-        target[name] = source[name]
+def _passable(event_id: str) -> str:
+    if _PASSABLE.fullmatch(event_id) is None:
+        raise Refusal(400, "InvalidHeader", "The header Last-Event-ID is not the id of an event")
+    return event_id
 
 
 def _mirror(message: Message, caller: Mapping[str, str], headers: dict[str, str]) -> None:
@@ -89,61 +97,87 @@ def _mirror(message: Message, caller: Mapping[str, str], headers: dict[str, str]
         headers["Mcp-Name"] = encoded(message.name)
     mirrored = [(name, value) for name, value in caller.items() if name.lower().startswith(_PARAM_PREFIX)]
     if len(mirrored) > _PARAM_LIMIT or len({name.lower() for name, _ in mirrored}) != len(mirrored):
-        raise Refusal(400, "HeaderMismatch", "Too many, or repeated, Mcp-Param headers", code=-32020)
-    headers.update(dict(mirrored))
+        raise mismatch("Too many, or repeated, Mcp-Param headers")
+    for name, value in mirrored:
+        require_safe(name, value)
+        headers[name] = value
 
 
-async def forward(exchange: Exchange, span: ClientSpan) -> aiohttp.ClientResponse:
-    """Send the exchange upstream and return the answer's head, judged; the caller closes the response.
+async def forward(exchange: Exchange, span: ClientSpan) -> Answer:
+    """Send the exchange upstream and return the answer's head, judged; the caller closes it.
 
     Raises:
-        Refusal: the message cannot be sent, or the upstream does not know the session.
+        Refusal: the message cannot be sent, or the upstream refused what is no request.
         UpstreamFault: the upstream failed.
     """
     headers = upstream_headers(exchange, span)
     body = upstream_body(exchange.message, span) if exchange.message is not None else None
-    response = await exchange.selected.request(exchange.request.method, headers, body)
+    answer = await exchange.selected.request(exchange.request.method, headers, body)
     try:
-        _judge_head(exchange, response)
+        _judge_head(exchange, answer)
     except BaseException:
-        response.close()
+        answer.close()
         raise
-    return response
+    return answer
 
 
-def _judge_head(exchange: Exchange, response: aiohttp.ClientResponse) -> None:
+def _judge_head(exchange: Exchange, answer: Answer) -> None:
     """Sort out the answers that are none.
 
     Raises:
-        Refusal: 404 for a session that the upstream has forgotten, 405 where it offers no stream.
+        Refusal: 404 for a session that the upstream has forgotten, and the upstream's own status for what is no
+            request and cannot be answered otherwise.
         UpstreamFault: anything else that is not MCP.
     """
-    status = response.status
-    if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+    status = answer.status
+    if (answer.header("content-encoding") or "identity").lower() != "identity":
         raise UpstreamFault(faults.INVALID, "the answer is compressed although none was asked for")
     if status < 300:
         return
     if status == 404 and exchange.session is not None:
         raise session_not_found()
-    if status == 405 and exchange.request.method != "POST":
-        raise Refusal(405, "MethodNotAllowed", "The MCP server offers no stream here", headers={"Allow": "POST"})
-    if status in (401, 403):
+    if status in (401, 403, 407):
+        # Its challenge would send the client to somebody else's authorization server.
         raise UpstreamFault(faults.UNAUTHORIZED, f"the upstream answered HTTP {status}")
-    if exchange.message is not None and content_type(response) == JSON and status >= 400:
+    if status < 400:
+        raise UpstreamFault(faults.INVALID, f"the upstream answered HTTP {status}: redirects are not followed")
+    if exchange.awaits_answer and answer.content_type == JSON:
         return  # perhaps a JSON-RPC error with the status that the specification gives it
-    if status == 429 or status >= 500:
-        raise UpstreamFault(faults.UNAVAILABLE, f"the upstream answered HTTP {status}", retry_after_ms=_wait(response))
-    raise UpstreamFault(faults.INVALID, f"the upstream answered HTTP {status}")
+    if not exchange.awaits_answer and not _is_overload(status):
+        raise _passed_on(exchange, status)
+    raise http_fault(answer)
 
 
-def content_type(response: aiohttp.ClientResponse) -> str:
-    """Return the media type of an answer, without its parameters."""
-    return response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+def _passed_on(exchange: Exchange, status: int) -> Refusal:
+    """Return the refusal of an upstream of a GET, a DELETE or a notification.
+
+    A GET is a stream or exactly 405: other statuses end real clients, so what means "not here" becomes that.
+    """
+    if exchange.message is None and status in (404, 405, 501):
+        return no_stream()
+    return Refusal(status, "UpstreamRefused", f"The MCP server refused this with HTTP {status}")
 
 
-def _wait(response: aiohttp.ClientResponse) -> int | None:
+def no_stream() -> Refusal:
+    """Return the answer where a server offers no GET or DELETE."""
+    return Refusal(405, "MethodNotAllowed", "The MCP server offers no such thing here", headers={"Allow": "POST"})
+
+
+def _is_overload(status: int) -> bool:
+    return status == 429 or (status >= 500 and status != 501)
+
+
+def http_fault(answer: Answer) -> UpstreamFault:
+    """Return the fault of an HTTP status that came without a JSON-RPC answer."""
+    words = f"the upstream answered HTTP {answer.status}"
+    if _is_overload(answer.status):
+        return UpstreamFault(faults.UNAVAILABLE, words, retry_after_ms=_wait(answer))
+    return UpstreamFault(faults.INVALID, words)
+
+
+def _wait(answer: Answer) -> int | None:
     """Return the milliseconds of a Retry-After in seconds, the form that servers use for overload."""
-    text = response.headers.get("Retry-After", "")
-    if not text.isdecimal() or len(text) > 9:
+    text = answer.header("retry-after") or ""
+    if not (text.isascii() and text.isdecimal()) or len(text) > 9:
         return None
     return math.ceil(min(int(text), _RETRY_AFTER_LIMIT) * 1000)

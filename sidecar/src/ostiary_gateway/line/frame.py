@@ -1,8 +1,9 @@
 """Frame: from bytes to one message that everybody after this reads alike.
 
 Parsed once, strictly. The era is decided by the body: an envelope with a version is modern, ``initialize`` without one
-is legacy, and a header that says otherwise is refused. Batches are refused in every revision (a documented deviation
-from 2025-03-26): a rule that must judge each element is a rule that can miss one.
+is legacy, and a header that says otherwise is refused. A body that leaves it open is of the era that its header names,
+so what lacks the envelope is told so in the words of its own revision. Batches are refused in every revision (a
+documented deviation from 2025-03-26): a rule that must judge each element is a rule that can miss one.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,18 +23,35 @@ from ostiary_core.mcp.revisions import (
 )
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.line.exchange import Message
-from ostiary_gateway.line.headers import mismatch, refuse_disagreement, require_agreement
+from ostiary_gateway.line.headers import mismatch, require_agreement, require_name_agreement
 from ostiary_gateway.session import Session
 
-_VERSION_HEADER: Final = "MCP-Protocol-Version"
+_VERSION: Final = "MCP-Protocol-Version"
+_METHOD: Final = "Mcp-Method"
+_NAME: Final = "Mcp-Name"
 _ID_LIMIT: Final = 1024
 _NAME_LIMIT: Final = 4096
-_MODERN_NAME_KEYS: Final = frozenset({"tools/call", "prompts/get", "resources/read"})
+#: Of what came from a caller, so much is told back to him.
+_SHOWN: Final = 128
+#: The methods whose name is mirrored in a header, besides those on tasks.
+_MIRRORED: Final = frozenset({"tools/call", "prompts/get", "resources/read"})
+
+#: Opens the session that a request names, if it names one.
+OpenSession = Callable[[], Session | None]
 
 
 def invalid(message: str, *, code: int = codes.INVALID_REQUEST, status: int = 400) -> Refusal:
     """Return the answer to a message that is not one."""
     return Refusal(status, "InvalidMessage", message, code=code)
+
+
+def bad_params(message: str, era: Era) -> Refusal:
+    """Return the answer to a request whose params do not fit its method.
+
+    The older revisions give a JSON-RPC error no HTTP status of its own, and their clients lose the code with any
+    other than 200.
+    """
+    return invalid(message, code=codes.INVALID_PARAMS, status=400 if era is Era.MODERN else 200)
 
 
 def parse(body: bytes) -> dict[str, Any]:
@@ -53,7 +71,15 @@ def parse(body: bytes) -> dict[str, Any]:
     return value
 
 
-def frame(body: dict[str, Any], headers: Mapping[str, str], open_session: Callable[[], Session | None]) -> Message:
+def request_id(body: dict[str, Any]) -> str | int | None:
+    """Return the id that an answer to this body must bear, whatever else is wrong with it; None where there is none."""
+    try:
+        return _id(body) if "method" in body else None
+    except Refusal:
+        return None
+
+
+def frame(body: dict[str, Any], headers: Mapping[str, str], open_session: OpenSession) -> Message:
     """Make a message of a parsed body. ``open_session`` is asked in the legacy era only: later ones have no sessions.
 
     Raises:
@@ -70,10 +96,10 @@ def frame(body: dict[str, Any], headers: Mapping[str, str], open_session: Callab
         raise invalid('"params" must be an object', code=codes.INVALID_PARAMS)
     if body.keys() - {"jsonrpc", "id", "method", "params"}:
         raise invalid("A request holds jsonrpc, id, method and params, and nothing else")
-    meta = _meta(params)
-    if META_PROTOCOL_VERSION in meta:
-        return _modern(body, headers, meta)
-    return _legacy(body, headers, open_session())
+    identifier, meta = _id(body), _meta(params)
+    if META_PROTOCOL_VERSION in meta or (headers.get(_VERSION) in MODERN_REVISIONS and name != "initialize"):
+        return _modern(body, identifier, headers, meta)
+    return _legacy(body, identifier, headers, open_session())
 
 
 def _meta(params: dict[str, Any] | None) -> dict[str, Any]:
@@ -85,33 +111,56 @@ def _meta(params: dict[str, Any] | None) -> dict[str, Any]:
     return meta
 
 
-def _modern(body: dict[str, Any], headers: Mapping[str, str], meta: dict[str, Any]) -> Message:
-    revision = meta[META_PROTOCOL_VERSION]
-    if not isinstance(revision, str):
-        raise invalid(f'"_meta.{META_PROTOCOL_VERSION}" must be a string', code=codes.INVALID_PARAMS)
-    require_agreement(headers, _VERSION_HEADER, revision)
-    if revision not in MODERN_REVISIONS:
-        raise unsupported(revision)
-    if not isinstance(meta.get(META_CLIENT_CAPABILITIES), dict):
-        raise invalid(f'"_meta.{META_CLIENT_CAPABILITIES}" must be an object', code=codes.INVALID_PARAMS)
-    method, identifier = _method(body, era=Era.MODERN)
-    name = _name(method, body)
+def _modern(
+    body: dict[str, Any], identifier: str | int | None, headers: Mapping[str, str], meta: dict[str, Any]
+) -> Message:
     if identifier is not None:
-        require_agreement(headers, "Mcp-Method", method.name)
-    if method.name in _MODERN_NAME_KEYS or method.judgement is Judgement.TASK:
-        require_agreement(headers, "Mcp-Name", name)
+        _require_envelope(meta)
+    # A notification need not have the envelope: the revision defines no headers for it, and no envelope either.
+    revision = meta.get(META_PROTOCOL_VERSION, headers.get(_VERSION))
+    if not isinstance(revision, str):
+        raise _bad_envelope(META_PROTOCOL_VERSION, "a string")
+    require_agreement(headers, _VERSION, revision)
+    if revision not in MODERN_REVISIONS:
+        raise unsupported(revision, MODERN_REVISIONS)
+    if identifier is not None or _METHOD in headers:
+        require_agreement(headers, _METHOD, body["method"])
+    method = _method(body, identifier, era=Era.MODERN)
+    name = _name(method, body, Era.MODERN)
+    if method.name in _MIRRORED or method.judgement is Judgement.TASK:
+        require_name_agreement(headers, _NAME, name)
     return Message(body, Era.MODERN, revision, method, identifier, name)
 
 
-def _legacy(body: dict[str, Any], headers: Mapping[str, str], session: Session | None) -> Message:
-    method, identifier = _method(body, era=Era.LEGACY)
+def _require_envelope(meta: dict[str, Any]) -> None:
+    """Check the two fields that every request must hold (specification, Per-request protocol fields).
+
+    Raises:
+        Refusal: -32602 with HTTP 400, naming the field.
+    """
+    if META_PROTOCOL_VERSION not in meta:
+        raise _bad_envelope(META_PROTOCOL_VERSION, "there, and a string")
+    if not isinstance(meta.get(META_CLIENT_CAPABILITIES), dict):
+        raise _bad_envelope(META_CLIENT_CAPABILITIES, "there, and an object")
+
+
+def _bad_envelope(field: str, what: str) -> Refusal:
+    return invalid(f'"params._meta" must hold "{field}": it must be {what}', code=codes.INVALID_PARAMS)
+
+
+def _legacy(
+    body: dict[str, Any], identifier: str | int | None, headers: Mapping[str, str], session: Session | None
+) -> Message:
+    method = _method(body, identifier, era=Era.LEGACY)
     revision = legacy_revision(headers, session)
     if method.name == "initialize":
         _settle_on_a_handshake(body)
-    name = _name(method, body)
-    refuse_disagreement(headers, "Mcp-Method", method.name)
-    if name:
-        refuse_disagreement(headers, "Mcp-Name", name)
+    name = _name(method, body, Era.LEGACY)
+    # Nobody has to send these here; but who does and contradicts himself means to be read in two ways.
+    if _METHOD in headers:
+        require_agreement(headers, _METHOD, method.name)
+    if name and _NAME in headers:
+        require_name_agreement(headers, _NAME, name)
     return Message(body, Era.LEGACY, revision, method, identifier, name)
 
 
@@ -121,21 +170,34 @@ def legacy_revision(headers: Mapping[str, str], session: Session | None) -> str:
     Raises:
         Refusal: 400 for a header that names no legacy revision or contradicts the session.
     """
-    header = headers.get(_VERSION_HEADER)
+    header = headers.get(_VERSION)
     if header is None:
         return session.revision if session is not None else ""
     if header in MODERN_REVISIONS:
-        raise mismatch(f"The header {_VERSION_HEADER} names {header}, but the body has no envelope of that revision")
+        raise mismatch(f"The header {_VERSION} names {header}, but the body has no envelope of that revision")
     if header not in LEGACY_REVISIONS:
-        raise unsupported(header)
+        raise unsupported(header, MODERN_REVISIONS | LEGACY_REVISIONS)
     if session is not None and header != session.revision:
-        raise mismatch(f"The header {_VERSION_HEADER} does not name the revision of the session")
+        raise mismatch(f"The header {_VERSION} does not name the revision of the session")
     return header
 
 
-def unsupported(revision: str) -> Refusal:
+def bodiless_revision(headers: Mapping[str, str], session: Session | None) -> str:
+    """Return the revision of a GET or DELETE, which 2026-07-28 does not have any more.
+
+    Raises:
+        Refusal: 405 for that revision, 400 as for a message.
+    """
+    if headers.get(_VERSION) in MODERN_REVISIONS:
+        raise Refusal(405, "MethodNotAllowed", "This revision of MCP knows POST only", headers={"Allow": "POST"})
+    return legacy_revision(headers, session)
+
+
+def unsupported(revision: str, supported: frozenset[str]) -> Refusal:
     """Return the answer to a revision that we do not know."""
-    data = {"supported": sorted(MODERN_REVISIONS | LEGACY_REVISIONS, reverse=True), "requested": revision[:64]}
+    # A header may hold bytes that are no UTF-8, and those cannot be told back.
+    requested = revision[:_SHOWN].encode("utf-8", "replace").decode()
+    data = {"supported": sorted(supported, reverse=True), "requested": requested}
     code = codes.UNSUPPORTED_PROTOCOL_VERSION
     return Refusal(400, "UnsupportedProtocolVersion", "Unsupported protocol version", code=code, data=data)
 
@@ -144,27 +206,31 @@ def _settle_on_a_handshake(body: dict[str, Any]) -> None:
     """An initialize that asks for a revision without a handshake is offered the newest one that has it."""
     params = body.get("params")
     if not isinstance(params, dict) or not isinstance(params.get("protocolVersion"), str):
-        raise invalid('"params.protocolVersion" must be a string', code=codes.INVALID_PARAMS)
+        raise bad_params('"params.protocolVersion" must be a string', Era.LEGACY)
     if params["protocolVersion"] not in LEGACY_REVISIONS:
         params["protocolVersion"] = NEWEST_LEGACY_REVISION
 
 
-def _method(body: dict[str, Any], *, era: Era) -> tuple[Method, str | int | None]:
-    """Look the method up and check its id.
+def _method(body: dict[str, Any], identifier: str | int | None, *, era: Era) -> Method:
+    """Look the method up.
 
     Raises:
-        Refusal: -32601 for a method that the era does not know, with the HTTP status of the era.
+        Refusal: -32601 for a method that the era does not know, with the HTTP status of the era; -32600 for a
+            notification with an id, or a request without one.
     """
-    name, identifier = body["method"], _id(body)
-    method = METHODS.get(name)
+    method = METHODS.get(body["method"])
     if method is None or not (method.modern if era is Era.MODERN else method.legacy):
-        status = 404 if era is Era.MODERN and identifier is not None else 200 if identifier is not None else 400
-        raise invalid(f"Method not found: {name[:128]}", code=codes.METHOD_NOT_FOUND, status=status)
+        legacy_status = 200 if identifier is not None else 400
+        raise invalid(
+            f"Method not found: {body['method'][:_SHOWN]}",
+            code=codes.METHOD_NOT_FOUND,
+            status=404 if era is Era.MODERN else legacy_status,
+        )
     if method.notification == (identifier is not None):
         raise invalid(
             f"{method.name} is {'a notification and takes no' if method.notification else 'a request and needs an'} id"
         )
-    return method, identifier
+    return method
 
 
 def _id(body: dict[str, Any]) -> str | int | None:
@@ -178,13 +244,12 @@ def _id(body: dict[str, Any]) -> str | int | None:
     return identifier
 
 
-def _name(method: Method, body: dict[str, Any]) -> str:
+def _name(method: Method, body: dict[str, Any], era: Era) -> str:
     if not method.name_key:
         return ""
     name = (body.get("params") or {}).get(method.name_key)
     if not isinstance(name, str) or not 0 < len(name) <= _NAME_LIMIT:
-        words = f'"params.{method.name_key}" must be a string of 1 to {_NAME_LIMIT} characters'
-        raise invalid(words, code=codes.INVALID_PARAMS)
+        raise bad_params(f'"params.{method.name_key}" must be a string of 1 to {_NAME_LIMIT} characters', era)
     return name
 
 
@@ -192,7 +257,8 @@ def _answer(body: dict[str, Any], headers: Mapping[str, str], session: Session |
     """Frame a client's answer to a request of the server: legacy only, and only within a session that opened."""
     identifier = _id(body)
     shapes = ({"jsonrpc", "id", "result"}, {"jsonrpc", "id", "error"})
-    if identifier is None or body.keys() not in shapes or not isinstance(body.get("error", {}), dict):
+    payload = body.get("result", body.get("error"))
+    if identifier is None or body.keys() not in shapes or not isinstance(payload, dict):
         raise invalid("Neither a request, nor a notification, nor an answer")
     if session is None:
         raise invalid("An answer is taken only within the session in which the server asked")

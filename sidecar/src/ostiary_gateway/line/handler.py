@@ -1,26 +1,27 @@
 """The request's line, whole: every request of the data port passes here, from top to bottom."""
 
+import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from typing import Final
 
-import aiohttp
 from aiohttp import web
 
-from ostiary_core.mcp.methods import Judgement
-from ostiary_core.mcp.revisions import Era
+from ostiary_core.mcp import codes
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.errors import Refusal, UpstreamFault
 from ostiary_gateway.line import record
 from ostiary_gateway.line.authorize import authorize
 from ostiary_gateway.line.body import check_accept, check_head, read_body
+from ostiary_gateway.line.document import relay_document
 from ostiary_gateway.line.exchange import Exchange
-from ostiary_gateway.line.forward import EVENT_STREAM, content_type, forward
-from ostiary_gateway.line.frame import frame, legacy_revision, parse
-from ostiary_gateway.line.identify import check_origin, open_session
+from ostiary_gateway.line.forward import EVENT_STREAM, forward, no_stream
+from ostiary_gateway.line.frame import bodiless_revision, frame, parse, request_id
+from ostiary_gateway.line.identify import check_host, check_origin, open_session
 from ostiary_gateway.line.limit import Occupancy
 from ostiary_gateway.line.receive import receive
 from ostiary_gateway.line.refusals import response_for
-from ostiary_gateway.line.relay import EventRelay, relay_json
+from ostiary_gateway.line.relay import EventRelay
 from ostiary_gateway.line.route import route
 from ostiary_gateway.line.select import select
 from ostiary_gateway.line.streams import OpenStream, OpenStreams
@@ -28,6 +29,12 @@ from ostiary_gateway.server import Callers
 from ostiary_gateway.session import Sealer, Session
 from ostiary_gateway.telemetry import ClientSpan, ServerSpan, Telemetry
 from ostiary_gateway.upstream import faults
+from ostiary_gateway.upstream.answer import Answer
+
+_log = logging.getLogger(__name__)
+
+_DRAINING: Final = "This gateway is shutting down"
+_NO_CONFIG: Final = "This gateway holds no config yet"
 
 
 class RequestLine:
@@ -67,6 +74,7 @@ class RequestLine:
         ) as span:
             try:
                 receive(request)
+                check_host(request, loopback=self._loopback)
                 exchange = Exchange(request, self._in_force())
                 exchange.proxy = route(request, exchange.snapshot)
                 record.routed(span, exchange)
@@ -74,37 +82,59 @@ class RequestLine:
                 await self._frame(exchange)
                 record.framed(span, exchange)
                 if exchange.message is not None:
-                    exchange.decision = authorize(exchange.message, exchange.proxy.visibility)
+                    exchange.decision = authorize(exchange.message, exchange.routed.visibility)
                 record.authorized(span, exchange)
                 with self._limit(exchange):
-                    exchange.server = select(exchange.proxy)
+                    exchange.server = select(exchange.routed)
                     return await self._forward_and_shape(exchange, span)
             except Refusal as refusal:
                 record.refused(span, refusal)
-                return response_for(refusal, exchange.message if exchange is not None else None)
+                return response_for(refusal, exchange.request_id if exchange is not None else None)
+            except BaseException as error:  # noqa: BLE001  raised again, unless it is a bug and can still be answered
+                record.broke(span, error)
+                return self._last_resort(error, request, exchange)
             finally:
                 record.counted(span, exchange, self.observe)
 
     def _in_force(self) -> Snapshot:
         snapshot = self._snapshot()
         if snapshot is None or self.draining:
-            reason = "Draining" if self.draining else "NotReady"
-            words = "This gateway is shutting down" if self.draining else "This gateway holds no config yet"
-            raise Refusal(503, reason, words, headers={"Retry-After": "1", "Connection": "close"})
+            reason, words = ("Draining", _DRAINING) if self.draining else ("NotReady", _NO_CONFIG)
+            raise Refusal(503, reason, words, headers={"Retry-After": "1"}, close=True)
         return snapshot
+
+    def _last_resort(
+        self, error: BaseException, request: web.BaseRequest, exchange: Exchange | None
+    ) -> web.StreamResponse:
+        """Answer for a bug of ours, in the caller's own terms. The rest goes on its way: a caller who went, the end."""
+        if not isinstance(error, Exception) or request.writer.output_size:
+            raise error
+        _log.error("a request failed: this is a bug of the gateway", exc_info=error)
+        bug = Refusal(500, "InternalError", "Internal error", code=codes.INTERNAL_ERROR)
+        return response_for(bug, exchange.request_id if exchange is not None else None)
 
     async def _frame(self, exchange: Exchange) -> None:
         """Read the message, if the request carries one, and open the session that it belongs to."""
         request = exchange.request
-        exchange.sealed_session = request.headers.get("Mcp-Session-Id", "")
+        exchange.sealed_session = request.headers.get("Mcp-Session-Id")
         if request.method == "POST":
             check_head(request)
             text = await read_body(request, limit=exchange.snapshot.settings.bounds.request_bytes)
-            exchange.message = frame(parse(text), request.headers, lambda: self._open_session(exchange))
+            self._catch_up(exchange)
+            body = parse(text)
+            exchange.request_id = request_id(body)
+            exchange.message = frame(body, request.headers, lambda: self._open_session(exchange))
             return
-        legacy_revision(request.headers, self._open_session(exchange))
+        bodiless_revision(request.headers, self._open_session(exchange))
         if request.method == "GET":
             check_accept(request, EVENT_STREAM)
+
+    def _catch_up(self, exchange: Exchange) -> None:
+        """Go on with the config of now: a body can take its time, and what it says is judged as of its end."""
+        current = self._snapshot()
+        if current is not None and current is not exchange.snapshot:
+            exchange.snapshot = current
+            exchange.proxy = route(exchange.request, current)
 
     def _open_session(self, exchange: Exchange) -> Session | None:
         exchange.session = open_session(exchange, self._sealer)
@@ -112,60 +142,51 @@ class RequestLine:
 
     def _limit(self, exchange: Exchange) -> AbstractContextManager[None]:
         bounds = exchange.snapshot.settings.bounds
-        if stays_open(exchange):
-            return self.occupancy.stream(bounds)
-        return self.occupancy.request(bounds)
+        return self.occupancy.stream(bounds) if exchange.stays_open else self.occupancy.request(bounds)
 
     async def _forward_and_shape(self, exchange: Exchange, span: ServerSpan) -> web.StreamResponse:
         """Through the door and back."""
-        bound = self._callers.bound(exchange.request) if ends_with_caller(exchange) else nullcontext()
+        bound = self._callers.bound(exchange.request) if exchange.ends_with_caller else nullcontext()
         with bound, record.contact(span, exchange) as client:
             try:
-                response = await forward(exchange, client)
+                answer = await forward(exchange, client)
                 try:
-                    return await self._shape(exchange, response, span, client)
+                    return await self._shape(exchange, answer, span, client)
                 finally:
-                    # Read to its end, a response has given its connection back; any other is closed with it.
-                    response.release() if response.content.at_eof() else response.close()
+                    answer.close()
             except UpstreamFault as fault:
                 record.failed(client, fault)
                 raise faults.refusal(fault) from fault
 
     async def _shape(
-        self, exchange: Exchange, response: aiohttp.ClientResponse, span: ServerSpan, client: ClientSpan
+        self, exchange: Exchange, answer: Answer, span: ServerSpan, client: ClientSpan
     ) -> web.StreamResponse:
-        if exchange.request.method == "DELETE" or response.status in (202, 204):
-            return web.Response(status=response.status)
-        if content_type(response) == EVENT_STREAM:
-            return await self._relay_events(exchange, response, span, client)
-        answer, outcome = await relay_json(exchange, response, seal=lambda session: self._seal(exchange, session))
-        record.answered(span, client, outcome)
-        return answer
+        if exchange.request.method == "DELETE":
+            return web.Response(status=answer.status)
+        is_stream = answer.content_type == EVENT_STREAM and answer.status < 300
+        if exchange.awaits_answer:
+            if is_stream:
+                return await self._relay_events(exchange, answer, span, client)
+            document, outcome = await relay_document(exchange, answer, seal=lambda s: self._seal(exchange, s))
+            record.answered(span, client, outcome)
+            return document
+        if exchange.message is not None:
+            return web.Response(status=202)  # for a notification, or a client's answer, that is all there is to say
+        if not is_stream:
+            raise no_stream()
+        return await self._relay_events(exchange, answer, span, client)
 
     async def _relay_events(
-        self, exchange: Exchange, response: aiohttp.ClientResponse, span: ServerSpan, client: ClientSpan
+        self, exchange: Exchange, answer: Answer, span: ServerSpan, client: ClientSpan
     ) -> web.StreamResponse:
-        stream = OpenStream(exchange.routed, exchange.message, response) if stays_open(exchange) else None
-        relay = EventRelay(exchange, response, stream=stream, seal=lambda session: self._seal(exchange, session))
-        with self.streams.holding(stream):
+        stream = OpenStream(exchange.routed, exchange.message, answer) if exchange.stays_open else None
+        relay = EventRelay(exchange, answer, stream=stream, seal=lambda session: self._seal(exchange, session))
+        current = self._snapshot() if not self.draining else None
+        with self.streams.holding(stream, current) if stream is not None else nullcontext():
             try:
                 return await relay.run()
             finally:
-                record.answered(span, client, relay.outcome)
+                record.answered(span, client, relay.outcome, relay.fault)
 
     def _seal(self, exchange: Exchange, session: Session) -> str:
         return self._sealer.seal(session, proxy_uid=exchange.routed.uid, principal=exchange.principal)
-
-
-def stays_open(exchange: Exchange) -> bool:
-    """Whether this opens a stream that may stay for days: a legacy GET, a modern listen."""
-    message = exchange.message
-    if message is None:
-        return exchange.request.method == "GET"
-    return message.method is not None and message.method.judgement is Judgement.LISTEN
-
-
-def ends_with_caller(exchange: Exchange) -> bool:
-    """Whether losing the caller ends the work upstream: not for legacy messages (specification, Disconnection)."""
-    message = exchange.message
-    return message is None or message.era is Era.MODERN

@@ -5,7 +5,6 @@ judged already is where a browser says it comes from (DNS rebinding) and whether
 """
 
 from typing import Final
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -18,32 +17,37 @@ from ostiary_gateway.session import Sealer, Session
 _LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
-def check_origin(request: web.BaseRequest, snapshot: Snapshot, *, loopback: bool) -> None:
-    """Judge Host and Origin (specification, Security Warning of the transport). ``loopback``: we listen there only.
+def check_host(request: web.BaseRequest, *, loopback: bool) -> None:
+    """Judge the Host of a request to a gateway that listens on ``loopback`` only: a browser may have been led there.
 
     Raises:
-        Refusal: 403 for a Host or Origin that is not of this gateway.
+        Refusal: 403 for a name that is not of loopback.
     """
-    host = host_name(request.headers.get("Host", ""))
-    if loopback and host not in _LOOPBACK_NAMES:
+    if loopback and host_name(request.headers.get("Host", "")) not in _LOOPBACK_NAMES:
         raise Refusal(403, "HostNotAllowed", "This gateway listens on loopback and takes loopback names only")
+
+
+def check_origin(request: web.BaseRequest, snapshot: Snapshot, *, loopback: bool) -> None:
+    """Judge the Origin (specification, Security Warning of the transport); none is no browser's, and passes.
+
+    Raises:
+        Refusal: 403 for an Origin that is neither of this gateway nor allowed by its settings.
+    """
     origin = request.headers.get("Origin")
     if origin is None or origin in snapshot.own_origins:
         return
-    if loopback and _is_own_loopback(origin, request):
+    if loopback and origin in _loopback_origins(request):
         return
     raise Refusal(403, "OriginNotAllowed", "This Origin is neither the gateway's own nor one of its allowedOrigins")
 
 
-def _is_own_loopback(origin: str, request: web.BaseRequest) -> bool:
-    """Say whether an Origin is this very listener under a loopback name."""
-    try:
-        parts = urlsplit(origin)
-        port = parts.port
-    except ValueError:
-        return False
-    own = request.transport.get_extra_info("sockname")[1] if request.transport is not None else None
-    return parts.scheme == "http" and host_name(parts.netloc) in _LOOPBACK_NAMES and (port or 80) == own
+def _loopback_origins(request: web.BaseRequest) -> frozenset[str]:
+    """Return the origins of this very listener under its loopback names."""
+    if request.transport is None:
+        return frozenset()
+    port = request.transport.get_extra_info("sockname")[1]
+    suffix = "" if port == 80 else f":{port}"
+    return frozenset(f"http://{name}{suffix}" for name in _LOOPBACK_NAMES)
 
 
 def open_session(exchange: Exchange, sealer: Sealer) -> Session | None:
@@ -53,7 +57,7 @@ def open_session(exchange: Exchange, sealer: Sealer) -> Session | None:
         Refusal: 404, which tells a client to initialize again (specification, Session Management).
     """
     sealed = exchange.sealed_session
-    if not sealed:
+    if sealed is None:
         return None
     max_age = exchange.snapshot.settings.bounds.session_max_age / 1000
     session = sealer.open(sealed, proxy_uid=exchange.routed.uid, principal=exchange.principal, max_age=max_age)

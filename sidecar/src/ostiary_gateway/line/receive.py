@@ -4,15 +4,18 @@ from typing import Final
 
 from aiohttp import web
 
+from ostiary_core.mcp import codes
 from ostiary_gateway.errors import Refusal
 
 _METHODS: Final = frozenset({"POST", "GET", "DELETE"})
+_ALLOW: Final = "POST, GET, DELETE"
 #: Two of any of these are a contradiction, whichever an upstream would believe.
 _ONCE: Final = (
     "Host",
     "Origin",
     "Content-Type",
     "Content-Length",
+    "Content-Encoding",
     "Mcp-Session-Id",
     "MCP-Protocol-Version",
     "Mcp-Method",
@@ -21,20 +24,22 @@ _ONCE: Final = (
     "Authorization",
     "traceparent",
 )
+#: Those for which the specification has a code (2026-07-28, Server Validation).
+_MIRRORED: Final = frozenset({"MCP-Protocol-Version", "Mcp-Method", "Mcp-Name"})
 
 
 def receive(request: web.BaseRequest) -> None:
-    """Check the HTTP method and the headers that may stand only once.
+    """Check the HTTP method and the headers that must, or may, stand once.
 
     Raises:
-        Refusal: 405 for another method, 400 for a header that stands twice.
+        Refusal: 405 for another method, 400 for a header that stands twice and for a request without a Host.
     """
     if request.method not in _METHODS:
         raise Refusal(405, "MethodNotAllowed", "An MCP endpoint takes POST, GET and DELETE", headers={"Allow": _ALLOW})
     headers = request.headers
     for name in _ONCE:
         if name in headers and len(headers.getall(name)) > 1:
-            raise Refusal(400, "DuplicateHeader", f"The header {name} stands more than once")
-
-
-_ALLOW: Final = "POST, GET, DELETE"
+            code = codes.HEADER_MISMATCH if name in _MIRRORED else None
+            raise Refusal(400, "DuplicateHeader", f"The header {name} stands more than once", code=code)
+    if "Host" not in headers:
+        raise Refusal(400, "NoHost", "The header Host is missing")

@@ -64,11 +64,21 @@ def failed(span: ClientSpan, fault: UpstreamFault) -> None:
     span.fail(fault.kind, fault.message)
 
 
-def answered(server: ServerSpan, client: ClientSpan, outcome: Outcome | None) -> None:
-    """Report how the answer ended, on both sides."""
+def broke(server: ServerSpan, error: BaseException) -> None:
+    """Report what no station expected, or that the caller went away: metrics are written before the span ends."""
+    server.fail(type(error).__name__)
+
+
+def answered(
+    server: ServerSpan, client: ClientSpan, outcome: Outcome | None, fault: UpstreamFault | None = None
+) -> None:
+    """Report how the answer ended, on both sides; with a fault it broke off, and ``outcome`` is what we said then."""
     if outcome is not None:
-        client.respond(code=outcome.code, message=outcome.message, is_error=outcome.tool_error)
         server.respond(code=outcome.code, message=outcome.message, is_error=outcome.tool_error)
+        if fault is None:
+            client.respond(code=outcome.code, message=outcome.message, is_error=outcome.tool_error)
+    if fault is not None:
+        failed(client, fault)
 
 
 class Observe(Protocol):
@@ -85,6 +95,8 @@ def counted(span: ServerSpan, exchange: Exchange | None, observe: Observe | None
     proxy = exchange.proxy if exchange is not None else None
     message = exchange.message if exchange is not None else None
     method = message.method.name if message is not None and message.method is not None else ""
+    if exchange is not None and not method and exchange.request.method != "POST":
+        method = exchange.request.method
     observe(
         method=method,
         proxy=proxy.identity if proxy is not None else "",

@@ -1,13 +1,12 @@
 """Refusals on the wire: an answer of our own in the form that its caller can read."""
 
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 
 from ostiary_core import strict_json
 from ostiary_core.mcp import codes
 from ostiary_gateway.errors import Refusal
-from ostiary_gateway.line.exchange import Message
 from ostiary_gateway.line.forward import JSON
 
 #: Where no answer can carry a JSON-RPC error (GET, DELETE, notifications) the HTTP status tells.
@@ -21,17 +20,27 @@ _PLAIN_STATUS: Final = {
 }
 
 
-def response_for(refusal: Refusal, message: Message | None) -> web.Response:
-    """Return the HTTP answer of a refusal: a JSON-RPC error for a request, else a small JSON object."""
+def response_for(refusal: Refusal, request_id: str | int | None) -> web.Response:
+    """Return the HTTP answer of a refusal: a JSON-RPC error, or a small JSON object where it has no code.
+
+    ``request_id`` is the id of the request that is refused; None where there is none to answer.
+    """
     status = refusal.status
     if refusal.code is None:
         body = strict_json.dumps({"error": refusal.reason, "message": refusal.message})
     else:
-        is_request = message is not None and message.is_request
-        if status == 200 and not is_request:
+        body = strict_json.dumps(error_message(refusal, request_id))
+        if status == 200 and request_id is None:
             status = _PLAIN_STATUS.get(refusal.code, 400)
-        error = {"code": refusal.code, "message": refusal.message}
-        if refusal.data is not None:
-            error["data"] = refusal.data
-        body = strict_json.dumps({"jsonrpc": "2.0", "id": message.id if message is not None else None, "error": error})
-    return web.Response(body=body, status=status, headers={"Content-Type": JSON, **refusal.headers})
+    response = web.Response(body=body, status=status, headers={"Content-Type": JSON, **refusal.headers})
+    if refusal.close:
+        response.force_close()
+    return response
+
+
+def error_message(refusal: Refusal, request_id: str | int | None) -> dict[str, Any]:
+    """Return the JSON-RPC error of a refusal that has a code."""
+    error: dict[str, Any] = {"code": refusal.code, "message": refusal.message}
+    if refusal.data is not None:
+        error["data"] = refusal.data
+    return {"jsonrpc": "2.0", "id": request_id, "error": error}

@@ -1,4 +1,4 @@
-"""The answer on its way back: a whole JSON document, or a stream of events as it comes, each as the caller may see it.
+"""The answer on its way back as a stream of events, each as it comes and as the caller may see it.
 
 Nothing of a stream is held back but the event that is arriving. A caller who goes away cancels his request in the
 modern era (the server detects that and cancels us); in the legacy era the upstream's work goes on and is read to its
@@ -6,126 +6,58 @@ end, because there a lost connection is not a cancellation.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Iterator
 from contextlib import aclosing
 from typing import Any, Final
 
-import aiohttp
 from aiohttp import web
 
 from ostiary_core import strict_json
-from ostiary_core.mcp.revisions import LEGACY_REVISIONS
+from ostiary_core.mcp.revisions import Era
 from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway import sse
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.line import answers
 from ostiary_gateway.line.answers import Outcome
-from ostiary_gateway.line.exchange import Exchange, Message
-from ostiary_gateway.line.forward import EVENT_STREAM, JSON
-from ostiary_gateway.line.shape import shape_result, shape_streamed
+from ostiary_gateway.line.document import SealSession, opens_session, session_header
+from ostiary_gateway.line.exchange import Exchange
+from ostiary_gateway.line.forward import EVENT_STREAM
+from ostiary_gateway.line.refusals import error_message
+from ostiary_gateway.line.shape import read_for, shape_result, shape_streamed
 from ostiary_gateway.line.streams import OpenStream
-from ostiary_gateway.session import Session
 from ostiary_gateway.upstream import faults
-from ostiary_gateway.upstream.server import as_fault
+from ostiary_gateway.upstream.answer import Answer
 
 #: A comment is sent into a stream that is silent for so long, in seconds.
 KEEP_ALIVE_SECONDS: Final = 15.0
+#: After the answer a server should end its stream, and has so long for it, in seconds.
+AFTERMATH_SECONDS: Final = 1.0
+
 _STREAM_HEADERS: Final = {"Content-Type": EVENT_STREAM, "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 #: What can be wrong with the caller's connection while we write; the upstream is not to blame.
-CALLER_GONE: Final = (ConnectionResetError, aiohttp.ClientConnectionResetError)
-
-#: Gives the session header for an answer to initialize.
-SealSession = Callable[[Session], str]
-
-
-async def read_whole(response: aiohttp.ClientResponse, *, limit: int, idle: float) -> bytes:
-    """Read a body of at most ``limit`` bytes, with at most ``idle`` seconds of silence.
-
-    Raises:
-        UpstreamFault: too large, silent for too long, or broken off.
-    """
-    chunks: list[bytes] = []
-    size = 0
-    async with aclosing(_chunks(response, idle=idle)) as body:
-        async for chunk in body:
-            size += len(chunk)
-            if size > limit:
-                raise UpstreamFault(faults.TOO_LARGE, f"the answer is larger than {limit} bytes")
-            chunks.append(chunk)
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-
-
-async def _chunks(response: aiohttp.ClientResponse, *, idle: float | None) -> AsyncGenerator[bytes, None]:
-    try:
-        while True:
-            async with asyncio.timeout(idle):
-                chunk = await response.content.readany()
-            if not chunk:
-                return
-            yield chunk
-    except (TimeoutError, aiohttp.ClientError, OSError) as error:
-        raise as_fault(error) from error
-
-
-async def relay_json(
-    exchange: Exchange, response: aiohttp.ClientResponse, *, seal: SealSession
-) -> tuple[web.Response, Outcome]:
-    """Return the answer for a JSON document, and how it ended.
-
-    Raises:
-        UpstreamFault: the document is not the answer to the request.
-    """
-    request = exchange.message
-    if request is None or not request.is_request:
-        raise UpstreamFault(faults.INVALID, "a document where none can be answered")
-    limit = exchange.snapshot.settings.bounds.message_bytes
-    text = await read_whole(response, limit=limit, idle=exchange.selected.idle_seconds)
-    message = answers.read(text)
-    if not answers.answers(message, request.id) and not _is_rejection(message, response.status):
-        raise UpstreamFault(faults.INVALID, "the answer is not the answer to the request")
-    headers = {"Content-Type": JSON, **_session_header(exchange, response, message, seal)}
-    text = shape_result(request.method, text, exchange.routed.visibility)
-    return web.Response(body=text, status=response.status, headers=headers), answers.outcome(message)
-
-
-def _is_rejection(message: dict[str, Any], status: int) -> bool:
-    """Say whether an HTTP error carries a JSON-RPC error that names no request, as for one that could not be read."""
-    return status >= 400 and message.get("id") is None and isinstance(message.get("error"), dict)
-
-
-def _session_header(
-    exchange: Exchange, response: aiohttp.ClientResponse, message: dict[str, Any], seal: SealSession
-) -> dict[str, str]:
-    """Seal the session that an answer to initialize opens; a server may also keep none."""
-    request = exchange.message
-    if request is None or request.method is None or request.method.name != "initialize":
-        return {}
-    result = message.get("result")
-    if not isinstance(result, dict):
-        return {}
-    revision = result.get("protocolVersion")
-    if revision not in LEGACY_REVISIONS:
-        raise UpstreamFault(faults.INVALID, "the server negotiated a revision that has no handshake")
-    upstream_id = response.headers.get("Mcp-Session-Id")
-    return {"Mcp-Session-Id": seal(Session(upstream_id, revision))} if upstream_id is not None else {}
+_CALLER_GONE: Final = ConnectionError
 
 
 class EventRelay:
-    """Relays one event stream. ``stream`` is set where it stays open and is judged again (a GET, a listen)."""
+    """Relays one event stream. ``stream`` is set where it stays open and is judged again (a GET, a listen).
 
-    def __init__(
-        self, exchange: Exchange, response: aiohttp.ClientResponse, *, stream: OpenStream | None, seal: SealSession
-    ) -> None:
+    Afterwards ``outcome`` says how the request was answered, None if it was not, and ``fault`` what the upstream did
+    wrong after the stream had begun.
+    """
+
+    def __init__(self, exchange: Exchange, answer: Answer, *, stream: OpenStream | None, seal: SealSession) -> None:
         self.outcome: Outcome | None = None
+        self.fault: UpstreamFault | None = None
         self._exchange = exchange
-        self._response = response
+        self._upstream = answer
         self._stream = stream
         self._seal = seal
-        self._answer = web.StreamResponse(status=200, headers=_STREAM_HEADERS)
-        self._splitter = sse.BlockSplitter(limit=exchange.snapshot.settings.bounds.message_bytes)
-        self._idle = None if stream is not None else exchange.selected.idle_seconds
-        self._resumable = False
+        self._limit = exchange.snapshot.settings.bounds.message_bytes
+        self._splitter = sse.BlockSplitter(limit=self._limit)
+        self._caller = web.StreamResponse(status=200, headers=_STREAM_HEADERS)
         self._caller_gone = False
+        self._resumable = False
+        self._foreign_answers = 0
 
     async def run(self) -> web.StreamResponse:
         """Relay until the upstream ends, and return what was sent.
@@ -135,33 +67,50 @@ class EventRelay:
         """
         try:
             await self._relay()
-        except UpstreamFault as fault:
-            if not self._answer.prepared:
-                raise
-            await self._say_broken(fault)
-        else:
             await self._say_ended()
-        if not self._answer.prepared:
-            await self._prepare()
+        except UpstreamFault as fault:
+            if not self._begun:
+                raise
+            self.fault = fault
+            await self._say_broken(fault)
         if not self._caller_gone:
-            await self._quietly(self._answer.write_eof())
-        return self._answer
+            await self._quietly(self._caller.write_eof())
+        return self._caller
+
+    @property
+    def _begun(self) -> bool:
+        return self._caller_gone or self._caller.prepared
 
     async def _relay(self) -> None:
-        if not self._opens_session():
-            await self._prepare()
+        if not opens_session(self._exchange):
+            await self._begin()
         held = b""
+        async with aclosing(self._blocks()) as chunks:
+            async for blocks in chunks:
+                shaped, fault = self._shaped_all(blocks)
+                held += shaped
+                # An answer to initialize is held until its revision is known: the session header stands before it.
+                if self._begun or self._answered:
+                    await self._begin()
+                    await self._write(held)
+                    held = b""
+                elif len(held) > self._limit:
+                    raise UpstreamFault(faults.TOO_LARGE, f"more than {self._limit} bytes before the answer")
+                if fault is not None:
+                    raise fault
+        if not self._begun:
+            raise UpstreamFault(faults.RESET, "the stream ended without the answer")
+
+    async def _blocks(self) -> AsyncGenerator[Iterator[bytes], None]:
+        """Yield the blocks of each chunk that arrives. JSON that is only labelled as events becomes one."""
+        document: bool | None = None
         async with aclosing(self._chunks()) as chunks:
             async for chunk in chunks:
-                shaped = held + b"".join(map(self._shaped, self._split(chunk)))
-                if not self._answer.prepared and self.outcome is None:
-                    held = shaped
-                    continue
-                held = b""
-                if not self._answer.prepared:
-                    await self._prepare()
-                if shaped:
-                    await self._write(shaped)
+                if document is None and (start := chunk.lstrip()):
+                    document = start.startswith(b"{")
+                yield self._collected(chunk) if document else self._split(chunk)
+        if document and not self._splitter.between_blocks:
+            yield iter((sse.event(self._splitter.rest()),))
 
     def _split(self, chunk: bytes) -> Iterator[bytes]:
         try:
@@ -169,98 +118,150 @@ class EventRelay:
         except sse.BlockTooLargeError as error:
             raise UpstreamFault(faults.TOO_LARGE, str(error)) from error
 
-    def _opens_session(self) -> bool:
-        """An answer to initialize is held until its revision is known: the session header stands before it."""
-        message = self._exchange.message
-        return message is not None and message.method is not None and message.method.name == "initialize"
+    def _collected(self, chunk: bytes) -> Iterator[bytes]:
+        # The splitter must not see the blank lines of a document, so it gets none.
+        return self._split(chunk.replace(b"\r", b" ").replace(b"\n", b" "))
 
     async def _chunks(self) -> AsyncGenerator[bytes, None]:
         """Yield what arrives. Silence is filled with comments, for as long as the stream may be silent."""
-        silent = 0.0
-        patience = KEEP_ALIVE_SECONDS if self._idle is None else min(KEEP_ALIVE_SECONDS, self._idle)
+        loop = asyncio.get_running_loop()
+        heard = loop.time()
         while True:
+            left = self._patience(since=loop.time() - heard)
             try:
-                async with asyncio.timeout(patience):
-                    chunk = await self._response.content.readany()
+                async with asyncio.timeout(min(left, KEEP_ALIVE_SECONDS)):
+                    chunk = await self._upstream.read_some()
             except TimeoutError as error:
-                silent += patience
-                if self._idle is not None and silent >= self._idle:
-                    raise as_fault(error) from error
+                if left <= KEEP_ALIVE_SECONDS:
+                    if self._answered:
+                        return
+                    raise faults.as_fault(error) from error
                 await self._keep_alive()
                 continue
-            except (aiohttp.ClientError, OSError) as error:
-                if self._stream is not None and self._stream.ended:
+            except UpstreamFault:
+                if self._answered or (self._stream is not None and self._stream.ended):
                     return
-                raise as_fault(error) from error
+                raise
             if not chunk:
                 return
-            silent = 0.0
+            heard = heard if self._answered else loop.time()
             yield chunk
 
+    def _patience(self, *, since: float) -> float:
+        """Return how many seconds the upstream may still be silent."""
+        if self._answered:
+            return max(0.0, AFTERMATH_SECONDS - since)
+        return float("inf") if self._stream is not None else max(0.0, self._exchange.selected.idle_seconds - since)
+
+    @property
+    def _answered(self) -> bool:
+        return self.outcome is not None
+
     async def _keep_alive(self) -> None:
-        if self._answer.prepared and self._splitter.between_blocks:
+        if self._begun and self._splitter.between_blocks:
             await self._write(sse.KEEP_ALIVE)
+
+    def _shaped_all(self, blocks: Iterator[bytes]) -> tuple[bytes, UpstreamFault | None]:
+        """Shape the blocks of one chunk up to the first that cannot be: what came before it is still to be sent."""
+        shaped: list[bytes] = []
+        try:
+            shaped.extend(map(self._shaped, blocks))
+        except UpstreamFault as fault:
+            return b"".join(shaped), fault
+        return b"".join(shaped), None
 
     def _shaped(self, block: bytes) -> bytes:
         """Return a block as the caller may see it; empty drops it."""
+        block = sse.clean(block)
+        self._note_resumability(block)
         data = sse.data_of(block)
-        self._resumable = self._resumable or b"id:" in block
         if data is None:
             return block
-        request = self._exchange.message
-        message = answers.read(data)
-        if request is not None and request.is_request and answers.answers(message, request.id):
-            shaped = self._shaped_answer(request, data, message)
-        else:
-            shaped = shape_streamed(message, data, self._visibility())
+        try:
+            message = answers.read(data)
+        except UpstreamFault:
+            if sse.is_message(block):
+                raise
+            return block  # an event of another kind, which no MCP client reads
+        shaped = self._shaped_message(data, message)
         if shaped is None:
             return b""
         return block if shaped is data else sse.with_data(block, shaped)
 
-    def _shaped_answer(self, request: Message, data: bytes, message: dict[str, Any]) -> bytes | None:
-        if self.outcome is not None:
-            return None  # one request has one answer, whatever a server sends
-        self.outcome = answers.outcome(message)
-        self._answer.headers.update(_session_header(self._exchange, self._response, message, self._seal))
-        return shape_result(request.method, data, self._visibility())
+    def _note_resumability(self, block: bytes) -> None:
+        """A stream whose events have ids can be resumed elsewhere; the newest revision does not know that any more."""
+        message = self._exchange.message
+        if not self._resumable and message is not None and message.era is Era.LEGACY:
+            self._resumable = bool(sse.value_of(block, b"id"))
 
+    def _shaped_message(self, data: bytes, message: dict[str, Any]) -> bytes | None:
+        if self._exchange.awaits_answer and answers.is_answer(message):
+            return self._shaped_answer(data, message)
+        try:
+            return shape_streamed(data, message, self._visibility)
+        except UpstreamFault:
+            if "method" in message and "id" not in message:
+                return None  # a notice that cannot be judged is not passed on, and nobody waits for it
+            raise
+
+    def _shaped_answer(self, data: bytes, message: dict[str, Any]) -> bytes | None:
+        """One request has one answer, whatever a server sends: its own, and the first."""
+        request = self._exchange.message
+        if not answers.answers(message, self._exchange.request_id):
+            self._foreign_answers += 1
+            return None
+        if self._answered:
+            return None
+        method = request.method if request is not None else None
+        message = read_for(method, data, self._visibility)
+        headers = session_header(self._exchange, self._upstream, message, self._seal)
+        shaped = shape_result(method, data, message, self._visibility)
+        self.outcome = answers.outcome(message)
+        if headers:
+            self._caller.headers.update(headers)
+        return shaped
+
+    @property
     def _visibility(self) -> Visibility:
-        proxy = self._stream.proxy if self._stream is not None else self._exchange.routed
-        return proxy.visibility
+        return (self._stream.proxy if self._stream is not None else self._exchange.routed).visibility
 
     async def _say_ended(self) -> None:
         """A stream that ended without the answer: ours to end (a listen), or broken off by the upstream."""
-        message = self._exchange.message
-        if self._stream is not None and self._stream.ended and message is not None:
-            meta = {"io.modelcontextprotocol/subscriptionId": message.id}
-            result = {"resultType": "complete", "_meta": meta}
-            await self._write(sse.event(strict_json.dumps({"jsonrpc": "2.0", "id": message.id, "result": result})))
-            self.outcome = Outcome()
+        if self._answered or not self._exchange.awaits_answer:
             return
-        await self._say_broken(UpstreamFault(faults.RESET, "the stream ended without the answer"))
+        if self._stream is not None and self._stream.ended:
+            await self._write(sse.event(strict_json.dumps(_listen_result(self._exchange.request_id))))
+            self.outcome = Outcome()
+        elif self._foreign_answers:
+            raise UpstreamFault(faults.INVALID, "the stream held answers to other requests only")
+        elif not self._resumable:
+            raise UpstreamFault(faults.RESET, "the stream ended without the answer")
 
     async def _say_broken(self, fault: UpstreamFault) -> None:
         """Tell a caller who waits for an answer that there will be none, unless he can resume the stream."""
-        message = self._exchange.message
-        if self.outcome is not None or message is None or not message.is_request or self._resumable:
+        if self._answered or not self._exchange.awaits_answer or (self._resumable and fault.kind == faults.RESET):
             return
         refusal = faults.refusal(fault)
-        error = {"code": refusal.code, "message": refusal.message, "data": refusal.data}
         self.outcome = Outcome(refusal.code, refusal.message)
-        if not self._answer.prepared:
-            await self._prepare()
-        await self._write(sse.event(strict_json.dumps({"jsonrpc": "2.0", "id": message.id, "error": error})))
+        await self._write(sse.event(strict_json.dumps(error_message(refusal, self._exchange.request_id))))
 
-    async def _prepare(self) -> None:
-        await self._quietly(self._answer.prepare(self._exchange.request))
+    async def _begin(self) -> None:
+        if not self._begun:
+            await self._quietly(self._caller.prepare(self._exchange.request))
 
     async def _write(self, data: bytes) -> None:
-        if not self._caller_gone:
-            await self._quietly(self._answer.write(data))
+        if data and not self._caller_gone:
+            await self._quietly(self._caller.write(data))
 
     async def _quietly(self, writing: Awaitable[Any]) -> None:
         """Write to the caller. Once he is gone the upstream is only read to its end, see the module's docstring."""
         try:
             await writing
-        except CALLER_GONE:
+        except _CALLER_GONE:
             self._caller_gone = True
+
+
+def _listen_result(request_id: str | int | None) -> dict[str, Any]:
+    """Return the graceful end of a listen stream (specification, Subscriptions)."""
+    meta = {"io.modelcontextprotocol/subscriptionId": request_id}
+    return {"jsonrpc": "2.0", "id": request_id, "result": {"resultType": "complete", "_meta": meta}}

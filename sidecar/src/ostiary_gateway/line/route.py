@@ -1,5 +1,6 @@
 """Route: host and path to a proxy, by the spelling on the wire and no other."""
 
+import re
 from typing import Final
 
 from aiohttp import web
@@ -9,6 +10,8 @@ from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.errors import Refusal
 
 _PATH_LIMIT: Final = 512
+#: Host and port as a Host header holds them (RFC 9110 §7.2); user information is no part of it.
+_AUTHORITY: Final = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:/@\s]*)(?::[0-9]*)?", re.IGNORECASE)
 
 
 def route(request: web.BaseRequest, snapshot: Snapshot) -> ProxyRuntime:
@@ -22,14 +25,19 @@ def route(request: web.BaseRequest, snapshot: Snapshot) -> ProxyRuntime:
     proxy = snapshot.at_endpoint(host, path)
     if proxy is not None:
         return proxy
-    neighbour = snapshot.at_path(host, path.rstrip("/") or "/")
+    bare = path.rstrip("/")
+    neighbour = snapshot.at_path(host, bare or "/") or snapshot.at_endpoint(host, bare)
     if neighbour is not None:
         raise Refusal(404, "NotTheEndpoint", f"The endpoint of this proxy is {neighbour.endpoint}")
-    raise Refusal(404, "NoSuchProxy", f"There is no MCP proxy at {path[:_PATH_LIMIT]}")
+    # A path may hold bytes that are no UTF-8, and those cannot be told back.
+    shown = path[:_PATH_LIMIT].encode("utf-8", "replace").decode()
+    raise Refusal(404, "NoSuchProxy", f"There is no MCP proxy at {shown}")
 
 
 def host_name(authority: str) -> str:
-    """Return the host of a Host header, lower case and without port; a final dot belongs to another name."""
-    if authority.startswith("["):
-        return authority.partition("]")[0].lower() + "]"
-    return authority.partition(":")[0].lower()
+    """Return the host of a Host header, lower case and without port; a final dot belongs to another name.
+
+    What is no host and port is nobody's name: it is returned whole.
+    """
+    match = _AUTHORITY.fullmatch(authority)
+    return (match[1] if match is not None else authority).lower()

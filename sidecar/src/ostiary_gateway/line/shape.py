@@ -12,43 +12,61 @@ from ostiary_core.errors import StrictJSONError
 from ostiary_core.mcp.methods import LISTS, Judgement, Method, Primitive, Verb
 from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway.errors import UpstreamFault
+from ostiary_gateway.line import answers
 from ostiary_gateway.upstream import faults
 
 _UPDATED: Final = "notifications/resources/updated"
 
 
-def shape_result(method: Method | None, text: bytes, visibility: Visibility) -> bytes:
+def must_filter(method: Method | None, visibility: Visibility) -> bool:
+    """Say whether a rule may take something away from the answer to this method."""
+    if method is None or method.judgement is not Judgement.LIST or method.primitive is None:
+        return False
+    return not visibility.shows_all(method.primitive)
+
+
+def read_for(method: Method | None, text: bytes, visibility: Visibility) -> dict[str, Any]:
+    """Parse an answer, as strictly as what is to be done with it needs.
+
+    Raises:
+        UpstreamFault: it is no JSON object, or not strict JSON although it must be filtered.
+    """
+    return strictly(text) if must_filter(method, visibility) else answers.read(text)
+
+
+def shape_result(method: Method | None, text: bytes, message: dict[str, Any], visibility: Visibility) -> bytes:
     """Return the bytes of an answer to a request as the caller may see them.
+
+    ``message`` is what :func:`read_for` made of ``text``; it is changed.
 
     Raises:
         UpstreamFault: a list that must be filtered is not of the specified shape.
     """
-    if method is None or method.judgement is not Judgement.LIST or method.primitive is None:
+    if method is None or not must_filter(method, visibility) or "result" not in message:
         return text
-    if visibility.shows_all(method.primitive):
-        return text
-    message = strictly(text)
-    if "result" in message:
-        _filter(message["result"], method, visibility)
+    _filter(message["result"], method, visibility)
     return strict_json.dumps(message)
 
 
-def shape_streamed(message: dict[str, Any], text: bytes, visibility: Visibility) -> bytes | None:
+def shape_streamed(text: bytes, message: dict[str, Any], visibility: Visibility) -> bytes | None:
     """Return a message of a stream whose requests are not known (a legacy GET), shaped by what it looks like.
 
     None drops it: a notice of a resource that the caller may not subscribe to.
 
     Raises:
-        UpstreamFault: a list that must be filtered is not of the specified shape.
+        UpstreamFault: it may have to be shaped and is not strict JSON, or a list is not of the specified shape.
     """
+    if all(visibility.shows_all(primitive) for primitive in Primitive):
+        return text
+    message = strictly(text)
     if message.get("method") == _UPDATED and not _may_hear(message, visibility):
         return None
     result = message.get("result")
-    if not isinstance(result, dict):
-        return text
-    for key in result.keys() & LISTS.keys():
-        text = shape_result(LISTS[key], text, visibility)
-    return text
+    held = [LISTS[key] for key in LISTS if isinstance(result, dict) and key in result]
+    filtered = [method for method in held if must_filter(method, visibility)]
+    for method in filtered:
+        _filter(result, method, visibility)
+    return strict_json.dumps(message) if filtered else text
 
 
 def _may_hear(message: dict[str, Any], visibility: Visibility) -> bool:

@@ -9,13 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-import aiohttp
-
 from ostiary_gateway.config.runtime import ProxyRuntime
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.line.authorize import authorize
 from ostiary_gateway.line.exchange import Message
+from ostiary_gateway.upstream.answer import Answer
 
 
 @dataclass(slots=True, eq=False)
@@ -24,13 +23,13 @@ class OpenStream:
 
     proxy: ProxyRuntime
     message: Message | None
-    response: aiohttp.ClientResponse
+    answer: Answer
     ended: bool = False
 
     def end(self) -> None:
         """Close the stream: its relay sees the upstream end."""
         self.ended = True
-        self.response.close()
+        self.answer.close()
 
     def judge_again(self, proxy: ProxyRuntime | None) -> None:
         """Go on under a new runtime, or end where that refuses."""
@@ -52,11 +51,14 @@ class OpenStreams:
     _streams: set[OpenStream] = field(default_factory=set)
 
     @contextmanager
-    def holding(self, stream: OpenStream | None) -> Iterator[None]:
-        """Know a stream for as long as it is relayed."""
-        if stream is None:
-            yield
-            return
+    def holding(self, stream: OpenStream, current: Snapshot | None) -> Iterator[None]:
+        """Know a stream for as long as it is relayed. ``current`` is the config in force now, None while draining.
+
+        It was judged before the upstream was asked, and the config may have changed since: then it is judged again.
+        """
+        proxy = current.proxies.get(stream.proxy.identity) if current is not None else None
+        if proxy is not stream.proxy:
+            stream.judge_again(proxy)
         self._streams.add(stream)
         try:
             yield

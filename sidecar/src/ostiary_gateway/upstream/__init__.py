@@ -2,6 +2,7 @@
 
 addresses   which addresses may be connected to, judged when they are resolved
 resolver    resolves names through that judgement
+answer      what a server answers, as it arrives
 server      one upstream server: its pool, its TLS, its timeouts
 pools       servers by what they are, so that a policy edit keeps the connections
 faults      what can go wrong there, and how a caller is told

@@ -14,8 +14,10 @@ from typing import Final, TypeAlias
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-#: Metadata services outside the link-local ranges: AWS over IPv6, Alibaba.
-_METADATA: Final = frozenset(map(ipaddress.ip_address, ("fd00:ec2::254", "100.100.100.200")))
+#: Metadata services outside the link-local ranges: AWS over IPv6, Alibaba, Azure, Oracle.
+_METADATA: Final = frozenset(
+    map(ipaddress.ip_address, ("fd00:ec2::254", "100.100.100.200", "168.63.129.16", "192.0.0.192"))
+)
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 
 

@@ -2,7 +2,10 @@
 statuses into transport failures. The upstream's own words, challenges and addresses stay inside.
 """
 
+import ssl
 from typing import Final
+
+import aiohttp
 
 from ostiary_core.mcp import codes
 from ostiary_gateway.errors import Refusal, UpstreamFault
@@ -52,3 +55,26 @@ def refusal(fault: UpstreamFault) -> Refusal:
     code = code_of(fault)
     data = {"retryAfterMs": fault.retry_after_ms} if fault.retry_after_ms is not None else None
     return Refusal(200, fault.kind, _WORDS[code], code=code, data=data)
+
+
+def as_fault(error: BaseException) -> UpstreamFault:
+    """Return what an error of the connection means. The order matters: the kinds are subclasses of one another."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, UpstreamFault):
+            return cause
+        cause = cause.__cause__ or cause.__context__
+    for kinds, reason in _FAULTS:
+        if isinstance(error, kinds):
+            return UpstreamFault(reason, f"{type(error).__name__}: {error}")
+    return UpstreamFault(INVALID, f"{type(error).__name__}: {error}")
+
+
+_FAULTS: Final[tuple[tuple[tuple[type[BaseException], ...], str], ...]] = (
+    ((aiohttp.ConnectionTimeoutError,), CONNECT_TIMEOUT),
+    ((TimeoutError,), TIMEOUT),
+    ((aiohttp.ClientSSLError, ssl.SSLError), TLS_FAILED),
+    ((aiohttp.ClientConnectorError,), UNREACHABLE),
+    ((aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, aiohttp.ClientPayloadError), RESET),
+    ((OSError,), UNREACHABLE),
+)

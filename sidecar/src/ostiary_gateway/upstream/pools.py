@@ -17,8 +17,6 @@ _log = logging.getLogger(__name__)
 
 #: Connections to one server. Beyond, a request waits for one within its own timeout.
 _CONNECTIONS: Final = 1024
-#: How long a server that no entry names any more keeps its connections for requests in flight, in seconds.
-_LINGER_SECONDS: Final = 600.0
 
 
 class ServerPools:
@@ -58,7 +56,7 @@ class ServerPools:
 
     async def _retire(self, server: UpstreamServer) -> None:
         try:
-            await asyncio.sleep(_LINGER_SECONDS)
+            await server.unused()
         finally:
             await server.close()
 

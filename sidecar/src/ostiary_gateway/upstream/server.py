@@ -9,21 +9,23 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
 from ostiary_core.contract.documents import Server
-from ostiary_gateway.errors import UpstreamFault
-from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.addresses import OwnPlaces, networks
+from ostiary_gateway.upstream.answer import Answer
+from ostiary_gateway.upstream.faults import as_fault
 from ostiary_gateway.upstream.resolver import GuardedResolver, forbidden
 
 #: Shorter than the idle time of common servers (uvicorn closes after 5 s), so that we rarely write into a closing one.
 _KEEPALIVE_SECONDS: Final = 4.0
 _SKIPPED_HEADERS: Final = ("User-Agent", "Content-Type", "Accept")
+#: A stream may be silent for days, so only the kernel notices that its server is gone: after 60 + 4 * 15 seconds.
+_PROBING: Final = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
 
 
 class UpstreamServer:
@@ -43,13 +45,34 @@ class UpstreamServer:
         self._connections = connections
         self._session: aiohttp.ClientSession | None = None
         self._resolver: GuardedResolver | None = None
+        self._in_use = 0
+        self._unused = asyncio.Event()
 
-    async def request(self, method: str, headers: Mapping[str, str], body: bytes | None) -> aiohttp.ClientResponse:
+    async def request(self, method: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
         """Send a request and return its answer as soon as the head is there; the caller closes it.
 
         Raises:
             UpstreamFault: no connection, no head in time, or a head that is not HTTP.
         """
+        self._in_use += 1
+        try:
+            return Answer(await self._send(method, headers, body), self._release)
+        except BaseException:
+            self._release()
+            raise
+
+    def _release(self) -> None:
+        self._in_use -= 1
+        if not self._in_use:
+            self._unused.set()
+
+    async def unused(self) -> None:
+        """Wait until no answer of this server is open."""
+        while self._in_use:
+            self._unused.clear()
+            await self._unused.wait()
+
+    async def _send(self, method: str, headers: Mapping[str, str], body: bytes | None) -> aiohttp.ClientResponse:
         session = self._opened()
         self._check_literal()
         try:
@@ -75,6 +98,7 @@ class UpstreamServer:
                 keepalive_timeout=_KEEPALIVE_SECONDS,
                 ttl_dns_cache=5,
                 family=socket.AF_UNSPEC,
+                socket_factory=_watched_socket,
             )
             self._session = aiohttp.ClientSession(
                 connector=connector,
@@ -88,9 +112,9 @@ class UpstreamServer:
 
     def _check_literal(self) -> None:
         """Judge an address that stands in the URL itself: the connector does not ask the resolver for those."""
-        if self._resolver is None or not _is_address(self.address):
+        if self._resolver is None or not _looks_like_address(self.address):
             return
-        if not self._resolver.permits(self.address, self.port):
+        if not _is_address(self.address) or not self._resolver.permits(self.address, self.port):
             raise forbidden(self.address)
 
     async def close(self) -> None:
@@ -99,27 +123,9 @@ class UpstreamServer:
             await self._session.close()
 
 
-def as_fault(error: BaseException) -> UpstreamFault:
-    """Return what an error of the connection means. The order matters: the kinds are subclasses of one another."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, UpstreamFault):
-            return cause
-        cause = cause.__cause__ or cause.__context__
-    for kinds, reason in _FAULTS:
-        if isinstance(error, kinds):
-            return UpstreamFault(reason, f"{type(error).__name__}: {error}")
-    return UpstreamFault(faults.INVALID, f"{type(error).__name__}: {error}")
-
-
-_FAULTS: Final[tuple[tuple[tuple[type[BaseException], ...], str], ...]] = (
-    ((aiohttp.ConnectionTimeoutError,), faults.CONNECT_TIMEOUT),
-    ((TimeoutError,), faults.TIMEOUT),
-    ((aiohttp.ClientSSLError, ssl.SSLError), faults.TLS_FAILED),
-    ((aiohttp.ClientConnectorError,), faults.UNREACHABLE),
-    ((aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, aiohttp.ClientPayloadError), faults.RESET),
-    ((OSError,), faults.UNREACHABLE),
-)
+def _looks_like_address(host: str) -> bool:
+    """Say whether a host may be an address; ``127.1`` and ``2130706433`` are, to some, and we refuse those."""
+    return ":" in host or host.replace(".", "").isdigit()
 
 
 def _is_address(host: str) -> bool:
@@ -136,3 +142,13 @@ def _tls_context(document: Server) -> ssl.SSLContext:
     context = ssl.create_default_context(cadata=authority)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
+
+
+def _watched_socket(info: tuple[Any, ...]) -> socket.socket:
+    """Return a socket whose dead peer the kernel finds out."""
+    made = socket.socket(*info[:3])
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in _PROBING:
+        if hasattr(socket, option):  # not everywhere under this name; then the system's own patience holds
+            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+    return made

@@ -1,0 +1,111 @@
+"""The answer as one JSON document, read whole and within a bound; and the session that an answer may open."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
+
+from aiohttp import web
+
+from ostiary_core.mcp.methods import Method
+from ostiary_core.mcp.revisions import LEGACY_REVISIONS
+from ostiary_core.policy.visibility import Visibility
+from ostiary_gateway.errors import UpstreamFault
+from ostiary_gateway.line import answers
+from ostiary_gateway.line.answers import Outcome
+from ostiary_gateway.line.exchange import Exchange
+from ostiary_gateway.line.forward import JSON, http_fault
+from ostiary_gateway.line.shape import read_for, shape_result
+from ostiary_gateway.session import Session
+from ostiary_gateway.upstream import faults
+from ostiary_gateway.upstream.answer import Answer
+from ostiary_gateway.upstream.faults import as_fault
+
+_SESSION: Final = "Mcp-Session-Id"
+
+#: Gives the session id for an answer to initialize.
+SealSession = Callable[[Session], str]
+
+
+async def read_whole(answer: Answer, *, limit: int, idle: float) -> bytes:
+    """Read a body of at most ``limit`` bytes, with at most ``idle`` seconds of silence.
+
+    Raises:
+        UpstreamFault: too large, silent for too long, or broken off.
+    """
+    chunks: list[bytes] = []
+    size = 0
+    while chunk := await _read_some(answer, idle=idle):
+        size += len(chunk)
+        if size > limit:
+            raise UpstreamFault(faults.TOO_LARGE, f"the answer is larger than {limit} bytes")
+        chunks.append(chunk)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+async def _read_some(answer: Answer, *, idle: float) -> bytes:
+    try:
+        async with asyncio.timeout(idle):
+            return await answer.read_some()
+    except TimeoutError as error:
+        raise as_fault(error) from error
+
+
+async def relay_document(exchange: Exchange, answer: Answer, *, seal: SealSession) -> tuple[web.Response, Outcome]:
+    """Return the answer to a request for a JSON document, and how it ended.
+
+    Raises:
+        UpstreamFault: the document is not the answer to the request.
+    """
+    method = exchange.message.method if exchange.message is not None else None
+    visibility = exchange.routed.visibility
+    limit = exchange.snapshot.settings.bounds.message_bytes
+    text = await read_whole(answer, limit=limit, idle=exchange.selected.idle_seconds)
+    message = _read(method, text, visibility, answer)
+    if not answers.answers(message, exchange.request_id) and not _is_rejection(message, answer.status):
+        raise _no_answer(answer)
+    headers = {"Content-Type": JSON, **session_header(exchange, answer, message, seal)}
+    body = shape_result(method, text, message, visibility)
+    return web.Response(body=body, status=answer.status, headers=headers), answers.outcome(message)
+
+
+def _read(method: Method | None, text: bytes, visibility: Visibility, answer: Answer) -> dict[str, Any]:
+    try:
+        return read_for(method, text, visibility)
+    except UpstreamFault as fault:
+        raise (http_fault(answer) if answer.status >= 400 else fault) from fault
+
+
+def _no_answer(answer: Answer) -> UpstreamFault:
+    if answer.status >= 400:
+        return http_fault(answer)
+    return UpstreamFault(faults.INVALID, "the answer is not the answer to the request")
+
+
+def _is_rejection(message: dict[str, Any], status: int) -> bool:
+    """Say whether an HTTP error carries a JSON-RPC error that names no request, as for one that could not be read."""
+    error = message.get("error")
+    return status >= 400 and message.get("id") is None and isinstance(error, dict) and type(error.get("code")) is int
+
+
+def session_header(exchange: Exchange, answer: Answer, message: dict[str, Any], seal: SealSession) -> dict[str, str]:
+    """Return the header of the session that an answer to initialize opens; a server may also keep none.
+
+    Raises:
+        UpstreamFault: the revision or the session id is none.
+    """
+    if not opens_session(exchange):
+        return {}
+    result = message.get("result")
+    if not isinstance(result, dict):
+        return {}
+    revision = result.get("protocolVersion")
+    if not isinstance(revision, str) or revision not in LEGACY_REVISIONS:
+        raise UpstreamFault(faults.INVALID, "the server negotiated a revision that has no handshake")
+    upstream_id = answer.header(_SESSION)
+    return {_SESSION: seal(Session(upstream_id, revision))} if upstream_id is not None else {}
+
+
+def opens_session(exchange: Exchange) -> bool:
+    """Say whether the answer to this request may open a session."""
+    message = exchange.message
+    return message is not None and message.method is not None and message.method.name == "initialize"
