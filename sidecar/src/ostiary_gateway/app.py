@@ -25,6 +25,7 @@ from ostiary_gateway.upstream.pools import ServerPools
 _log = logging.getLogger(__name__)
 
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+_RESTART_SECONDS: Final = 1.0
 
 
 class Gateway:
@@ -79,9 +80,7 @@ class Gateway:
             self.sources.append(DirectorySource(self.options.config, self.store))
         if self.options.kubernetes is not None:
             self.sources.append(KubernetesSource(self.options.gateway, self.options.kubernetes, self.store))
-        self._watching = [asyncio.create_task(source.run()) for source in self.sources]
-        for task in self._watching:
-            task.add_done_callback(_shout)
+        self._watching = [asyncio.create_task(_watch(source)) for source in self.sources]
 
     def not_ready(self) -> str | None:
         """Return why requests are not welcome, or None."""
@@ -115,7 +114,11 @@ def _replica(given: str) -> str:
     return given or os.environ.get("POD_NAME") or f"{socket.gethostname()}-{os.getpid()}"
 
 
-def _shout(task: asyncio.Task[None]) -> None:
-    """A watcher that ends on its own is a bug, and silence about it would be a second one."""
-    if not task.cancelled() and (error := task.exception()) is not None:
-        _log.critical("%s ended: the config is not watched any more", task.get_coro(), exc_info=error)
+async def _watch(source: DirectorySource | KubernetesSource) -> None:
+    """Watch a source for ever. That it fails is a bug of ours, but a gateway deaf to policy would be a worse one."""
+    while True:
+        try:
+            await source.run()
+        except Exception:  # noqa: BLE001  whatever it was, it is told, and the watching goes on
+            _log.critical("%s failed and is begun again: this is a bug", type(source).__name__, exc_info=True)
+        await asyncio.sleep(_RESTART_SECONDS)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler
 
 from ostiary_gateway.errors import StartupError
@@ -16,6 +17,21 @@ _log = logging.getLogger(__name__)
 _HEADER_LIMIT: Final = 16 * 1024
 #: An idle connection of a caller is kept for so long, in seconds; longer than the idle time of common load balancers.
 _KEEPALIVE_SECONDS: Final = 75.0
+#: After an early refusal so long is what still comes read and dropped, in seconds: a reset would eat the answer.
+_LINGERING_SECONDS: Final = 5.0
+_CONNECTION_LOG: Final = logging.getLogger(f"{__name__}.connections")
+
+
+class _NotFromOutside(logging.Filter):
+    """Keeps bytes that are no HTTP out of the log: whoever sends them would write it, a traceback for each."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Say whether the record is about us."""
+        error = record.exc_info[1] if record.exc_info else None
+        return not isinstance(error, HttpProcessingError)
+
+
+_CONNECTION_LOG.addFilter(_NotFromOutside())
 
 
 class Callers:
@@ -67,6 +83,9 @@ def http_options() -> dict[str, Any]:
         "max_field_size": _HEADER_LIMIT,
         "keepalive_timeout": _KEEPALIVE_SECONDS,
         "access_log": None,
+        "logger": _CONNECTION_LOG,
+        "lingering_time": _LINGERING_SECONDS,
+        "auto_decompress": False,
         "tcp_keepalive": True,
     }
 

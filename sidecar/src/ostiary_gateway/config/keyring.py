@@ -40,6 +40,11 @@ class Keyring:
         token = files.get(ADMIN_TOKEN, b"").strip()
         return cls(mac, sessions, frozenset({token} if token else ()))
 
+    @property
+    def empty(self) -> bool:
+        """Whether there is no key at all, as where the Secret is not there."""
+        return not (self.mac or self.sessions or self.admin_tokens)
+
     def joined(self, other: "Keyring") -> "Keyring":
         """Return the keys of both."""
         return Keyring(

@@ -13,6 +13,7 @@ from ostiary_core.contract.manifest import GatewayIdentity
 from ostiary_gateway.config.runtime import ProxyRuntime
 
 _ANY_HOST: Final = ""
+_DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +54,11 @@ def _own_origins(settings: SettingsDocument, proxies: Mapping[str, ProxyRuntime]
     """The origins of the gateway's public URLs, which come from its settings and hostnames, never from a request."""
     if settings.external_url is None:
         return frozenset(settings.allowed_origins)
-    scheme, _, authority = settings.external_url.rstrip("/").partition("://")
-    _, separator, port = authority.rpartition(":")
-    suffix = f":{port}" if separator and port.isdecimal() else ""
-    hosts = {host for proxy in proxies.values() for host in proxy.hostnames}
-    own = {f"{scheme}://{authority}", *(f"{scheme}://{host}{suffix}" for host in hosts)}
-    return frozenset({*own, *settings.allowed_origins})
+    scheme, _, authority = settings.external_url.rstrip("/").lower().partition("://")
+    host, separator, port = authority.rpartition(":")
+    if not separator or not port.isdecimal():
+        host, port = authority, ""
+    # A browser leaves the port out where it is the scheme's own.
+    suffix = f":{port}" if port and port != _DEFAULT_PORTS.get(scheme) else ""
+    hosts = {host, *(name for proxy in proxies.values() for name in proxy.hostnames)}
+    return frozenset({*(f"{scheme}://{name}{suffix}" for name in hosts), *settings.allowed_origins})

@@ -23,11 +23,11 @@ _MAX_FILE_BYTES: Final = 2 * 1024 * 1024
 
 
 def version(directory: Path) -> str:
-    """Return what changes whenever the content of the directory does; empty where there is nothing to read."""
-    link = directory / _LINK
-    if link.is_symlink():
-        return str(link.readlink())
+    """Return what changes whenever the content of the directory does; empty where there is nothing to read now."""
     try:
+        link = directory / _LINK
+        if link.is_symlink():
+            return str(link.readlink())
         stats = sorted((path.name, path.stat().st_mtime_ns, path.stat().st_size) for path in directory.iterdir())
     except OSError:
         return ""
@@ -38,16 +38,20 @@ def read(directory: Path) -> dict[str, bytes]:
     """Read all files of one version.
 
     Raises:
-        ConfigUnavailable: the directory is not there, or changed at every try.
+        ConfigUnavailable: the directory is not there, cannot be read, or changed at every try.
     """
     for _ in range(_READ_TRIES):
+        before = version(directory)
         try:
             root = (directory / _LINK).resolve(strict=True) if (directory / _LINK).is_symlink() else directory
-            return {path.name: path.read_bytes() for path in root.iterdir() if _is_ours(path)}
+            files = {path.name: path.read_bytes() for path in root.iterdir() if _is_ours(path)}
         except FileNotFoundError:
             continue  # the version was replaced and removed while it was read
         except OSError as error:
             raise ConfigUnavailable(f"{directory}: {error.strerror}") from error
+        # A file that was removed meanwhile is not missed above: only the version tells that some are of another one.
+        if version(directory) == before:
+            return files
     raise ConfigUnavailable(f"{directory}: not there, or it changed at every try to read it")
 
 
@@ -63,6 +67,7 @@ class DirectorySource:
         self._store = store
         self._period = period
         self._seen = ""
+        self._warned = ""
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -78,7 +83,9 @@ class DirectorySource:
         try:
             files = await asyncio.to_thread(read, self._directory)
         except ConfigUnavailable as error:
-            _log.warning("config directory: %s", error)
+            if str(error) != self._warned:  # else it would be said five times a second
+                _log.warning("config directory: %s", error)
+            self._warned = str(error)
             return
-        self._seen = now
+        self._seen, self._warned = now, ""
         await self._store.offer("directory", files, Keyring.from_files(files))

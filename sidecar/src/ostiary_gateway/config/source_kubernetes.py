@@ -1,37 +1,53 @@
 """Config from the Kubernetes API: the gateway's own ConfigMaps and Secret, each watched by its name.
 
 For speed only: the same bytes lie in the mounted volume, where the kubelet brings them within a minute or so. Needs
-``get``, ``list`` and ``watch`` on exactly those names, and nothing but aiohttp.
+``get``, ``list`` and ``watch`` on exactly those names.
 """
 
 import asyncio
 import base64
-import json
+import binascii
 import logging
 import random
-import ssl
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Mapping
 from typing import Any, Final
 
-import aiohttp
-
+from ostiary_core.canonical import digest
+from ostiary_core.contract import parts
 from ostiary_core.contract.manifest import parse_manifest
-from ostiary_core.contract.parts import MANIFEST_FILE
 from ostiary_core.errors import ContractError
 from ostiary_gateway.config.keyring import Keyring
+from ostiary_gateway.config.kubernetes_api import KubernetesApi
 from ostiary_gateway.config.store import ConfigStore
 from ostiary_gateway.errors import ConfigUnavailable
 from ostiary_gateway.options import KubernetesOptions
 
 _log = logging.getLogger(__name__)
 
-#: The server ends a watch after this many seconds; a little later we take silence for a dead connection.
-_WATCH_SECONDS: Final = 300
-_SILENCE_SECONDS: Final = 330
-_BACKOFF: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
-#: An object of the API is at most 1.5 MiB; a watch event wraps one.
-_LINE_BYTES: Final = 4 * 1024 * 1024
+#: Waits between tries, in seconds; the last one repeats. What went well for so long begins again with the first.
+_BACKOFF: Final = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+_STEADY_SECONDS: Final = 10.0
+
+
+class _Backoff:
+    """How long to wait before the next try: longer and longer, while tries fail soon."""
+
+    def __init__(self) -> None:
+        self._failures = 0
+        self._began = 0.0
+
+    def begin(self) -> None:
+        """A try begins."""
+        self._began = asyncio.get_running_loop().time()
+
+    def delay(self) -> float:
+        """Return the seconds to wait after a try that ended, with some jitter so that replicas do not march in step."""
+        if asyncio.get_running_loop().time() - self._began >= _STEADY_SECONDS:
+            self._failures = 0
+            return 0.0
+        delay = _BACKOFF[min(self._failures, len(_BACKOFF) - 1)]
+        self._failures += 1
+        return delay * random.uniform(0.5, 1.5)  # noqa: S311  jitter
 
 
 class KubernetesSource:
@@ -45,153 +61,127 @@ class KubernetesSource:
         self._manifest_files: dict[str, bytes] = {}
         self._parts: dict[int, tuple[str, dict[str, bytes]]] = {}
         self._secret_files: dict[str, bytes] = {}
-        self._api: _Api | None = None
+        self._secret_tried = asyncio.Event()
 
     async def run(self) -> None:
         """Watch until cancelled; every fault is retried, more and more slowly."""
-        async with _Api(self._options) as api:
-            self._api = api
-            await asyncio.gather(self._follow("configmaps", f"{self._base}-0"), self._follow("secrets", self._base))
-
-    async def _follow(self, kind: str, name: str) -> None:
-        failures = 0
+        backoff = _Backoff()
         while True:
+            backoff.begin()
             try:
-                async for found in self._object_versions(kind, name):
-                    failures = 0
-                    await self._take(kind, found)
+                async with KubernetesApi(self._options) as api, asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self._follow(api, "configmaps", f"{self._base}-0"))
+                    tasks.create_task(self._follow(api, "secrets", self._base))
             except ConfigUnavailable as error:
-                delay = _BACKOFF[min(failures, len(_BACKOFF) - 1)] * random.uniform(0.5, 1.5)  # noqa: S311  jitter
-                failures += 1
-                _log.warning("watching %s %s/%s: %s; again in %.1f s", kind, self._namespace, name, error, delay)
-                await asyncio.sleep(delay)
+                await self._pause(backoff, f"connecting to {self._options.api}", error)
 
-    async def _object_versions(self, kind: str, name: str) -> AsyncIterator[dict[str, Any]]:
-        """Yield the object as it is, then each of its changes, until the watch ends."""
-        assert self._api is not None  # noqa: S101  run() made it
+    async def _follow(self, api: KubernetesApi, kind: str, name: str) -> None:
+        backoff = _Backoff()
+        problem: ConfigUnavailable | None
+        while True:
+            backoff.begin()
+            try:
+                await self._watch(api, kind, name)
+                problem = None
+            except ConfigUnavailable as error:
+                problem = error
+            if kind == "secrets":
+                self._secret_tried.set()
+            await self._pause(backoff, f"watching {kind} {self._namespace}/{name}", problem)
+
+    @staticmethod
+    async def _pause(backoff: _Backoff, doing: str, problem: ConfigUnavailable | None) -> None:
+        delay = backoff.delay()
+        if problem is not None:
+            _log.warning("%s: %s; again in %.1f s", doing, problem, delay)
+        await asyncio.sleep(delay)
+
+    async def _watch(self, api: KubernetesApi, kind: str, name: str) -> None:
+        """Take the object as it is, then each of its changes, until the watch ends."""
         path = f"/api/v1/namespaces/{self._namespace}/{kind}"
         query = {"fieldSelector": f"metadata.name={name}"}
-        listed = await self._api.get(path, query)
-        for found in listed.get("items") or ():
-            yield found
-        version = (listed.get("metadata") or {}).get("resourceVersion", "")
-        watch = {**query, "watch": "1", "allowWatchBookmarks": "true", "timeoutSeconds": str(_WATCH_SECONDS)}
-        async for event in self._api.watch(path, {**watch, "resourceVersion": version}):
-            if event.get("type") == "ERROR":
-                return  # expired: list again
-            if event.get("type") in ("ADDED", "MODIFIED"):
-                yield event["object"]
-
-    async def _take(self, kind: str, found: dict[str, Any]) -> None:
-        files = _files(found)
+        listed = await api.get(path, query)
+        items = listed.get("items")
+        for found in items if isinstance(items, list) else ():
+            await self._take(api, kind, name, found)
         if kind == "secrets":
-            self._secret_files = files
+            self._secret_tried.set()
+        version = (listed.get("metadata") or {}).get("resourceVersion", "")
+        async for event, found in api.watch(path, {**query, "resourceVersion": version}):
+            if event in ("ADDED", "MODIFIED"):
+                await self._take(api, kind, name, found)
+            elif event == "DELETED":
+                _log.warning("%s %s/%s was deleted: the last good config stays", kind, self._namespace, name)
+
+    async def _take(self, api: KubernetesApi, kind: str, name: str, found: Any) -> None:
+        if not isinstance(found, dict) or (found.get("metadata") or {}).get("name") != name:
+            return
+        if kind == "secrets":
+            self._secret_files = secret_files(found)
         else:
-            self._manifest_files = files
-            await self._complete_parts()
+            self._manifest_files = config_map_files(found)
+            await self._complete_parts(api)
+            # Without its keys a config would be refused, loudly, only because they come a moment later.
+            await self._secret_tried.wait()
         await self._offer()
 
-    async def _complete_parts(self) -> None:
+    async def _complete_parts(self, api: KubernetesApi) -> None:
         """Fetch the further parts that the manifest names and that we do not hold yet."""
-        assert self._api is not None  # noqa: S101  run() made it
         try:
-            digests = parse_manifest(self._manifest_files.get(MANIFEST_FILE, b"")).parts
+            digests = parse_manifest(self._manifest_files.get(parts.MANIFEST_FILE, b"")).parts
         except ContractError:
             return  # the store says so, with the reason
-        for number, digest in enumerate(digests[1:], start=1):
-            if self._parts.get(number, ("", {}))[0] != digest:
+        for number, wanted in enumerate(digests[1:], start=1):
+            if self._parts.get(number, ("", {}))[0] != wanted:
                 path = f"/api/v1/namespaces/{self._namespace}/configmaps/{self._base}-{number}"
-                self._parts[number] = (digest, _files(await self._api.get(path, {})))
+                files = config_map_files(await api.get(path, {}))
+                # A part of another revision is used for what it holds, and fetched again next time.
+                self._parts[number] = (await asyncio.to_thread(_digest_of, number, files), files)
         self._parts = {number: part for number, part in self._parts.items() if number < len(digests)}
 
     async def _offer(self) -> None:
-        if not self._manifest_files:
-            return
-        files: Mapping[str, bytes] = self._manifest_files
+        files = dict(self._manifest_files)
         for _, part in self._parts.values():
-            files = {**files, **part}
+            files |= part
         await self._store.offer("kubernetes", files, Keyring.from_files(self._secret_files))
 
 
-def _files(found: Mapping[str, Any]) -> dict[str, bytes]:
-    """Return the data of a ConfigMap or Secret as files, as a mounted volume would show them."""
-    binary = found.get("data") if found.get("kind") == "Secret" or "type" in found else found.get("binaryData")
-    text = {} if binary is found.get("data") else found.get("data")
-    return {
-        **{name: value.encode() for name, value in (text or {}).items()},
-        **{name: base64.b64decode(value) for name, value in (binary or {}).items()},
-    }
+def _digest_of(number: int, files: Mapping[str, bytes]) -> str:
+    """Return the digest of a part's lines, or nothing for what is no part."""
+    for compressed in (False, True):
+        name = parts.file_name(number, compressed=compressed)
+        if name in files:
+            try:
+                return digest(parts.unpack(name, files[name]))
+            except ContractError:
+                return ""
+    return ""
 
 
-class _Api:
-    """Just enough of a Kubernetes client: GET and watch, a token that rotates, one trusted authority."""
+def config_map_files(found: Mapping[str, Any]) -> dict[str, bytes]:
+    """Return the data of a ConfigMap as files, as a mounted volume would show them.
 
-    def __init__(self, options: KubernetesOptions) -> None:
-        self._options = options
-        self._stack = AsyncExitStack()
-
-    async def __aenter__(self) -> "_Api":
-        try:
-            context = ssl.create_default_context(cafile=str(self._options.ca_file))
-        except (OSError, ssl.SSLError) as error:
-            raise ConfigUnavailable(f"{self._options.ca_file}: {error}") from error
-        self._session = await self._stack.enter_async_context(
-            aiohttp.ClientSession(
-                base_url=self._options.api,
-                connector=aiohttp.TCPConnector(ssl=context),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=_SILENCE_SECONDS),
-                read_bufsize=_LINE_BYTES,
-            )
-        )
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._stack.aclose()
-
-    def _headers(self) -> dict[str, str]:
-        """The token is read each time: the kubelet replaces it before it expires."""
-        try:
-            token = self._options.token_file.read_text().strip()
-        except OSError as error:
-            raise ConfigUnavailable(f"{self._options.token_file}: {error.strerror}") from error
-        return {"Authorization": f"Bearer {token}", "Accept": "application/json"}
-
-    async def get(self, path: str, query: Mapping[str, str]) -> dict[str, Any]:
-        """Read an object or a list."""
-        try:
-            async with asyncio.timeout(30), self._session.get(path, params=query, headers=self._headers()) as answer:
-                _require_success(answer, path)
-                found: dict[str, Any] = await answer.json()
-                return found
-        except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
-            raise ConfigUnavailable(f"{type(error).__name__}: {error}") from error
-
-    async def watch(self, path: str, query: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:
-        """Yield the events of a watch until the server ends it."""
-        try:
-            async with self._session.get(path, params=query, headers=self._headers()) as answer:
-                _require_success(answer, path)
-                async for line in _lines(answer):
-                    yield json.loads(line)
-        except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
-            raise ConfigUnavailable(f"{type(error).__name__}: {error}") from error
+    Raises:
+        ConfigUnavailable: it is not of the API's shape.
+    """
+    try:
+        text = {name: value.encode() for name, value in (found.get("data") or {}).items()}
+    except (AttributeError, UnicodeEncodeError):
+        raise ConfigUnavailable("a ConfigMap whose data is no text") from None
+    return text | _decoded(found.get("binaryData"))
 
 
-async def _lines(answer: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    """Yield whole lines, of any length up to the bound (the reader of aiohttp knows a smaller one)."""
-    buffer = b""
-    async for chunk in answer.content.iter_any():
-        *lines, buffer = (buffer + chunk).split(b"\n")
-        for line in lines:
-            if line:
-                yield line
-        if len(buffer) > _LINE_BYTES:
-            raise ConfigUnavailable("a watch event is larger than any object can be")
+def secret_files(found: Mapping[str, Any]) -> dict[str, bytes]:
+    """Return the data of a Secret as files.
+
+    Raises:
+        ConfigUnavailable: it is not of the API's shape.
+    """
+    return _decoded(found.get("data"))
 
 
-def _require_success(answer: aiohttp.ClientResponse, path: str) -> None:
-    if answer.status == 403:
-        words = f"403 for {path}: the gateway's Role must grant get, list and watch on this name"
-        raise ConfigUnavailable(words)
-    if answer.status >= 400:
-        raise ConfigUnavailable(f"HTTP {answer.status} for {path}")
+def _decoded(values: Any) -> dict[str, bytes]:
+    try:
+        return {name: base64.b64decode(value, validate=True) for name, value in (values or {}).items()}
+    except (AttributeError, TypeError, binascii.Error, ValueError):
+        raise ConfigUnavailable("an object whose data is not base64") from None

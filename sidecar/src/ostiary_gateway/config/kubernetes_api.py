@@ -1,0 +1,131 @@
+"""Just enough of a Kubernetes client for the gateway: read and watch objects by name, with nothing but aiohttp.
+
+The token is read from its file for each request, since the kubelet replaces it before it expires. Whatever the server
+says that is not what the API promises is a :class:`ConfigUnavailable`: it is tried again, and never believed.
+"""
+
+import asyncio
+import json
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
+from typing import Any, Final
+
+import aiohttp
+
+from ostiary_gateway.errors import ConfigUnavailable
+from ostiary_gateway.options import KubernetesOptions
+
+#: The server ends a watch after this many seconds; a little later we take silence for a dead connection.
+WATCH_SECONDS: Final = 300
+_SILENCE_SECONDS: Final = 330
+_READ_SECONDS: Final = 30.0
+#: An object of the API is at most 1.5 MiB; a watch event wraps one.
+_LINE_BYTES: Final = 4 * 1024 * 1024
+_GONE: Final = 410
+
+
+class KubernetesApi:
+    """A connection to the API server; use it as an asynchronous context manager."""
+
+    def __init__(self, options: KubernetesOptions) -> None:
+        self._options = options
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> "KubernetesApi":
+        """Open it.
+
+        Raises:
+            ConfigUnavailable: the file of the trusted authority cannot be read.
+        """
+        try:
+            context = ssl.create_default_context(cafile=str(self._options.ca_file))
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigUnavailable(f"{self._options.ca_file}: {error}") from error
+        self._session = await self._stack.enter_async_context(
+            aiohttp.ClientSession(
+                base_url=self._options.api,
+                connector=aiohttp.TCPConnector(ssl=context),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=_SILENCE_SECONDS),
+                read_bufsize=_LINE_BYTES,
+            )
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def get(self, path: str, query: Mapping[str, str]) -> dict[str, Any]:
+        """Read an object or a list.
+
+        Raises:
+            ConfigUnavailable: it cannot be read now.
+        """
+        try:
+            async with asyncio.timeout(_READ_SECONDS), self._request(path, query) as answer:
+                _require_success(answer, path)
+                return _object(await answer.json(), path)
+        except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
+            raise ConfigUnavailable(f"{type(error).__name__}: {error}") from error
+
+    async def watch(self, path: str, query: Mapping[str, str]) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+        """Yield type and object of each event until the server ends the watch, or says that it has expired.
+
+        Raises:
+            ConfigUnavailable: it broke off, or the server reports an error.
+        """
+        query = {**query, "watch": "1", "allowWatchBookmarks": "true", "timeoutSeconds": str(WATCH_SECONDS)}
+        try:
+            async with self._request(path, query) as answer:
+                _require_success(answer, path)
+                async for line in _lines(answer):
+                    event = _object(json.loads(line), path)
+                    found = _object(event.get("object"), path)
+                    if event.get("type") == "ERROR":
+                        _require_expired(found)
+                        return
+                    yield str(event.get("type")), found
+        except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
+            raise ConfigUnavailable(f"{type(error).__name__}: {error}") from error
+
+    def _request(self, path: str, query: Mapping[str, str]) -> Any:
+        return self._session.get(path, params=query, headers=self._headers(), allow_redirects=False)
+
+    def _headers(self) -> dict[str, str]:
+        try:
+            token = self._options.token_file.read_text().strip()
+        except OSError as error:
+            raise ConfigUnavailable(f"{self._options.token_file}: {error.strerror}") from error
+        return {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+
+
+def _object(value: Any, path: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ConfigUnavailable(f"the answer for {path} is no object")
+    return value
+
+
+def _require_expired(status: Mapping[str, Any]) -> None:
+    """An expired watch is to be expected, and begun again with a list; any other error is one."""
+    if status.get("code") != _GONE:
+        raise ConfigUnavailable(f"the watch ended with {status.get('code')} {status.get('reason')}")
+
+
+def _require_success(answer: aiohttp.ClientResponse, path: str) -> None:
+    if answer.status == 403:
+        words = f"403 for {path}: the gateway's Role must grant get, list and watch on this name"
+        raise ConfigUnavailable(words)
+    if answer.status != 200:
+        raise ConfigUnavailable(f"HTTP {answer.status} for {path}")
+
+
+async def _lines(answer: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """Yield whole lines, of any length up to the bound (the reader of aiohttp knows a smaller one)."""
+    buffer = b""
+    async for chunk in answer.content.iter_any():
+        *lines, buffer = (buffer + chunk).split(b"\n")
+        for line in lines:
+            if line:
+                yield line
+        if len(buffer) > _LINE_BYTES:
+            raise ConfigUnavailable("a watch event is larger than any object can be")
