@@ -1,0 +1,82 @@
+"""Paths on a command line to YAML files, and the texts of these."""
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+from ostiary_core.errors import OstiaryError
+
+_SUFFIXES: Final = (".yaml", ".yml")
+_MAX_BYTES: Final = 8 * 1024 * 1024
+
+
+class PathError(OstiaryError):
+    """A path that the user gave and that cannot be used; the message names path and remedy."""
+
+
+class TextError(OstiaryError):
+    """A file whose content is no text of ours; ``message`` and ``remedy`` are for its author."""
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(f"{message}; {remedy}")
+        self.message = message
+        self.remedy = remedy
+
+
+def find(paths: Iterable[Path]) -> list[Path]:
+    """Return the files that paths mean, in order: files themselves, and the YAML files below folders.
+
+    Raises:
+        PathError: a path leads nowhere, or a folder holds no YAML file.
+    """
+    found: dict[Path, None] = {}
+    for path in paths:
+        if path.is_dir():
+            below = sorted(_below(path))
+            if not below:
+                raise PathError(f"{path}: there is no YAML file in this folder (*.yaml or *.yml)")
+            found.update(dict.fromkeys(below))
+        elif path.exists():
+            found[path] = None
+        else:
+            raise PathError(f"{path}: there is no such file or folder")
+    return list(found)
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """The YAML files of a folder and of those in it. Hidden ones belong to editors and to git."""
+    for root, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in files:
+            if name.endswith(_SUFFIXES) and not name.startswith("."):
+                yield Path(root, name)
+
+
+def read(path: Path) -> str:
+    """Return the text of a file.
+
+    Raises:
+        PathError: it cannot be read.
+        TextError: it is too large, or not UTF-8.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MAX_BYTES + 1)
+    except OSError as error:
+        raise PathError(f"{path}: it cannot be read: {error.strerror or error}") from None
+    return decoded(content)
+
+
+def decoded(content: bytes) -> str:
+    """Return bytes as text.
+
+    Raises:
+        TextError: they are too many, or not UTF-8.
+    """
+    if len(content) > _MAX_BYTES:
+        raise TextError(f"is larger than {_MAX_BYTES // 1024 // 1024} MiB", "split it")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise TextError("is not UTF-8 text", "save it as UTF-8") from None

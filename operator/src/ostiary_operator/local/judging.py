@@ -1,0 +1,102 @@
+"""What the models say of one object: problems of the API become findings with a place in a file."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from ostiary_operator.api.documents import YamlError, read_documents
+from ostiary_operator.api.load import parse_policy, parse_proxy, parse_settings
+from ostiary_operator.api.problems import InvalidDocument, Problem
+from ostiary_operator.api.resources import POLICY_KIND, PROXY_KIND
+from ostiary_operator.kube import labels
+from ostiary_operator.local import yaml_faults
+from ostiary_operator.local.findings import Finding
+from ostiary_operator.local.manifests import Manifest
+from ostiary_operator.local.positions import Places, Position, read_places
+
+_PARSERS: Final[Mapping[str, Callable[[Mapping[str, Any]], object]]] = {
+    PROXY_KIND: parse_proxy,
+    POLICY_KIND: parse_policy,
+}
+
+
+def judge(manifest: Manifest) -> list[Finding]:
+    """Return what is wrong with an object, by itself."""
+    if manifest.ours:
+        return _judged(manifest, lambda: _PARSERS[manifest.key.kind](manifest.value))
+    if is_settings(manifest):
+        return list(_settings(manifest))
+    return []
+
+
+def is_settings(manifest: Manifest) -> bool:
+    """Say whether an object holds a gateway's settings."""
+    found = labels.of(manifest.value) if manifest.companion else {}
+    return manifest.key.kind == "ConfigMap" and found.get(labels.USAGE) == labels.SETTINGS_USAGE
+
+
+def is_gateway(manifest: Manifest) -> bool:
+    """Say whether an object is the Service of a gateway."""
+    return manifest.key.kind == "Service" and bool(gateway_of(manifest)[1])
+
+
+def gateway_of(manifest: Manifest) -> tuple[str, str]:
+    """Return the gateway that an object is, or is for: its namespace, and its name or nothing."""
+    return manifest.key.namespace, labels.of(manifest.value).get(labels.GATEWAY, "")
+
+
+def settings_text(manifest: Manifest) -> str | None:
+    """Return the settings document that a ConfigMap holds; None where it holds none."""
+    data = manifest.value.get("data")
+    text = data.get(labels.SETTINGS_KEY) if isinstance(data, Mapping) else None
+    return text if isinstance(text, str) else None
+
+
+def _judged(manifest: Manifest, parse: Callable[[], object]) -> list[Finding]:
+    try:
+        parse()
+    except InvalidDocument as error:
+        return [_finding(manifest, problem) for problem in error.problems]
+    return []
+
+
+def _finding(manifest: Manifest, problem: Problem) -> Finding:
+    otherwise = yaml_faults.read_otherwise(manifest.spelled(problem.field))
+    return manifest.finding(problem.field, problem.message, otherwise or problem.remedy)
+
+
+def _settings(manifest: Manifest) -> Iterator[Finding]:
+    if not labels.of(manifest.value).get(labels.GATEWAY):
+        remedy = f"add the label {labels.GATEWAY} with the name of the gateway"
+        yield manifest.finding("metadata.labels", "does not say whose settings these are", remedy)
+    text = settings_text(manifest)
+    if text is None:
+        yield manifest.finding("data", f"has no key {labels.SETTINGS_KEY}", "add it, with the settings as its text")
+        return
+    places: list[Places] = []
+    try:
+        places += _places_within(text)
+        parse_settings(text)
+    except YamlError as error:
+        fault = yaml_faults.explain(error, text)
+        problem = Problem("", fault.message, fault.remedy)
+        yield _within(manifest, problem, Position(fault.line, fault.column))
+    except InvalidDocument as error:
+        for problem in error.problems:
+            yield _within(manifest, problem, places[0].of(problem.field) if len(places) == 1 else None)
+
+
+def _places_within(text: str) -> Iterator[Places]:
+    list(read_documents(text))  # the strict reader first: the other one trusts that a text is not hostile
+    yield from read_places(text)
+
+
+def _within(manifest: Manifest, problem: Problem, place: Position | None) -> Finding:
+    """Place a problem inside the settings: a YAML text within a YAML text."""
+    key = f"data.{labels.SETTINGS_KEY}"
+    field = f"{labels.SETTINGS_KEY}: {problem.field}" if problem.field else labels.SETTINGS_KEY
+    finding = replace(manifest.finding(key, problem.message, problem.remedy), field=field)
+    block = manifest.places.blocks.get(manifest.prefix + key)
+    if block is None or place is None:
+        return finding
+    return replace(finding, line=block.line + place.line - 1, column=block.indent + place.column)

@@ -1,0 +1,194 @@
+"""YAML texts to Kubernetes objects, each with the places of its fields.
+
+What cannot be an object becomes a finding. What is an object but none of ours is kept where it bears on ours (a
+namespace's labels, a gateway's settings, a CA bundle) and else becomes a note.
+"""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from ostiary_operator.api.documents import YamlError, read_documents
+from ostiary_operator.api.resources import API_VERSION, GROUP, POLICY_KIND, PROXY_KIND
+from ostiary_operator.local import yaml_faults
+from ostiary_operator.local.findings import Finding, Severity
+from ostiary_operator.local.positions import Places, read_places
+
+OURS: Final = (PROXY_KIND, POLICY_KIND)
+#: Kinds of the API version `v1` that bear on ours.
+COMPANIONS: Final = ("ConfigMap", "Secret", "Service", "Namespace")
+
+_NO_OBJECT: Final = "start it with apiVersion, kind, metadata and spec"
+
+
+class Key(NamedTuple):
+    """Names an object; ``namespace`` is empty for one outside namespaces."""
+
+    kind: str
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """One object of a file. ``prefix`` leads to it where it is an item of a list, such as `items[0].`."""
+
+    file: str
+    value: Mapping[str, Any]
+    places: Places
+    prefix: str = ""
+
+    @property
+    def key(self) -> Key:
+        """The object's kind, namespace and name, as far as it has them."""
+        metadata = self.value.get("metadata")
+        meta = metadata if isinstance(metadata, Mapping) else {}
+        return Key(_text(self.value.get("kind")), _text(meta.get("namespace")), _text(meta.get("name")))
+
+    @property
+    def ours(self) -> bool:
+        """Whether it is an MCPProxy or an MCPPolicy."""
+        return self.value.get("kind") in OURS
+
+    @property
+    def companion(self) -> bool:
+        """Whether it is an object of Kubernetes itself that bears on ours."""
+        return self.value.get("apiVersion") == "v1" and self.value.get("kind") in COMPANIONS
+
+    def finding(self, field: str, message: str, remedy: str, *, severity: Severity = Severity.ERROR) -> Finding:
+        """Return a finding at a field of the object."""
+        line, column = self.places.of(self.prefix + field)
+        return Finding(severity, self.file, line, column, *self.key, field=field, message=message, remedy=remedy)
+
+    def spelled(self, field: str) -> str | None:
+        """Return how a scalar was written, if it stands without quotes."""
+        return self.places.spelled.get(self.prefix + field)
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What a text, or several, came to."""
+
+    manifests: list[Manifest] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, other: "Read") -> None:
+        """Take over what another text came to."""
+        self.manifests.extend(other.manifests)
+        self.findings.extend(other.findings)
+        self.notes.extend(other.notes)
+
+
+def read_text(text: str, *, file: str, namespace: str = "default") -> Read:
+    """Read the objects of a text. ``file`` is how findings name it, ``namespace`` is for objects that name none."""
+    read = Read()
+    try:
+        documents = list(read_documents(text))
+    except YamlError as error:
+        read.findings.append(_broken(file, yaml_faults.explain(error, text)))
+        return read
+    except ValueError:
+        read.findings.append(_broken(file, yaml_faults.no_number(read_places(text))))
+        return read
+    places = {each.start.line: each for each in read_places(text)}
+    for document in documents:
+        whole = Manifest(file, {}, places[document.line])
+        for value, prefix in _objects(document.value):
+            _take(read, Manifest(file, _placed(value, namespace), whole.places, prefix), value)
+    return read
+
+
+def key_of(finding: Finding) -> Key:
+    """Return the object that a finding speaks of."""
+    return Key(finding.kind, finding.namespace, finding.name)
+
+
+def unreadable(file: str, message: str, remedy: str, *, line: int = 0, column: int = 0) -> Finding:
+    """Return the finding of a file that holds no objects as it is."""
+    return Finding(Severity.ERROR, file, line, column, "", "", "", "", message, remedy)
+
+
+def _broken(file: str, fault: yaml_faults.Fault) -> Finding:
+    return unreadable(file, fault.message, fault.remedy, line=fault.line, column=fault.column)
+
+
+def _objects(value: Any) -> Iterator[tuple[Any, str]]:
+    """The objects of a document: itself, or the items of a list such as `kubectl get -o yaml` prints."""
+    items = value.get("items") if isinstance(value, Mapping) else None
+    if isinstance(items, list) and _text(value.get("kind")).endswith("List"):
+        for index, item in enumerate(items):
+            yield item, f"items[{index}]."
+    else:
+        yield value, ""
+
+
+def _placed(value: Any, namespace: str) -> Mapping[str, Any]:
+    """Return an object with its namespace."""
+    if not isinstance(value, Mapping):
+        return {}
+    metadata = value.get("metadata")
+    if value.get("kind") == "Namespace" or not isinstance(metadata, Mapping) or "namespace" in metadata:
+        return value
+    return {**value, "metadata": {**metadata, "namespace": namespace}}
+
+
+def _take(read: Read, manifest: Manifest, value: Any) -> None:
+    """Put an object where it belongs."""
+    finding = _no_object(manifest, value) or _misnamed(manifest) or _nameless(manifest)
+    if finding is not None:
+        read.findings.append(finding)
+    elif manifest.ours or manifest.companion:
+        read.manifests.append(manifest)
+    else:
+        line, column = manifest.places.of(manifest.prefix.removesuffix("."))
+        kind, _, name = manifest.key
+        read.notes.append(f"{manifest.file}:{line}:{column}: {kind} {name}".rstrip() + " is none of ours: ignored")
+
+
+def _no_object(manifest: Manifest, value: Any) -> Finding | None:
+    if not isinstance(value, Mapping):
+        return manifest.finding("", "is not a Kubernetes object", _NO_OBJECT)
+    for name, example in (("apiVersion", API_VERSION), ("kind", PROXY_KIND)):
+        if name not in value:
+            return manifest.finding(name, "is required", f"write it as in {name}: {example}")
+        if not isinstance(value[name], str):
+            return manifest.finding(name, "must be a string", f"write it as in {name}: {example}")
+    return None
+
+
+def _misnamed(manifest: Manifest) -> Finding | None:
+    """Refuse what was meant to be ours and has another kind: it would be ignored, and a policy with it."""
+    kind, version = manifest.key.kind, str(manifest.value["apiVersion"])
+    if kind in OURS:
+        return None
+    meant = {ours.lower(): ours for ours in OURS} | {"mcpproxies": PROXY_KIND, "mcppolicies": POLICY_KIND}
+    if version.partition("/")[0] != GROUP and kind.lower() not in meant:
+        return None
+    close = difflib.get_close_matches(kind.lower(), meant, n=1)
+    remedy = f"did you mean {meant[close[0]]}?" if close else f"use {' or '.join(OURS)}"
+    return manifest.finding("kind", f"{kind} is not a kind of {GROUP}", remedy)
+
+
+def _nameless(manifest: Manifest) -> Finding | None:
+    """Refuse what cannot even be named: nobody could say which object it is a version of."""
+    if not (manifest.ours or manifest.companion):
+        return None
+    metadata = manifest.value.get("metadata")
+    if not isinstance(metadata, Mapping) or "name" not in metadata:
+        return manifest.finding("metadata.name", "is required", "add it, as in metadata: {name: my-server}")
+    for part in ("name", "namespace"):
+        if not isinstance(metadata.get(part, ""), str):
+            return manifest.finding(f"metadata.{part}", "must be a string", "write text; put quotes around it")
+    if not _labelled(metadata.get("labels", {})):
+        return manifest.finding("metadata.labels", "must map names to text", "put quotes around their values")
+    return None
+
+
+def _labelled(labels: object) -> bool:
+    return isinstance(labels, Mapping) and all(isinstance(value, str) for value in labels.values())
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

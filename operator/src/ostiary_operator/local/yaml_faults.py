@@ -1,0 +1,162 @@
+"""What a YAML parser complains of, in words that say what to do.
+
+The parser's own messages name its grammar. Here each becomes what people did: a tab, a star without quotes, a template
+that was not rendered.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+import yaml
+from yaml.reader import Reader
+
+from ostiary_operator.api.documents import YamlError
+from ostiary_operator.local.positions import Loader, Places
+
+
+class Fault(NamedTuple):
+    """One fault of a text; line and column count from 1, 0 where they are not known."""
+
+    line: int
+    column: int
+    message: str
+    remedy: str
+
+
+_QUOTE: Final = ("opens a quote that is never closed", "close the quote")
+_BRACKET: Final = ("opens a bracket that is never closed", "close the bracket, or add the comma before it")
+_TEMPLATE: Final = ("holds a template that was not rendered", "render it first, such as with helm template")
+#: Told where the opening is: the parser notices at the end of the file.
+_OPENINGS: Final = (_QUOTE, _BRACKET)
+
+#: A part of the parser's message -> (what is wrong, what to do).
+_KNOWN: Final = (
+    (
+        "mapping values are not allowed",
+        ("has a colon where no value can begin", "quote a value that holds a colon, or correct the indentation"),
+    ),
+    (
+        "did not find expected key",
+        ("does not fit the lines above it", "align it with its neighbours, and close what is open"),
+    ),
+    (
+        "did not find expected '-' indicator",
+        (
+            "stands in a list but is no item of it",
+            "begin it with a hyphen, or align it with the key it belongs to",
+        ),
+    ),
+    ("did not find expected ',' or", _BRACKET),
+    ("did not find expected node content", ("ends where a value is due", "write the value, or close the bracket")),
+    ("found unexpected end of stream", _QUOTE),
+    ("found unexpected document indicator", _QUOTE),
+    ("could not find expected ':'", ("has a line that is no field", "write it as key: value")),
+    (
+        "found undefined alias",
+        (
+            "begins with a star, and so names something defined elsewhere",
+            'put a name that begins with a star in quotes, such as "*_internal"',
+        ),
+    ),
+    (
+        "did not find expected alphabetic or numeric character",
+        ("begins with a star or an ampersand without quotes", 'put it in quotes, such as "*"'),
+    ),
+    (
+        "block sequence entries are not allowed",
+        ("has a hyphen where no item can begin", "put the item on a line of its own"),
+    ),
+    ("could not determine a constructor for the tag", ("has a tag, which no field takes", "remove it, or use quotes")),
+    (
+        "unknown escape character",
+        ("has an escape that YAML does not know", "write the backslash twice, or use single quotes"),
+    ),
+    ("nests deeper", ("nests too deep for any object of ours", "see whether all brackets are closed")),
+    ("holds more than", ("holds too many values", "write out what its aliases stand for, or split it")),
+)
+
+
+def explain(error: YamlError, text: str) -> Fault:
+    """Return a parser's complaint about a text as a fault that its author can mend."""
+    if error.line == 0:
+        return _unprintable(text) or Fault(0, 0, *_split(error.message))
+    line = _line(text, error.line)
+    if "{{" in line:
+        return Fault(error.line, line.index("{{") + 1, *_TEMPLATE)
+    rest = line[error.column - 1 :]
+    words = _words(error.message, rest)
+    if words in _OPENINGS:
+        return Fault(*(_opening(text) or (error.line, error.column)), *words)
+    return Fault(error.line, error.column, *words)
+
+
+def _words(message: str, rest: str) -> tuple[str, str]:
+    """What is wrong where the line goes on with ``rest``, and what to do."""
+    if "tab character" in message or rest.startswith("\t"):
+        return "has a tab where YAML wants spaces", "indent with spaces only"
+    if "cannot start any token" in message:
+        return f"has a value that begins with {rest[:1]}", "put it in quotes"
+    if "key that is not text" in message:
+        key = re.match(r"[\w.:+-]*", rest)
+        return "has a key that is not text", read_otherwise(key[0].rstrip(":") if key else "") or "put it in quotes"
+    return next((words for part, words in _KNOWN if part in message), None) or _split(message)
+
+
+def read_otherwise(spelled: str | None) -> str | None:
+    """Return a remedy for a word that YAML reads as something else than it looks like, such as `on` and `012`."""
+    if not spelled:
+        return None
+    try:
+        value = yaml.safe_load(spelled)
+    except (yaml.YAMLError, ValueError):
+        return None
+    if isinstance(value, str | list | dict) or value is None:
+        return None
+    read = str(value).lower() if isinstance(value, bool) else str(value)
+    return None if read == spelled else f'YAML reads {spelled} as {read}; write it in quotes: "{spelled}"'
+
+
+def no_number(places: Iterable[Places]) -> Fault:
+    """Return the fault of a text with a word that looks like a number to YAML and is none, such as `0x_`."""
+    for document in places:
+        for field, spelled in document.spelled.items():
+            try:
+                yaml.safe_load(spelled)
+            except ValueError:
+                return Fault(
+                    *document.of(field), f"has the word {spelled[:64]}, which is no number", "put it in quotes"
+                )
+    return Fault(0, 0, "has a value that its tag does not fit", "remove the tag")
+
+
+def _opening(text: str) -> tuple[int, int] | None:
+    """Find where the quote or bracket begins that is never closed."""
+    try:
+        for _ in yaml.parse(text, Loader=Loader):
+            pass
+    except yaml.MarkedYAMLError as error:
+        mark = error.context_mark
+        return (mark.line + 1, mark.column + 1) if mark is not None else None
+    return None
+
+
+def _split(message: str) -> tuple[str, str]:
+    what, _, remedy = message.partition("; ")
+    return what, remedy or "correct the syntax"
+
+
+def _unprintable(text: str) -> Fault | None:
+    """Find the character that no YAML text may hold: the parser does not say where it is."""
+    found = Reader.NON_PRINTABLE.search(text)
+    if found is None:
+        return None
+    before = text[: found.start()]
+    column = found.start() - (before.rfind("\n") + 1) + 1
+    words = f"holds the control character U+{ord(found[0]):04X}"
+    return Fault(before.count("\n") + 1, column, words, "remove it")
+
+
+def _line(text: str, number: int) -> str:
+    lines = re.split(r"\r\n|\r|\n", text)
+    return lines[number - 1] if 0 < number <= len(lines) else ""
