@@ -1,0 +1,129 @@
+"""The sub-commands: their names, what each is for, and the module that does it. Text only, so that help is instant."""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One sub-command. ``module`` has ``run(arguments) -> int`` and, unless ``arguments`` names another module that has
+    it, ``add_arguments(parser)``.
+
+    ``extras`` are those of the distribution that it needs; ``examples`` are pairs of a command line and what it does.
+    """
+
+    name: str
+    module: str
+    summary: str
+    description: str
+    examples: tuple[tuple[str, str], ...]
+    extras: tuple[str, ...] = ()
+    arguments: str = ""
+
+    @property
+    def epilog(self) -> str:
+        """The examples, as help shows them."""
+        return "examples:\n" + "\n".join(f"  # {what}\n  {line}" for line, what in self.examples)
+
+
+_PACKAGE: Final = "ostiary_operator"
+
+COMMANDS: Final = (
+    Command(
+        "run",
+        f"{_PACKAGE}.cli.run",
+        "serve a folder of MCPProxies and MCPPolicies on this machine",
+        "Serve the MCPProxies in YAML files under the MCPPolicies beside them: the same compiler and the same "
+        "gateway as in a cluster, without one. An edited file is live when it is saved; a broken one is explained,"
+        " and what was live before stays. The mock MCP server is started where a proxy's server is localhost:7878.",
+        (
+            ("ostiary run", "serve examples/quickstart"),
+            ("ostiary run my-proxies/", "serve the *.yaml files of a folder"),
+            ("PORT=9080 MOCK_PORT=9878 ostiary run", "on other ports"),
+        ),
+        ("gateway", "demo"),
+    ),
+    Command(
+        "validate",
+        f"{_PACKAGE}.cli.validate",
+        "judge MCPProxies, MCPPolicies and gateway settings in YAML files",
+        "Judge YAML files as a cluster would: each object by itself, then all of them together. Every problem is "
+        "told with file, line, column, field and remedy. The exit code is 0 if all is well, 1 if there are "
+        "problems, and 2 if the command was used wrongly.",
+        (
+            ("ostiary validate deploy/", "all *.yaml and *.yml files below a folder"),
+            ("helm template my-chart | ostiary validate -", "what another tool renders"),
+            ("ostiary validate -o json deploy/", "an array of objects, for programs"),
+        ),
+    ),
+    Command(
+        "gateway",
+        f"{_PACKAGE}.cli.gateway",
+        "run a gateway on a config that an operator wrote",
+        "Run one gateway process: it reads the config that the operator compiled, from a mounted folder, from the "
+        "API server, or from both, and serves it. A new config is taken over without dropping a request; a bad one"
+        " changes nothing. SIGTERM drains it.",
+        (
+            ("ostiary gateway --config /etc/ostiary --host 0.0.0.0", "as in a pod, from a projected volume"),
+            (
+                "ostiary gateway --config /etc/ostiary --gateway ostiary-system/default --watch",
+                "and from the API, faster",
+            ),
+        ),
+        ("gateway",),
+    ),
+    Command(
+        "operator",
+        f"{_PACKAGE}.operator_command",
+        "watch a cluster and give its gateways their config",
+        "Watch MCPProxies and MCPPolicies in a cluster, compile them, deliver the result to the gateways, and say "
+        "in each object's status what came of it.",
+        (
+            ("ostiary operator --operator-namespace ostiary-system", "the whole cluster, with the pod's credentials"),
+            (
+                "ostiary operator --operator-namespace ostiary-system --kubeconfig ~/.kube/config",
+                "from this machine, with yours",
+            ),
+        ),
+        ("operator",),
+        arguments=f"{_PACKAGE}.kube.options",  # its help needs no kopf
+    ),
+    Command(
+        "mock-server",
+        f"{_PACKAGE}.demo.command",
+        "run an MCP server with sample data, to put behind a door",
+        "Run the mock MCP server: 15 tools with sample data, resources and prompts, no credentials.",
+        (
+            ("ostiary mock-server", "http://localhost:7878/mcp"),
+            ("ostiary mock-server --port 9878", "on another port"),
+        ),
+        ("demo",),
+    ),
+    Command(
+        "crds",
+        f"{_PACKAGE}.cli.crds",
+        "print the CustomResourceDefinitions, or write them to files",
+        "Print the CustomResourceDefinitions of MCPProxy and MCPPolicy, generated from the models; or write them, "
+        "and the reference of their fields, to files.",
+        (
+            ("ostiary crds | kubectl apply --server-side -f -", "install them"),
+            ("ostiary crds --write crds --docs docs/reference", "write the files of this repository"),
+        ),
+    ),
+)
+
+#: Packages that come with an extra only. Where one is missing, its command says how to get it.
+OPTIONAL_PACKAGES: Final = frozenset(
+    {
+        "aiohttp",
+        "cryptography",
+        "kopf",
+        "kubernetes",
+        "mcp",
+        "mcp_types",
+        "opentelemetry",
+        "prometheus_client",
+        "starlette",
+        "uvicorn",
+    }
+)

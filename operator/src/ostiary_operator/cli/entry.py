@@ -1,0 +1,101 @@
+"""The entry point of ``ostiary``: which sub-command, and what becomes of it."""
+
+import argparse
+import importlib
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from ostiary_core.version import __version__
+from ostiary_operator.cli.commands import COMMANDS, OPTIONAL_PACKAGES, Command
+
+_DESCRIPTION: Final = "The door between AI agents and MCP servers on Kubernetes."
+_EPILOG: Final = """\
+start here:
+  ostiary run              a door on this machine, with a mock MCP server behind it
+  ostiary COMMAND --help   what a command does, with examples
+"""
+
+
+class _Help(argparse.HelpFormatter):
+    """Descriptions as paragraphs, examples as they were written."""
+
+    def __init__(self, prog: str) -> None:
+        width = min(shutil.get_terminal_size((100, 24)).columns, 120)
+        super().__init__(prog, max_help_position=30, width=width)
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return text if "\n" in text else super()._fill_text(text, width, indent)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a sub-command and return the exit code: 0 well, 1 not well, 2 used wrongly.
+
+    ``argv`` are the arguments; None takes the process's own.
+
+    Raises:
+        SystemExit: from argparse, for ``--help``, ``--version`` and wrong usage.
+    """
+    given = list(sys.argv[1:] if argv is None else argv)
+    command = _named(given)
+    try:
+        parser = _parser(command)
+        if not given:
+            parser.print_help(sys.stderr)
+            return 2
+        arguments = parser.parse_args(given)
+        return _run(arguments.command, arguments)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if command is None or package not in OPTIONAL_PACKAGES:
+            raise
+        return _complain(command, package)
+
+
+def _named(argv: Sequence[str]) -> Command | None:
+    """The sub-command that the arguments ask for. The options before it take no values."""
+    word = next((word for word in argv if not word.startswith("-")), None)
+    return next((command for command in COMMANDS if command.name == word), None)
+
+
+def _parser(chosen: Command | None) -> argparse.ArgumentParser:
+    """The parser, with the arguments of the chosen command only: those of the others would have to be loaded."""
+    parser = argparse.ArgumentParser(prog="ostiary", description=_DESCRIPTION, epilog=_EPILOG, formatter_class=_Help)
+    parser.add_argument("--version", action="version", version=f"ostiary {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        below = commands.add_parser(
+            command.name,
+            help=command.summary,
+            description=command.description,
+            epilog=command.epilog,
+            formatter_class=_Help,
+        )
+        below.set_defaults(command=command)
+        if command is chosen:
+            importlib.import_module(command.arguments or command.module).add_arguments(below)
+    return parser
+
+
+def _run(command: Command, arguments: argparse.Namespace) -> int:
+    try:
+        code = int(importlib.import_module(command.module).run(arguments))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Who read our output went away, as `head` does; what is still buffered has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return code
+
+
+def _complain(command: Command, package: str) -> int:
+    extras = ",".join(command.extras)
+    sys.stderr.write(
+        f"ostiary {command.name}: the package {package} is missing: install 'ostiary[{extras}]', "
+        f"for example with: pip install 'ostiary[{extras}]'\n"
+    )
+    return 1

@@ -1,0 +1,141 @@
+"""``ostiary gateway``: arguments to options, and a word on combinations that cannot be."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from ostiary_operator.cli import logs, shared
+
+if TYPE_CHECKING:
+    from ostiary_gateway.options import GatewayOptions, KubernetesOptions
+
+_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+
+
+class CombinationError(Exception):
+    """Arguments that cannot be used together, or not here; the message names them and the remedy."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command to its parser."""
+    parser.add_argument(
+        "--config",
+        metavar="DIR",
+        type=Path,
+        default=os.environ.get("OSTIARY_CONFIG") or None,
+        help="folder with the config, such as a projected volume (default: OSTIARY_CONFIG)",
+    )
+    parser.add_argument(
+        "--gateway",
+        metavar="NAMESPACE/NAME",
+        type=shared.gateway,
+        help="which gateway this is; a config for another one is refused (default: whatever the config says)",
+    )
+    shared.add_listeners(parser)
+    _add_watch(parser)
+    parser.add_argument(
+        "--drain-seconds",
+        metavar="SECONDS",
+        type=shared.seconds,
+        default=25.0,
+        help="after SIGTERM, how long requests in flight may take (default: 25)",
+    )
+    parser.add_argument(
+        "--drain-delay-seconds",
+        metavar="SECONDS",
+        type=shared.seconds,
+        default=0.0,
+        help="after SIGTERM, how long new requests are still taken, while load balancers learn (default: 0)",
+    )
+    logs.add_format(parser)
+
+
+def _add_watch(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("watching the API server (the defaults are those of a pod)")
+    group.add_argument(
+        "--watch", action="store_true", help="also watch the gateway's ConfigMaps and Secret; needs --gateway"
+    )
+    group.add_argument("--kubernetes-api", metavar="URL", help="base URL of the API server")
+    group.add_argument(
+        "--kubernetes-token-file", metavar="FILE", type=Path, help="bearer token, read again as it changes"
+    )
+    group.add_argument(
+        "--kubernetes-ca-file", metavar="FILE", type=Path, help="certificates that the API server's must be of"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until SIGTERM or SIGINT; return the exit code: 2 for arguments that cannot be."""
+    try:
+        options = read_options(arguments)
+    except CombinationError as error:
+        sys.stderr.write(f"ostiary gateway: {error}\n")
+        return 2
+    from ostiary_gateway import main  # noqa: PLC0415  an extra, and slow to load
+
+    logs.configure(arguments.log_format)
+    return main.run(options)
+
+
+def read_options(arguments: argparse.Namespace) -> "GatewayOptions":
+    """Return the options of a gateway.
+
+    Raises:
+        CombinationError: the arguments cannot be used together, or not here.
+    """
+    from ostiary_gateway.options import GatewayOptions  # noqa: PLC0415  the other plane: only this command knows it
+
+    if arguments.config is None and not arguments.watch:
+        raise CombinationError("it has no source of config: give --config DIR (or OSTIARY_CONFIG), --watch, or both")
+    if arguments.config is not None and not arguments.config.is_dir():
+        raise CombinationError(f"--config: {arguments.config} is no folder: correct it, or create it before the start")
+    if arguments.port == arguments.admin_port != 0:
+        raise CombinationError(f"--port and --admin-port are both {arguments.port}: give one of them another number")
+    return GatewayOptions(
+        config=arguments.config,
+        gateway=arguments.gateway or "",
+        host=arguments.host,
+        port=arguments.port,
+        admin_host=arguments.admin_host,
+        admin_port=arguments.admin_port,
+        drain_seconds=arguments.drain_seconds,
+        drain_delay_seconds=arguments.drain_delay_seconds,
+        kubernetes=_kubernetes(arguments),
+    )
+
+
+def _kubernetes(arguments: argparse.Namespace) -> "KubernetesOptions | None":
+    from ostiary_gateway.options import KubernetesOptions  # noqa: PLC0415  see read_options
+
+    given = {
+        "--kubernetes-api": arguments.kubernetes_api,
+        "--kubernetes-token-file": arguments.kubernetes_token_file,
+        "--kubernetes-ca-file": arguments.kubernetes_ca_file,
+    }
+    if not arguments.watch:
+        for flag, value in given.items():
+            if value is not None:
+                raise CombinationError(f"{flag} says how to watch, but --watch is missing: add it, or leave {flag} out")
+        return None
+    if not arguments.gateway:
+        raise CombinationError("--watch needs --gateway NAMESPACE/NAME: what it watches is named after the gateway")
+    return KubernetesOptions(
+        api=arguments.kubernetes_api or _api_of_pod(),
+        token_file=_readable("--kubernetes-token-file", arguments.kubernetes_token_file or _ACCOUNT / "token"),
+        ca_file=_readable("--kubernetes-ca-file", arguments.kubernetes_ca_file or _ACCOUNT / "ca.crt"),
+    )
+
+
+def _api_of_pod() -> str:
+    host, port = os.environ.get("KUBERNETES_SERVICE_HOST"), os.environ.get("KUBERNETES_SERVICE_PORT", "443")
+    if not host:
+        raise CombinationError("this is no pod (KUBERNETES_SERVICE_HOST is not set): give --kubernetes-api URL")
+    return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
+
+
+def _readable(flag: str, path: Path) -> Path:
+    if not os.access(path, os.R_OK) or path.is_dir():
+        raise CombinationError(f"{flag}: {path} is no file that can be read: give another one")
+    return path

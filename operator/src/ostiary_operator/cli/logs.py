@@ -1,0 +1,44 @@
+"""How a server process logs: lines for people, or objects for programs."""
+
+import argparse
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Final
+
+_PLAIN: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+def add_format(parser: argparse.ArgumentParser) -> None:
+    """Add the choice of the format."""
+    parser.add_argument(
+        "--log-format",
+        choices=("plain", "json"),
+        default="plain",
+        help="lines for people, or one JSON object a line (default: plain)",
+    )
+
+
+def configure(log_format: str) -> None:
+    """Send what is logged to stderr; later calls of ``logging.basicConfig`` change nothing."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JSONFormatter() if log_format == "json" else logging.Formatter(_PLAIN))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
+class JSONFormatter(logging.Formatter):
+    """One JSON object a line: ``time`` (UTC, ISO 8601), ``level``, ``logger``, ``message``, and ``exception``."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as JSON."""
+        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        fields = {
+            "time": moment.replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            fields["exception"] = self.formatException(record.exc_info)
+        return json.dumps(fields)

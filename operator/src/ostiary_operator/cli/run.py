@@ -1,0 +1,90 @@
+"""``ostiary run``: arguments to options, and a terminal for what happens."""
+
+import argparse
+import asyncio
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ostiary_operator.cli import shared
+
+if TYPE_CHECKING:
+    from ostiary_operator.local.options import RunOptions
+
+_DEFAULT = Path("examples/quickstart")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command to its parser."""
+    parser.add_argument(
+        "paths",
+        metavar="PATH",
+        nargs="*",
+        type=Path,
+        help=f"a file or a folder with MCPProxies and MCPPolicies (default: {_DEFAULT})",
+    )
+    shared.add_listeners(parser)
+    shared.add_port(
+        parser, "--mock-port", variable="MOCK_PORT", default=7878, what="port of the mock MCP server on localhost"
+    )
+    parser.add_argument("--no-mock-server", action="store_true", help="do not start the mock MCP server")
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="show every message, not only tool calls and refusals"
+    )
+    shared.add_namespaces(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until Ctrl-C; return 0, 1 where nothing could be served, or 2 for arguments that cannot be used."""
+    from ostiary_operator.local import files  # noqa: PLC0415  help does without pydantic
+
+    options = _options(arguments)
+    problem = _clash(options)
+    if problem is None:
+        try:
+            files.find(options.paths)
+        except files.PathError as error:
+            problem = f"{error}. Name a folder with an MCPProxy in it; docs and examples are in the repository"
+    if problem is not None:
+        sys.stderr.write(f"ostiary run: {problem}.\n")
+        return 2
+    return _serve(options)
+
+
+def _options(arguments: argparse.Namespace) -> "RunOptions":
+    from ostiary_operator.local.options import RunOptions  # noqa: PLC0415  see run
+
+    return RunOptions(
+        paths=tuple(arguments.paths or [_DEFAULT]),
+        namespace=arguments.namespace,
+        operator_namespace=arguments.operator_namespace,
+        host=arguments.host,
+        port=arguments.port,
+        admin_host=arguments.admin_host,
+        admin_port=arguments.admin_port,
+        mock_port=arguments.mock_port,
+        mock_server=not arguments.no_mock_server,
+        verbose=arguments.verbose,
+    )
+
+
+def _clash(options: "RunOptions") -> str | None:
+    """Say which two of the ports are the same, if two are."""
+    named = {"PORT": options.port, "ADMIN_PORT": options.admin_port}
+    if options.mock_server:
+        named["MOCK_PORT"] = options.mock_port
+    taken: dict[int, str] = {}
+    for name, port in named.items():
+        if port and port in taken:
+            return f"{taken[port]} and {name} are both {port}: give one of them another number"
+        taken[port] = name
+    return None
+
+
+def _serve(options: "RunOptions") -> int:
+    from ostiary_operator.local import console, session  # noqa: PLC0415  they need extras, and time to load
+
+    terminal = console.Console(sys.stdout, colour=console.wants_colour(sys.stdout))
+    logging.basicConfig(level=logging.WARNING, handlers=[console.ConsoleHandler(terminal)])
+    return asyncio.run(session.run(options, terminal))

@@ -1,0 +1,61 @@
+"""``ostiary validate``: judge files, tell what is wrong, and say it in the exit code."""
+
+import argparse
+import json
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ostiary_operator.cli.shared import add_namespaces
+
+if TYPE_CHECKING:
+    from ostiary_operator.local.findings import Finding
+
+WELL, PROBLEMS, UNUSABLE = 0, 1, 2
+"""The exit codes."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command to its parser."""
+    parser.add_argument(
+        "paths", metavar="PATH", nargs="+", help="a file, a folder (all *.yaml and *.yml below it), or - for stdin"
+    )
+    parser.add_argument(
+        "-o", "--output", choices=("text", "json"), default="text", help="lines for people, or a JSON array of objects"
+    )
+    parser.add_argument(
+        "--strict", action="store_true", help="let warnings fail, too: nothing that the files name may be elsewhere"
+    )
+    add_namespaces(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Judge the files; return 0, 1 for problems, or 2 for paths that cannot be used."""
+    from ostiary_operator.local import files, together, validating  # noqa: PLC0415  help does without pydantic
+
+    try:
+        read = validating.read_all(arguments.paths, namespace=arguments.namespace)
+    except files.PathError as error:
+        sys.stderr.write(f"ostiary validate: {error}\n")
+        return UNUSABLE
+    findings = validating.judge(read, together.Surroundings(arguments.operator_namespace))
+    for note in read.notes:
+        sys.stderr.write(f"{note}\n")
+    if arguments.output == "json":
+        sys.stdout.write(json.dumps([finding.as_object() for finding in findings], indent=2) + "\n")
+    else:
+        sys.stdout.writelines(f"{finding}\n" for finding in findings)
+        sys.stdout.write(_summary(findings, objects=len(read.manifests)))
+    failing = findings if arguments.strict else [finding for finding in findings if finding.severity == "error"]
+    return PROBLEMS if failing else WELL
+
+
+def _summary(findings: "Sequence[Finding]", *, objects: int) -> str:
+    counts = Counter(str(finding.severity) for finding in findings)
+    told = " and ".join(_counted(counts[kind], kind) for kind in ("error", "warning") if counts[kind])
+    return f"{_counted(objects, 'object')}: {told or 'no problems'}\n"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,135 @@
+import argparse
+import json
+import logging
+import sys
+from pathlib import Path
+
+import pytest
+from command_line import Ostiary
+
+from ostiary_gateway.options import GatewayOptions, KubernetesOptions
+from ostiary_operator.cli import gateway, logs
+
+
+def options(*arguments: str) -> GatewayOptions:
+    parser = argparse.ArgumentParser()
+    gateway.add_arguments(parser)
+    return gateway.read_options(parser.parse_args(arguments))
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PORT", "ADMIN_PORT", "OSTIARY_CONFIG", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def account(tmp_path: Path) -> tuple[str, ...]:
+    (tmp_path / "token").write_text("t")
+    (tmp_path / "ca.crt").write_text("c")
+    return (
+        *("--kubernetes-token-file", str(tmp_path / "token")),
+        *("--kubernetes-ca-file", str(tmp_path / "ca.crt")),
+    )
+
+
+def test_a_folder_is_enough(tmp_path: Path) -> None:
+    assert options("--config", str(tmp_path)) == GatewayOptions(config=tmp_path)
+
+
+def test_variables_stand_in_for_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OSTIARY_CONFIG", str(tmp_path))
+    monkeypatch.setenv("PORT", "9000")
+    monkeypatch.setenv("ADMIN_PORT", "9001")
+    assert options() == GatewayOptions(config=tmp_path, port=9000, admin_port=9001)
+    assert options("--port", "9002").port == 9002
+
+
+def test_everything_can_be_said(tmp_path: Path) -> None:
+    given = options(
+        *("--config", str(tmp_path), "--gateway", "ostiary-system/default"),
+        *("--host", "0.0.0.0", "--port", "1", "--admin-host", "::", "--admin-port", "2"),  # noqa: S104  said, not listened on
+        *("--drain-seconds", "3.5", "--drain-delay-seconds", "4"),
+    )
+    assert given == GatewayOptions(
+        config=tmp_path,
+        gateway="ostiary-system/default",
+        host="0.0.0.0",  # noqa: S104  likewise
+        port=1,
+        admin_host="::",
+        admin_port=2,
+        drain_seconds=3.5,
+        drain_delay_seconds=4.0,
+    )
+
+
+def test_watching_uses_what_a_pod_has(
+    account: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "fd00::1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "6443")
+    given = options("--watch", "--gateway", "a/b", *account)
+    assert given.kubernetes == KubernetesOptions(
+        api="https://[fd00::1]:6443", token_file=tmp_path / "token", ca_file=tmp_path / "ca.crt"
+    )
+    assert options("--watch", "--gateway", "a/b", "--kubernetes-api", "https://here", *account).kubernetes == (
+        KubernetesOptions(api="https://here", token_file=tmp_path / "token", ca_file=tmp_path / "ca.crt")
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "it has no source of config: give --config DIR (or OSTIARY_CONFIG), --watch, or both"),
+        (["--config", "/nowhere"], "--config: /nowhere is no folder: correct it, or create it before the start"),
+        (["--config", "/", "--port", "7", "--admin-port", "7"], "--port and --admin-port are both 7"),
+        (["--watch"], "--watch needs --gateway NAMESPACE/NAME"),
+        (["--watch", "--gateway", "a/b"], "this is no pod (KUBERNETES_SERVICE_HOST is not set): give --kubernetes-api"),
+        (
+            ["--config", "/", "--kubernetes-api", "https://x"],
+            "--kubernetes-api says how to watch, but --watch is missing",
+        ),
+        (
+            ["--watch", "--gateway", "a/b", "--kubernetes-api", "https://x", "--kubernetes-token-file", "/nowhere"],
+            "--kubernetes-token-file: /nowhere is no file that can be read: give another one",
+        ),
+    ],
+)
+def test_combinations_that_cannot_be_are_explained(arguments: list[str], words: str, ostiary: Ostiary) -> None:
+    answer = ostiary("gateway", *arguments)
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.startswith(f"ostiary gateway: {words}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--port", "http"], "'http' is not a port: give a number from 0 to 65535 (--port or PORT)"),
+        (["--port", "65536"], "'65536' is not a port"),
+        (["--gateway", "default"], "'default' is not NAMESPACE/NAME, such as ostiary-system/default"),
+        (["--drain-seconds", "-1"], "'-1' is not a number of seconds from 0 to 86400"),
+        (["--drain-seconds", "nan"], "'nan' is not a number of seconds from 0 to 86400"),
+    ],
+)
+def test_values_that_cannot_be_are_explained(arguments: list[str], words: str, ostiary: Ostiary) -> None:
+    answer = ostiary("gateway", *arguments)
+    assert answer.code == 2
+    assert words in answer.err
+
+
+def test_a_bad_variable_is_explained_like_a_bad_argument(ostiary: Ostiary, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ADMIN_PORT", "none")
+    answer = ostiary("gateway", "--config", "/")
+    assert answer.code == 2
+    assert "'none' is not a port: give a number from 0 to 65535 (--admin-port or ADMIN_PORT)" in answer.err
+
+
+def test_logs_can_be_objects(capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        raise ValueError("inner")  # noqa: TRY301  to have a traceback
+    except ValueError:
+        record = logging.LogRecord("l", logging.WARNING, __file__, 1, "%d \n lines", (2,), sys.exc_info())
+    told = json.loads(logs.JSONFormatter().format(record))
+    assert told.pop("exception").endswith("ValueError: inner")
+    assert told.pop("time").endswith("Z")
+    assert told == {"level": "warning", "logger": "l", "message": "2 \n lines"}
