@@ -1,0 +1,48 @@
+"""What differs between two sets of objects, for people: which object, and which of its fields."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from ostiary_operator.local.manifests import Key, Manifest
+
+_TOLD = 4
+
+
+def describe(before: Iterable[Manifest], after: Iterable[Manifest]) -> list[str]:
+    """Return a line for each object that came, went or changed. Fields are named, values are not."""
+    old, new = _by_key(before), _by_key(after)
+    lines = []
+    for key in sorted(old.keys() | new.keys()):
+        if key not in old:
+            lines.append(f"{title(key)}: added")
+        elif key not in new:
+            lines.append(f"{title(key)}: removed")
+        elif fields := list(_differences(old[key], new[key])):
+            lines.append(f"{title(key)}: {_listing(fields)}")
+    return lines
+
+
+def title(key: Key) -> str:
+    """How lines name an object."""
+    return f"{key.kind} {key.namespace}/{key.name}" if key.namespace else f"{key.kind} {key.name}"
+
+
+def _by_key(manifests: Iterable[Manifest]) -> dict[Key, Mapping[str, Any]]:
+    return {manifest.key: manifest.value for manifest in manifests}
+
+
+def _differences(old: Any, new: Any, path: str = "") -> Iterator[str]:
+    """The deepest fields that hold all differences. Lists of another length differ as a whole."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for key in [*old, *(key for key in new if key not in old)]:
+            yield from _differences(old.get(key), new.get(key), f"{path}.{key}" if path else str(key))
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for index, (one, other) in enumerate(zip(old, new, strict=True)):
+            yield from _differences(one, other, f"{path}[{index}]")
+    elif type(old) is not type(new) or old != new:
+        yield path
+
+
+def _listing(paths: Sequence[str]) -> str:
+    more = f" and {len(paths) - _TOLD} more" if len(paths) > _TOLD else ""
+    return f"{', '.join(paths[:_TOLD])}{more} changed"

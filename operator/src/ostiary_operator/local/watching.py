@@ -1,0 +1,47 @@
+"""Tells when files change, by looking: it works on every file system, and survives editors that write by renaming."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from pathlib import Path
+from typing import TypeAlias
+
+from ostiary_operator.local import files
+
+#: What of a set of files shows a change: path, inode, size, time of modification.
+Look: TypeAlias = tuple[tuple[str, int, int, int], ...]
+
+
+def look(paths: Iterable[Path]) -> Look:
+    """Look at the files that paths mean, without reading them."""
+    return tuple(_stamp(file) for path in paths for file in _files(path))
+
+
+def _files(path: Path) -> list[Path]:
+    try:
+        return files.find([path])
+    except files.PathError:
+        return []
+
+
+def _stamp(file: Path) -> tuple[str, int, int, int]:
+    try:
+        found = file.stat()
+    except OSError:
+        return str(file), 0, 0, 0
+    return str(file), found.st_ino, found.st_size, found.st_mtime_ns
+
+
+async def changes(take: Callable[[], Look], seen: Look, *, period: float = 0.1) -> AsyncIterator[Look]:
+    """Yield whenever what ``take`` sees is another than before, starting from ``seen``.
+
+    A change counts once it has stayed the same for a period (in seconds): an editor may remove, write and rename before
+    the file is what its user meant.
+    """
+    last = seen
+    while True:
+        await asyncio.sleep(period)
+        now = await asyncio.to_thread(take)
+        if now == last and now != seen:
+            seen = now
+            yield now
+        last = now
