@@ -1,0 +1,135 @@
+"""The one place where both planes meet: a gateway inside ``ostiary run``, and what it saw as calls."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+from ostiary_core.mcp.codes import INVALID_PARAMS
+from ostiary_gateway.app import Gateway
+from ostiary_gateway.config.snapshot import Snapshot
+from ostiary_gateway.options import GatewayOptions
+from ostiary_gateway.telemetry import SpanRecord, Telemetry, names
+from ostiary_operator.local.calls import Call, Outcome
+from ostiary_operator.local.options import RunOptions
+
+#: Ctrl-C should not wait for a stream that nobody ends.
+_DRAIN_SECONDS: Final = 2.0
+
+
+class LocalGateway:
+    """A gateway that loads its config from a folder. ``identity`` is whose config that must be.
+
+    ``on_call`` hears of each message that ended.
+    """
+
+    def __init__(self, options: RunOptions, *, config: Path, identity: str, on_call: Callable[[Call], None]) -> None:
+        self._telemetry = Telemetry.from_env(on_end=lambda span: on_call(call_of(span)))
+        settled = GatewayOptions(
+            config=config,
+            gateway=identity,
+            host=options.host,
+            port=options.port,
+            admin_host=options.admin_host,
+            admin_port=options.admin_port,
+            drain_seconds=_DRAIN_SECONDS,
+            replica="run",
+        )
+        self._gateway = Gateway(settled, self._telemetry)
+        self._swapped = asyncio.Event()
+        self._gateway.store.listeners.append(self._on_swap)
+
+    def _on_swap(self, _snapshot: Snapshot, _changed: frozenset[str]) -> None:
+        self._swapped.set()
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            OstiaryError: a port is taken; the message names it and the variable that moves it.
+        """
+        try:
+            await self._gateway.start()
+        except BaseException:
+            with contextlib.suppress(Exception):
+                await self._gateway.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Let requests end, for a moment, and close."""
+        await self._gateway.stop()
+
+    @property
+    def port(self) -> int:
+        """The data port."""
+        return self._gateway.port
+
+    @property
+    def admin_port(self) -> int:
+        """The admin port."""
+        return self._gateway.admin_port
+
+    @property
+    def tracing_off(self) -> str | None:
+        """Why there are no traces; None if there are."""
+        return self._telemetry.off
+
+    async def until_live(self, revision: int, *, seconds: float) -> str | None:
+        """Wait until a revision of the config is in force; return why it is not, or None."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not self._runs(revision):
+                    self._swapped.clear()
+                    await self._swapped.wait()
+        store = self._gateway.store
+        if self._runs(revision):
+            rejected = [f"{proxy}: {found.message}" for proxy, found in sorted(store.rejected_entries.items())]
+            return "; ".join(rejected) or None
+        return store.rejected_config.message if store.rejected_config is not None else "it was not loaded in time"
+
+    def _runs(self, revision: int) -> bool:
+        snapshot = self._gateway.store.snapshot
+        return snapshot is not None and snapshot.revision >= revision
+
+
+def call_of(span: SpanRecord) -> Call:
+    """Read a SERVER span as a call."""
+    attributes = span.attributes
+
+    def text(key: str) -> str:
+        return str(attributes.get(key, ""))
+
+    name = text(names.OSTIARY_PROXY_NAME)
+    method = text(names.MCP_METHOD_NAME)
+    return Call(
+        method=method,
+        target=text(names.TARGET_ATTRIBUTES.get(method, "")),
+        proxy=f"{text(names.OSTIARY_PROXY_NAMESPACE)}/{name}" if name else "",
+        outcome=_outcome(span),
+        seconds=span.duration_ns / 1e9,
+        policy=text(names.OSTIARY_ACCESS_POLICY),
+        rule=text(names.OSTIARY_ACCESS_RULE),
+        reason=text(names.OSTIARY_ACCESS_REASON),
+        detail=": ".join(_faults(span)),
+    )
+
+
+def _outcome(span: SpanRecord) -> Outcome:
+    attributes = span.attributes
+    if attributes.get(names.OSTIARY_ACCESS_DECISION) == names.DENY:
+        code = attributes.get(names.RPC_RESPONSE_STATUS_CODE)
+        return Outcome.HIDDEN if code == str(INVALID_PARAMS) else Outcome.DENIED
+    if attributes.get(names.ERROR_TYPE) == names.TOOL_ERROR:
+        return Outcome.TOOL_ERROR
+    return Outcome.FAILED if any(_faults(span)) else Outcome.OK
+
+
+def _faults(span: SpanRecord) -> Iterator[str]:
+    """What went wrong, in the words of the answer: its code or kind, and its message."""
+    attributes = span.attributes
+    kind = attributes.get(names.RPC_RESPONSE_STATUS_CODE) or attributes.get(names.ERROR_TYPE)
+    if kind is not None and kind != names.TOOL_ERROR:
+        yield str(kind)
+    if span.description:
+        yield span.description

@@ -1,0 +1,113 @@
+"""The files as one project: read, judged and compiled whenever they change, with the last good of each part."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ostiary_core.contract.bundle import GatewayConfig
+from ostiary_operator.compile.cache import Cache
+from ostiary_operator.compile.model import Compiled, ObjectKey, ResourceStatus
+from ostiary_operator.local import upstreams
+from ostiary_operator.local.findings import Finding, Severity, in_order
+from ostiary_operator.local.manifests import Key, Manifest, Read, key_of
+from ostiary_operator.local.together import Surroundings, Verdict, judge_all
+
+#: This machine, which gateways do not connect to unless their settings say so.
+_LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What the files came to at one moment.
+
+    ``findings`` are what is to be told. ``faulty`` are the objects whose newest version is not in force, also of files
+    that keep what they said before, which is not told again.
+    """
+
+    manifests: tuple[Manifest, ...]
+    findings: tuple[Finding, ...]
+    faulty: frozenset[Key]
+    compiled: Compiled
+    gateway: str
+
+    @property
+    def config(self) -> GatewayConfig | None:
+        """What the gateway is to serve; None where its settings were never usable."""
+        return self.compiled.configs.get(self.gateway)
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """The findings that are errors."""
+        return tuple(finding for finding in self.findings if finding.severity is Severity.ERROR)
+
+    def status(self, key: Key) -> ResourceStatus | None:
+        """What the compiler says of an object of ours."""
+        return self.compiled.statuses.get(ObjectKey(*key))
+
+    def urls(self) -> Mapping[Key, str]:
+        """The endpoint of each proxy that the gateway serves."""
+        found = {}
+        for key, status in self.compiled.statuses.items():
+            at = [url for gateway, _, url in status.urls if gateway == self.gateway]
+            if at:
+                found[Key(*key)] = at[0]
+        return found
+
+
+class Project:
+    """Judges what was read, again and again.
+
+    ``base_url`` is where the gateway is; ``mock_port`` is what the mock server's usual port is read as.
+    """
+
+    def __init__(self, *, operator_namespace: str, base_url: str, mock_port: int) -> None:
+        self._surroundings = Surroundings(operator_namespace, defaults=default_settings(base_url))
+        self.mock_port = mock_port
+        self._cache = Cache()
+        self._previous: Mapping[str, GatewayConfig] = {}
+
+    @property
+    def gateway(self) -> str:
+        """The identity of the local gateway."""
+        return self._surroundings.identity
+
+    def judge(self, read: Read) -> State:
+        """Judge and compile; what was accepted before stays where the new version cannot be used."""
+        manifests = upstreams.moved(read.manifests, port=self.mock_port)
+        verdict = judge_all(manifests, self._surroundings, previous=self._previous, cache=self._cache)
+        self._previous = verdict.compiled.configs
+        stale = {finding.file for finding in read.findings}
+        told = [*read.findings, *(finding for finding in verdict.findings if finding.file not in stale)]
+        return State(verdict.manifests, tuple(in_order(told)), _faulty(verdict), verdict.compiled, self.gateway)
+
+
+def _faulty(verdict: Verdict) -> frozenset[Key]:
+    wrong = {key_of(error) for error in verdict.errors}
+    refused = {
+        Key(*key)
+        for key, status in verdict.compiled.statuses.items()
+        if any(condition.status == "False" for condition in status.conditions)
+    }
+    return frozenset(wrong | refused)
+
+
+def default_settings(base_url: str) -> dict[str, Any]:
+    """The settings of the local gateway, where the files say nothing: its URL, and servers on this machine."""
+    return {
+        "externalURL": base_url,
+        "grants": [{"namespaces": ["*"], "addresses": list(_LOOPBACK)}],
+    }
+
+
+def live(before: Mapping[Key, Manifest], state: State) -> dict[Key, Manifest]:
+    """Return the version of each object that is in force: of a faulty one the version before, if there was one."""
+    return dict(_live(before, state))
+
+
+def _live(before: Mapping[Key, Manifest], state: State) -> Iterable[tuple[Key, Manifest]]:
+    for manifest in state.manifests:
+        key = manifest.key
+        if key not in state.faulty:
+            yield key, manifest
+        elif key in before:
+            yield key, before[key]

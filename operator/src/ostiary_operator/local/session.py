@@ -1,0 +1,197 @@
+"""``ostiary run`` from its first look at the files to its last word."""
+
+import asyncio
+import signal
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from ostiary_core.errors import OstiaryError
+from ostiary_operator.delivery.directory import ConfigDirectory
+from ostiary_operator.local import calls, upstreams, watching, welcome
+from ostiary_operator.local.calls import Call
+from ostiary_operator.local.console import Console, Style
+from ostiary_operator.local.doors import open_doors, worth_editing
+from ostiary_operator.local.gateway import LocalGateway
+from ostiary_operator.local.manifests import Key, Manifest, Read
+from ostiary_operator.local.mock_server import MockServer, MockServerError
+from ostiary_operator.local.options import MOCK_PORT, RunOptions
+from ostiary_operator.local.project import Project, State, live
+from ostiary_operator.local.reporting import Reporter
+from ostiary_operator.local.sources import Sources
+from ostiary_operator.local.together import GATEWAY
+
+
+class NotInForceError(OstiaryError):
+    """The gateway does not serve what it was given; the message says why."""
+
+
+_LOAD_SECONDS: Final = 10.0
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+async def run(options: RunOptions, console: Console) -> int:
+    """Serve until SIGINT, SIGTERM or SIGHUP; return the exit code: 1 where nothing could be served."""
+    stop = asyncio.Event()
+    for number in _SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves SIGHUP
+            asyncio.get_running_loop().add_signal_handler(number, _once, stop)
+    serving = asyncio.create_task(Session(options, console).serve(), name="run")
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if serving.done():
+        return serving.result()
+    console.event("ending", "what is in flight may finish; once more ends it at once")
+    serving.cancel()
+    await asyncio.gather(serving, return_exceptions=True)
+    console.event("ended", "the door is closed, and nothing is left running")
+    return 0
+
+
+def _once(stop: asyncio.Event) -> None:
+    """Take the first signal as a wish; leave the second to Python, which obeys at once."""
+    stop.set()
+    for number in _SIGNALS:
+        asyncio.get_running_loop().remove_signal_handler(number)
+
+
+class Session:
+    """One run."""
+
+    def __init__(self, options: RunOptions, console: Console) -> None:
+        self._options = options
+        self._console = console
+        self._report = Reporter(console)
+        self._sources = Sources(options.paths, namespace=options.namespace)
+        self._mock: MockServer | None = None
+        self._live: dict[Key, Manifest] = {}
+
+    async def serve(self) -> int:
+        """Open the doors and keep them open until cancelled; return 1 if they cannot be opened."""
+        seen = watching.look(self._options.paths)
+        read = self._sources.read()
+        if not self._is_sound(read):
+            return 1
+        async with AsyncExitStack() as stack:
+            try:
+                await self._open(stack, read)
+            except (OstiaryError, OSError) as error:
+                self._console.write(f"ostiary run: {error}")
+                return 1
+            async for _ in watching.changes(partial(watching.look, self._options.paths), seen):
+                await self._reload()
+        return 0
+
+    def _is_sound(self, read: Read) -> bool:
+        """Judge the files before anything is started: what is broken now has no good version before it."""
+        state = self._project(self._options.port).judge(read)
+        for note in read.notes:
+            self._console.event("note", note, Style.DIM)
+        self._report.faults(state)
+        if state.errors:
+            self._console.write("Nothing is served. Mend what is told above, then start again.")
+        return not state.errors
+
+    def _project(self, port: int) -> Project:
+        options = self._options
+        base = f"http://localhost:{port or 8080}"  # the real port is not known yet where a free one will be taken
+        return Project(
+            operator_namespace=options.operator_namespace, base_url=base, mock_port=options.mock_port or MOCK_PORT
+        )
+
+    async def _open(self, stack: AsyncExitStack, read: Read) -> None:
+        """Start everything, in an order whose reverse is right for the end: the gateway drains while servers live."""
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="ostiary-run-", ignore_cleanup_errors=True)))
+        stack.push_async_callback(self._end_mock_server)
+        gateway = f"{self._options.operator_namespace}/{GATEWAY}"
+        self._gateway = LocalGateway(self._options, config=folder, identity=gateway, on_call=self._tell)
+        await self._gateway.start()
+        stack.push_async_callback(self._gateway.stop)
+        self._files = self._project(self._gateway.port)
+        await self._want_mock_server(read)
+        self._directory = ConfigDirectory(folder, gateway=gateway)
+        state = self._files.judge(read)
+        await self._put_in_force(state)
+        self._live = live({}, state)
+        self._report.remember(state)
+        await self._greet(state)
+
+    async def _want_mock_server(self, read: Read) -> None:
+        """Start the mock server if a proxy's server is where it would be."""
+        ports = {MOCK_PORT, self._options.mock_port}
+        wanted = any(server.port in ports for server in upstreams.local_servers(read.manifests))
+        if not wanted or not self._options.mock_server or self._mock is not None:
+            return
+        mock = MockServer(self._options.mock_port, say=lambda text: self._console.event("mock", text, Style.WARN))
+        self._mock = mock  # from here on it is ended with us, also if it never gets to listen
+        try:
+            await mock.start()
+        except MockServerError as error:
+            self._mock = None  # the next change of a file is another try
+            hint = "If one runs there already, say --no-mock-server."
+            raise MockServerError(f"the mock MCP server does not start: {error}. {hint}") from None
+        self._files.mock_port = mock.port
+
+    async def _end_mock_server(self) -> None:
+        if self._mock is not None:
+            await self._mock.stop()
+
+    async def _put_in_force(self, state: State) -> None:
+        """Give the gateway what the files came to, and wait until it serves that.
+
+        Raises:
+            OstiaryError: it does not.
+            OSError: the config cannot be written.
+        """
+        if state.config is None:
+            raise NotInForceError("the gateway has no settings that can be used")
+        manifest = await asyncio.to_thread(self._directory.write, state.config)
+        problem = await self._gateway.until_live(manifest.revision, seconds=_LOAD_SECONDS)
+        if problem is not None:
+            raise NotInForceError(f"the gateway refuses its config: {problem}")
+
+    async def _reload(self) -> None:
+        """Read the files again and put in force what can be."""
+        read = await asyncio.to_thread(self._sources.read)
+        try:
+            await self._want_mock_server(read)
+        except MockServerError as error:
+            self._console.event("broken", str(error), Style.BAD)
+        state = await asyncio.to_thread(self._files.judge, read)
+        before = self._live
+        self._report.faults(state)
+        self._report.meanwhile(state, before)
+        try:
+            await self._put_in_force(state)
+        except (OstiaryError, OSError) as error:
+            self._console.event("broken", str(error), Style.BAD)
+            return
+        self._live = live(before, state)
+        self._report.news(state, before, self._live)
+
+    async def _greet(self, state: State) -> None:
+        mock_port = self._mock.port if self._mock is not None else None
+        if mock_port not in (None, MOCK_PORT):
+            words = f"localhost:{MOCK_PORT} in these files is read as localhost:{mock_port} (MOCK_PORT)"
+            self._console.event("note", words)
+        opening = welcome.Opening(
+            paths=self._options.paths,
+            doors=open_doors(state, mock_port=mock_port),
+            edit=worth_editing(state),
+            admin_url=f"http://localhost:{self._gateway.admin_port}",
+            tracing_off=self._gateway.tracing_off,
+        )
+        welcome.greet(self._console, opening)
+        for server in upstreams.local_servers(state.manifests):
+            if not await upstreams.answers(server):
+                words = f"MCPProxy {server.proxy}: nothing answers at {server.url} yet: start that server"
+                self._console.event("warning", words, Style.WARN)
+
+    def _tell(self, call: Call) -> None:
+        """Write the line of a call."""
+        if call.worth_a_line or self._options.verbose:
+            word, style = call.outcome.value
+            self._console.event(word, calls.line(call), style)

@@ -1,0 +1,100 @@
+"""What ``ostiary run`` says when the doors are open: where they are, and what to try next."""
+
+import os
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from ostiary_core.version import __version__
+from ostiary_operator.local.console import Console, Style, printable
+
+_ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One proxy that is served. ``access`` says who governs it; ``mock`` that the mock server stands behind it."""
+
+    name: str
+    url: str
+    server: str
+    access: str
+    mock: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """All that the welcome tells. ``edit`` is the file to change first; ``traces`` says where spans go, or why not."""
+
+    paths: Sequence[Path]
+    doors: Sequence[Door]
+    edit: str
+    admin_url: str
+    tracing_off: str | None
+
+
+def greet(console: Console, opening: Opening) -> None:
+    """Write the welcome."""
+    head = console.paint(f"Ostiary {__version__}", Style.BOLD)
+    console.write(f"{head} serves {', '.join(map(str, opening.paths))}\n")
+    for line in _doors(console, opening.doors):
+        console.write(line)
+    if opening.doors:
+        console.write("\nTry it:\n")
+        for line in _first_steps(opening.doors[0]):
+            console.write(line)
+        console.write(f"\nThen edit {opening.edit} and save it: a change is live at once.")
+    console.write(f"Health and metrics: {opening.admin_url}/readyz, {opening.admin_url}/metrics")
+    console.write(f"Traces: {_traces(opening.tracing_off)}")
+    console.write("\nTool calls and refusals follow, a line each. Ctrl-C ends it.\n")
+
+
+def _doors(console: Console, doors: Sequence[Door]) -> Iterator[str]:
+    width = max((len(door.name) for door in doors), default=0)
+    for door in doors:
+        yield f"  {door.name:<{width}}  {console.paint(door.url, Style.BOLD)}"
+        yield f"  {'':<{width}}  to {door.server}, {door.access}"
+    if not doors:
+        yield "  No MCPProxy is served: there is none in these files, or none that can be."
+
+
+def _first_steps(door: Door) -> Iterator[str]:
+    yield "  # the MCP Inspector, in a browser (needs Node.js)"
+    yield f"  npx @modelcontextprotocol/inspector --transport http --server-url {door.url}\n"
+    yield "  # one tool call, from a shell" if door.mock else "  # what can be seen through the door, from a shell"
+    yield f"  {curl(door)}"
+
+
+def curl(door: Door) -> str:
+    """Return a command that shows that the door works, in one request of the stateless protocol revision."""
+    method, name = ("tools/call", "get_users") if door.mock else ("tools/list", "")
+    meta = (
+        '"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28",'
+        '"io.modelcontextprotocol/clientCapabilities":{}}'
+    )
+    params = f'{{"name":"{name}","arguments":{{}},{meta}}}' if name else f"{{{meta}}}"
+    body = f'{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{params}}}'
+    headers = {
+        "Content-Type": "application/json",
+        "Accept": "application/json, text/event-stream",
+        "MCP-Protocol-Version": "2026-07-28",
+        "Mcp-Method": method,
+        **({"Mcp-Name": name} if name else {}),
+    }
+    flags = [f"-H {shlex.quote(f'{key}: {value}')}" for key, value in headers.items()]
+    return " \\\n    ".join(
+        [f"curl -s {door.url}", " ".join(flags[:2]), " ".join(flags[2:]), f"-d {shlex.quote(body)}"]
+    )
+
+
+def _traces(off: str | None, environ: Mapping[str, str] = os.environ) -> str:
+    if off is not None:
+        example = "OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4318 ostiary run"
+        return f"none ({printable(off)}); for example {example}"
+    endpoint = next((environ[name] for name in _ENDPOINTS if environ.get(name)), "")
+    if not endpoint:
+        return "written to this terminal"
+    parts = urlsplit(endpoint)
+    return f"sent to {printable(parts._replace(netloc=parts.netloc.rpartition('@')[2]).geturl())}"
