@@ -103,7 +103,8 @@ class Sealer:
 
 
 def _bound_to(proxy_uid: str, principal: str) -> bytes:
-    return f"ostiary session v1\n{proxy_uid}\n{principal}".encode()
+    # With its length, so that no part of one can be taken for a part of the other.
+    return f"ostiary session v1\n{len(proxy_uid)}\n{proxy_uid}\n{principal}".encode()
 
 
 def _decoded(sealed: str) -> bytes | None:

@@ -1,0 +1,146 @@
+"""Sealed sessions: any replica opens them, and only for whom and where they were sealed (issue 4 §1)."""
+
+import base64
+import os
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ostiary_gateway.errors import Refusal, UpstreamFault
+from ostiary_gateway.session import Sealer, Session
+
+NOW = 1_800_000_000.0
+KEY = bytes(range(32))
+SESSION = Session("abc-123", "2025-11-25")
+HOUR = 3600.0
+
+
+def sealer(keys: Mapping[int, bytes] | None = None, *, now: float = NOW) -> Sealer:
+    held = {0: KEY} if keys is None else keys
+    return Sealer(lambda: held, clock=lambda: now)
+
+
+def seal(by: Sealer, session: Session = SESSION) -> str:
+    return by.seal(session, proxy_uid="uid-1", principal="anonymous")
+
+
+def opened(by: Sealer, sealed: str, *, proxy_uid: str = "uid-1", principal: str = "anonymous") -> Session | None:
+    return by.open(sealed, proxy_uid=proxy_uid, principal=principal, max_age=HOUR)
+
+
+@given(
+    st.text(alphabet=[chr(code) for code in range(0x21, 0x7F)], min_size=1, max_size=1024),
+    st.sampled_from(["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"]),
+)
+def test_another_replica_opens_what_one_sealed(upstream_id: str, revision: str) -> None:
+    session = Session(upstream_id, revision)
+    sealed = seal(sealer(), session)
+
+    assert opened(sealer(), sealed) == session
+    assert all(0x21 <= ord(character) <= 0x7E for character in sealed)
+    assert len(sealed) <= 2048
+
+
+def test_two_seals_of_one_session_differ() -> None:
+    assert seal(sealer()) != seal(sealer())
+
+
+def test_an_id_opens_at_no_other_proxy_and_for_nobody_else() -> None:
+    sealed = seal(sealer())
+
+    assert opened(sealer(), sealed, proxy_uid="uid-2") is None
+    assert opened(sealer(), sealed, principal="somebody") is None
+
+
+def test_uid_and_principal_cannot_be_shifted_into_one_another() -> None:
+    sealed = sealer().seal(SESSION, proxy_uid="a", principal="b\nc")
+
+    assert sealer().open(sealed, proxy_uid="a\nb", principal="c", max_age=HOUR) is None
+
+
+def test_every_altered_character_closes_it() -> None:
+    sealed = seal(sealer())
+    for place, character in enumerate(sealed):
+        for other in "A_-b=+/.":
+            if other != character:
+                assert opened(sealer(), sealed[:place] + other + sealed[place + 1 :]) is None
+
+
+@given(
+    st.one_of(st.text(max_size=200), st.binary(max_size=200).map(lambda b: "1." + base64.urlsafe_b64encode(b).decode()))
+)
+def test_garbage_is_no_session_and_no_accident(garbage: str) -> None:
+    assert opened(sealer(), garbage) is None
+
+
+def test_something_huge_is_refused_before_it_is_decoded() -> None:
+    assert opened(sealer(), "1." + "A" * 10_000_000) is None
+
+
+def test_bytes_that_are_no_text_are_no_session() -> None:
+    assert opened(sealer(), "1.\udcff\udcfe") is None
+
+
+def test_an_id_expires() -> None:
+    sealed = seal(sealer())
+
+    assert opened(sealer(now=NOW + HOUR), sealed) == SESSION
+    assert opened(sealer(now=NOW + HOUR + 2), sealed) is None
+
+
+def test_a_replica_whose_clock_is_behind_opens_it_too() -> None:
+    assert opened(sealer(now=NOW - 60), seal(sealer())) == SESSION
+
+
+def test_rotation_does_not_end_sessions_but_taking_the_key_back_does() -> None:
+    sealed = seal(sealer({100: KEY}))
+    newer = os.urandom(32)
+
+    assert opened(sealer({100: KEY, 200: newer}), sealed) == SESSION
+    assert opened(sealer({200: newer}), sealed) is None
+    assert opened(sealer({100: newer}), sealed) is None
+
+
+def test_the_newest_key_whose_moment_has_come_seals() -> None:
+    old, new, next_one = os.urandom(32), os.urandom(32), os.urandom(32)
+    now = int(NOW)
+    keys = {now - 100: old, now - 10: new, now + 10: next_one}
+    sealed = seal(sealer(keys))
+
+    assert opened(sealer({now - 10: new}), sealed) == SESSION
+    assert opened(sealer({now - 100: old, now + 10: next_one}), sealed) is None
+
+
+def test_a_key_that_is_not_active_yet_opens_what_a_faster_clock_sealed() -> None:
+    keys = {int(NOW) + 10: KEY}
+
+    assert opened(sealer(keys), seal(sealer(keys, now=NOW + 11))) == SESSION
+
+
+@pytest.mark.parametrize("keys", [{}, {int(NOW) + 1: KEY}])
+def test_without_an_active_key_the_gateway_is_not_ready_for_sessions(keys: dict[int, bytes]) -> None:
+    with pytest.raises(Refusal) as refused:
+        seal(sealer(keys))
+
+    assert (refused.value.status, refused.value.reason) == (503, "NotReady")
+
+
+@pytest.mark.parametrize("upstream_id", ["", "a b", "tab\t", "é", "\udcff", "x" * 1025, "line\n"])
+def test_an_upstream_id_that_is_none_is_the_upstreams_fault(upstream_id: str) -> None:
+    with pytest.raises(UpstreamFault) as fault:
+        seal(sealer(), Session(upstream_id, "2025-11-25"))
+
+    assert fault.value.kind == "UpstreamInvalidAnswer"
+
+
+def test_an_id_that_a_newer_replica_sealed_at_a_revision_of_its_own_is_not_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    known = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
+    monkeypatch.setattr("ostiary_gateway.session._REVISIONS", (*known, "2030-01-01"))
+    sealed = seal(sealer(), Session("abc", "2030-01-01"))
+    monkeypatch.undo()
+
+    assert opened(sealer(), sealed) is None
