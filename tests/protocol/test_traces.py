@@ -13,6 +13,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from otlp_sink import Sink, SinkSpan, grpc_sink, http_sink
+
 from ostiary_gateway.telemetry import Telemetry
 
 LIST_ONLY = {"name": "look", "effect": "Allow", "tools": {"verbs": ["List"]}}
@@ -34,7 +35,7 @@ def agent_exporting_to(provider: TracerProvider, sink: Sink) -> Iterator[None]:
     try:
         yield
     finally:
-        processor.shutdown()
+        processor.shutdown()  # type: ignore[no-untyped-call]  # the SDK leaves it out
 
 
 def gateway_telemetry(sink: Sink, protocol: str) -> Telemetry:
