@@ -11,6 +11,7 @@ import os
 import secrets
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -96,6 +97,11 @@ class ControlPlane:
             process.kill()
         self._processes.clear()
         shutil.rmtree(self.directory / "etcd", ignore_errors=True)  # it reserves 128 MB
+
+    @property
+    def processes(self) -> Mapping[str, Process]:
+        """Those that were started and not stopped, by name."""
+        return dict(self._processes)
 
     def start_api_server(self) -> None:
         """Start the API server and wait until it serves; after `kill_api_server` it finds all that it had."""
