@@ -1,0 +1,89 @@
+"""The class behind `make cluster`, as tests use it."""
+
+import json
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+from mcp_clients import connect
+
+from ostiary_tools.cluster import Cluster
+from ostiary_tools.cluster_stack import EXAMPLE
+from ostiary_tools.errors import ToolError
+from ostiary_tools.processes import wait_until
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    env = {"gateway-1": {"POD_NAME": "the-second"}}
+    with Cluster(tmp_path_factory.mktemp("cluster"), env=env) as running:
+        running.apply(EXAMPLE)
+        running.wait_until_ready()
+        yield running
+
+
+async def tool_count(cluster: Cluster, replica: int) -> int:
+    async with connect(cluster.endpoint(replica), era="legacy") as client:
+        return len((await client.list_tools()).tools)
+
+
+def report(cluster: Cluster, replica: int) -> Any:
+    """What a replica says on its admin port."""
+    headers = {"Authorization": f"Bearer {cluster.admin_token()}"}
+    request = urllib.request.Request(f"{cluster.gateway_admin_urls[replica]}/config", headers=headers)  # noqa: S310  our own
+    with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310  our own
+        return json.load(answer)
+
+
+async def test_each_replica_serves_the_example(cluster: Cluster) -> None:
+    assert [await tool_count(cluster, replica) for replica in cluster.replicas] == [15, 15]
+
+
+async def test_a_replica_comes_back_and_the_other_one_never_left(cluster: Cluster) -> None:
+    pid = cluster.processes["gateway-0"].pid
+    assert cluster.stop_gateway(0) == 0
+    assert await tool_count(cluster, 1) == 15
+    cluster.start_gateway(0)
+    assert cluster.processes["gateway-0"].pid != pid
+    assert await tool_count(cluster, 0) == 15
+
+
+async def test_traffic_goes_on_without_the_operator(cluster: Cluster) -> None:
+    assert cluster.stop_operator() == 0
+    cluster.restart_gateway(1)
+    assert await tool_count(cluster, 1) == 15
+    cluster.start_operator()
+
+
+def test_a_process_gets_the_environment_that_is_its_own(cluster: Cluster) -> None:
+    assert report(cluster, 1)["replica"] == "the-second"
+    assert report(cluster, 0)["replica"] != "the-second"
+
+
+def test_other_settings_reach_every_replica(cluster: Cluster) -> None:
+    before = [report(cluster, replica)["revision"] for replica in cluster.replicas]
+    cluster.configure({"allowedOrigins": ["https://app.example.com"]})
+    for replica in cluster.replicas:
+        wait_until(lambda r=replica: report(cluster, r)["revision"] > before[r], what="a newer revision")  # type: ignore[misc]
+    settings = yaml.safe_load((cluster.control_plane.directory / "values.yaml").read_text())["gateway"]["settings"]
+    assert settings["grants"], "loopback is still granted"
+
+
+def test_what_is_not_ready_is_told_with_its_status(cluster: Cluster) -> None:
+    proxy = {
+        "apiVersion": "ostiary.dev/v1alpha1",
+        "kind": "MCPProxy",
+        "metadata": {"name": "twin", "namespace": "default"},
+        "spec": {"path": "/mock-mcp-server", "servers": [{"name": "main", "url": cluster.mock_url}]},
+    }
+    cluster.kubectl("apply", "-f", "-", input=yaml.safe_dump(proxy))
+    with pytest.raises(ToolError, match="PathConflict"):
+        cluster.wait_until_ready("twin", timeout=3)
+
+
+def test_the_operator_needs_no_right_that_the_chart_does_not_give(cluster: Cluster) -> None:
+    for name in ("operator", "gateway-0", "gateway-1"):
+        assert "forbidden" not in cluster.log(name).read_text().lower()
+        assert "403" not in cluster.log(name).read_text()

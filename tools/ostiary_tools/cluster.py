@@ -1,0 +1,159 @@
+"""`make cluster`: Ostiary on a real Kubernetes control plane, without containers, until Ctrl-C.
+
+PORT, ADMIN_PORT and MOCK_PORT say where it listens; OTEL_* variables reach the gateways and the mock server.
+"""
+
+import argparse
+import contextlib
+import fcntl
+import os
+import shlex
+import signal
+import sys
+import textwrap
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import FrameType
+
+from ostiary_tools import binaries, cluster_ports
+from ostiary_tools.cluster_logs import LogReader
+from ostiary_tools.cluster_stack import EXAMPLE, EXAMPLE_PROXY, ROOT, Cluster
+from ostiary_tools.errors import ToolError
+from ostiary_tools.processes import Process, ProcessDiedError
+from ostiary_tools.progress import say
+
+__all__ = ["Cluster"]
+
+_DIRECTORY = ROOT / ".cluster"
+_PERIOD = 0.2  # seconds between two looks at logs and processes
+
+
+def main() -> int:
+    """Start a cluster, say what to try, and keep it until Ctrl-C or SIGTERM."""
+    parser = argparse.ArgumentParser(
+        prog="python -m ostiary_tools.cluster",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--directory", type=Path, default=_DIRECTORY, help="where state, keys and logs go (default: .cluster)"
+    )
+    directory = parser.parse_args().directory.absolute()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
+    try:
+        with _alone(directory):
+            _serve(directory)
+    except ToolError as error:
+        say(f"error: {error}")
+        return 1
+    except KeyboardInterrupt:
+        say("Ended.")
+    return 0
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Unwind, and let nothing disturb that: it has bounds of its own."""
+    del number, frame
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Keep a second one from taking this one's files away.
+
+    Raises:
+        ToolError: another one runs.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ToolError(f"another cluster runs in {directory}: end that one first (Ctrl-C)") from None
+        yield
+
+
+def _serve(directory: Path) -> None:
+    ports = cluster_ports.chosen()
+    binaries.ensure()
+    say("Starting etcd, kube-apiserver and kube-controller-manager, installing the chart, starting Ostiary …")
+    tracing = {name: value for name, value in os.environ.items() if name.startswith("OTEL_")}
+    cluster = Cluster(directory, ports=ports, env={"gateway": tracing, "mock-server": tracing})
+    with cluster:
+        _link_programs(directory / "bin")
+        cluster.apply(EXAMPLE)
+        cluster.wait_until_ready()
+        print(welcome(cluster), flush=True)
+        try:
+            _watch(cluster)
+        finally:
+            say("\nEnding …")
+
+
+def _link_programs(folder: Path) -> None:
+    """Put kubectl and helm where one can find them: the machine may have none, or older ones."""
+    folder.mkdir(exist_ok=True)
+    for name in ("kubectl", "helm"):
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).symlink_to(binaries.ensure(name)[name])
+
+
+def welcome(cluster: Cluster) -> str:
+    """What is said when all is up: the endpoints, how to use kubectl, and three things to try."""
+    folder = _from_here(cluster.control_plane.directory)
+    victim = cluster.processes["gateway-1"].pid
+    endpoints = "\n".join(f"  {cluster.endpoint(n).replace('127.0.0.1', 'localhost')}" for n in cluster.replicas)
+    return f"""
+MCPProxy {EXAMPLE_PROXY} is ready. Its endpoint, at each of the gateway's replicas:
+
+{endpoints}
+
+In another terminal, in this folder:
+
+  export KUBECONFIG={folder}/kubeconfig PATH={folder}/bin:$PATH
+
+Try it:
+
+  kubectl get mpx -w                  # what is published, and how many replicas run it
+  kubectl edit mcppolicy quickstart   # add List to the verbs: delete_user is gone from the list in a moment
+  kill -9 {victim:<26}  # a replica dies: the other goes on, and within half a minute the status tells
+
+The Pods of `kubectl get pods -A` stay Pending: there is no node. Their programs run here, with their service accounts.
+Logs are in {folder.removeprefix('$PWD/')}/logs; what matters in them follows. Ctrl-C ends everything.
+"""
+
+
+def _from_here(directory: Path) -> str:
+    """A folder as one would write it in a shell that is where we are."""
+    here = Path.cwd()
+    return f"$PWD/{directory.relative_to(here)}" if directory.is_relative_to(here) else shlex.quote(str(directory))
+
+
+def _watch(cluster: Cluster) -> None:
+    """Show what the processes say, and which of them die, until interrupted."""
+    reader = LogReader({name: cluster.log(name) for name in cluster.processes})
+    reader.skip()
+    alive: dict[str, Process] = {**cluster.control_plane.processes, **cluster.processes}
+    pause = threading.Event()
+    while not pause.wait(_PERIOD):
+        for line in reader.new_lines():
+            print(line, flush=True)
+        alive = _survivors(alive)
+
+
+def _survivors(processes: Mapping[str, Process]) -> dict[str, Process]:
+    """Those that run; the death of one is told, and nothing is done about it."""
+    for name, process in processes.items():
+        try:
+            process.check()
+        except ProcessDiedError as death:  # its message holds the end of its log
+            print(f"\n{textwrap.indent(str(death), '    ').lstrip()}\n{name} is not started again.\n", flush=True)
+    return {name: process for name, process in processes.items() if process.running}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

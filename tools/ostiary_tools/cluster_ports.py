@@ -1,0 +1,85 @@
+"""The ports of a local cluster: those that the user chose, or free ones."""
+
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ostiary_tools.errors import ToolError
+from ostiary_tools.ports import LOOPBACK, reserve_port
+
+_DEFAULTS = {"PORT": 8080, "ADMIN_PORT": 8081, "MOCK_PORT": 7878}
+_PURPOSES = {"PORT": "the gateway", "ADMIN_PORT": "the gateway's admin port", "MOCK_PORT": "the mock MCP server"}
+_STEP = 10  # from one replica's ports to the next one's
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What listens where on 127.0.0.1. `data` and `admin` have one port for each gateway replica."""
+
+    data: tuple[int, ...]
+    admin: tuple[int, ...]
+    mock: int
+    operator: int
+
+
+def free(replicas: int = 2) -> Ports:
+    """Ports that nobody else is given: for tests."""
+    return Ports(
+        data=tuple(reserve_port() for _ in range(replicas)),
+        admin=tuple(reserve_port() for _ in range(replicas)),
+        mock=reserve_port(),
+        operator=reserve_port(),
+    )
+
+
+def chosen(replicas: int = 2, environ: Mapping[str, str] = os.environ) -> Ports:
+    """PORT, ADMIN_PORT and MOCK_PORT; the further replicas' ports follow in steps of ten, or are free ones.
+
+    Raises:
+        ToolError: a value is no port, two are the same, or a port is in use; the message says what to do.
+    """
+    wanted = {name: _number(name, environ.get(name) or str(default)) for name, default in _DEFAULTS.items()}
+    for name, port in wanted.items():
+        same = [other for other, number in wanted.items() if number == port and other != name]
+        if same:
+            raise ToolError(f"{name} and {same[0]} are both {port}: give one of them another number")
+        if not is_free(port):
+            another = f"{name}={port + 1000 if port < 60000 else port - 1000}"
+            raise ToolError(
+                f"port {port} is in use, but it is for {_PURPOSES[name]}: end what uses it, or choose another port: "
+                f"{another} make cluster"
+            )
+    return Ports(
+        data=_series(wanted["PORT"], replicas, avoid=set(wanted.values())),
+        admin=_series(wanted["ADMIN_PORT"], replicas, avoid=set(wanted.values())),
+        mock=wanted["MOCK_PORT"],
+        operator=reserve_port(),
+    )
+
+
+def _number(name: str, text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or not 0 < int(text) < 65536:
+        raise ToolError(f"{name} is {text!r}, which is no port: give a number from 1 to 65535")
+    return int(text)
+
+
+def _series(first: int, replicas: int, *, avoid: set[int]) -> tuple[int, ...]:
+    further = (first + _STEP * number for number in range(1, replicas))
+    return (first, *(port if _usable(port) and port not in avoid else reserve_port() for port in further))
+
+
+def _usable(port: int) -> bool:
+    return port < 65536 and is_free(port)
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on this port of 127.0.0.1 now."""
+    with socket.socket() as probe:
+        # As the servers do: a port whose last connections are still fading is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
