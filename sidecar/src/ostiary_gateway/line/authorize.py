@@ -102,7 +102,7 @@ def _judge_listen(message: Message, visibility: Visibility) -> Decision | None:
     for uri in listened(message.params, "resourceSubscriptions"):
         decision = require(visibility, Primitive.RESOURCES, Verb.SUBSCRIBE, uri)
     if listened(message.params, "taskIds"):
-        decision = _judge_task(message, visibility) or decision
+        _judge_task(message, visibility)
     return decision
 
 
@@ -120,20 +120,24 @@ def listened(params: dict[str, Any], field: str) -> list[str]:
     return names
 
 
-def _judge_task(_: Message, visibility: Visibility) -> Decision | None:
+def _judge_task(_: Message, visibility: Visibility) -> None:
     """A task follows from a tools/call that was allowed; who may call nothing has none."""
-    if visibility.may_use_some(Primitive.TOOLS, Verb.CALL):
-        return None
-    return require(visibility, Primitive.TOOLS, Verb.CALL, "")
+    _require_valid_policy(visibility)
+    if not visibility.may_use_some(Primitive.TOOLS, Verb.CALL):
+        raise _tasks_denied(visibility)
 
 
-def _judge_task_list(_: Message, visibility: Visibility) -> Decision | None:
+def _judge_task_list(_: Message, visibility: Visibility) -> None:
     """A list of tasks names no tools, so it cannot be filtered: it passes only where tools are not governed."""
     _require_valid_policy(visibility)
-    if visibility.shows_all(Primitive.TOOLS):
-        return None
-    decision = Decision(False, Reason.NOT_ALLOWED)
-    raise DeniedError(Refusal(200, "Denied", "Denied by policy: tasks/list", code=codes.DENIED), decision)
+    if not visibility.shows_all(Primitive.TOOLS):
+        raise _tasks_denied(visibility)
+
+
+def _tasks_denied(visibility: Visibility) -> DeniedError:
+    """Return the answer to who may not ask for tasks; that there are tasks is no secret, which there are is."""
+    decision = visibility.refusal or Decision(False, Reason.NOT_ALLOWED)
+    return DeniedError(Refusal(200, "Denied", "Denied by policy: tasks", code=codes.DENIED), decision)
 
 
 _JUDGES: Final[dict[Judgement, Callable[[Message, Visibility], Decision | None]]] = {

@@ -1,0 +1,23 @@
+"""The judgement of one door, built from rules as the gateway builds it from a config entry."""
+
+from typing import Any
+
+from gateways import policy
+
+from ostiary_core.contract.documents import Catalogue, PolicyDocument
+from ostiary_core.policy.access import Access, CompiledPolicy
+from ostiary_core.policy.visibility import Visibility
+
+
+def visibility(
+    *policies: PolicyDocument, catalogue: dict[str, Any] | None = None, default: str = "Allow", invalid: bool = False
+) -> Visibility:
+    """What stands behind a door with these policies."""
+    access = Access([CompiledPolicy.build(each) for each in policies])
+    made = Catalogue.model_validate(catalogue) if catalogue is not None else None
+    return Visibility.build(made, access, default=default, invalid=invalid)
+
+
+def ruled(*rules: dict[str, Any]) -> Visibility:
+    """What stands behind a door with one policy of these rules."""
+    return visibility(policy("p", *rules))

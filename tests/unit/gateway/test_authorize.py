@@ -1,0 +1,235 @@
+"""May this caller do this with that name? Refusals depend on the name alone (design §3)."""
+
+from typing import Any
+
+import pytest
+from callers import legacy, modern, modern_headers
+from gateways import policy
+from multidict import CIMultiDict
+from visibilities import ruled, visibility
+
+from ostiary_core.policy.access import Reason
+from ostiary_core.policy.visibility import Visibility
+from ostiary_gateway.errors import Refusal
+from ostiary_gateway.line.authorize import DeniedError, authorize
+from ostiary_gateway.line.exchange import Message
+from ostiary_gateway.line.frame import frame
+from ostiary_gateway.session import Session
+
+ONE_TOOL = {"name": "one", "effect": "Allow", "tools": {"names": ["get_users"]}}
+LIST_ALL = {"name": "look", "effect": "Allow"}
+LIST_TOOLS = {"name": "look", "effect": "Allow", "tools": {"verbs": ["List"]}}
+READ_DOCS = {"name": "docs", "effect": "Allow", "resources": {"names": ["doc://*"]}}
+GET_PROMPT = {"name": "prompt", "effect": "Allow", "prompts": {"names": ["hello"], "verbs": ["Get"]}}
+OPEN = visibility()
+INVALID = visibility(invalid=True)
+NOTHING = visibility(default="Deny")
+EMPTY = visibility(policy("none"))
+
+
+def message(method: str, params: dict[str, Any] | None = None, *, identifier: Any = 1) -> Message:
+    return frame(legacy(method, params, id=identifier), CIMultiDict(), lambda: None)
+
+
+def modern_message(method: str, params: dict[str, Any] | None = None) -> Message:
+    body = modern(method, params)
+    return frame(body, CIMultiDict(modern_headers(body)), lambda: None)
+
+
+def denied(message: Message, door: Visibility) -> DeniedError:
+    with pytest.raises(DeniedError) as found:
+        authorize(message, door)
+    return found.value
+
+
+def code(message: Message, door: Visibility) -> int | None:
+    refusal = denied(message, door)
+    assert refusal.status == 200
+    return refusal.code
+
+
+LIFECYCLE = [
+    ("initialize", {"protocolVersion": "2025-11-25"}, 1),
+    ("ping", None, 1),
+    ("logging/setLevel", {"level": "debug"}, 1),
+    ("notifications/initialized", None, None),
+    ("notifications/cancelled", {"requestId": 1}, None),
+    ("notifications/progress", {"progressToken": 1, "progress": 1}, None),
+    ("notifications/roots/list_changed", None, None),
+]
+
+
+@pytest.mark.parametrize(("method", "params", "identifier"), LIFECYCLE)
+@pytest.mark.parametrize("door", [OPEN, EMPTY, NOTHING, INVALID])
+def test_the_lifecycle_passes_whatever_the_policy_says(
+    method: str, params: dict[str, Any] | None, identifier: int | None, door: Visibility
+) -> None:
+    assert authorize(message(method, params, identifier=identifier), door) is None
+    assert authorize(modern_message("server/discover"), door) is None
+
+
+def test_an_answer_to_the_server_is_not_judged() -> None:
+    body = {"jsonrpc": "2.0", "id": 1, "result": {}}
+
+    assert authorize(frame(body, CIMultiDict(), lambda: Session("x", "2025-11-25")), EMPTY) is None
+
+
+@pytest.mark.parametrize("method", ["tools/list", "resources/list", "resources/templates/list", "prompts/list"])
+def test_a_list_passes_to_be_filtered_but_not_under_an_invalid_policy(method: str) -> None:
+    for door in (OPEN, EMPTY, NOTHING):
+        assert authorize(message(method), door) is None
+    assert code(message(method), INVALID) == -31007
+
+
+NAMED = [
+    ("tools/call", "name", "tool"),
+    ("resources/read", "uri", "resource"),
+    ("resources/subscribe", "uri", "resource"),
+    ("resources/unsubscribe", "uri", "resource"),
+    ("prompts/get", "name", "prompt"),
+]
+
+
+@pytest.mark.parametrize(("method", "key", "noun"), NAMED)
+def test_what_is_hidden_answers_as_what_is_unknown_and_without_a_reason(method: str, key: str, noun: str) -> None:
+    refusal = denied(message(method, {key: "secret"}), EMPTY)
+
+    assert (refusal.code, refusal.message, refusal.data) == (-32602, f"Unknown {noun}: secret", None)
+    assert refusal.decision.reason is Reason.NOT_ALLOWED
+
+
+@pytest.mark.parametrize(("method", "key", "noun"), NAMED)
+def test_what_may_be_seen_but_not_used_is_denied_with_its_reason(method: str, key: str, noun: str) -> None:
+    listing = {f"{noun}s": {"verbs": ["List"]}, "name": "look", "effect": "Allow"}
+    refusal = denied(message(method, {key: "shown"}), ruled(listing))
+
+    assert (refusal.code, refusal.message, refusal.data) == (
+        -31001,
+        f"Denied by policy: {noun} shown",
+        {"reason": "Denied"},
+    )
+
+
+@pytest.mark.parametrize(("method", "key", "noun"), NAMED)
+def test_under_an_invalid_policy_nothing_passes(method: str, key: str, noun: str) -> None:
+    assert code(message(method, {key: "any"}), INVALID) == -31007
+
+
+def test_an_allowed_call_carries_the_rule_that_let_it_pass() -> None:
+    decision = authorize(message("tools/call", {"name": "get_users"}), ruled(ONE_TOOL))
+
+    assert decision is not None
+    assert (decision.allowed, decision.policy, decision.rule) == (True, "default/p", "one")
+
+
+def test_a_refusal_tells_neither_policy_nor_rule() -> None:
+    refusal = denied(message("tools/call", {"name": "x"}), ruled({"name": "r-secret", "effect": "Deny"}))
+
+    assert "r-secret" not in f"{refusal.message}{refusal.data}"
+    assert (refusal.decision.policy, refusal.decision.rule) == ("default/p", "r-secret")
+
+
+def test_a_long_name_is_told_back_cut() -> None:
+    assert len(denied(message("tools/call", {"name": "x" * 4000}), EMPTY).message) < 300
+
+
+def test_the_catalogue_hides_what_the_policy_allows() -> None:
+    door = visibility(policy("p", LIST_ALL), catalogue={"tools": {"exclude": ["get_*"]}})
+
+    assert code(message("tools/call", {"name": "get_users"}), door) == -32602
+    assert authorize(message("tools/call", {"name": "echo"}), door) is not None
+
+
+@pytest.mark.parametrize(
+    ("reference", "passes"),
+    [
+        ({"type": "ref/prompt", "name": "hello"}, True),
+        ({"type": "ref/prompt", "name": "other"}, False),
+        ({"type": "ref/resource", "uri": "doc://{id}"}, True),
+        ({"type": "ref/resource", "uri": "mock://{id}"}, False),
+    ],
+)
+def test_completion_needs_the_right_to_use_what_it_completes(reference: dict[str, str], passes: bool) -> None:
+    door = ruled(READ_DOCS, GET_PROMPT)
+    asking = message("completion/complete", {"ref": reference, "argument": {"name": "id", "value": ""}})
+
+    if passes:
+        assert authorize(asking, door) is not None
+    else:
+        assert code(asking, door) == -32602
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        *[None, "x", [], {}, {"type": "ref/tool", "name": "x"}, {"type": "ref/prompt"}, {"type": ["x"], "name": "x"}],
+        *[{"type": "ref/prompt", "uri": "doc://a"}, {"type": "ref/resource", "uri": 1}],
+    ],
+)
+def test_completion_of_something_else_is_refused_before_the_upstream_hears_of_it(reference: Any) -> None:
+    with pytest.raises(Refusal) as found:
+        authorize(message("completion/complete", {"ref": reference}), OPEN)
+    assert (found.value.status, found.value.code) == (200, -32602)
+    with pytest.raises(Refusal) as found:
+        authorize(modern_message("completion/complete", {"ref": reference}), OPEN)
+    assert (found.value.status, found.value.code) == (400, -32602)
+
+
+def listen(**wanted: Any) -> Message:
+    return modern_message("subscriptions/listen", {"notifications": wanted})
+
+
+def test_each_resource_that_a_listen_asks_for_is_judged() -> None:
+    door = ruled(READ_DOCS)
+
+    assert authorize(listen(resourceSubscriptions=["doc://a", "doc://b"]), door) is not None
+    assert code(listen(resourceSubscriptions=["doc://a", "mock://b"]), door) == -32602
+
+
+def test_a_listen_for_lists_alone_passes_and_under_an_invalid_policy_nothing_does() -> None:
+    assert authorize(listen(toolsListChanged=True), EMPTY) is None
+    assert code(listen(toolsListChanged=True), INVALID) == -31007
+
+
+def test_a_listen_for_tasks_needs_the_right_to_call_some_tool() -> None:
+    assert authorize(listen(taskIds=["t-1"]), OPEN) is None
+    assert code(listen(taskIds=["t-1"]), EMPTY) == -31001
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"notifications": None},
+        {"notifications": []},
+        {"notifications": {"resourceSubscriptions": "doc://a"}},
+        {"notifications": {"resourceSubscriptions": [1]}},
+        {"notifications": {"resourceSubscriptions": ["doc://a"] * 1025}},
+        {"notifications": {"taskIds": {}}},
+    ],
+)
+def test_a_filter_of_another_shape_is_refused(params: dict[str, Any]) -> None:
+    with pytest.raises(Refusal) as found:
+        authorize(modern_message("subscriptions/listen", params), OPEN)
+    assert (found.value.status, found.value.code) == (400, -32602)
+
+
+@pytest.mark.parametrize("method", ["tasks/get", "tasks/result", "tasks/cancel"])
+def test_a_task_follows_from_a_call_so_who_may_call_nothing_has_none(method: str) -> None:
+    asking = message(method, {"taskId": "t-1"})
+
+    assert authorize(asking, OPEN) is None
+    assert authorize(asking, ruled(ONE_TOOL)) is None
+    assert code(asking, ruled(LIST_TOOLS)) == -31001
+    assert code(asking, EMPTY) == -31001
+    assert code(asking, NOTHING) == -31001
+    assert code(asking, INVALID) == -31007
+
+
+def test_a_list_of_tasks_cannot_be_filtered_so_it_passes_only_where_tools_are_not_governed() -> None:
+    asking = message("tasks/list")
+
+    assert authorize(asking, OPEN) is None
+    assert authorize(asking, ruled({"name": "docs", "effect": "Deny", "resources": {}})) is None
+    assert code(asking, ruled(ONE_TOOL)) == -31001
+    assert code(asking, INVALID) == -31007

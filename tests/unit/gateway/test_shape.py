@@ -1,0 +1,218 @@
+"""What of an answer the caller may see: bytes stay unless a rule takes something away (mcp-protocol §4)."""
+
+import json
+from typing import Any
+
+import pytest
+from gateways import policy
+from visibilities import ruled, visibility
+
+from ostiary_core.mcp.methods import METHODS
+from ostiary_core.policy.visibility import Visibility
+from ostiary_gateway.errors import UpstreamFault
+from ostiary_gateway.line import answers
+from ostiary_gateway.line.shape import read_for, shape_result, shape_streamed
+
+OPEN = visibility()
+USERS = ruled({"name": "users", "effect": "Allow", "tools": {"names": ["get_*"]}, "resources": {"names": ["doc://*"]}})
+LISTS = [
+    ("tools/list", "tools", "name", "get_users", "delete_user"),
+    ("resources/list", "resources", "uri", "doc://a", "mock://a"),
+    ("resources/templates/list", "resourceTemplates", "uriTemplate", "doc://{id}", "mock://{id}"),
+    ("prompts/list", "prompts", "name", None, "hello"),
+]
+
+
+def shaped(method: str, text: bytes, door: Visibility) -> bytes:
+    row = METHODS[method]
+    return shape_result(row, text, read_for(row, text, door), door)
+
+
+def streamed(message: Any, door: Visibility) -> bytes | None:
+    text = json.dumps(message).encode()
+    return shape_streamed(text, answers.read(text), door)
+
+
+def page(key: str, items: list[Any], **more: Any) -> bytes:
+    return json.dumps({"jsonrpc": "2.0", "id": 1, "result": {key: items, **more}}).encode()
+
+
+@pytest.mark.parametrize(("method", "key", "item", "shown", "hidden"), LISTS)
+def test_a_list_loses_what_is_hidden_and_nothing_else(
+    method: str, key: str, item: str, shown: str | None, hidden: str
+) -> None:
+    items = [{item: hidden, "x": 1}, *([{item: shown, "title": "T", "x-new": {"deep": [1, None]}}] if shown else [])]
+    text = page(key, items, nextCursor="c", ttlMs=5, cacheScope="public", _meta={"a": 1}, extra=True)
+
+    result = json.loads(shaped(method, text, USERS))["result"]
+
+    assert result[key] == items[1:]
+    assert {name: result[name] for name in ("nextCursor", "ttlMs", "cacheScope", "_meta", "extra")} == {
+        "nextCursor": "c",
+        "ttlMs": 5,
+        "cacheScope": "private",
+        "_meta": {"a": 1},
+        "extra": True,
+    }
+    assert list(result) == list(json.loads(text)["result"])
+
+
+@pytest.mark.parametrize(("method", "key", "item", "shown", "hidden"), LISTS)
+def test_an_ungoverned_list_keeps_its_bytes(method: str, key: str, item: str, shown: str | None, hidden: str) -> None:
+    text = (
+        b' {"jsonrpc" : "2.0", "id":1, "result":{"' + key.encode() + b'":[{"big": 123456789012345678901234567890}]}}\n'
+    )
+
+    assert shaped(method, text, OPEN) is text
+
+
+def test_the_order_of_what_stays_is_the_servers() -> None:
+    names = ["get_b", "x", "get_a", "y", "get_c"]
+    text = page("tools", [{"name": name} for name in names])
+
+    assert [tool["name"] for tool in json.loads(shaped("tools/list", text, USERS))["result"]["tools"]] == [
+        "get_b",
+        "get_a",
+        "get_c",
+    ]
+
+
+def test_an_emptied_page_keeps_its_cursor_so_that_the_walk_goes_on() -> None:
+    text = page("tools", [{"name": "delete_user"}], nextCursor="")
+
+    assert json.loads(shaped("tools/list", text, USERS))["result"] == {"tools": [], "nextCursor": ""}
+
+
+def test_a_scope_is_never_invented() -> None:
+    assert "cacheScope" not in json.loads(shaped("tools/list", page("tools", []), USERS))["result"]
+
+
+@pytest.mark.parametrize("item", [{}, {"name": None}, {"name": 1}, {"name": ["get_users"]}, {"Name": "get_users"}])
+def test_an_item_without_a_name_is_hidden(item: dict[str, Any]) -> None:
+    assert json.loads(shaped("tools/list", page("tools", [item]), USERS))["result"]["tools"] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"jsonrpc":"2.0","id":1,"result":{"tools":{}}}',
+        b'{"jsonrpc":"2.0","id":1,"result":{"tools":["get_users"]}}',
+        b'{"jsonrpc":"2.0","id":1,"result":{"tools":null}}',
+        b'{"jsonrpc":"2.0","id":1,"result":{}}',
+        b'{"jsonrpc":"2.0","id":1,"result":[]}',
+        b'{"jsonrpc":"2.0","id":1,"result":{"tools":[],"tools":[{"name":"delete_user"}]}}',
+        b'{"jsonrpc":"2.0","id":1,"result":{"tools":[]},"r\\u0065sult":{"tools":[{"name":"delete_user"}]}}',
+        b'{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"get_users","name":"delete_user"}]}}',
+        b'{"jsonrpc":"2.0","id":1,"result":{"tools":[]}} {"x":1}',
+        b'{"jsonrpc":"2.0","id":1,"result":{"tools":[],"n":1e999}}',
+    ],
+)
+def test_a_list_that_could_be_read_in_two_ways_is_no_list(text: bytes) -> None:
+    with pytest.raises(UpstreamFault) as fault:
+        shaped("tools/list", text, USERS)
+    assert fault.value.kind == "UpstreamInvalidAnswer"
+
+
+def test_an_error_in_place_of_a_list_passes() -> None:
+    text = b'{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"bad cursor"}}'
+
+    assert shaped("tools/list", text, USERS) == text
+
+
+@pytest.mark.parametrize("method", ["tools/call", "initialize", "server/discover", "resources/read"])
+def test_what_is_no_list_keeps_its_bytes_even_where_it_looks_like_one(method: str) -> None:
+    text = b'{"jsonrpc":"2.0","id":1, "result":{"tools":[{"name":"delete_user"}]}}'
+
+    assert shaped(method, text, USERS) is text
+
+
+# -- streams whose requests are not known
+
+
+def test_a_list_on_a_resumed_stream_is_filtered_by_its_looks() -> None:
+    both = {"tools": [{"name": "x"}, {"name": "get_y"}], "prompts": [{"name": "hello"}]}
+    shaped = streamed({"jsonrpc": "2.0", "id": 3, "result": both}, USERS)
+
+    assert shaped is not None
+    assert json.loads(shaped)["result"] == {"tools": [{"name": "get_y"}], "prompts": []}
+
+
+def test_a_notice_of_a_resource_is_dropped_where_it_may_not_be_subscribed_to() -> None:
+    def notice(uri: Any) -> dict[str, Any]:
+        return {"jsonrpc": "2.0", "method": "notifications/resources/updated", "params": {"uri": uri}}
+
+    assert streamed(notice("doc://a"), USERS) is not None
+    assert streamed(notice("mock://a"), USERS) is None
+    assert streamed(notice(None), USERS) is None
+    assert streamed({"jsonrpc": "2.0", "method": "notifications/resources/updated"}, USERS) is None
+    assert streamed(notice("mock://a"), OPEN) is not None
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"jsonrpc": "2.0", "method": "notifications/tools/list_changed"},
+        {"jsonrpc": "2.0", "method": "notifications/progress", "params": {"progress": 1}},
+        {"jsonrpc": "2.0", "id": 1, "method": "sampling/createMessage", "params": {"tools": [{"name": "x"}]}},
+        {"jsonrpc": "2.0", "id": 1, "result": {"content": []}},
+    ],
+)
+def test_everything_else_on_a_stream_keeps_its_bytes(message: dict[str, Any]) -> None:
+    assert streamed(message, USERS) == json.dumps(message).encode()
+
+
+def test_two_views_of_a_streamed_message_are_refused_where_a_rule_might_judge_it() -> None:
+    text = b'{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"secret"}]},"result":{}}'
+
+    with pytest.raises(UpstreamFault):
+        shape_streamed(text, answers.read(text), USERS)
+    assert shape_streamed(text, answers.read(text), OPEN) is text
+
+
+def test_a_policy_that_denies_nothing_of_a_primitive_leaves_its_lists_alone() -> None:
+    door = visibility(policy("p", {"name": "d", "effect": "Deny", "prompts": {"names": ["x"]}}))
+    text = page("tools", [{"name": "a"}])
+
+    assert shaped("tools/list", text, door) is text
+
+
+# -- answers
+
+
+@pytest.mark.parametrize(
+    ("message", "whether"),
+    [
+        ({"id": 1, "result": {}}, True),
+        ({"id": 1, "error": {}}, True),
+        ({"id": "1", "result": {}}, False),
+        ({"id": 1.0, "result": {}}, False),
+        ({"id": True, "result": {}}, False),
+        ({"id": None, "result": {}}, False),
+        ({"result": {}}, False),
+        ({"id": 2, "result": {}}, False),
+        ({"id": 1}, False),
+        ({"id": 1, "result": {}, "error": {}}, False),
+        ({"id": 1, "method": "x", "result": {}}, False),
+    ],
+)
+def test_an_answer_bears_the_very_id(message: dict[str, Any], whether: bool) -> None:
+    assert answers.answers(message, 1) is whether
+
+
+def test_outcomes_are_read_and_never_trusted() -> None:
+    assert answers.outcome({"result": {"isError": True}}).tool_error
+    assert not answers.outcome({"result": {"isError": "yes"}}).tool_error
+    assert answers.outcome({"error": {"code": -5, "message": "m" * 999}}) == answers.Outcome(-5, "m" * 256)
+    assert answers.outcome({"error": {"code": True, "message": {}}}) == answers.Outcome(0, "")
+    assert answers.outcome({"error": "no object"}) == answers.Outcome(0, "")
+    assert answers.outcome({"error": {"code": 1, "message": "\ud800"}}) == answers.Outcome(1, "?")
+
+
+def test_half_an_emoji_at_the_end_of_a_cut_text_does_not_cost_the_answer() -> None:
+    assert answers.read(b'{"id":1,"result":{"text":"\\ud83d"}}')["id"] == 1
+
+
+@pytest.mark.parametrize("text", [b"", b"[]", b"1", b"<html>", b"\xff", b"[" * 100_000, b'{"a":'])
+def test_what_is_no_object_is_no_answer(text: bytes) -> None:
+    with pytest.raises(UpstreamFault):
+        answers.read(text)
