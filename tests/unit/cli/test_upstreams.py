@@ -48,6 +48,12 @@ def test_servers_on_this_machine_are_found_with_their_ports() -> None:
     assert [(server.host, server.port) for server in found] == [("localhost", 80), ("::1", 5)]
 
 
+def test_a_service_is_known_to_be_out_of_reach() -> None:
+    service = proxy()
+    service.value["spec"]["servers"].append({"name": "s", "service": {"name": "crm", "port": 80}})
+    assert list(upstreams.cluster_only([service, proxy("http://localhost/mcp")])) == ["default/p"]
+
+
 async def test_a_server_answers_or_not() -> None:
     listener = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
     port = listener.sockets[0].getsockname()[1]

@@ -117,7 +117,7 @@ class Session:
         await self._put_in_force(state)
         self._live = live({}, state)
         self._report.remember(state)
-        await self._greet(state)
+        await self._greet(read, state)
 
     async def _want_mock_server(self, read: Read) -> None:
         """Start the mock server if a proxy's server is where it would be."""
@@ -163,32 +163,41 @@ class Session:
         state = await asyncio.to_thread(self._files.judge, read)
         before = self._live
         self._report.faults(state)
-        self._report.meanwhile(state, before)
         try:
             await self._put_in_force(state)
         except (OstiaryError, OSError) as error:
             self._console.event("broken", str(error), Style.BAD)
             return
+        self._report.meanwhile(state, before)
         self._live = live(before, state)
         self._report.news(state, before, self._live)
 
-    async def _greet(self, state: State) -> None:
-        mock_port = self._mock.port if self._mock is not None else None
-        if mock_port not in (None, MOCK_PORT):
-            words = f"localhost:{MOCK_PORT} in these files is read as localhost:{mock_port} (MOCK_PORT)"
+    async def _greet(self, read: Read, state: State) -> None:
+        port = self._files.mock_port
+        if port != MOCK_PORT and any(server.port == MOCK_PORT for server in upstreams.local_servers(read.manifests)):
+            words = f"localhost:{MOCK_PORT} in these files is read as localhost:{port} (MOCK_PORT)"
             self._console.event("note", words)
         opening = welcome.Opening(
             paths=self._options.paths,
-            doors=open_doors(state, mock_port=mock_port),
+            doors=open_doors(state, mock_port=self._mock.port if self._mock is not None else None),
             edit=worth_editing(state),
             admin_url=f"http://localhost:{self._gateway.admin_port}",
             tracing_off=self._gateway.tracing_off,
         )
         welcome.greet(self._console, opening)
+        await self._warn_of_silence(state)
+
+    async def _warn_of_silence(self, state: State) -> None:
+        """Tell of doors behind which nobody answers, before somebody knocks."""
         for server in upstreams.local_servers(state.manifests):
             if not await upstreams.answers(server):
                 words = f"MCPProxy {server.proxy}: nothing answers at {server.url} yet: start that server"
                 self._console.event("warning", words, Style.WARN)
+        for proxy in upstreams.cluster_only(state.manifests):
+            words = (
+                f"MCPProxy {proxy}: its server is a Service, which only a cluster has: name it by url to try it here"
+            )
+            self._console.event("warning", words, Style.WARN)
 
     def _tell(self, call: Call) -> None:
         """Write the line of a call."""

@@ -35,6 +35,13 @@ def local_servers(manifests: Iterable[Manifest]) -> Iterator[LocalServer]:
                 yield LocalServer(f"{key.namespace}/{key.name}", str(server["url"]), parts.hostname or "", port)
 
 
+def cluster_only(manifests: Iterable[Manifest]) -> Iterator[str]:
+    """Yield the proxies whose server is a Service: its name means something in a cluster only."""
+    for manifest in manifests:
+        if any("service" in server for server in _servers(manifest)):
+            yield f"{manifest.key.namespace}/{manifest.key.name}"
+
+
 def moved(manifests: Iterable[Manifest], *, port: int) -> list[Manifest]:
     """Return the manifests with the mock server's usual port on this machine read as the one that it has."""
     return [_moved(manifest, port) for manifest in manifests] if port != MOCK_PORT else list(manifests)

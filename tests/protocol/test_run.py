@@ -1,0 +1,450 @@
+"""`ostiary run` as users start it: a process with a terminal's worth of output, real clients, edits on disk."""
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp import MCPError
+from mcp_clients import ERAS, Era, connect, eventually
+
+from ostiary_tools.ports import reserve_port
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+CLOCK = re.compile(r"^\d\d:\d\d:\d\d  ")
+
+
+@dataclass
+class Run:
+    """A running `ostiary run`, and the lines that it has written."""
+
+    process: subprocess.Popen[str]
+    folder: Path
+    port: int
+    admin_port: int
+    mock_port: int
+    lines: list[str] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"http://localhost:{self.port}/mock-mcp-server/mcp"
+
+    def told(self, *parts: str, after: int = 0) -> bool:
+        """Whether one line since then holds all of the parts."""
+        return any(all(part in line for part in parts) for line in self.lines[after:])
+
+    async def tells(self, *parts: str, after: int = 0, seconds: float = 10.0) -> None:
+        try:
+            await eventually(lambda: self.told(*parts, after=after), seconds=seconds)
+        except AssertionError:
+            raise AssertionError(f"no line with {parts} in:\n" + "\n".join(self.lines)) from None
+
+    async def opens(self) -> None:
+        await self.tells("Tool calls and refusals follow", seconds=30)
+
+    def edit(self, name: str, old: str, new: str) -> int:
+        """Change a file; return how many lines had been written before."""
+        before, path = len(self.lines), self.folder / name
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
+        return before
+
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
+
+@contextmanager
+def running(folder: Path, *arguments: str, env: dict[str, str] | None = None) -> Iterator[Run]:
+    """Start it on free ports; whatever the test did, it must end cleanly when it is asked to."""
+    ports = reserve_port(), reserve_port(), reserve_port()
+    process = start(folder, *arguments, ports=ports, env=env)
+    run = Run(process, folder, *ports)
+    reader = threading.Thread(target=_read, args=(process, run.lines), daemon=True)
+    reader.start()
+    try:
+        yield run
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        try:
+            process.wait(10)
+        finally:
+            process.kill()
+            reader.join(5)
+            assert process.stdout is not None
+            process.stdout.close()
+
+
+def start(
+    folder: Path, *arguments: str, ports: Sequence[int], env: dict[str, str] | None = None
+) -> subprocess.Popen[str]:
+    names = ("PORT", "ADMIN_PORT", "MOCK_PORT")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
+    return subprocess.Popen(
+        [sys.executable, "-m", "ostiary_operator.cli", "run", str(folder), *arguments],
+        env={**inherited, **dict(zip(names, map(str, ports), strict=True)), **(env or {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def _read(process: subprocess.Popen[str], lines: list[str]) -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
+        lines.append(line.rstrip("\n"))  # noqa: PERF401  one by one: the test looks while we read
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(EXAMPLES / "quickstart", tmp_path / "quickstart"))
+
+
+@contextmanager
+def running_before(mock: str, folder: Path, *arguments: str, env: dict[str, str] | None = None) -> Iterator[Run]:
+    """Start it in front of a mock server that runs already, which is faster."""
+    port = mock.rpartition(":")[2].partition("/")[0]
+    with running(folder, "--no-mock-server", "--mock-port", port, *arguments, env=env) as started:
+        started.mock_port = int(port)
+        yield started
+
+
+@pytest.fixture
+async def run(mock: str, folder: Path) -> AsyncIterator[Run]:
+    with running_before(mock, folder) as started:
+        await started.opens()
+        yield started
+
+
+@pytest.fixture
+async def whole_run(folder: Path) -> AsyncIterator[Run]:
+    """With a mock server of its own."""
+    with running(folder) as started:
+        await started.opens()
+        yield started
+
+
+async def tools(run: Run, era: Era = "modern") -> list[str]:
+    async with connect(run.url, era=era) as client:
+        return [tool.name for tool in (await client.list_tools()).tools]
+
+
+async def call(run: Run, name: str, arguments: dict[str, Any] | None = None, *, era: Era = "modern") -> Any:
+    async with connect(run.url, era=era) as client:
+        return (await client.call_tool(name, arguments or {})).structured_content
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_the_quickstart_shows_all_tools_and_users_and_refuses_one_call(run: Run, era: Era) -> None:
+    assert len(await tools(run, era)) == 15
+    users = await call(run, "get_users", era=era)
+    assert users["total"] == len(users["users"]) > 5
+    with pytest.raises(MCPError, match="Denied by policy: tool delete_user") as denied:
+        await call(run, "delete_user", {"user_id": 1}, era=era)
+    assert denied.value.error.code == -31001
+
+    await run.tells("ok  ", "mock-mcp-server", "get_users", " ms")
+    await run.tells("denied", "delete_user", "by rule no-deletions of policy default/quickstart")
+    calls = [line for line in run.lines if CLOCK.match(line) and line.endswith(" ms")]
+    assert [line.split()[1:4] for line in calls] == [["ok", "mock-mcp-server", "get_users"]]
+
+
+async def test_it_says_where_the_door_is_and_what_to_try(run: Run) -> None:
+    text = run.text()
+    assert f"mock-mcp-server  {run.url}\n" in text
+    assert f"to http://localhost:{run.mock_port}/mcp, under policy quickstart" in text
+    assert f"localhost:7878 in these files is read as localhost:{run.mock_port} (MOCK_PORT)" in text
+    assert f"npx @modelcontextprotocol/inspector --transport http --server-url {run.url}" in text
+    assert f"Then edit {run.folder}/mcppolicy.yaml and save it: a change is live at once." in text
+    assert "Traces: none (OTEL_EXPORTER_OTLP_ENDPOINT is not set)" in text
+    assert "\x1b" not in text
+
+
+async def test_the_command_that_it_shows_works_as_it_stands(whole_run: Run) -> None:
+    run = whole_run
+    first = next(number for number, line in enumerate(run.lines) if line.startswith("  curl "))
+    command = "\n".join(run.lines[first : run.lines.index("", first)])
+    answer = await asyncio.to_thread(subprocess.check_output, ["/bin/sh", "-c", command], timeout=20)
+    assert json.loads(answer)["result"]["structuredContent"]["total"] > 5
+
+
+async def test_the_admin_port_says_that_it_is_ready(run: Run) -> None:
+    def ready() -> int:
+        with urllib.request.urlopen(f"http://127.0.0.1:{run.admin_port}/readyz", timeout=5) as answer:
+            return int(answer.status)
+
+    assert await asyncio.to_thread(ready) == 200
+
+
+async def test_an_edit_is_live_at_once_and_says_what_changed(run: Run) -> None:
+    async with connect(run.url, era="modern") as client:
+        before = run.edit("mcppolicy.yaml", "verbs: [Call]", "verbs: [Call, List]")
+        await run.tells("live", "MCPPolicy default/quickstart: spec.access.rules[0].tools.verbs changed", after=before)
+        assert "delete_user" not in [tool.name for tool in (await client.list_tools()).tools]
+        with pytest.raises(MCPError, match="Unknown tool: delete_user"):
+            await client.call_tool("delete_user", {"user_id": 1})
+    await run.tells("hidden", "delete_user", "by rule no-deletions")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "explained"),
+    [
+        (
+            "effect: Deny",
+            "effect: Permit",
+            "mcppolicy.yaml:15:9: MCPPolicy default/quickstart: spec.access.rules[0].effect: is not one of",
+        ),
+        ("effect: Deny", "\teffect: Deny", "mcppolicy.yaml:15:9: Has a tab where YAML wants spaces."),
+        ("kind: MCPPolicy", "kind: MCPPolcy", "MCPPolcy is not a kind of ostiary.dev. Did you mean MCPPolicy?"),
+        ("  name: quickstart", "  nam: quickstart", "MCPPolicy: metadata.name: is required."),
+        ("name: mock-mcp-server", "name: mock", "spec.targetRefs[0]: there is no MCPProxy default/mock."),
+    ],
+    ids=["a wrong value", "a tab", "a wrong kind", "a lost name", "a wrong target"],
+)
+async def test_a_broken_edit_is_explained_and_what_was_live_stays(run: Run, old: str, new: str, explained: str) -> None:
+    before = run.edit("mcppolicy.yaml", old, new)
+    await run.tells(explained, after=before)
+    await run.tells("What was live before stays live until it is mended.", after=before)
+    with pytest.raises(MCPError, match="Denied by policy"):
+        await call(run, "delete_user", {"user_id": 1})
+    assert len(await tools(run)) == 15
+    assert not run.told("  live ", after=before)
+
+
+async def test_a_mended_file_is_good_again(run: Run) -> None:
+    before = run.edit("mcppolicy.yaml", "effect: Deny", "effect: Permit")
+    await run.tells("broken", after=before)
+    before = run.edit("mcppolicy.yaml", "effect: Permit", "effect: Deny")
+    await run.tells("fixed", "all files are good again", after=before)
+
+
+async def test_a_save_that_changes_nothing_is_acknowledged(run: Run) -> None:
+    before = run.edit("mcppolicy.yaml", "# Who may", "# Who, indeed, may")
+    await run.tells("saved", "nothing that is in force changed", after=before)
+
+
+async def test_a_new_proxy_is_served_and_its_endpoint_told(run: Run) -> None:
+    before = len(run.lines)
+    text = (run.folder / "mcpproxy.yaml").read_text().replace("mock-mcp-server", "second")
+    await asyncio.to_thread((run.folder / "second.yaml").write_text, text)
+    url = f"http://localhost:{run.port}/second/mcp"
+    await run.tells(f"MCPProxy default/second is at {url}", after=before)
+    async with connect(url, era="legacy") as client:
+        assert len((await client.list_tools()).tools) == 15
+    before = len(run.lines)
+    (run.folder / "second.yaml").unlink()
+    await run.tells("live", "MCPProxy default/second: removed", after=before)
+
+
+async def test_a_policy_that_was_never_good_closes_what_it_targets(run: Run) -> None:
+    before = len(run.lines)
+    text = (run.folder / "mcppolicy.yaml").read_text().replace("name: quickstart", "name: other")
+    broken = text.replace("effect: Deny", "effect: Permit")
+    await asyncio.to_thread((run.folder / "other.yaml").write_text, broken)
+    await run.tells("Until it is mended, every call is refused at default/mock-mcp-server.", after=before)
+    with pytest.raises(MCPError) as refused:
+        await call(run, "get_users")
+    assert refused.value.error.code == -31007
+    await run.tells("denied", "get_users", "PolicyInvalid")
+
+
+async def test_a_server_that_dies_is_started_again_and_calls_meanwhile_say_so(whole_run: Run) -> None:
+    run = whole_run
+    pid = await asyncio.to_thread(child_of, run.process.pid)
+    os.kill(pid, signal.SIGKILL)
+    await run.tells("mock", "the mock MCP server ended (killed by SIGKILL); starting it again")
+    with pytest.raises(MCPError):
+        await call(run, "get_users")
+    await run.tells("failed", "mock-mcp-server", "-31003: UpstreamUnreachable")
+    await run.tells("the mock MCP server is back", seconds=20)
+    assert (await call(run, "get_users"))["total"] > 5
+
+
+def child_of(parent: int) -> int:
+    found = subprocess.check_output(["/usr/bin/env", "pgrep", "-P", str(parent)], text=True)
+    return int(found.split()[0])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+async def test_it_ends_with_clean_words_and_leaves_nothing_behind(
+    folder: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    private = tmp_path / "tmp"
+    private.mkdir()
+    with running(folder, env={"TMPDIR": str(private)}) as run:
+        await run.opens()
+        child = await asyncio.to_thread(child_of, run.process.pid)
+        assert [oct(path.stat().st_mode) for path in private.glob("ostiary-run-*")] == ["0o40700"]
+        async with connect(run.url, era="legacy"):  # an open stream holds nobody up
+            run.process.send_signal(number)
+            assert await asyncio.to_thread(run.process.wait, 15) == 0
+        await run.tells("ended", "the door is closed, and nothing is left running")
+        assert "Traceback" not in run.text()
+        assert not run.told("warning")
+        assert list(private.iterdir()) == []
+        await eventually(lambda: not Path(f"/proc/{child}").exists())
+
+
+async def test_a_second_ctrl_c_ends_it_at_once(folder: Path) -> None:
+    with running(folder) as run:
+        await run.opens()
+        child = await asyncio.to_thread(child_of, run.process.pid)
+        os.kill(child, signal.SIGSTOP)  # so that the first one has something to wait for
+        run.process.send_signal(signal.SIGINT)
+        await run.tells("ending")
+        run.process.send_signal(signal.SIGINT)
+        assert await asyncio.to_thread(run.process.wait, 15) == 130
+        assert "Traceback" not in run.text()
+        await eventually(lambda: not Path(f"/proc/{child}").exists())
+
+
+@pytest.mark.parametrize(
+    ("position", "words"),
+    [
+        (0, "ostiary run: data port: cannot listen on 127.0.0.1:{port}"),
+        (1, "ostiary run: admin port: cannot listen on 127.0.0.1:{port}"),
+        (2, "ostiary run: the mock MCP server does not start: ostiary mock-server: cannot listen on 127.0.0.1"),
+    ],
+    ids=["PORT", "ADMIN_PORT", "MOCK_PORT"],
+)
+def test_a_port_that_is_taken_is_told_with_the_variable_that_moves_it(
+    position: int, words: str, folder: Path, request: pytest.FixtureRequest
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ports = [reserve_port(), reserve_port(), reserve_port()]
+        ports[position] = taken.getsockname()[1]
+        said, _ = start(folder, ports=ports).communicate(timeout=30)
+    lines = said.splitlines()
+    assert lines[-1].startswith(words.format(port=ports[position]))
+    assert request.node.callspec.id in lines[-1]
+    assert "Traceback" not in said
+
+
+def ended(folder: Path, *arguments: str, env: dict[str, str] | None = None) -> tuple[int, str]:
+    process = start(folder, *arguments, ports=(0, 0, 0), env=env)
+    said, _ = process.communicate(timeout=30)
+    return process.returncode, said
+
+
+def test_files_that_are_broken_at_the_start_are_explained_and_nothing_is_served(folder: Path) -> None:
+    (folder / "mcppolicy.yaml").write_text("kind: MCPPolicy\nspec: [a")
+    code, said = ended(folder)
+    assert code == 1
+    assert "mcppolicy.yaml:2:7: Opens a bracket that is never closed." in said
+    assert said.endswith("Nothing is served. Mend what is told above, then start again.\n")
+
+
+def test_a_folder_that_is_not_there_is_wrong_usage(folder: Path) -> None:
+    code, said = ended(folder / "nowhere")
+    assert code == 2
+    assert said.startswith(f"ostiary run: {folder}/nowhere: there is no such file or folder. Name a folder with")
+
+
+def test_two_ports_that_are_one_are_told(folder: Path) -> None:
+    code, said = ended(folder, env={"PORT": "9999", "MOCK_PORT": "9999"})
+    assert (code, said) == (2, "ostiary run: PORT and MOCK_PORT are both 9999: give one of them another number.\n")
+
+
+async def test_without_the_mock_server_the_door_opens_and_says_that_nobody_answers(folder: Path) -> None:
+    with running(folder, "--no-mock-server") as run:
+        await run.tells("warning", f"nothing answers at http://localhost:{run.mock_port}/mcp yet", seconds=30)
+        with pytest.raises(MCPError):
+            await call(run, "get_users")
+
+
+async def test_ports_can_be_left_to_the_system(folder: Path) -> None:
+    with running(folder, "--port", "0", "--admin-port", "0", "--mock-port", "0") as run:
+        await run.opens()
+        line = next(line for line in run.lines if line.startswith("  mock-mcp-server"))
+        async with connect(line.split()[-1], era="modern") as client:
+            assert len((await client.list_tools()).tools) == 15
+
+
+async def test_both_tiers_hold_in_the_example_of_two_tiers(mock: str, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(EXAMPLES / "two-tiers", tmp_path / "two-tiers"))
+    with running_before(mock, folder) as run:
+        await run.opens()
+        async with connect(f"http://localhost:{run.port}/sales/crm/mcp", era="modern") as client:
+            assert sorted(tool.name for tool in (await client.list_tools()).tools) == [
+                "create_user",
+                "get_products",
+                "get_user",
+                "get_users",
+                "search_products",
+            ]
+        async with connect(f"http://localhost:{run.port}/support/desk/mcp", era="legacy") as client:
+            names = [tool.name for tool in (await client.list_tools()).tools]
+            assert names == [name for name in names if name.startswith(("get_", "search_"))]
+            assert "get_time" in names
+
+
+async def test_settings_in_the_folder_replace_what_is_implied(mock: str, folder: Path) -> None:
+    (folder / "settings.yaml").write_text(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  namespace: ostiary-system\n  name: settings\n"
+        "  labels: {ostiary.dev/gateway: default, ostiary.dev/usage: settings}\n"
+        "data:\n  settings.yaml: |\n    externalURL: https://mcp.example.com\n    withoutPolicy: Deny\n"
+    )
+    (folder / "mcppolicy.yaml").unlink()
+    with running_before(mock, folder) as run:
+        await run.tells("https://mcp.example.com/mock-mcp-server/mcp", seconds=30)
+        await run.tells("under no policy: every call is refused")
+        with pytest.raises(MCPError, match="Unknown tool"):
+            await call(run, "get_users")
+
+
+async def test_a_collector_is_named_without_its_password_and_a_dead_one_holds_nobody_up(
+    mock: str, folder: Path
+) -> None:
+    env = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://user:password@127.0.0.1:9"}
+    with running_before(mock, folder, env=env) as run:
+        await run.opens()
+        assert run.told("Traces: sent to http://127.0.0.1:9")
+        assert (await call(run, "get_users"))["total"] > 5
+        run.process.send_signal(signal.SIGINT)
+        assert await asyncio.to_thread(run.process.wait, 15) == 0
+    assert "password" not in run.text()
+
+
+async def test_a_folder_without_a_proxy_is_served_until_there_is_one(mock: str, folder: Path) -> None:
+    text = (folder / "mcpproxy.yaml").read_text()
+    (folder / "mcpproxy.yaml").unlink()
+    with running_before(mock, folder) as run:
+        await run.opens()
+        assert run.told("warning", "spec.targetRefs[0]: there is no MCPProxy default/mock-mcp-server.")
+        assert run.told("No MCPProxy is served: there is none in these files, or none that can be.")
+        before = len(run.lines)
+        await asyncio.to_thread((folder / "mcpproxy.yaml").write_text, text)
+        await run.tells("live", "MCPProxy default/mock-mcp-server: added", after=before)
+        await run.tells("live", "MCPPolicy default/quickstart: added", after=before)
+        assert len(await tools(run)) == 15
+
+
+async def test_verbose_shows_every_message(mock: str, folder: Path) -> None:
+    with running_before(mock, folder, "--verbose") as run:
+        await run.opens()
+        await tools(run, "legacy")
+        await run.tells("ok", "mock-mcp-server", "initialize")
+        await run.tells("ok", "mock-mcp-server", "tools/list")
+
+
+async def test_a_spoofed_tool_name_cannot_write_to_the_terminal(run: Run) -> None:
+    before = run.edit("mcppolicy.yaml", "names: [delete_user]", 'names: [delete_user, "*31m*"]')
+    await run.tells("live", after=before)
+    with pytest.raises(MCPError):
+        await call(run, "\x1b[31mred", era="legacy")
+    await run.tells("denied", "\N{REPLACEMENT CHARACTER}[31mred")
+    assert "\x1b" not in run.text()

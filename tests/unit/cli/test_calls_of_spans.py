@@ -1,0 +1,75 @@
+from collections.abc import Callable
+
+import pytest
+
+from ostiary_gateway.telemetry import ServerSpan, SpanRecord, Telemetry, names
+from ostiary_operator.local.calls import Call, Outcome
+from ostiary_operator.local.gateway import call_of
+
+
+def denied(span: ServerSpan) -> None:
+    span.deny(policy="default/p", rule="r", reason="Denied", code=-31001, message="Denied")
+
+
+def hidden(span: ServerSpan) -> None:
+    span.deny(policy="default/p", reason="NotAllowed", code=-32602)
+
+
+def unreachable(span: ServerSpan) -> None:
+    span.respond(code=-31003, message="UpstreamUnreachable")
+
+
+def wrong_arguments(span: ServerSpan) -> None:
+    span.respond(code=-32602, message="Invalid params")
+
+
+def tool_error(span: ServerSpan) -> None:
+    span.respond(is_error=True)
+
+
+def fine(span: ServerSpan) -> None:
+    span.respond()
+
+
+def call_after(report: Callable[[ServerSpan], None], method: str = "tools/call", target: str | None = "echo") -> Call:
+    seen: list[SpanRecord] = []
+    with Telemetry.disabled(on_end=seen.append).server_span() as span:
+        span.update({names.OSTIARY_PROXY_NAMESPACE: "default", names.OSTIARY_PROXY_NAME: "mock"})
+        span.message(method=method, target=target)
+        report(span)
+    return call_of(seen[0])
+
+
+@pytest.mark.parametrize(
+    ("report", "outcome", "why"),
+    [
+        (fine, Outcome.OK, ""),
+        (denied, Outcome.DENIED, "by rule r of policy default/p"),
+        (hidden, Outcome.HIDDEN, "no rule of policy default/p allows it"),
+        (unreachable, Outcome.FAILED, "-31003: UpstreamUnreachable"),
+        (wrong_arguments, Outcome.FAILED, "-32602"),
+        (tool_error, Outcome.TOOL_ERROR, ""),
+    ],
+)
+def test_each_end_of_a_call_has_its_word(report: Callable[[ServerSpan], None], outcome: Outcome, why: str) -> None:
+    call = call_after(report)
+    assert (call.outcome, call.why) == (outcome, why)
+    assert (call.method, call.target, call.proxy) == ("tools/call", "echo", "default/mock")
+    assert call.seconds > 0
+
+
+def test_a_method_without_a_target_has_none() -> None:
+    assert call_after(fine, "initialize", None).what == "initialize"
+
+
+def test_a_resource_is_what_a_reading_is_about() -> None:
+    assert call_after(denied, "resources/read", "users://all").what == "resources/read users://all"
+
+
+def test_what_never_became_a_message_is_no_call() -> None:
+    seen: list[SpanRecord] = []
+    with Telemetry.disabled(on_end=seen.append).server_span() as span:
+        span.respond(http_status=404, message="NoSuchProxy")
+    call = call_of(seen[0])
+    assert (call.method, call.proxy, call.outcome) == ("", "", Outcome.FAILED)
+    assert not call.worth_a_line
