@@ -1,0 +1,162 @@
+"""Which addresses an upstream may have: judged on what is connected to, however it is written (design §3)."""
+
+import ipaddress
+import socket
+from typing import Any
+
+import pytest
+
+from ostiary_core.contract.documents import Server, Timeouts
+from ostiary_gateway.errors import UpstreamFault
+from ostiary_gateway.upstream.addresses import OwnPlaces, allowed, networks, real
+from ostiary_gateway.upstream.resolver import GuardedResolver
+from ostiary_gateway.upstream.server import UpstreamServer
+
+OWN = OwnPlaces(
+    ports=frozenset({8080, 8081}),
+    addresses=frozenset({ipaddress.ip_address("10.1.2.3"), ipaddress.ip_address("fd00::3")}),
+    api_servers=frozenset({ipaddress.ip_address("10.96.0.1")}),
+)
+NEVER_BY_DEFAULT = [
+    "127.0.0.1",
+    "127.8.9.10",
+    "::1",
+    "0.0.0.0",  # noqa: S104  an address to refuse
+    "::",
+    "169.254.1.1",
+    "169.254.169.254",
+    "fe80::1",
+    "fe80::1%eth0",
+    "fd00:ec2::254",
+    "100.100.100.200",
+    "168.63.129.16",
+    "192.0.0.192",
+    "224.0.0.1",
+    "ff02::1",
+    "255.255.255.255",
+    "240.0.0.1",
+    "10.96.0.1",
+    # the same in other clothes
+    "::ffff:127.0.0.1",
+    "::ffff:169.254.169.254",
+    "::ffff:10.96.0.1",
+    "64:ff9b::7f00:1",
+    "64:ff9b::a9fe:a9fe",
+    "64:ff9b::a60:1",
+    "64:ff9b:1::7f00:1",
+    "2002:7f00:1::1",
+    "2002:a9fe:a9fe::",
+    "::127.0.0.1",
+    "::ffff:0:0",
+]
+
+
+def permits(address: str, port: int = 443, *grants: str, own: OwnPlaces = OWN) -> bool:
+    return allowed(address, port, granted=networks(grants), own=own)
+
+
+@pytest.mark.parametrize("address", NEVER_BY_DEFAULT)
+def test_an_address_that_could_be_ours_or_the_clouds_is_refused_in_every_spelling(address: str) -> None:
+    assert not permits(address)
+
+
+@pytest.mark.parametrize(
+    "address", ["93.184.216.34", "10.0.0.7", "192.168.1.1", "172.16.0.1", "fd12::1", "2606:4700::1"]
+)
+def test_public_and_private_addresses_pass(address: str) -> None:
+    assert permits(address)
+
+
+@pytest.mark.parametrize(
+    ("address", "grant"),
+    [
+        ("127.0.0.1", "127.0.0.0/8"),
+        ("::1", "::1/128"),
+        ("::ffff:127.0.0.1", "127.0.0.1/32"),
+        ("169.254.169.254", "169.254.169.254/32"),
+        ("10.96.0.1", "10.96.0.1/32"),
+        ("127.0.0.1", "127.0.0.1/8"),
+    ],
+)
+def test_a_grant_opens_what_it_names_and_no_more(address: str, grant: str) -> None:
+    assert permits(address, 443, grant)
+    assert not permits("169.254.1.7", 443, grant)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.1.1.1", "::1", "10.1.2.3", "fd00::3", "::ffff:10.1.2.3", "::"])
+@pytest.mark.parametrize("port", [8080, 8081])
+def test_no_grant_opens_the_gateways_own_ports(address: str, port: int) -> None:
+    assert not permits(address, port, "0.0.0.0/0", "::/0")
+    assert permits(address, 9999, "0.0.0.0/0", "::/0")
+
+
+def test_the_gateways_ports_elsewhere_are_somebody_elses() -> None:
+    assert permits("10.1.2.4", 8080)
+
+
+def test_our_places_come_from_what_kubernetes_tells_a_pod(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POD_IP", "10.1.2.3")
+    monkeypatch.setenv("POD_IPS", "10.1.2.3, fd00::3, rubbish")
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1")
+
+    assert OwnPlaces.from_environment(ports=(8080, 8081)) == OWN
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "kubernetes.default.svc")
+    assert OwnPlaces.from_environment(ports=()).api_servers == frozenset()
+
+
+def test_an_address_that_wraps_another_is_the_other() -> None:
+    assert str(real(ipaddress.ip_address("64:ff9b::7f00:1"))) == "127.0.0.1"
+    assert str(real(ipaddress.ip_address("2606:4700::1"))) == "2606:4700::1"
+
+
+# -- names
+
+
+async def resolved(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> list[str]:
+    async def found(self: Any, host: str, port: int = 0, family: Any = None) -> list[dict[str, Any]]:
+        return [{"hostname": host, "host": a, "port": port, "family": 0, "proto": 0, "flags": 0} for a in addresses]
+
+    monkeypatch.setattr("aiohttp.resolver.ThreadedResolver.resolve", found)
+    resolver = GuardedResolver(granted=(), own=OWN)
+    return [each["host"] for each in await resolver.resolve("upstream.example", 443, socket.AF_UNSPEC)]
+
+
+async def test_of_the_addresses_of_a_name_only_those_that_pass_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await resolved(monkeypatch, "127.0.0.1", "10.0.0.7", "::ffff:169.254.169.254") == ["10.0.0.7"]
+
+
+async def test_a_name_with_no_address_that_passes_is_forbidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UpstreamFault) as fault:
+        await resolved(monkeypatch, "127.0.0.1", "169.254.169.254")
+    assert fault.value.kind == "UpstreamAddressForbidden"
+
+
+# -- what stands in the URL itself
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:1/mcp",
+        "http://[::1]:1/mcp",
+        "http://[::ffff:127.0.0.1]:1/mcp",
+        "http://127.1:1/mcp",
+        "http://2130706433:1/mcp",
+        "http://017700000001:1/mcp",
+        "http://127.0.0.1.:1/mcp",
+        "http://0x7f.1:1/mcp",
+        "http://0x7f000001:1/mcp",
+        "http://localhost:1/mcp",
+        "http://0:1/mcp",
+        "http://169.254.169.254/latest/meta-data",
+    ],
+)
+async def test_no_spelling_of_loopback_in_a_url_is_connected_to(url: str) -> None:
+    document = Server(name="up", url=url, timeouts=Timeouts(connect=2000, request=2000, idle=2000))
+    server = UpstreamServer(document, own=OwnPlaces(), connections=1)
+    try:
+        with pytest.raises(UpstreamFault) as fault:
+            await server.request("POST", {}, b"{}")
+    finally:
+        await server.close()
+    assert fault.value.kind == "UpstreamAddressForbidden"

@@ -1,0 +1,86 @@
+"""Servers by what they are: shared, kept over edits, and let go only when nobody uses them any more."""
+
+import asyncio
+
+import pytest
+from configs import TIMEOUTS, Operator, entry
+from mcp_clients import eventually
+
+from ostiary_core.contract.documents import Server, Tls
+from ostiary_core.errors import ContractError
+from ostiary_gateway.config.store import ConfigStore
+from ostiary_gateway.upstream.addresses import OwnPlaces
+from ostiary_gateway.upstream.pools import ServerPools
+from ostiary_gateway.upstream.server import UpstreamServer
+
+
+def server(url: str = "http://upstream.example/mcp", **more: object) -> list[Server]:
+    return [Server.model_validate({"name": "up", "url": url, "timeouts": TIMEOUTS.model_dump(), **more})]
+
+
+def test_the_same_description_at_one_proxy_is_the_same_server() -> None:
+    pools = ServerPools(OwnPlaces())
+
+    assert pools.take(entry("a")) is pools.take(entry("a", path="/elsewhere", generation=2))
+
+
+def test_another_proxy_or_another_description_is_another_server() -> None:
+    pools = ServerPools(OwnPlaces())
+    first = pools.take(entry("a"))
+
+    assert pools.take(entry("b")) is not first
+    assert pools.take(entry("a", uid="recreated")) is not first
+    assert pools.take(entry("a", servers=server("http://upstream.example/other"))) is not first
+    assert pools.take(entry("a", servers=server(addresses=["127.0.0.0/8"]))) is not first
+
+
+@pytest.mark.parametrize(
+    "more", [{"tls": Tls(ca="no PEM").model_dump()}, {"addresses": ["10.0.0.0/99"]}, {"addresses": ["rubbish"]}]
+)
+def test_what_cannot_be_built_is_the_entrys_fault(more: dict[str, object]) -> None:
+    with pytest.raises(ContractError, match="server up"):
+        ServerPools(OwnPlaces()).take(entry("a", servers=server("https://upstream.example/mcp", **more)))
+
+
+async def test_a_server_that_is_still_in_use_is_closed_only_after_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[UpstreamServer] = []
+
+    async def close(self: UpstreamServer) -> None:
+        closed.append(self)
+
+    monkeypatch.setattr(UpstreamServer, "close", close)
+    pools, operator = ServerPools(OwnPlaces()), Operator()
+    store = ConfigStore(gateway=None, servers=pools.take)
+    store.listeners.append(pools.on_swap)
+    await store.offer("directory", operator.files(entry("a"), entry("b")), operator.keys)
+    assert store.snapshot is not None
+    busy, idle = (store.snapshot.proxies[f"default/{name}"].server for name in "ab")
+    busy._in_use = 1  # as while an answer is read
+
+    await store.offer("directory", operator.files(), operator.keys)
+    await eventually(lambda: idle in closed)
+    assert busy not in closed
+    busy._release()
+    await eventually(lambda: busy in closed)
+
+
+async def test_closing_the_pools_closes_also_what_lingers(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[UpstreamServer] = []
+
+    async def close(self: UpstreamServer) -> None:
+        closed.append(self)
+
+    monkeypatch.setattr(UpstreamServer, "close", close)
+    pools, operator = ServerPools(OwnPlaces()), Operator()
+    store = ConfigStore(gateway=None, servers=pools.take)
+    store.listeners.append(pools.on_swap)
+    await store.offer("directory", operator.files(entry("a"), entry("b")), operator.keys)
+    assert store.snapshot is not None
+    servers = {proxy.server for proxy in store.snapshot.proxies.values()}
+    for each in servers:
+        each._in_use = 1
+    await store.offer("directory", operator.files(entry("b")), operator.keys)
+    await asyncio.sleep(0)  # the retiring task begins
+    await pools.close()
+
+    assert set(closed) == servers
