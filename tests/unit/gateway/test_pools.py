@@ -1,7 +1,5 @@
 """Servers by what they are: shared, kept over edits, and let go only when nobody uses them any more."""
 
-import asyncio
-
 import pytest
 from configs import TIMEOUTS, Operator, entry
 from mcp_clients import eventually
@@ -80,7 +78,6 @@ async def test_closing_the_pools_closes_also_what_lingers(monkeypatch: pytest.Mo
     for each in servers:
         each._in_use = 1
     await store.offer("directory", operator.files(entry("b")), operator.keys)
-    await asyncio.sleep(0)  # the retiring task begins
     await pools.close()
 
     assert set(closed) == servers

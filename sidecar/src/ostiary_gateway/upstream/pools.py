@@ -25,7 +25,7 @@ class ServerPools:
     def __init__(self, own: OwnPlaces) -> None:
         self._own = own
         self._servers: dict[str, UpstreamServer] = {}
-        self._closing: set[asyncio.Task[None]] = set()
+        self._retiring: dict[UpstreamServer, asyncio.Task[None]] = {}
 
     def take(self, entry: EntryDocument) -> UpstreamServer:
         """Return the server of an entry, the same object for the same description within one proxy.
@@ -50,20 +50,19 @@ class ServerPools:
         for key, server in list(self._servers.items()):
             if id(server) not in used:
                 del self._servers[key]
-                task = asyncio.get_running_loop().create_task(self._retire(server))
-                self._closing.add(task)
-                task.add_done_callback(self._closing.discard)
+                self._retiring[server] = asyncio.get_running_loop().create_task(self._retire(server))
 
     async def _retire(self, server: UpstreamServer) -> None:
-        try:
-            await server.unused()
-        finally:
-            await server.close()
+        await server.unused()
+        await server.close()
+        del self._retiring[server]
 
     async def close(self) -> None:
-        """Close everything, also what lingers."""
-        for task in list(self._closing):
+        """Close everything, also what is still in use."""
+        for task in self._retiring.values():
             task.cancel()
-        await asyncio.gather(*self._closing, return_exceptions=True)
-        await asyncio.gather(*(server.close() for server in self._servers.values()))
+        await asyncio.gather(*self._retiring.values(), return_exceptions=True)
+        servers = {*self._servers.values(), *self._retiring}
+        await asyncio.gather(*(server.close() for server in servers))
         self._servers.clear()
+        self._retiring.clear()
