@@ -1,0 +1,129 @@
+"""The fixtures of the conformance suite that ask by multi-round-trip results (2026-07-28, SEP-2322)."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from everything_content import text
+from everything_state import State
+from everything_tools import Fixture, Request, answer
+from mcp.shared.exceptions import MCPError
+from mcp.types import (
+    INVALID_PARAMS,
+    CallToolRequestParams,
+    CallToolResult,
+    CreateMessageRequest,
+    CreateMessageRequestParams,
+    ElicitRequest,
+    ElicitRequestFormParams,
+    GetPromptRequestParams,
+    GetPromptResult,
+    InputRequest,
+    InputRequiredResult,
+    ListRootsRequest,
+    PromptMessage,
+    SamplingMessage,
+)
+
+
+def _ask(message: str, name: str, kind: str = "string") -> ElicitRequest:
+    schema = {"type": "object", "properties": {name: {"type": kind}}, "required": [name]}
+    return ElicitRequest(params=ElicitRequestFormParams(message=message, requested_schema=schema))
+
+
+def _sample(question: str, max_tokens: int) -> CreateMessageRequest:
+    message = SamplingMessage(role="user", content=text(question))
+    return CreateMessageRequest(params=CreateMessageRequestParams(messages=[message], max_tokens=max_tokens))
+
+
+NAME: Final = _ask("What is your name?", "name")
+_NEEDED: Final[Mapping[str, Mapping[str, InputRequest]]] = {
+    "test_input_required_result_elicitation": {"user_name": NAME},
+    "test_input_required_result_sampling": {"capital_question": _sample("What is the capital of France?", 100)},
+    "test_input_required_result_list_roots": {"client_roots": ListRootsRequest()},
+    "test_input_required_result_request_state": {"confirm": _ask("Please confirm", "ok", "boolean")},
+    "test_input_required_result_tampered_state": {"confirm": _ask("Please confirm", "ok", "boolean")},
+    "test_input_required_result_multiple_inputs": {
+        "user_name": NAME,
+        "greeting": _sample("Generate a greeting", 50),
+        "client_roots": ListRootsRequest(),
+    },
+    "test_streaming_elicitation": {"user_name": NAME},
+}
+_STATEFUL: Final = frozenset(
+    f"test_input_required_result_{each}" for each in ("request_state", "tampered_state", "multiple_inputs")
+)
+
+
+def _given(params: CallToolRequestParams | GetPromptRequestParams, key: str) -> dict[str, Any] | None:
+    """The response to a question as plain data, if there is one; a refused question counts as none."""
+    response = (params.input_responses or {}).get(key)
+    if response is None:
+        return None
+    data: dict[str, Any] = response.model_dump(by_alias=True, mode="json", exclude_none=True)
+    return data if data.get("action", "accept") == "accept" else None
+
+
+def _said(response: Mapping[str, Any]) -> str:
+    """What a response says, in words."""
+    if "roots" in response:
+        return ", ".join(str(root["uri"]) for root in response["roots"])
+    content = response.get("content") or {}
+    return str(content.get("text") or next(iter(content.values()), ""))
+
+
+async def _asks(_state: State, _ctx: Request, params: CallToolRequestParams) -> CallToolResult | InputRequiredResult:
+    needed = _NEEDED[params.name]
+    responses = {key: _given(params, key) for key in needed}
+    stateful = params.name in _STATEFUL
+    if not all(responses.values()) or (stateful and params.request_state is None):
+        return InputRequiredResult(input_requests=dict(needed), request_state="asked" if stateful else None)
+    if stateful and params.request_state != "asked":
+        raise MCPError(INVALID_PARAMS, "requestState is not ours")
+    said = [_said(response) for response in responses.values() if response]
+    words = f"Hello, {said[0]}!" if "user_name" in needed else f"You said: {said[0]}"
+    return answer(text(f"{words} {'state-ok ' if stateful else ''}({'; '.join(said)})"))
+
+
+async def _rounds(_state: State, _ctx: Request, params: CallToolRequestParams) -> CallToolResult | InputRequiredResult:
+    colour = _given(params, "step2")
+    if params.request_state == "step 2" and colour:
+        return answer(text(f"Your favourite colour is {_said(colour)}"))
+    if params.request_state in {"step 1", "step 2"} and (params.request_state == "step 2" or _given(params, "step1")):
+        question = _ask("Step 2: What is your favorite color?", "color")
+        return InputRequiredResult(input_requests={"step2": question}, request_state="step 2")
+    question = _ask("Step 1: What is your name?", "name")
+    return InputRequiredResult(input_requests={"step1": question}, request_state="step 1")
+
+
+async def _capabilities(
+    _state: State, ctx: Request, params: CallToolRequestParams
+) -> CallToolResult | InputRequiredResult:
+    declared = ctx.session.client_capabilities
+    possible: dict[str, tuple[Any, InputRequest]] = {
+        "user_name": (declared and declared.elicitation, NAME),
+        "greeting": (declared and declared.sampling, _sample("Generate a greeting", 50)),
+        "client_roots": (declared and declared.roots, ListRootsRequest()),
+    }
+    missing: dict[str, InputRequest] = {
+        key: question for key, (can, question) in possible.items() if can is not None and not _given(params, key)
+    }
+    if missing:
+        return InputRequiredResult(input_requests=missing)
+    return answer(text("Asked for what the client can do, and no more"))
+
+
+async def prompt(_ctx: Request, params: GetPromptRequestParams) -> GetPromptResult | InputRequiredResult:
+    """Answer `prompts/get` for the prompt that needs a context."""
+    context = _given(params, "user_context")
+    if context is None:
+        return InputRequiredResult(
+            input_requests={"user_context": _ask("What context should the prompt use?", "context")}
+        )
+    return GetPromptResult(messages=[PromptMessage(role="user", content=text(f"Context: {_said(context)}"))])
+
+
+FIXTURES: Final = (
+    *(Fixture(name, "Asks by an input-required result", _asks) for name in _NEEDED),
+    Fixture("test_input_required_result_multi_round", "Asks twice, one question after the other", _rounds),
+    Fixture("test_input_required_result_capabilities", "Asks only for what the client declared", _capabilities),
+)
