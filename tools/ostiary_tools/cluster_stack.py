@@ -18,7 +18,7 @@ from typing import Any, Self
 
 import yaml
 
-from ostiary_tools import binaries, cluster_ports, crds
+from ostiary_tools import binaries, cluster_ports, cluster_values, crds
 from ostiary_tools import cluster_processes as commands
 from ostiary_tools.cluster_ports import Ports
 from ostiary_tools.cluster_processes import NAMESPACE, answers
@@ -55,7 +55,7 @@ class Cluster:
         directory: Path,
         *,
         ports: Ports | None = None,
-        settings: Mapping[str, Any] | None = None,
+        values: Mapping[str, Any] | None = None,
         env: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         """Prepare; nothing runs yet.
@@ -63,13 +63,14 @@ class Cluster:
         Args:
             directory: for state, keys and logs; what an earlier cluster left there is removed.
             ports: by default free ones, for two replicas.
-            settings: the gateway's, over those that a local cluster needs (externalURL, and loopback granted).
+            values: of the chart, over those that a local cluster needs (externalURL, and loopback granted); the
+                operator is told its `watchNamespaces`. Namespaces that they name are made.
             env: further variables for `operator`, `gateway` (all replicas), `gateway-0`, …, `mock-server`.
         """
         self.control_plane = ControlPlane(directory)
         self.ports = ports or cluster_ports.free()
         self.processes: dict[str, Process] = {}
-        self._settings = dict(settings or {})
+        self._values = dict(values or {})
         self._env = env or {}
         self._stopped = False
         # A child dies with the thread that started it, so one thread starts them all.
@@ -165,7 +166,9 @@ class Cluster:
 
     def start_operator(self, *, wait: bool = True) -> None:
         """Start the operator, and wait until it has seen everything once."""
-        self._start("operator", commands.operator(self.control_plane, self.ports), wait=wait)
+        watched = self._values.get("watchNamespaces", ())
+        command = commands.operator(self.control_plane, self.ports, watched)
+        self._start("operator", command, wait=wait)
 
     def stop_operator(self) -> int:
         """End the operator with SIGTERM; return its exit code."""
@@ -258,29 +261,28 @@ class Cluster:
             status = self.proxy(name, namespace=namespace).get("status", {})
             raise ToolError(f"{error}; its status is {json.dumps(status)}") from None
 
-    def configure(self, settings: Mapping[str, Any]) -> None:
-        """Upgrade the release with other settings of the gateway, over those that a local cluster needs."""
-        self._settings = dict(settings)
+    def configure(self, values: Mapping[str, Any]) -> None:
+        """Upgrade the release with other values, over those that a local cluster needs; no process is restarted."""
+        self._values = dict(values)
         self._helm("upgrade")
 
     def _install(self) -> None:
-        metadata = {"name": NAMESPACE, "labels": _RESTRICTED}
-        self.control_plane.api.request("POST", "/api/v1/namespaces", {"metadata": metadata})
+        self._make_namespace(NAMESPACE, labels=_RESTRICTED)
+        for name in cluster_values.namespaces(self._values):
+            self._make_namespace(name, labels={})
         self._helm("install")
         names = [definition["metadata"]["name"] for definition in crds.read(ROOT / "crds")]
         api = self.control_plane.api
         wait_until(lambda: all(crds.usable(name, api) for name in names), what="MCPProxy and MCPPolicy to be known")
 
-    def _helm(self, verb: str) -> None:
-        values = self.control_plane.directory / "values.yaml"
-        values.write_text(yaml.safe_dump({"gateway": {"replicas": len(self.replicas), "settings": self.settings}}))
-        self.control_plane.helm(verb, *_RELEASE, "--values", str(values))
+    def _make_namespace(self, name: str, *, labels: Mapping[str, str]) -> None:
+        body = {"metadata": {"name": name, "labels": labels}}
+        self.control_plane.api.request("POST", "/api/v1/namespaces", body)
 
-    @property
-    def settings(self) -> dict[str, Any]:
-        """The gateway's settings: those of a local cluster, and over them the caller's."""
-        loopback = {"namespaces": ["*"], "addresses": ["127.0.0.0/8", "::1/128"]}
-        return {"externalURL": f"http://localhost:{self.ports.data[0]}", "grants": [loopback]} | self._settings
+    def _helm(self, verb: str) -> None:
+        file = self.control_plane.directory / "values.yaml"
+        file.write_text(yaml.safe_dump(cluster_values.local(self.ports, self._values)))
+        self.control_plane.helm(verb, *_RELEASE, "--values", str(file))
 
 
 def is_ready(resource: Mapping[str, Any]) -> bool:

@@ -1,0 +1,86 @@
+"""The operator with the rights of two namespaces and the Secrets of one, as `ci/namespaced-values.yaml` gives them."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+from mcp_clients import connect
+
+from ostiary_tools.certificates import write_authority_and_server
+from ostiary_tools.cluster import Cluster
+from ostiary_tools.processes import wait_until
+
+VALUES = {"rbac": {"aggregate": False}, "watchNamespaces": ["sales", "support"], "secretNamespaces": ["sales"]}
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with Cluster(tmp_path_factory.mktemp("cluster"), values=VALUES) as running:
+        running.kubectl("create", "namespace", "elsewhere")
+        yield running
+
+
+def create(cluster: Cluster, *objects: dict[str, Any]) -> None:
+    cluster.kubectl("create", "-f", "-", input=yaml.safe_dump_all(objects))
+
+
+def proxy(namespace: str, name: str, **server: Any) -> dict[str, Any]:
+    metadata = {"name": name, "namespace": namespace}
+    return {
+        "apiVersion": "ostiary.dev/v1alpha1",
+        "kind": "MCPProxy",
+        "metadata": metadata,
+        "spec": {"servers": [{"name": "main", **server}]},
+    }
+
+
+def authority(tmp_path: Any) -> str:
+    write_authority_and_server(tmp_path, names=["crm"], addresses=["127.0.0.1"])
+    return str((tmp_path / "ca.crt").read_text())
+
+
+def condition(cluster: Cluster, namespace: str, name: str, of_type: str) -> dict[str, Any]:
+    conditions = cluster.proxy(name, namespace=namespace).get("status", {}).get("conditions", ())
+    return next((each for each in conditions if each["type"] == of_type), {})
+
+
+async def test_what_lies_in_a_watched_namespace_is_served(cluster: Cluster) -> None:
+    create(cluster, proxy("support", "desk", url=cluster.mock_url))
+    cluster.wait_until_ready("desk", namespace="support")
+    async with connect(cluster.endpoint(path="/support/desk"), era="modern") as client:
+        assert len((await client.list_tools()).tools) == 15
+
+
+def test_a_secret_can_be_referred_to_only_where_it_may_be_read(cluster: Cluster, tmp_path: Any) -> None:
+    secret = {"apiVersion": "v1", "kind": "Secret", "stringData": {"ca.crt": authority(tmp_path)}}
+    tls = {"caCertificateRefs": [{"kind": "Secret", "name": "ca"}]}
+    for namespace in ("sales", "support"):
+        labels = {"ostiary.dev/usage": "ca"}
+        create(cluster, secret | {"metadata": {"name": "ca", "namespace": namespace, "labels": labels}})
+        create(cluster, proxy(namespace, "crm", url="https://127.0.0.1:9/mcp", tls=tls))
+        wait_until(
+            lambda where=namespace: bool(condition(cluster, where, "crm", "ResolvedRefs")),  # type: ignore[misc]
+            what="a status",
+        )
+    assert condition(cluster, "sales", "crm", "ResolvedRefs")["status"] == "True"
+    refused = condition(cluster, "support", "crm", "ResolvedRefs")
+    assert (refused["status"], refused["reason"]) == ("False", "NotPermitted")
+
+
+def test_what_lies_elsewhere_is_left_alone(cluster: Cluster) -> None:
+    create(cluster, proxy("elsewhere", "crm", url=cluster.mock_url), proxy("sales", "later", url=cluster.mock_url))
+    cluster.wait_until_ready("later", namespace="sales")
+    assert "status" not in cluster.proxy("crm", namespace="elsewhere")
+
+
+def test_transitions_are_told_as_events_where_they_happen(cluster: Cluster) -> None:
+    create(cluster, proxy("support", "told", url=cluster.mock_url))
+    cluster.wait_until_ready("told", namespace="support")
+
+    def is_told() -> bool:
+        found = json.loads(cluster.kubectl("get", "events", "-n", "support", "-o", "json"))["items"]
+        return any(event["involvedObject"]["name"] == "told" for event in found)
+
+    wait_until(is_told, what="an Event")
