@@ -75,7 +75,7 @@ class Door:
         compile_into(config, [*plain, *governed, rules])
         self.port = reserve_port()
         admin = reserve_port()
-        command = [Path(sys.executable).with_name("ostiary"), "gateway", "--config", config]
+        command: list[str | Path] = [Path(sys.executable).with_name("ostiary"), "gateway", "--config", config]
         command += ["--host", "127.0.0.1", "--port", str(self.port), "--admin-port", str(admin)]
         self.process = Process(name, on_core(MEASURED_CORE, *command), log=directory / f"{name}.log", env=env)
         wait_until(lambda: answers(self.port), what="the gateway", processes=[self.process])

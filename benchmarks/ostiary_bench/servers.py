@@ -21,7 +21,8 @@ daemon off; master_process off; worker_processes 1; pid {directory}/nginx.pid; e
 events {{ worker_connections 2048; }}
 http {{
   access_log off; keepalive_requests 100000000;
-  client_body_temp_path {directory}/body; proxy_temp_path {directory}/proxy; fastcgi_temp_path {directory}/f; uwsgi_temp_path {directory}/u; scgi_temp_path {directory}/s;
+  client_body_temp_path {directory}/body; proxy_temp_path {directory}/proxy;
+  fastcgi_temp_path {directory}/f; uwsgi_temp_path {directory}/u; scgi_temp_path {directory}/s;
   {content}
 }}
 """
