@@ -126,7 +126,14 @@ class _Walk:
             return self._mapping(node, path, depth)
         if isinstance(node, yaml.SequenceNode):
             return self._sequence(node, path, depth)
-        return self._loader.construct_object(node)
+        return self._constructed(node)
+
+    def _constructed(self, node: yaml.Node) -> Any:
+        """The value of a node, by PyYAML's constructors, which trust that a text suits its tag."""
+        try:
+            return self._loader.construct_object(node)
+        except (ValueError, LookupError, AttributeError):  # `0x_`, `!!bool maybe`, a number of 5000 digits
+            raise _error(node, "cannot be read as what YAML takes it for; put it in quotes") from None
 
     def _sequence(self, node: yaml.SequenceNode, path: str, depth: int) -> list[Any]:
         values = []
@@ -141,7 +148,7 @@ class _Walk:
         self._loader.flatten_mapping(node)  # `<<`: what is merged in comes first, so what is written here wins
         values: dict[str, Any] = {}
         for key_node, child in node.value:
-            key = self._loader.construct_object(key_node)
+            key = self._constructed(key_node)
             if not isinstance(key, str):
                 raise _error(key_node, "has a key that is not text; put it in quotes")
             place = f"{path}.{key}" if path else key
