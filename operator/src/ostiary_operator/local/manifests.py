@@ -89,9 +89,6 @@ def read_text(text: str, *, file: str, namespace: str = "default") -> Read:
     except YamlError as error:
         read.findings.append(_broken(file, yaml_faults.explain(error, text)))
         return read
-    except ValueError:
-        read.findings.append(_broken(file, yaml_faults.no_number(read_places(text))))
-        return read
     places = {each.start.line: each for each in read_places(text)}
     for document in documents:
         whole = Manifest(file, {}, places[document.line])
@@ -176,7 +173,7 @@ def _nameless(manifest: Manifest) -> Finding | None:
     if not (manifest.ours or manifest.companion):
         return None
     metadata = manifest.value.get("metadata")
-    if not isinstance(metadata, Mapping) or "name" not in metadata:
+    if not isinstance(metadata, Mapping) or not metadata.get("name"):
         return manifest.finding("metadata.name", "is required", "add it, as in metadata: {name: my-server}")
     for part in ("name", "namespace"):
         if not isinstance(metadata.get(part, ""), str):

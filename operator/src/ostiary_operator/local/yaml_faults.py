@@ -5,14 +5,13 @@ that was not rendered.
 """
 
 import re
-from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 import yaml
 from yaml.reader import Reader
 
 from ostiary_operator.api.documents import YamlError
-from ostiary_operator.local.positions import Loader, Places
+from ostiary_operator.local.positions import Loader
 
 
 class Fault(NamedTuple):
@@ -115,19 +114,6 @@ def read_otherwise(spelled: str | None) -> str | None:
         return None
     read = str(value).lower() if isinstance(value, bool) else str(value)
     return None if read == spelled else f'YAML reads {spelled} as {read}; write it in quotes: "{spelled}"'
-
-
-def no_number(places: Iterable[Places]) -> Fault:
-    """Return the fault of a text with a word that looks like a number to YAML and is none, such as `0x_`."""
-    for document in places:
-        for field, spelled in document.spelled.items():
-            try:
-                yaml.safe_load(spelled)
-            except ValueError:
-                return Fault(
-                    *document.of(field), f"has the word {spelled[:64]}, which is no number", "put it in quotes"
-                )
-    return Fault(0, 0, "has a value that its tag does not fit", "remove the tag")
 
 
 def _opening(text: str) -> tuple[int, int] | None:
