@@ -15,7 +15,7 @@ ifndef V
 .SILENT:
 endif
 .DEFAULT_GOAL := help
-.PHONY: help run test lint cluster control-plane bench lock clean
+.PHONY: help run test lint cluster control-plane bench generate lock clean
 
 help:
 	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,10 @@ control-plane: $(READY) ## build etcd, kube-apiserver, kubectl, helm into the us
 
 bench: $(READY) ## what a call costs, beside nginx (needs nginx and wrk; SECONDS=5, WRITE_DOCS=1)
 	PYTHONPATH=tools:benchmarks $(BIN)/python -m ostiary_bench $(if $(SECONDS),--seconds $(SECONDS)) $(if $(WRITE_DOCS),--write-docs)
+
+generate: $(READY) ## rewrite what is generated: CRDs, field reference, the chart's copies
+	$(BIN)/ostiary crds --write crds --docs docs/reference
+	$(TOOL) ostiary_tools.chart
 
 lock: $(READY) ## regenerate the lock files (UPGRADE=1 takes the newest versions)
 	$(TOOL) ostiary_tools.lock $(if $(UPGRADE),--upgrade)
