@@ -111,7 +111,7 @@ def check_what_a_policy_means_is_governed_or_closed(compiled: Compiled, resource
     for policy in resources.policies:
         metadata = policy["metadata"]
         status = compiled.statuses[ObjectKey("MCPPolicy", metadata["namespace"], metadata["name"])]
-        if status.too_large or (status.held and policy["spec"].get("targetSelector") == 5):
+        if status.too_large:
             continue
         for proxy in (proxy for proxy in resources.proxies if means(policy, proxy)):
             identity = f"{proxy['metadata']['namespace']}/{proxy['metadata']['name']}"
@@ -161,12 +161,21 @@ def test_compiling_what_is_in_force_again_changes_nothing(first: Resources, seco
     assert again.configs == settled.configs
 
 
-def only(resources: Resources, *namespaces: str) -> Resources:
+def without(resources: Resources, namespace: str) -> Resources:
     return replace(
         resources,
-        proxies=[item for item in resources.proxies if item["metadata"]["namespace"] in namespaces],
-        policies=[item for item in resources.policies if item["metadata"]["namespace"] in namespaces],
+        proxies=[item for item in resources.proxies if item["metadata"]["namespace"] != namespace],
+        policies=[item for item in resources.policies if item["metadata"]["namespace"] != namespace],
     )
+
+
+def with_usable_platform_policies(resources: Resources) -> Resources:
+    statuses = compile_resources(resources, {}).statuses
+    refused = {key for key, status in statuses.items() if status.conditions[0].status != "True"}
+    refused = {key for key in refused if key.namespace == OPERATOR_NAMESPACE}
+    keys = [ObjectKey("MCPPolicy", it["metadata"]["namespace"], it["metadata"]["name"]) for it in resources.policies]
+    usable = [policy for key, policy in zip(keys, resources.policies, strict=True) if key not in refused]
+    return replace(resources, policies=usable)
 
 
 @given(histories(), st.sampled_from([600, 10_000]))
@@ -175,8 +184,11 @@ def test_in_multi_tenancy_no_namespace_changes_the_config_of_another(history: li
     alone: Before = {}
     for step in history:
         resources = replace(step, gateways=[replace(it, settings="tenancy: Multi") for it in step.gateways])
+        # A broken platform policy holds its last version, which some tenant's entry must have carried: that one thing
+        # depends on who was there.
+        resources = with_usable_platform_policies(resources)
         together = compile_resources(resources, together, budget=budget).configs
-        alone = compile_resources(only(resources, "team-a", OPERATOR_NAMESPACE), alone, budget=budget).configs
+        alone = compile_resources(without(resources, "team-b"), alone, budget=budget).configs
 
         for identity, config in alone.items():
             mine = {name: it for name, it in together[identity].entries.items() if it.namespace != "team-b"}

@@ -106,6 +106,28 @@ def test_a_gateway_whose_name_is_no_dns_label_serves_nothing(name: str) -> None:
     assert "DNS label" in compiled.problems[0].message
 
 
+@pytest.mark.parametrize("spec", [5, None, [], {"targetRefs": 5}, {"targetRefs": [5]}, {"targetSelector": None}])
+def test_a_policy_that_may_mean_anything_closes_its_whole_namespace(spec: Any) -> None:
+    resources = golden.load("a-selector-reaches-its-own-namespace-only").steps[0].resources
+    policy = {"metadata": {"name": "broken", "namespace": "team-a"}, "spec": spec}
+
+    config = compile_resources(replace(resources, policies=[policy]), {}).configs["ostiary-system/default"]
+
+    assert {name for name, entry in config.entries.items() if entry.invalid} == {"team-a/crm", "team-a/erp"}
+
+
+def test_an_entry_that_a_gateway_should_never_have_had_is_not_kept() -> None:
+    case = golden.load("an-invalid-edit-keeps-the-last-accepted-version")
+    before = compile_resources(case.steps[0].resources, {}).configs["ostiary-system/default"]
+    foreign = Gateway("team-b", "edge", "edge", "u", "")
+    identity = GatewayIdentity(namespace="team-b", name="edge")
+
+    resources = replace(case.steps[1].resources, gateways=[foreign])
+    compiled = compile_resources(resources, {"team-b/edge": replace(before, gateway=identity)})
+
+    assert compiled.configs["team-b/edge"].entries == {}
+
+
 def test_a_previous_config_that_lost_a_policy_closes_what_named_it() -> None:
     server = Server(name="s", url="http://s", timeouts=Timeouts(connect=1, request=1, idle=1))
     entry = EntryDocument(

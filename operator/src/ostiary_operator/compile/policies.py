@@ -134,8 +134,6 @@ def _hold(
     if filed is not None:
         kept = Targeting.of_source(filed.document.source)
         governs = proxies.find(kept, subject.key.namespace, tier).found
-        # What cannot be read says nothing new: what was governed stays so.
-        targeting = Targeting(targeting.names, targeting.selector)
     meant = proxies.find(targeting, subject.key.namespace, tier)
     closes = tuple(sorted(set(meant.found).difference(governs)))
     return Ruling(subject, tier, refusal, filed, governs, closes, meant.missing)
