@@ -73,7 +73,8 @@ class Reply:
         """The messages of an event stream that has ended, or the one of a document."""
         if self.headers.get("Content-Type") != "text/event-stream":
             return [self.json]
-        return [message for block in self.body.decode().split("\n\n") if (message := _message(block)) is not None]
+        blocks = self.body.decode().replace("\r\n", "\n").split("\n\n")
+        return [message for block in blocks if (message := _message(block)) is not None]
 
     @property
     def error(self) -> dict[str, Any]:
@@ -111,7 +112,7 @@ class Stream:
                 chunk = await self._response.content.readany()
                 if not chunk:
                     return None
-                self._buffer += chunk.decode()
+                self._buffer = (self._buffer + chunk.decode()).replace("\r\n", "\n")
         block, _, self._buffer = self._buffer.partition("\n\n")
         return block
 
