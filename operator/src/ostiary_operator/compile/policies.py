@@ -95,9 +95,9 @@ class _LastAccepted:
 
     def find(self, subject: PolicySubject, tier: Tier) -> FiledPolicy | None:
         if self._by_uid is None:
-            documents = [doc for config in self._previous.values() for doc in config.policies.values()]
-            documents.sort(key=lambda doc: (doc.generation, doc.canonical()))
-            self._by_uid = {doc.uid: doc for doc in documents}
+            found = [item for config in self._previous.values() for item in config.policies.items()]
+            found.sort(key=lambda item: (item[1].generation, item[0]))
+            self._by_uid = {document.uid: document for _, document in found}
         document = self._by_uid.get(subject.uid)
         if document is None:
             return None

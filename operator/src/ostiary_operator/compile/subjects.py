@@ -35,7 +35,8 @@ _PLAIN: Final = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETI
 class Subject(Generic[SpecT_co]):
     """One custom resource. Either ``spec`` is set, or ``problem`` says why it cannot be.
 
-    ``fingerprint`` is equal for equal resources, and None where there is none. ``raw`` is the spec as it came.
+    ``fingerprint`` is equal for equal resources, and None where there is none. ``raw`` is a spec that cannot be used,
+    as it came.
     """
 
     key: ObjectKey
@@ -163,7 +164,7 @@ def _judge(
     if not is_json:
         problem = Problem("spec", "holds what JSON cannot", r"write plain text, and no escapes such as \ud800")
         return replace(subject, problem=f"{subject.title}: {problem}")
-    return replace(subject, spec=spec)
+    return replace(subject, spec=spec, raw=None)
 
 
 def _text(value: object) -> str:
