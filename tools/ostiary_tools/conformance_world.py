@@ -1,0 +1,146 @@
+"""What a conformance run needs: the everything-servers, and a gateway before each of them, as processes.
+
+Every server stands behind two proxies: one that no policy targets, and one under a policy that allows everything by
+name, so that the code which filters and judges is on the way of every message.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import socket
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from ostiary_operator.compile.compiler import compile_resources
+from ostiary_operator.compile.objects import resources_from_objects
+from ostiary_operator.delivery.directory import ConfigDirectory
+from ostiary_tools import conformance_suite
+from ostiary_tools.ports import LOOPBACK, reserve_port
+from ostiary_tools.processes import Process, wait_until
+
+SERVERS: Final = ("python", "typescript")
+WAYS: Final = ("ungoverned", "governed")
+_GATEWAY: Final = "ostiary-system/default"
+_SUPPORT: Final = Path(__file__).parents[2] / "tests" / "support"
+
+_SHARED: Final = """
+apiVersion: v1
+kind: Service
+metadata: {name: gateway, namespace: ostiary-system, uid: gateway, labels: {ostiary.dev/gateway: default}}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: settings
+  namespace: ostiary-system
+  labels: {ostiary.dev/gateway: default, ostiary.dev/usage: settings}
+data:
+  settings.yaml: |
+    grants:
+    - {namespaces: ["*"], addresses: ["127.0.0.0/8"]}
+"""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class World:
+    """Running servers and their gateway.
+
+    Attributes:
+        direct: the endpoint of each server.
+        port: the gateway's data port.
+        node: the Node that runs the suite.
+        log: the gateway's log.
+    """
+
+    direct: dict[str, str]
+    port: int
+    node: Path
+    log: Path
+
+    def through(self, server: str, way: str) -> str:
+        """The endpoint of a server through the gateway."""
+        return f"http://{LOOPBACK}:{self.port}/{way}-{server}/mcp"
+
+
+@contextlib.contextmanager
+def running(directory: Path, servers: Sequence[str] = SERVERS, *, page_size: int | None = None) -> Iterator[World]:
+    """Run the servers and a gateway until the block ends.
+
+    Args:
+        directory: for logs and config.
+        servers: which of SERVERS.
+        page_size: how long the pages of lists are; None gives them whole, as the suite needs them.
+
+    Raises:
+        ToolError: one of them did not start.
+    """
+    node = conformance_suite.install()
+    ports = {server: reserve_port() for server in servers}
+    direct = {server: f"http://{LOOPBACK}:{port}/mcp" for server, port in ports.items()}
+    _compile(directory / "config", direct)
+    data, admin = reserve_port(), reserve_port()
+    log = directory / "gateway.log"
+    with contextlib.ExitStack() as stack:
+        processes = []
+        for server, port in ports.items():
+            command = [*_server(server, node), "--port", str(port)]
+            command += [] if page_size is None else ["--page-size", str(page_size)]
+            processes.append(_start(stack, server, command, directory / f"{server}.log"))
+        gateway: list[str | Path] = [
+            Path(sys.executable).with_name("ostiary"),
+            "gateway",
+            "--config",
+            directory / "config",
+        ]
+        gateway += ["--host", LOOPBACK, "--port", str(data), "--admin-port", str(admin)]
+        processes.append(_start(stack, "the gateway", gateway, log))
+        for port in (*ports.values(), data):
+            wait_until(functools.partial(_listens, port), what=f"port {port}", processes=processes)
+        yield World(direct, data, node, log)
+
+
+def _server(server: str, node: Path) -> list[str | Path]:
+    if server == "python":
+        return [sys.executable, _SUPPORT / "everything_python.py"]
+    return [node, conformance_suite.HOME / "everything.mjs"]
+
+
+def _start(stack: contextlib.ExitStack, name: str, command: Sequence[str | Path], log: Path) -> Process:
+    process = Process(name, command, log=log)
+    stack.callback(process.stop)
+    return process
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((LOOPBACK, port)) == 0
+
+
+def _compile(directory: Path, direct: dict[str, str]) -> None:
+    """Compile what a user would write, into the directory that the gateway loads."""
+    proxies = [_proxy(f"{way}-{server}", url) for server, url in direct.items() for way in WAYS]
+    policy = _policy([f"governed-{server}" for server in direct])
+    objects = [*yaml.safe_load_all(_SHARED), *proxies, policy]
+    compiled = compile_resources(resources_from_objects(objects, "ostiary-system"), {})
+    ConfigDirectory(directory, gateway=_GATEWAY).write(compiled.configs[_GATEWAY])
+
+
+def _object(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
+    metadata = {"name": name, "namespace": "conformance", "uid": name, "generation": 1}
+    return {"apiVersion": "ostiary.dev/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec}
+
+
+def _proxy(name: str, url: str) -> dict[str, Any]:
+    return _object("MCPProxy", name, {"path": f"/{name}", "servers": [{"name": "everything", "url": url}]})
+
+
+def _policy(proxies: Sequence[str]) -> dict[str, Any]:
+    """An Allow of everything by its name: what is listed is looked at one by one, and so is what is called."""
+    everything = {primitive: {"names": ["*"]} for primitive in ("tools", "resources", "prompts")}
+    rules = [{"name": "everything", "effect": "Allow", **everything}]
+    targets = [{"kind": "MCPProxy", "name": name} for name in proxies]
+    return _object("MCPPolicy", "everything", {"targetRefs": targets, "access": {"rules": rules}})
