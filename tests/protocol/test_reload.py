@@ -1,0 +1,340 @@
+"""A new config under load: what it does not touch goes on, what it touches is judged again (design §1.7)."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from aiohttp import web
+from callers import Caller, Stream, calling, legacy, modern
+from gateways import Door, policy, running
+from mcp_clients import connect, eventually
+from upstreams import Arrived, Upstream, answer, document, events, for_ever, serving, with_handshake
+
+ALLOW = {"name": "all", "effect": "Allow"}
+ONE = {"name": "one", "effect": "Allow", "tools": {"names": ["get_users"]}}
+DOCS = {"name": "docs", "effect": "Allow", "resources": {"names": ["doc://*"]}}
+CALL = {"name": "get_users", "arguments": {}}
+RESULT = {"content": [{"type": "text", "text": "done"}]}
+TOOLS = {"tools": [{"name": "get_users"}, {"name": "delete_user"}]}
+
+
+def updated(uri: str) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "method": "notifications/resources/updated", "params": {"uri": uri}}
+
+
+class Scene:
+    """An upstream whose streams say what the test puts into their queue, and whose calls wait for the gate."""
+
+    def __init__(self) -> None:
+        self.gate = asyncio.Event()
+        self.say: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+
+    async def script(self, request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        if arrived.method in ("GET", "subscriptions/listen"):
+            async with events(request) as stream:
+                while True:
+                    await stream.send(await self.say.get())
+        if arrived.method == "tools/list":
+            return document(answer(arrived, TOOLS))
+        async with events(request) as stream:
+            await stream.send({"jsonrpc": "2.0", "method": "notifications/progress", "params": {"progress": 1}})
+            await self.gate.wait()
+            await stream.send(answer(arrived, RESULT))
+        return stream.response
+
+
+@pytest.fixture
+def scene() -> Scene:
+    return Scene()
+
+
+@pytest.fixture
+async def upstream(scene: Scene) -> AsyncIterator[Upstream]:
+    async with serving(with_handshake(scene.script)) as upstream:
+        yield upstream
+
+
+@asynccontextmanager
+async def call_in_flight(door: Door, era: str = "modern", name: str = "mock") -> AsyncIterator[Stream]:
+    body = (modern if era == "modern" else legacy)("tools/call", CALL)
+    async with calling(door.url(name)) as caller, caller.stream(body) as stream:
+        await stream.message()
+        yield stream
+
+
+@asynccontextmanager
+async def listening(door: Door, *uris: str) -> AsyncIterator[Stream]:
+    body = modern("subscriptions/listen", {"notifications": {"resourceSubscriptions": list(uris)}}, id="listen-1")
+    async with calling(door.url()) as caller, caller.stream(body) as stream:
+        await eventually(lambda: door.gateway.line.occupancy.streams == 1)
+        yield stream
+
+
+@asynccontextmanager
+async def get_stream(door: Door) -> AsyncIterator[Stream]:
+    async with calling(door.url()) as caller:
+        await caller.initialize()
+        async with caller.listen() as stream:
+            await eventually(lambda: door.gateway.line.occupancy.streams == 1)
+            yield stream
+
+
+async def tools(caller: Caller) -> list[str]:
+    return [tool["name"] for tool in (await caller.post(legacy("tools/list", {}))).result["tools"]]
+
+
+async def test_a_policy_is_enforced_with_the_next_message(door: Door, upstream: Upstream) -> None:
+    async with calling(door.url()) as caller:
+        await door.apply(door.entry("mock", upstream.url))
+        assert await tools(caller) == ["get_users", "delete_user"]
+        await door.apply(door.entry("mock", upstream.url, [policy("p", ONE)]))
+        assert await tools(caller) == ["get_users"]
+        await door.apply(door.entry("mock", upstream.url, [policy("p")]))
+        assert await tools(caller) == []
+        await door.apply()
+        assert (await caller.post(legacy("tools/list", {}))).status == 404
+
+
+async def test_the_directory_is_watched_and_a_change_is_in_force_within_a_second(
+    door: Door, upstream: Upstream
+) -> None:
+    door.write(door.entry("mock", upstream.url))
+    await eventually(lambda: door.gateway.store.snapshot is not None, seconds=1)
+    async with calling(door.url()) as caller:
+        assert await tools(caller) == ["get_users", "delete_user"]
+        door.write(door.entry("mock", upstream.url, [policy("p", ONE)]))
+
+        async def enforced() -> bool:
+            return await tools(caller) == ["get_users"]
+
+        await eventually(enforced, seconds=1)
+
+
+@pytest.mark.parametrize("era", ["legacy", "modern"])
+async def test_a_call_in_flight_finishes_whatever_becomes_of_its_policy(
+    door: Door, scene: Scene, upstream: Upstream, era: str
+) -> None:
+    await door.apply(door.entry("mock", upstream.url, [policy("p", ONE)]))
+    async with call_in_flight(door, era) as stream:
+        await door.apply(door.entry("mock", upstream.url, [policy("p")]))
+        async with calling(door.url()) as caller:
+            assert (await caller.post(legacy("tools/call", CALL))).error["code"] == -32602
+        scene.gate.set()
+        assert (await stream.message())["result"] == RESULT
+        assert await stream.ended()
+
+
+async def test_a_call_in_flight_finishes_though_its_proxy_and_server_are_gone(
+    door: Door, scene: Scene, upstream: Upstream
+) -> None:
+    await door.apply(door.entry("mock", upstream.url))
+    async with call_in_flight(door) as stream:
+        await door.apply()
+        await asyncio.sleep(0)  # the server is being retired
+        scene.gate.set()
+        assert (await stream.message())["result"] == RESULT
+    await eventually(lambda: not door.gateway.pools._retiring)
+
+
+async def test_streams_and_calls_outlive_reloads_that_do_not_touch_them(
+    door: Door, scene: Scene, upstream: Upstream
+) -> None:
+    untouched = door.entry("mock", upstream.url, [policy("p", DOCS, ALLOW)])
+    await door.apply(untouched)
+    async with get_stream(door) as gets, call_in_flight(door) as call, call_in_flight(door, "legacy") as old_call:
+        for number in range(20):
+            await door.apply(untouched, door.entry(f"other-{number}", upstream.url))
+        await scene.say.put(updated("doc://a"))
+        assert await gets.message() == updated("doc://a")
+        scene.gate.set()
+        assert (await call.message())["result"] == RESULT
+        assert (await old_call.message())["result"] == RESULT
+
+    assert upstream.count("GET") == 1
+    assert door.gateway.store.loads == 21
+
+
+async def test_a_listen_goes_on_under_a_changed_policy_that_still_allows_it(
+    door: Door, scene: Scene, upstream: Upstream
+) -> None:
+    await door.apply(door.entry("mock", upstream.url))
+    async with listening(door, "doc://a") as stream:
+        await scene.say.put(updated("doc://a"))
+        assert await stream.message() == updated("doc://a")
+        await door.apply(door.entry("mock", upstream.url, [policy("p", DOCS)]))
+        await scene.say.put(updated("secret://a"))
+        await scene.say.put(updated("doc://a"))
+        assert await stream.message() == updated("doc://a")  # and what the new policy hides is gone
+
+
+async def test_a_listen_that_a_changed_policy_refuses_ends_gracefully(door: Door, upstream: Upstream) -> None:
+    await door.apply(door.entry("mock", upstream.url))
+    async with listening(door, "doc://a") as stream:
+        await door.apply(door.entry("mock", upstream.url, [policy("none")]))
+        ended = await stream.message()
+        assert await stream.ended()
+
+    assert ended == {
+        "jsonrpc": "2.0",
+        "id": "listen-1",
+        "result": {
+            "resultType": "complete",
+            "_meta": {"io.modelcontextprotocol/subscriptionId": "listen-1"},
+        },
+    }
+    await asyncio.wait_for((await upstream.first("subscriptions/listen")).gone.wait(), 5)
+
+
+async def test_a_policy_that_turned_while_the_server_hesitated_holds_for_the_stream_too(
+    door: Door,
+) -> None:
+    gate = asyncio.Event()
+
+    async def hesitating(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        await gate.wait()
+        async with events(request) as stream:
+            await stream.send(updated("doc://a"))
+            await for_ever()
+        return stream.response
+
+    body = modern("subscriptions/listen", {"notifications": {"resourceSubscriptions": ["doc://a"]}}, id=5)
+    async with serving(hesitating) as upstream, calling(door.url()) as caller:
+        await door.apply(door.entry("mock", upstream.url))
+        posting = asyncio.create_task(caller.post(body))
+        await upstream.first("subscriptions/listen")
+        await door.apply(door.entry("mock", upstream.url, [policy("none")]))
+        gate.set()
+        reply = await asyncio.wait_for(posting, 5)
+
+    assert [message.get("id") for message in reply.messages] == [5]
+    assert reply.result["resultType"] == "complete"
+
+
+async def test_a_body_that_takes_its_time_is_judged_by_the_policy_at_its_end(door: Door, upstream: Upstream) -> None:
+    more = asyncio.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        text = json.dumps(legacy("tools/list", {})).encode()
+        yield text[:10]
+        await more.wait()
+        yield text[10:]
+
+    await door.apply(door.entry("mock", upstream.url))
+    async with calling(door.url()) as caller:
+        headers = caller.headers(None)
+        posting = asyncio.ensure_future(caller._http.post(door.url(), data=body(), headers=headers))
+        await eventually(lambda: door.gateway._server.requests_count == 1)
+        await door.apply(door.entry("mock", upstream.url, [policy("p", ONE)]))
+        more.set()
+        async with await posting as response:
+            names = [tool["name"] for tool in (await response.json())["result"]["tools"]]
+
+    assert names == ["get_users"]
+
+
+@pytest.mark.parametrize("change", ["deleted", "recreated", "another server"])
+async def test_a_get_stream_ends_with_its_proxy_its_server_or_its_uid(
+    door: Door, upstream: Upstream, change: str
+) -> None:
+    await door.apply(door.entry("mock", upstream.url))
+    async with get_stream(door) as stream:
+        if change == "deleted":
+            await door.apply()
+        elif change == "recreated":
+            await door.apply(door.entry("mock", upstream.url, uid="new"))
+        else:
+            await door.apply(door.entry("mock", upstream.url + "/elsewhere"))
+        assert await stream.ended()
+    await asyncio.wait_for((await upstream.first("GET")).gone.wait(), 5)
+    await eventually(lambda: door.gateway.line.occupancy.streams == 0)
+
+
+async def test_a_get_stream_goes_on_under_a_changed_policy_and_shows_what_that_allows(
+    door: Door, scene: Scene, upstream: Upstream
+) -> None:
+    await door.apply(door.entry("mock", upstream.url))
+    async with get_stream(door) as stream:
+        await scene.say.put(updated("secret://a"))
+        assert await stream.message() == updated("secret://a")
+        await door.apply(door.entry("mock", upstream.url, [policy("p", DOCS)]))
+        for uri in ("secret://a", "doc://a"):
+            await scene.say.put(updated(uri))
+        assert await stream.message() == updated("doc://a")
+
+
+POISON: dict[str, Callable[[dict[str, bytes]], dict[str, bytes]]] = {
+    "garbage for a manifest": lambda files: {**files, "manifest.json": b"\x00garbage"},
+    "a manifest cut off": lambda files: {**files, "manifest.json": files["manifest.json"][:40]},
+    "a manifest that somebody altered": lambda files: {
+        **files,
+        "manifest.json": files["manifest.json"].replace(b'"revision":2', b'"revision":9'),
+    },
+    "no manifest": lambda files: {name: content for name, content in files.items() if name != "manifest.json"},
+    "no documents": lambda files: {name: content for name, content in files.items() if "documents" not in name},
+    "nothing at all": lambda _: {},
+}
+
+
+@pytest.mark.parametrize("name", POISON)
+async def test_poison_leaves_the_last_good_in_force_and_streams_open(
+    door: Door, scene: Scene, upstream: Upstream, name: str
+) -> None:
+    await door.apply(door.entry("mock", upstream.url, [policy("p", ONE, DOCS)]))
+    async with get_stream(door) as stream, calling(door.url()) as caller:
+        door.write(door.entry("mock", upstream.url))
+        files = {path.name: path.read_bytes() for path in (door.directory / "..data").iterdir()}
+        door.place(POISON[name](files))
+        await door.gateway.sources[0].poll()  # type: ignore[union-attr]  # it is a directory
+
+        assert await tools(caller) == ["get_users"]
+        await scene.say.put(updated("doc://a"))
+        assert await stream.message() == updated("doc://a")
+        assert door.gateway.store.snapshot is not None
+        assert door.gateway.store.snapshot.revision == 1
+
+        # And a good one after it is in force again.
+        await door.apply(door.entry("mock", upstream.url))
+        assert await tools(caller) == ["get_users", "delete_user"]
+
+
+async def test_a_policy_without_an_accepted_version_refuses_everything_but_the_lifecycle(
+    door: Door, upstream: Upstream
+) -> None:
+    await door.apply(door.entry("mock", upstream.url, invalid=True))
+    async with calling(door.url()) as caller:
+        await caller.initialize()
+        for body in (legacy("tools/list", {}), legacy("tools/call", CALL), legacy("prompts/get", {"name": "x"})):
+            assert (await caller.post(body)).error["code"] == -31007
+
+    assert upstream.count("tools/call") == upstream.count("tools/list") == 0
+
+
+async def test_two_hundred_reloads_under_calls_lose_none(mock: str) -> None:
+    """Every call is answered with what some policy of then allowed, and none fails."""
+    async with running() as door:
+        entry = door.entry("mock", mock, [policy("p", ALLOW)])
+        await door.apply(entry)
+        done = asyncio.Event()
+
+        async def call_on() -> int:
+            calls = 0
+            async with connect(door.url(), era="modern") as client:
+                while not done.is_set():
+                    assert not (await client.call_tool("echo", {"message": "x"})).is_error
+                    calls += 1
+            return calls
+
+        callers = [asyncio.create_task(call_on()) for _ in range(3)]
+        for number in range(200):
+            rules: list[dict[str, Any]] = [
+                ALLOW,
+                {"name": f"n{number}", "effect": "Deny", "tools": {"names": [f"x{number}"]}},
+            ]
+            await door.apply(door.entry("mock", mock, [policy("p", *rules)]))
+            await asyncio.sleep(0.005)
+        done.set()
+        assert all(await asyncio.gather(*callers))
+        assert door.gateway.store.loads == 201
