@@ -1,0 +1,60 @@
+import pytest
+
+from ostiary_tools.conformance_compare import REFUSED_ON_PURPOSE, differences, refusal, stale
+from ostiary_tools.conformance_suite import Key, Outcome, Run
+
+KEY = Key("tools-list", "tools-list", "ToolsList")
+PASSED, INFORMED, SKIPPED, WARNED, FAILED = (
+    Outcome(each) for each in ("SUCCESS", "INFO", "SKIPPED", "WARNING", "FAILURE")
+)
+
+
+def run(*outcomes: Outcome, key: Key = KEY) -> Run:
+    return Run({key: outcomes} if outcomes else {})
+
+
+@pytest.mark.parametrize("worse", [INFORMED, SKIPPED, WARNED, FAILED])
+def test_a_check_that_does_not_pass_any_more_is_worse(worse: Outcome) -> None:
+    (found,) = differences(run(PASSED), run(worse))
+
+    assert (found.key, found.direct, found.through) == (KEY, PASSED, worse)
+
+
+def test_a_check_that_is_gone_is_worse() -> None:
+    (found,) = differences(run(PASSED), run())
+
+    assert found.through.status == "ABSENT"
+
+
+def test_one_of_several_outcomes_of_a_check_is_enough() -> None:
+    assert len(differences(run(PASSED, PASSED, PASSED), run(PASSED, FAILED, PASSED))) == 1
+    assert len(differences(run(PASSED, PASSED, PASSED), run(PASSED, PASSED))) == 1
+
+
+def test_a_failure_that_comes_only_through_the_door_is_worse() -> None:
+    assert len(differences(run(), run(FAILED))) == 1
+
+
+@pytest.mark.parametrize(
+    ("direct", "through"),
+    [
+        (run(PASSED, WARNED), run(WARNED, PASSED)),
+        (run(FAILED), run(PASSED)),
+        (run(INFORMED, INFORMED), run(INFORMED)),
+        (run(), run(PASSED)),
+        (run(), run(INFORMED)),
+    ],
+)
+def test_what_is_equal_or_better_or_only_informs_is_no_difference(direct: Run, through: Run) -> None:
+    assert differences(direct, through) == []
+
+
+def test_a_refusal_on_purpose_excuses_its_scenario_in_its_leg_only() -> None:
+    listed = REFUSED_ON_PURPOSE[0]
+    key = Key(listed.scenario, "some-check", "SomeCheck")
+    (found,) = differences(run(PASSED, key=key), run(FAILED, key=key))
+
+    assert refusal(listed.leg, found) is listed
+    assert refusal("another leg", found) is None
+    assert listed not in stale(listed.leg, [found])
+    assert listed in stale(listed.leg, [])

@@ -1,0 +1,43 @@
+"""The official conformance suite sees no difference between a server and the door in front of it.
+
+`make conformance` runs the same and prints a table; `docs/conformance.md` holds it.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ostiary_tools import conformance, conformance_report
+from ostiary_tools.conformance_suite import LEGS, Leg
+from ostiary_tools.conformance_world import SERVERS, WAYS, World, running
+
+pytestmark = [pytest.mark.node, pytest.mark.timeout(180)]
+
+#: What each leg passes direct, at both servers. Less means that a fixture is broken, and the comparison is worth less.
+PASSES = {"0.1.16": 44, "2025-03-26": 3, "2025-06-18": 56, "2025-11-25": 84, "2026-07-28": 152}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with running(tmp_path_factory.mktemp("conformance")) as world:
+        yield world
+
+
+@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize("leg", LEGS, ids=lambda leg: leg.revision or leg.name)
+def test_no_check_is_worse_through_the_door(world: World, server: str, leg: Leg, tmp_path: Path) -> None:
+    result = conformance.measure(world, server, leg, tmp_path)
+
+    assert result.direct.score == f"{PASSES[leg.revision or leg.name]}/0"
+    assert result.lost == []
+    assert result.stale == []
+    assert all(result.through[way].scenarios >= result.direct.scenarios for way in WAYS)
+    # `make conformance WRITE_DOCS=1` writes the page anew.
+    assert conformance_report.row(result) in conformance.DOCS.read_text()
+
+
+def test_the_door_writes_no_error_into_its_log(world: World) -> None:
+    told = [line for line in world.log.read_text().splitlines() if " ERROR " in line or "Traceback" in line]
+
+    assert told == []
