@@ -29,7 +29,10 @@ def by_name(items: SearchStrategy[Any], most: int) -> SearchStrategy[list[Any]]:
 
 
 REFERENCE = record({"kind": st.sampled_from(["ConfigMap", "Secret"]), "name": LABEL})
-TLS = record(hostname=HOST, caCertificateRefs=st.lists(REFERENCE, min_size=1, max_size=4, unique_by=str))
+TLS = record(
+    hostname=HOST,
+    caCertificateRefs=st.lists(REFERENCE, min_size=1, max_size=4, unique_by=lambda r: (r["kind"], r["name"])),
+)
 TIMEOUTS = record(connect=DURATION, request=DURATION, idle=DURATION)
 SERVICE = record({"name": LABEL, "port": st.integers(1, 65_535)}, path=st.sampled_from(["/mcp", "/", "/a/b"]))
 SERVER = st.one_of(

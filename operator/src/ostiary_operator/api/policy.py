@@ -30,7 +30,8 @@ class TargetSelector(LabelSelector):
 
     namespace_selector: LabelSelector | None = None
     """Selects the namespaces in which to look, by their labels; `{}` is all of them. Only policies in the operator's
-    namespace may set it. Absent means the policy's own namespace. Example: `{matchLabels: {env: prod}}`."""
+    namespace may set it. Absent means every namespace for those, and the policy's own for any other.
+    Example: `{matchLabels: {env: prod}}`."""
 
 
 class Effect(enum.StrEnum):
@@ -142,8 +143,8 @@ class PolicySpec(ApiModel):
     targetSelector governs nothing and is not accepted. Example: `[{kind: MCPProxy, name: crm}]`."""
 
     target_selector: TargetSelector | None = None
-    """MCPProxies that the policy governs, by label, besides those in targetRefs; `{}` is all of its own namespace.
-    Example: `{matchLabels: {team: sales}}`."""
+    """MCPProxies that the policy governs, by label, besides those in targetRefs; `{}` is all of its reach: its own
+    namespace, or every one for a policy in the operator's namespace. Example: `{matchLabels: {team: sales}}`."""
 
     access: Access | None = None
     """Who may see and use what. Present without rules it denies everything: clients still connect and see empty
