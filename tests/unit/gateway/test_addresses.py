@@ -9,7 +9,7 @@ import pytest
 from ostiary_core.contract.documents import Server, Timeouts
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream.addresses import OwnPlaces, allowed, networks, real
-from ostiary_gateway.upstream.resolver import GuardedResolver
+from ostiary_gateway.upstream.http1.dialing import Dialer
 from ostiary_gateway.upstream.server import UpstreamServer
 
 OWN = OwnPlaces(
@@ -113,12 +113,11 @@ def test_an_address_that_wraps_another_is_the_other() -> None:
 
 
 async def resolved(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> list[str]:
-    async def found(self: Any, host: str, port: int = 0, family: Any = None) -> list[dict[str, Any]]:
-        return [{"hostname": host, "host": a, "port": port, "family": 0, "proto": 0, "flags": 0} for a in addresses]
+    def found(host: str, port: int, *_: Any, **__: Any) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
 
-    monkeypatch.setattr("aiohttp.resolver.ThreadedResolver.resolve", found)
-    resolver = GuardedResolver(granted=(), own=OWN)
-    return [each["host"] for each in await resolver.resolve("upstream.example", 443, socket.AF_UNSPEC)]
+    monkeypatch.setattr("socket.getaddrinfo", found)
+    return await Dialer("upstream.example", 443, 2.0, None, None, (), OWN).addresses()
 
 
 async def test_of_the_addresses_of_a_name_only_those_that_pass_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,5 +157,5 @@ async def test_no_spelling_of_loopback_in_a_url_is_connected_to(url: str) -> Non
         with pytest.raises(UpstreamFault) as fault:
             await server.request("POST", {}, b"{}")
     finally:
-        await server.close()
+        server.close()
     assert fault.value.kind == "UpstreamAddressForbidden"

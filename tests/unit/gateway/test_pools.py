@@ -43,7 +43,7 @@ def test_what_cannot_be_built_is_the_entrys_fault(more: dict[str, object]) -> No
 async def test_a_server_that_is_still_in_use_is_closed_only_after_that(monkeypatch: pytest.MonkeyPatch) -> None:
     closed: list[UpstreamServer] = []
 
-    async def close(self: UpstreamServer) -> None:
+    def close(self: UpstreamServer) -> None:
         closed.append(self)
 
     monkeypatch.setattr(UpstreamServer, "close", close)
@@ -65,7 +65,7 @@ async def test_a_server_that_is_still_in_use_is_closed_only_after_that(monkeypat
 async def test_closing_the_pools_closes_also_what_lingers(monkeypatch: pytest.MonkeyPatch) -> None:
     closed: list[UpstreamServer] = []
 
-    async def close(self: UpstreamServer) -> None:
+    def close(self: UpstreamServer) -> None:
         closed.append(self)
 
     monkeypatch.setattr(UpstreamServer, "close", close)

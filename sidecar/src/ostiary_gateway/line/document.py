@@ -18,7 +18,6 @@ from ostiary_gateway.line.shape import read_for, shape_result
 from ostiary_gateway.session import Session
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.answer import Answer
-from ostiary_gateway.upstream.faults import as_fault
 
 _SESSION: Final = "Mcp-Session-Id"
 
@@ -47,7 +46,7 @@ async def _read_some(answer: Answer, *, idle: float) -> bytes:
         async with asyncio.timeout(idle):
             return await answer.read_some()
     except TimeoutError as error:
-        raise as_fault(error) from error
+        raise faults.silent_for_too_long() from error
 
 
 async def relay_document(exchange: Exchange, answer: Answer, *, seal: SealSession) -> tuple[web.Response, Outcome]:

@@ -135,7 +135,7 @@ class EventRelay:
                 if left <= KEEP_ALIVE_SECONDS:
                     if self._answered:
                         return
-                    raise faults.as_fault(error) from error
+                    raise faults.silent_for_too_long() from error
                 await self._keep_alive()
                 continue
             except UpstreamFault:

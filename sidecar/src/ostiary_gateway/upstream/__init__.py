@@ -1,7 +1,7 @@
 """The way to the servers behind the door.
 
-addresses   which addresses may be connected to, judged when they are resolved
-resolver    resolves names through that judgement
+addresses   which addresses may be connected to, judged on what is connected to
+http1       a lean client: dialing through that judgement, connections, answers
 answer      what a server answers, as it arrives
 server      one upstream server: its pool, its TLS, its timeouts
 pools       servers by what they are, so that a policy edit keeps the connections

@@ -2,34 +2,29 @@
 
 from collections.abc import Callable
 
-import aiohttp
-
-from ostiary_gateway.upstream.faults import as_fault
+from ostiary_gateway.upstream.http1.response import Response
 
 
 class Answer:
     """One answer. ``released`` is called once, when it has been closed."""
 
-    __slots__ = ("_released", "_response", "status")
+    __slots__ = ("_released", "_response", "content_type", "status")
 
-    def __init__(self, response: aiohttp.ClientResponse, released: Callable[[], None]) -> None:
+    def __init__(self, response: Response, released: Callable[[], None]) -> None:
         self.status = response.status
+        #: The media type, without its parameters.
+        self.content_type = (response.header("content-type") or "").partition(";")[0].strip().lower()
         self._response = response
         self._released: Callable[[], None] | None = released
 
     def header(self, name: str) -> str | None:
-        """Return a header, None where it is missing."""
-        return self._response.headers.get(name)
-
-    @property
-    def content_type(self) -> str:
-        """The media type, without its parameters."""
-        return (self.header("content-type") or "").partition(";")[0].strip().lower()
+        """Return a header by its name in any case, None where it is missing."""
+        return self._response.header(name.lower())
 
     @property
     def at_end(self) -> bool:
         """Whether all of the body has been read."""
-        return self._response.content.at_eof()
+        return self._response.at_end
 
     async def read_some(self) -> bytes:
         """Return what has arrived, waiting for something to arrive; empty at the end.
@@ -37,17 +32,11 @@ class Answer:
         Raises:
             UpstreamFault: the body broke off, or :meth:`close` was called meanwhile.
         """
-        try:
-            return await self._response.content.readany()
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            raise as_fault(error) from error
+        return await self._response.read_some()
 
     def close(self) -> None:
-        """Have done with the answer: read to its end it gives its connection back, else that is closed with it."""
-        if self.at_end:
-            self._response.release()
-        else:
-            self._response.close()
+        """Have done with the answer: one that arrived whole has given its connection back, else that is closed."""
+        self._response.close()
         released, self._released = self._released, None
         if released is not None:
             released()

@@ -2,10 +2,7 @@
 statuses into transport failures. The upstream's own words, challenges and addresses stay inside.
 """
 
-import ssl
 from typing import Final
-
-import aiohttp
 
 from ostiary_core.mcp import codes
 from ostiary_gateway.errors import Refusal, UpstreamFault
@@ -57,24 +54,6 @@ def refusal(fault: UpstreamFault) -> Refusal:
     return Refusal(200, fault.kind, _WORDS[code], code=code, data=data)
 
 
-def as_fault(error: BaseException) -> UpstreamFault:
-    """Return what an error of the connection means. The order matters: the kinds are subclasses of one another."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, UpstreamFault):
-            return cause
-        cause = cause.__cause__ or cause.__context__
-    for kinds, reason in _FAULTS:
-        if isinstance(error, kinds):
-            return UpstreamFault(reason, f"{type(error).__name__}: {error}")
-    return UpstreamFault(INVALID, f"{type(error).__name__}: {error}")
-
-
-_FAULTS: Final[tuple[tuple[tuple[type[BaseException], ...], str], ...]] = (
-    ((aiohttp.ConnectionTimeoutError,), CONNECT_TIMEOUT),
-    ((TimeoutError,), TIMEOUT),
-    ((aiohttp.ClientSSLError, ssl.SSLError), TLS_FAILED),
-    ((aiohttp.ClientConnectorError,), UNREACHABLE),
-    ((aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, aiohttp.ClientPayloadError), RESET),
-    ((OSError,), UNREACHABLE),
-)
+def silent_for_too_long() -> UpstreamFault:
+    """Return the fault of a server that began to answer and then said nothing for longer than it may."""
+    return UpstreamFault(TIMEOUT, "the server fell silent within its answer")

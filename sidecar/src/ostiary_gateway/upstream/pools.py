@@ -54,7 +54,7 @@ class ServerPools:
 
     async def _retire(self, server: UpstreamServer) -> None:
         await server.unused()
-        await server.close()
+        server.close()
         del self._retiring[server]
 
     async def close(self) -> None:
@@ -63,6 +63,7 @@ class ServerPools:
             task.cancel()
         await asyncio.gather(*self._retiring.values(), return_exceptions=True)
         servers = {*self._servers.values(), *self._retiring}
-        await asyncio.gather(*(server.close() for server in servers))
+        for server in servers:
+            server.close()
         self._servers.clear()
         self._retiring.clear()

@@ -6,6 +6,7 @@ the connection unusable: taking it for the next answer would give one caller wha
 
 import asyncio
 import select
+import socket
 from typing import Any, Final
 
 import httptools
@@ -14,6 +15,8 @@ from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.http1.response import Response, broken_off
 
+#: After how many seconds of silence the kernel asks, how often and how many times: 2 minutes in all.
+_PROBING: Final = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
 _HEAD_LIMIT: Final = 64 * 1024
 _HEADER_COUNT_LIMIT: Final = 200
 _TOO_LARGE: Final = "the head of the answer is too large"
@@ -59,6 +62,16 @@ class Connection(asyncio.Protocol):
             else:
                 self.close()
             raise
+
+    def probe_when_silent(self) -> None:
+        """Have the kernel find out that the other side is gone: a stream may be silent for days."""
+        made = self._transport.get_extra_info("socket") if self._transport is not None else None
+        if made is None:
+            return
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in _PROBING:
+            if hasattr(socket, option):  # not everywhere under this name; then the system's own patience holds
+                made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
     def still_open(self) -> bool:
         """Ask the socket itself whether the other side has ended, or sent anything, while the connection was idle.

@@ -1,6 +1,7 @@
 """From a URL to a connection: resolve, judge, connect to what was judged, and shake hands."""
 
 import asyncio
+import ipaddress
 import socket
 import ssl
 from collections.abc import Sequence
@@ -32,12 +33,22 @@ class Dialer:
         """
         try:
             async with asyncio.timeout(self.seconds):
-                return await self._first_that_answers(await self._addresses())
+                return await self._first_that_answers(await self.addresses())
         except TimeoutError as error:
             words = f"no connection to {self.host}:{self.port} within {self.seconds:g} s"
             raise UpstreamFault(faults.CONNECT_TIMEOUT, words) from error
 
-    async def _addresses(self) -> list[str]:
+    async def addresses(self) -> list[str]:
+        """Return what the host resolves to and may be connected to, in the resolver's order.
+
+        The connection is made to these very addresses, so a name that changes between check and use (DNS rebinding)
+        gains nothing.
+
+        Raises:
+            UpstreamFault: it does not resolve, or to nothing that may be connected to.
+        """
+        if _is_disguised(self.host):
+            raise self._forbidden()
         loop = asyncio.get_running_loop()
         try:
             found = await loop.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
@@ -46,12 +57,15 @@ class Dialer:
         addresses = list(dict.fromkeys(str(info[4][0]) for info in found))
         permitted = [a for a in addresses if allowed(a, self.port, granted=self.granted, own=self.own)]
         if not permitted:
-            raise UpstreamFault(
-                faults.ADDRESS_FORBIDDEN,
-                f"{self.host} is, or resolves only to, addresses that the gateway's settings do not grant "
-                "(loopback, link-local, metadata, API server, or the gateway itself)",
-            )
+            raise self._forbidden()
         return permitted
+
+    def _forbidden(self) -> UpstreamFault:
+        return UpstreamFault(
+            faults.ADDRESS_FORBIDDEN,
+            f"{self.host} is, or resolves only to, addresses that the gateway's settings do not grant "
+            "(loopback, link-local, metadata, API server, or the gateway itself)",
+        )
 
     async def _first_that_answers(self, addresses: Sequence[str]) -> Connection:
         last: UpstreamFault | None = None
@@ -75,4 +89,16 @@ class Dialer:
         except OSError as error:
             words = f"{address} port {self.port}: {error.strerror or error}"
             raise UpstreamFault(faults.UNREACHABLE, words) from error
+        connection.probe_when_silent()
         return connection
+
+
+def _is_disguised(host: str) -> bool:
+    """Say whether a host is a number that some take for an address and some do not: ``127.1``, ``2130706433``."""
+    if ":" not in host and not host.replace(".", "").isdigit():
+        return False
+    try:
+        ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return True
+    return False
