@@ -13,13 +13,14 @@ from ostiary_core.errors import OstiaryError
 from ostiary_operator.admin import AdminServer
 from ostiary_operator.clock import Clock, SystemClock
 from ostiary_operator.delivery.writer import Delivery
-from ostiary_operator.kube import connection, scopes
+from ostiary_operator.kube import connection, watches
 from ostiary_operator.kube.changes import Changes
 from ostiary_operator.kube.client import Cluster
-from ostiary_operator.kube.informer import Informer, quieten_logs
+from ostiary_operator.kube.informer import quieten_logs
 from ostiary_operator.kube.measured import MeasuredCluster
 from ostiary_operator.kube.options import OperatorOptions
 from ostiary_operator.kube.rest import RestCluster
+from ostiary_operator.kube.scopes import Watched
 from ostiary_operator.metrics import Metrics
 from ostiary_operator.problems import Problems
 from ostiary_operator.queue import PokeQueue
@@ -34,7 +35,7 @@ _log = logging.getLogger(__name__)
 #: Seconds between passes where something cannot be watched.
 _RESYNC_UNWATCHED: Final = 60.0
 #: Seconds that the tasks are given to end.
-_FAREWELL: Final = 3.0
+_FAREWELL: Final = 4.0
 
 
 class StartupError(OstiaryError):
@@ -91,13 +92,12 @@ async def run_operator(options: OperatorOptions, stop: asyncio.Event) -> None:
         await parts.admin.start()
         stack.push_async_callback(parts.admin.stop)
         _log.info("serving /healthz, /readyz and /metrics on %s:%d", parts.admin.host, parts.admin.port)
-        working = await stack.enter_async_context(_tasks(parts.queue.run(), parts.poller.run(), parts.events.run()))
+        work = [parts.queue.run(), parts.poller.run(), parts.events.run()]
+        working = await stack.enter_async_context(_tasks(*work))
         parts.queue.poke("start")
-        if not await _first_success(parts, options, stop):
-            return
-        watched = await _watch(cluster, options, parts)
-        stack.push_async_callback(_stop_all, watched)
-        await _until(stop, working)
+        if await _first_success(parts, options, stop):
+            watching = await stack.enter_async_context(_tasks(_watch(cluster, options, parts)))
+            await _until(stop, [*working, *watching])
 
 
 async def _first_success(parts: Parts, options: OperatorOptions, stop: asyncio.Event) -> bool:
@@ -112,30 +112,14 @@ async def _first_success(parts: Parts, options: OperatorOptions, stop: asyncio.E
     return not stop.is_set()
 
 
-async def _watch(cluster: Cluster, options: OperatorOptions, parts: Parts) -> list[Informer]:
-    """Begin to watch, and let events poke the queue."""
-    watched = await scopes.choose(cluster, options)
-    if watched.missing:
-        _log.warning(
-            "no right to watch %s everywhere: changes there are seen within %.0f s",
-            *(", ".join(watched.missing), _RESYNC_UNWATCHED),
-        )
-    parts.schedule.resync = _RESYNC_UNWATCHED if watched.missing else RESYNC
-    loop = asyncio.get_running_loop()
+async def _watch(cluster: Cluster, options: OperatorOptions, parts: Parts) -> None:
+    """Watch, and let events poke the queue; where something cannot be watched, look again more often."""
 
-    def poke(reason: str) -> None:  # on the informer's thread
-        with contextlib.suppress(RuntimeError):  # our loop is closed: too late
-            loop.call_soon_threadsafe(parts.queue.poke, reason)
+    def chosen(watched: Watched) -> None:
+        parts.schedule.resync = _RESYNC_UNWATCHED if watched.missing else RESYNC
 
     changes = Changes(parts.board.is_familiar)
-    informers = [Informer(scope, options, changes, poke) for scope in watched.scopes]
-    for informer in informers:
-        informer.start()
-    return informers
-
-
-async def _stop_all(informers: list[Informer]) -> None:
-    await asyncio.gather(*(informer.stop() for informer in informers))
+    await watches.watch(cluster, options, changes, parts.queue.poke, on_chosen=chosen)
 
 
 @contextlib.asynccontextmanager

@@ -1,10 +1,12 @@
 import argparse
 from pathlib import Path
 
+import kopf
 import pytest
 
 from ostiary_operator.kube import connection
 from ostiary_operator.kube.errors import Unreachable
+from ostiary_operator.kube.informer import Login
 from ostiary_operator.kube.options import OperatorOptions, add_arguments, from_arguments
 
 
@@ -88,5 +90,15 @@ contexts: [{name: x, context: {cluster: c, user: u}}]
 current-context: x
 """
     )
-    info = await connection.for_kopf(options("--operator-namespace=s", f"--kubeconfig={file}"))
-    assert (info.server, info.scheme, info.token, info.insecure) == ("https://127.0.0.1:6443", "Bearer", "tok", True)
+    login = Login(options("--operator-namespace=s", f"--kubeconfig={file}"))
+    info = await login.log_in()
+    assert info.server == "https://127.0.0.1:6443"
+    assert info.aiohttp_session.headers["Authorization"] == "Bearer tok"
+    await login.close()
+    assert info.aiohttp_session.closed
+
+
+async def test_kopf_is_told_why_it_cannot_log_in(tmp_path: Path) -> None:
+    login = Login(options("--operator-namespace=s", f"--kubeconfig={tmp_path / 'none'}"))
+    with pytest.raises(kopf.LoginError, match="cannot be used"):
+        await login.log_in()

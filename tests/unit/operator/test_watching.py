@@ -8,7 +8,7 @@ from operator_world import SYSTEM, proxy
 from ostiary_operator.kube.changes import Changes
 from ostiary_operator.kube.client import Object
 from ostiary_operator.kube.fake import FakeCluster
-from ostiary_operator.kube.informer import make_registry, make_settings
+from ostiary_operator.kube.informer import Login, make_registry, make_settings
 from ostiary_operator.kube.kinds import (
     ACCESS_REVIEW,
     CONFIG_MAP,
@@ -139,7 +139,7 @@ async def test_a_right_in_some_namespaces_is_used_there() -> None:
 
 def registry_of(*kinds: Kind) -> kopf.OperatorRegistry:
     options = OperatorOptions(operator_namespace=SYSTEM)
-    return make_registry(Scope(None, kinds), options, changes(), lambda _: None)
+    return make_registry(Scope(None, kinds), Login(options), changes(), lambda _: None)
 
 
 def test_kopf_gets_event_handlers_and_a_login_and_nothing_that_writes() -> None:

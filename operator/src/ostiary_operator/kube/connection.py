@@ -6,10 +6,11 @@ In order: ``--kubeconfig``, the environment's ``KUBECONFIG``, the pod's service 
 import os
 from pathlib import Path
 
-import kopf
+import aiohttp
 import yaml
 from kubernetes.aio import config as loaders
 from kubernetes.aio.client import Configuration
+from kubernetes.aio.client.rest import RESTClientObject
 
 from ostiary_operator.kube.errors import Unreachable
 from ostiary_operator.kube.options import OperatorOptions
@@ -47,26 +48,15 @@ async def load(options: OperatorOptions) -> Configuration:
     return configuration
 
 
-async def for_kopf(options: OperatorOptions) -> kopf.ConnectionInfo:
-    """Return the same in kopf's words.
-
-    Raises:
-        kopf.LoginError: there is no usable answer.
-    """
-    try:
-        configuration = await load(options)
-        header = (await configuration.auth_settings()).get("BearerToken", {}).get("value") or ""
-    except Unreachable as error:
-        raise kopf.LoginError(str(error)) from error
-    scheme, _, token = header.strip().partition(" ")
-    return kopf.ConnectionInfo(
-        server=configuration.host,
-        ca_path=configuration.ssl_ca_cert,
-        insecure=not configuration.verify_ssl,
-        scheme=scheme or None,
-        token=token or None,
-        certificate_path=configuration.cert_file,
-        private_key_path=configuration.key_file,
-        proxy_url=configuration.proxy,
+async def open_session(configuration: Configuration, *traces: aiohttp.TraceConfig) -> aiohttp.ClientSession:
+    """Return a session with the same credentials, for watches: any number of connections. Whoever asks closes it."""
+    auth = await configuration.auth_settings()
+    bearer = auth.get("BearerToken", {}).get("value")
+    tls = RESTClientObject(configuration).ssl_context
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, ssl=tls),
+        headers={"Authorization": bearer} if bearer else {},
+        proxy=configuration.proxy,
         trust_env=True,
+        trace_configs=list(traces),
     )

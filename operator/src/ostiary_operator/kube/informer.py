@@ -5,16 +5,19 @@ thread with a loop of its own, because it takes over signals and cancels tasks o
 """
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+import aiohttp
 import kopf
 
 from ostiary_operator.kube.changes import Changes
-from ostiary_operator.kube.connection import for_kopf
+from ostiary_operator.kube.connection import load, open_session
+from ostiary_operator.kube.errors import Unreachable
 from ostiary_operator.kube.kinds import Kind
 from ostiary_operator.kube.options import OperatorOptions
 from ostiary_operator.kube.scopes import SELECTORS, Scope
@@ -22,9 +25,10 @@ from ostiary_operator.kube.scopes import SELECTORS, Scope
 _log = logging.getLogger(__name__)
 
 Poke = Callable[[str], None]
-"""Told the kind of object that changed; called on the informer's thread."""
+"""Told the kind of object that changed. An informer calls it on its own thread."""
 
-#: Seconds that kopf is given to end before it is left behind; its thread is a daemon.
+#: Seconds that each step of kopf's end is waited for, and that all of it is: then its thread, a daemon, is left behind.
+_PATIENCE: Final = 0.5
 _FAREWELL: Final = 3.0
 #: Seconds between attempts to begin again after a watch ended in an error.
 _RESTARTS: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
@@ -45,65 +49,129 @@ class Informer:
         self._options = options
         self._changes = changes
         self._poke = poke
+        self._end = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._stopped: asyncio.Event | None = None
-        self._ready = threading.Event()
+        self._told = asyncio.Event()
         self._thread = threading.Thread(target=self._main, name="informer", daemon=True)
 
     def start(self) -> None:
         """Begin to watch."""
         self._thread.start()
-        self._ready.wait()
 
     async def stop(self) -> None:
         """End the watches, and wait for that a little."""
-        if self._loop is not None and self._stopped is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._stopped.set)
+        logging.getLogger("kopf").setLevel(logging.CRITICAL)  # how it ends is nobody's concern
+        self._end.set()
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: it pauses between two attempts
+                self._loop.call_soon_threadsafe(self._told.set)
         await asyncio.to_thread(self._thread.join, _FAREWELL)
 
     def _main(self) -> None:
-        asyncio.run(self._watch())
+        for pause in itertools.chain(_RESTARTS, itertools.repeat(_RESTARTS[-1])):
+            reason = "kopf ended on its own"
+            try:
+                asyncio.run(self._watch())
+            except Exception as error:  # noqa: BLE001  whatever ends the watches, they begin again
+                reason = str(error) or type(error).__name__
+            if not self._end.is_set():
+                _log.warning("the watches ended, beginning again in %.0f s: %s", pause, reason)
+            if self._end.wait(pause):
+                return
+            self._poke("watch")  # what happened meanwhile was not seen
 
     async def _watch(self) -> None:
-        self._loop, self._stopped = asyncio.get_running_loop(), asyncio.Event()
-        self._ready.set()
-        for pause in itertools.chain(_RESTARTS, itertools.repeat(_RESTARTS[-1])):
-            try:
-                await self._operate(self._stopped)
-            except Exception as error:  # noqa: BLE001  whatever ends the watches, they begin again
-                _log.warning(
-                    "the watches ended, beginning again in %.0f s: %s", pause, str(error) or type(error).__name__
-                )
-            if self._stopped.is_set():
-                return
-            try:
-                await asyncio.wait_for(self._stopped.wait(), pause)
-            except TimeoutError:
-                self._poke("watch")  # what happened meanwhile was not seen
-            else:
-                return
+        """Let kopf watch until we are told to stop, or it fails."""
+        self._told, self._loop = asyncio.Event(), asyncio.get_running_loop()
+        self._loop.set_exception_handler(_quietly)
+        if self._end.is_set():
+            return
+        login = Login(self._options)
+        stopping = asyncio.ensure_future(_until(self._told, login.watching))
+        try:
+            operator = asyncio.ensure_future(self._operator(login, stopping))
+            await asyncio.wait({operator, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({operator}, timeout=_PATIENCE if stopping.done() else None)
+            if operator.done():
+                operator.result()
+        finally:
+            await _cancel_others()
+            await login.close()
 
-    async def _operate(self, stopped: asyncio.Event) -> None:
+    async def _operator(self, login: "Login", stopping: asyncio.Future[None]) -> None:
         where: dict[str, Any] = (
             {"clusterwide": True} if self._scope.namespaces is None else {"namespaces": self._scope.namespaces}
         )
         await kopf.operator(
-            registry=make_registry(self._scope, self._options, self._changes, self._poke),
+            registry=make_registry(self._scope, login, self._changes, self._poke),
             settings=make_settings(self._scope),
             standalone=True,
-            stop_flag=stopped,
+            stop_flag=stopping,
             **where,
         )
 
 
-def make_registry(scope: Scope, options: OperatorOptions, changes: Changes, poke: Poke) -> kopf.OperatorRegistry:
+async def _until(told: asyncio.Event, watching: asyncio.Event) -> None:
+    """Wait to be told to stop, and then a little for kopf to be past its discovery: before that it ends badly."""
+    await told.wait()
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(watching.wait(), _PATIENCE)
+
+
+async def _cancel_others() -> None:
+    """End what kopf left behind, so that it lets go of its connections."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    if others:
+        await asyncio.wait(others, timeout=_PATIENCE)
+    await asyncio.get_running_loop().shutdown_asyncgens()
+
+
+class Login:
+    """Logs kopf in, again whenever its credentials are refused. The sessions are ours, so that we can close them.
+
+    ``watching`` is set once kopf watches anything. Before that it must not be told to stop: it would close connections
+    that it goes on to wait for.
+    """
+
+    def __init__(self, options: OperatorOptions) -> None:
+        self.watching = asyncio.Event()
+        self._options = options
+        self._sessions: list[aiohttp.ClientSession] = []
+
+    async def log_in(self, **_: Any) -> kopf.AiohttpSession:
+        """Read the credentials afresh, and open a session with them."""
+        try:
+            configuration = await load(self._options)
+        except Unreachable as error:
+            raise kopf.LoginError(str(error)) from error
+        trace = aiohttp.TraceConfig()
+        trace.on_request_start.append(self._sees)
+        session = await open_session(configuration, trace)
+        self._sessions.append(session)
+        return kopf.AiohttpSession(server=configuration.host, aiohttp_session=session)
+
+    async def _sees(self, *args: Any) -> None:
+        request: aiohttp.TraceRequestStartParams = args[-1]
+        if "watch" in request.url.query:
+            self.watching.set()
+
+    async def close(self) -> None:
+        """Close all sessions, and leave the peers the time to say goodbye: a TLS connection closes in two steps."""
+        for session in self._sessions:
+            await session.close()
+        await asyncio.sleep(0.1)
+
+
+def _quietly(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    _log.debug("in the informer's loop: %s", context.get("message"))
+
+
+def make_registry(scope: Scope, login: Login, changes: Changes, poke: Poke) -> kopf.OperatorRegistry:
     """Return a registry with one event handler a kind, and our own login."""
     registry = kopf.OperatorRegistry()
-
-    @kopf.on.login(registry=registry)
-    async def login(**_: Any) -> kopf.ConnectionInfo:
-        return await for_kopf(options)
-
+    kopf.on.login(registry=registry, id="login")(login.log_in)
     for kind in scope.kinds:
         _register(registry, kind, changes, poke)
     return registry
@@ -139,5 +207,5 @@ def quieten_logs() -> None:
     """Keep kopf from writing a line for every event, and one for every attempt while the API server is away."""
     logging.getLogger("kopf").setLevel(logging.ERROR)
     logging.getLogger("kopf.objects").setLevel(logging.ERROR)
-    for noisy in ("kopf._cogs.clients", "kopf._core.reactor.running", "kopf.activities"):
+    for noisy in ("kopf._cogs.clients", "kopf._core.reactor", "kopf.activities"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)

@@ -4,7 +4,6 @@ A kind that may not be watched is not lost: the operator looks again on its own,
 """
 
 import asyncio
-import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -13,8 +12,6 @@ from ostiary_operator.kube import access, labels
 from ostiary_operator.kube.client import Cluster
 from ostiary_operator.kube.kinds import CONFIG_MAP, ENDPOINT_SLICE, NAMESPACE, POLICY, PROXY, SECRET, SERVICE, Kind
 from ostiary_operator.kube.options import OperatorOptions
-
-_log = logging.getLogger(__name__)
 
 #: What is watched of each kind, as a label selector; empty for all.
 SELECTORS: Final[Mapping[Kind, str]] = {
