@@ -332,6 +332,20 @@ async def test_the_acknowledgement_asks_for_the_pass_that_prunes() -> None:
         assert it.parts.queue.observed.pokes == {"acknowledged": 1}
 
 
+async def test_a_replica_that_rejects_the_config_or_our_token_asks_for_a_look_once() -> None:
+    async with listening(SaidReplica()) as one:
+        it = operator(proxy("crm"), replicas=(one.url,))
+        await it.run_pass()
+        one.rejected = {"revision": None, "reason": "InvalidDocument", "message": "its MAC does not fit"}
+        for _ in range(2):
+            await it.ask()
+        assert it.parts.queue.observed.pokes == {"replica rejects": 1}
+        one.status = 401
+        for _ in range(2):
+            await it.ask()
+        assert it.parts.queue.observed.pokes["replica refuses"] == 1
+
+
 async def test_a_status_that_could_not_be_written_is_tried_again() -> None:
     it = operator(proxy("crm"), proxy("wiki"))
     it.cluster.fail("apply_status", PROXY, Busy("503"), name="crm")

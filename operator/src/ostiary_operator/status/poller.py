@@ -59,11 +59,19 @@ class Poller:
         try:
             report = await replicas.ask(session, state.replica, gateway=watch.identity, token=watch.token)
         except OstiaryError as error:
-            if state.silent(str(error)):
-                _log.warning("replica %s of gateway %s: %s", state.replica.name, watch.identity, error)
-                return True
-            return False
+            return self._silent(watch, state, error)
+        rejected_before = state.report.rejected if state.report is not None else None
+        if report.rejected is not None and report.rejected != rejected_before:
+            self._poke("replica rejects")  # somebody may have changed what we wrote, where we cannot watch it
         return state.answered(report, self._clock.monotonic())
+
+    def _silent(self, watch: GatewayWatch, state: ReplicaState, error: OstiaryError) -> bool:
+        if not state.silent(str(error)):
+            return False
+        _log.warning("replica %s of gateway %s: %s", state.replica.name, watch.identity, error)
+        if isinstance(error, replicas.Refused):
+            self._poke("replica refuses")
+        return True
 
     def _tell_acknowledged(self) -> None:
         """Once all replicas run a revision, what only older ones needed can go."""

@@ -20,6 +20,10 @@ class NoAnswer(OstiaryError):
     """A replica could not be asked."""
 
 
+class Refused(NoAnswer):
+    """A replica does not accept our bearer: its Secret is another one than we think."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Replica:
     """One replica: the base URL of its admin port, and how people call it."""
@@ -62,7 +66,8 @@ async def ask(session: aiohttp.ClientSession, replica: Replica, *, gateway: str,
     """Ask a replica what it runs.
 
     Raises:
-        NoAnswer: no connection, no answer in time, or a refusal.
+        NoAnswer: no connection, no answer in time, or an answer that is none.
+        Refused: the bearer is not accepted.
         ReportError: an answer that is no report of this gateway.
     """
     headers = {"Authorization": f"Bearer {token.reveal().decode('ascii', 'replace')}", "Accept-Encoding": "identity"}
@@ -70,6 +75,8 @@ async def ask(session: aiohttp.ClientSession, replica: Replica, *, gateway: str,
         async with session.get(
             f"{replica.url}/config", headers=headers, timeout=TIMEOUT, allow_redirects=False
         ) as response:
+            if response.status in {401, 403}:
+                raise Refused(f"it refuses our token with {response.status}")
             if response.status != 200:
                 raise NoAnswer(f"it answers {response.status}")
             return parse_report(await _bounded(response), gateway=gateway)
