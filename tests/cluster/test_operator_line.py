@@ -1,0 +1,210 @@
+"""The straight line of a change on a real API server: apply, see it delivered, acknowledged, healed, and gone."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from operator_process import CRDS, World, eventually, operating
+from operator_world import SaidReplica, listening, policy
+
+from ostiary_operator.kube.kinds import CONFIG_MAP, ENDPOINT_SLICE, POLICY, PROXY, SECRET, SERVICE
+from ostiary_tools.control_plane import ControlPlane
+
+
+@pytest.fixture
+def world(control_plane: ControlPlane, new_namespace: Callable[..., str]) -> World:
+    control_plane.apply_crds(CRDS)
+    it = World(control_plane.api, control_plane.kubeconfig, system=new_namespace(), team=new_namespace())
+    it.has_gateway()
+    return it
+
+
+def said_by(world: World) -> SaidReplica:
+    return SaidReplica(gateway=world.gateway)
+
+
+async def test_an_applied_proxy_becomes_a_signed_config_owned_by_the_gateways_service(world: World) -> None:
+    async with operating(world.options()):
+        world.has_proxy("crm")
+        world.has_policy("p", "crm")
+        await eventually(lambda: world.served() == {"crm"})
+    gateway = world.get(SERVICE, "ostiary-gateway-default")
+    assert gateway is not None
+    for kind, name in ((CONFIG_MAP, "ostiary-default-0"), (SECRET, "ostiary-default")):
+        obj = world.get(kind, name)
+        assert obj is not None
+        (owner,) = obj["metadata"]["ownerReferences"]
+        assert owner["uid"] == gateway["metadata"]["uid"]
+        assert obj["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "ostiary"
+
+
+async def test_a_resource_is_ready_only_after_every_replica_runs_it(world: World) -> None:
+    async with listening(said_by(world)) as one, listening(said_by(world)) as two:
+        world.replicas = (one.url, two.url)
+        async with operating(world.options()):
+            world.has_proxy("crm")
+            world.has_policy("p", "crm")
+            await eventually(lambda: world.served() == {"crm"})
+            await eventually(lambda: world.said(POLICY, "p", "Ready") == ("Unknown", "Pending"))
+            bundle = world.delivered()
+            assert bundle is not None
+            one.runs(bundle)
+            await eventually(lambda: (world.get(PROXY, "crm") or {})["status"].get("programmed") == "default 1/2")
+            assert world.said(PROXY, "crm", "Ready") == ("Unknown", "Pending")
+            two.runs(bundle)
+            await eventually(lambda: world.said(PROXY, "crm", "Ready") == ("True", "Ready"))
+            await eventually(lambda: world.said(POLICY, "p", "Ready") == ("True", "Ready"))
+    obj = world.get(PROXY, "crm")
+    assert obj is not None
+    assert obj["status"]["observedGeneration"] == obj["metadata"]["generation"]
+    assert obj["status"]["programmed"] == "default 2/2"
+    assert obj["status"]["policies"] == [{"namespace": world.team, "name": "p"}]
+    managers = {each["manager"] for each in obj["metadata"]["managedFields"] if each.get("subresource") == "status"}
+    assert managers == {"ostiary-operator/proxy-status"}
+    assert not {"annotations", "finalizers"} & obj["metadata"].keys()
+
+
+async def test_nothing_is_written_while_nothing_changes_not_even_by_a_restart(world: World) -> None:
+    async with listening(said_by(world)) as one:
+        world.replicas = (one.url,)
+        async with operating(world.options()):
+            world.has_proxy("crm")
+            world.has_policy("p", "crm")
+            await eventually(lambda: world.served() == {"crm"})
+            bundle = world.delivered()
+            assert bundle is not None
+            one.runs(bundle)
+            await eventually(lambda: world.said(POLICY, "p", "Ready") == ("True", "Ready"))
+            await eventually(lambda: world.said(PROXY, "crm", "Ready") == ("True", "Ready"))
+        before = world.versions()
+        one.bearers.clear()
+        async with operating(world.options()):
+            await eventually(lambda: len(one.bearers) >= 3)
+            world.has_proxy("after")
+            await eventually(lambda: world.served() == {"crm", "after"})
+        after = world.versions()
+    for name in ("Secret ostiary-default", "MCPProxy crm", "MCPPolicy p"):
+        assert after[name] == before[name]
+
+
+async def test_the_gateway_is_asked_with_the_bearer_of_its_secret(world: World) -> None:
+    async with listening(said_by(world)) as one:
+        world.replicas = (one.url,)
+        async with operating(world.options()):
+            await eventually(lambda: world.get(SECRET, "ostiary-default"))
+            await eventually(lambda: one.bearers)
+    assert len(one.bearers[0].removeprefix("Bearer ")) >= 40
+
+
+async def test_what_somebody_edits_by_hand_is_healed(world: World) -> None:
+    async with operating(world.options()):
+        world.has_proxy("crm")
+        await eventually(lambda: world.said(PROXY, "crm", "Accepted") == ("True", "Accepted"))
+        world.patch(CONFIG_MAP, "ostiary-default-0", {"data": {"manifest.json": "{}", "notes": "mine"}})
+        await eventually(lambda: world.served() == {"crm"})
+        await eventually(lambda: "notes" not in (world.get(CONFIG_MAP, "ostiary-default-0") or {})["data"])
+        world.delete(SECRET, "ostiary-default")
+        await eventually(lambda: world.served() == {"crm"})
+        world.delete(CONFIG_MAP, "ostiary-default-0")
+        await eventually(lambda: world.served() == {"crm"})
+
+
+async def test_a_status_that_somebody_edits_is_healed(world: World) -> None:
+    async with operating(world.options()):
+        world.has_proxy("crm")
+        await eventually(lambda: world.said(PROXY, "crm", "Accepted") == ("True", "Accepted"))
+        forged = [{"type": "Ready", "status": "True", "reason": "Ready", "message": "", "lastTransitionTime": _NOW}]
+        world.patch(PROXY, "crm", {"status": {"url": "http://evil/mcp", "conditions": forged}}, status=True)
+        await eventually(lambda: "evil" not in (world.get(PROXY, "crm") or {})["status"]["url"])
+        await eventually(lambda: world.said(PROXY, "crm", "Accepted") == ("True", "Accepted"))
+        assert world.said(PROXY, "crm", "Ready")[0] == "False"
+
+
+_NOW = "2026-11-21T08:00:00Z"
+
+
+async def test_a_deleted_proxy_leaves_the_config_at_once_and_the_last_one_after_a_second_look(world: World) -> None:
+    async with operating(world.options()):
+        for name in ("crm", "wiki"):
+            world.has_proxy(name)
+        await eventually(lambda: world.served() == {"crm", "wiki"})
+        world.delete(PROXY, "crm")
+        await eventually(lambda: world.served() == {"wiki"}, seconds=3)
+        began = time.monotonic()
+        world.delete(PROXY, "wiki")
+        await eventually(lambda: world.served() == set())
+        assert time.monotonic() - began >= 3
+
+
+async def test_an_edit_is_delivered_and_a_broken_one_keeps_the_last_good(world: World) -> None:
+    async with operating(world.options()):
+        world.has_proxy("crm")
+        world.has_policy("p", "crm", allow="read_*")
+        await eventually(lambda: world.said(POLICY, "p", "Accepted") == ("True", "Accepted"))
+        bundle = world.delivered()
+        assert bundle is not None
+        before = bundle.manifest.entries
+        broken: dict[str, Any] = {
+            "namespaceSelector": {},
+            "labels": {},
+        }  # only the platform's policies may select namespaces
+        world.patch(POLICY, "p", {"spec": {"targetRefs": None, "targetSelector": broken}})
+        await eventually(lambda: world.said(POLICY, "p", "Programmed") == ("False", "NotAccepted"))
+        held = world.delivered()
+        assert held is not None
+        assert held.manifest.entries == before
+        mended = policy("p", "crm", allow="write_*")["spec"]
+        world.patch(POLICY, "p", {"spec": {"targetSelector": None, **mended}})
+        await eventually(lambda: (found := world.delivered()) is not None and found.manifest.entries != before)
+
+
+async def test_replicas_are_found_in_the_endpoint_slices_of_the_service(world: World) -> None:
+    world.replicas = None
+    body = {
+        "metadata": {
+            "name": "gw-1",
+            "namespace": world.system,
+            "labels": {"kubernetes.io/service-name": "ostiary-gateway-default", "ostiary.dev/gateway": "default"},
+        },
+        "addressType": "IPv4",
+        "ports": [{"name": "admin", "port": 8081}],
+        "endpoints": [{"addresses": ["192.0.2.1"], "conditions": {"ready": True}}],
+    }
+    async with operating(world.options()):
+        world.has_proxy("crm")
+        await eventually(lambda: world.said(PROXY, "crm", "Programmed") == ("False", "NoReplicas"))
+        world.create(ENDPOINT_SLICE, body)
+        await eventually(lambda: world.said(PROXY, "crm", "Programmed") == ("Unknown", "Pending"))
+        assert (world.get(PROXY, "crm") or {})["status"]["programmed"] == "default 0/1"
+
+
+async def test_transitions_are_told_as_events(world: World) -> None:
+    def reasons() -> set[str]:
+        path = f"/apis/events.k8s.io/v1/namespaces/{world.team}/events"
+        items = world.api.request("GET", path)["items"]
+        return {item["reason"] for item in items if item["regarding"]["name"] == "crm"}
+
+    async with operating(world.options()):
+        world.has_proxy("crm")
+        await eventually(lambda: {"Accepted", "NoReplicas"} <= reasons())
+
+
+async def test_an_operator_for_the_whole_cluster_serves_every_namespace(world: World) -> None:
+    world.wide = True
+    async with operating(world.options()):
+        world.has_proxy("crm")
+        await eventually(lambda: "crm" in (world.served() or ()))
+
+
+async def test_a_change_arrives_within_a_second(world: World) -> None:
+    async with operating(world.options()):
+        world.has_proxy("first")
+        await eventually(lambda: world.served() == {"first"})
+        await asyncio.sleep(0)
+        began = time.monotonic()
+        world.has_proxy("second")
+        await eventually(lambda: world.served() == {"first", "second"})
+        # Not the number to reach, which is measured elsewhere: a bound that says that nothing waits for a resync.
+        assert time.monotonic() - began < 5

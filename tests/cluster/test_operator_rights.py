@@ -1,0 +1,70 @@
+"""The operator as its own service account, with the chart's roles and not one right more."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+
+import pytest
+import yaml
+from charts import render
+from operator_process import CRDS, World, eventually, operating
+
+from ostiary_operator.app import StartupError, run_operator
+from ostiary_operator.kube.kinds import CONFIG_MAP, PROXY, SECRET
+from ostiary_tools.control_plane import ControlPlane
+
+
+def roles(system: str, *arguments: str) -> str:
+    """The service accounts, roles and bindings that the chart makes."""
+    objects = render(*arguments, release=system, namespace=system)
+    wanted = {"ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"}
+    return yaml.safe_dump_all([obj for obj in objects if obj["kind"] in wanted])
+
+
+@pytest.fixture
+def world(control_plane: ControlPlane, new_namespace: Callable[..., str]) -> World:
+    control_plane.apply_crds(CRDS)
+    it = World(control_plane.api, control_plane.kubeconfig, system=new_namespace(), team=new_namespace())
+    it.has_gateway()
+    return it
+
+
+@pytest.fixture(params=["whole cluster", "one namespace"])
+def restricted(control_plane: ControlPlane, world: World, request: pytest.FixtureRequest) -> Iterator[World]:
+    world.wide = request.param == "whole cluster"
+    manifest = roles(world.system, *(() if world.wide else ("--set", f"watchNamespaces={{{world.team}}}")))
+    control_plane.kubectl("create", "-f", "-", input=manifest)
+    account = f"{world.system}-ostiary-operator"
+    world.kubeconfig = control_plane.kubeconfig_for_service_account(world.system, account)
+    yield world
+    control_plane.kubectl("delete", "-f", "-", input=manifest)
+
+
+async def test_the_charts_roles_are_enough_for_the_whole_line(restricted: World) -> None:
+    async with operating(restricted.options()):
+        restricted.has_proxy("crm")
+        restricted.has_policy("p", "crm")
+        await eventually(lambda: restricted.served() is not None and "crm" in (restricted.served() or ()))
+        await eventually(lambda: restricted.said(PROXY, "crm", "Accepted") == ("True", "Accepted"))
+        restricted.patch(CONFIG_MAP, "ostiary-default-0", {"data": {"manifest.json": "{}"}})
+        await eventually(lambda: "crm" in (restricted.served() or ()))
+
+        def told() -> bool:
+            path = f"/apis/events.k8s.io/v1/namespaces/{restricted.team}/events"
+            return any(item["reason"] == "Accepted" for item in restricted.api.request("GET", path)["items"])
+
+        await eventually(told)
+
+
+async def test_a_secret_that_may_not_be_read_is_a_condition_with_its_remedy(restricted: World) -> None:
+    references = [{"kind": "Secret", "name": "ca"}]
+    server = {"name": "s", "url": "https://mock.tools/mcp", "tls": {"caCertificateRefs": references}}
+    async with operating(restricted.options()):
+        restricted.has_proxy("crm", servers=[server])
+        await eventually(lambda: restricted.said(PROXY, "crm", "ResolvedRefs") == ("False", "NotPermitted"))
+
+
+async def test_a_missing_right_is_named_with_verb_and_resource(control_plane: ControlPlane, world: World) -> None:
+    world.kubeconfig = control_plane.kubeconfig_for_service_account(world.system, "default")
+    with pytest.raises(StartupError, match='cannot list resource "mcp'):
+        await run_operator(world.options(startup_timeout=1.5), asyncio.Event())
+    assert world.get(SECRET, "ostiary-default") is None
