@@ -5,5 +5,6 @@ meters     CPU and memory of a process tree, from /proc
 servers    nginx as the upstream and as the floor, a plain aiohttp pass-through as the comparison
 doors      the gateway itself, compiled from YAML as users write it
 calls      one table row per way to call a tool or list them
+change     how long an edit takes until every replica enforces it
 report     the table, latest.json, docs/benchmarks.md
 """

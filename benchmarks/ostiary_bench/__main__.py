@@ -9,6 +9,7 @@ from typing import Final
 
 from ostiary_bench import report, servers
 from ostiary_bench.calls import Bench, rows
+from ostiary_bench.change import measure
 from ostiary_bench.servers import Upstream
 from ostiary_tools.errors import ToolError
 
@@ -34,6 +35,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--seconds", type=float, default=5.0, help="of load for each row (default: 5)")
     parser.add_argument("--rate", type=int, default=500, help="calls a second in the open loop (default: 500)")
+    parser.add_argument("--edits", type=int, default=100, help="of a policy, on a real API server (default: 100)")
     parser.add_argument("--write-docs", action="store_true", help="also write docs/benchmarks.md")
     options = parser.parse_args()
     try:
@@ -45,13 +47,14 @@ def main() -> int:
                 found = list(rows(bench))
             finally:
                 bench.upstream.process.stop(grace=2)
+        change = measure(options.edits) if options.edits else None
     except ToolError as error:
         sys.stderr.write(f"make bench: {error}\n")
         return 1
-    figures = report.document(found)
+    figures = report.document(found, change)
     _RESULTS.parent.mkdir(exist_ok=True)
     _RESULTS.write_text(json.dumps(figures, indent=2) + "\n")
-    text = report.table(found)
+    text = report.table(found) + report.sentence(change)
     print(text)
     if options.write_docs:
         words = {"rate": options.rate, "at": str(figures["at"])[:10], "machine": figures["machine"], "table": text}

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -13,6 +14,7 @@ from ostiary_bench.doors import Door
 from ostiary_bench.load import Closed, Open, closed_loop, open_loop
 from ostiary_bench.probes import answers
 from ostiary_bench.servers import OTHER_CORE, Upstream, on_core
+from ostiary_tools.errors import ToolError
 from ostiary_tools.ports import reserve_port
 from ostiary_tools.processes import Process, wait_until
 
@@ -46,6 +48,7 @@ class Bench:
     def row(self, name: str, process: Process, url: str, *, kind: str, latency: bool = False) -> Row:
         """Measure one way."""
         body = LIST if kind.startswith("list") else CALL
+        _require_result(url, body)
         closed = closed_loop(self.directory, pid=process.pid, url=url, body=body, seconds=self.seconds)
         port, _, path = url.removeprefix("http://127.0.0.1:").partition("/")
         found = None
@@ -53,6 +56,16 @@ class Bench:
             found = open_loop(port=int(port), path=f"/{path}", body=body, rate=self.rate, seconds=max(self.seconds, 4))
         print(f"  {name:58} {kind:10} {closed.cpu_microseconds:7.1f} us", file=sys.stderr, flush=True)
         return Row(name, kind, closed, found)
+
+
+def _require_result(url: str, body: bytes) -> None:
+    """A refusal is an answer too, and a fast one: make sure that it is the upstream's that is measured."""
+    headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+    request = urllib.request.Request(url, data=body, headers=headers)  # noqa: S310  our own URL
+    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310  our own URL
+        text = answer.read()
+    if b'"result"' not in text:
+        raise ToolError(f"{url} did not answer with a result: {text[:300]!r}")
 
 
 def rows(bench: Bench) -> Iterator[Row]:

@@ -23,7 +23,8 @@ metadata: {name: gateway, namespace: ostiary-system, uid: gateway, labels: {osti
 ---
 apiVersion: v1
 kind: ConfigMap
-metadata: {name: settings, namespace: ostiary-system, labels: {ostiary.dev/gateway-settings: default}}
+metadata:
+  {name: settings, namespace: ostiary-system, labels: {ostiary.dev/gateway: default, ostiary.dev/usage: settings}}
 data:
   settings.yaml: |
     grants:

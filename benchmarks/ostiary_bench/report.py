@@ -4,16 +4,24 @@ import datetime as dt
 import os
 import platform
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from ostiary_bench.calls import Row
+from ostiary_bench.change import Change
 from ostiary_core.version import __version__
 
 
-def document(rows: Sequence[Row]) -> dict[str, object]:
+def document(rows: Sequence[Row], change: Change | None) -> dict[str, object]:
     """Return everything that was measured, as JSON."""
     now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-    return {"version": __version__, "at": now, "machine": machine(), "rows": [row.document() for row in rows]}
+    return {
+        "version": __version__,
+        "at": now,
+        "machine": machine(),
+        "rows": [row.document() for row in rows],
+        "change": asdict(change) if change else None,
+    }
 
 
 def machine() -> str:
@@ -39,6 +47,17 @@ def table(rows: Sequence[Row]) -> str:
         "|---|---|---:|---:|---:|---:|---:|",
     ]
     return "\n".join([*lines, *(_line(row, floors) for row in rows)])
+
+
+def sentence(change: Change | None) -> str:
+    """Return what is to be said of a change, as a paragraph behind the table."""
+    if change is None:
+        return ""
+    return (
+        f"\n\nFrom the API server's answer to an edit of a policy until all {change.replicas} replicas enforce it, "
+        f"over {change.edits} edits on a real API server: p50 {change.p50:.0f} ms, p99 {change.p99:.0f} ms, "
+        f"longest {change.longest:.0f} ms."
+    )
 
 
 def _line(row: Row, floors: dict[str, float]) -> str:

@@ -1,0 +1,81 @@
+"""How long a change takes from `kubectl apply` until every gateway replica enforces it, on a real API server."""
+
+import http.client
+import json
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from ostiary_bench import messages
+from ostiary_tools.cluster import Cluster
+from ostiary_tools.cluster_stack import EXAMPLE
+
+_POLICY: Final = "/apis/ostiary.dev/v1alpha1/namespaces/default/mcppolicies/bench"
+_POLICIES: Final = _POLICY.rpartition("/")[0]
+_CALL: Final = messages.encoded(messages.CALL)
+_HEADERS: Final = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Milliseconds from the API server's answer to the write until the last of the replicas enforces it."""
+
+    edits: int
+    replicas: int
+    p50: float
+    p99: float
+    longest: float
+
+
+def measure(edits: int) -> Change:
+    """Edit one policy so many times, each edit after the one before is enforced."""
+    with tempfile.TemporaryDirectory() as directory, Cluster(Path(directory) / "cluster") as cluster:
+        cluster.apply(EXAMPLE)
+        cluster.wait_until_ready()
+        took = sorted(_edits(cluster, edits))
+    last = len(took) - 1
+    return Change(edits, len(cluster.replicas), took[last // 2], took[int(last * 0.99)], took[last])
+
+
+def _edits(cluster: Cluster, edits: int) -> Sequence[float]:
+    api = cluster.control_plane.api
+    api.request("POST", _POLICIES, _policy("Allow"))
+    ports = cluster.ports.data
+    _wait(ports, refused=False)
+    took = []
+    for number in range(edits):
+        refused = number % 2 == 0
+        api.request("PATCH", _POLICY, {"spec": _policy("Deny" if refused else "Allow")["spec"]})
+        start = time.perf_counter()
+        _wait(ports, refused=refused)
+        took.append((time.perf_counter() - start) * 1000)
+        time.sleep(0.2)  # so that edits are single, as a person's are, and not gathered into one pass
+    return took
+
+
+def _policy(effect: str) -> Mapping[str, Any]:
+    rule = {"name": "bench", "effect": effect, "tools": {"verbs": ["List", "Call"], "names": [messages.TOOL]}}
+    return {
+        "apiVersion": "ostiary.dev/v1alpha1",
+        "kind": "MCPPolicy",
+        "metadata": {"name": "bench", "namespace": "default"},
+        "spec": {"targetRefs": [{"kind": "MCPProxy", "name": "mock-mcp-server"}], "access": {"rules": [rule]}},
+    }
+
+
+def _wait(ports: Sequence[int], *, refused: bool) -> None:
+    """Ask every replica until each answers as the newest policy says."""
+    waiting = [http.client.HTTPConnection("127.0.0.1", port, timeout=10) for port in ports]
+    while waiting:
+        waiting = [connection for connection in waiting if _is_refused(connection) is not refused]
+        time.sleep(0.001)
+
+
+def _is_refused(connection: http.client.HTTPConnection) -> bool:
+    """A call without a session: the mock refuses it itself, unless the gateway did so before with its own code."""
+    connection.request("POST", "/mock-mcp-server/mcp", _CALL, _HEADERS)
+    answer = json.loads(connection.getresponse().read())
+    return bool(answer.get("error", {}).get("code") == -32602)
