@@ -67,13 +67,22 @@ class Gateway:
             store=self.store, ready=self.not_ready, registry=self.metrics.registry, replica=_replica(options.replica)
         )
         self._admin = web.AppRunner(admin.application(), access_log=None, shutdown_timeout=1.0)
+        try:
+            await self._listen()
+        except BaseException:
+            await self._data.cleanup()
+            await self._admin.cleanup()
+            raise
+        self._watch()
+
+    async def _listen(self) -> None:
+        options = self.options
         await self._admin.setup()
         await self._data.setup()
         self.admin_port = await listen(
             self._admin, options.admin_host, options.admin_port, what="admin port", option="--admin-port or ADMIN_PORT"
         )
         self.port = await listen(self._data, options.host, options.port, what="data port", option="--port or PORT")
-        self._watch()
 
     def _watch(self) -> None:
         if self.options.config is not None:

@@ -1,0 +1,202 @@
+"""The admin port: alive, ready, counted, and what runs, without a secret anywhere (design §4)."""
+
+import base64
+from typing import Any
+
+import aiohttp
+import pytest
+from callers import Reply, calling, legacy
+from gateways import Door, policy, running
+from mcp_clients import connect
+from prometheus_client.parser import text_string_to_metric_families
+
+from ostiary_core.canonical import digest
+from ostiary_gateway.errors import StartupError
+from ostiary_operator.status.reports import parse_report
+
+BAD = {"name": "bad", "effect": "Deny", "tools": {"patterns": ["("]}}
+TOKEN = "admin-for-tests"
+
+
+async def admin(door: Door, path: str, *, token: str | None = None, method: str = "GET") -> Reply:
+    headers = {"Authorization": token} if token is not None else {}
+    url = f"http://127.0.0.1:{door.gateway.admin_port}{path}"
+    async with aiohttp.ClientSession() as http, http.request(method, url, headers=headers) as response:
+        return Reply(response.status, response.headers, await response.read())
+
+
+async def config(door: Door) -> dict[str, Any]:
+    reply = await admin(door, "/config", token=f"Bearer {TOKEN}")
+    assert reply.status == 200
+    report: dict[str, Any] = reply.json
+    if report["revision"] is not None:
+        parse_report(reply.body, gateway="ostiary/default")  # the operator must be able to read what we say
+    return report
+
+
+async def metrics(door: Door) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    reply = await admin(door, "/metrics")
+    assert reply.headers["Content-Type"].startswith("text/plain")
+    families = text_string_to_metric_families(reply.body.decode())
+    return {(s.name, tuple(sorted(s.labels.items()))): s.value for family in families for s in family.samples}
+
+
+async def test_it_is_alive_at_once_and_ready_with_its_first_good_config(door: Door) -> None:
+    assert (await admin(door, "/healthz")).status == 200
+    reply = await admin(door, "/readyz")
+    assert (reply.status, reply.body) == (503, b"no config yet\n")
+    await door.apply()
+    assert (await admin(door, "/readyz")).status == 200
+
+
+async def test_a_bad_config_at_the_start_does_not_make_it_ready(door: Door) -> None:
+    door.place({"manifest.json": b"{", "admin-token": TOKEN.encode()})
+    await door.gateway.sources[0].poll()  # type: ignore[union-attr]  # it is a directory
+
+    assert (await admin(door, "/readyz")).status == 503
+    assert (await config(door))["rejected"]["reason"] == "InvalidDocument"
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        *[None, "", "Bearer", "Bearer ", "Bearer wrong", f"Basic {TOKEN}", TOKEN, f"Bearer {TOKEN}x", f"Bearer{TOKEN}"],
+        *["Bearer \u00fc", f"Bearer {base64.b64encode(TOKEN.encode()).decode()}"],
+    ],
+)
+async def test_the_config_wants_the_bearer(door: Door, token: str | None) -> None:
+    await door.apply()
+    reply = await admin(door, "/config", token=token)
+
+    assert (reply.status, reply.headers["WWW-Authenticate"]) == (401, "Bearer")
+    assert TOKEN.encode() not in reply.body
+
+
+async def test_before_there_is_a_bearer_nobody_has_it(door: Door) -> None:
+    for token in (None, "Bearer ", "Bearer None"):
+        assert (await admin(door, "/config", token=token)).status == 401
+
+
+async def test_the_config_tells_what_runs_by_digest(door: Door, mock: str) -> None:
+    one, two = door.entry("one", mock), door.entry("two", mock, [policy("p")])
+    await door.apply(one, two)
+    report = await config(door)
+
+    assert report["gateway"] == "ostiary/default"
+    assert report["revision"] == 1
+    assert isinstance(report["replica"], str)
+    assert report["replica"]
+    assert report["entries"] == {
+        entry.identity: {"active": digest(entry.canonical()), "rejected": None} for entry, _ in (one, two)
+    }
+    assert (report["rejected"], report["incomplete"]) == (None, None)
+
+
+async def test_a_rejected_entry_is_told_with_digest_reason_and_field(door: Door, mock: str) -> None:
+    good, bad = door.entry("mock", mock), door.entry("mock", mock, [policy("p", BAD)])
+    await door.apply(good)
+    await door.apply(bad)
+    entry = (await config(door))["entries"]["default/mock"]
+
+    assert entry["active"] == digest(good[0].canonical())
+    assert entry["rejected"]["digest"] == digest(bad[0].canonical())
+    assert entry["rejected"]["reason"] == "InvalidPattern"
+    assert "'('" in entry["rejected"]["message"]
+
+
+async def test_a_rejected_config_is_told_with_its_revision_where_it_can_be_believed(door: Door) -> None:
+    await door.apply()
+    door.mac_key = b"x" * 32
+    door.write()
+    files = {path.name: path.read_bytes() for path in (door.directory / "..data").iterdir()}
+    door.place({name: content for name, content in files.items() if not name.startswith("mac-")})
+    await door.gateway.sources[0].poll()  # type: ignore[union-attr]  # it is a directory
+    rejected = (await config(door))["rejected"]
+
+    assert rejected["revision"] is None
+    assert "MAC" in rejected["message"]
+
+
+async def test_no_secret_is_on_any_page(door: Door, mock: str) -> None:
+    await door.apply(door.entry("mock", mock, [policy("p", BAD)]), door.entry("two", mock))
+    secrets = [door.mac_key, door.session_key, TOKEN.encode()]
+    spelt = [s for key in secrets for s in (key, key.hex().encode(), base64.b64encode(key), repr(key).encode())]
+    pages = [await admin(door, path) for path in ("/healthz", "/readyz", "/metrics")]
+    pages.append(await admin(door, "/config", token=f"Bearer {TOKEN}"))
+
+    for page in pages:
+        assert page.status == 200
+        assert not [secret for secret in spelt if secret in page.body]
+
+
+async def test_what_is_not_there_is_404_and_what_cannot_be_done_405(door: Door) -> None:
+    for path in ("/", "/mock/mcp", "/config/..", "/debug", "/healthz/x"):
+        assert (await admin(door, path)).status == 404
+    assert (await admin(door, "/config", method="POST", token=f"Bearer {TOKEN}")).status == 405
+
+
+async def test_the_data_port_knows_no_admin_pages(door: Door) -> None:
+    await door.apply()
+    for path in ("/healthz", "/readyz", "/metrics", "/config"):
+        url = f"http://127.0.0.1:{door.gateway.port}{path}"
+        async with aiohttp.ClientSession() as http, http.get(url) as response:
+            assert response.status == 404
+
+
+async def test_metrics_count_calls_by_method_proxy_and_outcome_and_nothing_a_caller_chooses(
+    door: Door, mock: str
+) -> None:
+    await door.apply(
+        door.entry("mock", mock, [policy("p", {"name": "u", "effect": "Allow", "tools": {"names": ["e*"]}})])
+    )
+    async with connect(door.url(), era="modern") as client:
+        await client.call_tool("echo", {"message": "x"})
+    async with calling(door.url()) as caller:
+        await caller.post(legacy("tools/call", {"name": "secret-name"}))
+        await caller.post(legacy("method/of-the-caller"))
+        await caller.request("GET", {"Accept": "text/html"})
+        caller.url += "/elsewhere"
+        await caller.post(legacy("ping"))
+    counted = await metrics(door)
+
+    def calls(method: str, error: str, proxy: str = "default/mock") -> float | None:
+        labels = (("error_type", error), ("mcp_method_name", method), ("ostiary_proxy", proxy))
+        return counted.get(("mcp_server_operation_duration_seconds_count", labels))
+
+    assert calls("tools/call", "") == 2  # what is hidden is the caller's own error, as an unknown name is
+    assert calls("", "") == 1  # a method that nobody knows
+    assert calls("GET", "406") == 1
+    assert calls("", "404", "") == 1
+    values = {value for _, labels in counted for _, value in labels}
+    assert not {"secret-name", "method/of-the-caller"} & values
+    assert counted["ostiary_config_revision", ()] == 1
+    assert counted["ostiary_config_proxies", ()] == 1
+    assert counted["ostiary_config_loads_total", ()] == 1
+    assert counted["ostiary_requests_in_flight", ()] == 0
+
+
+async def test_metrics_count_faults_by_their_kind(door: Door) -> None:
+    await door.apply(door.entry("mock", "http://127.0.0.1:1/mcp"))
+    async with calling(door.url()) as caller:
+        await caller.post(legacy("tools/call", {"name": "x"}))
+    counted = await metrics(door)
+
+    labels = (("error_type", "-31003"), ("mcp_method_name", "tools/call"), ("ostiary_proxy", "default/mock"))
+    assert counted["mcp_server_operation_duration_seconds_count", labels] == 1
+
+
+async def test_rejections_are_counted(door: Door, mock: str) -> None:
+    await door.apply(door.entry("mock", mock, [policy("p", BAD)]))
+    counted = await metrics(door)
+
+    assert counted["ostiary_config_rejected", ()] == 1
+    assert counted["ostiary_config_rejections_total", ()] == 1
+
+
+@pytest.mark.parametrize("option", ["port", "admin_port"])
+async def test_a_port_that_is_taken_is_told_with_the_option_that_moves_it(option: str) -> None:
+    async with running() as door:
+        taken: dict[str, Any] = {option: door.gateway.port}
+        with pytest.raises(StartupError, match=f"--{option.replace('_', '-')} "):
+            async with running(**taken):
+                pass
