@@ -1,0 +1,193 @@
+"""SIGTERM loses no answer: in flight is finished, streams end gracefully, and the process ends in time (issue 3 §4)."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp import web
+from callers import Reply, calling, legacy, modern
+from configs import Operator, entry
+from gateway_process import GatewayProcess, gateway_process
+from gateways import LOOPBACK, Door, running
+from mcp_clients import eventually
+from upstreams import Arrived, Upstream, answer, document, events, for_ever, serving, with_handshake
+
+from ostiary_core.contract.documents import Server, Timeouts
+
+RESULT = {"content": [{"type": "text", "text": "done"}]}
+CALL = {"name": "get_users", "arguments": {}}
+LISTEN = modern("subscriptions/listen", {"notifications": {"toolsListChanged": True}}, id=5)
+
+
+class Scene:
+    """An upstream whose calls wait for the gate and whose streams stay silent."""
+
+    def __init__(self) -> None:
+        self.gate = asyncio.Event()
+
+    async def script(self, request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        if arrived.method in ("GET", "subscriptions/listen"):
+            async with events(request) as stream:
+                await for_ever()
+        if arrived.method == "tools/list":
+            await self.gate.wait()
+            return document(answer(arrived, {"tools": []}))
+        async with events(request) as stream:
+            await stream.send({"jsonrpc": "2.0", "method": "notifications/progress", "params": {"progress": 1}})
+            await self.gate.wait()
+            await stream.send(answer(arrived, RESULT))
+        return stream.response
+
+
+@pytest.fixture
+def scene() -> Scene:
+    return Scene()
+
+
+@pytest.fixture
+async def upstream(scene: Scene) -> AsyncIterator[Upstream]:
+    async with serving(with_handshake(scene.script)) as upstream:
+        yield upstream
+
+
+@asynccontextmanager
+async def started(
+    directory: Path, upstream: Upstream, *, drain: float = 5.0, delay: float = 0.0
+) -> AsyncIterator[GatewayProcess]:
+    """A gateway process in front of the upstream, ready."""
+    operator = Operator()
+    timeouts = Timeouts(connect=1000, request=30_000, idle=30_000)
+    server = Server(name="up", url=upstream.url, timeouts=timeouts, addresses=LOOPBACK)
+    for name, content in {**operator.secret, **operator.files(entry("mock", servers=[server]))}.items():
+        (directory / name).write_bytes(content)
+    async with gateway_process(directory, drain_seconds=drain, drain_delay_seconds=delay) as gateway:
+
+        async def ready() -> bool:
+            return await status(gateway.admin_port, "/readyz") == 200
+
+        await eventually(ready)
+        yield gateway
+
+
+async def status(port: int, path: str) -> int:
+    async with aiohttp.ClientSession() as http, http.get(f"http://127.0.0.1:{port}{path}") as response:
+        return response.status
+
+
+def url(gateway: GatewayProcess) -> str:
+    return f"http://127.0.0.1:{gateway.port}/mock/mcp"
+
+
+async def test_sigterm_answers_what_is_in_flight_and_ends_with_zero(
+    tmp_path: Path, scene: Scene, upstream: Upstream
+) -> None:
+    async with started(tmp_path, upstream) as gateway, calling(url(gateway)) as caller:
+        document_waits = asyncio.create_task(caller.post(legacy("tools/list", {})))
+        await upstream.first("tools/list")
+        async with caller.stream(modern("tools/call", CALL)) as stream:
+            await stream.message()
+            gateway.terminate()
+
+            async def draining() -> bool:
+                return await status(gateway.admin_port, "/readyz") == 503
+
+            await eventually(draining)
+            assert await status(gateway.admin_port, "/healthz") == 200
+            refused = await caller.post(legacy("ping"))
+            assert (refused.status, refused.json["error"]) == (503, "Draining")
+            assert refused.headers["Retry-After"] == "1"
+            scene.gate.set()
+            assert (await stream.message())["result"] == RESULT
+            assert await stream.ended()
+        assert (await document_waits).result == {"tools": []}
+        assert await gateway.ended(seconds=3) == 0
+        assert "unanswered" not in gateway.log
+        assert "Traceback" not in gateway.log
+
+
+async def test_an_idle_gateway_ends_at_once(tmp_path: Path, upstream: Upstream) -> None:
+    async with started(tmp_path, upstream) as gateway, calling(url(gateway)) as caller:
+        await caller.initialize()  # and its connection stays open, idle
+        gateway.terminate()
+        assert await gateway.ended(seconds=2) == 0
+
+
+async def test_open_streams_end_gracefully_and_hold_nobody_up(tmp_path: Path, upstream: Upstream) -> None:
+    async with started(tmp_path, upstream) as gateway, calling(url(gateway)) as caller:
+        await caller.initialize()
+        async with caller.listen() as gets, caller.stream(LISTEN) as listens:
+            await upstream.first("subscriptions/listen")
+            await upstream.first("GET")
+            gateway.terminate()
+            assert (await listens.message())["result"] == {
+                "resultType": "complete",
+                "_meta": {"io.modelcontextprotocol/subscriptionId": 5},
+            }
+            assert await listens.ended()
+            assert await gets.ended()
+        assert await gateway.ended(seconds=3) == 0
+
+
+async def test_what_never_ends_is_cut_off_at_the_bound(tmp_path: Path, upstream: Upstream) -> None:
+    async with started(tmp_path, upstream, drain=0.3) as gateway, calling(url(gateway)) as caller:
+        async with caller.stream(modern("tools/call", CALL)) as stream:
+            await stream.message()
+            gateway.terminate()
+            assert await gateway.ended(seconds=5) == 0
+        assert "1 requests were still unanswered" in gateway.log
+        assert "Traceback" not in gateway.log
+
+
+async def test_while_load_balancers_learn_requests_are_still_taken(
+    tmp_path: Path, scene: Scene, upstream: Upstream
+) -> None:
+    scene.gate.set()
+    async with started(tmp_path, upstream, delay=0.7) as gateway, calling(url(gateway)) as caller:
+        gateway.terminate()
+
+        async def leaving() -> bool:
+            return await status(gateway.admin_port, "/readyz") == 503
+
+        await eventually(leaving)
+        assert (await caller.post(legacy("tools/list", {}))).result == {"tools": []}
+        assert await gateway.ended(seconds=5) == 0
+
+
+async def test_a_signal_before_the_first_config_ends_it_too(tmp_path: Path) -> None:
+    async with gateway_process(tmp_path) as gateway:
+        assert await status(gateway.admin_port, "/readyz") == 503
+        gateway.terminate()
+        assert await gateway.ended(seconds=3) == 0
+
+
+# -- within one loop: what a process cannot show
+
+
+async def test_a_stream_whose_server_hesitates_over_the_drain_ends_as_well() -> None:
+    gate = asyncio.Event()
+
+    async def hesitating(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        await gate.wait()
+        async with events(request):
+            await for_ever()
+        raise AssertionError
+
+    async with running(drain_seconds=5.0) as door, serving(hesitating) as upstream, calling(door.url()) as caller:
+        await door.apply(door.entry("mock", upstream.url))
+        posting = asyncio.create_task(caller.post(LISTEN))
+        await upstream.first("subscriptions/listen")
+        stopping = asyncio.create_task(door.gateway.stop())
+        await eventually(lambda: door.gateway.line.draining)
+        gate.set()
+        reply: Reply = await asyncio.wait_for(posting, 3)
+        await asyncio.wait_for(stopping, 3)
+
+    assert reply.result["resultType"] == "complete"
+
+
+async def test_a_gateway_can_be_stopped_twice(door: Door) -> None:
+    await door.apply()
+    await door.gateway.stop()
