@@ -58,6 +58,7 @@ class Scene:
 @pytest.fixture
 async def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
     monkeypatch.setattr(source_kubernetes, "_BACKOFF", (0.02, 0.05))
+    monkeypatch.setattr(source_kubernetes, "_KEYS_SECONDS", 0.2)
     async with fake_api(tmp_path) as api:
         yield Scene(api)
 

@@ -10,6 +10,7 @@ import binascii
 import logging
 import random
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from ostiary_core.canonical import digest
@@ -27,6 +28,7 @@ _log = logging.getLogger(__name__)
 #: Waits between tries, in seconds; the last one repeats. What went well for so long begins again with the first.
 _BACKOFF: Final = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _STEADY_SECONDS: Final = 10.0
+_KEYS_SECONDS: Final = 5.0
 
 
 class _Backoff:
@@ -61,7 +63,7 @@ class KubernetesSource:
         self._manifest_files: dict[str, bytes] = {}
         self._parts: dict[int, tuple[str, dict[str, bytes]]] = {}
         self._secret_files: dict[str, bytes] = {}
-        self._secret_tried = asyncio.Event()
+        self._secret_seen = asyncio.Event()
 
     async def run(self) -> None:
         """Watch until cancelled; every fault is retried, more and more slowly."""
@@ -85,8 +87,6 @@ class KubernetesSource:
                 problem = None
             except ConfigUnavailable as error:
                 problem = error
-            if kind == "secrets":
-                self._secret_tried.set()
             await self._pause(backoff, f"watching {kind} {self._namespace}/{name}", problem)
 
     @staticmethod
@@ -105,7 +105,7 @@ class KubernetesSource:
         for found in items if isinstance(items, list) else ():
             await self._take(api, kind, name, found)
         if kind == "secrets":
-            self._secret_tried.set()
+            self._secret_seen.set()
         version = (listed.get("metadata") or {}).get("resourceVersion", "")
         async for event, found in api.watch(path, {**query, "resourceVersion": version}):
             if event in ("ADDED", "MODIFIED"):
@@ -121,9 +121,18 @@ class KubernetesSource:
         else:
             self._manifest_files = config_map_files(found)
             await self._complete_parts(api)
-            # Without its keys a config would be refused, loudly, only because they come a moment later.
-            await self._secret_tried.wait()
+            await self._await_keys()
         await self._offer()
+
+    async def _await_keys(self) -> None:
+        """Give the Secret a head start: without its keys a config would be refused, loudly, and taken a moment later.
+
+        Once only, and not for ever: where the Secret cannot be read here, its keys may lie in the mounted volume.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_KEYS_SECONDS):
+                await self._secret_seen.wait()
+        self._secret_seen.set()
 
     async def _complete_parts(self, api: KubernetesApi) -> None:
         """Fetch the further parts that the manifest names and that we do not hold yet."""

@@ -1,0 +1,125 @@
+"""A gateway that reads its config from the real API server, with rights on exactly its own objects (design §4)."""
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from callers import calling, legacy
+from configs import TIMEOUTS, Operator, entry
+from gateways import LOOPBACK, policy
+from mcp_clients import eventually
+from upstreams import Arrived, Upstream, answer, document, serving
+
+from ostiary_core.contract.documents import Server
+from ostiary_gateway.app import Gateway
+from ostiary_gateway.options import GatewayOptions, KubernetesOptions
+from ostiary_gateway.telemetry import Telemetry
+from ostiary_tools.control_plane import ControlPlane
+from ostiary_tools.processes import wait_until
+
+NAMESPACE, ACCOUNT = "ostiary", "gateway"
+CONFIG, SECRET = "ostiary-default-0", "ostiary-default"
+ONE = {"name": "one", "effect": "Allow", "tools": {"names": ["get_users"]}}
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """A control plane of our own, since its API server is killed."""
+    with ControlPlane(tmp_path_factory.mktemp("gateway-watch")) as running:
+        running.kubectl("create", "namespace", NAMESPACE)
+        running.kubectl("create", "serviceaccount", ACCOUNT, "-n", NAMESPACE)
+        subject = f"--serviceaccount={NAMESPACE}:{ACCOUNT}"
+        for kind, name in (("configmaps", CONFIG), ("secrets", SECRET)):
+            rights = ("--verb=get,list,watch", f"--resource={kind}", f"--resource-name={name}")
+            running.kubectl("create", "role", kind, "-n", NAMESPACE, *rights)
+            running.kubectl("create", "rolebinding", kind, "-n", NAMESPACE, f"--role={kind}", subject)
+        yield running
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[Upstream]:
+    async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        return document(answer(arrived, {"tools": [{"name": "get_users"}, {"name": "delete_user"}]}))
+
+    async with serving(script) as upstream:
+        yield upstream
+
+
+def write(plane: ControlPlane, kind: str, name: str, content: dict[str, Any]) -> None:
+    path = f"/api/v1/namespaces/{NAMESPACE}/{kind}"
+    if plane.api.answers(f"{path}/{name}"):
+        plane.api.request("PATCH", f"{path}/{name}", content)
+    else:
+        plane.api.request("POST", path, {"metadata": {"name": name}, **content})
+
+
+def deliver(plane: ControlPlane, files: dict[str, bytes]) -> None:
+    write(plane, "configmaps", CONFIG, {"data": {name: content.decode() for name, content in files.items()}})
+
+
+async def tools(gateway: Gateway) -> list[str] | None:
+    async with calling(f"http://127.0.0.1:{gateway.port}/mock/mcp") as caller:
+        reply = await caller.post(legacy("tools/list", {}))
+    return None if reply.status != 200 else [tool["name"] for tool in reply.result["tools"]]
+
+
+async def shows(gateway: Gateway, *names: str, seconds: float = 5.0) -> None:
+    async def so() -> bool:
+        return await tools(gateway) == list(names)
+
+    await eventually(so, seconds=seconds)
+
+
+@pytest.mark.timeout(120)
+async def test_a_change_is_in_force_and_neither_a_lost_token_nor_a_lost_api_server_costs_the_config(
+    own: ControlPlane, upstream: Upstream, tmp_path: Path
+) -> None:
+    operator = Operator()
+    server = Server(name="up", url=upstream.url, timeouts=TIMEOUTS, addresses=LOOPBACK)
+    open_door = entry("mock", servers=[server])
+    p = policy("p", ONE)
+    governed = entry("mock", [p], servers=[server])
+
+    secret = {name: base64.b64encode(value).decode() for name, value in operator.secret.items()}
+    write(own, "secrets", SECRET, {"data": secret})
+    deliver(own, operator.files(open_door))
+    token_file = tmp_path / "token"
+    token_file.write_text("not a token")
+    options = GatewayOptions(
+        config=None,
+        gateway=f"{NAMESPACE}/default",
+        port=0,
+        admin_port=0,
+        drain_seconds=1.0,
+        kubernetes=KubernetesOptions(own.url, token_file, own.ca_file),
+    )
+    gateway = Gateway(options, Telemetry.disabled())
+    await gateway.start()
+    try:
+        assert gateway.not_ready() == "no config yet"
+        token_file.write_text(await asyncio.to_thread(own.service_account_token, NAMESPACE, ACCOUNT))
+        await shows(gateway, "get_users", "delete_user", seconds=20)
+
+        deliver(own, operator.files(governed, policies=[p]))
+        await shows(gateway, "get_users", seconds=1)
+
+        # Once the watch has lasted for a while, its loss is answered at once.
+        await asyncio.to_thread(own.kill_api_server)
+        await asyncio.sleep(1)
+        assert await tools(gateway) == ["get_users"]
+        await asyncio.to_thread(own.start_api_server)
+        await asyncio.to_thread(wait_until, lambda: own.api.answers("/readyz"), what="the API server")
+        deliver(own, operator.files(open_door))
+        await shows(gateway, "get_users", "delete_user", seconds=15)
+
+        own.api.request("DELETE", f"/api/v1/namespaces/{NAMESPACE}/configmaps/{CONFIG}")
+        own.api.request("DELETE", f"/api/v1/namespaces/{NAMESPACE}/secrets/{SECRET}")
+        await asyncio.sleep(0.5)
+        assert await tools(gateway) == ["get_users", "delete_user"]
+        assert gateway.store.rejections == 0
+    finally:
+        await gateway.stop()
