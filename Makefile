@@ -35,8 +35,9 @@ lint: $(READY) ## style, types and the rules of who may import whom
 	$(BIN)/mypy
 	report=$$($(BIN)/lint-imports) || { echo "$$report"; exit 1; }
 
-conformance: $(READY) ## the official conformance suite, direct and through the gateway (WRITE_DOCS=1)
+conformance: $(READY) ## the official conformance suite and clients through the gateway (WRITE_DOCS=1)
 	$(TOOL) ostiary_tools.conformance $(if $(WRITE_DOCS),--write-docs)
+	$(TOOL) ostiary_tools.conformance_clients $(if $(WRITE_DOCS),--write-docs)
 
 cluster: $(READY) ## a whole Kubernetes control plane with operator and gateways, without containers
 	$(TOOL) ostiary_tools.cluster

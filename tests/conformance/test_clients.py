@@ -1,0 +1,31 @@
+"""Unchanged clients do through the door what they can do; `docs/compatibility.md` holds the table."""
+
+from collections.abc import Iterator
+
+import everything_input
+import everything_tools
+import pytest
+
+from ostiary_tools import conformance_clients
+from ostiary_tools.conformance_clients import CLIENTS, Client
+from ostiary_tools.conformance_world import SERVERS, World, running
+
+pytestmark = [pytest.mark.node, pytest.mark.timeout(240)]
+
+ALL_TOOLS = sorted(fixture.name for fixture in (*everything_tools.FIXTURES, *everything_input.FIXTURES))
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    directory = tmp_path_factory.mktemp("clients")
+    with running(directory, page_size=conformance_clients.PAGE_SIZE) as world:
+        yield world
+
+
+@pytest.mark.parametrize("client", CLIENTS, ids=lambda client: f"{client.name}, {client.revision}")
+def test_a_client_does_through_the_door_all_that_it_can_do(world: World, client: Client) -> None:
+    outcomes = [conformance_clients.run(client, world.through(server, "governed")) for server in SERVERS]
+
+    assert [line for each in outcomes for line in conformance_clients.failures(client, each)] == []
+    assert all(each["list"]["names"] == ALL_TOOLS for each in outcomes)
+    assert conformance_clients.row(client, outcomes) in conformance_clients.DOCS.read_text()

@@ -1,0 +1,71 @@
+"""Where the clients of the compatibility table live: each in an installation of its own, made on first use."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from ostiary_tools import cache, conformance_suite, node
+from ostiary_tools.errors import CommandError
+from ostiary_tools.progress import say
+
+_TESTS: Final = Path(__file__).parents[2] / "tests"
+DRIVERS: Final = _TESTS / "conformance" / "clients"
+_INSPECTOR: Final = _TESTS / "conformance" / "inspector"
+_TYPESCRIPT: Final = _TESTS / "clients" / "typescript"
+
+
+def inspector() -> list[str]:
+    """The command that starts the MCP Inspector, installed on first use."""
+    launcher = node.install(_INSPECTOR) / "@modelcontextprotocol" / "inspector" / "clients" / "launcher"
+    return [str(conformance_suite.executable()), str(launcher / "build" / "index.js")]
+
+
+def virtual_environment(name: str) -> Path:
+    """The Python that has what `clients/<name>.txt` locks, made on first use."""
+    lock = DRIVERS / f"{name}.txt"
+    digest = hashlib.sha256(f"{sys.version}\n{lock.read_text()}".encode()).hexdigest()[:16]
+    home = cache.root() / "clients" / f"{name}-{digest}"
+    made = cache.once(home, what=f"installing {name}", make=lambda target: _make_environment(lock, target))
+    return made / "bin" / "python"
+
+
+def _make_environment(lock: Path, target: Path) -> None:
+    say(f"Installing what {lock.name} locks into {cache.root()} (once; a minute or less)")
+    _checked([sys.executable, "-m", "venv", "--without-pip", str(target)])
+    pip = [sys.executable, "-m", "pip", "--python", str(target / "bin" / "python"), "install", "--quiet"]
+    options = ["--disable-pip-version-check", "--no-deps", "--require-hashes", "--only-binary=:all:"]
+    _checked([*pip, *options, "-r", str(lock)])
+
+
+def _checked(command: Sequence[str]) -> None:
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise CommandError(" ".join(command), done.returncode, done.stderr)
+
+
+def typescript_driver() -> Path:
+    """The driver beside the SDKs: Node resolves imports from where a script lies."""
+    lock = (_TYPESCRIPT / "package-lock.json").read_bytes()
+    home = cache.root() / "typescript" / hashlib.sha256(lock).hexdigest()[:16]
+    home.mkdir(parents=True, exist_ok=True)
+    for name in ("package.json", "package-lock.json"):
+        _copy(_TYPESCRIPT / name, home / name)
+    node.install(home)
+    driver = DRIVERS / "typescript.mjs"
+    script = home / f"compatibility-{hashlib.sha256(driver.read_bytes()).hexdigest()[:16]}.mjs"
+    _copy(driver, script)
+    return script
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy in one step: several runs may do it at once, and none may see half a file."""
+    if target.is_file() and target.read_bytes() == source.read_bytes():
+        return
+    partial = target.with_name(f"{target.name}.{os.getpid()}")
+    shutil.copyfile(source, partial)
+    partial.replace(target)
