@@ -1,0 +1,88 @@
+"""The official TypeScript SDKs through the gateway: what they see, call and hear (row TQ-20)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+from gateways import Door, policy
+from mcp_clients import Era
+from typescript import CLIENTS, Sdk, run_session
+
+pytestmark = pytest.mark.node
+
+ALL = {"name": "all", "effect": "Allow"}
+LOOK = {"name": "look", "effect": "Allow", "tools": {"verbs": ["List"], "names": ["get_*", "add"]}}
+CALL = {"name": "call", "effect": "Allow", "tools": {"names": ["get_users"]}}
+
+
+async def session(door: Door, sdk: Sdk, era: Era, *steps: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return await run_session(door.url(), sdk=sdk, era=era, steps=steps)
+
+
+def results(lines: Sequence[dict[str, Any]]) -> list[Any]:
+    assert [line for line in lines if not line["ok"]] == []
+    return [line["result"] for line in lines]
+
+
+@pytest.mark.parametrize(("sdk", "era"), CLIENTS)
+async def test_a_governed_client_does_all_that_an_ungoverned_one_does(
+    mock: str, door: Door, sdk: Sdk, era: Era
+) -> None:
+    await door.apply(door.entry("mock", mock, [policy("p", ALL)]))
+    lines = await session(
+        *(door, sdk, era),
+        {"op": "server"},
+        {"op": "listTools"},
+        {"op": "listResourceTemplates"},
+        {"op": "callTool", "name": "echo", "arguments": {"message": "Grüße 世界"}},
+        {"op": "readResource", "uri": "mock://users/1"},
+        {"op": "getPrompt", "name": "draft_post", "arguments": {"topic": "doors"}},
+        {"op": "callTool", "name": "stream_count", "arguments": {"count": 3, "interval_ms": 5}, "progress": True},
+    )
+    server, tools, templates, echoed, user, prompt, counted = results(lines)
+
+    assert server["serverInfo"]["name"] == "mock-mcp-server"
+    assert bool(server.get("sessionId")) == (era == "legacy")
+    assert len(tools["tools"]) == 15
+    assert len(templates["resourceTemplates"]) == 1
+    assert echoed["structuredContent"] == {"message": "Grüße 世界"}
+    assert '"id": 1' in user["contents"][0]["text"]
+    assert "doors" in prompt["messages"][0]["content"]["text"]
+    assert counted["structuredContent"] == {"counted": 3}
+    heard = [n["params"]["progress"] for n in lines[-1]["notifications"] if n["method"] == "notifications/progress"]
+    assert heard == [1, 2, 3]
+
+
+@pytest.mark.parametrize(("sdk", "era"), CLIENTS)
+async def test_denials_are_errors_with_their_codes_and_the_session_goes_on(
+    mock: str, door: Door, sdk: Sdk, era: Era
+) -> None:
+    await door.apply(door.entry("mock", mock, [policy("p", LOOK, CALL)]))
+    tools, hidden, unknown, denied, allowed = await session(
+        *(door, sdk, era),
+        {"op": "listTools"},
+        {"op": "callTool", "name": "delete_user", "arguments": {"user_id": 1}},
+        {"op": "callTool", "name": "there_is_no_such_tool", "arguments": {}},
+        {"op": "callTool", "name": "add", "arguments": {"a": 1, "b": 2}},
+        {"op": "callTool", "name": "get_users", "arguments": {}},
+    )
+
+    assert {tool["name"] for tool in tools["result"]["tools"]} >= {"get_users", "add"}
+    assert "delete_user" not in str(tools)
+    assert [line["error"]["code"] for line in (hidden, unknown, denied)] == [-32602, -32602, -31001]
+    assert denied["error"]["data"] == {"reason": "Denied"}
+    assert allowed["ok"]
+    assert not allowed["result"].get("isError")
+
+
+@pytest.mark.parametrize(("sdk", "era"), CLIENTS)
+async def test_a_call_that_is_aborted_leaves_a_session_that_works(mock: str, door: Door, sdk: Sdk, era: Era) -> None:
+    await door.apply(door.entry("mock", mock))
+    aborted, after = await session(
+        *(door, sdk, era),
+        {"op": "callTool", "name": "long_task", "arguments": {"seconds": 60}, "abortAfterProgress": True},
+        {"op": "callTool", "name": "echo", "arguments": {"message": "after"}},
+    )
+
+    assert not aborted["ok"]
+    assert after["result"]["structuredContent"] == {"message": "after"}
