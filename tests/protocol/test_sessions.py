@@ -374,6 +374,21 @@ async def test_an_error_of_the_server_keeps_its_status_and_bytes(door: Door, sta
     assert (reply.status, reply.body) == (status, error)
 
 
+@pytest.mark.parametrize(("status", "sent", "passed_on"), [(429, "7", "7"), (503, "0", "0"), (429, "soon", None)])
+async def test_an_error_of_an_overloaded_server_keeps_the_time_to_wait(
+    door: Door, status: int, sent: str, passed_on: str | None
+) -> None:
+    async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        error = {"jsonrpc": "2.0", "id": 1, "error": {"code": -32000, "message": "slow down"}}
+        return document(error, status=status, headers={"Retry-After": sent})
+
+    async with serving(script) as upstream, calling(door.url()) as caller:
+        await door.apply(door.entry("mock", upstream.url))
+        reply = await caller.post(legacy("tools/list"))
+
+    assert (reply.status, reply.headers.get("Retry-After")) == (status, passed_on)
+
+
 async def test_a_rejection_that_names_no_request_passes_too(door: Door) -> None:
     error = b'{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"m"}}'
 

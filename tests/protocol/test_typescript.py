@@ -12,6 +12,7 @@ pytestmark = pytest.mark.node
 
 ALL = {"name": "all", "effect": "Allow"}
 LOOK = {"name": "look", "effect": "Allow", "tools": {"verbs": ["List"], "names": ["get_*", "add"]}}
+LONG = {"seconds": 20, "steps": 100}
 CALL = {"name": "call", "effect": "Allow", "tools": {"names": ["get_users"]}}
 
 
@@ -80,7 +81,7 @@ async def test_a_call_that_is_aborted_leaves_a_session_that_works(mock: str, doo
     await door.apply(door.entry("mock", mock))
     aborted, after = await session(
         *(door, sdk, era),
-        {"op": "callTool", "name": "long_task", "arguments": {"seconds": 60}, "abortAfterProgress": True},
+        {"op": "callTool", "name": "long_task", "arguments": LONG, "abortAfterProgress": True},
         {"op": "callTool", "name": "echo", "arguments": {"message": "after"}},
     )
 

@@ -19,6 +19,8 @@ _ADMITTING: Final = {
     JSON: frozenset({JSON, "application/*", "*/*"}),
     EVENT_STREAM: frozenset({EVENT_STREAM, "text/*", "*/*"}),
 }
+#: What nearly all clients send.
+_USUAL: Final = [f"{JSON}, {EVENT_STREAM}"]
 _UTF8: Final = frozenset({"utf-8", "utf8"})
 
 
@@ -50,7 +52,7 @@ def check_accept(request: web.BaseRequest, *kinds: str) -> None:
         Refusal: 406.
     """
     headers = request.headers.getall("Accept", ())
-    if not headers:
+    if not headers or headers == _USUAL:
         return
     accepted = {part.partition(";")[0].strip().lower() for header in headers for part in header.split(",")}
     for kind in kinds:

@@ -13,7 +13,7 @@ from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.line import answers
 from ostiary_gateway.line.answers import Outcome
 from ostiary_gateway.line.exchange import Exchange
-from ostiary_gateway.line.forward import JSON, http_fault
+from ostiary_gateway.line.forward import JSON, http_fault, retry_after_ms
 from ostiary_gateway.line.shape import read_for, shape_result
 from ostiary_gateway.session import Session
 from ostiary_gateway.upstream import faults
@@ -62,7 +62,7 @@ async def relay_document(exchange: Exchange, answer: Answer, *, seal: SealSessio
     message = _read(method, text, visibility, answer)
     if not answers.answers(message, exchange.request_id) and not _is_rejection(message, answer.status):
         raise _no_answer(answer)
-    headers = {"Content-Type": JSON, **session_header(exchange, answer, message, seal)}
+    headers = {"Content-Type": JSON, **session_header(exchange, answer, message, seal), **_retry_after(answer)}
     body = shape_result(method, text, message, visibility)
     return web.Response(body=body, status=answer.status, headers=headers), answers.outcome(message)
 
@@ -78,6 +78,12 @@ def _no_answer(answer: Answer) -> UpstreamFault:
     if answer.status >= 400:
         return http_fault(answer)
     return UpstreamFault(faults.INVALID, "the answer is not the answer to the request")
+
+
+def _retry_after(answer: Answer) -> dict[str, str]:
+    """Return when to come again, where an overloaded server says so."""
+    wait = retry_after_ms(answer) if answer.status in (429, 503) else None
+    return {"Retry-After": str(wait // 1000)} if wait is not None else {}
 
 
 def _is_rejection(message: dict[str, Any], status: int) -> bool:

@@ -171,11 +171,11 @@ def http_fault(answer: Answer) -> UpstreamFault:
     """Return the fault of an HTTP status that came without a JSON-RPC answer."""
     words = f"the upstream answered HTTP {answer.status}"
     if _is_overload(answer.status):
-        return UpstreamFault(faults.UNAVAILABLE, words, retry_after_ms=_wait(answer))
+        return UpstreamFault(faults.UNAVAILABLE, words, retry_after_ms=retry_after_ms(answer))
     return UpstreamFault(faults.INVALID, words)
 
 
-def _wait(answer: Answer) -> int | None:
+def retry_after_ms(answer: Answer) -> int | None:
     """Return the milliseconds of a Retry-After in seconds, the form that servers use for overload."""
     text = answer.header("retry-after") or ""
     if not (text.isascii() and text.isdecimal()) or len(text) > 9:

@@ -7,6 +7,7 @@ from ostiary_gateway.line.answers import Outcome
 from ostiary_gateway.line.authorize import DeniedError
 from ostiary_gateway.line.exchange import Exchange
 from ostiary_gateway.telemetry import ClientSpan, ServerSpan, names
+from ostiary_gateway.telemetry.outcome import exception_type
 
 
 def routed(span: ServerSpan, exchange: Exchange) -> None:
@@ -66,7 +67,7 @@ def failed(span: ClientSpan, fault: UpstreamFault) -> None:
 
 def broke(server: ServerSpan, error: BaseException) -> None:
     """Report what no station expected, or that the caller went away: metrics are written before the span ends."""
-    server.fail(type(error).__name__)
+    server.fail(exception_type(error))
 
 
 def answered(
