@@ -7,7 +7,7 @@ the connection unusable: taking it for the next answer would give one caller wha
 import asyncio
 import select
 import socket
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import httptools
 
@@ -97,8 +97,8 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101  a stream transport is one
-        self._transport = transport
+        # A stream transport, by what loop.create_connection promises; uvloop's is no subclass of asyncio's.
+        self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         """Parse what arrived."""

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 
 from ostiary_gateway.upstream.http1.connection import Connection
-from ostiary_gateway.upstream.http1.response import Response
+from ostiary_gateway.upstream.http1.response import Response, broken_off
 
 
 class Pool:
@@ -65,6 +65,9 @@ class Pool:
             self._wake_one()
             raise
         self._dialing -= 1
+        if self._closed:
+            connection.close()
+            raise broken_off()
         connection.on_idle, connection.on_lost = self._put_back, self._lost
         self._all.add(connection)
         return connection
