@@ -12,7 +12,7 @@ from ostiary_tools import conformance, conformance_report
 from ostiary_tools.conformance_suite import LEGS, Leg
 from ostiary_tools.conformance_world import SERVERS, WAYS, World, running
 
-pytestmark = [pytest.mark.node, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.node, pytest.mark.timeout(400)]
 
 #: What each leg passes direct, at both servers. Less means that a fixture is broken, and the comparison is worth less.
 PASSES = {"0.1.16": 44, "2025-03-26": 3, "2025-06-18": 56, "2025-11-25": 84, "2026-07-28": 152}

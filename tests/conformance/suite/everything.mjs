@@ -81,9 +81,13 @@ async function reports(ctx) {
   return answer(text('Tool with progress executed successfully'));
 }
 
+// Questions go out by `send`, on the stream of the call. `elicitInput` and `requestSampling` of the SDK take the session's
+// GET stream, and what is asked before that is open is never heard: a call can overtake the GET on another connection.
+
 async function elicits(ctx, name, message) {
   const { said: words, schema } = fixtures.FORMS[name];
-  const result = await ctx.mcpReq.elicitInput({ mode: 'form', message, requestedSchema: schema });
+  const params = { mode: 'form', message, requestedSchema: schema };
+  const result = await ctx.mcpReq.send({ method: 'elicitation/create', params });
   return answer(text(`${words}: action=${result.action}, content=${JSON.stringify(result.content ?? {})}`));
 }
 
@@ -135,7 +139,7 @@ async function lists(ctx) {
 
 async function samples(ctx, { prompt }) {
   const messages = [{ role: 'user', content: text(prompt) }];
-  const result = await ctx.mcpReq.requestSampling({ messages, maxTokens: 100 });
+  const result = await ctx.mcpReq.send({ method: 'sampling/createMessage', params: { messages, maxTokens: 100 } });
   return answer(text(`LLM response: ${result.content.text}`));
 }
 
