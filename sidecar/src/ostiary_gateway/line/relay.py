@@ -182,7 +182,8 @@ class EventRelay:
         except UpstreamFault:
             if sse.is_message(block):
                 raise
-            return block  # an event of another kind, which no MCP client reads
+            # An event of another kind, a ping: nobody reads it, and what a careless client might does not pass.
+            return sse.KEEP_ALIVE if b"{" in data else block
         shaped = self._shaped_message(data, message)
         if shaped is None:
             return b""
