@@ -17,7 +17,7 @@ from typing import Any
 
 LEGACY, MODERN = "2025-11-25", "2026-07-28"
 WATCHED = "test://watched-resource"
-ROOT = "file:///workspace"
+ROOT = "file:///home/agent"
 MODEL_SAYS = "I am a model"
 USER_SAYS = "I am a user"
 _SECONDS = 10.0

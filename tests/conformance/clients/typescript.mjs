@@ -9,7 +9,7 @@ import { parseArgs } from 'node:util';
 
 const MODERN = '2026-07-28';
 const WATCHED = 'test://watched-resource';
-const ROOT = 'file:///workspace';
+const ROOT = 'file:///home/agent';
 const MODEL_SAYS = 'I am a model';
 const USER_SAYS = 'I am a user';
 const MILLISECONDS = 10_000;
