@@ -1,0 +1,198 @@
+"""However a request ends, its spans say how: on the caller's side, and on the server's (design §1.9; issue 3 §5)."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from aiohttp import web
+from callers import Caller, calling, legacy, modern
+from gateways import Door, policy, running
+from otlp_sink import Sink, SinkSpan, http_sink
+from upstreams import Arrived, Script, answer, document, events, for_ever, serving
+
+from ostiary_core.contract.documents import Timeouts
+from ostiary_gateway.telemetry import Telemetry
+
+CALL = {"name": "get_users", "arguments": {}}
+Doing = Callable[[Caller, Door], Awaitable[Any]]
+
+
+async def spans_of(script: Script, doing: Doing, *rules: dict[str, Any], **entry: Any) -> dict[str, SinkSpan]:
+    """The spans of one request, by kind."""
+    with http_sink() as sink:
+        telemetry = Telemetry.from_env({"OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint})
+        async with running(telemetry=telemetry) as door, serving(script) as upstream, calling(door.url()) as caller:
+            timeouts = Timeouts(connect=500, request=500, idle=500)
+            policies = [policy("p", *rules)] if rules else []
+            await door.apply(door.entry("mock", upstream.url, policies, timeouts=timeouts, **entry))
+            await doing(caller, door)
+        return by_kind(sink)
+
+
+def by_kind(sink: Sink) -> dict[str, SinkSpan]:
+    spans = sink.wait_for(lambda found: any(span.kind == "SERVER" for span in found))
+    assert len({span.kind for span in spans}) == len(spans)
+    return {span.kind: span for span in spans}
+
+
+async def well(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+    return document(answer(arrived, {"content": []}))
+
+
+async def call(caller: Caller, _: Door) -> None:
+    await caller.post(modern("tools/call", CALL))
+
+
+def error(span: SinkSpan) -> tuple[Any, Any, str]:
+    return span.attributes.get("error.type"), span.attributes.get("rpc.response.status_code"), span.status
+
+
+async def test_an_answer_is_no_error_on_either_side() -> None:
+    spans = await spans_of(well, call, {"name": "users", "effect": "Allow", "tools": {"names": ["get_*"]}})
+
+    assert [error(span) for span in spans.values()] == [(None, None, "UNSET")] * 2
+    server = spans["SERVER"]
+    assert server.attributes["ostiary.access.decision"] == "allow"
+    assert server.attributes["ostiary.access.policy"] == "default/p"
+    assert server.attributes["ostiary.access.rule"] == "users"
+    assert server.attributes["ostiary.config.revision"] == 1
+    assert server.attributes["mcp.protocol.version"] == "2026-07-28"
+    assert spans["CLIENT"].parent_span_id == server.span_id
+
+
+async def said(script_body: Any, status: int = 200) -> dict[str, SinkSpan]:
+    async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        return document(script_body(arrived) if callable(script_body) else script_body, status=status)
+
+    return await spans_of(script, call)
+
+
+async def test_an_error_of_the_server_is_its_code_on_both_sides() -> None:
+    spans = await said({"jsonrpc": "2.0", "id": 1, "error": {"code": -32021, "message": "sampling"}}, 400)
+
+    assert error(spans["SERVER"]) == ("-32021", "-32021", "ERROR")
+    assert error(spans["CLIENT"]) == ("-32021", "-32021", "ERROR")
+
+
+async def test_a_tool_that_fails_is_a_tool_error_on_both_sides() -> None:
+    spans = await said(lambda arrived: answer(arrived, {"isError": True, "content": []}))
+
+    assert error(spans["SERVER"])[0] == error(spans["CLIENT"])[0] == "tool_error"
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "code"), [(500, "UpstreamUnavailable", "-31003"), (302, "UpstreamInvalidAnswer", "-31005")]
+)
+async def test_a_fault_is_its_kind_towards_the_server_and_its_code_towards_the_caller(
+    status: int, kind: str, code: str
+) -> None:
+    spans = await said(b"<html>", status)
+
+    assert error(spans["CLIENT"])[0] == kind
+    assert error(spans["SERVER"]) == (code, code, "ERROR")
+    assert spans["CLIENT"].description != ""
+
+
+async def test_a_fault_in_the_middle_of_a_stream_is_told_like_one_before_it() -> None:
+    async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        async with events(request) as stream:
+            await stream.send({"jsonrpc": "2.0", "method": "notifications/progress", "params": {}})
+        return stream.response
+
+    spans = await spans_of(script, call)
+
+    assert error(spans["CLIENT"])[0] == "UpstreamReset"
+    assert error(spans["SERVER"]) == ("-31003", "-31003", "ERROR")
+
+
+async def test_a_server_that_hangs_is_a_timeout() -> None:
+    async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        await for_ever()
+        raise AssertionError
+
+    spans = await spans_of(script, call)
+
+    assert error(spans["CLIENT"])[0] == "UpstreamTimeout"
+    assert error(spans["SERVER"])[0] == "-31004"
+
+
+async def test_a_caller_who_goes_away_is_no_fault_of_the_server() -> None:
+    reached = asyncio.Event()
+
+    async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        reached.set()
+        await for_ever()
+        raise AssertionError
+
+    async def leave(caller: Caller, door: Door) -> None:
+        posting = asyncio.create_task(caller.post(modern("tools/call", CALL)))
+        await reached.wait()
+        posting.cancel()
+
+    spans = await spans_of(script, leave)
+
+    assert error(spans["SERVER"])[0] == "CancelledError"
+    assert error(spans["CLIENT"])[0] == "CancelledError"
+
+
+async def test_what_is_hidden_is_the_callers_error_and_only_the_decision_tells_more() -> None:
+    spans = await spans_of(well, call, {"name": "no", "effect": "Deny", "tools": {"names": ["get_*"]}})
+
+    assert list(spans) == ["SERVER"]
+    server = spans["SERVER"]
+    assert error(server) == (None, "-32602", "UNSET")
+    assert server.name == "tools/call"  # no name that may not exist names an operation
+    assert server.attributes["ostiary.access.decision"] == "deny"
+    assert server.attributes["ostiary.access.rule"] == "no"
+
+
+@pytest.mark.parametrize(
+    ("doing", "name", "code", "status"),
+    [
+        (lambda caller, _: caller.post(b"{"), "POST", "-32700", None),
+        (lambda caller, _: caller.post(legacy("no/such")), "POST", "-32601", None),
+        (lambda caller, _: caller.post(legacy("ping"), {"Accept": "text/html"}), "POST", None, 406),
+        (lambda caller, _: caller.post(legacy("ping"), {"Origin": "https://evil.example"}), "POST", None, 403),
+        (lambda caller, _: caller.post(legacy("ping"), {"Mcp-Session-Id": "x"}), "POST", "-32001", None),
+        (lambda caller, _: caller.request("DELETE", {"Mcp-Session-Id": "x"}), "DELETE", "-32001", None),
+        (lambda caller, _: caller.request("PUT"), "PUT", None, 405),
+    ],
+)
+async def test_what_never_became_a_message_is_a_span_too(
+    doing: Doing, name: str, code: str | None, status: int | None
+) -> None:
+    spans = await spans_of(well, doing)
+
+    assert list(spans) == ["SERVER"]
+    server = spans["SERVER"]
+    assert server.name == name
+    assert server.attributes.get("rpc.response.status_code") == code
+    assert server.attributes.get("http.response.status_code") == status
+    assert server.attributes.get("ostiary.proxy.name") == (None if name == "PUT" else "mock")
+
+
+async def test_the_session_is_told_as_a_digest_and_its_id_never() -> None:
+    async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        if arrived.method == "initialize":
+            result = {"protocolVersion": "2025-11-25", "capabilities": {}, "serverInfo": {}}
+            return document(answer(arrived, result), headers={"Mcp-Session-Id": "upstream-session"})
+        return web.Response(status=202) if "id" not in arrived.message else document(answer(arrived, {}))
+
+    sessions: list[str] = []
+
+    async def three(caller: Caller, door: Door) -> None:
+        await caller.initialize()
+        sessions.append(caller.session or "")
+        await caller.post(legacy("ping"))
+
+    with http_sink() as sink:
+        telemetry = Telemetry.from_env({"OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint})
+        async with running(telemetry=telemetry) as door, serving(script) as upstream, calling(door.url()) as caller:
+            await door.apply(door.entry("mock", upstream.url))
+            await three(caller, door)
+        spans = sink.wait_for(lambda found: len(found) == 6)
+
+    told = {str(span.attributes["mcp.session.id"]) for span in spans if "mcp.session.id" in span.attributes}
+    assert len(told) == 2  # the caller's, and the server's own
+    assert not [span for span in spans if sessions[0] in str(span) or "upstream-session" in str(span)]
