@@ -165,10 +165,13 @@ def _legacy(
 
 
 def legacy_revision(headers: Mapping[str, str], session: Session | None) -> str:
-    """Return the revision of a legacy request: the session's, which a header may repeat but never replace.
+    """Return the revision of a legacy request: the session's, which no header replaces.
+
+    Clients exist that name another legacy revision in a session (the conformance suite 0.1.16 is one) and servers let
+    that pass; what the server hears from us is the revision that was negotiated.
 
     Raises:
-        Refusal: 400 for a header that names no legacy revision or contradicts the session.
+        Refusal: 400 for a header that names no legacy revision.
     """
     header = headers.get(_VERSION)
     if header is None:
@@ -177,9 +180,7 @@ def legacy_revision(headers: Mapping[str, str], session: Session | None) -> str:
         raise mismatch(f"The header {_VERSION} names {header}, but the body has no envelope of that revision")
     if header not in LEGACY_REVISIONS:
         raise unsupported(header, MODERN_REVISIONS | LEGACY_REVISIONS)
-    if session is not None and header != session.revision:
-        raise mismatch(f"The header {_VERSION} does not name the revision of the session")
-    return header
+    return session.revision if session is not None else header
 
 
 def bodiless_revision(headers: Mapping[str, str], session: Session | None) -> str:
