@@ -175,6 +175,18 @@ async def test_metrics_count_calls_by_method_proxy_and_outcome_and_nothing_a_cal
     assert counted["ostiary_requests_in_flight", ()] == 0
 
 
+async def test_the_series_of_a_proxy_go_with_it(door: Door, mock: str) -> None:
+    await door.apply(door.entry("one", mock), door.entry("two", mock))
+    for name in ("one", "two"):
+        async with calling(door.url(name)) as caller:
+            await caller.post(legacy("no/such"))
+    await door.apply(door.entry("two", mock))
+    proxies = {dict(labels).get("ostiary_proxy") for _, labels in await metrics(door)}
+
+    assert "default/two" in proxies
+    assert "default/one" not in proxies
+
+
 async def test_metrics_count_faults_by_their_kind(door: Door) -> None:
     await door.apply(door.entry("mock", "http://127.0.0.1:1/mcp"))
     async with calling(door.url()) as caller:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -111,6 +112,16 @@ async def test_the_directory_is_watched_and_a_change_is_in_force_within_a_second
             return await tools(caller) == ["get_users"]
 
         await eventually(enforced, seconds=1)
+
+
+async def test_names_that_hang_do_not_hold_up_a_new_policy(door: Door, upstream: Upstream) -> None:
+    release = threading.Event()
+    hung = [asyncio.get_running_loop().run_in_executor(None, release.wait) for _ in range(64)]  # as getaddrinfo does
+    try:
+        await asyncio.wait_for(door.apply(door.entry("mock", upstream.url)), 3)
+    finally:
+        release.set()
+        await asyncio.gather(*hung)
 
 
 @pytest.mark.parametrize("era", ["legacy", "modern"])

@@ -47,7 +47,7 @@ class Gateway:
         )
         self.metrics = Metrics(self.store, self.line.occupancy, telemetry)
         self.line.observe = self.metrics.observe
-        self.store.listeners += [self.line.streams.on_swap, self.pools.on_swap]
+        self.store.listeners += [self.line.streams.on_swap, self.pools.on_swap, self.metrics.on_swap]
         self.port = options.port
         self.admin_port = options.admin_port
         self._leaving = False

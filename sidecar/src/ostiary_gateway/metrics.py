@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 
 from ostiary_core.mcp import codes
 from ostiary_core.version import __version__
+from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.config.store import ConfigStore
 from ostiary_gateway.line.limit import Occupancy
 from ostiary_gateway.telemetry import Telemetry
@@ -49,6 +50,13 @@ class Metrics:
         if child is None:
             child = self._children[key] = self.duration.labels(*key)
         child.observe(seconds)
+
+    def on_swap(self, snapshot: Snapshot, changed: frozenset[str]) -> None:
+        """Forget the proxies that are gone, or the series of all that ever were would be kept."""
+        gone = changed - snapshot.proxies.keys()
+        for key in [key for key in self._children if key[1] in gone]:
+            del self._children[key]
+            self.duration.remove(*key)
 
 
 class _State(Collector):

@@ -10,6 +10,7 @@ import logging
 from pathlib import Path
 from typing import Final
 
+from ostiary_gateway.background import in_background
 from ostiary_gateway.config.keyring import Keyring
 from ostiary_gateway.config.store import ConfigStore
 from ostiary_gateway.errors import ConfigUnavailable
@@ -81,7 +82,7 @@ class DirectorySource:
         if not now or now == self._seen:
             return
         try:
-            files = await asyncio.to_thread(read, self._directory)
+            files = await in_background(read, self._directory)
         except ConfigUnavailable as error:
             if str(error) != self._warned:  # else it would be said five times a second
                 _log.warning("config directory: %s", error)

@@ -17,6 +17,7 @@ from ostiary_core.canonical import digest
 from ostiary_core.contract import parts
 from ostiary_core.contract.manifest import parse_manifest
 from ostiary_core.errors import ContractError
+from ostiary_gateway.background import in_background
 from ostiary_gateway.config.keyring import Keyring
 from ostiary_gateway.config.kubernetes_api import KubernetesApi
 from ostiary_gateway.config.store import ConfigStore
@@ -145,7 +146,7 @@ class KubernetesSource:
                 path = f"/api/v1/namespaces/{self._namespace}/configmaps/{self._base}-{number}"
                 files = config_map_files(await api.get(path, {}))
                 # A part of another revision is used for what it holds, and fetched again next time.
-                self._parts[number] = (await asyncio.to_thread(_digest_of, number, files), files)
+                self._parts[number] = (await in_background(_digest_of, number, files), files)
         self._parts = {number: part for number, part in self._parts.items() if number < len(digests)}
 
     async def _offer(self) -> None:

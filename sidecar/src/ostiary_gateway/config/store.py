@@ -19,6 +19,7 @@ from ostiary_core.contract.documents import SettingsDocument
 from ostiary_core.contract.parts import MANIFEST_FILE
 from ostiary_core.errors import ContractError, OstiaryError, PatternError
 from ostiary_core.policy.access import CompiledPolicy
+from ostiary_gateway.background import in_background
 from ostiary_gateway.config.keyring import Keyring
 from ostiary_gateway.config.runtime import ProxyRuntime, ServerFactory, build_runtime, parse_policy
 from ostiary_gateway.config.snapshot import Snapshot, build_snapshot
@@ -120,12 +121,11 @@ class ConfigStore:
             return
         revision = None
         try:
-            # In a thread: a large config takes long enough to delay requests.
-            bundle = await asyncio.to_thread(open_files, offer.files, self.keyring.mac, gateway=self._gateway)
+            bundle = await in_background(open_files, offer.files, self.keyring.mac, gateway=self._gateway)
             revision = bundle.manifest.revision
             current = self.snapshot
             if current is None or self._is_news(revision, current):
-                snapshot, rejected = await asyncio.to_thread(self._build, bundle, current)
+                snapshot, rejected = await in_background(self._build, bundle, current)
                 self._swap(snapshot, rejected)
             offer.rejected = None
         except ConfigIncomplete as error:
