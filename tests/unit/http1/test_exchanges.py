@@ -46,7 +46,7 @@ async def test_a_connection_is_used_again_for_the_next_exchange() -> None:
 
     async with pool_for(script) as pool:
         for _ in range(10):
-            assert await body(await pool.exchange(REQUEST)) == b"ok"
+            assert await body(await pool.exchange(REQUEST, seconds=5)) == b"ok"
 
     assert connections == 1
 
@@ -67,7 +67,7 @@ async def test_a_connection_is_used_again_for_the_next_exchange() -> None:
 )
 async def test_every_way_to_end_a_body_is_understood(answer: bytes, expected: bytes) -> None:
     async with pool_for(answering(answer)) as pool:
-        assert await body(await pool.exchange(REQUEST)) == expected
+        assert await body(await pool.exchange(REQUEST, seconds=5)) == expected
 
 
 @pytest.mark.parametrize(
@@ -90,15 +90,15 @@ async def test_every_way_to_end_a_body_is_understood(answer: bytes, expected: by
 async def test_what_is_not_strict_http_is_refused(answer: bytes) -> None:
     async with pool_for(answering(answer)) as pool:
         with pytest.raises(UpstreamFault) as refused:
-            await body(await pool.exchange(REQUEST))
+            await body(await pool.exchange(REQUEST, seconds=5))
 
     assert refused.value.kind == faults.INVALID
 
 
 async def test_a_second_answer_to_one_request_never_reaches_the_next_exchange() -> None:
     async with pool_for(answering(OK + OTHER, OK)) as pool:
-        assert await body(await pool.exchange(REQUEST)) == b"ok"
-        assert await body(await pool.exchange(REQUEST)) == b"ok"
+        assert await body(await pool.exchange(REQUEST, seconds=5)) == b"ok"
+        assert await body(await pool.exchange(REQUEST, seconds=5)) == b"ok"
 
 
 async def test_bytes_that_arrive_while_a_connection_is_idle_close_it() -> None:
@@ -113,9 +113,9 @@ async def test_bytes_that_arrive_while_a_connection_is_idle_close_it() -> None:
         await answering(OK)(reader, writer)
 
     async with pool_for(script) as pool:
-        assert await body(await pool.exchange(REQUEST)) == b"ok"
+        assert await body(await pool.exchange(REQUEST, seconds=5)) == b"ok"
         await sent.wait()
-        assert await body(await pool.exchange(REQUEST)) == b"ok"
+        assert await body(await pool.exchange(REQUEST, seconds=5)) == b"ok"
 
 
 async def test_a_connection_that_died_while_idle_is_replaced_before_a_byte_is_sent() -> None:
@@ -130,7 +130,7 @@ async def test_a_connection_that_died_while_idle_is_replaced_before_a_byte_is_se
     async with pool_for(script) as pool:
         for _ in range(3):
             closed.clear()
-            assert await body(await pool.exchange(REQUEST)) == b"ok"
+            assert await body(await pool.exchange(REQUEST, seconds=5)) == b"ok"
             await closed.wait()
 
 
@@ -144,9 +144,9 @@ async def test_what_was_sent_once_is_never_sent_again() -> None:
         requests += 1
 
     async with pool_for(script) as pool:
-        await body(await pool.exchange(REQUEST))
+        await body(await pool.exchange(REQUEST, seconds=5))
         with pytest.raises(UpstreamFault) as broken:
-            await pool.exchange(REQUEST)
+            await pool.exchange(REQUEST, seconds=5)
 
     assert broken.value.kind == faults.RESET
     assert requests == 1
@@ -161,7 +161,7 @@ async def test_what_was_sent_once_is_never_sent_again() -> None:
 )
 async def test_a_body_that_breaks_off_is_given_as_far_as_it_came_and_then_fails(answer: bytes) -> None:
     async with pool_for(answering(answer)) as pool:
-        response = await pool.exchange(REQUEST)
+        response = await pool.exchange(REQUEST, seconds=5)
         assert await response.read_some() == b"abc"
         with pytest.raises(UpstreamFault) as broken:
             await response.read_some()
@@ -183,7 +183,7 @@ async def test_a_reader_that_does_not_read_stops_the_sender() -> None:
             written += len(chunk)
 
     async with pool_for(script) as pool:
-        response = await pool.exchange(REQUEST)
+        response = await pool.exchange(REQUEST, seconds=5)
         seen = -1
         while seen != written:  # until the sender stands still, for a fifth of a second at least
             seen = written
@@ -204,12 +204,29 @@ async def test_cancelling_an_exchange_closes_its_connection() -> None:
         ended.set()
 
     async with pool_for(script) as pool:
-        task = asyncio.create_task(pool.exchange(REQUEST))
+        task = asyncio.create_task(pool.exchange(REQUEST, seconds=5))
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(asyncio.shield(task), 0.1)
         task.cancel()
         async with asyncio.timeout(5):
             await ended.wait()
+
+
+async def test_an_answer_that_does_not_come_in_time_closes_the_connection() -> None:
+    ended = asyncio.Event()
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        assert await reader.read() == b""
+        ended.set()
+
+    async with pool_for(script) as pool:
+        with pytest.raises(UpstreamFault) as late:
+            await pool.exchange(REQUEST, seconds=0.05)
+        async with asyncio.timeout(5):
+            await ended.wait()
+
+    assert late.value.kind == faults.TIMEOUT
 
 
 async def test_beyond_the_limit_an_exchange_waits_for_a_connection() -> None:
@@ -228,7 +245,7 @@ async def test_beyond_the_limit_an_exchange_waits_for_a_connection() -> None:
     async with pool_for(script, limit=3) as pool:
 
         async def once() -> bytes:
-            return await body(await pool.exchange(REQUEST))
+            return await body(await pool.exchange(REQUEST, seconds=5))
 
         assert set(await asyncio.gather(*(once() for _ in range(30)))) == {b"ok"}
 
@@ -245,10 +262,10 @@ async def test_an_exchange_that_gives_up_waiting_leaves_its_turn_to_the_next() -
             writer.write(OK)
 
     async with pool_for(script, limit=1) as pool:
-        first = asyncio.create_task(pool.exchange(REQUEST))
+        first = asyncio.create_task(pool.exchange(REQUEST, seconds=5))
         await asyncio.sleep(0)
-        impatient = asyncio.create_task(pool.exchange(REQUEST))
-        patient = asyncio.create_task(pool.exchange(REQUEST))
+        impatient = asyncio.create_task(pool.exchange(REQUEST, seconds=5))
+        patient = asyncio.create_task(pool.exchange(REQUEST, seconds=5))
         await asyncio.sleep(0.01)
         impatient.cancel()
         release.set()
@@ -265,7 +282,7 @@ async def test_idle_connections_are_closed_after_their_time() -> None:
         ended.set()
 
     async with pool_for(script, keep_seconds=0.05) as pool:
-        await body(await pool.exchange(REQUEST))
+        await body(await pool.exchange(REQUEST, seconds=5))
         async with asyncio.timeout(5):
             await ended.wait()
 

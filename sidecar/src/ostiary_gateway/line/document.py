@@ -33,7 +33,7 @@ async def read_whole(answer: Answer, *, limit: int, idle: float) -> bytes:
     """
     chunks: list[bytes] = []
     size = 0
-    while chunk := await _read_some(answer, idle=idle):
+    while chunk := answer.ready() or await _read_some(answer, idle=idle):
         size += len(chunk)
         if size > limit:
             raise UpstreamFault(faults.TOO_LARGE, f"the answer is larger than {limit} bytes")
@@ -42,6 +42,8 @@ async def read_whole(answer: Answer, *, limit: int, idle: float) -> bytes:
 
 
 async def _read_some(answer: Answer, *, idle: float) -> bytes:
+    if answer.at_end:
+        return b""
     try:
         async with asyncio.timeout(idle):
             return await answer.read_some()

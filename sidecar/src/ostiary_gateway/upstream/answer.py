@@ -26,6 +26,10 @@ class Answer:
         """Whether all of the body has been read."""
         return self._response.at_end
 
+    def ready(self) -> bytes | None:
+        """Return what has arrived without waiting: empty at the end, None where there is something to wait for."""
+        return self._response.ready()
+
     async def read_some(self) -> bytes:
         """Return what has arrived, waiting for something to arrive; empty at the end.
 

@@ -58,11 +58,11 @@ class UpstreamServer:
         message = http1.head(self._heads[method], headers, body) + (body or b"")
         self._in_use += 1
         try:
-            async with asyncio.timeout(self._request_seconds):
-                return Answer(await self._pool.exchange(message), self._release)
+            response = await self._pool.exchange(message, seconds=self._request_seconds)
+            return Answer(response, self._release)
         except TimeoutError as error:
             self._release()
-            raise UpstreamFault(faults.TIMEOUT, f"no answer within {self._request_seconds:g} s") from error
+            raise UpstreamFault(faults.TIMEOUT, f"no free connection within {self._request_seconds:g} s") from error
         except BaseException:
             self._release()
             raise

@@ -38,20 +38,26 @@ class Connection(asyncio.Protocol):
         self._head_bytes = self._fed = 0
         self._body_ends_with_connection = False
         self._poll: select.poll | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     # Towards the pool and its users
 
-    async def exchange(self, request: bytes) -> Response:
-        """Send a request and return its answer when the head is there. Cancelling closes the connection.
+    async def exchange(self, request: bytes, *, seconds: float) -> Response:
+        """Send a request and return its answer when the head is there, within so many seconds.
+
+        Cancelling closes the connection.
 
         Raises:
-            UpstreamFault: no answer, or one that is not HTTP/1.1.
+            UpstreamFault: no answer, none in time, or one that is not HTTP/1.1.
         """
         if self._transport is None or not self.usable or self._head is not None or self._response is not None:
             raise broken_off()
         self._head_bytes = self._fed = 0
-        head: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        head: asyncio.Future[Response] = loop.create_future()
         self._head = head
+        # A bare timer: asyncio.timeout would cost as much as parsing the answer.
+        self._timer = loop.call_later(seconds, self._too_late, seconds)
         self._transport.write(request)
         try:
             return await head
@@ -62,6 +68,9 @@ class Connection(asyncio.Protocol):
             else:
                 self.close()
             raise
+
+    def _too_late(self, seconds: float) -> None:
+        self._fail(UpstreamFault(faults.TIMEOUT, f"no answer within {seconds:g} s"))
 
     def probe_when_silent(self) -> None:
         """Have the kernel find out that the other side is gone: a stream may be silent for days."""
@@ -98,7 +107,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
         # A stream transport, by what loop.create_connection promises; uvloop's is no subclass of asyncio's.
-        self._transport = cast(asyncio.Transport, transport)
+        self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         """Parse what arrived."""
@@ -167,7 +176,7 @@ class Connection(asyncio.Protocol):
         length = "content-length" in self._headers
         self._body_ends_with_connection = not length and encoding is None and status not in _BODILESS
         self._response = Response(status, self._headers, pause=self._pause, resume=self._resume, abandon=self.close)
-        head, self._head = self._head, None
+        head = self._take_head()
         if head is not None and not head.done():
             head.set_result(self._response)
 
@@ -180,6 +189,14 @@ class Connection(asyncio.Protocol):
         """The answer is whole; an interim one is none."""
         if self._response is not None:
             self._end_of_message()
+
+    def _take_head(self) -> asyncio.Future[Response] | None:
+        """Return who waits for a head, and wait no longer."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        head, self._head = self._head, None
+        return head
 
     def _end_of_message(self) -> None:
         response, self._response = self._response, None
@@ -194,7 +211,7 @@ class Connection(asyncio.Protocol):
 
     def _fail(self, fault: UpstreamFault) -> None:
         self.usable = False
-        head, self._head = self._head, None
+        head = self._take_head()
         if head is not None and not head.done():
             head.set_exception(fault)
         if self._response is not None:

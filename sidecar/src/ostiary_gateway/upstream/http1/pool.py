@@ -22,25 +22,35 @@ class Pool:
         self._sweep: asyncio.TimerHandle | None = None
         self._closed = False
 
-    async def exchange(self, request: bytes) -> Response:
-        """Send a request over a free connection, or a new one.
+    async def exchange(self, request: bytes, *, seconds: float) -> Response:
+        """Send a request over a free connection, or a new one; ``seconds`` bounds the wait for it, and for the head.
 
         A connection that died while idle is replaced before a byte is sent. After that nothing is sent again: the
         upstream may have acted on it.
 
         Raises:
-            UpstreamFault: no connection, or no answer.
+            UpstreamFault: no connection, or no answer in time.
+            TimeoutError: no connection became free in time.
         """
-        connection = await self._take()
-        return await connection.exchange(request)
+        connection = self._take_idle()
+        if connection is None:
+            async with asyncio.timeout(seconds):
+                connection = await self._take()
+        return await connection.exchange(request, seconds=seconds)
+
+    def _take_idle(self) -> Connection | None:
+        while self._idle:
+            connection, _ = self._idle.pop()
+            if connection.still_open():
+                return connection
+            connection.close()
+        return None
 
     async def _take(self) -> Connection:
         while True:
-            while self._idle:
-                connection, _ = self._idle.pop()
-                if connection.still_open():
-                    return connection
-                connection.close()
+            connection = self._take_idle()
+            if connection is not None:
+                return connection
             if len(self._all) + self._dialing < self._limit:
                 return await self._open()
             waiter = asyncio.get_running_loop().create_future()

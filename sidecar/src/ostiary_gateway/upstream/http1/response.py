@@ -55,6 +55,12 @@ class Response:
         """Return a header by its lower-case name; one that stood twice is joined by commas."""
         return self._headers.get(name)
 
+    def ready(self) -> bytes | None:
+        """Return what has arrived without waiting: empty at the end, None where there is something to wait for."""
+        if self._chunks:
+            return self._take()
+        return b"" if self.complete else None
+
     async def read_some(self) -> bytes:
         """Return what has arrived, waiting for something to arrive; empty at the end.
 
