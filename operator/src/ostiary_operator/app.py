@@ -49,6 +49,7 @@ class Parts:
     queue: PokeQueue
     schedule: Schedule
     board: StatusBoard
+    changes: Changes
     poller: Poller
     events: Events
     admin: AdminServer
@@ -60,12 +61,13 @@ def assemble(cluster: Cluster, options: OperatorOptions, clock: Clock) -> Parts:
     measured = MeasuredCluster(cluster, metrics.wrote)
     events = Events(measured, clock)
     board = StatusBoard(measured, clock, events)
+    changes = Changes(board.is_familiar)
     schedule = Schedule(random.random)
     reconciler = Reconciler(
         cluster=measured,
         options=options,
         clock=clock,
-        delivery=Delivery(measured, clock),
+        delivery=Delivery(measured, clock, on_write=changes.expect),
         board=board,
         problems=Problems(events),
         metrics=metrics,
@@ -74,7 +76,7 @@ def assemble(cluster: Cluster, options: OperatorOptions, clock: Clock) -> Parts:
     poller = Poller(board, clock, queue.poke)
     metrics.show(queue, board)
     admin = AdminServer(options.admin_host, options.admin_port, queue, metrics, clock)
-    return Parts(queue, schedule, board, poller, events, admin)
+    return Parts(queue, schedule, board, changes, poller, events, admin)
 
 
 async def run_operator(options: OperatorOptions, stop: asyncio.Event) -> None:
@@ -118,8 +120,7 @@ async def _watch(cluster: Cluster, options: OperatorOptions, parts: Parts) -> No
     def chosen(watched: Watched) -> None:
         parts.schedule.resync = _RESYNC_UNWATCHED if watched.missing else RESYNC
 
-    changes = Changes(parts.board.is_familiar)
-    await watches.watch(cluster, options, changes, parts.queue.poke, on_chosen=chosen)
+    await watches.watch(cluster, options, parts.changes, parts.queue.poke, on_chosen=chosen)
 
 
 @contextlib.asynccontextmanager

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_core.errors import ContractError
+from ostiary_operator.background import compute
 from ostiary_operator.clock import Clock
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.compiler import compile_resources
@@ -87,7 +88,7 @@ class Reconciler:
 
     async def _compile(self, seen: Listing) -> Compiled:
         """Compile beside the loop: thousands of resources take long enough to delay probes and answers."""
-        keys = await asyncio.to_thread(wanted, seen.proxies, self.cache)
+        keys = await compute(wanted, seen.proxies, self.cache)
         resources = Resources(
             operator_namespace=self.options.operator_namespace,
             proxies=seen.proxies,
@@ -96,7 +97,7 @@ class Reconciler:
             namespaces=seen.namespaces,
             references=await references.resolve(self.cluster, keys),
         )
-        return await asyncio.to_thread(compile_resources, resources, self.previous.configs, cache=self.cache)
+        return await compute(compile_resources, resources, self.previous.configs, cache=self.cache)
 
     async def _apply_config(self, compiled: Compiled, seen: Listing) -> _Applied:
         """Deliver to every gateway; what fails at one keeps no other waiting."""

@@ -85,6 +85,42 @@ async def test_a_list_whose_next_page_expired_begins_again() -> None:
         assert len(await cluster.list(PROXY)) == 2
 
 
+def versioned(version: str) -> Answer:
+    return ok({"metadata": {}, "items": [{"metadata": {"name": "a", "uid": "u", "resourceVersion": version}}]})
+
+
+async def test_what_did_not_change_since_the_last_list_is_the_same_object() -> None:
+    async with api_server(versioned("1"), versioned("1"), versioned("2")) as (cluster, _):
+        first, second, third = [(await cluster.list(PROXY))[0] for _ in range(3)]
+    assert second is first
+    assert third is not first
+    assert third["metadata"]["resourceVersion"] == "2"
+
+
+def generation(number: int, *, version: str, spec: str) -> Answer:
+    metadata = {"name": "a", "uid": "u", "resourceVersion": version, "generation": number}
+    return ok({"metadata": {}, "items": [{"metadata": metadata, "spec": {"path": spec}}]})
+
+
+async def test_a_spec_is_the_same_object_until_its_generation_changes() -> None:
+    answers = [
+        generation(1, version="1", spec="/a"),
+        generation(1, version="2", spec="/a"),
+        generation(2, version="3", spec="/b"),
+    ]
+    async with api_server(*answers) as (cluster, _):
+        first, second, third = [(await cluster.list(PROXY))[0] for _ in range(3)]
+    assert second["spec"] is first["spec"]
+    assert second["metadata"]["resourceVersion"] == "2"
+    assert third["spec"] == {"path": "/b"}
+
+
+async def test_fields_that_nobody_reads_are_dropped() -> None:
+    item = {"metadata": {"name": "a", "managedFields": [{"manager": "kubectl"}]}, "spec": {}}
+    async with api_server(ok({"metadata": {}, "items": [item]})) as (cluster, _):
+        assert (await cluster.list(PROXY))[0]["metadata"] == {"name": "a"}
+
+
 async def test_a_missing_crd_says_how_to_install_it() -> None:
     async with api_server(status(404)) as (cluster, _):
         with pytest.raises(KindMissing, match="kubectl apply -f crds/"):

@@ -90,6 +90,20 @@ def test_content_matters_where_there_is_no_generation(kind: Kind, part: str) -> 
     assert it.matter(kind, "MODIFIED", {**obj, part: {"k": "2"}})
 
 
+def test_the_echo_of_our_own_write_does_not_matter_but_an_edit_of_it_does() -> None:
+    it = changes()
+    ours: Object = {
+        "metadata": {"name": "a", "namespace": "n", "labels": {"l": "1"}, "ownerReferences": []},
+        "data": {"k": "1"},
+    }
+    it.expect(CONFIG_MAP, ours)
+    stored: Object = {**ours, "metadata": {**ours["metadata"], "uid": "u", "resourceVersion": "1"}}
+    assert not it.matter(CONFIG_MAP, "ADDED", stored)
+    assert it.matter(CONFIG_MAP, "MODIFIED", {**stored, "data": {"k": "2"}})
+    assert not it.matter(CONFIG_MAP, "MODIFIED", stored)
+    assert it.matter(CONFIG_MAP, "DELETED", stored)
+
+
 class Rights(FakeCluster):
     """Answers access reviews: what is denied is (verb, plural, namespace), with * for any."""
 

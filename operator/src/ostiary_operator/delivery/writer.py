@@ -1,18 +1,19 @@
 """Delivers configs to gateways in the cluster."""
 
-import asyncio
 import os
-from collections.abc import Container
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 
 from ostiary_core.contract.bundle import GatewayConfig, fold_config
 from ostiary_core.contract.manifest import Manifest
+from ostiary_operator.background import compute
 from ostiary_operator.clock import Clock
 from ostiary_operator.compile.model import Gateway
 from ostiary_operator.delivery import live, objects, plan, reader, secret
 from ostiary_operator.delivery.secret import Keys, RandomBytes
 from ostiary_operator.delivery.secret_bytes import SecretBytes
-from ostiary_operator.kube.client import Cluster, name_of, namespace_of
+from ostiary_operator.kube.client import Cluster, Object, name_of, namespace_of
+from ostiary_operator.kube.kinds import Kind
 from ostiary_operator.kube.listing import Beside
 
 
@@ -29,13 +30,24 @@ class InForce:
     superfluous: bool
 
 
+OnWrite = Callable[[Kind, Object], None]
+"""Told what is about to be written."""
+
+
+def _nobody(_kind: Kind, _body: Object) -> None:
+    pass
+
+
 class Delivery:
     """Writes configs. ``random`` makes key material."""
 
-    def __init__(self, cluster: Cluster, clock: Clock, *, random: RandomBytes = os.urandom) -> None:
+    def __init__(
+        self, cluster: Cluster, clock: Clock, *, random: RandomBytes = os.urandom, on_write: OnWrite = _nobody
+    ) -> None:
         self._cluster = cluster
         self._clock = clock
         self._random = random
+        self._on_write = on_write
         self._floors: dict[str, int] = {}
 
     async def deliver(
@@ -52,7 +64,7 @@ class Delivery:
         """
         keys = self._keys(config, beside)
         # Serialising thousands of documents takes long enough to delay everything else on the loop.
-        ours = await asyncio.to_thread(self._plan, gateway, config, keys, beside, acknowledged)
+        ours = await compute(self._plan, gateway, config, keys, beside, acknowledged)
         self._floors[gateway.identity] = ours.manifest.revision
         for write in ours.writes:
             await self._write(write)
@@ -82,6 +94,7 @@ class Delivery:
         return plan.make_plan(gateway, bundle, keys, current, acknowledged=acknowledged == bundle.manifest.revision)
 
     async def _write(self, write: plan.Write) -> None:
+        self._on_write(write.kind, write.body)
         written = await self._cluster.apply(write.kind, write.body, manager=write.manager)
         foreign = objects.foreign_keys(write.body, written)
         if foreign:  # server-side apply leaves what others added; nothing but ours belongs here

@@ -2,7 +2,7 @@
 
 Most events are echoes of our own writes. A pass for each would double the work, so they are told apart by what they
 show: a resource by generation, labels and deletion, and by a status that is neither ours nor seen before; a ConfigMap
-or Secret by its content; an EndpointSlice by its endpoints.
+or Secret by its content, where it is not what we wrote ourselves; an EndpointSlice by its endpoints.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ import orjson
 
 from ostiary_core.canonical import digest
 from ostiary_operator.kube import labels
-from ostiary_operator.kube.client import Object, uid_of
+from ostiary_operator.kube.client import Object, name_of, namespace_of, uid_of
 from ostiary_operator.kube.kinds import CONFIG_MAP, ENDPOINT_SLICE, NAMESPACE, POLICY, PROXY, SECRET, SERVICE, Kind
 
 IsFamiliar = Callable[[str, Mapping[str, Any]], bool]
@@ -35,6 +35,11 @@ class Changes:
     def __init__(self, is_familiar: IsFamiliar) -> None:
         self._is_familiar = is_familiar
         self._seen: dict[str, str] = {}
+        self._expected: dict[tuple[str, str, str], str] = {}
+
+    def expect(self, kind: Kind, body: Object) -> None:
+        """Remember what we are about to write, so that its echo is told apart."""
+        self._expected[_key(kind, body)] = _fingerprint(kind, body)
 
     def matter(self, kind: Kind, event: str | None, obj: Object) -> bool:
         """Say whether an event is worth a pass. ``event`` is the watch's word; None while it lists."""
@@ -46,8 +51,12 @@ class Changes:
         is_same = self._seen.get(uid) == print_now
         self._seen[uid] = print_now
         if not is_same:
-            return True
+            return self._expected.get(_key(kind, obj)) != print_now
         return kind in {PROXY, POLICY} and not self._is_familiar(uid, obj.get("status") or {})
+
+
+def _key(kind: Kind, obj: Object) -> tuple[str, str, str]:
+    return kind.plural, namespace_of(obj), name_of(obj)
 
 
 def _fingerprint(kind: Kind, obj: Object) -> str:

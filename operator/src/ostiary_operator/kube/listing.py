@@ -68,8 +68,6 @@ async def look(cluster: Cluster, options: OperatorOptions) -> Listing:
     around = dict(zip(places, looks, strict=True))
     found = gateways.discover(services, (each for look in looks for each in look.config_maps))
     elected = gateways.elected(found)
-    for obj in (*proxies, *policies):
-        obj["metadata"].pop("managedFields", None)  # a third of the memory, and nobody reads it
     return Listing(
         proxies=proxies,
         policies=policies,

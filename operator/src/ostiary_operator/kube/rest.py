@@ -17,6 +17,7 @@ from ostiary_core.version import __version__
 from ostiary_operator.kube import errors
 from ostiary_operator.kube.client import Object, Objects
 from ostiary_operator.kube.kinds import OURS, Kind
+from ostiary_operator.kube.parsing import Shelf, lean, parse
 
 _log = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ class RestCluster:
         self._configure = configure
         self._api: ApiClient | None = None
         self._opening = asyncio.Lock()
+        self._shelves: dict[str, Shelf] = {}
 
     async def close(self) -> None:
         """Close all connections."""
@@ -57,16 +59,18 @@ class RestCluster:
     async def _pages(self, kind: Kind, *, namespace: str | None, selector: str | None) -> Objects:
         query = {"limit": str(_PAGE)} | ({"labelSelector": selector} if selector else {})
         path = kind.path(namespace=namespace)
+        shelf = self._shelves.setdefault(f"{path}?{selector}", Shelf())
         items: Objects = []
         while True:
             try:
                 page = await self._request("GET", path, query=query, what=f"list {kind.resource}")
             except errors.NotFound as error:
                 raise _missing(kind) if kind in OURS else error from error
-            own = {"apiVersion": kind.api_version, "kind": kind.name}  # items of built-in kinds come without
-            items.extend({**item, **own} for item in page.get("items") or ())
+            found = page.get("items") or ()
+            items += shelf.exchange([lean(item, api_version=kind.api_version, kind=kind.name) for item in found])
             token = page.get("metadata", {}).get("continue")
             if not token:
+                shelf.keep(items)
                 return items
             query["continue"] = token
 
@@ -119,8 +123,7 @@ class RestCluster:
         for attempt in range(1, _TRIES + 1):
             status, headers, answer = await self._exchange(method, path, query, body, content_type)
             if status < 400:
-                parsed: Object = orjson.loads(answer)
-                return parsed
+                return parse(answer)
             if status == 401 and not logged_in_again:
                 logged_in_again = True
                 await self.close()
