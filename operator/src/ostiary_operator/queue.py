@@ -30,8 +30,17 @@ class Outcome:
     again_in: float | None = None
 
 
-Work = Callable[[frozenset[str]], Awaitable[Outcome]]
-"""A pass; it is told why."""
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a pass is told: why it runs, and a question that it may ask before anything long that can wait."""
+
+    reasons: frozenset[str]
+    superseded: Callable[[], bool] = lambda: False
+    """Says whether another pass is asked for by now."""
+
+
+Work = Callable[[Call], Awaitable[Outcome]]
+"""A pass."""
 
 
 @dataclass(slots=True)
@@ -91,7 +100,7 @@ class PokeQueue:
         reasons, self._reasons = frozenset(self._reasons) or frozenset({"resync"}), set()
         self._schedule.begun()
         try:
-            outcome = await self._work(reasons)
+            outcome = await self._work(Call(reasons, lambda: bool(self._reasons)))
         except Conflict as error:
             # Not a failure: somebody was faster, and what he wrote has to be seen first.
             _log.info("somebody wrote meanwhile, looking again: %s", error)

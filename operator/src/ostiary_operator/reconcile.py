@@ -28,7 +28,7 @@ from ostiary_operator.kube.options import OperatorOptions
 from ostiary_operator.metrics import Metrics
 from ostiary_operator.previous import Previous
 from ostiary_operator.problems import Problems
-from ostiary_operator.queue import Outcome
+from ostiary_operator.queue import Call, Outcome
 from ostiary_operator.status import replicas, watch
 from ostiary_operator.status.board import StatusBoard
 
@@ -40,8 +40,12 @@ _AFTER_CONFLICT = 0.2
 
 @dataclass(slots=True)
 class _Applied:
-    """What became of the configs: failures by gateway, and whether somebody else was faster somewhere."""
+    """What became of the configs: failures by gateway, and whether somebody else was faster somewhere.
 
+    ``began`` is the monotonic moment at which the pass began.
+    """
+
+    began: float
     failures: dict[str, str] = field(default_factory=dict)
     conflict: bool = False
 
@@ -61,7 +65,7 @@ class Reconciler:
     hold: Hold = field(default_factory=Hold)
     cache: Cache = field(default_factory=Cache)
 
-    async def run_pass(self, reasons: frozenset[str]) -> Outcome:
+    async def run_pass(self, call: Call) -> Outcome:
         """Look at everything, and bring configs and statuses to what they should be.
 
         Raises:
@@ -80,10 +84,10 @@ class Reconciler:
         with self.metrics.stage("compile"):
             compiled = await self._compile(seen)
         with self.metrics.stage("apply_config"):
-            applied = await self._apply_config(compiled, seen)
+            applied = await self._apply_config(compiled, seen, began)
         with self.metrics.stage("apply_status"):
-            failures = await self._apply_status(compiled, seen, applied, began)
-        _log.debug("pass for %s: %.3f s", ", ".join(sorted(reasons)), self.clock.monotonic() - began)
+            failures = await self._apply_status(compiled, seen, applied, call, began=began)
+        _log.debug("pass for %s: %.3f s", ", ".join(sorted(call.reasons)), self.clock.monotonic() - began)
         return Outcome(failures, again_in=_AFTER_CONFLICT if applied.conflict else None)
 
     async def _compile(self, seen: Listing) -> Compiled:
@@ -99,11 +103,11 @@ class Reconciler:
         )
         return await compute(compile_resources, resources, self.previous.configs, cache=self.cache)
 
-    async def _apply_config(self, compiled: Compiled, seen: Listing) -> _Applied:
+    async def _apply_config(self, compiled: Compiled, seen: Listing, began: float) -> _Applied:
         """Deliver to every gateway; what fails at one keeps no other waiting."""
         watch.restrict(self.board.watches, seen.beside, self.clock.monotonic())
         self.delivery.keep_only(seen.beside)
-        applied = _Applied()
+        applied = _Applied(began)
         chosen = gateways.elected(seen.gateways)
         work = [
             self._deliver(chosen[identity], config, seen.beside[identity], applied)
@@ -126,11 +130,13 @@ class Reconciler:
         except (ClusterError, ContractError) as error:
             at.problem = applied.failures[identity] = str(error)
         else:
-            self._delivered(gateway, config, done)
+            self._delivered(gateway, config, done, applied.began)
 
-    def _delivered(self, gateway: Gateway, config: GatewayConfig, done: InForce) -> None:
+    def _delivered(self, gateway: Gateway, config: GatewayConfig, done: InForce, began: float) -> None:
         identity = gateway.identity
-        self._log_change(identity, self.previous.configs.get(identity), config, done)
+        if done.wrote:
+            seconds = self.clock.monotonic() - began
+            _log_change(identity, self.previous.configs.get(identity), config, done, seconds=seconds)
         self.previous.accept(identity, config, done.manifest)
         at = self.board.watches[identity]
         at.superfluous = done.superfluous
@@ -138,7 +144,7 @@ class Reconciler:
             self.board.news.set()
 
     async def _apply_status(
-        self, compiled: Compiled, seen: Listing, applied: _Applied, began: float
+        self, compiled: Compiled, seen: Listing, applied: _Applied, call: Call, *, began: float
     ) -> tuple[str, ...]:
         """Say how things stand; return what did not work, in this station and the one before."""
         now = self.clock.monotonic()
@@ -148,19 +154,18 @@ class Reconciler:
             self.board.watches[identity].has(found, now)
         self.problems.found(compiled.problems, applied.failures, seen)
         self.board.take(compiled.statuses, [*seen.proxies, *seen.policies], seen_at=began)
-        published = await self.board.publish()
+        published = await self.board.publish(call.superseded)
         failed = [f"gateway {identity}: {message}" for identity, message in sorted(applied.failures.items())]
         return (*failed, *([f"statuses: {published.failure}"] if published.failure is not None else []))
 
-    def _log_change(self, identity: str, old: GatewayConfig | None, new: GatewayConfig, done: InForce) -> None:
-        if not done.wrote:
-            return
-        before = old.entries if old is not None else {}
-        changed = sorted(key for key in before.keys() | new.entries.keys() if before.get(key) != new.entries.get(key))
-        _log.info(
-            "gateway %s: revision %d, %d proxies, changed: %s; wrote %s",
-            *(identity, done.manifest.revision, len(new.entries), _few(changed), ", ".join(done.wrote)),
-        )
+
+def _log_change(identity: str, old: GatewayConfig | None, new: GatewayConfig, done: InForce, *, seconds: float) -> None:
+    before = old.entries if old is not None else {}
+    changed = sorted(key for key in before.keys() | new.entries.keys() if before.get(key) != new.entries.get(key))
+    _log.info(
+        "gateway %s: revision %d, %d proxies, changed: %s; wrote %s in %.2f s",
+        *(identity, done.manifest.revision, len(new.entries), _few(changed), ", ".join(done.wrote), seconds),
+    )
 
 
 def _few(names: Iterable[str], *, most: int = 10) -> str:

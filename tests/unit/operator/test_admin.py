@@ -14,7 +14,7 @@ from ostiary_operator.kube.errors import Unreachable
 from ostiary_operator.kube.fake import FakeCluster
 from ostiary_operator.kube.kinds import PROXY
 from ostiary_operator.kube.options import OperatorOptions
-from ostiary_operator.queue import Outcome
+from ostiary_operator.queue import Call, Outcome
 
 
 @asynccontextmanager
@@ -53,7 +53,7 @@ async def test_it_is_ready_once_a_pass_succeeded_and_not_before() -> None:
         assert await get(parts, "/readyz") == (200, "ok\n")
 
 
-async def hanging(_: frozenset[str]) -> Outcome:
+async def hanging(_: Call) -> Outcome:
     await asyncio.Event().wait()
     return Outcome()
 

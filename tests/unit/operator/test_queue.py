@@ -6,7 +6,7 @@ import pytest
 
 from ostiary_operator.clock import ManualClock, settle
 from ostiary_operator.kube.errors import Conflict, Unreachable
-from ostiary_operator.queue import Outcome, PokeQueue
+from ostiary_operator.queue import Call, Outcome, PokeQueue
 from ostiary_operator.schedule import QUIET, RESYNC, Schedule
 
 Script = Callable[[int], Awaitable[Outcome] | Outcome]
@@ -14,11 +14,13 @@ Script = Callable[[int], Awaitable[Outcome] | Outcome]
 
 class Passes:
     def __init__(self, script: Script = lambda _: Outcome()) -> None:
+        self.calls: list[Call] = []
         self.reasons: list[frozenset[str]] = []
         self._script = script
 
-    async def __call__(self, reasons: frozenset[str]) -> Outcome:
-        self.reasons.append(reasons)
+    async def __call__(self, call: Call) -> Outcome:
+        self.calls.append(call)
+        self.reasons.append(call.reasons)
         outcome = self._script(len(self.reasons))
         return outcome if isinstance(outcome, Outcome) else await outcome
 
@@ -77,9 +79,11 @@ async def test_two_passes_never_run_at_once_and_a_poke_meanwhile_is_not_lost() -
     async with running(passes, clock) as queue:
         queue.poke("first")
         await clock.advance(QUIET)
+        assert not passes.calls[0].superseded()
         queue.poke("second")
         await clock.advance(10)
         assert passes.reasons == [frozenset({"first"})]
+        assert passes.calls[0].superseded()
         go.set()
         await clock.advance(QUIET)
     assert passes.reasons == [frozenset({"first"}), frozenset({"second"})]

@@ -1,6 +1,7 @@
 import asyncio
 import json
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -28,7 +29,7 @@ from ostiary_operator.kube.errors import Busy, Forbidden
 from ostiary_operator.kube.fake import FakeCluster
 from ostiary_operator.kube.kinds import CONFIG_MAP, POLICY, PROXY, SECRET, SERVICE
 from ostiary_operator.kube.options import OperatorOptions
-from ostiary_operator.queue import Outcome
+from ostiary_operator.queue import Call, Outcome
 from ostiary_operator.status.replicas import from_urls
 
 OPTIONS = OperatorOptions(operator_namespace=SYSTEM, admin_host="127.0.0.1", admin_port=0)
@@ -48,8 +49,8 @@ class Operator:
     def restart(self) -> None:
         self.parts: Parts = assemble(self.cluster, self.options, self.clock)
 
-    async def run_pass(self) -> Outcome:
-        return await self.parts.queue._work(frozenset({"test"}))
+    async def run_pass(self, superseded: Callable[[], bool] = lambda: False) -> Outcome:
+        return await self.parts.queue._work(Call(frozenset({"test"}), superseded))
 
     async def ask(self) -> None:
         async with ClientSession() as session:
@@ -354,6 +355,38 @@ async def test_a_status_that_could_not_be_written_is_tried_again() -> None:
     assert condition(it.obj("wiki"), "Accepted") == ("True", "Accepted")
     assert (await it.run_pass()).failures == ()
     assert condition(it.obj(), "Accepted") == ("True", "Accepted")
+
+
+def asked_once_before() -> Callable[[], bool]:
+    answers = iter([False])
+    return lambda: next(answers, True)
+
+
+async def test_a_flood_of_statuses_gives_way_to_a_new_pass_and_is_finished_later() -> None:
+    names = [f"p{number:03}" for number in range(150)]
+    it = operator(*(proxy(name) for name in names))
+
+    def told() -> int:
+        return sum("status" in it.obj(name) for name in names)
+
+    await it.run_pass(superseded=asked_once_before())
+    assert 0 < told() < len(names)
+    assert it.served() == {f"tools/{name}" for name in names}
+    await it.run_pass()
+    assert told() == len(names)
+
+
+async def test_the_statuses_of_new_generations_are_written_first() -> None:
+    names = [f"p{number:03}" for number in range(150)]
+    it = operator(*(proxy(name) for name in names))
+    await it.run_pass()
+    it.cluster.put(SERVICE, service("edge"))  # a reason to write to all of them
+    it.cluster.put(PROXY, proxy("p149", path="/tools/new"))
+    before = len(it.cluster.writes)
+    await it.run_pass()
+    statuses = [name for verb, _, name in it.cluster.writes[before:] if verb == "apply_status"]
+    assert statuses[0] == "p149"
+    assert len(statuses) == len(names)
 
 
 async def test_an_object_that_was_replaced_meanwhile_gets_no_status_of_its_predecessor() -> None:
