@@ -87,6 +87,7 @@ async def run_operator(options: OperatorOptions, stop: asyncio.Event) -> None:
         OstiaryError: there is no way to the API server, or the admin address cannot be had.
     """
     quieten_logs()
+    await connection.load(options)  # what is wrong with the credentials themselves is said at once
     cluster = RestCluster(functools.partial(connection.load, options))
     parts = assemble(cluster, options, SystemClock())
     async with contextlib.AsyncExitStack() as stack:

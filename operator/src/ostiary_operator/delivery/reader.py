@@ -14,8 +14,6 @@ from ostiary_core.contract.bundle import GatewayConfig, OpenedBundle, open_files
 from ostiary_core.contract.documents import EntryDocument, PolicyDocument, SettingsDocument
 from ostiary_core.contract.manifest import Manifest, parse_manifest
 from ostiary_core.errors import ContractError
-from ostiary_operator.delivery import live, secret
-from ostiary_operator.kube.listing import Listing
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +26,6 @@ class Delivered:
     manifest: Manifest | None = None
     config: GatewayConfig | None = None
     problem: str | None = None
-
-
-def read_previous(listing: Listing) -> dict[str, Delivered]:
-    """Read back what every gateway was given last, by its identity."""
-    previous = {}
-    for identity, beside in listing.beside.items():
-        name = identity.partition("/")[2]
-        files = live.all_files(live.numbered(name, beside.config_maps))
-        previous[identity] = read(files, secret.parse_secret(beside.secret).mac_keys(), gateway=identity)
-    return previous
 
 
 def read(files: Mapping[str, bytes], mac_keys: Mapping[str, bytes], *, gateway: str) -> Delivered:

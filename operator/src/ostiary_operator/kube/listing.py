@@ -4,6 +4,7 @@ First the kinds that exist anywhere, all at once; then, in the namespaces of the
 """
 
 import asyncio
+import functools
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -103,8 +104,16 @@ async def _namespaces(cluster: Cluster, options: OperatorOptions) -> dict[str, M
 async def _namespace(cluster: Cluster, name: str) -> Object:
     try:
         return await cluster.get(NAMESPACE, name=name)
-    except (Forbidden, NotFound):
-        return {"metadata": {"name": name, "labels": {labels.NAMESPACE_NAME: name}}}
+    except NotFound:
+        pass
+    except Forbidden as error:
+        _warn_once(f"namespace {name}: its labels cannot be read, so policies cannot select it by them: {error}")
+    return {"metadata": {"name": name, "labels": {labels.NAMESPACE_NAME: name}}}
+
+
+@functools.cache
+def _warn_once(message: str) -> None:
+    _log.warning("%s", message)
 
 
 async def _neighbourhood(
