@@ -65,6 +65,8 @@ async def test_a_replica_is_asked_with_the_bearer_and_believed_in_form() -> None
     [
         {"gateway": "tools/other"},
         {"revision": "7"},
+        {"gateway": None},
+        {"gateway": None, "revision": None, "entries": {"tools/crm": {"active": DIGEST}}},
         {"revision": -1},
         {"revision": 2**80},
         {"entries": []},
@@ -79,6 +81,15 @@ def test_an_answer_of_another_shape_is_refused_without_being_quoted(change: dict
         parse_report(json.dumps(document).encode(), gateway=GATEWAY)
     assert "not a digest" not in str(caught.value)
     assert "tools/other" not in str(caught.value)
+
+
+def test_a_replica_without_a_config_yet_is_understood_to_run_nothing() -> None:
+    waits = {"revision": 7, "reason": "Incomplete", "message": "part 1 is not there"}
+    document = {"gateway": None, "revision": None, "replica": "r", "entries": {}, "rejected": None, "incomplete": waits}
+    report = parse_report(json.dumps(document).encode(), gateway=GATEWAY)
+    assert report.runs_nothing
+    assert report.incomplete is not None
+    assert report.incomplete.message == "part 1 is not there"
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'{"a":' * 10_000])

@@ -160,9 +160,14 @@ def _of_replica(
     refused = _rejection(watch, state, expected, behind)
     if refused is not None:
         return _Verdict(1, ConditionStatus.FALSE, ProgrammedReason.REJECTED, f"{who} {refused}")
-    message = f"{who} does not run it yet"
+    message = f"{who} does not run it yet{_waits_for(state)}"
     verdict = _Verdict(4, ConditionStatus.UNKNOWN, ProgrammedReason.PENDING, message, until=silent_until)
     return _tolerated(verdict, until=max(grace, travel), now=now)
+
+
+def _waits_for(state: ReplicaState) -> str:
+    incomplete = state.report.incomplete if state.report is not None else None
+    return f": {incomplete.message}" if incomplete is not None else ""
 
 
 def _tolerated(verdict: _Verdict, *, until: float, now: float) -> _Verdict:

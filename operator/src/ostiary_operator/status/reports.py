@@ -27,6 +27,10 @@ def _word(value: object) -> object:
     return value if isinstance(value, str) and _WORD.fullmatch(value) else "Invalid"
 
 
+def _zero(value: object) -> object:
+    return 0 if value is None else value
+
+
 _Line = Annotated[StrictStr, BeforeValidator(_one_line)]
 _Reason = Annotated[StrictStr, BeforeValidator(_word)]
 _Digest = Annotated[StrictStr, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -53,7 +57,7 @@ class ReportedEntry(_Part):
 
 
 class RejectedConfig(_Part):
-    """A whole config that the replica did not take over. The revision is unknown where it could not be read."""
+    """A whole config that the replica did not take over, for now or for good. Its revision is not always known."""
 
     revision: StrictInt | None = None
     reason: _Reason
@@ -61,13 +65,20 @@ class RejectedConfig(_Part):
 
 
 class Report(_Part):
-    """The answer of one replica."""
+    """The answer of one replica. One that has no config yet does not know its gateway, and runs revision 0."""
 
-    gateway: _Identity
-    revision: Annotated[StrictInt, Field(ge=0, lt=2**63)]
+    gateway: _Identity | None
+    revision: Annotated[StrictInt, Field(ge=0, lt=2**63), BeforeValidator(_zero)]
     replica: Annotated[_Line, Field(min_length=1)]
     entries: Annotated[dict[_Identity, ReportedEntry], Field(max_length=_ENTRIES)]
     rejected: RejectedConfig | None = None
+    incomplete: RejectedConfig | None = None
+    """A config that waits for something that it names."""
+
+    @property
+    def runs_nothing(self) -> bool:
+        """Whether the replica has no config at all."""
+        return self.revision == 0 and not self.entries
 
 
 def parse_report(body: bytes, *, gateway: str) -> Report:
@@ -82,6 +93,6 @@ def parse_report(body: bytes, *, gateway: str) -> Report:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(str(step) for step in first["loc"][:1]) or "the document"
         raise ReportError(f"its answer is no report: {where}: {first['type']}") from None
-    if report.gateway != gateway:
+    if report.gateway != gateway and not (report.gateway is None and report.runs_nothing):
         raise ReportError("it answers for another gateway")
     return report
