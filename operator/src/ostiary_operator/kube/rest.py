@@ -16,6 +16,7 @@ from kubernetes.aio.client import ApiClient, Configuration
 from ostiary_core.version import __version__
 from ostiary_operator.kube import errors
 from ostiary_operator.kube.client import Object, Objects
+from ostiary_operator.kube.connection import close_at_once
 from ostiary_operator.kube.kinds import OURS, Kind
 from ostiary_operator.kube.parsing import Shelf, lean, parse
 
@@ -44,8 +45,10 @@ class RestCluster:
     async def close(self) -> None:
         """Close all connections."""
         if self._api is not None:
-            await self._api.close()  # type: ignore[no-untyped-call]  # their client is untyped
-            self._api = None
+            api, self._api = self._api, None
+            if api.rest_client.pool_manager is not None:
+                await close_at_once(api.rest_client.pool_manager)
+            await api.close()  # type: ignore[no-untyped-call]  # their client is untyped
 
     async def list(self, kind: Kind, *, namespace: str | None = None, selector: str | None = None) -> Objects:
         """Read all pages. Without a resourceVersion the API server answers consistently, not from a stale cache."""
