@@ -1,5 +1,7 @@
 import json
 import math
+from contextlib import suppress
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -98,6 +100,29 @@ def test_an_integer_beyond_64_bits_is_refused_wherever_it_hides(number: int) -> 
 @pytest.mark.parametrize("number", [2**64 - 1, -(2**63), 2**53 + 1, 10**18])
 def test_an_integer_within_64_bits_keeps_its_value(number: int) -> None:
     assert loads(str(number).encode()) == number
+
+
+NUMBER = st.from_regex(r"-?(0|[1-9][0-9]{0,25})(\.[0-9]{1,25})?([eE][+-]?[0-9]{1,5})?", fullmatch=True)
+
+
+@given(NUMBER, st.sampled_from(["%s", "[%s]", '{"a":%s}', '{"a": [1,%s ,2]}']))
+def test_a_number_that_passes_is_in_range_however_it_is_written(number: str, shape: str) -> None:
+    exact = Decimal(number)
+    whole = not set(number) & set(".eE")
+    fits = -(2**63) <= exact <= 2**64 - 1 if whole else math.isfinite(float(exact))
+
+    try:
+        loads((shape % number).encode())
+    except StrictJSONError:
+        assert not fits
+    else:
+        assert fits
+
+
+@pytest.mark.parametrize("number", ["1" * 17 + "e99", "9" * 17 + ".9E+99", "1e+0000400", "1E400", "0.1e309", "1e0308"])
+def test_the_quick_look_for_wild_numbers_agrees_with_the_walk(number: str) -> None:
+    with suppress(StrictJSONError):
+        assert math.isfinite(loads(number.encode()))
 
 
 def test_many_digits_within_a_string_are_just_text() -> None:
