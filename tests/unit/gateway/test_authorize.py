@@ -175,6 +175,21 @@ def test_completion_of_something_else_is_refused_before_the_upstream_hears_of_it
     assert (found.value.status, found.value.code) == (400, -32602)
 
 
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [
+        ("completion/complete", {"ref": {"type": "ref/prompt", "name": "hello", "Name": "secret"}}),
+        ("completion/complete", {"ref": {"type": "ref/prompt", "name": "hello", "Type": "ref/resource", "uri": "a"}}),
+        ("subscriptions/listen", {"notifications": {"RESOURCESUBSCRIPTIONS": ["mock://a"]}}),
+        ("subscriptions/listen", {"notifications": {"taskIds": [], "TaskIds": ["t-1"]}}),
+    ],
+)
+def test_a_reference_that_some_readers_read_otherwise_is_refused(method: str, params: dict[str, Any]) -> None:
+    with pytest.raises(Refusal) as refused:
+        authorize(modern_message(method, params), OPEN)
+    assert (refused.value.status, refused.value.code) == (400, -32602)
+
+
 def listen(**wanted: Any) -> Message:
     return modern_message("subscriptions/listen", {"notifications": wanted})
 

@@ -335,6 +335,15 @@ def test_params_and_meta_are_objects(params: Any) -> None:
     assert refused({"jsonrpc": "2.0", "method": "ping", "id": 1, "params": params}) == (400, -32602)
 
 
+@pytest.mark.parametrize("member", ["Name", "NAME", "nAme", "_META", "ARGUMENTS", "ta\u017fkId", "URI"])
+def test_a_member_that_some_readers_take_for_a_judged_one_is_refused(member: str) -> None:
+    body = modern("tools/call", {**CALL, member: "delete_users"})
+
+    assert refused(body, modern_headers(body)) == (400, -32602)
+    assert refused(legacy("tools/call", {**CALL, member: "delete_users"})) == (400, -32602)
+    assert framed(legacy("tools/call", {"name": "x", "arguments": {member: 1}, "other": 1})).name == "x"
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -15,6 +15,7 @@ from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.line.exchange import Message
 from ostiary_gateway.line.frame import bad_params
+from ostiary_gateway.line.members import disguised
 
 _SHOWN_NAME: Final = 256
 _NOUNS: Final = {Primitive.TOOLS: "tool", Primitive.RESOURCES: "resource", Primitive.PROMPTS: "prompt"}
@@ -90,9 +91,13 @@ def _judge_completion(message: Message, visibility: Visibility) -> Decision:
     primitive, key = {"ref/prompt": (Primitive.PROMPTS, "name"), "ref/resource": (Primitive.RESOURCES, "uri")}.get(
         kind if isinstance(kind, str) else "", (None, "")
     )
-    if primitive is None or not isinstance(reference, dict) or not isinstance(reference.get(key), str):
+    if primitive is None or not isinstance(reference, dict) or not _is_named(reference, key):
         raise bad_params('"params.ref" must name a prompt or a resource', message.era)
     return require(visibility, primitive, USE[primitive], reference[key])
+
+
+def _is_named(reference: dict[str, Any], key: str) -> bool:
+    return isinstance(reference.get(key), str) and disguised(reference) is None
 
 
 def _judge_listen(message: Message, visibility: Visibility) -> Decision | None:
@@ -113,7 +118,7 @@ def listened(params: dict[str, Any], field: str) -> list[str]:
         Refusal: the filter is not of the specified shape.
     """
     wanted = params.get("notifications")
-    names = wanted.get(field, []) if isinstance(wanted, dict) else None
+    names = wanted.get(field, []) if isinstance(wanted, dict) and disguised(wanted) is None else None
     if not isinstance(names, list) or len(names) > _LISTEN_LIMIT or not all(isinstance(name, str) for name in names):
         words = f'"params.notifications" must be a filter, its "{field}" a list of at most {_LISTEN_LIMIT} strings'
         raise bad_params(words, Era.MODERN)

@@ -24,6 +24,7 @@ from ostiary_core.mcp.revisions import (
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.line.exchange import Message
 from ostiary_gateway.line.headers import mismatch, require_agreement, require_name_agreement
+from ostiary_gateway.line.members import disguised
 from ostiary_gateway.session import Session
 
 _VERSION: Final = "MCP-Protocol-Version"
@@ -92,14 +93,22 @@ def frame(body: dict[str, Any], headers: Mapping[str, str], open_session: OpenSe
     name, params = body["method"], body.get("params")
     if not isinstance(name, str):
         raise invalid('"method" must be a string')
-    if params is not None and not isinstance(params, dict):
-        raise invalid('"params" must be an object', code=codes.INVALID_PARAMS)
+    if params is not None:
+        _check_params(params)
     if body.keys() - {"jsonrpc", "id", "method", "params"}:
         raise invalid("A request holds jsonrpc, id, method and params, and nothing else")
     identifier, meta = _id(body), _meta(params)
     if META_PROTOCOL_VERSION in meta or (headers.get(_VERSION) in MODERN_REVISIONS and name != "initialize"):
         return _modern(body, identifier, headers, meta)
     return _legacy(body, identifier, headers, open_session())
+
+
+def _check_params(params: Any) -> None:
+    if not isinstance(params, dict):
+        raise invalid('"params" must be an object', code=codes.INVALID_PARAMS)
+    look_alike = disguised(params)
+    if look_alike is not None:
+        raise invalid(f'"params.{look_alike}" differs in case only from what is judged', code=codes.INVALID_PARAMS)
 
 
 def _meta(params: dict[str, Any] | None) -> dict[str, Any]:

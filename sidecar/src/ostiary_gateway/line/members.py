@@ -1,0 +1,34 @@
+"""Members that only look like those that are judged.
+
+JSON compares the names of members letter by letter, and some readers do not: Go's ``encoding/json`` takes ``Name`` for
+``name``, and of two the last. So ``{"name": "a", "Name": "b"}`` would be judged as ``a`` and executed as ``b``.
+"""
+
+from typing import Any, Final
+
+_JUDGED: Final = frozenset(
+    {
+        "name",
+        "uri",
+        "taskId",
+        "arguments",
+        "_meta",
+        "protocolVersion",
+        "ref",
+        "type",
+        "notifications",
+        "resourceSubscriptions",
+        "taskIds",
+    }
+)
+_BY_FOLD: Final = {member.casefold(): member for member in _JUDGED}
+
+
+def disguised(members: dict[str, Any]) -> str | None:
+    """Return the first member whose name differs from a judged one in case only; None where there is none."""
+    if members.keys() <= _JUDGED:
+        return None
+    for member in members:
+        if _BY_FOLD.get(member.casefold(), member) != member:
+            return member
+    return None
