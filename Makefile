@@ -15,7 +15,7 @@ ifndef V
 .SILENT:
 endif
 .DEFAULT_GOAL := help
-.PHONY: help run test lint conformance cluster control-plane bench generate lock clean
+.PHONY: help run test lint fuzz conformance cluster control-plane bench generate lock clean
 
 help:
 	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ lint: $(READY) ## style, types and the rules of who may import whom
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	report=$$($(BIN)/lint-imports) || { echo "$$report"; exit 1; }
+
+fuzz: $(READY) ## look for inputs that break a property (FUZZ_SECONDS=300, PYTEST_ARGS=)
+	$(TOOL) ostiary_tools.fuzz $(if $(FUZZ_SECONDS),--seconds $(FUZZ_SECONDS)) -- $(PYTEST_ARGS)
 
 conformance: $(READY) ## the official conformance suite and clients through the gateway (WRITE_DOCS=1)
 	$(TOOL) ostiary_tools.conformance $(if $(WRITE_DOCS),--write-docs)

@@ -1,0 +1,31 @@
+from collections.abc import Sequence
+from itertools import count
+
+import pytest
+
+from ostiary_tools.fuzz import command, fuzz
+
+
+def test_rounds_go_on_until_the_time_is_over(capsys: pytest.CaptureFixture[str]) -> None:
+    ran: list[Sequence[str]] = []
+    ticks = count(0, 40)
+
+    def run(arguments: Sequence[str]) -> int:
+        ran.append(arguments)
+        return 0
+
+    assert fuzz(100, [], run=run, clock=lambda: float(next(ticks))) == 0
+    assert len(ran) == 3
+    assert "round 3 found nothing" in capsys.readouterr().err
+
+
+def test_the_first_finding_ends_it_and_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    codes = iter([0, 1])
+
+    assert fuzz(1e9, [], run=lambda _: next(codes)) == 1
+    assert "named test" in capsys.readouterr().err
+
+
+def test_what_is_asked_for_takes_the_place_of_all_surfaces() -> None:
+    assert command([])[-1] == "tests/unit/telemetry"
+    assert command(["tests/fuzz/test_http1.py"])[-2:] == ["--timeout=0", "tests/fuzz/test_http1.py"]
