@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ostiary_tools import binaries
+from ostiary_tools import binaries, foreign_crds, verdicts
 from ostiary_tools.control_plane import ControlPlane
 from ostiary_tools.kube_api import ApiError
 from ostiary_tools.processes import wait_until
@@ -27,6 +27,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if wanted and not session.config.option.collectonly:
         with session.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
             binaries.ensure()
+            foreign_crds.ensure()
+            verdicts.ensure()
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from charts import CASES, CHART, NAMESPACE, of_kind, render, values
 
-from ostiary_tools import crds
+from ostiary_tools import crds, foreign_crds
 from ostiary_tools.control_plane import ControlPlane
 from ostiary_tools.processes import wait_until
 
@@ -34,6 +34,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
         for name in (NAMESPACE, "sales", "support"):
             body = {"metadata": {"name": name, "labels": RESTRICTED}}
             running.api.request("POST", "/api/v1/namespaces", body)
+        running.apply_crds(foreign_crds.ensure())
         yield running
 
 
@@ -59,7 +60,7 @@ def test_every_pod_of_an_installation_is_admitted(cluster: ControlPlane, case: s
     chosen = ("-f", values(case)) if case else ()
     cluster.helm("install", *RELEASE, *chosen)
     try:
-        wanted = sum(obj["spec"]["replicas"] for obj in of_kind(render(*chosen), "Deployment"))
+        wanted = sum(obj["spec"].get("replicas", 1) for obj in of_kind(render(*chosen), "Deployment"))
         wait_until(lambda: len(pods(cluster)) == wanted, what=f"{wanted} Pods")
     finally:
         cluster.helm("uninstall", "ostiary", "--namespace", NAMESPACE)
@@ -84,7 +85,7 @@ def test_the_example_of_the_notes_is_a_valid_resource(released: ControlPlane) ->
 
 
 def test_an_upgrade_changes_what_its_values_say(released: ControlPlane) -> None:
-    released.helm("upgrade", *RELEASE, "--set", "gateway.replicas=3,gateway.settings.tenancy=Multi")
+    released.helm("upgrade", *RELEASE, "--set", "gatewayDefaults.replicas=3,gatewayDefaults.settings.tenancy=Multi")
     assert get(released, "deployment/ostiary-gateway")["spec"]["replicas"] == 3
     settings = yaml.safe_load(get(released, "configmap/ostiary-gateway-settings")["data"]["settings.yaml"])
     assert settings == {"tenancy": "Multi"}
@@ -105,11 +106,11 @@ def test_definitions_and_resources_outlive_the_release_and_the_next_one_takes_th
 
 
 def test_a_further_gateway_stands_beside_the_first(released: ControlPlane) -> None:
-    further = ("--set", "operator.enabled=false,crds.install=false,rbac.aggregate=false,gateway.name=edge")
+    further = ("--set", "operator.enabled=false,crds.install=false,rbac.aggregate=false,gateways[0].name=edge")
     released.helm("install", "edge", str(CHART), "--namespace", NAMESPACE, *further)
     try:
         found = released.kubectl("get", "services", "-n", NAMESPACE, "-l", "ostiary.dev/gateway", "-o", "name").split()
-        assert found == ["service/edge-ostiary-gateway", "service/ostiary-gateway"]
+        assert found == ["service/edge-ostiary-edge-gateway", "service/ostiary-gateway"]
     finally:
         released.helm("uninstall", "edge", "--namespace", NAMESPACE)
 

@@ -18,6 +18,7 @@ from ostiary_operator.kube import gateways, names, options
 from ostiary_operator.status import replicas
 from ostiary_tools.errors import CommandError
 
+SCALING = "gatewayDefaults.autoscaling"
 CONFIG_MAPS = [names.config_map("default", number) for number in range(MAX_PARTS)]
 
 
@@ -70,27 +71,45 @@ def target(objects: list[Object], port: Any) -> int:
 
 
 def deployment(objects: list[Object], component: str) -> Object:
-    (found,) = (
+    """The operator's, or the first gateway's."""
+    return next(
         obj
         for obj in of_kind(objects, "Deployment")
         if obj["metadata"]["labels"]["app.kubernetes.io/component"] == component
     )
-    return found
 
 
 @pytest.mark.parametrize("kind", ["NodePort", "LoadBalancer"])
 def test_the_admin_port_never_leaves_the_cluster(kind: str) -> None:
-    services = of_kind(render("--set", f"gateway.service.type={kind}"), "Service")
+    services = of_kind(render("--set", f"gatewayDefaults.service.type={kind}"), "Service")
     ports = {service["spec"]["type"]: [port["name"] for port in service["spec"]["ports"]] for service in services}
     assert ports == {"ClusterIP": ["http", "admin"], kind: ["http"]}
 
 
-def test_each_service_selects_the_gateways_pods_and_no_others() -> None:
-    objects = render("-f", values("everything"))
-    pods = {name: deployment(objects, name)["spec"]["template"] for name in ("gateway", "operator")}
-    for service in of_kind(objects, "Service"):
-        selector = service["spec"]["selector"].items()
-        assert [name for name, pod in pods.items() if selector <= pod["metadata"]["labels"].items()] == ["gateway"]
+@pytest.mark.parametrize("case", CASES)
+def test_what_selects_pods_selects_those_of_one_deployment(case: str) -> None:
+    objects = render("-f", values(case))
+    pods = {obj["metadata"]["name"]: labels_of(obj["spec"]["template"]) for obj in of_kind(objects, "Deployment")}
+    chosen = [(obj, selector(obj)) for obj in objects if selector(obj) and "operator" not in obj["metadata"]["name"]]
+    for obj, wanted in chosen:
+        found = [name for name, labels in pods.items() if wanted <= labels]
+        assert found == [obj["metadata"]["name"].removesuffix("-public")], obj["kind"]
+
+
+def labels_of(obj: Object) -> Any:
+    return obj["metadata"]["labels"].items()
+
+
+def selector(obj: Object) -> Any:
+    """The labels by which an object of ours finds Pods of ours."""
+    kind, spec = obj["kind"], obj.get("spec", {})
+    if obj["metadata"].get("namespace") != NAMESPACE:
+        return None
+    if kind == "Service":
+        return spec["selector"].items()
+    if kind in {"Deployment", "PodDisruptionBudget"}:
+        return spec["selector"]["matchLabels"].items()
+    return spec["podSelector"]["matchLabels"].items() if kind == "NetworkPolicy" else None
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -177,12 +196,12 @@ def test_a_gateway_that_does_not_watch_has_neither_rights_nor_a_token() -> None:
 
 def test_a_further_gateway_is_served_by_the_operator_that_is_there() -> None:
     objects = render("-f", values("further-gateway"), release="edge")
-    assert {obj["metadata"]["name"] for obj in of_kind(objects, "Deployment")} == {"edge-ostiary-gateway"}
-    binding = one(objects, "RoleBinding", "edge-ostiary-gateway-config")
+    assert {obj["metadata"]["name"] for obj in of_kind(objects, "Deployment")} == {"edge-ostiary-edge-gateway"}
+    binding = one(objects, "RoleBinding", "edge-ostiary-edge-gateway-config")
     subject = {"kind": "ServiceAccount", "name": "ostiary-operator", "namespace": NAMESPACE}
     assert binding["subjects"] == [subject]
     elsewhere = render("-f", values("further-gateway"), "--set", f"operator.namespace={NAMESPACE}", namespace="sales")
-    binding = one(elsewhere, "RoleBinding", "ostiary-gateway-config", namespace="sales")
+    binding = one(elsewhere, "RoleBinding", "ostiary-edge-gateway-config", namespace="sales")
     assert binding["subjects"] == [subject]
 
 
@@ -201,14 +220,24 @@ def read_options_of(gateway: Object) -> Any:
 @pytest.mark.parametrize(
     ("setting", "complaint"),
     [
-        ("gatewy.name=x", "additional properties 'gatewy' not allowed"),
-        ("gateway.name=Front", "does not match pattern"),
-        ("gateway.settings.tenancy=Several", "must be one of 'Single', 'Multi'"),
-        ("gateway.settings.externalUrl=http://a", "additional properties 'externalUrl' not allowed"),
-        ("gateway.service.nodePort=30080", "needs gateway.service.type"),
+        ("gatewys[0].name=x", "additional properties 'gatewys' not allowed"),
+        ("gateways[0].replicas=1", "missing property 'name'"),
+        ("gateways[0].name=Front", "does not match pattern"),
+        ("gatewayDefaults.name=front", "all gateways cannot have one name"),
+        ("gateways[0].name=a,gateways[1].name=a", "two are called a"),
+        ("fullnameOverride=" + "x" * 45 + ",gateways[0].name=further", "more than 63 letters"),
+        ("gatewayDefaults.settings.tenancy=Several", "must be one of 'Single', 'Multi'"),
+        ("gatewayDefaults.settings.externalUrl=http://a", "additional properties 'externalUrl' not allowed"),
+        ("gatewayDefaults.service.nodePort=30080", "needs service.type NodePort or LoadBalancer"),
+        ("gatewayDefaults.httpRoute.enabled=true", "name a Gateway in httpRoute.parentRefs"),
+        (f"{SCALING}.enabled=true,{SCALING}.targetCPU=null", "follows nothing"),
+        (f"{SCALING}.enabled=true,{SCALING}.minReplicas=11", "above its maxReplicas"),
+        ("extraCA.configMap=a,extraCA.secret=b", "leave one of them empty"),
+        ("metrics.serviceMonitor.enabled=true", "keeps Prometheus out"),
+        ("networkPolicy.upstreams[0].name=a", "missing properties 'namespace', 'podSelector'"),
         ("telemetry.headersSecret.name=x", "set telemetry.endpoint too"),
         ("image.digest=sha256:1", "does not match pattern"),
-        ("operator.enabled=false,gateway.enabled=false,crds.install=false", "nothing to install"),
+        ("operator.enabled=false,gateways=null,crds.install=false", "nothing to install"),
         ("watchNamespaces={sales},secretNamespaces={support}", "does not watch support"),
     ],
 )

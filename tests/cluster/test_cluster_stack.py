@@ -69,17 +69,17 @@ def test_a_process_gets_the_environment_that_is_its_own(cluster: Cluster) -> Non
 
 def test_other_settings_reach_every_replica(cluster: Cluster) -> None:
     before = [report(cluster, replica)["revision"] for replica in cluster.replicas]
-    cluster.configure({"gateway": {"settings": {"allowedOrigins": ["https://app.example.com"]}}})
+    cluster.configure({"gatewayDefaults": {"settings": {"allowedOrigins": ["https://app.example.com"]}}})
     for replica in cluster.replicas:
         wait_until(lambda r=replica: report(cluster, r)["revision"] > before[r], what="a newer revision")  # type: ignore[misc]
-    settings = yaml.safe_load((cluster.control_plane.directory / "values.yaml").read_text())["gateway"]["settings"]
-    assert settings["grants"], "loopback is still granted"
+    values = yaml.safe_load((cluster.control_plane.directory / "values.yaml").read_text())
+    assert values["gatewayDefaults"]["settings"]["grants"], "loopback is still granted"
 
 
 @pytest.mark.parametrize("namespace", ["ostiary-system", "sales"])
 def test_a_further_gateway_is_given_a_config_by_the_operator_that_is_there(cluster: Cluster, namespace: str) -> None:
     release = ("edge", "--namespace", namespace)
-    chosen = "operator.enabled=false,crds.install=false,rbac.aggregate=false,gateway.name=edge"
+    chosen = "operator.enabled=false,crds.install=false,rbac.aggregate=false,gateways[0].name=edge"
     there = ("--create-namespace", "--set", f"{chosen},operator.namespace=ostiary-system")
     cluster.control_plane.helm("install", *release, str(CHART), *there)
     config = f"/api/v1/namespaces/{namespace}/configmaps/ostiary-edge-0"

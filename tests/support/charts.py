@@ -1,6 +1,6 @@
 """The chart, rendered by helm as a user's would be.
 
-objects = render("-f", values("kind"), "--set", "gateway.name=edge")
+objects = render("-f", values("kind"), "--set", "gateways[0].name=edge")
 one(objects, "Deployment", "ostiary-gateway")
 """
 

@@ -10,7 +10,7 @@ def local(ports: Ports, further: Mapping[str, Any]) -> dict[str, Any]:
     """What a cluster on this machine needs, and over that `further`, of the same shape."""
     loopback = {"namespaces": ["*"], "addresses": ["127.0.0.0/8", "::1/128"]}
     settings = {"externalURL": f"http://localhost:{ports.data[0]}", "grants": [loopback]}
-    return merged({"gateway": {"replicas": len(ports.data), "settings": settings}}, further)
+    return merged({"gatewayDefaults": {"replicas": len(ports.data), "settings": settings}}, further)
 
 
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,17 +5,13 @@
 {{- .Values.fullnameOverride | default $base | trunc 45 | trimSuffix "-" -}}
 {{- end }}
 
-{{/* The two processes' names. Usage: include "ostiary.operator.name" $ */}}
+{{/* The operator's name; gateways' are in gateways/_names.tpl. */}}
 {{- define "ostiary.operator.name" -}}{{ include "ostiary.fullname" . }}-operator{{- end }}
-{{- define "ostiary.gateway.name" -}}{{ include "ostiary.fullname" . }}-gateway{{- end }}
 
-{{/* Service accounts: ours, or one that the user names. An operator of another release is called as most are. */}}
+{{/* Its service account: ours, or one that the user names. An operator of another release is called as most are. */}}
 {{- define "ostiary.operator.serviceAccount" -}}
 {{- $ours := .Values.operator.enabled | ternary (include "ostiary.operator.name" .) "ostiary-operator" -}}
 {{- .Values.operator.serviceAccount.name | default $ours -}}
-{{- end }}
-{{- define "ostiary.gateway.serviceAccount" -}}
-{{- .Values.gateway.serviceAccount.name | default (include "ostiary.gateway.name" .) -}}
 {{- end }}
 
 {{/* Where the operator is: here, or where another release put it. */}}
@@ -60,14 +56,18 @@ seccompProfile:
   type: RuntimeDefault
 {{- end }}
 
-{{- define "ostiary.containerSecurityContext" -}}
+{{- define "ostiary.restrictedContainer" -}}
 allowPrivilegeEscalation: false
-readOnlyRootFilesystem: true
 capabilities:
   drop: [ALL]
 {{- end }}
 
-{{/* Where Pods go, as the user wants it. Usage: include "ostiary.scheduling" .Values.gateway */}}
+{{- define "ostiary.containerSecurityContext" -}}
+{{ include "ostiary.restrictedContainer" . }}
+readOnlyRootFilesystem: true
+{{- end }}
+
+{{/* Where Pods go, as the user wants it. Usage: include "ostiary.scheduling" .Values.operator */}}
 {{- define "ostiary.scheduling" -}}
 {{- with .nodeSelector }}
 nodeSelector:
@@ -106,14 +106,6 @@ priorityClassName: {{ . }}
 - name: NODE_NAME
   valueFrom: {fieldRef: {fieldPath: spec.nodeName}}
 {{- end }}
-
-{{/* The operator's output: a list of ConfigMaps (as many as the contract allows, MAX_PARTS), and a Secret. */}}
-{{- define "ostiary.gateway.configMaps" -}}
-{{- range $number := until 16 }}
-- ostiary-{{ $.Values.gateway.name }}-{{ $number }}
-{{- end }}
-{{- end }}
-{{- define "ostiary.gateway.secret" -}}ostiary-{{ .Values.gateway.name }}{{- end }}
 
 {{/* Traces, in OpenTelemetry's own variables. Without an endpoint there are none. */}}
 {{- define "ostiary.telemetryEnv" -}}
@@ -154,4 +146,32 @@ priorityClassName: {{ . }}
 {{- $pairs = append $pairs (printf "%s=%s" $key ($value | toString | urlquery | replace "+" "%20")) -}}
 {{- end -}}
 {{- join "," $pairs -}}
+{{- end }}
+
+{{/* A volume with certificates of further authorities, if there are any. */}}
+{{- define "ostiary.extraCA.source" -}}
+{{- with .Values.extraCA -}}
+{{- if .configMap -}}
+configMap: {name: {{ .configMap }}, items: [{key: {{ .key }}, path: ca.crt}]}
+{{- else if .secret -}}
+secret: {secretName: {{ .secret }}, items: [{key: {{ .key }}, path: ca.crt}], defaultMode: 0440}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/*
+OpenSSL takes authorities from one file and from one folder. The system's are in both, so the file can be given to the
+further ones, and none of the system's is lost. gRPC has a way of its own, and one file only.
+*/}}
+{{- define "ostiary.extraCA.env" -}}
+{{- if include "ostiary.extraCA.source" . -}}
+- name: SSL_CERT_FILE
+  value: /etc/ostiary-ca/ca.crt
+- name: SSL_CERT_DIR
+  value: /etc/ssl/certs
+{{- if and .Values.telemetry.endpoint (eq .Values.telemetry.protocol "grpc") }}
+- name: OTEL_EXPORTER_OTLP_CERTIFICATE
+  value: /etc/ostiary-ca/ca.crt
+{{- end }}
+{{- end -}}
 {{- end }}

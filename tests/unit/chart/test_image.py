@@ -40,7 +40,7 @@ def test_the_image_has_the_user_that_the_chart_asks_for() -> None:
 
 def test_the_ports_of_kind_and_of_its_values_meet() -> None:
     kind = yaml.safe_load((ROOT / "kind-config.yaml").read_text())
-    gateway = yaml.safe_load((CHART / "ci" / "kind-values.yaml").read_text())["gateway"]
+    (gateway,) = yaml.safe_load((CHART / "ci" / "kind-values.yaml").read_text())["gateways"]
     (mapping,) = kind["nodes"][0]["extraPortMappings"]
     assert mapping["containerPort"] == gateway["service"]["nodePort"]
     assert gateway["settings"]["externalURL"] == f"http://localhost:{mapping['hostPort']}"

@@ -4,18 +4,19 @@ PORTS = cluster_ports.Ports(data=(8080, 8090), admin=(8081, 8091), mock=7878, op
 
 
 def test_loopback_is_granted_and_the_url_is_that_of_the_first_replica() -> None:
-    settings = cluster_values.local(PORTS, {})["gateway"]["settings"]
+    settings = cluster_values.local(PORTS, {})["gatewayDefaults"]["settings"]
     assert settings["externalURL"] == "http://localhost:8080"
     assert settings["grants"][0]["addresses"] == ["127.0.0.0/8", "::1/128"]
 
 
 def test_further_values_are_added_and_win() -> None:
-    further = {"gateway": {"settings": {"tenancy": "Multi", "externalURL": "http://a"}}, "watchNamespaces": ["sales"]}
+    settings = {"tenancy": "Multi", "externalURL": "http://a"}
+    further = {"gatewayDefaults": {"settings": settings}, "watchNamespaces": ["sales"]}
     values = cluster_values.local(PORTS, further)
     assert values["watchNamespaces"] == ["sales"]
-    assert values["gateway"]["replicas"] == 2
-    assert values["gateway"]["settings"].keys() == {"externalURL", "grants", "tenancy"}
-    assert values["gateway"]["settings"]["externalURL"] == "http://a"
+    assert values["gatewayDefaults"]["replicas"] == 2
+    assert values["gatewayDefaults"]["settings"].keys() == {"externalURL", "grants", "tenancy"}
+    assert values["gatewayDefaults"]["settings"]["externalURL"] == "http://a"
 
 
 def test_a_list_replaces_a_list() -> None:

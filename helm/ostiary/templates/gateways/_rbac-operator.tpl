@@ -1,14 +1,15 @@
-{{- if .Values.gateway.enabled }}
-{{- $name := printf "%s-config" (include "ostiary.gateway.name" .) }}
+{{- define "ostiary.gateway.rbac-operator" }}
+{{- $name := printf "%s-config" (include "ostiary.gateway.name" .) -}}
+{{- $labels := include "ostiary.labels" (list .root "operator") -}}
 # What the operator may do beside this gateway: write its config, see its settings and its replicas. It comes with the
 # gateway, since it names the gateway's objects: of other Secrets here the operator can read none.
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 metadata:
   name: {{ $name }}
-  namespace: {{ .Release.Namespace }}
+  namespace: {{ .root.Release.Namespace }}
   labels:
-    {{- include "ostiary.labels" (list . "operator") | nindent 4 }}
+    {{- $labels | nindent 4 }}
 rules:
   - apiGroups: [""]
     resources: [configmaps]
@@ -31,15 +32,15 @@ apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
 metadata:
   name: {{ $name }}
-  namespace: {{ .Release.Namespace }}
+  namespace: {{ .root.Release.Namespace }}
   labels:
-    {{- include "ostiary.labels" (list . "operator") | nindent 4 }}
+    {{- $labels | nindent 4 }}
 roleRef:
   apiGroup: rbac.authorization.k8s.io
   kind: Role
   name: {{ $name }}
 subjects:
   - kind: ServiceAccount
-    name: {{ include "ostiary.operator.serviceAccount" . }}
-    namespace: {{ include "ostiary.operator.namespace" . }}
+    name: {{ include "ostiary.operator.serviceAccount" .root }}
+    namespace: {{ include "ostiary.operator.namespace" .root }}
 {{- end }}

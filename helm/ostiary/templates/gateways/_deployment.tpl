@@ -1,28 +1,27 @@
-{{- if .Values.gateway.enabled }}
-{{- $gateway := .Values.gateway }}
-{{- $address := .Values.listenAddress }}
+{{- define "ostiary.gateway.deployment" }}
+{{- $gateway := .gateway }}
+{{- $address := .root.Values.listenAddress -}}
 apiVersion: apps/v1
 kind: Deployment
 metadata:
-  name: {{ include "ostiary.gateway.name" . }}
-  namespace: {{ .Release.Namespace }}
-  labels:
-    {{- include "ostiary.labels" (list . "gateway") | nindent 4 }}
+  {{- include "ostiary.gateway.metadata" (dict "scope" . "name" (include "ostiary.gateway.name" .)) | nindent 2 }}
 spec:
+  {{- if not $gateway.autoscaling.enabled }}
   replicas: {{ $gateway.replicas }}
+  {{- end }}
   strategy:
     # A new replica is ready before an old one leaves: nobody is turned away for an upgrade.
     rollingUpdate: {maxSurge: 1, maxUnavailable: 0}
   selector:
     matchLabels:
-      {{- include "ostiary.selectorLabels" (list . "gateway") | nindent 6 }}
+      {{- include "ostiary.gateway.selectorLabels" . | nindent 6 }}
   template:
     metadata:
       labels:
         {{- with $gateway.podLabels }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
-        {{- include "ostiary.selectorLabels" (list . "gateway") | nindent 8 }}
+        {{- include "ostiary.gateway.selectorLabels" . | nindent 8 }}
         app.kubernetes.io/part-of: ostiary
       annotations:
         kubectl.kubernetes.io/default-container: gateway
@@ -38,7 +37,7 @@ spec:
       terminationGracePeriodSeconds: {{ addf $gateway.drain.delaySeconds $gateway.drain.seconds 15 | ceil | int }}
       securityContext:
         {{- include "ostiary.podSecurityContext" . | nindent 8 }}
-      {{- with .Values.imagePullSecrets }}
+      {{- with .root.Values.imagePullSecrets }}
       imagePullSecrets:
         {{- toYaml . | nindent 8 }}
       {{- end }}
@@ -46,21 +45,36 @@ spec:
         {{- . | nindent 6 }}
       {{- end }}
       topologySpreadConstraints:
-        - topologyKey: kubernetes.io/hostname
+        {{- with $gateway.topologySpreadConstraints }}
+        {{- toYaml . | nindent 8 }}
+        {{- else }}
+        {{- range list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
+        - topologyKey: {{ . }}
           maxSkew: 1
           whenUnsatisfiable: ScheduleAnyway
           labelSelector:
             matchLabels:
-              {{- include "ostiary.selectorLabels" (list . "gateway") | nindent 14 }}
+              {{- include "ostiary.gateway.selectorLabels" $ | nindent 14 }}
           matchLabelKeys: [pod-template-hash]
+        {{- end }}
+        {{- end }}
+      {{- with $gateway.sidecar.containers }}
+      # MCP servers that listen on localhost. Restartable init containers start before the gateway and end after it, so
+      # that calls in flight are answered.
+      initContainers:
+        {{- range . }}
+        {{- $defaults := dict "restartPolicy" "Always" "securityContext" (include "ostiary.restrictedContainer" $ | fromYaml) }}
+        - {{- mustMergeOverwrite $defaults . | toYaml | nindent 10 }}
+        {{- end }}
+      {{- end }}
       containers:
         - name: gateway
-          image: {{ include "ostiary.image" . | quote }}
-          imagePullPolicy: {{ .Values.image.pullPolicy }}
+          image: {{ include "ostiary.image" .root | quote }}
+          imagePullPolicy: {{ .root.Values.image.pullPolicy }}
           args:
             - gateway
             - --config=/etc/ostiary
-            - "--gateway={{ .Release.Namespace }}/{{ $gateway.name }}"
+            - "--gateway={{ .root.Release.Namespace }}/{{ $gateway.name }}"
             - "--host={{ $address }}"
             - --port=8080
             - "--admin-host={{ $address }}"
@@ -78,7 +92,10 @@ spec:
               value: gateway
             - name: DEPLOYMENT_NAME
               value: {{ include "ostiary.gateway.name" . }}
-            {{- with include "ostiary.telemetryEnv" . | trim }}
+            {{- with include "ostiary.telemetryEnv" .root | trim }}
+              {{- . | nindent 12 }}
+            {{- end }}
+            {{- with include "ostiary.extraCA.env" .root | trim }}
               {{- . | nindent 12 }}
             {{- end }}
             {{- with $gateway.env }}
@@ -111,6 +128,14 @@ spec:
               readOnly: true
             - name: tmp
               mountPath: /tmp
+            {{- if include "ostiary.extraCA.source" .root }}
+            - name: extra-ca
+              mountPath: /etc/ostiary-ca
+              readOnly: true
+            {{- end }}
+            {{- with $gateway.extraVolumeMounts }}
+            {{- toYaml . | nindent 12 }}
+            {{- end }}
       volumes:
         - name: config
           projected:
@@ -123,4 +148,14 @@ spec:
               - secret: {name: {{ include "ostiary.gateway.secret" . }}, optional: true}
         - name: tmp
           emptyDir: {sizeLimit: 64Mi}
+        {{- with include "ostiary.extraCA.source" .root }}
+        - name: extra-ca
+          {{- . | nindent 10 }}
+        {{- end }}
+        {{- with $gateway.extraVolumes }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+        {{- with $gateway.sidecar.volumes }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
 {{- end }}

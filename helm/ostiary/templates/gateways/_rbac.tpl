@@ -1,12 +1,11 @@
-{{- if and .Values.gateway.enabled .Values.gateway.watch }}
+{{- define "ostiary.gateway.rbac" }}
+{{- if .gateway.watch }}
+{{- $name := include "ostiary.gateway.name" . -}}
 # The gateway reads its own compiled config, name by name, and nothing else.
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 metadata:
-  name: {{ include "ostiary.gateway.name" . }}
-  namespace: {{ .Release.Namespace }}
-  labels:
-    {{- include "ostiary.labels" (list . "gateway") | nindent 4 }}
+  {{- include "ostiary.gateway.metadata" (dict "scope" . "name" $name) | nindent 2 }}
 rules:
   - apiGroups: [""]
     resources: [configmaps]
@@ -21,16 +20,14 @@ rules:
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
 metadata:
-  name: {{ include "ostiary.gateway.name" . }}
-  namespace: {{ .Release.Namespace }}
-  labels:
-    {{- include "ostiary.labels" (list . "gateway") | nindent 4 }}
+  {{- include "ostiary.gateway.metadata" (dict "scope" . "name" $name) | nindent 2 }}
 roleRef:
   apiGroup: rbac.authorization.k8s.io
   kind: Role
-  name: {{ include "ostiary.gateway.name" . }}
+  name: {{ $name }}
 subjects:
   - kind: ServiceAccount
     name: {{ include "ostiary.gateway.serviceAccount" . }}
-    namespace: {{ .Release.Namespace }}
+    namespace: {{ .root.Release.Namespace }}
+{{- end }}
 {{- end }}

@@ -1,18 +1,14 @@
-{{- if .Values.gateway.enabled }}
-{{- $service := .Values.gateway.service }}
-{{- $labels := include "ostiary.labels" (list . "gateway") }}
-{{- $selector := include "ostiary.selectorLabels" (list . "gateway") }}
+{{- define "ostiary.gateway.service" }}
+{{- $service := .gateway.service }}
+{{- $name := include "ostiary.gateway.name" . }}
 {{- $public := ne $service.type "ClusterIP" -}}
 # This Service *is* the gateway, to the operator: its label names it, its EndpointSlices list the replicas, and the
 # compiled config belongs to it. It stays inside the cluster whatever the type, because of its admin port.
 apiVersion: v1
 kind: Service
 metadata:
-  name: {{ include "ostiary.gateway.name" . }}
-  namespace: {{ .Release.Namespace }}
-  labels:
-    {{- $labels | nindent 4 }}
-    ostiary.dev/gateway: {{ .Values.gateway.name }}
+  {{- include "ostiary.gateway.metadata" (dict "scope" . "name" $name) | nindent 2 }}
+    ostiary.dev/gateway: {{ .gateway.name }}
   {{- with $service.annotations | and (not $public) }}
   annotations:
     {{- toYaml . | nindent 4 }}
@@ -20,12 +16,9 @@ metadata:
 spec:
   type: ClusterIP
   selector:
-    {{- $selector | nindent 4 }}
+    {{- include "ostiary.gateway.selectorLabels" . | nindent 4 }}
   ports:
-    - name: http
-      port: {{ $service.port }}
-      targetPort: http
-      appProtocol: http
+    {{- include "ostiary.gateway.dataPort" . | nindent 4 }}
     - name: admin
       port: 8081
       targetPort: admin
@@ -36,10 +29,7 @@ spec:
 apiVersion: v1
 kind: Service
 metadata:
-  name: {{ include "ostiary.gateway.name" . }}-public
-  namespace: {{ .Release.Namespace }}
-  labels:
-    {{- $labels | nindent 4 }}
+  {{- include "ostiary.gateway.metadata" (dict "scope" . "name" (printf "%s-public" $name)) | nindent 2 }}
   {{- with $service.annotations }}
   annotations:
     {{- toYaml . | nindent 4 }}
@@ -57,14 +47,18 @@ spec:
   externalTrafficPolicy: {{ . }}
   {{- end }}
   selector:
-    {{- $selector | nindent 4 }}
+    {{- include "ostiary.gateway.selectorLabels" . | nindent 4 }}
   ports:
-    - name: http
-      port: {{ $service.port }}
-      targetPort: http
-      appProtocol: http
+    {{- include "ostiary.gateway.dataPort" . | nindent 4 }}
       {{- with $service.nodePort }}
       nodePort: {{ . }}
       {{- end }}
 {{- end }}
+{{- end }}
+
+{{- define "ostiary.gateway.dataPort" -}}
+- name: http
+  port: {{ .gateway.service.port }}
+  targetPort: http
+  appProtocol: http
 {{- end }}

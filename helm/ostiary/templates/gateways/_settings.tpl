@@ -1,0 +1,21 @@
+{{- define "ostiary.gateway.settings" -}}
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  {{- include "ostiary.gateway.metadata" (dict "scope" . "name" (printf "%s-settings" (include "ostiary.gateway.name" .))) | nindent 2 }}
+    ostiary.dev/gateway: {{ .gateway.name }}
+    ostiary.dev/usage: settings
+data:
+  settings.yaml: |
+    {{- include "ostiary.gateway.settingsText" . | nindent 4 }}
+{{- end }}
+
+{{/* The user's settings; where MCP servers stand beside the gateway, its own namespace may reach them on localhost. */}}
+{{- define "ostiary.gateway.settingsText" -}}
+{{- $settings := deepCopy .gateway.settings -}}
+{{- if .gateway.sidecar.containers -}}
+{{- $local := dict "namespaces" (list .root.Release.Namespace) "addresses" (list "127.0.0.0/8" "::1/128") -}}
+{{- $_ := set $settings "grants" (append ($settings.grants | default list) $local) -}}
+{{- end -}}
+{{- toYaml $settings -}}
+{{- end }}

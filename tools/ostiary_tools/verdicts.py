@@ -1,0 +1,59 @@
+"""What others' tools say of an object: kstatus (Flux, Helm 4) and the Lua of Argo CD, by their own libraries.
+
+verdicts.kstatus(obj)            Verdict(status="Current", message="Resource is current")
+verdicts.lua(obj, Path("…"))     Verdict(status="Healthy", message="…")
+"""
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ostiary_tools import cache, golang
+from ostiary_tools.errors import CommandError
+
+_MODULE = Path(__file__).parent.parent / "verdicts"
+_SOURCES = ("go.mod", "go.sum", "main.go")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A status in the words of who judges, and a message for people."""
+
+    status: str
+    message: str
+
+
+def kstatus(obj: Mapping[str, Any]) -> Verdict:
+    """Judge an object as Flux and `helm --wait` do: Current, InProgress, Failed or Terminating."""
+    return _judge(obj, "kstatus")
+
+
+def lua(obj: Mapping[str, Any], script: Path) -> Verdict:
+    """Judge an object as Argo CD does with this health script: Healthy, Progressing, Degraded or Suspended."""
+    return _judge(obj, "lua", str(script))
+
+
+def _judge(obj: Mapping[str, Any], *arguments: str) -> Verdict:
+    command = [str(ensure()), *arguments]
+    done = subprocess.run(command, input=json.dumps(obj), check=False, capture_output=True, text=True, timeout=30)
+    if done.returncode:
+        raise CommandError(" ".join(command), done.returncode, done.stderr)
+    return Verdict(**json.loads(done.stdout))
+
+
+def ensure() -> Path:
+    """Return the program, built on first use.
+
+    Raises:
+        ToolError: Go or its module proxy is missing.
+    """
+    key = hashlib.sha256(b"\0".join((_MODULE / name).read_bytes() for name in _SOURCES)).hexdigest()[:16]
+    return cache.once(cache.root() / "verdicts" / key, what="building what judges objects", make=_build) / "verdicts"
+
+
+def _build(target: Path) -> None:
+    golang.run(golang.ensure(), "build", "-mod=readonly", "-trimpath", "-o", str(target / "verdicts"), ".", cwd=_MODULE)
