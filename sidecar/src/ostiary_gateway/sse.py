@@ -12,12 +12,15 @@ from ostiary_core.errors import OstiaryError
 
 #: The end of a block: two line ends in a row, in any of the three forms.
 _BLOCK_END: Final = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r(?!\n))")
-_LINE_END: Final = re.compile(rb"\r\n|\n|\r")
+#: The same where no CR follows another, as it never does in practice. An expression that begins with a certain byte is
+#: searched for seven times faster.
+_USUAL_BLOCK_END: Final = re.compile(rb"\n(?:\n|\r\n?)")
 _NO_FIELD: Final = rb"(?!(?:event|data|id|retry)(?![^:\r\n])|:|\Z|[\r\n])"
-#: A line that is neither a comment nor one of the four fields; clients ignore such a line, or should. Two expressions,
-#: since one that begins with an alternative is searched for six times more slowly.
+#: A line that is neither a comment nor one of the four fields; clients ignore such a line, or should. There are three
+#: expressions for the same reason.
 _STRAY: Final = re.compile(_NO_FIELD)
-_LATER_STRAY: Final = re.compile(rb"[\r\n]" + _NO_FIELD)
+_LATER_STRAY: Final = re.compile(rb"\n" + _NO_FIELD)
+_LATER_STRAY_CR: Final = re.compile(rb"\r" + _NO_FIELD)
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
@@ -54,7 +57,8 @@ class BlockSplitter:
                 yield b"\n"
                 chunk = chunk[1:]
         self._buffer += chunk
-        while (end := self._end()) >= 0:
+        block_end = _BLOCK_END if self._holds_two_crs(chunk) else _USUAL_BLOCK_END
+        while (end := self._end(block_end)) >= 0:
             self._check(end)
             block = bytes(self._buffer[:end])
             del self._buffer[:end]
@@ -77,9 +81,13 @@ class BlockSplitter:
         """Whether the stream stands between two blocks, where a comment may be put."""
         return not self._buffer
 
-    def _end(self) -> int:
+    def _holds_two_crs(self, chunk: bytes) -> bool:
+        """Say whether two CRs stand side by side in what was not searched yet; its last piece is ``chunk``."""
+        return b"\r" in chunk and self._buffer.find(b"\r\r", max(0, self._searched - 3)) >= 0
+
+    def _end(self, block_end: re.Pattern[bytes]) -> int:
         """Find the end of the first block. Three bytes are searched again, since a line end may be cut in two."""
-        match = _BLOCK_END.search(self._buffer, max(0, self._searched - 3))
+        match = block_end.search(self._buffer, max(0, self._searched - 3))
         if match is not None:
             return match.end()
         self._searched = len(self._buffer)
@@ -92,17 +100,23 @@ def clean(block: bytes) -> bytes:
     Such a line is nothing to a client that keeps the specification, and could be anything to one that does not: it
     would be a second view of the stream, which nobody judged.
     """
-    if _STRAY.match(block) is None and _LATER_STRAY.search(block) is None:
+    if _STRAY.match(block) is None and not _has_later_stray(block):
         return block
-    kept = [line for line in _LINE_END.split(block) if line and _STRAY.match(line) is None]
+    kept = [line for line in block.splitlines() if line and _STRAY.match(line) is None]
     return b"\n".join([*kept, b"", b""]) if kept else b""
+
+
+def _has_later_stray(block: bytes) -> bool:
+    if _LATER_STRAY.search(block) is not None:
+        return True
+    return b"\r" in block and _LATER_STRAY_CR.search(block) is not None
 
 
 def data_of(block: bytes) -> bytes | None:
     """Return the joined data lines of a block; None where it has none or they are blank, as in a priming event."""
     if b"data" not in block:
         return None
-    lines = [line[5:].removeprefix(b" ") for line in _LINE_END.split(block) if line.startswith(b"data:")]
+    lines = [line[5:].removeprefix(b" ") for line in block.splitlines() if line.startswith(b"data:")]
     joined = b"\n".join(lines)
     return joined if joined.strip() else None
 
@@ -112,7 +126,7 @@ def value_of(block: bytes, field: bytes) -> bytes | None:
     if field not in block:
         return None
     value = None
-    for line in _LINE_END.split(block):
+    for line in block.splitlines():
         name, _, text = line.partition(b":")
         if name == field:
             value = text.removeprefix(b" ")
@@ -129,7 +143,7 @@ def with_data(block: bytes, data: bytes) -> bytes:
 
     The event's type is written out: clients exist that hang on an event without one.
     """
-    kept = [line for line in _LINE_END.split(block) if line and line != b"data" and not line.startswith(b"data:")]
+    kept = [line for line in block.splitlines() if line and line != b"data" and not line.startswith(b"data:")]
     if value_of(block, b"event") in (None, b""):
         kept = [b"event: message", *(line for line in kept if line.partition(b":")[0] != b"event")]
     return b"\n".join([*kept, b"data: " + data, b"", b""])

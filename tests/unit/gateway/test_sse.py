@@ -1,5 +1,8 @@
 """Events split and joined: no byte lost, no second view of a stream (HTML specification, Server-sent events)."""
 
+import re
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -66,6 +69,33 @@ def test_byte_by_byte_is_a_chunking_too(stream: bytes) -> None:
 
     assert b"".join(blocks) + rest == stream
     assert meaning(blocks) == meaning(split(stream)[0])
+
+
+BLANK_LINE = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r(?!\n))")
+mixtures = st.lists(st.sampled_from([b"\n", b"\r", b"\r\n", b"data: x", b"x"]), max_size=24).map(b"".join)
+
+
+@given(mixtures)
+def test_blocks_end_at_blank_lines_and_nowhere_else_in_any_mixture_of_line_ends(stream: bytes) -> None:
+    ends = [match.end() for match in _blank_lines(stream)]
+    expected = [stream[a:b] for a, b in zip([0, *ends], ends, strict=False)]
+
+    assert split(stream) == (expected, stream[ends[-1] if ends else 0 :])
+
+
+def _blank_lines(stream: bytes) -> Iterator[re.Match[bytes]]:
+    place = 0
+    while match := BLANK_LINE.search(stream, place):
+        yield match
+        place = match.end()
+
+
+@given(mixtures)
+def test_what_is_clean_holds_fields_and_comments_only(block: bytes) -> None:
+    lines = re.split(rb"\r\n|\n|\r", block)
+    stray = any(line and line.partition(b":")[0] not in {b"", b"data", b"event", b"id", b"retry"} for line in lines)
+
+    assert (clean(block) is not block) is stray
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
