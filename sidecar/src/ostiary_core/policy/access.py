@@ -103,10 +103,12 @@ class Access:
 
     policies: Sequence[CompiledPolicy]
     _memo: dict[tuple[Primitive, Verb, str], Decision] = field(default_factory=dict)
+    _open: frozenset[Primitive] = field(init=False)
 
     def __post_init__(self) -> None:
         # The order in which policies are listed must not decide which one the evidence names.
         self.policies = sorted(self.policies, key=lambda policy: policy.identity)
+        self._open = frozenset(primitive for primitive in Primitive if self._leaves_open(primitive))
 
     def decide(self, primitive: Primitive, verb: Verb, name: str) -> Decision:
         """Return the verdict on a name; the same for equal arguments for as long as the object lives."""
@@ -121,6 +123,9 @@ class Access:
 
     def is_open(self, primitive: Primitive) -> bool:
         """Say whether no rule could ever refuse a name of this primitive, so that a list needs no filter."""
+        return primitive in self._open
+
+    def _leaves_open(self, primitive: Primitive) -> bool:
         return not any(
             policy.closes or any(p is primitive for rule in policy.deny for p, _ in rule.matchers)
             for policy in self.policies
