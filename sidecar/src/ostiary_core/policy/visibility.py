@@ -35,9 +35,10 @@ class CatalogueMatcher:
         return self.include.matches(name) and not (self.exclude is not None and self.exclude.matches(name))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
 class Visibility:
-    """The catalogue and the access of one proxy, asked together.
+    """The catalogue and the access of one proxy, asked together. It is itself only: what was derived from one is kept
+    for as long as that lives, and never used for another.
 
     ``refusal`` answers everything alike where the policies cannot be trusted (PolicyInvalid) or where there are none
     and the gateway's ``withoutPolicy`` is Deny (NoPolicy).

@@ -14,6 +14,7 @@ from ostiary_gateway.line import answers
 from ostiary_gateway.line.answers import Outcome
 from ostiary_gateway.line.exchange import Exchange
 from ostiary_gateway.line.forward import JSON, http_fault, retry_after_ms
+from ostiary_gateway.line.list_memo import LISTS, Known
 from ostiary_gateway.line.shape import read_for, shape_result
 from ostiary_gateway.session import Session
 from ostiary_gateway.upstream import faults
@@ -61,12 +62,17 @@ async def relay_document(exchange: Exchange, answer: Answer, *, seal: SealSessio
     visibility = exchange.routed.visibility
     limit = exchange.snapshot.settings.bounds.message_bytes
     text = await read_whole(answer, limit=limit, idle=exchange.selected.idle_seconds)
+    known = LISTS.recall(method, text, visibility, exchange.request_id)
+    if known is not None:
+        headers = {"Content-Type": JSON, **_retry_after(answer)}
+        return web.Response(body=known.body, status=answer.status, headers=headers), known.outcome
     message = _read(method, text, visibility, answer)
     if not answers.answers(message, exchange.request_id) and not _is_rejection(message, answer.status):
         raise _no_answer(answer)
     headers = {"Content-Type": JSON, **session_header(exchange, answer, message, seal), **_retry_after(answer)}
-    body = shape_result(method, text, message, visibility)
-    return web.Response(body=body, status=answer.status, headers=headers), answers.outcome(message)
+    shown = Known(shape_result(method, text, message, visibility), answers.outcome(message))
+    LISTS.keep(method, text, shown, visibility, exchange.request_id)
+    return web.Response(body=shown.body, status=answer.status, headers=headers), shown.outcome
 
 
 def _read(method: Method | None, text: bytes, visibility: Visibility, answer: Answer) -> dict[str, Any]:

@@ -22,8 +22,9 @@ from ostiary_gateway.line.answers import Outcome
 from ostiary_gateway.line.document import SealSession, opens_session, session_header
 from ostiary_gateway.line.exchange import Exchange
 from ostiary_gateway.line.forward import EVENT_STREAM
+from ostiary_gateway.line.list_memo import LISTS, Known
 from ostiary_gateway.line.refusals import error_message
-from ostiary_gateway.line.shape import read_for, shape_result, shape_streamed
+from ostiary_gateway.line.shape import must_filter, shape_result, shape_streamed, strictly
 from ostiary_gateway.line.streams import OpenStream
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.answer import Answer
@@ -177,6 +178,10 @@ class EventRelay:
         data = sse.data_of(block)
         if data is None:
             return block
+        known = self._recalled(data)
+        if known is not None:
+            self.outcome = known.outcome
+            return block if known.body is data else sse.with_data(block, known.body)
         try:
             message = answers.read(data)
         except UpstreamFault:
@@ -188,6 +193,13 @@ class EventRelay:
         if shaped is None:
             return b""
         return block if shaped is data else sse.with_data(block, shaped)
+
+    def _recalled(self, data: bytes) -> Known | None:
+        """Return what became of this answer, if it was judged before and is the first to our request."""
+        request = self._exchange.message
+        if self._answered or request is None:
+            return None
+        return LISTS.recall(request.method, data, self._visibility, self._exchange.request_id)
 
     def _note_resumability(self, block: bytes) -> None:
         """A stream whose events have ids can be resumed elsewhere; the newest revision does not know that any more."""
@@ -214,13 +226,15 @@ class EventRelay:
         if self._answered:
             return None
         method = request.method if request is not None else None
-        message = read_for(method, data, self._visibility)
+        if must_filter(method, self._visibility):
+            message = strictly(data)
         headers = session_header(self._exchange, self._upstream, message, self._seal)
-        shaped = shape_result(method, data, message, self._visibility)
-        self.outcome = answers.outcome(message)
+        shown = Known(shape_result(method, data, message, self._visibility), answers.outcome(message))
+        LISTS.keep(method, data, shown, self._visibility, self._exchange.request_id)
+        self.outcome = shown.outcome
         if headers:
             self._caller.headers.update(headers)
-        return shaped
+        return shown.body
 
     @property
     def _visibility(self) -> Visibility:

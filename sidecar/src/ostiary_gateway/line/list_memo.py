@@ -1,0 +1,174 @@
+"""Lists that were judged before: a server tells the same list to everybody all day, so it is read and filtered once.
+
+An answer is known again by its bytes, all of them but the id of the request. Nothing is parsed, searched or hashed for
+that: what comes is compared with what was judged, whole, and what was made of that is given. A memo belongs to one
+:class:`Visibility` and goes with it, so a reload begins anew and no caller is shown what was filtered for another.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+from weakref import WeakKeyDictionary
+
+from ostiary_core import strict_json
+from ostiary_core.errors import StrictJSONError
+from ostiary_core.mcp.methods import Judgement, Method
+from ostiary_core.policy.visibility import Visibility
+from ostiary_gateway.line.answers import Outcome
+from ostiary_gateway.line.list_id import Around, around_id
+
+#: For one visibility: the pages of a catalogue, in each kind of list.
+_LISTS_EACH: Final = 32
+_BYTES_EACH: Final = 1 << 20
+#: For all of them together.
+_BYTES_IN_ALL: Final = 32 << 20
+#: What a kept list costs besides its bytes, about.
+_OVERHEAD: Final = 512
+#: A server that never tells the same list twice: after so many, only each so-manieth is still kept, as a trial.
+_PATIENCE: Final = 8
+_TRIAL: Final = 16
+
+
+class Known(NamedTuple):
+    """What the caller may see of an answer, and how it ended."""
+
+    body: bytes
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A list as it came and as it was shown; ``shown`` is None where nothing was taken away."""
+
+    method: Method
+    came: Around
+    shown: Around | None
+    outcome: Outcome
+
+    @property
+    def cost(self) -> int:
+        return _OVERHEAD + self.came.size + (self.shown.size if self.shown is not None else 0)
+
+
+@dataclass(slots=True)
+class _Memo:
+    """What is kept for one visibility: the last used first. ``unused`` counts what was kept since one was used."""
+
+    kept: list[_Kept] = field(default_factory=list)
+    held: int = 0
+    used: int = 0
+    unused: int = 0
+
+    def find(self, method: Method, text: bytes, identifier: bytes) -> _Kept | None:
+        for position, kept in enumerate(self.kept):
+            if kept.method is method and kept.came.is_whole(text, identifier):
+                if position:
+                    self.kept.insert(0, self.kept.pop(position))
+                self.unused = 0
+                return kept
+        return None
+
+    def is_worth_keeping(self) -> bool:
+        self.unused += 1
+        return self.unused <= _PATIENCE or self.unused % _TRIAL == 0
+
+    def keep(self, kept: _Kept) -> None:
+        self.kept.insert(0, kept)
+        self.held += kept.cost
+        while len(self.kept) > _LISTS_EACH or self.held > _BYTES_EACH:
+            self.held -= self.kept.pop().cost
+
+    def clear(self) -> int:
+        """Forget all, and return how many bytes that were."""
+        freed, self.held = self.held, 0
+        self.kept.clear()
+        return freed
+
+
+class ListMemo:
+    """The memos of all visibilities, bounded together in ``limit`` bytes: the one that was not used for longest goes.
+
+    A decision of a visibility must be the same for as long as it lives; what depends on the caller or on the time needs
+    a visibility of its own.
+    """
+
+    def __init__(self, *, limit: int = _BYTES_IN_ALL) -> None:
+        self._memos: WeakKeyDictionary[Visibility, _Memo] = WeakKeyDictionary()
+        self._limit = limit
+        self._uses = 0
+        #: What is held at most: memos that went with their visibility are taken off only when the limit is reached.
+        self._held = 0
+
+    @property
+    def held(self) -> int:
+        """The bytes that are held now."""
+        return sum(memo.held for memo in self._memos.values())
+
+    def recall(
+        self, method: Method | None, text: bytes, visibility: Visibility, request_id: str | int | None
+    ) -> Known | None:
+        """Return what became of this answer to a request with this id, if it was judged before."""
+        if method is None or method.judgement is not Judgement.LIST or request_id is None:
+            return None
+        memo = self._memos.get(visibility)
+        if memo is None:
+            return None
+        identifier = strict_json.dumps(request_id)
+        kept = memo.find(method, text, identifier)
+        if kept is None:
+            return None
+        self._uses = memo.used = self._uses + 1
+        return Known(kept.shown.joined(identifier) if kept.shown is not None else text, kept.outcome)
+
+    def keep(
+        self,
+        method: Method | None,
+        text: bytes,
+        known: Known,
+        visibility: Visibility,
+        request_id: str | int | None,
+    ) -> None:
+        """Keep what was made of an answer to a request with this id, if it is a list and worth it."""
+        if method is None or method.judgement is not Judgement.LIST or request_id is None:
+            return
+        if known.outcome.code is not None or len(text) > _BYTES_EACH:
+            return
+        memo = self._memos.setdefault(visibility, _Memo())
+        if not memo.is_worth_keeping():
+            return
+        kept = _kept(method, text, known, strict_json.dumps(request_id))
+        if kept is not None and kept.cost <= _BYTES_EACH:
+            self._uses = memo.used = self._uses + 1
+            self._held += kept.cost
+            memo.keep(kept)
+            if self._held > self._limit:
+                self._make_room()
+
+    def _make_room(self) -> None:
+        self._held = self.held
+        for memo in sorted(self._memos.values(), key=lambda each: each.used):
+            if self._held <= self._limit:
+                return
+            self._held -= memo.clear()
+
+
+def _kept(method: Method, text: bytes, known: Known, identifier: bytes) -> _Kept | None:
+    came = around_id(text, identifier)
+    if came is None:
+        return None
+    if known.body is not text:
+        shown = around_id(known.body, identifier)
+        return _Kept(method, came, shown, known.outcome) if shown is not None else None
+    return _Kept(method, came, None, known.outcome) if _is_strict(text) else None
+
+
+def _is_strict(text: bytes) -> bool:
+    """What passed as it was has been read leniently: with two ids, say, of which only one stands in its place."""
+    try:
+        strict_json.loads(text)
+    except StrictJSONError:
+        return False
+    return True
+
+
+#: The memo of this process.
+LISTS: Final = ListMemo()
