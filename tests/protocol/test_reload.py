@@ -237,7 +237,7 @@ async def test_a_body_that_takes_its_time_is_judged_by_the_policy_at_its_end(doo
     async with calling(door.url()) as caller:
         headers = caller.headers(None)
         posting = asyncio.ensure_future(caller._http.post(door.url(), data=body(), headers=headers))
-        await eventually(lambda: door.gateway._server.requests_count == 1)
+        await eventually(lambda: any(not each.idle for each in door.gateway._data.connections))
         await door.apply(door.entry("mock", upstream.url, [policy("p", ONE)]))
         more.set()
         async with await posting as response:

@@ -385,7 +385,7 @@ async def test_a_legacy_caller_who_goes_away_does_not_end_the_work(door: Door, a
         arrived = await upstream.first("tools/call")
         posting.cancel()
         await asyncio.gather(posting, return_exceptions=True)
-        await eventually(lambda: all(each.transport is None for each in door.gateway._server.connections))
+        await eventually(lambda: not door.gateway._data.connections)
         gate.set()
         await asyncio.wait_for(finished.wait(), 5)
         assert not arrived.gone.is_set()

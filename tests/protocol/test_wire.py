@@ -94,6 +94,7 @@ async def test_the_endpoint_is_found_by_its_path(door: Door, path: str) -> None:
         "/../../etc/passwd",
         "http://127.0.0.1/mock/mcp",
         "http://evil.example/mock/mcp",
+        "*",
         "/" + "x" * 4000,
     ],
 )
@@ -104,7 +105,7 @@ async def test_no_other_spelling_of_a_path_is_served(door: Door, upstream: Upstr
     assert upstream.arrived == []
 
 
-@pytest.mark.parametrize("path", ["/mock/mcp\udcff", "*", "mock/mcp", "/mock/mcp\x00", "/mock /mcp"])
+@pytest.mark.parametrize("path", ["/mock/mcp\udcff", "mock/mcp", "/mock/mcp\x00", "/mock /mcp"])
 async def test_what_is_no_path_is_400(door: Door, upstream: Upstream, path: str) -> None:
     assert (await raw(door, post(path, PING))).status == 400
     assert upstream.arrived == []
@@ -393,8 +394,8 @@ async def drip(send: Any) -> None:
 async def test_a_caller_who_breaks_off_in_his_body_leaves_nothing_behind(door: Door, upstream: Upstream) -> None:
     async with connected(door.gateway.port) as wire:
         await wire.send(post("/mock/mcp", PING[:10], length=len(PING)))
-        await eventually(lambda: door.gateway._server.requests_count == 1)
-    await eventually(lambda: not door.gateway._server.connections)
+        await eventually(lambda: any(not each.idle for each in door.gateway._data.connections))
+    await eventually(lambda: not door.gateway._data.connections)
     assert upstream.arrived == []
     assert door.gateway.line.occupancy.requests == 0
 
@@ -419,11 +420,14 @@ SMUGGLED = {
 }
 
 
+TOO_MUCH = {"a header without end", "too many headers"}
+
+
 @pytest.mark.parametrize("name", SMUGGLED)
 async def test_what_could_be_two_requests_to_somebody_is_none_to_us(door: Door, upstream: Upstream, name: str) -> None:
     async with connected(door.gateway.port) as wire:
         await wire.send(SMUGGLED[name])
-        assert (await wire.reply()).status == 400
+        assert (await wire.reply()).status == (431 if name in TOO_MUCH else 400)
         assert await wire.closed()
     assert upstream.arrived == []
 

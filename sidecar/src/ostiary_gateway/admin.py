@@ -14,6 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from ostiary_core.strict_json import dumps
 from ostiary_gateway.background import in_background
 from ostiary_gateway.config.store import ConfigStore, RejectedConfig, RejectedEntry
+from ostiary_gateway.errors import port_taken
 
 
 class Admin:
@@ -81,6 +82,21 @@ class Admin:
             "rejected": _config_rejection(self._store.rejected_config),
             "incomplete": _config_rejection(self._store.incomplete),
         }
+
+
+async def listen(runner: web.BaseRunner, host: str, port: int) -> int:
+    """Start the admin listener and return its port (which differs from ``port`` where that is 0).
+
+    Raises:
+        StartupError: the port is taken or the address is not ours; names the option to change.
+    """
+    site = web.TCPSite(runner, host, port)
+    try:
+        await site.start()
+    except OSError as error:
+        raise port_taken("admin port", host, port, error, option="--admin-port or ADMIN_PORT") from error
+    addresses: list[tuple[Any, ...]] = runner.addresses
+    return int(addresses[-1][1])
 
 
 def _entry_rejection(found: RejectedEntry | None) -> dict[str, Any] | None:

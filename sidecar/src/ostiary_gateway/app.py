@@ -9,14 +9,14 @@ from typing import Final
 
 from aiohttp import web
 
-from ostiary_gateway.admin import Admin
+from ostiary_gateway.admin import Admin, listen
 from ostiary_gateway.config.source_directory import DirectorySource
 from ostiary_gateway.config.source_kubernetes import KubernetesSource
 from ostiary_gateway.config.store import ConfigStore
 from ostiary_gateway.line.handler import RequestLine
 from ostiary_gateway.metrics import Metrics
 from ostiary_gateway.options import GatewayOptions
-from ostiary_gateway.server import CallerAwareServer, Callers, http_options, listen
+from ostiary_gateway.server.listener import Listener
 from ostiary_gateway.session import Sealer
 from ostiary_gateway.telemetry import Telemetry
 from ostiary_gateway.upstream.addresses import OwnPlaces
@@ -26,6 +26,8 @@ _log = logging.getLogger(__name__)
 
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _RESTART_SECONDS: Final = 1.0
+#: Requests that were unanswered at the end of draining have so long to be told so, in seconds.
+_LAST_WORDS_SECONDS: Final = 1.0
 
 
 class Gateway:
@@ -37,14 +39,13 @@ class Gateway:
         own = OwnPlaces.from_environment(ports=(options.port, options.admin_port))
         self.pools = ServerPools(own)
         self.store = ConfigStore(gateway=options.gateway or None, servers=self.pools.take)
-        self._callers = Callers()
         self.line = RequestLine(
             snapshot=lambda: self.store.snapshot,
             sealer=Sealer(lambda: self.store.keyring.sessions),
             telemetry=telemetry,
             loopback=options.host in _LOOPBACK,
-            callers=self._callers,
         )
+        self._data = Listener(self.line.handle)
         self.metrics = Metrics(self.store, self.line.occupancy, telemetry)
         self.line.observe = self.metrics.observe
         self.store.listeners += [self.line.streams.on_swap, self.pools.on_swap, self.metrics.on_swap]
@@ -61,8 +62,6 @@ class Gateway:
             StartupError: a port is taken.
         """
         options = self.options
-        self._server = CallerAwareServer(self.line.handle, self._callers, **http_options())
-        self._data = web.ServerRunner(self._server, shutdown_timeout=1.0)
         admin = Admin(
             store=self.store, ready=self.not_ready, registry=self.metrics.registry, replica=_replica(options.replica)
         )
@@ -70,7 +69,7 @@ class Gateway:
         try:
             await self._listen()
         except BaseException:
-            await self._data.cleanup()
+            await self._data.stop(0)
             await self._admin.cleanup()
             raise
         self._watch()
@@ -78,11 +77,8 @@ class Gateway:
     async def _listen(self) -> None:
         options = self.options
         await self._admin.setup()
-        await self._data.setup()
-        self.admin_port = await listen(
-            self._admin, options.admin_host, options.admin_port, what="admin port", option="--admin-port or ADMIN_PORT"
-        )
-        self.port = await listen(self._data, options.host, options.port, what="data port", option="--port or PORT")
+        self.admin_port = await listen(self._admin, options.admin_host, options.admin_port)
+        self.port = await self._data.start(options.host, options.port)
 
     def _watch(self) -> None:
         if self.options.config is not None:
@@ -113,7 +109,7 @@ class Gateway:
         for task in self._watching:
             task.cancel()
         await asyncio.gather(*self._watching, return_exceptions=True)
-        await self._data.cleanup()
+        await self._data.stop(_LAST_WORDS_SECONDS)
         await self._admin.cleanup()
         await self.pools.close()
         await asyncio.to_thread(self.telemetry.close)

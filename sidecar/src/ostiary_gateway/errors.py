@@ -3,6 +3,7 @@
 OstiaryError (core)
 ├── Refusal               a request ends here, with an answer for its sender   (see line/refusals.py for the kinds)
 ├── UpstreamFault         the upstream did not do its part; becomes a Refusal at the forward station
+├── CallerGone            the caller went away, or sends what cannot be read: there is nobody to answer
 ├── StartupError          the process cannot start; the message says what to change
 ├── ConfigUnavailable     a source could not be read now; the last good config stays
 └── ConfigIncomplete      a config names what has not arrived yet; the last good one stays until it has
@@ -53,6 +54,10 @@ class UpstreamFault(OstiaryError):
         self.retry_after_ms = retry_after_ms
 
 
+class CallerGone(OstiaryError):
+    """The caller went away while we read from him or wrote to him."""
+
+
 class StartupError(OstiaryError):
     """The process cannot start; the message names the option or file and the remedy."""
 
@@ -63,3 +68,11 @@ class ConfigUnavailable(OstiaryError):
 
 class ConfigIncomplete(OstiaryError):
     """A config names a document that lies in none of its parts yet: they arrive one by one, and in no order."""
+
+
+def port_taken(what: str, host: str, port: int, error: OSError, *, option: str) -> StartupError:
+    """Return the error of a port that cannot be listened on; ``option`` is how to choose another."""
+    return StartupError(
+        f"{what}: cannot listen on {host}:{port} ({error.strerror or error}). Is something else running there? "
+        f"Choose another with {option}."
+    )

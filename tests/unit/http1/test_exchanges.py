@@ -31,7 +31,7 @@ async def pool_for(script: Script, *, limit: int = 4, keep_seconds: float = 30) 
 
 async def body(response: Response) -> bytes:
     pieces = []
-    while piece := await response.read_some():
+    while piece := await response.read_some(5):
         pieces.append(piece)
     return b"".join(pieces)
 
@@ -162,9 +162,9 @@ async def test_what_was_sent_once_is_never_sent_again() -> None:
 async def test_a_body_that_breaks_off_is_given_as_far_as_it_came_and_then_fails(answer: bytes) -> None:
     async with pool_for(answering(answer)) as pool:
         response = await pool.exchange(REQUEST, seconds=5)
-        assert await response.read_some() == b"abc"
+        assert await response.read_some(5) == b"abc"
         with pytest.raises(UpstreamFault) as broken:
-            await response.read_some()
+            await response.read_some(5)
 
     assert broken.value.kind == faults.RESET
 

@@ -1,10 +1,7 @@
 """The answer as one JSON document, read whole and within a bound; and the session that an answer may open."""
 
-import asyncio
 from collections.abc import Callable
 from typing import Any, Final
-
-from aiohttp import web
 
 from ostiary_core.mcp.methods import Method
 from ostiary_core.mcp.revisions import LEGACY_REVISIONS
@@ -16,6 +13,7 @@ from ostiary_gateway.line.exchange import Exchange
 from ostiary_gateway.line.forward import JSON, http_fault, retry_after_ms
 from ostiary_gateway.line.list_memo import LISTS, Known
 from ostiary_gateway.line.shape import read_for, shape_result
+from ostiary_gateway.server.response import Response
 from ostiary_gateway.session import Session
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.answer import Answer
@@ -43,16 +41,13 @@ async def read_whole(answer: Answer, *, limit: int, idle: float) -> bytes:
 
 
 async def _read_some(answer: Answer, *, idle: float) -> bytes:
-    if answer.at_end:
-        return b""
     try:
-        async with asyncio.timeout(idle):
-            return await answer.read_some()
+        return await answer.read_some(idle)
     except TimeoutError as error:
         raise faults.silent_for_too_long() from error
 
 
-async def relay_document(exchange: Exchange, answer: Answer, *, seal: SealSession) -> tuple[web.Response, Outcome]:
+async def relay_document(exchange: Exchange, answer: Answer, *, seal: SealSession) -> tuple[Response, Outcome]:
     """Return the answer to a request for a JSON document, and how it ended.
 
     Raises:
@@ -65,14 +60,14 @@ async def relay_document(exchange: Exchange, answer: Answer, *, seal: SealSessio
     known = LISTS.recall(method, text, visibility, exchange.request_id)
     if known is not None:
         headers = {"Content-Type": JSON, **_retry_after(answer)}
-        return web.Response(body=known.body, status=answer.status, headers=headers), known.outcome
+        return Response(body=known.body, status=answer.status, headers=headers), known.outcome
     message = _read(method, text, visibility, answer)
     if not answers.answers(message, exchange.request_id) and not _is_rejection(message, answer.status):
         raise _no_answer(answer)
     headers = {"Content-Type": JSON, **session_header(exchange, answer, message, seal), **_retry_after(answer)}
     shown = Known(shape_result(method, text, message, visibility), answers.outcome(message))
     LISTS.keep(method, text, shown, visibility, exchange.request_id)
-    return web.Response(body=shown.body, status=answer.status, headers=headers), shown.outcome
+    return Response(answer.status, shown.body, headers), shown.outcome
 
 
 def _read(method: Method | None, text: bytes, visibility: Visibility, answer: Answer) -> dict[str, Any]:

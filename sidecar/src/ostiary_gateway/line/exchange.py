@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
-from aiohttp import web
-
 from ostiary_core.mcp.methods import Judgement, Method
 from ostiary_core.mcp.revisions import Era
 from ostiary_core.policy.access import Decision
 from ostiary_gateway.config.runtime import ProxyRuntime
 from ostiary_gateway.config.snapshot import Snapshot
+from ostiary_gateway.server.request import Request
 from ostiary_gateway.session import Session
 from ostiary_gateway.upstream.server import UpstreamServer
 
@@ -54,7 +53,7 @@ class Exchange:
     ``sealed_session`` is what the caller sent as his session, None if he sent nothing.
     """
 
-    request: web.BaseRequest
+    request: Request
     snapshot: Snapshot
     proxy: ProxyRuntime | None = None
     principal: str = ANONYMOUS

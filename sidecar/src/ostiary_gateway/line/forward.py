@@ -6,7 +6,6 @@ defines. The body is what our serializer writes of what was judged.
 
 import math
 import re
-from collections.abc import Mapping
 from typing import Any, Final
 
 from ostiary_core import strict_json
@@ -17,6 +16,7 @@ from ostiary_gateway.line.exchange import Exchange, Message
 from ostiary_gateway.line.frame import invalid
 from ostiary_gateway.line.headers import encoded, mismatch, require_safe
 from ostiary_gateway.line.identify import session_not_found
+from ostiary_gateway.server.request import Request
 from ostiary_gateway.telemetry import ClientSpan
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.answer import Answer
@@ -69,15 +69,15 @@ def upstream_headers(exchange: Exchange, span: ClientSpan) -> dict[str, str]:
         headers["Mcp-Session-Id"] = session.upstream_id
     if message is None:
         headers["Accept"] = EVENT_STREAM if request.method == "GET" else _BOTH
-        if "Last-Event-ID" in request.headers:
-            headers["Last-Event-ID"] = _passable(request.headers["Last-Event-ID"])
-        revision = session.revision if session is not None else request.headers.get("MCP-Protocol-Version", "")
+        if "last-event-id" in request.headers:
+            headers["Last-Event-ID"] = _passable(request.headers["last-event-id"])
+        revision = session.revision if session is not None else request.headers.get("mcp-protocol-version", "")
     else:
         headers["Accept"] = _BOTH
         headers["Content-Type"] = JSON
         revision = message.revision
         if message.era is Era.MODERN:
-            _mirror(message, request.headers, headers)
+            _mirror(message, request, headers)
     if revision:
         headers["MCP-Protocol-Version"] = revision
     return headers
@@ -89,14 +89,14 @@ def _passable(event_id: str) -> str:
     return event_id
 
 
-def _mirror(message: Message, caller: Mapping[str, str], headers: dict[str, str]) -> None:
+def _mirror(message: Message, caller: Request, headers: dict[str, str]) -> None:
     """Write the routing headers from the body, and hand on the parameters that the caller mirrored."""
     if message.method is not None:
         headers["Mcp-Method"] = message.method.name
     if message.name:
         headers["Mcp-Name"] = encoded(message.name)
-    mirrored = [(name, value) for name, value in caller.items() if name.lower().startswith(_PARAM_PREFIX)]
-    if len(mirrored) > _PARAM_LIMIT or len({name.lower() for name, _ in mirrored}) != len(mirrored):
+    mirrored = [(name, value) for name, value in caller.headers.items() if name.startswith(_PARAM_PREFIX)]
+    if len(mirrored) > _PARAM_LIMIT or any(name in caller.repeated for name, _ in mirrored):
         raise mismatch("Too many, or repeated, Mcp-Param headers")
     for name, value in mirrored:
         require_safe(name, value)

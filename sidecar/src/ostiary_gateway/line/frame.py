@@ -30,6 +30,10 @@ from ostiary_gateway.session import Session
 _VERSION: Final = "MCP-Protocol-Version"
 _METHOD: Final = "Mcp-Method"
 _NAME: Final = "Mcp-Name"
+#: As a request's headers are looked up.
+_VERSION_KEY: Final = _VERSION.lower()
+_METHOD_KEY: Final = _METHOD.lower()
+_NAME_KEY: Final = _NAME.lower()
 _ID_LIMIT: Final = 1024
 _NAME_LIMIT: Final = 4096
 #: Of what came from a caller, so much is told back to him.
@@ -98,7 +102,7 @@ def frame(body: dict[str, Any], headers: Mapping[str, str], open_session: OpenSe
     if body.keys() - {"jsonrpc", "id", "method", "params"}:
         raise invalid("A request holds jsonrpc, id, method and params, and nothing else")
     identifier, meta = _id(body), _meta(params)
-    if META_PROTOCOL_VERSION in meta or (headers.get(_VERSION) in MODERN_REVISIONS and name != "initialize"):
+    if META_PROTOCOL_VERSION in meta or (headers.get(_VERSION_KEY) in MODERN_REVISIONS and name != "initialize"):
         return _modern(body, identifier, headers, meta)
     return _legacy(body, identifier, headers, open_session())
 
@@ -126,13 +130,13 @@ def _modern(
     if identifier is not None:
         _require_envelope(meta)
     # A notification need not have the envelope: the revision defines no headers for it, and no envelope either.
-    revision = meta.get(META_PROTOCOL_VERSION, headers.get(_VERSION))
+    revision = meta.get(META_PROTOCOL_VERSION, headers.get(_VERSION_KEY))
     if not isinstance(revision, str):
         raise _bad_envelope(META_PROTOCOL_VERSION, "a string")
     require_agreement(headers, _VERSION, revision)
     if revision not in MODERN_REVISIONS:
         raise unsupported(revision, MODERN_REVISIONS)
-    if identifier is not None or _METHOD in headers:
+    if identifier is not None or _METHOD_KEY in headers:
         require_agreement(headers, _METHOD, body["method"])
     method = _method(body, identifier, era=Era.MODERN)
     name = _name(method, body, Era.MODERN)
@@ -166,9 +170,9 @@ def _legacy(
         _settle_on_a_handshake(body)
     name = _name(method, body, Era.LEGACY)
     # Nobody has to send these here; but who does and contradicts himself means to be read in two ways.
-    if _METHOD in headers:
+    if _METHOD_KEY in headers:
         require_agreement(headers, _METHOD, method.name)
-    if name and _NAME in headers:
+    if name and _NAME_KEY in headers:
         require_name_agreement(headers, _NAME, name)
     return Message(body, Era.LEGACY, revision, method, identifier, name)
 
@@ -182,7 +186,7 @@ def legacy_revision(headers: Mapping[str, str], session: Session | None) -> str:
     Raises:
         Refusal: 400 for a header that names no legacy revision.
     """
-    header = headers.get(_VERSION)
+    header = headers.get(_VERSION_KEY)
     if header is None:
         return session.revision if session is not None else ""
     if header in MODERN_REVISIONS:
@@ -198,7 +202,7 @@ def bodiless_revision(headers: Mapping[str, str], session: Session | None) -> st
     Raises:
         Refusal: 405 for that revision, 400 as for a message.
     """
-    if headers.get(_VERSION) in MODERN_REVISIONS:
+    if headers.get(_VERSION_KEY) in MODERN_REVISIONS:
         raise Refusal(405, "MethodNotAllowed", "This revision of MCP knows POST only", headers={"Allow": "POST"})
     return legacy_revision(headers, session)
 

@@ -5,8 +5,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
-from aiohttp import web
-
 from ostiary_core.mcp import codes
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.errors import Refusal, UpstreamFault
@@ -25,7 +23,8 @@ from ostiary_gateway.line.relay import EventRelay
 from ostiary_gateway.line.route import route
 from ostiary_gateway.line.select import select
 from ostiary_gateway.line.streams import OpenStream, OpenStreams
-from ostiary_gateway.server import Callers
+from ostiary_gateway.server.request import Request
+from ostiary_gateway.server.response import Response
 from ostiary_gateway.session import Sealer, Session
 from ostiary_gateway.telemetry import ClientSpan, ServerSpan, Telemetry
 from ostiary_gateway.upstream import faults
@@ -41,7 +40,7 @@ class RequestLine:
     """Takes each request along its line.
 
     ``snapshot`` returns the config in force, or None before there is one; ``loopback`` says that we listen on loopback
-    only; ``callers`` ends the work of those who go away.
+    only.
     """
 
     def __init__(
@@ -51,7 +50,6 @@ class RequestLine:
         sealer: Sealer,
         telemetry: Telemetry,
         loopback: bool,
-        callers: Callers,
     ) -> None:
         self.occupancy = Occupancy()
         self.streams = OpenStreams()
@@ -61,9 +59,8 @@ class RequestLine:
         self._sealer = sealer
         self._telemetry = telemetry
         self._loopback = loopback
-        self._callers = callers
 
-    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def handle(self, request: Request) -> Response | None:
         """Answer one request: receive, route, identify, frame, authorize, limit, select, forward, shape, record."""
         headers = request.headers
         exchange: Exchange | None = None
@@ -103,11 +100,9 @@ class RequestLine:
             raise Refusal(503, reason, words, headers={"Retry-After": "1"}, close=True)
         return snapshot
 
-    def _last_resort(
-        self, error: BaseException, request: web.BaseRequest, exchange: Exchange | None
-    ) -> web.StreamResponse:
+    def _last_resort(self, error: BaseException, request: Request, exchange: Exchange | None) -> Response | None:
         """Answer for a bug of ours, in the caller's own terms. The rest goes on its way: a caller who went, the end."""
-        if not isinstance(error, Exception) or request.writer.output_size:
+        if not isinstance(error, Exception) or request.connection.stream is not None:
             raise error
         _log.error("a request failed: this is a bug of the gateway", exc_info=error)
         bug = Refusal(500, "InternalError", "Internal error", code=codes.INTERNAL_ERROR)
@@ -116,7 +111,7 @@ class RequestLine:
     async def _frame(self, exchange: Exchange) -> None:
         """Read the message, if the request carries one, and open the session that it belongs to."""
         request = exchange.request
-        exchange.sealed_session = request.headers.get("Mcp-Session-Id")
+        exchange.sealed_session = request.headers.get("mcp-session-id")
         if request.method == "POST":
             check_head(request)
             text = await read_body(request, limit=exchange.snapshot.settings.bounds.request_bytes)
@@ -144,9 +139,9 @@ class RequestLine:
         bounds = exchange.snapshot.settings.bounds
         return self.occupancy.stream(bounds) if exchange.stays_open else self.occupancy.request(bounds)
 
-    async def _forward_and_shape(self, exchange: Exchange, span: ServerSpan) -> web.StreamResponse:
+    async def _forward_and_shape(self, exchange: Exchange, span: ServerSpan) -> Response | None:
         """Through the door and back."""
-        bound = self._callers.bound(exchange.request) if exchange.ends_with_caller else nullcontext()
+        bound = exchange.request.bound_to_caller() if exchange.ends_with_caller else nullcontext()
         with bound, record.contact(span, exchange) as client:
             try:
                 answer = await forward(exchange, client)
@@ -158,33 +153,31 @@ class RequestLine:
                 record.failed(client, fault)
                 raise faults.refusal(fault) from fault
 
-    async def _shape(
-        self, exchange: Exchange, answer: Answer, span: ServerSpan, client: ClientSpan
-    ) -> web.StreamResponse:
+    async def _shape(self, exchange: Exchange, answer: Answer, span: ServerSpan, client: ClientSpan) -> Response | None:
         if exchange.request.method == "DELETE":
-            return web.Response(status=answer.status)
+            return Response(answer.status)
         is_stream = answer.content_type == EVENT_STREAM and answer.status < 300
         if exchange.awaits_answer:
             if is_stream:
-                return await self._relay_events(exchange, answer, span, client)
+                await self._relay_events(exchange, answer, span, client)
+                return None
             document, outcome = await relay_document(exchange, answer, seal=lambda s: self._seal(exchange, s))
             record.answered(span, client, outcome)
             return document
         if exchange.message is not None:
-            return web.Response(status=202)  # for a notification, or a client's answer, that is all there is to say
+            return Response(202)  # for a notification, or a client's answer, that is all there is to say
         if not is_stream:
             raise no_stream()
-        return await self._relay_events(exchange, answer, span, client)
+        await self._relay_events(exchange, answer, span, client)
+        return None
 
-    async def _relay_events(
-        self, exchange: Exchange, answer: Answer, span: ServerSpan, client: ClientSpan
-    ) -> web.StreamResponse:
+    async def _relay_events(self, exchange: Exchange, answer: Answer, span: ServerSpan, client: ClientSpan) -> None:
         stream = OpenStream(exchange.routed, exchange.message, answer) if exchange.stays_open else None
         relay = EventRelay(exchange, answer, stream=stream, seal=lambda session: self._seal(exchange, session))
         current = self._snapshot() if not self.draining else None
         with self.streams.holding(stream, current) if stream is not None else nullcontext():
             try:
-                return await relay.run()
+                await relay.run()
             finally:
                 record.answered(span, client, relay.outcome, relay.fault)
 

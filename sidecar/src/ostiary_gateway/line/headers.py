@@ -88,7 +88,7 @@ def require_name_agreement(headers: Mapping[str, str], name: str, expected: str)
 
 
 def _present(headers: Mapping[str, str], name: str) -> str:
-    value = headers.get(name)
+    value = headers.get(name.lower())
     if value is None:
         raise mismatch(f"The header {name} is missing")
     return value

@@ -6,34 +6,33 @@ judged already is where a browser says it comes from (DNS rebinding) and whether
 
 from typing import Final
 
-from aiohttp import web
-
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.line.exchange import Exchange
 from ostiary_gateway.line.route import host_name
+from ostiary_gateway.server.request import Request
 from ostiary_gateway.session import Sealer, Session
 
 _LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
-def check_host(request: web.BaseRequest, *, loopback: bool) -> None:
+def check_host(request: Request, *, loopback: bool) -> None:
     """Judge the Host of a request to a gateway that listens on ``loopback`` only: a browser may have been led there.
 
     Raises:
         Refusal: 403 for a name that is not of loopback.
     """
-    if loopback and host_name(request.headers.get("Host", "")) not in _LOOPBACK_NAMES:
+    if loopback and host_name(request.headers.get("host", "")) not in _LOOPBACK_NAMES:
         raise Refusal(403, "HostNotAllowed", "This gateway listens on loopback and takes loopback names only")
 
 
-def check_origin(request: web.BaseRequest, snapshot: Snapshot, *, loopback: bool) -> None:
+def check_origin(request: Request, snapshot: Snapshot, *, loopback: bool) -> None:
     """Judge the Origin (specification, Security Warning of the transport); none is no browser's, and passes.
 
     Raises:
         Refusal: 403 for an Origin that is neither of this gateway nor allowed by its settings.
     """
-    origin = request.headers.get("Origin")
+    origin = request.headers.get("origin")
     if origin is None or origin in snapshot.own_origins:
         return
     if loopback and origin in _loopback_origins(request):
@@ -41,11 +40,9 @@ def check_origin(request: web.BaseRequest, snapshot: Snapshot, *, loopback: bool
     raise Refusal(403, "OriginNotAllowed", "This Origin is neither the gateway's own nor one of its allowedOrigins")
 
 
-def _loopback_origins(request: web.BaseRequest) -> frozenset[str]:
+def _loopback_origins(request: Request) -> frozenset[str]:
     """Return the origins of this very listener under its loopback names."""
-    if request.transport is None:
-        return frozenset()
-    port = request.transport.get_extra_info("sockname")[1]
+    port = request.connection.local_port
     suffix = "" if port == 80 else f":{port}"
     return frozenset(f"http://{name}{suffix}" for name in _LOOPBACK_NAMES)
 

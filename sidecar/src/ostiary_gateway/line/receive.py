@@ -2,10 +2,9 @@
 
 from typing import Final
 
-from aiohttp import web
-
 from ostiary_core.mcp import codes
 from ostiary_gateway.errors import Refusal
+from ostiary_gateway.server.request import Request
 
 _METHODS: Final = frozenset({"POST", "GET", "DELETE"})
 _ALLOW: Final = "POST, GET, DELETE"
@@ -28,7 +27,7 @@ _ONCE: Final = (
 _MIRRORED: Final = frozenset({"MCP-Protocol-Version", "Mcp-Method", "Mcp-Name"})
 
 
-def receive(request: web.BaseRequest) -> None:
+def receive(request: Request) -> None:
     """Check the HTTP method and the headers that must, or may, stand once.
 
     Raises:
@@ -36,10 +35,14 @@ def receive(request: web.BaseRequest) -> None:
     """
     if request.method not in _METHODS:
         raise Refusal(405, "MethodNotAllowed", "An MCP endpoint takes POST, GET and DELETE", headers={"Allow": _ALLOW})
-    headers = request.headers
+    if request.repeated:
+        _check_repeated(request.repeated)
+    if "host" not in request.headers:
+        raise Refusal(400, "NoHost", "The header Host is missing")
+
+
+def _check_repeated(repeated: frozenset[str]) -> None:
     for name in _ONCE:
-        if name in headers and len(headers.getall(name)) > 1:
+        if name.lower() in repeated:
             code = codes.HEADER_MISMATCH if name in _MIRRORED else None
             raise Refusal(400, "DuplicateHeader", f"The header {name} stands more than once", code=code)
-    if "Host" not in headers:
-        raise Refusal(400, "NoHost", "The header Host is missing")

@@ -2,12 +2,11 @@
 
 from typing import Any, Final
 
-from aiohttp import web
-
 from ostiary_core import strict_json
 from ostiary_core.mcp import codes
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.line.forward import JSON
+from ostiary_gateway.server.response import Response
 
 #: Where no answer can carry a JSON-RPC error (GET, DELETE, notifications) the HTTP status tells.
 _PLAIN_STATUS: Final = {
@@ -20,7 +19,7 @@ _PLAIN_STATUS: Final = {
 }
 
 
-def response_for(refusal: Refusal, request_id: str | int | None) -> web.Response:
+def response_for(refusal: Refusal, request_id: str | int | None) -> Response:
     """Return the HTTP answer of a refusal: a JSON-RPC error, or a small JSON object where it has no code.
 
     ``request_id`` is the id of the request that is refused; None where there is none to answer.
@@ -32,10 +31,7 @@ def response_for(refusal: Refusal, request_id: str | int | None) -> web.Response
         body = strict_json.dumps(error_message(refusal, request_id))
         if status == 200 and request_id is None:
             status = _PLAIN_STATUS.get(refusal.code, 400)
-    response = web.Response(body=body, status=status, headers={"Content-Type": JSON, **refusal.headers})
-    if refusal.close:
-        response.force_close()
-    return response
+    return Response(status, body, {"Content-Type": JSON, **refusal.headers}, close=refusal.close)
 
 
 def error_message(refusal: Refusal, request_id: str | int | None) -> dict[str, Any]:

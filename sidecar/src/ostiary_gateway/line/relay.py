@@ -5,18 +5,15 @@ modern era (the server detects that and cancels us); in the legacy era the upstr
 end, because there a lost connection is not a cancellation.
 """
 
-import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Iterator
-from contextlib import aclosing
+from collections.abc import Iterator
+from time import monotonic
 from typing import Any, Final
-
-from aiohttp import web
 
 from ostiary_core import strict_json
 from ostiary_core.mcp.revisions import Era
 from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway import sse
-from ostiary_gateway.errors import UpstreamFault
+from ostiary_gateway.errors import CallerGone, UpstreamFault
 from ostiary_gateway.line import answers
 from ostiary_gateway.line.answers import Outcome
 from ostiary_gateway.line.document import SealSession, opens_session, session_header
@@ -26,6 +23,7 @@ from ostiary_gateway.line.list_memo import LISTS, Known
 from ostiary_gateway.line.refusals import error_message
 from ostiary_gateway.line.shape import must_filter, shape_result, shape_streamed, strictly
 from ostiary_gateway.line.streams import OpenStream
+from ostiary_gateway.server.response import ResponseStream
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.answer import Answer
 
@@ -35,8 +33,6 @@ KEEP_ALIVE_SECONDS: Final = 15.0
 AFTERMATH_SECONDS: Final = 1.0
 
 _STREAM_HEADERS: Final = {"Content-Type": EVENT_STREAM, "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-#: What can be wrong with the caller's connection while we write; the upstream is not to blame.
-_CALLER_GONE: Final = ConnectionError
 
 
 class EventRelay:
@@ -55,63 +51,67 @@ class EventRelay:
         self._seal = seal
         self._limit = exchange.snapshot.settings.bounds.message_bytes
         self._splitter = sse.BlockSplitter(limit=self._limit)
-        self._caller = web.StreamResponse(status=200, headers=_STREAM_HEADERS)
+        self._caller = ResponseStream(exchange.request, _STREAM_HEADERS)
         self._caller_gone = False
         self._resumable = False
         self._foreign_answers = 0
+        self._is_document: bool | None = None
+        self._answered_at = 0.0
 
-    async def run(self) -> web.StreamResponse:
-        """Relay until the upstream ends, and return what was sent.
+    async def run(self) -> None:
+        """Relay until the upstream ends.
 
         Raises:
             UpstreamFault: the upstream failed before anything was sent to the caller.
         """
         try:
             await self._relay()
-            await self._say_ended()
+            self._say_ended()
         except UpstreamFault as fault:
             if not self._begun:
                 raise
             self.fault = fault
-            await self._say_broken(fault)
-        if not self._caller_gone:
-            await self._quietly(self._caller.write_eof())
-        return self._caller
+            self._say_broken(fault)
+        self._caller.end()
+        await self._flush()
 
     @property
     def _begun(self) -> bool:
-        return self._caller_gone or self._caller.prepared
+        return self._caller.begun
 
     async def _relay(self) -> None:
         if not opens_session(self._exchange):
-            await self._begin()
+            self._caller.begin()
         held = b""
-        async with aclosing(self._blocks()) as chunks:
-            async for blocks in chunks:
-                shaped, fault = self._shaped_all(blocks)
-                held += shaped
-                # An answer to initialize is held until its revision is known: the session header stands before it.
-                if self._begun or self._answered:
-                    await self._begin()
-                    await self._write(held)
-                    held = b""
-                elif len(held) > self._limit:
-                    raise UpstreamFault(faults.TOO_LARGE, f"more than {self._limit} bytes before the answer")
-                if fault is not None:
-                    raise fault
+        while chunk := self._upstream.ready() or await self._next_chunk():
+            shaped, fault = self._shaped_all(self._blocks(chunk))
+            held += shaped
+            # An answer to initialize is held until its revision is known: the session header stands before it.
+            if self._begun or self._answered:
+                self._write(held)
+                held = b""
+            elif len(held) > self._limit:
+                raise UpstreamFault(faults.TOO_LARGE, f"more than {self._limit} bytes before the answer")
+            if fault is not None:
+                raise fault
+            if self._answered and self._aftermath_is_over():
+                break
+        if self._is_document and not self._splitter.between_blocks:
+            shaped, fault = self._shaped_all(iter((sse.event(self._splitter.rest()),)))
+            self._write(held + shaped)
+            if fault is not None:
+                raise fault
         if not self._begun:
             raise UpstreamFault(faults.RESET, "the stream ended without the answer")
 
-    async def _blocks(self) -> AsyncGenerator[Iterator[bytes], None]:
-        """Yield the blocks of each chunk that arrives. JSON that is only labelled as events becomes one."""
-        document: bool | None = None
-        async with aclosing(self._chunks()) as chunks:
-            async for chunk in chunks:
-                if document is None and (start := chunk.lstrip()):
-                    document = start.startswith(b"{")
-                yield self._collected(chunk) if document else self._split(chunk)
-        if document and not self._splitter.between_blocks:
-            yield iter((sse.event(self._splitter.rest()),))
+    def _blocks(self, chunk: bytes) -> Iterator[bytes]:
+        """Return the blocks that a chunk completes. JSON that is only labelled as events becomes one."""
+        if self._is_document is None and (start := chunk.lstrip()):
+            self._is_document = start.startswith(b"{")
+        if self._is_document:
+            # The splitter must not see the blank lines of a document, so it gets none.
+            chunk = chunk.replace(b"\r", b" ").replace(b"\n", b" ")
+        return self._split(chunk)
 
     def _split(self, chunk: bytes) -> Iterator[bytes]:
         try:
@@ -119,34 +119,25 @@ class EventRelay:
         except sse.BlockTooLargeError as error:
             raise UpstreamFault(faults.TOO_LARGE, str(error)) from error
 
-    def _collected(self, chunk: bytes) -> Iterator[bytes]:
-        # The splitter must not see the blank lines of a document, so it gets none.
-        return self._split(chunk.replace(b"\r", b" ").replace(b"\n", b" "))
-
-    async def _chunks(self) -> AsyncGenerator[bytes, None]:
-        """Yield what arrives. Silence is filled with comments, for as long as the stream may be silent."""
-        loop = asyncio.get_running_loop()
-        heard = loop.time()
+    async def _next_chunk(self) -> bytes:
+        """Wait for what comes; empty at the end. Silence is filled with comments for as long as it may last."""
+        since = self._answered_at or monotonic()
         while True:
-            left = self._patience(since=loop.time() - heard)
+            await self._flush()
+            left = self._patience(since=monotonic() - since)
             try:
-                async with asyncio.timeout(min(left, KEEP_ALIVE_SECONDS)):
-                    chunk = await self._upstream.read_some()
+                return await self._upstream.read_some(min(left, KEEP_ALIVE_SECONDS))
             except TimeoutError as error:
-                if left <= KEEP_ALIVE_SECONDS:
-                    if self._answered:
-                        return
+                if left > KEEP_ALIVE_SECONDS:
+                    self._keep_alive()
+                elif self._answered:
+                    return b""
+                else:
                     raise faults.silent_for_too_long() from error
-                await self._keep_alive()
-                continue
             except UpstreamFault:
                 if self._answered or (self._stream is not None and self._stream.ended):
-                    return
+                    return b""
                 raise
-            if not chunk:
-                return
-            heard = heard if self._answered else loop.time()
-            yield chunk
 
     def _patience(self, *, since: float) -> float:
         """Return how many seconds the upstream may still be silent."""
@@ -158,9 +149,15 @@ class EventRelay:
     def _answered(self) -> bool:
         return self.outcome is not None
 
-    async def _keep_alive(self) -> None:
+    def _aftermath_is_over(self) -> bool:
+        """Say whether a server that goes on after its answer has had its time."""
+        now = monotonic()
+        self._answered_at = self._answered_at or now
+        return now - self._answered_at >= AFTERMATH_SECONDS
+
+    def _keep_alive(self) -> None:
         if self._begun and self._splitter.between_blocks:
-            await self._write(sse.KEEP_ALIVE)
+            self._write(sse.KEEP_ALIVE)
 
     def _shaped_all(self, blocks: Iterator[bytes]) -> tuple[bytes, UpstreamFault | None]:
         """Shape the blocks of one chunk up to the first that cannot be: what came before it is still to be sent."""
@@ -240,39 +237,38 @@ class EventRelay:
     def _visibility(self) -> Visibility:
         return (self._stream.proxy if self._stream is not None else self._exchange.routed).visibility
 
-    async def _say_ended(self) -> None:
+    def _say_ended(self) -> None:
         """A stream that ended without the answer: ours to end (a listen), or broken off by the upstream."""
         if self._answered or not self._exchange.awaits_answer:
             return
         if self._stream is not None and self._stream.ended:
-            await self._write(sse.event(strict_json.dumps(_listen_result(self._exchange.request_id))))
+            self._write(sse.event(strict_json.dumps(_listen_result(self._exchange.request_id))))
             self.outcome = Outcome()
         elif self._foreign_answers:
             raise UpstreamFault(faults.INVALID, "the stream held answers to other requests only")
         elif not self._resumable:
             raise UpstreamFault(faults.RESET, "the stream ended without the answer")
 
-    async def _say_broken(self, fault: UpstreamFault) -> None:
+    def _say_broken(self, fault: UpstreamFault) -> None:
         """Tell a caller who waits for an answer that there will be none, unless he can resume the stream."""
         if self._answered or not self._exchange.awaits_answer or (self._resumable and fault.kind == faults.RESET):
             return
         refusal = faults.refusal(fault)
         self.outcome = Outcome(refusal.code, refusal.message)
-        await self._write(sse.event(strict_json.dumps(error_message(refusal, self._exchange.request_id))))
+        self._write(sse.event(strict_json.dumps(error_message(refusal, self._exchange.request_id))))
 
-    async def _begin(self) -> None:
-        if not self._begun:
-            await self._quietly(self._caller.prepare(self._exchange.request))
+    def _write(self, data: bytes) -> None:
+        if not self._caller_gone:
+            self._caller.begin()
+            self._caller.write(data)
 
-    async def _write(self, data: bytes) -> None:
-        if data and not self._caller_gone:
-            await self._quietly(self._caller.write(data))
-
-    async def _quietly(self, writing: Awaitable[Any]) -> None:
-        """Write to the caller. Once he is gone the upstream is only read to its end, see the module's docstring."""
+    async def _flush(self) -> None:
+        """Send what was written. Once the caller is gone the upstream is only read to its end, see above."""
+        if self._caller_gone:
+            return
         try:
-            await writing
-        except _CALLER_GONE:
+            await self._caller.flush()
+        except CallerGone:
             self._caller_gone = True
 
 

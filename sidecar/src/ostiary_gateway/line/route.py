@@ -3,25 +3,24 @@
 import re
 from typing import Final
 
-from aiohttp import web
-
 from ostiary_gateway.config.runtime import ProxyRuntime
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.errors import Refusal
+from ostiary_gateway.server.request import Request
 
 _PATH_LIMIT: Final = 512
 #: Host and port as a Host header holds them (RFC 9110 §7.2); user information is no part of it.
 _AUTHORITY: Final = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:/@\s]*)(?::[0-9]*)?", re.IGNORECASE)
 
 
-def route(request: web.BaseRequest, snapshot: Snapshot) -> ProxyRuntime:
+def route(request: Request, snapshot: Snapshot) -> ProxyRuntime:
     """Return the proxy whose endpoint was asked for.
 
     Raises:
         Refusal: 404; a request for the path of a proxy is told its endpoint.
     """
-    path = request.raw_path.partition("?")[0]
-    host = host_name(request.headers.get("Host", ""))
+    path = request.path
+    host = host_name(request.headers.get("host", ""))
     proxy = snapshot.at_endpoint(host, path)
     if proxy is not None:
         return proxy

@@ -30,13 +30,14 @@ class Answer:
         """Return what has arrived without waiting: empty at the end, None where there is something to wait for."""
         return self._response.ready()
 
-    async def read_some(self) -> bytes:
-        """Return what has arrived, waiting for something to arrive; empty at the end.
+    async def read_some(self, seconds: float) -> bytes:
+        """Return what has arrived, waiting so long for something to arrive; empty at the end.
 
         Raises:
             UpstreamFault: the body broke off, or :meth:`close` was called meanwhile.
+            TimeoutError: nothing arrived.
         """
-        return await self._response.read_some()
+        return await self._response.read_some(seconds)
 
     def close(self) -> None:
         """Have done with the answer: one that arrived whole has given its connection back, else that is closed."""

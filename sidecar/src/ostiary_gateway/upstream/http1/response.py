@@ -10,6 +10,7 @@ from ostiary_gateway.upstream import faults
 
 #: Buffered bytes at which the connection stops to read; it goes on when they have been taken.
 HIGH_WATER: Final = 256 * 1024
+_FOREVER: Final = float("inf")
 
 
 class Response:
@@ -61,23 +62,32 @@ class Response:
             return self._take()
         return b"" if self.complete else None
 
-    async def read_some(self) -> bytes:
-        """Return what has arrived, waiting for something to arrive; empty at the end.
+    async def read_some(self, seconds: float) -> bytes:
+        """Return what has arrived, waiting so long for something to arrive; empty at the end.
 
         Raises:
             UpstreamFault: the body broke off before its end.
+            TimeoutError: nothing arrived.
         """
         while not self._chunks:
             if self._fault is not None:
                 raise self._fault
             if self.complete:
                 return b""
-            self._waiter = asyncio.get_running_loop().create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
+            await self._something(seconds)
         return self._take()
+
+    async def _something(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        waiter = self._waiter = loop.create_future()
+        # A bare timer: asyncio.timeout would cost more than all else that a piece of a stream costs.
+        timer = loop.call_later(seconds, _too_late, waiter) if seconds < _FOREVER else None
+        try:
+            await waiter
+        finally:
+            self._waiter = None
+            if timer is not None:
+                timer.cancel()
 
     @property
     def at_end(self) -> bool:
@@ -124,6 +134,11 @@ class Response:
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+
+def _too_late(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_exception(TimeoutError())
 
 
 def broken_off() -> UpstreamFault:

@@ -1,0 +1,282 @@
+"""One connection of a caller: requests in their order, one handled at a time.
+
+head → handler → answer → the next. A request that came early waits, and nothing more is read meanwhile. Deadlines are
+looked at by the listener's sweep, once a second: no request pays for a timer.
+"""
+
+import asyncio
+import logging
+import socket
+from collections import deque
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from ostiary_core import strict_json
+from ostiary_gateway.errors import CallerGone
+from ostiary_gateway.server.parser import BadRequestError, RequestParser
+from ostiary_gateway.server.request import Request
+from ostiary_gateway.server.response import Response, ResponseStream
+
+if TYPE_CHECKING:
+    from ostiary_gateway.server.listener import Listener
+
+_log: Final = logging.getLogger(__name__)
+
+_NEVER: Final = float("inf")
+_JSON: Final = {"Content-Type": "application/json"}
+
+
+class _Phase(Enum):
+    """What a connection waits for."""
+
+    HEAD = auto()
+    ANSWER = auto()
+    #: Answered before the body was whole: the rest is read and dropped, then the next request may come.
+    REST = auto()
+    #: Our last word is said: what still comes is dropped until the caller closes.
+    END = auto()
+
+
+class Connection(asyncio.Protocol):
+    """A protocol of asyncio. ``bound`` is a task that ends with the caller, ``stream`` the answer begun as a stream."""
+
+    def __init__(self, listener: "Listener") -> None:
+        self.lost = False
+        self.bound: asyncio.Task[Any] | None = None
+        self.stream: ResponseStream | None = None
+        #: Since when the caller takes nothing of what we have for him.
+        self.stalled_since: float | None = None
+        self.task: asyncio.Task[None] | None = None
+        self._listener = listener
+        self._transport: asyncio.Transport
+        self._parser = RequestParser(self, self._begun, listener.limits)
+        self._current: Request | None = None
+        self._waiting: deque[Request] = deque()
+        self._bad: BadRequestError | None = None
+        self._phase = _Phase.HEAD
+        self._paused = False
+        self._drained: asyncio.Future[None] | None = None
+        self._deadline = listener.now() + listener.limits.head_seconds
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        self._transport = cast("asyncio.Transport", transport)
+        made = transport.get_extra_info("socket")
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        self._listener.opened(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what arrived, unless nobody would read it."""
+        if self._phase is _Phase.END or self._bad is not None:
+            return
+        try:
+            self._parser.feed(data)
+        except BadRequestError as error:
+            self._refuse(error)
+            return
+        if self._phase is _Phase.HEAD and self._parser.in_head:
+            self._deadline = min(self._deadline, self._listener.now() + self._listener.limits.head_seconds)
+        elif self._phase is _Phase.REST and self._current is not None and self._current.complete:
+            self._next()
+
+    def eof_received(self) -> bool:
+        """A caller who ends his side has gone away: who only closed his half cannot be told from who was killed."""
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  asyncio's name
+        """End what ends with the caller, and tell whoever reads or writes."""
+        self.lost = True
+        self._listener.closed(self)
+        gone = CallerGone("the caller is gone")
+        for request in (self._parser.request, *self._waiting):
+            if request is not None:
+                request.fail(gone)
+        self._waiting.clear()
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_exception(gone)
+        if self.bound is not None:
+            self.bound.cancel()
+
+    def pause_writing(self) -> None:
+        """The caller takes less than we have."""
+        self.stalled_since = self._listener.now()
+
+    def resume_writing(self) -> None:
+        """He has taken it."""
+        self.stalled_since = None
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+
+    # Requests
+
+    def _begun(self, request: Request) -> None:
+        if self._phase is _Phase.HEAD:
+            self._start(request)
+        else:
+            self._waiting.append(request)
+            self.pause_reading()
+
+    def _start(self, request: Request) -> None:
+        self._phase = _Phase.ANSWER
+        self._current = request
+        self._deadline = _NEVER
+        self.task = self._listener.loop.create_task(self._answer(request))
+
+    async def _answer(self, request: Request) -> None:
+        try:
+            response = await self._listener.handler(request)
+            if not self.lost:
+                self._answered(request, response)
+        except asyncio.CancelledError:
+            self.abort()
+            raise
+        except CallerGone:
+            self.abort()
+        except Exception:  # noqa: BLE001  the line answers for its own bugs: this is what even that could not
+            _log.critical("a request failed without an answer: this is a bug of the gateway", exc_info=True)
+            self.abort()
+
+    def _answered(self, request: Request, response: Response | None) -> None:
+        """Send an answer, or the end of one that was a stream, and go on with what comes next."""
+        self.task = None
+        keep = self.keeps(request)
+        if response is not None:
+            keep = keep and not response.close
+            self._transport.write(response.encoded(request, keep=keep))
+        elif self.stream is None or not self.stream.ended:
+            self.abort()  # an answer that broke off must not look whole
+            return
+        else:
+            keep = keep and bool(request.minor_version)
+        self.stream = None
+        if not keep:
+            self._say_goodbye()
+        elif request.complete:
+            self._next()
+        else:
+            request.discard()
+            self._phase = _Phase.REST
+            self._deadline = self._listener.now() + self._listener.limits.linger_seconds
+            self.resume_reading()
+
+    def keeps(self, request: Request) -> bool:
+        """Say whether another request may follow this one."""
+        return request.keep_alive and not self._listener.closing
+
+    def _next(self) -> None:
+        self._phase = _Phase.HEAD
+        self._current = None
+        if self._waiting:
+            self._start(self._waiting.popleft())
+        elif self._bad is not None:
+            self._refuse(self._bad)
+        elif self._listener.closing:
+            self.abort()
+        else:
+            limits = self._listener.limits
+            seconds = limits.head_seconds if self._parser.in_head else limits.keep_seconds
+            self._deadline = self._listener.now() + seconds
+        if not self._waiting:
+            self.resume_reading()
+
+    def _refuse(self, error: BadRequestError) -> None:
+        """Answer what is no request, behind the answers that are due before it. Nothing behind it can be read."""
+        self._bad = error
+        broken = self._parser.request
+        if broken is not None:
+            broken.fail(CallerGone("the body's framing is broken"))
+            broken.keep_alive = False
+        if self._phase is _Phase.REST:
+            self._say_goodbye()
+        if self._phase is not _Phase.HEAD:
+            return
+        body = strict_json.dumps({"error": error.reason, "message": error.message})
+        self.refuse(Response(error.status, body, _JSON))
+
+    def refuse(self, response: Response) -> None:
+        """Answer a connection without a request, and end it."""
+        request = Request(
+            self, method="", target="", headers={}, repeated=frozenset(), minor_version=1, keep_alive=False
+        )
+        self._transport.write(response.encoded(request, keep=False))
+        self._say_goodbye()
+
+    def _say_goodbye(self) -> None:
+        """Close our half, so that the answer arrives; then drop what still comes, for a while."""
+        self._phase = _Phase.END
+        self._deadline = self._listener.now() + self._listener.limits.linger_seconds
+        self._waiting.clear()
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        elif self._current is None or self._current.complete:  # TLS has no half to close
+            self._transport.close()
+        self.resume_reading()
+
+    @property
+    def peer(self) -> str:
+        """The address at the other end of the connection."""
+        name = self._transport.get_extra_info("peername")
+        return str(name[0]) if name else ""
+
+    @property
+    def local_port(self) -> int:
+        """Our port."""
+        return int(self._transport.get_extra_info("sockname")[1])
+
+    # Deadlines, and the end
+
+    def overdue(self, now: float) -> bool:
+        """Say whether the connection has had its time."""
+        stalled = self.stalled_since
+        return now > self._deadline or (stalled is not None and now - stalled > self._listener.limits.stall_seconds)
+
+    def end_overdue(self) -> None:
+        """End a connection that has had its time; a head that did not become whole is told so."""
+        if self._phase is _Phase.HEAD and self._parser.in_head and self.stalled_since is None:
+            self._refuse(BadRequestError(408, "HeadTooSlow", "The head of the request did not arrive in time"))
+        else:
+            self.abort()
+
+    @property
+    def idle(self) -> bool:
+        """Whether no request is being handled."""
+        return self._phase is not _Phase.ANSWER
+
+    def abort(self) -> None:
+        """Close at once."""
+        self._transport.abort()
+
+    # Reading and writing
+
+    def write(self, data: bytes) -> None:
+        """Send bytes, or keep them for when the caller takes them."""
+        if not self.lost:
+            self._transport.write(data)
+
+    async def drained(self) -> None:
+        """Wait until the caller has taken most of what was sent.
+
+        Raises:
+            CallerGone: he has gone instead.
+        """
+        while self.stalled_since is not None:
+            self._drained = self._listener.loop.create_future()
+            try:
+                await self._drained
+            finally:
+                self._drained = None
+
+    def pause_reading(self) -> None:
+        """Read no more until :meth:`resume_reading`."""
+        if not self._paused and not self._transport.is_closing():
+            self._paused = True
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Read on."""
+        if self._paused and not self._waiting and not self._transport.is_closing():
+            self._paused = False
+            self._transport.resume_reading()

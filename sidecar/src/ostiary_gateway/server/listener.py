@@ -1,0 +1,95 @@
+"""The listening socket and its connections: who may come in, who has had his time, and the end of all."""
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Final
+
+from ostiary_gateway.errors import port_taken
+from ostiary_gateway.server.connection import Connection
+from ostiary_gateway.server.limits import DEFAULT, Limits
+from ostiary_gateway.server.request import Request
+from ostiary_gateway.server.response import Response
+
+#: Answers a request; None once it was answered as a stream.
+Handler = Callable[[Request], Awaitable[Response | None]]
+
+_SWEEP_SECONDS: Final = 1.0
+_BACKLOG: Final = 1024
+
+
+class Listener:
+    """A data port. :meth:`start`, serve, :meth:`stop`."""
+
+    def __init__(self, handler: Handler, limits: Limits = DEFAULT) -> None:
+        self.handler = handler
+        self.limits = limits
+        self.connections: set[Connection] = set()
+        #: Set once we go: every answer is then the last of its connection.
+        self.closing = False
+        self.loop: asyncio.AbstractEventLoop
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._server: asyncio.Server | None = None
+        self._sweep: asyncio.TimerHandle | None = None
+
+    async def start(self, host: str, port: int, *, tls: ssl.SSLContext | None = None) -> int:
+        """Listen, and return the port (which differs from ``port`` where that is 0).
+
+        Raises:
+            StartupError: the port is taken or the address is not ours; names the option to change.
+        """
+        self.loop = asyncio.get_running_loop()
+        try:
+            self._server = await self.loop.create_server(
+                lambda: Connection(self), host, port, backlog=_BACKLOG, ssl=tls
+            )
+        except OSError as error:
+            raise port_taken("data port", host, port, error, option="--port or PORT") from error
+        self._sweep = self.loop.call_later(_SWEEP_SECONDS, self._end_the_overdue)
+        return int(self._server.sockets[0].getsockname()[1])
+
+    def now(self) -> float:
+        """Return the seconds of the loop's clock."""
+        return self.loop.time()
+
+    def opened(self, connection: Connection) -> None:
+        """Know a connection."""
+        self.connections.add(connection)
+        self._empty.clear()
+
+    def closed(self, connection: Connection) -> None:
+        """Forget it."""
+        self.connections.discard(connection)
+        if not self.connections:
+            self._empty.set()
+
+    def _end_the_overdue(self) -> None:
+        now = self.now()
+        for connection in [c for c in self.connections if c.overdue(now)]:
+            connection.end_overdue()
+        self._sweep = self.loop.call_later(_SWEEP_SECONDS, self._end_the_overdue)
+
+    async def stop(self, seconds: float) -> None:
+        """Take no more connections, close the idle ones, and give the others so many seconds."""
+        self.closing = True
+        if self._server is None:
+            return
+        self._server.close()
+        if self._sweep is not None:
+            self._sweep.cancel()
+        tasks = [connection.task for connection in self.connections if connection.task is not None]
+        for connection in list(self.connections):
+            if connection.idle:
+                connection.abort()
+        if tasks:
+            await asyncio.wait(tasks, timeout=seconds)
+        for task in tasks:
+            task.cancel()
+        with suppress(asyncio.CancelledError):
+            await asyncio.gather(*tasks, return_exceptions=True)
+        for connection in list(self.connections):
+            connection.abort()
+        await self._empty.wait()
+        await self._server.wait_closed()

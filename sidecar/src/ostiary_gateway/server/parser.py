@@ -1,0 +1,206 @@
+"""From bytes to requests, by llhttp in its strict mode, within bounds.
+
+llhttp refuses what two readers could frame in two ways (RFC 9112 §6.3): two lengths, a length beside a transfer coding,
+codings other than chunked, bare line feeds, folded headers, spaces before a colon.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+import httptools
+
+from ostiary_core.errors import OstiaryError
+from ostiary_gateway.server.limits import Limits
+from ostiary_gateway.server.request import Request
+
+if TYPE_CHECKING:
+    from ostiary_gateway.server.connection import Connection
+
+_NONE_REPEATED: Final[frozenset[str]] = frozenset()
+_FRAMING: Final = ("content-length", "transfer-encoding")
+#: Names as nearly all callers spell them, so that no request pays for folding their case.
+_NAMES: Final[dict[bytes, str]] = {
+    spelling.encode(): name.lower()
+    for name in (
+        "Accept",
+        "Accept-Encoding",
+        "Accept-Language",
+        "Authorization",
+        "Connection",
+        "Content-Length",
+        "Content-Type",
+        "Host",
+        "Last-Event-ID",
+        "MCP-Protocol-Version",
+        "Mcp-Method",
+        "Mcp-Name",
+        "Mcp-Session-Id",
+        "Origin",
+        "Traceparent",
+        "Tracestate",
+        "User-Agent",
+        "X-Forwarded-For",
+        "X-Forwarded-Proto",
+    )
+    for spelling in (name, name.lower(), name.title())
+}
+
+
+class BadRequestError(OstiaryError):
+    """What came is no HTTP/1.1 request; the connection ends with this answer."""
+
+    def __init__(self, status: int, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
+        self.message = message
+
+
+class RequestParser:
+    """Parses one connection. ``begun`` is given each request as soon as its head is whole."""
+
+    def __init__(self, connection: "Connection", begun: Callable[[Request], None], limits: Limits) -> None:
+        self._connection = connection
+        self._begun = begun
+        self._limits = limits
+        self._parser = httptools.HttpRequestParser(self)
+        #: Whether we are within a head, which has begun and is not whole.
+        self.in_head = False
+        #: The request whose body is arriving.
+        self.request: Request | None = None
+        self._fed = self._seen = self._count = 0
+        self._ended = False
+        #: A request that asked for another protocol: llhttp has not looked at its body; and then, whose body follows.
+        self._changing: Request | None = None
+        self._resuming: Request | None = None
+        self._target = b""
+        self._headers: dict[str, str] = {}
+        self._repeated: set[str] = set()
+
+    def feed(self, data: bytes) -> None:
+        """Parse what arrived.
+
+        Raises:
+            BadRequestError: it is no request, or one beyond the bounds. Nothing behind it can be read.
+        """
+        self._ended = False
+        try:
+            self._parse(data)
+        except httptools.HttpParserError as error:
+            raise _meant(error) from None
+        if self.in_head and not self._ended:
+            # A name or value that goes on and on is held by llhttp, which tells nothing until its end.
+            self._fed += len(data)
+            if self._fed > self._limits.head_bytes:
+                raise _head_too_large()
+
+    def _parse(self, data: bytes) -> None:
+        while data:
+            try:
+                self._parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                self._stay()
+                data = data[upgrade.args[0] :]
+            else:
+                return
+
+    def _stay(self) -> None:
+        """Stay with HTTP/1.1 though the caller would rather change (RFC 9110 §7.8), as Java's client asks at first.
+
+        llhttp stops behind such a head and takes the body for another protocol. A new one is told the body's framing,
+        and nothing else, as a head of its own.
+        """
+        request, self._changing = self._changing, None
+        self._parser = httptools.HttpRequestParser(self)
+        if request is None:
+            return
+        headers = request.headers
+        framing = [f"{name}: {headers[name]}\r\n" for name in _FRAMING if name in headers]
+        self._resuming = request
+        self._parser.feed_data("".join(["POST / HTTP/1.1\r\n", *framing, "\r\n"]).encode("utf-8", "surrogateescape"))
+
+    # llhttp
+
+    def on_message_begin(self) -> None:
+        """A new head."""
+        self.in_head = self._resuming is None
+        self._fed = self._seen = self._count = 0
+        self._target = b""
+        self._headers = {}
+        if self._repeated:
+            self._repeated = set()
+
+    def on_url(self, target: bytes) -> None:
+        """A piece of the target."""
+        if not self.in_head:
+            return
+        self._target += target
+        if len(self._target) > self._limits.target_bytes:
+            raise BadRequestError(414, "TargetTooLong", f"A target is at most {self._limits.target_bytes} bytes long")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header, or a trailer, which nobody reads and which is bounded all the same."""
+        self._seen += len(name) + len(value)
+        self._count += 1
+        if self._seen > self._limits.head_bytes or self._count > self._limits.headers:
+            raise _head_too_large()
+        if not self.in_head:
+            return
+        key = _NAMES.get(name) or name.decode("latin-1").lower()
+        text = value.decode("utf-8", "surrogateescape")
+        if text[-1:] in {" ", "\t"}:
+            text = text.rstrip(" \t")
+        headers = self._headers
+        if key in headers:
+            self._repeated.add(key)
+            text = f"{headers[key]}, {text}"
+        headers[key] = text
+
+    def on_headers_complete(self) -> None:
+        """The head is whole."""
+        if self._resuming is not None:
+            self.request, self._resuming = self._resuming, None
+            return
+        self.in_head = False
+        self._seen = self._count = 0
+        parser = self._parser
+        version, method = parser.get_http_version(), parser.get_method()
+        if version not in {"1.1", "1.0"}:
+            raise BadRequestError(400, "BadRequest", "Only HTTP/1.1 and HTTP/1.0 are spoken here")
+        self.request = Request(
+            self._connection,
+            method=method.decode("ascii"),
+            target=self._target.decode("utf-8", "surrogateescape"),
+            headers=self._headers,
+            repeated=frozenset(self._repeated) if self._repeated else _NONE_REPEATED,
+            minor_version=1 if version == "1.1" else 0,
+            # What follows a CONNECT would not be HTTP.
+            keep_alive=parser.should_keep_alive() and method != b"CONNECT",
+        )
+        if parser.should_upgrade():
+            self._changing = self.request
+        self._begun(self.request)
+
+    def on_body(self, data: bytes) -> None:
+        """A piece of the body."""
+        if self.request is not None:
+            self.request.feed(data)
+
+    def on_message_complete(self) -> None:
+        """The request is whole."""
+        if self._changing is not None:
+            return
+        self._ended = True
+        request, self.request = self.request, None
+        if request is not None:
+            request.finish()
+
+
+def _head_too_large() -> BadRequestError:
+    return BadRequestError(431, "HeadTooLarge", "The head of the request is too large")
+
+
+def _meant(error: Exception) -> BadRequestError:
+    if isinstance(error.__context__, BadRequestError):  # httptools wraps what our callbacks raise
+        return error.__context__
+    return BadRequestError(400, "BadRequest", f"This is no HTTP/1.1 request: {error}")

@@ -1,0 +1,155 @@
+"""A request: its head whole, its body as it arrives."""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ostiary_gateway.errors import CallerGone
+from ostiary_gateway.server.limits import BODY_HIGH_WATER
+
+if TYPE_CHECKING:
+    from ostiary_gateway.server.connection import Connection
+
+
+class Request:
+    """One request.
+
+    ``target`` is what stood on its first line, untouched. ``headers`` have lower-case names; values of a header that
+    stood more than once are joined by commas, and ``repeated`` names it. Bytes that are no UTF-8 are surrogates.
+    """
+
+    __slots__ = (
+        "_chunks",
+        "_fault",
+        "_size",
+        "_waiter",
+        "complete",
+        "connection",
+        "discarded",
+        "headers",
+        "keep_alive",
+        "method",
+        "minor_version",
+        "repeated",
+        "target",
+    )
+
+    def __init__(
+        self,
+        connection: "Connection",
+        *,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        repeated: frozenset[str],
+        minor_version: int,
+        keep_alive: bool,
+    ) -> None:
+        self.connection = connection
+        self.method = method
+        self.target = target
+        self.headers = headers
+        self.repeated = repeated
+        #: 1 for HTTP/1.1, 0 for HTTP/1.0.
+        self.minor_version = minor_version
+        self.keep_alive = keep_alive
+        #: Whether the body has arrived whole.
+        self.complete = False
+        self.discarded = False
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._fault: CallerGone | None = None
+        self._waiter: asyncio.Future[None] | None = None
+
+    @property
+    def path(self) -> str:
+        """The target without its query."""
+        return self.target.partition("?")[0]
+
+    @property
+    def declared_length(self) -> int:
+        """What Content-Length says, 0 where there is none; the parser has seen to it that it is a number."""
+        return int(self.headers.get("content-length", 0))
+
+    @contextmanager
+    def bound_to_caller(self) -> Iterator[None]:
+        """Have the current task cancelled if the caller goes away within the block.
+
+        Raises:
+            asyncio.CancelledError: he is gone already.
+        """
+        connection = self.connection
+        if connection.lost:
+            raise asyncio.CancelledError
+        connection.bound = asyncio.current_task()
+        try:
+            yield
+        finally:
+            connection.bound = None
+
+    # The body, for whoever reads it
+
+    def whole_body(self) -> bytes | None:
+        """Return the body if all of it is there and none was taken, as nearly always; None where it must be awaited."""
+        if not self.complete:
+            return None
+        chunks = self._chunks
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    async def read_some(self) -> bytes:
+        """Return what has arrived of the body, waiting for something; empty at its end.
+
+        Raises:
+            CallerGone: he broke off, or what came is no body.
+        """
+        while not self._chunks and not self.complete:
+            if self._fault is not None:
+                raise self._fault
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        data = b"".join(self._chunks)
+        self._chunks.clear()
+        self._size = 0
+        self.connection.resume_reading()
+        return data
+
+    def invite(self) -> None:
+        """Ask for a body that its sender holds back until he knows that it is welcome (RFC 9110 §10.1.1)."""
+        if self.headers.get("expect", "").lower() == "100-continue" and self.minor_version and not self._chunks:
+            self.connection.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    # The body, from the parser
+
+    def feed(self, data: bytes) -> None:
+        """Take a piece of the body."""
+        if self.discarded:
+            return
+        self._chunks.append(data)
+        self._size += len(data)
+        if self._size > BODY_HIGH_WATER:
+            self.connection.pause_reading()
+        self._wake()
+
+    def finish(self) -> None:
+        """The body is whole."""
+        self.complete = True
+        self._wake()
+
+    def fail(self, fault: CallerGone) -> None:
+        """The body will not become whole."""
+        if not self.complete and self._fault is None:
+            self._fault = fault
+            self._wake()
+
+    def discard(self) -> None:
+        """Nobody will read what is still to come."""
+        self.discarded = True
+        self._chunks.clear()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)

@@ -1,0 +1,126 @@
+"""Answers on the wire: a whole one, written at once, or a stream, written as it comes."""
+
+import http
+import time
+from collections.abc import Mapping
+from email.utils import formatdate
+from typing import Final
+
+from ostiary_gateway.errors import CallerGone
+from ostiary_gateway.server.request import Request
+
+_STATUS_LINES: Final = {
+    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in http.HTTPStatus
+}
+_BODILESS: Final = frozenset({204, 304})
+_CLOSE: Final = b"Connection: close\r\n"
+_KEEP: Final = b"Connection: keep-alive\r\n"
+_LAST_CHUNK: Final = b"0\r\n\r\n"
+
+
+class Response:
+    """A whole answer. ``close`` ends the connection with it."""
+
+    __slots__ = ("body", "close", "headers", "status")
+
+    def __init__(
+        self, status: int, body: bytes = b"", headers: Mapping[str, str] | None = None, *, close: bool = False
+    ) -> None:
+        self.status = status
+        self.body = body
+        self.headers = headers
+        self.close = close
+
+    def encoded(self, request: Request, *, keep: bool) -> bytes:
+        """Return the bytes that go out; ``keep`` says whether another request may follow."""
+        parts = [_status_line(self.status), _date(), _connection(request, keep=keep)]
+        if self.headers:
+            parts += _lines(self.headers)
+        if self.status not in _BODILESS:
+            parts.append(b"Content-Length: %d\r\n" % len(self.body))
+        parts.append(b"\r\n")
+        if request.method != "HEAD":
+            parts.append(self.body)
+        return b"".join(parts)
+
+
+class ResponseStream:
+    """An answer written as it comes. What is written is sent by :meth:`flush`: call it before waiting for more."""
+
+    __slots__ = ("_pending", "begun", "ended", "headers", "request")
+
+    def __init__(self, request: Request, headers: Mapping[str, str]) -> None:
+        self.request = request
+        self.headers = dict(headers)
+        self.begun = False
+        self.ended = False
+        self._pending: list[bytes] = []
+
+    def begin(self) -> None:
+        """Fix status and headers; nothing but the stream can be answered any more."""
+        if self.begun:
+            return
+        self.begun = True
+        request = self.request
+        request.connection.stream = self
+        chunked = request.minor_version
+        # What has no length and no chunks ends with its connection (HTTP/1.0).
+        keep = bool(chunked) and request.connection.keeps(request)
+        self._pending += [_status_line(200), _date(), _connection(request, keep=keep), *_lines(self.headers)]
+        self._pending.append(b"Transfer-Encoding: chunked\r\n\r\n" if chunked else b"\r\n")
+
+    def write(self, data: bytes) -> None:
+        """Add a piece of the body."""
+        if data:
+            self._pending.append(b"%x\r\n%b\r\n" % (len(data), data) if self.request.minor_version else data)
+
+    def end(self) -> None:
+        """Complete the body."""
+        if not self.ended:
+            self.ended = True
+            if self.request.minor_version:
+                self._pending.append(_LAST_CHUNK)
+
+    async def flush(self) -> None:
+        """Send what was written, as fast as the caller takes it.
+
+        Raises:
+            CallerGone: he takes nothing any more.
+        """
+        connection = self.request.connection
+        if connection.lost:
+            raise CallerGone("the caller is gone")
+        if self._pending:
+            connection.write(b"".join(self._pending))
+            self._pending.clear()
+        if connection.stalled_since is not None:
+            await connection.drained()
+
+
+def _status_line(status: int) -> bytes:
+    return _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
+
+
+def _connection(request: Request, *, keep: bool) -> bytes:
+    if not keep:
+        return _CLOSE
+    return b"" if request.minor_version else _KEEP
+
+
+def _lines(headers: Mapping[str, str]) -> list[bytes]:
+    lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
+    if any("\r" in line[:-2] or "\n" in line[:-2] for line in lines):
+        raise ValueError("a header of an answer would break out of its line")
+    return [line.encode("latin-1") for line in lines]
+
+
+_last_date: tuple[int, bytes] = (0, b"")
+
+
+def _date() -> bytes:
+    """Return the Date header (RFC 9110 §6.6.1), made once a second."""
+    global _last_date  # noqa: PLW0603  one clock, one process
+    now = int(time.time())
+    if _last_date[0] != now:
+        _last_date = (now, f"Date: {formatdate(now, usegmt=True)}\r\n".encode())
+    return _last_date[1]
