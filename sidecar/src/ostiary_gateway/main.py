@@ -1,6 +1,7 @@
 """``ostiary gateway``: one process from start to SIGTERM."""
 
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -36,9 +37,20 @@ async def serve(options: GatewayOptions) -> None:
         loop.add_signal_handler(number, stopping.set)
     gateway = Gateway(options, Telemetry.from_env())
     await gateway.start()
+    tune_collector()
     _log.info("data port %s:%d, admin port %s:%d", options.host, gateway.port, options.admin_host, gateway.admin_port)
     try:
         await stopping.wait()
         _log.info("draining, at most %.0f s", options.drain_delay_seconds + options.drain_seconds)
     finally:
         await gateway.stop()
+
+
+def tune_collector() -> None:
+    """Let the garbage collector come rarely, and spare what is there for good.
+
+    A large answer becomes thousands of objects, all trees and gone with the request. At its usual rate the collector
+    comes several times while one is read, for nothing, and takes a third of the time.
+    """
+    gc.freeze()
+    gc.set_threshold(20_000, 10, 20)
