@@ -15,7 +15,7 @@ ifndef V
 .SILENT:
 endif
 .DEFAULT_GOAL := help
-.PHONY: help run test lint fuzz conformance cluster control-plane bench generate lock clean
+.PHONY: help run test lint fuzz conformance cluster control-plane bench profile generate lock clean
 
 help:
 	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ control-plane: $(READY) ## build etcd, kube-apiserver, kubectl, helm into the us
 
 bench: $(READY) ## what a call costs, beside nginx (needs nginx and wrk; SECONDS=5, WRITE_DOCS=1)
 	PYTHONPATH=tools:benchmarks $(BIN)/python -m ostiary_bench $(if $(SECONDS),--seconds $(SECONDS)) $(if $(WRITE_DOCS),--write-docs)
+
+profile: $(READY) ## where the microseconds of a call go, by station (OF=call-json, SECONDS=8)
+	PYTHONPATH=tools:benchmarks $(BIN)/python -m ostiary_bench.profile $(if $(OF),--of $(OF)) $(if $(SECONDS),--seconds $(SECONDS))
 
 generate: $(READY) ## rewrite what is generated: CRDs, field reference, the chart's copies
 	$(BIN)/ostiary crds --write crds --docs docs/reference

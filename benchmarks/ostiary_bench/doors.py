@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import yaml
 
-from ostiary_bench.probes import answers
+from ostiary_bench.probes import ready
 from ostiary_bench.servers import MEASURED_CORE, Upstream, on_core
 from ostiary_operator.compile.compiler import compile_resources
 from ostiary_operator.compile.objects import resources_from_objects
@@ -65,9 +65,17 @@ def compile_into(directory: Path, resources: Sequence[Mapping[str, Any]]) -> Non
 
 
 class Door:
-    """A gateway process on the measured core."""
+    """A gateway process on the measured core. ``command`` starts it in place of ``ostiary``."""
 
-    def __init__(self, directory: Path, name: str, upstream: Upstream, *, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        name: str,
+        upstream: Upstream,
+        *,
+        env: Mapping[str, str] | None = None,
+        command: Sequence[str | Path] = (Path(sys.executable).with_name("ostiary"),),
+    ) -> None:
         config = directory / f"{name}-config"
         answers_of = ("call-json", "call-sse", "list-15", "list-200")
         plain = [proxy(path, upstream.url(path)) for path in answers_of]
@@ -76,10 +84,10 @@ class Door:
         compile_into(config, [*plain, *governed, rules])
         self.port = reserve_port()
         admin = reserve_port()
-        command: list[str | Path] = [Path(sys.executable).with_name("ostiary"), "gateway", "--config", config]
+        command = [*command, "gateway", "--config", config]
         command += ["--host", "127.0.0.1", "--port", str(self.port), "--admin-port", str(admin)]
         self.process = Process(name, on_core(MEASURED_CORE, *command), log=directory / f"{name}.log", env=env)
-        wait_until(lambda: answers(self.port), what="the gateway", processes=[self.process])
+        wait_until(lambda: ready(admin), what="the gateway", processes=[self.process])
 
     def url(self, path: str) -> str:
         """Return the endpoint of a proxy."""

@@ -1,0 +1,100 @@
+"""``make profile``: where the microseconds of one call go, by station of the line and by function."""
+
+import argparse
+import json
+import os
+import signal
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Final
+
+from ostiary_bench import servers
+from ostiary_bench.calls import CALL, LIST
+from ostiary_bench.doors import Door
+from ostiary_bench.load import closed_loop
+from ostiary_bench.servers import Upstream
+from ostiary_tools.errors import ToolError
+
+#: Which modules make a station, the most special first; the line's own order.
+STATIONS: Final = {
+    "receive": ("server/", "line/receive", "line/body"),
+    "route": ("line/route", "config/"),
+    "identify": ("line/identify", "session"),
+    "frame": ("line/frame", "line/headers"),
+    "authorize": ("line/authorize",),
+    "limit": ("line/limit",),
+    "select": ("line/select",),
+    "forward": ("line/forward", "upstream/"),
+    "shape": ("line/shape", "line/document", "line/relay", "line/answers", "line/list_memo", "sse"),
+    "record": ("line/record", "telemetry/", "metrics"),
+    "the line itself": ("line/",),
+    "event loop and kernel": ("asyncio", "main"),
+}
+
+
+def station(module: str) -> str:
+    """Return the station that a module belongs to."""
+    for name, prefixes in STATIONS.items():
+        if module.startswith(prefixes):
+            return name
+    return "other"
+
+
+def report(samples: list[tuple[str, str, int]], microseconds: float, *, functions: int) -> str:
+    """Return two tables: by station, and the functions that cost most."""
+    total = sum(count for *_, count in samples) or 1
+    by_station: Counter[str] = Counter()
+    for module, _, count in samples:
+        by_station[station(module)] += count
+    lines = [f"{microseconds:.1f} us of CPU a call, {total} samples", ""]
+    order = [*STATIONS, "other"]
+    lines += [_line(name, by_station[name], total, microseconds) for name in order if by_station[name]]
+    top = sorted(samples, key=lambda sample: -sample[2])[:functions]
+    lines += ["", *(_line(f"{module}:{function}", count, total, microseconds) for module, function, count in top)]
+    return "\n".join(lines)
+
+
+def _line(name: str, count: int, total: int, microseconds: float) -> str:
+    share = count / total
+    return f"  {name:64} {share * microseconds:6.1f} us {share:6.1%}  {'#' * round(share * 60)}"
+
+
+def main() -> int:
+    """Load a gateway and print where its time goes; return the exit code."""
+    parser = argparse.ArgumentParser(prog="make profile", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=8.0, help="of load (default: 8)")
+    parser.add_argument("--of", default="call-json", help="call-json, call-sse, list-15, list-200, or governed-…")
+    parser.add_argument("--functions", type=int, default=25, help="how many functions to list (default: 25)")
+    options = parser.parse_args()
+    try:
+        for program in ("nginx", "wrk", "taskset"):
+            servers.find(program)
+        with tempfile.TemporaryDirectory() as directory:
+            sys.stdout.write(_profile(Path(directory), options.of, options.seconds, options.functions) + "\n")
+    except ToolError as error:
+        sys.stderr.write(f"make profile: {error}\n")
+        return 1
+    return 0
+
+
+def _profile(directory: Path, kind: str, seconds: float, functions: int) -> str:
+    upstream, out = Upstream(directory), directory / "samples.json"
+    command: list[str | Path] = [sys.executable, Path(__file__).with_name("sampled.py"), out]
+    door = Door(directory, "profiled", upstream, env=dict(os.environ), command=command)
+    try:
+        body = LIST if "list" in kind else CALL
+        closed_loop(directory, pid=door.process.pid, url=door.url(kind), body=body, seconds=1)
+        os.kill(door.process.pid, signal.SIGUSR1)
+        found = closed_loop(directory, pid=door.process.pid, url=door.url(kind), body=body, seconds=seconds)
+    finally:
+        door.process.stop(grace=5)
+        upstream.process.stop(grace=2)
+    return report(
+        [tuple(sample) for sample in json.loads(out.read_text())], found.cpu_microseconds, functions=functions
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
