@@ -67,7 +67,7 @@ def condition(cluster: Cluster, kind: str, name: str, wanted: str) -> Mapping[st
     conditions = found.get("status", {}).get("conditions", ())
     generation = found["metadata"]["generation"]
     return next(
-        (c for c in conditions if c["type"] == wanted and c["observedGeneration"] == generation), {"status": "?"}
+        (c for c in conditions if c["type"] == wanted and c.get("observedGeneration") == generation), {"status": "?"}
     )
 
 

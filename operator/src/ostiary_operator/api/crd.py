@@ -7,13 +7,28 @@ import yaml
 from ostiary_operator.api.model import ApiModel
 from ostiary_operator.api.resources import GROUP, POLICY_KIND, PROXY_KIND, VERSION, MCPPolicy, MCPProxy
 from ostiary_operator.api.schema import Schema, structural, unwrapped
-from ostiary_operator.api.status import PolicyStatus, ProxyStatus
+from ostiary_operator.api.status import UNJUDGED_SINCE, ConditionStatus, ConditionType, PolicyStatus, ProxyStatus
 
 _HEADER = "# Generated from the models by `ostiary crds --write crds`. Do not edit.\n"
 
 _API_VERSION = "Version of the API that this object is written in, such as `ostiary.dev/v1alpha1`."
 _KIND = "Kind of the object, such as `{kind}`."
 _STATUS = "What the operator observed. Users only read it."
+
+#: What is said of an object before the operator has seen it. Without any condition kstatus, and with it Flux and
+#: `helm --wait`, takes an object for done. Gateway API's definitions do the same.
+_UNJUDGED = {
+    "conditions": [
+        {
+            "type": str(kind),
+            "status": str(ConditionStatus.UNKNOWN),
+            "reason": "Pending",
+            "message": "Waiting for the operator.",
+            "lastTransitionTime": UNJUDGED_SINCE,
+        }
+        for kind in ConditionType
+    ]
+}
 
 
 def render_crds() -> dict[str, str]:
@@ -110,7 +125,7 @@ def object_schema(model: type[ApiModel], status: type[ApiModel]) -> Schema:
         "kind": {"description": _KIND.format(kind=model.__name__), "type": "string"},
         "metadata": {"type": "object", "properties": {"name": name}},
         "spec": parts["spec"],
-        "status": {**structural(status), "description": _STATUS},
+        "status": {**structural(status), "description": _STATUS, "default": _UNJUDGED},
     }
     return schema
 

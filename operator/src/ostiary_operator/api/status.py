@@ -6,12 +6,15 @@ means and, where something is wrong, what to do.
 
 import enum
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
 
 from pydantic import Field, StrictInt, StrictStr, StringConstraints
 
 from ostiary_operator.api.constraints import Atomic, Unique
 from ostiary_operator.api.model import ApiModel
+
+#: Since when the conditions hold that an object has before the operator has seen it: the definitions give it these.
+UNJUDGED_SINCE: Final = "1970-01-01T00:00:00Z"
 
 
 class ConditionType(enum.StrEnum):

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from ostiary_core.canonical import canonical, digest
-from ostiary_operator.api.status import MESSAGE_LIMIT, ConditionStatus, ConditionType, ReadyReason
+from ostiary_operator.api.status import MESSAGE_LIMIT, UNJUDGED_SINCE, ConditionStatus, ConditionType, ReadyReason
 from ostiary_operator.compile.model import Condition, ResourceStatus
 from ostiary_operator.kube.kinds import PROXY
 from ostiary_operator.status.programmed import GatewayCount, Judgement
@@ -109,6 +109,8 @@ def _condition(condition: Condition, generation: int, live: Mapping[str, Any], n
     before = condition_of(live, condition.type)
     same = before is not None and before.get("status") == condition.status
     since = before.get("lastTransitionTime") if before is not None and same else None
+    if since == UNJUDGED_SINCE:
+        since = None  # nobody has said it yet
     return {
         "type": str(condition.type),
         "status": str(condition.status),
