@@ -16,24 +16,29 @@ from ostiary_tools import binaries
 from ostiary_tools.errors import CommandError
 
 CHART = Path(__file__).parents[2] / "helm" / "ostiary"
-CASES = sorted(path.name.removesuffix("-values.yaml") for path in (CHART / "ci").iterdir())
+DEMO = CHART.parent / "ostiary-demo"
 NAMESPACE = "ostiary-system"
 
 Object = dict[str, Any]
 
 
-def values(case: str) -> str:
+def cases(chart: Path) -> list[str]:
+    """The values files of a chart's `ci/`, without their common end."""
+    return sorted(path.name.removesuffix("-values.yaml") for path in (chart / "ci").iterdir())
+
+
+def values(case: str, *, chart: Path = CHART) -> str:
     """The path of a values file of `ci/`."""
-    return str(CHART / "ci" / f"{case}-values.yaml")
+    return str(chart / "ci" / f"{case}-values.yaml")
 
 
-def render(*arguments: str, release: str = "ostiary", namespace: str = NAMESPACE) -> list[Object]:
-    """The objects that `helm template` makes.
+def render(*arguments: str, release: str = "ostiary", namespace: str = NAMESPACE, chart: Path = CHART) -> list[Object]:
+    """The objects that `helm template` makes of a chart.
 
     Raises:
         CommandError: helm refuses.
     """
-    text = helm("template", release, str(CHART), "--namespace", namespace, *arguments)
+    text = helm("template", release, str(chart), "--namespace", namespace, *arguments)
     return [document for document in yaml.safe_load_all(text) if document]
 
 
@@ -45,6 +50,9 @@ def helm(*arguments: str) -> str:
     if done.returncode:
         raise CommandError("helm " + " ".join(arguments), done.returncode, done.stderr)
     return done.stdout
+
+
+CASES = cases(CHART)
 
 
 def of_kind(objects: Iterable[Object], kind: str) -> list[Object]:

@@ -1,8 +1,9 @@
-"""What the chart in `helm/ostiary` holds that is generated from elsewhere in this repository.
+"""What the charts in `helm/` hold that is generated from elsewhere in this repository, and what of them is documented.
 
-    files/crds/           copies of crds/, since a chart cannot reach out of its folder
-    values.schema.json    its definition of `gateway.settings`, from docs/reference/gateway-settings.schema.json
-    README.md             its table of values, from values.schema.json and values.yaml
+    helm/ostiary/files/crds/           copies of crds/, since a chart cannot reach out of its folder
+    helm/ostiary/values.schema.json    its definition of gateways' `settings`, from docs/reference
+    helm/*/README.md                   tables of values, from values.schema.json and values.yaml
+    docs/reference/values.md           the same tables
 
 `python -m ostiary_tools.chart` writes them; a test fails when they drift.
 """
@@ -21,8 +22,18 @@ from ostiary_tools.errors import ToolError
 
 ROOT = Path(__file__).parent.parent.parent
 CHART = ROOT / "helm" / "ostiary"
+DEMO = ROOT / "helm" / "ostiary-demo"
+_PAGE = ROOT / "docs" / "reference" / "values.md"
 _SETTINGS = ROOT / "docs" / "reference" / "gateway-settings.schema.json"
 _SETTINGS_KEY = '\n    "gatewaySettings": '  # the last definition: what follows it is generated
+_PAGE_HEAD = """\
+<!-- Generated from the charts by `make generate`. Do not edit. -->
+
+# Values of the charts
+
+Each is checked by its chart's `values.schema.json`: a name that is not listed is refused. An entry of `gateways` may
+have everything that `gatewayDefaults` has.
+"""
 _BEGIN, _END = "<!-- values: begin -->\n", "<!-- values: end -->\n"
 
 
@@ -33,12 +44,22 @@ def render() -> dict[Path, str]:
         ToolError: a file has lost the place where generated text goes.
     """
     schema = _schema()
-    values = yaml.safe_load((CHART / "values.yaml").read_text())
-    crds = {CHART / "files" / "crds" / file.name: file.read_text() for file in (ROOT / "crds").glob("*.yaml")}
-    return crds | {
-        CHART / "values.schema.json": schema,
-        CHART / "README.md": _readme("\n".join(table(json.loads(schema), values))),
+    tables = {
+        CHART: _table(CHART, schema),
+        DEMO: _table(DEMO, (DEMO / "values.schema.json").read_text()),
     }
+    crds = {CHART / "files" / "crds" / file.name: file.read_text() for file in (ROOT / "crds").glob("*.yaml")}
+    readmes = {chart / "README.md": _readme(chart / "README.md", lines) for chart, lines in tables.items()}
+    return crds | readmes | {CHART / "values.schema.json": schema, _PAGE: _page(tables)}
+
+
+def _table(chart: Path, schema: str) -> str:
+    return "\n".join(table(json.loads(schema), yaml.safe_load((chart / "values.yaml").read_text())))
+
+
+def _page(tables: Mapping[Path, str]) -> str:
+    parts = [f"## The chart `{chart.name}`\n\n{lines}\n" for chart, lines in tables.items()]
+    return "\n".join([_PAGE_HEAD, *parts])
 
 
 def _schema() -> str:
@@ -53,8 +74,7 @@ def _schema() -> str:
     return f"{written}{_SETTINGS_KEY}{body}\n  }}\n}}\n"
 
 
-def _readme(lines: str) -> str:
-    path = CHART / "README.md"
+def _readme(path: Path, lines: str) -> str:
     text = path.read_text()
     if _BEGIN not in text or _END not in text:
         raise ToolError(f"{path} has lost its lines {_BEGIN.strip()} and {_END.strip()}")

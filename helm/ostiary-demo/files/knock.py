@@ -1,0 +1,160 @@
+# noqa: INP001  a file of a chart, not of a package
+"""Knocks at a door as an MCP client would, and says whether it is answered as it should be. For `helm test`.
+
+    python3 knock.py http://HOST/PATH/mcp                 the mock server under its policy
+    python3 knock.py http://HOST/PATH/mcp --any-server    whatever server, whatever policy: the door's own answers
+
+Only Python's own library: it runs wherever there is a Python. It speaks MCP 2026-07-28, one request at a time. The exit
+code is 0 if every answer is right, 1 if one is wrong, and 2 if nobody opens.
+"""
+
+import argparse
+import json
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from typing import Any
+
+REVISION = "2026-07-28"
+PATIENCE = 60.0  # seconds until the door must stand
+
+Answer = tuple[int, Any]
+"""An HTTP status, and the JSON that came with it, or None."""
+
+
+def main() -> int:
+    """Knock, tell what came, return the exit code."""
+    parser = argparse.ArgumentParser(description="Knock at a door as an MCP client would.")
+    parser.add_argument("url", help="the complete endpoint, ending in /mcp")
+    parser.add_argument("--any-server", action="store_true", help="ask only what every door answers alike")
+    arguments = parser.parse_args()
+    try:
+        wait(arguments.url)
+    except OSError as error:
+        print(f"nobody opens {arguments.url}: {error}")
+        return 2
+    checks = ERRORS if arguments.any_server else (*CALLS, *ERRORS)
+    passed = [tell(check, arguments.url) for check in checks]  # all of them, also after one that fails
+    return 0 if all(passed) else 1
+
+
+def tell(check: Any, url: str) -> bool:
+    """Run one check, print a line of it, return whether it passed."""
+    expected, answer = check(url)
+    print(f"{'ok   ' if expected else 'WRONG'} {check.__doc__}" + ("" if expected else f" Instead: {answer}"))
+    return bool(expected)
+
+
+def wait(url: str) -> None:
+    """Wait until the door answers a discovery; raises OSError if it does not in time."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            status, body = ask(url, "server/discover")
+            if status == 200 and "result" in (body or {}):
+                return
+            problem = OSError(f"it answers {status} {body}")
+        except OSError as error:
+            problem = error
+        if time.monotonic() > deadline:
+            raise problem
+        time.sleep(0.5)
+
+
+def ask(url: str, method: str, params: dict[str, Any] | None = None, *, name: str = "") -> Answer:
+    """Send one request of MCP."""
+    meta = {
+        "io.modelcontextprotocol/protocolVersion": REVISION,
+        "io.modelcontextprotocol/clientInfo": {"name": "ostiary-helm-test", "version": "1"},
+        "io.modelcontextprotocol/clientCapabilities": {},
+    }
+    message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {**(params or {}), "_meta": meta}}
+    return post(url, json.dumps(message), {"Mcp-Method": method, **({"Mcp-Name": name} if name else {})})
+
+
+def call(url: str, tool: str, **arguments: Any) -> Answer:
+    """Call a tool."""
+    return ask(url, "tools/call", {"name": tool, "arguments": arguments}, name=tool)
+
+
+def post(url: str, text: str, headers: dict[str, str] | None = None) -> Answer:
+    """Send whatever text, and return what comes; raises OSError where nothing does."""
+    wanted = {
+        "Content-Type": "application/json",
+        "Accept": "application/json, text/event-stream",
+        "MCP-Protocol-Version": REVISION,
+    }
+    request = urllib.request.Request(url, text.encode(), {**wanted, **(headers or {})})  # noqa: S310  as told
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310  as told
+            return answer.status, message_of(answer.read().decode())
+    except urllib.error.HTTPError as refusal:
+        return refusal.code, message_of(refusal.read().decode())
+
+
+def message_of(text: str) -> Any:
+    """The JSON of a body, also where it comes as the last event of a stream; None if there is none."""
+    events = [line[5:].strip() for line in text.splitlines() if line.startswith("data:") and len(line) > 6]
+    try:
+        return json.loads(events[-1] if events else text)
+    except ValueError:
+        return None
+
+
+def code_of(answer: Answer) -> Any:
+    """The code of the JSON-RPC error in an answer."""
+    body = answer[1]
+    return (body.get("error") or {}).get("code") if isinstance(body, dict) else None
+
+
+def listed(url: str) -> tuple[bool, Answer]:
+    """The tools are listed, the one that may not be called among them."""
+    answer = ask(url, "tools/list")
+    names = {tool["name"] for tool in ((answer[1] or {}).get("result") or {}).get("tools", ())}
+    return answer[0] == 200 and {"get_users", "delete_user"} <= names, answer
+
+
+def allowed(url: str) -> tuple[bool, Answer]:
+    """An allowed call is answered by the server."""
+    answer = call(url, "get_users", limit=1)
+    result = (answer[1] or {}).get("result") or {}
+    return answer[0] == 200 and bool(result.get("content")) and not result.get("isError"), answer
+
+
+def denied(url: str) -> tuple[bool, Answer]:
+    """A denied call is refused by the door: HTTP 200 with error -31001."""
+    answer = call(url, "delete_user", user_id=1)
+    return answer[0] == 200 and code_of(answer) == -31001, answer
+
+
+def unknown_method(url: str) -> tuple[bool, Answer]:
+    """A method that MCP does not have is refused: error -32601."""
+    answer = ask(url, "tools/destroy")
+    return code_of(answer) == -32601, answer
+
+
+def no_json(url: str) -> tuple[bool, Answer]:
+    """What is no JSON is refused: HTTP 400 with error -32700."""
+    answer = post(url, "{")
+    return answer[0] == 400 and code_of(answer) == -32700, answer
+
+
+def batch(url: str) -> tuple[bool, Answer]:
+    """A batch is refused: HTTP 400 with error -32600."""
+    answer = post(url, "[]")
+    return answer[0] == 400 and code_of(answer) == -32600, answer
+
+
+def nowhere(url: str) -> tuple[bool, Answer]:
+    """A path without a door is answered with 404."""
+    answer = ask(urllib.parse.urljoin(url, "/-/no-door-here/mcp"), "server/discover")
+    return answer[0] == 404, answer
+
+
+CALLS = (listed, allowed, denied)
+ERRORS = (unknown_method, no_json, batch, nowhere)
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,45 @@
+{{- define "demo.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") }}
+{{ include "demo.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/part-of: ostiary-demo
+{{- end }}
+
+{{- define "demo.selectorLabels" -}}
+app.kubernetes.io/name: mock-mcp-server
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "demo.metadata" -}}
+name: {{ .Values.proxy.name }}
+namespace: {{ .Release.Namespace }}
+labels:
+  {{- include "demo.labels" . | nindent 2 }}
+{{- end }}
+
+{{- define "demo.image" -}}
+{{- with .Values.image -}}
+{{- .repository -}}{{- with .digest }}@{{ . }}{{ else }}:{{ .tag | default $.Chart.AppVersion }}{{ end -}}
+{{- end -}}
+{{- end }}
+
+{{/* What the restricted Pod Security Standard asks of a Pod and of a container, and more. */}}
+{{- define "demo.podSecurityContext" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+seccompProfile:
+  type: RuntimeDefault
+{{- end }}
+
+{{- define "demo.containerSecurityContext" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end }}
+
+{{- define "demo.mocked" -}}
+{{- if and .Values.mockServer.enabled (not .Values.proxy.url) }}yes{{ end -}}
+{{- end }}
