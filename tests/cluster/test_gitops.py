@@ -1,0 +1,153 @@
+"""What GitOps tools make of our resources: kstatus (Flux, `helm --wait`) and Argo CD's Lua, each by its own library."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from charts import CHART, DEMO, helm
+
+from ostiary_tools import verdicts
+from ostiary_tools.cluster import Cluster
+from ostiary_tools.errors import CommandError
+from ostiary_tools.processes import wait_until
+
+ROOT = Path(__file__).parents[2]
+ARGO = ROOT / "examples" / "gitops" / "argocd"
+HEALTH = ARGO / "health.lua"
+KNOCK = DEMO / "files" / "knock.py"
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with Cluster(tmp_path_factory.mktemp("cluster")) as running:
+        yield running
+
+
+@pytest.fixture
+def doors(cluster: Cluster) -> Iterator[list[str]]:
+    """Names of releases in the namespace default, which are uninstalled afterwards."""
+    releases: list[str] = []
+    yield releases
+    for release in releases:
+        cluster.control_plane.helm("uninstall", release, "--ignore-not-found")
+
+
+def open_door(cluster: Cluster, name: str, *further: str, timeout: str = "30s") -> None:
+    """Install the chart ostiary-demo in front of the mock server that is there, and wait as helm does."""
+    chosen = (f"proxy.name={name}", f"proxy.url={cluster.mock_url}", "mockServer.enabled=false", *further)
+    values = [argument for each in chosen for argument in ("--set", each)]
+    cluster.control_plane.helm("install", name, str(DEMO), "--wait", "--timeout", timeout, *values)
+
+
+def get(cluster: Cluster, what: str) -> Any:
+    return json.loads(cluster.kubectl("get", what, "-o", "json"))
+
+
+def verdict(cluster: Cluster, what: str) -> tuple[str, str]:
+    """The words of kstatus and of Argo CD."""
+    obj = get(cluster, what)
+    return verdicts.kstatus(obj).status, verdicts.lua(obj, HEALTH).status
+
+
+def test_helm_waits_until_the_door_works(cluster: Cluster, doors: list[str]) -> None:
+    doors.append("works")
+    open_door(cluster, "works", "proxy.path=/works")
+    for kind in ("mcpproxy", "mcppolicy"):
+        assert verdict(cluster, f"{kind}/works") == ("Current", "Healthy")
+    knock = subprocess.run(
+        [sys.executable, KNOCK, cluster.endpoint(path="/works")], check=False, capture_output=True, text=True
+    )
+    assert knock.returncode == 0, knock.stdout + knock.stderr
+    assert [line.split()[0] for line in knock.stdout.splitlines()] == ["ok"] * 7
+
+
+def test_helm_fails_where_the_door_does_not_work(cluster: Cluster, doors: list[str]) -> None:
+    doors += ["first", "second"]
+    open_door(cluster, "first", "proxy.path=/contested")
+    with pytest.raises(CommandError, match=r"(?i)mcpproxy"):
+        open_door(cluster, "second", "proxy.path=/contested", timeout="3s")
+    obj = get(cluster, "mcpproxy/second")
+    assert verdicts.kstatus(obj).status == "InProgress"
+    assert "PathConflict" in verdicts.lua(obj, HEALTH).message
+    assert verdict(cluster, "mcpproxy/second")[1] == "Degraded"
+
+
+def test_what_the_operator_has_not_seen_is_not_taken_for_done(cluster: Cluster, doors: list[str]) -> None:
+    doors.append("unseen")
+    cluster.stop_operator()
+    try:
+        with pytest.raises(CommandError, match=r"(?i)mcpproxy"):
+            open_door(cluster, "unseen", "proxy.path=/unseen", timeout="2s")
+        for kind in ("mcpproxy", "mcppolicy"):
+            assert verdict(cluster, f"{kind}/unseen") == ("InProgress", "Progressing")
+    finally:
+        cluster.start_operator()
+    wait_until(lambda: verdict(cluster, "mcpproxy/unseen") == ("Current", "Healthy"), what="the door to be ready")
+
+
+def test_a_new_version_is_on_its_way_until_it_is_in_force(cluster: Cluster, doors: list[str]) -> None:
+    doors.append("changed")
+    open_door(cluster, "changed", "proxy.path=/changed")
+    cluster.stop_operator()
+    try:
+        cluster.kubectl("patch", "mcppolicy", "changed", "--type=merge", "-p", '{"spec": {"access": {"rules": []}}}')
+        assert verdict(cluster, "mcppolicy/changed") == ("InProgress", "Progressing")
+    finally:
+        cluster.start_operator()
+    wait_until(lambda: verdict(cluster, "mcppolicy/changed") == ("Current", "Healthy"), what="the policy to be ready")
+
+
+def test_nothing_drifts_after_it_was_applied(cluster: Cluster, doors: list[str]) -> None:
+    doors.append("steady")
+    open_door(cluster, "steady", "proxy.path=/steady")
+    values = cluster.control_plane.directory / "values.yaml"
+    template = ("template", "ostiary", str(CHART), "--namespace", "ostiary-system")
+    release = cluster.control_plane.helm(*template, "--values", str(values))
+    manifests = [release, cluster.control_plane.helm("get", "manifest", "steady")]
+    apply = ("--server-side", "--force-conflicts", "--field-manager=helm", "-f", "-")
+    for manifest in manifests:
+        cluster.kubectl("apply", *apply, input=manifest)
+        before = generations(cluster, manifest)
+        cluster.kubectl("apply", *apply, input=manifest)
+        assert cluster.kubectl("diff", *apply, input=manifest) == ""
+        assert generations(cluster, manifest) == before
+
+
+def generations(cluster: Cluster, manifest: str) -> dict[str, Any]:
+    text = cluster.kubectl("get", "-f", "-", "-o", "json", input=manifest)
+    return {obj["metadata"]["uid"]: obj["metadata"].get("generation") for obj in json.loads(text)["items"]}
+
+
+def test_an_upgrade_with_the_same_values_changes_nothing(cluster: Cluster) -> None:
+    cluster.configure({})  # whatever was changed by hand is put back
+    before = installed(cluster)
+    cluster.configure({})
+    assert installed(cluster) == before
+
+
+def installed(cluster: Cluster) -> Any:
+    what = ("configmap/ostiary-default-0", "deployment/ostiary-operator", "deployment/ostiary-gateway")
+    items = json.loads(cluster.kubectl("-n", "ostiary-system", "get", *what, "-o", "json"))["items"]
+    return [(each["metadata"].get("generation"), each.get("data")) for each in items]
+
+
+def test_argo_cd_is_given_the_script_that_is_tested() -> None:
+    data = yaml.safe_load((ARGO / "argocd-cm.yaml").read_text())["data"]
+    kinds = {key.removeprefix("resource.customizations.health.ostiary.dev_"): text for key, text in data.items()}
+    assert kinds == dict.fromkeys(("MCPProxy", "MCPPolicy"), HEALTH.read_text())
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples" / "gitops").rglob("*.yaml")), ids=lambda path: path.name)
+def test_an_example_names_values_that_the_chart_has(path: Path, tmp_path: Path) -> None:
+    for obj in yaml.safe_load_all(path.read_text()):
+        spec = obj.get("spec", {})
+        values = spec.get("values") or spec.get("source", {}).get("helm", {}).get("valuesObject")
+        if values:
+            file = tmp_path / "values.yaml"
+            file.write_text(yaml.safe_dump(values))
+            helm("lint", "--strict", str(CHART), "-f", str(file))
