@@ -13,14 +13,17 @@ from ostiary_core.errors import OstiaryError
 #: The end of a block: two line ends in a row, in any of the three forms.
 _BLOCK_END: Final = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r(?!\n))")
 #: The same where no CR follows another, as it never does in practice. An expression that begins with a certain byte is
-#: searched for seven times faster.
+#: searched for seven times faster; looking for that byte alone is faster still, if there are few.
 _USUAL_BLOCK_END: Final = re.compile(rb"\n(?:\n|\r\n?)")
+_LINE_END: Final = re.compile(rb"\n|\r\n?")
 _NO_FIELD: Final = rb"(?!(?:event|data|id|retry)(?![^:\r\n])|:|\Z|[\r\n])"
 #: A line that is neither a comment nor one of the four fields; clients ignore such a line, or should. There are three
 #: expressions for the same reason.
 _STRAY: Final = re.compile(_NO_FIELD)
 _LATER_STRAY: Final = re.compile(rb"\n" + _NO_FIELD)
 _LATER_STRAY_CR: Final = re.compile(rb"\r" + _NO_FIELD)
+#: So many lines or CRs are few: looking for each by itself is cheap, however much stands between them.
+_FEW: Final = 16
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
@@ -57,8 +60,8 @@ class BlockSplitter:
                 yield b"\n"
                 chunk = chunk[1:]
         self._buffer += chunk
-        block_end = _BLOCK_END if self._holds_two_crs(chunk) else _USUAL_BLOCK_END
-        while (end := self._end(block_end)) >= 0:
+        usual = b"\r" not in chunk or not _holds_two_crs(self._buffer, self._start)
+        while (end := self._end(usual=usual)) >= 0:
             self._check(end)
             block = bytes(self._buffer[:end])
             del self._buffer[:end]
@@ -81,17 +84,67 @@ class BlockSplitter:
         """Whether the stream stands between two blocks, where a comment may be put."""
         return not self._buffer
 
-    def _holds_two_crs(self, chunk: bytes) -> bool:
-        """Say whether two CRs stand side by side in what was not searched yet; its last piece is ``chunk``."""
-        return b"\r" in chunk and self._buffer.find(b"\r\r", max(0, self._searched - 3)) >= 0
+    @property
+    def _start(self) -> int:
+        """Where to search on. Three bytes are searched again, since a line end may be cut in two."""
+        return max(0, self._searched - 3)
 
-    def _end(self, block_end: re.Pattern[bytes]) -> int:
-        """Find the end of the first block. Three bytes are searched again, since a line end may be cut in two."""
-        match = block_end.search(self._buffer, max(0, self._searched - 3))
+    def _end(self, *, usual: bool) -> int:
+        """Find the end of the first block; ``usual`` says that no CR follows another in what is to be searched."""
+        end = _usual_end(self._buffer, self._start) if usual else _end_of(_BLOCK_END, self._buffer, self._start)
+        if end < 0:
+            self._searched = len(self._buffer)
+        return end
+
+
+def _end_of(expression: re.Pattern[bytes], buffer: bytearray, start: int) -> int:
+    match = expression.search(buffer, start)
+    return match.end() if match is not None else -1
+
+
+def _usual_end(buffer: bytearray, start: int) -> int:
+    for _ in range(_FEW):
+        start = buffer.find(b"\n", start) + 1
+        if not start:
+            return -1
+        match = _LINE_END.match(buffer, start)
         if match is not None:
             return match.end()
-        self._searched = len(self._buffer)
-        return -1
+    return _end_of(_USUAL_BLOCK_END, buffer, start - 1)
+
+
+def _holds_two_crs(buffer: bytearray, start: int) -> bool:
+    for _ in range(_FEW):
+        start = buffer.find(b"\r", start) + 1
+        if not start:
+            return False
+        if buffer.startswith(b"\r", start):
+            return True
+    return buffer.find(b"\r\r", start - 1) >= 0
+
+
+def _lines(block: bytes) -> list[bytes]:
+    """Return the lines of a block, with or without empty ones at its end."""
+    return _few_lines(block) or block.splitlines()
+
+
+def _few_lines(block: bytes) -> list[bytes] | None:
+    """Return the lines of a block, None where there are more than a few: cutting them one by one would be slower."""
+    lines = []
+    start = 0
+    while (end := block.find(b"\n", start)) >= 0:
+        lines.append(block[start:end])
+        start = end + 1
+        if len(lines) > _FEW:
+            return None
+    lines.append(block[start:])
+    if b"\r" not in block:
+        return lines
+    return [piece for line in lines for piece in _without_crs(line.removesuffix(b"\r"))]
+
+
+def _without_crs(line: bytes) -> list[bytes]:
+    return line.split(b"\r") if b"\r" in line else [line]
 
 
 def clean(block: bytes) -> bytes:
@@ -100,14 +153,17 @@ def clean(block: bytes) -> bytes:
     Such a line is nothing to a client that keeps the specification, and could be anything to one that does not: it
     would be a second view of the stream, which nobody judged.
     """
-    if _STRAY.match(block) is None and not _has_later_stray(block):
+    if not _has_stray(block):
         return block
     kept = [line for line in block.splitlines() if line and _STRAY.match(line) is None]
     return b"\n".join([*kept, b"", b""]) if kept else b""
 
 
-def _has_later_stray(block: bytes) -> bool:
-    if _LATER_STRAY.search(block) is not None:
+def _has_stray(block: bytes) -> bool:
+    lines = _few_lines(block)
+    if lines is not None:
+        return any(map(_STRAY.match, lines))
+    if _STRAY.match(block) is not None or _LATER_STRAY.search(block) is not None:
         return True
     return b"\r" in block and _LATER_STRAY_CR.search(block) is not None
 
@@ -116,7 +172,7 @@ def data_of(block: bytes) -> bytes | None:
     """Return the joined data lines of a block; None where it has none or they are blank, as in a priming event."""
     if b"data" not in block:
         return None
-    lines = [line[5:].removeprefix(b" ") for line in block.splitlines() if line.startswith(b"data:")]
+    lines = [line[5:].removeprefix(b" ") for line in _lines(block) if line.startswith(b"data:")]
     joined = b"\n".join(lines)
     return joined if joined.strip() else None
 
@@ -126,7 +182,7 @@ def value_of(block: bytes, field: bytes) -> bytes | None:
     if field not in block:
         return None
     value = None
-    for line in block.splitlines():
+    for line in _lines(block):
         name, _, text = line.partition(b":")
         if name == field:
             value = text.removeprefix(b" ")
@@ -143,7 +199,7 @@ def with_data(block: bytes, data: bytes) -> bytes:
 
     The event's type is written out: clients exist that hang on an event without one.
     """
-    kept = [line for line in block.splitlines() if line and line != b"data" and not line.startswith(b"data:")]
+    kept = [line for line in _lines(block) if line and line != b"data" and not line.startswith(b"data:")]
     if value_of(block, b"event") in (None, b""):
         kept = [b"event: message", *(line for line in kept if line.partition(b":")[0] != b"event")]
     return b"\n".join([*kept, b"data: " + data, b"", b""])

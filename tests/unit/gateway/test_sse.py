@@ -72,7 +72,11 @@ def test_byte_by_byte_is_a_chunking_too(stream: bytes) -> None:
 
 
 BLANK_LINE = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r(?!\n))")
-mixtures = st.lists(st.sampled_from([b"\n", b"\r", b"\r\n", b"data: x", b"x"]), max_size=24).map(b"".join)
+#: Some of many lines, some of few, and some where CR never follows CR.
+mixtures = st.one_of(
+    st.lists(st.sampled_from([b"\n", b"\r", b"\r\n", b"data: x", b"x"]), max_size=60).map(b"".join),
+    st.lists(st.sampled_from([b"data: x\n", b"data: x\r\n", b"id: 1\n", b"x\r\n", b"\n"]), max_size=60).map(b"".join),
+)
 
 
 @given(mixtures)
@@ -91,6 +95,14 @@ def _blank_lines(stream: bytes) -> Iterator[re.Match[bytes]]:
 
 
 @given(mixtures)
+def test_the_data_are_what_the_data_lines_say_whether_they_are_few_or_many(block: bytes) -> None:
+    lines = re.split(rb"\r\n|\n|\r", block)
+    data = [line.removeprefix(b"data:").removeprefix(b" ") for line in lines if line.startswith(b"data:")]
+
+    assert data_of(block) == (b"\n".join(data) if b"\n".join(data).strip() else None)
+
+
+@given(mixtures)
 def test_what_is_clean_holds_fields_and_comments_only(block: bytes) -> None:
     lines = re.split(rb"\r\n|\n|\r", block)
     stray = any(line and line.partition(b":")[0] not in {b"", b"data", b"event", b"id", b"retry"} for line in lines)
@@ -103,6 +115,19 @@ def test_a_block_ends_with_its_blank_line_in_each_form_of_a_line_end(end: bytes)
     first, second = b"data: 1" + end + end, b"data: 2" + end + end
 
     assert split(first + second + b"data: 3") == ([first, second], b"data: 3")
+
+
+@pytest.mark.parametrize("count", [1, 14, 15, 16, 17, 18, 40])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+@pytest.mark.parametrize("blank", [b"\n", b"\r\n", b"\r"])
+def test_a_block_of_few_or_many_lines_ends_with_its_first_blank_line(count: int, end: bytes, blank: bytes) -> None:
+    first = (b"data: 1" + end) * count + b"data: 2" + blank + blank
+
+    assert split(first + b"data: 3\n\n") == ([first, b"data: 3\n\n"], b"")
+    assert data_of(first) == b"\n".join([b"1"] * count + [b"2"])
+    assert clean(first) is first
+    for stray in (b"x" + end + first, first[: -len(blank)] + b"x" + blank + blank):
+        assert clean(stray) == b"data: 1\n" * count + b"data: 2\n\n"
 
 
 def test_a_block_is_there_with_its_last_byte_and_not_only_with_the_next() -> None:
