@@ -145,7 +145,7 @@ async def test_a_compressed_part_is_read(scene: Scene, run: Running) -> None:
 def deliver_parts(scene: Scene, *names: str, first: bool = True, rest: bool = True) -> int:
     """Deliver in small parts, as ConfigMaps of their own; return how many."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(parts, "MAX_PART_BYTES", 1500)
+        patch.setattr(parts, "ONE_PART_BYTES", 1500)
         bundle = scene.operator.bundle(*(entry(name) for name in names))
     for number, files in reversed(list(enumerate(bundle.files))):
         if number and rest:

@@ -333,7 +333,7 @@ async def test_many_parts_are_read_like_one(taken: Taken, operator: Operator) ->
     from ostiary_core.contract import parts  # noqa: PLC0415  to shrink its bound
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(parts, "MAX_PART_BYTES", 4000)
+        patch.setattr(parts, "ONE_PART_BYTES", 4000)
         bundle = operator.bundle(*(entry(f"proxy-{number}") for number in range(40)))
     assert len(bundle.files) > 1
     await taken.take(files_of(bundle), operator.keys)

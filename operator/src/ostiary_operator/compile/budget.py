@@ -29,6 +29,7 @@ _UNGOVERNED: Final = Governance()
 class Share:
     """One gateway's config as it is settled: entries by proxy, and the policies that they name, by digest.
 
+    ``written`` holds the texts of what was compiled today: of entries by ``namespace/name``, of policies by digest.
     ``unmet`` holds, for the proxies of namespaces beyond their budget, the entry that they should have had;
     ``exceeded`` what those namespaces would have taken, in bytes.
     """
@@ -38,6 +39,7 @@ class Share:
     budget: int
     unmet: Mapping[ObjectKey, FiledEntry] = field(default_factory=dict)
     exceeded: Mapping[str, int] = field(default_factory=dict)
+    written: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +63,21 @@ def share(
     sizes = _sizes(entries, governance)
     exceeded = {namespace: size for namespace, size in sizes.items() if size > budget}
     settled, policies, unmet = {}, {}, {}
+    written: dict[str, bytes] = {}
     for key, entry in entries.items():
         governed = governance.get(key, _UNGOVERNED)
         if key.namespace not in exceeded:
             settled[key] = entry
             policies.update({filed.digest: filed.document for filed in governed.filed})
+            written.update({filed.digest: filed.text for filed in governed.filed})
             continue
         unmet[key] = entry
         before = _before(site, living.proxies[key], governed, ground, living.policy_uids)
         if before is not None:
             settled[key], documents = before
             policies.update(documents)
-    return Share(settled, policies, budget, unmet, exceeded)
+    written |= {entry.document.identity: entry.text for entry in settled.values()}
+    return Share(settled, policies, budget, unmet, exceeded, written)
 
 
 def _sizes(entries: Mapping[ObjectKey, FiledEntry], governance: Mapping[ObjectKey, Governance]) -> Mapping[str, int]:

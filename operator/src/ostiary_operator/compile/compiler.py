@@ -92,6 +92,7 @@ def _config(site: Site, settled: Share) -> GatewayConfig:
         settings=site.document,
         entries={filed.document.identity: filed.document for _, filed in sorted(settled.entries.items())},
         policies=dict(sorted(settled.policies.items())),
+        written=settled.written,
     )
 
 

@@ -12,14 +12,19 @@ DocumentT = TypeVar("DocumentT", bound=Document)
 
 @dataclass(frozen=True, slots=True)
 class Filed(Generic[DocumentT_co]):
-    """``size`` is in bytes of canonical JSON."""
+    """``text`` is its canonical JSON."""
 
     document: DocumentT_co
     digest: str
-    size: int
+    text: bytes
+
+    @property
+    def size(self) -> int:
+        """Bytes of canonical JSON."""
+        return len(self.text)
 
 
 def file_document(document: DocumentT) -> Filed[DocumentT]:
     """Write a document and take its digest."""
     text = document.canonical()
-    return Filed(document, digest(text), len(text))
+    return Filed(document, digest(text), text)

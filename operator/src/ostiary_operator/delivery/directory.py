@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from ostiary_core.contract import parts
+from ostiary_core.contract import manifest_files
 from ostiary_core.contract.bundle import GatewayConfig, fold_config, manifest_file
 from ostiary_core.contract.manifest import Manifest
 from ostiary_operator.delivery import plan, reader, secret
@@ -67,7 +67,7 @@ class ConfigDirectory:
         keys = secret.renewed(found, now=now, session_max_age=max_age, random=self._random)
         current = reader.read_manifest(files, found.mac_keys(), gateway=self._gateway).manifest
         bundle = plan.stamped(fold_config(config), current, keys, now=now, floor=0)
-        wanted = {parts.MANIFEST_FILE: manifest_file(bundle), **_revealed(keys)}
+        wanted = {**manifest_files.write(manifest_file(bundle)), **_revealed(keys)}
         for part in bundle.files:
             wanted.update(part)
         if wanted != files:

@@ -11,11 +11,11 @@ A crash between two writes is just another start:
 An object that is as it should be is not written. Content that did not change keeps its revision.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from ostiary_core.contract import parts
+from ostiary_core.contract import manifest_files, parts
 from ostiary_core.contract.bundle import Bundle, manifest_file, stamp
 from ostiary_core.contract.manifest import Manifest
 from ostiary_operator.compile.model import Gateway
@@ -53,12 +53,18 @@ class Write:
 class Plan:
     """The writes in their order, and the manifest that is in force after them.
 
-    ``superfluous`` is set where something waits to be pruned.
+    ``steps`` follow each other; the writes of one step may go side by side. ``superfluous`` is set where something
+    waits to be pruned.
     """
 
-    writes: tuple[Write, ...]
+    steps: tuple[tuple[Write, ...], ...]
     manifest: Manifest
     superfluous: bool
+
+    @property
+    def writes(self) -> tuple[Write, ...]:
+        """All writes."""
+        return tuple(write for step in self.steps for write in step)
 
 
 def stamped(bundle: Bundle, current: Manifest | None, keys: Keys, *, now: float, floor: int) -> Bundle:
@@ -79,11 +85,13 @@ def make_plan(gateway: Gateway, bundle: Bundle, keys: Keys, current: Current, *,
     ``bundle`` is stamped. ``acknowledged`` says that every ready replica runs the manifest in force.
     """
     contents = _contents(bundle, current, prune=acknowledged and bundle.manifest == current.manifest)
-    writes = [_secret_write(gateway, keys, current)]
-    writes += [_part_write(gateway, number, contents[number], current) for number in (*sorted(contents)[1:], 0)]
+    first, *others = [_part_write(gateway, number, contents[number], current) for number in sorted(contents)]
+    steps = ([_secret_write(gateway, keys, current)], others, [first])
     exact = dict(enumerate(bundle.files))
     return Plan(
-        writes=tuple(write for write in writes if not objects.is_as_wanted(write.body, write.live)),
+        steps=tuple(
+            tuple(write for write in step if not objects.is_as_wanted(write.body, write.live)) for step in steps
+        ),
         manifest=bundle.manifest,
         superfluous=any(files != exact.get(number, {}) for number, files in contents.items() if number),
     )
@@ -102,27 +110,39 @@ def _part_write(gateway: Gateway, number: int, files: Mapping[str, bytes], curre
 def _contents(bundle: Bundle, current: Current, *, prune: bool) -> dict[int, Mapping[str, bytes]]:
     """Return the files of every part that should be, or is, there."""
     contents: dict[int, Mapping[str, bytes]] = dict(enumerate(bundle.files))
-    contents[0] = {parts.MANIFEST_FILE: manifest_file(bundle), **bundle.files[0]}
-    lying = {number: live.files_of(obj) for number, obj in current.config_maps.items()}
-    wanted_still = set() if prune else _wanted_still(bundle.manifest, current.manifest, lying)
+    contents[0] = {**manifest_files.write(manifest_file(bundle)), **bundle.files[0]}
+    files = {number: live.files_of(obj) for number, obj in current.config_maps.items()}
+    # A part that lies there as it should be holds nothing else, and need not be read: of many parts few change.
+    lying = {
+        number: reader.documents_of(found, number)
+        for number, found in files.items()
+        if number == 0 or found != contents.get(number)
+    }
+    wanted_still: Collection[str] = set() if prune else _wanted_still(bundle.manifest, current.manifest, lying)
     for number in sorted({*contents, *lying} - {0}):
-        old = reader.documents_of(lying.get(number, {}), number)
+        old = lying.get(number, {})
         kept = {digest: document for digest, document in old.items() if digest in wanted_still}
         contents[number] = _joined(number, contents.get(number, {}), kept)
     return contents
 
 
-def _wanted_still(new: Manifest, current: Manifest | None, lying: Mapping[int, Mapping[str, bytes]]) -> set[str]:
-    """Return the digests that replicas may still need: of the manifest that is replaced, or of those before it."""
+def _wanted_still(new: Manifest, current: Manifest | None, lying: Mapping[int, Mapping[str, bytes]]) -> Collection[str]:
+    """Return the digests that replicas may still need: of the manifest that is replaced, or of those before it.
+
+    ``lying`` are the documents of the parts that change. An entry in another part is in the new manifest too, and so is
+    all that it names.
+    """
     if current is None:
         return set()
-    documents = {k: v for number, files in lying.items() for k, v in reader.documents_of(files, number).items()}
+    documents = {key: document for found in lying.values() for key, document in found.items()}
     # The same manifest again: what lies there beyond it was left for replicas that had not taken it over.
     return set(documents) if new == current else reader.needed(current, documents)
 
 
 def _joined(number: int, new: Mapping[str, bytes], kept: Mapping[str, bytes]) -> Mapping[str, bytes]:
     """Return one file with the documents of both, unless that is too much or adds nothing."""
+    if not kept:
+        return new
     documents = reader.documents_of(new, number)
     if kept.keys() <= documents.keys():
         return new

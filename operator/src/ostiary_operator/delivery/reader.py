@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import orjson
 from pydantic import ValidationError
 
-from ostiary_core.contract import mac, parts
+from ostiary_core.contract import mac, manifest_files, parts
 from ostiary_core.contract.bundle import GatewayConfig, OpenedBundle, open_files
 from ostiary_core.contract.documents import EntryDocument, PolicyDocument, SettingsDocument
 from ostiary_core.contract.manifest import Manifest, parse_manifest
@@ -47,7 +47,7 @@ def read_manifest(files: Mapping[str, bytes], mac_keys: Mapping[str, bytes], *, 
     if parts.MANIFEST_FILE not in files:
         return Delivered()
     try:
-        manifest = parse_manifest(files[parts.MANIFEST_FILE])
+        manifest = parse_manifest(manifest_files.read(files))
         mac.verify(manifest, mac_keys)
     except ContractError as error:
         return Delivered(problem=str(error))

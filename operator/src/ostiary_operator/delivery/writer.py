@@ -1,11 +1,13 @@
 """Delivers configs to gateways in the cluster."""
 
+import asyncio
 import os
 from collections.abc import Callable, Container
 from dataclasses import dataclass
 
 from ostiary_core.contract.bundle import GatewayConfig, fold_config
 from ostiary_core.contract.manifest import Manifest
+from ostiary_core.contract.parts import Packer
 from ostiary_operator.background import compute
 from ostiary_operator.clock import Clock
 from ostiary_operator.compile.model import Gateway
@@ -49,6 +51,7 @@ class Delivery:
         self._random = random
         self._on_write = on_write
         self._floors: dict[str, int] = {}
+        self._packers: dict[str, Packer] = {}
 
     async def deliver(
         self, gateway: Gateway, config: GatewayConfig, beside: Beside, *, acknowledged: int | None
@@ -66,14 +69,18 @@ class Delivery:
         # Serialising thousands of documents takes long enough to delay everything else on the loop.
         ours = await compute(self._plan, gateway, config, keys, beside, acknowledged)
         self._floors[gateway.identity] = ours.manifest.revision
-        for write in ours.writes:
-            await self._write(write)
+        for step in ours.steps:
+            # Side by side: one after the other would take many times as long where the API server is busy.
+            results = await asyncio.gather(*(self._write(write) for write in step), return_exceptions=True)
+            for failure in filter(None, results):
+                raise failure
         token = keys.admin_token or SecretBytes(b"")  # `renewed` makes one
         return InForce(ours.manifest, token, tuple(plan.what(each) for each in ours.writes), ours.superfluous)
 
     def keep_only(self, identities: Container[str]) -> None:
         """Forget what is remembered of all other gateways."""
         self._floors = {identity: floor for identity, floor in self._floors.items() if identity in identities}
+        self._packers = {identity: packer for identity, packer in self._packers.items() if identity in identities}
 
     def _keys(self, config: GatewayConfig, beside: Beside) -> Keys:
         max_age = config.settings.bounds.session_max_age / 1000
@@ -87,9 +94,9 @@ class Delivery:
         # Judged by the Secret as it lies there: a key that we only now make has signed nothing.
         mac_keys = secret.parse_secret(beside.secret).mac_keys()
         manifest = reader.read_manifest(live.all_files(config_maps), mac_keys, gateway=gateway.identity).manifest
-        bundle = plan.stamped(
-            fold_config(config), manifest, keys, now=self._clock.time(), floor=self._floors.get(gateway.identity, 0)
-        )
+        packer = self._packers.setdefault(gateway.identity, Packer())
+        floor = self._floors.get(gateway.identity, 0)
+        bundle = plan.stamped(fold_config(config, packer=packer), manifest, keys, now=self._clock.time(), floor=floor)
         current = plan.Current(config_maps, beside.secret, manifest)
         return plan.make_plan(gateway, bundle, keys, current, acknowledged=acknowledged == bundle.manifest.revision)
 

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ostiary_core.canonical import digest
-from ostiary_core.contract import mac, parts
+from ostiary_core.contract import mac, manifest_files, parts
 from ostiary_core.contract.documents import EntryDocument, PolicyDocument, SettingsDocument
 from ostiary_core.contract.manifest import EntryReference, GatewayIdentity, Manifest, parse_manifest
+from ostiary_core.contract.parts import Packer
 from ostiary_core.errors import ContractError
 
 
@@ -19,6 +20,13 @@ class GatewayConfig:
     entries: Mapping[str, EntryDocument] = field(default_factory=dict)
     policies: Mapping[str, PolicyDocument] = field(default_factory=dict)
     """Policies by digest, exactly those that entries name."""
+    written: Mapping[str, bytes] = field(default_factory=dict, repr=False, compare=False)
+    """Canonical texts that are at hand: of entries by proxy, of policies by digest. They need not be written again."""
+
+    def text_of(self, key: str, document: EntryDocument | PolicyDocument) -> bytes:
+        """Return the canonical text of a document of this config."""
+        known = self.written.get(key)
+        return known if known is not None else document.canonical()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,31 +37,37 @@ class Bundle:
     files: list[dict[str, bytes]]
 
 
-def fold_config(config: GatewayConfig, *, revision: int = 0) -> Bundle:
-    """Serialise a config into an unsigned bundle.
+def fold_config(config: GatewayConfig, *, revision: int = 0, packer: Packer | None = None) -> Bundle:
+    """Serialise a config into an unsigned bundle. A ``packer`` makes it fast and changes nothing else.
 
     Raises:
         ContractError: it is too large to travel.
     """
+    memory = packer if packer is not None else Packer()
     settings = config.settings.canonical()
-    entries = {key: entry.canonical() for key, entry in config.entries.items()}
-    documents = {digest(settings): settings}
-    owners = {digest(settings): "settings"}
-    for key, text in [*entries.items(), *((p.identity, p.canonical()) for p in config.policies.values())]:
-        documents[digest(text)] = text
-        owners[digest(text)] = key
-    lines = parts.spread(documents, owners)
-    references = [
-        EntryReference(proxy=key, uid=config.entries[key].uid, digest=digest(entries[key])) for key in sorted(entries)
-    ]
+    head = digest(settings)
+    documents, owners, digests = {head: settings}, {head: "settings"}, {}
+    for proxy, entry in config.entries.items():
+        text = config.text_of(proxy, entry)
+        digests[proxy] = digest(text)
+        documents[digests[proxy]], owners[digests[proxy]] = text, proxy
+    for name, policy in config.policies.items():
+        text = config.text_of(name, policy)
+        key = name if name in config.written else digest(text)
+        documents[key], owners[key] = text, policy.identity
+    lines = parts.spread(documents, owners, head=head, packer=memory)
     manifest = Manifest(
         gateway=config.gateway,
         revision=revision,
-        settings=digest(settings),
+        settings=head,
         parts=[digest(part) for part in lines],
-        entries=references,
+        entries=[
+            EntryReference(proxy=key, uid=config.entries[key].uid, digest=digests[key]) for key in sorted(digests)
+        ],
     )
-    return Bundle(manifest, [dict([parts.pack(number, part)]) for number, part in enumerate(lines)])
+    files = [dict([memory.pack(number, part)]) for number, part in enumerate(lines)]
+    memory.turn()
+    return Bundle(manifest, files)
 
 
 def stamp(bundle: Bundle, *, revision: int, key_name: str, key: bytes) -> Bundle:
@@ -63,7 +77,7 @@ def stamp(bundle: Bundle, *, revision: int, key_name: str, key: bytes) -> Bundle
 
 
 def manifest_file(bundle: Bundle) -> bytes:
-    """Return the content of the manifest's file."""
+    """Return the manifest's text."""
     return bundle.manifest.canonical()
 
 
@@ -95,10 +109,7 @@ def open_files(files: Mapping[str, bytes], keys: Mapping[str, bytes], *, gateway
     Raises:
         ContractError: no manifest, a MAC that does not fit, another gateway's config, or a broken part.
     """
-    text = files.get(parts.MANIFEST_FILE)
-    if text is None:
-        raise ContractError(f"there is no {parts.MANIFEST_FILE}")
-    manifest = parse_manifest(text)
+    manifest = parse_manifest(manifest_files.read(files))
     mac.verify(manifest, keys)
     if gateway is not None and manifest.gateway.identity != gateway:
         raise ContractError(f"the config is for gateway {manifest.gateway.identity}, and this is {gateway}")

@@ -20,6 +20,10 @@ MAX_PART_BYTES: Final = 700 * 1024
 #: What a reader is willing to unfold from one part: a bound against bombs, far above what a writer makes.
 MAX_UNFOLDED_BYTES: Final = 256 * 1024 * 1024
 MAX_PARTS: Final = 16
+#: Lines up to this stay in one part, beside the manifest. Beyond it they are spread, so that an edit rewrites little.
+ONE_PART_BYTES: Final = 512 * 1024
+#: How many parts there may be beside part 0, which then holds the manifest and the settings only.
+_COUNTS: Final = (2, 4, 8, MAX_PARTS - 1)
 
 
 def file_name(number: int, *, compressed: bool) -> str:
@@ -36,8 +40,32 @@ def pack(number: int, lines: bytes) -> tuple[str, bytes]:
     """Return the file name and content of a part; equal lines give equal bytes."""
     if len(lines) <= COMPRESS_ABOVE:
         return file_name(number, compressed=False), lines
+    return file_name(number, compressed=True), compress(lines)
+
+
+def compress(text: bytes) -> bytes:
+    """Return gzip without a time; equal texts give equal bytes."""
     squeeze = zlib.compressobj(level=6, wbits=31)
-    return file_name(number, compressed=True), squeeze.compress(lines) + squeeze.flush()
+    return squeeze.compress(text) + squeeze.flush()
+
+
+class Packer:
+    """Packs parts, and remembers those of the last config: an edit changes few of many. Not for several threads."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, bytes] = {}
+        self._used: dict[str, bytes] = {}
+
+    def pack(self, number: int, lines: bytes) -> tuple[str, bytes]:
+        """Return what :func:`pack` does."""
+        key = digest(lines)
+        if key not in self._used:
+            self._used[key] = self._kept[key] if key in self._kept else pack(number, lines)[1]
+        return file_name(number, compressed=len(lines) > COMPRESS_ABOVE), self._used[key]
+
+    def turn(self) -> None:
+        """End a config: keep what it used, forget the rest."""
+        self._kept, self._used = self._used, {}
 
 
 def unpack(name: str, content: bytes) -> bytes:
@@ -82,20 +110,29 @@ def check(claimed: str, document: bytes) -> None:
         raise ContractError(f"document {claimed[:12]}…: its content does not have this digest")
 
 
-def spread(documents: Mapping[str, bytes], owners: Mapping[str, str]) -> list[bytes]:
-    """Distribute documents over as few parts as hold them, each by its owner's name, so that one edit touches one part.
+def spread(
+    documents: Mapping[str, bytes], owners: Mapping[str, str], *, head: str = "", packer: Packer | None = None
+) -> list[bytes]:
+    """Distribute documents over parts, each by its owner's name, so that one edit touches few of them.
 
-    ``owners`` maps a digest to a stable name (``namespace/name``). Returns the lines of each part.
+    ``owners`` maps a digest to a stable name (``namespace/name``); ``head`` is the digest that stays in part 0. Returns
+    the lines of each part.
 
     Raises:
         ContractError: even :data:`MAX_PARTS` parts do not hold them.
     """
-    count = 1
-    while count <= MAX_PARTS:
-        parts = [fold(group) for group in _grouped(documents, owners, count)]
-        if all(len(pack(0, lines)[1]) <= MAX_PART_BYTES for lines in parts):
+    memory = packer if packer is not None else Packer()
+    size = sum(map(len, documents.values()))
+    if size <= ONE_PART_BYTES:
+        return [fold(documents)]
+    first = {head: documents[head]} if head in documents else {}
+    others = {key: document for key, document in documents.items() if key != head}
+    for count in _COUNTS:
+        if size > count * ONE_PART_BYTES and count != _COUNTS[-1]:
+            continue
+        parts = [fold(first), *map(fold, _grouped(others, owners, count))]
+        if all(len(memory.pack(number, lines)[1]) <= MAX_PART_BYTES for number, lines in enumerate(parts)):
             return parts
-        count *= 2
     raise ContractError(f"the config does not fit into {MAX_PARTS} parts of {MAX_PART_BYTES} bytes")
 
 

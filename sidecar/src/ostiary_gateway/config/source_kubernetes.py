@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from ostiary_core.canonical import digest
-from ostiary_core.contract import parts
+from ostiary_core.contract import manifest_files, parts
 from ostiary_core.contract.manifest import parse_manifest
 from ostiary_core.errors import ContractError
 from ostiary_gateway.background import in_background
@@ -138,7 +138,7 @@ class KubernetesSource:
     async def _complete_parts(self, api: KubernetesApi) -> None:
         """Fetch the further parts that the manifest names and that we do not hold yet."""
         try:
-            digests = parse_manifest(self._manifest_files.get(parts.MANIFEST_FILE, b"")).parts
+            digests = parse_manifest(manifest_files.read(self._manifest_files)).parts
         except ContractError:
             return  # the store says so, with the reason
         for number, wanted in enumerate(digests[1:], start=1):
