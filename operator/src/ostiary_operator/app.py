@@ -17,8 +17,10 @@ from ostiary_operator.kube import connection, watches
 from ostiary_operator.kube.changes import Changes
 from ostiary_operator.kube.client import Cluster
 from ostiary_operator.kube.informer import quieten_logs
+from ostiary_operator.kube.lookout import Lookout
 from ostiary_operator.kube.measured import MeasuredCluster
 from ostiary_operator.kube.options import OperatorOptions
+from ostiary_operator.kube.references import References
 from ostiary_operator.kube.rest import RestCluster
 from ostiary_operator.kube.scopes import Watched
 from ostiary_operator.metrics import Metrics
@@ -64,9 +66,10 @@ def assemble(cluster: Cluster, options: OperatorOptions, clock: Clock) -> Parts:
     changes = Changes(board.is_familiar)
     schedule = Schedule(random.random)
     reconciler = Reconciler(
-        cluster=measured,
         options=options,
         clock=clock,
+        lookout=Lookout(measured, options, changes.saw),
+        references=References(measured),
         delivery=Delivery(measured, clock, on_write=changes.expect),
         board=board,
         problems=Problems(events),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from ostiary_core.errors import OstiaryError
 from ostiary_operator.clock import Clock
 from ostiary_operator.kube.errors import Conflict
+from ostiary_operator.moved import EVERYTHING, NOTHING, Moved
 from ostiary_operator.schedule import Schedule
 
 _log = logging.getLogger(__name__)
@@ -16,6 +17,7 @@ _log = logging.getLogger(__name__)
 _TICK = 5.0
 #: Seconds until a pass that lost a race is repeated.
 _AFTER_CONFLICT = 0.2
+_RESYNC = frozenset({"resync"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +34,12 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a pass is told: why it runs, and a question that it may ask before anything long that can wait."""
+    """What a pass is told: why it runs, what moved, and what it may ask before anything long that can wait."""
 
     reasons: frozenset[str]
     superseded: Callable[[], bool] = lambda: False
     """Says whether another pass is asked for by now."""
+    moved: Moved = EVERYTHING
 
 
 Work = Callable[[Call], Awaitable[Outcome]]
@@ -69,18 +72,21 @@ class PokeQueue:
         self._clock = clock
         self._schedule = schedule
         self._reasons: set[str] = set()
+        self._moved = NOTHING
         self._wake = asyncio.Event()
 
-    def poke(self, reason: str) -> None:
-        """Ask for a pass soon. Only from the loop's own thread."""
+    def poke(self, reason: str, moved: Moved = EVERYTHING) -> None:
+        """Ask for a pass soon that looks at what moved. Only from the loop's own thread."""
         self.observed.pokes[reason] = self.observed.pokes.get(reason, 0) + 1
         self._reasons.add(reason)
+        self._moved |= moved
         self._schedule.poke(self._clock.monotonic())
         self._wake.set()
 
     def again_in(self, seconds: float, reason: str) -> None:
-        """Ask for a pass after some time."""
+        """Ask for a pass over everything after some time."""
         self._reasons.add(reason)
+        self._moved = EVERYTHING
         self._schedule.again(self._clock.monotonic() + seconds)
         self._wake.set()
 
@@ -97,10 +103,11 @@ class PokeQueue:
 
     async def _pass(self) -> None:
         begun = self._clock.monotonic()
-        reasons, self._reasons = frozenset(self._reasons) or frozenset({"resync"}), set()
+        reasons, moved = (frozenset(self._reasons), self._moved) if self._reasons else (_RESYNC, EVERYTHING)
+        self._reasons, self._moved = set(), NOTHING
         self._schedule.begun()
         try:
-            outcome = await self._work(Call(reasons, lambda: bool(self._reasons)))
+            outcome = await self._work(Call(reasons, lambda: bool(self._reasons), moved))
         except Conflict as error:
             # Not a failure: somebody was faster, and what he wrote has to be seen first.
             _log.info("somebody wrote meanwhile, looking again: %s", error)
@@ -128,6 +135,7 @@ class PokeQueue:
 
     def _failed(self, outcome: str, message: str, begun: float) -> None:
         self._count(outcome, begun)
+        self._moved = EVERYTHING  # nobody knows what it saw of what moved
         self.observed.last_failure = message
         delay = self._schedule.failed(self._clock.monotonic())
         _log.error("pass %s, again in %.0f s: %s", outcome, delay, message)

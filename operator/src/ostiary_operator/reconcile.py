@@ -20,12 +20,14 @@ from ostiary_operator.compile.model import Compiled, Gateway, Resources
 from ostiary_operator.compile.references import wanted
 from ostiary_operator.delivery.writer import Delivery, InForce
 from ostiary_operator.hold import Hold
-from ostiary_operator.kube import gateways, listing, references
-from ostiary_operator.kube.client import Cluster
+from ostiary_operator.kube import gateways
 from ostiary_operator.kube.errors import ClusterError, Conflict
 from ostiary_operator.kube.listing import Beside, Listing
+from ostiary_operator.kube.lookout import Lookout
 from ostiary_operator.kube.options import OperatorOptions
+from ostiary_operator.kube.references import References
 from ostiary_operator.metrics import Metrics
+from ostiary_operator.moved import Moved
 from ostiary_operator.previous import Previous
 from ostiary_operator.problems import Problems
 from ostiary_operator.queue import Call, Outcome
@@ -54,9 +56,10 @@ class _Applied:
 class Reconciler:
     """The stations of a pass and what it remembers from one to the next."""
 
-    cluster: Cluster
     options: OperatorOptions
     clock: Clock
+    lookout: Lookout
+    references: References
     delivery: Delivery
     board: StatusBoard
     problems: Problems
@@ -72,25 +75,26 @@ class Reconciler:
             ClusterError: something could not be read, so nothing was changed.
         """
         began = self.clock.monotonic()
-        with self.metrics.stage("list"):
-            seen = await listing.look(self.cluster, self.options)
-        self.problems.unusable(self.previous.refresh(seen), seen)
-        held = self.hold.judge(seen, self.previous.configs, now=began)
-        if held is not None:
-            _log.warning(
-                "no %s in force is there any more; looking again before believing it", " and no ".join(held.kinds)
-            )
-            return Outcome(again_in=held.again_in)
-        with self.metrics.stage("compile"):
-            compiled = await self._compile(seen)
-        with self.metrics.stage("apply_config"):
-            applied = await self._apply_config(compiled, seen, began)
+        with self.board.waiting():
+            with self.metrics.stage("list"):
+                seen = await self.lookout.look(call.moved)
+            self.problems.unusable(await compute(self.previous.refresh, seen), seen)
+            held = self.hold.judge(seen, self.previous.configs, now=began)
+            if held is not None:
+                _log.warning(
+                    "no %s in force is there any more; looking again before believing it", " and no ".join(held.kinds)
+                )
+                return Outcome(again_in=held.again_in)
+            with self.metrics.stage("compile"):
+                compiled = await self._compile(seen, call.moved)
+            with self.metrics.stage("apply_config"):
+                applied = await self._apply_config(compiled, seen, began)
         with self.metrics.stage("apply_status"):
             failures = await self._apply_status(compiled, seen, applied, call, began=began)
         _log.debug("pass for %s: %.3f s", ", ".join(sorted(call.reasons)), self.clock.monotonic() - began)
         return Outcome(failures, again_in=_AFTER_CONFLICT if applied.conflict else None)
 
-    async def _compile(self, seen: Listing) -> Compiled:
+    async def _compile(self, seen: Listing, moved: Moved) -> Compiled:
         """Compile beside the loop: thousands of resources take long enough to delay probes and answers."""
         keys = await compute(wanted, seen.proxies, self.cache)
         resources = Resources(
@@ -99,7 +103,7 @@ class Reconciler:
             policies=seen.policies,
             gateways=seen.gateways,
             namespaces=seen.namespaces,
-            references=await references.resolve(self.cluster, keys),
+            references=await self.references.resolve(keys, moved),
         )
         return await compute(compile_resources, resources, self.previous.configs, cache=self.cache)
 
@@ -153,7 +157,7 @@ class Reconciler:
             found = replicas.from_urls(static) if static is not None else replicas.from_slices(beside.slices)
             self.board.watches[identity].has(found, now)
         self.problems.found(compiled.problems, applied.failures, seen)
-        self.board.take(compiled.statuses, [*seen.proxies, *seen.policies], seen_at=began)
+        self.board.take(compiled.statuses, seen.fresh, seen_at=began)
         published = await self.board.publish(call.superseded)
         failed = [f"gateway {identity}: {message}" for identity, message in sorted(applied.failures.items())]
         return (*failed, *([f"statuses: {published.failure}"] if published.failure is not None else []))

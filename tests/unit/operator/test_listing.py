@@ -5,18 +5,25 @@ import pytest
 from operator_world import GATEWAY, SYSTEM, policy, populated, proxy, service, settings
 
 from ostiary_operator.compile.model import Missing, ReferenceKey
-from ostiary_operator.kube import listing, references
+from ostiary_operator.kube import references
 from ostiary_operator.kube.errors import Busy, Forbidden, KindMissing
+from ostiary_operator.kube.fake import FakeCluster
 from ostiary_operator.kube.gateways import discover, elected
 from ostiary_operator.kube.kinds import CONFIG_MAP, ENDPOINT_SLICE, NAMESPACE, POLICY, PROXY, SECRET, SERVICE, Kind
+from ostiary_operator.kube.listing import Listing
+from ostiary_operator.kube.lookout import Lookout
 from ostiary_operator.kube.options import OperatorOptions
 
 WHOLE = OperatorOptions(operator_namespace=SYSTEM)
 NARROW = OperatorOptions(operator_namespace=SYSTEM, watch_namespaces=("tools",))
 
 
+async def look(cluster: FakeCluster, options: OperatorOptions) -> Listing:
+    return await Lookout(cluster, options).look()
+
+
 async def test_the_whole_cluster_is_seen() -> None:
-    seen = await listing.look(populated(proxy("crm"), proxy("deals", namespace="sales"), policy("p")), WHOLE)
+    seen = await look(populated(proxy("crm"), proxy("deals", namespace="sales"), policy("p")), WHOLE)
     assert [each["metadata"]["name"] for each in seen.proxies] == ["deals", "crm"]
     assert [each["metadata"]["name"] for each in seen.policies] == ["p"]
     assert [gateway.identity for gateway in seen.gateways] == [GATEWAY]
@@ -25,7 +32,7 @@ async def test_the_whole_cluster_is_seen() -> None:
 
 async def test_only_the_watched_namespaces_and_the_operators_own_are_seen() -> None:
     cluster = populated(proxy("crm"), proxy("deals", namespace="sales"), policy("platform", namespace=SYSTEM))
-    seen = await listing.look(cluster, NARROW)
+    seen = await look(cluster, NARROW)
     assert [each["metadata"]["name"] for each in seen.proxies] == ["crm"]
     assert [each["metadata"]["name"] for each in seen.policies] == ["platform"]
     assert set(seen.namespaces) == {SYSTEM, "tools"}
@@ -36,37 +43,37 @@ async def test_whatever_cannot_be_listed_fails_the_whole_look(kind: Kind) -> Non
     cluster = populated(proxy("crm"))
     cluster.fail("list", kind, Busy("503"))
     with pytest.raises(Busy):
-        await listing.look(cluster, WHOLE)
+        await look(cluster, WHOLE)
 
 
 async def test_a_secret_that_cannot_be_read_is_no_absent_secret() -> None:
     cluster = populated(proxy("crm"))
     cluster.fail("get", SECRET, Busy("503"))
     with pytest.raises(Busy):
-        await listing.look(cluster, WHOLE)
+        await look(cluster, WHOLE)
 
 
 async def test_a_missing_crd_fails_the_look() -> None:
     cluster = populated()
     cluster.missing_kinds.add(POLICY)
     with pytest.raises(KindMissing):
-        await listing.look(cluster, WHOLE)
+        await look(cluster, WHOLE)
 
 
 async def test_without_the_right_to_list_namespaces_each_is_asked_for_and_else_known_by_name_only() -> None:
     cluster = populated(proxy("crm"))
     cluster.put(NAMESPACE, {"metadata": {"name": "tools", "labels": {"team": "a"}}})
     cluster.fail("list", NAMESPACE, Forbidden("no"), times=2)
-    assert (await listing.look(cluster, NARROW)).namespaces["tools"] == {"team": "a"}
+    assert (await look(cluster, NARROW)).namespaces["tools"] == {"team": "a"}
     cluster.fail("get", NAMESPACE, Forbidden("no"), times=2)
-    assert (await listing.look(cluster, NARROW)).namespaces["tools"] == {"kubernetes.io/metadata.name": "tools"}
+    assert (await look(cluster, NARROW)).namespaces["tools"] == {"kubernetes.io/metadata.name": "tools"}
 
 
 async def test_a_cluster_wide_operator_without_the_right_to_list_namespaces_does_not_guess() -> None:
     cluster = populated(proxy("crm"))
     cluster.fail("list", NAMESPACE, Forbidden("no"))
     with pytest.raises(Forbidden):
-        await listing.look(cluster, WHOLE)
+        await look(cluster, WHOLE)
 
 
 async def test_a_gateway_elsewhere_whose_neighbourhood_is_closed_to_us_is_left_as_it_is() -> None:
@@ -77,7 +84,7 @@ async def test_a_gateway_elsewhere_whose_neighbourhood_is_closed_to_us_is_left_a
             Forbidden("get secrets") if (verb, kind, name) == ("get", SECRET, "ostiary-own") else None
         )
     )
-    seen = await listing.look(cluster, WHOLE)
+    seen = await look(cluster, WHOLE)
     assert seen.beside["tools/own"].forbidden == "get secrets"
     assert seen.beside[GATEWAY].forbidden is None
 
@@ -86,7 +93,7 @@ async def test_the_operators_own_neighbourhood_must_be_open() -> None:
     cluster = populated()
     cluster.fail("get", SECRET, Forbidden("no"))
     with pytest.raises(Forbidden):
-        await listing.look(cluster, WHOLE)
+        await look(cluster, WHOLE)
 
 
 def with_age(obj: dict[str, object], created: str, uid: str = "u") -> dict[str, object]:
@@ -141,7 +148,7 @@ async def test_references_are_read_and_a_secret_only_with_its_label() -> None:
         cluster.put(SECRET, {"metadata": metadata, "data": {**data(ca="PEM"), "binary": "/////w=="}})
     cluster.put(CONFIG_MAP, {"metadata": {"name": "ca", "namespace": "tools"}, "data": {"ca.crt": "PEM"}})
     keys = {name: ReferenceKey("Secret", "tools", name) for name in ("open", "closed", "none")}
-    found = await references.resolve(cluster, [*keys.values(), ReferenceKey("ConfigMap", "tools", "ca")])
+    found = await references.References(cluster).resolve([*keys.values(), ReferenceKey("ConfigMap", "tools", "ca")])
     assert found == {
         keys["open"]: {"ca": "PEM"},
         keys["closed"]: Missing.NOT_LABELLED,
@@ -156,14 +163,14 @@ async def test_the_operators_own_secrets_can_never_be_referred_to() -> None:
     metadata = {"name": "ostiary-default", "namespace": SYSTEM, "labels": labels}
     cluster.put(SECRET, {"metadata": metadata, "data": data(token="t")})
     key = ReferenceKey("Secret", SYSTEM, "ostiary-default")
-    assert await references.resolve(cluster, [key]) == {key: Missing.NOT_LABELLED}
+    assert await references.References(cluster).resolve([key]) == {key: Missing.NOT_LABELLED}
 
 
 async def test_a_missing_right_is_an_answer_and_a_failure_is_none() -> None:
     cluster = populated()
     key = ReferenceKey("Secret", "tools", "ca")
     cluster.fail("get", SECRET, Forbidden("no"))
-    assert await references.resolve(cluster, [key]) == {key: Missing.FORBIDDEN}
+    assert await references.References(cluster).resolve([key]) == {key: Missing.FORBIDDEN}
     cluster.fail("get", SECRET, Busy("503"))
     with pytest.raises(Busy):
-        await references.resolve(cluster, [key])
+        await references.References(cluster).resolve([key])

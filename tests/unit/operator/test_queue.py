@@ -6,6 +6,7 @@ import pytest
 
 from ostiary_operator.clock import ManualClock, settle
 from ostiary_operator.kube.errors import Conflict, Unreachable
+from ostiary_operator.moved import EVERYTHING, Moved
 from ostiary_operator.queue import Call, Outcome, PokeQueue
 from ostiary_operator.schedule import QUIET, RESYNC, Schedule
 
@@ -53,6 +54,51 @@ async def test_a_burst_of_pokes_becomes_one_pass_that_knows_the_reasons() -> Non
             queue.poke(reason)
         await clock.advance(QUIET)
     assert passes.reasons == [frozenset({"MCPProxy", "MCPPolicy"})]
+
+
+async def test_a_pass_is_told_all_that_moved_and_the_next_one_only_what_moved_since() -> None:
+    clock, passes = ManualClock(), Passes()
+    async with running(passes, clock) as queue:
+        queue.poke("MCPProxy", Moved.within(["a"]))
+        queue.poke("MCPPolicy", Moved.within(["b"]))
+        await clock.advance(QUIET)
+        queue.poke("MCPProxy", Moved.within(["c"]))
+        await clock.advance(QUIET)
+    assert [call.moved for call in passes.calls] == [Moved.within(["a", "b"]), Moved.within(["c"])]
+
+
+@pytest.mark.parametrize("poke", [EVERYTHING, None], ids=["everything", "nobody says what"])
+async def test_where_anything_may_have_moved_a_pass_looks_at_everything(poke: Moved | None) -> None:
+    clock, passes = ManualClock(), Passes()
+    async with running(passes, clock) as queue:
+        queue.poke("MCPProxy", Moved.within(["a"]))
+        queue.poke("watch", *([poke] if poke is not None else []))
+        await clock.advance(QUIET)
+    assert passes.calls[0].moved == EVERYTHING
+
+
+@pytest.mark.parametrize(
+    "script",
+    [raising(Unreachable("away")), raising(Conflict("raced")), lambda n: Outcome(("half",) if n == 1 else ())],
+    ids=["failed", "raced", "incomplete"],
+)
+async def test_what_a_pass_that_went_wrong_was_to_look_at_is_not_forgotten(script: Script) -> None:
+    clock, passes = ManualClock(), Passes(script)
+    async with running(passes, clock) as queue:
+        queue.poke("MCPProxy", Moved.within(["a"]))
+        await clock.advance(QUIET)
+        queue.poke("MCPProxy", Moved.within(["b"]))
+        await clock.advance(2.0)
+    assert [call.moved for call in passes.calls] == [Moved.within(["a"]), EVERYTHING]
+
+
+async def test_what_comes_round_looks_at_everything() -> None:
+    clock, passes = ManualClock(), Passes()
+    async with running(passes, clock) as queue:
+        queue.poke("MCPProxy", Moved.within(["a"]))
+        await clock.advance(QUIET)
+        await clock.advance(RESYNC)
+    assert passes.calls[-1].moved == EVERYTHING
 
 
 async def test_no_pass_begins_before_the_pokes_are_quiet() -> None:

@@ -7,6 +7,7 @@ import pytest
 from aiohttp import web
 from kubernetes.aio.client import Configuration
 
+from ostiary_operator.compile.packed import PackedObject, unwritten
 from ostiary_operator.kube.errors import (
     Busy,
     ClusterError,
@@ -73,7 +74,7 @@ async def test_a_list_is_consistent_and_takes_all_pages() -> None:
     assert [each["metadata"]["name"] for each in found] == ["a", "b", "c"]
     assert {each["kind"] for each in found} == {"ConfigMap"}
     assert requests[0].path == "/api/v1/namespaces/tools/configmaps"
-    assert dict(requests[0].query) == {"limit": "500", "labelSelector": "ostiary.dev/usage"}
+    assert dict(requests[0].query) == {"limit": "250", "labelSelector": "ostiary.dev/usage"}
     assert requests[1].query["continue"] == "token"
 
 
@@ -102,7 +103,7 @@ def generation(number: int, *, version: str, spec: str) -> Answer:
     return ok({"metadata": {}, "items": [{"metadata": metadata, "spec": {"path": spec}}]})
 
 
-async def test_a_spec_is_the_same_object_until_its_generation_changes() -> None:
+async def test_what_the_compiler_judges_is_kept_as_text_and_the_same_text_until_it_changes() -> None:
     answers = [
         generation(1, version="1", spec="/a"),
         generation(1, version="2", spec="/a"),
@@ -110,9 +111,29 @@ async def test_a_spec_is_the_same_object_until_its_generation_changes() -> None:
     ]
     async with api_server(*answers) as (cluster, _):
         first, second, third = [(await cluster.list(PROXY))[0] for _ in range(3)]
-    assert second["spec"] is first["spec"]
+    assert isinstance(first, PackedObject)
+    assert isinstance(second, PackedObject)
+    assert isinstance(third, PackedObject)
+    assert "spec" not in first
+    assert second.judged is first.judged
     assert second["metadata"]["resourceVersion"] == "2"
-    assert third["spec"] == {"path": "/b"}
+    assert unwritten(third.judged)["spec"] == {"path": "/b"}
+
+
+async def test_a_namespace_that_is_listed_alone_replaces_only_its_own_objects() -> None:
+    def listed(**versions: str) -> Answer:
+        items = [
+            {"metadata": {"name": name, "namespace": name, "uid": name, "resourceVersion": version}, "spec": {}}
+            for name, version in versions.items()
+        ]
+        return ok({"metadata": {}, "items": items})
+
+    async with api_server(listed(a="1", b="1"), listed(a="2"), listed(a="2", b="1")) as (cluster, _):
+        whole = await cluster.list(PROXY)
+        (part,) = await cluster.list(PROXY, namespace="a")
+        again = await cluster.list(PROXY)
+    assert again[0] is part
+    assert again[1] is whole[1]
 
 
 async def test_fields_that_nobody_reads_are_dropped() -> None:

@@ -4,6 +4,7 @@ from typing import Any
 import kopf
 import pytest
 from operator_world import SYSTEM, proxy
+from yarl import URL
 
 from ostiary_operator.kube.changes import Changes
 from ostiary_operator.kube.client import Object
@@ -49,6 +50,20 @@ def test_a_change_of_spec_labels_or_deletion_matters(metadata: dict[str, Any]) -
     it = changes()
     it.matter(PROXY, None, seen())
     assert it.matter(PROXY, "MODIFIED", seen(metadata=metadata))
+
+
+def test_what_a_pass_has_seen_does_not_matter_and_what_came_after_it_does() -> None:
+    it = changes()
+    it.saw(PROXY, seen())
+    assert not it.matter(PROXY, None, seen())
+    assert it.matter(PROXY, "MODIFIED", seen(metadata={"generation": 2, "resourceVersion": "2"}))
+
+
+def test_what_a_pass_saw_late_is_told_again_rather_than_lost() -> None:
+    it = changes()
+    it.saw(PROXY, seen(metadata={"generation": 2, "resourceVersion": "2"}))
+    assert it.matter(PROXY, "MODIFIED", seen())
+    assert it.matter(PROXY, "MODIFIED", seen(metadata={"generation": 2, "resourceVersion": "2"}))
 
 
 def test_annotations_and_managed_fields_do_not_matter() -> None:
@@ -153,7 +168,24 @@ async def test_a_right_in_some_namespaces_is_used_there() -> None:
 
 def registry_of(*kinds: Kind) -> kopf.OperatorRegistry:
     options = OperatorOptions(operator_namespace=SYSTEM)
-    return make_registry(Scope(None, kinds), Login(options), changes(), lambda _: None)
+    return make_registry(Scope(None, kinds), Login(options, lambda: None), changes(), lambda _, __: None)
+
+
+def test_once_kopf_has_listed_everything_it_asks_for_a_look_at_what_was_deleted_before_and_so_each_time_anew() -> None:
+    told: list[str] = []
+    login = Login(OperatorOptions(operator_namespace=SYSTEM), lambda: told.append("listed"))
+    proxies, policies = URL("http://api/apis/ostiary.dev/v1alpha1/mcpproxies"), URL("http://api/apis/x/mcppolicies")
+    for request in (proxies % {"limit": "250"}, policies % {"limit": "250"}, proxies % {"watch": "true"}):
+        login.sees(request)
+    assert told == []
+    login.sees(policies % {"limit": "250", "continue": "2"})
+    login.sees(policies % {"watch": "true"})
+    assert told == ["listed"]
+    login.sees(proxies % {"watch": "true"})  # the watch went on where it had ended
+    assert told == ["listed"]
+    login.sees(proxies % {"limit": "250"})
+    login.sees(proxies % {"watch": "true"})
+    assert told == ["listed", "listed"]
 
 
 def test_kopf_gets_event_handlers_and_a_login_and_nothing_that_writes() -> None:

@@ -9,26 +9,20 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
-import orjson
-
 from ostiary_core.contract.documents import AccessRules
 from ostiary_operator.api.load import InvalidResource, parse_policy, parse_proxy
 from ostiary_operator.api.policy import TargetSelector
 from ostiary_operator.api.problems import Problem
 from ostiary_operator.api.proxy import ProxySpec
-from ostiary_operator.api.resources import API_VERSION, POLICY_KIND, PROXY_KIND, derived_uid
+from ostiary_operator.api.resources import POLICY_KIND, PROXY_KIND, derived_uid
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.model import ObjectKey
+from ostiary_operator.compile.packed import Document, PackedObject, judged_part, unwritten, written
 
 SpecT_co = TypeVar("SpecT_co", covariant=True)
 SpecT = TypeVar("SpecT")
 
-Document = dict[str, Any]
-
-#: What of the metadata is judged. The rest is the API server's, and newer ones add to it.
-_JUDGED: Final = ("name", "namespace", "uid", "generation", "creationTimestamp", "labels")
 _EPOCH: Final = datetime.fromtimestamp(0, tz=UTC)
-_PLAIN: Final = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,29 +100,19 @@ def _policy(document: Document) -> PolicyContent:
 def _read_all(
     kind: str, parse: Callable[[Document], SpecT], objects: Iterable[Mapping[str, Any]], cache: Cache
 ) -> tuple[Subject[SpecT], ...]:
-    found = [_read(kind, parse, _judged_part(kind, item), cache) for item in objects]
+    found = [_read(kind, parse, item, cache) for item in objects]
     found.sort(key=lambda subject: (*subject.age, subject.uid, subject.fingerprint or b""))
     # No API server holds two objects of one key. Where files do, the last by this order is the one.
     return tuple({subject.key: subject for subject in found}.values())
 
 
-def _judged_part(kind: str, item: Mapping[str, Any]) -> Document:
-    metadata = item.get("metadata")
-    part = {"apiVersion": API_VERSION, "kind": kind, **item}
-    part.pop("status", None)
-    if isinstance(metadata, Mapping):
-        part["metadata"] = {key: _plain(metadata[key]) for key in _JUDGED if key in metadata}
-    return part
-
-
-def _plain(value: Any) -> Any:
-    """Return what YAML readers make a time of as the text that it was."""
-    return value.isoformat() if isinstance(value, datetime) else value
-
-
-def _read(kind: str, parse: Callable[[Document], SpecT], document: Document, cache: Cache) -> Subject[SpecT]:
+def _read(kind: str, parse: Callable[[Document], SpecT], item: Mapping[str, Any], cache: Cache) -> Subject[SpecT]:
+    if isinstance(item, PackedObject):
+        text = item.judged
+        return cache.get((kind, text), lambda: _judge(kind, parse, unwritten(text), text, is_json=True))
+    document = judged_part(kind, item)
     try:
-        text = orjson.dumps(document, option=_PLAIN)
+        text = written(document)
     except TypeError:
         return _judge(kind, parse, document, None, is_json=False)
     if b"null" in text:  # NaN is written as null too, so two documents may share this text

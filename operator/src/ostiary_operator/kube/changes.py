@@ -30,22 +30,34 @@ _PARTS: Final[Mapping[Kind, tuple[str, ...]]] = {
 
 
 class Changes:
-    """Remembers the fingerprint of every object seen, by uid. Contents of Secrets are kept as digests only."""
+    """Remembers the fingerprint of every object seen, by uid. Contents of Secrets are kept as digests only.
+
+    Passes call it on the loop's thread, informers on theirs; each step of it is one operation on a dict.
+    """
 
     def __init__(self, is_familiar: IsFamiliar) -> None:
         self._is_familiar = is_familiar
         self._seen: dict[str, str] = {}
+        self._listed: dict[str, str] = {}
         self._expected: dict[tuple[str, str, str], str] = {}
 
     def expect(self, kind: Kind, body: Object) -> None:
         """Remember what we are about to write, so that its echo is told apart."""
         self._expected[_key(kind, body)] = _fingerprint(kind, body)
 
+    def saw(self, kind: Kind, obj: Object) -> None:
+        """Remember what a pass has seen: an event that shows nothing else is none."""
+        uid, version = uid_of(obj), obj["metadata"].get("resourceVersion", "")
+        if self._listed.get(uid) != version:
+            self._listed[uid] = version
+            self._seen[uid] = _fingerprint(kind, obj)
+
     def matter(self, kind: Kind, event: str | None, obj: Object) -> bool:
         """Say whether an event is worth a pass. ``event`` is the watch's word; None while it lists."""
         uid = uid_of(obj)
         if event == "DELETED":
             self._seen.pop(uid, None)
+            self._listed.pop(uid, None)
             return True
         print_now = _fingerprint(kind, obj)
         is_same = self._seen.get(uid) == print_now

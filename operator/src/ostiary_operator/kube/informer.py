@@ -14,18 +14,21 @@ from typing import Any, Final
 
 import aiohttp
 import kopf
+from yarl import URL
 
 from ostiary_operator.kube.changes import Changes
+from ostiary_operator.kube.client import Object, name_of, namespace_of
 from ostiary_operator.kube.connection import close_at_once, load, open_session
 from ostiary_operator.kube.errors import Unreachable
-from ostiary_operator.kube.kinds import Kind
+from ostiary_operator.kube.kinds import NAMESPACE, Kind
 from ostiary_operator.kube.options import OperatorOptions
 from ostiary_operator.kube.scopes import SELECTORS, Scope
+from ostiary_operator.moved import EVERYTHING, Moved
 
 _log = logging.getLogger(__name__)
 
-Poke = Callable[[str], None]
-"""Told the kind of object that changed. An informer calls it on its own thread."""
+Poke = Callable[[str, Moved], None]
+"""Told the kind of object that changed, and where. An informer calls it on its own thread."""
 
 #: Seconds that each step of kopf's end is waited for, and that all of it is: then its thread, a daemon, is left behind.
 _PATIENCE: Final = 0.5
@@ -78,7 +81,7 @@ class Informer:
                 _log.warning("the watches ended, beginning again in %.0f s: %s", pause, reason)
             if self._end.wait(pause):
                 return
-            self._poke("watch")  # what happened meanwhile was not seen
+            self._poke("watch", EVERYTHING)  # what happened meanwhile was not seen
 
     async def _watch(self) -> None:
         """Let kopf watch until we are told to stop, or it fails."""
@@ -86,7 +89,7 @@ class Informer:
         self._loop.set_exception_handler(_quietly)
         if self._end.is_set():
             return
-        login = Login(self._options)
+        login = Login(self._options, lambda: self._poke("watch", EVERYTHING))
         stopping = asyncio.ensure_future(_until(self._told, login.watching))
         try:
             operator = asyncio.ensure_future(self._operator(login, stopping))
@@ -132,12 +135,15 @@ class Login:
     """Logs kopf in, again whenever its credentials are refused. The sessions are ours, so that we can close them.
 
     ``watching`` is set once kopf watches anything. Before that it must not be told to stop: it would close connections
-    that it goes on to wait for.
+    that it goes on to wait for. ``on_listed`` is called whenever kopf has listed anew, and watches from there on: what
+    was deleted before that, no event ever told.
     """
 
-    def __init__(self, options: OperatorOptions) -> None:
+    def __init__(self, options: OperatorOptions, on_listed: Callable[[], None]) -> None:
         self.watching = asyncio.Event()
         self._options = options
+        self._on_listed = on_listed
+        self._listing: set[str] = set()
         self._sessions: list[aiohttp.ClientSession] = []
 
     async def log_in(self, **_: Any) -> kopf.AiohttpSession:
@@ -154,8 +160,18 @@ class Login:
 
     async def _sees(self, *args: Any) -> None:
         request: aiohttp.TraceRequestStartParams = args[-1]
-        if "watch" in request.url.query:
+        self.sees(request.url)
+
+    def sees(self, url: URL) -> None:
+        """Note a request of kopf's."""
+        if "watch" in url.query:
             self.watching.set()
+            was_listing = url.path in self._listing
+            self._listing.discard(url.path)
+            if was_listing and not self._listing:
+                self._on_listed()
+        elif "limit" in url.query:
+            self._listing.add(url.path)
 
     async def close(self) -> None:
         """Close all sessions: their loop ends now."""
@@ -180,7 +196,11 @@ def _register(registry: kopf.OperatorRegistry, kind: Kind, changes: Changes, pok
     async def moved(event: Any, **_: Any) -> None:
         obj = dict(event["object"])
         if changes.matter(kind, event["type"], obj):
-            poke(kind.name)
+            poke(kind.name, _place(kind, obj))
+
+
+def _place(kind: Kind, obj: Object) -> Moved:
+    return Moved.within([name_of(obj) if kind == NAMESPACE else namespace_of(obj)])
 
 
 def make_settings(scope: Scope) -> kopf.OperatorSettings:

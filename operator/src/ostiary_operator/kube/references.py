@@ -4,30 +4,48 @@ import asyncio
 import base64
 import binascii
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from ostiary_operator.compile.model import Missing, ReferenceKey
 from ostiary_operator.kube import labels
 from ostiary_operator.kube.client import Cluster
 from ostiary_operator.kube.errors import Forbidden, NotFound
 from ostiary_operator.kube.kinds import CONFIG_MAP, SECRET
+from ostiary_operator.moved import EVERYTHING, Moved
 
 _AT_ONCE: Final = 16
 
 
-async def resolve(cluster: Cluster, wanted: Iterable[ReferenceKey]) -> dict[ReferenceKey, Mapping[str, str] | Missing]:
-    """Return the data of each object, or why it cannot be had.
-
-    Raises:
-        ClusterError: the API server could not be asked; that is no answer.
-    """
-    keys = sorted(wanted)
-    turn = asyncio.Semaphore(_AT_ONCE)
-    found = await asyncio.gather(*(_read(cluster, key, turn) for key in keys))
-    return dict(zip(keys, found, strict=True))
+_Found: TypeAlias = Mapping[str, str] | Missing
 
 
-async def _read(cluster: Cluster, key: ReferenceKey, turn: asyncio.Semaphore) -> Mapping[str, str] | Missing:
+class References:
+    """Remembers what was read, so that only what may have moved is read again."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._known: dict[ReferenceKey, _Found] = {}
+
+    async def resolve(self, wanted: Iterable[ReferenceKey], moved: Moved = EVERYTHING) -> dict[ReferenceKey, _Found]:
+        """Return the data of each object, or why it cannot be had. What nobody wants any more is forgotten.
+
+        Raises:
+            ClusterError: the API server could not be asked; that is no answer.
+        """
+        keys = sorted(wanted)
+        turn = asyncio.Semaphore(_AT_ONCE)
+        stale = [key for key in keys if key not in self._known or _is_among(key, moved)]
+        found = await asyncio.gather(*(_read(self._cluster, key, turn) for key in stale))
+        read = dict(zip(stale, found, strict=True))
+        self._known = {key: read[key] if key in read else self._known[key] for key in keys}
+        return dict(self._known)
+
+
+def _is_among(key: ReferenceKey, moved: Moved) -> bool:
+    return moved.namespaces is None or key.namespace in moved.namespaces
+
+
+async def _read(cluster: Cluster, key: ReferenceKey, turn: asyncio.Semaphore) -> _Found:
     kind = SECRET if key.kind == SECRET.name else CONFIG_MAP
     async with turn:
         try:

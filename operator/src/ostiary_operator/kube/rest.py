@@ -23,7 +23,8 @@ from ostiary_operator.kube.parsing import Shelf, lean, parse
 _log = logging.getLogger(__name__)
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=30, sock_connect=5)
-_PAGE: Final = 500
+#: Objects at once: what a page is parsed into, before it is packed, is what a list takes of memory.
+_PAGE: Final = 250
 _TRIES: Final = 5
 _LONGEST_WAIT: Final = 10.0
 _MESSAGE_LIMIT: Final = 500
@@ -40,7 +41,7 @@ class RestCluster:
         self._configure = configure
         self._api: ApiClient | None = None
         self._opening = asyncio.Lock()
-        self._shelves: dict[str, Shelf] = {}
+        self._shelves: dict[tuple[Kind, str | None], Shelf] = {}
 
     async def close(self) -> None:
         """Close all connections."""
@@ -62,7 +63,7 @@ class RestCluster:
     async def _pages(self, kind: Kind, *, namespace: str | None, selector: str | None) -> Objects:
         query = {"limit": str(_PAGE)} | ({"labelSelector": selector} if selector else {})
         path = kind.path(namespace=namespace)
-        shelf = self._shelves.setdefault(f"{path}?{selector}", Shelf())
+        shelf = self._shelves.setdefault((kind, selector), Shelf())
         items: Objects = []
         while True:
             try:
@@ -70,10 +71,10 @@ class RestCluster:
             except errors.NotFound as error:
                 raise _missing(kind) if kind in OURS else error from error
             found = page.get("items") or ()
-            items += shelf.exchange([lean(item, api_version=kind.api_version, kind=kind.name) for item in found])
+            items += shelf.exchange([lean(item, kind) for item in found])
             token = page.get("metadata", {}).get("continue")
             if not token:
-                shelf.keep(items)
+                shelf.keep(items, namespace=namespace)
                 return items
             query["continue"] = token
 

@@ -14,6 +14,7 @@ from ostiary_operator.kube.informer import Informer, Poke
 from ostiary_operator.kube.kinds import OURS
 from ostiary_operator.kube.options import OperatorOptions
 from ostiary_operator.kube.scopes import Watched
+from ostiary_operator.moved import Moved
 
 _log = logging.getLogger(__name__)
 
@@ -33,9 +34,9 @@ async def watch(
     _tell(watched)
     loop = asyncio.get_running_loop()
 
-    def poke_here(reason: str) -> None:  # called on an informer's thread
+    def poke_here(reason: str, moved: Moved) -> None:  # called on an informer's thread
         with contextlib.suppress(RuntimeError):  # our loop is closed: too late
-            loop.call_soon_threadsafe(poke, reason)
+            loop.call_soon_threadsafe(poke, reason, moved)
 
     async with _informing([Informer(scope, options, changes, poke_here) for scope in watched.scopes]):
         await asyncio.Event().wait()

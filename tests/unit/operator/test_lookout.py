@@ -1,0 +1,161 @@
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from operator_world import SYSTEM, policy, populated, proxy
+
+from ostiary_operator.kube.client import Object, Objects
+from ostiary_operator.kube.errors import Busy
+from ostiary_operator.kube.fake import FakeCluster, add_namespaces
+from ostiary_operator.kube.kinds import NAMESPACE, OURS, POLICY, PROXY, Kind
+from ostiary_operator.kube.listing import Listing
+from ostiary_operator.kube.lookout import Lookout
+from ostiary_operator.kube.options import OperatorOptions
+from ostiary_operator.moved import EVERYTHING, NOTHING, Moved
+
+TEAMS = [f"team-{number}" for number in range(12)]
+WHOLE = OperatorOptions(operator_namespace=SYSTEM)
+
+
+@dataclass
+class Listed:
+    """A cluster that says which of our kinds were listed where; None for the whole cluster."""
+
+    cluster: FakeCluster
+    lists: list[tuple[str, str | None]] = field(default_factory=list)
+
+    async def list(self, kind: Kind, *, namespace: str | None = None, selector: str | None = None) -> Objects:
+        if kind in OURS:
+            self.lists.append((kind.name, namespace))
+        return await self.cluster.list(kind, namespace=namespace, selector=selector)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.cluster, name)
+
+    def taken(self) -> set[tuple[str, str | None]]:
+        found, self.lists = set(self.lists), []
+        return found
+
+
+def platform(*objects: dict[str, Any]) -> Listed:
+    """Twelve teams with a proxy and a policy each, and what is given."""
+    teams = [each for team in TEAMS for each in (proxy("crm", namespace=team), policy("rules", namespace=team))]
+    cluster = populated(*teams, *objects)
+    add_namespaces(cluster, TEAMS)
+    return Listed(cluster)
+
+
+def names(objects: Iterable[Object]) -> list[str]:
+    return [f"{each['metadata']['namespace']}/{each['metadata']['name']}" for each in objects]
+
+
+async def looked(cluster: Listed, options: OperatorOptions = WHOLE) -> Lookout:
+    lookout = Lookout(cluster, options)
+    await lookout.look()
+    cluster.taken()
+    return lookout
+
+
+async def test_only_the_namespaces_that_moved_and_the_operators_own_are_read_again() -> None:
+    cluster = platform()
+    lookout = await looked(cluster)
+    await lookout.look(Moved.within(["team-3"]))
+    assert cluster.taken() == {(kind.name, place) for kind in OURS for place in ("team-3", SYSTEM)}
+
+
+async def test_where_nothing_moved_no_resource_is_read() -> None:
+    cluster = platform()
+    lookout = await looked(cluster)
+    seen = await lookout.look(NOTHING)
+    assert cluster.taken() == set()
+    assert len(seen.proxies) == len(TEAMS)
+    assert list(seen.fresh) == []
+
+
+async def test_a_part_sees_what_changed_there_and_the_rest_as_it_was() -> None:
+    cluster = platform()
+    lookout = await looked(cluster)
+    cluster.cluster.put(PROXY, proxy("wiki", namespace="team-3"))
+    cluster.cluster.put(PROXY, proxy("unseen", namespace="team-4"))
+    seen = await lookout.look(Moved.within(["team-3"]))
+    assert {"team-3/crm", "team-3/wiki", "team-4/crm"} <= set(names(seen.proxies))
+    assert "team-4/unseen" not in names(seen.proxies)
+    assert names(seen.fresh) == ["team-3/crm", "team-3/wiki", "team-3/rules"]
+
+
+async def test_a_new_proxy_is_never_seen_without_the_policies_of_its_namespace_and_of_the_platform() -> None:
+    cluster = platform()
+    lookout = await looked(cluster)
+    cluster.cluster.put(POLICY, policy("floor", namespace=SYSTEM))
+    cluster.cluster.put(POLICY, policy("more", namespace="team-3"))
+    cluster.cluster.put(PROXY, proxy("wiki", namespace="team-3"))
+    seen = await lookout.look(Moved.within(["team-3"]))
+    assert {f"{SYSTEM}/floor", "team-3/more"} <= set(names(seen.policies))
+
+
+async def test_a_namespace_that_lost_all_it_had_is_believed_only_after_a_look_at_everything() -> None:
+    cluster = platform()
+    lookout = await looked(cluster)
+    for team in TEAMS:
+        cluster.cluster.remove(PROXY, name="crm", namespace=team)
+    seen = await lookout.look(Moved.within(["team-3"]))
+    assert ("MCPProxy", None) in cluster.taken()
+    assert list(seen.proxies) == []
+
+
+async def test_where_most_namespaces_moved_everything_is_read_at_once() -> None:
+    cluster = platform()
+    lookout = await looked(cluster)
+    await lookout.look(Moved.within(TEAMS[:10]))
+    assert cluster.taken() == {(kind.name, None) for kind in OURS}
+
+
+async def test_the_first_look_is_a_whole_one_whatever_moved() -> None:
+    cluster = platform()
+    seen = await Lookout(cluster, WHOLE).look(Moved.within(["team-3"]))
+    assert len(seen.proxies) == len(TEAMS)
+
+
+async def test_a_failed_look_leaves_the_memory_as_it_was() -> None:
+    cluster = platform()
+    lookout = await looked(cluster)
+    cluster.cluster.fail("list", POLICY, Busy("503"))
+    with pytest.raises(Busy):
+        await lookout.look(Moved.within(["team-3"]))
+    assert len((await lookout.look(NOTHING)).policies) == len(TEAMS)
+
+
+async def test_namespaces_that_are_not_watched_are_not_read() -> None:
+    cluster = platform()
+    lookout = await looked(cluster, OperatorOptions(operator_namespace=SYSTEM, watch_namespaces=("team-1",)))
+    seen = await lookout.look(Moved.within(["team-2"]))
+    assert cluster.taken() == {(kind.name, SYSTEM) for kind in OURS}
+    assert names(seen.proxies) == ["team-1/crm"]
+
+
+async def test_the_labels_of_namespaces_are_those_of_now() -> None:
+    cluster = platform()
+    lookout = await looked(cluster)
+    cluster.cluster.put(NAMESPACE, {"metadata": {"name": "team-3", "labels": {"env": "prod"}}})
+    assert (await lookout.look(NOTHING)).namespaces["team-3"] == {"env": "prod"}
+
+
+async def test_parts_look_like_the_whole_after_any_moves() -> None:
+    cluster = platform()
+    lookout = await looked(cluster)
+    for number, team in enumerate([*TEAMS, *TEAMS[:4]]):
+        cluster.cluster.put(POLICY, policy("rules", allow=f"read_{number}_*", namespace=team))
+        cluster.cluster.put(PROXY, proxy(f"wiki-{number}", namespace=team))
+        await lookout.look(Moved.within([team]))
+    part = await lookout.look(NOTHING)
+    whole: Listing = await Lookout(cluster, WHOLE).look(EVERYTHING)
+    assert (part.proxies, part.policies) == (whole.proxies, whole.policies)
+
+
+async def test_whatever_is_read_is_told() -> None:
+    told: list[str] = []
+    cluster = platform()
+    lookout = Lookout(cluster, WHOLE, lambda kind, obj: told.append(f"{kind.name} {obj['metadata']['name']}"))
+    await lookout.look()
+    assert {"MCPProxy crm", "MCPPolicy rules", "Namespace team-3", "Service ostiary-gateway-default"} <= set(told)
