@@ -67,6 +67,11 @@ class _BoardCollector(Collector):
         for (kind, ready), number in self._board.readiness.items():
             resources.add_metric([kind, ready], number)
         yield resources
+        yield GaugeMetricFamily(
+            "ostiary_operator_statuses_outstanding",
+            "Resources that are not known to have the status that they should have",
+            value=self._board.outstanding,
+        )
         replicas = GaugeMetricFamily(
             "ostiary_operator_gateway_replicas",
             "Ready replicas of a gateway, and those that run its newest config",

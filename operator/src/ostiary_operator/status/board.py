@@ -5,7 +5,8 @@ Two hands use it: a pass brings what was compiled, the poller brings what replic
 
 import asyncio
 import collections
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,7 +24,7 @@ from ostiary_operator.status.writer import StatusWrite, Written, write_all
 #: Seconds for which the set of replicas must stand still before mere numbers are written to thousands of objects.
 SETTLE: Final = 5.0
 #: Statuses that are written before it is asked again whether to go on.
-_CHUNK: Final = 64
+_CHUNK: Final = 16
 _NEVER: Final = float("inf")
 _API_VERSION: Final = OURS[0].api_version
 
@@ -38,10 +39,11 @@ class _Live:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """How many statuses were written, and the first failure."""
+    """How many statuses were written, the first failure, and whether it ended early."""
 
     written: int
     failure: ClusterError | None = None
+    cut: bool = False
 
 
 class StatusBoard:
@@ -59,25 +61,54 @@ class StatusBoard:
         self._cluster = cluster
         self._clock = clock
         self._events = events
-        self._statuses: Sequence[ResourceStatus] = ()
+        self._statuses: dict[str, ResourceStatus] = {}
+        self._carried: dict[tuple[str, str], list[str]] = {}
         self._live: dict[str, _Live] = {}
         self._familiar: dict[str, tuple[str, ...]] = {}
+        # What is judged again whenever anybody publishes: a write or time will change it, time at that moment.
+        self._open: dict[str, float] = {}
+        self._ready: dict[str, tuple[str, str]] = {}
         self._turn = asyncio.Lock()
         self._calls = 0
+        self._waits = False
 
-    def take(self, statuses: Mapping[ObjectKey, ResourceStatus], objects: Sequence[Object], *, seen_at: float) -> None:
-        """Take over what a pass compiled, and the statuses that its listing saw.
+    @contextlib.contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Let the statuses wait: what goes on now is what people wait for, and the API server does not do both fast."""
+        self._waits = True
+        try:
+            yield
+        finally:
+            self._waits = False
 
-        ``seen_at`` is the monotonic moment at which the listing began: what we wrote since is newer than what it saw.
+    @property
+    def outstanding(self) -> int:
+        """How many resources are not known to have the status that they should have."""
+        return len(self._open)
+
+    def take(self, statuses: Mapping[ObjectKey, ResourceStatus], fresh: Iterable[Object], *, seen_at: float) -> None:
+        """Take over what a pass compiled, and the statuses of the resources that it read.
+
+        ``seen_at`` is the monotonic moment at which the reading began: what we wrote since is newer than what it saw.
         """
-        before, self._live = self._live, {}
-        for obj in objects:
-            uid = uid_of(obj)
-            old = before.get(uid)
-            is_newer = old is not None and old.known_at > seen_at
-            self._live[uid] = old if old is not None and is_newer else _Live(obj.get("status") or {}, seen_at)
-        self._statuses = [statuses[key] for key in sorted(statuses)]
-        self._familiar = {uid: (document.fingerprint(live.status),) for uid, live in self._live.items()}
+        before, self._statuses = self._statuses, {status.uid: status for status in statuses.values()}
+        for uid, status in self._statuses.items():
+            if before.get(uid) != status:
+                self._open[uid] = _NEVER
+        for uid in before.keys() - self._statuses.keys():
+            for known in (self._live, self._familiar, self._open, self._ready):
+                known.pop(uid, None)
+        self._carried = _carriers(self._statuses.values())
+        for obj in fresh:
+            self._read(uid_of(obj), obj.get("status") or {}, seen_at)
+
+    def _read(self, uid: str, status: Mapping[str, Any], seen_at: float) -> None:
+        old = self._live.get(uid)
+        if old is not None and (old.known_at > seen_at or old.status == status):
+            return
+        self._live[uid] = _Live(status, seen_at)
+        self._familiar[uid] = (document.fingerprint(status),)
+        self._open[uid] = _NEVER
 
     def is_familiar(self, uid: str, status: Mapping[str, Any]) -> bool:
         """Say whether a status is one that we judged or wrote ourselves. Safe to call from any thread."""
@@ -87,53 +118,77 @@ class StatusBoard:
         """Judge every resource, and write the statuses that differ, those of new generations first.
 
         Thousands of writes take a while. They end early when somebody publishes anew, who judges all of it afresh, or
-        when ``superseded`` says that something better is to be done; the next to publish finds what is left.
+        when something better is to be done, as ``superseded`` and :meth:`waiting` say; the next to publish finds what
+        is left.
         """
         self._calls += 1
         mine = self._calls
         async with self._turn:
             writes = self._due()
             written, failure = 0, None
-            while writes and failure is None and mine == self._calls and not superseded():
+            while writes and failure is None and mine == self._calls and not (self._waits or superseded()):
                 chunk, writes = writes[:_CHUNK], writes[_CHUNK:]
                 done = await self._write(chunk)
                 written, failure = written + len(done.statuses), done.failure
-            return Published(written, failure)
+            return Published(written, failure, cut=bool(writes) and failure is None)
 
     def _due(self) -> list[StatusWrite]:
-        """Judge every resource; return what has to be written."""
+        """Judge every resource whose status may have changed; return what has to be written, new generations first."""
         now, stamp = self._clock.monotonic(), rfc3339(self._clock.time())
-        self.until = _NEVER
-        wanted = [(status, self._wanted(status, now, stamp)) for status in self._statuses]
-        self._count(wanted)
-        due = [(status, body) for status, body in wanted if self._differs(status, body, now=now)]
-        due.sort(key=lambda each: self._live_status(each[0].uid).get("observedGeneration") == each[0].generation)
-        return [StatusWrite(status.key, status.uid, body) for status, body in due]
+        writes = [write for uid in self._to_judge() if (write := self._judge(uid, now, stamp)) is not None]
+        self.until = min(self._open.values(), default=_NEVER)
+        self.readiness = collections.Counter(self._ready.values())
+        writes.sort(key=self._is_of_known_generation)
+        return writes
+
+    def _to_judge(self) -> list[str]:
+        """Return what is open, and what replicas said something new of."""
+        heard = {identity: watch.heard() for identity, watch in self.watches.items()}
+        if any(news.everything for news in heard.values()):
+            return sorted(self._statuses, key=self._key)
+        said = {(identity, proxy) for identity, news in heard.items() for proxy in news.proxies}
+        found = {uid for each in said for uid in self._carried.get(each, ())} | self._open.keys()
+        return sorted(found & self._statuses.keys(), key=self._key)
+
+    def _key(self, uid: str) -> ObjectKey:
+        return self._statuses[uid].key
+
+    def _is_of_known_generation(self, write: StatusWrite) -> bool:
+        return bool(self._live_status(write.uid).get("observedGeneration") == write.status["observedGeneration"])
+
+    def _judge(self, uid: str, now: float, stamp: str) -> StatusWrite | None:
+        """Judge one resource; return its status if that has to be written."""
+        status, live = self._statuses[uid], self._live_status(uid)
+        was = programmed.was_programmed(live.get("conditions") or (), status.generation)
+        judgement = programmed.judge(status, self.watches, was_programmed=was, now=now)
+        body = document.build(status, judgement, live, now=stamp)
+        ready = document.condition_of(body, ConditionType.READY) or {}
+        self._ready[uid] = (status.key.kind, str(ready.get("status")))
+        self._open.pop(uid, None)
+        if document.same(status.key.kind, body, live):
+            if not judgement.final:
+                self._open[uid] = judgement.until
+            return None
+        settled_at = self._settled_at(status)
+        if now < settled_at and document.only_numbers_differ(status.key.kind, body, live):
+            self._open[uid] = min(judgement.until, settled_at)
+            return None
+        self._open[uid] = judgement.until  # until it is written and found as it should be
+        return StatusWrite(status.key, uid, body)
+
+    def _settled_at(self, status: ResourceStatus) -> float:
+        changes = [self.watches[gateway].changed_at for gateway in status.expected if gateway in self.watches]
+        return max(changes, default=0.0) + SETTLE
 
     async def _write(self, writes: Sequence[StatusWrite]) -> Written:
         for write in writes:
             self._familiar[write.uid] = (*self._familiar.get(write.uid, ())[-1:], document.fingerprint(write.status))
         written = await write_all(self._cluster, writes)
         self._wrote(writes, written.statuses)
+        now, stamp = self._clock.monotonic(), rfc3339(self._clock.time())
+        for uid in written.statuses.keys() & self._statuses.keys():
+            self._judge(uid, now, stamp)  # what is as it should be now is closed
         return written
-
-    def _wanted(self, status: ResourceStatus, now: float, stamp: str) -> dict[str, Any]:
-        live = self._live_status(status.uid)
-        was = programmed.was_programmed(live.get("conditions") or (), status.generation)
-        judgement = programmed.judge(status, self.watches, was_programmed=was, now=now)
-        self.until = min(self.until, judgement.until)
-        return document.build(status, judgement, live, now=stamp)
-
-    def _differs(self, status: ResourceStatus, wanted: Mapping[str, Any], *, now: float) -> bool:
-        live, kind = self._live_status(status.uid), status.key.kind
-        if document.same(kind, wanted, live):
-            return False
-        changes = [self.watches[gateway].changed_at for gateway in status.expected if gateway in self.watches]
-        settled_at = max(changes, default=0.0) + SETTLE
-        if now < settled_at and document.only_numbers_differ(kind, wanted, live):
-            self.until = min(self.until, settled_at)
-            return False
-        return True
 
     def _wrote(self, writes: Sequence[StatusWrite], statuses: Mapping[str, Mapping[str, Any]]) -> None:
         for write in writes:
@@ -145,15 +200,18 @@ class StatusBoard:
             for happening in transitions(regarding, self._live_status(write.uid), after):
                 self._events.tell(happening)
             self._live[write.uid] = _Live(after, self._clock.monotonic())
-            self._familiar[write.uid] = (*self._familiar[write.uid][-1:], document.fingerprint(after))
+            self._familiar[write.uid] = (*self._familiar[write.uid][-2:], document.fingerprint(after))
 
     def _live_status(self, uid: str) -> Mapping[str, Any]:
         live = self._live.get(uid)
         return live.status if live is not None else {}
 
-    def _count(self, wanted: Sequence[tuple[ResourceStatus, Mapping[str, Any]]]) -> None:
-        counter: collections.Counter[tuple[str, str]] = collections.Counter()
-        for status, body in wanted:
-            ready = document.condition_of(body, ConditionType.READY) or {}
-            counter[status.key.kind, str(ready.get("status"))] += 1
-        self.readiness = counter
+
+def _carriers(statuses: Iterable[ResourceStatus]) -> dict[tuple[str, str], list[str]]:
+    """Return, by (gateway, proxy), the uids of the resources that what runs there concerns."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for status in statuses:
+        for gateway, entries in status.expected.items():
+            for proxy in entries:
+                found.setdefault((gateway, proxy), []).append(status.uid)
+    return found

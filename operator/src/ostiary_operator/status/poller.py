@@ -9,6 +9,7 @@ import aiohttp
 
 from ostiary_core.errors import OstiaryError
 from ostiary_operator.clock import Clock
+from ostiary_operator.moved import NOTHING, Moved
 from ostiary_operator.status import replicas
 from ostiary_operator.status.board import StatusBoard
 from ostiary_operator.status.watch import GatewayWatch, ReplicaState
@@ -23,13 +24,14 @@ SLOW: Final = 5.0
 
 
 class Poller:
-    """``poke`` asks for a pass, with the reason."""
+    """``poke`` asks for a pass, with the reason and what of the resources moved: here never anything."""
 
-    def __init__(self, board: StatusBoard, clock: Clock, poke: Callable[[str], None]) -> None:
+    def __init__(self, board: StatusBoard, clock: Clock, poke: Callable[[str, Moved], None]) -> None:
         self._board = board
         self._clock = clock
         self._poke = poke
         self._acknowledged: dict[str, int | None] = {}
+        self._cut = False
 
     async def run(self) -> None:
         """Ask until cancelled."""
@@ -45,12 +47,18 @@ class Poller:
         changed = await asyncio.gather(
             *(self._ask(session, watch, state) for watch in watches for state in list(watch.states.values()))
         )
-        if any(changed) or self._clock.monotonic() >= self._board.until:
-            published = await self._board.publish()
+        if any(changed) or self._cut or self._clock.monotonic() >= self._board.until:
+            published = await self._board.publish(self._question())
+            self._cut = published.cut
             if published.failure is not None:
                 _log.warning("a status could not be written: %s", published.failure)
-                self._poke("status not written")
+                self._poke("status not written", NOTHING)
         self._tell_acknowledged()
+
+    def _question(self) -> Callable[[], bool]:
+        """Return what tells when to ask again: thousands of statuses wait while replicas change what is to be said."""
+        end = self._clock.monotonic() + FAST
+        return lambda: self._clock.monotonic() >= end and self._awaits()
 
     async def _ask(self, session: aiohttp.ClientSession, watch: GatewayWatch, state: ReplicaState) -> bool:
         """Ask one replica; say whether it says anything new."""
@@ -62,7 +70,7 @@ class Poller:
             return self._silent(watch, state, error)
         rejected_before = state.report.rejected if state.report is not None else None
         if report.rejected is not None and report.rejected != rejected_before:
-            self._poke("replica rejects")  # somebody may have changed what we wrote, where we cannot watch it
+            self._poke("replica rejects", NOTHING)  # somebody may have changed what we wrote, where we cannot watch it
         return state.answered(report, self._clock.monotonic())
 
     def _silent(self, watch: GatewayWatch, state: ReplicaState, error: OstiaryError) -> bool:
@@ -70,7 +78,7 @@ class Poller:
             return False
         _log.warning("replica %s of gateway %s: %s", state.replica.name, watch.identity, error)
         if isinstance(error, replicas.Refused):
-            self._poke("replica refuses")
+            self._poke("replica refuses", NOTHING)
         return True
 
     def _tell_acknowledged(self) -> None:
@@ -80,14 +88,18 @@ class Poller:
             if revision is not None and revision != self._acknowledged.get(identity):
                 _log.info("gateway %s: every ready replica runs revision %d", identity, revision)
                 if self._board.watches[identity].superfluous:
-                    self._poke("acknowledged")
+                    self._poke("acknowledged", NOTHING)
         self._acknowledged = now
 
     def _pause(self) -> float:
         now = self._clock.monotonic()
-        if any(_awaited(watch, now) for watch in self._board.watches.values()):
+        if self._cut or self._awaits():
             return FAST
         return min(SLOW, max(FAST, self._board.until - now))
+
+    def _awaits(self) -> bool:
+        now = self._clock.monotonic()
+        return any(_awaited(watch, now) for watch in self._board.watches.values())
 
 
 def _awaited(watch: GatewayWatch, now: float) -> bool:

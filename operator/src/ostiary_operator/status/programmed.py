@@ -45,6 +45,11 @@ class Judgement:
     settled: bool = True
     until: float = _NEVER
 
+    @property
+    def final(self) -> bool:
+        """Whether it stays until replicas, or what is expected of them, change."""
+        return self.settled and self.until == _NEVER and self.condition.status == ConditionStatus.TRUE
+
 
 @dataclass(frozen=True, slots=True)
 class _Verdict:

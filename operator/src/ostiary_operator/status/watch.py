@@ -10,6 +10,27 @@ from ostiary_operator.status.reports import Report
 
 
 @dataclass(slots=True)
+class News:
+    """What was heard since somebody last judged: of these proxies, or something that concerns every one."""
+
+    everything: bool = False
+    proxies: set[str] = field(default_factory=set)
+
+    def add(self, before: Report | None, report: Report) -> None:
+        """Compare an answer with the one before it; None where that counts for nothing."""
+        if before is None or _apart_from_entries(before) != _apart_from_entries(report):
+            self.everything = True
+            return
+        keys = before.entries.keys() | report.entries.keys()
+        self.proxies |= {key for key in keys if before.entries.get(key) != report.entries.get(key)}
+
+
+def _apart_from_entries(report: Report) -> tuple[object, ...]:
+    # Not the revision: an entry that runs is judged by its digest alone.
+    return report.replica, report.rejected, report.incomplete
+
+
+@dataclass(slots=True)
 class ReplicaState:
     """One replica. Moments are monotonic, in seconds."""
 
@@ -19,10 +40,13 @@ class ReplicaState:
     report: Report | None = None
     problem: str = ""
     """Why the last question had no answer."""
+    news: "News" = field(default_factory=lambda: News(everything=True))
 
     def answered(self, report: Report, now: float) -> bool:
         """Remember an answer; say whether it is another one than before."""
         changed = report != self.report or bool(self.problem)
+        if changed:
+            self.news.add(None if self.problem else self.report, report)
         if self.report is not None and report.replica != self.report.replica:
             self.first_seen = now  # a new process at the old address is a new replica
         self.report, self.answered_at, self.problem = report, now, ""
@@ -31,6 +55,7 @@ class ReplicaState:
     def silent(self, problem: str) -> bool:
         """Remember that there was no answer; say whether that is new."""
         changed, self.problem = problem != self.problem, problem
+        self.news.everything |= changed
         return changed
 
     def silent_since(self) -> float:
@@ -55,6 +80,8 @@ class GatewayWatch:
     states: dict[str, ReplicaState] = field(default_factory=dict)
     changed_at: float = 0.0
     """When the set of replicas changed last."""
+    is_new: bool = True
+    """That set is another one than when somebody last judged."""
 
     def given(self, manifest: Manifest, token: SecretBytes, now: float) -> bool:
         """Remember what is in force; say whether that is news to the replicas."""
@@ -68,10 +95,19 @@ class GatewayWatch:
         """Take over the list of ready replicas; those that were known keep what they said."""
         wanted = {replica.url: replica for replica in replicas}
         if wanted.keys() != self.states.keys():
-            self.changed_at = now
+            self.changed_at, self.is_new = now, True
         self.states = {
             url: self.states.get(url) or ReplicaState(replica, first_seen=now) for url, replica in wanted.items()
         }
+
+    def heard(self) -> News:
+        """Return what is new since this was last asked."""
+        told = News(everything=self.is_new)
+        self.is_new = False
+        for state in self.states.values():
+            told = News(told.everything or state.news.everything, told.proxies | state.news.proxies)
+            state.news = News()
+        return told
 
     def current(self) -> int:
         """Return how many replicas said last that they run the manifest in force."""

@@ -14,7 +14,7 @@ from ostiary_operator.kube.kinds import POLICY, PROXY
 
 _log = logging.getLogger(__name__)
 
-_AT_ONCE: Final = 16
+_AT_ONCE: Final = 8
 _KINDS: Final = {PROXY.name: (PROXY, names.PROXY_STATUS_MANAGER), POLICY.name: (POLICY, names.POLICY_STATUS_MANAGER)}
 
 
