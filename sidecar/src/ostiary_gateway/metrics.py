@@ -4,12 +4,15 @@ Names are those of OpenTelemetry's MCP conventions where one exists. No label is
 from our table, proxies from the config, outcomes from a closed set.
 """
 
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Set
+from itertools import accumulate
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Histogram, Info
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client import CollectorRegistry, Info
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from ostiary_core.mcp import codes
 from ostiary_core.version import __version__
@@ -27,36 +30,65 @@ _ERROR_TYPES: Final = frozenset(
 )
 
 
+_BUCKETS: Final = (0.0005, 0.001, 0.002, 0.005, *OPERATION_DURATION_BUCKETS)
+_BOUNDS: Final = (*map(floatToGoString, _BUCKETS), "+Inf")
+
+
 class Metrics:
     """The registry, and the one histogram that requests observe themselves."""
 
     def __init__(self, store: ConfigStore, occupancy: Occupancy, telemetry: Telemetry) -> None:
         self.registry = CollectorRegistry()
-        self.duration = Histogram(
-            "mcp_server_operation_duration_seconds",
-            "Time from the first byte of an MCP message until its answer was relayed",
-            ["mcp_method_name", "ostiary_proxy", "error_type"],
-            buckets=(0.0005, 0.001, 0.002, 0.005, *OPERATION_DURATION_BUCKETS),
-            registry=self.registry,
-        )
-        self._children: dict[tuple[str, str, str], Histogram] = {}
+        self.duration = Durations()
+        self.registry.register(self.duration)
         Info("ostiary_build", "The running version", registry=self.registry).info({"version": __version__})
         self.registry.register(_State(store, occupancy, telemetry))
 
     def observe(self, *, method: str, proxy: str, error_type: str, seconds: float) -> None:
         """Count one message. ``method`` is of our table or an HTTP method; ``error_type`` may be anything."""
-        key = (method, proxy, error_type if error_type in _ERROR_TYPES else _OTHER)
-        child = self._children.get(key)
-        if child is None:
-            child = self._children[key] = self.duration.labels(*key)
-        child.observe(seconds)
+        self.duration.observe((method, proxy, error_type if error_type in _ERROR_TYPES else _OTHER), seconds)
 
     def on_swap(self, snapshot: Snapshot, changed: frozenset[str]) -> None:
         """Forget the proxies that are gone, or the series of all that ever were would be kept."""
-        gone = changed - snapshot.proxies.keys()
-        for key in [key for key in self._children if key[1] in gone]:
-            del self._children[key]
-            self.duration.remove(*key)
+        self.duration.forget(changed - snapshot.proxies.keys())
+
+
+class Durations(Collector):
+    """How long messages took, by (method, proxy, error type).
+
+    The client library's own histogram takes a lock for each observation, and walks its buckets; here everything is
+    counted in one event loop, and a scrape in another thread may miss the one that is being counted.
+    """
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[str, str, str], list[int]] = {}
+        self._sums: dict[tuple[str, str, str], float] = {}
+
+    def observe(self, labels: tuple[str, str, str], seconds: float) -> None:
+        """Count one."""
+        counts = self._counts.get(labels)
+        if counts is None:
+            counts = self._counts[labels] = [0] * (len(_BUCKETS) + 1)
+            self._sums[labels] = 0.0
+        counts[bisect_left(_BUCKETS, seconds)] += 1
+        self._sums[labels] += seconds
+
+    def forget(self, proxies: Set[str]) -> None:
+        """Forget the series of proxies."""
+        for labels in [labels for labels in self._counts if labels[1] in proxies]:
+            del self._counts[labels], self._sums[labels]
+
+    def collect(self) -> Iterator[Metric]:
+        """Give the series to whoever scrapes."""
+        family = HistogramMetricFamily(
+            "mcp_server_operation_duration_seconds",
+            "Time from the first byte of an MCP message until its answer was relayed",
+            labels=["mcp_method_name", "ostiary_proxy", "error_type"],
+        )
+        for labels, counts in list(self._counts.items()):
+            buckets = list(zip(_BOUNDS, map(float, accumulate(counts)), strict=True))
+            family.add_metric(labels, buckets, self._sums.get(labels, 0.0))
+        yield family
 
 
 class _State(Collector):

@@ -155,7 +155,7 @@ async def test_no_spelling_of_loopback_in_a_url_is_connected_to(url: str) -> Non
     server = UpstreamServer(document, own=OwnPlaces(), connections=1)
     try:
         with pytest.raises(UpstreamFault) as fault:
-            await server.request("POST", {}, b"{}")
+            await server.request("POST", b"", b"{}")
     finally:
         server.close()
     assert fault.value.kind == "UpstreamAddressForbidden"

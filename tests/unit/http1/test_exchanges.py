@@ -8,9 +8,9 @@ from scripted_server import Script, answering, read_request, scripted
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.addresses import OwnPlaces, networks
+from ostiary_gateway.upstream.http1.answer import HIGH_WATER, Answer
 from ostiary_gateway.upstream.http1.dialing import Dialer
 from ostiary_gateway.upstream.http1.pool import Pool
-from ostiary_gateway.upstream.http1.response import HIGH_WATER, Response
 
 REQUEST = b"POST /mcp HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -29,7 +29,7 @@ async def pool_for(script: Script, *, limit: int = 4, keep_seconds: float = 30) 
             pool.close()
 
 
-async def body(response: Response) -> bytes:
+async def body(response: Answer) -> bytes:
     pieces = []
     while piece := await response.read_some(5):
         pieces.append(piece)

@@ -6,7 +6,7 @@ from typing import Final
 
 from ostiary_core.mcp import codes
 from ostiary_gateway.errors import CallerGone, Refusal
-from ostiary_gateway.line.forward import EVENT_STREAM, JSON
+from ostiary_gateway.media_types import BOTH, EVENT_STREAM, JSON
 from ostiary_gateway.server.request import Request
 
 #: A body may be silent for so long, and take so long in all, in seconds: who sends slower holds memory for nothing.
@@ -18,7 +18,7 @@ _ADMITTING: Final = {
     EVENT_STREAM: frozenset({EVENT_STREAM, "text/*", "*/*"}),
 }
 #: What nearly all clients send.
-_USUAL: Final = f"{JSON}, {EVENT_STREAM}"
+_USUAL: Final = BOTH
 _UTF8: Final = frozenset({"utf-8", "utf8"})
 
 

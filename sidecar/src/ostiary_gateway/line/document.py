@@ -10,13 +10,14 @@ from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.line import answers
 from ostiary_gateway.line.answers import Outcome
 from ostiary_gateway.line.exchange import Exchange
-from ostiary_gateway.line.forward import JSON, http_fault, retry_after_ms
+from ostiary_gateway.line.forward import http_fault, retry_after_ms
 from ostiary_gateway.line.list_memo import LISTS, Known
 from ostiary_gateway.line.shape import read_for, shape_result
+from ostiary_gateway.media_types import JSON
 from ostiary_gateway.server.response import Response
 from ostiary_gateway.session import Session
 from ostiary_gateway.upstream import faults
-from ostiary_gateway.upstream.answer import Answer
+from ostiary_gateway.upstream.http1.answer import Answer
 
 _SESSION: Final = "Mcp-Session-Id"
 

@@ -16,14 +16,13 @@ from ostiary_gateway.line.exchange import Exchange, Message
 from ostiary_gateway.line.frame import invalid
 from ostiary_gateway.line.headers import encoded, mismatch, require_safe
 from ostiary_gateway.line.identify import session_not_found
+from ostiary_gateway.media_types import JSON
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.telemetry import ClientSpan
 from ostiary_gateway.upstream import faults
-from ostiary_gateway.upstream.answer import Answer
+from ostiary_gateway.upstream.http1 import request as http1
+from ostiary_gateway.upstream.http1.answer import Answer
 
-JSON: Final = "application/json"
-EVENT_STREAM: Final = "text/event-stream"
-_BOTH: Final = f"{JSON}, {EVENT_STREAM}"
 _PARAM_PREFIX: Final = "mcp-param-"
 _PARAM_LIMIT: Final = 64
 _RETRY_AFTER_LIMIT: Final = 3600
@@ -56,31 +55,28 @@ def _put_context(body: dict[str, Any], span: ClientSpan) -> None:
         body["params"] = {**(params or {}), "_meta": meta}
 
 
-def upstream_headers(exchange: Exchange, span: ClientSpan) -> dict[str, str]:
-    """Return the headers of the request to the upstream.
+def upstream_lines(exchange: Exchange, span: ClientSpan) -> bytes:
+    """Return the headers of the request to the upstream, beside those that every request has.
 
     Raises:
         Refusal: a header of the caller that would be passed on cannot be.
     """
     request, message, session = exchange.request, exchange.message, exchange.session
-    headers = {"Accept-Encoding": "identity"}
+    headers: dict[str, str] = {}
     span.inject(headers)
     if session is not None:
         headers["Mcp-Session-Id"] = session.upstream_id
     if message is None:
-        headers["Accept"] = EVENT_STREAM if request.method == "GET" else _BOTH
         if "last-event-id" in request.headers:
             headers["Last-Event-ID"] = _passable(request.headers["last-event-id"])
         revision = session.revision if session is not None else request.headers.get("mcp-protocol-version", "")
     else:
-        headers["Accept"] = _BOTH
-        headers["Content-Type"] = JSON
         revision = message.revision
         if message.era is Era.MODERN:
             _mirror(message, request, headers)
     if revision:
         headers["MCP-Protocol-Version"] = revision
-    return headers
+    return http1.lines(headers) if headers else b""
 
 
 def _passable(event_id: str) -> str:
@@ -110,9 +106,9 @@ async def forward(exchange: Exchange, span: ClientSpan) -> Answer:
         Refusal: the message cannot be sent, or the upstream refused what is no request.
         UpstreamFault: the upstream failed.
     """
-    headers = upstream_headers(exchange, span)
+    lines = upstream_lines(exchange, span)
     body = upstream_body(exchange.message, span) if exchange.message is not None else None
-    answer = await exchange.selected.request(exchange.request.method, headers, body)
+    answer = await exchange.selected.request(exchange.request.method, lines, body)
     try:
         _judge_head(exchange, answer)
     except BaseException:

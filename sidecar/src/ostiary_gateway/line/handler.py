@@ -13,7 +13,7 @@ from ostiary_gateway.line.authorize import authorize
 from ostiary_gateway.line.body import check_accept, check_head, read_body
 from ostiary_gateway.line.document import relay_document
 from ostiary_gateway.line.exchange import Exchange
-from ostiary_gateway.line.forward import EVENT_STREAM, forward, no_stream
+from ostiary_gateway.line.forward import forward, no_stream
 from ostiary_gateway.line.frame import bodiless_revision, frame, parse, request_id
 from ostiary_gateway.line.identify import check_host, check_origin, open_session
 from ostiary_gateway.line.limit import Occupancy
@@ -23,12 +23,13 @@ from ostiary_gateway.line.relay import EventRelay
 from ostiary_gateway.line.route import route
 from ostiary_gateway.line.select import select
 from ostiary_gateway.line.streams import OpenStream, OpenStreams
+from ostiary_gateway.media_types import EVENT_STREAM
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import Response
 from ostiary_gateway.session import Sealer, Session
 from ostiary_gateway.telemetry import ClientSpan, ServerSpan, Telemetry
 from ostiary_gateway.upstream import faults
-from ostiary_gateway.upstream.answer import Answer
+from ostiary_gateway.upstream.http1.answer import Answer
 
 _log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 from ostiary_core import strict_json
 from ostiary_core.mcp import codes
 from ostiary_gateway.errors import Refusal
-from ostiary_gateway.line.forward import JSON
+from ostiary_gateway.media_types import JSON
 from ostiary_gateway.server.response import Response
 
 #: Where no answer can carry a JSON-RPC error (GET, DELETE, notifications) the HTTP status tells.

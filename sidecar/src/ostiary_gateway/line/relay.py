@@ -18,14 +18,14 @@ from ostiary_gateway.line import answers
 from ostiary_gateway.line.answers import Outcome
 from ostiary_gateway.line.document import SealSession, opens_session, session_header
 from ostiary_gateway.line.exchange import Exchange
-from ostiary_gateway.line.forward import EVENT_STREAM
 from ostiary_gateway.line.list_memo import LISTS, Known
 from ostiary_gateway.line.refusals import error_message
 from ostiary_gateway.line.shape import must_filter, shape_result, shape_streamed, strictly
 from ostiary_gateway.line.streams import OpenStream
+from ostiary_gateway.media_types import EVENT_STREAM
 from ostiary_gateway.server.response import ResponseStream
 from ostiary_gateway.upstream import faults
-from ostiary_gateway.upstream.answer import Answer
+from ostiary_gateway.upstream.http1.answer import Answer
 
 #: A comment is sent into a stream that is silent for so long, in seconds.
 KEEP_ALIVE_SECONDS: Final = 15.0

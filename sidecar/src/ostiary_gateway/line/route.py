@@ -1,6 +1,7 @@
 """Route: host and path to a proxy, by the spelling on the wire and no other."""
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from ostiary_gateway.config.runtime import ProxyRuntime
@@ -9,6 +10,7 @@ from ostiary_gateway.errors import Refusal
 from ostiary_gateway.server.request import Request
 
 _PATH_LIMIT: Final = 512
+_NAME_LIMIT: Final = 262
 #: Host and port as a Host header holds them (RFC 9110 §7.2); user information is no part of it.
 _AUTHORITY: Final = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:/@\s]*)(?::[0-9]*)?", re.IGNORECASE)
 
@@ -38,5 +40,13 @@ def host_name(authority: str) -> str:
 
     What is no host and port is nobody's name: it is returned whole.
     """
+    # Callers say the same few names again and again; what is longer than a name can be is not worth remembering.
+    return _host_name(authority) if len(authority) <= _NAME_LIMIT else _parsed(authority)
+
+
+def _parsed(authority: str) -> str:
     match = _AUTHORITY.fullmatch(authority)
     return (match[1] if match is not None else authority).lower()
+
+
+_host_name: Final = lru_cache(maxsize=256)(_parsed)

@@ -14,7 +14,7 @@ from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.line.authorize import authorize
 from ostiary_gateway.line.exchange import Message
-from ostiary_gateway.upstream.answer import Answer
+from ostiary_gateway.upstream.http1.answer import Answer
 
 
 @dataclass(slots=True, eq=False)

@@ -4,6 +4,7 @@ import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from time import monotonic
 from typing import Final
 
 from ostiary_gateway.errors import port_taken
@@ -29,6 +30,8 @@ class Listener:
         #: Set once we go: every answer is then the last of its connection.
         self.closing = False
         self.loop: asyncio.AbstractEventLoop
+        #: Seconds of the loop's clock.
+        self.now: Callable[[], float] = monotonic
         self._empty = asyncio.Event()
         self._empty.set()
         self._server: asyncio.Server | None = None
@@ -49,10 +52,6 @@ class Listener:
             raise port_taken("data port", host, port, error, option="--port or PORT") from error
         self._sweep = self.loop.call_later(_SWEEP_SECONDS, self._end_the_overdue)
         return int(self._server.sockets[0].getsockname()[1])
-
-    def now(self) -> float:
-        """Return the seconds of the loop's clock."""
-        return self.loop.time()
 
     def opened(self, connection: Connection) -> None:
         """Know a connection."""

@@ -7,6 +7,7 @@ from email.utils import formatdate
 from typing import Final
 
 from ostiary_gateway.errors import CallerGone
+from ostiary_gateway.media_types import JSON
 from ostiary_gateway.server.request import Request
 
 _STATUS_LINES: Final = {
@@ -16,6 +17,8 @@ _BODILESS: Final = frozenset({204, 304})
 _CLOSE: Final = b"Connection: close\r\n"
 _KEEP: Final = b"Connection: keep-alive\r\n"
 _LAST_CHUNK: Final = b"0\r\n\r\n"
+_JSON: Final = {"Content-Type": JSON}
+_JSON_LINE: Final = b"Content-Type: application/json\r\n"
 
 
 class Response:
@@ -35,7 +38,7 @@ class Response:
         """Return the bytes that go out; ``keep`` says whether another request may follow."""
         parts = [_status_line(self.status), _date(), _connection(request, keep=keep)]
         if self.headers:
-            parts += _lines(self.headers)
+            parts.append(_lines(self.headers))
         if self.status not in _BODILESS:
             parts.append(b"Content-Length: %d\r\n" % len(self.body))
         parts.append(b"\r\n")
@@ -66,7 +69,7 @@ class ResponseStream:
         chunked = request.minor_version
         # What has no length and no chunks ends with its connection (HTTP/1.0).
         keep = bool(chunked) and request.connection.keeps(request)
-        self._pending += [_status_line(200), _date(), _connection(request, keep=keep), *_lines(self.headers)]
+        self._pending += [_status_line(200), _date(), _connection(request, keep=keep), _lines(self.headers)]
         self._pending.append(b"Transfer-Encoding: chunked\r\n\r\n" if chunked else b"\r\n")
 
     def write(self, data: bytes) -> None:
@@ -107,11 +110,13 @@ def _connection(request: Request, *, keep: bool) -> bytes:
     return b"" if request.minor_version else _KEEP
 
 
-def _lines(headers: Mapping[str, str]) -> list[bytes]:
-    lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
-    if any("\r" in line[:-2] or "\n" in line[:-2] for line in lines):
+def _lines(headers: Mapping[str, str]) -> bytes:
+    if headers == _JSON:
+        return _JSON_LINE
+    text = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    if text.count("\r") != len(headers) or text.count("\n") != len(headers):
         raise ValueError("a header of an answer would break out of its line")
-    return [line.encode("latin-1") for line in lines]
+    return text.encode("latin-1")
 
 
 _last_date: tuple[int, bytes] = (0, b"")

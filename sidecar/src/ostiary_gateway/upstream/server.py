@@ -6,23 +6,28 @@ the gateway judges is what the server sent.
 
 import asyncio
 import ssl
-from collections.abc import Mapping
 from typing import Final
 
 from yarl import URL
 
 from ostiary_core.contract.documents import Server
 from ostiary_gateway.errors import UpstreamFault
+from ostiary_gateway.media_types import BOTH, EVENT_STREAM, JSON
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.addresses import OwnPlaces, networks
-from ostiary_gateway.upstream.answer import Answer
 from ostiary_gateway.upstream.http1 import request as http1
+from ostiary_gateway.upstream.http1.answer import Answer
 from ostiary_gateway.upstream.http1.dialing import Dialer
 from ostiary_gateway.upstream.http1.pool import Pool
 
 #: Shorter than the idle time of common servers (uvicorn closes after 5 s), so that we rarely meet a closing one.
 _KEEPALIVE_SECONDS: Final = 4.0
-_METHODS: Final = ("POST", "GET", "DELETE")
+#: What every request of a method says, to any server.
+_HEADERS: Final = {
+    "POST": {"Accept-Encoding": "identity", "Accept": BOTH, "Content-Type": JSON},
+    "GET": {"Accept-Encoding": "identity", "Accept": EVENT_STREAM},
+    "DELETE": {"Accept-Encoding": "identity", "Accept": BOTH},
+}
 
 
 class UpstreamServer:
@@ -35,7 +40,7 @@ class UpstreamServer:
         self.port = url.port or 0
         self.idle_seconds = document.timeouts.idle / 1000
         self._request_seconds = document.timeouts.request / 1000
-        self._heads = {method: http1.head_start(method, url) for method in _METHODS}
+        self._heads = {method: http1.head_start(method, url, headers) for method, headers in _HEADERS.items()}
         dialer = Dialer(
             host=self.address,
             port=self.port,
@@ -49,23 +54,26 @@ class UpstreamServer:
         self._in_use = 0
         self._unused = asyncio.Event()
 
-    async def request(self, method: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
+    async def request(self, method: str, lines: bytes, body: bytes | None) -> Answer:
         """Send a request and return its answer as soon as the head is there; the caller closes it.
+
+        ``lines`` are the headers of this request, see :func:`.http1.request.lines`.
 
         Raises:
             UpstreamFault: no connection, no head in time, or a head that is not HTTP.
         """
-        message = http1.head(self._heads[method], headers, body) + (body or b"")
         self._in_use += 1
         try:
-            response = await self._pool.exchange(message, seconds=self._request_seconds)
-            return Answer(response, self._release)
+            message = http1.message(self._heads[method], lines, body)
+            answer = await self._pool.exchange(message, seconds=self._request_seconds)
         except TimeoutError as error:
             self._release()
             raise UpstreamFault(faults.TIMEOUT, f"no free connection within {self._request_seconds:g} s") from error
         except BaseException:
             self._release()
             raise
+        answer.released = self._release
+        return answer
 
     def _release(self) -> None:
         self._in_use -= 1

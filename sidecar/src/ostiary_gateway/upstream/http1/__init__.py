@@ -1,8 +1,9 @@
 """A lean HTTP/1.1 client for one upstream server: an exchange on it costs a seventh of one on aiohttp's client.
 
     request     the bytes of a request's head
-    response    the answer as it arrives: head, then a body with backpressure
+    answer      the answer as it arrives: head, then a body with backpressure
     connection  one connection: one exchange at a time, and no byte that was not asked for
+    deadlines   one timer for all who wait
     dialing     from a URL to a connection, through the judgement of addresses
     pool        connections kept for the next exchange
 

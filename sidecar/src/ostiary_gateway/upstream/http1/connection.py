@@ -13,7 +13,8 @@ import httptools
 
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
-from ostiary_gateway.upstream.http1.response import Response, broken_off
+from ostiary_gateway.upstream.http1.answer import Answer, broken_off
+from ostiary_gateway.upstream.http1.deadlines import Deadlines
 
 #: After how many seconds of silence the kernel asks, how often and how many times: 2 minutes in all.
 _PROBING: Final = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
@@ -32,17 +33,20 @@ class Connection(asyncio.Protocol):
         self.on_lost: Any = None
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
-        self._head: asyncio.Future[Response] | None = None
-        self._response: Response | None = None
-        self._headers: dict[str, str] = {}
-        self._head_bytes = self._fed = 0
+        self._head: asyncio.Future[Answer] | None = None
+        self._response: Answer | None = None
+        self._headers: dict[bytes, bytes] = {}
+        self._head_bytes = self._head_count = self._fed = 0
         self._body_ends_with_connection = False
         self._poll: select.poll | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        #: When the head must be there, on the loop's clock.
+        self.deadline = 0.0
+        self.deadlines = Deadlines()
+        self._seconds = 0.0
 
     # Towards the pool and its users
 
-    async def exchange(self, request: bytes, *, seconds: float) -> Response:
+    async def exchange(self, request: bytes, *, seconds: float) -> Answer:
         """Send a request and return its answer when the head is there, within so many seconds.
 
         Cancelling closes the connection.
@@ -52,12 +56,13 @@ class Connection(asyncio.Protocol):
         """
         if self._transport is None or not self.usable or self._head is not None or self._response is not None:
             raise broken_off()
-        self._head_bytes = self._fed = 0
+        self._head_bytes = self._head_count = self._fed = 0
         loop = asyncio.get_running_loop()
-        head: asyncio.Future[Response] = loop.create_future()
+        head: asyncio.Future[Answer] = loop.create_future()
         self._head = head
-        # A bare timer: asyncio.timeout would cost as much as parsing the answer.
-        self._timer = loop.call_later(seconds, self._too_late, seconds)
+        self._seconds = seconds
+        self.deadline = loop.time() + seconds
+        self.deadlines.add(self, self.deadline)
         self._transport.write(request)
         try:
             return await head
@@ -69,8 +74,9 @@ class Connection(asyncio.Protocol):
                 self.close()
             raise
 
-    def _too_late(self, seconds: float) -> None:
-        self._fail(UpstreamFault(faults.TIMEOUT, f"no answer within {seconds:g} s"))
+    def too_late(self) -> None:
+        """The head did not come in time."""
+        self._fail(UpstreamFault(faults.TIMEOUT, f"no answer within {self._seconds:g} s"))
 
     def probe_when_silent(self) -> None:
         """Have the kernel find out that the other side is gone: a stream may be silent for days."""
@@ -158,10 +164,11 @@ class Connection(asyncio.Protocol):
         if self._response is not None:
             return
         self._head_bytes += len(name) + len(value)
-        if len(self._headers) >= _HEADER_COUNT_LIMIT or self._head_bytes > _HEAD_LIMIT:
+        self._head_count += 1
+        if self._head_count > _HEADER_COUNT_LIMIT or self._head_bytes > _HEAD_LIMIT:
             raise UpstreamFault(faults.INVALID, _TOO_LARGE)
-        key, text = name.decode("latin-1").lower(), value.decode("latin-1").strip(" \t")
-        self._headers[key] = f"{self._headers[key]}, {text}" if key in self._headers else text
+        key, headers = name.lower(), self._headers
+        headers[key] = headers[key] + b", " + value.strip(b" \t") if key in headers else value
 
     def on_headers_complete(self) -> None:
         """The head is there: give it to who waits."""
@@ -170,12 +177,12 @@ class Connection(asyncio.Protocol):
             if status == 101:
                 raise UpstreamFault(faults.INVALID, "the upstream wants to speak another protocol")
             return  # interim: the answer is still to come
-        encoding = self._headers.get("transfer-encoding")
-        if encoding is not None and encoding.lower() != "chunked":
+        encoding = self._headers.get(b"transfer-encoding")
+        if encoding is not None and encoding.strip(b" \t").lower() != b"chunked":
             raise UpstreamFault(faults.INVALID, "a transfer encoding that was not asked for")
-        length = "content-length" in self._headers
+        length = b"content-length" in self._headers
         self._body_ends_with_connection = not length and encoding is None and status not in _BODILESS
-        self._response = Response(status, self._headers, pause=self._pause, resume=self._resume, abandon=self.close)
+        self._response = Answer(status, self._headers, pause=self._pause, resume=self._resume, abandon=self.close)
         head = self._take_head()
         if head is not None and not head.done():
             head.set_result(self._response)
@@ -190,11 +197,9 @@ class Connection(asyncio.Protocol):
         if self._response is not None:
             self._end_of_message()
 
-    def _take_head(self) -> asyncio.Future[Response] | None:
+    def _take_head(self) -> asyncio.Future[Answer] | None:
         """Return who waits for a head, and wait no longer."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self.deadlines.remove(self)
         head, self._head = self._head, None
         return head
 

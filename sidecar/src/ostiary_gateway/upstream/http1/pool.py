@@ -4,8 +4,9 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 
+from ostiary_gateway.upstream.http1.answer import Answer, broken_off
 from ostiary_gateway.upstream.http1.connection import Connection
-from ostiary_gateway.upstream.http1.response import Response, broken_off
+from ostiary_gateway.upstream.http1.deadlines import Deadlines
 
 
 class Pool:
@@ -18,11 +19,12 @@ class Pool:
         self._idle: list[tuple[Connection, float]] = []
         self._all: set[Connection] = set()
         self._dialing = 0
+        self._deadlines = Deadlines()
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._sweep: asyncio.TimerHandle | None = None
         self._closed = False
 
-    async def exchange(self, request: bytes, *, seconds: float) -> Response:
+    async def exchange(self, request: bytes, *, seconds: float) -> Answer:
         """Send a request over a free connection, or a new one; ``seconds`` bounds the wait for it, and for the head.
 
         A connection that died while idle is replaced before a byte is sent. After that nothing is sent again: the
@@ -79,6 +81,7 @@ class Pool:
             connection.close()
             raise broken_off()
         connection.on_idle, connection.on_lost = self._put_back, self._lost
+        connection.deadlines = self._deadlines
         self._all.add(connection)
         return connection
 
@@ -121,3 +124,4 @@ class Pool:
         for connection in list(self._all):
             connection.close()
         self._idle.clear()
+        self._deadlines.close()

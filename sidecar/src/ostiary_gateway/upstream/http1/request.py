@@ -14,26 +14,28 @@ _NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE: Final = re.compile(r"[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?|")
 
 
-def head_start(method: str, url: URL) -> bytes:
-    """Return request line and Host, which never change for a server; build it once."""
+def head_start(method: str, url: URL, headers: Mapping[str, str]) -> bytes:
+    """Return request line, Host and the headers that never change for a server; build it once."""
     default = {"http": 80, "https": 443}.get(url.scheme)
     host = url.host_subcomponent or ""
     authority = host if url.port == default else f"{host}:{url.port}"
-    return f"{method} {url.raw_path_qs} HTTP/1.1\r\nHost: {authority}\r\n".encode("ascii")
+    return f"{method} {url.raw_path_qs} HTTP/1.1\r\nHost: {authority}\r\n".encode("ascii") + lines(headers)
 
 
-def head(start: bytes, headers: Mapping[str, str], body: bytes | None) -> bytes:
-    """Return the whole head of a request with this body.
+def lines(headers: Mapping[str, str]) -> bytes:
+    """Return headers as they stand in a head.
 
     Raises:
-        UpstreamFault: a header would break out of its line.
+        UpstreamFault: one would break out of its line.
     """
-    lines = [start]
     for name, value in headers.items():
         if _NAME.fullmatch(name) is None or _VALUE.fullmatch(value) is None:
             raise UpstreamFault(faults.INVALID, f"the header {name[:64]!r} cannot be sent")
-        lines.append(f"{name}: {value}\r\n".encode("ascii"))
-    if body is not None:
-        lines.append(b"Content-Length: %d\r\n" % len(body))
-    lines.append(b"\r\n")
-    return b"".join(lines)
+    return "".join([f"{name}: {value}\r\n" for name, value in headers.items()]).encode("ascii")
+
+
+def message(start: bytes, more: bytes, body: bytes | None) -> bytes:
+    """Return a whole request: what :func:`head_start` and :func:`lines` made, and its body."""
+    if body is None:
+        return b"%b%b\r\n" % (start, more)
+    return b"%b%bContent-Length: %d\r\n\r\n%b" % (start, more, len(body), body)

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
 from ostiary_gateway.errors import UpstreamFault
@@ -13,10 +14,11 @@ HIGH_WATER: Final = 256 * 1024
 _FOREVER: Final = float("inf")
 
 
-class Response:
+class Answer:
     """One answer. ``status`` and headers are there from the start; :meth:`read_some` gives the body.
 
-    ``pause`` and ``resume`` stop and start the connection's reading; ``abandon`` closes the connection.
+    ``pause`` and ``resume`` stop and start the connection's reading; ``abandon`` closes the connection. ``released`` is
+    called once, when the answer has been closed.
     """
 
     __slots__ = (
@@ -30,13 +32,15 @@ class Response:
         "_size",
         "_waiter",
         "complete",
+        "content_type",
+        "released",
         "status",
     )
 
     def __init__(
         self,
         status: int,
-        headers: dict[str, str],
+        headers: dict[bytes, bytes],
         *,
         pause: Callable[[], None],
         resume: Callable[[], None],
@@ -45,6 +49,9 @@ class Response:
         self.status = status
         self.complete = False
         self._headers = headers
+        #: The media type, without its parameters.
+        self.content_type = _media_type(headers[b"content-type"]) if b"content-type" in headers else ""
+        self.released: Callable[[], None] | None = None
         self._chunks: deque[bytes] = deque()
         self._size = 0
         self._fault: UpstreamFault | None = None
@@ -53,8 +60,9 @@ class Response:
         self._pause, self._resume, self._abandon = pause, resume, abandon
 
     def header(self, name: str) -> str | None:
-        """Return a header by its lower-case name; one that stood twice is joined by commas."""
-        return self._headers.get(name)
+        """Return a header by its name in any case, None without it; what stood twice is joined by commas."""
+        value = self._headers.get(name.lower().encode("latin-1"))
+        return value.decode("latin-1").strip(" \t") if value is not None else None
 
     def ready(self) -> bytes | None:
         """Return what has arrived without waiting: empty at the end, None where there is something to wait for."""
@@ -99,6 +107,9 @@ class Response:
         self._chunks.clear()
         if not self.complete:
             self._abandon()
+        released, self.released = self.released, None
+        if released is not None:
+            released()
 
     def _take(self) -> bytes:
         data = self._chunks.popleft() if len(self._chunks) == 1 else b"".join(self._chunks)
@@ -139,6 +150,11 @@ class Response:
 def _too_late(waiter: asyncio.Future[None]) -> None:
     if not waiter.done():
         waiter.set_exception(TimeoutError())
+
+
+@lru_cache(maxsize=64)
+def _media_type(content_type: bytes) -> str:
+    return content_type.decode("latin-1").partition(";")[0].strip().lower()
 
 
 def broken_off() -> UpstreamFault:
