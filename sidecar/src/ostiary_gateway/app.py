@@ -16,6 +16,7 @@ from ostiary_gateway.config.store import ConfigStore
 from ostiary_gateway.line.handler import RequestLine
 from ostiary_gateway.metrics import Metrics
 from ostiary_gateway.options import GatewayOptions
+from ostiary_gateway.server.certificate import Certificate
 from ostiary_gateway.server.listener import Listener
 from ostiary_gateway.session import Sealer
 from ostiary_gateway.telemetry import Telemetry
@@ -46,22 +47,25 @@ class Gateway:
             loopback=options.host in _LOOPBACK,
         )
         self._data = Listener(self.line.handle)
+        self._certificate: Certificate | None = None
         self.metrics = Metrics(self.store, self.line.occupancy, telemetry)
         self.line.observe = self.metrics.observe
         self.store.listeners += [self.line.streams.on_swap, self.pools.on_swap, self.metrics.on_swap]
         self.port = options.port
         self.admin_port = options.admin_port
         self._leaving = False
-        self.sources: list[DirectorySource | KubernetesSource] = []
+        self.sources: list[DirectorySource | KubernetesSource | Certificate] = []
         self._watching: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Listen and begin to watch the config. Ready follows with the first good config.
 
         Raises:
-            StartupError: a port is taken.
+            StartupError: a port is taken, or the certificate cannot be used.
         """
         options = self.options
+        if options.tls is not None:
+            self._certificate = Certificate(options.tls)
         admin = Admin(
             store=self.store, ready=self.not_ready, registry=self.metrics.registry, replica=_replica(options.replica)
         )
@@ -78,13 +82,17 @@ class Gateway:
         options = self.options
         await self._admin.setup()
         self.admin_port = await listen(self._admin, options.admin_host, options.admin_port)
-        self.port = await self._data.start(options.host, options.port)
+        self.port = await self._data.start(
+            options.host, options.port, tls=None if self._certificate is None else self._certificate.context
+        )
 
     def _watch(self) -> None:
         if self.options.config is not None:
             self.sources.append(DirectorySource(self.options.config, self.store))
         if self.options.kubernetes is not None:
             self.sources.append(KubernetesSource(self.options.gateway, self.options.kubernetes, self.store))
+        if self._certificate is not None:
+            self.sources.append(self._certificate)
         self._watching = [asyncio.create_task(_watch(source)) for source in self.sources]
 
     def not_ready(self) -> str | None:
@@ -119,7 +127,7 @@ def _replica(given: str) -> str:
     return given or os.environ.get("POD_NAME") or f"{socket.gethostname()}-{os.getpid()}"
 
 
-async def _watch(source: DirectorySource | KubernetesSource) -> None:
+async def _watch(source: DirectorySource | KubernetesSource | Certificate) -> None:
     """Watch a source for ever. That it fails is a bug of ours, but a gateway deaf to policy would be a worse one."""
     while True:
         try:

@@ -14,12 +14,20 @@ class KubernetesOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """The data port's certificate with its chain, and its key, as PEM; read again when they change."""
+
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True, slots=True)
 class GatewayOptions:
     """What ``ostiary gateway`` was told.
 
     ``gateway`` is ``namespace/name``, empty to take whatever the config says. ``drain_seconds`` bounds the wait for
     requests in flight after SIGTERM; ``drain_delay_seconds`` is how long new ones are still taken, while load balancers
-    learn.
+    learn. Without ``tls`` the data port speaks plain HTTP.
     """
 
     config: Path | None
@@ -31,4 +39,5 @@ class GatewayOptions:
     drain_seconds: float = 25.0
     drain_delay_seconds: float = 0.0
     kubernetes: KubernetesOptions | None = None
+    tls: TlsFiles | None = None
     replica: str = field(default="")

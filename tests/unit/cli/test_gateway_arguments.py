@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from command_line import Ostiary
 
-from ostiary_gateway.options import GatewayOptions, KubernetesOptions
+from ostiary_gateway.options import GatewayOptions, KubernetesOptions, TlsFiles
 from ostiary_operator.cli import gateway, logs
 
 
@@ -77,9 +77,24 @@ def test_watching_uses_what_a_pod_has(
     )
 
 
+def test_a_certificate_and_its_key_make_tls(tmp_path: Path) -> None:
+    certificate, key = tmp_path / "tls.crt", tmp_path / "tls.key"
+    for file in (certificate, key):
+        file.touch()
+    given = options("--config", str(tmp_path), "--tls-cert", str(certificate), "--tls-key", str(key))
+    assert given.tls == TlsFiles(certificate, key)
+    assert options("--config", str(tmp_path)).tls is None
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (["--config", "/", "--tls-cert", "/x"], "--tls-cert is of no use without --tls-key: give both, or neither"),
+        (["--config", "/", "--tls-key", "/x"], "--tls-key is of no use without --tls-cert: give both, or neither"),
+        (
+            ["--config", "/", "--tls-cert", "/nowhere", "--tls-key", "/nowhere"],
+            "--tls-cert: /nowhere is no file that can be read",
+        ),
         ([], "it has no source of config: give --config DIR (or OSTIARY_CONFIG), --watch, or both"),
         (["--config", "/nowhere"], "--config: /nowhere is no folder: correct it, or create it before the start"),
         (["--config", "/", "--port", "7", "--admin-port", "7"], "--port and --admin-port are both 7"),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from ostiary_operator.cli import logs, shared
 
 if TYPE_CHECKING:
-    from ostiary_gateway.options import GatewayOptions, KubernetesOptions
+    from ostiary_gateway.options import GatewayOptions, KubernetesOptions, TlsFiles
 
 _ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="which gateway this is; a config for another one is refused (default: whatever the config says)",
     )
     shared.add_listeners(parser)
+    _add_tls(parser)
     _add_watch(parser)
     parser.add_argument(
         "--drain-seconds",
@@ -50,6 +51,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="after SIGTERM, how long new requests are still taken, while load balancers learn (default: 0)",
     )
     logs.add_format(parser)
+
+
+def _add_tls(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("TLS on the data port (without these it speaks plain HTTP)")
+    group.add_argument(
+        "--tls-cert",
+        metavar="FILE",
+        type=Path,
+        help="certificate and its chain as PEM, such as tls.crt of a mounted Secret; a renewed one needs no restart",
+    )
+    group.add_argument("--tls-key", metavar="FILE", type=Path, help="its key as PEM, such as tls.key beside it")
 
 
 def _add_watch(parser: argparse.ArgumentParser) -> None:
@@ -103,7 +115,19 @@ def read_options(arguments: argparse.Namespace) -> "GatewayOptions":
         drain_seconds=arguments.drain_seconds,
         drain_delay_seconds=arguments.drain_delay_seconds,
         kubernetes=_kubernetes(arguments),
+        tls=_tls(arguments),
     )
+
+
+def _tls(arguments: argparse.Namespace) -> "TlsFiles | None":
+    from ostiary_gateway.options import TlsFiles  # noqa: PLC0415  see read_options
+
+    if arguments.tls_cert is None and arguments.tls_key is None:
+        return None
+    if arguments.tls_cert is None or arguments.tls_key is None:
+        given, missing = ("--tls-key", "--tls-cert") if arguments.tls_cert is None else ("--tls-cert", "--tls-key")
+        raise CombinationError(f"{given} is of no use without {missing}: give both, or neither")
+    return TlsFiles(_readable("--tls-cert", arguments.tls_cert), _readable("--tls-key", arguments.tls_key))
 
 
 def _kubernetes(arguments: argparse.Namespace) -> "KubernetesOptions | None":

@@ -46,7 +46,12 @@ class Listener:
         self.loop = asyncio.get_running_loop()
         try:
             self._server = await self.loop.create_server(
-                lambda: Connection(self), host, port, backlog=_BACKLOG, ssl=tls
+                lambda: Connection(self),
+                host,
+                port,
+                backlog=_BACKLOG,
+                ssl=tls,
+                ssl_handshake_timeout=self.limits.head_seconds if tls else None,
             )
         except OSError as error:
             raise port_taken("data port", host, port, error, option="--port or PORT") from error

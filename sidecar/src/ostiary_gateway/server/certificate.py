@@ -1,0 +1,134 @@
+"""The data port's certificate: read from files, and read again when they change, without a restart.
+
+The files are a mounted Secret as cert-manager writes it. A connection takes the certificate that is in force when its
+handshake begins; those that stand keep theirs. A renewal that cannot be used is told, and the old certificate stays.
+"""
+
+import asyncio
+import logging
+import ssl
+from typing import Final
+
+from cryptography import x509
+
+from ostiary_core.errors import OstiaryError
+from ostiary_gateway.background import in_background
+from ostiary_gateway.errors import StartupError
+from ostiary_gateway.options import TlsFiles
+
+_log: Final = logging.getLogger(__name__)
+
+_READ_TRIES: Final = 5
+
+
+class CertificateError(OstiaryError):
+    """Certificate and key cannot be used; the message says which file, and why."""
+
+
+class Certificate:
+    """The certificate in force. ``context`` is what to listen with; ``period`` is in seconds.
+
+    A context is never changed: a renewal makes a new one, to which the handshake switches.
+    """
+
+    def __init__(self, files: TlsFiles, *, period: float = 1.0) -> None:
+        """Read the files.
+
+        Raises:
+            StartupError: they cannot be used.
+        """
+        self._files = files
+        self._period = period
+        self._seen = _version(files)
+        try:
+            self._current, about = _load(files)
+        except CertificateError as error:
+            raise StartupError(f"data port: {error}. Correct it, or leave --tls-cert and --tls-key out.") from error
+        _log.info("data port: serving the certificate %s", about)
+        self.context = self._current
+        self.context.sni_callback = self._switch
+
+    def _switch(self, connection: ssl.SSLObject, _: str | None, __: ssl.SSLContext) -> None:
+        """Let a handshake that begins go on with the certificate in force; called also without a server name."""
+        connection.context = self._current
+
+    async def run(self) -> None:
+        """Watch the files until cancelled."""
+        while True:
+            await asyncio.sleep(self._period)
+            await self.poll()
+
+    async def poll(self) -> None:
+        """Look once, and take over what is new."""
+        now = _version(self._files)
+        if now == self._seen:
+            return
+        self._seen = now  # what changes while we read is another version, and read at the next look
+        try:
+            self._current, about = await in_background(_load, self._files)
+        except CertificateError as error:
+            _log.error("data port: the renewed certificate is not used, the old one stays: %s", error)
+            return
+        _log.info("data port: serving the renewed certificate %s", about)
+
+
+def _version(files: TlsFiles) -> str:
+    """Return what changes whenever one of the files does: a mounted Secret's are links into a folder of the version."""
+    found: list[object] = []
+    for file in (files.certificate, files.key):
+        try:
+            real = file.resolve(strict=True)
+            stat = real.stat()
+            found.append((str(real), stat.st_ino, stat.st_mtime_ns, stat.st_size))
+        except OSError as error:
+            found.append(error.errno)
+    return repr(found)
+
+
+def _load(files: TlsFiles) -> tuple[ssl.SSLContext, str]:
+    """Return a context with what is in the files, and words about it; try again where they change meanwhile.
+
+    Raises:
+        CertificateError: they cannot be used.
+    """
+    for _ in range(_READ_TRIES):
+        before = _version(files)
+        try:
+            return _context(files), _about(files)
+        except CertificateError:
+            if _version(files) == before:
+                raise
+    raise CertificateError(f"{files.certificate} changed at every try to read it")
+
+
+def _context(files: TlsFiles) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        # With no password given, an encrypted key would be asked for on the terminal.
+        context.load_cert_chain(files.certificate, files.key, password="")
+    except ssl.SSLError as error:
+        reason = (error.reason or "no PEM").lower().replace("_", " ")
+        raise CertificateError(f"{files.certificate} and {files.key} cannot be used together ({reason})") from error
+    except OSError as error:
+        raise CertificateError(f"{files.certificate} or {files.key} cannot be read ({error.strerror})") from error
+    return context
+
+
+def _about(files: TlsFiles) -> str:
+    """Return for whom and until when, for the log."""
+    try:
+        certificate = x509.load_pem_x509_certificates(files.certificate.read_bytes())[0]
+        until = certificate.not_valid_after_utc.strftime("%Y-%m-%dT%H:%M:%SZ")
+        return f"of {_names(certificate)} until {until}"
+    except (OSError, ValueError) as error:  # OpenSSL takes it, so it is served
+        return f"(which cannot be described: {error})"
+
+
+def _names(certificate: x509.Certificate) -> str:
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return certificate.subject.rfc4514_string() or "nobody"
+    return ", ".join(str(name.value) for name in found)

@@ -1,0 +1,51 @@
+"""The door over TLS: calls, sessions and streams, and a certificate that is renewed under them."""
+
+from pathlib import Path
+
+from callers import calling, legacy, modern
+from gateways import Door, policy, running
+from tls_secrets import MountedSecret
+
+from ostiary_gateway.server.certificate import Certificate
+
+DENY = {"name": "no-deletions", "effect": "Deny", "tools": {"verbs": ["Call"], "names": ["delete_user"]}}
+
+
+async def test_what_is_allowed_and_denied_is_so_over_tls(mock: str, tmp_path: Path) -> None:
+    secret = MountedSecret(tmp_path)
+    secret.renew("localhost")
+    async with running(tls=secret.files) as door:
+        await door.apply(door.entry("mock", mock, [policy("p", DENY)]))
+        url = door.url().replace("http://", "https://")
+        async with calling(url, authority=secret.authority) as caller:
+            allowed = await caller.post(modern("tools/call", {"name": "get_users", "arguments": {"limit": 1}}))
+            assert (allowed.status, allowed.result.get("isError")) == (200, False)
+            denied = await caller.post(modern("tools/call", {"name": "delete_user", "arguments": {"user_id": 1}}))
+            assert (denied.status, denied.error["code"]) == (200, -31001)
+
+
+async def test_a_session_and_its_stream_outlive_a_renewal(mock: str, tmp_path: Path) -> None:
+    secret, both = MountedSecret(tmp_path), tmp_path / "both.crt"
+    secret.renew("localhost")
+    first = secret.authority.read_bytes()
+    renewed = secret.draft("localhost")
+    both.write_bytes(first + secret.authority.read_bytes())
+    async with running(tls=secret.files) as door:
+        await door.apply(door.entry("mock", mock))
+        url = door.url().replace("http://", "https://")
+        async with calling(url, authority=both) as caller:
+            await caller.initialize()
+            async with caller.listen() as stream:
+                secret.place(renewed)
+                await renewal_of(door).poll()
+                async with calling(url, authority=secret.authority) as newcomer:  # is shown the new one, or fails
+                    newcomer.session = caller.session
+                    assert len((await newcomer.post(legacy("tools/list"))).result["tools"]) == 15
+                assert len((await caller.post(legacy("tools/list"))).result["tools"]) == 15
+                assert stream.status == 200
+                stream.drop()
+
+
+def renewal_of(door: Door) -> Certificate:
+    (found,) = (source for source in door.gateway.sources if isinstance(source, Certificate))
+    return found

@@ -1,0 +1,45 @@
+"""A Secret of type kubernetes.io/tls, mounted as the kubelet mounts it and renewed as cert-manager renews it.
+
+secret = MountedSecret(tmp_path)
+secret.renew("first.example.com")
+secret.files, secret.authority
+"""
+
+import tempfile
+from pathlib import Path
+
+from ostiary_gateway.options import TlsFiles
+from ostiary_tools.certificates import write_authority_and_server
+
+
+class MountedSecret:
+    """``tls.crt`` and ``tls.key`` as links through ``..data``, which is swapped in one step."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory / "mount"
+        self.directory.mkdir()
+        for name in ("tls.crt", "tls.key"):
+            (self.directory / name).symlink_to(f"..data/{name}")
+        self.files = TlsFiles(self.directory / "tls.crt", self.directory / "tls.key")
+        self.authority = directory / "ca.crt"
+        self._drafts = directory
+
+    def draft(self, *names: str) -> dict[str, bytes]:
+        """A new certificate for these names and 127.0.0.1, of a new authority, which `authority` then is."""
+        folder = Path(tempfile.mkdtemp(dir=self._drafts))
+        write_authority_and_server(folder, names=names, addresses=["127.0.0.1"])
+        self.authority = folder / "ca.crt"
+        return {"tls.crt": (folder / "server.crt").read_bytes(), "tls.key": (folder / "server.key").read_bytes()}
+
+    def place(self, files: dict[str, bytes]) -> None:
+        """Swap in a version with these files."""
+        fresh = Path(tempfile.mkdtemp(prefix="..", dir=self.directory))
+        for name, content in files.items():
+            (fresh / name).write_bytes(content)
+        link = self.directory / "..data_tmp"
+        link.symlink_to(fresh.name)
+        link.replace(self.directory / "..data")
+
+    def renew(self, *names: str) -> None:
+        """Swap in a new certificate."""
+        self.place(self.draft(*names))
