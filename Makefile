@@ -15,7 +15,7 @@ ifndef V
 .SILENT:
 endif
 .DEFAULT_GOAL := help
-.PHONY: help run test lint fuzz conformance cluster control-plane bench profile generate lock clean
+.PHONY: help run test lint fuzz conformance cluster chart control-plane bench profile generate lock clean
 
 help:
 	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,10 @@ conformance: $(READY) ## the official conformance suite and clients through the 
 
 cluster: $(READY) ## a whole Kubernetes control plane with operator and gateways, without containers
 	$(TOOL) ostiary_tools.cluster
+
+chart: $(READY) ## lint and render both charts; dry-run all of it on a real API server, restricted
+	$(TOOL) ostiary_tools.binaries > /dev/null
+	$(BIN)/pytest -q tests/unit/chart tests/cluster/test_chart*.py tests/cluster/test_gitops.py
 
 control-plane: $(READY) ## build etcd, kube-apiserver, kubectl, helm into the user's cache (once; minutes)
 	$(TOOL) ostiary_tools.binaries

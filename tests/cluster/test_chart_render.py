@@ -213,7 +213,7 @@ def test_the_grace_period_covers_the_drain() -> None:
 
 
 def read_options_of(gateway: Object) -> Any:
-    arguments = [each for each in container(gateway)["args"] if each != "--watch"]
+    arguments = [each for each in container(gateway)["args"] if not each.startswith(("--watch", "--tls-"))]
     return read_options(parse([re.sub("^--config=.*", "--config=/", each) for each in arguments]))
 
 
@@ -232,6 +232,7 @@ def read_options_of(gateway: Object) -> Any:
         ("gatewayDefaults.httpRoute.enabled=true", "name a Gateway in httpRoute.parentRefs"),
         (f"{SCALING}.enabled=true,{SCALING}.targetCPU=null", "follows nothing"),
         (f"{SCALING}.enabled=true,{SCALING}.minReplicas=11", "above its maxReplicas"),
+        ("gatewayDefaults.tls.secretName=a", "set its settings.externalURL to an https URL"),
         ("extraCA.configMap=a,extraCA.secret=b", "leave one of them empty"),
         ("metrics.serviceMonitor.enabled=true", "keeps Prometheus out"),
         ("networkPolicy.upstreams[0].name=a", "missing properties 'namespace', 'podSelector'"),

@@ -82,6 +82,10 @@ spec:
             - "--drain-delay-seconds={{ $gateway.drain.delaySeconds }}"
             - "--drain-seconds={{ $gateway.drain.seconds }}"
             - "--log-format={{ $gateway.logFormat }}"
+            {{- if $gateway.tls.secretName }}
+            - --tls-cert=/etc/ostiary-tls/tls.crt
+            - --tls-key=/etc/ostiary-tls/tls.key
+            {{- end }}
             {{- if $gateway.watch }}
             - --watch
             {{- end }}
@@ -128,6 +132,11 @@ spec:
               readOnly: true
             - name: tmp
               mountPath: /tmp
+            {{- if $gateway.tls.secretName }}
+            - name: tls
+              mountPath: /etc/ostiary-tls
+              readOnly: true
+            {{- end }}
             {{- if include "ostiary.extraCA.source" .root }}
             - name: extra-ca
               mountPath: /etc/ostiary-ca
@@ -148,6 +157,11 @@ spec:
               - secret: {name: {{ include "ostiary.gateway.secret" . }}, optional: true}
         - name: tmp
           emptyDir: {sizeLimit: 64Mi}
+        {{- with $gateway.tls.secretName }}
+        # A whole folder and no subPath, so that a renewed certificate arrives.
+        - name: tls
+          secret: {secretName: {{ . }}, defaultMode: 0440}
+        {{- end }}
         {{- with include "ostiary.extraCA.source" .root }}
         - name: extra-ca
           {{- . | nindent 10 }}

@@ -60,5 +60,5 @@ spec:
 - name: http
   port: {{ .gateway.service.port }}
   targetPort: http
-  appProtocol: http
+  appProtocol: {{ .gateway.tls.secretName | empty | ternary "http" "https" }}
 {{- end }}
