@@ -33,7 +33,7 @@ async def read_whole(answer: Answer, *, limit: int, idle: float) -> bytes:
     """
     chunks: list[bytes] = []
     size = 0
-    while chunk := answer.ready() or await _read_some(answer, idle=idle):
+    while chunk := await _read_some(answer, idle=idle) if (ready := answer.ready()) is None else ready:
         size += len(chunk)
         if size > limit:
             raise UpstreamFault(faults.TOO_LARGE, f"the answer is larger than {limit} bytes")

@@ -83,7 +83,8 @@ class EventRelay:
         if not opens_session(self._exchange):
             self._caller.begin()
         held = b""
-        while chunk := self._upstream.ready() or await self._next_chunk():
+        # Empty is the end, and known without waiting: then answer and end go out in one piece.
+        while chunk := await self._next_chunk() if (ready := self._upstream.ready()) is None else ready:
             shaped, fault = self._shaped_all(self._blocks(chunk))
             held += shaped
             # An answer to initialize is held until its revision is known: the session header stands before it.
