@@ -21,6 +21,10 @@ class Outcome:
     tool_error: bool = False
 
 
+_GOOD: Final = Outcome()
+_TOOL_ERROR: Final = Outcome(tool_error=True)
+
+
 def read(text: bytes) -> dict[str, Any]:
     """Parse a message from the upstream, leniently: nothing is decided on its names here.
 
@@ -63,7 +67,7 @@ def outcome(message: dict[str, Any]) -> Outcome:
         code = error.get("code") if isinstance(error, dict) else None
         return Outcome(code if type(code) is int else 0, _text(error))
     result = message.get("result")
-    return Outcome(tool_error=isinstance(result, dict) and result.get("isError") is True)
+    return _TOOL_ERROR if isinstance(result, dict) and result.get("isError") is True else _GOOD
 
 
 def _text(error: Any) -> str:
