@@ -7,9 +7,11 @@ import pytest
 from configs import GATEWAY, Operator, entry, files_of, settings, without
 from gateways import BOUNDS, policy
 
+from ostiary_core.contract.bundle import OpenedBundle, open_parts
 from ostiary_core.contract.documents import EntryDocument, PolicyDocument
-from ostiary_core.contract.manifest import GatewayIdentity
+from ostiary_core.contract.manifest import GatewayIdentity, Manifest
 from ostiary_core.errors import ContractError
+from ostiary_gateway.config import store
 from ostiary_gateway.config.keyring import Keyring
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.config.store import ConfigStore
@@ -221,6 +223,24 @@ async def test_a_poisoned_config_opens_nothing_at_a_cold_start(taken: Taken, ope
     await taken.take(files, keys or operator.keys)
 
     assert taken.store.snapshot is None
+
+
+async def test_parts_are_opened_for_a_new_revision_only(
+    taken: Taken, operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[int] = []
+
+    def counted(manifest: Manifest, files: Mapping[str, bytes]) -> OpenedBundle:
+        opened.append(manifest.revision)
+        return open_parts(manifest, files)
+
+    monkeypatch.setattr(store, "open_parts", counted)
+    files = operator.files(entry("crm"))
+    for _ in range(3):
+        await taken.take(files, operator.keys)
+    await taken.take(operator.files(entry("crm"), entry("wiki")), operator.keys)
+
+    assert len(opened) == 2
 
 
 async def test_the_same_poison_is_counted_once(taken: Taken, operator: Operator) -> None:

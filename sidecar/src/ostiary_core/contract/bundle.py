@@ -101,19 +101,37 @@ class OpenedBundle:
         return document
 
 
-def open_files(files: Mapping[str, bytes], keys: Mapping[str, bytes], *, gateway: str | None = None) -> OpenedBundle:
-    """Take apart the files of a config directory, whatever else lies there.
+def open_manifest(files: Mapping[str, bytes], keys: Mapping[str, bytes], *, gateway: str | None = None) -> Manifest:
+    """Read the manifest among the files of a config directory, and check who wrote it for whom.
 
     ``keys`` are the gateway's MAC keys by name; ``gateway``, if known, is the identity that the config must be for.
 
     Raises:
-        ContractError: no manifest, a MAC that does not fit, another gateway's config, or a broken part.
+        ContractError: no manifest, a MAC that does not fit, or another gateway's config.
     """
     manifest = parse_manifest(manifest_files.read(files))
     mac.verify(manifest, keys)
     if gateway is not None and manifest.gateway.identity != gateway:
         raise ContractError(f"the config is for gateway {manifest.gateway.identity}, and this is {gateway}")
+    return manifest
+
+
+def open_parts(manifest: Manifest, files: Mapping[str, bytes]) -> OpenedBundle:
+    """Take apart the parts of a verified manifest, whatever else lies there.
+
+    Raises:
+        ContractError: a part is broken.
+    """
     return OpenedBundle(manifest, dict(_documents(files, range(len(manifest.parts)))))
+
+
+def open_files(files: Mapping[str, bytes], keys: Mapping[str, bytes], *, gateway: str | None = None) -> OpenedBundle:
+    """Open manifest and parts, as :func:`open_manifest` and :func:`open_parts` do.
+
+    Raises:
+        ContractError: either cannot be opened.
+    """
+    return open_parts(open_manifest(files, keys, gateway=gateway), files)
 
 
 def _documents(files: Mapping[str, bytes], numbers: Iterable[int]) -> Iterable[tuple[str, bytes]]:

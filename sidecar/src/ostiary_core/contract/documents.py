@@ -59,7 +59,8 @@ class AccessRule:
 
     def selection(self, primitive: Primitive) -> Selection | None:
         """Return what the rule says of a primitive."""
-        return {"tools": self.tools, "resources": self.resources, "prompts": self.prompts}[primitive]
+        selection: Selection | None = getattr(self, primitive)
+        return selection
 
 
 class AccessRules(Document):

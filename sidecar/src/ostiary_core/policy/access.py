@@ -7,11 +7,12 @@ several rules match, the evidence names the first by (policy, rule position).
 """
 
 import enum
-from collections.abc import Iterable, Sequence
+import functools
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from ostiary_core.contract.documents import AccessRule, PolicyDocument, Selection, Tier
+from ostiary_core.contract.documents import AccessRule, PolicyDocument, Tier
 from ostiary_core.mcp.methods import VERBS, Primitive, Verb
 from ostiary_core.policy.names import ANY_NAME, NameMatcher
 
@@ -51,10 +52,13 @@ class CompiledRule:
         Raises:
             PatternError: a pattern is invalid.
         """
-        selections = {p: s for p in Primitive if (s := rule.selection(p)) is not None}
-        if not selections:
-            return cls(rule.name, {(p, v): ANY_NAME for p, verbs in VERBS.items() for v in verbs})
-        return cls(rule.name, {pair: m for p, s in selections.items() for pair, m in _pairs(p, s)})
+        matchers: dict[tuple[Primitive, Verb], NameMatcher] = {}
+        for primitive in Primitive:
+            selection = rule.selection(primitive)
+            if selection is not None:
+                matcher = NameMatcher.build(selection.names, selection.patterns)
+                matchers |= dict.fromkeys(_pairs(primitive, selection.verbs), matcher)
+        return cls(rule.name, matchers or _EVERYTHING)
 
     def matches(self, primitive: Primitive, verb: Verb, name: str) -> bool:
         """Say whether the rule speaks of this pair and name."""
@@ -62,10 +66,17 @@ class CompiledRule:
         return matcher is not None and matcher.matches(name)
 
 
-def _pairs(primitive: Primitive, selection: Selection) -> Iterable[tuple[tuple[Primitive, Verb], NameMatcher]]:
-    matcher = NameMatcher.build(selection.names, selection.patterns)
-    for verb in selection.verbs or VERBS[primitive]:
-        yield (primitive, verb), matcher
+_EVERYTHING: Final = {(primitive, verb): ANY_NAME for primitive, verbs in VERBS.items() for verb in verbs}
+
+
+@functools.cache
+def _all_pairs(primitive: Primitive, verbs: tuple[Verb, ...]) -> tuple[tuple[Primitive, Verb], ...]:
+    """Return pairs that rules share: there are few, and tens of thousands of rules."""
+    return tuple((primitive, verb) for verb in verbs)
+
+
+def _pairs(primitive: Primitive, verbs: Sequence[Verb] | None) -> tuple[tuple[Primitive, Verb], ...]:
+    return _all_pairs(primitive, tuple(verbs) if verbs else VERBS[primitive])
 
 
 @dataclass(frozen=True, slots=True)

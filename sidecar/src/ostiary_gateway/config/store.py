@@ -8,18 +8,21 @@ whichever source brings it.
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from pydantic import ValidationError
 
-from ostiary_core.contract.bundle import OpenedBundle, open_files
+from ostiary_core.contract.bundle import OpenedBundle, open_manifest, open_parts
 from ostiary_core.contract.documents import SettingsDocument
+from ostiary_core.contract.manifest import Manifest
 from ostiary_core.contract.parts import MANIFEST_FILE
 from ostiary_core.errors import ContractError, OstiaryError, PatternError
 from ostiary_core.policy.access import CompiledPolicy
 from ostiary_gateway.background import in_background
+from ostiary_gateway.config.calm import Calm, calmly
 from ostiary_gateway.config.keyring import Keyring
 from ostiary_gateway.config.runtime import ProxyRuntime, ServerFactory, build_runtime, parse_policy
 from ostiary_gateway.config.snapshot import Snapshot, build_snapshot
@@ -121,12 +124,13 @@ class ConfigStore:
             return
         revision = None
         try:
-            bundle = await in_background(open_files, offer.files, self.keyring.mac, gateway=self._gateway)
-            revision = bundle.manifest.revision
+            manifest = await in_background(open_manifest, offer.files, self.keyring.mac, gateway=self._gateway)
+            revision = manifest.revision
             current = self.snapshot
             if current is None or self._is_news(revision, current):
-                snapshot, rejected = await in_background(self._build, bundle, current)
-                self._swap(snapshot, rejected)
+                began = time.perf_counter()
+                snapshot, rejected = await in_background(self._load, manifest, offer.files, current)
+                self._swap(snapshot, rejected, seconds=time.perf_counter() - began)
             offer.rejected = None
         except ConfigIncomplete as error:
             self._wait(revision, error)
@@ -154,7 +158,15 @@ class ConfigStore:
             _log.error("config rejected, the last good stays: %s", found.message)
         offer.rejected = found
 
-    def _build(self, bundle: OpenedBundle, current: Snapshot | None) -> tuple[Snapshot, dict[str, RejectedEntry]]:
+    def _load(
+        self, manifest: Manifest, files: Mapping[str, bytes], current: Snapshot | None
+    ) -> tuple[Snapshot, dict[str, RejectedEntry]]:
+        with calmly() as calm:
+            return self._build(open_parts(manifest, files), current, calm)
+
+    def _build(
+        self, bundle: OpenedBundle, current: Snapshot | None, calm: Calm
+    ) -> tuple[Snapshot, dict[str, RejectedEntry]]:
         settings = _parse_settings(bundle)
         old = current.proxies if current is not None else {}
         policies = _PolicyShelf(bundle, old.values())
@@ -167,6 +179,7 @@ class ConfigStore:
                 if kept is None or kept.digest != reference.digest:
                     text = _take(bundle, reference.digest)
                     kept = build_runtime(reference.digest, text, policies.take, self._servers)
+                    calm.built += 1
             except ConfigIncomplete:
                 raise
             except OstiaryError as error:
@@ -176,7 +189,7 @@ class ConfigStore:
         manifest = bundle.manifest
         return build_snapshot(manifest.gateway, manifest.revision, settings, proxies), rejected
 
-    def _swap(self, snapshot: Snapshot, rejected: dict[str, RejectedEntry]) -> None:
+    def _swap(self, snapshot: Snapshot, rejected: dict[str, RejectedEntry], *, seconds: float) -> None:
         old = self.snapshot
         changed = _changed(old, snapshot)
         if old is not None and old.revision == snapshot.revision and not changed and rejected == self.rejected_entries:
@@ -187,7 +200,8 @@ class ConfigStore:
         self.incomplete = None
         self.loads += 1
         _log.info(
-            "revision %d in force: %d proxies, %d changed", snapshot.revision, len(snapshot.proxies), len(changed)
+            "revision %d in force: %d proxies, %d changed; built in %.0f ms",
+            *(snapshot.revision, len(snapshot.proxies), len(changed), seconds * 1000),
         )
         for proxy, found in rejected.items():
             _log.error("proxy %s: its new config is rejected: %s", proxy, found.message)

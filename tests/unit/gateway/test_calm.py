@@ -1,0 +1,54 @@
+import gc
+import sys
+import weakref
+from collections.abc import Iterator
+
+import pytest
+from configs import entry
+
+from ostiary_gateway.config.calm import MANY, calmly
+from ostiary_gateway.upstream.addresses import OwnPlaces
+from ostiary_gateway.upstream.server import UpstreamServer
+
+
+@pytest.fixture(autouse=True)
+def thawed() -> Iterator[None]:
+    yield
+    gc.unfreeze()
+
+
+def test_while_a_config_is_built_the_collector_rests_and_requests_are_let_in_often() -> None:
+    before = sys.getswitchinterval()
+    with calmly():
+        assert not gc.isenabled()
+        assert sys.getswitchinterval() < before / 5
+    assert gc.isenabled()
+    assert sys.getswitchinterval() == before
+
+
+def test_all_is_as_before_when_building_fails() -> None:
+    before = sys.getswitchinterval()
+    with pytest.raises(RuntimeError), calmly():
+        raise RuntimeError("a bug")
+    assert gc.isenabled()
+    assert sys.getswitchinterval() == before
+
+
+@pytest.mark.parametrize(("built", "frozen"), [(MANY, True), (MANY - 1, False)])
+def test_only_what_a_large_build_left_is_set_apart_from_what_the_collector_walks(built: int, *, frozen: bool) -> None:
+    gc.unfreeze()
+    with calmly() as calm:
+        calm.built = built
+    assert (gc.get_freeze_count() > 0) is frozen
+
+
+async def test_a_server_that_is_no_longer_used_goes_without_the_collector() -> None:
+    gc.disable()
+    try:
+        server = UpstreamServer(entry("crm").servers[0], own=OwnPlaces(), connections=1)
+        gone = weakref.ref(server)
+        server.close()
+        del server
+        assert gone() is None
+    finally:
+        gc.enable()
