@@ -77,20 +77,18 @@ async def read_body(request: Request, *, limit: int) -> bytes:
 
 
 async def _read_slowly(request: Request, *, limit: int) -> bytes:
-    chunks: list[bytes] = []
-    size = 0
+    body = bytearray()
     try:
         async with asyncio.timeout(WHOLE_SECONDS):
             async for chunk in _chunks(request):
-                size += len(chunk)
-                if size > limit:
+                body += chunk
+                if len(body) > limit:
                     raise _too_large(limit)
-                chunks.append(chunk)
     except TimeoutError:
         raise Refusal(408, "BodyTooSlow", "The body did not arrive in time", close=True) from None
     except CallerGone as error:
         raise Refusal(400, "BrokenBody", "The body ended early, or its framing is broken", close=True) from error
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    return bytes(body)
 
 
 async def _chunks(request: Request) -> AsyncIterator[bytes]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from ostiary_core import strict_json
 from ostiary_gateway.errors import CallerGone
+from ostiary_gateway.server.limits import EARLY_REQUESTS, LEAST_TAKEN_BYTES, SLICE_BYTES
 from ostiary_gateway.server.parser import BadRequestError, RequestParser
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import Response, ResponseStream
@@ -33,6 +34,8 @@ class _Phase(Enum):
     ANSWER = auto()
     #: Answered before the body was whole: the rest is read and dropped, then the next request may come.
     REST = auto()
+    #: Answered whole, and the caller has not taken it yet: the next request waits, or answers would pile up.
+    TAKING = auto()
     #: Our last word is said: what still comes is dropped until the caller closes.
     END = auto()
 
@@ -52,6 +55,8 @@ class Connection(asyncio.Protocol):
         self._parser = RequestParser(self, self._begun, listener.limits)
         self._current: Request | None = None
         self._waiting: deque[Request] = deque()
+        self._unparsed = b""
+        self._unsent = 0
         self._bad: BadRequestError | None = None
         self._phase = _Phase.HEAD
         self._paused = False
@@ -72,8 +77,11 @@ class Connection(asyncio.Protocol):
         """Parse what arrived, unless nobody would read it."""
         if self._phase is _Phase.END or self._bad is not None:
             return
+        if self._unparsed:
+            self._unparsed += data  # TLS had decrypted more when reading was paused
+            return
         try:
-            self._parser.feed(data)
+            self._parse(data)
         except BadRequestError as error:
             self._refuse(error)
             return
@@ -81,6 +89,17 @@ class Connection(asyncio.Protocol):
             self._deadline = min(self._deadline, self._listener.now() + self._listener.limits.head_seconds)
         elif self._phase is _Phase.REST and self._current is not None and self._current.complete:
             self._next()
+
+    def _parse(self, data: bytes) -> None:
+        """Parse slice by slice, for as long as no more requests came early than may."""
+        if len(data) <= SLICE_BYTES:
+            self._parser.feed(data)
+            return
+        for place in range(0, len(data), SLICE_BYTES):
+            if len(self._waiting) >= EARLY_REQUESTS:
+                self._unparsed = data[place:]
+                return
+            self._parser.feed(data[place : place + SLICE_BYTES])
 
     def eof_received(self) -> bool:
         """A caller who ends his side has gone away: who only closed his half cannot be told from who was killed."""
@@ -95,6 +114,7 @@ class Connection(asyncio.Protocol):
             if request is not None:
                 request.fail(gone)
         self._waiting.clear()
+        self._unparsed = b""
         if self._drained is not None and not self._drained.done():
             self._drained.set_exception(gone)
         if self.bound is not None:
@@ -103,12 +123,15 @@ class Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """The caller takes less than we have."""
         self.stalled_since = self._listener.now()
+        self._unsent = self.unsent
 
     def resume_writing(self) -> None:
         """He has taken it."""
         self.stalled_since = None
         if self._drained is not None and not self._drained.done():
             self._drained.set_result(None)
+        if self._phase is _Phase.TAKING:
+            self._next()
 
     # Requests
 
@@ -164,23 +187,40 @@ class Connection(asyncio.Protocol):
 
     def keeps(self, request: Request) -> bool:
         """Say whether another request may follow this one."""
+        if request.holds_back:
+            # He may send the body that he was not asked for, or the next request: what comes could be read in two ways.
+            request.keep_alive = False
         return request.keep_alive and not self._listener.closing
 
     def _next(self) -> None:
+        if self.stalled_since is not None:
+            self._phase = _Phase.TAKING
+            self._deadline = _NEVER
+            return
         self._phase = _Phase.HEAD
         self._current = None
-        if self._waiting:
+        if self._unparsed and not self._waiting:
+            self._parse_what_waited()
+        if self._phase is not _Phase.HEAD:
+            pass
+        elif self._waiting:
             self._start(self._waiting.popleft())
         elif self._bad is not None:
             self._refuse(self._bad)
         elif self._listener.closing:
-            self.abort()
+            self._say_goodbye()
         else:
             limits = self._listener.limits
             seconds = limits.head_seconds if self._parser.in_head else limits.keep_seconds
             self._deadline = self._listener.now() + seconds
-        if not self._waiting:
-            self.resume_reading()
+        self.resume_reading()
+
+    def _parse_what_waited(self) -> None:
+        data, self._unparsed = self._unparsed, b""
+        try:
+            self._parse(data)
+        except BadRequestError as error:
+            self._refuse(error)
 
     def _refuse(self, error: BadRequestError) -> None:
         """Answer what is no request, behind the answers that are due before it. Nothing behind it can be read."""
@@ -207,13 +247,20 @@ class Connection(asyncio.Protocol):
     def _say_goodbye(self) -> None:
         """Close our half, so that the answer arrives; then drop what still comes, for a while."""
         self._phase = _Phase.END
-        self._deadline = self._listener.now() + self._listener.limits.linger_seconds
+        self._linger(self._listener.now())
         self._waiting.clear()
+        self._unparsed = b""
         if self._transport.can_write_eof():
             self._transport.write_eof()
         elif self._current is None or self._current.complete:  # TLS has no half to close
             self._transport.close()
         self.resume_reading()
+
+    def _linger(self, now: float) -> None:
+        """Give a caller time to close, or to take first what is left for him."""
+        limits = self._listener.limits
+        self._unsent = self.unsent
+        self._deadline = now + (limits.stall_seconds if self._unsent else limits.linger_seconds)
 
     @property
     def peer(self) -> str:
@@ -230,8 +277,21 @@ class Connection(asyncio.Protocol):
 
     def overdue(self, now: float) -> bool:
         """Say whether the connection has had its time."""
+        if self._unsent and (self.stalled_since is not None or self._phase is _Phase.END):
+            self._look_what_he_took(now)
         stalled = self.stalled_since
         return now > self._deadline or (stalled is not None and now - stalled > self._listener.limits.stall_seconds)
+
+    def _look_what_he_took(self, now: float) -> None:
+        """A slow caller has all the time that he makes use of."""
+        left = self.unsent
+        if self._unsent - left < min(LEAST_TAKEN_BYTES, self._unsent):
+            return
+        self._unsent = left
+        if self.stalled_since is not None:
+            self.stalled_since = now
+        if self._phase is _Phase.END:
+            self._linger(now)
 
     def end_overdue(self) -> None:
         """End a connection that has had its time; a head that did not become whole is told so."""
@@ -244,6 +304,18 @@ class Connection(asyncio.Protocol):
     def idle(self) -> bool:
         """Whether no request is being handled."""
         return self._phase is not _Phase.ANSWER
+
+    @property
+    def unsent(self) -> int:
+        """How many bytes wait for the caller to take them."""
+        return self._transport.get_write_buffer_size()
+
+    def leave(self) -> None:
+        """Close a connection on which nothing is being handled, once the caller has what was answered."""
+        if not self.unsent:
+            self.abort()
+        elif self._phase is not _Phase.END:
+            self._say_goodbye()
 
     def abort(self) -> None:
         """Close at once."""
@@ -277,6 +349,6 @@ class Connection(asyncio.Protocol):
 
     def resume_reading(self) -> None:
         """Read on."""
-        if self._paused and not self._waiting and not self._transport.is_closing():
+        if self._paused and not self._waiting and not self._unparsed and not self._transport.is_closing():
             self._paused = False
             self._transport.resume_reading()

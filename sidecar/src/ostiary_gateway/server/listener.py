@@ -17,6 +17,8 @@ from ostiary_gateway.server.response import Response
 Handler = Callable[[Request], Awaitable[Response | None]]
 
 _SWEEP_SECONDS: Final = 1.0
+#: How often we look, while stopping, whether callers have taken their answers.
+_LOOK_SECONDS: Final = 0.01
 _BACKLOG: Final = 1024
 
 
@@ -86,9 +88,12 @@ class Listener:
         tasks = [connection.task for connection in self.connections if connection.task is not None]
         for connection in list(self.connections):
             if connection.idle:
-                connection.abort()
+                connection.leave()
+        until = self.now() + seconds
         if tasks:
             await asyncio.wait(tasks, timeout=seconds)
+        while self.now() < until and any(c.unsent for c in self.connections):  # noqa: ASYNC110  no event tells that
+            await asyncio.sleep(_LOOK_SECONDS)
         for task in tasks:
             task.cancel()
         with suppress(asyncio.CancelledError):

@@ -1,20 +1,24 @@
 """From bytes to requests, by llhttp in its strict mode, within bounds.
 
 llhttp refuses what two readers could frame in two ways (RFC 9112 §6.3): two lengths, a length beside a transfer coding,
-codings other than chunked, bare line feeds, folded headers, spaces before a colon.
+bodies that do not end with the chunked coding, bare line feeds, folded headers, spaces before a colon. We refuse more:
+any coding but chunked alone, and transfer codings in HTTP/1.0, which has none (§6.1).
 """
 
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 import httptools
 
 from ostiary_core.errors import OstiaryError
-from ostiary_gateway.server.limits import Limits
+from ostiary_gateway.server.limits import FRAMING_BYTES, FRAMING_EACH, Limits
 from ostiary_gateway.server.request import Request
 
 if TYPE_CHECKING:
     from ostiary_gateway.server.connection import Connection
+
+_log: Final = logging.getLogger(__name__)
 
 _NONE_REPEATED: Final[frozenset[str]] = frozenset()
 _FRAMING: Final = ("content-length", "transfer-encoding")
@@ -68,7 +72,7 @@ class RequestParser:
         self.in_head = False
         #: The request whose body is arriving.
         self.request: Request | None = None
-        self._fed = self._seen = self._count = 0
+        self._fed = self._seen = self._count = self._taken = 0
         self._ended = False
         #: A request that asked for another protocol: llhttp has not looked at its body; and then, whose body follows.
         self._changing: Request | None = None
@@ -88,11 +92,17 @@ class RequestParser:
             self._parse(data)
         except httptools.HttpParserError as error:
             raise _meant(error) from None
-        if self.in_head and not self._ended:
-            # A name or value that goes on and on is held by llhttp, which tells nothing until its end.
+        if not self._ended:
             self._fed += len(data)
+            self._check_fed()
+
+    def _check_fed(self) -> None:
+        """Bound what llhttp tells nothing of: a name or value that goes on and on, extensions of chunks, trailers."""
+        if self.in_head:
             if self._fed > self._limits.head_bytes:
                 raise _head_too_large()
+        elif self.request is not None and self._fed - self._taken > FRAMING_BYTES + FRAMING_EACH * self._taken:
+            raise BadRequestError(400, "TooMuchFraming", "The chunks of the body hold much more than the body")
 
     def _parse(self, data: bytes) -> None:
         while data:
@@ -124,7 +134,7 @@ class RequestParser:
     def on_message_begin(self) -> None:
         """A new head."""
         self.in_head = self._resuming is None
-        self._fed = self._seen = self._count = 0
+        self._fed = self._seen = self._count = self._taken = 0
         self._target = b""
         self._headers = {}
         if self._repeated:
@@ -162,11 +172,14 @@ class RequestParser:
             self.request, self._resuming = self._resuming, None
             return
         self.in_head = False
-        self._seen = self._count = 0
+        self._fed = self._seen = self._count = 0
         parser = self._parser
         version, method = parser.get_http_version(), parser.get_method()
         if version not in {"1.1", "1.0"}:
             raise BadRequestError(400, "BadRequest", "Only HTTP/1.1 and HTTP/1.0 are spoken here")
+        coding = self._headers.get("transfer-encoding")
+        if coding is not None and (version == "1.0" or coding.lower() != "chunked"):
+            raise BadRequestError(400, "BadRequest", "The only transfer coding is chunked, and HTTP/1.0 has none")
         self.request = Request(
             self._connection,
             method=method.decode("ascii"),
@@ -183,6 +196,7 @@ class RequestParser:
 
     def on_body(self, data: bytes) -> None:
         """A piece of the body."""
+        self._taken += len(data)
         if self.request is not None:
             self.request.feed(data)
 
@@ -200,7 +214,11 @@ def _head_too_large() -> BadRequestError:
     return BadRequestError(431, "HeadTooLarge", "The head of the request is too large")
 
 
-def _meant(error: Exception) -> BadRequestError:
-    if isinstance(error.__context__, BadRequestError):  # httptools wraps what our callbacks raise
-        return error.__context__
+def _meant(error: httptools.HttpParserError) -> BadRequestError:
+    cause = error.__context__  # httptools wraps what our callbacks raise
+    if isinstance(cause, BadRequestError):
+        return cause
+    if isinstance(error, httptools.HttpParserCallbackError):
+        _log.critical("a request could not be taken: this is a bug of the gateway", exc_info=cause)
+        return BadRequestError(500, "InternalError", "Internal error")
     return BadRequestError(400, "BadRequest", f"This is no HTTP/1.1 request: {error}")

@@ -20,14 +20,14 @@ class Request:
     """
 
     __slots__ = (
-        "_chunks",
+        "_body",
         "_fault",
-        "_size",
         "_waiter",
         "complete",
         "connection",
         "discarded",
         "headers",
+        "invited",
         "keep_alive",
         "method",
         "minor_version",
@@ -57,8 +57,10 @@ class Request:
         #: Whether the body has arrived whole.
         self.complete = False
         self.discarded = False
-        self._chunks: list[bytes] = []
-        self._size = 0
+        #: Whether a sender who holds his body back was asked for it.
+        self.invited = False
+        #: What is there and was not taken. Pieces are joined as they come: a thousand small ones must not take more.
+        self._body: bytes | bytearray = b""
         self._fault: CallerGone | None = None
         self._waiter: asyncio.Future[None] | None = None
 
@@ -70,7 +72,17 @@ class Request:
     @property
     def declared_length(self) -> int:
         """What Content-Length says, 0 where there is none; the parser has seen to it that it is a number."""
-        return int(self.headers.get("content-length", 0))
+        # Python refuses to read thousands of digits, be they zeros.
+        return int(self.headers.get("content-length", "").lstrip("0") or 0)
+
+    @property
+    def holds_back(self) -> bool:
+        """Whether the sender may be waiting to be asked for his body (RFC 9110 §10.1.1), and was not."""
+        return not self.complete and not self.invited and bool(self.minor_version) and self._expects
+
+    @property
+    def _expects(self) -> bool:
+        return self.headers.get("expect", "").lower() == "100-continue"
 
     @contextmanager
     def bound_to_caller(self) -> Iterator[None]:
@@ -92,10 +104,7 @@ class Request:
 
     def whole_body(self) -> bytes | None:
         """Return the body if all of it is there and none was taken, as nearly always; None where it must be awaited."""
-        if not self.complete:
-            return None
-        chunks = self._chunks
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        return bytes(self._body) if self.complete else None
 
     async def read_some(self) -> bytes:
         """Return what has arrived of the body, waiting for something; empty at its end.
@@ -103,7 +112,7 @@ class Request:
         Raises:
             CallerGone: he broke off, or what came is no body.
         """
-        while not self._chunks and not self.complete:
+        while not self._body and not self.complete:
             if self._fault is not None:
                 raise self._fault
             self._waiter = asyncio.get_running_loop().create_future()
@@ -111,16 +120,16 @@ class Request:
                 await self._waiter
             finally:
                 self._waiter = None
-        data = b"".join(self._chunks)
-        self._chunks.clear()
-        self._size = 0
+        data, self._body = bytes(self._body), b""
         self.connection.resume_reading()
         return data
 
     def invite(self) -> None:
         """Ask for a body that its sender holds back until he knows that it is welcome (RFC 9110 §10.1.1)."""
-        if self.headers.get("expect", "").lower() == "100-continue" and self.minor_version and not self._chunks:
-            self.connection.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if self.holds_back:
+            self.invited = True
+            if not self._body:
+                self.connection.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     # The body, from the parser
 
@@ -128,9 +137,13 @@ class Request:
         """Take a piece of the body."""
         if self.discarded:
             return
-        self._chunks.append(data)
-        self._size += len(data)
-        if self._size > BODY_HIGH_WATER:
+        if not self._body:
+            self._body = data
+        else:
+            if isinstance(self._body, bytes):
+                self._body = bytearray(self._body)
+            self._body += data
+        if len(self._body) > BODY_HIGH_WATER:
             self.connection.pause_reading()
         self._wake()
 
@@ -148,7 +161,7 @@ class Request:
     def discard(self) -> None:
         """Nobody will read what is still to come."""
         self.discarded = True
-        self._chunks.clear()
+        self._body = b""
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

@@ -1,0 +1,286 @@
+"""What one hostile connection may cost: memory, time, and the answers of others (issue 4 §2)."""
+
+import asyncio
+import gc
+import tracemalloc
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from mcp_clients import eventually
+from wire import Wire, connected, post
+
+from ostiary_gateway.errors import CallerGone
+from ostiary_gateway.server import connection as connection_module
+from ostiary_gateway.server import listener as listener_module
+from ostiary_gateway.server.limits import EARLY_REQUESTS, SLICE_BYTES, Limits
+from ostiary_gateway.server.listener import Listener
+from ostiary_gateway.server.request import Request
+from ostiary_gateway.server.response import Response
+
+BIG = b"x" * 30_000_000
+CHUNKED = "Transfer-Encoding: chunked"
+
+
+async def echo(request: Request) -> Response:
+    body = b""
+    while data := await request.read_some():
+        body += data
+    return Response(200, body)
+
+
+async def big(_: Request) -> Response:
+    return Response(200, BIG)
+
+
+@asynccontextmanager
+async def serving(
+    answer: Callable[[Request], Awaitable[Response | None]], limits: Limits | None = None
+) -> AsyncIterator[tuple[Listener, int]]:
+    listener = Listener(answer, limits or Limits())
+    port = await listener.start("127.0.0.1", 0)
+    try:
+        yield listener, port
+    finally:
+        await listener.stop(0.1)
+        assert not listener.connections
+
+
+@pytest.fixture
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener_module, "_SWEEP_SECONDS", 0.02)
+
+
+# -- requests that come early
+
+
+async def test_requests_that_come_early_wait_as_bytes() -> None:
+    go_on = asyncio.Event()
+
+    async def later(_: Request) -> Response:
+        await go_on.wait()
+        return Response(204)
+
+    tiny = b"GET / HTTP/1.1\r\n\r\n"
+    async with serving(later) as (listener, port), connected(port) as wire:
+        await wire.send(tiny * 12_000)
+        await eventually(lambda: any(each._waiting for each in listener.connections))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        parsed = sum(isinstance(each, Request) for each in gc.get_objects())
+        assert parsed <= EARLY_REQUESTS + SLICE_BYTES // len(tiny) + 2
+        go_on.set()
+        for _ in range(12_000):
+            assert (await wire.head()).status == 204
+
+
+async def test_the_next_request_waits_until_the_answer_before_it_was_taken() -> None:
+    handled = 0
+
+    async def counted(request: Request) -> Response:
+        nonlocal handled
+        handled += 1
+        return await big(request)
+
+    async with serving(counted) as (listener, port), connected(port) as wire:
+        await wire.send(b"GET / HTTP/1.1\r\n\r\n" * 3)
+        await eventually(lambda: any(each.stalled_since is not None for each in listener.connections))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert handled == 1
+        for number in range(3):
+            assert (await wire.reply()).body == BIG
+            assert handled >= number + 1
+
+
+# -- slow readers
+
+
+async def trickle(wire: Wire) -> int:
+    """Read as slowly as a bad line does, and return how much came."""
+    taken = 0
+    while data := await wire.reader.read(400_000):
+        taken += len(data)
+        await asyncio.sleep(0.01)
+    return taken
+
+
+@pytest.mark.usefixtures("often")
+@pytest.mark.parametrize("last", [True, False])
+async def test_a_slow_reader_gets_all_of_his_answer(last: bool) -> None:
+    limits = Limits(stall_seconds=0.3, linger_seconds=0.1, keep_seconds=0.1)
+    async with serving(big, limits) as (_, port), connected(port) as wire:
+        await wire.send(b"GET / HTTP/1.1\r\n" + (b"Connection: close\r\n" if last else b"") + b"\r\n")
+        async with asyncio.timeout(20):
+            assert await trickle(wire) > len(BIG)
+
+
+@pytest.mark.usefixtures("often")
+@pytest.mark.parametrize("last", [True, False])
+async def test_a_reader_who_takes_nothing_is_cut_off(last: bool) -> None:
+    async with serving(big, Limits(stall_seconds=0.2)) as (listener, port), connected(port) as wire:
+        await wire.send(b"GET / HTTP/1.1\r\n" + (b"Connection: close\r\n" if last else b"") + b"\r\n")
+        await eventually(lambda: bool(listener.connections))
+        await eventually(lambda: not listener.connections)
+
+
+async def test_stopping_lets_a_slow_reader_take_his_answer() -> None:
+    async with connected(await start(listener := Listener(big))) as wire:
+        await wire.send(b"GET / HTTP/1.1\r\n\r\n")
+        await eventually(lambda: any(each.stalled_since is not None for each in listener.connections))
+        stopping = asyncio.create_task(listener.stop(20))
+        await asyncio.sleep(0)
+        assert (await wire.reply()).body == BIG
+        await stopping
+
+
+async def start(listener: Listener) -> int:
+    return await listener.start("127.0.0.1", 0)
+
+
+# -- bodies
+
+
+ENDLESS = {
+    "a trailer": (b"0\r\nX: ", b"x" * 4096),
+    "many trailers": (b"0\r\n", b"X: y\r\n" * 100),
+    "an extension": (b"1;", b"x" * 4096),
+    "extensions": (b"", b"1;" + b"x" * 4096 + b"\r\nx\r\n"),
+    "zeros of a size": (b"", b"0" * 4096),
+}
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+async def test_a_body_that_is_all_framing_ends(name: str) -> None:
+    ended = asyncio.Event()
+
+    async def read(request: Request) -> Response:
+        try:
+            return await echo(request)
+        except CallerGone:
+            ended.set()
+            raise
+
+    first, again = ENDLESS[name]
+    async with serving(read) as (listener, port), connected(port) as wire:
+        sent = 0
+        try:
+            await wire.send(post("/", b"", CHUNKED, length=-1) + first)
+            while not ended.is_set():
+                await wire.send(again)
+                sent += len(again)
+                await asyncio.sleep(0)
+        except ConnectionError:
+            pass
+        assert sent < 8_000_000
+        await asyncio.wait_for(ended.wait(), 5)
+        await eventually(lambda: not listener.connections)
+
+
+async def test_a_body_in_the_smallest_chunks_is_taken_and_costs_what_it_holds() -> None:
+    size = 600_000
+    body = b"".join(b"2\r\nab\r\n" for _ in range(size // 2)) + b"0\r\n\r\n"
+    seen = asyncio.Event()
+    go_on = asyncio.Event()
+
+    async def late(request: Request) -> Response:
+        seen.set()
+        await go_on.wait()
+        held = tracemalloc.get_traced_memory()[0]
+        assert held < 4_000_000
+        return await echo(request)
+
+    async with serving(late) as (listener, port), connected(port) as wire:
+        tracemalloc.start()
+        try:
+            sending = asyncio.create_task(wire.send(post("/", b"", CHUNKED, length=-1) + body))
+            await seen.wait()
+            await eventually(lambda: all(each._paused for each in listener.connections))
+            go_on.set()
+            assert len((await wire.reply()).body) == size
+            await sending
+        finally:
+            tracemalloc.stop()
+
+
+async def test_a_length_of_thousands_of_zeros_is_a_number() -> None:
+    async def length(request: Request) -> Response:
+        return Response(200, b"%d" % request.declared_length)
+
+    async with serving(length) as (_, port), connected(port) as wire:
+        await wire.send(post("/", b"", f"Content-Length: {'0' * 5000}7", length=-1))
+        assert (await wire.reply()).body == b"7"
+
+
+@pytest.mark.parametrize("asked", [True, False])
+async def test_who_was_not_asked_for_his_body_is_not_read_on(asked: bool) -> None:
+    """He may send it or the next request, and a proxy between us may think otherwise than we."""
+
+    async def early(request: Request) -> Response:
+        if asked:
+            request.invite()
+        return Response(404)
+
+    async with serving(early, Limits(linger_seconds=0.1)) as (_, port), connected(port) as wire:
+        await wire.send(post("/", b"", "Expect: 100-continue", length=18))
+        if asked:
+            assert (await wire.head()).status == 100
+        assert ("connection" in (await wire.reply()).headers) is not asked
+        await wire.send(b"GET / HTTP/1.1\r\n\r\n" * 2)
+        if asked:
+            assert (await wire.reply()).status == 404
+        else:
+            assert await wire.closed()
+
+
+# -- framing that others might read otherwise
+
+
+@pytest.mark.parametrize(
+    "coding",
+    ["gzip, chunked", "identity, chunked", ",chunked", "chunked, chunked", "chunked;q=1", "xchunked", '"chunked"', ""],
+)
+@pytest.mark.parametrize("wish", [(), ("Connection: upgrade", "Upgrade: h2c")])
+async def test_the_only_transfer_coding_is_chunked(coding: str, wish: tuple[str, ...]) -> None:
+    async with serving(echo) as (_, port), connected(port) as wire:
+        await wire.send(post("/", b"2\r\n{}\r\n0\r\n\r\n", f"Transfer-Encoding: {coding}", *wish, length=-1))
+        answer = await wire.reader.read()
+    assert not answer or answer.startswith(b"HTTP/1.1 400 ")
+
+
+async def test_two_codings_in_two_headers_are_two_codings() -> None:
+    async with serving(echo) as (_, port), connected(port) as wire:
+        lines = ("Transfer-Encoding: gzip", CHUNKED)
+        await wire.send(post("/", b"2\r\n{}\r\n0\r\n\r\n", *lines, length=-1))
+        assert (await wire.reply()).status == 400
+        assert await wire.closed()
+
+
+@pytest.mark.parametrize("coding", ["Chunked", "CHUNKED", "\tchunked", "chunked "])
+async def test_it_may_be_written_in_any_case_and_padded(coding: str) -> None:
+    async with serving(echo) as (_, port), connected(port) as wire:
+        await wire.send(post("/", b"2\r\n{}\r\n0\r\n\r\n", f"Transfer-Encoding: {coding}", length=-1))
+        assert (await wire.reply()).body == b"{}"
+
+
+@pytest.mark.parametrize("keep", ["keep-alive", "close"])
+async def test_http_1_0_has_no_transfer_codings(keep: str) -> None:
+    async with serving(echo) as (_, port), connected(port) as wire:
+        head = f"POST / HTTP/1.0\r\nConnection: {keep}\r\n{CHUNKED}\r\n\r\n"
+        await wire.send(head.encode() + b"2\r\n{}\r\n0\r\n\r\n")
+        assert (await wire.reply()).status == 400
+        assert await wire.closed()
+
+
+async def test_a_bug_of_ours_in_a_callback_is_not_called_a_bad_request(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def bug(*_: object) -> None:
+        raise RuntimeError("ours")
+
+    async with serving(echo) as (_, port), connected(port) as wire:
+        monkeypatch.setattr(connection_module.Connection, "_start", bug)
+        await wire.send(b"GET / HTTP/1.1\r\n\r\n")
+        assert (await wire.reply()).json == {"error": "InternalError", "message": "Internal error"}
+        assert await wire.closed()
+    assert "this is a bug of the gateway" in caplog.text
