@@ -1,0 +1,243 @@
+"""The gateways of a release: each whole and apart from the others, and what may reach them and what they may reach."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from charts import CHART, NAMESPACE, Object, container, of_kind, one, render, values
+from guides import blocks
+
+from ostiary_operator.api.load import parse_proxy, parse_settings
+from ostiary_operator.api.proxy import Timeouts
+from ostiary_operator.kube import gateways
+
+
+def set_(**chosen: str) -> list[str]:
+    return [argument for key, value in chosen.items() for argument in ("--set", f"{key.replace('__', '.')}={value}")]
+
+
+def discovered(objects: list[Object]) -> Any:
+    services = [s for s in of_kind(objects, "Service") if "ostiary.dev/gateway" in s["metadata"]["labels"]]
+    return gateways.discover(services, of_kind(objects, "ConfigMap"))
+
+
+def test_each_entry_is_a_gateway_in_the_operators_eyes() -> None:
+    found = discovered(render("-f", values("several-gateways")))
+    urls = {each.identity: str(parse_settings(each.settings).external_url) for each in found}
+    assert urls == {
+        "ostiary-system/default": "https://mcp.example.com",
+        "ostiary-system/inside": "None",
+        "ostiary-system/machines": "https://machines.example.com",
+    }
+
+
+def test_each_has_all_that_a_gateway_needs_under_a_name_of_its_own() -> None:
+    objects = render("-f", values("several-gateways"))
+    for name in ("ostiary-gateway", "ostiary-machines-gateway", "ostiary-inside-gateway"):
+        for kind in ("Deployment", "Service", "ServiceAccount", "Role", "RoleBinding", "NetworkPolicy"):
+            one(objects, kind, name)
+        one(objects, "ConfigMap", f"{name}-settings")
+        one(objects, "RoleBinding", f"{name}-config")
+    names = [(obj["kind"], obj["metadata"]["name"], obj["metadata"].get("namespace")) for obj in objects]
+    assert len(names) == len(set(names))
+
+
+def test_an_entry_has_the_last_word_also_with_no_and_none() -> None:
+    objects = render("-f", values("everything"))
+    front, back = (one(objects, "Deployment", f"door-keeper-{name}-gateway") for name in ("front", "back"))
+    assert "--watch" in container(front)["args"]
+    assert "--watch" not in container(back)["args"]
+    assert ("replicas" in front["spec"], back["spec"]["replicas"]) == (False, 1)
+    assert [obj["metadata"]["name"] for obj in of_kind(objects, "Ingress")] == ["door-keeper-front-gateway"]
+
+
+def test_no_gateway_is_a_release_too() -> None:
+    objects = render("--set", "gateways=null")
+    assert [obj["metadata"]["name"] for obj in of_kind(objects, "Deployment")] == ["ostiary-operator"]
+
+
+def test_who_scales_it_is_the_only_one_to_say_how_many() -> None:
+    objects = render(*set_(gatewayDefaults__autoscaling__enabled="true"))
+    assert "replicas" not in one(objects, "Deployment", "ostiary-gateway")["spec"]
+    (scaler,) = of_kind(objects, "HorizontalPodAutoscaler")
+    target = scaler["spec"]["scaleTargetRef"]
+    assert (target["kind"], target["name"]) == ("Deployment", "ostiary-gateway")
+    assert scaler["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"] == 70
+    requests = container(one(objects, "Deployment", "ostiary-gateway"))["resources"]["requests"]
+    assert "cpu" in requests, "of which the percentage is"
+
+
+@pytest.mark.parametrize(("replicas", "budgets"), [("0", 0), ("1", 0), ("2", 1)])
+def test_a_single_replica_never_blocks_a_node(replicas: str, budgets: int) -> None:
+    assert len(of_kind(render(*set_(gatewayDefaults__replicas=replicas)), "PodDisruptionBudget")) == budgets
+
+
+def test_replicas_are_spread_over_nodes_and_zones() -> None:
+    pod = one(render(), "Deployment", "ostiary-gateway")["spec"]["template"]
+    spread = {each["topologyKey"]: each for each in pod["spec"]["topologySpreadConstraints"]}
+    assert spread.keys() == {"kubernetes.io/hostname", "topology.kubernetes.io/zone"}
+    for each in spread.values():
+        assert each["labelSelector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+
+
+def test_by_default_the_drain_is_longer_than_a_call_that_waits_for_its_server() -> None:
+    drain = yaml.safe_load((CHART / "values.yaml").read_text())["gatewayDefaults"]["drain"]
+    assert drain["seconds"] * 1000 > Timeouts().request.milliseconds
+    pod = one(render(), "Deployment", "ostiary-gateway")["spec"]["template"]["spec"]
+    assert pod["terminationGracePeriodSeconds"] > drain["seconds"] + drain["delaySeconds"]
+    assert drain["delaySeconds"] > 0, "load balancers must learn first"
+
+
+def test_routes_lead_to_the_data_port() -> None:
+    objects = render("-f", values("everything"))
+    service = one(objects, "Service", "door-keeper-front-gateway")
+    ports = {port["name"]: port["port"] for port in service["spec"]["ports"]}
+    (ingress,) = of_kind(objects, "Ingress")
+    (rule,) = ingress["spec"]["rules"]
+    backend = rule["http"]["paths"][0]["backend"]["service"]
+    assert (backend["name"], backend["port"]["name"]) == (service["metadata"]["name"], "http")
+    (route,) = of_kind(objects, "HTTPRoute")
+    (reference,) = route["spec"]["rules"][0]["backendRefs"]
+    assert (reference["name"], reference["port"]) == (service["metadata"]["name"], ports["http"])
+    assert route["spec"]["rules"][0]["timeouts"] == {"request": "0s"}, "streams last"
+
+
+def test_metrics_are_scraped_where_they_are_served() -> None:
+    objects = render("-f", values("locked-down"))
+    services = of_kind(objects, "Service")
+    for monitor in of_kind(objects, "ServiceMonitor"):
+        wanted = monitor["spec"]["selector"]["matchLabels"].items()
+        (service,) = (each for each in services if wanted <= each["metadata"]["labels"].items())
+        (endpoint,) = monitor["spec"]["endpoints"]
+        assert endpoint["port"] in {port["name"] for port in service["spec"]["ports"]}
+        assert endpoint["path"] == "/metrics"
+    assert len(of_kind(objects, "ServiceMonitor")) == 2
+
+
+# Network
+
+
+def ingress_of(objects: list[Object], name: str) -> dict[str, list[Any]]:
+    """Who may come in, by port; None is everybody."""
+    found: dict[str, list[Any]] = {}
+    for rule in one(objects, "NetworkPolicy", name)["spec"].get("ingress") or ():
+        for port in rule["ports"]:
+            found.setdefault(port["port"], []).extend(rule.get("from") or [None])
+    return found
+
+
+def test_by_default_everybody_may_come_to_the_door_and_the_operator_alone_behind_it() -> None:
+    objects = render()
+    allowed = ingress_of(objects, "ostiary-gateway")
+    assert allowed["http"] == [None]
+    (peer,) = allowed["admin"]
+    assert peer["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": NAMESPACE}
+    operator = one(objects, "Deployment", "ostiary-operator")["spec"]["template"]
+    assert peer["podSelector"]["matchLabels"].items() <= operator["metadata"]["labels"].items()
+    assert ingress_of(objects, "ostiary-operator") == {}
+
+
+def test_metrics_and_administration_are_let_in_apart() -> None:
+    objects = render("-f", values("everything"))
+    monitoring = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
+    outside = {"ipBlock": {"cidr": "198.51.100.0/24"}}
+    allowed = ingress_of(objects, "door-keeper-front-gateway")
+    assert allowed["http"] == [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress"}}}]
+    assert [peer for peer in allowed["admin"] if "podSelector" not in peer] == [outside, monitoring]
+    assert ingress_of(objects, "door-keeper-operator") == {"admin": [monitoring]}
+
+
+def test_every_port_that_is_let_in_is_one_of_the_pod() -> None:
+    objects = render("-f", values("everything"))
+    for obj in of_kind(objects, "NetworkPolicy"):
+        name = obj["metadata"]["name"]
+        deployments = [each for each in of_kind(objects, "Deployment") if each["metadata"]["name"] == name]
+        for deployment in deployments:
+            ports = {port["name"] for port in container(deployment)["ports"]}
+            assert ingress_of(objects, name).keys() <= ports
+
+
+def test_egress_is_open_until_it_is_asked_to_be_closed() -> None:
+    for policy in of_kind(render(), "NetworkPolicy"):
+        assert policy["spec"]["policyTypes"] == ["Ingress"]
+    closed = one(render("-f", values("everything")), "NetworkPolicy", "door-keeper-front-gateway")["spec"]
+    assert closed["policyTypes"] == ["Ingress", "Egress"]
+    assert [rule.get("to", "anywhere") for rule in closed["egress"]] == [
+        "anywhere",  # names
+        [{"ipBlock": {"cidr": "192.0.2.1/32"}}],  # the API server
+        [{"namespaceSelector": {"matchLabels": {"team": "sales"}}}],
+    ]
+
+
+def test_a_gateway_without_a_watch_cannot_reach_the_api_server() -> None:
+    closed = one(render("-f", values("everything")), "NetworkPolicy", "door-keeper-back-gateway")["spec"]
+    assert [{"port": 443}, {"port": 6443}] not in [rule["ports"] for rule in closed["egress"]]
+
+
+def test_a_server_can_be_given_a_wall_beside_its_door() -> None:
+    objects = render("-f", values("locked-down"))
+    wall = one(objects, "NetworkPolicy", "ostiary-crm", namespace="sales")["spec"]
+    (rule,) = wall["ingress"]
+    (peer,) = rule["from"]
+    gateway = one(objects, "Deployment", "ostiary-gateway")["spec"]["template"]
+    assert peer["podSelector"]["matchLabels"].items() <= gateway["metadata"]["labels"].items()
+    assert peer["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": NAMESPACE}
+    assert rule["ports"] == [{"port": 8000}]
+
+
+# TLS and authorities
+
+
+def test_a_certificate_is_mounted_as_a_folder_so_that_it_can_be_renewed() -> None:
+    objects = render("-f", values("tls"))
+    gateway = one(objects, "Deployment", "ostiary-gateway")
+    (mount,) = (each for each in container(gateway)["volumeMounts"] if each["name"] == "tls")
+    assert "subPath" not in mount
+    files = [each.partition("=")[2] for each in container(gateway)["args"] if each.startswith("--tls-")]
+    assert files == [f"{mount['mountPath']}/{name}" for name in ("tls.crt", "tls.key")]
+    volumes = {each["name"]: each for each in gateway["spec"]["template"]["spec"]["volumes"]}
+    assert volumes["tls"]["secret"]["secretName"] == "mcp-tls"
+    for service in of_kind(objects, "Service"):
+        assert service["spec"]["ports"][0]["appProtocol"] == "https"
+
+
+def test_further_authorities_come_beside_the_systems() -> None:
+    gateway = one(render(*set_(extraCA__configMap="internal")), "Deployment", "ostiary-gateway")
+    environment = {each["name"]: each.get("value") for each in container(gateway)["env"]}
+    (mount,) = (each for each in container(gateway)["volumeMounts"] if each["name"] == "extra-ca")
+    assert environment["SSL_CERT_FILE"] == f"{mount['mountPath']}/ca.crt"
+    assert environment["SSL_CERT_DIR"] == "/etc/ssl/certs"
+    plain = one(render(), "Deployment", "ostiary-gateway")
+    assert not [each for each in container(plain)["env"] if each["name"].startswith("SSL_")]
+
+
+# Beside a server
+
+
+@pytest.fixture
+def beside() -> list[Object]:
+    return render("-f", values("sidecar"), release="crm", namespace="sales")
+
+
+def test_a_server_beside_the_gateway_starts_before_it_and_ends_after_it(beside: list[Object]) -> None:
+    pod = one(beside, "Deployment", "crm-ostiary-crm-gateway")["spec"]["template"]["spec"]
+    (server,) = pod["initContainers"]
+    assert (server["name"], server["restartPolicy"]) == ("crm-server", "Always")
+    assert server["securityContext"] == {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+
+
+def test_only_the_gateways_own_namespace_may_use_its_localhost(beside: list[Object]) -> None:
+    (gateway,) = discovered(beside)
+    (grant,) = parse_settings(gateway.settings).grants
+    assert (grant.namespaces, [str(each) for each in grant.addresses]) == (("sales",), ["127.0.0.0/8", "::1/128"])
+    (binding,) = (obj for obj in of_kind(beside, "RoleBinding") if obj["metadata"]["name"].endswith("-config"))
+    assert binding["subjects"][0]["namespace"] == "ostiary-system"
+
+
+def test_the_guide_shows_the_values_that_are_tested_and_valid_resources(beside: list[Object]) -> None:
+    shown, resources = blocks("docs/guides/sidecar.md", "yaml")
+    assert yaml.safe_load(shown) == yaml.safe_load(Path(values("sidecar")).read_text())
+    proxy, _ = yaml.safe_load_all(resources)
+    (reference,) = parse_proxy(proxy).spec.gateways
+    assert (f"{reference.namespace}/{reference.name}",) == tuple(each.identity for each in discovered(beside))
