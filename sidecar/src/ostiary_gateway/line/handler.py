@@ -11,6 +11,7 @@ from ostiary_gateway.errors import Refusal, UpstreamFault
 from ostiary_gateway.line import record
 from ostiary_gateway.line.authorize import authorize
 from ostiary_gateway.line.body import check_accept, check_head, read_body
+from ostiary_gateway.line.cors import preflight
 from ostiary_gateway.line.document import relay_document
 from ostiary_gateway.line.exchange import Exchange
 from ostiary_gateway.line.forward import forward, no_stream
@@ -77,6 +78,8 @@ class RequestLine:
                 exchange.proxy = route(request, exchange.snapshot)
                 record.routed(span, exchange)
                 check_origin(request, exchange.snapshot, loopback=self._loopback)
+                if request.method == "OPTIONS":
+                    return preflight(request)
                 await self._frame(exchange)
                 record.framed(span, exchange)
                 if exchange.message is not None:

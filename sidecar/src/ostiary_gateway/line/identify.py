@@ -8,6 +8,7 @@ from typing import Final
 
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.errors import Refusal
+from ostiary_gateway.line.cors import admit
 from ostiary_gateway.line.exchange import Exchange
 from ostiary_gateway.line.route import host_name
 from ostiary_gateway.server.request import Request
@@ -29,13 +30,16 @@ def check_host(request: Request, *, loopback: bool) -> None:
 def check_origin(request: Request, snapshot: Snapshot, *, loopback: bool) -> None:
     """Judge the Origin (specification, Security Warning of the transport); none is no browser's, and passes.
 
+    A page of an origin that passes may read the answer.
+
     Raises:
         Refusal: 403 for an Origin that is neither of this gateway nor allowed by its settings.
     """
     origin = request.headers.get("origin")
-    if origin is None or origin in snapshot.own_origins:
+    if origin is None:
         return
-    if loopback and origin in _loopback_origins(request):
+    if origin in snapshot.own_origins or (loopback and origin in _loopback_origins(request)):
+        admit(request)
         return
     raise Refusal(403, "OriginNotAllowed", "This Origin is neither the gateway's own nor one of its allowedOrigins")
 

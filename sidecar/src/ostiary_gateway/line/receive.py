@@ -4,10 +4,10 @@ from typing import Final
 
 from ostiary_core.mcp import codes
 from ostiary_gateway.errors import Refusal
+from ostiary_gateway.line.cors import METHODS, is_preflight
 from ostiary_gateway.server.request import Request
 
 _METHODS: Final = frozenset({"POST", "GET", "DELETE"})
-_ALLOW: Final = "POST, GET, DELETE"
 #: Two of any of these are a contradiction, whichever an upstream would believe.
 _ONCE: Final = (
     "Host",
@@ -33,8 +33,8 @@ def receive(request: Request) -> None:
     Raises:
         Refusal: 405 for another method, 400 for a header that stands twice and for a request without a Host.
     """
-    if request.method not in _METHODS:
-        raise Refusal(405, "MethodNotAllowed", "An MCP endpoint takes POST, GET and DELETE", headers={"Allow": _ALLOW})
+    if request.method not in _METHODS and not is_preflight(request):
+        raise Refusal(405, "MethodNotAllowed", "An MCP endpoint takes POST, GET and DELETE", headers={"Allow": METHODS})
     if request.repeated:
         _check_repeated(request.repeated)
     if "host" not in request.headers:

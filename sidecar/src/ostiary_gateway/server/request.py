@@ -23,6 +23,7 @@ class Request:
         "_body",
         "_fault",
         "_waiter",
+        "answer_headers",
         "complete",
         "connection",
         "discarded",
@@ -57,6 +58,8 @@ class Request:
         #: Whether the body has arrived whole.
         self.complete = False
         self.discarded = False
+        #: What the answer bears besides its own headers, whatever it will be.
+        self.answer_headers: Mapping[str, str] | None = None
         #: Whether a sender who holds his body back was asked for it.
         self.invited = False
         #: What is there and was not taken. Pieces are joined as they come: a thousand small ones must not take more.

@@ -39,6 +39,8 @@ class Response:
         parts = [_status_line(self.status), _date(), _connection(request, keep=keep)]
         if self.headers:
             parts.append(_lines(self.headers))
+        if request.answer_headers:
+            parts.append(_lines(request.answer_headers))
         if self.status not in _BODILESS:
             parts.append(b"Content-Length: %d\r\n" % len(self.body))
         parts.append(b"\r\n")
@@ -70,6 +72,8 @@ class ResponseStream:
         # What has no length and no chunks ends with its connection (HTTP/1.0).
         keep = bool(chunked) and request.connection.keeps(request)
         self._pending += [_status_line(200), _date(), _connection(request, keep=keep), _lines(self.headers)]
+        if request.answer_headers:
+            self._pending.append(_lines(request.answer_headers))
         self._pending.append(b"Transfer-Encoding: chunked\r\n\r\n" if chunked else b"\r\n")
 
     def write(self, data: bytes) -> None:
