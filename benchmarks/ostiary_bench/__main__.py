@@ -22,7 +22,8 @@ Written by `make bench WRITE_DOCS=1`; run it on your own machine, since ratios t
 
 One process on one pinned core, load and upstream on another; a closed loop of 32 connections for CPU and throughput, an
 open loop at {rate} calls/s for latency (counted from when a call was due). The upstream is nginx with fixed answers, so
-what is measured is the door. CPU is the kernel's account of the process.
+what is measured is the door. CPU is the kernel's account of the process. A list that was told before is known again by
+its bytes and not read; `list-200-new` is told differently each time, and is read and filtered each time.
 
 Measured {at} on {machine}.
 

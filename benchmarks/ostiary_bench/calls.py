@@ -89,7 +89,7 @@ def rows(bench: Bench) -> Iterator[Row]:
 def _floor(bench: Bench) -> Iterator[Row]:
     process, port = servers.nginx_proxy(bench.directory, bench.upstream)
     with _ending(process):
-        for kind in ("call-json", "call-sse", "list-15", "list-200"):
+        for kind in servers.KINDS:
             url = f"http://127.0.0.1:{port}/{kind}"
             yield bench.row("nginx proxy_pass", process, url, kind=kind, latency=kind == "call-json")
 
@@ -104,12 +104,12 @@ def _comparison(bench: Bench) -> Iterator[Row]:
 
 
 def _ungoverned(bench: Bench, door: Door, name: str) -> Iterator[Row]:
-    for kind in ("call-json", "call-sse", "list-15", "list-200"):
+    for kind in servers.KINDS:
         yield bench.row(name, door.process, door.url(kind), kind=kind, latency=kind == "call-json")
 
 
 def _governed(bench: Bench, door: Door) -> Iterator[Row]:
-    for kind in ("call-json", "call-sse", "list-15", "list-200"):
+    for kind in servers.KINDS:
         name = "Ostiary, 100 access rules, spans off"
         yield bench.row(name, door.process, door.url(f"governed-{kind}"), kind=kind, latency=kind == "call-json")
 

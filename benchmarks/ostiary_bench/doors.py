@@ -8,7 +8,7 @@ from typing import Any, Final
 import yaml
 
 from ostiary_bench.probes import ready
-from ostiary_bench.servers import MEASURED_CORE, Upstream, on_core
+from ostiary_bench.servers import KINDS, MEASURED_CORE, Upstream, on_core
 from ostiary_operator.compile.compiler import compile_resources
 from ostiary_operator.compile.objects import resources_from_objects
 from ostiary_operator.delivery.directory import ConfigDirectory
@@ -77,10 +77,9 @@ class Door:
         command: Sequence[str | Path] = (Path(sys.executable).with_name("ostiary"),),
     ) -> None:
         config = directory / f"{name}-config"
-        answers_of = ("call-json", "call-sse", "list-15", "list-200")
-        plain = [proxy(path, upstream.url(path)) for path in answers_of]
-        governed = [proxy(f"governed-{path}", upstream.url(path)) for path in answers_of]
-        rules = policy("hundred", [f"governed-{path}" for path in answers_of], 100)
+        plain = [proxy(path, upstream.url(path)) for path in KINDS]
+        governed = [proxy(f"governed-{path}", upstream.url(path)) for path in KINDS]
+        rules = policy("hundred", [f"governed-{path}" for path in KINDS], 100)
         compile_into(config, [*plain, *governed, rules])
         self.port = reserve_port()
         admin = reserve_port()

@@ -25,9 +25,12 @@ def as_event(data: bytes) -> bytes:
     return b"event: message\ndata: " + data + b"\n\n"
 
 
-def tools(count: int) -> dict[str, Any]:
-    """Return a list of tools; every tenth starts with ``get_``."""
-    return {"tools": [_tool(f"{'get' if n % 10 == 0 else 'do'}_something_{n}") for n in range(count)]}
+def tools(count: int, variant: int = 0) -> dict[str, Any]:
+    """Return a list of tools; every tenth starts with ``get_``. Lists of another ``variant`` differ in one number."""
+    return {
+        "_meta": {"variant": variant},
+        "tools": [_tool(f"{'get' if n % 10 == 0 else 'do'}_something_{n}") for n in range(count)],
+    }
 
 
 def _tool(name: str) -> dict[str, Any]:

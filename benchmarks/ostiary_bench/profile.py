@@ -65,7 +65,9 @@ def main() -> int:
     """Load a gateway and print where its time goes; return the exit code."""
     parser = argparse.ArgumentParser(prog="make profile", description=__doc__)
     parser.add_argument("--seconds", type=float, default=8.0, help="of load (default: 8)")
-    parser.add_argument("--of", default="call-json", help="call-json, call-sse, list-15, list-200, or governed-…")
+    parser.add_argument(
+        "--of", default="call-json", help="call-json, call-sse, list-15, list-200, list-200-new, or governed-…"
+    )
     parser.add_argument("--functions", type=int, default=25, help="how many functions to list (default: 25)")
     options = parser.parse_args()
     try:

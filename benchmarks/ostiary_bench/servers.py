@@ -26,6 +26,11 @@ http {{
   {content}
 }}
 """
+#: The answers of the upstream, one path each. ``list-200-new`` is never, or hardly ever, told twice.
+KINDS: Final = ("call-json", "call-sse", "list-15", "list-200", "list-200-new")
+#: So many lists take turns at random: far more than a gateway remembers of one server.
+_VARIANTS: Final = 400
+_SHARES: Final = " ".join(f"{100 / _VARIANTS:g}% {n};" for n in range(_VARIANTS - 1)) + f" * {_VARIANTS - 1};"
 _LOCATION: Final = "location /{name} {{ default_type {type}; alias {file}; error_page 405 =200 /{name}; }}"
 
 
@@ -49,7 +54,7 @@ def find(program: str) -> str:
 
 
 class Upstream:
-    """nginx with the answers as files, one path each: ``call-json``, ``call-sse``, ``list-15``, ``list-200``."""
+    """nginx with the answers as files, one path for each of :data:`KINDS`."""
 
     def __init__(self, directory: Path) -> None:
         self.port = reserve_port()
@@ -64,12 +69,21 @@ class Upstream:
         for name, (kind, content) in files.items():
             (directory / name).write_bytes(content)
             locations.append(_LOCATION.format(name=name, type=kind, file=directory / name))
-        server = f"server {{ listen 127.0.0.1:{self.port} backlog=1024; {' '.join(locations)} }}"
+        locations.append(_changing_list(directory, "list-200-new"))
+        server = f"split_clients $request_id $variant {{ {_SHARES} }} "
+        server += f"server {{ listen 127.0.0.1:{self.port} backlog=1024; {' '.join(locations)} }}"
         self.process = nginx(directory / "upstream", server, core=OTHER_CORE, port=self.port)
 
     def url(self, name: str) -> str:
         """Return the URL of one of the answers."""
         return f"http://127.0.0.1:{self.port}/{name}"
+
+
+def _changing_list(directory: Path, name: str) -> str:
+    """Write the variants of a list and return the location that serves one of them at random."""
+    for number in range(_VARIANTS):
+        (directory / f"{name}-{number}").write_bytes(messages.answer(messages.tools(200, number)))
+    return _LOCATION.format(name=name, type="application/json", file=directory / f"{name}-$variant")
 
 
 def nginx(directory: Path, content: str, *, core: str, port: int) -> Process:
