@@ -1,6 +1,7 @@
 # One image for every command of `ostiary`; the chart says which one runs.
 #
 #   docker build -t ostiary:0.1.0 .
+#   docker build --target sbom --output dist .     its bill of materials: dist/ostiary.cdx.json
 #   docker build -t ostiary-gateway:0.1.0 --build-arg EXTRAS=gateway,grpc .    a gateway without the operator's libraries
 
 ARG PYTHON_IMAGE=python:3.11-slim
@@ -23,10 +24,21 @@ RUN pip wheel --quiet --no-index --find-links /wheels --no-deps --wheel-dir /whe
  && python -m venv --without-pip /opt/ostiary \
  && pip --python /opt/ostiary/bin/python install --quiet --no-index --find-links /wheels --compile "ostiary[${EXTRAS}]"
 
+# What is in it, from what is installed. Scanners find it in the image too.
+COPY tools/ostiary_tools/sbom.py ./
+RUN /opt/ostiary/bin/python sbom.py --lock requirements/dev.txt > /build/ostiary.cdx.json
+
+FROM scratch AS sbom
+COPY --from=build /build/ostiary.cdx.json /
+
 FROM ${PYTHON_IMAGE}
+LABEL org.opencontainers.image.title="Ostiary" \
+      org.opencontainers.image.description="The door between AI agents and MCP servers on Kubernetes" \
+      org.opencontainers.image.licenses="Apache-2.0"
 # Nothing is written beside the code: the root file system may be read-only.
 ENV PATH=/opt/ostiary/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 COPY --from=build /opt/ostiary /opt/ostiary
+COPY --from=build /build/ostiary.cdx.json /usr/share/sbom/
 # A number, so that Kubernetes can see that it is not root.
 USER 65532:65532
 EXPOSE 8080 8081 8082 7878

@@ -1,8 +1,14 @@
+import json
 import re
+import subprocess
+import sys
 import tomllib
+from importlib.metadata import distributions
+from pathlib import Path
 
 import yaml
 
+from ostiary_tools import sbom
 from ostiary_tools.chart import CHART, ROOT
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
@@ -18,7 +24,7 @@ def test_all_that_is_copied_is_there_and_reaches_the_builder() -> None:
     assert sources
     for source in sources:
         assert (ROOT / source).exists(), source
-        assert source.partition("/")[0] in admitted
+        assert {source, source.partition("/")[0]} & admitted
 
 
 def test_the_image_installs_extras_that_exist() -> None:
@@ -36,6 +42,30 @@ def test_the_image_has_the_user_that_the_chart_asks_for() -> None:
     helpers = (CHART / "templates" / "_helpers.tpl").read_text()
     user, group = re.findall(r"^runAs(?:User|Group): (\d+)$", helpers, re.MULTILINE)
     assert instructions("USER") == [f"{user}:{group}"]
+
+
+def test_the_bill_of_materials_names_all_that_is_installed_and_every_hash_is_locked() -> None:
+    lock = (ROOT / "requirements" / "dev.txt").read_text()
+    command = [sys.executable, sbom.__file__, "--lock", str(ROOT / "requirements" / "dev.txt")]
+    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    document = json.loads(text)
+    assert document["metadata"]["component"]["name"] == "ostiary"
+    named = {(each["name"], each["version"]): each for each in document["components"]}
+    for package in distributions():
+        name = sbom.normal(package.metadata["Name"])
+        assert name == "ostiary" or (name, package.version) in named
+    aiohttp = next(each for each in document["components"] if each["name"] == "aiohttp")
+    hashes = [each["value"] for each in aiohttp["properties"]]
+    assert hashes
+    assert all(f"sha256:{each}" in lock for each in hashes)
+    ours = next(each for each in document["dependencies"] if each["ref"].startswith("pkg:pypi/ostiary@"))
+    assert aiohttp["bom-ref"] in ours["dependsOn"]
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == text, "reproducible"
+
+
+def test_the_bill_needs_nothing_but_python() -> None:
+    imported = re.findall(r"^(?:from|import) (\w+)", Path(sbom.__file__).read_text(), re.MULTILINE)
+    assert set(imported) <= sys.stdlib_module_names
 
 
 def test_the_ports_of_kind_and_of_its_values_meet() -> None:
