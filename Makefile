@@ -47,7 +47,8 @@ cluster: $(READY) ## a whole Kubernetes control plane with operator and gateways
 
 chart: $(READY) ## lint and render both charts; dry-run all of it on a real API server, restricted
 	$(TOOL) ostiary_tools.binaries > /dev/null
-	$(BIN)/pytest -q tests/unit/chart tests/cluster/test_chart*.py tests/cluster/test_gitops.py
+	$(BIN)/pytest -q tests/unit/chart tests/cluster/test_chart*.py tests/cluster/test_gitops.py \
+	  tests/cluster/test_tutorial_kind.py
 
 control-plane: $(READY) ## build etcd, kube-apiserver, kubectl, helm into the user's cache (once; minutes)
 	$(TOOL) ostiary_tools.binaries

@@ -72,6 +72,21 @@ def pods(cluster: ControlPlane) -> list[Any]:
     return items
 
 
+def test_flux_takes_the_examples_for_it(cluster: ControlPlane) -> None:
+    files = sorted((CHART.parents[1] / "examples" / "gitops" / "flux").iterdir())
+    objects = [obj for file in files for obj in yaml.safe_load_all(file.read_text())]
+    # The definition of Kustomization is not to be had as a Go module.
+    known = [obj | {"metadata": obj["metadata"] | {"namespace": "default"}} for obj in objects if of_flux(obj)]
+    assert {obj["kind"] for obj in known} == {"GitRepository", "HelmRelease"}
+    manifest = yaml.safe_dump_all(known)
+    applied = cluster.kubectl("apply", "--dry-run=server", "--validate=strict", "-f", "-", input=manifest)
+    assert applied.count("created (server dry run)") == len(known)
+
+
+def of_flux(obj: Any) -> bool:
+    return obj["apiVersion"].split(".")[0] in {"source", "helm"}
+
+
 def test_the_notes_name_the_next_commands(cluster: ControlPlane) -> None:
     notes = cluster.helm("install", *RELEASE, "--dry-run=server", "--hide-notes=false")
     for command in ("rollout status deployment/ostiary-gateway", "get mcpproxies", "port-forward"):

@@ -1,0 +1,79 @@
+"""The tutorial for kind: every command that needs no container engine is run, in its order, on a real API server.
+
+Operator and gateway run as processes with the rights that the tutorial's own `helm install` gives them; a pretended
+kubelet says of the Pods that they are ready.
+"""
+
+import shlex
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from guides import ROOT, blocks
+from pretend_kubelet import PretendKubelet
+
+from ostiary_tools import binaries, crds
+from ostiary_tools.cluster import Cluster
+from ostiary_tools.processes import wait_until
+
+PAGE = "docs/tutorials/3-kind.md"
+COMMANDS = [line for block in blocks(PAGE, "sh") for line in block.replace("\\\n", " ").splitlines() if line]
+INSTALL = next(line for line in COMMANDS if line.startswith("helm install ostiary "))
+#: Need a container engine, a kubelet that runs Pods, or Node.js.
+NOT_HERE = ("kind ", "docker ", "helm test ", "npx ")
+
+
+class TutorialCluster(Cluster):
+    """Installs what the tutorial installs."""
+
+    def _install(self) -> None:
+        with PretendKubelet(self.control_plane):
+            run(self, INSTALL)
+        names = [definition["metadata"]["name"] for definition in crds.read(ROOT / "crds")]
+        wait_until(lambda: all(crds.usable(name, self.control_plane.api) for name in names), what="the definitions")
+
+
+def run(cluster: Cluster, line: str) -> str:
+    name, *arguments = shlex.split(line)
+    done = subprocess.run(
+        [binaries.ensure(name)[name], *arguments],
+        cwd=ROOT,
+        env=cluster.control_plane.environment(),
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
+    assert done.returncode == 0, f"{line}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with TutorialCluster(tmp_path_factory.mktemp("cluster")) as running, PretendKubelet(running.control_plane):
+        yield running
+
+
+def test_every_command_does_what_the_page_says(cluster: Cluster) -> None:
+    said = {}
+    for line in COMMANDS[COMMANDS.index(INSTALL) + 1 :]:
+        if not line.startswith(NOT_HERE):
+            said[line] = run(cluster, line)
+    doors = said["kubectl get mcpproxies,mcppolicies"]
+    assert "http://localhost:8080/mock-mcp-server/mcp" in doors
+    assert all("True" in row for row in doors.splitlines() if "mock-mcp-server" in row)
+    assert "condition met" in said["kubectl wait mcppolicy mock-mcp-server --for condition=Ready"]
+    assert "PathConflict" in said["kubectl get mcpproxy twin -o wide"]
+    assert "ostiary-gateway    1/1" in said["kubectl -n ostiary-system get deployments"]
+    shown = [row.split() for block in blocks(PAGE, "text") for row in block.splitlines() if row.startswith("NAME")]
+    printed = [row.split() for text in said.values() for row in text.splitlines() if row.startswith("NAME")]
+    assert all(header in printed for header in shown)
+
+
+def test_the_rest_of_the_commands_are_known() -> None:
+    assert {line.split()[0] for line in COMMANDS} == {"kind", "docker", "helm", "kubectl", "npx"}
+    files = [word for line in COMMANDS for word in shlex.split(line) if "/" in word and Path(ROOT / word).suffix]
+    for word in files:
+        if not word.startswith(("http", "@")) and "=" not in word:
+            assert (ROOT / word).exists(), word
