@@ -7,7 +7,7 @@ from ostiary_core.mcp.methods import Method
 from ostiary_core.mcp.revisions import LEGACY_REVISIONS
 from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway.errors import UpstreamFault
-from ostiary_gateway.line import answers
+from ostiary_gateway.line import answers, mirrored
 from ostiary_gateway.line.answers import Outcome
 from ostiary_gateway.line.exchange import Exchange
 from ostiary_gateway.line.forward import http_fault, retry_after_ms
@@ -66,6 +66,7 @@ async def relay_document(exchange: Exchange, answer: Answer, *, seal: SealSessio
     if not answers.answers(message, exchange.request_id) and not _is_rejection(message, answer.status):
         raise _no_answer(answer)
     headers = {"Content-Type": JSON, **session_header(exchange, answer, message, seal), **_retry_after(answer)}
+    mirrored.learn(exchange.selected, method, text, message)
     shown = Known(shape_result(method, text, message, visibility), answers.outcome(message))
     LISTS.keep(method, text, shown, visibility, exchange.request_id)
     return Response(answer.status, shown.body, headers), shown.outcome

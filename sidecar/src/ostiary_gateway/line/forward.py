@@ -12,18 +12,17 @@ from ostiary_core import strict_json
 from ostiary_core.errors import StrictJSONError
 from ostiary_core.mcp.revisions import Era
 from ostiary_gateway.errors import Refusal, UpstreamFault
+from ostiary_gateway.line import mirrored
 from ostiary_gateway.line.exchange import Exchange, Message
 from ostiary_gateway.line.frame import invalid
-from ostiary_gateway.line.headers import encoded, mismatch, require_safe
+from ostiary_gateway.line.headers import encoded, mismatch
 from ostiary_gateway.line.identify import session_not_found
 from ostiary_gateway.media_types import JSON
-from ostiary_gateway.server.request import Request
 from ostiary_gateway.telemetry import ClientSpan
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.http1 import request as http1
 from ostiary_gateway.upstream.http1.answer import Answer
 
-_PARAM_PREFIX: Final = "mcp-param-"
 _PARAM_LIMIT: Final = 64
 _RETRY_AFTER_LIMIT: Final = 3600
 #: What a caller's own header may hold to be passed on.
@@ -73,7 +72,7 @@ def upstream_lines(exchange: Exchange, span: ClientSpan) -> bytes:
     else:
         revision = message.revision
         if message.era is Era.MODERN:
-            _mirror(message, request, headers)
+            _mirror(exchange, message, headers)
     if revision:
         headers["MCP-Protocol-Version"] = revision
     return http1.lines(headers) if headers else b""
@@ -85,18 +84,20 @@ def _passable(event_id: str) -> str:
     return event_id
 
 
-def _mirror(message: Message, caller: Request, headers: dict[str, str]) -> None:
+def _mirror(exchange: Exchange, message: Message, headers: dict[str, str]) -> None:
     """Write the routing headers from the body, and hand on the parameters that the caller mirrored."""
+    caller = exchange.request
     if message.method is not None:
         headers["Mcp-Method"] = message.method.name
     if message.name:
         headers["Mcp-Name"] = encoded(message.name)
-    mirrored = [(name, value) for name, value in caller.headers.items() if name.startswith(_PARAM_PREFIX)]
-    if len(mirrored) > _PARAM_LIMIT or any(name in caller.repeated for name, _ in mirrored):
+    parameters = {name: value for name, value in caller.headers.items() if name.startswith(mirrored.PREFIX)}
+    if not parameters:
+        return
+    if len(parameters) > _PARAM_LIMIT or not caller.repeated.isdisjoint(parameters):
         raise mismatch("Too many, or repeated, Mcp-Param headers")
-    for name, value in mirrored:
-        require_safe(name, value)
-        headers[name] = value
+    mirrored.check(exchange.selected, message, parameters)
+    headers.update(parameters)
 
 
 async def forward(exchange: Exchange, span: ClientSpan) -> Answer:

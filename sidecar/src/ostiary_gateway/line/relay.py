@@ -14,7 +14,7 @@ from ostiary_core.mcp.revisions import Era
 from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway import sse
 from ostiary_gateway.errors import CallerGone, UpstreamFault
-from ostiary_gateway.line import answers
+from ostiary_gateway.line import answers, mirrored
 from ostiary_gateway.line.answers import Outcome
 from ostiary_gateway.line.document import SealSession, opens_session, session_header
 from ostiary_gateway.line.exchange import Exchange
@@ -227,6 +227,7 @@ class EventRelay:
         if must_filter(method, self._visibility):
             message = strictly(data)
         headers = session_header(self._exchange, self._upstream, message, self._seal)
+        mirrored.learn(self._exchange.selected, method, data, message)
         shown = Known(shape_result(method, data, message, self._visibility), answers.outcome(message))
         LISTS.keep(method, data, shown, self._visibility, self._exchange.request_id)
         self.outcome = shown.outcome

@@ -1,0 +1,119 @@
+"""``Mcp-Param-*`` through a real gateway: a header that contradicts the body never reaches the server (SEP-2243)."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import web
+from callers import LEGACY, Caller, calling, legacy, modern
+from gateways import Door, policy, running
+from upstreams import Arrived, Upstream, answer, document, events, serving, with_handshake
+
+DEPLOY = {
+    "name": "deploy",
+    "inputSchema": {
+        "type": "object",
+        "properties": {
+            "region": {"type": "string", "x-mcp-header": "Region"},
+            "count": {"type": "integer", "x-mcp-header": "Count"},
+        },
+    },
+}
+CALL = {"name": "deploy", "arguments": {"region": "eu-west1", "count": 3}}
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[Upstream]:
+    async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        if arrived.method != "tools/list":
+            return document(answer(arrived, {"content": []}))
+        result = {"tools": [DEPLOY]}
+        if arrived.message.get("params", {}).get("cursor") != "events":
+            return document(answer(arrived, result))
+        async with events(request) as stream:
+            await stream.send(answer(arrived, result))
+        return stream.response
+
+    async with serving(with_handshake(script)) as upstream:
+        yield upstream
+
+
+@pytest.fixture
+async def door(upstream: Upstream) -> AsyncIterator[Door]:
+    async with running() as door:
+        await door.apply(door.entry("mock", upstream.url), door.entry("other", upstream.url))
+        yield door
+
+
+@pytest.fixture
+async def caller(door: Door) -> AsyncIterator[Caller]:
+    async with calling(door.url()) as caller:
+        yield caller
+
+
+@pytest.mark.parametrize("cursor", ["document", "events"])
+@pytest.mark.parametrize("header", [{"Mcp-Param-Region": "us-west1"}, {"mcp-param-count": "4"}])
+async def test_a_contradiction_is_refused_before_the_server_hears_of_it(
+    caller: Caller, upstream: Upstream, header: dict[str, str], cursor: str
+) -> None:
+    await caller.post(modern("tools/list", {"cursor": cursor}))
+    reply = await caller.post(modern("tools/call", CALL, id=9), header)
+
+    assert (reply.status, reply.json["error"]["code"], reply.json["id"]) == (400, -32020, 9)
+    assert upstream.count("tools/call") == 0
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Mcp-Param-Region": "eu-west1", "Mcp-Param-Count": "3"},
+        {"Mcp-Param-Region": "=?base64?ZXUtd2VzdDE=?=", "Mcp-Param-Count": "3.0"},
+        {"Mcp-Param-Other": "whatever"},
+    ],
+)
+async def test_what_agrees_or_is_unknown_is_handed_on_as_it_came(
+    caller: Caller, upstream: Upstream, headers: dict[str, str]
+) -> None:
+    await caller.post(modern("tools/list"))
+
+    assert (await caller.post(modern("tools/call", CALL), headers)).status == 200
+    sent = upstream.arrived[-1].headers
+    assert {name: sent[name] for name in headers} == headers
+
+
+async def test_of_a_tool_that_was_never_listed_the_server_judges(caller: Caller, upstream: Upstream) -> None:
+    reply = await caller.post(modern("tools/call", CALL), {"Mcp-Param-Region": "us-west1"})
+
+    assert reply.status == 200
+    assert upstream.arrived[-1].headers["Mcp-Param-Region"] == "us-west1"
+
+
+@pytest.mark.parametrize("value", ["=?base64?!!!?=", "=?base64?ZXU?=", "=?base64?/w==?="])
+async def test_a_broken_encoding_is_refused_of_any_tool(caller: Caller, upstream: Upstream, value: str) -> None:
+    reply = await caller.post(modern("tools/call", CALL), {"Mcp-Param-Whatever": value})
+
+    assert (reply.status, reply.json["error"]["code"]) == (400, -32020)
+    assert upstream.arrived == []
+
+
+async def test_what_one_server_says_counts_for_no_other(door: Door, caller: Caller, upstream: Upstream) -> None:
+    await caller.post(modern("tools/list"))
+    async with calling(door.url("other")) as other:
+        assert (await other.post(modern("tools/call", CALL), {"Mcp-Param-Region": "us-west1"})).status == 200
+
+
+async def test_a_filtered_list_teaches_as_well(door: Door, caller: Caller, upstream: Upstream) -> None:
+    rule = {"name": "r", "effect": "Allow", "tools": {"names": ["deploy"]}}
+    await door.apply(door.entry("mock", upstream.url, [policy("p", rule)]))
+    await caller.post(modern("tools/list"))
+
+    assert (await caller.post(modern("tools/call", CALL), {"Mcp-Param-Region": "us-west1"})).status == 400
+
+
+async def test_a_session_knows_no_mirrored_parameters_and_hands_none_on(caller: Caller, upstream: Upstream) -> None:
+    await caller.initialize()
+    await caller.post(legacy("tools/list"))
+
+    headers = {"Mcp-Param-Region": "us-west1", "MCP-Protocol-Version": LEGACY}
+    assert (await caller.post(legacy("tools/call", CALL), headers)).status == 200
+    assert "Mcp-Param-Region" not in upstream.arrived[-1].headers
