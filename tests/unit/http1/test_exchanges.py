@@ -81,6 +81,8 @@ async def test_every_way_to_end_a_body_is_understood(answer: bytes, expected: by
         b"HTTP/1.1 200 OK\nContent-Length: 3\n\nabc",
         b"HTTP/1.1 200 OK\r\nContent-Length : 3\r\n\r\nabc",
         b"HTTP/1.1 200 OK\r\nContent-Length: +3\r\n\r\nabc",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\t\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+        b"HTTP/1.1 000 OK\r\nContent-Length: 3\r\n\r\nabc",
         b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nabc",
         b"HTTP/1.1 200 OK\r\n" + b"X: " + b"y" * 200_000 + b"\r\n\r\n",
         b"HTTP/1.1 200 OK\r\n" + b"".join(b"X%d: y\r\n" % n for n in range(300)) + b"\r\n",
@@ -93,6 +95,34 @@ async def test_what_is_not_strict_http_is_refused(answer: bytes) -> None:
             await body(await pool.exchange(REQUEST, seconds=5))
 
     assert refused.value.kind == faults.INVALID
+
+
+@pytest.mark.parametrize("beginning", [b"", b"1\r\na\r\n"])
+@pytest.mark.parametrize("endless", [b"0\r\nX: ", b"0\r\n", b"1;"])
+async def test_trailers_and_extensions_without_end_are_not_held(beginning: bytes, endless: bytes) -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + beginning + endless)
+        line = b"X: y\r\n" if endless == b"0\r\n" else b"y" * 6
+        while not writer.is_closing():
+            writer.write(line * 1000)
+            await writer.drain()
+
+    async with pool_for(script) as pool:
+        with pytest.raises(UpstreamFault, match="too large"):
+            await body(await pool.exchange(REQUEST, seconds=5))
+
+
+async def test_a_body_in_tiny_chunks_is_not_taken_for_a_head_without_end() -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1;note=x\r\na\r\n" * 50_000 + b"0\r\n\r\n"
+        )
+        await writer.drain()
+
+    async with pool_for(script) as pool:
+        assert len(await body(await pool.exchange(REQUEST, seconds=5))) == 50_000
 
 
 async def test_a_second_answer_to_one_request_never_reaches_the_next_exchange() -> None:

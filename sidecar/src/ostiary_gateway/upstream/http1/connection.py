@@ -121,19 +121,20 @@ class Connection(asyncio.Protocol):
             self.close()  # nobody asked
             return
         try:
+            self._fed += len(data)
             self._parser.feed_data(data)
-            self._bound_the_head(len(data))
+            self._bound_what_is_held()
         except UpstreamFault as fault:
             self._fail(fault)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._fail(_not_http(error))
 
-    def _bound_the_head(self, size: int) -> None:
-        """A head that goes on and on is held by the parser, so it is what has been fed that counts."""
-        if self._head is not None:
-            self._fed += size
-            if self._fed > _HEAD_LIMIT:
-                raise UpstreamFault(faults.INVALID, _TOO_LARGE)
+    def _bound_what_is_held(self) -> None:
+        """A head or a trailer that goes on and on is held by the parser, so what was fed since the last piece of a body
+        is what counts.
+        """
+        if self._fed > _HEAD_LIMIT and (self._head is not None or self._response is not None):
+            raise UpstreamFault(faults.INVALID, _TOO_LARGE)
 
     def eof_received(self) -> bool:
         """The other side has sent all it had: the end of a body that has no other."""
@@ -173,12 +174,13 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         """The head is there: give it to who waits."""
         status = self._parser.get_status_code()
-        if 100 <= status < 200:
-            if status == 101:
-                raise UpstreamFault(faults.INVALID, "the upstream wants to speak another protocol")
-            return  # interim: the answer is still to come
+        if status < 200:
+            _check_interim(status)
+            return  # the answer is still to come
+        self._fed = 0
         encoding = self._headers.get(b"transfer-encoding")
-        if encoding is not None and encoding.strip(b" \t").lower() != b"chunked":
+        # Not a tab: llhttp does not take "chunked" and a tab for chunked, and it is llhttp that cuts the body.
+        if encoding is not None and encoding.strip(b" ").lower() != b"chunked":
             raise UpstreamFault(faults.INVALID, "a transfer encoding that was not asked for")
         length = b"content-length" in self._headers
         self._body_ends_with_connection = not length and encoding is None and status not in _BODILESS
@@ -189,6 +191,7 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, data: bytes) -> None:
         """Pass a piece of the body on."""
+        self._fed = 0
         if self._response is not None:
             self._response.feed(data)
 
@@ -232,6 +235,13 @@ class Connection(asyncio.Protocol):
     def _resume(self) -> None:
         if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
+
+
+def _check_interim(status: int) -> None:
+    if status == 101:
+        raise UpstreamFault(faults.INVALID, "the upstream wants to speak another protocol")
+    if status < 100:
+        raise UpstreamFault(faults.INVALID, f"HTTP knows no status {status}")
 
 
 def _not_http(error: Exception) -> UpstreamFault:
