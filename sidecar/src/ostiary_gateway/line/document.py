@@ -66,7 +66,7 @@ async def relay_document(exchange: Exchange, answer: Answer, *, seal: SealSessio
     if not answers.answers(message, exchange.request_id) and not _is_rejection(message, answer.status):
         raise _no_answer(answer)
     headers = {"Content-Type": JSON, **session_header(exchange, answer, message, seal), **_retry_after(answer)}
-    mirrored.learn(exchange.selected, method, text, message)
+    mirrored.learn(exchange.server, method, text, message)
     shown = Known(shape_result(method, text, message, visibility), answers.outcome(message))
     LISTS.keep(method, text, shown, visibility, exchange.request_id)
     return Response(answer.status, shown.body, headers), shown.outcome

@@ -83,9 +83,9 @@ class MirroredParameters:
 _KNOWN: Final[WeakKeyDictionary[UpstreamServer, MirroredParameters]] = WeakKeyDictionary()
 
 
-def learn(server: UpstreamServer, method: Method | None, text: bytes, message: Mapping[str, Any]) -> None:
+def learn(server: UpstreamServer | None, method: Method | None, text: bytes, message: Mapping[str, Any]) -> None:
     """Remember what an answer says, if it is a list of tools. ``text`` is its bytes, ``message`` what they hold."""
-    if method is None or method.name != "tools/list":
+    if server is None or method is None or method.name != "tools/list":
         return
     known = _KNOWN.get(server)
     if known is None:
