@@ -36,8 +36,22 @@ _STEP = re.compile(r"(?:(?P<number>[0-9]+)-)?in\.yaml")
 _DEFAULT_BOUNDS = {
     "requestBytes": int(Bounds().request_bytes),
     "messageBytes": int(Bounds().message_bytes),
+    "connections": Bounds().connections,
     "requestsInFlight": Bounds().requests_in_flight,
     "streams": Bounds().streams,
+    "bytesInFlight": int(Bounds().bytes_in_flight),
+    "perSource": {},
+    "perPrincipal": {
+        "requestsInFlight": Bounds().per_principal.requests_in_flight,
+        "streams": Bounds().per_principal.streams,
+        "bytesInFlight": int(Bounds().per_principal.bytes_in_flight),
+    },
+    "perProxy": {
+        "requestsInFlight": Bounds().per_proxy.requests_in_flight,
+        "streams": Bounds().per_proxy.streams,
+        "bytesInFlight": int(Bounds().per_proxy.bytes_in_flight),
+    },
+    "perServer": {"connections": Bounds().per_server.connections},
     "sessionMaxAge": Bounds().session_max_age.milliseconds,
 }
 
@@ -116,7 +130,7 @@ def _is_short(value: Any) -> bool:
 
 def _gateway(config: GatewayConfig, ask: Mapping[str, list[str]]) -> dict[str, Any]:
     settings = _plain(config.settings)
-    for key, default in (("bounds", _DEFAULT_BOUNDS), ("allowedOrigins", [])):
+    for key, default in (("bounds", _DEFAULT_BOUNDS), ("allowedOrigins", []), ("trustedProxies", [])):
         if settings[key] == default:
             del settings[key]
     out = {

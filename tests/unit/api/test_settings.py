@@ -18,7 +18,19 @@ grants:
   hostnames: [crm.example.com]
   upstreams: ["*.example.com"]
   addresses: [127.0.0.0/8, "fd00::/8"]
-bounds: {requestBytes: 1Mi, messageBytes: 2097152, requestsInFlight: 10, streams: 20, sessionMaxAge: 8h}
+trustedProxies: [10.0.0.0/8, "fd00::/8"]
+bounds:
+  requestBytes: 1Mi
+  messageBytes: 2097152
+  connections: 40
+  requestsInFlight: 10
+  streams: 20
+  bytesInFlight: 64Mi
+  perSource: {connections: 4, requestsInFlight: 3, streams: 2, bytesInFlight: 8Mi}
+  perPrincipal: {requestsInFlight: 3, streams: 2, bytesInFlight: 8Mi}
+  perProxy: {requestsInFlight: 3, streams: 2, bytesInFlight: 8Mi}
+  perServer: {connections: 5}
+  sessionMaxAge: 8h
 """
 
 
@@ -69,6 +81,15 @@ def test_all_settings_can_be_set_and_written_back() -> None:
         ("bounds: {requestBytes: 4MB}", "bounds.requestBytes"),
         ("bounds: {requestBytes: true}", "bounds.requestBytes"),
         ("bounds: {streams: 0}", "bounds.streams"),
+        ("bounds: {connections: 0}", "bounds.connections"),
+        ("bounds: {bytesInFlight: 1}", "bounds.bytesInFlight"),
+        ("bounds: {perSource: {streams: 0}}", "bounds.perSource.streams"),
+        ("bounds: {perPrincipal: {connections: 1}}", "bounds.perPrincipal.connections"),
+        ("bounds: {perProxy: {requestsInFlight: 1000001}}", "bounds.perProxy.requestsInFlight"),
+        ("bounds: {perServer: {connections: -1}}", "bounds.perServer.connections"),
+        ("trustedProxies: [10.0.0.1]", "trustedProxies[0]"),
+        ("trustedProxies: [10.0.0.0/8, 10.0.0.0/8]", "trustedProxies[1]"),
+        ("trustedProxies: 10.0.0.0/8", "trustedProxies"),
         ('bounds: {streams: "10"}', "bounds.streams"),
         ("bounds: {sessionMaxAge: 30s}", "bounds.sessionMaxAge"),
         ("bounds:", "bounds"),

@@ -6,10 +6,13 @@ from pydantic import ValidationError
 from ostiary_core.contract.documents import (
     AccessRule,
     AccessRules,
+    Bounds,
     EntryDocument,
     PolicyDocument,
     Selection,
     Server,
+    SettingsDocument,
+    Share,
     Timeouts,
 )
 from ostiary_core.mcp.methods import Verb
@@ -74,3 +77,18 @@ def test_the_endpoint_is_the_path_and_mcp() -> None:
     assert EntryDocument.model_validate(ENTRY).servers[0] == Server(
         name="s", url="http://s", timeouts=Timeouts(**TIMEOUTS)
     )
+
+
+def test_settings_that_were_written_before_the_newer_bounds_are_still_understood() -> None:
+    text = (
+        b'{"allowedOrigins":[],"bounds":{"messageBytes":2,"requestBytes":1,"requestsInFlight":3,'
+        b'"sessionMaxAge":5,"streams":4},"kind":"settings"}'
+    )
+
+    settings = SettingsDocument.model_validate_json(text)
+
+    assert settings.bounds == Bounds(
+        request_bytes=1, message_bytes=2, requests_in_flight=3, streams=4, session_max_age=5
+    )
+    assert (settings.bounds.connections, settings.bounds.per_source) == (None, Share())
+    assert (settings.bounds.per_server.connections, settings.trusted_proxies) == (1024, [])

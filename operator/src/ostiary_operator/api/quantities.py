@@ -7,9 +7,9 @@ from pydantic_core import CoreSchema, core_schema
 
 from ostiary_operator.api.constraints import Rule, compiled, problem
 
-SIZE_PATTERN = "^[0-9]{1,15}(k|M|G|Ki|Mi|Gi)?$"
+SIZE_PATTERN = "^[0-9]{1,15}(k|M|G|T|Ki|Mi|Gi|Ti)?$"
 
-FACTORS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
+FACTORS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 
 
 class Size(int):
@@ -26,11 +26,11 @@ class Size(int):
         """
         if compiled(SIZE_PATTERN).search(text) is None:
             raise ValueError(f"{text[:40]!r} is not a size such as 512Ki, 4Mi or 1048576")
-        digits = text.rstrip("kKMGi")
+        digits = text.rstrip("kKMGTi")
         return cls(int(digits) * FACTORS[text[len(digits) :]])
 
     def __str__(self) -> str:
-        unit = next((unit for unit in ("Gi", "Mi", "Ki") if self and self % FACTORS[unit] == 0), "")
+        unit = next((unit for unit in ("Ti", "Gi", "Mi", "Ki") if self and self % FACTORS[unit] == 0), "")
         return f"{int(self) // FACTORS[unit]}{unit}"
 
     @classmethod

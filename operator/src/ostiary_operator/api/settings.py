@@ -10,7 +10,7 @@ from pydantic import Field, StrictInt
 
 from ostiary_operator.api.constraints import Unique
 from ostiary_operator.api.durations import Duration, between
-from ostiary_operator.api.grants import Grant
+from ostiary_operator.api.grants import Cidr, Grant
 from ostiary_operator.api.model import ApiModel
 from ostiary_operator.api.numbers import INTEGRAL
 from ostiary_operator.api.quantities import Size, between_sizes
@@ -31,8 +31,72 @@ class WithoutPolicy(enum.StrEnum):
     DENY = "Deny"
 
 
+Count = Annotated[StrictInt, Field(ge=1, le=1_000_000), INTEGRAL]
+"""How many of something; at least one."""
+
+Bytes = Annotated[Size, between_sizes("1Ki", "1Ti")]
+"""How many bytes of something."""
+
+
+class PerSource(ApiModel):
+    """What one source address may hold of a replica before anybody knows who it is; an IPv6 source is a /64.
+
+    Absent fields set no bound of their own: a load balancer that is not in `trustedProxies` is one source for everybody
+    behind it.
+    """
+
+    connections: Count | None = None
+    """Connections of one source; 1 to 1000000. More are answered with 503 and closed. Those of `trustedProxies` are not
+    counted. Example: `500`."""
+
+    requests_in_flight: Count | None = None
+    """Requests of one source that are worked on at a time; 1 to 1000000. More are told to come again. Example: `200`."""
+
+    streams: Count | None = None
+    """Streams that one source keeps open at a time; 1 to 1000000. More are told to come again. Example: `200`."""
+
+    bytes_in_flight: Bytes | None = None
+    """Bytes of requests and answers held for one source at a time; 1Ki to 1Ti. Example: `32Mi`."""
+
+
+class PerPrincipal(ApiModel):
+    """What one authenticated caller may hold of a replica. Callers without credentials are bounded by their source."""
+
+    requests_in_flight: Count = 1024
+    """Requests of one principal that are worked on at a time; 1 to 1000000. More are told to come again.
+    Example: `100`."""
+
+    streams: Count = 1024
+    """Streams that one principal keeps open at a time; 1 to 1000000. More are told to come again. Example: `100`."""
+
+    bytes_in_flight: Bytes = Size.parse("64Mi")
+    """Bytes of requests and answers held for one principal at a time; 1Ki to 1Ti. Example: `32Mi`."""
+
+
+class PerProxy(ApiModel):
+    """What one MCPProxy may hold of a replica, so that a server that hangs leaves room for the others."""
+
+    requests_in_flight: Count = 2048
+    """Requests at one MCPProxy that are worked on at a time; 1 to 1000000. More are told to come again.
+    Example: `1000`."""
+
+    streams: Count = 2048
+    """Streams that are open at one MCPProxy at a time; 1 to 1000000. More are told to come again. Example: `1000`."""
+
+    bytes_in_flight: Bytes = Size.parse("64Mi")
+    """Bytes of requests and answers held for one MCPProxy at a time; 1Ki to 1Ti. Example: `32Mi`."""
+
+
+class PerServer(ApiModel):
+    """What one replica asks of one upstream server."""
+
+    connections: Count = 4096
+    """Connections of one replica to one server; 1 to 1000000. Each request and each stream takes one. Beyond, a request
+    waits for a free one as long as for a connection (`timeouts.connect`), then it is refused. Example: `100`."""
+
+
 class Bounds(ApiModel):
-    """Limits of one gateway process."""
+    """Limits of one gateway process. At a bound the caller gets a clear refusal, and nobody else notices."""
 
     request_bytes: Annotated[Size, between_sizes("1Ki", "1Gi")] = Size.parse("4Mi")
     """Largest body of a request; 1Ki to 1Gi. A larger one is refused before it is read. Example: `4Mi`."""
@@ -41,11 +105,32 @@ class Bounds(ApiModel):
     """Largest message of a server that a rule must see whole, such as a list that is filtered; 1Ki to 1Gi. A larger
     one is refused, never passed on unseen. Example: `16Mi`."""
 
-    requests_in_flight: Annotated[StrictInt, Field(ge=1, le=1_000_000), INTEGRAL] = 4096
+    connections: Count = 16384
+    """Connections of callers to one replica; 1 to 1000000. More are answered with 503 and closed. A replica takes fewer
+    where the system lets it open fewer files: two for each connection. Example: `4000`."""
+
+    requests_in_flight: Count = 4096
     """Requests that one replica works on at a time; 1 to 1000000. More are told to come again. Example: `1000`."""
 
-    streams: Annotated[StrictInt, Field(ge=1, le=1_000_000), INTEGRAL] = 4096
+    streams: Count = 4096
     """Streams that one replica keeps open at a time; 1 to 1000000. More are told to come again. Example: `1000`."""
+
+    bytes_in_flight: Bytes = Size.parse("128Mi")
+    """Bytes of requests being read and of answers being held by one replica at a time; 1Ki to 1Ti. A request beyond is
+    told to come again, an answer beyond becomes an error; one message alone always passes, up to its own bound.
+    Example: `256Mi`."""
+
+    per_source: PerSource = PerSource()
+    """What one source address may hold of these. Example: `{connections: 500, requestsInFlight: 200}`."""
+
+    per_principal: PerPrincipal = PerPrincipal()
+    """What one authenticated caller may hold of these. Example: `{requestsInFlight: 100}`."""
+
+    per_proxy: PerProxy = PerProxy()
+    """What one MCPProxy may hold of these. Example: `{requestsInFlight: 1000}`."""
+
+    per_server: PerServer = PerServer()
+    """What one upstream server is asked for. Example: `{connections: 100}`."""
 
     session_max_age: Annotated[Duration, between("1m", "720h")] = Duration.parse("24h")
     """How long a session may live, and a key that seals sessions is kept; 1m to 720h. Example: `8h`."""
@@ -68,6 +153,11 @@ class GatewaySettings(ApiModel):
     allowed_origins: Annotated[tuple[Origin, ...], Field(max_length=64), Unique()] = ()
     """Origins of web pages that may use the gateway, besides its own. A request of any other origin is refused; one
     without an Origin header is no browser's and passes. Example: `["https://app.example.com"]`."""
+
+    trusted_proxies: Annotated[tuple[Cidr, ...], Field(max_length=64), Unique()] = ()
+    """Addresses of load balancers and ingress controllers, as CIDRs, whose `X-Forwarded-For` is believed: its rightmost
+    address that is not among them is the caller's. Without them every caller is known by the address that he connects
+    from. Example: `["10.0.0.0/8"]`."""
 
     grants: Annotated[tuple[Grant, ...], Field(max_length=256)] = ()
     """What namespaces may use besides what is theirs anyway.

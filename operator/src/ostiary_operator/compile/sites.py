@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 from ostiary_core.canonical import canonical
 from ostiary_core.contract.bundle import GatewayConfig
-from ostiary_core.contract.documents import Bounds, SettingsDocument
+from ostiary_core.contract.documents import Bounds, ServerShare, SettingsDocument, Share
 from ostiary_operator.api.load import InvalidSettings, parse_settings
-from ostiary_operator.api.settings import GatewaySettings
+from ostiary_operator.api.settings import Bounds as ApiBounds
+from ostiary_operator.api.settings import GatewaySettings, PerPrincipal, PerProxy, PerSource
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.model import Gateway, GatewayProblem
 
@@ -106,16 +107,35 @@ def _parsed(text: str, gateway: Gateway) -> tuple[GatewaySettings, SettingsDocum
 
 
 def _document(settings: GatewaySettings) -> SettingsDocument:
-    bounds = settings.bounds
     return SettingsDocument(
         external_url=settings.external_url,
         allowed_origins=list(settings.allowed_origins),
-        bounds=Bounds(
-            request_bytes=int(bounds.request_bytes),
-            message_bytes=int(bounds.message_bytes),
-            requests_in_flight=bounds.requests_in_flight,
-            streams=bounds.streams,
-            session_max_age=bounds.session_max_age.milliseconds,
-        ),
+        trusted_proxies=[str(network) for network in settings.trusted_proxies],
+        bounds=_bounds(settings.bounds),
         source=canonical(settings.document()).decode(),
+    )
+
+
+def _bounds(bounds: ApiBounds) -> Bounds:
+    return Bounds(
+        request_bytes=int(bounds.request_bytes),
+        message_bytes=int(bounds.message_bytes),
+        connections=bounds.connections,
+        requests_in_flight=bounds.requests_in_flight,
+        streams=bounds.streams,
+        bytes_in_flight=int(bounds.bytes_in_flight),
+        per_source=_share(bounds.per_source, connections=bounds.per_source.connections),
+        per_principal=_share(bounds.per_principal),
+        per_proxy=_share(bounds.per_proxy),
+        per_server=ServerShare(connections=bounds.per_server.connections),
+        session_max_age=bounds.session_max_age.milliseconds,
+    )
+
+
+def _share(share: PerSource | PerPrincipal | PerProxy, *, connections: int | None = None) -> Share:
+    return Share(
+        connections=connections,
+        requests_in_flight=share.requests_in_flight,
+        streams=share.streams,
+        bytes_in_flight=int(share.bytes_in_flight) if share.bytes_in_flight is not None else None,
     )

@@ -166,18 +166,42 @@ class EntryDocument(Document):
         return f"{self.path}/mcp"
 
 
+class Share(Document):
+    """What one source address, one principal or one proxy may hold of a gateway process; absent is as much as all."""
+
+    connections: int | None = Field(default=None, gt=0)
+    requests_in_flight: int | None = Field(default=None, gt=0)
+    streams: int | None = Field(default=None, gt=0)
+    bytes_in_flight: int | None = Field(default=None, gt=0)
+
+
+class ServerShare(Document):
+    """What one upstream server is given: connections to it."""
+
+    connections: int = Field(default=1024, gt=0)
+
+
 class Bounds(Document):
-    """Limits of one gateway process: bytes, counts, and the longest life of a session in milliseconds."""
+    """Limits of one gateway process: bytes, counts, and the longest life of a session in milliseconds.
+
+    Members with a default came later: a document that was written before them means the default.
+    """
 
     request_bytes: int = Field(gt=0)
     message_bytes: int = Field(gt=0)
     requests_in_flight: int = Field(gt=0)
     streams: int = Field(gt=0)
     session_max_age: int = Field(gt=0)
+    connections: int | None = Field(default=None, gt=0)
+    bytes_in_flight: int | None = Field(default=None, gt=0)
+    per_source: Share = Share()
+    per_principal: Share = Share()
+    per_proxy: Share = Share()
+    per_server: ServerShare = ServerShare()
 
 
 class SettingsDocument(Document):
-    """What holds for a whole gateway.
+    """What holds for a whole gateway. ``trusted_proxies`` are CIDRs whose X-Forwarded-For is believed.
 
     ``source`` is the compiler's own memory and nothing to a gateway: the settings as accepted, as canonical JSON,
     so that they stay in force as a whole when newer ones cannot be used.
@@ -186,5 +210,6 @@ class SettingsDocument(Document):
     kind: Literal["settings"] = "settings"
     external_url: str | None = None
     allowed_origins: list[str] = []
+    trusted_proxies: list[str] = []
     bounds: Bounds
     source: str | None = None
