@@ -9,6 +9,7 @@ from typing import Final
 
 from aiohttp import web
 
+from ostiary_gateway import descriptors
 from ostiary_gateway.admin import Admin, listen
 from ostiary_gateway.config.source_directory import DirectorySource
 from ostiary_gateway.config.source_kubernetes import KubernetesSource
@@ -46,11 +47,16 @@ class Gateway:
             telemetry=telemetry,
             loopback=options.host in _LOOPBACK,
         )
-        self._data = Listener(self.line.handle)
+        self._data = Listener(self.line.handle, gate=self.line.occupancy)
         self._certificate: Certificate | None = None
-        self.metrics = Metrics(self.store, self.line.occupancy, telemetry)
+        self.metrics = Metrics(self.store, self.line.occupancy, self.pools, telemetry)
         self.line.observe = self.metrics.observe
-        self.store.listeners += [self.line.streams.on_swap, self.pools.on_swap, self.metrics.on_swap]
+        self.store.listeners += [
+            self.line.occupancy.on_swap,
+            self.line.streams.on_swap,
+            self.pools.on_swap,
+            self.metrics.on_swap,
+        ]
         self.port = options.port
         self.admin_port = options.admin_port
         self._leaving = False
@@ -64,6 +70,7 @@ class Gateway:
             StartupError: a port is taken, or the certificate cannot be used.
         """
         options = self.options
+        self.line.occupancy.carried = descriptors.connections(descriptors.raise_limit())
         if options.tls is not None:
             self._certificate = Certificate(options.tls)
         admin = Admin(
@@ -112,7 +119,7 @@ class Gateway:
         with suppress(TimeoutError):
             async with asyncio.timeout(self.options.drain_seconds):
                 await self.line.occupancy.empty()
-        if left := self.line.occupancy.requests:
+        if left := self.line.occupancy.total.requests:
             _log.warning("%d requests were still unanswered after %.0f s", left, self.options.drain_seconds)
         for task in self._watching:
             task.cancel()

@@ -19,9 +19,11 @@ from ostiary_core.version import __version__
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.config.store import ConfigStore
 from ostiary_gateway.line.limit import Occupancy
+from ostiary_gateway.line.tally import Bound
 from ostiary_gateway.telemetry import Telemetry
 from ostiary_gateway.telemetry.names import OPERATION_DURATION_BUCKETS
 from ostiary_gateway.upstream import faults
+from ostiary_gateway.upstream.pools import ServerPools
 
 _OTHER = "_OTHER"
 #: The outcomes that get a label of their own. An upstream invents codes, and each would be a new series.
@@ -37,12 +39,12 @@ _BOUNDS: Final = (*map(floatToGoString, _BUCKETS), "+Inf")
 class Metrics:
     """The registry, and the one histogram that requests observe themselves."""
 
-    def __init__(self, store: ConfigStore, occupancy: Occupancy, telemetry: Telemetry) -> None:
+    def __init__(self, store: ConfigStore, occupancy: Occupancy, pools: ServerPools, telemetry: Telemetry) -> None:
         self.registry = CollectorRegistry()
         self.duration = Durations()
         self.registry.register(self.duration)
         Info("ostiary_build", "The running version", registry=self.registry).info({"version": __version__})
-        self.registry.register(_State(store, occupancy, telemetry))
+        self.registry.register(_State(store, occupancy, pools, telemetry))
 
     def observe(self, *, method: str, proxy: str, error_type: str, seconds: float) -> None:
         """Count one message. ``method`` is of our table or an HTTP method; ``error_type`` may be anything."""
@@ -94,9 +96,10 @@ class Durations(Collector):
 class _State(Collector):
     """What is read when somebody asks, and costs nothing in between."""
 
-    def __init__(self, store: ConfigStore, occupancy: Occupancy, telemetry: Telemetry) -> None:
+    def __init__(self, store: ConfigStore, occupancy: Occupancy, pools: ServerPools, telemetry: Telemetry) -> None:
         self._store = store
         self._occupancy = occupancy
+        self._pools = pools
         self._telemetry = telemetry
 
     def collect(self) -> Iterator[Metric]:
@@ -107,9 +110,25 @@ class _State(Collector):
         yield _gauge("ostiary_config_rejected", "Entries, or whole configs, that are rejected now", rejected)
         yield _counter("ostiary_config_loads", "Configs taken into force", self._store.loads)
         yield _counter("ostiary_config_rejections", "Configs or entries rejected", self._store.rejections)
-        yield _gauge("ostiary_requests_in_flight", "Requests that await an answer", self._occupancy.requests)
-        yield _gauge("ostiary_streams_open", "Streams that stay open", self._occupancy.streams)
+        held = self._occupancy.total
+        yield _gauge("ostiary_connections_open", "Connections of callers", held.connections)
+        yield _gauge("ostiary_requests_in_flight", "Requests that await an answer", held.requests)
+        yield _gauge("ostiary_streams_open", "Streams that stay open", held.streams)
+        yield _gauge("ostiary_bytes_in_flight", "Bytes of requests and answers that are held", held.bytes)
+        yield self._refusals()
         yield from self._spans()
+
+    def _refusals(self) -> Metric:
+        """What was refused at a bound: of everybody (gateway), one source, principal, proxy, or upstream server."""
+        found = CounterMetricFamily(
+            "ostiary_bound_refusals", "What was refused at a bound of the settings", labels=["scope", "bound"]
+        )
+        for ceiling in self._occupancy.ceilings:
+            for bound, count in ceiling.refused.items():
+                if ceiling.bounds(bound):
+                    found.add_metric([ceiling.scope, bound.value], count)
+        found.add_metric(["server", Bound.CONNECTIONS.value], self._pools.refused)
+        return found
 
     def _spans(self) -> Iterator[Metric]:
         stats = self._telemetry.stats

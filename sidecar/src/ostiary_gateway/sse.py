@@ -80,6 +80,11 @@ class BlockSplitter:
         return bytes(self._buffer)
 
     @property
+    def pending(self) -> int:
+        """How many bytes of a block are held that is not whole yet."""
+        return len(self._buffer)
+
+    @property
     def between_blocks(self) -> bool:
         """Whether the stream stands between two blocks, where a comment may be put."""
         return not self._buffer

@@ -18,11 +18,13 @@ OTHER = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nother"
 
 
 @asynccontextmanager
-async def pool_for(script: Script, *, limit: int = 4, keep_seconds: float = 30) -> AsyncIterator[Pool]:
+async def pool_for(
+    script: Script, *, limit: int = 4, keep_seconds: float = 30, wait_seconds: float = 5
+) -> AsyncIterator[Pool]:
     async with scripted(script) as port:
         granted = networks(["127.0.0.0/8"])
         dialer = Dialer("127.0.0.1", port, 2.0, None, None, granted, OwnPlaces())
-        pool = Pool(dialer.dial, limit=limit, keep_seconds=keep_seconds)
+        pool = Pool(dialer.dial, limit=limit, keep_seconds=keep_seconds, wait_seconds=wait_seconds)
         try:
             yield pool
         finally:

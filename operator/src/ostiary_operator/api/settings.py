@@ -50,7 +50,8 @@ class PerSource(ApiModel):
     counted. Example: `500`."""
 
     requests_in_flight: Count | None = None
-    """Requests of one source that are worked on at a time; 1 to 1000000. More are told to come again. Example: `200`."""
+    """Requests of one source that are worked on at a time; 1 to 1000000. More are told to come again.
+    Example: `200`."""
 
     streams: Count | None = None
     """Streams that one source keeps open at a time; 1 to 1000000. More are told to come again. Example: `200`."""
@@ -60,7 +61,8 @@ class PerSource(ApiModel):
 
 
 class PerPrincipal(ApiModel):
-    """What one authenticated caller may hold of a replica. Callers without credentials are bounded by their source."""
+    """What one authenticated caller may hold of a replica at one MCPProxy. Callers without credentials are bounded by
+    their source alone."""
 
     requests_in_flight: Count = 1024
     """Requests of one principal that are worked on at a time; 1 to 1000000. More are told to come again.
@@ -124,7 +126,7 @@ class Bounds(ApiModel):
     """What one source address may hold of these. Example: `{connections: 500, requestsInFlight: 200}`."""
 
     per_principal: PerPrincipal = PerPrincipal()
-    """What one authenticated caller may hold of these. Example: `{requestsInFlight: 100}`."""
+    """What one authenticated caller may hold of these at one MCPProxy. Example: `{requestsInFlight: 100}`."""
 
     per_proxy: PerProxy = PerProxy()
     """What one MCPProxy may hold of these. Example: `{requestsInFlight: 1000}`."""

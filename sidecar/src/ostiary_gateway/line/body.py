@@ -6,6 +6,8 @@ from typing import Final
 
 from ostiary_core.mcp import codes
 from ostiary_gateway.errors import CallerGone, Refusal
+from ostiary_gateway.line.exchange import Exchange
+from ostiary_gateway.line.limit import hold_request
 from ostiary_gateway.media_types import BOTH, EVENT_STREAM, JSON
 from ostiary_gateway.server.request import Request
 
@@ -58,32 +60,35 @@ def check_accept(request: Request, *kinds: str) -> None:
             raise Refusal(406, "NotAcceptable", f"The Accept header must admit {' and '.join(kinds)}")
 
 
-async def read_body(request: Request, *, limit: int) -> bytes:
-    """Read a body of at most ``limit`` bytes.
+async def read_body(exchange: Exchange, *, limit: int) -> bytes:
+    """Read a body of at most ``limit`` bytes, which are counted as they come.
 
     Raises:
-        Refusal: 413 beyond the limit, whatever Content-Length says; 408 for a body that comes too slowly; 400 for one
-            that is broken off or badly framed.
+        Refusal: 503 where the gateway has no room for it; 413 beyond the limit, whatever Content-Length says; 408 for
+            a body that comes too slowly; 400 for one that is broken off or badly framed.
     """
+    request = exchange.request
     body = request.whole_body()  # it came with its head, as nearly all do
     if body is None:
         if request.declared_length > limit:
             raise _too_large(limit)
         request.invite()
-        return await _read_slowly(request, limit=limit)
+        return await _read_slowly(exchange, limit=limit)
     if len(body) > limit:
         raise _too_large(limit)
+    hold_request(exchange, len(body))
     return body
 
 
-async def _read_slowly(request: Request, *, limit: int) -> bytes:
+async def _read_slowly(exchange: Exchange, *, limit: int) -> bytes:
     body = bytearray()
     try:
         async with asyncio.timeout(WHOLE_SECONDS):
-            async for chunk in _chunks(request):
+            async for chunk in _chunks(exchange.request):
                 body += chunk
                 if len(body) > limit:
                     raise _too_large(limit)
+                hold_request(exchange, len(chunk))
     except TimeoutError:
         raise Refusal(408, "BodyTooSlow", "The body did not arrive in time", close=True) from None
     except CallerGone as error:

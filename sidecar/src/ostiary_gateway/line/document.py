@@ -11,6 +11,7 @@ from ostiary_gateway.line import answers, mirrored
 from ostiary_gateway.line.answers import Outcome
 from ostiary_gateway.line.exchange import Exchange
 from ostiary_gateway.line.forward import http_fault, retry_after_ms
+from ostiary_gateway.line.limit import hold_answer
 from ostiary_gateway.line.list_memo import LISTS, Known
 from ostiary_gateway.line.shape import read_for, shape_result
 from ostiary_gateway.media_types import JSON
@@ -25,11 +26,11 @@ _SESSION: Final = "Mcp-Session-Id"
 SealSession = Callable[[Session], str]
 
 
-async def read_whole(answer: Answer, *, limit: int, idle: float) -> bytes:
-    """Read a body of at most ``limit`` bytes, with at most ``idle`` seconds of silence.
+async def read_whole(exchange: Exchange, answer: Answer, *, limit: int, idle: float) -> bytes:
+    """Read a body of at most ``limit`` bytes, which are counted as they come, with at most ``idle`` seconds of silence.
 
     Raises:
-        UpstreamFault: too large, silent for too long, or broken off.
+        UpstreamFault: too large, beyond what the gateway may hold, silent for too long, or broken off.
     """
     chunks: list[bytes] = []
     size = 0
@@ -37,6 +38,7 @@ async def read_whole(answer: Answer, *, limit: int, idle: float) -> bytes:
         size += len(chunk)
         if size > limit:
             raise UpstreamFault(faults.TOO_LARGE, f"the answer is larger than {limit} bytes")
+        hold_answer(exchange, len(chunk))
         chunks.append(chunk)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
@@ -57,7 +59,7 @@ async def relay_document(exchange: Exchange, answer: Answer, *, seal: SealSessio
     method = exchange.message.method if exchange.message is not None else None
     visibility = exchange.routed.visibility
     limit = exchange.snapshot.settings.bounds.message_bytes
-    text = await read_whole(answer, limit=limit, idle=exchange.selected.idle_seconds)
+    text = await read_whole(exchange, answer, limit=limit, idle=exchange.selected.idle_seconds)
     known = LISTS.recall(method, text, visibility, exchange.request_id)
     if known is not None:
         headers = {"Content-Type": JSON, **_retry_after(answer)}

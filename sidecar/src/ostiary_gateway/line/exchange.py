@@ -8,6 +8,7 @@ from ostiary_core.mcp.revisions import Era
 from ostiary_core.policy.access import Decision
 from ostiary_gateway.config.runtime import ProxyRuntime
 from ostiary_gateway.config.snapshot import Snapshot
+from ostiary_gateway.line.tally import Tally
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.session import Session
 from ostiary_gateway.upstream.server import UpstreamServer
@@ -50,7 +51,8 @@ class Exchange:
 
     ``message`` is None for GET and DELETE, which carry none, and before a message has been framed. ``request_id`` is
     the id that an answer of ours must bear, known as soon as the body has been parsed; None where no answer is due.
-    ``sealed_session`` is what the caller sent as his session, None if he sent nothing.
+    ``sealed_session`` is what the caller sent as his session, None if he sent nothing. ``holders`` are whom the
+    exchange is counted for, as a request or as a stream, with ``held`` bytes (:mod:`ostiary_gateway.line.limit`).
     """
 
     request: Request
@@ -63,6 +65,10 @@ class Exchange:
     message: Message | None = None
     decision: Decision | None = None
     server: UpstreamServer | None = None
+    holders: tuple[Tally, ...] = ()
+    is_stream: bool = False
+    held: int = 0
+    client_address: str = ""
 
     @property
     def routed(self) -> ProxyRuntime:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from typing import Final
 
 from ostiary_core.mcp import codes
@@ -17,7 +17,7 @@ from ostiary_gateway.line.exchange import Exchange
 from ostiary_gateway.line.forward import forward, no_stream
 from ostiary_gateway.line.frame import bodiless_revision, frame, parse, request_id
 from ostiary_gateway.line.identify import check_host, check_origin, open_session
-from ostiary_gateway.line.limit import Occupancy
+from ostiary_gateway.line.limit import Occupancy, become_stream
 from ostiary_gateway.line.receive import receive
 from ostiary_gateway.line.refusals import response_for
 from ostiary_gateway.line.relay import EventRelay
@@ -80,14 +80,16 @@ class RequestLine:
                 check_origin(request, exchange.snapshot, loopback=self._loopback)
                 if request.method == "OPTIONS":
                     return preflight(request)
+                self.occupancy.enter(exchange)
                 await self._frame(exchange)
                 record.framed(span, exchange)
                 if exchange.message is not None:
                     exchange.decision = authorize(exchange.message, exchange.routed.visibility)
                 record.authorized(span, exchange)
-                with self._limit(exchange):
-                    exchange.server = select(exchange.routed)
-                    return await self._forward_and_shape(exchange, span)
+                if exchange.stays_open and not exchange.is_stream:
+                    become_stream(exchange)
+                exchange.server = select(exchange.routed)
+                return await self._forward_and_shape(exchange, span)
             except Refusal as refusal:
                 record.refused(span, refusal)
                 return response_for(refusal, exchange.request_id if exchange is not None else None)
@@ -96,6 +98,8 @@ class RequestLine:
                 return self._last_resort(error, request, exchange)
             finally:
                 record.counted(span, exchange, self.observe)
+                if exchange is not None:
+                    self.occupancy.leave(exchange)
 
     def _in_force(self) -> Snapshot:
         snapshot = self._snapshot()
@@ -118,7 +122,7 @@ class RequestLine:
         exchange.sealed_session = request.headers.get("mcp-session-id")
         if request.method == "POST":
             check_head(request)
-            text = await read_body(request, limit=exchange.snapshot.settings.bounds.request_bytes)
+            text = await read_body(exchange, limit=exchange.snapshot.settings.bounds.request_bytes)
             self._catch_up(exchange)
             body = parse(text)
             exchange.request_id = request_id(body)
@@ -138,10 +142,6 @@ class RequestLine:
     def _open_session(self, exchange: Exchange) -> Session | None:
         exchange.session = open_session(exchange, self._sealer)
         return exchange.session
-
-    def _limit(self, exchange: Exchange) -> AbstractContextManager[None]:
-        bounds = exchange.snapshot.settings.bounds
-        return self.occupancy.stream(bounds) if exchange.stays_open else self.occupancy.request(bounds)
 
     async def _forward_and_shape(self, exchange: Exchange, span: ServerSpan) -> Response | None:
         """Through the door and back."""

@@ -1,72 +1,281 @@
 """Limit: the bounds of one gateway process, from its settings. At a bound the caller gets a clear refusal and nobody
-else notices. Counted in plain integers: everything happens in one event loop.
+else notices.
+
+A request is counted as soon as its proxy is known and before its body is read: by its source, its proxy, its principal
+and all together. It costs a few additions; nothing is made for it but a tuple.
 """
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+import logging
+from typing import Final
 
-from ostiary_core.contract.documents import Bounds
+from ostiary_core.contract.documents import Bounds, Share
 from ostiary_core.mcp import codes
-from ostiary_gateway.errors import Refusal
+from ostiary_gateway.config.snapshot import Snapshot
+from ostiary_gateway.errors import Refusal, UpstreamFault
+from ostiary_gateway.line.exchange import ANONYMOUS, Exchange
+from ostiary_gateway.line.refusals import response_for
+from ostiary_gateway.line.source import Sources
+from ostiary_gateway.line.tally import Bound, Ceiling, FullError, Shelf, Tally
+from ostiary_gateway.server.connection import Connection
+from ostiary_gateway.server.response import Response
+from ostiary_gateway.upstream import faults
 
-_RETRY_AFTER_MS = 1000
+_log: Final = logging.getLogger(__name__)
+
+_RETRY_AFTER_MS: Final = 1000
+#: Fewer will be missed in earnest.
+_FEW_CONNECTIONS: Final = 1024
+_TOO_FEW_FILES: Final = (
+    "bounds.connections is %d, of which this process carries %d: each takes up to two open files, and the system "
+    "allows no more; to carry more raise the hard limit (ulimit -Hn, or LimitNOFILE of the container runtime)"
+)
+_WORDS: Final = {
+    Bound.CONNECTIONS: "connections",
+    Bound.REQUESTS: "requests in flight",
+    Bound.STREAMS: "open streams",
+    Bound.BYTES: "bytes in flight",
+}
 
 
-@dataclass(slots=True)
 class Occupancy:
-    """What is in flight now: requests that await an answer, and streams that stay open."""
+    """What is in flight now, by whom, and what was refused.
 
-    requests: int = 0
-    streams: int = 0
-    _freed: asyncio.Event = field(default_factory=asyncio.Event)
+    ``carried`` is how many connections the process can carry whatever the settings say.
+    """
+
+    def __init__(self) -> None:
+        self.carried: int | None = None
+        self.ceilings: Final = (
+            Ceiling("gateway", "This gateway has"),
+            Ceiling("source", "Your address has"),
+            Ceiling("principal", "You have"),
+            Ceiling("proxy", "This proxy has"),
+        )
+        everybody, source, principal, proxy = self.ceilings
+        self.total = Tally(everybody)
+        self.sources = Shelf(source)
+        self.principals = Shelf(principal)
+        self.proxies = Shelf(proxy, stay=True)
+        self._finder = Sources()
+        self._trusted: list[str] = []
+        self._connections: dict[Connection, Tally | None] = {}
+        self._waiting_for_end: asyncio.Event | None = None
+
+    # Bounds
+
+    def on_swap(self, snapshot: Snapshot, _: frozenset[str]) -> None:
+        """Take the bounds and trusted proxies of a new config."""
+        self.move(snapshot.settings.bounds, trusted_proxies=snapshot.settings.trusted_proxies)
+        self.proxies.keep({proxy.uid for proxy in snapshot.proxies.values()})
+
+    def move(self, bounds: Bounds, *, trusted_proxies: list[str]) -> None:
+        """Take other bounds; connections whose source is told otherwise now are counted anew."""
+        everybody, source, principal, proxy = self.ceilings
+        if self.carried is not None and bounds.connections is not None and bounds.connections > self.carried:
+            level = logging.WARNING if self.carried < _FEW_CONNECTIONS else logging.INFO
+            _log.log(level, _TOO_FEW_FILES, bounds.connections, self.carried)
+        everybody.move(
+            Share(
+                connections=min(filter(None, (bounds.connections, self.carried)), default=None),
+                requests_in_flight=bounds.requests_in_flight,
+                streams=bounds.streams,
+                bytes_in_flight=bounds.bytes_in_flight,
+            )
+        )
+        source.move(bounds.per_source)
+        principal.move(bounds.per_principal)
+        proxy.move(bounds.per_proxy)
+        if trusted_proxies != self._trusted:
+            self._trusted = trusted_proxies
+            self._finder = Sources(trusted_proxies)
+            for connection in self._connections:
+                self._uncount(connection)
+                self._count(connection)
+
+    # Connections
+
+    def opened(self, connection: Connection) -> Response | None:
+        """Count a connection, or return what it is told at the bound: its request was not even read."""
+        total = self.total
+        connection.source = tally = self._tally_of(connection)
+        for holder in (tally, total):
+            if holder is not None and holder.connections >= holder.ceiling.connections:
+                if tally is not None:
+                    tally.forget_if_empty()
+                return response_for(_refusal(FullError(holder.ceiling, Bound.CONNECTIONS), close=True), None)
+        self._connections[connection] = tally
+        total.connections += 1
+        if tally is not None:
+            tally.connections += 1
+        return None
+
+    def closed(self, connection: Connection) -> None:
+        """Forget a connection; one that was refused was never counted."""
+        if connection in self._connections:
+            self.total.connections -= 1
+            self._uncount(connection)
+            del self._connections[connection]
+
+    def _tally_of(self, connection: Connection) -> Tally | None:
+        peer = connection.peer
+        return None if self._finder.trusts(peer) else self.sources.take(self._finder.of_peer(peer).key)
+
+    def _count(self, connection: Connection) -> None:
+        connection.source = self._connections[connection] = tally = self._tally_of(connection)
+        if tally is not None:
+            tally.connections += 1
+
+    def _uncount(self, connection: Connection) -> None:
+        tally = self._connections[connection]
+        if tally is not None:
+            tally.connections -= 1
+            tally.forget_if_empty()
+
+    # Requests
+
+    def enter(self, exchange: Exchange) -> None:
+        """Count a request; a GET as the stream that it asks for.
+
+        Raises:
+            Refusal: a bound is reached.
+        """
+        connection = exchange.request.connection
+        source, exchange.client_address = connection.source, connection.peer
+        if source is None:
+            forwarded_for = exchange.request.headers.get("x-forwarded-for", "")
+            exchange.client_address, key = self._finder.behind(connection.peer, forwarded_for)
+            source = self.sources.take(key)
+        holders: tuple[Tally, ...] = (source, self.proxies.take(exchange.routed.uid), self.total)
+        if exchange.principal != ANONYMOUS:
+            holders = (*holders, self.principals.take((exchange.routed.uid, exchange.principal)))
+        exchange.holders = holders
+        try:
+            if exchange.stays_open:
+                _count_stream(exchange)
+            else:
+                _count_request(exchange)
+        except FullError as full:
+            exchange.holders = ()
+            for tally in holders:
+                tally.forget_if_empty()
+            raise _refusal(full) from None
+
+    def leave(self, exchange: Exchange) -> None:
+        """Forget a request, if it was counted."""
+        holders, exchange.holders = exchange.holders, ()
+        if not holders:
+            return
+        held = exchange.held
+        for tally in holders:
+            if exchange.is_stream:
+                tally.streams -= 1
+            else:
+                tally.requests -= 1
+            tally.bytes -= held
+            if not tally.requests and not tally.streams:
+                tally.forget_if_empty()
+        if self._waiting_for_end is not None:
+            self._waiting_for_end.set()
+
+    @property
+    def requests(self) -> int:
+        """How many requests await an answer."""
+        return self.total.requests
+
+    @property
+    def streams(self) -> int:
+        """How many streams are open."""
+        return self.total.streams
 
     async def empty(self) -> None:
         """Wait until nothing is in flight."""
-        while self.requests or self.streams:
-            self._freed.clear()
-            await self._freed.wait()
-
-    @contextmanager
-    def request(self, bounds: Bounds) -> Iterator[None]:
-        """Count a request for as long as it lasts.
-
-        Raises:
-            Refusal: the bound is reached.
-        """
-        if self.requests >= bounds.requests_in_flight:
-            raise _full("requests in flight")
-        self.requests += 1
-        try:
-            yield
-        finally:
-            self.requests -= 1
-            self._freed.set()
-
-    @contextmanager
-    def stream(self, bounds: Bounds) -> Iterator[None]:
-        """Count a stream (GET, or a listen) for as long as it is open.
-
-        Raises:
-            Refusal: the bound is reached.
-        """
-        if self.streams >= bounds.streams:
-            raise _full("open streams")
-        self.streams += 1
-        try:
-            yield
-        finally:
-            self.streams -= 1
-            self._freed.set()
+        while self.total.requests or self.total.streams:
+            self._waiting_for_end = asyncio.Event()
+            await self._waiting_for_end.wait()
 
 
-def _full(what: str) -> Refusal:
+def become_stream(exchange: Exchange) -> None:
+    """Count a request as a stream from now on: its message asks for one.
+
+    Raises:
+        Refusal: a bound of streams is reached.
+    """
+    try:
+        _count_stream(exchange)
+    except FullError as full:
+        raise _refusal(full) from None
+    for tally in exchange.holders:
+        tally.requests -= 1
+
+
+def _count_request(exchange: Exchange) -> None:
+    holders = exchange.holders
+    for tally in holders:
+        if tally.requests >= tally.ceiling.requests:
+            raise FullError(tally.ceiling, Bound.REQUESTS)
+    for tally in holders:
+        tally.requests += 1
+
+
+def _count_stream(exchange: Exchange) -> None:
+    holders = exchange.holders
+    for tally in holders:
+        if tally.streams >= tally.ceiling.streams:
+            raise FullError(tally.ceiling, Bound.STREAMS)
+    for tally in holders:
+        tally.streams += 1
+    exchange.is_stream = True
+
+
+def hold(exchange: Exchange, size: int) -> None:
+    """Count so many more bytes of a message that is held for this exchange. Alone, a message always finds room.
+
+    Raises:
+        FullError: others hold the rest.
+    """
+    holders, held = exchange.holders, exchange.held
+    if size > 0:
+        for tally in holders:
+            if tally.bytes + size > tally.ceiling.bytes and tally.bytes > held:
+                raise FullError(tally.ceiling, Bound.BYTES)
+    for tally in holders:
+        tally.bytes += size
+    exchange.held = held + size
+
+
+def hold_request(exchange: Exchange, size: int) -> None:
+    """Count bytes of a request's body.
+
+    Raises:
+        Refusal: there is no room for them.
+    """
+    try:
+        hold(exchange, size)
+    except FullError as full:
+        raise _refusal(full, close=not exchange.request.complete) from None
+
+
+def hold_answer(exchange: Exchange, size: int) -> None:
+    """Count bytes of an answer, or with a negative size no longer.
+
+    Raises:
+        UpstreamFault: there is no room for them. The upstream has done its work: nobody should simply try again.
+    """
+    try:
+        hold(exchange, size)
+    except FullError as full:
+        raise UpstreamFault(faults.NO_ROOM, f"no room for the answer: {full}") from None
+
+
+def _refusal(full: FullError, *, close: bool = False) -> Refusal:
+    words = f"{full.ceiling.words} as many {_WORDS[full.bound]} as allowed; try again in a moment"
     return Refusal(
         503,
         "GatewayFull",
-        f"This gateway has as many {what} as it is allowed; try again in a moment",
+        words,
         code=codes.LIMITED,
         data={"retryAfterMs": _RETRY_AFTER_MS},
         headers={"Retry-After": str(_RETRY_AFTER_MS // 1000)},
+        close=close,
     )

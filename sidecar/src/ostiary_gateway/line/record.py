@@ -91,6 +91,8 @@ class Observe(Protocol):
 
 def counted(span: ServerSpan, exchange: Exchange | None, observe: Observe | None) -> None:
     """Count the message, whether or not its trace is sampled."""
+    if exchange is not None and exchange.client_address:
+        span.set(names.CLIENT_ADDRESS, exchange.client_address)
     if observe is None:
         return
     proxy = exchange.proxy if exchange is not None else None

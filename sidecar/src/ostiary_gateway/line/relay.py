@@ -18,6 +18,7 @@ from ostiary_gateway.line import answers, mirrored
 from ostiary_gateway.line.answers import Outcome
 from ostiary_gateway.line.document import SealSession, opens_session, session_header
 from ostiary_gateway.line.exchange import Exchange
+from ostiary_gateway.line.limit import hold_answer
 from ostiary_gateway.line.list_memo import LISTS, Known
 from ostiary_gateway.line.refusals import error_message
 from ostiary_gateway.line.shape import must_filter, shape_result, shape_streamed, strictly
@@ -57,6 +58,7 @@ class EventRelay:
         self._foreign_answers = 0
         self._is_document: bool | None = None
         self._answered_at = 0.0
+        self._held = 0
 
     async def run(self) -> None:
         """Relay until the upstream ends.
@@ -95,6 +97,7 @@ class EventRelay:
                 raise UpstreamFault(faults.TOO_LARGE, f"more than {self._limit} bytes before the answer")
             if fault is not None:
                 raise fault
+            self._account(self._splitter.pending + len(held))
             if self._answered and self._aftermath_is_over():
                 break
         if self._is_document and not self._splitter.between_blocks:
@@ -104,6 +107,12 @@ class EventRelay:
                 raise fault
         if not self._begun:
             raise UpstreamFault(faults.RESET, "the stream ended without the answer")
+
+    def _account(self, size: int) -> None:
+        """Count what is held now: an event that is not whole, and what waits for the session's header."""
+        if size != self._held:
+            hold_answer(self._exchange, size - self._held)
+            self._held = size
 
     def _blocks(self, chunk: bytes) -> Iterator[bytes]:
         """Return the blocks that a chunk completes. JSON that is only labelled as events becomes one."""

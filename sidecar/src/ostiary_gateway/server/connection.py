@@ -50,6 +50,8 @@ class Connection(asyncio.Protocol):
         #: Since when the caller takes nothing of what we have for him.
         self.stalled_since: float | None = None
         self.task: asyncio.Task[None] | None = None
+        #: Kept for the listener's gate: whom the connection is counted for.
+        self.source: Any = None
         self._listener = listener
         self._transport: asyncio.Transport
         self._parser = RequestParser(self, self._begun, listener.limits)
@@ -58,6 +60,7 @@ class Connection(asyncio.Protocol):
         self._unparsed = b""
         self._unsent = 0
         self._bad: BadRequestError | None = None
+        self._turned_away: Response | None = None
         self._phase = _Phase.HEAD
         self._paused = False
         self._drained: asyncio.Future[None] | None = None
@@ -71,7 +74,10 @@ class Connection(asyncio.Protocol):
         made = transport.get_extra_info("socket")
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        self._listener.opened(self)
+        name = transport.get_extra_info("peername")
+        #: The address at the other end of the connection.
+        self.peer = str(name[0]) if name else ""
+        self._turned_away = self._listener.opened(self)
 
     def data_received(self, data: bytes) -> None:
         """Parse what arrived, unless nobody would read it."""
@@ -136,7 +142,10 @@ class Connection(asyncio.Protocol):
     # Requests
 
     def _begun(self, request: Request) -> None:
-        if self._phase is _Phase.HEAD:
+        if self._turned_away is not None:
+            self._current = request
+            self._answered(request, self._turned_away)
+        elif self._phase is _Phase.HEAD:
             self._start(request)
         else:
             self._waiting.append(request)
@@ -261,12 +270,6 @@ class Connection(asyncio.Protocol):
         limits = self._listener.limits
         self._unsent = self.unsent
         self._deadline = now + (limits.stall_seconds if self._unsent else limits.linger_seconds)
-
-    @property
-    def peer(self) -> str:
-        """The address at the other end of the connection."""
-        name = self._transport.get_extra_info("peername")
-        return str(name[0]) if name else ""
 
     @property
     def local_port(self) -> int:

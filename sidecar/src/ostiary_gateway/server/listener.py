@@ -5,7 +5,7 @@ import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from time import monotonic
-from typing import Final
+from typing import Final, Protocol
 
 from ostiary_gateway.errors import port_taken
 from ostiary_gateway.server.connection import Connection
@@ -20,13 +20,26 @@ _SWEEP_SECONDS: Final = 1.0
 #: How often we look, while stopping, whether callers have taken their answers.
 _LOOK_SECONDS: Final = 0.01
 _BACKLOG: Final = 1024
+#: So many connections that are not let in are told so when they have sent a request; more are closed at once.
+_TURNED_AWAY_LIMIT: Final = 256
+
+
+class Gate(Protocol):
+    """Who may come in."""
+
+    def opened(self, connection: Connection) -> Response | None:
+        """Count a connection, or return what it is told instead of being let in."""
+
+    def closed(self, connection: Connection) -> None:
+        """Forget a connection, whether or not it was let in."""
 
 
 class Listener:
     """A data port. :meth:`start`, serve, :meth:`stop`."""
 
-    def __init__(self, handler: Handler, limits: Limits = DEFAULT) -> None:
+    def __init__(self, handler: Handler, limits: Limits = DEFAULT, gate: Gate | None = None) -> None:
         self.handler = handler
+        self.gate = gate
         self.limits = limits
         self.connections: set[Connection] = set()
         #: Set once we go: every answer is then the last of its connection.
@@ -34,6 +47,7 @@ class Listener:
         self.loop: asyncio.AbstractEventLoop
         #: Seconds of the loop's clock.
         self.now: Callable[[], float] = monotonic
+        self._turned_away: set[Connection] = set()
         self._empty = asyncio.Event()
         self._empty.set()
         self._server: asyncio.Server | None = None
@@ -60,14 +74,23 @@ class Listener:
         self._sweep = self.loop.call_later(_SWEEP_SECONDS, self._end_the_overdue)
         return int(self._server.sockets[0].getsockname()[1])
 
-    def opened(self, connection: Connection) -> None:
-        """Know a connection."""
+    def opened(self, connection: Connection) -> Response | None:
+        """Know a connection; return the only answer that it will get if it is not let in."""
         self.connections.add(connection)
         self._empty.clear()
+        answer = self.gate.opened(connection) if self.gate is not None else None
+        if answer is not None:
+            self._turned_away.add(connection)
+            if len(self._turned_away) > _TURNED_AWAY_LIMIT:
+                connection.abort()
+        return answer
 
     def closed(self, connection: Connection) -> None:
         """Forget it."""
         self.connections.discard(connection)
+        self._turned_away.discard(connection)
+        if self.gate is not None:
+            self.gate.closed(connection)
         if not self.connections:
             self._empty.set()
 

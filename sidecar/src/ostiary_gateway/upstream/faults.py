@@ -17,6 +17,10 @@ TIMEOUT: Final = "UpstreamTimeout"
 INVALID: Final = "UpstreamInvalidAnswer"
 RESET: Final = "UpstreamReset"
 TOO_LARGE: Final = "UpstreamAnswerTooLarge"
+#: Every connection that the settings allow to the server is in use.
+FULL: Final = "UpstreamFull"
+#: The answer is fine, and the gateway holds too much already: no fault of the upstream, but the end of its answer.
+NO_ROOM: Final = "GatewayFull"
 
 _CODES: Final = {
     UNREACHABLE: codes.UPSTREAM_UNAVAILABLE,
@@ -29,6 +33,8 @@ _CODES: Final = {
     TIMEOUT: codes.UPSTREAM_TIMEOUT,
     INVALID: codes.UPSTREAM_INVALID,
     TOO_LARGE: codes.TOO_LARGE,
+    FULL: codes.UPSTREAM_UNAVAILABLE,
+    NO_ROOM: codes.LIMITED,
 }
 
 #: Every kind of fault.
@@ -39,6 +45,7 @@ _WORDS: Final = {
     codes.UPSTREAM_TIMEOUT: "The MCP server behind this gateway did not answer in time",
     codes.UPSTREAM_INVALID: "The MCP server behind this gateway gave an answer that is not valid MCP",
     codes.TOO_LARGE: "The answer of the MCP server behind this gateway is too large",
+    codes.LIMITED: "This gateway has no room for the answer now; the request itself may have been carried out",
 }
 
 

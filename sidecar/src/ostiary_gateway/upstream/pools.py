@@ -4,10 +4,9 @@ keeps them. What no entry uses any more is closed once its requests are done.
 
 import asyncio
 import logging
-from typing import Final
 
 from ostiary_core.canonical import digest
-from ostiary_core.contract.documents import EntryDocument
+from ostiary_core.contract.documents import EntryDocument, ServerShare
 from ostiary_core.errors import ContractError
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.upstream.addresses import OwnPlaces
@@ -15,15 +14,14 @@ from ostiary_gateway.upstream.server import UpstreamServer
 
 _log = logging.getLogger(__name__)
 
-#: Connections to one server. Beyond, a request waits for one within its own timeout.
-_CONNECTIONS: Final = 1024
-
 
 class ServerPools:
     """Hands out servers. Safe to call from the thread that builds a config: opening happens with the first request."""
 
     def __init__(self, own: OwnPlaces) -> None:
         self._own = own
+        self._connections = ServerShare().connections
+        self._refused_by_gone = 0
         self._servers: dict[str, UpstreamServer] = {}
         self._retiring: dict[UpstreamServer, asyncio.Task[None]] = {}
 
@@ -37,13 +35,18 @@ class ServerPools:
         key = digest(entry.uid.encode() + document.canonical())
         if key not in self._servers:
             try:
-                self._servers[key] = UpstreamServer(document, own=self._own, connections=_CONNECTIONS)
+                self._servers[key] = UpstreamServer(document, own=self._own, connections=self._connections)
             except (ValueError, OSError) as error:
                 raise ContractError(f"server {document.name}: {error}") from error
         return self._servers[key]
 
     def on_swap(self, snapshot: Snapshot, changed: frozenset[str]) -> None:
-        """Let go of servers that the new snapshot does not use."""
+        """Take the bound of the new snapshot, and let go of servers that it does not use."""
+        connections = snapshot.settings.bounds.per_server.connections
+        if connections != self._connections:
+            self._connections = connections
+            for server in self._servers.values():
+                server.bound(connections)
         if not changed:
             return
         used = {id(proxy.server) for proxy in snapshot.proxies.values()}
@@ -55,7 +58,13 @@ class ServerPools:
     async def _retire(self, server: UpstreamServer) -> None:
         await server.unused()
         server.close()
+        self._refused_by_gone += server.refused
         del self._retiring[server]
+
+    @property
+    def refused(self) -> int:
+        """How many requests found no free connection to their server in time."""
+        return self._refused_by_gone + sum(server.refused for server in (*self._servers.values(), *self._retiring))
 
     async def close(self) -> None:
         """Close everything, also what is still in use."""

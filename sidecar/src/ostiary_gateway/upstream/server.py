@@ -11,9 +11,7 @@ from typing import Final
 from yarl import URL
 
 from ostiary_core.contract.documents import Server
-from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.media_types import BOTH, EVENT_STREAM, JSON
-from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.addresses import OwnPlaces, networks
 from ostiary_gateway.upstream.http1 import request as http1
 from ostiary_gateway.upstream.http1.answer import Answer
@@ -50,7 +48,12 @@ class UpstreamServer:
             granted=networks(document.addresses),
             own=own,
         )
-        self._pool = Pool(dialer.dial, limit=connections, keep_seconds=_KEEPALIVE_SECONDS)
+        self._pool = Pool(
+            dialer.dial,
+            limit=connections,
+            keep_seconds=_KEEPALIVE_SECONDS,
+            wait_seconds=document.timeouts.connect / 1000,
+        )
         self._in_use = 0
         self._unused = asyncio.Event()
 
@@ -66,9 +69,6 @@ class UpstreamServer:
         try:
             message = http1.message(self._heads[method], lines, body)
             answer = await self._pool.exchange(message, seconds=self._request_seconds)
-        except TimeoutError as error:
-            self._release()
-            raise UpstreamFault(faults.TIMEOUT, f"no free connection within {self._request_seconds:g} s") from error
         except BaseException:
             self._release()
             raise
@@ -85,6 +85,15 @@ class UpstreamServer:
         while self._in_use:
             self._unused.clear()
             await self._unused.wait()
+
+    def bound(self, connections: int) -> None:
+        """Keep at most so many connections from now on."""
+        self._pool.bound(connections)
+
+    @property
+    def refused(self) -> int:
+        """How many requests found no free connection in time."""
+        return self._pool.refused
 
     def close(self) -> None:
         """Close every connection; requests in flight fail."""

@@ -3,16 +3,28 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from typing import Final
 
+from ostiary_gateway.errors import UpstreamFault
+from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.http1.answer import Answer, broken_off
 from ostiary_gateway.upstream.http1.connection import Connection
 from ostiary_gateway.upstream.http1.deadlines import Deadlines
 
+_RETRY_AFTER_MS: Final = 1000
+
 
 class Pool:
-    """At most ``limit`` connections, idle ones for at most ``keep_seconds``. Lives in one event loop."""
+    """At most ``limit`` connections, idle ones for at most ``keep_seconds``. Lives in one event loop.
 
-    def __init__(self, dial: Callable[[], Awaitable[Connection]], *, limit: int, keep_seconds: float) -> None:
+    Who finds all in use waits for one, at most ``wait_seconds``; ``refused`` counts those who waited in vain.
+    """
+
+    def __init__(
+        self, dial: Callable[[], Awaitable[Connection]], *, limit: int, keep_seconds: float, wait_seconds: float
+    ) -> None:
+        self.refused = 0
+        self._wait_seconds = wait_seconds
         self._dial = dial
         self._limit = limit
         self._keep_seconds = keep_seconds
@@ -25,19 +37,17 @@ class Pool:
         self._closed = False
 
     async def exchange(self, request: bytes, *, seconds: float) -> Answer:
-        """Send a request over a free connection, or a new one; ``seconds`` bounds the wait for it, and for the head.
+        """Send a request over a free connection, or a new one; ``seconds`` bounds the wait for the answer's head.
 
         A connection that died while idle is replaced before a byte is sent. After that nothing is sent again: the
         upstream may have acted on it.
 
         Raises:
-            UpstreamFault: no connection, or no answer in time.
-            TimeoutError: no connection became free in time.
+            UpstreamFault: no connection, none free in time, or no answer in time.
         """
         connection = self._take_idle()
         if connection is None:
-            async with asyncio.timeout(seconds):
-                connection = await self._take()
+            connection = await self._take()
         return await connection.exchange(request, seconds=seconds)
 
     def _take_idle(self) -> Connection | None:
@@ -49,24 +59,40 @@ class Pool:
         return None
 
     async def _take(self) -> Connection:
+        until = asyncio.get_running_loop().time() + self._wait_seconds
         while True:
             connection = self._take_idle()
             if connection is not None:
                 return connection
             if len(self._all) + self._dialing < self._limit:
                 return await self._open()
-            waiter = asyncio.get_running_loop().create_future()
-            self._waiters.append(waiter)
             try:
-                await waiter
-            except asyncio.CancelledError:
-                # A turn that was given to us and is not used must go to the next.
-                if waiter.done() and not waiter.cancelled():
-                    self._wake_one()
-                raise
-            finally:
-                if not waiter.done():
-                    self._waiters.remove(waiter)
+                async with asyncio.timeout_at(until):
+                    await self._turn()
+            except TimeoutError as error:
+                self.refused += 1
+                words = f"none of {self._limit} connections became free within {self._wait_seconds:g} s"
+                raise UpstreamFault(faults.FULL, words, retry_after_ms=_RETRY_AFTER_MS) from error
+
+    async def _turn(self) -> None:
+        """Wait until a connection may be free."""
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            # A turn that was given to us and is not used must go to the next.
+            if waiter.done() and not waiter.cancelled():
+                self._wake_one()
+            elif waiter in self._waiters:
+                self._waiters.remove(waiter)
+            raise
+
+    def bound(self, limit: int) -> None:
+        """Take another limit; connections beyond it are closed as they become idle."""
+        more, self._limit = limit - self._limit, limit
+        for _ in range(min(more, len(self._waiters))):
+            self._wake_one()
 
     async def _open(self) -> Connection:
         self._dialing += 1
@@ -87,7 +113,7 @@ class Pool:
 
     def _put_back(self, connection: Connection) -> None:
         loop = asyncio.get_running_loop()
-        if self._closed:
+        if self._closed or len(self._all) > self._limit:
             connection.close()
             return
         self._idle.append((connection, loop.time() + self._keep_seconds))

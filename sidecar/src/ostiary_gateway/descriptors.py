@@ -1,0 +1,27 @@
+"""Open files: each connection is one, and the usual soft limit of 1024 is soon reached."""
+
+import resource
+from contextlib import suppress
+from typing import Final
+
+#: More than anybody has connections; some systems take no larger number.
+_MOST: Final = 1 << 20
+#: What the process opens besides connections: config, logs, telemetry, the admin port.
+_OWN: Final = 128
+
+
+def raise_limit() -> int:
+    """Raise the soft limit to the hard one, as far as that goes, and return how many files may be open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return _MOST
+    wanted = _MOST if hard == resource.RLIM_INFINITY else min(hard, _MOST)
+    if wanted > soft:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def connections(files: int) -> int:
+    """Return how many connections of callers so many files carry: behind each may stand one to an upstream server."""
+    return max(1, (files - _OWN) // 2)

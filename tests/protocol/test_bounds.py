@@ -1,0 +1,255 @@
+"""Bounds on the wire: exactly so many pass, the next is told clearly, nobody else notices (issue 4 §3)."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from callers import Caller, Reply, calling, legacy, modern
+from gateways import BOUNDS, Door, running
+from mcp_clients import eventually
+from upstreams import Arrived, Upstream, answer, document, events, for_ever, serving, with_handshake
+from wire import connected
+
+from ostiary_core.contract.documents import ServerShare, Share, Timeouts
+
+CALL = {"name": "get_users", "arguments": {}}
+LISTEN = {"notifications": {"toolsListChanged": True}}
+
+
+class Scene:
+    """An upstream whose calls wait for the gate, and whose streams say nothing."""
+
+    def __init__(self) -> None:
+        self.gate = asyncio.Event()
+        self.text = "done"
+
+    async def script(self, request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        if arrived.method in ("GET", "subscriptions/listen"):
+            async with events(request):
+                await for_ever()
+        await self.gate.wait()
+        return document(answer(arrived, {"content": [{"type": "text", "text": self.text}]}))
+
+
+@pytest.fixture
+def scene() -> Scene:
+    return Scene()
+
+
+@pytest.fixture
+async def upstream(scene: Scene) -> AsyncIterator[Upstream]:
+    async with serving(with_handshake(scene.script)) as upstream:
+        yield upstream
+
+
+@asynccontextmanager
+async def bounded(upstream: Upstream, *, trusted: list[str] | None = None, **bounds: Any) -> AsyncIterator[Door]:
+    """A gateway with these bounds, and two proxies."""
+    async with running(bounds=BOUNDS.model_copy(update=bounds)) as door:
+        door.settings = door.settings.model_copy(update={"trusted_proxies": trusted or []})
+        await door.apply(door.entry("mock", upstream.url), door.entry("other", upstream.url))
+        yield door
+
+
+async def metric(door: Door, name: str) -> float:
+    url = f"http://127.0.0.1:{door.gateway.admin_port}/metrics"
+    async with aiohttp.ClientSession() as http, http.get(url) as response:
+        lines = (await response.text()).splitlines()
+    return next(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
+
+
+def is_full(reply: Reply) -> bool:
+    told = reply.json["error"]
+    return (reply.status, reply.headers["Retry-After"], told["code"], told["data"]["reason"]) == (
+        503,
+        "1",
+        -31002,
+        "GatewayFull",
+    )
+
+
+async def test_requests_beyond_the_bound_of_a_proxy_are_refused_and_those_of_others_are_not(
+    scene: Scene, upstream: Upstream
+) -> None:
+    async with bounded(upstream, per_proxy=Share(requests_in_flight=2)) as door, calling(door.url()) as caller:
+        waiting = [asyncio.create_task(caller.post(legacy("tools/call", CALL, id=n))) for n in range(2)]
+        await eventually(lambda: upstream.count("tools/call") == 2)
+        refused = await caller.post(legacy("tools/call", CALL))
+        assert is_full(refused)
+        assert await metric(door, 'ostiary_bound_refusals_total{bound="requests_in_flight",scope="proxy"}') == 1
+        async with calling(door.url("other")) as elsewhere:
+            other = asyncio.create_task(elsewhere.post(legacy("tools/call", CALL)))
+            await eventually(lambda: upstream.count("tools/call") == 3)
+            scene.gate.set()
+            assert (await other).status == 200
+        assert [reply.status for reply in await asyncio.gather(*waiting)] == [200, 200]
+        assert (await caller.post(legacy("tools/call", CALL))).status == 200
+        assert door.gateway.line.occupancy.requests == 0
+
+
+@pytest.mark.parametrize("kind", ["listen", "GET"])
+async def test_streams_beyond_the_bound_are_refused_and_the_next_passes_when_one_ends(
+    upstream: Upstream, kind: str
+) -> None:
+    def opened(caller: Caller) -> Any:
+        return caller.listen() if kind == "GET" else caller.stream(modern("subscriptions/listen", LISTEN))
+
+    async with bounded(upstream, streams=2) as door, calling(door.url()) as caller, AsyncExitStack() as others:
+        await others.enter_async_context(opened(caller))
+        async with opened(caller) as second:
+            assert second.status == 200
+            async with opened(caller) as third:
+                assert third.status == 503
+        await eventually(lambda: door.gateway.line.occupancy.streams == 1)
+        assert (await others.enter_async_context(opened(caller))).status == 200
+        assert await metric(door, 'ostiary_bound_refusals_total{bound="streams",scope="gateway"}') == 1
+
+
+@pytest.mark.parametrize("scope", ["gateway", "source"])
+async def test_connections_beyond_the_bound_are_told_so_and_closed(
+    scene: Scene, upstream: Upstream, scope: str
+) -> None:
+    scene.gate.set()
+    bounds = {"connections": 2} if scope == "gateway" else {"per_source": Share(connections=2)}
+    async with bounded(upstream, **bounds) as door, AsyncExitStack() as held:
+        first = AsyncExitStack()
+        await first.enter_async_context(connected(door.gateway.port))
+        await held.enter_async_context(connected(door.gateway.port))
+        await eventually(lambda: door.gateway.line.occupancy.total.connections == 2)
+        async with calling(door.url()) as caller:
+            refused = await caller.post(legacy("tools/call", CALL))
+        assert is_full(refused)
+        assert refused.headers["Connection"] == "close"
+        assert upstream.count("tools/call") == 0
+        await first.aclose()
+        await eventually(lambda: door.gateway.line.occupancy.total.connections == 1)
+        async with calling(door.url()) as caller:
+            assert (await caller.post(legacy("tools/call", CALL))).status == 200
+        name = f'ostiary_bound_refusals_total{{bound="connections",scope="{scope}"}}'
+        assert await metric(door, name) == 1
+
+
+async def test_a_flood_of_connections_that_are_not_let_in_is_not_kept(upstream: Upstream) -> None:
+    async with bounded(upstream, connections=1) as door, AsyncExitStack() as held:
+        for _ in range(300):
+            await held.enter_async_context(connected(door.gateway.port))
+        await eventually(lambda: 250 < len(door.gateway._data.connections) <= 257)
+        assert door.gateway.line.occupancy.total.connections == 1
+
+
+async def test_bodies_in_flight_are_bounded_while_they_are_read(scene: Scene, upstream: Upstream) -> None:
+    scene.gate.set()
+    async with bounded(upstream, bytes_in_flight=100_000) as door, calling(door.url()) as caller:
+        async with connected(door.gateway.port) as slow:
+            head = "POST /mock/mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            await slow.send(f"{head}Content-Length: 90001\r\n\r\n".encode() + b" " * 90_000)
+            await eventually(lambda: door.gateway.line.occupancy.total.bytes == 90_000)
+            assert await metric(door, "ostiary_bytes_in_flight") == 90_000
+            padded = legacy("tools/call", {"name": "get_users", "arguments": {"x": "y" * 20_000}})
+            assert is_full(await caller.post(padded))
+            assert (await caller.post(legacy("tools/call", CALL))).status == 200
+        await eventually(lambda: door.gateway.line.occupancy.total.bytes == 0)
+        assert (await caller.post(padded)).status == 200
+
+
+async def test_answers_without_room_end_with_an_error_and_small_ones_go_on(scene: Scene, upstream: Upstream) -> None:
+    scene.text = "x" * 60_000
+    begun = asyncio.Event()
+
+    async def hanging(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        if arrived.method != "tools/list":
+            return await scene.script(request, arrived)
+        response = web.StreamResponse(headers={"Content-Type": "application/json", "Content-Length": "70000"})
+        await response.prepare(request)
+        await response.write(b" " * 60_000)
+        begun.set()
+        await for_ever()
+        return response
+
+    scene.gate.set()
+    async with (
+        serving(with_handshake(hanging)) as slow,
+        bounded(slow, bytes_in_flight=100_000) as door,
+        calling(door.url()) as caller,
+    ):
+        listing = asyncio.create_task(caller.post(legacy("tools/list", {})))
+        await begun.wait()
+        await eventually(lambda: door.gateway.line.occupancy.total.bytes >= 60_000)
+        refused = await caller.post(legacy("tools/call", CALL))
+        assert (refused.status, refused.error["code"]) == (200, -31002)
+        assert refused.error["data"] == {"reason": "GatewayFull"}
+        scene.text = "small"
+        assert (await caller.post(legacy("tools/call", CALL))).result
+        listing.cancel()
+        await asyncio.gather(listing, return_exceptions=True)
+
+
+async def test_an_event_that_is_not_whole_is_counted_and_released(upstream: Upstream) -> None:
+    gate = asyncio.Event()
+
+    async def halves(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        text = json.dumps(answer(arrived, {"content": [{"type": "text", "text": "x" * 50_000}]}))
+        async with events(request) as stream:
+            await stream.raw(f"data: {text[:40_000]}".encode())
+            await gate.wait()
+            await stream.raw(f"{text[40_000:]}\n\n".encode())
+        return stream.response
+
+    async with serving(halves) as slow, bounded(slow) as door, calling(door.url()) as caller:
+        calls = asyncio.create_task(caller.post(modern("tools/call", CALL)))
+        await eventually(lambda: door.gateway.line.occupancy.total.bytes > 40_000)
+        gate.set()
+        assert (await calls).result
+        assert door.gateway.line.occupancy.total.bytes == 0
+
+
+async def test_a_request_that_finds_no_free_connection_to_its_server_is_refused(
+    scene: Scene, upstream: Upstream
+) -> None:
+    async with bounded(upstream, per_server=ServerShare(connections=1)) as door, calling(door.url()) as caller:
+        quick = Timeouts(connect=100, request=10_000, idle=10_000)
+        await door.apply(door.entry("mock", upstream.url, timeouts=quick), door.entry("other", upstream.url))
+        first = asyncio.create_task(caller.post(legacy("tools/call", CALL)))
+        await upstream.first("tools/call")
+        refused = await caller.post(legacy("tools/call", CALL))
+        assert (refused.status, refused.error["code"]) == (200, -31003)
+        assert refused.error["data"] == {"reason": "UpstreamFull", "retryAfterMs": 1000}
+        assert await metric(door, 'ostiary_bound_refusals_total{bound="connections",scope="server"}') == 1
+        scene.gate.set()
+        assert (await first).result
+        assert (await caller.post(legacy("tools/call", CALL))).result
+
+
+async def test_a_wider_bound_is_in_force_with_the_next_config(scene: Scene, upstream: Upstream) -> None:
+    async with bounded(upstream, requests_in_flight=1) as door, calling(door.url()) as caller:
+        first = asyncio.create_task(caller.post(legacy("tools/call", CALL)))
+        await upstream.first("tools/call")
+        assert is_full(await caller.post(legacy("tools/call", CALL)))
+        wider = door.settings.bounds.model_copy(update={"requests_in_flight": 2})
+        door.settings = door.settings.model_copy(update={"bounds": wider})
+        await door.apply(door.entry("mock", upstream.url))
+        second = asyncio.create_task(caller.post(legacy("tools/call", CALL)))
+        await eventually(lambda: upstream.count("tools/call") == 2)
+        scene.gate.set()
+        assert [reply.status for reply in await asyncio.gather(first, second)] == [200, 200]
+
+
+async def test_behind_a_trusted_proxy_one_caller_does_not_use_up_the_share_of_another(
+    scene: Scene, upstream: Upstream
+) -> None:
+    share = Share(connections=1, requests_in_flight=1)
+    async with bounded(upstream, trusted=["127.0.0.0/8"], per_source=share) as door, calling(door.url()) as caller:
+        call = legacy("tools/call", CALL)
+        first = asyncio.create_task(caller.post(call, {"X-Forwarded-For": "198.51.100.1"}))
+        await upstream.first("tools/call")
+        for spoofed in ("1.1.1.1, 198.51.100.1", "x" * 20_000 + ", 198.51.100.1", "198.51.100.1, 127.0.0.9"):
+            assert is_full(await caller.post(call, {"X-Forwarded-For": spoofed}))
+        second = asyncio.create_task(caller.post(call, {"X-Forwarded-For": "198.51.100.2"}))
+        await eventually(lambda: upstream.count("tools/call") == 2)
+        scene.gate.set()
+        assert [reply.status for reply in await asyncio.gather(first, second)] == [200, 200]
