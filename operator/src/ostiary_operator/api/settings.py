@@ -62,7 +62,8 @@ class PerSource(ApiModel):
 
 class PerPrincipal(ApiModel):
     """What one authenticated caller may hold of a replica at one MCPProxy. Callers without credentials are bounded by
-    their source alone."""
+    their source alone.
+    """
 
     requests_in_flight: Count = 1024
     """Requests of one principal that are worked on at a time; 1 to 1000000. More are told to come again.
