@@ -5,6 +5,7 @@ admitted and stay Pending.
 """
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,27 @@ def test_definitions_and_resources_outlive_the_release_and_the_next_one_takes_th
     released.helm("install", *RELEASE)
     assert get(released, "mcpproxy/crm", namespace="sales")["metadata"]["uid"] == uid
     released.kubectl("delete", "mcpproxy", "crm", "-n", "sales")
+
+
+def test_an_upgrade_of_the_chart_upgrades_the_definitions(cluster: ControlPlane, tmp_path: Path) -> None:
+    old = shutil.copytree(CHART, tmp_path / "ostiary")
+    file = old / "files" / "crds" / "ostiary.dev_mcpproxies.yaml"
+    definition = yaml.safe_load(file.read_text())
+    (version,) = definition["spec"]["versions"]
+    columns = len(version.pop("additionalPrinterColumns"))
+    file.write_text(yaml.safe_dump(definition))
+    cluster.helm("install", "ostiary", str(old), "--namespace", NAMESPACE)
+    try:
+        assert columns_of(cluster) == 0
+        cluster.helm("upgrade", *RELEASE)
+        assert columns_of(cluster) == columns
+    finally:
+        cluster.helm("uninstall", "ostiary", "--namespace", NAMESPACE)
+
+
+def columns_of(cluster: ControlPlane) -> int:
+    (version,) = get(cluster, "crd/mcpproxies.ostiary.dev")["spec"]["versions"]
+    return len(version.get("additionalPrinterColumns", ()))
 
 
 def test_a_further_gateway_stands_beside_the_first(released: ControlPlane) -> None:

@@ -59,11 +59,34 @@ def test_helm_waits_until_the_door_works(cluster: Cluster, doors: list[str]) -> 
     open_door(cluster, "works", "proxy.path=/works")
     for kind in ("mcpproxy", "mcppolicy"):
         assert verdict(cluster, f"{kind}/works") == ("Current", "Healthy")
-    knock = subprocess.run(
-        [sys.executable, KNOCK, cluster.endpoint(path="/works")], check=False, capture_output=True, text=True
-    )
-    assert knock.returncode == 0, knock.stdout + knock.stderr
-    assert [line.split()[0] for line in knock.stdout.splitlines()] == ["ok"] * 7
+    code, lines = knock(cluster.endpoint(path="/works"))
+    assert code == 0, lines
+    assert [line.split()[0] for line in lines] == ["ok"] * 7
+
+
+def knock(url: str, *further: str) -> tuple[int, list[str]]:
+    """What `helm test` runs: its exit code and what it says."""
+    command = [sys.executable, str(KNOCK), url, *further]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=30)
+    assert not done.stderr
+    return done.returncode, done.stdout.splitlines()
+
+
+def test_helms_test_fails_where_a_call_is_not_denied_that_should_be(cluster: Cluster, doors: list[str]) -> None:
+    doors.append("open")
+    open_door(cluster, "open", "proxy.path=/open", "policy.enabled=false")
+    code, lines = knock(cluster.endpoint(path="/open"))
+    assert code == 1
+    (wrong,) = (line for line in lines if not line.startswith("ok"))
+    assert wrong.startswith("WRONG A denied call is refused by the door")
+    assert knock(cluster.endpoint(path="/open"), "--any-server")[0] == 0
+
+
+def test_helms_test_fails_where_nobody_opens(cluster: Cluster) -> None:
+    code, (line,) = knock(cluster.endpoint(path="/nowhere"), "--patience=0")
+    assert code == 2
+    assert line.startswith("nobody opens http://")
+    assert knock("http://127.0.0.1:1/mcp", "--patience=0")[0] == 2
 
 
 def test_helm_fails_where_the_door_does_not_work(cluster: Cluster, doors: list[str]) -> None:

@@ -18,7 +18,7 @@ import urllib.request
 from typing import Any
 
 REVISION = "2026-07-28"
-PATIENCE = 60.0  # seconds until the door must stand
+PATIENCE = 60.0  # seconds
 
 Answer = tuple[int, Any]
 """An HTTP status, and the JSON that came with it, or None."""
@@ -29,9 +29,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Knock at a door as an MCP client would.")
     parser.add_argument("url", help="the complete endpoint, ending in /mcp")
     parser.add_argument("--any-server", action="store_true", help="ask only what every door answers alike")
+    parser.add_argument("--patience", type=float, default=PATIENCE, help="seconds until the door must stand")
     arguments = parser.parse_args()
     try:
-        wait(arguments.url)
+        wait(arguments.url, patience=arguments.patience)
     except OSError as error:
         print(f"nobody opens {arguments.url}: {error}")
         return 2
@@ -47,9 +48,9 @@ def tell(check: Any, url: str) -> bool:
     return bool(expected)
 
 
-def wait(url: str) -> None:
+def wait(url: str, *, patience: float) -> None:
     """Wait until the door answers a discovery; raises OSError if it does not in time."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + patience
     while True:
         try:
             status, body = ask(url, "server/discover")
