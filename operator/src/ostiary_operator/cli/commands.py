@@ -57,6 +57,36 @@ COMMANDS: Final = (
         ),
     ),
     Command(
+        "status",
+        f"{_PACKAGE}.cli.status",
+        "say whether all doors of a cluster work, and why not",
+        "Look at a cluster: gateways, MCPProxies with their URL, replicas, digest and policies, MCPPolicies with what "
+        "they govern; and of everything that is not ready why, and what to do. The right to view MCPProxies and "
+        "MCPPolicies is enough. The exit code is 0 if all is ready, 1 if something is not, and 2 if the command was "
+        "used wrongly or the cluster could not be asked.",
+        (
+            ("ostiary status", "of the namespace of your kubeconfig's context"),
+            ("ostiary status -A", "of the whole cluster"),
+            ("ostiary status -n sales -o json", "one object for programs; its field `ready` is the exit code"),
+        ),
+        ("operator",),
+    ),
+    Command(
+        "get",
+        f"{_PACKAGE}.cli.get",
+        "list MCPProxies, MCPPolicies and gateways of a cluster",
+        "List what there is, as kubectl does, with what its columns cannot say: the policies, the reason, and with -o "
+        "wide the digest that replicas report when they run this version. The exit code is 0, 1 if a name does not "
+        "exist, and 2 if the command was used wrongly or the cluster could not be asked.",
+        (
+            ("ostiary get", "everything in the namespace of your kubeconfig's context"),
+            ("ostiary get proxies -A -o wide", "the MCPProxies of all namespaces, with digests and servers"),
+            ("ostiary get policies quickstart -o yaml", "one MCPPolicy as the API server has it"),
+            ("ostiary get gateways -n ostiary-system", "the shared gateways"),
+        ),
+        ("operator",),
+    ),
+    Command(
         "gateway",
         f"{_PACKAGE}.cli.gateway",
         "run a gateway on a config that an operator wrote",

@@ -43,6 +43,10 @@ SECRET: Final = Kind("", "v1", "secrets", "Secret")
 NAMESPACE: Final = Kind("", "v1", "namespaces", "Namespace", namespaced=False)
 ENDPOINT_SLICE: Final = Kind("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
 EVENT: Final = Kind("events.k8s.io", "v1", "events", "Event")
+DEPLOYMENT: Final = Kind("apps", "v1", "deployments", "Deployment")
+DEFINITION: Final = Kind(
+    "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False
+)
 ACCESS_REVIEW: Final = Kind(
     "authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview", namespaced=False
 )

@@ -35,10 +35,14 @@ _JSON: Final = "application/json"
 
 
 class RestCluster:
-    """A real API server. ``configure`` reads address and credentials; it is asked again when they are refused."""
+    """A real API server. ``configure`` reads address and credentials; it is asked again when they are refused.
 
-    def __init__(self, configure: Callable[[], Awaitable[Configuration]]) -> None:
+    ``whole``: lists hold objects as they were sent, for whoever shows them; else only what the operator reads of them.
+    """
+
+    def __init__(self, configure: Callable[[], Awaitable[Configuration]], *, whole: bool = False) -> None:
         self._configure = configure
+        self._pick = _whole if whole else lean
         self._api: ApiClient | None = None
         self._opening = asyncio.Lock()
         self._shelves: dict[tuple[Kind, str | None], Shelf] = {}
@@ -71,7 +75,7 @@ class RestCluster:
             except errors.NotFound as error:
                 raise _missing(kind) if kind in OURS else error from error
             found = page.get("items") or ()
-            items += shelf.exchange([lean(item, kind) for item in found])
+            items += shelf.exchange([self._pick(item, kind) for item in found])
             token = page.get("metadata", {}).get("continue")
             if not token:
                 shelf.keep(items, namespace=namespace)
@@ -82,6 +86,14 @@ class RestCluster:
         """GET one object."""
         what = f"get {kind.resource} {_where(namespace, name)}"
         return await self._request("GET", kind.path(namespace=namespace, name=name), what=what)
+
+    async def document(self, path: str) -> Object:
+        """GET what is no object of a kind, such as ``/version``.
+
+        Raises:
+            NotFound: there is nothing at this path.
+        """
+        return await self._request("GET", path, what=f"get {path}")
 
     async def apply(self, kind: Kind, body: Mapping[str, Any], *, manager: str) -> Object:
         """PATCH with an apply patch."""
@@ -173,6 +185,11 @@ class RestCluster:
 
 class _Expired(errors.ClusterError):
     """The token of the next page is too old (410)."""
+
+
+def _whole(item: Object, kind: Kind) -> Object:
+    """Return an item of a list with the kind that it lacks there."""
+    return {"apiVersion": kind.api_version, "kind": kind.name, **item}
 
 
 def _missing(kind: Kind) -> errors.KindMissing:

@@ -1,0 +1,110 @@
+"""``ostiary get``: resources and gateways as kubectl lists them, with what a column of theirs cannot say."""
+
+import argparse
+import asyncio
+import json
+import sys
+from typing import TYPE_CHECKING, Final
+
+from ostiary_operator.cli import cluster
+
+if TYPE_CHECKING:
+    from ostiary_operator.view.listing import Found
+
+_WORDS: Final = {
+    "proxies": ("proxies", "proxy", "mcpproxies", "mcpproxy", "mpx"),
+    "policies": ("policies", "policy", "mcppolicies", "mcppolicy", "mpol"),
+    "gateways": ("gateways", "gateway", "gw"),
+    "all": ("all",),
+}
+_KINDS: Final = {word: kind for kind, words in _WORDS.items() for word in words}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command to its parser."""
+    parser.add_argument(
+        "kind",
+        metavar="KIND",
+        nargs="?",
+        default="all",
+        type=_kind,
+        help="proxies (mpx), policies (mpol), gateways (gw) or all (default: all)",
+    )
+    parser.add_argument("names", metavar="NAME", nargs="*", help="only these")
+    cluster.add_scope(parser)
+    parser.add_argument(
+        "-l", "--selector", metavar="LABELS", help="only those with these labels, as kubectl takes them"
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        choices=("table", "wide", "json", "yaml", "name"),
+        default="table",
+        help="a table, a wider one, the objects as the API server has them, or their names (default: table)",
+    )
+    parser.add_argument("--no-headers", action="store_true", help="tables without their first line")
+    cluster.add_connection(parser)
+
+
+def _kind(text: str) -> str:
+    word = text.lower().removesuffix(".ostiary.dev")
+    if word not in _KINDS:
+        raise argparse.ArgumentTypeError(f"{text!r} is none of proxies, policies, gateways and all")
+    return _KINDS[word]
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """List; return 0, 1 if a name does not exist, or 2 if the cluster cannot be asked or the arguments do not fit."""
+    from ostiary_operator.kube.errors import ClusterError, NotFound  # noqa: PLC0415  help does without any of this
+
+    if arguments.names and (arguments.kind == "all" or arguments.all_namespaces or arguments.selector):
+        cluster.note("get", "a NAME goes with one KIND and one namespace, and without -A and --selector")
+        return cluster.UNANSWERED
+    try:
+        found = asyncio.run(_read(arguments))
+    except NotFound as error:
+        cluster.note("get", str(error))
+        return cluster.NOT_WELL
+    except ClusterError as error:
+        cluster.note("get", str(error))
+        return cluster.UNANSWERED
+    sys.stdout.write(_written(arguments, found))
+    for note in found.notes:
+        cluster.note("get", note)
+    if not found.objects and arguments.output in {"table", "wide"}:
+        where = "in any namespace" if arguments.all_namespaces else f"in namespace {found.namespace}"
+        cluster.note("get", f"nothing found {where}")
+    return cluster.WELL
+
+
+async def _read(arguments: argparse.Namespace) -> "Found":
+    from ostiary_operator.kube import visit  # noqa: PLC0415  likewise
+    from ostiary_operator.view import listing  # noqa: PLC0415  likewise
+
+    namespace = None if arguments.all_namespaces else cluster.chosen_namespace(arguments)
+    async with visit.opened(cluster.credentials(arguments)) as api:
+        wanted = listing.Wanted(arguments.kind, namespace, tuple(arguments.names), arguments.selector)
+        return await listing.read(api, wanted, digests=arguments.output == "wide")
+
+
+def _written(arguments: argparse.Namespace, found: "Found") -> str:
+    from ostiary_operator.view import listing  # noqa: PLC0415  likewise
+
+    match arguments.output:
+        case "json":
+            return json.dumps(listing.as_object(found, single=len(arguments.names) == 1), indent=2) + "\n"
+        case "yaml":
+            import yaml  # noqa: PLC0415  likewise
+
+            document = listing.as_object(found, single=len(arguments.names) == 1)
+            return yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+        case "name":
+            return "".join(f"{name}\n" for name in listing.names(found))
+        case _:
+            return listing.tables_of(
+                found,
+                wide=arguments.output == "wide",
+                namespaces=bool(arguments.all_namespaces),
+                headers=not arguments.no_headers,
+                paint=cluster.painter(),
+            )

@@ -1,0 +1,195 @@
+"""``ostiary get``: what was asked for, read and laid out as kubectl does."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from ostiary_operator.kube import labels
+from ostiary_operator.kube.client import Object, name_of, namespace_of
+from ostiary_operator.kube.errors import Forbidden, NotFound
+from ostiary_operator.kube.kinds import POLICY, PROXY, SERVICE, Kind
+from ostiary_operator.kube.visit import Reader
+from ostiary_operator.view import tables
+from ostiary_operator.view.lines import SHORT, policy_line, proxy_line
+from ostiary_operator.view.reading import SeenGateway, identity_of, read_manifest, serving_gateways
+from ostiary_operator.view.summary import governs
+from ostiary_operator.view.tables import Paint
+
+_KINDS: Final[Mapping[str, tuple[Kind, ...]]] = {
+    "proxies": (PROXY,),
+    "policies": (POLICY,),
+    "gateways": (SERVICE,),
+    "all": (PROXY, POLICY, SERVICE),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What was asked for. ``kind`` is one of proxies, policies, gateways, all; ``namespace`` None is every one."""
+
+    kind: str
+    namespace: str | None
+    names: tuple[str, ...] = ()
+    selector: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What there is, by kind."""
+
+    namespace: str | None
+    by_kind: Mapping[Kind, Sequence[Object]]
+    gateways: Mapping[str, SeenGateway] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def objects(self) -> list[Object]:
+        """All objects."""
+        return [each for found in self.by_kind.values() for each in found]
+
+
+async def read(cluster: Reader, wanted: Wanted, *, digests: bool) -> Found:
+    """Read what was asked for; of the gateways their config too, where digests are to be shown.
+
+    Raises:
+        NotFound: a name does not exist.
+        ClusterError: it cannot be read.
+    """
+    by_kind: dict[Kind, Sequence[Object]] = {}
+    notes: list[str] = []
+    for kind in _KINDS[wanted.kind]:
+        try:
+            by_kind[kind] = await _objects(cluster, kind, wanted)
+        except Forbidden as error:
+            if wanted.kind != "all" or kind is not SERVICE:
+                raise
+            notes.append(f"gateways are left out: {error}")
+    gateways, more = await _gateways(cluster, by_kind) if digests else ({}, [])
+    return Found(wanted.namespace, by_kind, gateways, (*notes, *more))
+
+
+async def _objects(cluster: Reader, kind: Kind, wanted: Wanted) -> list[Object]:
+    if kind is SERVICE:
+        return await _services(cluster, wanted)
+    if not wanted.names:
+        return await cluster.list(kind, namespace=wanted.namespace, selector=wanted.selector)
+    return [await cluster.get(kind, name=name, namespace=wanted.namespace) for name in wanted.names]
+
+
+async def _services(cluster: Reader, wanted: Wanted) -> list[Object]:
+    """Return the Services that are gateways; their names are those of the gateways."""
+    selector = ",".join(filter(None, (labels.GATEWAY, wanted.selector)))
+    found = await cluster.list(SERVICE, namespace=wanted.namespace, selector=selector)
+    if not wanted.names:
+        return found
+    by_name = {labels.of(each)[labels.GATEWAY]: each for each in found}
+    missing = [name for name in wanted.names if name not in by_name]
+    if missing:
+        raise NotFound(f"there is no gateway {missing[0]} in namespace {wanted.namespace}")
+    return [by_name[name] for name in wanted.names]
+
+
+async def _gateways(
+    cluster: Reader, by_kind: Mapping[Kind, Sequence[Object]]
+) -> tuple[dict[str, SeenGateway], list[str]]:
+    named = {identity for proxy in by_kind.get(PROXY, ()) for identity in serving_gateways(proxy)}
+    found, notes = {}, []
+    for identity in sorted(named | {identity_of(each) for each in by_kind.get(SERVICE, ())}):
+        manifest, problem = await read_manifest(cluster, identity)
+        found[identity] = SeenGateway(identity, None, manifest)
+        notes += [problem] if problem else []
+    return found, notes
+
+
+def as_object(found: Found, *, single: bool) -> dict[str, Any]:
+    """Return the objects as the API server has them: one by itself, or a List; ``managedFields`` are left out."""
+    items = [_shown(each) for each in found.objects]
+    if single and len(items) == 1:
+        return items[0]
+    return {"apiVersion": "v1", "kind": "List", "items": items}
+
+
+def _shown(obj: Mapping[str, Any]) -> dict[str, Any]:
+    metadata = {key: value for key, value in obj["metadata"].items() if key != "managedFields"}
+    return {**obj, "metadata": metadata}
+
+
+def names(found: Found) -> Iterator[str]:
+    """Yield ``kind.group/name`` of each object, which kubectl takes."""
+    for kind, objects in found.by_kind.items():
+        singular = f"{kind.name.lower()}.{kind.group}" if kind.group else kind.name.lower()
+        for each in objects:
+            yield f"{singular}/{name_of(each)}"
+
+
+def tables_of(found: Found, *, wide: bool, namespaces: bool, headers: bool = True, paint: Paint = tables.plain) -> str:
+    """Return a table for each kind that was found."""
+    shown = []
+    for kind, objects in found.by_kind.items():
+        if objects:
+            header, row = _LAYOUTS[kind]
+            cells = [row(each, found, wide) for each in objects]
+            columns = [*header(wide), "AGE"]
+            rows = [[*each, _age(obj)] for each, obj in zip(cells, objects, strict=True)]
+            if namespaces:
+                columns = ["NAMESPACE", *columns]
+                rows = [[namespace_of(obj), *each] for each, obj in zip(rows, objects, strict=True)]
+            table = tables.render(columns, rows, paint=paint)
+            shown.append(table if headers else table.partition("\n")[2])
+    return "\n".join(shown)
+
+
+def _age(obj: Mapping[str, Any]) -> str:
+    created = obj["metadata"].get("creationTimestamp")
+    if not created:
+        return ""
+    return tables.age((datetime.now(UTC) - datetime.fromisoformat(created)).total_seconds())
+
+
+def _proxy_header(wide: bool) -> list[str]:
+    return ["NAME", "READY", "REASON", "REPLICAS", "POLICIES", "URL", *(["DIGEST", "SERVERS"] if wide else [])]
+
+
+def _proxy_row(proxy: Object, found: Found, wide: bool) -> list[str]:
+    line = proxy_line(proxy, found.gateways)
+    policies = ",".join(line.policies) if wide else str(len(line.policies))
+    row = [line.name, line.verdict.status, line.verdict.reason, line.replica_counts, policies, line.url]
+    return row + ([line.digest, ",".join(line.servers)] if wide else [])
+
+
+def _policy_header(wide: bool) -> list[str]:
+    return ["NAME", "READY", "REASON", "GOVERNS", *(["MESSAGE"] if wide else [])]
+
+
+def _policy_row(policy: Object, found: Found, wide: bool) -> list[str]:
+    del found
+    line = policy_line(policy)
+    row = [line.name, line.verdict.status, line.verdict.reason, governs(line, wide=wide)]
+    return row + ([line.verdict.message] if wide else [])
+
+
+def _gateway_header(wide: bool) -> list[str]:
+    return ["NAME", "SERVICE", "PORT", *(["REVISION", "PROXIES", "SETTINGS"] if wide else [])]
+
+
+def _gateway_row(service: Object, found: Found, wide: bool) -> list[str]:
+    ports = (each for each in service["spec"].get("ports") or () if each.get("name") != labels.ADMIN_PORT)
+    row = [labels.of(service)[labels.GATEWAY], name_of(service), str(next((each["port"] for each in ports), ""))]
+    seen = found.gateways.get(identity_of(service))
+    manifest = seen.manifest if seen is not None else None
+    if not wide:
+        return row
+    known = (
+        [str(manifest.revision), str(len(manifest.entries)), manifest.settings[:SHORT]] if manifest else ["", "", ""]
+    )
+    return row + known
+
+
+_Header = Callable[[bool], list[str]]
+_Row = Callable[[Object, Found, bool], list[str]]
+_LAYOUTS: Final[Mapping[Kind, tuple[_Header, _Row]]] = {
+    PROXY: (_proxy_header, _proxy_row),
+    POLICY: (_policy_header, _policy_row),
+    SERVICE: (_gateway_header, _gateway_row),
+}

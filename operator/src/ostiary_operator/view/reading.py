@@ -1,0 +1,106 @@
+"""What is read of a cluster for people, with as few rights as a viewer of one namespace has.
+
+The resources themselves must be readable. What lies beside a gateway (its Service, its config) is shown where it may be
+read, and else left out with a note.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ostiary_core.contract import manifest_files
+from ostiary_core.contract.manifest import Manifest, parse_manifest
+from ostiary_core.errors import ContractError
+from ostiary_operator.delivery import live
+from ostiary_operator.kube import labels, names
+from ostiary_operator.kube.client import Object, name_of, namespace_of
+from ostiary_operator.kube.errors import ClusterError, Forbidden, NotFound
+from ostiary_operator.kube.kinds import CONFIG_MAP, POLICY, PROXY, SERVICE
+from ostiary_operator.kube.visit import Reader
+
+
+@dataclass(frozen=True, slots=True)
+class SeenGateway:
+    """A gateway: its Service where it could be read, and the manifest of its config likewise.
+
+    The manifest is read as it lies there. Whether the operator wrote it only its key can tell, which people may not
+    read: ``ostiary doctor`` checks it for those who may.
+    """
+
+    identity: str
+    service: str | None = None
+    manifest: Manifest | None = None
+
+    def digest(self, proxy: str) -> str | None:
+        """Return the digest of a proxy's (``namespace/name``) entry."""
+        entries = self.manifest.entries if self.manifest is not None else ()
+        return next((entry.digest for entry in entries if entry.proxy == proxy), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What there is. ``notes`` say what could not be read, and why."""
+
+    proxies: tuple[Object, ...] = ()
+    policies: tuple[Object, ...] = ()
+    gateways: Mapping[str, SeenGateway] = field(default_factory=dict)
+    """By identity."""
+    notes: tuple[str, ...] = ()
+
+
+async def everything(cluster: Reader, *, namespace: str | None, operator_namespace: str) -> Seen:
+    """Read the resources of a namespace, or of all (None), and the gateways that matter to them.
+
+    Raises:
+        ClusterError: the resources themselves cannot be read.
+    """
+    proxies = tuple(await cluster.list(PROXY, namespace=namespace))
+    policies = tuple(await cluster.list(POLICY, namespace=namespace))
+    places = {operator_namespace} if namespace is None else {operator_namespace, namespace}
+    services, notes = await _services(cluster, everywhere=namespace is None, namespaces=sorted(places))
+    identities = {identity_of(service): name_of(service) for service in services}
+    serving = {identity: identities.get(identity) for proxy in proxies for identity in serving_gateways(proxy)}
+    gateways = {}
+    for identity, service in sorted((identities | serving).items()):
+        manifest, problem = await read_manifest(cluster, identity)
+        gateways[identity] = SeenGateway(identity, service, manifest)
+        notes += [problem] if problem else []
+    return Seen(proxies, policies, gateways, tuple(notes))
+
+
+async def _services(cluster: Reader, *, everywhere: bool, namespaces: Iterable[str]) -> tuple[list[Object], list[str]]:
+    """Return the Services that are gateways, as far as they may be read."""
+    found: list[Object] = []
+    notes: list[str] = []
+    for namespace in (None,) if everywhere else namespaces:
+        try:
+            found += await cluster.list(SERVICE, namespace=namespace, selector=labels.GATEWAY)
+        except Forbidden:
+            where = f"of namespace {namespace}" if namespace else "of all namespaces"
+            notes.append(f"you may not list the Services {where}: gateways there show only where a status names them")
+    return found, notes
+
+
+async def read_manifest(cluster: Reader, identity: str) -> tuple[Manifest | None, str]:
+    """Return the manifest of a gateway's config as it lies there, and what keeps it from being shown, if anything."""
+    namespace, _, name = identity.partition("/")
+    try:
+        config_map = await cluster.get(CONFIG_MAP, namespace=namespace, name=names.config_map(name, 0))
+        return parse_manifest(manifest_files.read(live.files_of(config_map))), ""
+    except NotFound:
+        return None, f"gateway {identity} has no config yet"
+    except Forbidden:
+        return None, f"you may not read the config of gateway {identity}: digests are not shown"
+    except (ContractError, ClusterError) as error:
+        return None, f"the config of gateway {identity} cannot be shown: {error}"
+
+
+def identity_of(service: Mapping[str, Any]) -> str:
+    """Return the identity of the gateway that a Service declares."""
+    return f"{namespace_of(service)}/{labels.of(service).get(labels.GATEWAY, '')}"
+
+
+def serving_gateways(proxy: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the identities of the gateways that an MCPProxy's status names."""
+    named = (proxy.get("status") or {}).get("gateways") or ()
+    return tuple(f"{each.get('namespace')}/{each.get('name')}" for each in named)

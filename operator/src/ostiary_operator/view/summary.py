@@ -1,0 +1,113 @@
+"""``ostiary status`` as text: gateways, proxies, policies, and of each that is not ready why, and what to do. Pure."""
+
+import textwrap
+from collections.abc import Sequence
+from typing import Final
+
+from ostiary_operator.local.console import Style
+from ostiary_operator.view import tables
+from ostiary_operator.view.lines import GatewayLine, PolicyLine, ProxyLine, gateway_line, policy_line, proxy_line
+from ostiary_operator.view.reading import Seen
+from ostiary_operator.view.tables import Paint
+
+_WIDTH: Final = 110
+_INDENT: Final = "    "
+
+
+def text(seen: Seen, *, wide: bool = False, paint: Paint = tables.plain) -> str:
+    """Return the whole page; it ends with one line that sums it up."""
+    proxies = [proxy_line(each, seen.gateways) for each in seen.proxies]
+    policies = [policy_line(each) for each in seen.policies]
+    parts = [
+        _gateways([gateway_line(each) for each in seen.gateways.values()], proxies, paint),
+        _proxies(proxies, paint, wide=wide),
+        _policies(policies, paint, wide=wide),
+        _causes([*proxies, *policies], paint),
+        _sum(proxies, policies, paint),
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def _gateways(gateways: Sequence[GatewayLine], proxies: Sequence[ProxyLine], paint: Paint) -> str:
+    if not gateways:
+        return ""
+    rows = []
+    for line in gateways:
+        identity = f"{line.namespace}/{line.name}"
+        counts = [proxy.replicas[identity] for proxy in proxies if identity in proxy.replicas]
+        # Each proxy is counted by itself; the worst count is what the gateway can be relied on for.
+        worst = min(counts, key=lambda count: int(count.partition("/")[0]), default="")
+        rows.append([identity, worst, _number(line.entries), _number(line.revision), line.service])
+    return tables.render(("GATEWAY", "REPLICAS", "PROXIES", "REVISION", "SERVICE"), rows, paint=paint)
+
+
+def _proxies(proxies: Sequence[ProxyLine], paint: Paint, *, wide: bool) -> str:
+    if not proxies:
+        return ""
+    header = ["PROXY", "READY", "REPLICAS", "DIGEST", "POLICIES", "URL"]
+    rows = [
+        [f"{it.namespace}/{it.name}", it.verdict.status, it.replica_counts, it.digest, ",".join(it.policies), it.url]
+        for it in proxies
+    ]
+    if wide:
+        header.append("SERVERS")
+        rows = [[*row, ",".join(it.servers)] for row, it in zip(rows, proxies, strict=True)]
+    return tables.render(header, rows, paint=paint)
+
+
+def _policies(policies: Sequence[PolicyLine], paint: Paint, *, wide: bool) -> str:
+    if not policies:
+        return ""
+    header = ["POLICY", "READY", "GOVERNS"]
+    rows = [[f"{it.namespace}/{it.name}", it.verdict.status, governs(it, wide=wide)] for it in policies]
+    return tables.render(header, rows, paint=paint)
+
+
+def governs(line: PolicyLine, *, wide: bool) -> str:
+    """Return the targets of a policy in a cell: the first few, or all that its status names."""
+    shown = line.targets if wide else line.targets[:3]
+    total = line.target_count if line.target_count is not None else len(line.targets)
+    more = f" and {total - len(shown)} more" if total > len(shown) else ""
+    return ",".join(shown) + more
+
+
+def _causes(lines: Sequence[ProxyLine | PolicyLine], paint: Paint) -> str:
+    return "\n".join(_cause(line, paint) for line in lines if not line.verdict.ready)
+
+
+def _cause(line: ProxyLine | PolicyLine, paint: Paint) -> str:
+    kind = "MCPProxy" if isinstance(line, ProxyLine) else "MCPPolicy"
+    judged = line.verdict
+    style = Style.WARN if judged.status == "Unknown" else Style.BAD
+    head = f"{kind} {line.namespace}/{line.name} is not ready: {paint(judged.reason, style)}\n"
+    return head + _paragraph(judged.message) + _paragraph(judged.remedy and f"What to do: {judged.remedy}")
+
+
+def _paragraph(words: str) -> str:
+    if not words:
+        return ""
+    wrapped = textwrap.fill(
+        words, _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT, break_long_words=False, break_on_hyphens=False
+    )
+    return wrapped + "\n"
+
+
+def _sum(proxies: Sequence[ProxyLine], policies: Sequence[PolicyLine], paint: Paint) -> str:
+    if not proxies and not policies:
+        return "There are no MCPProxies and no MCPPolicies here. -A looks into all namespaces.\n"
+    lines: list[ProxyLine | PolicyLine] = [*proxies, *policies]
+    waiting = sum(not line.verdict.ready for line in lines)
+    counted = (
+        f"{_counted(len(proxies), 'MCPProxy', 'MCPProxies')}, {_counted(len(policies), 'MCPPolicy', 'MCPPolicies')}"
+    )
+    said = paint("all ready", Style.GOOD) if not waiting else paint(f"{waiting} not ready", Style.BAD)
+    hint = "" if not waiting else "; `ostiary doctor NAME` walks from the resource to an answer"
+    return f"{counted}: {said}{hint}\n"
+
+
+def _counted(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
+
+
+def _number(value: int | None) -> str:
+    return "" if value is None else str(value)

@@ -1,0 +1,182 @@
+"""`ostiary get` and `ostiary status` against a real API server, as a person with few rights uses them."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from command_line import Answer, calling
+
+from ostiary_tools.cluster import Cluster
+from ostiary_tools.cluster_stack import EXAMPLE
+from ostiary_tools.processes import wait_until
+
+Ask = Callable[..., Answer]
+
+TWIN = {
+    "apiVersion": "ostiary.dev/v1alpha1",
+    "kind": "MCPProxy",
+    "metadata": {"name": "twin", "namespace": "default"},
+    "spec": {"path": "/mock-mcp-server", "servers": [{"name": "main", "url": "http://localhost:7878/mcp"}]},
+}
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with Cluster(tmp_path_factory.mktemp("cluster")) as running:
+        running.apply(EXAMPLE)
+        running.wait_until_ready()
+        yield running
+
+
+@pytest.fixture
+def ask(cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> Ask:
+    """Calls `ostiary` as the administrator."""
+    call = calling(capsys)
+    return lambda *arguments: call(arguments[0], "--kubeconfig", str(cluster.control_plane.kubeconfig), *arguments[1:])
+
+
+@pytest.fixture
+def as_viewer(cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> Ask:
+    """Calls `ostiary` as somebody who may view MCPProxies and MCPPolicies of namespace default, and nothing else."""
+    cluster.kubectl("create", "serviceaccount", "viewer", "-n", "default")
+    bind = ("create", "rolebinding", "viewer", "--clusterrole=ostiary-viewer", "--serviceaccount=default:viewer")
+    cluster.kubectl(*bind, "-n", "default")
+    kubeconfig = cluster.control_plane.kubeconfig_for_service_account("default", "viewer")
+    call = calling(capsys)
+
+    def allowed() -> bool:
+        return call("get", "proxies", "-n", "default", "--kubeconfig", str(kubeconfig)).code == 0
+
+    wait_until(allowed, what="the viewer's role to be in force")
+    return lambda *arguments: call(*arguments, "--kubeconfig", str(kubeconfig))
+
+
+@pytest.fixture
+def conflict(cluster: Cluster) -> Iterator[None]:
+    """A second MCPProxy wants the first one's path."""
+    cluster.kubectl("apply", "-f", "-", input=yaml.safe_dump(TWIN))
+    wait_until(lambda: "PathConflict" in json.dumps(cluster.proxy("twin")), what="the conflict to be told")
+    yield
+    cluster.kubectl("delete", "mcpproxy", "twin", "-n", "default")
+
+
+def test_all_that_is_ready_is_told_with_where_it_is_and_who_runs_it(ask: Ask, cluster: Cluster) -> None:
+    answer = ask("status", "-n", "default")
+    assert (answer.code, answer.err) == (0, "")
+    assert cluster.proxy()["status"]["url"] in answer.out
+    assert "2/2" in answer.out
+    assert "default/quickstart" in answer.out
+    assert answer.out.endswith("1 MCPProxy, 1 MCPPolicy: all ready\n")
+    assert "\x1b" not in answer.out
+
+
+def test_the_digest_is_the_one_that_the_replicas_run(ask: Ask, cluster: Cluster) -> None:
+    (proxy,) = json.loads(ask("status", "-n", "default", "-o", "json").out)["proxies"]
+    (digest,) = proxy["digests"].values()
+    config = cluster.control_plane.api.request("GET", "/api/v1/namespaces/ostiary-system/configmaps/ostiary-default-0")
+    entries = json.loads(config["data"]["manifest.json"])["entries"]
+    assert [entry["digest"] for entry in entries] == [digest]
+    assert digest[:12] in ask("get", "proxies", "-n", "default", "-o", "wide").out
+
+
+@pytest.mark.usefixtures("conflict")
+def test_what_is_not_ready_says_why_and_what_to_do(ask: Ask) -> None:
+    answer = ask("status", "-n", "default")
+    assert answer.code == 1
+    words = " ".join(answer.out.split())
+    assert "MCPProxy default/twin is not ready: PathConflict" in words
+    assert "What to do: Choose another path or hostname" in words
+    assert answer.out.endswith("`ostiary doctor NAME` walks from the resource to an answer\n")
+
+
+@pytest.mark.usefixtures("conflict")
+def test_programs_get_the_same_as_one_object(ask: Ask) -> None:
+    as_json, as_yaml = (ask("status", "-n", "default", "-o", kind) for kind in ("json", "yaml"))
+    assert as_json.code == as_yaml.code == 1
+    whole = json.loads(as_json.out)
+    assert whole == yaml.safe_load(as_yaml.out)
+    assert whole["ready"] is False
+    assert {it["name"]: (it["ready"], it["reason"]) for it in whole["proxies"]} == {
+        "mock-mcp-server": ("True", "Ready"),
+        "twin": ("False", "PathConflict"),
+    }
+
+
+def test_an_edit_that_nobody_has_judged_is_not_ready(ask: Ask, cluster: Cluster) -> None:
+    cluster.stop_operator()
+    try:
+        cluster.kubectl("patch", "mcppolicy", "quickstart", "--type=merge", "-p", '{"spec":{"access":{"rules":[]}}}')
+        answer = ask("status", "-n", "default")
+        assert answer.code == 1
+        assert "has not judged generation" in answer.out
+    finally:
+        cluster.apply(EXAMPLE)
+        cluster.start_operator()
+        cluster.wait_until_ready()
+
+
+def test_a_viewer_of_one_namespace_is_told_what_he_may_know(as_viewer: Ask, cluster: Cluster) -> None:
+    answer = as_viewer("status", "-n", "default")
+    assert answer.code == 0
+    assert cluster.proxy()["status"]["url"] in answer.out
+    assert "you may not read the config of gateway ostiary-system/default: digests are not shown" in answer.err
+    refused = as_viewer("status", "-A")
+    assert (refused.code, refused.out) == (2, "")
+    assert "mcpproxies.ostiary.dev is forbidden" in refused.err
+
+
+def test_it_lists_as_kubectl_does(ask: Ask, cluster: Cluster) -> None:
+    table = ask("get", "proxies", "-n", "default").out.splitlines()
+    assert table[0].split() == ["NAME", "READY", "REASON", "REPLICAS", "POLICIES", "URL", "AGE"]
+    assert table[1].split()[:5] == ["mock-mcp-server", "True", "Ready", "2/2", "1"]
+    everywhere = ask("get", "mpx", "-A").out.splitlines()
+    assert everywhere[0].split()[0] == "NAMESPACE"
+    assert everywhere[1].split()[0] == "default"
+    one = ask("get", "proxy", "mock-mcp-server", "-n", "default", "-o", "json")
+    expected = json.loads(cluster.kubectl("get", "mcpproxy", "mock-mcp-server", "-n", "default", "-o", "json"))
+    assert json.loads(one.out) == expected
+    listed = yaml.safe_load(ask("get", "proxies", "-n", "default", "-o", "yaml").out)
+    assert (listed["kind"], listed["items"]) == ("List", [expected])
+
+
+def test_names_are_those_that_kubectl_takes(ask: Ask, cluster: Cluster) -> None:
+    names = ask("get", "-n", "default", "-o", "name").out.split()
+    assert names == ["mcpproxy.ostiary.dev/mock-mcp-server", "mcppolicy.ostiary.dev/quickstart"]
+    assert cluster.kubectl("get", *names, "-n", "default", "-o", "name").split() == names
+
+
+def test_gateways_are_known_by_their_name_not_their_service(ask: Ask) -> None:
+    answer = ask("get", "gateways", "default", "-n", "ostiary-system", "--no-headers")
+    assert answer.out.split()[:3] == ["default", "ostiary-gateway", "80"]
+    assert ask("get", "gateways", "other", "-n", "ostiary-system").code == 1
+
+
+def test_what_is_not_there_is_an_error_and_what_is_empty_is_none(ask: Ask) -> None:
+    missing = ask("get", "proxies", "nobody", "-n", "default")
+    assert (missing.code, missing.out) == (1, "")
+    assert "nobody" in missing.err
+    empty = ask("get", "-n", "kube-system")
+    assert (empty.code, empty.out, empty.err) == (0, "", "ostiary get: nothing found in namespace kube-system\n")
+
+
+def test_the_namespace_is_that_of_the_context(cluster: Cluster, ask: Ask, tmp_path: Path) -> None:
+    document = yaml.safe_load(cluster.control_plane.kubeconfig.read_text())
+    document["contexts"][0]["context"]["namespace"] = "kube-public"
+    file = tmp_path / "kubeconfig"
+    file.write_text(yaml.safe_dump(document))
+    assert "in namespace kube-public" in ask("get", "--kubeconfig", str(file)).err
+
+
+def test_an_api_server_that_is_away_and_a_wrong_context_are_named(ask: Ask, tmp_path: Path, cluster: Cluster) -> None:
+    wrong = ask("status", "--context", "elsewhere")
+    assert wrong.code == 2
+    assert "elsewhere" in wrong.err
+    document = yaml.safe_load(cluster.control_plane.kubeconfig.read_text())
+    document["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:1"
+    file = tmp_path / "kubeconfig"
+    file.write_text(yaml.safe_dump(document))
+    away = ask("status", "--kubeconfig", str(file))
+    assert away.code == 2
+    assert "the API server at https://127.0.0.1:1 does not answer" in away.err
