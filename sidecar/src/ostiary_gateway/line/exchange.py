@@ -51,6 +51,7 @@ class Exchange:
 
     ``message`` is None for GET and DELETE, which carry none, and before a message has been framed. ``request_id`` is
     the id that an answer of ours must bear, known as soon as the body has been parsed; None where no answer is due.
+    ``taken_id`` is what it has taken of :class:`~ostiary_gateway.line.request_ids.RequestIds`.
     ``sealed_session`` is what the caller sent as his session, None if he sent nothing. ``holders`` are whom the
     exchange is counted for, as a request or as a stream, with ``held`` bytes (:mod:`ostiary_gateway.line.limit`).
     """
@@ -62,6 +63,7 @@ class Exchange:
     session: Session | None = None
     sealed_session: str | None = None
     request_id: str | int | None = None
+    taken_id: tuple[str, str, str | int] | None = None
     message: Message | None = None
     decision: Decision | None = None
     server: UpstreamServer | None = None

@@ -21,6 +21,7 @@ from ostiary_gateway.line.limit import Occupancy, become_stream
 from ostiary_gateway.line.receive import receive
 from ostiary_gateway.line.refusals import response_for
 from ostiary_gateway.line.relay import EventRelay
+from ostiary_gateway.line.request_ids import RequestIds
 from ostiary_gateway.line.route import route
 from ostiary_gateway.line.select import select
 from ostiary_gateway.line.streams import OpenStream, OpenStreams
@@ -55,6 +56,7 @@ class RequestLine:
     ) -> None:
         self.occupancy = Occupancy()
         self.streams = OpenStreams()
+        self.request_ids = RequestIds()
         self.draining = False
         self.observe: record.Observe | None = None
         self._snapshot = snapshot
@@ -88,6 +90,7 @@ class RequestLine:
                 record.authorized(span, exchange)
                 if exchange.stays_open and not exchange.is_stream:
                     become_stream(exchange)
+                self.request_ids.take(exchange)
                 exchange.server = select(exchange.routed)
                 return await self._forward_and_shape(exchange, span)
             except Refusal as refusal:
@@ -99,6 +102,7 @@ class RequestLine:
             finally:
                 record.counted(span, exchange, self.observe)
                 if exchange is not None:
+                    self.request_ids.release(exchange)
                     self.occupancy.leave(exchange)
 
     def _in_force(self) -> Snapshot:
