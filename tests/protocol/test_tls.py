@@ -1,9 +1,12 @@
 """The door over TLS: calls, sessions and streams, and a certificate that is renewed under them."""
 
+import time
 from pathlib import Path
 
+import aiohttp
 from callers import calling, legacy, modern
 from gateways import Door, policy, running
+from prometheus_client.parser import text_string_to_metric_families
 from tls_secrets import MountedSecret
 
 from ostiary_gateway.server.certificate import Certificate
@@ -44,6 +47,24 @@ async def test_a_session_and_its_stream_outlive_a_renewal(mock: str, tmp_path: P
                 assert len((await caller.post(legacy("tools/list"))).result["tools"]) == 15
                 assert stream.status == 200
                 stream.drop()
+
+
+async def test_metrics_tell_until_when_the_certificate_is_good_and_that_a_renewal_failed(tmp_path: Path) -> None:
+    secret = MountedSecret(tmp_path)
+    secret.renew("localhost")
+    async with running(tls=secret.files) as door:
+        before = await metrics(door)
+        assert before["ostiary_certificate_expiry_timestamp_seconds"] > time.time() + 24 * 3600
+        secret.place({})
+        await renewal_of(door).poll()
+        after = await metrics(door)
+    assert (before["ostiary_certificate_rejected"], after["ostiary_certificate_rejected"]) == (0, 1)
+
+
+async def metrics(door: Door) -> dict[str, float]:
+    async with aiohttp.ClientSession() as http:
+        text = await (await http.get(f"http://127.0.0.1:{door.gateway.admin_port}/metrics")).text()
+    return {s.name: s.value for family in text_string_to_metric_families(text) for s in family.samples}
 
 
 def renewal_of(door: Door) -> Certificate:

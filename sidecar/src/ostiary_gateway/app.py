@@ -73,6 +73,7 @@ class Gateway:
         self.line.occupancy.carried = descriptors.connections(descriptors.raise_limit())
         if options.tls is not None:
             self._certificate = Certificate(options.tls)
+            self.metrics.show(self._certificate)
         admin = Admin(
             store=self.store, ready=self.not_ready, registry=self.metrics.registry, replica=_replica(options.replica)
         )

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Set
 from itertools import accumulate
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Info
+from prometheus_client import CollectorRegistry, Gauge, Info
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
@@ -20,6 +20,7 @@ from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.config.store import ConfigStore
 from ostiary_gateway.line.limit import Occupancy
 from ostiary_gateway.line.tally import Bound
+from ostiary_gateway.server.certificate import Certificate
 from ostiary_gateway.telemetry import Telemetry
 from ostiary_gateway.telemetry.names import OPERATION_DURATION_BUCKETS
 from ostiary_gateway.upstream import faults
@@ -49,6 +50,21 @@ class Metrics:
     def observe(self, *, method: str, proxy: str, error_type: str, seconds: float) -> None:
         """Count one message. ``method`` is of our table or an HTTP method; ``error_type`` may be anything."""
         self.duration.observe((method, proxy, error_type if error_type in _ERROR_TYPES else _OTHER), seconds)
+
+    def show(self, certificate: Certificate) -> None:
+        """Show the data port's certificate, as it is at each scrape: a renewal that fails is no surprise then."""
+        expires = Gauge(
+            "ostiary_certificate_expiry_timestamp_seconds",
+            "Until when the data port's certificate is good, in seconds of the epoch",
+            registry=self.registry,
+        )
+        rejected = Gauge(
+            "ostiary_certificate_rejected",
+            "Whether a renewed certificate cannot be used, so that the old one is still served",
+            registry=self.registry,
+        )
+        expires.set_function(lambda: certificate.expires)
+        rejected.set_function(lambda: certificate.rejected)
 
     def on_swap(self, snapshot: Snapshot, changed: frozenset[str]) -> None:
         """Forget the proxies that are gone, or the series of all that ever were would be kept."""

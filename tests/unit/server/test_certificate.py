@@ -116,7 +116,7 @@ async def test_it_looks_by_itself(secret: MountedSecret) -> None:
     watching = asyncio.create_task(certificate.run())
     secret.renew("second.example.com")
     try:
-        await eventually(lambda: certificate._current is not before)
+        await eventually(lambda: certificate._current.context is not before)
     finally:
         watching.cancel()
 
@@ -158,12 +158,14 @@ async def test_a_broken_renewal_leaves_the_old_one_and_is_told_once(
         assert "the old one stays" in told[0]
         assert str(secret.directory) in told[0]
         assert "PRIVATE" not in caplog.text
+        assert certificate.rejected
         async with calling(port, authority) as caller:
             assert caller.names == ["first.example.com"]
             assert await caller.ask() == b"HTTP/1.1 200 OK"
 
         secret.renew("mended.example.com")
         await certificate.poll()
+        assert not certificate.rejected
         async with calling(port, secret.authority) as caller:
             assert caller.names == ["mended.example.com"]
 
@@ -189,9 +191,9 @@ async def test_plain_files_are_watched_as_well(tmp_path: Path, secret: MountedSe
     renewed = secret.draft("second.example.com")
     files.key.write_bytes(renewed["tls.key"])
     files.certificate.write_bytes(renewed["tls.crt"])
-    before = certificate._current
+    before = certificate._current.context
     await certificate.poll()
-    assert certificate._current is not before
+    assert certificate._current.context is not before
 
 
 async def test_who_speaks_no_tls_is_turned_away_and_others_are_not(secret: MountedSecret) -> None:

@@ -7,6 +7,7 @@ handshake begins; those that stand keep theirs. A renewal that cannot be used is
 import asyncio
 import logging
 import ssl
+from dataclasses import dataclass
 from typing import Final
 
 from cryptography import x509
@@ -25,10 +26,20 @@ class CertificateError(OstiaryError):
     """Certificate and key cannot be used; the message says which file, and why."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """One version: for whom it is in words, and until when in seconds of the epoch (0 where that cannot be read)."""
+
+    context: ssl.SSLContext
+    about: str
+    expires: float
+
+
 class Certificate:
     """The certificate in force. ``context`` is what to listen with; ``period`` is in seconds.
 
-    A context is never changed: a renewal makes a new one, to which the handshake switches.
+    A context is never changed: a renewal makes a new one, to which the handshake switches. ``rejected`` says whether
+    what lies in the files now cannot be used.
     """
 
     def __init__(self, files: TlsFiles, *, period: float = 1.0) -> None:
@@ -41,16 +52,22 @@ class Certificate:
         self._period = period
         self._seen = _version(files)
         try:
-            self._current, about = _load(files)
+            self._current = _load(files)
         except CertificateError as error:
             raise StartupError(f"data port: {error}. Correct it, or leave --tls-cert and --tls-key out.") from error
-        _log.info("data port: serving the certificate %s", about)
-        self.context = self._current
+        _log.info("data port: serving the certificate %s", self._current.about)
+        self.rejected = False
+        self.context = self._current.context
         self.context.sni_callback = self._switch
+
+    @property
+    def expires(self) -> float:
+        """Until when the certificate in force is good, in seconds of the epoch; 0 where that cannot be read."""
+        return self._current.expires
 
     def _switch(self, connection: ssl.SSLObject, _: str | None, __: ssl.SSLContext) -> None:
         """Let a handshake that begins go on with the certificate in force; called also without a server name."""
-        connection.context = self._current
+        connection.context = self._current.context
 
     async def run(self) -> None:
         """Watch the files until cancelled."""
@@ -65,11 +82,13 @@ class Certificate:
             return
         self._seen = now  # what changes while we read is another version, and read at the next look
         try:
-            self._current, about = await in_background(_load, self._files)
+            self._current = await in_background(_load, self._files)
         except CertificateError as error:
+            self.rejected = True
             _log.error("data port: the renewed certificate is not used, the old one stays: %s", error)
             return
-        _log.info("data port: serving the renewed certificate %s", about)
+        self.rejected = False
+        _log.info("data port: serving the renewed certificate %s", self._current.about)
 
 
 def _version(files: TlsFiles) -> str:
@@ -85,8 +104,8 @@ def _version(files: TlsFiles) -> str:
     return repr(found)
 
 
-def _load(files: TlsFiles) -> tuple[ssl.SSLContext, str]:
-    """Return a context with what is in the files, and words about it; try again where they change meanwhile.
+def _load(files: TlsFiles) -> _Loaded:
+    """Return what is in the files; try again where they change meanwhile.
 
     Raises:
         CertificateError: they cannot be used.
@@ -94,7 +113,7 @@ def _load(files: TlsFiles) -> tuple[ssl.SSLContext, str]:
     for _ in range(_READ_TRIES):
         before = _version(files)
         try:
-            return _context(files), _about(files)
+            return _Loaded(_context(files), *_about(files))
         except CertificateError:
             if _version(files) == before:
                 raise
@@ -116,14 +135,14 @@ def _context(files: TlsFiles) -> ssl.SSLContext:
     return context
 
 
-def _about(files: TlsFiles) -> str:
-    """Return for whom and until when, for the log."""
+def _about(files: TlsFiles) -> tuple[str, float]:
+    """Return for whom and until when, in words, and the latter in seconds of the epoch."""
     try:
         certificate = x509.load_pem_x509_certificates(files.certificate.read_bytes())[0]
-        until = certificate.not_valid_after_utc.strftime("%Y-%m-%dT%H:%M:%SZ")
-        return f"of {_names(certificate)} until {until}"
+        until = certificate.not_valid_after_utc
+        return f"of {_names(certificate)} until {until:%Y-%m-%dT%H:%M:%SZ}", until.timestamp()
     except (OSError, ValueError) as error:  # OpenSSL takes it, so it is served
-        return f"(which cannot be described: {error})"
+        return f"(which cannot be described: {error})", 0.0
 
 
 def _names(certificate: x509.Certificate) -> str:
