@@ -1,0 +1,138 @@
+"""A server may hang, or dawdle, at every stage of an exchange: the caller is told so in time (issue 4 §2)."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+from callers import Reply, calling, modern
+from gateways import Door, running
+from mcp_clients import eventually
+from scripted_server import read_request, scripted
+
+from ostiary_core.contract.documents import Timeouts
+
+SHORT = Timeouts(connect=200, request=300, idle=300)
+Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+JSON_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+EVENTS_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+NOTICE = b'data: {"jsonrpc":"2.0","method":"notifications/message","params":{}}\n\n'
+
+
+@pytest.fixture
+async def door() -> AsyncIterator[Door]:
+    async with running() as door:
+        yield door
+
+
+async def told(door: Door, script: Script, *, scheme: str = "http", padding: int = 0) -> Reply:
+    """What a caller is told, within a second or so, with nothing left in flight."""
+    async with scripted(script) as port, calling(door.url()) as caller:
+        await door.apply(door.entry("mock", f"{scheme}://127.0.0.1:{port}/mcp", timeouts=SHORT))
+        async with asyncio.timeout(3):
+            reply = await caller.post(modern("tools/call", {"name": "x", "arguments": {"x": "y" * padding}}, id=7))
+        await eventually(lambda: door.gateway.line.occupancy.requests == 0)
+    return reply
+
+
+def assert_told(reply: Reply, code: int, reason: str) -> None:
+    assert (reply.status, reply.messages[-1]["id"]) == (200, 7)
+    assert (reply.error["code"], reply.error["data"]) == (code, {"reason": reason})
+
+
+async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await asyncio.Event().wait()
+
+
+def saying(*pieces: bytes, every: float | None = None) -> Script:
+    """Read the request, say the pieces, then say the last one again and again, or hang until the gateway goes."""
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        for piece in pieces:
+            writer.write(piece)
+        await writer.drain()
+        while every is not None:
+            writer.write(pieces[-1])
+            await writer.drain()
+            await asyncio.sleep(every)
+        await reader.read()
+
+    return script
+
+
+async def test_in_the_tls_handshake(door: Door) -> None:
+    assert_told(await told(door, hang, scheme="https"), -31004, "UpstreamConnectTimeout")
+
+
+@pytest.mark.parametrize("padding", [0, 900_000])
+async def test_without_reading_the_request(door: Door, padding: int) -> None:
+    assert_told(await told(door, hang, padding=padding), -31004, "UpstreamTimeout")
+
+
+STAGES = {
+    "before the status line": saying(b""),
+    "within the status line": saying(b"HTTP/1.1 2"),
+    "within the headers": saying(JSON_HEAD),
+    "behind the headers of a document": saying(JSON_HEAD + b"Content-Length: 9\r\n\r\n"),
+    "within a document": saying(JSON_HEAD + b'Content-Length: 9\r\n\r\n{"a":'),
+    "within the chunks of a document": saying(JSON_HEAD + b'Transfer-Encoding: chunked\r\n\r\n5\r\n{"a":\r\n'),
+    "within the size of a chunk": saying(JSON_HEAD + b"Transfer-Encoding: chunked\r\n\r\n5"),
+    "before the first event": saying(EVENTS_HEAD),
+    "within an event": saying(EVENTS_HEAD + b"6\r\ndata: \r\n"),
+    "between two events": saying(EVENTS_HEAD + b"%x\r\n%b\r\n" % (len(NOTICE), NOTICE)),
+    "behind an interim answer": saying(b"HTTP/1.1 100 Continue\r\n\r\n"),
+}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+async def test_a_server_that_hangs(door: Door, stage: str) -> None:
+    assert_told(await told(door, STAGES[stage]), -31004, "UpstreamTimeout")
+
+
+DAWDLING = {
+    "with a byte of its headers from time to time": saying(b"HTTP/1.1 200 OK\r\nX: ", b"x", every=0.02),
+    "with a header from time to time": saying(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n", every=0.02),
+    "with interim answers from time to time": saying(b"HTTP/1.1 102 Processing\r\n\r\n", every=0.02),
+}
+
+
+@pytest.mark.parametrize("how", DAWDLING)
+async def test_a_server_that_dawdles(door: Door, how: str) -> None:
+    reply = await told(door, DAWDLING[how])
+
+    assert reply.error["code"] in {-31004, -31005}
+
+
+FLOODS = {
+    "headers": saying(b"HTTP/1.1 200 OK\r\n", b"X: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\r\n" * 100, every=0),
+    "one header": saying(b"HTTP/1.1 200 OK\r\nX: ", b"y" * 4096, every=0),
+    "interim answers": saying(b"HTTP/1.1 102 Processing\r\n\r\n" * 100, every=0),
+    "trailers": saying(JSON_HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\n", b"X: y\r\n" * 100, every=0),
+    "extensions of a chunk": saying(JSON_HEAD + b"Transfer-Encoding: chunked\r\n\r\n5;", b"x" * 4096, every=0),
+    "a document": saying(
+        JSON_HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1000\r\n" + b" " * 4096 + b"\r\n", every=0
+    ),
+    "an event": saying(EVENTS_HEAD + b"1\r\n:\r\n", b"1000\r\n" + b"x" * 4096 + b"\r\n", every=0),
+}
+
+
+@pytest.mark.parametrize("what", FLOODS)
+async def test_a_server_that_sends_without_end(door: Door, what: str) -> None:
+    reply = await told(door, FLOODS[what])
+
+    assert reply.error["code"] in {-31003, -31004, -31005, -31006}
+    assert reply.error["data"]["reason"].startswith("Upstream")
+
+
+@pytest.mark.parametrize("padding", [100, 900_000])
+async def test_a_server_that_answers_before_it_has_read_the_request_is_heard(door: Door, padding: int) -> None:
+    text = json.dumps({"jsonrpc": "2.0", "id": 7, "result": {}}).encode()
+
+    async def early(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(JSON_HEAD + b"Content-Length: %d\r\n\r\n" % len(text) + text)
+        await writer.drain()
+        await reader.read()
+
+    assert (await told(door, early, padding=padding)).result == {}
