@@ -1,13 +1,18 @@
-"""``make bench``: measure, print the table, keep the figures; ``--write-docs`` also writes docs/benchmarks.md."""
+"""``make bench``: measure, print the tables, keep the figures; ``--write-docs`` also writes docs/benchmarks.md.
+
+There are two halves, either of which can be run alone: `calls`, what a call costs, and `scale`, what many proxies cost.
+The figures and the page keep what the other half said.
+"""
 
 import argparse
+import datetime as dt
 import json
 import sys
 import tempfile
 from pathlib import Path
 from typing import Final
 
-from ostiary_bench import report, servers
+from ostiary_bench import report, scale, servers
 from ostiary_bench.calls import Bench, rows
 from ostiary_bench.change import measure
 from ostiary_bench.servers import Upstream
@@ -16,6 +21,7 @@ from ostiary_tools.errors import ToolError
 _ROOT: Final = Path(__file__).parents[2]
 _RESULTS: Final = _ROOT / "benchmarks" / "results" / "latest.json"
 _DOCS: Final = _ROOT / "docs" / "benchmarks.md"
+_SIZES: Final = (100, 1000, 5000)
 _INTRODUCTION: Final = """# Benchmarks
 
 Written by `make bench WRITE_DOCS=1`; run it on your own machine, since ratios travel and microseconds do not.
@@ -33,34 +39,79 @@ Measured {at} on {machine}.
 
 def main() -> int:
     """Run the benchmark; return the exit code."""
-    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=5.0, help="of load for each row (default: 5)")
-    parser.add_argument("--rate", type=int, default=500, help="calls a second in the open loop (default: 500)")
-    parser.add_argument("--edits", type=int, default=100, help="of a policy, on a real API server (default: 100)")
-    parser.add_argument("--write-docs", action="store_true", help="also write docs/benchmarks.md")
-    options = parser.parse_args()
+    options = _options()
+    halves = {"calls": _calls, "scale": _scale}
     try:
-        for program in ("nginx", "wrk", "taskset"):
-            servers.find(program)
-        with tempfile.TemporaryDirectory() as directory:
-            bench = Bench(Path(directory), Upstream(Path(directory)), options.seconds, options.rate)
-            try:
-                found = list(rows(bench))
-            finally:
-                bench.upstream.process.stop(grace=2)
-        change = measure(options.edits) if options.edits else None
+        for name in options.only or halves:
+            print(f"{name}:", file=sys.stderr, flush=True)
+            figures, text = halves[name](options)
+            _keep(figures)
+            print(text)
+            if options.write_docs:
+                _write_docs(name, text)
     except ToolError as error:
         sys.stderr.write(f"make bench: {error}\n")
         return 1
-    figures = report.document(found, change)
-    _RESULTS.parent.mkdir(exist_ok=True)
-    _RESULTS.write_text(json.dumps(figures, indent=2) + "\n")
-    text = report.table(found) + report.sentence(change)
-    print(text)
-    if options.write_docs:
-        words = {"rate": options.rate, "at": str(figures["at"])[:10], "machine": figures["machine"], "table": text}
-        _DOCS.write_text(_INTRODUCTION.format(**words))
     return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="make bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", choices=("calls", "scale"), action="append", help="run this half only")
+    parser.add_argument("--seconds", type=float, default=5.0, help="of load for each row of calls (default: 5)")
+    parser.add_argument("--rate", type=int, default=500, help="calls a second in the open loop (default: 500)")
+    parser.add_argument("--edits", type=int, default=100, help="of a policy, on a real API server (default: 100)")
+    parser.add_argument(
+        "--sizes", type=_sizes, default=_SIZES, metavar="N,N", help="numbers of proxies (default: 100,1000,5000)"
+    )
+    parser.add_argument("--write-docs", action="store_true", help="also write docs/benchmarks.md")
+    return parser.parse_args()
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in text.split(","))
+
+
+def _calls(options: argparse.Namespace) -> tuple[dict[str, object], str]:
+    """Measure what a call costs, and how long an edit takes."""
+    for program in ("nginx", "wrk", "taskset"):
+        servers.find(program)
+    with tempfile.TemporaryDirectory() as directory:
+        bench = Bench(Path(directory), Upstream(Path(directory)), options.seconds, options.rate)
+        try:
+            found = list(rows(bench))
+        finally:
+            bench.upstream.process.stop(grace=2)
+    change = measure(options.edits) if options.edits else None
+    figures = report.document(found, change)
+    table = report.table(found) + report.sentence(change)
+    words = {"rate": options.rate, "at": str(figures["at"])[:10], "machine": figures["machine"], "table": table}
+    return figures, _INTRODUCTION.format(**words)
+
+
+def _scale(options: argparse.Namespace) -> tuple[dict[str, object], str]:
+    """Measure what many proxies cost."""
+    found = scale.measure(options.sizes, edits=options.edits)
+    at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    figures = {"at": at, "machine": report.machine(), **found.document()}
+    return {"scale": figures}, scale.section(figures)
+
+
+def _keep(figures: dict[str, object]) -> None:
+    """Put figures beside those that another half left."""
+    before = json.loads(_RESULTS.read_text()) if _RESULTS.exists() else {}
+    _RESULTS.parent.mkdir(exist_ok=True)
+    _RESULTS.write_text(json.dumps({**before, **figures}, indent=2) + "\n")
+
+
+def _write_docs(name: str, text: str) -> None:
+    """Replace one half of the page."""
+    page = _DOCS.read_text() if _DOCS.exists() else ""
+    calls, _, below = page.partition(f"\n{scale.TITLE}\n")
+    others = f"\n{scale.TITLE}\n{below}" if below else ""
+    _DOCS.write_text(text + others if name == "calls" else f"{calls.rstrip()}\n\n{text}")
 
 
 if __name__ == "__main__":

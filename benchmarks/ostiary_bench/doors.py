@@ -16,7 +16,7 @@ from ostiary_tools.ports import reserve_port
 from ostiary_tools.processes import Process, wait_until
 
 GATEWAY: Final = "ostiary-system/default"
-_SHARED: Final = """
+SHARED: Final = """
 apiVersion: v1
 kind: Service
 metadata: {name: gateway, namespace: ostiary-system, uid: gateway, labels: {ostiary.dev/gateway: default}}
@@ -59,7 +59,7 @@ def policy(name: str, proxies: Sequence[str], rules: int) -> dict[str, Any]:
 
 def compile_into(directory: Path, resources: Sequence[Mapping[str, Any]]) -> None:
     """Compile resources and write the config that a gateway loads."""
-    objects = [*yaml.safe_load_all(_SHARED), *resources]
+    objects = [*yaml.safe_load_all(SHARED), *resources]
     compiled = compile_resources(resources_from_objects(objects, "ostiary-system"), {})
     ConfigDirectory(directory, gateway=GATEWAY).write(compiled.configs[GATEWAY])
 

@@ -1,0 +1,107 @@
+"""How all of it grows with the number of proxies: the section "Scale" of docs/benchmarks.md."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from ostiary_bench import scale_gateway, scale_platform
+from ostiary_bench.scale_gateway import Load
+from ostiary_bench.scale_platform import Platform
+
+TITLE: Final = "## Scale"
+_SECTION: Final = """{title}
+
+A real API server (etcd, kube-apiserver and controller manager on the same machine as everything else), one operator,
+{replicas} gateway replicas that watch their config, and for each proxy two policies of 20 rules, in namespaces of 20
+proxies. `make bench ONLY=scale` runs it, `SIZES=100,1000` chooses the sizes.
+
+Measured {at} on {machine}.
+
+{platforms}
+
+Start: from the start of the operator's process on a platform on which everything was applied before, until it has found
+so; it writes nothing for that. First start: nothing was ever applied; until all replicas run all of it, and until every
+status is written, which costs the API server some 3 ms of CPU for a proxy and 7 ms for a policy of 20 rules. Edit: from
+the API server's answer to an edit of one policy until the ConfigMap with the manifest has changed, and until every
+replica enforces it. Burst: from the API server's answer to the last edit; they are sent as fast as it takes them.
+
+{loads}
+
+Load: how long the gateway builds a config in the background. Longest call: of 200 calls a second through the same
+gateway meanwhile, counted from when a call was due; beside it the longest call of three seconds without any load, which
+is the machine's own share.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Scales:
+    """What was measured at several sizes."""
+
+    platforms: Sequence[Platform]
+    loads: Sequence[Load]
+
+    def document(self) -> dict[str, Any]:
+        """Return all of it as JSON."""
+        return asdict(self)
+
+
+def measure(sizes: Sequence[int], *, edits: int) -> Scales:
+    """Measure platforms and gateways of these numbers of proxies."""
+    loads = [scale_gateway.measure(size) for size in sizes]
+    return Scales([scale_platform.measure(size, edits=edits) for size in sizes], loads)
+
+
+def section(found: Mapping[str, Any]) -> str:
+    """Return the section, from the document that :meth:`Scales.document` makes, with `at` and `machine`."""
+    platforms, loads = found["platforms"], found["loads"]
+    return _SECTION.format(
+        title=TITLE,
+        replicas=platforms[0]["replicas"],
+        at=str(found["at"])[:10],
+        machine=found["machine"],
+        platforms=_table([("proxies / policies", _size), *_PLATFORM], platforms),
+        loads=_table([("a gateway loads", _loaded), *_LOAD], loads),
+    )
+
+
+def _table(rows: Iterable[tuple[str, Any]], columns: Sequence[Mapping[str, Any]]) -> str:
+    lines = [f"| {title} | {' | '.join(told(each) for each in columns)} |" for title, told in rows]
+    return "\n".join([lines[0], f"|---|{'---:|' * len(columns)}", *lines[1:]])
+
+
+def _size(found: Mapping[str, Any]) -> str:
+    return f"{found['proxies']:,} / {found['policies']:,}"
+
+
+def _loaded(found: Mapping[str, Any]) -> str:
+    return f"{found['proxies']:,} proxies"
+
+
+def _milliseconds(name: str) -> Any:
+    return lambda found: f"{found[name]['p50']:,.0f} / {found[name]['p99']:,.0f} / {found[name]['longest']:,.0f} ms"
+
+
+def _written(found: Mapping[str, Any]) -> str:
+    each = {kind: value / found["edits"] for kind, value in sorted(found["edit_writes"].items())}
+    return ", ".join(f"{value:.1f} {kind}" for kind, value in each.items())
+
+
+_PLATFORM: Final = [
+    ("operator start", lambda it: f"{it['start']:.1f} s, {it['start_writes']} writes"),
+    ("first start: in force", lambda it: f"{it['first_in_force']:.1f} s"),
+    ("first start: statuses written", lambda it: f"{it['first_statuses']:.0f} s"),
+    ("edit: ConfigMap, p50 / p99 / longest", _milliseconds("edit_delivered")),
+    ("edit: enforced, p50 / p99 / longest", _milliseconds("edit_enforced")),
+    ("objects written for one edit", _written),
+    ("burst", lambda it: f"{it['burst_edits']} edits in {it['burst_sent']:.1f} s, enforced {it['burst']:.1f} s later"),
+    ("operator memory, and peak", lambda it: f"{it['operator_memory']:.0f}, {it['operator_peak']:.0f} MiB"),
+    ("gateway memory", lambda it: f"{it['gateway_memory']:.0f} MiB"),
+]
+_LOAD: Final = [
+    ("all of it", lambda it: f"{it['whole']:.0f} ms"),
+    ("longest call meanwhile", lambda it: f"{it['whole_longest_call']:.1f} ms"),
+    ("one edit of it", lambda it: f"{it['edit']:.0f} ms"),
+    ("longest call during ten edits", lambda it: f"{it['edit_longest_call']:.1f} ms"),
+    ("longest call without a load", lambda it: f"{it['calm_longest_call']:.1f} ms"),
+    ("memory", lambda it: f"{it['memory']:.0f} MiB"),
+]

@@ -1,0 +1,28 @@
+"""Calls one tool two hundred times a second, and writes when each call ended and how long it took since it was due."""
+
+import http.client
+import json
+import sys
+import time
+from typing import Final
+
+_RATE: Final = 200
+_HEADERS: Final = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+#: Hidden by every rule, so that the gateway answers itself.
+_CALL: Final = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "hidden", "arguments": {}}}
+
+
+def main() -> None:
+    """Call until the process is ended."""
+    connection = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]), timeout=30)
+    body, due = json.dumps(_CALL), time.perf_counter()
+    while True:
+        due = max(due + 1 / _RATE, time.perf_counter() - 1 / _RATE)
+        time.sleep(max(0.0, due - time.perf_counter()))
+        connection.request("POST", sys.argv[2], body, _HEADERS)
+        connection.getresponse().read()
+        print(f"{time.time()} {time.perf_counter() - due}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

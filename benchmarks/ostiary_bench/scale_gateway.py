@@ -1,0 +1,169 @@
+"""What it takes a gateway to load a config of a size, and how long a call waits meanwhile."""
+
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from ostiary_bench import scale_probes as probes
+from ostiary_bench import scale_world as world
+from ostiary_bench.doors import GATEWAY, SHARED
+from ostiary_bench.probes import answers
+from ostiary_bench.scale_world import Scale
+from ostiary_core.contract.bundle import GatewayConfig
+from ostiary_operator.compile.cache import Cache
+from ostiary_operator.compile.compiler import compile_resources
+from ostiary_operator.compile.objects import resources_from_objects
+from ostiary_operator.delivery.directory import ConfigDirectory
+from ostiary_tools.ports import reserve_port
+from ostiary_tools.processes import Process, wait_until
+
+_EDITS: Final = 10
+_CALM_SECONDS: Final = 3.0
+_LOADED: Final = re.compile(r"revision (\d+) in force: .*; built in (\d+) ms")
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Milliseconds to build a config in the background; the longest that a call took, in ms; memory in MiB.
+
+    ``calm`` is the longest call of three seconds in which nothing is loaded: the machine's own share.
+    """
+
+    proxies: int
+    whole: float
+    whole_longest_call: float
+    edit: float
+    edit_longest_call: float
+    calm_longest_call: float
+    memory: float
+
+
+def measure(proxies: int) -> Load:
+    """Load a whole config into a gateway that serves calls already, then edits of it."""
+    print(f"  {proxies:,} proxies: a gateway loads them", file=sys.stderr, flush=True)
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        small, *versions = _configs(proxies)
+        config = ConfigDirectory(directory / "config", gateway=GATEWAY)
+        config.write(small)
+        gateway = _Gateway(directory)
+        try:
+            return _measured(gateway, config, versions, proxies)
+        finally:
+            gateway.process.stop(grace=5)
+
+
+def _measured(gateway: "_Gateway", config: ConfigDirectory, versions: list[GatewayConfig], proxies: int) -> Load:
+    with gateway.calls() as calls:
+        time.sleep(_CALM_SECONDS)
+        calm = calls.longest_since(0.0)
+        built, longest = [], []
+        for version in versions:
+            revision = config.write(version).revision
+            placed = time.time()
+            built.append(gateway.build_time_of(revision))
+            time.sleep(0.2)
+            longest.append(calls.longest_since(placed))
+    return Load(
+        proxies=proxies,
+        whole=built[0],
+        whole_longest_call=longest[0],
+        edit=statistics.median(built[1:]),
+        edit_longest_call=max(longest[1:]),
+        calm_longest_call=calm,
+        memory=probes.memory(gateway.process.pid)[0],
+    )
+
+
+def _configs(proxies: int) -> list[GatewayConfig]:
+    """Return the config of one proxy, of all, and of all after one edit more each time."""
+    scale = Scale(proxies, "http://127.0.0.1:9/mcp")
+    found = [_named(each) for each in scale.resources()]
+    first = world.team_of(0)
+    few = [
+        each for each in found if each["metadata"]["name"].endswith("00000") and each["metadata"]["namespace"] == first
+    ]
+    steps = [few, found]
+    for number in range(_EDITS):
+        edited = _named(world.policy(number, effect="Deny"), generation=2)
+        steps.append([edited if _same(each, edited) else each for each in steps[-1]])
+    cache, configs = Cache(), [_compiled(few, Cache())]
+    return configs + [_compiled(step, cache) for step in steps[1:]]
+
+
+def _named(resource: dict[str, Any], *, generation: int = 1) -> dict[str, Any]:
+    metadata = resource["metadata"]
+    uid = f"{resource['kind']}-{metadata['namespace']}-{metadata['name']}"
+    return {**resource, "metadata": {**metadata, "uid": uid, "generation": generation}}
+
+
+def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    return bool(one["metadata"]["uid"] == other["metadata"]["uid"])
+
+
+def _compiled(resources: list[dict[str, Any]], cache: Cache) -> GatewayConfig:
+    objects = [*yaml.safe_load_all(SHARED), *resources]
+    return compile_resources(resources_from_objects(objects, "ostiary-system"), {}, cache=cache).configs[GATEWAY]
+
+
+class _Gateway:
+    def __init__(self, directory: Path) -> None:
+        self.port = reserve_port()
+        self._log = directory / "gateway.log"
+        command: list[str | Path] = [Path(sys.executable).with_name("ostiary"), "gateway"]
+        command += ["--config", directory / "config", "--host", "127.0.0.1", "--port", str(self.port)]
+        command += ["--admin-port", str(reserve_port())]
+        self.process = Process("gateway", command, log=self._log)
+        wait_until(lambda: answers(self.port), what="the gateway", processes=[self.process])
+
+    def calls(self) -> "_Calls":
+        return _Calls(self.port)
+
+    def build_time_of(self, revision: int) -> float:
+        """Wait until a revision is in force; return what the gateway says that building it took, in ms."""
+        found: dict[int, float] = {}
+
+        def loaded() -> bool:
+            found.update({int(number): float(took) for number, took in _LOADED.findall(self._log.read_text())})
+            return revision in found
+
+        probes.until(loaded, what="the gateway to load a config", seconds=60)
+        return found[revision]
+
+
+class _Calls:
+    """Calls at a steady rate from a process of their own, so that nobody but the gateway makes them wait."""
+
+    def __init__(self, port: int) -> None:
+        script = Path(__file__).with_name("scale_caller.py")
+        command = [sys.executable, str(script), str(port), f"{world.path_of(0)}/mcp"]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
+        self._taken: list[tuple[float, float]] = []
+
+    def __enter__(self) -> "_Calls":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        self._process.communicate()
+
+    def longest_since(self, moment: float) -> float:
+        """Return the longest call in milliseconds that ended since a moment of `time.time`."""
+        self._read_until(time.time())
+        return max((1000 * took for ended, took in self._taken if ended >= moment), default=0.0)
+
+    def _read_until(self, moment: float) -> None:
+        stream = self._process.stdout
+        while stream is not None and (line := stream.readline()):
+            ended, took = map(float, line.split())
+            self._taken.append((ended, took))
+            if ended >= moment:
+                return

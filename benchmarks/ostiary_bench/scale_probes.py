@@ -1,0 +1,127 @@
+"""Looking at a running platform: what the operator says of itself, what replicas run, when a ConfigMap changed."""
+
+import http.client
+import json
+import ssl
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from ostiary_bench import messages
+from ostiary_bench.scale_world import TOOL, path_of
+from ostiary_core.mcp.codes import INVALID_PARAMS
+from ostiary_tools.cluster import Cluster
+from ostiary_tools.control_plane import ControlPlane
+from ostiary_tools.errors import ToolError
+
+_CALL: Final = messages.encoded({**messages.CALL, "params": {"name": TOOL, "arguments": {}}})
+_HEADERS: Final = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+_MANIFEST: Final = "/api/v1/namespaces/ostiary-system/configmaps?fieldSelector=metadata.name%3Dostiary-default-0"
+_POLL: Final = 0.01
+
+
+def until(holds: Callable[[], bool], *, what: str, seconds: float = 300.0, poll: float = _POLL) -> float:
+    """Wait until something holds, asking through refused connections; return the moment (`time.perf_counter`).
+
+    Raises:
+        ToolError: it never did.
+    """
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            if holds():
+                return time.perf_counter()
+        except (urllib.error.URLError, OSError, http.client.HTTPException):
+            pass  # it is not up yet
+        time.sleep(poll)
+    raise ToolError(f"{what}: not within {seconds:.0f} s")
+
+
+def metrics(cluster: Cluster) -> dict[str, float]:
+    """Return the operator's metrics, by name and labels as they are written."""
+    with urllib.request.urlopen(f"{cluster.operator_admin_url}/metrics", timeout=10) as answer:  # noqa: S310  ours
+        lines = [line for line in answer.read().decode().splitlines() if line and not line.startswith("#")]
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+
+
+def writes(found: dict[str, float]) -> dict[str, float]:
+    """Return how many objects of each kind were written, Events left out."""
+    prefix, suffix = 'ostiary_operator_writes_total{kind="', '",outcome="written"}'
+    kinds = {name.removeprefix(prefix).removesuffix(suffix): value for name, value in found.items() if prefix in name}
+    return {kind: value for kind, value in kinds.items() if kind != "Event"}
+
+
+def is_applied(found: dict[str, float]) -> bool:
+    """Whether a pass was made and no resource waits for its status."""
+    return (
+        found.get('ostiary_operator_passes_total{outcome="succeeded"}', 0) >= 1
+        and found.get("ostiary_operator_statuses_outstanding") == 0
+    )
+
+
+def active(cluster: Cluster, token: str) -> list[dict[str, str]]:
+    """Return, for each replica, the digest of the entry that it runs by proxy."""
+    found = []
+    for url in cluster.gateway_admin_urls:
+        request = urllib.request.Request(f"{url}/config", headers={"Authorization": f"Bearer {token}"})  # noqa: S310  ours
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310  ours
+            entries = json.loads(answer.read())["entries"]
+        found.append({proxy: entry.get("active", "") for proxy, entry in entries.items()})
+    return found
+
+
+class Door:
+    """One replica, asked whether a proxy refuses the tool that edits are about."""
+
+    def __init__(self, port: int) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+
+    def refuses(self, number: int) -> bool:
+        """Call without a session: the server behind refuses it itself, unless the gateway did so with its own code."""
+        self._connection.request("POST", f"{path_of(number)}/mcp", _CALL, _HEADERS)
+        answer = json.loads(self._connection.getresponse().read())
+        return bool(answer.get("error", {}).get("code") == INVALID_PARAMS)
+
+
+def enforced(doors: Sequence[Door], number: int, *, refused: bool) -> float:
+    """Wait until every replica answers as the newest policy says; return the moment."""
+    return until(
+        lambda: all(door.refuses(number) is refused for door in doors), what="an edit to be enforced", poll=0.001
+    )
+
+
+class ManifestWatch:
+    """Notes when the ConfigMap with the manifest changes. ``changes`` are moments of `time.perf_counter`."""
+
+    def __init__(self, control_plane: ControlPlane) -> None:
+        self.changes: list[float] = []
+        parts = urlsplit(control_plane.url)
+        tls = ssl.create_default_context(cafile=str(control_plane.ca_file))
+        self._connection = http.client.HTTPSConnection(parts.hostname or "", parts.port, context=tls, timeout=600)
+        headers = {"Authorization": f"Bearer {control_plane.admin_token}"}
+        self._connection.request("GET", f"{_MANIFEST}&watch=1&timeoutSeconds=3600", headers=headers)
+        self._thread = threading.Thread(target=self._follow, daemon=True)
+        self._thread.start()
+
+    def _follow(self) -> None:
+        answer = self._connection.getresponse()
+        while answer.readline():
+            self.changes.append(time.perf_counter())
+
+    def first_after(self, moment: float) -> float:
+        """Return the first change since a moment; it must have happened."""
+        return next(change for change in self.changes if change >= moment)
+
+
+def memory(pid: int) -> tuple[float, float]:
+    """Return what a process holds now, and what it held at most, in MiB."""
+    fields: dict[str, Any] = dict(
+        line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":" in line
+    )
+    now, most = (int(fields[name].split()[0]) / 1024 for name in ("VmRSS", "VmHWM"))
+    return now, most
