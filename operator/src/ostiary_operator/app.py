@@ -5,7 +5,7 @@ import contextlib
 import functools
 import logging
 import random
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -82,8 +82,14 @@ def assemble(cluster: Cluster, options: OperatorOptions, clock: Clock) -> Parts:
     return Parts(queue, schedule, board, changes, poller, events, admin)
 
 
-async def run_operator(options: OperatorOptions, stop: asyncio.Event) -> None:
-    """Run until ``stop`` is set.
+def _nothing() -> None:
+    pass
+
+
+async def run_operator(
+    options: OperatorOptions, stop: asyncio.Event, *, on_started: Callable[[], None] = _nothing
+) -> None:
+    """Run until ``stop`` is set. ``on_started`` is called once the first pass has succeeded.
 
     Raises:
         StartupError: no pass succeeded within the startup timeout.
@@ -102,6 +108,7 @@ async def run_operator(options: OperatorOptions, stop: asyncio.Event) -> None:
         working = await stack.enter_async_context(_tasks(*work))
         parts.queue.poke("start")
         if await _first_success(parts, options, stop):
+            on_started()
             watching = await stack.enter_async_context(_tasks(_watch(cluster, options, parts)))
             await _until(stop, [*working, *watching])
 

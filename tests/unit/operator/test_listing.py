@@ -13,6 +13,7 @@ from ostiary_operator.kube.kinds import CONFIG_MAP, ENDPOINT_SLICE, NAMESPACE, P
 from ostiary_operator.kube.listing import Listing
 from ostiary_operator.kube.lookout import Lookout
 from ostiary_operator.kube.options import OperatorOptions
+from ostiary_operator.moved import EVERYTHING, NOTHING, Moved
 
 WHOLE = OperatorOptions(operator_namespace=SYSTEM)
 NARROW = OperatorOptions(operator_namespace=SYSTEM, watch_namespaces=("tools",))
@@ -155,6 +156,32 @@ async def test_references_are_read_and_a_secret_only_with_its_label() -> None:
         keys["none"]: Missing.NOT_FOUND,
         ReferenceKey("ConfigMap", "tools", "ca"): {"ca.crt": "PEM"},
     }
+
+
+async def test_a_reference_is_read_again_only_where_something_moved_and_forgotten_where_nobody_wants_it() -> None:
+    cluster = populated()
+    one, two = (ReferenceKey("ConfigMap", namespace, "ca") for namespace in ("sales", "tools"))
+    it = references.References(cluster)
+
+    async def written(text: str, moved: Moved, *wanted: ReferenceKey) -> list[object]:
+        for key in (one, two):
+            cluster.put(CONFIG_MAP, {"metadata": {"name": "ca", "namespace": key.namespace}, "data": {"ca": text}})
+        return list((await it.resolve(wanted, moved)).values())
+
+    assert await written("1", NOTHING, one, two) == [{"ca": "1"}, {"ca": "1"}]
+    assert await written("2", Moved.within(["tools"]), one, two) == [{"ca": "1"}, {"ca": "2"}]
+    assert await written("3", NOTHING, two) == [{"ca": "2"}]
+    assert await written("4", NOTHING, one, two) == [{"ca": "4"}, {"ca": "2"}]
+    assert await written("5", EVERYTHING, one, two) == [{"ca": "5"}, {"ca": "5"}]
+
+
+async def test_a_private_key_in_a_secret_is_not_kept() -> None:
+    cluster = populated()
+    pair = "-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n-----BEGIN EC PRIVATE KEY-----\nhush\n"
+    metadata = {"name": "pair", "namespace": "tools", "labels": {"ostiary.dev/usage": "ca"}}
+    cluster.put(SECRET, {"metadata": metadata, "data": data(pair=pair)})
+    key = ReferenceKey("Secret", "tools", "pair")
+    assert await references.References(cluster).resolve([key]) == {key: {"pair": "-----BEGIN EC PRIVATE KEY-----"}}
 
 
 async def test_the_operators_own_secrets_can_never_be_referred_to() -> None:

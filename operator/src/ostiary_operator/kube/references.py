@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import binascii
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
@@ -14,6 +15,7 @@ from ostiary_operator.kube.kinds import CONFIG_MAP, SECRET
 from ostiary_operator.moved import EVERYTHING, Moved
 
 _AT_ONCE: Final = 16
+_PRIVATE_KEY: Final = re.compile("-----BEGIN [^-]*PRIVATE KEY-----")
 
 
 _Found: TypeAlias = Mapping[str, str] | Missing
@@ -64,7 +66,13 @@ def _usable_secret(secret: Mapping[str, Any]) -> Mapping[str, str] | Missing:
     texts = {}
     for key, value in (secret.get("data") or {}).items():
         try:
-            texts[key] = base64.b64decode(value).decode()
+            texts[key] = _without_private_key(base64.b64decode(value).decode())
         except (binascii.Error, UnicodeDecodeError):
             continue  # binary data is no certificate, and nothing else is referred to
     return texts
+
+
+def _without_private_key(text: str) -> str:
+    """Return a text; of one that holds a private key, only that: what is remembered should not be worth stealing."""
+    found = _PRIVATE_KEY.search(text)
+    return found[0] if found else text
