@@ -7,7 +7,7 @@ Level-triggered: a pass looks at what is, never at what happened. A pass that fa
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ostiary_core.contract.bundle import GatewayConfig
@@ -27,7 +27,7 @@ from ostiary_operator.kube.lookout import Lookout
 from ostiary_operator.kube.options import OperatorOptions
 from ostiary_operator.kube.references import References
 from ostiary_operator.metrics import Metrics
-from ostiary_operator.moved import Moved
+from ostiary_operator.moved import NOTHING, Moved
 from ostiary_operator.previous import Previous
 from ostiary_operator.problems import Problems
 from ostiary_operator.queue import Call, Outcome
@@ -52,6 +52,21 @@ class _Applied:
     conflict: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Last:
+    """What was compiled last, of what. It holds for a look that read no resource, where nothing else is different."""
+
+    compiled: Compiled
+    gateways: tuple[Gateway, ...]
+    namespaces: Mapping[str, Mapping[str, str]]
+
+    def holds(self, seen: Listing, previous: Mapping[str, GatewayConfig]) -> bool:
+        """Whether compiling anew would make the same."""
+        mine = self.compiled.configs
+        same_past = previous.keys() == mine.keys() and all(previous[key] is mine[key] for key in mine)
+        return same_past and not seen.fresh and self.gateways == seen.gateways and self.namespaces == seen.namespaces
+
+
 @dataclass(slots=True)
 class Reconciler:
     """The stations of a pass and what it remembers from one to the next."""
@@ -67,6 +82,7 @@ class Reconciler:
     previous: Previous = field(default_factory=Previous)
     hold: Hold = field(default_factory=Hold)
     cache: Cache = field(default_factory=Cache)
+    _last: _Last | None = None
 
     async def run_pass(self, call: Call) -> Outcome:
         """Look at everything, and bring configs and statuses to what they should be.
@@ -96,6 +112,14 @@ class Reconciler:
 
     async def _compile(self, seen: Listing, moved: Moved) -> Compiled:
         """Compile beside the loop: thousands of resources take long enough to delay probes and answers."""
+        last = self._last
+        if last is not None and moved == NOTHING and last.holds(seen, self.previous.configs):
+            return last.compiled
+        compiled = await self._compile_anew(seen, moved)
+        self._last = _Last(compiled, seen.gateways, seen.namespaces)
+        return compiled
+
+    async def _compile_anew(self, seen: Listing, moved: Moved) -> Compiled:
         keys = await compute(wanted, seen.proxies, self.cache)
         resources = Resources(
             operator_namespace=self.options.operator_namespace,

@@ -1,4 +1,4 @@
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,11 +24,14 @@ class Listed:
 
     cluster: FakeCluster
     lists: list[tuple[str, str | None]] = field(default_factory=list)
+    after_list: Callable[[Kind], None] = lambda _: None
 
     async def list(self, kind: Kind, *, namespace: str | None = None, selector: str | None = None) -> Objects:
+        found = await self.cluster.list(kind, namespace=namespace, selector=selector)
         if kind in OURS:
             self.lists.append((kind.name, namespace))
-        return await self.cluster.list(kind, namespace=namespace, selector=selector)
+            self.after_list(kind)
+        return found
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.cluster, name)
@@ -92,6 +95,39 @@ async def test_a_new_proxy_is_never_seen_without_the_policies_of_its_namespace_a
     cluster.cluster.put(PROXY, proxy("wiki", namespace="team-3"))
     seen = await lookout.look(Moved.within(["team-3"]))
     assert {f"{SYSTEM}/floor", "team-3/more"} <= set(names(seen.policies))
+
+
+@pytest.mark.parametrize("moved", [EVERYTHING, Moved.within(["team-3"])], ids=["whole", "part"])
+async def test_a_proxy_that_is_made_with_its_policy_while_we_read_is_not_seen_without_it(moved: Moved) -> None:
+    cluster = platform()
+    lookout = await looked(cluster)
+
+    def make(kind: Kind) -> None:
+        if kind == POLICY:
+            cluster.cluster.put(POLICY, policy("late", "wiki", namespace="team-3"))
+            cluster.cluster.put(PROXY, proxy("wiki", namespace="team-3"))
+
+    cluster.after_list = make
+    assert "team-3/wiki" not in names((await lookout.look(moved)).proxies)
+    seen = await lookout.look(moved)
+    assert "team-3/wiki" in names(seen.proxies)
+    assert "team-3/late" in names(seen.policies)
+
+
+@pytest.mark.parametrize("moved", [EVERYTHING, Moved.within(["team-3"])], ids=["whole", "part"])
+async def test_a_proxy_that_is_deleted_before_its_policy_while_we_read_is_not_seen_without_it(moved: Moved) -> None:
+    cluster = platform(proxy("wiki", namespace="team-3"), policy("its", "wiki", namespace="team-3"))
+    lookout = await looked(cluster)
+    steps = iter([(PROXY, "wiki"), (POLICY, "its")])
+
+    def delete(kind: Kind) -> None:
+        for of, name in steps if kind == PROXY else ():
+            cluster.cluster.remove(of, name=name, namespace="team-3")
+
+    cluster.after_list = delete
+    seen = await lookout.look(moved)
+    assert "team-3/its" not in names(seen.policies)
+    assert "team-3/wiki" not in names(seen.proxies)
 
 
 async def test_a_namespace_that_lost_all_it_had_is_believed_only_after_a_look_at_everything() -> None:

@@ -8,16 +8,19 @@ from aiohttp import ClientSession
 from hypothesis import HealthCheck, given
 from hypothesis import settings as given_settings
 from hypothesis import strategies as st
-from operator_world import GATEWAY, SYSTEM, SaidReplica, delivered, listening, policy, populated, proxy
+from operator_world import GATEWAY, SYSTEM, SaidReplica, delivered, listening, policy, populated, proxy, settings
 
 from ostiary_core.contract import parts
+from ostiary_operator import reconcile
 from ostiary_operator.app import assemble
 from ostiary_operator.clock import ManualClock
+from ostiary_operator.compile.compiler import compile_resources
+from ostiary_operator.compile.model import Compiled, Resources
 from ostiary_operator.kube.client import Object
 from ostiary_operator.kube.fake import FakeCluster, add_namespaces
 from ostiary_operator.kube.kinds import CONFIG_MAP, POLICY, PROXY, Kind
 from ostiary_operator.kube.options import OperatorOptions
-from ostiary_operator.moved import EVERYTHING, Moved
+from ostiary_operator.moved import EVERYTHING, NOTHING, Moved
 from ostiary_operator.queue import Call
 
 TEAMS = [f"team-{number}" for number in range(9)]
@@ -127,6 +130,28 @@ async def test_a_status_is_judged_again_only_where_something_changed(monkeypatch
 
 
 Edits: TypeAlias = list[tuple[str, str, str, str]]
+
+
+async def test_a_pass_that_only_tidies_up_compiles_nothing_and_one_after_a_change_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compiled: list[int] = []
+
+    def counted(resources: Resources, *args: Any, **kwargs: Any) -> Compiled:
+        compiled.append(len(resources.proxies))
+        return compile_resources(resources, *args, **kwargs)
+
+    monkeypatch.setattr(reconcile, "compile_resources", counted)
+    line = Line(world(*two_teams_proxies()))
+    await line.run_pass()
+    await line.run_pass(NOTHING)
+    assert len(compiled) == 1
+    line.cluster.put(CONFIG_MAP, settings("withoutPolicy: Deny"))
+    await line.run_pass(NOTHING)
+    await line.run_pass()
+    assert len(compiled) == 3
+
+
 EDITS: st.SearchStrategy[Edits] = st.lists(
     st.tuples(
         st.sampled_from(TEAMS[:3]),

@@ -9,7 +9,7 @@ the first, every one that comes round, and every one after something went wrong.
 import asyncio
 import functools
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -62,7 +62,7 @@ class _Resources:
 
 
 class Lookout:
-    """Remembers the last look."""
+    """Remembers the last look. ``on_seen`` is told of every object that was read."""
 
     def __init__(self, cluster: Cluster, options: OperatorOptions, on_seen: OnSeen = _nobody) -> None:
         self._cluster = cluster
@@ -118,11 +118,9 @@ class Lookout:
         return len(places) > max(_FEW, len(known | places) * _SHARE)
 
     async def _all(self) -> _Resources:
-        proxies, policies, namespaces = await asyncio.gather(
-            self._everywhere(PROXY), self._everywhere(POLICY), self._namespaces()
-        )
-        objects = {PROXY: _grouped(proxies), POLICY: _grouped(policies)}
-        return _Resources(objects, namespaces, (*proxies, *policies))
+        objects, namespaces = await asyncio.gather(self._in_order(self._everywhere), self._namespaces())
+        proxies, policies = objects[PROXY], objects[POLICY]
+        return _Resources({kind: _grouped(objects[kind]) for kind in OURS}, namespaces, (*proxies, *policies))
 
     async def _part(self, places: frozenset[str], last: _Resources) -> _Resources | None:
         """Read some namespaces, and join them with what is known of the others.
@@ -130,21 +128,35 @@ class Lookout:
         Returns None where a namespace lost all it had of a kind: it may be that the whole kind went, and that only a
         whole look can tell.
         """
-        turn = asyncio.Semaphore(_AT_ONCE)
-        wanted = [(kind, place) for place in sorted(places) for kind in OURS]
-        lists, namespaces = await asyncio.gather(
-            asyncio.gather(*(self._within(kind, place, turn) for kind, place in wanted)), self._namespaces()
+        read, namespaces = await asyncio.gather(
+            self._in_order(functools.partial(self._within, places)), self._namespaces()
         )
-        objects = {kind: dict(last.objects[kind]) for kind in OURS}
-        for (kind, place), found in zip(wanted, lists, strict=True):
-            if _lost_all(last.objects[kind].get(place, ()), found):
-                return None
-            objects[kind][place] = found
-        return _Resources(objects, namespaces, tuple(obj for found in lists for obj in found))
+        found = {kind: _grouped(read[kind]) for kind in OURS}
+        if any(_lost_all(last.objects[kind].get(p, ()), found[kind].get(p, ())) for kind in OURS for p in places):
+            return None
+        none: _ByNamespace = {place: [] for place in places}
+        objects = {kind: {**last.objects[kind], **none, **found[kind]} for kind in OURS}
+        return _Resources(objects, namespaces, tuple(obj for kind in OURS for obj in read[kind]))
 
-    async def _within(self, kind: Kind, namespace: str, turn: asyncio.Semaphore) -> list[Object]:
-        async with turn:
-            return await self._cluster.list(kind, namespace=namespace)
+    @staticmethod
+    async def _in_order(read: Callable[[Kind], Awaitable[list[Object]]]) -> Mapping[Kind, list[Object]]:
+        """Read proxies, policies, and proxies again; only a proxy that was there all the time is seen.
+
+        One made meanwhile may have a policy that was not read, and one deleted meanwhile may have lost its policy: for
+        a moment either would stand open. A new one is seen by the next look, which its event asks for.
+        """
+        before = {uid_of(proxy) for proxy in await read(PROXY)}
+        policies = await read(POLICY)
+        return {PROXY: [proxy for proxy in await read(PROXY) if uid_of(proxy) in before], POLICY: policies}
+
+    async def _within(self, places: Iterable[str], kind: Kind) -> list[Object]:
+        turn = asyncio.Semaphore(_AT_ONCE)
+
+        async def one(namespace: str) -> list[Object]:
+            async with turn:
+                return await self._cluster.list(kind, namespace=namespace)
+
+        return [obj for found in await asyncio.gather(*(one(place) for place in sorted(places))) for obj in found]
 
     async def _everywhere(self, kind: Kind, selector: str | None = None) -> list[Object]:
         if self._options.namespaces is None:
