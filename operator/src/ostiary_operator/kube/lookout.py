@@ -76,7 +76,8 @@ class Lookout:
         Raises:
             ClusterError: any part could not be read, but for what lies beside a gateway of another namespace.
         """
-        resources, services = await asyncio.gather(self._resources(moved), self._everywhere(SERVICE, labels.GATEWAY))
+        resources = await self._resources(moved)
+        services = await self._everywhere(SERVICE, labels.GATEWAY)
         places = sorted({namespace_of(service) for service in services})
         looks = await asyncio.gather(
             *(listing.look_around(self._cluster, self._options, place, services) for place in places)
