@@ -284,3 +284,18 @@ async def test_a_bug_of_ours_in_a_callback_is_not_called_a_bad_request(
         assert (await wire.reply()).json == {"error": "InternalError", "message": "Internal error"}
         assert await wire.closed()
     assert "this is a bug of the gateway" in caplog.text
+
+
+async def test_a_trailer_is_no_header() -> None:
+    async def told(request: Request) -> Response:
+        await echo(request)
+        return Response(200, repr(sorted(request.headers)).encode())
+
+    trailers = [b"Mcp-Name: x", b"Authorization: Bearer x", b"Host: evil", b"Origin: null", b"X-Forwarded-For: 1"]
+    body = b"2\r\n{}\r\n0\r\n" + b"".join(line + b"\r\n" for line in trailers) + b"\r\n"
+    async with serving(told) as (_, port), connected(port) as wire:
+        await wire.send(post("/", body, CHUNKED, length=-1))
+        reply = await wire.reply()
+        assert reply.body == b"['accept', 'content-type', 'host', 'transfer-encoding']"
+        await wire.send(post("/", b"{}"))
+        assert b"mcp-name" not in (await wire.reply()).body

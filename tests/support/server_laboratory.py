@@ -1,0 +1,188 @@
+"""Our HTTP server without a socket: bytes in, in any pieces, and what it made of them. Beside it, h11 as a judge."""
+
+import asyncio
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, cast
+
+import h11
+
+from ostiary_gateway.server.connection import Connection
+from ostiary_gateway.server.listener import Listener
+from ostiary_gateway.server.request import Request
+from ostiary_gateway.server.response import Response
+
+_SETTLED_AFTER = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Understood:
+    """One request as a server understood it."""
+
+    method: str
+    target: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The requests of a connection that were whole, and why it ended (the status of a refusal, or words), if it did."""
+
+    requests: tuple[Understood, ...]
+    ended: str | None
+
+
+class _Socket:
+    def setsockopt(self, *_: object) -> None:
+        """Nothing to set."""
+
+
+class _Transport:
+    """Takes down what is written. It holds back what arrives while reading is paused, as a real one does."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.written = bytearray()
+        self.paused = self.closed = self.finished = False
+        self.connection: Connection | None = None
+        self._loop = loop
+
+    def get_extra_info(self, name: str) -> Any:
+        return {"socket": _Socket(), "peername": ("127.0.0.1", 1), "sockname": ("127.0.0.1", 2)}.get(name)
+
+    def write(self, data: bytes) -> None:
+        assert not self.finished, "an answer behind the last one"
+        if not self.closed:
+            self.written += data
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        self.finished = True
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def pause_reading(self) -> None:
+        self.paused = True
+
+    def resume_reading(self) -> None:
+        self.paused = False
+
+    def abort(self) -> None:
+        if not self.closed and self.connection is not None:
+            self.closed = True
+            self._loop.call_soon(self.connection.connection_lost, None)
+
+
+async def _echo(request: Request) -> Response:
+    if request.target.startswith("/unread"):
+        return Response(200, json.dumps([request.method, request.target, None]).encode())
+    body = b""
+    while data := await request.read_some():
+        body += data
+    return Response(200, json.dumps([request.method, request.target, body.hex()]).encode())
+
+
+class ServerLaboratory:
+    """Connections to our server, one after another."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._listener = Listener(_echo)
+        self._listener.loop = loop
+
+    def read(self, pieces: Sequence[bytes]) -> Reading:
+        """What our server understands of these pieces."""
+        return self._loop.run_until_complete(self._read(pieces))
+
+    async def _read(self, pieces: Sequence[bytes]) -> Reading:
+        transport = _Transport(self._loop)
+        transport.connection = connection = Connection(self._listener)
+        connection.connection_made(cast("asyncio.Transport", transport))
+        for piece in pieces:
+            while transport.paused and not transport.closed:  # noqa: ASYNC110  no event tells that
+                await asyncio.sleep(0)
+            if not transport.closed:
+                connection.data_received(piece)
+        await self._settle(transport)
+        ended = "closed" if transport.closed or transport.finished else None
+        reading = _understood(bytes(transport.written), ended)
+        transport.abort()
+        await self._settle(transport)
+        assert not self._listener.connections
+        assert connection.task is None or connection.task.done()
+        return reading
+
+    async def _settle(self, transport: _Transport) -> None:
+        quiet, before = 0, -1
+        while quiet < _SETTLED_AFTER:
+            await asyncio.sleep(0)
+            now = len(transport.written)
+            quiet, before = (quiet + 1, now) if now == before else (0, now)
+
+
+def _understood(written: bytes, ended: str | None) -> Reading:
+    """Read the answers of our server, which must be well-formed."""
+    requests: list[Understood] = []
+    while written:
+        head, separator, rest = written.partition(b"\r\n\r\n")
+        assert separator, "half a head"
+        status = int(head.split(b" ", 2)[1])
+        if status == 100:
+            written = rest
+            continue
+        [length] = [int(line[16:]) for line in head.split(b"\r\n") if line.startswith(b"Content-Length: ")]
+        if status != 200:
+            assert ended is not None, "a refusal ends the connection"
+            assert rest[length:] == b"", "something behind the last answer"
+            return Reading(tuple(requests), str(status))
+        method, target, body = json.loads(rest[:length])
+        requests.append(Understood(method, target, bytes.fromhex(body) if body is not None else b""))
+        written = rest[length:]
+    return Reading(tuple(requests), ended)
+
+
+def read_by_h11(data: bytes) -> Reading:
+    """What h11, which is written for strictness, understands of the same bytes."""
+    server = h11.Connection(h11.SERVER, max_incomplete_event_size=1 << 20)
+    server.receive_data(data)
+    requests: list[Understood] = []
+    current: tuple[str, str] | None = None
+    body = b""
+    try:
+        while True:
+            event = server.next_event()
+            if isinstance(event, h11.Request):
+                current, body = (event.method.decode(), event.target.decode("latin-1")), b""
+            elif isinstance(event, h11.Data):
+                body += bytes(event.data)
+            elif isinstance(event, h11.EndOfMessage):
+                assert current is not None
+                requests.append(Understood(*current, body))
+                if current[0] == "CONNECT":
+                    return Reading(tuple(requests), "closed")
+                server.send(h11.Response(status_code=200, headers=[("content-length", "0")]))
+                server.send(h11.EndOfMessage())
+                if server.our_state is h11.MUST_CLOSE:
+                    return Reading(tuple(requests), "closed")
+                server.start_next_cycle()
+            else:
+                return Reading(tuple(requests), None)
+    except h11.RemoteProtocolError as error:
+        return Reading(tuple(requests), str(error))
+
+
+@contextmanager
+def server_laboratory() -> Iterator[ServerLaboratory]:
+    """A laboratory with a loop of its own."""
+    loop = asyncio.new_event_loop()
+    try:
+        yield ServerLaboratory(loop)
+    finally:
+        loop.close()
