@@ -1,5 +1,6 @@
 """The gateways of a release: each whole and apart from the others, and what may reach them and what they may reach."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -241,3 +242,10 @@ def test_the_guide_shows_the_values_that_are_tested_and_valid_resources(beside: 
     proxy, _ = yaml.safe_load_all(resources)
     (reference,) = parse_proxy(proxy).spec.gateways
     assert (f"{reference.namespace}/{reference.name}",) == tuple(each.identity for each in discovered(beside))
+
+
+def test_the_tls_guide_shows_values_that_work() -> None:
+    in_front, at_the_gateway = map(yaml.safe_load, blocks("docs/guides/tls.md", "yaml"))
+    assert at_the_gateway == yaml.safe_load(Path(values("tls")).read_text())
+    (ingress,) = of_kind(render("--set-json", f"gatewayDefaults={json.dumps(in_front['gatewayDefaults'])}"), "Ingress")
+    assert ingress["spec"]["tls"][0]["secretName"] == "mcp-tls"

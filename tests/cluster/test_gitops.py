@@ -149,14 +149,23 @@ def generations(cluster: Cluster, manifest: str) -> dict[str, Any]:
 def test_an_upgrade_with_the_same_values_changes_nothing(cluster: Cluster) -> None:
     cluster.configure({})  # whatever was changed by hand is put back
     before = installed(cluster)
+    assert len(before) > 10
     cluster.configure({})
     assert installed(cluster) == before
 
 
 def installed(cluster: Cluster) -> Any:
-    what = ("configmap/ostiary-default-0", "deployment/ostiary-operator", "deployment/ostiary-gateway")
-    items = json.loads(cluster.kubectl("-n", "ostiary-system", "get", *what, "-o", "json"))["items"]
-    return [(each["metadata"].get("generation"), each.get("data")) for each in items]
+    """What changes when an object of the release is written; of a Deployment, others write the status."""
+    kinds = "configmap,service,serviceaccount,role,rolebinding,networkpolicy,poddisruptionbudget,deployment"
+    chosen = ("-n", "ostiary-system", "-l", "app.kubernetes.io/managed-by=Helm", "-o", "json")
+    items = json.loads(cluster.kubectl("get", kinds, *chosen))["items"]
+    of_spec = {"Deployment", "PodDisruptionBudget"}
+    return {
+        (each["kind"], each["metadata"]["name"]): each["metadata"][
+            "generation" if each["kind"] in of_spec else "resourceVersion"
+        ]
+        for each in items
+    }
 
 
 def test_argo_cd_is_given_the_script_that_is_tested() -> None:
