@@ -6,7 +6,7 @@ One event loop and one server of loopback serve every example of a test: `labora
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import aiohttp
 from scripted_server import read_request
@@ -42,14 +42,21 @@ async def _turns() -> None:
         await asyncio.sleep(0)
 
 
+@dataclass(frozen=True, slots=True)
+class _Play:
+    """What the server says to the next request; ``played`` is set when all of it has been written."""
+
+    pieces: Sequence[bytes]
+    hang_up: bool
+    played: asyncio.Event = field(default_factory=asyncio.Event)
+
+
 class Laboratory:
     """``play`` is written to the next request, piece by piece; every request after it has an honest answer."""
 
     def __init__(self) -> None:
         self._runner = asyncio.Runner()
-        self._play: Sequence[bytes] | None = None
-        self._hang_up = False
-        self._played = asyncio.Event()
+        self._play: _Play | None = None
         self._port = 0
 
     def start(self) -> None:
@@ -73,26 +80,22 @@ class Laboratory:
                 if play is None:
                     writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(HONEST) + HONEST)
                     continue
-                for piece in play:
+                for piece in play.pieces:
                     writer.write(piece)
                     await _turns()
-                self._played.set()
-                if self._hang_up:
+                play.played.set()
+                if play.hang_up:
                     return
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
             writer.close()
 
-    def _stage(self, pieces: Sequence[bytes], *, hang_up: bool) -> None:
-        self._play, self._hang_up = pieces, hang_up
-        self._played.clear()
-
     def by_ours(self, pieces: Sequence[bytes], names: Sequence[str]) -> Outcome:
         """Read an answer, after which the server hangs up, as the gateway does; of its headers those of these names."""
 
         async def read() -> Outcome:
-            self._stage(pieces, hang_up=True)
+            self._play = _Play(pieces, hang_up=True)
             pool = self._pool()
             try:
                 return await _read(await pool.exchange(REQUEST, seconds=_SECONDS), names)
@@ -111,7 +114,7 @@ class Laboratory:
         """
 
         async def read() -> Outcome:
-            self._stage(pieces, hang_up=True)
+            self._play = _Play(pieces, hang_up=True)
             connector = aiohttp.TCPConnector(force_close=True)
             timeout = aiohttp.ClientTimeout(total=seconds)
             async with aiohttp.ClientSession(connector=connector, auto_decompress=False, timeout=timeout) as session:
@@ -136,11 +139,11 @@ class Laboratory:
         """
 
         async def read() -> bytes | None:
-            self._stage(pieces, hang_up=hang_up)
+            self._play = play = _Play(pieces, hang_up=hang_up)
             pool = self._pool()
             try:
                 first = asyncio.ensure_future(self._first(pool))
-                await self._played.wait()
+                await play.played.wait()
                 await _turns()
                 first.cancel()
                 await asyncio.wait([first])
@@ -162,7 +165,7 @@ class Laboratory:
 
     def _pool(self) -> Pool:
         dialer = Dialer("127.0.0.1", self._port, _SECONDS, None, None, networks(["127.0.0.0/8"]), OwnPlaces())
-        return Pool(dialer.dial, limit=2, keep_seconds=_SECONDS)
+        return Pool(dialer.dial, limit=2, keep_seconds=_SECONDS, wait_seconds=_SECONDS)
 
 
 async def _read(response: Answer, names: Sequence[str]) -> Reading:
