@@ -4,7 +4,7 @@ A document holds no default that a reader has to know: what the operator compile
 milliseconds, sizes integer bytes. Absent members are omitted, never null.
 """
 
-from typing import Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -16,6 +16,10 @@ from ostiary_core.mcp.methods import Primitive, Verb
 Tier: TypeAlias = Literal["platform", "owner"]
 Effect: TypeAlias = Literal["Allow", "Deny"]
 Default: TypeAlias = Literal["Allow", "Deny"]
+#: JSON has integers of any size; canonical JSON, and most who read it, stop at 64 bits.
+_LARGEST: Final = 2**63 - 1
+Count: TypeAlias = Annotated[int, Field(ge=0, le=_LARGEST)]
+Positive: TypeAlias = Annotated[int, Field(gt=0, le=_LARGEST)]
 
 
 _CLOSED: Final = ConfigDict(
@@ -80,7 +84,7 @@ class PolicyDocument(Document):
     namespace: str
     name: str
     uid: str
-    generation: int
+    generation: Count
     tier: Tier
     access: AccessRules | None = None
     source: str | None = None
@@ -120,9 +124,9 @@ class Tls(Document):
 class Timeouts(Document):
     """Milliseconds: to connect; to the head of the answer; of silence within an answer."""
 
-    connect: int = Field(gt=0)
-    request: int = Field(gt=0)
-    idle: int = Field(gt=0)
+    connect: Positive
+    request: Positive
+    idle: Positive
 
 
 class Server(Document):
@@ -146,10 +150,10 @@ class EntryDocument(Document):
     namespace: str
     name: str
     uid: str
-    generation: int
+    generation: Count
     path: str
     hostnames: list[str] = []
-    servers: list[Server]
+    servers: list[Server] = Field(min_length=1)
     catalogue: Catalogue | None = None
     policies: list[str] = []
     without_policy: Default = "Allow"
@@ -187,11 +191,11 @@ class Bounds(Document):
     Members with a default came later: a document that was written before them means the default.
     """
 
-    request_bytes: int = Field(gt=0)
-    message_bytes: int = Field(gt=0)
-    requests_in_flight: int = Field(gt=0)
-    streams: int = Field(gt=0)
-    session_max_age: int = Field(gt=0)
+    request_bytes: Positive
+    message_bytes: Positive
+    requests_in_flight: Positive
+    streams: Positive
+    session_max_age: Positive
     connections: int | None = Field(default=None, gt=0)
     bytes_in_flight: int | None = Field(default=None, gt=0)
     per_source: Share = Share()

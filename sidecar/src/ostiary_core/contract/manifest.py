@@ -2,9 +2,9 @@
 
 from typing import Final, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
-from ostiary_core.contract.documents import Document
+from ostiary_core.contract.documents import Count, Document
 from ostiary_core.errors import ContractError
 
 #: The version of the contract. A reader that does not know it says so and keeps what it has.
@@ -47,7 +47,7 @@ class Manifest(Document):
 
     version: Literal["ostiary.dev/config/v1"] = VERSION
     gateway: GatewayIdentity
-    revision: int = Field(ge=0)
+    revision: Count
     settings: str
     parts: list[str]
     entries: list[EntryReference]

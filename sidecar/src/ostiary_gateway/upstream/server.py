@@ -32,7 +32,7 @@ class UpstreamServer:
     """A server and its connections. Must be used within one event loop; the first request opens the first of them."""
 
     def __init__(self, document: Server, *, own: OwnPlaces, connections: int) -> None:
-        url = URL(document.url)
+        url = _checked(URL(document.url))
         self.name = document.name
         self.address = url.host or ""
         self.port = url.port or 0
@@ -100,9 +100,17 @@ class UpstreamServer:
         self._pool.close()
 
 
+def _checked(url: URL) -> URL:
+    if url.scheme not in ("http", "https") or not url.host:
+        raise ValueError("its url names no scheme of HTTP, or no host")
+    return url
+
+
 def _tls_context(document: Server) -> ssl.SSLContext:
     """Build the context once: it costs more than a hundred requests."""
     authority = document.tls.ca if document.tls is not None else None
+    if authority is not None and not authority.isascii():
+        raise ValueError("its certificate authorities are not PEM")
     context = ssl.create_default_context(cadata=authority)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
