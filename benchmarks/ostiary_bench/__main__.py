@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from ostiary_bench import report, scale, servers
+from ostiary_bench import report, scale, servers, streams
 from ostiary_bench.calls import Bench, rows
 from ostiary_bench.change import measure
 from ostiary_bench.servers import Upstream
@@ -63,6 +63,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=5.0, help="of load for each row of calls (default: 5)")
     parser.add_argument("--rate", type=int, default=500, help="calls a second in the open loop (default: 500)")
     parser.add_argument("--edits", type=int, default=100, help="of a policy, on a real API server (default: 100)")
+    parser.add_argument("--streams", type=int, default=10_000, help="that are open at a time (default: 10000)")
     parser.add_argument(
         "--sizes", type=_sizes, default=_SIZES, metavar="N,N", help="numbers of proxies (default: 100,1000,5000)"
     )
@@ -75,7 +76,7 @@ def _sizes(text: str) -> tuple[int, ...]:
 
 
 def _calls(options: argparse.Namespace) -> tuple[dict[str, object], str]:
-    """Measure what a call costs, and how long an edit takes."""
+    """Measure what a call and an open stream cost, and how long an edit takes."""
     for program in ("nginx", "wrk", "taskset"):
         servers.find(program)
     with tempfile.TemporaryDirectory() as directory:
@@ -84,9 +85,10 @@ def _calls(options: argparse.Namespace) -> tuple[dict[str, object], str]:
             found = list(rows(bench))
         finally:
             bench.upstream.process.stop(grace=2)
+    held = streams.measure(options.streams) if options.streams else None
     change = measure(options.edits) if options.edits else None
-    figures = report.document(found, change)
-    table = report.table(found) + report.sentence(change)
+    figures = report.document(found, change, held)
+    table = report.table(found) + streams.sentence(held) + report.sentence(change)
     words = {"rate": options.rate, "at": str(figures["at"])[:10], "machine": figures["machine"], "table": table}
     return figures, _INTRODUCTION.format(**words)
 

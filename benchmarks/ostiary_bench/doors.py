@@ -57,11 +57,33 @@ def policy(name: str, proxies: Sequence[str], rules: int) -> dict[str, Any]:
     }
 
 
-def compile_into(directory: Path, resources: Sequence[Mapping[str, Any]]) -> None:
-    """Compile resources and write the config that a gateway loads."""
-    objects = [*yaml.safe_load_all(SHARED), *resources]
+def compile_into(
+    directory: Path, resources: Sequence[Mapping[str, Any]], settings: Mapping[str, Any] | None = None
+) -> None:
+    """Compile resources, under these gateway settings besides our own, and write the config that a gateway loads."""
+    service, shared = yaml.safe_load_all(SHARED)
+    if settings:
+        shared["data"]["settings.yaml"] += yaml.safe_dump(dict(settings))
+    objects = [service, shared, *resources]
     compiled = compile_resources(resources_from_objects(objects, "ostiary-system"), {})
     ConfigDirectory(directory, gateway=GATEWAY).write(compiled.configs[GATEWAY])
+
+
+def start_gateway(
+    directory: Path,
+    name: str,
+    config: Path,
+    *,
+    env: Mapping[str, str] | None = None,
+    command: Sequence[str | Path] = (Path(sys.executable).with_name("ostiary"),),
+) -> tuple[Process, int]:
+    """Start a gateway on the measured core, wait until it is ready, and return it with its port."""
+    port, admin = reserve_port(), reserve_port()
+    command = [*command, "gateway", "--config", config]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--admin-port", str(admin)]
+    process = Process(name, on_core(MEASURED_CORE, *command), log=directory / f"{name}.log", env=env)
+    wait_until(lambda: ready(admin), what="the gateway", processes=[process])
+    return process, port
 
 
 class Door:
@@ -81,12 +103,7 @@ class Door:
         governed = [proxy(f"governed-{path}", upstream.url(path)) for path in KINDS]
         rules = policy("hundred", [f"governed-{path}" for path in KINDS], 100)
         compile_into(config, [*plain, *governed, rules])
-        self.port = reserve_port()
-        admin = reserve_port()
-        command = [*command, "gateway", "--config", config]
-        command += ["--host", "127.0.0.1", "--port", str(self.port), "--admin-port", str(admin)]
-        self.process = Process(name, on_core(MEASURED_CORE, *command), log=directory / f"{name}.log", env=env)
-        wait_until(lambda: ready(admin), what="the gateway", processes=[self.process])
+        self.process, self.port = start_gateway(directory, name, config, env=env, command=command)
 
     def url(self, path: str) -> str:
         """Return the endpoint of a proxy."""

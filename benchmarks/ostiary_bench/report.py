@@ -9,10 +9,11 @@ from pathlib import Path
 
 from ostiary_bench.calls import Row
 from ostiary_bench.change import Change
+from ostiary_bench.streams import Streams
 from ostiary_core.version import __version__
 
 
-def document(rows: Sequence[Row], change: Change | None) -> dict[str, object]:
+def document(rows: Sequence[Row], change: Change | None, streams: Streams | None) -> dict[str, object]:
     """Return everything that was measured, as JSON."""
     now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
     return {
@@ -21,6 +22,7 @@ def document(rows: Sequence[Row], change: Change | None) -> dict[str, object]:
         "machine": machine(),
         "rows": [row.document() for row in rows],
         "change": asdict(change) if change else None,
+        "streams": asdict(streams) if streams else None,
     }
 
 

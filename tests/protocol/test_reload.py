@@ -1,6 +1,7 @@
 """A new config under load: what it does not touch goes on, what it touches is judged again (design §1.7)."""
 
 import asyncio
+import gc
 import json
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -13,6 +14,8 @@ from callers import Caller, Stream, calling, legacy, modern
 from gateways import Door, policy, running
 from mcp_clients import connect, eventually
 from upstreams import Arrived, Upstream, answer, document, events, for_ever, serving, with_handshake
+
+from ostiary_gateway.config.snapshot import Snapshot
 
 ALLOW = {"name": "all", "effect": "Allow"}
 ONE = {"name": "one", "effect": "Allow", "tools": {"names": ["get_users"]}}
@@ -349,3 +352,16 @@ async def test_two_hundred_reloads_under_calls_lose_none(mock: str) -> None:
         done.set()
         assert all(await asyncio.gather(*callers))
         assert door.gateway.store.loads == 201
+
+
+async def test_a_stream_that_stays_open_keeps_no_config_that_has_been_replaced(door: Door, upstream: Upstream) -> None:
+    untouched = door.entry("mock", upstream.url)
+    await door.apply(untouched, door.entry("other", upstream.url))
+    async with get_stream(door):
+        await door.apply(untouched)
+
+        def revisions() -> list[int]:
+            gc.collect()
+            return [found.revision for found in gc.get_objects() if type(found) is Snapshot]
+
+        await eventually(lambda: revisions() == [2])

@@ -96,9 +96,11 @@ class RequestLine:
             except Refusal as refusal:
                 record.refused(span, refusal)
                 return response_for(refusal, exchange.request_id if exchange is not None else None)
-            except BaseException as error:  # noqa: BLE001  raised again, unless it is a bug and can still be answered
+            except BaseException as error:
                 record.broke(span, error)
-                return self._last_resort(error, request, exchange)
+                if not isinstance(error, Exception) or request.connection.stream is not None:
+                    raise
+                return _last_resort(error, exchange)
             finally:
                 record.counted(span, exchange, self.observe)
                 if exchange is not None:
@@ -111,14 +113,6 @@ class RequestLine:
             reason, words = ("Draining", _DRAINING) if self.draining else ("NotReady", _NO_CONFIG)
             raise Refusal(503, reason, words, headers={"Retry-After": "1"}, close=True)
         return snapshot
-
-    def _last_resort(self, error: BaseException, request: Request, exchange: Exchange | None) -> Response | None:
-        """Answer for a bug of ours, in the caller's own terms. The rest goes on its way: a caller who went, the end."""
-        if not isinstance(error, Exception) or request.connection.stream is not None:
-            raise error
-        _log.error("a request failed: this is a bug of the gateway", exc_info=error)
-        bug = Refusal(500, "InternalError", "Internal error", code=codes.INTERNAL_ERROR)
-        return response_for(bug, exchange.request_id if exchange is not None else None)
 
     async def _frame(self, exchange: Exchange) -> None:
         """Read the message, if the request carries one, and open the session that it belongs to."""
@@ -180,14 +174,23 @@ class RequestLine:
         return None
 
     async def _relay_events(self, exchange: Exchange, answer: Answer, span: ServerSpan, client: ClientSpan) -> None:
-        stream = OpenStream(exchange.routed, exchange.message, answer) if exchange.stays_open else None
+        stream = OpenStream(exchange.routed, exchange, answer) if exchange.stays_open else None
         relay = EventRelay(exchange, answer, stream=stream, seal=lambda session: self._seal(exchange, session))
-        current = self._snapshot() if not self.draining else None
-        with self.streams.holding(stream, current) if stream is not None else nullcontext():
-            try:
-                await relay.run()
-            finally:
-                record.answered(span, client, relay.outcome, relay.fault)
+        if stream is not None:
+            self.streams.opened(stream, self._snapshot() if not self.draining else None)
+        try:
+            await relay.run()
+        finally:
+            if stream is not None:
+                self.streams.closed(stream)
+            record.answered(span, client, relay.outcome, relay.fault)
 
     def _seal(self, exchange: Exchange, session: Session) -> str:
         return self._sealer.seal(session, proxy_uid=exchange.routed.uid, principal=exchange.principal)
+
+
+def _last_resort(error: Exception, exchange: Exchange | None) -> Response:
+    """Answer for a bug of ours, in the caller's own terms."""
+    _log.error("a request failed: this is a bug of the gateway", exc_info=error)
+    bug = Refusal(500, "InternalError", "Internal error", code=codes.INTERNAL_ERROR)
+    return response_for(bug, exchange.request_id if exchange is not None else None)

@@ -5,15 +5,13 @@ when the entry of its proxy changes: what may go on goes on under the new policy
 Draining closes all: their clients open them again, elsewhere.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from ostiary_gateway.config.runtime import ProxyRuntime
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.line.authorize import authorize
-from ostiary_gateway.line.exchange import Message
+from ostiary_gateway.line.exchange import Exchange
 from ostiary_gateway.upstream.http1.answer import Answer
 
 
@@ -22,7 +20,7 @@ class OpenStream:
     """A GET or a listen that is being relayed. ``proxy`` is the runtime that its messages are judged by now."""
 
     proxy: ProxyRuntime
-    message: Message | None
+    exchange: Exchange
     answer: Answer
     ended: bool = False
 
@@ -36,10 +34,11 @@ class OpenStream:
         if proxy is None or proxy.uid != self.proxy.uid or proxy.server is not self.proxy.server:
             self.end()
             return
-        self.proxy = proxy
+        self.proxy = self.exchange.proxy = proxy
+        message = self.exchange.message
         try:
-            if self.message is not None:
-                authorize(self.message, proxy.visibility)
+            if message is not None:
+                authorize(message, proxy.visibility)
         except Refusal:
             self.end()
 
@@ -50,24 +49,26 @@ class OpenStreams:
 
     _streams: set[OpenStream] = field(default_factory=set)
 
-    @contextmanager
-    def holding(self, stream: OpenStream, current: Snapshot | None) -> Iterator[None]:
-        """Know a stream for as long as it is relayed. ``current`` is the config in force now, None while draining.
+    def opened(self, stream: OpenStream, current: Snapshot | None) -> None:
+        """Know a stream, until :meth:`closed`. ``current`` is the config in force now, None while draining.
 
         It was judged before the upstream was asked, and the config may have changed since: then it is judged again.
         """
         proxy = current.proxies.get(stream.proxy.identity) if current is not None else None
+        if current is not None:
+            stream.exchange.snapshot = current
         if proxy is not stream.proxy:
             stream.judge_again(proxy)
         self._streams.add(stream)
-        try:
-            yield
-        finally:
-            self._streams.discard(stream)
+
+    def closed(self, stream: OpenStream) -> None:
+        """Forget a stream."""
+        self._streams.discard(stream)
 
     def on_swap(self, snapshot: Snapshot, changed: frozenset[str]) -> None:
-        """Judge the streams of changed proxies again."""
+        """Judge the streams of changed proxies again. No stream keeps an old snapshot: it may be open for days."""
         for stream in list(self._streams):
+            stream.exchange.snapshot = snapshot
             if stream.proxy.identity in changed:
                 stream.judge_again(snapshot.proxies.get(stream.proxy.identity))
 

@@ -7,7 +7,6 @@ looked at by the listener's sweep, once a second: no request pays for a timer.
 import asyncio
 import logging
 import socket
-from collections import deque
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -17,6 +16,7 @@ from ostiary_gateway.server.limits import EARLY_REQUESTS, LEAST_TAKEN_BYTES, SLI
 from ostiary_gateway.server.parser import BadRequestError, RequestParser
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import Response, ResponseStream
+from ostiary_gateway.transports import untie
 
 if TYPE_CHECKING:
     from ostiary_gateway.server.listener import Listener
@@ -56,7 +56,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._parser = RequestParser(self, self._begun, listener.limits)
         self._current: Request | None = None
-        self._waiting: deque[Request] = deque()
+        self._waiting: list[Request] = []
         self._unparsed = b""
         self._unsent = 0
         self._bad: BadRequestError | None = None
@@ -125,6 +125,10 @@ class Connection(asyncio.Protocol):
             self._drained.set_exception(gone)
         if self.bound is not None:
             self.bound.cancel()
+        # Else the collector had to find them: connections that lived long would be found late.
+        self._parser.release()
+        self._current = None
+        untie(self._transport)
 
     def pause_writing(self) -> None:
         """The caller takes less than we have."""
@@ -170,6 +174,9 @@ class Connection(asyncio.Protocol):
         except Exception:  # noqa: BLE001  the line answers for its own bugs: this is what even that could not
             _log.critical("a request failed without an answer: this is a bug of the gateway", exc_info=True)
             self.abort()
+        finally:
+            if self.lost:
+                self.task = self.stream = None
 
     def _answered(self, request: Request, response: Response | None) -> None:
         """Send an answer, or the end of one that was a stream, and go on with what comes next."""
@@ -213,7 +220,7 @@ class Connection(asyncio.Protocol):
         if self._phase is not _Phase.HEAD:
             pass
         elif self._waiting:
-            self._start(self._waiting.popleft())
+            self._start(self._waiting.pop(0))
         elif self._bad is not None:
             self._refuse(self._bad)
         elif self._listener.closing:

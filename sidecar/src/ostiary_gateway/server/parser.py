@@ -81,6 +81,11 @@ class RequestParser:
         self._headers: dict[str, str] = {}
         self._repeated: set[str] = set()
 
+    def release(self) -> None:
+        """Have done with the connection, which is gone: nothing is fed any more."""
+        self.request = None
+        del self._parser, self._begun, self._connection
+
     def feed(self, data: bytes) -> None:
         """Parse what arrived.
 

@@ -1,7 +1,6 @@
 """An answer as it arrives. Its body is read piece by piece; who reads slowly slows the sender, not our memory."""
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
@@ -52,7 +51,7 @@ class Answer:
         #: The media type, without its parameters.
         self.content_type = _media_type(headers[b"content-type"]) if b"content-type" in headers else ""
         self.released: Callable[[], None] | None = None
-        self._chunks: deque[bytes] = deque()
+        self._chunks: list[bytes] = []
         self._size = 0
         self._fault: UpstreamFault | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -112,7 +111,7 @@ class Answer:
             released()
 
     def _take(self) -> bytes:
-        data = self._chunks.popleft() if len(self._chunks) == 1 else b"".join(self._chunks)
+        data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
         self._chunks.clear()
         self._size = 0
         if self._paused:

@@ -12,6 +12,7 @@ from typing import Any, Final, cast
 import httptools
 
 from ostiary_gateway.errors import UpstreamFault
+from ostiary_gateway.transports import untie
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.http1.answer import Answer, broken_off
 from ostiary_gateway.upstream.http1.deadlines import Deadlines
@@ -145,12 +146,14 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         """Tell whoever waits."""
         self.usable = False
+        untie(self._transport)
         self._transport = None
         if self._response is not None and self._body_ends_with_connection and error is None:
             self._end_of_message()
         self._fail(broken_off())
         if self.on_lost is not None:
             self.on_lost(self)
+        del self._parser  # they know each other, and the collector comes rarely
 
     # llhttp
 

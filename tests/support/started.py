@@ -1,0 +1,57 @@
+"""A gateway as a process of its own on a config of the test, ready, and what the kernel says of it.
+
+async with started(directory, entry("mock", servers=[upstream_at(url)])) as gateway:
+    gateway.port ; gateway.terminate() ; resident(gateway)
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from configs import Operator, settings
+from gateway_process import GatewayProcess, gateway_process
+from gateways import BOUNDS, LOOPBACK
+from mcp_clients import eventually
+
+from ostiary_core.contract.documents import Bounds, EntryDocument, Server, Timeouts
+
+
+def upstream_at(url: str, *, connect: int = 5000, request: int = 30_000, idle: int = 30_000) -> Server:
+    """A server on loopback; timeouts in milliseconds."""
+    timeouts = Timeouts(connect=connect, request=request, idle=idle)
+    return Server(name="up", url=url, timeouts=timeouts, addresses=LOOPBACK)
+
+
+@asynccontextmanager
+async def started(
+    directory: Path, *entries: EntryDocument, bounds: Bounds = BOUNDS, drain: float = 5.0, delay: float = 0.0
+) -> AsyncIterator[GatewayProcess]:
+    """Run a gateway and wait until it is ready."""
+    operator = Operator()
+    documents = operator.files(*entries, settings=settings().model_copy(update={"bounds": bounds}))
+    for name, content in {**operator.secret, **documents}.items():
+        (directory / name).write_bytes(content)
+    async with gateway_process(directory, drain_seconds=drain, drain_delay_seconds=delay) as gateway:
+
+        async def ready() -> bool:
+            return await readiness(gateway) == 200
+
+        await eventually(ready)
+        yield gateway
+
+
+async def readiness(gateway: GatewayProcess) -> int:
+    """The status of /readyz."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.admin_port)
+    writer.write(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    try:
+        return int((await reader.readline()).split()[1])
+    finally:
+        writer.close()
+
+
+def resident(gateway: GatewayProcess) -> float:
+    """The memory of the process, in KiB."""
+    lines = Path(f"/proc/{gateway.process.pid}/status").read_text().splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith("VmRSS"))
