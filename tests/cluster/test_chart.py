@@ -107,6 +107,21 @@ def test_an_upgrade_changes_what_its_values_say(released: ControlPlane) -> None:
     assert settings == {"tenancy": "Multi"}
 
 
+def test_turning_autoscaling_on_takes_no_pod_away_and_afterwards_it_alone_decides(cluster: ControlPlane) -> None:
+    scaling = ("--set", "gatewayDefaults.autoscaling.enabled=true")
+    cluster.helm("install", *RELEASE, "--set", "gatewayDefaults.replicas=5")
+    try:
+        cluster.helm("upgrade", *RELEASE, *scaling)
+        assert get(cluster, "deployment/ostiary-gateway")["spec"]["replicas"] == 5
+        cluster.kubectl(
+            "scale", "deployment/ostiary-gateway", "-n", NAMESPACE, "--replicas=7"
+        )  # as the autoscaler does
+        cluster.helm("upgrade", *RELEASE, *scaling, "--set", "gatewayDefaults.logFormat=plain")
+        assert get(cluster, "deployment/ostiary-gateway")["spec"]["replicas"] == 7
+    finally:
+        cluster.helm("uninstall", "ostiary", "--namespace", NAMESPACE)
+
+
 def get(cluster: ControlPlane, what: str, *, namespace: str = NAMESPACE) -> Any:
     return json.loads(cluster.kubectl("get", what, "-n", namespace, "-o", "json"))
 

@@ -96,7 +96,8 @@ def test_the_gateway_may_read_its_own_config_and_nothing_else(rights: Rights) ->
 
 
 @pytest.mark.parametrize(
-    ("role", "verbs"), [("view", ["get"]), ("edit", ["get", "create"]), ("admin", ["get", "create"])]
+    ("role", "verbs"),
+    [("view", ["get"]), ("edit", ["get", "create"]), ("admin", ["get", "create", "deletecollection"])],
 )
 def test_who_may_use_a_namespace_may_use_its_doors(rights: Rights, role: str, verbs: list[str]) -> None:
     user = f"who-may-{role}"
@@ -104,7 +105,7 @@ def test_who_may_use_a_namespace_may_use_its_doors(rights: Rights, role: str, ve
     rights.control_plane.kubectl(*bind)
 
     def has_what_it_should() -> bool:
-        asked = ("get", "create", "escalate")
+        asked = ("get", "create", "deletecollection", "escalate")
         return [verb for verb in asked if rights.allow(user, f"{verb} mcppolicies -n {{other}}")] == verbs
 
     wait_until(has_what_it_should, what=f"the rights of {role}: {verbs}")  # a controller joins the roles

@@ -6,8 +6,8 @@ kind: Deployment
 metadata:
   {{- include "ostiary.gateway.metadata" (dict "scope" . "name" (include "ostiary.gateway.name" .)) | nindent 2 }}
 spec:
-  {{- if not $gateway.autoscaling.enabled }}
-  replicas: {{ $gateway.replicas }}
+  {{- with include "ostiary.gateway.replicas" . }}
+  {{ . }}
   {{- end }}
   strategy:
     # A new replica is ready before an old one leaves: nobody is turned away for an upgrade.
@@ -172,4 +172,23 @@ spec:
         {{- with $gateway.sidecar.volumes }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
+{{- end }}
+
+{{/*
+With autoscaling nobody but the autoscaler says how many. But where we said it until now, leaving it out would mean one,
+until the autoscaler looks: so we go on saying what there is, until it has said something itself. GitOps tools have no
+live object here: docs/guides/gitops.md says what to do.
+*/}}
+{{- define "ostiary.gateway.replicas" -}}
+{{- if not .gateway.autoscaling.enabled -}}
+replicas: {{ .gateway.replicas }}
+{{- else -}}
+{{- $live := lookup "apps/v1" "Deployment" .root.Release.Namespace (include "ostiary.gateway.name" .) -}}
+{{- range dig "metadata" "managedFields" (list) $live -}}
+{{- if and (eq .manager "helm") (dig "fieldsV1" "f:spec" "f:replicas" false . | kindIs "map") -}}
+replicas: {{ $live.spec.replicas }}
+{{- break -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- end }}
