@@ -51,6 +51,8 @@ OPERATOR_MAY = (
     "create configmaps/ostiary-default-15 -n {own}",
     "patch secrets/ostiary-default -n {own}",
     "list endpointslices -n {own}",
+    "create leases.coordination.k8s.io/ostiary-claim -n {other}",
+    "patch leases.coordination.k8s.io/{own}-ostiary-operator -n {own}",
 )
 OPERATOR_MAY_NOT = (
     "patch mcpproxies --all-namespaces",
@@ -61,6 +63,9 @@ OPERATOR_MAY_NOT = (
     "list configmaps -n {other}",
     "create configmaps/other -n {own}",
     "delete configmaps/ostiary-default-0 -n {own}",
+    "create leases.coordination.k8s.io/other -n {other}",
+    "patch leases.coordination.k8s.io/{own}-ostiary-operator -n {other}",
+    "delete leases.coordination.k8s.io/ostiary-claim -n {own}",
     "list pods --all-namespaces",
     "create clusterrolebindings --all-namespaces",
 )

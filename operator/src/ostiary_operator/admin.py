@@ -1,4 +1,6 @@
-"""The operator's own listener: ``/healthz`` (is it alive?), ``/readyz`` (has it seen everything once?), ``/metrics``.
+"""The operator's own listener: ``/healthz`` (is it alive?), ``/readyz`` (is it of use?), ``/metrics``.
+
+Of use is whoever has seen everything once, and whoever stands by for another who leads.
 
 It serves nothing secret, so it is open. In a pod it must listen on all addresses: probes come from outside.
 """
@@ -11,6 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from ostiary_core.errors import OstiaryError
 from ostiary_operator.clock import Clock
+from ostiary_operator.election import Election
 from ostiary_operator.metrics import Metrics
 from ostiary_operator.queue import PokeQueue
 
@@ -31,6 +34,7 @@ class AdminServer:
     queue: PokeQueue
     metrics: Metrics
     clock: Clock
+    election: Election | None = None
     _runner: web.AppRunner | None = field(default=None)
 
     async def start(self) -> None:
@@ -71,6 +75,8 @@ class AdminServer:
     async def _readyz(self, _: web.Request) -> web.Response:
         if self.queue.first_success.is_set():
             return web.Response(text="ok\n")
+        if self.election is not None and self.election.leader not in {"", self.election.identity}:
+            return web.Response(text=f"standing by: {self.election.leader} leads\n")
         return web.Response(status=503, text="no pass has succeeded yet\n")
 
     async def _metrics(self, _: web.Request) -> web.Response:

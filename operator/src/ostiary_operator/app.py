@@ -11,11 +11,15 @@ from typing import Any, Final
 
 from ostiary_core.errors import OstiaryError
 from ostiary_operator.admin import AdminServer
+from ostiary_operator.candidacy import candidate, won
+from ostiary_operator.claims import Claims, Unclaimed
 from ostiary_operator.clock import Clock, SystemClock
 from ostiary_operator.delivery.writer import Delivery
+from ostiary_operator.election import Election
 from ostiary_operator.kube import connection, watches
 from ostiary_operator.kube.changes import Changes
 from ostiary_operator.kube.client import Cluster
+from ostiary_operator.kube.fenced import FencedCluster
 from ostiary_operator.kube.informer import quieten_logs
 from ostiary_operator.kube.lookout import Lookout
 from ostiary_operator.kube.measured import MeasuredCluster
@@ -24,6 +28,7 @@ from ostiary_operator.kube.references import References
 from ostiary_operator.kube.rest import RestCluster
 from ostiary_operator.kube.scopes import Watched
 from ostiary_operator.metrics import Metrics
+from ostiary_operator.moved import NOTHING
 from ostiary_operator.problems import Problems
 from ostiary_operator.queue import PokeQueue
 from ostiary_operator.reconcile import Reconciler
@@ -55,13 +60,21 @@ class Parts:
     poller: Poller
     events: Events
     admin: AdminServer
+    claims: Claims | None
 
 
-def assemble(cluster: Cluster, options: OperatorOptions, clock: Clock) -> Parts:
-    """Connect the stations: event -> poke -> debounced queue -> list -> compile -> apply config -> apply status."""
+def assemble(
+    cluster: Cluster, options: OperatorOptions, clock: Clock, *, election: Election | None = None, claim: bool = False
+) -> Parts:
+    """Connect the stations: event -> poke -> debounced queue -> list -> compile -> apply config -> apply status.
+
+    ``election`` says when we may write; ``claim``, whether others may serve what we serve.
+    """
     metrics = Metrics(clock)
-    measured = MeasuredCluster(cluster, metrics.wrote)
+    fenced = cluster if election is None else FencedCluster(cluster, election.leads)
+    measured = MeasuredCluster(fenced, metrics.wrote)
     events = Events(measured, clock)
+    claims = Claims(measured, clock, options, events) if claim else None
     board = StatusBoard(measured, clock, events)
     changes = Changes(board.is_familiar)
     schedule = Schedule(random.random)
@@ -74,12 +87,13 @@ def assemble(cluster: Cluster, options: OperatorOptions, clock: Clock) -> Parts:
         board=board,
         problems=Problems(events),
         metrics=metrics,
+        claims=claims if claims is not None else Unclaimed(),
     )
     queue = PokeQueue(reconciler.run_pass, clock, schedule)
     poller = Poller(board, clock, queue.poke)
-    metrics.show(queue, board)
-    admin = AdminServer(options.admin_host, options.admin_port, queue, metrics, clock)
-    return Parts(queue, schedule, board, changes, poller, events, admin)
+    metrics.show(queue, board, claims, election)
+    admin = AdminServer(options.admin_host, options.admin_port, queue, metrics, clock, election)
+    return Parts(queue, schedule, board, changes, poller, events, admin, claims)
 
 
 def _nothing() -> None:
@@ -93,19 +107,29 @@ async def run_operator(
 
     Raises:
         StartupError: no pass succeeded within the startup timeout.
+        Deposed: we led, and another replica leads now.
         OstiaryError: there is no way to the API server, or the admin address cannot be had.
     """
     quieten_logs()
     await connection.load(options)  # what is wrong with the credentials themselves is said at once
     cluster = RestCluster(functools.partial(connection.load, options))
-    parts = assemble(cluster, options, SystemClock())
+    clock = SystemClock()
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(cluster.close)
+        election = await stack.enter_async_context(candidate(options, clock))
+        parts = assemble(cluster, options, clock, election=election, claim=True)
         await parts.admin.start()
         stack.push_async_callback(parts.admin.stop)
         _log.info("serving /healthz, /readyz and /metrics on %s:%d", parts.admin.host, parts.admin.port)
         work = [parts.queue.run(), parts.poller.run(), parts.events.run()]
         working = await stack.enter_async_context(_tasks(*work))
+        if election is not None:
+            if not await won(election, stop):
+                return
+            working += await stack.enter_async_context(_tasks(election.keep(lambda: parts.queue.poke("lease"))))
+        if parts.claims is not None:
+            renewing = parts.claims.run(lambda: parts.queue.poke("claims", NOTHING))
+            working += await stack.enter_async_context(_tasks(renewing))
         parts.queue.poke("start")
         if await _first_success(parts, options, stop):
             on_started()

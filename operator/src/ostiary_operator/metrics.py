@@ -8,7 +8,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from ostiary_core.version import __version__
+from ostiary_operator.claims import Claims
 from ostiary_operator.clock import Clock
+from ostiary_operator.election import Election
 from ostiary_operator.queue import PokeQueue
 from ostiary_operator.status.board import StatusBoard
 
@@ -50,10 +52,29 @@ class Metrics:
         """Count a write."""
         self._writes.labels(kind, outcome).inc()
 
-    def show(self, queue: PokeQueue, board: StatusBoard) -> None:
-        """Show the queue's worker and the board, as they are at each scrape."""
+    def show(self, queue: PokeQueue, board: StatusBoard, claims: Claims | None, election: Election | None) -> None:
+        """Show the queue's worker, the board and what we have of the rest, as they are at each scrape."""
         self.registry.register(_QueueCollector(queue))
         self.registry.register(_BoardCollector(board))
+        self.registry.register(_RightsCollector(claims, election))
+
+
+class _RightsCollector(Collector):
+    def __init__(self, claims: Claims | None, election: Election | None) -> None:
+        self._claims = claims
+        self._election = election
+
+    def collect(self) -> Iterator[Metric]:
+        if self._election is not None:
+            yield GaugeMetricFamily(
+                "ostiary_operator_leader", "1 where this replica leads", value=float(self._election.leads())
+            )
+        if self._claims is not None:
+            yield GaugeMetricFamily(
+                "ostiary_operator_namespaces_refused",
+                "Namespaces that are not served because another operator serves them",
+                value=len(self._claims.refused),
+            )
 
 
 class _BoardCollector(Collector):

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_core.errors import ContractError
 from ostiary_operator.background import compute
+from ostiary_operator.claims import Judge
 from ostiary_operator.clock import Clock
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.compiler import compile_resources
@@ -79,6 +80,7 @@ class Reconciler:
     board: StatusBoard
     problems: Problems
     metrics: Metrics
+    claims: Judge
     previous: Previous = field(default_factory=Previous)
     hold: Hold = field(default_factory=Hold)
     cache: Cache = field(default_factory=Cache)
@@ -89,11 +91,12 @@ class Reconciler:
 
         Raises:
             ClusterError: something could not be read, so nothing was changed.
+            Foreign: another operator serves the namespace that we were to serve.
         """
         began = self.clock.monotonic()
         with self.board.waiting():
             with self.metrics.stage("list"):
-                seen = await self.lookout.look(call.moved)
+                seen = await self.claims.judge(await self.lookout.look(call.moved))
             self.problems.unusable(await compute(self.previous.refresh, seen), seen)
             held = self.hold.judge(seen, self.previous.configs, now=began)
             if held is not None:

@@ -8,6 +8,7 @@
     │   └── KindMissing no such kind: its CRD is not installed
     ├── Conflict        somebody else wrote meanwhile                 (409)
     ├── Invalid         the API server refuses the object             (400, 413, 422)
+    ├── Fenced          we may not write now: another replica may lead
     └── Busy            it asks to come again, longer than we wait    (429, 5xx)
 
 All are I/O: a pass that meets one is tried again. None is ever the fault of a user's resource.
@@ -46,6 +47,10 @@ class Conflict(ClusterError):
 
 class Invalid(ClusterError):
     """The object is refused."""
+
+
+class Fenced(ClusterError):
+    """We are not known to lead, so we write nothing."""
 
 
 class Busy(ClusterError):

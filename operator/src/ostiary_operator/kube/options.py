@@ -17,7 +17,8 @@ class OperatorOptions:
 
     ``watch_namespaces`` is empty for the whole cluster. ``gateway_replicas`` maps a gateway (``namespace/name``) to the
     base URLs of its replicas' admin ports, in place of its EndpointSlices. ``startup_timeout`` is in seconds: how long
-    to try before the first pass succeeds.
+    to try before the first pass succeeds. ``name`` tells operators of one namespace apart, and is the same for all
+    replicas of one; ``leader_elect`` says that there may be several, of which one works.
     """
 
     operator_namespace: str
@@ -28,6 +29,13 @@ class OperatorOptions:
     admin_host: str = "0.0.0.0"  # noqa: S104  probes and scrapers come from outside the pod
     admin_port: int = 8082
     startup_timeout: float = 60.0
+    name: str = "ostiary-operator"
+    leader_elect: bool = False
+
+    @property
+    def identity(self) -> str:
+        """The operator, whichever of its replicas: ``namespace/name``."""
+        return f"{self.operator_namespace}/{self.name}"
 
     @property
     def namespaces(self) -> tuple[str, ...] | None:
@@ -53,6 +61,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="serve this namespace; repeat for several (default: the whole cluster)",
+    )
+    parser.add_argument(
+        "--name",
+        metavar="NAME",
+        type=_namespace,
+        default="ostiary-operator",
+        help="what this operator is called, the same for all its replicas (default: ostiary-operator)",
+    )
+    parser.add_argument(
+        "--leader-elect",
+        action="store_true",
+        help="be one of several replicas, of which one works: the one that holds the Lease of the operator's name",
     )
     parser.add_argument("--kubeconfig", metavar="FILE", help="credentials for the API server (default: the pod's own)")
     parser.add_argument("--context", metavar="NAME", help="which context of the kubeconfig (default: its current one)")
@@ -90,6 +110,8 @@ def from_arguments(arguments: argparse.Namespace) -> OperatorOptions:
         gateway_replicas=dict(arguments.gateway_replicas),
         admin_host=host,
         admin_port=port,
+        name=arguments.name,
+        leader_elect=arguments.leader_elect,
     )
 
 

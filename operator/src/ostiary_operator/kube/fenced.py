@@ -1,0 +1,52 @@
+"""A cluster that is written to only by whoever leads."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ostiary_operator.kube.client import Cluster, Object, Objects
+from ostiary_operator.kube.errors import Fenced
+from ostiary_operator.kube.kinds import Kind
+
+
+class FencedCluster:
+    """Passes everything on, but for writes while ``may_write`` says no: it is asked before each of them.
+
+    Every verb raises :class:`~ostiary_operator.kube.errors.ClusterError`, those that write
+    :class:`~ostiary_operator.kube.errors.Fenced` among them.
+    """
+
+    def __init__(self, inner: Cluster, may_write: Callable[[], bool]) -> None:
+        self._inner = inner
+        self._may_write = may_write
+
+    async def list(self, kind: Kind, *, namespace: str | None = None, selector: str | None = None) -> Objects:
+        """Pass on."""
+        return await self._inner.list(kind, namespace=namespace, selector=selector)
+
+    async def get(self, kind: Kind, *, name: str, namespace: str | None = None) -> Object:
+        """Pass on."""
+        return await self._inner.get(kind, name=name, namespace=namespace)
+
+    async def apply(self, kind: Kind, body: Mapping[str, Any], *, manager: str) -> Object:
+        """Pass on while we lead."""
+        self._check(kind)
+        return await self._inner.apply(kind, body, manager=manager)
+
+    async def apply_status(self, kind: Kind, body: Mapping[str, Any], *, manager: str) -> Object:
+        """Pass on while we lead."""
+        self._check(kind)
+        return await self._inner.apply_status(kind, body, manager=manager)
+
+    async def create(self, kind: Kind, body: Mapping[str, Any]) -> Object:
+        """Pass on while we lead."""
+        self._check(kind)
+        return await self._inner.create(kind, body)
+
+    async def patch(self, kind: Kind, body: Mapping[str, Any], *, name: str, namespace: str | None = None) -> Object:
+        """Pass on while we lead."""
+        self._check(kind)
+        return await self._inner.patch(kind, body, name=name, namespace=namespace)
+
+    def _check(self, kind: Kind) -> None:
+        if not self._may_write():
+            raise Fenced(f"no {kind.name} is written: our lease could not be renewed in time, and another may lead")

@@ -1,0 +1,101 @@
+"""Leases (coordination.k8s.io/v1): who has something, and for how long after he last said so."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from ostiary_operator.kube import labels, names
+from ostiary_operator.kube.client import Cluster, Object, name_of, namespace_of
+from ostiary_operator.kube.errors import NotFound
+from ostiary_operator.kube.kinds import LEASE
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What a Lease says. Nobody's is one with an empty holder.
+
+    ``seconds`` is for how long it holds after ``renewed``; both moments are in epoch seconds by the holder's clock.
+    """
+
+    holder: str = ""
+    seconds: int = 0
+    acquired: float = 0.0
+    renewed: float = 0.0
+    transitions: int = 0
+
+
+def parse(lease: Object) -> Record:
+    """Read a Lease; what it leaves out, or says in no known way, is as in one of nobody's."""
+    spec = lease.get("spec") or {}
+    return Record(
+        holder=str(spec.get("holderIdentity") or ""),
+        seconds=int(spec.get("leaseDurationSeconds") or 0),
+        acquired=_seconds(spec.get("acquireTime")),
+        renewed=_seconds(spec.get("renewTime")),
+        transitions=int(spec.get("leaseTransitions") or 0),
+    )
+
+
+def taken(old: Record, holder: str, *, now: float, seconds: int) -> Record:
+    """Return the record after a holder took or renewed it; ``now`` is in epoch seconds."""
+    if old.holder == holder:
+        return Record(holder, seconds, old.acquired, now, old.transitions)
+    return Record(holder, seconds, now, now, old.transitions + 1)
+
+
+async def find(cluster: Cluster, *, namespace: str, name: str) -> Object | None:
+    """Read a Lease; None where there is none.
+
+    Raises:
+        ClusterError: it cannot be read.
+    """
+    try:
+        return await cluster.get(LEASE, namespace=namespace, name=name)
+    except NotFound:
+        return None
+
+
+async def make(cluster: Cluster, *, namespace: str, name: str) -> Object:
+    """Make a Lease that is nobody's, unless there is one by now; return it as it is.
+
+    Raises:
+        ClusterError: it cannot be made.
+    """
+    metadata = {"namespace": namespace, "name": name, "labels": {labels.MANAGED_BY: "ostiary"}}
+    return await cluster.apply(LEASE, {"metadata": metadata}, manager=names.LEASE_MAKER)
+
+
+async def write(cluster: Cluster, lease: Object, record: Record, *, owners: Sequence[Object] = ()) -> Object:
+    """Replace what a Lease says, if nobody did since it was read. It goes when all its owners have gone.
+
+    Raises:
+        Conflict: somebody did.
+        ClusterError: it cannot be written.
+    """
+    metadata: dict[str, Any] = {
+        "namespace": namespace_of(lease),
+        "name": name_of(lease),
+        "resourceVersion": lease["metadata"]["resourceVersion"],
+    }
+    if owners:
+        metadata["ownerReferences"] = list(owners)
+    spec = {
+        "holderIdentity": record.holder,
+        "leaseDurationSeconds": record.seconds,
+        "acquireTime": _micro_time(record.acquired),
+        "renewTime": _micro_time(record.renewed),
+        "leaseTransitions": record.transitions,
+    }
+    return await cluster.apply(LEASE, {"metadata": metadata, "spec": spec}, manager=names.LEASE_MANAGER)
+
+
+def _micro_time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _seconds(text: object) -> float:
+    try:
+        return datetime.fromisoformat(str(text)).timestamp()
+    except ValueError:
+        return 0.0
