@@ -4,20 +4,12 @@ import asyncio
 from collections.abc import Callable, Iterator
 
 import pytest
-import yaml
-from charts import render
 from operator_process import CRDS, World, eventually, operating
+from operator_replicas import chart_rights
 
 from ostiary_operator.app import StartupError, run_operator
 from ostiary_operator.kube.kinds import CONFIG_MAP, PROXY, SECRET
 from ostiary_tools.control_plane import ControlPlane
-
-
-def roles(system: str, *arguments: str) -> str:
-    """The service accounts, roles and bindings that the chart makes."""
-    objects = render(*arguments, release=system, namespace=system)
-    wanted = {"ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"}
-    return yaml.safe_dump_all([obj for obj in objects if obj["kind"] in wanted])
 
 
 @pytest.fixture
@@ -31,12 +23,8 @@ def world(control_plane: ControlPlane, new_namespace: Callable[..., str]) -> Wor
 @pytest.fixture(params=["whole cluster", "one namespace"])
 def restricted(control_plane: ControlPlane, world: World, request: pytest.FixtureRequest) -> Iterator[World]:
     world.wide = request.param == "whole cluster"
-    manifest = roles(world.system, *(() if world.wide else ("--set", f"watchNamespaces={{{world.team}}}")))
-    control_plane.kubectl("create", "-f", "-", input=manifest)
-    account = f"{world.system}-ostiary-operator"
-    world.kubeconfig = control_plane.kubeconfig_for_service_account(world.system, account)
-    yield world
-    control_plane.kubectl("delete", "-f", "-", input=manifest)
+    with chart_rights(control_plane, world):
+        yield world
 
 
 async def test_the_charts_roles_are_enough_for_the_whole_line(restricted: World) -> None:
