@@ -77,6 +77,10 @@ async def status(port: int, path: str) -> int:
         return response.status
 
 
+async def is_leaving(gateway: GatewayProcess) -> bool:
+    return await status(gateway.admin_port, "/readyz") == 503
+
+
 def url(gateway: GatewayProcess) -> str:
     return f"http://127.0.0.1:{gateway.port}/mock/mcp"
 
@@ -153,6 +157,53 @@ async def test_while_load_balancers_learn_requests_are_still_taken(
 
         await eventually(leaving)
         assert (await caller.post(legacy("tools/list", {}))).result == {"tools": []}
+        assert await gateway.ended(seconds=5) == 0
+
+
+async def test_a_kept_connection_is_told_to_go_before_requests_are_refused(
+    tmp_path: Path, scene: Scene, upstream: Upstream
+) -> None:
+    scene.gate.set()
+    async with started(tmp_path, upstream, delay=1.0) as gateway, calling(url(gateway)) as caller:
+        kept = await caller.post(legacy("tools/list", {}))
+        assert "Connection" not in kept.headers
+        gateway.terminate()
+        await eventually(lambda: is_leaving(gateway))
+        told = await caller.post(legacy("tools/list", {}))
+        assert (told.status, told.headers["Connection"]) == (200, "close")
+        assert await gateway.ended(seconds=5) == 0
+
+
+async def test_a_connection_without_a_request_is_closed_before_one_would_be_refused(
+    tmp_path: Path, scene: Scene, upstream: Upstream
+) -> None:
+    scene.gate.clear()
+    async with started(tmp_path, upstream, delay=0.3) as gateway, calling(url(gateway)) as caller:
+        reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+        async with caller.stream(modern("tools/call", CALL)) as stream:  # a call that holds the drain up
+            await stream.message()
+            gateway.terminate()
+            async with asyncio.timeout(3):
+                assert await reader.read() == b""
+            scene.gate.set()
+            assert (await stream.message())["result"] == RESULT
+        writer.close()
+        assert await gateway.ended(seconds=5) == 0
+
+
+async def test_a_stream_that_began_before_the_drain_keeps_its_word_that_the_connection_stays(
+    tmp_path: Path, scene: Scene, upstream: Upstream
+) -> None:
+    async with started(tmp_path, upstream, delay=1.0) as gateway, calling(url(gateway)) as caller:
+        async with caller.stream(modern("tools/call", CALL)) as stream:
+            await stream.message()
+            gateway.terminate()
+            await eventually(lambda: is_leaving(gateway))
+            scene.gate.set()
+            assert (await stream.message())["result"] == RESULT
+            assert await stream.ended()
+        told = await caller.post(legacy("tools/list", {}))  # on the same connection
+        assert (told.status, told.headers["Connection"]) == (200, "close")
         assert await gateway.ended(seconds=5) == 0
 
 

@@ -111,10 +111,12 @@ class Gateway:
 
     async def stop(self) -> None:
         """Drain and end: no new work, streams closed, requests in flight answered within the bound, spans flushed."""
+        self._data.take_leave()
         if self.options.drain_delay_seconds:
-            # Load balancers still send here until they have seen that we are not ready.
+            # Load balancers still send here until they have seen that we are not ready, and callers keep connections.
             self._leaving = True
             await asyncio.sleep(self.options.drain_delay_seconds)
+        self._data.end_idle()
         self.line.draining = True
         self.line.streams.end_all()
         with suppress(TimeoutError):

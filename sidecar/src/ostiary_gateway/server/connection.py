@@ -181,15 +181,15 @@ class Connection(asyncio.Protocol):
     def _answered(self, request: Request, response: Response | None) -> None:
         """Send an answer, or the end of one that was a stream, and go on with what comes next."""
         self.task = None
-        keep = self.keeps(request)
         if response is not None:
-            keep = keep and not response.close
+            keep = self.keeps(request) and not response.close
             self._transport.write(response.encoded(request, keep=keep))
         elif self.stream is None or not self.stream.ended:
             self.abort()  # an answer that broke off must not look whole
             return
         else:
-            keep = keep and bool(request.minor_version)
+            # As its head said, or the caller's next request would cross with our closing.
+            keep = self.stream.keep and request.keep_alive
         self.stream = None
         if not keep:
             self._say_goodbye()
@@ -206,7 +206,7 @@ class Connection(asyncio.Protocol):
         if request.holds_back:
             # He may send the body that he was not asked for, or the next request: what comes could be read in two ways.
             request.keep_alive = False
-        return request.keep_alive and not self._listener.closing
+        return request.keep_alive and not self._listener.leaving
 
     def _next(self) -> None:
         if self.stalled_since is not None:

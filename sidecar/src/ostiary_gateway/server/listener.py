@@ -42,12 +42,15 @@ class Listener:
         self.gate = gate
         self.limits = limits
         self.connections: set[Connection] = set()
-        #: Set once we go: every answer is then the last of its connection.
+        #: Set once we are about to go: every answer that begins now is the last of its connection.
+        self.leaving = False
+        #: Set once we go: a connection on which nothing is left to do is closed.
         self.closing = False
         self.loop: asyncio.AbstractEventLoop
         #: Seconds of the loop's clock.
         self.now: Callable[[], float] = monotonic
         self._turned_away: set[Connection] = set()
+        self._kept: set[Connection] = set()
         self._empty = asyncio.Event()
         self._empty.set()
         self._server: asyncio.Server | None = None
@@ -100,9 +103,25 @@ class Listener:
             connection.end_overdue()
         self._sweep = self.loop.call_later(_SWEEP_SECONDS, self._end_the_overdue)
 
+    def take_leave(self) -> None:
+        """Tell each caller with his next answer to go elsewhere (``Connection: close``). All are still answered."""
+        self.leaving = True
+        self._kept = set(self.connections)
+
+    def end_idle(self) -> None:
+        """Close the connections that were there when we took leave and were not used since.
+
+        Whoever uses his connection now and then has long left it: the fewer there are to close, the fewer requests can
+        cross with the closing. A connection that came later is about to bring a request.
+        """
+        for connection in self._kept & self.connections:
+            if connection.idle:
+                connection.leave()
+        self._kept.clear()
+
     async def stop(self, seconds: float) -> None:
         """Take no more connections, close the idle ones, and give the others so many seconds."""
-        self.closing = True
+        self.leaving = self.closing = True
         if self._server is None:
             return
         self._server.close()

@@ -52,13 +52,15 @@ class Response:
 class ResponseStream:
     """An answer written as it comes. What is written is sent by :meth:`flush`: call it before waiting for more."""
 
-    __slots__ = ("_pending", "begun", "ended", "headers", "request")
+    __slots__ = ("_pending", "begun", "ended", "headers", "keep", "request")
 
     def __init__(self, request: Request, headers: Mapping[str, str]) -> None:
         self.request = request
         self.headers = dict(headers)
         self.begun = False
         self.ended = False
+        #: Whether its head said that another request may follow.
+        self.keep = False
         self._pending: list[bytes] = []
 
     def begin(self) -> None:
@@ -70,8 +72,8 @@ class ResponseStream:
         request.connection.stream = self
         chunked = request.minor_version
         # What has no length and no chunks ends with its connection (HTTP/1.0).
-        keep = bool(chunked) and request.connection.keeps(request)
-        self._pending += [_status_line(200), _date(), _connection(request, keep=keep), _lines(self.headers)]
+        self.keep = bool(chunked) and request.connection.keeps(request)
+        self._pending += [_status_line(200), _date(), _connection(request, keep=self.keep), _lines(self.headers)]
         if request.answer_headers:
             self._pending.append(_lines(request.answer_headers))
         self._pending.append(b"Transfer-Encoding: chunked\r\n\r\n" if chunked else b"\r\n")
