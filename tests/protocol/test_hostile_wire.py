@@ -16,6 +16,7 @@ from callers import LEGACY, MODERN, Caller, calling, legacy, modern
 from gateways import Door, running
 from otlp_sink import Sink, http_sink
 from upstreams import Arrived, Upstream, answer, document, serving, with_handshake
+from wire import connected
 
 from ostiary_gateway.telemetry import Telemetry
 
@@ -32,7 +33,7 @@ def sink() -> Any:
 @pytest.fixture
 async def upstream() -> AsyncIterator[Upstream]:
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
-        return document(answer(arrived, {}))
+        return document(answer(arrived, {})) if arrived.body else web.Response()
 
     async with serving(with_handshake(script)) as upstream:
         yield upstream
@@ -320,6 +321,31 @@ async def test_the_newest_revision_takes_no_answers(caller: Caller, upstream: Up
         assert reply.status == 400
         assert reply.json["error"]["code"] in {-32600, -32020}
     assert len(upstream.arrived) == before
+
+
+# -- bodies where none belong
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE", "OPTIONS"])
+@pytest.mark.parametrize(
+    "framing", ["Content-Length: 5", "Content-Length: 1000000000000", "Transfer-Encoding: chunked"]
+)
+async def test_a_body_that_belongs_to_no_post_is_refused(
+    door: Door, upstream: Upstream, method: str, framing: str
+) -> None:
+    head = f"{method} /mock/mcp HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n"
+    head += f"Origin: http://localhost:{door.gateway.port}\r\nAccess-Control-Request-Method: POST\r\n{framing}\r\n\r\n"
+    async with connected(door.gateway.port) as wire:
+        await wire.send(head.encode() + b"5\r\nhello\r\n")
+        reply = await wire.reply()
+        assert (reply.status, reply.json["error"], reply.headers["connection"]) == (400, "UnexpectedBody", "close")
+        assert await wire.closed()
+    assert upstream.arrived == []
+
+
+async def test_a_delete_that_says_that_it_has_no_body_is_taken(caller: Caller) -> None:
+    await caller.initialize()
+    assert (await caller.request("DELETE", {"Content-Length": "0"})).status != 400
 
 
 # -- methods

@@ -13,10 +13,10 @@ from wire import Wire, connected, post
 from ostiary_gateway.errors import CallerGone
 from ostiary_gateway.server import connection as connection_module
 from ostiary_gateway.server import listener as listener_module
-from ostiary_gateway.server.limits import EARLY_REQUESTS, SLICE_BYTES, Limits
+from ostiary_gateway.server.limits import EARLY_REQUESTS, PIECE_BYTES, SLICE_BYTES, Limits
 from ostiary_gateway.server.listener import Listener
 from ostiary_gateway.server.request import Request
-from ostiary_gateway.server.response import Response
+from ostiary_gateway.server.response import Response, ResponseStream
 
 BIG = b"x" * 30_000_000
 CHUNKED = "Transfer-Encoding: chunked"
@@ -299,3 +299,50 @@ async def test_a_trailer_is_no_header() -> None:
         assert reply.body == b"['accept', 'content-type', 'host', 'transfer-encoding']"
         await wire.send(post("/", b"{}"))
         assert b"mcp-name" not in (await wire.reply()).body
+
+
+async def test_behind_a_stream_that_stays_nothing_is_kept_and_who_goes_is_noticed() -> None:
+    begun, gone = asyncio.Event(), asyncio.Event()
+
+    async def listen(request: Request) -> None:
+        stream = ResponseStream(request, {})
+        request.connection.take_no_more()
+        stream.begin()
+        await stream.flush()
+        begun.set()
+        try:
+            with request.bound_to_caller():
+                await asyncio.Event().wait()
+        finally:
+            gone.set()
+
+    early = post("/", b"x" * 50_000, length=10**9)
+    async with serving(listen) as (listener, port):
+        async with connected(port) as wire:
+            await wire.send(b"GET / HTTP/1.1\r\n\r\n" + early)
+            assert (await wire.head()).headers["connection"] == "close"
+            await begun.wait()
+            await wire.send(b"x" * 1_000_000)
+            [connection] = listener.connections
+            assert not connection._waiting
+            assert not connection._unparsed
+            assert not connection._paused
+        await asyncio.wait_for(gone.wait(), 5)
+
+
+async def test_of_what_comes_early_one_piece_is_held() -> None:
+    go_on = asyncio.Event()
+
+    async def later(request: Request) -> Response:
+        await go_on.wait()
+        return Response(200, b"%d" % len(await request.read_some()))
+
+    async with serving(later) as (listener, port), connected(port) as wire:
+        sending = asyncio.create_task(wire.send(b"GET / HTTP/1.1\r\n\r\n" + post("/", b"x" * 5_000_000)))
+        await eventually(lambda: any(each._paused for each in listener.connections))
+        [connection] = listener.connections
+        assert sum(len(each._body) for each in connection._waiting) <= PIECE_BYTES
+        go_on.set()
+        assert (await wire.reply()).body == b"0"
+        assert (await wire.reply()).status == 200
+        await sending

@@ -177,6 +177,7 @@ class RequestLine:
         stream = OpenStream(exchange.routed, exchange, answer) if exchange.stays_open else None
         relay = EventRelay(exchange, answer, stream=stream, seal=lambda session: self._seal(exchange, session))
         if stream is not None:
+            exchange.request.connection.take_no_more()
             self.streams.opened(stream, self._snapshot() if not self.draining else None)
         try:
             await relay.run()

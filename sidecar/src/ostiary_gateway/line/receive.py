@@ -31,7 +31,8 @@ def receive(request: Request) -> None:
     """Check the HTTP method and the headers that must, or may, stand once.
 
     Raises:
-        Refusal: 405 for another method, 400 for a header that stands twice and for a request without a Host.
+        Refusal: 405 for another method, 400 for a header that stands twice, for a request without a Host, and for a
+            body where none belongs: nobody would read it, and proxies disagree on whether it is there.
     """
     if request.method not in _METHODS and not is_preflight(request):
         raise Refusal(405, "MethodNotAllowed", "An MCP endpoint takes POST, GET and DELETE", headers={"Allow": METHODS})
@@ -39,6 +40,8 @@ def receive(request: Request) -> None:
         _check_repeated(request.repeated)
     if "host" not in request.headers:
         raise Refusal(400, "NoHost", "The header Host is missing")
+    if request.method != "POST" and request.has_body:
+        raise Refusal(400, "UnexpectedBody", "Only a POST has a body here", close=True)
 
 
 def _check_repeated(repeated: frozenset[str]) -> None:

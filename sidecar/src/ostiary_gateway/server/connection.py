@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from ostiary_core import strict_json
 from ostiary_gateway.errors import CallerGone
-from ostiary_gateway.server.limits import EARLY_REQUESTS, LEAST_TAKEN_BYTES, SLICE_BYTES
+from ostiary_gateway.server.limits import EARLY_REQUESTS, LEAST_TAKEN_BYTES, PIECE_BYTES, SLICE_BYTES
 from ostiary_gateway.server.parser import BadRequestError, RequestParser
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import Response, ResponseStream
@@ -63,6 +63,7 @@ class Connection(asyncio.Protocol):
         self._turned_away: Response | None = None
         self._phase = _Phase.HEAD
         self._paused = False
+        self._deaf = False
         self._drained: asyncio.Future[None] | None = None
         self._deadline = listener.now() + listener.limits.head_seconds
 
@@ -74,6 +75,8 @@ class Connection(asyncio.Protocol):
         made = transport.get_extra_info("socket")
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        # What comes in one piece is what one connection may hold of what nobody has asked for yet.
+        setattr(transport, "max_size", PIECE_BYTES)  # noqa: B010  asyncio's, though its types do not name it
         name = transport.get_extra_info("peername")
         #: The address at the other end of the connection.
         self.peer = str(name[0]) if name else ""
@@ -81,7 +84,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what arrived, unless nobody would read it."""
-        if self._phase is _Phase.END or self._bad is not None:
+        if self._phase is _Phase.END or self._bad is not None or self._deaf:
             return
         if self._unparsed:
             self._unparsed += data  # TLS had decrypted more when reading was paused
@@ -95,6 +98,18 @@ class Connection(asyncio.Protocol):
             self._deadline = min(self._deadline, self._listener.now() + self._listener.limits.head_seconds)
         elif self._phase is _Phase.REST and self._current is not None and self._current.complete:
             self._next()
+
+    def take_no_more(self) -> None:
+        """Let the answer that is being given be the last: a stream may stay for days, and what came early would too.
+
+        Reading goes on all the same, so that a caller who goes is noticed.
+        """
+        self._deaf = True
+        self._waiting.clear()
+        self._unparsed = b""
+        if self._current is not None:
+            self._current.keep_alive = False
+        self.resume_reading()
 
     def _parse(self, data: bytes) -> None:
         """Parse slice by slice, for as long as no more requests came early than may."""

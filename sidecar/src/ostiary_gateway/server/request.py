@@ -79,6 +79,11 @@ class Request:
         return int(self.headers.get("content-length", "").lstrip("0") or 0)
 
     @property
+    def has_body(self) -> bool:
+        """Whether a body comes with the head, be it there yet or not."""
+        return "transfer-encoding" in self.headers or self.declared_length > 0
+
+    @property
     def holds_back(self) -> bool:
         """Whether the sender may be waiting to be asked for his body (RFC 9110 §10.1.1), and was not."""
         return not self.complete and not self.invited and bool(self.minor_version) and self._expects
