@@ -13,6 +13,7 @@ from wire import Wire, connected, post
 from ostiary_gateway.errors import CallerGone
 from ostiary_gateway.server import connection as connection_module
 from ostiary_gateway.server import listener as listener_module
+from ostiary_gateway.server.connection import Connection
 from ostiary_gateway.server.limits import EARLY_REQUESTS, PIECE_BYTES, SLICE_BYTES, Limits
 from ostiary_gateway.server.listener import Listener
 from ostiary_gateway.server.request import Request
@@ -346,3 +347,20 @@ async def test_of_what_comes_early_one_piece_is_held() -> None:
         assert (await wire.reply()).body == b"0"
         assert (await wire.reply()).status == 200
         await sending
+
+
+async def test_who_is_turned_away_is_told_so_once_however_much_he_asks(caplog: pytest.LogCaptureFixture) -> None:
+    class Closed:
+        def opened(self, connection: Connection) -> Response | None:
+            return Response(503, b"full", close=True)
+
+        def closed(self, connection: Connection) -> None:
+            pass
+
+    listener = Listener(echo, gate=Closed())
+    async with connected(await start(listener)) as wire:
+        await wire.send(b"GET / HTTP/1.1\r\n\r\n" * 50 + b"nonsense\r\n\r\n")
+        assert (await wire.reply()).body == b"full"
+        assert await wire.closed()
+    await listener.stop(0.1)
+    assert caplog.records == []

@@ -161,6 +161,8 @@ class Connection(asyncio.Protocol):
     # Requests
 
     def _begun(self, request: Request) -> None:
+        if self._phase is _Phase.END:
+            return  # our last word was said within the piece that is being parsed
         if self._turned_away is not None:
             self._current = request
             self._answered(request, self._turned_away)
