@@ -351,7 +351,7 @@ async def test_of_what_comes_early_one_piece_is_held() -> None:
 
 async def test_who_is_turned_away_is_told_so_once_however_much_he_asks(caplog: pytest.LogCaptureFixture) -> None:
     class Closed:
-        def opened(self, connection: Connection) -> Response | None:
+        def opened(self, connection: Connection) -> Response | None:  # noqa: ARG002  as the gate's
             return Response(503, b"full", close=True)
 
         def closed(self, connection: Connection) -> None:
