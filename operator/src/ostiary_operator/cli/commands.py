@@ -87,6 +87,26 @@ COMMANDS: Final = (
         ("operator",),
     ),
     Command(
+        "doctor",
+        f"{_PACKAGE}.cli.doctor",
+        "walk from an MCPProxy to an answer, and name the first broken link",
+        "Walk the chain from a resource to an answer: API server, definitions, operator, gateways and their settings, "
+        "the resource's conditions and policies, the config that was delivered, what each replica runs, the URL, an "
+        "MCP handshake through the door, and the server behind it. The walk ends at the first broken link, with the "
+        "remedy. What you may not look at is said, and passed over. It writes nothing. The exit code is 0 if no link "
+        "is broken, 1 if one is, and 2 if the command was used wrongly or no API server is known.",
+        (
+            ("ostiary doctor mock-mcp-server", "one MCPProxy of the namespace of your kubeconfig's context"),
+            ("ostiary doctor -n sales", "each MCPProxy of a namespace"),
+            (
+                "ostiary doctor crm -n sales --via http://127.0.0.1:8080",
+                "through a port that `kubectl port-forward` opened",
+            ),
+            ("ostiary doctor crm -n sales --bearer-file token", "knock with a token"),
+        ),
+        ("operator",),
+    ),
+    Command(
         "gateway",
         f"{_PACKAGE}.cli.gateway",
         "run a gateway on a config that an operator wrote",

@@ -76,6 +76,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--kubeconfig", metavar="FILE", help="credentials for the API server (default: the pod's own)")
     parser.add_argument("--context", metavar="NAME", help="which context of the kubeconfig (default: its current one)")
+    add_replicas(parser)
+    parser.add_argument(
+        "--admin-address",
+        metavar="HOST:PORT",
+        type=_address,
+        default=("0.0.0.0", 8082),  # noqa: S104  probes and scrapers come from outside the pod
+        help="where to serve /healthz, /readyz and /metrics; port 0 takes a free one (default: 0.0.0.0:8082)",
+    )
+
+
+def add_replicas(parser: argparse._ActionsContainer) -> None:
+    """Add where the replicas of gateways are."""
     parser.add_argument(
         "--gateway-replicas",
         metavar="NAMESPACE/NAME=URL[,URL]",
@@ -83,13 +95,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="admin URLs of a gateway's replicas, instead of its EndpointSlices; repeat for several gateways",
-    )
-    parser.add_argument(
-        "--admin-address",
-        metavar="HOST:PORT",
-        type=_address,
-        default=("0.0.0.0", 8082),  # noqa: S104  probes and scrapers come from outside the pod
-        help="where to serve /healthz, /readyz and /metrics; port 0 takes a free one (default: 0.0.0.0:8082)",
     )
 
 
@@ -126,10 +131,15 @@ def _replicas(text: str) -> tuple[str, tuple[str, ...]]:
     namespace, slash, name = gateway.partition("/")
     if not (separator and slash and _LABEL.fullmatch(namespace) and _LABEL.fullmatch(name)):
         raise argparse.ArgumentTypeError(f"{text!r} is not NAMESPACE/NAME=URL[,URL]")
-    return gateway, tuple(_url(url) for url in urls.split(",") if url)
+    return gateway, tuple(base_url(url) for url in urls.split(",") if url)
 
 
-def _url(text: str) -> str:
+def base_url(text: str) -> str:
+    """Return an http or https URL without query, and without a slash at its end.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none.
+    """
     parts = urlsplit(text)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
         raise argparse.ArgumentTypeError(f"{text!r} is not a base URL such as http://127.0.0.1:8081")

@@ -1,0 +1,172 @@
+"""The links of the gateways: their Services and settings, the config that lies there, and who runs it."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from ostiary_core.contract.manifest import Manifest
+from ostiary_operator.compile import sites
+from ostiary_operator.compile.cache import Cache
+from ostiary_operator.compile.model import Gateway
+from ostiary_operator.delivery import live, reader, secret
+from ostiary_operator.doctor.model import Case, Config, Finding, broken, ok, unknown, warning
+from ostiary_operator.kube import gateways as discovery
+from ostiary_operator.kube import labels, names
+from ostiary_operator.kube.client import Object, name_of
+from ostiary_operator.kube.errors import Forbidden, NotFound
+from ostiary_operator.kube.kinds import CONFIG_MAP, ENDPOINT_SLICE, SECRET, SERVICE
+from ostiary_operator.status import replicas
+from ostiary_operator.view.lines import SHORT
+from ostiary_operator.view.reading import read_manifest
+
+_INSTALL: Final = "install the gateway (values `gateways` of the chart), or correct spec.gateways"
+_HEAL: Final = "the operator writes it anew by itself; if it does not, see its log"
+
+
+async def services(case: Case) -> Finding:
+    """Is there a gateway for it?"""
+    found: list[Object] = []
+    places = sorted({case.options.operator_namespace, case.namespace})
+    for namespace in places:
+        try:
+            found += await case.cluster.list(SERVICE, namespace=namespace, selector=labels.GATEWAY)
+        except Forbidden:
+            named = ", ".join(_named(case)) or "none yet"
+            return unknown(f"you may not list the Services of namespace {namespace}; its status names: {named}")
+    elected = discovery.elected(discovery.discover(found, ()))
+    references = case.proxy.get("spec", {}).get("gateways") or ()
+    wanted = [f"{each.get('namespace') or case.options.operator_namespace}/{each['name']}" for each in references]
+    missing = [identity for identity in wanted if identity not in elected]
+    if missing:
+        return broken(f"no Service is gateway {missing[0]}; there are {', '.join(elected) or 'none'}", _INSTALL)
+    if not elected:
+        where = " or ".join(places)
+        return broken(f"no Service in namespace {where} has the label {labels.GATEWAY}", _INSTALL)
+    case.gateways = tuple(each for identity, each in elected.items() if not wanted or identity in wanted)
+    return ok(", ".join(f"{each.identity} (Service {each.service})" for each in case.gateways))
+
+
+def _named(case: Case) -> Iterable[str]:
+    return (f"{each.get('namespace')}/{each.get('name')}" for each in case.status.get("gateways") or ())
+
+
+async def settings(case: Case) -> Finding:
+    """Can the settings of each gateway be used?"""
+    if not case.gateways:
+        return unknown("its gateways are not known")
+    problems = []
+    for namespace in sorted({each.namespace for each in case.gateways}):
+        try:
+            config_maps = await case.cluster.list(CONFIG_MAP, namespace=namespace, selector=labels.USAGE)
+            found = await case.cluster.list(SERVICE, namespace=namespace, selector=labels.GATEWAY)
+        except Forbidden:
+            return unknown(f"you may not list the ConfigMaps of namespace {namespace}, where the settings are")
+        there = discovery.discover(found, config_maps)
+        judged = sites.discover(there, operator_namespace=case.options.operator_namespace, previous={}, cache=Cache())[
+            1
+        ]
+        problems += [each for each in judged if any(each.gateway == ours.identity for ours in case.gateways)]
+    if problems:
+        # Without its last good ones, which only the operator remembers, the compiler says that it serves nothing.
+        told = problems[0].message.removesuffix("; it serves nothing until then")
+        return broken(
+            f"{problems[0].gateway}: {told}; the last good settings stay, if there are any",
+            "correct `settings` in the chart's values, or the ConfigMap; see docs/reference/gateway-settings.md",
+        )
+    return ok("valid")
+
+
+async def config(case: Case) -> Finding:
+    """Is this MCPProxy in the config of each gateway, and is that the operator's own?"""
+    told, unread = [], ""
+    for gateway in case.gateways:
+        try:
+            found, problem = await _config(case, gateway)
+        except Forbidden:
+            unread = f"you may not read the config of gateway {gateway.identity}"
+            continue
+        if problem:
+            return broken(f"gateway {gateway.identity}: {problem}", _HEAL)
+        if found is not None:
+            case.configs[gateway.identity] = found
+            digest = digest_of(found.manifest, case.identity)
+            if digest is None and case.name:
+                return broken(
+                    f"it is not in the config of gateway {gateway.identity}", f"see the operator's log: {_HEAL}"
+                )
+            told.append(_told(gateway, found, digest))
+    if unread or not told:
+        return unknown(unread or "its gateways are not known", "a viewer of the gateway's namespace may")
+    return ok("; ".join(told))
+
+
+def _told(gateway: Gateway, found: Config, digest: str | None) -> str:
+    what = f"digest {digest[:SHORT]}" if digest is not None else f"{len(found.manifest.entries)} MCPProxies"
+    sealed = "" if found.keys is not None else ", its seal not checked: you may not read its Secret"
+    return f"{gateway.identity} revision {found.manifest.revision}, {what}{sealed}"
+
+
+async def _config(case: Case, gateway: Gateway) -> tuple[Config | None, str]:
+    """Return what lies there, or what is wrong with it."""
+    found = await case.cluster.list(CONFIG_MAP, namespace=gateway.namespace, selector=f"{labels.CONFIG}={gateway.name}")
+    numbered = live.numbered(gateway.name, {name_of(each): each for each in found})
+    if 0 not in numbered:
+        return None, f"there is no ConfigMap {names.config_map(gateway.name, 0)} with its config"
+    keys = await _keys(case, gateway)
+    if keys is None:
+        manifest, problem = await read_manifest(case.cluster, gateway.identity)
+        return (Config(manifest), "") if manifest is not None else (None, problem)
+    if not keys.mac:
+        return None, f"its Secret {names.secret(gateway.name)} is not there, or holds no keys"
+    delivered = reader.read(live.all_files(numbered), keys.mac_keys(), gateway=gateway.identity)
+    if delivered.manifest is None or delivered.problem:
+        return None, f"{delivered.problem or 'its manifest is not there'}; replicas keep what they have"
+    return Config(delivered.manifest, keys), ""
+
+
+async def _keys(case: Case, gateway: Gateway) -> secret.Keys | None:
+    """Return the keys of a gateway; None where they may not be read."""
+    try:
+        found = await case.cluster.get(SECRET, namespace=gateway.namespace, name=names.secret(gateway.name))
+    except Forbidden:
+        return None
+    except NotFound:
+        return secret.Keys()
+    return secret.parse_secret(found)
+
+
+def digest_of(manifest: Manifest, proxy: str) -> str | None:
+    """Return the digest of a proxy's entry."""
+    return next((entry.digest for entry in manifest.entries if entry.proxy == proxy), None)
+
+
+async def endpoints(case: Case) -> Finding:
+    """Has each gateway a ready replica?"""
+    for gateway in case.gateways:
+        given = case.options.gateway_replicas.get(gateway.identity)
+        try:
+            found = replicas.from_urls(given) if given else await _from_slices(case, gateway)
+        except Forbidden:
+            return unknown(f"you may not list the EndpointSlices of namespace {gateway.namespace}")
+        if not found:
+            return _without_replicas(case, gateway)
+        case.replicas[gateway.identity] = found
+    counts = (f"{identity}: {len(found)}" for identity, found in case.replicas.items())
+    return ok("ready replicas of " + "; ".join(counts)) if case.replicas else unknown("its gateways are not known")
+
+
+def _without_replicas(case: Case, gateway: Gateway) -> Finding:
+    remedy = (
+        "see why its Pods are not ready\n"
+        f" kubectl -n {gateway.namespace} describe pods -l {labels.GATEWAY}={gateway.name}\n"
+        f" kubectl -n {gateway.namespace} get endpointslices -l {labels.SERVICE_NAME}={gateway.service}"
+    )
+    heard = {f"{each['namespace']}/{each['name']}": each["ready"] for each in case.status.get("gateways") or ()}
+    if heard.get(gateway.identity):
+        what = f"no EndpointSlice has a ready replica of {gateway.identity}, but the operator hears of some"
+        return warning(what, remedy)
+    return broken(f"gateway {gateway.identity} has no ready replica", remedy)
+
+
+async def _from_slices(case: Case, gateway: Gateway) -> tuple[replicas.Replica, ...]:
+    selector = f"{labels.SERVICE_NAME}={gateway.service}"
+    return replicas.from_slices(await case.cluster.list(ENDPOINT_SLICE, namespace=gateway.namespace, selector=selector))

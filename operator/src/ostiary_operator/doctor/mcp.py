@@ -1,0 +1,148 @@
+"""Just enough of an MCP client to knock: one request, one answer. What comes back is a stranger's."""
+
+import itertools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Final, Self
+
+import aiohttp
+
+from ostiary_core import strict_json
+from ostiary_core.errors import OstiaryError
+from ostiary_core.version import __version__
+
+_REVISION: Final = "2025-11-25"
+_TIMEOUT: Final = aiohttp.ClientTimeout(total=15, sock_connect=5)
+_LIMIT: Final = 4 * 1024 * 1024
+_CHUNK: Final = 64 * 1024
+_ACCEPT: Final = "application/json, text/event-stream"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An HTTP answer, and the JSON-RPC message in it, if it holds one. ``text`` is the body's beginning."""
+
+    status: int
+    headers: Mapping[str, str]
+    message: Mapping[str, Any]
+    text: str
+
+    @property
+    def result(self) -> Mapping[str, Any] | None:
+        """The result of a request that succeeded."""
+        found = self.message.get("result")
+        return found if isinstance(found, Mapping) else None
+
+    @property
+    def error(self) -> Mapping[str, Any]:
+        """The error of one that did not; empty where there is none."""
+        found = self.message.get("error")
+        return found if isinstance(found, Mapping) else {}
+
+    @property
+    def reason(self) -> str:
+        """The reason that a gateway gives in ``data``, or in the body of an answer without JSON-RPC."""
+        data = self.error.get("data")
+        if isinstance(data, Mapping):
+            return str(data.get("reason") or "")
+        plain = self.message.get("error")
+        return plain if isinstance(plain, str) else ""
+
+
+class Knock:
+    """A session at one endpoint; it is ended when we leave.
+
+    ``host`` is sent as Host where we connect elsewhere than the URL says; ``bearer`` goes to this endpoint only:
+    redirects are not followed.
+    """
+
+    def __init__(self, url: str, *, host: str | None = None, bearer: str | None = None) -> None:
+        self._url = url
+        self._headers = {"Accept": _ACCEPT, "User-Agent": f"ostiary-doctor/{__version__}"}
+        self._headers |= {"Host": host} if host else {}
+        self._headers |= {"Authorization": f"Bearer {bearer}"} if bearer else {}
+        self._session = aiohttp.ClientSession(timeout=_TIMEOUT, cookie_jar=aiohttp.DummyCookieJar())
+        self._ids = itertools.count(1)
+
+    async def __aenter__(self) -> Self:
+        """Open nothing yet."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the session, if there is one."""
+        try:
+            if "Mcp-Session-Id" in self._headers:
+                async with self._session.delete(self._url, headers=self._headers, allow_redirects=False):
+                    pass
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            pass  # it ends by itself
+        finally:
+            await self._session.close()
+
+    async def initialize(self) -> Reply:
+        """Say hello.
+
+        Raises:
+            aiohttp.ClientError, TimeoutError, OSError: nobody answers.
+        """
+        info = {"name": "ostiary-doctor", "version": __version__}
+        reply = await self.request("initialize", {"protocolVersion": _REVISION, "capabilities": {}, "clientInfo": info})
+        if reply.result is not None:
+            session = reply.headers.get("Mcp-Session-Id")
+            self._headers |= {"Mcp-Session-Id": session} if session else {}
+            self._headers |= {"MCP-Protocol-Version": str(reply.result.get("protocolVersion") or _REVISION)}
+            await self._send({"jsonrpc": "2.0", "method": "notifications/initialized"})
+        return reply
+
+    async def request(self, method: str, params: Mapping[str, Any]) -> Reply:
+        """Send a request, and return its answer.
+
+        Raises:
+            aiohttp.ClientError, TimeoutError, OSError: nobody answers.
+        """
+        return await self._send({"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": dict(params)})
+
+    async def _send(self, message: Mapping[str, Any]) -> Reply:
+        headers = {**self._headers, "Content-Type": "application/json"}
+        async with self._session.post(
+            self._url, data=json.dumps(message).encode(), headers=headers, allow_redirects=False
+        ) as answer:
+            streamed = answer.content_type == "text/event-stream"
+            body = await _read(answer.content, until_event=message.get("id") if streamed else None)
+            return Reply(answer.status, answer.headers, _parsed(body), body[:500].decode("utf-8", "replace"))
+
+
+async def _read(content: aiohttp.StreamReader, *, until_event: object) -> bytes:
+    """Return the body; of a stream the data of the first event that answers."""
+    body = bytearray()
+    async for chunk in content.iter_chunked(_CHUNK):
+        body += chunk
+        if until_event is not None and (found := _answer_in(bytes(body), until_event)) is not None:
+            return found
+        if len(body) > _LIMIT:
+            raise aiohttp.ClientPayloadError(f"its answer is larger than {_LIMIT} bytes")
+    return bytes(body)
+
+
+def _answer_in(stream: bytes, wanted: object) -> bytes | None:
+    """Return the message with an id among the events that are whole."""
+    events = stream.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n\n")[:-1]
+    for event in events:
+        lines = (line[5:].removeprefix(b" ") for line in event.split(b"\n") if line.startswith(b"data:"))
+        data = b"\n".join(lines)
+        if _parsed(data).get("id") == wanted:
+            return data
+    return None
+
+
+def _parsed(body: bytes) -> Mapping[str, Any]:
+    """Return a JSON object; an empty one for anything else."""
+    try:
+        found = strict_json.loads(body)
+    except (OstiaryError, ValueError):
+        return {}
+    return found if isinstance(found, Mapping) else {}

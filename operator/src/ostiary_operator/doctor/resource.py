@@ -1,0 +1,81 @@
+"""The links of the resource itself: is it there, and what do its conditions and those of its policies say?"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ostiary_operator.api.status import ConditionType
+from ostiary_operator.doctor.model import Case, Finding, State, broken, ok, unknown, warning
+from ostiary_operator.kube.errors import Forbidden, NotFound
+from ostiary_operator.kube.kinds import POLICY, PROXY
+from ostiary_operator.view import verdict
+
+_GONE = "wait for the operator to judge again, and create the policy anew if it was deleted by mistake"
+
+
+async def exists(case: Case) -> Finding:
+    """Is the MCPProxy there?"""
+    try:
+        case.proxy = await case.cluster.get(PROXY, namespace=case.namespace, name=case.name)
+    except NotFound:
+        names = sorted(each["metadata"]["name"] for each in await case.cluster.list(PROXY, namespace=case.namespace))
+        there = f"there are {', '.join(names[:10])}" if names else "there is none"
+        return broken(f"there is no MCPProxy {case.identity}", f"correct name or namespace: {there}")
+    if "deletionTimestamp" in case.proxy["metadata"]:
+        return warning("it is being deleted", "wait, or see its finalizers: they are not ours")
+    return ok(f"generation {case.proxy['metadata']['generation']}")
+
+
+async def accepted(case: Case) -> Finding:
+    """Is it valid and permitted?"""
+    return _condition(case, ConditionType.ACCEPTED, "valid and permitted")
+
+
+async def resolved_refs(case: Case) -> Finding:
+    """Can everything that it refers to be read?"""
+    return _condition(case, ConditionType.RESOLVED_REFS, "everything that it refers to was found")
+
+
+async def programmed(case: Case) -> Finding:
+    """Does every ready replica run it, by the operator's word?"""
+    case.proxy = await case.cluster.get(PROXY, namespace=case.namespace, name=case.name)
+    counts = (f"{each.get('name')} {each.get('ready')}/{each.get('desired')}" for each in case.status["gateways"])
+    return _condition(case, ConditionType.PROGRAMMED, f"every ready replica runs it: {', '.join(counts)}")
+
+
+def _condition(case: Case, of_type: ConditionType, well: str) -> Finding:
+    judged = verdict.condition(case.proxy, of_type)
+    if judged.ready:
+        return ok(well)
+    return broken(f"{judged.reason}: {judged.message}", judged.remedy or "see the message")
+
+
+async def policies(case: Case) -> Finding:
+    """Can every policy that governs it be used?"""
+    named = case.status.get("policies") or ()
+    if not named:
+        return warning(
+            "no policy governs it: the gateway's setting withoutPolicy decides for all callers alike",
+            "write an MCPPolicy with a targetRef of it",
+        )
+    for each in named:
+        finding = await _policy(case, each)
+        if finding is not None:
+            return finding
+    return ok(", ".join(f"{each.get('namespace')}/{each.get('name')}" for each in named))
+
+
+async def _policy(case: Case, reference: Mapping[str, Any]) -> Finding | None:
+    """Return what is wrong with a policy, or that it may not be read."""
+    namespace, name = str(reference.get("namespace")), str(reference.get("name"))
+    try:
+        policy = await case.cluster.get(POLICY, namespace=namespace, name=name)
+    except Forbidden:
+        return unknown(f"you may not read MCPPolicy {namespace}/{name}, which governs it")
+    except NotFound:
+        return broken(f"MCPPolicy {namespace}/{name}, which governs it, is gone", _GONE)
+    for of_type in (ConditionType.ACCEPTED, ConditionType.RESOLVED_REFS):
+        judged = verdict.condition(policy, of_type)
+        if not judged.ready:
+            what = f"MCPPolicy {namespace}/{name}: {judged.reason}: {judged.message}"
+            return Finding(State.BROKEN, what, judged.remedy or "see the message")
+    return None

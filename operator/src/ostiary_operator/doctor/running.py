@@ -1,0 +1,97 @@
+"""The link between what lies in the cluster and what runs: each replica's own word."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Final
+
+import aiohttp
+
+from ostiary_core.errors import OstiaryError
+from ostiary_operator.compile.model import Gateway
+from ostiary_operator.delivery.secret_bytes import SecretBytes
+from ostiary_operator.doctor.gateways import config, digest_of
+from ostiary_operator.doctor.model import Case, Finding, State, broken, ok, unknown
+from ostiary_operator.kube import labels
+from ostiary_operator.status import replicas
+from ostiary_operator.status.reports import Report
+from ostiary_operator.view.lines import SHORT
+
+_PAUSE: Final = 0.25  # seconds between two questions
+_HEAL: Final = "see the log of that replica; it takes a config over by itself once it can"
+
+
+async def running(case: Case) -> Finding:
+    """Does each replica run the digest that lies there, by its own word?"""
+    end = asyncio.get_running_loop().time() + case.options.patience
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+        while True:
+            findings = [await _gateway_runs(case, session, gateway) for gateway in case.gateways]
+            bad = [each for each in findings if each is not None]
+            if not bad or bad[0].state is not State.BROKEN or asyncio.get_running_loop().time() >= end:
+                break
+            await asyncio.sleep(_PAUSE)
+            await config(case)  # a newer one may be on its way
+    if bad:
+        return bad[0]
+    return ok("every replica runs this digest") if findings else unknown("its gateways are not known")
+
+
+async def _gateway_runs(case: Case, session: aiohttp.ClientSession, gateway: Gateway) -> Finding | None:
+    """Return what is wrong with the replicas of a gateway, or why they cannot be asked."""
+    found = case.configs.get(gateway.identity)
+    token = found.keys.admin_token if found is not None and found.keys is not None else None
+    if found is None or token is None:
+        return unknown(f"replicas of {gateway.identity} are not asked: that needs the bearer in the gateway's Secret")
+    given = gateway.identity in case.options.gateway_replicas
+    if not given and not case.options.inside:
+        return _out_of_reach(gateway)
+    asked = _Asked(gateway, case.identity, digest_of(found.manifest, case.identity), token)
+    told = [await _replica_runs(session, each, asked) for each in case.replicas.get(gateway.identity, ())]
+    if not given and not any(answered for _, answered in told):
+        return _out_of_reach(gateway)  # a NetworkPolicy lets the operator in, and hardly us
+    wrong = [text for text, _ in told if text]
+    return broken(wrong[0], _HEAL) if wrong else None
+
+
+def _out_of_reach(gateway: Gateway) -> Finding:
+    return unknown(
+        f"replicas of {gateway.identity} cannot be reached from here; what the operator hears of them follows",
+        f"forward their port, and come again with --gateway-replicas {gateway.identity}=http://127.0.0.1:8081\n"
+        f" kubectl -n {gateway.namespace} port-forward service/{gateway.service} 8081:{labels.ADMIN_PORT}",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a replica is asked: whether it runs this digest of this MCPProxy."""
+
+    gateway: Gateway
+    proxy: str
+    digest: str | None
+    token: SecretBytes
+
+
+async def _replica_runs(session: aiohttp.ClientSession, replica: replicas.Replica, asked: _Asked) -> tuple[str, bool]:
+    """Return what is wrong with a replica, empty for nothing, and whether it answered."""
+    who = f"replica {replica.name} of gateway {asked.gateway.identity}"
+    try:
+        report = await replicas.ask(session, replica, gateway=asked.gateway.identity, token=asked.token)
+    except replicas.Refused as error:
+        return f"{who}: {error}: it has another Secret than lies there", True
+    except OstiaryError as error:
+        return f"{who}: {error}", not isinstance(error, replicas.NoAnswer)
+    wrong = _wrong(report, asked)
+    return (f"{who} {wrong}" if wrong else ""), True
+
+
+def _wrong(report: Report, asked: _Asked) -> str:
+    """Return what a report says against it."""
+    entry = report.entries.get(asked.proxy)
+    active = entry.active if entry is not None else None
+    if active is not None and active == asked.digest:
+        return ""
+    if entry is not None and entry.rejected is not None:
+        return f"rejected it: {entry.rejected.reason}: {entry.rejected.message}"
+    if report.rejected is not None:
+        return f"rejected the whole config: {report.rejected.reason}: {report.rejected.message}"
+    return f"runs {active[:SHORT] if active else 'nothing of it'}, not {(asked.digest or 'nothing')[:SHORT]}"

@@ -1,0 +1,314 @@
+"""`ostiary doctor` on a real control plane: links are broken one by one, and each time the first one is named."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from command_line import Ostiary, calling
+
+from ostiary_tools import cluster_processes
+from ostiary_tools.cluster import Cluster
+from ostiary_tools.cluster_stack import CHART, EXAMPLE, EXAMPLE_PROXY
+from ostiary_tools.ports import reserve_port
+from ostiary_tools.processes import wait_until
+
+DEFINITION = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/mcpproxies.ostiary.dev"
+SYSTEM = "/api/v1/namespaces/ostiary-system"
+PROXIES = "/apis/ostiary.dev/v1alpha1/namespaces/default/mcpproxies"
+
+
+@dataclass(frozen=True)
+class Patient:
+    """A stack, and the doctor's word on it."""
+
+    cluster: Cluster
+    ostiary: Ostiary
+
+    def walk(self, name: str = EXAMPLE_PROXY, *arguments: str) -> dict[str, Any]:
+        """The findings on one MCPProxy. The replicas and the operator are told: they are no Pods."""
+        replicas = ",".join(self.cluster.gateway_admin_urls)
+        reach = ("--gateway-replicas", f"{cluster_processes.GATEWAY}={replicas}")
+        return self.ask(name, *reach, "--operator-url", self.cluster.operator_admin_url, *arguments)
+
+    def ask(self, *arguments: str) -> dict[str, Any]:
+        """The findings with these arguments only."""
+        kubeconfig = () if "--kubeconfig" in arguments else ("--kubeconfig", str(self.cluster.control_plane.kubeconfig))
+        answer = self.ostiary("doctor", "-n", "default", "-o", "json", "--wait", "0.5", *kubeconfig, *arguments)
+        assert self.cluster.admin_token() not in answer.out + answer.err
+        (found,) = json.loads(answer.out)
+        assert answer.code == (1 if found["broken"] else 0)
+        return dict(found)
+
+    def breaks_at(self, link: str, words: str, name: str = EXAMPLE_PROXY, *arguments: str) -> str:
+        """Expect this link to be the broken one, and the last; return the remedy."""
+        found = self.walk(name, *arguments)
+        last = found["links"][-1]
+        assert (found["broken"], last["name"], last["state"]) == (link, link, "broken"), found
+        assert words in last["detail"], last
+        assert last["remedy"]
+        return str(last["remedy"])
+
+    def has(self, name: str, *, until: str, **spec: Any) -> None:
+        """Make an MCPProxy, and wait for a word in its status."""
+        servers = [{"name": "main", "url": self.cluster.mock_url}]
+        body = {
+            "apiVersion": "ostiary.dev/v1alpha1",
+            "kind": "MCPProxy",
+            "metadata": {"name": name, "namespace": "default"},
+            "spec": {"servers": servers, **spec},
+        }
+        self.cluster.kubectl("apply", "-f", "-", input=yaml.safe_dump(body))
+        wait_until(lambda: until in json.dumps(self.cluster.proxy(name)), what=f"{until} of {name}")
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with Cluster(tmp_path_factory.mktemp("cluster")) as running:
+        running.apply(EXAMPLE)
+        running.wait_until_ready()
+        yield running
+
+
+@pytest.fixture
+def patient(cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> Iterator[Patient]:
+    yield Patient(cluster, calling(capsys))
+    for name in cluster.kubectl("get", "mcpproxies", "-n", "default", "-o", "name").split():
+        if not name.endswith(EXAMPLE_PROXY):
+            cluster.kubectl("delete", name, "-n", "default")
+
+
+@contextmanager
+def without_operator(cluster: Cluster) -> Iterator[None]:
+    cluster.stop_operator()
+    try:
+        yield
+    finally:
+        cluster.start_operator()
+        cluster.wait_until_ready()
+
+
+def test_a_sound_door_is_walked_to_its_end(patient: Patient) -> None:
+    found = patient.walk()
+    assert found["broken"] is None
+    assert {link["state"] for link in found["links"]} == {"ok"}
+    assert found["links"][-1]["detail"] == "it answers: 15 tools are visible to this caller"
+
+
+def test_people_are_told_line_by_line(patient: Patient, cluster: Cluster) -> None:
+    kubeconfig = ("--kubeconfig", str(cluster.control_plane.kubeconfig))
+    answer = patient.ostiary("doctor", "-n", "default", *kubeconfig)
+    assert answer.code == 0
+    first, *_, last = answer.out.splitlines()
+    assert first == f"MCPProxy default/{EXAMPLE_PROXY}"
+    assert last.startswith("No link is broken.")
+    assert "port-forward service/ostiary-gateway 8081:admin" in answer.out
+    assert "\x1b" not in answer.out
+
+
+def test_the_api_server_is_away(patient: Patient, tmp_path: Path) -> None:
+    document = yaml.safe_load(patient.cluster.control_plane.kubeconfig.read_text())
+    document["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:1"
+    file = tmp_path / "kubeconfig"
+    file.write_text(yaml.safe_dump(document))
+    patient.breaks_at("API server", "does not answer", EXAMPLE_PROXY, "--kubeconfig", str(file))
+
+
+def test_the_definitions_are_of_an_older_version(patient: Patient) -> None:
+    api = patient.cluster.control_plane.api
+    schema = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/description"
+    whole = api.request("GET", DEFINITION)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    description = whole["properties"]["spec"]["properties"]["description"]
+
+    def patch(*operations: dict[str, Any]) -> None:
+        patient.cluster.kubectl("patch", "crd", "mcpproxies.ostiary.dev", "--type=json", "-p", json.dumps(operations))
+
+    patch({"op": "remove", "path": schema})
+    try:
+        remedy = patient.breaks_at("definitions", "lack MCPProxy.spec.description")
+        assert "ostiary crds | kubectl apply" in remedy
+    finally:
+        patch({"op": "add", "path": schema, "value": description})
+
+
+def test_the_name_is_wrong(patient: Patient) -> None:
+    remedy = patient.breaks_at("resource", "there is no MCPProxy default/nobody", "nobody")
+    assert EXAMPLE_PROXY in remedy
+
+
+def test_nobody_judges(patient: Patient) -> None:
+    with without_operator(patient.cluster):
+        patient.breaks_at("operator", "nothing answers at http://127.0.0.1")
+        edit = ("--type=merge", "-p", '{"spec":{"description":"new"}}')
+        patient.cluster.kubectl("patch", "mcpproxy", EXAMPLE_PROXY, "-n", "default", *edit)
+        found = patient.ask(EXAMPLE_PROXY)
+        assert found["broken"] == "operator"
+        assert found["links"][-1]["detail"] == "its Deployment has no ready Pod"
+
+
+def test_the_gateway_that_is_named_does_not_exist(patient: Patient) -> None:
+    patient.has("lost", until="NoGateway", gateways=[{"name": "other"}])
+    patient.breaks_at("gateways", "no Service is gateway ostiary-system/other", "lost")
+
+
+def test_another_has_the_path(patient: Patient) -> None:
+    patient.has("twin", until="PathConflict", path=f"/{EXAMPLE_PROXY}")
+    remedy = patient.breaks_at("accepted", "PathConflict", "twin")
+    assert remedy.startswith("Choose another path")
+
+
+def test_a_reference_leads_nowhere(patient: Patient) -> None:
+    tls = {"caCertificateRefs": [{"kind": "ConfigMap", "name": "nowhere"}]}
+    server = {"name": "main", "url": "https://mcp.example.com/mcp", "tls": tls}
+    patient.has("trusting", until="RefNotFound", servers=[server])
+    patient.breaks_at("references", "nowhere", "trusting")
+
+
+def test_a_policy_cannot_be_used(patient: Patient) -> None:
+    policy = "/apis/ostiary.dev/v1alpha1/namespaces/default/mcppolicies/quickstart"
+    api = patient.cluster.control_plane.api
+
+    def becomes(spec: dict[str, Any], reason: str) -> None:
+        api.request("PATCH", policy, {"spec": spec})
+        wait_until(lambda: reason in json.dumps(api.request("GET", policy)["status"]), what=reason)
+
+    becomes({"targetRefs": None, "targetSelector": {"namespaceSelector": {}}}, "SelectorNotPermitted")
+    try:
+        patient.breaks_at("policies", "MCPPolicy default/quickstart: SelectorNotPermitted")
+    finally:
+        becomes({"targetRefs": [{"kind": "MCPProxy", "name": EXAMPLE_PROXY}], "targetSelector": None}, "every ready")
+
+
+def test_somebody_edited_the_config(patient: Patient) -> None:
+    api, path = patient.cluster.control_plane.api, f"{SYSTEM}/configmaps/ostiary-default-0"
+    with without_operator(patient.cluster):
+        manifest = json.loads(api.request("GET", path)["data"]["manifest.json"])
+        forged = json.dumps(manifest | {"revision": manifest["revision"] + 1})
+        api.request("PATCH", path, {"data": {"manifest.json": forged}})
+        # Only the chain up to there: without the operator, which would heal it, the link before is broken.
+        found = patient.ask(EXAMPLE_PROXY)
+        assert found["broken"] == "config"
+        assert "replicas keep what they have" in found["links"][-1]["detail"]
+
+
+def test_a_gateway_has_no_replica(patient: Patient) -> None:
+    values = "operator.enabled=false,crds.install=false,rbac.aggregate=false,gateways[0].name=edge"
+    helm = patient.cluster.control_plane.helm
+    helm("install", "edge", str(CHART), "-n", "ostiary-system", "--set", values)
+    try:
+        patient.has("edgy", until="NoReplicas", gateways=[{"name": "edge"}])
+        remedy = patient.breaks_at("endpoints", "gateway ostiary-system/edge has no ready replica", "edgy")
+        assert "kubectl -n ostiary-system describe pods -l ostiary.dev/gateway=edge" in remedy
+    finally:
+        helm("uninstall", "edge", "-n", "ostiary-system")
+
+
+def test_a_replica_does_not_answer(patient: Patient) -> None:
+    patient.cluster.stop_gateway(1)
+    try:
+        patient.breaks_at("running", "no answer")
+    finally:
+        patient.cluster.start_gateway(1)
+
+
+def test_a_replica_refused_it_by_the_word_of_the_operator(patient: Patient) -> None:
+    api, path = patient.cluster.control_plane.api, f"{PROXIES}/{EXAMPLE_PROXY}/status"
+    with without_operator(patient.cluster):
+        conditions = patient.cluster.proxy()["status"]["conditions"]
+        for each in conditions:
+            if each["type"] in {"Programmed", "Ready"}:
+                each.update(status="False", reason="Rejected", message="replica a rejected it")
+        api.request("PATCH", path, {"status": {"conditions": conditions}})
+        found = patient.ask(EXAMPLE_PROXY)
+        assert found["broken"] == "programmed"
+        assert found["links"][-1]["detail"] == "Rejected: replica a rejected it"
+
+
+@pytest.fixture
+def external_url(cluster: Cluster) -> Iterator[Callable[[str], None]]:
+    """Sets the URL that the gateway's settings publish."""
+
+    def publish(url: str) -> None:
+        settings = {"gatewayDefaults": {"settings": {"externalURL": url}}} if url else {}
+        cluster.configure(settings)
+        expected = url or "http://localhost"
+        wait_until(lambda: cluster.proxy()["status"]["url"].startswith(expected), what=f"{expected} to be published")
+        cluster.wait_until_ready()
+
+    yield publish
+    publish("")
+
+
+def test_the_url_leads_nowhere(patient: Patient, external_url: Callable[[str], None]) -> None:
+    external_url(f"http://localhost:{reserve_port()}")
+    remedy = patient.breaks_at("address", "localhost port")
+    assert "kubectl -n ostiary-system port-forward service/ostiary-gateway 8080:80" in remedy
+    via = f"http://127.0.0.1:{patient.cluster.ports.data[0]}"
+    assert patient.walk(EXAMPLE_PROXY, "--via", via)["broken"] is None
+    external_url("http://nowhere.invalid")
+    patient.breaks_at("address", "no address is known for nowhere.invalid")
+
+
+def test_something_else_answers_at_the_url(patient: Patient) -> None:
+    elsewhere = patient.cluster.mock_url.removesuffix("/mcp")
+    remedy = patient.breaks_at("door", "HTTP 404", EXAMPLE_PROXY, "--via", elsewhere)
+    assert "externalURL" in remedy
+
+
+def test_the_server_behind_the_door_is_away(patient: Patient) -> None:
+    patient.cluster.stop_mock_server()
+    try:
+        remedy = patient.breaks_at("server", f"UpstreamUnreachable: {patient.cluster.mock_url}")
+        assert "localhost is that Pod" in remedy
+    finally:
+        patient.cluster.start_mock_server()
+
+
+def test_a_viewer_is_told_what_he_may_not_look_at(patient: Patient) -> None:
+    cluster = patient.cluster
+    cluster.kubectl("create", "serviceaccount", "visitor", "-n", "default")
+    cluster.kubectl(
+        *("create", "rolebinding", "visitor", "--clusterrole=ostiary-viewer", "--serviceaccount=default:visitor"),
+        *("-n", "default"),
+    )
+    kubeconfig = ("--kubeconfig", str(cluster.control_plane.kubeconfig_for_service_account("default", "visitor")))
+    wait_until(lambda: patient.ask(EXAMPLE_PROXY, *kubeconfig)["broken"] is None, what="his role to be in force")
+    states = {link["name"]: link["state"] for link in patient.ask(EXAMPLE_PROXY, *kubeconfig)["links"]}
+    assert states.pop("gateways") == states.pop("settings") == states.pop("config") == "unknown"
+    assert states.pop("endpoints") == states.pop("running") == "unknown"
+    assert set(states.values()) == {"ok"}
+
+
+def test_a_namespace_without_doors_is_no_fault(patient: Patient) -> None:
+    kubeconfig = str(patient.cluster.control_plane.kubeconfig)
+    replicas = f"{cluster_processes.GATEWAY}={patient.cluster.gateway_admin_urls[0]}"
+    reach = ("--operator-url", patient.cluster.operator_admin_url, "--gateway-replicas", replicas)
+    answer = patient.ostiary("doctor", "-n", "kube-public", "--kubeconfig", kubeconfig, *reach)
+    assert answer.code == 0
+    assert "there is no MCPProxy in namespace kube-public" in " ".join(answer.out.split())
+
+
+def test_the_settings_of_the_gateway_are_wrong(patient: Patient) -> None:
+    api, path = patient.cluster.control_plane.api, f"{SYSTEM}/configmaps/ostiary-gateway-settings"
+    before = api.request("GET", path)["data"]
+    api.request("PATCH", path, {"data": {"settings.yaml": "withoutPolicy: Maybe\n"}})
+    try:
+        remedy = patient.breaks_at("settings", "withoutPolicy")
+        assert "docs/reference/gateway-settings.md" in remedy
+    finally:
+        api.request("PATCH", path, {"data": before})
+
+
+def test_without_definitions_nothing_goes(patient: Patient) -> None:
+    names = ("mcpproxies.ostiary.dev", "mcppolicies.ostiary.dev")
+    patient.cluster.kubectl("delete", "crd", *names)
+    kubeconfig = str(patient.cluster.control_plane.kubeconfig)
+    answer = patient.ostiary("doctor", EXAMPLE_PROXY, "-n", "default", "-o", "json", "--kubeconfig", kubeconfig)
+    (found,) = json.loads(answer.out)
+    assert found["broken"] == "definitions"
+    assert "helm install" in found["links"][-1]["remedy"]
+    patient.cluster.control_plane.apply_crds(CHART.parents[1] / "crds")

@@ -1,0 +1,91 @@
+"""The doctor's MCP client against servers that answer in every way they may, and in some that they may not."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from ostiary_operator.doctor.mcp import Knock
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+HELLO = b'{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-11-25","serverInfo":{"name":"m"}}}'
+
+
+@asynccontextmanager
+async def serving(handler: Handler) -> AsyncIterator[str]:
+    app = web.Application()
+    app.router.add_route("*", "/mcp", handler)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/mcp"
+    finally:
+        await runner.cleanup()
+
+
+async def test_an_answer_in_a_stream_is_found_behind_other_events() -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        await response.write(b'id: 1\n\ndata: {"jsonrpc":"2.0","method":"notifications/progress"}\r\n\r\n')
+        await response.write(b"event: message\ndata: " + HELLO + b"\n\n")
+        await response.write(b": goes on\n\n")
+        return response
+
+    async with serving(handler) as url, Knock(url) as knock:
+        assert (await knock.initialize()).result is not None
+
+
+async def test_the_session_is_named_in_what_follows_and_ended() -> None:
+    seen: list[tuple[str, str | None, str | None]] = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        seen.append((request.method, request.headers.get("Mcp-Session-Id"), request.headers.get("Authorization")))
+        return web.Response(body=HELLO, content_type="application/json", headers={"Mcp-Session-Id": "s"})
+
+    async with serving(handler) as url, Knock(url, bearer="t") as knock:
+        await knock.initialize()
+    assert seen == [("POST", None, "Bearer t"), ("POST", "s", "Bearer t"), ("DELETE", "s", "Bearer t")]
+
+
+async def test_a_redirect_is_not_followed_so_the_token_stays() -> None:
+    asked: list[str] = []
+
+    async def elsewhere(request: web.Request) -> web.StreamResponse:
+        asked.append(request.path)
+        return web.Response()
+
+    async with serving(elsewhere) as other:
+
+        async def handler(request: web.Request) -> web.StreamResponse:
+            return web.Response(status=307, headers={"Location": other})
+
+        async with serving(handler) as url, Knock(url, bearer="t") as knock:
+            assert (await knock.initialize()).status == 307
+    assert asked == []
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"error": 7}', b"\xff", b""])
+async def test_what_is_no_message_is_an_answer_without_one(body: bytes) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=502, body=body)
+
+    async with serving(handler) as url, Knock(url) as knock:
+        reply = await knock.initialize()
+        assert (reply.status, reply.result, reply.error, reply.reason) == (502, None, {}, "")
+
+
+async def test_an_answer_without_end_is_not_read_to_its_end() -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while request.transport is not None and not request.transport.is_closing():
+            await response.write(b" " * 1_000_000)
+        return response
+
+    async with serving(handler) as url, Knock(url) as knock:
+        with pytest.raises(aiohttp.ClientPayloadError, match="larger than"):
+            await knock.initialize()
