@@ -22,7 +22,9 @@ UPSTREAM: Final = {
     "UpstreamTimeout": "the server takes longer than timeouts.request: see its own log, or raise the timeout",
     "UpstreamInvalidAnswer": "what answers there speaks no MCP: correct the path of its URL, which often ends in /mcp",
     "UpstreamFull": "all connections to this server are in use: see why it is slow, and how many calls it is given",
-    "GatewayFull": "this replica holds as many bytes of answers as it may: add replicas, or raise its bounds in the settings",
+    "GatewayFull": (
+        "this replica holds as many bytes of answers as it may: add replicas, or raise its bounds in the settings"
+    ),
     "UpstreamReset": "the server broke off its answer: see its own log",
     "UpstreamAnswerTooLarge": (
         "the server's answer exceeds bounds.messageBytes of the gateway's settings: raise it, or have it send less"
