@@ -337,9 +337,14 @@ class Connection(asyncio.Protocol):
         """How many bytes wait for the caller to take them."""
         return self._transport.get_write_buffer_size()
 
+    @property
+    def takes(self) -> bool:
+        """Whether the caller may still take what was answered: closing now could eat it."""
+        return bool(self.unsent) or self._phase in (_Phase.END, _Phase.REST)
+
     def leave(self) -> None:
         """Close a connection on which nothing is being handled, once the caller has what was answered."""
-        if not self.unsent:
+        if not self.takes:
             self.abort()
         elif self._phase is not _Phase.END:
             self._say_goodbye()

@@ -20,6 +20,8 @@ _SWEEP_SECONDS: Final = 1.0
 #: How often we look, while stopping, whether callers have taken their answers.
 _LOOK_SECONDS: Final = 0.01
 _BACKLOG: Final = 1024
+#: Turns of the loop until a request that lies in a socket's buffer is being handled.
+_LAST_LOOKS: Final = 3
 #: So many connections that are not let in are told so when they have sent a request; more are closed at once.
 _TURNED_AWAY_LIMIT: Final = 256
 
@@ -127,6 +129,8 @@ class Listener:
         self._server.close()
         if self._sweep is not None:
             self._sweep.cancel()
+        for _ in range(_LAST_LOOKS):
+            await asyncio.sleep(0)  # what has arrived by now is read, and answered
         tasks = [connection.task for connection in self.connections if connection.task is not None]
         for connection in list(self.connections):
             if connection.idle:
@@ -134,7 +138,7 @@ class Listener:
         until = self.now() + seconds
         if tasks:
             await asyncio.wait(tasks, timeout=seconds)
-        while self.now() < until and any(c.unsent for c in self.connections):  # noqa: ASYNC110  no event tells that
+        while self.now() < until and any(c.takes for c in self.connections):  # noqa: ASYNC110  no event tells that
             await asyncio.sleep(_LOOK_SECONDS)
         for task in tasks:
             task.cancel()

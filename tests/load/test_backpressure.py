@@ -1,0 +1,135 @@
+"""Backpressure end to end: who takes slowly slows the sender, not the gateway's memory (issue 4 §3)."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Final
+
+from configs import entry
+from gateways import BOUNDS
+from lean import lean_callers, lean_server, listening
+from mcp_clients import eventually
+from started import resident, started, upstream_at
+from wire import connected, post
+
+from ostiary_core.contract.documents import Share
+
+MIB: Final = 1024  # KiB
+EVENT: Final = (
+    b"data: %b\n\n"
+    % json.dumps(
+        {"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": "x" * 4000}}
+    ).encode()
+)
+CHUNKS: Final = b"%x\r\n%b\r\n" % (len(EVENT), EVENT) * 16
+#: What four socket buffers of the kernel hold at most, and a margin.
+IN_KERNEL: Final = 48 << 20
+
+
+class Endless(asyncio.Protocol):
+    """An upstream that sends events for as long as they are taken, and counts them."""
+
+    def __init__(self) -> None:
+        self.sent = 0
+        self._paused = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:  # noqa: ARG002  asyncio's name
+        self._transport.write(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
+        self._send()
+
+    def _send(self) -> None:
+        if self._paused or self._transport.is_closing():
+            return
+        self._transport.write(CHUNKS)
+        self.sent += len(CHUNKS)
+        asyncio.get_running_loop().call_soon(self._send)
+
+    def pause_writing(self) -> None:
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        self._paused = False
+        self._send()
+
+
+async def stalled(endless: Endless) -> None:
+    """Wait until nothing more is taken."""
+    while True:
+        before = endless.sent
+        await asyncio.sleep(0.5)
+        if before and endless.sent == before:
+            return
+
+
+async def test_a_reader_who_takes_nothing_stops_an_endless_stream_and_not_the_gateway(tmp_path: Path) -> None:
+    made: list[Endless] = []
+
+    def endless() -> Endless:
+        made.append(Endless())
+        return made[-1]
+
+    async with listening(endless) as port:
+        mock = entry("mock", servers=[upstream_at(f"http://127.0.0.1:{port}/mcp")])
+        async with started(tmp_path, mock) as gateway, connected(gateway.port) as wire:
+            before = resident(gateway)
+            await wire.send(b"GET /mock/mcp HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n")
+            assert (await wire.head()).status == 200
+            async with asyncio.timeout(15):
+                await eventually(lambda: bool(made))
+                await stalled(made[0])
+            assert made[0].sent < IN_KERNEL
+            assert resident(gateway) - before < 16 * MIB
+            taken = made[0].sent
+            async with asyncio.timeout(10):
+                while made[0].sent < taken + (8 << 20):
+                    assert await wire.reader.read(1 << 20)  # and who takes again is sent more
+            assert resident(gateway) - before < 24 * MIB
+
+
+class Deaf(asyncio.Protocol):
+    """An upstream that takes connections and reads nothing."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        transport.pause_reading()
+        self.transport = transport
+
+
+async def test_a_server_that_reads_nothing_fills_its_own_share_and_nobody_elses(tmp_path: Path) -> None:
+    deaf: list[Deaf] = []
+
+    def made() -> Deaf:
+        deaf.append(Deaf())
+        return deaf[-1]
+
+    text = {"name": "put", "arguments": {"text": "x" * (1 << 20)}}
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": text}).encode()
+    bounds = BOUNDS.model_copy(update={"request_bytes": 2 << 20, "per_proxy": Share(bytes_in_flight=16 << 20)})
+    async with listening(made) as port, lean_server() as server:
+        gone = entry("deaf", servers=[upstream_at(f"http://127.0.0.1:{port}/mcp")])
+        other = entry("mock", servers=[upstream_at(server.url)])
+        async with started(tmp_path, gone, other, bounds=bounds) as gateway:
+            before = resident(gateway)
+
+            async def put() -> int:
+                async with connected(gateway.port) as wire:
+                    await wire.send(post("/deaf/mcp", body))
+                    return (await wire.reply()).status
+
+            async with lean_callers(gateway.port, "mock", 1) as [caller]:
+                puts = [asyncio.create_task(put()) for _ in range(60)]
+                await eventually(lambda: sum(each.done() for each in puts) >= 60 - 16, seconds=10)
+                assert {each.result() for each in puts if each.done()} == {503}
+                assert await caller.call() == 200
+                assert resident(gateway) - before < 16 * 6 * MIB
+            for each in puts:
+                each.cancel()
+            await asyncio.gather(*puts, return_exceptions=True)
+            for connection in deaf:
+                connection.transport.abort()
