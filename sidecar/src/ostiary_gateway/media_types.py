@@ -1,7 +1,10 @@
 """The two media types of MCP's HTTP transport."""
 
+from collections.abc import Mapping
 from typing import Final
 
 JSON: Final = "application/json"
 EVENT_STREAM: Final = "text/event-stream"
 BOTH: Final = f"{JSON}, {EVENT_STREAM}"
+#: The headers of a document; compared by identity where that saves making them anew.
+JSON_HEADERS: Final[Mapping[str, str]] = {"Content-Type": JSON}

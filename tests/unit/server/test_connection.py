@@ -273,8 +273,7 @@ async def test_a_caller_who_goes_cancels_only_what_is_bound_to_him() -> None:
     async def work(request: Request) -> Response:
         try:
             if request.target == "/bound":
-                with request.bound_to_caller():
-                    await go_on.wait()
+                request.bind_to_caller()
             await go_on.wait()
             ended[request.target] = "done"
         except asyncio.CancelledError:

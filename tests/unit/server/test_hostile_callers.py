@@ -312,8 +312,8 @@ async def test_behind_a_stream_that_stays_nothing_is_kept_and_who_goes_is_notice
         await stream.flush()
         begun.set()
         try:
-            with request.bound_to_caller():
-                await asyncio.Event().wait()
+            request.bind_to_caller()
+            await asyncio.Event().wait()
         finally:
             gone.set()
 

@@ -1,6 +1,6 @@
 """The answer as one JSON document, read whole and within a bound; and the session that an answer may open."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from ostiary_core.mcp.methods import Method
@@ -14,13 +14,14 @@ from ostiary_gateway.line.forward import http_fault, retry_after_ms
 from ostiary_gateway.line.limit import hold_answer
 from ostiary_gateway.line.list_memo import LISTS, Known
 from ostiary_gateway.line.shape import read_for, shape_result
-from ostiary_gateway.media_types import JSON
+from ostiary_gateway.media_types import JSON_HEADERS
 from ostiary_gateway.server.response import Response
 from ostiary_gateway.session import Session
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.http1.answer import Answer
 
 _SESSION: Final = "Mcp-Session-Id"
+_NONE: Final[Mapping[str, str]] = {}
 
 #: Gives the session id for an answer to initialize.
 SealSession = Callable[[Session], str]
@@ -62,12 +63,11 @@ async def relay_document(exchange: Exchange, answer: Answer, *, seal: SealSessio
     text = await read_whole(exchange, answer, limit=limit, idle=exchange.selected.idle_seconds)
     known = LISTS.recall(method, text, visibility, exchange.request_id)
     if known is not None:
-        headers = {"Content-Type": JSON, **_retry_after(answer)}
-        return Response(body=known.body, status=answer.status, headers=headers), known.outcome
+        return Response(answer.status, known.body, _headers(answer)), known.outcome
     message = _read(method, text, visibility, answer)
     if not answers.answers(message, exchange.request_id) and not _is_rejection(message, answer.status):
         raise _no_answer(answer)
-    headers = {"Content-Type": JSON, **session_header(exchange, answer, message, seal), **_retry_after(answer)}
+    headers = _headers(answer, session_header(exchange, answer, message, seal))
     mirrored.learn(exchange.server, method, text, message)
     shown = Known(shape_result(method, text, message, visibility), answers.outcome(message))
     LISTS.keep(method, text, shown, visibility, exchange.request_id)
@@ -87,10 +87,12 @@ def _no_answer(answer: Answer) -> UpstreamFault:
     return UpstreamFault(faults.INVALID, "the answer is not the answer to the request")
 
 
-def _retry_after(answer: Answer) -> dict[str, str]:
-    """Return when to come again, where an overloaded server says so."""
+def _headers(answer: Answer, session: Mapping[str, str] = _NONE) -> Mapping[str, str]:
+    """Return the headers of a document: its type, its session, and when to come again to an overloaded server."""
+    if answer.status < 400 and not session:
+        return JSON_HEADERS
     wait = retry_after_ms(answer) if answer.status in (429, 503) else None
-    return {"Retry-After": str(wait // 1000)} if wait is not None else {}
+    return {**JSON_HEADERS, **session, **({"Retry-After": str(wait // 1000)} if wait is not None else {})}
 
 
 def _is_rejection(message: dict[str, Any], status: int) -> bool:
@@ -99,22 +101,22 @@ def _is_rejection(message: dict[str, Any], status: int) -> bool:
     return status >= 400 and message.get("id") is None and isinstance(error, dict) and type(error.get("code")) is int
 
 
-def session_header(exchange: Exchange, answer: Answer, message: dict[str, Any], seal: SealSession) -> dict[str, str]:
+def session_header(exchange: Exchange, answer: Answer, message: dict[str, Any], seal: SealSession) -> Mapping[str, str]:
     """Return the header of the session that an answer to initialize opens; a server may also keep none.
 
     Raises:
         UpstreamFault: the revision or the session id is none.
     """
     if not opens_session(exchange):
-        return {}
+        return _NONE
     result = message.get("result")
     if not isinstance(result, dict):
-        return {}
+        return _NONE
     revision = result.get("protocolVersion")
     if not isinstance(revision, str) or revision not in LEGACY_REVISIONS:
         raise UpstreamFault(faults.INVALID, "the server negotiated a revision that has no handshake")
     upstream_id = answer.header(_SESSION)
-    return {_SESSION: seal(Session(upstream_id, revision))} if upstream_id is not None else {}
+    return {_SESSION: seal(Session(upstream_id, revision))} if upstream_id is not None else _NONE
 
 
 def opens_session(exchange: Exchange) -> bool:

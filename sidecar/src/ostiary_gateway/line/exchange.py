@@ -82,7 +82,7 @@ class Exchange:
     @property
     def awaits_answer(self) -> bool:
         """Whether this is a request, to which exactly one answer is due."""
-        return self.message is not None and self.message.is_request
+        return self.request_id is not None and self.message is not None
 
     @property
     def stays_open(self) -> bool:

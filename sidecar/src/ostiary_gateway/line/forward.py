@@ -127,7 +127,7 @@ def _judge_head(exchange: Exchange, answer: Answer) -> None:
         UpstreamFault: anything else that is not MCP.
     """
     status = answer.status
-    if (answer.header("content-encoding") or "identity").lower() != "identity":
+    if answer.encoded:
         raise UpstreamFault(faults.INVALID, "the answer is compressed although none was asked for")
     if status < 300:
         return

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Final
 
 from ostiary_core.mcp import codes
@@ -123,8 +122,13 @@ class RequestLine:
             text = await read_body(exchange, limit=exchange.snapshot.settings.bounds.request_bytes)
             self._catch_up(exchange)
             body = parse(text)
-            exchange.request_id = request_id(body)
-            exchange.message = frame(body, request.headers, lambda: self._open_session(exchange))
+            try:
+                message = frame(body, request.headers, lambda: self._open_session(exchange))
+            except Refusal:
+                exchange.request_id = request_id(body)
+                raise
+            exchange.message = message
+            exchange.request_id = message.id if message.method is not None else None
             return
         bodiless_revision(request.headers, self._open_session(exchange))
         if request.method == "GET":
@@ -143,8 +147,10 @@ class RequestLine:
 
     async def _forward_and_shape(self, exchange: Exchange, span: ServerSpan) -> Response | None:
         """Through the door and back."""
-        bound = exchange.request.bound_to_caller() if exchange.ends_with_caller else nullcontext()
-        with bound, record.contact(span, exchange) as client:
+        request = exchange.request
+        if exchange.ends_with_caller:
+            request.bind_to_caller()
+        with record.contact(span, exchange) as client:
             try:
                 answer = await forward(exchange, client)
                 try:
@@ -154,6 +160,8 @@ class RequestLine:
             except UpstreamFault as fault:
                 record.failed(client, fault)
                 raise faults.refusal(fault) from fault
+            finally:
+                request.release_from_caller()
 
     async def _shape(self, exchange: Exchange, answer: Answer, span: ServerSpan, client: ClientSpan) -> Response | None:
         if exchange.request.method == "DELETE":

@@ -1,8 +1,7 @@
 """A request: its head whole, its body as it arrives."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ostiary_gateway.errors import CallerGone
@@ -92,21 +91,19 @@ class Request:
     def _expects(self) -> bool:
         return self.headers.get("expect", "").lower() == "100-continue"
 
-    @contextmanager
-    def bound_to_caller(self) -> Iterator[None]:
-        """Have the current task cancelled if the caller goes away within the block.
+    def bind_to_caller(self) -> None:
+        """Have the current task cancelled if the caller goes away, until :meth:`release_from_caller`.
 
         Raises:
             asyncio.CancelledError: he is gone already.
         """
-        connection = self.connection
-        if connection.lost:
+        if self.connection.lost:
             raise asyncio.CancelledError
-        connection.bound = asyncio.current_task()
-        try:
-            yield
-        finally:
-            connection.bound = None
+        self.connection.bound = asyncio.current_task()
+
+    def release_from_caller(self) -> None:
+        """Go on though the caller goes away."""
+        self.connection.bound = None
 
     # The body, for whoever reads it
 

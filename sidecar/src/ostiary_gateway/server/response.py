@@ -7,7 +7,7 @@ from email.utils import formatdate
 from typing import Final
 
 from ostiary_gateway.errors import CallerGone
-from ostiary_gateway.media_types import JSON
+from ostiary_gateway.media_types import JSON_HEADERS
 from ostiary_gateway.server.request import Request
 
 _STATUS_LINES: Final = {
@@ -17,7 +17,6 @@ _BODILESS: Final = frozenset({204, 304})
 _CLOSE: Final = b"Connection: close\r\n"
 _KEEP: Final = b"Connection: keep-alive\r\n"
 _LAST_CHUNK: Final = b"0\r\n\r\n"
-_JSON: Final = {"Content-Type": JSON}
 _JSON_LINE: Final = b"Content-Type: application/json\r\n"
 
 
@@ -117,7 +116,7 @@ def _connection(request: Request, *, keep: bool) -> bytes:
 
 
 def _lines(headers: Mapping[str, str]) -> bytes:
-    if headers == _JSON:
+    if headers is JSON_HEADERS:
         return _JSON_LINE
     text = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
     if text.count("\r") != len(headers) or text.count("\n") != len(headers):

@@ -10,6 +10,7 @@ from ostiary_gateway.upstream import faults
 
 #: Buffered bytes at which the connection stops to read; it goes on when they have been taken.
 HIGH_WATER: Final = 256 * 1024
+_PLAIN: Final = (b"identity", b"")
 _FOREVER: Final = float("inf")
 
 
@@ -32,6 +33,7 @@ class Answer:
         "_waiter",
         "complete",
         "content_type",
+        "encoded",
         "released",
         "status",
     )
@@ -50,6 +52,8 @@ class Answer:
         self._headers = headers
         #: The media type, without its parameters.
         self.content_type = _media_type(headers[b"content-type"]) if b"content-type" in headers else ""
+        #: Whether the body is compressed, or otherwise not as it is.
+        self.encoded = b"content-encoding" in headers and headers[b"content-encoding"].strip().lower() not in _PLAIN
         self.released: Callable[[], None] | None = None
         self._chunks: list[bytes] = []
         self._size = 0
