@@ -1,9 +1,10 @@
 """The data port's certificate over real TLS: what is served, when it changes, and what never breaks it."""
 
 import asyncio
+import contextlib
 import logging
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ from tls_secrets import MountedSecret
 from ostiary_gateway.errors import StartupError
 from ostiary_gateway.options import TlsFiles
 from ostiary_gateway.server.certificate import Certificate
+from ostiary_gateway.server.connection import Connection
 from ostiary_gateway.server.limits import Limits
-from ostiary_gateway.server.listener import Listener
+from ostiary_gateway.server.listener import Gate, Listener
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import Response
 
@@ -37,13 +39,16 @@ def secret(tmp_path: Path) -> MountedSecret:
 
 
 @asynccontextmanager
-async def serving(secret: MountedSecret, limits: Limits | None = None) -> AsyncIterator[tuple[Certificate, int]]:
-    certificate, listener = Certificate(secret.files), Listener(hello, limits or Limits())
+async def serving(
+    secret: MountedSecret, limits: Limits | None = None, keeper: Gate | None = None
+) -> AsyncIterator[tuple[Certificate, int]]:
+    certificate, listener = Certificate(secret.files), Listener(hello, limits or Limits(), keeper)
     port = await listener.start("127.0.0.1", 0, tls=certificate.context)
     try:
         yield certificate, port
     finally:
         await listener.stop(1)
+        assert not listener.connections
 
 
 class Caller:
@@ -212,3 +217,83 @@ async def test_a_handshake_that_is_never_ended_is_ended_for_it(secret: MountedSe
         async with asyncio.timeout(5):
             assert await reader.read() == b""
         writer.close()
+
+
+class Doorkeeper:
+    """Lets so many connections in at a time."""
+
+    def __init__(self, bound: int) -> None:
+        self.bound = bound
+        self.inside: set[Connection] = set()
+
+    def opened(self, connection: Connection) -> Response | None:
+        if len(self.inside) >= self.bound:
+            return Response(503, b"full")
+        self.inside.add(connection)
+        return None
+
+    def closed(self, connection: Connection) -> None:
+        self.inside.discard(connection)
+
+
+async def test_who_has_not_ended_his_handshake_counts_and_who_is_too_many_is_turned_away(secret: MountedSecret) -> None:
+    keeper = Doorkeeper(2)
+    async with serving(secret, keeper=keeper) as (_, port):
+        silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+        await eventually(lambda: len(keeper.inside) == 2)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        async with asyncio.timeout(5):
+            assert await reader.read() == b""
+        writer.close()
+        for _, silent_writer in silent:
+            silent_writer.close()
+        await eventually(lambda: not keeper.inside)
+        async with calling(port, secret.authority) as caller:
+            assert await caller.ask() == b"HTTP/1.1 200 OK"
+            assert len(keeper.inside) == 1
+        await eventually(lambda: not keeper.inside)
+
+
+async def test_the_end_waits_for_no_handshake(secret: MountedSecret) -> None:
+    async with asyncio.timeout(5):
+        async with serving(secret) as (_, port):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"\x16\x03\x01")  # a handshake has begun
+            await writer.drain()
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
+        writer.close()
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_a_request_may_come_with_the_last_word_of_the_handshake(
+    secret: MountedSecret, version: ssl.TLSVersion
+) -> None:
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    context = ssl.create_default_context(cafile=str(secret.authority))
+    context.maximum_version = version
+    tls = context.wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
+    async with serving(secret) as (_, port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        await exchange(tls.do_handshake, incoming, outgoing, reader, writer)
+        tls.write(REQUEST)  # goes out together with what the handshake still has to say
+        answer = await exchange(lambda: tls.read(1000), incoming, outgoing, reader, writer)
+        writer.close()
+    assert isinstance(answer, bytes)
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+
+
+async def exchange(
+    step: Callable[[], object],
+    incoming: ssl.MemoryBIO,
+    outgoing: ssl.MemoryBIO,
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+) -> object:
+    """Do a step of TLS by hand, bringing bytes until it is done; its own last bytes stay in `outgoing`."""
+    while True:
+        try:
+            return step()
+        except ssl.SSLWantReadError:
+            writer.write(outgoing.read())
+            incoming.write(await reader.read(65536))

@@ -82,6 +82,16 @@ class Connection(asyncio.Protocol):
         self.peer = str(name[0]) if name else ""
         self._turned_away = self._listener.opened(self)
 
+    @property
+    def is_turned_away(self) -> bool:
+        """Whether the listener did not let it in."""
+        return self._turned_away is not None
+
+    def secured(self, transport: asyncio.Transport) -> None:
+        """Speak TLS from now on; time for the first head begins anew."""
+        self._transport = transport
+        self._deadline = self._listener.now() + self._listener.limits.head_seconds
+
     def data_received(self, data: bytes) -> None:
         """Parse what arrived, unless nobody would read it."""
         if self._phase is _Phase.END or self._bad is not None or self._deaf:

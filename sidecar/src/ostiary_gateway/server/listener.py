@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 from ostiary_gateway.errors import port_taken
 from ostiary_gateway.server.connection import Connection
+from ostiary_gateway.server.handshake import Handshake
 from ostiary_gateway.server.limits import DEFAULT, Limits
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import Response
@@ -67,12 +68,10 @@ class Listener:
         self.loop = asyncio.get_running_loop()
         try:
             self._server = await self.loop.create_server(
-                lambda: Connection(self),
+                (lambda: Connection(self)) if tls is None else (lambda: Handshake(self, tls)),
                 host,
                 port,
                 backlog=_BACKLOG,
-                ssl=tls,
-                ssl_handshake_timeout=self.limits.head_seconds if tls else None,
             )
         except OSError as error:
             raise port_taken("data port", host, port, error, option="--port or PORT") from error
