@@ -90,7 +90,7 @@ class _BoardCollector(Collector):
         yield resources
         yield GaugeMetricFamily(
             "ostiary_operator_statuses_outstanding",
-            "Resources that are not known to have the status that they should have",
+            "Resources that do not have the status that they should have",
             value=self._board.outstanding,
         )
         replicas = GaugeMetricFamily(

@@ -74,7 +74,7 @@ async def test_a_list_is_consistent_and_takes_all_pages() -> None:
     assert [each["metadata"]["name"] for each in found] == ["a", "b", "c"]
     assert {each["kind"] for each in found} == {"ConfigMap"}
     assert requests[0].path == "/api/v1/namespaces/tools/configmaps"
-    assert dict(requests[0].query) == {"limit": "250", "labelSelector": "ostiary.dev/usage"}
+    assert dict(requests[0].query) == {"limit": "100", "labelSelector": "ostiary.dev/usage"}
     assert requests[1].query["continue"] == "token"
 
 

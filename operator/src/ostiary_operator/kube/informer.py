@@ -211,7 +211,7 @@ def make_settings(scope: Scope) -> kopf.OperatorSettings:
     settings.peering.standalone = True
     settings.process.ultimate_exiting_timeout = None  # the process is not kopf's to kill
     settings.watching.connect_timeout = 10
-    settings.watching.chunk_size = 250
+    settings.watching.chunk_size = 100
     settings.watching.reconnect_backoff = 0.1
     settings.networking.error_backoffs = _Backoffs()
     settings.queueing.idle_timeout = 0.1  # it keeps an object's last event for so long: of thousands, a lot of memory

@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=30, sock_connect=5)
 #: Objects at once: what a page is parsed into, before it is packed, is what a list takes of memory.
-_PAGE: Final = 250
+_PAGE: Final = 100
 _TRIES: Final = 5
 _LONGEST_WAIT: Final = 10.0
 _MESSAGE_LIMIT: Final = 500

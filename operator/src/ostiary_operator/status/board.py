@@ -67,6 +67,7 @@ class StatusBoard:
         self._familiar: dict[str, tuple[str, ...]] = {}
         # What is judged again whenever anybody publishes: a write or time will change it, time at that moment.
         self._open: dict[str, float] = {}
+        self._due_now: set[str] = set()
         self._ready: dict[str, tuple[str, str]] = {}
         self._turn = asyncio.Lock()
         self._calls = 0
@@ -83,8 +84,8 @@ class StatusBoard:
 
     @property
     def outstanding(self) -> int:
-        """How many resources are not known to have the status that they should have."""
-        return len(self._open)
+        """How many resources do not have the status that they should have."""
+        return len(self._due_now)
 
     def take(self, statuses: Mapping[ObjectKey, ResourceStatus], fresh: Iterable[Object], *, seen_at: float) -> None:
         """Take over what a pass compiled, and the statuses of the resources that it read.
@@ -96,6 +97,7 @@ class StatusBoard:
             if before.get(uid) != status:
                 self._open[uid] = _NEVER
         for uid in before.keys() - self._statuses.keys():
+            self._due_now.discard(uid)
             for known in (self._live, self._familiar, self._open, self._ready):
                 known.pop(uid, None)
         self._carried = _carriers(self._statuses.values())
@@ -165,6 +167,7 @@ class StatusBoard:
         ready = document.condition_of(body, ConditionType.READY) or {}
         self._ready[uid] = (status.key.kind, str(ready.get("status")))
         self._open.pop(uid, None)
+        self._due_now.discard(uid)
         if document.same(status.key.kind, body, live):
             if not judgement.final:
                 self._open[uid] = judgement.until
@@ -173,7 +176,8 @@ class StatusBoard:
         if now < settled_at and document.only_numbers_differ(status.key.kind, body, live):
             self._open[uid] = min(judgement.until, settled_at)
             return None
-        self._open[uid] = judgement.until  # until it is written and found as it should be
+        self._open[uid] = judgement.until
+        self._due_now.add(uid)  # until it is written and found as it should be
         return StatusWrite(status.key, uid, body)
 
     def _settled_at(self, status: ResourceStatus) -> float:
