@@ -14,10 +14,11 @@ from ostiary_gateway.errors import CallerGone
 from ostiary_gateway.server import connection as connection_module
 from ostiary_gateway.server import listener as listener_module
 from ostiary_gateway.server.connection import Connection
-from ostiary_gateway.server.limits import EARLY_REQUESTS, PIECE_BYTES, SLICE_BYTES, Limits
+from ostiary_gateway.server.limits import EARLY_REQUESTS, SLICE_BYTES, Limits
 from ostiary_gateway.server.listener import Listener
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import Response, ResponseStream
+from ostiary_gateway.transports import PIECE_BYTES
 
 BIG = b"x" * 30_000_000
 CHUNKED = "Transfer-Encoding: chunked"

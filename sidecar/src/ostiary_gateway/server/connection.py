@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from ostiary_core import strict_json
 from ostiary_gateway.errors import CallerGone
-from ostiary_gateway.server.limits import EARLY_REQUESTS, LEAST_TAKEN_BYTES, PIECE_BYTES, SLICE_BYTES
+from ostiary_gateway.server.limits import EARLY_REQUESTS, LEAST_TAKEN_BYTES, SLICE_BYTES
 from ostiary_gateway.server.parser import BadRequestError, RequestParser
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import Response, ResponseStream
-from ostiary_gateway.transports import untie
+from ostiary_gateway.transports import read_in_pieces, untie
 
 if TYPE_CHECKING:
     from ostiary_gateway.server.listener import Listener
@@ -76,7 +76,7 @@ class Connection(asyncio.Protocol):
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         # What comes in one piece is what one connection may hold of what nobody has asked for yet.
-        setattr(transport, "max_size", PIECE_BYTES)  # noqa: B010  asyncio's, though its types do not name it
+        read_in_pieces(transport)
         name = transport.get_extra_info("peername")
         #: The address at the other end of the connection.
         self.peer = str(name[0]) if name else ""

@@ -27,8 +27,6 @@ class Limits:
 DEFAULT: Final = Limits()
 #: Of a body nobody takes, so much is held before reading stops.
 BODY_HIGH_WATER: Final = 64 * 1024
-#: What is read from a connection at once, in bytes.
-PIECE_BYTES: Final = 64 * 1024
 #: What is parsed at once, in bytes: the most that one caller keeps all others waiting for.
 SLICE_BYTES: Final = 16 * 1024
 #: So many requests may come early. What came behind them waits unparsed: as bytes it takes forty times less.

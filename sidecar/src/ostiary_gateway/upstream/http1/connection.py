@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 import httptools
 
 from ostiary_gateway.errors import UpstreamFault
-from ostiary_gateway.transports import untie
+from ostiary_gateway.transports import read_in_pieces, untie
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.http1.answer import Answer, broken_off
 from ostiary_gateway.upstream.http1.deadlines import Deadlines
@@ -115,6 +115,7 @@ class Connection(asyncio.Protocol):
         """Keep the transport."""
         # A stream transport, by what loop.create_connection promises; uvloop's is no subclass of asyncio's.
         self._transport = cast("asyncio.Transport", transport)
+        read_in_pieces(transport)
 
     def data_received(self, data: bytes) -> None:
         """Parse what arrived."""
