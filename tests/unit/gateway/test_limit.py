@@ -225,6 +225,14 @@ def test_the_open_files_bound_connections_whatever_the_settings_say() -> None:
     assert connection(occupancy, "192.0.2.9").told is not None
 
 
+def test_a_bound_beyond_the_open_files_is_told_once_and_not_with_each_config(caplog: pytest.LogCaptureFixture) -> None:
+    occupancy = Occupancy()
+    occupancy.carried = 1
+    for wanted in (66, 66, None, 66, 77):
+        occupancy.move(BOUNDS.model_copy(update={"connections": wanted}), trusted_proxies=[])
+    assert [record.args[0] for record in caplog.records if isinstance(record.args, tuple)] == [66, 77]
+
+
 def test_an_ipv6_source_is_a_network_of_64_bits() -> None:
     occupancy = bounded(per_source=Share(connections=2))
     assert connection(occupancy, "2001:db8:1:2::1").told is None

@@ -59,6 +59,7 @@ class Occupancy:
         self.proxies = Shelf(proxy, stay=True)
         self._finder = Sources()
         self._trusted: list[str] = []
+        self._told: int | None = None
         self._connections: dict[Connection, Tally | None] = {}
         self._waiting_for_end: asyncio.Event | None = None
 
@@ -72,9 +73,7 @@ class Occupancy:
     def move(self, bounds: Bounds, *, trusted_proxies: list[str]) -> None:
         """Take other bounds; connections whose source is told otherwise now are counted anew."""
         everybody, source, principal, proxy = self.ceilings
-        if self.carried is not None and bounds.connections is not None and bounds.connections > self.carried:
-            level = logging.WARNING if self.carried < _FEW_CONNECTIONS else logging.INFO
-            _log.log(level, _TOO_FEW_FILES, bounds.connections, self.carried)
+        self._tell_what_is_carried(bounds.connections)
         everybody.move(
             Share(
                 connections=min(filter(None, (bounds.connections, self.carried)), default=None),
@@ -92,6 +91,14 @@ class Occupancy:
             for connection in self._connections:
                 self._uncount(connection)
                 self._count(connection)
+
+    def _tell_what_is_carried(self, wanted: int | None) -> None:
+        """Tell of a bound that the process cannot reach, once for each: most configs change nothing of it."""
+        if self.carried is None or wanted is None or wanted <= self.carried or wanted == self._told:
+            return
+        self._told = wanted
+        level = logging.WARNING if self.carried < _FEW_CONNECTIONS else logging.INFO
+        _log.log(level, _TOO_FEW_FILES, wanted, self.carried)
 
     # Connections
 
