@@ -33,15 +33,15 @@ is the machine's own share.
 
 Where the next walls stand, in the order in which one meets them:
 
-- **The first start** writes the status of everything by server-side apply, at the API server's pace. Configs do not wait
-  for it: they are in force long before, and edits go first.
-- **Memory of the operator**: a policy of 20 rules is kept once as the text that is judged, once as rules and once as the
-  document that travels, some 30 KiB in all with its status. Give 5,000 proxies with 10,000 such policies a limit of 1 GiB.
+- **The first start** writes the status of everything by server-side apply, at the API server's pace. Configs do not
+  wait for it: they are in force long before, and edits go first.
+- **Memory of the operator**: a policy of 20 rules is kept once as the text that is judged, once as rules and once as
+  the document that travels, some 30 KiB in all with its status. 5,000 proxies with 10,000 of them need 1 GiB.
 - **Time of a pass**: it judges everything, some 0.1 ms for a proxy with two policies, although it reads only the
-  namespaces that moved, rewrites only the parts that changed and writes only statuses that differ. A whole look, at start
-  and every five minutes, is a list of everything, some 20 KiB for a proxy with two policies, most of it `managedFields`.
-- **One namespace**: what it adds to one gateway's config is bounded at 4 MiB, some 1,600 policies of 20 rules, and all of
-  it is read again for each edit in it.
+  namespaces that moved, rewrites only the parts that changed and writes only statuses that differ. A whole look, at
+  start and every five minutes, lists everything: 20 KiB for a proxy with two policies, most of it `managedFields`.
+- **One namespace**: what it adds to one gateway's config is bounded at 4 MiB, some 1,600 policies of 20 rules, and all
+  of it is read again for each edit in it.
 - **One gateway's config**: 15 parts of 700 KiB compressed hold some 16,000 proxies with two policies each, and the
   manifest, 900 KiB compressed, some 18,000. Beyond that the proxies must be divided among several gateways.
 """
