@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -13,7 +14,7 @@ from callers import Caller, Reply, calling, legacy, modern
 from gateways import BOUNDS, Door, running
 from mcp_clients import eventually
 from upstreams import Arrived, Upstream, answer, document, events, for_ever, serving, with_handshake
-from wire import connected
+from wire import connected, post
 
 from ostiary_core.contract.documents import ServerShare, Share, Timeouts
 
@@ -187,6 +188,36 @@ async def test_answers_without_room_end_with_an_error_and_small_ones_go_on(scene
         assert (await caller.post(legacy("tools/call", CALL))).result
         listing.cancel()
         await asyncio.gather(listing, return_exceptions=True)
+
+
+async def test_an_answer_that_its_caller_does_not_take_is_held_against_the_bound(
+    scene: Scene, upstream: Upstream
+) -> None:
+    scene.gate.set()
+    scene.text = "x" * (4 << 20)  # more than the kernel's buffers take of him
+    body = json.dumps(legacy("tools/call", CALL)).encode()
+    async with (
+        bounded(upstream, message_bytes=16 << 20, bytes_in_flight=4 << 20) as door,
+        calling(door.url()) as caller,
+    ):
+        held = door.gateway.line.occupancy.total
+        async with narrow(door.gateway.port) as slow:
+            slow.sendall(post("/mock/mcp", body))
+            await eventually(lambda: upstream.count("tools/call") == 1 and held.requests == 0)
+            assert held.bytes > 4 << 20
+            assert is_full(await caller.post(legacy("tools/call", CALL)))
+        await eventually(lambda: held.bytes == 0)
+        scene.text = "small"
+        assert (await caller.post(legacy("tools/call", CALL))).result
+
+
+@asynccontextmanager
+async def narrow(port: int) -> AsyncIterator[socket.socket]:
+    """A connection whose caller takes next to nothing."""
+    with socket.socket() as made:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        made.connect(("127.0.0.1", port))
+        yield made
 
 
 async def test_an_event_that_is_not_whole_is_counted_and_released(upstream: Upstream) -> None:

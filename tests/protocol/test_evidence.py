@@ -196,3 +196,13 @@ async def test_the_session_is_told_as_a_digest_and_its_id_never() -> None:
     told = {str(span.attributes["mcp.session.id"]) for span in spans if "mcp.session.id" in span.attributes}
     assert len(told) == 2  # the caller's, and the server's own
     assert not [span for span in spans if sessions[0] in str(span) or "upstream-session" in str(span)]
+
+
+async def test_the_span_names_the_caller_and_not_the_trusted_proxy_before_him() -> None:
+    async def trusting(caller: Caller, door: Door) -> None:
+        door.settings = door.settings.model_copy(update={"trusted_proxies": ["127.0.0.0/8"]})
+        await door.apply(door.entry("mock", "http://127.0.0.1:1/mcp"))
+        await caller.post(modern("tools/call", CALL), {"X-Forwarded-For": "1.1.1.1, 2001:db8::7"})
+
+    assert (await spans_of(well, trusting))["SERVER"].attributes["client.address"] == "2001:db8::7"
+    assert (await spans_of(well, call))["SERVER"].attributes["client.address"] == "127.0.0.1"

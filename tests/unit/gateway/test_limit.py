@@ -36,6 +36,8 @@ class Peer:
     def __init__(self, peer: str) -> None:
         self.peer = peer
         self.source: Any = None
+        self.holding: Any = None
+        self.lost = False
         self.told: Any = None
 
 
@@ -317,3 +319,33 @@ async def test_empty_waits_for_the_last_one() -> None:
         assert not waiting.done()
         occupancy.leave(each)
     await asyncio.wait_for(waiting, 1)
+
+
+@pytest.mark.parametrize("end", ["taken", "closed"])
+def test_a_large_answer_counts_until_its_caller_has_taken_it(end: str) -> None:
+    occupancy = bounded()
+    over = connection(occupancy)
+    made = entered(occupancy, over=over)
+    limit.hold_answer(made, 1 << 20)
+    occupancy.leave(made)
+    assert (occupancy.requests, occupancy.total.bytes, over.source.bytes) == (0, 1 << 20, 1 << 20)
+
+    for _ in range(2):
+        getattr(occupancy, end)(over)
+        assert occupancy.total.bytes == 0
+    occupancy.closed(over)
+    assert not occupancy.sources.tallies
+    assert not occupancy.principals.tallies
+
+
+def test_nothing_is_held_for_a_caller_who_is_gone() -> None:
+    occupancy = bounded()
+    over = connection(occupancy)
+    made = entered(occupancy, over=over)
+    limit.hold_answer(made, 1 << 20)
+    over.lost = True
+    occupancy.closed(over)
+    occupancy.leave(made)
+
+    assert occupancy.total.bytes == 0
+    assert not occupancy.sources.tallies

@@ -24,6 +24,8 @@ from ostiary_gateway.upstream import faults
 _log: Final = logging.getLogger(__name__)
 
 _RETRY_AFTER_MS: Final = 1000
+#: What a transport takes without telling us to wait, in bytes.
+_SENT_AT_ONCE: Final = 64 * 1024
 #: Fewer will be missed in earnest.
 _FEW_CONNECTIONS: Final = 1024
 _TOO_FEW_FILES: Final = (
@@ -119,6 +121,7 @@ class Occupancy:
 
     def closed(self, connection: Connection) -> None:
         """Forget a connection; one that was refused was never counted."""
+        self.taken(connection)
         if connection in self._connections:
             self.total.connections -= 1
             self._uncount(connection)
@@ -137,6 +140,15 @@ class Occupancy:
         tally = self._connections[connection]
         if tally is not None:
             tally.connections -= 1
+            tally.forget_if_empty()
+
+    def taken(self, connection: Connection) -> None:
+        """The caller has taken what was held for him, or will not any more."""
+        if connection.holding is None:
+            return
+        (holders, held), connection.holding = connection.holding, None
+        for tally in holders:
+            tally.bytes -= held
             tally.forget_if_empty()
 
     # Requests
@@ -169,11 +181,13 @@ class Occupancy:
             raise _refusal(full) from None
 
     def leave(self, exchange: Exchange) -> None:
-        """Forget a request, if it was counted."""
+        """Forget a request, if it was counted. What is held of a large answer counts until the caller has taken it."""
         holders, exchange.holders = exchange.holders, ()
         if not holders:
             return
-        held = exchange.held
+        held, connection = exchange.held, exchange.request.connection
+        if held > _SENT_AT_ONCE and not connection.lost:
+            connection.holding, held = (holders, held), 0
         for tally in holders:
             if exchange.is_stream:
                 tally.streams -= 1

@@ -52,6 +52,8 @@ class Connection(asyncio.Protocol):
         self.task: asyncio.Task[None] | None = None
         #: Kept for the listener's gate: whom the connection is counted for.
         self.source: Any = None
+        #: Likewise: what is counted as held until the caller has taken his answer.
+        self.holding: Any = None
         self._listener = listener
         self._transport: asyncio.Transport
         self._parser = RequestParser(self, self._begun, listener.limits)
@@ -163,6 +165,7 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """He has taken it."""
         self.stalled_since = None
+        self._listener.taken(self)
         if self._drained is not None and not self._drained.done():
             self._drained.set_result(None)
         if self._phase is _Phase.TAKING:
@@ -218,6 +221,8 @@ class Connection(asyncio.Protocol):
             # As its head said, or the caller's next request would cross with our closing.
             keep = self.stream.keep and request.keep_alive
         self.stream = None
+        if self.holding is not None and self.stalled_since is None:
+            self._listener.taken(self)
         if not keep:
             self._say_goodbye()
         elif request.complete:

@@ -33,6 +33,9 @@ class Gate(Protocol):
     def opened(self, connection: Connection) -> Response | None:
         """Count a connection, or return what it is told instead of being let in."""
 
+    def taken(self, connection: Connection) -> None:
+        """The caller has taken what was held for him."""
+
     def closed(self, connection: Connection) -> None:
         """Forget a connection, whether or not it was let in."""
 
@@ -88,6 +91,11 @@ class Listener:
             if len(self._turned_away) > _TURNED_AWAY_LIMIT:
                 connection.abort()
         return answer
+
+    def taken(self, connection: Connection) -> None:
+        """The caller of a connection has taken his answer."""
+        if self.gate is not None:
+            self.gate.taken(connection)
 
     def closed(self, connection: Connection) -> None:
         """Forget it."""
