@@ -5,6 +5,6 @@ from hypothesis import HealthCheck, settings
 # No deadlines: several test processes share few cores, and a slow example is no failure.
 settings.register_profile("ostiary", deadline=None, derandomize=True)
 settings.register_profile(
-    "fuzz", deadline=None, max_examples=1000, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+    "fuzz", deadline=None, max_examples=300, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("ostiary")

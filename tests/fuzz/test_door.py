@@ -62,6 +62,7 @@ SMUGGLED = (
     b"POST /mcp HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(HIDDEN)
     + HIDDEN
 )
+DISGUISED = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"get_users","Name":"delete_users"}}'
 CALL = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"get_users"}}'
 HEAD = b"POST /mock/mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
 _INSERTS = [
@@ -131,6 +132,7 @@ def assert_allowed(received: Received) -> None:
 
 @given(st.one_of(requests(), mutants(), mutants(), st.binary(max_size=80)), st.lists(st.integers(0, 900), max_size=3))
 @example(HEAD + b"Content-Length: %d\r\n\r\n" % len(HIDDEN) + HIDDEN, [])
+@example(HEAD + b"Content-Length: %d\r\n\r\n" % len(DISGUISED) + DISGUISED, [])
 @example(HEAD + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + SMUGGLED, [])
 @example(HEAD + b"Content-Length: %d\r\nContent-Length: 0\r\n\r\n" % len(CALL + SMUGGLED) + CALL + SMUGGLED, [])
 @example(HEAD + b"Transfer-Encoding: chunked\t\r\nContent-Length: 0\r\n\r\n" + SMUGGLED, [])
