@@ -4,6 +4,7 @@ The table of all of it is docs/hostile-wire.md. Every gateway here traces every 
 falls over.
 """
 
+import asyncio
 import json
 import logging
 import tracemalloc
@@ -16,7 +17,7 @@ from callers import LEGACY, MODERN, Caller, calling, legacy, modern
 from gateways import Door, running
 from otlp_sink import Sink, http_sink
 from upstreams import Arrived, Upstream, answer, document, serving, with_handshake
-from wire import connected
+from wire import connected, post
 
 from ostiary_gateway.telemetry import Telemetry
 
@@ -219,6 +220,31 @@ async def test_an_envelope_of_wrong_types_is_refused(caller: Caller, upstream: U
     assert reply.status == 400
     assert reply.json["error"]["code"] in {-32602, -32020}
     assert upstream.arrived == []
+
+
+ANYWHERE = [
+    "traceparent",
+    "tracestate",
+    "baggage",
+    "User-Agent",
+    "Mcp-Session-Id",
+    "X-Forwarded-For",
+    "Accept",
+    "Cookie",
+]
+
+
+@pytest.mark.parametrize("header", ANYWHERE)
+async def test_bytes_that_are_no_text_spoil_no_evidence(
+    door: Door, upstream: Upstream, sink: Sink, header: str
+) -> None:
+    sink.clear()
+    line = f"{header}: \udcff\udcfe\u00e9,="
+    for path in ("/mock/mcp", "/nowhere/mcp"):
+        async with connected(door.gateway.port) as wire:
+            await wire.send(post(path, json.dumps(legacy("tools/list")).encode(), line))
+            assert (await wire.reply()).status in {200, 404, 406}
+    await asyncio.to_thread(sink.wait_for, lambda spans: sum(span.kind == "SERVER" for span in spans) == 2)
 
 
 # -- headers against the body

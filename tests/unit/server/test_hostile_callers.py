@@ -1,6 +1,7 @@
 """What one hostile connection may cost: memory, time, and the answers of others (issue 4 §2)."""
 
 import asyncio
+import errno
 import gc
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -364,4 +365,21 @@ async def test_who_is_turned_away_is_told_so_once_however_much_he_asks(caplog: p
         assert (await wire.reply()).body == b"full"
         assert await wire.closed()
     await listener.stop(0.1)
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("sent", [b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n", b"nonsense\r\n\r\n"])
+async def test_who_resets_the_connection_as_he_asks_leaves_no_word_in_our_log(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, sent: bytes
+) -> None:
+    def reset(_: object) -> None:  # what shutdown says where the reset arrived and was not reported yet
+        raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+
+    async with serving(echo) as (listener, port), connected(port) as wire:
+        await eventually(lambda: bool(listener.connections))
+        [connection] = listener.connections
+        monkeypatch.setattr(type(connection._transport), "can_write_eof", lambda _: True)
+        monkeypatch.setattr(type(connection._transport), "write_eof", reset)
+        await wire.send(sent)
+        await eventually(lambda: not listener.connections)
     assert caplog.records == []

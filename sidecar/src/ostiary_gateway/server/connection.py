@@ -299,7 +299,10 @@ class Connection(asyncio.Protocol):
         self._waiting.clear()
         self._unparsed = b""
         if self._transport.can_write_eof():
-            self._transport.write_eof()
+            try:
+                self._transport.write_eof()
+            except OSError:  # a caller who has reset the connection, of which we were not told yet
+                self.abort()
         elif self._current is None or self._current.complete:  # TLS has no half to close
             self._transport.close()
         self.resume_reading()
