@@ -150,6 +150,29 @@ def test_nobody_judges(patient: Patient) -> None:
         assert found["links"][-1]["detail"] == "its Deployment has no ready Pod"
 
 
+def test_another_operator_claims_the_namespace(patient: Patient) -> None:
+    api = patient.cluster.control_plane.api
+    claim = "/apis/coordination.k8s.io/v1/namespaces/default/leases/ostiary-claim"
+    with without_operator(patient.cluster):
+        before = api.request("GET", claim)["spec"]["holderIdentity"]
+        api.request("PATCH", claim, {"spec": {"holderIdentity": "elsewhere/ostiary-operator"}})
+        api.request("PATCH", f"{PROXIES}/{EXAMPLE_PROXY}", {"spec": {"description": "claimed"}})
+        found = patient.ask(EXAMPLE_PROXY)
+        api.request("PATCH", claim, {"spec": {"holderIdentity": before}})
+    assert found["broken"] == "operator"
+    assert "elsewhere/ostiary-operator claims namespace default" in found["links"][-1]["detail"]
+
+
+def test_no_replica_of_the_operator_leads(patient: Patient) -> None:
+    api, path = patient.cluster.control_plane.api, "/apis/coordination.k8s.io/v1/namespaces/ostiary-system/leases"
+    spec = {"holderIdentity": "gone", "leaseDurationSeconds": 8, "renewTime": "2026-01-01T00:00:00.000000Z"}
+    api.request("POST", path, {"metadata": {"name": "ostiary-operator"}, "spec": spec})
+    try:
+        patient.breaks_at("operator", "no replica of it leads: gone did so last")
+    finally:
+        api.request("DELETE", f"{path}/ostiary-operator")
+
+
 def test_the_gateway_that_is_named_does_not_exist(patient: Patient) -> None:
     patient.has("lost", until="NoGateway", gateways=[{"name": "other"}])
     patient.breaks_at("gateways", "no Service is gateway ostiary-system/other", "lost")

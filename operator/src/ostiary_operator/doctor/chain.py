@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
-from ostiary_operator.doctor import door, gateways, installation, resource, running
+from ostiary_operator.doctor import door, gateways, installation, operators, resource, running
 from ostiary_operator.doctor.model import Case, Finding, Link, State, broken, unknown
 from ostiary_operator.kube.errors import ClusterError, Forbidden
 
@@ -11,7 +11,7 @@ CHAIN: Final = (
     Link("API server", installation.api_server),
     Link("definitions", installation.definitions),
     Link("resource", resource.exists),
-    Link("operator", installation.operator),
+    Link("operator", operators.operator),
     Link("gateways", gateways.services),
     Link("settings", gateways.settings),
     Link("accepted", resource.accepted),

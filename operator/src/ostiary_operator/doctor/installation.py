@@ -1,25 +1,19 @@
-"""The links that every MCPProxy shares: the API server, the definitions, the operator."""
+"""The links that every MCPProxy shares: the API server, and the definitions."""
 
-import asyncio
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
-
-import aiohttp
 
 from ostiary_core.version import __version__
 from ostiary_operator.api.crd import crds
 from ostiary_operator.doctor.model import Case, Finding, broken, ok, unknown, warning
 from ostiary_operator.kube.client import Object
 from ostiary_operator.kube.errors import Forbidden, NotFound
-from ostiary_operator.kube.kinds import DEFINITION, DEPLOYMENT, GROUP, OURS, PROXY
+from ostiary_operator.kube.kinds import DEFINITION, GROUP, OURS, PROXY
 from ostiary_operator.local.console import printable
 
-_OPERATORS: Final = "app.kubernetes.io/part-of=ostiary,app.kubernetes.io/component=operator"
-_INSTALL: Final = "install the chart\n helm install ostiary helm/ostiary --namespace ostiary-system --create-namespace"
+INSTALL: Final = "install the chart\n helm install ostiary helm/ostiary --namespace ostiary-system --create-namespace"
 _UPGRADE: Final = "apply the definitions of this version\n ostiary crds | kubectl apply --server-side -f -"
 _SHOWN: Final = 3
-_PAUSE: Final = 0.25
-_TIMEOUT: Final = aiohttp.ClientTimeout(total=5)
 
 
 async def api_server(case: Case) -> Finding:
@@ -33,7 +27,7 @@ async def definitions(case: Case) -> Finding:
     try:
         served = await case.cluster.document(f"/apis/{GROUP}/{PROXY.version}")
     except NotFound:
-        return broken(f"the API server does not know {GROUP}/{PROXY.version}", _INSTALL)
+        return broken(f"the API server does not know {GROUP}/{PROXY.version}", INSTALL)
     plurals = {each.get("name") for each in served.get("resources") or ()}
     missing = [kind.name for kind in OURS if kind.plural not in plurals]
     if missing:
@@ -78,73 +72,6 @@ def _lacking(wanted: Mapping[str, Any], found: Mapping[str, Any], path: str) -> 
             yield from _lacking(schema, properties[name], below)
     if isinstance(wanted.get("items"), Mapping):
         yield from _lacking(wanted["items"], found.get("items") or {}, f"{path}[]")
-
-
-async def operator(case: Case) -> Finding:
-    """Is it there and ready, and has it judged this resource?"""
-    if case.options.operator_url is not None:
-        refused = await _asked(case.options.operator_url)
-        if refused is not None:
-            return refused
-    judged = not case.name or await _judged(case)
-    try:
-        deployments = await case.cluster.list(
-            DEPLOYMENT, namespace=case.options.operator_namespace, selector=_OPERATORS
-        )
-    except Forbidden:
-        if judged:
-            return ok("it has judged this generation; you may not look at its Deployment")
-        return broken(_unjudged(case), "ask the platform team whether the operator runs and watches this namespace")
-    return _of_deployments(case, deployments, judged=judged)
-
-
-async def _asked(url: str) -> Finding | None:
-    """Return what is wrong with the operator, by its own word."""
-    try:
-        async with aiohttp.ClientSession(timeout=_TIMEOUT) as session, session.get(f"{url}/readyz") as answer:
-            if answer.status == 200:
-                return None
-            words = printable((await answer.text())[:200].strip())
-            return broken(f"it is not ready: {words}", "see its log: it says what it waits for")
-    except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        return broken(
-            f"nothing answers at {url}: {type(error).__name__}", "start the operator, or correct --operator-url"
-        )
-
-
-async def _judged(case: Case) -> bool:
-    """Wait a little for the status to speak of the newest generation."""
-    end = asyncio.get_running_loop().time() + case.options.patience
-    while case.status.get("observedGeneration") != case.proxy["metadata"]["generation"]:
-        if asyncio.get_running_loop().time() >= end:
-            return False
-        await asyncio.sleep(_PAUSE)
-        case.proxy = await case.cluster.get(PROXY, namespace=case.namespace, name=case.name)
-    return True
-
-
-def _of_deployments(case: Case, deployments: list[Object], *, judged: bool) -> Finding:
-    namespace = case.options.operator_namespace
-    available = sum(int((each.get("status") or {}).get("availableReplicas") or 0) for each in deployments)
-    logs = f"see whether it watches this namespace, and what it logs\n kubectl -n {namespace} logs -l {_OPERATORS}"
-    pods = f"see why\n kubectl -n {namespace} describe pods -l {_OPERATORS}"
-    if judged and available:
-        return ok(f"ready in namespace {namespace}, and it has judged this generation" if case.name else "ready")
-    if judged and (case.name or case.options.operator_url):
-        if case.options.operator_url is not None:
-            return ok(f"ready at {case.options.operator_url}")
-        what = "its Deployment has no ready Pod" if deployments else f"there is no Deployment of it in {namespace}"
-        return warning(f"it has judged this generation, but {what}: nothing new would be judged", pods)
-    if not deployments:
-        return broken(f"there is no operator in namespace {namespace}", f"correct --operator-namespace, or {_INSTALL}")
-    if not available:
-        return broken("its Deployment has no ready Pod", pods)
-    return broken(_unjudged(case), logs)
-
-
-def _unjudged(case: Case) -> str:
-    generation = case.proxy.get("metadata", {}).get("generation")
-    return f"it has not judged generation {generation} of MCPProxy {case.identity}"
 
 
 async def nothing_more(case: Case) -> Finding:

@@ -1,0 +1,125 @@
+"""The link of the operator: is it there, does a replica of it lead, and has it judged this resource?"""
+
+import asyncio
+import time
+from typing import Final
+
+import aiohttp
+
+from ostiary_operator import claims
+from ostiary_operator.doctor.installation import INSTALL
+from ostiary_operator.doctor.model import Case, Finding, broken, ok, warning
+from ostiary_operator.kube import leases, names
+from ostiary_operator.kube.client import Object, name_of
+from ostiary_operator.kube.errors import Forbidden, NotFound
+from ostiary_operator.kube.kinds import DEPLOYMENT, LEASE, PROXY
+from ostiary_operator.local.console import printable
+
+_OPERATORS: Final = "app.kubernetes.io/part-of=ostiary,app.kubernetes.io/component=operator"
+_PAUSE: Final = 0.25
+_LONG: Final = 60.0  # seconds
+_TIMEOUT: Final = aiohttp.ClientTimeout(total=5)
+
+
+async def operator(case: Case) -> Finding:
+    """Is it there and ready, and has it judged this resource?"""
+    if case.options.operator_url is not None:
+        refused = await _asked(case.options.operator_url)
+        if refused is not None:
+            return refused
+    judged = not case.name or await _judged(case)
+    foreign = None if judged else await _claimed_by_another(case)
+    if foreign is not None:
+        return foreign
+    try:
+        deployments = await case.cluster.list(
+            DEPLOYMENT, namespace=case.options.operator_namespace, selector=_OPERATORS
+        )
+    except Forbidden:
+        if judged:
+            return ok("it has judged this generation; you may not look at its Deployment")
+        return broken(_unjudged(case), "ask the platform team whether the operator runs and watches this namespace")
+    leaderless = await _without_leader(case, deployments)
+    return leaderless or _of_deployments(case, deployments, judged=judged)
+
+
+async def _asked(url: str) -> Finding | None:
+    """Return what is wrong with the operator, by its own word."""
+    try:
+        async with aiohttp.ClientSession(timeout=_TIMEOUT) as session, session.get(f"{url}/readyz") as answer:
+            if answer.status == 200:
+                return None
+            words = printable((await answer.text())[:200].strip())
+            return broken(f"it is not ready: {words}", "see its log: it says what it waits for")
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        return broken(
+            f"nothing answers at {url}: {type(error).__name__}", "start the operator, or correct --operator-url"
+        )
+
+
+async def _judged(case: Case) -> bool:
+    """Wait a little for the status to speak of the newest generation."""
+    end = asyncio.get_running_loop().time() + case.options.patience
+    while case.status.get("observedGeneration") != case.proxy["metadata"]["generation"]:
+        if asyncio.get_running_loop().time() >= end:
+            return False
+        await asyncio.sleep(_PAUSE)
+        case.proxy = await case.cluster.get(PROXY, namespace=case.namespace, name=case.name)
+    return True
+
+
+def _of_deployments(case: Case, deployments: list[Object], *, judged: bool) -> Finding:
+    namespace = case.options.operator_namespace
+    available = sum(int((each.get("status") or {}).get("availableReplicas") or 0) for each in deployments)
+    pods = f"see why\n kubectl -n {namespace} describe pods -l {_OPERATORS}"
+    if judged and available:
+        return ok(f"ready in namespace {namespace}" + (", and it has judged this generation" if case.name else ""))
+    if judged and case.options.operator_url is not None:
+        return ok(f"ready at {case.options.operator_url}")
+    if judged and case.name:
+        what = "its Deployment has no ready Pod" if deployments else f"there is no Deployment of it in {namespace}"
+        return warning(f"it has judged this generation, but {what}: nothing new would be judged", pods)
+    if not deployments:
+        return broken(f"there is no operator in namespace {namespace}", f"correct --operator-namespace, or {INSTALL}")
+    if not available:
+        return broken("its Deployment has no ready Pod", pods)
+    logs = f"see whether it watches this namespace, and what it logs\n kubectl -n {namespace} logs -l {_OPERATORS}"
+    return broken(_unjudged(case), logs)
+
+
+async def _claimed_by_another(case: Case) -> Finding | None:
+    """Return that an operator elsewhere serves the namespace: ours then keeps off."""
+    lease = await _lease(case, case.namespace, names.CLAIM)
+    holder = lease.holder if lease is not None else ""
+    if not holder or holder.partition("/")[0] == case.options.operator_namespace:
+        return None
+    return broken(
+        f"the operator {printable(holder)} claims namespace {case.namespace}, and no other serves it",
+        "name its namespace with --operator-namespace, or end one of the two; the claim runs out "
+        f"{claims.LASTS} s after its holder is gone",
+    )
+
+
+async def _without_leader(case: Case, deployments: list[Object]) -> Finding | None:
+    """Return that of the replicas none leads. Those of one replica need no Lease, and have none."""
+    for deployment in deployments:
+        lease = await _lease(case, case.options.operator_namespace, name_of(deployment))
+        silent = time.time() - lease.renewed if lease is not None and lease.holder else 0.0
+        if lease is not None and silent > max(_LONG, 4 * lease.seconds):  # clocks differ a little
+            return broken(
+                f"no replica of it leads: {printable(lease.holder)} did so last, {silent:.0f} s ago",
+                f"see what its replicas log\n kubectl -n {case.options.operator_namespace} logs -l {_OPERATORS}",
+            )
+    return None
+
+
+async def _lease(case: Case, namespace: str, name: str) -> leases.Record | None:
+    try:
+        return leases.parse(await case.cluster.get(LEASE, namespace=namespace, name=name))
+    except (Forbidden, NotFound):
+        return None
+
+
+def _unjudged(case: Case) -> str:
+    generation = case.proxy.get("metadata", {}).get("generation")
+    return f"it has not judged generation {generation} of MCPProxy {case.identity}"
