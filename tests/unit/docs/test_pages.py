@@ -1,0 +1,51 @@
+"""The pages as somebody who is in trouble uses them: complete, true to the code, with links that lead somewhere."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from ostiary_operator.api.status import REASONS
+from ostiary_operator.doctor.remedies import UPSTREAM
+from ostiary_tools import pages
+from ostiary_tools.errors import ToolError
+
+ROOT = pages.ROOT
+PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("helm/*/README.md"), *ROOT.glob("examples/*.md")]
+
+
+def test_what_is_generated_of_pages_is_up_to_date() -> None:
+    # The index's sentences may lag behind their pages; which pages are in it may not (below).
+    assert set(pages.stale()) <= {pages.LLMS}, "run: make generate"
+
+
+def test_every_reason_of_every_condition_is_explained() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (.+) \| (.+) \|$", pages.TROUBLESHOOTING.read_text(), re.MULTILINE)
+    explained = {(reason, meaning, remedy) for reason, meaning, remedy in rows}
+    for reasons in REASONS.values():
+        for reason in reasons:
+            assert (reason.value, reason.meaning, reason.remedy) in explained
+
+
+def test_every_fault_of_a_server_is_explained() -> None:
+    assert all(f"| `{reason}` |" in pages.TROUBLESHOOTING.read_text() for reason in UPSTREAM)
+
+
+@pytest.mark.parametrize("page", [*PAGES, pages.LLMS], ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    prose = re.sub(r"^```.*?^```$|`[^`\n]*`", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", prose) if "://" not in link]
+    assert [link for link in links if link and not (page.parent / link).exists()] == []
+
+
+def test_every_page_is_in_the_index_for_machines() -> None:
+    index = pages.LLMS.read_text()
+    wanted = [path for path in PAGES if path.parent in {ROOT, *(ROOT / "docs").rglob("*"), ROOT / "docs"}]
+    assert [path for path in wanted if f"]({path.relative_to(ROOT)})" not in index] == [], "run: make generate"
+
+
+def test_a_page_that_lost_its_marks_is_named(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# A page\n")
+    with pytest.raises(ToolError, match=r"page\.md has lost its lines <!-- reasons: begin -->"):
+        pages.filled(page, "reasons", "text")
