@@ -39,18 +39,31 @@ _log = logging.getLogger(__name__)
 
 #: Seconds until a pass that lost a race for one gateway is repeated.
 _AFTER_CONFLICT = 0.2
+#: Seconds until it is tried again to look beside a gateway of another namespace: nobody tells us of new rights.
+_AFTER_CLOSED = 60.0
 
 
 @dataclass(slots=True)
 class _Applied:
     """What became of the configs: failures by gateway, and whether somebody else was faster somewhere.
 
+    ``closed`` are the gateways of other namespaces beside which we may not look. Anybody may label a Service there, so
+    that is no failure of ours: a pass that failed makes the next one, and with it everybody, wait.
+
     ``began`` is the monotonic moment at which the pass began.
     """
 
     began: float
     failures: dict[str, str] = field(default_factory=dict)
+    closed: dict[str, str] = field(default_factory=dict)
     conflict: bool = False
+
+    @property
+    def again_in(self) -> float | None:
+        """After how many seconds to look again although nothing failed."""
+        if self.conflict:
+            return _AFTER_CONFLICT
+        return _AFTER_CLOSED if self.closed else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +124,7 @@ class Reconciler:
         with self.metrics.stage("apply_status"):
             failures = await self._apply_status(compiled, seen, applied, call, began=began)
         _log.debug("pass for %s: %.3f s", ", ".join(sorted(call.reasons)), self.clock.monotonic() - began)
-        return Outcome(failures, again_in=_AFTER_CONFLICT if applied.conflict else None)
+        return Outcome(failures, again_in=applied.again_in)
 
     async def _compile(self, seen: Listing, moved: Moved) -> Compiled:
         """Compile beside the loop: thousands of resources take long enough to delay probes and answers."""
@@ -151,7 +164,7 @@ class Reconciler:
         identity = gateway.identity
         at = self.board.watches[identity]
         if beside.forbidden is not None:
-            at.problem = applied.failures[identity] = beside.forbidden
+            at.problem = applied.closed[identity] = beside.forbidden
             return
         try:
             done = await self.delivery.deliver(gateway, config, beside, acknowledged=at.acknowledged())
@@ -183,7 +196,7 @@ class Reconciler:
             static = self.options.gateway_replicas.get(identity)
             found = replicas.from_urls(static) if static is not None else replicas.from_slices(beside.slices)
             self.board.watches[identity].has(found, now)
-        self.problems.found(compiled.problems, applied.failures, seen)
+        self.problems.found(compiled.problems, applied.failures | applied.closed, seen)
         self.board.take(compiled.statuses, seen.fresh, seen_at=began)
         published = await self.board.publish(call.superseded)
         failed = [f"gateway {identity}: {message}" for identity, message in sorted(applied.failures.items())]

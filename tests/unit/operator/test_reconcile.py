@@ -239,7 +239,8 @@ async def test_a_namespaced_gateway_closed_to_us_is_left_alone_and_named() -> No
         lambda verb, _, name: Forbidden("get secrets: 403: no") if (verb, name) == ("get", "ostiary-own") else None
     )
     outcome = await it.run_pass()
-    assert outcome.failures == ("gateway tools/own: get secrets: 403: no",)
+    assert outcome.failures == ()  # anybody may label a Service: nobody else's edits wait for it
+    assert outcome.again_in == 60.0
     assert it.cluster.peek(SECRET, name="ostiary-own", namespace="tools") is None
     assert it.served() == {"tools/crm"}
 

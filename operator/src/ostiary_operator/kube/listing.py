@@ -2,12 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ostiary_operator.compile.model import Gateway
 from ostiary_operator.kube import labels, names
-from ostiary_operator.kube.client import Cluster, Object, name_of, namespace_of
+from ostiary_operator.kube.client import Cluster, Object, Objects, name_of, namespace_of
 from ostiary_operator.kube.errors import Forbidden, NotFound
 from ostiary_operator.kube.kinds import CONFIG_MAP, ENDPOINT_SLICE, SECRET
 from ostiary_operator.kube.options import OperatorOptions
@@ -62,7 +62,7 @@ async def look_around(
     gateway_names = sorted({labels.of(service)[labels.GATEWAY] for service in here})
     selector = f"{labels.SERVICE_NAME} in ({','.join(sorted(name_of(service) for service in here))})"
     try:
-        config_maps, slices, *secrets = await asyncio.gather(
+        config_maps, slices, *secrets = await _all_or_the_first_failure(
             cluster.list(CONFIG_MAP, namespace=namespace, selector=labels.USAGE),
             cluster.list(ENDPOINT_SLICE, namespace=namespace, selector=selector),
             *(_secret(cluster, namespace, name) for name in gateway_names),
@@ -70,9 +70,18 @@ async def look_around(
     except Forbidden as error:
         if namespace == options.operator_namespace:
             raise
-        _log.warning("gateways in namespace %s are left as they are: %s", namespace, error)
+        _log.debug("gateways in namespace %s are left as they are: %s", namespace, error)  # `Problems` tells it once
         return Neighbourhood(forbidden=str(error))
     return Neighbourhood(config_maps, {name_of(each): each for found in secrets for each in found}, slices)
+
+
+async def _all_or_the_first_failure(*requests: Awaitable[Objects]) -> list[Objects]:
+    """Wait for all; of several failures raise the first by order and not by time, so that it is told once."""
+    results = await asyncio.gather(*requests, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return [result for result in results if not isinstance(result, BaseException)]
 
 
 async def _secret(cluster: Cluster, namespace: str, gateway: str) -> list[Object]:

@@ -1,0 +1,102 @@
+"""What one namespace does never changes another's doors, on the real API server and with the chart's rights."""
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from operator_process import CRDS, World, eventually, operating
+from operator_replicas import chart_rights
+from operator_world import policy, service, settings
+
+from ostiary_operator.kube.kinds import CONFIG_MAP, POLICY, PROXY, SERVICE
+from ostiary_tools.control_plane import ControlPlane
+
+MULTI = "externalURL: https://mcp.example.com\ntenancy: Multi\n"
+
+
+@pytest.fixture
+def world(control_plane: ControlPlane, new_namespace: Callable[..., str]) -> Iterator[World]:
+    control_plane.apply_crds(CRDS)
+    it = World(control_plane.api, control_plane.kubeconfig, system=new_namespace(), team=new_namespace())
+    it.has_gateway()
+    it.create(CONFIG_MAP, settings(MULTI, namespace=it.system))
+    it.wide = True
+    with chart_rights(control_plane, it):
+        it.wide = False
+        yield it
+
+
+@pytest.fixture
+def evil(world: World, new_namespace: Callable[..., str]) -> World:
+    """The hands of somebody who may do anything in a namespace of his own, which the operator serves too."""
+    return World(world.api, world.kubeconfig, system=world.system, team=new_namespace())
+
+
+def server(url: str) -> list[dict[str, Any]]:
+    return [{"name": "s", "url": url}]
+
+
+def does_his_worst(evil: World, victim: World) -> dict[str, str]:
+    """Make everything that could harm the victim; return the reason with which each proxy must be refused."""
+    own = [{"name": "s", "service": {"name": "s", "port": 80}}]
+    proxies: dict[str, tuple[str, dict[str, Any]]] = {
+        "squats-a-path": ("PathNotPermitted", {"path": f"/{victim.team}/crm", "servers": own}),
+        "squats-below": ("PathNotPermitted", {"path": f"/{victim.team}/crm/x", "servers": own}),
+        "squats-a-namespace": ("PathNotPermitted", {"path": f"/{victim.team}", "servers": own}),
+        "squats-the-root": ("PathNotPermitted", {"path": "/free", "servers": own}),
+        "squats-a-hostname": ("HostnameNotPermitted", {"hostnames": ["crm.example.com"], "servers": own}),
+        "reads-metadata": ("UpstreamNotPermitted", {"servers": server("http://169.254.169.254/latest/mcp")}),
+        "reaches-loopback": ("UpstreamNotPermitted", {"servers": server("http://127.0.0.1:8081/mcp")}),
+        "reaches-the-api": ("UpstreamNotPermitted", {"servers": server("https://kubernetes.default.svc/mcp")}),
+        "reaches-others": ("UpstreamNotPermitted", {"servers": server(f"http://mock.{victim.team}.svc:7878/mcp")}),
+    }
+    for name, (_, spec) in proxies.items():
+        evil.has_proxy(name, **spec)
+    for name, target in (
+        ("aims-at-a-name", {"targetRefs": [{"kind": "MCPProxy", "name": "crm"}]}),
+        ("aims-at-all", {"targetSelector": {}}),
+        ("aims-at-namespaces", {"targetSelector": {"namespaceSelector": {}}}),
+    ):
+        body = policy(name, namespace=evil.team)
+        del body["spec"]["targetSelector"]
+        evil.create(POLICY, body | {"spec": body["spec"] | target})
+    # A gateway of his own, and one that is called as the shared one.
+    for gateway in ("default", "mine"):
+        evil.create(SERVICE, service(gateway, namespace=evil.team))
+    return {name: reason for name, (reason, _) in proxies.items()}
+
+
+def says(evil: World, name: str, reason: str) -> bool:
+    return evil.said(PROXY, name, "Accepted") == ("False", reason)
+
+
+def entry_of(world: World, name: str) -> str | None:
+    bundle = world.delivered()
+    entries = bundle.manifest.entries if bundle is not None else ()
+    return next((each.digest for each in entries if each.proxy == f"{world.team}/{name}"), None)
+
+
+async def test_a_namespace_that_does_its_worst_harms_itself_only(world: World, evil: World) -> None:
+    async with operating(world.options(watch_namespaces=(world.team, evil.team))):
+        world.has_proxy("crm", servers=[{"name": "s", "service": {"name": "s", "port": 80}}])
+        world.has_policy("p", "crm", allow="read_*")
+        await eventually(lambda: world.said(POLICY, "p", "Accepted") == ("True", "Accepted"))
+        digest, before = entry_of(world, "crm"), world.versions()
+        assert digest is not None
+
+        refused = does_his_worst(evil, world)
+        for name, reason in refused.items():
+            await eventually(functools.partial(says, evil, name, reason), what=name)
+        await eventually(lambda: evil.said(POLICY, "aims-at-a-name", "Accepted") == ("False", "TargetNotFound"))
+        await eventually(lambda: evil.said(POLICY, "aims-at-namespaces", "Accepted")[0] == "False")
+
+        assert entry_of(world, "crm") == digest
+        assert all(world.versions()[f"{kind} {name}"] == before[f"{kind} {name}"] for kind, name in STATUSES)
+        # And what is in order works on, his too.
+        world.has_proxy("wiki", servers=[{"name": "s", "service": {"name": "s", "port": 80}}])
+        evil.has_proxy("honest", servers=[{"name": "s", "service": {"name": "s", "port": 80}}])
+        await eventually(lambda: world.served() == {"crm", "wiki", "honest"})
+
+
+STATUSES = (("MCPProxy", "crm"), ("MCPPolicy", "p"))
