@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from operator_process import CRDS, World, eventually, operating
-from operator_replicas import OperatorProcess, chart_rights, operator_name, operator_process
+from operator_replicas import OperatorProcess, chart_rights, operator_process
 from operator_world import until
 
 from ostiary_operator.app import StartupError, run_operator
@@ -55,7 +55,7 @@ async def takes_over(world: World, standby: OperatorProcess, *, within: float) -
 
 
 def lease(world: World) -> dict[str, Any]:
-    found: dict[str, Any] = world.api.request("GET", LEASE.path(namespace=world.system, name=operator_name(world)))
+    found: dict[str, Any] = world.api.request("GET", LEASE.path(namespace=world.system, name=world.operator_name))
     return found["spec"]  # type: ignore[no-any-return]
 
 
@@ -85,7 +85,7 @@ async def test_a_leader_that_hung_writes_nothing_when_it_wakes_up_and_ends(world
 
 
 async def test_a_foreign_release_in_the_same_namespace_refuses_to_start_and_changes_nothing(world: World) -> None:
-    async with operating(world.options(name=operator_name(world))):
+    async with operating(world.options()):
         world.has_proxy("crm")
         await eventually(lambda: world.said(PROXY, "crm", "Accepted") == ("True", "Accepted"))
         before = world.versions()

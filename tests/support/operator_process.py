@@ -38,6 +38,11 @@ class World:
         """The gateway's identity."""
         return f"{self.system}/default"
 
+    @property
+    def operator_name(self) -> str:
+        """What the chart calls the operator of a release of its namespace's name, its service account and its Lease."""
+        return f"{self.system}-ostiary-operator"
+
     def options(self, **changes: Any) -> OperatorOptions:
         """How the operator of this world is started."""
         given: dict[str, Any] = {
@@ -48,6 +53,7 @@ class World:
             "admin_host": "127.0.0.1",
             "admin_port": 0,
             "startup_timeout": 30.0,
+            "name": self.operator_name,
         }
         return OperatorOptions(**(given | changes))
 

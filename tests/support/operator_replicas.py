@@ -47,16 +47,11 @@ def chart_rights(control_plane: ControlPlane, world: World) -> Iterator[World]:
     watched = () if world.wide else ("--set", f"watchNamespaces={{{world.team}}}")
     manifest = roles(world.system, *watched)
     control_plane.kubectl("create", "-f", "-", input=manifest)
-    world.kubeconfig = control_plane.kubeconfig_for_service_account(world.system, operator_name(world))
+    world.kubeconfig = control_plane.kubeconfig_for_service_account(world.system, world.operator_name)
     try:
         yield world
     finally:
         control_plane.kubectl("delete", "-f", "-", input=manifest)
-
-
-def operator_name(world: World) -> str:
-    """What the chart calls the operator, its service account and its Lease."""
-    return f"{world.system}-ostiary-operator"
 
 
 @dataclass
@@ -109,7 +104,7 @@ async def operator_process(
     """Run the operator of a world as a process, as this pod of its Deployment."""
     replicas = [f"--gateway-replicas={world.gateway}={','.join(world.replicas)}"] if world.replicas is not None else []
     watched = [] if world.wide else [f"--watch-namespace={world.team}"]
-    named = [f"--operator-namespace={world.system}", f"--name={operator_name(world)}"]
+    named = [f"--operator-namespace={world.system}", f"--name={world.operator_name}"]
     arguments = [*named, *watched, *replicas, "--admin-address=127.0.0.1:0", *flags]
     environment = os.environ | {"KUBECONFIG": str(kubeconfig or world.kubeconfig), "POD_NAME": pod}
     with tempfile.TemporaryDirectory() as directory:
