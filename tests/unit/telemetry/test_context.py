@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 from opentelemetry import trace
@@ -58,8 +58,12 @@ def by_the_sdk(traceparent: str, tracestate: str | None = None) -> context.SpanC
 
 
 @given(near_traceparents | anything)
+@example(f"01-{TRACE_ID}-{SPAN_ID}-00- \n")
 def test_a_traceparent_is_read_as_the_sdk_reads_it(traceparent: str) -> None:
-    assert context.parse(traceparent) == by_the_sdk(traceparent)
+    # But for a line break at the end, which the SDK overlooks and which has no place in a header.
+    expected = None if traceparent.endswith("\n") else by_the_sdk(traceparent)
+
+    assert context.parse(traceparent) == expected
 
 
 @given(tracestates)
