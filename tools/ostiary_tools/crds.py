@@ -45,7 +45,7 @@ def usable(name: str, api: KubeApi) -> bool:
     """Whether each served version of this CRD is established, listed in discovery, and answers a list."""
     definition = api.request("GET", f"{_DEFINITIONS}/{name}")
     spec, plural = definition["spec"], definition["spec"]["names"]["plural"]
-    conditions = definition.get("status", {}).get("conditions", ())
+    conditions = definition.get("status", {}).get("conditions") or ()  # null at first
     if not any(c["type"] == "Established" and c["status"] == "True" for c in conditions):
         return False
     groups = [f"/apis/{spec['group']}/{version['name']}" for version in spec["versions"] if version["served"]]
