@@ -140,11 +140,15 @@ async def run_operator(
 async def _first_success(parts: Parts, options: OperatorOptions, stop: asyncio.Event) -> bool:
     """Wait for the first pass that succeeds; say whether it did before we were told to stop."""
     waits = [asyncio.ensure_future(each.wait()) for each in (parts.queue.first_success, stop)]
-    await asyncio.wait(waits, timeout=options.startup_timeout, return_when=asyncio.FIRST_COMPLETED)
+    done: set[asyncio.Future[Any]] = set()
+    while not done:
+        done, _ = await asyncio.wait(waits, timeout=options.startup_timeout, return_when=asyncio.FIRST_COMPLETED)
+        if parts.queue.observed.last_failure is not None:
+            break  # else the first pass is under way: over thousands of resources it takes long, and no request hangs
     for each in waits:
         each.cancel()
     if not parts.queue.first_success.is_set() and not stop.is_set():
-        failure = parts.queue.observed.last_failure or "the API server does not answer"
+        failure = parts.queue.observed.last_failure
         raise StartupError(f"gave up after {options.startup_timeout:.0f} s: {failure}")
     return not stop.is_set()
 

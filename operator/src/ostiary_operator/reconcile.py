@@ -41,6 +41,8 @@ _log = logging.getLogger(__name__)
 _AFTER_CONFLICT = 0.2
 #: Seconds until it is tried again to look beside a gateway of another namespace: nobody tells us of new rights.
 _AFTER_CLOSED = 60.0
+#: Seconds that a pass writes statuses for. Thousands take longer, and need no pass for it.
+_PUBLISHING = 2.0
 
 
 @dataclass(slots=True)
@@ -198,7 +200,10 @@ class Reconciler:
             self.board.watches[identity].has(found, now)
         self.problems.found(compiled.problems, applied.failures | applied.closed, seen)
         self.board.take(compiled.statuses, seen.fresh, seen_at=began)
-        published = await self.board.publish(call.superseded)
+        end = self.clock.monotonic() + _PUBLISHING
+        published = await self.board.publish(lambda: call.superseded() or self.clock.monotonic() >= end)
+        if self.board.cut:
+            self.board.news.set()  # the poller goes on with them
         failed = [f"gateway {identity}: {message}" for identity, message in sorted(applied.failures.items())]
         return (*failed, *([f"statuses: {published.failure}"] if published.failure is not None else []))
 

@@ -132,6 +132,26 @@ async def test_a_status_is_judged_again_only_where_something_changed(monkeypatch
 Edits: TypeAlias = list[tuple[str, str, str, str]]
 
 
+async def test_thousands_of_statuses_hold_up_no_pass_and_are_written_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    line = Line(world(*two_teams_proxies()))
+    apply_status = line.cluster.apply_status
+
+    async def slow(*args: Any, **kwargs: Any) -> Object:
+        await line.clock.advance(0.5)
+        return await apply_status(*args, **kwargs)
+
+    monkeypatch.setattr(line.cluster, "apply_status", slow)
+    await line.run_pass()
+    assert line.parts.board.cut
+    assert 0 < line.parts.board.outstanding < 4 * len(TEAMS)
+    assert line.parts.board.news.is_set()  # the poller is called to go on
+    while line.parts.board.cut:
+        await line.ask()
+    assert line.parts.board.outstanding == 0
+
+
 async def test_a_pass_that_only_tidies_up_compiles_nothing_and_one_after_a_change_does(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

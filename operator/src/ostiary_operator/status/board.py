@@ -39,11 +39,10 @@ class _Live:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """How many statuses were written, the first failure, and whether it ended early."""
+    """How many statuses were written, and the first failure."""
 
     written: int
     failure: ClusterError | None = None
-    cut: bool = False
 
 
 class StatusBoard:
@@ -56,6 +55,8 @@ class StatusBoard:
         """Set when something was put in force: replicas are worth asking."""
         self.until = _NEVER
         """The monotonic moment at which silence alone changes a judgement."""
+        self.cut = False
+        """Whether the last to publish ended early, so that somebody has to go on."""
         self.readiness: Mapping[tuple[str, str], int] = {}
         """How many resources there are by (kind, status of Ready)."""
         self._cluster = cluster
@@ -132,7 +133,8 @@ class StatusBoard:
                 chunk, writes = writes[:_CHUNK], writes[_CHUNK:]
                 done = await self._write(chunk)
                 written, failure = written + len(done.statuses), done.failure
-            return Published(written, failure, cut=bool(writes) and failure is None)
+            self.cut = bool(writes) and failure is None
+            return Published(written, failure)
 
     def _due(self) -> list[StatusWrite]:
         """Judge every resource whose status may have changed; return what has to be written, new generations first."""

@@ -31,7 +31,6 @@ class Poller:
         self._clock = clock
         self._poke = poke
         self._acknowledged: dict[str, int | None] = {}
-        self._cut = False
 
     async def run(self) -> None:
         """Ask until cancelled."""
@@ -47,9 +46,8 @@ class Poller:
         changed = await asyncio.gather(
             *(self._ask(session, watch, state) for watch in watches for state in list(watch.states.values()))
         )
-        if any(changed) or self._cut or self._clock.monotonic() >= self._board.until:
+        if any(changed) or self._board.cut or self._clock.monotonic() >= self._board.until:
             published = await self._board.publish(self._question())
-            self._cut = published.cut
             if published.failure is not None:
                 _log.warning("a status could not be written: %s", published.failure)
                 self._poke("status not written", NOTHING)
@@ -57,8 +55,12 @@ class Poller:
 
     def _question(self) -> Callable[[], bool]:
         """Return what tells when to ask again: thousands of statuses wait while replicas change what is to be said."""
-        end = self._clock.monotonic() + FAST
-        return lambda: self._clock.monotonic() >= end and self._awaits()
+        began = self._clock.monotonic()
+
+        def is_time() -> bool:
+            return self._clock.monotonic() - began >= (FAST if self._awaits() else SLOW)
+
+        return is_time
 
     async def _ask(self, session: aiohttp.ClientSession, watch: GatewayWatch, state: ReplicaState) -> bool:
         """Ask one replica; say whether it says anything new."""
@@ -93,7 +95,7 @@ class Poller:
 
     def _pause(self) -> float:
         now = self._clock.monotonic()
-        if self._cut or self._awaits():
+        if self._board.cut or self._awaits():
             return FAST
         return min(SLOW, max(FAST, self._board.until - now))
 
