@@ -21,6 +21,8 @@ from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.http1.answer import Answer
 
 _SESSION: Final = "Mcp-Session-Id"
+#: A small answer that is whole is on its way to the caller in the same turn of the loop: nothing is held, in bytes.
+_NOT_HELD: Final = 16 * 1024
 _NONE: Final[Mapping[str, str]] = {}
 
 #: Gives the session id for an answer to initialize.
@@ -39,6 +41,8 @@ async def read_whole(exchange: Exchange, answer: Answer, *, limit: int, idle: fl
         size += len(chunk)
         if size > limit:
             raise UpstreamFault(faults.TOO_LARGE, f"the answer is larger than {limit} bytes")
+        if answer.at_end and not chunks and size <= _NOT_HELD:
+            return chunk
         hold_answer(exchange, len(chunk))
         chunks.append(chunk)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)

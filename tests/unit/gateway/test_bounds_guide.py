@@ -1,0 +1,64 @@
+"""The guide to bounds says what is."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from guides import blocks
+
+from ostiary_core.contract.documents import Bounds as Compiled
+from ostiary_gateway.line.limit import Occupancy
+from ostiary_gateway.line.tally import Bound
+from ostiary_operator.api.load import parse_settings
+from ostiary_operator.api.settings import Bounds, GatewaySettings
+from ostiary_operator.compile.sites import _document
+
+GUIDE = Path(__file__).parents[3] / "docs/guides/bounds.md"
+
+
+def row(scope: str) -> list[str]:
+    """The cells of a scope's row in the table of defaults, behind its name."""
+    found = re.search(rf"\(`{re.escape(scope)}`\) \|(.*)\|", GUIDE.read_text())
+    assert found is not None, scope
+    return [cell.strip() for cell in found[1].split("|")]
+
+
+def test_the_table_holds_the_defaults() -> None:
+    bounds = Bounds()
+    shares: dict[str, Any] = {
+        "bounds": bounds,
+        "bounds.perProxy": bounds.per_proxy,
+        "bounds.perPrincipal": bounds.per_principal,
+    }
+    for scope, share in shares.items():
+        connections = [str(bounds.connections)] if scope == "bounds" else [""]
+        assert row(scope) == [*connections, *map(str, (share.requests_in_flight, share.streams, share.bytes_in_flight))]
+    assert row("bounds.perSource") == [""] * 4
+    assert row("bounds.perServer") == [str(bounds.per_server.connections), "", "", ""]
+
+
+def test_its_example_is_accepted_and_becomes_what_the_gateway_enforces() -> None:
+    settings = parse_settings(blocks("docs/guides/bounds.md", "yaml")[0])
+    document = _document(settings)
+    occupancy = Occupancy()
+    occupancy.move(document.bounds, trusted_proxies=document.trusted_proxies)
+
+    source = next(each for each in occupancy.ceilings if each.scope == "source")
+    assert document.trusted_proxies == ["10.0.0.0/8"]
+    assert (source.connections, source.requests, source.streams, source.bytes) == (500, 200, 200, 32 << 20)
+
+
+def test_the_metrics_it_names_are_counted_by_scope_and_bound() -> None:
+    everybody, source, principal, proxy = Occupancy().ceilings
+    assert [each.scope for each in (everybody, source, principal, proxy)] == ["gateway", "source", "principal", "proxy"]
+    assert not principal.bounds(Bound.CONNECTIONS)
+    assert not proxy.bounds(Bound.CONNECTIONS)
+    assert everybody.bounds(Bound.CONNECTIONS)
+    assert source.bounds(Bound.CONNECTIONS)
+
+
+def test_the_defaults_of_the_settings_reach_the_contract_whole() -> None:
+    bounds = _document(GatewaySettings()).bounds
+    assert isinstance(bounds, Compiled)
+    assert bounds.connections == Bounds().connections
+    assert bounds.per_source.model_dump(exclude_none=True) == {}
