@@ -232,6 +232,9 @@ class Doorkeeper:
         self.inside.add(connection)
         return None
 
+    def taken(self, connection: Connection) -> None:
+        pass
+
     def closed(self, connection: Connection) -> None:
         self.inside.discard(connection)
 

@@ -356,6 +356,9 @@ async def test_who_is_turned_away_is_told_so_once_however_much_he_asks(caplog: p
         def opened(self, connection: Connection) -> Response | None:  # noqa: ARG002  as the gate's
             return Response(503, b"full", close=True)
 
+        def taken(self, connection: Connection) -> None:
+            pass
+
         def closed(self, connection: Connection) -> None:
             pass
 
