@@ -147,6 +147,13 @@ def test_a_missed_answer_takes_nothing_from_what_was_said_just_before() -> None:
     assert verdict(judged(it, 110.0 + GRACE, was=True)) == ("Unknown", "Unreachable")
 
 
+def test_a_replica_that_answered_and_fell_silent_has_no_grace_of_a_new_one() -> None:
+    it = watch("a", at=99.0)
+    says(it, "a", now=100.0)
+    silent(it, "a")
+    assert verdict(judged(it, 100.0 + UNREACHABLE_AFTER, was=True)) == ("Unknown", "Unreachable")
+
+
 def test_a_replica_that_never_answered_counts_from_its_first_sight() -> None:
     it = watch("a", at=50.0)
     silent(it, "a")

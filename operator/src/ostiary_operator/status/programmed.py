@@ -158,7 +158,8 @@ def _of_replica(
     if now >= silent_until:
         message = f"{who} does not say what it runs: {state.problem}"
         verdict = _Verdict(3, ConditionStatus.UNKNOWN, ProgrammedReason.UNREACHABLE, message)
-        return _tolerated(verdict, until=grace, now=now)
+        # Who has answered before is not starting.
+        return _tolerated(verdict, until=grace if state.answered_at is None else 0.0, now=now)
     behind = [proxy for proxy, digest in expected.items() if not _runs(state, proxy, digest)]
     if not behind:
         return _Verdict(9, ConditionStatus.TRUE, ProgrammedReason.PROGRAMMED, "", until=silent_until)
