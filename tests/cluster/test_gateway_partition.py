@@ -1,0 +1,77 @@
+"""A gateway that the operator cannot reach, though both live and both reach the API server."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+from links import Link, link
+from operator_process import CRDS, World, eventually, operating
+from operator_replicas import chart_rights
+
+from ostiary_gateway.app import Gateway
+from ostiary_gateway.options import GatewayOptions, KubernetesOptions
+from ostiary_gateway.telemetry import Telemetry
+from ostiary_operator.kube.kinds import PROXY
+from ostiary_tools.control_plane import ControlPlane
+
+
+@pytest.fixture
+def world(control_plane: ControlPlane, new_namespace: Callable[..., str]) -> Iterator[World]:
+    control_plane.apply_crds(CRDS)
+    it = World(control_plane.api, control_plane.kubeconfig, system=new_namespace(), team=new_namespace())
+    it.has_gateway()
+    with chart_rights(control_plane, it):
+        yield it
+
+
+@pytest.fixture
+async def gateway(control_plane: ControlPlane, world: World, tmp_path: Path) -> AsyncIterator[Gateway]:
+    """A gateway that watches its config with the rights that the chart gives it."""
+    token = await asyncio.to_thread(
+        control_plane.service_account_token, world.system, f"{world.system}-ostiary-gateway"
+    )
+    token_file = tmp_path / "token"
+    token_file.write_text(token)
+    options = GatewayOptions(
+        config=None,
+        gateway=world.gateway,
+        port=0,
+        admin_port=0,
+        drain_seconds=1.0,
+        kubernetes=KubernetesOptions(control_plane.url, token_file, control_plane.ca_file),
+    )
+    it = Gateway(options, Telemetry.disabled())
+    await it.start()
+    yield it
+    await it.stop()
+
+
+@pytest.fixture
+async def between(world: World, gateway: Gateway) -> AsyncIterator[Link]:
+    """What lies between the operator and the gateway."""
+    async with link(gateway.admin_port) as it:
+        world.replicas = (it.url,)
+        yield it
+
+
+def served(gateway: Gateway) -> set[str]:
+    snapshot = gateway.store.snapshot
+    return {proxy.name for proxy in snapshot.proxies.values()} if snapshot is not None else set()
+
+
+async def test_a_gateway_that_the_operator_cannot_reach_takes_what_changes_and_the_status_says_that_nobody_knows(
+    world: World, gateway: Gateway, between: Link
+) -> None:
+    async with operating(world.options()):
+        world.has_proxy("crm")
+        await eventually(lambda: world.said(PROXY, "crm", "Ready") == ("True", "Ready"))
+        between.sever()
+        world.has_proxy("wiki")
+        await eventually(lambda: served(gateway) == {"crm", "wiki"})
+        assert world.said(PROXY, "wiki", "Ready") == ("Unknown", "Pending")
+        await eventually(lambda: world.said(PROXY, "crm", "Programmed") == ("Unknown", "Unreachable"))
+        assert gateway.not_ready() is None
+        between.mend()
+        await eventually(lambda: world.said(PROXY, "crm", "Ready") == ("True", "Ready"))
+        await eventually(lambda: world.said(PROXY, "wiki", "Ready") == ("True", "Ready"))

@@ -1,0 +1,68 @@
+"""A TCP link that can be cut, as a network between two that both live on."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Link:
+    """Leads to a port of loopback while it is not ``cut``; what was open then ends."""
+
+    to_port: int
+    port: int = 0
+    cut: bool = False
+    _open: set[asyncio.StreamWriter] = field(default_factory=set)
+
+    @property
+    def url(self) -> str:
+        """Where it begins."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def sever(self) -> None:
+        """Cut it."""
+        self.cut = True
+        for writer in self._open:
+            writer.transport.abort()
+
+    def mend(self) -> None:
+        """Let it lead there again."""
+        self.cut = False
+
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Carry one connection."""
+        if self.cut:
+            writer.transport.abort()
+            return
+        there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self.to_port)
+        ends = {writer, there_writer}
+        self._open |= ends
+        try:
+            await asyncio.gather(_carry(reader, there_writer), _carry(there_reader, writer))
+        finally:
+            self._open -= ends
+            for each in ends:
+                each.close()
+
+
+async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError):
+        while content := await reader.read(1 << 16):
+            writer.write(content)
+            await writer.drain()
+    writer.close()
+
+
+@contextlib.asynccontextmanager
+async def link(to_port: int) -> AsyncIterator[Link]:
+    """Open a link to a port of loopback."""
+    it = Link(to_port)
+    server = await asyncio.start_server(it.handle, "127.0.0.1", 0)
+    it.port = server.sockets[0].getsockname()[1]
+    try:
+        yield it
+    finally:
+        server.close()
+        it.sever()
+        await server.wait_closed()

@@ -1,0 +1,153 @@
+"""One gateway, two ways for its config to come: the mounted volume and the API server. Whatever arrives when, nothing
+that was in force is taken back, and nothing that is not signed gets in (design §4)."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+
+import pytest
+from configs import GATEWAY, Operator, entry
+from fake_api import FakeApi, fake_api
+from mcp_clients import eventually
+
+from ostiary_gateway.config import source_kubernetes
+from ostiary_gateway.config.source_directory import DirectorySource
+from ostiary_gateway.config.source_kubernetes import KubernetesSource
+from ostiary_gateway.config.store import ConfigStore
+from ostiary_gateway.options import KubernetesOptions
+from ostiary_gateway.upstream.addresses import OwnPlaces
+from ostiary_gateway.upstream.pools import ServerPools
+
+CONFIG, SECRET = "ostiary-default-0", "ostiary-default"
+
+
+class Scene:
+    """A gateway's store, and both of its sources."""
+
+    def __init__(self, api: FakeApi, volume: Path) -> None:
+        self.api = api
+        self.volume = volume
+        self.operator = Operator()
+        self.store = ConfigStore(gateway=GATEWAY, servers=ServerPools(OwnPlaces()).take)
+        options = KubernetesOptions(api.url, api.token_file, api.ca_file)
+        self._directory = DirectorySource(volume, self.store)
+        self._watch = KubernetesSource(GATEWAY, options, self.store)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        self._tasks.append(asyncio.create_task(self._watch.run()))
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            assert not task.done(), "a source never ends"
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def files(self, *names: str, revision: int | None = None) -> dict[str, bytes]:
+        return self.operator.files(*(entry(name) for name in names), revision=revision)
+
+    async def mount(self, files: Mapping[str, bytes]) -> None:
+        """Swap in a version of the volume, as the kubelet does, and have it judged."""
+        fresh = Path(tempfile.mkdtemp(prefix="..", dir=self.volume))
+        for name, content in files.items():
+            (fresh / name).write_bytes(content)
+        link = self.volume / "..data_tmp"
+        link.symlink_to(fresh.name)
+        link.replace(self.volume / "..data")
+        await self._directory.poll()
+
+    def watched(self, files: Mapping[str, bytes]) -> None:
+        self.api.put("configmaps", CONFIG, files)
+
+    def watched_secret(self) -> None:
+        self.api.put("secrets", SECRET, self.operator.secret)
+
+    @property
+    def names(self) -> list[str] | None:
+        snapshot = self.store.snapshot
+        return None if snapshot is None else sorted(proxy.name for proxy in snapshot.proxies.values())
+
+    async def until(self, *names: str) -> None:
+        await eventually(lambda: self.names == sorted(names))
+
+    async def until_both_are_watched(self) -> None:
+        await eventually(lambda: bool(self.api.watching("configmaps") and self.api.watching("secrets")))
+
+
+@pytest.fixture
+async def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
+    monkeypatch.setattr(source_kubernetes, "_BACKOFF", (0.02, 0.05))
+    monkeypatch.setattr(source_kubernetes, "_KEYS_SECONDS", 0.2)
+    volume = tmp_path / "volume"
+    volume.mkdir()
+    async with fake_api(tmp_path) as api:
+        it = Scene(api, volume)
+        yield it
+        await it.stop()
+
+
+async def test_it_starts_on_what_lies_on_disk_while_the_api_server_is_away_and_takes_the_newest_when_it_is_back(
+    scene: Scene,
+) -> None:
+    await scene.mount(scene.files("crm") | scene.operator.secret)
+    scene.watched_secret()
+    scene.watched(scene.files("crm", "wiki"))
+    scene.api.away = True
+    scene.start()
+    await scene.until("crm")
+    scene.api.away = False
+    await scene.until("crm", "wiki")
+
+
+async def test_a_stale_mount_takes_nothing_back_from_a_newer_watch(scene: Scene) -> None:
+    stale, newer, newest = scene.files("crm"), scene.files("crm", "wiki"), scene.files("crm", "wiki", "mail")
+    scene.watched_secret()
+    scene.watched(newer)
+    scene.start()
+    await scene.until("crm", "wiki")
+    await scene.mount(stale | scene.operator.secret)
+    assert scene.names == ["crm", "wiki"]
+    await scene.mount(newest | scene.operator.secret)
+    await scene.until("crm", "mail", "wiki")
+    scene.watched(newer)  # as after a restore of the object from a backup
+    scene.watched(scene.files("last", revision=99))
+    await scene.until("last")
+
+
+async def test_a_config_map_that_arrives_before_its_secret_waits_for_it_and_opens_nothing(scene: Scene) -> None:
+    scene.watched(scene.files("crm"))
+    scene.start()
+    await eventually(lambda: scene.api.watching("configmaps") > 0)
+    assert scene.names is None
+    scene.watched_secret()
+    await scene.until("crm")
+
+
+async def test_a_config_signed_with_a_key_that_is_not_there_yet_is_taken_when_the_key_comes(scene: Scene) -> None:
+    scene.watched_secret()
+    scene.watched(scene.files("crm"))
+    scene.start()
+    await scene.until("crm")
+    scene.operator.mac_key = b"n" * 32  # the Secret was made anew
+    scene.watched(scene.files("crm", "wiki"))
+    await eventually(lambda: scene.store.rejected_config is not None)
+    assert scene.names == ["crm"]
+    scene.watched_secret()
+    await scene.until("crm", "wiki")
+    assert scene.store.rejected_config is None
+
+
+async def test_objects_that_are_deleted_and_a_forged_one_in_their_place_change_nothing(scene: Scene) -> None:
+    scene.watched_secret()
+    scene.watched(scene.files("crm"))
+    scene.start()
+    await scene.until("crm")
+    await scene.until_both_are_watched()
+    scene.api.delete("configmaps", CONFIG)
+    forger = Operator(revision=1000)  # it has keys, but not ours
+    scene.watched(forger.files(entry("evil")))
+    await eventually(lambda: scene.store.rejected_config is not None)
+    assert scene.names == ["crm"]
+    scene.watched(scene.files("crm", "wiki", revision=2))
+    await scene.until("crm", "wiki")  # and its revision is not believed either
