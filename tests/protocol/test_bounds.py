@@ -158,6 +158,33 @@ async def test_bodies_in_flight_are_bounded_while_they_are_read(scene: Scene, up
         assert (await caller.post(padded)).status == 200
 
 
+async def test_bodies_that_arrive_slowly_take_no_place_of_requests_and_are_answered_even_when_draining(
+    scene: Scene, upstream: Upstream
+) -> None:
+    scene.gate.set()
+    body = json.dumps(legacy("tools/call", CALL)).encode()
+    whole = post("/mock/mcp", body)
+    async with bounded(upstream, per_proxy=Share(requests_in_flight=1)) as door, AsyncExitStack() as stack:
+        slow = [await stack.enter_async_context(connected(door.gateway.port)) for _ in range(3)]
+        for wire in slow:
+            await wire.send(whole[:-10])
+        held = door.gateway.line.occupancy.total
+        await eventually(lambda: held.reading == 3)
+        async with calling(door.url()) as caller:
+            assert (await caller.post(legacy("tools/call", CALL))).result
+        await slow[0].send(whole[-10:])
+        assert (await slow[0].reply()).status == 200
+        slow[1].writer.close()
+        await eventually(lambda: held.reading == 1)
+
+        stopping = asyncio.create_task(door.gateway.stop())
+        await eventually(lambda: door.gateway.line.draining)
+        await slow[2].send(whole[-10:])
+        assert (await slow[2].reply()).status == 200
+        await asyncio.wait_for(stopping, 5)
+        assert (held.reading, held.requests, held.bytes) == (0, 0, 0)
+
+
 async def test_answers_without_room_end_with_an_error_and_small_ones_go_on(scene: Scene, upstream: Upstream) -> None:
     scene.text = "x" * 60_000
     begun = asyncio.Event()

@@ -349,3 +349,22 @@ def test_nothing_is_held_for_a_caller_who_is_gone() -> None:
 
     assert occupancy.total.bytes == 0
     assert not occupancy.sources.tallies
+
+
+def test_a_slow_body_becomes_a_request_when_it_is_whole_or_is_refused_then() -> None:
+    occupancy = bounded(requests_in_flight=1)
+    slow = exchange(occupancy)
+    cast("Any", slow.request).complete = False
+    occupancy.enter(slow)
+    assert (occupancy.total.reading, occupancy.requests) == (1, 0)
+
+    first = entered(occupancy)
+    with pytest.raises(Refusal):
+        limit.begin(slow)
+    assert (occupancy.total.reading, occupancy.requests) == (1, 1)
+    occupancy.leave(first)
+    limit.begin(slow)
+    limit.begin(slow)
+    assert (occupancy.total.reading, occupancy.requests) == (0, 1)
+    occupancy.leave(slow)
+    assert (occupancy.total.reading, occupancy.requests) == (0, 0)

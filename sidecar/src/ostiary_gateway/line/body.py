@@ -7,7 +7,7 @@ from typing import Final
 from ostiary_core.mcp import codes
 from ostiary_gateway.errors import CallerGone, Refusal
 from ostiary_gateway.line.exchange import Exchange
-from ostiary_gateway.line.limit import hold_request
+from ostiary_gateway.line.limit import begin, hold_request
 from ostiary_gateway.media_types import BOTH, EVENT_STREAM, JSON
 from ostiary_gateway.server.request import Request
 
@@ -73,7 +73,9 @@ async def read_body(exchange: Exchange, *, limit: int) -> bytes:
         if request.declared_length > limit:
             raise _too_large(limit)
         request.invite()
-        return await _read_slowly(exchange, limit=limit)
+        body = await _read_slowly(exchange, limit=limit)
+        begin(exchange)
+        return body
     if len(body) > limit:
         raise _too_large(limit)
     hold_request(exchange, len(body))

@@ -53,7 +53,8 @@ class Exchange:
     the id that an answer of ours must bear, known as soon as the body has been parsed; None where no answer is due.
     ``taken_id`` is what it has taken of :class:`~ostiary_gateway.line.request_ids.RequestIds`.
     ``sealed_session`` is what the caller sent as his session, None if he sent nothing. ``holders`` are whom the
-    exchange is counted for, as a request or as a stream, with ``held`` bytes (:mod:`ostiary_gateway.line.limit`).
+    exchange is counted for, as a request, a stream or one whose body is still being read, with ``held`` bytes
+    (:mod:`ostiary_gateway.line.limit`).
     """
 
     request: Request
@@ -69,6 +70,7 @@ class Exchange:
     server: UpstreamServer | None = None
     holders: tuple[Tally, ...] = ()
     is_stream: bool = False
+    is_reading: bool = False
     held: int = 0
     client_address: str = ""
 

@@ -154,7 +154,7 @@ class Occupancy:
     # Requests
 
     def enter(self, exchange: Exchange) -> None:
-        """Count a request; a GET as the stream that it asks for.
+        """Count a request; a GET as the stream that it asks for, one whose body is still arriving as no request yet.
 
         Raises:
             Refusal: a bound is reached.
@@ -172,8 +172,12 @@ class Occupancy:
         try:
             if exchange.stays_open:
                 _count_stream(exchange)
-            else:
+            elif exchange.request.complete:
                 _count_request(exchange)
+            else:
+                exchange.is_reading = True
+                for tally in holders:
+                    tally.reading += 1
         except FullError as full:
             exchange.holders = ()
             for tally in holders:
@@ -191,6 +195,8 @@ class Occupancy:
         for tally in holders:
             if exchange.is_stream:
                 tally.streams -= 1
+            elif exchange.is_reading:
+                tally.reading -= 1
             else:
                 tally.requests -= 1
             tally.bytes -= held
@@ -211,9 +217,26 @@ class Occupancy:
 
     async def empty(self) -> None:
         """Wait until nothing is in flight."""
-        while self.total.requests or self.total.streams:
+        while self.total.requests or self.total.streams or self.total.reading:
             self._waiting_for_end = asyncio.Event()
             await self._waiting_for_end.wait()
+
+
+def begin(exchange: Exchange) -> None:
+    """Count a request whose body has become whole: who sends slowly takes no place of those who do not.
+
+    Raises:
+        Refusal: a bound of requests is reached.
+    """
+    if not exchange.is_reading:
+        return
+    try:
+        _count_request(exchange)
+    except FullError as full:
+        raise _refusal(full) from None
+    exchange.is_reading = False
+    for tally in exchange.holders:
+        tally.reading -= 1
 
 
 def become_stream(exchange: Exchange) -> None:

@@ -61,17 +61,19 @@ class FullError(OstiaryError):
 class Tally:
     """What one of them holds."""
 
-    __slots__ = ("bytes", "ceiling", "connections", "key", "requests", "shelf", "streams")
+    __slots__ = ("bytes", "ceiling", "connections", "key", "reading", "requests", "shelf", "streams")
 
     def __init__(self, ceiling: Ceiling, shelf: "dict[Hashable, Tally] | None" = None, key: Hashable = None) -> None:
         self.ceiling = ceiling
         self.connections = self.requests = self.streams = self.bytes = 0
+        #: Requests whose body is still arriving: they take bytes, and their caller's connection.
+        self.reading = 0
         self.shelf = shelf
         self.key = key
 
     def forget_if_empty(self) -> None:
         """Take the tally from its shelf if it counts nothing."""
-        empty = not (self.requests or self.streams or self.connections or self.bytes)
+        empty = not (self.requests or self.streams or self.connections or self.bytes or self.reading)
         if empty and self.shelf is not None and self.shelf.get(self.key) is self:
             del self.shelf[self.key]
 
@@ -96,5 +98,5 @@ class Shelf:
     def keep(self, keys: Set[Hashable]) -> None:
         """Forget all others that hold nothing."""
         for key, tally in list(self.tallies.items()):
-            if key not in keys and not (tally.requests or tally.streams):
+            if key not in keys and not (tally.requests or tally.streams or tally.reading):
                 del self.tallies[key]
