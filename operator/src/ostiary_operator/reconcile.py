@@ -7,7 +7,7 @@ Level-triggered: a pass looks at what is, never at what happened. A pass that fa
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ostiary_core.contract.bundle import GatewayConfig
@@ -22,6 +22,7 @@ from ostiary_operator.compile.references import wanted
 from ostiary_operator.delivery.writer import Delivery, InForce
 from ostiary_operator.hold import Hold
 from ostiary_operator.kube import gateways
+from ostiary_operator.kube.client import Object
 from ostiary_operator.kube.errors import ClusterError, Conflict
 from ostiary_operator.kube.listing import Beside, Listing
 from ostiary_operator.kube.lookout import Lookout
@@ -70,17 +71,25 @@ class _Applied:
 
 @dataclass(frozen=True, slots=True)
 class _Last:
-    """What was compiled last, of what. It holds for a look that read no resource, where nothing else is different."""
+    """What was compiled last, and of what."""
 
     compiled: Compiled
-    gateways: tuple[Gateway, ...]
-    namespaces: Mapping[str, Mapping[str, str]]
+    seen: Listing
 
     def holds(self, seen: Listing, previous: Mapping[str, GatewayConfig]) -> bool:
-        """Whether compiling anew would make the same."""
-        mine = self.compiled.configs
-        same_past = previous.keys() == mine.keys() and all(previous[key] is mine[key] for key in mine)
-        return same_past and not seen.fresh and self.gateways == seen.gateways and self.namespaces == seen.namespaces
+        """Whether compiling anew would make the same, as far as nothing that is referred to moved."""
+        mine, before = self.compiled.configs, self.seen
+        return (
+            previous.keys() == mine.keys()
+            and all(previous[key] is mine[key] for key in mine)
+            and _are_same(before.proxies, seen.proxies)
+            and _are_same(before.policies, seen.policies)
+            and (before.gateways, before.namespaces) == (seen.gateways, seen.namespaces)
+        )
+
+
+def _are_same(before: Sequence[Object], now: Sequence[Object]) -> bool:
+    return len(before) == len(now) and all(one is other for one, other in zip(before, now, strict=True))
 
 
 @dataclass(slots=True)
@@ -134,7 +143,7 @@ class Reconciler:
         if last is not None and moved == NOTHING and last.holds(seen, self.previous.configs):
             return last.compiled
         compiled = await self._compile_anew(seen, moved)
-        self._last = _Last(compiled, seen.gateways, seen.namespaces)
+        self._last = _Last(compiled, seen)
         return compiled
 
     async def _compile_anew(self, seen: Listing, moved: Moved) -> Compiled:

@@ -1,6 +1,7 @@
 """What must hold for thousands of resources, shown with few: work is in proportion to what changed."""
 
 import json
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import pytest
@@ -19,6 +20,7 @@ from ostiary_operator.compile.model import Compiled, Resources
 from ostiary_operator.kube.client import Object
 from ostiary_operator.kube.fake import FakeCluster, add_namespaces
 from ostiary_operator.kube.kinds import CONFIG_MAP, POLICY, PROXY, Kind
+from ostiary_operator.kube.listing import Listing
 from ostiary_operator.kube.options import OperatorOptions
 from ostiary_operator.moved import EVERYTHING, NOTHING, Moved
 from ostiary_operator.queue import Call
@@ -127,6 +129,23 @@ async def test_a_status_is_judged_again_only_where_something_changed(monkeypatch
         line.cluster.put(POLICY, policy("crm-rules", "crm", namespace="team-4", allow="get_*"))
         await line.run_pass(Moved.within(["team-4"]))
         assert set(judged) == {"crm", "crm-rules"}
+
+
+async def test_a_namespace_that_is_no_longer_ours_leaves_the_config_in_a_pass_in_which_nothing_moved() -> None:
+    line = Line(world(*two_teams_proxies()))
+    await line.run_pass()
+    reconciler = line.parts.queue._work.__self__  # type: ignore[attr-defined]  # a bound method
+
+    class Refused:
+        async def judge(self, seen: Listing) -> Listing:
+            kept = [each for each in seen.proxies if each["metadata"]["namespace"] != "team-4"]
+            return replace(seen, proxies=kept)
+
+    reconciler.claims = Refused()
+    await line.run_pass(NOTHING)
+    served = {each.proxy for each in delivered(line.cluster).manifest.entries}
+    assert "team-3/crm" in served
+    assert "team-4/crm" not in served
 
 
 Edits: TypeAlias = list[tuple[str, str, str, str]]
