@@ -56,6 +56,9 @@ class Connection(asyncio.Protocol):
         self.holding: Any = None
         self._listener = listener
         self._transport: asyncio.Transport
+        #: What carries TLS. asyncio encrypts whatever is written at once, hands it down and counts it as sent: only
+        #: there it is known how much of it the caller has not taken.
+        self._below: asyncio.Transport | None = None
         self._parser = RequestParser(self, self._begun, listener.limits)
         self._current: Request | None = None
         self._waiting: list[Request] = []
@@ -91,6 +94,7 @@ class Connection(asyncio.Protocol):
 
     def secured(self, transport: asyncio.Transport) -> None:
         """Speak TLS from now on; time for the first head begins anew."""
+        self._below = self._transport
         self._transport = transport
         self._deadline = self._listener.now() + self._listener.limits.head_seconds
 
@@ -155,6 +159,7 @@ class Connection(asyncio.Protocol):
         # Else the collector had to find them: connections that lived long would be found late.
         self._parser.release()
         self._current = None
+        self._below = None
         untie(self._transport)
 
     def pause_writing(self) -> None:
@@ -247,6 +252,8 @@ class Connection(asyncio.Protocol):
             return
         self._phase = _Phase.HEAD
         self._current = None
+        if self._below is not None:
+            self._unsent = self.unsent  # over TLS nobody tells us that he takes nothing
         if self._unparsed and not self._waiting:
             self._parse_what_waited()
         if self._phase is not _Phase.HEAD:
@@ -303,9 +310,14 @@ class Connection(asyncio.Protocol):
                 self._transport.write_eof()
             except OSError:  # a caller who has reset the connection, of which we were not told yet
                 self.abort()
-        elif self._current is None or self._current.complete:  # TLS has no half to close
-            self._transport.close()
+        else:
+            self._close_tls()
         self.resume_reading()
+
+    def _close_tls(self) -> None:
+        """TLS has no half to close, and asyncio cuts off what is not taken soon after it closed."""
+        if not self._unsent and (self._current is None or self._current.complete):
+            self._transport.close()
 
     def _linger(self, now: float) -> None:
         """Give a caller time to close, or to take first what is left for him."""
@@ -322,7 +334,7 @@ class Connection(asyncio.Protocol):
 
     def overdue(self, now: float) -> bool:
         """Say whether the connection has had its time."""
-        if self._unsent and (self.stalled_since is not None or self._phase is _Phase.END):
+        if self._unsent and (self.stalled_since is not None or self._phase in (_Phase.END, _Phase.HEAD)):
             self._look_what_he_took(now)
         stalled = self.stalled_since
         return now > self._deadline or (stalled is not None and now - stalled > self._listener.limits.stall_seconds)
@@ -337,6 +349,10 @@ class Connection(asyncio.Protocol):
             self.stalled_since = now
         if self._phase is _Phase.END:
             self._linger(now)
+            if self._below is not None:
+                self._close_tls()
+        elif self._phase is _Phase.HEAD and not self._parser.in_head:
+            self._deadline = now + max(self._listener.limits.keep_seconds, self._listener.limits.stall_seconds)
 
     def end_overdue(self) -> None:
         """End a connection that has had its time; a head that did not become whole is told so."""
@@ -353,7 +369,8 @@ class Connection(asyncio.Protocol):
     @property
     def unsent(self) -> int:
         """How many bytes wait for the caller to take them."""
-        return self._transport.get_write_buffer_size()
+        encrypted = self._below.get_write_buffer_size() if self._below is not None else 0
+        return self._transport.get_write_buffer_size() + encrypted
 
     @property
     def takes(self) -> bool:
