@@ -1,8 +1,8 @@
 """Limit: the bounds of one gateway process, from its settings. At a bound the caller gets a clear refusal and nobody
 else notices.
 
-A request is admitted as soon as its proxy is known, for its source, its proxy, its principal and all together: its bytes
-count as they come, and itself once its body is whole. It costs a few additions; nothing is made for it but a tuple.
+A request is admitted as soon as its proxy is known, for its source, its proxy, its principal and all together: its
+bytes count as they come, and itself once its body is whole. It costs a few additions; all it makes is a tuple.
 """
 
 import asyncio
