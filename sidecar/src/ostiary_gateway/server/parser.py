@@ -155,11 +155,8 @@ class RequestParser:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header, or a trailer, which nobody reads and which is bounded all the same."""
-        self._seen += len(name) + len(value)
-        self._count += 1
-        if self._seen > self._limits.head_bytes or self._count > self._limits.headers:
-            raise _head_too_large()
         if not self.in_head:
+            self._pass_over(name, value)
             return
         key = _NAMES.get(name) or name.decode("latin-1").lower()
         text = value.decode("utf-8", "surrogateescape")
@@ -168,8 +165,17 @@ class RequestParser:
         headers = self._headers
         if key in headers:
             self._repeated.add(key)
+            self._count += 1
             text = f"{headers[key]}, {text}"
         headers[key] = text
+        if len(headers) + self._count > self._limits.headers:
+            raise _head_too_large()
+
+    def _pass_over(self, name: bytes, value: bytes) -> None:
+        self._seen += len(name) + len(value)
+        self._count += 1
+        if self._seen > self._limits.head_bytes or self._count > self._limits.headers:
+            raise _head_too_large()
 
     def on_headers_complete(self) -> None:
         """The head is whole."""
@@ -177,6 +183,9 @@ class RequestParser:
             self.request, self._resuming = self._resuming, None
             return
         self.in_head = False
+        # A head that came in one piece is within the bound, since pieces are smaller.
+        if self._fed and sum(map(len, self._headers.values())) > self._limits.head_bytes:
+            raise _head_too_large()
         self._fed = self._seen = self._count = 0
         parser = self._parser
         version, method = parser.get_http_version(), parser.get_method()

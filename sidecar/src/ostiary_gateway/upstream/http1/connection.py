@@ -37,7 +37,7 @@ class Connection(asyncio.Protocol):
         self._head: asyncio.Future[Answer] | None = None
         self._response: Answer | None = None
         self._headers: dict[bytes, bytes] = {}
-        self._head_bytes = self._head_count = self._fed = 0
+        self._repeated = self._fed = 0
         self._body_ends_with_connection = False
         self._poll: select.poll | None = None
         #: When the head must be there, on the loop's clock.
@@ -57,7 +57,7 @@ class Connection(asyncio.Protocol):
         """
         if self._transport is None or not self.usable or self._head is not None or self._response is not None:
             raise broken_off()
-        self._head_bytes = self._head_count = self._fed = 0
+        self._repeated = self._fed = 0
         loop = asyncio.get_running_loop()
         head: asyncio.Future[Answer] = loop.create_future()
         self._head = head
@@ -168,12 +168,14 @@ class Connection(asyncio.Protocol):
         """Keep a header; what follows the body (trailers) is not kept."""
         if self._response is not None:
             return
-        self._head_bytes += len(name) + len(value)
-        self._head_count += 1
-        if self._head_count > _HEADER_COUNT_LIMIT or self._head_bytes > _HEAD_LIMIT:
-            raise UpstreamFault(faults.INVALID, _TOO_LARGE)
         key, headers = name.lower(), self._headers
-        headers[key] = headers[key] + b", " + value.strip(b" \t") if key in headers else value
+        if key in headers:
+            value = headers[key] + b", " + value.strip(b" \t")
+            self._repeated += 1
+        headers[key] = value
+        # Their bytes are bounded by what is read at once, and by what is fed.
+        if len(headers) + self._repeated > _HEADER_COUNT_LIMIT:
+            raise UpstreamFault(faults.INVALID, _TOO_LARGE)
 
     def on_headers_complete(self) -> None:
         """The head is there: give it to who waits."""
