@@ -1,12 +1,13 @@
 import gc
 import sys
+import time
 import weakref
 from collections.abc import Iterator
 
 import pytest
 from configs import entry
 
-from ostiary_gateway.config.calm import MANY, calmly
+from ostiary_gateway.config.calm import MANY, Calm, calmly
 from ostiary_gateway.upstream.addresses import OwnPlaces
 from ostiary_gateway.upstream.server import UpstreamServer
 
@@ -40,6 +41,22 @@ def test_only_what_a_large_build_left_is_set_apart_from_what_the_collector_walks
     with calmly() as calm:
         calm.built = built
     assert (gc.get_freeze_count() > 0) is frozen
+
+
+def test_the_builder_rests_whenever_it_has_worked_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, rests = 100.0, []
+
+    def rest(seconds: float) -> None:
+        rests.append((round(now, 3), seconds))
+
+    monkeypatch.setattr(time, "perf_counter", lambda: now)
+    monkeypatch.setattr(time, "sleep", rest)
+    calm = Calm()
+    for _ in range(10):
+        now += 0.0005
+        calm.built_one()
+    assert [at for at, _ in rests] == [100.002, 100.004]
+    assert all(seconds > 0 for _, seconds in rests)
 
 
 async def test_a_server_that_is_no_longer_used_goes_without_the_collector() -> None:

@@ -179,7 +179,7 @@ class ConfigStore:
                 if kept is None or kept.digest != reference.digest:
                     text = _take(bundle, reference.digest)
                     kept = build_runtime(reference.digest, text, policies.take, self._servers)
-                    calm.built += 1
+                    calm.built_one()
             except ConfigIncomplete:
                 raise
             except OstiaryError as error:
