@@ -5,7 +5,7 @@ from typing import Final, Literal
 from pydantic import ValidationError
 
 from ostiary_core.contract.documents import Count, Document
-from ostiary_core.errors import ContractError
+from ostiary_core.contract.unreadable import unreadable
 
 #: The version of the contract. A reader that does not know it says so and keeps what it has.
 VERSION: Final = "ostiary.dev/config/v1"
@@ -74,6 +74,4 @@ def parse_manifest(text: bytes) -> Manifest:
     try:
         return Manifest.model_validate_json(text)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(step) for step in first["loc"]) or "the document"
-        raise ContractError(f"manifest: {where}: {first['msg']}") from None
+        raise unreadable("manifest", error) from None

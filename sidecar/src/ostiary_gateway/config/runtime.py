@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from ostiary_core.contract.documents import EntryDocument, PolicyDocument
-from ostiary_core.errors import ContractError
+from ostiary_core.contract.unreadable import unreadable
 from ostiary_core.policy.access import Access, CompiledPolicy
 from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway.telemetry import names
@@ -72,7 +72,7 @@ def parse_entry(text: bytes) -> EntryDocument:
     try:
         return EntryDocument.model_validate_json(text)
     except ValidationError as error:
-        raise ContractError(f"entry: {_first(error)}") from None
+        raise unreadable("entry", error) from None
 
 
 def parse_policy(text: bytes) -> PolicyDocument:
@@ -84,9 +84,4 @@ def parse_policy(text: bytes) -> PolicyDocument:
     try:
         return PolicyDocument.model_validate_json(text)
     except ValidationError as error:
-        raise ContractError(f"policy: {_first(error)}") from None
-
-
-def _first(error: ValidationError) -> str:
-    problem = error.errors(include_url=False, include_input=False)[0]
-    return f"{'.'.join(str(step) for step in problem['loc'])}: {problem['msg']}"
+        raise unreadable("policy", error) from None

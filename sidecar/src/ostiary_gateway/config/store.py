@@ -19,6 +19,7 @@ from ostiary_core.contract.bundle import OpenedBundle, open_manifest, open_parts
 from ostiary_core.contract.documents import SettingsDocument
 from ostiary_core.contract.manifest import Manifest
 from ostiary_core.contract.parts import MANIFEST_FILE
+from ostiary_core.contract.unreadable import unreadable
 from ostiary_core.errors import ContractError, OstiaryError, PatternError
 from ostiary_core.policy.access import CompiledPolicy
 from ostiary_gateway.background import in_background
@@ -251,6 +252,4 @@ def _parse_settings(bundle: OpenedBundle) -> SettingsDocument:
     try:
         return SettingsDocument.model_validate_json(_take(bundle, bundle.manifest.settings))
     except ValidationError as error:
-        problem = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(step) for step in problem["loc"])
-        raise ContractError(f"settings: {where}: {problem['msg']}") from None
+        raise unreadable("settings", error) from None
