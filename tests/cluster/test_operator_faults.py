@@ -1,22 +1,19 @@
 """What happens to a gateway's config when the API server, or the definitions, go away: nothing."""
 
 import asyncio
-import os
 import signal
-import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import aiohttp
 import pytest
 from operator_process import CRDS, World, eventually, operating
+from operator_replicas import operator_process
 from operator_world import until
 
 from ostiary_operator.app import StartupError, run_operator
 from ostiary_operator.kube.kinds import PROXY
 from ostiary_tools.control_plane import ControlPlane
-from ostiary_tools.ports import reserve_port
 
 DEFINITIONS = ("mcpproxies.ostiary.dev", "mcppolicies.ostiary.dev")
 
@@ -71,67 +68,48 @@ async def test_definitions_made_again_take_no_door_away_before_it_is_confirmed(o
         assert world.served() == {"crm", "wiki"}
 
 
-async def test_an_api_server_that_was_away_is_found_again_and_nothing_is_lost(own: ControlPlane, world: World) -> None:
-    own.apply_crds(CRDS)
-    async with operating(world.options()):
-        world.has_proxy("crm")
-        await eventually(lambda: world.served() == {"crm"})
-        own.kill_api_server()
-        await asyncio.sleep(2)
-        own.start_api_server()  # from this thread, with whose end it would end
-        assert world.served() == {"crm"}
-        world.has_proxy("wiki")
-        await eventually(lambda: world.served() == {"crm", "wiki"})
-
-
-async def status_of(url: str) -> int:
-    async with aiohttp.ClientSession() as session:
-        try:
-            async with session.get(url) as answer:
-                return answer.status
-        except aiohttp.ClientConnectionError:
-            return 0
-
-
-async def is_ready(port: int) -> bool:
-    return await status_of(f"http://127.0.0.1:{port}/readyz") == 200
-
-
-async def test_the_process_shows_its_health_and_ends_in_seconds_when_told(
-    own: ControlPlane, world: World, tmp_path: Path
+async def test_an_api_server_that_was_away_is_found_again_and_nothing_is_lost_though_no_lease_was_renewed(
+    own: ControlPlane, world: World
 ) -> None:
     own.apply_crds(CRDS)
-    port, log = reserve_port(), tmp_path / "log"
-    code = (
-        "import argparse, sys; from ostiary_operator import operator_command as it; p = argparse.ArgumentParser(); "
-        "it.add_arguments(p); sys.exit(it.run(p.parse_args()))"
-    )
-    arguments = (
-        f"--operator-namespace={world.system}",
-        f"--watch-namespace={world.team}",
-        f"--admin-address=127.0.0.1:{port}",
-    )
-    with log.open("wb") as output:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", code, *arguments),
-            env={**os.environ, "KUBECONFIG": str(own.kubeconfig)},
-            stderr=output,
-        )
-    try:
-        await until(lambda: is_ready(port))
+    async with operator_process(world, "one", "--leader-elect") as one:
         world.has_proxy("crm")
         await eventually(lambda: world.served() == {"crm"})
-        assert await status_of(f"http://127.0.0.1:{port}/metrics") == 200
+        before = world.versions()
+        own.kill_api_server()
+        await until(lambda: "cannot be had" in one.log)
+        assert await one.leads()  # it is ready all the same: it would not be any better elsewhere
+        # For so long that its lease runs out, and with it the right to write.
+        await until(lambda: is_fenced(one.port))
+        own.start_api_server()  # from this thread, with whose end it would end
+        assert {name: world.versions()[name] for name in before} == before
+        world.has_proxy("wiki")
+        await eventually(lambda: world.served() == {"crm", "wiki"})
+        assert "leading again" in one.log
+        assert one.process.returncode is None
+
+
+async def is_fenced(port: int) -> bool:
+    return "ostiary_operator_leader 0.0" in await text_of(f"http://127.0.0.1:{port}/metrics")
+
+
+async def text_of(url: str) -> str:
+    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+        return await answer.text()
+
+
+async def test_the_process_shows_its_health_and_ends_in_seconds_when_told(own: ControlPlane, world: World) -> None:
+    own.apply_crds(CRDS)
+    async with operator_process(world, "one") as one:
+        await until(one.leads)
+        world.has_proxy("crm")
+        await eventually(lambda: world.served() == {"crm"})
+        assert "ostiary_operator_passes_total" in await text_of(f"http://127.0.0.1:{one.port}/metrics")
         began = time.monotonic()
-        process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(10):
-            assert await process.wait() == 0
+        one.signal(signal.SIGTERM)
+        assert await one.ended() == 0
         assert time.monotonic() - began < 5
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    text = log.read_text()
+        text = one.log
     assert "SIGTERM: ending" in text
     assert f"changed: {world.team}/crm" in text
     assert "Traceback" not in text
