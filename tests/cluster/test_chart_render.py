@@ -49,6 +49,12 @@ def test_the_definitions_can_be_given_up_or_left_out() -> None:
     assert not of_kind(render("--set", "crds.install=false"), "CustomResourceDefinition")
 
 
+def test_the_lease_of_the_election_is_part_of_the_release_and_so_goes_with_it(objects: list[Object]) -> None:
+    lease = one(objects, "Lease", "ostiary-operator", namespace=NAMESPACE)
+    assert "spec" not in lease  # whose it is says the operator alone
+    assert not of_kind(render("--set", "operator.leaderElection.enabled=false"), "Lease")
+
+
 def test_the_operator_discovers_the_gateway_with_its_settings_and_replicas() -> None:
     objects = render("-f", values("kind"))
     (gateway,) = gateways.discover(labelled(objects, "Service"), of_kind(objects, "ConfigMap"))
