@@ -42,12 +42,18 @@ def proxy_status(admission: Admission, governance: Governance, settled: Sequence
         uid=subject.uid,
         generation=subject.generation,
         conditions=(_proxy_accepted(admission, governance, served, unmet), _proxy_resolved(admission, served)),
-        urls=tuple(url for site, entry in served for url in endpoints(site, entry.document)),
+        urls=_urls(served),
         related=_sorted_names(ruling.subject.key for ruling in rulings),
         expected={site.identity: {subject.identity: entry.digest} for site, entry in served},
         held=admission.held,
         too_large=bool(unmet),
     )
+
+
+def _urls(served: Sequence[tuple[Site, FiledEntry]]) -> tuple[tuple[str, str, str], ...]:
+    """Return all endpoints. First those of gateways with an externalURL: `status.url` is for clients anywhere."""
+    ordered = sorted(served, key=lambda it: it[0].settings is None or it[0].settings.external_url is None)
+    return tuple(url for site, entry in ordered for url in endpoints(site, entry.document))
 
 
 def policy_status(ruling: Ruling, settled: Sequence[Settled]) -> ResourceStatus:
