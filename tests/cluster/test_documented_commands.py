@@ -1,0 +1,132 @@
+"""Every command that a page shows is run, by a test that is named here, or has a reason why it cannot."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from documented import ROOT, Folder, commands, pages
+from guides import blocks
+from pretend_kubelet import PretendKubelet
+
+from ostiary_tools.cluster import Cluster
+from ostiary_tools.cluster_stack import EXAMPLE
+from ostiary_tools.control_plane import ControlPlane
+
+#: Pages whose commands are run here, on a control plane with operator and gateways, one page after the other.
+ON_A_CLUSTER = (
+    "docs/troubleshooting.md",
+    "docs/guides/adoption.md",
+    "docs/guides/gitops.md",  # before the next ones: `helm upgrade` without values keeps those of the release
+    "docs/tutorials/4-gateways.md",
+    "docs/tutorials/5-tenancy.md",
+)
+#: Pages whose commands are run here, each on a control plane without anything on it.
+FROM_NOTHING = ("README.md", "helm/ostiary/README.md", "helm/ostiary-demo/README.md", "docs/guides/sidecar.md")
+#: Those of them that take it for granted that the definitions are there.
+NEED_DEFINITIONS = ("helm/ostiary-demo/README.md", "docs/guides/sidecar.md")
+RELEASES = 'import json, sys; [print(each["name"], "-n", each["namespace"]) for each in json.load(sys.stdin)]'
+#: Pages whose commands are run by another test.
+ELSEWHERE = {"docs/tutorials/3-kind.md": "tests/cluster/test_tutorial_kind.py"}
+#: Commands that another test runs, by their beginning.
+RUN_BY = {
+    "make run": "tests/protocol/test_run.py",
+    "make cluster": "tests/cluster/test_make_cluster.py",
+}
+#: Commands that cannot be run here, by their beginning, and why.
+NOT_HERE = {
+    "make": "it installs into .venv, or is what runs these tests",
+    "npx ": "it downloads a package; tests/conformance/inspector runs the same one from the lock file",
+    "docker ": "it needs a container engine",
+    "kind ": "it needs a container engine",
+    "helm test ": "it needs a kubelet that runs Pods",
+    "python3 -m venv phoenix": "it installs 850 MB of somebody else's software",
+    "phoenix/bin/": "it installs 850 MB of somebody else's software, or runs it",
+    "PHOENIX_HOST": "it runs somebody else's software",
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "it sends to somebody else's software; tests/unit/telemetry has a sink of its own",
+}
+
+
+def cannot(command: str) -> bool:
+    return command.startswith((*NOT_HERE, *RUN_BY))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Callable[[ControlPlane], Folder]:
+    def make(control_plane: ControlPlane) -> Folder:
+        made = Folder(tmp_path, control_plane)
+        made.prepare()
+        return made
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with Cluster(tmp_path_factory.mktemp("cluster")) as running, PretendKubelet(running.control_plane):
+        running.apply(EXAMPLE)
+        running.wait_until_ready()
+        running.kubectl("create", "namespace", "sales")
+        yield running
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """Not the session's: releases leave definitions that are theirs."""
+    with ControlPlane(tmp_path_factory.mktemp("control-plane")) as running:
+        yield running
+
+
+@pytest.mark.parametrize("page", ON_A_CLUSTER)
+def test_the_commands_do_what_the_page_says(page: str, cluster: Cluster, folder: Callable[..., Folder]) -> None:
+    place = folder(cluster.control_plane)
+    printed = [place.run(each) for each in commands(page) if not cannot(each)]
+    headers = [block.splitlines()[0].split() for block in blocks(page, "text")]
+    rows = [row.split() for text in printed for row in text.splitlines()]
+    assert [header for header in headers if header not in rows] == []
+    for block in blocks(page, "text"):
+        for row in block.splitlines()[1:]:
+            name, *said = row.split()
+            assert any(each[:1] == [name] and each[1:3] == said[:2] for each in rows), row
+
+
+@pytest.mark.parametrize("page", FROM_NOTHING)
+def test_the_commands_are_accepted(page: str, empty: ControlPlane, folder: Callable[..., Folder]) -> None:
+    place = folder(empty)
+    with PretendKubelet(empty):
+        place.run("kubectl create namespace sales --dry-run=client -o yaml | kubectl apply -f -")
+        if page in NEED_DEFINITIONS:
+            place.run("kubectl apply --server-side -f crds/")
+        try:
+            for each in commands(page):
+                if not cannot(each):
+                    # Without an operator no door becomes ready, and that is what `--wait` waits for.
+                    place.run(each.replace(" --wait", ""))
+        finally:
+            clear(place)
+
+
+def clear(place: Folder) -> None:
+    """Take away what a page installed, the doors too."""
+    for line in place.run("helm list -A -o json | python3 -c '" + RELEASES + "'").splitlines():
+        place.run(f"helm uninstall {line}")
+    place.run("kubectl delete mcpproxies,mcppolicies -A --all")
+
+
+def test_every_page_with_commands_is_known() -> None:
+    known = {*ON_A_CLUSTER, *FROM_NOTHING, *ELSEWHERE}
+    unknown = [page for page in pages() if page not in known and any(not cannot(each) for each in commands(page))]
+    local = {"docs/tutorials/1-quickstart.md"}  # below
+    assert set(unknown) <= local, "add the page to one of the lists above"
+
+
+def test_what_is_said_to_be_elsewhere_is() -> None:
+    assert all((ROOT / test).exists() for test in (*ELSEWHERE.values(), *RUN_BY.values()))
+    shown = [each for page in pages() for each in commands(page)]
+    idle = [begin for begin in (*NOT_HERE, *RUN_BY) if not any(each.startswith(begin) for each in shown)]
+    assert idle == [], "no page shows these any more"
+
+
+def test_commands_that_need_no_cluster(empty: ControlPlane, folder: Callable[..., Folder]) -> None:
+    place = folder(empty)
+    (validate,) = (each for each in commands("docs/tutorials/1-quickstart.md") if not cannot(each))
+    assert place.run(validate).endswith("no problems\n")
