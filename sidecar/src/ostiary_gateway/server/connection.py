@@ -6,17 +6,17 @@ looked at by the listener's sweep, once a second: no request pays for a timer.
 
 import asyncio
 import logging
-import socket
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from ostiary_core import strict_json
 from ostiary_gateway.errors import CallerGone
+from ostiary_gateway.server.channel import Channel
 from ostiary_gateway.server.limits import EARLY_REQUESTS, LEAST_TAKEN_BYTES, SLICE_BYTES
 from ostiary_gateway.server.parser import BadRequestError, RequestParser
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import Response, ResponseStream
-from ostiary_gateway.transports import read_in_pieces, untie
+from ostiary_gateway.transports import untie
 
 if TYPE_CHECKING:
     from ostiary_gateway.server.listener import Listener
@@ -40,51 +40,33 @@ class _Phase(Enum):
     END = auto()
 
 
-class Connection(asyncio.Protocol):
+class Connection(Channel):
     """A protocol of asyncio. ``bound`` is a task that ends with the caller, ``stream`` the answer begun as a stream."""
 
     def __init__(self, listener: "Listener") -> None:
-        self.lost = False
+        super().__init__(listener)
         self.bound: asyncio.Task[Any] | None = None
         self.stream: ResponseStream | None = None
-        #: Since when the caller takes nothing of what we have for him.
-        self.stalled_since: float | None = None
         self.task: asyncio.Task[None] | None = None
         #: Kept for the listener's gate: whom the connection is counted for.
         self.source: Any = None
         #: Likewise: what is counted as held until the caller has taken his answer.
         self.holding: Any = None
-        self._listener = listener
-        self._transport: asyncio.Transport
-        #: What carries TLS. asyncio encrypts whatever is written at once, hands it down and counts it as sent: only
-        #: there it is known how much of it the caller has not taken.
-        self._below: asyncio.Transport | None = None
         self._parser = RequestParser(self, self._begun, listener.limits)
         self._current: Request | None = None
         self._waiting: list[Request] = []
         self._unparsed = b""
-        self._unsent = 0
         self._bad: BadRequestError | None = None
         self._turned_away: Response | None = None
         self._phase = _Phase.HEAD
-        self._paused = False
         self._deaf = False
-        self._drained: asyncio.Future[None] | None = None
         self._deadline = listener.now() + listener.limits.head_seconds
 
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport."""
-        self._transport = cast("asyncio.Transport", transport)
-        made = transport.get_extra_info("socket")
-        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        # What comes in one piece is what one connection may hold of what nobody has asked for yet.
-        read_in_pieces(transport)
-        name = transport.get_extra_info("peername")
-        #: The address at the other end of the connection.
-        self.peer = str(name[0]) if name else ""
+        """Ask whether the caller may come in."""
+        super().connection_made(transport)
         self._turned_away = self._listener.opened(self)
 
     @property
@@ -115,6 +97,11 @@ class Connection(asyncio.Protocol):
         elif self._phase is _Phase.REST and self._current is not None and self._current.complete:
             self._next()
 
+    def resume_reading(self) -> None:
+        """Read on, unless what was read waits already."""
+        if not self._waiting and not self._unparsed:
+            super().resume_reading()
+
     def take_no_more(self) -> None:
         """Let the answer that is being given be the last: a stream may stay for days, and what came early would too.
 
@@ -138,10 +125,6 @@ class Connection(asyncio.Protocol):
                 return
             self._parser.feed(data[place : place + SLICE_BYTES])
 
-    def eof_received(self) -> bool:
-        """A caller who ends his side has gone away: who only closed his half cannot be told from who was killed."""
-        return False
-
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  asyncio's name
         """End what ends with the caller, and tell whoever reads or writes."""
         self.lost = True
@@ -162,17 +145,10 @@ class Connection(asyncio.Protocol):
         self._below = None
         untie(self._transport)
 
-    def pause_writing(self) -> None:
-        """The caller takes less than we have."""
-        self.stalled_since = self._listener.now()
-        self._unsent = self.unsent
-
     def resume_writing(self) -> None:
         """He has taken it."""
-        self.stalled_since = None
         self._listener.taken(self)
-        if self._drained is not None and not self._drained.done():
-            self._drained.set_result(None)
+        super().resume_writing()
         if self._phase is _Phase.TAKING:
             self._next()
 
@@ -325,11 +301,6 @@ class Connection(asyncio.Protocol):
         self._unsent = self.unsent
         self._deadline = now + (limits.stall_seconds if self._unsent else limits.linger_seconds)
 
-    @property
-    def local_port(self) -> int:
-        """Our port."""
-        return int(self._transport.get_extra_info("sockname")[1])
-
     # Deadlines, and the end
 
     def overdue(self, now: float) -> bool:
@@ -367,12 +338,6 @@ class Connection(asyncio.Protocol):
         return self._phase is not _Phase.ANSWER
 
     @property
-    def unsent(self) -> int:
-        """How many bytes wait for the caller to take them."""
-        encrypted = self._below.get_write_buffer_size() if self._below is not None else 0
-        return self._transport.get_write_buffer_size() + encrypted
-
-    @property
     def takes(self) -> bool:
         """Whether the caller may still take what was answered: closing now could eat it."""
         return bool(self.unsent) or self._phase in (_Phase.END, _Phase.REST)
@@ -383,39 +348,3 @@ class Connection(asyncio.Protocol):
             self.abort()
         elif self._phase is not _Phase.END:
             self._say_goodbye()
-
-    def abort(self) -> None:
-        """Close at once."""
-        self._transport.abort()
-
-    # Reading and writing
-
-    def write(self, data: bytes) -> None:
-        """Send bytes, or keep them for when the caller takes them."""
-        if not self.lost:
-            self._transport.write(data)
-
-    async def drained(self) -> None:
-        """Wait until the caller has taken most of what was sent.
-
-        Raises:
-            CallerGone: he has gone instead.
-        """
-        while self.stalled_since is not None:
-            self._drained = self._listener.loop.create_future()
-            try:
-                await self._drained
-            finally:
-                self._drained = None
-
-    def pause_reading(self) -> None:
-        """Read no more until :meth:`resume_reading`."""
-        if not self._paused and not self._transport.is_closing():
-            self._paused = True
-            self._transport.pause_reading()
-
-    def resume_reading(self) -> None:
-        """Read on."""
-        if self._paused and not self._waiting and not self._unparsed and not self._transport.is_closing():
-            self._paused = False
-            self._transport.resume_reading()
