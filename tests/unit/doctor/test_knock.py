@@ -1,27 +1,30 @@
 """The doctor's MCP client against servers that answer in every way they may, and in some that they may not."""
 
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import aiohttp
 import pytest
 from aiohttp import web
 
 from ostiary_operator.doctor.mcp import Knock
+from ostiary_tools.certificates import write_authority_and_server
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 HELLO = b'{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-11-25","serverInfo":{"name":"m"}}}'
 
 
 @asynccontextmanager
-async def serving(handler: Handler) -> AsyncIterator[str]:
+async def serving(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
     app = web.Application()
     app.router.add_route("*", "/mcp", handler)
     runner = web.AppRunner(app)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
     try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/mcp"
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{runner.addresses[0][1]}/mcp"
     finally:
         await runner.cleanup()
 
@@ -89,3 +92,25 @@ async def test_an_answer_without_end_is_not_read_to_its_end() -> None:
     async with serving(handler) as url, Knock(url) as knock:
         with pytest.raises(aiohttp.ClientPayloadError, match="larger than"):
             await knock.initialize()
+
+
+async def test_past_a_load_balancer_the_certificate_must_be_for_the_published_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_authority_and_server(tmp_path, names=["mcp.example.com"], addresses=[])
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.crt"))
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(tmp_path / "server.crt", tmp_path / "server.key")
+    hosts: list[str | None] = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        hosts.append(request.headers.get("Host"))
+        return web.Response(body=HELLO, content_type="application/json")
+
+    async with serving(handler, tls) as url:
+        async with Knock(url, host="mcp.example.com:8443") as knock:
+            assert (await knock.initialize()).result is not None
+        async with Knock(url, host="other.example.com") as knock:
+            with pytest.raises(aiohttp.ClientConnectorCertificateError, match=r"other\.example\.com"):
+                await knock.initialize()
+    assert set(hosts) == {"mcp.example.com:8443"}

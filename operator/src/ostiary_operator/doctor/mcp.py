@@ -2,10 +2,12 @@
 
 import itertools
 import json
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -54,8 +56,8 @@ class Reply:
 class Knock:
     """A session at one endpoint; it is ended when we leave.
 
-    ``host`` is sent as Host where we connect elsewhere than the URL says; ``bearer`` goes to this endpoint only:
-    redirects are not followed.
+    ``host`` is sent as Host where we connect elsewhere than the published URL says, and its name is what the
+    certificate must be for; ``bearer`` goes to this endpoint only: redirects are not followed.
     """
 
     def __init__(self, url: str, *, host: str | None = None, bearer: str | None = None) -> None:
@@ -63,7 +65,12 @@ class Knock:
         self._headers = {"Accept": _ACCEPT, "User-Agent": f"ostiary-doctor/{__version__}"}
         self._headers |= {"Host": host} if host else {}
         self._headers |= {"Authorization": f"Bearer {bearer}"} if bearer else {}
-        self._session = aiohttp.ClientSession(timeout=_TIMEOUT, cookie_jar=aiohttp.DummyCookieJar())
+        self._tls_name = urlsplit(f"//{host}").hostname if host and url.startswith("https:") else None
+        # Made now, not when aiohttp was loaded: SSL_CERT_FILE counts as it is.
+        connector = aiohttp.TCPConnector(ssl=ssl.create_default_context())
+        self._session = aiohttp.ClientSession(
+            timeout=_TIMEOUT, cookie_jar=aiohttp.DummyCookieJar(), connector=connector
+        )
         self._ids = itertools.count(1)
 
     async def __aenter__(self) -> Self:
@@ -76,7 +83,9 @@ class Knock:
         """End the session, if there is one."""
         try:
             if "Mcp-Session-Id" in self._headers:
-                async with self._session.delete(self._url, headers=self._headers, allow_redirects=False):
+                async with self._session.delete(
+                    self._url, headers=self._headers, allow_redirects=False, server_hostname=self._tls_name
+                ):
                     pass
         except (aiohttp.ClientError, TimeoutError, OSError):
             pass  # it ends by itself
@@ -109,7 +118,11 @@ class Knock:
     async def _send(self, message: Mapping[str, Any]) -> Reply:
         headers = {**self._headers, "Content-Type": "application/json"}
         async with self._session.post(
-            self._url, data=json.dumps(message).encode(), headers=headers, allow_redirects=False
+            self._url,
+            data=json.dumps(message).encode(),
+            headers=headers,
+            allow_redirects=False,
+            server_hostname=self._tls_name,
         ) as answer:
             streamed = answer.content_type == "text/event-stream"
             body = await _read(answer.content, until_event=message.get("id") if streamed else None)

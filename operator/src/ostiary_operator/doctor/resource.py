@@ -38,7 +38,9 @@ async def resolved_refs(case: Case) -> Finding:
 async def programmed(case: Case) -> Finding:
     """Does every ready replica run it, by the operator's word?"""
     case.proxy = await case.cluster.get(PROXY, namespace=case.namespace, name=case.name)
-    counts = (f"{each.get('name')} {each.get('ready')}/{each.get('desired')}" for each in case.status["gateways"])
+    counts = (
+        f"{each.get('name')} {each.get('ready')}/{each.get('desired')}" for each in case.status.get("gateways") or ()
+    )
     return _condition(case, ConditionType.PROGRAMMED, f"every ready replica runs it: {', '.join(counts)}")
 
 

@@ -26,13 +26,14 @@ async def running(case: Case) -> Finding:
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
         while True:
             findings = [await _gateway_runs(case, session, gateway) for gateway in case.gateways]
-            bad = [each for each in findings if each is not None]
-            if not bad or bad[0].state is not State.BROKEN or asyncio.get_running_loop().time() >= end:
+            notable = [each for each in findings if each is not None]
+            wrong = [each for each in notable if each.state is State.BROKEN]
+            if not wrong or asyncio.get_running_loop().time() >= end:
                 break
             await asyncio.sleep(_PAUSE)
             await config(case)  # a newer one may be on its way
-    if bad:
-        return bad[0]
+    if notable:
+        return [*wrong, *notable][0]
     return ok("every replica runs this digest") if findings else unknown("its gateways are not known")
 
 
@@ -46,7 +47,8 @@ async def _gateway_runs(case: Case, session: aiohttp.ClientSession, gateway: Gat
     if not given and not case.options.inside:
         return _out_of_reach(gateway)
     asked = _Asked(gateway, case.identity, digest_of(found.manifest, case.identity), token)
-    told = [await _replica_runs(session, each, asked) for each in case.replicas.get(gateway.identity, ())]
+    there = case.replicas.get(gateway.identity, ())
+    told = await asyncio.gather(*(_replica_runs(session, each, asked) for each in there))
     if not given and not any(answered for _, answered in told):
         return _out_of_reach(gateway)  # a NetworkPolicy lets the operator in, and hardly us
     wrong = [text for text, _ in told if text]
