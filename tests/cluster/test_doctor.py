@@ -164,13 +164,20 @@ def test_another_operator_claims_the_namespace(patient: Patient) -> None:
 
 
 def test_no_replica_of_the_operator_leads(patient: Patient) -> None:
-    api, path = patient.cluster.control_plane.api, "/apis/coordination.k8s.io/v1/namespaces/ostiary-system/leases"
-    spec = {"holderIdentity": "gone", "leaseDurationSeconds": 8, "renewTime": "2026-01-01T00:00:00.000000Z"}
-    api.request("POST", path, {"metadata": {"name": "ostiary-operator"}, "spec": spec})
-    try:
-        patient.breaks_at("operator", "no replica of it leads: gone did so last")
-    finally:
-        api.request("DELETE", f"{path}/ostiary-operator")
+    lease = {
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {"name": "ostiary-operator", "namespace": "ostiary-system"},
+        "spec": {"holderIdentity": "gone", "leaseDurationSeconds": 8, "renewTime": "2026-01-01T00:00:00.000000Z"},
+    }
+    with without_operator(patient.cluster):
+        patient.cluster.kubectl(
+            *("apply", "--server-side", "--force-conflicts", "-f", "-"), input=yaml.safe_dump(lease)
+        )
+        found = patient.ask(EXAMPLE_PROXY)
+        patient.cluster.kubectl("delete", "lease", "ostiary-operator", "-n", "ostiary-system")
+    assert found["broken"] == "operator"
+    assert "no replica of it leads: gone did so last" in found["links"][-1]["detail"]
 
 
 def test_the_gateway_that_is_named_does_not_exist(patient: Patient) -> None:
