@@ -341,4 +341,8 @@ def test_without_definitions_nothing_goes(patient: Patient) -> None:
     (found,) = json.loads(answer.out)
     assert found["broken"] == "definitions"
     assert "helm install" in found["links"][-1]["remedy"]
+    for command in ("status", "get"):
+        answer = patient.ostiary(command, "-n", "default", "--kubeconfig", kubeconfig)
+        assert (answer.code, answer.out) == (2, "")
+        assert "the API server does not know" in answer.err
     patient.cluster.control_plane.apply_crds(CHART.parents[1] / "crds")

@@ -55,19 +55,17 @@ def _kind(text: str) -> str:
 
 def run(arguments: argparse.Namespace) -> int:
     """List; return 0, 1 if a name does not exist, or 2 if the cluster cannot be asked or the arguments do not fit."""
-    from ostiary_operator.kube.errors import ClusterError, NotFound  # noqa: PLC0415  help does without any of this
+    from ostiary_operator.kube.errors import ClusterError, KindMissing, NotFound  # noqa: PLC0415  help does without any of this
 
     if arguments.names and (arguments.kind == "all" or arguments.all_namespaces or arguments.selector):
         cluster.note("get", "a NAME goes with one KIND and one namespace, and without -A and --selector")
         return cluster.UNANSWERED
     try:
         found = asyncio.run(_read(arguments))
-    except NotFound as error:
-        cluster.note("get", str(error))
-        return cluster.NOT_WELL
     except ClusterError as error:
         cluster.note("get", str(error))
-        return cluster.UNANSWERED
+        missing = isinstance(error, NotFound) and not isinstance(error, KindMissing)
+        return cluster.NOT_WELL if missing else cluster.UNANSWERED
     sys.stdout.write(_written(arguments, found))
     for note in found.notes:
         cluster.note("get", note)

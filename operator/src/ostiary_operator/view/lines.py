@@ -70,7 +70,7 @@ def proxy_line(proxy: Mapping[str, Any], gateways: Mapping[str, SeenGateway]) ->
     """Say of an MCPProxy what matters."""
     status = proxy.get("status") or {}
     identity = f"{namespace_of(proxy)}/{name_of(proxy)}"
-    found = {each: gateways[each].digest(identity) for each in serving_gateways(proxy) if each in gateways}
+    found = {each: gateways[each].digests.get(identity) for each in serving_gateways(proxy) if each in gateways}
     return ProxyLine(
         namespace_of(proxy),
         name_of(proxy),

@@ -97,7 +97,7 @@ async def _gateways(
     found, notes = {}, []
     for identity in sorted(named | {identity_of(each) for each in by_kind.get(SERVICE, ())}):
         manifest, problem = await read_manifest(cluster, identity)
-        found[identity] = SeenGateway(identity, None, manifest)
+        found[identity] = SeenGateway.of(identity, None, manifest)
         notes += [problem] if problem else []
     return found, notes
 

@@ -30,11 +30,14 @@ class SeenGateway:
     identity: str
     service: str | None = None
     manifest: Manifest | None = None
+    digests: Mapping[str, str] = field(default_factory=dict)
+    """Of each entry, by its proxy (``namespace/name``)."""
 
-    def digest(self, proxy: str) -> str | None:
-        """Return the digest of a proxy's (``namespace/name``) entry."""
-        entries = self.manifest.entries if self.manifest is not None else ()
-        return next((entry.digest for entry in entries if entry.proxy == proxy), None)
+    @classmethod
+    def of(cls, identity: str, service: str | None, manifest: Manifest | None) -> "SeenGateway":
+        """Return a gateway with the digests of its manifest."""
+        entries = manifest.entries if manifest is not None else ()
+        return cls(identity, service, manifest, {entry.proxy: entry.digest for entry in entries})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ async def everything(cluster: Reader, *, namespace: str | None, operator_namespa
     gateways = {}
     for identity, service in sorted((identities | serving).items()):
         manifest, problem = await read_manifest(cluster, identity)
-        gateways[identity] = SeenGateway(identity, service, manifest)
+        gateways[identity] = SeenGateway.of(identity, service, manifest)
         notes += [problem] if problem else []
     return Seen(proxies, policies, gateways, tuple(notes))
 
