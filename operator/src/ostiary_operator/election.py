@@ -134,9 +134,11 @@ class Election:
             self._observe(lease)
         if self._is_anothers():
             return False
-        lease = lease if lease is not None else await leases.make(self._cluster, **self._where)
-        if leases.parse(lease).holder not in {self.identity, self._seen.holder, ""}:
-            return False  # made and taken by another since we looked
+        if lease is None:
+            lease = await leases.make(self._cluster, **self._where)
+            self._observe(lease)
+            if self._is_anothers():
+                return False  # made and taken by another since we looked
         wanted = leases.taken(leases.parse(lease), self.identity, now=self._clock.time(), seconds=self._times.lease)
         self._ours = await leases.write(self._cluster, lease, wanted)
         self._observe(self._ours)

@@ -11,7 +11,7 @@ from ostiary_operator.election import Deposed, Election, Times
 from ostiary_operator.kube.errors import Fenced, Unreachable
 from ostiary_operator.kube.fake import FakeCluster
 from ostiary_operator.kube.fenced import FencedCluster
-from ostiary_operator.kube.kinds import CONFIG_MAP, LEASE, PROXY
+from ostiary_operator.kube.kinds import CONFIG_MAP, LEASE, PROXY, Kind
 
 TIMES = Times()
 
@@ -126,6 +126,26 @@ async def test_a_lease_that_somebody_deleted_is_not_free_before_it_would_have_ru
         cluster.remove(LEASE, name="ostiary-operator", namespace=SYSTEM)
         await clock.advance(30)
         assert (one.leads(), two.leads()) == (True, False)
+
+
+async def test_a_lease_that_its_leader_makes_again_at_that_moment_is_his(cluster: FakeCluster) -> None:
+    clock, late = ManualClock(), ManualClock()
+    one, two = candidate(cluster, clock, "one"), candidate(cluster, late, "two")
+    await one.win()
+    assert not await two._attempt()
+    await late.advance(TIMES.lease)  # for so long it saw nothing of the other
+    cluster.remove(LEASE, name="ostiary-operator", namespace=SYSTEM)
+
+    def between(verb: str, kind: Kind, name: str) -> None:
+        if (verb, kind) == ("apply", LEASE) and two.leader == "one":
+            cluster.failures.remove(between)
+            metadata = {"name": "ostiary-operator", "namespace": SYSTEM}
+            spec = {"holderIdentity": "one", "leaseDurationSeconds": TIMES.lease}
+            cluster.put(LEASE, {"metadata": metadata, "spec": spec})
+
+    cluster.failures.append(between)
+    assert not await two._attempt()
+    assert lease(cluster)["holderIdentity"] == "one"
 
 
 @pytest.mark.parametrize("junk", [{}, {"holderIdentity": "x", "leaseDurationSeconds": 10**9}, {"renewTime": "soon"}])
