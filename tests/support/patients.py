@@ -1,0 +1,74 @@
+"""A stack that links are broken of, and what `ostiary doctor` says of it.
+
+patient = Patient(cluster, calling(capsys))
+patient.breaks_at("server", "UpstreamUnreachable")
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+from command_line import Ostiary
+
+from ostiary_tools import cluster_processes
+from ostiary_tools.cluster import Cluster
+from ostiary_tools.cluster_stack import EXAMPLE_PROXY
+from ostiary_tools.processes import wait_until
+
+
+@dataclass(frozen=True)
+class Patient:
+    """A stack, and the doctor's word on it."""
+
+    cluster: Cluster
+    ostiary: Ostiary
+
+    def walk(self, name: str = EXAMPLE_PROXY, *arguments: str) -> dict[str, Any]:
+        """The findings on one MCPProxy. The replicas and the operator are told: they are no Pods."""
+        replicas = ",".join(self.cluster.gateway_admin_urls)
+        reach = ("--gateway-replicas", f"{cluster_processes.GATEWAY}={replicas}")
+        return self.ask(name, *reach, "--operator-url", self.cluster.operator_admin_url, *arguments)
+
+    def ask(self, *arguments: str) -> dict[str, Any]:
+        """The findings with these arguments only."""
+        kubeconfig = () if "--kubeconfig" in arguments else ("--kubeconfig", str(self.cluster.control_plane.kubeconfig))
+        answer = self.ostiary("doctor", "-n", "default", "-o", "json", "--wait", "0.5", *kubeconfig, *arguments)
+        assert self.cluster.admin_token() not in answer.out + answer.err
+        (found,) = json.loads(answer.out)
+        assert answer.code == (1 if found["broken"] else 0)
+        return dict(found)
+
+    def breaks_at(self, link: str, words: str, name: str = EXAMPLE_PROXY, *arguments: str) -> str:
+        """Expect this link to be the broken one, and the last; return the remedy."""
+        found = self.walk(name, *arguments)
+        last = found["links"][-1]
+        assert (found["broken"], last["name"], last["state"]) == (link, link, "broken"), found
+        assert words in last["detail"], last
+        assert last["remedy"]
+        return str(last["remedy"])
+
+    def has(self, name: str, *, until: str, **spec: Any) -> None:
+        """Make an MCPProxy, and wait for a word in its status."""
+        servers = [{"name": "main", "url": self.cluster.mock_url}]
+        body = {
+            "apiVersion": "ostiary.dev/v1alpha1",
+            "kind": "MCPProxy",
+            "metadata": {"name": name, "namespace": "default"},
+            "spec": {"servers": servers, **spec},
+        }
+        self.cluster.kubectl("apply", "-f", "-", input=yaml.safe_dump(body))
+        wait_until(lambda: until in json.dumps(self.cluster.proxy(name)), what=f"{until} of {name}")
+
+
+@contextmanager
+def without_operator(cluster: Cluster) -> Iterator[None]:
+    """Nobody judges meanwhile; in the end all is as it was."""
+    cluster.stop_operator()
+    try:
+        yield
+    finally:
+        cluster.start_operator()
+        cluster.wait_until_ready()
