@@ -45,6 +45,7 @@ class FakeApi:
     seen: list[tuple[str, dict[str, str], str]] = field(default_factory=list)
     _objects: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     _watches: set[_Watch] = field(default_factory=set)
+    _history: list[tuple[int, str, str, bytes]] = field(default_factory=list)
     _version: int = 100
 
     def put(self, kind: str, name: str, files: Mapping[str, bytes]) -> None:
@@ -63,6 +64,7 @@ class FakeApi:
 
     def put_raw(self, kind: str, name: str, found: dict[str, Any]) -> None:
         """Replace an object by whatever this is."""
+        self._version += 1
         self._objects[kind, name] = found
         self._tell("MODIFIED", kind, name, found)
 
@@ -93,6 +95,7 @@ class FakeApi:
 
     def _tell(self, event: str, kind: str, name: str, found: dict[str, Any]) -> None:
         line = json.dumps({"type": event, "object": found}).encode() + b"\n"
+        self._history.append((self._version, kind, name, line))
         for watch in self._watches:
             if (watch.kind, watch.name) == (kind, name):
                 watch.lines.put_nowait(line)
@@ -128,6 +131,10 @@ class FakeApi:
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         await response.prepare(request)
         watch = _Watch(kind, name)
+        since = int(request.query["resourceVersion"])
+        for version, *of, line in self._history:
+            if version > since and of == [kind, name]:  # it changed between the list and this watch
+                watch.lines.put_nowait(line)
         self._watches.add(watch)
         try:
             while not self.away and (line := await watch.lines.get()) is not None:
