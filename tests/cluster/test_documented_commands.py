@@ -21,7 +21,13 @@ ON_A_CLUSTER = (
     "docs/tutorials/5-tenancy.md",
 )
 #: Pages whose commands are run here, each on a control plane without anything on it.
-FROM_NOTHING = ("README.md", "helm/ostiary/README.md", "helm/ostiary-demo/README.md", "docs/guides/sidecar.md")
+FROM_NOTHING = (
+    "docs/seen-on-a-node.md",  # first: it makes the namespace
+    "README.md",
+    "helm/ostiary/README.md",
+    "helm/ostiary-demo/README.md",
+    "docs/guides/sidecar.md",
+)
 #: Those of them that take it for granted that the definitions are there.
 NEED_DEFINITIONS = ("helm/ostiary-demo/README.md", "docs/guides/sidecar.md")
 RELEASES = 'import json, sys; [print(each["name"], "-n", each["namespace"]) for each in json.load(sys.stdin)]'
@@ -109,7 +115,7 @@ def clear(place: Folder) -> None:
     """Take away what a page installed, the doors too."""
     for line in place.run("helm list -A -o json | python3 -c '" + RELEASES + "'").splitlines():
         place.run(f"helm uninstall {line}")
-    place.run("kubectl delete mcpproxies,mcppolicies -A --all")
+    place.run("kubectl api-resources -o name --api-group=ostiary.dev | xargs -r -I{} kubectl delete {} -A --all")
 
 
 def test_every_page_with_commands_is_known() -> None:
