@@ -43,8 +43,9 @@ class Platform:
 
     ``first_*``: the operator meets a platform on which nothing was ever applied: until all replicas run all of it, and
     until every status is written. ``start``: it starts where all of that is done already, until it has found so;
-    ``start_writes`` is what it wrote for that. ``edit_writes``: objects written for all edits, by kind. ``burst_sent``
-    is how long it took to send the burst's edits, ``burst`` from the last of them until all are enforced everywhere.
+    ``start_writes`` is what it wrote for that, ``start_edit`` how long until an edit made right then was enforced: it is
+    seen once the watches have listed everything. ``edit_writes``: objects written for all edits, by kind.
+    ``burst_sent`` is how long it took to send the burst's edits, ``burst`` from the last of them until all are enforced.
     """
 
     proxies: int
@@ -54,6 +55,7 @@ class Platform:
     first_statuses: float
     start: float
     start_writes: int
+    start_edit: float
     edits: int
     edit_delivered: Times
     edit_enforced: Times
@@ -72,7 +74,7 @@ def measure(proxies: int, *, edits: int) -> Platform:
         tempfile.TemporaryDirectory() as directory,
         Cluster(Path(directory) / "cluster", ports=cluster_ports.free(REPLICAS)) as cluster,
     ):
-        return _Run(cluster, Scale(proxies, cluster.mock_url)).measure(min(edits, proxies // 2))
+        return _Run(cluster, Scale(proxies, cluster.mock_url)).measure(min(edits, proxies // 4))
 
 
 class _Run:
@@ -87,10 +89,10 @@ class _Run:
         world.populate(self._cluster.control_plane, self._scale)
         first_in_force, first_statuses = self._first_start()
         self._cluster.stop_operator()
-        start, start_writes = self._start()
+        start, start_writes, start_edit = self._start()
         doors = [Door(port) for port in self._cluster.ports.data]
         delivered, enforced, written = self._edits(doors, edits)
-        burst_edits = min(_BURST, self._scale.proxies - edits)
+        burst_edits = min(_BURST, self._scale.proxies // 2)
         sent, converged = self._burst(burst_edits)
         now, most = probes.memory(self._cluster.processes["operator"].pid)
         gateways = [probes.memory(self._cluster.processes[f"gateway-{n}"].pid)[0] for n in self._cluster.replicas]
@@ -102,6 +104,7 @@ class _Run:
             first_statuses=first_statuses,
             start=start,
             start_writes=start_writes,
+            start_edit=start_edit,
             edits=edits,
             edit_delivered=delivered,
             edit_enforced=enforced,
@@ -139,12 +142,17 @@ class _Run:
             poll=0.1,
         )
 
-    def _start(self) -> tuple[float, int]:
+    def _start(self) -> tuple[float, int, float]:
         self._say("start")
         began = time.perf_counter()
         self._cluster.start_operator(wait=False)
         took = self._until_applied() - began
-        return took, int(sum(probes.writes(probes.metrics(self._cluster)).values()))
+        written = int(sum(probes.writes(probes.metrics(self._cluster)).values()))
+        path, body = _edit(self._scale.proxies // 2)
+        self._cluster.control_plane.api.request("PATCH", path, body)
+        doors = [Door(port) for port in self._cluster.ports.data]
+        seen = probes.enforced(doors, self._scale.proxies // 2, refused=True)
+        return took, written, seen - began
 
     def _edits(self, doors: Sequence[Door], edits: int) -> tuple[Times, Times, dict[str, float]]:
         self._say(f"{edits} edits")
