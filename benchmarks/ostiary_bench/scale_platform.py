@@ -43,9 +43,9 @@ class Platform:
 
     ``first_*``: the operator meets a platform on which nothing was ever applied: until all replicas run all of it, and
     until every status is written. ``start``: it starts where all of that is done already, until it has found so;
-    ``start_writes`` is what it wrote for that, ``start_edit`` how long until an edit made right then was enforced: it is
-    seen once the watches have listed everything. ``edit_writes``: objects written for all edits, by kind.
-    ``burst_sent`` is how long it took to send the burst's edits, ``burst`` from the last of them until all are enforced.
+    ``start_writes`` is what it wrote for that, ``start_edit`` how long until an edit made right then was enforced: it
+    is seen once the watches have listed everything. ``edit_writes``: objects written for all edits, by kind.
+    ``burst_sent`` is how long it took to send the burst's edits, ``burst`` from the last of them to the last in force.
     """
 
     proxies: int

@@ -132,9 +132,9 @@ class FakeApi:
         await response.prepare(request)
         watch = _Watch(kind, name)
         since = int(request.query["resourceVersion"])
-        for version, *of, line in self._history:
+        for version, *of, missed in self._history:
             if version > since and of == [kind, name]:  # it changed between the list and this watch
-                watch.lines.put_nowait(line)
+                watch.lines.put_nowait(missed)
         self._watches.add(watch)
         try:
             while not self.away and (line := await watch.lines.get()) is not None:
