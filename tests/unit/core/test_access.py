@@ -10,6 +10,7 @@ from ostiary_core.contract.documents import AccessRule, AccessRules, PolicyDocum
 from ostiary_core.errors import PatternError
 from ostiary_core.mcp.methods import VERBS, Primitive, Verb
 from ostiary_core.policy.access import Access, CompiledPolicy, Decision, Reason
+from ostiary_core.policy.memo import DECISIONS, Memo, Shelf
 
 TOOLS, RESOURCES, PROMPTS = Primitive.TOOLS, Primitive.RESOURCES, Primitive.PROMPTS
 PAIRS = [(primitive, verb) for primitive, verbs in VERBS.items() for verb in verbs]
@@ -225,6 +226,38 @@ def test_a_caller_who_invents_names_cannot_fill_the_memory() -> None:
 
     assert len(subject._memo) <= 4096
     assert not subject.decide(TOOLS, Verb.CALL, "bad").allowed
+
+
+def test_a_caller_who_invents_long_names_cannot_fill_the_memory() -> None:
+    subject = access(policy(rule("Deny", tools={"names": ["bad*"]})))
+
+    for number in range(10):
+        assert not subject.decide(TOOLS, Verb.CALL, f"bad-{number}" + "x" * 1_000_000).allowed
+
+    assert sum(len(name) for _, _, name in subject._memo) < 1_000_000
+
+
+def test_a_caller_who_invents_names_at_many_doors_cannot_fill_the_memory_either() -> None:
+    doors = [access(policy(rule("Deny", tools={"names": ["bad"]}))) for _ in range(20)]
+
+    for door in doors:
+        for number in range(4000):
+            door.decide(TOOLS, Verb.CALL, f"invented-{number}")
+
+    assert DECISIONS.held <= 65_536
+    assert sum(len(door._memo) for door in doors) <= 65_536
+    assert not any(door.decide(TOOLS, Verb.CALL, "bad").allowed for door in doors)
+
+
+def test_what_was_decided_at_doors_that_are_gone_takes_no_room() -> None:
+    shelf = Shelf(limit=10)
+    kept = Memo[int, bool]()
+    for number in range(8):
+        shelf.keep(kept, number, True, name="a")
+    for number in range(100):
+        shelf.keep(Memo(), number, True, name="a")
+
+    assert shelf.held == len(kept) == 8
 
 
 def test_an_invalid_pattern_is_found_when_the_policy_is_compiled() -> None:

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 from ostiary_core.contract.documents import AccessRule, PolicyDocument, Tier
 from ostiary_core.mcp.methods import VERBS, Primitive, Verb
+from ostiary_core.policy.memo import DECISIONS, Memo
 from ostiary_core.policy.names import ANY_NAME, NameMatcher
 
 
@@ -104,8 +105,6 @@ class CompiledPolicy:
 
 
 _OPEN: Final = Decision(True, Reason.OPEN)
-#: Names whose decision is kept. A caller who invents names can empty the memo, not grow it.
-_MEMO_LIMIT: Final = 4096
 
 
 @dataclass(slots=True)
@@ -113,7 +112,7 @@ class Access:
     """Decides for one proxy. Built once for a config entry and never changed; the memo is its only state."""
 
     policies: Sequence[CompiledPolicy]
-    _memo: dict[tuple[Primitive, Verb, str], Decision] = field(default_factory=dict)
+    _memo: Memo[tuple[Primitive, Verb, str], Decision] = field(default_factory=Memo)
     _open: frozenset[Primitive] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -127,9 +126,7 @@ class Access:
         decision = self._memo.get(key)
         if decision is None:
             decision = self._judge(primitive, verb, name)
-            if len(self._memo) >= _MEMO_LIMIT:
-                self._memo.clear()
-            self._memo[key] = decision
+            DECISIONS.keep(self._memo, key, decision, name=name)
         return decision
 
     def is_open(self, primitive: Primitive) -> bool:
