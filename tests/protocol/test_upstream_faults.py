@@ -3,8 +3,9 @@
 import asyncio
 import json
 import socket
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
@@ -489,6 +490,37 @@ async def test_a_dead_server_does_not_slow_the_others(door: Door) -> None:
             for task in waiting:
                 task.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def test_names_that_nobody_answers_for_do_not_slow_the_others(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release, resolve, threads = threading.Event(), socket.getaddrinfo, set()
+
+    def silent(host: str, *args: Any, **more: Any) -> Any:
+        if not str(host).endswith(".example"):
+            return resolve(host, *args, **more)
+        threads.add(threading.current_thread())
+        release.wait()
+        raise socket.gaierror(socket.EAI_AGAIN, "nobody answered")
+
+    async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        return document(answer(arrived, RESULT))
+
+    monkeypatch.setattr("socket.getaddrinfo", silent)
+    names = [f"dead-{number}" for number in range(20)]
+    async with serving(script) as upstream, AsyncExitStack() as stack:
+        stack.callback(release.set)
+        url = upstream.url.replace("127.0.0.1", "localhost")
+        dead = [door.entry(name, f"http://{name}.example/mcp", timeouts=SHORT) for name in names]
+        await door.apply(*dead, door.entry("mock", url))
+        unlucky = [await stack.enter_async_context(calling(door.url(name))) for name in names]
+        for _ in range(3):
+            for reply in await asyncio.gather(*map(post, unlucky)):
+                assert_told(reply, -31004, "UpstreamConnectTimeout")
+        assert len(threads) == len(names), "one look-up of a name at a time"
+        async with calling(door.url()) as caller:
+            assert (await caller.post(call())).result == RESULT
 
 
 async def post(caller: Caller) -> Reply:

@@ -1,7 +1,9 @@
 """Which addresses an upstream may have: judged on what is connected to, however it is written (design §3)."""
 
+import asyncio
 import ipaddress
 import socket
+import threading
 from typing import Any
 
 import pytest
@@ -159,3 +161,33 @@ async def test_no_spelling_of_loopback_in_a_url_is_connected_to(url: str) -> Non
     finally:
         server.close()
     assert fault.value.kind == "UpstreamAddressForbidden"
+
+
+@pytest.mark.parametrize("name", ["a" * 64 + ".example", "a..example"])
+async def test_what_is_no_name_does_not_resolve(name: str) -> None:
+    with pytest.raises(UpstreamFault) as fault:
+        await Dialer(name, 443, 2.0, None, None, (), OWN).addresses()
+    assert fault.value.kind == "UpstreamUnreachable"
+
+
+async def test_who_gives_up_waiting_for_a_name_leaves_the_look_up_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    release, asked = threading.Event(), 0
+
+    def slow(host: str, port: int, *_: Any, **__: Any) -> list[Any]:
+        nonlocal asked
+        asked += 1
+        release.wait()
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("10.0.0.7", port))]
+
+    monkeypatch.setattr("socket.getaddrinfo", slow)
+    dialer = Dialer("upstream.example", 443, 2.0, None, None, (), OWN)
+    first, second = asyncio.create_task(dialer.addresses()), asyncio.create_task(dialer.addresses())
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    release.set()
+
+    assert await second == ["10.0.0.7"]
+    assert asked == 1
+    assert await dialer.addresses() == ["10.0.0.7"]
+    assert asked == 2, "an answer is for those who asked while it came"

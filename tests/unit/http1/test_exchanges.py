@@ -1,14 +1,17 @@
 import asyncio
+import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 
 import pytest
+from mcp_clients import eventually
 from scripted_server import Script, answering, read_request, scripted
 
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.addresses import OwnPlaces, networks
 from ostiary_gateway.upstream.http1.answer import HIGH_WATER, Answer
+from ostiary_gateway.upstream.http1.connection import Connection
 from ostiary_gateway.upstream.http1.dialing import Dialer
 from ostiary_gateway.upstream.http1.pool import Pool
 
@@ -336,3 +339,63 @@ async def test_a_port_where_nobody_listens_is_unreachable() -> None:
         await dialer.dial()
 
     assert refused.value.kind == faults.UNREACHABLE
+
+
+async def test_an_address_where_nobody_answers_does_not_take_all_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with scripted(answering(OK)) as port, deaf_at("127.0.0.2", port):
+        dialer = dialing(monkeypatch, port, "127.0.0.2", "127.0.0.1")
+        connection = await dialer.dial()
+        assert await body(await connection.exchange(REQUEST, seconds=5)) == b"ok"
+        connection.close()
+
+
+async def test_an_address_that_refuses_is_followed_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with scripted(answering(OK)) as port:
+        dialer = dialing(monkeypatch, port, "127.0.0.3", "127.0.0.4", "127.0.0.1")
+        connection = await dialer.dial()
+        assert await body(await connection.exchange(REQUEST, seconds=5)) == b"ok"
+        connection.close()
+
+
+async def test_where_every_address_refuses_the_last_one_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with scripted(answering(OK)) as port:
+        with pytest.raises(UpstreamFault, match=r"127\.0\.0\.4") as refused:
+            await dialing(monkeypatch, port, "127.0.0.3", "127.0.0.4").dial()
+    assert refused.value.kind == faults.UNREACHABLE
+
+
+async def test_of_two_addresses_that_answer_at_once_one_connection_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    connect, both, made = Dialer._connect, asyncio.Barrier(2), []
+
+    async def together(dialer: Dialer, _: str) -> Connection:
+        connection = await connect(dialer, "127.0.0.1")
+        made.append(connection)
+        await both.wait()
+        return connection
+
+    monkeypatch.setattr(Dialer, "_connect", together)
+    async with scripted(answering(OK)) as port:
+        kept = await dialing(monkeypatch, port, "127.0.0.1", "127.0.0.2").dial()
+        await eventually(lambda: [connection for connection in made if connection.usable] == [kept])
+        kept.close()
+    assert len(made) == 2
+
+
+def dialing(monkeypatch: pytest.MonkeyPatch, port: int, *addresses: str) -> Dialer:
+    """A dialer for a name that resolves to these."""
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: found)
+    return Dialer("upstream.example", port, 5.0, None, None, networks(["127.0.0.0/8"]), OwnPlaces())
+
+
+@asynccontextmanager
+async def deaf_at(address: str, port: int) -> AsyncIterator[None]:
+    """A port whose backlog is full, so that a connection to it hangs."""
+    with socket.socket() as server, ExitStack() as waiting:
+        server.bind((address, port))
+        server.listen(0)
+        for _ in range(4):
+            each = waiting.enter_context(socket.socket())
+            each.setblocking(False)
+            each.connect_ex((address, port))
+        yield

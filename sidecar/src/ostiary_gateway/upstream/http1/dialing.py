@@ -2,15 +2,19 @@
 
 import asyncio
 import ipaddress
-import socket
 import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Final
 
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.addresses import Network, OwnPlaces, allowed
 from ostiary_gateway.upstream.http1.connection import Connection
+from ostiary_gateway.upstream.http1.resolving import Resolver
+
+#: An address has so long before the next one is tried beside it, in seconds (RFC 8305 §8).
+_HEAD_START_SECONDS: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,10 @@ class Dialer:
     tls_name: str | None
     granted: Sequence[Network]
     own: OwnPlaces
+    _resolver: Resolver = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_resolver", Resolver(self.host, self.port))
 
     async def dial(self) -> Connection:
         """Open a connection.
@@ -49,12 +57,10 @@ class Dialer:
         """
         if _is_disguised(self.host):
             raise self._forbidden()
-        loop = asyncio.get_running_loop()
         try:
-            found = await loop.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+            addresses = await self._resolver.addresses()
         except OSError as error:
             raise UpstreamFault(faults.UNREACHABLE, f"{self.host} does not resolve: {error.strerror}") from error
-        addresses = list(dict.fromkeys(str(info[4][0]) for info in found))
         permitted = [a for a in addresses if allowed(a, self.port, granted=self.granted, own=self.own)]
         if not permitted:
             raise self._forbidden()
@@ -68,12 +74,32 @@ class Dialer:
         )
 
     async def _first_that_answers(self, addresses: Sequence[str]) -> Connection:
+        """Connect to the first address that lets us; the next is tried once one fails, or says nothing for a while.
+
+        A name may have an address where nobody is any more (a pod on a node that is gone): it must not take all the
+        time that there is (RFC 8305 §5).
+        """
+        if len(addresses) == 1:
+            return await self._connect(addresses[0])
+        attempts: set[asyncio.Task[Connection]] = set()
         last: UpstreamFault | None = None
-        for address in addresses:
-            try:
-                return await self._connect(address)
-            except UpstreamFault as fault:
-                last = fault
+        left = list(reversed(addresses))
+        try:
+            while left or attempts:
+                if left:
+                    attempts.add(asyncio.create_task(self._connect(left.pop())))
+                patience = _HEAD_START_SECONDS if left else None
+                ended, _ = await asyncio.wait(attempts, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+                for attempt in ended:
+                    attempts.discard(attempt)
+                    try:
+                        return attempt.result()
+                    except UpstreamFault as fault:
+                        last = fault
+        finally:
+            for attempt in attempts:
+                attempt.add_done_callback(_close_unused)
+                attempt.cancel()
         raise last or UpstreamFault(faults.UNREACHABLE, f"{self.host} has no address")
 
     async def _connect(self, address: str) -> Connection:
@@ -91,6 +117,12 @@ class Dialer:
             raise UpstreamFault(faults.UNREACHABLE, words) from error
         connection.probe_when_silent()
         return connection
+
+
+def _close_unused(attempt: "asyncio.Task[Connection]") -> None:
+    """Another address was faster."""
+    if not attempt.cancelled() and attempt.exception() is None:
+        attempt.result().close()
 
 
 def _is_disguised(host: str) -> bool:
