@@ -110,6 +110,19 @@ async def test_a_filtered_list_teaches_as_well(door: Door, caller: Caller, upstr
     assert (await caller.post(modern("tools/call", CALL), {"Mcp-Param-Region": "us-west1"})).status == 400
 
 
+@pytest.mark.parametrize("cursor", ["document", "events"])
+async def test_a_list_that_comes_again_after_another_teaches_again(
+    caller: Caller, upstream: Upstream, monkeypatch: pytest.MonkeyPatch, cursor: str
+) -> None:
+    zone = {"type": "object", "properties": {"zone": {"type": "string", "x-mcp-header": "Region"}}}
+    for schema in (DEPLOY["inputSchema"], zone, DEPLOY["inputSchema"]):  # a new release of the server, and back
+        monkeypatch.setitem(DEPLOY, "inputSchema", schema)
+        await caller.post(modern("tools/list", {"cursor": cursor}))
+
+    assert (await caller.post(modern("tools/call", CALL), {"Mcp-Param-Region": "eu-west1"})).status == 200
+    assert (await caller.post(modern("tools/call", CALL), {"Mcp-Param-Region": "us-west1"})).status == 400
+
+
 async def test_a_session_knows_no_mirrored_parameters_and_hands_none_on(caller: Caller, upstream: Upstream) -> None:
     await caller.initialize()
     await caller.post(legacy("tools/list"))

@@ -72,9 +72,10 @@ async def relay_document(exchange: Exchange, answer: Answer, *, seal: SealSessio
     if not answers.answers(message, exchange.request_id) and not _is_rejection(message, answer.status):
         raise _no_answer(answer)
     headers = _headers(answer, session_header(exchange, answer, message, seal))
-    mirrored.learn(exchange.server, method, text, message)
+    teaches = mirrored.learn(exchange.server, method, text, message)
     shown = Known(shape_result(method, text, message, visibility), answers.outcome(message))
-    LISTS.keep(method, text, shown, visibility, exchange.request_id)
+    if not teaches:
+        LISTS.keep(method, text, shown, visibility, exchange.request_id)
     return Response(answer.status, shown.body, headers), shown.outcome
 
 

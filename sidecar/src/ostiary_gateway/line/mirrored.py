@@ -83,19 +83,23 @@ class MirroredParameters:
 _KNOWN: Final[WeakKeyDictionary[UpstreamServer, MirroredParameters]] = WeakKeyDictionary()
 
 
-def learn(server: UpstreamServer | None, method: Method | None, text: bytes, message: Mapping[str, Any]) -> None:
-    """Remember what an answer says, if it is a list of tools. ``text`` is its bytes, ``message`` what they hold."""
+def learn(server: UpstreamServer | None, method: Method | None, text: bytes, message: Mapping[str, Any]) -> bool:
+    """Remember what an answer says, if it is a list of tools. ``text`` is its bytes, ``message`` what they hold.
+
+    Return whether it teaches: such a list must be read whenever it comes, for another may have come in between.
+    """
     if server is None or method is None or method.name != "tools/list":
-        return
+        return False
     known = _KNOWN.get(server)
     if known is None:
         if _ANNOTATION.encode() not in text:
-            return  # as nearly always
+            return False  # as nearly always
         known = _KNOWN[server] = MirroredParameters()
     result = message.get("result")
     tools = result.get("tools") if isinstance(result, dict) else None
     if isinstance(tools, list):
         known.learn(tools)
+    return True
 
 
 def check(server: UpstreamServer, message: Message, mirrored: Mapping[str, str]) -> None:

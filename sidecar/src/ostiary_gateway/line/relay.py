@@ -236,9 +236,10 @@ class EventRelay:
         if must_filter(method, self._visibility):
             message = strictly(data)
         headers = session_header(self._exchange, self._upstream, message, self._seal)
-        mirrored.learn(self._exchange.server, method, data, message)
+        teaches = mirrored.learn(self._exchange.server, method, data, message)
         shown = Known(shape_result(method, data, message, self._visibility), answers.outcome(message))
-        LISTS.keep(method, data, shown, self._visibility, self._exchange.request_id)
+        if not teaches:
+            LISTS.keep(method, data, shown, self._visibility, self._exchange.request_id)
         self.outcome = shown.outcome
         if headers:
             self._caller.headers.update(headers)
