@@ -265,6 +265,23 @@ ANSWERS: dict[str, tuple[Responding, int, str]] = {
         -31005,
         "UpstreamInvalidAnswer",
     ),
+    "no object for a result": (sending({"jsonrpc": "2.0", "id": 7, "result": None}), -31005, "UpstreamInvalidAnswer"),
+    "no object for an error": (sending({"jsonrpc": "2.0", "id": 7, "error": "no"}), -31005, "UpstreamInvalidAnswer"),
+    "an error without a code": (
+        sending({"jsonrpc": "2.0", "id": 7, "error": {"message": "no"}}),
+        -31005,
+        "UpstreamInvalidAnswer",
+    ),
+    "an error without words": (
+        sending({"jsonrpc": "2.0", "id": 7, "error": {"code": -32000}}),
+        -31005,
+        "UpstreamInvalidAnswer",
+    ),
+    "another encoding": (
+        sending(lambda arrived: json.dumps(good(arrived)).encode("utf-16")),
+        -31005,
+        "UpstreamInvalidAnswer",
+    ),
     "events labelled as JSON": (sending(b"data: {}\n\n"), -31005, "UpstreamInvalidAnswer"),
     "too large": (sending(lambda arrived: answer(arrived, {"x": "y" * 70_000})), -31006, "UpstreamAnswerTooLarge"),
 }
@@ -383,6 +400,14 @@ async def test_the_answer_to_another_request_is_dropped_where_the_right_one_foll
 
 
 @both_eras
+async def test_in_an_event_of_another_kind_there_is_no_answer(door: Door, era: str) -> None:
+    other_kind = b"event: draft\n" + data({**GOOD, "result": {"draft": True}})
+
+    assert (await answers_of(door, other_kind + data(GOOD), era))[-1] == GOOD
+    assert (await answers_of(door, other_kind, era))[-1]["error"]["code"] == -31003
+
+
+@both_eras
 async def test_what_comes_behind_the_answer_cannot_spoil_it(door: Door, era: str) -> None:
     assert await answers_of(door, data(GOOD) + b"data: {garbage\n\n", era) == [GOOD]
     assert await answers_of(door, data(GOOD) + b"data: " + b"x" * 70_000, era) == [GOOD]
@@ -393,6 +418,8 @@ async def test_a_legacy_stream_that_can_be_resumed_ends_without_an_error_of_ours
 
     assert await answers_of(door, resumable, "legacy") == [NOTICE]
     assert [m.get("id") for m in await answers_of(door, resumable, "modern")] == [None, 7]
+    # Clients ignore an id with NUL in it (HTML specification, Server-sent events), so they could not resume.
+    assert [m.get("id") for m in await answers_of(door, resumable.replace(b"1", b"1\0"), "legacy")] == [None, 7]
     # An id in the text of a message is none of the stream.
     spoken = {**NOTICE, "params": {"data": "id: 1 grid: 2"}}
     assert [m.get("id") for m in await answers_of(door, data(spoken), "legacy")] == [None, 7]

@@ -41,9 +41,12 @@ def read(text: bytes) -> dict[str, Any]:
 
 
 def _read_leniently(text: bytes, error: ValueError) -> Any:
-    """Parse what a common client would still take: half an emoji at the end of a text that was cut, for example."""
+    """Parse what a common client would still take: half an emoji at the end of a text that was cut, for example.
+
+    It must be UTF-8 all the same: left alone Python would also read what it takes for UTF-16, and no client does.
+    """
     try:
-        return json.loads(text)
+        return json.loads(text.decode("utf-8-sig"))
     except (ValueError, RecursionError):
         raise UpstreamFault(faults.INVALID, f"the answer is not JSON: {error}") from None
 
@@ -54,10 +57,18 @@ def is_answer(message: dict[str, Any]) -> bool:
 
 
 def answers(message: dict[str, Any], identifier: str | int | None) -> bool:
-    """Say whether a message is the answer to this request: same id of the same type, and no method."""
+    """Say whether a message is the answer to this request: same id of the same type, no method, and of a shape that
+    clients take for one. They drop any other without a word, and wait on.
+    """
     found = message.get("id")
     same = type(found) is type(identifier) and found == identifier
-    return same and "method" not in message and ("result" in message) != ("error" in message)
+    if not same or "method" in message or ("result" in message) == ("error" in message):
+        return False
+    return isinstance(message["result"], dict) if "result" in message else _is_error(message["error"])
+
+
+def _is_error(error: Any) -> bool:
+    return isinstance(error, dict) and type(error.get("code")) is int and isinstance(error.get("message"), str)
 
 
 def outcome(message: dict[str, Any]) -> Outcome:

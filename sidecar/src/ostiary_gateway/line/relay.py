@@ -186,7 +186,7 @@ class EventRelay:
         if data is None:
             return block
         known = self._recalled(data)
-        if known is not None:
+        if known is not None and sse.is_message(block):
             self.outcome = known.outcome
             return block if known.body is data else sse.with_data(block, known.body)
         try:
@@ -196,7 +196,7 @@ class EventRelay:
                 raise
             # An event of another kind, a ping: nobody reads it, and what a careless client might does not pass.
             return sse.KEEP_ALIVE if b"{" in data else block
-        shaped = self._shaped_message(data, message)
+        shaped = self._shaped_message(block, data, message)
         if shaped is None:
             return b""
         return block if shaped is data else sse.with_data(block, shaped)
@@ -212,10 +212,12 @@ class EventRelay:
         """A stream whose events have ids can be resumed elsewhere; the newest revision does not know that any more."""
         message = self._exchange.message
         if not self._resumable and message is not None and message.era is Era.LEGACY:
-            self._resumable = bool(sse.value_of(block, b"id"))
+            identifier = sse.value_of(block, b"id") or b""
+            self._resumable = bool(identifier) and b"\0" not in identifier  # with NUL it is none to clients
 
-    def _shaped_message(self, data: bytes, message: dict[str, Any]) -> bytes | None:
-        if self._exchange.awaits_answer and answers.is_answer(message):
+    def _shaped_message(self, block: bytes, data: bytes, message: dict[str, Any]) -> bytes | None:
+        # In an event of another kind clients see no answer; what a careless one might take for it is shaped too.
+        if self._exchange.awaits_answer and answers.is_answer(message) and sse.is_message(block):
             return self._shaped_answer(data, message)
         try:
             return shape_streamed(data, message, self._visibility)
