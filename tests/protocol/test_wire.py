@@ -241,13 +241,26 @@ async def test_an_encoded_body_is_415_and_is_not_unpacked(caller: Caller, encodi
 
 @pytest.mark.parametrize(
     "accept",
-    [None, "*/*", "application/json, text/event-stream", "text/*;q=0.5, application/*", "TEXT/EVENT-STREAM,*/*"],
+    [
+        None,
+        "*/*",
+        "application/json, text/event-stream",
+        "text/*;q=0.5, application/*",
+        "TEXT/EVENT-STREAM,*/*",
+        "text/html;q=0, */*;q=0.01",
+    ],
 )
 async def test_who_takes_both_kinds_of_answers_is_served(caller: Caller, accept: str | None) -> None:
     assert (await caller.post(legacy("ping"), {"Accept": accept})).status == 200
 
 
-@pytest.mark.parametrize("accept", ["application/json", "text/event-stream", "text/html", "", "x"])
+@pytest.mark.parametrize(
+    "accept",
+    [
+        *("application/json", "text/event-stream", "text/html", "", "x", "*/*;q=0"),
+        *("application/json;q=0, text/event-stream", "*/*, text/event-stream; x=1; Q=0.000"),
+    ],
+)
 async def test_who_does_not_is_406(caller: Caller, upstream: Upstream, accept: str) -> None:
     assert (await caller.post(legacy("ping"), {"Accept": accept})).status == 406
     assert upstream.arrived == []

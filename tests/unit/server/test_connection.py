@@ -237,11 +237,15 @@ async def test_an_idle_connection_is_closed_without_a_word() -> None:
         assert await wire.closed()
 
 
-@pytest.mark.parametrize("how", ["a target", "a header", "headers", "trailers", "a header in pieces"])
+@pytest.mark.parametrize(
+    "how", ["a target", "a header", "a name", "names", "headers", "trailers", "a header in pieces"]
+)
 async def test_a_head_beyond_the_bounds_is_refused_as_it_comes(how: str) -> None:
     sent = {
         "a target": request(target="/" + "x" * 9000),
         "a header": request("X: " + "x" * 40_000),
+        "a name": request("X" * 40_000 + ": x"),
+        "names": request(*(f"{number}{'X' * 200}: 1" for number in range(180))),
         "headers": request(*(f"X{number}: 1" for number in range(201))),
         "trailers": post("/", b"0\r\n", "Transfer-Encoding: chunked", length=-1) + b"X: y\r\n" * 300,
         "a header in pieces": request("X: " + "x" * 200_000),

@@ -1,6 +1,7 @@
 """The body of a request: its type, its encoding, and its bytes up to the bound, in good time."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from typing import Final
 
@@ -21,6 +22,8 @@ _ADMITTING: Final = {
 }
 #: What nearly all clients send.
 _USUAL: Final = BOTH
+#: "Not acceptable" (RFC 9110 §12.4.2).
+_WEIGHS_NOTHING: Final = re.compile(r"(?:^|;)[ \t]*q=0(?:\.0*)?[ \t]*(?:;|$)")
 _UTF8: Final = frozenset({"utf-8", "utf8"})
 
 
@@ -54,9 +57,11 @@ def check_accept(request: Request, *kinds: str) -> None:
     header = request.headers.get("accept", _USUAL)
     if header == _USUAL:
         return
-    accepted = {part.partition(";")[0].strip().lower() for part in header.split(",")}
+    ranges = [part.lower().partition(";") for part in header.split(",")]
+    refused = {kind.strip() for kind, _, parameters in ranges if _WEIGHS_NOTHING.search(parameters)}
+    accepted = {kind.strip() for kind, _, _ in ranges} - refused
     for kind in kinds:
-        if not accepted & _ADMITTING[kind]:
+        if kind in refused or not accepted & _ADMITTING[kind]:
             raise Refusal(406, "NotAcceptable", f"The Accept header must admit {' and '.join(kinds)}")
 
 

@@ -171,6 +171,11 @@ class RequestParser:
         if len(headers) + self._count > self._limits.headers:
             raise _head_too_large()
 
+    @property
+    def _held(self) -> int:
+        """What is kept of a head: its target, and the names and values of its headers."""
+        return len(self._target) + sum(map(len, self._headers)) + sum(map(len, self._headers.values()))
+
     def _pass_over(self, name: bytes, value: bytes) -> None:
         self._seen += len(name) + len(value)
         self._count += 1
@@ -184,7 +189,7 @@ class RequestParser:
             return
         self.in_head = False
         # A head that came in one piece is within the bound, since pieces are smaller.
-        if self._fed and sum(map(len, self._headers.values())) > self._limits.head_bytes:
+        if self._fed and self._held > self._limits.head_bytes:
             raise _head_too_large()
         self._fed = self._seen = self._count = 0
         parser = self._parser
