@@ -73,6 +73,11 @@ def test_the_test_knocks_at_the_door_that_is_installed(further: tuple[str, ...],
     assert script == (DEMO / "files" / "knock.py").read_text()
 
 
+def test_helm_finds_one_log_of_the_test_and_no_more() -> None:
+    hooks = [obj for obj in render(chart=DEMO) if "helm.sh/hook" in obj["metadata"].get("annotations", {})]
+    assert [obj["kind"] for obj in hooks] == ["Pod"]  # helm asks for the log of every hook, whatever it is
+
+
 def test_of_a_foreign_server_nothing_is_asked_that_it_may_not_have() -> None:
     (pod,) = of_kind(render(*chosen("elsewhere"), chart=DEMO), "Pod")
     assert pod["spec"]["containers"][0]["command"][-1] == "--any-server"
