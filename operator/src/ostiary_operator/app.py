@@ -32,15 +32,13 @@ from ostiary_operator.moved import NOTHING
 from ostiary_operator.problems import Problems
 from ostiary_operator.queue import PokeQueue
 from ostiary_operator.reconcile import Reconciler
-from ostiary_operator.schedule import RESYNC, Schedule
+from ostiary_operator.schedule import RESYNC, RESYNC_UNWATCHED, Schedule
 from ostiary_operator.status.board import StatusBoard
 from ostiary_operator.status.events import Events
 from ostiary_operator.status.poller import Poller
 
 _log = logging.getLogger(__name__)
 
-#: Seconds between passes where something cannot be watched.
-_RESYNC_UNWATCHED: Final = 60.0
 #: Seconds that the tasks are given to end.
 _FAREWELL: Final = 4.0
 
@@ -157,7 +155,7 @@ async def _watch(cluster: Cluster, options: OperatorOptions, parts: Parts) -> No
     """Watch, and let events poke the queue; where something cannot be watched, look again more often."""
 
     def chosen(watched: Watched) -> None:
-        parts.schedule.resync = _RESYNC_UNWATCHED if watched.missing else RESYNC
+        parts.schedule.resync = RESYNC_UNWATCHED if watched.missing else RESYNC
 
     await watches.watch(cluster, options, parts.changes, parts.queue.poke, on_chosen=chosen)
 

@@ -16,6 +16,8 @@ QUIET: Final = 0.05
 CEILING: Final = 0.5
 #: Seconds between passes when nothing happens.
 RESYNC: Final = 300.0
+#: The same where something cannot be watched.
+RESYNC_UNWATCHED: Final = 60.0
 #: Seconds before the first and the slowest repetition of what failed.
 FIRST_RETRY: Final = 1.0
 SLOWEST_RETRY: Final = 60.0

@@ -1,4 +1,5 @@
 import itertools
+import logging
 from typing import Any
 
 import kopf
@@ -22,7 +23,8 @@ from ostiary_operator.kube.kinds import (
     Kind,
 )
 from ostiary_operator.kube.options import OperatorOptions
-from ostiary_operator.kube.scopes import Scope, choose
+from ostiary_operator.kube.scopes import Scope, Watched, choose
+from ostiary_operator.kube.watches import tell
 
 EVERY_KIND = (PROXY, POLICY, NAMESPACE, SERVICE, ENDPOINT_SLICE, CONFIG_MAP, SECRET)
 
@@ -214,3 +216,26 @@ def test_only_labelled_config_maps_and_secrets_ever_reach_the_informer() -> None
 def test_a_watch_is_tried_again_without_end() -> None:
     backoffs = make_settings(Scope(None, EVERY_KIND)).networking.error_backoffs
     assert list(itertools.islice(iter(backoffs), 6)) == [0.1, 0.25, 0.5, 1.0, 2.0, 2.0]  # type: ignore[arg-type]  # iterable
+
+
+def test_what_the_chart_gives_no_right_to_watch_is_no_alarm(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        tell(Watched((), ("configmaps", "secrets")))
+    text = "looked at every 60 s where they are not watched, which needs no further right: configmaps, secrets"
+    assert caplog.record_tuples == [("ostiary_operator.kube.watches", logging.INFO, text)]
+
+
+def test_to_have_no_right_to_watch_our_own_kinds_is_worth_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        tell(Watched((), (PROXY.resource,)))
+    ((_, level, text),) = caplog.record_tuples
+    assert level == logging.WARNING
+    assert (
+        "no right to list and watch mcpproxies.ostiary.dev everywhere: what changes there is seen within 60 s" in text
+    )
+
+
+def test_with_every_right_there_is_nothing_to_tell(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        tell(Watched((), ()))
+    assert not caplog.records

@@ -15,6 +15,7 @@ from ostiary_operator.kube.kinds import OURS
 from ostiary_operator.kube.options import OperatorOptions
 from ostiary_operator.kube.scopes import Watched
 from ostiary_operator.moved import Moved
+from ostiary_operator.schedule import RESYNC_UNWATCHED
 
 _log = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ async def watch(
     """Watch until cancelled. ``poke`` is called on this loop."""
     watched = await _chosen(cluster, options)
     on_chosen(watched)
-    _tell(watched)
+    tell(watched)
     loop = asyncio.get_running_loop()
 
     def poke_here(reason: str, moved: Moved) -> None:  # called on an informer's thread
@@ -51,12 +52,18 @@ async def _chosen(cluster: Cluster, options: OperatorOptions) -> Watched:
             await asyncio.sleep(_AGAIN)
 
 
-def _tell(watched: Watched) -> None:
-    """Say what is not watched: without our own kinds the operator is slow, the others matter less."""
-    if not watched.missing:
-        return
-    level = logging.WARNING if {kind.resource for kind in OURS} & set(watched.missing) else logging.INFO
-    _log.log(level, "no right to watch these everywhere, so changes are seen later: %s", ", ".join(watched.missing))
+def tell(watched: Watched) -> None:
+    """Say what is not watched: without our own kinds we are slow, and the chart asks for no right to the others."""
+    ours = [kind.resource for kind in OURS if kind.resource in watched.missing]
+    others = [name for name in watched.missing if name not in ours]
+    if ours:
+        told = (
+            "no right to list and watch %s everywhere: what changes there is seen within %.0f s; see the chart's roles"
+        )
+        _log.warning(told, ", ".join(ours), RESYNC_UNWATCHED)
+    if others:
+        told = "looked at every %.0f s where they are not watched, which needs no further right: %s"
+        _log.info(told, RESYNC_UNWATCHED, ", ".join(others))
 
 
 @contextlib.asynccontextmanager
