@@ -98,11 +98,6 @@ class AcceptedReason(Reason):
         "A target that the policy names does not exist in its namespace.",
         "Correct the name, or create the MCPProxy.",
     )
-    INVALID_SELECTOR = (
-        "InvalidSelector",
-        "The selector cannot be used: a key, a value or an operator is wrong.",
-        "Mend the part of targetSelector that the message names.",
-    )
     SELECTOR_NOT_PERMITTED = (
         "SelectorNotPermitted",
         "Only policies in the operator's namespace may select other namespaces.",
