@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -153,6 +154,40 @@ def test_namespaced_means_that_nothing_is_of_the_whole_cluster() -> None:
     assert not [obj for obj in objects if obj["kind"].startswith(("Cluster", "CustomResource"))]
 
 
+NAMES = """
+nameOverride=N watchNamespaces={N} secretNamespaces={N} extraCA.configMap=N extraCA.key=N
+telemetry.endpoint=http://a telemetry.headersSecret.name=N telemetry.headersSecret.key=N
+networkPolicy.upstreams[0].name=crm networkPolicy.upstreams[0].namespace=N networkPolicy.upstreams[0].podSelector.app=N
+operator.serviceAccount.name=N operator.priorityClassName=N
+gateways[0].name=N gateways[0].tls.secretName=N gateways[0].settings.externalURL=https://a
+gateways[0].serviceAccount.name=N gateways[0].priorityClassName=N gateways[0].ingress.className=N
+gateways[0].service.loadBalancerClass=N gateways[1].name=b gateways[1].podLabels.a=N
+"""
+SWITCHES = (
+    *("--set", "gateways[0].ingress.enabled=true,gateways[0].service.type=LoadBalancer,gateways[0].watch=true"),
+    *("--set", "metrics.serviceMonitor.enabled=true,networkPolicy.metricsFrom[0].podSelector.a=b"),
+)
+
+
+@pytest.mark.parametrize("name", ["2024", "1e3", "true", "null", "2024-01-01", "0x1"])
+def test_a_name_that_looks_like_a_number_stays_a_name(name: str) -> None:
+    texts = [json.dumps(named(each), sort_keys=True) for each in (name, "somename")]
+    assert texts[0] == re.sub(r"\bsomename\b", name, texts[1])
+
+
+def named(name: str) -> list[Object]:
+    """The chart with `name` wherever there may be one."""
+    chosen = ("--set-string", re.sub(r"\bN\b", name, ",".join(NAMES.split())))
+    return render(*chosen, *SWITCHES, "--set", "fullnameOverride=door,crds.install=false", release="r", namespace=name)
+
+
+def test_a_release_whose_name_has_dots_has_services_all_the_same() -> None:
+    objects = render("-f", values("several-gateways"), release="team.a-1.x")
+    found = [obj["metadata"]["name"] for obj in objects if "CustomResource" not in obj["kind"]]
+    assert found
+    assert all(name.startswith("team-a-1-x-ostiary") for name in found)
+
+
 @pytest.mark.parametrize("case", ["", *CASES])
 def test_no_right_is_a_wildcard_and_no_secret_can_be_listed_without_its_name(case: str) -> None:
     objects = render(*(("-f", values(case)) if case else ()))
@@ -234,6 +269,11 @@ def read_options_of(gateway: Object) -> Any:
         ("fullnameOverride=" + "x" * 45 + ",gateways[0].name=further", "more than 63 letters"),
         ("gatewayDefaults.settings.tenancy=Several", "must be one of 'Single', 'Multi'"),
         ("gatewayDefaults.settings.externalUrl=http://a", "additional properties 'externalUrl' not allowed"),
+        ("gatewayDefaults.podDisruptionBudget.maxUnavailable=lots", "does not match pattern"),
+        ("gatewayDefaults=null", "missing property 'gatewayDefaults'"),
+        ("gatewayDefaults.drain.seconds=null", "at '/gatewayDefaults/drain': missing property 'seconds'"),
+        ("networkPolicy.enabled=null", "at '/networkPolicy': missing property 'enabled'"),
+        ("fullnameOverride=1st", "1st: a Service's name begins with a letter; set fullnameOverride"),
         ("gatewayDefaults.service.nodePort=30080", "needs service.type NodePort or LoadBalancer"),
         ("gatewayDefaults.httpRoute.enabled=true", "name a Gateway in httpRoute.parentRefs"),
         (f"{SCALING}.enabled=true,{SCALING}.targetCPU=null", "follows nothing"),

@@ -8,12 +8,12 @@ app.kubernetes.io/part-of: ostiary-demo
 
 {{- define "demo.selectorLabels" -}}
 app.kubernetes.io/name: mock-mcp-server
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- define "demo.metadata" -}}
-name: {{ .Values.proxy.name }}
-namespace: {{ .Release.Namespace }}
+name: {{ .Values.proxy.name | quote }}
+namespace: {{ .Release.Namespace | quote }}
 labels:
   {{- include "demo.labels" . | nindent 2 }}
 {{- end }}

@@ -1,8 +1,11 @@
-{{/* The base of all names: the release's name, with the chart's unless it is in it. */}}
+{{/*
+The base of all names: the release's name, with the chart's unless it is in it. A release may have dots in its name, a
+Service may not.
+*/}}
 {{- define "ostiary.fullname" -}}
 {{- $name := .Values.nameOverride | default .Chart.Name -}}
 {{- $base := contains $name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $name) -}}
-{{- .Values.fullnameOverride | default $base | trunc 45 | trimSuffix "-" -}}
+{{- .Values.fullnameOverride | default $base | replace "." "-" | trunc 45 | trimSuffix "-" -}}
 {{- end }}
 
 {{/* The operator's name; gateways' are in gateways/_names.tpl. */}}
@@ -22,8 +25,8 @@
 {{/* Labels by which a Deployment and its Service find their Pods. Usage: include "…" (list $ "gateway") */}}
 {{- define "ostiary.selectorLabels" -}}
 {{- $root := index . 0 -}}
-app.kubernetes.io/name: {{ $root.Values.nameOverride | default $root.Chart.Name }}
-app.kubernetes.io/instance: {{ $root.Release.Name }}
+app.kubernetes.io/name: {{ $root.Values.nameOverride | default $root.Chart.Name | quote }}
+app.kubernetes.io/instance: {{ $root.Release.Name | quote }}
 {{- with index . 1 }}
 app.kubernetes.io/component: {{ . }}
 {{- end }}
@@ -82,7 +85,7 @@ affinity:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with .priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- end }}
 
@@ -117,7 +120,7 @@ priorityClassName: {{ . }}
   value: {{ .protocol | quote }}
 {{- if .headersSecret.name }}
 - name: OTEL_EXPORTER_OTLP_HEADERS
-  valueFrom: {secretKeyRef: {name: {{ .headersSecret.name }}, key: {{ .headersSecret.key }}}}
+  valueFrom: {secretKeyRef: {name: {{ .headersSecret.name | quote }}, key: {{ .headersSecret.key | quote }}}}
 {{- end }}
 {{- with .serviceName }}
 - name: OTEL_SERVICE_NAME
@@ -152,9 +155,9 @@ priorityClassName: {{ . }}
 {{- define "ostiary.extraCA.source" -}}
 {{- with .Values.extraCA -}}
 {{- if .configMap -}}
-configMap: {name: {{ .configMap }}, items: [{key: {{ .key }}, path: ca.crt}]}
+configMap: {name: {{ .configMap | quote }}, items: [{key: {{ .key | quote }}, path: ca.crt}]}
 {{- else if .secret -}}
-secret: {secretName: {{ .secret }}, items: [{key: {{ .key }}, path: ca.crt}], defaultMode: 0440}
+secret: {secretName: {{ .secret | quote }}, items: [{key: {{ .key | quote }}, path: ca.crt}], defaultMode: 0440}
 {{- end -}}
 {{- end -}}
 {{- end }}

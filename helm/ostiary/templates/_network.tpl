@@ -18,7 +18,7 @@
 {{- define "ostiary.scrape" -}}
 path: /metrics
 {{- with .Values.metrics.serviceMonitor.interval }}
-interval: {{ . }}
+interval: {{ . | quote }}
 {{- end }}
 {{- with .Values.metrics.serviceMonitor.relabelings }}
 relabelings:

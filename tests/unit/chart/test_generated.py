@@ -1,4 +1,7 @@
+import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -64,3 +67,23 @@ def closed(schema: object) -> bool:
 
 def test_a_value_that_does_not_exist_is_never_taken(folder: Path) -> None:
     assert closed(yaml.safe_load((folder / "values.schema.json").read_text()))
+
+
+def test_a_null_is_refused_wherever_it_would_take_a_default_away(folder: Path) -> None:
+    values = yaml.safe_load((folder / "values.yaml").read_text())
+    schema = yaml.safe_load((folder / "values.schema.json").read_text())
+    optional = {".".join(path) for path in may_be_null(schema, schema, values)}
+    meaningful = ("resources", "gateways", "httpRoute.timeouts", "autoscaling.targetCPU", "proxy.path")
+    assert {path for path in optional if not path.endswith(meaningful)} == set()
+
+
+def may_be_null(schema: Any, root: Any, values: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Values with a default that is not empty, and that their object can do without."""
+    for key, value in values.items():
+        node = chart.resolved(schema["properties"][key], root)
+        further = [more for name, more in schema.get("patternProperties", {}).items() if re.search(name, key)]
+        node["required"] = [name for each in (node, *further) for name in each.get("required", ())]
+        if value not in ("", None, [], {}) and key not in schema.get("required", ()):
+            yield (*path, key)
+        elif isinstance(value, dict) and "properties" in node:
+            yield from may_be_null(node, root, value, (*path, key))

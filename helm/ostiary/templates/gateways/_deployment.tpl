@@ -29,7 +29,7 @@ spec:
         {{- toYaml . | nindent 8 }}
         {{- end }}
     spec:
-      serviceAccountName: {{ include "ostiary.gateway.serviceAccount" . }}
+      serviceAccountName: {{ include "ostiary.gateway.serviceAccount" . | quote }}
       # The API is read for speed only; without that the data plane holds no token at all.
       automountServiceAccountToken: {{ $gateway.watch }}
       enableServiceLinks: false
@@ -160,7 +160,7 @@ spec:
         {{- with $gateway.tls.secretName }}
         # A whole folder and no subPath, so that a renewed certificate arrives.
         - name: tls
-          secret: {secretName: {{ . }}, defaultMode: 0440}
+          secret: {secretName: {{ . | quote }}, defaultMode: 0440}
         {{- end }}
         {{- with include "ostiary.extraCA.source" .root }}
         - name: extra-ca

@@ -24,13 +24,13 @@ middle, so that none can be called as a part of another. Every template here is 
 {{/* By which its Pods are found: those of this gateway, not of others of the same release. */}}
 {{- define "ostiary.gateway.selectorLabels" -}}
 {{ include "ostiary.selectorLabels" (list .root "gateway") }}
-ostiary.dev/gateway: {{ .gateway.name }}
+ostiary.dev/gateway: {{ .gateway.name | quote }}
 {{- end }}
 
 {{/* The head of each of its objects. Usage: include "ostiary.gateway.metadata" (dict "scope" . "name" …) */}}
 {{- define "ostiary.gateway.metadata" -}}
 name: {{ .name }}
-namespace: {{ .scope.root.Release.Namespace }}
+namespace: {{ .scope.root.Release.Namespace | quote }}
 labels:
   {{- include "ostiary.gateway.labels" .scope | nindent 2 }}
 {{- end }}

@@ -21,7 +21,7 @@ spec:
     - ports: [{port: admin}]
       from:
         - namespaceSelector:
-            matchLabels: {kubernetes.io/metadata.name: {{ include "ostiary.operator.namespace" .root }}}
+            matchLabels: {kubernetes.io/metadata.name: {{ include "ostiary.operator.namespace" .root | quote }}}
           podSelector:
             matchLabels: {app.kubernetes.io/component: operator, app.kubernetes.io/part-of: ostiary}
         {{- with $policy.adminFrom }}

@@ -7,7 +7,7 @@ apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 metadata:
   name: {{ $name }}
-  namespace: {{ .root.Release.Namespace }}
+  namespace: {{ .root.Release.Namespace | quote }}
   labels:
     {{- $labels | nindent 4 }}
 rules:
@@ -32,7 +32,7 @@ apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
 metadata:
   name: {{ $name }}
-  namespace: {{ .root.Release.Namespace }}
+  namespace: {{ .root.Release.Namespace | quote }}
   labels:
     {{- $labels | nindent 4 }}
 roleRef:
@@ -41,6 +41,6 @@ roleRef:
   name: {{ $name }}
 subjects:
   - kind: ServiceAccount
-    name: {{ include "ostiary.operator.serviceAccount" .root }}
-    namespace: {{ include "ostiary.operator.namespace" .root }}
+    name: {{ include "ostiary.operator.serviceAccount" .root | quote }}
+    namespace: {{ include "ostiary.operator.namespace" .root | quote }}
 {{- end }}

@@ -27,7 +27,7 @@ roleRef:
   name: {{ $name }}
 subjects:
   - kind: ServiceAccount
-    name: {{ include "ostiary.gateway.serviceAccount" . }}
-    namespace: {{ .root.Release.Namespace }}
+    name: {{ include "ostiary.gateway.serviceAccount" . | quote }}
+    namespace: {{ .root.Release.Namespace | quote }}
 {{- end }}
 {{- end }}

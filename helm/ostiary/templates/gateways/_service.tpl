@@ -8,7 +8,7 @@ apiVersion: v1
 kind: Service
 metadata:
   {{- include "ostiary.gateway.metadata" (dict "scope" . "name" $name) | nindent 2 }}
-    ostiary.dev/gateway: {{ .gateway.name }}
+    ostiary.dev/gateway: {{ .gateway.name | quote }}
   {{- with $service.annotations | and (not $public) }}
   annotations:
     {{- toYaml . | nindent 4 }}
@@ -37,7 +37,7 @@ metadata:
 spec:
   type: {{ $service.type }}
   {{- with $service.loadBalancerClass }}
-  loadBalancerClass: {{ . }}
+  loadBalancerClass: {{ . | quote }}
   {{- end }}
   {{- with $service.loadBalancerSourceRanges }}
   loadBalancerSourceRanges:

@@ -3,7 +3,7 @@ apiVersion: v1
 kind: ConfigMap
 metadata:
   {{- include "ostiary.gateway.metadata" (dict "scope" . "name" (printf "%s-settings" (include "ostiary.gateway.name" .))) | nindent 2 }}
-    ostiary.dev/gateway: {{ .gateway.name }}
+    ostiary.dev/gateway: {{ .gateway.name | quote }}
     ostiary.dev/usage: settings
 data:
   settings.yaml: |
