@@ -238,6 +238,50 @@ async def test_an_answer_that_its_caller_does_not_take_is_held_against_the_bound
         assert (await caller.post(legacy("tools/call", CALL))).result
 
 
+@pytest.mark.parametrize("kind", ["answer", "notice"])
+async def test_an_event_that_its_caller_does_not_take_is_held_against_the_bound(kind: str) -> None:
+    async def large(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        if arrived.message["params"]["name"] != "large":
+            return document(answer(arrived, {"content": []}))
+        notice = {"jsonrpc": "2.0", "method": "notifications/message", "params": {"data": "x" * (4 << 20)}}
+        async with events(request) as stream:
+            await stream.send(notice if kind == "notice" else answer(arrived, {"content": [], "x": "x" * (4 << 20)}))
+            await for_ever()
+        return stream.response
+
+    body = json.dumps(legacy("tools/call", {"name": "large", "arguments": {}})).encode()
+    async with (
+        serving(large) as upstream,
+        bounded(upstream, message_bytes=16 << 20, bytes_in_flight=4 << 20) as door,
+        calling(door.url()) as caller,
+    ):
+        held = door.gateway.line.occupancy.total
+        async with narrow(door.gateway.port) as slow:
+            slow.sendall(post("/mock/mcp", body))
+            await eventually(lambda: held.bytes > 4 << 20)
+            for _ in range(100):
+                await asyncio.sleep(0)  # whatever is still to be sent is sent
+            assert held.bytes > 4 << 20
+            assert is_full(await caller.post(legacy("tools/call", CALL)))
+        await eventually(lambda: held.bytes < 1000)
+        assert (await caller.post(legacy("tools/call", CALL))).result
+
+
+async def test_an_event_that_was_taken_is_held_no_longer() -> None:
+    async def large(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        async with events(request) as stream:
+            await stream.send({"jsonrpc": "2.0", "method": "notifications/message", "params": {"data": "x" * 500_000}})
+            await for_ever()
+        return stream.response
+
+    async with serving(large) as upstream, bounded(upstream) as door, calling(door.url()) as caller:
+        held = door.gateway.line.occupancy.total
+        async with caller.stream(modern("tools/call", CALL)) as stream:
+            assert (await stream.message())["method"] == "notifications/message"
+            await eventually(lambda: held.bytes < 1000)
+            assert held.requests == 1
+
+
 @asynccontextmanager
 async def narrow(port: int) -> AsyncIterator[socket.socket]:
     """A connection whose caller takes next to nothing."""

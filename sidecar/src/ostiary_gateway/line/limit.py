@@ -25,7 +25,7 @@ _log: Final = logging.getLogger(__name__)
 
 _RETRY_AFTER_MS: Final = 1000
 #: What a transport takes without telling us to wait, in bytes.
-_SENT_AT_ONCE: Final = 64 * 1024
+SENT_AT_ONCE: Final = 64 * 1024
 #: Fewer will be missed in earnest.
 _FEW_CONNECTIONS: Final = 1024
 _TOO_FEW_FILES: Final = (
@@ -190,7 +190,7 @@ class Occupancy:
         if not holders:
             return
         held, connection = exchange.held, exchange.request.connection
-        if held > _SENT_AT_ONCE and not connection.lost:
+        if held > SENT_AT_ONCE and not connection.lost:
             connection.holding, held = (holders, held), 0
         for tally in holders:
             if exchange.is_stream:

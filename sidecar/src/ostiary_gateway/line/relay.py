@@ -18,7 +18,7 @@ from ostiary_gateway.line import answers, mirrored
 from ostiary_gateway.line.answers import Outcome
 from ostiary_gateway.line.document import SealSession, opens_session, session_header
 from ostiary_gateway.line.exchange import Exchange
-from ostiary_gateway.line.limit import hold_answer
+from ostiary_gateway.line.limit import SENT_AT_ONCE, hold_answer
 from ostiary_gateway.line.list_memo import LISTS, Known
 from ostiary_gateway.line.refusals import error_message
 from ostiary_gateway.line.shape import must_filter, shape_result, shape_streamed, strictly
@@ -58,7 +58,8 @@ class EventRelay:
         self._foreign_answers = 0
         self._is_document: bool | None = None
         self._answered_at = 0.0
-        self._held = 0
+        #: Bytes that are counted as held; of these, what waits for the session's header, and for the caller.
+        self._held = self._waiting = self._untaken = 0
 
     async def run(self) -> None:
         """Relay until the upstream ends.
@@ -97,7 +98,8 @@ class EventRelay:
                 raise UpstreamFault(faults.TOO_LARGE, f"more than {self._limit} bytes before the answer")
             if fault is not None:
                 raise fault
-            self._account(self._splitter.pending + len(held))
+            self._waiting = len(held)
+            self._account()
             if self._answered and self._aftermath_is_over():
                 break
         if self._is_document and not self._splitter.between_blocks:
@@ -108,8 +110,11 @@ class EventRelay:
         if not self._begun:
             raise UpstreamFault(faults.RESET, "the stream ended without the answer")
 
-    def _account(self, size: int) -> None:
-        """Count what is held now: an event that is not whole, and what waits for the session's header."""
+    def _account(self) -> None:
+        """Count what is held now: an event that is not whole, what waits for the session's header, and what the caller
+        has not taken.
+        """
+        size = self._splitter.pending + self._waiting + self._untaken
         if size != self._held:
             hold_answer(self._exchange, size - self._held)
             self._held = size
@@ -275,6 +280,8 @@ class EventRelay:
         if not self._caller_gone:
             self._caller.begin()
             self._caller.write(data)
+            if len(data) > SENT_AT_ONCE:
+                self._untaken += len(data)
 
     async def _flush(self) -> None:
         """Send what was written. Once the caller is gone the upstream is only read to its end, see above."""
@@ -284,6 +291,9 @@ class EventRelay:
             await self._caller.flush()
         except CallerGone:
             self._caller_gone = True
+        if self._untaken:
+            self._untaken = 0
+            self._account()
 
 
 def _listen_result(request_id: str | int | None) -> dict[str, Any]:
