@@ -392,6 +392,28 @@ async def test_a_legacy_caller_who_goes_away_does_not_end_the_work(door: Door, a
         await eventually(lambda: door.gateway.line.occupancy.requests == 0)
 
 
+async def test_a_server_that_never_ends_is_left_alone_some_time_after_its_legacy_caller_has_gone(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        async with events(request) as stream:
+            while True:
+                await stream.send(progress(1))
+                await asyncio.sleep(0.01)
+        return stream.response
+
+    async with serving(script) as upstream, calling(door.url()) as caller:
+        await door.apply(door.entry("mock", upstream.url))
+        async with caller.stream(call("legacy")) as stream:
+            monkeypatch.setattr(relay, "ORPHAN_SECONDS", 0.2)
+            for _ in range(50):  # longer than that
+                await stream.message()
+            stream.drop()
+        arrived = await upstream.first("tools/call")
+        await asyncio.wait_for(arrived.gone.wait(), 5)
+        await eventually(lambda: door.gateway.line.occupancy.requests == 0)
+
+
 async def test_a_listener_who_goes_away_frees_his_stream_at_once(door: Door) -> None:
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         async with events(request) as stream:

@@ -22,7 +22,7 @@ from ostiary_gateway.line.limit import SENT_AT_ONCE, hold_answer
 from ostiary_gateway.line.list_memo import LISTS, Known
 from ostiary_gateway.line.refusals import error_message
 from ostiary_gateway.line.shape import must_filter, shape_result, shape_streamed, strictly
-from ostiary_gateway.line.streams import OpenStream
+from ostiary_gateway.line.streams import OpenStream, listen_ended
 from ostiary_gateway.media_types import EVENT_STREAM
 from ostiary_gateway.server.response import ResponseStream
 from ostiary_gateway.upstream import faults
@@ -32,6 +32,8 @@ from ostiary_gateway.upstream.http1.answer import Answer
 KEEP_ALIVE_SECONDS: Final = 15.0
 #: After the answer a server should end its stream, and has so long for it, in seconds.
 AFTERMATH_SECONDS: Final = 1.0
+#: An answer whose caller has gone is read on for so long, in seconds: a server that never ends would hold us for ever.
+ORPHAN_SECONDS: Final = 300.0
 
 _STREAM_HEADERS: Final = {"Content-Type": EVENT_STREAM, "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
@@ -57,7 +59,7 @@ class EventRelay:
         self._resumable = False
         self._foreign_answers = 0
         self._is_document: bool | None = None
-        self._answered_at = 0.0
+        self._answered_at = self._given_up_at = 0.0
         #: Bytes that are counted as held; of these, what waits for the session's header, and for the caller.
         self._held = self._waiting = self._untaken = 0
 
@@ -111,9 +113,7 @@ class EventRelay:
             raise UpstreamFault(faults.RESET, "the stream ended without the answer")
 
     def _account(self) -> None:
-        """Count what is held now: an event that is not whole, what waits for the session's header, and what the caller
-        has not taken.
-        """
+        """Count what is held: an event that is not whole, what waits for the session's header or for the caller."""
         size = self._splitter.pending + self._waiting + self._untaken
         if size != self._held:
             hold_answer(self._exchange, size - self._held)
@@ -139,6 +139,8 @@ class EventRelay:
         since = self._answered_at or monotonic()
         while True:
             await self._flush()
+            if self._caller_gone and monotonic() > self._given_up_at:
+                raise UpstreamFault(faults.TIMEOUT, "the server did not end although its caller has gone")
             left = self._patience(since=monotonic() - since)
             try:
                 return await self._upstream.read_some(min(left, KEEP_ALIVE_SECONDS))
@@ -261,7 +263,7 @@ class EventRelay:
         if self._answered or not self._exchange.awaits_answer:
             return
         if self._stream is not None and self._stream.ended:
-            self._write(sse.event(strict_json.dumps(_listen_result(self._exchange.request_id))))
+            self._write(sse.event(strict_json.dumps(listen_ended(self._exchange.request_id))))
             self.outcome = Outcome()
         elif self._foreign_answers:
             raise UpstreamFault(faults.INVALID, "the stream held answers to other requests only")
@@ -291,12 +293,7 @@ class EventRelay:
             await self._caller.flush()
         except CallerGone:
             self._caller_gone = True
+            self._given_up_at = monotonic() + ORPHAN_SECONDS
         if self._untaken:
             self._untaken = 0
             self._account()
-
-
-def _listen_result(request_id: str | int | None) -> dict[str, Any]:
-    """Return the graceful end of a listen stream (specification, Subscriptions)."""
-    meta = {"io.modelcontextprotocol/subscriptionId": request_id}
-    return {"jsonrpc": "2.0", "id": request_id, "result": {"resultType": "complete", "_meta": meta}}

@@ -6,6 +6,7 @@ Draining closes all: their clients open them again, elsewhere.
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from ostiary_gateway.config.runtime import ProxyRuntime
 from ostiary_gateway.config.snapshot import Snapshot
@@ -76,3 +77,9 @@ class OpenStreams:
         """End every stream."""
         for stream in list(self._streams):
             stream.end()
+
+
+def listen_ended(request_id: str | int | None) -> dict[str, Any]:
+    """Return the graceful end of a listen stream (specification, Subscriptions)."""
+    meta = {"io.modelcontextprotocol/subscriptionId": request_id}
+    return {"jsonrpc": "2.0", "id": request_id, "result": {"resultType": "complete", "_meta": meta}}
