@@ -75,7 +75,7 @@ def ours(telemetry: Telemetry, number: int, meta: dict[str, Any]) -> None:
         )
         span.allow(policy="default/readers", rule="read")
         with span.client(server_name="mock", address="mock.tools", port=7878, request_id=number) as upstream:
-            _ = upstream.traceparent
+            _ = upstream.context
             upstream.respond(http_status=200)
         span.respond()
 

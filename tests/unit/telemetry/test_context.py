@@ -139,7 +139,7 @@ def test_a_new_id_is_never_all_zero(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_injecting_replaces_the_callers_context_and_drops_his_baggage() -> None:
     meta: dict[str, Any] = {"traceparent": 5, "tracestate": "old=1", "baggage": "user=eve", "progressToken": 7}
 
-    context.inject(meta, VALID, "")
+    context.inject(meta, context.members(VALID, ""))
 
     assert meta == {"traceparent": VALID, "progressToken": 7}
 
@@ -147,7 +147,7 @@ def test_injecting_replaces_the_callers_context_and_drops_his_baggage() -> None:
 def test_injecting_nothing_leaves_nothing_of_the_callers() -> None:
     meta: dict[str, Any] = {"traceparent": "forged", "tracestate": "old=1"}
 
-    context.inject(meta, None, "")
+    context.inject(meta, context.members(None, ""))
 
     assert meta == {}
 
@@ -155,6 +155,6 @@ def test_injecting_nothing_leaves_nothing_of_the_callers() -> None:
 def test_injecting_into_headers_removes_every_repetition() -> None:
     headers: CIMultiDict[Any] = CIMultiDict([("Baggage", "a=1"), ("baggage", "b=2"), ("TraceParent", "x")])
 
-    context.inject(headers, VALID, "a=1")
+    context.inject(headers, context.members(VALID, "a=1"))
 
     assert dict(headers) == {"traceparent": VALID, "tracestate": "a=1"}

@@ -48,10 +48,8 @@ def _put_context(body: dict[str, Any], span: ClientSpan) -> None:
     meta = params.get("_meta") if params is not None else None
     if meta is not None:
         span.inject(meta)
-    elif span.traceparent is not None:
-        meta = {}
-        span.inject(meta)
-        body["params"] = {**(params or {}), "_meta": meta}
+    elif span.context:
+        body["params"] = {**(params or {}), "_meta": span.context}
 
 
 def upstream_lines(exchange: Exchange, span: ClientSpan) -> bytes:
@@ -62,7 +60,6 @@ def upstream_lines(exchange: Exchange, span: ClientSpan) -> bytes:
     """
     request, message, session = exchange.request, exchange.message, exchange.session
     headers: dict[str, str] = {}
-    span.inject(headers)
     if session is not None:
         headers["Mcp-Session-Id"] = session.upstream_id
     if message is None:
@@ -75,7 +72,8 @@ def upstream_lines(exchange: Exchange, span: ClientSpan) -> bytes:
             _mirror(exchange, message, headers)
     if revision:
         headers["MCP-Protocol-Version"] = revision
-    return http1.lines(headers) if headers else b""
+    lines = http1.lines(headers) if headers else b""
+    return lines + http1.trusted_lines(span.context) if span.context else lines
 
 
 def _passable(event_id: str) -> str:

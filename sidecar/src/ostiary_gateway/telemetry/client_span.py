@@ -1,6 +1,6 @@
 """The CLIENT span of one contact with an upstream."""
 
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from time import perf_counter_ns
 from typing import Any
 
@@ -13,7 +13,7 @@ from ostiary_gateway.telemetry.span import Span
 class ClientSpan(Span):
     """From sending a message to an upstream until its answer came or it broke off. Made by ``ServerSpan.client``."""
 
-    __slots__ = ("_inbound", "_parent_id", "_span_id")
+    __slots__ = ("_context", "_inbound", "_parent_id", "_span_id")
 
     def __init__(
         self,
@@ -36,6 +36,7 @@ class ClientSpan(Span):
         self._attributes = None
         self._parent_id = ""
         self._span_id = ""
+        self._context: Mapping[str, str] | None = None
         self._description = ""
         self.error_type = None
         self.rpc_code = None
@@ -48,18 +49,23 @@ class ClientSpan(Span):
         return self._span_id
 
     @property
-    def traceparent(self) -> str | None:
-        """The ``traceparent`` for the upstream, in its headers and in ``_meta``, in place of the caller's.
+    def context(self) -> Mapping[str, str]:
+        """``traceparent`` and ``tracestate`` for the upstream, in headers and ``_meta``, in place of the caller's.
 
-        If tracing is off it is the caller's own, and ``None`` if he sent none that is valid.
+        If tracing is off they are the caller's own, and there are none if he sent none that are valid.
         """
+        if self._context is None:
+            self._context = context.members(self._traceparent(), self.tracestate)
+        return self._context
+
+    def _traceparent(self) -> str | None:
         if self._recorder.decide is None:
             return self._inbound.traceparent() if self._inbound is not None else None
-        return f"00-{self.trace_id}-{self.span_id}-{self._flags:02x}"
+        return f"00-{self.trace_id}-{self.span_id}-0{self._flags}"  # of the flags there are two, see _decide
 
     def inject(self, carrier: MutableMapping[str, Any]) -> None:
         """Put the context into outgoing headers or ``_meta``, and take the caller's context and baggage out."""
-        context.inject(carrier, self.traceparent, self.tracestate)
+        context.inject(carrier, self.context)
 
     def respond(
         self,

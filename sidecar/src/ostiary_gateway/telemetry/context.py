@@ -5,13 +5,14 @@ as absent. Ids stay lower-case hex text, as they came and as they go; the encode
 """
 
 import re
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from random import getrandbits
 from typing import Any, Final, NamedTuple
 
 TRACEPARENT: Final = "traceparent"
 TRACESTATE: Final = "tracestate"
 BAGGAGE: Final = "baggage"
+_CARRIED: Final = (BAGGAGE, TRACEPARENT, TRACESTATE)
 
 SAMPLED: Final = 0x01
 #: Level 2: the right-most 56 bits of the trace id are random. Ours are.
@@ -107,18 +108,19 @@ def new_span_id() -> str:
     return (getrandbits(64) or 1).to_bytes(8).hex()
 
 
-def inject(carrier: MutableMapping[str, Any], traceparent: str | None, tracestate: str) -> None:
-    """Make ``carrier`` (outgoing headers or ``_meta``) hold this context and nothing of the caller's.
+def members(traceparent: str | None, tracestate: str) -> dict[str, str]:
+    """A context as it stands in headers and in ``_meta`` alike; empty without a ``traceparent``."""
+    if not traceparent:
+        return {}
+    return {TRACEPARENT: traceparent, TRACESTATE: tracestate} if tracestate else {TRACEPARENT: traceparent}
+
+
+def inject(carrier: MutableMapping[str, Any], context: Mapping[str, str]) -> None:
+    """Make ``carrier`` (outgoing headers or ``_meta``) hold this context (:func:`members`) and none of the caller's.
 
     ``baggage`` goes: it crosses a boundary of trust, and anyone may have written it.
     """
-    _put(carrier, BAGGAGE, None)
-    _put(carrier, TRACEPARENT, traceparent)
-    _put(carrier, TRACESTATE, tracestate)
-
-
-def _put(carrier: MutableMapping[str, Any], key: str, value: str | None) -> None:
-    if value:
-        carrier[key] = value
-    elif key in carrier:
-        del carrier[key]  # not pop: of a multidict that would take the first value only
+    for key in _CARRIED:
+        if key in carrier:
+            del carrier[key]  # not pop: of a multidict that would take the first value only
+    carrier.update(context)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from yarl import URL
@@ -12,6 +13,8 @@ from ostiary_gateway.upstream import faults
 #: RFC 9110 §5.6.2 and §5.5, without the obsolete part of the latter: our values are ASCII.
 _NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE: Final = re.compile(r"[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?|")
+#: Longer values are not worth their place in the memo, in characters.
+_REMEMBERED_LENGTH: Final = 256
 
 
 def head_start(method: str, url: URL, headers: Mapping[str, str]) -> bytes:
@@ -28,10 +31,27 @@ def lines(headers: Mapping[str, str]) -> bytes:
     Raises:
         UpstreamFault: one would break out of its line.
     """
-    for name, value in headers.items():
-        if _NAME.fullmatch(name) is None or _VALUE.fullmatch(value) is None:
-            raise UpstreamFault(faults.INVALID, f"the header {name[:64]!r} cannot be sent")
+    return b"".join(
+        [
+            _remembered(name, value) if len(value) <= _REMEMBERED_LENGTH else _line(name, value)
+            for name, value in headers.items()
+        ]
+    )
+
+
+def trusted_lines(headers: Mapping[str, str]) -> bytes:
+    """Return headers that are of our own making to the last letter, such as the context of a span."""
     return "".join([f"{name}: {value}\r\n" for name, value in headers.items()]).encode("ascii")
+
+
+def _line(name: str, value: str) -> bytes:
+    if _NAME.fullmatch(name) is None or _VALUE.fullmatch(value) is None:
+        raise UpstreamFault(faults.INVALID, f"the header {name[:64]!r} cannot be sent")
+    return f"{name}: {value}\r\n".encode("ascii")
+
+
+#: Sessions, revisions and names come again and again.
+_remembered: Final = lru_cache(maxsize=1024)(_line)
 
 
 def message(start: bytes, more: bytes, body: bytes | None) -> bytes:
