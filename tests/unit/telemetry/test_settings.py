@@ -191,7 +191,7 @@ def test_the_defaults_are_ours() -> None:
         sampler="parentbased_always_on",
         remote_sampled_per_second=100.0,
         queue_size=8192,
-        batch_size=256,
+        batch_size=512,
         delay=0.2,
         attribute_text_limit=1024,
         attribute_count_limit=128,

@@ -5,7 +5,7 @@ They mean what they mean to OpenTelemetry's Python SDK 1.45, which tests compare
 - Without ``OTEL_EXPORTER_OTLP_ENDPOINT`` or ``OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`` tracing is off. The SDK would send
   to localhost:4318, where nobody listens in most pods.
 - ``OTEL_EXPORTER_OTLP_TIMEOUT`` is in seconds, as in the SDK (the specification says milliseconds), and at most 30.
-- ``OTEL_BSP_*`` have defaults of our own: a queue of 8192, batches of 256, a delay of 200 ms.
+- ``OTEL_BSP_*`` have defaults of our own: a queue of 8192, batches of 512, a delay of 200 ms.
 - A wrong value gives one warning and the default; the SDK raises for some of them.
 
 ``OSTIARY_TRACES_REMOTE_SAMPLED_PER_SECOND`` (default 100) bounds how many traces a second callers can force by their
@@ -87,7 +87,7 @@ class Settings:
     sampler_ratio: float = 1.0
     remote_sampled_per_second: float = 100.0
     queue_size: int = 8192
-    batch_size: int = 256
+    batch_size: int = 512
     delay: float = 0.2
     attribute_text_limit: int = 1024
     attribute_count_limit: int = 128
@@ -111,7 +111,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         sampler_ratio=env.number(1.0, "OTEL_TRACES_SAMPLER_ARG", inclusive=True, at_most=1.0) if with_ratio else 1.0,
         remote_sampled_per_second=env.number(100.0, REMOTE_SAMPLED_VARIABLE, inclusive=True),
         queue_size=queue_size,
-        batch_size=min(queue_size, env.integer(256, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", at_most=_MAX_QUEUE)),
+        batch_size=min(queue_size, env.integer(512, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", at_most=_MAX_QUEUE)),
         delay=env.number(200.0, "OTEL_BSP_SCHEDULE_DELAY", at_most=60_000.0) / 1000,
         attribute_text_limit=env.integer(
             1024, "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", at_most=65_536
