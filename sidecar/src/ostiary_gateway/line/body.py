@@ -65,6 +65,21 @@ def check_accept(request: Request, *kinds: str) -> None:
             raise Refusal(406, "NotAcceptable", f"The Accept header must admit {' and '.join(kinds)}")
 
 
+def body_at_hand(exchange: Exchange, *, limit: int) -> bytes | None:
+    """Return a body that came with its head, as nearly all do; None where it must be awaited.
+
+    Raises:
+        Refusal: 503 where the gateway has no room for it; 413 beyond the limit.
+    """
+    body = exchange.request.whole_body()
+    if body is None:
+        return None
+    if len(body) > limit:
+        raise _too_large(limit)
+    hold_request(exchange, len(body))
+    return body
+
+
 async def read_body(exchange: Exchange, *, limit: int) -> bytes:
     """Read a body of at most ``limit`` bytes, which are counted as they come.
 
@@ -73,17 +88,11 @@ async def read_body(exchange: Exchange, *, limit: int) -> bytes:
             a body that comes too slowly; 400 for one that is broken off or badly framed.
     """
     request = exchange.request
-    body = request.whole_body()  # it came with its head, as nearly all do
-    if body is None:
-        if request.declared_length > limit:
-            raise _too_large(limit)
-        request.invite()
-        body = await _read_slowly(exchange, limit=limit)
-        begin(exchange)
-        return body
-    if len(body) > limit:
+    if request.declared_length > limit:
         raise _too_large(limit)
-    hold_request(exchange, len(body))
+    request.invite()
+    body = await _read_slowly(exchange, limit=limit)
+    begin(exchange)
     return body
 
 

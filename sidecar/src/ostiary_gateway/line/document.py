@@ -3,9 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from ostiary_core.mcp.methods import Method
+from ostiary_core.mcp.methods import Judgement, Method
 from ostiary_core.mcp.revisions import LEGACY_REVISIONS
-from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.line import answers, mirrored
 from ostiary_gateway.line.answers import Outcome
@@ -41,8 +40,6 @@ async def read_whole(exchange: Exchange, answer: Answer, *, limit: int, idle: fl
         size += len(chunk)
         if size > limit:
             raise UpstreamFault(faults.TOO_LARGE, f"the answer is larger than {limit} bytes")
-        if answer.at_end and not chunks and size <= _NOT_HELD:
-            return chunk
         hold_answer(exchange, len(chunk))
         chunks.append(chunk)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
@@ -61,29 +58,46 @@ async def relay_document(exchange: Exchange, answer: Answer, *, seal: SealSessio
     Raises:
         UpstreamFault: the document is not the answer to the request.
     """
-    method = exchange.message.method if exchange.message is not None else None
-    visibility = exchange.routed.visibility
     limit = exchange.snapshot.settings.bounds.message_bytes
-    text = await read_whole(exchange, answer, limit=limit, idle=exchange.selected.idle_seconds)
-    known = LISTS.recall(method, text, visibility, exchange.request_id)
-    if known is not None:
+    text = answer.at_hand(min(limit, _NOT_HELD))
+    if text is None:
+        text = await read_whole(exchange, answer, limit=limit, idle=exchange.selected.idle_seconds)
+    method = exchange.message.method if exchange.message is not None else None
+    if method is not None and method.judgement is Judgement.LIST:
+        known = _list(exchange, answer, method, text)
         return Response(answer.status, known.body, _headers(answer)), known.outcome
-    message = _read(method, text, visibility, answer)
-    if not answers.answers(message, exchange.request_id) and not _is_rejection(message, answer.status):
-        raise _no_answer(answer)
+    message = _checked(exchange, answer, text, answers.read)
     headers = _headers(answer, session_header(exchange, answer, message, seal))
-    teaches = mirrored.learn(exchange.server, method, text, message)
-    shown = Known(shape_result(method, text, message, visibility), answers.outcome(message))
-    if not teaches:
-        LISTS.keep(method, text, shown, visibility, exchange.request_id)
-    return Response(answer.status, shown.body, headers), shown.outcome
+    return Response(answer.status, text, headers), answers.outcome(message)
+
+def _list(exchange: Exchange, answer: Answer, method: Method, text: bytes) -> Known:
+    """Return a list as the caller may see it."""
+    visibility = exchange.proxy.visibility
+    known = LISTS.recall(method, text, visibility, exchange.request_id)
+    if known is None:
+        message = _checked(exchange, answer, text, lambda text: read_for(method, text, visibility))
+        teaches = mirrored.learn(exchange.server, method, text, message)
+        known = Known(shape_result(method, text, message, visibility), answers.outcome(message))
+        if not teaches:
+            LISTS.keep(method, text, known, visibility, exchange.request_id)
+    return known
 
 
-def _read(method: Method | None, text: bytes, visibility: Visibility, answer: Answer) -> dict[str, Any]:
+def _checked(
+    exchange: Exchange, answer: Answer, text: bytes, read: Callable[[bytes], dict[str, Any]]
+) -> dict[str, Any]:
+    """Return the message that answers the request.
+
+    Raises:
+        UpstreamFault: it does not.
+    """
     try:
-        return read_for(method, text, visibility)
+        message = read(text)
     except UpstreamFault as fault:
         raise (http_fault(answer) if answer.status >= 400 else fault) from fault
+    if not answers.answers(message, exchange.request_id) and not _is_rejection(message, answer.status):
+        raise _no_answer(answer)
+    return message
 
 
 def _no_answer(answer: Answer) -> UpstreamFault:

@@ -73,6 +73,12 @@ class Answer:
             return self._take()
         return b"" if self.complete else None
 
+    def at_hand(self, most: int) -> bytes | None:
+        """Return what is left of the body if it has arrived whole and holds at most so many bytes; else None."""
+        if not self.complete or self._size > most or not self._chunks:
+            return None
+        return self._take()
+
     async def read_some(self, seconds: float) -> bytes:
         """Return what has arrived, waiting so long for something to arrive; empty at the end.
 
