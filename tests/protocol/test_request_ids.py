@@ -156,7 +156,7 @@ async def test_a_legacy_caller_who_goes_leaves_his_request_in_flight_and_nothing
 
 def test_it_costs_next_to_nothing() -> None:
     proxy = SimpleNamespace(uid="0871f8e7-0000-0000-0000-000000000000")
-    bare = SimpleNamespace(session=Session("s" * 40, "2025-11-25"), request_id=7, routed=proxy, taken_id=None)
+    bare = SimpleNamespace(session=Session("s" * 40, "2025-11-25"), request_id=7, proxy=proxy, taken_id=None)
     exchange, ids = cast("Exchange", bare), RequestIds()
 
     def once() -> None:

@@ -70,6 +70,7 @@ async def relay_document(exchange: Exchange, answer: Answer, *, seal: SealSessio
     headers = _headers(answer, session_header(exchange, answer, message, seal))
     return Response(answer.status, text, headers), answers.outcome(message)
 
+
 def _list(exchange: Exchange, answer: Answer, method: Method, text: bytes) -> Known:
     """Return a list as the caller may see it."""
     visibility = exchange.proxy.visibility

@@ -47,7 +47,7 @@ class Message:
 
 @dataclass(slots=True)
 class Exchange:
-    """A request on its way.
+    """A request on its way, from the route on.
 
     ``message`` is None for GET and DELETE, which carry none, and before a message has been framed. ``request_id`` is
     the id that an answer of ours must bear, known as soon as the body has been parsed; None where no answer is due.
@@ -59,7 +59,7 @@ class Exchange:
 
     request: Request
     snapshot: Snapshot
-    proxy: ProxyRuntime | None = None
+    proxy: ProxyRuntime
     principal: str = ANONYMOUS
     session: Session | None = None
     sealed_session: str | None = None
@@ -73,13 +73,6 @@ class Exchange:
     is_reading: bool = False
     held: int = 0
     client_address: str = ""
-
-    @property
-    def routed(self) -> ProxyRuntime:
-        """The proxy, for stations behind the route."""
-        if self.proxy is None:
-            raise RuntimeError("asked for the proxy of an exchange that was not routed")
-        return self.proxy
 
     @property
     def awaits_answer(self) -> bool:

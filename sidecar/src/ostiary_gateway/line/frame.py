@@ -34,6 +34,7 @@ _NAME: Final = "Mcp-Name"
 _VERSION_KEY: Final = _VERSION.lower()
 _METHOD_KEY: Final = _METHOD.lower()
 _NAME_KEY: Final = _NAME.lower()
+_MEMBERS: Final = frozenset({"jsonrpc", "id", "method", "params"})
 _ID_LIMIT: Final = 1024
 _NAME_LIMIT: Final = 4096
 #: Of what came from a caller, so much is told back to him.
@@ -99,7 +100,7 @@ def frame(body: dict[str, Any], headers: Mapping[str, str], open_session: OpenSe
         raise invalid('"method" must be a string')
     if params is not None:
         _check_params(params)
-    if body.keys() - {"jsonrpc", "id", "method", "params"}:
+    if not body.keys() <= _MEMBERS:
         raise invalid("A request holds jsonrpc, id, method and params, and nothing else")
     identifier, meta = _id(body), _meta(params)
     if META_PROTOCOL_VERSION in meta or (headers.get(_VERSION_KEY) in MODERN_REVISIONS and name != "initialize"):
@@ -251,9 +252,11 @@ def _id(body: dict[str, Any]) -> str | int | None:
     if "id" not in body:
         return None
     identifier = body["id"]
-    if isinstance(identifier, bool) or not isinstance(identifier, str | int):
+    if type(identifier) is int:
+        return identifier
+    if type(identifier) is not str:
         raise invalid('"id" must be a string or an integer')
-    if isinstance(identifier, str) and len(identifier) > _ID_LIMIT:
+    if len(identifier) > _ID_LIMIT:
         raise invalid(f'"id" must not be longer than {_ID_LIMIT} characters')
     return identifier
 

@@ -9,7 +9,7 @@ from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.errors import Refusal, UpstreamFault
 from ostiary_gateway.line import record
 from ostiary_gateway.line.authorize import authorize
-from ostiary_gateway.line.body import check_accept, check_head, read_body
+from ostiary_gateway.line.body import body_at_hand, check_accept, check_head, read_body
 from ostiary_gateway.line.cors import preflight
 from ostiary_gateway.line.document import relay_document
 from ostiary_gateway.line.exchange import Exchange
@@ -75,8 +75,7 @@ class RequestLine:
             try:
                 receive(request)
                 check_host(request, loopback=self._loopback)
-                exchange = Exchange(request, self._in_force())
-                exchange.proxy = route(request, exchange.snapshot)
+                exchange = self._route(request)
                 record.routed(span, exchange)
                 check_origin(request, exchange.snapshot, loopback=self._loopback)
                 if request.method == "OPTIONS":
@@ -85,12 +84,12 @@ class RequestLine:
                 await self._frame(exchange)
                 record.framed(span, exchange)
                 if exchange.message is not None:
-                    exchange.decision = authorize(exchange.message, exchange.routed.visibility)
+                    exchange.decision = authorize(exchange.message, exchange.proxy.visibility)
                 record.authorized(span, exchange)
                 if exchange.stays_open and not exchange.is_stream:
                     become_stream(exchange)
                 self.request_ids.take(exchange)
-                exchange.server = select(exchange.routed)
+                exchange.server = select(exchange.proxy)
                 return await self._forward_and_shape(exchange, span)
             except Refusal as refusal:
                 record.refused(span, refusal)
@@ -106,6 +105,10 @@ class RequestLine:
                     self.request_ids.release(exchange)
                     self.occupancy.leave(exchange)
 
+    def _route(self, request: Request) -> Exchange:
+        snapshot = self._in_force()  # only the exchange keeps it: a stream may live for days, and takes each new one
+        return Exchange(request, snapshot, route(request, snapshot))
+
     def _in_force(self) -> Snapshot:
         snapshot = self._snapshot()
         if snapshot is None or self.draining:
@@ -119,8 +122,11 @@ class RequestLine:
         exchange.sealed_session = request.headers.get("mcp-session-id")
         if request.method == "POST":
             check_head(request)
-            text = await read_body(exchange, limit=exchange.snapshot.settings.bounds.request_bytes)
-            self._catch_up(exchange)
+            limit = exchange.snapshot.settings.bounds.request_bytes
+            text = body_at_hand(exchange, limit=limit)
+            if text is None:
+                text = await read_body(exchange, limit=limit)
+                self._catch_up(exchange)
             body = parse(text)
             try:
                 message = frame(body, request.headers, lambda: self._open_session(exchange))
@@ -182,7 +188,7 @@ class RequestLine:
         return None
 
     async def _relay_events(self, exchange: Exchange, answer: Answer, span: ServerSpan, client: ClientSpan) -> None:
-        stream = OpenStream(exchange.routed, exchange, answer) if exchange.stays_open else None
+        stream = OpenStream(exchange.proxy, exchange, answer) if exchange.stays_open else None
         relay = EventRelay(exchange, answer, stream=stream, seal=lambda session: self._seal(exchange, session))
         if stream is not None:
             exchange.request.connection.take_no_more()
@@ -195,7 +201,7 @@ class RequestLine:
             record.answered(span, client, relay.outcome, relay.fault)
 
     def _seal(self, exchange: Exchange, session: Session) -> str:
-        return self._sealer.seal(session, proxy_uid=exchange.routed.uid, principal=exchange.principal)
+        return self._sealer.seal(session, proxy_uid=exchange.proxy.uid, principal=exchange.principal)
 
 
 def _last_resort(error: Exception, exchange: Exchange | None) -> Response:

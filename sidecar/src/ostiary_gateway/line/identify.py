@@ -61,7 +61,7 @@ def open_session(exchange: Exchange, sealer: Sealer) -> Session | None:
     if sealed is None:
         return None
     max_age = exchange.snapshot.settings.bounds.session_max_age / 1000
-    session = sealer.open(sealed, proxy_uid=exchange.routed.uid, principal=exchange.principal, max_age=max_age)
+    session = sealer.open(sealed, proxy_uid=exchange.proxy.uid, principal=exchange.principal, max_age=max_age)
     if session is None:
         raise session_not_found()
     return session

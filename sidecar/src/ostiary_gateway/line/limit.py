@@ -165,9 +165,9 @@ class Occupancy:
             forwarded_for = exchange.request.headers.get("x-forwarded-for", "")
             exchange.client_address, key = self._finder.behind(connection.peer, forwarded_for)
             source = self.sources.take(key)
-        holders: tuple[Tally, ...] = (source, self.proxies.take(exchange.routed.uid), self.total)
+        holders: tuple[Tally, ...] = (source, self.proxies.take(exchange.proxy.uid), self.total)
         if exchange.principal != ANONYMOUS:
-            holders = (*holders, self.principals.take((exchange.routed.uid, exchange.principal)))
+            holders = (*holders, self.principals.take((exchange.proxy.uid, exchange.principal)))
         exchange.holders = holders
         try:
             if exchange.stays_open:

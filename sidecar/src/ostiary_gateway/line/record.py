@@ -12,8 +12,7 @@ from ostiary_gateway.telemetry.outcome import exception_type
 
 def routed(span: ServerSpan, exchange: Exchange) -> None:
     """Report where the request goes."""
-    if exchange.proxy is not None:
-        span.update(exchange.proxy.evidence)
+    span.update(exchange.proxy.evidence)
     span.set(names.OSTIARY_CONFIG_REVISION, exchange.snapshot.revision)
 
 
@@ -91,18 +90,14 @@ class Observe(Protocol):
 
 def counted(span: ServerSpan, exchange: Exchange | None, observe: Observe | None) -> None:
     """Count the message, whether or not its trace is sampled."""
-    if exchange is not None and exchange.client_address:
-        span.set(names.CLIENT_ADDRESS, exchange.client_address)
-    if observe is None:
-        return
-    proxy = exchange.proxy if exchange is not None else None
-    message = exchange.message if exchange is not None else None
-    method = message.method.name if message is not None and message.method is not None else ""
-    if exchange is not None and not method and exchange.request.method != "POST":
-        method = exchange.request.method
-    observe(
-        method=method,
-        proxy=proxy.identity if proxy is not None else "",
-        error_type=span.error_type or "",
-        seconds=span.elapsed,
-    )
+    method = proxy = ""
+    if exchange is not None:
+        if exchange.client_address:
+            span.set(names.CLIENT_ADDRESS, exchange.client_address)
+        proxy, message, http_method = exchange.proxy.identity, exchange.message, exchange.request.method
+        if message is not None and message.method is not None:
+            method = message.method.name
+        elif http_method != "POST":
+            method = http_method
+    if observe is not None:
+        observe(method=method, proxy=proxy, error_type=span.error_type or "", seconds=span.elapsed)

@@ -256,7 +256,7 @@ class EventRelay:
 
     @property
     def _visibility(self) -> Visibility:
-        return (self._stream.proxy if self._stream is not None else self._exchange.routed).visibility
+        return (self._stream.proxy if self._stream is not None else self._exchange.proxy).visibility
 
     def _say_ended(self) -> None:
         """A stream that ended without the answer: ours to end (a listen), or broken off by the upstream."""

@@ -33,7 +33,7 @@ class RequestIds:
         session, identifier = exchange.session, exchange.request_id
         if session is None or identifier is None:
             return
-        key = (exchange.routed.uid, session.upstream_id, identifier)
+        key = (exchange.proxy.uid, session.upstream_id, identifier)
         if key in self._taken:
             raise in_flight()
         self._taken.add(key)

@@ -164,12 +164,16 @@ class RequestParser:
             text = text.rstrip(" \t")
         headers = self._headers
         if key in headers:
-            self._repeated.add(key)
-            self._count += 1
-            text = f"{headers[key]}, {text}"
+            text = self._joined(key, text)
         headers[key] = text
-        if len(headers) + self._count > self._limits.headers:
+
+    def _joined(self, key: str, text: str) -> str:
+        """Return a header that stands once more, with what it said before."""
+        self._repeated.add(key)
+        self._count += 1
+        if self._count > self._limits.headers:  # each costs what all before it cost
             raise _head_too_large()
+        return f"{self._headers[key]}, {text}"
 
     @property
     def _held(self) -> int:
@@ -188,6 +192,8 @@ class RequestParser:
             self.request, self._resuming = self._resuming, None
             return
         self.in_head = False
+        if len(self._headers) + self._count > self._limits.headers:
+            raise _head_too_large()
         # A head that came in one piece is within the bound, since pieces are smaller.
         if self._fed and self._held > self._limits.head_bytes:
             raise _head_too_large()

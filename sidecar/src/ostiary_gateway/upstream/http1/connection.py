@@ -125,7 +125,8 @@ class Connection(asyncio.Protocol):
         try:
             self._fed += len(data)
             self._parser.feed_data(data)
-            self._bound_what_is_held()
+            if self._fed > _HEAD_LIMIT:
+                self._bound_what_is_held()
         except UpstreamFault as fault:
             self._fail(fault)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
@@ -135,7 +136,7 @@ class Connection(asyncio.Protocol):
         """A head or a trailer that goes on and on is held by the parser, so what was fed since the last piece of a body
         is what counts.
         """
-        if self._fed > _HEAD_LIMIT and (self._head is not None or self._response is not None):
+        if self._head is not None or self._response is not None:
             raise UpstreamFault(faults.INVALID, _TOO_LARGE)
 
     def eof_received(self) -> bool:
@@ -170,15 +171,20 @@ class Connection(asyncio.Protocol):
             return
         key, headers = name.lower(), self._headers
         if key in headers:
-            value = headers[key] + b", " + value.strip(b" \t")
-            self._repeated += 1
-        headers[key] = value
-        # Their bytes are bounded by what is read at once, and by what is fed.
-        if len(headers) + self._repeated > _HEADER_COUNT_LIMIT:
+            value = self._joined(key, value)
+        headers[key] = value  # their bytes are bounded by what is read at once, and by what is fed
+
+    def _joined(self, key: bytes, value: bytes) -> bytes:
+        """Return a header that stands once more, with what it said before."""
+        self._repeated += 1
+        if self._repeated > _HEADER_COUNT_LIMIT:  # each costs what all before it cost
             raise UpstreamFault(faults.INVALID, _TOO_LARGE)
+        return self._headers[key] + b", " + value.strip(b" \t")
 
     def on_headers_complete(self) -> None:
         """The head is there: give it to who waits."""
+        if len(self._headers) + self._repeated > _HEADER_COUNT_LIMIT:
+            raise UpstreamFault(faults.INVALID, _TOO_LARGE)
         status = self._parser.get_status_code()
         if status < 200:
             _check_interim(status)
