@@ -12,7 +12,7 @@ from mcp_clients import eventually
 from upstreams import Arrived, answer, document, events, for_ever, serving, with_handshake
 
 from ostiary_core.contract.documents import Timeouts
-from ostiary_gateway.line import relay
+from ostiary_gateway.line import reader, relay
 
 ALLOW = {"name": "all", "effect": "Allow"}
 GET_ONLY = {"name": "get", "effect": "Allow", "tools": {"names": ["get_*"]}, "resources": {"names": ["doc://*"]}}
@@ -405,7 +405,7 @@ async def test_a_server_that_never_ends_is_left_alone_some_time_after_its_legacy
     async with serving(script) as upstream, calling(door.url()) as caller:
         await door.apply(door.entry("mock", upstream.url))
         async with caller.stream(call("legacy")) as stream:
-            monkeypatch.setattr(relay, "ORPHAN_SECONDS", 0.2)
+            monkeypatch.setattr(reader, "ORPHAN_SECONDS", 0.2)
             for _ in range(50):  # longer than that
                 await stream.message()
             stream.drop()

@@ -4,6 +4,7 @@ A list with a hidden name is put into a stream, the stream is mangled and cut an
 read: by the specification, by splitting at blank lines, by taking the first of two keys. None may see the hidden name.
 """
 
+import asyncio
 import json
 from collections.abc import Callable
 from contextlib import suppress
@@ -54,7 +55,7 @@ def relayed(chunks: list[bytes], *, as_get: bool) -> bytes:
     sent = b""
     for chunk in chunks:
         shaped, fault = relay._shaped_all(splitter.feed(chunk))
-        sent += shaped
+        sent += b"".join(shaped)
         if fault is not None:
             break
     return sent
@@ -197,3 +198,38 @@ def test_the_clients_of_this_test_would_see_what_is_shown(as_get: bool) -> None:
     assert [names(text, last_wins) for text in by_the_specification(sent)] == [["get_users"]]
     assert ["get_users"] in [names(text, first_wins) for text in by_blank_lines(sent)]
     assert SECRET in names(json.dumps(LISTED), last_wins)
+
+
+async def test_a_chunk_of_nothing_but_tiny_events_lets_others_have_their_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[bytes] = []
+
+    class Chunks(Stub):
+        """An answer whose one chunk is there, and a caller who takes everything."""
+
+        minor_version, answer_headers, lost, stalled_since, stream = 1, None, False, None, None
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.connection = self
+            self.chunks = [b"", b":\n\n" * 10_000]
+
+        def ready(self) -> bytes:
+            return self.chunks.pop()
+
+        def keeps(self, _: Any) -> bool:
+            return True
+
+        def write(self, data: bytes) -> None:
+            written.append(data)
+
+    monkeypatch.setattr("ostiary_gateway.line.relay.BLOCKS_AT_ONCE", 100)
+    stub, turns = cast("Any", Chunks()), 0
+    exchange = Exchange(stub, stub, proxy=stub)
+    stream = cast("OpenStream", type("Open", (), {"proxy": stub, "ended": False}))
+    relaying = asyncio.create_task(EventRelay(exchange, stub, stream=stream, seal=lambda _: "").run())
+    while not relaying.done():
+        await asyncio.sleep(0)
+        turns += 1
+
+    assert b"".join(written).count(b":\n\n") == 10_000
+    assert turns > 100

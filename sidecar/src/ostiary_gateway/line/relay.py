@@ -5,7 +5,9 @@ modern era (the server detects that and cancels us); in the legacy era the upstr
 end, because there a lost connection is not a cancellation.
 """
 
+import asyncio
 from collections.abc import Iterator
+from itertools import islice
 from time import monotonic
 from typing import Any, Final
 
@@ -13,18 +15,18 @@ from ostiary_core import strict_json
 from ostiary_core.mcp.revisions import Era
 from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway import sse
-from ostiary_gateway.errors import CallerGone, UpstreamFault
+from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.line import answers, mirrored
 from ostiary_gateway.line.answers import Outcome
 from ostiary_gateway.line.document import SealSession, opens_session, session_header
 from ostiary_gateway.line.exchange import Exchange
-from ostiary_gateway.line.limit import SENT_AT_ONCE, hold_answer
+from ostiary_gateway.line.limit import hold_answer
 from ostiary_gateway.line.list_memo import LISTS, Known
+from ostiary_gateway.line.reader import Reader
 from ostiary_gateway.line.refusals import error_message
 from ostiary_gateway.line.shape import must_filter, shape_result, shape_streamed, strictly
 from ostiary_gateway.line.streams import OpenStream, listen_ended
 from ostiary_gateway.media_types import EVENT_STREAM
-from ostiary_gateway.server.response import ResponseStream
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.http1.answer import Answer
 
@@ -32,8 +34,9 @@ from ostiary_gateway.upstream.http1.answer import Answer
 KEEP_ALIVE_SECONDS: Final = 15.0
 #: After the answer a server should end its stream, and has so long for it, in seconds.
 AFTERMATH_SECONDS: Final = 1.0
-#: An answer whose caller has gone is read on for so long, in seconds: a server that never ends would hold us for ever.
-ORPHAN_SECONDS: Final = 300.0
+
+#: So many events of one chunk are shaped before others have their turn.
+BLOCKS_AT_ONCE: Final = 256
 
 _STREAM_HEADERS: Final = {"Content-Type": EVENT_STREAM, "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
@@ -54,14 +57,14 @@ class EventRelay:
         self._seal = seal
         self._limit = exchange.snapshot.settings.bounds.message_bytes
         self._splitter = sse.BlockSplitter(limit=self._limit)
-        self._caller = ResponseStream(exchange.request, _STREAM_HEADERS)
-        self._caller_gone = False
+        self._caller = Reader(exchange.request, _STREAM_HEADERS)
         self._resumable = False
         self._foreign_answers = 0
         self._is_document: bool | None = None
-        self._answered_at = self._given_up_at = 0.0
-        #: Bytes that are counted as held; of these, what waits for the session's header, and for the caller.
-        self._held = self._waiting = self._untaken = 0
+        self._answered_at = 0.0
+        #: What waits for the session's header.
+        self._back = b""
+        self._held = 0
 
     async def run(self) -> None:
         """Relay until the upstream ends.
@@ -73,48 +76,54 @@ class EventRelay:
             await self._relay()
             self._say_ended()
         except UpstreamFault as fault:
-            if not self._begun:
+            if not self._caller.begun:
                 raise
             self.fault = fault
             self._say_broken(fault)
         self._caller.end()
         await self._flush()
 
-    @property
-    def _begun(self) -> bool:
-        return self._caller.begun
-
     async def _relay(self) -> None:
         if not opens_session(self._exchange):
             self._caller.begin()
-        held = b""
         # Empty is the end, and known without waiting: then answer and end go out in one piece.
         while chunk := await self._next_chunk() if (ready := self._upstream.ready()) is None else ready:
-            shaped, fault = self._shaped_all(self._blocks(chunk))
-            held += shaped
-            # An answer to initialize is held until its revision is known: the session header stands before it.
-            if self._begun or self._answered:
-                self._write(held)
-                held = b""
-            elif len(held) > self._limit:
-                raise UpstreamFault(faults.TOO_LARGE, f"more than {self._limit} bytes before the answer")
-            if fault is not None:
-                raise fault
-            self._waiting = len(held)
-            self._account()
+            blocks = self._blocks(chunk)
+            # A chunk of nothing but tiny events takes long, and others wait.
+            while self._pass_on(blocks) and not self._is_over:  # noqa: ASYNC110  nothing is waited for
+                await asyncio.sleep(0)
             if self._answered and self._aftermath_is_over():
                 break
         if self._is_document and not self._splitter.between_blocks:
-            shaped, fault = self._shaped_all(iter((sse.event(self._splitter.rest()),)))
-            self._write(held + shaped)
-            if fault is not None:
-                raise fault
-        if not self._begun:
+            self._pass_on(iter((sse.event(self._splitter.rest()),)))
+        if not self._caller.begun:
             raise UpstreamFault(faults.RESET, "the stream ended without the answer")
+
+    def _pass_on(self, blocks: Iterator[bytes]) -> bool:
+        """Shape and send a number of blocks; return whether there may be more."""
+        shaped, fault = self._shaped_all(islice(blocks, BLOCKS_AT_ONCE))
+        self._back += b"".join(shaped)
+        # An answer to initialize is held until its revision is known: the session header stands before it.
+        if self._caller.begun or self._answered:
+            self._caller.write(self._back)
+            self._back = b""
+        elif len(self._back) > self._limit:
+            raise UpstreamFault(faults.TOO_LARGE, f"more than {self._limit} bytes before the answer")
+        if fault is not None:
+            raise fault
+        if len(shaped) == BLOCKS_AT_ONCE:
+            return True
+        self._account()
+        return False
+
+    @property
+    def _is_over(self) -> bool:
+        """Whether the stream was ended by us."""
+        return self._stream is not None and self._stream.ended
 
     def _account(self) -> None:
         """Count what is held: an event that is not whole, what waits for the session's header or for the caller."""
-        size = self._splitter.pending + self._waiting + self._untaken
+        size = self._splitter.pending + len(self._back) + self._caller.untaken
         if size != self._held:
             hold_answer(self._exchange, size - self._held)
             self._held = size
@@ -139,7 +148,7 @@ class EventRelay:
         since = self._answered_at or monotonic()
         while True:
             await self._flush()
-            if self._caller_gone and monotonic() > self._given_up_at:
+            if self._caller.is_given_up:
                 raise UpstreamFault(faults.TIMEOUT, "the server did not end although its caller has gone")
             left = self._patience(since=monotonic() - since)
             try:
@@ -152,7 +161,7 @@ class EventRelay:
                 else:
                     raise faults.silent_for_too_long() from error
             except UpstreamFault:
-                if self._answered or (self._stream is not None and self._stream.ended):
+                if self._answered or self._is_over:
                     return b""
                 raise
 
@@ -173,17 +182,17 @@ class EventRelay:
         return now - self._answered_at >= AFTERMATH_SECONDS
 
     def _keep_alive(self) -> None:
-        if self._begun and self._splitter.between_blocks:
-            self._write(sse.KEEP_ALIVE)
+        if self._caller.begun and self._splitter.between_blocks:
+            self._caller.write(sse.KEEP_ALIVE)
 
-    def _shaped_all(self, blocks: Iterator[bytes]) -> tuple[bytes, UpstreamFault | None]:
-        """Shape the blocks of one chunk up to the first that cannot be: what came before it is still to be sent."""
+    def _shaped_all(self, blocks: Iterator[bytes]) -> tuple[list[bytes], UpstreamFault | None]:
+        """Shape blocks up to the first that cannot be: what came before it is still to be sent."""
         shaped: list[bytes] = []
         try:
             shaped.extend(map(self._shaped, blocks))
         except UpstreamFault as fault:
-            return b"".join(shaped), fault
-        return b"".join(shaped), None
+            return shaped, fault
+        return shaped, None
 
     def _shaped(self, block: bytes) -> bytes:
         """Return a block as the caller may see it; empty drops it."""
@@ -262,8 +271,8 @@ class EventRelay:
         """A stream that ended without the answer: ours to end (a listen), or broken off by the upstream."""
         if self._answered or not self._exchange.awaits_answer:
             return
-        if self._stream is not None and self._stream.ended:
-            self._write(sse.event(strict_json.dumps(listen_ended(self._exchange.request_id))))
+        if self._is_over:
+            self._caller.write(sse.event(strict_json.dumps(listen_ended(self._exchange.request_id))))
             self.outcome = Outcome()
         elif self._foreign_answers:
             raise UpstreamFault(faults.INVALID, "the stream held answers to other requests only")
@@ -276,24 +285,11 @@ class EventRelay:
             return
         refusal = faults.refusal(fault)
         self.outcome = Outcome(refusal.code, refusal.message)
-        self._write(sse.event(strict_json.dumps(error_message(refusal, self._exchange.request_id))))
-
-    def _write(self, data: bytes) -> None:
-        if not self._caller_gone:
-            self._caller.begin()
-            self._caller.write(data)
-            if len(data) > SENT_AT_ONCE:
-                self._untaken += len(data)
+        self._caller.write(sse.event(strict_json.dumps(error_message(refusal, self._exchange.request_id))))
 
     async def _flush(self) -> None:
         """Send what was written. Once the caller is gone the upstream is only read to its end, see above."""
-        if self._caller_gone:
-            return
-        try:
-            await self._caller.flush()
-        except CallerGone:
-            self._caller_gone = True
-            self._given_up_at = monotonic() + ORPHAN_SECONDS
-        if self._untaken:
-            self._untaken = 0
+        untaken = self._caller.untaken
+        await self._caller.flush()
+        if untaken:
             self._account()

@@ -1,0 +1,65 @@
+"""The caller as the reader of a stream: what he has not taken yet, and what becomes of it once he has gone."""
+
+from collections.abc import Mapping
+from time import monotonic
+from typing import Final
+
+from ostiary_gateway.errors import CallerGone
+from ostiary_gateway.line.limit import SENT_AT_ONCE
+from ostiary_gateway.server.request import Request
+from ostiary_gateway.server.response import ResponseStream
+
+#: An answer whose caller has gone is read on for so long, in seconds: a server that never ends would hold us for ever.
+ORPHAN_SECONDS: Final = 300.0
+
+
+class Reader:
+    """Takes a stream at his own pace. ``gone`` once he has left; ``untaken`` are bytes of large pieces that wait."""
+
+    def __init__(self, request: Request, headers: Mapping[str, str]) -> None:
+        self.gone = False
+        self.untaken = 0
+        self._stream = ResponseStream(request, headers)
+        self._given_up_at = 0.0
+
+    @property
+    def begun(self) -> bool:
+        """Whether status and headers are fixed."""
+        return self._stream.begun
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers, to be added to until it has begun."""
+        return self._stream.headers
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether he has been gone for so long that nobody can want the rest."""
+        return self.gone and monotonic() > self._given_up_at
+
+    def begin(self) -> None:
+        """Fix status and headers."""
+        self._stream.begin()
+
+    def write(self, data: bytes) -> None:
+        """Add a piece, which :meth:`flush` sends."""
+        if self.gone:
+            return
+        self._stream.begin()
+        self._stream.write(data)
+        if len(data) > SENT_AT_ONCE:
+            self.untaken += len(data)
+
+    def end(self) -> None:
+        """Complete the stream."""
+        self._stream.end()
+
+    async def flush(self) -> None:
+        """Send what was written, as fast as he takes it. Once he has gone it is dropped."""
+        if not self.gone:
+            try:
+                await self._stream.flush()
+            except CallerGone:
+                self.gone = True
+                self._given_up_at = monotonic() + ORPHAN_SECONDS
+        self.untaken = 0
