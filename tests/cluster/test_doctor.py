@@ -170,6 +170,49 @@ def test_somebody_edited_the_config(patient: Patient) -> None:
         assert "replicas keep what they have" in found["links"][-1]["detail"]
 
 
+def test_the_config_cannot_be_written(patient: Patient) -> None:
+    def patch(text: str) -> None:
+        patient.cluster.kubectl("patch", "configmap", "ostiary-default-0", "-n", "ostiary-system", "-p", text)
+
+    patch('{"immutable": true}')
+    patient.has("late", until="WriteFailed")
+    try:
+        remedy = patient.breaks_at("config", "field is immutable", "late")
+        assert "delete an object that cannot be changed" in remedy
+    finally:
+        patient.cluster.kubectl("delete", "configmap", "ostiary-default-0", "-n", "ostiary-system")
+        patient.cluster.wait_until_ready("late")
+
+
+def test_a_second_service_claims_to_be_the_gateway(patient: Patient) -> None:
+    kubectl = patient.cluster.kubectl
+    kubectl("create", "service", "clusterip", "aaa", "--tcp=80", "-n", "ostiary-system")
+    try:
+        kubectl("label", "service", "aaa", "-n", "ostiary-system", "ostiary.dev/gateway=default")
+        found = patient.walk()
+        link = next(each for each in found["links"] if each["name"] == "gateways")
+        assert (found["broken"], link["state"]) == (None, "warning")
+        assert (
+            "Service ostiary-system/aaa claims to be ostiary-system/default too: the older one is it" in link["detail"]
+        )
+    finally:
+        kubectl("delete", "service", "aaa", "-n", "ostiary-system")
+
+
+def test_a_second_config_map_holds_settings(patient: Patient) -> None:
+    kubectl = patient.cluster.kubectl
+    kubectl("create", "configmap", "aaa", "--from-literal=settings.yaml=tenancy: Multi", "-n", "ostiary-system")
+    try:
+        labels = ("ostiary.dev/gateway=default", "ostiary.dev/usage=settings")
+        kubectl("label", "configmap", "aaa", "-n", "ostiary-system", *labels)
+        found = patient.walk()
+        link = next(each for each in found["links"] if each["name"] == "settings")
+        assert (found["broken"], link["state"]) == (None, "warning")
+        assert "ConfigMap ostiary-system/aaa holds settings" in link["detail"]
+    finally:
+        kubectl("delete", "configmap", "aaa", "-n", "ostiary-system")
+
+
 def test_a_gateway_has_no_replica(patient: Patient) -> None:
     values = "operator.enabled=false,crds.install=false,rbac.aggregate=false,gateways[0].name=edge"
     helm = patient.cluster.control_plane.helm

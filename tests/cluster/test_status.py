@@ -153,6 +153,17 @@ def test_gateways_are_known_by_their_name_not_their_service(ask: Ask) -> None:
     assert ask("get", "gateways", "other", "-n", "ostiary-system").code == 1
 
 
+def test_of_two_services_that_claim_a_gateway_the_older_is_shown(cluster: Cluster, ask: Ask) -> None:
+    cluster.kubectl("create", "service", "clusterip", "zzz", "--tcp=80", "-n", "ostiary-system")
+    try:
+        cluster.kubectl("label", "service", "zzz", "-n", "ostiary-system", "ostiary.dev/gateway=default")
+        (gateway,) = json.loads(ask("status", "-A", "-o", "json").out)["gateways"]
+        assert gateway["service"] == "ostiary-gateway"
+        assert "ostiary-gateway" in ask("get", "gateways", "default", "-n", "ostiary-system").out
+    finally:
+        cluster.kubectl("delete", "service", "zzz", "-n", "ostiary-system")
+
+
 def test_what_is_not_there_is_an_error_and_what_is_empty_is_none(ask: Ask) -> None:
     missing = ask("get", "proxies", "nobody", "-n", "default")
     assert (missing.code, missing.out) == (1, "")

@@ -155,7 +155,7 @@ class ProgrammedReason(Reason):
     WRITE_FAILED = (
         "WriteFailed",
         "The operator could not write the gateway's config.",
-        "See the operator's log; most often its role lacks a right or a quota is exhausted.",
+        "Give the operator the chart's rights, raise the quota, or delete an object that cannot be changed: it is made anew.",
     )
     NOT_ACCEPTED = (
         "NotAccepted",

@@ -1,20 +1,22 @@
 """The links of the gateways: their Services and settings, the config that lies there, and who runs it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from ostiary_core.contract.manifest import Manifest
+from ostiary_operator.api.status import ConditionType, ProgrammedReason
 from ostiary_operator.compile import sites
 from ostiary_operator.compile.cache import Cache
-from ostiary_operator.compile.model import Gateway
+from ostiary_operator.compile.model import Gateway, GatewayProblem
 from ostiary_operator.delivery import live, reader, secret
 from ostiary_operator.doctor.model import Case, Config, Finding, broken, ok, unknown, warning
 from ostiary_operator.kube import gateways as discovery
 from ostiary_operator.kube import labels, names
-from ostiary_operator.kube.client import Object, name_of
+from ostiary_operator.kube.client import Object, name_of, namespace_of
 from ostiary_operator.kube.errors import Forbidden, NotFound
 from ostiary_operator.kube.kinds import CONFIG_MAP, ENDPOINT_SLICE, SECRET, SERVICE
 from ostiary_operator.status import replicas
+from ostiary_operator.view import verdict
 from ostiary_operator.view.lines import SHORT
 from ostiary_operator.view.reading import read_manifest
 
@@ -32,7 +34,8 @@ async def services(case: Case) -> Finding:
         except Forbidden:
             named = ", ".join(_named(case)) or "none yet"
             return unknown(f"you may not list the Services of namespace {namespace}; its status names: {named}")
-    elected = discovery.elected(discovery.discover(found, ()))
+    there = discovery.discover(found, ())
+    elected = discovery.elected(there)
     references = case.proxy.get("spec", {}).get("gateways") or ()
     wanted = [f"{each.get('namespace') or case.options.operator_namespace}/{each['name']}" for each in references]
     missing = [identity for identity in wanted if identity not in elected]
@@ -42,7 +45,12 @@ async def services(case: Case) -> Finding:
         where = " or ".join(places)
         return broken(f"no Service in namespace {where} has the label {labels.GATEWAY}", _INSTALL)
     case.gateways = tuple(each for identity, each in elected.items() if not wanted or identity in wanted)
-    return ok(", ".join(f"{each.identity} (Service {each.service})" for each in case.gateways))
+    told = ", ".join(f"{each.identity} (Service {each.service})" for each in case.gateways)
+    rivals = [each for each in there if each not in case.gateways and elected[each.identity] in case.gateways]
+    if rivals:
+        whose = f"{told}; Service {rivals[0].namespace}/{rivals[0].service} claims to be {rivals[0].identity} too"
+        return warning(f"{whose}: the older one is it", f"give that one another value of the label {labels.GATEWAY}")
+    return ok(told)
 
 
 def _named(case: Case) -> Iterable[str]:
@@ -53,18 +61,18 @@ async def settings(case: Case) -> Finding:
     """Can the settings of each gateway be used?"""
     if not case.gateways:
         return unknown("its gateways are not known")
-    problems = []
+    problems, superfluous = list[GatewayProblem](), list[str]()
     for namespace in sorted({each.namespace for each in case.gateways}):
         try:
             config_maps = await case.cluster.list(CONFIG_MAP, namespace=namespace, selector=labels.USAGE)
             found = await case.cluster.list(SERVICE, namespace=namespace, selector=labels.GATEWAY)
         except Forbidden:
             return unknown(f"you may not list the ConfigMaps of namespace {namespace}, where the settings are")
-        there = discovery.discover(found, config_maps)
-        judged = sites.discover(there, operator_namespace=case.options.operator_namespace, previous={}, cache=Cache())[
-            1
-        ]
+        there = discovery.elected(discovery.discover(found, config_maps)).values()
+        own = case.options.operator_namespace
+        judged = sites.discover(there, operator_namespace=own, previous={}, cache=Cache())[1]
         problems += [each for each in judged if any(each.gateway == ours.identity for ours in case.gateways)]
+        superfluous += _superfluous(case, config_maps)
     if problems:
         # Without its last good ones, which only the operator remembers, the compiler says that it serves nothing.
         told = problems[0].message.removesuffix("; it serves nothing until then")
@@ -72,12 +80,30 @@ async def settings(case: Case) -> Finding:
             f"{problems[0].gateway}: {told}; the last good settings stay, if there are any",
             "correct `settings` in the chart's values, or the ConfigMap; see docs/reference/gateway-settings.md",
         )
+    if superfluous:
+        what = f"valid; ConfigMap {superfluous[0]} holds settings of a gateway whose settings an older one holds"
+        return warning(f"{what}: it counts for nothing", "delete it, or take its labels away")
     return ok("valid")
+
+
+def _superfluous(case: Case, config_maps: Iterable[Object]) -> Iterator[str]:
+    """Yield the ConfigMaps with settings beside the oldest of each gateway."""
+    seen = set()
+    for each in sorted(config_maps, key=discovery.age):
+        name = labels.of(each).get(labels.GATEWAY, "")
+        if labels.of(each).get(labels.USAGE) != labels.SETTINGS_USAGE:
+            continue
+        if name in seen and f"{namespace_of(each)}/{name}" in {gateway.identity for gateway in case.gateways}:
+            yield f"{namespace_of(each)}/{name_of(each)}"
+        seen.add(name)
 
 
 async def config(case: Case) -> Finding:
     """Is this MCPProxy in the config of each gateway, and is that the operator's own?"""
     told, unread = [], ""
+    written = verdict.condition(case.proxy, ConditionType.PROGRAMMED)
+    if written.reason == ProgrammedReason.WRITE_FAILED:
+        return broken(written.message, written.remedy)
     for gateway in case.gateways:
         try:
             found, problem = await _config(case, gateway)

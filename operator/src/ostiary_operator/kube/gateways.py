@@ -66,7 +66,7 @@ def _seniority(gateway: Gateway) -> tuple[str, str, str]:
 def _settings_texts(config_maps: Iterable[Object]) -> dict[tuple[str, str], str]:
     """Return the settings by (namespace, gateway); of two ConfigMaps for one gateway the older counts."""
     texts: dict[tuple[str, str], str] = {}
-    for config_map in sorted(config_maps, key=_age):
+    for config_map in sorted(config_maps, key=age):
         if labels.of(config_map).get(labels.USAGE) != labels.SETTINGS_USAGE:
             continue
         key = namespace_of(config_map), labels.of(config_map).get(labels.GATEWAY, "")
@@ -79,8 +79,9 @@ def _settings_texts(config_maps: Iterable[Object]) -> dict[tuple[str, str], str]
     return texts
 
 
-def _age(config_map: Mapping[str, Any]) -> tuple[str, str]:
-    return config_map["metadata"].get("creationTimestamp", ""), name_of(config_map)
+def age(obj: Mapping[str, Any]) -> tuple[str, str]:
+    """Return what puts the older object first: of two that claim the same it counts."""
+    return obj["metadata"].get("creationTimestamp", ""), name_of(obj)
 
 
 def _text(config_map: Mapping[str, Any]) -> str:

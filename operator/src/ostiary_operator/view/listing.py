@@ -8,6 +8,7 @@ from typing import Any, Final
 from ostiary_operator.kube import labels
 from ostiary_operator.kube.client import Object, name_of, namespace_of
 from ostiary_operator.kube.errors import Forbidden, NotFound
+from ostiary_operator.kube.gateways import age
 from ostiary_operator.kube.kinds import POLICY, PROXY, SERVICE, Kind
 from ostiary_operator.kube.visit import Reader
 from ostiary_operator.view import tables
@@ -83,7 +84,7 @@ async def _services(cluster: Reader, wanted: Wanted) -> list[Object]:
     found = await cluster.list(SERVICE, namespace=wanted.namespace, selector=selector)
     if not wanted.names:
         return found
-    by_name = {labels.of(each)[labels.GATEWAY]: each for each in found}
+    by_name = {labels.of(each)[labels.GATEWAY]: each for each in sorted(found, key=age, reverse=True)}
     missing = [name for name in wanted.names if name not in by_name]
     if missing:
         raise NotFound(f"there is no gateway {missing[0]} in namespace {wanted.namespace}")

@@ -15,6 +15,7 @@ from ostiary_operator.delivery import live
 from ostiary_operator.kube import labels, names
 from ostiary_operator.kube.client import Object, name_of, namespace_of
 from ostiary_operator.kube.errors import ClusterError, Forbidden, NotFound
+from ostiary_operator.kube.gateways import age
 from ostiary_operator.kube.kinds import CONFIG_MAP, POLICY, PROXY, SERVICE
 from ostiary_operator.kube.visit import Reader
 
@@ -61,7 +62,8 @@ async def everything(cluster: Reader, *, namespace: str | None, operator_namespa
     policies = tuple(await cluster.list(POLICY, namespace=namespace))
     places = {operator_namespace} if namespace is None else {operator_namespace, namespace}
     services, notes = await _services(cluster, everywhere=namespace is None, namespaces=sorted(places))
-    identities = {identity_of(service): name_of(service) for service in services}
+    # Of two Services that claim one name the older is the gateway.
+    identities = {identity_of(service): name_of(service) for service in sorted(services, key=age, reverse=True)}
     serving = {identity: identities.get(identity) for proxy in proxies for identity in serving_gateways(proxy)}
     gateways = {}
     for identity, service in sorted((identities | serving).items()):
