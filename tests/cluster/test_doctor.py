@@ -178,7 +178,7 @@ def test_the_config_cannot_be_written(patient: Patient) -> None:
     patient.has("late", until="WriteFailed")
     try:
         remedy = patient.breaks_at("config", "field is immutable", "late")
-        assert "delete an object that cannot be changed" in remedy
+        assert "delete what cannot be changed" in remedy
     finally:
         patient.cluster.kubectl("delete", "configmap", "ostiary-default-0", "-n", "ostiary-system")
         patient.cluster.wait_until_ready("late")

@@ -155,7 +155,7 @@ class ProgrammedReason(Reason):
     WRITE_FAILED = (
         "WriteFailed",
         "The operator could not write the gateway's config.",
-        "Give the operator the chart's rights, raise the quota, or delete an object that cannot be changed: it is made anew.",
+        "Give the operator the chart's rights, raise the quota, or delete what cannot be changed: it comes anew.",
     )
     NOT_ACCEPTED = (
         "NotAccepted",
