@@ -13,7 +13,17 @@ from configs import Operator, entry
 from gateway_process import GatewayProcess, gateway_process
 from gateways import LOOPBACK, Door, running
 from mcp_clients import eventually
-from upstreams import Arrived, Upstream, answer, document, events, for_ever, serving, with_handshake
+from upstreams import (
+    Arrived,
+    Upstream,
+    answer,
+    document,
+    events,
+    for_ever,
+    initialize_answer,
+    serving,
+    with_handshake,
+)
 
 from ostiary_core.contract.documents import Server, Timeouts
 
@@ -110,6 +120,40 @@ async def test_sigterm_answers_what_is_in_flight_and_ends_with_zero(
         assert await gateway.ended(seconds=3) == 0
         assert "unanswered" not in gateway.log
         assert "Traceback" not in gateway.log
+
+
+async def test_what_a_call_in_flight_asked_its_caller_for_still_reaches_it(tmp_path: Path) -> None:
+    told = asyncio.Event()
+
+    async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        if "result" in arrived.message:
+            told.set()
+            return web.Response(status=202)
+        if arrived.method == "initialize":
+            return initialize_answer(arrived)
+        async with events(request) as stream:
+            await stream.send({"jsonrpc": "2.0", "id": "ask", "method": "sampling/createMessage", "params": {}})
+            await told.wait()
+            await stream.send(answer(arrived, RESULT))
+        return stream.response
+
+    async with (
+        serving(script) as upstream,
+        started(tmp_path, upstream) as gateway,
+        calling(url(gateway)) as caller,
+    ):
+        await caller.initialize()
+        async with caller.stream(legacy("tools/call", CALL)) as stream:
+            assert (await stream.message())["id"] == "ask"
+            gateway.terminate()
+
+            async def draining() -> bool:
+                return (await caller.post(legacy("ping", id=9))).status == 503
+
+            await eventually(draining)
+            assert (await caller.post({"jsonrpc": "2.0", "id": "ask", "result": {}})).status == 202
+            assert (await stream.message())["result"] == RESULT
+        assert await gateway.ended(seconds=3) == 0
 
 
 async def test_an_idle_gateway_ends_at_once(tmp_path: Path, upstream: Upstream) -> None:

@@ -106,14 +106,17 @@ class RequestLine:
                     self.occupancy.leave(exchange)
 
     def _route(self, request: Request) -> Exchange:
-        snapshot = self._in_force()  # only the exchange keeps it: a stream may live for days, and takes each new one
+        snapshot = self._in_force(
+            request
+        )  # only the exchange keeps it: a stream may live for days, and takes each new one
         return Exchange(request, snapshot, route(request, snapshot))
 
-    def _in_force(self) -> Snapshot:
+    def _in_force(self, request: Request) -> Snapshot:
         snapshot = self._snapshot()
-        if snapshot is None or self.draining:
-            reason, words = ("Draining", _DRAINING) if self.draining else ("NotReady", _NO_CONFIG)
-            raise Refusal(503, reason, words, headers={"Retry-After": "1"}, close=True)
+        if self.draining and (snapshot is None or request.method != "POST"):
+            raise _come_again("Draining", _DRAINING)
+        if snapshot is None:
+            raise _come_again("NotReady", _NO_CONFIG)
         return snapshot
 
     async def _frame(self, exchange: Exchange) -> None:
@@ -121,6 +124,7 @@ class RequestLine:
         request = exchange.request
         exchange.sealed_session = request.headers.get("mcp-session-id")
         if request.method == "POST":
+            no_new_work = self.draining
             check_head(request)
             limit = exchange.snapshot.settings.bounds.request_bytes
             text = body_at_hand(exchange, limit=limit)
@@ -135,6 +139,9 @@ class RequestLine:
                 raise
             exchange.message = message
             exchange.request_id = message.id if message.method is not None else None
+            # What a call in flight has asked its caller for, it waits for.
+            if no_new_work and message.is_request:
+                raise _come_again("Draining", _DRAINING)
             return
         bodiless_revision(request.headers, self._open_session(exchange))
         if request.method == "GET":
@@ -202,6 +209,10 @@ class RequestLine:
 
     def _seal(self, exchange: Exchange, session: Session) -> str:
         return self._sealer.seal(session, proxy_uid=exchange.proxy.uid, principal=exchange.principal)
+
+
+def _come_again(reason: str, words: str) -> Refusal:
+    return Refusal(503, reason, words, headers={"Retry-After": "1"}, close=True)
 
 
 def _last_resort(error: Exception, exchange: Exchange | None) -> Response:
