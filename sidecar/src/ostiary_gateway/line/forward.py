@@ -48,8 +48,8 @@ def _put_context(body: dict[str, Any], span: ClientSpan) -> None:
     meta = params.get("_meta") if params is not None else None
     if meta is not None:
         span.inject(meta)
-    elif span.context:
-        body["params"] = {**(params or {}), "_meta": span.context}
+    elif context := span.context:
+        body["params"] = {**(params or {}), "_meta": context}
 
 
 def upstream_lines(exchange: Exchange, span: ClientSpan) -> bytes:
@@ -73,7 +73,8 @@ def upstream_lines(exchange: Exchange, span: ClientSpan) -> bytes:
     if revision:
         headers["MCP-Protocol-Version"] = revision
     lines = http1.lines(headers) if headers else b""
-    return lines + http1.trusted_lines(span.context) if span.context else lines
+    context = span.context
+    return lines + http1.trusted_lines(context) if context else lines
 
 
 def _passable(event_id: str) -> str:

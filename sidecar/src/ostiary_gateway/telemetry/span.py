@@ -160,9 +160,11 @@ class Span:
             attributes[names.ERROR_TYPE] = self.error_type
             status = record.ERROR
         surplus = len(attributes) - self._recorder.count_limit
+        if surplus <= 0:
+            return status, 0
         for _ in range(surplus):
             attributes.popitem()
-        return status, max(0, surplus)
+        return status, surplus
 
     def _describe(
         self,
