@@ -341,6 +341,32 @@ async def test_a_port_where_nobody_listens_is_unreachable() -> None:
     assert refused.value.kind == faults.UNREACHABLE
 
 
+async def test_an_answer_that_is_read_late_does_not_let_the_next_one_flow() -> None:
+    large = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (HIGH_WATER + 1) + b"x" * (HIGH_WATER + 1)
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await answering(large)(reader, writer)
+        await read_request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while True:
+            writer.write(b"10000\r\n" + b"y" * 0x10000 + b"\r\n")
+            await writer.drain()
+
+    async with pool_for(script, limit=1) as pool:
+        first = await pool.exchange(REQUEST, seconds=5)
+        await eventually(lambda: first.complete)
+        second = await pool.exchange(REQUEST, seconds=5)
+        (connection,) = pool._all
+        transport = connection._transport
+        assert isinstance(transport, asyncio.Transport)
+        await eventually(lambda: not transport.is_reading())
+        assert len(await body(first)) == HIGH_WATER + 1
+        assert not transport.is_reading()
+        assert await second.read_some(5)
+        assert transport.is_reading()
+        second.close()
+
+
 async def test_an_address_where_nobody_answers_does_not_take_all_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     async with scripted(answering(OK)) as port, deaf_at("127.0.0.2", port):
         dialer = dialing(monkeypatch, port, "127.0.0.2", "127.0.0.1")

@@ -141,8 +141,9 @@ class Answer:
         self._wake()
 
     def finish(self) -> None:
-        """The body is whole."""
+        """The body is whole, and the connection somebody else's: it goes on by itself."""
         self.complete = True
+        self._paused = False
         self._wake()
 
     def fail(self, fault: UpstreamFault) -> None:
