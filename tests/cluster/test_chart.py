@@ -16,6 +16,7 @@ from charts import CASES, CHART, NAMESPACE, of_kind, render, values
 
 from ostiary_tools import crds, foreign_crds
 from ostiary_tools.control_plane import ControlPlane
+from ostiary_tools.errors import CommandError
 from ostiary_tools.processes import wait_until
 
 DEFINITIONS = "mcppolicies.ostiary.dev", "mcpproxies.ostiary.dev"
@@ -165,6 +166,13 @@ def test_a_further_gateway_stands_beside_the_first(released: ControlPlane) -> No
         assert found == ["service/edge-ostiary-edge-gateway", "service/ostiary-gateway"]
     finally:
         released.helm("uninstall", "edge", "--namespace", NAMESPACE)
+
+
+def test_a_second_release_may_not_bring_a_gateway_of_the_same_name(released: ControlPlane) -> None:
+    further = ("--set", "operator.enabled=false,crds.install=false,rbac.aggregate=false,gateways[0].name=default")
+    with pytest.raises(CommandError, match="Service ostiary-gateway is the gateway default of this namespace already"):
+        released.helm("install", "edge", str(CHART), "--namespace", NAMESPACE, *further)
+    released.helm("upgrade", *RELEASE, "--set", "fullnameOverride=other")  # its own one is no other's
 
 
 def test_a_chart_that_is_packed_is_whole(cluster: ControlPlane, tmp_path: Path) -> None:

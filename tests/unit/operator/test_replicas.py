@@ -39,6 +39,12 @@ def test_an_endpoint_in_two_slices_is_one_replica() -> None:
     assert len(from_slices([endpoint_slice(endpoint("10.0.0.1")), endpoint_slice(endpoint("10.0.0.1"))])) == 1
 
 
+@pytest.mark.parametrize("addresses", [("10.0.0.1", "fd00::1"), ("fd00::1", "10.0.0.1")])
+def test_a_pod_with_addresses_of_both_families_is_one_replica(addresses: tuple[str, str]) -> None:
+    slices = [endpoint_slice(endpoint(each, name="gw-a")) for each in addresses]
+    assert from_slices(slices) == (Replica("http://10.0.0.1:8081", "gw-a"),)
+
+
 def test_an_ipv6_address_is_written_as_urls_want_it() -> None:
     assert from_slices([endpoint_slice(endpoint("fd00::1"))])[0].url == "http://[fd00::1]:8081"
 

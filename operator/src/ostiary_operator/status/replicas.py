@@ -33,14 +33,18 @@ class Replica:
 
 
 def from_slices(slices: Iterable[Mapping[str, Any]]) -> tuple[Replica, ...]:
-    """Return the ready replicas in the EndpointSlices of a gateway's Service, each once."""
+    """Return the ready replicas in the EndpointSlices of a gateway's Service, each once.
+
+    A Service of both families has slices of both, with the same Pods. They are asked by IPv4: a gateway that listens on
+    IPv6 only is one of a cluster that has nothing else.
+    """
     found: dict[str, Replica] = {}
     for each in slices:
         ports = [port.get("port") for port in each.get("ports") or () if port.get("name") == labels.ADMIN_PORT]
         for endpoint in each.get("endpoints") or () if ports and isinstance(ports[0], int) else ():
             replica = _replica(endpoint, ports[0])
-            if replica is not None:
-                found[replica.url] = replica
+            if replica is not None and (replica.name not in found or "[" in found[replica.name].url):
+                found[replica.name] = replica
     return tuple(sorted(found.values()))
 
 
