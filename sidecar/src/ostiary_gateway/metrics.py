@@ -18,7 +18,7 @@ from ostiary_core.mcp import codes
 from ostiary_core.version import __version__
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.config.store import ConfigStore
-from ostiary_gateway.line.limit import Occupancy
+from ostiary_gateway.line.occupancy import Occupancy
 from ostiary_gateway.line.tally import Bound
 from ostiary_gateway.server.certificate import Certificate
 from ostiary_gateway.telemetry import Telemetry

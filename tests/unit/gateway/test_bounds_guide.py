@@ -7,7 +7,7 @@ from typing import Any
 from guides import blocks
 
 from ostiary_core.contract.documents import Bounds as Compiled
-from ostiary_gateway.line.limit import Occupancy
+from ostiary_gateway.line.occupancy import Occupancy
 from ostiary_gateway.line.tally import Bound
 from ostiary_operator.api.load import parse_settings
 from ostiary_operator.api.settings import Bounds, GatewaySettings

@@ -12,7 +12,7 @@ from ostiary_core.strict_json import loads
 from ostiary_gateway.errors import Refusal, UpstreamFault
 from ostiary_gateway.line import limit
 from ostiary_gateway.line.exchange import ANONYMOUS, Exchange
-from ostiary_gateway.line.limit import Occupancy
+from ostiary_gateway.line.occupancy import Occupancy
 from ostiary_gateway.upstream import faults
 
 TWO = Share(requests_in_flight=2, streams=2, bytes_in_flight=100)

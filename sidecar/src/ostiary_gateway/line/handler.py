@@ -16,7 +16,8 @@ from ostiary_gateway.line.exchange import Exchange
 from ostiary_gateway.line.forward import forward, no_stream
 from ostiary_gateway.line.frame import bodiless_revision, frame, parse, request_id
 from ostiary_gateway.line.identify import check_host, check_origin, open_session
-from ostiary_gateway.line.limit import Occupancy, become_stream
+from ostiary_gateway.line.limit import become_stream
+from ostiary_gateway.line.occupancy import Occupancy
 from ostiary_gateway.line.receive import receive
 from ostiary_gateway.line.refusals import response_for
 from ostiary_gateway.line.relay import EventRelay

@@ -1,225 +1,26 @@
 """Limit: the bounds of one gateway process, from its settings. At a bound the caller gets a clear refusal and nobody
 else notices.
 
-A request is admitted as soon as its proxy is known, for its source, its proxy, its principal and all together: its
-bytes count as they come, and itself once its body is whole. It costs a few additions; all it makes is a tuple.
+A request is admitted as soon as its proxy is known (:mod:`.occupancy`), for its source, its proxy, its principal and
+all together: its bytes count as they come, and itself once its body is whole. It costs a few additions; all it makes is
+a tuple.
 """
 
-import asyncio
-import logging
 from typing import Final
 
-from ostiary_core.contract.documents import Bounds, Share
 from ostiary_core.mcp import codes
-from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.errors import Refusal, UpstreamFault
-from ostiary_gateway.line.exchange import ANONYMOUS, Exchange
-from ostiary_gateway.line.refusals import response_for
-from ostiary_gateway.line.source import Sources
-from ostiary_gateway.line.tally import Bound, Ceiling, FullError, Shelf, Tally
-from ostiary_gateway.server.connection import Connection
-from ostiary_gateway.server.response import Response
+from ostiary_gateway.line.exchange import Exchange
+from ostiary_gateway.line.tally import Bound, FullError
 from ostiary_gateway.upstream import faults
 
-_log: Final = logging.getLogger(__name__)
-
 _RETRY_AFTER_MS: Final = 1000
-#: What a transport takes without telling us to wait, in bytes.
-SENT_AT_ONCE: Final = 64 * 1024
-#: Fewer will be missed in earnest.
-_FEW_CONNECTIONS: Final = 1024
-_TOO_FEW_FILES: Final = (
-    "bounds.connections is %d, of which this process carries %d: each takes up to two open files, and the system "
-    "allows no more; to carry more raise the hard limit (ulimit -Hn, or LimitNOFILE of the container runtime)"
-)
 _WORDS: Final = {
     Bound.CONNECTIONS: "connections",
     Bound.REQUESTS: "requests in flight",
     Bound.STREAMS: "open streams",
     Bound.BYTES: "bytes in flight",
 }
-
-
-class Occupancy:
-    """What is in flight now, by whom, and what was refused.
-
-    ``carried`` is how many connections the process can carry whatever the settings say.
-    """
-
-    def __init__(self) -> None:
-        self.carried: int | None = None
-        self.ceilings: Final = (
-            Ceiling("gateway", "This gateway has"),
-            Ceiling("source", "Your address has"),
-            Ceiling("principal", "You have"),
-            Ceiling("proxy", "This proxy has"),
-        )
-        everybody, source, principal, proxy = self.ceilings
-        self.total = Tally(everybody)
-        self.sources = Shelf(source)
-        self.principals = Shelf(principal)
-        self.proxies = Shelf(proxy, stay=True)
-        self._finder = Sources()
-        self._trusted: list[str] = []
-        self._told: int | None = None
-        self._connections: dict[Connection, Tally | None] = {}
-        self._waiting_for_end: asyncio.Event | None = None
-
-    # Bounds
-
-    def on_swap(self, snapshot: Snapshot, _: frozenset[str]) -> None:
-        """Take the bounds and trusted proxies of a new config."""
-        self.move(snapshot.settings.bounds, trusted_proxies=snapshot.settings.trusted_proxies)
-        self.proxies.keep({proxy.uid for proxy in snapshot.proxies.values()})
-
-    def move(self, bounds: Bounds, *, trusted_proxies: list[str]) -> None:
-        """Take other bounds; connections whose source is told otherwise now are counted anew."""
-        everybody, source, principal, proxy = self.ceilings
-        self._tell_what_is_carried(bounds.connections)
-        everybody.move(
-            Share(
-                connections=min(filter(None, (bounds.connections, self.carried)), default=None),
-                requests_in_flight=bounds.requests_in_flight,
-                streams=bounds.streams,
-                bytes_in_flight=bounds.bytes_in_flight,
-            )
-        )
-        source.move(bounds.per_source)
-        principal.move(bounds.per_principal)
-        proxy.move(bounds.per_proxy)
-        if trusted_proxies != self._trusted:
-            self._trusted = trusted_proxies
-            self._finder = Sources(trusted_proxies)
-            for connection in self._connections:
-                self._uncount(connection)
-                self._count(connection)
-
-    def _tell_what_is_carried(self, wanted: int | None) -> None:
-        """Tell of a bound that the process cannot reach, once for each: most configs change nothing of it."""
-        if self.carried is None or wanted is None or wanted <= self.carried or wanted == self._told:
-            return
-        self._told = wanted
-        level = logging.WARNING if self.carried < _FEW_CONNECTIONS else logging.INFO
-        _log.log(level, _TOO_FEW_FILES, wanted, self.carried)
-
-    # Connections
-
-    def opened(self, connection: Connection) -> Response | None:
-        """Count a connection, or return what it is told at the bound: its request was not even read."""
-        total = self.total
-        connection.source = tally = self._tally_of(connection)
-        for holder in (tally, total):
-            if holder is not None and holder.connections >= holder.ceiling.connections:
-                if tally is not None:
-                    tally.forget_if_empty()
-                return response_for(_refusal(FullError(holder.ceiling, Bound.CONNECTIONS), close=True), None)
-        self._connections[connection] = tally
-        total.connections += 1
-        if tally is not None:
-            tally.connections += 1
-        return None
-
-    def closed(self, connection: Connection) -> None:
-        """Forget a connection; one that was refused was never counted."""
-        self.taken(connection)
-        if connection in self._connections:
-            self.total.connections -= 1
-            self._uncount(connection)
-            del self._connections[connection]
-
-    def _tally_of(self, connection: Connection) -> Tally | None:
-        peer = connection.peer
-        return None if self._finder.trusts(peer) else self.sources.take(self._finder.of_peer(peer).key)
-
-    def _count(self, connection: Connection) -> None:
-        connection.source = self._connections[connection] = tally = self._tally_of(connection)
-        if tally is not None:
-            tally.connections += 1
-
-    def _uncount(self, connection: Connection) -> None:
-        tally = self._connections[connection]
-        if tally is not None:
-            tally.connections -= 1
-            tally.forget_if_empty()
-
-    def taken(self, connection: Connection) -> None:
-        """The caller has taken what was held for him, or will not any more."""
-        if connection.holding is None:
-            return
-        (holders, held), connection.holding = connection.holding, None
-        for tally in holders:
-            tally.bytes -= held
-            tally.forget_if_empty()
-
-    # Requests
-
-    def enter(self, exchange: Exchange) -> None:
-        """Count a request; a GET as the stream that it asks for, one whose body is still arriving as no request yet.
-
-        Raises:
-            Refusal: a bound is reached.
-        """
-        connection = exchange.request.connection
-        source, exchange.client_address = connection.source, connection.peer
-        if source is None:
-            forwarded_for = exchange.request.headers.get("x-forwarded-for", "")
-            exchange.client_address, key = self._finder.behind(connection.peer, forwarded_for)
-            source = self.sources.take(key)
-        holders: tuple[Tally, ...] = (source, self.proxies.take(exchange.proxy.uid), self.total)
-        if exchange.principal != ANONYMOUS:
-            holders = (*holders, self.principals.take((exchange.proxy.uid, exchange.principal)))
-        exchange.holders = holders
-        try:
-            if exchange.stays_open:
-                _count_stream(exchange)
-            elif exchange.request.complete:
-                _count_request(exchange)
-            else:
-                exchange.is_reading = True
-                for tally in holders:
-                    tally.reading += 1
-        except FullError as full:
-            exchange.holders = ()
-            for tally in holders:
-                tally.forget_if_empty()
-            raise _refusal(full) from None
-
-    def leave(self, exchange: Exchange) -> None:
-        """Forget a request, if it was counted. What is held of a large answer counts until the caller has taken it."""
-        holders, exchange.holders = exchange.holders, ()
-        if not holders:
-            return
-        held, connection = exchange.held, exchange.request.connection
-        if held > SENT_AT_ONCE and not connection.lost:
-            connection.holding, held = (holders, held), 0
-        for tally in holders:
-            if exchange.is_stream:
-                tally.streams -= 1
-            elif exchange.is_reading:
-                tally.reading -= 1
-            else:
-                tally.requests -= 1
-            tally.bytes -= held
-            if not tally.requests and not tally.streams:
-                tally.forget_if_empty()
-        if self._waiting_for_end is not None:
-            self._waiting_for_end.set()
-
-    @property
-    def requests(self) -> int:
-        """How many requests await an answer."""
-        return self.total.requests
-
-    @property
-    def streams(self) -> int:
-        """How many streams are open."""
-        return self.total.streams
-
-    async def empty(self) -> None:
-        """Wait until nothing is in flight."""
-        while self.total.requests or self.total.streams or self.total.reading:
-            self._waiting_for_end = asyncio.Event()
-            await self._waiting_for_end.wait()
 
 
 def begin(exchange: Exchange) -> None:
@@ -231,9 +32,9 @@ def begin(exchange: Exchange) -> None:
     if not exchange.is_reading:
         return
     try:
-        _count_request(exchange)
+        count_request(exchange)
     except FullError as full:
-        raise _refusal(full) from None
+        raise refusal(full) from None
     exchange.is_reading = False
     for tally in exchange.holders:
         tally.reading -= 1
@@ -246,14 +47,19 @@ def become_stream(exchange: Exchange) -> None:
         Refusal: a bound of streams is reached.
     """
     try:
-        _count_stream(exchange)
+        count_stream(exchange)
     except FullError as full:
-        raise _refusal(full) from None
+        raise refusal(full) from None
     for tally in exchange.holders:
         tally.requests -= 1
 
 
-def _count_request(exchange: Exchange) -> None:
+def count_request(exchange: Exchange) -> None:
+    """Count a request for all its holders.
+
+    Raises:
+        FullError: one of them has no room.
+    """
     holders = exchange.holders
     for tally in holders:
         if tally.requests >= tally.ceiling.requests:
@@ -262,7 +68,12 @@ def _count_request(exchange: Exchange) -> None:
         tally.requests += 1
 
 
-def _count_stream(exchange: Exchange) -> None:
+def count_stream(exchange: Exchange) -> None:
+    """Count a stream for all its holders.
+
+    Raises:
+        FullError: one of them has no room.
+    """
     holders = exchange.holders
     for tally in holders:
         if tally.streams >= tally.ceiling.streams:
@@ -297,7 +108,7 @@ def hold_request(exchange: Exchange, size: int) -> None:
     try:
         hold(exchange, size)
     except FullError as full:
-        raise _refusal(full, close=not exchange.request.complete) from None
+        raise refusal(full, close=not exchange.request.complete) from None
 
 
 def hold_answer(exchange: Exchange, size: int) -> None:
@@ -312,7 +123,8 @@ def hold_answer(exchange: Exchange, size: int) -> None:
         raise UpstreamFault(faults.NO_ROOM, f"no room for the answer: {full}") from None
 
 
-def _refusal(full: FullError, *, close: bool = False) -> Refusal:
+def refusal(full: FullError, *, close: bool = False) -> Refusal:
+    """Return the answer at a bound."""
     words = f"{full.ceiling.words} as many {_WORDS[full.bound]} as allowed; try again in a moment"
     return Refusal(
         503,

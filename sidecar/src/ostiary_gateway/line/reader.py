@@ -5,7 +5,7 @@ from time import monotonic
 from typing import Final
 
 from ostiary_gateway.errors import CallerGone
-from ostiary_gateway.line.limit import SENT_AT_ONCE
+from ostiary_gateway.line.occupancy import SENT_AT_ONCE
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import ResponseStream
 
