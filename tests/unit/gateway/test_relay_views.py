@@ -200,36 +200,57 @@ def test_the_clients_of_this_test_would_see_what_is_shown(as_get: bool) -> None:
     assert SECRET in names(json.dumps(LISTED), last_wins)
 
 
-async def test_a_chunk_of_nothing_but_tiny_events_lets_others_have_their_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    written: list[bytes] = []
+class Chunks(Stub):
+    """A request for a stream, its connection, and an answer that is there whole: tiny events, then the end."""
 
-    class Chunks(Stub):
-        """An answer whose one chunk is there, and a caller who takes everything."""
+    minor_version, answer_headers, lost, stream = 1, None, False, None
 
-        minor_version, answer_headers, lost, stalled_since, stream = 1, None, False, None, None
+    def __init__(self, chunks: int, *, stalled: bool = False) -> None:
+        super().__init__()
+        self.connection = self
+        self.stalled_since = 1.0 if stalled else None
+        self.chunks = [b"", *[b":\n\n" * 10_000] * chunks]
+        self.written = b""
 
-        def __init__(self) -> None:
-            super().__init__()
-            self.connection = self
-            self.chunks = [b"", b":\n\n" * 10_000]
+    def ready(self) -> bytes:
+        return self.chunks.pop()
 
-        def ready(self) -> bytes:
-            return self.chunks.pop()
+    def keeps(self, _: Any) -> bool:
+        return True
 
-        def keeps(self, _: Any) -> bool:
-            return True
+    def write(self, data: bytes) -> None:
+        self.written += data
 
-        def write(self, data: bytes) -> None:
-            written.append(data)
+    async def drained(self) -> None:
+        await asyncio.Event().wait()
 
-    monkeypatch.setattr("ostiary_gateway.line.relay.BLOCKS_AT_ONCE", 100)
-    stub, turns = cast("Any", Chunks()), 0
-    exchange = Exchange(stub, stub, proxy=stub)
+
+def relaying(stub: Chunks) -> "asyncio.Task[None]":
+    """Relay the stub's answer to its request."""
+    anything = cast("Any", stub)
     stream = cast("OpenStream", type("Open", (), {"proxy": stub, "ended": False}))
-    relaying = asyncio.create_task(EventRelay(exchange, stub, stream=stream, seal=lambda _: "").run())
-    while not relaying.done():
+    exchange = Exchange(anything, anything, proxy=anything)
+    return asyncio.create_task(EventRelay(exchange, anything, stream=stream, seal=lambda _: "").run())
+
+
+async def test_a_chunk_of_nothing_but_tiny_events_lets_others_have_their_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ostiary_gateway.line.relay.BLOCKS_AT_ONCE", 100)
+    stub, turns = Chunks(1), 0
+    task = relaying(stub)
+    while not task.done():
         await asyncio.sleep(0)
         turns += 1
 
-    assert b"".join(written).count(b":\n\n") == 10_000
+    assert stub.written.count(b":\n\n") == 10_000
     assert turns > 100
+
+
+async def test_tiny_events_are_not_taken_on_while_the_caller_takes_none() -> None:
+    stub = Chunks(50, stalled=True)
+    task = relaying(stub)
+    for _ in range(1000):
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+    assert len(stub.chunks) > 48

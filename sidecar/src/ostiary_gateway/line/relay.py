@@ -89,8 +89,10 @@ class EventRelay:
         # Empty is the end, and known without waiting: then answer and end go out in one piece.
         while chunk := await self._next_chunk() if (ready := self._upstream.ready()) is None else ready:
             blocks = self._blocks(chunk)
-            # A chunk of nothing but tiny events takes long, and others wait.
-            while self._pass_on(blocks) and not self._is_over:  # noqa: ASYNC110  nothing is waited for
+            while self._pass_on(blocks) and not self._is_over:
+                # A chunk of nothing but tiny events takes long, and others wait. Meanwhile more comes, so there must be
+                # a flush: else nobody would ever wait for the caller.
+                await self._flush()
                 await asyncio.sleep(0)
             if self._answered and self._aftermath_is_over():
                 break
