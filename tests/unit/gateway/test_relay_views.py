@@ -39,9 +39,13 @@ class Stub:
         self.bounds = BOUNDS
         self.visibility = USERS
         self.status = 200
+        self.held_back = False
 
     def header(self, _: str) -> str | None:
         return None
+
+    def hold_back(self) -> None:
+        self.held_back = True
 
 
 def relayed(chunks: list[bytes], *, as_get: bool) -> bytes:
@@ -254,3 +258,4 @@ async def test_tiny_events_are_not_taken_on_while_the_caller_takes_none() -> Non
     await asyncio.gather(task, return_exceptions=True)
 
     assert len(stub.chunks) > 48
+    assert stub.held_back, "what he does not take stays with its sender"

@@ -367,6 +367,28 @@ async def test_an_answer_that_is_read_late_does_not_let_the_next_one_flow() -> N
         second.close()
 
 
+async def test_an_answer_that_is_held_back_goes_on_when_more_is_waited_for() -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabc")
+        await writer.drain()
+        await held.wait()
+        writer.write(b"def")
+
+    held = asyncio.Event()
+    async with pool_for(script) as pool:
+        answer = await pool.exchange(REQUEST, seconds=5)
+        assert await answer.read_some(5) == b"abc"
+        (connection,) = pool._all
+        answer.hold_back()
+        assert isinstance(connection._transport, asyncio.Transport)
+        assert not connection._transport.is_reading()
+        held.set()
+        assert await answer.read_some(5) == b"def"
+        answer.hold_back()  # it is whole: the connection is free
+        assert connection._transport.is_reading()
+
+
 async def test_an_address_where_nobody_answers_does_not_take_all_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     async with scripted(answering(OK)) as port, deaf_at("127.0.0.2", port):
         dialer = dialing(monkeypatch, port, "127.0.0.2", "127.0.0.1")

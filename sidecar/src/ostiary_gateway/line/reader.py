@@ -1,6 +1,6 @@
 """The caller as the reader of a stream: what he has not taken yet, and what becomes of it once he has gone."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import Final
 
@@ -14,11 +14,15 @@ ORPHAN_SECONDS: Final = 300.0
 
 
 class Reader:
-    """Takes a stream at his own pace. ``gone`` once he has left; ``untaken`` are bytes of large pieces that wait."""
+    """Takes a stream at his own pace; ``stalled`` is called when that is too slow for us, before he is waited for.
 
-    def __init__(self, request: Request, headers: Mapping[str, str]) -> None:
+    ``gone`` once he has left; ``untaken`` are bytes of large pieces that wait.
+    """
+
+    def __init__(self, request: Request, headers: Mapping[str, str], *, stalled: Callable[[], None]) -> None:
         self.gone = False
         self.untaken = 0
+        self._stalled = stalled
         self._stream = ResponseStream(request, headers)
         self._given_up_at = 0.0
 
@@ -58,7 +62,9 @@ class Reader:
         """Send what was written, as fast as he takes it. Once he has gone it is dropped."""
         if not self.gone:
             try:
-                await self._stream.flush()
+                if self._stream.send():
+                    self._stalled()
+                    await self._stream.taken()
             except CallerGone:
                 self.gone = True
                 self._given_up_at = monotonic() + ORPHAN_SECONDS

@@ -57,7 +57,7 @@ class EventRelay:
         self._seal = seal
         self._limit = exchange.snapshot.settings.bounds.message_bytes
         self._splitter = sse.BlockSplitter(limit=self._limit)
-        self._caller = Reader(exchange.request, _STREAM_HEADERS)
+        self._caller = Reader(exchange.request, _STREAM_HEADERS, stalled=answer.hold_back)
         self._resumable = False
         self._foreign_answers = 0
         self._is_document: bool | None = None

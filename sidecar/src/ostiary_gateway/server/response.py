@@ -89,8 +89,8 @@ class ResponseStream:
             if self.request.minor_version:
                 self._pending.append(_LAST_CHUNK)
 
-    async def flush(self) -> None:
-        """Send what was written, as fast as the caller takes it.
+    def send(self) -> bool:
+        """Send what was written, and return whether the caller must be waited for: then :meth:`taken` before more.
 
         Raises:
             CallerGone: he takes nothing any more.
@@ -101,8 +101,24 @@ class ResponseStream:
         if self._pending:
             connection.write(b"".join(self._pending))
             self._pending.clear()
-        if connection.stalled_since is not None:
-            await connection.drained()
+        return connection.stalled_since is not None
+
+    async def taken(self) -> None:
+        """Wait until the caller has taken most of what was sent.
+
+        Raises:
+            CallerGone: he has gone instead.
+        """
+        await self.request.connection.drained()
+
+    async def flush(self) -> None:
+        """Send what was written, as fast as the caller takes it.
+
+        Raises:
+            CallerGone: he takes nothing any more.
+        """
+        if self.send():
+            await self.taken()
 
 
 def _status_line(status: int) -> bytes:

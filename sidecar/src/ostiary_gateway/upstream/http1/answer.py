@@ -95,6 +95,7 @@ class Answer:
         return self._take()
 
     async def _something(self, seconds: float) -> None:
+        self._go_on()
         loop = asyncio.get_running_loop()
         waiter = self._waiter = loop.create_future()
         # A bare timer: asyncio.timeout would cost more than all else that a piece of a stream costs.
@@ -124,10 +125,19 @@ class Answer:
         data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
         self._chunks.clear()
         self._size = 0
+        self._go_on()
+        return data
+
+    def hold_back(self) -> None:
+        """Stop the sender until what is there is taken, however little: nobody takes it now."""
+        if not self._paused and not self.complete and self._fault is None:
+            self._paused = True
+            self._pause()
+
+    def _go_on(self) -> None:
         if self._paused:
             self._paused = False
             self._resume()
-        return data
 
     # What the connection tells:
 
@@ -135,9 +145,8 @@ class Answer:
         """Take a piece of the body."""
         self._chunks.append(data)
         self._size += len(data)
-        if self._size > HIGH_WATER and not self._paused:
-            self._paused = True
-            self._pause()
+        if self._size > HIGH_WATER:
+            self.hold_back()
         self._wake()
 
     def finish(self) -> None:
