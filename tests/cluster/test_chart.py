@@ -95,6 +95,16 @@ def test_the_notes_name_the_next_commands(cluster: ControlPlane) -> None:
         assert command in notes
 
 
+def test_the_notes_name_the_demos_test_the_gateway_that_is_installed(cluster: ControlPlane) -> None:
+    def demo(*further: str) -> str:
+        notes = cluster.helm("install", *RELEASE, "--dry-run=server", "--hide-notes=false", *further)
+        return next(line.strip() for line in notes.splitlines() if "helm/ostiary-demo" in line)
+
+    assert demo() == "helm install demo helm/ostiary-demo"
+    other = ("--set", "fullnameOverride=door,gatewayDefaults.service.port=8080")
+    assert demo(*other).endswith(" --set test.gatewayURL=http://door-gateway.ostiary-system.svc:8080")
+
+
 def test_the_example_of_the_notes_is_a_valid_resource(released: ControlPlane) -> None:
     notes = released.helm("get", "notes", "ostiary", "--namespace", NAMESPACE)
     example = notes.partition("<<EOF\n")[2].partition("\nEOF\n")[0]

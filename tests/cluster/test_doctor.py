@@ -18,6 +18,7 @@ from ostiary_tools.processes import wait_until
 
 DEFINITION = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/mcpproxies.ostiary.dev"
 SYSTEM = "/api/v1/namespaces/ostiary-system"
+ELSEWHERE = ("--operator-namespace", "kube-system")
 PROXIES = "/apis/ostiary.dev/v1alpha1/namespaces/default/mcpproxies"
 
 
@@ -106,6 +107,11 @@ def test_another_operator_claims_the_namespace(patient: Patient) -> None:
         api.request("PATCH", claim, {"spec": {"holderIdentity": before}})
     assert found["broken"] == "operator"
     assert "elsewhere/ostiary-operator claims namespace default" in found["links"][-1]["detail"]
+
+
+def test_the_operator_is_looked_for_in_the_wrong_namespace(patient: Patient) -> None:
+    remedy = patient.breaks_at("gateways", "its status names ostiary-system/default", EXAMPLE_PROXY, *ELSEWHERE)
+    assert remedy == "come again with --operator-namespace ostiary-system"
 
 
 def test_no_replica_of_the_operator_leads(patient: Patient) -> None:

@@ -43,7 +43,11 @@ async def services(case: Case) -> Finding:
         return broken(f"no Service is gateway {missing[0]}; there are {', '.join(elected) or 'none'}", _INSTALL)
     if not elected:
         where = " or ".join(places)
-        return broken(f"no Service in namespace {where} has the label {labels.GATEWAY}", _INSTALL)
+        what = f"no Service in namespace {where} has the label {labels.GATEWAY}"
+        if case.elsewhere:
+            told = f"{what}; its status names {', '.join(_named(case))}"
+            return broken(told, f"come again with --operator-namespace {case.elsewhere}")
+        return broken(what, _INSTALL)
     case.gateways = tuple(each for identity, each in elected.items() if not wanted or identity in wanted)
     told = ", ".join(f"{each.identity} (Service {each.service})" for each in case.gateways)
     rivals = [each for each in there if each not in case.gateways and elected[each.identity] in case.gateways]

@@ -113,6 +113,12 @@ class Case:
         found: Mapping[str, Any] = self.proxy.get("status") or {}
         return found
 
+    @property
+    def elsewhere(self) -> str:
+        """Where its gateways are by its status, if that is neither its namespace nor where we look for the operator."""
+        named = {str(each.get("namespace")) for each in self.status.get("gateways") or ()} - {self.namespace}
+        return min(named) if named and self.options.operator_namespace not in named else ""
+
 
 Check = Callable[[Case], Awaitable[Finding]]
 

@@ -78,7 +78,8 @@ def _of_deployments(case: Case, deployments: list[Object], *, judged: bool) -> F
         return ok(f"ready at {case.options.operator_url}")
     if judged and case.name:
         what = "its Deployment has no ready Pod" if deployments else f"there is no Deployment of it in {namespace}"
-        return warning(f"it has judged this generation, but {what}: nothing new would be judged", pods)
+        remedy = f"come again with --operator-namespace {case.elsewhere}" if case.elsewhere else pods
+        return warning(f"it has judged this generation, but {what}: nothing new would be judged", remedy)
     if not deployments:
         return broken(f"there is no operator in namespace {namespace}", f"correct --operator-namespace, or {INSTALL}")
     if not available:
