@@ -282,6 +282,24 @@ async def test_an_event_that_was_taken_is_held_no_longer() -> None:
             assert held.requests == 1
 
 
+async def test_large_messages_that_nobody_ends_leave_room_for_small_ones(scene: Scene, upstream: Upstream) -> None:
+    scene.gate.set()
+    first, second = b" " * 600_000, b" " * (1_048_576 - 600_010)
+    async with (
+        bounded(upstream, bytes_in_flight=1 << 20) as door,
+        calling(door.url()) as caller,
+        connected(door.gateway.port) as slow,
+        connected(door.gateway.port) as other,
+    ):
+        held = door.gateway.line.occupancy.total
+        await slow.send(post("/mock/mcp", first, length=900_000))
+        await eventually(lambda: held.bytes == len(first))
+        await other.send(post("/mock/mcp", second, length=900_000))
+        assert (await other.reply()).status == 503
+        assert (await caller.post(legacy("tools/call", CALL))).result
+        await eventually(lambda: held.bytes == len(first))
+
+
 @asynccontextmanager
 async def narrow(port: int) -> AsyncIterator[socket.socket]:
     """A connection whose caller takes next to nothing."""

@@ -11,7 +11,7 @@ from typing import Final
 from ostiary_core.mcp import codes
 from ostiary_gateway.errors import Refusal, UpstreamFault
 from ostiary_gateway.line.exchange import Exchange
-from ostiary_gateway.line.tally import Bound, FullError
+from ostiary_gateway.line.tally import SMALL_BYTES, Bound, FullError
 from ostiary_gateway.upstream import faults
 
 _RETRY_AFTER_MS: Final = 1000
@@ -91,8 +91,10 @@ def hold(exchange: Exchange, size: int) -> None:
     """
     holders, held = exchange.holders, exchange.held
     if size > 0:
+        is_small = held + size <= SMALL_BYTES
         for tally in holders:
-            if tally.bytes + size > tally.ceiling.bytes and tally.bytes > held:
+            room = tally.ceiling.bytes if is_small else tally.ceiling.large
+            if tally.bytes + size > room and tally.bytes > held:
                 raise FullError(tally.ceiling, Bound.BYTES)
     for tally in holders:
         tally.bytes += size

@@ -12,6 +12,8 @@ from typing import Final
 from ostiary_core.contract.documents import Share
 from ostiary_core.errors import OstiaryError
 
+#: A message of so many bytes finds room where a larger one finds none.
+SMALL_BYTES: Final = 64 * 1024
 _AS_MUCH_AS_ALL: Final = sys.maxsize
 
 
@@ -27,13 +29,15 @@ class Bound(StrEnum):
 class Ceiling:
     """How much each of one scope may hold, and how often more was refused."""
 
-    __slots__ = ("bytes", "connections", "refused", "requests", "scope", "streams", "words")
+    __slots__ = ("bytes", "connections", "large", "refused", "requests", "scope", "streams", "words")
 
     def __init__(self, scope: str, words: str) -> None:
         #: As metrics name it, and as a caller is told.
         self.scope = scope
         self.words = words
         self.connections = self.requests = self.streams = self.bytes = _AS_MUCH_AS_ALL
+        #: Large messages leave a quarter to small ones: a few that nobody ends must not stop every call.
+        self.large = _AS_MUCH_AS_ALL
         self.refused = dict.fromkeys(Bound, 0)
 
     def bounds(self, bound: Bound) -> bool:
@@ -46,6 +50,7 @@ class Ceiling:
         self.requests = share.requests_in_flight or _AS_MUCH_AS_ALL
         self.streams = share.streams or _AS_MUCH_AS_ALL
         self.bytes = share.bytes_in_flight or _AS_MUCH_AS_ALL
+        self.large = self.bytes - self.bytes // 4
 
 
 class FullError(OstiaryError):
