@@ -102,11 +102,13 @@ def test_another_operator_claims_the_namespace(patient: Patient) -> None:
     with without_operator(patient.cluster):
         before = api.request("GET", claim)["spec"]["holderIdentity"]
         api.request("PATCH", claim, {"spec": {"holderIdentity": "elsewhere/ostiary-operator"}})
+        before_an_edit = next(each for each in patient.ask(EXAMPLE_PROXY)["links"] if each["name"] == "operator")
         api.request("PATCH", f"{PROXIES}/{EXAMPLE_PROXY}", {"spec": {"description": "claimed"}})
         found = patient.ask(EXAMPLE_PROXY)
         api.request("PATCH", claim, {"spec": {"holderIdentity": before}})
     assert found["broken"] == "operator"
     assert "elsewhere/ostiary-operator claims namespace default" in found["links"][-1]["detail"]
+    assert (before_an_edit["state"], before_an_edit["detail"]) == ("warning", found["links"][-1]["detail"])
 
 
 def test_the_operator_is_looked_for_in_the_wrong_namespace(patient: Patient) -> None:

@@ -21,6 +21,7 @@ from ostiary_operator.view.lines import SHORT
 from ostiary_operator.view.reading import read_manifest
 
 _INSTALL: Final = "install the gateway (values `gateways` of the chart), or correct spec.gateways"
+_UNSERVED: Final = "see whether the operator watches this namespace (`watchNamespaces` of the chart), and its log"
 _HEAL: Final = "the operator writes it anew by itself; if it does not, see its log"
 
 
@@ -120,9 +121,7 @@ async def config(case: Case) -> Finding:
             case.configs[gateway.identity] = found
             digest = digest_of(found.manifest, case.identity)
             if digest is None and case.name:
-                return broken(
-                    f"it is not in the config of gateway {gateway.identity}", f"see the operator's log: {_HEAL}"
-                )
+                return broken(f"it is not in the config of gateway {gateway.identity}", _UNSERVED)
             told.append(_told(gateway, found, digest))
     if unread or not told:
         return unknown(unread or "its gateways are not known", "a viewer of the gateway's namespace may")

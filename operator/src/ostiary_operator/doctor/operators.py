@@ -28,9 +28,9 @@ async def operator(case: Case) -> Finding:
         if refused is not None:
             return refused
     judged = not case.name or await _judged(case)
-    foreign = None if judged else await _claimed_by_another(case)
-    if foreign is not None:
-        return foreign
+    foreign = await _claimed_by_another(case)
+    if foreign is not None:  # what is judged may have been judged long ago
+        return warning(foreign.detail, foreign.remedy) if judged and case.name else foreign
     try:
         deployments = await case.cluster.list(
             DEPLOYMENT, namespace=case.options.operator_namespace, selector=_OPERATORS

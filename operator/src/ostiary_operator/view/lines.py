@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from ostiary_operator.api.status import ConditionStatus, ReadyReason
 from ostiary_operator.kube.client import name_of, namespace_of
 from ostiary_operator.local.console import printable
 from ostiary_operator.view import verdict
@@ -74,7 +75,7 @@ def proxy_line(proxy: Mapping[str, Any], gateways: Mapping[str, SeenGateway]) ->
     return ProxyLine(
         namespace_of(proxy),
         name_of(proxy),
-        verdict.of(proxy),
+        _verdict(proxy, identity, gateways),
         url=printable(status.get("url") or "", limit=_URL),
         urls=tuple(printable(each.get("url") or "", limit=_URL) for each in status.get("urls") or ()),
         replicas={
@@ -85,6 +86,17 @@ def proxy_line(proxy: Mapping[str, Any], gateways: Mapping[str, SeenGateway]) ->
         policies=_references(status.get("policies"), near=namespace_of(proxy)),
         servers=tuple(_server(each) for each in proxy.get("spec", {}).get("servers") or ()),
     )
+
+
+def _verdict(proxy: Mapping[str, Any], identity: str, gateways: Mapping[str, SeenGateway]) -> Verdict:
+    """Judge by the status, unless nobody keeps it true any more."""
+    judged = verdict.of(proxy)
+    lacking = [each for each in serving_gateways(proxy) if each in gateways and gateways[each].lacks(identity)]
+    if not judged.ready or not lacking:
+        return judged
+    message = f"its status says that it is ready, but it is not in the config of gateway {lacking[0]}"
+    remedy = "See whether an operator still serves its namespace: ostiary doctor says more."
+    return Verdict(ConditionStatus.UNKNOWN, ReadyReason.PENDING, message, remedy)
 
 
 def policy_line(policy: Mapping[str, Any]) -> PolicyLine:

@@ -98,8 +98,8 @@ async def _gateways(
     found, notes = {}, []
     for identity in sorted(named | {identity_of(each) for each in by_kind.get(SERVICE, ())}):
         manifest, problem = await read_manifest(cluster, identity)
-        found[identity] = SeenGateway.of(identity, None, manifest)
-        notes += [problem] if problem else []
+        found[identity] = SeenGateway.of(identity, None, manifest, problem)
+        notes += [problem or f"gateway {identity} has no config yet"] if manifest is None else []
     return found, notes
 
 

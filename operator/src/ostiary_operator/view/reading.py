@@ -33,12 +33,18 @@ class SeenGateway:
     manifest: Manifest | None = None
     digests: Mapping[str, str] = field(default_factory=dict)
     """Of each entry, by its proxy (``namespace/name``)."""
+    problem: str = ""
+    """Why there is no manifest; empty where there is one, or where there is no config at all."""
 
     @classmethod
-    def of(cls, identity: str, service: str | None, manifest: Manifest | None) -> "SeenGateway":
+    def of(cls, identity: str, service: str | None, manifest: Manifest | None, problem: str = "") -> "SeenGateway":
         """Return a gateway with the digests of its manifest."""
         entries = manifest.entries if manifest is not None else ()
-        return cls(identity, service, manifest, {entry.proxy: entry.digest for entry in entries})
+        return cls(identity, service, manifest, {entry.proxy: entry.digest for entry in entries}, problem)
+
+    def lacks(self, proxy: str) -> bool:
+        """Whether it is known that a proxy is not in its config."""
+        return not self.problem and proxy not in self.digests
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +74,8 @@ async def everything(cluster: Reader, *, namespace: str | None, operator_namespa
     gateways = {}
     for identity, service in sorted((identities | serving).items()):
         manifest, problem = await read_manifest(cluster, identity)
-        gateways[identity] = SeenGateway.of(identity, service, manifest)
-        notes += [problem] if problem else []
+        gateways[identity] = SeenGateway.of(identity, service, manifest, problem)
+        notes += [problem or f"gateway {identity} has no config yet"] if manifest is None else []
     return Seen(proxies, policies, gateways, tuple(notes))
 
 
@@ -87,13 +93,13 @@ async def _services(cluster: Reader, *, everywhere: bool, namespaces: Iterable[s
 
 
 async def read_manifest(cluster: Reader, identity: str) -> tuple[Manifest | None, str]:
-    """Return the manifest of a gateway's config as it lies there, and what keeps it from being shown, if anything."""
+    """Return the manifest of a gateway's config as it lies there, if any, and what keeps it from being shown."""
     namespace, _, name = identity.partition("/")
     try:
         config_map = await cluster.get(CONFIG_MAP, namespace=namespace, name=names.config_map(name, 0))
         return parse_manifest(manifest_files.read(live.files_of(config_map))), ""
     except NotFound:
-        return None, f"gateway {identity} has no config yet"
+        return None, ""
     except Forbidden:
         return None, f"you may not read the config of gateway {identity}: digests are not shown"
     except (ContractError, ClusterError) as error:

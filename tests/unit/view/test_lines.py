@@ -1,0 +1,29 @@
+from typing import Any
+
+from ostiary_operator.view.lines import proxy_line
+from ostiary_operator.view.reading import SeenGateway
+
+GATEWAY = "ostiary-system/default"
+
+
+def ready_proxy() -> dict[str, Any]:
+    status = {
+        "conditions": [{"type": "Ready", "status": "True", "reason": "Ready", "observedGeneration": 1}],
+        "gateways": [{"namespace": "ostiary-system", "name": "default", "ready": 2, "desired": 2}],
+    }
+    return {"metadata": {"namespace": "sales", "name": "crm", "generation": 1}, "status": status}
+
+
+def told(gateway: SeenGateway) -> tuple[str, str]:
+    line = proxy_line(ready_proxy(), {GATEWAY: gateway})
+    return line.verdict.status, line.verdict.message
+
+
+def test_a_status_that_nobody_keeps_true_any_more_is_not_believed() -> None:
+    message = f"its status says that it is ready, but it is not in the config of gateway {GATEWAY}"
+    assert told(SeenGateway.of(GATEWAY, "ostiary-gateway", None)) == ("Unknown", message)
+
+
+def test_a_status_is_believed_where_the_config_holds_it_or_may_not_be_read() -> None:
+    assert told(SeenGateway(GATEWAY, digests={"sales/crm": "a" * 64})) == ("True", "")
+    assert told(SeenGateway.of(GATEWAY, None, None, "you may not read the config")) == ("True", "")
