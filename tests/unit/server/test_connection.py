@@ -230,6 +230,23 @@ async def test_a_head_that_comes_too_slowly_is_told_so(sent: bytes) -> None:
         assert await wire.closed()
 
 
+async def test_who_closes_his_half_of_the_connection_has_gone() -> None:
+    begun, gate = asyncio.Event(), asyncio.Event()
+
+    async def waits(_: Request) -> Response:
+        begun.set()
+        await gate.wait()
+        return Response(200)
+
+    async with serving(waits) as (listener, port), connected(port) as wire:
+        await wire.send(request())
+        await begun.wait()
+        wire.writer.write_eof()
+        assert await wire.closed()
+        await eventually(lambda: not listener.connections)
+        gate.set()
+
+
 async def test_an_idle_connection_is_closed_without_a_word() -> None:
     async with serving(echo, Limits(keep_seconds=0.1)) as (_, port), connected(port) as wire:
         await wire.send(request())
