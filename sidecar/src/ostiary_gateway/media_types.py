@@ -6,5 +6,11 @@ from typing import Final
 JSON: Final = "application/json"
 EVENT_STREAM: Final = "text/event-stream"
 BOTH: Final = f"{JSON}, {EVENT_STREAM}"
-#: The headers of a document; compared by identity where that saves making them anew.
+# The headers of nearly all answers; compared by identity where that saves making them anew.
 JSON_HEADERS: Final[Mapping[str, str]] = {"Content-Type": JSON}
+#: A proxy between must neither keep a stream nor collect it.
+EVENT_STREAM_HEADERS: Final[Mapping[str, str]] = {
+    "Content-Type": EVENT_STREAM,
+    "Cache-Control": "no-cache",
+    "X-Accel-Buffering": "no",
+}

@@ -5,7 +5,7 @@ travels as the server wrote it: comments, ids, ``retry:``, CRLF and all.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Final
 
 from ostiary_core.errors import OstiaryError
@@ -24,11 +24,29 @@ _LATER_STRAY: Final = re.compile(rb"\n" + _NO_FIELD)
 _LATER_STRAY_CR: Final = re.compile(rb"\r" + _NO_FIELD)
 #: So many lines or CRs are few: looking for each by itself is cheap, however much stands between them.
 _FEW: Final = 16
+#: The type of MCP's events, written out or not.
+_MESSAGE: Final = (b"", b"message")
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
 class BlockTooLargeError(OstiaryError):
     """One event is larger than the bound."""
+
+
+class Event:
+    """What a block says. ``block`` is the block itself, without lines that are no fields, see :func:`clean`.
+
+    ``data`` are its joined data lines, None where it has none or they are blank, as in a priming event; ``id`` is None
+    without one; ``is_message`` says whether its type is that of MCP's events, which a block without a type has.
+    """
+
+    __slots__ = ("block", "data", "id", "is_message")
+
+    def __init__(self, block: bytes, data: bytes | None, identifier: bytes | None, *, is_message: bool) -> None:
+        self.block = block
+        self.data = data
+        self.id = identifier
+        self.is_message = is_message
 
 
 class BlockSplitter:
@@ -59,6 +77,10 @@ class BlockSplitter:
             if chunk.startswith(b"\n"):
                 yield b"\n"
                 chunk = chunk[1:]
+        if not self._buffer and b"\r" not in chunk:
+            chunk = yield from self._whole_blocks(chunk)
+            if not chunk:
+                return
         self._buffer += chunk
         usual = b"\r" not in chunk or not _holds_two_crs(self._buffer, self._start)
         while (end := self._end(usual=usual)) >= 0:
@@ -67,9 +89,23 @@ class BlockSplitter:
             del self._buffer[:end]
             self._searched = 0
             self._after_cr = block.endswith(b"\r") and not self._buffer
-            yield block.removeprefix(_BYTE_ORDER_MARK) if self._at_start else block
-            self._at_start = False
+            yield self._without_mark(block)
         self._check(len(self._buffer))
+
+    def _whole_blocks(self, chunk: bytes) -> Generator[bytes, None, bytes]:
+        """Yield the blocks that lie whole in a chunk without CRs, as nearly all do, and return the rest of it."""
+        start = 0
+        while (end := chunk.find(b"\n\n", start) + 2) > 1:
+            self._check(end - start)
+            yield self._without_mark(chunk[start:end])
+            start = end
+        return chunk[start:]
+
+    def _without_mark(self, block: bytes) -> bytes:
+        if not self._at_start:
+            return block
+        self._at_start = False
+        return block.removeprefix(_BYTE_ORDER_MARK)
 
     def _check(self, size: int) -> None:
         if size > self._limit:
@@ -173,13 +209,41 @@ def _has_stray(block: bytes) -> bool:
     return b"\r" in block and _LATER_STRAY_CR.search(block) is not None
 
 
+def read(block: bytes) -> Event:
+    """Read a block: its lines are cut once, if they are few."""
+    lines = _few_lines(block)
+    if lines is None:
+        return _read_many_lines(clean(block))
+    data: list[bytes] = []
+    kind, identifier = b"", None
+    for line in lines:
+        name, colon, text = line.partition(b":")
+        if name == b"data":
+            if colon:
+                data.append(text.removeprefix(b" "))
+        elif name == b"event":
+            kind = text.removeprefix(b" ")
+        elif name == b"id":
+            identifier = text.removeprefix(b" ")
+        elif name and name != b"retry":
+            return _read_many_lines(clean(block))
+    return Event(block, _joined(data), identifier, is_message=kind in _MESSAGE)
+
+
+def _read_many_lines(block: bytes) -> Event:
+    return Event(block, data_of(block), value_of(block, b"id"), is_message=is_message(block))
+
+
+def _joined(data: list[bytes]) -> bytes | None:
+    joined = data[0] if len(data) == 1 else b"\n".join(data)
+    return joined if joined and not joined.isspace() else None
+
+
 def data_of(block: bytes) -> bytes | None:
     """Return the joined data lines of a block; None where it has none or they are blank, as in a priming event."""
     if b"data" not in block:
         return None
-    lines = [line[5:].removeprefix(b" ") for line in _lines(block) if line.startswith(b"data:")]
-    joined = b"\n".join(lines)
-    return joined if joined.strip() else None
+    return _joined([line[5:].removeprefix(b" ") for line in _lines(block) if line.startswith(b"data:")])
 
 
 def value_of(block: bytes, field: bytes) -> bytes | None:
@@ -196,7 +260,7 @@ def value_of(block: bytes, field: bytes) -> bytes | None:
 
 def is_message(block: bytes) -> bool:
     """Say whether a block's type is that of MCP's events; a block without a type has it."""
-    return value_of(block, b"event") in (None, b"", b"message")
+    return (value_of(block, b"event") or b"") in _MESSAGE
 
 
 def with_data(block: bytes, data: bytes) -> bytes:

@@ -15,6 +15,7 @@ from ostiary_gateway.sse import (
     data_of,
     event,
     is_message,
+    read,
     value_of,
     with_data,
 )
@@ -100,6 +101,14 @@ def test_the_data_are_what_the_data_lines_say_whether_they_are_few_or_many(block
     data = [line.removeprefix(b"data:").removeprefix(b" ") for line in lines if line.startswith(b"data:")]
 
     assert data_of(block) == (b"\n".join(data) if b"\n".join(data).strip() else None)
+
+
+@given(mixtures)
+def test_a_block_is_read_alike_whether_its_lines_are_few_or_many(block: bytes) -> None:
+    found, cleaned = read(block), clean(block)
+
+    assert (found.block, found.data) == (cleaned, data_of(cleaned))
+    assert (found.id, found.is_message) == (value_of(cleaned, b"id"), is_message(cleaned))
 
 
 @given(mixtures)

@@ -31,10 +31,9 @@ class Reader:
         """Whether status and headers are fixed."""
         return self._stream.begun
 
-    @property
-    def headers(self) -> dict[str, str]:
-        """The headers, to be added to until it has begun."""
-        return self._stream.headers
+    def add_headers(self, headers: Mapping[str, str]) -> None:
+        """Add headers before it has begun."""
+        self._stream.headers = {**self._stream.headers, **headers}
 
     @property
     def is_given_up(self) -> bool:

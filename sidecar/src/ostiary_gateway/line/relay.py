@@ -26,7 +26,7 @@ from ostiary_gateway.line.reader import Reader
 from ostiary_gateway.line.refusals import error_message
 from ostiary_gateway.line.shape import must_filter, shape_result, shape_streamed, strictly
 from ostiary_gateway.line.streams import OpenStream, listen_ended
-from ostiary_gateway.media_types import EVENT_STREAM
+from ostiary_gateway.media_types import EVENT_STREAM_HEADERS
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.http1.answer import Answer
 
@@ -37,8 +37,6 @@ AFTERMATH_SECONDS: Final = 1.0
 
 #: So many events of one chunk are shaped before others have their turn.
 BLOCKS_AT_ONCE: Final = 256
-
-_STREAM_HEADERS: Final = {"Content-Type": EVENT_STREAM, "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 
 class EventRelay:
@@ -57,7 +55,7 @@ class EventRelay:
         self._seal = seal
         self._limit = exchange.snapshot.settings.bounds.message_bytes
         self._splitter = sse.BlockSplitter(limit=self._limit)
-        self._caller = Reader(exchange.request, _STREAM_HEADERS, stalled=answer.hold_back)
+        self._caller = Reader(exchange.request, EVENT_STREAM_HEADERS, stalled=answer.hold_back)
         self._resumable = False
         self._foreign_answers = 0
         self._is_document: bool | None = None
@@ -198,23 +196,23 @@ class EventRelay:
 
     def _shaped(self, block: bytes) -> bytes:
         """Return a block as the caller may see it; empty drops it."""
-        block = sse.clean(block)
-        self._note_resumability(block)
-        data = sse.data_of(block)
+        event = sse.read(block)
+        block, data = event.block, event.data
+        self._note_resumability(event)
         if data is None:
             return block
         known = self._recalled(data)
-        if known is not None and sse.is_message(block):
+        if known is not None and event.is_message:
             self.outcome = known.outcome
             return block if known.body is data else sse.with_data(block, known.body)
         try:
             message = answers.read(data)
         except UpstreamFault:
-            if sse.is_message(block):
+            if event.is_message:
                 raise
             # An event of another kind, a ping: nobody reads it, and what a careless client might does not pass.
             return sse.KEEP_ALIVE if b"{" in data else block
-        shaped = self._shaped_message(block, data, message)
+        shaped = self._shaped_message(event, data, message)
         if shaped is None:
             return b""
         return block if shaped is data else sse.with_data(block, shaped)
@@ -226,16 +224,15 @@ class EventRelay:
             return None
         return LISTS.recall(request.method, data, self._visibility, self._exchange.request_id)
 
-    def _note_resumability(self, block: bytes) -> None:
+    def _note_resumability(self, event: sse.Event) -> None:
         """A stream whose events have ids can be resumed elsewhere; the newest revision does not know that any more."""
         message = self._exchange.message
-        if not self._resumable and message is not None and message.era is Era.LEGACY:
-            identifier = sse.value_of(block, b"id") or b""
-            self._resumable = bool(identifier) and b"\0" not in identifier  # with NUL it is none to clients
+        if event.id and message is not None and message.era is Era.LEGACY:
+            self._resumable = self._resumable or b"\0" not in event.id  # with NUL it is none to clients
 
-    def _shaped_message(self, block: bytes, data: bytes, message: dict[str, Any]) -> bytes | None:
+    def _shaped_message(self, event: sse.Event, data: bytes, message: dict[str, Any]) -> bytes | None:
         # In an event of another kind clients see no answer; what a careless one might take for it is shaped too.
-        if self._exchange.awaits_answer and answers.is_answer(message) and sse.is_message(block):
+        if self._exchange.awaits_answer and answers.is_answer(message) and event.is_message:
             return self._shaped_answer(data, message)
         try:
             return shape_streamed(data, message, self._visibility)
@@ -262,7 +259,7 @@ class EventRelay:
             LISTS.keep(method, data, shown, self._visibility, self._exchange.request_id)
         self.outcome = shown.outcome
         if headers:
-            self._caller.headers.update(headers)
+            self._caller.add_headers(headers)
         return shown.body
 
     @property

@@ -7,7 +7,7 @@ from email.utils import formatdate
 from typing import Final
 
 from ostiary_gateway.errors import CallerGone
-from ostiary_gateway.media_types import JSON_HEADERS
+from ostiary_gateway.media_types import EVENT_STREAM_HEADERS, JSON_HEADERS
 from ostiary_gateway.server.request import Request
 
 _STATUS_LINES: Final = {
@@ -17,7 +17,6 @@ _BODILESS: Final = frozenset({204, 304})
 _CLOSE: Final = b"Connection: close\r\n"
 _KEEP: Final = b"Connection: keep-alive\r\n"
 _LAST_CHUNK: Final = b"0\r\n\r\n"
-_JSON_LINE: Final = b"Content-Type: application/json\r\n"
 
 
 class Response:
@@ -55,7 +54,7 @@ class ResponseStream:
 
     def __init__(self, request: Request, headers: Mapping[str, str]) -> None:
         self.request = request
-        self.headers = dict(headers)
+        self.headers = headers
         self.begun = False
         self.ended = False
         #: Whether its head said that another request may follow.
@@ -133,12 +132,21 @@ def _connection(request: Request, *, keep: bool) -> bytes:
 
 def _lines(headers: Mapping[str, str]) -> bytes:
     if headers is JSON_HEADERS:
-        return _JSON_LINE
+        return _JSON_LINES
+    if headers is EVENT_STREAM_HEADERS:
+        return _EVENT_STREAM_LINES
+    return _written(headers)
+
+
+def _written(headers: Mapping[str, str]) -> bytes:
     text = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
     if text.count("\r") != len(headers) or text.count("\n") != len(headers):
         raise ValueError("a header of an answer would break out of its line")
     return text.encode("latin-1")
 
+
+_JSON_LINES: Final = _written(JSON_HEADERS)
+_EVENT_STREAM_LINES: Final = _written(EVENT_STREAM_HEADERS)
 
 _last_date: tuple[int, bytes] = (0, b"")
 
