@@ -104,11 +104,7 @@ async def test_sigterm_answers_what_is_in_flight_and_ends_with_zero(
         async with caller.stream(modern("tools/call", CALL)) as stream:
             await stream.message()
             gateway.terminate()
-
-            async def draining() -> bool:
-                return await status(gateway.admin_port, "/readyz") == 503
-
-            await eventually(draining)
+            await eventually(lambda: is_leaving(gateway))
             assert await status(gateway.admin_port, "/healthz") == 200
             refused = await caller.post(legacy("ping"))
             assert (refused.status, refused.json["error"]) == (503, "Draining")
@@ -146,11 +142,7 @@ async def test_what_a_call_in_flight_asked_its_caller_for_still_reaches_it(tmp_p
         async with caller.stream(legacy("tools/call", CALL)) as stream:
             assert (await stream.message())["id"] == "ask"
             gateway.terminate()
-
-            async def draining() -> bool:
-                return (await caller.post(legacy("ping", id=9))).status == 503
-
-            await eventually(draining)
+            await eventually(lambda: is_leaving(gateway))
             assert (await caller.post({"jsonrpc": "2.0", "id": "ask", "result": {}})).status == 202
             assert (await stream.message())["result"] == RESULT
         assert await gateway.ended(seconds=3) == 0
