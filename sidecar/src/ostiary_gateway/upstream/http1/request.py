@@ -13,7 +13,7 @@ from ostiary_gateway.upstream import faults
 #: RFC 9110 §5.6.2 and §5.5, without the obsolete part of the latter: our values are ASCII.
 _NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE: Final = re.compile(r"[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?|")
-#: Longer values are not worth their place in the memo, in characters.
+#: Longer headers are not worth their place in the memo, in characters: callers choose names as well.
 _REMEMBERED_LENGTH: Final = 256
 
 
@@ -33,7 +33,7 @@ def lines(headers: Mapping[str, str]) -> bytes:
     """
     return b"".join(
         [
-            _remembered(name, value) if len(value) <= _REMEMBERED_LENGTH else _line(name, value)
+            _remembered(name, value) if len(name) + len(value) <= _REMEMBERED_LENGTH else _line(name, value)
             for name, value in headers.items()
         ]
     )
