@@ -23,6 +23,8 @@ SECRETS = (
     f"ghp_{TOKEN}0123456789",
     f"github_pat_{TOKEN}",
     f"glpat-{TOKEN}",
+    f"hf_{TOKEN}",
+    f"npm_{TOKEN}",
     "xoxb-123456789012-abcdefghij",
     "AKIAIOSFODNN7EXAMPLE",
     "AIzaSyA1234567890abcdefghijklmnopqrstuvw",
@@ -85,6 +87,7 @@ def test_a_url_with_a_token_in_its_path_is_refused(enforced: ControlPlane) -> No
     service = {"name": "crm", "port": 80, "path": f"/sk_live_{TOKEN}"}
     obj = proxy("default", servers=[{"name": "main", "service": service}])
     assert "looks like a token" in complaint(enforced, obj)
+    assert "looks like a token" in complaint(enforced, proxy("default", path=f"/crm/npm_{TOKEN}"))
 
 
 @pytest.mark.parametrize("text", HARMLESS)
