@@ -1,10 +1,23 @@
-"""The mock server, once a module, and a gateway in each test's own loop."""
+"""The mock server, once a module; a gateway and what stands at its two sides, in each test's own loop."""
 
+import logging
 from collections.abc import AsyncIterator, Iterator
+from typing import Protocol
 
 import pytest
+from aiohttp import web
+from callers import Caller, calling
 from gateways import Door, running
 from mcp_clients import mock_process
+from upstreams import Arrived, Upstream, serving, with_handshake
+
+
+class Scene(Protocol):
+    """What a module's own fixture `scene` is: how its server behaves."""
+
+    async def script(self, request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        """Answer what is no part of the handshake."""
+        ...
 
 
 @pytest.fixture(scope="module")
@@ -17,3 +30,31 @@ def mock() -> Iterator[str]:
 async def door() -> AsyncIterator[Door]:
     async with running() as door:
         yield door
+
+
+@pytest.fixture
+async def upstream(scene: Scene) -> AsyncIterator[Upstream]:
+    """The server of a module's scene."""
+    async with serving(with_handshake(scene.script)) as upstream:
+        yield upstream
+
+
+@pytest.fixture
+async def two_proxies(door: Door, upstream: Upstream) -> None:
+    """Have the gateway open `mock` and `other`, both before the module's server."""
+    await door.apply(door.entry("mock", upstream.url), door.entry("other", upstream.url))
+
+
+@pytest.fixture
+async def caller(door: Door) -> AsyncIterator[Caller]:
+    """Somebody who calls the proxy `mock`, and has not said a word yet."""
+    async with calling(door.url()) as caller:
+        yield caller
+
+
+@pytest.fixture
+def quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Nothing that comes from outside may write errors or tracebacks into our log."""
+    caplog.set_level(logging.INFO)
+    yield
+    assert [record for record in caplog.records if record.exc_info or record.levelno >= logging.ERROR] == []

@@ -42,12 +42,6 @@ def scene() -> Scene:
     return Scene()
 
 
-@pytest.fixture
-async def upstream(scene: Scene) -> AsyncIterator[Upstream]:
-    async with serving(with_handshake(scene.script)) as upstream:
-        yield upstream
-
-
 @asynccontextmanager
 async def bounded(upstream: Upstream, *, trusted: list[str] | None = None, **bounds: Any) -> AsyncIterator[Door]:
     """A gateway with these bounds, and two proxies."""

@@ -34,12 +34,6 @@ async def door(upstream: Upstream) -> AsyncIterator[Door]:
         yield door
 
 
-@pytest.fixture
-async def caller(door: Door) -> AsyncIterator[Caller]:
-    async with calling(door.url()) as caller:
-        yield caller
-
-
 def told(reply: Reply) -> dict[str, str]:
     return {
         name.lower(): value

@@ -22,7 +22,6 @@ from upstreams import (
     for_ever,
     initialize_answer,
     serving,
-    with_handshake,
 )
 
 from ostiary_core.contract.documents import Server, Timeouts
@@ -55,12 +54,6 @@ class Scene:
 @pytest.fixture
 def scene() -> Scene:
     return Scene()
-
-
-@pytest.fixture
-async def upstream(scene: Scene) -> AsyncIterator[Upstream]:
-    async with serving(with_handshake(scene.script)) as upstream:
-        yield upstream
 
 
 @asynccontextmanager

@@ -6,7 +6,6 @@ falls over.
 
 import asyncio
 import json
-import logging
 import tracemalloc
 from collections.abc import AsyncIterator
 from typing import Any
@@ -20,6 +19,8 @@ from upstreams import Arrived, Upstream, answer, document, serving, with_handsha
 from wire import connected, post
 
 from ostiary_gateway.telemetry import Telemetry
+
+pytestmark = pytest.mark.usefixtures("quiet")
 
 CALL = {"name": "get_users", "arguments": {}}
 VERSION, CAPABILITIES = "io.modelcontextprotocol/protocolVersion", "io.modelcontextprotocol/clientCapabilities"
@@ -46,20 +47,6 @@ async def door(upstream: Upstream, sink: Sink) -> AsyncIterator[Door]:
     async with running(telemetry=Telemetry.from_env(traced)) as door:
         await door.apply(door.entry("mock", upstream.url), door.entry("other", upstream.url))
         yield door
-
-
-@pytest.fixture
-async def caller(door: Door) -> AsyncIterator[Caller]:
-    async with calling(door.url()) as caller:
-        yield caller
-
-
-@pytest.fixture(autouse=True)
-def quiet(caplog: pytest.LogCaptureFixture) -> Any:
-    """Nothing that comes from outside may write tracebacks into our log."""
-    caplog.set_level(logging.INFO)
-    yield
-    assert [record for record in caplog.records if record.exc_info or record.levelno >= logging.ERROR] == []
 
 
 # -- JSON

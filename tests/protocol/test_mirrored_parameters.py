@@ -5,8 +5,10 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 from callers import LEGACY, Caller, calling, legacy, modern
-from gateways import Door, policy, running
+from gateways import Door, policy
 from upstreams import Arrived, Upstream, answer, document, events, serving, with_handshake
+
+pytestmark = pytest.mark.usefixtures("two_proxies")
 
 DEPLOY = {
     "name": "deploy",
@@ -35,19 +37,6 @@ async def upstream() -> AsyncIterator[Upstream]:
 
     async with serving(with_handshake(script)) as upstream:
         yield upstream
-
-
-@pytest.fixture
-async def door(upstream: Upstream) -> AsyncIterator[Door]:
-    async with running() as door:
-        await door.apply(door.entry("mock", upstream.url), door.entry("other", upstream.url))
-        yield door
-
-
-@pytest.fixture
-async def caller(door: Door) -> AsyncIterator[Caller]:
-    async with calling(door.url()) as caller:
-        yield caller
 
 
 @pytest.mark.parametrize("cursor", ["document", "events"])

@@ -13,7 +13,7 @@ from aiohttp import web
 from callers import Caller, Stream, calling, legacy, modern
 from gateways import Door, policy, running
 from mcp_clients import connect, eventually
-from upstreams import Arrived, Upstream, answer, document, events, for_ever, serving, with_handshake
+from upstreams import Arrived, Upstream, answer, document, events, for_ever, serving
 
 from ostiary_gateway.config.snapshot import Snapshot
 
@@ -53,12 +53,6 @@ class Scene:
 @pytest.fixture
 def scene() -> Scene:
     return Scene()
-
-
-@pytest.fixture
-async def upstream(scene: Scene) -> AsyncIterator[Upstream]:
-    async with serving(with_handshake(scene.script)) as upstream:
-        yield upstream
 
 
 @asynccontextmanager

@@ -9,13 +9,15 @@ from typing import Any, cast
 import pytest
 from aiohttp import web
 from callers import Caller, calling, legacy, modern
-from gateways import Door, running
+from gateways import Door
 from mcp_clients import eventually
 from upstreams import Arrived, Upstream, answer, document, events, serving, with_handshake
 
 from ostiary_gateway.line.exchange import Exchange
 from ostiary_gateway.line.request_ids import RequestIds
 from ostiary_gateway.session import Session
+
+pytestmark = pytest.mark.usefixtures("two_proxies")
 
 CALL = {"name": "slow", "arguments": {}}
 
@@ -51,13 +53,6 @@ async def upstream(gate: Gate) -> AsyncIterator[Upstream]:
     async with serving(gate) as upstream:
         yield upstream
         gate.open.set()
-
-
-@pytest.fixture
-async def door(upstream: Upstream) -> AsyncIterator[Door]:
-    async with running() as door:
-        await door.apply(door.entry("mock", upstream.url), door.entry("other", upstream.url))
-        yield door
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -16,6 +15,8 @@ from wire import RawReply, connected, exchange, post
 
 from ostiary_core.contract.documents import Bounds
 from ostiary_gateway.line import body as body_station
+
+pytestmark = pytest.mark.usefixtures("quiet")
 
 SMALL = Bounds(request_bytes=4096, message_bytes=1 << 20, requests_in_flight=5, streams=5, session_max_age=3_600_000)
 PING = json.dumps(legacy("ping")).encode()
@@ -36,20 +37,6 @@ async def door(upstream: Upstream) -> AsyncIterator[Door]:
     async with running(bounds=SMALL, origins=["https://app.example.com"]) as door:
         await door.apply(door.entry("mock", upstream.url))
         yield door
-
-
-@pytest.fixture
-async def caller(door: Door) -> AsyncIterator[Caller]:
-    async with calling(door.url()) as caller:
-        yield caller
-
-
-@pytest.fixture(autouse=True)
-def quiet(caplog: pytest.LogCaptureFixture) -> Any:
-    """Nothing that comes from outside may write tracebacks into our log."""
-    caplog.set_level(logging.INFO)
-    yield
-    assert [record for record in caplog.records if record.exc_info or record.levelno >= logging.ERROR] == []
 
 
 async def raw(door: Door, data: bytes) -> RawReply:
