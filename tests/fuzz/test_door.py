@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from cutting import cut
 from hypothesis import event, example, given
 from hypothesis import strategies as st
 from json_texts import read_strictly
@@ -140,8 +141,7 @@ def assert_allowed(received: Received) -> None:
 def test_nothing_reaches_the_upstream_but_what_the_policy_allows(
     door: Exchanges, raw: bytes, places: list[int]
 ) -> None:
-    at = sorted({0, *(min(place, len(raw)) for place in places)})
-    said, received = door.send([raw[a:b] for a, b in zip(at, [*at[1:], len(raw)], strict=True)])
+    said, received = door.send(cut(raw, places))
 
     event(f"{len(received)} received")
     for each in received:

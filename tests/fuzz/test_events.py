@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from cutting import cut
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -105,11 +106,6 @@ streams = st.builds(
 cuts = st.lists(st.integers(0, 400), max_size=10)
 
 
-def cut(stream: bytes, places: list[int]) -> list[bytes]:
-    at = sorted({min(place, len(stream)) for place in places})
-    return [stream[a:b] for a, b in zip([0, *at], [*at, len(stream)], strict=True)]
-
-
 def split(chunks: list[bytes], limit: int = LIMIT) -> list[bytes]:
     splitter = BlockSplitter(limit=limit)
     blocks = [block for chunk in chunks for block in splitter.feed(chunk)]
@@ -126,7 +122,7 @@ def one_by_one(stream: bytes) -> list[bytes]:
 def test_whatever_the_cuts_a_client_dispatches_the_same(stream: bytes, places: list[int]) -> None:
     expected = dispatched(stream)
 
-    for chunks in ([stream], cut(stream, places), one_by_one(stream)):
+    for chunks in ([stream], [b"", *cut(stream, places), b""], one_by_one(stream)):
         *blocks, rest = split(chunks)
         assert b"".join(blocks) + rest == (stream.removeprefix(MARK) if blocks else stream)
         assert dispatched(b"".join(map(clean, blocks)) + rest) == expected

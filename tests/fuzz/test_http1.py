@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
+from cutting import cut
 from http_laboratory import HONEST, Laboratory, Outcome, Reading, joined, laboratory
 from hypothesis import event, example, given
 from hypothesis import strategies as st
@@ -99,11 +100,6 @@ def answers(draw: st.DrawFn) -> Meant:
 
 
 cuts = st.lists(st.integers(0, 600), max_size=5)
-
-
-def cut(raw: bytes, places: list[int]) -> list[bytes]:
-    at = sorted({min(place, len(raw)) for place in places} | {0})
-    return [raw[a:b] for a, b in zip(at, [*at[1:], len(raw)], strict=True) if a < b]
 
 
 @given(answers(), cuts)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
+from cutting import cut
 from hypothesis import event, example, given
 from hypothesis import strategies as st
 from server_laboratory import Reading, ServerLaboratory, read_by_h11, server_laboratory
@@ -108,19 +109,13 @@ def good_requests(draw: st.DrawFn) -> bytes:
         return "\r\n".join([*head, "", ""]).encode()
     if draw(st.booleans()):
         return "\r\n".join([*head, f"Content-Length: {len(body)}", "", ""]).encode() + body
-    cut = draw(st.integers(0, len(body)))
-    pieces = [piece for piece in (body[:cut], body[cut:]) if piece]
+    pieces = cut(body, [draw(st.integers(0, len(body)))])
     chunks = b"".join(b"%x;x=y\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\nTrailer: t\r\n\r\n"
     return "\r\n".join([*head, "Transfer-Encoding: chunked", "", ""]).encode() + chunks
 
 
 streams = st.lists(st.one_of(good_requests(), odd_requests()), min_size=1, max_size=4).map(b"".join)
 cuts = st.lists(st.integers(0, 400), max_size=6)
-
-
-def cut(data: bytes, places: list[int]) -> list[bytes]:
-    at = sorted({min(place, len(data)) for place in places} | {0})
-    return [data[a:b] for a, b in zip(at, [*at[1:], len(data)], strict=True) if a < b]
 
 
 def mangled(data: bytes) -> st.SearchStrategy[bytes]:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Any, cast
 
 import pytest
+from cutting import cut
 from gateways import BOUNDS
 from hypothesis import given
 from hypothesis import strategies as st
@@ -180,8 +181,7 @@ def mangled(draw: st.DrawFn) -> list[bytes]:
                 [b"", b"\n", b"\r", b"\r\n", b":", b" ", b"data: ", b"\x00", b"\xff", b'"', b"{", b"\xef\xbb\xbf"]
             )
         )
-    cuts = sorted(draw(st.lists(st.integers(0, len(stream)), max_size=5)))
-    return [bytes(stream[a:b]) for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
+    return cut(bytes(stream), draw(st.lists(st.integers(0, len(stream)), max_size=5)))
 
 
 @given(mangled(), st.booleans())
