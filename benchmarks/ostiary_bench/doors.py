@@ -3,33 +3,14 @@
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
-
-import yaml
+from typing import Any
 
 from ostiary_bench.probes import ready
 from ostiary_bench.servers import KINDS, MEASURED_CORE, Upstream, on_core
-from ostiary_operator.compile.compiler import compile_resources
-from ostiary_operator.compile.objects import resources_from_objects
 from ostiary_operator.delivery.directory import ConfigDirectory
+from ostiary_tools import local_gateway
 from ostiary_tools.ports import reserve_port
 from ostiary_tools.processes import Process, wait_until
-
-GATEWAY: Final = "ostiary-system/default"
-SHARED: Final = """
-apiVersion: v1
-kind: Service
-metadata: {name: gateway, namespace: ostiary-system, uid: gateway, labels: {ostiary.dev/gateway: default}}
----
-apiVersion: v1
-kind: ConfigMap
-metadata:
-  {name: settings, namespace: ostiary-system, labels: {ostiary.dev/gateway: default, ostiary.dev/usage: settings}}
-data:
-  settings.yaml: |
-    grants:
-    - {namespaces: ["*"], addresses: ["127.0.0.0/8"]}
-"""
 
 
 def proxy(name: str, url: str) -> dict[str, Any]:
@@ -61,12 +42,8 @@ def compile_into(
     directory: Path, resources: Sequence[Mapping[str, Any]], settings: Mapping[str, Any] | None = None
 ) -> None:
     """Compile resources, under these gateway settings besides our own, and write the config that a gateway loads."""
-    service, shared = yaml.safe_load_all(SHARED)
-    if settings:
-        shared["data"]["settings.yaml"] += yaml.safe_dump(dict(settings))
-    objects = [service, shared, *resources]
-    compiled = compile_resources(resources_from_objects(objects, "ostiary-system"), {})
-    ConfigDirectory(directory, gateway=GATEWAY).write(compiled.configs[GATEWAY])
+    config = local_gateway.compiled(resources, settings=settings)
+    ConfigDirectory(directory, gateway=local_gateway.GATEWAY).write(config)
 
 
 def start_gateway(
@@ -79,8 +56,7 @@ def start_gateway(
 ) -> tuple[Process, int]:
     """Start a gateway on the measured core, wait until it is ready, and return it with its port."""
     port, admin = reserve_port(), reserve_port()
-    command = [*command, "gateway", "--config", config]
-    command += ["--host", "127.0.0.1", "--port", str(port), "--admin-port", str(admin)]
+    command = [*command, *local_gateway.arguments(config, port=port, admin_port=admin)]
     process = Process(name, on_core(MEASURED_CORE, *command), log=directory / f"{name}.log", env=env)
     wait_until(lambda: ready(admin), what="the gateway", processes=[process])
     return process, port

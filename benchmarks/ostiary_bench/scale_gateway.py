@@ -10,18 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 from ostiary_bench import scale_probes as probes
 from ostiary_bench import scale_world as world
-from ostiary_bench.doors import GATEWAY, SHARED
 from ostiary_bench.probes import answers
 from ostiary_bench.scale_world import Scale
 from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_operator.compile.cache import Cache
-from ostiary_operator.compile.compiler import compile_resources
-from ostiary_operator.compile.objects import resources_from_objects
 from ostiary_operator.delivery.directory import ConfigDirectory
+from ostiary_tools import local_gateway
 from ostiary_tools.ports import reserve_port
 from ostiary_tools.processes import Process, wait_until
 
@@ -52,7 +48,7 @@ def measure(proxies: int) -> Load:
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         small, *versions = _configs(proxies)
-        config = ConfigDirectory(directory / "config", gateway=GATEWAY)
+        config = ConfigDirectory(directory / "config", gateway=local_gateway.GATEWAY)
         config.write(small)
         gateway = _Gateway(directory)
         try:
@@ -95,8 +91,8 @@ def _configs(proxies: int) -> list[GatewayConfig]:
     for number in range(_EDITS):
         edited = _named(world.policy(number, effect="Deny"), generation=2)
         steps.append([edited if _same(each, edited) else each for each in steps[-1]])
-    cache, configs = Cache(), [_compiled(few, Cache())]
-    return configs + [_compiled(step, cache) for step in steps[1:]]
+    cache, configs = Cache(), [local_gateway.compiled(few)]
+    return configs + [local_gateway.compiled(step, cache=cache) for step in steps[1:]]
 
 
 def _named(resource: dict[str, Any], *, generation: int = 1) -> dict[str, Any]:
@@ -109,19 +105,12 @@ def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
     return bool(one["metadata"]["uid"] == other["metadata"]["uid"])
 
 
-def _compiled(resources: list[dict[str, Any]], cache: Cache) -> GatewayConfig:
-    objects = [*yaml.safe_load_all(SHARED), *resources]
-    return compile_resources(resources_from_objects(objects, "ostiary-system"), {}, cache=cache).configs[GATEWAY]
-
-
 class _Gateway:
     def __init__(self, directory: Path) -> None:
         self.port = reserve_port()
         self._log = directory / "gateway.log"
-        command: list[str | Path] = [Path(sys.executable).with_name("ostiary"), "gateway"]
-        command += ["--config", directory / "config", "--host", "127.0.0.1", "--port", str(self.port)]
-        command += ["--admin-port", str(reserve_port())]
-        self.process = Process("gateway", command, log=self._log)
+        arguments = local_gateway.arguments(directory / "config", port=self.port, admin_port=reserve_port())
+        self.process = Process("gateway", [Path(sys.executable).with_name("ostiary"), *arguments], log=self._log)
         wait_until(lambda: answers(self.port), what="the gateway", processes=[self.process])
 
     def calls(self) -> "_Calls":

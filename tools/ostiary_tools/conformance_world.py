@@ -13,36 +13,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
-from ostiary_operator.compile.compiler import compile_resources
-from ostiary_operator.compile.objects import resources_from_objects
 from ostiary_operator.delivery.directory import ConfigDirectory
-from ostiary_tools import conformance_suite
+from ostiary_tools import conformance_suite, local_gateway
 from ostiary_tools.ports import LOOPBACK, reserve_port
 from ostiary_tools.processes import Process, wait_until
 
 SERVERS: Final = ("python", "typescript")
 WAYS: Final = ("ungoverned", "governed")
-_GATEWAY: Final = "ostiary-system/default"
 _SUPPORT: Final = Path(__file__).parents[2] / "tests" / "support"
-
-_SHARED: Final = """
-apiVersion: v1
-kind: Service
-metadata: {name: gateway, namespace: ostiary-system, uid: gateway, labels: {ostiary.dev/gateway: default}}
----
-apiVersion: v1
-kind: ConfigMap
-metadata:
-  name: settings
-  namespace: ostiary-system
-  labels: {ostiary.dev/gateway: default, ostiary.dev/usage: settings}
-data:
-  settings.yaml: |
-    grants:
-    - {namespaces: ["*"], addresses: ["127.0.0.0/8"]}
-"""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -90,13 +68,8 @@ def running(directory: Path, servers: Sequence[str] = SERVERS, *, page_size: int
             command = [*_server(server, node), "--port", str(port)]
             command += [] if page_size is None else ["--page-size", str(page_size)]
             processes.append(_start(stack, server, command, directory / f"{server}.log"))
-        gateway: list[str | Path] = [
-            Path(sys.executable).with_name("ostiary"),
-            "gateway",
-            "--config",
-            directory / "config",
-        ]
-        gateway += ["--host", LOOPBACK, "--port", str(data), "--admin-port", str(admin)]
+        arguments = local_gateway.arguments(directory / "config", port=data, admin_port=admin)
+        gateway = [Path(sys.executable).with_name("ostiary"), *arguments]
         processes.append(_start(stack, "the gateway", gateway, log))
         for port in (*ports.values(), data):
             wait_until(functools.partial(_listens, port), what=f"port {port}", processes=processes)
@@ -124,9 +97,8 @@ def _compile(directory: Path, direct: dict[str, str]) -> None:
     """Compile what a user would write, into the directory that the gateway loads."""
     proxies = [_proxy(f"{way}-{server}", url) for server, url in direct.items() for way in WAYS]
     policy = _policy([f"governed-{server}" for server in direct])
-    objects = [*yaml.safe_load_all(_SHARED), *proxies, policy]
-    compiled = compile_resources(resources_from_objects(objects, "ostiary-system"), {})
-    ConfigDirectory(directory, gateway=_GATEWAY).write(compiled.configs[_GATEWAY])
+    config = local_gateway.compiled([*proxies, policy])
+    ConfigDirectory(directory, gateway=local_gateway.GATEWAY).write(config)
 
 
 def _object(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
