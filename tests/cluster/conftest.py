@@ -1,12 +1,16 @@
-"""One real control plane for all tests in this folder, and a namespace of its own for each."""
+"""One real control plane for all tests in this folder, and namespaces of its own for each; a stack where asked for."""
 
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from operator_process import CRDS, World
+from operator_replicas import chart_rights
 
 from ostiary_tools import binaries, foreign_crds, verdicts
+from ostiary_tools.cluster import Cluster
+from ostiary_tools.cluster_stack import EXAMPLE
 from ostiary_tools.control_plane import ControlPlane
 from ostiary_tools.kube_api import ApiError
 from ostiary_tools.processes import wait_until
@@ -59,3 +63,28 @@ def new_namespace(control_plane: ControlPlane) -> Iterator[Callable[..., str]]:
 @pytest.fixture
 def namespace(new_namespace: Callable[..., str]) -> str:
     return new_namespace()
+
+
+@pytest.fixture
+def unrestricted(control_plane: ControlPlane, new_namespace: Callable[..., str]) -> World:
+    """What an operator works on: two namespaces and a gateway. It would have the administrator's rights."""
+    control_plane.apply_crds(CRDS)
+    it = World(control_plane.api, control_plane.kubeconfig, system=new_namespace(), team=new_namespace())
+    it.has_gateway()
+    return it
+
+
+@pytest.fixture
+def world(control_plane: ControlPlane, unrestricted: World) -> Iterator[World]:
+    """The same, with exactly the rights that the chart gives an operator."""
+    with chart_rights(control_plane, unrestricted):
+        yield unrestricted
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """The whole stack with the example's door open, one for each module, since tests break what they find."""
+    with Cluster(tmp_path_factory.mktemp("cluster")) as running:
+        running.apply(EXAMPLE)
+        running.wait_until_ready()
+        yield running

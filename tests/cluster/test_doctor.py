@@ -12,7 +12,7 @@ from patients import Patient, without_operator
 
 from ostiary_tools import cluster_processes
 from ostiary_tools.cluster import Cluster
-from ostiary_tools.cluster_stack import CHART, EXAMPLE, EXAMPLE_PROXY
+from ostiary_tools.cluster_stack import CHART, EXAMPLE_PROXY
 from ostiary_tools.ports import reserve_port
 from ostiary_tools.processes import wait_until
 
@@ -20,14 +20,6 @@ DEFINITION = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/mcpproxies
 SYSTEM = "/api/v1/namespaces/ostiary-system"
 ELSEWHERE = ("--operator-namespace", "kube-system")
 PROXIES = "/apis/ostiary.dev/v1alpha1/namespaces/default/mcpproxies"
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with Cluster(tmp_path_factory.mktemp("cluster")) as running:
-        running.apply(EXAMPLE)
-        running.wait_until_ready()
-        yield running
 
 
 @pytest.fixture

@@ -7,16 +7,14 @@ import json
 import os
 import signal
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-import pytest
 from mcp_clients import connect, eventually
 
 from ostiary_core.contract import mac
 from ostiary_core.contract.manifest import parse_manifest
 from ostiary_tools.cluster import Cluster
-from ostiary_tools.cluster_stack import EXAMPLE
 from ostiary_tools.processes import wait_until
 
 NAMESPACE = "ostiary-system"
@@ -24,14 +22,6 @@ CONFIG = f"/api/v1/namespaces/{NAMESPACE}/configmaps/ostiary-default-0"
 SECRET = f"/api/v1/namespaces/{NAMESPACE}/secrets/ostiary-default"
 PROXY = "mock-mcp-server"
 ALL = 15
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with Cluster(tmp_path_factory.mktemp("cluster")) as running:
-        running.apply(EXAMPLE)
-        running.wait_until_ready()
-        yield running
 
 
 async def tools(cluster: Cluster, replica: int) -> set[str]:

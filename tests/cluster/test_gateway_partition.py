@@ -1,28 +1,18 @@
 """A gateway that the operator cannot reach, though both live and both reach the API server."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from links import Link, link
-from operator_process import CRDS, World, eventually, operating
-from operator_replicas import chart_rights
+from operator_process import World, eventually, operating
 
 from ostiary_gateway.app import Gateway
 from ostiary_gateway.options import GatewayOptions, KubernetesOptions
 from ostiary_gateway.telemetry import Telemetry
 from ostiary_operator.kube.kinds import PROXY
 from ostiary_tools.control_plane import ControlPlane
-
-
-@pytest.fixture
-def world(control_plane: ControlPlane, new_namespace: Callable[..., str]) -> Iterator[World]:
-    control_plane.apply_crds(CRDS)
-    it = World(control_plane.api, control_plane.kubeconfig, system=new_namespace(), team=new_namespace())
-    it.has_gateway()
-    with chart_rights(control_plane, it):
-        yield it
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from operator_process import CRDS, World, eventually, operating
+from operator_process import World, eventually, operating
 from operator_replicas import chart_rights
 from operator_world import policy, service, settings
 
@@ -16,15 +16,12 @@ MULTI = "externalURL: https://mcp.example.com\ntenancy: Multi\n"
 
 
 @pytest.fixture
-def world(control_plane: ControlPlane, new_namespace: Callable[..., str]) -> Iterator[World]:
-    control_plane.apply_crds(CRDS)
-    it = World(control_plane.api, control_plane.kubeconfig, system=new_namespace(), team=new_namespace())
-    it.has_gateway()
-    it.create(CONFIG_MAP, settings(MULTI, namespace=it.system))
-    it.wide = True
-    with chart_rights(control_plane, it):
-        it.wide = False
-        yield it
+def world(control_plane: ControlPlane, unrestricted: World) -> Iterator[World]:
+    unrestricted.create(CONFIG_MAP, settings(MULTI, namespace=unrestricted.system))
+    unrestricted.wide = True
+    with chart_rights(control_plane, unrestricted):
+        unrestricted.wide = False
+        yield unrestricted
 
 
 @pytest.fixture

@@ -2,23 +2,18 @@
 
 import asyncio
 import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from operator_process import CRDS, World, eventually, operating
+from operator_process import World, eventually, operating
 from operator_world import SaidReplica, listening, policy
 
 from ostiary_operator.kube.kinds import CONFIG_MAP, ENDPOINT_SLICE, POLICY, PROXY, SECRET, SERVICE
-from ostiary_tools.control_plane import ControlPlane
 
 
 @pytest.fixture
-def world(control_plane: ControlPlane, new_namespace: Callable[..., str]) -> World:
-    control_plane.apply_crds(CRDS)
-    it = World(control_plane.api, control_plane.kubeconfig, system=new_namespace(), team=new_namespace())
-    it.has_gateway()
-    return it
+def world(unrestricted: World) -> World:
+    return unrestricted
 
 
 def said_by(world: World) -> SaidReplica:

@@ -4,37 +4,22 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from operator_process import CRDS, World, eventually, operating
-from operator_replicas import OperatorProcess, chart_rights, operator_process
+from operator_process import World, eventually, operating
+from operator_replicas import OperatorProcess, operator_process
 from operator_world import until
 
 from ostiary_operator.app import StartupError, run_operator
 from ostiary_operator.kube.kinds import LEASE, PROXY
-from ostiary_tools.control_plane import ControlPlane
 
 #: Seconds within which another replica must work after a kill.
 HAND_OVER = 15.0
 #: A lease that nobody renews holds so long: what comes before that was handed over, not waited for.
 LEASE_SECONDS = 8.0
-
-
-@pytest.fixture
-def unrestricted(control_plane: ControlPlane, new_namespace: Callable[..., str]) -> World:
-    control_plane.apply_crds(CRDS)
-    it = World(control_plane.api, control_plane.kubeconfig, system=new_namespace(), team=new_namespace())
-    it.has_gateway()
-    return it
-
-
-@pytest.fixture
-def world(control_plane: ControlPlane, unrestricted: World) -> Iterator[World]:
-    with chart_rights(control_plane, unrestricted):
-        yield unrestricted
 
 
 @asynccontextmanager

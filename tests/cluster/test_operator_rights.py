@@ -1,10 +1,10 @@
 """The operator as its own service account, with the chart's roles and not one right more."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
-from operator_process import CRDS, World, eventually, operating
+from operator_process import World, eventually, operating
 from operator_replicas import chart_rights
 
 from ostiary_operator.app import StartupError, run_operator
@@ -13,11 +13,8 @@ from ostiary_tools.control_plane import ControlPlane
 
 
 @pytest.fixture
-def world(control_plane: ControlPlane, new_namespace: Callable[..., str]) -> World:
-    control_plane.apply_crds(CRDS)
-    it = World(control_plane.api, control_plane.kubeconfig, system=new_namespace(), team=new_namespace())
-    it.has_gateway()
-    return it
+def world(unrestricted: World) -> World:
+    return unrestricted
 
 
 @pytest.fixture(params=["whole cluster", "one namespace"])

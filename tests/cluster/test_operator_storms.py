@@ -2,31 +2,17 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from api_proxy import ApiProxy, Chooses, api_proxy, is_watch, lists, writes
-from operator_process import CRDS, World, eventually, operating
-from operator_replicas import chart_rights, operator_process
+from operator_process import World, eventually, operating
+from operator_replicas import operator_process
 
 from ostiary_operator.kube.kinds import CONFIG_MAP, PROXY
 from ostiary_tools.control_plane import ControlPlane
-
-
-@pytest.fixture
-def unrestricted(control_plane: ControlPlane, new_namespace: Callable[..., str]) -> World:
-    control_plane.apply_crds(CRDS)
-    it = World(control_plane.api, control_plane.kubeconfig, system=new_namespace(), team=new_namespace())
-    it.has_gateway()
-    return it
-
-
-@pytest.fixture
-def world(control_plane: ControlPlane, unrestricted: World) -> Iterator[World]:
-    with chart_rights(control_plane, unrestricted):
-        yield unrestricted
 
 
 def token_of(control_plane: ControlPlane, world: World) -> str:

@@ -22,14 +22,6 @@ TWIN = {
 }
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with Cluster(tmp_path_factory.mktemp("cluster")) as running:
-        running.apply(EXAMPLE)
-        running.wait_until_ready()
-        yield running
-
-
 @pytest.fixture
 def ask(cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> Ask:
     """Calls `ostiary` as the administrator."""
