@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
-import pytest
 from configs import entry
 from lean import LeanCaller, at_a_rate, lean_callers, lean_server, listening
 from mcp_clients import eventually
@@ -45,32 +44,54 @@ async def p99(callers: list[LeanCaller]) -> float:
     return took[int(len(took) * 0.99) - 1]
 
 
-@pytest.mark.parametrize("death", ["hangs", "refuses", "does not accept"])
-async def test_a_dead_server_does_not_slow_the_others(tmp_path: Path, death: str) -> None:
-    hanging: set[asyncio.BaseTransport] = set()
+class Hanging:
+    """A server that takes connections and says nothing."""
 
-    class Hanging(asyncio.Protocol):
-        def connection_made(self, transport: asyncio.BaseTransport) -> None:
-            hanging.add(transport)
+    def __init__(self) -> None:
+        self.connections: set[asyncio.BaseTransport] = set()
 
-    async with lean_server() as server, listening(Hanging) as port, full_backlog() as full:
-        dead = {"hangs": port, "refuses": 1, "does not accept": full}[death]
-        alive = entry("alive", servers=[upstream_at(server.url)])
-        gone = upstream_at(f"http://127.0.0.1:{dead}/mcp", connect=1000, request=1000)
+    def __call__(self) -> asyncio.Protocol:
+        connections = self.connections
+
+        class Silent(asyncio.Protocol):
+            def connection_made(self, transport: asyncio.BaseTransport) -> None:
+                connections.add(transport)
+
+        return Silent()
+
+    def close(self) -> None:
+        for transport in self.connections:
+            transport.close()
+
+
+@asynccontextmanager
+async def calling_in_vain(callers: list[LeanCaller]) -> AsyncIterator[None]:
+    """A hundred calls a second to a server that is dead, each of which must be told so."""
+    done = asyncio.Event()
+    in_vain = asyncio.create_task(at_a_rate(callers, rate=RATE, until=done))
+    yield
+    done.set()
+    assert {code for code, _ in await in_vain} <= {codes.UPSTREAM_TIMEOUT, codes.UPSTREAM_UNAVAILABLE}
+
+
+async def test_a_dead_server_does_not_slow_the_others(tmp_path: Path) -> None:
+    hanging = Hanging()
+    async with lean_server() as server, listening(hanging) as silent, full_backlog() as full:
+        ports = {"hangs": silent, "refuses": 1, "accepts-nobody": full}
+        gone = [
+            entry(name, servers=[upstream_at(f"http://127.0.0.1:{port}/mcp", connect=1000, request=1000)])
+            for name, port in ports.items()
+        ]
         async with (
-            started(tmp_path, alive, entry("dead", servers=[gone])) as gateway,
+            started(tmp_path, entry("alive", servers=[upstream_at(server.url)]), *gone) as gateway,
             lean_callers(gateway.port, "alive", 10) as callers,
-            lean_callers(gateway.port, "dead", 100) as unlucky,
         ):
             await p99(callers)
-            before = await p99(callers)
-            done = asyncio.Event()
-            in_vain = asyncio.create_task(at_a_rate(unlucky, rate=RATE, until=done))
-            if death == "hangs":
-                await eventually(lambda: len(hanging) > 20)
-            meanwhile = await p99(callers)
-            done.set()
-            assert {code for code, _ in await in_vain} <= {codes.UPSTREAM_TIMEOUT, codes.UPSTREAM_UNAVAILABLE}
-            assert meanwhile < 5 * before + NOISE_SECONDS
-        for transport in hanging:
-            transport.close()
+            before, beside = await p99(callers), {}
+            for name in ports:
+                async with lean_callers(gateway.port, name, 100) as unlucky, calling_in_vain(unlucky):
+                    if name == "hangs":
+                        await eventually(lambda: len(hanging.connections) > 20)
+                    beside[name] = await p99(callers)
+            assert max(beside.values()) < 5 * before + NOISE_SECONDS, (before, beside)
+        hanging.close()
