@@ -1,6 +1,7 @@
 """Unchanged clients do through the door what they can do; `docs/compatibility.md` holds the table."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import everything_input
 import everything_tools
@@ -24,7 +25,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: f"{client.name}, {client.revision}")
 def test_a_client_does_through_the_door_all_that_it_can_do(world: World, client: Client) -> None:
-    outcomes = [conformance_clients.run(client, world.through(server, "governed")) for server in SERVERS]
+    urls = [world.through(server, "governed") for server in SERVERS]
+    with ThreadPoolExecutor(len(SERVERS)) as pool:
+        outcomes = list(pool.map(lambda url: conformance_clients.run(client, url), urls))
 
     assert [line for each in outcomes for line in conformance_clients.failures(client, each)] == []
     assert all(each["list"]["names"] == ALL_TOOLS for each in outcomes)

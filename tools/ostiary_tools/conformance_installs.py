@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -66,6 +67,6 @@ def _copy(source: Path, target: Path) -> None:
     """Copy in one step: several runs may do it at once, and none may see half a file."""
     if target.is_file() and target.read_bytes() == source.read_bytes():
         return
-    partial = target.with_name(f"{target.name}.{os.getpid()}")
+    partial = target.with_name(f"{target.name}.{os.getpid()}.{threading.get_ident()}")
     shutil.copyfile(source, partial)
     partial.replace(target)
