@@ -73,6 +73,21 @@ def test_the_definitions_are_of_an_older_version(patient: Patient) -> None:
         patch({"op": "add", "path": schema, "value": description})
 
 
+def test_a_definition_has_no_status(patient: Patient) -> None:
+    def patch(operation: dict[str, Any]) -> None:
+        operation |= {"path": "/spec/versions/0/subresources"}
+        patient.cluster.kubectl("patch", "crd", "mcpproxies.ostiary.dev", "--type=json", "-p", json.dumps([operation]))
+
+    before = patient.cluster.control_plane.api.request("GET", DEFINITION)["spec"]["versions"][0]["subresources"]
+    patch({"op": "remove"})
+    try:
+        wait_until(lambda: patient.ask(EXAMPLE_PROXY)["broken"] == "definitions", what="the change to be served")
+        patient.breaks_at("definitions", "the definition of MCPProxy has no subresource status")
+    finally:
+        patch({"op": "add", "value": before})
+        wait_until(lambda: patient.ask(EXAMPLE_PROXY)["broken"] != "definitions", what="the change to be undone")
+
+
 def test_the_name_is_wrong(patient: Patient) -> None:
     remedy = patient.breaks_at("resource", "there is no MCPProxy default/nobody", "nobody")
     assert EXAMPLE_PROXY in remedy

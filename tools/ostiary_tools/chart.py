@@ -31,8 +31,8 @@ _PAGE_HEAD = """\
 
 # Values of the charts
 
-Each is checked by its chart's `values.schema.json`: a name that is not listed is refused, and so is a null in place of a
-default, which Helm would take away. An entry of `gateways` may have everything that `gatewayDefaults` has.
+Each is checked by its chart's `values.schema.json`: a name that is not listed is refused, and so is a null in place of
+a default, which Helm would take away. An entry of `gateways` may have everything that `gatewayDefaults` has.
 """
 _BEGIN, _END = "<!-- values: begin -->\n", "<!-- values: end -->\n"
 

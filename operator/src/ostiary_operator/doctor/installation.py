@@ -32,6 +32,9 @@ async def definitions(case: Case) -> Finding:
     missing = [kind.name for kind in OURS if kind.plural not in plurals]
     if missing:
         return broken(f"the API server does not know {' and '.join(missing)}", _UPGRADE)
+    mute = [kind.name for kind in OURS if f"{kind.plural}/status" not in plurals]
+    if mute:
+        return broken(f"the definition of {' and '.join(mute)} has no subresource status: nobody can be told", _UPGRADE)
     try:
         return _compared([await case.cluster.get(DEFINITION, name=kind.resource) for kind in OURS])
     except Forbidden:
