@@ -126,6 +126,11 @@ async def test_of_the_addresses_of_a_name_only_those_that_pass_are_used(monkeypa
     assert await resolved(monkeypatch, "127.0.0.1", "10.0.0.7", "::ffff:169.254.169.254") == ["10.0.0.7"]
 
 
+async def test_of_a_name_with_a_thousand_addresses_a_few_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = await resolved(monkeypatch, "127.0.0.1", *(f"10.0.{n // 250}.{n % 250 + 1}" for n in range(1000)))
+    assert found == [f"10.0.0.{n + 1}" for n in range(16)]
+
+
 async def test_a_name_with_no_address_that_passes_is_forbidden(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UpstreamFault) as fault:
         await resolved(monkeypatch, "127.0.0.1", "169.254.169.254")

@@ -13,6 +13,8 @@ from ostiary_gateway.upstream.addresses import Network, OwnPlaces, allowed
 from ostiary_gateway.upstream.http1.connection import Connection
 from ostiary_gateway.upstream.http1.resolving import Resolver
 
+#: So many addresses of a name are tried: whoever owns the name must not have us knock at a whole network for one call.
+_MOST_ADDRESSES: Final = 16
 #: An address has so long before the next one is tried beside it, in seconds (RFC 8305 §8).
 _HEAD_START_SECONDS: Final = 0.25
 
@@ -64,7 +66,7 @@ class Dialer:
         permitted = [a for a in addresses if allowed(a, self.port, granted=self.granted, own=self.own)]
         if not permitted:
             raise self._forbidden()
-        return permitted
+        return permitted[:_MOST_ADDRESSES]
 
     def _forbidden(self) -> UpstreamFault:
         return UpstreamFault(
