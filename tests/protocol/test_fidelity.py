@@ -121,6 +121,27 @@ async def test_a_list_on_a_resumed_get_is_filtered_in_whatever_lines_and_pieces_
     assert heard == {**message, "result": listing(method, "shown", nextCursor="c")}
 
 
+async def test_an_answer_on_a_resumed_stream_that_cannot_be_judged_becomes_an_error_and_the_stream_goes_on(
+    door: Door,
+) -> None:
+    changed = {"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}
+
+    async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        async with events(request) as stream:
+            await stream.send({"jsonrpc": "2.0", "id": 7, "result": {"tools": "hidden"}})
+            await stream.raw(b'data: {"jsonrpc":"2.0","id":8,"result":{"tools":[],"tools":[{"name":"hidden"}]}}\n\n')
+            await stream.send(changed)
+        return stream.response
+
+    async with serving(with_handshake(script)) as upstream, calling(door.url()) as caller:
+        await door.apply(door.entry("mock", upstream.url, [policy("p", SOME)]))
+        await caller.initialize()
+        async with caller.listen({"Last-Event-ID": "1"}) as stream:
+            told = [await stream.message() for _ in range(3)]
+            assert [(each["id"], each["error"]["code"]) for each in told[:2]] == [(7, -31005), (8, -31005)]
+            assert told[2] == changed
+
+
 async def test_several_answers_on_one_resumed_stream_are_filtered_each(door: Door) -> None:
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         lists = [

@@ -2,10 +2,12 @@
 
 import json
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import jiter
 
+from ostiary_core import strict_json
+from ostiary_core.errors import StrictJSONError
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
 
@@ -69,6 +71,18 @@ def answers(message: dict[str, Any], identifier: str | int | None) -> bool:
 
 def _is_error(error: Any) -> bool:
     return isinstance(error, dict) and type(error.get("code")) is int and isinstance(error.get("message"), str)
+
+
+def id_of(message: dict[str, Any]) -> str | int | None:
+    """Return the id that a message bears, None where that is none, or none that can be told back."""
+    found = message.get("id")
+    if type(found) not in (str, int):
+        return None
+    try:
+        strict_json.dumps(found)
+    except StrictJSONError:
+        return None
+    return cast("str | int", found)
 
 
 def outcome(message: dict[str, Any]) -> Outcome:

@@ -236,10 +236,13 @@ class EventRelay:
             return self._shaped_answer(data, message)
         try:
             return shape_streamed(data, message, self._visibility)
-        except UpstreamFault:
+        except UpstreamFault as fault:
             if "method" in message and "id" not in message:
                 return None  # a notice that cannot be judged is not passed on, and nobody waits for it
-            raise
+            if self._exchange.awaits_answer or not answers.is_answer(message):
+                raise
+            # Somebody waits for this one, and others for what comes behind it.
+            return strict_json.dumps(error_message(faults.refusal(fault), answers.id_of(message)))
 
     def _shaped_answer(self, data: bytes, message: dict[str, Any]) -> bytes | None:
         """One request has one answer, whatever a server sends: its own, and the first."""
