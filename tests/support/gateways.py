@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from volumes import swap_in
+
 from ostiary_core.canonical import digest
 from ostiary_core.contract.bundle import GatewayConfig, fold_config, manifest_file, stamp
 from ostiary_core.contract.documents import (
@@ -93,12 +95,7 @@ class Door:
 
     def place(self, files: dict[str, bytes]) -> None:
         """Swap in a version of the volume with these files."""
-        fresh = Path(tempfile.mkdtemp(prefix="..", dir=self.directory))
-        for name, content in files.items():
-            (fresh / name).write_bytes(content)
-        link = self.directory / "..data_tmp"
-        link.symlink_to(fresh.name)
-        link.replace(self.directory / "..data")
+        swap_in(self.directory, files)
 
 
 @asynccontextmanager

@@ -8,6 +8,8 @@ secret.files, secret.authority
 import tempfile
 from pathlib import Path
 
+from volumes import swap_in
+
 from ostiary_gateway.options import TlsFiles
 from ostiary_tools.certificates import write_authority_and_server
 
@@ -33,12 +35,7 @@ class MountedSecret:
 
     def place(self, files: dict[str, bytes]) -> None:
         """Swap in a version with these files."""
-        fresh = Path(tempfile.mkdtemp(prefix="..", dir=self.directory))
-        for name, content in files.items():
-            (fresh / name).write_bytes(content)
-        link = self.directory / "..data_tmp"
-        link.symlink_to(fresh.name)
-        link.replace(self.directory / "..data")
+        swap_in(self.directory, files)
 
     def renew(self, *names: str) -> None:
         """Swap in a new certificate."""

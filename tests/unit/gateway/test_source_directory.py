@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from volumes import swap_in
 
 from ostiary_gateway.config import source_directory
 from ostiary_gateway.config.keyring import Keyring
@@ -20,18 +21,11 @@ class Volume:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._number = 0
 
     def write(self, files: Mapping[str, bytes]) -> Path:
         """Put a new version in place and remove the old one; return the new one's directory."""
-        self._number += 1
-        fresh = self.root / f"..2026_01_01_{self._number}"
-        fresh.mkdir()
-        for name, content in files.items():
-            (fresh / name).write_bytes(content)
         old = (self.root / "..data").resolve() if (self.root / "..data").is_symlink() else None
-        (self.root / "..data_tmp").symlink_to(fresh.name)
-        (self.root / "..data_tmp").rename(self.root / "..data")
+        fresh = swap_in(self.root, files)
         for name in files:
             if not (self.root / name).is_symlink():
                 (self.root / name).symlink_to(f"..data/{name}")
@@ -201,9 +195,7 @@ async def test_an_unreadable_directory_is_told_once_and_read_when_it_can_be(
         await source.poll()
     assert [record.levelname for record in caplog.records] == ["WARNING"]
 
-    volume_again = Volume(volume.root)
-    volume_again._number = 100
     (volume.root / "..data").unlink()
-    volume_again.write({"a": b"2"})
+    volume.write({"a": b"2"})
     await source.poll()
     assert store.seen == [{"a": b"2"}]

@@ -2,7 +2,6 @@
 that was in force is taken back, and nothing that is not signed gets in (design §4)."""
 
 import asyncio
-import tempfile
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 from configs import GATEWAY, Operator, entry
 from fake_api import FakeApi, fake_api
 from mcp_clients import eventually
+from volumes import swap_in
 
 from ostiary_gateway.config import source_kubernetes
 from ostiary_gateway.config.source_directory import DirectorySource
@@ -49,12 +49,7 @@ class Scene:
 
     async def mount(self, files: Mapping[str, bytes]) -> None:
         """Swap in a version of the volume, as the kubelet does, and have it judged."""
-        fresh = Path(tempfile.mkdtemp(prefix="..", dir=self.volume))
-        for name, content in files.items():
-            (fresh / name).write_bytes(content)
-        link = self.volume / "..data_tmp"
-        link.symlink_to(fresh.name)
-        link.replace(self.volume / "..data")
+        swap_in(self.volume, files)
         await self._directory.poll()
 
     def watched(self, files: Mapping[str, bytes]) -> None:

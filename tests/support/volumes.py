@@ -1,0 +1,16 @@
+"""A mounted ConfigMap or Secret, as the kubelet keeps it: files behind a link `..data`, swapped in one step."""
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def swap_in(volume: Path, files: Mapping[str, bytes]) -> Path:
+    """Put a version with exactly these files in place; return its directory. The one before it stays beside it."""
+    fresh = Path(tempfile.mkdtemp(prefix="..", dir=volume))
+    for name, content in files.items():
+        (fresh / name).write_bytes(content)
+    link = volume / "..data_tmp"
+    link.symlink_to(fresh.name)
+    link.replace(volume / "..data")
+    return fresh
