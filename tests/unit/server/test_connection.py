@@ -1,10 +1,9 @@
 """The data port's HTTP server by itself: order, bounds, deadlines, and the ways in which callers go."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 
 import pytest
+from listeners import echo, serving
 from mcp_clients import eventually
 from wire import connected, post
 
@@ -13,26 +12,6 @@ from ostiary_gateway.server.limits import Limits
 from ostiary_gateway.server.listener import Listener
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import Response, ResponseStream
-
-Answer = Callable[[Request], Awaitable[Response | None]]
-
-
-async def echo(request: Request) -> Response:
-    body = b""
-    while data := await request.read_some():
-        body += data
-    return Response(200, body, {"X-Target": request.target})
-
-
-@asynccontextmanager
-async def serving(answer: Answer, limits: Limits | None = None) -> AsyncIterator[tuple[Listener, int]]:
-    listener = Listener(answer, limits or Limits())
-    port = await listener.start("127.0.0.1", 0)
-    try:
-        yield listener, port
-    finally:
-        await listener.stop(1)
-        assert not listener.connections
 
 
 def request(*lines: str, target: str = "/", method: str = "GET", version: str = "1.1") -> bytes:
@@ -329,7 +308,7 @@ async def test_stopping_lets_requests_in_flight_finish_and_closes_the_idle() -> 
         go_on.set()
         reply = await busy.reply()
         assert (reply.status, reply.headers["connection"]) == (200, "close")
-        await stopping
+    await stopping  # which waits for those who do not go, though they have their answer
 
 
 async def test_a_header_of_an_answer_cannot_break_out_of_its_line(caplog: pytest.LogCaptureFixture) -> None:

@@ -4,10 +4,11 @@ import asyncio
 import errno
 import gc
 import tracemalloc
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from functools import partial
 
+import listeners
 import pytest
+from listeners import echo
 from mcp_clients import eventually
 from wire import Wire, connected, post
 
@@ -25,28 +26,12 @@ BIG = b"x" * 30_000_000
 CHUNKED = "Transfer-Encoding: chunked"
 
 
-async def echo(request: Request) -> Response:
-    body = b""
-    while data := await request.read_some():
-        body += data
-    return Response(200, body)
-
-
 async def big(_: Request) -> Response:
     return Response(200, BIG)
 
 
-@asynccontextmanager
-async def serving(
-    answer: Callable[[Request], Awaitable[Response | None]], limits: Limits | None = None
-) -> AsyncIterator[tuple[Listener, int]]:
-    listener = Listener(answer, limits or Limits())
-    port = await listener.start("127.0.0.1", 0)
-    try:
-        yield listener, port
-    finally:
-        await listener.stop(0.1)
-        assert not listener.connections
+#: What these callers leave behind is not worth waiting for.
+serving = partial(listeners.serving, drain=0.1)
 
 
 @pytest.fixture
@@ -134,7 +119,7 @@ async def test_stopping_lets_a_slow_reader_take_his_answer() -> None:
         stopping = asyncio.create_task(listener.stop(20))
         await asyncio.sleep(0)
         assert (await wire.reply()).body == BIG
-        await stopping
+    await stopping  # which waits for those who do not go, though they have their answer
 
 
 async def start(listener: Listener) -> int:

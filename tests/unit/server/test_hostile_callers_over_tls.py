@@ -127,7 +127,8 @@ async def test_thousands_of_early_requests_are_answered_in_their_order(secret: M
 
 
 async def test_an_early_refusal_arrives_though_the_body_is_still_coming(secret: MountedSecret) -> None:
-    async with serving(early, secret) as (_, port), connected(port, secret) as wire:
+    limits = Limits(linger_seconds=0.5)
+    async with serving(early, secret, limits) as (_, port), connected(port, secret) as wire:
         await wire.send(post("/", b"x" * 1000, "Connection: close", length=5_000_000))
         assert (await wire.reply()).status == 404
         sending = asyncio.create_task(wire.send(b"x" * 4_999_000))

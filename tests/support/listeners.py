@@ -1,0 +1,37 @@
+"""The data port's HTTP server by itself, on a free port of loopback.
+
+async with serving(echo) as (listener, port), connected(port) as wire:
+    await wire.send(…)
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from ostiary_gateway.server.limits import Limits
+from ostiary_gateway.server.listener import Listener
+from ostiary_gateway.server.request import Request
+from ostiary_gateway.server.response import Response
+
+Answer = Callable[[Request], Awaitable[Response | None]]
+
+
+@asynccontextmanager
+async def serving(
+    answer: Answer, limits: Limits | None = None, *, drain: float = 1.0
+) -> AsyncIterator[tuple[Listener, int]]:
+    """Answer with this until the block ends, which leaves ``drain`` seconds to what is in flight."""
+    listener = Listener(answer, limits or Limits())
+    port = await listener.start("127.0.0.1", 0)
+    try:
+        yield listener, port
+    finally:
+        await listener.stop(drain)
+        assert not listener.connections
+
+
+async def echo(request: Request) -> Response:
+    """Read the whole body and answer with it, and with the target."""
+    body = b""
+    while data := await request.read_some():
+        body += data
+    return Response(200, body, {"X-Target": request.target})
