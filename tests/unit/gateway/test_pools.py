@@ -1,10 +1,12 @@
 """Servers by what they are: shared, kept over edits, and let go only when nobody uses them any more."""
 
+from dataclasses import dataclass
+
 import pytest
 from configs import TIMEOUTS, Operator, entry
 from mcp_clients import eventually
 
-from ostiary_core.contract.documents import Server, Tls
+from ostiary_core.contract.documents import EntryDocument, Server, Tls
 from ostiary_core.errors import ContractError
 from ostiary_gateway.config.store import ConfigStore
 from ostiary_gateway.upstream.addresses import OwnPlaces
@@ -40,44 +42,54 @@ def test_what_cannot_be_built_is_the_entrys_fault(more: dict[str, object]) -> No
         ServerPools(OwnPlaces()).take(entry("a", servers=server("https://upstream.example/mcp", **more)))
 
 
-async def test_a_server_that_is_still_in_use_is_closed_only_after_that(monkeypatch: pytest.MonkeyPatch) -> None:
+@dataclass
+class Served:
+    """Two proxies in force, each with a server of its own, and the servers that were closed since."""
+
+    pools: ServerPools
+    store: ConfigStore
+    operator: Operator
+    closed: list[UpstreamServer]
+
+    async def offer(self, *entries: EntryDocument) -> None:
+        await self.store.offer("directory", self.operator.files(*entries), self.operator.keys)
+
+    def server(self, name: str) -> UpstreamServer:
+        assert self.store.snapshot is not None
+        return self.store.snapshot.proxies[f"default/{name}"].server
+
+
+@pytest.fixture
+async def served(monkeypatch: pytest.MonkeyPatch) -> Served:
     closed: list[UpstreamServer] = []
 
     def close(self: UpstreamServer) -> None:
         closed.append(self)
 
     monkeypatch.setattr(UpstreamServer, "close", close)
-    pools, operator = ServerPools(OwnPlaces()), Operator()
-    store = ConfigStore(gateway=None, servers=pools.take)
-    store.listeners.append(pools.on_swap)
-    await store.offer("directory", operator.files(entry("a"), entry("b")), operator.keys)
-    assert store.snapshot is not None
-    busy, idle = (store.snapshot.proxies[f"default/{name}"].server for name in "ab")
+    pools = ServerPools(OwnPlaces())
+    it = Served(pools, ConfigStore(gateway=None, servers=pools.take), Operator(), closed)
+    it.store.listeners.append(pools.on_swap)
+    await it.offer(entry("a"), entry("b"))
+    return it
+
+
+async def test_a_server_that_is_still_in_use_is_closed_only_after_that(served: Served) -> None:
+    busy, idle = served.server("a"), served.server("b")
     busy._in_use = 1  # as while an answer is read
 
-    await store.offer("directory", operator.files(), operator.keys)
-    await eventually(lambda: idle in closed)
-    assert busy not in closed
+    await served.offer()
+    await eventually(lambda: idle in served.closed)
+    assert busy not in served.closed
     busy._release()
-    await eventually(lambda: busy in closed)
+    await eventually(lambda: busy in served.closed)
 
 
-async def test_closing_the_pools_closes_also_what_lingers(monkeypatch: pytest.MonkeyPatch) -> None:
-    closed: list[UpstreamServer] = []
-
-    def close(self: UpstreamServer) -> None:
-        closed.append(self)
-
-    monkeypatch.setattr(UpstreamServer, "close", close)
-    pools, operator = ServerPools(OwnPlaces()), Operator()
-    store = ConfigStore(gateway=None, servers=pools.take)
-    store.listeners.append(pools.on_swap)
-    await store.offer("directory", operator.files(entry("a"), entry("b")), operator.keys)
-    assert store.snapshot is not None
-    servers = {proxy.server for proxy in store.snapshot.proxies.values()}
+async def test_closing_the_pools_closes_also_what_lingers(served: Served) -> None:
+    servers = {served.server("a"), served.server("b")}
     for each in servers:
         each._in_use = 1
-    await store.offer("directory", operator.files(entry("b")), operator.keys)
-    await pools.close()
+    await served.offer(entry("b"))
+    await served.pools.close()
 
-    assert set(closed) == servers
+    assert set(served.closed) == servers

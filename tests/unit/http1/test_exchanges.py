@@ -230,7 +230,9 @@ async def test_a_reader_that_does_not_read_stops_the_sender() -> None:
     assert total == len(chunk) * 1000
 
 
-async def test_cancelling_an_exchange_closes_its_connection() -> None:
+@asynccontextmanager
+async def never_answered() -> AsyncIterator[tuple[Pool, asyncio.Event]]:
+    """A pool for a server that reads and says nothing, and the end of the connection as that server sees it."""
     ended = asyncio.Event()
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -239,6 +241,11 @@ async def test_cancelling_an_exchange_closes_its_connection() -> None:
         ended.set()
 
     async with pool_for(script) as pool:
+        yield pool, ended
+
+
+async def test_cancelling_an_exchange_closes_its_connection() -> None:
+    async with never_answered() as (pool, ended):
         task = asyncio.create_task(pool.exchange(REQUEST, seconds=5))
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(asyncio.shield(task), 0.1)
@@ -248,14 +255,7 @@ async def test_cancelling_an_exchange_closes_its_connection() -> None:
 
 
 async def test_an_answer_that_does_not_come_in_time_closes_the_connection() -> None:
-    ended = asyncio.Event()
-
-    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await read_request(reader)
-        assert await reader.read() == b""
-        ended.set()
-
-    async with pool_for(script) as pool:
+    async with never_answered() as (pool, ended):
         with pytest.raises(UpstreamFault) as late:
             await pool.exchange(REQUEST, seconds=0.05)
         async with asyncio.timeout(5):
