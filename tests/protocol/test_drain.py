@@ -21,6 +21,7 @@ from upstreams import (
     events,
     for_ever,
     initialize_answer,
+    progress_and_then,
     serving,
 )
 
@@ -39,16 +40,12 @@ class Scene:
 
     async def script(self, request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         if arrived.method in ("GET", "subscriptions/listen"):
-            async with events(request) as stream:
+            async with events(request):
                 await for_ever()
         if arrived.method == "tools/list":
             await self.gate.wait()
             return document(answer(arrived, {"tools": []}))
-        async with events(request) as stream:
-            await stream.send({"jsonrpc": "2.0", "method": "notifications/progress", "params": {"progress": 1}})
-            await self.gate.wait()
-            await stream.send(answer(arrived, RESULT))
-        return stream.response
+        return await progress_and_then(request, answer(arrived, RESULT), when=self.gate)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from aiohttp import web
 from callers import Caller, Stream, calling, legacy, modern
 from gateways import Door, policy, running
 from mcp_clients import connect, eventually
-from upstreams import Arrived, Upstream, answer, document, events, for_ever, serving
+from upstreams import Arrived, Upstream, answer, document, events, for_ever, progress_and_then, serving
 
 from ostiary_gateway.config.snapshot import Snapshot
 
@@ -43,11 +43,7 @@ class Scene:
                     await stream.send(await self.say.get())
         if arrived.method == "tools/list":
             return document(answer(arrived, TOOLS))
-        async with events(request) as stream:
-            await stream.send({"jsonrpc": "2.0", "method": "notifications/progress", "params": {"progress": 1}})
-            await self.gate.wait()
-            await stream.send(answer(arrived, RESULT))
-        return stream.response
+        return await progress_and_then(request, answer(arrived, RESULT), when=self.gate)
 
 
 @pytest.fixture

@@ -147,6 +147,17 @@ async def events(request: web.BaseRequest, headers: Mapping[str, str] | None = N
     await response.write_eof()
 
 
+async def progress_and_then(
+    request: web.BaseRequest, message: Mapping[str, Any], *, when: asyncio.Event
+) -> web.StreamResponse:
+    """Answer with events: progress at once, and this message when its moment has come."""
+    async with events(request) as stream:
+        await stream.send({"jsonrpc": "2.0", "method": "notifications/progress", "params": {"progress": 1}})
+        await when.wait()
+        await stream.send(message)
+    return stream.response
+
+
 async def for_ever() -> None:
     """Hang until the connection is lost."""
     await asyncio.Event().wait()
