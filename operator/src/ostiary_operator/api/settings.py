@@ -121,7 +121,7 @@ class Bounds(ApiModel):
     bytes_in_flight: Bytes = Size.parse("128Mi")
     """Bytes of requests being read and of answers being held by one replica at a time; 1Ki to 1Ti. A request beyond is
     told to come again, an answer beyond becomes an error; one message alone always passes, up to its own bound.
-    Example: `256Mi`."""
+    A quarter is kept for messages of up to 64 KiB. Example: `256Mi`."""
 
     per_source: PerSource = PerSource()
     """What one source address may hold of these. Example: `{connections: 500, requestsInFlight: 200}`."""
