@@ -49,7 +49,7 @@ def _put_context(body: dict[str, Any], span: ClientSpan) -> None:
     if meta is not None:
         span.inject(meta)
     elif context := span.context:
-        body["params"] = {**(params or {}), "_meta": context}
+        body["params"] = {**params, "_meta": context} if params else {"_meta": context}
 
 
 def upstream_lines(exchange: Exchange, span: ClientSpan) -> bytes:

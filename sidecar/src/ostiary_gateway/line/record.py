@@ -12,8 +12,7 @@ from ostiary_gateway.telemetry.outcome import exception_type
 
 def routed(span: ServerSpan, exchange: Exchange) -> None:
     """Report where the request goes."""
-    span.update(exchange.proxy.evidence)
-    span.set(names.OSTIARY_CONFIG_REVISION, exchange.snapshot.revision)
+    span.routed(exchange.proxy.evidence, revision=exchange.snapshot.revision)
 
 
 def framed(span: ServerSpan, exchange: Exchange) -> None:

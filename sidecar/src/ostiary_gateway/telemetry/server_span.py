@@ -1,7 +1,7 @@
 """The SERVER span of one message: the seam through which every station of a request reports.
 
 with telemetry.server_span(http_method="POST", traceparent=…) as span:
-    span.update(PROXY_ATTRIBUTES)                                   # route
+    span.routed(PROXY_ATTRIBUTES, revision=…)                       # route
     span.message(method="tools/call", target="echo", request_id=7, carrier_meta=meta)   # frame
     span.deny(policy=…, rule=…, reason=…, code=-31001)              # authorize
     with span.client(server_name=…, address=…, port=…) as upstream: # forward
@@ -10,6 +10,7 @@ with telemetry.server_span(http_method="POST", traceparent=…) as span:
     span.respond(…)
 """
 
+from collections.abc import Mapping
 from time import perf_counter_ns, time_ns
 
 from ostiary_gateway.errors import Refusal
@@ -28,10 +29,12 @@ class ServerSpan(Span):
     """
 
     __slots__ = (
+        "_evidence",
         "_http_method",
         "_joined",
         "_link",
         "_parent",
+        "_revision",
         "_span_id",
         "_traceparent",
         "_tracestate",
@@ -59,6 +62,8 @@ class ServerSpan(Span):
         self._parent: SpanContext | None = None
         self._link: tuple[tuple[str, str], ...] = ()
         self._span_id = ""
+        self._evidence: Mapping[str, str] | None = None
+        self._revision = 0
         self.trace_id = ""
         self.tracestate = ""
         self.method = None
@@ -74,6 +79,14 @@ class ServerSpan(Span):
         if not self._span_id and self._recorder.decide is not None:
             self._span_id = context.new_span_id()
         return self._span_id
+
+    def routed(self, evidence: Mapping[str, str], *, revision: int) -> None:
+        """The request goes to the proxy of which ``evidence`` tells, by this revision of the config.
+
+        The mapping was built at load. It is read when the span ends, and only if it is kept then.
+        """
+        self._evidence = evidence
+        self._revision = revision
 
     def message(
         self,
@@ -219,6 +232,9 @@ class ServerSpan(Span):
             super()._broke_off(error)
 
     def _finish(self, attributes: dict[str, AttributeValue]) -> None:
+        if self._evidence is not None:
+            attributes.update(self._evidence)
+            attributes[names.OSTIARY_CONFIG_REVISION] = self._revision
         known_method = self._http_method in names.HTTP_METHODS
         if self.method is None:
             attributes[names.HTTP_REQUEST_METHOD] = self._http_method if known_method else names.OTHER

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from time import monotonic
 from typing import Final
 
 from ostiary_gateway.errors import UpstreamFault
@@ -112,14 +113,16 @@ class Pool:
         return connection
 
     def _put_back(self, connection: Connection) -> None:
-        loop = asyncio.get_running_loop()
         if self._closed or len(self._all) > self._limit:
             connection.close()
             return
-        self._idle.append((connection, loop.time() + self._keep_seconds))
+        self._idle.append((connection, monotonic() + self._keep_seconds))
         if self._sweep is None:
-            self._sweep = loop.call_later(self._keep_seconds, self._close_aged)
+            self._sweep_later()
         self._wake_one()
+
+    def _sweep_later(self) -> None:
+        self._sweep = asyncio.get_running_loop().call_later(self._keep_seconds, self._close_aged)
 
     def _lost(self, connection: Connection) -> None:
         self._all.discard(connection)
@@ -134,13 +137,14 @@ class Pool:
 
     def _close_aged(self) -> None:
         """Close what was idle for too long; one timer for all, since most connections are used again at once."""
-        loop = asyncio.get_running_loop()
-        now = loop.time()
+        now = monotonic()
         aged = [connection for connection, until in self._idle if until <= now]
         self._idle = [entry for entry in self._idle if entry[1] > now]
         for connection in aged:
             connection.close()
-        self._sweep = loop.call_later(self._keep_seconds, self._close_aged) if self._idle else None
+        self._sweep = None
+        if self._idle:
+            self._sweep_later()
 
     def close(self) -> None:
         """Close every connection; exchanges on them fail."""

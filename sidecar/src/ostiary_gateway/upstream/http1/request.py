@@ -31,17 +31,18 @@ def lines(headers: Mapping[str, str]) -> bytes:
     Raises:
         UpstreamFault: one would break out of its line.
     """
-    return b"".join(
-        [
-            _remembered(name, value) if len(name) + len(value) <= _REMEMBERED_LENGTH else _line(name, value)
-            for name, value in headers.items()
-        ]
-    )
+    text = b""
+    for name, value in headers.items():
+        text += _remembered(name, value) if len(name) + len(value) <= _REMEMBERED_LENGTH else _line(name, value)
+    return text
 
 
 def trusted_lines(headers: Mapping[str, str]) -> bytes:
     """Return headers that are of our own making to the last letter, such as the context of a span."""
-    return "".join([f"{name}: {value}\r\n" for name, value in headers.items()]).encode("ascii")
+    text = ""
+    for name, value in headers.items():
+        text += f"{name}: {value}\r\n"
+    return text.encode("ascii")
 
 
 def _line(name: str, value: str) -> bytes:
