@@ -68,6 +68,26 @@ async def test_definitions_made_again_take_no_door_away_before_it_is_confirmed(o
         assert world.served() == {"crm", "wiki"}
 
 
+async def test_definitions_that_were_gone_for_long_are_watched_again(
+    own: ControlPlane, world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    own.apply_crds(CRDS)
+    async with operating(world.options()):
+        world.has_proxy("crm")
+        await eventually(lambda: world.served() == {"crm"})
+        for name in DEFINITIONS:
+            own.kubectl("delete", "crd", name)
+        await eventually(lambda: "the API server has not said that it offers mcppolicies, mcpproxies" in caplog.text)
+        await asyncio.to_thread(own.apply_crds, CRDS)
+        world.has_proxy("crm")
+        await eventually(lambda: world.said(PROXY, "crm", "Accepted") == ("True", "Accepted"), seconds=60)
+        # Neither waits for the pass that comes round without any news.
+        world.has_proxy("wiki")
+        await eventually(lambda: world.served() == {"crm", "wiki"})
+        world.has_proxy("git")
+        await eventually(lambda: world.served() == {"crm", "git", "wiki"})
+
+
 async def test_an_api_server_that_was_away_is_found_again_and_nothing_is_lost_though_no_lease_was_renewed(
     own: ControlPlane, world: World
 ) -> None:

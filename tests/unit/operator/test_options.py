@@ -90,7 +90,7 @@ contexts: [{name: x, context: {cluster: c, user: u}}]
 current-context: x
 """
     )
-    login = Login(options("--operator-namespace=s", f"--kubeconfig={file}"), lambda: None)
+    login = Login(options("--operator-namespace=s", f"--kubeconfig={file}"), (), lambda: None)
     info = await login.log_in()
     assert info.server == "https://127.0.0.1:6443"
     assert info.aiohttp_session.headers["Authorization"] == "Bearer tok"
@@ -99,6 +99,6 @@ current-context: x
 
 
 async def test_kopf_is_told_why_it_cannot_log_in(tmp_path: Path) -> None:
-    login = Login(options("--operator-namespace=s", f"--kubeconfig={tmp_path / 'none'}"), lambda: None)
+    login = Login(options("--operator-namespace=s", f"--kubeconfig={tmp_path / 'none'}"), (), lambda: None)
     with pytest.raises(kopf.LoginError, match="cannot be used"):
         await login.log_in()

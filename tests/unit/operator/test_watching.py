@@ -170,12 +170,12 @@ async def test_a_right_in_some_namespaces_is_used_there() -> None:
 
 def registry_of(*kinds: Kind) -> kopf.OperatorRegistry:
     options = OperatorOptions(operator_namespace=SYSTEM)
-    return make_registry(Scope(None, kinds), Login(options, lambda: None), changes(), lambda _, __: None)
+    return make_registry(Scope(None, kinds), Login(options, kinds, lambda: None), changes(), lambda _, __: None)
 
 
 def test_once_kopf_has_listed_everything_it_asks_for_a_look_at_what_was_deleted_before_and_so_each_time_anew() -> None:
     told: list[str] = []
-    login = Login(OperatorOptions(operator_namespace=SYSTEM), lambda: told.append("listed"))
+    login = Login(OperatorOptions(operator_namespace=SYSTEM), EVERY_KIND, lambda: told.append("listed"))
     proxies, policies = URL("http://api/apis/ostiary.dev/v1alpha1/mcpproxies"), URL("http://api/apis/x/mcppolicies")
     for request in (proxies % {"limit": "250"}, policies % {"limit": "250"}, proxies % {"watch": "true"}):
         login.sees(request)

@@ -9,8 +9,9 @@ import contextlib
 import itertools
 import logging
 import threading
-from collections.abc import Callable, Iterator
-from typing import Any, Final
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final, Never
 
 import aiohttp
 import kopf
@@ -33,8 +34,11 @@ Poke = Callable[[str, Moved], None]
 #: Seconds that each step of kopf's end is waited for, and that all of it is: then its thread, a daemon, is left behind.
 _PATIENCE: Final = 0.5
 _FAREWELL: Final = 3.0
-#: Seconds between attempts to begin again after a watch ended in an error.
+#: Seconds between attempts to begin again after a watch ended in an error; from the first one after so long a run.
 _RESTARTS: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
+_LONG_RUN: Final = 60.0
+#: Seconds in which kopf asks for every kind, once it was told what the API server offers.
+_DISCOVERY: Final = 3.0
 
 
 class _Backoffs:
@@ -71,12 +75,17 @@ class Informer:
         await asyncio.to_thread(self._thread.join, _FAREWELL)
 
     def _main(self) -> None:
-        for pause in itertools.chain(_RESTARTS, itertools.repeat(_RESTARTS[-1])):
+        pauses = _pauses()
+        while True:
+            began = time.monotonic()
             reason = "kopf ended on its own"
             try:
                 asyncio.run(self._watch())
             except Exception as error:  # noqa: BLE001  whatever ends the watches, they begin again
                 reason = str(error) or type(error).__name__
+            if time.monotonic() - began > _LONG_RUN:
+                pauses = _pauses()
+            pause = next(pauses)
             if not self._end.is_set():
                 _log.warning("the watches ended, beginning again in %.0f s: %s", pause, reason)
             if self._end.wait(pause):
@@ -89,11 +98,14 @@ class Informer:
         self._loop.set_exception_handler(_quietly)
         if self._end.is_set():
             return
-        login = Login(self._options, lambda: self._poke("watch", EVERYTHING))
+        login = Login(self._options, self._scope.kinds, lambda: self._poke("watch", EVERYTHING))
         stopping = asyncio.ensure_future(_until(self._told, login.watching))
+        lacking = asyncio.ensure_future(_lacking(login))
         try:
             operator = asyncio.ensure_future(self._operator(login, stopping))
-            await asyncio.wait({operator, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({operator, stopping, lacking}, return_when=asyncio.FIRST_COMPLETED)
+            if lacking.done():
+                lacking.result()
             await asyncio.wait({operator}, timeout=_PATIENCE if stopping.done() else None)
             if operator.done():
                 operator.result()
@@ -112,6 +124,24 @@ class Informer:
             stop_flag=stopping,
             **where,
         )
+
+
+def _pauses() -> Iterator[float]:
+    return itertools.chain(_RESTARTS, itertools.repeat(_RESTARTS[-1]))
+
+
+async def _lacking(login: "Login") -> Never:
+    """Fail if kopf does not watch every kind; else wait without end.
+
+    It asks the API server once what it offers, and never looks for what was not there: a definition that was deleted,
+    or any at all of an API server that has only just begun.
+    """
+    await login.discovered.wait()
+    await asyncio.sleep(_DISCOVERY)
+    if login.unasked:
+        raise Unreachable(f"the API server has not said that it offers {', '.join(sorted(login.unasked))}")
+    while True:
+        await asyncio.Event().wait()
 
 
 async def _until(told: asyncio.Event, watching: asyncio.Event) -> None:
@@ -135,12 +165,15 @@ class Login:
     """Logs kopf in, again whenever its credentials are refused. The sessions are ours, so that we can close them.
 
     ``watching`` is set once kopf watches anything. Before that it must not be told to stop: it would close connections
-    that it goes on to wait for. ``on_listed`` is called whenever kopf has listed anew, and watches from there on: what
-    was deleted before that, no event ever told.
+    that it goes on to wait for. ``discovered`` is set once the API server has said which groups it offers, ``unasked``
+    are the kinds that kopf did not ask for yet. ``on_listed`` is called whenever kopf has listed anew, and watches from
+    there on: what was deleted before that, no event ever told.
     """
 
-    def __init__(self, options: OperatorOptions, on_listed: Callable[[], None]) -> None:
+    def __init__(self, options: OperatorOptions, kinds: Iterable[Kind], on_listed: Callable[[], None]) -> None:
         self.watching = asyncio.Event()
+        self.discovered = asyncio.Event()
+        self.unasked = {kind.plural for kind in kinds}
         self._options = options
         self._on_listed = on_listed
         self._listing: set[str] = set()
@@ -154,6 +187,7 @@ class Login:
             raise kopf.LoginError(str(error)) from error
         trace = aiohttp.TraceConfig()
         trace.on_request_start.append(self._sees)
+        trace.on_request_end.append(self._answered)
         session = await open_session(configuration, trace)
         self._sessions.append(session)
         return kopf.AiohttpSession(server=configuration.host, aiohttp_session=session)
@@ -162,8 +196,14 @@ class Login:
         request: aiohttp.TraceRequestStartParams = args[-1]
         self.sees(request.url)
 
+    async def _answered(self, *args: Any) -> None:
+        request: aiohttp.TraceRequestEndParams = args[-1]
+        if request.url.path == "/apis" and request.response.ok:
+            self.discovered.set()
+
     def sees(self, url: URL) -> None:
         """Note a request of kopf's."""
+        self.unasked.discard(url.name)
         if "watch" in url.query:
             self.watching.set()
             was_listing = url.path in self._listing
