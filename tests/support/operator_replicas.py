@@ -117,6 +117,9 @@ async def operator_process(
         try:
             operator.port = int((await until(lambda: _ANNOUNCED.search(operator.log)))[1])
             yield operator
+        except BaseException as error:
+            error.add_note(operator.log)
+            raise
         finally:
             if process.returncode is None:
                 process.send_signal(signal.SIGCONT)

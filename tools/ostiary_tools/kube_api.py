@@ -3,6 +3,7 @@
 import http.client
 import json
 import ssl
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,6 +11,9 @@ from urllib.parse import urlsplit
 from ostiary_tools.errors import ToolError
 
 _TIMEOUT = 30.0  # seconds
+#: An API server that has just begun asks its clients to come again until it has read what is stored.
+_BUSY_PAUSE = 0.25  # seconds
+_BUSY_TIMEOUT = 20.0  # seconds
 _PATCH_TYPE = "application/merge-patch+json"
 
 
@@ -37,7 +41,7 @@ class KubeApi:
         self._headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
 
     def request(self, method: str, path: str, body: object = None) -> Any:
-        """Send a request and return the decoded answer (a str where it is not JSON).
+        """Send a request, again while the API server is too busy, and return the decoded answer (a str if not JSON).
 
         Args:
             method: in capitals. PATCH is a JSON merge patch.
@@ -48,7 +52,11 @@ class KubeApi:
             ApiError: the server answered with an error.
             OSError: no connection.
         """
+        until = time.monotonic() + _BUSY_TIMEOUT
         status, is_json, payload = self._exchange(method, path, body)
+        while status == http.client.TOO_MANY_REQUESTS and time.monotonic() < until:
+            time.sleep(_BUSY_PAUSE)
+            status, is_json, payload = self._exchange(method, path, body)
         content = json.loads(payload) if is_json else payload.decode()
         if status >= 400:
             details = content if isinstance(content, dict) else {"message": content}
