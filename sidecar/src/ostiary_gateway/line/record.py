@@ -46,7 +46,9 @@ def refused(span: ServerSpan, refusal: Refusal) -> None:
 
 
 def contact(span: ServerSpan, exchange: Exchange) -> ClientSpan:
-    """Begin the span of the contact with the proxy's server."""
+    """Begin the span of the contact with the proxy's server; one that nobody will see is told nothing."""
+    if exchange.message is not None and not span.sampled:
+        return span.client()
     message, session, server = exchange.message, exchange.session, exchange.server
     return span.client(
         server_name=server.name if server is not None else None,

@@ -22,10 +22,9 @@ class ClientSpan(Span):
         method: str | None,
         target: str | None,
     ) -> None:
-        now = perf_counter_ns()
-        # On the parent's clock: the wall clock may have been set meanwhile.
-        self._start_ns = parent._start_ns + now - parent._started
-        self._started = now
+        # Its own times are taken when it is recorded: nobody asks another for them.
+        self._start_ns = parent._start_ns
+        self._started = parent._started
         self._recorder = parent._recorder
         self.trace_id = parent.trace_id
         self.tracestate = parent.tracestate
@@ -103,6 +102,10 @@ class ClientSpan(Span):
     ) -> None:
         """Begin to record, below this SERVER span, with what is known of the contact."""
         self._parent_id = parent_id
+        now = perf_counter_ns()
+        # On the parent's clock: the wall clock may have been set meanwhile.
+        self._start_ns += now - self._started
+        self._started = now
         attributes = self._describe(request_id, protocol_version, session_id)
         if server_name is not None:
             attributes[names.OSTIARY_SERVER_NAME] = server_name

@@ -3,10 +3,13 @@
 import asyncio
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
+
+if TYPE_CHECKING:
+    from ostiary_gateway.upstream.http1.connection import Connection
 
 #: Buffered bytes at which the connection stops to read; it goes on when they have been taken.
 HIGH_WATER: Final = 256 * 1024
@@ -17,18 +20,15 @@ _FOREVER: Final = float("inf")
 class Answer:
     """One answer. ``status`` and headers are there from the start; :meth:`read_some` gives the body.
 
-    ``pause`` and ``resume`` stop and start the connection's reading; ``abandon`` closes the connection. ``released`` is
-    called once, when the answer has been closed.
+    ``released`` is called once, when the answer has been closed.
     """
 
     __slots__ = (
-        "_abandon",
         "_chunks",
+        "_connection",
         "_fault",
         "_headers",
-        "_pause",
         "_paused",
-        "_resume",
         "_size",
         "_waiter",
         "complete",
@@ -38,15 +38,7 @@ class Answer:
         "status",
     )
 
-    def __init__(
-        self,
-        status: int,
-        headers: dict[bytes, bytes],
-        *,
-        pause: Callable[[], None],
-        resume: Callable[[], None],
-        abandon: Callable[[], None],
-    ) -> None:
+    def __init__(self, status: int, headers: dict[bytes, bytes], connection: "Connection") -> None:
         self.status = status
         self.complete = False
         self._headers = headers
@@ -60,7 +52,7 @@ class Answer:
         self._fault: UpstreamFault | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._paused = False
-        self._pause, self._resume, self._abandon = pause, resume, abandon
+        self._connection = connection
 
     def header(self, name: str) -> str | None:
         """Return a header by its name in any case, None without it; what stood twice is joined by commas."""
@@ -116,7 +108,7 @@ class Answer:
         """Have done with the answer: unless it arrived whole, its connection is closed."""
         self._chunks.clear()
         if not self.complete:
-            self._abandon()
+            self._connection.close()
         released, self.released = self.released, None
         if released is not None:
             released()
@@ -132,12 +124,12 @@ class Answer:
         """Stop the sender until what is there is taken, however little: nobody takes it now."""
         if not self._paused and not self.complete and self._fault is None:
             self._paused = True
-            self._pause()
+            self._connection.pause()
 
     def _go_on(self) -> None:
         if self._paused:
             self._paused = False
-            self._resume()
+            self._connection.resume()
 
     # What the connection tells:
 
@@ -152,7 +144,7 @@ class Answer:
     def finish(self) -> None:
         """The body is whole, and the connection somebody else's: it goes on by itself."""
         self.complete = True
-        self._paused = False
+        self._go_on()
         self._wake()
 
     def fail(self, fault: UpstreamFault) -> None:

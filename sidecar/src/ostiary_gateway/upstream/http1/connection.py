@@ -196,7 +196,7 @@ class Connection(asyncio.Protocol):
             raise UpstreamFault(faults.INVALID, "a transfer encoding that was not asked for")
         length = b"content-length" in self._headers
         self._body_ends_with_connection = not length and encoding is None and status not in _BODILESS
-        self._response = Answer(status, self._headers, pause=self._pause, resume=self._resume, abandon=self.close)
+        self._response = Answer(status, self._headers, self)
         head = self._take_head()
         if head is not None and not head.done():
             head.set_result(self._response)
@@ -223,7 +223,6 @@ class Connection(asyncio.Protocol):
         keep = not self._body_ends_with_connection and self._parser.should_keep_alive()
         if response is not None:
             response.finish()
-        self._resume()
         if not keep or not self.usable:
             self.close()
         elif self.on_idle is not None:
@@ -240,11 +239,13 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    def _pause(self) -> None:
+    def pause(self) -> None:
+        """Read no more until :meth:`resume`."""
         if self._transport is not None:
             self._transport.pause_reading()
 
-    def _resume(self) -> None:
+    def resume(self) -> None:
+        """Read on."""
         if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
 
