@@ -15,6 +15,10 @@ class Era(enum.Enum):
     MODERN = "modern"
 
 
+#: Every message is asked for its era, and a member costs more through its class than what is done with it.
+LEGACY: Final = Era.LEGACY
+MODERN: Final = Era.MODERN
+
 MODERN_REVISIONS: Final = frozenset({"2026-07-28"})
 LEGACY_REVISIONS: Final = frozenset({"2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"})
 

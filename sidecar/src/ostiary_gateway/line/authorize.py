@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from ostiary_core.mcp import codes
-from ostiary_core.mcp.methods import USE, Judgement, Primitive, Verb
-from ostiary_core.mcp.revisions import Era
+from ostiary_core.mcp.methods import METHODS, USE, Judgement, Primitive, Verb
+from ostiary_core.mcp.revisions import MODERN
 from ostiary_core.policy.access import Decision, Reason
 from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway.errors import Refusal
@@ -40,7 +40,7 @@ def authorize(message: Message, visibility: Visibility) -> Decision | None:
     """
     if message.method is None:
         return None
-    judge = _JUDGES.get(message.method.judgement)
+    judge = _JUDGE_OF.get(message.method.name)
     return judge(message, visibility) if judge is not None else None
 
 
@@ -121,7 +121,7 @@ def listened(params: dict[str, Any], field: str) -> list[str]:
     names = wanted.get(field, []) if isinstance(wanted, dict) and disguised(wanted) is None else None
     if not isinstance(names, list) or len(names) > _LISTEN_LIMIT or not all(isinstance(name, str) for name in names):
         words = f'"params.notifications" must be a filter, its "{field}" a list of at most {_LISTEN_LIMIT} strings'
-        raise bad_params(words, Era.MODERN)
+        raise bad_params(words, MODERN)
     return names
 
 
@@ -152,4 +152,8 @@ _JUDGES: Final[dict[Judgement, Callable[[Message, Visibility], Decision | None]]
     Judgement.LISTEN: _judge_listen,
     Judgement.TASK: _judge_task,
     Judgement.TASK_LIST: _judge_task_list,
+}
+#: By a method's name: the hash of an enumeration's member is computed in Python.
+_JUDGE_OF: Final = {
+    method.name: _JUDGES[method.judgement] for method in METHODS.values() if method.judgement in _JUDGES
 }

@@ -22,6 +22,7 @@ from ostiary_gateway.upstream.http1.answer import Answer
 _SESSION: Final = "Mcp-Session-Id"
 #: A small answer that is whole is on its way to the caller in the same turn of the loop: nothing is held, in bytes.
 _NOT_HELD: Final = 16 * 1024
+_LIST: Final = Judgement.LIST
 _NONE: Final[Mapping[str, str]] = {}
 
 #: Gives the session id for an answer to initialize.
@@ -63,7 +64,7 @@ async def relay_document(exchange: Exchange, answer: Answer, *, seal: SealSessio
     if text is None:
         text = await read_whole(exchange, answer, limit=limit, idle=exchange.selected.idle_seconds)
     method = exchange.message.method if exchange.message is not None else None
-    if method is not None and method.judgement is Judgement.LIST:
+    if method is not None and method.judgement is _LIST:
         known = _list(exchange, answer, method, text)
         return Response(answer.status, known.body, _headers(answer)), known.outcome
     message = _checked(exchange, answer, text, answers.read)

@@ -1,10 +1,10 @@
 """What one request is, as far as the stations have found out."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from ostiary_core.mcp.methods import Judgement, Method
-from ostiary_core.mcp.revisions import Era
+from ostiary_core.mcp.revisions import MODERN, Era
 from ostiary_core.policy.access import Decision
 from ostiary_gateway.config.runtime import ProxyRuntime
 from ostiary_gateway.config.snapshot import Snapshot
@@ -15,6 +15,7 @@ from ostiary_gateway.upstream.server import UpstreamServer
 
 #: The principal of callers without credentials.
 ANONYMOUS = "anonymous"
+_LISTEN: Final = Judgement.LISTEN
 
 
 @dataclass(slots=True)
@@ -85,12 +86,12 @@ class Exchange:
         message = self.message
         if message is None:
             return self.request.method == "GET"
-        return message.method is not None and message.method.judgement is Judgement.LISTEN
+        return message.method is not None and message.method.judgement is _LISTEN
 
     @property
     def ends_with_caller(self) -> bool:
         """Whether losing the caller ends the work upstream: not for legacy messages (specification, Disconnection)."""
-        return self.message is None or self.message.era is Era.MODERN
+        return self.message is None or self.message.era is MODERN
 
     @property
     def selected(self) -> UpstreamServer:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from ostiary_core import strict_json
 from ostiary_core.errors import StrictJSONError
-from ostiary_core.mcp.revisions import Era
+from ostiary_core.mcp.revisions import MODERN
 from ostiary_gateway.errors import Refusal, UpstreamFault
 from ostiary_gateway.line import mirrored
 from ostiary_gateway.line.exchange import Exchange, Message
@@ -68,7 +68,7 @@ def upstream_lines(exchange: Exchange, span: ClientSpan) -> bytes:
         revision = session.revision if session is not None else request.headers.get("mcp-protocol-version", "")
     else:
         revision = message.revision
-        if message.era is Era.MODERN:
+        if message.era is MODERN:
             _mirror(exchange, message, headers)
     if revision:
         headers["MCP-Protocol-Version"] = revision

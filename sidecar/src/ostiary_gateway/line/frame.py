@@ -14,9 +14,11 @@ from ostiary_core.errors import StrictJSONError
 from ostiary_core.mcp import codes
 from ostiary_core.mcp.methods import METHODS, Judgement, Method
 from ostiary_core.mcp.revisions import (
+    LEGACY,
     LEGACY_REVISIONS,
     META_CLIENT_CAPABILITIES,
     META_PROTOCOL_VERSION,
+    MODERN,
     MODERN_REVISIONS,
     NEWEST_LEGACY_REVISION,
     Era,
@@ -57,7 +59,7 @@ def bad_params(message: str, era: Era) -> Refusal:
     The older revisions give a JSON-RPC error no HTTP status of its own, and their clients lose the code with any
     other than 200.
     """
-    return invalid(message, code=codes.INVALID_PARAMS, status=400 if era is Era.MODERN else 200)
+    return invalid(message, code=codes.INVALID_PARAMS, status=400 if era is MODERN else 200)
 
 
 def parse(body: bytes) -> dict[str, Any]:
@@ -139,11 +141,11 @@ def _modern(
         raise unsupported(revision, MODERN_REVISIONS)
     if identifier is not None or _METHOD_KEY in headers:
         require_agreement(headers, _METHOD, body["method"])
-    method = _method(body, identifier, era=Era.MODERN)
-    name = _name(method, body, Era.MODERN)
+    method = _method(body, identifier, era=MODERN)
+    name = _name(method, body, MODERN)
     if method.name in _MIRRORED or method.judgement is Judgement.TASK:
         require_name_agreement(headers, _NAME, name)
-    return Message(body, Era.MODERN, revision, method, identifier, name)
+    return Message(body, MODERN, revision, method, identifier, name)
 
 
 def _require_envelope(meta: dict[str, Any]) -> None:
@@ -165,17 +167,17 @@ def _bad_envelope(field: str, what: str) -> Refusal:
 def _legacy(
     body: dict[str, Any], identifier: str | int | None, headers: Mapping[str, str], session: Session | None
 ) -> Message:
-    method = _method(body, identifier, era=Era.LEGACY)
+    method = _method(body, identifier, era=LEGACY)
     revision = legacy_revision(headers, session)
     if method.name == "initialize":
         _settle_on_a_handshake(body)
-    name = _name(method, body, Era.LEGACY)
+    name = _name(method, body, LEGACY)
     # Nobody has to send these here; but who does and contradicts himself means to be read in two ways.
     if _METHOD_KEY in headers:
         require_agreement(headers, _METHOD, method.name)
     if name and _NAME_KEY in headers:
         require_name_agreement(headers, _NAME, name)
-    return Message(body, Era.LEGACY, revision, method, identifier, name)
+    return Message(body, LEGACY, revision, method, identifier, name)
 
 
 def legacy_revision(headers: Mapping[str, str], session: Session | None) -> str:
@@ -221,7 +223,7 @@ def _settle_on_a_handshake(body: dict[str, Any]) -> None:
     """An initialize that asks for a revision without a handshake is offered the newest one that has it."""
     params = body.get("params")
     if not isinstance(params, dict) or not isinstance(params.get("protocolVersion"), str):
-        raise bad_params('"params.protocolVersion" must be a string', Era.LEGACY)
+        raise bad_params('"params.protocolVersion" must be a string', LEGACY)
     if params["protocolVersion"] not in LEGACY_REVISIONS:
         params["protocolVersion"] = NEWEST_LEGACY_REVISION
 
@@ -234,12 +236,12 @@ def _method(body: dict[str, Any], identifier: str | int | None, *, era: Era) -> 
             notification with an id, or a request without one.
     """
     method = METHODS.get(body["method"])
-    if method is None or not (method.modern if era is Era.MODERN else method.legacy):
+    if method is None or not (method.modern if era is MODERN else method.legacy):
         legacy_status = 200 if identifier is not None else 400
         raise invalid(
             f"Method not found: {body['method'][:_SHOWN]}",
             code=codes.METHOD_NOT_FOUND,
-            status=404 if era is Era.MODERN else legacy_status,
+            status=404 if era is MODERN else legacy_status,
         )
     if method.notification == (identifier is not None):
         raise invalid(
@@ -279,4 +281,4 @@ def _answer(body: dict[str, Any], headers: Mapping[str, str], session: Session |
         raise invalid("Neither a request, nor a notification, nor an answer")
     if session is None:
         raise invalid("An answer is taken only within the session in which the server asked")
-    return Message(body, Era.LEGACY, legacy_revision(headers, session), None, identifier)
+    return Message(body, LEGACY, legacy_revision(headers, session), None, identifier)

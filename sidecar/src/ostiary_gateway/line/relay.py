@@ -12,7 +12,7 @@ from time import monotonic
 from typing import Any, Final
 
 from ostiary_core import strict_json
-from ostiary_core.mcp.revisions import Era
+from ostiary_core.mcp.revisions import LEGACY
 from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway import sse
 from ostiary_gateway.errors import UpstreamFault
@@ -227,7 +227,7 @@ class EventRelay:
     def _note_resumability(self, event: sse.Event) -> None:
         """A stream whose events have ids can be resumed elsewhere; the newest revision does not know that any more."""
         message = self._exchange.message
-        if event.id and message is not None and message.era is Era.LEGACY:
+        if event.id and message is not None and message.era is LEGACY:
             self._resumable = self._resumable or b"\0" not in event.id  # with NUL it is none to clients
 
     def _shaped_message(self, event: sse.Event, data: bytes, message: dict[str, Any]) -> bytes | None:

@@ -40,6 +40,10 @@ class _Phase(Enum):
     END = auto()
 
 
+#: Asked for several times a request, and a member costs more through its class than what is done with it.
+_HEAD, _ANSWER, _REST, _TAKING, _END = _Phase
+
+
 class Connection(Channel):
     """A protocol of asyncio. ``bound`` is a task that ends with the caller, ``stream`` the answer begun as a stream."""
 
@@ -58,7 +62,7 @@ class Connection(Channel):
         self._unparsed = b""
         self._bad: BadRequestError | None = None
         self._turned_away: Response | None = None
-        self._phase = _Phase.HEAD
+        self._phase = _HEAD
         self._deaf = False
         self._deadline = listener.now() + listener.limits.head_seconds
 
@@ -82,7 +86,7 @@ class Connection(Channel):
 
     def data_received(self, data: bytes) -> None:
         """Parse what arrived, unless nobody would read it."""
-        if self._phase is _Phase.END or self._bad is not None or self._deaf:
+        if self._phase is _END or self._bad is not None or self._deaf:
             return
         if self._unparsed:
             self._unparsed += data  # TLS had decrypted more when reading was paused
@@ -92,9 +96,9 @@ class Connection(Channel):
         except BadRequestError as error:
             self._refuse(error)
             return
-        if self._phase is _Phase.HEAD and self._parser.in_head:
+        if self._phase is _HEAD and self._parser.in_head:
             self._deadline = min(self._deadline, self._listener.now() + self._listener.limits.head_seconds)
-        elif self._phase is _Phase.REST and self._current is not None and self._current.complete:
+        elif self._phase is _REST and self._current is not None and self._current.complete:
             self._next()
 
     def resume_reading(self) -> None:
@@ -149,28 +153,28 @@ class Connection(Channel):
         """He has taken it."""
         self._listener.taken(self)
         super().resume_writing()
-        if self._phase is _Phase.TAKING:
+        if self._phase is _TAKING:
             self._next()
 
     # Requests
 
     def _begun(self, request: Request) -> None:
-        if self._phase is _Phase.END:
+        if self._phase is _END:
             return  # our last word was said within the piece that is being parsed
         if self._turned_away is not None:
             self._current = request
             self._answered(request, self._turned_away)
-        elif self._phase is _Phase.HEAD:
+        elif self._phase is _HEAD:
             self._start(request)
         else:
             self._waiting.append(request)
             self.pause_reading()
 
     def _start(self, request: Request) -> None:
-        self._phase = _Phase.ANSWER
+        self._phase = _ANSWER
         self._current = request
         self._deadline = _NEVER
-        self.task = self._listener.loop.create_task(self._answer(request))
+        self.task = self._listener.loop.create_task(self._answer(request), name="answer")
 
     async def _answer(self, request: Request) -> None:
         try:
@@ -210,7 +214,7 @@ class Connection(Channel):
             self._next()
         else:
             request.discard()
-            self._phase = _Phase.REST
+            self._phase = _REST
             self._deadline = self._listener.now() + self._listener.limits.linger_seconds
             self.resume_reading()
 
@@ -223,16 +227,16 @@ class Connection(Channel):
 
     def _next(self) -> None:
         if self.stalled_since is not None:
-            self._phase = _Phase.TAKING
+            self._phase = _TAKING
             self._deadline = _NEVER
             return
-        self._phase = _Phase.HEAD
+        self._phase = _HEAD
         self._current = None
         if self._below is not None:
             self._unsent = self.unsent  # over TLS nobody tells us that he takes nothing
         if self._unparsed and not self._waiting:
             self._parse_what_waited()
-        if self._phase is not _Phase.HEAD:
+        if self._phase is not _HEAD:
             pass
         elif self._waiting:
             self._start(self._waiting.pop(0))
@@ -260,9 +264,9 @@ class Connection(Channel):
         if broken is not None:
             broken.fail(CallerGone("the body's framing is broken"))
             broken.keep_alive = False
-        if self._phase is _Phase.REST:
+        if self._phase is _REST:
             self._say_goodbye()
-        if self._phase is not _Phase.HEAD:
+        if self._phase is not _HEAD:
             return
         body = strict_json.dumps({"error": error.reason, "message": error.message})
         self.refuse(Response(error.status, body, _JSON))
@@ -277,7 +281,7 @@ class Connection(Channel):
 
     def _say_goodbye(self) -> None:
         """Close our half, so that the answer arrives; then drop what still comes, for a while."""
-        self._phase = _Phase.END
+        self._phase = _END
         self._linger(self._listener.now())
         self._waiting.clear()
         self._unparsed = b""
@@ -305,7 +309,7 @@ class Connection(Channel):
 
     def overdue(self, now: float) -> bool:
         """Say whether the connection has had its time."""
-        if self._unsent and (self.stalled_since is not None or self._phase in (_Phase.END, _Phase.HEAD)):
+        if self._unsent and (self.stalled_since is not None or self._phase in (_END, _HEAD)):
             self._look_what_he_took(now)
         stalled = self.stalled_since
         return now > self._deadline or (stalled is not None and now - stalled > self._listener.limits.stall_seconds)
@@ -318,16 +322,16 @@ class Connection(Channel):
         self._unsent = left
         if self.stalled_since is not None:
             self.stalled_since = now
-        if self._phase is _Phase.END:
+        if self._phase is _END:
             self._linger(now)
             if self._below is not None:
                 self._close_tls()
-        elif self._phase is _Phase.HEAD and not self._parser.in_head:
+        elif self._phase is _HEAD and not self._parser.in_head:
             self._deadline = now + max(self._listener.limits.keep_seconds, self._listener.limits.stall_seconds)
 
     def end_overdue(self) -> None:
         """End a connection that has had its time; a head that did not become whole is told so."""
-        if self._phase is _Phase.HEAD and self._parser.in_head and self.stalled_since is None:
+        if self._phase is _HEAD and self._parser.in_head and self.stalled_since is None:
             self._refuse(BadRequestError(408, "HeadTooSlow", "The head of the request did not arrive in time"))
         else:
             self.abort()
@@ -335,16 +339,16 @@ class Connection(Channel):
     @property
     def idle(self) -> bool:
         """Whether no request is being handled."""
-        return self._phase is not _Phase.ANSWER
+        return self._phase is not _ANSWER
 
     @property
     def takes(self) -> bool:
         """Whether the caller may still take what was answered: closing now could eat it."""
-        return bool(self.unsent) or self._phase in (_Phase.END, _Phase.REST)
+        return bool(self.unsent) or self._phase in (_END, _REST)
 
     def leave(self) -> None:
         """Close a connection on which nothing is being handled, once the caller has what was answered."""
         if not self.takes:
             self.abort()
-        elif self._phase is not _Phase.END:
+        elif self._phase is not _END:
             self._say_goodbye()
