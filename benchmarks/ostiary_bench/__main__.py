@@ -30,6 +30,7 @@ One process on one pinned core, load and upstream on another; a closed loop of 3
 open loop at {rate} calls/s for latency (counted from when a call was due). The upstream is nginx with fixed answers, so
 what is measured is the door. CPU is the kernel's account of the process. A list that was told before is known again by
 its bytes and not read; `list-200-new` is told differently each time, and is read and filtered each time.
+What installs, edits and restarts took on a Kubernetes node is in [seen on a node](seen-on-a-node.md).
 
 Measured {at} on {machine}.
 
