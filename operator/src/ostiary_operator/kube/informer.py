@@ -198,7 +198,7 @@ class Login:
 
     async def _answered(self, *args: Any) -> None:
         request: aiohttp.TraceRequestEndParams = args[-1]
-        if request.url.path == "/apis" and request.response.ok:
+        if request.url.name == "apis" and request.response.ok:
             self.discovered.set()
 
     def sees(self, url: URL) -> None:
