@@ -1,6 +1,8 @@
 """Config from the API server, whatever that server does (design §4; the real one is in tests/cluster)."""
 
 import asyncio
+import gc
+import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from configs import GATEWAY, Operator, entry
-from fake_api import FakeApi, fake_api
+from fake_api import NAMESPACE, FakeApi, fake_api
 from gateways import policy
 from mcp_clients import eventually
 
@@ -61,6 +63,23 @@ async def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     monkeypatch.setattr(source_kubernetes, "_KEYS_SECONDS", 0.2)
     async with fake_api(tmp_path) as api:
         yield Scene(api)
+
+
+async def test_it_leaves_no_connection_to_the_garbage_collector(scene: Scene) -> None:
+    async def watch_and_go() -> None:
+        async with KubernetesApi(scene.options) as api:
+            query = {"fieldSelector": LISTS["configmaps"], "resourceVersion": "0"}
+            watch = api.watch(f"/api/v1/namespaces/{NAMESPACE}/configmaps", query)
+            watching = asyncio.ensure_future(anext(watch))
+            await eventually(lambda: scene.api.watching("configmaps") == 1)
+            watching.cancel()
+            await asyncio.wait([watching])
+
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        await asyncio.to_thread(asyncio.run, watch_and_go())
+        gc.collect()
+    assert [str(each.message) for each in told] == []
 
 
 Running = Callable[..., Awaitable[None]]

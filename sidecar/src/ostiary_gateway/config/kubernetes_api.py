@@ -8,7 +8,7 @@ import asyncio
 import json
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import aiohttp
@@ -23,6 +23,8 @@ _READ_SECONDS: Final = 30.0
 #: An object of the API is at most 1.5 MiB; a watch event wraps one.
 _LINE_BYTES: Final = 4 * 1024 * 1024
 _GONE: Final = 410
+#: A transport that was told to close has done so after some turns of the loop.
+_CLOSING_TURNS: Final = 5
 
 
 class KubernetesApi:
@@ -30,7 +32,6 @@ class KubernetesApi:
 
     def __init__(self, options: KubernetesOptions) -> None:
         self._options = options
-        self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> "KubernetesApi":
         """Open it.
@@ -42,18 +43,21 @@ class KubernetesApi:
             context = ssl.create_default_context(cafile=str(self._options.ca_file))
         except (OSError, ssl.SSLError) as error:
             raise ConfigUnavailable(f"{self._options.ca_file}: {error}") from error
-        self._session = await self._stack.enter_async_context(
-            aiohttp.ClientSession(
-                base_url=self._options.api,
-                connector=aiohttp.TCPConnector(ssl=context),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=_SILENCE_SECONDS),
-                read_bufsize=_LINE_BYTES,
-            )
+        self._connector = aiohttp.TCPConnector(ssl=context)
+        self._session = aiohttp.ClientSession(
+            base_url=self._options.api,
+            connector=self._connector,
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=_SILENCE_SECONDS),
+            read_bufsize=_LINE_BYTES,
         )
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._stack.aclose()
+        """Close it at once."""
+        await self._connector.close(abort_ssl=True)
+        await self._session.close()
+        for _turn in range(_CLOSING_TURNS):
+            await asyncio.sleep(0)
 
     async def get(self, path: str, query: Mapping[str, str]) -> dict[str, Any]:
         """Read an object or a list.
@@ -88,8 +92,16 @@ class KubernetesApi:
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
             raise ConfigUnavailable(f"{type(error).__name__}: {error}") from error
 
-    def _request(self, path: str, query: Mapping[str, str]) -> Any:
-        return self._session.get(path, params=query, headers=self._headers(), allow_redirects=False)
+    @asynccontextmanager
+    async def _request(self, path: str, query: Mapping[str, str]) -> AsyncIterator[aiohttp.ClientResponse]:
+        async with self._session.get(path, params=query, headers=self._headers(), allow_redirects=False) as answer:
+            try:
+                yield answer
+            except BaseException:
+                # Left to aiohttp it would begin TLS's goodbye, which nobody waits for: the loop may end first.
+                if answer.connection is not None and answer.connection.transport is not None:
+                    answer.connection.transport.abort()
+                raise
 
     def _headers(self) -> dict[str, str]:
         try:
