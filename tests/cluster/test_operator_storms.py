@@ -59,6 +59,7 @@ async def test_while_a_list_does_not_end_nothing_that_it_might_hold_is_dropped(w
     async with operating(world.options()):
         world.has_proxy("crm")
         await serves(world, "crm")
+        await eventually(lambda: world.said(PROXY, "crm", "Accepted") == ("True", "Accepted"))
         before = world.versions()
         with api.holding(lists("mcppolicies")) as held:
             world.has_proxy("wiki")
