@@ -27,15 +27,15 @@ from opentelemetry.sdk.trace.sampling import DEFAULT_ON
 from opentelemetry.trace import SpanKind, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from ostiary_gateway.telemetry import AttributeValue, Stats, Telemetry
+from ostiary_gateway.telemetry import Stats, Telemetry
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-"
-PROXY: dict[str, AttributeValue] = {
+PROXY: dict[str, str] = {
     "ostiary.gateway": "ostiary-system/default",
     "ostiary.proxy.name": "mock-mcp-server",
     "ostiary.proxy.namespace": "default",
-    "ostiary.config.revision": 1795248496472,
 }
+REVISION = 1795248496472
 BURST = 100
 
 #: (trace one call, send what waits)
@@ -65,7 +65,7 @@ def ours(telemetry: Telemetry, number: int, meta: dict[str, Any]) -> None:
     with telemetry.server_span(
         traceparent=None, client_address="10.1.2.3", client_port=50123, http_version="1.1"
     ) as span:
-        span.update(PROXY)
+        span.routed(PROXY, revision=REVISION)
         span.message(
             method="tools/call",
             target="get_users",
@@ -91,6 +91,7 @@ def the_sdks(tracer: Any, propagator: Any, number: int, meta: dict[str, Any]) ->
             **method,
             **network,
             **PROXY,
+            "ostiary.config.revision": REVISION,
             "network.protocol.version": "1.1",
             "client.address": "10.1.2.3",
             "client.port": 50123,

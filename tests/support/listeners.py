@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from ostiary_gateway.server.limits import Limits
 from ostiary_gateway.server.listener import Listener
 from ostiary_gateway.server.request import Request
-from ostiary_gateway.server.response import Response
+from ostiary_gateway.server.response import Response, ResponseStream
 
 Answer = Callable[[Request], Awaitable[Response | None]]
 
@@ -27,6 +27,12 @@ async def serving(
     finally:
         await listener.stop(drain)
         assert not listener.connections
+
+
+async def flush(stream: ResponseStream) -> None:
+    """Send what was written, as fast as the caller takes it."""
+    if stream.send():
+        await stream.taken()
 
 
 async def echo(request: Request) -> Response:

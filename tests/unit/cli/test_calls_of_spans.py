@@ -34,7 +34,7 @@ def fine(span: ServerSpan) -> None:
 def call_after(report: Callable[[ServerSpan], None], method: str = "tools/call", target: str | None = "echo") -> Call:
     seen: list[SpanRecord] = []
     with Telemetry.disabled(on_end=seen.append).server_span() as span:
-        span.update({names.OSTIARY_PROXY_NAMESPACE: "default", names.OSTIARY_PROXY_NAME: "mock"})
+        span.routed({names.OSTIARY_PROXY_NAMESPACE: "default", names.OSTIARY_PROXY_NAME: "mock"}, revision=1)
         span.message(method=method, target=target)
         report(span)
     return call_of(seen[0])

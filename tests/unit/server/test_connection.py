@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from listeners import echo, serving
+from listeners import echo, flush, serving
 from mcp_clients import eventually
 from wire import connected, post
 
@@ -105,9 +105,9 @@ async def streamed(request: Request) -> None:
     stream.begin()
     for number in range(3):
         stream.write(b"data: %d\n\n" % number)
-        await stream.flush()
+        await flush(stream)
     stream.end()
-    await stream.flush()
+    await flush(stream)
 
 
 async def test_a_stream_comes_in_chunks_and_the_connection_goes_on() -> None:
@@ -133,7 +133,7 @@ async def test_a_stream_that_breaks_off_does_not_look_whole() -> None:
         stream = ResponseStream(request, {})
         stream.begin()
         stream.write(b"half")
-        await stream.flush()
+        await flush(stream)
 
     async with serving(broken) as (_, port), connected(port) as wire:
         await wire.send(request())
@@ -189,7 +189,7 @@ async def test_an_answer_that_nobody_takes_ends_with_its_time() -> None:
         try:
             while True:
                 stream.write(b"x" * 100_000)
-                await stream.flush()
+                await flush(stream)
         except CallerGone:
             gone.set()
             raise

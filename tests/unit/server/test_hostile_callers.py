@@ -8,7 +8,7 @@ from functools import partial
 
 import listeners
 import pytest
-from listeners import echo
+from listeners import echo, flush
 from mcp_clients import eventually
 from wire import Wire, connected, post
 
@@ -296,7 +296,7 @@ async def test_behind_a_stream_that_stays_nothing_is_kept_and_who_goes_is_notice
         stream = ResponseStream(request, {})
         request.connection.take_no_more()
         stream.begin()
-        await stream.flush()
+        await flush(stream)
         begun.set()
         try:
             request.bind_to_caller()

@@ -108,7 +108,8 @@ def test_a_session_is_recorded_by_a_digest_that_does_not_reveal_it(traced: Any) 
 def test_what_was_reported_before_the_message_is_kept(traced: Any) -> None:
     proxy = {"ostiary.proxy.name": "crm", "ostiary.proxy.namespace": "sales"}
     with traced.telemetry.server_span() as span:
-        span.update(proxy)
+        for name, value in proxy.items():
+            span.set(name, value)
         span.message(method="ping")
 
     assert traced.span().attributes.items() >= proxy.items()
@@ -117,7 +118,7 @@ def test_what_was_reported_before_the_message_is_kept(traced: Any) -> None:
 def test_reports_of_one_span_never_reach_another(traced: Any) -> None:
     shared = {"ostiary.proxy.name": "crm"}
     with traced.telemetry.server_span() as span:
-        span.update(shared)
+        span.routed(shared, revision=1)
         span.message(method="ping")
         span.set("ostiary.access.rule", "first")
     call(traced.telemetry, "ping", None)
@@ -168,7 +169,7 @@ def test_attributes_over_the_limit_are_dropped_and_counted(make_traced: Callable
 
 def test_an_unsampled_parent_leaves_nothing_behind(traced: Any) -> None:
     with traced.telemetry.server_span() as span:
-        span.update({"ostiary.proxy.name": "crm"})
+        span.routed({"ostiary.proxy.name": "crm"}, revision=1)
         span.message(method="ping", carrier_meta={"traceparent": UNSAMPLED})
         assert not span.recording
         span.set("ostiary.access.rule", "x")

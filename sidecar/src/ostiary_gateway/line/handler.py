@@ -107,9 +107,8 @@ class RequestLine:
                     self.occupancy.leave(exchange)
 
     def _route(self, request: Request) -> Exchange:
-        snapshot = self._in_force(
-            request
-        )  # only the exchange keeps it: a stream may live for days, and takes each new one
+        snapshot = self._in_force(request)
+        # Only the exchange keeps it: a stream may live for days, and takes each new one.
         return Exchange(request, snapshot, route(request, snapshot))
 
     def _in_force(self, request: Request) -> Snapshot:

@@ -48,7 +48,7 @@ class Response:
 
 
 class ResponseStream:
-    """An answer written as it comes. What is written is sent by :meth:`flush`: call it before waiting for more."""
+    """An answer written as it comes. What is written is sent by :meth:`send`: call it before waiting for more."""
 
     __slots__ = ("_pending", "begun", "ended", "headers", "keep", "request")
 
@@ -109,15 +109,6 @@ class ResponseStream:
             CallerGone: he has gone instead.
         """
         await self.request.connection.drained()
-
-    async def flush(self) -> None:
-        """Send what was written, as fast as the caller takes it.
-
-        Raises:
-            CallerGone: he takes nothing any more.
-        """
-        if self.send():
-            await self.taken()
 
 
 def _status_line(status: int) -> bytes:

@@ -3,7 +3,7 @@
 A span that nobody wants (not sampled, or tracing is off) keeps no attributes: each report costs one comparison.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from time import perf_counter_ns
 from types import TracebackType
 from typing import Final, Protocol, Self
@@ -108,11 +108,6 @@ class Span:
         if type(value) is str and len(value) > self._recorder.text_limit:
             value = value[: self._recorder.text_limit]
         attributes[key] = value
-
-    def update(self, attributes: Mapping[str, AttributeValue]) -> None:
-        """Set many attributes that we wrote ourselves and built at load: the cheapest way to report."""
-        if self._attributes is not None:
-            self._attributes.update(attributes)
 
     def fail(self, error_type: str, description: str = "", *, code: int | None = None) -> None:
         """The operation failed for this reason, whatever else is reported.

@@ -99,11 +99,6 @@ class Answer:
             if timer is not None:
                 timer.cancel()
 
-    @property
-    def at_end(self) -> bool:
-        """Whether all of the body has been read."""
-        return self.complete and not self._chunks
-
     def close(self) -> None:
         """Have done with the answer: unless it arrived whole, its connection is closed."""
         self._chunks.clear()
