@@ -43,7 +43,13 @@ class ConnectError(Exception):
 
 
 async def run_session(
-    url: str, *, sdk: Sdk, era: Era, steps: Sequence[Mapping[str, Any]], headers: Mapping[str, str] | None = None
+    url: str,
+    *,
+    sdk: Sdk,
+    era: Era,
+    steps: Sequence[Mapping[str, Any]],
+    headers: Mapping[str, str] | None = None,
+    revision: str | None = None,
 ) -> list[dict[str, Any]]:
     """Open a session, run the steps one after the other, close it.
 
@@ -53,6 +59,7 @@ async def run_session(
         era: what to negotiate; nothing else is accepted.
         steps: each an object with `op`, and what that needs.
         headers: sent with every request.
+        revision: the only revision that the client knows (v2); None leaves it those that it has.
 
     Returns:
         One object for each step: `ok`, `result` or `error` (name, code, message, data, status), and in
@@ -64,6 +71,7 @@ async def run_session(
     """
     script = await asyncio.to_thread(_installed_script)
     flags = [flag for name, value in (headers or {}).items() for flag in ("--header", f"{name}: {value}")]
+    flags += ["--revision", revision] if revision is not None else []
     arguments = ["--sdk", sdk, "--era", era, "--url", url, "--script", "-", *flags]
     code, stdout, stderr = await _node(script, arguments, json.dumps(list(steps)))
     assert code in {0, 1}, f"session.mjs ended with {code}: {stderr}"

@@ -5,6 +5,7 @@
 // --script -        reads the steps from standard input
 // --header 'A: b'   is sent with every request (may be repeated)
 // --timeout MS      is how long one step may take
+// --revision DATE   is the only revision that the client knows (v2)
 //
 // A line is {"op", "ok": true, "result", "notifications"} or {"op", "ok": false, "error", "notifications"}, with
 // the notifications that came since the line before. A session that cannot be opened prints the one line of the
@@ -64,9 +65,10 @@ async function connectV1({ era, url, headers, timeout }) {
   return session;
 }
 
-async function connectV2({ era, url, headers, timeout }) {
+async function connectV2({ era, url, headers, timeout, revision }) {
   const { Client, StreamableHTTPClientTransport } = await import('@modelcontextprotocol/client');
-  const client = new Client(INFO, { versionNegotiation: { mode: era === 'modern' ? 'auto' : 'legacy' } });
+  const known = revision === undefined ? {} : { supportedProtocolVersions: [revision] };
+  const client = new Client(INFO, { versionNegotiation: { mode: era === 'modern' ? 'auto' : 'legacy' }, ...known });
   const transport = new StreamableHTTPClientTransport(new URL(url), { requestInit: { headers } });
   const callTool = (params, options) => client.callTool(params, options);
   const protocolVersion = () => client.getNegotiatedProtocolVersion();
@@ -148,7 +150,8 @@ function parseCommandLine() {
     url: { type: 'string' },
     script: { type: 'string' },
     header: { type: 'string', multiple: true, default: [] },
-    timeout: { type: 'string', default: '15000' }
+    timeout: { type: 'string', default: '15000' },
+    revision: { type: 'string' }
   };
   const { values } = parseArgs({ options });
   for (const [name, allowed] of [['sdk', ['v1', 'v2']], ['era', ['legacy', 'modern']]]) {

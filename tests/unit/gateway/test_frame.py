@@ -18,6 +18,7 @@ SESSION = Session("upstream", LEGACY)
 VERSION, CAPABILITIES = "io.modelcontextprotocol/protocolVersion", "io.modelcontextprotocol/clientCapabilities"
 INITIALIZE = legacy("initialize", {"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": {}})
 CALL = {"name": "get_users", "arguments": {}}
+ALL_REVISIONS = [MODERN, "2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"]
 
 
 def framed(body: dict[str, Any], headers: Mapping[str, str] | None = None, session: Session | None = None) -> Message:
@@ -84,9 +85,15 @@ def test_an_envelope_beats_a_legacy_header() -> None:
     assert refused_modern(modern("tools/list"), {"MCP-Protocol-Version": None}) == (400, -32020)
 
 
-def test_initialize_without_an_envelope_is_legacy_and_a_modern_header_contradicts_it() -> None:
-    assert framed(INITIALIZE).era is Era.LEGACY
-    assert refused(INITIALIZE, {"MCP-Protocol-Version": MODERN}) == (400, -32020)
+@pytest.mark.parametrize("header", [LEGACY, "2024-11-05", MODERN, "1999-01-01", "DRAFT", "", "\udcff"])
+@pytest.mark.parametrize("session", [None, SESSION])
+def test_initialize_without_an_envelope_is_legacy_and_its_header_counts_for_nothing(
+    header: str, session: Session | None
+) -> None:
+    message = framed(INITIALIZE, {"MCP-Protocol-Version": header}, session)
+
+    assert (message.era, message.revision) == (Era.LEGACY, "")
+    assert message.body["params"]["protocolVersion"] == LEGACY
 
 
 def test_initialize_with_an_envelope_is_a_method_that_was_removed() -> None:
@@ -149,14 +156,14 @@ def test_client_info_need_not_be_there() -> None:
 
 
 @pytest.mark.parametrize("revision", ["v999.0.0", "2025-11-25", "", "2027-01-01"])
-def test_an_unknown_revision_is_told_which_modern_ones_there_are(revision: str) -> None:
+def test_an_unknown_revision_in_an_envelope_is_told_all_there_are(revision: str) -> None:
     body = legacy("server/discover", {"_meta": envelope(revision)})
 
     with pytest.raises(Refusal) as found:
         framed(body, modern_headers(body, revision))
     assert (found.value.status, found.value.code) == (400, -32022)
     assert found.value.data is not None
-    assert (found.value.data["supported"], found.value.data["requested"]) == ([MODERN], revision)
+    assert (found.value.data["supported"], found.value.data["requested"]) == (ALL_REVISIONS, revision)
 
 
 def test_an_unknown_revision_in_a_header_alone_is_told_all_there_are() -> None:
@@ -164,7 +171,7 @@ def test_an_unknown_revision_in_a_header_alone_is_told_all_there_are() -> None:
         framed(legacy("tools/list"), {"MCP-Protocol-Version": "1999-01-01\udcff"})
     assert (found.value.status, found.value.code) == (400, -32022)
     assert found.value.data is not None
-    assert found.value.data["supported"] == [MODERN, "2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"]
+    assert found.value.data["supported"] == ALL_REVISIONS
     assert found.value.data["requested"] == "1999-01-01?"
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 from ostiary_core.mcp.methods import Judgement, Method
 from ostiary_core.mcp.revisions import LEGACY_REVISIONS
 from ostiary_gateway.errors import UpstreamFault
-from ostiary_gateway.line import answers, mirrored
+from ostiary_gateway.line import answers, mirrored, spoken
 from ostiary_gateway.line.answers import Outcome
 from ostiary_gateway.line.exchange import Exchange
 from ostiary_gateway.line.forward import http_fault, retry_after_ms
@@ -68,6 +68,7 @@ async def relay_document(exchange: Exchange, answer: Answer, *, seal: SealSessio
         known = _list(exchange, answer, method, text)
         return Response(answer.status, known.body, _headers(answer)), known.outcome
     message = _checked(exchange, answer, text, answers.read)
+    spoken.learn(exchange, message)
     headers = _headers(answer, session_header(exchange, answer, message, seal))
     return Response(answer.status, text, headers), answers.outcome(message)
 
@@ -78,6 +79,7 @@ def _list(exchange: Exchange, answer: Answer, method: Method, text: bytes) -> Kn
     known = LISTS.recall(method, text, visibility, exchange.request_id)
     if known is None:
         message = _checked(exchange, answer, text, lambda text: read_for(method, text, visibility))
+        spoken.learn(exchange, message)
         teaches = mirrored.learn(exchange.server, method, text, message)
         known = Known(shape_result(method, text, message, visibility), answers.outcome(message))
         if not teaches:

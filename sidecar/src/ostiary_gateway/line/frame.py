@@ -138,7 +138,7 @@ def _modern(
         raise _bad_envelope(META_PROTOCOL_VERSION, "a string")
     require_agreement(headers, _VERSION, revision)
     if revision not in MODERN_REVISIONS:
-        raise unsupported(revision, MODERN_REVISIONS)
+        raise unsupported(revision)
     if identifier is not None or _METHOD_KEY in headers:
         require_agreement(headers, _METHOD, body["method"])
     method = _method(body, identifier, era=MODERN)
@@ -168,9 +168,13 @@ def _legacy(
     body: dict[str, Any], identifier: str | int | None, headers: Mapping[str, str], session: Session | None
 ) -> Message:
     method = _method(body, identifier, era=LEGACY)
-    revision = legacy_revision(headers, session)
     if method.name == "initialize":
         _settle_on_a_handshake(body)
+        # The revision is negotiated by the body. Its header is for what follows; clients that send it here name
+        # what they asked for before, or hope for, and the server is told none.
+        revision = ""
+    else:
+        revision = legacy_revision(headers, session)
     name = _name(method, body, LEGACY)
     # Nobody has to send these here; but who does and contradicts himself means to be read in two ways.
     if _METHOD_KEY in headers:
@@ -195,7 +199,7 @@ def legacy_revision(headers: Mapping[str, str], session: Session | None) -> str:
     if header in MODERN_REVISIONS:
         raise mismatch(f"The header {_VERSION} names {header}, but the body has no envelope of that revision")
     if header not in LEGACY_REVISIONS:
-        raise unsupported(header, MODERN_REVISIONS | LEGACY_REVISIONS)
+        raise unsupported(header)
     return session.revision if session is not None else header
 
 
@@ -210,11 +214,11 @@ def bodiless_revision(headers: Mapping[str, str], session: Session | None) -> st
     return legacy_revision(headers, session)
 
 
-def unsupported(revision: str, supported: frozenset[str]) -> Refusal:
-    """Return the answer to a revision that we do not know."""
+def unsupported(revision: str) -> Refusal:
+    """Return the answer to a revision that we do not know; it lists ours (see also :mod:`.spoken`)."""
     # A header may hold bytes that are no UTF-8, and those cannot be told back.
     requested = revision[:_SHOWN].encode("utf-8", "replace").decode()
-    data = {"supported": sorted(supported, reverse=True), "requested": requested}
+    data = {"supported": sorted(MODERN_REVISIONS | LEGACY_REVISIONS, reverse=True), "requested": requested}
     code = codes.UNSUPPORTED_PROTOCOL_VERSION
     return Refusal(400, "UnsupportedProtocolVersion", "Unsupported protocol version", code=code, data=data)
 

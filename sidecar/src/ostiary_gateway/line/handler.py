@@ -7,7 +7,7 @@ from typing import Final
 from ostiary_core.mcp import codes
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.errors import Refusal, UpstreamFault
-from ostiary_gateway.line import record
+from ostiary_gateway.line import record, spoken
 from ostiary_gateway.line.authorize import authorize
 from ostiary_gateway.line.body import body_at_hand, check_accept, check_head, read_body
 from ostiary_gateway.line.cors import preflight
@@ -93,6 +93,8 @@ class RequestLine:
                 exchange.server = select(exchange.proxy)
                 return await self._forward_and_shape(exchange, span)
             except Refusal as refusal:
+                if exchange is not None:
+                    spoken.name_supported(refusal, exchange.proxy.server)
                 record.refused(span, refusal)
                 return response_for(refusal, exchange.request_id if exchange is not None else None)
             except BaseException as error:

@@ -16,7 +16,7 @@ from ostiary_core.mcp.revisions import LEGACY
 from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway import sse
 from ostiary_gateway.errors import UpstreamFault
-from ostiary_gateway.line import answers, mirrored
+from ostiary_gateway.line import answers, mirrored, spoken
 from ostiary_gateway.line.answers import Outcome
 from ostiary_gateway.line.document import SealSession, opens_session, session_header
 from ostiary_gateway.line.exchange import Exchange
@@ -255,6 +255,7 @@ class EventRelay:
         method = request.method if request is not None else None
         if must_filter(method, self._visibility):
             message = strictly(data)
+        spoken.learn(self._exchange, message)
         headers = session_header(self._exchange, self._upstream, message, self._seal)
         teaches = mirrored.learn(self._exchange.server, method, data, message)
         shown = Known(shape_result(method, data, message, self._visibility), answers.outcome(message))

@@ -1,0 +1,97 @@
+"""The revisions that a server behind a proxy speaks, as far as its own answers have said.
+
+An error about an unsupported revision lists those that are supported, and clients choose from that list (specification,
+Protocol Version Negotiation). What the gateway itself speaks is only the upper bound of it: a server behind the proxy
+may speak fewer. Its answers to ``server/discover`` and ``initialize`` say which, and so do its own errors. What no
+answer has spoken of yet counts as spoken.
+
+Nothing is ever refused because of what is remembered here: it may be old, and the next answer replaces it.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+from ostiary_core.mcp import codes
+from ostiary_core.mcp.methods import Method
+from ostiary_core.mcp.revisions import LEGACY_REVISIONS, MODERN_REVISIONS
+from ostiary_gateway.errors import Refusal
+from ostiary_gateway.line.exchange import Exchange
+from ostiary_gateway.upstream.server import UpstreamServer
+
+_TEACH: Final = frozenset({"server/discover", "initialize"})
+_ALL: Final = MODERN_REVISIONS | LEGACY_REVISIONS
+
+#: For each server, whether it speaks a revision of ours; at most one entry for each of those.
+_KNOWN: Final[WeakKeyDictionary[UpstreamServer, dict[str, bool]]] = WeakKeyDictionary()
+
+
+def learn(exchange: Exchange, message: Mapping[str, Any]) -> None:
+    """Remember what an answer says of the revisions that its server speaks."""
+    request = exchange.message
+    if request is None or request.method is None or exchange.server is None:
+        return
+    if "error" in message or request.method.name in _TEACH:
+        verdicts = _verdicts(request.method, request.params, message)
+        if verdicts:
+            _KNOWN.setdefault(exchange.server, {}).update(verdicts)
+
+
+def supported(server: UpstreamServer) -> list[str]:
+    """Return the revisions that can be spoken with a server through this gateway, the newest first.
+
+    A server that claims to speak none of ours is not believed: the list is for choosing from.
+    """
+    known = _KNOWN.get(server, {})
+    spoken = [revision for revision in _ALL if known.get(revision, True)]
+    return sorted(spoken or _ALL, reverse=True)
+
+
+def name_supported(refusal: Refusal, server: UpstreamServer) -> None:
+    """Write into a refusal of a revision which ones are supported behind this proxy; others are left alone."""
+    if refusal.code == codes.UNSUPPORTED_PROTOCOL_VERSION and refusal.data is not None:
+        refusal.data["supported"] = supported(server)
+
+
+def _verdicts(method: Method, params: Mapping[str, Any], message: Mapping[str, Any]) -> dict[str, bool]:
+    result, error = message.get("result"), message.get("error")
+    if isinstance(error, dict):
+        return _of_error(method, error)
+    if not isinstance(result, dict):
+        return {}
+    if method.name == "initialize":
+        return _of_handshake(params.get("protocolVersion"), result.get("protocolVersion"))
+    return _of_list(result.get("supportedVersions"))
+
+
+def _of_handshake(asked: Any, answered: Any) -> dict[str, bool]:
+    """A server that answers with another revision than it was asked for speaks neither that one nor any newer than its
+    answer: it offers the newest that it has.
+    """
+    if not isinstance(answered, str) or answered not in LEGACY_REVISIONS:
+        return {}
+    if asked is None or asked == answered:
+        return {answered: True}
+    newer = {revision: False for revision in LEGACY_REVISIONS if revision > answered}
+    return {**newer, asked: False, answered: True}
+
+
+def _of_error(method: Method, error: Mapping[str, Any]) -> dict[str, bool]:
+    if error.get("code") == codes.UNSUPPORTED_PROTOCOL_VERSION:
+        data = error.get("data")
+        return _of_list(data.get("supported") if isinstance(data, dict) else None)
+    if method.name == "server/discover" and error.get("code") == codes.METHOD_NOT_FOUND:
+        return dict.fromkeys(MODERN_REVISIONS, False)  # every server of that era has this method
+    return {}
+
+
+def _of_list(revisions: Any) -> dict[str, bool]:
+    """A list that names no handshake revision says nothing of those: servers of both eras list the modern ones only."""
+    if not isinstance(revisions, list):
+        return {}
+    named = {revision for revision in revisions if isinstance(revision, str)}
+    return {revision: revision in named for revision in _spoken_of(named)}
+
+
+def _spoken_of(named: Collection[str]) -> frozenset[str]:
+    return MODERN_REVISIONS if LEGACY_REVISIONS.isdisjoint(named) else _ALL

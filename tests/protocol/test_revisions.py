@@ -1,0 +1,199 @@
+"""Which revision is spoken: the body of `initialize` negotiates it, and errors list what the server behind speaks."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from aiohttp import web
+from callers import LEGACY, MODERN, Caller, calling, envelope, legacy, modern, modern_headers
+from gateways import Door
+from mcp_clients import connect
+from typescript import run_session
+from upstreams import Arrived, Upstream, answer, document, initialize_answer, serving, with_handshake
+
+HANDSHAKES = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"]
+UNKNOWN = ["1999-01-01", "2027-01-01", "DRAFT-2026-v1", ""]
+RESULT: dict[str, Any] = {"content": []}
+
+
+async def echo(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+    return document(answer(arrived, RESULT))
+
+
+def initialize(revision: str) -> dict[str, Any]:
+    params = {"protocolVersion": revision, "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+    return legacy("initialize", params)
+
+
+# -- initialize
+
+
+@pytest.mark.parametrize("header", [None, *HANDSHAKES, MODERN, *UNKNOWN])
+@pytest.mark.parametrize("asked", [*HANDSHAKES, MODERN, *UNKNOWN])
+async def test_initialize_is_negotiated_whatever_revision_body_and_header_name(
+    door: Door, asked: str, header: str | None
+) -> None:
+    expected = asked if asked in HANDSHAKES else LEGACY
+    async with serving(with_handshake(echo)) as upstream, calling(door.url()) as caller:
+        await door.apply(door.entry("mock", upstream.url))
+        reply = await caller.post(initialize(asked), {"MCP-Protocol-Version": header})
+        assert (reply.status, reply.result["protocolVersion"]) == (200, expected)
+        caller.session = reply.headers["Mcp-Session-Id"]
+        later = await caller.post(legacy("tools/call", {"name": "x"}), {"MCP-Protocol-Version": expected})
+        assert later.result == RESULT
+
+    first, last = upstream.arrived
+    assert first.message["params"]["protocolVersion"] == expected
+    assert "MCP-Protocol-Version" not in first.headers
+    assert last.headers["MCP-Protocol-Version"] == expected
+
+
+@pytest.mark.parametrize("header", [None, LEGACY, MODERN, "1999-01-01"])
+@pytest.mark.parametrize("revision", HANDSHAKES)
+async def test_the_official_python_client_negotiates_each_revision_whatever_its_header_says(
+    mock: str, door: Door, monkeypatch: pytest.MonkeyPatch, revision: str, header: str | None
+) -> None:
+    monkeypatch.setattr("mcp.client.session.LATEST_HANDSHAKE_VERSION", revision)
+    await door.apply(door.entry("mock", mock))
+    # The client's own header replaces this one in what follows.
+    headers = {"MCP-Protocol-Version": header} if header is not None else None
+    async with connect(door.url(), era="legacy", headers=headers) as client:
+        assert client.protocol_version == revision
+        assert len((await client.list_tools()).tools) == 15
+
+
+@pytest.mark.node
+@pytest.mark.parametrize("revision", [*HANDSHAKES, MODERN])
+async def test_the_official_typescript_client_negotiates_each_revision(mock: str, door: Door, revision: str) -> None:
+    await door.apply(door.entry("mock", mock))
+    era: Any = "modern" if revision == MODERN else "legacy"
+    steps = [{"op": "server"}, {"op": "listTools"}]
+    server, listed = await run_session(door.url(), sdk="v2", era=era, steps=steps, revision=revision)
+
+    assert server["result"]["protocolVersion"] == revision
+    assert len(listed["result"]["tools"]) == 15
+
+
+async def test_a_client_that_knows_no_revision_of_ours_is_offered_one_and_may_leave(
+    mock: str, door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mcp.client.session.LATEST_HANDSHAKE_VERSION", "2027-01-01")
+    await door.apply(door.entry("mock", mock))
+    async with connect(door.url(), era="legacy") as client:
+        assert client.protocol_version == LEGACY
+
+
+# -- what an error about an unsupported revision lists
+
+
+async def told(caller: Caller) -> list[str]:
+    """The list that callers of both eras are told; all are told the same."""
+    body = legacy("server/discover", {"_meta": envelope("2099-01-01")})
+    replies = [
+        await caller.post(body, modern_headers(body, "2099-01-01")),
+        await caller.post(legacy("tools/list"), {"MCP-Protocol-Version": "2099-01-01"}),
+        await caller.request("GET", {"MCP-Protocol-Version": "2099-01-01", "Accept": "text/event-stream"}),
+    ]
+    assert {(reply.status, reply.error["code"]) for reply in replies} == {(400, -32022)}
+    [supported] = {tuple(reply.error["data"]["supported"]) for reply in replies}
+    return list(supported)
+
+
+ALL = [MODERN, *reversed(HANDSHAKES)]
+
+
+def handshake(answered: str) -> Any:
+    async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        if arrived.method == "initialize":
+            arrived_answer = initialize_answer(arrived)
+            assert isinstance(arrived_answer.body, bytes)
+            return document(
+                arrived_answer.body.replace(arrived.message["params"]["protocolVersion"].encode(), answered.encode())
+            )
+        return document(error(arrived, -32601, {}), status=404)
+
+    return script
+
+
+def error(arrived: Arrived, code: int, data: Mapping[str, Any]) -> dict[str, Any]:
+    found = {"code": code, "message": "no", "data": dict(data)}
+    return {"jsonrpc": "2.0", "id": arrived.message["id"], "error": found}
+
+
+async def taught(door: Door, script: Any, *messages: dict[str, Any]) -> tuple[list[str], Upstream]:
+    """What is listed after a server has answered these messages."""
+    async with serving(script) as upstream, calling(door.url()) as caller:
+        await door.apply(door.entry("mock", upstream.url))
+        for message in messages:
+            await caller.post(message)
+        return await told(caller), upstream
+
+
+async def test_of_a_server_that_has_not_said_a_word_all_our_revisions_are_listed(door: Door) -> None:
+    found, upstream = await taught(door, echo)
+
+    assert found == ALL
+    assert upstream.arrived == []
+
+
+async def test_a_server_that_knows_no_discover_is_listed_without_the_modern_revision(door: Door) -> None:
+    found, _ = await taught(door, handshake(LEGACY), modern("server/discover"), initialize(LEGACY))
+
+    assert found == ALL[1:]
+
+
+async def test_a_server_that_answers_with_an_older_revision_is_listed_without_newer_handshakes(door: Door) -> None:
+    found, _ = await taught(door, handshake("2025-03-26"), modern("server/discover"), initialize(LEGACY))
+
+    assert found == ["2025-03-26", "2024-11-05"]
+
+
+@pytest.mark.parametrize(
+    ("supported", "expected"),
+    [
+        ([MODERN], ALL),
+        ([MODERN, LEGACY], [MODERN, LEGACY]),
+        (["2025-06-18"], ["2025-06-18"]),
+        (["2099-01-01"], ALL[1:]),
+        (["2099-01-01", 1, None], ALL[1:]),
+        ("2025-06-18", ALL),
+        (None, ALL),
+    ],
+)
+async def test_the_list_of_the_server_itself_is_told_as_far_as_the_gateway_speaks_it(
+    door: Door, supported: Any, expected: list[str]
+) -> None:
+    async def discovered(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        return document(answer(arrived, {"resultType": "complete", "supportedVersions": supported}))
+
+    async def refused(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        return document(error(arrived, -32022, {"supported": supported, "requested": MODERN}), status=400)
+
+    assert (await taught(door, discovered, modern("server/discover")))[0] == expected
+    assert (await taught(door, refused, modern("tools/list")))[0] == expected
+
+
+async def test_a_server_that_was_replaced_teaches_anew(door: Door) -> None:
+    speaks_modern = False
+
+    async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        if speaks_modern:
+            return document(answer(arrived, {"resultType": "complete", "supportedVersions": [MODERN]}))
+        return document(error(arrived, -32601, {}), status=404)
+
+    async with serving(script) as upstream, calling(door.url()) as caller:
+        await door.apply(door.entry("mock", upstream.url))
+        await caller.post(modern("server/discover"))
+        assert await told(caller) == ALL[1:]
+        speaks_modern = True
+        # Nothing is refused for what was learned before.
+        assert (await caller.post(modern("server/discover"))).status == 200
+        assert await told(caller) == ALL
+
+
+async def test_one_proxy_learns_nothing_from_the_server_of_another(door: Door) -> None:
+    async with serving(handshake("2025-03-26")) as upstream, calling(door.url()) as caller, calling(door.url("b")) as b:
+        await door.apply(door.entry("mock", upstream.url), door.entry("b", upstream.url))
+        await caller.post(initialize(LEGACY))
+        assert await told(caller) == [MODERN, "2025-03-26", "2024-11-05"]
+        assert await told(b) == ALL
