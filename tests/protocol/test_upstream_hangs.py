@@ -136,3 +136,18 @@ async def test_a_server_that_answers_before_it_has_read_the_request_is_heard(doo
         await reader.read()
 
     assert (await told(door, early, padding=padding)).result == {}
+
+
+async def test_after_a_server_that_answered_before_it_had_read_the_next_caller_is_answered(door: Door) -> None:
+    async def early(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        text = json.dumps({"jsonrpc": "2.0", "id": 7, "result": {}}).encode()
+        writer.write(JSON_HEAD + b"Content-Length: %d\r\n\r\n" % len(text) + text)
+        await writer.drain()
+        await asyncio.Event().wait()
+
+    async with scripted(early) as port, calling(door.url()) as caller:
+        await door.apply(door.entry("mock", f"http://127.0.0.1:{port}/mcp", timeouts=SHORT))
+        for padding in (900_000, 0):
+            reply = await caller.post(modern("tools/call", {"name": "x", "arguments": {"x": "y" * padding}}, id=7))
+            assert reply.result == {}

@@ -447,3 +447,85 @@ async def deaf_at(address: str, port: int) -> AsyncIterator[None]:
             each.setblocking(False)
             each.connect_ex((address, port))
         yield
+
+
+def large(size: int = 4_000_000) -> bytes:
+    """A request that no socket takes whole while its server does not read."""
+    return b"POST /mcp HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size
+
+
+async def answer_unread(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer each request as soon as its head is there; read none of a large body."""
+    while True:
+        head = await reader.readuntil(b"\r\n\r\n")
+        writer.write(OK)
+        if b"Content-Length: 2\r\n" not in head:
+            await asyncio.Event().wait()
+        await reader.readexactly(2)
+
+
+async def test_a_connection_whose_request_was_not_wholly_sent_is_not_used_again() -> None:
+    async with pool_for(answer_unread) as pool:
+        assert await body(await pool.exchange(large(), seconds=5)) == b"ok"
+        assert await body(await pool.exchange(REQUEST, seconds=5)) == b"ok"
+
+
+async def test_a_large_request_that_was_read_whole_keeps_its_connection() -> None:
+    connections = 0
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await answering(*[OK] * 3)(reader, writer)
+
+    async with pool_for(script) as pool:
+        for _ in range(3):
+            assert await body(await pool.exchange(large(), seconds=5)) == b"ok"
+    assert connections == 1
+
+
+async def test_an_answer_that_begins_before_and_ends_behind_its_request_leaves_no_connection() -> None:
+    connections = 0
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        head = await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no")
+        await begun.wait()
+        await reader.readexactly(4_000_000 if b"Content-Length: 4000000" in head else 2)
+        writer.write(b"k")
+        await reader.read()
+
+    begun = asyncio.Event()
+    async with pool_for(script) as pool:
+        first = await pool.exchange(large(), seconds=5)
+        begun.set()
+        assert await body(first) == b"ok"
+        assert await body(await pool.exchange(REQUEST, seconds=5)) == b"ok"
+    assert connections == 2
+
+
+LEFT_OVER = {
+    "junk behind a length": OK + b"junk",
+    "junk behind the last chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\njunk",
+    "a body behind 204": b"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nother",
+    "a body behind 304": b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\nother",
+    "an interim answer behind the final one": OK + b"HTTP/1.1 103 Early Hints\r\n\r\n",
+    "half an answer behind the whole one": OK + OTHER[:20],
+}
+
+
+@pytest.mark.parametrize("what", LEFT_OVER)
+async def test_what_is_left_over_behind_an_answer_reaches_no_other_exchange(what: str) -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(LEFT_OVER[what] if not served else OK)
+        served.append(1)
+        await answering(OK)(reader, writer)
+
+    served: list[int] = []
+    async with pool_for(script) as pool:
+        assert await body(await pool.exchange(REQUEST, seconds=5)) in {b"ok", b""}
+        assert await body(await pool.exchange(REQUEST, seconds=5)) == b"ok"
+    assert len(served) == 2, "the second exchange has a connection of its own"

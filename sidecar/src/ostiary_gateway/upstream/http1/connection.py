@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 import httptools
 
 from ostiary_gateway.errors import UpstreamFault
-from ostiary_gateway.transports import read_in_pieces, untie
+from ostiary_gateway.transports import is_unsent, read_in_pieces, untie
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.http1.answer import Answer, broken_off
 from ostiary_gateway.upstream.http1.deadlines import Deadlines
@@ -21,6 +21,8 @@ from ostiary_gateway.upstream.http1.deadlines import Deadlines
 _PROBING: Final = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
 _HEAD_LIMIT: Final = 64 * 1024
 _HEADER_COUNT_LIMIT: Final = 200
+#: Requests up to this size are not asked after: the kernel takes them whole. In bytes, below any socket's buffer.
+_SMALL: Final = 2048
 _TOO_LARGE: Final = "the head of the answer is too large"
 _BODILESS: Final = frozenset({204, 304})
 
@@ -37,8 +39,10 @@ class Connection(asyncio.Protocol):
         self._head: asyncio.Future[Answer] | None = None
         self._response: Answer | None = None
         self._headers: dict[bytes, bytes] = {}
-        self._repeated = self._fed = 0
+        self._repeated = self._fed = self._sent = 0
         self._body_ends_with_connection = False
+        #: The final head came before the request had ended, so that the rest of it may still be under way.
+        self._answered_early = False
         self._poll: select.poll | None = None
         #: When the head must be there, on the loop's clock.
         self.deadline = 0.0
@@ -58,6 +62,7 @@ class Connection(asyncio.Protocol):
         if self._transport is None or not self.usable or self._head is not None or self._response is not None:
             raise broken_off()
         self._repeated = self._fed = 0
+        self._sent = len(request)
         loop = asyncio.get_running_loop()
         head: asyncio.Future[Answer] = loop.create_future()
         self._head = head
@@ -196,6 +201,7 @@ class Connection(asyncio.Protocol):
             raise UpstreamFault(faults.INVALID, "a transfer encoding that was not asked for")
         length = b"content-length" in self._headers
         self._body_ends_with_connection = not length and encoding is None and status not in _BODILESS
+        self._answered_early = self._sent > _SMALL and is_unsent(self._transport)
         self._response = Answer(status, self._headers, self)
         head = self._take_head()
         if head is not None and not head.done():
@@ -220,7 +226,7 @@ class Connection(asyncio.Protocol):
 
     def _end_of_message(self) -> None:
         response, self._response = self._response, None
-        keep = not self._body_ends_with_connection and self._parser.should_keep_alive()
+        keep = not (self._body_ends_with_connection or self._answered_early) and self._parser.should_keep_alive()
         if response is not None:
             response.finish()
         if not keep or not self.usable:
