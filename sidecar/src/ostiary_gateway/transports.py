@@ -1,4 +1,4 @@
-"""What asyncio does to memory, how much it reads at once, what it leaves to the garbage collector; what it has not sent."""
+"""What asyncio keeps to itself: how much it reads at once, what it leaves to the garbage collector, what is not sent."""
 
 import asyncio
 import fcntl
