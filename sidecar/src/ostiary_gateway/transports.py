@@ -1,4 +1,4 @@
-"""What asyncio keeps to itself: how much it reads at once, what it leaves to the garbage collector, what is not sent."""
+"""What asyncio keeps to itself: how much it reads at once, what it leaves to the collector, what it has not sent."""
 
 import asyncio
 import fcntl
