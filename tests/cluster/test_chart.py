@@ -100,15 +100,31 @@ def test_the_notes_name_the_demos_test_the_gateway_that_is_installed(cluster: Co
         notes = cluster.helm("install", *RELEASE, "--dry-run=server", "--hide-notes=false", *further)
         return next(line.strip() for line in notes.splitlines() if "helm/ostiary-demo" in line)
 
-    assert demo() == "helm install demo helm/ostiary-demo"
+    assert demo() == "helm install demo helm/ostiary-demo --wait"
     other = ("--set", "fullnameOverride=door,gatewayDefaults.service.port=8080")
-    assert demo(*other).endswith(" --set test.gatewayURL=http://door-gateway.ostiary-system.svc:8080")
+    assert demo(*other).endswith(" --set 'test.gatewayURL=http://door-gateway.ostiary-system.svc:8080'")
 
 
 def test_the_example_of_the_notes_is_a_valid_resource(released: ControlPlane) -> None:
     notes = released.helm("get", "notes", "ostiary", "--namespace", NAMESPACE)
     example = notes.partition("<<EOF\n")[2].partition("\nEOF\n")[0]
     assert "mcpproxy.ostiary.dev/my-server" in released.kubectl("apply", "--dry-run=server", "-f", "-", input=example)
+
+
+def test_every_command_of_the_notes_works_but_those_for_which_a_node_is_needed(released: ControlPlane) -> None:
+    notes = released.helm("get", "notes", "ostiary", "--namespace", NAMESPACE)
+    commands = [line.split() for line in notes.splitlines() if line.startswith(" " * 5)]
+    needs_a_node = {("docker", "build"), ("kind", "load"), ("minikube", "image"), ("k3d", "image")}
+    needs_a_node |= {("helm", "test"), ("kubectl", "port-forward"), ("kubectl", "rollout")}
+    told = {(words[0], words[3] if words[1] == "-n" else words[1]): words[1:] for words in commands}
+    assert told.keys() - needs_a_node == {("helm", "install"), ("kubectl", "get")}
+    for command in told.keys() & {("kubectl", "rollout"), ("kubectl", "port-forward")}:
+        named = next(word for word in told[command] if "/" in word)
+        assert released.kubectl("get", "-n", NAMESPACE, named, "-o", "name")
+    install = [word for word in told["helm", "install"] if word != "--wait"]  # no node, no Pod that becomes ready
+    path = CHART.parent.parent
+    assert released.helm(*[str(path / word) if "/" in word else word for word in install], "--dry-run=server")
+    released.kubectl(*told["kubectl", "get"])
 
 
 def test_an_upgrade_changes_what_its_values_say(released: ControlPlane) -> None:

@@ -44,6 +44,8 @@ NOT_HERE = {
     "npx ": "it downloads a package; tests/conformance/inspector runs the same one from the lock file",
     "docker ": "it needs a container engine",
     "kind ": "it needs a container engine",
+    "minikube ": "it needs a container engine",
+    "k3d ": "it needs a container engine",
     "helm test ": "it needs a kubelet that runs Pods",
     "python3 -m venv phoenix": "it installs 850 MB of somebody else's software",
     "phoenix/bin/": "it installs 850 MB of somebody else's software, or runs it",

@@ -2,6 +2,7 @@
 
     helm/ostiary/files/crds/           copies of crds/, since a chart cannot reach out of its folder
     helm/ostiary/values.schema.json    its definition of gateways' `settings`, from docs/reference
+    helm/*/values.yaml                 its comments, from values.schema.json
     helm/*/README.md                   tables of values, from values.schema.json and values.yaml
     docs/reference/values.md           the same tables
 
@@ -18,6 +19,7 @@ from typing import Any
 
 import yaml
 
+from ostiary_tools.chart_values import annotated, resolved
 from ostiary_tools.errors import ToolError
 
 ROOT = Path(__file__).parent.parent.parent
@@ -32,7 +34,8 @@ _PAGE_HEAD = """\
 # Values of the charts
 
 Each is checked by its chart's `values.schema.json`: a name that is not listed is refused, and so is a null in place of
-a default, which Helm would take away. An entry of `gateways` may have everything that `gatewayDefaults` has.
+a default, which Helm would take away, but where it is said that `null` leaves something out. An entry of `gateways` may
+have everything that `gatewayDefaults` has. The comments in `values.yaml` say the same.
 """
 _BEGIN, _END = "<!-- values: begin -->\n", "<!-- values: end -->\n"
 
@@ -43,14 +46,16 @@ def render() -> dict[Path, str]:
     Raises:
         ToolError: a file has lost the place where generated text goes.
     """
-    schema = _schema()
-    tables = {
-        CHART: _table(CHART, schema),
-        DEMO: _table(DEMO, (DEMO / "values.schema.json").read_text()),
-    }
+    schemas = {CHART: _schema(), DEMO: (DEMO / "values.schema.json").read_text()}
+    tables = {chart: _table(chart, schema) for chart, schema in schemas.items()}
+    values = {chart / "values.yaml": _values(chart, schema) for chart, schema in schemas.items()}
     crds = {CHART / "files" / "crds" / file.name: file.read_text() for file in (ROOT / "crds").glob("*.yaml")}
     readmes = {chart / "README.md": _readme(chart / "README.md", lines) for chart, lines in tables.items()}
-    return crds | readmes | {CHART / "values.schema.json": schema, _PAGE: _page(tables)}
+    return crds | readmes | values | {CHART / "values.schema.json": schemas[CHART], _PAGE: _page(tables)}
+
+
+def _values(chart: Path, schema: str) -> str:
+    return annotated((chart / "values.yaml").read_text(), json.loads(schema))
 
 
 def _table(chart: Path, schema: str) -> str:
@@ -106,12 +111,6 @@ def leaves(
             yield (*path, key), whole
         else:
             yield from leaves(whole, root, (*path, key))
-
-
-def resolved(node: Mapping[str, Any], root: Mapping[str, Any]) -> dict[str, Any]:
-    """A schema with the definition that it refers to; its own keywords win."""
-    name = node.get("$ref", "").rpartition("/")[2]
-    return {**(root["$defs"][name] if name else {}), **node}
 
 
 def stale() -> list[Path]:

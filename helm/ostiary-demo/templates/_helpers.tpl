@@ -24,11 +24,14 @@ labels:
 {{- end -}}
 {{- end }}
 
-{{/* What the restricted Pod Security Standard asks of a Pod and of a container, and more. */}}
+{{/* What the restricted Pod Security Standard asks of a Pod and of a container, and more. What is null is left out. */}}
 {{- define "demo.podSecurityContext" -}}
 runAsNonRoot: true
-runAsUser: 65532
-runAsGroup: 65532
+{{- range $name, $number := .Values.podSecurityContext }}
+{{- if not (kindIs "invalid" $number) }}
+{{ $name }}: {{ int64 $number }}
+{{- end }}
+{{- end }}
 seccompProfile:
   type: RuntimeDefault
 {{- end }}

@@ -49,12 +49,26 @@ app.kubernetes.io/part-of: ostiary
 {{- end -}}
 {{- end }}
 
-{{/* What the restricted Pod Security Standard asks of a Pod, and more: a number as user, a group that may read volumes. */}}
+{{/* Not empty if the image has no registry, so that nodes must have it already: no registry has Ostiary's image. */}}
+{{- define "ostiary.image.local" -}}
+{{- with .Values.image -}}
+{{- $first := splitList "/" .repository | first -}}
+{{- $registry := and (contains "/" .repository) (or (regexMatch "[.:]" $first) (eq $first "localhost")) -}}
+{{- if not (or $registry .digest) }}yes{{ end -}}
+{{- end -}}
+{{- end }}
+
+{{/*
+What the restricted Pod Security Standard asks of a Pod, and more: a number as user, a group that may read volumes. What
+is null is left out. Numbers come from YAML as floating point, and large ones would be written with an exponent.
+*/}}
 {{- define "ostiary.podSecurityContext" -}}
 runAsNonRoot: true
-runAsUser: 65532
-runAsGroup: 65532
-fsGroup: 65532
+{{- range $name, $number := .Values.podSecurityContext }}
+{{- if not (kindIs "invalid" $number) }}
+{{ $name }}: {{ int64 $number }}
+{{- end }}
+{{- end }}
 seccompProfile:
   type: RuntimeDefault
 {{- end }}

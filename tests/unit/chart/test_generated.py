@@ -8,6 +8,8 @@ import yaml
 
 from ostiary_core.version import __version__
 from ostiary_tools import chart
+from ostiary_tools.chart_values import annotated, resolved
+from ostiary_tools.errors import ToolError
 
 
 def test_what_is_generated_in_the_chart_is_up_to_date() -> None:
@@ -73,17 +75,59 @@ def test_a_null_is_refused_wherever_it_would_take_a_default_away(folder: Path) -
     values = yaml.safe_load((folder / "values.yaml").read_text())
     schema = yaml.safe_load((folder / "values.schema.json").read_text())
     optional = {".".join(path) for path in may_be_null(schema, schema, values)}
-    meaningful = ("resources", "gateways", "httpRoute.timeouts", "autoscaling.targetCPU", "proxy.path")
+    meaningful = (
+        "runAsUser",
+        "runAsGroup",
+        "fsGroup",
+        "resources",
+        "gateways",
+        "httpRoute.timeouts",
+        "autoscaling.targetCPU",
+        "proxy.path",
+    )
     assert {path for path in optional if not path.endswith(meaningful)} == set()
 
 
 def may_be_null(schema: Any, root: Any, values: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """Values with a default that is not empty, and that their object can do without."""
     for key, value in values.items():
-        node = chart.resolved(schema["properties"][key], root)
+        node = resolved(schema["properties"][key], root)
         further = [more for name, more in schema.get("patternProperties", {}).items() if re.search(name, key)]
         node["required"] = [name for each in (node, *further) for name in each.get("required", ())]
         if value not in ("", None, [], {}) and key not in schema.get("required", ()):
             yield (*path, key)
         elif isinstance(value, dict) and "properties" in node:
             yield from may_be_null(node, root, value, (*path, key))
+
+
+def test_every_value_has_its_explanation_above_it_as_helm_docs_reads_it(folder: Path) -> None:
+    schema = yaml.safe_load((folder / "values.schema.json").read_text())
+    explained = {".".join(path): node["description"] for path, node in chart.leaves(schema, schema)}
+    assert commented((folder / "values.yaml").read_text()) == explained
+
+
+def commented(text: str) -> dict[str, str]:
+    """The comments `# -- …` of a file, each by the path of the value below it."""
+    found: dict[str, str] = {}
+    path: list[str] = []
+    words: list[str] = []
+    for line in text.splitlines():
+        if marked := re.fullmatch(r" *# (-- )?(.*)", line):
+            words = [marked[2]] if marked[1] else [*words, marked[2]] if words else []
+        elif key := re.match(r"( *)(\w+):", line):
+            path[len(key[1]) // 2 :] = [key[2]]
+            if words:
+                found[".".join(path)] = " ".join(words)
+            words = []
+        else:
+            words = []
+    return found
+
+
+def test_a_value_that_its_schema_does_not_know_is_told() -> None:
+    schema = {"properties": {"image": {"properties": {"tag": {"description": "Its tag."}}}}}
+    assert annotated("# Head.\n\n# old\nimage:\n  tag: x\n", schema) == "# Head.\n\nimage:\n  # -- Its tag.\n  tag: x\n"
+    with pytest.raises(ToolError, match=r"values\.yaml: tug is not in values\.schema\.json"):
+        annotated("# Head.\n\nimage:\n  tug: x\n", schema)
+    with pytest.raises(ToolError, match="write one on each line"):
+        annotated("# Head.\n\n- a\n", schema)

@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from ostiary_tools import sbom
-from ostiary_tools.chart import CHART, ROOT
+from ostiary_tools.chart import CHART, DEMO, ROOT
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 
@@ -39,9 +39,9 @@ def test_nothing_is_installed_that_is_not_locked() -> None:
 
 
 def test_the_image_has_the_user_that_the_chart_asks_for() -> None:
-    helpers = (CHART / "templates" / "_helpers.tpl").read_text()
-    user, group = re.findall(r"^runAs(?:User|Group): (\d+)$", helpers, re.MULTILINE)
-    assert instructions("USER") == [f"{user}:{group}"]
+    for chart in (CHART, DEMO):
+        asked = yaml.safe_load((chart / "values.yaml").read_text())["podSecurityContext"]
+        assert instructions("USER") == [f"{asked['runAsUser']}:{asked['runAsGroup']}"]
 
 
 def test_the_bill_of_materials_names_all_that_is_installed_and_every_hash_is_locked() -> None:

@@ -77,7 +77,7 @@ sys.exit(sorted(loaded & set({[*OPTIONAL_PACKAGES, "pydantic"]!r})) or 0)
 def test_a_missing_extra_is_named_with_its_remedy(arguments: list[str], extras: str) -> None:
     told = without_extras(*arguments)
     assert (told.returncode, told.stdout) == (1, "")
-    assert f"pip install 'ostiary[{extras}]'" in told.stderr
+    assert f"pip install '.[{extras}]'" in told.stderr
     assert "Traceback" not in told.stderr
 
 

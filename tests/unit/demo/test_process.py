@@ -196,7 +196,7 @@ def test_a_missing_extra_is_explained(monkeypatch: pytest.MonkeyPatch, capsys: p
     monkeypatch.setattr(command, "_EXTRA", frozenset({"ostiary_operator"}))
 
     assert command.main([]) == 1
-    assert "pip install 'ostiary[demo]'" in capsys.readouterr().err
+    assert "pip install '.[demo]'" in capsys.readouterr().err
 
 
 def _run(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -36,7 +36,7 @@ spec:
       # The drain, and a margin to flush spans and to end.
       terminationGracePeriodSeconds: {{ addf $gateway.drain.delaySeconds $gateway.drain.seconds 15 | ceil | int }}
       securityContext:
-        {{- include "ostiary.podSecurityContext" . | nindent 8 }}
+        {{- include "ostiary.podSecurityContext" .root | nindent 8 }}
       {{- with .root.Values.imagePullSecrets }}
       imagePullSecrets:
         {{- toYaml . | nindent 8 }}

@@ -95,7 +95,7 @@ def _run(command: Command, arguments: argparse.Namespace) -> int:
 def _complain(command: Command, package: str) -> int:
     extras = ",".join(command.extras)
     sys.stderr.write(
-        f"ostiary {command.name}: the package {package} is missing: install 'ostiary[{extras}]', "
-        f"for example with: pip install 'ostiary[{extras}]'\n"
+        f"ostiary {command.name}: the package {package} is missing: install ostiary with its extra {extras}, "
+        f"in a clone of the repository with: pip install '.[{extras}]'\n"
     )
     return 1

@@ -49,7 +49,10 @@ def run(args: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in _EXTRA:
             raise
-        print("ostiary mock-server: the extra `demo` is missing: pip install 'ostiary[demo]'", file=sys.stderr)
+        print(
+            "ostiary mock-server: the extra `demo` is missing: in a clone of the repository, pip install '.[demo]'",
+            file=sys.stderr,
+        )
         return 1
     return process.run(host=args.host, port=args.port, allowed_hosts=tuple(args.allowed_hosts))
 

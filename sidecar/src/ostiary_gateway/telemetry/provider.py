@@ -168,7 +168,7 @@ def _transport(collector: Collector) -> Transport:
         from ostiary_gateway.telemetry.transport_grpc import GRPCTransport  # noqa: PLC0415
     except ImportError as error:
         raise StartupError(
-            "OTEL_EXPORTER_OTLP_PROTOCOL is grpc, but grpc is not installed: install ostiary[grpc],"
+            "OTEL_EXPORTER_OTLP_PROTOCOL is grpc, but grpc is not installed: install ostiary with its extra grpc,"
             " or set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"
         ) from error
     return GRPCTransport(collector)

@@ -34,7 +34,7 @@ def start(environ: Mapping[str, str] = os.environ) -> Callable[[], None]:
     except ImportError as error:
         raise TracingError(
             f"OTEL_EXPORTER_OTLP_ENDPOINT asks for traces, but {error.name} is not installed: "
-            "install 'ostiary[gateway]' for http/protobuf or 'ostiary[grpc]' for grpc"
+            "install ostiary with its extra gateway for http/protobuf, or grpc for grpc"
         ) from error
     return lambda: _within(_SHUTDOWN_SECONDS, shutdown)
 

@@ -1,0 +1,93 @@
+"""What `helm install` says afterwards: how the image comes to be, and a first resource that the release serves."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from charts import CHART, DEMO, NAMESPACE, helm, of_kind, render, values
+
+from ostiary_operator.compile.compiler import compile_resources
+from ostiary_operator.compile.objects import resources_from_objects
+from ostiary_tools.errors import CommandError
+
+
+def notes(*arguments: str, namespace: str = NAMESPACE, chart: str = str(CHART)) -> str:
+    told = helm("install", "ostiary", chart, "-n", namespace, "--dry-run=client", "--hide-notes=false", *arguments)
+    return told.partition("\nNOTES:\n")[2]
+
+
+@pytest.mark.parametrize(
+    ("case", "namespace", "place"),
+    [
+        ("", NAMESPACE, "default"),
+        ("namespaced", NAMESPACE, "sales"),  # the operator does not serve `default`
+        ("sidecar", "support", "support"),  # a team's gateway serves its own namespace
+        ("further-gateway", NAMESPACE, "default"),
+    ],
+)
+def test_the_proxy_that_the_notes_propose_is_served_by_the_gateway_that_is_installed(
+    case: str, namespace: str, place: str
+) -> None:
+    chosen = ("-f", values(case)) if case else ()
+    told = notes(*chosen, namespace=namespace)
+    example = yaml.safe_load(told.partition("<<EOF\n")[2].partition("\nEOF\n")[0])
+    objects = render(*chosen, namespace=namespace)
+    beside = [obj for obj in objects if "ostiary.dev/gateway" in obj["metadata"].get("labels", {})]
+    compiled = compile_resources(resources_from_objects([*beside, example], NAMESPACE), {})
+    (status,) = (each for key, each in compiled.statuses.items() if key.name == "my-server")
+    assert {condition.type: condition.status for condition in status.conditions}["Accepted"] == "True"
+    gateway = of_kind(beside, "Service")[0]["metadata"]["labels"]["ostiary.dev/gateway"]
+    assert f"{namespace}/{gateway}" in status.expected
+    assert example["metadata"]["namespace"] == place
+    assert f"kubectl -n {place} get mcpproxies" in told
+
+
+@pytest.mark.parametrize("case", ["sidecar", "namespaced"])
+def test_the_demo_that_the_notes_propose_goes_to_the_gateway_that_is_installed(case: str) -> None:
+    told = notes("-f", values(case), namespace="sales")
+    (line,) = (line for line in told.splitlines() if "helm install demo" in line)
+    chosen = line.partition("--set '")[2].removesuffix("'")
+    proxy = of_kind(render("--set", chosen, namespace="sales", chart=DEMO), "MCPProxy")[0]
+    named = [{"name": "crm", "namespace": "sales"}] if case == "sidecar" else None
+    assert proxy["spec"].get("gateways") == named
+    assert "--namespace sales" in line
+
+
+def test_the_notes_say_that_no_registry_has_the_image_and_how_it_comes_to_the_nodes() -> None:
+    told = notes()
+    for words in ("No registry has its image, ostiary:0.1.0", "docker build -t ostiary:0.1.0 .", "image.repository"):
+        assert words in told
+    assert "nodes ask Docker Hub" not in told
+    assert "nodes ask Docker Hub" in notes("--set", "image.pullPolicy=Always")
+    assert "which no registry has" in notes(chart=str(DEMO))
+
+
+@pytest.mark.parametrize("repository", ["registry.example.com/platform/ostiary", "localhost:5000/ostiary"])
+def test_an_image_of_a_registry_is_pulled_and_the_demo_uses_it_too(repository: str) -> None:
+    told = notes("--set", f"image.repository={repository}")
+    assert "docker build" not in told
+    assert f"--set 'image.repository={repository}'" in told
+
+
+def test_the_notes_say_that_callers_are_not_authenticated() -> None:
+    assert "callers are not authenticated yet" in notes()
+
+
+@pytest.mark.parametrize("chart", [CHART, DEMO], ids=lambda path: path.name)
+def test_user_and_groups_can_be_left_out_or_chosen(chart: Path) -> None:
+    def contexts(*further: str) -> list[dict[str, object]]:
+        objects = render(*further, chart=chart)
+        pods = [obj["spec"]["template"]["spec"] for obj in of_kind(objects, "Deployment")]
+        found = [each["securityContext"] for each in [*pods, *(obj["spec"] for obj in of_kind(objects, "Pod"))]]
+        assert all(each["runAsNonRoot"] for each in found)
+        return [
+            {key: value for key, value in each.items() if key.startswith(("runAsU", "runAsG", "fs"))} for each in found
+        ]
+
+    usual = {"runAsUser": 65532, "runAsGroup": 65532, "fsGroup": 65532}
+    assert all(each == usual for each in contexts())
+    assert all(each == {} for each in contexts("-f", values("openshift", chart=chart)))
+    large = ("--set", "podSecurityContext.runAsUser=1000660000,podSecurityContext.fsGroup=null")
+    assert all(each == {"runAsUser": 1000660000, "runAsGroup": 65532} for each in contexts(*large))
+    with pytest.raises(CommandError, match="runAsUser"):
+        render("--set", "podSecurityContext.runAsUser=0", chart=chart)
