@@ -60,8 +60,8 @@ bench: $(READY) ## what a call costs, beside nginx, and what many proxies do (ON
 profile: $(READY) ## where the microseconds of a call go, by station (OF=call-json, SECONDS=8)
 	PYTHONPATH=tools:benchmarks $(BIN)/python -m ostiary_bench.profile $(if $(OF),--of $(OF)) $(if $(SECONDS),--seconds $(SECONDS))
 
-generate: $(READY) ## rewrite what is generated: CRDs, field reference, chart, pages, llms.txt
-	$(BIN)/ostiary crds --write crds --docs docs/reference
+generate: $(READY) ## rewrite what is generated: CRDs, schemas, field reference, chart, pages, llms.txt
+	$(BIN)/ostiary crds --write crds --json-schema schemas --docs docs/reference
 	$(TOOL) ostiary_tools.chart
 	$(TOOL) ostiary_tools.rights
 	$(TOOL) ostiary_tools.pages

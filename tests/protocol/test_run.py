@@ -206,9 +206,9 @@ async def test_an_edit_is_live_at_once_and_says_what_changed(run: Run) -> None:
         (
             "effect: Deny",
             "effect: Permit",
-            "mcppolicy.yaml:15:9: MCPPolicy default/quickstart: spec.access.rules[0].effect: is not one of",
+            "mcppolicy.yaml:16:9: MCPPolicy default/quickstart: spec.access.rules[0].effect: is not one of",
         ),
-        ("effect: Deny", "\teffect: Deny", "mcppolicy.yaml:15:9: Has a tab where YAML wants spaces."),
+        ("effect: Deny", "\teffect: Deny", "mcppolicy.yaml:16:9: Has a tab where YAML wants spaces."),
         ("kind: MCPPolicy", "kind: MCPPolcy", "MCPPolcy is not a kind of ostiary.dev. Did you mean MCPPolicy?"),
         ("  name: quickstart", "  nam: quickstart", "MCPPolicy: metadata.name: is required."),
         ("name: mock-mcp-server", "name: mock", "spec.targetRefs[0]: there is no MCPProxy default/mock."),

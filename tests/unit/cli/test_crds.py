@@ -4,6 +4,7 @@ import yaml
 from command_line import Ostiary
 
 from ostiary_operator.api.crd import render_crds
+from ostiary_operator.api.json_schema import render_json_schemas
 from ostiary_operator.api.reference import render_reference
 
 
@@ -19,6 +20,15 @@ def test_definitions_and_reference_are_written_to_folders(ostiary: Ostiary, tmp_
     written = {path.name: path.read_text() for path in tmp_path.rglob("*") if path.is_file()}
     assert written == {**render_crds(), **render_reference()}
     assert sorted(answer.out.splitlines()) == sorted(str(path) for path in tmp_path.rglob("*") if path.is_file())
+
+
+def test_the_schemas_for_editors_are_written_below_their_group(ostiary: Ostiary, tmp_path: Path) -> None:
+    answer = ostiary("crds", "--json-schema", str(tmp_path / "schemas"))
+    assert answer.code == 0
+    below = tmp_path / "schemas"
+    written = {str(path.relative_to(below)): path.read_text() for path in below.rglob("*") if path.is_file()}
+    assert written == render_json_schemas()
+    assert set(written) == {"ostiary.dev/mcpproxy_v1alpha1.json", "ostiary.dev/mcppolicy_v1alpha1.json"}
 
 
 def test_a_folder_that_cannot_be_made_is_told(ostiary: Ostiary, tmp_path: Path) -> None:

@@ -154,10 +154,14 @@ COMMANDS: Final = (
         f"{_PACKAGE}.cli.crds",
         "print the CustomResourceDefinitions, or write them to files",
         "Print the CustomResourceDefinitions of MCPProxy and MCPPolicy, generated from the models; or write them, "
-        "and the reference of their fields, to files.",
+        "JSON Schemas of both kinds for editors, and the reference of their fields, to files.",
         (
             ("ostiary crds | kubectl apply --server-side -f -", "install them"),
-            ("ostiary crds --write crds --docs docs/reference", "write the files of this repository"),
+            ("ostiary crds --json-schema schemas", "have an editor check and complete both kinds"),
+            (
+                "ostiary crds --write crds --json-schema schemas --docs docs/reference",
+                "write the files of this repository",
+            ),
         ),
     ),
 )

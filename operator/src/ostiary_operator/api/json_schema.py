@@ -1,0 +1,34 @@
+"""JSON Schemas of both kinds, for editors and for checks in a pull request. `ostiary crds --json-schema` writes them.
+
+The files are named and laid out as catalogues of definitions do it, so that one folder serves the modeline of an editor
+(`# yaml-language-server: $schema=…`) and tools such as kubeconform.
+"""
+
+import json
+from typing import Any, Final
+
+from ostiary_operator.api.model import ApiModel
+from ostiary_operator.api.resources import GROUP, VERSION, MCPPolicy, MCPProxy
+from ostiary_operator.api.schema import Schema, editor_schema
+
+#: Files that people write have none, objects of a cluster do; its shape is the operator's business.
+_STATUS: Final = {"description": "What the operator observed. Users only read it.", "type": "object"}
+
+
+def render_json_schemas() -> dict[str, str]:
+    """The schemas as JSON, by the path of the file that holds each: `<group>/<kind>_<version>.json`."""
+    return {_path(model): json.dumps(_schema(model), indent=2, ensure_ascii=False) + "\n" for model in _MODELS}
+
+
+_MODELS: Final[tuple[type[ApiModel], ...]] = (MCPProxy, MCPPolicy)
+
+
+def _path(model: type[ApiModel]) -> str:
+    return f"{GROUP}/{model.__name__.lower()}_{VERSION}.json"
+
+
+def _schema(model: type[ApiModel]) -> Schema:
+    """A whole object; it lacks what only the API server and `ostiary validate` can check."""
+    schema = editor_schema(model, identifier=f"https://{GROUP}/schemas/{_path(model)}")
+    properties: dict[str, Any] = schema["properties"]
+    return {**schema, "properties": {**properties, "status": _STATUS}}
