@@ -84,7 +84,7 @@ async def serving(script: Script) -> AsyncIterator[Upstream]:
     failures: list[BaseException] = []
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
-        arrived = Arrived(request.method, request.headers, await request.read())
+        arrived = Arrived(request.method, request.headers, await request.content.read())
         upstream.note(arrived)
         try:
             return await script(request, arrived)

@@ -33,7 +33,10 @@ def test_the_table_holds_the_defaults() -> None:
     for scope, share in shares.items():
         connections = [str(bounds.connections)] if scope == "bounds" else [""]
         assert row(scope) == [*connections, *map(str, (share.requests_in_flight, share.streams, share.bytes_in_flight))]
-    assert row("bounds.perSource") == [""] * 4
+    source = bounds.per_source
+    assert row("bounds.perSource") == [
+        *map(str, (source.connections, source.requests_in_flight, source.streams, source.bytes_in_flight))
+    ]
     assert row("bounds.perServer") == [str(bounds.per_server.connections), "", "", ""]
 
 
@@ -61,4 +64,19 @@ def test_the_defaults_of_the_settings_reach_the_contract_whole() -> None:
     bounds = _document(GatewaySettings()).bounds
     assert isinstance(bounds, Compiled)
     assert bounds.connections == Bounds().connections
-    assert bounds.per_source.model_dump(exclude_none=True) == {}
+    assert bounds.message_values == Bounds().message_values
+    assert bounds.per_source.connections == Bounds().per_source.connections
+
+
+def test_one_source_leaves_a_quarter_of_everything_to_all_others() -> None:
+    bounds = _document(GatewaySettings()).bounds
+    everybody, source = bounds.model_dump(), bounds.per_source.model_dump()
+    assert {name: share / everybody[name] for name, share in source.items()} == dict.fromkeys(source, 0.75)
+
+
+def test_where_the_system_carries_fewer_connections_a_source_has_the_same_share_of_them() -> None:
+    occupancy = Occupancy()
+    occupancy.carried = 400
+    occupancy.move(_document(GatewaySettings()).bounds, trusted_proxies=[])
+    everybody, source, *_ = occupancy.ceilings
+    assert (everybody.connections, source.connections) == (400, 300)

@@ -41,22 +41,22 @@ Bytes = Annotated[Size, between_sizes("1Ki", "1Ti")]
 class PerSource(ApiModel):
     """What one source address may hold of a replica before anybody knows who it is; an IPv6 source is a /64.
 
-    Absent fields set no bound of their own: a load balancer that is not in `trustedProxies` is one source for everybody
-    behind it.
+    The defaults leave a quarter of a replica to all others, and no more than that: a load balancer that is not in
+    `trustedProxies` is one source for all callers behind it.
     """
 
-    connections: Count | None = None
+    connections: Count = 12288
     """Connections of one source; 1 to 1000000. More are answered with 503 and closed. Those of `trustedProxies` are not
     counted. Example: `500`."""
 
-    requests_in_flight: Count | None = None
+    requests_in_flight: Count = 3072
     """Requests of one source that are worked on at a time; 1 to 1000000. More are told to come again.
     Example: `200`."""
 
-    streams: Count | None = None
+    streams: Count = 3072
     """Streams that one source keeps open at a time; 1 to 1000000. More are told to come again. Example: `200`."""
 
-    bytes_in_flight: Bytes | None = None
+    bytes_in_flight: Bytes = Size.parse("96Mi")
     """Bytes of requests and answers held for one source at a time; 1Ki to 1Ti. Example: `32Mi`."""
 
 
@@ -107,6 +107,11 @@ class Bounds(ApiModel):
     message_bytes: Annotated[Size, between_sizes("1Ki", "1Gi")] = Size.parse("16Mi")
     """Largest message of a server that a rule must see whole, such as a list that is filtered; 1Ki to 1Gi. A larger
     one is refused, never passed on unseen. Example: `16Mi`."""
+
+    message_values: Annotated[Count, Field(ge=1000)] = 100_000
+    """Values of one message, of a caller or of a server, since a message costs what it holds, not only its bytes: each
+    object, each array and each member of an object counts one, elements of an array a quarter more; 1000 to 1000000. A
+    message of more is refused. An answer that no rule has to read may hold four times as many. Example: `50000`."""
 
     connections: Count = 16384
     """Connections of callers to one replica; 1 to 1000000. More are answered with 503 and closed. A replica takes fewer

@@ -120,6 +120,7 @@ def _bounds(bounds: ApiBounds) -> Bounds:
     return Bounds(
         request_bytes=int(bounds.request_bytes),
         message_bytes=int(bounds.message_bytes),
+        message_values=bounds.message_values,
         connections=bounds.connections,
         requests_in_flight=bounds.requests_in_flight,
         streams=bounds.streams,
@@ -137,5 +138,5 @@ def _share(share: PerSource | PerPrincipal | PerProxy, *, connections: int | Non
         connections=connections,
         requests_in_flight=share.requests_in_flight,
         streams=share.streams,
-        bytes_in_flight=int(share.bytes_in_flight) if share.bytes_in_flight is not None else None,
+        bytes_in_flight=int(share.bytes_in_flight),
     )

@@ -193,6 +193,7 @@ class Bounds(Document):
 
     request_bytes: Positive
     message_bytes: Positive
+    message_values: int | None = Field(default=None, gt=0)
     requests_in_flight: Positive
     streams: Positive
     session_max_age: Positive

@@ -1,13 +1,16 @@
-"""The body of a request: its type, its encoding, and its bytes up to the bound, in good time."""
+"""The body of a request: its type, its encoding, its bytes up to the bound, in good time, and what they say."""
 
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from typing import Final
+from typing import Any, Final
 
+from ostiary_core import json_weight
 from ostiary_core.mcp import codes
 from ostiary_gateway.errors import CallerGone, Refusal
 from ostiary_gateway.line.exchange import Exchange
+from ostiary_gateway.line.frame import parse
+from ostiary_gateway.line.large import TURNS, in_slices, limit_of, weighed
 from ostiary_gateway.line.limit import begin, hold_request
 from ostiary_gateway.media_types import BOTH, EVENT_STREAM, JSON
 from ostiary_gateway.server.request import Request
@@ -75,7 +78,7 @@ def body_at_hand(exchange: Exchange, *, limit: int) -> bytes | None:
     if body is None:
         return None
     if len(body) > limit:
-        raise _too_large(limit)
+        raise _too_large(limit, len(body))
     hold_request(exchange, len(body))
     return body
 
@@ -89,7 +92,7 @@ async def read_body(exchange: Exchange, *, limit: int) -> bytes:
     """
     request = exchange.request
     if request.declared_length > limit:
-        raise _too_large(limit)
+        raise _too_large(limit, request.declared_length)
     request.invite()
     body = await _read_slowly(exchange, limit=limit)
     begin(exchange)
@@ -103,7 +106,7 @@ async def _read_slowly(exchange: Exchange, *, limit: int) -> bytes:
             async for chunk in _chunks(exchange.request):
                 body += chunk
                 if len(body) > limit:
-                    raise _too_large(limit)
+                    raise _too_large(limit, len(body))
                 hold_request(exchange, len(chunk))
     except TimeoutError:
         raise Refusal(408, "BodyTooSlow", "The body did not arrive in time", close=True) from None
@@ -121,5 +124,30 @@ async def _chunks(request: Request) -> AsyncIterator[bytes]:
         yield chunk
 
 
-def _too_large(limit: int) -> Refusal:
-    return Refusal(413, "TooLarge", f"A message is at most {limit} bytes long", code=codes.TOO_LARGE, close=True)
+def _too_large(limit: int, size: int) -> Refusal:
+    words = f"A message may be {limit} bytes long (bounds.requestBytes), and this one has {size} or more"
+    return Refusal(413, "TooLarge", words, code=codes.TOO_LARGE, close=True)
+
+
+async def parse_large(exchange: Exchange, text: bytes) -> dict[str, Any]:
+    """Parse a body that is not light (:func:`.large.is_light`), when its turn comes.
+
+    Its tree is held, besides its bytes, until the message goes upstream.
+
+    Raises:
+        Refusal: 413 for more values than a message may hold; 503 where the gateway has no room for them; as
+            :func:`.frame.parse`.
+    """
+    limit = limit_of(exchange.snapshot.settings.bounds)
+    async with TURNS.turn(exchange.proxy.uid):
+        weight = await in_slices(weighed(text, limit))
+        if weight > limit:
+            raise _too_many_values(limit // json_weight.UNIT)
+        exchange.tree_held = weight * json_weight.BYTES_EACH // json_weight.UNIT
+        hold_request(exchange, exchange.tree_held)
+        return parse(text)
+
+
+def _too_many_values(limit: int) -> Refusal:
+    words = f"A message may hold {limit} values (bounds.messageValues), and this one holds more"
+    return Refusal(413, "TooManyValues", words, code=codes.TOO_LARGE)

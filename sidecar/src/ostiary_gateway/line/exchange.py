@@ -45,6 +45,20 @@ class Message:
         """Whether an answer with this id is due."""
         return self.method is not None and self.id is not None
 
+    def let_go(self) -> None:
+        """Forget what the body of a request says, for it has gone upstream: an answer may take hours, and a tree takes
+        twenty times the bytes that it was read from. The filter of a listen stays, since that is judged again.
+        """
+        if not self.is_request:
+            return
+        filters = self.params.get("notifications") if self.opens_stream else None
+        self.body = {} if filters is None else {"params": {"notifications": filters}}
+
+    @property
+    def opens_stream(self) -> bool:
+        """Whether this asks for a stream that may stay open for days (a modern listen)."""
+        return self.method is not None and self.method.judgement is _LISTEN
+
 
 @dataclass(slots=True)
 class Exchange:
@@ -55,7 +69,7 @@ class Exchange:
     ``taken_id`` is what it has taken of :class:`~ostiary_gateway.line.request_ids.RequestIds`.
     ``sealed_session`` is what the caller sent as his session, None if he sent nothing. ``holders`` are whom the
     exchange is counted for, as a request, a stream or one whose body is still being read, with ``held`` bytes
-    (:mod:`ostiary_gateway.line.limit`).
+    (:mod:`ostiary_gateway.line.limit`), of which ``tree_held`` are for what a large body was parsed to.
     """
 
     request: Request
@@ -73,6 +87,7 @@ class Exchange:
     is_stream: bool = False
     is_reading: bool = False
     held: int = 0
+    tree_held: int = 0
     client_address: str = ""
 
     @property
@@ -86,7 +101,7 @@ class Exchange:
         message = self.message
         if message is None:
             return self.request.method == "GET"
-        return message.method is not None and message.method.judgement is _LISTEN
+        return message.opens_stream
 
     @property
     def ends_with_caller(self) -> bool:

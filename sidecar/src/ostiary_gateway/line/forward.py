@@ -17,6 +17,7 @@ from ostiary_gateway.line.exchange import Exchange, Message
 from ostiary_gateway.line.frame import invalid
 from ostiary_gateway.line.headers import encoded, mismatch
 from ostiary_gateway.line.identify import session_not_found
+from ostiary_gateway.line.limit import release_tree
 from ostiary_gateway.media_types import JSON
 from ostiary_gateway.telemetry import ClientSpan
 from ostiary_gateway.upstream import faults
@@ -107,14 +108,26 @@ async def forward(exchange: Exchange, span: ClientSpan) -> Answer:
         UpstreamFault: the upstream failed.
     """
     lines = upstream_lines(exchange, span)
-    body = upstream_body(exchange.message, span) if exchange.message is not None else None
-    answer = await exchange.selected.request(exchange.request.method, lines, body)
+    # No name is given to the body: it would be held here until the answer comes.
+    answer = await exchange.selected.request(exchange.request.method, lines, _body(exchange, span))
     try:
         _judge_head(exchange, answer)
     except BaseException:
         answer.close()
         raise
     return answer
+
+
+def _body(exchange: Exchange, span: ClientSpan) -> bytes | None:
+    """Serialise the message, and hold what it was parsed to no longer."""
+    message = exchange.message
+    if message is None:
+        return None
+    body = upstream_body(message, span)
+    message.let_go()
+    if exchange.tree_held:
+        release_tree(exchange)
+    return body
 
 
 def _judge_head(exchange: Exchange, answer: Answer) -> None:

@@ -2,20 +2,21 @@
 
 import logging
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from ostiary_core.mcp import codes
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.errors import Refusal, UpstreamFault
 from ostiary_gateway.line import record, spoken
 from ostiary_gateway.line.authorize import authorize
-from ostiary_gateway.line.body import body_at_hand, check_accept, check_head, read_body
+from ostiary_gateway.line.body import body_at_hand, check_accept, check_head, parse_large, read_body
 from ostiary_gateway.line.cors import preflight
 from ostiary_gateway.line.document import relay_document
 from ostiary_gateway.line.exchange import Exchange
 from ostiary_gateway.line.forward import forward, no_stream
 from ostiary_gateway.line.frame import bodiless_revision, frame, parse, request_id
 from ostiary_gateway.line.identify import check_host, check_origin, open_session
+from ostiary_gateway.line.large import is_light
 from ostiary_gateway.line.limit import become_stream
 from ostiary_gateway.line.occupancy import Occupancy
 from ostiary_gateway.line.receive import receive
@@ -128,12 +129,8 @@ class RequestLine:
         if request.method == "POST":
             no_new_work = self.draining
             check_head(request)
-            limit = exchange.snapshot.settings.bounds.request_bytes
-            text = body_at_hand(exchange, limit=limit)
-            if text is None:
-                text = await read_body(exchange, limit=limit)
-                self._catch_up(exchange)
-            body = parse(text)
+            text = body_at_hand(exchange, limit=exchange.snapshot.settings.bounds.request_bytes)
+            body = parse(text) if text is not None and is_light(text) else await self._later(exchange, text)
             try:
                 message = frame(body, request.headers, lambda: self._open_session(exchange))
             except Refusal:
@@ -148,6 +145,14 @@ class RequestLine:
         bodiless_revision(request.headers, self._open_session(exchange))
         if request.method == "GET":
             check_accept(request, EVENT_STREAM)
+
+    async def _later(self, exchange: Exchange, text: bytes | None) -> dict[str, Any]:
+        """Parse a body that must be awaited (None), or is so large that it has to wait for its turn."""
+        if text is None:
+            text = await read_body(exchange, limit=exchange.snapshot.settings.bounds.request_bytes)
+        body = parse(text) if is_light(text) else await parse_large(exchange, text)
+        self._catch_up(exchange)
+        return body
 
     def _catch_up(self, exchange: Exchange) -> None:
         """Go on with the config of now: a body can take its time, and what it says is judged as of its end."""

@@ -125,6 +125,12 @@ def hold_answer(exchange: Exchange, size: int) -> None:
         raise UpstreamFault(faults.NO_ROOM, f"no room for the answer: {full}") from None
 
 
+def release_tree(exchange: Exchange) -> None:
+    """Hold what a large body was parsed to no longer."""
+    hold(exchange, -exchange.tree_held)
+    exchange.tree_held = 0
+
+
 def refusal(full: FullError, *, close: bool = False) -> Refusal:
     """Return the answer at a bound."""
     words = f"{full.ceiling.words} as many {_WORDS[full.bound]} as allowed; try again in a moment"

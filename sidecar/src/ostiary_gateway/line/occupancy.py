@@ -66,13 +66,16 @@ class Occupancy:
         self._tell_what_is_carried(bounds.connections)
         everybody.move(
             Share(
-                connections=min(filter(None, (bounds.connections, self.carried)), default=None),
+                connections=self._at_most_carried(bounds.connections),
                 requests_in_flight=bounds.requests_in_flight,
                 streams=bounds.streams,
                 bytes_in_flight=bounds.bytes_in_flight,
             )
         )
         source.move(bounds.per_source)
+        if self.carried is not None and bounds.connections is not None and self.carried < bounds.connections:
+            # What the system does not let us carry is taken off every share alike, or one source could take all.
+            source.connections = max(1, source.connections * self.carried // bounds.connections)
         principal.move(bounds.per_principal)
         proxy.move(bounds.per_proxy)
         if trusted_proxies != self._trusted:
@@ -81,6 +84,9 @@ class Occupancy:
             for connection in self._connections:
                 self._uncount(connection)
                 self._count(connection)
+
+    def _at_most_carried(self, wanted: int | None) -> int | None:
+        return min(filter(None, (wanted, self.carried)), default=None)
 
     def _tell_what_is_carried(self, wanted: int | None) -> None:
         """Tell of a bound that the process cannot reach, once for each: most configs change nothing of it."""

@@ -109,7 +109,10 @@ class Request:
 
     def whole_body(self) -> bytes | None:
         """Return the body if all of it is there and none was taken, as nearly always; None where it must be awaited."""
-        return bytes(self._body) if self.complete else None
+        if not self.complete:
+            return None
+        body, self._body = self._body, b""  # or it would be held until the answer has gone out
+        return bytes(body)
 
     async def read_some(self) -> bytes:
         """Return what has arrived of the body, waiting for something; empty at its end.

@@ -68,6 +68,7 @@ class UpstreamServer:
         self._in_use += 1
         try:
             message = http1.message(self._heads[method], lines, body)
+            body = None  # it is in there, and would be held twice until the answer comes
             answer = await self._pool.exchange(message, seconds=self._request_seconds)
         except BaseException:
             self._release()

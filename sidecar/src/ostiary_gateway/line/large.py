@@ -1,0 +1,139 @@
+"""Large messages take turns: one at a time is worked on, proxy by proxy, in slices between which others go on.
+
+The event loop does one thing at a time, and a parser that has begun does not stop. What one message may cost is bounded
+(``bounds.messageValues``), and still a hundred of them one after the other would be a second in which no other request
+is looked at. So only one message is worked on at a time, the loop goes round a few times before the next, and that is
+of another proxy if one waits. A message that is light for sure takes no turn, and pays for the look at its length only.
+"""
+
+import asyncio
+import sys
+from collections import deque
+from collections.abc import AsyncIterator, Generator, Hashable
+from contextlib import asynccontextmanager
+from time import monotonic
+from typing import Final, TypeVar
+
+from ostiary_core import json_weight
+from ostiary_core.contract.documents import Bounds
+
+Made = TypeVar("Made")
+
+#: A text of so many bytes is light, whatever it holds: it is parsed in about a millisecond.
+LIGHT_BYTES: Final = 8 * 1024
+#: A longer one is light with at most so much weight, in which each so many bytes count as one more.
+_LIGHT_WEIGHT: Final = 2048 * json_weight.UNIT
+_BYTES_AS_ONE: Final = 64
+#: After so many seconds of work others have their turn.
+SLICE_SECONDS: Final = 0.003
+#: The loop goes round so often before the next large message: an ordinary call, in and out, takes about as many rounds.
+_ROUNDS: Final = 6
+#: What is only read, and not judged, is read by a faster parser: it may weigh so many times as much.
+UNJUDGED: Final = 4
+
+
+class Turns:
+    """Whose turn it is. Must be used within one event loop."""
+
+    def __init__(self) -> None:
+        self._queues: dict[Hashable, deque[asyncio.Future[None]]] = {}
+        self._busy = False
+        #: How many turns were taken.
+        self.taken = 0
+
+    @asynccontextmanager
+    async def turn(self, key: Hashable) -> AsyncIterator[None]:
+        """Wait for a turn among those of the same key, and for the key's among all; it ends with the block."""
+        if self._busy:
+            await self._wait(key)
+        self._busy = True
+        self.taken += 1
+        try:
+            yield
+        finally:
+            self._next_after(_ROUNDS)
+
+    async def _wait(self, key: Hashable) -> None:
+        waiter = asyncio.get_running_loop().create_future()
+        queue = self._queues.setdefault(key, deque())
+        queue.append(waiter)
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled():
+                self._give()  # the turn was ours already, and goes to the next
+            raise
+
+    def _next_after(self, rounds: int) -> None:
+        if rounds:
+            asyncio.get_running_loop().call_soon(self._next_after, rounds - 1)
+        else:
+            self._give()
+
+    def _give(self) -> None:
+        """Give the turn to the first of the key that waits longest for one."""
+        while self._queues:
+            key = next(iter(self._queues))
+            queue = self._queues.pop(key)
+            waiter = queue.popleft()
+            if queue:
+                self._queues[key] = queue  # behind all others
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+        self._busy = False
+
+
+#: The turns of this process: it has one event loop.
+TURNS: Final = Turns()
+
+
+def is_light(text: bytes) -> bool:
+    """Say whether a text can be parsed at once, among all that is done at once."""
+    size = len(text)
+    if size <= LIGHT_BYTES:
+        return True
+    return json_weight.at_most(text) + size // _BYTES_AS_ONE <= _LIGHT_WEIGHT
+
+
+def limit_of(bounds: Bounds) -> int:
+    """Return how much a message may weigh that is judged."""
+    return sys.maxsize if bounds.message_values is None else bounds.message_values * json_weight.UNIT
+
+
+def weighed(text: bytes, limit: int) -> Generator[None, None, int]:
+    """Return the weight of a text, or something beyond the limit as soon as that is certain.
+
+    Below the limit it may be a bound that the weight does not exceed.
+    """
+    weight = json_weight.at_most(text)
+    if weight <= limit:
+        return weight
+    for weight in json_weight.weigh(text):
+        if weight > limit:
+            break
+        yield
+    return weight
+
+
+def at_once(steps: Generator[None, None, Made]) -> Made:
+    """Do work that comes in steps, all of it now."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            made: Made = stop.value
+            return made
+
+
+async def in_slices(steps: Generator[None, None, Made]) -> Made:
+    """Do work that comes in steps; after each slice of time others have their turn."""
+    while True:
+        until = monotonic() + SLICE_SECONDS
+        try:
+            while monotonic() < until:
+                next(steps)
+        except StopIteration as stop:
+            made: Made = stop.value
+            return made
+        await asyncio.sleep(0)

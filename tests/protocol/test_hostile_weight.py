@@ -1,0 +1,161 @@
+"""Messages that cost much for their bytes: bounded by what they hold, one at a time, and let go once they are sent."""
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from aiohttp import web
+from callers import Caller, calling, legacy, modern
+from gateways import BOUNDS, Door, running
+from loop_holds import loop_holds
+from mcp_clients import eventually
+from upstreams import Arrived, Upstream, document, events, for_ever
+
+from ostiary_core import strict_json
+from ostiary_gateway.main import tune_collector
+
+VALUES = 100_000
+SIZE = 4 << 20
+#: Twice what is promised for this machine, since others are slower: the processor's time of one callback, in seconds.
+HELD_SECONDS = 0.1
+CALL = {"name": "get_users"}
+#: What costs most for its bytes, each at four mebibytes.
+HOSTILE = {
+    "nested arrays": b"[[]],",
+    "objects": b"{},",
+    "objects with a member": b'{"a":1},',
+    "arrays": b"[],",
+    "objects in objects": b'{"a":{"b":{}}},',
+}
+
+
+class Scene:
+    """An upstream whose calls wait for the gate."""
+
+    def __init__(self) -> None:
+        self.gate = asyncio.Event()
+
+    async def script(self, request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        if b"subscriptions/listen" in arrived.body[:200]:
+            async with events(request):
+                await for_ever()
+        await self.gate.wait()
+        # What arrived is not parsed: it would hold the loop of this test, which is the gateway's, too.
+        return document({"jsonrpc": "2.0", "id": 1, "result": {"content": [{"type": "text", "text": "done"}]}})
+
+
+@pytest.fixture
+def scene() -> Scene:
+    return Scene()
+
+
+@asynccontextmanager
+async def bounded(upstream: Upstream, **bounds: Any) -> AsyncIterator[Door]:
+    settled = {"message_values": VALUES, "request_bytes": SIZE + 1024, **bounds}
+    async with running(bounds=BOUNDS.model_copy(update=settled)) as door:
+        await door.apply(door.entry("mock", upstream.url))
+        yield door
+
+
+def call_with(argument: bytes) -> bytes:
+    """The bytes of a call with this argument."""
+    message = strict_json.dumps(legacy("tools/call", {**CALL, "arguments": {"a": "HERE"}}, id=1))
+    return message.replace(b'"HERE"', argument)
+
+
+def many(unit: bytes, size: int = SIZE) -> bytes:
+    return b"[" + (unit * (size // len(unit)))[:-1] + b"]"
+
+
+def distinct_members(count: int) -> bytes:
+    return b"{" + b",".join(b'"%x":1' % n for n in range(count)) + b"}"
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+async def test_a_body_of_more_values_than_allowed_is_refused_unparsed_and_names_the_setting(
+    kind: str, scene: Scene, upstream: Upstream
+) -> None:
+    scene.gate.set()
+    async with bounded(upstream) as door, calling(door.url()) as caller:
+        with loop_holds() as holds:
+            refused = await caller.post(call_with(many(HOSTILE[kind])))
+        assert holds.longest < HELD_SECONDS, holds.callback
+        assert refused.status == 413
+        error = refused.json["error"]
+        assert (error["code"], error["data"]["reason"]) == (-31006, "TooManyValues")
+        assert "100000 values (bounds.messageValues)" in error["message"]
+        assert (await caller.post(legacy("tools/call", CALL))).status == 200
+        assert len(upstream.arrived) == 1
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        distinct_members(VALUES * 3 // 4),
+        many(b'{"a":1},', VALUES * 3),
+        many(b"[[]],", VALUES * 2),
+        many(b'{"a":18446744073709551615},', VALUES * 9),
+        b'"' + b"x" * (SIZE - 100) + b'"',
+        b'"' + b"[{:," * (SIZE // 4 - 100) + b'"',
+        b'"' + rb"\"," * (SIZE // 3 - 100) + b'"',
+    ],
+    ids=["members", "objects", "arrays", "numbers", "text", "punctuation", "escapes"],
+)
+async def test_a_body_at_its_bounds_passes_and_holds_the_loop_for_less_than_the_bound(
+    argument: bytes, scene: Scene, upstream: Upstream
+) -> None:
+    scene.gate.set()
+    tune_collector()
+    async with bounded(upstream) as door, calling(door.url()) as caller:
+        body = call_with(argument)
+        with loop_holds() as holds:
+            assert (await caller.post(body)).status == 200
+        assert holds.longest < HELD_SECONDS, holds.callback
+        assert upstream.arrived[-1].body.endswith(argument + b"}}}")
+
+
+def containers() -> int:
+    gc.collect()
+    return sum(type(each) is list and not each for each in gc.get_objects())
+
+
+async def test_what_a_body_was_parsed_to_is_gone_once_it_went_upstream(scene: Scene, upstream: Upstream) -> None:
+    argument = many(b"[],", VALUES * 2)
+    async with bounded(upstream) as door, calling(door.url()) as caller:
+        before = containers()
+        calls = [asyncio.create_task(caller.post(call_with(argument))) for _ in range(3)]
+        await eventually(lambda: len(upstream.arrived) == 3)
+        assert containers() - before < 10_000
+        occupancy = door.gateway.line.occupancy
+        assert occupancy.total.bytes < 4 * len(argument)
+        scene.gate.set()
+        assert [reply.status for reply in await asyncio.gather(*calls)] == [200] * 3
+        await eventually(lambda: occupancy.total.bytes == 0)
+
+
+async def test_of_a_listen_only_the_filter_is_kept_for_as_long_as_it_is_open(scene: Scene, upstream: Upstream) -> None:
+    padding: dict[str, list[list[int]]] = {"padding": [[] for _ in range(1000)]}
+    listen = modern("subscriptions/listen", {"notifications": {"toolsListChanged": True}, **padding})
+    async with bounded(upstream) as door, calling(door.url()) as caller:
+        opened = asyncio.create_task(caller.post(listen))
+        await eventually(lambda: len(door.gateway.line.streams._streams) == 1)
+        (stream,) = door.gateway.line.streams._streams
+        assert stream.exchange.message is not None
+        assert stream.exchange.message.body == {"params": {"notifications": {"toolsListChanged": True}}}
+        opened.cancel()
+
+
+async def test_large_bodies_of_many_callers_are_worked_on_one_by_one(scene: Scene, upstream: Upstream) -> None:
+    scene.gate.set()
+    body = call_with(many(b'{"a":1},', VALUES * 3))
+
+    async def post(caller: Caller) -> int:
+        return (await caller.post(body)).status
+
+    async with bounded(upstream) as door, calling(door.url()) as caller:
+        with loop_holds() as holds:
+            assert set(await asyncio.gather(*(post(caller) for _ in range(12)))) == {200}
+        assert holds.longest < HELD_SECONDS, holds.callback
