@@ -3,6 +3,7 @@
 import pytest
 from gateways import Door, policy
 from mcp import MCPError
+from mcp.types import TextContent
 from mcp_clients import ERAS, Era, connect
 
 TOOL = {"name": "tool", "effect": "Allow", "tools": {"verbs": ["List", "Call"], "names": ["get_users"]}}
@@ -39,11 +40,27 @@ async def test_list_without_call_shows_and_refuses(mock: str, door: Door, era: E
 
     async with connect(door.url(), era=era) as client:
         assert len((await client.list_tools()).tools) == 15
-        with pytest.raises(MCPError) as refused:
-            await client.call_tool("get_users", {})
+        refused = await client.call_tool("get_users", {})
 
-    assert refused.value.error.code == -31001
-    assert refused.value.error.data == {"reason": "Denied"}
+    [content] = refused.content
+    assert isinstance(content, TextContent)
+    assert (refused.is_error, refused.structured_content) == (True, None)
+    assert content.text.startswith("Denied by policy: tool get_users. ")
+    assert "look" not in content.text
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_resource_or_prompt_that_may_be_seen_and_not_used_stays_an_error(
+    mock: str, door: Door, era: Era
+) -> None:
+    see = {"name": "see", "effect": "Allow", "resources": {"verbs": ["List"]}, "prompts": {"verbs": ["List"]}}
+    await door.apply(door.entry("mock", mock, [policy("see", see)]))
+
+    async with connect(door.url(), era=era) as client:
+        for using in (client.read_resource("mock://users"), client.get_prompt("draft_post", {"topic": "x"})):
+            with pytest.raises(MCPError) as refused:
+                await using
+            assert (refused.value.error.code, refused.value.error.data) == (-31001, {"reason": "Denied"})
 
 
 @pytest.mark.parametrize("era", ERAS)

@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 from mcp import MCPError
+from mcp.types import TextContent
 from mcp_clients import ERAS, Era, connect, eventually
 
 from ostiary_tools.ports import reserve_port
@@ -148,14 +149,22 @@ async def call(run: Run, name: str, arguments: dict[str, Any] | None = None, *, 
         return (await client.call_tool(name, arguments or {})).structured_content
 
 
+async def refused(run: Run, name: str, arguments: dict[str, Any] | None = None, *, era: Era = "modern") -> str:
+    """The words of a tool's error."""
+    async with connect(run.url, era=era) as client:
+        result = await client.call_tool(name, arguments or {})
+    assert result.is_error
+    [content] = result.content
+    assert isinstance(content, TextContent)
+    return content.text
+
+
 @pytest.mark.parametrize("era", ERAS)
 async def test_the_quickstart_shows_all_tools_and_users_and_refuses_one_call(run: Run, era: Era) -> None:
     assert len(await tools(run, era)) == 15
     users = await call(run, "get_users", era=era)
     assert users["total"] == len(users["users"]) > 5
-    with pytest.raises(MCPError, match="Denied by policy: tool delete_user") as denied:
-        await call(run, "delete_user", {"user_id": 1}, era=era)
-    assert denied.value.error.code == -31001
+    assert "Denied by policy: tool delete_user" in await refused(run, "delete_user", {"user_id": 1}, era=era)
 
     await run.tells("ok  ", "mock-mcp-server", "get_users", " ms")
     await run.tells("denied", "delete_user", "by rule no-deletions of policy default/quickstart")
@@ -219,8 +228,7 @@ async def test_a_broken_edit_is_explained_and_what_was_live_stays(run: Run, old:
     before = run.edit("mcppolicy.yaml", old, new)
     await run.tells(explained, after=before)
     await run.tells("What was live before stays live until it is mended.", after=before)
-    with pytest.raises(MCPError, match="Denied by policy"):
-        await call(run, "delete_user", {"user_id": 1})
+    assert "Denied by policy" in await refused(run, "delete_user", {"user_id": 1})
     assert len(await tools(run)) == 15
     assert not run.told("  live ", after=before)
 
@@ -444,7 +452,6 @@ async def test_verbose_shows_every_message(mock: str, folder: Path) -> None:
 async def test_a_spoofed_tool_name_cannot_write_to_the_terminal(run: Run) -> None:
     before = run.edit("mcppolicy.yaml", "names: [delete_user]", 'names: [delete_user, "*31m*"]')
     await run.tells("live", after=before)
-    with pytest.raises(MCPError):
-        await call(run, "\x1b[31mred", era="legacy")
+    assert await refused(run, "\x1b[31mred", era="legacy")
     await run.tells("denied", "\N{REPLACEMENT CHARACTER}[31mred")
     assert "\x1b" not in run.text()

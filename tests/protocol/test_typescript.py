@@ -55,7 +55,7 @@ async def test_a_governed_client_does_all_that_an_ungoverned_one_does(
 
 
 @pytest.mark.parametrize(("sdk", "era"), CLIENTS)
-async def test_denials_are_errors_with_their_codes_and_the_session_goes_on(
+async def test_a_tool_that_may_be_seen_and_not_called_answers_the_model_and_a_hidden_one_is_unknown(
     mock: str, door: Door, sdk: Sdk, era: Era
 ) -> None:
     await door.apply(door.entry("mock", mock, [policy("p", LOOK, CALL)]))
@@ -70,8 +70,9 @@ async def test_denials_are_errors_with_their_codes_and_the_session_goes_on(
 
     assert {tool["name"] for tool in tools["result"]["tools"]} >= {"get_users", "add"}
     assert "delete_user" not in str(tools)
-    assert [line["error"]["code"] for line in (hidden, unknown, denied)] == [-32602, -32602, -31001]
-    assert denied["error"]["data"] == {"reason": "Denied"}
+    assert [line["error"]["code"] for line in (hidden, unknown)] == [-32602, -32602]
+    assert denied["result"]["isError"] is True
+    assert denied["result"]["content"][0]["text"].startswith("Denied by policy: tool add. ")
     assert allowed["ok"]
     assert not allowed["result"].get("isError")
 

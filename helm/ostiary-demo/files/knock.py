@@ -125,9 +125,10 @@ def allowed(url: str) -> tuple[bool, Answer]:
 
 
 def denied(url: str) -> tuple[bool, Answer]:
-    """A denied call is refused by the door: HTTP 200 with error -31001."""
+    """A denied call is refused by the gateway: HTTP 200, a result with isError that says why."""
     answer = call(url, "delete_user", user_id=1)
-    return answer[0] == 200 and code_of(answer) == -31001, answer
+    result = (answer[1] or {}).get("result") or {}
+    return answer[0] == 200 and result.get("isError") is True and "Denied by policy" in str(result), answer
 
 
 def unknown_method(url: str) -> tuple[bool, Answer]:

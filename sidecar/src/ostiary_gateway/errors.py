@@ -19,6 +19,7 @@ class Refusal(OstiaryError):
 
     ``status`` is the HTTP status. With a ``code`` the body is a JSON-RPC error, and ``reason`` goes into its data
     unless ``silent``; without one the body is a small JSON object. ``close`` ends the connection with the answer.
+    A ``result`` is told in place of the JSON-RPC error: then ``code`` and ``reason`` are for our own evidence only.
     Nothing here may hold policy or rule names, config or tokens: the answer goes to the caller.
     """
 
@@ -41,6 +42,7 @@ class Refusal(OstiaryError):
         self.code = code
         self.headers = headers or {}
         self.close = close
+        self.result: dict[str, Any] | None = None
         self.data = None if silent else {"reason": reason, **(data or {})}
 
 

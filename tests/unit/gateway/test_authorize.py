@@ -14,6 +14,7 @@ from ostiary_gateway.errors import Refusal
 from ostiary_gateway.line.authorize import DeniedError, authorize
 from ostiary_gateway.line.exchange import Message
 from ostiary_gateway.line.frame import frame
+from ostiary_gateway.line.refusals import message_for
 from ostiary_gateway.session import Session
 
 ONE_TOOL = {"name": "one", "effect": "Allow", "tools": {"names": ["get_users"]}}
@@ -248,3 +249,35 @@ def test_a_list_of_tasks_cannot_be_filtered_so_it_passes_only_where_tools_are_no
     assert authorize(asking, ruled({"name": "docs", "effect": "Deny", "resources": {}})) is None
     assert code(asking, ruled(ONE_TOOL)) == -31001
     assert code(asking, INVALID) == -31007
+
+
+# -- how a denial is told
+
+
+def test_a_tool_that_may_be_seen_and_not_called_answers_a_result_that_a_model_can_read() -> None:
+    refusal = denied(message("tools/call", {"name": "shown"}), ruled(LIST_TOOLS))
+    answer = message_for(refusal, 7)
+
+    assert (answer["jsonrpc"], answer["id"], answer["result"]["isError"]) == ("2.0", 7, True)
+    [content] = answer["result"]["content"]
+    assert content["type"] == "text"
+    assert content["text"].startswith("Denied by policy: tool shown. ")
+    assert "error" not in answer
+    assert "resultType" not in answer["result"]
+
+
+def test_in_2026_07_28_that_result_says_that_it_is_complete() -> None:
+    refusal = denied(modern_message("tools/call", {"name": "shown"}), ruled(LIST_TOOLS))
+
+    assert message_for(refusal, 1)["result"]["resultType"] == "complete"
+
+
+def test_who_asks_for_a_task_is_told_an_error_for_it_awaits_a_result_of_another_shape() -> None:
+    refusal = denied(message("tools/call", {"name": "shown", "task": {"ttl": 1000}}), ruled(LIST_TOOLS))
+
+    assert message_for(refusal, 7)["error"]["code"] == -31001
+
+
+@pytest.mark.parametrize(("door", "told"), [(EMPTY, -32602), (INVALID, -31007)])
+def test_a_hidden_tool_and_an_invalid_policy_stay_errors(door: Visibility, told: int) -> None:
+    assert message_for(denied(message("tools/call", {"name": "x"}), door), 7)["error"]["code"] == told

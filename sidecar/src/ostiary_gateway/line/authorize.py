@@ -1,7 +1,8 @@
 """Authorize: may this caller do this with that name?
 
 A refusal depends on the name alone, never on whether the thing exists: what the caller may not see is answered as an
-unknown name before anybody upstream hears of it; what he may see but not use is answered as denied.
+unknown name before anybody upstream hears of it; what he may see but not use is answered as denied. For a tool that is
+a result with ``isError``, which a model reads and acts on: agents end their run at a protocol error.
 """
 
 from collections.abc import Callable
@@ -16,10 +17,13 @@ from ostiary_gateway.errors import Refusal
 from ostiary_gateway.line.exchange import Message
 from ostiary_gateway.line.frame import bad_params
 from ostiary_gateway.line.members import disguised
+from ostiary_gateway.line.refusals import tool_error
 
 _SHOWN_NAME: Final = 256
 _NOUNS: Final = {Primitive.TOOLS: "tool", Primitive.RESOURCES: "resource", Primitive.PROMPTS: "prompt"}
 _LISTEN_LIMIT: Final = 1024
+#: What a model is told besides, so that it goes on with something else.
+_NO_USE: Final = "You can see this tool, but you are not permitted to call it. Calling it again will not help."
 
 
 class DeniedError(Refusal):
@@ -59,6 +63,16 @@ def _require_valid_policy(visibility: Visibility) -> None:
 def _judge_name(message: Message, visibility: Visibility) -> Decision:
     assert message.method is not None and message.method.primitive is not None and message.method.verb is not None  # noqa: PT018, S101  what the judgement means
     return require(visibility, message.method.primitive, message.method.verb, message.name)
+
+
+def _judge_call(message: Message, visibility: Visibility) -> Decision:
+    try:
+        return _judge_name(message, visibility)
+    except DeniedError as denied:
+        # Who asks for a task (2025-11-25, Tasks) awaits a result of another shape.
+        if denied.code == codes.DENIED and "task" not in message.params:
+            denied.result = tool_error(f"{denied.message}. {_NO_USE}", message.era)
+        raise
 
 
 def require(visibility: Visibility, primitive: Primitive, verb: Verb, name: str) -> Decision:
@@ -156,4 +170,4 @@ _JUDGES: Final[dict[Judgement, Callable[[Message, Visibility], Decision | None]]
 #: By a method's name: the hash of an enumeration's member is computed in Python.
 _JUDGE_OF: Final = {
     method.name: _JUDGES[method.judgement] for method in METHODS.values() if method.judgement in _JUDGES
-}
+} | {"tools/call": _judge_call}

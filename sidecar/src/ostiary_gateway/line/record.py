@@ -42,7 +42,10 @@ def refused(span: ServerSpan, refusal: Refusal) -> None:
     if isinstance(refusal, DeniedError):
         decision = refusal.decision
         span.deny(policy=decision.policy or None, rule=decision.rule or None, reason=decision.reason.value)
-    span.respond(code=refusal.code, message=refusal.reason, http_status=refusal.status)
+    if refusal.result is not None:
+        span.fail(str(refusal.code), refusal.reason)  # the answer is a result, and a refusal all the same
+    else:
+        span.respond(code=refusal.code, message=refusal.reason, http_status=refusal.status)
 
 
 def contact(span: ServerSpan, exchange: Exchange) -> ClientSpan:

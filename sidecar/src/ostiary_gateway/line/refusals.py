@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from ostiary_core import strict_json
 from ostiary_core.mcp import codes
+from ostiary_core.mcp.revisions import MODERN, Era
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.media_types import JSON
 from ostiary_gateway.server.response import Response
@@ -22,16 +23,30 @@ _PLAIN_STATUS: Final = {
 def response_for(refusal: Refusal, request_id: str | int | None) -> Response:
     """Return the HTTP answer of a refusal: a JSON-RPC error, or a small JSON object where it has no code.
 
-    ``request_id`` is the id of the request that is refused; None where there is none to answer.
+    ``request_id`` is the id of the request that is refused; None where there is none to answer. A refusal with a
+    ``result`` is told as that.
     """
     status = refusal.status
     if refusal.code is None:
         body = strict_json.dumps({"error": refusal.reason, "message": refusal.message})
     else:
-        body = strict_json.dumps(error_message(refusal, request_id))
+        body = strict_json.dumps(message_for(refusal, request_id))
         if status == 200 and request_id is None:
             status = _PLAIN_STATUS.get(refusal.code, 400)
     return Response(status, body, {"Content-Type": JSON, **refusal.headers}, close=refusal.close)
+
+
+def message_for(refusal: Refusal, request_id: str | int | None) -> dict[str, Any]:
+    """Return the JSON-RPC message of a refusal that has a code: its result, or an error."""
+    if refusal.result is not None:
+        return {"jsonrpc": "2.0", "id": request_id, "result": refusal.result}
+    return error_message(refusal, request_id)
+
+
+def tool_error(words: str, era: Era) -> dict[str, Any]:
+    """Return the result of a tool that failed, whose words are for the model (specification, Tools, Error Handling)."""
+    result: dict[str, Any] = {"content": [{"type": "text", "text": words}], "isError": True}
+    return {"resultType": "complete", **result} if era is MODERN else result
 
 
 def error_message(refusal: Refusal, request_id: str | int | None) -> dict[str, Any]:

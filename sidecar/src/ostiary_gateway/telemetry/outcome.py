@@ -6,9 +6,10 @@ was wrong: their number is recorded, but the span is no error. Every other code 
 
 *Our own refusals count among the others.* -31001 (denied) is the caller's fault as -32602 is, but the list of such
 codes is closed, and a refusal is what an operator looks for: as an error it shows in every view by ``error.type``, and
-its number keeps it apart from real faults (-31003, -31004). Views that should not count refusals exclude that one
-value, or read ``ostiary.access.decision``. What a caller may not even see answers -32602 exactly as an unknown name
-does; then the decision's attributes alone tell.
+its number keeps it apart from real faults (-31003, -31004) and from tools that failed, also where the caller is told
+``isError`` in place of that code. Views that should not count refusals exclude that one value, or read
+``ostiary.access.decision``. What a caller may not even see answers -32602 exactly as an unknown name does; then the
+decision's attributes alone tell.
 
 **The CLIENT side** (the gateway asks an upstream). Every code is an error.
 
