@@ -83,7 +83,7 @@ async def test_a_list_with_the_id_of_another_request_is_no_answer_though_it_is_k
         await door.apply(door.entry("mock", upstream.url, [policy("p", only("a"))]))
         for _ in range(2):
             assert await shown(caller, "tools/list", 1) == ["a"]
-            for other in (2, "1", 11):
+            for other in (2, "01", 11, "1.0"):
                 reply = await caller.post(modern("tools/list", {}, id=other))
                 assert reply.error["code"] == -31005
 

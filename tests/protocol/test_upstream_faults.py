@@ -257,7 +257,7 @@ ANSWERS: dict[str, tuple[Responding, int, str]] = {
     "a batch": (sending(lambda arrived: [good(arrived)]), -31005, "UpstreamInvalidAnswer"),
     "a number": (sending(b"7"), -31005, "UpstreamInvalidAnswer"),
     "another id": (sending({"jsonrpc": "2.0", "id": 8, "result": {}}), -31005, "UpstreamInvalidAnswer"),
-    "an id of another type": (sending({"jsonrpc": "2.0", "id": "7", "result": {}}), -31005, "UpstreamInvalidAnswer"),
+    "an id of another type": (sending({"jsonrpc": "2.0", "id": True, "result": {}}), -31005, "UpstreamInvalidAnswer"),
     "no id": (sending({"jsonrpc": "2.0", "result": {}}), -31005, "UpstreamInvalidAnswer"),
     "a request": (sending({"jsonrpc": "2.0", "id": 7, "method": "ping"}), -31005, "UpstreamInvalidAnswer"),
     "result and error": (
@@ -347,7 +347,7 @@ EVENTS: dict[str, tuple[bytes, int, str]] = {
     "no JSON": (data(NOTICE) + b"data: {not json}\n\n", -31005, "UpstreamInvalidAnswer"),
     "a batch": (data([GOOD]), -31005, "UpstreamInvalidAnswer"),
     "the answer to another request": (data(OTHER), -31005, "UpstreamInvalidAnswer"),
-    "an answer with an id of another type": (data({**GOOD, "id": "7"}), -31005, "UpstreamInvalidAnswer"),
+    "an answer with an id of another type": (data({**GOOD, "id": True}), -31005, "UpstreamInvalidAnswer"),
     "too large an event": (data(NOTICE) + b"data: " + b"x" * 70_000, -31006, "UpstreamAnswerTooLarge"),
     "too large an answer": (data({**GOOD, "x": "y" * 70_000}), -31006, "UpstreamAnswerTooLarge"),
 }

@@ -117,7 +117,39 @@ def build(gates: Gates) -> MCPServer:
         await ctx.session.send_tool_list_changed()
         return "grown"
 
+    _add_meeting(server)
     return server
+
+
+def _add_meeting(server: MCPServer) -> None:
+    waiting: list[asyncio.Event] = []
+    cancelled: list[str] = []
+
+    @server.tool()
+    async def meet(ctx: Context, size: int, n: int) -> str:
+        """Wait until so many calls have come, then report the progress n, and answer n."""
+        waiting.append(mine := asyncio.Event())
+        if len(waiting) == size:
+            for each in waiting:
+                each.set()
+            waiting.clear()
+        await mine.wait()
+        await ctx.report_progress(n)
+        return str(n)
+
+    @server.tool()
+    async def wait() -> str:
+        """Hang until it is cancelled."""
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.append("")
+        return ""
+
+    @server.tool(name="cancelled")
+    async def count() -> str:
+        """How many of the hanging calls were cancelled."""
+        return str(len(cancelled))
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""The official TypeScript SDKs as clients: a session in a Node.js process, a result for every step.
+"""The official TypeScript SDKs as clients: a session in a Node process, a result for every step; and one as a server.
 
     [listed, called] = await run_session(
         url, sdk="v2", era="modern", steps=[{"op": "listTools"}, {"op": "callTool", "name": "echo", …}]
@@ -12,7 +12,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -101,18 +102,41 @@ async def _node(script: Path, arguments: Sequence[str], stdin: str) -> tuple[int
     return process.returncode, stdout.decode(), stderr.decode()
 
 
-def _installed_script() -> Path:
-    """The script beside the SDKs, which are installed once for each lock into the user's cache.
+@asynccontextmanager
+async def meeting_server(*, json_response: bool) -> AsyncIterator[str]:
+    """Run `meeting.mjs`, a server of SDK v1, until the block ends; yields its endpoint."""
+    script = await asyncio.to_thread(_installed_script, "meeting")
+    found = await asyncio.to_thread(node.ensure)
+    flags = ["--json"] if json_response else []
+    process = await asyncio.create_subprocess_exec(
+        found.node,
+        script,
+        *flags,
+        env=found.environment(),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(_SESSION_SECONDS):
+            port = int(await process.stdout.readline())
+        yield f"http://127.0.0.1:{port}/mcp"
+    finally:
+        process.kill()
+        await process.wait()
+
+
+def _installed_script(name: str = "session") -> Path:
+    """A script beside the SDKs, which are installed once for each lock into the user's cache.
 
     Node resolves imports from where a script lies, so the script is copied there, under a name of its content.
     """
     home = cache.root() / "typescript" / _digest(SOURCE / "package-lock.json")
     home.mkdir(parents=True, exist_ok=True)
-    for name in ("package.json", "package-lock.json"):
-        _copy(SOURCE / name, home / name)
+    for file in ("package.json", "package-lock.json"):
+        _copy(SOURCE / file, home / file)
     node.install(home)
-    script = home / f"session-{_digest(SOURCE / 'session.mjs')}.mjs"
-    _copy(SOURCE / "session.mjs", script)
+    script = home / f"{name}-{_digest(SOURCE / f'{name}.mjs')}.mjs"
+    _copy(SOURCE / f"{name}.mjs", script)
     return script
 
 

@@ -264,13 +264,15 @@ def is_message(block: bytes) -> bool:
 
 
 def with_data(block: bytes, data: bytes) -> bytes:
-    """Return a block with other data; its other fields stay. ``data`` is JSON on one line.
+    """Return a block with other data; its other fields stay. ``data`` is JSON: its line ends are white space, and go.
 
     The event's type is written out: clients exist that hang on an event without one.
     """
     kept = [line for line in _lines(block) if line and line != b"data" and not line.startswith(b"data:")]
     if value_of(block, b"event") in (None, b""):
         kept = [b"event: message", *(line for line in kept if line.partition(b":")[0] != b"event")]
+    if b"\n" in data or b"\r" in data:
+        data = data.replace(b"\r", b" ").replace(b"\n", b" ")
     return b"\n".join([*kept, b"data: " + data, b"", b""])
 
 

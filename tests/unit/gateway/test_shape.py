@@ -188,8 +188,10 @@ def test_a_policy_that_denies_nothing_of_a_primitive_leaves_its_lists_alone() ->
         ({"id": 1, "error": None}, False),
         ({"id": 1, "error": {"code": True, "message": ""}}, False),
         ({"id": 1, "result": []}, False),
-        ({"id": "1", "result": {}}, False),
-        ({"id": 1.0, "result": {}}, False),
+        ({"id": "1", "result": {}}, True),
+        ({"id": 1.0, "result": {}}, True),
+        ({"id": "01", "result": {}}, False),
+        ({"id": 1.5, "result": {}}, False),
         ({"id": True, "result": {}}, False),
         ({"id": None, "result": {}}, False),
         ({"result": {}}, False),
@@ -199,7 +201,7 @@ def test_a_policy_that_denies_nothing_of_a_primitive_leaves_its_lists_alone() ->
         ({"id": 1, "method": "x", "result": {}}, False),
     ],
 )
-def test_an_answer_bears_the_very_id_and_is_of_its_shape(message: dict[str, Any], whether: bool) -> None:
+def test_an_answer_bears_the_id_in_some_spelling_and_is_of_its_shape(message: dict[str, Any], whether: bool) -> None:
     assert answers.answers(message, 1) is whether
 
 

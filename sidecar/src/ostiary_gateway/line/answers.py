@@ -59,14 +59,32 @@ def is_answer(message: dict[str, Any]) -> bool:
 
 
 def answers(message: dict[str, Any], identifier: str | int | None) -> bool:
-    """Say whether a message is the answer to this request: same id of the same type, no method, and of a shape that
-    clients take for one. They drop any other without a word, and wait on.
+    """Say whether a message is the answer to this request: its id, no method, and of a shape that clients take for one.
+    They drop any other without a word, and wait on.
     """
     found = message.get("id")
     same = type(found) is type(identifier) and found == identifier
-    if not same or "method" in message or ("result" in message) == ("error" in message):
+    if not (same or _means(found, identifier)) or "method" in message or ("result" in message) == ("error" in message):
         return False
     return isinstance(message["result"], dict) if "result" in message else _is_error(message["error"])
+
+
+def _means(found: Any, identifier: str | int | None) -> bool:
+    """Say whether an id is another spelling of this one: "1" or 1.0 for 1, or 1 for "1". Servers exist that keep ids as
+    text, or numbers as floats.
+
+    It cannot be the answer to another request. Each comes on the connection of its own request, and is compared with
+    the id of that alone; and of the ids in flight in a session no two are spellings of one (:mod:`.request_ids`).
+    """
+    if type(found) is float and type(identifier) is int:
+        return found == identifier
+    return {type(found), type(identifier)} == {int, str} and str(found) == str(identifier)
+
+
+def needs_own_id(message: dict[str, Any], own: str | int | None) -> bool:
+    """Say whether an answer bears another id than its caller's own, or that in another spelling."""
+    found = message.get("id")
+    return own is not None and (type(found) is not type(own) or found != own)
 
 
 def _is_error(error: Any) -> bool:

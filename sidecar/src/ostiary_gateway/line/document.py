@@ -12,6 +12,7 @@ from ostiary_gateway.line.exchange import Exchange
 from ostiary_gateway.line.forward import http_fault, retry_after_ms
 from ostiary_gateway.line.limit import hold_answer
 from ostiary_gateway.line.list_memo import LISTS, Known
+from ostiary_gateway.line.own_ids import with_id
 from ostiary_gateway.line.shape import read_for, shape_result
 from ostiary_gateway.media_types import JSON_HEADERS
 from ostiary_gateway.server.response import Response
@@ -69,6 +70,7 @@ async def relay_document(exchange: Exchange, answer: Answer, *, seal: SealSessio
         return Response(answer.status, known.body, _headers(answer)), known.outcome
     message = _checked(exchange, answer, text, answers.read)
     spoken.learn(exchange, message)
+    text = _own(exchange, text, message)
     headers = _headers(answer, session_header(exchange, answer, message, seal))
     return Response(answer.status, text, headers), answers.outcome(message)
 
@@ -76,10 +78,11 @@ async def relay_document(exchange: Exchange, answer: Answer, *, seal: SealSessio
 def _list(exchange: Exchange, answer: Answer, method: Method, text: bytes) -> Known:
     """Return a list as the caller may see it."""
     visibility = exchange.proxy.visibility
-    known = LISTS.recall(method, text, visibility, exchange.request_id)
+    known = LISTS.recall(method, text, visibility, exchange.request_id, sent_id=exchange.sent_id)
     if known is None:
         message = _checked(exchange, answer, text, lambda text: read_for(method, text, visibility))
         spoken.learn(exchange, message)
+        text = _own(exchange, text, message)
         teaches = mirrored.learn(exchange.server, method, text, message)
         known = Known(shape_result(method, text, message, visibility), answers.outcome(message))
         if not teaches:
@@ -99,9 +102,19 @@ def _checked(
         message = read(text)
     except UpstreamFault as fault:
         raise (http_fault(answer) if answer.status >= 400 else fault) from fault
-    if not answers.answers(message, exchange.request_id) and not _is_rejection(message, answer.status):
+    if not answers.answers(message, exchange.upstream_id) and not _is_rejection(message, answer.status):
         raise _no_answer(answer)
     return message
+
+
+def _own(exchange: Exchange, text: bytes, message: dict[str, Any]) -> bytes:
+    """Return an answer with its caller's own id, which ``message`` is given too; a rejection names none."""
+    own = exchange.request_id
+    if own is None or not answers.needs_own_id(message, own) or not answers.answers(message, exchange.upstream_id):
+        return text
+    text = with_id(text, message["id"], own)
+    message["id"] = own
+    return text
 
 
 def _no_answer(answer: Answer) -> UpstreamFault:

@@ -60,13 +60,19 @@ class Message:
         return self.method is not None and self.method.judgement is _LISTEN
 
 
+#: An id or progress token in flight: the proxy's uid, the upstream's session, the text of what stands upstream.
+Taken = tuple[str, str, str]
+
+
 @dataclass(slots=True)
 class Exchange:
     """A request on its way, from the route on.
 
     ``message`` is None for GET and DELETE, which carry none, and before a message has been framed. ``request_id`` is
     the id that an answer of ours must bear, known as soon as the body has been parsed; None where no answer is due.
-    ``taken_id`` is what it has taken of :class:`~ostiary_gateway.line.request_ids.RequestIds`.
+    ``sent_id`` is the id that stands upstream in its place, None where that is the same. ``taken_id`` and
+    ``taken_token`` are what it has taken of :class:`~ostiary_gateway.line.request_ids.RequestIds`; ``cancels_too`` are
+    the ids that a cancellation is sent for besides the one in its body.
     ``sealed_session`` is what the caller sent as his session, None if he sent nothing. ``holders`` are whom the
     exchange is counted for, as a request, a stream or one whose body is still being read, with ``held`` bytes
     (:mod:`ostiary_gateway.line.limit`), of which ``tree_held`` are for what a large body was parsed to.
@@ -79,7 +85,10 @@ class Exchange:
     session: Session | None = None
     sealed_session: str | None = None
     request_id: str | int | None = None
-    taken_id: tuple[str, str, str | int] | None = None
+    sent_id: str | None = None
+    taken_id: Taken | None = None
+    taken_token: Taken | None = None
+    cancels_too: tuple[str | int, ...] = ()
     message: Message | None = None
     decision: Decision | None = None
     server: UpstreamServer | None = None
@@ -94,6 +103,11 @@ class Exchange:
     def awaits_answer(self) -> bool:
         """Whether this is a request, to which exactly one answer is due."""
         return self.request_id is not None and self.message is not None
+
+    @property
+    def upstream_id(self) -> str | int | None:
+        """The id that the upstream's answer must bear."""
+        return self.request_id if self.sent_id is None else self.sent_id
 
     @property
     def stays_open(self) -> bool:

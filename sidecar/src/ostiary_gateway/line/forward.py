@@ -130,6 +130,19 @@ def _body(exchange: Exchange, span: ClientSpan) -> bytes | None:
     return body
 
 
+async def cancel_too(exchange: Exchange, span: ClientSpan) -> None:
+    """Send a cancellation for each further request that the caller calls so, see :mod:`.request_ids`.
+
+    Raises:
+        Refusal, UpstreamFault: as :func:`forward`.
+    """
+    params = exchange.message.params if exchange.message is not None else {}
+    first = params["requestId"]
+    for params["requestId"] in exchange.cancels_too:
+        (await forward(exchange, span)).close()
+    params["requestId"] = first
+
+
 def _judge_head(exchange: Exchange, answer: Answer) -> None:
     """Sort out the answers that are none.
 

@@ -13,7 +13,7 @@ from ostiary_gateway.line.body import body_at_hand, check_accept, check_head, pa
 from ostiary_gateway.line.cors import preflight
 from ostiary_gateway.line.document import relay_document
 from ostiary_gateway.line.exchange import Exchange
-from ostiary_gateway.line.forward import forward, no_stream
+from ostiary_gateway.line.forward import cancel_too, forward, no_stream
 from ostiary_gateway.line.frame import bodiless_revision, frame, parse, request_id
 from ostiary_gateway.line.identify import check_host, check_origin, open_session
 from ostiary_gateway.line.large import is_light
@@ -172,6 +172,8 @@ class RequestLine:
             request.bind_to_caller()
         with record.contact(span, exchange) as client:
             try:
+                if exchange.cancels_too:
+                    await cancel_too(exchange, client)
                 answer = await forward(exchange, client)
                 try:
                     return await self._shape(exchange, answer, span, client)

@@ -104,20 +104,30 @@ class ListMemo:
         return sum(memo.held for memo in self._memos.values())
 
     def recall(
-        self, method: Method | None, text: bytes, visibility: Visibility, request_id: str | int | None
+        self,
+        method: Method | None,
+        text: bytes,
+        visibility: Visibility,
+        request_id: str | int | None,
+        *,
+        sent_id: str | None = None,
     ) -> Known | None:
-        """Return what became of this answer to a request with this id, if it was judged before."""
+        """Return what became of this answer to a request with this id, if it was judged before.
+
+        ``sent_id`` is what stands in the answer, where that is another: the caller's own is given back.
+        """
         if method is None or method.judgement is not Judgement.LIST or request_id is None:
             return None
         memo = self._memos.get(visibility)
         if memo is None:
             return None
-        identifier = strict_json.dumps(request_id)
-        kept = memo.find(method, text, identifier)
+        own = strict_json.dumps(request_id)
+        kept = memo.find(method, text, own if sent_id is None else strict_json.dumps(sent_id))
         if kept is None:
             return None
         self._uses = memo.used = self._uses + 1
-        return Known(kept.shown.joined(identifier) if kept.shown is not None else text, kept.outcome)
+        shown = kept.came if kept.shown is None and sent_id is not None else kept.shown
+        return Known(shown.joined(own) if shown is not None else text, kept.outcome)
 
     def keep(
         self,

@@ -57,7 +57,7 @@ def contact(span: ServerSpan, exchange: Exchange) -> ClientSpan:
         server_name=server.name if server is not None else None,
         address=server.address if server is not None else None,
         port=server.port if server is not None else None,
-        request_id=message.id if message is not None else None,
+        request_id=exchange.sent_id or message.id if message is not None else None,
         protocol_version=message.revision or None if message is not None else None,
         session_id=session.upstream_id if session is not None else None,
     )

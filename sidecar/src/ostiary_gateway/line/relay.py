@@ -22,6 +22,7 @@ from ostiary_gateway.line.document import SealSession, opens_session, session_he
 from ostiary_gateway.line.exchange import Exchange
 from ostiary_gateway.line.limit import hold_answer
 from ostiary_gateway.line.list_memo import LISTS, Known
+from ostiary_gateway.line.own_ids import told_back, with_id
 from ostiary_gateway.line.reader import Reader
 from ostiary_gateway.line.refusals import error_message
 from ostiary_gateway.line.shape import must_filter, shape_result, shape_streamed, strictly
@@ -222,7 +223,8 @@ class EventRelay:
         request = self._exchange.message
         if self._answered or request is None:
             return None
-        return LISTS.recall(request.method, data, self._visibility, self._exchange.request_id)
+        exchange = self._exchange
+        return LISTS.recall(request.method, data, self._visibility, exchange.request_id, sent_id=exchange.sent_id)
 
     def _note_resumability(self, event: sse.Event) -> None:
         """A stream whose events have ids can be resumed elsewhere; the newest revision does not know that any more."""
@@ -235,6 +237,8 @@ class EventRelay:
         if self._exchange.awaits_answer and answers.is_answer(message) and event.is_message:
             return self._shaped_answer(data, message)
         try:
+            if self._exchange.session is not None:
+                data = told_back(data, message, answers_too=not self._exchange.awaits_answer)
             return shape_streamed(data, message, self._visibility)
         except UpstreamFault as fault:
             if "method" in message and "id" not in message:
@@ -246,12 +250,15 @@ class EventRelay:
 
     def _shaped_answer(self, data: bytes, message: dict[str, Any]) -> bytes | None:
         """One request has one answer, whatever a server sends: its own, and the first."""
-        request = self._exchange.message
-        if not answers.answers(message, self._exchange.request_id):
+        request, own = self._exchange.message, self._exchange.request_id
+        if not answers.answers(message, self._exchange.upstream_id):
             self._foreign_answers += 1
             return None
         if self._answered:
             return None
+        if own is not None and answers.needs_own_id(message, own):
+            data = with_id(data, message["id"], own)
+            message["id"] = own
         method = request.method if request is not None else None
         if must_filter(method, self._visibility):
             message = strictly(data)

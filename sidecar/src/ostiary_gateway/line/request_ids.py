@@ -1,50 +1,112 @@
-"""One id, one request: while a request of a session awaits its answer, its id is taken (JSON-RPC; MCP, Requests).
+"""The ids and progress tokens of requests in flight: where a session uses one twice at a time, ours stands upstream.
 
-A server that gets one id twice may answer either, or mix the two up, and ``notifications/cancelled`` or a resumed
-stream would mean one of two. Ids are counted by session: without one (a legacy server that keeps none, and everything
-in 2026-07-28, where processes of one principal count their ids each by itself) there is nothing that they are unique
-in, and nothing is refused. Each replica knows the requests that it handles.
+Clients exist that send every request of a session as ``id: 1``, several at once: each answer comes on a POST of its
+own, so they need no more. A server may hold its requests by their ids alone, and would answer one of them twice, or
+never. So the second goes out with a name of ours (:mod:`.own_ids`), and its answer is given the caller's own id again.
+An id that is used once at a time, as nearly all are, is sent as it came.
+
+An id 1 and an id "1" are one here: the official Python SDK's server keeps its requests by the text of their ids.
+
+``notifications/cancelled`` for an id that several requests bear cancels all of them: the caller has no means to tell
+them apart, and who gives up "the request 1" waits for none of them any more.
+
+Names are counted by session. Without one (a legacy server that keeps none, and everything in 2026-07-28, where
+processes of one principal count their ids each by itself) there is nothing that they are unique in, and all are sent
+as they came. Each replica knows the requests that it handles: that two of them send one id at the same time is not
+seen, and a cancellation reaches the requests of the replica that it came to.
 """
 
-from ostiary_gateway.errors import Refusal
-from ostiary_gateway.line.exchange import Exchange
-from ostiary_gateway.line.frame import invalid
+from typing import Any, Final
 
-#: Proxy, the upstream's session, the id. An id 1 and an id "1" are two.
-Key = tuple[str, str, str | int]
+from ostiary_gateway.line import own_ids
+from ostiary_gateway.line.exchange import Exchange, Taken
+
+_CANCELLED: Final = "notifications/cancelled"
 
 
 class RequestIds:
-    """The ids of the requests in flight."""
+    """The ids and progress tokens of the requests in flight."""
 
     def __init__(self) -> None:
-        self._taken: set[Key] = set()
+        self._ids = _InFlight()
+        self._tokens = _InFlight()
 
     def __len__(self) -> int:
         """How many are taken."""
-        return len(self._taken)
+        return len(self._ids) + len(self._tokens)
 
     def take(self, exchange: Exchange) -> None:
-        """Take the id of a request that belongs to a session, until :meth:`release`.
+        """Take the id and the progress token of a request that belongs to a session, until :meth:`release`.
 
-        Raises:
-            Refusal: -32600, it is taken.
+        Where one is taken already, the message is given a name of ours in its place. A cancellation is given the ids
+        that its requests were sent with: the first in its body, the others as ``exchange.cancels_too``.
         """
-        session, identifier = exchange.session, exchange.request_id
-        if session is None or identifier is None:
+        session, message = exchange.session, exchange.message
+        if session is None or message is None or message.method is None:
             return
-        key = (exchange.proxy.uid, session.upstream_id, identifier)
-        if key in self._taken:
-            raise in_flight()
-        self._taken.add(key)
-        exchange.taken_id = key
+        place = (exchange.proxy.uid, session.upstream_id)
+        if message.id is None:
+            if message.method.name == _CANCELLED:
+                self._aim(exchange, place)
+            return
+        taken = exchange.taken_id = self._ids.take(place, message.id)
+        if own_ids.is_stand_in(taken[2]):
+            exchange.sent_id = message.body["id"] = taken[2]
+        meta = message.params.get("_meta")
+        if meta is not None and type(token := meta.get("progressToken")) in (int, str):
+            taken = exchange.taken_token = self._tokens.take(place, token)
+            if own_ids.is_stand_in(taken[2]):
+                meta["progressToken"] = taken[2]
 
     def release(self, exchange: Exchange) -> None:
         """Give back what an exchange has taken."""
         if exchange.taken_id is not None:
-            self._taken.discard(exchange.taken_id)
+            self._ids.release(exchange.taken_id)
+        if exchange.taken_token is not None:
+            self._tokens.release(exchange.taken_token)
+
+    def _aim(self, exchange: Exchange, place: tuple[str, str]) -> None:
+        params = exchange.message.params if exchange.message is not None else {}
+        named = params.get("requestId")
+        if type(named) not in (int, str):
+            return
+        sent = self._ids.sent_for(place, named)
+        if sent:
+            params["requestId"] = sent[0]
+            exchange.cancels_too = tuple(sent[1:])
 
 
-def in_flight() -> Refusal:
-    """Return the answer to a second request with the id of one that was not answered yet."""
-    return invalid('A request with this "id" is in flight in this session; each needs an id of its own')
+class _InFlight:
+    """The names of one kind that are in flight."""
+
+    def __init__(self) -> None:
+        #: What the caller said, by what stands upstream.
+        self._own: dict[Taken, str | int] = {}
+        #: The names of ours, by proxy, session and what the caller said.
+        self._ours: dict[tuple[str, str, str | int], list[str]] = {}
+
+    def __len__(self) -> int:
+        return len(self._own)
+
+    def take(self, place: tuple[str, str], own: str | int) -> Taken:
+        """Take a name; where that is taken, or could be mistaken for one of ours, one of ours."""
+        key = (*place, str(own))
+        if key in self._own or own_ids.is_stand_in(own):
+            key = (*place, own_ids.stand_in(own))
+            self._ours.setdefault((*place, own), []).append(key[2])
+        self._own[key] = own
+        return key
+
+    def release(self, taken: Taken) -> None:
+        own = self._own.pop(taken)
+        if own_ids.is_stand_in(taken[2]):
+            key = (*taken[:2], own)
+            ours = self._ours[key]
+            ours.remove(taken[2])
+            if not ours:
+                del self._ours[key]
+
+    def sent_for(self, place: tuple[str, str], own: Any) -> list[str | int]:
+        """Return what the requests in flight that a caller calls so were sent as."""
+        ours = self._ours.get((*place, own), [])
+        return [own, *ours] if self._own.get((*place, str(own))) == own else [*ours]

@@ -1,0 +1,108 @@
+"""Ids and progress tokens of our own, which stand upstream for those of a caller that are in flight already.
+
+Such a name holds what the caller said: ``ostiary-<process>-<count>-n1`` stands for 1, ``…-sa`` for "a". So whatever
+comes back with it can be given the caller's own, by any replica and at any time later: also on a resumed stream.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from functools import partial
+from itertools import count
+from typing import Any, Final
+
+from ostiary_core import strict_json
+from ostiary_core.errors import StrictJSONError
+from ostiary_core.json_spans import Read, SpanReader
+from ostiary_gateway.errors import UpstreamFault
+from ostiary_gateway.line import answers
+from ostiary_gateway.line.list_id import around_id
+from ostiary_gateway.upstream import faults
+
+_START: Final = "ostiary-"
+_IN_BYTES: Final = _START.encode()
+_FORM: Final = re.compile(_START + r"[0-9a-f]{12}-[0-9a-f]{1,16}-(?:n(-?[0-9]{1,20})|s(.*))", re.DOTALL)
+_PROGRESS: Final = "notifications/progress"
+#: Of this process, so that no two of a gateway's replicas make the same name.
+_PROCESS: Final = os.urandom(6).hex()
+_numbers: Final = count()
+
+
+def stand_in(own: str | int) -> str:
+    """Return a new name of ours for an id or token of a caller."""
+    kind = "s" if isinstance(own, str) else "n"
+    return f"{_START}{_PROCESS}-{next(_numbers):x}-{kind}{own}"
+
+
+def is_stand_in(name: Any) -> bool:
+    """Say whether a name is of our form."""
+    return isinstance(name, str) and name.startswith(_START) and _FORM.fullmatch(name) is not None
+
+
+def own_of(name: Any) -> str | int | None:
+    """Return what a name of ours stands for; None for any other."""
+    match = _FORM.fullmatch(name) if isinstance(name, str) else None
+    if match is None:
+        return None
+    return int(match[1]) if match[1] is not None else match[2]
+
+
+def with_id(text: bytes, found: Any, own: str | int) -> bytes:
+    """Return an answer with the id ``own`` in place of ``found``; the rest keeps its bytes.
+
+    Raises:
+        UpstreamFault: its id cannot be found, or stands twice.
+    """
+    written = strict_json.dumps(own)
+    around = around_id(text, strict_json.dumps(found))
+    return around.joined(written) if around is not None else _replaced(text, ("id",), written)
+
+
+def told_back(text: bytes, message: Mapping[str, Any], *, answers_too: bool) -> bytes:
+    """Return a message of a stream with the caller's own progress token, or id, in place of a name of ours.
+
+    ``answers_too`` says whether ids are given back: where the stream belongs to one request they are not, for there
+    each answer is compared with what was sent.
+
+    Raises:
+        UpstreamFault: the place of the name cannot be found.
+    """
+    if _IN_BYTES not in text:
+        return text
+    if message.get("method") == _PROGRESS:
+        params = message.get("params")
+        own = own_of(params.get("progressToken")) if isinstance(params, dict) else None
+        return _replaced(text, ("params", "progressToken"), strict_json.dumps(own)) if own is not None else text
+    own = own_of(message.get("id")) if answers_too and answers.is_answer(dict(message)) else None
+    return with_id(text, message["id"], own) if own is not None else text
+
+
+def _replaced(text: bytes, path: tuple[str, ...], value: bytes) -> bytes:
+    """Return a text with another value at the end of a path of members."""
+    try:
+        reader = SpanReader(text)
+        start, end = _place(reader, path)
+    except StrictJSONError as error:
+        raise UpstreamFault(faults.INVALID, f"its id cannot be replaced: {error}") from None
+    return reader.replaced(start, end, value.decode())
+
+
+def _place(reader: SpanReader, path: tuple[str, ...]) -> tuple[int, int]:
+    found: list[tuple[int, int]] = []
+
+    def note(start: int) -> int:
+        end = reader.value(start)[1]
+        found.append((start, end))
+        return end
+
+    read: Read = note
+    for key in reversed(path[1:]):
+        read = partial(_within, reader, key, read)
+    reader.whole({path[0]: read})
+    if not found:
+        raise StrictJSONError(f"there is no {'.'.join(path)}")
+    return found[0]
+
+
+def _within(reader: SpanReader, key: str, read: Read, start: int) -> int:
+    return reader.members(start, {key: read})
