@@ -209,12 +209,29 @@ def test_the_whole_clusters_secrets_are_nobodys() -> None:
 def test_the_gateway_mounts_all_that_the_operator_may_write(objects: list[Object]) -> None:
     gateway = deployment(objects, "gateway")
     volume = next(each for each in gateway["spec"]["template"]["spec"]["volumes"] if each["name"] == "config")
-    sources = volume["projected"]["sources"]
-    assert [each["configMap"]["name"] for each in sources if "configMap" in each] == CONFIG_MAPS
-    assert [each["secret"]["name"] for each in sources if "secret" in each] == [names.secret("default")]
-    assert all(body["optional"] for each in sources for body in each.values())
+    assert [each["configMap"] for each in volume["projected"]["sources"]] == [
+        {"name": name, "optional": True} for name in CONFIG_MAPS
+    ]
     assert volume["projected"]["defaultMode"] == 0o440
     assert gateway["spec"]["template"]["spec"]["securityContext"]["fsGroup"]
+
+
+@pytest.mark.parametrize(
+    "case", ["everything", "kind", "locked-down", "several-gateways", "sidecar", "tls", "tokenless"]
+)
+def test_no_gateway_mounts_its_secret_where_a_config_map_is_mounted(case: str) -> None:
+    for gateway in of_kind(render("-f", values(case)), "Deployment"):
+        if not any("--config" in each for each in container(gateway).get("args", ())):
+            continue
+        name = gateway["spec"]["template"]["metadata"]["labels"]["ostiary.dev/gateway"]
+        volumes = {each["name"]: each for each in gateway["spec"]["template"]["spec"]["volumes"]}
+        keys = {"secretName": names.secret(name), "optional": True, "defaultMode": 0o440}
+        assert volumes["keys"] == {"name": "keys", "secret": keys}
+        assert not [each for each in volumes["config"]["projected"]["sources"] if "secret" in each]
+        mounts = {each["name"]: each["mountPath"] for each in container(gateway)["volumeMounts"]}
+        variables = {each["name"]: each.get("value") for each in container(gateway)["env"]}
+        assert variables["OSTIARY_KEYS"] == mounts["keys"] != mounts["config"]
+        assert not mounts["keys"].startswith(mounts["config"] + "/")
 
 
 def test_both_sides_have_rights_on_exactly_what_is_mounted(objects: list[Object]) -> None:

@@ -223,8 +223,9 @@ class Poisoned:
         for name, text in (config.get("data") or {}).items():
             altered = text.replace('"path":"/poison"', '"path":"/prison"')
             (directory / name).write_text(altered)
+        (directory / "keys").mkdir()
         for name, value in secret["data"].items():
-            (directory / name).write_bytes(base64.b64decode(value))
+            (directory / "keys" / name).write_bytes(base64.b64decode(value))
         ports = cluster.ports
         command: list[str | Path] = [Path(sys.executable).with_name("ostiary"), "gateway", "--config", directory]
         command += ["--gateway", "ostiary-system/default", "--port", str(ports.data[1])]

@@ -8,6 +8,8 @@ import pytest
 from operator_process import World, eventually, operating
 from operator_world import SaidReplica, listening, policy
 
+from ostiary_core.contract.bundle import Bundle, manifest_file, stamp
+from ostiary_operator.delivery.secret import parse_secret
 from ostiary_operator.kube.kinds import CONFIG_MAP, ENDPOINT_SLICE, POLICY, PROXY, SECRET, SERVICE
 
 
@@ -105,6 +107,37 @@ async def test_what_somebody_edits_by_hand_is_healed(world: World) -> None:
         await eventually(lambda: world.served() == {"crm"})
         world.delete(CONFIG_MAP, "ostiary-default-0")
         await eventually(lambda: world.served() == {"crm"})
+
+
+async def test_keys_that_somebody_adds_to_a_config_map_are_named_and_taken_away(world: World) -> None:
+    async with operating(world.options()):
+        world.has_proxy("crm")
+        await eventually(lambda: world.served() == {"crm"})
+        forged = {"data": {"admin-token": "x"}, "binaryData": {"mac-1": "ZmZm", "session-0": "ZmZm"}}
+        world.patch(CONFIG_MAP, "ostiary-default-0", forged)
+        await eventually(lambda: not (world.get(CONFIG_MAP, "ostiary-default-0") or forged).get("binaryData"))
+        await eventually(lambda: "admin-token" not in (world.get(CONFIG_MAP, "ostiary-default-0") or forged)["data"])
+        await eventually(lambda: any("admin-token, mac-1, session-0" in each for each in world.events("ConfigNotOurs")))
+
+
+async def test_a_revision_far_ahead_of_the_clock_is_overtaken(world: World) -> None:
+    """As an operator with a wrong clock left it; signed with the key of the Secret."""
+    async with operating(world.options()):
+        world.has_proxy("crm")
+        await eventually(lambda: world.served() == {"crm"})
+        bundle, keys = world.delivered(), parse_secret(world.get(SECRET, "ostiary-default"))
+        assert bundle is not None
+        name, key = keys.signing(time.time())
+        absurd = stamp(Bundle(bundle.manifest, []), revision=2**62, key_name=name, key=key.reveal())
+        world.patch(CONFIG_MAP, "ostiary-default-0", {"data": {"manifest.json": manifest_file(absurd).decode()}})
+        await eventually(lambda: bundle.manifest.revision < revision(world) < 2**62)
+        await eventually(lambda: any(f"its revision {2**62}" in each for each in world.events("ConfigNotOurs")))
+    assert world.served() == {"crm"}
+
+
+def revision(world: World) -> int:
+    bundle = world.delivered()
+    return bundle.manifest.revision if bundle is not None else 0
 
 
 async def test_a_status_that_somebody_edits_is_healed(world: World) -> None:

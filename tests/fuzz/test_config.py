@@ -194,7 +194,7 @@ names = st.sampled_from(["mac-1", "mac-", "session-1", "session-\u0663", "sessio
 @given(st.dictionaries(names, st.binary(max_size=40)))
 @example({"session-" + "9" * 245: KEY})  # no name of a file, and no key of a Secret, is longer
 def test_files_of_any_name_are_keys_or_none(files: dict[str, bytes]) -> None:
-    keyring = Keyring.from_files(files)
+    keyring = Keyring.from_secret(files)
 
     assert set(keyring.mac) <= set(files)
     assert "session-x" not in str(keyring.sessions)

@@ -9,6 +9,7 @@ from callers import Reply, calling, legacy
 from gateways import Door, policy, running
 from mcp_clients import connect
 from prometheus_client.parser import text_string_to_metric_families
+from volumes import swap_in_config
 
 from ostiary_core.canonical import digest
 from ostiary_gateway.errors import StartupError
@@ -50,7 +51,7 @@ async def test_it_is_alive_at_once_and_ready_with_its_first_good_config(door: Do
 
 
 async def test_a_bad_config_at_the_start_does_not_make_it_ready(door: Door) -> None:
-    door.place({"manifest.json": b"{", "admin-token": TOKEN.encode()})
+    swap_in_config(door.directory, {"manifest.json": b"{"}, secret={"admin-token": TOKEN.encode()})
     await door.gateway.sources[0].poll()  # type: ignore[union-attr]  # it is a directory
 
     assert (await admin(door, "/readyz")).status == 503
@@ -106,10 +107,9 @@ async def test_a_rejected_entry_is_told_with_digest_reason_and_field(door: Door,
 
 async def test_a_rejected_config_is_told_with_its_revision_where_it_can_be_believed(door: Door) -> None:
     await door.apply()
-    door.mac_key = b"x" * 32
+    secret, door.mac_key = door.secret, b"x" * 32
     door.write()
-    files = {path.name: path.read_bytes() for path in (door.directory / "..data").iterdir()}
-    door.place({name: content for name, content in files.items() if not name.startswith("mac-")})
+    door.place_secret(secret)
     await door.gateway.sources[0].poll()  # type: ignore[union-attr]  # it is a directory
     rejected = (await config(door))["rejected"]
 

@@ -187,9 +187,10 @@ async def echo(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse
 
 
 async def rotate(door: Door, keys: dict[str, bytes]) -> None:
-    """Place the volume again with other session keys, as the kubelet does when the Secret changes."""
-    files = {each.name: each.read_bytes() for each in (door.directory / "..data").iterdir()}
-    door.place({**{name: value for name, value in files.items() if not name.startswith("session-")}, **keys})
+    """Place the Secret's volume again with other session keys, as the kubelet does when the Secret changes."""
+    door.place_secret(
+        {**{name: value for name, value in door.secret.items() if not name.startswith("session-")}, **keys}
+    )
     source = door.gateway.sources[0]
     await source.poll()  # type: ignore[union-attr]  # the tests' source is a directory
 

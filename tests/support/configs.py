@@ -51,7 +51,7 @@ class Operator:
     @property
     def keys(self) -> Keyring:
         """The keys of the gateway's Secret."""
-        return Keyring.from_files(self.secret)
+        return Keyring.from_secret(self.secret)
 
     def bundle(
         self,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from volumes import swap_in
+from volumes import swap_in, swap_in_config
 
 from ostiary_core.canonical import digest
 from ostiary_core.contract.bundle import GatewayConfig, fold_config, manifest_file, stamp
@@ -87,14 +87,22 @@ class Door:
         )
         self.revision += 1
         bundle = stamp(fold_config(config), revision=self.revision, key_name="mac-1", key=self.mac_key)
-        files = {"manifest.json": manifest_file(bundle), "mac-1": self.mac_key, "session-0": self.session_key}
-        files["admin-token"] = b"admin-for-tests"
+        files = {"manifest.json": manifest_file(bundle)}
         for part in bundle.files:
             files |= part
-        self.place(files)
+        swap_in_config(self.directory, files, secret=self.secret)
+
+    @property
+    def secret(self) -> dict[str, bytes]:
+        """The files of the gateway's Secret."""
+        return {"mac-1": self.mac_key, "session-0": self.session_key, "admin-token": b"admin-for-tests"}
+
+    def place_secret(self, files: dict[str, bytes]) -> None:
+        """Swap in a version of the Secret's volume with these files; the config stays."""
+        swap_in(self.directory / "keys", files)
 
     def place(self, files: dict[str, bytes]) -> None:
-        """Swap in a version of the volume with these files."""
+        """Swap in a version of the config's volume with these files; the keys stay."""
         swap_in(self.directory, files)
 
 

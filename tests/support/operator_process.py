@@ -122,6 +122,11 @@ class World:
         bundle = self.delivered()
         return {each.proxy.partition("/")[2] for each in bundle.manifest.entries} if bundle is not None else None
 
+    def events(self, reason: str) -> list[str]:
+        """The notes of the Events in the operator's namespace that give a reason."""
+        listed = self.api.request("GET", f"/apis/events.k8s.io/v1/namespaces/{self.system}/events")["items"]
+        return [each.get("note", "") for each in listed if each.get("reason") == reason]
+
     def said(self, kind: Kind, name: str, of_type: str) -> tuple[str, str]:
         """Status and reason of a condition."""
         return condition(self.get(kind, name), of_type)

@@ -14,3 +14,11 @@ def swap_in(volume: Path, files: Mapping[str, bytes]) -> Path:
     link.symlink_to(fresh.name)
     link.replace(volume / "..data")
     return fresh
+
+
+def swap_in_config(volume: Path, files: Mapping[str, bytes], *, secret: Mapping[str, bytes]) -> None:
+    """Put a config and the keys of its gateway in place, the keys first and in the folder where a gateway looks."""
+    keys = volume / "keys"
+    keys.mkdir(exist_ok=True)
+    swap_in(keys, secret)
+    swap_in(volume, files)

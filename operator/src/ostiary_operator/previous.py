@@ -6,10 +6,12 @@ It decides what stays when a newest version cannot be used, so nothing enters it
 import logging
 from collections.abc import Mapping
 
+from ostiary_core.contract import key_names, revisions
 from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_core.contract.manifest import Manifest
 from ostiary_operator.delivery import live, reader, secret
 from ostiary_operator.delivery.reader import Delivered
+from ostiary_operator.kube.client import name_of
 from ostiary_operator.kube.listing import Beside, Listing
 
 _log = logging.getLogger(__name__)
@@ -22,18 +24,22 @@ class Previous:
         self.configs: dict[str, GatewayConfig] = {}
         self._revisions: dict[str, int] = {}
 
-    def refresh(self, listing: Listing) -> dict[str, str]:
-        """Read what is not known yet, or what another operator wrote since; return, by gateway, what is not ours."""
+    def refresh(self, listing: Listing, *, now: float) -> dict[str, str]:
+        """Read what is not known yet, or what another operator wrote since; return, by gateway, what is not ours.
+
+        ``now`` is in epoch seconds.
+        """
         problems = {}
         for identity, beside in listing.beside.items():
             if beside.forbidden is not None:
                 continue
             found = _manifest(identity, beside)
-            if found.problem is None and self._is_news(identity, found):
+            if found.problem is None and self._is_news(identity, found, now=now):
                 found = _whole(identity, beside)
                 self._remember(identity, found)
-            if found.problem is not None:
-                problems[identity] = found.problem
+            problem = found.problem or _misplaced(identity, beside) or _absurd(found, now=now)
+            if problem is not None:
+                problems[identity] = problem
         self._forget_others(listing.beside)
         return problems
 
@@ -42,9 +48,12 @@ class Previous:
         self.configs[identity] = config
         self._revisions[identity] = manifest.revision
 
-    def _is_news(self, identity: str, found: Delivered) -> bool:
-        # An older one that lies there again is no news, even though we signed it once.
-        return found.manifest is not None and found.manifest.revision > self._revisions.get(identity, -1)
+    def _is_news(self, identity: str, found: Delivered, *, now: float) -> bool:
+        # An older one that lies there again is no news, even though we signed it once. Where nothing is known, what we
+        # signed is, even if a clock was wrong then: without it all policies would lose their last good version.
+        if found.manifest is None or identity not in self._revisions:
+            return found.manifest is not None
+        return revisions.is_newer(found.manifest.revision, self._revisions[identity], now=now)
 
     def _remember(self, identity: str, found: Delivered) -> None:
         if found.manifest is not None and found.config is not None:
@@ -54,6 +63,23 @@ class Previous:
         for identity in self._revisions.keys() - identities.keys():
             del self._revisions[identity]
             self.configs.pop(identity, None)
+
+
+def _misplaced(identity: str, beside: Beside) -> str | None:
+    """Return which ConfigMap of a gateway holds what has the name of a key, and belongs into the Secret alone."""
+    for number, found in live.numbered(identity.partition("/")[2], beside.config_maps).items():
+        names = key_names.misplaced((found.get("data") or {}).keys() | (found.get("binaryData") or {}).keys())
+        if names:
+            return (
+                f"ConfigMap {name_of(found)}, part {number}, holds {key_names.few(names)}: keys lie in the Secret alone"
+            )
+    return None
+
+
+def _absurd(found: Delivered, *, now: float) -> str | None:
+    if found.manifest is None or not revisions.is_absurd(found.manifest.revision, now=now):
+        return None
+    return f"its revision {found.manifest.revision} is more than a day ahead of this operator's clock"
 
 
 def _manifest(identity: str, beside: Beside) -> Delivered:

@@ -121,7 +121,7 @@ class Reconciler:
         with self.board.waiting():
             with self.metrics.stage("list"):
                 seen = await self.claims.judge(await self.lookout.look(call.moved))
-            self.problems.unusable(await compute(self.previous.refresh, seen), seen)
+            self.problems.unusable(await compute(self._refreshed, seen), seen)
             held = self.hold.judge(seen, self.previous.configs, now=began)
             if held is not None:
                 _log.warning(
@@ -136,6 +136,9 @@ class Reconciler:
             failures = await self._apply_status(compiled, seen, applied, call, began=began)
         _log.debug("pass for %s: %.3f s", ", ".join(sorted(call.reasons)), self.clock.monotonic() - began)
         return Outcome(failures, again_in=applied.again_in)
+
+    def _refreshed(self, seen: Listing) -> dict[str, str]:
+        return self.previous.refresh(seen, now=self.clock.time())
 
     async def _compile(self, seen: Listing, moved: Moved) -> Compiled:
         """Compile beside the loop: thousands of resources take long enough to delay probes and answers."""
@@ -207,7 +210,9 @@ class Reconciler:
             static = self.options.gateway_replicas.get(identity)
             found = replicas.from_urls(static) if static is not None else replicas.from_slices(beside.slices)
             self.board.watches[identity].has(found, now)
-        self.problems.found(compiled.problems, applied.failures | applied.closed, seen)
+        self.problems.found(
+            [*compiled.problems, *watch.problems(self.board.watches)], applied.failures | applied.closed, seen
+        )
         self.board.take(compiled.statuses, seen.fresh, seen_at=began)
         end = self.clock.monotonic() + _PUBLISHING
         published = await self.board.publish(lambda: call.superseded() or self.clock.monotonic() >= end)

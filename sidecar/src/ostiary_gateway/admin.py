@@ -6,15 +6,19 @@ open; ``/config`` wants the bearer that lies in the gateway's Secret. It tells d
 
 import hmac
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from ostiary_core.strict_json import dumps
 from ostiary_gateway.background import in_background
-from ostiary_gateway.config.store import ConfigStore, RejectedConfig, RejectedEntry
+from ostiary_gateway.config.rejections import RejectedConfig, RejectedEntry
+from ostiary_gateway.config.store import ConfigStore
 from ostiary_gateway.errors import port_taken
+
+#: How many misplaced keys are named.
+_MISPLACED: Final = 10
 
 
 class Admin:
@@ -67,7 +71,8 @@ class Admin:
     def report(self) -> dict[str, Any]:
         """Return what this replica runs: active and rejected digests per entry, and what came whole and was refused.
 
-        ``incomplete`` is a config that waits for its parts; its revision is never in force already.
+        ``incomplete`` is a config that waits for its parts; its revision is never in force already. ``misplacedKeys``
+        are files of the config that have the name of a key: never used, since keys come from the Secret alone.
         """
         snapshot, rejected = self._store.snapshot, self._store.rejected_entries
         active = {} if snapshot is None else {key: proxy.digest for key, proxy in snapshot.proxies.items()}
@@ -81,6 +86,7 @@ class Admin:
             },
             "rejected": _config_rejection(self._store.rejected_config),
             "incomplete": _config_rejection(self._store.incomplete),
+            "misplacedKeys": list(self._store.misplaced[:_MISPLACED]),
         }
 
 

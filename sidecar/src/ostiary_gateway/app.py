@@ -9,6 +9,7 @@ from typing import Final
 
 from aiohttp import web
 
+from ostiary_core.contract import key_names
 from ostiary_gateway import descriptors
 from ostiary_gateway.admin import Admin, listen
 from ostiary_gateway.config.source_directory import DirectorySource
@@ -28,6 +29,8 @@ _log = logging.getLogger(__name__)
 
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _RESTART_SECONDS: Final = 1.0
+#: How often a config that was refused for the clock is judged again, in seconds.
+_CLOCK_SECONDS: Final = 5.0
 #: Requests that were unanswered at the end of draining have so long to be told so, in seconds.
 _LAST_WORDS_SECONDS: Final = 1.0
 
@@ -96,12 +99,14 @@ class Gateway:
 
     def _watch(self) -> None:
         if self.options.config is not None:
-            self.sources.append(DirectorySource(self.options.config, self.store))
+            keys = self.options.keys or self.options.config / key_names.FOLDER
+            self.sources.append(DirectorySource(self.options.config, self.store, keys=keys))
         if self.options.kubernetes is not None:
             self.sources.append(KubernetesSource(self.options.gateway, self.options.kubernetes, self.store))
         if self._certificate is not None:
             self.sources.append(self._certificate)
         self._watching = [asyncio.create_task(_watch(source)) for source in self.sources]
+        self._watching.append(asyncio.create_task(_reconsider(self.store)))
 
     def not_ready(self) -> str | None:
         """Return why requests are not welcome, or None."""
@@ -135,6 +140,13 @@ class Gateway:
 
 def _replica(given: str) -> str:
     return given or os.environ.get("POD_NAME") or f"{socket.gethostname()}-{os.getpid()}"
+
+
+async def _reconsider(store: ConfigStore) -> None:
+    """Look again at what was refused for the clock: no source brings it again once that is right."""
+    while True:
+        await asyncio.sleep(_CLOCK_SECONDS)
+        await store.reconsider()
 
 
 async def _watch(source: DirectorySource | KubernetesSource | Certificate) -> None:

@@ -6,7 +6,8 @@ OstiaryError (core)
 ├── CallerGone            the caller went away, or sends what cannot be read: there is nobody to answer
 ├── StartupError          the process cannot start; the message says what to change
 ├── ConfigUnavailable     a source could not be read now; the last good config stays
-└── ConfigIncomplete      a config names what has not arrived yet; the last good one stays until it has
+├── ConfigIncomplete      a config names what has not arrived yet; the last good one stays until it has
+└── RevisionAhead         a config's revision lies far ahead of the clock; the last good one stays
 """
 
 from typing import Any
@@ -70,6 +71,10 @@ class ConfigUnavailable(OstiaryError):
 
 class ConfigIncomplete(OstiaryError):
     """A config names a document that lies in none of its parts yet: they arrive one by one, and in no order."""
+
+
+class RevisionAhead(OstiaryError):
+    """A config says that it is of the future. In force, it would stay for ever: no later one could overtake it."""
 
 
 def port_taken(what: str, host: str, port: int, error: OSError, *, option: str) -> StartupError:

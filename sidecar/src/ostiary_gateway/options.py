@@ -25,12 +25,14 @@ class TlsFiles:
 class GatewayOptions:
     """What ``ostiary gateway`` was told.
 
-    ``gateway`` is ``namespace/name``, empty to take whatever the config says. ``drain_seconds`` bounds the wait for
-    requests in flight after SIGTERM; ``drain_delay_seconds`` is how long new ones are still taken, while load balancers
-    learn. Without ``tls`` the data port speaks plain HTTP.
+    ``config`` is the folder of the config, ``keys`` that of the gateway's Secret, None for the folder ``keys`` in the
+    first. ``gateway`` is ``namespace/name``, empty to take whatever the config says. ``drain_seconds`` bounds the wait
+    for requests in flight after SIGTERM; ``drain_delay_seconds`` is how long new ones are still taken, while load
+    balancers learn. Without ``tls`` the data port speaks plain HTTP.
     """
 
     config: Path | None
+    keys: Path | None = None
     gateway: str = ""
     host: str = "127.0.0.1"
     port: int = 8080

@@ -19,7 +19,14 @@ def options(*arguments: str) -> GatewayOptions:
 
 @pytest.fixture(autouse=True)
 def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("PORT", "ADMIN_PORT", "OSTIARY_CONFIG", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"):
+    for name in (
+        "PORT",
+        "ADMIN_PORT",
+        "OSTIARY_CONFIG",
+        "OSTIARY_KEYS",
+        "KUBERNETES_SERVICE_HOST",
+        "KUBERNETES_SERVICE_PORT",
+    ):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -43,6 +50,22 @@ def test_variables_stand_in_for_arguments(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("ADMIN_PORT", "9001")
     assert options() == GatewayOptions(config=tmp_path, port=9000, admin_port=9001)
     assert options("--port", "9002").port == 9002
+
+
+def test_the_keys_may_lie_in_a_folder_that_does_not_exist_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert options("--config", str(tmp_path), "--keys", str(tmp_path / "later")).keys == tmp_path / "later"
+    monkeypatch.setenv("OSTIARY_KEYS", "/etc/ostiary-keys")
+    assert options("--config", str(tmp_path)).keys == Path("/etc/ostiary-keys")
+
+
+def test_keys_are_not_read_from_where_the_config_lies(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path)
+    (tmp_path / "file").touch()
+    for keys, complaint in (("", "are both"), ("link", "are both"), ("file", "is no folder")):
+        with pytest.raises(gateway.CombinationError, match=complaint):
+            options("--config", str(tmp_path), "--keys", str(tmp_path / keys))
+    with pytest.raises(gateway.CombinationError, match="without --config"):
+        options("--keys", str(tmp_path), "--watch")
 
 
 def test_everything_can_be_said(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ A, B = b"a" * 32, b"b" * 32
 
 
 def test_names_say_what_a_key_is_for() -> None:
-    keys = Keyring.from_files({"mac-1": A, "session-0": B, "session-1700000000": A, "admin-token": b"secret\n"})
+    keys = Keyring.from_secret({"mac-1": A, "session-0": B, "session-1700000000": A, "admin-token": b"secret\n"})
 
     assert keys.mac == {"mac-1": A}
     assert keys.sessions == {0: B, 1_700_000_000: A}
@@ -27,12 +27,12 @@ def test_files_of_another_name_or_length_are_no_keys() -> None:
         "ADMIN-TOKEN": b"x",
     }
 
-    assert Keyring.from_files(files).empty
+    assert Keyring.from_secret(files).empty
 
 
 def test_the_keys_of_two_sources_join() -> None:
-    joined = Keyring.from_files({"mac-1": A, "admin-token": b"x"}).joined(
-        Keyring.from_files({"mac-2": B, "session-0": B, "admin-token": b"y"})
+    joined = Keyring.from_secret({"mac-1": A, "admin-token": b"x"}).joined(
+        Keyring.from_secret({"mac-2": B, "session-0": B, "admin-token": b"y"})
     )
 
     assert set(joined.mac) == {"mac-1", "mac-2"}
@@ -42,7 +42,7 @@ def test_the_keys_of_two_sources_join() -> None:
 
 
 def test_a_keyring_shows_no_key() -> None:
-    shown = repr(Keyring.from_files({"mac-1": A, "session-0": A, "admin-token": b"secret"}))
+    shown = repr(Keyring.from_secret({"mac-1": A, "session-0": A, "admin-token": b"secret"}))
 
     assert "aaa" not in shown
     assert "secret" not in shown

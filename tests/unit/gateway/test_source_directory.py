@@ -170,7 +170,7 @@ def test_under_constant_swapping_no_read_ever_mixes_two_versions(volume: Volume)
 
 async def test_a_change_is_offered_once(volume: Volume) -> None:
     store = Offers()
-    source = DirectorySource(volume.root, store)
+    source = DirectorySource(volume.root, store, keys=volume.root / "keys")
 
     await source.poll()
     assert store.seen == []
@@ -187,7 +187,7 @@ async def test_an_unreadable_directory_is_told_once_and_read_when_it_can_be(
     volume: Volume, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = Offers()
-    source = DirectorySource(volume.root, store)
+    source = DirectorySource(volume.root, store, keys=volume.root / "keys")
     shutil.rmtree(volume.write({"a": b"1"}))
     (volume.root / "a").unlink()
 

@@ -9,7 +9,7 @@ import pytest
 from configs import GATEWAY, Operator, entry
 from fake_api import FakeApi, fake_api
 from mcp_clients import eventually
-from volumes import swap_in
+from volumes import swap_in_config
 
 from ostiary_gateway.config import source_kubernetes
 from ostiary_gateway.config.source_directory import DirectorySource
@@ -31,7 +31,7 @@ class Scene:
         self.operator = Operator()
         self.store = ConfigStore(gateway=GATEWAY, servers=ServerPools(OwnPlaces()).take)
         options = KubernetesOptions(api.url, api.token_file, api.ca_file)
-        self._directory = DirectorySource(volume, self.store)
+        self._directory = DirectorySource(volume, self.store, keys=volume / "keys")
         self._watch = KubernetesSource(GATEWAY, options, self.store)
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -47,9 +47,9 @@ class Scene:
     def files(self, *names: str, revision: int | None = None) -> dict[str, bytes]:
         return self.operator.files(*(entry(name) for name in names), revision=revision)
 
-    async def mount(self, files: Mapping[str, bytes]) -> None:
-        """Swap in a version of the volume, as the kubelet does, and have it judged."""
-        swap_in(self.volume, files)
+    async def mount(self, files: Mapping[str, bytes], *, secret: Mapping[str, bytes] | None = None) -> None:
+        """Swap in a version of the volumes, as the kubelet does, and have it judged. By default the Secret is ours."""
+        swap_in_config(self.volume, files, secret=self.operator.secret if secret is None else secret)
         await self._directory.poll()
 
     def watched(self, files: Mapping[str, bytes]) -> None:
@@ -85,7 +85,7 @@ async def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 async def test_it_starts_on_what_lies_on_disk_while_the_api_server_is_away_and_takes_the_newest_when_it_is_back(
     scene: Scene,
 ) -> None:
-    await scene.mount(scene.files("crm") | scene.operator.secret)
+    await scene.mount(scene.files("crm"))
     scene.watched_secret()
     scene.watched(scene.files("crm", "wiki"))
     scene.api.away = True
@@ -101,9 +101,9 @@ async def test_a_stale_mount_takes_nothing_back_from_a_newer_watch(scene: Scene)
     scene.watched(newer)
     scene.start()
     await scene.until("crm", "wiki")
-    await scene.mount(stale | scene.operator.secret)
+    await scene.mount(stale)
     assert scene.names == ["crm", "wiki"]
-    await scene.mount(newest | scene.operator.secret)
+    await scene.mount(newest)
     await scene.until("crm", "mail", "wiki")
     scene.watched(newer)  # as after a restore of the object from a backup
     scene.watched(scene.files("last", revision=99))

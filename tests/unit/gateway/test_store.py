@@ -182,6 +182,80 @@ async def test_the_newest_of_two_sources_is_in_force(taken: Taken, operator: Ope
     assert (taken.snapshot.revision, list(taken.snapshot.proxies)) == (3, [WIKI])
 
 
+NOW = 1_800_000_000.0
+DAY = 24 * 3600
+
+
+class Clock:
+    """A clock that a test sets, in epoch seconds."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(taken: Taken) -> Clock:
+    taken.store._clock = Clock()
+    return taken.store._clock
+
+
+def moment(clock: Clock, *, ahead: float = 0.0) -> int:
+    return int((clock.now + ahead) * 1000)
+
+
+@pytest.mark.parametrize("ahead", [DAY + 1, 400 * DAY, (2**62) / 1000 - NOW])
+async def test_a_revision_far_ahead_of_the_clock_is_refused_and_named_and_the_last_good_stays(
+    taken: Taken, operator: Operator, clock: Clock, ahead: float
+) -> None:
+    await taken.take(operator.files(entry("crm"), revision=moment(clock)), operator.keys)
+    await taken.take(operator.files(entry("wiki"), revision=moment(clock, ahead=ahead)), operator.keys)
+
+    assert list(taken.snapshot.proxies) == [CRM]
+    rejected = taken.store.rejected_config
+    assert rejected is not None
+    assert (rejected.reason, rejected.revision) == ("RevisionAhead", moment(clock, ahead=ahead))
+    assert "more than a day ahead" in rejected.message
+    await taken.take(operator.files(entry("mail"), revision=moment(clock, ahead=1)), operator.keys)
+    assert list(taken.snapshot.proxies) == ["default/mail"]
+    assert taken.store.rejected_config is None
+
+
+async def test_clocks_may_differ_by_hours(taken: Taken, operator: Operator, clock: Clock) -> None:
+    await taken.take(operator.files(entry("crm"), revision=moment(clock, ahead=23 * 3600)), operator.keys)
+    await taken.take(operator.files(entry("wiki"), revision=moment(clock, ahead=22 * 3600)), operator.keys)
+
+    assert list(taken.snapshot.proxies) == [CRM]
+
+
+async def test_a_revision_that_was_taken_while_the_clock_was_wrong_is_overtaken_once_it_is_right(
+    taken: Taken, operator: Operator, clock: Clock
+) -> None:
+    clock.now = NOW + 3650 * DAY
+    await taken.take(operator.files(entry("crm"), revision=moment(clock)), operator.keys)
+    clock.now = NOW
+    await taken.take(operator.files(entry("wiki"), revision=moment(clock)), operator.keys)
+    await taken.take(operator.files(entry("mail"), revision=moment(clock, ahead=-1)), operator.keys)
+
+    assert (taken.snapshot.revision, list(taken.snapshot.proxies)) == (moment(clock), [WIKI])
+
+
+async def test_a_config_that_was_refused_for_a_slow_clock_is_taken_once_that_is_right(
+    taken: Taken, operator: Operator, clock: Clock
+) -> None:
+    clock.now = 0.0
+    await taken.take(operator.files(entry("crm"), revision=int(NOW * 1000)), operator.keys)
+    await taken.store.reconsider()
+    assert taken.store.snapshot is None
+    clock.now = NOW
+    await taken.store.reconsider()
+
+    assert list(taken.snapshot.proxies) == [CRM]
+    assert taken.store.rejected_config is None
+
+
 # -- what is no config
 
 
@@ -388,7 +462,7 @@ async def test_a_secret_that_is_gone_for_a_moment_ends_no_session(taken: Taken, 
 
 
 async def test_a_key_that_was_taken_back_is_gone(taken: Taken, operator: Operator) -> None:
-    both = Keyring.from_files({**operator.secret, "session-99": b"y" * 32})
+    both = Keyring.from_secret({**operator.secret, "session-99": b"y" * 32})
     await taken.take(operator.files(entry("crm")), both)
     assert set(taken.store.keyring.sessions) == {0, 99}
     await taken.take(operator.files(entry("crm")), operator.keys)

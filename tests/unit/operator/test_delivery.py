@@ -12,6 +12,7 @@ from operator_world import GATEWAY, SYSTEM, config, delivered, delivered_files, 
 from ostiary_core.canonical import digest
 from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_core.contract.documents import PolicyDocument
+from ostiary_core.contract.key_names import misplaced
 from ostiary_operator.clock import ManualClock
 from ostiary_operator.compile.model import Gateway
 from ostiary_operator.delivery import live, reader, secret
@@ -21,7 +22,8 @@ from ostiary_operator.kube.errors import Busy, ClusterError
 from ostiary_operator.kube.fake import FakeCluster
 from ostiary_operator.kube.gateways import discover
 from ostiary_operator.kube.kinds import CONFIG_MAP, SECRET, SERVICE
-from ostiary_operator.kube.listing import Beside
+from ostiary_operator.kube.listing import Beside, Listing
+from ostiary_operator.previous import Previous
 
 FIRST = "ostiary-default-0"
 
@@ -109,10 +111,39 @@ async def test_the_same_again_writes_nothing_also_after_a_restart(world: World) 
 
 async def test_the_revision_grows_even_when_the_clock_goes_back(world: World) -> None:
     first = await world.deliver(config(entry("crm")))
-    world.clock = ManualClock(epoch=1_000_000_000.0)
+    world.clock = ManualClock(epoch=world.clock.time() - 12 * 3600)
     world.restart()
     second = await world.deliver(config(entry("wiki")))
     assert second.manifest.revision == first.manifest.revision + 1
+
+
+@pytest.mark.parametrize("same", [True, False], ids=["with the same content", "with other content"])
+async def test_a_revision_far_ahead_of_the_clock_is_overtaken(world: World, *, same: bool) -> None:
+    right = world.clock
+    world.clock = ManualClock(epoch=2.0**62 / 1000)
+    world.restart()
+    await world.deliver(config(entry("crm")))
+    world.clock = right
+    world.restart()
+    done = await world.deliver(config(entry("crm" if same else "wiki")))
+    assert done.manifest.revision == int(right.time() * 1000)
+    again = await world.deliver(config(entry("mail")))
+    assert again.manifest.revision == done.manifest.revision + 1
+
+
+async def test_what_others_add_to_the_config_maps_under_the_names_of_keys_is_named_and_taken_away(world: World) -> None:
+    await world.deliver(config(entry("crm")))
+    key = base64.b64encode(b"k" * 32).decode()
+    obj = world.peek()
+    world.cluster.put(CONFIG_MAP, obj | {"binaryData": {"mac-1": key, "session-0": key}})
+    spare = {"metadata": obj["metadata"] | {"name": "ostiary-default-7", "uid": "spare"}, "data": {"admin-token": "x"}}
+    world.cluster.put(CONFIG_MAP, spare)
+    seen = Listing([], [], (world.gateway,), {}, {GATEWAY: world.beside()})
+    problems = Previous().refresh(seen, now=world.clock.time())
+    assert "holds mac-1, session-0: keys lie in the Secret alone" in problems[GATEWAY]
+    await world.deliver(config(entry("crm")))
+    assert not misplaced(delivered_files(world.cluster))
+    assert not world.peek("ostiary-default-7").get("data")
 
 
 async def test_the_first_write_is_the_secret_and_the_last_is_the_manifest(world: World) -> None:

@@ -1,8 +1,11 @@
+import stat
+import time
 from pathlib import Path
 
 from operator_world import GATEWAY, config, entry
 
 from ostiary_core.contract.bundle import open_files
+from ostiary_core.contract.key_names import misplaced
 from ostiary_operator.delivery import secret
 from ostiary_operator.delivery.directory import ConfigDirectory
 
@@ -13,9 +16,13 @@ def files(path: Path) -> dict[str, bytes]:
     }
 
 
+def keys(path: Path) -> secret.Keys:
+    return secret.parse(files(path / "keys"))
+
+
 def opened(path: Path) -> set[str]:
     found = files(path)
-    bundle = open_files(found, secret.parse(found).mac_keys(), gateway=GATEWAY)
+    bundle = open_files(found, keys(path).mac_keys(), gateway=GATEWAY)
     return {each.proxy for each in bundle.manifest.entries}
 
 
@@ -49,7 +56,7 @@ def test_keys_and_revision_outlast_the_process(tmp_path: Path) -> None:
     first = ConfigDirectory(tmp_path, gateway=GATEWAY)
     manifest = first.write(config(entry("crm")))
     token = first.admin_token()
-    second = ConfigDirectory(tmp_path, gateway=GATEWAY, clock=lambda: 0.0)
+    second = ConfigDirectory(tmp_path, gateway=GATEWAY, clock=lambda: time.time() - 3600)
     assert second.previous().config == config(entry("crm"))
     assert second.write(config(entry("wiki"))).revision == manifest.revision + 1
     assert second.admin_token() == token
@@ -66,9 +73,39 @@ def test_files_that_are_not_needed_any_more_disappear_from_sight(tmp_path: Path)
 
 def test_nobody_else_can_read_the_keys(tmp_path: Path) -> None:
     ConfigDirectory(tmp_path / "config", gateway=GATEWAY).write(config(entry("crm")))
-    for each in (tmp_path / "config" / "..data").resolve().iterdir():
-        assert each.stat().st_mode & 0o077 == 0
-    assert (tmp_path / "config" / "..data").resolve().stat().st_mode & 0o077 == 0
+    for folder in (tmp_path / "config", tmp_path / "config" / "keys"):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        version = (folder / "..data").resolve()
+        assert stat.S_IMODE(version.stat().st_mode) == 0o700
+        assert {stat.S_IMODE(each.stat().st_mode) for each in version.iterdir()} == {0o600}
+
+
+def test_no_key_lies_among_the_files_of_the_config(tmp_path: Path) -> None:
+    directory = ConfigDirectory(tmp_path, gateway=GATEWAY)
+    directory.write(config(entry("crm")))
+    assert misplaced(files(tmp_path)) == ()
+    assert directory.admin_token() == keys(tmp_path).admin_token
+
+
+def test_what_has_the_name_of_a_key_in_the_config_is_no_key(tmp_path: Path) -> None:
+    directory = ConfigDirectory(tmp_path, gateway=GATEWAY)
+    directory.write(config(entry("crm")))
+    (tmp_path / "..data" / "mac-1").write_bytes(b"m" * 32)
+    (tmp_path / "..data" / "admin-token").write_bytes(b"forged")
+    before = keys(tmp_path)
+    directory.write(config(entry("wiki")))
+    assert keys(tmp_path) == before
+    assert misplaced(files(tmp_path)) == ()
+
+
+def test_keys_may_lie_in_a_folder_elsewhere(tmp_path: Path) -> None:
+    apart = tmp_path / "keys-elsewhere"
+    first = ConfigDirectory(tmp_path / "one", gateway=GATEWAY, keys=apart)
+    first.write(config(entry("crm")))
+    second = ConfigDirectory(tmp_path / "two", gateway=GATEWAY, keys=apart)
+    second.write(config(entry("crm")))
+    assert second.admin_token() == first.admin_token()
+    assert not (tmp_path / "one" / "keys").exists()
 
 
 def test_a_forged_config_is_not_read_back(tmp_path: Path) -> None:

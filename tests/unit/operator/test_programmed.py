@@ -9,7 +9,7 @@ from ostiary_operator.delivery.secret_bytes import SecretBytes
 from ostiary_operator.status.programmed import GRACE, TRAVEL, UNREACHABLE_AFTER, Judgement, judge, was_programmed
 from ostiary_operator.status.replicas import Replica
 from ostiary_operator.status.reports import Report
-from ostiary_operator.status.watch import GatewayWatch
+from ostiary_operator.status.watch import GatewayWatch, problems
 
 NEW, OLD = "a" * 64, "b" * 64
 ACCEPTED = Condition("Accepted", "True", "Accepted", "fine")
@@ -252,3 +252,23 @@ def test_a_live_status_counts_only_for_its_own_generation() -> None:
     assert not was_programmed(said, 3)
     assert not was_programmed([{"type": "Programmed", "status": "False", "observedGeneration": 2}], 2)
     assert not was_programmed([], 2)
+
+
+def test_a_replica_that_runs_a_revision_of_the_far_future_has_not_taken_over_the_newest_and_is_named() -> None:
+    it = watch("a")
+    says(it, "a", OLD, revision=2**62)
+    assert it.acknowledged() is None
+    judgement = judged(it)
+    assert verdict(judgement) == ("Unknown", "Pending")
+    assert "replica a of gateway" in judgement.condition.message
+    assert f"it runs revision {2**62}, more than a day ahead of the newest, 10" in judgement.condition.message
+
+
+def test_keys_among_the_config_maps_of_a_replica_are_a_problem_of_its_gateway_although_it_runs_what_it_should() -> None:
+    it = watch("a", "b")
+    says(it, "a", misplacedKeys=["mac-1", "session-0"])
+    says(it, "b")
+    assert verdict(judged(it)) == ("True", "Programmed")
+    (problem,) = problems({GATEWAY: it})
+    assert problem.gateway == GATEWAY
+    assert "replica a finds mac-1, session-0 among its ConfigMaps, and uses none" in problem.message

@@ -91,6 +91,9 @@ spec:
             {{- end }}
           env:
             {{- include "ostiary.podEnv" . | nindent 12 }}
+            # Where the keys are read from, and nowhere else. A variable: an image from before it would not take a flag.
+            - name: OSTIARY_KEYS
+              value: /etc/ostiary-keys
             # Spans say which container of which Deployment they come from.
             - name: CONTAINER_NAME
               value: gateway
@@ -130,6 +133,9 @@ spec:
             - name: config
               mountPath: /etc/ostiary
               readOnly: true
+            - name: keys
+              mountPath: /etc/ostiary-keys
+              readOnly: true
             - name: tmp
               mountPath: /tmp
             {{- if $gateway.tls.secretName }}
@@ -148,13 +154,15 @@ spec:
       volumes:
         - name: config
           projected:
-            # One volume, so that config and keys change in one step. All is optional: the operator writes it later.
+            # One volume, so that all parts change in one step. All is optional: the operator writes it later.
             defaultMode: 0440
             sources:
               {{- range include "ostiary.gateway.configMaps" . | fromYamlArray }}
               - configMap: {name: {{ . }}, optional: true}
               {{- end }}
-              - secret: {name: {{ include "ostiary.gateway.secret" . }}, optional: true}
+        # A volume of its own: whoever may write a ConfigMap chooses the names in it, and would make keys.
+        - name: keys
+          secret: {secretName: {{ include "ostiary.gateway.secret" . }}, optional: true, defaultMode: 0440}
         - name: tmp
           emptyDir: {sizeLimit: 64Mi}
         {{- with $gateway.tls.secretName }}

@@ -114,7 +114,10 @@ COMMANDS: Final = (
         "API server, or from both, and serves it. A new config is taken over without dropping a request; a bad one"
         " changes nothing. SIGTERM drains it.",
         (
-            ("ostiary gateway --config /etc/ostiary --host 0.0.0.0", "as in a pod, from a projected volume"),
+            (
+                "ostiary gateway --config /etc/ostiary --keys /etc/ostiary-keys --host 0.0.0.0",
+                "as in a pod, from mounted ConfigMaps and a Secret mounted apart",
+            ),
             (
                 "ostiary gateway --config /etc/ostiary --gateway ostiary-system/default --watch",
                 "and from the API, faster",

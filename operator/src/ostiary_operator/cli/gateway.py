@@ -28,6 +28,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder with the config, such as a projected volume (default: OSTIARY_CONFIG)",
     )
     parser.add_argument(
+        "--keys",
+        metavar="DIR",
+        type=Path,
+        default=os.environ.get("OSTIARY_KEYS") or None,
+        help="folder with the gateway's keys, such as its Secret mounted apart from the ConfigMaps; nothing in the "
+        "config's own folder is ever taken for a key (default: OSTIARY_KEYS, or the folder keys in --config)",
+    )
+    parser.add_argument(
         "--gateway",
         metavar="NAMESPACE/NAME",
         type=shared.gateway,
@@ -103,10 +111,12 @@ def read_options(arguments: argparse.Namespace) -> "GatewayOptions":
         raise CombinationError("it has no source of config: give --config DIR (or OSTIARY_CONFIG), --watch, or both")
     if arguments.config is not None and not arguments.config.is_dir():
         raise CombinationError(f"--config: {arguments.config} is no folder: correct it, or create it before the start")
+    _judge_keys(arguments)
     if arguments.port == arguments.admin_port != 0:
         raise CombinationError(f"--port and --admin-port are both {arguments.port}: give one of them another number")
     return GatewayOptions(
         config=arguments.config,
+        keys=arguments.keys,
         gateway=arguments.gateway or "",
         host=arguments.host,
         port=arguments.port,
@@ -117,6 +127,22 @@ def read_options(arguments: argparse.Namespace) -> "GatewayOptions":
         kubernetes=_kubernetes(arguments),
         tls=_tls(arguments),
     )
+
+
+def _judge_keys(arguments: argparse.Namespace) -> None:
+    """The folder of the keys need not exist yet, as where the operator has written none."""
+    keys, config = arguments.keys, arguments.config
+    if keys is None:
+        return
+    if config is None:
+        raise CombinationError("--keys is of no use without --config: with --watch alone keys come from the API")
+    if keys.exists() and not keys.is_dir():
+        raise CombinationError(f"--keys: {keys} is no folder: give the one that the gateway's Secret is mounted at")
+    if keys.resolve() == config.resolve():
+        raise CombinationError(
+            f"--keys and --config are both {keys}: mount the Secret at a folder of its own, or whoever writes a "
+            "ConfigMap could write keys"
+        )
 
 
 def _tls(arguments: argparse.Namespace) -> "TlsFiles | None":

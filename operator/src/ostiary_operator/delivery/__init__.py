@@ -5,5 +5,6 @@ reader      what lies at the gateway now, and whether it is ours
 stamping    revision and MAC
 plan        what to write, in which order (pure)
 writer      writes it to the cluster
-directory   writes it to a directory, for `ostiary run`
+volume      a directory that changes in one step, as the kubelet's volumes do
+directory   writes it to such directories, for `ostiary run`
 """

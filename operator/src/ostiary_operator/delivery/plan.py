@@ -15,7 +15,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from ostiary_core.contract import manifest_files, parts
+from ostiary_core.contract import manifest_files, parts, revisions
 from ostiary_core.contract.bundle import Bundle, manifest_file, stamp
 from ostiary_core.contract.manifest import Manifest
 from ostiary_operator.compile.model import Gateway
@@ -73,10 +73,20 @@ def stamped(bundle: Bundle, current: Manifest | None, keys: Keys, *, now: float,
     ``floor`` is the highest revision ever given out, as far as we know; ``now`` is in epoch seconds.
     """
     key_name, key = keys.signing(now)
-    if current is not None and current.same_content(bundle.manifest) and current.mac and current.mac.key == key_name:
+    if current is not None and _may_stay(current, bundle, key_name=key_name, now=now):
         return Bundle(current, bundle.files)
-    last = max(floor, current.revision if current is not None else 0)
-    return stamp(bundle, revision=max(last + 1, int(now * 1000)), key_name=key_name, key=key.reveal())
+    known = (floor, current.revision if current is not None else 0)
+    return stamp(bundle, revision=revisions.following(*known, now=now), key_name=key_name, key=key.reveal())
+
+
+def _may_stay(current: Manifest, bundle: Bundle, *, key_name: str, now: float) -> bool:
+    """Say whether the current manifest says what is to be in force, and gateways take it."""
+    return (
+        current.same_content(bundle.manifest)
+        and current.mac is not None
+        and current.mac.key == key_name
+        and not revisions.is_absurd(current.revision, now=now)
+    )
 
 
 def make_plan(gateway: Gateway, bundle: Bundle, keys: Keys, current: Current, *, acknowledged: bool) -> Plan:

@@ -1,9 +1,5 @@
 """The keys of one gateway: made here, rotated every day, kept for as long as a session may live. Pure.
 
-    mac-<activation>        signs manifests from that moment on (epoch seconds)
-    session-<activation>    seals session ids from that moment on, and opens them for as long as it is here
-    admin-token             the bearer of the gateway's admin port
-
 A key exists :data:`LEAD` seconds before its moment, so that every replica holds it when the first one uses it.
 """
 
@@ -14,11 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from ostiary_core.contract.mac import KEY_PREFIX as MAC_PREFIX
+from ostiary_core.contract.key_names import ADMIN_TOKEN, MAC_PREFIX, SESSION_PREFIX
 from ostiary_operator.delivery.secret_bytes import SecretBytes
-
-SESSION_PREFIX: Final = "session-"
-ADMIN_TOKEN: Final = "admin-token"  # noqa: S105  the name of a key, not a token
 
 #: Seconds between a key's making and its first use.
 LEAD: Final = 600

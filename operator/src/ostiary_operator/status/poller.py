@@ -70,7 +70,10 @@ class Poller:
             report = await replicas.ask(session, state.replica, gateway=watch.identity, token=watch.token)
         except OstiaryError as error:
             return self._silent(watch, state, error)
-        rejected_before = state.report.rejected if state.report is not None else None
+        before = state.report
+        rejected_before = before.rejected if before is not None else None
+        if report.misplaced_keys != (before.misplaced_keys if before is not None else []):
+            self._poke("replica finds keys outside its Secret", NOTHING)
         if report.rejected is not None and report.rejected != rejected_before:
             self._poke("replica rejects", NOTHING)  # somebody may have changed what we wrote, where we cannot watch it
         return state.answered(report, self._clock.monotonic())

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from ostiary_core.contract import revisions
 from ostiary_operator.api.status import ConditionStatus, ConditionType, ProgrammedReason
 from ostiary_operator.compile.model import Condition, ResourceStatus
 from ostiary_operator.status.watch import GatewayWatch, ReplicaState
@@ -166,12 +167,18 @@ def _of_replica(
     refused = _rejection(watch, state, expected, behind)
     if refused is not None:
         return _Verdict(1, ConditionStatus.FALSE, ProgrammedReason.REJECTED, f"{who} {refused}")
-    message = f"{who} does not run it yet{_waits_for(state)}"
+    message = f"{who} does not run it yet{_waits_for(watch, state)}"
     verdict = _Verdict(4, ConditionStatus.UNKNOWN, ProgrammedReason.PENDING, message, until=silent_until)
     return _tolerated(verdict, until=max(grace, travel), now=now)
 
 
-def _waits_for(state: ReplicaState) -> str:
+def _waits_for(watch: GatewayWatch, state: ReplicaState) -> str:
+    newest = watch.manifest.revision if watch.manifest is not None else 0
+    if state.report is not None and state.report.revision > newest + revisions.AHEAD_MS:
+        return (
+            f": it runs revision {state.report.revision}, more than a day ahead of the newest, {newest}; "
+            "correct the operator's clock if that is behind, or else restart the replica"
+        )
     incomplete = state.report.incomplete if state.report is not None else None
     return f": {incomplete.message}" if incomplete is not None else ""
 

@@ -11,6 +11,7 @@ from ostiary_core.errors import OstiaryError
 MAX_BYTES: Final = 4 * 1024 * 1024
 _ENTRIES: Final = 100_000
 _MESSAGE: Final = 500
+_MISPLACED: Final = 100
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 _WORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9]{0,63}")
 
@@ -74,6 +75,8 @@ class Report(_Part):
     rejected: RejectedConfig | None = None
     incomplete: RejectedConfig | None = None
     """A config that waits for something that it names."""
+    misplaced_keys: Annotated[list[_Line], Field(max_length=_MISPLACED, alias="misplacedKeys")] = []
+    """What has the name of a key among its config's files, where no key belongs."""
 
     @property
     def runs_nothing(self) -> bool:

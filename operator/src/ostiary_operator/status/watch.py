@@ -1,9 +1,11 @@
 """What is remembered of a gateway's replicas between two questions."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ostiary_core.contract import key_names, revisions
 from ostiary_core.contract.manifest import Manifest
+from ostiary_operator.compile.model import GatewayProblem
 from ostiary_operator.delivery.secret_bytes import SecretBytes
 from ostiary_operator.status.replicas import Replica
 from ostiary_operator.status.reports import Report
@@ -27,7 +29,7 @@ class News:
 
 def _apart_from_entries(report: Report) -> tuple[object, ...]:
     # Not the revision: an entry that runs is judged by its digest alone.
-    return report.replica, report.rejected, report.incomplete
+    return report.replica, report.rejected, report.incomplete, report.misplaced_keys
 
 
 @dataclass(slots=True)
@@ -114,7 +116,10 @@ class GatewayWatch:
         if self.manifest is None:
             return 0
         reports = [state.report for state in self.states.values() if not state.problem]
-        return sum(report is not None and report.revision >= self.manifest.revision for report in reports)
+        return sum(
+            report is not None and revisions.has_taken_over(report.revision, self.manifest.revision)
+            for report in reports
+        )
 
     def acknowledged(self) -> int | None:
         """Return the revision in force, if there are replicas and every one says that it runs it."""
@@ -130,3 +135,18 @@ def restrict(watches: dict[str, GatewayWatch], identities: Iterable[str], now: f
         del watches[identity]
     for identity in wanted - watches.keys():
         watches[identity] = GatewayWatch(identity, known_since=now)
+
+
+def problems(watches: Mapping[str, GatewayWatch]) -> Iterator[GatewayProblem]:
+    """Yield what replicas say is wrong with what was mounted for them, although they may run what they should."""
+    for identity, watch in watches.items():
+        for state in watch.states.values():
+            if state.report is not None and state.report.misplaced_keys:
+                yield GatewayProblem(identity, _misplaced(state.replica, state.report.misplaced_keys))
+
+
+def _misplaced(replica: Replica, names: Iterable[str]) -> str:
+    return (
+        f"replica {replica.name} finds {key_names.few(tuple(names))} among its ConfigMaps, and uses none: keys are "
+        "read from the Secret alone; mount it apart as this version's chart does, and see who writes the ConfigMaps"
+    )

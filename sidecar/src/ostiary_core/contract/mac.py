@@ -8,11 +8,10 @@ import hmac
 from collections.abc import Mapping
 from typing import Final
 
+from ostiary_core.contract.key_names import MAC_PREFIX
 from ostiary_core.contract.manifest import Mac, Manifest
 from ostiary_core.errors import ContractError
 
-#: Names of MAC keys in the Secret start so.
-KEY_PREFIX: Final = "mac-"
 _DOMAIN: Final = b"ostiary manifest v1\n"
 
 
@@ -30,7 +29,7 @@ def verify(manifest: Manifest, keys: Mapping[str, bytes]) -> None:
     if manifest.mac is None:
         raise ContractError("manifest: it carries no MAC, so nobody can say who wrote it")
     key = keys.get(manifest.mac.key)
-    if key is None or not manifest.mac.key.startswith(KEY_PREFIX):
+    if key is None or not manifest.mac.key.startswith(MAC_PREFIX):
         raise ContractError(
             f"manifest: its MAC names the key {manifest.mac.key[:64]!r}, which the Secret does not hold"
         )

@@ -1,8 +1,4 @@
-"""The gateway's keys, as they lie in its Secret: names say what a key is for.
-
-    mac-<id>            checks manifests
-    session-<seconds>   seals session ids from that moment on (epoch seconds), and opens them for as long as it is here
-    admin-token         the bearer of the admin port
+"""The gateway's keys, as they lie in its Secret: names say what a key is for (``ostiary_core.contract.key_names``).
 
 A key is created before its moment, so that every replica holds it when the first one seals with it.
 """
@@ -11,10 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from ostiary_core.contract.mac import KEY_PREFIX as MAC_PREFIX
+from ostiary_core.contract.key_names import ADMIN_TOKEN, MAC_PREFIX, SESSION_PREFIX
 
-SESSION_PREFIX: Final = "session-"
-ADMIN_TOKEN: Final = "admin-token"  # noqa: S105  the name of a file, not a token
 _KEY_BYTES: Final = 32
 
 
@@ -27,8 +21,8 @@ class Keyring:
     admin_tokens: frozenset[bytes] = field(default_factory=frozenset, repr=False)
 
     @classmethod
-    def from_files(cls, files: Mapping[str, bytes]) -> "Keyring":
-        """Pick the keys among files by name; files of another name or a wrong length are no keys."""
+    def from_secret(cls, files: Mapping[str, bytes]) -> "Keyring":
+        """Pick the keys among the files of the Secret by name; those of another name or a wrong length are no keys."""
         sessions = {
             int(name.removeprefix(SESSION_PREFIX)): value
             for name, value in files.items()

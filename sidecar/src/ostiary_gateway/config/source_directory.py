@@ -1,8 +1,11 @@
-"""Config from a directory with the semantics of a projected volume.
+"""Config from a directory and keys from another, each with the semantics of a projected volume.
 
 The kubelet writes a new hidden directory and renames the link ``..data`` onto it, so the link's target is the version:
 comparing it costs one system call, works where inotify is exhausted, and reading everything below one target is one
 atomic read. A directory without the link (somebody's plain folder) is compared by the times and sizes of its files.
+
+The two are volumes of their own, because ConfigMaps and the Secret must not meet in one directory: whoever may write a
+ConfigMap chooses the names in it.
 """
 
 import asyncio
@@ -61,13 +64,17 @@ def _is_ours(path: Path) -> bool:
 
 
 class DirectorySource:
-    """Offers the directory's content to the store whenever it changed. ``period`` is in seconds."""
+    """Offers the content of a config directory, with the keys of ``keys``, to the store whenever either changed.
 
-    def __init__(self, directory: Path, store: ConfigStore, *, period: float = 0.2) -> None:
+    ``keys`` need not exist: until it does there are no keys. ``period`` is in seconds.
+    """
+
+    def __init__(self, directory: Path, store: ConfigStore, *, keys: Path, period: float = 0.2) -> None:
         self._directory = directory
+        self._keys = keys
         self._store = store
         self._period = period
-        self._seen = ""
+        self._seen = ("", "")
         self._warned = ""
 
     async def run(self) -> None:
@@ -78,15 +85,26 @@ class DirectorySource:
 
     async def poll(self) -> None:
         """Look once."""
-        now = version(self._directory)
-        if not now or now == self._seen:
+        now = version(self._directory), version(self._keys)
+        if not any(now) or now == self._seen:
             return
         try:
-            files = await in_background(read, self._directory)
+            # The keys first: a config is signed with one that was written before it.
+            keys = await in_background(_read_if_there, self._keys)
+            files = await in_background(_read_if_there, self._directory)
         except ConfigUnavailable as error:
             if str(error) != self._warned:  # else it would be said five times a second
                 _log.warning("config directory: %s", error)
             self._warned = str(error)
             return
         self._seen, self._warned = now, ""
-        await self._store.offer("directory", files, Keyring.from_files(files))
+        await self._store.offer("directory", files, Keyring.from_secret(keys))
+
+
+def _read_if_there(directory: Path) -> dict[str, bytes]:
+    """Read a directory; nothing where it has no content yet.
+
+    Raises:
+        ConfigUnavailable: it cannot be read.
+    """
+    return read(directory) if version(directory) else {}

@@ -153,7 +153,7 @@ class KubernetesSource:
         files = dict(self._manifest_files)
         for _, part in self._parts.values():
             files |= part
-        await self._store.offer("kubernetes", files, Keyring.from_files(self._secret_files))
+        await self._store.offer("kubernetes", files, Keyring.from_secret(self._secret_files))
 
 
 def _digest_of(number: int, files: Mapping[str, bytes]) -> str:

@@ -11,55 +11,32 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
 
 from pydantic import ValidationError
 
+from ostiary_core.contract import key_names, revisions
 from ostiary_core.contract.bundle import OpenedBundle, open_manifest, open_parts
 from ostiary_core.contract.documents import SettingsDocument
 from ostiary_core.contract.manifest import Manifest
 from ostiary_core.contract.parts import MANIFEST_FILE
 from ostiary_core.contract.unreadable import unreadable
-from ostiary_core.errors import ContractError, OstiaryError, PatternError
+from ostiary_core.errors import OstiaryError
 from ostiary_core.policy.access import CompiledPolicy
 from ostiary_gateway.background import in_background
 from ostiary_gateway.config.calm import Calm, calmly
 from ostiary_gateway.config.keyring import Keyring
+from ostiary_gateway.config.rejections import (
+    REVISION_AHEAD,
+    RejectedConfig,
+    RejectedEntry,
+    described,
+    misplacement,
+)
 from ostiary_gateway.config.runtime import ProxyRuntime, ServerFactory, build_runtime, parse_policy
 from ostiary_gateway.config.snapshot import Snapshot, build_snapshot
-from ostiary_gateway.errors import ConfigIncomplete
+from ostiary_gateway.errors import ConfigIncomplete, RevisionAhead
 
 _log = logging.getLogger(__name__)
-
-_MESSAGE_LIMIT: Final = 500
-_REASONS: Final = {ContractError: "InvalidDocument", PatternError: "InvalidPattern", ConfigIncomplete: "Incomplete"}
-
-
-@dataclass(frozen=True, slots=True)
-class Rejection:
-    """Why something is not in force."""
-
-    reason: str
-    message: str
-
-    @classmethod
-    def of(cls, error: OstiaryError) -> "Rejection":
-        """Describe an error, its message bounded."""
-        return cls(_REASONS.get(type(error), "Invalid"), str(error)[:_MESSAGE_LIMIT])
-
-
-@dataclass(frozen=True, slots=True)
-class RejectedEntry(Rejection):
-    """Why an entry is not in force; its digest."""
-
-    digest: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class RejectedConfig(Rejection):
-    """Why a whole config is not in force; its revision, None where it could not be read or believed."""
-
-    revision: int | None = None
 
 
 @dataclass(slots=True)
@@ -69,6 +46,8 @@ class _Offer:
     files: Mapping[str, bytes]
     keys: Keyring
     rejected: RejectedConfig | None = None
+    misplaced: tuple[str, ...] = ()
+    """What has the name of a key among ``files``, and is none for lying there."""
 
 
 SwapListener = Callable[[Snapshot, frozenset[str]], None]
@@ -77,11 +56,11 @@ SwapListener = Callable[[Snapshot, frozenset[str]], None]
 class ConfigStore:
     """Holds the snapshot, and what was rejected and why.
 
-    ``gateway`` is the identity that a config must be for, where it is known. Listeners are told of each swap with the
-    identities of the proxies that changed or went.
+    ``gateway`` is the identity that a config must be for, where it is known; ``clock`` returns epoch seconds. Listeners
+    are told of each swap with the identities of the proxies that changed or went.
     """
 
-    def __init__(self, *, gateway: str | None, servers: ServerFactory) -> None:
+    def __init__(self, *, gateway: str | None, servers: ServerFactory, clock: Callable[[], float] = time.time) -> None:
         self.snapshot: Snapshot | None = None
         self.keyring = Keyring()
         self.rejected_entries: dict[str, RejectedEntry] = {}
@@ -92,6 +71,7 @@ class ConfigStore:
         self.rejections = 0
         self._gateway = gateway
         self._servers = servers
+        self._clock = clock
         self._offers: dict[str, _Offer] = {}
         self._turn = asyncio.Lock()
 
@@ -100,6 +80,11 @@ class ConfigStore:
         """A whole config that a source holds now and that cannot be taken."""
         return next((offer.rejected for offer in self._offers.values() if offer.rejected is not None), None)
 
+    @property
+    def misplaced(self) -> tuple[str, ...]:
+        """The names of keys that lie among the files of a config; never used."""
+        return tuple(sorted({name for offer in self._offers.values() for name in offer.misplaced}))
+
     async def offer(self, source: str, files: Mapping[str, bytes], keys: Keyring) -> None:
         """Take what a source holds now. Bad content changes nothing but the record of rejections.
 
@@ -107,10 +92,12 @@ class ConfigStore:
         session. Where a key is taken back there is another in its place.
         """
         async with self._turn:
-            before = self._offers.get(source)
-            if keys.empty and before is not None:
+            before = self._offers.get(source, _Offer({}, Keyring()))
+            if keys.empty:
                 keys = before.keys
-            self._offers[source] = _Offer(files, keys, before.rejected if before is not None else None)
+            self._offers[source] = _Offer(files, keys, before.rejected, key_names.misplaced(files))
+            if self._offers[source].misplaced not in {(), before.misplaced}:
+                _log.error("%s: %s", source, misplacement(self._offers[source].misplaced))
             joined = Keyring()
             for offer in self._offers.values():
                 joined = joined.joined(offer.keys)
@@ -118,6 +105,13 @@ class ConfigStore:
             # Keys of one source may be what the config of another waited for, so every offer is judged again.
             for offer in self._offers.values():
                 await self._consider(offer)
+
+    async def reconsider(self) -> None:
+        """Judge again what was refused for the clock, which may have been corrected since."""
+        async with self._turn:
+            for offer in self._offers.values():
+                if offer.rejected is not None and offer.rejected.reason == REVISION_AHEAD:
+                    await self._consider(offer)
 
     async def _consider(self, offer: _Offer) -> None:
         if MANIFEST_FILE not in offer.files:
@@ -127,6 +121,7 @@ class ConfigStore:
         try:
             manifest = await in_background(open_manifest, offer.files, self.keyring.mac, gateway=self._gateway)
             revision = manifest.revision
+            self._require_of_today(revision)
             current = self.snapshot
             if current is None or self._is_news(revision, current):
                 began = time.perf_counter()
@@ -144,16 +139,31 @@ class ConfigStore:
 
         What was wrong with those may have been their way here, and another source may bring them whole.
         """
-        return revision > current.revision or (revision == current.revision and bool(self.rejected_entries))
+        if revision == current.revision:
+            return bool(self.rejected_entries)
+        return revisions.is_newer(revision, current.revision, now=self._clock())
+
+    def _require_of_today(self, revision: int) -> None:
+        """Refuse a revision that would stay for ever, since none that comes later could overtake it.
+
+        Raises:
+            RevisionAhead: it lies too far ahead of the clock.
+        """
+        now = self._clock()
+        if revisions.is_absurd(revision, now=now):
+            raise RevisionAhead(
+                f"revision {revision} is more than a day ahead of this replica's clock, which says "
+                f"{int(now * 1000)}: correct the clock that is wrong, the operator's or this one"
+            )
 
     def _wait(self, revision: int | None, error: ConfigIncomplete) -> None:
-        found = RejectedConfig(**_described(error), revision=revision)
+        found = RejectedConfig(**described(error), revision=revision)
         if found != self.incomplete:
             _log.info("revision %s is not whole yet: %s", revision, found.message)
         self.incomplete = found
 
     def _reject(self, offer: _Offer, revision: int | None, error: OstiaryError) -> None:
-        found = RejectedConfig(**_described(error), revision=revision)
+        found = RejectedConfig(**described(error), revision=revision)
         if found != offer.rejected:
             self.rejections += 1
             _log.error("config rejected, the last good stays: %s", found.message)
@@ -184,7 +194,7 @@ class ConfigStore:
             except ConfigIncomplete:
                 raise
             except OstiaryError as error:
-                rejected[reference.proxy] = RejectedEntry(**_described(error), digest=reference.digest)
+                rejected[reference.proxy] = RejectedEntry(**described(error), digest=reference.digest)
             if kept is not None:
                 proxies[reference.proxy] = kept
         manifest = bundle.manifest
@@ -208,11 +218,6 @@ class ConfigStore:
             _log.error("proxy %s: its new config is rejected: %s", proxy, found.message)
         for listener in self.listeners:
             listener(snapshot, changed)
-
-
-def _described(error: OstiaryError) -> dict[str, str]:
-    found = Rejection.of(error)
-    return {"reason": found.reason, "message": found.message}
 
 
 def _changed(old: Snapshot | None, new: Snapshot) -> frozenset[str]:
