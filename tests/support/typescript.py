@@ -105,15 +105,17 @@ async def _node(script: Path, arguments: Sequence[str], stdin: str) -> tuple[int
 @asynccontextmanager
 async def meeting_server(*, json_response: bool) -> AsyncIterator[str]:
     """Run `meeting.mjs`, a server of SDK v1, until the block ends; yields its endpoint."""
-    script = await asyncio.to_thread(_installed_script, "meeting")
+    async with node_server("meeting", *(["--json"] if json_response else [])) as url:
+        yield url
+
+
+@asynccontextmanager
+async def node_server(name: str, *arguments: str) -> AsyncIterator[str]:
+    """Run a server of `tests/clients/typescript` until the block ends; yields its endpoint."""
+    script = await asyncio.to_thread(_installed_script, name)
     found = await asyncio.to_thread(node.ensure)
-    flags = ["--json"] if json_response else []
     process = await asyncio.create_subprocess_exec(
-        found.node,
-        script,
-        *flags,
-        env=found.environment(),
-        stdout=asyncio.subprocess.PIPE,
+        found.node, script, *arguments, env=found.environment(), stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
     try:

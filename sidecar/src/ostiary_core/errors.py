@@ -3,7 +3,8 @@
     OstiaryError
     ├── StrictJSONError      a message is not the JSON we accept        (the sender's fault)
     ├── ContractError        a config does not keep the contract        (the writer's fault)
-    └── PatternError         a name or pattern of a policy cannot work  (the policy author's fault)
+    ├── PatternError         a name or pattern of a policy cannot work  (the policy author's fault)
+    └── AmbiguousURIError    servers may read a URI in several ways     (the caller's fault)
 
 Bugs stay what Python raises. I/O errors belong to the planes: the core does none.
 """
@@ -23,3 +24,7 @@ class ContractError(OstiaryError):
 
 class PatternError(OstiaryError):
     """A name or pattern that cannot be compiled; the message names it and the remedy."""
+
+
+class AmbiguousURIError(OstiaryError):
+    """A URI that servers may take for one that cannot be told; the message says what about it, and not the URI."""

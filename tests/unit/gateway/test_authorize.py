@@ -281,3 +281,34 @@ def test_who_asks_for_a_task_is_told_an_error_for_it_awaits_a_result_of_another_
 @pytest.mark.parametrize(("door", "told"), [(EMPTY, -32602), (INVALID, -31007)])
 def test_a_hidden_tool_and_an_invalid_policy_stay_errors(door: Visibility, told: int) -> None:
     assert message_for(denied(message("tools/call", {"name": "x"}), door), 7)["error"]["code"] == told
+
+
+# -- other spellings of a URI
+
+DENY_SECRET = {"name": "no", "effect": "Deny", "resources": {"names": ["file:///secret/*"]}}
+EVASIVE = ["file:///docs/../secret/key", "FILE:/secret/key", "file:///secr%65t/key", "file:///a/../secret/{id}"]
+WITH_URIS = {
+    "resources/read": lambda uri: message("resources/read", {"uri": uri}),
+    "resources/subscribe": lambda uri: message("resources/subscribe", {"uri": uri}),
+    "resources/unsubscribe": lambda uri: message("resources/unsubscribe", {"uri": uri}),
+    "completion/complete": lambda uri: message("completion/complete", {"ref": {"type": "ref/resource", "uri": uri}}),
+    "subscriptions/listen": lambda uri: modern_message(
+        "subscriptions/listen", {"notifications": {"resourceSubscriptions": ["file:///docs/a", uri]}}
+    ),
+}
+
+
+@pytest.mark.parametrize("method", WITH_URIS)
+@pytest.mark.parametrize("uri", EVASIVE)
+def test_a_uri_is_judged_by_all_its_readings_wherever_a_request_names_it(method: str, uri: str) -> None:
+    assert code(WITH_URIS[method](uri), ruled(DENY_SECRET)) == -32602
+    assert authorize(WITH_URIS[method]("file:///docs/b"), ruled(DENY_SECRET)) is not None
+
+
+@pytest.mark.parametrize("method", WITH_URIS)
+def test_a_uri_that_cannot_be_judged_is_refused_with_what_to_send(method: str) -> None:
+    refusal = denied(WITH_URIS[method]("file:///docs/..%2fsecret"), ruled(DENY_SECRET))
+
+    assert (refusal.code, refusal.data) == (-32602, {"reason": "AmbiguousURI"})
+    assert "send it as the server lists it" in refusal.message
+    assert authorize(WITH_URIS[method]("file:///docs/..%2fsecret"), OPEN) is not None

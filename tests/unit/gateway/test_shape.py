@@ -222,3 +222,23 @@ def test_half_an_emoji_at_the_end_of_a_cut_text_does_not_cost_the_answer() -> No
 def test_what_is_no_object_is_no_answer(text: bytes) -> None:
     with pytest.raises(UpstreamFault):
         answers.read(text)
+
+
+NO_SECRET = ruled({"name": "no", "effect": "Deny", "resources": {"names": ["file:///secret/*"]}})
+EVASIVE = ["file:///docs/../secret/a", "FILE:/secret/a", "file:///secr%65t/a", "file:///docs/..%2fsecret/a"]
+
+
+@pytest.mark.parametrize(("method", "key", "item", "end"), [(*LISTS[1][:3], ""), (*LISTS[2][:3], "{id}")])
+def test_what_is_listed_under_another_spelling_of_a_hidden_uri_is_hidden(
+    method: str, key: str, item: str, end: str
+) -> None:
+    text = page(key, [{item: uri + end} for uri in [*EVASIVE, "file:///docs/a"]])
+
+    assert json.loads(shaped(method, text, NO_SECRET))["result"][key] == [{item: f"file:///docs/a{end}"}]
+
+
+@pytest.mark.parametrize("uri", EVASIVE)
+def test_a_notice_of_another_spelling_of_a_hidden_uri_is_dropped(uri: str) -> None:
+    notice = {"jsonrpc": "2.0", "method": "notifications/resources/updated", "params": {"uri": uri}}
+
+    assert streamed(notice, NO_SECRET) is None

@@ -120,7 +120,8 @@ class AccessRule(ApiModel):
     and prompts. Example: `{verbs: [List, Call], names: ["read_*"]}`."""
 
     resources: ResourceSelection | None = None
-    """Resources and resource templates that the rule speaks of, by URI; `{}` is all of them.
+    """Resources and resource templates that the rule speaks of, by URI; `{}` is all of them. A URI is judged as
+    spelled and as servers read it, so that no other spelling of it evades a rule.
     Example: `{names: ["file:///docs/*"]}`."""
 
     prompts: PromptSelection | None = None

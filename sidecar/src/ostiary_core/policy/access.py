@@ -8,7 +8,7 @@ several rules match, the evidence names the first by (policy, rule position).
 
 import enum
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -16,6 +16,7 @@ from ostiary_core.contract.documents import AccessRule, PolicyDocument, Tier
 from ostiary_core.mcp.methods import VERBS, Primitive, Verb
 from ostiary_core.policy.memo import DECISIONS, Memo
 from ostiary_core.policy.names import ANY_NAME, NameMatcher
+from ostiary_core.policy.uris import rule_names
 
 
 class Reason(enum.StrEnum):
@@ -26,6 +27,7 @@ class Reason(enum.StrEnum):
     DENIED = "Denied"
     NOT_ALLOWED = "NotAllowed"
     NOT_IN_CATALOGUE = "NotInCatalogue"
+    AMBIGUOUS_URI = "AmbiguousURI"
     NO_POLICY = "NoPolicy"
     POLICY_INVALID = "PolicyInvalid"
 
@@ -57,7 +59,10 @@ class CompiledRule:
         for primitive in Primitive:
             selection = rule.selection(primitive)
             if selection is not None:
-                matcher = NameMatcher.build(selection.names, selection.patterns)
+                names = selection.names
+                if primitive is Primitive.RESOURCES:
+                    names = rule_names(names, denies=rule.effect == "Deny")
+                matcher = NameMatcher.build(names, selection.patterns)
                 matchers |= dict.fromkeys(_pairs(primitive, selection.verbs), matcher)
         return cls(rule.name, matchers or _EVERYTHING)
 
@@ -125,9 +130,13 @@ class Access:
         key = (primitive, verb, name)
         decision = self._memo.get(key)
         if decision is None:
-            decision = self._judge(primitive, verb, name)
+            decision = self.judge(primitive, verb, name)
             DECISIONS.keep(self._memo, key, decision, name=name)
         return decision
+
+    def denial(self, primitive: Primitive, verb: Verb, name: str) -> Decision | None:
+        """Return the verdict of the Deny rules alone; None where none of them matches."""
+        return _denial(self.policies, primitive, verb, name)
 
     def is_open(self, primitive: Primitive) -> bool:
         """Say whether no rule could ever refuse a name of this primitive, so that a list needs no filter."""
@@ -150,7 +159,8 @@ class Access:
     def _tiers(self) -> list[list[CompiledPolicy]]:
         return [[p for p in self.policies if p.tier == tier] for tier in ("platform", "owner")]
 
-    def _judge(self, primitive: Primitive, verb: Verb, name: str) -> Decision:
+    def judge(self, primitive: Primitive, verb: Verb, name: str) -> Decision:
+        """Return the verdict as :meth:`decide` does, for a caller that keeps it itself."""
         verdict = _OPEN
         for tier in self._tiers():
             decision = _judge_tier(tier, primitive, verb, name)
@@ -160,11 +170,18 @@ class Access:
         return verdict
 
 
-def _judge_tier(tier: Sequence[CompiledPolicy], primitive: Primitive, verb: Verb, name: str) -> Decision:
-    for policy in tier:
+def _denial(policies: Iterable[CompiledPolicy], primitive: Primitive, verb: Verb, name: str) -> Decision | None:
+    for policy in policies:
         for rule in policy.deny:
             if rule.matches(primitive, verb, name):
                 return Decision(False, Reason.DENIED, policy.identity, rule.name)
+    return None
+
+
+def _judge_tier(tier: Sequence[CompiledPolicy], primitive: Primitive, verb: Verb, name: str) -> Decision:
+    denial = _denial(tier, primitive, verb, name)
+    if denial is not None:
+        return denial
     closing = [policy for policy in tier if policy.closes]
     if not closing:
         return _OPEN

@@ -24,6 +24,10 @@ _NOUNS: Final = {Primitive.TOOLS: "tool", Primitive.RESOURCES: "resource", Primi
 _LISTEN_LIMIT: Final = 1024
 #: What a model is told besides, so that it goes on with something else.
 _NO_USE: Final = "You can see this tool, but you are not permitted to call it. Calling it again will not help."
+_AMBIGUOUS_URI: Final = (
+    "The URI cannot be judged, since servers may take it for another: send it as the server lists it, absolute, "
+    'without encoded ".." segments, backslashes and control characters'
+)
 
 
 class DeniedError(Refusal):
@@ -86,6 +90,8 @@ def require(visibility: Visibility, primitive: Primitive, verb: Verb, name: str)
         return decision
     if decision.reason is Reason.POLICY_INVALID:
         raise DeniedError(_policy_invalid(), decision)
+    if decision.reason is Reason.AMBIGUOUS_URI:
+        raise DeniedError(Refusal(200, "AmbiguousURI", _AMBIGUOUS_URI, code=codes.INVALID_PARAMS), decision)
     if visibility.shows(primitive, name):
         words = f"Denied by policy: {_NOUNS[primitive]} {name[:_SHOWN_NAME]}"
         raise DeniedError(Refusal(200, "Denied", words, code=codes.DENIED), decision)

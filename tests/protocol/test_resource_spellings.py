@@ -1,0 +1,75 @@
+"""Servers normalise URIs, so a resource is judged as spelled and as servers read it."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from gateways import Door, policy
+from mcp import Client, MCPError
+from mcp_clients import Era, connect
+from resource_spellings import PLAIN, SECRET, SECRETS, python_files, typescript_files
+
+ALLOW_DOCS = {"name": "docs", "effect": "Allow", "resources": {"names": ["file:///docs/*"]}}
+DENY_SECRET = {"name": "secret", "effect": "Deny", "resources": {"names": ["file:///secret/*"]}}
+DENY_KEY = {"name": "key", "effect": "Deny", "resources": {"names": ["file:///secret/key"]}}
+DENY_ODD = {"name": "odd", "effect": "Deny", "resources": {"names": ["FILE://localhost/docs/../secr%65t/*"]}}
+DENY_PATTERN = {"name": "pattern", "effect": "Deny", "resources": {"patterns": ["file:///secret/.*"]}}
+EVERYTHING = {"name": "all", "effect": "Allow"}
+GUARDS: dict[str, list[dict[str, Any]]] = {
+    "allow": [ALLOW_DOCS],
+    "deny": [DENY_SECRET],
+    "deny one": [DENY_KEY],
+    "deny in another spelling": [DENY_ODD],
+    "deny by pattern": [DENY_PATTERN, EVERYTHING],
+}
+SIDES: list[tuple[str, Era]] = [("python", "legacy"), ("python", "modern"), ("typescript", "legacy")]
+
+
+@pytest.fixture
+async def files(request: pytest.FixtureRequest) -> AsyncIterator[str]:
+    serve = {"python": python_files, "typescript": typescript_files}[request.param]
+    async with serve() as url:
+        yield url
+
+
+async def _text(client: Client, uri: str) -> str | None:
+    try:
+        contents = (await client.read_resource(uri)).contents
+    except MCPError:
+        return None
+    return getattr(contents[0], "text", None)
+
+
+@pytest.mark.node
+@pytest.mark.parametrize(("files", "era"), SIDES, indirect=["files"])
+async def test_the_servers_take_many_spellings_for_one_resource(files: str, door: Door, era: Era) -> None:
+    await door.apply(door.entry("mock", files))
+
+    async with connect(door.url(), era=era) as client:
+        read = [uri for uri in SECRETS if await _text(client, uri) == SECRET]
+
+    assert len(read) > len(SECRETS) * 0.8
+
+
+@pytest.mark.node
+@pytest.mark.parametrize("rules", GUARDS.values(), ids=GUARDS)
+@pytest.mark.parametrize(("files", "era"), SIDES, indirect=["files"])
+async def test_no_spelling_reads_what_a_rule_keeps_away_and_plain_ones_work(
+    files: str, door: Door, era: Era, rules: list[dict[str, Any]]
+) -> None:
+    await door.apply(door.entry("mock", files, [policy("p", *rules)]))
+
+    async with connect(door.url(), era=era) as client:
+        assert [uri for uri in SECRETS if await _text(client, uri) == SECRET] == []
+        assert {uri: await _text(client, uri) for uri in PLAIN} == PLAIN
+
+
+@pytest.mark.node
+@pytest.mark.parametrize(("files", "era"), SIDES, indirect=["files"])
+async def test_no_spelling_reads_what_the_catalogue_leaves_out(files: str, door: Door, era: Era) -> None:
+    for selection in ({"include": ["file:///docs/*"]}, {"exclude": ["file:///secret/*"]}):
+        await door.apply(door.entry("mock", files, catalogue={"resources": selection}))
+
+        async with connect(door.url(), era=era) as client:
+            assert [uri for uri in SECRETS if await _text(client, uri) == SECRET] == []
+            assert {uri: await _text(client, uri) for uri in PLAIN} == PLAIN
