@@ -152,11 +152,22 @@ def _refuse(constant: str) -> Any:
     raise ValueError(f"{constant} is no JSON")
 
 
-def _bounded(digits: str) -> int:
+def _bounded(digits: str) -> int | float:
     number = int(digits)
-    if not -(2**63) <= number < 2**64:
-        raise ValueError("beyond 64 bits")
-    return number
+    if -(2**63) <= number < 2**64:
+        return number
+    # JavaScript writes floats below 1e21 like this: so many digits as tell it from its neighbours, then zeros.
+    if abs(number) < 10**21 and _shortest(digits) == digits:
+        return float(digits)
+    raise ValueError("beyond 64 bits")
+
+
+def _shortest(digits: str) -> str:
+    """The digits as JavaScript writes this float."""
+    shortest = next(text for text in (f"{float(digits):.{n}e}" for n in range(17)) if float(text) == float(digits))
+    sign = "-" if shortest.startswith("-") else ""
+    mantissa, _, exponent = shortest.lstrip("-").partition("e")
+    return sign + mantissa.replace(".", "").ljust(int(exponent) + 1, "0")
 
 
 def _finite(digits: str) -> float:

@@ -65,14 +65,14 @@ class SpanReader:
         A member that ``into`` names is read by the function given there; the others are passed over.
 
         Raises:
-            StrictJSONError: there is no object, or a key of it stands twice.
+            StrictJSONError: there is no object, a key of it stands twice, or what is passed over holds NaN.
         """
         seen: set[str] = set()
         for key, place in self._keys(start):
             if key in seen:
                 raise StrictJSONError(f"duplicate key at character {place}")
             seen.add(key)
-            self._end = into[key](place) if key in into else self.value(place)[1]
+            self._end = into[key](place) if key in into else self._passed_over(place)
         return self._end
 
     def items(self, start: int) -> Iterator[Item]:
@@ -83,9 +83,9 @@ class SpanReader:
         """
         place = self._opened(start, "[", "]")
         while place is not None:
-            del self._constants[:]
             value, end = self.value(place)
             yield Item(place, end, value, not self._constants)
+            del self._constants[:]
             place = self._next(end, "]")
 
     def value(self, start: int) -> tuple[Any, int]:
@@ -98,6 +98,12 @@ class SpanReader:
             return self._decoder.raw_decode(self.text, start)
         except (ValueError, RecursionError):
             raise StrictJSONError(f"no JSON at character {start}") from None
+
+    def _passed_over(self, start: int) -> int:
+        end = self.value(start)[1]
+        if self._constants:
+            raise StrictJSONError(f"{self._constants[0]} is no JSON, at character {start}")
+        return end
 
     @property
     def end(self) -> int:

@@ -18,6 +18,7 @@ from ostiary_core.mcp import codes
 from ostiary_core.version import __version__
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.config.store import ConfigStore
+from ostiary_gateway.line.dropped import DROPPED
 from ostiary_gateway.line.occupancy import Occupancy
 from ostiary_gateway.line.tally import Bound
 from ostiary_gateway.server.certificate import Certificate
@@ -68,7 +69,9 @@ class Metrics:
 
     def on_swap(self, snapshot: Snapshot, changed: frozenset[str]) -> None:
         """Forget the proxies that are gone, or the series of all that ever were would be kept."""
-        self.duration.forget(changed - snapshot.proxies.keys())
+        gone = changed - snapshot.proxies.keys()
+        self.duration.forget(gone)
+        DROPPED.forget(gone)
 
 
 class Durations(Collector):
@@ -132,6 +135,7 @@ class _State(Collector):
         yield _gauge("ostiary_streams_open", "Streams that stay open", held.streams)
         yield _gauge("ostiary_bytes_in_flight", "Bytes of requests and answers that are held", held.bytes)
         yield self._refusals()
+        yield _dropped_items()
         yield from self._spans()
 
     def _refusals(self) -> Metric:
@@ -153,6 +157,17 @@ class _State(Collector):
         for reason, count in stats.lost.items():
             lost.add_metric([reason], count)
         yield lost
+
+
+def _dropped_items() -> Metric:
+    found = CounterMetricFamily(
+        "ostiary_list_items_dropped",
+        "Items of lists that were left out because they cannot be judged",
+        labels=["ostiary_proxy"],
+    )
+    for proxy, count in list(DROPPED.counts.items()):
+        found.add_metric([proxy], count)
+    return found
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

@@ -33,10 +33,10 @@ def read_anew(method: str, text: bytes, door: Visibility, request_id: Id) -> Kno
     """What becomes of an answer that was never seen; None where it is none."""
     row = METHODS[method]
     try:
-        message = read_for(row, text, door)
-        if not answers.answers(message, request_id):
+        reading = read_for(row, text, door)
+        if not answers.answers(reading.message, request_id):
             return None
-        return Known(shape_result(row, text, message, door), answers.outcome(message))
+        return Known(shape_result(row, text, reading, door).body, answers.outcome(reading.message))
     except UpstreamFault:
         return None
 

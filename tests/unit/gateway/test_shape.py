@@ -11,7 +11,7 @@ from ostiary_core.mcp.methods import METHODS
 from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.line import answers
-from ostiary_gateway.line.shape import read_for, shape_result, shape_streamed
+from ostiary_gateway.line.shape import Shaped, read_for, shape_result, shape_streamed
 
 OPEN = visibility()
 USERS = ruled({"name": "users", "effect": "Allow", "tools": {"names": ["get_*"]}, "resources": {"names": ["doc://*"]}})
@@ -25,12 +25,13 @@ LISTS = [
 
 def shaped(method: str, text: bytes, door: Visibility) -> bytes:
     row = METHODS[method]
-    return shape_result(row, text, read_for(row, text, door), door)
+    return shape_result(row, text, read_for(row, text, door), door).body
 
 
 def streamed(message: Any, door: Visibility) -> bytes | None:
     text = json.dumps(message).encode()
-    return shape_streamed(text, answers.read(text), door)
+    found = shape_streamed(text, answers.read(text), door)
+    return found.body if found is not None else None
 
 
 def page(key: str, items: list[Any], **more: Any) -> bytes:
@@ -102,15 +103,77 @@ def test_an_item_without_a_name_is_hidden(item: dict[str, Any]) -> None:
         b'{"jsonrpc":"2.0","id":1,"result":[]}',
         b'{"jsonrpc":"2.0","id":1,"result":{"tools":[],"tools":[{"name":"delete_user"}]}}',
         b'{"jsonrpc":"2.0","id":1,"result":{"tools":[]},"r\\u0065sult":{"tools":[{"name":"delete_user"}]}}',
-        b'{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"get_users","name":"delete_user"}]}}',
         b'{"jsonrpc":"2.0","id":1,"result":{"tools":[]}} {"x":1}',
-        b'{"jsonrpc":"2.0","id":1,"result":{"tools":[],"n":1e999}}',
+        b'{"jsonrpc":"2.0","id":1,"result":{"tools":[],"n":NaN}}',
+        b'{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"get_users","x":"\xff"}]}}',
+        b'{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"get_users","x":1.}]}}',
     ],
 )
 def test_a_list_that_could_be_read_in_two_ways_is_no_list(text: bytes) -> None:
     with pytest.raises(UpstreamFault) as fault:
         shaped("tools/list", text, USERS)
     assert fault.value.kind == "UpstreamInvalidAnswer"
+
+
+#: What a strict reader refuses, in an item that can be judged all the same.
+ODD = {
+    "an integer of eighty digits": '"x":' + "9" * 80,
+    "a float beyond all": '"x":1e999',
+    "a key that stands twice, not its name": '"description":"a","description":"b"',
+    "a key that stands twice in its schema": '"inputSchema":{"type":"object","type":"object"}',
+    "half a character, not in its name": '"description":"\\ud83d"',
+    "numbers that would be written otherwise": '"x":[1.50, 1E2, -0, 0.10000000000000000001, 18446744073709551616]',
+}
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+def test_an_item_that_no_strict_reader_takes_keeps_its_bytes_where_it_can_be_judged(odd: str) -> None:
+    item = '{"name" : "get_a", ' + odd + "}"
+    text = f' {{"id":1,"result":{{"tools":[{{"name":"x",{odd}}} , {item}],"n":1.50,"cacheScope":"public"}}}}'
+
+    assert shaped("tools/list", text.encode(), USERS) == (
+        f' {{"id":1,"result":{{"tools":[{item}],"n":1.50,"cacheScope":"private"}}}}'.encode()
+    )
+    assert shape_streamed(text.encode(), answers.read(text.encode()), USERS) is not None
+
+
+def test_a_byte_order_mark_goes() -> None:
+    text = page("tools", [{"name": "get_a"}, {"name": "x"}])
+
+    assert json.loads(shaped("tools/list", b"\xef\xbb\xbf" + text, USERS))["result"]["tools"] == [{"name": "get_a"}]
+
+
+#: What cannot be judged, and the words for it.
+UNJUDGED = {
+    '{"name":"get_b","name":"get_b"}': 'tools[0]: "name" stands twice',
+    '{"name":"get_b","n\\u0061me":"x"}': 'tools[0]: "name" stands twice',
+    '{"name":"get_b","Name":"x"}': "tools[0] 'get_b': a member 'Name' beside",
+    '{"name":"get_b","description":"","description":"","NAME":1}': "tools[0] 'get_b': a member 'NAME' beside",
+    '{"name":"get_\\ud800"}': "tools[0] 'get_\\ud800': half a character in \"name\"",
+    '{"name":"get_b","x":NaN}': "tools[0]: NaN or an infinity within",
+    '{"name":"get_b","x":[-Infinity]}': "tools[0]: NaN or an infinity within",
+    '{"name":["get_b"]}': 'tools[0]: no "name"',
+    '{"x":1,"x":2}': 'tools[0]: no "name"',
+}
+
+
+@pytest.mark.parametrize(("item", "words"), UNJUDGED.items())
+def test_an_item_that_cannot_be_judged_is_left_out_alone_and_told_of(item: str, words: str) -> None:
+    row = METHODS["tools/list"]
+    text = f'{{"jsonrpc":"2.0","id":1,"result":{{"tools":[{item},{{"name":"get_a"}}]}}}}'.encode()
+    found = shape_result(row, text, read_for(row, text, USERS), USERS)
+
+    assert json.loads(found.body)["result"]["tools"] == [{"name": "get_a"}]
+    assert list(found.dropped) == [words]
+
+
+def test_of_a_name_that_is_told_a_log_gets_little_and_nothing_that_could_break_it() -> None:
+    row = METHODS["tools/list"]
+    text = page("tools", [{"name": "\n\x1b[31m" + "x" * 9999, "NAME": 1}])
+    (words,) = shape_result(row, text, read_for(row, text, USERS), USERS).dropped
+
+    assert words.isprintable()
+    assert len(words) < 200
 
 
 def test_an_error_in_place_of_a_list_passes() -> None:
@@ -166,7 +229,7 @@ def test_two_views_of_a_streamed_message_are_refused_where_a_rule_might_judge_it
 
     with pytest.raises(UpstreamFault):
         shape_streamed(text, answers.read(text), USERS)
-    assert shape_streamed(text, answers.read(text), OPEN) is text
+    assert shape_streamed(text, answers.read(text), OPEN) == Shaped(text)
 
 
 def test_a_policy_that_denies_nothing_of_a_primitive_leaves_its_lists_alone() -> None:

@@ -57,6 +57,7 @@ PINNED = {
     "OSTIARY_ACCESS_POLICY": "ostiary.access.policy",
     "OSTIARY_ACCESS_RULE": "ostiary.access.rule",
     "OSTIARY_ACCESS_REASON": "ostiary.access.reason",
+    "OSTIARY_LIST_DROPPED_ITEMS": "ostiary.list.dropped_items",
     "OSTIARY_CONFIG_REVISION": "ostiary.config.revision",
     "SERVICE_NAME": "service.name",
     "SERVICE_NAMESPACE": "service.namespace",

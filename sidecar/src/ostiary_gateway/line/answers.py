@@ -16,11 +16,15 @@ _MESSAGE_LIMIT: Final = 256
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How an answer ended: a JSON-RPC error code, a tool error, or neither."""
+    """How an answer ended: a JSON-RPC error code, a tool error, or neither.
+
+    ``dropped`` is how many items of a list were left out because they cannot be judged.
+    """
 
     code: int | None = None
     message: str = ""
     tool_error: bool = False
+    dropped: int = 0
 
 
 _GOOD: Final = Outcome()
@@ -103,8 +107,10 @@ def id_of(message: dict[str, Any]) -> str | int | None:
     return cast("str | int", found)
 
 
-def outcome(message: dict[str, Any]) -> Outcome:
+def outcome(message: dict[str, Any], *, dropped: int = 0) -> Outcome:
     """Return how an answer ended."""
+    if dropped:
+        return Outcome(dropped=dropped)  # a list, and those are no errors
     error = message.get("error")
     if error is not None:
         code = error.get("code") if isinstance(error, dict) else None

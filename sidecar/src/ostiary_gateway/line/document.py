@@ -1,13 +1,14 @@
 """The answer as one JSON document, read whole and within a bound; and the session that an answer may open."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from ostiary_core.mcp.methods import Judgement, Method
 from ostiary_core.mcp.revisions import LEGACY_REVISIONS
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.line import answers, mirrored, spoken
 from ostiary_gateway.line.answers import Outcome
+from ostiary_gateway.line.dropped import DROPPED
 from ostiary_gateway.line.exchange import Exchange
 from ostiary_gateway.line.forward import http_fault, retry_after_ms
 from ostiary_gateway.line.limit import hold_answer
@@ -25,6 +26,7 @@ _SESSION: Final = "Mcp-Session-Id"
 _NOT_HELD: Final = 16 * 1024
 _LIST: Final = Judgement.LIST
 _NONE: Final[Mapping[str, str]] = {}
+_Read = TypeVar("_Read")
 
 #: Gives the session id for an answer to initialize.
 SealSession = Callable[[Session], str]
@@ -68,7 +70,8 @@ async def relay_document(exchange: Exchange, answer: Answer, *, seal: SealSessio
     if method is not None and method.judgement is _LIST:
         known = _list(exchange, answer, method, text)
         return Response(answer.status, known.body, _headers(answer)), known.outcome
-    message = _checked(exchange, answer, text, answers.read)
+    message = _read(answer, text, answers.read)
+    _check(exchange, answer, message)
     spoken.learn(exchange, message)
     text = _own(exchange, text, message)
     headers = _headers(answer, session_header(exchange, answer, message, seal))
@@ -80,31 +83,36 @@ def _list(exchange: Exchange, answer: Answer, method: Method, text: bytes) -> Kn
     visibility = exchange.proxy.visibility
     known = LISTS.recall(method, text, visibility, exchange.request_id, sent_id=exchange.sent_id)
     if known is None:
-        message = _checked(exchange, answer, text, lambda text: read_for(method, text, visibility))
-        spoken.learn(exchange, message)
-        text = _own(exchange, text, message)
-        teaches = mirrored.learn(exchange.server, method, text, message)
-        known = Known(shape_result(method, text, message, visibility), answers.outcome(message))
+        reading = _read(answer, text, lambda text: read_for(method, text, visibility))
+        _check(exchange, answer, reading.message)
+        spoken.learn(exchange, reading.message)
+        text = _own(exchange, text, reading.message)
+        teaches = mirrored.learn(exchange.server, method, text, reading.message)
+        shaped = shape_result(method, text, reading, visibility)
+        if shaped.dropped:
+            DROPPED.note(exchange.proxy.identity, shaped.dropped)
+        known = Known(shaped.body, answers.outcome(reading.message, dropped=len(shaped.dropped)))
         if not teaches:
             LISTS.keep(method, text, known, visibility, exchange.request_id)
     return known
 
 
-def _checked(
-    exchange: Exchange, answer: Answer, text: bytes, read: Callable[[bytes], dict[str, Any]]
-) -> dict[str, Any]:
-    """Return the message that answers the request.
+def _read(answer: Answer, text: bytes, read: Callable[[bytes], _Read]) -> _Read:
+    """Read an answer; where it cannot be read, its HTTP status says more, if that is of an error."""
+    try:
+        return read(text)
+    except UpstreamFault as fault:
+        raise (http_fault(answer) if answer.status >= 400 else fault) from fault
+
+
+def _check(exchange: Exchange, answer: Answer, message: dict[str, Any]) -> None:
+    """Check that a message answers the request.
 
     Raises:
         UpstreamFault: it does not.
     """
-    try:
-        message = read(text)
-    except UpstreamFault as fault:
-        raise (http_fault(answer) if answer.status >= 400 else fault) from fault
     if not answers.answers(message, exchange.upstream_id) and not _is_rejection(message, answer.status):
         raise _no_answer(answer)
-    return message
 
 
 def _own(exchange: Exchange, text: bytes, message: dict[str, Any]) -> bytes:

@@ -79,6 +79,8 @@ def answered(
     """Report how the answer ended, on both sides; with a fault it broke off, and ``outcome`` is what we said then."""
     if outcome is not None:
         server.respond(code=outcome.code, message=outcome.message, is_error=outcome.tool_error)
+        if outcome.dropped:
+            server.set(names.OSTIARY_LIST_DROPPED_ITEMS, outcome.dropped)
         if fault is None:
             client.respond(code=outcome.code, message=outcome.message, is_error=outcome.tool_error)
     if fault is not None:

@@ -19,13 +19,14 @@ from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.line import answers, mirrored, spoken
 from ostiary_gateway.line.answers import Outcome
 from ostiary_gateway.line.document import SealSession, opens_session, session_header
+from ostiary_gateway.line.dropped import DROPPED
 from ostiary_gateway.line.exchange import Exchange
 from ostiary_gateway.line.limit import hold_answer
 from ostiary_gateway.line.list_memo import LISTS, Known
 from ostiary_gateway.line.own_ids import told_back, with_id
 from ostiary_gateway.line.reader import Reader
 from ostiary_gateway.line.refusals import error_message
-from ostiary_gateway.line.shape import must_filter, shape_result, shape_streamed, strictly
+from ostiary_gateway.line.shape import Reading, must_filter, read_for, shape_result, shape_streamed
 from ostiary_gateway.line.streams import OpenStream, listen_ended
 from ostiary_gateway.media_types import EVENT_STREAM_HEADERS
 from ostiary_gateway.upstream import faults
@@ -239,7 +240,7 @@ class EventRelay:
         try:
             if self._exchange.session is not None:
                 data = told_back(data, message, answers_too=not self._exchange.awaits_answer)
-            return shape_streamed(data, message, self._visibility)
+            shaped = shape_streamed(data, message, self._visibility)
         except UpstreamFault as fault:
             if "method" in message and "id" not in message:
                 return None  # a notice that cannot be judged is not passed on, and nobody waits for it
@@ -247,6 +248,11 @@ class EventRelay:
                 raise
             # Somebody waits for this one, and others for what comes behind it.
             return strict_json.dumps(error_message(faults.refusal(fault), answers.id_of(message)))
+        if shaped is None:
+            return None
+        if shaped.dropped:
+            DROPPED.note(self._exchange.proxy.identity, shaped.dropped)
+        return shaped.body
 
     def _shaped_answer(self, data: bytes, message: dict[str, Any]) -> bytes | None:
         """One request has one answer, whatever a server sends: its own, and the first."""
@@ -260,12 +266,15 @@ class EventRelay:
             data = with_id(data, message["id"], own)
             message["id"] = own
         method = request.method if request is not None else None
-        if must_filter(method, self._visibility):
-            message = strictly(data)
+        filters = must_filter(method, self._visibility)
+        reading = read_for(method, data, self._visibility) if filters else Reading(message, is_strict=False)
         spoken.learn(self._exchange, message)
         headers = session_header(self._exchange, self._upstream, message, self._seal)
         teaches = mirrored.learn(self._exchange.server, method, data, message)
-        shown = Known(shape_result(method, data, message, self._visibility), answers.outcome(message))
+        shaped = shape_result(method, data, reading, self._visibility)
+        if shaped.dropped:
+            DROPPED.note(self._exchange.proxy.identity, shaped.dropped)
+        shown = Known(shaped.body, answers.outcome(message, dropped=len(shaped.dropped)))
         if not teaches:
             LISTS.keep(method, data, shown, self._visibility, self._exchange.request_id)
         self.outcome = shown.outcome

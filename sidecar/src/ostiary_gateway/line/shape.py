@@ -1,21 +1,38 @@
 """Shape: what of an answer the caller may see. Answers keep their bytes unless a rule takes something away.
 
-The lists lose what is hidden; their cursors, unknown fields and order stay, also when a page becomes empty. A notice of
-a resource's change is dropped for a resource that may not be subscribed to.
+The lists lose what is hidden; their cursors, unknown fields and order stay, also when a page becomes empty. An item
+that cannot be judged is left out and told of (:mod:`.list_pieces`). A notice of a resource's change is dropped for a
+resource that may not be subscribed to.
 """
 
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, Final, NamedTuple
 
 from ostiary_core import strict_json
 from ostiary_core.errors import StrictJSONError
 from ostiary_core.mcp.methods import LISTS, Judgement, Method, Primitive, Verb
 from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway.errors import UpstreamFault
-from ostiary_gateway.line import answers
+from ostiary_gateway.line import answers, list_pieces
+from ostiary_gateway.line.list_pieces import Judged
 from ostiary_gateway.upstream import faults
 
 _UPDATED: Final = "notifications/resources/updated"
+
+
+class Reading(NamedTuple):
+    """An answer as it was read; ``is_strict`` where no other reader can read it otherwise."""
+
+    message: dict[str, Any]
+    is_strict: bool
+
+
+class Shaped(NamedTuple):
+    """What of an answer the caller may see, and in words what was left out because it cannot be judged."""
+
+    body: bytes
+    dropped: Sequence[str] = ()
 
 
 def must_filter(method: Method | None, visibility: Visibility) -> bool:
@@ -25,48 +42,57 @@ def must_filter(method: Method | None, visibility: Visibility) -> bool:
     return not visibility.shows_all(method.primitive)
 
 
-def read_for(method: Method | None, text: bytes, visibility: Visibility) -> dict[str, Any]:
-    """Parse an answer, as strictly as what is to be done with it needs.
+def read_for(method: Method | None, text: bytes, visibility: Visibility) -> Reading:
+    """Read an answer, strictly where it must be filtered and can be read so.
 
     Raises:
-        UpstreamFault: it is no JSON object, or not strict JSON although it must be filtered.
+        UpstreamFault: it is no JSON object.
     """
-    return strictly(text) if must_filter(method, visibility) else answers.read(text)
+    if must_filter(method, visibility):
+        try:
+            return Reading(_object(strict_json.loads(text)), is_strict=True)
+        except StrictJSONError:
+            pass
+    return Reading(answers.read(text), is_strict=False)
 
 
-def shape_result(method: Method | None, text: bytes, message: dict[str, Any], visibility: Visibility) -> bytes:
-    """Return the bytes of an answer to a request as the caller may see them.
+def shape_result(method: Method | None, text: bytes, reading: Reading, visibility: Visibility) -> Shaped:
+    """Return an answer to a request as the caller may see it.
 
-    ``message`` is what :func:`read_for` made of ``text``; it is changed.
+    ``reading`` is what :func:`read_for` made of ``text``; it is changed.
 
     Raises:
         UpstreamFault: a list that must be filtered is not of the specified shape.
     """
-    if method is None or not must_filter(method, visibility) or "result" not in message:
-        return text
-    _filter(message["result"], method, visibility)
-    return strict_json.dumps(message)
+    if method is None or not must_filter(method, visibility) or "result" not in reading.message:
+        return Shaped(text)
+    if reading.is_strict:
+        return _filter_strict(reading.message, [method], visibility)
+    return _filter_text(text, [method], visibility, needed=True)
 
 
-def shape_streamed(text: bytes, message: dict[str, Any], visibility: Visibility) -> bytes | None:
+def shape_streamed(text: bytes, message: dict[str, Any], visibility: Visibility) -> Shaped | None:
     """Return a message of a stream whose requests are not known (a legacy GET), shaped by what it looks like.
 
-    None drops it: a notice of a resource that the caller may not subscribe to.
+    ``message`` is what was read leniently. None drops it: a notice of a resource that the caller may not subscribe to.
 
     Raises:
-        UpstreamFault: it may have to be shaped and is not strict JSON, or a list is not of the specified shape.
+        UpstreamFault: it may have to be shaped and could be read in two ways, or a list is not of the specified shape.
     """
     if all(visibility.shows_all(primitive) for primitive in Primitive):
-        return text
-    message = strictly(text)
+        return Shaped(text)
+    governed = [method for method in LISTS.values() if must_filter(method, visibility)]
+    try:
+        message = _object(strict_json.loads(text))
+    except StrictJSONError as error:
+        if "method" in message:
+            raise _not_strict(error) from None
+        return _filter_text(text, governed, visibility, needed=False)
     if message.get("method") == _UPDATED and not _may_hear(message, visibility):
         return None
     result = message.get("result")
-    held = [LISTS[key] for key in LISTS if isinstance(result, dict) and key in result]
-    filtered = [method for method in held if must_filter(method, visibility)]
-    for method in filtered:
-        _filter(result, method, visibility)
-    return strict_json.dumps(message) if filtered else text
+    governed = [method for method in governed if isinstance(result, dict) and method.list_key in result]
+    return _filter_strict(message, governed, visibility) if governed else Shaped(text)
 
 
 def _may_hear(message: dict[str, Any], visibility: Visibility) -> bool:
@@ -75,37 +101,52 @@ def _may_hear(message: dict[str, Any], visibility: Visibility) -> bool:
     return isinstance(uri, str) and visibility.decide(Primitive.RESOURCES, Verb.SUBSCRIBE, uri).allowed
 
 
-def strictly(text: bytes) -> dict[str, Any]:
-    """Parse an answer that a rule judges, so strictly that a client cannot read it otherwise.
-
-    Raises:
-        UpstreamFault: it is not strict JSON, or no object.
-    """
-    try:
-        message = strict_json.loads(text)
-    except StrictJSONError as error:
-        raise UpstreamFault(faults.INVALID, f"the answer is not strict JSON: {error}") from None
-    if not isinstance(message, dict):
+def _object(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
         raise UpstreamFault(faults.INVALID, "the answer is no JSON object")
-    return message
+    return value
 
 
-def _filter(result: Any, method: Method, visibility: Visibility) -> None:
-    items = result.get(method.list_key) if isinstance(result, dict) else None
-    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        raise UpstreamFault(faults.INVALID, f'the answer to {method.name} holds no list "{method.list_key}"')
-    shows = _shower(method, visibility)
-    result[method.list_key] = [item for item in items if shows(item)]
-    if "cacheScope" in result:
+def _not_strict(error: StrictJSONError) -> UpstreamFault:
+    return UpstreamFault(faults.INVALID, f"the answer is not strict JSON: {error}")
+
+
+def _filter_text(text: bytes, methods: Sequence[Method], visibility: Visibility, *, needed: bool) -> Shaped:
+    """Filter what no strict reader takes. ``needed`` says that the lists must be there."""
+    lists = {method.list_key: _judged(method, visibility) for method in methods}
+    try:
+        body, found = list_pieces.filtered(text, lists)
+    except StrictJSONError as error:
+        raise _not_strict(error) from None
+    if needed and (missing := lists.keys() - found):
+        raise _no_list(missing.pop())
+    return _shaped(body if found else text, lists)
+
+
+def _filter_strict(message: dict[str, Any], methods: Sequence[Method], visibility: Visibility) -> Shaped:
+    lists = {method.list_key: _judged(method, visibility) for method in methods}
+    _filter_tree(message["result"], lists)
+    return _shaped(strict_json.dumps(message), lists)
+
+
+def _shaped(body: bytes, lists: Mapping[str, Judged]) -> Shaped:
+    return Shaped(body, [words for judged in lists.values() for words in judged.dropped])
+
+
+def _no_list(key: str) -> UpstreamFault:
+    return UpstreamFault(faults.INVALID, f'the answer holds no list "{key}"')
+
+
+def _judged(method: Method, visibility: Visibility) -> Judged:
+    assert method.primitive is not None  # noqa: S101  every list has one
+    return Judged(method.list_key, method.item_key, partial(visibility.shows, method.primitive))
+
+
+def _filter_tree(result: Any, lists: Mapping[str, Judged]) -> None:
+    for key, judged in lists.items():
+        items = result.get(key) if isinstance(result, dict) else None
+        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+            raise _no_list(key)
+        result[key] = [item for position, item in enumerate(items) if judged.keeps(position, item)]
+    if lists and "cacheScope" in result:
         result["cacheScope"] = "private"  # what one caller may see must not be cached for another
-
-
-def _shower(method: Method, visibility: Visibility) -> Callable[[dict[str, Any]], bool]:
-    primitive, key = method.primitive, method.item_key
-    assert primitive is not None  # noqa: S101  every list has one
-
-    def shows(item: dict[str, Any]) -> bool:
-        name = item.get(key)
-        return isinstance(name, str) and visibility.shows(primitive, name)
-
-    return shows

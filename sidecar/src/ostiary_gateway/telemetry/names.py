@@ -60,6 +60,8 @@ OSTIARY_ACCESS_DECISION: Final = "ostiary.access.decision"
 OSTIARY_ACCESS_POLICY: Final = "ostiary.access.policy"
 OSTIARY_ACCESS_RULE: Final = "ostiary.access.rule"
 OSTIARY_ACCESS_REASON: Final = "ostiary.access.reason"
+#: How many items of a list were left out because they cannot be judged.
+OSTIARY_LIST_DROPPED_ITEMS: Final = "ostiary.list.dropped_items"
 OSTIARY_CONFIG_REVISION: Final = "ostiary.config.revision"
 
 ALLOW: Final = "allow"

@@ -1,0 +1,129 @@
+"""Lists whose JSON no strict reader takes: cut into pieces by their places, judged piece by piece, kept as they came.
+
+One schema with an integer of eighty digits, a key that stands twice or half a surrogate pair does not make the other
+tools unsafe to show. What is judged is read as strictly as ever: there is one ``result``, one list in it, and one name
+in each item. An item of which that cannot be said is left out alone, and told of. All else is the server's own bytes.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Final
+
+from ostiary_core.errors import StrictJSONError
+from ostiary_core.json_spans import Item, Read, SpanReader
+
+_SHOWN_NAME: Final = 64
+
+#: Says whether a name of one list may be seen.
+Shows = Callable[[str], bool]
+
+
+class Judged:
+    """What one list key and the key of an item's name say of its items: which are kept, and which cannot be judged."""
+
+    def __init__(self, list_key: str, item_key: str, shows: Shows) -> None:
+        self.list_key = list_key
+        self.item_key = item_key
+        self._shows = shows
+        #: What was left out because it cannot be judged, in words that may stand in a log.
+        self.dropped: list[str] = []
+
+    def keeps(self, position: int, item: Mapping[str, Any]) -> bool:
+        """Say whether an item without equal keys may be seen."""
+        name = item.get(self.item_key)
+        if not isinstance(name, str):
+            return self._drop(position, name, f'no "{self.item_key}"')
+        if not item.keys() <= _USUAL and (other := look_alike(item, self.item_key)) is not None:
+            return self._drop(position, name, f"a member {other!a} beside")
+        return self._shows(name)
+
+    def keeps_piece(self, position: int, item: Item) -> bool:
+        """Say the same of an item that was cut out of the text.
+
+        Raises:
+            StrictJSONError: it is no object.
+        """
+        pairs = item.value
+        if not isinstance(pairs, tuple):
+            raise StrictJSONError(f'"{self.list_key}" holds what is no object')
+        names = [value for key, value in pairs if key == self.item_key]
+        if not item.is_json:
+            return self._drop(position, names, "NaN or an infinity within")
+        if len(names) > 1:
+            return self._drop(position, names, f'"{self.item_key}" stands twice')
+        if names and isinstance(names[0], str) and not _is_text(names[0]):
+            return self._drop(position, names[0], f'half a character in "{self.item_key}"')
+        return self.keeps(position, dict(pairs))
+
+    def _drop(self, position: int, name: Any, why: str) -> bool:
+        shown = f" {name[:_SHOWN_NAME]!a}" if isinstance(name, str) else ""
+        self.dropped.append(f"{self.list_key}[{position}]{shown}: {why}")
+        return False
+
+
+#: The members of items that MCP knows: of these none resembles another.
+_USUAL: Final = frozenset(
+    {"name", "title", "description", "inputSchema", "outputSchema", "annotations", "icons", "execution", "arguments"}
+    | {"uri", "uriTemplate", "mimeType", "size", "_meta"}
+)
+
+
+def look_alike(members: Mapping[str, Any], key: str) -> str | None:
+    """Return a member that differs from ``key`` in case only, as some readers do not see; None where there is none."""
+    return next((member for member in members if member != key and member.casefold() == key.casefold()), None)
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def filtered(text: bytes, lists: Mapping[str, Judged]) -> tuple[bytes, frozenset[str]]:
+    """Return an answer without the items of its result's lists that may not be seen, or not be judged; and which lists
+    it holds. ``lists`` are by the member of the result that holds each.
+
+    Raises:
+        StrictJSONError: it is no JSON, a member of the whole or of the result stands twice, or an item is no object.
+    """
+    cutter = _Cutter(text)
+    into: dict[str, Read] = {key: partial(cutter.list, judged) for key, judged in lists.items()}
+    into["cacheScope"] = cutter.scope
+    cutter.reader.whole({"result": lambda start: cutter.reader.members(start, into)})
+    return cutter.text(), frozenset(cutter.found)
+
+
+class _Cutter:
+    """Reads an answer, and notes what is to stand where something is cut out."""
+
+    def __init__(self, text: bytes) -> None:
+        self.reader = SpanReader(text)
+        self.found: list[str] = []
+        self._cuts: list[tuple[int, int, str]] = []
+        self._scope: tuple[int, int, str] | None = None
+
+    def list(self, judged: Judged, start: int) -> int:
+        """Cut the list at this place."""
+        text = self.reader.text
+        items = enumerate(self.reader.items(start))
+        kept = [text[item.start : item.end] for position, item in items if judged.keeps_piece(position, item)]
+        self._cuts.append((start, self.reader.end, f"[{','.join(kept)}]"))
+        self.found.append(judged.list_key)
+        return self.reader.end
+
+    def scope(self, start: int) -> int:
+        """Note the hint of who may share the answer: what one caller may see must not be cached for another."""
+        end = self.reader.value(start)[1]
+        self._scope = (start, end, '"private"')
+        return end
+
+    def text(self) -> bytes:
+        """Return the text as it was cut."""
+        cuts = sorted([*self._cuts, self._scope] if self._scope is not None and self._cuts else self._cuts)
+        pieces, place = [], 0
+        for start, end, by in cuts:
+            pieces += [self.reader.text[place:start], by]
+            place = end
+        return "".join([*pieces, self.reader.text[place:]]).encode()
