@@ -24,6 +24,7 @@ from upstreams import (
     progress_and_then,
     serving,
 )
+from volumes import swap_in_config
 
 from ostiary_core.contract.documents import Server, Timeouts
 
@@ -61,8 +62,7 @@ async def started(
     operator = Operator()
     timeouts = Timeouts(connect=1000, request=30_000, idle=30_000)
     server = Server(name="up", url=upstream.url, timeouts=timeouts, addresses=LOOPBACK)
-    for name, content in {**operator.secret, **operator.files(entry("mock", servers=[server]))}.items():
-        (directory / name).write_bytes(content)
+    swap_in_config(directory, operator.files(entry("mock", servers=[server])), secret=operator.secret)
     async with gateway_process(directory, drain_seconds=drain, drain_delay_seconds=delay) as gateway:
 
         async def ready() -> bool:

@@ -13,6 +13,7 @@ from configs import Operator, settings
 from gateway_process import GatewayProcess, gateway_process
 from gateways import BOUNDS, LOOPBACK
 from mcp_clients import eventually
+from volumes import swap_in_config
 
 from ostiary_core.contract.documents import Bounds, EntryDocument, Server, Timeouts
 
@@ -30,8 +31,7 @@ async def started(
     """Run a gateway and wait until it is ready."""
     operator = Operator()
     documents = operator.files(*entries, settings=settings().model_copy(update={"bounds": bounds}))
-    for name, content in {**operator.secret, **documents}.items():
-        (directory / name).write_bytes(content)
+    swap_in_config(directory, documents, secret=operator.secret)
     async with gateway_process(directory, drain_seconds=drain, drain_delay_seconds=delay) as gateway:
 
         async def ready() -> bool:
