@@ -8,7 +8,6 @@ WORKERS ?= 2
 BIN   := .venv/bin
 READY := .venv/.installed
 TOOL  := PYTHONPATH=tools $(BIN)/python -m
-PIP   := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 NODE_PACKAGES = $(patsubst %/package-lock.json,%,$(wildcard tests/*/package-lock.json tests/*/*/package-lock.json))
 
 ifndef V
@@ -80,8 +79,5 @@ $(READY): requirements/dev.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null || { \
 	  echo "Ostiary needs Python 3.11 or newer, and $(PYTHON) is: $$($(PYTHON) --version 2>&1)."; \
 	  echo "Name another one, for example: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; } >&2
-	echo "Setting up .venv with the locked dependencies (once; about a minute)"
-	$(PYTHON) -m venv .venv
-	$(PIP) --require-hashes -r requirements/dev.txt
-	$(PIP) --no-build-isolation --no-deps -e .
+	PYTHONPATH=tools $(PYTHON) -m ostiary_tools.install .venv requirements/dev.txt
 	touch $@

@@ -1,6 +1,9 @@
 """`ostiary get` and `ostiary status` against a real API server, as a person with few rights uses them."""
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -183,3 +186,53 @@ def test_an_api_server_that_is_away_and_a_wrong_context_are_named(ask: Ask, tmp_
     away = ask("status", "--kubeconfig", str(file))
     assert away.code == 2
     assert "the API server at https://127.0.0.1:1 does not answer" in away.err
+
+
+@pytest.fixture
+def following(cluster: Cluster, tmp_path: Path) -> Iterator[Callable[..., Callable[[], str]]]:
+    """Runs `ostiary` until the test ends; what it returns tells what was written until now."""
+    running: list[subprocess.Popen[bytes]] = []
+
+    def follow(command: str, *arguments: str) -> Callable[[], str]:
+        output = tmp_path / f"output-{len(running)}"
+        program = [sys.executable, "-m", "ostiary_operator.cli", command]
+        with output.open("wb") as file:
+            whole = [*program, "--kubeconfig", str(cluster.control_plane.kubeconfig), *arguments]
+            running.append(subprocess.Popen(whole, stdout=file, stderr=subprocess.STDOUT))
+        return output.read_text
+
+    yield follow
+    for process in running:
+        process.send_signal(signal.SIGINT)
+        assert process.wait() == 130  # as kubectl's, and without a traceback
+    assert all("Traceback" not in path.read_text() for path in tmp_path.glob("output-*"))
+
+
+def test_get_with_watch_shows_each_change_in_a_row_of_its_own(
+    following: Callable[..., Callable[[], str]], cluster: Cluster
+) -> None:
+    told = following("get", "proxies", "-n", "default", "--watch")
+    wait_until(lambda: "mock-mcp-server" in told(), what="the table")
+    cluster.kubectl("apply", "-f", "-", input=yaml.safe_dump(TWIN))
+    wait_until(lambda: "PathConflict" in told(), what="the row of what is new")
+    cluster.kubectl("delete", "mcpproxy", "twin", "-n", "default")
+    wait_until(lambda: "mcpproxy.ostiary.dev/twin is gone" in told(), what="the end of it to be told")
+    assert told().count("NAME") == 1
+
+
+def test_status_with_watch_is_told_again_when_something_changed(
+    following: Callable[..., Callable[[], str]], cluster: Cluster
+) -> None:
+    told = following("status", "-n", "default", "--watch")
+    wait_until(lambda: told().count("all ready") == 1, what="the status")
+    cluster.kubectl("apply", "-f", "-", input=yaml.safe_dump(TWIN))
+    wait_until(lambda: "MCPProxy default/twin is not ready: PathConflict" in told(), what="the status with the twin")
+    cluster.kubectl("delete", "mcpproxy", "twin", "-n", "default")
+    wait_until(lambda: told().count("all ready") == 2, what="the status without the twin")
+
+
+@pytest.mark.parametrize("command", ["get", "status"])
+def test_watch_is_for_tables(ask: Ask, command: str) -> None:
+    answer = ask(command, "--watch", "-o", "json")
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err == f"ostiary {command}: --watch shows tables, and -o json one object: leave one of them out\n"

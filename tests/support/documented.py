@@ -27,7 +27,21 @@ spec: {servers: [{name: mock, url: "http://mock.tools.svc:7878/mcp"}]}
 }
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 #: In a block without a language these make a line a command.
-_PROGRAMS = {"docker", "git", "helm", "k3d", "kind", "kubectl", "make", "minikube", "npx", "ostiary", "pip", "python3"}
+_PROGRAMS = {
+    "claude",
+    "docker",
+    "git",
+    "helm",
+    "k3d",
+    "kind",
+    "kubectl",
+    "make",
+    "minikube",
+    "npx",
+    "ostiary",
+    "pip",
+    "python3",
+}
 _COMMENT = re.compile(r"\s+# .*$")
 
 

@@ -67,6 +67,7 @@ COMMANDS: Final = (
         (
             ("ostiary status", "of the namespace of your kubeconfig's context"),
             ("ostiary status -A", "of the whole cluster"),
+            ("ostiary status --watch", "and again whenever something changed"),
             ("ostiary status -n sales -o json", "one object for programs; its field `ready` is the exit code"),
         ),
         ("operator",),
@@ -81,6 +82,7 @@ COMMANDS: Final = (
         (
             ("ostiary get", "everything in the namespace of your kubeconfig's context"),
             ("ostiary get proxies -A -o wide", "the MCPProxies of all namespaces, with digests and servers"),
+            ("ostiary get proxies --watch", "and then each that changes, a row each"),
             ("ostiary get policies quickstart -o yaml", "one MCPPolicy as the API server has it"),
             ("ostiary get gateways -n ostiary-system", "the shared gateways"),
         ),

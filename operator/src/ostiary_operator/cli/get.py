@@ -2,11 +2,12 @@
 
 import argparse
 import asyncio
+import functools
 import json
 import sys
 from typing import TYPE_CHECKING, Final
 
-from ostiary_operator.cli import cluster
+from ostiary_operator.cli import cluster, following
 
 if TYPE_CHECKING:
     from ostiary_operator.view.listing import Found
@@ -43,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a table, a wider one, the objects as the API server has them, or their names (default: table)",
     )
     parser.add_argument("--no-headers", action="store_true", help="tables without their first line")
+    following.add_watch(parser)
     cluster.add_connection(parser)
 
 
@@ -60,32 +62,58 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.names and (arguments.kind == "all" or arguments.all_namespaces or arguments.selector):
         cluster.note("get", "a NAME goes with one KIND and one namespace, and without -A and --selector")
         return cluster.UNANSWERED
+    if (problem := following.unfit(arguments)) is not None:
+        cluster.note("get", problem)
+        return cluster.UNANSWERED
     try:
-        found = asyncio.run(_read(arguments))
+        asyncio.run(_follow(arguments))
     except ClusterError as error:
         cluster.note("get", str(error))
         missing = isinstance(error, NotFound) and not isinstance(error, KindMissing)
         return cluster.NOT_WELL if missing else cluster.UNANSWERED
+    return cluster.WELL
+
+
+def _tell(arguments: argparse.Namespace, found: "Found") -> None:
+    """Write an answer, and what belongs to it on stderr."""
     sys.stdout.write(_written(arguments, found))
+    sys.stdout.flush()
     for note in found.notes:
         cluster.note("get", note)
     if not found.objects and arguments.output in {"table", "wide"}:
         where = "in any namespace" if arguments.all_namespaces else f"in namespace {found.namespace}"
         cluster.note("get", f"nothing found {where}")
-    return cluster.WELL
 
 
-async def _read(arguments: argparse.Namespace) -> "Found":
+async def _follow(arguments: argparse.Namespace) -> None:
+    """Tell what there is, and with `--watch` what changes from then on, until interrupted."""
     from ostiary_operator.kube import visit  # noqa: PLC0415  likewise
     from ostiary_operator.view import listing  # noqa: PLC0415  likewise
 
     namespace = None if arguments.all_namespaces else cluster.chosen_namespace(arguments)
     async with visit.opened(cluster.credentials(arguments)) as api:
         wanted = listing.Wanted(arguments.kind, namespace, tuple(arguments.names), arguments.selector)
-        return await listing.read(api, wanted, digests=arguments.output == "wide")
+        look = functools.partial(listing.read, api, wanted, digests=arguments.output == "wide")
+        before = await look()
+        _tell(arguments, before)
+        if arguments.watch:
+            async for found in following.looks(look, command="get"):
+                _tell_news(arguments, before, found)
+                before = found
 
 
-def _written(arguments: argparse.Namespace, found: "Found") -> str:
+def _tell_news(arguments: argparse.Namespace, before: "Found", found: "Found") -> None:
+    """Write what is new or changed, as kubectl does: rows without a header; what is gone is said on stderr."""
+    from ostiary_operator.view import listing  # noqa: PLC0415  likewise
+
+    news = listing.changed(before, found)
+    sys.stdout.write(_written(arguments, news, headers=False))
+    sys.stdout.flush()
+    for name in listing.gone(before, found):
+        cluster.note("get", f"{name} is gone")
+
+
+def _written(arguments: argparse.Namespace, found: "Found", *, headers: bool = True) -> str:
     from ostiary_operator.view import listing  # noqa: PLC0415  likewise
 
     match arguments.output:
@@ -103,6 +131,6 @@ def _written(arguments: argparse.Namespace, found: "Found") -> str:
                 found,
                 wide=arguments.output == "wide",
                 namespaces=bool(arguments.all_namespaces),
-                headers=not arguments.no_headers,
+                headers=headers and not arguments.no_headers,
                 paint=cluster.painter(),
             )

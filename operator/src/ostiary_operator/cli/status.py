@@ -2,10 +2,16 @@
 
 import argparse
 import asyncio
+import functools
 import json
 import sys
+import time
+from typing import TYPE_CHECKING, Any
 
-from ostiary_operator.cli import cluster
+from ostiary_operator.cli import cluster, following
+
+if TYPE_CHECKING:
+    from ostiary_operator.view.reading import Seen
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,20 +24,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="text",
         help="tables for people, wider ones, or one object for programs (default: text)",
     )
+    following.add_watch(parser)
     cluster.add_connection(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Tell how things are; return 0 if all is ready, 1 if something is not, 2 if the cluster cannot be asked."""
     from ostiary_operator.kube.errors import ClusterError  # noqa: PLC0415  help does without any of this
-    from ostiary_operator.view import lines, summary  # noqa: PLC0415  likewise
 
+    if (problem := following.unfit(arguments)) is not None:
+        cluster.note("status", problem)
+        return cluster.UNANSWERED
     try:
-        seen = asyncio.run(_read(arguments))
+        ready = asyncio.run(_follow(arguments))
     except ClusterError as error:
         cluster.note("status", str(error))
         return cluster.UNANSWERED
-    whole = lines.as_object(seen)
+    return cluster.WELL if ready else cluster.NOT_WELL
+
+
+def _tell(arguments: argparse.Namespace, seen: "Seen", whole: dict[str, Any]) -> None:
+    """Write an answer, and what belongs to it on stderr."""
+    from ostiary_operator.view import summary  # noqa: PLC0415  likewise
+
     if arguments.output == "json":
         sys.stdout.write(json.dumps(whole, indent=2) + "\n")
     elif arguments.output == "yaml":
@@ -42,13 +57,27 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stdout.write(summary.text(seen, wide=arguments.output == "wide", paint=cluster.painter()))
         for note in seen.notes:
             cluster.note("status", note)
-    return cluster.WELL if whole["ready"] else cluster.NOT_WELL
+    sys.stdout.flush()
 
 
-async def _read(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]  # its type would load everything
+async def _follow(arguments: argparse.Namespace) -> bool:
+    """Tell how things are, and with `--watch` again whenever that changed; return whether all was ready at first."""
     from ostiary_operator.kube import visit  # noqa: PLC0415  likewise
-    from ostiary_operator.view import reading  # noqa: PLC0415  likewise
+    from ostiary_operator.view import lines, reading  # noqa: PLC0415  likewise
 
     namespace = None if arguments.all_namespaces else cluster.chosen_namespace(arguments)
     async with visit.opened(cluster.credentials(arguments)) as api:
-        return await reading.everything(api, namespace=namespace, operator_namespace=arguments.operator_namespace)
+        look = functools.partial(
+            reading.everything, api, namespace=namespace, operator_namespace=arguments.operator_namespace
+        )
+        seen = await look()
+        whole = lines.as_object(seen)
+        _tell(arguments, seen, whole)
+        ready = bool(whole["ready"])
+        if arguments.watch:
+            async for seen in following.looks(look, command="status"):
+                if (now := lines.as_object(seen)) != whole:
+                    sys.stdout.write(f"\n{time.strftime('%H:%M:%S')}\n")
+                    _tell(arguments, seen, now)
+                whole = now
+        return ready

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from ostiary_core.version import __version__
 from ostiary_operator.local.console import Console, Style, printable
 
+_CLIENTS = "docs/clients.md (VS Code, Cursor, Claude Desktop, LangChain, OpenAI Agents)"
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 
 
@@ -61,7 +62,9 @@ def _doors(console: Console, doors: Sequence[Door]) -> Iterator[str]:
 
 
 def _first_steps(door: Door) -> Iterator[str]:
-    yield "  # the MCP Inspector, in a browser (needs Node.js)"
+    yield f"  # in Claude Code; for others see {_CLIENTS}"
+    yield f"  claude mcp add --transport http {door.name.rpartition('/')[2]} {door.url}\n"
+    yield "  # the MCP Inspector, in a browser (needs Node.js 22.19 or newer)"
     yield f"  npx @modelcontextprotocol/inspector --transport http --server-url {door.url}\n"
     yield "  # one tool call, from a shell" if door.mock else "  # what can be seen through the door, from a shell"
     yield f"  {curl(door)}"

@@ -1,7 +1,7 @@
 """``ostiary get``: what was asked for, read and laid out as kubectl does."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -101,6 +101,26 @@ async def _gateways(
         found[identity] = SeenGateway.of(identity, None, manifest, problem)
         notes += [problem or f"gateway {identity} has no config yet"] if manifest is None else []
     return found, notes
+
+
+def changed(before: Found, now: Found) -> Found:
+    """Return what of the second is not in the first as it is now."""
+    known = {_version(kind, each) for kind, objects in before.by_kind.items() for each in objects}
+    by_kind = {
+        kind: [each for each in objects if _version(kind, each) not in known] for kind, objects in now.by_kind.items()
+    }
+    return replace(now, by_kind=by_kind, notes=())
+
+
+def gone(before: Found, now: Found) -> list[str]:
+    """Return the names of what is in the first and not in the second, as :func:`names` writes them."""
+    left = set(names(now))
+    return [name for name in names(before) if name not in left]
+
+
+def _version(kind: Kind, obj: Mapping[str, Any]) -> tuple[str, str, str]:
+    metadata = obj["metadata"]
+    return kind.name, str(metadata.get("uid")), str(metadata.get("resourceVersion"))
 
 
 def as_object(found: Found, *, single: bool) -> dict[str, Any]:

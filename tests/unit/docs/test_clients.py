@@ -1,0 +1,53 @@
+"""The page about clients: what it shows can be pasted, and leads to the quickstart's endpoint."""
+
+import ast
+import json
+import re
+
+import pytest
+from guides import ROOT, blocks
+
+from ostiary_operator.local.console import Console
+from ostiary_operator.local.welcome import Door, Opening, greet
+
+PAGE = "docs/clients.md"
+ENDPOINT = "http://localhost:8080/mock-mcp-server/mcp"
+CLIENTS = ("Claude Code", "Claude Desktop", "VS Code", "Cursor", "LangChain", "OpenAI Agents", "MCP Inspector")
+
+
+def test_every_client_has_a_section_and_readme_and_index_lead_to_the_page() -> None:
+    sections = re.findall(r"^## (.+)$", (ROOT / PAGE).read_text(), re.MULTILINE)
+    assert [name for name in CLIENTS if name not in sections] == []
+    assert all(f"({PAGE})" in (ROOT / page).read_text() for page in ("README.md", "llms.txt"))
+
+
+@pytest.mark.parametrize("text", blocks(PAGE, "json"))
+def test_each_configuration_is_json_and_names_the_endpoint(text: str) -> None:
+    (servers,) = json.loads(text).values()
+    (server,) = servers.values()
+    assert server.get("url", server.get("args", [""])[-1]) == ENDPOINT
+
+
+@pytest.mark.parametrize("text", blocks(PAGE, "python"))
+def test_each_program_is_python_and_names_the_endpoint(text: str) -> None:
+    constants = [node.value for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Constant)]
+    assert ENDPOINT in constants
+
+
+def test_the_welcome_prints_the_first_and_says_where_the_others_are(capsys: pytest.CaptureFixture[str]) -> None:
+    import sys  # noqa: PLC0415  as it is while output is captured
+
+    door = Door("sales/crm", "http://localhost:8080/sales/crm/mcp", "http://localhost:1/mcp", "", mock=False)
+    greet(Console(sys.stdout, colour=False), Opening([], [door], "x.yaml", "http://localhost:8081", None))
+    told = capsys.readouterr().out
+    assert "  claude mcp add --transport http crm http://localhost:8080/sales/crm/mcp\n" in told
+    assert PAGE in told
+    assert "Node.js 22.19 or newer" in told
+
+
+@pytest.mark.parametrize("page", ["docs/tutorials/1-quickstart.md", "docs/tutorials/3-kind.md", PAGE])
+def test_where_the_inspector_is_shown_its_nodejs_is_named(page: str) -> None:
+    package = json.loads((ROOT / "tests/conformance/inspector/package-lock.json").read_text())
+    engines = package["packages"]["node_modules/@modelcontextprotocol/inspector"]["engines"]["node"]
+    version = ".".join(engines.removeprefix(">=").split(".")[:2])
+    assert re.search(rf"Node\.js\s+{re.escape(version)}", (ROOT / page).read_text())
