@@ -1,9 +1,11 @@
 """`ostiary run` as users start it: a process with a terminal's worth of output, real clients, edits on disk."""
 
 import asyncio
+import contextlib
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -47,7 +49,7 @@ class Run:
         """Whether one line since then holds all of the parts."""
         return any(all(part in line for part in parts) for line in self.lines[after:])
 
-    async def tells(self, *parts: str, after: int = 0, seconds: float = 10.0) -> None:
+    async def tells(self, *parts: str, after: int = 0, seconds: float = 60.0) -> None:
         try:
             await eventually(lambda: self.told(*parts, after=after), seconds=seconds)
         except AssertionError:
@@ -320,26 +322,25 @@ async def test_a_second_ctrl_c_ends_it_at_once(folder: Path) -> None:
         await eventually(lambda: not Path(f"/proc/{child}").exists())
 
 
-@pytest.mark.parametrize(
-    ("position", "words"),
-    [
-        (0, "ostiary run: data port: cannot listen on 127.0.0.1:{port}"),
-        (1, "ostiary run: admin port: cannot listen on 127.0.0.1:{port}"),
-        (2, "ostiary run: the mock MCP server does not start: ostiary mock-server: cannot listen on 127.0.0.1"),
-    ],
-    ids=["PORT", "ADMIN_PORT", "MOCK_PORT"],
-)
-def test_a_port_that_is_taken_is_told_with_the_variable_that_moves_it(
-    position: int, words: str, folder: Path, request: pytest.FixtureRequest
+@pytest.mark.parametrize("positions", [(0,), (1,), (2,), (0, 1, 2)], ids=["PORT", "ADMIN_PORT", "MOCK_PORT", "all"])
+async def test_all_ports_that_are_taken_are_told_with_one_command_that_works(
+    positions: tuple[int, ...], folder: Path
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        ports = [reserve_port(), reserve_port(), reserve_port()]
-        ports[position] = taken.getsockname()[1]
-        said, _ = start(folder, ports=ports).communicate(timeout=30)
-    lines = said.splitlines()
-    assert lines[-1].startswith(words.format(port=ports[position]))
-    assert request.node.callspec.id in lines[-1]
-    assert "Traceback" not in said
+    names = ("PORT", "ADMIN_PORT", "MOCK_PORT")
+    ports = [reserve_port(), reserve_port(), reserve_port()]
+    with contextlib.ExitStack() as stack:
+        for position in positions:
+            taken = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+            ports[position] = taken.getsockname()[1]
+        said, _ = await asyncio.to_thread(start(folder, ports=ports).communicate)
+        assert [name for number, name in enumerate(names) if f"{ports[number]} ({name}, " in said] == [
+            names[position] for position in positions
+        ]
+        assert "Traceback" not in said
+        command = shlex.split(said.splitlines()[-2])
+        assert command[:3] == ["ostiary", "run", str(folder)]
+        with running(folder, *command[3:], env=dict(zip(names, map(str, ports), strict=True))) as run:
+            await run.opens()
 
 
 def ended(folder: Path, *arguments: str, env: dict[str, str] | None = None) -> tuple[int, str]:
@@ -369,7 +370,8 @@ def test_two_ports_that_are_one_are_told(folder: Path) -> None:
 
 async def test_without_the_mock_server_the_door_opens_and_says_that_nobody_answers(folder: Path) -> None:
     with running(folder, "--no-mock-server") as run:
-        await run.tells("warning", f"nothing answers at http://localhost:{run.mock_port}/mcp yet", seconds=30)
+        words = f"http://localhost:{run.mock_port}/mcp cannot be reached: nothing listens on port {run.mock_port} yet"
+        await run.tells("warning", words, seconds=30)
         with pytest.raises(MCPError):
             await call(run, "get_users")
 

@@ -44,18 +44,32 @@ def chosen(replicas: int = 2, environ: Mapping[str, str] = os.environ) -> Ports:
         same = [other for other, number in wanted.items() if number == port and other != name]
         if same:
             raise ToolError(f"{name} and {same[0]} are both {port}: give one of them another number")
-        if not is_free(port):
-            another = f"{name}={port + 1000 if port < 60000 else port - 1000}"
-            raise ToolError(
-                f"port {port} is in use, but it is for {_PURPOSES[name]}: end what uses it, or choose another port: "
-                f"{another} make cluster"
-            )
+    _check(wanted)
     return Ports(
         data=_series(wanted["PORT"], replicas, avoid=set(wanted.values())),
         admin=_series(wanted["ADMIN_PORT"], replicas, avoid=set(wanted.values())),
         mock=wanted["MOCK_PORT"],
         operator=reserve_port(),
     )
+
+
+def _check(wanted: Mapping[str, int]) -> None:
+    """See whether all can be had; raises ToolError with those that cannot, and one command that works."""
+    taken = {name: port for name, port in wanted.items() if not is_free(port)}
+    if not taken:
+        return
+    told = " and ".join(f"port {port} is in use, but it is for {_PURPOSES[name]}" for name, port in taken.items())
+    others: dict[str, int] = {}
+    for name, port in taken.items():
+        others[name] = _free_near(port, avoid={*wanted.values(), *others.values()})
+    variables = " ".join(f"{name}={port}" for name, port in others.items())
+    raise ToolError(f"{told}: end what uses {'it' if len(taken) == 1 else 'them'}, or: {variables} make cluster")
+
+
+def _free_near(port: int, *, avoid: set[int]) -> int:
+    """A free port that is easy to remember with this one; any other if there is none."""
+    candidates = (*range(port + 1000, 65536, 1000), *range(port - 1000, 1023, -1000))
+    return next((each for each in candidates if each not in avoid and is_free(each)), None) or reserve_port()
 
 
 def _number(name: str, text: str) -> int:

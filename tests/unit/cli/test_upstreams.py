@@ -1,4 +1,6 @@
 import asyncio
+import errno
+import socket
 from typing import Any
 
 import pytest
@@ -48,17 +50,46 @@ def test_servers_on_this_machine_are_found_with_their_ports() -> None:
     assert [(server.host, server.port) for server in found] == [("localhost", 80), ("::1", 5)]
 
 
+def test_other_servers_are_known_too() -> None:
+    found = upstreams.named_servers([proxy("https://example.com/mcp", "http://[/mcp", 7)])
+    assert [(server.host, server.port) for server in found] == [("example.com", 443)]
+
+
 def test_a_service_is_known_to_be_out_of_reach() -> None:
     service = proxy()
     service.value["spec"]["servers"].append({"name": "s", "service": {"name": "crm", "port": 80}})
     assert list(upstreams.cluster_only([service, proxy("http://localhost/mcp")])) == ["default/p"]
 
 
-async def test_a_server_answers_or_not() -> None:
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_a_server_answers_or_it_is_said_why_not(host: str) -> None:
     listener = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
     port = listener.sockets[0].getsockname()[1]
-    server = upstreams.LocalServer("default/p", "", "127.0.0.1", port)
-    assert await upstreams.answers(server)
+    server = upstreams.NamedServer("default/p", "", host, port)
+    assert await upstreams.fault(server) is None
     listener.close()
     await listener.wait_closed()
-    assert not await upstreams.answers(server)
+    assert await upstreams.fault(server) == f"nothing listens on port {port} yet; start that server"
+
+
+@pytest.mark.parametrize(
+    ("host", "error", "words"),
+    [
+        ("crm.example.com", socket.gaierror(-2, "Name or service not known"), "see whether DNS works here"),
+        ("crm.sales.svc", socket.gaierror(-2, "Name or service not known"), "mean something in a cluster only"),
+        ("192.0.2.1", OSError(errno.ENETUNREACH, "x"), "network is unreachable; see the network"),
+        ("192.0.2.1", TimeoutError(errno.ETIMEDOUT, "x"), "connection timed out; see the network"),
+    ],
+)
+async def test_a_network_that_is_away_is_told_with_its_cause(
+    host: str, error: Exception, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object, **__: object) -> None:
+        raise error
+
+    by_name = isinstance(error, socket.gaierror)
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo" if by_name else "x", fail, raising=False)
+    monkeypatch.setattr(upstreams.asyncio, "open_connection", fail)  # type: ignore[attr-defined]  # the module's own
+    found = await upstreams.fault(upstreams.NamedServer("default/p", "", host, 80))
+    assert found is not None
+    assert words in found

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from ostiary_core.mcp import codes
 from ostiary_operator.api.status import REASONS
+from ostiary_operator.cli.commands import COMMANDS
 from ostiary_operator.doctor.remedies import UPSTREAM
 from ostiary_tools import pages
 from ostiary_tools.errors import ToolError
@@ -49,3 +51,32 @@ def test_a_page_that_lost_its_marks_is_named(tmp_path: Path) -> None:
     page.write_text("# A page\n")
     with pytest.raises(ToolError, match=r"page\.md has lost its lines <!-- reasons: begin -->"):
         pages.filled(page, "reasons", "text")
+
+
+def promised() -> list[str]:
+    """The rows of the table of troubleshooting that begins with what one sees."""
+    return re.findall(r"^\| (?:HTTP|Error|It connects|No traces).*\|$", pages.TROUBLESHOOTING.read_text(), re.MULTILINE)
+
+
+def test_every_answer_that_troubleshooting_explains_is_one_of_the_gateway() -> None:
+    source = "\n".join(path.read_text() for path in (ROOT / "sidecar" / "src").rglob("*.py"))
+    rows = promised()
+    assert len(rows) > 8
+    for row in rows:
+        for reason in re.findall(r"`([A-Z][A-Za-z]+[a-z])`", row.split(" | ")[0]):
+            assert f'"{reason}"' in source, row
+        for code in re.findall(r"-3\d{4}", row.split(" | ")[0]):
+            assert int(code) in vars(codes).values(), row
+
+
+def test_every_command_flag_and_metric_that_troubleshooting_names_exists() -> None:
+    text = pages.TROUBLESHOOTING.read_text()
+    code = "\n".join(
+        path.read_text() for part in ("sidecar", "operator") for path in (ROOT / part / "src").rglob("*.py")
+    )
+    names = {*re.findall(r"`(ostiary_\w+)`", text), *re.findall(r"`(--[a-z-]+)`", text)}
+    assert {"ostiary_spans_lost_total", "--via", "--bearer-file"} <= names
+    metric = re.compile(r"^ostiary_|_total$")
+    assert [name for name in names if metric.sub("", metric.sub("", name)) not in code] == []
+    known = {command.name for command in COMMANDS}
+    assert [word for word in re.findall(r"`?ostiary ([a-z]+)\b", text) if word not in known] == []

@@ -265,8 +265,39 @@ def test_an_endpoint_that_cannot_work_turns_tracing_off_with_a_warning(protocol:
     assert len(settings.warnings) == 1
 
 
+def test_an_http_endpoint_needs_its_scheme_and_is_told_how_to_write_it() -> None:
+    settings = read_settings({"OTEL_EXPORTER_OTLP_ENDPOINT": "localhost:4318"})
+    assert settings.off == "the OTLP endpoint is not usable"
+    assert settings.warnings == (
+        "OTEL_EXPORTER_OTLP_ENDPOINT is not an http or https URL (write http://localhost:4318): tracing is off",
+    )
+
+
+def test_a_grpc_endpoint_without_a_scheme_is_taken_as_the_sdks_take_it_and_said_to_mean_tls() -> None:
+    environ = {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_EXPORTER_OTLP_ENDPOINT": "localhost:4317"}
+    settings = read_settings(environ)
+    assert settings.collector is not None
+    assert (settings.collector.endpoint, settings.collector.secure) == ("localhost:4317", True)
+    assert settings.warnings == (
+        (
+            "OTEL_EXPORTER_OTLP_ENDPOINT has no scheme, which means TLS: "
+            "for a collector without it write http://localhost:4317"
+        ),
+    )
+    for insecure in ("true", "false"):
+        assert read_settings({**environ, "OTEL_EXPORTER_OTLP_INSECURE": insecure}).warnings == ()
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_an_endpoint_that_may_hold_a_secret_is_not_shown(protocol: str) -> None:
+    environ = {"OTEL_EXPORTER_OTLP_PROTOCOL": protocol, "OTEL_EXPORTER_OTLP_ENDPOINT": "me:secret@collector:4317"}
+    settings = read_settings(environ)
+    assert settings.warnings
+    assert "secret" not in " ".join(settings.warnings)
+
+
 @pytest.mark.parametrize("endpoint", ["collector:4318", "ftp://collector", "/v1/traces"])
-def test_an_http_endpoint_needs_its_scheme(endpoint: str) -> None:
+def test_an_http_endpoint_of_another_kind_is_not_used(endpoint: str) -> None:
     assert read_settings({"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}).off == "the OTLP endpoint is not usable"
 
 

@@ -39,6 +39,19 @@ def test_a_busy_port_is_refused_with_what_it_is_for() -> None:
             cluster_ports.chosen(environ=environ(MOCK_PORT=busy))
 
 
+def test_all_ports_in_use_are_named_with_one_command_that_takes_others() -> None:
+    with socket.create_server((LOOPBACK, 0)) as one, socket.create_server((LOOPBACK, 0)) as other:
+        busy = {"PORT": one.getsockname()[1], "MOCK_PORT": other.getsockname()[1]}
+        with pytest.raises(ToolError) as caught:
+            cluster_ports.chosen(environ=environ(**busy))
+        said = str(caught.value)
+        assert all(f"port {port} is in use" in said for port in busy.values())
+        assert said.endswith(" make cluster")
+        proposed = dict(word.split("=") for word in said.split()[-4:-2])
+        assert proposed.keys() == busy.keys()
+        assert cluster_ports.chosen(environ=environ(**proposed)).data[0] == int(proposed["PORT"])
+
+
 @pytest.mark.parametrize("text", ["x", "-1", "0", "65536", "80.5", "²"])
 def test_what_is_no_port_is_refused(text: str) -> None:
     with pytest.raises(ToolError, match=r"PORT is .* which is no port"):

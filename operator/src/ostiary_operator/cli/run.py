@@ -45,9 +45,10 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             files.find(options.paths)
         except files.PathError as error:
-            problem = f"{error}. Name a folder with an MCPProxy in it; docs and examples are in the repository"
+            remedy = ". Name a folder with an MCPProxy in it; docs and examples are in the repository."
+            problem = f"{error}{'' if str(error).endswith('?') else remedy}"
     if problem is not None:
-        sys.stderr.write(f"ostiary run: {problem}.\n")
+        sys.stderr.write(f"ostiary run: {problem}\n")
         return 2
     return _serve(options)
 
@@ -77,7 +78,7 @@ def _clash(options: "RunOptions") -> str | None:
     taken: dict[int, str] = {}
     for name, port in named.items():
         if port and port in taken:
-            return f"{taken[port]} and {name} are both {port}: give one of them another number"
+            return f"{taken[port]} and {name} are both {port}: give one of them another number."
         taken[port] = name
     return None
 

@@ -16,7 +16,10 @@ UPSTREAM: Final = {
         "let the server's certificate name its host (or set tls.hostname), and set tls.caCertificateRefs if its "
         "authority is your own"
     ),
-    "UpstreamUnauthorized": "the server wants credentials: give the gateway some, or let it in without",
+    "UpstreamUnauthorized": (
+        "the server wants credentials, and gateways cannot have any yet: let the server accept the gateway without (a "
+        "NetworkPolicy keeps all others from it), or put a proxy between them that adds them"
+    ),
     "UpstreamUnavailable": "the server answers that it cannot serve now (429 or 5xx): see its own log",
     "UpstreamConnectTimeout": "nothing answers at the server's address: see its name, its port, and NetworkPolicies",
     "UpstreamTimeout": "the server takes longer than timeouts.request: see its own log, or raise the timeout",

@@ -1,5 +1,6 @@
 """Paths on a command line to YAML files, and the texts of these."""
 
+import difflib
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -40,8 +41,18 @@ def find(paths: Iterable[Path]) -> list[Path]:
         elif path.exists():
             found[path] = None
         else:
-            raise PathError(f"{path}: there is no such file or folder")
+            raise PathError(f"{path}: there is no such file or folder{_meant(path)}")
     return list(found)
+
+
+def _meant(path: Path) -> str:
+    """The path beside it that was probably meant: a slip, or a file that was renamed."""
+    try:
+        beside = [each.name for each in path.parent.iterdir() if each.is_dir() or each.name.endswith(_SUFFIXES)]
+    except OSError:
+        return ""
+    close = difflib.get_close_matches(path.name, beside, n=1)
+    return f"; did you mean {path.with_name(close[0])}?" if close else ""
 
 
 def _below(folder: Path) -> Iterator[Path]:

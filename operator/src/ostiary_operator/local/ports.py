@@ -1,14 +1,17 @@
 """The ports that ``ostiary run`` needs, looked at together before anything is started."""
 
 import errno
+import os
 import shlex
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from ostiary_core.errors import OstiaryError
 
+#: What `make run` serves unless it is told another.
+_EXAMPLE: Final = "examples/quickstart"
 _STEP: Final = 1000
 _LAST: Final = 65_535
 
@@ -19,16 +22,16 @@ class PortsTakenError(OstiaryError):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A port to listen on: the variable that moves it, the address, and what it is for."""
+    """A port to listen on: the flag of `ostiary run` that moves it, the address, and what it is for."""
 
-    variable: str
+    flag: str
     host: str
     port: int
     purpose: str
 
 
 def check(wanted: Sequence[Wanted], *, command: Sequence[str]) -> None:
-    """See whether all of them can be had; ``command`` is what was typed, without variables.
+    """See whether all of them can be had; ``command`` is what was typed.
 
     Raises:
         PortsTakenError: some cannot.
@@ -38,13 +41,25 @@ def check(wanted: Sequence[Wanted], *, command: Sequence[str]) -> None:
         raise PortsTakenError(_told(taken, others=_others(taken, wanted), command=command))
 
 
-def _told(taken: Sequence[Wanted], *, others: dict[str, int], command: Sequence[str]) -> str:
-    named = [f"{each.port} ({each.variable}, {each.purpose})" for each in taken]
-    *first, last = named
+def variable(flag: str) -> str:
+    """Return the variable that says the same as the flag of a port."""
+    return flag.removeprefix("--").replace("-", "_").upper()
+
+
+def _told(taken: Sequence[Wanted], *, others: Mapping[str, int], command: Sequence[str]) -> str:
+    *first, last = [f"{each.port} ({variable(each.flag)}, {each.purpose})" for each in taken]
     ports = f"ports {', '.join(first)} and {last} are" if first else f"port {last} is"
-    variables = " ".join(f"{name}={port}" for name, port in others.items())
     end = "End what uses them" if first else "End what uses it"
-    return f"{ports} in use. {end}, or take others:\n\n  {variables} {shlex.join(command)}\n"
+    hint = " If it is a server of your own, say --no-mock-server." if taken[-1].flag == "--mock-port" else ""
+    return f"{ports} in use. {end}, or take others:{hint}\n\n  {again(command, others)}\n"
+
+
+def again(command: Sequence[str], others: Mapping[str, int], environ: Mapping[str, str] = os.environ) -> str:
+    """Return a command with other ports: with variables for `make`, else with flags, which win over variables."""
+    if "MAKELEVEL" in environ:
+        examples = [f"EXAMPLE={shlex.quote(path)}" for path in command[2:] if path != _EXAMPLE]
+        return " ".join(["make run", *examples, *(f"{variable(flag)}={port}" for flag, port in others.items())])
+    return " ".join([shlex.join(command), *(f"{flag} {port}" for flag, port in others.items())])
 
 
 def _others(taken: Iterable[Wanted], wanted: Iterable[Wanted]) -> dict[str, int]:
@@ -52,8 +67,8 @@ def _others(taken: Iterable[Wanted], wanted: Iterable[Wanted]) -> dict[str, int]
     used = {each.port for each in wanted}
     found: dict[str, int] = {}
     for each in taken:
-        found[each.variable] = free_near(each.host, each.port, avoid=used)
-        used.add(found[each.variable])
+        found[each.flag] = free_near(each.host, each.port, avoid=used)
+        used.add(found[each.flag])
     return found
 
 

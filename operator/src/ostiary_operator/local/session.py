@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import sys
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -10,9 +11,9 @@ from typing import Final
 
 from ostiary_core.errors import OstiaryError
 from ostiary_operator.delivery.directory import ConfigDirectory
-from ostiary_operator.local import calls, upstreams, watching, welcome
+from ostiary_operator.local import calls, ports, upstreams, watching, welcome
 from ostiary_operator.local.calls import Call
-from ostiary_operator.local.console import Console, Style
+from ostiary_operator.local.console import Console, Style, printable
 from ostiary_operator.local.doors import open_doors, worth_editing
 from ostiary_operator.local.gateway import LocalGateway
 from ostiary_operator.local.manifests import Key, Manifest, Read
@@ -104,6 +105,7 @@ class Session:
 
     async def _open(self, stack: AsyncExitStack, read: Read) -> None:
         """Start everything, in an order whose reverse is right for the end: the gateway drains while servers live."""
+        self._look_at_ports(read)
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="ostiary-run-", ignore_cleanup_errors=True)))
         stack.push_async_callback(self._end_mock_server)
         gateway = f"{self._options.operator_namespace}/{GATEWAY}"
@@ -119,11 +121,30 @@ class Session:
         self._report.remember(state)
         await self._greet(read, state)
 
+    def _look_at_ports(self, read: Read) -> None:
+        """See whether every port can be had, before anything is started.
+
+        Raises:
+            PortsTakenError: some cannot.
+        """
+        options = self._options
+        wanted = [
+            ports.Wanted("--port", options.host, options.port, "where MCP clients connect"),
+            ports.Wanted("--admin-port", options.admin_host, options.admin_port, "health and metrics"),
+        ]
+        if self._is_mock_wanted(read):
+            wanted.append(ports.Wanted("--mock-port", "127.0.0.1", options.mock_port, "the mock MCP server"))
+        ports.check(wanted, command=["ostiary", *sys.argv[1:]])
+
+    def _is_mock_wanted(self, read: Read) -> bool:
+        """Whether a proxy's server is where the mock server would be, and that may be started."""
+        there = {MOCK_PORT, self._options.mock_port}
+        wanted = any(server.port in there for server in upstreams.local_servers(read.manifests))
+        return wanted and self._options.mock_server
+
     async def _want_mock_server(self, read: Read) -> None:
-        """Start the mock server if a proxy's server is where it would be."""
-        ports = {MOCK_PORT, self._options.mock_port}
-        wanted = any(server.port in ports for server in upstreams.local_servers(read.manifests))
-        if not wanted or not self._options.mock_server or self._mock is not None:
+        """Start the mock server if it is wanted and does not run."""
+        if not self._is_mock_wanted(read) or self._mock is not None:
             return
         mock = MockServer(self._options.mock_port, say=lambda text: self._console.event("mock", text, Style.WARN))
         self._mock = mock  # from here on it is ended with us, also if it never gets to listen
@@ -188,10 +209,11 @@ class Session:
         await self._warn_of_silence(state)
 
     async def _warn_of_silence(self, state: State) -> None:
-        """Tell of doors behind which nobody answers, before somebody knocks."""
-        for server in upstreams.local_servers(state.manifests):
-            if not await upstreams.answers(server):
-                words = f"MCPProxy {server.proxy}: nothing answers at {server.url} yet: start that server"
+        """Tell of proxies whose server cannot be reached, with its URL and the cause, before a client calls."""
+        servers = list(upstreams.named_servers(state.manifests))
+        for server, fault in zip(servers, await asyncio.gather(*map(upstreams.fault, servers)), strict=True):
+            if fault is not None:
+                words = f"MCPProxy {server.proxy}: {printable(server.url)} cannot be reached: {fault}"
                 self._console.event("warning", words, Style.WARN)
         for proxy in upstreams.cluster_only(state.manifests):
             words = (

@@ -1,22 +1,24 @@
-"""The servers behind the doors that are on this machine: which one is the mock server, and is anybody there."""
+"""The servers behind the proxies: which one is the mock server, and can they be reached."""
 
 import asyncio
-import contextlib
+import os
+import socket
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from ostiary_operator.api.resources import PROXY_KIND
+from ostiary_operator.local.console import printable
 from ostiary_operator.local.manifests import Manifest
 from ostiary_operator.local.options import MOCK_PORT
 
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
-_CONNECT_SECONDS: Final = 1.0
+_CONNECT_SECONDS: Final = 3.0
 
 
-class LocalServer(NamedTuple):
-    """A server on this machine that a proxy names."""
+class NamedServer(NamedTuple):
+    """A server that a proxy names by its URL."""
 
     proxy: str
     url: str
@@ -24,15 +26,20 @@ class LocalServer(NamedTuple):
     port: int
 
 
-def local_servers(manifests: Iterable[Manifest]) -> Iterator[LocalServer]:
+def local_servers(manifests: Iterable[Manifest]) -> Iterator[NamedServer]:
     """Yield the servers on this machine that MCPProxies name by ``url``."""
+    return (server for server in named_servers(manifests) if server.host in _LOOPBACK)
+
+
+def named_servers(manifests: Iterable[Manifest]) -> Iterator[NamedServer]:
+    """Yield the servers that MCPProxies name by ``url``."""
     for manifest in manifests:
         for server in _servers(manifest):
-            parts = _local(server.get("url"))
+            parts = _split(server.get("url"))
             if parts is not None:
                 port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
                 key = manifest.key
-                yield LocalServer(f"{key.namespace}/{key.name}", str(server["url"]), parts.hostname or "", port)
+                yield NamedServer(f"{key.namespace}/{key.name}", str(server["url"]), parts.hostname or "", port)
 
 
 def cluster_only(manifests: Iterable[Manifest]) -> Iterator[str]:
@@ -73,21 +80,55 @@ def _servers(manifest: Manifest) -> list[Mapping[str, Any]]:
 
 
 def _local(url: object) -> SplitResult | None:
+    parts = _split(url)
+    return parts if parts is not None and parts.hostname in _LOOPBACK else None
+
+
+def _split(url: object) -> SplitResult | None:
     if not isinstance(url, str):
         return None
     try:
         parts = urlsplit(url)
-        here = parts.hostname in _LOOPBACK and parts.port != 0
+        usable = bool(parts.hostname) and parts.port != 0
     except ValueError:  # a port that is none
         return None
-    return parts if here else None
+    return parts if usable else None
 
 
-async def answers(server: LocalServer) -> bool:
-    """Say whether somebody listens there."""
-    with contextlib.suppress(OSError, TimeoutError):
+async def fault(server: NamedServer) -> str | None:
+    """Return why nothing answers there, and what to do; None if something does."""
+    try:
         async with asyncio.timeout(_CONNECT_SECONDS):
-            _, writer = await asyncio.open_connection(server.host, server.port)
-        writer.close()
-        return True
-    return False
+            error = await _try_each_address(server)
+    except socket.gaierror:
+        return f"no address is known for {printable(server.host)}; {_name_remedy(server.host)}"
+    except TimeoutError:
+        return f"no answer in {_CONNECT_SECONDS:.0f} s; see network and firewall"
+    if isinstance(error, ConnectionRefusedError):
+        return f"nothing listens on port {server.port} yet; start that server"
+    return f"{_words(error)}; see the network" if error is not None else None
+
+
+async def _try_each_address(server: NamedServer) -> OSError | None:
+    """Connect to one of the server's addresses after the other; return the last error if none can be reached."""
+    loop, error = asyncio.get_running_loop(), None
+    for _, _, _, _, address in await loop.getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM):
+        try:
+            _, writer = await asyncio.open_connection(str(address[0]), server.port)
+        except OSError as failed:
+            error = failed
+        else:
+            writer.close()
+            return None
+    return error
+
+
+def _name_remedy(host: str) -> str:
+    if host.endswith(".svc") or ".svc." in host:
+        return "names of Services mean something in a cluster only: name a server that this machine reaches"
+    return "correct the name, or see whether DNS works here"
+
+
+def _words(error: OSError) -> str:
+    """What the system says, in small letters."""
+    return os.strerror(error.errno).lower() if error.errno else printable(str(error))

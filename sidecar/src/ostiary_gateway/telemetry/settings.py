@@ -14,6 +14,7 @@ sampled flag: see :func:`.sampling.make_sampler`.
 
 import base64
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, get_args
@@ -171,7 +172,7 @@ def _http_endpoint(env: Environment) -> tuple[str, bool, dict[str, str]] | None:
     key, value = env.first(*_ENDPOINTS) or ("", "")
     url = _split(value)
     if url is None or url.scheme not in ("http", "https") or not url.hostname:
-        env.warn(key, "is not an http or https URL", "tracing is off")
+        env.warn(key, f"is not an http or https URL ({_meant(value)})", "tracing is off")
         return None
     host, credentials = _without_credentials(url)
     path = url.path if key == _ENDPOINTS[0] else f"{url.path.removesuffix('/')}/v1/traces"
@@ -187,9 +188,17 @@ def _grpc_endpoint(env: Environment) -> tuple[str, bool, dict[str, str]] | None:
         env.warn(key, "is neither host:port nor an http or https URL", "tracing is off")
         return None
     if url.scheme not in ("http", "https"):
+        if env.first("OTEL_EXPORTER_OTLP_TRACES_INSECURE", "OTEL_EXPORTER_OTLP_INSECURE") is None:
+            env.warn(key, "has no scheme, which means TLS", f"for a collector without it {_meant(value)}")
         return value, not insecure, {}
     host, credentials = _without_credentials(url)
     return host, url.scheme == "https", credentials
+
+
+def _meant(value: str) -> str:
+    """What to write instead of a host and a port alone; anything else may hold a secret and is not shown."""
+    bare = re.fullmatch(r"[A-Za-z0-9._-]+(:[0-9]{1,5})?", value)
+    return f"write http://{value}" if bare else "write http:// in front of it"
 
 
 def _split(value: str) -> SplitResult | None:

@@ -1,0 +1,47 @@
+"""Ports that are in use: all of them are told at once, with a command that works."""
+
+import socket
+
+import pytest
+
+from ostiary_operator.local import ports
+from ostiary_operator.local.ports import Wanted
+from ostiary_tools.ports import reserve_port
+
+COMMAND = ["ostiary", "run", "my doors"]
+
+
+def test_free_ports_and_any_port_are_fine() -> None:
+    ports.check(
+        [Wanted("--port", "127.0.0.1", 0, "x"), Wanted("--admin-port", "", reserve_port(), "x")], command=COMMAND
+    )
+
+
+def test_what_is_taken_is_named_and_what_is_free_is_not() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port, free = taken.getsockname()[1], reserve_port()
+        wanted = [
+            Wanted("--port", "127.0.0.1", free, "x"),
+            Wanted("--mock-port", "127.0.0.1", port, "the mock MCP server"),
+        ]
+        with pytest.raises(ports.PortsTakenError) as caught:
+            ports.check(wanted, command=COMMAND)
+    said = str(caught.value)
+    assert said.startswith(f"port {port} (MOCK_PORT, the mock MCP server) is in use.")
+    assert "say --no-mock-server" in said
+    assert "'my doors' --mock-port" in said
+    assert str(free) not in said
+
+
+def test_two_ports_are_moved_to_two_that_differ() -> None:
+    near = ports.free_near("127.0.0.1", 40000)
+    assert near == ports.free_near("127.0.0.1", 40000)
+    assert ports.free_near("127.0.0.1", 40000, avoid=[near]) != near
+
+
+def test_who_came_by_make_is_told_what_to_type_for_make() -> None:
+    others = {"--port": 9080, "--admin-port": 9081}
+    assert ports.again(COMMAND, others, {}) == "ostiary run 'my doors' --port 9080 --admin-port 9081"
+    assert ports.again(COMMAND, others, {"MAKELEVEL": "1"}) == "make run EXAMPLE='my doors' PORT=9080 ADMIN_PORT=9081"
+    usual = ["ostiary", "run", "examples/quickstart"]
+    assert ports.again(usual, {"--mock-port": 8878}, {"MAKELEVEL": "1"}) == "make run MOCK_PORT=8878"
