@@ -212,3 +212,35 @@ async def test_a_port_that_is_taken_is_told_with_the_option_that_moves_it(option
         with pytest.raises(StartupError, match=f"--{option.replace('_', '-')} "):
             async with running(**taken):
                 pass
+
+
+async def test_the_config_tells_how_a_server_has_been_doing_and_holds_no_word_of_callers(door: Door, mock: str) -> None:
+    await door.apply(door.entry("up", mock), door.entry("down", "http://127.0.0.1:1/mcp?key=secret"))
+    assert all("servers" not in entry for entry in (await config(door))["entries"].values())
+    for name in ("up", "down"):
+        async with calling(door.url(name)) as caller:
+            await caller.post(legacy("tools/list", {"cursor": "private"}))
+    entries = (await config(door))["entries"]
+
+    assert entries["default/up"]["servers"] == {"up": {"answered": True}}
+    told = entries["default/down"]["servers"]["up"]
+    assert told["fault"].pop("at") > 0
+    assert told == {
+        "answered": False,
+        "fault": {"kind": "UpstreamUnreachable", "message": "127.0.0.1 port 1: Connection refused"},
+    }
+
+
+async def test_the_log_says_why_a_call_to_a_server_failed_and_where_without_its_query(
+    door: Door, caplog: pytest.LogCaptureFixture
+) -> None:
+    await door.apply(door.entry("down", "http://127.0.0.1:1/mcp?key=secret"))
+    async with calling(door.url("down")) as caller:
+        for _ in range(3):
+            await caller.post(legacy("tools/call", {"name": "x"}))
+
+    (told,) = [record.getMessage() for record in caplog.records if "down" in record.getMessage()]
+    assert told == (
+        "server up of MCPProxy default/down (http://127.0.0.1:1/mcp): UpstreamUnreachable: "
+        "127.0.0.1 port 1: Connection refused"
+    )

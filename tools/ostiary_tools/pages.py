@@ -12,7 +12,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from ostiary_operator.api.status import REASONS, ConditionType, Reason
+from ostiary_operator.api.reason import Reason
+from ostiary_operator.api.status import REASONS, ConditionType
 from ostiary_operator.doctor.remedies import UPSTREAM
 from ostiary_tools.errors import ToolError
 
@@ -25,6 +26,9 @@ _QUESTIONS = {
     ConditionType.RESOLVED_REFS: "Can everything that it refers to be read and used?",
     ConditionType.PROGRAMMED: "Does every ready replica of its gateways run it?",
     ConditionType.READY: "All three. While one of them fails, it has that one's reason.",
+    ConditionType.UPSTREAM_HEALTHY: (
+        "Of an MCPProxy only, and no part of Ready: did the server answer, by what the gateways saw of it?"
+    ),
 }
 _SECTIONS = (
     ("Tutorials", "docs/tutorials/*.md"),
@@ -80,7 +84,7 @@ def _faults() -> Iterator[str]:
     yield "| `data.reason` | What to do |"
     yield "|---|---|"
     for reason, remedy in UPSTREAM.items():
-        yield f"| `{reason}` | {remedy[0].upper()}{remedy[1:]}. |"
+        yield f"| `{reason}` | {remedy} |"
 
 
 def _llms() -> str:

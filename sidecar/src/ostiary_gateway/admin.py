@@ -14,6 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from ostiary_core.strict_json import dumps
 from ostiary_gateway.background import in_background
 from ostiary_gateway.config.rejections import RejectedConfig, RejectedEntry
+from ostiary_gateway.config.runtime import ProxyRuntime
 from ostiary_gateway.config.store import ConfigStore
 from ostiary_gateway.errors import port_taken
 
@@ -70,6 +71,7 @@ class Admin:
 
     def report(self) -> dict[str, Any]:
         """Return what this replica runs: active and rejected digests per entry, and what came whole and was refused.
+        Of the servers of an entry it says how they have been doing, where that is known.
 
         ``incomplete`` is a config that waits for its parts; its revision is never in force already. ``misplacedKeys``
         are files of the config that have the name of a key: never used, since keys come from the Secret alone.
@@ -82,6 +84,7 @@ class Admin:
             "revision": None if snapshot is None else snapshot.revision,
             "entries": {
                 key: {"active": active.get(key), "rejected": _entry_rejection(rejected.get(key))}
+                | ({} if snapshot is None else _servers(snapshot.proxies.get(key)))
                 for key in sorted(active.keys() | rejected.keys())
             },
             "rejected": _config_rejection(self._store.rejected_config),
@@ -103,6 +106,17 @@ async def listen(runner: web.BaseRunner, host: str, port: int) -> int:
         raise port_taken("admin port", host, port, error, option="--admin-port or ADMIN_PORT") from error
     addresses: list[tuple[Any, ...]] = runner.addresses
     return int(addresses[-1][1])
+
+
+def _servers(proxy: ProxyRuntime | None) -> dict[str, Any]:
+    """Return what is known of the servers of a proxy: nothing before the first call."""
+    health = proxy.server.health if proxy is not None else None
+    if proxy is None or health is None or not (health.answered or health.fault):
+        return {}
+    found: dict[str, Any] = {"answered": health.answered}
+    if (fault := health.fault) is not None:
+        found["fault"] = {"kind": fault.kind, "message": fault.message, "at": int(fault.at)}
+    return {"servers": {proxy.server.name: found}}
 
 
 def _entry_rejection(found: RejectedEntry | None) -> dict[str, Any] | None:

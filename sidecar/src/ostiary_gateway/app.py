@@ -42,7 +42,7 @@ class Gateway:
         self.options = options
         self.telemetry = telemetry
         own = OwnPlaces.from_environment(ports=(options.port, options.admin_port))
-        self.pools = ServerPools(own)
+        self.pools = ServerPools(own, installation=options.installation)
         self.store = ConfigStore(gateway=options.gateway or None, servers=self.pools.take)
         self.line = RequestLine(
             snapshot=lambda: self.store.snapshot,

@@ -136,6 +136,7 @@ class _State(Collector):
         yield _gauge("ostiary_bytes_in_flight", "Bytes of requests and answers that are held", held.bytes)
         yield self._refusals()
         yield _dropped_items()
+        yield self._faults()
         yield from self._spans()
 
     def _refusals(self) -> Metric:
@@ -148,6 +149,19 @@ class _State(Collector):
                 if ceiling.bounds(bound):
                     found.add_metric([ceiling.scope, bound.value], count)
         found.add_metric(["server", Bound.CONNECTIONS.value], self._pools.refused)
+        return found
+
+    def _faults(self) -> Metric:
+        """What the servers that are in use did wrong, by kind."""
+        found = CounterMetricFamily(
+            "ostiary_upstream_faults",
+            "What an upstream server did wrong, by kind",
+            labels=["ostiary_proxy", "ostiary_server", "reason"],
+        )
+        snapshot = self._store.snapshot
+        for proxy in snapshot.proxies.values() if snapshot is not None else ():
+            for reason, count in list(proxy.server.health.counts.items()):
+                found.add_metric([proxy.identity, proxy.server.name, reason], count)
         return found
 
     def _spans(self) -> Iterator[Metric]:

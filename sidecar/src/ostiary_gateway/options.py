@@ -28,7 +28,9 @@ class GatewayOptions:
     ``config`` is the folder of the config, ``keys`` that of the gateway's Secret, None for the folder ``keys`` in the
     first. ``gateway`` is ``namespace/name``, empty to take whatever the config says. ``drain_seconds`` bounds the wait
     for requests in flight after SIGTERM; ``drain_delay_seconds`` is how long new ones are still taken, while load
-    balancers learn. Without ``tls`` the data port speaks plain HTTP.
+    balancers learn. Without ``tls`` the data port speaks plain HTTP. ``installation`` tells
+    this installation from others whose proxies have the same uids, as those of files have
+    (:mod:`ostiary_gateway.upstream.hops`).
     """
 
     config: Path | None
@@ -43,3 +45,4 @@ class GatewayOptions:
     kubernetes: KubernetesOptions | None = None
     tls: TlsFiles | None = None
     replica: str = field(default="")
+    installation: str = ""

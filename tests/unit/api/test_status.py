@@ -1,7 +1,9 @@
 import pytest
 
 from ostiary_core.mcp.methods import VERBS, Primitive
+from ostiary_core.upstream_faults import KINDS, NOT_OF_THE_SERVER
 from ostiary_operator.api.policy import PromptVerb, ResourceVerb, ToolVerb
+from ostiary_operator.api.reason import Reason
 from ostiary_operator.api.status import (
     REASONS,
     AcceptedReason,
@@ -9,8 +11,8 @@ from ostiary_operator.api.status import (
     ConditionType,
     PolicyStatus,
     ProxyStatus,
-    Reason,
 )
+from ostiary_operator.api.upstream_reasons import UpstreamHealthyReason
 
 ALL = [reason for kind in REASONS.values() for reason in kind]
 
@@ -23,6 +25,11 @@ def test_every_condition_type_has_its_reasons() -> None:
 def test_the_positive_reason_has_the_name_of_the_condition(condition: ConditionType) -> None:
     assert str(condition) in [str(reason) for reason in REASONS[condition]]
     assert "Pending" in [str(reason) for reason in REASONS[condition]]
+
+
+def test_the_reasons_of_a_servers_health_are_the_kinds_of_fault_that_it_can_have() -> None:
+    of_itself = {"UpstreamHealthy", "Pending", "NoTraffic"}
+    assert {str(reason) for reason in UpstreamHealthyReason} - of_itself == KINDS - NOT_OF_THE_SERVER
 
 
 @pytest.mark.parametrize("reason", ALL, ids=lambda reason: f"{type(reason).__name__}.{reason}")

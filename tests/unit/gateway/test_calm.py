@@ -62,7 +62,7 @@ def test_the_builder_rests_whenever_it_has_worked_for_a_while(monkeypatch: pytes
 async def test_a_server_that_is_no_longer_used_goes_without_the_collector() -> None:
     gc.disable()
     try:
-        server = UpstreamServer(entry("crm").servers[0], own=OwnPlaces(), connections=1)
+        server = UpstreamServer(entry("crm").servers[0], own=OwnPlaces(), connections=1, proxy="a/b", mark="m")
         gone = weakref.ref(server)
         server.close()
         del server

@@ -112,3 +112,11 @@ async def test_an_event_about_something_without_a_namespace_goes_to_default() ->
         await clock.advance(0)
     assert len(await cluster.list(EVENT, namespace="default")) == 1
     assert await cluster.list(EVENT, namespace=SYSTEM) == []
+
+
+def test_of_a_server_its_faults_are_told_and_that_it_is_well_after_one_but_not_its_first_answer() -> None:
+    unknown, well, down = (status(UpstreamHealthy=value) for value in ("Unknown", "True", "False"))
+    assert told(unknown, well) == []
+    assert told(well, down) == [("Bad", "UpstreamHealthy is False", True)]
+    assert told(down, down) == []
+    assert told(down, well) == [("Fine", "UpstreamHealthy is True", False)]

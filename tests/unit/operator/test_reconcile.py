@@ -410,3 +410,37 @@ def test_no_log_line_holds_a_key(caplog: pytest.LogCaptureFixture) -> None:
     held = it.cluster.peek(SECRET, name="ostiary-default", namespace=SYSTEM)
     assert held is not None
     assert all(value not in caplog.text for value in held["data"].values())
+
+
+async def test_what_gateways_saw_of_a_server_becomes_a_condition_outside_ready_and_one_event() -> None:
+    async with listening(SaidReplica()) as one:
+        it = operator(proxy("crm"), replicas=(one.url,))
+        await it.run_pass()
+        one.runs(delivered(it.cluster))
+        await it.ask()
+        assert condition(it.obj(), "UpstreamHealthy") == ("Unknown", "NoTraffic")
+        fault = {"kind": "UpstreamHostRefused", "message": "HTTP 421: Invalid Host header", "at": 1}
+        one.entries["tools/crm"]["servers"] = {"mock": {"answered": False, "fault": fault}}
+        await it.ask()
+        assert condition(it.obj(), "UpstreamHealthy") == ("False", "UpstreamHostRefused")
+        assert condition(it.obj(), "Ready") == ("True", "Ready")
+
+
+async def test_a_server_that_comes_and_goes_is_written_once_a_minute_and_then_as_it_is() -> None:
+    async with listening(SaidReplica()) as one:
+        it = operator(proxy("crm"), replicas=(one.url,))
+        await it.run_pass()
+        one.runs(delivered(it.cluster))
+        await it.ask()
+        before = len(it.cluster.writes)
+        for turn in range(100):
+            fault = {"kind": "UpstreamReset", "message": f"words {turn}", "at": turn}
+            one.entries["tools/crm"]["servers"] = {"mock": {"answered": True, **({"fault": fault} if turn % 2 else {})}}
+            await it.ask()
+            await it.clock.advance(1)
+        assert len(it.cluster.writes) - before <= 3
+        one.entries["tools/crm"]["servers"] = {"mock": {"answered": True}}
+        for _ in range(2):
+            await it.clock.advance(60)
+            await it.ask()
+        assert condition(it.obj(), "UpstreamHealthy") == ("True", "UpstreamHealthy")

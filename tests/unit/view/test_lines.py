@@ -1,7 +1,8 @@
 from typing import Any
 
+from ostiary_operator.view import summary
 from ostiary_operator.view.lines import proxy_line
-from ostiary_operator.view.reading import SeenGateway
+from ostiary_operator.view.reading import Seen, SeenGateway
 
 GATEWAY = "ostiary-system/default"
 
@@ -27,3 +28,22 @@ def test_a_status_that_nobody_keeps_true_any_more_is_not_believed() -> None:
 def test_a_status_is_believed_where_the_config_holds_it_or_may_not_be_read() -> None:
     assert told(SeenGateway(GATEWAY, digests={"sales/crm": "a" * 64})) == ("True", "")
     assert told(SeenGateway.of(GATEWAY, None, None, "you may not read the config")) == ("True", "")
+
+
+def test_a_server_that_fails_is_shown_though_its_proxy_is_ready() -> None:
+    words = "server crm: HTTP 421: Invalid Host header"
+    proxy = ready_proxy()
+    proxy["status"]["conditions"].append(
+        {
+            "type": "UpstreamHealthy",
+            "status": "False",
+            "reason": "UpstreamHostRefused",
+            "message": words,
+            "observedGeneration": 1,
+        }
+    )
+    line = proxy_line(proxy, {})
+    assert (line.verdict.status, line.upstream.reason, line.upstream.message) == ("True", "UpstreamHostRefused", words)
+    page = summary.text(Seen((proxy,), (), {}, ()))
+    assert "The server of MCPProxy sales/crm fails: UpstreamHostRefused" in page
+    assert words in page

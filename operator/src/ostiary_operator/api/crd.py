@@ -7,7 +7,7 @@ import yaml
 from ostiary_operator.api.model import ApiModel
 from ostiary_operator.api.resources import GROUP, POLICY_KIND, PROXY_KIND, VERSION, MCPPolicy, MCPProxy
 from ostiary_operator.api.schema import Schema, structural, unwrapped
-from ostiary_operator.api.status import UNJUDGED_SINCE, ConditionStatus, ConditionType, PolicyStatus, ProxyStatus
+from ostiary_operator.api.status import OF_EVERY_KIND, UNJUDGED_SINCE, ConditionStatus, PolicyStatus, ProxyStatus
 
 _HEADER = "# Generated from the models by `ostiary crds --write crds`. Do not edit.\n"
 
@@ -26,7 +26,7 @@ _UNJUDGED = {
             "message": "Waiting for the operator.",
             "lastTransitionTime": UNJUDGED_SINCE,
         }
-        for kind in ConditionType
+        for kind in OF_EVERY_KIND
     ]
 }
 
@@ -67,6 +67,7 @@ _PROXY_COLUMNS = (
     _ACCEPTED | {"priority": 1},
     _PROGRAMMED | {"priority": 1},
     _REASON,
+    _column("Upstream", _condition("UpstreamHealthy", "reason"), "What gateways saw of the server.", wide=True),
 )
 
 _POLICY_COLUMNS = (

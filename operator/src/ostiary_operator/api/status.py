@@ -6,24 +6,31 @@ means and, where something is wrong, what to do.
 
 import enum
 from datetime import datetime
-from typing import Annotated, Final, Self
+from typing import Annotated, Final
 
 from pydantic import Field, StrictInt, StrictStr, StringConstraints
 
 from ostiary_operator.api.constraints import Atomic, Unique
 from ostiary_operator.api.model import ApiModel
+from ostiary_operator.api.reason import NOTHING, WAIT, Reason
+from ostiary_operator.api.upstream_reasons import UpstreamHealthyReason
 
 #: Since when the conditions hold that an object has before the operator has seen it: the definitions give it these.
 UNJUDGED_SINCE: Final = "1970-01-01T00:00:00Z"
 
 
 class ConditionType(enum.StrEnum):
-    """The conditions of an MCPProxy and an MCPPolicy. All are positive and always present."""
+    """The conditions of an MCPProxy and an MCPPolicy. All are positive; the last is an MCPProxy's alone."""
 
     ACCEPTED = "Accepted"
     RESOLVED_REFS = "ResolvedRefs"
     PROGRAMMED = "Programmed"
     READY = "Ready"
+    UPSTREAM_HEALTHY = "UpstreamHealthy"
+
+
+#: What is said of both kinds, and of an object before the operator has seen it.
+OF_EVERY_KIND: Final = tuple(kind for kind in ConditionType if kind is not ConditionType.UPSTREAM_HEALTHY)
 
 
 class ConditionStatus(enum.StrEnum):
@@ -34,30 +41,11 @@ class ConditionStatus(enum.StrEnum):
     UNKNOWN = "Unknown"
 
 
-class Reason(enum.StrEnum):
-    """Base of the reasons of one condition type. A member is (reason, what it means, what to do)."""
-
-    meaning: str
-    remedy: str
-
-    def __new__(cls, value: str, meaning: str, remedy: str) -> Self:
-        """Make a string that carries its explanation."""
-        member = str.__new__(cls, value)
-        member._value_ = value
-        member.meaning = meaning
-        member.remedy = remedy
-        return member
-
-
-_NOTHING = "Nothing is to be done."
-_WAIT = "Wait a few seconds. If it stays, see whether the operator runs and what it logs."
-
-
 class AcceptedReason(Reason):
     """Reasons of Accepted: is the resource valid, and may it have what it asks for?"""
 
-    ACCEPTED = ("Accepted", "The resource is valid and permitted.", _NOTHING)
-    PENDING = ("Pending", "The operator has not judged this generation yet.", _WAIT)
+    ACCEPTED = ("Accepted", "The resource is valid and permitted.", NOTHING)
+    PENDING = ("Pending", "The operator has not judged this generation yet.", WAIT)
     INVALID = (
         "Invalid",
         "A field has a value that cannot work. An earlier version that was accepted stays in force.",
@@ -108,8 +96,8 @@ class AcceptedReason(Reason):
 class ResolvedRefsReason(Reason):
     """Reasons of ResolvedRefs: can everything that the resource refers to be read and used?"""
 
-    RESOLVED_REFS = ("ResolvedRefs", "Everything that the resource refers to was found.", _NOTHING)
-    PENDING = ("Pending", "The operator has not read the references yet.", _WAIT)
+    RESOLVED_REFS = ("ResolvedRefs", "Everything that the resource refers to was found.", NOTHING)
+    PENDING = ("Pending", "The operator has not read the references yet.", WAIT)
     REF_NOT_FOUND = (
         "RefNotFound",
         "A ConfigMap, a Secret, a Service or a key in one of them does not exist.",
@@ -130,8 +118,8 @@ class ResolvedRefsReason(Reason):
 class ProgrammedReason(Reason):
     """Reasons of Programmed: does every ready replica of the gateways run this generation?"""
 
-    PROGRAMMED = ("Programmed", "Every ready replica says that it runs this generation.", _NOTHING)
-    PENDING = ("Pending", "Some replicas have not taken this generation over yet.", _WAIT)
+    PROGRAMMED = ("Programmed", "Every ready replica says that it runs this generation.", NOTHING)
+    PENDING = ("Pending", "Some replicas have not taken this generation over yet.", WAIT)
     UNREACHABLE = (
         "Unreachable",
         "Some replicas did not say for a while what they run.",
@@ -167,8 +155,8 @@ class ProgrammedReason(Reason):
 class ReadyReason(Reason):
     """Reasons of Ready, the summary. While another condition fails, Ready has that condition's reason."""
 
-    READY = ("Ready", "The resource is accepted, its references are resolved, and every replica runs it.", _NOTHING)
-    PENDING = ("Pending", "One of the other conditions is not known yet.", _WAIT)
+    READY = ("Ready", "The resource is accepted, its references are resolved, and every replica runs it.", NOTHING)
+    PENDING = ("Pending", "One of the other conditions is not known yet.", WAIT)
 
 
 REASONS: dict[ConditionType, type[Reason]] = {
@@ -176,6 +164,7 @@ REASONS: dict[ConditionType, type[Reason]] = {
     ConditionType.RESOLVED_REFS: ResolvedRefsReason,
     ConditionType.PROGRAMMED: ProgrammedReason,
     ConditionType.READY: ReadyReason,
+    ConditionType.UPSTREAM_HEALTHY: UpstreamHealthyReason,
 }
 """The reasons of each condition type."""
 
@@ -193,7 +182,7 @@ class Condition(ApiModel):
     """One aspect of the state, in the shape that all of Kubernetes uses (meta/v1 Condition)."""
 
     type: Annotated[StrictStr, StringConstraints(max_length=316)]
-    """Which aspect: Accepted, ResolvedRefs, Programmed or Ready. Example: `Ready`."""
+    """Which aspect: Accepted, ResolvedRefs, Programmed, Ready or UpstreamHealthy. Example: `Ready`."""
 
     status: ConditionStatus
     """Whether it holds. Example: `True`."""
@@ -269,7 +258,7 @@ class ProxyStatus(ApiModel):
     """All endpoints, by gateway and hostname. Example: `[{gateway: ostiary-system/default, url: "https://..."}]`."""
 
     conditions: Conditions = ()
-    """Accepted, ResolvedRefs, Programmed, Ready. Example: `[{type: Ready, status: "True"}]`."""
+    """Accepted, ResolvedRefs, Programmed, Ready, UpstreamHealthy. Example: `[{type: Ready, status: "True"}]`."""
 
     gateways: Annotated[tuple[GatewayStatus, ...], Field(max_length=64), Unique(("namespace", "name"))] = ()
     """The gateways that serve it, with their replicas. Example: `[{name: default, ready: 2, desired: 2}]`."""

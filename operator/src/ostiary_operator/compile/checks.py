@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import NamedTuple, ParamSpec
 
-from ostiary_operator.api.status import Reason
+from ostiary_operator.api.reason import Reason
 
 P = ParamSpec("P")
 

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from ostiary_operator.api.reason import Reason
 from ostiary_operator.api.status import (
     MESSAGE_LIMIT,
     AcceptedReason,
     ConditionStatus,
     ConditionType,
-    Reason,
     ResolvedRefsReason,
 )
 from ostiary_operator.compile.admission import Admission

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
@@ -35,6 +36,7 @@ class LocalGateway:
             admin_port=options.admin_port,
             drain_seconds=_DRAIN_SECONDS,
             replica="run",
+            installation=secrets.token_hex(8),
         )
         self._gateway = Gateway(settled, self._telemetry)
         self._swapped = asyncio.Event()

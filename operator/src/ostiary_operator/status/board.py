@@ -16,7 +16,7 @@ from ostiary_operator.compile.model import ObjectKey, ResourceStatus
 from ostiary_operator.kube.client import Cluster, Object, uid_of
 from ostiary_operator.kube.errors import ClusterError
 from ostiary_operator.kube.kinds import OURS
-from ostiary_operator.status import document, programmed
+from ostiary_operator.status import document, programmed, upstream
 from ostiary_operator.status.events import Events, transitions
 from ostiary_operator.status.watch import GatewayWatch
 from ostiary_operator.status.writer import StatusWrite, Written, write_all
@@ -69,6 +69,8 @@ class StatusBoard:
         # What is judged again whenever anybody publishes: a write or time will change it, time at that moment.
         self._open: dict[str, float] = {}
         self._due_now: set[str] = set()
+        #: When something was last told of a server (monotonic), by the uid of its proxy.
+        self._upstream_told: dict[str, float] = {}
         self._ready: dict[str, tuple[str, str]] = {}
         self._turn = asyncio.Lock()
         self._calls = 0
@@ -99,7 +101,7 @@ class StatusBoard:
                 self._open[uid] = _NEVER
         for uid in before.keys() - self._statuses.keys():
             self._due_now.discard(uid)
-            for known in (self._live, self._familiar, self._open, self._ready):
+            for known in (self._live, self._familiar, self._open, self._ready, self._upstream_told):
                 known.pop(uid, None)
         self._carried = _carriers(self._statuses.values())
         for obj in fresh:
@@ -165,22 +167,33 @@ class StatusBoard:
         status, live = self._statuses[uid], self._live_status(uid)
         was = programmed.was_programmed(live.get("conditions") or (), status.generation)
         judgement = programmed.judge(status, self.watches, was_programmed=was, now=now)
-        body = document.build(status, judgement, live, now=stamp)
+        servers = self._servers(status, live, now)
+        until = min(judgement.until, servers.until)
+        body = document.build(status, judgement, live, now=stamp, upstream=servers.condition)
         ready = document.condition_of(body, ConditionType.READY) or {}
         self._ready[uid] = (status.key.kind, str(ready.get("status")))
         self._open.pop(uid, None)
         self._due_now.discard(uid)
         if document.same(status.key.kind, body, live):
-            if not judgement.final:
-                self._open[uid] = judgement.until
+            if not judgement.final or servers.until < _NEVER:
+                self._open[uid] = until
             return None
         settled_at = self._settled_at(status)
         if now < settled_at and document.only_numbers_differ(status.key.kind, body, live):
-            self._open[uid] = min(judgement.until, settled_at)
+            self._open[uid] = min(until, settled_at)
             return None
-        self._open[uid] = judgement.until
+        self._open[uid] = until
         self._due_now.add(uid)  # until it is written and found as it should be
         return StatusWrite(status.key, uid, body)
+
+    def _servers(self, status: ResourceStatus, live: Mapping[str, Any], now: float) -> upstream.Told:
+        return upstream.settle(
+            upstream.judge(status, self.watches),
+            document.condition_of(live, ConditionType.UPSTREAM_HEALTHY),
+            generation=status.generation,
+            told_at=self._upstream_told.get(status.uid, -_NEVER),
+            now=now,
+        )
 
     def _settled_at(self, status: ResourceStatus) -> float:
         changes = [self.watches[gateway].changed_at for gateway in status.expected if gateway in self.watches]
@@ -202,6 +215,8 @@ class StatusBoard:
             if after is None:
                 continue
             key = write.key
+            if document.differs(ConditionType.UPSTREAM_HEALTHY, self._live_status(write.uid), after):
+                self._upstream_told[write.uid] = self._clock.monotonic()
             regarding = {"apiVersion": _API_VERSION, **key._asdict(), "uid": write.uid}
             for happening in transitions(regarding, self._live_status(write.uid), after):
                 self._events.tell(happening)

@@ -22,8 +22,15 @@ FIELDS: Final = {
 }
 
 
-def build(status: ResourceStatus, judgement: Judgement, live: Mapping[str, Any], *, now: str) -> dict[str, Any]:
-    """Return the status to write.
+def build(
+    status: ResourceStatus,
+    judgement: Judgement,
+    live: Mapping[str, Any],
+    *,
+    now: str,
+    upstream: Condition | None = None,
+) -> dict[str, Any]:
+    """Return the status to write. ``upstream`` is the condition that is no part of Ready, for a proxy.
 
     ``live`` is the status as it is: from it come the times of transitions, and what stays said while the judgement is
     not settled. ``now`` is the time in RFC 3339.
@@ -34,6 +41,8 @@ def build(status: ResourceStatus, judgement: Judgement, live: Mapping[str, Any],
         programmed, gateways = _as_said(live, programmed, gateways)
     conditions = [*status.conditions, programmed]
     conditions.append(ready(conditions))
+    if upstream is not None:
+        conditions.append(upstream)
     whole: dict[str, Any] = {
         "observedGeneration": status.generation,
         "conditions": [_condition(each, status.generation, live, now) for each in conditions],
@@ -102,6 +111,12 @@ def _as_said(
 def condition_of(status: Mapping[str, Any], of_type: str) -> Mapping[str, Any] | None:
     """Return a condition of a status by type."""
     return next((each for each in status.get("conditions") or () if each.get("type") == of_type), None)
+
+
+def differs(of_type: str, one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Say whether two statuses say something else by a condition; times and generations say nothing."""
+    first, second = condition_of(one, of_type) or {}, condition_of(other, of_type) or {}
+    return any(first.get(key) != second.get(key) for key in ("status", "reason", "message"))
 
 
 def _condition(condition: Condition, generation: int, live: Mapping[str, Any], now: str) -> dict[str, Any]:

@@ -29,7 +29,12 @@ _RATE: Final = 5.0
 _LEAST: Final = 0.01
 _WAITING: Final = 200
 _NOTE: Final = 1000
-_TOLD: Final = (ConditionType.ACCEPTED, ConditionType.PROGRAMMED, ConditionType.READY)
+_TOLD: Final = (
+    ConditionType.ACCEPTED,
+    ConditionType.PROGRAMMED,
+    ConditionType.READY,
+    ConditionType.UPSTREAM_HEALTHY,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +59,16 @@ def transitions(
             continue
         if of_type == ConditionType.READY and told:
             continue
+        if of_type == ConditionType.UPSTREAM_HEALTHY and not _is_worth_telling(old, new):
+            continue
         told = True
         if new["status"] != ConditionStatus.UNKNOWN:
             yield Happening(regarding, new["reason"], new["message"], warning=new["status"] == ConditionStatus.FALSE)
+
+
+def _is_worth_telling(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> bool:
+    """Say whether something of a server is told: its faults, and that it is well after one; not its first answer."""
+    return new["status"] == ConditionStatus.FALSE or (old or {}).get("status") == ConditionStatus.FALSE
 
 
 class Events:

@@ -3,12 +3,13 @@
 import re
 from typing import Annotated, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, StrictStr, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError
 
 from ostiary_core.errors import OstiaryError
 
 #: Bytes of an answer that are read at most.
-MAX_BYTES: Final = 4 * 1024 * 1024
+MAX_BYTES: Final = 16 * 1024 * 1024
+_SERVERS: Final = 64
 _ENTRIES: Final = 100_000
 _MESSAGE: Final = 500
 _MISPLACED: Final = 100
@@ -35,6 +36,7 @@ def _zero(value: object) -> object:
 _Line = Annotated[StrictStr, BeforeValidator(_one_line)]
 _Reason = Annotated[StrictStr, BeforeValidator(_word)]
 _Digest = Annotated[StrictStr, Field(pattern=r"^[0-9a-f]{64}$")]
+_Server = Annotated[StrictStr, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
 _Identity = Annotated[StrictStr, Field(max_length=320)]
 
 
@@ -50,11 +52,26 @@ class RejectedEntry(_Part):
     message: _Line = ""
 
 
+class ReportedFault(_Part):
+    """What a replica met last at a server."""
+
+    kind: _Reason
+    message: _Line = ""
+
+
+class ReportedServer(_Part):
+    """How a server of a proxy has been doing: did it ever answer, and what is wrong since."""
+
+    answered: StrictBool = False
+    fault: ReportedFault | None = None
+
+
 class ReportedEntry(_Part):
-    """What runs of one proxy, and what was refused."""
+    """What runs of one proxy, and what was refused; by name its servers that were called."""
 
     active: _Digest | None = None
     rejected: RejectedEntry | None = None
+    servers: Annotated[dict[_Server, ReportedServer], Field(max_length=_SERVERS)] = {}
 
 
 class RejectedConfig(_Part):

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from ostiary_operator.api.status import ConditionStatus, ReadyReason
+from ostiary_operator.api.status import ConditionStatus, ConditionType, ReadyReason
 from ostiary_operator.kube.client import name_of, namespace_of
 from ostiary_operator.local.console import printable
 from ostiary_operator.view import verdict
@@ -31,6 +31,8 @@ class ProxyLine:
     """By gateway, as far as its config may be read."""
     policies: tuple[str, ...]
     servers: tuple[str, ...]
+    upstream: Verdict
+    """What the gateways saw of the server; no part of the verdict."""
 
     @property
     def digest(self) -> str:
@@ -85,6 +87,7 @@ def proxy_line(proxy: Mapping[str, Any], gateways: Mapping[str, SeenGateway]) ->
         digests={gateway: digest for gateway, digest in found.items() if digest is not None},
         policies=_references(status.get("policies"), near=namespace_of(proxy)),
         servers=tuple(_server(each) for each in proxy.get("spec", {}).get("servers") or ()),
+        upstream=verdict.condition(proxy, ConditionType.UPSTREAM_HEALTHY),
     )
 
 

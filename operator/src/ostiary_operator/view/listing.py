@@ -169,14 +169,22 @@ def _age(obj: Mapping[str, Any]) -> str:
 
 
 def _proxy_header(wide: bool) -> list[str]:
-    return ["NAME", "READY", "REASON", "REPLICAS", "POLICIES", "URL", *(["DIGEST", "SERVERS"] if wide else [])]
+    return [
+        "NAME",
+        "READY",
+        "REASON",
+        "REPLICAS",
+        "POLICIES",
+        "URL",
+        *(["DIGEST", "SERVERS", "UPSTREAM"] if wide else []),
+    ]
 
 
 def _proxy_row(proxy: Object, found: Found, wide: bool) -> list[str]:
     line = proxy_line(proxy, found.gateways)
     policies = ",".join(line.policies) if wide else str(len(line.policies))
     row = [line.name, line.verdict.status, line.verdict.reason, line.replica_counts, policies, line.url]
-    return row + ([line.digest, ",".join(line.servers)] if wide else [])
+    return row + ([line.digest, ",".join(line.servers), line.upstream.reason] if wide else [])
 
 
 def _policy_header(wide: bool) -> list[str]:

@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import Final
 
+from ostiary_operator.api.status import ConditionStatus
 from ostiary_operator.local.console import Style
 from ostiary_operator.view import tables
 from ostiary_operator.view.lines import GatewayLine, PolicyLine, ProxyLine, gateway_line, policy_line, proxy_line
@@ -23,6 +24,7 @@ def text(seen: Seen, *, wide: bool = False, paint: Paint = tables.plain) -> str:
         _proxies(proxies, paint, wide=wide),
         _policies(policies, paint, wide=wide),
         _causes([*proxies, *policies], paint),
+        _servers(proxies, paint),
         _sum(proxies, policies, paint),
     ]
     return "\n".join(part for part in parts if part)
@@ -73,6 +75,16 @@ def governs(line: PolicyLine, *, wide: bool) -> str:
 
 def _causes(lines: Sequence[ProxyLine | PolicyLine], paint: Paint) -> str:
     return "\n".join(_cause(line, paint) for line in lines if not line.verdict.ready)
+
+
+def _servers(proxies: Sequence[ProxyLine], paint: Paint) -> str:
+    """Return what is wrong with servers, though their proxies may well be ready."""
+    failing = [line for line in proxies if line.upstream.status == ConditionStatus.FALSE]
+    return "\n".join(
+        f"The server of MCPProxy {line.namespace}/{line.name} fails: {paint(line.upstream.reason, Style.BAD)}\n"
+        + _paragraph(line.upstream.message)
+        for line in failing
+    )
 
 
 def _cause(line: ProxyLine | PolicyLine, paint: Paint) -> str:

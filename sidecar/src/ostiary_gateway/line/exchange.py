@@ -1,5 +1,6 @@
 """What one request is, as far as the stations have found out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -98,6 +99,8 @@ class Exchange:
     held: int = 0
     tree_held: int = 0
     client_address: str = ""
+    #: The marks of the proxies that the request has passed (:mod:`ostiary_gateway.upstream.hops`).
+    passed: Sequence[str] = ()
 
     @property
     def awaits_answer(self) -> bool:

@@ -107,9 +107,13 @@ async def forward(exchange: Exchange, span: ClientSpan) -> Answer:
         Refusal: the message cannot be sent, or the upstream refused what is no request.
         UpstreamFault: the upstream failed.
     """
-    lines = upstream_lines(exchange, span)
+    try:
+        lines = upstream_lines(exchange, span)
+    except UpstreamFault as fault:  # a caller's header that cannot be sent says nothing of the server
+        raise faults.refusal(fault) from fault
+    server, method = exchange.selected, exchange.request.method
     # No name is given to the body: it would be held here until the answer comes.
-    answer = await exchange.selected.request(exchange.request.method, lines, _body(exchange, span))
+    answer = await server.request(method, lines, _body(exchange, span), passed=exchange.passed)
     try:
         _judge_head(exchange, answer)
     except BaseException:

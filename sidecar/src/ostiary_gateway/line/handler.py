@@ -15,6 +15,7 @@ from ostiary_gateway.line.document import relay_document
 from ostiary_gateway.line.exchange import Exchange
 from ostiary_gateway.line.forward import cancel_too, forward, no_stream
 from ostiary_gateway.line.frame import bodiless_revision, frame, parse, request_id
+from ostiary_gateway.line.hops import check_loop
 from ostiary_gateway.line.identify import check_host, check_origin, open_session
 from ostiary_gateway.line.large import is_light
 from ostiary_gateway.line.limit import become_stream
@@ -85,6 +86,7 @@ class RequestLine:
                 self.occupancy.enter(exchange)
                 await self._frame(exchange)
                 record.framed(span, exchange)
+                check_loop(exchange)
                 if exchange.message is not None:
                     exchange.decision = authorize(exchange.message, exchange.proxy.visibility)
                 record.authorized(span, exchange)
@@ -181,12 +183,15 @@ class RequestLine:
                     answer.close()
             except UpstreamFault as fault:
                 record.failed(client, fault)
+                exchange.selected.health.failed(fault)
                 raise faults.refusal(fault) from fault
             finally:
                 request.release_from_caller()
 
     async def _shape(self, exchange: Exchange, answer: Answer, span: ServerSpan, client: ClientSpan) -> Response | None:
+        health = exchange.selected.health
         if exchange.request.method == "DELETE":
+            health.succeeded()
             return Response(answer.status)
         is_stream = answer.content_type == EVENT_STREAM and answer.status < 300
         if exchange.awaits_answer:
@@ -195,8 +200,10 @@ class RequestLine:
                 return None
             document, outcome = await relay_document(exchange, answer, seal=lambda s: self._seal(exchange, s))
             record.answered(span, client, outcome)
+            health.succeeded()
             return document
         if exchange.message is not None:
+            health.succeeded()
             return Response(202)  # for a notification, or a client's answer, that is all there is to say
         if not is_stream:
             raise no_stream()
@@ -206,7 +213,9 @@ class RequestLine:
     async def _relay_events(self, exchange: Exchange, answer: Answer, span: ServerSpan, client: ClientSpan) -> None:
         stream = OpenStream(exchange.proxy, exchange, answer) if exchange.stays_open else None
         relay = EventRelay(exchange, answer, stream=stream, seal=lambda session: self._seal(exchange, session))
+        health = exchange.selected.health
         if stream is not None:
+            health.succeeded()
             exchange.request.connection.take_no_more()
             self.streams.opened(stream, self._snapshot() if not self.draining else None)
         try:
@@ -215,6 +224,10 @@ class RequestLine:
             if stream is not None:
                 self.streams.closed(stream)
             record.answered(span, client, relay.outcome, relay.fault)
+            if relay.fault is not None:
+                health.failed(relay.fault)
+            elif relay.outcome is not None:
+                health.succeeded()
 
     def _seal(self, exchange: Exchange, session: Session) -> str:
         return self._sealer.seal(session, proxy_uid=exchange.proxy.uid, principal=exchange.principal)

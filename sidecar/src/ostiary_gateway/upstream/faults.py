@@ -5,28 +5,59 @@ statuses into transport failures. The upstream's own words, challenges and addre
 from typing import Final
 
 from ostiary_core.mcp import codes
+from ostiary_core.upstream_faults import (
+    ADDRESS_FORBIDDEN,
+    CONNECT_TIMEOUT,
+    EGRESS_FAILED,
+    FULL,
+    HOST_REFUSED,
+    INVALID,
+    KINDS,
+    LOOP,
+    NO_ROOM,
+    REDIRECTED,
+    RESET,
+    TIMEOUT,
+    TLS_FAILED,
+    TOO_LARGE,
+    UNAUTHORIZED,
+    UNAVAILABLE,
+    UNREACHABLE,
+)
 from ostiary_gateway.errors import Refusal, UpstreamFault
 
-UNREACHABLE: Final = "UpstreamUnreachable"
-ADDRESS_FORBIDDEN: Final = "UpstreamAddressForbidden"
-TLS_FAILED: Final = "UpstreamTLSFailed"
-UNAUTHORIZED: Final = "UpstreamUnauthorized"
-UNAVAILABLE: Final = "UpstreamUnavailable"
-CONNECT_TIMEOUT: Final = "UpstreamConnectTimeout"
-TIMEOUT: Final = "UpstreamTimeout"
-INVALID: Final = "UpstreamInvalidAnswer"
-RESET: Final = "UpstreamReset"
-TOO_LARGE: Final = "UpstreamAnswerTooLarge"
-#: Every connection that the settings allow to the server is in use.
-FULL: Final = "UpstreamFull"
-#: The answer is fine, and the gateway holds too much already: no fault of the upstream, but the end of its answer.
-NO_ROOM: Final = "GatewayFull"
+__all__ = [
+    "ADDRESS_FORBIDDEN",
+    "CONNECT_TIMEOUT",
+    "EGRESS_FAILED",
+    "FULL",
+    "HOST_REFUSED",
+    "INVALID",
+    "KINDS",
+    "LOOP",
+    "NO_ROOM",
+    "REDIRECTED",
+    "RESET",
+    "TIMEOUT",
+    "TLS_FAILED",
+    "TOO_LARGE",
+    "UNAUTHORIZED",
+    "UNAVAILABLE",
+    "UNREACHABLE",
+    "code_of",
+    "refusal",
+    "silent_for_too_long",
+]
 
 _CODES: Final = {
     UNREACHABLE: codes.UPSTREAM_UNAVAILABLE,
     ADDRESS_FORBIDDEN: codes.UPSTREAM_UNAVAILABLE,
     TLS_FAILED: codes.UPSTREAM_UNAVAILABLE,
     UNAUTHORIZED: codes.UPSTREAM_UNAVAILABLE,
+    HOST_REFUSED: codes.UPSTREAM_UNAVAILABLE,
+    LOOP: codes.UPSTREAM_UNAVAILABLE,
+    EGRESS_FAILED: codes.UPSTREAM_UNAVAILABLE,
+    REDIRECTED: codes.UPSTREAM_INVALID,
     UNAVAILABLE: codes.UPSTREAM_UNAVAILABLE,
     RESET: codes.UPSTREAM_UNAVAILABLE,
     CONNECT_TIMEOUT: codes.UPSTREAM_TIMEOUT,
@@ -37,9 +68,6 @@ _CODES: Final = {
     NO_ROOM: codes.LIMITED,
 }
 
-#: Every kind of fault.
-KINDS: Final = frozenset(_CODES)
-
 _WORDS: Final = {
     codes.UPSTREAM_UNAVAILABLE: "The MCP server behind this gateway is unavailable",
     codes.UPSTREAM_TIMEOUT: "The MCP server behind this gateway did not answer in time",
@@ -47,6 +75,8 @@ _WORDS: Final = {
     codes.TOO_LARGE: "The answer of the MCP server behind this gateway is too large",
     codes.LIMITED: "This gateway has no room for the answer now; the request itself may have been carried out",
 }
+#: Who reads this is often the gateway itself, or the one who set it up: the loop is named.
+_LOOP: Final = "The MCP server behind this gateway leads back to this gateway"
 
 
 def code_of(fault: UpstreamFault) -> int:
@@ -58,7 +88,8 @@ def refusal(fault: UpstreamFault) -> Refusal:
     """Return what the caller is told."""
     code = code_of(fault)
     data = {"retryAfterMs": fault.retry_after_ms} if fault.retry_after_ms is not None else None
-    return Refusal(200, fault.kind, _WORDS[code], code=code, data=data)
+    words = _LOOP if fault.kind == LOOP else _WORDS[code]
+    return Refusal(200, fault.kind, words, code=code, data=data)
 
 
 def silent_for_too_long() -> UpstreamFault:

@@ -9,6 +9,7 @@ from ostiary_core.canonical import digest
 from ostiary_core.contract.documents import EntryDocument, ServerShare
 from ostiary_core.errors import ContractError
 from ostiary_gateway.config.snapshot import Snapshot
+from ostiary_gateway.upstream import hops
 from ostiary_gateway.upstream.addresses import OwnPlaces
 from ostiary_gateway.upstream.server import UpstreamServer
 
@@ -18,8 +19,9 @@ _log = logging.getLogger(__name__)
 class ServerPools:
     """Hands out servers. Safe to call from the thread that builds a config: opening happens with the first request."""
 
-    def __init__(self, own: OwnPlaces) -> None:
+    def __init__(self, own: OwnPlaces, *, installation: str = "") -> None:
         self._own = own
+        self._installation = installation
         self._connections = ServerShare().connections
         self._refused_by_gone = 0
         self._servers: dict[str, UpstreamServer] = {}
@@ -35,7 +37,13 @@ class ServerPools:
         key = digest(entry.uid.encode() + document.canonical())
         if key not in self._servers:
             try:
-                self._servers[key] = UpstreamServer(document, own=self._own, connections=self._connections)
+                self._servers[key] = UpstreamServer(
+                    document,
+                    own=self._own,
+                    connections=self._connections,
+                    proxy=entry.identity,
+                    mark=hops.mark(entry.uid, installation=self._installation),
+                )
             except (ValueError, OSError) as error:
                 raise ContractError(f"server {document.name}: {error}") from error
         return self._servers[key]

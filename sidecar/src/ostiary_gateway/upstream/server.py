@@ -6,13 +6,16 @@ the gateway judges is what the server sent.
 
 import asyncio
 import ssl
+from collections.abc import Sequence
 from typing import Final
 
 from yarl import URL
 
 from ostiary_core.contract.documents import Server
 from ostiary_gateway.media_types import BOTH, EVENT_STREAM, JSON
+from ostiary_gateway.upstream import hops
 from ostiary_gateway.upstream.addresses import OwnPlaces, networks
+from ostiary_gateway.upstream.health import Health
 from ostiary_gateway.upstream.http1 import request as http1
 from ostiary_gateway.upstream.http1.answer import Answer
 from ostiary_gateway.upstream.http1.dialing import Dialer
@@ -29,16 +32,24 @@ _HEADERS: Final = {
 
 
 class UpstreamServer:
-    """A server and its connections. Must be used within one event loop; the first request opens the first of them."""
+    """A server and its connections. Must be used within one event loop; the first request opens the first of them.
 
-    def __init__(self, document: Server, *, own: OwnPlaces, connections: int) -> None:
+    ``proxy`` is the identity of the proxy that it stands behind, and ``mark`` what that proxy adds to ``Via``.
+    """
+
+    def __init__(self, document: Server, *, own: OwnPlaces, connections: int, proxy: str, mark: str) -> None:
         url = _checked(URL(document.url))
+        self.mark = mark
+        self.health = Health(f"server {document.name} of MCPProxy {proxy} ({url.with_query(None)})")
+        self._via = _via([mark])
         self.name = document.name
         self.address = url.host or ""
         self.port = url.port or 0
         self.idle_seconds = document.timeouts.idle / 1000
         self._request_seconds = document.timeouts.request / 1000
-        self._heads = {method: http1.head_start(method, url, headers) for method, headers in _HEADERS.items()}
+        self._heads = {
+            method: http1.head_start(method, url, headers) + self._via for method, headers in _HEADERS.items()
+        }
         dialer = Dialer(
             host=self.address,
             port=self.port,
@@ -57,17 +68,21 @@ class UpstreamServer:
         self._in_use = 0
         self._unused = asyncio.Event()
 
-    async def request(self, method: str, lines: bytes, body: bytes | None) -> Answer:
+    async def request(self, method: str, lines: bytes, body: bytes | None, *, passed: Sequence[str] = ()) -> Answer:
         """Send a request and return its answer as soon as the head is there; the caller closes it.
 
-        ``lines`` are the headers of this request, see :func:`.http1.request.lines`.
+        ``lines`` are the headers of this request, see :func:`.http1.request.lines`; ``passed`` are the marks of the
+        proxies that it has passed before (:mod:`.hops`).
 
         Raises:
             UpstreamFault: no connection, no head in time, or a head that is not HTTP.
         """
         self._in_use += 1
         try:
-            message = http1.message(self._heads[method], lines, body)
+            head = self._heads[method]
+            if passed:
+                head = head.replace(self._via, _via([*passed, self.mark]))
+            message = http1.message(head, lines, body)
             body = None  # it is in there, and would be held twice until the answer comes
             answer = await self._pool.exchange(message, seconds=self._request_seconds)
         except BaseException:
@@ -99,6 +114,10 @@ class UpstreamServer:
     def close(self) -> None:
         """Close every connection; requests in flight fail."""
         self._pool.close()
+
+
+def _via(marks: list[str]) -> bytes:
+    return http1.trusted_lines({"Via": hops.header(marks)})
 
 
 def _checked(url: URL) -> URL:

@@ -2,6 +2,7 @@
 
 import asyncio
 import ipaddress
+import os
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -115,7 +116,9 @@ class Dialer:
             reason = getattr(error, "verify_message", "") or error.reason or "handshake failed"
             raise UpstreamFault(faults.TLS_FAILED, f"TLS with {self.host}:{self.port}: {reason}") from error
         except OSError as error:
-            words = f"{address} port {self.port}: {error.strerror or error}"
+            # asyncio's own words repeat the address, and not why.
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            words = f"{address} port {self.port}: {reason}"
             raise UpstreamFault(faults.UNREACHABLE, words) from error
         connection.probe_when_silent()
         return connection

@@ -1,0 +1,108 @@
+"""How one upstream server has been doing: what the operator's side is told, never a caller.
+
+It remembers the last fault until the server answers again, counts faults by kind, and logs why calls fail: each kind
+of fault the first time and then once a minute, so that a server that is down, or comes and goes, fills no disk.
+"""
+
+import logging
+import re
+from collections import Counter
+from dataclasses import dataclass
+from time import monotonic, time
+from typing import Final
+
+from ostiary_core.upstream_faults import LOOP, NOT_OF_THE_SERVER, OF_ONE_CALL
+from ostiary_gateway.errors import UpstreamFault
+
+_log = logging.getLogger(__name__)
+
+#: Characters of a fault's words that are kept.
+MESSAGE_LIMIT: Final = 300
+#: Seconds between two records of the same kind of fault.
+LOG_SECONDS: Final = 60.0
+#: A loop is found by the replica that meets its own request, while others see an answer: it is believed for so long.
+LOOP_SECONDS: Final = 60.0
+#: A fault that one call can have with a server that is well counts once it has come so often without a success.
+IN_A_ROW: Final = 3
+_UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e]+")
+
+
+def printable(words: str, *, limit: int = MESSAGE_LIMIT) -> str:
+    """Return words of a server as one harmless line of ASCII, cut at ``limit`` characters."""
+    line = " ".join(_UNPRINTABLE.sub(" ", words[: 4 * limit]).split())
+    return line if len(line) <= limit else f"{line[: limit - 3]}..."
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """The last fault: its kind, what was wrong in a line, and when (seconds of the epoch)."""
+
+    kind: str
+    message: str
+    at: float
+
+
+class Health:
+    """The health of one server of one proxy. ``title`` is how the log names it."""
+
+    __slots__ = (
+        "_in_a_row",
+        "_is_logged",
+        "_silent_until",
+        "_unlogged",
+        "_until",
+        "answered",
+        "counts",
+        "fault",
+        "title",
+    )
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        #: Whether it has ever answered.
+        self.answered = False
+        self.fault: Fault | None = None
+        #: Faults by kind.
+        self.counts: Counter[str] = Counter()
+        self._in_a_row = 0
+        self._until = 0.0
+        #: By kind, until when it is not logged again.
+        self._silent_until: dict[str, float] = {}
+        self._unlogged = 0
+        self._is_logged = False
+
+    def succeeded(self) -> None:
+        """The server did its part."""
+        self.answered = True
+        self._in_a_row = 0
+        if self.fault is not None and monotonic() >= self._until:
+            self.fault = None
+            if self._is_logged:
+                _log.info("%s answers again", self.title)
+                self._is_logged = False
+
+    def failed(self, fault: UpstreamFault) -> None:
+        """The server did not do its part."""
+        self.counts[fault.kind] += 1
+        self._in_a_row += 1
+        if self._is_telling(fault.kind):
+            self.fault = Fault(fault.kind, printable(fault.message), time())
+            self._until = monotonic() + LOOP_SECONDS if fault.kind == LOOP else 0.0
+        self._tell(fault)
+
+    def _is_telling(self, kind: str) -> bool:
+        """Say whether a fault of this kind tells of the server, and not only of one call to it."""
+        if kind in NOT_OF_THE_SERVER:
+            return False
+        return kind not in OF_ONE_CALL or not self.answered or self._in_a_row >= IN_A_ROW
+
+    def _tell(self, fault: UpstreamFault) -> None:
+        now = monotonic()
+        if now < self._silent_until.get(fault.kind, 0.0):
+            self._unlogged += 1
+            return
+        more = f" (and {self._unlogged} more since the last such record)" if self._unlogged else ""
+        _log.warning("%s: %s: %s%s", self.title, fault.kind, printable(fault.message), more)
+        self._silent_until[fault.kind] = now + LOG_SECONDS
+        self._unlogged = 0
+        self._is_logged = True

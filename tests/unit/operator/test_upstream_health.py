@@ -1,0 +1,102 @@
+"""What is told of the server of a proxy, by what replicas saw of it: at once, in few words, and not again and again."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from ostiary_operator.compile.model import Condition, ObjectKey, ResourceStatus
+from ostiary_operator.status.replicas import Replica
+from ostiary_operator.status.reports import Report
+from ostiary_operator.status.upstream import DWELL, WORDS_DWELL, judge, settle
+from ostiary_operator.status.watch import GatewayWatch, ReplicaState
+
+GATEWAY, PROXY = "ostiary-system/default", "tools/crm"
+WELL = {"answered": True}
+REFUSED = {"answered": True, "fault": {"kind": "UpstreamHostRefused", "message": "HTTP 421: no such host", "at": 5}}
+
+
+def status(kind: str = "MCPProxy", *, generation: int = 3) -> ResourceStatus:
+    return ResourceStatus(ObjectKey(kind, "tools", "crm"), "u", generation, (), expected={GATEWAY: {PROXY: "a" * 64}})
+
+
+def saying(*servers: Mapping[str, Any] | None) -> dict[str, GatewayWatch]:
+    """A gateway with a replica for each of these, which says so of its server; None knows nothing."""
+    states = {}
+    for number, server in enumerate(servers):
+        entry = {"active": "a" * 64, **({"servers": {"crm": server}} if server is not None else {})}
+        report = Report.model_validate(
+            {"gateway": GATEWAY, "revision": 1, "replica": f"r{number}", "entries": {PROXY: entry}}
+        )
+        states[f"http://{number}"] = ReplicaState(Replica(f"http://{number}", f"r{number}"), 0.0, report=report)
+    return {GATEWAY: GatewayWatch(GATEWAY, 0.0, states=states)}
+
+
+def judged(*servers: Mapping[str, Any] | None) -> tuple[str, str]:
+    found = judge(status(), saying(*servers))
+    assert found is not None
+    return found.status, found.reason
+
+
+def test_before_any_call_nothing_is_known() -> None:
+    assert judged() == judged(None, None) == judged({"answered": False}) == ("Unknown", "NoTraffic")
+
+
+def test_one_replica_that_was_answered_is_enough() -> None:
+    assert judged(None, WELL) == ("True", "UpstreamHealthy")
+
+
+def test_one_replica_that_was_not_served_is_told_with_the_servers_words_and_the_remedy() -> None:
+    assert judged(WELL, REFUSED, None) == ("False", "UpstreamHostRefused")
+    found = judge(status(), saying(REFUSED))
+    assert found is not None
+    assert found.message.startswith("server crm: HTTP 421: no such host. Add the host that the gateway sends")
+
+
+def test_a_fault_that_only_a_newer_gateway_knows_is_told_by_its_name() -> None:
+    assert judged({"fault": {"kind": "UpstreamNovel", "message": "words"}}) == ("False", "UpstreamNovel")
+
+
+def test_of_a_policy_nothing_is_told() -> None:
+    assert judge(status("MCPPolicy"), saying(REFUSED)) is None
+
+
+def said(found: Condition, *, generation: int = 3) -> dict[str, Any]:
+    return {
+        "status": found.status, "reason": found.reason, "message": found.message, "observedGeneration": generation
+    }  # fmt: skip
+
+
+def condition(value: str, reason: str, message: str = "words") -> Condition:
+    return Condition("UpstreamHealthy", value, reason, message)
+
+
+TRUE, UNKNOWN = condition("True", "UpstreamHealthy"), condition("Unknown", "NoTraffic")
+DOWN, LOOP = condition("False", "UpstreamUnreachable"), condition("False", "UpstreamLoop")
+
+
+@pytest.mark.parametrize("found", [TRUE, DOWN, UNKNOWN])
+def test_what_comes_after_nothing_is_told_at_once(found: Condition) -> None:
+    assert settle(found, None, generation=3, told_at=0, now=1).condition == found
+    assert settle(found, said(UNKNOWN), generation=3, told_at=0, now=1).condition == found
+
+
+@pytest.mark.parametrize(("before", "after"), [(TRUE, DOWN), (DOWN, TRUE), (DOWN, LOOP)])
+def test_a_server_that_comes_and_goes_is_told_once_a_minute(before: Condition, after: Condition) -> None:
+    early = settle(after, said(before), generation=3, told_at=100, now=100 + DWELL - 1)
+    assert (early.condition, early.until) == (before, 100 + DWELL)
+    assert settle(after, said(before), generation=3, told_at=100, now=100 + DWELL).condition == after
+
+
+def test_other_words_for_the_same_are_told_every_ten_minutes() -> None:
+    other = condition("False", "UpstreamUnreachable", "other words")
+    assert settle(other, said(DOWN), generation=3, told_at=100, now=100 + DWELL).condition == DOWN
+    assert settle(other, said(DOWN), generation=3, told_at=100, now=100 + WORDS_DWELL).condition == other
+
+
+@pytest.mark.parametrize("before", [TRUE, DOWN])
+def test_replicas_that_have_just_started_take_nothing_from_what_is_known_of_the_same_generation(
+    before: Condition,
+) -> None:
+    assert settle(UNKNOWN, said(before), generation=3, told_at=0, now=1e9).condition == before
+    assert settle(UNKNOWN, said(before), generation=4, told_at=0, now=1e9).condition == UNKNOWN
