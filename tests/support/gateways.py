@@ -65,7 +65,8 @@ class Door:
         """One proxy at ``/<name>``, and the policies that it names."""
         named = {digest(p.canonical()): p for p in policies}
         timeouts = more.pop("timeouts", Timeouts(connect=2000, request=10_000, idle=10_000))
-        servers = [Server(name="up", url=upstream, timeouts=timeouts, addresses=more.pop("addresses", LOOPBACK))]
+        server = {"timeouts": timeouts, "addresses": more.pop("addresses", LOOPBACK), **more.pop("server", {})}
+        servers = [Server(name="up", url=upstream, **server)]
         fixed: dict[str, Any] = {"namespace": "default", "generation": 1, "servers": servers}
         more = {"uid": f"uid-{name}", "path": f"/{name}", **more}
         return EntryDocument(name=name, policies=sorted(named), **fixed, **more), named

@@ -14,6 +14,7 @@ import uvicorn
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.resolve import Elicit, ListRoots, Resolve, Sample
 from mcp.server.streamable_http import EventCallback, EventId, EventMessage, EventStore, StreamId
+from mcp.server.transport_security import TransportSecuritySettings
 from mcp.types import CreateMessageResult, JSONRPCMessage, ListRootsResult, SamplingMessage, TextContent
 from mcp_clients import eventually
 from pydantic import BaseModel
@@ -153,10 +154,24 @@ def _add_meeting(server: MCPServer) -> None:
 
 
 @asynccontextmanager
-async def asking_server(gates: Gates | None = None, *, json_response: bool = False) -> AsyncIterator[str]:
-    """Serve it on a free port of loopback; yields its endpoint."""
+async def asking_server(
+    gates: Gates | None = None,
+    *,
+    json_response: bool = False,
+    path: str = "/mcp",
+    allowed_hosts: list[str] | None = None,
+) -> AsyncIterator[str]:
+    """Serve it on a free port of loopback; yields the URL of ``/mcp``, whatever ``path`` it really has.
+
+    ``allowed_hosts`` are those that it takes in Host, in place of loopback's own.
+    """
+    security = TransportSecuritySettings(allowed_hosts=allowed_hosts) if allowed_hosts is not None else None
     app = build(gates or Gates()).streamable_http_app(
-        event_store=Events(), retry_interval=50, json_response=json_response
+        event_store=Events(),
+        retry_interval=50,
+        json_response=json_response,
+        streamable_http_path=path,
+        transport_security=security,
     )
     config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="critical", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)

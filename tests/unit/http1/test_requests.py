@@ -1,6 +1,7 @@
 """The bytes of a request to a server, and what is remembered of its headers."""
 
 import pytest
+from yarl import URL
 
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream.http1 import request as http1
@@ -21,3 +22,14 @@ def test_what_would_break_out_of_its_line_is_refused_also_when_it_comes_again(he
     for _ in range(2):
         with pytest.raises(UpstreamFault):
             http1.lines({name: value})
+
+
+def test_the_port_that_is_usual_is_not_said_in_host() -> None:
+    assert b"\r\nHost: a\r\n" in http1.head_start("POST", URL("http://a:80/mcp"), {})
+    assert b"\r\nHost: a:443\r\n" in http1.head_start("POST", URL("http://a:443/mcp"), {})
+    assert b"\r\nHost: [::1]:8\r\n" in http1.head_start("POST", URL("http://[::1]:8/mcp"), {})
+
+
+def test_another_host_is_sent_where_one_is_set() -> None:
+    head = http1.head_start("POST", URL("http://a/mcp?tenant=b%20c"), {}, host="localhost:8000")
+    assert head == b"POST /mcp?tenant=b%20c HTTP/1.1\r\nHost: localhost:8000\r\n"

@@ -7,11 +7,12 @@ from pydantic import Field, StrictInt, StrictStr, StringConstraints, model_valid
 
 from ostiary_operator.api.constraints import Atomic, Rule, Unique
 from ostiary_operator.api.durations import Duration, between
+from ostiary_operator.api.headers import Header
 from ostiary_operator.api.model import ApiModel
 from ostiary_operator.api.names import DataKey, DnsLabel, Hostname, NameGlobs, ObjectName
 from ostiary_operator.api.numbers import INTEGRAL
 from ostiary_operator.api.patterns import check_together
-from ostiary_operator.api.urls import EndpointPath, ProxyPath, UpstreamUrl
+from ostiary_operator.api.urls import Authority, EndpointPath, ProxyPath, UpstreamUrl
 
 
 class GatewayReference(ApiModel):
@@ -97,12 +98,21 @@ class Server(ApiModel):
     """Name of the server, unique within the MCPProxy. It appears in traces and metrics. Example: `crm`."""
 
     url: UpstreamUrl | None = None
-    """Complete URL of the server's MCP endpoint: http or https, without user information, query or fragment.
-    Exactly one of `url` and `service` must be set. Example: `https://mcp.example.com/mcp`."""
+    """Complete URL of the server's MCP endpoint: http or https, without user information or fragment, and without a
+    query that looks like a credential. Exactly one of `url` and `service` must be set.
+    Example: `https://mcp.example.com/mcp`."""
 
     service: ServiceReference | None = None
     """A Service in the same namespace. Exactly one of `url` and `service` must be set.
     Example: `{name: crm-mcp, port: 8080}`."""
+
+    host: Authority | None = None
+    """What is sent as Host, for servers that take only hosts that they know. Absent means host and port of the URL. It
+    changes neither where the gateway connects nor what TLS verifies (`tls.hostname`). Example: `localhost:8000`."""
+
+    headers: Annotated[tuple[Header, ...], Field(max_length=16), Unique(("name",))] = ()
+    """Headers that every request to this server has, never a credential.
+    Example: `[{name: X-Tenant, value: sales}]`."""
 
     timeouts: Timeouts = Timeouts()
     """How long the gateway waits for this server. Example: `{request: 30s}`."""

@@ -18,6 +18,11 @@ _IPV6 = (
 _NAME = "([A-Za-z0-9_]([-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?[.])*[A-Za-z0-9_]([-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?"
 _HOST = rf"({_NAME}|{_IPV6})"
 _PATH = "(/([-A-Za-z0-9._~!$&()*+,;=:@]|%[0-9A-Fa-f]{2})*)*"
+_QUERY = "([-A-Za-z0-9._~!$&()*+,;=:@/?]|%[0-9A-Fa-f]{2})*"
+_CREDENTIAL_QUERY = (
+    "(?i)[?&]([^=&#]*[-_.])?(api-?key|key|token|accesstoken|secret|password|passwd|pwd|sig|signature|auth|authorization"
+    "|credentials?|jwt|bearer)="
+)
 _NUMBER = r"([^/:\[\]]*[.])?(0[xX][0-9A-Fa-f]*|[0-9]+)"
 _MAPPED = r"\[[0:]*:[Ff]{4}:[0-9A-Fa-f]*:[0-9A-Fa-f]*\]"
 _DISGUISED = rf"^[a-z][-a-z0-9+.]*://({_NUMBER}|{_MAPPED})([:/]|$)"
@@ -37,7 +42,9 @@ UpstreamUrl = Annotated[
     excludes(
         "^[^/]*//[^/?#]*@", "must not carry user information", "credentials do not belong into a URL: remove them"
     ),
-    excludes("[?]", "must not have a query", "remove everything from the question mark on"),
+    excludes(
+        _CREDENTIAL_QUERY, "has a query that looks like a credential", "credentials do not belong into a URL: remove it"
+    ),
     excludes("#", "must not have a fragment", "remove everything from the # on"),
     matches(
         rf"^[^:]*://([^/?#]*@)?{_HOST}(:{_PORT})?([/?#]|$)",
@@ -50,8 +57,24 @@ UpstreamUrl = Annotated[
         "has a path with characters that must be percent-encoded",
         "encode spaces and other special characters, such as %20",
     ),
+    matches(
+        f"^[^?#]*([?]{_QUERY})?(#.*)?$",
+        "has a query with characters that must be percent-encoded",
+        "encode spaces and other special characters, such as %20",
+    ),
 ]
-"""Where an MCP server listens: scheme, host, optional port and path, nothing else."""
+"""Where an MCP server listens: scheme, host, optional port, path and query, nothing else."""
+
+Authority = Annotated[
+    StrictStr,
+    StringConstraints(min_length=1, max_length=259),
+    Pattern(
+        rf"^{_HOST}(:{_PORT})?$",
+        "is not a host with an optional port",
+        "write it as the server has it in its allowed hosts, such as localhost:8000 or crm.example.com",
+    ),
+]
+"""A host with an optional port, as it stands in the header Host."""
 
 Origin = Annotated[
     StrictStr,

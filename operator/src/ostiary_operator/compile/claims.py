@@ -17,6 +17,8 @@ class Claim:
     path: str
     hostnames: tuple[str, ...]
     urls: tuple[str, ...]
+    hosts: tuple[str | None, ...] = ()
+    """What is sent to each server as Host in place of its URL's."""
 
     @property
     def title(self) -> str:
@@ -32,12 +34,14 @@ class Claim:
 def claim_of_spec(key: ObjectKey, spec: ProxySpec) -> Claim:
     """What a version claims that a user wrote."""
     path = spec.path if spec.path is not None else f"/{key.namespace}/{key.name}"
-    return Claim(key, path, spec.hostnames, tuple(server_url(server, key.namespace) for server in spec.servers))
+    urls = tuple(server_url(server, key.namespace) for server in spec.servers)
+    return Claim(key, path, spec.hostnames, urls, tuple(server.host for server in spec.servers))
 
 
 def claim_of_entry(key: ObjectKey, entry: EntryDocument) -> Claim:
     """What a version claims that was accepted before."""
-    return Claim(key, entry.path, tuple(entry.hostnames), tuple(server.url for server in entry.servers))
+    urls, hosts = zip(*((server.url, server.host) for server in entry.servers), strict=True)
+    return Claim(key, entry.path, tuple(entry.hostnames), urls, hosts)
 
 
 def server_url(server: Server, namespace: str) -> str:

@@ -5,6 +5,7 @@ Each check is a function of a claim, a site and the namespaces that exist. It re
 
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
+from urllib.parse import urlsplit
 
 from ostiary_operator.api.grants import Grant
 from ostiary_operator.api.settings import GatewaySettings, Tenancy
@@ -78,7 +79,35 @@ def upstreams_are_granted(claim: Claim, site: Site, _namespaces: AbstractSet[str
     return None
 
 
-_CHAIN = (path_is_of_no_other_namespace, path_is_granted, hostnames_are_granted, upstreams_are_granted)
+def hosts_are_granted(claim: Claim, site: Site, _namespaces: AbstractSet[str]) -> Refusal | None:
+    """In Multi, what is sent as Host must be of the namespace, of loopback, or granted.
+
+    Behind one address there may be the servers of many, told apart by that name alone.
+    """
+    namespace = claim.key.namespace
+    for index, host in enumerate(claim.hosts if _is_multi(site) else ()):
+        name = urlsplit(f"//{host}").hostname or "" if host is not None else ""
+        if not name or name in _LOOPBACK or _is_inside(name, namespace):
+            continue
+        if any(grant.covers_upstream(name) for grant in _grants(site, namespace)):
+            continue
+        message = (
+            f"{claim.title}: spec.servers[{index}].host: {name} lies outside the namespace {namespace}, and gateway "
+            f"{site.identity} does not grant it; remove it, or ask the platform team for a grant in the gateway's "
+            "settings"
+        )
+        return Refusal(AcceptedReason.UPSTREAM_NOT_PERMITTED, message)
+    return None
+
+
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_CHAIN = (
+    path_is_of_no_other_namespace,
+    path_is_granted,
+    hostnames_are_granted,
+    upstreams_are_granted,
+    hosts_are_granted,
+)
 
 
 def _is_inside(host: str, namespace: str) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from ostiary_core.contract.documents import Server, Timeouts, Tls
+from ostiary_core.contract.documents import Header, Server, Timeouts, Tls
 from ostiary_operator.api.proxy import ProxySpec
 from ostiary_operator.api.proxy import Server as ApiServer
 from ostiary_operator.compile.claims import server_url
@@ -27,4 +27,6 @@ def _server(server: ApiServer, namespace: str, bundle: str | None, addresses: li
         ),
         tls=Tls(ca=bundle, hostname=server.tls.hostname) if server.tls is not None else None,
         addresses=addresses,
+        host=server.host,
+        headers=[Header(name=header.name, value=header.value) for header in server.headers] or None,
     )

@@ -129,14 +129,26 @@ class Timeouts(Document):
     idle: Positive
 
 
+class Header(Document):
+    """A header that every request to a server has. It holds no credential."""
+
+    name: str
+    value: str
+
+
 class Server(Document):
-    """One upstream MCP server. ``addresses``: CIDRs that it may resolve to although the default forbids them."""
+    """One upstream MCP server. ``addresses``: CIDRs that it may resolve to although the default forbids them.
+
+    ``host`` is what is sent as Host, None for that of the URL.
+    """
 
     name: str
     url: str
     timeouts: Timeouts
     tls: Tls | None = None
     addresses: list[str] = []
+    host: str | None = None
+    headers: list[Header] | None = None
 
 
 class EntryDocument(Document):

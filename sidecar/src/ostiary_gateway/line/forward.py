@@ -4,6 +4,7 @@ Nothing that the caller sent travels by accident: not his Authorization, cookies
 defines. The body is what our serializer writes of what was judged.
 """
 
+import asyncio
 import math
 import re
 from typing import Any, Final
@@ -20,12 +21,17 @@ from ostiary_gateway.line.identify import session_not_found
 from ostiary_gateway.line.limit import release_tree
 from ostiary_gateway.media_types import JSON
 from ostiary_gateway.telemetry import ClientSpan
-from ostiary_gateway.upstream import faults
+from ostiary_gateway.upstream import faults, redirects
+from ostiary_gateway.upstream.health import printable
 from ostiary_gateway.upstream.http1 import request as http1
 from ostiary_gateway.upstream.http1.answer import Answer
 
 _PARAM_LIMIT: Final = 64
 _RETRY_AFTER_LIMIT: Final = 3600
+#: Of what a server says with a status that is none of MCP's so much is read, for so many seconds, and told.
+_WORDS_BYTES: Final = 2048
+_WORDS_SECONDS: Final = 0.5
+_WORDS_LENGTH: Final = 160
 #: What a caller's own header may hold to be passed on.
 _PASSABLE: Final = re.compile(r"[\x20-\x7e]{1,2048}")
 
@@ -115,7 +121,7 @@ async def forward(exchange: Exchange, span: ClientSpan) -> Answer:
     # No name is given to the body: it would be held here until the answer comes.
     answer = await server.request(method, lines, _body(exchange, span), passed=exchange.passed)
     try:
-        _judge_head(exchange, answer)
+        await _judge_head(exchange, answer)
     except BaseException:
         answer.close()
         raise
@@ -147,7 +153,7 @@ async def cancel_too(exchange: Exchange, span: ClientSpan) -> None:
     params["requestId"] = first
 
 
-def _judge_head(exchange: Exchange, answer: Answer) -> None:
+async def _judge_head(exchange: Exchange, answer: Answer) -> None:
     """Sort out the answers that are none.
 
     Raises:
@@ -162,16 +168,37 @@ def _judge_head(exchange: Exchange, answer: Answer) -> None:
         return
     if status == 404 and exchange.session is not None:
         raise session_not_found()
-    if status in (401, 403, 407):
+    if status < 400:
+        where = redirects.shown(answer.header("location"))
+        raise UpstreamFault(faults.REDIRECTED, f"the upstream answered HTTP {status} and redirects to {where}")
+    if status in (401, 407) or (status == 403 and answer.header("www-authenticate") is not None):
         # Its challenge would send the client to somebody else's authorization server.
         raise UpstreamFault(faults.UNAUTHORIZED, f"the upstream answered HTTP {status}")
-    if status < 400:
-        raise UpstreamFault(faults.INVALID, f"the upstream answered HTTP {status}: redirects are not followed")
+    if status in (403, 421):
+        words = await _words(answer)
+        host = f"(the gateway sends Host: {exchange.selected.host})"
+        raise UpstreamFault(faults.HOST_REFUSED, f"the upstream answered HTTP {status}{words} {host}")
     if exchange.awaits_answer and answer.content_type == JSON:
         return  # perhaps a JSON-RPC error with the status that the specification gives it
     if not exchange.awaits_answer and not _is_overload(status):
         raise _passed_on(exchange, status)
     raise http_fault(answer)
+
+
+async def _words(answer: Answer) -> str:
+    """Return the beginning of what an answer says, for the operator's side; a server that dawdles says nothing.
+
+    Whatever it says becomes one harmless line (:func:`ostiary_gateway.upstream.health.printable`).
+    """
+    found = b""
+    try:
+        async with asyncio.timeout(_WORDS_SECONDS):
+            while len(found) < _WORDS_BYTES and (piece := await answer.read_some(_WORDS_SECONDS)):
+                found += piece
+    except (TimeoutError, UpstreamFault):
+        pass  # what has come is what there is to say
+    words = printable(found[:_WORDS_BYTES].decode("utf-8", "replace"), limit=_WORDS_LENGTH)
+    return f": {words}" if words else ""
 
 
 def _passed_on(exchange: Exchange, status: int) -> Refusal:

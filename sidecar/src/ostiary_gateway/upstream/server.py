@@ -1,19 +1,19 @@
 """One upstream server: where it is, how to reach it, how long to wait.
 
-Redirects are never followed, cookies never kept, proxies of the environment never used, and bodies never unpacked: what
-the gateway judges is what the server sent.
+A redirect is followed to another path of the same server, once, and nowhere else. Cookies are never kept, and bodies
+never unpacked: what the gateway judges is what the server sent.
 """
 
 import asyncio
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from yarl import URL
 
 from ostiary_core.contract.documents import Server
 from ostiary_gateway.media_types import BOTH, EVENT_STREAM, JSON
-from ostiary_gateway.upstream import hops
+from ostiary_gateway.upstream import hops, redirects
 from ostiary_gateway.upstream.addresses import OwnPlaces, networks
 from ostiary_gateway.upstream.health import Health
 from ostiary_gateway.upstream.http1 import request as http1
@@ -23,6 +23,8 @@ from ostiary_gateway.upstream.http1.pool import Pool
 
 #: Shorter than the idle time of common servers (uvicorn closes after 5 s), so that we rarely meet a closing one.
 _KEEPALIVE_SECONDS: Final = 4.0
+#: Statuses by which a place says that it is none, or another one.
+_GONE: Final = frozenset({301, 302, 303, 307, 308, 404, 405, 410})
 #: What every request of a method says, to any server.
 _HEADERS: Final = {
     "POST": {"Accept-Encoding": "identity", "Accept": BOTH, "Content-Type": JSON},
@@ -38,7 +40,11 @@ class UpstreamServer:
     """
 
     def __init__(self, document: Server, *, own: OwnPlaces, connections: int, proxy: str, mark: str) -> None:
-        url = _checked(URL(document.url))
+        self._url = url = _checked(URL(document.url))
+        self._host = document.host
+        self._headers = {header.name: header.value for header in document.headers or ()}
+        #: What is sent as Host.
+        self.host = document.host or http1.authority(url)
         self.mark = mark
         self.health = Health(f"server {document.name} of MCPProxy {proxy} ({url.with_query(None)})")
         self._via = _via([mark])
@@ -47,9 +53,8 @@ class UpstreamServer:
         self.port = url.port or 0
         self.idle_seconds = document.timeouts.idle / 1000
         self._request_seconds = document.timeouts.request / 1000
-        self._heads = {
-            method: http1.head_start(method, url, headers) + self._via for method, headers in _HEADERS.items()
-        }
+        #: The beginnings of requests, at the place that was configured, and at the one where they go now.
+        self._configured = self._heads = self._heads_at(url)
         dialer = Dialer(
             host=self.address,
             port=self.port,
@@ -79,17 +84,48 @@ class UpstreamServer:
         """
         self._in_use += 1
         try:
-            head = self._heads[method]
-            if passed:
-                head = head.replace(self._via, _via([*passed, self.mark]))
+            head = self._head(self._heads, method, passed)
             message = http1.message(head, lines, body)
             body = None  # it is in there, and would be held twice until the answer comes
             answer = await self._pool.exchange(message, seconds=self._request_seconds)
+            if answer.status >= 300:
+                answer = await self._elsewhere(answer, method, message[len(head) :], passed)
         except BaseException:
             self._release()
             raise
         answer.released = self._release
         return answer
+
+    def _head(self, heads: Mapping[str, bytes], method: str, passed: Sequence[str]) -> bytes:
+        head = heads[method]
+        return head.replace(self._via, _via([*passed, self.mark])) if passed else head
+
+    async def _elsewhere(self, answer: Answer, method: str, rest: bytes, passed: Sequence[str]) -> Answer:
+        """Follow a redirect to another path of this server, once; return anything else as it is.
+
+        ``rest`` is what follows the head's constant beginning.
+        """
+        status = answer.status
+        if self._heads is not self._configured and status in _GONE:
+            self._heads = self._configured  # the place that we were sent to once is none any more
+        if status not in redirects.FOLLOWED:
+            return answer
+        moved = redirects.target(answer.header("location"), self._url, host=self._host)
+        if moved is None:
+            return answer
+        answer.close()
+        heads = self._heads_at(moved)
+        answer = await self._pool.exchange(self._head(heads, method, passed) + rest, seconds=self._request_seconds)
+        if answer.status < 300 and redirects.is_lasting(status, before=self._url, after=moved):
+            self._heads = heads
+        return answer
+
+    def _heads_at(self, url: URL) -> dict[str, bytes]:
+        more = http1.lines(self._headers) + self._via
+        return {
+            method: http1.head_start(method, url, headers, host=self._host) + more
+            for method, headers in _HEADERS.items()
+        }
 
     def _release(self) -> None:
         self._in_use -= 1

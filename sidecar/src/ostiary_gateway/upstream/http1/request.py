@@ -13,16 +13,24 @@ from ostiary_gateway.upstream import faults
 #: RFC 9110 §5.6.2 and §5.5, without the obsolete part of the latter: our values are ASCII.
 _NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE: Final = re.compile(r"[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?|")
+_USUAL_PORTS: Final = {"http": 80, "https": 443}
 #: Longer headers are not worth their place in the memo, in characters: callers choose names as well.
 _REMEMBERED_LENGTH: Final = 256
 
 
-def head_start(method: str, url: URL, headers: Mapping[str, str]) -> bytes:
-    """Return request line, Host and the headers that never change for a server; build it once."""
-    default = {"http": 80, "https": 443}.get(url.scheme)
+def authority(url: URL) -> str:
+    """Return host and port of a URL as a Host header has them (RFC 9110 §7.2): without the port that is usual."""
     host = url.host_subcomponent or ""
-    authority = host if url.port == default else f"{host}:{url.port}"
-    return f"{method} {url.raw_path_qs} HTTP/1.1\r\nHost: {authority}\r\n".encode("ascii") + lines(headers)
+    return host if url.port == _USUAL_PORTS.get(url.scheme) else f"{host}:{url.port}"
+
+
+def head_start(method: str, url: URL, headers: Mapping[str, str], *, host: str | None = None) -> bytes:
+    """Return request line, Host and the headers that never change for a server; build it once.
+
+    ``host`` is sent in place of the URL's own.
+    """
+    start = f"{method} {url.raw_path_qs} HTTP/1.1\r\n".encode("ascii")
+    return start + lines({"Host": host or authority(url)}) + lines(headers)
 
 
 def lines(headers: Mapping[str, str]) -> bytes:
