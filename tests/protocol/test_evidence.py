@@ -82,7 +82,7 @@ async def test_a_tool_that_fails_is_a_tool_error_on_both_sides() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "kind", "code"), [(500, "UpstreamUnavailable", "-31003"), (302, "UpstreamInvalidAnswer", "-31005")]
+    ("status", "kind", "code"), [(500, "UpstreamUnavailable", "-31003"), (302, "UpstreamRedirected", "-31005")]
 )
 async def test_a_fault_is_its_kind_towards_the_server_and_its_code_towards_the_caller(
     status: int, kind: str, code: str
