@@ -8,8 +8,9 @@ import pytest
 from aiohttp import web
 from callers import Caller, calling, legacy, modern
 from gateways import Door, policy, running
+from mcp_clients import eventually
 from otlp_sink import Sink, SinkSpan, http_sink
-from upstreams import Arrived, Script, answer, document, events, for_ever, serving
+from upstreams import Arrived, Script, answer, document, events, for_ever, initialize_answer, serving
 
 from ostiary_core.contract.documents import Timeouts
 from ostiary_gateway.telemetry import Telemetry
@@ -117,7 +118,7 @@ async def test_a_server_that_hangs_is_a_timeout() -> None:
     assert error(spans["SERVER"])[0] == "-31004"
 
 
-async def test_a_caller_who_goes_away_is_no_fault_of_the_server() -> None:
+async def test_a_caller_that_leaves_before_its_answer_is_told_as_that() -> None:
     reached = asyncio.Event()
 
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
@@ -132,8 +133,158 @@ async def test_a_caller_who_goes_away_is_no_fault_of_the_server() -> None:
 
     spans = await spans_of(script, leave)
 
-    assert error(spans["SERVER"])[0] == "CancelledError"
-    assert error(spans["CLIENT"])[0] == "CancelledError"
+    assert error(spans["SERVER"])[0] == "caller_left"
+    assert error(spans["CLIENT"])[0] == "caller_left"
+
+
+async def test_a_caller_that_leaves_within_its_message_is_told_as_that() -> None:
+    async def leave(_: Caller, door: Door) -> None:
+        writer = (await asyncio.open_connection("127.0.0.1", door.gateway.port))[1]
+        head = (
+            "POST /mock/mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
+        )
+        writer.write(head.encode())
+        await eventually(lambda: door.gateway.line.occupancy.total.reading == 1)
+        writer.close()
+        await eventually(lambda: door.gateway.line.occupancy.total.reading == 0)
+
+    spans = await spans_of(well, leave)
+
+    assert error(spans["SERVER"]) == ("caller_left", None, "ERROR")
+
+
+@pytest.mark.parametrize("make", [legacy, modern])
+@pytest.mark.parametrize("failed", [False, True])
+async def test_once_a_caller_has_its_answer_it_may_leave_and_the_answer_is_what_is_told(
+    make: Any, failed: bool
+) -> None:
+    """The server has not ended its stream yet, and need not ever."""
+
+    async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        async with events(request) as stream:
+            await stream.send(answer(arrived, {"content": [], "isError": failed}))
+            await for_ever()
+        return stream.response
+
+    async def leave(caller: Caller, door: Door) -> None:
+        async with caller.stream(make("tools/call", CALL)) as stream:
+            await stream.message()
+            stream.drop()
+        await eventually(lambda: door.gateway.line.occupancy.total.requests == 0)
+
+    spans = await spans_of(script, leave)
+
+    assert [span.attributes.get("error.type") for span in spans.values()] == ["tool_error" if failed else None] * 2
+
+
+LISTEN = {"notifications": {"toolsListChanged": True}}
+
+
+@pytest.mark.parametrize("how", ["GET", "listen"])
+@pytest.mark.parametrize("begun", [True, False])
+async def test_that_a_caller_ends_a_stream_which_it_opened_is_no_error(how: str, begun: bool) -> None:
+    reached = asyncio.Event()
+
+    async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        reached.set()
+        if not begun:
+            await for_ever()
+        async with events(request) as stream:
+            await stream.raw(b": here\n\n")
+            await for_ever()
+        return stream.response
+
+    async def opened(caller: Caller) -> None:
+        async with caller.listen() if how == "GET" else caller.stream(modern("subscriptions/listen", LISTEN)) as stream:
+            assert await stream.block() == ": here"
+
+    async def leave(caller: Caller, door: Door) -> None:
+        opening = asyncio.create_task(opened(caller))
+        await reached.wait()
+        if not begun:
+            opening.cancel()
+        await asyncio.gather(opening, return_exceptions=True)
+        await eventually(lambda: door.gateway.line.occupancy.total.streams == 0)
+
+    spans = await spans_of(script, leave)
+
+    assert {kind: error(span) for kind, span in spans.items()} == dict.fromkeys(spans, (None, None, "UNSET"))
+    assert {span.name for span in spans.values()} == {"GET" if how == "GET" else "subscriptions/listen"}
+
+
+async def test_what_no_mcp_method_names_is_named_by_that_of_http() -> None:
+    async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        return initialize_answer(arrived) if arrived.method == "initialize" else web.Response(status=202)
+
+    async def whole(caller: Caller, _: Door) -> None:
+        await caller.initialize()
+        await caller.post({"jsonrpc": "2.0", "id": 7, "result": {}})
+        await caller.request("DELETE")
+
+    with http_sink() as sink:
+        telemetry = Telemetry.from_env({"OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint})
+        async with running(telemetry=telemetry) as door, serving(script) as upstream, calling(door.url()) as caller:
+            await door.apply(door.entry("mock", upstream.url))
+            await whole(caller, door)
+        spans = sink.wait_for(lambda found: sum(span.kind == "SERVER" for span in found) == 4)
+
+    for span in spans:
+        assert span.name != "HTTP"
+        assert bool(span.attributes.get("mcp.method.name")) is ("http.request.method" not in span.attributes)
+    clients = [span.name for span in spans if span.kind == "CLIENT"]
+    assert sorted(clients) == ["DELETE", "POST", "initialize", "notifications/initialized"]
+
+
+@pytest.mark.parametrize("answered", [True, False])
+async def test_a_request_that_its_caller_cancelled_is_told_as_that(answered: bool) -> None:
+    cancelled = asyncio.Event()
+
+    async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        if arrived.method == "notifications/cancelled":
+            cancelled.set()
+            return web.Response(status=202)
+        async with events(request) as stream:
+            await cancelled.wait()
+            if answered:
+                await stream.send({"jsonrpc": "2.0", "id": 5, "error": {"code": 0, "message": "Request cancelled"}})
+        return stream.response
+
+    async def cancel(caller: Caller, door: Door) -> None:
+        await caller.initialize()
+        calling = asyncio.create_task(caller.post(legacy("tools/call", CALL, id=5)))
+        await eventually(lambda: len(door.gateway.line.request_ids) == 1)
+        await eventually(lambda: door.gateway.line.occupancy.total.requests == 1)
+        assert (await caller.post(legacy("notifications/cancelled", {"requestId": 5}, id=None))).status == 202
+        await calling
+
+    with http_sink() as sink:
+        telemetry = Telemetry.from_env({"OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint})
+        async with (
+            running(telemetry=telemetry) as door,
+            serving(with_handshake_alone(script)) as upstream,
+            calling(door.url()) as caller,
+        ):
+            await door.apply(door.entry("mock", upstream.url))
+            await cancel(caller, door)
+        spans = sink.wait_for(lambda found: sum(span.kind == "SERVER" for span in found) == 4)
+
+    calls = [span for span in spans if span.name == "tools/call get_users"]
+    assert [span.attributes.get("error.type") for span in calls] == ["cancelled"] * 2
+    others = [span for span in spans if span not in calls]
+    assert {span.attributes.get("error.type") for span in others} == {None}
+
+
+def with_handshake_alone(script: Script) -> Script:
+    """Answer initialize, and leave the rest to the script."""
+
+    async def whole(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        if arrived.method == "initialize":
+            return initialize_answer(arrived)
+        if arrived.method == "notifications/initialized":
+            return web.Response(status=202)
+        return await script(request, arrived)
+
+    return whole
 
 
 async def test_what_is_hidden_is_the_callers_error_and_only_the_decision_tells_more() -> None:

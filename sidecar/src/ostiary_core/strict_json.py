@@ -31,8 +31,8 @@ _UINT64_MAX = 2**64 - 1
 _JAVASCRIPT_INTEGERS = 10**21
 _SHOWN = 128
 
-#: Where a value stands: keys and places from the outside in.
-Path = tuple[str | int, ...]
+#: Where a value stands: that of its container, and its key or place in that.
+Trail = tuple[Any, str | int]
 
 
 def loads(text: bytes) -> Any:
@@ -72,47 +72,38 @@ def _without_wild_numbers(value: Any) -> Any:
         StrictJSONError: it holds a number that is out of range; the message says where.
     """
     whole = [value]
-    stack: list[Any] = [whole]
+    stack: list[tuple[Any, Trail | None]] = [(whole, None)]
     while stack:
-        container = stack.pop()
-        for key, item in container.items() if isinstance(container, dict) else enumerate(container):
-            if isinstance(item, dict | list):
-                stack.append(item)
-            elif isinstance(item, float):
+        container, trail = stack.pop()
+        for key, item in container.items() if type(container) is dict else enumerate(container):
+            kind = type(item)
+            if kind is str:
+                continue
+            if kind is dict or kind is list:
+                stack.append((item, (trail, key)))
+            elif kind is float:
                 if not math.isfinite(item):
-                    where = _named(_path_to(whole, container, key))
-                    raise StrictJSONError(f"{where} is a number too large to be finite (at most 1.7e308)")
-            elif isinstance(item, int) and not _INT64_MIN <= item <= _UINT64_MAX:
-                if not _is_of_javascript(item):
-                    where = _named(_path_to(whole, container, key))
-                    raise StrictJSONError(
-                        f"{where} is an integer beyond 64 bits: send it as a string, or as a float such as 1e20"
-                    )
-                container[key] = float(item)
+                    raise StrictJSONError(f"{_named((trail, key))} is a number too large to be finite")
+            elif kind is int and not _INT64_MIN <= item <= _UINT64_MAX:
+                container[key] = _as_javascript_means(item, (trail, key))
     return whole[0]
 
 
-def _is_of_javascript(number: int) -> bool:
-    return abs(number) < _JAVASCRIPT_INTEGERS and Decimal(repr(float(number))) == number
+def _as_javascript_means(number: int, trail: Trail) -> float:
+    if abs(number) < _JAVASCRIPT_INTEGERS and Decimal(repr(float(number))) == number:
+        return float(number)
+    raise StrictJSONError(
+        f"{_named(trail)} is an integer beyond 64 bits: send it as a string, or as a float such as 1e20"
+    )
 
 
-def _path_to(root: Any, container: Any, key: Any) -> Path:
-    """Return where ``container[key]`` stands within ``root[0]``."""
-    stack: list[tuple[Any, Path]] = [(root, ())]
-    while stack:
-        found, path = stack.pop()
-        if found is container:
-            return (*path, key)[1:]
-        steps = found.items() if isinstance(found, dict) else enumerate(found)
-        stack.extend((item, (*path, step)) for step, item in steps if isinstance(item, dict | list))
-    return ()
-
-
-def _named(path: Path) -> str:
+def _named(trail: Trail | None) -> str:
     """Return where a value stands, in words of a bounded length."""
+    path: list[str | int] = []
+    while trail is not None:
+        trail, step = trail
+        path.append(step)
     named = ""
-    for step in path:
+    for step in reversed(path[:-1]):  # without the place in what was put around the whole
         named += f"[{step}]" if isinstance(step, int) else f".{step}" if named else step
-        if len(named) > _SHOWN:
-            return f"{named[:_SHOWN]}…"
-    return named or "the value"
+    return (named if len(named) <= _SHOWN else f"{named[:_SHOWN]}…") or "the value"

@@ -30,7 +30,17 @@ from ostiary_gateway.upstream.pools import ServerPools
 _OTHER = "_OTHER"
 #: The outcomes that get a label of their own. An upstream invents codes, and each would be a new series.
 _ERROR_TYPES: Final = frozenset(
-    {"", "tool_error", *faults.KINDS, *map(str, codes.OWN), *map(str, range(400, 432)), "503", "-32603"}
+    {
+        "",
+        "tool_error",
+        "caller_left",
+        "cancelled",
+        *faults.KINDS,
+        *map(str, codes.OWN),
+        *map(str, range(400, 432)),
+        "503",
+        "-32603",
+    }
 )
 
 

@@ -88,7 +88,8 @@ async def read_body(exchange: Exchange, *, limit: int) -> bytes:
 
     Raises:
         Refusal: 503 where the gateway has no room for it; 413 beyond the limit, whatever Content-Length says; 408 for
-            a body that comes too slowly; 400 for one that is broken off or badly framed.
+            a body that comes too slowly; 400 for one that is badly framed.
+        CallerGone: there is no one to answer any more.
     """
     request = exchange.request
     if request.declared_length > limit:
@@ -111,6 +112,8 @@ async def _read_slowly(exchange: Exchange, *, limit: int) -> bytes:
     except TimeoutError:
         raise Refusal(408, "BodyTooSlow", "The body did not arrive in time", close=True) from None
     except CallerGone as error:
+        if exchange.request.connection.lost:
+            raise
         raise Refusal(400, "BrokenBody", "The body ended early, or its framing is broken", close=True) from error
     return bytes(body)
 

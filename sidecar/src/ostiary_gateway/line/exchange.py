@@ -73,7 +73,8 @@ class Exchange:
     the id that an answer of ours must bear, known as soon as the body has been parsed; None where no answer is due.
     ``sent_id`` is the id that stands upstream in its place, None where that is the same. ``taken_id`` and
     ``taken_token`` are what it has taken of :class:`~ostiary_gateway.line.request_ids.RequestIds`; ``cancels_too`` are
-    the ids that a cancellation is sent for besides the one in its body.
+    the ids that a cancellation is sent for besides the one in its body. ``is_answered`` once an answer, of the upstream
+    or our own, has gone out as an event.
     ``sealed_session`` is what the caller sent as his session, None if he sent nothing. ``holders`` are whom the
     exchange is counted for, as a request, a stream or one whose body is still being read, with ``held`` bytes
     (:mod:`ostiary_gateway.line.limit`), of which ``tree_held`` are for what a large body was parsed to.
@@ -90,6 +91,7 @@ class Exchange:
     taken_id: Taken | None = None
     taken_token: Taken | None = None
     cancels_too: tuple[str | int, ...] = ()
+    is_answered: bool = False
     message: Message | None = None
     decision: Decision | None = None
     server: UpstreamServer | None = None

@@ -1,12 +1,13 @@
 """The request's line, whole: every request of the data port passes here, from top to bottom."""
 
+import asyncio
 import logging
 from collections.abc import Callable
 from typing import Any, Final
 
 from ostiary_core.mcp import codes
 from ostiary_gateway.config.snapshot import Snapshot
-from ostiary_gateway.errors import Refusal, UpstreamFault
+from ostiary_gateway.errors import CallerGone, Refusal, UpstreamFault
 from ostiary_gateway.line import record, spoken
 from ostiary_gateway.line.authorize import authorize
 from ostiary_gateway.line.body import body_at_hand, check_accept, check_head, parse_large, read_body
@@ -101,11 +102,13 @@ class RequestLine:
                 record.refused(span, refusal)
                 return response_for(refusal, exchange.request_id if exchange is not None else None)
             except BaseException as error:
-                record.broke(span, error)
-                if not isinstance(error, Exception) or request.connection.stream is not None:
+                record.broke(span, exchange, error)
+                if not record.is_failure(error) or request.connection.stream is not None:
                     raise
                 return _last_resort(error, exchange)
             finally:
+                if exchange is not None and self.request_ids.is_cancelled(exchange):
+                    record.cancelled(span)
                 record.counted(span, exchange, self.observe)
                 if exchange is not None:
                     self.request_ids.release(exchange)
@@ -185,8 +188,13 @@ class RequestLine:
                 record.failed(client, fault)
                 exchange.selected.health.failed(fault)
                 raise faults.refusal(fault) from fault
+            except (asyncio.CancelledError, CallerGone):
+                record.left(client, exchange)
+                raise
             finally:
                 request.release_from_caller()
+                if self.request_ids.is_cancelled(exchange):
+                    record.cancelled(client)
 
     async def _shape(self, exchange: Exchange, answer: Answer, span: ServerSpan, client: ClientSpan) -> Response | None:
         health = exchange.selected.health
@@ -223,6 +231,7 @@ class RequestLine:
         finally:
             if stream is not None:
                 self.streams.closed(stream)
+            exchange.is_answered = relay.outcome is not None
             record.answered(span, client, relay.outcome, relay.fault)
             if relay.fault is not None:
                 health.failed(relay.fault)

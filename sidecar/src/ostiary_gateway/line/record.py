@@ -1,8 +1,8 @@
 """Record: every request leaves evidence, however it ends. Nothing here waits, and nothing here can fail a request."""
 
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
-from ostiary_gateway.errors import Refusal, UpstreamFault
+from ostiary_gateway.errors import CallerGone, Refusal, UpstreamFault
 from ostiary_gateway.line.answers import Outcome
 from ostiary_gateway.line.authorize import DeniedError
 from ostiary_gateway.line.exchange import Exchange
@@ -68,9 +68,32 @@ def failed(span: ClientSpan, fault: UpstreamFault) -> None:
     span.fail(fault.kind, fault.message)
 
 
-def broke(server: ServerSpan, error: BaseException) -> None:
-    """Report what no station expected, or that the caller went away: metrics are written before the span ends."""
-    server.fail(exception_type(error))
+def is_failure(error: BaseException) -> TypeGuard[Exception]:
+    """Say whether an exception means that something failed, and not that there is no one to answer."""
+    return isinstance(error, Exception) and not isinstance(error, CallerGone)
+
+
+def broke(server: ServerSpan, exchange: Exchange | None, error: BaseException) -> None:
+    """Report what no stage expected, or that the caller went away: metrics are written before the span ends.
+
+    A caller that leaves when it has its answer, or that ends a stream which it opened, does what callers do.
+    """
+    if not is_failure(error) and exchange is not None and (exchange.is_answered or exchange.stays_open):
+        server.settle()
+    else:
+        server.fail(exception_type(error))
+
+
+def left(client: ClientSpan, exchange: Exchange) -> None:
+    """Report the same on the server's side, see :func:`broke`."""
+    if exchange.is_answered or exchange.stays_open:
+        client.settle()
+
+
+def cancelled(span: ServerSpan | ClientSpan) -> None:
+    """Report that the caller had cancelled the request, if it was not answered with a result."""
+    if span.error_type is not None or span.rpc_code is not None:
+        span.fail(names.CANCELLED)
 
 
 def answered(

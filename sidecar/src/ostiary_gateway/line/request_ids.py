@@ -30,6 +30,8 @@ class RequestIds:
     def __init__(self) -> None:
         self._ids = _InFlight()
         self._tokens = _InFlight()
+        #: The ids that a cancellation has named.
+        self._cancelled: set[Taken] = set()
 
     def __len__(self) -> int:
         """How many are taken."""
@@ -62,8 +64,13 @@ class RequestIds:
         """Give back what an exchange has taken."""
         if exchange.taken_id is not None:
             self._ids.release(exchange.taken_id)
+            self._cancelled.discard(exchange.taken_id)
         if exchange.taken_token is not None:
             self._tokens.release(exchange.taken_token)
+
+    def is_cancelled(self, exchange: Exchange) -> bool:
+        """Say whether the caller has cancelled a request in flight."""
+        return bool(self._cancelled) and exchange.taken_id in self._cancelled
 
     def _aim(self, exchange: Exchange, place: tuple[str, str]) -> None:
         params = exchange.message.params if exchange.message is not None else {}
@@ -72,6 +79,7 @@ class RequestIds:
             return
         sent = self._ids.sent_for(place, named)
         if sent:
+            self._cancelled.update((*place, str(each)) for each in sent)
             params["requestId"] = sent[0]
             exchange.cancels_too = tuple(sent[1:])
 

@@ -13,7 +13,7 @@ from ostiary_gateway.telemetry.span import Span
 class ClientSpan(Span):
     """From sending a message to an upstream until its answer came or it broke off. Made by ``ServerSpan.client``."""
 
-    __slots__ = ("_context", "_inbound", "_parent_id", "_span_id")
+    __slots__ = ("_context", "_http_name", "_inbound", "_parent_id", "_span_id")
 
     def __init__(
         self,
@@ -21,6 +21,7 @@ class ClientSpan(Span):
         inbound: SpanContext | None,
         method: str | None,
         target: str | None,
+        http_name: str,
     ) -> None:
         # Its own times are taken when it is recorded: nobody asks another for them.
         self._start_ns = parent._start_ns
@@ -37,6 +38,8 @@ class ClientSpan(Span):
         self._span_id = ""
         self._context: Mapping[str, str] | None = None
         self._description = ""
+        self._settled = False
+        self._http_name = http_name
         self.error_type = None
         self.rpc_code = None
 
@@ -107,6 +110,10 @@ class ClientSpan(Span):
         self._start_ns += now - self._started
         self._started = now
         attributes = self._describe(request_id, protocol_version, session_id)
+        if self.method is None:
+            # A stream, the end of a session, or an answer to the server: no MCP method to speak of.
+            del attributes[names.MCP_METHOD_NAME]
+            attributes[names.HTTP_REQUEST_METHOD] = self._http_name
         if server_name is not None:
             attributes[names.OSTIARY_SERVER_NAME] = server_name
         if address is not None:
@@ -124,7 +131,7 @@ class ClientSpan(Span):
                 self._parent_id,
                 False,
                 self.tracestate,
-                self._name(names.HTTP_SPAN_NAME),
+                self._name(self._http_name),
                 record.CLIENT,
                 self._start_ns,
                 self._start_ns + perf_counter_ns() - self._started,

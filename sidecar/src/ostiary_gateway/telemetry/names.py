@@ -33,6 +33,10 @@ RPC_RESPONSE_STATUS_CODE: Final = "rpc.response.status_code"
 EXECUTE_TOOL: Final = "execute_tool"
 TOOL_ERROR: Final = "tool_error"
 TIMEOUT: Final = "timeout"
+#: The caller went away before its answer was there: no fault of the gateway, nor of the server.
+CALLER_LEFT: Final = "caller_left"
+#: The caller cancelled the request (``notifications/cancelled``), and it was not answered with a result.
+CANCELLED: Final = "cancelled"
 TCP: Final = "tcp"
 HTTP: Final = "http"
 OTHER: Final = "_OTHER"

@@ -14,13 +14,16 @@ decision's attributes alone tell.
 **The CLIENT side** (the gateway asks an upstream). Every code is an error.
 
 A successful answer with ``isError`` is ``tool_error`` on both. Answers below MCP (401, 404, a redirect) are named by
-their HTTP status. What breaks off is named by its exception's class; every kind of time-out is ``timeout``. The text of
-an exception is never recorded: it may quote what a caller or an upstream sent.
+their HTTP status. A caller that went away before its answer was there is ``caller_left``; once it is there, how that
+ended is told, however soon its caller closes. A request that its caller cancelled, and that was not answered with a
+result, is ``cancelled``. What breaks off otherwise is named by its exception's class; every kind of time-out is
+``timeout``. The text of an exception is never recorded: it may quote what a caller or an upstream sent.
 """
 
+import asyncio
 from typing import Final
 
-from ostiary_gateway.errors import UpstreamFault
+from ostiary_gateway.errors import CallerGone, UpstreamFault
 from ostiary_gateway.telemetry import names
 
 #: Parse error, invalid request, method not found, invalid params, resource not found (legacy).
@@ -33,9 +36,11 @@ def server_error_type(code: int) -> str | None:
 
 
 def exception_type(error: BaseException) -> str:
-    """The ``error.type`` of what broke off: a fault's kind, ``timeout``, or the class's name."""
+    """The ``error.type`` of what broke off: a fault's kind, ``caller_left``, ``timeout``, or the class's name."""
     if isinstance(error, UpstreamFault):
         return error.kind
+    if isinstance(error, asyncio.CancelledError | CallerGone):
+        return names.CALLER_LEFT
     if isinstance(error, TimeoutError):
         return names.TIMEOUT
     return type(error).__name__

@@ -58,6 +58,7 @@ class ServerSpan(Span):
         self._attributes = attributes
         self._flags = 0
         self._description = ""
+        self._settled = False
         self._joined = False
         self._parent: SpanContext | None = None
         self._link: tuple[tuple[str, str], ...] = ()
@@ -213,7 +214,7 @@ class ServerSpan(Span):
         """
         if not self._joined:
             self._join(None)
-        child = ClientSpan(self, self._parent, method or self.method, target or self.target)
+        child = ClientSpan(self, self._parent, method or self.method, target or self.target, self._http_name)
         if self.sampled:
             child.describe(self.span_id, server_name, address, port, request_id, protocol_version, session_id)
         return child
@@ -231,12 +232,17 @@ class ServerSpan(Span):
         else:
             super()._broke_off(error)
 
+    @property
+    def _http_name(self) -> str:
+        """What a span is called that no MCP method names: by the HTTP method, if that is a known one."""
+        return self._http_method if self._http_method in names.HTTP_METHODS else names.HTTP_SPAN_NAME
+
     def _finish(self, attributes: dict[str, AttributeValue]) -> None:
         if self._evidence is not None:
             attributes.update(self._evidence)
             attributes[names.OSTIARY_CONFIG_REVISION] = self._revision
-        known_method = self._http_method in names.HTTP_METHODS
         if self.method is None:
+            known_method = self._http_method in names.HTTP_METHODS
             attributes[names.HTTP_REQUEST_METHOD] = self._http_method if known_method else names.OTHER
         status, dropped = self._outcome(attributes)
         parent = self._parent
@@ -247,7 +253,7 @@ class ServerSpan(Span):
                 parent.span_id if parent is not None else "",
                 parent is not None,
                 self.tracestate,
-                self._name(self._http_method if known_method else names.HTTP_SPAN_NAME),
+                self._name(self._http_name),
                 record.SERVER,
                 self._start_ns,
                 self._start_ns + perf_counter_ns() - self._started,

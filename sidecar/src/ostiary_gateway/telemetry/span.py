@@ -59,6 +59,7 @@ class Span:
         "_description",
         "_flags",
         "_recorder",
+        "_settled",
         "_start_ns",
         "_started",
         "error_type",
@@ -77,6 +78,8 @@ class Span:
     _start_ns: int
     _started: int
     _flags: int
+    #: Whether an exception that leaves the block says nothing of how the operation ended.
+    _settled: bool
     #: The trace's id, "" while it is not known, or if tracing is off and the caller sent none.
     trace_id: str
     #: The vendors' state that goes with the trace, "" for none.
@@ -119,6 +122,10 @@ class Span:
         if code is not None:
             self.rpc_code = code
 
+    def settle(self) -> None:
+        """What was reported stands, whatever leaves the block: the caller may go once it has its answer."""
+        self._settled = True
+
     def end(self) -> None:
         """End the span before its block does; later reports are lost. Ending twice does nothing."""
         attributes = self._attributes
@@ -139,7 +146,7 @@ class Span:
         traceback: TracebackType | None,
     ) -> None:
         # What was reported before is nearer to the cause than the exception that followed from it.
-        if error is not None and self.error_type is None and self.rpc_code is None:
+        if error is not None and self.error_type is None and self.rpc_code is None and not self._settled:
             self._broke_off(error)
         self.end()
 
