@@ -1,8 +1,10 @@
+import gzip
 import random
 
 import pytest
 
 from ostiary_core.canonical import digest
+from ostiary_core.contract import parts
 from ostiary_core.contract.bundle import Bundle, GatewayConfig, fold_config, manifest_file, open_files, stamp
 from ostiary_core.contract.documents import (
     Bounds,
@@ -77,6 +79,24 @@ def test_revision_and_mac_do_not_make_the_content_another() -> None:
     assert signed(config()).manifest.same_content(first)
     assert not fold_config(config(2)).manifest.same_content(first)
     assert not first.same_content(None)
+
+
+def test_a_manifest_says_what_compressed_parts_unfold_to_and_no_more_is_unfolded() -> None:
+    plain, large = signed(config()), signed(config(900))
+    assert plain.manifest.sizes is None, "an earlier reader need not know the member"
+    assert large.manifest.sizes is not None
+    (size,) = large.manifest.sizes
+    assert size > parts.COMPRESS_ABOVE
+    content = files(large) | dict(large.head)
+    assert len(open_files(content, KEYS).documents) == 1801
+    (name,) = large.files[0]
+    lines = gzip.decompress(content[name])
+    assert len(lines) == size
+    spare = b"x" * (parts.SPARE_BYTES - 66)
+    travelling = lines + digest(spare).encode() + b" " + spare + b"\n"
+    assert len(open_files(content | {name: gzip.compress(travelling)}, KEYS).documents) == 1802
+    with pytest.raises(ContractError, match=f"larger than the {size + parts.SPARE_BYTES} bytes"):
+        open_files(content | {name: gzip.compress(travelling + lines)}, KEYS)
 
 
 def test_the_config_of_another_gateway_is_refused() -> None:

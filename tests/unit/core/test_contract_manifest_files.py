@@ -1,4 +1,5 @@
 import gzip
+import tracemalloc
 
 import pytest
 
@@ -7,6 +8,8 @@ from ostiary_core.contract import manifest_files
 from ostiary_core.contract.manifest import EntryReference, GatewayIdentity, Manifest, parse_manifest
 from ostiary_core.contract.parts import COMPRESS_ABOVE
 from ostiary_core.errors import ContractError
+
+KEYS = {"mac-1": b"k" * 32}
 
 
 def manifest(entries: int) -> bytes:
@@ -18,33 +21,37 @@ def manifest(entries: int) -> bytes:
     return Manifest(gateway=identity, revision=1, settings="s", parts=["p"], entries=references).canonical()
 
 
+def written(entries: int) -> dict[str, bytes]:
+    return manifest_files.write(manifest(entries), key_name="mac-1", key=KEYS["mac-1"])
+
+
 def test_a_small_manifest_is_one_readable_file() -> None:
-    assert manifest_files.write(manifest(3)) == {"manifest.json": manifest(3)}
-    assert manifest_files.read({"manifest.json": manifest(3)}) == manifest(3)
+    assert written(3) == {"manifest.json": manifest(3)}
+    assert manifest_files.read({"manifest.json": manifest(3)}, KEYS) == manifest(3)
 
 
 def test_a_manifest_of_five_thousand_proxies_leaves_room_for_a_part_in_one_config_map() -> None:
-    files = manifest_files.write(manifest(5000))
+    files = written(5000)
     assert len(manifest(5000)) > 2**19
     assert sum(map(len, files.values())) < 2**19
-    assert manifest_files.read(files) == manifest(5000)
-    assert files == manifest_files.write(manifest(5000))
+    assert manifest_files.read(files, KEYS) == manifest(5000)
+    assert files == written(5000)
 
 
 def test_a_reader_that_knows_readable_manifests_only_says_that_it_does_not_know_this_version() -> None:
-    pointer = manifest_files.write(manifest(5000))["manifest.json"]
+    pointer = written(5000)["manifest.json"]
     with pytest.raises(ContractError, match="version"):
         parse_manifest(pointer)
 
 
 def test_what_lies_compressed_beside_a_readable_manifest_is_not_looked_at() -> None:
-    files = {**manifest_files.write(manifest(3)), "manifest.json.gz": b"left over"}
-    assert manifest_files.read(files) == manifest(3)
+    files = {**written(3), "manifest.json.gz": b"left over"}
+    assert manifest_files.read(files, KEYS) == manifest(3)
 
 
 def test_a_manifest_that_no_config_map_could_hold_is_refused_with_the_remedy() -> None:
     with pytest.raises(ContractError, match="several gateways"):
-        manifest_files.write(manifest(16_000))
+        written(16_000)
 
 
 @pytest.mark.parametrize(
@@ -54,16 +61,49 @@ def test_a_compressed_manifest_that_is_missing_or_broken_is_refused(packed: byte
     pointer = canonical({"version": manifest_files.PACKED_VERSION})
     files = {"manifest.json": pointer} | ({"manifest.json.gz": packed} if packed is not None else {})
     with pytest.raises(ContractError, match=r"manifest\.json"):
-        manifest_files.read(files)
+        manifest_files.read(files, KEYS)
 
 
-def test_a_bomb_is_not_unfolded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(manifest_files, "_MAX_UNFOLDED_BYTES", 1000)
-    pointer = canonical({"version": manifest_files.PACKED_VERSION})
-    with pytest.raises(ContractError, match="larger than 1000"):
-        manifest_files.read({"manifest.json": pointer, "manifest.json.gz": gzip.compress(b"x" * 100_000)})
+BOMB = gzip.compress(b"x" * (64 << 20))
+
+
+@pytest.mark.parametrize("sealed", [True, False])
+def test_a_bomb_is_not_unfolded(*, sealed: bool) -> None:
+    files = {**written(5000), "manifest.json.gz": BOMB}
+    if not sealed:
+        del files["manifest.seal.json"]
+    tracemalloc.start()
+    try:
+        with pytest.raises(ContractError, match="MAC does not fit" if sealed else "larger than the 8388608 bytes"):
+            manifest_files.read(files, KEYS)
+        assert tracemalloc.get_traced_memory()[1] < (1 << 20 if sealed else 20 << 20)
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("seal", "complaint"),
+    [
+        ({"unfolded": 1 << 40, "mac": {"key": "mac-1", "value": "0" * 64}}, "MAC does not fit"),
+        ({"unfolded": 1 << 40, "mac": {"key": "mac-9", "value": "0" * 64}}, "the Secret does not hold"),
+        ({"unfolded": 1 << 40}, "manifest seal: mac"),
+    ],
+)
+def test_a_compressed_manifest_whose_seal_does_not_fit_is_not_unfolded(seal: dict[str, object], complaint: str) -> None:
+    with pytest.raises(ContractError, match=complaint):
+        manifest_files.read({**written(5000), "manifest.seal.json": canonical(seal)}, KEYS)
+
+
+def test_what_an_earlier_operator_compressed_without_a_seal_is_read() -> None:
+    files = written(5000)
+    del files["manifest.seal.json"]
+    assert manifest_files.read(files, KEYS) == manifest(5000)
+
+
+def test_who_may_not_read_the_keys_reads_a_compressed_manifest_all_the_same() -> None:
+    assert manifest_files.read(written(5000), None) == manifest(5000)
 
 
 def test_where_there_is_no_manifest_that_is_said() -> None:
     with pytest.raises(ContractError, match="no manifest"):
-        manifest_files.read({"manifest.json.gz": b"alone"})
+        manifest_files.read({"manifest.json.gz": b"alone"}, KEYS)

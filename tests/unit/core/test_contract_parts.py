@@ -1,4 +1,5 @@
 import gzip
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -18,7 +19,11 @@ def owners(documents: dict[str, bytes]) -> dict[str, str]:
 
 
 def unpacked(packed: list[tuple[str, bytes]]) -> dict[str, bytes]:
-    return {key: text for name, content in packed for key, text in parts.unfold(name, parts.unpack(name, content))}
+    return {
+        key: text
+        for name, content in packed
+        for key, text in parts.read(name, content, limit=1 << 30).documents.items()
+    }
 
 
 @given(DOCUMENTS)
@@ -83,23 +88,34 @@ def test_what_no_number_of_parts_can_hold_is_refused() -> None:
 @pytest.mark.parametrize("content", [b"", b"not gzip", gzip.compress(b"x" * 1000, mtime=0)[:-5]])
 def test_a_broken_compressed_part_is_refused(content: bytes) -> None:
     with pytest.raises(ContractError):
-        parts.unpack("documents-0.jsonl.gz", content)
+        parts.read("documents-0.jsonl.gz", content, limit=1 << 20)
 
 
-def test_a_bomb_is_not_unfolded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts, "MAX_UNFOLDED_BYTES", 1000)
+def test_a_bomb_is_not_unfolded() -> None:
+    bomb = gzip.compress(b"x" * (64 << 20))
+    tracemalloc.start()
+    try:
+        with pytest.raises(ContractError, match="larger than the 1000 bytes"):
+            parts.read("documents-0.jsonl.gz", bomb, limit=1000)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
 
-    with pytest.raises(ContractError, match="larger than 1000"):
-        parts.unpack("documents-0.jsonl.gz", gzip.compress(b"x" * 100_000))
+
+def test_the_digest_of_a_part_is_that_of_its_lines() -> None:
+    lines = parts.fold(random_documents(9, 64_000))
+    for number in (0, 15):
+        name, content = parts.pack(number, lines)
+        assert parts.read(name, content, limit=len(lines)).digest == digest(lines)
 
 
 @given(st.binary(max_size=300))
 def test_lines_of_anybody_are_taken_apart_or_refused(lines: bytes) -> None:
     try:
-        documents = list(parts.unfold("documents-0.jsonl", lines))
+        documents = parts.read("documents-0.jsonl", lines, limit=300).documents
     except ContractError:
         return
-    assert all(isinstance(key, str) for key, _ in documents)
+    assert all(isinstance(key, str) for key in documents)
 
 
 def test_a_document_under_a_foreign_digest_is_refused() -> None:

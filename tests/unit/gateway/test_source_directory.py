@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from volumes import swap_in
 
+from ostiary_core.contract.parts import MANIFEST_FILE as MANIFEST
 from ostiary_gateway.config import source_directory
 from ostiary_gateway.config.keyring import Keyring
 from ostiary_gateway.config.source_directory import DirectorySource, read, version
@@ -174,13 +175,13 @@ async def test_a_change_is_offered_once(volume: Volume) -> None:
 
     await source.poll()
     assert store.seen == []
-    volume.write({"a": b"1"})
+    volume.write({MANIFEST: b"1"})
     await source.poll()
     await source.poll()
-    assert store.seen == [{"a": b"1"}]
-    volume.write({"a": b"2"})
+    assert store.seen == [{MANIFEST: b"1"}]
+    volume.write({MANIFEST: b"2"})
     await source.poll()
-    assert store.seen == [{"a": b"1"}, {"a": b"2"}]
+    assert store.seen == [{MANIFEST: b"1"}, {MANIFEST: b"2"}]
 
 
 async def test_an_unreadable_directory_is_told_once_and_read_when_it_can_be(
@@ -188,14 +189,21 @@ async def test_an_unreadable_directory_is_told_once_and_read_when_it_can_be(
 ) -> None:
     store = Offers()
     source = DirectorySource(volume.root, store, keys=volume.root / "keys")
-    shutil.rmtree(volume.write({"a": b"1"}))
-    (volume.root / "a").unlink()
+    shutil.rmtree(volume.write({MANIFEST: b"1"}))
+    (volume.root / MANIFEST).unlink()
 
     for _ in range(3):
         await source.poll()
     assert [record.levelname for record in caplog.records] == ["WARNING"]
 
     (volume.root / "..data").unlink()
-    volume.write({"a": b"2"})
+    volume.write({MANIFEST: b"2"})
     await source.poll()
-    assert store.seen == [{"a": b"2"}]
+    assert store.seen == [{MANIFEST: b"2"}]
+
+
+async def test_files_that_are_none_of_a_config_are_offered_by_name_alone(volume: Volume) -> None:
+    store = Offers()
+    volume.write({MANIFEST: b"1", "documents-15.jsonl.gz": b"2", "documents-16.jsonl": b"3", "mac-1": b"4"})
+    await DirectorySource(volume.root, store, keys=volume.root / "keys").poll()
+    assert store.seen == [{MANIFEST: b"1", "documents-15.jsonl.gz": b"2", "documents-16.jsonl": b"", "mac-1": b""}]

@@ -15,8 +15,9 @@ from fake_api import NAMESPACE, FakeApi, fake_api
 from gateways import policy
 from mcp_clients import eventually
 
-from ostiary_core.contract import parts
+from ostiary_core.contract import mac, parts
 from ostiary_core.contract.bundle import manifest_file
+from ostiary_core.contract.manifest import parse_manifest
 from ostiary_gateway.config import source_kubernetes
 from ostiary_gateway.config.kubernetes_api import KubernetesApi
 from ostiary_gateway.config.source_kubernetes import KubernetesSource, config_map_files, secret_files
@@ -200,6 +201,22 @@ async def test_a_part_that_is_missing_is_waited_for(scene: Scene, run: Running) 
     scene.operator.revision = 0
     deliver_parts(scene, *NAMES, first=False)
     await scene.until(*NAMES)
+
+
+async def test_of_a_manifest_that_nobody_signed_no_part_is_fetched(scene: Scene, run: Running) -> None:
+    scene.deliver_secret()
+    scene.deliver("crm")
+    await run()
+    await scene.until("crm")
+    forger = Operator(revision=100)
+    manifest = parse_manifest(forger.files(entry("evil"))["manifest.json"]).model_copy(
+        update={"parts": ["0" * 64] * 99}
+    )
+    forged = mac.sign(manifest, key_name="mac-1", key=forger.mac_key).canonical()
+    scene.api.put("configmaps", CONFIG, {"manifest.json": forged})
+    await eventually(lambda: scene.store.rejected_config is not None)
+    assert not [path for path, _, _ in scene.api.seen if path[-1].isdigit()]
+    assert scene.names == ["crm"]
 
 
 async def test_an_expired_watch_is_begun_again_with_a_list(scene: Scene, run: Running) -> None:

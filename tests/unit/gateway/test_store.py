@@ -259,6 +259,11 @@ async def test_a_config_that_was_refused_for_a_slow_clock_is_taken_once_that_is_
 # -- what is no config
 
 
+def renamed(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The files without the part that is what the manifest names."""
+    return {name: content for name, content in files.items() if name != "documents-0.jsonl"}
+
+
 def poisoned(files: Mapping[str, bytes]) -> list[tuple[str, dict[str, bytes], Keyring | None, str]]:
     manifest = files["manifest.json"]
     return [
@@ -270,7 +275,7 @@ def poisoned(files: Mapping[str, bytes]) -> list[tuple[str, dict[str, bytes], Ke
         ("without a MAC", {**files, "manifest.json": manifest.partition(b'"mac":')[0] + b'"x":1}'}, None, "Invalid"),
         ("of a stranger's key", dict(files), Keyring({"mac-1": b"x" * 32}), "InvalidDocument"),
         ("of an unknown key", dict(files), Keyring({"mac-2": b"x" * 32}), "InvalidDocument"),
-        ("with a part that is no gzip", {**files, "documents-0.jsonl.gz": b"plain"}, None, "InvalidDocument"),
+        ("with a part that is no gzip", {**renamed(files), "documents-0.jsonl.gz": b"plain"}, None, "InvalidDocument"),
         ("with a part of garbage", {**files, "documents-0.jsonl": b"\xff\xfe garbage"}, None, "InvalidDocument"),
     ]
 
@@ -297,6 +302,16 @@ async def test_a_poisoned_config_opens_nothing_at_a_cold_start(taken: Taken, ope
     await taken.take(files, keys or operator.keys)
 
     assert taken.store.snapshot is None
+
+
+async def test_what_lies_beside_the_part_that_the_manifest_names_is_not_looked_at(
+    taken: Taken, operator: Operator
+) -> None:
+    files = operator.files(entry("crm"))
+    await taken.take({**files, "documents-0.jsonl.gz": b"no gzip", "documents-3.jsonl": b"no part"}, operator.keys)
+
+    assert list(taken.snapshot.proxies) == [CRM]
+    assert taken.store.rejected_config is None
 
 
 async def test_parts_are_opened_for_a_new_revision_only(

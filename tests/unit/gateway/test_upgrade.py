@@ -83,7 +83,7 @@ def with_a_member_of_tomorrow(kind: str) -> Callable[[dict[str, bytes], Operator
         manifest = parse_manifest(files["manifest.json"])
         documents = {}
         renamed = {}
-        for key, text in parts.unfold("documents-0.jsonl", files["documents-0.jsonl"]):
+        for key, text in parts.read("documents-0.jsonl", files["documents-0.jsonl"], limit=1 << 20).documents.items():
             newer = text[:-1] + b',"zRestriction":"strict"}' if f'"kind":"{kind}"'.encode() in text else text
             renamed[key] = digest(newer)
             documents[renamed[key]] = newer

@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from ostiary_core.contract import key_names, manifest_files
-from ostiary_core.contract.bundle import GatewayConfig, fold_config, manifest_file
+from ostiary_core.contract import key_names
+from ostiary_core.contract.bundle import GatewayConfig, fold_config
 from ostiary_core.contract.manifest import Manifest
 from ostiary_operator.delivery import plan, reader, secret
 from ostiary_operator.delivery.reader import Delivered
@@ -65,7 +65,7 @@ class ConfigDirectory:
         keys = secret.renewed(found, now=now, session_max_age=max_age, random=self._random)
         current = reader.read_manifest(files, found.mac_keys(), gateway=self._gateway).manifest
         bundle = plan.stamped(fold_config(config), current, keys, now=now, floor=0)
-        wanted = dict(manifest_files.write(manifest_file(bundle)))
+        wanted = dict(bundle.head)
         for part in bundle.files:
             wanted.update(part)
         self._keys.write(_revealed(keys))  # first, so that whoever finds the manifest finds its key

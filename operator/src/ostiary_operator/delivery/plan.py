@@ -15,8 +15,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from ostiary_core.contract import manifest_files, parts, revisions
-from ostiary_core.contract.bundle import Bundle, manifest_file, stamp
+from ostiary_core.contract import parts, revisions
+from ostiary_core.contract.bundle import Bundle, stamp, with_head
 from ostiary_core.contract.manifest import Manifest
 from ostiary_operator.compile.model import Gateway
 from ostiary_operator.delivery import live, objects, reader
@@ -74,7 +74,7 @@ def stamped(bundle: Bundle, current: Manifest | None, keys: Keys, *, now: float,
     """
     key_name, key = keys.signing(now)
     if current is not None and _may_stay(current, bundle, key_name=key_name, now=now):
-        return Bundle(current, bundle.files)
+        return with_head(current, bundle.files, key_name=key_name, key=key.reveal())
     known = (floor, current.revision if current is not None else 0)
     return stamp(bundle, revision=revisions.following(*known, now=now), key_name=key_name, key=key.reveal())
 
@@ -120,7 +120,7 @@ def _part_write(gateway: Gateway, number: int, files: Mapping[str, bytes], curre
 def _contents(bundle: Bundle, current: Current, *, prune: bool) -> dict[int, Mapping[str, bytes]]:
     """Return the files of every part that should be, or is, there."""
     contents: dict[int, Mapping[str, bytes]] = dict(enumerate(bundle.files))
-    contents[0] = {**manifest_files.write(manifest_file(bundle)), **bundle.files[0]}
+    contents[0] = {**bundle.head, **bundle.files[0]}
     files = {number: live.files_of(obj) for number, obj in current.config_maps.items()}
     # A part that lies there as it should be holds nothing else, and need not be read: of many parts few change.
     lying = {
@@ -156,7 +156,10 @@ def _joined(number: int, new: Mapping[str, bytes], kept: Mapping[str, bytes]) ->
     documents = reader.documents_of(new, number)
     if kept.keys() <= documents.keys():
         return new
-    name, content = parts.pack(number, parts.fold({**kept, **documents}))
+    lines = parts.fold({**kept, **documents})
+    if new and len(lines) > len(parts.fold(documents)) + parts.SPARE_BYTES:
+        return new  # gateways would not unfold it
+    name, content = parts.pack(number, lines)
     return {name: content} if len(content) <= _MAX_CONTENT else new
 
 

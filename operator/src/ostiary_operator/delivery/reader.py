@@ -3,16 +3,17 @@
 Whatever does not carry our MAC is not ours. It is never believed, neither to keep something nor to drop it.
 """
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import orjson
 from pydantic import ValidationError
 
-from ostiary_core.contract import mac, manifest_files, parts
-from ostiary_core.contract.bundle import GatewayConfig, OpenedBundle, open_files
+from ostiary_core.contract import parts
+from ostiary_core.contract.bundle import GatewayConfig, OpenedBundle, open_files, open_manifest
 from ostiary_core.contract.documents import EntryDocument, PolicyDocument, SettingsDocument
-from ostiary_core.contract.manifest import Manifest, parse_manifest
+from ostiary_core.contract.manifest import Manifest
 from ostiary_core.errors import ContractError
 
 
@@ -47,26 +48,19 @@ def read_manifest(files: Mapping[str, bytes], mac_keys: Mapping[str, bytes], *, 
     if parts.MANIFEST_FILE not in files:
         return Delivered()
     try:
-        manifest = parse_manifest(manifest_files.read(files))
-        mac.verify(manifest, mac_keys)
+        return Delivered(open_manifest(files, mac_keys, gateway=gateway))
     except ContractError as error:
         return Delivered(problem=str(error))
-    if manifest.gateway.identity != gateway:
-        return Delivered(problem=f"the manifest is for gateway {manifest.gateway.identity}")
-    return Delivered(manifest)
 
 
 def documents_of(files: Mapping[str, bytes], number: int) -> dict[str, bytes]:
     """Return the sound documents of one part by digest; broken lines and files are left out."""
     found: dict[str, bytes] = {}
-    for compressed in (False, True):
-        name = parts.file_name(number, compressed=compressed)
-        try:
-            for key, document in parts.unfold(name, parts.unpack(name, files.get(name, b""))) if name in files else ():
+    for name in filter(files.__contains__, parts.file_names(number)):
+        with contextlib.suppress(ContractError):
+            for key, document in parts.read(name, files[name], limit=parts.MAX_UNFOLDED_BYTES).documents.items():
                 parts.check(key, document)
                 found[key] = document
-        except ContractError:
-            continue
     return found
 
 

@@ -97,7 +97,7 @@ async def read_manifest(cluster: Reader, identity: str) -> tuple[Manifest | None
     namespace, _, name = identity.partition("/")
     try:
         config_map = await cluster.get(CONFIG_MAP, namespace=namespace, name=names.config_map(name, 0))
-        return parse_manifest(manifest_files.read(live.files_of(config_map))), ""
+        return parse_manifest(manifest_files.read(live.files_of(config_map), None)), ""
     except NotFound:
         return None, ""
     except Forbidden:

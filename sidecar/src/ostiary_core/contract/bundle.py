@@ -1,7 +1,8 @@
 """A whole config put together for the way, and taken apart on arrival. Same bytes, same code, in both planes."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from ostiary_core.canonical import digest
 from ostiary_core.contract import mac, manifest_files, parts
@@ -31,10 +32,25 @@ class GatewayConfig:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A manifest and the files of its parts, by file name, one dict per part."""
+    """A manifest and the files of its parts, by file name, one dict per part.
+
+    ``head`` are the files of the manifest itself, once it is signed.
+    """
 
     manifest: Manifest
     files: list[dict[str, bytes]]
+    head: Mapping[str, bytes] = field(default_factory=dict)
+
+
+#: What all parts together may unfold to where the manifest does not say, since an earlier operator wrote it.
+_MAX_UNDECLARED_BYTES: Final = 64 * 1024 * 1024
+
+_NAMES: Final = frozenset(
+    {
+        *(parts.MANIFEST_FILE, manifest_files.PACKED_FILE, manifest_files.SEAL_FILE),
+        *(name for number in range(parts.MAX_PARTS) for name in parts.file_names(number)),
+    }
+)
 
 
 def fold_config(config: GatewayConfig, *, revision: int = 0, packer: Packer | None = None) -> Bundle:
@@ -61,6 +77,7 @@ def fold_config(config: GatewayConfig, *, revision: int = 0, packer: Packer | No
         revision=revision,
         settings=head,
         parts=[digest(part) for part in lines],
+        sizes=_sizes(lines),
         entries=[
             EntryReference(proxy=key, uid=config.entries[key].uid, digest=digests[key]) for key in sorted(digests)
         ],
@@ -70,10 +87,28 @@ def fold_config(config: GatewayConfig, *, revision: int = 0, packer: Packer | No
     return Bundle(manifest, files)
 
 
+def _sizes(lines: Sequence[bytes]) -> list[int] | None:
+    sizes = [len(part) for part in lines]
+    return sizes if any(size > parts.COMPRESS_ABOVE for size in sizes) else None
+
+
 def stamp(bundle: Bundle, *, revision: int, key_name: str, key: bytes) -> Bundle:
-    """Return the bundle with its revision and MAC."""
+    """Return the bundle with its revision and MAC.
+
+    Raises:
+        ContractError: the manifest is too large to travel.
+    """
     manifest = bundle.manifest.model_copy(update={"revision": revision})
-    return Bundle(mac.sign(manifest, key_name=key_name, key=key), bundle.files)
+    return with_head(mac.sign(manifest, key_name=key_name, key=key), bundle.files, key_name=key_name, key=key)
+
+
+def with_head(manifest: Manifest, files: list[dict[str, bytes]], *, key_name: str, key: bytes) -> Bundle:
+    """Return a signed manifest with the files of its parts and its own.
+
+    Raises:
+        ContractError: the manifest is too large to travel.
+    """
+    return Bundle(manifest, files, manifest_files.write(manifest.canonical(), key_name=key_name, key=key))
 
 
 def manifest_file(bundle: Bundle) -> bytes:
@@ -109,7 +144,7 @@ def open_manifest(files: Mapping[str, bytes], keys: Mapping[str, bytes], *, gate
     Raises:
         ContractError: no manifest, a MAC that does not fit, or another gateway's config.
     """
-    manifest = parse_manifest(manifest_files.read(files))
+    manifest = parse_manifest(manifest_files.read(files, keys))
     mac.verify(manifest, keys)
     if gateway is not None and manifest.gateway.identity != gateway:
         raise ContractError(f"the config is for gateway {manifest.gateway.identity}, and this is {gateway}")
@@ -117,12 +152,20 @@ def open_manifest(files: Mapping[str, bytes], keys: Mapping[str, bytes], *, gate
 
 
 def open_parts(manifest: Manifest, files: Mapping[str, bytes]) -> OpenedBundle:
-    """Take apart the parts of a verified manifest, whatever else lies there.
+    """Take apart the parts of a verified manifest, whatever else lies there, and unfold no more than it says.
 
     Raises:
-        ContractError: a part is broken.
+        ContractError: a part is broken, or larger than it may be.
     """
-    return OpenedBundle(manifest, dict(_documents(files, range(len(manifest.parts)))))
+    documents: dict[str, bytes] = {}
+    sizes, left = manifest.sizes or (), _MAX_UNDECLARED_BYTES
+    for number in range(len(manifest.parts)):
+        size = sizes[number] if number < len(sizes) else None
+        limit = min(left, parts.MAX_UNFOLDED_BYTES) if size is None else size + parts.SPARE_BYTES
+        found = _part(files, number, manifest.parts[number], limit=limit)
+        left -= sum(map(len, found.values())) if size is None else 0
+        documents |= found
+    return OpenedBundle(manifest, documents)
 
 
 def open_files(files: Mapping[str, bytes], keys: Mapping[str, bytes], *, gateway: str | None = None) -> OpenedBundle:
@@ -134,9 +177,31 @@ def open_files(files: Mapping[str, bytes], keys: Mapping[str, bytes], *, gateway
     return open_parts(open_manifest(files, keys, gateway=gateway), files)
 
 
-def _documents(files: Mapping[str, bytes], numbers: Iterable[int]) -> Iterable[tuple[str, bytes]]:
-    for number in numbers:
-        for compressed in (False, True):
-            name = parts.file_name(number, compressed=compressed)
-            if name in files:
-                yield from parts.unfold(name, parts.unpack(name, files[name]))
+def _part(files: Mapping[str, bytes], number: int, wanted: str, *, limit: int) -> Mapping[str, bytes]:
+    """Return the documents of a part: of the file that is exactly it, or else of whatever lies there under its names.
+
+    While a config travels a part also holds documents of the one before, so no file need be exactly the one that is
+    wanted; each document is compared with its digest when it is taken.
+
+    Raises:
+        ContractError: no file is exactly it, and one of them is broken.
+    """
+    found: dict[str, bytes] = {}
+    broken: ContractError | None = None
+    for name in parts.file_names(number):
+        try:
+            part = parts.read(name, files[name], limit=limit) if name in files else parts.Part("", {})
+        except ContractError as error:
+            broken = broken or error
+            continue
+        if part.digest == wanted:
+            return part.documents
+        found |= part.documents
+    if broken is not None:
+        raise broken
+    return found
+
+
+def is_of_a_config(name: str) -> bool:
+    """Say whether a file of this name may be one of a config. All others need not even be read."""
+    return name in _NAMES

@@ -21,10 +21,14 @@ FOLDER: Final = "keys"
 _NAMED: Final = 5
 
 
+def is_key(name: str) -> bool:
+    """Say whether this is the name of a key."""
+    return name.startswith((MAC_PREFIX, SESSION_PREFIX)) or name == ADMIN_TOKEN
+
+
 def misplaced(config_files: Iterable[str]) -> tuple[str, ...]:
     """Return, sorted, what has the name of a key among the names of a config's files, where no key belongs."""
-    prefixes = (MAC_PREFIX, SESSION_PREFIX)
-    return tuple(sorted(name for name in config_files if name.startswith(prefixes) or name == ADMIN_TOKEN))
+    return tuple(sorted(filter(is_key, config_files)))
 
 
 def few(names: tuple[str, ...]) -> str:

@@ -13,11 +13,13 @@ from ostiary_core.contract.manifest import Mac, Manifest
 from ostiary_core.errors import ContractError
 
 _DOMAIN: Final = b"ostiary manifest v1\n"
+#: What the seal of a compressed manifest covers is never what a manifest's own MAC covers.
+SEAL_DOMAIN: Final = b"ostiary compressed manifest v1\n"
 
 
 def sign(manifest: Manifest, *, key_name: str, key: bytes) -> Manifest:
     """Return the manifest with its MAC."""
-    return manifest.model_copy(update={"mac": Mac(key=key_name, value=_value(manifest, key))})
+    return manifest.model_copy(update={"mac": Mac(key=key_name, value=value_of(manifest.signed_bytes(), key))})
 
 
 def verify(manifest: Manifest, keys: Mapping[str, bytes]) -> None:
@@ -28,15 +30,23 @@ def verify(manifest: Manifest, keys: Mapping[str, bytes]) -> None:
     """
     if manifest.mac is None:
         raise ContractError("manifest: it carries no MAC, so nobody can say who wrote it")
-    key = keys.get(manifest.mac.key)
-    if key is None or not manifest.mac.key.startswith(MAC_PREFIX):
-        raise ContractError(
-            f"manifest: its MAC names the key {manifest.mac.key[:64]!r}, which the Secret does not hold"
-        )
+    check(manifest.mac, manifest.signed_bytes(), keys, what="manifest")
+
+
+def check(mac: Mac, covered: bytes, keys: Mapping[str, bytes], *, what: str, domain: bytes = _DOMAIN) -> None:
+    """Check a MAC over bytes of a domain.
+
+    Raises:
+        ContractError: an unknown key, or a value that does not fit; it names ``what``.
+    """
+    key = keys.get(mac.key)
+    if key is None or not mac.key.startswith(MAC_PREFIX):
+        raise ContractError(f"{what}: its MAC names the key {mac.key[:64]!r}, which the Secret does not hold")
     # As bytes: compare_digest raises TypeError on text beyond ASCII, and the value was written by anybody.
-    if not hmac.compare_digest(_value(manifest, key).encode(), manifest.mac.value.encode()):
-        raise ContractError("manifest: its MAC does not fit its content")
+    if not hmac.compare_digest(value_of(covered, key, domain=domain).encode(), mac.value.encode()):
+        raise ContractError(f"{what}: its MAC does not fit its content")
 
 
-def _value(manifest: Manifest, key: bytes) -> str:
-    return hmac.new(key, _DOMAIN + manifest.signed_bytes(), hashlib.sha256).hexdigest()
+def value_of(covered: bytes, key: bytes, *, domain: bytes = _DOMAIN) -> str:
+    """Return the MAC over bytes of a domain, as hexadecimal digits."""
+    return hmac.new(key, domain + covered, hashlib.sha256).hexdigest()

@@ -42,7 +42,8 @@ class Manifest(Document):
     """What is in force.
 
     ``revision`` only ever grows: a gateway never goes back. ``parts`` are the digests of the parts by number, so that a
-    watcher fetches only what changed. ``entries`` are sorted by proxy.
+    watcher fetches only what changed. ``sizes`` are the bytes that their lines take, so that nobody unfolds more; they
+    are left out where no part is compressed. ``entries`` are sorted by proxy.
     """
 
     version: Literal["ostiary.dev/config/v1"] = VERSION
@@ -50,6 +51,7 @@ class Manifest(Document):
     revision: Count
     settings: str
     parts: list[str]
+    sizes: list[Count] | None = None
     entries: list[EntryReference]
     mac: Mac | None = None
 

@@ -5,11 +5,12 @@ means. File names differ between parts, since one projected volume joins them al
 """
 
 import hashlib
-import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from ostiary_core.canonical import digest
+from ostiary_core.contract.packing import compress, unfolded
 from ostiary_core.errors import ContractError
 
 MANIFEST_FILE: Final = "manifest.json"
@@ -17,8 +18,10 @@ MANIFEST_FILE: Final = "manifest.json"
 COMPRESS_ABOVE: Final = 128 * 1024
 #: What one part may hold compressed: a ConfigMap takes 1 MiB in all, and base64 and metadata want room too.
 MAX_PART_BYTES: Final = 700 * 1024
-#: What a reader is willing to unfold from one part: a bound against bombs, far above what a writer makes.
-MAX_UNFOLDED_BYTES: Final = 256 * 1024 * 1024
+#: What a part's lines may be, and what a reader is willing to unfold where a manifest does not say.
+MAX_UNFOLDED_BYTES: Final = 16 * 1024 * 1024
+#: What a part may hold beyond what its manifest says: documents that replicas on the manifest before may still need.
+SPARE_BYTES: Final = 2 * 1024 * 1024
 MAX_PARTS: Final = 16
 #: Lines up to this stay in one part, beside the manifest. Beyond it they are spread, so that an edit rewrites little.
 ONE_PART_BYTES: Final = 512 * 1024
@@ -31,6 +34,11 @@ def file_name(number: int, *, compressed: bool) -> str:
     return f"documents-{number}.jsonl.gz" if compressed else f"documents-{number}.jsonl"
 
 
+def file_names(number: int) -> tuple[str, str]:
+    """Return the names that a part's file may have, the readable one first."""
+    return file_name(number, compressed=False), file_name(number, compressed=True)
+
+
 def fold(documents: Mapping[str, bytes]) -> bytes:
     """Return documents, by digest, as the lines of one part, sorted by digest."""
     return b"".join(b"%s %s\n" % (key.encode(), documents[key]) for key in sorted(documents))
@@ -41,12 +49,6 @@ def pack(number: int, lines: bytes) -> tuple[str, bytes]:
     if len(lines) <= COMPRESS_ABOVE:
         return file_name(number, compressed=False), lines
     return file_name(number, compressed=True), compress(lines)
-
-
-def compress(text: bytes) -> bytes:
-    """Return gzip without a time; equal texts give equal bytes."""
-    squeeze = zlib.compressobj(level=6, wbits=31)
-    return squeeze.compress(text) + squeeze.flush()
 
 
 class Packer:
@@ -68,36 +70,41 @@ class Packer:
         self._kept, self._used = self._used, {}
 
 
-def unpack(name: str, content: bytes) -> bytes:
-    """Return the lines of a part file.
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part as it lies there: the digest of its lines, and its documents by the digest that each claims."""
+
+    digest: str
+    documents: Mapping[str, bytes]
+
+
+def read(name: str, content: bytes, *, limit: int) -> Part:
+    """Take a part's file apart while it is unfolded, holding no more than ``limit`` bytes of it.
 
     Raises:
-        ContractError: it is not gzip although its name says so, or it unfolds beyond :data:`MAX_UNFOLDED_BYTES`.
+        ContractError: it is not gzip although its name says so, is larger, or a line has no digest in front.
     """
-    if not name.endswith(".gz"):
-        return content
-    unfold = zlib.decompressobj(wbits=31)
-    try:
-        lines = unfold.decompress(content, MAX_UNFOLDED_BYTES)
-    except zlib.error as error:
-        raise ContractError(f"{name}: not gzip: {error}") from None
-    if unfold.unconsumed_tail or not unfold.eof:
-        raise ContractError(f"{name}: cut off, or larger than {MAX_UNFOLDED_BYTES} bytes when unfolded")
-    return lines
-
-
-def unfold(name: str, lines: bytes) -> Iterator[tuple[str, bytes]]:
-    """Yield (digest, document) of a part's lines, not yet checked against each other.
-
-    Raises:
-        ContractError: a line has no digest in front.
-    """
-    for number, line in enumerate(lines.split(b"\n"), start=1):
+    seen = hashlib.sha256()
+    documents = {}
+    for number, line in enumerate(_lines(unfolded(name, content, limit=limit), seen.update), start=1):
         if not line:
             continue
         if len(line) < 66 or line[64:65] != b" ":
             raise ContractError(f"{name}: line {number} does not start with a digest")
-        yield line[:64].decode("ascii", "replace"), line[65:]
+        documents[line[:64].decode("ascii", "replace")] = line[65:]
+    return Part(seen.hexdigest(), documents)
+
+
+def _lines(pieces: Iterable[bytes], see: Callable[[bytes], None]) -> Iterator[bytes]:
+    held: list[bytes] = []
+    for piece in pieces:
+        see(piece)
+        *whole, rest = piece.split(b"\n")
+        for line in whole:
+            yield b"".join((*held, line))
+            held = []
+        held.append(rest)
+    yield b"".join(held)
 
 
 def check(claimed: str, document: bytes) -> None:
@@ -131,9 +138,13 @@ def spread(
         if size > count * ONE_PART_BYTES and count != _COUNTS[-1]:
             continue
         parts = [fold(first), *map(fold, _grouped(others, owners, count))]
-        if all(len(memory.pack(number, lines)[1]) <= MAX_PART_BYTES for number, lines in enumerate(parts)):
+        if all(_fits(number, lines, memory) for number, lines in enumerate(parts)):
             return parts
     raise ContractError(f"the config does not fit into {MAX_PARTS} parts of {MAX_PART_BYTES} bytes")
+
+
+def _fits(number: int, lines: bytes, packer: Packer) -> bool:
+    return len(lines) + SPARE_BYTES <= MAX_UNFOLDED_BYTES and len(packer.pack(number, lines)[1]) <= MAX_PART_BYTES
 
 
 def _grouped(documents: Mapping[str, bytes], owners: Mapping[str, str], count: int) -> Iterable[dict[str, bytes]]:

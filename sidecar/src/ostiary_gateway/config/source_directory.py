@@ -10,9 +10,12 @@ ConfigMap chooses the names in it.
 
 import asyncio
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from ostiary_core.contract.bundle import is_of_a_config
+from ostiary_core.contract.key_names import is_key
 from ostiary_gateway.background import in_background
 from ostiary_gateway.config.keyring import Keyring
 from ostiary_gateway.config.store import ConfigStore
@@ -38,8 +41,8 @@ def version(directory: Path) -> str:
     return repr(stats) if stats else ""
 
 
-def read(directory: Path) -> dict[str, bytes]:
-    """Read all files of one version.
+def read(directory: Path, *, wanted: Callable[[str], bool] = lambda _: True) -> dict[str, bytes]:
+    """Read the files of one version. Those whose names are not wanted are there, too, and empty: they are not read.
 
     Raises:
         ConfigUnavailable: the directory is not there, cannot be read, or changed at every try.
@@ -48,7 +51,9 @@ def read(directory: Path) -> dict[str, bytes]:
         before = version(directory)
         try:
             root = (directory / _LINK).resolve(strict=True) if (directory / _LINK).is_symlink() else directory
-            files = {path.name: path.read_bytes() for path in root.iterdir() if _is_ours(path)}
+            files = {
+                path.name: path.read_bytes() if wanted(path.name) else b"" for path in root.iterdir() if _is_ours(path)
+            }
         except FileNotFoundError:
             continue  # the version was replaced and removed while it was read
         except OSError as error:
@@ -90,8 +95,8 @@ class DirectorySource:
             return
         try:
             # The keys first: a config is signed with one that was written before it.
-            keys = await in_background(_read_if_there, self._keys)
-            files = await in_background(_read_if_there, self._directory)
+            keys = await in_background(_read_if_there, self._keys, is_key)
+            files = await in_background(_read_if_there, self._directory, is_of_a_config)
         except ConfigUnavailable as error:
             if str(error) != self._warned:  # else it would be said five times a second
                 _log.warning("config directory: %s", error)
@@ -101,10 +106,10 @@ class DirectorySource:
         await self._store.offer("directory", files, Keyring.from_secret(keys))
 
 
-def _read_if_there(directory: Path) -> dict[str, bytes]:
+def _read_if_there(directory: Path, wanted: Callable[[str], bool]) -> dict[str, bytes]:
     """Read a directory; nothing where it has no content yet.
 
     Raises:
         ConfigUnavailable: it cannot be read.
     """
-    return read(directory) if version(directory) else {}
+    return read(directory, wanted=wanted) if version(directory) else {}

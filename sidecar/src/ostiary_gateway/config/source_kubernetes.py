@@ -13,9 +13,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
 
-from ostiary_core.canonical import digest
-from ostiary_core.contract import manifest_files, parts
-from ostiary_core.contract.manifest import parse_manifest
+from ostiary_core.contract import parts
+from ostiary_core.contract.bundle import open_manifest
 from ostiary_core.errors import ContractError
 from ostiary_gateway.background import in_background
 from ostiary_gateway.config.keyring import Keyring
@@ -121,8 +120,8 @@ class KubernetesSource:
             self._secret_files = secret_files(found)
         else:
             self._manifest_files = config_map_files(found)
-            await self._complete_parts(api)
             await self._await_keys()
+        await self._complete_parts(api)
         await self._offer()
 
     async def _await_keys(self) -> None:
@@ -136,11 +135,13 @@ class KubernetesSource:
         self._secret_seen.set()
 
     async def _complete_parts(self, api: KubernetesApi) -> None:
-        """Fetch the further parts that the manifest names and that we do not hold yet."""
+        """Fetch the further parts that the manifest names and that we do not hold yet; of a forged one, none."""
+        keys = {**self._store.keyring.mac, **Keyring.from_secret(self._secret_files).mac}
         try:
-            digests = parse_manifest(manifest_files.read(self._manifest_files)).parts
+            manifest = await in_background(open_manifest, self._manifest_files, keys)
         except ContractError:
             return  # the store says so, with the reason
+        digests = manifest.parts
         for number, wanted in enumerate(digests[1:], start=1):
             if self._parts.get(number, ("", {}))[0] != wanted:
                 path = f"/api/v1/namespaces/{self._namespace}/configmaps/{self._base}-{number}"
@@ -158,13 +159,11 @@ class KubernetesSource:
 
 def _digest_of(number: int, files: Mapping[str, bytes]) -> str:
     """Return the digest of a part's lines, or nothing for what is no part."""
-    for compressed in (False, True):
-        name = parts.file_name(number, compressed=compressed)
-        if name in files:
-            try:
-                return digest(parts.unpack(name, files[name]))
-            except ContractError:
-                return ""
+    for name in filter(files.__contains__, parts.file_names(number)):
+        try:
+            return parts.read(name, files[name], limit=parts.MAX_UNFOLDED_BYTES).digest
+        except ContractError:
+            return ""
     return ""
 
 

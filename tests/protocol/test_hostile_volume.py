@@ -1,0 +1,80 @@
+"""Who may write ConfigMaps beside a gateway does not choose what it costs: nothing is unfolded beyond what the manifest
+says, and nothing that it does not name."""
+
+import asyncio
+import zlib
+from pathlib import Path
+
+import pytest
+from configs import Operator, entry
+from gateway_process import GatewayProcess, gateway_process
+from mcp_clients import eventually
+from started import readiness
+from volumes import swap_in_config
+
+from ostiary_core.canonical import canonical, digest
+from ostiary_core.contract import manifest_files
+
+MIB = 1024  # KiB
+
+
+@pytest.fixture(scope="module")
+def bomb() -> bytes:
+    """A part of well-formed lines, of which each MiB is 256."""
+    document = b"x" * (1 << 20)
+    line = b"%s %s\n" % (digest(document).encode(), document)
+    squeeze = zlib.compressobj(level=6, wbits=31)
+    content = b"".join(squeeze.compress(line) for _ in range(256)) + squeeze.flush()
+    assert len(content) < 1 << 20, "a ConfigMap holds it"
+    return content
+
+
+def peak(gateway: GatewayProcess) -> float:
+    """The most memory that the process has had, in KiB."""
+    lines = Path(f"/proc/{gateway.process.pid}/status").read_text().splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+
+
+async def peak_of(directory: Path, files: dict[str, bytes], operator: Operator, *, ready: bool) -> float:
+    """The peak of a gateway that starts on a volume, once it is ready or has refused what lies there."""
+    await asyncio.to_thread(directory.mkdir)
+    swap_in_config(directory, files, secret=operator.secret)
+    async with gateway_process(directory) as gateway:
+
+        async def settled() -> bool:
+            return await readiness(gateway) == 200 if ready else "config rejected" in gateway.log
+
+        await eventually(settled, seconds=30)
+        return peak(gateway)
+
+
+async def test_what_no_manifest_names_is_not_unfolded(tmp_path: Path, bomb: bytes) -> None:
+    operator = Operator()
+    files = operator.files(entry("crm"))
+    usual = await peak_of(tmp_path / "usual", files, operator, ready=True)
+    names = ["documents-0.jsonl.gz", *(f"documents-{n}.jsonl.gz" for n in range(1, 16)), "manifest.json.gz", "else"]
+    hostile = await peak_of(tmp_path / "hostile", {**dict.fromkeys(names, bomb), **files}, operator, ready=True)
+    assert hostile < usual + 48 * MIB
+
+
+async def test_a_part_in_place_of_the_named_one_is_unfolded_within_bounds_and_refused(
+    tmp_path: Path, bomb: bytes
+) -> None:
+    operator = Operator()
+    large = operator.files(*(entry(f"p{n}", path=f"/{digest(b'%d' % n)}") for n in range(600)))
+    assert "documents-0.jsonl.gz" in large, "its manifest says what each part unfolds to"
+    usual = await peak_of(tmp_path / "usual", large, operator, ready=True)
+    small = {"manifest.json": operator.files(entry("crm"))["manifest.json"]}
+    for name, files in (("large", large), ("small", small)):
+        hostile = await peak_of(tmp_path / name, {**files, "documents-0.jsonl.gz": bomb}, operator, ready=False)
+        assert hostile < usual + 48 * MIB
+
+
+async def test_a_compressed_manifest_that_nobody_signed_is_unfolded_within_bounds_and_refused(
+    tmp_path: Path, bomb: bytes
+) -> None:
+    operator = Operator()
+    usual = await peak_of(tmp_path / "usual", operator.files(entry("crm")), operator, ready=True)
+    files = {"manifest.json": canonical({"version": manifest_files.PACKED_VERSION}), "manifest.json.gz": bomb}
+    hostile = await peak_of(tmp_path / "hostile", files, operator, ready=False)
+    assert hostile < usual + 48 * MIB
