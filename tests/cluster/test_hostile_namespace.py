@@ -9,7 +9,7 @@ from operator_process import World, eventually, operating
 from operator_replicas import chart_rights
 from operator_world import policy, service, settings
 
-from ostiary_operator.kube.kinds import CONFIG_MAP, POLICY, PROXY, SERVICE
+from ostiary_operator.kube.kinds import CONFIG_MAP, ENDPOINT_SLICE, POLICY, PROXY, SERVICE
 from ostiary_tools.control_plane import ControlPlane
 
 MULTI = "externalURL: https://mcp.example.com\ntenancy: Multi\n"
@@ -34,9 +34,40 @@ def server(url: str) -> list[dict[str, Any]]:
     return [{"name": "s", "url": url}]
 
 
+def behind(service: str) -> list[dict[str, Any]]:
+    return [{"name": "s", "service": {"name": service, "port": 80}}]
+
+
+def has_service(world: World, name: str = "s") -> None:
+    """A Service that selects Pods of its namespace."""
+    spec = {"selector": {"app": name}, "ports": [{"port": 80}]}
+    world.create(SERVICE, {"metadata": {"name": name, "namespace": world.team}, "spec": spec})
+
+
+def leads_out(evil: World, victim: World) -> dict[str, dict[str, Any]]:
+    return {
+        "alias": {"type": "ExternalName", "externalName": f"mock.{victim.team}.svc.cluster.local"},
+        "alias-with-a-dot": {"type": "ExternalName", "externalName": f"mock.{victim.team}.svc.cluster.local."},
+        "alias-of-an-alias": {"type": "ExternalName", "externalName": f"alias.{evil.team}.svc"},
+        "by-hand": {"ports": [{"port": 80}]},
+    }
+
+
+def hand_written_slice(world: World, service: str) -> dict[str, Any]:
+    """What leads a Service to an address of any namespace, beside the endpoints that Kubernetes finds."""
+    labels = {"kubernetes.io/service-name": service}
+    return {
+        "metadata": {"name": f"{service}-by-hand", "namespace": world.team, "labels": labels},
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": ["10.0.0.9"]}],
+        "ports": [{"port": 80}],
+    }
+
+
 def does_his_worst(evil: World, victim: World) -> dict[str, str]:
     """Make everything that could harm the victim; return the reason with which each proxy must be refused."""
-    own = [{"name": "s", "service": {"name": "s", "port": 80}}]
+    own = behind("s")
+    has_service(evil)
     proxies: dict[str, tuple[str, dict[str, Any]]] = {
         "squats-a-path": ("PathNotPermitted", {"path": f"/{victim.team}/crm", "servers": own}),
         "squats-below": ("PathNotPermitted", {"path": f"/{victim.team}/crm/x", "servers": own}),
@@ -48,6 +79,12 @@ def does_his_worst(evil: World, victim: World) -> dict[str, str]:
         "reaches-the-api": ("UpstreamNotPermitted", {"servers": server("https://kubernetes.default.svc/mcp")}),
         "reaches-others": ("UpstreamNotPermitted", {"servers": server(f"http://mock.{victim.team}.svc:7878/mcp")}),
     }
+    # Services of his own namespace that lead out of it, by reference and by name.
+    for name, leads in leads_out(evil, victim).items():
+        evil.create(SERVICE, {"metadata": {"name": name, "namespace": evil.team}, "spec": leads})
+        proxies[name] = ("UpstreamNotPermitted", {"servers": behind(name)})
+        url = f"http://{name}.{evil.team}.svc.cluster.local/mcp"
+        proxies[f"{name}-by-url"] = ("UpstreamNotPermitted", {"servers": server(url)})
     for name, (_, spec) in proxies.items():
         evil.has_proxy(name, **spec)
     for name, target in (
@@ -76,7 +113,8 @@ def entry_of(world: World, name: str) -> str | None:
 
 async def test_a_namespace_that_does_its_worst_harms_itself_only(world: World, evil: World) -> None:
     async with operating(world.options(watch_namespaces=(world.team, evil.team))):
-        world.has_proxy("crm", servers=[{"name": "s", "service": {"name": "s", "port": 80}}])
+        has_service(world)
+        world.has_proxy("crm", servers=behind("s"))
         world.has_policy("p", "crm", allow="read_*")
         await eventually(lambda: world.said(POLICY, "p", "Accepted") == ("True", "Accepted"))
         digest, before = entry_of(world, "crm"), world.versions()
@@ -91,9 +129,44 @@ async def test_a_namespace_that_does_its_worst_harms_itself_only(world: World, e
         assert entry_of(world, "crm") == digest
         assert all(world.versions()[f"{kind} {name}"] == before[f"{kind} {name}"] for kind, name in STATUSES)
         # And what is in order works on, his too.
-        world.has_proxy("wiki", servers=[{"name": "s", "service": {"name": "s", "port": 80}}])
-        evil.has_proxy("honest", servers=[{"name": "s", "service": {"name": "s", "port": 80}}])
+        world.has_proxy("wiki", servers=behind("s"))
+        evil.has_proxy("honest", servers=behind("s"))
         await eventually(lambda: world.served() == {"crm", "wiki", "honest"})
+
+
+async def test_a_service_that_comes_to_lead_out_of_its_namespace_takes_its_proxy_down_and_back_it_comes(
+    world: World,
+) -> None:
+    async with operating(world.options()):
+        for name in ("alias", "hand"):
+            has_service(world, name)
+            world.has_proxy(name, servers=behind(name))
+        await eventually(lambda: world.served() == {"alias", "hand"})
+
+        world.create(ENDPOINT_SLICE, hand_written_slice(world, "hand"))
+        away = {"spec": {"type": "ExternalName", "externalName": "mock.support.svc", "clusterIP": None}}
+        world.api.request("PATCH", SERVICE.path(namespace=world.team, name="alias"), away)
+        await eventually(lambda: world.served() == set())
+        for name in ("alias", "hand"):
+            assert says(world, name, "UpstreamNotPermitted")
+
+        world.api.request("DELETE", ENDPOINT_SLICE.path(namespace=world.team, name="hand-by-hand"))
+        back = {"spec": {"type": "ClusterIP", "externalName": None}}
+        world.api.request("PATCH", SERVICE.path(namespace=world.team, name="alias"), back)
+        await eventually(lambda: world.served() == {"alias", "hand"})
+
+
+async def test_a_service_that_is_missing_is_told_and_found_as_soon_as_it_is_there(world: World) -> None:
+    async with operating(world.options()):
+        world.has_proxy("crm", servers=behind("crm"))
+        missing = ("False", "BackendNotFound")
+        await eventually(lambda: world.said(PROXY, "crm", "ResolvedRefs") == missing)
+        assert world.served() == set()
+        has_service(world, "crm")
+        await eventually(lambda: world.served() == {"crm"})
+        world.api.request("PATCH", SERVICE.path(namespace=world.team, name="crm"), {"spec": {"ports": [{"port": 81}]}})
+        await eventually(lambda: world.said(PROXY, "crm", "ResolvedRefs") == missing)
+        assert world.served() == {"crm"}
 
 
 STATUSES = (("MCPProxy", "crm"), ("MCPPolicy", "p"))

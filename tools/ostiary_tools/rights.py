@@ -103,7 +103,8 @@ _REASONS: dict[tuple[str, str, str], str] = {
     ("ostiary-operator", "mcpproxies/status, mcppolicies/status", ""): (
         "what came of it; nothing else of users' objects is ever written"
     ),
-    ("ostiary-operator", "services", ""): "which gateways there are",
+    ("ostiary-operator", "services", ""): "which gateways there are, and where the servers of proxies are",
+    ("ostiary-operator", "endpointslices", ""): "which Services have endpoints that somebody wrote by hand",
     ("ostiary-operator", "configmaps", ""): "certificates that an MCPProxy refers to, by name",
     ("ostiary-operator", "events", ""): "transitions, for people",
     ("ostiary-operator", "namespaces", ""): "their labels, for the platform's policies",

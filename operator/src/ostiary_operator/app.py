@@ -27,6 +27,7 @@ from ostiary_operator.kube.options import OperatorOptions
 from ostiary_operator.kube.references import References
 from ostiary_operator.kube.rest import RestCluster
 from ostiary_operator.kube.scopes import Watched
+from ostiary_operator.kube.services import Services
 from ostiary_operator.metrics import Metrics
 from ostiary_operator.moved import NOTHING
 from ostiary_operator.problems import Problems
@@ -81,6 +82,7 @@ def assemble(
         clock=clock,
         lookout=Lookout(measured, options, changes.saw),
         references=References(measured),
+        services=Services(measured, options, on_seen=changes.saw, follow=changes.follow),
         delivery=Delivery(measured, clock, on_write=changes.expect),
         board=board,
         problems=Problems(events),

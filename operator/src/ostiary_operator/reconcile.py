@@ -22,12 +22,13 @@ from ostiary_operator.compile.references import wanted
 from ostiary_operator.delivery.writer import Delivery, InForce
 from ostiary_operator.hold import Hold
 from ostiary_operator.kube import gateways
-from ostiary_operator.kube.client import Object
+from ostiary_operator.kube.client import Object, namespace_of
 from ostiary_operator.kube.errors import ClusterError, Conflict
 from ostiary_operator.kube.listing import Beside, Listing
 from ostiary_operator.kube.lookout import Lookout
 from ostiary_operator.kube.options import OperatorOptions
 from ostiary_operator.kube.references import References
+from ostiary_operator.kube.services import Services
 from ostiary_operator.metrics import Metrics
 from ostiary_operator.moved import NOTHING, Moved
 from ostiary_operator.previous import Previous
@@ -100,6 +101,7 @@ class Reconciler:
     clock: Clock
     lookout: Lookout
     references: References
+    services: Services
     delivery: Delivery
     board: StatusBoard
     problems: Problems
@@ -158,6 +160,7 @@ class Reconciler:
             gateways=seen.gateways,
             namespaces=seen.namespaces,
             references=await self.references.resolve(keys, moved),
+            services=await self.services.read({namespace_of(proxy) for proxy in seen.proxies}, moved),
         )
         return await compute(compile_resources, resources, self.previous.configs, cache=self.cache)
 

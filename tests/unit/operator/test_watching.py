@@ -101,10 +101,30 @@ def test_a_deletion_matters_and_so_does_what_comes_after_it() -> None:
 )
 def test_content_matters_where_there_is_no_generation(kind: Kind, part: str) -> None:
     it = changes()
-    obj = {"metadata": {"name": "a", "uid": "u", "resourceVersion": "1"}, part: {"k": "1"}}
+    metadata = {"name": "a", "uid": "u", "resourceVersion": "1", "labels": {"ostiary.dev/gateway": "default"}}
+    obj = {"metadata": metadata, part: {"k": "1"}}
     assert it.matter(kind, None, obj)
-    assert not it.matter(kind, "MODIFIED", {**obj, "metadata": {"name": "a", "uid": "u", "resourceVersion": "2"}})
+    assert not it.matter(kind, "MODIFIED", {**obj, "metadata": {**metadata, "resourceVersion": "2"}})
     assert it.matter(kind, "MODIFIED", {**obj, part: {"k": "2"}})
+
+
+@pytest.mark.parametrize("kind", [SERVICE, ENDPOINT_SLICE])
+def test_services_matter_where_proxies_lie_and_thousands_of_others_do_not(kind: Kind) -> None:
+    it = changes()
+    obj: Object = {"metadata": {"name": "a", "namespace": "tools", "uid": "u"}}
+    for event in (None, "ADDED", "MODIFIED", "DELETED"):
+        assert not it.matter(kind, event, obj)
+    it.follow({"tools"})
+    assert it.matter(kind, "MODIFIED", obj)
+    assert not it.matter(kind, "MODIFIED", obj)
+    assert it.matter(kind, "DELETED", obj)
+
+
+def test_a_service_that_is_no_gateway_any_more_matters() -> None:
+    it = changes()
+    metadata = {"name": "a", "namespace": "tools", "uid": "u"}
+    assert it.matter(SERVICE, None, {"metadata": {**metadata, "labels": {"ostiary.dev/gateway": "default"}}})
+    assert it.matter(SERVICE, "MODIFIED", {"metadata": metadata})
 
 
 def test_the_echo_of_our_own_write_does_not_matter_but_an_edit_of_it_does() -> None:
@@ -136,15 +156,21 @@ class Rights(FakeCluster):
         return {"status": {"allowed": not no}}
 
 
-async def test_with_every_right_the_whole_cluster_is_watched_in_one_scope() -> None:
+async def test_with_every_right_the_whole_cluster_is_watched_in_one_scope_for_each_selector() -> None:
     watched = await choose(Rights(), OperatorOptions(operator_namespace=SYSTEM))
-    assert [(scope.namespaces, set(scope.kinds)) for scope in watched.scopes] == [(None, set(EVERY_KIND))]
+    every, slices = watched.scopes
+    assert (every.namespaces, set(every.kinds), every.selector(ENDPOINT_SLICE)) == (
+        *(None, set(EVERY_KIND)),
+        "ostiary.dev/gateway",
+    )
+    assert slices == Scope(None, (ENDPOINT_SLICE,), turn=1)
+    assert slices.selector(ENDPOINT_SLICE) == "endpointslice.kubernetes.io/managed-by!=endpointslice-controller.k8s.io"
     assert watched.missing == ()
 
 
 async def test_what_may_not_be_watched_everywhere_is_watched_in_the_operators_namespace() -> None:
     watched = await choose(Rights(("*", "secrets", "")), OperatorOptions(operator_namespace=SYSTEM))
-    assert watched.scopes[1] == Scope((SYSTEM,), (SECRET,))
+    assert Scope((SYSTEM,), (SECRET,)) in watched.scopes
     assert watched.missing == ("secrets",)
 
 
@@ -157,7 +183,7 @@ async def test_the_right_to_list_without_the_right_to_watch_is_not_enough() -> N
 async def test_a_narrow_operator_watches_its_namespaces_and_needs_no_cluster_wide_right() -> None:
     options = OperatorOptions(operator_namespace=SYSTEM, watch_namespaces=("sales", "tools"))
     watched = await choose(Rights(("*", "*", "")), options)
-    assert [scope.namespaces for scope in watched.scopes] == [(SYSTEM, "sales", "tools")]
+    assert {scope.namespaces for scope in watched.scopes} == {(SYSTEM, "sales", "tools")}
     assert set(watched.scopes[0].kinds) == set(EVERY_KIND) - {NAMESPACE}
     assert watched.missing == ("namespaces",)
 
@@ -208,9 +234,9 @@ def test_kopf_neither_scans_nor_posts_nor_elects_nor_ends_the_process() -> None:
 
 def test_only_labelled_config_maps_and_secrets_ever_reach_the_informer() -> None:
     settings = make_settings(Scope(None, EVERY_KIND))
-    assert len(settings.watching.label_selectors) == 4
+    assert len(settings.watching.label_selectors) == 3
     assert settings.watching.label_selectors["", "v1", "secrets"] == "ostiary.dev/usage"
-    assert settings.watching.label_selectors["", "v1", "services"] == "ostiary.dev/gateway"
+    assert settings.watching.label_selectors["", "v1", "configmaps"] == "ostiary.dev/usage"
 
 
 def test_a_watch_is_tried_again_without_end() -> None:

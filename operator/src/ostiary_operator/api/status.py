@@ -68,8 +68,8 @@ class AcceptedReason(Reason):
     )
     UPSTREAM_NOT_PERMITTED = (
         "UpstreamNotPermitted",
-        "The server lies outside the namespace, and the gateway's settings do not grant it to this one.",
-        "Use a Service of the same namespace, or ask the platform team for a grant of the host.",
+        "The server lies outside the namespace, or a Service leads out of it, and the gateway grants neither.",
+        "Use a Service that selects Pods of the namespace, or ask the platform team for a grant of the host.",
     )
     NO_GATEWAY = (
         "NoGateway",
@@ -100,8 +100,13 @@ class ResolvedRefsReason(Reason):
     PENDING = ("Pending", "The operator has not read the references yet.", WAIT)
     REF_NOT_FOUND = (
         "RefNotFound",
-        "A ConfigMap, a Secret, a Service or a key in one of them does not exist.",
+        "A ConfigMap, a Secret or a key in one of them does not exist.",
         "Create it in the namespace of the resource, or correct the reference.",
+    )
+    BACKEND_NOT_FOUND = (
+        "BackendNotFound",
+        "A Service of the namespace that is to be the server does not exist, or does not have the port.",
+        "Create the Service, or correct its name or port. What was accepted before is served until then.",
     )
     REF_INVALID = (
         "RefInvalid",

@@ -6,7 +6,6 @@ was: at its gateways, and only where nothing speaks against it today. A version 
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
 from ostiary_core.contract.bundle import GatewayConfig
@@ -16,7 +15,7 @@ from ostiary_operator.api.status import AcceptedReason
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.checks import Refusal
 from ostiary_operator.compile.claims import Claim, claim_of_entry, claim_of_spec
-from ostiary_operator.compile.grants import permitted
+from ostiary_operator.compile.grants import Known, permitted
 from ostiary_operator.compile.paths import Ledger, path_is_free
 from ostiary_operator.compile.placement import place
 from ostiary_operator.compile.references import References, Resolution, resolve
@@ -48,11 +47,11 @@ class Admission:
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What all proxies are judged against. ``namespaces`` are those that exist."""
+    """What all proxies are judged against."""
 
     sites: Sequence[Site]
     operator_namespace: str
-    namespaces: AbstractSet[str]
+    known: Known
     references: References
     previous: Mapping[str, GatewayConfig]
     ledger: Ledger = field(default_factory=Ledger)
@@ -68,7 +67,7 @@ def object_to(claim: Claim, site: Site, ground: Ground, *, ignoring_namespace: s
 
     With ``ignoring_namespace``, the claims of that namespace do not count.
     """
-    refusal = permitted(claim, site, ground.namespaces)
+    refusal = permitted(claim, site, ground.known)
     if refusal is None:
         refusal = path_is_free(claim, site, ground.ledger, ignoring_namespace=ignoring_namespace)
     return refusal
@@ -84,7 +83,7 @@ def last_entry(subject: ProxySubject, site: Site, previous: Mapping[str, Gateway
 def _admit(subject: ProxySubject, ground: Ground, cache: Cache) -> Admission:
     if subject.spec is None:
         return _keep(Admission(subject, Refusal(AcceptedReason.INVALID, subject.problem), None), ground)
-    resolution = resolve(subject, subject.spec, ground.references, cache)
+    resolution = resolve(subject, subject.spec, ground.references, ground.known.services, cache)
     sites = _accepted_at(subject, subject.spec, ground)
     if isinstance(sites, Refusal):
         return _keep(Admission(subject, sites, resolution), ground)

@@ -1,12 +1,16 @@
 """What a proxy claims at a gateway: a path, hostnames, servers. Judged alike for a new version and for a kept one."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final
 from urllib.parse import urlsplit
 
 from ostiary_core.contract.documents import EntryDocument
 from ostiary_operator.api.proxy import ProxySpec, Server
 from ostiary_operator.compile.model import ObjectKey
+
+#: The port of a URL that names none.
+DEFAULT_PORTS: Final[Mapping[str, int]] = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from ostiary_operator.compile.admission import Admission, Ground, admit
 from ostiary_operator.compile.budget import DEFAULT_BUDGET, Living, Share, share
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.entries import entries_of
+from ostiary_operator.compile.grants import Known
 from ostiary_operator.compile.model import Compiled, ObjectKey, Resources, ResourceStatus
 from ostiary_operator.compile.policies import Governance, Ruling
 from ostiary_operator.compile.sites import Site
@@ -38,9 +39,8 @@ def compile_resources(
     places, problems = sites.discover(
         resources.gateways, operator_namespace=resources.operator_namespace, previous=previous, cache=memory
     )
-    ground = Ground(
-        places, resources.operator_namespace, _namespaces(resources, proxies), resources.references, previous
-    )
+    known = Known(_namespaces(resources, proxies), resources.services)
+    ground = Ground(places, resources.operator_namespace, known, resources.references, previous)
     admissions = admit(proxies, ground, memory)
     rulings = policies.rule(
         owners,

@@ -1,23 +1,34 @@
 """What a namespace may have at a gateway: its own path prefix always, everything else by tenancy and grants.
 
-Each check is a function of a claim, a site and the namespaces that exist. It returns why the claim may not be, or None.
+Each check is a function of a claim, a site and what is known of the cluster. It returns why the claim may not be, or
+None.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from ostiary_operator.api.grants import Grant
 from ostiary_operator.api.settings import GatewaySettings, Tenancy
 from ostiary_operator.api.status import AcceptedReason
+from ostiary_operator.compile import backends
 from ostiary_operator.compile.checks import Refusal, first_refusal
 from ostiary_operator.compile.claims import Claim
 from ostiary_operator.compile.sites import Site
 
 
-def permitted(claim: Claim, site: Site, namespaces: AbstractSet[str]) -> Refusal | None:
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of the cluster: the namespaces that exist, and the Services of those with proxies."""
+
+    namespaces: AbstractSet[str]
+    services: backends.Services = field(default_factory=dict)
+
+
+def permitted(claim: Claim, site: Site, known: Known) -> Refusal | None:
     """Ask whether the claim may be made at a gateway at all, whoever else is there."""
-    return first_refusal(_CHAIN, claim, site, namespaces)
+    return first_refusal(_CHAIN, claim, site, known)
 
 
 def addresses(site: Site, namespace: str) -> list[str]:
@@ -25,10 +36,10 @@ def addresses(site: Site, namespace: str) -> list[str]:
     return sorted({str(network) for grant in _grants(site, namespace) for network in grant.addresses})
 
 
-def path_is_of_no_other_namespace(claim: Claim, _site: Site, namespaces: AbstractSet[str]) -> Refusal | None:
+def path_is_of_no_other_namespace(claim: Claim, _site: Site, known: Known) -> Refusal | None:
     """``/<namespace>/…`` belongs to that namespace, in every tenancy and against every grant."""
     owner = claim.path.split("/", 2)[1]
-    if owner == claim.key.namespace or owner not in namespaces:
+    if owner == claim.key.namespace or owner not in known.namespaces:
         return None
     message = (
         f"{claim.title}: spec.path: {claim.path} belongs to the namespace {owner}; "
@@ -37,7 +48,7 @@ def path_is_of_no_other_namespace(claim: Claim, _site: Site, namespaces: Abstrac
     return Refusal(AcceptedReason.PATH_NOT_PERMITTED, message)
 
 
-def path_is_granted(claim: Claim, site: Site, _namespaces: AbstractSet[str]) -> Refusal | None:
+def path_is_granted(claim: Claim, site: Site, _known: Known) -> Refusal | None:
     """In Multi, a path outside ``/<namespace>`` needs a grant."""
     namespace = claim.key.namespace
     own = claim.path.split("/", 2)[1] == namespace
@@ -50,7 +61,7 @@ def path_is_granted(claim: Claim, site: Site, _namespaces: AbstractSet[str]) -> 
     return Refusal(AcceptedReason.PATH_NOT_PERMITTED, message)
 
 
-def hostnames_are_granted(claim: Claim, site: Site, _namespaces: AbstractSet[str]) -> Refusal | None:
+def hostnames_are_granted(claim: Claim, site: Site, _known: Known) -> Refusal | None:
     """In Multi, every hostname needs a grant."""
     namespace = claim.key.namespace
     for index, hostname in enumerate(claim.hostnames if _is_multi(site) else ()):
@@ -64,22 +75,17 @@ def hostnames_are_granted(claim: Claim, site: Site, _namespaces: AbstractSet[str
     return None
 
 
-def upstreams_are_granted(claim: Claim, site: Site, _namespaces: AbstractSet[str]) -> Refusal | None:
-    """In Multi, a server outside the namespace needs a grant."""
-    namespace = claim.key.namespace
+def upstreams_are_granted(claim: Claim, site: Site, known: Known) -> Refusal | None:
+    """In Multi, a server outside the namespace needs a grant, by whatever Service it is reached."""
     for index, host in enumerate(claim.upstreams if _is_multi(site) else ()):
-        if _is_inside(host, namespace) or any(grant.covers_upstream(host) for grant in _grants(site, namespace)):
-            continue
-        message = (
-            f"{claim.title}: spec.servers[{index}].url: {host} lies outside the namespace {namespace}, and gateway "
-            f"{site.identity} does not grant it; use a Service of the namespace, or ask the platform team for a grant "
-            "in the gateway's settings"
-        )
-        return Refusal(AcceptedReason.UPSTREAM_NOT_PERMITTED, message)
+        where = f"{claim.title}: spec.servers[{index}]"
+        what = _outside(host, claim.key.namespace, site, known)
+        if what is not None:
+            return Refusal(AcceptedReason.UPSTREAM_NOT_PERMITTED, f"{where}{what}")
     return None
 
 
-def hosts_are_granted(claim: Claim, site: Site, _namespaces: AbstractSet[str]) -> Refusal | None:
+def hosts_are_granted(claim: Claim, site: Site, _known: Known) -> Refusal | None:
     """In Multi, what is sent as Host must be of the namespace, of loopback, or granted.
 
     Behind one address there may be the servers of many, told apart by that name alone.
@@ -87,9 +93,9 @@ def hosts_are_granted(claim: Claim, site: Site, _namespaces: AbstractSet[str]) -
     namespace = claim.key.namespace
     for index, host in enumerate(claim.hosts if _is_multi(site) else ()):
         name = urlsplit(f"//{host}").hostname or "" if host is not None else ""
-        if not name or name in _LOOPBACK or _is_inside(name, namespace):
+        if not name or name in _LOOPBACK or _is_own(name, namespace):
             continue
-        if any(grant.covers_upstream(name) for grant in _grants(site, namespace)):
+        if _covers(_grants(site, namespace), name):
             continue
         message = (
             f"{claim.title}: spec.servers[{index}].host: {name} lies outside the namespace {namespace}, and gateway "
@@ -100,6 +106,70 @@ def hosts_are_granted(claim: Claim, site: Site, _namespaces: AbstractSet[str]) -
     return None
 
 
+def _is_own(host: str, namespace: str) -> bool:
+    service = backends.service_of(host)
+    return service is not None and service.namespace == namespace
+
+
+def _outside(host: str, namespace: str, site: Site, known: Known) -> str | None:
+    """Say how a host leads out of a namespace without a grant; None where it does not."""
+    grants = list(_grants(site, namespace))
+    service = backends.service_of(host)
+    if service is None or service.namespace != namespace:
+        if _covers(grants, host):
+            return None
+        return (
+            f".url: {host} lies outside the namespace {namespace}, and gateway {site.identity} does not grant it; "
+            "use a Service of the namespace, or ask the platform team for a grant in the gateway's settings"
+        )
+    walk = backends.walk(service, known.services)
+    if _is_trusted(walk, grants):
+        return None
+    if walk.exit is not None:
+        return None if _covers(grants, walk.exit) else _leads_out(walk, walk.exit, site)
+    return _endpoints(walk, site, known)
+
+
+def _leads_out(walk: backends.Walk, host: str, site: Site) -> str:
+    name = f"Service {walk.last.namespace}/{walk.last.name}"
+    return (
+        f": {name} is of type ExternalName and leads to {host}, outside the namespace {walk.last.namespace}, and "
+        f"gateway {site.identity} does not grant {host}; use a Service that selects Pods of the namespace, or ask the "
+        "platform team for a grant in the gateway's settings"
+    )
+
+
+def _endpoints(walk: backends.Walk, site: Site, known: Known) -> str | None:
+    """Say why the endpoints behind a Service may be anywhere; None where they are Pods of the namespace."""
+    name = f"Service {walk.last.namespace}/{walk.last.name}"
+    if walk.endless:
+        return f": {name} leads back to itself, or through too many of type ExternalName; let it select Pods"
+    if backends.may_have_unseen_slices(walk.last, known.services):
+        return (
+            f": the operator may not list EndpointSlices in the namespace {walk.last.namespace}, so it cannot tell "
+            f"whether somebody wrote endpoints of {name} by hand; give the operator the chart's rights"
+        )
+    service = backends.find(walk.last, known.services)
+    if service is None or (service.has_selector and not service.foreign_slices):
+        return None
+    slices = f"the EndpointSlice {service.foreign_slices[0]} is not Kubernetes' own" if service.has_selector else ""
+    return (
+        f": {name} has endpoints that may be of any namespace ({slices or 'it has no selector'}), and gateway "
+        f"{site.identity} does not grant {walk.last.host} by name; use a Service that selects Pods of the namespace, "
+        "or ask the platform team for a grant in the gateway's settings"
+    )
+
+
+def _is_trusted(walk: backends.Walk, grants: Iterable[Grant]) -> bool:
+    """Whether a grant names one of the Services itself, so that it may lead anywhere. A pattern is no name."""
+    names = {spelling for service in walk.chain for spelling in backends.spellings(service.host)}
+    return any("*" in grant.upstreams or not names.isdisjoint(grant.upstreams) for grant in grants)
+
+
+def _covers(grants: Iterable[Grant], host: str) -> bool:
+    return any(grant.covers_upstream(spelling) for grant in grants for spelling in backends.spellings(host))
+
+
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _CHAIN = (
     path_is_of_no_other_namespace,
@@ -108,15 +178,6 @@ _CHAIN = (
     upstreams_are_granted,
     hosts_are_granted,
 )
-
-
-def _is_inside(host: str, namespace: str) -> bool:
-    """Whether a host can only be a Service of the namespace.
-
-    The short form ``service.namespace`` does not count: where a namespace is called ``com``, the resolver would find
-    the Internet behind it.
-    """
-    return host.endswith((f".{namespace}.svc", f".{namespace}.svc.cluster.local"))
 
 
 def _settings(site: Site) -> GatewaySettings:

@@ -37,6 +37,34 @@ class Missing(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Service:
+    """A Service as far as it says where a server is.
+
+    ``external_name`` is where a Service of type ExternalName leads. ``ports`` are its ports by number; None where any
+    will do. ``has_selector`` says whether Kubernetes itself finds its endpoints, among the Pods of its namespace;
+    ``foreign_slices`` names the EndpointSlices of it that somebody else wrote.
+    """
+
+    external_name: str | None = None
+    ports: frozenset[int] | None = None
+    has_selector: bool = True
+    foreign_slices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NamespaceServices:
+    """What is known of the Services of one namespace.
+
+    ``complete`` is False where there may be others, as beside files that do not hold all of a namespace.
+    ``slices_readable`` is False where the operator has no right to see their EndpointSlices.
+    """
+
+    services: Mapping[str, Service] = field(default_factory=dict)
+    complete: bool = True
+    slices_readable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Gateway:
     """A gateway as discovered: a Service labelled ``ostiary.dev/gateway: <name>`` and the settings beside it.
 
@@ -65,6 +93,7 @@ class Resources:
 
     ``namespaces`` maps each known namespace to its labels. ``references`` maps each referenced ConfigMap or Secret to
     its data, or to the reason why it cannot be had; :func:`ostiary_operator.compile.references.wanted` names them.
+    ``services`` maps each namespace with proxies to its Services; of a namespace that is not in it nothing is known.
     """
 
     operator_namespace: str
@@ -73,6 +102,7 @@ class Resources:
     gateways: Sequence[Gateway] = ()
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     references: Mapping[ReferenceKey, Mapping[str, str] | Missing] = field(default_factory=dict)
+    services: Mapping[str, NamespaceServices] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

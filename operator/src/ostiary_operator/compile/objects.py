@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from ostiary_operator.api.problems import InvalidDocument, Problem
 from ostiary_operator.api.resources import POLICY_KIND, PROXY_KIND
-from ostiary_operator.compile.model import Gateway, Missing, ReferenceKey, Resources
+from ostiary_operator.compile.model import Gateway, Missing, NamespaceServices, ReferenceKey, Resources, Service
 from ostiary_operator.compile.references import wanted
 from ostiary_operator.compile.targets import NAMESPACE_LABEL
 
@@ -26,7 +26,14 @@ DEFAULT_NAMESPACE: Final = "default"
 
 #: The port of a gateway's Service that is not for clients, by name.
 _ADMIN_PORT: Final = "admin"
-_READ: Final = frozenset({PROXY_KIND, POLICY_KIND, "Service", "ConfigMap", "Secret", "Namespace"})
+_READ: Final = frozenset({PROXY_KIND, POLICY_KIND, "Service", "EndpointSlice", "ConfigMap", "Secret", "Namespace"})
+
+_EXTERNAL_NAME: Final = "ExternalName"
+#: Set by Kubernetes on every EndpointSlice of a Service.
+_SLICE_OF: Final = "kubernetes.io/service-name"
+#: Who keeps an EndpointSlice. What Kubernetes' own controller did not find among the selected Pods, it takes out again.
+SLICE_MANAGER: Final = "endpointslice.kubernetes.io/managed-by"
+SLICE_CONTROLLER: Final = "endpointslice-controller.k8s.io"
 
 Object = Mapping[str, Any]
 
@@ -39,7 +46,7 @@ def resources_from_objects(objects: Iterable[Object], operator_namespace: str) -
     """Gather everything that a compilation reads; objects of other kinds are passed over, Lists are opened.
 
     Namespaces that objects lie in exist, whether or not there is a Namespace object. Of ConfigMaps and Secrets only
-    those enter that a proxy refers to.
+    those enter that a proxy refers to. A Service that is not among the objects may be elsewhere.
 
     Raises:
         InvalidObject: an object has no kind or name, or appears twice.
@@ -62,6 +69,7 @@ def resources_from_objects(objects: Iterable[Object], operator_namespace: str) -
         gateways=gateways_from_objects(found["Service"], found["ConfigMap"]),
         namespaces=_namespaces(found["Namespace"], [namespace for kind, namespace, _ in seen if namespace]),
         references=references_from_objects([*found["ConfigMap"], *found["Secret"]], wanted=wanted(found[PROXY_KIND])),
+        services=services_from_objects(found["Service"], found["EndpointSlice"], complete=False),
     )
 
 
@@ -77,6 +85,35 @@ def gateways_from_objects(services: Iterable[Object], config_maps: Iterable[Obje
         for service in services
         if (label := _label(service, GATEWAY_LABEL)) is not None
     ]
+
+
+def services_from_objects(
+    services: Iterable[Object], slices: Iterable[Object], *, complete: bool = True
+) -> dict[str, NamespaceServices]:
+    """Return what Services and EndpointSlices say of where servers are, by namespace."""
+    foreign: dict[tuple[str, str], list[str]] = {}
+    for item in slices:
+        if _label(item, SLICE_MANAGER) != SLICE_CONTROLLER:
+            foreign.setdefault((_namespace(item), _label(item, _SLICE_OF) or ""), []).append(_name(item))
+    found: dict[str, dict[str, Service]] = {}
+    for item in services:
+        namespace, name = _namespace(item), _name(item)
+        found.setdefault(namespace, {})[name] = _service(item, tuple(sorted(foreign.get((namespace, name), ()))))
+    return {namespace: NamespaceServices(each, complete=complete) for namespace, each in found.items()}
+
+
+def _service(item: Object, foreign_slices: tuple[str, ...]) -> Service:
+    spec = _mapping(item.get("spec"))
+    if spec.get("type") == _EXTERNAL_NAME:
+        return Service(external_name=str(spec.get("externalName") or ""), has_selector=False)
+    listed = spec.get("ports")
+    ports = (_mapping(port).get("port") for port in (listed if isinstance(listed, list) else ()))
+    return Service(
+        # One without an address of its own is met at the ports of its Pods.
+        ports=None if spec.get("clusterIP") == "None" else frozenset(port for port in ports if isinstance(port, int)),
+        has_selector=bool(_mapping(spec.get("selector"))),
+        foreign_slices=foreign_slices,
+    )
 
 
 def references_from_objects(

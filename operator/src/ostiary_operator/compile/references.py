@@ -1,15 +1,18 @@
-"""What resources refer to outside themselves: CA bundles in ConfigMaps and Secrets of their own namespace."""
+"""What resources refer to outside themselves, in their own namespace: Services, and CA bundles."""
 
 import re
 import ssl
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import urlsplit
 
-from ostiary_operator.api.proxy import CaCertificateReference, ProxySpec
+from ostiary_operator.api.proxy import CaCertificateReference, ProxySpec, Server
 from ostiary_operator.api.status import ResolvedRefsReason
+from ostiary_operator.compile.backends import Services, find, is_missing, service_of
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.checks import Refusal
+from ostiary_operator.compile.claims import DEFAULT_PORTS, server_url
 from ostiary_operator.compile.model import Missing, ReferenceKey
 from ostiary_operator.compile.subjects import ProxySubject, read_proxies
 
@@ -36,18 +39,45 @@ class Resolution:
 
     bundles: Mapping[str, str] = field(default_factory=dict)
     """Server name -> certificates as PEM."""
+    found_services: bool = False
+    """Whether it refers to Services, and all are there."""
     refusal: Refusal | None = None
 
 
-def resolve(subject: ProxySubject, spec: ProxySpec, references: References, cache: Cache) -> Resolution:
+def resolve(
+    subject: ProxySubject, spec: ProxySpec, references: References, services: Services, cache: Cache
+) -> Resolution:
     """Read what a proxy refers to; the first reference that cannot be used is the answer."""
+    names = [_backend(subject, number, server, services) for number, server in enumerate(spec.servers)]
+    refusal = next((name for name in names if isinstance(name, Refusal)), None)
+    if refusal is not None:
+        return Resolution(refusal=refusal)
     bundles: dict[str, str] = {}
     for path, reference in _references(spec):
         found = _certificates(subject, path, reference, references, cache)
         if isinstance(found, Refusal):
             return Resolution(refusal=found)
         bundles[path.server] = bundles.get(path.server, "") + found
-    return Resolution(bundles)
+    return Resolution(bundles, found_services=any(names))
+
+
+def _backend(subject: ProxySubject, number: int, server: Server, services: Services) -> bool | Refusal:
+    """Say whether a server is a Service that is there, with its port; or that it is not."""
+    url = urlsplit(server_url(server, subject.key.namespace))
+    name = service_of(url.hostname or "")
+    if name is None or name.namespace != subject.key.namespace:
+        return False
+    field = "service" if server.service is not None else "url"
+    where = f"{subject.title}: spec.servers[{number}].{field}: Service {name.namespace}/{name.name}"
+    if is_missing(name, services):
+        message = f"{where} does not exist; create it, or correct the name"
+        return Refusal(ResolvedRefsReason.BACKEND_NOT_FOUND, message)
+    service, port = find(name, services), url.port or DEFAULT_PORTS[url.scheme]
+    if service is None or service.ports is None or port in service.ports:
+        return service is not None
+    known = ", ".join(map(str, sorted(service.ports))) or "none"
+    message = f"{where} has no port {port}; it has {known}: correct the port, or add it to the Service"
+    return Refusal(ResolvedRefsReason.BACKEND_NOT_FOUND, message)
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,7 +170,11 @@ def _proxy_resolved(admission: Admission, served: Sequence[tuple[Site, FiledEntr
         tail = _instead(admission, served) if admission.refusal is None else ""
         message = _joined(resolution.refusal.message, tail)
         return _condition(ConditionType.RESOLVED_REFS, ConditionStatus.FALSE, resolution.refusal.reason, message)
-    what = "everything that it refers to was found" if resolution.bundles else "it refers to nothing"
+    what = (
+        "everything that it refers to was found"
+        if resolution.bundles or resolution.found_services
+        else "it refers to nothing"
+    )
     return _condition(
         ConditionType.RESOLVED_REFS, ConditionStatus.TRUE, ResolvedRefsReason.RESOLVED_REFS, f"{title}: {what}"
     )

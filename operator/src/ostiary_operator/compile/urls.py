@@ -3,9 +3,8 @@
 from urllib.parse import urlsplit
 
 from ostiary_core.contract.documents import EntryDocument
+from ostiary_operator.compile.claims import DEFAULT_PORTS
 from ostiary_operator.compile.sites import Site
-
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def endpoints(site: Site, entry: EntryDocument) -> list[tuple[str, str, str]]:
@@ -24,11 +23,11 @@ def _base(site: Site) -> str:
     if site.settings is not None and site.settings.external_url is not None:
         return site.settings.external_url
     gateway = site.gateway
-    port = "" if gateway.port == _DEFAULT_PORTS["http"] else f":{gateway.port}"
+    port = "" if gateway.port == DEFAULT_PORTS["http"] else f":{gateway.port}"
     return f"http://{gateway.service}.{gateway.namespace}.svc{port}"
 
 
 def _at(base: str, host: str) -> str:
     parts = urlsplit(base)
-    port = "" if parts.port in (None, _DEFAULT_PORTS[parts.scheme]) else f":{parts.port}"
+    port = "" if parts.port in (None, DEFAULT_PORTS[parts.scheme]) else f":{parts.port}"
     return f"{parts.scheme}://{host}{port}"

@@ -6,6 +6,7 @@ or Secret by its content, where it is not what we wrote ourselves; an EndpointSl
 """
 
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 import orjson
@@ -40,6 +41,11 @@ class Changes:
         self._seen: dict[str, str] = {}
         self._listed: dict[str, str] = {}
         self._expected: dict[tuple[str, str, str], str] = {}
+        self._followed: AbstractSet[str] = frozenset()
+
+    def follow(self, namespaces: AbstractSet[str]) -> None:
+        """Say in which namespaces proxies lie, so that Services there matter; elsewhere only those of gateways do."""
+        self._followed = namespaces
 
     def expect(self, kind: Kind, body: Object) -> None:
         """Remember what we are about to write, so that its echo is told apart."""
@@ -55,6 +61,8 @@ class Changes:
     def matter(self, kind: Kind, event: str | None, obj: Object) -> bool:
         """Say whether an event is worth a pass. ``event`` is the watch's word; None while it lists."""
         uid = uid_of(obj)
+        if not self._concerns_us(kind, obj):
+            return False
         if event == "DELETED":
             self._seen.pop(uid, None)
             self._listed.pop(uid, None)
@@ -65,6 +73,12 @@ class Changes:
         if not is_same:
             return self._expected.get(_key(kind, obj)) != print_now
         return kind in {PROXY, POLICY} and not self._is_familiar(uid, obj.get("status") or {})
+
+    def _concerns_us(self, kind: Kind, obj: Object) -> bool:
+        """Whether an object could have a part in anything: a cluster holds thousands of Services that have none."""
+        if kind not in {SERVICE, ENDPOINT_SLICE} or labels.GATEWAY in labels.of(obj):
+            return True
+        return namespace_of(obj) in self._followed or uid_of(obj) in self._seen
 
 
 def _key(kind: Kind, obj: Object) -> tuple[str, str, str]:

@@ -204,13 +204,16 @@ def _check_preconditions(kind: Kind, obj: Object, metadata: Mapping[str, Any]) -
 
 
 def _selected(obj: Object, selector: str | None) -> bool:
-    """Judge selectors of the forms ``key``, ``key=value`` and ``key in (a,b)``."""
+    """Judge selectors of the forms ``key``, ``key=value``, ``key!=value`` and ``key in (a,b)``."""
     if selector is None:
         return True
     labels = obj["metadata"].get("labels") or {}
     key, separator, values = selector.partition(" in ")
     if separator:
         return labels.get(key) in values.strip("()").split(",")
+    key, separator, value = selector.partition("!=")
+    if separator:
+        return labels.get(key) != value
     key, separator, value = selector.partition("=")
     return labels.get(key) == value if separator else key in labels
 

@@ -23,7 +23,7 @@ from ostiary_operator.kube.connection import close_at_once, load, open_session
 from ostiary_operator.kube.errors import Unreachable
 from ostiary_operator.kube.kinds import NAMESPACE, Kind
 from ostiary_operator.kube.options import OperatorOptions
-from ostiary_operator.kube.scopes import SELECTORS, Scope
+from ostiary_operator.kube.scopes import Scope
 from ostiary_operator.moved import EVERYTHING, Moved
 
 _log = logging.getLogger(__name__)
@@ -257,8 +257,8 @@ def make_settings(scope: Scope) -> kopf.OperatorSettings:
     settings.queueing.idle_timeout = 0.1  # it keeps an object's last event for so long: of thousands, a lot of memory
     settings.execution.max_workers = 1
     for kind in scope.kinds:
-        if SELECTORS[kind]:
-            settings.watching.label_selectors[kind.group, kind.version, kind.plural] = SELECTORS[kind]
+        if selector := scope.selector(kind):
+            settings.watching.label_selectors[kind.group, kind.version, kind.plural] = selector
     return settings
 
 

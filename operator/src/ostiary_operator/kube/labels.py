@@ -12,6 +12,8 @@ One key, ``ostiary.dev/usage``, lies on every ConfigMap and Secret that matters,
 from collections.abc import Mapping
 from typing import Any, Final
 
+from ostiary_operator.compile.objects import SLICE_CONTROLLER, SLICE_MANAGER
+
 GATEWAY: Final = "ostiary.dev/gateway"
 USAGE: Final = "ostiary.dev/usage"
 CONFIG: Final = "ostiary.dev/config"
@@ -26,6 +28,8 @@ ADMIN_PORT: Final = "admin"
 
 #: Set by Kubernetes on every EndpointSlice of a Service.
 SERVICE_NAME: Final = "kubernetes.io/service-name"
+#: Selects the EndpointSlices that Kubernetes' own controller does not keep: somebody else wrote their endpoints.
+FOREIGN_SLICES: Final = f"{SLICE_MANAGER}!={SLICE_CONTROLLER}"
 #: Set by Kubernetes on every namespace.
 NAMESPACE_NAME: Final = "kubernetes.io/metadata.name"
 

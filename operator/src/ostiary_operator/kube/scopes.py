@@ -13,24 +13,33 @@ from ostiary_operator.kube.client import Cluster
 from ostiary_operator.kube.kinds import CONFIG_MAP, ENDPOINT_SLICE, NAMESPACE, POLICY, PROXY, SECRET, SERVICE, Kind
 from ostiary_operator.kube.options import OperatorOptions
 
-#: What is watched of each kind, as a label selector; empty for all.
-SELECTORS: Final[Mapping[Kind, str]] = {
-    PROXY: "",
-    POLICY: "",
-    NAMESPACE: "",
-    SERVICE: labels.GATEWAY,
-    ENDPOINT_SLICE: labels.GATEWAY,  # Kubernetes copies a Service's labels to its slices
-    CONFIG_MAP: labels.USAGE,
-    SECRET: labels.USAGE,
+#: What is watched of each kind, as label selectors; an empty one is for all.
+SELECTORS: Final[Mapping[Kind, tuple[str, ...]]] = {
+    PROXY: ("",),
+    POLICY: ("",),
+    NAMESPACE: ("",),
+    SERVICE: ("",),  # gateways, and what proxies name as their servers
+    # Replicas of gateways, since Kubernetes copies a Service's labels to its slices; and what leads out of a namespace.
+    ENDPOINT_SLICE: (labels.GATEWAY, labels.FOREIGN_SLICES),
+    CONFIG_MAP: (labels.USAGE,),
+    SECRET: (labels.USAGE,),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Kinds that are watched in the same places. No namespaces means the whole cluster."""
+    """Kinds that are watched in the same places. No namespaces means the whole cluster.
+
+    One watch has one selector, so the second selector of a kind is the matter of another scope: the one of ``turn`` 1.
+    """
 
     namespaces: tuple[str, ...] | None
     kinds: tuple[Kind, ...]
+    turn: int = 0
+
+    def selector(self, kind: Kind) -> str:
+        """The label selector of one of its kinds."""
+        return SELECTORS[kind][self.turn]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +57,13 @@ async def choose(cluster: Cluster, options: OperatorOptions) -> Watched:
         ClusterError: the API server cannot be asked.
     """
     reaches = await asyncio.gather(*(_reach(cluster, options, kind) for kind in SELECTORS))
-    places: dict[tuple[str, ...] | None, list[Kind]] = {}
+    places: dict[tuple[tuple[str, ...] | None, int], list[Kind]] = {}
     for kind, reach in zip(SELECTORS, reaches, strict=True):
-        if reach is None or reach:
-            places.setdefault(reach, []).append(kind)
+        for turn in range(len(SELECTORS[kind])) if reach is None or reach else ():
+            places.setdefault((reach, turn), []).append(kind)
     whole = {None, options.namespaces}
     missing = [kind.resource for kind, reach in zip(SELECTORS, reaches, strict=True) if reach not in whole]
-    return Watched(tuple(Scope(where, tuple(kinds)) for where, kinds in places.items()), tuple(missing))
+    return Watched(tuple(Scope(where, tuple(kinds), turn) for (where, turn), kinds in places.items()), tuple(missing))
 
 
 async def _reach(cluster: Cluster, options: OperatorOptions, kind: Kind) -> tuple[str, ...] | None:

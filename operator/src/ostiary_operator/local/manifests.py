@@ -16,8 +16,14 @@ from ostiary_operator.local.findings import Finding, Severity
 from ostiary_operator.local.positions import Places, read_places
 
 OURS: Final = (PROXY_KIND, POLICY_KIND)
-#: Kinds of the API version `v1` that bear on ours.
-COMPANIONS: Final = ("ConfigMap", "Secret", "Service", "Namespace")
+#: Kinds of Kubernetes itself that bear on ours, with their API version.
+COMPANIONS: Final[Mapping[str, str]] = {
+    "ConfigMap": "v1",
+    "Secret": "v1",
+    "Service": "v1",
+    "Namespace": "v1",
+    "EndpointSlice": "discovery.k8s.io/v1",
+}
 
 _NO_OBJECT: Final = "start it with apiVersion, kind, metadata and spec"
 
@@ -54,7 +60,7 @@ class Manifest:
     @property
     def companion(self) -> bool:
         """Whether it is an object of Kubernetes itself that bears on ours."""
-        return self.value.get("apiVersion") == "v1" and self.value.get("kind") in COMPANIONS
+        return self.key.kind in COMPANIONS and self.value.get("apiVersion") == COMPANIONS[self.key.kind]
 
     def finding(self, field: str, message: str, remedy: str, *, severity: Severity = Severity.ERROR) -> Finding:
         """Return a finding at a field of the object."""

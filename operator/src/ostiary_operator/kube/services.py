@@ -1,0 +1,96 @@
+"""Reads the Services of namespaces with proxies, and the EndpointSlices there that are not Kubernetes' own."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
+from typing import Final
+
+from ostiary_operator.compile.model import NamespaceServices
+from ostiary_operator.compile.objects import services_from_objects
+from ostiary_operator.kube import labels
+from ostiary_operator.kube.client import Cluster, Object, Objects, namespace_of
+from ostiary_operator.kube.errors import Forbidden
+from ostiary_operator.kube.kinds import ENDPOINT_SLICE, SERVICE, Kind
+from ostiary_operator.kube.options import OperatorOptions
+from ostiary_operator.moved import EVERYTHING, Moved
+
+#: Namespaces that are read at once. Of more than these it is less work to read the whole cluster.
+_AT_ONCE: Final = 16
+
+OnSeen = Callable[[Kind, Object], None]
+"""Told of every object that was read."""
+Follow = Callable[[AbstractSet[str]], None]
+"""Told, before they are read, of the namespaces whose Services matter."""
+
+
+def _ignore(*_: object) -> None:
+    pass
+
+
+class Services:
+    """Remembers what was read, so that only what may have moved is read again."""
+
+    def __init__(
+        self, cluster: Cluster, options: OperatorOptions, *, on_seen: OnSeen = _ignore, follow: Follow = _ignore
+    ) -> None:
+        self._cluster = cluster
+        self._options = options
+        self._on_seen = on_seen
+        self._follow = follow
+        self._known: dict[str, NamespaceServices] = {}
+
+    async def read(self, namespaces: Iterable[str], moved: Moved = EVERYTHING) -> Mapping[str, NamespaceServices]:
+        """Return the Services of each namespace. What no proxy lies in any more is forgotten.
+
+        Raises:
+            ClusterError: they could not be read; that is no answer.
+        """
+        wanted = frozenset(namespaces)
+        self._follow(wanted)
+        stale = {each for each in wanted if each not in self._known or _is_among(each, moved)}
+        fresh = await self._whole(stale) if self._is_most(stale) else await self._each(stale)
+        self._known = {each: fresh[each] if each in fresh else self._known[each] for each in wanted}
+        return self._known
+
+    def _is_most(self, stale: AbstractSet[str]) -> bool:
+        return self._options.namespaces is None and len(stale) > _AT_ONCE
+
+    async def _whole(self, namespaces: AbstractSet[str]) -> dict[str, NamespaceServices]:
+        services, slices = await asyncio.gather(self._cluster.list(SERVICE), self._slices(None))
+        return self._judged(namespaces, services, slices)
+
+    async def _each(self, namespaces: AbstractSet[str]) -> dict[str, NamespaceServices]:
+        turn = asyncio.Semaphore(_AT_ONCE)
+
+        async def one(namespace: str) -> dict[str, NamespaceServices]:
+            async with turn:
+                listed: Awaitable[Objects] = self._cluster.list(SERVICE, namespace=namespace)
+                services, slices = await asyncio.gather(listed, self._slices(namespace))
+            return self._judged({namespace}, services, slices)
+
+        found: dict[str, NamespaceServices] = {}
+        for each in await asyncio.gather(*(one(namespace) for namespace in sorted(namespaces))):
+            found |= each
+        return found
+
+    async def _slices(self, namespace: str | None) -> Objects | None:
+        try:
+            return await self._cluster.list(ENDPOINT_SLICE, namespace=namespace, selector=labels.FOREIGN_SLICES)
+        except Forbidden:
+            return None
+
+    def _judged(
+        self, namespaces: AbstractSet[str], services: Objects, slices: Objects | None
+    ) -> dict[str, NamespaceServices]:
+        services = [each for each in services if namespace_of(each) in namespaces]
+        for kind, found in ((SERVICE, services), (ENDPOINT_SLICE, slices or ())):
+            for obj in found:
+                self._on_seen(kind, obj)
+        judged = services_from_objects(services, slices or ())
+        none = NamespaceServices()
+        return {each: replace(judged.get(each, none), slices_readable=slices is not None) for each in namespaces}
+
+
+def _is_among(namespace: str, moved: Moved) -> bool:
+    return moved.namespaces is None or namespace in moved.namespaces
