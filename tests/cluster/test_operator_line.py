@@ -220,6 +220,28 @@ async def test_transitions_are_told_as_events(world: World) -> None:
         await eventually(lambda: {"Accepted", "NoReplicas"} <= reasons())
 
 
+async def test_a_proxy_that_nothing_governs_and_a_policy_that_protects_nothing_say_so(world: World) -> None:
+    def warned(name: str) -> list[tuple[str, str]]:
+        path = f"/apis/events.k8s.io/v1/namespaces/{world.team}/events"
+        items = world.api.request("GET", path)["items"]
+        return [(item["type"], item["reason"]) for item in items if item["regarding"]["name"] == name]
+
+    async with operating(world.options()):
+        world.has_proxy("crm")
+        world.has_policy("no-delete", "crm")
+        await eventually(lambda: world.said(PROXY, "crm", "Governed") == ("True", "Governed"))
+        await eventually(lambda: world.said(POLICY, "no-delete", "Effective") == ("True", "Effective"))
+        world.delete(PROXY, "crm")
+        world.has_proxy("crm2")
+        await eventually(lambda: world.said(PROXY, "crm2", "Governed") == ("False", "NoPolicy"))
+        await eventually(lambda: world.said(POLICY, "no-delete", "Effective") == ("False", "ProtectsNothing"))
+        assert (world.get(PROXY, "crm2") or {})["status"]["policyCount"] == 0
+        said = (world.get(POLICY, "no-delete") or {})["status"]["conditions"]
+        assert "did you mean crm2?" in next(each["message"] for each in said if each["type"] == "Effective")
+        await eventually(lambda: ("Warning", "NoPolicy") in warned("crm2"))
+        await eventually(lambda: ("Warning", "ProtectsNothing") in warned("no-delete"))
+
+
 async def test_an_operator_for_the_whole_cluster_serves_every_namespace(world: World) -> None:
     world.wide = True
     async with operating(world.options()):

@@ -136,6 +136,14 @@ def test_it_lists_as_kubectl_does(ask: Ask, cluster: Cluster) -> None:
     assert (listed["kind"], listed["items"]) == ("List", [expected])
 
 
+def test_kubectl_shows_by_itself_what_governs_and_why_something_is_not_ready(cluster: Cluster) -> None:
+    proxies = cluster.kubectl("get", "mpx", "-n", "default").splitlines()
+    assert proxies[0].split() == ["NAME", "URL", "READY", "REASON", "POLICIES", "GATEWAYS", "AGE"]
+    assert proxies[1].split()[2:5] == ["True", "Ready", "1"]
+    policies = cluster.kubectl("get", "mpol", "-n", "default").splitlines()
+    assert policies[0].split() == ["NAME", "TARGETS", "ACCEPTED", "READY", "REASON", "AGE"]
+
+
 def test_names_are_those_that_kubectl_takes(ask: Ask, cluster: Cluster) -> None:
     names = ask("get", "-n", "default", "-o", "name").out.split()
     assert names == ["mcpproxy.ostiary.dev/mock-mcp-server", "mcppolicy.ostiary.dev/quickstart"]

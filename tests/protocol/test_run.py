@@ -272,6 +272,13 @@ async def test_a_policy_that_was_never_good_closes_what_it_targets(run: Run) -> 
     await run.tells("denied", "get_users", "PolicyInvalid")
 
 
+async def test_an_edit_that_takes_the_last_policy_away_says_that_the_proxy_is_now_open(run: Run) -> None:
+    before = len(run.lines)
+    (run.folder / "mcppolicy.yaml").unlink()
+    words = "no policy governs it any more: it is now open to everyone"
+    await run.tells("open", "MCPProxy default/mock-mcp-server", words, after=before)
+
+
 async def test_a_server_that_dies_is_started_again_and_calls_meanwhile_say_so(whole_run: Run) -> None:
     run = whole_run
     pid = await asyncio.to_thread(child_of, run.process.pid)

@@ -72,6 +72,8 @@ class Case:
     steps: tuple[Step, ...]
     budget: int
     ask: Mapping[str, list[str]]
+    aside: bool = False
+    """Whether conditions that have no part in Ready are written out."""
 
 
 def names() -> list[str]:
@@ -86,7 +88,7 @@ def load(name: str) -> Case:
     chosen = yaml.safe_load(options.read_text()) if options.exists() else {}
     steps = tuple(_steps(folder))
     assert steps, f"{folder} has no in.yaml"
-    return Case(name, steps, chosen.get("budget", DEFAULT_BUDGET), chosen.get("ask", {}))
+    return Case(name, steps, chosen.get("budget", DEFAULT_BUDGET), chosen.get("ask", {}), chosen.get("aside", False))
 
 
 def _steps(folder: Path) -> Iterator[Step]:
@@ -96,12 +98,12 @@ def _steps(folder: Path) -> Iterator[Step]:
         yield Step(resources_from_objects(objects, OPERATOR_NAMESPACE), out)
 
 
-def render(compiled: Compiled, ask: Mapping[str, list[str]]) -> str:
+def render(compiled: Compiled, ask: Mapping[str, list[str]], *, aside: bool = False) -> str:
     """Write what the compiler said as YAML for people."""
     document: dict[str, Any] = {
         "gateways": {name: _gateway(config, ask) for name, config in sorted(compiled.configs.items())},
         "statuses": {
-            f"{key.kind} {key.namespace}/{key.name}": _status(status, compiled.configs)
+            f"{key.kind} {key.namespace}/{key.name}": _status(status, compiled.configs, aside=aside)
             for key, status in compiled.statuses.items()
         },
     }
@@ -183,11 +185,14 @@ def _answer(entry: EntryDocument, config: GatewayConfig, question: str) -> str:
     return f"{'yes' if decision.allowed else 'no'}: {decision.reason}{f' by {evidence}' if evidence else ''}"
 
 
-def _status(status: ResourceStatus, configs: Mapping[str, GatewayConfig]) -> dict[str, Any]:
+def _status(status: ResourceStatus, configs: Mapping[str, GatewayConfig], *, aside: bool) -> dict[str, Any]:
     related = "policies" if status.key.kind == "MCPProxy" else "targets"
     out: dict[str, Any] = {
         "generation": status.generation if status.generation != 1 else None,
-        **{it.type: f"{it.status} {it.reason}: {it.message}" for it in status.conditions},
+        **{
+            it.type: f"{it.status} {it.reason}: {it.message}"
+            for it in (*status.conditions, *(status.aside if aside else ()))
+        },
         "urls": [f"{gateway}{f' at {host}' if host else ''}: {url}" for gateway, host, url in status.urls],
         related: [f"{namespace}/{name}" for namespace, name in status.related],
         "expected": {gateway: _expected(configs[gateway], found) for gateway, found in sorted(status.expected.items())},

@@ -29,6 +29,8 @@ _QUESTIONS = {
     ConditionType.UPSTREAM_HEALTHY: (
         "Of an MCPProxy only, and no part of Ready: did the server answer, by what the gateways saw of it?"
     ),
+    ConditionType.GOVERNED: "Of an MCPProxy: does any policy say who may use what? It has no part in Ready.",
+    ConditionType.EFFECTIVE: "Of an MCPPolicy: does it do what it was likely written for? It has no part in Ready.",
 }
 _SECTIONS = (
     ("Tutorials", "docs/tutorials/*.md"),

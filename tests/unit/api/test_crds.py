@@ -109,8 +109,8 @@ def test_the_columns_answer_where_it_is_and_whether_it_works() -> None:
     def columns(kind: str) -> list[str]:
         return [c["name"] for c in version(kind)["additionalPrinterColumns"] if not c.get("priority")]
 
-    assert columns("MCPProxy") == ["URL", "Ready", "Gateways", "Age"]
-    assert columns("MCPPolicy") == ["Targets", "Accepted", "Ready", "Age"]
+    assert columns("MCPProxy") == ["URL", "Ready", "Reason", "Policies", "Gateways", "Age"]
+    assert columns("MCPPolicy") == ["Targets", "Accepted", "Ready", "Reason", "Age"]
 
 
 def test_an_optional_field_keeps_its_null_so_that_the_models_can_refuse_it() -> None:

@@ -17,6 +17,14 @@ spec:
   servers: [{name: crm, url: "http://crm.tools:8080/mcp"}]
 """
 
+POLICY = """\
+---
+apiVersion: ostiary.dev/v1alpha1
+kind: MCPPolicy
+metadata: {name: all}
+spec: {targetSelector: {}}
+"""
+
 
 @pytest.mark.parametrize("case", sorted(path.name for path in CASES.iterdir()))
 def test_each_fault_is_told_with_its_place_and_its_remedy(
@@ -29,8 +37,16 @@ def test_each_fault_is_told_with_its_place_and_its_remedy(
 
 
 def test_files_without_a_fault_are_fine(ostiary: Ostiary, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(PROXY % "a" + POLICY)
+    assert ostiary("validate", str(tmp_path)) == (0, "2 objects: no problems\n", "")
+
+
+def test_a_proxy_that_no_policy_governs_is_warned_of(ostiary: Ostiary, tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(PROXY % "a")
-    assert ostiary("validate", str(tmp_path)) == (0, "1 object: no problems\n", "")
+    answer = ostiary("validate", str(tmp_path))
+    words = "warning: MCPProxy default/a: no policy governs it: every caller may use everything (withoutPolicy: Allow)"
+    assert f"a.yaml:1:1: {words}. Apply an MCPPolicy that targets it.\n1 object: 1 warning\n" in answer.out
+    assert answer.code == 0
 
 
 def test_a_folder_is_searched_for_yaml_and_yml_but_not_in_hidden_places(ostiary: Ostiary, tmp_path: Path) -> None:
@@ -74,7 +90,7 @@ def test_faults_are_objects_for_programs(ostiary: Ostiary, monkeypatch: pytest.M
 
 
 def test_no_fault_is_an_empty_array(ostiary: Ostiary, tmp_path: Path) -> None:
-    (tmp_path / "a.yaml").write_text(PROXY % "a")
+    (tmp_path / "a.yaml").write_text(PROXY % "a" + POLICY)
     assert json.loads(ostiary("validate", "-o", "json", str(tmp_path)).out) == []
 
 
@@ -161,6 +177,6 @@ def test_settings_in_the_files_hold_for_the_implied_gateway(ostiary: Ostiary, tm
 def test_a_proxy_may_name_a_gateway_whose_service_is_in_the_files(ostiary: Ostiary, tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(
         (PROXY % "a") + "  gateways: [{name: edge}]\n---\napiVersion: v1\nkind: Service\n"
-        "metadata: {namespace: ostiary-system, name: e, labels: {ostiary.dev/gateway: edge}}"
+        "metadata: {namespace: ostiary-system, name: e, labels: {ostiary.dev/gateway: edge}}\n" + POLICY
     )
     assert ostiary("validate", "--strict", str(tmp_path)).code == 0

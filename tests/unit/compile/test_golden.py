@@ -15,7 +15,7 @@ def test_the_compiler_says_what_the_golden_case_says(name: str, update_golden: b
 
     for step in case.steps:
         compiled = compile_resources(step.resources, previous, budget=case.budget)
-        said: Any = golden.render(compiled, case.ask)
+        said: Any = golden.render(compiled, case.ask, aside=case.aside)
         if update_golden:
             step.out.write_text(said)
         assert said == step.out.read_text()

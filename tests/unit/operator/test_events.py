@@ -48,10 +48,31 @@ def test_what_goes_wrong_is_a_warning() -> None:
     assert told(status(Accepted="True"), status(Accepted="False")) == [("Bad", "Accepted is False", True)]
 
 
-def test_references_that_fail_are_told_by_the_summary() -> None:
+def test_one_fault_is_one_event_whichever_conditions_show_it() -> None:
+    before = status(Accepted="Unknown", ResolvedRefs="True", Programmed="True", Ready="True")
+    after = status(Accepted="True", ResolvedRefs="False", Programmed="False", Ready="False")
+    assert told(before, after) == [("Bad", "ResolvedRefs is False", True)]
+
+
+def test_a_fault_that_stays_the_same_is_told_once_and_another_one_anew() -> None:
+    before, after = status(Programmed="False", Ready="False"), status(Programmed="False", Ready="False")
+    for each in after["conditions"]:
+        each["message"] = "one more replica does not run it"
+    assert told(before, after) == []
+    for each in after["conditions"]:
+        each["reason"] = "Worse"
+    assert told(before, after) == [("Worse", "one more replica does not run it", True)]
+
+
+def test_a_proxy_that_nothing_governs_any_more_is_a_warning_beside_everything_else() -> None:
+    before, after = status(Ready="Unknown", Governed="True"), status(Ready="True", Governed="False")
+    assert told(before, after) == [("Fine", "Ready is True", False), ("Bad", "Governed is False", True)]
+
+
+def test_references_that_fail_are_told_by_their_own_condition() -> None:
     before = status(Accepted="True", ResolvedRefs="True", Ready="True")
     after = status(Accepted="True", ResolvedRefs="False", Ready="False")
-    assert told(before, after) == [("Bad", "Ready is False", True)]
+    assert told(before, after) == [("Bad", "ResolvedRefs is False", True)]
 
 
 @asynccontextmanager

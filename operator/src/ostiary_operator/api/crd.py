@@ -57,26 +57,29 @@ _AGE = {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"
 _ACCEPTED = _column("Accepted", _condition("Accepted"), "Is it valid and permitted?")
 _READY = _column("Ready", _condition("Ready"), "Accepted, resolved and programmed?")
 _PROGRAMMED = _column("Programmed", _condition("Programmed"), "Does every ready replica run it?")
-_REASON = _column("Reason", _condition("Ready", "reason"), "Why it is not ready.", wide=True)
+_REASON = _column("Reason", _condition("Ready", "reason"), "Ready, or why it is not.")
 
 _PROXY_COLUMNS = (
     _column("URL", ".status.url", "The endpoint to give to an MCP client."),
     _READY,
+    _REASON,
+    _column("Policies", ".status.policyCount", "How many policies govern it; of 0 see Governed.", kind="integer"),
     _column("Gateways", ".status.programmed", "Replicas that run it, of those that should, by gateway."),
     _AGE,
     _ACCEPTED | {"priority": 1},
     _PROGRAMMED | {"priority": 1},
-    _REASON,
     _column("Upstream", _condition("UpstreamHealthy", "reason"), "What gateways saw of the server.", wide=True),
+    _column("Governed", _condition("Governed"), "Does any policy govern it?", wide=True),
 )
 
 _POLICY_COLUMNS = (
     _column("Targets", ".status.targetCount", "How many MCPProxies it governs.", kind="integer"),
     _ACCEPTED,
     _READY,
+    _REASON,
     _AGE,
     _PROGRAMMED | {"priority": 1},
-    _REASON,
+    _column("Effective", _condition("Effective"), "Does it do what it was likely written for?", wide=True),
 )
 
 

@@ -66,8 +66,8 @@ class Grant(ApiModel):
     """Hostnames that they may claim: exact, `*.suffix`, or `*`. Example: `["crm.example.com"]`."""
 
     upstreams: Annotated[tuple[HostPattern, ...], Field(max_length=64), Unique()] = ()
-    """Hosts of servers that they may connect to: exact, `*.suffix`, or `*`. The exact name of a Service of their own lets
-    that Service lead anywhere. Example: `["*.example.com"]`."""
+    """Hosts of servers that they may connect to: exact, `*.suffix`, or `*`. The exact name of a Service of their own
+    lets that Service lead anywhere. Example: `["*.example.com"]`."""
 
     addresses: Annotated[tuple[Cidr, ...], Field(max_length=64), Unique()] = ()
     """Addresses that their servers may resolve to although the gateway refuses them otherwise, such as those of this

@@ -145,7 +145,8 @@ class PolicySpec(ApiModel):
 
     target_selector: TargetSelector | None = None
     """MCPProxies that the policy governs, by label, besides those in targetRefs; `{}` is all of its reach: its own
-    namespace, or every one for a policy in the operator's namespace. Example: `{matchLabels: {team: sales}}`."""
+    namespace, or every one for a policy in the operator's namespace. Whoever may edit an MCPProxy owns its labels, so
+    a policy of the platform should select namespaces instead. Example: `{matchLabels: {team: sales}}`."""
 
     access: Access | None = None
     """Who may see and use what. Present without rules it denies everything: clients still connect and see empty

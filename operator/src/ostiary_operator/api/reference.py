@@ -8,7 +8,7 @@ from ostiary_operator.api.model import ApiModel
 from ostiary_operator.api.resources import API_VERSION, GROUP, POLICY_KIND, PROXY_KIND, MCPPolicy, MCPProxy
 from ostiary_operator.api.schema import Schema, editor_schema, fields, inlined, unwrapped
 from ostiary_operator.api.settings import GatewaySettings
-from ostiary_operator.api.status import REASONS, ConditionType, PolicyStatus, ProxyStatus
+from ostiary_operator.api.status import ASIDE, OF_EVERY_KIND, REASONS, PolicyStatus, ProxyStatus
 
 _HEADER = "<!-- Generated from the models by `ostiary crds --docs docs/reference`. Do not edit. -->\n"
 _SETTINGS_SCHEMA = "gateway-settings.schema.json"
@@ -34,7 +34,7 @@ def _resource_page(model: type[ApiModel], status: type[ApiModel], kind: str) -> 
         ("Spec", _table(fields(parts["spec"], "spec"))),
         ("Checks", _checks({**schema, "properties": {"spec": parts["spec"]}})),
         ("Status", _table(fields(parts["status"], "status"))),
-        ("Conditions", _conditions()),
+        ("Conditions", _conditions(kind)),
     )
 
 
@@ -115,10 +115,10 @@ def _nodes(node: Schema, path: str) -> Iterator[tuple[str, Schema]]:
         yield from _nodes(node["items"], f"{path}[]")
 
 
-def _conditions() -> Iterator[str]:
+def _conditions(kind: str) -> Iterator[str]:
     yield "| Type | Reason | Meaning | What to do |"
     yield "|---|---|---|---|"
-    for condition in ConditionType:
+    for condition in (*OF_EVERY_KIND, *ASIDE[kind]):
         for reason in REASONS[condition]:
             yield f"| {condition} | `{reason}` | {_cell(reason.meaning)} | {_cell(reason.remedy)} |"
     yield ""

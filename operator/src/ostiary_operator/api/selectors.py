@@ -64,6 +64,11 @@ class LabelSelector(ApiModel):
     match_expressions: Annotated[tuple[Requirement, ...], Field(max_length=16), Atomic()] = ()
     """Further conditions on labels. Example: `[{key: tier, operator: In, values: [prod]}]`."""
 
+    @property
+    def chooses(self) -> bool:
+        """Whether it has any condition, so that labels decide."""
+        return bool(self.match_labels or self.match_expressions)
+
     def selects(self, labels: Mapping[str, str]) -> bool:
         """Whether an object with these labels is selected."""
         return all(labels.get(key) == value for key, value in self.match_labels.items()) and all(

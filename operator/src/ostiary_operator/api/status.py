@@ -20,17 +20,24 @@ UNJUDGED_SINCE: Final = "1970-01-01T00:00:00Z"
 
 
 class ConditionType(enum.StrEnum):
-    """The conditions of an MCPProxy and an MCPPolicy. All are positive; the last is an MCPProxy's alone."""
+    """The conditions of an MCPProxy and an MCPPolicy. All are positive; the first four are of both kinds."""
 
     ACCEPTED = "Accepted"
     RESOLVED_REFS = "ResolvedRefs"
     PROGRAMMED = "Programmed"
     READY = "Ready"
     UPSTREAM_HEALTHY = "UpstreamHealthy"
+    GOVERNED = "Governed"
+    EFFECTIVE = "Effective"
 
 
-#: What is said of both kinds, and of an object before the operator has seen it.
-OF_EVERY_KIND: Final = tuple(kind for kind in ConditionType if kind is not ConditionType.UPSTREAM_HEALTHY)
+#: What is said of both kinds, and of an object before the operator has seen it. Ready is the sum of the others.
+OF_EVERY_KIND: Final = (
+    ConditionType.ACCEPTED,
+    ConditionType.RESOLVED_REFS,
+    ConditionType.PROGRAMMED,
+    ConditionType.READY,
+)
 
 
 class ConditionStatus(enum.StrEnum):
@@ -164,14 +171,56 @@ class ReadyReason(Reason):
     PENDING = ("Pending", "One of the other conditions is not known yet.", WAIT)
 
 
+class GovernedReason(Reason):
+    """Reasons of Governed, of an MCPProxy: does any policy say who may use what? It has no part in Ready."""
+
+    GOVERNED = ("Governed", "At least one policy governs it.", NOTHING)
+    PENDING = ("Pending", "The operator has not seen it yet.", WAIT)
+    CLOSED = (
+        "Closed",
+        "A policy that targets it cannot be used and never could, so every call is refused.",
+        "Correct the policy that the message names.",
+    )
+    NO_POLICY = (
+        "NoPolicy",
+        "No policy governs it, so the gateway's withoutPolicy decides: by default every caller may use everything.",
+        "Apply an MCPPolicy that targets it. If one did, see whether its targetRefs still have the right name.",
+    )
+
+
+class EffectiveReason(Reason):
+    """Reasons of Effective, of an MCPPolicy: does it do what it was likely written for? It has no part in Ready."""
+
+    EFFECTIVE = ("Effective", "It governs something, and nothing about it looks like a slip.", NOTHING)
+    PENDING = ("Pending", "The operator has not seen it yet.", WAIT)
+    PROTECTS_NOTHING = (
+        "ProtectsNothing",
+        "No MCPProxy is targeted, so the policy protects nothing.",
+        "Correct the names in targetRefs or the selector, or remove the policy.",
+    )
+    EVADABLE = (
+        "Evadable",
+        "A policy of the platform selects MCPProxies by their own labels, which their owners can change.",
+        "Select the namespaces with namespaceSelector, or leave the selector empty: it then governs every MCPProxy.",
+    )
+
+
 REASONS: dict[ConditionType, type[Reason]] = {
     ConditionType.ACCEPTED: AcceptedReason,
     ConditionType.RESOLVED_REFS: ResolvedRefsReason,
     ConditionType.PROGRAMMED: ProgrammedReason,
     ConditionType.READY: ReadyReason,
     ConditionType.UPSTREAM_HEALTHY: UpstreamHealthyReason,
+    ConditionType.GOVERNED: GovernedReason,
+    ConditionType.EFFECTIVE: EffectiveReason,
 }
 """The reasons of each condition type."""
+
+ASIDE: Final = {
+    "MCPProxy": (ConditionType.UPSTREAM_HEALTHY, ConditionType.GOVERNED),
+    "MCPPolicy": (ConditionType.EFFECTIVE,),
+}
+"""By kind, the conditions that have no part in Ready."""
 
 MESSAGE_LIMIT = 32768
 """Characters of a condition's message (meta/v1 Condition)."""
@@ -187,7 +236,7 @@ class Condition(ApiModel):
     """One aspect of the state, in the shape that all of Kubernetes uses (meta/v1 Condition)."""
 
     type: Annotated[StrictStr, StringConstraints(max_length=316)]
-    """Which aspect: Accepted, ResolvedRefs, Programmed, Ready or UpstreamHealthy. Example: `Ready`."""
+    """Which aspect: Accepted, ResolvedRefs, Programmed, Ready or one of those aside. Example: `Ready`."""
 
     status: ConditionStatus
     """Whether it holds. Example: `True`."""
@@ -263,7 +312,8 @@ class ProxyStatus(ApiModel):
     """All endpoints, by gateway and hostname. Example: `[{gateway: ostiary-system/default, url: "https://..."}]`."""
 
     conditions: Conditions = ()
-    """Accepted, ResolvedRefs, Programmed, Ready, UpstreamHealthy. Example: `[{type: Ready, status: "True"}]`."""
+    """Accepted, ResolvedRefs, Programmed, Ready; UpstreamHealthy and Governed. Example: `[{type: Ready, status: "True"}]`.
+    """
 
     gateways: Annotated[tuple[GatewayStatus, ...], Field(max_length=64), Unique(("namespace", "name"))] = ()
     """The gateways that serve it, with their replicas. Example: `[{name: default, ready: 2, desired: 2}]`."""
@@ -274,6 +324,9 @@ class ProxyStatus(ApiModel):
     policies: Annotated[tuple[ObjectReference, ...], Field(max_length=256), Atomic()] = ()
     """The policies that govern it. Example: `[{namespace: tools, name: read-only}]`."""
 
+    policy_count: _Count | None = None
+    """How many policies govern it in all. Example: `1`."""
+
 
 class PolicyStatus(ApiModel):
     """What the operator observed of an MCPPolicy."""
@@ -282,7 +335,7 @@ class PolicyStatus(ApiModel):
     """The metadata.generation that this status speaks of. Example: `3`."""
 
     conditions: Conditions = ()
-    """Accepted, ResolvedRefs, Programmed, Ready. Example: `[{type: Ready, status: "True"}]`."""
+    """Accepted, ResolvedRefs, Programmed, Ready; and Effective. Example: `[{type: Ready, status: "True"}]`."""
 
     targets: Annotated[tuple[ObjectReference, ...], Field(max_length=256), Atomic()] = ()
     """The first 256 MCPProxies that it governs. Example: `[{namespace: tools, name: crm}]`."""

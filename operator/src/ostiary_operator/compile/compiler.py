@@ -97,12 +97,15 @@ def _config(site: Site, settled: Share) -> GatewayConfig:
 
 
 def _statuses(
-    admissions: Iterable[Admission],
+    admissions: Sequence[Admission],
     rulings: Iterable[Ruling],
     governance: Mapping[ObjectKey, Governance],
     settled: Sequence[Settled],
 ) -> Mapping[ObjectKey, ResourceStatus]:
     ungoverned = Governance()
     found = [proxy_status(it, governance.get(it.subject.key, ungoverned), settled) for it in admissions]
-    found += [policy_status(ruling, settled) for ruling in rulings]
+    names: dict[str, list[str]] = {}
+    for it in admissions:
+        names.setdefault(it.subject.key.namespace, []).append(it.subject.key.name)
+    found += [policy_status(ruling, settled, names.get(ruling.subject.key.namespace, ())) for ruling in rulings]
     return {status.key: status for status in sorted(found, key=lambda status: status.key)}

@@ -119,6 +119,7 @@ class Condition:
 class ResourceStatus:
     """What the compiler can say of one resource: all but Programmed and Ready, which the replicas decide.
 
+    ``conditions`` are summed up in Ready, ``aside`` are not.
     ``expected`` maps each gateway that must serve this resource to what its replicas must report: for a proxy the
     digest of its entry; for a policy the digests of all entries that carry it, by proxy. A proxy or policy whose
     newest version was not accepted but whose last accepted version is served has ``held`` set, with the reason.
@@ -129,6 +130,7 @@ class ResourceStatus:
     uid: str
     generation: int
     conditions: tuple[Condition, ...]
+    aside: tuple[Condition, ...] = ()
     urls: tuple[tuple[str, str, str], ...] = ()
     """(gateway identity, hostname or empty, endpoint) for a proxy; the first is ``status.url``."""
     related: tuple[tuple[str, str], ...] = ()

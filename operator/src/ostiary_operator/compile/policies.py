@@ -29,7 +29,8 @@ FiledPolicy: TypeAlias = Filed[PolicyDocument]
 class Ruling:
     """What came of one policy: ``filed`` is in force at ``governs``; the proxies in ``closes`` refuse every call.
 
-    ``refusal`` says why the newest version is not accepted; ``missing`` names targets that do not exist.
+    ``refusal`` says why the newest version is not accepted; ``missing`` names targets that do not exist. ``evadable``
+    is set where the owner of a proxy decides by its labels whether the platform's policy governs it.
     """
 
     subject: PolicySubject
@@ -39,6 +40,7 @@ class Ruling:
     governs: tuple[ObjectKey, ...] = ()
     closes: tuple[ObjectKey, ...] = ()
     missing: tuple[str, ...] = ()
+    evadable: bool = False
 
     @property
     def held(self) -> bool:
@@ -114,7 +116,8 @@ def _rule(subject: PolicySubject, proxies: Targetable, tier: Tier, last: _LastAc
     refusal = first_refusal(_CHAIN, subject, subject.spec, tier, targets)
     filed = _compiled(subject, subject.spec, tier, cache)
     if refusal is None and not isinstance(filed, Refusal):
-        return Ruling(subject, tier, None, filed, targets.found, missing=targets.missing)
+        evadable = tier == "platform" and targeting.is_by_labels_of_proxies
+        return Ruling(subject, tier, None, filed, targets.found, missing=targets.missing, evadable=evadable)
     refusal = refusal or (filed if isinstance(filed, Refusal) else None)
     return _hold(subject, proxies, tier, last, refusal=refusal, targeting=targeting)
 

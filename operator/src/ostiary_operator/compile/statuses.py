@@ -3,14 +3,13 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ostiary_operator.api.reason import Reason
 from ostiary_operator.api.status import (
-    MESSAGE_LIMIT,
     AcceptedReason,
     ConditionStatus,
     ConditionType,
     ResolvedRefsReason,
 )
+from ostiary_operator.compile import remarks
 from ostiary_operator.compile.admission import Admission
 from ostiary_operator.compile.budget import Share
 from ostiary_operator.compile.entries import FiledEntry
@@ -18,9 +17,7 @@ from ostiary_operator.compile.model import Condition, ObjectKey, ResourceStatus
 from ostiary_operator.compile.policies import Governance, Ruling
 from ostiary_operator.compile.sites import Site
 from ostiary_operator.compile.urls import endpoints
-
-#: Names in a message; a list of thousands helps nobody.
-_NAMED = 5
+from ostiary_operator.compile.wording import condition, identity, joined, listing
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +39,7 @@ def proxy_status(admission: Admission, governance: Governance, settled: Sequence
         uid=subject.uid,
         generation=subject.generation,
         conditions=(_proxy_accepted(admission, governance, served, unmet), _proxy_resolved(admission, served)),
+        aside=(remarks.governed(subject, governance, _access(governance, served)),),
         urls=_urls(served),
         related=_sorted_names(ruling.subject.key for ruling in rulings),
         expected={site.identity: {subject.identity: entry.digest} for site, entry in served},
@@ -56,12 +54,12 @@ def _urls(served: Sequence[tuple[Site, FiledEntry]]) -> tuple[tuple[str, str, st
     return tuple(url for site, entry in ordered for url in endpoints(site, entry.document))
 
 
-def policy_status(ruling: Ruling, settled: Sequence[Settled]) -> ResourceStatus:
-    """Return what an MCPPolicy is told."""
+def policy_status(ruling: Ruling, settled: Sequence[Settled], known: Sequence[str]) -> ResourceStatus:
+    """Return what an MCPPolicy is told; ``known`` are the names of the proxies in its namespace."""
     subject = ruling.subject
     expected = {it.site.identity: dict(_carriers(ruling, it.share)) for it in settled}
     unmet = [it for it in settled if _lacks(ruling, it.share)]
-    resolved = _condition(
+    resolved = condition(
         ConditionType.RESOLVED_REFS,
         ConditionStatus.TRUE,
         ResolvedRefsReason.RESOLVED_REFS,
@@ -72,6 +70,7 @@ def policy_status(ruling: Ruling, settled: Sequence[Settled]) -> ResourceStatus:
         uid=subject.uid,
         generation=subject.generation,
         conditions=(_policy_accepted(ruling, unmet), resolved),
+        aside=(remarks.effective(ruling, known),),
         related=_sorted_names([*ruling.governs, *ruling.closes]),
         expected={gateway: digests for gateway, digests in expected.items() if digests},
         held=ruling.held,
@@ -112,11 +111,11 @@ def _proxy_accepted(
 ) -> Condition:
     title, refusal = admission.subject.title, admission.refusal
     if refusal is not None:
-        message = _joined(refusal.message, _instead(admission, served))
-        return _condition(ConditionType.ACCEPTED, ConditionStatus.FALSE, refusal.reason, message)
+        message = joined(refusal.message, _instead(admission, served))
+        return condition(ConditionType.ACCEPTED, ConditionStatus.FALSE, refusal.reason, message)
     message = f"{title}: it is valid and permitted; {_access(governance, served)}"
-    message = _joined(message, _beyond_budget(admission.subject.key.namespace, unmet))
-    return _condition(ConditionType.ACCEPTED, ConditionStatus.TRUE, AcceptedReason.ACCEPTED, message)
+    message = joined(message, _beyond_budget(admission.subject.key.namespace, unmet))
+    return condition(ConditionType.ACCEPTED, ConditionStatus.TRUE, AcceptedReason.ACCEPTED, message)
 
 
 def _beyond_budget(namespace: str, unmet: Sequence[Settled]) -> str:
@@ -133,12 +132,12 @@ def _beyond_budget(namespace: str, unmet: Sequence[Settled]) -> str:
 def _access(governance: Governance, served: Sequence[tuple[Site, FiledEntry]]) -> str:
     """Say who may use what, as far as that is a matter of having policies."""
     if governance.closed_by:
-        names = _listing(_identity(ruling.subject.key) for ruling in governance.closed_by)
+        names = listing(identity(ruling.subject.key) for ruling in governance.closed_by)
         return f"every call is refused until {names} is mended, which targets it and was never accepted for it"
     if any(entry.document.invalid for _, entry in served):
         return "every call is refused until the namespace is within its budget again"
     if governance.rulings:
-        names = _listing(_identity(ruling.subject.key) for ruling in governance.rulings)
+        names = listing(identity(ruling.subject.key) for ruling in governance.rulings)
         return f"it is governed by {names}"
     return f"no policy: {_without_policy(served)}" if served else "no policy targets it"
 
@@ -165,17 +164,17 @@ def _proxy_resolved(admission: Admission, served: Sequence[tuple[Site, FiledEntr
     title, resolution = admission.subject.title, admission.resolution
     if resolution is None:
         message = f"{title}: its references are read once its spec is valid"
-        return _condition(ConditionType.RESOLVED_REFS, ConditionStatus.UNKNOWN, ResolvedRefsReason.PENDING, message)
+        return condition(ConditionType.RESOLVED_REFS, ConditionStatus.UNKNOWN, ResolvedRefsReason.PENDING, message)
     if resolution.refusal is not None:
         tail = _instead(admission, served) if admission.refusal is None else ""
-        message = _joined(resolution.refusal.message, tail)
-        return _condition(ConditionType.RESOLVED_REFS, ConditionStatus.FALSE, resolution.refusal.reason, message)
+        message = joined(resolution.refusal.message, tail)
+        return condition(ConditionType.RESOLVED_REFS, ConditionStatus.FALSE, resolution.refusal.reason, message)
     what = (
         "everything that it refers to was found"
         if resolution.bundles or resolution.found_services
         else "it refers to nothing"
     )
-    return _condition(
+    return condition(
         ConditionType.RESOLVED_REFS, ConditionStatus.TRUE, ResolvedRefsReason.RESOLVED_REFS, f"{title}: {what}"
     )
 
@@ -196,53 +195,31 @@ def _instead(admission: Admission, served: Sequence[tuple[Site, FiledEntry]]) ->
 def _policy_accepted(ruling: Ruling, unmet: Sequence[Settled]) -> Condition:
     title, refusal = ruling.subject.title, ruling.refusal
     if refusal is not None:
-        message = _joined(refusal.message, _in_force(ruling))
-        return _condition(ConditionType.ACCEPTED, ConditionStatus.FALSE, refusal.reason, message)
+        message = joined(refusal.message, _in_force(ruling))
+        return condition(ConditionType.ACCEPTED, ConditionStatus.FALSE, refusal.reason, message)
     count = len(ruling.governs)
     governed = (
-        f"it governs {_listing(map(_identity, ruling.governs))}" if count else "it selects no MCPProxy at present"
+        f"it governs {listing(map(identity, ruling.governs))}"
+        if count
+        else "it selects no MCPProxy at present, and so protects nothing"
     )
     missing = [f"{ruling.subject.key.namespace}/{name}" for name in ruling.missing]
     message = f"{title}: it is valid; {governed}"
     if missing:
-        names = _listing(missing)
+        names = listing(missing)
         message += f"; spec.targetRefs: there is no MCPProxy {names}; correct the name, or create the MCPProxy"
-    message = _joined(message, _beyond_budget(ruling.subject.key.namespace, unmet))
-    return _condition(ConditionType.ACCEPTED, ConditionStatus.TRUE, AcceptedReason.ACCEPTED, message)
+    message = joined(message, _beyond_budget(ruling.subject.key.namespace, unmet))
+    return condition(ConditionType.ACCEPTED, ConditionStatus.TRUE, AcceptedReason.ACCEPTED, message)
 
 
 def _in_force(ruling: Ruling) -> str:
     """Say what is in force instead of a version that is not accepted."""
     parts = []
-    if ruling.filed is not None:
+    if ruling.filed is not None and ruling.governs:
         parts.append(f"The last accepted version (generation {ruling.filed.document.generation}) stays in force.")
     if ruling.closes:
-        parts.append(f"Until then every call is refused at {_listing(map(_identity, ruling.closes))}.")
-    return " ".join(parts) or "It governs nothing until then."
-
-
-def _joined(message: str, sentence: str) -> str:
-    """Append a sentence; a message of several lines gets it as a line of its own."""
-    if not sentence:
-        return message
-    return f"{message}\n{sentence}" if "\n" in message else f"{message.rstrip('.?!')}. {sentence}"
-
-
-def _condition(kind: ConditionType, status: ConditionStatus, reason: Reason, message: str) -> Condition:
-    # What users wrote may hold lone surrogates, which no output takes.
-    text = message[:MESSAGE_LIMIT].encode("utf-8", "replace").decode()
-    return Condition(kind.value, status.value, reason.value, text)
-
-
-def _identity(key: ObjectKey) -> str:
-    return f"{key.kind} {key.namespace}/{key.name}"
-
-
-def _listing(names: Iterable[str]) -> str:
-    """Name the first few, and count the rest."""
-    found = sorted(names)
-    told = ", ".join(found[:_NAMED])
-    return f"{told} and {len(found) - _NAMED} more" if len(found) > _NAMED else told
+        parts.append(f"Until then every call is refused at {listing(map(identity, ruling.closes))}.")
+    return " ".join(parts) or "It governs nothing until then, and so protects nothing."
 
 
 def _sorted_names(keys: Iterable[ObjectKey]) -> tuple[tuple[str, str], ...]:

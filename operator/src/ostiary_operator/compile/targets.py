@@ -34,6 +34,12 @@ class Targeting:
         """Whether it names no target at all."""
         return not self.names and self.selector is None and not self.unreadable
 
+    @property
+    def is_by_labels_of_proxies(self) -> bool:
+        """Whether it selects proxies by what their owners wrote on them, and no namespaces."""
+        selector = self.selector
+        return selector is not None and selector.chooses and not _chooses(selector.namespace_selector)
+
     @classmethod
     def of_content(cls, content: PolicyContent) -> "Targeting":
         """What a valid policy says."""
@@ -62,6 +68,10 @@ class Targeting:
         references = [{"kind": "MCPProxy", "name": name} for name in self.names]
         selector = {"targetSelector": self.selector.document()} if self.selector is not None else {}
         return canonical({"targetRefs": references} | selector).decode()
+
+
+def _chooses(selector: LabelSelector | None) -> bool:
+    return selector is not None and selector.chooses
 
 
 def _name(item: Any) -> str:

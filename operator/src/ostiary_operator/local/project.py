@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ostiary_core.contract.bundle import GatewayConfig
+from ostiary_operator.api.resources import PROXY_KIND
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.model import Compiled, ObjectKey, ResourceStatus
 from ostiary_operator.local import upstreams
@@ -43,6 +44,15 @@ class State:
     def status(self, key: Key) -> ResourceStatus | None:
         """What the compiler says of an object of ours."""
         return self.compiled.statuses.get(ObjectKey(*key))
+
+    def open_to_all(self) -> frozenset[Key]:
+        """The proxies that are served and that no policy governs, so that every caller may use everything."""
+        entries = self.config.entries.values() if self.config is not None else ()
+        return frozenset(
+            Key(PROXY_KIND, entry.namespace, entry.name)
+            for entry in entries
+            if not entry.policies and not entry.invalid and entry.without_policy == "Allow"
+        )
 
     def urls(self) -> Mapping[Key, str]:
         """The endpoint of each proxy that the gateway serves."""

@@ -20,6 +20,7 @@ class Reporter:
         self._console = console
         self._broken = False
         self._urls: Mapping[Key, str] = {}
+        self._open: frozenset[Key] = frozenset()
 
     def faults(self, state: State) -> None:
         """Tell what is wrong with the files."""
@@ -44,9 +45,18 @@ class Reporter:
             self._console.event("fixed", "all files are good again", Style.GOOD)
         for line in lines:
             self._console.event("live", line, Style.GOOD)
-        if not lines and not mended and not state.errors:
+        opened = self._opened(state)
+        if not lines and not mended and not state.errors and not opened:
             self._console.event("saved", "nothing that is in force changed", Style.DIM)
         self.remember(state)
+
+    def _opened(self, state: State) -> bool:
+        """Tell which proxies no policy governs any more; say whether there are any."""
+        new = sorted(state.open_to_all() - self._open)
+        for key in new:
+            words = "no policy governs it any more: it is now" if key in self._urls else "no policy governs it: it is"
+            self._console.event("open", f"{changes.title(key)}: {words} open to everyone", Style.WARN)
+        return bool(new)
 
     def remember(self, state: State) -> None:
         """Take a state as told; tell the endpoints that are new or moved."""
@@ -55,6 +65,7 @@ class Reporter:
             if self._urls and self._urls.get(key) != url:
                 self._console.more(f"{changes.title(key)} is at {url}")
         self._urls = urls
+        self._open = state.open_to_all()
         self._broken = bool(state.errors)
 
 

@@ -15,7 +15,7 @@ import yaml
 from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_operator.api.documents import YamlError, read_documents
 from ostiary_operator.api.resources import POLICY_KIND, PROXY_KIND
-from ostiary_operator.api.status import AcceptedReason, ProgrammedReason, ResolvedRefsReason
+from ostiary_operator.api.status import AcceptedReason, GovernedReason, ProgrammedReason, ResolvedRefsReason
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.compiler import compile_resources
 from ostiary_operator.compile.model import Compiled, Condition, Gateway, ObjectKey, Resources, ResourceStatus
@@ -142,16 +142,32 @@ def _conditions(manifest: Manifest, status: ResourceStatus, known: Mapping[Key, 
     if status.too_large:
         reason = ProgrammedReason.CONFIG_TOO_LARGE
         findings.append(manifest.finding("", _clause(reason.meaning), _clause(reason.remedy)))
-    return findings or list(_lost_targets(manifest, known))
+    findings = findings or list(_lost_targets(manifest, known))
+    if findings or manifest.key.kind != POLICY_KIND:
+        return findings
+    return [_finding(manifest, each, severity=Severity.WARNING) for each in status.aside if each.status == "False"]
 
 
-def _finding(manifest: Manifest, condition: Condition) -> Finding:
+def ungoverned(verdict: Verdict) -> list[Finding]:
+    """Return a warning for each proxy that no policy of the files governs, and that nothing else is wrong with."""
+    statuses = verdict.compiled.statuses
+    faulty = {key_of(finding) for finding in verdict.findings}
+    return [
+        _finding(manifest, each, severity=Severity.WARNING)
+        for manifest in verdict.manifests
+        if manifest.key.kind == PROXY_KIND and manifest.key not in faulty
+        for each in statuses[ObjectKey(*manifest.key)].aside
+        if each.reason == GovernedReason.NO_POLICY
+    ]
+
+
+def _finding(manifest: Manifest, condition: Condition, *, severity: Severity | None = None) -> Finding:
     """Take a condition apart: its message is `object: field: what is wrong; what to do. What holds meanwhile`."""
     text = condition.message.removeprefix(f"{manifest.key.kind} {manifest.key.namespace}/{manifest.key.name}: ")
     head, separator, tail = text.partition(": ")
     path, text = (head, tail) if separator and _FIELD.fullmatch(head) else ("", text)
     what, _, remedy = text.partition("; ")
-    severity = Severity.WARNING if condition.reason in _MAYBE_ELSEWHERE else Severity.ERROR
+    severity = severity or (Severity.WARNING if condition.reason in _MAYBE_ELSEWHERE else Severity.ERROR)
     return manifest.finding(path, what, _clause(remedy), severity=severity)
 
 

@@ -8,7 +8,7 @@ from typing import Final
 from ostiary_operator.local import files
 from ostiary_operator.local.findings import Finding, in_order
 from ostiary_operator.local.manifests import Read, read_text, unreadable
-from ostiary_operator.local.together import Surroundings, judge_all
+from ostiary_operator.local.together import Surroundings, judge_all, ungoverned
 
 #: The path that means standard input, and what findings call it.
 STDIN: Final = "-"
@@ -53,4 +53,4 @@ def _read_stdin(namespace: str) -> Read:
 def judge(read: Read, surroundings: Surroundings) -> list[Finding]:
     """Return all that is wrong with what was read, in the order of the files."""
     verdict = judge_all(read.manifests, surroundings)
-    return in_order([*read.findings, *verdict.findings])
+    return in_order([*read.findings, *verdict.findings, *ungoverned(verdict)])

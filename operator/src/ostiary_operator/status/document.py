@@ -17,7 +17,16 @@ _NUMBERS: Final = ("gateways", "programmed")
 
 #: What we write of a status; the rest, if there is any, is somebody else's.
 FIELDS: Final = {
-    "MCPProxy": ("observedGeneration", "url", "urls", "conditions", "gateways", "programmed", "policies"),
+    "MCPProxy": (
+        "observedGeneration",
+        "url",
+        "urls",
+        "conditions",
+        "gateways",
+        "programmed",
+        "policies",
+        "policyCount",
+    ),
     "MCPPolicy": ("observedGeneration", "conditions", "targets", "targetCount"),
 }
 
@@ -40,9 +49,7 @@ def build(
     if not judgement.settled:
         programmed, gateways = _as_said(live, programmed, gateways)
     conditions = [*status.conditions, programmed]
-    conditions.append(ready(conditions))
-    if upstream is not None:
-        conditions.append(upstream)
+    conditions += [ready(conditions), *([upstream] if upstream is not None else []), *status.aside]
     whole: dict[str, Any] = {
         "observedGeneration": status.generation,
         "conditions": [_condition(each, status.generation, live, now) for each in conditions],
@@ -70,6 +77,7 @@ def _of_proxy(status: ResourceStatus, gateways: Sequence[Mapping[str, Any]]) -> 
         **({"gateways": list(gateways)} if gateways else {}),
         **({"programmed": short} if short else {}),
         **({"policies": _references(status.related)} if status.related else {}),
+        "policyCount": len(status.related),
     }
 
 

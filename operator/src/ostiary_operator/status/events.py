@@ -8,12 +8,12 @@ import collections
 import logging
 import secrets
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from ostiary_operator.api.status import ConditionStatus, ConditionType
+from ostiary_operator.api.status import ASIDE, ConditionStatus, ConditionType
 from ostiary_operator.clock import Clock
 from ostiary_operator.kube.client import Cluster, Object
 from ostiary_operator.kube.errors import ClusterError
@@ -29,12 +29,8 @@ _RATE: Final = 5.0
 _LEAST: Final = 0.01
 _WAITING: Final = 200
 _NOTE: Final = 1000
-_TOLD: Final = (
-    ConditionType.ACCEPTED,
-    ConditionType.PROGRAMMED,
-    ConditionType.READY,
-    ConditionType.UPSTREAM_HEALTHY,
-)
+_SUMMED: Final = (ConditionType.ACCEPTED, ConditionType.RESOLVED_REFS, ConditionType.PROGRAMMED, ConditionType.READY)
+_ASIDE: Final = tuple(each for aside in ASIDE.values() for each in aside)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,25 +46,33 @@ class Happening:
 def transitions(
     regarding: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[str, Any]
 ) -> Iterator[Happening]:
-    """Yield what changed between two statuses. The summary is not told beside the condition that it repeats."""
-    told = False
-    for of_type in _TOLD:
-        new = condition_of(after, of_type)
-        old = condition_of(before, of_type)
-        if new is None or new["status"] == (old or {}).get("status", ConditionStatus.UNKNOWN):
-            continue
-        if of_type == ConditionType.READY and told:
-            continue
-        if of_type == ConditionType.UPSTREAM_HEALTHY and not _is_worth_telling(old, new):
-            continue
-        told = True
+    """Yield what changed between two statuses: one Event a fault.
+
+    Of the conditions that Ready sums up only one is told, one that fails rather than one that holds: the others change
+    with it. Another reason is another fault; another message, such as one more replica, is the same.
+    """
+    summed = sorted(_news(_SUMMED, before, after), key=lambda new: new["status"] != ConditionStatus.FALSE)
+    for new in (*summed[:1], *_news(_ASIDE, before, after)):
         if new["status"] != ConditionStatus.UNKNOWN:
             yield Happening(regarding, new["reason"], new["message"], warning=new["status"] == ConditionStatus.FALSE)
 
 
-def _is_worth_telling(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> bool:
+def _news(
+    types: Iterable[ConditionType], before: Mapping[str, Any], after: Mapping[str, Any]
+) -> Iterator[Mapping[str, Any]]:
+    """Yield the conditions that began or ceased to hold, or that fail for another reason."""
+    for of_type in types:
+        new, old = condition_of(after, of_type), condition_of(before, of_type) or {}
+        if new is None or (of_type == ConditionType.UPSTREAM_HEALTHY and not _is_worth_telling(old, new)):
+            continue
+        was = (old.get("status", ConditionStatus.UNKNOWN), old.get("reason"))
+        if new["status"] != was[0] or (new["status"] == ConditionStatus.FALSE and new["reason"] != was[1]):
+            yield new
+
+
+def _is_worth_telling(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
     """Say whether something of a server is told: its faults, and that it is well after one; not its first answer."""
-    return new["status"] == ConditionStatus.FALSE or (old or {}).get("status") == ConditionStatus.FALSE
+    return ConditionStatus.FALSE in {new["status"], old.get("status")}
 
 
 class Events:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from ostiary_operator.api.status import ConditionStatus, ConditionType, ReadyReason
 from ostiary_operator.kube.client import name_of, namespace_of
+from ostiary_operator.kube.kinds import POLICY, PROXY
 from ostiary_operator.local.console import printable
 from ostiary_operator.view import verdict
 from ostiary_operator.view.reading import Seen, SeenGateway, serving_gateways
@@ -33,6 +34,7 @@ class ProxyLine:
     servers: tuple[str, ...]
     upstream: Verdict
     """What the gateways saw of the server; no part of the verdict."""
+    remarks: tuple[Verdict, ...] = ()
 
     @property
     def digest(self) -> str:
@@ -56,6 +58,7 @@ class PolicyLine:
     verdict: Verdict
     target_count: int | None
     targets: tuple[str, ...]
+    remarks: tuple[Verdict, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,7 @@ def proxy_line(proxy: Mapping[str, Any], gateways: Mapping[str, SeenGateway]) ->
         policies=_references(status.get("policies"), near=namespace_of(proxy)),
         servers=tuple(_server(each) for each in proxy.get("spec", {}).get("servers") or ()),
         upstream=verdict.condition(proxy, ConditionType.UPSTREAM_HEALTHY),
+        remarks=verdict.remarks(proxy, PROXY.name),
     )
 
 
@@ -111,6 +115,7 @@ def policy_line(policy: Mapping[str, Any]) -> PolicyLine:
         verdict.of(policy),
         target_count=status.get("targetCount"),
         targets=_references(status.get("targets"), near=namespace_of(policy)),
+        remarks=verdict.remarks(policy, POLICY.name),
     )
 
 

@@ -10,6 +10,7 @@ from ostiary_operator.view import tables
 from ostiary_operator.view.lines import GatewayLine, PolicyLine, ProxyLine, gateway_line, policy_line, proxy_line
 from ostiary_operator.view.reading import Seen
 from ostiary_operator.view.tables import Paint
+from ostiary_operator.view.verdict import Verdict
 
 _WIDTH: Final = 110
 _INDENT: Final = "    "
@@ -25,6 +26,7 @@ def text(seen: Seen, *, wide: bool = False, paint: Paint = tables.plain) -> str:
         _policies(policies, paint, wide=wide),
         _causes([*proxies, *policies], paint),
         _servers(proxies, paint),
+        _remarks([*proxies, *policies], paint),
         _sum(proxies, policies, paint),
     ]
     return "\n".join(part for part in parts if part)
@@ -85,6 +87,17 @@ def _servers(proxies: Sequence[ProxyLine], paint: Paint) -> str:
         + _paragraph(line.upstream.message)
         for line in failing
     )
+
+
+def _remarks(lines: Sequence[ProxyLine | PolicyLine], paint: Paint) -> str:
+    """What is worth saying of resources that are ready; of others their fault comes first."""
+    return "\n".join(_remark(line, each, paint) for line in lines if line.verdict.ready for each in line.remarks)
+
+
+def _remark(line: ProxyLine | PolicyLine, remark: Verdict, paint: Paint) -> str:
+    kind = "MCPProxy" if isinstance(line, ProxyLine) else "MCPPolicy"
+    head = f"{kind} {line.namespace}/{line.name}: {paint(remark.reason, Style.WARN)}\n"
+    return head + _paragraph(remark.message) + _paragraph(remark.remedy and f"What to do: {remark.remedy}")
 
 
 def _cause(line: ProxyLine | PolicyLine, paint: Paint) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ostiary_operator.api.status import REASONS, ConditionStatus, ConditionType, ReadyReason
+from ostiary_operator.api.status import ASIDE, REASONS, ConditionStatus, ConditionType, ReadyReason
 from ostiary_operator.local.console import printable
 
 #: Characters of a message that are shown: those of an API server's are bounded, but a page is a page.
@@ -56,6 +56,13 @@ def condition(resource: Mapping[str, Any], wanted: ConditionType) -> Verdict:
         return Verdict(status, reason)
     message = printable(str(found.get("message") or ""), limit=_MESSAGE)
     return Verdict(status, reason, message, remedy(wanted, reason))
+
+
+def remarks(resource: Mapping[str, Any], kind: str) -> tuple[Verdict, ...]:
+    """Return what is worth saying of a resource although it has no part in whether it is ready."""
+    # How the server does is told apart.
+    said = (condition(resource, each) for each in ASIDE[kind] if each is not ConditionType.UPSTREAM_HEALTHY)
+    return tuple(each for each in said if each.status == ConditionStatus.FALSE)
 
 
 def remedy(of_type: ConditionType, reason: str) -> str:

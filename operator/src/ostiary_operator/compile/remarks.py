@@ -1,0 +1,68 @@
+"""What has no part in Ready and yet has to be seen: a proxy that nothing governs, a policy that protects nothing."""
+
+import difflib
+import functools
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from ostiary_operator.api.reason import Reason
+from ostiary_operator.api.status import ConditionStatus, ConditionType, EffectiveReason, GovernedReason
+from ostiary_operator.compile.model import Condition
+from ostiary_operator.compile.policies import Governance, Ruling
+from ostiary_operator.compile.subjects import ProxySubject
+from ostiary_operator.compile.wording import condition, identity, listing
+
+_EVADABLE: Final = (
+    "spec.targetSelector: selects MCPProxies by their own labels, and whoever may edit one can take it out; "
+    "select namespaces with namespaceSelector, or leave the selector empty to govern every MCPProxy"
+)
+
+#: Names that a mistyped one is compared with; among more the next best means little, and costs.
+_COMPARED: Final = 64
+
+
+def governed(subject: ProxySubject, governance: Governance, access: str) -> Condition:
+    """Say of a proxy whether any policy governs it; ``access`` says who may use what."""
+    status, reason = ConditionStatus.TRUE, GovernedReason.GOVERNED
+    if governance.closed_by:
+        reason = GovernedReason.CLOSED
+    elif not governance.rulings:
+        status, reason = ConditionStatus.FALSE, GovernedReason.NO_POLICY
+    if reason is GovernedReason.NO_POLICY:
+        access = f"{access.replace('no policy:', 'no policy governs it:')}; apply an MCPPolicy that targets it"
+    return condition(ConditionType.GOVERNED, status, reason, f"{subject.title}: {access}")
+
+
+def effective(ruling: Ruling, known: Sequence[str]) -> Condition:
+    """Say of a policy whether it protects anything. ``known`` are the names of the proxies in its namespace."""
+    reason, message = next(_slips(ruling, known), (EffectiveReason.EFFECTIVE, ""))
+    if message:
+        return condition(ConditionType.EFFECTIVE, ConditionStatus.FALSE, reason, f"{ruling.subject.title}: {message}")
+    what = f"{ruling.subject.title}: it governs {listing(map(identity, [*ruling.governs, *ruling.closes]))}"
+    return condition(ConditionType.EFFECTIVE, ConditionStatus.TRUE, reason, what)
+
+
+@functools.lru_cache(maxsize=4096)
+def _nearest(name: str, known: tuple[str, ...]) -> str:
+    """Return the name that was probably meant; empty where none is like it."""
+    return next(iter(difflib.get_close_matches(name, known, n=1)), "")
+
+
+def _slips(ruling: Ruling, known: Sequence[str]) -> Iterator[tuple[Reason, str]]:
+    if not ruling.governs and not ruling.closes:
+        yield EffectiveReason.PROTECTS_NOTHING, _protects_nothing(ruling, known)
+    if ruling.evadable:
+        yield EffectiveReason.EVADABLE, _EVADABLE
+
+
+def _protects_nothing(ruling: Ruling, known: Sequence[str]) -> str:
+    what = "it protects nothing, since it targets no MCPProxy that exists"
+    if not ruling.missing:
+        return what
+    name = ruling.missing[0]
+    meant = _nearest(name, tuple(known)) if len(known) <= _COMPARED else ""
+    return f"{what}; there is no MCPProxy {ruling.subject.key.namespace}/{name}{_meant(meant)}"
+
+
+def _meant(name: str) -> str:
+    return f": did you mean {name}?" if name else ""
