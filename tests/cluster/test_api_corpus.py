@@ -121,13 +121,18 @@ def test_kubectl_shows_the_columns(control_plane: ControlPlane, api: KubeApi, na
         "message": "",
         "lastTransitionTime": "2026-11-21T08:00:00Z",
     }
-    status = {"url": "https://gw.example.com/crm/mcp", "programmed": "default 2/2", "conditions": [ready]}
+    status = {
+        "url": "https://gw.example.com/crm/mcp",
+        "programmed": "default 2/2",
+        "policyCount": 0,
+        "conditions": [ready],
+    }
     api.request("PATCH", f"{path}/crm/status", {"status": status})
 
     head, row = control_plane.kubectl("get", "mpx", "-n", namespace).splitlines()
 
-    assert head.split() == ["NAME", "URL", "READY", "GATEWAYS", "AGE"]
-    assert row.split()[:5] == ["crm", "https://gw.example.com/crm/mcp", "True", "default", "2/2"]
+    assert head.split() == ["NAME", "URL", "READY", "REASON", "POLICIES", "GATEWAYS", "AGE"]
+    assert row.split()[:7] == ["crm", "https://gw.example.com/crm/mcp", "True", "Ready", "0", "default", "2/2"]
     assert "mcpproxy.ostiary.dev/crm" in control_plane.kubectl("get", "ostiary", "-n", namespace, "-o", "name")
 
 

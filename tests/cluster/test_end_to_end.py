@@ -138,6 +138,7 @@ async def test_the_status_tells_where_and_by_whom_a_proxy_is_served(cluster: Clu
         "ResolvedRefs": "True",
         "Programmed": "True",
         "Ready": "True",
+        "Governed": "True",
     }
 
 

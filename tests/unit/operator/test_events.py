@@ -51,7 +51,7 @@ def test_what_goes_wrong_is_a_warning() -> None:
 def test_one_fault_is_one_event_whichever_conditions_show_it() -> None:
     before = status(Accepted="Unknown", ResolvedRefs="True", Programmed="True", Ready="True")
     after = status(Accepted="True", ResolvedRefs="False", Programmed="False", Ready="False")
-    assert told(before, after) == [("Bad", "ResolvedRefs is False", True)]
+    assert told(before, after) == [("Fine", "Accepted is True", False), ("Bad", "ResolvedRefs is False", True)]
 
 
 def test_a_fault_that_stays_the_same_is_told_once_and_another_one_anew() -> None:

@@ -30,6 +30,8 @@ _LEAST: Final = 0.01
 _WAITING: Final = 200
 _NOTE: Final = 1000
 _SUMMED: Final = (ConditionType.ACCEPTED, ConditionType.RESOLVED_REFS, ConditionType.PROGRAMMED, ConditionType.READY)
+#: What is worth telling when it begins to hold.
+_WELL: Final = (ConditionType.ACCEPTED, ConditionType.PROGRAMMED, ConditionType.READY)
 _ASIDE: Final = tuple(each for aside in ASIDE.values() for each in aside)
 
 
@@ -48,11 +50,14 @@ def transitions(
 ) -> Iterator[Happening]:
     """Yield what changed between two statuses: one Event a fault.
 
-    Of the conditions that Ready sums up only one is told, one that fails rather than one that holds: the others change
-    with it. Another reason is another fault; another message, such as one more replica, is the same.
+    Of the conditions that Ready sums up only the first that fails is told, since the others fail with it, and Ready
+    only where nothing else was told. Another reason is another fault; another message is the same one.
     """
-    summed = sorted(_news(_SUMMED, before, after), key=lambda new: new["status"] != ConditionStatus.FALSE)
-    for new in (*summed[:1], *_news(_ASIDE, before, after)):
+    summed = list(_news(_SUMMED, before, after))
+    fine = [new for new in summed if new["status"] == ConditionStatus.TRUE and new["type"] in _WELL]
+    bad = [new for new in summed if new["status"] == ConditionStatus.FALSE]
+    told = [*(new for new in fine if new["type"] != ConditionType.READY), *bad[:1]] or fine
+    for new in (*told, *_news(_ASIDE, before, after)):
         if new["status"] != ConditionStatus.UNKNOWN:
             yield Happening(regarding, new["reason"], new["message"], warning=new["status"] == ConditionStatus.FALSE)
 
