@@ -182,6 +182,18 @@ async def test_any_other_origin_is_403(door: Door, caller: Caller, upstream: Ups
     assert upstream.arrived == []
 
 
+async def test_the_hostname_of_one_tenants_proxy_is_no_origin_at_anothers(upstream: Upstream) -> None:
+    async with running() as door:
+        door.settings = door.settings.model_copy(update={"external_url": "https://mcp.example.com"})
+        await door.apply(door.entry("mock", upstream.url), door.entry("theirs", upstream.url, hostnames=["localhost"]))
+        page = {"Origin": "https://localhost", "Host": "localhost"}
+        async with calling(door.url("theirs")) as caller:
+            assert (await caller.post(legacy("ping"), page)).status == 200
+        async with calling(door.url()) as caller:
+            refused = await caller.post(legacy("ping"), page)
+            assert (refused.status, refused.json["error"]) == (403, "OriginNotAllowed")
+
+
 async def test_the_origin_of_our_public_url_passes(upstream: Upstream) -> None:
     async with running() as door, calling(door.url()) as caller:
         door.settings = door.settings.model_copy(update={"external_url": "https://mcp.example.com"})

@@ -4,7 +4,7 @@ Paths and hostnames match whole: ``/a`` never answers for ``/ab``, and only the 
 is compared, without decoding and without normalising, so there is one spelling of an endpoint and no other.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -25,8 +25,14 @@ class Snapshot:
     settings: SettingsDocument
     proxies: Mapping[str, ProxyRuntime]
     own_origins: frozenset[str]
+    """The origin of the gateway's public URL, and those that its settings allow: at every proxy."""
     _endpoints: Mapping[tuple[str, str], ProxyRuntime] = field(repr=False)
     _paths: Mapping[tuple[str, str], ProxyRuntime] = field(repr=False)
+    _origins: Mapping[str, frozenset[str]] = field(repr=False)
+
+    def takes_origin(self, origin: str, proxy: ProxyRuntime) -> bool:
+        """Say whether a page of an origin may use a proxy: hostnames are a proxy's own, and no other tenant's."""
+        return origin in self.own_origins or origin in self._origins.get(proxy.identity, ())
 
     def at_endpoint(self, host: str, path: str) -> ProxyRuntime | None:
         """Return the proxy whose endpoint this is. ``host`` is lower case, without port."""
@@ -47,18 +53,19 @@ def build_snapshot(
         for host in proxy.hostnames or (_ANY_HOST,):
             endpoints[host, proxy.endpoint] = proxy
             paths[host, proxy.path] = proxy
-    return Snapshot(gateway, revision, settings, proxies, _own_origins(settings, proxies), endpoints, paths)
+    own = frozenset({*_origins(settings), *settings.allowed_origins})
+    origins = {key: _origins(settings, proxy.hostnames) for key, proxy in proxies.items() if proxy.hostnames}
+    return Snapshot(gateway, revision, settings, proxies, own, endpoints, paths, origins)
 
 
-def _own_origins(settings: SettingsDocument, proxies: Mapping[str, ProxyRuntime]) -> frozenset[str]:
-    """The origins of the gateway's public URLs, which come from its settings and hostnames, never from a request."""
+def _origins(settings: SettingsDocument, hostnames: Iterable[str] | None = None) -> frozenset[str]:
+    """The origins of the gateway's public URL at these hosts, or at its own host; never from a request."""
     if settings.external_url is None:
-        return frozenset(settings.allowed_origins)
+        return frozenset()
     scheme, _, authority = settings.external_url.rstrip("/").lower().partition("://")
     host, separator, port = authority.rpartition(":")
     if not separator or not port.isdecimal():
         host, port = authority, ""
     # A browser leaves the port out where it is the scheme's own.
     suffix = f":{port}" if port and port != _DEFAULT_PORTS.get(scheme) else ""
-    hosts = {host, *(name for proxy in proxies.values() for name in proxy.hostnames)}
-    return frozenset({*(f"{scheme}://{name}{suffix}" for name in hosts), *settings.allowed_origins})
+    return frozenset(f"{scheme}://{name}{suffix}" for name in (hostnames if hostnames is not None else (host,)))

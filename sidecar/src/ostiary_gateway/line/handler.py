@@ -81,7 +81,7 @@ class RequestLine:
                 check_host(request, loopback=self._loopback)
                 exchange = self._route(request)
                 record.routed(span, exchange)
-                check_origin(request, exchange.snapshot, loopback=self._loopback)
+                check_origin(request, exchange, loopback=self._loopback)
                 if request.method == "OPTIONS":
                     return preflight(request)
                 self.occupancy.enter(exchange)

@@ -6,7 +6,6 @@ judged already is where a browser says it comes from (DNS rebinding) and whether
 
 from typing import Final
 
-from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.line.cors import admit
 from ostiary_gateway.line.exchange import Exchange
@@ -27,18 +26,18 @@ def check_host(request: Request, *, loopback: bool) -> None:
         raise Refusal(403, "HostNotAllowed", "This gateway listens on loopback and takes loopback names only")
 
 
-def check_origin(request: Request, snapshot: Snapshot, *, loopback: bool) -> None:
+def check_origin(request: Request, exchange: Exchange, *, loopback: bool) -> None:
     """Judge the Origin (specification, Security Warning of the transport); none is no browser's, and passes.
 
     A page of an origin that passes may read the answer.
 
     Raises:
-        Refusal: 403 for an Origin that is neither of this gateway nor allowed by its settings.
+        Refusal: 403 for an Origin that is neither of this gateway or proxy nor allowed by the gateway's settings.
     """
     origin = request.headers.get("origin")
     if origin is None:
         return
-    if origin in snapshot.own_origins or (loopback and origin in _loopback_origins(request)):
+    if exchange.snapshot.takes_origin(origin, exchange.proxy) or (loopback and origin in _loopback_origins(request)):
         admit(request)
         return
     raise Refusal(403, "OriginNotAllowed", "This Origin is neither the gateway's own nor one of its allowedOrigins")
