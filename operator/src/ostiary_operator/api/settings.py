@@ -159,9 +159,10 @@ class GatewaySettings(ApiModel):
     """What happens at an MCPProxy that no MCPPolicy governs. Example: `Deny`."""
 
     allowed_origins: Annotated[tuple[Origin, ...], Field(max_length=64), Unique()] = ()
-    """Origins of web pages that may use the gateway, besides its own and, at each MCPProxy, its own hostnames. A request
-    of any other origin is refused; one without an Origin header is no browser's and passes. Pages of these origins are
-    answered as CORS demands, preflights too: they may send `Authorization` and the headers of MCP, and no cookies. Example: `["https://app.example.com"]`."""
+    """Origins of web pages that may use the gateway, besides its own and, at each MCPProxy, its own hostnames. One of
+    any other origin is refused; a request without an Origin header is no browser's and passes. Pages of these origins
+    are answered as CORS demands, preflights too: they may send `Authorization` and the headers of MCP, and no cookies.
+    Example: `["https://app.example.com"]`."""
 
     trusted_proxies: Annotated[tuple[Cidr, ...], Field(max_length=64), Unique()] = ()
     """Addresses of load balancers and ingress controllers, as CIDRs, whose `X-Forwarded-For` is believed: its rightmost

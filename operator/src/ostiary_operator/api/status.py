@@ -312,8 +312,8 @@ class ProxyStatus(ApiModel):
     """All endpoints, by gateway and hostname. Example: `[{gateway: ostiary-system/default, url: "https://..."}]`."""
 
     conditions: Conditions = ()
-    """Accepted, ResolvedRefs, Programmed, Ready; UpstreamHealthy and Governed. Example: `[{type: Ready, status: "True"}]`.
-    """
+    """Accepted, ResolvedRefs, Programmed, Ready; UpstreamHealthy and Governed.
+    Example: `[{type: Ready, status: "True"}]`."""
 
     gateways: Annotated[tuple[GatewayStatus, ...], Field(max_length=64), Unique(("namespace", "name"))] = ()
     """The gateways that serve it, with their replicas. Example: `[{name: default, ready: 2, desired: 2}]`."""
