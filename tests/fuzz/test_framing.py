@@ -129,10 +129,10 @@ def assert_headers_agree(message: Message, given_headers: dict[str, str]) -> Non
     if message.era is Era.MODERN:
         assert given_headers["MCP-Protocol-Version"] == message.revision == MODERN
         assert message.id is None or given_headers["Mcp-Method"] == method.name
-    assert given_headers.get("Mcp-Method", method.name) == method.name
-    mirrored = method.name in ("tools/call", "prompts/get", "resources/read") or method.judgement is Judgement.TASK
-    if mirrored if message.era is Era.MODERN else message.name and "Mcp-Name" in given_headers:
-        assert decoded(given_headers["Mcp-Name"]) == message.name
+        if not message.goes_nowhere:
+            assert given_headers.get("Mcp-Method", method.name) == method.name
+        if method.name in ("tools/call", "prompts/get", "resources/read") or method.judgement is Judgement.TASK:
+            assert decoded(given_headers["Mcp-Name"]) == message.name
 
 
 def judge(body: bytes, given_headers: dict[str, str], session: Session | None) -> None:
@@ -143,6 +143,9 @@ def judge(body: bytes, given_headers: dict[str, str], session: Session | None) -
         return
     event(f"{message.era.value} {message.method.judgement.value if message.method is not None else 'answer'}")
     assert_headers_agree(message, given_headers)
+    if message.goes_nowhere:
+        assert message.id is None
+        return
     assert_decided_on_what_is_sent(message, body)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from callers import LEGACY, MODERN, Caller, calling, envelope, legacy, modern, modern_headers
-from gateways import Door
+from gateways import Door, policy
 from mcp_clients import connect
 from typescript import run_session
 from upstreams import Arrived, Upstream, answer, document, initialize_answer, serving, with_handshake
@@ -197,3 +197,45 @@ async def test_one_proxy_learns_nothing_from_the_server_of_another(door: Door) -
         await caller.post(initialize(LEGACY))
         assert await told(caller) == [MODERN, "2025-03-26", "2024-11-05"]
         assert await told(b) == ALL
+
+
+# -- what is left over from another revision
+
+
+@pytest.mark.parametrize("value", ["tools/list", "delete_users", "=?base64?broken?=", "tools/call"])
+async def test_left_over_mirrored_headers_of_a_legacy_request_are_dropped(door: Door, value: str) -> None:
+    async with serving(with_handshake(echo)) as upstream, calling(door.url()) as caller:
+        await door.apply(door.entry("mock", upstream.url))
+        await caller.initialize()
+        call = legacy("tools/call", {"name": "get_users"})
+        assert (await caller.post(call, {"Mcp-Method": value, "Mcp-Name": value})).result == RESULT
+
+    sent = upstream.arrived[-1]
+    assert (sent.message["method"], sent.message["params"]["name"]) == ("tools/call", "get_users")
+    assert not {"mcp-method", "mcp-name"} & {name.lower() for name in sent.headers}
+
+
+async def test_a_left_over_header_opens_nothing_that_the_body_does_not(door: Door) -> None:
+    only = policy("p", {"name": "only", "effect": "Allow", "tools": {"names": ["get_users"]}})
+    async with serving(with_handshake(echo)) as upstream, calling(door.url()) as caller:
+        await door.apply(door.entry("mock", upstream.url, [only]))
+        await caller.initialize()
+        call = legacy("tools/call", {"name": "delete_users"})
+        reply = await caller.post(call, {"Mcp-Method": "tools/call", "Mcp-Name": "get_users"})
+
+    assert (reply.status, reply.error["code"]) == (200, -32602)
+    assert upstream.count("tools/call") == 0
+
+
+@pytest.mark.parametrize("method", ["notifications/unknown", "notifications/tools/list_changed"])
+async def test_an_unknown_notification_is_taken_and_goes_nowhere(door: Door, method: str) -> None:
+    async with serving(with_handshake(echo)) as upstream, calling(door.url()) as caller:
+        await door.apply(door.entry("mock", upstream.url))
+        await caller.initialize()
+        for more in (None, {"MCP-Protocol-Version": MODERN, "Mcp-Session-Id": None}):
+            reply = await caller.post(legacy(method, {"a": 1}, id=None), more)
+            assert (reply.status, reply.body) == (202, b"")
+        caller.session = "1.AAAA"
+        assert (await caller.post(legacy(method, id=None))).status == 404
+
+    assert [each.method for each in upstream.arrived] == ["initialize", "notifications/initialized"]

@@ -63,7 +63,8 @@ async def test_the_endpoint_is_found_by_its_path(door: Door, path: str) -> None:
         "/mcp",
         "/mock",
         "/mock/",
-        "/mock/mcp/",
+        "/mock/mcp//",
+        "//mock/mcp/",
         "/mock//mcp",
         "//mock/mcp",
         "/x/../mock/mcp",
@@ -98,7 +99,12 @@ async def test_what_is_no_path_is_400(door: Door, upstream: Upstream, path: str)
     assert upstream.arrived == []
 
 
-@pytest.mark.parametrize("path", ["/mock", "/mock/", "/mock/mcp/", "/mock/mcp//"])
+async def test_an_endpoint_with_a_slash_at_its_end_is_the_endpoint(door: Door, upstream: Upstream) -> None:
+    assert (await raw(door, post("/mock/mcp/", PING))).status == 200
+    assert upstream.count("ping") == 1
+
+
+@pytest.mark.parametrize("path", ["/mock", "/mock/", "/mock/mcp//"])
 async def test_a_near_miss_is_told_the_endpoint(door: Door, path: str) -> None:
     reply = await raw(door, post(path, PING))
 

@@ -211,12 +211,15 @@ def test_a_name_may_be_encoded_and_must_be_where_a_header_cannot_hold_it() -> No
     assert refused_modern(body) == (400, -32020)
 
 
-def test_legacy_requests_need_no_mirrored_headers_but_may_not_contradict_themselves() -> None:
-    body = legacy("tools/call", CALL)
+@pytest.mark.parametrize("value", ["tools/call", "tools/list", "get_users", "delete_users", "=?base64?broken?=", ""])
+@pytest.mark.parametrize("session", [None, SESSION])
+def test_of_a_legacy_request_the_body_alone_decides_and_left_over_mirrored_headers_mean_nothing(
+    value: str, session: Session | None
+) -> None:
+    message = framed(legacy("tools/call", CALL), {"Mcp-Method": value, "Mcp-Name": value}, session)
 
-    assert framed(body, {"Mcp-Method": "tools/call", "Mcp-Name": "get_users"}).name == "get_users"
-    assert refused(body, {"Mcp-Method": "tools/list"}) == (400, -32020)
-    assert refused(body, {"Mcp-Name": "another"}) == (400, -32020)
+    assert message.method is METHODS["tools/call"]
+    assert (message.era, message.name) == (Era.LEGACY, "get_users")
 
 
 # -- methods, ids, names
@@ -232,9 +235,30 @@ def test_a_method_that_is_unknown_is_200_in_the_legacy_era(method: str) -> None:
     assert refused(legacy(method)) == (200, -32601)
 
 
-def test_an_unknown_notification_is_refused_in_both_eras() -> None:
-    assert refused(legacy("notifications/unknown", id=None)) == (400, -32601)
-    assert refused(legacy("notifications/unknown", id=None), {"MCP-Protocol-Version": MODERN}) == (404, -32601)
+@pytest.mark.parametrize("method", ["notifications/unknown", "notifications/", "notifications/tools/list_changed"])
+def test_an_unknown_notification_is_taken_in_both_eras_under_a_name_that_is_not_its_own(method: str) -> None:
+    for headers in ({}, {"MCP-Protocol-Version": LEGACY}, {"MCP-Protocol-Version": MODERN}):
+        message = framed(legacy(method, {"a": 1}, id=None), headers)
+        assert message.goes_nowhere
+        assert message.method is not None
+        assert (message.method.name, message.name) == ("_OTHER", "")
+
+
+def test_a_notification_of_the_other_era_is_as_unknown() -> None:
+    known = legacy("notifications/initialized", id=None)
+
+    assert not framed(known).goes_nowhere
+    assert framed(known, {"MCP-Protocol-Version": MODERN}).goes_nowhere
+
+
+def test_an_unknown_method_without_an_id_is_refused_in_both_eras_where_it_is_not_named_as_a_notification() -> None:
+    assert refused(legacy("x/y", id=None)) == (400, -32601)
+    assert refused(legacy("x/y", id=None), {"MCP-Protocol-Version": MODERN}) == (404, -32601)
+
+
+def test_an_unknown_notification_with_an_id_is_refused() -> None:
+    assert refused(legacy("notifications/unknown")) == (200, -32601)
+    assert refused_modern(modern("notifications/unknown")) == (404, -32601)
 
 
 def test_a_modern_notification_needs_neither_envelope_nor_mirrored_headers_but_may_not_lie() -> None:

@@ -29,6 +29,7 @@ def test_an_endpoint_is_the_path_and_mcp() -> None:
     assert at(found, "/a/mcp") == "a"
     assert at(found, "/ab/mcp") == "ab"
     assert at(found, "/team/deep/mcp") == "deep"
+    assert at(found, "/team/deep/mcp/") == "deep"
 
 
 @pytest.mark.parametrize(
@@ -36,7 +37,7 @@ def test_an_endpoint_is_the_path_and_mcp() -> None:
     [
         "/a",
         "/a/",
-        "/a/mcp/",
+        "/a/mcp//",
         "/a/mcp/x",
         "/a//mcp",
         "//a/mcp",

@@ -1,6 +1,7 @@
 """The one table of MCP methods: what each one touches, with which verb, and where the name stands.
 
-A method that is not in the table is refused, in every revision: what the gateway does not understand it cannot judge.
+A request whose method is not in the table is refused, in every revision: what the gateway does not understand it cannot
+judge. A notification that is not in the table is taken and goes nowhere, as servers do with what they do not know.
 The table holds what *clients* send. What servers send travels back untouched but for the shaping of lists.
 """
 
@@ -114,6 +115,10 @@ _ROWS: Final = (
     Method("tasks/cancel", Judgement.TASK, Primitive.TOOLS, Verb.CALL, name_key="taskId"),
     Method("tasks/list", Judgement.TASK_LIST, Primitive.TOOLS, Verb.CALL, modern=False),
 )
+
+#: In place of the row of a notification that is not in the table. Its name is what evidence shows for all of them.
+UNKNOWN_NOTIFICATION: Final = Method("_OTHER", Judgement.ALWAYS, notification=True)
+NOTIFICATION_PREFIX: Final = "notifications/"
 
 METHODS: Final[dict[str, Method]] = {row.name: row for row in _ROWS}
 

@@ -1,7 +1,7 @@
 """All proxies of one revision, and how a host and path find theirs.
 
-Paths and hostnames match whole: ``/a`` never answers for ``/ab``, and only the exact endpoint is served. The raw path
-is compared, without decoding and without normalising, so there is one spelling of an endpoint and no other.
+Paths and hostnames match whole: ``/a`` never answers for ``/ab``, and only the exact endpoint is served, or that with
+one slash behind it. The raw path is compared, without decoding and without normalising: no other spelling is served.
 """
 
 from collections.abc import Iterable, Mapping
@@ -51,7 +51,7 @@ def build_snapshot(
     paths: dict[tuple[str, str], ProxyRuntime] = {}
     for proxy in proxies.values():
         for host in proxy.hostnames or (_ANY_HOST,):
-            endpoints[host, proxy.endpoint] = proxy
+            endpoints[host, proxy.endpoint] = endpoints[host, proxy.endpoint + "/"] = proxy
             paths[host, proxy.path] = proxy
     own = frozenset({*_origins(settings), *settings.allowed_origins})
     origins = {key: _origins(settings, proxy.hostnames) for key, proxy in proxies.items() if proxy.hostnames}

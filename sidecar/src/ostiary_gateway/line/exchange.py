@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ostiary_core.mcp.methods import Judgement, Method
+from ostiary_core.mcp.methods import UNKNOWN_NOTIFICATION, Judgement, Method
 from ostiary_core.mcp.revisions import MODERN, Era
 from ostiary_core.policy.access import Decision
 from ostiary_gateway.config.runtime import ProxyRuntime
@@ -40,6 +40,11 @@ class Message:
         """The params, empty where there are none."""
         params = self.body.get("params")
         return params if isinstance(params, dict) else {}
+
+    @property
+    def goes_nowhere(self) -> bool:
+        """Whether this is a notification that we do not know: it is taken, and nothing is passed on."""
+        return self.method is UNKNOWN_NOTIFICATION
 
     @property
     def is_request(self) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from ostiary_core import strict_json
 from ostiary_core.errors import StrictJSONError
 from ostiary_core.mcp import codes
-from ostiary_core.mcp.methods import METHODS, Judgement, Method
+from ostiary_core.mcp.methods import METHODS, NOTIFICATION_PREFIX, UNKNOWN_NOTIFICATION, Judgement, Method
 from ostiary_core.mcp.revisions import (
     LEGACY,
     LEGACY_REVISIONS,
@@ -175,13 +175,8 @@ def _legacy(
         revision = ""
     else:
         revision = legacy_revision(headers, session)
-    name = _name(method, body, LEGACY)
-    # Nobody has to send these here; but who does and contradicts himself means to be read in two ways.
-    if _METHOD_KEY in headers:
-        require_agreement(headers, _METHOD, method.name)
-    if name and _NAME_KEY in headers:
-        require_name_agreement(headers, _NAME, name)
-    return Message(body, LEGACY, revision, method, identifier, name)
+    # Mcp-Method and Mcp-Name mean nothing here: the body alone decides, and no header of a caller is passed on.
+    return Message(body, LEGACY, revision, method, identifier, _name(method, body, LEGACY))
 
 
 def legacy_revision(headers: Mapping[str, str], session: Session | None) -> str:
@@ -241,6 +236,8 @@ def _method(body: dict[str, Any], identifier: str | int | None, *, era: Era) -> 
     """
     method = METHODS.get(body["method"])
     if method is None or not (method.modern if era is MODERN else method.legacy):
+        if identifier is None and body["method"].startswith(NOTIFICATION_PREFIX):
+            return UNKNOWN_NOTIFICATION
         legacy_status = 200 if identifier is not None else 400
         raise invalid(
             f"Method not found: {body['method'][:_SHOWN]}",

@@ -89,6 +89,8 @@ class RequestLine:
                 record.framed(span, exchange)
                 check_loop(exchange)
                 if exchange.message is not None:
+                    if exchange.message.goes_nowhere:
+                        return Response(202)
                     exchange.decision = authorize(exchange.message, exchange.proxy.visibility)
                 record.authorized(span, exchange)
                 if exchange.stays_open and not exchange.is_stream:
