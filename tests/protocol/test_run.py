@@ -20,9 +20,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from mcp import MCPError
 from mcp.types import TextContent
 from mcp_clients import ERAS, Era, connect, eventually
+from upstreams import Arrived, serving, with_handshake
 
 from ostiary_tools.ports import reserve_port
 
@@ -186,11 +188,25 @@ async def test_it_says_where_the_door_is_and_what_to_try(run: Run) -> None:
 
 
 async def test_the_command_that_it_shows_works_as_it_stands(whole_run: Run) -> None:
-    run = whole_run
+    assert json.loads(await shown_command(whole_run))["result"]["structuredContent"]["total"] > 5
+
+
+async def test_the_command_that_it_shows_works_before_a_server_that_knows_sessions_only(folder: Path) -> None:
+    async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        return web.Response(status=400, text="Bad Request: Missing session ID")
+
+    async with serving(with_handshake(script)) as upstream:
+        with running_before(upstream.url, folder) as run:
+            await run.opens()
+            answer = json.loads(await shown_command(run))
+    assert answer["result"]["serverInfo"]["name"] == "scripted"
+
+
+async def shown_command(run: Run) -> bytes:
+    """What the first command that it shows prints."""
     first = next(number for number, line in enumerate(run.lines) if line.startswith("  curl "))
     command = "\n".join(run.lines[first : run.lines.index("", first)])
-    answer = await asyncio.to_thread(subprocess.check_output, ["/bin/sh", "-c", command], timeout=20)
-    assert json.loads(answer)["result"]["structuredContent"]["total"] > 5
+    return await asyncio.to_thread(subprocess.check_output, ["/bin/sh", "-c", command], timeout=20)
 
 
 async def test_the_admin_port_says_that_it_is_ready(run: Run) -> None:

@@ -390,19 +390,6 @@ async def test_an_error_of_an_overloaded_server_keeps_the_time_to_wait(
     assert (reply.status, reply.headers.get("Retry-After")) == (status, passed_on)
 
 
-async def test_a_rejection_that_names_no_request_passes_too(door: Door) -> None:
-    error = b'{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"m"}}'
-
-    async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
-        return document(error, status=400)
-
-    async with serving(script) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
-        reply = await caller.post(legacy("tools/list"))
-
-    assert (reply.status, reply.body) == (400, error)
-
-
 async def test_what_the_caller_sends_besides_mcp_goes_no_further(door: Door) -> None:
     async with serving(echo) as upstream, calling(door.url()) as caller:
         await door.apply(door.entry("mock", upstream.url))

@@ -47,7 +47,7 @@ async def run_session(
     url: str,
     *,
     sdk: Sdk,
-    era: Era,
+    era: Era | Literal["auto"],
     steps: Sequence[Mapping[str, Any]],
     headers: Mapping[str, str] | None = None,
     revision: str | None = None,
@@ -57,7 +57,7 @@ async def run_session(
     Args:
         url: the endpoint.
         sdk: which SDK.
-        era: what to negotiate; nothing else is accepted.
+        era: what to negotiate; nothing else is accepted. With "auto" (v2) it is what client and server agree on.
         steps: each an object with `op`, and what that needs.
         headers: sent with every request.
         revision: the only revision that the client knows (v2); None leaves it those that it has.

@@ -1,7 +1,8 @@
 // One session of an official TypeScript SDK: connect, run a list of steps, print one JSON line for each.
 //
-//   node session.mjs --sdk v1|v2 --era legacy|modern --url URL --script '[{"op": "listTools"}, …]'
+//   node session.mjs --sdk v1|v2 --era legacy|modern|auto --url URL --script '[{"op": "listTools"}, …]'
 //
+// --era auto        takes what client and server agree on (v2)
 // --script -        reads the steps from standard input
 // --header 'A: b'   is sent with every request (may be repeated)
 // --timeout MS      is how long one step may take
@@ -68,13 +69,13 @@ async function connectV1({ era, url, headers, timeout }) {
 async function connectV2({ era, url, headers, timeout, revision }) {
   const { Client, StreamableHTTPClientTransport } = await import('@modelcontextprotocol/client');
   const known = revision === undefined ? {} : { supportedProtocolVersions: [revision] };
-  const client = new Client(INFO, { versionNegotiation: { mode: era === 'modern' ? 'auto' : 'legacy' }, ...known });
+  const client = new Client(INFO, { versionNegotiation: { mode: era === 'legacy' ? 'legacy' : 'auto' }, ...known });
   const transport = new StreamableHTTPClientTransport(new URL(url), { requestInit: { headers } });
   const callTool = (params, options) => client.callTool(params, options);
   const protocolVersion = () => client.getNegotiatedProtocolVersion();
   const session = new Session({ client, transport, timeout, callTool, protocolVersion });
   await client.connect(transport, { timeout });
-  if ((protocolVersion() === MODERN) === (era === 'modern')) return session;
+  if (era === 'auto' || (protocolVersion() === MODERN) === (era === 'modern')) return session;
   await session.close();
   throw new Error(`asked for the ${era} era, got ${protocolVersion()}`);
 }
@@ -154,7 +155,7 @@ function parseCommandLine() {
     revision: { type: 'string' }
   };
   const { values } = parseArgs({ options });
-  for (const [name, allowed] of [['sdk', ['v1', 'v2']], ['era', ['legacy', 'modern']]]) {
+  for (const [name, allowed] of [['sdk', ['v1', 'v2']], ['era', ['legacy', 'modern', 'auto']]]) {
     if (!allowed.includes(values[name])) throw new UsageError(`--${name} must be ${allowed.join(' or ')}`);
   }
   if (!values.url || !values.script) throw new UsageError('--url and --script are required');

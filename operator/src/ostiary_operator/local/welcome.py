@@ -5,12 +5,17 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 
 from ostiary_core.version import __version__
 from ostiary_operator.local.console import Console, Style, printable
 
 _CLIENTS = "docs/clients.md (VS Code, Cursor, Claude Desktop, LangChain, OpenAI Agents)"
+_INITIALIZE: Final = (
+    '{"jsonrpc":"2.0","id":1,"method":"initialize","params":'
+    '{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"curl","version":"1"}}}'
+)
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 
 
@@ -66,30 +71,35 @@ def _first_steps(door: Door) -> Iterator[str]:
     yield f"  claude mcp add --transport http {door.name.rpartition('/')[2]} {door.url}\n"
     yield "  # the MCP Inspector, in a browser (needs Node.js 22.19 or newer)"
     yield f"  npx @modelcontextprotocol/inspector --transport http --server-url {door.url}\n"
-    yield "  # one tool call, from a shell" if door.mock else "  # what can be seen through the door, from a shell"
+    yield "  # one tool call, from a shell" if door.mock else "  # what the server says of itself, from a shell"
     yield f"  {curl(door)}"
 
 
 def curl(door: Door) -> str:
-    """Return a command that shows that the door works, in one request of the stateless protocol revision."""
-    method, name = ("tools/call", "get_users") if door.mock else ("tools/list", "")
+    """Return a command that shows that the endpoint works, in one request.
+
+    The mock server speaks the stateless revision, in which one request can call a tool. Of another server nothing is
+    known yet: nearly all open a session with ``initialize``, and many know nothing else.
+    """
+    headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+    more, body = _tool_call("get_users") if door.mock else ({}, _INITIALIZE)
+    lines = [f"curl -s {door.url}", _flags(headers), _flags(more), f"-d {shlex.quote(body)}"]
+    return " \\\n    ".join(filter(None, lines))
+
+
+def _flags(headers: Mapping[str, str]) -> str:
+    return " ".join(f"-H {shlex.quote(f'{name}: {value}')}" for name, value in headers.items())
+
+
+def _tool_call(name: str) -> tuple[dict[str, str], str]:
+    """The headers and the body of a call in the stateless revision."""
     meta = (
         '"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28",'
         '"io.modelcontextprotocol/clientCapabilities":{}}'
     )
-    params = f'{{"name":"{name}","arguments":{{}},{meta}}}' if name else f"{{{meta}}}"
-    body = f'{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{params}}}'
-    headers = {
-        "Content-Type": "application/json",
-        "Accept": "application/json, text/event-stream",
-        "MCP-Protocol-Version": "2026-07-28",
-        "Mcp-Method": method,
-        **({"Mcp-Name": name} if name else {}),
-    }
-    flags = [f"-H {shlex.quote(f'{key}: {value}')}" for key, value in headers.items()]
-    return " \\\n    ".join(
-        [f"curl -s {door.url}", " ".join(flags[:2]), " ".join(flags[2:]), f"-d {shlex.quote(body)}"]
-    )
+    params = f'{{"name":"{name}","arguments":{{}},{meta}}}'
+    headers = {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call", "Mcp-Name": name}
+    return headers, f'{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{params}}}'
 
 
 def _traces(off: str | None, environ: Mapping[str, str] = os.environ) -> str:

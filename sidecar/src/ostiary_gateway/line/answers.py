@@ -70,7 +70,7 @@ def answers(message: dict[str, Any], identifier: str | int | None) -> bool:
     same = type(found) is type(identifier) and found == identifier
     if not (same or _means(found, identifier)) or "method" in message or ("result" in message) == ("error" in message):
         return False
-    return isinstance(message["result"], dict) if "result" in message else _is_error(message["error"])
+    return isinstance(message["result"], dict) if "result" in message else is_error(message["error"])
 
 
 def _means(found: Any, identifier: str | int | None) -> bool:
@@ -91,7 +91,8 @@ def needs_own_id(message: dict[str, Any], own: str | int | None) -> bool:
     return own is not None and (type(found) is not type(own) or found != own)
 
 
-def _is_error(error: Any) -> bool:
+def is_error(error: Any) -> bool:
+    """Say whether a value is the error object of JSON-RPC, as clients take it for one."""
     return isinstance(error, dict) and type(error.get("code")) is int and isinstance(error.get("message"), str)
 
 

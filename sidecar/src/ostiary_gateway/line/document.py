@@ -6,11 +6,11 @@ from typing import Any, Final, TypeVar
 from ostiary_core.mcp.methods import Judgement, Method
 from ostiary_core.mcp.revisions import LEGACY_REVISIONS
 from ostiary_gateway.errors import UpstreamFault
-from ostiary_gateway.line import answers, mirrored, spoken
+from ostiary_gateway.line import answers, mirrored, rejections, spoken
 from ostiary_gateway.line.answers import Outcome
 from ostiary_gateway.line.dropped import DROPPED
 from ostiary_gateway.line.exchange import Exchange
-from ostiary_gateway.line.forward import http_fault, retry_after_ms
+from ostiary_gateway.line.forward import http_fault
 from ostiary_gateway.line.limit import hold_answer
 from ostiary_gateway.line.list_memo import LISTS, Known
 from ostiary_gateway.line.own_ids import with_id
@@ -66,6 +66,8 @@ async def relay_document(exchange: Exchange, answer: Answer, *, seal: SealSessio
     text = answer.at_hand(min(limit, _NOT_HELD))
     if text is None:
         text = await read_whole(exchange, answer, limit=limit, idle=exchange.selected.idle_seconds)
+    if answer.status >= 400 and (rejected := rejections.rejection(exchange, answer, text)) is not None:
+        return rejected
     method = exchange.message.method if exchange.message is not None else None
     if method is not None and method.judgement is _LIST:
         known = _list(exchange, answer, method, text)
@@ -111,14 +113,14 @@ def _check(exchange: Exchange, answer: Answer, message: dict[str, Any]) -> None:
     Raises:
         UpstreamFault: it does not.
     """
-    if not answers.answers(message, exchange.upstream_id) and not _is_rejection(message, answer.status):
+    if not answers.answers(message, exchange.upstream_id):
         raise _no_answer(answer)
 
 
 def _own(exchange: Exchange, text: bytes, message: dict[str, Any]) -> bytes:
-    """Return an answer with its caller's own id, which ``message`` is given too; a rejection names none."""
+    """Return an answer with its caller's own id, which ``message`` is given too."""
     own = exchange.request_id
-    if own is None or not answers.needs_own_id(message, own) or not answers.answers(message, exchange.upstream_id):
+    if own is None or not answers.needs_own_id(message, own):
         return text
     text = with_id(text, message["id"], own)
     message["id"] = own
@@ -132,17 +134,10 @@ def _no_answer(answer: Answer) -> UpstreamFault:
 
 
 def _headers(answer: Answer, session: Mapping[str, str] = _NONE) -> Mapping[str, str]:
-    """Return the headers of a document: its type, its session, and when to come again to an overloaded server."""
+    """Return the headers of a document: its type, its session, and what an error of HTTP says besides."""
     if answer.status < 400 and not session:
         return JSON_HEADERS
-    wait = retry_after_ms(answer) if answer.status in (429, 503) else None
-    return {**JSON_HEADERS, **session, **({"Retry-After": str(wait // 1000)} if wait is not None else {})}
-
-
-def _is_rejection(message: dict[str, Any], status: int) -> bool:
-    """Say whether an HTTP error carries a JSON-RPC error that names no request, as for one that could not be read."""
-    error = message.get("error")
-    return status >= 400 and message.get("id") is None and isinstance(error, dict) and type(error.get("code")) is int
+    return {**rejections.headers(answer), **session}
 
 
 def session_header(exchange: Exchange, answer: Answer, message: dict[str, Any], seal: SealSession) -> Mapping[str, str]:

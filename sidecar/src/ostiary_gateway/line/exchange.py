@@ -17,6 +17,8 @@ from ostiary_gateway.upstream.server import UpstreamServer
 #: The principal of callers without credentials.
 ANONYMOUS = "anonymous"
 _LISTEN: Final = Judgement.LISTEN
+#: By method, what of the params is asked for again after the request has gone upstream.
+_KEPT: Final = {"subscriptions/listen": "notifications", "initialize": "protocolVersion"}
 
 
 @dataclass(slots=True)
@@ -53,12 +55,13 @@ class Message:
 
     def let_go(self) -> None:
         """Forget what the body of a request says, for it has gone upstream: an answer may take hours, and a tree takes
-        twenty times the bytes that it was read from. The filter of a listen stays, since that is judged again.
+        twenty times the bytes that it was read from. The filter of a listen stays, since that is judged again, and the
+        revision that an initialize asks for, which its answer is compared with.
         """
-        if not self.is_request:
+        if self.method is None or self.id is None:
             return
-        filters = self.params.get("notifications") if self.opens_stream else None
-        self.body = {} if filters is None else {"params": {"notifications": filters}}
+        kept = _KEPT.get(self.method.name)
+        self.body = {} if kept is None or kept not in self.params else {"params": {kept: self.params[kept]}}
 
     @property
     def opens_stream(self) -> bool:

@@ -32,6 +32,9 @@ _RETRY_AFTER_LIMIT: Final = 3600
 _WORDS_BYTES: Final = 2048
 _WORDS_SECONDS: Final = 0.5
 _WORDS_LENGTH: Final = 160
+#: Bad request, conflict, gone, unprocessable: what servers say of a request that they will not take.
+_TEXT_STATUSES: Final = frozenset({400, 409, 410, 422})
+_TEXT_TYPES: Final = frozenset({"", "text/plain"})
 #: What a caller's own header may hold to be passed on.
 _PASSABLE: Final = re.compile(r"[\x20-\x7e]{1,2048}")
 
@@ -178,7 +181,7 @@ async def _judge_head(exchange: Exchange, answer: Answer) -> None:
         words = await _words(answer)
         host = f"(the gateway sends Host: {exchange.selected.host})"
         raise UpstreamFault(faults.HOST_REFUSED, f"the upstream answered HTTP {status}{words} {host}")
-    if exchange.awaits_answer and answer.content_type == JSON:
+    if exchange.awaits_answer and (answer.content_type == JSON or refuses_in_text(answer)):
         return  # perhaps a JSON-RPC error with the status that the specification gives it
     if not exchange.awaits_answer and not _is_overload(status):
         raise _passed_on(exchange, status)
@@ -214,6 +217,14 @@ def _passed_on(exchange: Exchange, status: int) -> Refusal:
 def no_stream() -> Refusal:
     """Return the answer where a server offers no GET or DELETE."""
     return Refusal(405, "MethodNotAllowed", "The MCP server offers no such thing here", headers={"Allow": "POST"})
+
+
+def refuses_in_text(answer: Answer) -> bool:
+    """Say whether an answer to a request is a server's refusal in plain text, labelled so or not at all.
+
+    404 is not among the statuses: without a session it means that no MCP server is where it was looked for.
+    """
+    return answer.status in _TEXT_STATUSES and answer.content_type in _TEXT_TYPES
 
 
 def _is_overload(status: int) -> bool:

@@ -20,6 +20,8 @@ from ostiary_gateway.line.exchange import Exchange
 from ostiary_gateway.upstream.server import UpstreamServer
 
 _TEACH: Final = frozenset({"server/discover", "initialize"})
+#: What servers of the handshake era say to server/discover; -32000 is that of the TypeScript SDK.
+_NO_DISCOVER: Final = frozenset({codes.METHOD_NOT_FOUND, codes.INVALID_REQUEST, -32000})
 _ALL: Final = MODERN_REVISIONS | LEGACY_REVISIONS
 
 #: For each server, whether it speaks a revision of ours; at most one entry for each of those.
@@ -80,7 +82,7 @@ def _of_error(method: Method, error: Mapping[str, Any]) -> dict[str, bool]:
     if error.get("code") == codes.UNSUPPORTED_PROTOCOL_VERSION:
         data = error.get("data")
         return _of_list(data.get("supported") if isinstance(data, dict) else None)
-    if method.name == "server/discover" and error.get("code") == codes.METHOD_NOT_FOUND:
+    if method.name == "server/discover" and error.get("code") in _NO_DISCOVER:
         return dict.fromkeys(MODERN_REVISIONS, False)  # every server of that era has this method
     return {}
 

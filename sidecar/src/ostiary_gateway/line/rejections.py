@@ -1,0 +1,79 @@
+"""A server that refuses a request with an HTTP status of its own: status and meaning stay, in the form of an answer.
+
+Servers answer what they cannot take (a request outside a session, a revision they do not know) before they know whose
+it is: with a JSON-RPC error that names no request, or one that bears an id of the server's own ("server-error"), or
+with plain text. Each stands on the connection of the request that it refuses, so it is given that request's id. The
+words of plain text are for our own evidence: proxies answer so, too, and theirs may tell of a network.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from ostiary_core import strict_json
+from ostiary_core.errors import StrictJSONError
+from ostiary_core.mcp import codes
+from ostiary_core.mcp.revisions import LEGACY
+from ostiary_gateway.errors import Refusal, UpstreamFault
+from ostiary_gateway.line import answers, spoken
+from ostiary_gateway.line.answers import Outcome
+from ostiary_gateway.line.exchange import Exchange
+from ostiary_gateway.line.forward import refuses_in_text, retry_after_ms
+from ostiary_gateway.line.refusals import error_message
+from ostiary_gateway.media_types import JSON_HEADERS
+from ostiary_gateway.server.response import Response
+from ostiary_gateway.upstream.http1.answer import Answer
+
+_WORDS_LIMIT: Final = 200
+
+
+def rejection(exchange: Exchange, answer: Answer, text: bytes) -> tuple[Response, Outcome] | None:
+    """Return what the caller is told where a server refuses its request, and how that counts; None for any other
+    answer. The HTTP status of ``answer`` must be one of an error.
+    """
+    if refuses_in_text(answer):
+        return _of_text(exchange, answer, text)
+    message = _error_of_no_request(exchange, answer, text)
+    if message is None:
+        return None
+    spoken.learn(exchange, message)
+    try:
+        body = strict_json.dumps({**message, "id": exchange.request_id})
+    except StrictJSONError:
+        return None
+    return Response(answer.status, body, headers(answer)), answers.outcome(message)
+
+
+def _error_of_no_request(exchange: Exchange, answer: Answer, text: bytes) -> dict[str, Any] | None:
+    """Return an error that does not bear the id of its request. From 500 on it must bear none at all."""
+    try:
+        message = answers.read(text)
+    except UpstreamFault:
+        return None
+    is_error = "method" not in message and "result" not in message and answers.is_error(message.get("error"))
+    if not is_error or answers.answers(message, exchange.upstream_id):
+        return None
+    return message if message.get("id") is None or answer.status < 500 else None
+
+
+def _of_text(exchange: Exchange, answer: Answer, text: bytes) -> tuple[Response, Outcome]:
+    refusal = Refusal(answer.status, "UpstreamRefused", _told(exchange, answer.status), code=codes.INVALID_REQUEST)
+    told = error_message(refusal, exchange.request_id)
+    spoken.learn(exchange, told)
+    said = " ".join(text[:_WORDS_LIMIT].decode("utf-8", "replace").split())
+    words = f"HTTP {answer.status}: {said}" if said.isprintable() else f"HTTP {answer.status}"
+    return Response(answer.status, strict_json.dumps(told), headers(answer)), Outcome(codes.INVALID_REQUEST, words)
+
+
+def _told(exchange: Exchange, status: int) -> str:
+    words = f"The MCP server refused this request with HTTP {status}"
+    message = exchange.message
+    outside = exchange.session is None and message is not None and message.era is LEGACY
+    return f"{words}; it may want initialize first, and the session that it opens" if outside else words
+
+
+def headers(answer: Answer) -> Mapping[str, str]:
+    """Return the headers of a document with the HTTP status of an error: its type, and when to come again to an
+    overloaded server.
+    """
+    wait = retry_after_ms(answer) if answer.status in (429, 503) else None
+    return {**JSON_HEADERS, "Retry-After": str(wait // 1000)} if wait is not None else JSON_HEADERS

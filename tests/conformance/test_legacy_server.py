@@ -1,0 +1,68 @@
+"""A real server that knows sessions only (the official Python SDK 1.x) behind the gateway; clients of every era."""
+
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, Literal
+
+import pytest
+from callers import calling, legacy, modern
+from gateways import Door, running
+from mcp import Client
+from mcp_clients import Era
+from typescript import run_session
+
+from ostiary_tools import conformance_installs
+
+pytestmark = [pytest.mark.timeout(240)]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """Its endpoint."""
+    python = conformance_installs.virtual_environment("python-v1")
+    command = [python, conformance_installs.DRIVERS / "server_v1.py"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.terminate()
+
+
+@pytest.fixture
+async def door(server: str) -> AsyncIterator[Door]:
+    async with running() as door:
+        await door.apply(door.entry("mock", server))
+        yield door
+
+
+async def test_a_request_without_a_session_is_400_with_its_own_id_and_the_words_of_the_server(door: Door) -> None:
+    async with calling(door.url()) as caller:
+        for message in (legacy("tools/list", id=7), modern("tools/list", id=7), modern("server/discover", id=7)):
+            reply = await caller.post(message)
+            assert (reply.status, reply.json["id"]) == (400, 7)
+            assert reply.error == {"code": -32600, "message": "Bad Request: Missing session ID"}
+
+
+async def test_a_session_that_the_server_has_forgotten_is_404(door: Door) -> None:
+    async with calling(door.url()) as caller:
+        await caller.initialize()
+        assert (await caller.request("DELETE")).status == 200
+        reply = await caller.post(legacy("tools/list", id=7))
+        assert (reply.status, reply.json["id"], reply.error["code"]) == (404, 7, -32001)
+
+
+async def test_the_official_python_client_works_in_a_session(door: Door) -> None:
+    async with Client(door.url()) as client:
+        assert client.protocol_version == "2025-11-25"
+        assert (await client.call_tool("add", {"a": 1, "b": 2})).structured_content == {"result": 3}
+
+
+@pytest.mark.node
+@pytest.mark.parametrize("era", ["legacy", "auto"])
+async def test_the_official_typescript_client_works_in_a_session(door: Door, era: Era | Literal["auto"]) -> None:
+    steps: list[dict[str, Any]] = [{"op": "server"}, {"op": "callTool", "name": "add", "arguments": {"a": 1, "b": 2}}]
+    found, called = await run_session(door.url(), sdk="v2", era=era, steps=steps)
+
+    assert found["result"]["protocolVersion"] == "2025-11-25"
+    assert called["result"]["structuredContent"] == {"result": 3}
