@@ -89,8 +89,6 @@ class RequestLine:
                 record.framed(span, exchange)
                 check_loop(exchange)
                 if exchange.message is not None:
-                    if exchange.message.goes_nowhere:
-                        return Response(202)
                     exchange.decision = authorize(exchange.message, exchange.proxy.visibility)
                 record.authorized(span, exchange)
                 if exchange.stays_open and not exchange.is_stream:
@@ -175,6 +173,8 @@ class RequestLine:
     async def _forward_and_shape(self, exchange: Exchange, span: ServerSpan) -> Response | None:
         """Through the door and back."""
         request = exchange.request
+        if exchange.message is not None and exchange.message.goes_nowhere:
+            return Response(202)
         if exchange.ends_with_caller:
             request.bind_to_caller()
         with record.contact(span, exchange) as client:

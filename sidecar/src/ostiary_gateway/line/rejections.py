@@ -21,9 +21,11 @@ from ostiary_gateway.line.forward import refuses_in_text, retry_after_ms
 from ostiary_gateway.line.refusals import error_message
 from ostiary_gateway.media_types import JSON_HEADERS
 from ostiary_gateway.server.response import Response
+from ostiary_gateway.upstream.health import printable
 from ostiary_gateway.upstream.http1.answer import Answer
 
-_WORDS_LIMIT: Final = 200
+#: Of a server's words so many bytes are read.
+_WORDS_BYTES: Final = 2048
 
 
 def rejection(exchange: Exchange, answer: Answer, text: bytes) -> tuple[Response, Outcome] | None:
@@ -59,8 +61,7 @@ def _of_text(exchange: Exchange, answer: Answer, text: bytes) -> tuple[Response,
     refusal = Refusal(answer.status, "UpstreamRefused", _told(exchange, answer.status), code=codes.INVALID_REQUEST)
     told = error_message(refusal, exchange.request_id)
     spoken.learn(exchange, told)
-    said = " ".join(text[:_WORDS_LIMIT].decode("utf-8", "replace").split())
-    words = f"HTTP {answer.status}: {said}" if said.isprintable() else f"HTTP {answer.status}"
+    words = f"HTTP {answer.status}: {printable(text[:_WORDS_BYTES].decode('utf-8', 'replace'))}"
     return Response(answer.status, strict_json.dumps(told), headers(answer)), Outcome(codes.INVALID_REQUEST, words)
 
 
