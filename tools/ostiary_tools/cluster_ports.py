@@ -63,7 +63,10 @@ def _check(wanted: Mapping[str, int]) -> None:
     for name, port in taken.items():
         others[name] = _free_near(port, avoid={*wanted.values(), *others.values()})
     variables = " ".join(f"{name}={port}" for name, port in others.items())
-    raise ToolError(f"{told}: end what uses {'it' if len(taken) == 1 else 'them'}, or: {variables} make cluster")
+    choose = (
+        "end what uses it, or choose another port" if len(taken) == 1 else "end what uses them, or choose other ports"
+    )
+    raise ToolError(f"{told}: {choose}: {variables} make cluster")
 
 
 def _free_near(port: int, *, avoid: set[int]) -> int:
