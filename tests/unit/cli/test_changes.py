@@ -11,8 +11,20 @@ def policy(name: str, **spec: Any) -> Manifest:
 
 
 def test_objects_that_come_and_go_are_named() -> None:
-    assert changes.describe([policy("a"), policy("b")], [policy("b"), policy("c")]) == [
+    assert changes.describe([policy("a"), policy("b")], [policy("b"), policy("c", access={})]) == [
         "MCPPolicy default/a: removed",
+        "MCPPolicy default/c: added",
+    ]
+
+
+def test_an_object_that_says_the_same_under_another_name_is_renamed() -> None:
+    assert changes.describe([policy("a", access={})], [policy("b", access={})]) == ["MCPPolicy default/a: renamed to b"]
+
+
+def test_which_of_two_that_are_alike_was_renamed_is_not_guessed() -> None:
+    assert changes.describe([policy("a"), policy("b")], [policy("c")]) == [
+        "MCPPolicy default/a: removed",
+        "MCPPolicy default/b: removed",
         "MCPPolicy default/c: added",
     ]
 

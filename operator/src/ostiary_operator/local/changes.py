@@ -12,6 +12,9 @@ def describe(before: Iterable[Manifest], after: Iterable[Manifest]) -> list[str]
     """Return a line for each object that came, went or changed. Fields are named, values are not."""
     old, new = _by_key(before), _by_key(after)
     lines = []
+    for key, renamed in _renamed(old, new).items():
+        lines.append(f"{title(key)}: renamed to {renamed.name}")
+        del old[key], new[renamed]
     for key in sorted(old.keys() | new.keys()):
         if key not in old:
             lines.append(f"{title(key)}: added")
@@ -20,6 +23,22 @@ def describe(before: Iterable[Manifest], after: Iterable[Manifest]) -> list[str]
         elif fields := list(_differences(old[key], new[key])):
             lines.append(f"{title(key)}: {_listing(fields)}")
     return lines
+
+
+def _renamed(old: Mapping[Key, Mapping[str, Any]], new: Mapping[Key, Mapping[str, Any]]) -> dict[Key, Key]:
+    """What went, and what came in its place: of the same kind and namespace, with the same spec, and no other such."""
+    gone, come = sorted(old.keys() - new.keys()), sorted(new.keys() - old.keys())
+    found = {}
+    for key in gone:
+        before = [each for each in gone if _alike(each, old[each], key, old[key])]
+        after = [each for each in come if _alike(each, new[each], key, old[key])]
+        if len(before) == len(after) == 1:
+            found[key] = after[0]
+    return found
+
+
+def _alike(key: Key, value: Mapping[str, Any], other: Key, wanted: Mapping[str, Any]) -> bool:
+    return (key.kind, key.namespace) == (other.kind, other.namespace) and value.get("spec") == wanted.get("spec")
 
 
 def title(key: Key) -> str:

@@ -20,7 +20,7 @@ from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.compiler import compile_resources
 from ostiary_operator.compile.model import Compiled, Condition, Gateway, ObjectKey, Resources, ResourceStatus
 from ostiary_operator.compile.objects import resources_from_objects
-from ostiary_operator.local import judging
+from ostiary_operator.local import judging, meant
 from ostiary_operator.local.findings import Finding, Severity
 from ostiary_operator.local.manifests import Key, Manifest, key_of
 
@@ -84,7 +84,8 @@ def judge_all(
     compiled = compile_resources(_resources(distinct.values(), surroundings), previous or {}, cache=cache)
     for manifest in distinct.values():
         if manifest.ours and manifest.key not in faulty:
-            findings += _conditions(manifest, compiled.statuses[ObjectKey(*manifest.key)], distinct)
+            told = _conditions(manifest, compiled.statuses[ObjectKey(*manifest.key)], distinct)
+            findings += [meant.hinted(finding, manifest, distinct) for finding in told]
     return Verdict(tuple(distinct.values()), tuple(findings), compiled)
 
 
