@@ -1,6 +1,7 @@
 """`ostiary doctor` on a real control plane: links are broken one by one, and each time the first one is named."""
 
 import json
+import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from command_line import calling
 from patients import Patient, without_operator
 
 from ostiary_tools import cluster_processes
-from ostiary_tools.cluster import Cluster
+from ostiary_tools.cluster import Cluster, doctor
 from ostiary_tools.cluster_stack import CHART, EXAMPLE_PROXY
 from ostiary_tools.ports import reserve_port
 from ostiary_tools.processes import wait_until
@@ -37,6 +38,33 @@ def test_a_sound_door_is_walked_to_its_end(patient: Patient) -> None:
     assert found["links"][-1]["detail"] == "it answers: 15 tools are visible to this caller"
 
 
+@pytest.fixture
+def node(cluster: Cluster) -> Iterator[None]:
+    """The cluster has a node, as most have."""
+    manifest = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "one"}}
+    cluster.kubectl("apply", "-f", "-", input=yaml.safe_dump(manifest))
+    yield
+    cluster.kubectl("delete", "node", "one")
+
+
+def test_without_any_node_the_advice_is_what_can_work_there_and_following_it_helps(
+    patient: Patient, cluster: Cluster
+) -> None:
+    links = patient.ask(EXAMPLE_PROXY)["links"]
+    notable = {link["name"]: link["remedy"] for link in links if link["state"] != "ok"}
+    assert notable.keys() == {"operator", "endpoints", "running"}
+    assert all("this cluster has no node" in remedy for remedy in notable.values())
+    assert not any(
+        f" {verb} " in remedy for remedy in notable.values() for verb in ("describe", "logs", "port-forward")
+    )
+    assert "--operator-url URL" in notable["operator"]
+    assert "--gateway-replicas ostiary-system/default=URL,URL" in notable["running"]
+    command = shlex.split(doctor(cluster))
+    found = patient.ask(*command[2:])
+    assert {link["state"] for link in found["links"]} == {"ok"}
+
+
+@pytest.mark.usefixtures("node")
 def test_people_are_told_line_by_line(patient: Patient, cluster: Cluster) -> None:
     kubeconfig = ("--kubeconfig", str(cluster.control_plane.kubeconfig))
     answer = patient.ostiary("doctor", "-n", "default", *kubeconfig)
@@ -228,6 +256,7 @@ def test_a_second_config_map_holds_settings(patient: Patient) -> None:
         kubectl("delete", "configmap", "aaa", "-n", "ostiary-system")
 
 
+@pytest.mark.usefixtures("node")
 def test_a_gateway_has_no_replica(patient: Patient) -> None:
     values = "operator.enabled=false,crds.install=false,rbac.aggregate=false,gateways[0].name=edge"
     helm = patient.cluster.control_plane.helm
@@ -276,6 +305,7 @@ def external_url(cluster: Cluster) -> Iterator[Callable[[str], None]]:
     publish("")
 
 
+@pytest.mark.usefixtures("node")
 def test_the_url_leads_nowhere(patient: Patient, external_url: Callable[[str], None]) -> None:
     external_url(f"http://localhost:{reserve_port()}")
     remedy = patient.breaks_at("address", "localhost port")

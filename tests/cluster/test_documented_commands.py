@@ -11,15 +11,16 @@ from pretend_kubelet import PretendKubelet
 from ostiary_tools.cluster import Cluster
 from ostiary_tools.cluster_stack import EXAMPLE
 from ostiary_tools.control_plane import ControlPlane
+from ostiary_tools.processes import wait_until
 
 #: Pages whose commands are run here, on a control plane with operator and gateways, one page after the other.
 ON_A_CLUSTER = (
     "docs/troubleshooting.md",
     "docs/guides/adoption.md",
     "docs/guides/gitops.md",  # before the next ones: `helm upgrade` without values keeps those of the release
-    "docs/tutorials/4-gateways.md",
-    "docs/tutorials/5-tenancy.md",
 )
+#: Pages likewise that leave the cluster as it was, and whose commands find no `ostiary` but by what the page says.
+TUTORIALS = ("docs/tutorials/4-gateways.md", "docs/tutorials/5-tenancy.md")
 #: Pages whose commands are run here, each on a control plane without anything on it.
 FROM_NOTHING = (
     "docs/seen-on-a-node.md",  # first: it makes the namespace
@@ -74,7 +75,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     with Cluster(tmp_path_factory.mktemp("cluster")) as running, PretendKubelet(running.control_plane):
         running.apply(EXAMPLE)
         running.wait_until_ready()
-        running.kubectl("create", "namespace", "sales")
         yield running
 
 
@@ -88,6 +88,37 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
 @pytest.mark.parametrize("page", ON_A_CLUSTER)
 def test_the_commands_do_what_the_page_says(page: str, cluster: Cluster, folder: Callable[..., Folder]) -> None:
     place = folder(cluster.control_plane)
+    place.run("kubectl create namespace sales --dry-run=client -o yaml | kubectl apply -f -")
+    do_what_the_page_says(page, place)
+
+
+@pytest.mark.parametrize("page", TUTORIALS)
+def test_a_tutorial_does_what_it_says_and_leaves_the_cluster_as_it_was(
+    page: str, cluster: Cluster, folder: Callable[..., Folder]
+) -> None:
+    place = folder(cluster.control_plane)
+    wait_until(lambda: place.run("kubectl delete namespace sales --ignore-not-found") == "", what="no namespace sales")
+    before = left(place)
+    place.has_ostiary = False
+    do_what_the_page_says(page, place)
+    assert not (place.path / "before.yaml").exists()
+    assert left(place) == before
+
+
+def left(place: Folder) -> list[str]:
+    """What a tutorial could leave behind: namespaces, releases and their values, gateways, settings, resources."""
+    questions = (
+        "kubectl get namespaces -o name",
+        "helm list -A -o json | python3 -c '" + RELEASES + "'",
+        "helm get values ostiary -n ostiary-system -o yaml",
+        "kubectl get services,deployments,configmaps,roles -A -o name -l app.kubernetes.io/part-of=ostiary",
+        "kubectl get configmaps -n ostiary-system -l ostiary.dev/usage=settings -o jsonpath='{.items[*].data}'",
+        "kubectl get mcpproxies,mcppolicies -A -o name",
+    )
+    return [place.run(question) for question in questions]
+
+
+def do_what_the_page_says(page: str, place: Folder) -> None:
     printed = [place.run(each) for each in commands(page) if not cannot(each)]
     headers = [block.splitlines()[0].split() for block in blocks(page, "text")]
     rows = [row.split() for text in printed for row in text.splitlines()]
@@ -122,7 +153,7 @@ def clear(place: Folder) -> None:
 
 
 def test_every_page_with_commands_is_known() -> None:
-    known = {*ON_A_CLUSTER, *FROM_NOTHING, *ELSEWHERE}
+    known = {*ON_A_CLUSTER, *TUTORIALS, *FROM_NOTHING, *ELSEWHERE}
     unknown = [page for page in pages() if page not in known and any(not cannot(each) for each in commands(page))]
     local = {"docs/tutorials/1-quickstart.md"}  # below
     assert set(unknown) <= local, "add the page to one of the lists above"

@@ -8,8 +8,10 @@ import os
 import re
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from patience import PATIENCE
 
 from ostiary_tools import binaries
 from ostiary_tools.control_plane import ControlPlane
@@ -79,12 +81,17 @@ def _is_command(line: str) -> bool:
     return program.rpartition("/")[2] in _PROGRAMS | {"phoenix"} and line == line.lstrip()
 
 
-@dataclass(frozen=True)
+@dataclass
 class Folder:
-    """A folder that looks like the repository to a command, and a cluster for kubectl, helm and ostiary."""
+    """A folder that looks like the repository to a command, and a cluster for kubectl, helm and ostiary.
+
+    What a command exports, later ones have. Without ``has_ostiary`` the command `ostiary` is not in the PATH at first.
+    """
 
     path: Path
     control_plane: ControlPlane
+    has_ostiary: bool = True
+    exports: list[str] = field(default_factory=list)
 
     def prepare(self) -> None:
         """Make what commands find there."""
@@ -104,15 +111,22 @@ class Folder:
 
     def run(self, command: str) -> str:
         """Run a command in bash; return what it writes to stdout."""
-        search = f"{self.path / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+        if command.startswith("export "):
+            self.exports.append(command)
+            return ""
         done = subprocess.run(
-            ["/bin/bash", "-eo", "pipefail", "-c", command],
+            ["/bin/bash", "-eo", "pipefail", "-c", "\n".join([*self.exports, command])],
             cwd=self.path,
-            env={**os.environ, **self.control_plane.environment(), "PATH": search},
+            env={**os.environ, **self.control_plane.environment(), "PATH": self._search()},
             check=False,
             capture_output=True,
             text=True,
-            timeout=45,
+            timeout=PATIENCE,
         )
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         return done.stdout
+
+    def _search(self) -> str:
+        ours = Path(sys.executable).parent
+        others = [each for each in os.environ["PATH"].split(os.pathsep) if not (Path(each) / "ostiary").exists()]
+        return os.pathsep.join(map(str, [self.path / "bin", *([ours] if self.has_ostiary else []), *others]))

@@ -18,6 +18,7 @@ from types import FrameType
 
 from ostiary_tools import binaries, cluster_ports
 from ostiary_tools.cluster_logs import LogReader
+from ostiary_tools.cluster_processes import GATEWAY
 from ostiary_tools.cluster_stack import EXAMPLE, EXAMPLE_PROXY, ROOT, Cluster
 from ostiary_tools.errors import ToolError
 from ostiary_tools.processes import Process, ProcessDiedError
@@ -114,17 +115,24 @@ MCPProxy {EXAMPLE_PROXY} is ready. Its endpoint, at each of the gateway's replic
 
 In another terminal, in this folder:
 
-  export KUBECONFIG={folder}/kubeconfig PATH={folder}/bin:$PATH
+  export KUBECONFIG={folder}/kubeconfig PATH={folder}/bin:{_from_here(Path(sys.executable).parent)}:$PATH
 
 Try it:
 
   kubectl get mpx -w                  # what is published, and how many replicas run it
   kubectl edit mcppolicy quickstart   # add List to the verbs: delete_user is gone from the list in a moment
+  {doctor(cluster)}
   kill -9 {victim:<26}  # a replica dies: the other goes on, and within half a minute the status tells
 
 The Pods of `kubectl get pods -A` stay Pending: there is no node. Their programs run here, with their service accounts.
 Logs are in {folder.removeprefix("$PWD/")}/logs; what matters in them follows. Ctrl-C ends everything.
 """
+
+
+def doctor(cluster: Cluster) -> str:
+    """The command that walks from the example to an answer; without Pods it has to be told where programs are."""
+    replicas = f"--gateway-replicas {GATEWAY}={','.join(cluster.gateway_admin_urls)}"
+    return f"ostiary doctor {EXAMPLE_PROXY} -n default --operator-url {cluster.operator_admin_url} {replicas}"
 
 
 def _from_here(directory: Path) -> str:

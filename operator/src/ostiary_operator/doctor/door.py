@@ -9,6 +9,8 @@ from urllib.parse import urlsplit, urlunsplit
 import aiohttp
 
 from ostiary_core.mcp import codes
+from ostiary_operator.compile.model import Gateway
+from ostiary_operator.doctor import nodes
 from ostiary_operator.doctor.mcp import Knock, Reply
 from ostiary_operator.doctor.model import Case, Finding, broken, ok, unknown, warning
 from ostiary_operator.doctor.remedies import UPSTREAM
@@ -33,18 +35,22 @@ async def address(case: Case) -> Finding:
             _, writer = await asyncio.open_connection(host, port)
             writer.close()
     except socket.gaierror:
-        return broken(f"{url}: no address is known for {host}", _lead_there(case, host))
+        return broken(f"{url}: no address is known for {host}", await _lead_there(case, host))
     except (TimeoutError, OSError) as error:
         words = "no answer" if isinstance(error, TimeoutError) else (error.strerror or type(error).__name__)
-        return broken(f"{url}: {host} port {port}: {printable(words)}", _lead_there(case, host))
+        return broken(f"{url}: {host} port {port}: {printable(words)}", await _lead_there(case, host))
     return ok(url if case.options.via is None else f"{url}, by way of {case.options.via}")
 
 
-def _lead_there(case: Case, host: str) -> str:
+async def _lead_there(case: Case, host: str) -> str:
     """Return how a connection can be had."""
     gateway = case.gateways[0] if case.gateways else None
     if case.options.via is not None or gateway is None:
         return "correct --via, or see what listens there"
+    return await nodes.remedy(case, _forwarded(gateway, host), told="--via URL, that of a replica that runs")
+
+
+def _forwarded(gateway: Gateway, host: str) -> str:
     forward = (
         "forward its port, and come again with --via http://127.0.0.1:8080\n"
         f" kubectl -n {gateway.namespace} port-forward service/{gateway.service} 8080:{gateway.port}"

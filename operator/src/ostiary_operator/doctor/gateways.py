@@ -9,6 +9,7 @@ from ostiary_operator.compile import sites
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.model import Gateway, GatewayProblem
 from ostiary_operator.delivery import live, reader, secret
+from ostiary_operator.doctor import nodes
 from ostiary_operator.doctor.model import Case, Config, Finding, broken, ok, unknown, warning
 from ostiary_operator.kube import gateways as discovery
 from ostiary_operator.kube import labels, names
@@ -177,18 +178,19 @@ async def endpoints(case: Case) -> Finding:
         except Forbidden:
             return unknown(f"you may not list the EndpointSlices of namespace {gateway.namespace}")
         if not found:
-            return _without_replicas(case, gateway)
+            return await _without_replicas(case, gateway)
         case.replicas[gateway.identity] = found
     counts = (f"{identity}: {len(found)}" for identity, found in case.replicas.items())
     return ok("ready replicas of " + "; ".join(counts)) if case.replicas else unknown("its gateways are not known")
 
 
-def _without_replicas(case: Case, gateway: Gateway) -> Finding:
-    remedy = (
+async def _without_replicas(case: Case, gateway: Gateway) -> Finding:
+    usual = (
         "see why its Pods are not ready\n"
         f" kubectl -n {gateway.namespace} describe pods -l {labels.GATEWAY}={gateway.name}\n"
         f" kubectl -n {gateway.namespace} get endpointslices -l {labels.SERVICE_NAME}={gateway.service}"
     )
+    remedy = await nodes.remedy(case, usual, told=f"--gateway-replicas {gateway.identity}=URL,URL")
     heard = {f"{each['namespace']}/{each['name']}": each["ready"] for each in case.status.get("gateways") or ()}
     if heard.get(gateway.identity):
         what = f"no EndpointSlice has a ready replica of {gateway.identity}, but the operator hears of some"

@@ -7,6 +7,7 @@ from typing import Final
 import aiohttp
 
 from ostiary_operator import claims
+from ostiary_operator.doctor import nodes
 from ostiary_operator.doctor.installation import INSTALL
 from ostiary_operator.doctor.model import Case, Finding, broken, ok, warning
 from ostiary_operator.kube import leases, names
@@ -40,7 +41,7 @@ async def operator(case: Case) -> Finding:
             return ok("it has judged this generation; you may not look at its Deployment")
         return broken(_unjudged(case), "ask the platform team whether the operator runs and watches this namespace")
     leaderless = await _without_leader(case, deployments)
-    return leaderless or _of_deployments(case, deployments, judged=judged)
+    return leaderless or await _of_deployments(case, deployments, judged=judged)
 
 
 async def _asked(url: str) -> Finding | None:
@@ -68,14 +69,15 @@ async def _judged(case: Case) -> bool:
     return True
 
 
-def _of_deployments(case: Case, deployments: list[Object], *, judged: bool) -> Finding:
+async def _of_deployments(case: Case, deployments: list[Object], *, judged: bool) -> Finding:
     namespace = case.options.operator_namespace
     available = sum(int((each.get("status") or {}).get("availableReplicas") or 0) for each in deployments)
-    pods = f"see why\n kubectl -n {namespace} describe pods -l {_OPERATORS}"
     if judged and available:
         return ok(f"ready in namespace {namespace}" + (", and it has judged this generation" if case.name else ""))
     if judged and case.options.operator_url is not None:
         return ok(f"ready at {case.options.operator_url}")
+    usual = f"see why\n kubectl -n {namespace} describe pods -l {_OPERATORS}"
+    pods = await nodes.remedy(case, usual, told="--operator-url URL")
     if judged and case.name:
         what = "its Deployment has no ready Pod" if deployments else f"there is no Deployment of it in {namespace}"
         remedy = f"come again with --operator-namespace {case.elsewhere}" if case.elsewhere else pods
@@ -107,9 +109,10 @@ async def _without_leader(case: Case, deployments: list[Object]) -> Finding | No
         lease = await _lease(case, case.options.operator_namespace, name_of(deployment))
         silent = time.time() - lease.renewed if lease is not None and lease.holder else 0.0
         if lease is not None and silent > max(_LONG, 4 * lease.seconds):  # clocks differ a little
+            usual = f"see what its replicas log\n kubectl -n {case.options.operator_namespace} logs -l {_OPERATORS}"
             return broken(
                 f"no replica of it leads: {printable(lease.holder)} did so last, {silent:.0f} s ago",
-                f"see what its replicas log\n kubectl -n {case.options.operator_namespace} logs -l {_OPERATORS}",
+                await nodes.remedy(case, usual, told="--operator-url URL"),
             )
     return None
 

@@ -9,6 +9,7 @@ import aiohttp
 from ostiary_core.errors import OstiaryError
 from ostiary_operator.compile.model import Gateway
 from ostiary_operator.delivery.secret_bytes import SecretBytes
+from ostiary_operator.doctor import nodes
 from ostiary_operator.doctor.gateways import config, digest_of
 from ostiary_operator.doctor.model import Case, Finding, State, broken, ok, unknown
 from ostiary_operator.kube import labels
@@ -45,22 +46,23 @@ async def _gateway_runs(case: Case, session: aiohttp.ClientSession, gateway: Gat
         return unknown(f"replicas of {gateway.identity} are not asked: that needs the bearer in the gateway's Secret")
     given = gateway.identity in case.options.gateway_replicas
     if not given and not case.options.inside:
-        return _out_of_reach(gateway)
+        return await _out_of_reach(case, gateway)
     asked = _Asked(gateway, case.identity, digest_of(found.manifest, case.identity), token)
     there = case.replicas.get(gateway.identity, ())
     told = await asyncio.gather(*(_replica_runs(session, each, asked) for each in there))
     if not given and not any(answered for _, answered in told):
-        return _out_of_reach(gateway)  # a NetworkPolicy lets the operator in, and hardly us
+        return await _out_of_reach(case, gateway)  # a NetworkPolicy lets the operator in, and hardly us
     wrong = [text for text, _ in told if text]
     return broken(wrong[0], _HEAL) if wrong else None
 
 
-def _out_of_reach(gateway: Gateway) -> Finding:
-    return unknown(
-        f"replicas of {gateway.identity} cannot be reached from here; what the operator hears of them follows",
+async def _out_of_reach(case: Case, gateway: Gateway) -> Finding:
+    what = f"replicas of {gateway.identity} cannot be reached from here; what the operator hears of them follows"
+    usual = (
         f"forward their port, and come again with --gateway-replicas {gateway.identity}=http://127.0.0.1:8081\n"
-        f" kubectl -n {gateway.namespace} port-forward service/{gateway.service} 8081:{labels.ADMIN_PORT}",
+        f" kubectl -n {gateway.namespace} port-forward service/{gateway.service} 8081:{labels.ADMIN_PORT}"
     )
+    return unknown(what, await nodes.remedy(case, usual, told=f"--gateway-replicas {gateway.identity}=URL,URL"))
 
 
 @dataclass(frozen=True, slots=True)
