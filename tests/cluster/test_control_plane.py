@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 import yaml
+from patience import PATIENCE
 
 from ostiary_tools.control_plane import ControlPlane
 from ostiary_tools.errors import CommandError, ToolError
@@ -134,7 +135,7 @@ async def test_a_watch_by_name_shows_a_change(control_plane: ControlPlane, names
     headers = {"Authorization": f"Bearer {token}"}
     async with (
         aiohttp.ClientSession(control_plane.url, headers=headers) as session,
-        asyncio.timeout(10),
+        asyncio.timeout(PATIENCE),
         session.get(path + query, ssl=tls) as watch,
     ):
         assert watch.status == 200

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mcp_clients import connect, eventually
+from patience import PATIENCE
 
 from ostiary_core.contract import mac
 from ostiary_core.contract.manifest import parse_manifest
@@ -56,7 +57,7 @@ def report(cluster: Cluster, replica: int, token: str) -> Any:
     """What a replica says on its admin port."""
     url = f"{cluster.gateway_admin_urls[replica]}/config"
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})  # noqa: S310  our own
-    with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310  our own
+    with urllib.request.urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310  our own
         return json.load(answer)
 
 
@@ -83,16 +84,16 @@ async def test_a_replica_that_hangs_is_named_while_the_other_enforces_what_chang
         async def enforced(replica: int = 0) -> bool:
             return await tools(cluster, replica) == {"get_users"}
 
-        await eventually(enforced, seconds=10)
+        await eventually(enforced)
         message = await until_said(cluster, "Programmed", "Unknown", "Unreachable")
         assert cluster.gateway_admin_urls[1] in message
         assert cluster.proxy()["status"]["programmed"] == "default 1/2"
     finally:
         os.kill(hung, signal.SIGCONT)
-    await eventually(lambda: enforced(1), seconds=10)
+    await eventually(lambda: enforced(1))
     await until_said(cluster, "Ready", "True", "Ready")
     cluster.kubectl("delete", "mcppolicy", "only", "-n", "default")
-    await eventually(lambda: serve_all(cluster, 0, 1), seconds=10)
+    await eventually(lambda: serve_all(cluster, 0, 1))
 
 
 async def test_a_replica_that_is_killed_costs_the_other_nothing_and_is_itself_again_when_it_is_back(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from charts import CHART, DEMO, helm
+from patience import PATIENCE
 
 from ostiary_tools import verdicts
 from ostiary_tools.cluster import Cluster
@@ -67,7 +68,7 @@ def test_helm_waits_until_the_door_works(cluster: Cluster, doors: list[str]) -> 
 def knock(url: str, *further: str) -> tuple[int, list[str]]:
     """What `helm test` runs: its exit code and what it says."""
     command = [sys.executable, str(KNOCK), url, *further]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=PATIENCE)
     assert not done.stderr
     return done.returncode, done.stdout.splitlines()
 

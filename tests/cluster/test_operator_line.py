@@ -1,6 +1,5 @@
 """The straight line of a change on a real API server: apply, see it delivered, acknowledged, healed, and gone."""
 
-import asyncio
 import time
 from typing import Any
 
@@ -160,7 +159,7 @@ async def test_a_deleted_proxy_leaves_the_config_at_once_and_the_last_one_after_
             world.has_proxy(name)
         await eventually(lambda: world.served() == {"crm", "wiki"})
         world.delete(PROXY, "crm")
-        await eventually(lambda: world.served() == {"wiki"}, seconds=3)
+        await eventually(lambda: world.served() == {"wiki"})
         began = time.monotonic()
         world.delete(PROXY, "wiki")
         await eventually(lambda: world.served() == set())
@@ -249,13 +248,10 @@ async def test_an_operator_for_the_whole_cluster_serves_every_namespace(world: W
         await eventually(lambda: "crm" in (world.served() or ()))
 
 
-async def test_a_change_arrives_within_a_second(world: World) -> None:
+async def test_a_change_arrives_without_waiting_for_a_resync(world: World) -> None:
     async with operating(world.options()):
         world.has_proxy("first")
         await eventually(lambda: world.served() == {"first"})
-        await asyncio.sleep(0)
-        began = time.monotonic()
         world.has_proxy("second")
+        # How soon is measured elsewhere. A resync comes every five minutes, long after this has lost its patience.
         await eventually(lambda: world.served() == {"first", "second"})
-        # Not the number to reach, which is measured elsewhere: a bound that says that nothing waits for a resync.
-        assert time.monotonic() - began < 5

@@ -10,6 +10,7 @@ import pytest
 from api_proxy import ApiProxy, Chooses, api_proxy, is_watch, lists, writes
 from operator_process import World, eventually, operating
 from operator_replicas import operator_process
+from patience import PATIENCE
 
 from ostiary_operator.kube.kinds import CONFIG_MAP, PROXY
 from ostiary_tools.control_plane import ControlPlane
@@ -117,7 +118,7 @@ async def test_two_hundred_edits_a_second_are_few_writes_and_the_last_one_counts
                 for obj in found
             )
 
-        await eventually(all_say_the_last, seconds=15)
+        await eventually(all_say_the_last)
         assert api.count("PATCH", "configmaps/ostiary-default-0") - before < 40  # of 200 edits
 
 
@@ -169,7 +170,7 @@ async def test_an_operator_that_is_killed_at_any_step_leaves_a_whole_config_and_
         await eventually(lambda: world.said(PROXY, "crm", "Accepted") == ("True", "Accepted"))
         with api.holding(chooses, answered=answered) as held:
             world.has_proxy("wiki")
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 await held.reached.wait()
             one.signal(signal.SIGKILL)
             await one.ended()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from guides import ROOT, blocks
+from patience import PATIENCE
 from pretend_kubelet import PretendKubelet
 
 from ostiary_tools import binaries, crds
@@ -43,7 +44,7 @@ def run(cluster: Cluster, line: str) -> str:
         check=False,
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=PATIENCE,
     )
     assert done.returncode == 0, f"{line}\n{done.stderr}"
     return done.stdout

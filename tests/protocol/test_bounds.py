@@ -13,6 +13,7 @@ from aiohttp import web
 from callers import Caller, Reply, calling, legacy, modern
 from gateways import BOUNDS, Door, running
 from mcp_clients import eventually
+from patience import PATIENCE
 from upstreams import Arrived, Upstream, answer, document, events, for_ever, serving, with_handshake
 from wire import connected, post
 
@@ -175,7 +176,7 @@ async def test_bodies_that_arrive_slowly_take_no_place_of_requests_and_are_answe
         await eventually(lambda: door.gateway.line.draining)
         await slow[2].send(whole[-10:])
         assert (await slow[2].reply()).status == 200
-        await asyncio.wait_for(stopping, 5)
+        await asyncio.wait_for(stopping, PATIENCE)
         assert (held.reading, held.requests, held.bytes) == (0, 0, 0)
 
 
@@ -326,7 +327,7 @@ async def test_a_request_that_finds_no_free_connection_to_its_server_is_refused(
     scene: Scene, upstream: Upstream
 ) -> None:
     async with bounded(upstream, per_server=ServerShare(connections=1)) as door, calling(door.url()) as caller:
-        quick = Timeouts(connect=100, request=10_000, idle=10_000)
+        quick = Timeouts(connect=2000, request=60_000, idle=60_000)  # so long it waits for a free one
         await door.apply(door.entry("mock", upstream.url, timeouts=quick), door.entry("other", upstream.url))
         first = asyncio.create_task(caller.post(legacy("tools/call", CALL)))
         await upstream.first("tools/call")

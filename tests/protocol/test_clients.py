@@ -20,6 +20,7 @@ from mcp.types import (
     ToolListChangedNotification,
 )
 from mcp_clients import ERAS, Era, connect, eventually
+from patience import PATIENCE
 from sdk_server import Gates, asking_server
 
 OLD_METHODS = pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning")
@@ -215,7 +216,7 @@ async def test_a_listener_hears_of_the_resources_it_named_and_of_no_others(url: 
         client.listen(resource_subscriptions=["mock://users"]) as changes,
     ):
         await create_and_delete(client)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             assert await anext(changes) == ResourceUpdated(uri="mock://users")
 
 
@@ -256,7 +257,7 @@ async def test_a_change_of_the_list_reaches_a_listener(door: Door) -> None:
             client.listen(tools_list_changed=True) as changes,
         ):
             await client.call_tool("grow", {})
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE):
                 assert isinstance(await anext(changes), ToolsListChanged)
 
 
@@ -276,9 +277,9 @@ async def test_cancelling_a_call_stops_it_at_the_server(door: Door, era: Era) ->
         await door.apply(door.entry("asking", upstream))
         async with connect(door.url("asking"), era=era) as client:
             calling = asyncio.create_task(client.call_tool("gated", {}))
-            await asyncio.wait_for(gates.reached.wait(), 5)
+            await asyncio.wait_for(gates.reached.wait(), PATIENCE)
             calling.cancel()
-            await asyncio.wait_for(gates.cancelled.wait(), 5)
+            await asyncio.wait_for(gates.cancelled.wait(), PATIENCE)
             with pytest.raises(asyncio.CancelledError):
                 await calling
 
@@ -294,9 +295,9 @@ async def test_a_stream_that_the_server_drops_is_resumed_with_the_last_event_id(
         await door.apply(door.entry("asking", upstream))
         async with connect(door.url("asking"), era="legacy") as client:
             calling = asyncio.create_task(client.call_tool("drop_stream", {}, progress_callback=on_progress))
-            await asyncio.wait_for(gates.reached.wait(), 5)
+            await asyncio.wait_for(gates.reached.wait(), PATIENCE)
             gates.open.set()
-            result = await asyncio.wait_for(calling, 10)
+            result = await asyncio.wait_for(calling, PATIENCE)
 
     assert text(result) == "after the drop"
     assert heard == ["before the drop"]

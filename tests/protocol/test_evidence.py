@@ -7,12 +7,11 @@ from typing import Any
 import pytest
 from aiohttp import web
 from callers import Caller, calling, legacy, modern
-from gateways import Door, policy, running
+from gateways import HASTY, Door, policy, running
 from mcp_clients import eventually
 from otlp_sink import Sink, SinkSpan, http_sink
 from upstreams import Arrived, Script, answer, document, events, for_ever, initialize_answer, serving
 
-from ostiary_core.contract.documents import Timeouts
 from ostiary_gateway.telemetry import Telemetry
 
 CALL = {"name": "get_users", "arguments": {}}
@@ -24,9 +23,8 @@ async def spans_of(script: Script, doing: Doing, *rules: dict[str, Any], **entry
     with http_sink() as sink:
         telemetry = Telemetry.from_env({"OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint})
         async with running(telemetry=telemetry) as door, serving(script) as upstream, calling(door.url()) as caller:
-            timeouts = Timeouts(connect=500, request=500, idle=500)
             policies = [policy("p", *rules)] if rules else []
-            await door.apply(door.entry("mock", upstream.url, policies, timeouts=timeouts, **entry))
+            await door.apply(door.entry("mock", upstream.url, policies, **entry))
             await doing(caller, door)
         return by_kind(sink)
 
@@ -112,7 +110,7 @@ async def test_a_server_that_hangs_is_a_timeout() -> None:
         await for_ever()
         raise AssertionError
 
-    spans = await spans_of(script, call)
+    spans = await spans_of(script, call, timeouts=HASTY)
 
     assert error(spans["CLIENT"])[0] == "UpstreamTimeout"
     assert error(spans["SERVER"])[0] == "-31004"

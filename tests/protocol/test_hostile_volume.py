@@ -44,7 +44,7 @@ async def peak_of(directory: Path, files: dict[str, bytes], operator: Operator, 
         async def settled() -> bool:
             return await readiness(gateway) == 200 if ready else "config rejected" in gateway.log
 
-        await eventually(settled, seconds=30)
+        await eventually(settled)
         return peak(gateway)
 
 

@@ -24,6 +24,7 @@ from aiohttp import web
 from mcp import MCPError
 from mcp.types import TextContent
 from mcp_clients import ERAS, Era, connect, eventually
+from patience import PATIENCE
 from upstreams import Arrived, serving, with_handshake
 
 from ostiary_tools.ports import reserve_port
@@ -58,7 +59,7 @@ class Run:
             raise AssertionError(f"no line with {parts} in:\n" + "\n".join(self.lines)) from None
 
     async def opens(self) -> None:
-        await self.tells("Tool calls and refusals follow", seconds=30)
+        await self.tells("Tool calls and refusals follow")
 
     def edit(self, name: str, old: str, new: str) -> int:
         """Change a file; return how many lines had been written before."""
@@ -86,7 +87,7 @@ def running(folder: Path, *arguments: str, env: dict[str, str] | None = None) ->
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
         try:
-            process.wait(10)
+            process.wait(PATIENCE)
         finally:
             process.kill()
             reader.join(5)
@@ -211,7 +212,7 @@ async def shown_command(run: Run) -> bytes:
 
 async def test_the_admin_port_says_that_it_is_ready(run: Run) -> None:
     def ready() -> int:
-        with urllib.request.urlopen(f"http://127.0.0.1:{run.admin_port}/readyz", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{run.admin_port}/readyz", timeout=PATIENCE) as answer:
             return int(answer.status)
 
     assert await asyncio.to_thread(ready) == 200
@@ -303,7 +304,7 @@ async def test_a_server_that_dies_is_started_again_and_calls_meanwhile_say_so(wh
     with pytest.raises(MCPError):
         await call(run, "get_users")
     await run.tells("failed", "mock-mcp-server", "-31003: UpstreamUnreachable")
-    await run.tells("the mock MCP server is back", seconds=20)
+    await run.tells("the mock MCP server is back")
     assert (await call(run, "get_users"))["total"] > 5
 
 
@@ -324,7 +325,7 @@ async def test_it_ends_with_clean_words_and_leaves_nothing_behind(
         assert [oct(path.stat().st_mode) for path in private.glob("ostiary-run-*")] == ["0o40700"]
         async with connect(run.url, era="legacy"):  # an open stream holds nobody up
             run.process.send_signal(number)
-            assert await asyncio.to_thread(run.process.wait, 15) == 0
+            assert await asyncio.to_thread(run.process.wait, PATIENCE) == 0
         await run.tells("ended", "the door is closed, and nothing is left running")
         assert "Traceback" not in run.text()
         assert not run.told("warning")
@@ -340,7 +341,7 @@ async def test_a_second_ctrl_c_ends_it_at_once(folder: Path) -> None:
         run.process.send_signal(signal.SIGINT)
         await run.tells("ending")
         run.process.send_signal(signal.SIGINT)
-        assert await asyncio.to_thread(run.process.wait, 15) == 130
+        assert await asyncio.to_thread(run.process.wait, PATIENCE) == 130
         assert "Traceback" not in run.text()
         await eventually(lambda: not Path(f"/proc/{child}").exists())
 
@@ -368,7 +369,7 @@ async def test_all_ports_that_are_taken_are_told_with_one_command_that_works(
 
 def ended(folder: Path, *arguments: str, env: dict[str, str] | None = None) -> tuple[int, str]:
     process = start(folder, *arguments, ports=(0, 0, 0), env=env)
-    said, _ = process.communicate(timeout=30)
+    said, _ = process.communicate(timeout=PATIENCE)
     return process.returncode, said
 
 
@@ -394,7 +395,7 @@ def test_two_ports_that_are_one_are_told(folder: Path) -> None:
 async def test_without_the_mock_server_the_door_opens_and_says_that_nobody_answers(folder: Path) -> None:
     with running(folder, "--no-mock-server") as run:
         words = f"http://localhost:{run.mock_port}/mcp cannot be reached: nothing listens on port {run.mock_port} yet"
-        await run.tells("warning", words, seconds=30)
+        await run.tells("warning", words)
         with pytest.raises(MCPError):
             await call(run, "get_users")
 
@@ -433,7 +434,7 @@ async def test_settings_in_the_folder_replace_what_is_implied(mock: str, folder:
     )
     (folder / "mcppolicy.yaml").unlink()
     with running_before(mock, folder) as run:
-        await run.tells("https://mcp.example.com/mock-mcp-server/mcp", seconds=30)
+        await run.tells("https://mcp.example.com/mock-mcp-server/mcp")
         await run.tells("under no policy: every call is refused")
         with pytest.raises(MCPError, match="Unknown tool"):
             await call(run, "get_users")
@@ -448,7 +449,7 @@ async def test_a_collector_is_named_without_its_password_and_a_dead_one_holds_no
         assert run.told("Traces: sent to http://127.0.0.1:9")
         assert (await call(run, "get_users"))["total"] > 5
         run.process.send_signal(signal.SIGINT)
-        assert await asyncio.to_thread(run.process.wait, 15) == 0
+        assert await asyncio.to_thread(run.process.wait, PATIENCE) == 0
     assert "password" not in run.text()
 
 

@@ -72,7 +72,7 @@ async def test_a_cancellation_ends_every_call_that_bears_the_id(door: Door, call
         await callers[3].post(cancelled)
         return text((await callers[3].post(call("cancelled") | {"id": 3})).messages[-1]) == "3"
 
-    await eventually(all_are, seconds=20)
+    await eventually(all_are)
     for each in waiting:
         each.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)

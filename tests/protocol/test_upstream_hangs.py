@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from callers import Reply, calling, modern
-from gateways import Door, running
+from gateways import HASTY, HASTY_TO_CONNECT, PATIENT, Door, running
 from mcp_clients import eventually
+from patience import PATIENCE
 from scripted_server import read_request, scripted
 
 from ostiary_core.contract.documents import Timeouts
 
-SHORT = Timeouts(connect=200, request=300, idle=300)
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 JSON_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 EVENTS_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -25,11 +25,13 @@ async def door() -> AsyncIterator[Door]:
         yield door
 
 
-async def told(door: Door, script: Script, *, scheme: str = "http", padding: int = 0) -> Reply:
-    """What a caller is told, within a second or so, with nothing left in flight."""
+async def told(
+    door: Door, script: Script, *, scheme: str = "http", padding: int = 0, timeouts: Timeouts = HASTY
+) -> Reply:
+    """What a caller is told, with nothing left in flight."""
     async with scripted(script) as port, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", f"{scheme}://127.0.0.1:{port}/mcp", timeouts=SHORT))
-        async with asyncio.timeout(3):
+        await door.apply(door.entry("mock", f"{scheme}://127.0.0.1:{port}/mcp", timeouts=timeouts))
+        async with asyncio.timeout(PATIENCE):
             reply = await caller.post(modern("tools/call", {"name": "x", "arguments": {"x": "y" * padding}}, id=7))
         await eventually(lambda: door.gateway.line.occupancy.requests == 0)
     return reply
@@ -62,7 +64,7 @@ def saying(*pieces: bytes, every: float | None = None) -> Script:
 
 
 async def test_in_the_tls_handshake(door: Door) -> None:
-    assert_told(await told(door, hang, scheme="https"), -31004, "UpstreamConnectTimeout")
+    assert_told(await told(door, hang, scheme="https", timeouts=HASTY_TO_CONNECT), -31004, "UpstreamConnectTimeout")
 
 
 @pytest.mark.parametrize("padding", [0, 900_000])
@@ -135,7 +137,7 @@ async def test_a_server_that_answers_before_it_has_read_the_request_is_heard(doo
         await writer.drain()
         await reader.read()
 
-    assert (await told(door, early, padding=padding)).result == {}
+    assert (await told(door, early, padding=padding, timeouts=PATIENT)).result == {}
 
 
 async def test_after_a_server_that_answered_before_it_had_read_the_next_caller_is_answered(door: Door) -> None:
@@ -147,7 +149,7 @@ async def test_after_a_server_that_answered_before_it_had_read_the_next_caller_i
         await asyncio.Event().wait()
 
     async with scripted(early) as port, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", f"http://127.0.0.1:{port}/mcp", timeouts=SHORT))
+        await door.apply(door.entry("mock", f"http://127.0.0.1:{port}/mcp"))
         for padding in (900_000, 0):
             reply = await caller.post(modern("tools/call", {"name": "x", "arguments": {"x": "y" * padding}}, id=7))
             assert reply.result == {}

@@ -10,6 +10,7 @@ from aiohttp import web
 from callers import calling, modern
 from gateways import Door, running
 from mcp_clients import Era, connect
+from patience import PATIENCE
 from sdk_server import asking_server
 from upstreams import Arrived, Script, answer, document, serving
 
@@ -143,7 +144,7 @@ async def test_a_server_that_refuses_and_never_ends_its_words_costs_no_time(door
 
     async with serving(script) as upstream, calling(door.url()) as caller:
         await door.apply(door.entry("mock", upstream.url))
-        async with asyncio.timeout(8):
+        async with asyncio.timeout(PATIENCE):
             assert (await caller.post(CALL)).error["data"] == {"reason": "UpstreamHostRefused"}
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import aiohttp
 from multidict import CIMultiDict, CIMultiDictProxy
+from patience import PATIENCE
 
 MODERN = "2026-07-28"
 LEGACY = "2025-11-25"
@@ -112,7 +113,7 @@ class Stream:
 
     async def block(self) -> str | None:
         """The next block, without its blank line; None at the end of the stream."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while "\n\n" not in self._buffer:
                 chunk = await self._response.content.readany()
                 if not chunk:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from patience import PATIENCE
 
 from ostiary_tools import binaries
 from ostiary_tools.errors import CommandError
@@ -46,7 +47,7 @@ def helm(*arguments: str) -> str:
     """Run helm without any cluster; return its stdout."""
     command = [str(binaries.ensure("helm")["helm"]), *arguments]
     environment = {**os.environ, "KUBECONFIG": os.devnull}
-    done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True, timeout=PATIENCE)
     if done.returncode:
         raise CommandError("helm " + " ".join(arguments), done.returncode, done.stderr)
     return done.stdout

@@ -5,17 +5,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateways import BOUNDS
+from gateways import BOUNDS, PATIENT
 
 from ostiary_core.canonical import digest
 from ostiary_core.contract.bundle import Bundle, GatewayConfig, fold_config, manifest_file, stamp
-from ostiary_core.contract.documents import EntryDocument, PolicyDocument, Server, SettingsDocument, Timeouts
+from ostiary_core.contract.documents import EntryDocument, PolicyDocument, Server, SettingsDocument
 from ostiary_core.contract.manifest import GatewayIdentity
 from ostiary_gateway.config.keyring import Keyring
 
 GATEWAY = "ostiary/default"
 _IDENTITY = GatewayIdentity(namespace="ostiary", name="default")
-TIMEOUTS = Timeouts(connect=1000, request=1000, idle=1000)
+TIMEOUTS = PATIENT
 
 
 def entry(name: str, policies: Sequence[PolicyDocument] = (), **more: Any) -> EntryDocument:

@@ -15,12 +15,14 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+from patience import PATIENCE
+
 LEGACY, MODERN = "2025-11-25", "2026-07-28"
 WATCHED = "test://watched-resource"
 ROOT = "file:///home/agent"
 MODEL_SAYS = "I am a model"
 USER_SAYS = "I am a user"
-_SECONDS = 10.0
+_SECONDS = PATIENCE / 2
 
 OnProgress = Callable[[float, float | None], Awaitable[None]]
 

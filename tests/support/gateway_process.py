@@ -14,6 +14,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from patience import PATIENCE
+
 _PROGRAM = """
 import sys
 from pathlib import Path
@@ -40,7 +42,7 @@ class GatewayProcess:
         """Send SIGTERM, as the kubelet does."""
         self.process.send_signal(signal.SIGTERM)
 
-    async def ended(self, *, seconds: float = 10.0) -> int:
+    async def ended(self, *, seconds: float = PATIENCE) -> int:
         """Wait for the end and return the exit code."""
         async with asyncio.timeout(seconds):
             return await self.process.wait()
@@ -60,7 +62,7 @@ async def gateway_process(
     gateway = GatewayProcess(process)
     reading: asyncio.Task[None] | None = None
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             await _read_until_announced(gateway)
         reading = asyncio.create_task(_read_on(gateway))
         yield gateway

@@ -33,6 +33,13 @@ from ostiary_gateway.options import GatewayOptions
 from ostiary_gateway.telemetry import Telemetry
 
 LOOPBACK = ["127.0.0.0/8", "::1/128"]
+#: How long the gateway waits for servers, where a test is not about that: on a busy machine a connection, or an answer,
+#: may take seconds, and is not to be taken for a fault.
+PATIENT = Timeouts(connect=60_000, request=60_000, idle=60_000)
+#: For servers that hang once they are connected.
+HASTY = Timeouts(connect=60_000, request=300, idle=300)
+#: For servers to which no connection comes about.
+HASTY_TO_CONNECT = Timeouts(connect=200, request=60_000, idle=60_000)
 BOUNDS = Bounds(
     request_bytes=1 << 20, message_bytes=4 << 20, requests_in_flight=500, streams=500, session_max_age=3_600_000
 )
@@ -64,8 +71,8 @@ class Door:
     ) -> tuple[EntryDocument, dict[str, PolicyDocument]]:
         """One proxy at ``/<name>``, and the policies that it names."""
         named = {digest(p.canonical()): p for p in policies}
-        timeouts = more.pop("timeouts", Timeouts(connect=2000, request=10_000, idle=10_000))
-        server = {"timeouts": timeouts, "addresses": more.pop("addresses", LOOPBACK), **more.pop("server", {})}
+        server = {"timeouts": PATIENT, "addresses": LOOPBACK, **more.pop("server", {})}
+        server |= {name: more.pop(name) for name in ("timeouts", "addresses") if name in more}
         servers = [Server(name="up", url=upstream, **server)]
         fixed: dict[str, Any] = {"namespace": "default", "generation": 1, "servers": servers}
         more = {"uid": f"uid-{name}", "path": f"/{name}", **more}

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import aiohttp
+from patience import PATIENCE
 from scripted_server import read_request
 
 from ostiary_gateway.errors import UpstreamFault
@@ -21,7 +22,7 @@ REQUEST = b"POST /mcp HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}"
 HONEST = b"the honest answer"
 #: Turns of the loop in which whatever was written to a socket of loopback has been read from it.
 _TURNS = 4
-_SECONDS = 5.0
+_SECONDS = PATIENCE / 2
 
 
 @dataclass(frozen=True, slots=True)

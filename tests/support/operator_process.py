@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from operator_world import condition, policy, proxy, service
+from patience import PATIENCE
 
 from ostiary_core.contract.bundle import OpenedBundle, open_files
 from ostiary_core.errors import ContractError
@@ -141,7 +142,7 @@ async def operating(options: OperatorOptions) -> AsyncIterator[asyncio.Event]:
         yield stop
     finally:
         stop.set()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             await task
 
 

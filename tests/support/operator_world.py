@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
+from patience import PATIENCE
 
 from ostiary_core.contract.bundle import GatewayConfig, OpenedBundle, open_files
 from ostiary_core.contract.documents import Bounds, EntryDocument, PolicyDocument, Server, SettingsDocument, Timeouts
@@ -119,7 +120,7 @@ def condition(obj: Mapping[str, Any] | None, of_type: str) -> tuple[str, str]:
 
 
 async def until(
-    holds: Callable[[], Any] | Callable[[], Awaitable[Any]], *, seconds: float = 20.0, what: str = "the condition"
+    holds: Callable[[], Any] | Callable[[], Awaitable[Any]], *, seconds: float = PATIENCE, what: str = "the condition"
 ) -> Any:
     """Wait until something is true, and return it; fail when it takes too long."""
     deadline = time.monotonic() + seconds

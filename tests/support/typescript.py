@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mcp_clients import Era
+from patience import PATIENCE
 
 from ostiary_tools import cache, node
 
@@ -28,7 +29,7 @@ CLIENTS: tuple[tuple[Sdk, Era], ...] = (("v1", "legacy"), ("v2", "legacy"), ("v2
 """All that there are, to parametrise tests with."""
 
 SOURCE = Path(__file__).parents[1] / "clients" / "typescript"
-_SESSION_SECONDS = 50.0
+_SESSION_SECONDS = PATIENCE
 
 
 class ConnectError(Exception):

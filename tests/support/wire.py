@@ -7,7 +7,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-_SECONDS = 10.0
+from patience import PATIENCE
+
+_SECONDS = PATIENCE
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ EXAMPLE_PROXY = "mock-mcp-server"
 
 _RELEASE = ("ostiary", str(CHART), "--namespace", NAMESPACE)
 _EXAMPLES_MOCK = "http://localhost:7878/"
-_START_TIMEOUT = 30.0  # seconds; it takes two on two idle cores
+_START_TIMEOUT = 90.0  # seconds; it takes two on two idle cores, which a machine seldom has
 _RESOURCES = "/apis/ostiary.dev/v1alpha1"
 _RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 

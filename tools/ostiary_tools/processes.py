@@ -92,7 +92,7 @@ def _tether() -> list[str]:
 
 
 def wait_until(
-    condition: Callable[[], bool], *, what: str, timeout: float = 30.0, processes: Iterable[Process] = ()
+    condition: Callable[[], bool], *, what: str, timeout: float = 60.0, processes: Iterable[Process] = ()
 ) -> None:
     """Return as soon as `condition` holds.
 

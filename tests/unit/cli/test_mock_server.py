@@ -45,7 +45,7 @@ async def test_it_comes_back_at_the_same_port_when_it_dies(mock: tuple[MockServe
     url, pid = server.url, server.pid
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
-    await eventually(lambda: len(said) == 2, seconds=20)
+    await eventually(lambda: len(said) == 2)
     assert said == [
         "the mock MCP server ended (killed by SIGKILL); starting it again",
         f"the mock MCP server is back at {url}",

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 
 from ostiary_operator.local import watching
 from ostiary_operator.local.watching import Look
@@ -45,7 +46,7 @@ def remove(file: Path, *, folder: bool = False) -> None:
 
 
 async def first(stream: AsyncIterator[Look]) -> Look:
-    return await asyncio.wait_for(anext(stream), 5)
+    return await asyncio.wait_for(anext(stream), PATIENCE)
 
 
 async def test_an_edit_is_seen(file: Path) -> None:

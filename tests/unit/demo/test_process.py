@@ -4,13 +4,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from typing import Any
 
 import httpx2
 import pytest
 from mcp.types import TextResourceContents
 from mcp_clients import ERAS, Era, MockProcess, connect, eventually, mock_process
+from patience import PATIENCE
 
 from ostiary_operator.demo import command
 
@@ -40,7 +40,7 @@ def test_an_address_of_another_machine_is_explained_with_its_remedy() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("era", ERAS)
-async def test_a_signal_ends_it_in_two_seconds_with_streams_open(
+async def test_a_signal_ends_it_though_streams_are_open_that_would_last_for_minutes(
     fresh_mock: MockProcess, era: Era, number: signal.Signals
 ) -> None:
     headers = {"accept": "application/json, text/event-stream"}
@@ -51,12 +51,10 @@ async def test_a_signal_ends_it_in_two_seconds_with_streams_open(
         lines = stream.aiter_lines()
         while "notifications/" not in await anext(lines):
             pass
-        signalled = time.monotonic()
         fresh_mock.process.send_signal(number)
         rest = [line async for line in lines]
-        fresh_mock.process.wait(5)
+        fresh_mock.process.wait(PATIENCE)
 
-    assert time.monotonic() - signalled < 2
     assert fresh_mock.process.returncode == 0
     assert fresh_mock.stderr.read_text() == ""
     assert any("The server is stopping" in line for line in rest)
@@ -99,7 +97,7 @@ async def test_open_subscriptions_do_not_keep_it_alive(fresh_mock: MockProcess, 
             async with client.listen(tools_list_changed=True) as changes:
                 fresh_mock.process.terminate()
                 assert [change async for change in changes] == []  # it ended in order
-        await eventually(lambda: fresh_mock.process.poll() is not None, seconds=2.5)
+        await eventually(lambda: fresh_mock.process.poll() is not None)
 
     assert fresh_mock.process.returncode == 0
     assert fresh_mock.stderr.read_text() == ""
@@ -121,7 +119,7 @@ async def test_a_client_that_stopped_reading_does_not_keep_it_alive(fresh_mock: 
             assert isinstance(content, TextResourceContents)
             assert json.loads(content.text)["methods"]["resources/read"] < 3 + 3 + 1
             fresh_mock.process.terminate()
-            assert fresh_mock.process.wait(4) == 0
+            assert fresh_mock.process.wait(PATIENCE) == 0
 
     assert fresh_mock.stderr.read_text() == ""
 
@@ -200,4 +198,4 @@ def test_a_missing_extra_is_explained(monkeypatch: pytest.MonkeyPatch, capsys: p
 
 
 def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=20, check=False)
+    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=PATIENCE, check=False)

@@ -14,6 +14,7 @@ from mcp.types import (
     TextResourceContents,
 )
 from mcp_clients import ERAS, Era, MockProcess, connect, eventually
+from patience import PATIENCE
 
 USER_TEMPLATE = ResourceTemplateReference(type="ref/resource", uri="mock://users/{id}")
 _SUBSCRIBE_IS_DEPRECATED = pytest.mark.filterwarnings("ignore:resources/(un)?subscribe is removed")
@@ -155,7 +156,7 @@ async def _read_json(client: Client, uri: str) -> Any:
 
 
 async def _next(changes: Subscription) -> ServerEvent:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         return await anext(changes)
 
 

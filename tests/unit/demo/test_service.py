@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from mcp_clients import ERAS, Era, connect
+from patience import PATIENCE
 
 from ostiary_operator.demo.mock_server import service
 from ostiary_operator.demo.mock_server.service import ListenError, serve
@@ -20,7 +21,7 @@ async def _serving() -> AsyncIterator[str]:
         yield await url
     finally:
         stop.set()
-        await asyncio.wait_for(serving, 5)
+        await asyncio.wait_for(serving, PATIENCE)
 
 
 @pytest.mark.parametrize("era", ERAS)

@@ -7,8 +7,9 @@ import threading
 from typing import Any
 
 import pytest
+from gateways import PATIENT
 
-from ostiary_core.contract.documents import Server, Timeouts
+from ostiary_core.contract.documents import Server
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream.addresses import OwnPlaces, allowed, networks, real
 from ostiary_gateway.upstream.http1.dialing import Dialer
@@ -158,7 +159,7 @@ async def test_a_name_with_no_address_that_passes_is_forbidden(monkeypatch: pyte
     ],
 )
 async def test_no_spelling_of_loopback_in_a_url_is_connected_to(url: str) -> None:
-    document = Server(name="up", url=url, timeouts=Timeouts(connect=2000, request=2000, idle=2000))
+    document = Server(name="up", url=url, timeouts=PATIENT)
     server = UpstreamServer(document, own=OwnPlaces(), connections=1, proxy="a/b", mark="m")
     try:
         with pytest.raises(UpstreamFault) as fault:

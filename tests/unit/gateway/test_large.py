@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Generator
 
 import pytest
+from patience import PATIENCE
 
 from ostiary_core import json_weight
 from ostiary_gateway.line.large import LIGHT_BYTES, Turns, at_once, in_slices, is_light, weighed
@@ -53,7 +54,7 @@ async def test_one_that_is_cancelled_while_it_waits_keeps_no_turn(given_already:
             break
         await asyncio.sleep(0)
     await asyncio.gather(waiting, return_exceptions=True)
-    await asyncio.wait_for(take(turns, "crm", "next", done), 5)
+    await asyncio.wait_for(take(turns, "crm", "next", done), PATIENCE)
     assert done == ["next"]
 
 
@@ -62,7 +63,7 @@ async def test_what_fails_gives_its_turn_back() -> None:
     with pytest.raises(ZeroDivisionError):
         async with turns.turn("crm"):
             1 / 0  # noqa: B018
-    await asyncio.wait_for(take(turns, "crm", "next", done), 5)
+    await asyncio.wait_for(take(turns, "crm", "next", done), PATIENCE)
     assert done == ["next"]
 
 

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import pytest
 from gateways import BOUNDS
+from patience import PATIENCE
 
 from ostiary_core.contract.documents import Bounds, Share
 from ostiary_core.strict_json import loads
@@ -318,7 +319,7 @@ async def test_empty_waits_for_the_last_one() -> None:
         await asyncio.sleep(0)
         assert not waiting.done()
         occupancy.leave(each)
-    await asyncio.wait_for(waiting, 1)
+    await asyncio.wait_for(waiting, PATIENCE)
 
 
 @pytest.mark.parametrize("end", ["taken", "closed"])

@@ -5,6 +5,7 @@ from contextlib import ExitStack, asynccontextmanager
 
 import pytest
 from mcp_clients import eventually
+from patience import PATIENCE
 from scripted_server import Script, answering, read_request, scripted
 
 from ostiary_gateway.errors import UpstreamFault
@@ -51,7 +52,7 @@ async def test_a_connection_is_used_again_for_the_next_exchange() -> None:
 
     async with pool_for(script) as pool:
         for _ in range(10):
-            assert await body(await pool.exchange(REQUEST, seconds=5)) == b"ok"
+            assert await body(await pool.exchange(REQUEST, seconds=PATIENCE)) == b"ok"
 
     assert connections == 1
 
@@ -72,7 +73,7 @@ async def test_a_connection_is_used_again_for_the_next_exchange() -> None:
 )
 async def test_every_way_to_end_a_body_is_understood(answer: bytes, expected: bytes) -> None:
     async with pool_for(answering(answer)) as pool:
-        assert await body(await pool.exchange(REQUEST, seconds=5)) == expected
+        assert await body(await pool.exchange(REQUEST, seconds=PATIENCE)) == expected
 
 
 @pytest.mark.parametrize(
@@ -97,7 +98,7 @@ async def test_every_way_to_end_a_body_is_understood(answer: bytes, expected: by
 async def test_what_is_not_strict_http_is_refused(answer: bytes) -> None:
     async with pool_for(answering(answer)) as pool:
         with pytest.raises(UpstreamFault) as refused:
-            await body(await pool.exchange(REQUEST, seconds=5))
+            await body(await pool.exchange(REQUEST, seconds=PATIENCE))
 
     assert refused.value.kind == faults.INVALID
 
@@ -115,7 +116,7 @@ async def test_trailers_and_extensions_without_end_are_not_held(beginning: bytes
 
     async with pool_for(script) as pool:
         with pytest.raises(UpstreamFault, match="too large"):
-            await body(await pool.exchange(REQUEST, seconds=5))
+            await body(await pool.exchange(REQUEST, seconds=PATIENCE))
 
 
 async def test_a_body_in_tiny_chunks_is_not_taken_for_a_head_without_end() -> None:
@@ -127,13 +128,13 @@ async def test_a_body_in_tiny_chunks_is_not_taken_for_a_head_without_end() -> No
         await writer.drain()
 
     async with pool_for(script) as pool:
-        assert len(await body(await pool.exchange(REQUEST, seconds=5))) == 50_000
+        assert len(await body(await pool.exchange(REQUEST, seconds=PATIENCE))) == 50_000
 
 
 async def test_a_second_answer_to_one_request_never_reaches_the_next_exchange() -> None:
     async with pool_for(answering(OK + OTHER, OK)) as pool:
-        assert await body(await pool.exchange(REQUEST, seconds=5)) == b"ok"
-        assert await body(await pool.exchange(REQUEST, seconds=5)) == b"ok"
+        assert await body(await pool.exchange(REQUEST, seconds=PATIENCE)) == b"ok"
+        assert await body(await pool.exchange(REQUEST, seconds=PATIENCE)) == b"ok"
 
 
 async def test_bytes_that_arrive_while_a_connection_is_idle_close_it() -> None:
@@ -148,9 +149,9 @@ async def test_bytes_that_arrive_while_a_connection_is_idle_close_it() -> None:
         await answering(OK)(reader, writer)
 
     async with pool_for(script) as pool:
-        assert await body(await pool.exchange(REQUEST, seconds=5)) == b"ok"
+        assert await body(await pool.exchange(REQUEST, seconds=PATIENCE)) == b"ok"
         await sent.wait()
-        assert await body(await pool.exchange(REQUEST, seconds=5)) == b"ok"
+        assert await body(await pool.exchange(REQUEST, seconds=PATIENCE)) == b"ok"
 
 
 async def test_a_connection_that_died_while_idle_is_replaced_before_a_byte_is_sent() -> None:
@@ -165,7 +166,7 @@ async def test_a_connection_that_died_while_idle_is_replaced_before_a_byte_is_se
     async with pool_for(script) as pool:
         for _ in range(3):
             closed.clear()
-            assert await body(await pool.exchange(REQUEST, seconds=5)) == b"ok"
+            assert await body(await pool.exchange(REQUEST, seconds=PATIENCE)) == b"ok"
             await closed.wait()
 
 
@@ -179,9 +180,9 @@ async def test_what_was_sent_once_is_never_sent_again() -> None:
         requests += 1
 
     async with pool_for(script) as pool:
-        await body(await pool.exchange(REQUEST, seconds=5))
+        await body(await pool.exchange(REQUEST, seconds=PATIENCE))
         with pytest.raises(UpstreamFault) as broken:
-            await pool.exchange(REQUEST, seconds=5)
+            await pool.exchange(REQUEST, seconds=PATIENCE)
 
     assert broken.value.kind == faults.RESET
     assert requests == 1
@@ -196,7 +197,7 @@ async def test_what_was_sent_once_is_never_sent_again() -> None:
 )
 async def test_a_body_that_breaks_off_is_given_as_far_as_it_came_and_then_fails(answer: bytes) -> None:
     async with pool_for(answering(answer)) as pool:
-        response = await pool.exchange(REQUEST, seconds=5)
+        response = await pool.exchange(REQUEST, seconds=PATIENCE)
         assert await response.read_some(5) == b"abc"
         with pytest.raises(UpstreamFault) as broken:
             await response.read_some(5)
@@ -218,7 +219,7 @@ async def test_a_reader_that_does_not_read_stops_the_sender() -> None:
             written += len(chunk)
 
     async with pool_for(script) as pool:
-        response = await pool.exchange(REQUEST, seconds=5)
+        response = await pool.exchange(REQUEST, seconds=PATIENCE)
         seen = -1
         while seen != written:  # until the sender stands still, for a fifth of a second at least
             seen = written
@@ -246,11 +247,11 @@ async def never_answered() -> AsyncIterator[tuple[Pool, asyncio.Event]]:
 
 async def test_cancelling_an_exchange_closes_its_connection() -> None:
     async with never_answered() as (pool, ended):
-        task = asyncio.create_task(pool.exchange(REQUEST, seconds=5))
+        task = asyncio.create_task(pool.exchange(REQUEST, seconds=PATIENCE))
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(asyncio.shield(task), 0.1)
         task.cancel()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await ended.wait()
 
 
@@ -258,7 +259,7 @@ async def test_an_answer_that_does_not_come_in_time_closes_the_connection() -> N
     async with never_answered() as (pool, ended):
         with pytest.raises(UpstreamFault) as late:
             await pool.exchange(REQUEST, seconds=0.05)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await ended.wait()
 
     assert late.value.kind == faults.TIMEOUT
@@ -280,7 +281,7 @@ async def test_beyond_the_limit_an_exchange_waits_for_a_connection() -> None:
     async with pool_for(script, limit=3) as pool:
 
         async def once() -> bytes:
-            return await body(await pool.exchange(REQUEST, seconds=5))
+            return await body(await pool.exchange(REQUEST, seconds=PATIENCE))
 
         assert set(await asyncio.gather(*(once() for _ in range(30)))) == {b"ok"}
 
@@ -297,10 +298,10 @@ async def test_an_exchange_that_gives_up_waiting_leaves_its_turn_to_the_next() -
             writer.write(OK)
 
     async with pool_for(script, limit=1) as pool:
-        first = asyncio.create_task(pool.exchange(REQUEST, seconds=5))
+        first = asyncio.create_task(pool.exchange(REQUEST, seconds=PATIENCE))
         await asyncio.sleep(0)
-        impatient = asyncio.create_task(pool.exchange(REQUEST, seconds=5))
-        patient = asyncio.create_task(pool.exchange(REQUEST, seconds=5))
+        impatient = asyncio.create_task(pool.exchange(REQUEST, seconds=PATIENCE))
+        patient = asyncio.create_task(pool.exchange(REQUEST, seconds=PATIENCE))
         await asyncio.sleep(0.01)
         impatient.cancel()
         release.set()
@@ -317,8 +318,8 @@ async def test_idle_connections_are_closed_after_their_time() -> None:
         ended.set()
 
     async with pool_for(script, keep_seconds=0.05) as pool:
-        await body(await pool.exchange(REQUEST, seconds=5))
-        async with asyncio.timeout(5):
+        await body(await pool.exchange(REQUEST, seconds=PATIENCE))
+        async with asyncio.timeout(PATIENCE):
             await ended.wait()
 
 
@@ -353,9 +354,9 @@ async def test_an_answer_that_is_read_late_does_not_let_the_next_one_flow() -> N
             await writer.drain()
 
     async with pool_for(script, limit=1) as pool:
-        first = await pool.exchange(REQUEST, seconds=5)
+        first = await pool.exchange(REQUEST, seconds=PATIENCE)
         await eventually(lambda: first.complete)
-        second = await pool.exchange(REQUEST, seconds=5)
+        second = await pool.exchange(REQUEST, seconds=PATIENCE)
         (connection,) = pool._all
         transport = connection._transport
         assert isinstance(transport, asyncio.Transport)
@@ -377,7 +378,7 @@ async def test_an_answer_that_is_held_back_goes_on_when_more_is_waited_for() -> 
 
     held = asyncio.Event()
     async with pool_for(script) as pool:
-        answer = await pool.exchange(REQUEST, seconds=5)
+        answer = await pool.exchange(REQUEST, seconds=PATIENCE)
         assert await answer.read_some(5) == b"abc"
         (connection,) = pool._all
         answer.hold_back()
@@ -393,7 +394,7 @@ async def test_an_address_where_nobody_answers_does_not_take_all_the_time(monkey
     async with scripted(answering(OK)) as port, deaf_at("127.0.0.2", port):
         dialer = dialing(monkeypatch, port, "127.0.0.2", "127.0.0.1")
         connection = await dialer.dial()
-        assert await body(await connection.exchange(REQUEST, seconds=5)) == b"ok"
+        assert await body(await connection.exchange(REQUEST, seconds=PATIENCE)) == b"ok"
         connection.close()
 
 
@@ -401,7 +402,7 @@ async def test_an_address_that_refuses_is_followed_by_the_next(monkeypatch: pyte
     async with scripted(answering(OK)) as port:
         dialer = dialing(monkeypatch, port, "127.0.0.3", "127.0.0.4", "127.0.0.1")
         connection = await dialer.dial()
-        assert await body(await connection.exchange(REQUEST, seconds=5)) == b"ok"
+        assert await body(await connection.exchange(REQUEST, seconds=PATIENCE)) == b"ok"
         connection.close()
 
 
@@ -467,7 +468,7 @@ async def answer_unread(reader: asyncio.StreamReader, writer: asyncio.StreamWrit
 async def test_a_connection_whose_request_was_not_wholly_sent_is_not_used_again() -> None:
     async with pool_for(answer_unread) as pool:
         assert await body(await pool.exchange(large(), seconds=5)) == b"ok"
-        assert await body(await pool.exchange(REQUEST, seconds=5)) == b"ok"
+        assert await body(await pool.exchange(REQUEST, seconds=PATIENCE)) == b"ok"
 
 
 async def test_a_large_request_that_was_read_whole_keeps_its_connection() -> None:
@@ -502,7 +503,7 @@ async def test_an_answer_that_begins_before_and_ends_behind_its_request_leaves_n
         first = await pool.exchange(large(), seconds=5)
         begun.set()
         assert await body(first) == b"ok"
-        assert await body(await pool.exchange(REQUEST, seconds=5)) == b"ok"
+        assert await body(await pool.exchange(REQUEST, seconds=PATIENCE)) == b"ok"
     assert connections == 2
 
 
@@ -526,6 +527,6 @@ async def test_what_is_left_over_behind_an_answer_reaches_no_other_exchange(what
 
     served: list[int] = []
     async with pool_for(script) as pool:
-        assert await body(await pool.exchange(REQUEST, seconds=5)) in {b"ok", b""}
-        assert await body(await pool.exchange(REQUEST, seconds=5)) == b"ok"
+        assert await body(await pool.exchange(REQUEST, seconds=PATIENCE)) in {b"ok", b""}
+        assert await body(await pool.exchange(REQUEST, seconds=PATIENCE)) == b"ok"
     assert len(served) == 2, "the second exchange has a connection of its own"

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from listeners import echo, flush, serving
 from mcp_clients import eventually
+from patience import PATIENCE
 from wire import connected, post
 
 from ostiary_gateway.errors import CallerGone
@@ -196,7 +197,7 @@ async def test_an_answer_that_nobody_takes_ends_with_its_time() -> None:
 
     async with serving(endless, Limits(stall_seconds=0.1)) as (listener, port), connected(port) as wire:
         await wire.send(request())
-        await asyncio.wait_for(gone.wait(), 10)
+        await asyncio.wait_for(gone.wait(), PATIENCE)
         await eventually(lambda: not listener.connections)
 
 

@@ -10,6 +10,7 @@ import listeners
 import pytest
 from listeners import echo, flush
 from mcp_clients import eventually
+from patience import PATIENCE
 from wire import Wire, connected, post
 
 from ostiary_gateway.errors import CallerGone
@@ -99,7 +100,7 @@ async def test_a_slow_reader_gets_all_of_his_answer(last: bool) -> None:
     limits = Limits(stall_seconds=0.3, linger_seconds=0.1, keep_seconds=0.1)
     async with serving(big, limits) as (_, port), connected(port) as wire:
         await wire.send(b"GET / HTTP/1.1\r\n" + (b"Connection: close\r\n" if last else b"") + b"\r\n")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             assert await trickle(wire) > len(BIG)
 
 
@@ -161,7 +162,7 @@ async def test_a_body_that_is_all_framing_ends(name: str) -> None:
         except ConnectionError:
             pass
         assert sent < 8_000_000
-        await asyncio.wait_for(ended.wait(), 5)
+        await asyncio.wait_for(ended.wait(), PATIENCE)
         await eventually(lambda: not listener.connections)
 
 
@@ -315,7 +316,7 @@ async def test_behind_a_stream_that_stays_nothing_is_kept_and_who_goes_is_notice
             assert not connection._waiting
             assert not connection._unparsed
             assert not connection._paused
-        await asyncio.wait_for(gone.wait(), 5)
+        await asyncio.wait_for(gone.wait(), PATIENCE)
 
 
 async def test_of_what_comes_early_one_piece_is_held() -> None:

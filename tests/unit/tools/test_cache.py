@@ -72,7 +72,7 @@ def test_of_two_runs_at_once_one_makes_and_the_other_waits(tmp_path: Path, monke
     first.start()
     assert making.wait(10)
     second.start()
-    wait_until(lambda: bool(said), what="the second run to wait", timeout=10)
+    wait_until(lambda: bool(said), what="the second run to wait")
     go_on.set()
     first.join()
     second.join()
