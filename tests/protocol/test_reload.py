@@ -17,6 +17,7 @@ from patience import PATIENCE
 from upstreams import Arrived, Upstream, answer, document, events, for_ever, progress_and_then, serving
 
 from ostiary_gateway.config.snapshot import Snapshot
+from ostiary_gateway.line.streams import OpenStreams
 
 ALLOW = {"name": "all", "effect": "Allow"}
 ONE = {"name": "one", "effect": "Allow", "tools": {"names": ["get_users"]}}
@@ -189,6 +190,21 @@ async def test_a_listen_that_a_changed_policy_refuses_ends_gracefully(door: Door
         },
     }
     await asyncio.wait_for((await upstream.first("subscriptions/listen")).gone.wait(), PATIENCE)
+
+
+async def test_a_listen_that_waits_to_be_judged_again_delivers_nothing(
+    door: Door, scene: Scene, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(_: OpenStreams) -> None:
+        """Four hundred other streams come first."""
+
+    monkeypatch.setattr(OpenStreams, "_settle", never)
+    await door.apply(door.entry("mock", upstream.url))
+    async with listening(door, "doc://a", "secret://a") as stream:
+        await door.apply(door.entry("mock", upstream.url, [policy("p", DOCS)]))
+        await scene.say.put(updated("doc://a"))
+        assert "result" in await stream.message()  # it ends: one of its resources is refused
+        assert await stream.ended()
 
 
 async def test_a_policy_that_turned_while_the_server_hesitated_holds_for_the_stream_too(

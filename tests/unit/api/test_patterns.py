@@ -1,13 +1,15 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
 from ostiary_core.policy.names import NameMatcher
-from ostiary_operator.api.patterns import MAX_MEMORY, check_together, defect
+from ostiary_operator.api.patterns import check_together, defect
+from ostiary_operator.api.policy import Access
 
 #: Each is as large as a single expression may be, or nearly so.
-LARGE = [r"\pL{10}", "(.{0,30}){30}", ".{0,500}.{0,500}", "(a{0,900})(a{0,900})", r"[^\x00-\x{ffff}]{1000}", ".{1000}"]
+LARGE = [r"\pL{2}", "(.{0,12}){20}", ".{0,100}.{0,100}", "(a{0,900})(a{0,400})", r"[^\x00-\x{ffff}]{400}", ".{250}"]
 
 
 @pytest.mark.parametrize("pattern", ["a", "(?i)read_.*", r"\Q*.*", "(?P<a>x)(?P<a>y)", "x{1000}", *LARGE])
@@ -31,26 +33,32 @@ def test_an_escaped_backslash_before_a_c_is_no_half_character() -> None:
     assert defect(r"\\C") is None
 
 
-@pytest.mark.parametrize("pattern", LARGE)
-def test_a_full_list_of_the_largest_expressions_is_judged_as_the_gateway_will(pattern: str) -> None:
-    patterns = [f"{pattern}{index:02d}" for index in range(32)]
-    check_together(["a*" * 2048], patterns)
-    NameMatcher.build(["a*" * 2048], patterns)
-
-
 def test_names_that_do_not_fit_into_one_matcher_are_refused_together() -> None:
     names = [f"{'*é' * 254}{index:03d}" for index in range(128)]
     with pytest.raises(PydanticCustomError, match="too large together"):
-        check_together(names * 20, None)
+        check_together(names, None)
 
 
 @pytest.mark.parametrize("pattern", LARGE)
-def test_what_is_not_even_tried_always_fits(pattern: str) -> None:
-    NameMatcher.build(["é*" * 2048], [f"{pattern}{index}" for index in range(8)])
+def test_patterns_that_do_not_fit_into_one_matcher_are_refused_together(pattern: str) -> None:
+    with pytest.raises(PydanticCustomError, match="too large together"):
+        check_together(None, [f"{index:02d}{pattern}" for index in range(32)])
 
 
-def test_the_bound_of_one_expression_lets_a_full_list_fit() -> None:
-    assert 32 * MAX_MEMORY <= 8 << 20
+@pytest.mark.parametrize("star", ["é*", "*é", "*"])
+def test_names_that_are_not_even_tried_always_fit(star: str) -> None:
+    check_together([star * (512 // len(star))], None)
+    NameMatcher.build([star * (512 // len(star))], None)
+
+
+def test_too_many_patterns_in_a_policy_are_refused_before_any_is_compiled() -> None:
+    patterns = ["(" + str(index) for index in range(20)]
+    rules = [{"name": f"r{index}", "effect": "Deny", "tools": {"patterns": patterns}} for index in range(13)]
+
+    with pytest.raises(ValidationError, match="holds more than 256 patterns"):
+        Access.model_validate({"rules": rules})
+    with pytest.raises(ValidationError, match=r"missing \)"):
+        Access.model_validate({"rules": rules[:12]})
 
 
 @given(st.text(max_size=256))

@@ -11,6 +11,7 @@ from ostiary_core.errors import PatternError
 from ostiary_core.mcp.methods import VERBS, Primitive, Verb
 from ostiary_core.policy.access import Access, CompiledPolicy, Decision, Reason
 from ostiary_core.policy.memo import DECISIONS, Memo, Shelf
+from ostiary_core.policy.visibility import Visibility
 
 TOOLS, RESOURCES, PROMPTS = Primitive.TOOLS, Primitive.RESOURCES, Primitive.PROMPTS
 PAIRS = [(primitive, verb) for primitive, verbs in VERBS.items() for verb in verbs]
@@ -120,7 +121,7 @@ def test_an_open_primitive_has_no_name_that_is_refused(documents: list[PolicyDoc
 
 @given(SETS)
 def test_a_pair_of_which_none_may_be_used_has_no_name_that_passes(documents: list[PolicyDocument]) -> None:
-    subject = access(*documents)
+    subject = Visibility.build(None, access(*documents), default="Allow", invalid=False)
 
     for primitive, verb in PAIRS:
         if not subject.may_use_some(primitive, verb):
@@ -154,7 +155,6 @@ def test_empty_rules_refuse_every_name_of_every_primitive() -> None:
 
     for primitive, verb in PAIRS:
         assert subject.decide(primitive, verb, "x") == Decision(False, Reason.NOT_ALLOWED, "ns/closed")
-        assert not subject.may_use_some(primitive, verb)
 
 
 def test_list_without_call_shows_and_refuses() -> None:
@@ -263,3 +263,24 @@ def test_what_was_decided_at_doors_that_are_gone_takes_no_room() -> None:
 def test_an_invalid_pattern_is_found_when_the_policy_is_compiled() -> None:
     with pytest.raises(PatternError, match="RE2"):
         CompiledPolicy.build(policy(rule(tools={"patterns": ["("]})))
+
+
+def test_a_policy_whose_rules_weigh_too_much_is_refused_by_its_rule_and_is_not_compiled_to_the_end() -> None:
+    hostile = [
+        rule("Deny", f"r{number}", tools={"patterns": [f"{number}.{item}(.{{0,5}}){{5}}" for item in range(32)]})
+        for number in range(128)
+    ]
+
+    with pytest.raises(
+        PatternError, match=r"with rule r[0-9]+, .* compile to more than 8192 instructions: write fewer"
+    ):
+        access(policy(*hostile))
+
+
+def test_hundreds_of_rules_of_ordinary_patterns_and_thousands_of_names_are_light() -> None:
+    rules = [
+        rule("Allow", f"r{i}", tools={"patterns": [f"get_[a-z]+_{i}"], "names": [f"n{i}_{j}*" for j in range(100)]})
+        for i in range(128)
+    ]
+
+    assert access(policy(*rules)).decide(TOOLS, Verb.CALL, "get_users_9").rule == "r9"

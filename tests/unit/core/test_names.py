@@ -102,7 +102,7 @@ def test_a_flag_ends_with_its_own_pattern() -> None:
 
 def test_patterns_that_are_too_large_together_are_refused_briefly() -> None:
     with pytest.raises(PatternError, match="too large together") as caught:
-        NameMatcher.build(None, [rf"x{number}(\pL{{100}}){{2}}" for number in range(32)])
+        NameMatcher.build(None, [rf"x{number}\pL{{2}}" for number in range(32)])
     assert len(str(caught.value)) < 200
 
 

@@ -8,6 +8,7 @@ from gateways import policy
 from multidict import CIMultiDict
 from visibilities import ruled, visibility
 
+from ostiary_core.mcp.methods import Primitive
 from ostiary_core.policy.access import Reason
 from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway.errors import Refusal
@@ -312,3 +313,61 @@ def test_a_uri_that_cannot_be_judged_is_refused_with_what_to_send(method: str) -
     assert (refusal.code, refusal.data) == (-32602, {"reason": "AmbiguousURI"})
     assert "send it as the server lists it" in refusal.message
     assert authorize(WITH_URIS[method]("file:///docs/..%2fsecret"), OPEN) is not None
+
+
+# -- what judging may cost
+
+HEAVY = ruled(
+    {
+        "name": "heavy",
+        "effect": "Deny",
+        "tools": {"patterns": [f"{index}[ab]{{0,200}}" for index in range(9)]},
+        "resources": {"patterns": [f"{index}[ab]{{0,200}}" for index in range(9)]},
+    }
+)
+
+
+def test_a_name_that_is_too_long_for_the_policies_is_refused_with_the_length_that_is_not() -> None:
+    limit = HEAVY.name_limit(Primitive.TOOLS)
+    refusal = denied(message("tools/call", {"name": "x" * (limit + 1)}), HEAVY)
+
+    assert (refusal.code, refusal.data) == (-32602, {"reason": "NameTooLong"})
+    assert f"at most {limit} bytes" in refusal.message
+    assert refusal.decision.reason is Reason.NAME_TOO_LONG
+    assert authorize(message("tools/call", {"name": "x" * limit}), HEAVY) is not None
+
+
+@pytest.mark.parametrize("reference", [{"type": "ref/prompt", "name": "x" * 4097}, {"type": "ref/prompt", "name": ""}])
+def test_a_reference_is_as_long_as_a_name_may_be(reference: dict[str, Any]) -> None:
+    with pytest.raises(Refusal, match="in 1 to 4096 characters"):
+        authorize(message("completion/complete", {"ref": reference}), OPEN)
+
+
+def test_a_listen_filter_is_bounded_in_number_and_length_of_its_uris() -> None:
+    for uris in (["doc://a"] * 1025, ["doc://" + "a" * 4091], ["doc://" + "a" * 994] * 66):
+        with pytest.raises(Refusal, match="at most 1024 strings of at most 4096 characters, 65536 in all"):
+            authorize(listen(resourceSubscriptions=uris), OPEN)
+
+
+def test_a_listen_filter_that_would_cost_too_much_to_judge_is_refused() -> None:
+    uris = [f"doc://{index:03d}" for index in range(1000)]
+
+    assert authorize(listen(resourceSubscriptions=uris[:50]), HEAVY) is not None
+    assert authorize(listen(resourceSubscriptions=uris), OPEN) is not None
+    with pytest.raises(Refusal, match="send fewer"):
+        authorize(listen(resourceSubscriptions=uris), HEAVY)
+
+
+@pytest.mark.parametrize("method", ["tasks/get", "tasks/result", "tasks/cancel"])
+@pytest.mark.parametrize(
+    "nothing",
+    [
+        ruled({"name": "no", "effect": "Deny", "tools": {}}),
+        ruled({"name": "no", "effect": "Deny", "tools": {"names": ["*"]}}),
+        ruled({"name": "no", "effect": "Deny", "tools": {"patterns": [".*"], "verbs": ["Call"]}}),
+        visibility(catalogue={"tools": {"exclude": ["*"]}}),
+    ],
+)
+def test_where_all_tools_are_denied_or_left_out_there_are_no_tasks(method: str, nothing: Visibility) -> None:
+    assert code(message(method, {"taskId": "t-1"}), nothing) == -31001
+    assert code(listen(taskIds=["t-1"]), nothing) == -31001

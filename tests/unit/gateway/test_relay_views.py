@@ -55,7 +55,7 @@ def relayed(chunks: list[bytes], *, as_get: bool) -> bytes:
     stub = cast("Any", Stub())
     message = None if as_get else Message(dict(LISTED), Era.LEGACY, "2025-11-25", METHODS["tools/list"], 1)
     exchange = Exchange(stub, stub, proxy=stub, message=message, request_id=None if as_get else 1)
-    stream = cast("OpenStream", type("Open", (), {"proxy": stub, "ended": False})) if as_get else None
+    stream = OpenStream(cast("Any", stub), exchange, cast("Any", stub)) if as_get else None
     relay = EventRelay(exchange, stub, stream=stream, seal=lambda _: pytest.fail("no session"))
     splitter = sse.BlockSplitter(limit=1 << 20)
     sent = b""
@@ -233,8 +233,8 @@ class Chunks(Stub):
 def relaying(stub: Chunks) -> "asyncio.Task[None]":
     """Relay the stub's answer to its request."""
     anything = cast("Any", stub)
-    stream = cast("OpenStream", type("Open", (), {"proxy": stub, "ended": False}))
     exchange = Exchange(anything, anything, proxy=anything)
+    stream = OpenStream(anything, exchange, anything)
     return asyncio.create_task(EventRelay(exchange, anything, stream=stream, seal=lambda _: "").run())
 
 

@@ -4,22 +4,18 @@ The API server checks the syntax as well (its CEL uses Go's RE2), but cannot wei
 characters and 120,000 instructions. So an expression that is too large passes the API server and fails here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import re2
 
 from ostiary_core.errors import PatternError
-from ostiary_core.policy.names import NameMatcher
+from ostiary_core.policy.names import PATTERN_MEMORY, NameMatcher
 from ostiary_operator.api.constraints import Rule, problem
-
-MAX_MEMORY = 256 << 10
-"""Bytes that RE2 may use for one expression. It bounds the program at some 11,000 instructions, and so the time that
-a hostile expression takes over a hostile name. 32 of them fit into what the gateway grants a whole rule."""
 
 
 def _options() -> re2.Options:
     options = re2.Options()
-    options.max_mem = MAX_MEMORY
+    options.max_mem = PATTERN_MEMORY
     options.log_errors = False
     options.never_capture = True
     return options
@@ -70,8 +66,25 @@ COMPILES = _Compiles(
 )
 
 
-_SMALL_NAMES, _FEW_PATTERNS = 4096, 8
-"""Code points of wildcard names, and patterns, that fit into one matcher whatever they are: no need to try."""
+_SMALL_NAMES = 512
+"""Code points of wildcard names that fit into one matcher whatever they are: no need to try."""
+
+MAX_PATTERNS = 256
+"""Patterns in all rules of one policy. Each takes up to a millisecond to compile."""
+
+
+def count_patterns(rules: object) -> None:
+    """Count the patterns of raw rules before any is compiled.
+
+    Raises:
+        PydanticCustomError: there are too many.
+    """
+    items = [rule for rule in rules if isinstance(rule, Mapping)] if isinstance(rules, Sequence) else []
+    selections = [part for rule in items for part in rule.values() if isinstance(part, Mapping)]
+    lists = [part.get("patterns") for part in selections]
+    if sum(len(patterns) for patterns in lists if isinstance(patterns, Sequence)) > MAX_PATTERNS:
+        remedy = f"write at most {MAX_PATTERNS}: names with * do most of what patterns do, and cost nothing"
+        raise problem(f"holds more than {MAX_PATTERNS} patterns", remedy, below=("rules",))
 
 
 def check_together(names: Sequence[str] | None, patterns: Sequence[str] | None) -> None:
@@ -81,7 +94,7 @@ def check_together(names: Sequence[str] | None, patterns: Sequence[str] | None) 
         PydanticCustomError: they do not fit into it, though each alone is valid.
     """
     size = sum(len(name) for name in names or () if "*" in name)
-    if size <= _SMALL_NAMES and len(patterns or ()) <= _FEW_PATTERNS:
+    if size <= _SMALL_NAMES and not patterns:
         return
     try:
         NameMatcher.build(names, patterns)

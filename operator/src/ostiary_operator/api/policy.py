@@ -1,14 +1,15 @@
 """MCPPolicy: who may pass, and what they may see and do."""
 
 import enum
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from ostiary_operator.api.constraints import Unique
 from ostiary_operator.api.model import ApiModel
 from ostiary_operator.api.names import DnsLabel, NameGlobs, NamePatterns, ObjectName
-from ostiary_operator.api.patterns import check_together
+from ostiary_operator.api.patterns import check_together, count_patterns
 from ostiary_operator.api.selectors import LabelSelector
 
 
@@ -130,6 +131,13 @@ class AccessRule(ApiModel):
 
 class Access(ApiModel):
     """Who may see and use what."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _count_patterns(cls, data: Any) -> Any:
+        if isinstance(data, Mapping):
+            count_patterns(data.get("rules"))
+        return data
 
     rules: Annotated[tuple[AccessRule, ...], Field(max_length=256), Unique(("name",))] = ()
     """The rules, in any order: any matching Deny denies, else some Allow must match. No rules deny everything; Deny

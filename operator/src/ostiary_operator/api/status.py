@@ -149,8 +149,8 @@ class ProgrammedReason(Reason):
     )
     CONFIG_TOO_LARGE = (
         "ConfigTooLarge",
-        "The resources of this namespace exceed its budget in the gateway's config; the last good one stays.",
-        "Remove or shorten resources of the namespace, or ask the platform team for a gateway of its own.",
+        "The resources of this namespace, or the patterns at one proxy, exceed a budget; the last good config stays.",
+        "Shorten what the message names, or ask the platform team for a gateway of the namespace's own.",
     )
     WRITE_FAILED = (
         "WriteFailed",

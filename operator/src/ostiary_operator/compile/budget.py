@@ -2,6 +2,8 @@
 
 A namespace that exceeds its budget keeps what it had there: the entries and owner policies of before, without those
 that were deleted, under the platform policies of today. Nothing new of it gets in; other namespaces notice nothing.
+The budget is of bytes, and of what patterns cost to match (:mod:`ostiary_core.policy.budget`). The latter has a bound
+for each proxy as well, and what exceeds that keeps what this proxy had.
 """
 
 from collections import defaultdict
@@ -11,13 +13,16 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ostiary_core.contract.documents import PolicyDocument
+from ostiary_core.policy.budget import NAMESPACE_WEIGHT, PROXY_WEIGHT
 from ostiary_operator.compile.admission import Ground, last_entry, object_to
+from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.claims import claim_of_entry
 from ostiary_operator.compile.entries import FiledEntry, refreshed
 from ostiary_operator.compile.model import ObjectKey
 from ostiary_operator.compile.policies import Governance
 from ostiary_operator.compile.sites import Site
 from ostiary_operator.compile.subjects import ProxySubject
+from ostiary_operator.compile.weights import catalogue_weight, policy_weight
 
 #: Bytes of canonical JSON that the entries and owner policies of one namespace may take in one gateway's config.
 DEFAULT_BUDGET: Final = 4 * 1024 * 1024
@@ -30,15 +35,14 @@ class Share:
     """One gateway's config as it is settled: entries by proxy, and the policies that they name, by digest.
 
     ``written`` holds the texts of what was compiled today: of entries by ``namespace/name``, of policies by digest.
-    ``unmet`` holds, for the proxies of namespaces beyond their budget, the entry that they should have had;
-    ``exceeded`` what those namespaces would have taken, in bytes.
+    ``unmet`` holds, for what is beyond a budget, the entries that should have been there; ``excesses`` says of each in
+    words which budget that is, and what to do.
     """
 
     entries: Mapping[ObjectKey, FiledEntry]
     policies: Mapping[str, PolicyDocument]
-    budget: int
     unmet: Mapping[ObjectKey, FiledEntry] = field(default_factory=dict)
-    exceeded: Mapping[str, int] = field(default_factory=dict)
+    excesses: Mapping[ObjectKey, str] = field(default_factory=dict)
     written: Mapping[str, bytes] = field(default_factory=dict)
 
 
@@ -58,15 +62,15 @@ def share(
     ground: Ground,
     living: Living,
     budget: int,
+    cache: Cache,
 ) -> Share:
     """Settle the config of one gateway, of the entries that it should have."""
-    sizes = _sizes(entries, governance)
-    exceeded = {namespace: size for namespace, size in sizes.items() if size > budget}
+    excesses = _excesses(_costs(entries, governance, cache), budget)
     settled, policies, unmet = {}, {}, {}
     written: dict[str, bytes] = {}
     for key, entry in entries.items():
         governed = governance.get(key, _UNGOVERNED)
-        if key.namespace not in exceeded:
+        if key not in excesses:
             settled[key] = entry
             policies.update({filed.digest: filed.document for filed in governed.filed})
             written.update({filed.digest: filed.text for filed in governed.filed})
@@ -77,18 +81,73 @@ def share(
             settled[key], documents = before
             policies.update(documents)
     written |= {entry.document.identity: entry.text for entry in settled.values()}
-    return Share(settled, policies, budget, unmet, exceeded, written)
+    return Share(settled, policies, unmet, excesses, written)
 
 
-def _sizes(entries: Mapping[ObjectKey, FiledEntry], governance: Mapping[ObjectKey, Governance]) -> Mapping[str, int]:
-    """Return what each namespace takes: its entries, and each of its owner policies once."""
-    parts: dict[str, dict[str, int]] = defaultdict(dict)
+@dataclass(frozen=True, slots=True)
+class _Cost:
+    """What a document takes: bytes of canonical JSON, and the weight of its patterns."""
+
+    title: str
+    size: int
+    weight: int
+
+
+def _costs(
+    entries: Mapping[ObjectKey, FiledEntry], governance: Mapping[ObjectKey, Governance], cache: Cache
+) -> Mapping[ObjectKey, Mapping[str, _Cost]]:
+    """Return for each proxy what its entry and its owner policies take, by digest."""
+    found: dict[ObjectKey, dict[str, _Cost]] = {}
     for key, entry in entries.items():
-        parts[key.namespace][entry.digest] = entry.size
+        title = f"spec.catalogue of MCPProxy {entry.document.identity}"
+        found[key] = {entry.digest: _Cost(title, entry.size, catalogue_weight(entry, cache))}
         for filed in governance.get(key, _UNGOVERNED).filed:
             if filed.document.tier == "owner":
-                parts[key.namespace][filed.digest] = filed.size
-    return {namespace: sum(sizes.values()) for namespace, sizes in parts.items()}
+                title = f"spec.access.rules of MCPPolicy {filed.document.identity}"
+                found[key][filed.digest] = _Cost(title, filed.size, policy_weight(filed, cache))
+    return found
+
+
+def _excesses(costs: Mapping[ObjectKey, Mapping[str, _Cost]], budget: int) -> Mapping[ObjectKey, str]:
+    """Say of each proxy which budget it or its namespace is beyond."""
+    parts: dict[str, dict[str, _Cost]] = defaultdict(dict)
+    for key, documents in costs.items():
+        parts[key.namespace] |= documents
+    namespaces = {name: _excess_of_namespace(name, documents, budget) for name, documents in parts.items()}
+    found = {key: namespaces[key.namespace] or _excess_of_proxy(documents) for key, documents in costs.items()}
+    return {key: excess for key, excess in found.items() if excess}
+
+
+def _excess_of_namespace(namespace: str, documents: Mapping[str, _Cost], budget: int) -> str:
+    size = sum(cost.size for cost in documents.values())
+    if size > budget:
+        return (
+            f"the namespace {namespace} would take {size} bytes of its config, and has a budget of {budget}; "
+            "remove or shorten resources of the namespace"
+        )
+    weight = sum(cost.weight for cost in documents.values())
+    if weight <= NAMESPACE_WEIGHT:
+        return ""
+    return (
+        f"the patterns and names with an inner * of the namespace {namespace} compile to {weight} instructions, and "
+        f"have a budget of {NAMESPACE_WEIGHT}; {_remedy(documents)}"
+    )
+
+
+def _excess_of_proxy(documents: Mapping[str, _Cost]) -> str:
+    weight = sum(cost.weight for cost in documents.values())
+    if weight <= PROXY_WEIGHT:
+        return ""
+    return (
+        f"the patterns and names with an inner * of its policies and its catalogue compile to {weight} instructions, "
+        f"and have a budget of {PROXY_WEIGHT}; {_remedy(documents)}"
+    )
+
+
+def _remedy(documents: Mapping[str, _Cost]) -> str:
+    """Name what to shorten; of what weighs alike the first by its name, whatever the order."""
+    heaviest = min(documents.values(), key=lambda cost: (-cost.weight, cost.title))
+    return f"write fewer or shorter ones, first in {heaviest.title}, which has {heaviest.weight}"
 
 
 def _before(

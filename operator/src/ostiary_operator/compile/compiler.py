@@ -77,7 +77,7 @@ def _settle(
     budget: int,
 ) -> Share:
     entries = entries_of(site, admissions, governance, cache)
-    return share(site, entries, governance, ground=ground, living=living, budget=budget)
+    return share(site, entries, governance, ground=ground, living=living, budget=budget, cache=cache)
 
 
 def _configs(settled: Iterable[Settled]) -> Mapping[str, GatewayConfig]:

@@ -71,7 +71,7 @@ def rule(
     cache: Cache,
 ) -> tuple[Ruling, ...]:
     """Judge every policy."""
-    last = _LastAccepted(previous)
+    last = _LastAccepted(previous, cache)
     return tuple(
         _rule(policy, proxies, tier_of(policy.key.namespace, operator_namespace), last, cache) for policy in policies
     )
@@ -91,8 +91,9 @@ def govern(rulings: Iterable[Ruling]) -> Mapping[ObjectKey, Governance]:
 class _LastAccepted:
     """The last accepted version of each policy, by uid; looked up only when one is needed."""
 
-    def __init__(self, previous: Mapping[str, GatewayConfig]) -> None:
+    def __init__(self, previous: Mapping[str, GatewayConfig], cache: Cache) -> None:
         self._previous = previous
+        self._cache = cache
         self._by_uid: dict[str, PolicyDocument] | None = None
 
     def find(self, subject: PolicySubject, tier: Tier) -> FiledPolicy | None:
@@ -104,7 +105,18 @@ class _LastAccepted:
         if document is None:
             return None
         # The tier is a matter of today: the operator may have moved.
-        return file_document(document.model_copy(update={"tier": tier}))
+        filed = file_document(document.model_copy(update={"tier": tier}))
+        # A version of before today's bounds may cost more than any gateway takes.
+        runs = self._cache.get(("runs", filed.digest), lambda: _runs(filed.document))
+        return filed if runs else None
+
+
+def _runs(document: PolicyDocument) -> bool:
+    try:
+        CompiledPolicy.build(document)
+    except PatternError:
+        return False
+    return True
 
 
 def _rule(subject: PolicySubject, proxies: Targetable, tier: Tier, last: _LastAccepted, cache: Cache) -> Ruling:
@@ -200,6 +212,6 @@ def _compile(subject: PolicySubject, content: PolicyContent, tier: Tier) -> File
     try:
         CompiledPolicy.build(document)
     except PatternError as error:
-        message = f"{subject.title}: spec.access.rules: {error}; mend or split the rule"
+        message = f"{subject.title}: spec.access.rules: {error}"
         return Refusal(AcceptedReason.INVALID, message)
     return file_document(document)

@@ -114,19 +114,19 @@ def _proxy_accepted(
         message = joined(refusal.message, _instead(admission, served))
         return condition(ConditionType.ACCEPTED, ConditionStatus.FALSE, refusal.reason, message)
     message = f"{title}: it is valid and permitted; {_access(governance, served)}"
-    message = joined(message, _beyond_budget(admission.subject.key.namespace, unmet))
+    message = joined(message, _beyond_budget([admission.subject.key], unmet))
     return condition(ConditionType.ACCEPTED, ConditionStatus.TRUE, AcceptedReason.ACCEPTED, message)
 
 
-def _beyond_budget(namespace: str, unmet: Sequence[Settled]) -> str:
-    """Say why a version that is accepted is not in force."""
-    if not unmet:
+def _beyond_budget(proxies: Sequence[ObjectKey], unmet: Sequence[Settled]) -> str:
+    """Say why a version that is accepted is not in force at the first of these proxies where it is not."""
+    found = ((it, key) for it in unmet for key in sorted(proxies) if key in it.share.excesses)
+    first = next(found, None)
+    if first is None:
         return ""
-    gateway, share = unmet[0].site.identity, unmet[0].share
-    return (
-        f"It is not in force at gateway {gateway}: the namespace {namespace} would take {share.exceeded[namespace]} "
-        f"bytes of its config, and has a budget of {share.budget}; remove or shorten resources of the namespace."
-    )
+    gateway, excess = first[0].site.identity, first[0].share.excesses[first[1]]
+    where = f" for {identity(first[1])}" if len(proxies) > 1 else ""
+    return f"It is not in force at gateway {gateway}{where}: {excess}."
 
 
 def _access(governance: Governance, served: Sequence[tuple[Site, FiledEntry]]) -> str:
@@ -135,7 +135,7 @@ def _access(governance: Governance, served: Sequence[tuple[Site, FiledEntry]]) -
         names = listing(identity(ruling.subject.key) for ruling in governance.closed_by)
         return f"every call is refused until {names} is mended, which targets it and was never accepted for it"
     if any(entry.document.invalid for _, entry in served):
-        return "every call is refused until the namespace is within its budget again"
+        return "every call is refused until what it needs is within its budget again"
     if governance.rulings:
         names = listing(identity(ruling.subject.key) for ruling in governance.rulings)
         return f"it is governed by {names}"
@@ -208,7 +208,7 @@ def _policy_accepted(ruling: Ruling, unmet: Sequence[Settled]) -> Condition:
     if missing:
         names = listing(missing)
         message += f"; spec.targetRefs: there is no MCPProxy {names}; correct the name, or create the MCPProxy"
-    message = joined(message, _beyond_budget(ruling.subject.key.namespace, unmet))
+    message = joined(message, _beyond_budget(ruling.governs, unmet))
     return condition(ConditionType.ACCEPTED, ConditionStatus.TRUE, AcceptedReason.ACCEPTED, message)
 
 

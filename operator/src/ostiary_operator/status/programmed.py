@@ -99,7 +99,7 @@ def _without_replicas(status: ResourceStatus) -> Condition | None:
     if status.too_large:
         return _false(
             ProgrammedReason.CONFIG_TOO_LARGE,
-            f"the namespace {status.key.namespace} exceeds its budget in a gateway's config; the last good one stays",
+            "it or its namespace exceeds a budget in a gateway's config; the last good one stays (see Accepted)",
         )
     refused = next((c for c in status.conditions if c.status == ConditionStatus.FALSE), None)
     if status.held:

@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from ostiary_core.contract.documents import AccessRule, PolicyDocument, Tier
+from ostiary_core.errors import PatternError
 from ostiary_core.mcp.methods import VERBS, Primitive, Verb
+from ostiary_core.policy.budget import POLICY_WEIGHT, length_of, name_limit
 from ostiary_core.policy.memo import DECISIONS, Memo
 from ostiary_core.policy.names import ANY_NAME, NameMatcher
 from ostiary_core.policy.uris import rule_names
@@ -28,6 +30,7 @@ class Reason(enum.StrEnum):
     NOT_ALLOWED = "NotAllowed"
     NOT_IN_CATALOGUE = "NotInCatalogue"
     AMBIGUOUS_URI = "AmbiguousURI"
+    NAME_TOO_LONG = "NameTooLong"
     NO_POLICY = "NoPolicy"
     POLICY_INVALID = "PolicyInvalid"
 
@@ -66,6 +69,15 @@ class CompiledRule:
                 matchers |= dict.fromkeys(_pairs(primitive, selection.verbs), matcher)
         return cls(rule.name, matchers or _EVERYTHING)
 
+    @property
+    def weight(self) -> int:
+        """What the rule costs, in instructions."""
+        return sum(matcher.weight for matcher in {id(it): it for it in self.matchers.values()}.values())
+
+    def size(self, primitive: Primitive) -> int:
+        """Return the instructions that judge a name of this primitive."""
+        return max((matcher.size for (p, _), matcher in self.matchers.items() if p is primitive), default=0)
+
     def matches(self, primitive: Primitive, verb: Verb, name: str) -> bool:
         """Say whether the rule speaks of this pair and name."""
         matcher = self.matchers.get((primitive, verb))
@@ -94,22 +106,42 @@ class CompiledPolicy:
     closes: bool
     allow: tuple[CompiledRule, ...]
     deny: tuple[CompiledRule, ...]
+    weight: int = 0
 
     @classmethod
     def build(cls, document: PolicyDocument) -> "CompiledPolicy":
         """Compile a policy document.
 
         Raises:
-            PatternError: a pattern of one of its rules is invalid.
+            PatternError: a pattern of one of its rules is invalid, or all of them together weigh too much.
         """
         rules = document.access.rules if document.access is not None else ()
-        allow = tuple(CompiledRule.build(r) for r in rules if r.effect == "Allow")
-        deny = tuple(CompiledRule.build(r) for r in rules if r.effect == "Deny")
+        allow: list[CompiledRule] = []
+        deny: list[CompiledRule] = []
+        weight = 0
+        for rule in rules:
+            compiled = CompiledRule.build(rule)
+            weight += compiled.weight
+            _require_light(rule.name, weight)
+            (allow if rule.effect == "Allow" else deny).append(compiled)
         closes = document.access is not None and (not rules or bool(allow))
-        return cls(document.identity, document.tier, closes, allow, deny)
+        return cls(document.identity, document.tier, closes, tuple(allow), tuple(deny), weight)
+
+    def size(self, primitive: Primitive) -> int:
+        """Return the instructions that judge a name of this primitive."""
+        return sum(rule.size(primitive) for rule in (*self.allow, *self.deny))
+
+
+def _require_light(rule: str, weight: int) -> None:
+    if weight > POLICY_WEIGHT:
+        raise PatternError(
+            f"with rule {rule}, patterns and names with an inner * compile to more than {POLICY_WEIGHT} instructions: "
+            "write fewer or shorter ones, smaller repetitions, or a * at one end only"
+        )
 
 
 _OPEN: Final = Decision(True, Reason.OPEN)
+_NAME_TOO_LONG: Final = Decision(False, Reason.NAME_TOO_LONG)
 
 
 @dataclass(slots=True)
@@ -119,11 +151,13 @@ class Access:
     policies: Sequence[CompiledPolicy]
     _memo: Memo[tuple[Primitive, Verb, str], Decision] = field(default_factory=Memo)
     _open: frozenset[Primitive] = field(init=False)
+    _sizes: dict[Primitive, int] = field(init=False)
 
     def __post_init__(self) -> None:
         # The order in which policies are listed must not decide which one the evidence names.
         self.policies = sorted(self.policies, key=lambda policy: policy.identity)
         self._open = frozenset(primitive for primitive in Primitive if self._leaves_open(primitive))
+        self._sizes = {it: sum(policy.size(it) for policy in self.policies) for it in Primitive}
 
     def decide(self, primitive: Primitive, verb: Verb, name: str) -> Decision:
         """Return the verdict on a name; the same for equal arguments for as long as the object lives."""
@@ -133,6 +167,10 @@ class Access:
             decision = self.judge(primitive, verb, name)
             DECISIONS.keep(self._memo, key, decision, name=name)
         return decision
+
+    def size(self, primitive: Primitive) -> int:
+        """Return the instructions that judge a name of this primitive."""
+        return self._sizes[primitive]
 
     def denial(self, primitive: Primitive, verb: Verb, name: str) -> Decision | None:
         """Return the verdict of the Deny rules alone; None where none of them matches."""
@@ -148,19 +186,22 @@ class Access:
             for policy in self.policies
         )
 
-    def may_use_some(self, primitive: Primitive, verb: Verb) -> bool:
-        """Say whether some name could pass: each closed tier holds an Allow for the pair."""
-        return all(
-            any((primitive, verb) in rule.matchers for policy in tier for rule in policy.allow)
+    def demands(self, primitive: Primitive, verb: Verb) -> list[list[NameMatcher]]:
+        """Return for each closed tier what its Allow rules match: a name must be matched in each."""
+        pair = (primitive, verb)
+        return [
+            [rule.matchers[pair] for policy in tier for rule in policy.allow if pair in rule.matchers]
             for tier in self._tiers()
             if any(policy.closes for policy in tier)
-        )
+        ]
 
     def _tiers(self) -> list[list[CompiledPolicy]]:
         return [[p for p in self.policies if p.tier == tier] for tier in ("platform", "owner")]
 
     def judge(self, primitive: Primitive, verb: Verb, name: str) -> Decision:
         """Return the verdict as :meth:`decide` does, for a caller that keeps it itself."""
+        if length_of(name) > name_limit(self._sizes[primitive]) and primitive not in self._open:
+            return _NAME_TOO_LONG
         verdict = _OPEN
         for tier in self._tiers():
             decision = _judge_tier(tier, primitive, verb, name)

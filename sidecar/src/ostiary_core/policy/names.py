@@ -12,13 +12,21 @@ import re2
 
 from ostiary_core.errors import PatternError
 
-#: Memory for one compiled expression, in bytes. Short of it RE2 is slower, never wrong.
-_MAX_MEMORY: Final = 8 << 20
+#: Bytes that RE2 may use for one pattern: they bound its program at some 2,700 instructions, and the time to compile.
+PATTERN_MEMORY: Final = 64 << 10
+#: The same for all names and patterns of one matcher, joined: some 11,000 instructions.
+_JOINED_MEMORY: Final = 256 << 10
+#: What a matcher keeps: its program, and room for the states that RE2 found so far. Short of room it is slower, never
+#: wrong; callers choose names, so they choose how much of the room is used.
+_KEPT_MEMORY: Final = 32 << 10
+_KEPT_MEMORY_EACH: Final = 128
+#: What a matcher with an expression costs besides its program, in instructions.
+_OVERHEAD: Final = 16
 
 
-def _options() -> Any:
+def _options(memory: int) -> Any:
     options = re2.Options()
-    options.max_mem = _MAX_MEMORY
+    options.max_mem = memory
     options.log_errors = False
     options.never_capture = True
     return options
@@ -29,14 +37,14 @@ def wildcard_expression(name: str) -> str:
     return r"(?s:.*)".join(re2.escape(part) for part in name.split("*"))
 
 
-def compile_expression(expression: str) -> Any:
-    """Compile an RE2 expression.
+def compile_expression(expression: str, *, memory: int = PATTERN_MEMORY) -> Any:
+    """Compile an RE2 expression, in so many bytes of memory.
 
     Raises:
         PatternError: RE2 refuses it; the message carries RE2's own reason.
     """
     try:
-        return re2.compile(expression, _options())
+        return re2.compile(expression, _options(memory))
     except re2.error as error:
         reason = error.args[0]
         text = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
@@ -48,7 +56,8 @@ class NameMatcher:
     """Says whether a name is among exact names, wildcard names and patterns. ``any`` matches all.
 
     Most wildcard names have their star at one end. Those are compared as ``prefixes`` and ``suffixes``, which costs
-    nothing to compile; all others are joined into one ``expression``.
+    nothing to compile; all others are joined into one ``expression``, a program of ``size`` instructions. A match takes
+    at most so many steps for each byte of the name.
     """
 
     any: bool
@@ -56,6 +65,7 @@ class NameMatcher:
     prefixes: tuple[str, ...] = ()
     suffixes: tuple[str, ...] = ()
     expression: Any = None
+    size: int = 0
 
     @classmethod
     def build(cls, names: Iterable[str] | None, patterns: Iterable[str] | None) -> "NameMatcher":
@@ -80,7 +90,14 @@ class NameMatcher:
             else:
                 groups.append(f"(?:{wildcard_expression(name)})")
         groups += [_group(pattern) for pattern in patterns or ()]
-        return cls(False, frozenset(exact), tuple(prefixes), tuple(suffixes), _join(groups))
+        expression = _join(groups)
+        size = expression.programsize if expression is not None else 0
+        return cls(False, frozenset(exact), tuple(prefixes), tuple(suffixes), expression, size)
+
+    @property
+    def weight(self) -> int:
+        """What it costs to keep and to run, in instructions: what budgets count."""
+        return self.size + _OVERHEAD if self.expression is not None else 0
 
     def matches(self, name: str) -> bool:
         """Say whether the whole name matches."""
@@ -101,7 +118,7 @@ def _group(pattern: str) -> str:
     compile_expression(pattern)
     group = f"(?:{pattern})"
     try:
-        compile_expression(group)
+        compile_expression(group, memory=2 * PATTERN_MEMORY)
     except PatternError:
         group = rf"(?:{pattern}\E)"
     return group
@@ -111,8 +128,10 @@ def _join(groups: list[str]) -> Any:
     """Compile groups into one expression; the message of a failure does not repeat them all."""
     if not groups:
         return None
+    joined = "|".join(groups)
     try:
-        return compile_expression("|".join(groups))
+        size = compile_expression(joined, memory=_JOINED_MEMORY).programsize
+        return compile_expression(joined, memory=_KEPT_MEMORY + _KEPT_MEMORY_EACH * size)
     except PatternError:
         raise PatternError(
             f"{len(groups)} names and patterns are too large together: split them over several rules"

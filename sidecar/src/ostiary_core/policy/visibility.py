@@ -4,6 +4,7 @@ This is the single question that the request's line asks: may this caller do thi
 know that it exists?
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -11,14 +12,21 @@ from ostiary_core.contract.documents import Catalogue, CatalogueSelection
 from ostiary_core.errors import AmbiguousURIError
 from ostiary_core.mcp.methods import Primitive, Verb
 from ostiary_core.policy.access import Access, Decision, Reason
+from ostiary_core.policy.budget import STEPS, length_of, name_limit
 from ostiary_core.policy.memo import DECISIONS, Memo
 from ostiary_core.policy.names import NameMatcher
+from ostiary_core.policy.samples import candidates, is_finite
 from ostiary_core.policy.uris import Readings, read_uri, rule_names
 
 _NOT_IN_CATALOGUE: Final = Decision(False, Reason.NOT_IN_CATALOGUE)
 _AMBIGUOUS_URI: Final = Decision(False, Reason.AMBIGUOUS_URI)
+_NAME_TOO_LONG: Final = Decision(False, Reason.NAME_TOO_LONG)
 _NO_POLICY: Final = Decision(False, Reason.NO_POLICY)
 _POLICY_INVALID: Final = Decision(False, Reason.POLICY_INVALID)
+
+
+#: Most URIs have one reading. What all readings of one may cost, as a multiple of a name of the greatest length.
+_READINGS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +45,16 @@ class CatalogueMatcher:
         excluded = NameMatcher.build(exclude, None) if exclude is not None else None
         return cls(NameMatcher.build(include, None), excluded)
 
+    @property
+    def weight(self) -> int:
+        """What it costs to keep and to run, in instructions."""
+        return self.include.weight + (self.exclude.weight if self.exclude is not None else 0)
+
+    @property
+    def size(self) -> int:
+        """The instructions that judge one name."""
+        return self.include.size + (self.exclude.size if self.exclude is not None else 0)
+
     def holds(self, name: str) -> bool:
         """Say whether the name exists here."""
         return self.include.matches(name) and not self.excludes(name)
@@ -44,6 +62,19 @@ class CatalogueMatcher:
     def excludes(self, name: str) -> bool:
         """Say whether the name is taken out."""
         return self.exclude is not None and self.exclude.matches(name)
+
+
+def compile_catalogue(catalogue: Catalogue | None) -> dict[Primitive, CatalogueMatcher]:
+    """Compile what a catalogue says of each primitive.
+
+    Raises:
+        PatternError: names of one list are too large together.
+    """
+    return {
+        primitive: CatalogueMatcher.build(primitive, selection)
+        for primitive in Primitive
+        if catalogue is not None and (selection := catalogue.selection(primitive)) is not None
+    }
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
@@ -58,53 +89,68 @@ class Visibility:
     catalogue: dict[Primitive, CatalogueMatcher]
     access: Access
     refusal: Decision | None = None
-    _resources: Memo[tuple[Verb, str], Decision] = field(default_factory=Memo, repr=False)
+    #: The primitives whose names are more than looked up in the rules, and what was decided on them.
+    _judged: frozenset[Primitive] = frozenset()
+    _memo: Memo[tuple[Primitive, Verb, str], Decision] = field(default_factory=Memo, repr=False)
+    _usable: dict[tuple[Primitive, Verb], bool] = field(default_factory=dict, repr=False)
 
     @classmethod
     def build(cls, catalogue: Catalogue | None, access: Access, *, default: str, invalid: bool) -> "Visibility":
-        """Combine what a config entry says; ``default`` is the gateway's ``withoutPolicy``."""
-        matchers = {
-            primitive: CatalogueMatcher.build(primitive, selection)
-            for primitive in Primitive
-            if catalogue is not None and (selection := catalogue.selection(primitive)) is not None
-        }
+        """Combine what a config entry says; ``default`` is the gateway's ``withoutPolicy``.
+
+        Raises:
+            PatternError: names of the catalogue are too large together.
+        """
+        matchers = compile_catalogue(catalogue)
         refusal = _POLICY_INVALID if invalid else _NO_POLICY if not access.policies and default == "Deny" else None
-        return cls(matchers, access, refusal)
+        judged = {*matchers, *(() if access.is_open(Primitive.RESOURCES) else (Primitive.RESOURCES,))}
+        return cls(matchers, access, refusal, frozenset(judged))
 
     def decide(self, primitive: Primitive, verb: Verb, name: str) -> Decision:
         """Return the verdict on one name; on a URI or URI template, the verdict on all that servers may make of it."""
         if self.refusal is not None:
             return self.refusal
-        if primitive is Primitive.RESOURCES and not self.shows_all(primitive):
-            return self._decide_resource(verb, name)
-        matcher = self.catalogue.get(primitive)
-        if matcher is not None and not matcher.holds(name):
-            return _NOT_IN_CATALOGUE
-        return self.access.decide(primitive, verb, name)
-
-    def _decide_resource(self, verb: Verb, uri: str) -> Decision:
-        key = (verb, uri)
-        decision = self._resources.get(key)
+        if primitive not in self._judged:
+            return self.access.decide(primitive, verb, name)
+        key = (primitive, verb, name)
+        decision = self._memo.get(key)
         if decision is None:
-            try:
-                decision = self._judge_readings(verb, read_uri(uri))
-            except AmbiguousURIError:
-                decision = _AMBIGUOUS_URI
-            DECISIONS.keep(self._resources, key, decision, name=uri)
+            decision = self._judge(primitive, verb, name)
+            DECISIONS.keep(self._memo, key, decision, name=name)
         return decision
 
-    def _judge_readings(self, verb: Verb, readings: Readings) -> Decision:
+    def name_limit(self, primitive: Primitive) -> int:
+        """Return how many bytes a name of this primitive may have to be judged, all readings of a URI together."""
+        return name_limit(self._size(primitive))
+
+    def costs_at_most(self, decisions: int, primitive: Primitive, names: Iterable[str]) -> bool:
+        """Say whether judging all these names takes no more steps than so many decisions may."""
+        return sum(map(length_of, names)) * self._size(primitive) <= decisions * STEPS
+
+    def _judge(self, primitive: Primitive, verb: Verb, name: str) -> Decision:
+        limit = self.name_limit(primitive)
+        if length_of(name) > limit:
+            return _NAME_TOO_LONG
+        try:
+            readings = read_uri(name) if primitive is Primitive.RESOURCES else Readings((name,))
+        except AmbiguousURIError:
+            return _AMBIGUOUS_URI
+        if sum(map(length_of, readings.looked_up + readings.ends_at)) > _READINGS * limit:
+            return _NAME_TOO_LONG
+        return self._judge_readings(primitive, verb, readings)
+
+    def _judge_readings(self, primitive: Primitive, verb: Verb, readings: Readings) -> Decision:
         """Return the first refusal, or the verdict on the spelling: each reading must pass."""
-        matcher = self.catalogue.get(Primitive.RESOURCES)
+        matcher = self.catalogue.get(primitive)
         verdicts = []
-        for uri in readings.looked_up:
-            if matcher is not None and not matcher.holds(uri):
+        for name in readings.looked_up:
+            if matcher is not None and not matcher.holds(name):
                 return _NOT_IN_CATALOGUE
-            verdicts.append(self.access.judge(Primitive.RESOURCES, verb, uri))
-        for uri in readings.ends_at:
-            if matcher is not None and matcher.excludes(uri):
+            verdicts.append(self.access.judge(primitive, verb, name))
+        for name in readings.ends_at:
+            if matcher is not None and matcher.excludes(name):
                 return _NOT_IN_CATALOGUE
-            denial = self.access.denial(Primitive.RESOURCES, verb, uri)
+            denial = self.access.denial(primitive, verb, name)
             verdicts += [denial] if denial is not None else []
         return next((verdict for verdict in verdicts if not verdict.allowed), verdicts[0])
 
@@ -117,5 +163,38 @@ class Visibility:
         return self.refusal is None and primitive not in self.catalogue and self.access.is_open(primitive)
 
     def may_use_some(self, primitive: Primitive, verb: Verb) -> bool:
-        """Say whether some name of this primitive could be used."""
-        return self.refusal is None and self.access.may_use_some(primitive, verb)
+        """Say whether some name of this primitive could be used. Found out once: most callers never ask."""
+        pair = (primitive, verb)
+        if pair not in self._usable:
+            self._usable[pair] = self.refusal is None and self._lets_some_pass(primitive, verb)
+        return self._usable[pair]
+
+    def _lets_some_pass(self, primitive: Primitive, verb: Verb) -> bool:
+        """Try names: those that rules allow, and a sample of all there are.
+
+        Where none of them passes, patterns may still allow one that was not tried, unless every name of the sample is
+        taken away: then what is denied is taken for everything.
+        """
+        included = self.catalogue.get(primitive)
+        demands = self.access.demands(primitive, verb) + ([[included.include]] if included is not None else [])
+        steps, denied = 0, True
+        for name in candidates(demands):
+            if self._judge(primitive, verb, name).allowed:
+                return True
+            denied = denied and self._takes_away(primitive, verb, name)
+            steps += length_of(name) * self._size(primitive)
+            if steps > STEPS:
+                return False
+        if any(map(is_finite, demands)):
+            return False
+        return not denied and any(matcher.expression is not None for demand in demands for matcher in demand)
+
+    def _takes_away(self, primitive: Primitive, verb: Verb, name: str) -> bool:
+        matcher = self.catalogue.get(primitive)
+        if matcher is not None and matcher.excludes(name):
+            return True
+        return self.access.denial(primitive, verb, name) is not None
+
+    def _size(self, primitive: Primitive) -> int:
+        matcher = self.catalogue.get(primitive)
+        return self.access.size(primitive) + (matcher.size if matcher is not None else 0)

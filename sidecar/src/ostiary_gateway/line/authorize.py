@@ -12,6 +12,7 @@ from ostiary_core.mcp import codes
 from ostiary_core.mcp.methods import METHODS, USE, Judgement, Primitive, Verb
 from ostiary_core.mcp.revisions import MODERN
 from ostiary_core.policy.access import Decision, Reason
+from ostiary_core.policy.budget import NAME_LENGTH
 from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.line.exchange import Message
@@ -21,7 +22,11 @@ from ostiary_gateway.line.refusals import tool_error
 
 _SHOWN_NAME: Final = 256
 _NOUNS: Final = {Primitive.TOOLS: "tool", Primitive.RESOURCES: "resource", Primitive.PROMPTS: "prompt"}
+#: What one list of a listen filter may hold: names, and characters of all of them together.
 _LISTEN_LIMIT: Final = 1024
+_LISTEN_CHARACTERS: Final = 65_536
+#: What judging all URIs of a filter may cost, in decisions that cost as much as any may.
+_LISTEN_DECISIONS: Final = 4
 #: What a model is told besides, so that it goes on with something else.
 _NO_USE: Final = "You can see this tool, but you are not permitted to call it. Calling it again will not help."
 _AMBIGUOUS_URI: Final = (
@@ -92,11 +97,19 @@ def require(visibility: Visibility, primitive: Primitive, verb: Verb, name: str)
         raise DeniedError(_policy_invalid(), decision)
     if decision.reason is Reason.AMBIGUOUS_URI:
         raise DeniedError(Refusal(200, "AmbiguousURI", _AMBIGUOUS_URI, code=codes.INVALID_PARAMS), decision)
+    if decision.reason is Reason.NAME_TOO_LONG:
+        raise DeniedError(_name_too_long(visibility, primitive), decision)
     if visibility.shows(primitive, name):
         words = f"Denied by policy: {_NOUNS[primitive]} {name[:_SHOWN_NAME]}"
         raise DeniedError(Refusal(200, "Denied", words, code=codes.DENIED), decision)
     words = f"Unknown {_NOUNS[primitive]}: {name[:_SHOWN_NAME]}"
     raise DeniedError(Refusal(200, "Hidden", words, code=codes.INVALID_PARAMS, silent=True), decision)
+
+
+def _name_too_long(visibility: Visibility, primitive: Primitive) -> Refusal:
+    what, limit = _NOUNS[primitive], visibility.name_limit(primitive)
+    words = f"The name or URI of this {what} is too long for the policies here: send one of at most {limit} bytes"
+    return Refusal(200, "NameTooLong", words, code=codes.INVALID_PARAMS)
 
 
 def _policy_invalid() -> Refusal:
@@ -112,19 +125,24 @@ def _judge_completion(message: Message, visibility: Visibility) -> Decision:
         kind if isinstance(kind, str) else "", (None, "")
     )
     if primitive is None or not isinstance(reference, dict) or not _is_named(reference, key):
-        raise bad_params('"params.ref" must name a prompt or a resource', message.era)
+        words = f'"params.ref" must name a prompt or a resource, in 1 to {NAME_LENGTH} characters'
+        raise bad_params(words, message.era)
     return require(visibility, primitive, USE[primitive], reference[key])
 
 
 def _is_named(reference: dict[str, Any], key: str) -> bool:
-    return isinstance(reference.get(key), str) and disguised(reference) is None
+    name = reference.get(key)
+    return isinstance(name, str) and 0 < len(name) <= NAME_LENGTH and disguised(reference) is None
 
 
 def _judge_listen(message: Message, visibility: Visibility) -> Decision | None:
     """Judge each resource, and the tasks, that a listen stream asks for."""
     _require_valid_policy(visibility)
     decision = None
-    for uri in listened(message.params, "resourceSubscriptions"):
+    uris = listened(message.params, "resourceSubscriptions")
+    if not visibility.costs_at_most(_LISTEN_DECISIONS, Primitive.RESOURCES, uris):
+        raise bad_params('The policies here are too costly for so many "resourceSubscriptions": send fewer', MODERN)
+    for uri in uris:
         decision = require(visibility, Primitive.RESOURCES, Verb.SUBSCRIBE, uri)
     if listened(message.params, "taskIds"):
         _judge_task(message, visibility)
@@ -139,8 +157,16 @@ def listened(params: dict[str, Any], field: str) -> list[str]:
     """
     wanted = params.get("notifications")
     names = wanted.get(field, []) if isinstance(wanted, dict) and disguised(wanted) is None else None
-    if not isinstance(names, list) or len(names) > _LISTEN_LIMIT or not all(isinstance(name, str) for name in names):
-        words = f'"params.notifications" must be a filter, its "{field}" a list of at most {_LISTEN_LIMIT} strings'
+    if (
+        not isinstance(names, list)
+        or len(names) > _LISTEN_LIMIT
+        or not all(isinstance(name, str) and len(name) <= NAME_LENGTH for name in names)
+        or sum(map(len, names)) > _LISTEN_CHARACTERS
+    ):
+        words = (
+            f'"params.notifications" must be a filter, its "{field}" a list of at most {_LISTEN_LIMIT} strings of at '
+            f"most {NAME_LENGTH} characters, {_LISTEN_CHARACTERS} in all"
+        )
         raise bad_params(words, MODERN)
     return names
 

@@ -23,6 +23,7 @@ from ostiary_core.mcp.revisions import (
     NEWEST_LEGACY_REVISION,
     Era,
 )
+from ostiary_core.policy.budget import NAME_LENGTH
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.line.exchange import Message
 from ostiary_gateway.line.headers import mismatch, require_agreement, require_name_agreement
@@ -38,7 +39,6 @@ _METHOD_KEY: Final = _METHOD.lower()
 _NAME_KEY: Final = _NAME.lower()
 _MEMBERS: Final = frozenset({"jsonrpc", "id", "method", "params"})
 _ID_LIMIT: Final = 1024
-_NAME_LIMIT: Final = 4096
 #: Of what came from a caller, so much is told back to him.
 _SHOWN: Final = 128
 #: The methods whose name is mirrored in a header, besides those on tasks.
@@ -268,8 +268,8 @@ def _name(method: Method, body: dict[str, Any], era: Era) -> str:
     if not method.name_key:
         return ""
     name = (body.get("params") or {}).get(method.name_key)
-    if not isinstance(name, str) or not 0 < len(name) <= _NAME_LIMIT:
-        raise bad_params(f'"params.{method.name_key}" must be a string of 1 to {_NAME_LIMIT} characters', era)
+    if not isinstance(name, str) or not 0 < len(name) <= NAME_LENGTH:
+        raise bad_params(f'"params.{method.name_key}" must be a string of 1 to {NAME_LENGTH} characters', era)
     return name
 
 

@@ -103,6 +103,10 @@ class EventRelay:
 
     def _pass_on(self, blocks: Iterator[bytes]) -> bool:
         """Shape and send a number of blocks; return whether there may be more."""
+        if self._stream is not None:
+            self._stream.settle()
+            if self._stream.ended:
+                return False
         shaped, fault = self._shaped_all(islice(blocks, BLOCKS_AT_ONCE))
         self._back += b"".join(shaped)
         # An answer to initialize is held until its revision is known: the session header stands before it.

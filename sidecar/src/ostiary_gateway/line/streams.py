@@ -2,11 +2,15 @@
 
 A call in flight finishes on the policy it was judged by. A stream can stay open for days, so it is judged again
 when the entry of its proxy changes: what may go on goes on under the new policy, what may not is closed.
+There may be hundreds, each with a thousand URIs, so they are judged in slices between which others have their turn. A
+stream that waits for its turn has the new policy already, and delivers nothing before it is judged.
 Draining closes all: their clients open them again, elsewhere.
 """
 
+import asyncio
 from dataclasses import dataclass, field
-from typing import Any
+from time import monotonic
+from typing import Any, Final
 
 from ostiary_gateway.config.runtime import ProxyRuntime
 from ostiary_gateway.config.snapshot import Snapshot
@@ -15,31 +19,44 @@ from ostiary_gateway.line.authorize import authorize
 from ostiary_gateway.line.exchange import Exchange
 from ostiary_gateway.upstream.http1.answer import Answer
 
+#: So many seconds streams are judged before others have their turn.
+_SLICE_SECONDS: Final = 0.01
+
 
 @dataclass(slots=True, eq=False)
 class OpenStream:
-    """A GET or a listen that is being relayed. ``proxy`` is the runtime that its messages are judged by now."""
+    """A GET or a listen that is being relayed. ``proxy`` is the runtime that its messages are judged by now.
+
+    ``unsettled`` says that it has a new runtime and was not judged by it as a whole.
+    """
 
     proxy: ProxyRuntime
     exchange: Exchange
     answer: Answer
     ended: bool = False
+    unsettled: bool = False
 
     def end(self) -> None:
         """Close the stream: its relay sees the upstream end."""
         self.ended = True
         self.answer.close()
 
-    def judge_again(self, proxy: ProxyRuntime | None) -> None:
-        """Go on under a new runtime, or end where that refuses."""
+    def moved(self, proxy: ProxyRuntime | None) -> None:
+        """Take a new runtime, to be judged by it later; end where it is of another server."""
         if proxy is None or proxy.uid != self.proxy.uid or proxy.server is not self.proxy.server:
             self.end()
             return
         self.proxy = self.exchange.proxy = proxy
+        self.unsettled = self.exchange.message is not None
+
+    def settle(self) -> None:
+        """Judge the stream if that is still to be done, and end it where the new runtime refuses it."""
         message = self.exchange.message
+        if not self.unsettled or message is None:
+            return
+        self.unsettled = False
         try:
-            if message is not None:
-                authorize(message, proxy.visibility)
+            authorize(message, self.proxy.visibility)
         except Refusal:
             self.end()
 
@@ -49,6 +66,7 @@ class OpenStreams:
     """All of them, for one gateway process."""
 
     _streams: set[OpenStream] = field(default_factory=set)
+    _settling: asyncio.Task[None] | None = None
 
     def opened(self, stream: OpenStream, current: Snapshot | None) -> None:
         """Know a stream, until :meth:`closed`. ``current`` is the config in force now, None while draining.
@@ -59,7 +77,8 @@ class OpenStreams:
         if current is not None:
             stream.exchange.snapshot = current
         if proxy is not stream.proxy:
-            stream.judge_again(proxy)
+            stream.moved(proxy)
+            stream.settle()
         self._streams.add(stream)
 
     def closed(self, stream: OpenStream) -> None:
@@ -71,7 +90,22 @@ class OpenStreams:
         for stream in list(self._streams):
             stream.exchange.snapshot = snapshot
             if stream.proxy.identity in changed:
-                stream.judge_again(snapshot.proxies.get(stream.proxy.identity))
+                stream.moved(snapshot.proxies.get(stream.proxy.identity))
+        if self._settling is None and any(stream.unsettled for stream in self._streams):
+            self._settling = asyncio.get_running_loop().create_task(self._settle())
+
+    async def _settle(self) -> None:
+        """Judge the streams that are still to be judged, also those that a further swap adds meanwhile."""
+        try:
+            since = monotonic()
+            while waiting := [stream for stream in self._streams if stream.unsettled]:
+                for stream in waiting:
+                    stream.settle()
+                    if monotonic() - since >= _SLICE_SECONDS:
+                        await asyncio.sleep(0)
+                        since = monotonic()
+        finally:
+            self._settling = None
 
     def end_all(self) -> None:
         """End every stream."""

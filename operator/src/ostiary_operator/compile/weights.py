@@ -1,0 +1,33 @@
+"""What policies and catalogues weigh: what it costs a gateway to keep and to match their patterns.
+
+A policy that weighs too much is invalid. What several add up to at a proxy or in a namespace is a matter of the budget.
+"""
+
+from ostiary_core.contract.documents import Catalogue, EntryDocument
+from ostiary_core.errors import PatternError
+from ostiary_core.policy.access import CompiledPolicy
+from ostiary_core.policy.budget import PROXY_WEIGHT
+from ostiary_core.policy.visibility import compile_catalogue
+from ostiary_operator.compile.cache import Cache
+from ostiary_operator.compile.filed import Filed
+from ostiary_operator.compile.policies import FiledPolicy
+
+
+def policy_weight(filed: FiledPolicy, cache: Cache) -> int:
+    """Return the weight of a policy's rules, in instructions."""
+    return cache.get(("policy weight", filed.digest), lambda: CompiledPolicy.build(filed.document).weight)
+
+
+def catalogue_weight(entry: Filed[EntryDocument], cache: Cache) -> int:
+    """Return the weight of a proxy's catalogue, in instructions."""
+    catalogue = entry.document.catalogue
+    if catalogue is None:
+        return 0
+    return cache.get(("catalogue weight", catalogue.model_dump_json()), lambda: _weigh(catalogue))
+
+
+def _weigh(catalogue: Catalogue) -> int:
+    try:
+        return sum(matcher.weight for matcher in compile_catalogue(catalogue).values())
+    except PatternError:
+        return PROXY_WEIGHT + 1  # a version of before today's bounds
