@@ -9,6 +9,7 @@ import shlex
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import threading
@@ -21,6 +22,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from callers import calling, legacy
 from mcp import MCPError
 from mcp.types import TextContent
 from mcp_clients import ERAS, Era, connect, eventually
@@ -102,7 +104,13 @@ def start(
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
     return subprocess.Popen(
         [sys.executable, "-m", "ostiary_operator.cli", "run", str(folder), *arguments],
-        env={**inherited, **dict(zip(names, map(str, ports), strict=True)), **(env or {})},
+        # Next to the project of the test, so that it keeps nothing in the home of whoever runs the tests.
+        env={
+            **inherited,
+            "XDG_STATE_HOME": str(folder.parent / "state"),
+            **dict(zip(names, map(str, ports), strict=True)),
+            **(env or {}),
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -481,3 +489,37 @@ async def test_a_spoofed_tool_name_cannot_write_to_the_terminal(run: Run) -> Non
     assert await refused(run, "\x1b[31mred", era="legacy")
     await run.tells("denied", "\N{REPLACEMENT CHARACTER}[31mred")
     assert "\x1b" not in run.text()
+
+
+async def test_a_restart_of_the_run_ends_no_session(mock: str, folder: Path) -> None:
+    with running_before(mock, folder) as run:
+        await run.opens()
+        async with calling(run.url) as caller:
+            await caller.initialize()
+            session = caller.session
+            assert session is not None
+    with running_before(mock, folder) as run:
+        await run.opens()
+        async with calling(run.url) as caller:
+            caller.session = session
+            assert (await caller.post(legacy("tools/list"))).status == 200
+            caller.session = session[:-4] + "AAAA"
+            assert (await caller.post(legacy("tools/list"))).status == 404
+    assert_private(folder)
+
+
+def assert_private(folder: Path) -> None:
+    """What a run kept is for its owner alone, and nothing of it lies in the project."""
+    (state,) = (folder.parent / "state").glob("ostiary/run/*")
+    files = [each for each in state.rglob("*") if each.is_file() and not each.is_symlink()]
+    assert {stat.S_IMODE(each.stat().st_mode) for each in files} == {0o600}
+    assert any(each.name == "session-0" for each in files)
+    assert not list(folder.rglob("session-*"))
+
+
+async def test_a_second_run_of_the_same_project_has_keys_of_its_own_and_says_so(mock: str, folder: Path) -> None:
+    with running_before(mock, folder) as first, running_before(mock, folder) as second:
+        await first.opens()
+        await second.opens()
+        assert [run.told("note", "sessions will end with this run") for run in (first, second)].count(True) == 1
+        assert len(await tools(first)) == len(await tools(second)) == 15

@@ -124,3 +124,18 @@ def test_an_empty_directory_holds_nothing(tmp_path: Path) -> None:
     assert directory.previous().config is None
     assert directory.previous().problem is None
     assert directory.admin_token() is None
+
+
+def test_keys_get_their_successors_while_a_process_lasts(tmp_path: Path) -> None:
+    now = [time.time()]
+    directory = ConfigDirectory(tmp_path, gateway=GATEWAY, clock=lambda: now[0])
+    directory.renew()
+    assert keys(tmp_path) == secret.Keys(), "before the first config there is nothing to renew"
+    directory.write(config(entry("crm")))
+    before = keys(tmp_path)
+    now[0] += secret.ROTATION + 1
+    directory.renew()
+    after = keys(tmp_path)
+    assert set(before.session) < set(after.session)
+    assert set(before.mac) < set(after.mac)
+    assert opened(tmp_path) == {"tools/crm"}

@@ -4,10 +4,14 @@ One holds manifest and parts, the other the keys, as ConfigMaps and Secret are m
 live in the directories themselves, so they outlast the process.
 """
 
+import asyncio
+import logging
 import os
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from ostiary_core.contract import key_names
 from ostiary_core.contract.bundle import GatewayConfig, fold_config
@@ -17,6 +21,11 @@ from ostiary_operator.delivery.reader import Delivered
 from ostiary_operator.delivery.secret import Keys, RandomBytes
 from ostiary_operator.delivery.secret_bytes import SecretBytes
 from ostiary_operator.delivery.volume import Volume
+
+_log = logging.getLogger(__name__)
+
+#: Seconds between two looks at whether keys want successors, which they do once a day.
+_RENEWAL: Final = 600.0
 
 
 class ConfigDirectory:
@@ -40,6 +49,8 @@ class ConfigDirectory:
         self._gateway = gateway
         self._clock = clock
         self._random = random
+        self._last: GatewayConfig | None = None
+        self._turn = threading.Lock()
 
     def previous(self) -> Delivered:
         """Read back what was written last, even by an earlier process.
@@ -60,6 +71,26 @@ class ConfigDirectory:
             ContractError: it is too large to travel.
             OSError: the directory cannot be written; what was in force still is.
         """
+        with self._turn:
+            self._last = config
+            return self._write(config)
+
+    async def renewing(self) -> None:
+        """Write the last config again from time to time, until cancelled: that gives its keys their successors."""
+        while True:
+            await asyncio.sleep(_RENEWAL)
+            await asyncio.to_thread(self.renew)
+
+    def renew(self) -> None:
+        """Write the last config again, with the keys as they should be now. A fault is only logged."""
+        try:
+            with self._turn:
+                if self._last is not None:
+                    self._write(self._last)
+        except OSError as error:
+            _log.warning("the keys could not be renewed, and will be tried again: %s", error)
+
+    def _write(self, config: GatewayConfig) -> Manifest:
         now, files, found = self._clock(), self._config.files(), self._found()
         max_age = config.settings.bounds.session_max_age / 1000
         keys = secret.renewed(found, now=now, session_max_age=max_age, random=self._random)

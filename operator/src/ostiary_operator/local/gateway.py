@@ -20,15 +20,18 @@ _DRAIN_SECONDS: Final = 2.0
 
 
 class LocalGateway:
-    """A gateway that loads its config from a folder. ``identity`` is whose config that must be.
+    """A gateway that loads its config from a folder and its keys from another. ``identity`` is whose config it must be.
 
     ``on_call`` hears of each message that ended.
     """
 
-    def __init__(self, options: RunOptions, *, config: Path, identity: str, on_call: Callable[[Call], None]) -> None:
+    def __init__(
+        self, options: RunOptions, *, config: Path, keys: Path, identity: str, on_call: Callable[[Call], None]
+    ) -> None:
         self._telemetry = Telemetry.from_env(on_end=lambda span: on_call(call_of(span)))
         settled = GatewayOptions(
             config=config,
+            keys=keys,
             gateway=identity,
             host=options.host,
             port=options.port,

@@ -1,17 +1,18 @@
 """``ostiary run`` from its first look at the files to its last word."""
 
 import asyncio
+import os
 import signal
 import sys
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final
 
+from ostiary_core.contract import key_names
 from ostiary_core.errors import OstiaryError
 from ostiary_operator.delivery.directory import ConfigDirectory
-from ostiary_operator.local import calls, ports, upstreams, watching, welcome
+from ostiary_operator.local import calls, keeping, ports, upstreams, watching, welcome
 from ostiary_operator.local.calls import Call
 from ostiary_operator.local.console import Console, Style, printable
 from ostiary_operator.local.doors import open_doors, worth_editing
@@ -106,20 +107,31 @@ class Session:
     async def _open(self, stack: AsyncExitStack, read: Read) -> None:
         """Start everything, in an order whose reverse is right for the end: the gateway drains while servers live."""
         self._look_at_ports(read)
-        folder = Path(stack.enter_context(TemporaryDirectory(prefix="ostiary-run-", ignore_cleanup_errors=True)))
+        folder = stack.enter_context(keeping.for_one_run())
         stack.push_async_callback(self._end_mock_server)
         gateway = f"{self._options.operator_namespace}/{GATEWAY}"
-        self._gateway = LocalGateway(self._options, config=folder, identity=gateway, on_call=self._tell)
+        keys = self._keys(stack, gateway)
+        self._gateway = LocalGateway(self._options, config=folder, keys=keys, identity=gateway, on_call=self._tell)
         await self._gateway.start()
         stack.push_async_callback(self._gateway.stop)
         self._files = self._project(self._gateway.port)
         await self._want_mock_server(read)
-        self._directory = ConfigDirectory(folder, gateway=gateway)
+        self._directory = ConfigDirectory(folder, gateway=gateway, keys=keys)
         state = self._files.judge(read)
         await self._put_in_force(state)
+        stack.callback(asyncio.create_task(self._directory.renewing(), name="keys").cancel)
         self._live = live({}, state)
         self._report.remember(state)
         await self._greet(read, state)
+
+    def _keys(self, stack: AsyncExitStack, gateway: str) -> Path:
+        """Return the folder of the keys: that of earlier runs, or else one of this run alone."""
+        try:
+            where = keeping.folder_of(self._options.paths, gateway=gateway, environ=os.environ)
+            return stack.enter_context(keeping.held(where)) / key_names.FOLDER
+        except keeping.NotKept as error:
+            self._console.event("note", f"sessions will end with this run: {error}", Style.DIM)
+            return stack.enter_context(keeping.for_one_run()) / key_names.FOLDER
 
     def _look_at_ports(self, read: Read) -> None:
         """See whether every port can be had, before anything is started.
