@@ -108,7 +108,7 @@ async def test_a_denied_call_is_a_span_with_policy_rule_and_reason_and_without_a
                 assert (await client.call_tool("get_users", {})).is_error
         span = found(sink, "tools/call get_users")
 
-    assert (span.status, span.description) == ("ERROR", "Denied")
+    assert (span.status, span.description) == ("ERROR", "Denied by policy default/look")
     assert "rpc.response.status_code" not in span.attributes
     assert span.attributes["ostiary.access.decision"] == "deny"
     assert span.attributes["ostiary.access.policy"] == "default/look"

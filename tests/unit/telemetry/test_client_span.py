@@ -48,6 +48,7 @@ def test_a_contact_is_a_child_named_as_the_upstream_is_asked(traced: Any) -> Non
     assert client.attributes == {
         "mcp.method.name": "tools/call",
         "gen_ai.operation.name": "execute_tool",
+        "openinference.span.kind": "CHAIN",
         "gen_ai.tool.name": "echo",
         "jsonrpc.request.id": "17",
         "mcp.protocol.version": "2025-06-18",

@@ -14,6 +14,7 @@ with warnings.catch_warnings():
         k8s_attributes,
         mcp_attributes,
         rpc_attributes,
+        session_attributes,
     )
     from opentelemetry.semconv._incubating.metrics import mcp_metrics
 from opentelemetry.semconv.attributes import (
@@ -37,6 +38,10 @@ PINNED = {
     "GEN_AI_OPERATION_NAME": "gen_ai.operation.name",
     "GEN_AI_PROMPT_NAME": "gen_ai.prompt.name",
     "GEN_AI_TOOL_NAME": "gen_ai.tool.name",
+    "GEN_AI_TOOL_CALL_ARGUMENTS": "gen_ai.tool.call.arguments",
+    "GEN_AI_TOOL_CALL_RESULT": "gen_ai.tool.call.result",
+    "SESSION_ID": "session.id",
+    "OPENINFERENCE_SPAN_KIND": "openinference.span.kind",
     "JSONRPC_REQUEST_ID": "jsonrpc.request.id",
     "RPC_RESPONSE_STATUS_CODE": "rpc.response.status_code",
     "ERROR_TYPE": "error.type",
@@ -91,6 +96,7 @@ CONVENTIONS = (
     network_attributes,
     server_attributes,
     service_attributes,
+    session_attributes,
     telemetry_attributes,
 )
 
@@ -115,7 +121,8 @@ def test_every_name_that_is_not_ours_is_a_constant_of_the_conventions() -> None:
         for name, value in vars(module).items()
         if name.isupper() and isinstance(value, str)
     }
-    theirs = {name: value for name, value in PINNED.items() if "." in value and not name.startswith("OSTIARY_")}
+    others = ("OSTIARY_", "OPENINFERENCE_")
+    theirs = {name: value for name, value in PINNED.items() if "." in value and not name.startswith(others)}
 
     assert {name: known.get(name) for name in theirs} == theirs
 

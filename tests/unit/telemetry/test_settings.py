@@ -217,6 +217,28 @@ def test_the_batch_processors_variables_are_honoured() -> None:
     assert (settings.remote_sampled_per_second, settings.warnings) == (0.0, ())
 
 
+@pytest.mark.parametrize(
+    ("value", "limit"), [("SPAN_ONLY", 4096), ("span_and_event", 4096), ("true", 4096), ("NO_CONTENT", 0), ("", 0)]
+)
+def test_content_is_captured_only_where_the_variable_of_the_conventions_says_so(value: str, limit: int) -> None:
+    settings = read_settings({**ENDPOINT, "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": value})
+
+    assert (settings.content_limit, settings.warnings) == (limit, ())
+
+
+@pytest.mark.parametrize(("characters", "limit"), [("64", 64), ("60000", 4096)])
+def test_the_standard_limit_of_attributes_holds_for_content_where_it_is_lower(characters: str, limit: int) -> None:
+    settings = read_settings(
+        {
+            **ENDPOINT,
+            "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "SPAN_ONLY",
+            "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT": characters,
+        }
+    )
+
+    assert (settings.content_limit, settings.warnings) == (limit, ())
+
+
 def test_a_timeout_that_was_meant_in_milliseconds_is_cut_to_30_seconds_with_a_warning() -> None:
     settings = read_settings({**ENDPOINT, "OTEL_EXPORTER_OTLP_TIMEOUT": "10000"})
 
@@ -245,6 +267,8 @@ def test_a_timeout_that_was_meant_in_milliseconds_is_cut_to_30_seconds_with_a_wa
         ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "x"),
         ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "x"),
         ("OTEL_SDK_DISABLED", "yes"),
+        ("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "yes"),
+        ("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "EVENT_ONLY"),
         ("OSTIARY_TRACES_REMOTE_SAMPLED_PER_SECOND", "-1"),
     ],
 )

@@ -28,7 +28,8 @@ class Outcome:
 
 
 _GOOD: Final = Outcome()
-_TOOL_ERROR: Final = Outcome(tool_error=True)
+#: What the tool says is content: it is told only where that is captured.
+_TOOL_ERROR: Final = Outcome(message="The tool answered with isError", tool_error=True)
 
 
 def read(text: bytes) -> dict[str, Any]:

@@ -76,6 +76,8 @@ async def relay_document(exchange: Exchange, answer: Answer, *, seal: SealSessio
     _check(exchange, answer, message)
     spoken.learn(exchange, message)
     text = _own(exchange, text, message)
+    if exchange.captured is not None:
+        exchange.captured.take(message)
     headers = _headers(answer, session_header(exchange, answer, message, seal))
     return Response(answer.status, text, headers), answers.outcome(message)
 

@@ -9,6 +9,7 @@ from ostiary_core.mcp.revisions import MODERN, Era
 from ostiary_core.policy.access import Decision
 from ostiary_gateway.config.runtime import ProxyRuntime
 from ostiary_gateway.config.snapshot import Snapshot
+from ostiary_gateway.line.captured import Captured
 from ostiary_gateway.line.tally import Tally
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.session import Session
@@ -102,6 +103,7 @@ class Exchange:
     is_answered: bool = False
     message: Message | None = None
     decision: Decision | None = None
+    captured: Captured | None = None
     server: UpstreamServer | None = None
     holders: tuple[Tally, ...] = ()
     is_stream: bool = False

@@ -5,6 +5,7 @@ from typing import Protocol, TypeGuard
 from ostiary_gateway.errors import CallerGone, Refusal, UpstreamFault
 from ostiary_gateway.line.answers import Outcome
 from ostiary_gateway.line.authorize import DeniedError
+from ostiary_gateway.line.captured import Captured, captured
 from ostiary_gateway.line.exchange import Exchange
 from ostiary_gateway.telemetry import ClientSpan, ServerSpan, names
 from ostiary_gateway.telemetry.outcome import exception_type
@@ -28,6 +29,8 @@ def framed(span: ServerSpan, exchange: Exchange) -> None:
         session_id=exchange.sealed_session if exchange.session is not None else None,
         carrier_meta=message.params.get("_meta"),
     )
+    if limit := span.content_limit:
+        exchange.captured = captured(message.method.name, message.params, limit=limit)
 
 
 def authorized(span: ServerSpan, exchange: Exchange) -> None:
@@ -42,10 +45,19 @@ def refused(span: ServerSpan, refusal: Refusal) -> None:
     if isinstance(refusal, DeniedError):
         decision = refusal.decision
         span.deny(policy=decision.policy or None, rule=decision.rule or None, reason=decision.reason.value)
+    words = _words(refusal)
     if refusal.result is not None:
-        span.fail(str(refusal.code), refusal.reason)  # the answer is a result, and a refusal all the same
+        span.fail(str(refusal.code), words)  # the answer is a result, and a refusal all the same
     else:
-        span.respond(code=refusal.code, message=refusal.reason, http_status=refusal.status)
+        span.respond(code=refusal.code, message=words, http_status=refusal.status)
+
+
+def _words(refusal: Refusal) -> str:
+    """Return what the span's status says of a refusal: to operators, so it may name policy and rule."""
+    if not isinstance(refusal, DeniedError) or not refusal.decision.policy:
+        return refusal.reason
+    rule = f", rule {refusal.decision.rule}" if refusal.decision.rule else ""
+    return f"{refusal.reason} by policy {refusal.decision.policy}{rule}"
 
 
 def contact(span: ServerSpan, exchange: Exchange) -> ClientSpan:
@@ -110,6 +122,12 @@ def answered(
         failed(client, fault)
 
 
+def _content(span: ServerSpan, found: Captured) -> None:
+    span.content(arguments=found.arguments, result=found.result)
+    if found.words and span.error_type == names.TOOL_ERROR:
+        span.fail(names.TOOL_ERROR, found.words)
+
+
 class Observe(Protocol):
     """Counts one message, see :meth:`ostiary_gateway.metrics.Metrics.observe`."""
 
@@ -123,6 +141,8 @@ def counted(span: ServerSpan, exchange: Exchange | None, observe: Observe | None
     if exchange is not None:
         if exchange.client_address:
             span.set(names.CLIENT_ADDRESS, exchange.client_address)
+        if exchange.captured is not None:
+            _content(span, exchange.captured)
         proxy, message, http_method = exchange.proxy.identity, exchange.message, exchange.request.method
         if message is not None and message.method is not None:
             method = message.method.name

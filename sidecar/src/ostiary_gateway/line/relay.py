@@ -278,6 +278,8 @@ class EventRelay:
         shaped = shape_result(method, data, reading, self._visibility)
         if shaped.dropped:
             DROPPED.note(self._exchange.proxy.identity, shaped.dropped)
+        if self._exchange.captured is not None:
+            self._exchange.captured.take(message)
         shown = Known(shaped.body, answers.outcome(message, dropped=len(shaped.dropped)))
         if not teaches:
             LISTS.keep(method, data, shown, self._visibility, self._exchange.request_id)

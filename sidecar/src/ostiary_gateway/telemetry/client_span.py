@@ -114,6 +114,8 @@ class ClientSpan(Span):
             # A stream, the end of a session, or an answer to the server: no MCP method to speak of.
             del attributes[names.MCP_METHOD_NAME]
             attributes[names.HTTP_REQUEST_METHOD] = self._http_name
+        if self.method == "tools/call":
+            attributes[names.OPENINFERENCE_SPAN_KIND] = names.CHAIN
         if server_name is not None:
             attributes[names.OSTIARY_SERVER_NAME] = server_name
         if address is not None:

@@ -67,7 +67,16 @@ _INT64_MIN: Final = -(1 << 63)
 _INT64_MAX: Final = (1 << 63) - 1
 
 #: Keys whose values hardly repeat: remembering those would push the useful ones out.
-_UNIQUE: Final = frozenset((names.JSONRPC_REQUEST_ID, names.MCP_SESSION_ID, names.MCP_RESOURCE_URI))
+_UNIQUE: Final = frozenset(
+    (
+        names.JSONRPC_REQUEST_ID,
+        names.MCP_SESSION_ID,
+        names.SESSION_ID,
+        names.MCP_RESOURCE_URI,
+        names.GEN_AI_TOOL_CALL_ARGUMENTS,
+        names.GEN_AI_TOOL_CALL_RESULT,
+    )
+)
 _REMEMBERED: Final = 2048
 
 

@@ -26,6 +26,9 @@ MCP_SESSION_ID: Final = "mcp.session.id"
 GEN_AI_OPERATION_NAME: Final = "gen_ai.operation.name"
 GEN_AI_PROMPT_NAME: Final = "gen_ai.prompt.name"
 GEN_AI_TOOL_NAME: Final = "gen_ai.tool.name"
+#: Content, as JSON: only where an operator asks for it.
+GEN_AI_TOOL_CALL_ARGUMENTS: Final = "gen_ai.tool.call.arguments"
+GEN_AI_TOOL_CALL_RESULT: Final = "gen_ai.tool.call.result"
 JSONRPC_REQUEST_ID: Final = "jsonrpc.request.id"
 RPC_RESPONSE_STATUS_CODE: Final = "rpc.response.status_code"
 
@@ -54,6 +57,13 @@ SERVER_ADDRESS: Final = "server.address"
 SERVER_PORT: Final = "server.port"
 HTTP_REQUEST_METHOD: Final = "http.request.method"
 HTTP_RESPONSE_STATUS_CODE: Final = "http.response.status_code"
+
+# OpenInference, which Phoenix and others group traces by (its semantic conventions, "Span Kinds", "Sessions")
+#: The same digest as ``mcp.session.id``.
+SESSION_ID: Final = "session.id"
+OPENINFERENCE_SPAN_KIND: Final = "openinference.span.kind"
+#: Glue between steps. Without it the CLIENT span of a call would be a second TOOL beside the SERVER span.
+CHAIN: Final = "CHAIN"
 
 # Our own
 OSTIARY_GATEWAY: Final = "ostiary.gateway"

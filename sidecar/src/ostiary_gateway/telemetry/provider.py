@@ -47,6 +47,7 @@ class Telemetry:
         #: Why tracing is off, ``None`` if it is on.
         self.off = settings.off
         self.text_limit = settings.attribute_text_limit
+        self.content_limit = settings.content_limit
         self.count_limit = settings.attribute_count_limit
         self.decide: Decide | None = None
         self._drain: Drain | None = None

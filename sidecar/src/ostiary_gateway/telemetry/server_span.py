@@ -110,8 +110,25 @@ class ServerSpan(Span):
         earlier = self._attributes
         if earlier is not None:
             self._attributes = described = self._describe(request_id, protocol_version, session_id)
+            if session_id is not None:
+                described[names.SESSION_ID] = described[names.MCP_SESSION_ID]
             if earlier:
                 described.update(earlier)
+
+    @property
+    def content_limit(self) -> int:
+        """How many characters of a call's arguments, and of its result, are to be captured; 0 for none."""
+        return self._recorder.content_limit if self.sampled else 0
+
+    def content(self, *, arguments: str, result: str) -> None:
+        """What was captured of a call, as JSON texts within :attr:`content_limit`; an empty one is left out."""
+        attributes = self._attributes
+        if attributes is None:
+            return
+        if arguments:
+            attributes[names.GEN_AI_TOOL_CALL_ARGUMENTS] = arguments
+        if result:
+            attributes[names.GEN_AI_TOOL_CALL_RESULT] = result
 
     def _join(self, carrier_meta: object) -> None:
         """Choose the parent: ``_meta``, else the HTTP headers, else none; then decide on sampling.

@@ -10,6 +10,9 @@ They mean what they mean to OpenTelemetry's Python SDK 1.45, which tests compare
 
 ``OSTIARY_TRACES_REMOTE_SAMPLED_PER_SECOND`` (default 100) bounds how many traces a second callers can force by their
 sampled flag: see :func:`.sampling.make_sampler`.
+
+``OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT`` (default ``NO_CONTENT``) says whether spans hold what tools are
+called with and answer: ``SPAN_ONLY``, or ``SPAN_AND_EVENT``, of which we have the spans. ``true`` is its older form.
 """
 
 import base64
@@ -44,6 +47,19 @@ _COMPRESSIONS: Final[dict[Protocol, dict[str, Compression]]] = {
     "grpc": {"none": "none", "gzip": "gzip"},
 }
 _SAMPLERS: Final[dict[str, SamplerName]] = {name: name for name in get_args(SamplerName)}
+CONTENT_VARIABLE: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+#: Whether content goes into spans.
+_CONTENT: Final = {
+    "no_content": False,
+    "span_only": True,
+    "span_and_event": True,
+    "event_only": False,
+    "true": True,
+    "false": False,
+}
+#: Characters of arguments, and of a result; the standard limit of attributes holds where it is lower.
+_CONTENT_LIMIT: Final = 4096
+_TEXT_LIMITS: Final = ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT")
 _MAX_TIMEOUT: Final = 30.0
 _MAX_QUEUE: Final = 1_000_000
 
@@ -92,6 +108,7 @@ class Settings:
     delay: float = 0.2
     attribute_text_limit: int = 1024
     attribute_count_limit: int = 128
+    content_limit: int = 0
     warnings: tuple[str, ...] = ()
 
 
@@ -104,6 +121,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     queue_size = env.integer(8192, "OTEL_BSP_MAX_QUEUE_SIZE", at_most=_MAX_QUEUE)
     sampler = env.choice(_SAMPLERS, "parentbased_always_on", "OTEL_TRACES_SAMPLER")
     with_ratio = sampler.endswith("traceidratio")
+    text_limit = env.integer(1024, *_TEXT_LIMITS, at_most=65_536)
     return Settings(
         off=None,
         exporter=exporter,
@@ -114,14 +132,22 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         queue_size=queue_size,
         batch_size=min(queue_size, env.integer(512, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", at_most=_MAX_QUEUE)),
         delay=env.number(200.0, "OTEL_BSP_SCHEDULE_DELAY", at_most=60_000.0) / 1000,
-        attribute_text_limit=env.integer(
-            1024, "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", at_most=65_536
-        ),
+        attribute_text_limit=text_limit,
         attribute_count_limit=env.integer(
             128, "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT", at_most=1024
         ),
+        content_limit=_content_limit(env, text_limit),
         warnings=tuple(env.warnings),
     )
+
+
+def _content_limit(env: Environment, text_limit: int) -> int:
+    """Return how many characters of content a span may hold; 0 where it holds none, as by default."""
+    if not env.choice(_CONTENT, "no_content", CONTENT_VARIABLE):
+        if (env.text(CONTENT_VARIABLE) or "").lower() == "event_only":
+            env.warn(CONTENT_VARIABLE, "is EVENT_ONLY, and there are no events", "no content is recorded")
+        return 0
+    return min(_CONTENT_LIMIT, text_limit) if env.first(*_TEXT_LIMITS) is not None else _CONTENT_LIMIT
 
 
 def _destination(env: Environment) -> tuple[str | None, Exporter, Collector | None]:

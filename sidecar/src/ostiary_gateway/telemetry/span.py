@@ -25,6 +25,8 @@ class Recorder(Protocol):
     decide: Decide | None
     #: The longest text of a caller in an attribute, in characters.
     text_limit: int
+    #: The longest captured content in an attribute, in characters; 0 where none is captured.
+    content_limit: int
     #: The most attributes of one span.
     count_limit: int
 
