@@ -557,3 +557,34 @@ async def test_names_that_nobody_answers_for_do_not_slow_the_others(
 
 async def post(caller: Caller) -> Reply:
     return await caller.post(call())
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "sent"),
+    [
+        *[(name, {}, 3) for name in ("tools/list", "resources/list", "prompts/list", "server/discover")],
+        ("resources/read", {"uri": "file:///a"}, 3),
+        ("tools/call", CALL, 2),
+    ],
+)
+async def test_on_a_kept_connection_that_ends_reads_are_sent_once_more_and_calls_never(
+    door: Door, method: str, params: dict[str, Any], sent: int
+) -> None:
+    arrived: list[str] = []
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        is_first = not arrived
+        while True:
+            _, body = await read_request(reader)
+            arrived.append(json.loads(body)["method"])
+            if is_first and len(arrived) > 1:
+                return
+            text = json.dumps({"jsonrpc": "2.0", "id": json.loads(body)["id"], "result": RESULT}).encode()
+            writer.write(HEAD + b"Content-Length: %d\r\n\r\n" % len(text) + text)
+
+    async with scripted(script) as port, calling(door.url()) as caller:
+        await door.apply(door.entry("mock", f"http://127.0.0.1:{port}/mcp"))
+        assert (await caller.post(call())).result == RESULT
+        reply = (await caller.post(modern(method, params, id=8))).json
+    assert ("result" in reply) is (sent == 3)
+    assert arrived == ["tools/call", *[method] * (sent - 1)]

@@ -530,3 +530,66 @@ async def test_what_is_left_over_behind_an_answer_reaches_no_other_exchange(what
         assert await body(await pool.exchange(REQUEST, seconds=PATIENCE)) in {b"ok", b""}
         assert await body(await pool.exchange(REQUEST, seconds=PATIENCE)) == b"ok"
     assert len(served) == 2, "the second exchange has a connection of its own"
+
+
+def closing_behind_the_first(then: bytes = b"") -> tuple[Script, list[bytes]]:
+    """A server that answers once, and ends its first connection when the second request has come, with these bytes."""
+    requests: list[bytes] = []
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        is_first = not requests
+        while True:
+            head, _ = await read_request(reader)
+            requests.append(head)
+            if is_first and len(requests) > 1:
+                writer.write(then)
+                return
+            writer.write(OK)
+
+    return script, requests
+
+
+async def test_what_may_be_repeated_is_sent_once_more_where_a_kept_connection_ended() -> None:
+    script, requests = closing_behind_the_first()
+    async with pool_for(script) as pool:
+        for _ in range(2):
+            assert await body(await pool.exchange(REQUEST, seconds=5, repeatable=True)) == b"ok"
+    assert len(requests) == 3
+
+
+async def test_it_is_not_sent_again_once_a_byte_of_an_answer_came() -> None:
+    script, requests = closing_behind_the_first(b"HTTP/1.1 2")
+    async with pool_for(script) as pool:
+        await body(await pool.exchange(REQUEST, seconds=5, repeatable=True))
+        with pytest.raises(UpstreamFault):
+            await pool.exchange(REQUEST, seconds=5, repeatable=True)
+    assert len(requests) == 2
+
+
+async def test_it_is_not_sent_again_over_a_connection_that_was_new() -> None:
+    requests = []
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        requests.append(await read_request(reader))
+
+    async with pool_for(script) as pool:
+        with pytest.raises(UpstreamFault):
+            await pool.exchange(REQUEST, seconds=5, repeatable=True)
+    assert len(requests) == 1
+
+
+async def test_it_is_sent_once_more_and_no_third_time() -> None:
+    requests = []
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            requests.append(await read_request(reader))
+            if len(requests) > 1:
+                return
+            writer.write(OK)
+
+    async with pool_for(script) as pool:
+        await body(await pool.exchange(REQUEST, seconds=5, repeatable=True))
+        with pytest.raises(UpstreamFault):
+            await pool.exchange(REQUEST, seconds=5, repeatable=True)
+    assert len(requests) == 3

@@ -122,5 +122,19 @@ NOTIFICATION_PREFIX: Final = "notifications/"
 
 METHODS: Final[dict[str, Method]] = {row.name: row for row in _ROWS}
 
+#: What may be sent again where it is not known whether the server has heard it: it only reads, or opens a session that
+#: can be left alone. A tools/call is never among them.
+REPEATABLE: Final = frozenset(
+    {
+        "initialize",
+        "ping",
+        "server/discover",
+        "completion/complete",
+        "tasks/get",
+        "tasks/list",
+        *(row.name for row in _ROWS if row.verb in {Verb.LIST, Verb.READ, Verb.GET}),
+    }
+)
+
 #: List results by the member that holds their items, for answers whose request is not known (a resumed GET).
 LISTS: Final[dict[str, Method]] = {row.list_key: row for row in _ROWS if row.judgement is Judgement.LIST}

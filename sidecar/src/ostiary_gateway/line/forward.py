@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from ostiary_core import strict_json
 from ostiary_core.errors import StrictJSONError
+from ostiary_core.mcp.methods import REPEATABLE
 from ostiary_core.mcp.revisions import MODERN
 from ostiary_gateway.errors import Refusal, UpstreamFault
 from ostiary_gateway.line import mirrored
@@ -122,13 +123,21 @@ async def forward(exchange: Exchange, span: ClientSpan) -> Answer:
         raise faults.refusal(fault) from fault
     server, method = exchange.selected, exchange.request.method
     # No name is given to the body: it would be held here until the answer comes.
-    answer = await server.request(method, lines, _body(exchange, span), passed=exchange.passed)
+    answer = await server.request(
+        method, lines, _body(exchange, span), passed=exchange.passed, repeatable=_is_repeatable(exchange)
+    )
     try:
         await _judge_head(exchange, answer)
     except BaseException:
         answer.close()
         raise
     return answer
+
+
+def _is_repeatable(exchange: Exchange) -> bool:
+    """Say whether the request may be sent again where nobody knows whether the server has heard it."""
+    message = exchange.message
+    return message is None or (message.method is not None and message.method.name in REPEATABLE)
 
 
 def _body(exchange: Exchange, span: ClientSpan) -> bytes | None:

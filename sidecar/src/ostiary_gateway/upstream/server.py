@@ -73,11 +73,14 @@ class UpstreamServer:
         self._in_use = 0
         self._unused = asyncio.Event()
 
-    async def request(self, method: str, lines: bytes, body: bytes | None, *, passed: Sequence[str] = ()) -> Answer:
+    async def request(
+        self, method: str, lines: bytes, body: bytes | None, *, passed: Sequence[str] = (), repeatable: bool = False
+    ) -> Answer:
         """Send a request and return its answer as soon as the head is there; the caller closes it.
 
         ``lines`` are the headers of this request, see :func:`.http1.request.lines`; ``passed`` are the marks of the
-        proxies that it has passed before (:mod:`.hops`).
+        proxies that it has passed before (:mod:`.hops`). One that is ``repeatable`` is sent once more where a kept
+        connection ended just then.
 
         Raises:
             UpstreamFault: no connection, no head in time, or a head that is not HTTP.
@@ -87,7 +90,7 @@ class UpstreamServer:
             head = self._head(self._heads, method, passed)
             message = http1.message(head, lines, body)
             body = None  # it is in there, and would be held twice until the answer comes
-            answer = await self._pool.exchange(message, seconds=self._request_seconds)
+            answer = await self._pool.exchange(message, seconds=self._request_seconds, repeatable=repeatable)
             if answer.status >= 300:
                 answer = await self._elsewhere(answer, method, message[len(head) :], passed)
         except BaseException:

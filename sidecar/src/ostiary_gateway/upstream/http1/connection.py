@@ -94,6 +94,11 @@ class Connection(asyncio.Protocol):
             if hasattr(socket, option):  # not everywhere under this name; then the system's own patience holds
                 made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
+    @property
+    def has_heard(self) -> bool:
+        """Whether any byte of an answer came to the exchange that is waiting, or waited last, for a head."""
+        return self._fed > 0
+
     def still_open(self) -> bool:
         """Ask the socket itself whether the other side has ended, or sent anything, while the connection was idle.
 

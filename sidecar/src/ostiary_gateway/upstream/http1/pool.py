@@ -37,11 +37,12 @@ class Pool:
         self._sweep: asyncio.TimerHandle | None = None
         self._closed = False
 
-    async def exchange(self, request: bytes, *, seconds: float) -> Answer:
+    async def exchange(self, request: bytes, *, seconds: float, repeatable: bool = False) -> Answer:
         """Send a request over a free connection, or a new one; ``seconds`` bounds the wait for the answer's head.
 
-        A connection that died while idle is replaced before a byte is sent. After that nothing is sent again: the
-        upstream may have acted on it.
+        A connection that died while idle is replaced before a byte is sent. After that nothing is sent again, since the
+        upstream may have acted on it; but for a request that is ``repeatable``: once, where a connection that was kept
+        ended before a byte of an answer, which is what a server does that closes it just then (RFC 9112 §9.3.1).
 
         Raises:
             UpstreamFault: no connection, none free in time, or no answer in time.
@@ -49,7 +50,17 @@ class Pool:
         connection = self._take_idle()
         if connection is None:
             connection = await self._take()
+        elif repeatable:
+            return await self._twice(connection, request, seconds=seconds)
         return await connection.exchange(request, seconds=seconds)
+
+    async def _twice(self, kept: Connection, request: bytes, *, seconds: float) -> Answer:
+        try:
+            return await kept.exchange(request, seconds=seconds)
+        except UpstreamFault as fault:
+            if fault.kind != faults.RESET or kept.has_heard or self._closed:
+                raise
+        return await (await self._take()).exchange(request, seconds=seconds)
 
     def _take_idle(self) -> Connection | None:
         while self._idle:
