@@ -4,6 +4,9 @@
 #   docker build --target sbom --output dist .     its bill of materials: dist/ostiary.cdx.json
 #   docker build -t ostiary-gateway:0.1.0 --build-arg EXTRAS=gateway,grpc .    a gateway without the operator's libraries
 
+# A tag moves. For an image that can be made again byte by byte, name its digest as your registry tells it:
+#   docker buildx imagetools inspect python:3.11-slim --format '{{.Manifest.Digest}}'
+#   docker build --build-arg PYTHON_IMAGE=python:3.11-slim@sha256:<digest> -t ostiary:0.1.0 .
 ARG PYTHON_IMAGE=python:3.11-slim
 
 FROM ${PYTHON_IMAGE} AS build

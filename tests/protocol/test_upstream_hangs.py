@@ -106,6 +106,12 @@ async def test_a_server_that_dawdles(door: Door, how: str) -> None:
     assert reply.error["code"] in {-31004, -31005}
 
 
+async def test_a_document_that_comes_byte_by_byte_has_a_bound_in_all(door: Door) -> None:
+    dribbling = saying(JSON_HEAD + b"Content-Length: 100000\r\n\r\n{", b" ", every=0.02)
+
+    assert_told(await told(door, dribbling), -31004, "UpstreamTimeout")
+
+
 FLOODS = {
     "headers": saying(b"HTTP/1.1 200 OK\r\n", b"X: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\r\n" * 100, every=0),
     "one header": saying(b"HTTP/1.1 200 OK\r\nX: ", b"y" * 4096, every=0),

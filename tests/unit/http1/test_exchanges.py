@@ -15,6 +15,7 @@ from ostiary_gateway.upstream.http1.answer import HIGH_WATER, Answer
 from ostiary_gateway.upstream.http1.connection import Connection
 from ostiary_gateway.upstream.http1.dialing import Dialer
 from ostiary_gateway.upstream.http1.pool import Pool
+from ostiary_gateway.upstream.http1.resolving import Resolver
 
 REQUEST = b"POST /mcp HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -93,6 +94,14 @@ async def test_every_way_to_end_a_body_is_understood(answer: bytes, expected: by
         b"HTTP/1.1 200 OK\r\n" + b"X: " + b"y" * 200_000 + b"\r\n\r\n",
         b"HTTP/1.1 200 OK\r\n" + b"".join(b"X%d: y\r\n" % n for n in range(300)) + b"\r\n",
         b"SSH-2.0-OpenSSH\r\n",
+        b"RTSP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nabc",
+        b"RTSP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc",
+        b"ICE/1.0 200 OK\r\nContent-Length: 3\r\n\r\nabc",
+        b"HTTP/2.0 200 OK\r\nContent-Length: 3\r\n\r\nabc",
+        b"HTTP/0.9 200 OK\r\nContent-Length: 3\r\n\r\nabc",
+        b"HTTP/1.1 100 Continue\r\n\r\nRTSP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc",
+        b"HTTP/1.1 103 Early\r\nLink: x\r\n\r\nHTTP/2.0 200 OK\r\nContent-Length: 3\r\n\r\nabc",
+        b"\r\nHTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc",
     ],
 )
 async def test_what_is_not_strict_http_is_refused(answer: bytes) -> None:
@@ -101,6 +110,20 @@ async def test_what_is_not_strict_http_is_refused(answer: bytes) -> None:
             await body(await pool.exchange(REQUEST, seconds=PATIENCE))
 
     assert refused.value.kind == faults.INVALID
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 11, 40])
+async def test_an_answer_behind_interim_ones_is_understood_however_it_is_cut(size: int) -> None:
+    whole = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + OK
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        for place in range(0, len(whole), size):
+            writer.write(whole[place : place + size])
+            await asyncio.sleep(0)
+
+    async with pool_for(script) as pool:
+        assert await body(await pool.exchange(REQUEST, seconds=5)) == b"ok"
 
 
 @pytest.mark.parametrize("beginning", [b"", b"1\r\na\r\n"])
@@ -593,3 +616,26 @@ async def test_it_is_sent_once_more_and_no_third_time() -> None:
         with pytest.raises(UpstreamFault):
             await pool.exchange(REQUEST, seconds=5, repeatable=True)
     assert len(requests) == 3
+
+
+async def test_a_name_of_the_internet_is_asked_for_as_it_stands_before_its_search_domains(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    def resolver(host: str, *_: object, **__: object) -> list[object]:
+        asked.append(host)
+        if host in {"none.example.com.", "db.internal.corp."}:
+            raise socket.gaierror(socket.EAI_NONAME, "no such name")
+        if host == "again.example.com.":
+            raise socket.gaierror(socket.EAI_AGAIN, "come again")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 80))]
+
+    monkeypatch.setattr("socket.getaddrinfo", resolver)
+    for host in ("api.example.com", "crm.tools.svc.cluster.local", "crm.tools.svc", "crm.tools", "crm"):
+        assert await Resolver(host, 80).addresses() == ["192.0.2.1"]
+    assert asked == ["api.example.com.", "crm.tools.svc.cluster.local.", "crm.tools.svc", "crm.tools", "crm"]
+    assert await Resolver("db.internal.corp", 80).addresses() == ["192.0.2.1"]
+    assert asked[5:] == ["db.internal.corp.", "db.internal.corp"]
+    with pytest.raises(socket.gaierror, match="come again"):
+        await Resolver("again.example.com", 80).addresses()

@@ -252,6 +252,42 @@ async def test_it_may_be_written_in_any_case_and_padded(coding: str) -> None:
         assert (await wire.reply()).body == b"{}"
 
 
+OTHER_PROTOCOLS = [
+    *[b"POST / RTSP/1.0", b"OPTIONS * RTSP/1.1", b"DESCRIBE / RTSP/1.0", b"SOURCE / ICE/1.0"],
+    *[b"GET / HTTP/2.0", b"GET / HTTP/0.9", b"GET /"],
+]
+
+
+@pytest.mark.parametrize("line", OTHER_PROTOCOLS)
+@pytest.mark.parametrize("cut", [0, 3, 9, 12])
+async def test_other_protocols_than_http_1_are_refused_however_they_are_cut(line: bytes, cut: int) -> None:
+    async with serving(echo) as (_, port), connected(port) as wire:
+        for piece in (line[:cut], line[cut:] + b"\r\nHost: a\r\n\r\n"):
+            if piece:
+                await wire.send(piece)
+                await asyncio.sleep(0.01)
+        assert (await wire.reply()).status == 400
+        assert await wire.closed()
+
+
+async def test_another_protocol_behind_a_request_is_refused_too() -> None:
+    first = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}"
+    async with serving(echo) as (_, port), connected(port) as wire:
+        await wire.send(first + b"POST / RTSP/1.1\r\nHost: a\r\n\r\n")
+        assert [(await wire.reply()).status for _ in range(2)] == [200, 400]
+        assert await wire.closed()
+
+
+async def test_a_body_may_speak_of_other_protocols() -> None:
+    text = b'{"x": "GET /stream RTSP/1.0",\n"y": "SOURCE / ICE/1.0"}'
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(text)
+    async with serving(echo) as (_, port), connected(port) as wire:
+        for pieces in ([head + text], [head, text], [head[:20], head[20:] + text[:9], text[9:]]):
+            for piece in pieces:
+                await wire.send(piece)
+            assert (await wire.reply()).status == 200
+
+
 @pytest.mark.parametrize("keep", ["keep-alive", "close"])
 async def test_http_1_0_has_no_transfer_codings(keep: str) -> None:
     async with serving(echo) as (_, port), connected(port) as wire:

@@ -46,7 +46,8 @@ class Timeouts(ApiModel):
     """How long connecting may take, TLS included; 10ms to 1m. Example: `2s`."""
 
     request: Annotated[Duration, between("100ms", "1h")] = Duration.parse("2m")
-    """How long the server may take from the whole request to the head of its answer; 100ms to 1h. Example: `30s`."""
+    """How long the server may take from the whole request to the head of its answer, and again for the rest of one that
+    is no stream; 100ms to 1h. Example: `30s`."""
 
     idle: Annotated[Duration, between("100ms", "24h")] = Duration.parse("5m")
     """How long an answer that is a stream may stay silent; 100ms to 24h. Example: `10m`."""

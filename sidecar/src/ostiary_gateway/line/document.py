@@ -1,6 +1,7 @@
 """The answer as one JSON document, read whole and within a bound; and the session that an answer may open."""
 
 from collections.abc import Callable, Mapping
+from time import monotonic
 from typing import Any, Final, TypeVar
 
 from ostiary_core.mcp.methods import Judgement, Method
@@ -32,15 +33,20 @@ _Read = TypeVar("_Read")
 SealSession = Callable[[Session], str]
 
 
-async def read_whole(exchange: Exchange, answer: Answer, *, limit: int, idle: float) -> bytes:
-    """Read a body of at most ``limit`` bytes, which are counted as they come, with at most ``idle`` seconds of silence.
+async def read_whole(exchange: Exchange, answer: Answer, *, limit: int) -> bytes:
+    """Read a body of at most ``limit`` bytes, which are counted as they come.
+
+    All of it must come within the time that the server has for an answer: a document is no stream, and one that comes
+    byte by byte would hold its caller, and what has come of it, for as long as the server likes.
 
     Raises:
-        UpstreamFault: too large, beyond what the gateway may hold, silent for too long, or broken off.
+        UpstreamFault: too large, beyond what the gateway may hold, not whole in time, or broken off.
     """
     chunks: list[bytes] = []
     size = 0
-    while chunk := await _read_some(answer, idle=idle) if (ready := answer.ready()) is None else ready:
+    seconds = exchange.selected.request_seconds
+    until = monotonic() + seconds
+    while chunk := await _read_some(answer, until, seconds) if (ready := answer.ready()) is None else ready:
         size += len(chunk)
         if size > limit:
             raise UpstreamFault(faults.TOO_LARGE, f"the answer is larger than {limit} bytes")
@@ -49,11 +55,11 @@ async def read_whole(exchange: Exchange, answer: Answer, *, limit: int, idle: fl
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-async def _read_some(answer: Answer, *, idle: float) -> bytes:
+async def _read_some(answer: Answer, until: float, seconds: float) -> bytes:
     try:
-        return await answer.read_some(idle)
+        return await answer.read_some(max(0.0, until - monotonic()))
     except TimeoutError as error:
-        raise faults.silent_for_too_long() from error
+        raise UpstreamFault(faults.TIMEOUT, f"the answer was not whole {seconds:g} s after its head") from error
 
 
 async def relay_document(exchange: Exchange, answer: Answer, *, seal: SealSession) -> tuple[Response, Outcome]:
@@ -65,7 +71,7 @@ async def relay_document(exchange: Exchange, answer: Answer, *, seal: SealSessio
     limit = exchange.snapshot.settings.bounds.message_bytes
     text = answer.at_hand(min(limit, _NOT_HELD))
     if text is None:
-        text = await read_whole(exchange, answer, limit=limit, idle=exchange.selected.idle_seconds)
+        text = await read_whole(exchange, answer, limit=limit)
     if answer.status >= 400 and (rejected := rejections.rejection(exchange, answer, text)) is not None:
         return rejected
     method = exchange.message.method if exchange.message is not None else None

@@ -2,10 +2,11 @@
 
 llhttp refuses what two readers could frame in two ways (RFC 9112 §6.3): two lengths, a length beside a transfer coding,
 bodies that do not end with the chunked coding, bare line feeds, folded headers, spaces before a colon. We refuse more:
-any coding but chunked alone, and transfer codings in HTTP/1.0, which has none (§6.1).
+any coding but chunked alone, transfer codings in HTTP/1.0, which has none (§6.1), and RTSP and ICE, which it speaks.
 """
 
 import logging
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -60,6 +61,10 @@ class BadRequestError(OstiaryError):
         self.message = message
 
 
+#: The first line of a request in a protocol that is not HTTP. No line of a header or of JSON looks like it.
+_FOREIGN: Final = re.compile(rb"(?:^|\n)[A-Z-]+ [^ \r\n]+ (?:RTSP|ICE)/")
+
+
 class RequestParser:
     """Parses one connection. ``begun`` is given each request as soon as its head is whole."""
 
@@ -78,6 +83,9 @@ class RequestParser:
         self._changing: Request | None = None
         self._resuming: Request | None = None
         self._target = b""
+        #: The beginning of a line of a head that has not ended.
+        self._unended = b""
+        self._is_mentioned = False
         self._headers: dict[str, str] = {}
         self._repeated: set[str] = set()
 
@@ -93,13 +101,32 @@ class RequestParser:
             BadRequestError: it is no request, or one beyond the bounds. Nothing behind it can be read.
         """
         self._ended = False
+        if self.request is None:
+            self._check_protocol(data)
         try:
             self._parse(data)
         except httptools.HttpParserError as error:
             raise _meant(error) from None
+        self._keep_unended(data)
         if not self._ended:
             self._fed += len(data)
             self._check_fed()
+
+    def _check_protocol(self, data: bytes) -> None:
+        """Refuse the other protocols that llhttp speaks, RTSP and ICE: it does not say which one a head was of."""
+        if self._unended:
+            data = self._unended + data
+        self._is_mentioned = b"RTSP/" in data or b"ICE/" in data
+        if self._is_mentioned and _FOREIGN.search(data):
+            raise _other_protocol()
+
+    def _keep_unended(self, data: bytes) -> None:
+        """Keep the beginning of a line of a head: it may be cut anywhere."""
+        if self.in_head:
+            whole = self._unended + data
+            self._unended = whole[whole.rfind(b"\n") + 1 :]
+        elif self._unended:
+            self._unended = b""
 
     def _check_fed(self) -> None:
         """Bound what llhttp tells nothing of: a name or value that goes on and on, extensions of chunks, trailers."""
@@ -138,6 +165,8 @@ class RequestParser:
 
     def on_message_begin(self) -> None:
         """A new head."""
+        if self._ended and self._is_mentioned:
+            raise _other_protocol()  # behind a body a first line cannot be told from text
         self.in_head = self._resuming is None
         self._fed = self._seen = self._count = self._taken = 0
         self._target = b""
@@ -201,7 +230,7 @@ class RequestParser:
         parser = self._parser
         version, method = parser.get_http_version(), parser.get_method()
         if version not in {"1.1", "1.0"}:
-            raise BadRequestError(400, "BadRequest", "Only HTTP/1.1 and HTTP/1.0 are spoken here")
+            raise _other_protocol()
         coding = self._headers.get("transfer-encoding")
         if coding is not None and (version == "1.0" or coding.lower() != "chunked"):
             raise BadRequestError(400, "BadRequest", "The only transfer coding is chunked, and HTTP/1.0 has none")
@@ -233,6 +262,10 @@ class RequestParser:
         request, self.request = self.request, None
         if request is not None:
             request.finish()
+
+
+def _other_protocol() -> BadRequestError:
+    return BadRequestError(400, "BadRequest", "Only HTTP/1.1 and HTTP/1.0 are spoken here")
 
 
 def _head_too_large() -> BadRequestError:

@@ -14,10 +14,25 @@ from typing import Final, TypeAlias
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-#: Metadata services outside the link-local ranges: AWS over IPv6, Alibaba, Azure, Oracle.
+#: Services of clouds that give credentials or settings to whoever asks from the machine, outside the link-local ranges:
+#: metadata and pod identity of AWS, metadata of Google, Oracle, Alibaba, Scaleway and Linode, and Azure's agent.
 _METADATA: Final = frozenset(
-    map(ipaddress.ip_address, ("fd00:ec2::254", "100.100.100.200", "168.63.129.16", "192.0.0.192"))
+    map(
+        ipaddress.ip_address,
+        (
+            "fd00:ec2::254",
+            "fd00:ec2::23",
+            "fd20:ce::254",
+            "fd00:c1::a9fe:a9fe",
+            "192.0.0.192",
+            "100.100.100.200",
+            "fd00:42::42",
+            "fd00:a9fe:a9fe::1",
+            "168.63.129.16",
+        ),
+    )
 )
+_TRANSLATED: Final = ipaddress.IPv6Network("::ffff:0:0:0/96")
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 
 
@@ -27,11 +42,15 @@ def networks(cidrs: Iterable[str]) -> tuple[Network, ...]:
 
 
 def real(address: Address) -> Address:
-    """Return the IPv4 address inside an IPv6 one that merely wraps it (mapped, 6to4, NAT64), else the address."""
+    """Return the IPv4 address inside an IPv6 one that merely wraps it, else the address.
+
+    Wrapped are those that are mapped, translated (RFC 2765), 6to4, NAT64 with the prefix that all know, and Teredo.
+    """
     if isinstance(address, ipaddress.IPv6Address):
-        if address in _NAT64:
+        if address in _NAT64 or address in _TRANSLATED:
             return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-        return address.ipv4_mapped or address.sixtofour or address
+        teredo = address.teredo
+        return address.ipv4_mapped or address.sixtofour or (teredo[1] if teredo is not None else None) or address
     return address
 
 

@@ -52,7 +52,7 @@ class UpstreamServer:
         self.address = url.host or ""
         self.port = url.port or 0
         self.idle_seconds = document.timeouts.idle / 1000
-        self._request_seconds = document.timeouts.request / 1000
+        self.request_seconds = document.timeouts.request / 1000
         #: The beginnings of requests, at the place that was configured, and at the one where they go now.
         self._configured = self._heads = self._heads_at(url)
         dialer = Dialer(
@@ -90,7 +90,7 @@ class UpstreamServer:
             head = self._head(self._heads, method, passed)
             message = http1.message(head, lines, body)
             body = None  # it is in there, and would be held twice until the answer comes
-            answer = await self._pool.exchange(message, seconds=self._request_seconds, repeatable=repeatable)
+            answer = await self._pool.exchange(message, seconds=self.request_seconds, repeatable=repeatable)
             if answer.status >= 300:
                 answer = await self._elsewhere(answer, method, message[len(head) :], passed)
         except BaseException:
@@ -118,7 +118,7 @@ class UpstreamServer:
             return answer
         answer.close()
         heads = self._heads_at(moved)
-        answer = await self._pool.exchange(self._head(heads, method, passed) + rest, seconds=self._request_seconds)
+        answer = await self._pool.exchange(self._head(heads, method, passed) + rest, seconds=self.request_seconds)
         if answer.status < 300 and redirects.is_lasting(status, before=self._url, after=moved):
             self._heads = heads
         return answer

@@ -3,6 +3,7 @@
     request     the bytes of a request's head
     answer      the answer as it arrives: head, then a body with backpressure
     connection  one connection: one exchange at a time, and no byte that was not asked for
+    status_line what the first line of an answer must be
     deadlines   one timer for all who wait
     dialing     from a URL to a connection, through the judgement of addresses
     pool        connections kept for the next exchange

@@ -16,6 +16,7 @@ from ostiary_gateway.transports import is_unsent, read_in_pieces, untie
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.http1.answer import Answer, broken_off
 from ostiary_gateway.upstream.http1.deadlines import Deadlines
+from ostiary_gateway.upstream.http1.status_line import StatusLine
 
 #: After how many seconds of silence the kernel asks, how often and how many times: 2 minutes in all.
 _PROBING: Final = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
@@ -43,6 +44,7 @@ class Connection(asyncio.Protocol):
         self._body_ends_with_connection = False
         #: The final head came before the request had ended, so that the rest of it may still be under way.
         self._answered_early = False
+        self._line = StatusLine()
         self._poll: select.poll | None = None
         #: When the head must be there, on the loop's clock.
         self.deadline = 0.0
@@ -63,6 +65,7 @@ class Connection(asyncio.Protocol):
             raise broken_off()
         self._repeated = self._fed = 0
         self._sent = len(request)
+        self._line.begin()
         loop = asyncio.get_running_loop()
         head: asyncio.Future[Answer] = loop.create_future()
         self._head = head
@@ -134,6 +137,8 @@ class Connection(asyncio.Protocol):
             return
         try:
             self._fed += len(data)
+            if not self._line.is_final and not self._line.is_usual(data):
+                data = self._line.feed(self._parser, data)
             self._parser.feed_data(data)
             if self._fed > _HEAD_LIMIT:
                 self._bound_what_is_held()
@@ -198,6 +203,7 @@ class Connection(asyncio.Protocol):
         status = self._parser.get_status_code()
         if status < 200:
             _check_interim(status)
+            self._line.begin()
             return  # the answer is still to come
         self._fed = 0
         encoding = self._headers.get(b"transfer-encoding")

@@ -10,7 +10,10 @@ import ipaddress
 import socket
 import threading
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
+
+#: What a resolver says of a name that does not exist, or has no address.
+_NO_SUCH_NAME: Final = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
 
 
 class Resolver:
@@ -47,7 +50,7 @@ class Resolver:
         addresses: list[str] = []
         error: OSError | None = None
         try:
-            answers = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+            answers = _resolved(self._host, self._port)
             addresses = list(dict.fromkeys(str(answer[4][0]) for answer in answers))
         except OSError as failed:
             error = failed
@@ -60,6 +63,22 @@ class Resolver:
         self._pending = None
         if not found.cancelled():
             found.exception()  # seen, though perhaps nobody waits any more
+
+
+def _resolved(host: str, port: int) -> list[Any]:
+    """Ask the system's resolver: for a name of the Internet as it stands, before what its search domains make of it.
+
+    A Pod's resolver looks below its search domains first, so that ``api.example.com`` could be a Pod ``api`` of a
+    Service ``example`` in a namespace ``com``. What ends in ``.svc`` needs those domains, and ``service.namespace``
+    means them.
+    """
+    if host.count(".") >= 2 and not host.endswith((".", ".svc")):
+        try:
+            return socket.getaddrinfo(f"{host}.", port, type=socket.SOCK_STREAM)
+        except socket.gaierror as error:
+            if error.errno not in _NO_SUCH_NAME:
+                raise
+    return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
 
 
 def _tell(found: asyncio.Future[list[str]], addresses: list[str], error: OSError | None) -> None:
