@@ -2,14 +2,14 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 from aiohttp import web
 from callers import Caller, calling, legacy, modern
-from gateways import BOUNDS, Door, running
+from gateways import BOUNDS, Door, policy, running
 from loop_holds import loop_holds
 from mcp_clients import eventually
 from upstreams import Arrived, Upstream, document, events, for_ever
@@ -37,12 +37,15 @@ class Scene:
 
     def __init__(self) -> None:
         self.gate = asyncio.Event()
+        self.answer: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]] | None = None
 
     async def script(self, request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         if b"subscriptions/listen" in arrived.body[:200]:
             async with events(request):
                 await for_ever()
         await self.gate.wait()
+        if self.answer is not None:
+            return await self.answer(request)
         # What arrived is not parsed: it would hold the loop of this test, which is the gateway's, too.
         return document({"jsonrpc": "2.0", "id": 1, "result": {"content": [{"type": "text", "text": "done"}]}})
 
@@ -159,3 +162,151 @@ async def test_large_bodies_of_many_callers_are_worked_on_one_by_one(scene: Scen
         with loop_holds() as holds:
             assert set(await asyncio.gather(*(post(caller) for _ in range(12)))) == {200}
         assert holds.longest < HELD_SECONDS, holds.callback
+
+
+# What servers say
+
+
+def as_document(text: bytes) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
+    async def answer(_: web.BaseRequest) -> web.StreamResponse:
+        return document(text)
+
+    return answer
+
+
+def as_event(text: bytes) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        async with events(request) as stream:
+            for start in range(0, len(text), 1 << 18):
+                await stream.response.write((b"data: " if not start else b"") + text[start : start + (1 << 18)])
+            await stream.response.write(b"\n\n")
+        return stream.response
+
+    return answer
+
+
+FORMS = {"document": as_document, "event": as_event}
+
+
+def result(members: bytes) -> bytes:
+    return b'{"jsonrpc":"2.0","id":1,"result":{' + members + b"}}"
+
+
+def tools(count: int) -> bytes:
+    """A list of so many tools with nothing but a name, every other one of which may be seen."""
+    names = (b'{"name":"%b_%d"}' % (b"get" if n % 2 else b"set", n) for n in range(count))
+    return result(b'"tools":[' + b",".join(names) + b"]")
+
+
+def error_of(reply: Any) -> dict[str, Any]:
+    """The JSON-RPC error of a reply in either form."""
+    text = reply.body
+    if text.startswith(b"event:") or b"\ndata:" in text or text.startswith(b"data:"):
+        text = text.rpartition(b"data:")[2]
+    error = strict_json.loads(text.strip())["error"]
+    assert isinstance(error, dict)
+    return error
+
+
+@asynccontextmanager
+async def answering(upstream: Upstream, scene: Scene, answer: Any, *, governed: bool = True) -> AsyncIterator[Caller]:
+    """A caller of a proxy, where get_* may be seen if it is governed, whose server answers so."""
+    scene.gate.set()
+    scene.answer = answer
+    allow = policy("users", {"name": "users", "effect": "Allow", "tools": {"names": ["get_*"]}})
+    bounds = BOUNDS.model_copy(update={"message_values": VALUES, "message_bytes": 16 << 20})
+    async with running(bounds=bounds) as door:
+        await door.apply(door.entry("mock", upstream.url, [allow] if governed else []))
+        async with calling(door.url()) as caller:
+            yield caller
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_a_list_at_its_bounds_is_filtered_in_slices(form: str, scene: Scene, upstream: Upstream) -> None:
+    tune_collector()
+    count = VALUES * 4 // 10
+    async with answering(upstream, scene, FORMS[form](tools(count))) as caller:
+        with loop_holds() as holds:
+            reply = await caller.post(legacy("tools/list"))
+        assert holds.longest < HELD_SECONDS, holds.callback
+        assert reply.body.count(b'"get_') == count // 2
+        assert b'"set_' not in reply.body
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_a_list_of_more_values_than_allowed_is_refused_unparsed_and_names_the_setting(
+    form: str, scene: Scene, upstream: Upstream
+) -> None:
+    async with answering(upstream, scene, FORMS[form](tools(600_000))) as caller:
+        with loop_holds() as holds:
+            reply = await caller.post(legacy("tools/list"))
+        assert holds.longest < HELD_SECONDS, holds.callback
+        error = error_of(reply)
+        assert (error["code"], error["data"]["reason"]) == (-31006, "UpstreamAnswerTooLarge")
+        assert "more than 100000 values (bounds.messageValues)" in error["message"]
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_a_result_that_no_rule_reads_may_hold_more_and_keeps_its_bytes(
+    form: str, scene: Scene, upstream: Upstream
+) -> None:
+    tune_collector()
+    rows = b",".join(b'{"id":%d,"name":"user %d","mail":null,"city":"x","age":1}' % (n, n) for n in range(VALUES // 3))
+    text = result(b'"content":[],"structuredContent":{"rows":[' + rows + b"]}")
+    async with answering(upstream, scene, FORMS[form](text)) as caller:
+        with loop_holds() as holds:
+            reply = await caller.post(legacy("tools/call", CALL))
+        assert holds.longest < HELD_SECONDS, holds.callback
+        assert text in reply.body
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("unit", [b"[[]],", b'{"a":1},', b'"\\ud800",[],'], ids=["arrays", "objects", "surrogates"])
+async def test_a_result_of_far_too_many_values_is_refused_and_holds_nobody_up(
+    unit: bytes, form: str, scene: Scene, upstream: Upstream
+) -> None:
+    text = result(b'"content":[],"structuredContent":{"a":' + many(unit, (16 << 20) - 1024) + b"}")
+    async with answering(upstream, scene, FORMS[form](text), governed=False) as caller:
+        with loop_holds() as holds:
+            reply = await caller.post(legacy("tools/call", CALL))
+        assert holds.longest < HELD_SECONDS, holds.callback
+        assert error_of(reply)["data"]["reason"] == "UpstreamAnswerTooLarge"
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_half_a_character_in_a_large_result_holds_nobody_up(form: str, scene: Scene, upstream: Upstream) -> None:
+    tune_collector()
+    text = result(b'"content":[],"structuredContent":{"a":' + many(b'{"a":1},', VALUES * 8)[:-1] + rb',"\ud800"]}')
+    async with answering(upstream, scene, FORMS[form](text), governed=False) as caller:
+        with loop_holds() as holds:
+            reply = await caller.post(legacy("tools/call", CALL))
+        assert holds.longest < HELD_SECONDS, holds.callback
+        assert text in reply.body
+
+
+@pytest.mark.parametrize("line", [b"data:\n", b"x\n", b"id: 1\n", b"data:\r"], ids=["data", "stray", "ids", "CR"])
+async def test_an_event_of_very_many_lines_is_refused_and_holds_nobody_up(
+    line: bytes, scene: Scene, upstream: Upstream
+) -> None:
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        async with events(request) as stream:
+            for _ in range(16):
+                await stream.response.write(line * (250_000 // len(line)))
+            await stream.response.write(b"\n\n")
+        return stream.response
+
+    async with answering(upstream, scene, answer, governed=False) as caller:
+        with loop_holds() as holds:
+            reply = await caller.post(legacy("tools/call", CALL))
+        assert holds.longest < HELD_SECONDS, holds.callback
+        assert "lines (bounds.messageValues)" in error_of(reply)["message"]
+
+
+async def test_an_event_of_many_lines_passes_and_holds_nobody_up(scene: Scene, upstream: Upstream) -> None:
+    tune_collector()
+    text = result(b'"content":[' + b"1,\ndata: " * (VALUES - 10) + b"1]")
+    async with answering(upstream, scene, as_event(text), governed=False) as caller:
+        with loop_holds() as holds:
+            reply = await caller.post(legacy("tools/call", CALL))
+        assert holds.longest < HELD_SECONDS, holds.callback
+        assert text in reply.body

@@ -9,6 +9,7 @@ import jiter
 from ostiary_core import strict_json
 from ostiary_core.errors import StrictJSONError
 from ostiary_gateway.errors import UpstreamFault
+from ostiary_gateway.line.large import Steps, at_once
 from ostiary_gateway.upstream import faults
 
 _MESSAGE_LIMIT: Final = 256
@@ -38,16 +39,26 @@ def read(text: bytes) -> dict[str, Any]:
     Raises:
         UpstreamFault: it is no JSON object.
     """
+    return at_once(reading(text))
+
+
+def reading(text: bytes) -> Steps[dict[str, Any]]:
+    """Parse a message as :func:`read` does, in steps: what the faster parser does not take is read twice."""
     try:
-        message = jiter.from_json(text)
+        return _object(jiter.from_json(text))
     except ValueError as error:
-        message = _read_leniently(text, error)
+        why = str(error)
+    yield
+    return _object(_read_leniently(text, why))
+
+
+def _object(message: Any) -> dict[str, Any]:
     if not isinstance(message, dict):
         raise UpstreamFault(faults.INVALID, "the answer is no JSON object")
     return message
 
 
-def _read_leniently(text: bytes, error: ValueError) -> Any:
+def _read_leniently(text: bytes, why: str) -> Any:
     """Parse what a common client would still take: half an emoji at the end of a text that was cut, for example.
 
     It must be UTF-8 all the same: left alone Python would also read what it takes for UTF-16, and no client does.
@@ -55,7 +66,7 @@ def _read_leniently(text: bytes, error: ValueError) -> Any:
     try:
         return json.loads(text.decode("utf-8-sig"))
     except (ValueError, RecursionError):
-        raise UpstreamFault(faults.INVALID, f"the answer is not JSON: {error}") from None
+        raise UpstreamFault(faults.INVALID, f"the answer is not JSON: {why}") from None
 
 
 def is_answer(message: dict[str, Any]) -> bool:

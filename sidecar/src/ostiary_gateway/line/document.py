@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from time import monotonic
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from ostiary_core.mcp.methods import Judgement, Method
 from ostiary_core.mcp.revisions import LEGACY_REVISIONS
@@ -12,10 +12,11 @@ from ostiary_gateway.line.answers import Outcome
 from ostiary_gateway.line.dropped import DROPPED
 from ostiary_gateway.line.exchange import Exchange
 from ostiary_gateway.line.forward import http_fault
+from ostiary_gateway.line.large import Steps, limit_of, worked_on
 from ostiary_gateway.line.limit import hold_answer
 from ostiary_gateway.line.list_memo import LISTS, Known
 from ostiary_gateway.line.own_ids import with_id
-from ostiary_gateway.line.shape import read_for, shape_result
+from ostiary_gateway.line.shape import Reading, reading_for, shaping
 from ostiary_gateway.media_types import JSON_HEADERS
 from ostiary_gateway.server.response import Response
 from ostiary_gateway.session import Session
@@ -27,7 +28,6 @@ _SESSION: Final = "Mcp-Session-Id"
 _NOT_HELD: Final = 16 * 1024
 _LIST: Final = Judgement.LIST
 _NONE: Final[Mapping[str, str]] = {}
-_Read = TypeVar("_Read")
 
 #: Gives the session id for an answer to initialize.
 SealSession = Callable[[Session], str]
@@ -76,10 +76,10 @@ async def relay_document(exchange: Exchange, answer: Answer, *, seal: SealSessio
         return rejected
     method = exchange.message.method if exchange.message is not None else None
     if method is not None and method.judgement is _LIST:
-        known = _list(exchange, answer, method, text)
+        known = await _list(exchange, answer, method, text)
         return Response(answer.status, known.body, _headers(answer)), known.outcome
-    message = _read(answer, text, answers.read)
-    _check(exchange, answer, message)
+    reading = await worked_on(_checked(exchange, answer, text, method), text=text, proxy=exchange.proxy.uid)
+    message = reading.message
     spoken.learn(exchange, message)
     text = _own(exchange, text, message)
     if exchange.captured is not None:
@@ -88,41 +88,48 @@ async def relay_document(exchange: Exchange, answer: Answer, *, seal: SealSessio
     return Response(answer.status, text, headers), answers.outcome(message)
 
 
-def _list(exchange: Exchange, answer: Answer, method: Method, text: bytes) -> Known:
+async def _list(exchange: Exchange, answer: Answer, method: Method, text: bytes) -> Known:
     """Return a list as the caller may see it."""
     visibility = exchange.proxy.visibility
     known = LISTS.recall(method, text, visibility, exchange.request_id, sent_id=exchange.sent_id)
     if known is None:
-        reading = _read(answer, text, lambda text: read_for(method, text, visibility))
-        _check(exchange, answer, reading.message)
-        spoken.learn(exchange, reading.message)
-        text = _own(exchange, text, reading.message)
-        teaches = mirrored.learn(exchange.server, method, text, reading.message)
-        shaped = shape_result(method, text, reading, visibility)
-        if shaped.dropped:
-            DROPPED.note(exchange.proxy.identity, shaped.dropped)
-        known = Known(shaped.body, answers.outcome(reading.message, dropped=len(shaped.dropped)))
-        if not teaches:
-            LISTS.keep(method, text, known, visibility, exchange.request_id)
+        known = await worked_on(_judged(exchange, answer, method, text), text=text, proxy=exchange.proxy.uid)
     return known
 
 
-def _read(answer: Answer, text: bytes, read: Callable[[bytes], _Read]) -> _Read:
-    """Read an answer; where it cannot be read, its HTTP status says more, if that is of an error."""
-    try:
-        return read(text)
-    except UpstreamFault as fault:
-        raise (http_fault(answer) if answer.status >= 400 else fault) from fault
+def _judged(exchange: Exchange, answer: Answer, method: Method, text: bytes) -> Steps[Known]:
+    """Judge a list that was not seen before."""
+    visibility = exchange.proxy.visibility
+    reading = yield from _checked(exchange, answer, text, method)
+    spoken.learn(exchange, reading.message)
+    text = _own(exchange, text, reading.message)
+    teaches = mirrored.learn(exchange.server, method, text, reading.message)
+    yield
+    shaped = yield from shaping(method, text, reading, visibility)
+    if shaped.dropped:
+        DROPPED.note(exchange.proxy.identity, shaped.dropped)
+    known = Known(shaped.body, answers.outcome(reading.message, dropped=len(shaped.dropped)))
+    yield
+    if not teaches:
+        LISTS.keep(method, text, known, visibility, exchange.request_id)
+    return known
 
 
-def _check(exchange: Exchange, answer: Answer, message: dict[str, Any]) -> None:
-    """Check that a message answers the request.
+def _checked(exchange: Exchange, answer: Answer, text: bytes, method: Method | None) -> Steps[Reading]:
+    """Read an answer; where it cannot be read, its HTTP status says more, if that is of an error.
 
     Raises:
-        UpstreamFault: it does not.
+        UpstreamFault: it does not answer the request, or holds more than it may.
     """
+    limit = limit_of(exchange.snapshot.settings.bounds)
+    try:
+        reading = yield from reading_for(method, text, exchange.proxy.visibility, limit=limit)
+    except UpstreamFault as fault:
+        raise (http_fault(answer) if answer.status >= 400 else fault) from fault
+    message = reading.message
     if not answers.answers(message, exchange.upstream_id):
         raise _no_answer(answer)
+    return reading
 
 
 def _own(exchange: Exchange, text: bytes, message: dict[str, Any]) -> bytes:

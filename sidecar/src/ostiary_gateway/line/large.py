@@ -12,12 +12,16 @@ from collections import deque
 from collections.abc import AsyncIterator, Generator, Hashable
 from contextlib import asynccontextmanager
 from time import monotonic
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 from ostiary_core import json_weight
 from ostiary_core.contract.documents import Bounds
+from ostiary_gateway.errors import UpstreamFault
+from ostiary_gateway.upstream import faults
 
 Made = TypeVar("Made")
+#: Work on a message in steps, between which others may have their turn, and what it comes to.
+Steps: TypeAlias = Generator[None, None, Made]
 
 #: A text of so many bytes is light, whatever it holds: it is parsed in about a millisecond.
 LIGHT_BYTES: Final = 8 * 1024
@@ -29,7 +33,11 @@ SLICE_SECONDS: Final = 0.003
 #: The loop goes round so often before the next large message: an ordinary call, in and out, takes about as many rounds.
 _ROUNDS: Final = 6
 #: What is only read, and not judged, is read by a faster parser: it may weigh so many times as much.
-UNJUDGED: Final = 4
+UNJUDGED: Final = 3
+#: So many items of a list are judged in one step.
+ITEMS_AT_ONCE: Final = 32
+_COUNTED_AT_ONCE: Final = 1 << 20
+_WORDS: Final = "the answer holds more than %d values (bounds.messageValues)"
 
 
 class Turns:
@@ -93,7 +101,8 @@ def is_light(text: bytes) -> bool:
     size = len(text)
     if size <= LIGHT_BYTES:
         return True
-    return json_weight.at_most(text) + size // _BYTES_AS_ONE <= _LIGHT_WEIGHT
+    left = _LIGHT_WEIGHT - size // _BYTES_AS_ONE
+    return left > 0 and json_weight.at_most(text) <= left
 
 
 def limit_of(bounds: Bounds) -> int:
@@ -101,14 +110,20 @@ def limit_of(bounds: Bounds) -> int:
     return sys.maxsize if bounds.message_values is None else bounds.message_values * json_weight.UNIT
 
 
-def weighed(text: bytes, limit: int) -> Generator[None, None, int]:
+def weighed(text: bytes, limit: int) -> Steps[int]:
     """Return the weight of a text, or something beyond the limit as soon as that is certain.
 
     Below the limit it may be a bound that the weight does not exceed.
     """
-    weight = json_weight.at_most(text)
-    if weight <= limit:
-        return weight
+    most = 0
+    for start in range(0, len(text), _COUNTED_AT_ONCE):
+        most += json_weight.at_most(text[start : start + _COUNTED_AT_ONCE])
+        if most > limit:
+            break
+        yield
+    else:
+        return most
+    weight = 0
     for weight in json_weight.weigh(text):
         if weight > limit:
             break
@@ -116,7 +131,25 @@ def weighed(text: bytes, limit: int) -> Generator[None, None, int]:
     return weight
 
 
-def at_once(steps: Generator[None, None, Made]) -> Made:
+def check_weight(text: bytes, limit: int) -> Steps[None]:
+    """Check what an answer holds before it is parsed. A text that is short is not looked at.
+
+    Raises:
+        UpstreamFault: it weighs more than the limit, in the units of :mod:`ostiary_core.json_weight`.
+    """
+    if len(text) > LIGHT_BYTES and (yield from weighed(text, limit)) > limit:
+        raise UpstreamFault(faults.TOO_LARGE, _WORDS % (limit // json_weight.UNIT))
+
+
+async def worked_on(steps: Steps[Made], *, text: bytes, proxy: str) -> Made:
+    """Do the work on a text of this proxy: at once where that is light, else in slices when its turn comes."""
+    if is_light(text):
+        return at_once(steps)
+    async with TURNS.turn(proxy):
+        return await in_slices(steps)
+
+
+def at_once(steps: Steps[Made]) -> Made:
     """Do work that comes in steps, all of it now."""
     while True:
         try:
@@ -126,7 +159,7 @@ def at_once(steps: Generator[None, None, Made]) -> Made:
             return made
 
 
-async def in_slices(steps: Generator[None, None, Made]) -> Made:
+async def in_slices(steps: Steps[Made]) -> Made:
     """Do work that comes in steps; after each slice of time others have their turn."""
     while True:
         until = monotonic() + SLICE_SECONDS

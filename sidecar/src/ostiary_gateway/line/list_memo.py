@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 from weakref import WeakKeyDictionary
 
-from ostiary_core import strict_json
+from ostiary_core import json_weight, strict_json
 from ostiary_core.errors import StrictJSONError
 from ostiary_core.mcp.methods import Judgement, Method
 from ostiary_core.policy.visibility import Visibility
@@ -21,6 +21,8 @@ _LISTS_EACH: Final = 32
 _BYTES_EACH: Final = 1 << 20
 #: For all of them together.
 _BYTES_IN_ALL: Final = 32 << 20
+#: A list that passes as it came is read once more, strictly, to be kept: one that weighs more than this is not.
+_WEIGHT_EACH: Final = 60_000 * json_weight.UNIT
 #: What a kept list costs besides its bytes, about.
 _OVERHEAD: Final = 512
 #: A server that never tells the same list twice: after so many, only each so-manieth is still kept, as a trial.
@@ -168,7 +170,8 @@ def _kept(method: Method, text: bytes, known: Known, identifier: bytes) -> _Kept
     if known.body is not text:
         shown = around_id(known.body, identifier)
         return _Kept(method, came, shown, known.outcome) if shown is not None else None
-    return _Kept(method, came, None, known.outcome) if _is_strict(text) else None
+    is_worth_it = json_weight.at_most(text) <= _WEIGHT_EACH
+    return _Kept(method, came, None, known.outcome) if is_worth_it and _is_strict(text) else None
 
 
 def _is_strict(text: bytes) -> bool:

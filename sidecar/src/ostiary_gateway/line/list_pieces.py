@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from ostiary_core.errors import StrictJSONError
 from ostiary_core.json_spans import Item, Read, SpanReader
+from ostiary_gateway.line.large import ITEMS_AT_ONCE, Steps
 
 _SHOWN_NAME: Final = 64
 
@@ -81,17 +82,21 @@ def _is_text(name: str) -> bool:
     return True
 
 
-def filtered(text: bytes, lists: Mapping[str, Judged]) -> tuple[bytes, frozenset[str]]:
+def filtering(text: bytes, lists: Mapping[str, Judged]) -> Steps[tuple[bytes, frozenset[str]]]:
     """Return an answer without the items of its result's lists that may not be seen, or not be judged; and which lists
-    it holds. ``lists`` are by the member of the result that holds each.
+    it holds. ``lists`` are by the member of the result that holds each. The places are found in one step, the items
+    are judged in many.
 
     Raises:
         StrictJSONError: it is no JSON, a member of the whole or of the result stands twice, or an item is no object.
     """
     cutter = _Cutter(text)
-    into: dict[str, Read] = {key: partial(cutter.list, judged) for key, judged in lists.items()}
+    into: dict[str, Read] = {key: partial(cutter.list, key) for key in lists}
     into["cacheScope"] = cutter.scope
     cutter.reader.whole({"result": lambda start: cutter.reader.members(start, into)})
+    yield
+    for key, start in cutter.found.items():
+        yield from cutter.cut(lists[key], start)
     return cutter.text(), frozenset(cutter.found)
 
 
@@ -100,18 +105,25 @@ class _Cutter:
 
     def __init__(self, text: bytes) -> None:
         self.reader = SpanReader(text)
-        self.found: list[str] = []
+        #: Where each list begins.
+        self.found: dict[str, int] = {}
         self._cuts: list[tuple[int, int, str]] = []
         self._scope: tuple[int, int, str] | None = None
 
-    def list(self, judged: Judged, start: int) -> int:
+    def list(self, key: str, start: int) -> int:
+        """Note the list at this place."""
+        self.found[key] = start
+        return self.reader.value(start)[1]
+
+    def cut(self, judged: Judged, start: int) -> Steps[None]:
         """Cut the list at this place."""
-        text = self.reader.text
-        items = enumerate(self.reader.items(start))
-        kept = [text[item.start : item.end] for position, item in items if judged.keeps_piece(position, item)]
+        text, kept = self.reader.text, []
+        for position, item in enumerate(self.reader.items(start)):
+            if position % ITEMS_AT_ONCE == ITEMS_AT_ONCE - 1:
+                yield
+            if judged.keeps_piece(position, item):
+                kept.append(text[item.start : item.end])
         self._cuts.append((start, self.reader.end, f"[{','.join(kept)}]"))
-        self.found.append(judged.list_key)
-        return self.reader.end
 
     def scope(self, start: int) -> int:
         """Note the hint of who may share the answer: what one caller may see must not be cached for another."""

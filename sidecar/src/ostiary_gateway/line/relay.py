@@ -11,7 +11,7 @@ from itertools import islice
 from time import monotonic
 from typing import Any, Final
 
-from ostiary_core import strict_json
+from ostiary_core import json_weight, strict_json
 from ostiary_core.mcp.revisions import LEGACY
 from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway import sse
@@ -21,12 +21,23 @@ from ostiary_gateway.line.answers import Outcome
 from ostiary_gateway.line.document import SealSession, opens_session, session_header
 from ostiary_gateway.line.dropped import DROPPED
 from ostiary_gateway.line.exchange import Exchange
+from ostiary_gateway.line.large import (
+    LIGHT_BYTES,
+    TURNS,
+    UNJUDGED,
+    Steps,
+    at_once,
+    check_weight,
+    in_slices,
+    is_light,
+    limit_of,
+)
 from ostiary_gateway.line.limit import hold_answer
 from ostiary_gateway.line.list_memo import LISTS, Known
 from ostiary_gateway.line.own_ids import told_back, with_id
 from ostiary_gateway.line.reader import Reader
 from ostiary_gateway.line.refusals import error_message
-from ostiary_gateway.line.shape import Reading, must_filter, read_for, shape_result, shape_streamed
+from ostiary_gateway.line.shape import Reading, must_filter, reading_for, shaping, shaping_streamed
 from ostiary_gateway.line.streams import OpenStream, listen_ended
 from ostiary_gateway.media_types import EVENT_STREAM_HEADERS
 from ostiary_gateway.upstream import faults
@@ -39,6 +50,8 @@ AFTERMATH_SECONDS: Final = 1.0
 
 #: So many events of one chunk are shaped before others have their turn.
 BLOCKS_AT_ONCE: Final = 256
+#: An event of more lines takes its turn among the large ones.
+_FEW_LINES: Final = 256
 
 
 class EventRelay:
@@ -62,6 +75,9 @@ class EventRelay:
         self._foreign_answers = 0
         self._is_document: bool | None = None
         self._answered_at = 0.0
+        self._weight = limit_of(exchange.snapshot.settings.bounds)
+        #: An event that is to be shaped when its turn comes, before what follows it.
+        self._large: bytes | None = None
         #: What waits for the session's header.
         self._back = b""
         self._held = 0
@@ -88,18 +104,31 @@ class EventRelay:
             self._caller.begin()
         # Empty is the end, and known without waiting: then answer and end go out in one piece.
         while chunk := await self._next_chunk() if (ready := self._upstream.ready()) is None else ready:
-            blocks = self._blocks(chunk)
-            while self._pass_on(blocks) and not self._is_over:
-                # A chunk of nothing but tiny events takes long, and others wait. Meanwhile more comes, so there must be
-                # a flush: else nobody would ever wait for the caller.
-                await self._flush()
-                await asyncio.sleep(0)
+            await self._pass_all(self._blocks(chunk))
             if self._answered and self._aftermath_is_over():
                 break
         if self._is_document and not self._splitter.between_blocks:
-            self._pass_on(iter((sse.event(self._splitter.rest()),)))
+            await self._pass_all(iter((sse.event(self._splitter.rest()),)))
         if not self._caller.begun:
             raise UpstreamFault(faults.RESET, "the stream ended without the answer")
+
+    async def _pass_all(self, blocks: Iterator[bytes]) -> None:
+        """Shape and send what a chunk has completed."""
+        while self._pass_on(blocks) and not self._is_over:
+            # A chunk of nothing but tiny events takes long, and others wait. Meanwhile more comes, so there must be
+            # a flush: else nobody would ever wait for the caller.
+            await self._flush()
+            if self._large is None:
+                await asyncio.sleep(0)
+            else:
+                await self._pass_on_large(self._large)
+
+    async def _pass_on_large(self, block: bytes) -> None:
+        """Shape an event in slices, when its turn comes."""
+        self._large = None
+        async with TURNS.turn(self._exchange.proxy.uid):
+            shaped = await in_slices(self._shaping(block))
+        self._send_on(shaped)
 
     def _pass_on(self, blocks: Iterator[bytes]) -> bool:
         """Shape and send a number of blocks; return whether there may be more."""
@@ -108,19 +137,22 @@ class EventRelay:
             if self._stream.ended:
                 return False
         shaped, fault = self._shaped_all(islice(blocks, BLOCKS_AT_ONCE))
-        self._back += b"".join(shaped)
+        self._send_on(b"".join(shaped))
+        if fault is not None:
+            raise fault
+        if len(shaped) == BLOCKS_AT_ONCE or self._large is not None:
+            return True
+        self._account()
+        return False
+
+    def _send_on(self, shaped: bytes) -> None:
+        self._back += shaped
         # An answer to initialize is held until its revision is known: the session header stands before it.
         if self._caller.begun or self._answered:
             self._caller.write(self._back)
             self._back = b""
         elif len(self._back) > self._limit:
             raise UpstreamFault(faults.TOO_LARGE, f"more than {self._limit} bytes before the answer")
-        if fault is not None:
-            raise fault
-        if len(shaped) == BLOCKS_AT_ONCE:
-            return True
-        self._account()
-        return False
 
     @property
     def _is_over(self) -> bool:
@@ -192,16 +224,23 @@ class EventRelay:
             self._caller.write(sse.KEEP_ALIVE)
 
     def _shaped_all(self, blocks: Iterator[bytes]) -> tuple[list[bytes], UpstreamFault | None]:
-        """Shape blocks up to the first that cannot be: what came before it is still to be sent."""
+        """Shape blocks up to the first that cannot be, or not now: what came before it is still to be sent."""
         shaped: list[bytes] = []
         try:
-            shaped.extend(map(self._shaped, blocks))
+            for block in blocks:
+                if len(block) > LIGHT_BYTES and not _is_light(block):
+                    self._large = block
+                    break
+                shaped.append(at_once(self._shaping(block)))
         except UpstreamFault as fault:
             return shaped, fault
         return shaped, None
 
-    def _shaped(self, block: bytes) -> bytes:
+    def _shaping(self, block: bytes) -> Steps[bytes]:
         """Return a block as the caller may see it; empty drops it."""
+        if len(block) > LIGHT_BYTES:
+            self._check_lines(block)
+            yield
         event = sse.read(block)
         block, data = event.block, event.data
         self._note_resumability(event)
@@ -212,16 +251,28 @@ class EventRelay:
             self.outcome = known.outcome
             return block if known.body is data else sse.with_data(block, known.body)
         try:
-            message = answers.read(data)
+            yield from check_weight(data, self._weight if self._judges else self._weight * UNJUDGED)
+            message = yield from answers.reading(data)
         except UpstreamFault:
             if event.is_message:
                 raise
             # An event of another kind, a ping: nobody reads it, and what a careless client might does not pass.
             return sse.KEEP_ALIVE if b"{" in data else block
-        shaped = self._shaped_message(event, data, message)
+        shaped = yield from self._shaping_message(event, data, message)
         if shaped is None:
             return b""
         return block if shaped is data else sse.with_data(block, shaped)
+
+    @property
+    def _judges(self) -> bool:
+        """Whether the answer is one that a rule must see."""
+        request = self._exchange.message
+        return request is not None and must_filter(request.method, self._visibility)
+
+    def _check_lines(self, block: bytes) -> None:
+        most = self._weight // json_weight.UNIT
+        if _line_ends(block) > most:
+            raise UpstreamFault(faults.TOO_LARGE, f"an event has more than {most} lines (bounds.messageValues)")
 
     def _recalled(self, data: bytes) -> Known | None:
         """Return what became of this answer, if it was judged before and is the first to our request."""
@@ -237,14 +288,14 @@ class EventRelay:
         if event.id and message is not None and message.era is LEGACY:
             self._resumable = self._resumable or b"\0" not in event.id  # with NUL it is none to clients
 
-    def _shaped_message(self, event: sse.Event, data: bytes, message: dict[str, Any]) -> bytes | None:
+    def _shaping_message(self, event: sse.Event, data: bytes, message: dict[str, Any]) -> Steps[bytes | None]:
         # In an event of another kind clients see no answer; what a careless one might take for it is shaped too.
         if self._exchange.awaits_answer and answers.is_answer(message) and event.is_message:
-            return self._shaped_answer(data, message)
+            return (yield from self._shaping_answer(data, message))
         try:
             if self._exchange.session is not None:
                 data = told_back(data, message, answers_too=not self._exchange.awaits_answer)
-            shaped = shape_streamed(data, message, self._visibility)
+            shaped = yield from shaping_streamed(data, message, self._visibility, limit=self._weight)
         except UpstreamFault as fault:
             if "method" in message and "id" not in message:
                 return None  # a notice that cannot be judged is not passed on, and nobody waits for it
@@ -258,7 +309,7 @@ class EventRelay:
             DROPPED.note(self._exchange.proxy.identity, shaped.dropped)
         return shaped.body
 
-    def _shaped_answer(self, data: bytes, message: dict[str, Any]) -> bytes | None:
+    def _shaping_answer(self, data: bytes, message: dict[str, Any]) -> Steps[bytes | None]:
         """One request has one answer, whatever a server sends: its own, and the first."""
         request, own = self._exchange.message, self._exchange.request_id
         if not answers.answers(message, self._exchange.upstream_id):
@@ -270,19 +321,23 @@ class EventRelay:
             data = with_id(data, message["id"], own)
             message["id"] = own
         method = request.method if request is not None else None
-        filters = must_filter(method, self._visibility)
-        reading = read_for(method, data, self._visibility) if filters else Reading(message, is_strict=False)
+        visibility = self._visibility  # one for all steps: it may be another one after any of them
+        reading = Reading(message, is_strict=False)
+        if must_filter(method, visibility):
+            reading = yield from reading_for(method, data, visibility, limit=self._weight)
         spoken.learn(self._exchange, message)
         headers = session_header(self._exchange, self._upstream, message, self._seal)
         teaches = mirrored.learn(self._exchange.server, method, data, message)
-        shaped = shape_result(method, data, reading, self._visibility)
+        yield
+        shaped = yield from shaping(method, data, reading, visibility)
         if shaped.dropped:
             DROPPED.note(self._exchange.proxy.identity, shaped.dropped)
         if self._exchange.captured is not None:
             self._exchange.captured.take(message)
         shown = Known(shaped.body, answers.outcome(message, dropped=len(shaped.dropped)))
+        yield
         if not teaches:
-            LISTS.keep(method, data, shown, self._visibility, self._exchange.request_id)
+            LISTS.keep(method, data, shown, visibility, self._exchange.request_id)
         self.outcome = shown.outcome
         if headers:
             self._caller.add_headers(headers)
@@ -318,3 +373,12 @@ class EventRelay:
         await self._caller.flush()
         if untaken:
             self._account()
+
+
+def _is_light(block: bytes) -> bool:
+    """Say whether an event can be shaped at once: with so many bytes, and so many lines."""
+    return is_light(block) and _line_ends(block) <= _FEW_LINES
+
+
+def _line_ends(block: bytes) -> int:
+    return block.count(b"\n") + block.count(b"\r")

@@ -5,6 +5,7 @@ that cannot be judged is left out and told of (:mod:`.list_pieces`). A notice of
 resource that may not be subscribed to.
 """
 
+import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple
@@ -15,6 +16,7 @@ from ostiary_core.mcp.methods import LISTS, Judgement, Method, Primitive, Verb
 from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.line import answers, list_pieces
+from ostiary_gateway.line.large import ITEMS_AT_ONCE, LIGHT_BYTES, UNJUDGED, Steps, at_once, check_weight
 from ostiary_gateway.line.list_pieces import Judged
 from ostiary_gateway.upstream import faults
 
@@ -48,12 +50,27 @@ def read_for(method: Method | None, text: bytes, visibility: Visibility) -> Read
     Raises:
         UpstreamFault: it is no JSON object.
     """
-    if must_filter(method, visibility):
+    return at_once(reading_for(method, text, visibility, limit=sys.maxsize))
+
+
+def reading_for(method: Method | None, text: bytes, visibility: Visibility, *, limit: int) -> Steps[Reading]:
+    """Read an answer as :func:`read_for` does, in steps; one that is judged weighs at most ``limit``.
+
+    Raises:
+        UpstreamFault: also where it weighs more.
+    """
+    filters = must_filter(method, visibility)
+    yield from check_weight(text, limit if filters else limit * UNJUDGED)
+    if filters:
         try:
-            return Reading(_object(strict_json.loads(text)), is_strict=True)
+            message = _object(strict_json.loads(text))
         except StrictJSONError:
-            pass
-    return Reading(answers.read(text), is_strict=False)
+            yield
+        else:
+            if len(text) > LIGHT_BYTES:
+                yield
+            return Reading(message, is_strict=True)
+    return Reading((yield from answers.reading(text)), is_strict=False)
 
 
 def shape_result(method: Method | None, text: bytes, reading: Reading, visibility: Visibility) -> Shaped:
@@ -64,11 +81,16 @@ def shape_result(method: Method | None, text: bytes, reading: Reading, visibilit
     Raises:
         UpstreamFault: a list that must be filtered is not of the specified shape.
     """
+    return at_once(shaping(method, text, reading, visibility))
+
+
+def shaping(method: Method | None, text: bytes, reading: Reading, visibility: Visibility) -> Steps[Shaped]:
+    """Shape an answer as :func:`shape_result` does, in steps."""
     if method is None or not must_filter(method, visibility) or "result" not in reading.message:
         return Shaped(text)
     if reading.is_strict:
-        return _filter_strict(reading.message, [method], visibility)
-    return _filter_text(text, [method], visibility, needed=True)
+        return (yield from _filter_strict(reading.message, [method], visibility))
+    return (yield from _filter_text(text, [method], visibility, needed=True))
 
 
 def shape_streamed(text: bytes, message: dict[str, Any], visibility: Visibility) -> Shaped | None:
@@ -79,20 +101,35 @@ def shape_streamed(text: bytes, message: dict[str, Any], visibility: Visibility)
     Raises:
         UpstreamFault: it may have to be shaped and could be read in two ways, or a list is not of the specified shape.
     """
+    return at_once(shaping_streamed(text, message, visibility, limit=sys.maxsize))
+
+
+def shaping_streamed(
+    text: bytes, message: dict[str, Any], visibility: Visibility, *, limit: int
+) -> Steps[Shaped | None]:
+    """Shape a message as :func:`shape_streamed` does, in steps; one that is judged weighs at most ``limit``.
+
+    Raises:
+        UpstreamFault: also where it weighs more.
+    """
     if all(visibility.shows_all(primitive) for primitive in Primitive):
         return Shaped(text)
+    yield from check_weight(text, limit)
     governed = [method for method in LISTS.values() if must_filter(method, visibility)]
     try:
         message = _object(strict_json.loads(text))
     except StrictJSONError as error:
         if "method" in message:
             raise _not_strict(error) from None
-        return _filter_text(text, governed, visibility, needed=False)
+        yield
+        return (yield from _filter_text(text, governed, visibility, needed=False))
+    if len(text) > LIGHT_BYTES:
+        yield
     if message.get("method") == _UPDATED and not _may_hear(message, visibility):
         return None
     result = message.get("result")
     governed = [method for method in governed if isinstance(result, dict) and method.list_key in result]
-    return _filter_strict(message, governed, visibility) if governed else Shaped(text)
+    return (yield from _filter_strict(message, governed, visibility)) if governed else Shaped(text)
 
 
 def _may_hear(message: dict[str, Any], visibility: Visibility) -> bool:
@@ -111,11 +148,11 @@ def _not_strict(error: StrictJSONError) -> UpstreamFault:
     return UpstreamFault(faults.INVALID, f"the answer is not strict JSON: {error}")
 
 
-def _filter_text(text: bytes, methods: Sequence[Method], visibility: Visibility, *, needed: bool) -> Shaped:
+def _filter_text(text: bytes, methods: Sequence[Method], visibility: Visibility, *, needed: bool) -> Steps[Shaped]:
     """Filter what no strict reader takes. ``needed`` says that the lists must be there."""
     lists = {method.list_key: _judged(method, visibility) for method in methods}
     try:
-        body, found = list_pieces.filtered(text, lists)
+        body, found = yield from list_pieces.filtering(text, lists)
     except StrictJSONError as error:
         raise _not_strict(error) from None
     if needed and (missing := lists.keys() - found):
@@ -123,9 +160,9 @@ def _filter_text(text: bytes, methods: Sequence[Method], visibility: Visibility,
     return _shaped(body if found else text, lists)
 
 
-def _filter_strict(message: dict[str, Any], methods: Sequence[Method], visibility: Visibility) -> Shaped:
+def _filter_strict(message: dict[str, Any], methods: Sequence[Method], visibility: Visibility) -> Steps[Shaped]:
     lists = {method.list_key: _judged(method, visibility) for method in methods}
-    _filter_tree(message["result"], lists)
+    yield from _filter_tree(message["result"], lists)
     return _shaped(strict_json.dumps(message), lists)
 
 
@@ -142,11 +179,18 @@ def _judged(method: Method, visibility: Visibility) -> Judged:
     return Judged(method.list_key, method.item_key, partial(visibility.shows, method.primitive))
 
 
-def _filter_tree(result: Any, lists: Mapping[str, Judged]) -> None:
+def _filter_tree(result: Any, lists: Mapping[str, Judged]) -> Steps[None]:
     for key, judged in lists.items():
         items = result.get(key) if isinstance(result, dict) else None
         if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
             raise _no_list(key)
-        result[key] = [item for position, item in enumerate(items) if judged.keeps(position, item)]
+        kept = []
+        for position, item in enumerate(items):
+            if position % ITEMS_AT_ONCE == ITEMS_AT_ONCE - 1:
+                yield
+            if judged.keeps(position, item):
+                kept.append(item)
+        result[key] = kept
+        yield
     if lists and "cacheScope" in result:
         result["cacheScope"] = "private"  # what one caller may see must not be cached for another

@@ -76,7 +76,8 @@ _WORDS: Final = {
     codes.LIMITED: "This gateway has no room for the answer now; the request itself may have been carried out",
 }
 #: Who reads this is often the gateway itself, or the one who set it up: the loop is named.
-_LOOP: Final = "The MCP server behind this gateway leads back to this gateway"
+#: What some kinds are told as, in place of the words of their code.
+_OWN_WORDS: Final = {LOOP: "The MCP server behind this gateway leads back to this gateway"}
 
 
 def code_of(fault: UpstreamFault) -> int:
@@ -85,10 +86,14 @@ def code_of(fault: UpstreamFault) -> int:
 
 
 def refusal(fault: UpstreamFault) -> Refusal:
-    """Return what the caller is told."""
+    """Return what the caller is told. Of an answer that is too large that is also how large one may be: both sides can
+    do something about it, and the words are ours.
+    """
     code = code_of(fault)
+    words = _OWN_WORDS.get(fault.kind) or _WORDS[code]
+    if fault.kind == TOO_LARGE:
+        words = f"{words}: {fault.message}"
     data = {"retryAfterMs": fault.retry_after_ms} if fault.retry_after_ms is not None else None
-    words = _LOOP if fault.kind == LOOP else _WORDS[code]
     return Refusal(200, fault.kind, words, code=code, data=data)
 
 
