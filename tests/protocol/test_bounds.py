@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -368,3 +369,58 @@ async def test_behind_a_trusted_proxy_one_caller_does_not_use_up_the_share_of_an
         await eventually(lambda: upstream.count("tools/call") == 2)
         scene.gate.set()
         assert [reply.status for reply in await asyncio.gather(first, second)] == [200, 200]
+
+
+@pytest.mark.parametrize("form", ["document", "event"])
+async def test_an_answer_beyond_message_bytes_is_refused_with_its_size_the_bound_and_the_setting_governed_or_not(
+    form: str,
+) -> None:
+    async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        message = answer(arrived, {"content": [{"type": "text", "text": "x" * 70_000}]})
+        if form == "document":
+            return document(message)
+        async with events(request) as stream:
+            await stream.send(message)
+        return stream.response
+
+    async with (
+        serving(script) as upstream,
+        bounded(upstream, message_bytes=65536) as door,
+        calling(door.url()) as caller,
+    ):
+        told = (await caller.post(legacy("tools/call", CALL))).body.decode()
+    assert '"UpstreamAnswerTooLarge"' in told
+    assert re.search(
+        r"(7\d{4}|6[5-9]\d{3}) bytes or more, and (a message )?may have 65536 \(bounds.messageBytes\)", told
+    )
+
+
+async def test_a_stream_of_ungoverned_events_has_no_bound_but_that_of_each_event() -> None:
+    async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        async with events(request) as stream:
+            for n in range(30):
+                params = {"progressToken": 1, "progress": n, "message": "x" * 60_000}
+                await stream.send({"jsonrpc": "2.0", "method": "notifications/progress", "params": params})
+            await stream.send(answer(arrived, {"content": []}))
+        return stream.response
+
+    async with (
+        serving(script) as upstream,
+        bounded(upstream, message_bytes=65536) as door,
+        calling(door.url()) as caller,
+    ):
+        told = (await caller.post(legacy("tools/call", CALL))).body
+    assert told.count(b"notifications/progress") == 30
+    assert b'"result"' in told
+
+
+async def test_a_body_beyond_request_bytes_is_refused_with_its_size_the_bound_and_the_setting(
+    scene: Scene, upstream: Upstream
+) -> None:
+    async with bounded(upstream, request_bytes=65536) as door, calling(door.url()) as caller:
+        refused = await caller.post(legacy("tools/call", {**CALL, "arguments": {"x": "y" * 70_000}}))
+    assert (refused.status, refused.json["error"]["code"]) == (413, -31006)
+    assert re.fullmatch(
+        r"A message may be 65536 bytes long \(bounds.requestBytes\), and this one has 70\d{3} or more",
+        refused.json["error"]["message"],
+    )

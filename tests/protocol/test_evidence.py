@@ -355,3 +355,18 @@ async def test_the_span_names_the_caller_and_not_the_trusted_proxy_before_him() 
 
     assert (await spans_of(well, trusting))["SERVER"].attributes["client.address"] == "2001:db8::7"
     assert (await spans_of(well, call))["SERVER"].attributes["client.address"] == "127.0.0.1"
+
+
+async def test_of_an_answer_that_is_too_large_the_span_says_how_large_one_may_be_and_by_which_setting() -> None:
+    spans = await said(lambda arrived: answer(arrived, {"content": "x" * (5 << 20)}))
+    assert "bytes or more, and a message may have 4194304 (bounds.messageBytes)" in spans["CLIENT"].description
+    assert "4194304 (bounds.messageBytes)" in spans["SERVER"].description
+
+
+async def test_of_a_body_that_is_too_large_the_span_says_how_large_one_may_be_and_by_which_setting() -> None:
+    async def too_much(caller: Caller, _: Door) -> None:
+        refused = await caller.post(modern("tools/call", {**CALL, "arguments": {"x": "y" * (2 << 20)}}))
+        assert refused.status == 413
+
+    spans = await spans_of(well, too_much)
+    assert "A message may be 1048576 bytes long (bounds.requestBytes)" in spans["SERVER"].description

@@ -201,7 +201,7 @@ def tools(count: int) -> bytes:
 def error_of(reply: Any) -> dict[str, Any]:
     """The JSON-RPC error of a reply in either form."""
     text = reply.body
-    if text.startswith(b"event:") or b"\ndata:" in text or text.startswith(b"data:"):
+    if text.startswith((b"event:", b"data:")) or b"\ndata:" in text:
         text = text.rpartition(b"data:")[2]
     error = strict_json.loads(text.strip())["error"]
     assert isinstance(error, dict)

@@ -109,7 +109,7 @@ class BlockSplitter:
 
     def _check(self, size: int) -> None:
         if size > self._limit:
-            raise BlockTooLargeError(f"an event is larger than {self._limit} bytes")
+            raise BlockTooLargeError(f"an event has {size} bytes or more, and may have {self._limit}")
 
     def rest(self) -> bytes:
         """Return what is left when the stream has ended: a block without its blank line, which clients ignore."""

@@ -105,13 +105,14 @@ class Bounds(ApiModel):
     """Largest body of a request; 1Ki to 1Gi. A larger one is refused before it is read. Example: `4Mi`."""
 
     message_bytes: Annotated[Size, between_sizes("1Ki", "1Gi")] = Size.parse("16Mi")
-    """Largest message of a server that a rule must see whole, such as a list that is filtered; 1Ki to 1Gi. A larger
-    one is refused, never passed on unseen. Example: `16Mi`."""
+    """Largest message of a server: an answer, or one event of a stream; 1Ki to 1Gi. Each is read whole before it is
+    passed on, whether or not a rule governs it, so a larger one is refused. How long a stream is has no bound.
+    Example: `16Mi`."""
 
-    message_values: Annotated[Count, Field(ge=1000)] = 100_000
+    message_values: Annotated[Count, Field(ge=5000)] = 100_000
     """Values of one message, of a caller or of a server, since a message costs what it holds, not only its bytes: each
-    object, each array and each member of an object counts one, elements of an array a quarter more; 1000 to 1000000. A
-    message of more is refused. An answer that no rule has to read may hold four times as many. Example: `50000`."""
+    object, each array and each member of an object counts one, elements of an array a quarter more; 5000 to 1000000. A
+    message of more is refused. An answer that no rule has to read may hold three times as many. Example: `50000`."""
 
     connections: Count = 16384
     """Connections of callers to one replica; 1 to 1000000. More are answered with 503 and closed. A replica takes fewer

@@ -26,6 +26,7 @@ from ostiary_gateway.upstream.http1.answer import Answer
 _SESSION: Final = "Mcp-Session-Id"
 #: A small answer that is whole is on its way to the caller in the same turn of the loop: nothing is held, in bytes.
 _NOT_HELD: Final = 16 * 1024
+_TOO_LARGE: Final = "the answer has %d bytes or more, and a message may have %d (bounds.messageBytes)"
 _LIST: Final = Judgement.LIST
 _NONE: Final[Mapping[str, str]] = {}
 
@@ -49,7 +50,7 @@ async def read_whole(exchange: Exchange, answer: Answer, *, limit: int) -> bytes
     while chunk := await _read_some(answer, until, seconds) if (ready := answer.ready()) is None else ready:
         size += len(chunk)
         if size > limit:
-            raise UpstreamFault(faults.TOO_LARGE, f"the answer is larger than {limit} bytes")
+            raise UpstreamFault(faults.TOO_LARGE, _TOO_LARGE % (size, limit))
         hold_answer(exchange, len(chunk))
         chunks.append(chunk)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)

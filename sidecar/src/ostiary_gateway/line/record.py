@@ -2,6 +2,7 @@
 
 from typing import Protocol, TypeGuard
 
+from ostiary_core.mcp import codes
 from ostiary_gateway.errors import CallerGone, Refusal, UpstreamFault
 from ostiary_gateway.line.answers import Outcome
 from ostiary_gateway.line.authorize import DeniedError
@@ -53,7 +54,11 @@ def refused(span: ServerSpan, refusal: Refusal) -> None:
 
 
 def _words(refusal: Refusal) -> str:
-    """Return what the span's status says of a refusal: to operators, so it may name policy and rule."""
+    """Return what the span's status says of a refusal: to operators, so it may name policy and rule, and how large a
+    message may be by which setting.
+    """
+    if refusal.code == codes.TOO_LARGE:
+        return f"{refusal.reason}: {refusal.message}"
     if not isinstance(refusal, DeniedError) or not refusal.decision.policy:
         return refusal.reason
     rule = f", rule {refusal.decision.rule}" if refusal.decision.rule else ""

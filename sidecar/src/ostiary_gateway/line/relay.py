@@ -152,7 +152,9 @@ class EventRelay:
             self._caller.write(self._back)
             self._back = b""
         elif len(self._back) > self._limit:
-            raise UpstreamFault(faults.TOO_LARGE, f"more than {self._limit} bytes before the answer")
+            raise UpstreamFault(
+                faults.TOO_LARGE, f"more than {self._limit} bytes came before the answer (bounds.messageBytes)"
+            )
 
     @property
     def _is_over(self) -> bool:
@@ -179,7 +181,7 @@ class EventRelay:
         try:
             yield from self._splitter.feed(chunk)
         except sse.BlockTooLargeError as error:
-            raise UpstreamFault(faults.TOO_LARGE, str(error)) from error
+            raise UpstreamFault(faults.TOO_LARGE, f"{error} (bounds.messageBytes)") from error
 
     async def _next_chunk(self) -> bytes:
         """Wait for what comes; empty at the end. Silence is filled with comments for as long as it may last."""
