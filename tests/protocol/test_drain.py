@@ -12,8 +12,10 @@ from callers import Reply, calling, legacy, modern
 from configs import Operator, entry
 from gateway_process import GatewayProcess, gateway_process
 from gateways import LOOPBACK, PATIENT, Door, running
-from mcp_clients import eventually
+from mcp import MCPError
+from mcp_clients import ERAS, Era, connect, eventually
 from patience import PATIENCE
+from sdk_server import Gates, asking_server
 from upstreams import (
     Arrived,
     Upstream,
@@ -169,6 +171,126 @@ async def test_what_never_ends_is_cut_off_at_the_bound(tmp_path: Path, upstream:
             assert await gateway.ended() == 0
         assert "1 requests were still unanswered" in gateway.log
         assert "Traceback" not in gateway.log
+
+
+FORMS = {
+    "a document": ("tools/list", legacy("tools/list", {}, id=9)),
+    "a modern document": ("tools/list", modern("tools/list", {}, id=9)),
+    "events, of which some have come": ("tools/call", legacy("tools/call", CALL, id=9)),
+    "modern events, of which some have come": ("tools/call", modern("tools/call", CALL, id=9)),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_a_call_that_is_in_flight_when_draining_ends_is_told_so_in_its_own_form(
+    form: str, tmp_path: Path, upstream: Upstream
+) -> None:
+    method, message = FORMS[form]
+    async with started(tmp_path, upstream, drain=0.3) as gateway, calling(url(gateway)) as caller:
+        waiting = asyncio.create_task(caller.post(message))
+        await upstream.first(method)
+        gateway.terminate()
+        reply = await asyncio.wait_for(waiting, 20)
+        assert await gateway.ended(seconds=10) == 0
+    assert reply.status == 200
+    last = reply.messages[-1]
+    assert (last["id"], last["error"]["code"]) == (9, -31003)
+    assert last["error"]["data"] == {"reason": "Draining", "retryAfterMs": 1000}
+    assert "may have been carried out" in last["error"]["message"]
+    assert "Traceback" not in gateway.log
+
+
+async def test_an_initialize_that_is_answered_by_events_is_told_so_as_a_document(tmp_path: Path) -> None:
+    async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        async with events(request) as stream:
+            await stream.send({"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info"}})
+            await for_ever()
+        raise AssertionError
+
+    params = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+    async with (
+        serving(script) as upstream,
+        started(tmp_path, upstream, drain=0.3) as gateway,
+        calling(url(gateway)) as caller,
+    ):
+        waiting = asyncio.create_task(caller.post(legacy("initialize", params, id=9)))
+        await upstream.first("initialize")
+        gateway.terminate()
+        reply = await asyncio.wait_for(waiting, 20)
+        assert await gateway.ended(seconds=10) == 0
+    assert reply.messages[-1]["error"]["data"]["reason"] == "Draining"
+
+
+async def test_a_call_that_can_be_resumed_elsewhere_is_ended_without_an_error_when_draining_ends(
+    tmp_path: Path,
+) -> None:
+    async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        if arrived.method == "initialize":
+            return initialize_answer(arrived)
+        async with events(request) as stream:
+            params = {"progressToken": 1, "progress": 1}
+            await stream.send({"jsonrpc": "2.0", "method": "notifications/progress", "params": params}, id="e1")
+            await for_ever()
+        raise AssertionError
+
+    async with (
+        serving(script) as upstream,
+        started(tmp_path, upstream, drain=0.3) as gateway,
+        calling(url(gateway)) as caller,
+    ):
+        await caller.initialize()
+        async with caller.stream(legacy("tools/call", CALL, id=9)) as stream:
+            assert (await stream.message())["method"] == "notifications/progress"
+            gateway.terminate()
+            assert await stream.ended()
+        assert await gateway.ended(seconds=10) == 0
+
+
+async def test_a_body_that_never_becomes_whole_is_told_so_when_draining_ends(
+    tmp_path: Path, upstream: Upstream
+) -> None:
+    async with started(tmp_path, upstream, drain=0.3) as gateway:
+        reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+        writer.write(
+            b"POST /mock/mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            b"Content-Length: 100\r\n\r\n{"
+        )
+        await eventually(lambda: in_flight(gateway))
+        gateway.terminate()
+        answered = (await asyncio.wait_for(reader.read(), 20)).decode()
+        writer.close()
+        assert await gateway.ended(seconds=10) == 0
+    assert answered.startswith("HTTP/1.1 503 ")
+    assert '"Draining"' in answered
+
+
+async def in_flight(gateway: GatewayProcess) -> bool:
+    """Whether the gateway holds bytes of a body."""
+    async with (
+        aiohttp.ClientSession() as http,
+        http.get(f"http://127.0.0.1:{gateway.admin_port}/metrics") as response,
+    ):
+        return "ostiary_bytes_in_flight 1.0" in await response.text()
+
+
+@pytest.mark.parametrize("era", ERAS)
+@pytest.mark.parametrize("form", ["document", "events"])
+async def test_a_client_of_the_official_sdk_hears_of_a_call_that_was_cut_off(
+    form: str, era: Era, tmp_path: Path
+) -> None:
+    gates = Gates()
+    async with (
+        asking_server(gates, json_response=form == "document") as behind,
+        started(tmp_path, Upstream(behind), drain=0.3) as gateway,
+        connect(url(gateway), era=era) as client,
+    ):
+        waiting = asyncio.create_task(client.call_tool("gated", {}))
+        await gates.reached.wait()
+        gateway.terminate()
+        with pytest.raises(MCPError):
+            await asyncio.wait_for(waiting, 20)
+        assert await gateway.ended(seconds=10) == 0
+        gates.open.set()
 
 
 async def test_while_load_balancers_learn_requests_are_still_taken(

@@ -27,6 +27,8 @@ TOO_LARGE: Final = "UpstreamAnswerTooLarge"
 FULL: Final = "UpstreamFull"
 #: The answer is fine, and the gateway holds too much already: no fault of the upstream, but the end of its answer.
 NO_ROOM: Final = "GatewayFull"
+#: The gateway ends before the answer has come: no fault of the upstream either.
+DRAINING: Final = "Draining"
 
 #: Every kind.
 KINDS: Final = frozenset(
@@ -47,9 +49,10 @@ KINDS: Final = frozenset(
         TOO_LARGE,
         FULL,
         NO_ROOM,
+        DRAINING,
     }
 )
 #: Those that say nothing of the server's health.
-NOT_OF_THE_SERVER: Final = frozenset({NO_ROOM, FULL})
+NOT_OF_THE_SERVER: Final = frozenset({NO_ROOM, FULL, DRAINING})
 #: Those that one call can have with a server that is well otherwise.
 OF_ONE_CALL: Final = frozenset({UNAVAILABLE, TIMEOUT, INVALID, RESET, TOO_LARGE})

@@ -129,6 +129,8 @@ class Gateway:
                 await self.line.occupancy.empty()
         if left := self.line.occupancy.total.requests:
             _log.warning("%d requests were still unanswered after %.0f s", left, self.options.drain_seconds)
+        self.line.ending = True
+        self._data.interrupt()
         for task in self._watching:
             task.cancel()
         await asyncio.gather(*self._watching, return_exceptions=True)

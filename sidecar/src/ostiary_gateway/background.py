@@ -19,3 +19,10 @@ _THREADS: Final = ThreadPoolExecutor(max_workers=2, thread_name_prefix="ostiary"
 async def in_background(work: Callable[..., _T], *arguments: Any, **options: Any) -> _T:
     """Do work that takes long enough to delay requests, and return its result; what it raises, this raises."""
     return await asyncio.get_running_loop().run_in_executor(_THREADS, partial(work, *arguments, **options))
+
+
+def uncancel() -> None:
+    """Let the current task, which was cancelled, go on: it has something to say before it ends."""
+    task = asyncio.current_task()
+    if task is not None:
+        task.uncancel()

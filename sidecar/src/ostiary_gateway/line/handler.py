@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from ostiary_core.mcp import codes
+from ostiary_gateway.background import uncancel
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.errors import CallerGone, Refusal, UpstreamFault
 from ostiary_gateway.line import record, spoken
@@ -61,6 +62,8 @@ class RequestLine:
         self.streams = OpenStreams()
         self.request_ids = RequestIds()
         self.draining = False
+        #: The time to drain is over: a request that is cancelled now is told so.
+        self.ending = False
         self.observe: record.Observe | None = None
         self._snapshot = snapshot
         self._sealer = sealer
@@ -101,11 +104,8 @@ class RequestLine:
                     spoken.name_supported(refusal, exchange.proxy.server)
                 record.refused(span, refusal)
                 return response_for(refusal, exchange.request_id if exchange is not None else None)
-            except BaseException as error:
-                record.broke(span, exchange, error)
-                if not record.is_failure(error) or request.connection.stream is not None:
-                    raise
-                return _last_resort(error, exchange)
+            except BaseException as error:  # noqa: BLE001  most are raised again
+                return self._broken(error, request, exchange, span)
             finally:
                 if exchange is not None and self.request_ids.is_cancelled(exchange):
                     record.cancelled(span)
@@ -113,6 +113,24 @@ class RequestLine:
                 if exchange is not None:
                     self.request_ids.release(exchange)
                     self.occupancy.leave(exchange)
+
+    def _broken(self, error: BaseException, request: Request, exchange: Exchange | None, span: ServerSpan) -> Response:
+        """Answer for what no stage expected, if there is an answer to it; else it is raised again."""
+        has_begun = request.connection.stream is not None
+        identifier = exchange.request_id if exchange is not None else None
+        if isinstance(error, asyncio.CancelledError) and self._is_cut_off(request) and not has_begun:
+            uncancel()
+            refusal = faults.refusal(faults.cut_off())
+            record.refused(span, refusal)
+            return response_for(refusal, identifier)
+        record.broke(span, exchange, error)
+        if not record.is_failure(error) or has_begun:
+            raise error
+        return _last_resort(error, identifier)
+
+    def _is_cut_off(self, request: Request) -> bool:
+        """Whether a request that was cancelled has a caller who still waits: the time to drain is over."""
+        return self.ending and not request.connection.lost
 
     def _route(self, request: Request) -> Exchange:
         snapshot = self._in_force(request)
@@ -222,7 +240,13 @@ class RequestLine:
 
     async def _relay_events(self, exchange: Exchange, answer: Answer, span: ServerSpan, client: ClientSpan) -> None:
         stream = OpenStream(exchange.proxy, exchange, answer) if exchange.stays_open else None
-        relay = EventRelay(exchange, answer, stream=stream, seal=lambda session: self._seal(exchange, session))
+        relay = EventRelay(
+            exchange,
+            answer,
+            stream=stream,
+            seal=lambda session: self._seal(exchange, session),
+            ending=lambda: self._is_cut_off(exchange.request),
+        )
         health = exchange.selected.health
         if stream is not None:
             health.succeeded()
@@ -248,8 +272,8 @@ def _come_again(reason: str, words: str) -> Refusal:
     return Refusal(503, reason, words, headers={"Retry-After": "1"}, close=True)
 
 
-def _last_resort(error: Exception, exchange: Exchange | None) -> Response:
+def _last_resort(error: Exception, identifier: str | int | None) -> Response:
     """Answer for a bug of ours, in the caller's own terms."""
     _log.error("a request failed: this is a bug of the gateway", exc_info=error)
     bug = Refusal(500, "InternalError", "Internal error", code=codes.INTERNAL_ERROR)
-    return response_for(bug, exchange.request_id if exchange is not None else None)
+    return response_for(bug, identifier)

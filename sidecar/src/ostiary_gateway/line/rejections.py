@@ -18,6 +18,7 @@ from ostiary_gateway.line import answers, spoken
 from ostiary_gateway.line.answers import Outcome
 from ostiary_gateway.line.exchange import Exchange
 from ostiary_gateway.line.forward import refuses_in_text, retry_after_ms
+from ostiary_gateway.line.large import is_light
 from ostiary_gateway.line.refusals import error_message
 from ostiary_gateway.media_types import JSON_HEADERS
 from ostiary_gateway.server.response import Response
@@ -47,6 +48,8 @@ def rejection(exchange: Exchange, answer: Answer, text: bytes) -> tuple[Response
 
 def _error_of_no_request(exchange: Exchange, answer: Answer, text: bytes) -> dict[str, Any] | None:
     """Return an error that does not bear the id of its request. From 500 on it must bear none at all."""
+    if not is_light(text):
+        return None  # no error is that large, and it would be parsed among all that is done at once
     try:
         message = answers.read(text)
     except UpstreamFault:

@@ -6,7 +6,7 @@ end, because there a lost connection is not a cancellation.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from time import monotonic
 from typing import Any, Final
@@ -15,6 +15,7 @@ from ostiary_core import json_weight, strict_json
 from ostiary_core.mcp.revisions import LEGACY
 from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway import sse
+from ostiary_gateway.background import uncancel
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.line import answers, mirrored, spoken
 from ostiary_gateway.line.answers import Outcome
@@ -55,19 +56,29 @@ _FEW_LINES: Final = 256
 
 
 class EventRelay:
-    """Relays one event stream. ``stream`` is set where it stays open and is judged again (a GET, a listen).
+    """Relays one event stream. ``stream`` is set where it stays open and is judged again (a GET, a listen). ``ending``
+    says whether the gateway's time is over, if the relay is cancelled.
 
     Afterwards ``outcome`` says how the request was answered, None if it was not, and ``fault`` what the upstream did
     wrong after the stream had begun.
     """
 
-    def __init__(self, exchange: Exchange, answer: Answer, *, stream: OpenStream | None, seal: SealSession) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        answer: Answer,
+        *,
+        stream: OpenStream | None,
+        seal: SealSession,
+        ending: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.outcome: Outcome | None = None
         self.fault: UpstreamFault | None = None
         self._exchange = exchange
         self._upstream = answer
         self._stream = stream
         self._seal = seal
+        self._ending = ending
         self._limit = exchange.snapshot.settings.bounds.message_bytes
         self._splitter = sse.BlockSplitter(limit=self._limit)
         self._caller = Reader(exchange.request, EVENT_STREAM_HEADERS, stalled=answer.hold_back)
@@ -96,6 +107,11 @@ class EventRelay:
                 raise
             self.fault = fault
             self._say_broken(fault)
+        except asyncio.CancelledError:
+            if not self._caller.begun or not self._ending():
+                raise
+            uncancel()
+            self._say_cut_off()
         self._caller.end()
         await self._flush()
 
@@ -368,6 +384,12 @@ class EventRelay:
         refusal = faults.refusal(fault)
         self.outcome = Outcome(refusal.code, refusal.message)
         self._caller.write(sse.event(strict_json.dumps(error_message(refusal, self._exchange.request_id))))
+
+    def _say_cut_off(self) -> None:
+        """End a stream because the gateway does. A call that can be resumed is: the next replica is asked for it."""
+        if self._exchange.awaits_answer and not self._answered and not self._resumable:
+            self.fault = faults.cut_off()
+            self._say_broken(self.fault)
 
     async def _flush(self) -> None:
         """Send what was written. Once the caller is gone the upstream is only read to its end, see above."""

@@ -128,6 +128,12 @@ class Listener:
                 connection.leave()
         self._kept.clear()
 
+    def interrupt(self) -> None:
+        """Cancel whatever is being handled: the handler may still answer."""
+        for connection in self.connections:
+            if connection.task is not None:
+                connection.task.cancel()
+
     async def stop(self, seconds: float) -> None:
         """Take no more connections, close the idle ones, and give the others so many seconds."""
         self.leaving = self.closing = True

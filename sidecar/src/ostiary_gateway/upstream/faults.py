@@ -8,6 +8,7 @@ from ostiary_core.mcp import codes
 from ostiary_core.upstream_faults import (
     ADDRESS_FORBIDDEN,
     CONNECT_TIMEOUT,
+    DRAINING,
     EGRESS_FAILED,
     FULL,
     HOST_REFUSED,
@@ -29,6 +30,7 @@ from ostiary_gateway.errors import Refusal, UpstreamFault
 __all__ = [
     "ADDRESS_FORBIDDEN",
     "CONNECT_TIMEOUT",
+    "DRAINING",
     "EGRESS_FAILED",
     "FULL",
     "HOST_REFUSED",
@@ -45,6 +47,7 @@ __all__ = [
     "UNAVAILABLE",
     "UNREACHABLE",
     "code_of",
+    "cut_off",
     "refusal",
     "silent_for_too_long",
 ]
@@ -66,6 +69,7 @@ _CODES: Final = {
     TOO_LARGE: codes.TOO_LARGE,
     FULL: codes.UPSTREAM_UNAVAILABLE,
     NO_ROOM: codes.LIMITED,
+    DRAINING: codes.UPSTREAM_UNAVAILABLE,
 }
 
 _WORDS: Final = {
@@ -77,7 +81,11 @@ _WORDS: Final = {
 }
 #: Who reads this is often the gateway itself, or the one who set it up: the loop is named.
 #: What some kinds are told as, in place of the words of their code.
-_OWN_WORDS: Final = {LOOP: "The MCP server behind this gateway leads back to this gateway"}
+_OWN_WORDS: Final = {
+    LOOP: "The MCP server behind this gateway leads back to this gateway",
+    DRAINING: "This gateway is shutting down before the answer came; the request itself may have been carried out",
+}
+_RETRY_AFTER_MS: Final = 1000
 
 
 def code_of(fault: UpstreamFault) -> int:
@@ -95,6 +103,11 @@ def refusal(fault: UpstreamFault) -> Refusal:
         words = f"{words}: {fault.message}"
     data = {"retryAfterMs": fault.retry_after_ms} if fault.retry_after_ms is not None else None
     return Refusal(200, fault.kind, words, code=code, data=data)
+
+
+def cut_off() -> UpstreamFault:
+    """Return the fault of an answer that had not come when the time to drain was over: another replica can be asked."""
+    return UpstreamFault(DRAINING, "the gateway ended before the answer came", retry_after_ms=_RETRY_AFTER_MS)
 
 
 def silent_for_too_long() -> UpstreamFault:
