@@ -424,3 +424,62 @@ async def test_a_body_beyond_request_bytes_is_refused_with_its_size_the_bound_an
         r"A message may be 65536 bytes long \(bounds.requestBytes\), and this one has 70\d{3} or more",
         refused.json["error"]["message"],
     )
+
+
+HEAD_IN_PIECES = b"POST /mock/mcp HTTP/1.1\r\nHost: localhost\r\n"
+
+
+def unasked(door: Door) -> int:
+    """How many bytes the connections hold of requests that nobody works on."""
+    return sum(each.unasked for each in door.gateway._data.connections)
+
+
+async def test_heads_in_pieces_are_counted_and_where_they_are_too_many_the_largest_are_told_to_go(
+    scene: Scene, upstream: Upstream
+) -> None:
+    scene.gate.set()
+    async with bounded(upstream, bytes_in_flight=1 << 20) as door, AsyncExitStack() as stack:
+        occupancy = door.gateway.line.occupancy
+        small = await stack.enter_async_context(connected(door.gateway.port))
+        await small.send(HEAD_IN_PIECES)
+        await eventually(lambda: occupancy.total.bytes == len(HEAD_IN_PIECES))
+        large = [await stack.enter_async_context(connected(door.gateway.port)) for _ in range(5)]
+        for wire in large:
+            await wire.send(HEAD_IN_PIECES + b"X-Padding: " + b"x" * 30_000)
+        refused = await large[0].reply()
+        assert (refused.status, refused.json["error"]) == (503, "GatewayFull")
+        assert await large[0].closed()
+        await eventually(lambda: unasked(door) == occupancy.total.bytes > 3 * 30_000)
+        assert occupancy.total.bytes <= 1 << 17
+
+        body = json.dumps(legacy("tools/call", CALL)).encode()
+        await small.send(b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+        assert (await small.reply()).status == 200
+        for wire in large:
+            wire.writer.close()
+        await eventually(lambda: occupancy.total.bytes == 0)
+        assert not door.gateway._data._waiting
+
+
+async def test_requests_that_come_early_are_counted_until_they_are_worked_on(scene: Scene, upstream: Upstream) -> None:
+    body = json.dumps(legacy("tools/call", CALL)).encode()
+    request = (
+        HEAD_IN_PIECES
+        + b"Accept: application/json, text/event-stream\r\nContent-Type: application/json\r\n"
+        + b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+    )
+    async with bounded(upstream, bytes_in_flight=1 << 20) as door, connected(door.gateway.port) as wire:
+        await wire.send(request * 3)
+        await upstream.first("tools/call")
+        await eventually(lambda: unasked(door) >= 2 * len(request))
+        scene.gate.set()
+        assert [(await wire.reply()).status for _ in range(3)] == [200] * 3
+        await eventually(lambda: door.gateway.line.occupancy.total.bytes == 0)
+
+
+async def test_a_source_behind_no_trusted_proxy_pays_for_its_heads_in_pieces(scene: Scene, upstream: Upstream) -> None:
+    async with bounded(upstream) as door, connected(door.gateway.port) as wire:
+        await wire.send(HEAD_IN_PIECES)
+        await eventually(lambda: unasked(door) == len(HEAD_IN_PIECES))
+        (source,) = door.gateway.line.occupancy.sources.tallies.values()
+        assert source.bytes == len(HEAD_IN_PIECES)

@@ -20,6 +20,8 @@ _log: Final = logging.getLogger(__name__)
 
 #: What a transport takes without telling us to wait, in bytes.
 SENT_AT_ONCE: Final = 64 * 1024
+#: Requests that nobody works on, heads in pieces and what came early, may hold this part of all bytes.
+_UNASKED_PART: Final = 8
 #: Fewer will be missed in earnest.
 _FEW_CONNECTIONS: Final = 1024
 _TOO_FEW_FILES: Final = (
@@ -51,6 +53,7 @@ class Occupancy:
         self._trusted: list[str] = []
         self._told: int | None = None
         self._connections: dict[Connection, Tally | None] = {}
+        self._unasked = 0
         self._waiting_for_end: asyncio.Event | None = None
 
     # Bounds
@@ -113,10 +116,26 @@ class Occupancy:
             tally.connections += 1
         return None
 
+    def waits(self, connection: Connection, change: int) -> bool:
+        """Count bytes that a connection holds of requests which nobody works on: also for its source, if it has one.
+
+        Return whether there are more of them in all than may be.
+        """
+        if connection not in self._connections:
+            return False
+        tally = self._connections[connection]
+        if tally is not None:
+            tally.bytes += change
+        self.total.bytes += change
+        self._unasked += change
+        return change > 0 and self._unasked > self.total.ceiling.bytes // _UNASKED_PART
+
     def closed(self, connection: Connection) -> None:
         """Forget a connection; one that was refused was never counted."""
         self.taken(connection)
         if connection in self._connections:
+            self.total.bytes -= connection.unasked
+            self._unasked -= connection.unasked
             self.total.connections -= 1
             self._uncount(connection)
             del self._connections[connection]
@@ -129,11 +148,13 @@ class Occupancy:
         connection.source = self._connections[connection] = tally = self._tally_of(connection)
         if tally is not None:
             tally.connections += 1
+            tally.bytes += connection.unasked
 
     def _uncount(self, connection: Connection) -> None:
         tally = self._connections[connection]
         if tally is not None:
             tally.connections -= 1
+            tally.bytes -= connection.unasked
             tally.forget_if_empty()
 
     def taken(self, connection: Connection) -> None:

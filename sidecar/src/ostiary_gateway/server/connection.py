@@ -56,6 +56,8 @@ class Connection(Channel):
         self.source: Any = None
         #: Likewise: what is counted as held until the caller has taken his answer.
         self.holding: Any = None
+        #: How many bytes are held of requests that nobody works on: a head in pieces, and what came early.
+        self.unasked = 0
         self._parser = RequestParser(self, self._begun, listener.limits)
         self._current: Request | None = None
         self._waiting: list[Request] = []
@@ -90,16 +92,40 @@ class Connection(Channel):
             return
         if self._unparsed:
             self._unparsed += data  # TLS had decrypted more when reading was paused
+            self._count_unasked(len(data))
             return
         try:
             self._parse(data)
         except BadRequestError as error:
             self._refuse(error)
             return
+        if self._parser.in_head or self._waiting or self.unasked:
+            self._count_unasked(len(data))
         if self._phase is _HEAD and self._parser.in_head:
             self._deadline = min(self._deadline, self._listener.now() + self._listener.limits.head_seconds)
         elif self._phase is _REST and self._current is not None and self._current.complete:
             self._next()
+
+    def _count_unasked(self, arrived: int) -> None:
+        """Tell what is held for nobody. What waits came in one piece, since reading stops then, and holds about that."""
+        early = max(self.unasked, arrived) if self._waiting or self._unparsed else 0
+        size = early or self._parser.partial
+        if size != self.unasked:
+            change, self.unasked = size - self.unasked, size
+            self._listener.waits(self, change)
+
+    def shed(self) -> None:
+        """Give up what is held for nobody: there is too much of it."""
+        if self._phase is _HEAD:
+            self._refuse(BadRequestError(503, "GatewayFull", "There is no room for a request that comes in pieces"))
+        elif self._phase is _ANSWER:
+            self.take_no_more()
+        else:
+            self.abort()
+        if self._current is None or self._current.complete:
+            self._parser.release()  # with what it holds of a head
+            self._parser = RequestParser(self, self._begun, self._listener.limits)
+        self._count_unasked(0)
 
     def resume_reading(self) -> None:
         """Read on, unless what was read waits already."""
@@ -248,6 +274,8 @@ class Connection(Channel):
             limits = self._listener.limits
             seconds = limits.head_seconds if self._parser.in_head else limits.keep_seconds
             self._deadline = self._listener.now() + seconds
+        if self.unasked or self._waiting:
+            self._count_unasked(0)
         self.resume_reading()
 
     def _parse_what_waited(self) -> None:

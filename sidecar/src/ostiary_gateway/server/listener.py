@@ -36,6 +36,9 @@ class Gate(Protocol):
     def taken(self, connection: Connection) -> None:
         """The caller has taken what was held for him."""
 
+    def waits(self, connection: Connection, change: int) -> bool:
+        """Count bytes that are held of requests which nobody works on; return whether these are too many in all."""
+
     def closed(self, connection: Connection) -> None:
         """Forget a connection, whether or not it was let in."""
 
@@ -56,6 +59,8 @@ class Listener:
         #: Seconds of the loop's clock.
         self.now: Callable[[], float] = monotonic
         self._turned_away: set[Connection] = set()
+        #: Those that hold bytes of requests which nobody works on, in the order in which they began to.
+        self._waiting: dict[Connection, None] = {}
         self._kept: set[Connection] = set()
         self._empty = asyncio.Event()
         self._empty.set()
@@ -92,6 +97,26 @@ class Listener:
                 connection.abort()
         return answer
 
+    def waits(self, connection: Connection, change: int) -> None:
+        """Count bytes that a connection holds for nobody; where these are too many in all, those who hold most go."""
+        if connection.unasked:
+            self._waiting[connection] = None
+        else:
+            self._waiting.pop(connection, None)
+        if self.gate is not None and self.gate.waits(connection, change):
+            self._shed()
+
+    def _shed(self) -> None:
+        """Free a quarter, so that it need not be done at each piece that arrives: the largest first, and of those that
+        are alike the oldest. A head of some hundred bytes, slow as it may be, stays.
+        """
+        enough = sum(each.unasked for each in self._waiting) // 4
+        for connection in sorted(self._waiting, key=lambda each: each.unasked, reverse=True):
+            if enough <= 0:
+                return
+            enough -= connection.unasked
+            connection.shed()
+
     def taken(self, connection: Connection) -> None:
         """The caller of a connection has taken his answer."""
         if self.gate is not None:
@@ -101,6 +126,7 @@ class Listener:
         """Forget it."""
         self.connections.discard(connection)
         self._turned_away.discard(connection)
+        self._waiting.pop(connection, None)
         if self.gate is not None:
             self.gate.closed(connection)
         if not self.connections:

@@ -89,6 +89,11 @@ class RequestParser:
         self._headers: dict[str, str] = {}
         self._repeated: set[str] = set()
 
+    @property
+    def partial(self) -> int:
+        """How many bytes are held of a head that is not whole yet."""
+        return self._fed if self.in_head else 0
+
     def release(self) -> None:
         """Have done with the connection, which is gone: nothing is fed any more."""
         self.request = None
