@@ -138,19 +138,20 @@ async def test_a_server_that_reads_nothing_fills_its_own_share_and_nobody_elses(
 async def test_thousands_of_heads_that_never_become_whole_cost_no_more_than_their_bound(tmp_path: Path) -> None:
     head = b"POST /mock/mcp HTTP/1.1\r\nHost: localhost\r\nX-Padding: " + b"x" * 30_000
     bounds = BOUNDS.model_copy(update={"bytes_in_flight": 16 << 20})
-    async with lean_server() as server, lean_gateway(tmp_path, server.url, bounds) as gateway:
-        async with lean_callers(gateway.port, "mock", 1) as [caller]:
-            assert await caller.call() == 200
-            before = resident(gateway)
-            writers = []
-            for _ in range(1500):
-                _, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
-                writer.write(head)
-                writers.append(writer)
-            for writer in writers:
-                with suppress(ConnectionError):
-                    await writer.drain()
-            assert await caller.call() == 200
-            assert resident(gateway) - before < 40 * MIB
-            for writer in writers:
-                writer.close()
+    async with (
+        lean_server() as server,
+        started(tmp_path, entry("mock", servers=[upstream_at(server.url)]), bounds=bounds) as gateway,
+        lean_callers(gateway.port, "mock", 1) as [caller],
+    ):
+        assert await caller.call() == 200
+        before = resident(gateway)
+        made = [await asyncio.open_connection("127.0.0.1", gateway.port) for _ in range(1500)]
+        for _, writer in made:
+            writer.write(head)
+        told = [asyncio.create_task(reader.read()) for reader, _ in made]
+        await eventually(lambda: sum(each.done() for each in told) > 1000)
+        assert await caller.call() == 200
+        assert resident(gateway) - before < 40 * MIB
+        for _, writer in made:
+            writer.close()
+        await asyncio.gather(*told, return_exceptions=True)

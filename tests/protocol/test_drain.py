@@ -190,8 +190,8 @@ async def test_a_call_that_is_in_flight_when_draining_ends_is_told_so_in_its_own
         waiting = asyncio.create_task(caller.post(message))
         await upstream.first(method)
         gateway.terminate()
-        reply = await asyncio.wait_for(waiting, 20)
-        assert await gateway.ended(seconds=10) == 0
+        reply = await asyncio.wait_for(waiting, PATIENCE)
+        assert await gateway.ended() == 0
     assert reply.status == 200
     last = reply.messages[-1]
     assert (last["id"], last["error"]["code"]) == (9, -31003)
@@ -216,8 +216,8 @@ async def test_an_initialize_that_is_answered_by_events_is_told_so_as_a_document
         waiting = asyncio.create_task(caller.post(legacy("initialize", params, id=9)))
         await upstream.first("initialize")
         gateway.terminate()
-        reply = await asyncio.wait_for(waiting, 20)
-        assert await gateway.ended(seconds=10) == 0
+        reply = await asyncio.wait_for(waiting, PATIENCE)
+        assert await gateway.ended() == 0
     assert reply.messages[-1]["error"]["data"]["reason"] == "Draining"
 
 
@@ -243,7 +243,7 @@ async def test_a_call_that_can_be_resumed_elsewhere_is_ended_without_an_error_wh
             assert (await stream.message())["method"] == "notifications/progress"
             gateway.terminate()
             assert await stream.ended()
-        assert await gateway.ended(seconds=10) == 0
+        assert await gateway.ended() == 0
 
 
 async def test_a_body_that_never_becomes_whole_is_told_so_when_draining_ends(
@@ -257,9 +257,9 @@ async def test_a_body_that_never_becomes_whole_is_told_so_when_draining_ends(
         )
         await eventually(lambda: in_flight(gateway))
         gateway.terminate()
-        answered = (await asyncio.wait_for(reader.read(), 20)).decode()
+        answered = (await asyncio.wait_for(reader.read(), PATIENCE)).decode()
         writer.close()
-        assert await gateway.ended(seconds=10) == 0
+        assert await gateway.ended() == 0
     assert answered.startswith("HTTP/1.1 503 ")
     assert '"Draining"' in answered
 
@@ -288,8 +288,8 @@ async def test_a_client_of_the_official_sdk_hears_of_a_call_that_was_cut_off(
         await gates.reached.wait()
         gateway.terminate()
         with pytest.raises(MCPError):
-            await asyncio.wait_for(waiting, 20)
-        assert await gateway.ended(seconds=10) == 0
+            await asyncio.wait_for(waiting, PATIENCE)
+        assert await gateway.ended() == 0
         gates.open.set()
 
 

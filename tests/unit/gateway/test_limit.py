@@ -38,6 +38,7 @@ class Peer:
         self.peer = peer
         self.source: Any = None
         self.holding: Any = None
+        self.unasked = 0
         self.lost = False
         self.told: Any = None
 

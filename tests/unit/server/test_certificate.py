@@ -236,6 +236,9 @@ class Doorkeeper:
     def taken(self, connection: Connection) -> None:
         pass
 
+    def waits(self, _: Connection, __: int) -> bool:
+        return False
+
     def closed(self, connection: Connection) -> None:
         self.inside.discard(connection)
 

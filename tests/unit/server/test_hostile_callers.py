@@ -381,6 +381,9 @@ async def test_who_is_turned_away_is_told_so_once_however_much_he_asks(caplog: p
         def taken(self, connection: Connection) -> None:
             pass
 
+        def waits(self, _: Connection, __: int) -> bool:
+            return False
+
         def closed(self, connection: Connection) -> None:
             pass
 

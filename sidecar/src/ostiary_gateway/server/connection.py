@@ -107,7 +107,7 @@ class Connection(Channel):
             self._next()
 
     def _count_unasked(self, arrived: int) -> None:
-        """Tell what is held for nobody. What waits came in one piece, since reading stops then, and holds about that."""
+        """Tell what is held that no one works on. What waits came in one piece, since reading stops then."""
         early = max(self.unasked, arrived) if self._waiting or self._unparsed else 0
         size = early or self._parser.partial
         if size != self.unasked:
@@ -115,7 +115,7 @@ class Connection(Channel):
             self._listener.waits(self, change)
 
     def shed(self) -> None:
-        """Give up what is held for nobody: there is too much of it."""
+        """Give up what is held that no one works on: there is too much of it."""
         if self._phase is _HEAD:
             self._refuse(BadRequestError(503, "GatewayFull", "There is no room for a request that comes in pieces"))
         elif self._phase is _ANSWER:

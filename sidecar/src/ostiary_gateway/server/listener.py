@@ -36,7 +36,7 @@ class Gate(Protocol):
     def taken(self, connection: Connection) -> None:
         """The caller has taken what was held for him."""
 
-    def waits(self, connection: Connection, change: int) -> bool:
+    def waits(self, connection: Connection, change: int, /) -> bool:
         """Count bytes that are held of requests which nobody works on; return whether these are too many in all."""
 
     def closed(self, connection: Connection) -> None:
@@ -98,7 +98,7 @@ class Listener:
         return answer
 
     def waits(self, connection: Connection, change: int) -> None:
-        """Count bytes that a connection holds for nobody; where these are too many in all, those who hold most go."""
+        """Count bytes that a connection holds and no one works on; where these are too many, the largest go."""
         if connection.unasked:
             self._waiting[connection] = None
         else:
