@@ -42,6 +42,8 @@ LABEL org.opencontainers.image.title="Ostiary" \
 ENV PATH=/opt/ostiary/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 COPY --from=build /opt/ostiary /opt/ostiary
 COPY --from=build /build/ostiary.cdx.json /usr/share/sbom/
+# Where `ostiary compile` writes in deploy/compose: a new volume there takes over whose it is.
+RUN install -d -m 0700 -o 65532 -g 65532 /var/lib/ostiary
 # A number, so that Kubernetes can see that it is not root.
 USER 65532:65532
 EXPOSE 8080 8081 8082 7878

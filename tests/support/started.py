@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Protocol
 
 from configs import Operator, settings
 from gateway_process import GatewayProcess, gateway_process
@@ -16,6 +17,12 @@ from mcp_clients import eventually
 from volumes import swap_in_config
 
 from ostiary_core.contract.documents import Bounds, EntryDocument, Server, Timeouts
+
+
+class HasAdminPort(Protocol):
+    """A gateway, however it was started."""
+
+    admin_port: int
 
 
 def upstream_at(url: str, *, connect: int = 5000, request: int = 30_000, idle: int = 30_000) -> Server:
@@ -41,7 +48,7 @@ async def started(
         yield gateway
 
 
-async def readiness(gateway: GatewayProcess) -> int:
+async def readiness(gateway: HasAdminPort) -> int:
     """The status of /readyz."""
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.admin_port)
     writer.write(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")

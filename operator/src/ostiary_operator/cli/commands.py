@@ -57,6 +57,21 @@ COMMANDS: Final = (
         ),
     ),
     Command(
+        "compile",
+        f"{_PACKAGE}.cli.compile",
+        "compile YAML files into the folder that a gateway outside a cluster reads",
+        "Compile MCPProxies, MCPPolicies and the settings of one gateway into the folder that `ostiary gateway "
+        "--config` reads: on virtual machines and in compose files, where no operator writes it. The folder changes in "
+        "one step and only if all files are good; a running gateway takes the change over without dropping a request. "
+        "Keys are made once, kept, and replaced as they age. The exit code is 0 if all is well, 1 if the files have "
+        "problems, and 2 if the command was used wrongly.",
+        (
+            ("ostiary compile doors/ --out /var/lib/ostiary", "once, as before a start or a reload"),
+            ("ostiary gateway --config /var/lib/ostiary", "what serves it"),
+            ("ostiary compile doors/ --out /var/lib/ostiary --watch", "and again whenever a file changes"),
+        ),
+    ),
+    Command(
         "status",
         f"{_PACKAGE}.cli.status",
         "say whether all doors of a cluster work, and why not",

@@ -1,0 +1,128 @@
+"""``ostiary compile``: YAML files to the folder that ``ostiary gateway --config`` reads, without a cluster."""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from ostiary_core.contract import key_names
+from ostiary_core.errors import ContractError, OstiaryError
+from ostiary_operator.delivery.directory import ConfigDirectory
+from ostiary_operator.local import watching
+from ostiary_operator.local.options import MOCK_PORT
+from ostiary_operator.local.project import Project, State
+from ostiary_operator.local.sources import Sources
+from ostiary_operator.local.together import GATEWAY
+
+#: Where clients reach a gateway whose settings do not say it.
+_DEFAULT_URL: Final = "http://localhost:8080"
+
+
+class OutUnusable(OstiaryError):
+    """The folder cannot be written to; the message names it and the remedy."""
+
+
+class Compiler:
+    """Compiles the files that ``paths`` mean into a folder, as often as asked.
+
+    ``say`` is told each line of what came of it. What is wrong with the files changes nothing in the folder.
+    """
+
+    def __init__(
+        self,
+        paths: tuple[Path, ...],
+        out: Path,
+        *,
+        namespace: str,
+        operator_namespace: str,
+        say: Callable[[str], None],
+    ) -> None:
+        """Prepare the folder.
+
+        Raises:
+            OutUnusable: it holds something else, or cannot be written.
+        """
+        self._paths = paths
+        self._out = out
+        self._say = say
+        self._sources = Sources(paths, namespace=namespace)
+        self._project = Project(operator_namespace=operator_namespace, base_url=_DEFAULT_URL, mock_port=MOCK_PORT)
+        _require_ours(out)
+        try:
+            self._directory = ConfigDirectory(out, gateway=f"{operator_namespace}/{GATEWAY}")
+        except OSError as error:
+            raise _unwritable(out, error) from error
+
+    def compile(self) -> bool:
+        """Compile once; say whether all is well. If not, the folder is as it was.
+
+        Raises:
+            OutUnusable: it cannot be written.
+        """
+        read = self._sources.read()
+        state = self._project.judge(read)
+        for line in (*read.notes, *map(str, state.findings)):
+            self._say(line)
+        if state.errors or state.config is None:
+            self._say(f"{self._out} is left as it was: correct what is told above")
+            return False
+        try:
+            before = self._directory.previous().manifest
+            manifest = self._directory.write(state.config)
+        except ContractError as error:
+            self._say(f"{self._out} is left as it was: {error}")
+            return False
+        except OSError as error:
+            raise _unwritable(self._out, error) from error
+        what = "unchanged" if manifest == before else "written"
+        self._say(f"{self._out}: revision {manifest.revision} {what}; {_counted(state)}")
+        return True
+
+    async def follow(self) -> None:
+        """Compile now and whenever a file changes, and replace keys as they age, until cancelled.
+
+        Raises:
+            OutUnusable: it cannot be written at first; later that is told, and tried again with the next change.
+        """
+        seen = watching.look(self._paths)
+        await asyncio.to_thread(self.compile)
+        renewing = asyncio.create_task(self._directory.renewing(), name="keys")
+        try:
+            async for _ in watching.changes(partial(watching.look, self._paths), seen):
+                await asyncio.to_thread(self._compile_again)
+        finally:
+            renewing.cancel()
+
+    def _compile_again(self) -> None:
+        try:
+            self.compile()
+        except OutUnusable as error:
+            self._say(str(error))
+
+
+def _counted(state: State) -> str:
+    entries, policies = (len(state.config.entries), len(state.config.policies)) if state.config else (0, 0)
+    return f"MCPProxies: {entries}, MCPPolicies that govern them: {policies}"
+
+
+def _require_ours(out: Path) -> None:
+    """A folder of something else is not written into: what looks stale there would be removed.
+
+    Raises:
+        OutUnusable: it is no folder, or neither empty nor a config of ours.
+    """
+    try:
+        foreign = [each.name for each in out.iterdir() if not _is_ours(each)] if out.exists() else []
+    except OSError as error:
+        raise _unwritable(out, error) from error
+    if foreign:
+        raise OutUnusable(f"{out} holds something else ({sorted(foreign)[0]}): name a new folder")
+
+
+def _is_ours(path: Path) -> bool:
+    return path.is_symlink() or path.name.startswith("..") or path.name == key_names.FOLDER
+
+
+def _unwritable(out: Path, error: OSError) -> OutUnusable:
+    return OutUnusable(f"{out} cannot be written: {error.strerror or error}")
