@@ -13,7 +13,9 @@ from json_texts import any_text, identical, read_strictly
 from messages import plain, spelt
 from visibilities import visibility
 
+from ostiary_core.errors import AmbiguousURIError
 from ostiary_core.mcp.methods import LISTS, METHODS, Judgement, Method, Primitive, Verb
+from ostiary_core.policy.uris import read_uri
 from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.line import answers
@@ -77,7 +79,24 @@ class Policies:
     empty: str | None
 
     def shows(self, primitive: str, name: str) -> bool:
-        """Whether a name is seen: what design §1.3 says, word for word."""
+        """Whether a name is seen: what design §1.3 says, word for word, and of a URI what servers make of it too."""
+        if primitive != "resources" or not self._governs_resources():
+            return self._shows_spelling(primitive, name)
+        try:
+            readings = read_uri(name)
+        except AmbiguousURIError:
+            return False
+        if any(
+            rule.effect == "Deny" and rule.speaks_of(primitive, end) for end in readings.ends_at for rule in self.rules
+        ):
+            return False
+        return all(self._shows_spelling(primitive, uri) for uri in readings.looked_up)
+
+    def _governs_resources(self) -> bool:
+        closed = self.empty is not None or any(rule.effect == "Allow" for rule in self.rules)
+        return closed or any(rule.primitive in {"resources", None} for rule in self.rules)
+
+    def _shows_spelling(self, primitive: str, name: str) -> bool:
         return all(self._tier_shows(tier, primitive, name) for tier in ("platform", "owner"))
 
     def _tier_shows(self, tier: str, primitive: str, name: str) -> bool:
