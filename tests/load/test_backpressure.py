@@ -9,6 +9,7 @@ from configs import entry
 from gateways import BOUNDS
 from lean import lean_callers, lean_server, listening
 from mcp_clients import eventually
+from patience import PATIENCE
 from started import resident, started, upstream_at
 from wire import connected, post
 
@@ -80,13 +81,13 @@ async def test_a_reader_who_takes_nothing_stops_an_endless_stream_and_not_the_ga
             before = resident(gateway)
             await wire.send(b"GET /mock/mcp HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n")
             assert (await wire.head()).status == 200
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(PATIENCE):
                 await eventually(lambda: bool(made))
                 await stalled(made[0])
             assert made[0].sent < IN_KERNEL
             assert resident(gateway) - before < 16 * MIB
             taken = made[0].sent
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 while made[0].sent < taken + (8 << 20):
                     assert await wire.reader.read(1 << 20)  # and who takes again is sent more
             assert resident(gateway) - before < 24 * MIB
@@ -124,7 +125,7 @@ async def test_a_server_that_reads_nothing_fills_its_own_share_and_nobody_elses(
 
             async with lean_callers(gateway.port, "mock", 1) as [caller]:
                 puts = [asyncio.create_task(put()) for _ in range(60)]
-                await eventually(lambda: sum(each.done() for each in puts) >= 60 - 16, seconds=10)
+                await eventually(lambda: sum(each.done() for each in puts) >= 60 - 16)
                 assert {each.result() for each in puts if each.done()} == {503}
                 assert await caller.call() == 200
                 assert resident(gateway) - before < 16 * 6 * MIB

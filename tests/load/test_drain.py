@@ -7,6 +7,7 @@ from pathlib import Path
 from configs import entry
 from lean import LeanCaller, lean_callers, lean_server
 from mcp_clients import eventually
+from patience import PATIENCE
 from started import readiness, started, upstream_at
 
 DELAY = 1.5
@@ -48,7 +49,7 @@ async def test_no_answer_is_lost_when_a_gateway_is_told_to_go(tmp_path: Path) ->
             tally.leaving = True
             assert (tally.refused, tally.unanswered) == (0, 0)
             assert await gateway.ended() == 0
-            await asyncio.wait_for(asyncio.gather(*calling), 5)
+            await asyncio.wait_for(asyncio.gather(*calling), PATIENCE)
         assert tally.served == server.calls  # whatever the server did, its caller has heard of it
         assert tally.served_while_leaving > 10
         assert "unanswered" not in gateway.log

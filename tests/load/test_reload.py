@@ -6,6 +6,7 @@ from typing import Any
 from gateways import Door, policy
 from lean import at_a_rate, lean_callers, lean_server
 from mcp_clients import eventually
+from patience import PATIENCE
 from wire import Wire, connected
 
 ALLOW: dict[str, Any] = {"name": "all", "effect": "Allow", "tools": {"names": ["*"]}, "resources": {"names": ["*"]}}
@@ -40,5 +41,5 @@ async def test_two_hundred_reloads_under_load_fail_no_call_and_drop_no_stream(do
         assert (len(server.streams), server.broken_streams) == (2, 0)
         server.say(EVENT)
         for wire in (gets, other):
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE):
                 assert EVENT in await wire.reader.readuntil(EVENT)

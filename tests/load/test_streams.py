@@ -12,6 +12,7 @@ from callers import calling
 from configs import entry
 from gateways import BOUNDS, Door
 from mcp_clients import eventually
+from patience import PATIENCE
 from started import resident, started, upstream_at
 from upstreams import Arrived, events, for_ever, serving
 from wire import Wire, connected
@@ -82,7 +83,7 @@ async def test_a_thousand_streams_take_little_memory_each_and_all_hear(tmp_path:
                 for transport in held:
                     transport.write(b"%x\r\n%b\r\n" % (len(EVENT), EVENT))
                 for wire in wires:
-                    async with asyncio.timeout(5):
+                    async with asyncio.timeout(PATIENCE):
                         assert EVENT in await wire.reader.readuntil(EVENT)
             await eventually(lambda: not held)
 

@@ -7,7 +7,7 @@ import pytest
 from patience import PATIENCE
 
 TESTS = Path(__file__).parents[1]
-SKIPPED = {"node_modules", "load", Path(__file__).name}
+SKIPPED = {"node_modules", Path(__file__).name}
 FILES = sorted(path for path in TESTS.rglob("*.py") if not SKIPPED & {*path.parts})
 #: Waits whose end is a failure, with a number of seconds of their own.
 IMPATIENT = re.compile(
