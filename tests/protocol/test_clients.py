@@ -167,7 +167,7 @@ async def test_a_server_that_answers_in_plain_json_is_understood(door: Door, era
     async with asking_server(json_response=True) as upstream:
         await door.apply(door.entry("asking", upstream))
         async with connect(door.url("asking"), era=era) as client:
-            assert len((await client.list_tools()).tools) == 6
+            assert {"greet", "grow"} <= {tool.name for tool in (await client.list_tools()).tools}
 
 
 # -- changes
@@ -246,7 +246,7 @@ async def test_a_change_of_the_list_reaches_the_get_stream_of_a_session(door: Do
                 return bool(heard)
 
             await eventually(heard_of_it)
-            assert len((await client.list_tools()).tools) == 7
+            assert "grown" in {tool.name for tool in (await client.list_tools()).tools}
 
 
 async def test_a_change_of_the_list_reaches_a_listener(door: Door) -> None:

@@ -123,7 +123,7 @@ async def test_an_answer_behind_interim_ones_is_understood_however_it_is_cut(siz
             await asyncio.sleep(0)
 
     async with pool_for(script) as pool:
-        assert await body(await pool.exchange(REQUEST, seconds=5)) == b"ok"
+        assert await body(await pool.exchange(REQUEST, seconds=PATIENCE)) == b"ok"
 
 
 @pytest.mark.parametrize("beginning", [b"", b"1\r\na\r\n"])
