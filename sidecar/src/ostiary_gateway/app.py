@@ -12,6 +12,7 @@ from aiohttp import web
 from ostiary_core.contract import key_names
 from ostiary_gateway import descriptors
 from ostiary_gateway.admin import Admin, listen
+from ostiary_gateway.config.second_look import SecondLook
 from ostiary_gateway.config.source_directory import DirectorySource
 from ostiary_gateway.config.source_kubernetes import KubernetesSource
 from ostiary_gateway.config.store import ConfigStore
@@ -29,8 +30,6 @@ _log = logging.getLogger(__name__)
 
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _RESTART_SECONDS: Final = 1.0
-#: How often a config that was refused for the clock is judged again, in seconds.
-_CLOCK_SECONDS: Final = 5.0
 #: Requests that were unanswered at the end of draining have so long to be told so, in seconds.
 _LAST_WORDS_SECONDS: Final = 1.0
 
@@ -105,8 +104,8 @@ class Gateway:
             self.sources.append(KubernetesSource(self.options.gateway, self.options.kubernetes, self.store))
         if self._certificate is not None:
             self.sources.append(self._certificate)
-        self._watching = [asyncio.create_task(_watch(source)) for source in self.sources]
-        self._watching.append(asyncio.create_task(_reconsider(self.store)))
+        watched = [*self.sources, SecondLook(self.store)]
+        self._watching = [asyncio.create_task(_watch(each)) for each in watched]
 
     def not_ready(self) -> str | None:
         """Return why requests are not welcome, or None."""
@@ -144,14 +143,7 @@ def _replica(given: str) -> str:
     return given or os.environ.get("POD_NAME") or f"{socket.gethostname()}-{os.getpid()}"
 
 
-async def _reconsider(store: ConfigStore) -> None:
-    """Look again at what was refused for the clock: no source brings it again once that is right."""
-    while True:
-        await asyncio.sleep(_CLOCK_SECONDS)
-        await store.reconsider()
-
-
-async def _watch(source: DirectorySource | KubernetesSource | Certificate) -> None:
+async def _watch(source: DirectorySource | KubernetesSource | Certificate | SecondLook) -> None:
     """Watch a source for ever. That it fails is a bug of ours, but a gateway deaf to policy would be a worse one."""
     while True:
         try:

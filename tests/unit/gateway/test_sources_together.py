@@ -146,3 +146,41 @@ async def test_objects_that_are_deleted_and_a_forged_one_in_their_place_change_n
     assert scene.names == ["crm"]
     scene.watched(scene.files("crm", "wiki", revision=2))
     await scene.until("crm", "wiki")  # and its revision is not believed either
+
+
+# -- the volume of an earlier chart, which joins ConfigMaps and Secret in one folder
+
+
+async def test_under_an_earlier_chart_a_gateway_that_watches_takes_its_keys_from_the_api(scene: Scene) -> None:
+    await scene.mount({**scene.files("crm"), **scene.operator.secret}, secret={})
+    assert scene.names is None
+    scene.watched_secret()
+    scene.start()
+    await scene.until("crm")
+    assert scene.store.misplaced == ("admin-token", "mac-1", "session-0")
+
+
+async def test_under_an_earlier_chart_a_gateway_that_does_not_watch_serves_nothing_and_says_why(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    await scene.mount({**scene.files("crm"), **scene.operator.secret}, secret={})
+    assert scene.names is None
+    assert scene.store.keyring.empty
+    assert "Mount the Secret apart" in caplog.text
+    await scene.mount(scene.files("crm", revision=1))
+    assert scene.names == ["crm"]
+    assert scene.store.misplaced == ()
+
+
+async def test_a_key_in_a_config_map_that_is_watched_is_no_key(scene: Scene) -> None:
+    scene.watched_secret()
+    scene.watched(scene.files("crm"))
+    scene.start()
+    await scene.until("crm")
+    await scene.until_both_are_watched()
+    forger = Operator(revision=1000, mac_key=b"f" * 32, session_key=b"g" * 32)
+    scene.watched({**forger.files(entry("evil")), **forger.secret})
+    await eventually(lambda: scene.store.rejected_config is not None)
+    assert scene.names == ["crm"]
+    assert scene.store.misplaced == ("admin-token", "mac-1", "session-0")
+    assert forger.session_key not in scene.store.keyring.sessions.values()

@@ -1,11 +1,13 @@
 """The config in force: swap, never mutate; the last good stays; never back (design §1.7, §4)."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from configs import GATEWAY, Operator, entry, files_of, settings, without
 from gateways import BOUNDS, policy
+from mcp_clients import eventually
 
 from ostiary_core.contract.bundle import OpenedBundle, open_parts
 from ostiary_core.contract.documents import EntryDocument, PolicyDocument
@@ -13,6 +15,7 @@ from ostiary_core.contract.manifest import GatewayIdentity, Manifest
 from ostiary_core.errors import ContractError
 from ostiary_gateway.config import store
 from ostiary_gateway.config.keyring import Keyring
+from ostiary_gateway.config.second_look import SecondLook
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.config.store import ConfigStore
 from ostiary_gateway.upstream.addresses import OwnPlaces
@@ -249,8 +252,10 @@ async def test_a_config_that_was_refused_for_a_slow_clock_is_taken_once_that_is_
     await taken.take(operator.files(entry("crm"), revision=int(NOW * 1000)), operator.keys)
     await taken.store.reconsider()
     assert taken.store.snapshot is None
+    looking = asyncio.create_task(SecondLook(taken.store, period=0.01).run())
     clock.now = NOW
-    await taken.store.reconsider()
+    await eventually(lambda: taken.store.snapshot is not None)
+    looking.cancel()
 
     assert list(taken.snapshot.proxies) == [CRM]
     assert taken.store.rejected_config is None
