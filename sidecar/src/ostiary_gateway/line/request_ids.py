@@ -22,6 +22,8 @@ from ostiary_gateway.line import own_ids
 from ostiary_gateway.line.exchange import Exchange, Taken
 
 _CANCELLED: Final = "notifications/cancelled"
+#: What an id or a token may be.
+_KINDS: Final = frozenset((int, str))
 
 
 class RequestIds:
@@ -46,27 +48,31 @@ class RequestIds:
         session, message = exchange.session, exchange.message
         if session is None or message is None or message.method is None:
             return
-        place = (exchange.proxy.uid, session.upstream_id)
         if message.id is None:
             if message.method.name == _CANCELLED:
-                self._aim(exchange, place)
+                self._aim(exchange, (exchange.proxy.uid, session.upstream_id))
             return
-        taken = exchange.taken_id = self._ids.take(place, message.id)
-        if own_ids.is_stand_in(taken[2]):
+        # Nearly every request passes here: what most have no need of is asked for behind one comparison.
+        uid, held = exchange.proxy.uid, session.upstream_id
+        taken = exchange.taken_id = self._ids.take(uid, held, message.id)
+        if self._ids.ours and self._ids.is_ours(taken):
             exchange.sent_id = message.body["id"] = taken[2]
-        meta = message.params.get("_meta")
-        if meta is not None and type(token := meta.get("progressToken")) in (int, str):
-            taken = exchange.taken_token = self._tokens.take(place, token)
-            if own_ids.is_stand_in(taken[2]):
+        params = message.body.get("params")
+        meta = params.get("_meta") if params else None
+        if meta and type(token := meta.get("progressToken")) in _KINDS:
+            taken = exchange.taken_token = self._tokens.take(uid, held, token)
+            if self._tokens.ours and self._tokens.is_ours(taken):
                 meta["progressToken"] = taken[2]
 
     def release(self, exchange: Exchange) -> None:
         """Give back what an exchange has taken."""
-        if exchange.taken_id is not None:
-            self._ids.release(exchange.taken_id)
-            self._cancelled.discard(exchange.taken_id)
-        if exchange.taken_token is not None:
-            self._tokens.release(exchange.taken_token)
+        taken = exchange.taken_id
+        if taken is not None:
+            self._ids.release(taken)
+            if self._cancelled:
+                self._cancelled.discard(taken)
+            if exchange.taken_token is not None:
+                self._tokens.release(exchange.taken_token)
 
     def is_cancelled(self, exchange: Exchange) -> bool:
         """Say whether the caller has cancelled a request in flight."""
@@ -91,30 +97,37 @@ class _InFlight:
         #: What the caller said, by what stands upstream.
         self._own: dict[Taken, str | int] = {}
         #: The names of ours, by proxy, session and what the caller said.
-        self._ours: dict[tuple[str, str, str | int], list[str]] = {}
+        self.ours: dict[tuple[str, str, str | int], list[str]] = {}
 
     def __len__(self) -> int:
         return len(self._own)
 
-    def take(self, place: tuple[str, str], own: str | int) -> Taken:
-        """Take a name; where that is taken, or could be mistaken for one of ours, one of ours."""
-        key = (*place, str(own))
-        if key in self._own or own_ids.is_stand_in(own):
-            key = (*place, own_ids.stand_in(own))
-            self._ours.setdefault((*place, own), []).append(key[2])
+    def take(self, uid: str, held: str, own: str | int) -> Taken:
+        """Take a name in a session; where that is taken, or could be mistaken for one of ours, one of ours."""
+        key = (uid, held, str(own))
+        if key in self._own or (type(own) is str and own_ids.is_stand_in(own)):
+            key = (uid, held, own_ids.stand_in(own))
+            self.ours.setdefault((uid, held, own), []).append(key[2])
         self._own[key] = own
         return key
 
+    def is_ours(self, taken: Taken) -> bool:
+        """Say whether a name of ours stands upstream."""
+        uid, held, sent = taken
+        return sent in self.ours.get((uid, held, self._own[taken]), ())
+
     def release(self, taken: Taken) -> None:
         own = self._own.pop(taken)
-        if own_ids.is_stand_in(taken[2]):
-            key = (*taken[:2], own)
-            ours = self._ours[key]
+        if not self.ours:
+            return
+        key = (*taken[:2], own)
+        ours = self.ours.get(key)
+        if ours is not None and taken[2] in ours:
             ours.remove(taken[2])
             if not ours:
-                del self._ours[key]
+                del self.ours[key]
 
     def sent_for(self, place: tuple[str, str], own: Any) -> list[str | int]:
         """Return what the requests in flight that a caller calls so were sent as."""
-        ours = self._ours.get((*place, own), [])
+        ours = self.ours.get((*place, own), [])
         return [own, *ours] if self._own.get((*place, str(own))) == own else [*ours]
