@@ -9,9 +9,11 @@ from aiohttp import web
 from callers import LEGACY, MODERN, Caller, calling, legacy, modern
 from gateways import Door, running
 from mcp_clients import connect
-from upstreams import Arrived, answer, document, events, initialize_answer, serving, with_handshake
+from otlp_sink import http_sink
+from upstreams import Arrived, answer, document, events, for_ever, initialize_answer, serving, with_handshake
 
 from ostiary_core.contract.documents import Bounds
+from ostiary_gateway.telemetry import Telemetry
 
 RESULT: dict[str, Any] = {"content": []}
 CALL = legacy("tools/call", {"name": "get_users", "arguments": {}})
@@ -42,6 +44,69 @@ async def test_the_client_gets_an_id_of_ours_and_the_server_its_own(door: Door) 
     assert "Mcp-Session-Id" not in first.headers
     assert {each.headers["Mcp-Session-Id"] for each in later} == {"upstream-session"}
     assert {each.headers["MCP-Protocol-Version"] for each in later} == {LEGACY}
+
+
+async def test_a_session_id_of_4_kib_is_sealed_and_opened(door: Door) -> None:
+    held = "s" * 4096
+    async with serving(with_handshake(echo, session=held)) as upstream, calling(door.url()) as caller:
+        await door.apply(door.entry("mock", upstream.url))
+        await caller.initialize()
+        assert (await caller.post(CALL)).result == RESULT
+        assert (await caller.request("DELETE")).status == 200
+    assert {each.headers["Mcp-Session-Id"] for each in upstream.arrived[1:]} == {held}
+    assert caller.session is not None
+    assert len(caller.session) < 5632
+
+
+async def test_a_longer_one_is_refused_and_the_span_says_how_long_it_may_be() -> None:
+    with http_sink() as sink:
+        telemetry = Telemetry.from_env({"OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint})
+        async with (
+            running(telemetry=telemetry) as door,
+            serving(with_handshake(echo, session="s" * 4097)) as upstream,
+            calling(door.url()) as caller,
+        ):
+            await door.apply(door.entry("mock", upstream.url))
+            params = {"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+            reply = await caller.post(legacy("initialize", params))
+        (span,) = (each for each in sink.wait_for(lambda found: len(found) == 2) if each.kind == "CLIENT")
+    assert reply.error["code"] == -31005
+    assert span.description == "its session id is 4097 characters long, and at most 4096 can be sealed"
+
+
+ENDPOINT = b"event: endpoint\ndata: /messages/?session_id=1\n\n"
+
+
+async def test_an_event_that_tells_another_endpoint_does_not_reach_callers(door: Door) -> None:
+    async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        async with events(request) as stream:
+            await stream.raw(ENDPOINT + b": here\n\n")
+            if arrived.body:
+                await stream.send(answer(arrived, RESULT))
+        return stream.response
+
+    async with serving(with_handshake(script)) as upstream, calling(door.url()) as caller:
+        await door.apply(door.entry("mock", upstream.url))
+        await caller.initialize()
+        called = await caller.post(CALL)
+        listened = await caller.request("GET", {"Accept": "text/event-stream"})
+    assert called.result == RESULT
+    assert b"endpoint" not in called.body + listened.body
+    assert b": here" in called.body
+    assert b": here" in listened.body
+
+
+async def test_a_stream_of_the_old_transport_ends_for_nothing_would_come_of_it(door: Door) -> None:
+    async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        async with events(request) as stream:
+            await stream.raw(ENDPOINT)
+            await for_ever()
+        return stream.response
+
+    async with serving(script) as upstream, calling(door.url()) as caller:
+        await door.apply(door.entry("mock", upstream.url))
+        reply = await caller.request("GET", {"Accept": "text/event-stream"})
+    assert b"endpoint" not in reply.body
 
 
 async def test_an_answer_to_initialize_as_an_event_opens_a_session_too(door: Door) -> None:

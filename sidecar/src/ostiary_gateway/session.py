@@ -25,9 +25,10 @@ from ostiary_gateway.upstream import faults
 _PREFIX: Final = "1."
 _HEAD: Final = struct.Struct(">I12s")
 _BODY: Final = struct.Struct(">IB")
-#: What we ever accept: an upstream's id is bounded, so a sealed one is.
-_MAX_SEALED: Final = 2048
-_MAX_UPSTREAM_ID: Final = 1024
+#: Servers exist that keep a session in its id, as we do. The specification names no bound.
+_MAX_UPSTREAM_ID: Final = 4096
+#: A sealed id of such a one is 5,513 characters long: the data port, and proxies before it, take headers of 8 KiB.
+_MAX_SEALED: Final = 5632
 #: Head, body and tag (16) around an empty upstream id.
 _SHORTEST: Final = _HEAD.size + _BODY.size + 16
 #: The characters of a session id (specification, Session Management).
@@ -62,8 +63,7 @@ class Sealer:
             UpstreamFault: the upstream's id is not one.
             Refusal: there is no key yet.
         """
-        if len(session.upstream_id) > _MAX_UPSTREAM_ID or _UPSTREAM_ID.fullmatch(session.upstream_id) is None:
-            raise UpstreamFault(faults.INVALID, "its session id is empty, too long, or not of visible ASCII")
+        _check(session.upstream_id)
         now = int(self._clock())
         active = [moment for moment in self._keys() if moment <= now]
         if not active:
@@ -100,6 +100,19 @@ class Sealer:
         if cipher is None:
             cipher = self._ciphers[key] = AESGCM(key)
         return cipher
+
+
+def _check(upstream_id: str) -> None:
+    """Check what a server sent as its session id.
+
+    Raises:
+        UpstreamFault: it is none that a client could send, or longer than we seal.
+    """
+    if len(upstream_id) > _MAX_UPSTREAM_ID:
+        words = f"its session id is {len(upstream_id)} characters long, and at most {_MAX_UPSTREAM_ID} can be sealed"
+        raise UpstreamFault(faults.INVALID, words)
+    if _UPSTREAM_ID.fullmatch(upstream_id) is None:
+        raise UpstreamFault(faults.INVALID, "its session id is empty, or not of visible ASCII")
 
 
 def _bound_to(proxy_uid: str, principal: str) -> bytes:

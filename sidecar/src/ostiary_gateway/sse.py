@@ -263,6 +263,11 @@ def is_message(block: bytes) -> bool:
     return (value_of(block, b"event") or b"") in _MESSAGE
 
 
+def is_endpoint(block: bytes) -> bool:
+    """Say whether a block tells where to post, as the HTTP+SSE transport of 2024-11-05 begins its stream."""
+    return value_of(block, b"event") == b"endpoint"
+
+
 def with_data(block: bytes, data: bytes) -> bytes:
     """Return a block with other data; its other fields stay. ``data`` is JSON: its line ends are white space, and go.
 

@@ -264,6 +264,8 @@ class EventRelay:
         self._note_resumability(event)
         if data is None:
             return block
+        if not event.is_message and sse.is_endpoint(block):
+            return self._without_endpoint()
         known = self._recalled(data)
         if known is not None and event.is_message:
             self.outcome = known.outcome
@@ -291,6 +293,16 @@ class EventRelay:
         most = self._weight // json_weight.UNIT
         if _line_ends(block) > most:
             raise UpstreamFault(faults.TOO_LARGE, f"an event has more than {most} lines (bounds.messageValues)")
+
+    def _without_endpoint(self) -> bytes:
+        """An address of the server is none of its callers', and what they post there would pass the gateway by.
+
+        Raises:
+            UpstreamFault: the server speaks that old transport alone: whoever opened the stream would wait in vain.
+        """
+        if self._exchange.message is None and self._exchange.session is None:
+            raise UpstreamFault(faults.INVALID, "the server speaks HTTP+SSE (2024-11-05), which is not supported")
+        return b""
 
     def _recalled(self, data: bytes) -> Known | None:
         """Return what became of this answer, if it was judged before and is the first to our request."""
