@@ -7,9 +7,12 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
-from callers import Caller, legacy, modern
-from gateways import Door, policy
+from callers import Caller, calling, legacy, modern
+from gateways import Door, policy, running
+from otlp_sink import http_sink
 from upstreams import Arrived, document, events, serving, with_handshake
+
+from ostiary_gateway.telemetry import Telemetry
 
 SOME = {"name": "some", "effect": "Allow", "tools": {"names": ["shown_*"]}}
 HUGE = 2**256 - 1
@@ -66,6 +69,21 @@ async def test_what_cannot_be_judged_is_left_out_alone_and_said_in_log_and_metri
     assert "tools[2] 'shown_c': a member 'NAME' beside" in said[0]
     async with aiohttp.ClientSession() as http, http.get(f"http://127.0.0.1:{door.gateway.admin_port}/metrics") as page:
         assert 'ostiary_list_items_dropped_total{ostiary_proxy="default/odd"} 2.0' in await page.text()
+
+
+async def test_the_span_of_a_list_counts_what_was_left_out_of_it() -> None:
+    with http_sink() as sink:
+        telemetry = Telemetry.from_env({"OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint})
+        async with (
+            running(telemetry=telemetry) as door,
+            serve('{"name":"shown_a","NAME":1},{"name":"shown_b"}', "document") as upstream,
+            calling(door.url()) as caller,
+        ):
+            await door.apply(door.entry("mock", upstream.url, [policy("p", SOME)]))
+            for _ in range(2):
+                await caller.post(modern("tools/list", {}))
+        spans = sink.wait_for(lambda found: sum(span.kind == "SERVER" for span in found) == 2)
+    assert [s.attributes["ostiary.list.dropped_items"] for s in spans if s.kind == "SERVER"] == [1, 1]
 
 
 #: Numbers as clients spell them, and as they go out: equal ones.
