@@ -7,11 +7,11 @@ import pytest
 from gateways import policy
 from visibilities import ruled, visibility
 
-from ostiary_core.mcp.methods import METHODS
+from ostiary_core.mcp.methods import METHODS, Primitive
 from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.line import answers
-from ostiary_gateway.line.shape import Shaped, read_for, shape_result, shape_streamed
+from ostiary_gateway.line.shape import Shaped, read_for, shape_result, shape_streamed, shaping
 
 OPEN = visibility()
 USERS = ruled({"name": "users", "effect": "Allow", "tools": {"names": ["get_*"]}, "resources": {"names": ["doc://*"]}})
@@ -305,3 +305,26 @@ def test_a_notice_of_another_spelling_of_a_hidden_uri_is_dropped(uri: str) -> No
     notice = {"jsonrpc": "2.0", "method": "notifications/resources/updated", "params": {"uri": uri}}
 
     assert streamed(notice, NO_SECRET) is None
+
+
+def test_a_list_that_would_cost_too_much_to_judge_is_refused_and_one_of_ordinary_rules_is_not() -> None:
+    heavy = ruled({"name": "heavy", "effect": "Deny", "tools": {"patterns": [f"{i}[ab]{{0,200}}" for i in range(9)]}})
+    light = ruled(
+        {"name": "light", "effect": "Deny", "tools": {"names": ["x_*"], "patterns": ["(get|set)_[a-z]+_all"]}}
+    )
+    text = page("tools", [{"name": f"{index:05d}_{'a' * 30}"} for index in range(10_000)])
+
+    assert len(json.loads(shaped("tools/list", text, light))["result"]["tools"]) == 10_000
+    with pytest.raises(UpstreamFault, match="more or longer names than the patterns of the policies here can judge"):
+        shaped("tools/list", text, heavy)
+
+
+def test_a_list_that_is_costly_to_judge_is_judged_in_small_steps() -> None:
+    heavy = ruled({"name": "heavy", "effect": "Deny", "tools": {"patterns": [f"{i}[ab]{{0,200}}" for i in range(9)]}})
+    limit = heavy.name_limit(Primitive.TOOLS)
+    text = page("tools", [{"name": f"{index:02d}{'a' * (limit - 2)}"} for index in range(30)])
+    method = METHODS["tools/list"]
+
+    steps = sum(1 for _ in shaping(method, text, read_for(method, text, heavy), heavy))
+
+    assert steps >= 15  # two decisions that cost as much as any may are the most in one go

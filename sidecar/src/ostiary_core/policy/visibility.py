@@ -123,6 +123,11 @@ class Visibility:
         """Return how many bytes a name of this primitive may have to be judged, all readings of a URI together."""
         return name_limit(self._size(primitive))
 
+    def bytes_for_a_decision(self, primitive: Primitive) -> int | None:
+        """Return how many bytes of names take the steps that one decision may; None where they take none."""
+        size = self._size(primitive)
+        return STEPS // size if size else None
+
     def costs_at_most(self, decisions: int, primitive: Primitive, names: Iterable[str]) -> bool:
         """Say whether judging all these names takes no more steps than so many decisions may."""
         return sum(map(length_of, names)) * self._size(primitive) <= decisions * STEPS

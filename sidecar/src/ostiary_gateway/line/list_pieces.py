@@ -22,12 +22,17 @@ Shows = Callable[[str], bool]
 class Judged:
     """What one list key and the key of an item's name say of its items: which are kept, and which cannot be judged."""
 
-    def __init__(self, list_key: str, item_key: str, shows: Shows) -> None:
+    def __init__(self, list_key: str, item_key: str, shows: Shows, is_due: Callable[[], bool] = lambda: False) -> None:
         self.list_key = list_key
         self.item_key = item_key
         self._shows = shows
+        self._is_due = is_due
         #: What was left out because it cannot be judged, in words that may stand in a log.
         self.dropped: list[str] = []
+
+    def pauses(self, position: int) -> bool:
+        """Say whether others should have their turn before the item at this position is judged."""
+        return position % ITEMS_AT_ONCE == ITEMS_AT_ONCE - 1 or self._is_due()
 
     def keeps(self, position: int, item: Mapping[str, Any]) -> bool:
         """Say whether an item without equal keys may be seen."""
@@ -119,7 +124,7 @@ class _Cutter:
         """Cut the list at this place."""
         text, kept = self.reader.text, []
         for position, item in enumerate(self.reader.items(start)):
-            if position % ITEMS_AT_ONCE == ITEMS_AT_ONCE - 1:
+            if judged.pauses(position):
                 yield
             if judged.keeps_piece(position, item):
                 kept.append(text[item.start : item.end])

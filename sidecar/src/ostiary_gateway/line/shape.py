@@ -16,7 +16,8 @@ from ostiary_core.mcp.methods import LISTS, Judgement, Method, Primitive, Verb
 from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.line import answers, list_pieces
-from ostiary_gateway.line.large import ITEMS_AT_ONCE, LIGHT_BYTES, UNJUDGED, Steps, at_once, check_weight
+from ostiary_gateway.line.large import LIGHT_BYTES, UNJUDGED, Steps, at_once, check_weight
+from ostiary_gateway.line.list_cost import CostlyNames
 from ostiary_gateway.line.list_pieces import Judged
 from ostiary_gateway.upstream import faults
 
@@ -176,7 +177,11 @@ def _no_list(key: str) -> UpstreamFault:
 
 def _judged(method: Method, visibility: Visibility) -> Judged:
     assert method.primitive is not None  # noqa: S101  every list has one
-    return Judged(method.list_key, method.item_key, partial(visibility.shows, method.primitive))
+    bytes_each = visibility.bytes_for_a_decision(method.primitive)
+    if bytes_each is None:
+        return Judged(method.list_key, method.item_key, partial(visibility.shows, method.primitive))
+    costly = CostlyNames(method.primitive, visibility, bytes_each=bytes_each)
+    return Judged(method.list_key, method.item_key, costly.shows, costly.is_due)
 
 
 def _filter_tree(result: Any, lists: Mapping[str, Judged]) -> Steps[None]:
@@ -186,7 +191,7 @@ def _filter_tree(result: Any, lists: Mapping[str, Judged]) -> Steps[None]:
             raise _no_list(key)
         kept = []
         for position, item in enumerate(items):
-            if position % ITEMS_AT_ONCE == ITEMS_AT_ONCE - 1:
+            if judged.pauses(position):
                 yield
             if judged.keeps(position, item):
                 kept.append(item)
