@@ -244,3 +244,18 @@ async def test_the_log_says_why_a_call_to_a_server_failed_and_where_without_its_
         "server up of MCPProxy default/down (http://127.0.0.1:1/mcp): UpstreamUnreachable: "
         "127.0.0.1 port 1: Connection refused"
     )
+
+
+async def test_a_load_balancer_finds_out_on_the_data_port_whether_requests_are_welcome_and_no_more(door: Door) -> None:
+    url = f"http://127.0.0.1:{door.gateway.port}/-/healthz"
+
+    async def asked(method: str = "GET") -> tuple[int, bytes]:
+        async with aiohttp.ClientSession() as http, http.request(method, url) as response:
+            return response.status, await response.read()
+
+    assert await asked() == (503, b"not ready\n")
+    await door.apply()
+    assert await asked() == (200, b"ok\n")
+    assert (await asked("POST"))[0] == 405
+    door.gateway.line.draining = True
+    assert await asked() == (503, b"not ready\n")

@@ -24,6 +24,7 @@ from ostiary_gateway.server.listener import Listener
 from ostiary_gateway.session import Sealer
 from ostiary_gateway.telemetry import Telemetry
 from ostiary_gateway.upstream.addresses import OwnPlaces
+from ostiary_gateway.upstream.egress import Egress
 from ostiary_gateway.upstream.pools import ServerPools
 
 _log = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ class Gateway:
         self.options = options
         self.telemetry = telemetry
         own = OwnPlaces.from_environment(ports=(options.port, options.admin_port))
-        self.pools = ServerPools(own, installation=options.installation)
+        self.pools = ServerPools(own, installation=options.installation, egress=Egress.from_environment(os.environ))
         self.store = ConfigStore(gateway=options.gateway or None, servers=self.pools.take)
         self.line = RequestLine(
             snapshot=lambda: self.store.snapshot,
@@ -49,7 +50,7 @@ class Gateway:
             telemetry=telemetry,
             loopback=options.host in _LOOPBACK,
         )
-        self._data = Listener(self.line.handle, gate=self.line.occupancy)
+        self._data = Listener(self.line.serve, gate=self.line.occupancy)
         self._certificate: Certificate | None = None
         self.metrics = Metrics(self.store, self.line.occupancy, self.pools, telemetry)
         self.line.observe = self.metrics.observe

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from ostiary_core.mcp import codes
@@ -39,6 +39,8 @@ from ostiary_gateway.upstream.http1.answer import Answer
 
 _log = logging.getLogger(__name__)
 
+#: Under ``/-/``, which is no proxy's.
+_PROBE: Final = "/-/healthz"
 _DRAINING: Final = "This gateway is shutting down"
 _NO_CONFIG: Final = "This gateway holds no config yet"
 
@@ -69,6 +71,10 @@ class RequestLine:
         self._sealer = sealer
         self._telemetry = telemetry
         self._loopback = loopback
+
+    def serve(self, request: Request) -> Coroutine[Any, Any, Response | None]:
+        """Answer a load balancer's probe, or let the request walk."""
+        return self._probe(request) if request.target == _PROBE else self.handle(request)
 
     async def handle(self, request: Request) -> Response | None:
         """Answer one request: receive, route, identify, frame, authorize, limit, select, forward, shape, record."""
@@ -131,6 +137,13 @@ class RequestLine:
     def _is_cut_off(self, request: Request) -> bool:
         """Whether a request that was cancelled has a caller who still waits: the time to drain is over."""
         return self.ending and not request.connection.lost
+
+    async def _probe(self, request: Request) -> Response:
+        """Answer a load balancer: it may send requests here, or not. It is told no more, and counts as no message."""
+        if request.method != "GET":
+            return Response(405, b"", {"Allow": "GET"}, close=True)
+        ready = self._snapshot() is not None and not self.draining
+        return Response(200 if ready else 503, b"ok\n" if ready else b"not ready\n", {"Content-Type": "text/plain"})
 
     def _route(self, request: Request) -> Exchange:
         snapshot = self._in_force(request)

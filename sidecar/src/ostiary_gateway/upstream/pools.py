@@ -11,6 +11,7 @@ from ostiary_core.errors import ContractError
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.upstream import hops
 from ostiary_gateway.upstream.addresses import OwnPlaces
+from ostiary_gateway.upstream.egress import Egress
 from ostiary_gateway.upstream.server import UpstreamServer
 
 _log = logging.getLogger(__name__)
@@ -19,7 +20,8 @@ _log = logging.getLogger(__name__)
 class ServerPools:
     """Hands out servers. Safe to call from the thread that builds a config: opening happens with the first request."""
 
-    def __init__(self, own: OwnPlaces, *, installation: str = "") -> None:
+    def __init__(self, own: OwnPlaces, *, installation: str = "", egress: Egress | None = None) -> None:
+        self._egress = egress or Egress()
         self._own = own
         self._installation = installation
         self._connections = ServerShare().connections
@@ -42,6 +44,7 @@ class ServerPools:
                     own=self._own,
                     connections=self._connections,
                     proxy=entry.identity,
+                    egress=self._egress,
                     mark=hops.mark(entry.uid, installation=self._installation),
                 )
             except (ValueError, OSError) as error:

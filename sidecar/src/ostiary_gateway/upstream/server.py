@@ -15,6 +15,7 @@ from ostiary_core.contract.documents import Server
 from ostiary_gateway.media_types import BOTH, EVENT_STREAM, JSON
 from ostiary_gateway.upstream import hops, redirects
 from ostiary_gateway.upstream.addresses import OwnPlaces, networks
+from ostiary_gateway.upstream.egress import Egress
 from ostiary_gateway.upstream.health import Health
 from ostiary_gateway.upstream.http1 import request as http1
 from ostiary_gateway.upstream.http1.answer import Answer
@@ -33,13 +34,25 @@ _HEADERS: Final = {
 }
 
 
+_NO_EGRESS: Final = Egress()
+
+
 class UpstreamServer:
     """A server and its connections. Must be used within one event loop; the first request opens the first of them.
 
     ``proxy`` is the identity of the proxy that it stands behind, and ``mark`` what that proxy adds to ``Via``.
     """
 
-    def __init__(self, document: Server, *, own: OwnPlaces, connections: int, proxy: str, mark: str) -> None:
+    def __init__(
+        self,
+        document: Server,
+        *,
+        own: OwnPlaces,
+        connections: int,
+        proxy: str,
+        mark: str,
+        egress: Egress = _NO_EGRESS,
+    ) -> None:
         self._url = url = _checked(URL(document.url))
         self._host = document.host
         self._headers = {header.name: header.value for header in document.headers or ()}
@@ -51,6 +64,9 @@ class UpstreamServer:
         self.name = document.name
         self.address = url.host or ""
         self.port = url.port or 0
+        egress_proxy = egress.proxy_for(url.scheme, self.address, self.port)
+        # A server that speaks TLS has a tunnel; else it is the proxy that reads our requests.
+        self._relayed_by = egress_proxy if url.scheme == "http" else None
         self.idle_seconds = document.timeouts.idle / 1000
         self.request_seconds = document.timeouts.request / 1000
         #: The beginnings of requests, at the place that was configured, and at the one where they go now.
@@ -63,6 +79,7 @@ class UpstreamServer:
             tls_name=document.tls.hostname if document.tls is not None else None,
             granted=networks(document.addresses),
             own=own,
+            egress=egress_proxy,
         )
         self._pool = Pool(
             dialer.dial,
@@ -125,8 +142,11 @@ class UpstreamServer:
 
     def _heads_at(self, url: URL) -> dict[str, bytes]:
         more = http1.lines(self._headers) + self._via
+        relayed_by = self._relayed_by
+        if relayed_by is not None and relayed_by.authorization is not None:
+            more += http1.trusted_lines({"Proxy-Authorization": relayed_by.authorization})
         return {
-            method: http1.head_start(method, url, headers, host=self._host) + more
+            method: http1.head_start(method, url, headers, host=self._host, absolute=relayed_by is not None) + more
             for method, headers in _HEADERS.items()
         }
 

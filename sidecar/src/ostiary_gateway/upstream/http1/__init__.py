@@ -5,6 +5,7 @@
     connection  one connection: one exchange at a time, and no byte that was not asked for
     status_line what the first line of an answer must be
     deadlines   one timer for all who wait
+    tunnel      through an egress proxy
     dialing     from a URL to a connection, through the judgement of addresses
     pool        connections kept for the next exchange
 

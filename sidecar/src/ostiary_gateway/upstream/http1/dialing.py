@@ -11,6 +11,8 @@ from typing import Final
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.addresses import Network, OwnPlaces, allowed
+from ostiary_gateway.upstream.egress import EgressProxy
+from ostiary_gateway.upstream.http1 import tunnel
 from ostiary_gateway.upstream.http1.connection import Connection
 from ostiary_gateway.upstream.http1.resolving import Resolver
 
@@ -31,10 +33,17 @@ class Dialer:
     tls_name: str | None
     granted: Sequence[Network]
     own: OwnPlaces
+    egress: EgressProxy | None = None
+    """The proxy that leads to the server, if one does. It connects in our place, and may resolve the name otherwise.
+    What the name resolves to here is judged all the same; one that does not resolve here is the proxy's to judge.
+    """
     _resolver: Resolver = field(init=False, repr=False, compare=False)
+    _proxies: Resolver = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_resolver", Resolver(self.host, self.port))
+        if self.egress is not None:
+            object.__setattr__(self, "_proxies", Resolver(self.egress.host, self.egress.port))
 
     async def dial(self) -> Connection:
         """Open a connection.
@@ -44,10 +53,39 @@ class Dialer:
         """
         try:
             async with asyncio.timeout(self.seconds):
+                if self.egress is not None:
+                    return await self._through(self.egress)
                 return await self._first_that_answers(await self.addresses())
         except TimeoutError as error:
             words = f"no connection to {self.host}:{self.port} within {self.seconds:g} s"
             raise UpstreamFault(faults.CONNECT_TIMEOUT, words) from error
+
+    async def _through(self, egress: EgressProxy) -> Connection:
+        """Open a connection by way of the egress proxy: a tunnel to a server that speaks TLS, else one to the proxy."""
+        try:
+            await self.addresses()
+        except UpstreamFault as fault:
+            if fault.kind != faults.UNREACHABLE:
+                raise
+        where = f"the egress proxy {egress.host}:{egress.port}"
+        try:
+            address = (await self._proxies.addresses())[0]
+            if self.tls is None:
+                loop = asyncio.get_running_loop()
+                _, connection = await loop.create_connection(Connection, address, egress.port)
+                return connection
+            host = f"[{self.host}]" if ":" in self.host else self.host
+            transport = await tunnel.connect(address, egress.port, egress, f"{host}:{self.port}")
+        except OSError as error:
+            reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
+            raise UpstreamFault(faults.EGRESS_FAILED, f"{where}: {reason}") from error
+        try:
+            return await tunnel.encrypt(transport, self.tls, name=self.tls_name or self.host)
+        except BaseException as error:
+            transport.abort()
+            if isinstance(error, OSError):  # TLS's own errors among them
+                raise self._tls_failed(error) from error
+            raise
 
     async def addresses(self) -> list[str]:
         """Return what the host resolves to and may be connected to, in the resolver's order.
@@ -113,8 +151,7 @@ class Dialer:
                 Connection, address, self.port, ssl=self.tls, server_hostname=name
             )
         except ssl.SSLError as error:
-            reason = getattr(error, "verify_message", "") or error.reason or "handshake failed"
-            raise UpstreamFault(faults.TLS_FAILED, f"TLS with {self.host}:{self.port}: {reason}") from error
+            raise self._tls_failed(error) from error
         except OSError as error:
             # asyncio's own words repeat the address, and not why.
             reason = os.strerror(error.errno) if error.errno else str(error)
@@ -122,6 +159,10 @@ class Dialer:
             raise UpstreamFault(faults.UNREACHABLE, words) from error
         connection.probe_when_silent()
         return connection
+
+    def _tls_failed(self, error: OSError) -> UpstreamFault:
+        reason = getattr(error, "verify_message", "") or getattr(error, "reason", "") or "handshake failed"
+        return UpstreamFault(faults.TLS_FAILED, f"TLS with {self.host}:{self.port}: {reason}")
 
 
 def _close_unused(attempt: "asyncio.Task[Connection]") -> None:

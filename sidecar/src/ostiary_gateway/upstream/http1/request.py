@@ -24,12 +24,15 @@ def authority(url: URL) -> str:
     return host if url.port == _USUAL_PORTS.get(url.scheme) else f"{host}:{url.port}"
 
 
-def head_start(method: str, url: URL, headers: Mapping[str, str], *, host: str | None = None) -> bytes:
+def head_start(
+    method: str, url: URL, headers: Mapping[str, str], *, host: str | None = None, absolute: bool = False
+) -> bytes:
     """Return request line, Host and the headers that never change for a server; build it once.
 
-    ``host`` is sent in place of the URL's own.
+    ``host`` is sent in place of the URL's own. ``absolute`` writes the whole URL, for a proxy (RFC 9112 §3.2.2).
     """
-    start = f"{method} {url.raw_path_qs} HTTP/1.1\r\n".encode("ascii")
+    target = f"{url.scheme}://{authority(url)}{url.raw_path_qs}" if absolute else url.raw_path_qs
+    start = f"{method} {target} HTTP/1.1\r\n".encode("ascii")
     return start + lines({"Host": host or authority(url)}) + lines(headers)
 
 

@@ -1,0 +1,109 @@
+"""The egress proxy that leads to servers, where the network lets nothing out but through one.
+
+It is named as for most programs, by ``HTTPS_PROXY``, ``HTTP_PROXY`` and ``NO_PROXY`` of the gateway's environment (in
+small letters, too): whoever runs the gateway chooses it, never who writes a resource. Its credentials stand in its URL
+there and nowhere else; no message holds them. Loopback, and names that end in ``.svc`` or ``.svc.cluster.local``, are
+always connected to directly.
+"""
+
+import base64
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from yarl import URL
+
+from ostiary_gateway.errors import StartupError
+
+_INSIDE: Final = (".svc", ".svc.cluster.local")
+_LOOPBACK: Final = "localhost"
+
+
+@dataclass(frozen=True, slots=True)
+class EgressProxy:
+    """Where it listens, and what it is told of us: the value of Proxy-Authorization, or None."""
+
+    host: str
+    port: int
+    authorization: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Egress:
+    """Which servers are reached through which proxy."""
+
+    by_scheme: Mapping[str, EgressProxy] = field(default_factory=dict)
+    excepted: tuple[str, ...] = ()
+    """The items of NO_PROXY, in lower case."""
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> "Egress":
+        """Read the variables.
+
+        Raises:
+            StartupError: one names no proxy that can be used; the message does not hold its value.
+        """
+        found = {}
+        for scheme in ("http", "https"):
+            name = f"{scheme.upper()}_PROXY"
+            text = environ.get(name) or environ.get(name.lower())
+            if text:
+                found[scheme] = _proxy(name, text)
+        items = (environ.get("NO_PROXY") or environ.get("no_proxy") or "").lower().split(",")
+        return cls(found, tuple(item.strip() for item in items if item.strip()))
+
+    def proxy_for(self, scheme: str, host: str, port: int) -> EgressProxy | None:
+        """Return the proxy that leads to a server, None where it is connected to directly."""
+        proxy = self.by_scheme.get(scheme)
+        return None if proxy is None or self._is_direct(host.lower(), port) else proxy
+
+    def _is_direct(self, host: str, port: int) -> bool:
+        address = _address(host)
+        if host == _LOOPBACK or host.endswith(_INSIDE) or (address is not None and address.is_loopback):
+            return True
+        return any(_covers(item, host, port, address) for item in self.excepted)
+
+
+def _proxy(name: str, text: str) -> EgressProxy:
+    url = _url(text if "://" in text else f"http://{text}")
+    if url is None or url.scheme != "http" or not url.host or not url.port:
+        raise StartupError(
+            f"{name} is not the URL of a proxy that can be used: write it as http://host:port, with user:password@ "
+            "before the host where the proxy wants credentials"
+        )
+    authorization = None
+    if url.user is not None:
+        pair = f"{url.user}:{url.password or ''}".encode()
+        authorization = f"Basic {base64.b64encode(pair).decode('ascii')}"
+    return EgressProxy(url.host, url.port, authorization)
+
+
+def _url(text: str) -> URL | None:
+    try:
+        return URL(text)
+    except ValueError:
+        return None
+
+
+def _covers(item: str, host: str, port: int, address: ipaddress.IPv4Address | ipaddress.IPv6Address | None) -> bool:
+    """Say whether an item of NO_PROXY covers a server: a name with all below it, an address, a CIDR, or ``*``."""
+    if item == "*":
+        return True
+    if address is not None:
+        try:
+            return address in ipaddress.ip_network(item.strip("[]"), strict=False)
+        except ValueError:
+            pass
+    name, _, wanted = item.partition(":") if item.count(":") == 1 else (item, "", "")
+    if wanted and wanted != str(port):
+        return False
+    name = name.removeprefix("*").removeprefix(".")
+    return bool(name) and (host == name or host.endswith(f".{name}"))
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None

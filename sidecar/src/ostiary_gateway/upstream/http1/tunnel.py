@@ -1,0 +1,81 @@
+"""Through an egress proxy: a connection to it that becomes one to the server (CONNECT, RFC 9110 §9.3.6)."""
+
+import asyncio
+import re
+import ssl
+from typing import Final
+
+from ostiary_gateway.errors import UpstreamFault
+from ostiary_gateway.upstream import faults
+from ostiary_gateway.upstream.egress import EgressProxy
+from ostiary_gateway.upstream.http1.connection import Connection
+
+_HEAD_LIMIT: Final = 16 * 1024
+_STATUS: Final = re.compile(rb"HTTP/1\.[01] ([0-9]{3})(?: [^\r\n]*)?\r\n")
+
+
+class _Answer(asyncio.Protocol):
+    """Reads the proxy's answer up to the end of its head, and not a byte further may come before we speak."""
+
+    def __init__(self) -> None:
+        self.head: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._come = b""
+
+    def data_received(self, data: bytes) -> None:
+        """Collect the head."""
+        self._come += data
+        if not self.head.done() and (b"\r\n\r\n" in self._come or len(self._come) > _HEAD_LIMIT):
+            self.head.set_result(self._come)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  asyncio's name
+        """It will not answer."""
+        if not self.head.done():
+            self.head.set_exception(_failed("it closed the connection without an answer"))
+
+
+async def connect(address: str, port: int, proxy: EgressProxy, authority: str) -> asyncio.Transport:
+    """Return a connection to a server, through the proxy at an address; what is sent on it reaches the server.
+
+    Raises:
+        UpstreamFault: the proxy refuses, or does not speak as a proxy does.
+        OSError: it cannot be connected to.
+    """
+    loop = asyncio.get_running_loop()
+    transport, answer = await loop.create_connection(_Answer, address, port)
+    try:
+        transport.write(_request(authority, proxy))
+        _check(await answer.head)
+    except BaseException:
+        transport.abort()
+        raise
+    return transport
+
+
+def _request(authority: str, proxy: EgressProxy) -> bytes:
+    credentials = f"Proxy-Authorization: {proxy.authorization}\r\n" if proxy.authorization is not None else ""
+    return f"CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n{credentials}\r\n".encode("ascii")
+
+
+def _check(answer: bytes) -> None:
+    head, end, rest = answer.partition(b"\r\n\r\n")
+    found = _STATUS.match(head + b"\r\n")
+    if not end or found is None:
+        raise _failed("it does not answer as an HTTP proxy")
+    if not found[1].startswith(b"2"):
+        raise _failed(f"it answered HTTP {found[1].decode()} to CONNECT")
+    if rest:
+        raise _failed("it sent more than its answer to CONNECT")
+
+
+def _failed(words: str) -> UpstreamFault:
+    return UpstreamFault(faults.EGRESS_FAILED, f"the egress proxy: {words}")
+
+
+async def encrypt(transport: asyncio.Transport, context: ssl.SSLContext, *, name: str) -> Connection:
+    """Shake hands with the server at the other end of a tunnel, and return the connection."""
+    connection = Connection()
+    encrypted = await asyncio.get_running_loop().start_tls(transport, connection, context, server_hostname=name)
+    if encrypted is None:
+        raise _failed("it closed the connection in the handshake with the server")
+    connection.connection_made(encrypted)
+    return connection

@@ -1,0 +1,170 @@
+"""Servers behind an egress proxy: through a tunnel where they speak TLS, by their whole URL else, never past a rule."""
+
+import asyncio
+import base64
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiohttp import web
+from callers import Reply, calling, modern
+from gateways import Door, running
+from scripted_server import read_request
+from upstreams import Arrived, answer, document, serving
+
+from ostiary_gateway.errors import StartupError
+from ostiary_gateway.upstream.egress import Egress
+
+CALL = modern("tools/call", {"name": "get_users", "arguments": {}}, id=7)
+RESULT: dict[str, Any] = {"content": []}
+WORDS = base64.b64encode(b"user:pass word").decode()
+
+
+async def good(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+    return document(answer(arrived, {**RESULT, "host": request.headers["Host"]}))
+
+
+@contextlib.asynccontextmanager
+async def proxying(to: int, *, connect: bytes = b"HTTP/1.1 200 OK\r\n\r\n") -> AsyncIterator[tuple[int, list[bytes]]]:
+    """A proxy that leads everything to one port of loopback; yields its port and the heads that it was sent."""
+    heads: list[bytes] = []
+
+    async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(65536):
+                writer.write(data)
+        writer.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head, body = await read_request(reader)
+        heads.append(head)
+        onward, backward = await asyncio.open_connection("127.0.0.1", to)
+        if head.startswith(b"CONNECT"):
+            writer.write(connect)
+        else:
+            line, rest = head.split(b"\r\n", 1)
+            method, url, version = line.split(b" ")
+            backward.write(b" ".join((method, b"/" + url.split(b"/", 3)[3], version)) + b"\r\n" + rest + body)
+        await asyncio.gather(pipe(reader, backward), pipe(onward, writer))
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1], heads
+    finally:
+        server.close()
+
+
+def port_of(url: str) -> int:
+    return int(url.rpartition(":")[2].partition("/")[0])
+
+
+async def told(door: Door, url: str, **entry: Any) -> Reply:
+    await door.apply(door.entry("mock", url, **entry))
+    async with calling(door.url()) as caller:
+        return await caller.post(CALL)
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    return monkeypatch
+
+
+async def test_a_server_without_tls_is_asked_for_by_its_whole_url(environment: pytest.MonkeyPatch) -> None:
+    async with serving(good) as upstream, proxying(port_of(upstream.url)) as (port, heads):
+        environment.setenv("HTTP_PROXY", f"http://user:pass%20word@127.0.0.1:{port}")
+        async with running() as door:
+            reply = await told(door, "http://mcp.example.invalid/mcp?x=1")
+    assert reply.result["host"] == "mcp.example.invalid"
+    assert heads[0].startswith(b"POST http://mcp.example.invalid/mcp?x=1 HTTP/1.1\r\n")
+    assert f"\r\nProxy-Authorization: Basic {WORDS}\r\n".encode() in heads[0]
+
+
+async def test_a_server_with_tls_is_reached_through_a_tunnel(environment: pytest.MonkeyPatch) -> None:
+    async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        first = await reader.read(3)
+        hellos.append(first)
+        writer.close()
+
+    hellos: list[bytes] = []
+    server = await asyncio.start_server(plain, "127.0.0.1", 0)
+    async with proxying(server.sockets[0].getsockname()[1]) as (port, heads):
+        environment.setenv("HTTPS_PROXY", f"user:pass%20word@127.0.0.1:{port}")
+        async with running() as door:
+            reply = await told(door, "https://mcp.example.invalid:8443/mcp")
+    server.close()
+    assert heads[0].startswith(b"CONNECT mcp.example.invalid:8443 HTTP/1.1\r\nHost: mcp.example.invalid:8443\r\n")
+    assert f"Proxy-Authorization: Basic {WORDS}".encode() in heads[0]
+    assert hellos[0][:1] == b"\x16", "a handshake of TLS, and nothing of the message, went through"
+    assert reply.error["data"]["reason"] in {"UpstreamTLSFailed", "UpstreamEgressFailed"}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        *[b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", b"HTTP/1.1 403 Forbidden\r\nX: secret\r\n\r\n"],
+        *[b"SSH-2.0\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\nmore", b"x" * 20_000],
+    ],
+)
+async def test_an_egress_proxy_that_refuses_is_told_apart_and_its_credentials_are_never_told(
+    environment: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, said: bytes
+) -> None:
+    async with serving(good) as upstream, proxying(port_of(upstream.url), connect=said) as (port, _):
+        environment.setenv("HTTPS_PROXY", f"http://user:pass%20word@127.0.0.1:{port}")
+        async with running() as door:
+            assert (await told(door, "https://mcp.example.invalid/mcp")).error["data"] == {
+                "reason": "UpstreamEgressFailed"
+            }
+    assert "UpstreamEgressFailed" in caplog.text
+    assert "pass" not in caplog.text
+    assert WORDS not in caplog.text
+    assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize("url", ["http://169.254.169.254/mcp", "https://10.96.0.1/mcp", "http://2130706433/mcp"])
+async def test_a_proxy_is_no_way_past_the_judgement_of_addresses(environment: pytest.MonkeyPatch, url: str) -> None:
+    environment.setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1")
+    async with serving(good) as upstream, proxying(port_of(upstream.url)) as (port, heads):
+        for name in ("HTTP_PROXY", "HTTPS_PROXY"):
+            environment.setenv(name, f"http://127.0.0.1:{port}")
+        async with running() as door:
+            assert (await told(door, url, addresses=[])).error["data"] == {"reason": "UpstreamAddressForbidden"}
+    assert heads == []
+
+
+async def test_what_is_excepted_and_loopback_are_connected_to_directly(environment: pytest.MonkeyPatch) -> None:
+    async with serving(good) as upstream:
+        environment.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+        async with running() as door:
+            assert "result" in (await told(door, upstream.url)).json
+
+
+EGRESS = Egress.from_environment(
+    {"http_proxy": "http://p:3128", "NO_PROXY": "example.com, .corp,10.0.0.0/8,api.test:8443, *.star ,[fd00::1]"}
+)
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "direct"),
+    [
+        *[("example.com", 80, True), ("a.example.com", 80, True), ("notexample.com", 80, False)],
+        *[("db.corp", 80, True), ("corp", 80, True), ("10.1.2.3", 80, True), ("11.1.2.3", 80, False)],
+        *[("api.test", 8443, True), ("api.test", 443, False), ("x.star", 80, True), ("fd00::1", 80, True)],
+        *[("crm.tools.svc", 80, True), ("crm.tools.svc.cluster.local", 80, True), ("127.0.0.9", 80, True)],
+        *[("localhost", 80, True), ("EXAMPLE.com", 80, True), ("mcp.other", 80, False)],
+    ],
+)
+def test_no_proxy_is_read_as_most_programs_read_it(host: str, port: int, direct: bool) -> None:
+    assert (EGRESS.proxy_for("http", host, port) is None) is direct
+    assert EGRESS.proxy_for("https", host, port) is None
+
+
+@pytest.mark.parametrize("text", ["https://p:3128", "socks5://p:1080", "http://:80", "http://p:99999", "http://[::1"])
+def test_a_proxy_that_cannot_be_used_is_told_at_the_start_without_its_value(text: str) -> None:
+    with pytest.raises(StartupError, match="HTTPS_PROXY") as refused:
+        Egress.from_environment({"HTTPS_PROXY": text.replace("://", "://user:secret@")})
+    assert "secret" not in str(refused.value)
+    assert "secret" not in repr(Egress.from_environment({"HTTPS_PROXY": "http://user:secret@p:3128"}))
