@@ -4,6 +4,7 @@ import asyncio
 import base64
 import contextlib
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from aiohttp import web
 from callers import Reply, calling, modern
 from gateways import Door, running
 from scripted_server import read_request
+from tls_secrets import MountedSecret
 from upstreams import Arrived, answer, document, serving
 
 from ostiary_gateway.errors import StartupError
@@ -100,6 +102,24 @@ async def test_a_server_with_tls_is_reached_through_a_tunnel(environment: pytest
     assert f"Proxy-Authorization: Basic {WORDS}".encode() in heads[0]
     assert hellos[0][:1] == b"\x16", "a handshake of TLS, and nothing of the message, went through"
     assert reply.error["data"]["reason"] in {"UpstreamTLSFailed", "UpstreamEgressFailed"}
+
+
+async def test_calls_go_through_a_tunnel_and_its_connection_is_kept(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    secret = MountedSecret(tmp_path)
+    secret.renew("mcp.example.invalid")
+    async with serving(good) as upstream, running(tls=secret.files) as back:
+        await back.apply(back.entry("back", upstream.url))
+        async with proxying(back.gateway.port) as (port, heads):
+            environment.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
+            async with running() as front:
+                trusting = {"tls": {"ca": secret.authority.read_text()}, "host": "localhost"}
+                for _ in range(3):
+                    reply = await told(front, "https://mcp.example.invalid/back/mcp", server=trusting)
+                    assert reply.result["content"] == []
+    assert len(heads) == 1
+    assert all(b"get_users" not in head for head in heads)
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,9 @@ class Dialer:
         try:
             async with asyncio.timeout(self.seconds):
                 if self.egress is not None:
-                    return await self._through(self.egress)
+                    connection = await self._through(self.egress)
+                    connection.probe_when_silent()
+                    return connection
                 return await self._first_that_answers(await self.addresses())
         except TimeoutError as error:
             words = f"no connection to {self.host}:{self.port} within {self.seconds:g} s"
