@@ -9,7 +9,7 @@ import jiter
 from ostiary_core import strict_json
 from ostiary_core.errors import StrictJSONError
 from ostiary_gateway.errors import UpstreamFault
-from ostiary_gateway.line.large import Steps, at_once
+from ostiary_gateway.line.large import Steps
 from ostiary_gateway.upstream import faults
 
 _MESSAGE_LIMIT: Final = 256
@@ -39,7 +39,10 @@ def read(text: bytes) -> dict[str, Any]:
     Raises:
         UpstreamFault: it is no JSON object.
     """
-    return at_once(reading(text))
+    try:
+        return _object(jiter.from_json(text))
+    except ValueError as error:
+        return _object(_read_leniently(text, str(error)))
 
 
 def reading(text: bytes) -> Steps[dict[str, Any]]:

@@ -12,7 +12,7 @@ from ostiary_gateway.line.answers import Outcome
 from ostiary_gateway.line.dropped import DROPPED
 from ostiary_gateway.line.exchange import Exchange
 from ostiary_gateway.line.forward import http_fault
-from ostiary_gateway.line.large import Steps, limit_of, worked_on
+from ostiary_gateway.line.large import LIGHT_BYTES, Steps, limit_of, worked_on
 from ostiary_gateway.line.limit import hold_answer
 from ostiary_gateway.line.list_memo import LISTS, Known
 from ostiary_gateway.line.own_ids import with_id
@@ -79,8 +79,11 @@ async def relay_document(exchange: Exchange, answer: Answer, *, seal: SealSessio
     if method is not None and method.judgement is _LIST:
         known = await _list(exchange, answer, method, text)
         return Response(answer.status, known.body, _headers(answer)), known.outcome
-    reading = await worked_on(_checked(exchange, answer, text, method), text=text, proxy=exchange.proxy.uid)
-    message = reading.message
+    if len(text) <= LIGHT_BYTES:
+        message = _read(exchange, answer, text)
+    else:
+        reading = await worked_on(_checked(exchange, answer, text, method), text=text, proxy=exchange.proxy.uid)
+        message = reading.message
     spoken.learn(exchange, message)
     text = _own(exchange, text, message)
     if exchange.captured is not None:
@@ -117,7 +120,7 @@ def _judged(exchange: Exchange, answer: Answer, method: Method, text: bytes) -> 
 
 
 def _checked(exchange: Exchange, answer: Answer, text: bytes, method: Method | None) -> Steps[Reading]:
-    """Read an answer; where it cannot be read, its HTTP status says more, if that is of an error.
+    """Read an answer, and check that it is one to the request.
 
     Raises:
         UpstreamFault: it does not answer the request, or holds more than it may.
@@ -126,11 +129,26 @@ def _checked(exchange: Exchange, answer: Answer, text: bytes, method: Method | N
     try:
         reading = yield from reading_for(method, text, exchange.proxy.visibility, limit=limit)
     except UpstreamFault as fault:
-        raise (http_fault(answer) if answer.status >= 400 else fault) from fault
-    message = reading.message
-    if not answers.answers(message, exchange.upstream_id):
+        raise _or_http(answer, fault) from fault
+    if not answers.answers(reading.message, exchange.upstream_id):
         raise _no_answer(answer)
     return reading
+
+
+def _read(exchange: Exchange, answer: Answer, text: bytes) -> dict[str, Any]:
+    """Read an answer as :func:`_checked` does, all at once: for what is short, and is no list."""
+    try:
+        message = answers.read(text)
+    except UpstreamFault as fault:
+        raise _or_http(answer, fault) from fault
+    if not answers.answers(message, exchange.upstream_id):
+        raise _no_answer(answer)
+    return message
+
+
+def _or_http(answer: Answer, fault: UpstreamFault) -> UpstreamFault:
+    """Return the fault of an answer's HTTP status where that is of an error: it says more."""
+    return http_fault(answer) if answer.status >= 400 else fault
 
 
 def _own(exchange: Exchange, text: bytes, message: dict[str, Any]) -> bytes:

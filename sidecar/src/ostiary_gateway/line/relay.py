@@ -271,8 +271,7 @@ class EventRelay:
             self.outcome = known.outcome
             return block if known.body is data else sse.with_data(block, known.body)
         try:
-            yield from check_weight(data, self._weight if self._judges else self._weight * UNJUDGED)
-            message = yield from answers.reading(data)
+            message = answers.read(data) if len(data) <= LIGHT_BYTES else (yield from self._reading(data))
         except UpstreamFault:
             if event.is_message:
                 raise
@@ -282,6 +281,10 @@ class EventRelay:
         if shaped is None:
             return b""
         return block if shaped is data else sse.with_data(block, shaped)
+
+    def _reading(self, data: bytes) -> Steps[dict[str, Any]]:
+        yield from check_weight(data, self._weight if self._judges else self._weight * UNJUDGED)
+        return (yield from answers.reading(data))
 
     @property
     def _judges(self) -> bool:
