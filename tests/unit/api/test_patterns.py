@@ -1,4 +1,5 @@
 import pytest
+import re2
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -59,6 +60,33 @@ def test_too_many_patterns_in_a_policy_are_refused_before_any_is_compiled() -> N
         Access.model_validate({"rules": rules})
     with pytest.raises(ValidationError, match=r"missing \)"):
         Access.model_validate({"rules": rules[:12]})
+
+
+def test_patterns_are_compiled_until_they_weigh_too_much_and_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[str] = []
+    compile_one = re2.compile
+
+    def counted(text: str, *options: object) -> object:
+        compiled.append(text)
+        return compile_one(text, *options)
+
+    monkeypatch.setattr(re2, "compile", counted)
+    rules = [
+        {"name": f"r{index}", "effect": "Deny", "tools": {"patterns": [f"{index}(a{{0,900}})(a{{0,400}})"]}}
+        for index in range(200)
+    ]
+
+    with pytest.raises(ValidationError, match="compile to more than 8192 instructions"):
+        Access.model_validate({"rules": rules})
+    assert len(compiled) < 10
+
+
+def test_one_pattern_that_is_too_large_is_named_by_its_place() -> None:
+    rule = {"name": "r", "effect": "Deny", "tools": {"patterns": ["a", r"\pL{100}"]}}
+
+    with pytest.raises(ValidationError, match="is too large an expression") as found:
+        Access.model_validate({"rules": [rule]})
+    assert found.value.errors()[0]["ctx"]["below"] == ("rules", 0, "tools", "patterns", 1)
 
 
 @given(st.text(max_size=256))

@@ -4,11 +4,12 @@ The API server checks the syntax as well (its CEL uses Go's RE2), but cannot wei
 characters and 120,000 instructions. So an expression that is too large passes the API server and fails here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import re2
 
 from ostiary_core.errors import PatternError
+from ostiary_core.policy.budget import POLICY_WEIGHT
 from ostiary_core.policy.names import PATTERN_MEMORY, NameMatcher
 from ostiary_operator.api.constraints import Rule, problem
 
@@ -40,9 +41,20 @@ def _compile_error(pattern: str) -> str | None:
     try:
         re2.compile(pattern, _OPTIONS)
     except re2.error as error:
-        reason = error.args[0]
-        return reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
+        return _reason(error)
     return None
+
+
+def _reason(error: Exception) -> str:
+    reason = error.args[0]
+    return reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
+
+
+def _is_too_large(reason: str) -> bool:
+    return "too large" in reason
+
+
+_TOO_LARGE = ("is too large an expression", "use fewer or smaller repetitions and classes")
 
 
 class _Compiles(Rule):
@@ -50,8 +62,8 @@ class _Compiles(Rule):
 
     def check(self, value: str) -> str:
         reason = defect(value)
-        if reason is not None and "too large" in reason:
-            raise problem("is too large an expression", "use fewer or smaller repetitions and classes")
+        if reason is not None and _is_too_large(reason):
+            raise problem(*_TOO_LARGE)
         if reason is not None:
             raise problem(f"{self.message}: {reason}", self.remedy)
         return value
@@ -70,21 +82,41 @@ _SMALL_NAMES = 512
 """Code points of wildcard names that fit into one matcher whatever they are: no need to try."""
 
 MAX_PATTERNS = 256
-"""Patterns in all rules of one policy. Each takes up to a millisecond to compile."""
+"""Patterns in all rules of one policy."""
 
 
-def count_patterns(rules: object) -> None:
-    """Count the patterns of raw rules before any is compiled.
+def weigh_patterns(rules: object) -> None:
+    """Count and weigh the patterns of raw rules, and stop at the first that is too much.
+
+    Some expressions of 20 characters take 20 ms to compile, and all checks that follow compile each again.
 
     Raises:
-        PydanticCustomError: there are too many.
+        PydanticCustomError: there are too many, one is too large, or all of them weigh more than a policy may.
     """
-    items = [rule for rule in rules if isinstance(rule, Mapping)] if isinstance(rules, Sequence) else []
-    selections = [part for rule in items for part in rule.values() if isinstance(part, Mapping)]
-    lists = [part.get("patterns") for part in selections]
-    if sum(len(patterns) for patterns in lists if isinstance(patterns, Sequence)) > MAX_PATTERNS:
+    found = list(_raw_patterns(rules))
+    if len(found) > MAX_PATTERNS:
         remedy = f"write at most {MAX_PATTERNS}: names with * do most of what patterns do, and cost nothing"
         raise problem(f"holds more than {MAX_PATTERNS} patterns", remedy, below=("rules",))
+    weight = 0
+    for place, pattern in found:
+        try:
+            weight += re2.compile(pattern, _OPTIONS).programsize
+        except re2.error as error:
+            if _is_too_large(_reason(error)):
+                raise problem(*_TOO_LARGE, below=place) from None
+        if weight > POLICY_WEIGHT:
+            message = f"holds patterns that compile to more than {POLICY_WEIGHT} instructions"
+            raise problem(message, "use fewer patterns, and smaller repetitions and classes", below=("rules",))
+
+
+def _raw_patterns(rules: object) -> Iterator[tuple[tuple[int | str, ...], str]]:
+    """Yield the patterns of rules of any shape, with their places."""
+    for index, rule in enumerate(rules if isinstance(rules, list | tuple) else ()):
+        for key, part in rule.items() if isinstance(rule, Mapping) else ():
+            patterns = part.get("patterns") if isinstance(part, Mapping) else None
+            for position, pattern in enumerate(patterns if isinstance(patterns, list | tuple) else ()):
+                if isinstance(pattern, str):
+                    yield ("rules", index, key, "patterns", position), pattern
 
 
 def check_together(names: Sequence[str] | None, patterns: Sequence[str] | None) -> None:

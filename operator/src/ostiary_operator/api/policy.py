@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from ostiary_operator.api.constraints import Unique
 from ostiary_operator.api.model import ApiModel
 from ostiary_operator.api.names import DnsLabel, NameGlobs, NamePatterns, ObjectName
-from ostiary_operator.api.patterns import check_together, count_patterns
+from ostiary_operator.api.patterns import check_together, weigh_patterns
 from ostiary_operator.api.selectors import LabelSelector
 
 
@@ -134,9 +134,9 @@ class Access(ApiModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _count_patterns(cls, data: Any) -> Any:
+    def _weigh_patterns(cls, data: Any) -> Any:
         if isinstance(data, Mapping):
-            count_patterns(data.get("rules"))
+            weigh_patterns(data.get("rules"))
         return data
 
     rules: Annotated[tuple[AccessRule, ...], Field(max_length=256), Unique(("name",))] = ()
