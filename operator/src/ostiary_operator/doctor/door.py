@@ -9,12 +9,15 @@ from urllib.parse import urlsplit, urlunsplit
 import aiohttp
 
 from ostiary_core.mcp import codes
+from ostiary_operator.api.status import ConditionType
 from ostiary_operator.compile.model import Gateway
 from ostiary_operator.doctor import nodes
 from ostiary_operator.doctor.mcp import Knock, Reply
 from ostiary_operator.doctor.model import Case, Finding, broken, ok, unknown, warning
 from ostiary_operator.doctor.remedies import UPSTREAM
+from ostiary_operator.kube.kinds import PROXY
 from ostiary_operator.local.console import printable
+from ostiary_operator.view import verdict
 
 _NOT_OURS: Final = (
     "something else answers at this URL: see externalURL of the gateway's settings, and what Ingress or route leads "
@@ -122,15 +125,24 @@ def _refused_by_status(case: Case, reply: Reply) -> Finding:
     return broken(f"HTTP {reply.status}: {said}", _NOT_OURS if not reply.reason else f"see the reason {reply.reason}")
 
 
+async def _seen_by_gateways(case: Case, reason: str) -> str:
+    """Return what the gateways saw of the server, by its status: the server's own words, which callers are not told.
+
+    It is a few seconds behind, so it counts only where it is of the same fault.
+    """
+    case.proxy = await case.cluster.get(PROXY, namespace=case.namespace, name=case.name)
+    seen = verdict.condition(case.proxy, ConditionType.UPSTREAM_HEALTHY)
+    return seen.message.partition(f". {seen.remedy}")[0] if seen.reason == reason else ""
+
+
 async def server(case: Case) -> Finding:
     """Does the MCP server behind the door answer?"""
     reply: Reply = case.answer
     code = reply.error.get("code")
     if reply.reason in UPSTREAM:
         where = ", ".join(_servers(case))
-        return broken(
-            f"{printable(reply.reason)}: {where}: {printable(str(reply.error.get('message')))}", UPSTREAM[reply.reason]
-        )
+        what = await _seen_by_gateways(case, reply.reason) or printable(str(reply.error.get("message")))
+        return broken(f"{printable(reply.reason)}: {where}: {what}", UPSTREAM[reply.reason])
     if reply.status == 401:
         return unknown("it is not asked without a token", "--bearer-file FILE")
     if reply.error:

@@ -1,0 +1,42 @@
+"""What the doctor says of a server: more than callers are told, where the gateways saw more."""
+
+from typing import Any
+
+import pytest
+from operator_world import populated, proxy
+
+from ostiary_operator.doctor.door import server
+from ostiary_operator.doctor.mcp import Reply
+from ostiary_operator.doctor.model import Case, Options, State
+from ostiary_operator.doctor.remedies import UPSTREAM
+from ostiary_operator.kube.kinds import PROXY
+
+REFUSED: dict[str, Any] = {
+    "error": {"code": -31003, "message": "The MCP server is unavailable", "data": {"reason": "UpstreamHostRefused"}}
+}
+SEEN = "server mock: the upstream answered HTTP 421: Invalid Host header (the gateway sends Host: mock.tools:7878)"
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [("UpstreamHostRefused", SEEN), ("UpstreamUnreachable", "The MCP server is unavailable")],
+)
+async def test_the_servers_own_words_are_told_where_gateways_saw_the_same_fault(reason: str, told: str) -> None:
+    condition = {
+        "type": "UpstreamHealthy",
+        "status": "False",
+        "reason": reason,
+        "message": f"{SEEN}. {UPSTREAM[reason]}",
+        "observedGeneration": 1,
+    }
+    cluster = populated()
+    made = proxy("crm")
+    made["metadata"]["generation"] = 1
+    cluster.put(PROXY, {**made, "status": {"conditions": [condition]}})
+    case = Case(cluster, Options(), "tools", "crm", proxy=made)
+    case.answer = Reply(200, {}, REFUSED, "")
+
+    found = await server(case)
+    assert found.state is State.BROKEN
+    assert found.detail == f"UpstreamHostRefused: http://mock.tools:7878/mcp: {told}"
+    assert "allowed hosts" in found.remedy
