@@ -1,6 +1,6 @@
 """What the doctor says of a server: more than callers are told, where the gateways saw more."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from operator_world import populated, proxy
@@ -10,6 +10,7 @@ from ostiary_operator.doctor.mcp import Reply
 from ostiary_operator.doctor.model import Case, Options, State
 from ostiary_operator.doctor.remedies import UPSTREAM
 from ostiary_operator.kube.kinds import PROXY
+from ostiary_operator.kube.visit import Reader
 
 REFUSED: dict[str, Any] = {
     "error": {"code": -31003, "message": "The MCP server is unavailable", "data": {"reason": "UpstreamHostRefused"}}
@@ -33,7 +34,7 @@ async def test_the_servers_own_words_are_told_where_gateways_saw_the_same_fault(
     made = proxy("crm")
     made["metadata"]["generation"] = 1
     cluster.put(PROXY, {**made, "status": {"conditions": [condition]}})
-    case = Case(cluster, Options(), "tools", "crm", proxy=made)
+    case = Case(cast("Reader", cluster), Options(), "tools", "crm", proxy=made)
     case.answer = Reply(200, {}, REFUSED, "")
 
     found = await server(case)

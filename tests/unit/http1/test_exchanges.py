@@ -113,8 +113,11 @@ async def test_what_is_not_strict_http_is_refused(answer: bytes) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 11, 40])
-async def test_an_answer_behind_interim_ones_is_understood_however_it_is_cut(size: int) -> None:
-    whole = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + OK
+@pytest.mark.parametrize("interim", [b"", b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"])
+async def test_an_answer_is_understood_however_it_is_cut_and_whatever_stands_before_it(
+    size: int, interim: bytes
+) -> None:
+    whole = interim + OK
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)

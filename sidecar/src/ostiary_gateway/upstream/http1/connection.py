@@ -16,7 +16,7 @@ from ostiary_gateway.transports import is_unsent, read_in_pieces, untie
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.http1.answer import Answer, broken_off
 from ostiary_gateway.upstream.http1.deadlines import Deadlines
-from ostiary_gateway.upstream.http1.status_line import StatusLine
+from ostiary_gateway.upstream.http1.status_line import USUAL, StatusLine
 
 #: After how many seconds of silence the kernel asks, how often and how many times: 2 minutes in all.
 _PROBING: Final = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
@@ -65,7 +65,9 @@ class Connection(asyncio.Protocol):
             raise broken_off()
         self._repeated = self._fed = 0
         self._sent = len(request)
-        self._line.begin()
+        self._line.is_final = False
+        if not self._line.is_new:
+            self._line.begin()
         loop = asyncio.get_running_loop()
         head: asyncio.Future[Answer] = loop.create_future()
         self._head = head
@@ -137,8 +139,12 @@ class Connection(asyncio.Protocol):
             return
         try:
             self._fed += len(data)
-            if not self._line.is_final and not self._line.is_usual(data):
-                data = self._line.feed(self._parser, data)
+            line = self._line
+            if not line.is_final:
+                if line.is_new and data.startswith(USUAL):
+                    line.is_final = True
+                else:
+                    data = line.feed(self._parser, data)
             self._parser.feed_data(data)
             if self._fed > _HEAD_LIMIT:
                 self._bound_what_is_held()

@@ -12,14 +12,15 @@ from ostiary_gateway.upstream import faults
 _PROTOCOL: Final = b"HTTP/1."
 #: So much of a line says its protocol, its version and the class of its status.
 _LENGTH: Final = len(b"HTTP/1.1 2")
-_USUAL: Final = b"HTTP/1.1 2"
+#: How nearly every answer begins: with a final one. Whoever feeds a parser compares this first.
+USUAL: Final = b"HTTP/1.1 2"
 _INTERIM: Final = b"1"
 
 
 class StatusLine:
     """What has come of the first line that is due."""
 
-    __slots__ = ("_come", "_is_interim", "is_final")
+    __slots__ = ("_come", "_is_interim", "is_final", "is_new")
 
     def __init__(self) -> None:
         self.begin()
@@ -28,13 +29,10 @@ class StatusLine:
         """Another first line is due."""
         self._come = b""
         self._is_interim = False
+        #: Whether nothing of it has come.
+        self.is_new = True
         #: Whether the final answer has begun, so that nothing is to be looked at any more.
         self.is_final = False
-
-    def is_usual(self, data: bytes) -> bool:
-        """Look at a piece: is it the beginning of a final answer, as nearly always?"""
-        self.is_final = not self._come and not self._is_interim and data.startswith(_USUAL)
-        return self.is_final
 
     def feed(self, parser: Any, data: bytes) -> bytes:
         """Feed a parser up to where the final answer's first line is known to be one; return what is left.
@@ -44,6 +42,7 @@ class StatusLine:
         Raises:
             UpstreamFault: it is of another protocol.
         """
+        self.is_new = False
         while data and not self.is_final:
             if self._is_interim:
                 line, end, data = data.partition(b"\n")
