@@ -27,7 +27,7 @@ def listening(uris: int) -> OpenStream:
     wanted = {"notifications": {"resourceSubscriptions": [f"doc://{index}" for index in range(uris)]}}
     body = modern("subscriptions/listen", wanted)
     message = frame(body, CIMultiDict(modern_headers(body)), lambda: None)
-    exchange = SimpleNamespace(message=message, proxy=None, snapshot=None)
+    exchange = SimpleNamespace(message=message, proxy=None, snapshot=None, request_id=1)
     answer = SimpleNamespace(close=lambda: None)
     return OpenStream(proxy(ALLOW), cast("Any", exchange), cast("Any", answer))
 

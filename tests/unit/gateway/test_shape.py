@@ -328,3 +328,13 @@ def test_a_list_that_is_costly_to_judge_is_judged_in_small_steps() -> None:
     steps = sum(1 for _ in shaping(method, text, read_for(method, text, heavy), heavy))
 
     assert steps >= 15  # two decisions that cost as much as any may are the most in one go
+
+
+@pytest.mark.parametrize(("given", "kept"), [(5, 5), (60_000, 60_000), (60_001, 60_000), (1e12, 60_000), ("x", "x")])
+def test_a_filtered_list_may_not_be_kept_for_longer_than_an_edit_may_stay_unseen(given: Any, kept: Any) -> None:
+    strict = page("tools", [{"name": "get_users"}], ttlMs=given)
+    odd = strict.replace(b'"get_users"', b'"get_users", "x": 1e999')  # read by its places, not as a tree
+
+    for text in (strict, odd):
+        assert json.loads(shaped("tools/list", text, USERS))["result"]["ttlMs"] == kept
+    assert shaped("tools/list", strict, OPEN) is strict

@@ -131,6 +131,14 @@ class CompiledPolicy:
         """Return the instructions that judge a name of this primitive."""
         return sum(rule.size(primitive) for rule in (*self.allow, *self.deny))
 
+    def listing(self, primitive: Primitive) -> tuple[object, ...]:
+        """Return what decides which names of a primitive may be seen, to be compared with that of another policy; empty
+        where this one hides none.
+        """
+        pair = (primitive, Verb.LIST)
+        shown, hidden = ([r.matchers[pair] for r in rules if pair in r.matchers] for rules in (self.allow, self.deny))
+        return (self.tier, self.closes, shown, hidden) if self.closes or hidden else ()
+
 
 def _require_light(rule: str, weight: int) -> None:
     if weight > POLICY_WEIGHT:
@@ -179,6 +187,11 @@ class Access:
     def is_open(self, primitive: Primitive) -> bool:
         """Say whether no rule could ever refuse a name of this primitive, so that a list needs no filter."""
         return primitive in self._open
+
+    def lists_like(self, other: "Access", primitive: Primitive) -> bool:
+        """Say whether the rules on who may see names of this primitive are the same; nobody's names are compared."""
+        mine, theirs = ([p.listing(primitive) for p in each.policies] for each in (self, other))
+        return [listing for listing in mine if listing] == [listing for listing in theirs if listing]
 
     def _leaves_open(self, primitive: Primitive) -> bool:
         return not any(

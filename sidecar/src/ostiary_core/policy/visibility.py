@@ -167,6 +167,11 @@ class Visibility:
         """Say whether a list of this primitive passes as it is."""
         return self.refusal is None and primitive not in self.catalogue and self.access.is_open(primitive)
 
+    def lists_like(self, other: "Visibility", primitive: Primitive) -> bool:
+        """Say whether a list of this primitive surely shows the same under both."""
+        same_catalogue = self.catalogue.get(primitive) == other.catalogue.get(primitive)
+        return self.refusal == other.refusal and same_catalogue and self.access.lists_like(other.access, primitive)
+
     def may_use_some(self, primitive: Primitive, verb: Verb) -> bool:
         """Say whether some name of this primitive could be used. Found out once: most callers never ask."""
         pair = (primitive, verb)

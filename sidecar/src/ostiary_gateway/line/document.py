@@ -9,6 +9,7 @@ from ostiary_core.mcp.revisions import LEGACY_REVISIONS
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.line import answers, mirrored, rejections, spoken
 from ostiary_gateway.line.answers import Outcome
+from ostiary_gateway.line.declared import declared
 from ostiary_gateway.line.dropped import DROPPED
 from ostiary_gateway.line.exchange import Exchange
 from ostiary_gateway.line.forward import http_fault
@@ -88,7 +89,9 @@ async def relay_document(exchange: Exchange, answer: Answer, *, seal: SealSessio
     text = _own(exchange, text, message)
     if exchange.captured is not None:
         exchange.captured.take(message)
-    headers = _headers(answer, session_header(exchange, answer, message, seal))
+    session = session_header(exchange, answer, message, seal)
+    text = declared(exchange, text, message, in_session=bool(session))
+    headers = _headers(answer, session)
     return Response(answer.status, text, headers), answers.outcome(message)
 
 

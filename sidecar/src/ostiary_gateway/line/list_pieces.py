@@ -87,6 +87,16 @@ def _is_text(name: str) -> bool:
     return True
 
 
+#: What a rule filters may be kept by a client for so long, in milliseconds: a policy can change at any time, and who
+#: holds no stream is not told (specification, Caching).
+TTL_LIMIT_MS: Final = 60_000
+
+
+def stays_too_long(ttl: Any) -> bool:
+    """Say whether the ``ttlMs`` of a list that is filtered is longer than a change of policy may stay unseen."""
+    return type(ttl) in (int, float) and ttl > TTL_LIMIT_MS
+
+
 def filtering(text: bytes, lists: Mapping[str, Judged]) -> Steps[tuple[bytes, frozenset[str]]]:
     """Return an answer without the items of its result's lists that may not be seen, or not be judged; and which lists
     it holds. ``lists`` are by the member of the result that holds each. The places are found in one step, the items
@@ -97,7 +107,7 @@ def filtering(text: bytes, lists: Mapping[str, Judged]) -> Steps[tuple[bytes, fr
     """
     cutter = _Cutter(text)
     into: dict[str, Read] = {key: partial(cutter.list, key) for key in lists}
-    into["cacheScope"] = cutter.scope
+    into |= {"cacheScope": cutter.scope, "ttlMs": cutter.age}
     cutter.reader.whole({"result": lambda start: cutter.reader.members(start, into)})
     yield
     for key, start in cutter.found.items():
@@ -113,7 +123,7 @@ class _Cutter:
         #: Where each list begins.
         self.found: dict[str, int] = {}
         self._cuts: list[tuple[int, int, str]] = []
-        self._scope: tuple[int, int, str] | None = None
+        self._hints: list[tuple[int, int, str]] = []
 
     def list(self, key: str, start: int) -> int:
         """Note the list at this place."""
@@ -133,12 +143,19 @@ class _Cutter:
     def scope(self, start: int) -> int:
         """Note the hint of who may share the answer: what one caller may see must not be cached for another."""
         end = self.reader.value(start)[1]
-        self._scope = (start, end, '"private"')
+        self._hints.append((start, end, '"private"'))
+        return end
+
+    def age(self, start: int) -> int:
+        """Note the hint of how long the answer may be kept, where that is too long."""
+        ttl, end = self.reader.value(start)
+        if stays_too_long(ttl):
+            self._hints.append((start, end, str(TTL_LIMIT_MS)))
         return end
 
     def text(self) -> bytes:
         """Return the text as it was cut."""
-        cuts = sorted([*self._cuts, self._scope] if self._scope is not None and self._cuts else self._cuts)
+        cuts = sorted([*self._cuts, *self._hints] if self._cuts else [])
         pieces, place = [], 0
         for start, end, by in cuts:
             pieces += [self.reader.text[place:start], by]

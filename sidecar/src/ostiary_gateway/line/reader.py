@@ -1,6 +1,7 @@
 """The caller as the reader of a stream: what he has not taken yet, and what becomes of it once he has gone."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from time import monotonic
 from typing import Final
 
@@ -52,6 +53,12 @@ class Reader:
         self._stream.write(data)
         if len(data) > SENT_AT_ONCE:
             self.untaken += len(data)
+
+    def push(self) -> None:
+        """Send what was written as far as it goes, without waiting; the next :meth:`flush` sees to the rest."""
+        if not self.gone:
+            with suppress(CallerGone):  # the next flush finds that out, too
+                self._stream.send()
 
     def end(self) -> None:
         """Complete the stream."""

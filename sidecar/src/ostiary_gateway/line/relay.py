@@ -19,6 +19,7 @@ from ostiary_gateway.background import uncancel
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.line import answers, mirrored, spoken
 from ostiary_gateway.line.answers import Outcome
+from ostiary_gateway.line.declared import declared
 from ostiary_gateway.line.document import SealSession, opens_session, session_header
 from ostiary_gateway.line.dropped import DROPPED
 from ostiary_gateway.line.exchange import Exchange
@@ -35,6 +36,7 @@ from ostiary_gateway.line.large import (
 )
 from ostiary_gateway.line.limit import hold_answer
 from ostiary_gateway.line.list_memo import LISTS, Known
+from ostiary_gateway.line.list_notices import ACKNOWLEDGED
 from ostiary_gateway.line.own_ids import told_back, with_id
 from ostiary_gateway.line.reader import Reader
 from ostiary_gateway.line.refusals import error_message
@@ -82,6 +84,8 @@ class EventRelay:
         self._limit = exchange.snapshot.settings.bounds.message_bytes
         self._splitter = sse.BlockSplitter(limit=self._limit)
         self._caller = Reader(exchange.request, EVENT_STREAM_HEADERS, stalled=answer.hold_back)
+        if stream is not None:
+            stream.notices.ready = self._tell
         self._resumable = False
         self._foreign_answers = 0
         self._is_document: bool | None = None
@@ -112,6 +116,8 @@ class EventRelay:
                 raise
             uncancel()
             self._say_cut_off()
+        if self._stream is not None:
+            self._stream.notices.close()  # nothing may follow the end
         self._caller.end()
         await self._flush()
 
@@ -159,6 +165,7 @@ class EventRelay:
         if len(shaped) == BLOCKS_AT_ONCE or self._large is not None:
             return True
         self._account()
+        self._tell()
         return False
 
     def _send_on(self, shaped: bytes) -> None:
@@ -236,6 +243,18 @@ class EventRelay:
         now = monotonic()
         self._answered_at = self._answered_at or now
         return now - self._answered_at >= AFTERMATH_SECONDS
+
+    def _tell(self) -> None:
+        """Put our own notices between two events, as soon as the stream stands there."""
+        stream = self._stream
+        if stream is None or self._answered or not self._caller.begun:
+            return
+        stream.settle()
+        if stream.ended:
+            return
+        if self._splitter.between_blocks and (notices := stream.notices.take()):
+            self._caller.write(notices)
+            self._caller.push()
 
     def _keep_alive(self) -> None:
         if self._caller.begun and self._splitter.between_blocks:
@@ -325,6 +344,8 @@ class EventRelay:
         # In an event of another kind clients see no answer; what a careless one might take for it is shaped too.
         if self._exchange.awaits_answer and answers.is_answer(message) and event.is_message:
             return (yield from self._shaping_answer(data, message))
+        if self._stream is not None and message.get("method") == ACKNOWLEDGED:
+            data = self._stream.notices.acknowledged(data, message, self._visibility)
         try:
             if self._exchange.session is not None:
                 data = told_back(data, message, answers_too=not self._exchange.awaits_answer)
@@ -360,6 +381,7 @@ class EventRelay:
             reading = yield from reading_for(method, data, visibility, limit=self._weight)
         spoken.learn(self._exchange, message)
         headers = session_header(self._exchange, self._upstream, message, self._seal)
+        data = declared(self._exchange, data, message, in_session=bool(headers))
         teaches = mirrored.learn(self._exchange.server, method, data, message)
         yield
         shaped = yield from shaping(method, data, reading, visibility)

@@ -18,7 +18,7 @@ from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.line import answers, list_pieces
 from ostiary_gateway.line.large import LIGHT_BYTES, UNJUDGED, Steps, at_once, check_weight
 from ostiary_gateway.line.list_cost import CostlyNames
-from ostiary_gateway.line.list_pieces import Judged
+from ostiary_gateway.line.list_pieces import TTL_LIMIT_MS, Judged, stays_too_long
 from ostiary_gateway.upstream import faults
 
 _UPDATED: Final = "notifications/resources/updated"
@@ -199,3 +199,5 @@ def _filter_tree(result: Any, lists: Mapping[str, Judged]) -> Steps[None]:
         yield
     if lists and "cacheScope" in result:
         result["cacheScope"] = "private"  # what one caller may see must not be cached for another
+    if lists and stays_too_long(result.get("ttlMs")):
+        result["ttlMs"] = TTL_LIMIT_MS

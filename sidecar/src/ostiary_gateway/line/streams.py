@@ -17,6 +17,7 @@ from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.line.authorize import authorize
 from ostiary_gateway.line.exchange import Exchange
+from ostiary_gateway.line.list_notices import ListNotices
 from ostiary_gateway.upstream.http1.answer import Answer
 
 #: So many seconds streams are judged before others have their turn.
@@ -35,6 +36,11 @@ class OpenStream:
     answer: Answer
     ended: bool = False
     unsettled: bool = False
+    notices: ListNotices = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Owe its caller nothing yet."""
+        self.notices = ListNotices(self.exchange)
 
     def end(self) -> None:
         """Close the stream: its relay sees the upstream end."""
@@ -46,6 +52,7 @@ class OpenStream:
         if proxy is None or proxy.uid != self.proxy.uid or proxy.server is not self.proxy.server:
             self.end()
             return
+        self.notices.compare(self.proxy.visibility, proxy.visibility)
         self.proxy = self.exchange.proxy = proxy
         self.unsettled = self.exchange.message is not None
 
@@ -84,6 +91,7 @@ class OpenStreams:
     def closed(self, stream: OpenStream) -> None:
         """Forget a stream."""
         self._streams.discard(stream)
+        stream.notices.close()
 
     def on_swap(self, snapshot: Snapshot, changed: frozenset[str]) -> None:
         """Judge the streams of changed proxies again. No stream keeps an old snapshot: it may be open for days."""

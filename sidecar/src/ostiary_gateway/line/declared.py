@@ -1,0 +1,61 @@
+"""What a server declares it tells of: where we tell of changed lists in its place, its answer has to say so.
+
+Clients look at the capability before they listen for a change (specification, Capabilities). It is declared for lists
+that are governed, for those change with a policy, and where there is a stream to tell it on: in a session, or where the
+server itself declares some news, and so takes ``subscriptions/listen``. The answer of a server whose lists are not
+governed keeps its bytes.
+"""
+
+from typing import Any, Final
+
+from ostiary_core import strict_json
+from ostiary_core.errors import StrictJSONError
+from ostiary_core.mcp.methods import Primitive
+from ostiary_core.policy.visibility import Visibility
+from ostiary_gateway.line.exchange import Exchange
+
+_HANDSHAKE: Final = "initialize"
+_DISCOVER: Final = "server/discover"
+
+
+def declared(exchange: Exchange, text: bytes, message: dict[str, Any], *, in_session: bool) -> bytes:
+    """Return an answer with ``listChanged`` declared for each governed list that its server has; ``message`` is what
+    ``text`` holds, and ``in_session`` whether it opens a session. Every other answer comes back as it is.
+    """
+    request = exchange.message
+    method = request.method.name if request is not None and request.method is not None else ""
+    if method not in (_HANDSHAKE, _DISCOVER):
+        return text
+    result = message.get("result")
+    capabilities = result.get("capabilities") if isinstance(result, dict) else None
+    if not isinstance(result, dict) or not isinstance(capabilities, dict):
+        return text
+    if not (in_session if method == _HANDSHAKE else _tells_of_something(capabilities)):
+        return text
+    more = _missing(capabilities, exchange.proxy.visibility)
+    return _written({**message, "result": {**result, "capabilities": {**capabilities, **more}}}, text) if more else text
+
+
+def _tells_of_something(capabilities: dict[str, Any]) -> bool:
+    offered = [each for each in capabilities.values() if isinstance(each, dict)]
+    return any(each.get("listChanged") is True or each.get("subscribe") is True for each in offered)
+
+
+def _missing(capabilities: dict[str, Any], visibility: Visibility) -> dict[str, Any]:
+    found = {
+        primitive.value: capabilities.get(primitive.value)
+        for primitive in Primitive
+        if not visibility.shows_all(primitive)
+    }
+    return {
+        name: {**offered, "listChanged": True}
+        for name, offered in found.items()
+        if isinstance(offered, dict) and offered.get("listChanged") is not True
+    }
+
+
+def _written(message: dict[str, Any], text: bytes) -> bytes:
+    try:
+        return strict_json.dumps(message)
+    except StrictJSONError:
+        return text  # what no strict reader takes keeps its bytes

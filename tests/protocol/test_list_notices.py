@@ -1,0 +1,266 @@
+"""A policy edit that changes what an open session or subscription sees is told to it, in both eras."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from aiohttp import web
+from callers import LEGACY, Caller, Stream, calling, legacy, modern
+from gateways import Door, policy
+from mcp.client.subscriptions import ToolsListChanged
+from mcp.types import ToolListChangedNotification
+from mcp_clients import connect, eventually
+from sdk_server import asking_server
+from typescript import CLIENTS, Sdk, run_session
+from upstreams import Arrived, Upstream, answer, document, events, for_ever, initialize_answer, serving
+
+ACK = "notifications/subscriptions/acknowledged"
+META = "io.modelcontextprotocol/subscriptionId"
+ONE = {"name": "one", "effect": "Allow", "tools": {"names": ["get_users"]}}
+TWO = {"name": "one", "effect": "Allow", "tools": {"names": ["get_users", "echo"]}}
+NO_CALL = {"name": "no", "effect": "Deny", "tools": {"verbs": ["Call"], "names": ["echo"]}}
+NO_PROMPT = {"name": "no-prompt", "effect": "Deny", "prompts": {"names": ["secret"]}}
+CAPABILITIES = {"tools": {"listChanged": False}, "prompts": {}, "logging": {}}
+
+
+class Server:
+    """A server that holds its streams open and says nothing on them but what a test has it say."""
+
+    def __init__(self) -> None:
+        self.honours: dict[str, Any] = {"promptsListChanged": True}
+        self.capabilities: dict[str, Any] = CAPABILITIES
+        self.session: str | None = "upstream-session"
+        self.say: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def script(self, request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        if arrived.method == "initialize":
+            body = initialize_answer(arrived, session=self.session)
+            result = {"protocolVersion": LEGACY, "capabilities": self.capabilities, "serverInfo": {}}
+            return document(answer(arrived, result), headers={k: v for k, v in body.headers.items() if "Mcp" in k})
+        if arrived.method == "server/discover":
+            result = {"resultType": "complete", "supportedVersions": ["2026-07-28"], "capabilities": self.capabilities}
+            return document(answer(arrived, result))
+        if arrived.method == "subscriptions/listen":
+            async with events(request) as stream:
+                meta = {META: arrived.message["id"]}
+                params = {"notifications": self.honours, "_meta": meta}
+                await stream.send({"jsonrpc": "2.0", "method": ACK, "params": params})
+                await for_ever()
+        if request.method == "GET":
+            async with events(request) as stream:
+                while True:
+                    await stream.raw(await self.say.get())
+        return web.Response(status=202)
+
+
+@pytest.fixture
+def server() -> Server:
+    return Server()
+
+
+@pytest.fixture
+async def upstream(server: Server) -> AsyncIterator[Upstream]:
+    async with serving(server.script) as upstream:
+        yield upstream
+
+
+@pytest.fixture
+async def edit(door: Door, upstream: Upstream) -> Callable[..., Any]:
+    """Put these rules into force; without any the proxy is not governed."""
+
+    async def edit(*rules: dict[str, Any]) -> None:
+        await door.apply(door.entry("mock", upstream.url, [policy("p", *rules)] if rules else []))
+
+    return edit
+
+
+@pytest.fixture
+async def caller(door: Door) -> AsyncIterator[Caller]:
+    async with calling(door.url()) as caller:
+        yield caller
+
+
+def listening(caller: Caller, **wanted: Any) -> Any:
+    return caller.stream(modern("subscriptions/listen", {"notifications": wanted}, id="sub"))
+
+
+async def test_a_session_hears_that_its_tools_changed_on_its_open_stream(edit: Any, caller: Caller) -> None:
+    await edit(ONE)
+    await caller.initialize()
+    async with caller.listen() as stream:
+        await edit(TWO)
+        assert await stream.message() == {"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}
+
+
+async def test_a_policy_that_comes_or_goes_is_told_for_each_list_that_it_closes(edit: Any, caller: Caller) -> None:
+    await edit()
+    await caller.initialize()
+    async with caller.listen() as stream:
+        for rules in ((ONE,), ()):
+            await edit(*rules)
+            told = [(await stream.message())["method"] for _ in range(3)]
+            assert told == [f"notifications/{kind}/list_changed" for kind in ("prompts", "resources", "tools")]
+
+
+async def test_an_edit_that_changes_no_list_is_not_told_of(edit: Any, caller: Caller) -> None:
+    await edit(ONE, NO_CALL)
+    await caller.initialize()
+    async with caller.listen() as stream:
+        await edit(ONE)  # who may call is another question than who may see
+        await edit(ONE, NO_PROMPT)
+        assert (await stream.message())["method"] == "notifications/prompts/list_changed"
+
+
+async def test_a_notice_stands_between_two_events_of_the_server_and_never_within_one(
+    edit: Any, caller: Caller, server: Server
+) -> None:
+    await edit(ONE)
+    await caller.initialize()
+    async with caller.listen() as stream:
+        await server.say.put(b'event: message\ndata: {"jsonrpc":"2.0","method":"notif')
+        await edit(TWO)
+        await asyncio.sleep(1)  # longer than a notice takes; the event goes on only then
+        await server.say.put(b'ications/message","params":{"level":"info","data":1}}\n\n')
+        told = [(await stream.message())["method"] for _ in range(2)]
+    assert told == ["notifications/message", "notifications/tools/list_changed"]
+
+
+async def first_of(stream: Stream) -> dict[str, Any]:
+    message = await stream.message()
+    assert message["method"] == ACK
+    found: dict[str, Any] = message["params"]["notifications"]
+    return found
+
+
+async def test_a_subscription_hears_of_the_lists_that_it_asked_for_and_of_no_others(edit: Any, caller: Caller) -> None:
+    await edit(ONE)
+    async with listening(caller, toolsListChanged=True) as stream:
+        assert await first_of(stream) == {"promptsListChanged": True, "toolsListChanged": True}
+        await edit(NO_PROMPT, ONE)
+        await edit(NO_PROMPT, TWO)
+        assert await stream.message() == {
+            "jsonrpc": "2.0",
+            "method": "notifications/tools/list_changed",
+            "params": {"_meta": {META: "sub"}},
+        }
+
+
+async def test_a_subscription_that_asked_for_no_lists_hears_of_none(edit: Any, caller: Caller, server: Server) -> None:
+    server.honours = {"toolsListChanged": False}
+    await edit(ONE)
+    async with (
+        listening(caller, toolsListChanged=False, resourceSubscriptions=[]) as deaf,
+        listening(caller, toolsListChanged=True) as hearing,
+    ):
+        assert await first_of(deaf) == {"toolsListChanged": False}
+        assert await first_of(hearing) == {"toolsListChanged": True}
+        await edit(TWO)
+        await hearing.message()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(deaf.message(), 1)
+
+
+async def test_an_acknowledgement_for_lists_that_are_not_governed_keeps_its_bytes(edit: Any, caller: Caller) -> None:
+    await edit()
+    async with listening(caller, toolsListChanged=True) as stream:
+        assert await first_of(stream) == {"promptsListChanged": True}
+
+
+# -- what is declared
+
+
+async def declared(caller: Caller) -> tuple[Any, Any]:
+    params = {"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
+    old = (await caller.post(legacy("initialize", params))).result["capabilities"]
+    return old, (await caller.post(modern("server/discover"))).result["capabilities"]
+
+
+async def test_list_changed_is_declared_for_governed_lists_that_the_server_has(
+    edit: Any, caller: Caller, server: Server
+) -> None:
+    told = {"tools": {"listChanged": True}, "prompts": {"listChanged": True}, "logging": {}}
+    await edit(ONE)
+    # In 2026-07-28 a server that tells of nothing need not take subscriptions.
+    assert await declared(caller) == (told, CAPABILITIES)
+    server.capabilities = {**CAPABILITIES, "resources": {"subscribe": True}}
+    resources = {"resources": {"subscribe": True, "listChanged": True}}
+    assert await declared(caller) == ({**told, **resources}, {**told, **resources})
+
+
+async def test_what_is_not_governed_is_declared_as_the_server_does(edit: Any, caller: Caller) -> None:
+    await edit()
+    assert await declared(caller) == (CAPABILITIES, CAPABILITIES)
+
+
+async def test_a_server_without_sessions_has_no_stream_to_be_told_on(edit: Any, caller: Caller, server: Server) -> None:
+    server.session = None
+    await edit(ONE)
+    assert (await declared(caller))[0] == CAPABILITIES
+
+
+# -- the official clients
+
+
+async def test_the_official_python_client_hears_of_an_edit_in_a_session(door: Door) -> None:
+    heard: list[Any] = []
+
+    async def on_message(message: Any) -> None:
+        if isinstance(message, ToolListChangedNotification):
+            heard.append(message)
+
+    async with asking_server() as url:
+        first, second = (policy("p", {**ONE, "tools": {"names": names}}) for names in (["greet"], ["greet", "sample"]))
+        await door.apply(door.entry("asking", url, [first]))
+        async with connect(door.url("asking"), era="legacy", message_handler=on_message) as client:
+            assert client.server_capabilities.tools is not None
+            assert client.server_capabilities.tools.list_changed
+            assert [tool.name for tool in (await client.list_tools()).tools] == ["greet"]
+            turn = 0
+
+            async def heard_of_it() -> bool:
+                nonlocal turn
+                turn += 1  # the client's stream may not be open yet: then an edit goes unheard
+                await door.apply(door.entry("asking", url, [(second, first)[turn % 2]]))
+                await asyncio.sleep(1)
+                return bool(heard)
+
+            await eventually(heard_of_it, seconds=30)
+
+
+async def test_the_official_python_client_hears_of_an_edit_on_its_subscription(door: Door) -> None:
+    async with asking_server() as url:
+        await door.apply(door.entry("asking", url, [policy("p", ONE)]))
+        async with (
+            connect(door.url("asking"), era="modern") as client,
+            client.listen(tools_list_changed=True) as changes,
+        ):
+            await door.apply(door.entry("asking", url, [policy("p", {**ONE, "tools": {"names": ["greet"]}})]))
+            async with asyncio.timeout(20):
+                assert isinstance(await anext(changes), ToolsListChanged)
+            assert [tool.name for tool in (await client.list_tools()).tools] == ["greet"]
+
+
+@pytest.mark.node
+@pytest.mark.parametrize(("sdk", "era"), CLIENTS)
+async def test_the_official_typescript_client_hears_of_an_edit(door: Door, sdk: Sdk, era: Any) -> None:
+    async with asking_server() as url:
+        entries = [
+            door.entry("asking", url, [policy("p", {**ONE, "tools": {"names": [n]}})]) for n in ("greet", "sample")
+        ]
+        await door.apply(entries[0])
+        listen = {"op": "listen", "filter": {"toolsListChanged": True}}
+        steps: list[dict[str, Any]] = [
+            *([listen] if era == "modern" else []),
+            {"op": "waitFor", "method": "notifications/tools/list_changed"},
+            {"op": "listTools"},
+        ]
+        session = asyncio.create_task(run_session(door.url("asking"), sdk=sdk, era=era, steps=steps))
+        turn = 0
+        while not session.done():
+            turn += 1
+            await door.apply(entries[turn % 2])
+            await asyncio.wait([session], timeout=1.5)
+        lines = await session
+    assert [line for line in lines if not line["ok"]] == []
+    assert len(lines[-1]["result"]["tools"]) == 1

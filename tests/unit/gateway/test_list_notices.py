@@ -1,0 +1,143 @@
+"""Which lists an edit of a policy may have changed, and that a stream is told of it once."""
+
+import asyncio
+import gc
+import json
+import weakref
+from typing import Any
+
+import pytest
+from callers import modern, modern_headers
+from gateways import policy
+from multidict import CIMultiDict
+from visibilities import ruled, visibility
+
+from ostiary_core.mcp.methods import Primitive
+from ostiary_core.policy.visibility import Visibility
+from ostiary_gateway.line import list_notices
+from ostiary_gateway.line.exchange import Exchange
+from ostiary_gateway.line.frame import frame
+from ostiary_gateway.line.list_notices import ListNotices, changed_lists
+
+TOOLS, RESOURCES, PROMPTS = Primitive.TOOLS, Primitive.RESOURCES, Primitive.PROMPTS
+NONE: frozenset[Primitive] = frozenset()
+ALL = frozenset(Primitive)
+
+
+def allow(**what: Any) -> dict[str, Any]:
+    return {"name": "r", "effect": "Allow", **what}
+
+
+def deny(**what: Any) -> dict[str, Any]:
+    return {"name": "r", "effect": "Deny", **what}
+
+
+ONE = {"names": ["get_users"]}
+TWO = {"names": ["get_users", "echo"]}
+EDITS: dict[str, tuple[Visibility, Visibility, frozenset[Primitive]]] = {
+    "nothing": (ruled(allow(tools=ONE)), ruled(allow(tools=ONE)), NONE),
+    "one more tool": (ruled(allow(tools=ONE)), ruled(allow(tools=TWO)), frozenset({TOOLS})),
+    "a rule's name": (ruled(allow(tools=ONE)), ruled({**allow(tools=ONE), "name": "other"}), NONE),
+    "who may call": (ruled(deny(tools={"verbs": ["Call"]})), ruled(), ALL),
+    "who may call, and no more": (visibility(), ruled(deny(tools={"verbs": ["Call"]})), NONE),
+    "a first policy that denies a tool": (visibility(), ruled(deny(tools=ONE)), frozenset({TOOLS})),
+    "a first policy that allows one": (visibility(), ruled(allow(tools=ONE)), ALL),
+    "a policy beside that says nothing of lists": (
+        visibility(policy("a", allow(tools=ONE))),
+        visibility(policy("a", allow(tools=ONE)), policy("b", deny(resources={"verbs": ["Read"]}))),
+        NONE,
+    ),
+    "the tier": (
+        visibility(policy("a", allow(tools=ONE))),
+        visibility(policy("a", allow(tools=ONE), tier="platform")),
+        ALL,
+    ),
+    "the catalogue": (visibility(), visibility(catalogue={"prompts": {"exclude": ["x"]}}), frozenset({PROMPTS})),
+    "an invalid policy": (visibility(), visibility(invalid=True), ALL),
+    "no policy any more, where that means no": (ruled(allow(tools=ONE)), visibility(default="Deny"), ALL),
+}
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_an_edit_changes_the_lists_whose_rules_differ(name: str) -> None:
+    old, new, changed = EDITS[name]
+
+    assert changed_lists(old, new) == changed
+    assert changed_lists(old, new) == changed  # as remembered
+
+
+def test_what_is_remembered_of_a_comparison_keeps_no_old_policy() -> None:
+    old, new = ruled(allow(tools=ONE)), ruled(allow(tools=TWO))
+    changed_lists(old, new)
+    gone = weakref.ref(old)
+    del old
+    gc.collect()
+
+    assert gone() is None
+
+
+def exchange(params: dict[str, Any] | None) -> Exchange:
+    """A listen with this filter, or a session's GET."""
+    found = Exchange(None, None, None)  # type: ignore[arg-type]  # notices ask for the message alone
+    if params is not None:
+        body = modern("subscriptions/listen", {"notifications": params}, id=5)
+        found.message = frame(body, CIMultiDict(modern_headers(body)), lambda: None)
+        found.request_id = 5
+    return found
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(list_notices, "QUIET_SECONDS", 0)
+    monkeypatch.setattr(list_notices, "SPREAD_SECONDS", 0)
+
+
+def methods(events: bytes) -> list[str]:
+    return [json.loads(line[6:])["method"] for line in events.decode().splitlines() if line.startswith("data: ")]
+
+
+@pytest.mark.usefixtures("at_once")
+async def test_edits_that_follow_one_another_are_told_of_once() -> None:
+    notices, ready = ListNotices(exchange(None)), asyncio.Event()
+    notices.ready = ready.set
+    for old, new in ((ONE, TWO), (TWO, ONE), (ONE, TWO)):
+        notices.compare(ruled(allow(tools=old)), ruled(allow(tools=new)))
+        assert notices.take() == b""
+    await ready.wait()
+
+    assert methods(notices.take()) == ["notifications/tools/list_changed"]
+    assert notices.take() == b""
+
+
+@pytest.mark.usefixtures("at_once")
+async def test_a_subscription_is_told_nothing_before_it_is_acknowledged_and_only_what_it_asked_for() -> None:
+    notices, ready = ListNotices(exchange({"toolsListChanged": True, "promptsListChanged": 1})), asyncio.Event()
+    notices.ready = ready.set
+    notices.compare(visibility(), visibility(invalid=True))
+    await ready.wait()
+    assert notices.take() == b""
+
+    ack = {
+        "jsonrpc": "2.0",
+        "method": list_notices.ACKNOWLEDGED,
+        "params": {"notifications": {"toolsListChanged": True}},
+    }
+    text = json.dumps(ack).encode()
+    assert notices.acknowledged(text, ack, ruled()) is text
+    assert methods(notices.take()) == ["notifications/tools/list_changed"]
+
+
+@pytest.mark.parametrize("params", [None, [], {}, {"notifications": None}, {"notifications": [1]}])
+async def test_an_acknowledgement_of_another_shape_passes_as_it_is(params: Any) -> None:
+    text = b"{}"
+
+    assert ListNotices(exchange({"toolsListChanged": True})).acknowledged(text, {"params": params}, ruled()) is text
+
+
+async def test_a_stream_that_has_ended_is_told_nothing() -> None:
+    notices = ListNotices(exchange(None))
+    notices.ready = lambda: pytest.fail("told")
+    notices.compare(visibility(), ruled())
+    notices.close()
+    assert notices._timer is not None
+    assert notices._timer.cancelled()
