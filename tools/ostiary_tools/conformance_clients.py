@@ -138,6 +138,30 @@ def _command(client: Client) -> list[str]:
     return [str(python), str(_DRIVERS / f"{client.driver}.py")]
 
 
+#: An agent framework, and what it made of each answer to a tool that may be seen and not called.
+_FRAMEWORKS: Final = (
+    (
+        "LangChain 1.5.2 (`langchain-mcp-adapters` 0.3.2, `create_agent`)",
+        "the run ends with `McpError`",
+        "the model reads the reason and goes on",
+    ),
+    (
+        "CrewAI 1.15.30 (`crewai-tools`, `MCPServerAdapter`)",
+        "the model is told the list of tools again, without a reason",
+        "the model reads the reason and goes on",
+    ),
+    (
+        "Agno 3.1.10 (`MCPTools`, its function call alone)",
+        'the model reads the reason, and that "the MCP server may be unreachable"',
+        "the model reads the reason",
+    ),
+    (
+        "Pydantic AI 2.68.0 (`MCPToolset`)",
+        "the model reads the reason, as a return of the tool",
+        "the model reads the reason and goes on",
+    ),
+)
+
 _PAGE: Final = """\
 <!-- Written by `make conformance WRITE_DOCS=1`. Do not edit. -->
 # Compatibility
@@ -153,6 +177,17 @@ servers. A dash says that the client cannot do it, through the gateway or withou
 Dashes: `resumption` belongs to sessions, `mrtr` and `listen` to 2026-07-28; in that revision sampling, elicitation and
 roots are rounds of `input_required`, and changes are heard on a `subscriptions/listen` stream. The Inspector's command
 line opens a session for each command, and has none for the rest.
+
+## Agent frameworks at a tool that may be seen and not called
+
+Measured once, on 29 November 2026, with a scripted model that calls `delete_user` under a policy that lists and denies
+it. The middle column is what error -31001 did in earlier versions, the right one what the result with `isError` does.
+
+| Framework | -31001 | `isError` |
+|---|---|---|
+{frameworks}
+
+The official SDKs are asked in each test run (`tests/protocol/test_access.py`, `tests/protocol/test_typescript.py`).
 """
 
 
@@ -168,7 +203,8 @@ def page(rows: Sequence[str]) -> str:
     head = f"| Client | Revision | {' | '.join(f'`{each}`' for each in FEATURES)} |"
     table = "\n".join([head, "|---" * (len(FEATURES) + 2) + "|", *rows])
     legend = "\n".join(f"- `{name}`: {meaning}" for name, meaning in FEATURES.items())
-    return _PAGE.format(table=table, legend=legend)
+    frameworks = "\n".join(f"| {' | '.join(each)} |" for each in _FRAMEWORKS)
+    return _PAGE.format(table=table, legend=legend, frameworks=frameworks)
 
 
 def _measure(world: World, client: Client) -> list[Outcomes]:
