@@ -52,7 +52,7 @@ chart: $(READY) ## lint and render both charts; dry-run all of it on a real API 
 control-plane: $(READY) ## build etcd, kube-apiserver, kubectl, helm into the user's cache (once; minutes)
 	$(TOOL) ostiary_tools.binaries
 
-bench: $(READY) ## what a call costs, beside nginx, and what many proxies do (ONLY=calls|scale, SIZES=, WRITE_DOCS=1)
+bench: $(READY) ## what a call costs, beside nginx, under attack, and with many proxies (ONLY=calls|hostile|scale, WRITE_DOCS=1)
 	PYTHONPATH=tools:benchmarks $(BIN)/python -m ostiary_bench $(if $(ONLY),--only $(ONLY)) $(if $(SIZES),--sizes $(SIZES)) \
 	  $(if $(EDITS),--edits $(EDITS)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(WRITE_DOCS),--write-docs)
 

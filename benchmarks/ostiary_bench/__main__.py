@@ -1,7 +1,8 @@
 """``make bench``: measure, print the tables, keep the figures; ``--write-docs`` also writes docs/benchmarks.md.
 
-There are two halves, either of which can be run alone: `calls`, what a call costs, and `scale`, what many proxies cost.
-The figures and the page keep what the other half said.
+There are three parts, each of which can be run alone: `calls`, what a call costs, `hostile`, what others notice of
+callers and servers that mean harm, and `scale`, what many proxies cost. The figures and the page keep what the other
+parts said.
 """
 
 import argparse
@@ -9,10 +10,11 @@ import datetime as dt
 import json
 import sys
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from ostiary_bench import report, scale, servers, streams
+from ostiary_bench import hostile, report, scale, servers, streams
 from ostiary_bench.calls import Bench, rows
 from ostiary_bench.change import measure
 from ostiary_bench.servers import Upstream
@@ -41,11 +43,11 @@ Measured {at} on {machine}.
 def main() -> int:
     """Run the benchmark; return the exit code."""
     options = _options()
-    halves = {"calls": _calls, "scale": _scale}
+    parts = {"calls": _calls, "hostile": _hostile, "scale": _scale}
     try:
-        for name in options.only or halves:
+        for name in options.only or parts:
             print(f"{name}:", file=sys.stderr, flush=True)
-            figures, text = halves[name](options)
+            figures, text = parts[name](options)
             _keep(figures)
             print(text)
             if options.write_docs:
@@ -60,7 +62,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="make bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--only", choices=("calls", "scale"), action="append", help="run this half only")
+    parser.add_argument("--only", choices=("calls", "hostile", "scale"), action="append", help="run this part only")
     parser.add_argument("--seconds", type=float, default=5.0, help="of load for each row of calls (default: 5)")
     parser.add_argument("--rate", type=int, default=500, help="calls a second in the open loop (default: 500)")
     parser.add_argument("--edits", type=int, default=100, help="of a policy, on a real API server (default: 100)")
@@ -102,19 +104,34 @@ def _scale(options: argparse.Namespace) -> tuple[dict[str, object], str]:
     return {"scale": figures}, scale.section(figures)
 
 
+def _hostile(options: argparse.Namespace) -> tuple[dict[str, object], str]:
+    """Measure what others notice of hostile callers and servers."""
+    found = hostile.measure(seconds=options.seconds)
+    at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    figures = {"at": at, "machine": report.machine(), "rows": [asdict(each) for each in found]}
+    return {"hostile": figures}, hostile.section(found, at=at[:10], machine=report.machine())
+
+
 def _keep(figures: dict[str, object]) -> None:
-    """Put figures beside those that another half left."""
+    """Put figures beside those that another part left."""
     before = json.loads(_RESULTS.read_text()) if _RESULTS.exists() else {}
     _RESULTS.parent.mkdir(exist_ok=True)
     _RESULTS.write_text(json.dumps({**before, **figures}, indent=2) + "\n")
 
 
 def _write_docs(name: str, text: str) -> None:
-    """Replace one half of the page."""
+    """Replace one part of the page."""
     page = _DOCS.read_text() if _DOCS.exists() else ""
-    calls, _, below = page.partition(f"\n{scale.TITLE}\n")
-    others = f"\n{scale.TITLE}\n{below}" if below else ""
-    _DOCS.write_text(text + others if name == "calls" else f"{calls.rstrip()}\n\n{text}")
+    parts = dict(zip(("calls", "hostile", "scale"), _parts(page), strict=True))
+    parts[name] = text
+    _DOCS.write_text("\n\n".join(part.strip() for part in parts.values() if part.strip()) + "\n")
+
+
+def _parts(page: str) -> tuple[str, str, str]:
+    """Return the parts of the page, each with its title; the first has none."""
+    calls, title, below = page.partition(f"\n{scale.TITLE}\n")
+    calls, other, between = calls.partition(f"\n{hostile.TITLE}\n")
+    return calls, other + between, title + below
 
 
 if __name__ == "__main__":

@@ -53,9 +53,13 @@ def start_gateway(
     *,
     env: Mapping[str, str] | None = None,
     command: Sequence[str | Path] = (Path(sys.executable).with_name("ostiary"),),
+    admin: int | None = None,
 ) -> tuple[Process, int]:
-    """Start a gateway on the measured core, wait until it is ready, and return it with its port."""
-    port, admin = reserve_port(), reserve_port()
+    """Start a gateway on the measured core, wait until it is ready, and return it with its port.
+
+    ``admin`` is the port for administration; a free one if absent.
+    """
+    port, admin = reserve_port(), admin or reserve_port()
     command = [*command, *local_gateway.arguments(config, port=port, admin_port=admin)]
     process = Process(name, on_core(MEASURED_CORE, *command), log=directory / f"{name}.log", env=env)
     wait_until(lambda: ready(admin), what="the gateway", processes=[process])
