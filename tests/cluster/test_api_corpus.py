@@ -87,15 +87,37 @@ def test_the_models_refuse_what_the_api_server_lets_pass(sentence: str, api: Kub
 
 def test_a_null_is_the_default_where_there_is_one(api: KubeApi) -> None:
     stored = create(api, proxy(url="https://mcp.example.com/mcp", timeouts={"connect": None, "idle": "1s"}))
-    assert stored["spec"]["servers"][0]["timeouts"] == {"connect": "5s", "request": "2m", "idle": "1s"}
+    assert stored["spec"]["servers"][0]["timeouts"] == {"idle": "1s"}
+    timeouts = parse_proxy(stored).spec.servers[0].timeouts
+    assert [str(each) for each in (timeouts.connect, timeouts.request, timeouts.idle)] == ["5s", "2m", "1s"]
 
 
-def test_defaults_are_filled_in_by_the_api_server(api: KubeApi) -> None:
+def test_a_spec_stays_as_it_was_applied_and_defaults_are_filled_in_by_the_models(api: KubeApi) -> None:
     tls = {"caCertificateRefs": [{"kind": "Secret", "name": "ca"}]}
-    (server,) = create(api, proxy(service={"name": "crm", "port": 443}, tls=tls))["spec"]["servers"]
-    assert server["service"]["path"] == "/mcp"
-    assert server["timeouts"] == {"connect": "5s", "request": "2m", "idle": "5m"}
-    assert server["tls"]["caCertificateRefs"][0]["key"] == "ca.crt"
+    document = proxy(service={"name": "crm", "port": 443}, tls=tls)
+    stored = create(api, document)
+    assert stored["spec"] == document["spec"]
+    (server,) = parse_proxy(stored).spec.servers
+    assert server.service is not None
+    assert server.service.path == "/mcp"
+    assert str(server.timeouts.connect) == "5s"
+    assert server.tls is not None
+    assert server.tls.ca_certificate_refs is not None
+    assert server.tls.ca_certificate_refs[0].key == "ca.crt"
+    targets = policy(targetRefs=[{"kind": "MCPProxy", "name": "crm"}])
+    assert create(api, targets)["spec"] == targets["spec"]
+
+
+def test_an_absent_key_is_the_same_as_the_default_one(api: KubeApi) -> None:
+    twice = [{"kind": "Secret", "name": "ca"}, {"kind": "Secret", "name": "ca", "key": "ca.crt"}]
+    with pytest.raises(ApiError, match="the same kind, name, key as an earlier item"):
+        create(api, proxy(service={"name": "crm", "port": 443}, tls={"caCertificateRefs": twice}))
+
+
+def test_explain_tells_the_defaults(control_plane: ControlPlane) -> None:
+    told = control_plane.kubectl("explain", "mcpproxy.spec.servers.timeouts")
+    for words in ("Default: `5s`.", "Default: `2m`.", "Default: `5m`."):
+        assert words in " ".join(told.split())
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,11 @@ def test_an_optional_field_keeps_its_null_so_that_the_models_can_refuse_it() -> 
         required = schema.get("required", ())
         for name, child in schema.get("properties", {}).items():
             if ".spec" in path:
-                assert child.get("nullable", False) == (name not in required and "default" not in child), (
-                    f"{path}.{name}"
-                )
+                has_default = "Default: `" in child.get("description", "") or name == "timeouts"
+                assert child.get("nullable", False) == (name not in required and not has_default), f"{path}.{name}"
+
+
+def test_no_spec_is_given_defaults_that_its_owner_did_not_apply() -> None:
+    for path, schema in all_schemas():
+        if ".spec" in path:
+            assert "default" not in schema, path

@@ -108,9 +108,14 @@ def excludes(regex: str, message: str, remedy: str) -> Rule:
 
 @dataclass(frozen=True)
 class Unique(_Constraint):
-    """A list without duplicates: a set of scalars, or with `keys` a map of objects that server-side apply can merge."""
+    """A list without duplicates: a set of scalars, or with `keys` a map of objects that server-side apply can merge.
+
+    With `absent`, what a key means where it is left out, it is a list that is replaced as a whole: the API server takes
+    no map whose keys may be absent.
+    """
 
     keys: tuple[str, ...] = ()
+    absent: tuple[tuple[str, str], ...] = ()
 
     def check(self, value: Sequence[Any]) -> Any:
         """The list, if no two items are the same."""
@@ -118,7 +123,8 @@ class Unique(_Constraint):
         for index, item in enumerate(value):
             key = self._key(item)
             if key in seen:
-                raise problem(self._message(), "remove or rename one of the two", below=(index,))
+                below = () if self.absent else (index,)  # a rule of the API server blames the list
+                raise problem(self._message(), "remove or rename one of the two", below=below)
             seen.add(key)
         return value
 
@@ -129,10 +135,24 @@ class Unique(_Constraint):
         return tuple(getattr(item, key) for key in self.keys) if self.keys else item
 
     def extend(self, schema: dict[str, Any]) -> None:
-        """Add the list type."""
+        """Add the list type, or a rule where there is none for it."""
+        if self.absent:
+            Atomic().extend(schema)
+            rule = {"rule": self._cel(), "message": f"{self._message()}; remove or rename one of the two"}
+            schema.setdefault("x-kubernetes-validations", []).append(rule)
+            return
         schema["x-kubernetes-list-type"] = "map" if self.keys else "set"
         if self.keys:
             schema["x-kubernetes-list-map-keys"] = list(self.keys)
+
+    def _cel(self) -> str:
+        return f"self.all(a, self.exists_one(b, {' && '.join(map(self._same, self.keys))}))"
+
+    def _same(self, key: str) -> str:
+        default = dict(self.absent).get(key)
+        # A ternary and no `orValue`: of that the API server knows no bound, and refuses the definition.
+        words = "{it}.{key}" if default is None else "(has({it}.{key}) ? {it}.{key} : '{default}')"
+        return " == ".join(words.format(it=it, key=key, default=default) for it in "ab")
 
 
 @dataclass(frozen=True)

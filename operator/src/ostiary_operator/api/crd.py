@@ -6,7 +6,7 @@ import yaml
 
 from ostiary_operator.api.model import ApiModel
 from ostiary_operator.api.resources import GROUP, POLICY_KIND, PROXY_KIND, VERSION, MCPPolicy, MCPProxy
-from ostiary_operator.api.schema import Schema, structural, unwrapped
+from ostiary_operator.api.schema import Schema, structural, told_defaults, unwrapped
 from ostiary_operator.api.status import OF_EVERY_KIND, UNJUDGED_SINCE, ConditionStatus, PolicyStatus, ProxyStatus
 
 _HEADER = "# Generated from the models by `ostiary crds --write crds`. Do not edit.\n"
@@ -128,7 +128,7 @@ def object_schema(model: type[ApiModel], status: type[ApiModel]) -> Schema:
         "apiVersion": {"description": _API_VERSION, "type": "string"},
         "kind": {"description": _KIND.format(kind=model.__name__), "type": "string"},
         "metadata": {"type": "object", "properties": {"name": name}},
-        "spec": parts["spec"],
+        "spec": told_defaults(parts["spec"]),
         "status": {**structural(status), "description": _STATUS, "default": _UNJUDGED},
     }
     return schema

@@ -147,7 +147,7 @@ class Access(ApiModel):
 class PolicySpec(ApiModel):
     """What a user wants of an MCPPolicy."""
 
-    target_refs: Annotated[tuple[TargetReference, ...], Field(max_length=16), Unique(("group", "kind", "name"))] = ()
+    target_refs: Annotated[tuple[TargetReference, ...], Field(max_length=16), Unique(("kind", "name"))] = ()
     """MCPProxies that the policy governs, by name, in its own namespace. A policy without targetRefs and
     targetSelector governs nothing and is not accepted. Example: `[{kind: MCPProxy, name: crm}]`."""
 

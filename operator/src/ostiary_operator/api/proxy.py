@@ -80,7 +80,7 @@ class Tls(ApiModel):
         Annotated[
             tuple[CaCertificateReference, ...],
             Field(min_length=1, max_length=4),
-            Unique(("kind", "name", "key")),
+            Unique(("kind", "name", "key"), absent=(("key", "ca.crt"),)),
         ]
         | None
     ) = None

@@ -123,6 +123,23 @@ def _nullable(node: Schema) -> Schema:
     return {**node, **nested}
 
 
+def told_defaults(node: Schema) -> Schema:
+    """Return a schema whose descriptions tell the defaults, and that sets none: the models fill them in.
+
+    What the API server writes into a ``spec`` is not what its owner applied: GitOps tools would see a difference.
+    """
+    default = node.get("default")
+    result = {keyword: value for keyword, value in node.items() if keyword != "default"}
+    if default not in (None, {}):
+        result["description"] = f"{node.get('description', '')} Default: `{default}`.".strip()
+    if "properties" in node:
+        result["properties"] = {name: told_defaults(child) for name, child in node["properties"].items()}
+    for keyword in ("items", "additionalProperties"):
+        if isinstance(node.get(keyword), dict):
+            result[keyword] = told_defaults(node[keyword])
+    return result
+
+
 def _tidy(node: Schema) -> Schema:
     """Unwrap the description, keep only defaults that say something, and order the keywords for readers."""
     if "description" in node:
