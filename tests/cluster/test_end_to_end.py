@@ -152,6 +152,23 @@ async def test_a_policy_is_programmed_when_every_replica_runs_it(cluster: Cluste
     assert found["reason"] == "Programmed"
 
 
+async def test_a_rule_that_names_no_tool_is_told_in_the_status_once_a_list_has_passed(cluster: Cluster) -> None:
+    rule = {"name": "no", "effect": "Deny", "tools": {"verbs": ["Call"], "names": ["delete_usr"]}}
+    apply(cluster, policy("slip", "mock-mcp-server", [rule]))
+    url = cluster.proxy()["status"]["url"]
+
+    async def told() -> bool:
+        async with connect(url, era="legacy") as client:
+            await client.list_tools()
+        found = json.loads(cluster.kubectl("get", "mcppolicy", "slip", "-n", "default", "-o", "json"))
+        conditions = found.get("status", {}).get("conditions", ())
+        said: dict[str, Any] = next((each for each in conditions if each["type"] == "Effective"), {})
+        return said.get("reason") == "RuleMatchesNothing" and "did you mean delete_user?" in said["message"]
+
+    await eventually(told)
+    cluster.kubectl("delete", "mcppolicy", "slip", "-n", "default")
+
+
 async def test_a_second_claim_on_a_path_is_refused_and_names_the_first(cluster: Cluster) -> None:
     second = proxy(cluster, "squatter", path="/mock-mcp-server")
     apply(cluster, second)

@@ -5,10 +5,12 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 from callers import Reply, calling, legacy
 from gateways import Door, policy, running
 from mcp_clients import connect
 from prometheus_client.parser import text_string_to_metric_families
+from upstreams import Arrived, answer, document, events, serving
 from volumes import swap_in_config
 
 from ostiary_core.canonical import digest
@@ -259,3 +261,39 @@ async def test_a_load_balancer_finds_out_on_the_data_port_whether_requests_are_w
     assert (await asked("POST"))[0] == 405
     door.gateway.line.draining = True
     assert await asked() == (503, b"not ready\n")
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["document", "events"])
+async def test_a_name_of_a_rule_that_no_complete_list_holds_is_reported_with_the_nearest(
+    door: Door, streamed: bool
+) -> None:
+    async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        # Two pages: only the second makes the list complete.
+        first = "cursor" not in arrived.message.get("params", {})
+        names = ["get_users"] if first else ["delete_user"]
+        page = {"tools": [{"name": name, "inputSchema": {}} for name in names]}
+        body = answer(arrived, page | ({"nextCursor": "2"} if first else {}))
+        if not streamed:
+            return document(body)
+        async with events(request) as stream:
+            await stream.send(body)
+        return stream.response
+
+    rule: dict[str, Any] = {
+        "name": "no-delete",
+        "effect": "Deny",
+        "tools": {"verbs": ["Call"], "names": ["delete_usr", "get_users"]},
+    }
+    async with serving(script) as upstream:
+        await door.apply(door.entry("mock", upstream.url, [policy("p", rule)]))
+        async with calling(door.url()) as caller:
+            await caller.post(legacy("tools/list"))
+            assert "offers" not in (await config(door))["entries"]["default/mock"]
+            await caller.post(legacy("tools/list", {"cursor": "2"}))
+        found = (await config(door))["entries"]["default/mock"]["offers"]
+    assert (found["known"], found["cut"]) == (["tools"], False)
+    (slip,) = found["slips"]
+    assert (slip["rule"], slip["primitive"], slip["name"], slip["nearest"]) == (
+        *("no-delete", "tools", "delete_usr"),
+        "delete_user",
+    )

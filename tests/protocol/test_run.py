@@ -304,6 +304,12 @@ async def test_an_edit_that_takes_the_last_policy_away_says_that_the_proxy_is_no
     await run.tells("open", "MCPProxy default/mock-mcp-server", words, after=before)
 
 
+async def test_a_rule_that_names_no_tool_is_told_with_the_name_that_was_probably_meant(run: Run) -> None:
+    before = run.edit("mcppolicy.yaml", "names: [delete_user]", "names: [delete_usr]")
+    words = "no tool is called delete_usr; did you mean delete_user?"
+    await run.tells("warning", "MCPPolicy default/quickstart: rule", words, after=before)
+
+
 async def test_a_server_that_dies_is_started_again_and_calls_meanwhile_say_so(whole_run: Run) -> None:
     run = whole_run
     pid = await asyncio.to_thread(child_of, run.process.pid)

@@ -11,12 +11,14 @@ from typing import Any, Final
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from ostiary_core.policy.slips import TOLD
 from ostiary_core.strict_json import dumps
 from ostiary_gateway.background import in_background
 from ostiary_gateway.config.rejections import RejectedConfig, RejectedEntry
 from ostiary_gateway.config.runtime import ProxyRuntime
 from ostiary_gateway.config.store import ConfigStore
 from ostiary_gateway.errors import port_taken
+from ostiary_gateway.line.offered import OFFERED
 
 #: How many misplaced keys are named.
 _MISPLACED: Final = 10
@@ -71,7 +73,8 @@ class Admin:
 
     def report(self) -> dict[str, Any]:
         """Return what this replica runs: active and rejected digests per entry, and what came whole and was refused.
-        Of the servers of an entry it says how they have been doing, where that is known.
+        Of the servers of an entry it says how they have been doing, where that is known, and which names of rules are
+        not among what they offer.
 
         ``incomplete`` is a config that waits for its parts; its revision is never in force already. ``misplacedKeys``
         are files of the config that have the name of a key: never used, since keys come from the Secret alone.
@@ -85,6 +88,7 @@ class Admin:
             "entries": {
                 key: {"active": active.get(key), "rejected": _entry_rejection(rejected.get(key))}
                 | ({} if snapshot is None else _servers(snapshot.proxies.get(key)))
+                | ({} if snapshot is None else _offers(snapshot.proxies.get(key)))
                 for key in sorted(active.keys() | rejected.keys())
             },
             "rejected": _config_rejection(self._store.rejected_config),
@@ -117,6 +121,24 @@ def _servers(proxy: ProxyRuntime | None) -> dict[str, Any]:
     if (fault := health.fault) is not None:
         found["fault"] = {"kind": fault.kind, "message": fault.message, "at": int(fault.at)}
     return {"servers": {proxy.server.name: found}}
+
+
+def _offers(proxy: ProxyRuntime | None) -> dict[str, Any]:
+    """Return of which lists of a proxy all is known, and the names of rules that are not in them."""
+    known, slips = OFFERED.of(proxy) if proxy is not None else ((), ())
+    if not known:
+        return {}
+    told = [
+        {
+            "policy": slip.exact.policy,
+            "rule": slip.exact.rule,
+            "primitive": slip.exact.primitive,
+            "name": slip.exact.name,
+            "nearest": slip.nearest,
+        }
+        for slip in slips
+    ]
+    return {"offers": {"known": list(known), "slips": told, "cut": len(slips) >= TOLD}}
 
 
 def _entry_rejection(found: RejectedEntry | None) -> dict[str, Any] | None:

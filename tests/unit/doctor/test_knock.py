@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from ostiary_operator.doctor.mcp import Knock
+from ostiary_operator.local.asking import Knock
 from ostiary_tools.certificates import write_authority_and_server
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -6,11 +6,11 @@ import pytest
 from operator_world import populated, proxy
 
 from ostiary_operator.doctor.door import server
-from ostiary_operator.doctor.mcp import Reply
 from ostiary_operator.doctor.model import Case, Options, State
 from ostiary_operator.doctor.remedies import UPSTREAM
 from ostiary_operator.kube.kinds import PROXY
 from ostiary_operator.kube.visit import Reader
+from ostiary_operator.local.asking import Reply
 
 REFUSED: dict[str, Any] = {
     "error": {"code": -31003, "message": "The MCP server is unavailable", "data": {"reason": "UpstreamHostRefused"}}

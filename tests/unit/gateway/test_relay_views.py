@@ -39,6 +39,7 @@ class Stub:
         self.settings = self
         self.bounds = BOUNDS
         self.visibility = USERS
+        self.policies: dict[str, Any] = {}
         self.identity = "default/stub"
         self.status = 200
         self.held_back = False

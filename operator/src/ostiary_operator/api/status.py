@@ -198,6 +198,11 @@ class EffectiveReason(Reason):
         "No MCPProxy is targeted, so the policy protects nothing.",
         "Correct the names in targetRefs or the selector, or remove the policy.",
     )
+    RULE_MATCHES_NOTHING = (
+        "RuleMatchesNothing",
+        "A rule names a tool or prompt that none of the targets offers, by the lists that the gateways have seen.",
+        "Correct the name; the message says which one is like it.",
+    )
     EVADABLE = (
         "Evadable",
         "A policy of the platform selects MCPProxies by their own labels, which their owners can change.",

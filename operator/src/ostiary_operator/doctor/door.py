@@ -12,10 +12,10 @@ from ostiary_core.mcp import codes
 from ostiary_operator.api.status import ConditionType
 from ostiary_operator.compile.model import Gateway
 from ostiary_operator.doctor import nodes
-from ostiary_operator.doctor.mcp import Knock, Reply
 from ostiary_operator.doctor.model import Case, Finding, broken, ok, unknown, warning
 from ostiary_operator.doctor.remedies import UPSTREAM
 from ostiary_operator.kube.kinds import PROXY
+from ostiary_operator.local.asking import Knock, Reply
 from ostiary_operator.local.console import printable
 from ostiary_operator.view import verdict
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ostiary_operator.api.status import ConditionType
+from ostiary_operator.api.status import ConditionStatus, ConditionType
 from ostiary_operator.doctor.model import Case, Finding, State, broken, ok, unknown, warning
 from ostiary_operator.kube.errors import Forbidden, NotFound
 from ostiary_operator.kube.kinds import POLICY, PROXY
@@ -80,4 +80,7 @@ async def _policy(case: Case, reference: Mapping[str, Any]) -> Finding | None:
         if not judged.ready:
             what = f"MCPPolicy {namespace}/{name}: {judged.reason}: {judged.message}"
             return Finding(State.BROKEN, what, judged.remedy or "see the message")
+    judged = verdict.condition(policy, ConditionType.EFFECTIVE)
+    if judged.status == ConditionStatus.FALSE:
+        return warning(f"MCPPolicy {namespace}/{name}: {judged.reason}: {judged.message}", judged.remedy)
     return None

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Final
 
 from ostiary_core.mcp.codes import INVALID_PARAMS
+from ostiary_core.policy.slips import Slip
 from ostiary_gateway.app import Gateway
 from ostiary_gateway.config.snapshot import Snapshot
+from ostiary_gateway.line.offered import OFFERED
 from ostiary_gateway.options import GatewayOptions
 from ostiary_gateway.telemetry import SpanRecord, Telemetry, names
 from ostiary_operator.local.calls import Call, Outcome
@@ -92,6 +94,12 @@ class LocalGateway:
             rejected = [f"{proxy}: {found.message}" for proxy, found in sorted(store.rejected_entries.items())]
             return "; ".join(rejected) or None
         return store.rejected_config.message if store.rejected_config is not None else "it was not loaded in time"
+
+    def slips(self) -> dict[str, tuple[Slip, ...]]:
+        """Return, by proxy, the names that rules write out and that its server is known not to offer."""
+        snapshot = self._gateway.store.snapshot
+        proxies = snapshot.proxies if snapshot is not None else {}
+        return {identity: found for identity, proxy in proxies.items() if (found := OFFERED.of(proxy)[1])}
 
     def _runs(self, revision: int) -> bool:
         snapshot = self._gateway.store.snapshot

@@ -1,11 +1,12 @@
 """How ``ostiary run`` tells what became of the files: what is broken and what holds meanwhile, what is live now."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
+from ostiary_core.policy.slips import Slip
 from ostiary_operator.api.resources import PROXY_KIND
 from ostiary_operator.local import changes
-from ostiary_operator.local.console import Console, Style
+from ostiary_operator.local.console import Console, Style, printable
 from ostiary_operator.local.findings import Finding, Severity
 from ostiary_operator.local.manifests import Key, Manifest, key_of
 from ostiary_operator.local.project import State
@@ -21,6 +22,7 @@ class Reporter:
         self._broken = False
         self._urls: Mapping[Key, str] = {}
         self._open: frozenset[Key] = frozenset()
+        self._slips: frozenset[Slip] = frozenset()
 
     def faults(self, state: State) -> None:
         """Tell what is wrong with the files."""
@@ -49,6 +51,13 @@ class Reporter:
         if not lines and not mended and not state.errors and not opened:
             self._console.event("saved", "nothing that is in force changed", Style.DIM)
         self.remember(state)
+
+    def slips(self, found: Iterable[Slip]) -> None:
+        """Tell which rules name what no server offers, each once for as long as it stays so."""
+        now = frozenset(found)
+        for slip in sorted(now - self._slips):
+            self._console.event("warning", f"MCPPolicy {slip.exact.policy}: {printable(slip.words)}", Style.WARN)
+        self._slips = now
 
     def _opened(self, state: State) -> bool:
         """Tell which proxies no policy governs any more; say whether there are any."""

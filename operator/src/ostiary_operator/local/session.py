@@ -13,6 +13,7 @@ from ostiary_core.contract import key_names
 from ostiary_core.errors import OstiaryError
 from ostiary_operator.delivery.directory import ConfigDirectory
 from ostiary_operator.local import calls, keeping, ports, upstreams, watching, welcome
+from ostiary_operator.local.asking import offers
 from ostiary_operator.local.calls import Call
 from ostiary_operator.local.console import Console, Style, printable
 from ostiary_operator.local.doors import open_doors, worth_editing
@@ -204,6 +205,7 @@ class Session:
         self._report.meanwhile(state, before)
         self._live = live(before, state)
         self._report.news(state, before, self._live)
+        await self._tell_slips(state)
 
     async def _greet(self, read: Read, state: State) -> None:
         port = self._files.mock_port
@@ -219,6 +221,14 @@ class Session:
         )
         welcome.greet(self._console, opening)
         await self._warn_of_silence(state)
+        await self._tell_slips(state)
+
+    async def _tell_slips(self, state: State) -> None:
+        """Have the servers list what they offer, and tell of the rules that name something else."""
+        entries = state.config.entries.values() if state.config is not None else ()
+        urls = [f"http://127.0.0.1:{self._gateway.port}{entry.endpoint}" for entry in entries if entry.policies]
+        await asyncio.gather(*map(offers, urls))
+        self._report.slips({slip for found in self._gateway.slips().values() for slip in found})
 
     async def _warn_of_silence(self, state: State) -> None:
         """Tell of proxies whose server cannot be reached, with its URL and the cause, before a client calls."""

@@ -16,7 +16,7 @@ from ostiary_operator.compile.model import ObjectKey, ResourceStatus
 from ostiary_operator.kube.client import Cluster, Object, uid_of
 from ostiary_operator.kube.errors import ClusterError
 from ostiary_operator.kube.kinds import OURS
-from ostiary_operator.status import document, programmed, upstream
+from ostiary_operator.status import document, programmed, slips, upstream
 from ostiary_operator.status.events import Events, transitions
 from ostiary_operator.status.watch import GatewayWatch
 from ostiary_operator.status.writer import StatusWrite, Written, write_all
@@ -169,7 +169,8 @@ class StatusBoard:
         judgement = programmed.judge(status, self.watches, was_programmed=was, now=now)
         servers = self._servers(status, live, now)
         until = min(judgement.until, servers.until)
-        body = document.build(status, judgement, live, now=stamp, upstream=servers.condition)
+        aside = slips.remarks(status, self.watches, document.condition_of(live, ConditionType.EFFECTIVE))
+        body = document.build(status, judgement, live, now=stamp, upstream=servers.condition, aside=aside)
         ready = document.condition_of(body, ConditionType.READY) or {}
         self._ready[uid] = (status.key.kind, str(ready.get("status")))
         self._open.pop(uid, None)

@@ -38,8 +38,9 @@ def build(
     *,
     now: str,
     upstream: Condition | None = None,
+    aside: Sequence[Condition] | None = None,
 ) -> dict[str, Any]:
-    """Return the status to write. ``upstream`` is the condition that is no part of Ready, for a proxy.
+    """Return the status to write. ``upstream`` and ``aside`` are conditions that are no part of Ready.
 
     ``live`` is the status as it is: from it come the times of transitions, and what stays said while the judgement is
     not settled. ``now`` is the time in RFC 3339.
@@ -49,7 +50,11 @@ def build(
     if not judgement.settled:
         programmed, gateways = _as_said(live, programmed, gateways)
     conditions = [*status.conditions, programmed]
-    conditions += [ready(conditions), *([upstream] if upstream is not None else []), *status.aside]
+    conditions += [
+        ready(conditions),
+        *([upstream] if upstream is not None else []),
+        *(status.aside if aside is None else aside),
+    ]
     whole: dict[str, Any] = {
         "observedGeneration": status.generation,
         "conditions": [_condition(each, status.generation, live, now) for each in conditions],

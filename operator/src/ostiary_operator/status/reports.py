@@ -13,6 +13,9 @@ _SERVERS: Final = 64
 _ENTRIES: Final = 100_000
 _MESSAGE: Final = 500
 _MISPLACED: Final = 100
+#: Slips that are taken of one proxy, and characters of each name.
+_SLIPS: Final = 32
+_NAME: Final = 128
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 _WORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9]{0,63}")
 
@@ -23,6 +26,10 @@ class ReportError(OstiaryError):
 
 def _one_line(value: object) -> object:
     return _UNPRINTABLE.sub(" ", value)[:_MESSAGE] if isinstance(value, str) else value
+
+
+def _short(value: object) -> object:
+    return _UNPRINTABLE.sub(" ", value)[:_NAME] if isinstance(value, str) else value
 
 
 def _word(value: object) -> object:
@@ -38,6 +45,10 @@ _Reason = Annotated[StrictStr, BeforeValidator(_word)]
 _Digest = Annotated[StrictStr, Field(pattern=r"^[0-9a-f]{64}$")]
 _Server = Annotated[StrictStr, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
 _Identity = Annotated[StrictStr, Field(max_length=320)]
+
+
+_Name = Annotated[StrictStr, BeforeValidator(_short)]
+_Word = Annotated[StrictStr, Field(pattern=r"^[a-z]{1,32}$")]
 
 
 class _Part(BaseModel):
@@ -66,12 +77,36 @@ class ReportedServer(_Part):
     fault: ReportedFault | None = None
 
 
+class ReportedSlip(_Part):
+    """A name of a policy's rule that is not in a list, and the nearest one that is."""
+
+    policy: _Identity
+    rule: _Name
+    primitive: _Word
+    name: _Name
+    nearest: _Name = ""
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """Where it stands in its policy."""
+        return self.rule, self.primitive, self.name
+
+
+class Offers(_Part):
+    """Of which lists all is known, and which names of rules are not in them; ``cut`` where there may be more."""
+
+    known: Annotated[tuple[_Word, ...], Field(max_length=_SLIPS)] = ()
+    slips: Annotated[tuple[ReportedSlip, ...], Field(max_length=_SLIPS)] = ()
+    cut: StrictBool = False
+
+
 class ReportedEntry(_Part):
-    """What runs of one proxy, and what was refused; by name its servers that were called."""
+    """What runs of one proxy, and what was refused; by name its servers that were called, and what they offer."""
 
     active: _Digest | None = None
     rejected: RejectedEntry | None = None
     servers: Annotated[dict[_Server, ReportedServer], Field(max_length=_SERVERS)] = {}
+    offers: Offers | None = None
 
 
 class RejectedConfig(_Part):

@@ -16,6 +16,7 @@ from ostiary_gateway.line.forward import http_fault
 from ostiary_gateway.line.large import LIGHT_BYTES, Steps, limit_of, worked_on
 from ostiary_gateway.line.limit import hold_answer
 from ostiary_gateway.line.list_memo import LISTS, Known
+from ostiary_gateway.line.offered import OFFERED
 from ostiary_gateway.line.own_ids import with_id
 from ostiary_gateway.line.shape import Reading, reading_for, shaping
 from ostiary_gateway.media_types import JSON_HEADERS
@@ -111,6 +112,7 @@ def _judged(exchange: Exchange, answer: Answer, method: Method, text: bytes) -> 
     spoken.learn(exchange, reading.message)
     text = _own(exchange, text, reading.message)
     teaches = mirrored.learn(exchange.server, method, text, reading.message)
+    OFFERED.learn(exchange, method, reading.message)
     yield
     shaped = yield from shaping(method, text, reading, visibility)
     if shaped.dropped:

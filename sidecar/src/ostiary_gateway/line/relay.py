@@ -37,6 +37,7 @@ from ostiary_gateway.line.large import (
 from ostiary_gateway.line.limit import hold_answer
 from ostiary_gateway.line.list_memo import LISTS, Known
 from ostiary_gateway.line.list_notices import ACKNOWLEDGED
+from ostiary_gateway.line.offered import OFFERED
 from ostiary_gateway.line.own_ids import told_back, with_id
 from ostiary_gateway.line.reader import Reader
 from ostiary_gateway.line.refusals import error_message
@@ -383,6 +384,7 @@ class EventRelay:
         headers = session_header(self._exchange, self._upstream, message, self._seal)
         data = declared(self._exchange, data, message, in_session=bool(headers))
         teaches = mirrored.learn(self._exchange.server, method, data, message)
+        OFFERED.learn(self._exchange, method, message)
         yield
         shaped = yield from shaping(method, data, reading, visibility)
         if shaped.dropped:

@@ -1,5 +1,6 @@
 """Just enough of an MCP client to knock: one request, one answer. What comes back is a stranger's."""
 
+import asyncio
 import itertools
 import json
 import ssl
@@ -17,6 +18,9 @@ from ostiary_core.version import __version__
 
 _REVISION: Final = "2025-11-25"
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=15, sock_connect=5)
+#: Seconds that all lists of a server may take, and pages that are asked for.
+_OFFERS_SECONDS: Final = 5.0
+_PAGES: Final = 20
 _LIMIT: Final = 4 * 1024 * 1024
 _CHUNK: Final = 64 * 1024
 _ACCEPT: Final = "application/json, text/event-stream"
@@ -127,6 +131,27 @@ class Knock:
             streamed = answer.content_type == "text/event-stream"
             body = await _read(answer.content, until_event=message.get("id") if streamed else None)
             return Reply(answer.status, answer.headers, _parsed(body), body[:500].decode("utf-8", "replace"))
+
+
+async def offers(url: str) -> None:
+    """Have all tools and prompts listed at an endpoint, so that the gateway there learns of them; or let it be."""
+    try:
+        async with asyncio.timeout(_OFFERS_SECONDS), Knock(url) as knock:
+            if (await knock.initialize()).result is None:
+                return
+            for method in ("tools/list", "prompts/list"):
+                await _all_pages(knock, method)
+    except (aiohttp.ClientError, TimeoutError, OSError):
+        return
+
+
+async def _all_pages(knock: "Knock", method: str) -> None:
+    cursor: dict[str, Any] = {}
+    for _ in range(_PAGES):
+        found = (await knock.request(method, cursor)).result or {}
+        if not isinstance(found.get("nextCursor"), str):
+            return
+        cursor = {"cursor": found["nextCursor"]}
 
 
 async def _read(content: aiohttp.StreamReader, *, until_event: object) -> bytes:

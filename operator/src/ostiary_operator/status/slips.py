@@ -1,0 +1,78 @@
+"""Rules that name what no server offers, by what replicas heard of the lists that passed through them. Pure.
+
+A name is a slip only where every known list lacks it: of several targets one may have what the others have not.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from ostiary_operator.api.status import ConditionStatus, ConditionType, EffectiveReason
+from ostiary_operator.compile.model import Condition, ResourceStatus
+from ostiary_operator.kube.kinds import POLICY
+from ostiary_operator.status.reports import Offers, ReportedSlip
+from ostiary_operator.status.watch import GatewayWatch
+
+_TOLD: Final = 3
+
+
+def remarks(
+    status: ResourceStatus, watches: Mapping[str, GatewayWatch], live: Mapping[str, Any] | None
+) -> tuple[Condition, ...]:
+    """Return the conditions that have no part in Ready; of a policy with what replicas say of its rules.
+
+    ``live`` is the condition Effective as it is: a replica that has begun anew knows no list yet, and until one does,
+    what was said of this version stays.
+    """
+    if status.key.kind != POLICY.name:
+        return status.aside
+    offers = list(_offers(status, watches))
+    found = list(_slips(f"{status.key.namespace}/{status.key.name}", offers))
+    told = _as_said(live, status.generation) if not offers else _told(found, status)
+    return tuple(told if told is not None and _may_replace(each) else each for each in status.aside)
+
+
+def _may_replace(condition: Condition) -> bool:
+    return condition.type == ConditionType.EFFECTIVE and condition.status == ConditionStatus.TRUE
+
+
+def _as_said(live: Mapping[str, Any] | None, generation: int) -> Condition | None:
+    if live is None or live.get("reason") != EffectiveReason.RULE_MATCHES_NOTHING:
+        return None
+    if live.get("observedGeneration") != generation:
+        return None
+    return Condition(ConditionType.EFFECTIVE, ConditionStatus.FALSE, live["reason"], str(live.get("message")))
+
+
+def _told(found: list[ReportedSlip], status: ResourceStatus) -> Condition | None:
+    if not found:
+        return None
+    told = "; ".join(map(_words, found[:_TOLD]))
+    more = f" (and {len(found) - _TOLD} more)" if len(found) > _TOLD else ""
+    key = status.key
+    message = f"{key.kind} {key.namespace}/{key.name}: {told}{more}"
+    reason = EffectiveReason.RULE_MATCHES_NOTHING
+    return Condition(ConditionType.EFFECTIVE, ConditionStatus.FALSE, reason, message)
+
+
+def _words(slip: ReportedSlip) -> str:
+    meant = f", did you mean {slip.nearest}?" if slip.nearest else ""
+    return f"spec.access.rules[{slip.rule}]: no {slip.primitive.removesuffix('s')} is called {slip.name}{meant}"
+
+
+def _offers(status: ResourceStatus, watches: Mapping[str, GatewayWatch]) -> Iterator[Offers]:
+    for identity, entries in status.expected.items():
+        watch = watches.get(identity)
+        for state in watch.states.values() if watch is not None else ():
+            for proxy in entries if state.report is not None else ():
+                entry = state.report.entries.get(proxy) if state.report is not None else None
+                if entry is not None and entry.offers is not None:
+                    yield entry.offers
+
+
+def _slips(policy: str, offers: list[Offers]) -> Iterator[ReportedSlip]:
+    """Yield what every list lacks, as far as it is known; sorted, and each once."""
+    told = {each.place: each for offer in offers for each in offer.slips if each.policy == policy}
+    for _, slip in sorted(told.items()):
+        knowing = [offer for offer in offers if slip.primitive in offer.known]
+        if all(slip.place in {each.place for each in offer.slips} or offer.cut for offer in knowing):
+            yield slip

@@ -1,0 +1,67 @@
+"""Names that rules write out although no server is known to offer them: mostly a slip of the pen.
+
+Only exact names of tools and prompts are compared. A wildcard may wait for what is to come, and a resource may be read
+without ever being listed.
+"""
+
+import difflib
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Final, NamedTuple
+
+from ostiary_core.mcp.methods import Primitive
+from ostiary_core.policy.access import CompiledPolicy
+
+#: The primitives whose lists tell all that there is.
+LISTED: Final = (Primitive.TOOLS, Primitive.PROMPTS)
+#: Slips that are told of one proxy at most.
+TOLD: Final = 16
+#: Names that a slip is compared with at most: each comparison costs some microseconds.
+COMPARED: Final = 500
+
+
+class ExactName(NamedTuple):
+    """A name that a rule of a policy (``namespace/name``) writes out."""
+
+    policy: str
+    rule: str
+    primitive: Primitive
+    name: str
+
+
+class Slip(NamedTuple):
+    """A name that nothing has, and the one that was probably meant; empty where none is like it."""
+
+    exact: ExactName
+    nearest: str
+
+    @property
+    def words(self) -> str:
+        """The same for people, as part of a sentence."""
+        kind = self.exact.primitive.removesuffix("s")
+        meant = f"; did you mean {self.nearest}?" if self.nearest else ""
+        return f"rule {self.exact.rule}: no {kind} is called {self.exact.name}{meant}"
+
+
+def exact_names(policies: Iterable[CompiledPolicy]) -> tuple[ExactName, ...]:
+    """Return the names that rules write out, sorted, each once."""
+    return tuple(sorted(set(_exact_names(policies))))
+
+
+def _exact_names(policies: Iterable[CompiledPolicy]) -> Iterator[ExactName]:
+    for policy in policies:
+        for rule in (*policy.allow, *policy.deny):
+            for (primitive, _), matcher in rule.matchers.items():
+                for name in matcher.exact if primitive in LISTED else ():
+                    yield ExactName(policy.identity, rule.name, primitive, name)
+
+
+def find(names: Iterable[ExactName], offered: Mapping[Primitive, Collection[str]]) -> tuple[Slip, ...]:
+    """Return the first names that are not offered; of a primitive that is not in ``offered`` nothing is known."""
+    missing = [each for each in names if each.name not in offered.get(each.primitive, (each.name,))]
+    return tuple(Slip(each, _nearest(each.name, offered[each.primitive])) for each in missing[:TOLD])
+
+
+def _nearest(name: str, offered: Collection[str]) -> str:
+    if len(offered) > COMPARED:
+        return ""
+    return next(iter(difflib.get_close_matches(name, sorted(offered), n=1)), "")

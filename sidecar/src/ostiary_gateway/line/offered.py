@@ -1,0 +1,92 @@
+"""What servers offer, as far as their lists said on their way through: so that a rule that names none of it is told.
+
+Nothing is asked for that. A list is complete when its last page has passed; what it once held stays known until the
+proxy's policies change, since one caller may be offered less than another.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+from ostiary_core.mcp.methods import Method, Primitive
+from ostiary_core.policy.slips import LISTED, ExactName, Slip, exact_names, find
+from ostiary_core.policy.visibility import Visibility
+from ostiary_gateway.config.runtime import ProxyRuntime
+from ostiary_gateway.line.exchange import Exchange
+
+#: Names of one kind that are remembered of one proxy; of a server with more nothing is said.
+_NAMES: Final = 500
+_LENGTH: Final = 128
+
+
+@dataclass(slots=True)
+class _Known:
+    """The names of one kind. ``awaited`` is the cursor of the page that comes next."""
+
+    names: set[str] = field(default_factory=set)
+    awaited: str | None = None
+    complete: bool = False
+
+    @property
+    def usable(self) -> bool:
+        return self.complete and len(self.names) <= _NAMES
+
+    def learn(self, items: list[Any], key: str, *, cursor: object, following: object) -> bool:
+        """Take a page over; say whether anything is new."""
+        before = (len(self.names), self.complete)
+        found = (item.get(key) for item in items[: _NAMES + 1] if isinstance(item, dict))
+        if len(self.names) <= _NAMES:
+            self.names.update(name for name in found if isinstance(name, str) and len(name) <= _LENGTH)
+        if cursor is None or cursor == self.awaited:
+            self.awaited = following if isinstance(following, str) else None
+            self.complete = self.complete or self.awaited is None
+        return before != (len(self.names), self.complete)
+
+
+@dataclass(slots=True)
+class _OfProxy:
+    """What is known of one proxy under the policies of today."""
+
+    exact: tuple[ExactName, ...]
+    known: dict[Primitive, _Known] = field(default_factory=dict)
+    slips: tuple[Slip, ...] | None = None
+
+
+class Offered:
+    """What is known of every proxy; it goes with the proxy's policies."""
+
+    def __init__(self) -> None:
+        self._proxies: WeakKeyDictionary[Visibility, _OfProxy] = WeakKeyDictionary()
+
+    def learn(self, exchange: Exchange, method: Method | None, message: dict[str, Any]) -> None:
+        """Learn from the answer to a request for a list, before anything is taken away from it."""
+        result = message.get("result")
+        if method is None or method.primitive not in LISTED or not isinstance(result, dict):
+            return
+        items = result.get(method.list_key)
+        of_proxy = self._of(exchange.proxy)
+        if not isinstance(items, list) or not of_proxy.exact or exchange.message is None:
+            return
+        known = of_proxy.known.setdefault(method.primitive, _Known())
+        cursor = exchange.message.params.get("cursor")
+        if known.learn(items, method.item_key, cursor=cursor, following=result.get("nextCursor")):
+            of_proxy.slips = None
+
+    def of(self, proxy: ProxyRuntime) -> tuple[tuple[Primitive, ...], tuple[Slip, ...]]:
+        """Return of which primitives all is known, and which names of rules are not among it."""
+        of_proxy = self._of(proxy)
+        offered = {kind: known.names for kind, known in of_proxy.known.items() if known.usable}
+        if of_proxy.slips is None:
+            of_proxy.slips = find(of_proxy.exact, offered)
+        return tuple(sorted(offered)), of_proxy.slips
+
+    def _of(self, proxy: ProxyRuntime) -> _OfProxy:
+        found = self._proxies.get(proxy.visibility)
+        if found is None:
+            found = _OfProxy(exact_names(proxy.policies.values()))
+            self._proxies[proxy.visibility] = found
+        return found
+
+
+#: What this process knows.
+OFFERED: Final = Offered()
