@@ -86,14 +86,15 @@ async def test_a_client_that_knows_no_revision_of_ours_is_offered_one_and_may_le
 # -- what an error about an unsupported revision lists
 
 
-async def told(caller: Caller) -> list[str]:
-    """The list that callers of both eras are told; all are told the same."""
+async def told(caller: Caller, *, modern_too: bool = True) -> list[str]:
+    """The list that callers without an envelope are told, and with ``modern_too`` those with one."""
     body = legacy("server/discover", {"_meta": envelope("2099-01-01")})
     replies = [
-        await caller.post(body, modern_headers(body, "2099-01-01")),
         await caller.post(legacy("tools/list"), {"MCP-Protocol-Version": "2099-01-01"}),
         await caller.request("GET", {"MCP-Protocol-Version": "2099-01-01", "Accept": "text/event-stream"}),
     ]
+    if modern_too:
+        replies.append(await caller.post(body, modern_headers(body, "2099-01-01")))
     assert {(reply.status, reply.error["code"]) for reply in replies} == {(400, -32022)}
     [supported] = {tuple(reply.error["data"]["supported"]) for reply in replies}
     return list(supported)
@@ -120,13 +121,15 @@ def error(arrived: Arrived, code: int, data: Mapping[str, Any]) -> dict[str, Any
     return {"jsonrpc": "2.0", "id": arrived.message["id"], "error": found}
 
 
-async def taught(door: Door, script: Any, *messages: dict[str, Any]) -> tuple[list[str], Upstream]:
+async def taught(
+    door: Door, script: Any, *messages: dict[str, Any], modern_too: bool = True
+) -> tuple[list[str], Upstream]:
     """What is listed after a server has answered these messages."""
     async with serving(script) as upstream, calling(door.url()) as caller:
         await door.apply(door.entry("mock", upstream.url))
         for message in messages:
             await caller.post(message)
-        return await told(caller), upstream
+        return await told(caller, modern_too=modern_too), upstream
 
 
 async def test_of_a_server_that_has_not_said_a_word_all_our_revisions_are_listed(door: Door) -> None:
@@ -169,8 +172,22 @@ async def test_the_list_of_the_server_itself_is_told_as_far_as_the_gateway_speak
     async def refused(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         return document(error(arrived, -32022, {"supported": supported, "requested": MODERN}), status=400)
 
-    assert (await taught(door, discovered, modern("server/discover")))[0] == expected
-    assert (await taught(door, refused, modern("tools/list")))[0] == expected
+    both = MODERN not in expected or supported in ("2025-06-18", None)
+    assert (await taught(door, discovered, modern("server/discover"), modern_too=both))[0] == expected
+    assert (await taught(door, refused, modern("tools/list"), modern_too=both))[0] == expected
+
+
+async def test_where_the_server_speaks_the_modern_revision_an_envelope_is_told_what_discover_lists(door: Door) -> None:
+    async def discovered(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        return document(answer(arrived, {"resultType": "complete", "supportedVersions": [MODERN]}))
+
+    body = legacy("server/discover", {"_meta": envelope("2099-01-01")})
+    async with serving(discovered) as upstream, calling(door.url()) as caller:
+        await door.apply(door.entry("mock", upstream.url))
+        await caller.post(modern("server/discover"))
+        reply = await caller.post(body, modern_headers(body, "2099-01-01"))
+
+    assert reply.error["data"]["supported"] == [MODERN]
 
 
 async def test_a_server_that_was_replaced_teaches_anew(door: Door) -> None:
@@ -188,7 +205,7 @@ async def test_a_server_that_was_replaced_teaches_anew(door: Door) -> None:
         speaks_modern = True
         # Nothing is refused for what was learned before.
         assert (await caller.post(modern("server/discover"))).status == 200
-        assert await told(caller) == ALL
+        assert await told(caller, modern_too=False) == ALL
 
 
 async def test_one_proxy_learns_nothing_from_the_server_of_another(door: Door) -> None:

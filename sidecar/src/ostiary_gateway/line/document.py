@@ -30,6 +30,7 @@ _SESSION: Final = "Mcp-Session-Id"
 _NOT_HELD: Final = 16 * 1024
 _TOO_LARGE: Final = "the answer has %d bytes or more, and a message may have %d (bounds.messageBytes)"
 _LIST: Final = Judgement.LIST
+_LIFECYCLE: Final = Judgement.ALWAYS
 _NONE: Final[Mapping[str, str]] = {}
 
 #: Gives the session id for an answer to initialize.
@@ -86,12 +87,13 @@ async def relay_document(exchange: Exchange, answer: Answer, *, seal: SealSessio
     else:
         reading = await worked_on(_checked(exchange, answer, text, method), text=text, proxy=exchange.proxy.uid)
         message = reading.message
-    spoken.learn(exchange, message)
     text = _own(exchange, text, message)
     if exchange.captured is not None:
         exchange.captured.take(message)
     session = session_header(exchange, answer, message, seal)
-    text = declared(exchange, text, message, in_session=bool(session))
+    if method is None or method.judgement is _LIFECYCLE or "error" in message:
+        spoken.learn(exchange, message)
+        text = declared(exchange, text, message, in_session=bool(session))
     headers = _headers(answer, session)
     return Response(answer.status, text, headers), answers.outcome(message)
 

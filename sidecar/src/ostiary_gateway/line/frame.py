@@ -48,6 +48,21 @@ _MIRRORED: Final = frozenset({"tools/call", "prompts/get", "resources/read"})
 OpenSession = Callable[[], Session | None]
 
 
+class UnsupportedRevisionError(Refusal):
+    """A message of a revision that we do not know. It is told ours, or those of the server behind (:mod:`.spoken`).
+
+    ``era`` is that of the message: with an envelope it is modern, whatever the revision in it.
+    """
+
+    def __init__(self, revision: str, era: Era) -> None:
+        # A header may hold bytes that are no UTF-8, and those cannot be told back.
+        requested = revision[:_SHOWN].encode("utf-8", "replace").decode()
+        data = {"supported": sorted(MODERN_REVISIONS | LEGACY_REVISIONS, reverse=True), "requested": requested}
+        code, words = codes.UNSUPPORTED_PROTOCOL_VERSION, "Unsupported protocol version"
+        super().__init__(400, "UnsupportedProtocolVersion", words, code=code, data=data)
+        self.era = era
+
+
 def invalid(message: str, *, code: int = codes.INVALID_REQUEST, status: int = 400) -> Refusal:
     """Return the answer to a message that is not one."""
     return Refusal(status, "InvalidMessage", message, code=code)
@@ -138,7 +153,7 @@ def _modern(
         raise _bad_envelope(META_PROTOCOL_VERSION, "a string")
     require_agreement(headers, _VERSION, revision)
     if revision not in MODERN_REVISIONS:
-        raise unsupported(revision)
+        raise UnsupportedRevisionError(revision, MODERN)
     if identifier is not None or _METHOD_KEY in headers:
         require_agreement(headers, _METHOD, body["method"])
     method = _method(body, identifier, era=MODERN)
@@ -194,7 +209,7 @@ def legacy_revision(headers: Mapping[str, str], session: Session | None) -> str:
     if header in MODERN_REVISIONS:
         raise mismatch(f"The header {_VERSION} names {header}, but the body has no envelope of that revision")
     if header not in LEGACY_REVISIONS:
-        raise unsupported(header)
+        raise UnsupportedRevisionError(header, LEGACY)
     return session.revision if session is not None else header
 
 
@@ -207,15 +222,6 @@ def bodiless_revision(headers: Mapping[str, str], session: Session | None) -> st
     if headers.get(_VERSION_KEY) in MODERN_REVISIONS:
         raise Refusal(405, "MethodNotAllowed", "This revision of MCP knows POST only", headers={"Allow": "POST"})
     return legacy_revision(headers, session)
-
-
-def unsupported(revision: str) -> Refusal:
-    """Return the answer to a revision that we do not know; it lists ours (see also :mod:`.spoken`)."""
-    # A header may hold bytes that are no UTF-8, and those cannot be told back.
-    requested = revision[:_SHOWN].encode("utf-8", "replace").decode()
-    data = {"supported": sorted(MODERN_REVISIONS | LEGACY_REVISIONS, reverse=True), "requested": requested}
-    code = codes.UNSUPPORTED_PROTOCOL_VERSION
-    return Refusal(400, "UnsupportedProtocolVersion", "Unsupported protocol version", code=code, data=data)
 
 
 def _settle_on_a_handshake(body: dict[str, Any]) -> None:

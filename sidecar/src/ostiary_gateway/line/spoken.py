@@ -14,9 +14,10 @@ from weakref import WeakKeyDictionary
 
 from ostiary_core.mcp import codes
 from ostiary_core.mcp.methods import Method
-from ostiary_core.mcp.revisions import LEGACY_REVISIONS, MODERN_REVISIONS
+from ostiary_core.mcp.revisions import LEGACY_REVISIONS, MODERN, MODERN_REVISIONS, Era
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.line.exchange import Exchange
+from ostiary_gateway.line.frame import UnsupportedRevisionError
 from ostiary_gateway.upstream.server import UpstreamServer
 
 _TEACH: Final = frozenset({"server/discover", "initialize"})
@@ -39,20 +40,23 @@ def learn(exchange: Exchange, message: Mapping[str, Any]) -> None:
             _KNOWN.setdefault(exchange.server, {}).update(verdicts)
 
 
-def supported(server: UpstreamServer) -> list[str]:
+def supported(server: UpstreamServer, era: Era) -> list[str]:
     """Return the revisions that can be spoken with a server through this gateway, the newest first.
 
-    A server that claims to speak none of ours is not believed: the list is for choosing from.
+    A message with an envelope is told of those that have one, where the server speaks some: what ``server/discover``
+    lists. A server that claims to speak none of ours is not believed: the list is for choosing from.
     """
     known = _KNOWN.get(server, {})
     spoken = [revision for revision in _ALL if known.get(revision, True)]
+    if era is MODERN:
+        spoken = [revision for revision in MODERN_REVISIONS if known.get(revision)] or spoken
     return sorted(spoken or _ALL, reverse=True)
 
 
 def name_supported(refusal: Refusal, server: UpstreamServer) -> None:
     """Write into a refusal of a revision which ones are supported behind this proxy; others are left alone."""
-    if refusal.code == codes.UNSUPPORTED_PROTOCOL_VERSION and refusal.data is not None:
-        refusal.data["supported"] = supported(server)
+    if isinstance(refusal, UnsupportedRevisionError) and refusal.data is not None:
+        refusal.data["supported"] = supported(server, refusal.era)
 
 
 def _verdicts(method: Method, params: Mapping[str, Any], message: Mapping[str, Any]) -> dict[str, bool]:
