@@ -40,9 +40,10 @@ def read(text: bytes) -> dict[str, Any]:
         UpstreamFault: it is no JSON object.
     """
     try:
-        return _object(jiter.from_json(text))
+        message = jiter.from_json(text)
     except ValueError as error:
-        return _object(_read_leniently(text, str(error)))
+        message = _read_leniently(text, str(error))
+    return message if isinstance(message, dict) else _object(message)
 
 
 def reading(text: bytes) -> Steps[dict[str, Any]]:

@@ -21,6 +21,9 @@ from ostiary_gateway.line.members import disguised
 from ostiary_gateway.line.refusals import tool_error
 
 _SHOWN_NAME: Final = 256
+#: Looked up once: for every call they would be found through their classes.
+_TOOLS: Final = Primitive.TOOLS
+_CALL: Final = Verb.CALL
 _NOUNS: Final = {Primitive.TOOLS: "tool", Primitive.RESOURCES: "resource", Primitive.PROMPTS: "prompt"}
 #: What one list of a listen filter may hold: names, and characters of all of them together.
 _LISTEN_LIMIT: Final = 1024
@@ -76,7 +79,7 @@ def _judge_name(message: Message, visibility: Visibility) -> Decision:
 
 def _judge_call(message: Message, visibility: Visibility) -> Decision:
     try:
-        return _judge_name(message, visibility)
+        return require(visibility, _TOOLS, _CALL, message.name)
     except DeniedError as denied:
         # Who asks for a task (2025-11-25, Tasks) awaits a result of another shape.
         if denied.code == codes.DENIED and "task" not in message.params:

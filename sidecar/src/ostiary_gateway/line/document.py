@@ -87,7 +87,8 @@ async def relay_document(exchange: Exchange, answer: Answer, *, seal: SealSessio
     else:
         reading = await worked_on(_checked(exchange, answer, text, method), text=text, proxy=exchange.proxy.uid)
         message = reading.message
-    text = _own(exchange, text, message)
+    if answers.needs_own_id(message, exchange.request_id):
+        text = _with_own_id(exchange, text, message)
     if exchange.captured is not None:
         exchange.captured.take(message)
     session = session_header(exchange, answer, message, seal)
@@ -112,7 +113,8 @@ def _judged(exchange: Exchange, answer: Answer, method: Method, text: bytes) -> 
     visibility = exchange.proxy.visibility
     reading = yield from _checked(exchange, answer, text, method)
     spoken.learn(exchange, reading.message)
-    text = _own(exchange, text, reading.message)
+    if answers.needs_own_id(reading.message, exchange.request_id):
+        text = _with_own_id(exchange, text, reading.message)
     teaches = mirrored.learn(exchange.server, method, text, reading.message)
     OFFERED.learn(exchange, method, reading.message)
     yield
@@ -158,10 +160,10 @@ def _or_http(answer: Answer, fault: UpstreamFault) -> UpstreamFault:
     return http_fault(answer) if answer.status >= 400 else fault
 
 
-def _own(exchange: Exchange, text: bytes, message: dict[str, Any]) -> bytes:
+def _with_own_id(exchange: Exchange, text: bytes, message: dict[str, Any]) -> bytes:
     """Return an answer with its caller's own id, which ``message`` is given too."""
     own = exchange.request_id
-    if own is None or not answers.needs_own_id(message, own):
+    if own is None:
         return text
     text = with_id(text, message["id"], own)
     message["id"] = own

@@ -64,11 +64,6 @@ class Message:
         kept = _KEPT.get(self.method.name)
         self.body = {} if kept is None or kept not in self.params else {"params": {kept: self.params[kept]}}
 
-    @property
-    def opens_stream(self) -> bool:
-        """Whether this asks for a stream that may stay open for days (a modern listen)."""
-        return self.method is not None and self.method.judgement is _LISTEN
-
 
 #: An id or progress token in flight: the proxy's uid, the upstream's session, the text of what stands upstream.
 Taken = tuple[str, str, str]
@@ -130,7 +125,7 @@ class Exchange:
         message = self.message
         if message is None:
             return self.request.method == "GET"
-        return message.opens_stream
+        return message.method is not None and message.method.judgement is _LISTEN
 
     @property
     def ends_with_caller(self) -> bool:

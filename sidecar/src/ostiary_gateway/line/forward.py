@@ -121,10 +121,12 @@ async def forward(exchange: Exchange, span: ClientSpan) -> Answer:
         lines = upstream_lines(exchange, span)
     except UpstreamFault as fault:  # a caller's header that cannot be sent says nothing of the server
         raise faults.refusal(fault) from fault
-    server, method = exchange.selected, exchange.request.method
+    message = exchange.message
+    # It may be sent again where it is not known whether the server has heard it.
+    repeatable = message is None or (message.method is not None and message.method.name in REPEATABLE)
     # No name is given to the body: it would be held here until the answer comes.
-    answer = await server.request(
-        method, lines, _body(exchange, span), passed=exchange.passed, repeatable=_is_repeatable(exchange)
+    answer = await exchange.selected.request(
+        exchange.request.method, lines, _body(exchange, span), passed=exchange.passed, repeatable=repeatable
     )
     try:
         await _judge_head(exchange, answer)
@@ -132,12 +134,6 @@ async def forward(exchange: Exchange, span: ClientSpan) -> Answer:
         answer.close()
         raise
     return answer
-
-
-def _is_repeatable(exchange: Exchange) -> bool:
-    """Say whether the request may be sent again where nobody knows whether the server has heard it."""
-    message = exchange.message
-    return message is None or (message.method is not None and message.method.name in REPEATABLE)
 
 
 def _body(exchange: Exchange, span: ClientSpan) -> bytes | None:

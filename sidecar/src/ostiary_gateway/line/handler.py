@@ -19,7 +19,7 @@ from ostiary_gateway.line.forward import cancel_too, forward, no_stream
 from ostiary_gateway.line.frame import bodiless_revision, frame, parse, request_id
 from ostiary_gateway.line.hops import check_loop
 from ostiary_gateway.line.identify import check_host, check_origin, open_session
-from ostiary_gateway.line.large import is_light
+from ostiary_gateway.line.large import LIGHT_BYTES, is_light
 from ostiary_gateway.line.limit import become_stream
 from ostiary_gateway.line.occupancy import Occupancy
 from ostiary_gateway.line.receive import receive
@@ -96,7 +96,8 @@ class RequestLine:
                 self.occupancy.enter(exchange)
                 await self._frame(exchange)
                 record.framed(span, exchange)
-                check_loop(exchange)
+                if "via" in headers:
+                    check_loop(exchange)
                 if exchange.message is not None:
                     exchange.decision = authorize(exchange.message, exchange.proxy.visibility)
                 record.authorized(span, exchange)
@@ -113,7 +114,7 @@ class RequestLine:
             except BaseException as error:  # noqa: BLE001  most are raised again
                 return self._broken(error, request, exchange, span)
             finally:
-                if exchange is not None and self.request_ids.is_cancelled(exchange):
+                if self.request_ids.cancelled and exchange is not None and self.request_ids.is_cancelled(exchange):
                     record.cancelled(span)
                 record.counted(span, exchange, self.observe)
                 if exchange is not None:
@@ -166,7 +167,9 @@ class RequestLine:
             no_new_work = self.draining
             check_head(request)
             text = body_at_hand(exchange, limit=exchange.snapshot.settings.bounds.request_bytes)
-            body = parse(text) if text is not None and is_light(text) else await self._later(exchange, text)
+            # Most bodies are short: they are not even asked what they weigh.
+            is_short = text is not None and (len(text) <= LIGHT_BYTES or is_light(text))
+            body = parse(text) if text is not None and is_short else await self._later(exchange, text)
             try:
                 message = frame(body, request.headers, lambda: self._open_session(exchange))
             except Refusal:
@@ -204,7 +207,7 @@ class RequestLine:
     async def _forward_and_shape(self, exchange: Exchange, span: ServerSpan) -> Response | None:
         """Through the door and back."""
         request = exchange.request
-        if exchange.message is not None and exchange.message.goes_nowhere:
+        if exchange.request_id is None and exchange.message is not None and exchange.message.goes_nowhere:
             return Response(202)
         if exchange.ends_with_caller:
             request.bind_to_caller()
@@ -226,7 +229,7 @@ class RequestLine:
                 raise
             finally:
                 request.release_from_caller()
-                if self.request_ids.is_cancelled(exchange):
+                if self.request_ids.cancelled and self.request_ids.is_cancelled(exchange):
                     record.cancelled(client)
 
     async def _shape(self, exchange: Exchange, answer: Answer, span: ServerSpan, client: ClientSpan) -> Response | None:

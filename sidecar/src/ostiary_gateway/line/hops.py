@@ -6,15 +6,12 @@ from ostiary_gateway.upstream import faults, hops
 
 
 def check_loop(exchange: Exchange) -> None:
-    """Note the marks of the proxies that the request has passed.
+    """Note the marks of the proxies that a request with the header ``Via`` has passed.
 
     Raises:
         Refusal: this proxy is among them, or there are too many.
     """
-    via = exchange.request.headers.get("via")
-    if via is None:
-        return
-    exchange.passed = hops.earlier(via)
+    exchange.passed = hops.earlier(exchange.request.headers["via"])
     server = exchange.proxy.server
     if server.mark in exchange.passed:
         fault = UpstreamFault(faults.LOOP, "a request came back to this MCPProxy: the server's address leads to it")

@@ -30,8 +30,8 @@ def framed(span: ServerSpan, exchange: Exchange) -> None:
         session_id=exchange.sealed_session if exchange.session is not None else None,
         carrier_meta=message.params.get("_meta"),
     )
-    if limit := span.content_limit:
-        exchange.captured = captured(message.method.name, message.params, limit=limit)
+    if span.sampled and span.content_limit:
+        exchange.captured = captured(message.method.name, message.params, limit=span.content_limit)
 
 
 def authorized(span: ServerSpan, exchange: Exchange) -> None:

@@ -33,7 +33,7 @@ class RequestIds:
         self._ids = _InFlight()
         self._tokens = _InFlight()
         #: The ids that a cancellation has named.
-        self._cancelled: set[Taken] = set()
+        self.cancelled: set[Taken] = set()
 
     def __len__(self) -> int:
         """How many are taken."""
@@ -69,14 +69,14 @@ class RequestIds:
         taken = exchange.taken_id
         if taken is not None:
             self._ids.release(taken)
-            if self._cancelled:
-                self._cancelled.discard(taken)
+            if self.cancelled:
+                self.cancelled.discard(taken)
             if exchange.taken_token is not None:
                 self._tokens.release(exchange.taken_token)
 
     def is_cancelled(self, exchange: Exchange) -> bool:
         """Say whether the caller has cancelled a request in flight."""
-        return bool(self._cancelled) and exchange.taken_id in self._cancelled
+        return exchange.taken_id in self.cancelled
 
     def _aim(self, exchange: Exchange, place: tuple[str, str]) -> None:
         params = exchange.message.params if exchange.message is not None else {}
@@ -85,7 +85,7 @@ class RequestIds:
             return
         sent = self._ids.sent_for(place, named)
         if sent:
-            self._cancelled.update((*place, str(each)) for each in sent)
+            self.cancelled.update((*place, str(each)) for each in sent)
             params["requestId"] = sent[0]
             exchange.cancels_too = tuple(sent[1:])
 

@@ -112,7 +112,8 @@ class RequestParser:
             self._parse(data)
         except httptools.HttpParserError as error:
             raise _meant(error) from None
-        self._keep_unended(data)
+        if self.in_head or self._unended:
+            self._keep_unended(data)
         if not self._ended:
             self._fed += len(data)
             self._check_fed()
@@ -130,7 +131,7 @@ class RequestParser:
         if self.in_head:
             whole = self._unended + data
             self._unended = whole[whole.rfind(b"\n") + 1 :]
-        elif self._unended:
+        else:
             self._unended = b""
 
     def _check_fed(self) -> None:

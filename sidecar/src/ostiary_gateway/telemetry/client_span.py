@@ -13,7 +13,7 @@ from ostiary_gateway.telemetry.span import Span
 class ClientSpan(Span):
     """From sending a message to an upstream until its answer came or it broke off. Made by ``ServerSpan.client``."""
 
-    __slots__ = ("_context", "_http_name", "_inbound", "_parent_id", "_span_id")
+    __slots__ = ("_context", "_http_method", "_inbound", "_parent_id", "_span_id")
 
     def __init__(
         self,
@@ -21,7 +21,7 @@ class ClientSpan(Span):
         inbound: SpanContext | None,
         method: str | None,
         target: str | None,
-        http_name: str,
+        http_method: str,
     ) -> None:
         # Its own times are taken when it is recorded: nobody asks another for them.
         self._start_ns = parent._start_ns
@@ -39,7 +39,7 @@ class ClientSpan(Span):
         self._context: Mapping[str, str] | None = None
         self._description = ""
         self._settled = False
-        self._http_name = http_name
+        self._http_method = http_method
         self.error_type = None
         self.rpc_code = None
 
@@ -113,7 +113,7 @@ class ClientSpan(Span):
         if self.method is None:
             # A stream, the end of a session, or an answer to the server: no MCP method to speak of.
             del attributes[names.MCP_METHOD_NAME]
-            attributes[names.HTTP_REQUEST_METHOD] = self._http_name
+            attributes[names.HTTP_REQUEST_METHOD] = names.http_span_name(self._http_method)
         if self.method == "tools/call":
             attributes[names.OPENINFERENCE_SPAN_KIND] = names.CHAIN
         if server_name is not None:
@@ -133,7 +133,7 @@ class ClientSpan(Span):
                 self._parent_id,
                 False,
                 self.tracestate,
-                self._name(self._http_name),
+                self._name(names.http_span_name(self._http_method)),
                 record.CLIENT,
                 self._start_ns,
                 self._start_ns + perf_counter_ns() - self._started,

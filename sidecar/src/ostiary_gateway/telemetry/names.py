@@ -139,3 +139,8 @@ SERVER_METHODS: Final = frozenset(
         "notifications/tools/list_changed",
     )
 )
+
+
+def http_span_name(method: str) -> str:
+    """Return what a span is called that no MCP method names: the HTTP method, if that is a known one."""
+    return method if method in HTTP_METHODS else HTTP_SPAN_NAME

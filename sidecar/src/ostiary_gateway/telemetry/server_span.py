@@ -231,7 +231,7 @@ class ServerSpan(Span):
         """
         if not self._joined:
             self._join(None)
-        child = ClientSpan(self, self._parent, method or self.method, target or self.target, self._http_name)
+        child = ClientSpan(self, self._parent, method or self.method, target or self.target, self._http_method)
         if self.sampled:
             child.describe(self.span_id, server_name, address, port, request_id, protocol_version, session_id)
         return child
@@ -249,11 +249,6 @@ class ServerSpan(Span):
         else:
             super()._broke_off(error)
 
-    @property
-    def _http_name(self) -> str:
-        """What a span is called that no MCP method names: by the HTTP method, if that is a known one."""
-        return self._http_method if self._http_method in names.HTTP_METHODS else names.HTTP_SPAN_NAME
-
     def _finish(self, attributes: dict[str, AttributeValue]) -> None:
         if self._evidence is not None:
             attributes.update(self._evidence)
@@ -270,7 +265,7 @@ class ServerSpan(Span):
                 parent.span_id if parent is not None else "",
                 parent is not None,
                 self.tracestate,
-                self._name(self._http_name),
+                self._name(names.http_span_name(self._http_method)),
                 record.SERVER,
                 self._start_ns,
                 self._start_ns + perf_counter_ns() - self._started,

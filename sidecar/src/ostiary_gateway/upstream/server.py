@@ -6,7 +6,7 @@ never unpacked: what the gateway judges is what the server sent.
 
 import asyncio
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from yarl import URL
@@ -104,7 +104,7 @@ class UpstreamServer:
         """
         self._in_use += 1
         try:
-            head = self._head(self._heads, method, passed)
+            head = self._passing(self._heads[method], passed) if passed else self._heads[method]
             message = http1.message(head, lines, body)
             body = None  # it is in there, and would be held twice until the answer comes
             answer = await self._pool.exchange(message, seconds=self.request_seconds, repeatable=repeatable)
@@ -116,9 +116,8 @@ class UpstreamServer:
         answer.released = self._release
         return answer
 
-    def _head(self, heads: Mapping[str, bytes], method: str, passed: Sequence[str]) -> bytes:
-        head = heads[method]
-        return head.replace(self._via, _via([*passed, self.mark])) if passed else head
+    def _passing(self, head: bytes, passed: Sequence[str]) -> bytes:
+        return head.replace(self._via, _via([*passed, self.mark]))
 
     async def _elsewhere(self, answer: Answer, method: str, rest: bytes, passed: Sequence[str]) -> Answer:
         """Follow a redirect to another path of this server, once; return anything else as it is.
@@ -135,7 +134,7 @@ class UpstreamServer:
             return answer
         answer.close()
         heads = self._heads_at(moved)
-        answer = await self._pool.exchange(self._head(heads, method, passed) + rest, seconds=self.request_seconds)
+        answer = await self._pool.exchange(self._passing(heads[method], passed) + rest, seconds=self.request_seconds)
         if answer.status < 300 and redirects.is_lasting(status, before=self._url, after=moved):
             self._heads = heads
         return answer
