@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from gateways import Door, policy
 from mcp import Client, MCPError
+from mcp.server.mcpserver import MCPServer
 from mcp_clients import Era, connect
-from resource_spellings import PLAIN, SECRET, SECRETS, python_files, typescript_files
+from resource_spellings import PLAIN, SECRET, SECRETS, python_files, serving_app, typescript_files
 
 ALLOW_DOCS = {"name": "docs", "effect": "Allow", "resources": {"names": ["file:///docs/*"]}}
 DENY_SECRET = {"name": "secret", "effect": "Deny", "resources": {"names": ["file:///secret/*"]}}
@@ -73,3 +74,31 @@ async def test_no_spelling_reads_what_the_catalogue_leaves_out(files: str, door:
         async with connect(door.url(), era=era) as client:
             assert [uri for uri in SECRETS if await _text(client, uri) == SECRET] == []
             assert {uri: await _text(client, uri) for uri in PLAIN} == PLAIN
+
+
+@pytest.fixture
+async def tables() -> AsyncIterator[str]:
+    """A server on the Python SDK whose resources are those of a template, as most such servers are written."""
+    server = MCPServer("tables")
+
+    @server.resource("db://{table}/rows")
+    def rows(table: str) -> str:
+        return SECRET if table == "secret" else f"rows of {table}"
+
+    async with serving_app(server.streamable_http_app(json_response=True)) as url:
+        yield url
+
+
+@pytest.mark.parametrize("era", ["legacy", "modern"])
+async def test_what_a_template_makes_of_an_encoded_part_is_denied_with_it(tables: str, door: Door, era: Era) -> None:
+    spellings = ["db://secret/rows", "db://secre%74/rows", "DB://%73%65cret/rows", "db://%73ecr\tet/rows"]
+    await door.apply(door.entry("mock", tables))
+    async with connect(door.url(), era=era) as client:
+        assert await _text(client, "db://secre%74/rows") == SECRET
+
+    deny = {"name": "secret", "effect": "Deny", "resources": {"names": ["db://secret/*"]}}
+    await door.apply(door.entry("mock", tables, [policy("p", deny)]))
+
+    async with connect(door.url(), era=era) as client:
+        assert [uri for uri in spellings if await _text(client, uri) == SECRET] == []
+        assert await _text(client, "db://public/rows") == "rows of public"

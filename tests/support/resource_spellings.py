@@ -17,6 +17,7 @@ from mcp.server.lowlevel.server import Server
 from mcp.types import ReadResourceRequestParams, ReadResourceResult, TextResourceContents
 from mcp_clients import eventually
 from pydantic import AnyUrl
+from starlette.applications import Starlette
 from typescript import node_server
 
 SECRET = "nobody may read this"
@@ -97,6 +98,13 @@ async def _read(_: object, params: ReadResourceRequestParams) -> ReadResourceRes
 async def python_files() -> AsyncIterator[str]:
     """The server on the Python SDK; yields its endpoint."""
     app = Server("files", version="1", on_read_resource=_read).streamable_http_app(json_response=True)
+    async with serving_app(app) as url:
+        yield url
+
+
+@asynccontextmanager
+async def serving_app(app: Starlette) -> AsyncIterator[str]:
+    """Serve the app of a server on the Python SDK; yields its endpoint."""
     config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="critical", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())

@@ -68,6 +68,11 @@ def test_a_uri_is_read_as_servers_normalise_it(uri: str, looked_up: str) -> None
         ("https://example.com./a#b", "https://example.com/a"),
         ("test://HOST/%61?%62", "test://host/a?b"),
         ("docs:./a", "docs:a"),
+        ("file:///secr%65t/", "file:///secret/"),
+        ("file://elsewhere/secret/", "file:///secret/"),
+        ("db://Secre%74/key", "db://Secret/key"),
+        ("db:%2F%2fsecret/key", "db://secret/key"),
+        ("notes/secre%74", "notes/secret"),
     ],
 )
 def test_a_uri_is_read_as_where_it_leads(uri: str, end: str) -> None:
@@ -99,6 +104,8 @@ def test_a_plain_uri_or_template_has_its_spelling_as_its_only_reading(uri: str) 
             "https://[::1",
             "file:///docs/C:/../../secret",
             "file://a:b:c/",
+            "users://../profile",
+            "users://..%2fadmin/profile",
         ),
     ],
 )

@@ -1,8 +1,9 @@
 """What servers make of a resource's URI: its readings, so that a rule judges more than the spelling.
 
 The official SDKs hand a URI to a URL parser of the WHATWG standard before they look the resource up (`new URL` in
-TypeScript, `AnyUrl` in Python), and what serves files or fetches pages decodes the path as well. So one resource has
-many spellings: ``file:///docs/../secret/key``, ``FILE:/secret/key`` and ``file:///secr%65t/key`` may all be one.
+TypeScript, `AnyUrl` in Python), and what serves files or fetches pages decodes the path as well; a server with templates
+decodes each part that fills an expression, also where a URL has its host. So one resource has many spellings:
+``file:///docs/../secret/key``, ``FILE:/secret/key`` and ``file:///secr%65t/key`` may all be one.
 
 A caller passes only if every reading that a server may look up is allowed, and none that it may end at is denied.
 The names of rules are read in the same way, so a rule speaks of a resource however the rule or the caller spells it.
@@ -80,11 +81,11 @@ def rule_names(names: Iterable[str] | None, *, denies: bool) -> list[str] | None
 
 
 def _read(uri: str) -> tuple[tuple[str, ...], *tuple[str, ...]]:
-    """Return the keys under which servers may look a URI up, then where it leads, whole and bare."""
+    """Return the keys under which servers may look a URI up, then where it leads: whole, bare, and decoded as it is."""
     parsed = _parse(uri)
     if parsed is None:
         _require_plain(uri)
-        return ((uri,),)
+        return (uri,), _decoded(uri)
     if _DRIVE.search(uri) and ".." in _decoded(_STRIPPED.sub("", uri)):
         raise AmbiguousURIError('it has a drive letter and a ".." segment, which parsers resolve differently')
     if "{" in uri or "}" in uri:
@@ -94,11 +95,19 @@ def _read(uri: str) -> tuple[tuple[str, ...], *tuple[str, ...]]:
     if parts is None:
         raise AmbiguousURIError("it has no form that could be judged")
     path = _decoded(parts[3])
-    if ".." in path and ".." in path.replace("\\", "/").split("/"):
-        raise AmbiguousURIError('it has a ".." segment that is encoded, behind a backslash or in an opaque path')
+    if _climbs(path) or _climbs(_decoded(parts[2] or "")):
+        raise AmbiguousURIError(
+            'it has a ".." segment that is encoded, behind a backslash, a host or in an opaque path'
+        )
     if parts[1] == "file" and (parts[4] or parts[5]):
         looked_up.append(parsed[: parts.end(3)])  # a query and a fragment are no part of a file's path
-    return tuple(dict.fromkeys(looked_up)), _end(parts, path, bare=False), _end(parts, path, bare=True)
+    bare = _end(parts, path, bare=True)
+    directory = f"{bare}/" if parts[1] == "file" and path.endswith(("/", "\\")) else bare
+    return tuple(dict.fromkeys(looked_up)), _end(parts, path, bare=False), bare, directory, _decoded(parsed)
+
+
+def _climbs(text: str) -> bool:
+    return ".." in text and ".." in text.replace("\\", "/").split("/")
 
 
 def _parse(uri: str) -> str | None:
@@ -122,7 +131,7 @@ def _require_plain(uri: str) -> None:
         raise AmbiguousURIError(
             "it is no absolute URI, and holds a backslash, a control character or a space at an end"
         )
-    if ".." in _decoded(uri).split("/"):
+    if _climbs(_decoded(uri)):
         raise AmbiguousURIError('it is no absolute URI, and has a ".." segment')
 
 
@@ -152,7 +161,7 @@ def _end(parts: re.Match[str], path: str, *, bare: bool) -> str:
     scheme, authority, query, fragment = parts[1], parts[2], parts[4] or "", parts[5] or ""
     is_file = scheme == "file"
     if authority is not None:
-        authority = authority.lower().rstrip(".")
+        authority = _decoded(authority).lower().rstrip(".")
         authority = "" if bare and is_file else authority.rpartition("@")[2] if bare else authority
     if bare:
         query, fragment = "" if is_file else query, ""
