@@ -101,11 +101,12 @@ async def test_a_body_of_more_values_than_allowed_is_refused_unparsed_and_names_
         many(b'{"a":1},', VALUES * 3),
         many(b"[[]],", VALUES * 2),
         many(b'{"a":18446744073709551615},', VALUES * 9),
+        b"[" + b"1," * (VALUES * 2) + b"1e+200]",
         b'"' + b"x" * (SIZE - 100) + b'"',
         b'"' + b"[{:," * (SIZE // 4 - 100) + b'"',
         b'"' + rb"\"," * (SIZE // 3 - 100) + b'"',
     ],
-    ids=["members", "objects", "arrays", "numbers", "text", "punctuation", "escapes"],
+    ids=["members", "objects", "arrays", "numbers", "small numbers", "text", "punctuation", "escapes"],
 )
 async def test_a_body_at_its_bounds_passes_and_holds_the_loop_for_less_than_the_bound(
     argument: bytes, scene: Scene, upstream: Upstream
@@ -118,6 +119,18 @@ async def test_a_body_at_its_bounds_passes_and_holds_the_loop_for_less_than_the_
             assert (await caller.post(body)).status == 200
         assert holds.longest < HELD_SECONDS, holds.callback
         assert upstream.arrived[-1].body.endswith(argument + b"}}}")
+
+
+async def test_a_body_of_long_integers_as_javascript_writes_them_holds_the_loop_for_less_than_the_bound(
+    scene: Scene, upstream: Upstream
+) -> None:
+    scene.gate.set()
+    async with bounded(upstream) as door, calling(door.url()) as caller:
+        body = call_with(many(b"100000000000000000000,"))
+        with loop_holds() as holds:
+            assert (await caller.post(body)).status == 200
+        assert holds.longest < HELD_SECONDS, holds.callback
+        assert upstream.arrived[-1].body.endswith(b",1e+20,1e+20]}}}")
 
 
 def containers() -> int:
@@ -244,6 +257,38 @@ async def test_a_list_of_more_values_than_allowed_is_refused_unparsed_and_names_
         error = error_of(reply)
         assert (error["code"], error["data"]["reason"]) == (-31006, "UpstreamAnswerTooLarge")
         assert "more than 100000 values (bounds.messageValues)" in error["message"]
+
+
+@pytest.mark.parametrize("where", ["result", "item"])
+async def test_a_list_that_no_strict_reader_takes_with_very_many_members_holds_nobody_up(
+    where: str, scene: Scene, upstream: Upstream
+) -> None:
+    tune_collector()
+    many_members = b",".join(b'"%d":1' % n for n in range(VALUES * 3 // 4))
+    if where == "item":
+        text = result(b'"tools":[{"name":"get_a"},{"name":"get_b","x":1,"x":1,%b}]' % many_members)
+    else:
+        text = result(b'"tools":[{"name":"get_a","x":1,"x":1}],%b' % many_members)
+    async with answering(upstream, scene, as_document(text)) as caller:
+        with loop_holds() as holds:
+            reply = await caller.post(legacy("tools/list"))
+        assert holds.longest < HELD_SECONDS, holds.callback
+    if where == "item":
+        assert [tool["name"] for tool in reply.result["tools"]] == ["get_a"]
+    else:
+        assert reply.error["data"]["reason"] == "UpstreamInvalidAnswer"
+
+
+async def test_an_id_that_stands_where_none_does_in_a_large_answer_holds_nobody_up(
+    scene: Scene, upstream: Upstream
+) -> None:
+    tune_collector()
+    text = b'{"x":1,"id":"1","y":1,"jsonrpc":"2.0","result":{"a":' + many(b'{"a":1},', VALUES * 8) + b"}}"
+    async with answering(upstream, scene, as_document(text), governed=False) as caller:
+        with loop_holds() as holds:
+            reply = await caller.post(legacy("tools/call", CALL))
+        assert holds.longest < HELD_SECONDS, holds.callback
+        assert reply.error["data"]["reason"] == "UpstreamInvalidAnswer"
 
 
 @pytest.mark.parametrize("form", FORMS)

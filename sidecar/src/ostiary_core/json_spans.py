@@ -14,6 +14,9 @@ from ostiary_core.errors import StrictJSONError
 
 _space: Final = re.compile(r"[ \t\n\r]*").match
 
+#: So many members of one object are read one by one: each costs as much as ten that are read at once.
+MOST_MEMBERS: Final = 4096
+
 #: Reads the value that begins at a place, and returns the place behind it.
 Read = Callable[[int], int]
 
@@ -65,13 +68,16 @@ class SpanReader:
         A member that ``into`` names is read by the function given there; the others are passed over.
 
         Raises:
-            StrictJSONError: there is no object, a key of it stands twice, or what is passed over holds NaN.
+            StrictJSONError: there is no object, a key of it stands twice, there are more than :data:`MOST_MEMBERS`, or
+                what is passed over holds NaN.
         """
         seen: set[str] = set()
         for key, place in self._keys(start):
             if key in seen:
                 raise StrictJSONError(f"duplicate key at character {place}")
             seen.add(key)
+            if len(seen) > MOST_MEMBERS:
+                raise StrictJSONError(f"more than {MOST_MEMBERS} members in one object at character {start}")
             self._end = into[key](place) if key in into else self._passed_over(place)
         return self._end
 

@@ -9,7 +9,8 @@ that is spelt as JavaScript spells a float is that float, to every parser, and g
 """
 
 import math
-from decimal import Decimal
+from collections.abc import Generator
+from itertools import islice
 from typing import Any
 
 import jiter
@@ -30,6 +31,8 @@ _UINT64_MAX = 2**64 - 1
 #: From here on JavaScript writes an exponent (ECMA-262, Number::toString).
 _JAVASCRIPT_INTEGERS = 10**21
 _SHOWN = 128
+#: So many values are looked at in one step.
+_VALUES_AT_ONCE = 2048
 
 #: Where a value stands: that of its container, and its key or place in that.
 Trail = tuple[Any, str | int]
@@ -41,11 +44,36 @@ def loads(text: bytes) -> Any:
     Raises:
         StrictJSONError: the text is not strict JSON; the message says why and where.
     """
+    value = _parsed(text)
+    if not may_hold_wild_numbers(text):
+        return value
+    steps = _without_wild_numbers(value)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            return stop.value
+
+
+def loading(text: bytes) -> Generator[None, None, Any]:
+    """Parse as :func:`loads` does, in steps between which other work may be done: for what is large.
+
+    Raises:
+        StrictJSONError: the text is not strict JSON.
+    """
+    value = _parsed(text)
+    yield
+    if may_hold_wild_numbers(text):
+        yield
+        value = yield from _without_wild_numbers(value)
+    return value
+
+
+def _parsed(text: bytes) -> Any:
     try:
-        value = jiter.from_json(text, catch_duplicate_keys=True, allow_inf_nan=False)
+        return jiter.from_json(text, catch_duplicate_keys=True, allow_inf_nan=False)
     except ValueError as error:
         raise StrictJSONError(str(error)) from None
-    return _without_wild_numbers(value) if _may_hold_wild_numbers(text) else value
 
 
 def dumps(value: Any) -> bytes:
@@ -60,38 +88,56 @@ def dumps(value: Any) -> bytes:
         raise StrictJSONError(str(error)) from None
 
 
-def _may_hold_wild_numbers(text: bytes) -> bool:
+def may_hold_wild_numbers(text: bytes) -> bool:
+    """Say whether each value of a text must be looked at: it may hold a number that is out of range."""
     flat = text.translate(_DIGITS_AS_ZERO)
     return _LONG_RUN in flat or _LONG_EXPONENT in flat
 
 
-def _without_wild_numbers(value: Any) -> Any:
-    """Return the value with floats in place of JavaScript's long integers.
+def _without_wild_numbers(value: Any) -> Generator[None, None, Any]:
+    """Return the value with floats in place of JavaScript's long integers, in steps.
 
     Raises:
         StrictJSONError: it holds a number that is out of range; the message says where.
     """
     whole = [value]
     stack: list[tuple[Any, Trail | None]] = [(whole, None)]
+    looked_at = 0
     while stack:
         container, trail = stack.pop()
-        for key, item in container.items() if type(container) is dict else enumerate(container):
-            kind = type(item)
-            if kind is str:
-                continue
-            if kind is dict or kind is list:
-                stack.append((item, (trail, key)))
-            elif kind is float:
-                if not math.isfinite(item):
-                    raise StrictJSONError(f"{_named((trail, key))} is a number too large to be finite")
-            elif kind is int and not _INT64_MIN <= item <= _UINT64_MAX:
-                container[key] = _as_javascript_means(item, (trail, key))
+        members = iter(container.items() if type(container) is dict else enumerate(container))
+        while some := list(islice(members, _VALUES_AT_ONCE)):
+            _tame(container, some, trail, stack)
+            looked_at += len(some)
+            if looked_at >= _VALUES_AT_ONCE:
+                looked_at = 0
+                yield
     return whole[0]
 
 
+def _tame(
+    container: Any, members: list[tuple[Any, Any]], trail: Trail | None, stack: list[tuple[Any, Trail | None]]
+) -> None:
+    """Look at some members of a container; put those that are containers on the stack."""
+    for key, item in members:
+        kind = type(item)
+        if kind is str:
+            continue
+        if kind is dict or kind is list:
+            stack.append((item, (trail, key)))
+        elif kind is float:
+            if not math.isfinite(item):
+                raise StrictJSONError(f"{_named((trail, key))} is a number too large to be finite")
+        elif kind is int and not _INT64_MIN <= item <= _UINT64_MAX:
+            container[key] = _as_javascript_means(item, (trail, key))
+
+
 def _as_javascript_means(number: int, trail: Trail) -> float:
-    if abs(number) < _JAVASCRIPT_INTEGERS and Decimal(repr(float(number))) == number:
-        return float(number)
+    if abs(number) < _JAVASCRIPT_INTEGERS:
+        as_float = float(number)
+        # The shortest digits that are this float, as JavaScript writes them, and zeros behind them.
+        if repr(as_float).partition("e")[0].replace(".", "").rstrip("0") == str(number).rstrip("0"):
+            return as_float
     raise StrictJSONError(
         f"{_named(trail)} is an integer beyond 64 bits: send it as a string, or as a float such as 1e20"
     )

@@ -1,8 +1,8 @@
 """What servers make of a resource's URI: its readings, so that a rule judges more than the spelling.
 
 The official SDKs hand a URI to a URL parser of the WHATWG standard before they look the resource up (`new URL` in
-TypeScript, `AnyUrl` in Python), and what serves files or fetches pages decodes the path as well; a server with templates
-decodes each part that fills an expression, also where a URL has its host. So one resource has many spellings:
+TypeScript, `AnyUrl` in Python), and what serves files or fetches pages decodes the path as well. A server with
+templates decodes each part that fills an expression, also where a URL has its host. So one resource has many spellings:
 ``file:///docs/../secret/key``, ``FILE:/secret/key`` and ``file:///secr%65t/key`` may all be one.
 
 A caller passes only if every reading that a server may look up is allowed, and none that it may end at is denied.
@@ -96,9 +96,7 @@ def _read(uri: str) -> tuple[tuple[str, ...], *tuple[str, ...]]:
         raise AmbiguousURIError("it has no form that could be judged")
     path = _decoded(parts[3])
     if _climbs(path) or _climbs(_decoded(parts[2] or "")):
-        raise AmbiguousURIError(
-            'it has a ".." segment that is encoded, behind a backslash, a host or in an opaque path'
-        )
+        raise AmbiguousURIError('it has a ".." segment that is encoded, behind a backslash, or no part of a path')
     if parts[1] == "file" and (parts[4] or parts[5]):
         looked_up.append(parsed[: parts.end(3)])  # a query and a fragment are no part of a file's path
     bare = _end(parts, path, bare=True)

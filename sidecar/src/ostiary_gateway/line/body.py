@@ -9,7 +9,7 @@ from ostiary_core import json_weight
 from ostiary_core.mcp import codes
 from ostiary_gateway.errors import CallerGone, Refusal
 from ostiary_gateway.line.exchange import Exchange
-from ostiary_gateway.line.frame import parse
+from ostiary_gateway.line.frame import parsing
 from ostiary_gateway.line.large import TURNS, in_slices, limit_of, weighed
 from ostiary_gateway.line.limit import begin, hold_request
 from ostiary_gateway.media_types import BOTH, EVENT_STREAM, JSON
@@ -139,7 +139,7 @@ async def parse_large(exchange: Exchange, text: bytes) -> dict[str, Any]:
 
     Raises:
         Refusal: 413 for more values than a message may hold; 503 where the gateway has no room for them; as
-            :func:`.frame.parse`.
+            :func:`.frame.parsing`.
     """
     limit = limit_of(exchange.snapshot.settings.bounds)
     async with TURNS.turn(exchange.proxy.uid):
@@ -148,7 +148,7 @@ async def parse_large(exchange: Exchange, text: bytes) -> dict[str, Any]:
             raise _too_many_values(limit // json_weight.UNIT)
         exchange.tree_held = weight * json_weight.BYTES_EACH // json_weight.UNIT
         hold_request(exchange, exchange.tree_held)
-        return parse(text)
+        return await in_slices(parsing(text))
 
 
 def _too_many_values(limit: int) -> Refusal:

@@ -27,6 +27,7 @@ from ostiary_core.policy.budget import NAME_LENGTH
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.line.exchange import Message
 from ostiary_gateway.line.headers import mismatch, require_agreement, require_name_agreement
+from ostiary_gateway.line.large import Steps
 from ostiary_gateway.line.members import disguised
 from ostiary_gateway.session import Session
 
@@ -84,9 +85,24 @@ def parse(body: bytes) -> dict[str, Any]:
         Refusal: -32700 for what is not strict JSON, -32600 for a batch or anything else that is no object.
     """
     try:
-        value = strict_json.loads(body)
+        return _message(strict_json.loads(body))
     except StrictJSONError as error:
-        raise invalid(f"Parse error: {error}", code=codes.PARSE_ERROR) from None
+        raise _no_json(error) from None
+
+
+def parsing(body: bytes) -> Steps[dict[str, Any]]:
+    """Parse as :func:`parse` does, in steps: for a body that is large."""
+    try:
+        return _message((yield from strict_json.loading(body)))
+    except StrictJSONError as error:
+        raise _no_json(error) from None
+
+
+def _no_json(error: StrictJSONError) -> Refusal:
+    return invalid(f"Parse error: {error}", code=codes.PARSE_ERROR)
+
+
+def _message(value: Any) -> dict[str, Any]:
     if isinstance(value, list):
         raise invalid("Batches are not accepted: send one message a request")
     if not isinstance(value, dict):

@@ -23,6 +23,8 @@ _BYTES_EACH: Final = 1 << 20
 _BYTES_IN_ALL: Final = 32 << 20
 #: A list that passes as it came is read once more, strictly, to be kept: one that weighs more than this is not.
 _WEIGHT_EACH: Final = 60_000 * json_weight.UNIT
+#: Nor is a longer one with numbers near the limits of their range: each value of it would be looked at, in one go.
+_NUMBERS_EACH: Final = 64 << 10
 #: What a kept list costs besides its bytes, about.
 _OVERHEAD: Final = 512
 #: A server that never tells the same list twice: after so many, only each so-manieth is still kept, as a trial.
@@ -170,8 +172,12 @@ def _kept(method: Method, text: bytes, known: Known, identifier: bytes) -> _Kept
     if known.body is not text:
         shown = around_id(known.body, identifier)
         return _Kept(method, came, shown, known.outcome) if shown is not None else None
-    is_worth_it = json_weight.at_most(text) <= _WEIGHT_EACH
-    return _Kept(method, came, None, known.outcome) if is_worth_it and _is_strict(text) else None
+    return _Kept(method, came, None, known.outcome) if _is_worth_reading(text) and _is_strict(text) else None
+
+
+def _is_worth_reading(text: bytes) -> bool:
+    is_plain = len(text) <= _NUMBERS_EACH or not strict_json.may_hold_wild_numbers(text)
+    return is_plain and json_weight.at_most(text) <= _WEIGHT_EACH
 
 
 def _is_strict(text: bytes) -> bool:

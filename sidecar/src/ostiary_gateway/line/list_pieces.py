@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Final
 
 from ostiary_core.errors import StrictJSONError
-from ostiary_core.json_spans import Item, Read, SpanReader
+from ostiary_core.json_spans import MOST_MEMBERS, Item, Read, SpanReader
 from ostiary_gateway.line.large import ITEMS_AT_ONCE, Steps
 
 _SHOWN_NAME: Final = 64
@@ -52,6 +52,8 @@ class Judged:
         pairs = item.value
         if not isinstance(pairs, tuple):
             raise StrictJSONError(f'"{self.list_key}" holds what is no object')
+        if len(pairs) > MOST_MEMBERS:
+            return self._drop(position, None, f"more than {MOST_MEMBERS} members")
         names = [value for key, value in pairs if key == self.item_key]
         if not item.is_json:
             return self._drop(position, names, "NaN or an infinity within")

@@ -11,7 +11,7 @@ from functools import partial
 from itertools import count
 from typing import Any, Final
 
-from ostiary_core import strict_json
+from ostiary_core import json_weight, strict_json
 from ostiary_core.errors import StrictJSONError
 from ostiary_core.json_spans import Read, SpanReader
 from ostiary_gateway.errors import UpstreamFault
@@ -19,6 +19,8 @@ from ostiary_gateway.line import answers
 from ostiary_gateway.line.list_id import around_id
 from ostiary_gateway.upstream import faults
 
+#: A text that weighs more is not read through for the place of an id: nearly all have theirs at one end.
+_WEIGHT: Final = 10_000 * json_weight.UNIT
 _START: Final = "ostiary-"
 _IN_BYTES: Final = _START.encode()
 _FORM: Final = re.compile(_START + r"[0-9a-f]{12}-[0-9a-f]{1,16}-(?:n(-?[0-9]{1,20})|s(.*))", re.DOTALL)
@@ -78,7 +80,13 @@ def told_back(text: bytes, message: Mapping[str, Any], *, answers_too: bool) -> 
 
 
 def _replaced(text: bytes, path: tuple[str, ...], value: bytes) -> bytes:
-    """Return a text with another value at the end of a path of members."""
+    """Return a text with another value at the end of a path of members.
+
+    Raises:
+        UpstreamFault: the place cannot be found, or only by reading more than can be read at once.
+    """
+    if json_weight.at_most(text) > _WEIGHT:
+        raise UpstreamFault(faults.INVALID, "its id stands at an unusual place, and it holds much")
     try:
         reader = SpanReader(text)
         start, end = _place(reader, path)

@@ -64,7 +64,7 @@ def reading_for(method: Method | None, text: bytes, visibility: Visibility, *, l
     yield from check_weight(text, limit if filters else limit * UNJUDGED)
     if filters:
         try:
-            message = _object(strict_json.loads(text))
+            message = _object((yield from strict_json.loading(text)))
         except StrictJSONError:
             yield
         else:
@@ -118,7 +118,7 @@ def shaping_streamed(
     yield from check_weight(text, limit)
     governed = [method for method in LISTS.values() if must_filter(method, visibility)]
     try:
-        message = _object(strict_json.loads(text))
+        message = _object((yield from strict_json.loading(text)))
     except StrictJSONError as error:
         if "method" in message:
             raise _not_strict(error) from None
