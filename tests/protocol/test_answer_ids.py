@@ -81,3 +81,22 @@ async def test_an_answer_whose_id_stands_twice_in_another_spelling_is_none(door:
     async with serving(script) as upstream:
         await door.apply(door.entry("mock", upstream.url))
         assert (await caller.post(legacy("tools/call", {"name": "a"}, id=1))).error["code"] == -31005
+
+
+@pytest.mark.parametrize("form", ["document", "events"])
+async def test_an_id_in_another_spelling_that_cannot_be_written_is_of_no_answer_and_no_bug(
+    door: Door, caller: Caller, form: str
+) -> None:
+    number = "123456789012345678901234567890"
+    message = b'{"jsonrpc":"2.0","id":%b,"result":{"content":[]}}' % number.encode()
+
+    async def script(request: web.BaseRequest, __: Arrived) -> web.StreamResponse:
+        if form == "document":
+            return document(message)
+        async with events(request) as stream:
+            await stream.raw(b"data: %b\n\n" % message)
+        return stream.response
+
+    async with serving(script) as upstream:
+        await door.apply(door.entry("mock", upstream.url))
+        assert (await caller.post(legacy("tools/call", {"name": "a"}, id=number))).error["code"] == -31005

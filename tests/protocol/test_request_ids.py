@@ -166,6 +166,22 @@ async def test_progress_bears_the_callers_own_token_on_either_stream(
     await asyncio.gather(*calls)
 
 
+@pytest.mark.parametrize("token", ["n99999999999999999999", "s\ud800"])
+async def test_a_name_of_our_form_that_stands_for_nothing_is_no_accident(
+    caller: Caller, upstream: Upstream, gate: Gate, token: str
+) -> None:
+    name = f"ostiary-0123456789ab-0-{token}"
+    gate.events = [
+        {"method": "notifications/progress", "params": {"progressToken": name}},
+        {"id": name, "result": {"content": []}},
+        {"method": "notifications/tools/list_changed"},
+    ]
+    assert (await caller.post(legacy("tools/list"))).result == {"tools": []}
+    async with caller.listen() as stream:
+        while (heard := await stream.message()).get("method") != "notifications/tools/list_changed":
+            assert heard["error"]["code"] == -31005
+
+
 async def test_an_answer_on_a_resumed_stream_bears_the_callers_own_id(
     caller: Caller, upstream: Upstream, gate: Gate
 ) -> None:

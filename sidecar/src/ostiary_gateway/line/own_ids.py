@@ -53,10 +53,10 @@ def with_id(text: bytes, found: Any, own: str | int) -> bytes:
     """Return an answer with the id ``own`` in place of ``found``; the rest keeps its bytes.
 
     Raises:
-        UpstreamFault: its id cannot be found, or stands twice.
+        UpstreamFault: its id cannot be found, stands twice, or is none that can be written.
     """
-    written = strict_json.dumps(own)
-    around = around_id(text, strict_json.dumps(found))
+    written = _written(own)
+    around = around_id(text, _written(found))
     return around.joined(written) if around is not None else _replaced(text, ("id",), written)
 
 
@@ -74,9 +74,21 @@ def told_back(text: bytes, message: Mapping[str, Any], *, answers_too: bool) -> 
     if message.get("method") == _PROGRESS:
         params = message.get("params")
         own = own_of(params.get("progressToken")) if isinstance(params, dict) else None
-        return _replaced(text, ("params", "progressToken"), strict_json.dumps(own)) if own is not None else text
+        return _replaced(text, ("params", "progressToken"), _written(own)) if own is not None else text
     own = own_of(message.get("id")) if answers_too and answers.is_answer(dict(message)) else None
     return with_id(text, message["id"], own) if own is not None else text
+
+
+def _written(name: Any) -> bytes:
+    """Return an id or token as it stands in a message. A server may say what none of ours can be: half a character.
+
+    Raises:
+        UpstreamFault: it cannot be written.
+    """
+    try:
+        return strict_json.dumps(name)
+    except StrictJSONError as error:
+        raise UpstreamFault(faults.INVALID, f"its id or token is none: {error}") from None
 
 
 def _replaced(text: bytes, path: tuple[str, ...], value: bytes) -> bytes:
