@@ -25,6 +25,8 @@ Steps: TypeAlias = Generator[None, None, Made]
 
 #: A text of so many bytes is light, whatever it holds: it is parsed in about a millisecond.
 LIGHT_BYTES: Final = 8 * 1024
+#: Of a server, whose answers are asked for one by one, so many.
+LIGHT_ANSWER_BYTES: Final = 32 * 1024
 #: A longer one is light with at most so much weight, in which each so many bytes count as one more.
 _LIGHT_WEIGHT: Final = 2048 * json_weight.UNIT
 _BYTES_AS_ONE: Final = 64
@@ -113,8 +115,11 @@ def limit_of(bounds: Bounds) -> int:
 def weighed(text: bytes, limit: int) -> Steps[int]:
     """Return the weight of a text, or something beyond the limit as soon as that is certain.
 
-    Below the limit it may be a bound that the weight does not exceed.
+    Below the limit it may be a bound that the weight does not exceed, such as the length: a byte weighs one at most.
     """
+    most = len(text) * json_weight.UNIT
+    if most <= limit:
+        return most
     most = 0
     for start in range(0, len(text), _COUNTED_AT_ONCE):
         most += json_weight.at_most(text[start : start + _COUNTED_AT_ONCE])
@@ -142,8 +147,12 @@ def check_weight(text: bytes, limit: int) -> Steps[None]:
 
 
 async def worked_on(steps: Steps[Made], *, text: bytes, proxy: str) -> Made:
-    """Do the work on a text of this proxy: at once where that is light, else in slices when its turn comes."""
-    if is_light(text):
+    """Do the work on an answer of this proxy: at once where it is light, else in slices when its turn comes.
+
+    A list of tools is often a hundred kilobytes, and a look at all of it would cost half as much as the parse: so its
+    length decides.
+    """
+    if len(text) <= LIGHT_ANSWER_BYTES:
         return at_once(steps)
     async with TURNS.turn(proxy):
         return await in_slices(steps)

@@ -177,7 +177,8 @@ def _kept(method: Method, text: bytes, known: Known, identifier: bytes) -> _Kept
 
 def _is_worth_reading(text: bytes) -> bool:
     is_plain = len(text) <= _NUMBERS_EACH or not strict_json.may_hold_wild_numbers(text)
-    return is_plain and json_weight.at_most(text) <= _WEIGHT_EACH
+    is_light = len(text) * json_weight.UNIT <= _WEIGHT_EACH or json_weight.at_most(text) <= _WEIGHT_EACH
+    return is_plain and is_light
 
 
 def _is_strict(text: bytes) -> bool:

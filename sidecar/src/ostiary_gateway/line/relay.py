@@ -24,6 +24,7 @@ from ostiary_gateway.line.document import SealSession, opens_session, session_he
 from ostiary_gateway.line.dropped import DROPPED
 from ostiary_gateway.line.exchange import Exchange
 from ostiary_gateway.line.large import (
+    LIGHT_ANSWER_BYTES,
     LIGHT_BYTES,
     TURNS,
     UNJUDGED,
@@ -31,7 +32,6 @@ from ostiary_gateway.line.large import (
     at_once,
     check_weight,
     in_slices,
-    is_light,
     limit_of,
 )
 from ostiary_gateway.line.limit import hold_answer
@@ -440,7 +440,7 @@ class EventRelay:
 
 def _is_light(block: bytes) -> bool:
     """Say whether an event can be shaped at once: with so many bytes, and so many lines."""
-    return is_light(block) and _line_ends(block) <= _FEW_LINES
+    return len(block) <= LIGHT_ANSWER_BYTES and _line_ends(block) <= _FEW_LINES
 
 
 def _line_ends(block: bytes) -> int:
