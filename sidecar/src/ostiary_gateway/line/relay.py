@@ -41,7 +41,7 @@ from ostiary_gateway.line.offered import OFFERED
 from ostiary_gateway.line.own_ids import told_back, with_id
 from ostiary_gateway.line.reader import Reader
 from ostiary_gateway.line.refusals import error_message
-from ostiary_gateway.line.shape import Reading, must_filter, reading_for, shaping, shaping_streamed
+from ostiary_gateway.line.shape import Shaped, must_filter, reading_for, shaping, shaping_streamed, shows_everything
 from ostiary_gateway.line.streams import OpenStream, listen_ended
 from ostiary_gateway.media_types import EVENT_STREAM_HEADERS
 from ostiary_gateway.upstream import faults
@@ -350,7 +350,10 @@ class EventRelay:
         try:
             if self._exchange.session is not None:
                 data = told_back(data, message, answers_too=not self._exchange.awaits_answer)
-            shaped = yield from shaping_streamed(data, message, self._visibility, limit=self._weight)
+            visibility = self._visibility
+            if shows_everything(visibility):
+                return data
+            shaped = yield from shaping_streamed(data, message, visibility, limit=self._weight)
         except UpstreamFault as fault:
             if "method" in message and "id" not in message:
                 return None  # a notice that cannot be judged is not passed on, and nobody waits for it
@@ -366,18 +369,16 @@ class EventRelay:
 
     def _shaping_answer(self, data: bytes, message: dict[str, Any]) -> Steps[bytes | None]:
         """One request has one answer, whatever a server sends: its own, and the first."""
-        request, own = self._exchange.message, self._exchange.request_id
+        request = self._exchange.message
         if not answers.answers(message, self._exchange.upstream_id):
             self._foreign_answers += 1
             return None
         if self._answered:
             return None
-        if own is not None and answers.needs_own_id(message, own):
-            data = with_id(data, message["id"], own)
-            message["id"] = own
+        data = self._with_own_id(data, message)
         method = request.method if request is not None else None
         visibility = self._visibility  # one for all steps: it may be another one after any of them
-        reading = Reading(message, is_strict=False)
+        reading = None
         if must_filter(method, visibility):
             reading = yield from reading_for(method, data, visibility, limit=self._weight)
         spoken.learn(self._exchange, message)
@@ -385,20 +386,31 @@ class EventRelay:
         data = declared(self._exchange, data, message, in_session=bool(headers))
         teaches = mirrored.learn(self._exchange.server, method, data, message)
         OFFERED.learn(self._exchange, method, message)
-        yield
-        shaped = yield from shaping(method, data, reading, visibility)
+        if len(data) > LIGHT_BYTES:
+            yield
+        shaped = (yield from shaping(method, data, reading, visibility)) if reading is not None else Shaped(data)
         if shaped.dropped:
             DROPPED.note(self._exchange.proxy.identity, shaped.dropped)
         if self._exchange.captured is not None:
             self._exchange.captured.take(message)
         shown = Known(shaped.body, answers.outcome(message, dropped=len(shaped.dropped)))
-        yield
+        if len(data) > LIGHT_BYTES:
+            yield
         if not teaches:
             LISTS.keep(method, data, shown, visibility, self._exchange.request_id)
         self.outcome = shown.outcome
         if headers:
             self._caller.add_headers(headers)
         return shown.body
+
+    def _with_own_id(self, data: bytes, message: dict[str, Any]) -> bytes:
+        """Return an answer with its caller's own id, which ``message`` is given too."""
+        own = self._exchange.request_id
+        if own is None or not answers.needs_own_id(message, own):
+            return data
+        data = with_id(data, message["id"], own)
+        message["id"] = own
+        return data
 
     @property
     def _visibility(self) -> Visibility:

@@ -21,6 +21,7 @@ from ostiary_gateway.line.list_cost import CostlyNames
 from ostiary_gateway.line.list_pieces import TTL_LIMIT_MS, Judged, stays_too_long
 from ostiary_gateway.upstream import faults
 
+_PRIMITIVES: Final = tuple(Primitive)
 _UPDATED: Final = "notifications/resources/updated"
 
 
@@ -43,6 +44,11 @@ def must_filter(method: Method | None, visibility: Visibility) -> bool:
     if method is None or method.judgement is not Judgement.LIST or method.primitive is None:
         return False
     return not visibility.shows_all(method.primitive)
+
+
+def shows_everything(visibility: Visibility) -> bool:
+    """Say whether no rule takes anything away from any message."""
+    return all(map(visibility.shows_all, _PRIMITIVES))
 
 
 def read_for(method: Method | None, text: bytes, visibility: Visibility) -> Reading:
@@ -113,7 +119,7 @@ def shaping_streamed(
     Raises:
         UpstreamFault: also where it weighs more.
     """
-    if all(visibility.shows_all(primitive) for primitive in Primitive):
+    if shows_everything(visibility):
         return Shaped(text)
     yield from check_weight(text, limit)
     governed = [method for method in LISTS.values() if must_filter(method, visibility)]
