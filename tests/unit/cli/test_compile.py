@@ -63,6 +63,17 @@ def test_files_with_problems_make_nothing(ostiary: Ostiary, tmp_path: Path) -> N
     assert not (tmp_path / "out" / "..data").exists()
 
 
+def test_a_proxy_that_no_policy_governs_is_told_whenever_files_are_compiled(ostiary: Ostiary, tmp_path: Path) -> None:
+    proxy = DOORS / "mcpproxy.yaml"
+    for _ in range(2):
+        answer = ostiary("compile", str(proxy), "--out", str(tmp_path / "out"))
+        assert answer.code == 0
+        assert (
+            f"{proxy}:2:1: warning: MCPProxy default/mock-mcp-server: no policy governs it: every caller" in answer.out
+        )
+    assert "warning" not in ostiary("compile", str(DOORS), "--out", str(tmp_path / "out")).out
+
+
 def commands() -> dict[str, list[list[str]]]:
     """What compose and systemd start, by file, without the program."""
     services = yaml.safe_load((ROOT / "deploy/compose/compose.yaml").read_text())["services"]

@@ -62,7 +62,7 @@ class Compiler:
         """
         read = self._sources.read()
         state = self._project.judge(read)
-        for line in (*read.notes, *map(str, state.findings)):
+        for line in (*read.notes, *map(str, (*state.findings, *state.ungoverned()))):
             self._say(line)
         if state.errors or state.config is None:
             self._say(f"{self._out} is left as it was: correct what is told above")

@@ -11,7 +11,7 @@ from ostiary_operator.compile.model import Compiled, ObjectKey, ResourceStatus
 from ostiary_operator.local import upstreams
 from ostiary_operator.local.findings import Finding, Severity, in_order
 from ostiary_operator.local.manifests import Key, Manifest, Read, key_of
-from ostiary_operator.local.together import Surroundings, Verdict, judge_all
+from ostiary_operator.local.together import Surroundings, Verdict, judge_all, ungoverned
 
 #: This machine, which gateways do not connect to unless their settings say so.
 _LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
@@ -53,6 +53,10 @@ class State:
             for entry in entries
             if not entry.policies and not entry.invalid and entry.without_policy == "Allow"
         )
+
+    def ungoverned(self) -> list[Finding]:
+        """A warning for each proxy that no policy governs, in the order of the files."""
+        return in_order(ungoverned(Verdict(self.manifests, self.findings, self.compiled)))
 
     def urls(self) -> Mapping[Key, str]:
         """The endpoint of each proxy that the gateway serves."""
