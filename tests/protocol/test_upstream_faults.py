@@ -87,12 +87,14 @@ async def test_an_address_that_was_not_granted(door: Door) -> None:
         assert_told(await told(door, url, addresses=[]), -31003, "UpstreamAddressForbidden")
 
 
-async def test_the_gateway_does_not_connect_to_itself_though_loopback_is_granted() -> None:
+async def test_a_gateway_that_is_its_own_server_is_told_as_a_loop_though_loopback_is_granted() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     async with running(port=port) as door:
-        assert_told(await told(door, f"http://127.0.0.1:{port}/mock/mcp"), -31003, "UpstreamAddressForbidden")
+        for host in ("127.0.0.1", "localhost"):
+            error = (await told(door, f"http://{host}:{port}/mock/mcp")).error
+            assert (error["code"], error["data"]) == (-31003, {"reason": "UpstreamLoop"})
 
 
 @asynccontextmanager

@@ -55,7 +55,7 @@ class UpstreamHealthyReason(Reason):
     )
     LOOP = (
         faults.LOOP,
-        "The server's address leads back to this MCPProxy.",
+        "The server's address is the gateway's own, or leads back to this MCPProxy.",
         "Point the server at the MCP server itself, not at the gateway, its Service or its Ingress.",
     )
     EGRESS_FAILED = (

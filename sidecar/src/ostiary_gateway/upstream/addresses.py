@@ -79,11 +79,21 @@ def _addresses(*texts: str) -> frozenset[Address]:
     return frozenset(found)
 
 
+def is_own(text: str, port: int, own: OwnPlaces) -> bool:
+    """Say whether the gateway itself listens at an address and port."""
+    address = _parsed(text)
+    return port in own.ports and (address.is_loopback or address.is_unspecified or address in own.addresses)
+
+
+def _parsed(text: str) -> Address:
+    return real(ipaddress.ip_address(text.partition("%")[0]))
+
+
 def allowed(text: str, port: int, *, granted: Iterable[Network], own: OwnPlaces) -> bool:
     """Say whether a connection to an address may be made."""
-    address = real(ipaddress.ip_address(text.partition("%")[0]))
-    if port in own.ports and (address.is_loopback or address.is_unspecified or address in own.addresses):
+    if is_own(text, port, own):
         return False
+    address = _parsed(text)
     if any(address in network for network in granted):
         return True
     if address in _METADATA or address in own.api_servers:

@@ -10,7 +10,7 @@ from typing import Final
 
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
-from ostiary_gateway.upstream.addresses import Network, OwnPlaces, allowed
+from ostiary_gateway.upstream.addresses import Network, OwnPlaces, allowed, is_own
 from ostiary_gateway.upstream.egress import EgressProxy
 from ostiary_gateway.upstream.http1 import tunnel
 from ostiary_gateway.upstream.http1.connection import Connection
@@ -106,14 +106,18 @@ class Dialer:
             raise UpstreamFault(faults.UNREACHABLE, f"{self.host} does not resolve: {error.strerror}") from error
         permitted = [a for a in addresses if allowed(a, self.port, granted=self.granted, own=self.own)]
         if not permitted:
-            raise self._forbidden()
+            back = all(is_own(address, self.port, self.own) for address in addresses)
+            raise self._leads_back() if back else self._forbidden()
         return permitted[:_MOST_ADDRESSES]
+
+    def _leads_back(self) -> UpstreamFault:
+        return UpstreamFault(faults.LOOP, f"{self.host}:{self.port} is this gateway itself")
 
     def _forbidden(self) -> UpstreamFault:
         return UpstreamFault(
             faults.ADDRESS_FORBIDDEN,
             f"{self.host} is, or resolves only to, addresses that the gateway's settings do not grant "
-            "(loopback, link-local, metadata, API server, or the gateway itself)",
+            "(loopback, link-local, metadata or API server)",
         )
 
     async def _first_that_answers(self, addresses: Sequence[str]) -> Connection:
