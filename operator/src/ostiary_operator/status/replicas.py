@@ -1,5 +1,6 @@
 """Which replicas a gateway has, and what one of them says that it runs."""
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -85,7 +86,18 @@ async def ask(session: aiohttp.ClientSession, replica: Replica, *, gateway: str,
                 raise NoAnswer(f"it answers {response.status}")
             return parse_report(await _bounded(response), gateway=gateway)
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise NoAnswer(f"no answer: {type(error).__name__}") from error
+        raise NoAnswer(f"no answer: {_cause(error)}") from error
+
+
+def _cause(error: Exception) -> str:
+    """Say in words why nothing came: those of the system where it has some."""
+    if isinstance(error, TimeoutError):  # first: it is an OSError, too
+        return "it took too long"
+    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return "the connection was closed"
+    return type(error).__name__
 
 
 async def _bounded(response: aiohttp.ClientResponse) -> bytes:
