@@ -58,15 +58,13 @@ def _check(wanted: Mapping[str, int]) -> None:
     taken = {name: port for name, port in wanted.items() if not is_free(port)}
     if not taken:
         return
-    told = " and ".join(f"port {port} is in use, but it is for {_PURPOSES[name]}" for name, port in taken.items())
+    told = ", ".join(f"port {port} ({name}, for {_PURPOSES[name]})" for name, port in taken.items())
     others: dict[str, int] = {}
     for name, port in taken.items():
         others[name] = _free_near(port, avoid={*wanted.values(), *others.values()})
     variables = " ".join(f"{name}={port}" for name, port in others.items())
-    choose = (
-        "end what uses it, or choose another port" if len(taken) == 1 else "end what uses them, or choose other ports"
-    )
-    raise ToolError(f"{told}: {choose}: {variables} make cluster")
+    state, what = ("is in use", "it") if len(taken) == 1 else ("are in use", "them")
+    raise ToolError(f"{told} {state}: end what uses {what}, or choose others: {variables} make cluster")
 
 
 def _free_near(port: int, *, avoid: set[int]) -> int:

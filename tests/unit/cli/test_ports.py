@@ -28,7 +28,8 @@ def test_what_is_taken_is_named_and_what_is_free_is_not() -> None:
             ports.check(wanted, command=COMMAND)
     said = str(caught.value)
     assert said.startswith(f"port {port} (MOCK_PORT, the mock MCP server) is in use.")
-    assert "say --no-mock-server" in said
+    assert f"If an MCP server of your own is at {port}, `ostiary run --no-mock-server` uses that." in said
+    assert "End what uses it, or take another:\n\n" in said
     assert "'my doors' --mock-port" in said
     assert str(free) not in said
 

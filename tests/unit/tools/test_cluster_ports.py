@@ -35,7 +35,9 @@ def test_a_further_replica_goes_elsewhere_if_the_next_port_is_busy() -> None:
 def test_a_busy_port_is_refused_with_what_it_is_for() -> None:
     with socket.create_server((LOOPBACK, 0)) as other:
         busy = other.getsockname()[1]
-        with pytest.raises(ToolError, match=f"port {busy} is in use, but it is for the mock MCP server: .* MOCK_PORT="):
+        with pytest.raises(
+            ToolError, match=f"port {busy} .MOCK_PORT, for the mock MCP server. is in use: .* MOCK_PORT="
+        ):
             cluster_ports.chosen(environ=environ(MOCK_PORT=busy))
 
 
@@ -45,7 +47,8 @@ def test_all_ports_in_use_are_named_with_one_command_that_takes_others() -> None
         with pytest.raises(ToolError) as caught:
             cluster_ports.chosen(environ=environ(**busy))
         said = str(caught.value)
-        assert all(f"port {port} is in use" in said for port in busy.values())
+        assert all(f"port {port} ({name}, for the " in said for name, port in busy.items())
+        assert " are in use: end what uses them, or choose others: " in said
         assert said.endswith(" make cluster")
         proposed = dict(word.split("=") for word in said.split()[-4:-2])
         assert proposed.keys() == busy.keys()

@@ -49,9 +49,10 @@ def variable(flag: str) -> str:
 def _told(taken: Sequence[Wanted], *, others: Mapping[str, int], command: Sequence[str]) -> str:
     *first, last = [f"{each.port} ({variable(each.flag)}, {each.purpose})" for each in taken]
     ports = f"ports {', '.join(first)} and {last} are" if first else f"port {last} is"
-    end = "End what uses them" if first else "End what uses it"
-    hint = " If it is a server of your own, say --no-mock-server." if taken[-1].flag == "--mock-port" else ""
-    return f"{ports} in use. {end}, or take others:{hint}\n\n  {again(command, others)}\n"
+    end = "End what uses them, or take others" if first else "End what uses it, or take another"
+    own = f" If an MCP server of your own is at {last.split()[0]}, `ostiary run --no-mock-server` uses that."
+    hint = own if taken[-1].flag == "--mock-port" else ""
+    return f"{ports} in use.{hint} {end}:\n\n  {again(command, others)}\n"
 
 
 def again(command: Sequence[str], others: Mapping[str, int], environ: Mapping[str, str] = os.environ) -> str:
