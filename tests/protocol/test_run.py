@@ -304,6 +304,13 @@ async def test_an_edit_that_takes_the_last_policy_away_says_that_the_proxy_is_no
     await run.tells("open", "MCPProxy default/mock-mcp-server", words, after=before)
 
 
+async def test_a_renamed_proxy_leaves_a_policy_that_is_told_to_protect_nothing(run: Run) -> None:
+    before = run.edit("mcpproxy.yaml", "name: mock-mcp-server", "name: renamed")
+    await run.tells("open", "MCPProxy default/renamed", "open to everyone", after=before)
+    assert run.told("It governs nothing, and so protects nothing, until it is mended.", after=before)
+    assert not run.told("stays live", after=before)
+
+
 async def test_a_rule_that_names_no_tool_is_told_with_the_name_that_was_probably_meant(run: Run) -> None:
     before = run.edit("mcppolicy.yaml", "names: [delete_user]", "names: [delete_usr]")
     words = "no tool is called delete_usr; did you mean delete_user?"

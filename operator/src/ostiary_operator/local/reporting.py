@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from ostiary_core.policy.slips import Slip
-from ostiary_operator.api.resources import PROXY_KIND
+from ostiary_operator.api.resources import POLICY_KIND, PROXY_KIND
 from ostiary_operator.local import changes
 from ostiary_operator.local.console import Console, Style, printable
 from ostiary_operator.local.findings import Finding, Severity
@@ -82,6 +82,8 @@ def _meanwhile(finding: Finding, state: State, before: Mapping[Key, Manifest]) -
     """Say what holds until a fault is mended."""
     key = key_of(finding)
     status = state.status(key)
+    if key.kind == POLICY_KIND and key in before and status is not None and not status.related:
+        return "It governs nothing, and so protects nothing, until it is mended."
     if key in before or (status is None and any(manifest.file == finding.file for manifest in before.values())):
         return "What was live before stays live until it is mended."
     if status is None:
