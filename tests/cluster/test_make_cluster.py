@@ -176,4 +176,4 @@ def test_a_busy_port_is_named_with_the_remedy(tmp_path: Path, name: str) -> None
         with make_cluster(tmp_path, **{name: port}) as terminal:
             assert terminal.process.wait(PATIENCE) == 1
             assert f"error: port {port} (" in terminal.text()
-            assert re.search(rf"choose another port: {name}=\d+ make cluster\n", terminal.text())
+            assert re.search(rf"choose others: {name}=\d+ make cluster\n", terminal.text())
