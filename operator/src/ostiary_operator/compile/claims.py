@@ -6,6 +6,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from ostiary_core.contract.documents import EntryDocument
+from ostiary_core.contract.documents import Server as ServerDocument
 from ostiary_operator.api.proxy import ProxySpec, Server
 from ostiary_operator.compile.model import ObjectKey
 
@@ -23,6 +24,8 @@ class Claim:
     urls: tuple[str, ...]
     hosts: tuple[str | None, ...] = ()
     """What is sent to each server as Host in place of its URL's."""
+    tls_names: tuple[str | None, ...] = ()
+    """What each server is called in TLS (SNI) in place of its URL's host."""
 
     @property
     def title(self) -> str:
@@ -39,13 +42,18 @@ def claim_of_spec(key: ObjectKey, spec: ProxySpec) -> Claim:
     """What a version claims that a user wrote."""
     path = spec.path if spec.path is not None else f"/{key.namespace}/{key.name}"
     urls = tuple(server_url(server, key.namespace) for server in spec.servers)
-    return Claim(key, path, spec.hostnames, urls, tuple(server.host for server in spec.servers))
+    hosts = tuple(server.host for server in spec.servers)
+    return Claim(key, path, spec.hostnames, urls, hosts, tuple(map(_tls_name, spec.servers)))
 
 
 def claim_of_entry(key: ObjectKey, entry: EntryDocument) -> Claim:
     """What a version claims that was accepted before."""
     urls, hosts = zip(*((server.url, server.host) for server in entry.servers), strict=True)
-    return Claim(key, entry.path, tuple(entry.hostnames), urls, hosts)
+    return Claim(key, entry.path, tuple(entry.hostnames), urls, hosts, tuple(map(_tls_name, entry.servers)))
+
+
+def _tls_name(server: Server | ServerDocument) -> str | None:
+    return server.tls.hostname if server.tls is not None else None
 
 
 def server_url(server: Server, namespace: str) -> str:

@@ -90,20 +90,39 @@ def hosts_are_granted(claim: Claim, site: Site, _known: Known) -> Refusal | None
 
     Behind one address there may be the servers of many, told apart by that name alone.
     """
-    namespace = claim.key.namespace
     for index, host in enumerate(claim.hosts if _is_multi(site) else ()):
         name = urlsplit(f"//{host}").hostname or "" if host is not None else ""
-        if not name or name in _LOOPBACK or _is_own(name, namespace):
-            continue
-        if _covers(_grants(site, namespace), name):
-            continue
-        message = (
-            f"{claim.title}: spec.servers[{index}].host: {name} lies outside the namespace {namespace}, and gateway "
-            f"{site.identity} does not grant it; remove it, or ask the platform team for a grant in the gateway's "
-            "settings"
-        )
-        return Refusal(AcceptedReason.UPSTREAM_NOT_PERMITTED, message)
+        refusal = _name_outside(claim, site, f"servers[{index}].host", name)
+        if refusal is not None:
+            return refusal
     return None
+
+
+def tls_names_are_granted(claim: Claim, site: Site, _known: Known) -> Refusal | None:
+    """In Multi, the same of what is sent as the server's name in TLS, which ingresses choose a server by, too.
+
+    A Service of the namespace may be called anything: there is no one else behind it.
+    """
+    servers = zip(claim.upstreams, claim.tls_names, strict=True) if _is_multi(site) else ()
+    for index, (host, name) in enumerate(servers):
+        if name is None or _is_own(host, claim.key.namespace):
+            continue
+        refusal = _name_outside(claim, site, f"servers[{index}].tls.hostname", name)
+        if refusal is not None:
+            return refusal
+    return None
+
+
+def _name_outside(claim: Claim, site: Site, field: str, name: str) -> Refusal | None:
+    namespace = claim.key.namespace
+    if not name or name in _LOOPBACK or _is_own(name, namespace) or _covers(_grants(site, namespace), name):
+        return None
+    message = (
+        f"{claim.title}: spec.{field}: {name} lies outside the namespace {namespace}, and gateway "
+        f"{site.identity} does not grant it; remove it, or ask the platform team for a grant in the gateway's "
+        "settings"
+    )
+    return Refusal(AcceptedReason.UPSTREAM_NOT_PERMITTED, message)
 
 
 def _is_own(host: str, namespace: str) -> bool:
@@ -177,6 +196,7 @@ _CHAIN = (
     hostnames_are_granted,
     upstreams_are_granted,
     hosts_are_granted,
+    tls_names_are_granted,
 )
 
 
