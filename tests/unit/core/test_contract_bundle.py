@@ -2,8 +2,10 @@ import gzip
 import random
 
 import pytest
+from pydantic import ValidationError
 
 from ostiary_core.canonical import digest
+from ostiary_core.contract import bundle as bundles
 from ostiary_core.contract import parts
 from ostiary_core.contract.bundle import Bundle, GatewayConfig, fold_config, manifest_file, open_files, stamp
 from ostiary_core.contract.documents import (
@@ -14,7 +16,7 @@ from ostiary_core.contract.documents import (
     SettingsDocument,
     Timeouts,
 )
-from ostiary_core.contract.manifest import GatewayIdentity, parse_manifest
+from ostiary_core.contract.manifest import GatewayIdentity, Manifest, parse_manifest
 from ostiary_core.errors import ContractError
 
 KEY = b"k" * 32
@@ -152,3 +154,60 @@ def test_unknown_members_are_refused() -> None:
 
     with pytest.raises(ContractError, match="surprise"):
         parse_manifest(text)
+
+
+def large(count: int = 700) -> Bundle:
+    identity = GatewayIdentity(namespace="sys", name="gw")
+    entries = {f"ns/e{number}": entry(f"e{number}", []) for number in range(count)}
+    return stamp(
+        fold_config(GatewayConfig(identity, SettingsDocument(bounds=BOUNDS), entries)),
+        revision=7,
+        key_name="mac-1",
+        key=KEY,
+    )
+
+
+FORGED = b'{"version":"ostiary.dev/config/v1","entries":[' + b"1," * 40_000 + b"1]}"
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        FORGED,
+        FORGED.replace(b",1]", b',1],"mac":{"key":"mac-1","value":"%b"},"x":1' % (b"0" * 64)),
+        manifest_file(large()).replace(b'"revision":7', b'"revision":8'),
+        manifest_file(large()).replace(b'"key":"mac-1"', b'"key":"mac-2"'),
+    ],
+    ids=["without a MAC", "with a made up one", "altered", "of another key"],
+)
+def test_nothing_of_a_large_manifest_is_parsed_before_its_mac_fits(
+    forged: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed: list[bytes] = []
+    monkeypatch.setattr(bundles, "parse_manifest", parsed.append)
+
+    with pytest.raises(ContractError, match="carries no MAC of a key that the Secret holds, or one that does not fit"):
+        open_files({"manifest.json": forged}, KEYS)
+    assert parsed == []
+
+
+def test_a_large_manifest_is_read_whose_mac_fits() -> None:
+    assert len(manifest_file(large())) > 64 * 1024
+    assert len(open_files(files(large()), KEYS).manifest.entries) == 700
+
+
+def test_a_mac_that_moved_to_another_place_of_a_large_manifest_proves_nothing() -> None:
+    text = manifest_file(large())
+    member = text[text.index(b'"mac":') : text.index(b'"parts":')]
+    moved = text.replace(member, b"").replace(b'"entries":[{', b'"entries":[{' + member)
+
+    with pytest.raises(ContractError):
+        open_files({"manifest.json": moved}, KEYS)
+
+
+def test_of_many_bad_members_of_a_manifest_the_first_is_told_and_no_other_is_looked_at() -> None:
+    with pytest.raises(ContractError, match="manifest: "):
+        parse_manifest(FORGED)
+    with pytest.raises(ValidationError) as found:
+        Manifest.model_validate_json(FORGED)
+    assert found.value.error_count() < 10

@@ -107,3 +107,9 @@ def test_who_may_not_read_the_keys_reads_a_compressed_manifest_all_the_same() ->
 def test_where_there_is_no_manifest_that_is_said() -> None:
     with pytest.raises(ContractError, match="no manifest"):
         manifest_files.read({"manifest.json.gz": b"alone"}, KEYS)
+
+
+def test_a_seal_that_is_larger_than_any_seal_is_not_parsed() -> None:
+    members = b",".join(b'"%d":1' % number for number in range(100_000))
+    with pytest.raises(ContractError, match="a seal may take"):
+        manifest_files.read({**written(5000), "manifest.seal.json": b"{" + members + b"}"}, KEYS)

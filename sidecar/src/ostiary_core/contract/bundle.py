@@ -144,7 +144,9 @@ def open_manifest(files: Mapping[str, bytes], keys: Mapping[str, bytes], *, gate
     Raises:
         ContractError: no manifest, a MAC that does not fit, or another gateway's config.
     """
-    manifest = parse_manifest(manifest_files.read(files, keys))
+    text = manifest_files.read(files, keys)
+    mac.prove(text, keys)
+    manifest = parse_manifest(text)
     mac.verify(manifest, keys)
     if gateway is not None and manifest.gateway.identity != gateway:
         raise ContractError(f"the config is for gateway {manifest.gateway.identity}, and this is {gateway}")

@@ -5,6 +5,7 @@ The key lies in the gateway's Secret. Documents need no MAC of their own: the ma
 
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -15,6 +16,11 @@ from ostiary_core.errors import ContractError
 _DOMAIN: Final = b"ostiary manifest v1\n"
 #: What the seal of a compressed manifest covers is never what a manifest's own MAC covers.
 SEAL_DOMAIN: Final = b"ostiary compressed manifest v1\n"
+
+#: The MAC as it stands in a manifest's canonical text: never its first member, and never its last.
+_MEMBER: Final = re.compile(rb'"mac":\{"key":"([^"\\]{1,253})","value":"([0-9a-f]{64})"\},')
+#: A manifest up to this is parsed whoever wrote it, to say what is wrong with it.
+_UNPROVED_BYTES: Final = 64 * 1024
 
 
 def sign(manifest: Manifest, *, key_name: str, key: bytes) -> Manifest:
@@ -31,6 +37,28 @@ def verify(manifest: Manifest, keys: Mapping[str, bytes]) -> None:
     if manifest.mac is None:
         raise ContractError("manifest: it carries no MAC, so nobody can say who wrote it")
     check(manifest.mac, manifest.signed_bytes(), keys, what="manifest")
+
+
+def prove(text: bytes, keys: Mapping[str, bytes]) -> None:
+    """Refuse a large manifest that no key of the Secret fits, before any of it is parsed.
+
+    Parsing may cost hundreds of times the size of a text, and whoever writes a ConfigMap chooses it. This goes before
+    :func:`verify` and does not stand in for it: only that one knows where in the text the MAC stood.
+
+    Raises:
+        ContractError: nothing proves who wrote it.
+    """
+    if len(text) > _UNPROVED_BYTES and not _is_proved(text, keys):
+        raise ContractError("manifest: it carries no MAC of a key that the Secret holds, or one that does not fit")
+
+
+def _is_proved(text: bytes, keys: Mapping[str, bytes]) -> bool:
+    found = _MEMBER.search(text)
+    key = keys.get(found[1].decode("utf-8", "replace")) if found is not None else None
+    if found is None or key is None:
+        return False
+    covered = text[: found.start()] + text[found.end() :]
+    return hmac.compare_digest(value_of(covered, key).encode(), found[2])
 
 
 def check(mac: Mac, covered: bytes, keys: Mapping[str, bytes], *, what: str, domain: bytes = _DOMAIN) -> None:

@@ -1,14 +1,17 @@
 """The manifest: which documents are in force at a gateway, at which revision, and proof of who said so."""
 
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import ValidationError
+from pydantic import FailFast, Field, ValidationError
 
 from ostiary_core.contract.documents import Count, Document
 from ostiary_core.contract.unreadable import unreadable
 
 #: The version of the contract. A reader that does not know it says so and keeps what it has.
 VERSION: Final = "ostiary.dev/config/v1"
+
+#: More than any writer makes parts; a longer list is not read to its end.
+_MOST_SIZES: Final = 64
 
 
 class GatewayIdentity(Document):
@@ -50,9 +53,10 @@ class Manifest(Document):
     gateway: GatewayIdentity
     revision: Count
     settings: str
-    parts: list[str]
-    sizes: list[Count] | None = None
-    entries: list[EntryReference]
+    # Of a million bad items the first says enough, and each that is told costs half a kilobyte.
+    parts: Annotated[list[str], FailFast()]
+    sizes: list[Count] | None = Field(default=None, max_length=_MOST_SIZES)
+    entries: Annotated[list[EntryReference], FailFast()]
     mac: Mac | None = None
 
     def signed_bytes(self) -> bytes:

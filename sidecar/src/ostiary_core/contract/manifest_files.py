@@ -31,6 +31,9 @@ MAX_PACKED_BYTES: Final = 900 * 1024
 #: What a manifest may unfold to. Digests and uids hardly shrink, so that the bound above is met long before.
 MAX_UNFOLDED_BYTES: Final = 8 * 1024 * 1024
 
+#: What a seal may take: a size, the name of a key, and a MAC.
+MAX_SEAL_BYTES: Final = 1024
+
 
 class Seal(Document):
     """Proof of who compressed a manifest, and its size when it is unfolded, in bytes."""
@@ -91,6 +94,8 @@ def _seal(packed: bytes, unfolded: int, key_name: str, key: bytes) -> bytes:
 
 def _unsealed(text: bytes, packed: bytes, keys: Mapping[str, bytes]) -> int:
     """Return what the compressed manifest unfolds to, by the word of who knew a key."""
+    if len(text) > MAX_SEAL_BYTES:
+        raise ContractError(f"{SEAL_FILE}: it is larger than the {MAX_SEAL_BYTES} bytes that a seal may take")
     try:
         seal = Seal.model_validate_json(text)
     except ValidationError as error:
