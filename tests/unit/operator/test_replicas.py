@@ -1,5 +1,6 @@
 import asyncio
 import json
+import tracemalloc
 from typing import Any
 
 import aiohttp
@@ -9,7 +10,7 @@ from operator_world import GATEWAY, SaidReplica, listening
 from ostiary_operator.delivery.secret_bytes import SecretBytes
 from ostiary_operator.status import replicas
 from ostiary_operator.status.replicas import NoAnswer, Replica, from_slices, from_urls
-from ostiary_operator.status.reports import MAX_BYTES, Report, ReportError, parse_report
+from ostiary_operator.status.reports import MAX_BYTES, Report, ReportError, most_bytes, parse_report
 
 DIGEST = "a" * 64
 TOKEN = SecretBytes(b"admin-bearer")
@@ -113,6 +114,37 @@ def test_words_of_a_replica_become_one_bounded_line_and_its_reason_one_word() ->
     assert found.reason == "Invalid"
     assert found.message.startswith("a [31m b x")
     assert len(found.message) <= 500
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {f"ns/{number}": 1 for number in range(50_000)},
+        {"ns/a": {"servers": {f"{number}": 1 for number in range(50_000)}}},
+        {"ns/a": {"servers": {f"A{number}": {} for number in range(50_000)}}},
+    ],
+    ids=["entries", "servers", "names"],
+)
+def test_of_an_answer_with_a_hundred_thousand_faults_only_the_first_is_looked_at(
+    entries: dict[str, Any],
+) -> None:
+    body = json.dumps({"gateway": GATEWAY, "revision": 1, "replica": "r", "entries": entries}).encode()
+    tracemalloc.start()
+    try:
+        with pytest.raises(ReportError):
+            parse_report(body, gateway=GATEWAY)
+        assert tracemalloc.get_traced_memory()[1] < 16 * len(body) + 2**20
+    finally:
+        tracemalloc.stop()
+
+
+async def test_an_answer_is_read_no_further_than_what_its_gateway_serves_may_take() -> None:
+    async with listening(SaidReplica(body=b" " * (most_bytes(3) + 1))) as replica, aiohttp.ClientSession() as session:
+        with pytest.raises(NoAnswer, match="larger than"):
+            await replicas.ask(session, replica, gateway=GATEWAY, token=TOKEN, most=most_bytes(3))
+    assert most_bytes(3) < 2**20
+    assert most_bytes(1_000) > 1_000 * 1024
+    assert most_bytes(10**9) == MAX_BYTES
 
 
 async def test_an_answer_that_never_ends_is_cut_off() -> None:

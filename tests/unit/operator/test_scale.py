@@ -24,6 +24,7 @@ from ostiary_operator.kube.listing import Listing
 from ostiary_operator.kube.options import OperatorOptions
 from ostiary_operator.moved import EVERYTHING, NOTHING, Moved
 from ostiary_operator.queue import Call
+from ostiary_operator.status.watch import GatewayWatch
 
 TEAMS = [f"team-{number}" for number in range(9)]
 
@@ -129,6 +130,25 @@ async def test_a_status_is_judged_again_only_where_something_changed(monkeypatch
         line.cluster.put(POLICY, policy("crm-rules", "crm", namespace="team-4", allow="get_*"))
         await line.run_pass(Moved.within(["team-4"]))
         assert set(judged) == {"crm", "crm-rules"}
+
+
+async def test_what_the_replicas_of_a_tenants_gateway_say_has_no_status_of_others_judged_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with listening(SaidReplica()) as replica:
+        line = Line(world(*two_teams_proxies()), replica.url)
+        await settled(line, replica)
+        tenants = GatewayWatch("team-4/own", known_since=0.0)
+        line.parts.board.watches["team-4/own"] = tenants
+        tenants.heard()
+        judged: list[str] = []
+        monkeypatch.setattr(line.parts.board, "_judge", lambda uid, *_: judged.append(uid))
+        tenants.is_new = True  # as where another replica came, or one says something new of itself
+        await line.parts.board.publish()
+        assert judged == []
+        line.parts.board.watches[GATEWAY].is_new = True
+        await line.parts.board.publish()
+        assert len(judged) == len(line.parts.board._statuses)
 
 
 async def test_a_namespace_that_is_no_longer_ours_leaves_the_config_in_a_pass_in_which_nothing_moved() -> None:

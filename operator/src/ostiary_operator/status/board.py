@@ -150,9 +150,10 @@ class StatusBoard:
     def _to_judge(self) -> list[str]:
         """Return what is open, and what replicas said something new of."""
         heard = {identity: watch.heard() for identity, watch in self.watches.items()}
-        if any(news.everything for news in heard.values()):
-            return sorted(self._statuses, key=self._key)
+        # A gateway may be a tenant's, and its replicas anybody: what they say costs those that are served there alone.
+        loud = {identity for identity, news in heard.items() if news.everything}
         said = {(identity, proxy) for identity, news in heard.items() for proxy in news.proxies}
+        said |= {each for each in self._carried if each[0] in loud}
         found = {uid for each in said for uid in self._carried.get(each, ())} | self._open.keys()
         return sorted(found & self._statuses.keys(), key=self._key)
 

@@ -12,6 +12,7 @@ from ostiary_operator.clock import Clock
 from ostiary_operator.moved import NOTHING, Moved
 from ostiary_operator.status import replicas
 from ostiary_operator.status.board import StatusBoard
+from ostiary_operator.status.reports import most_bytes
 from ostiary_operator.status.watch import GatewayWatch, ReplicaState
 
 _log = logging.getLogger(__name__)
@@ -67,7 +68,8 @@ class Poller:
         if watch.token is None:
             return False
         try:
-            report = await replicas.ask(session, state.replica, gateway=watch.identity, token=watch.token)
+            most = most_bytes(watch.proxies)
+            report = await replicas.ask(session, state.replica, gateway=watch.identity, token=watch.token, most=most)
         except OstiaryError as error:
             return self._silent(watch, state, error)
         before = state.report

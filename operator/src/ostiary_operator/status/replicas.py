@@ -67,8 +67,10 @@ def _replica(endpoint: Mapping[str, Any], port: int) -> Replica | None:
     return Replica(f"http://{host}:{port}", str(name))
 
 
-async def ask(session: aiohttp.ClientSession, replica: Replica, *, gateway: str, token: SecretBytes) -> Report:
-    """Ask a replica what it runs.
+async def ask(
+    session: aiohttp.ClientSession, replica: Replica, *, gateway: str, token: SecretBytes, most: int = MAX_BYTES
+) -> Report:
+    """Ask a replica what it runs; ``most`` are the bytes that are read of its answer.
 
     Raises:
         NoAnswer: no connection, no answer in time, or an answer that is none.
@@ -84,7 +86,7 @@ async def ask(session: aiohttp.ClientSession, replica: Replica, *, gateway: str,
                 raise Refused(f"it refuses our token with {response.status}")
             if response.status != 200:
                 raise NoAnswer(f"it answers {response.status}")
-            return parse_report(await _bounded(response), gateway=gateway)
+            return parse_report(await _bounded(response, most), gateway=gateway)
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise NoAnswer(f"no answer: {_cause(error)}") from error
 
@@ -100,10 +102,10 @@ def _cause(error: Exception) -> str:
     return type(error).__name__
 
 
-async def _bounded(response: aiohttp.ClientResponse) -> bytes:
+async def _bounded(response: aiohttp.ClientResponse, most: int) -> bytes:
     body = bytearray()
     async for chunk in response.content.iter_chunked(_CHUNK):
         body += chunk
-        if len(body) > MAX_BYTES:
-            raise NoAnswer(f"its answer is larger than {MAX_BYTES} bytes")
+        if len(body) > most:
+            raise NoAnswer(f"its answer is larger than {most} bytes")
     return bytes(body)

@@ -1,14 +1,28 @@
 """What a replica says that it runs, judged as hostile input: it may be anybody who got hold of its address."""
 
 import re
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 from ostiary_core.errors import OstiaryError
 
-#: Bytes of an answer that are read at most.
+#: Bytes of an answer that are read at most, whatever its gateway serves.
 MAX_BYTES: Final = 16 * 1024 * 1024
+#: What an answer may take in any case, and for each proxy that its gateway was given.
+_LEAST_BYTES: Final = 512 * 1024
+_BYTES_PER_PROXY: Final = 4 * 1024
 _SERVERS: Final = 64
 _ENTRIES: Final = 100_000
 _MESSAGE: Final = 500
@@ -22,6 +36,28 @@ _WORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9]{0,63}")
 
 class ReportError(OstiaryError):
     """An answer that is no report of this gateway."""
+
+
+def most_bytes(proxies: int) -> int:
+    """Return the bytes that a replica of a gateway with so many proxies may answer."""
+    return min(MAX_BYTES, _LEAST_BYTES + _BYTES_PER_PROXY * proxies)
+
+
+class _Broken(Exception):
+    """The first item that cannot be read. Not an error of validation: of those, all would be gathered first."""
+
+
+def _or_stop(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return validate(value)
+    except ValidationError as error:
+        raise _Broken(error.errors(include_url=False, include_input=False, include_context=False)[0]["type"]) from None
+
+
+def _few_servers(value: Any) -> Any:
+    if isinstance(value, dict) and len(value) > _SERVERS:
+        raise ValueError("too many servers")
+    return value
 
 
 def _one_line(value: object) -> object:
@@ -105,7 +141,7 @@ class ReportedEntry(_Part):
 
     active: _Digest | None = None
     rejected: RejectedEntry | None = None
-    servers: Annotated[dict[_Server, ReportedServer], Field(max_length=_SERVERS)] = {}
+    servers: Annotated[dict[_Server, ReportedServer], BeforeValidator(_few_servers)] = {}
     offers: Offers | None = None
 
 
@@ -123,7 +159,7 @@ class Report(_Part):
     gateway: _Identity | None
     revision: Annotated[StrictInt, Field(ge=0, lt=2**63), BeforeValidator(_zero)]
     replica: Annotated[_Line, Field(min_length=1)]
-    entries: Annotated[dict[_Identity, ReportedEntry], Field(max_length=_ENTRIES)]
+    entries: Annotated[dict[_Identity, Annotated[ReportedEntry, WrapValidator(_or_stop)]], Field(max_length=_ENTRIES)]
     rejected: RejectedConfig | None = None
     incomplete: RejectedConfig | None = None
     """A config that waits for something that it names."""
@@ -144,6 +180,8 @@ def parse_report(body: bytes, *, gateway: str) -> Report:
     """
     try:
         report = Report.model_validate_json(body)
+    except _Broken as error:
+        raise ReportError(f"its answer is no report: entries: {error}") from None
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(str(step) for step in first["loc"][:1]) or "the document"

@@ -85,6 +85,11 @@ class GatewayWatch:
     is_new: bool = True
     """That set is another one than when somebody last judged."""
 
+    @property
+    def proxies(self) -> int:
+        """How many proxies it was given."""
+        return len(self.manifest.entries) if self.manifest is not None else 0
+
     def given(self, manifest: Manifest, token: SecretBytes, now: float) -> bool:
         """Remember what is in force; say whether that is news to the replicas."""
         news = self.manifest is None or manifest.revision != self.manifest.revision
