@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import golden
+import pytest
 
 from ostiary_core.contract.documents import PolicyDocument
 from ostiary_operator.compile.compiler import compile_resources
@@ -32,9 +33,54 @@ def test_of_several_gateways_the_newest_version_that_was_accepted_is_kept() -> N
     old = compile_resources(good.resources, {}).configs[DEFAULT]
     new = compile_resources(mended.resources, {}).configs[DEFAULT]
 
-    for previous in ({DEFAULT: old, "x/other": new}, {DEFAULT: new, "x/other": old}):
+    for previous in ({DEFAULT: old, "ostiary-system/other": new}, {DEFAULT: new, "ostiary-system/other": old}):
         after = compile_resources(broken.resources, previous)
         assert [policy.generation for policy in carried(after, "team-a/crm")] == [3]
+
+
+def test_what_a_tenant_signs_with_the_key_of_its_own_gateway_is_no_version_of_a_policy_of_others() -> None:
+    good, broken, mended = golden.load("a-broken-edit-keeps-the-last-accepted-policy").steps
+    true = compile_resources(good.resources, {}).configs[DEFAULT]
+    forged = compile_resources(mended.resources, {}).configs[DEFAULT]
+
+    after = compile_resources(broken.resources, {DEFAULT: true, "tenant/own": forged})
+    assert [policy.generation for policy in carried(after, "team-a/crm")] == [1]
+    alone = compile_resources(broken.resources, {"tenant/own": forged})
+    assert alone.configs[DEFAULT].entries["team-a/crm"].invalid
+    own = compile_resources(broken.resources, {DEFAULT: true, "team-a/own": forged})
+    assert [policy.generation for policy in carried(own, "team-a/crm")] == [3]
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        {"path": "nonsense"},
+        {"path": ""},
+        {"url": "http://["},
+        {"url": "http://a:99999/"},
+        {"url": ""},
+        {"host": "["},
+        {"host": "a:b:c"},
+    ],
+    ids=str,
+)
+def test_a_version_that_somebody_signed_and_that_no_one_can_judge_is_kept_by_none_and_stops_no_other(
+    claim: dict[str, str],
+) -> None:
+    good, *_ = golden.load("a-broken-edit-keeps-the-last-accepted-policy").steps
+    own = replace(good.resources.gateways[0], namespace="team-a", name="own", service="own", settings="tenancy: Multi")
+    resources = replace(good.resources, gateways=[*good.resources.gateways, own])
+    last = compile_resources(resources, {}).configs["team-a/own"]
+    [(identity, entry)] = last.entries.items()
+    server = entry.servers[0].model_copy(update={key: value for key, value in claim.items() if key != "path"})
+    path = {"path": claim["path"]} if "path" in claim else {}
+    forged = replace(last, entries={identity: entry.model_copy(update={"servers": [server], **path})})
+
+    broken = [{**each, "spec": {**each["spec"], "path": "no path"}} for each in resources.proxies]
+    after = compile_resources(replace(resources, proxies=broken), {"team-a/own": forged})
+    assert after.configs["team-a/own"].entries == {}
+    kept = compile_resources(replace(resources, proxies=broken), {"team-a/own": last})
+    assert kept.configs["team-a/own"].entries.keys() == {identity}
 
 
 def test_a_policy_that_is_not_targeted_any_more_leaves_the_config() -> None:

@@ -14,7 +14,7 @@ from ostiary_operator.api.proxy import ProxySpec
 from ostiary_operator.api.status import AcceptedReason
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.checks import Refusal
-from ostiary_operator.compile.claims import Claim, claim_of_entry, claim_of_spec
+from ostiary_operator.compile.claims import Claim, claim_of_entry, claim_of_spec, is_judgeable
 from ostiary_operator.compile.grants import Known, permitted
 from ostiary_operator.compile.paths import Ledger, path_is_free
 from ostiary_operator.compile.placement import place
@@ -77,7 +77,8 @@ def last_entry(subject: ProxySubject, site: Site, previous: Mapping[str, Gateway
     """Return what a gateway last had of this very proxy, not of an earlier one with its name."""
     config = previous.get(site.identity)
     entry = config.entries.get(subject.identity) if config is not None else None
-    return entry if entry is not None and entry.uid == subject.uid else None
+    is_its_own = entry is not None and entry.uid == subject.uid
+    return entry if entry is not None and is_its_own and is_judgeable(entry) else None
 
 
 def _admit(subject: ProxySubject, ground: Ground, cache: Cache) -> Admission:

@@ -56,6 +56,22 @@ def _tls_name(server: Server | ServerDocument) -> str | None:
     return server.tls.hostname if server.tls is not None else None
 
 
+def is_judgeable(entry: EntryDocument) -> bool:
+    """Whether an entry claims what can be asked about at all.
+
+    Whoever holds the key of a gateway may have written what is read back as accepted there: in a tenant's namespace the
+    tenant. Nothing in it may stop the judging of all others.
+    """
+    try:
+        hosts = [urlsplit(f"//{server.host}").hostname for server in entry.servers if server.host is not None]
+        urls = [urlsplit(server.url) for server in entry.servers]
+        # Reading a port is what finds out that it is none.
+        hosts += [url.hostname for url in urls if url.port != 0 and url.scheme in DEFAULT_PORTS]
+    except ValueError:
+        return False
+    return entry.path.startswith("/") and all(hosts) and bool(urls)
+
+
 def server_url(server: Server, namespace: str) -> str:
     """Return where a server listens; a Service is addressed by its name in the cluster's DNS."""
     if server.url is not None:

@@ -71,7 +71,7 @@ def rule(
     cache: Cache,
 ) -> tuple[Ruling, ...]:
     """Judge every policy."""
-    last = _LastAccepted(previous, cache)
+    last = _LastAccepted(previous, cache, operator_namespace=operator_namespace)
     return tuple(
         _rule(policy, proxies, tier_of(policy.key.namespace, operator_namespace), last, cache) for policy in policies
     )
@@ -89,19 +89,34 @@ def govern(rulings: Iterable[Ruling]) -> Mapping[ObjectKey, Governance]:
 
 
 class _LastAccepted:
-    """The last accepted version of each policy, by uid; looked up only when one is needed."""
+    """The last accepted version of each policy, by uid; looked up only when one is needed.
 
-    def __init__(self, previous: Mapping[str, GatewayConfig], cache: Cache) -> None:
+    Believed are the configs of the shared gateways, and those of gateways in the policy's own namespace. Of any other
+    gateway the key lies with another tenant, who would write the policies of all others with it.
+    """
+
+    def __init__(self, previous: Mapping[str, GatewayConfig], cache: Cache, *, operator_namespace: str) -> None:
         self._previous = previous
         self._cache = cache
-        self._by_uid: dict[str, PolicyDocument] | None = None
+        self._operator_namespace = operator_namespace
+        self._by_origin: dict[tuple[str, str], PolicyDocument] | None = None
+
+    def _known(self) -> Mapping[tuple[str, str], PolicyDocument]:
+        """Return the newest version that the gateways of a namespace had of a policy, by namespace and uid."""
+        if self._by_origin is None:
+            found = [
+                (identity.partition("/")[0], *item)
+                for identity, config in self._previous.items()
+                for item in config.policies.items()
+            ]
+            found.sort(key=lambda item: (item[2].generation, item[1]))
+            self._by_origin = {(namespace, document.uid): document for namespace, _, document in found}
+        return self._by_origin
 
     def find(self, subject: PolicySubject, tier: Tier) -> FiledPolicy | None:
-        if self._by_uid is None:
-            found = [item for config in self._previous.values() for item in config.policies.items()]
-            found.sort(key=lambda item: (item[1].generation, item[0]))
-            self._by_uid = {document.uid: document for _, document in found}
-        document = self._by_uid.get(subject.uid)
+        origins = {self._operator_namespace, subject.key.namespace}
+        versions = [self._known().get((namespace, subject.uid)) for namespace in sorted(origins)]
+        document = max(filter(None, versions), key=lambda each: each.generation, default=None)
         if document is None:
             return None
         # The tier is a matter of today: the operator may have moved.
