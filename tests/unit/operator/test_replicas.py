@@ -141,7 +141,7 @@ def test_of_an_answer_with_a_hundred_thousand_faults_only_the_first_is_looked_at
 async def test_an_answer_is_read_no_further_than_what_its_gateway_serves_may_take() -> None:
     async with listening(SaidReplica(body=b" " * (most_bytes(3) + 1))) as replica, aiohttp.ClientSession() as session:
         with pytest.raises(NoAnswer, match="larger than"):
-            await replicas.ask(session, replica, gateway=GATEWAY, token=TOKEN, most=most_bytes(3))
+            await replicas.ask(session, Replica(replica.url, "r"), gateway=GATEWAY, token=TOKEN, most=most_bytes(3))
     assert most_bytes(3) < 2**20
     assert most_bytes(1_000) > 1_000 * 1024
     assert most_bytes(10**9) == MAX_BYTES
