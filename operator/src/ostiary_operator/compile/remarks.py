@@ -1,10 +1,10 @@
 """What has no part in Ready and yet has to be seen: a proxy that nothing governs, a policy that protects nothing."""
 
-import difflib
 import functools
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from ostiary_core.nearest import Nearest
 from ostiary_operator.api.reason import Reason
 from ostiary_operator.api.status import ConditionStatus, ConditionType, EffectiveReason, GovernedReason
 from ostiary_operator.compile.model import Condition
@@ -45,7 +45,7 @@ def effective(ruling: Ruling, known: Sequence[str]) -> Condition:
 @functools.lru_cache(maxsize=4096)
 def _nearest(name: str, known: tuple[str, ...]) -> str:
     """Return the name that was probably meant; empty where none is like it."""
-    return next(iter(difflib.get_close_matches(name, known, n=1)), "")
+    return Nearest(known).to(name)
 
 
 def _slips(ruling: Ruling, known: Sequence[str]) -> Iterator[tuple[Reason, str]]:

@@ -4,19 +4,19 @@ Only exact names of tools and prompts are compared. A wildcard may wait for what
 without ever being listed.
 """
 
-import difflib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from ostiary_core.mcp.methods import Primitive
+from ostiary_core.nearest import Nearest
 from ostiary_core.policy.access import CompiledPolicy
 
 #: The primitives whose lists tell all that there is.
 LISTED: Final = (Primitive.TOOLS, Primitive.PROMPTS)
 #: Slips that are told of one proxy at most.
 TOLD: Final = 16
-#: Names that a slip is compared with at most: each comparison costs some microseconds.
-COMPARED: Final = 500
+#: Names that a slip is compared with at most: each comparison costs some microseconds, whatever the names are.
+COMPARED: Final = 250
 
 
 class ExactName(NamedTuple):
@@ -57,11 +57,7 @@ def _exact_names(policies: Iterable[CompiledPolicy]) -> Iterator[ExactName]:
 
 def find(names: Iterable[ExactName], offered: Mapping[Primitive, Collection[str]]) -> tuple[Slip, ...]:
     """Return the first names that are not offered; of a primitive that is not in ``offered`` nothing is known."""
-    missing = [each for each in names if each.name not in offered.get(each.primitive, (each.name,))]
-    return tuple(Slip(each, _nearest(each.name, offered[each.primitive])) for each in missing[:TOLD])
-
-
-def _nearest(name: str, offered: Collection[str]) -> str:
-    if len(offered) > COMPARED:
-        return ""
-    return next(iter(difflib.get_close_matches(name, sorted(offered), n=1)), "")
+    missing = [each for each in names if each.name not in offered.get(each.primitive, (each.name,))][:TOLD]
+    kinds = {each.primitive for each in missing}
+    meant = {kind: Nearest(offered[kind] if len(offered[kind]) <= COMPARED else ()) for kind in kinds}
+    return tuple(Slip(each, meant[each.primitive].to(each.name)) for each in missing)
