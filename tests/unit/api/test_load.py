@@ -3,8 +3,9 @@ from typing import Any
 
 import pytest
 
+from ostiary_operator.api import load
 from ostiary_operator.api.durations import Duration
-from ostiary_operator.api.load import InvalidResource, parse_policy, parse_proxy
+from ostiary_operator.api.load import InvalidResource, InvalidSettings, parse_policy, parse_proxy, parse_settings
 from ostiary_operator.api.problems import InvalidDocument, Problem
 from ostiary_operator.api.proxy import CertificateSource, Timeouts
 
@@ -195,3 +196,12 @@ def test_a_flood_of_problems_is_cut() -> None:
 def test_a_key_of_absurd_length_is_cut() -> None:
     (problem,) = refusal(proxy({"servers": [SERVER], "x" * 10_000: 1}))
     assert len(problem.field) < 200
+
+
+def test_settings_that_are_longer_than_any_settings_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    monkeypatch.setattr(load, "read_documents", read.append)
+
+    with pytest.raises(InvalidSettings, match="longer than the 65536 characters"):
+        parse_settings("grants: [" + "1," * 40_000 + "1]")
+    assert read == []

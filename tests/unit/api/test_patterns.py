@@ -8,6 +8,7 @@ from pydantic_core import PydanticCustomError
 from ostiary_core.policy.names import NameMatcher
 from ostiary_operator.api.patterns import check_together, defect
 from ostiary_operator.api.policy import Access
+from ostiary_operator.api.proxy import NameSelection
 
 #: Each is as large as a single expression may be, or nearly so.
 LARGE = [r"\pL{2}", "(.{0,12}){20}", ".{0,100}.{0,100}", "(a{0,900})(a{0,400})", r"[^\x00-\x{ffff}]{400}", ".{250}"]
@@ -36,7 +37,7 @@ def test_an_escaped_backslash_before_a_c_is_no_half_character() -> None:
 
 def test_names_that_do_not_fit_into_one_matcher_are_refused_together() -> None:
     names = [f"{'*é' * 254}{index:03d}" for index in range(128)]
-    with pytest.raises(PydanticCustomError, match="too large together"):
+    with pytest.raises(PydanticCustomError, match="more than 8192 characters in all"):
         check_together(names, None)
 
 
@@ -79,6 +80,26 @@ def test_patterns_are_compiled_until_they_weigh_too_much_and_no_further(monkeypa
     with pytest.raises(ValidationError, match="compile to more than 8192 instructions"):
         Access.model_validate({"rules": rules})
     assert len(compiled) < 10
+
+
+def test_names_with_an_inner_star_are_counted_before_any_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[object] = []
+    monkeypatch.setattr(re2, "compile", lambda *arguments: compiled.append(arguments))
+    names = [f"{'b*' * 100}{index}x" for index in range(64)]
+    rules = [{"name": f"r{index}", "effect": "Deny", "tools": {"names": names}} for index in range(64)]
+
+    with pytest.raises(ValidationError, match="than at one end of more than 16384 characters in all"):
+        Access.model_validate({"rules": rules})
+    with pytest.raises(ValidationError, match="than at one end of more than 8192 characters in all"):
+        NameSelection.model_validate({"include": names})
+    assert compiled == []
+
+
+def test_names_with_a_star_at_one_end_cost_nothing_however_many() -> None:
+    names = [f"{'b' * 100}{index}*" for index in range(128)]
+    rules = [{"name": f"r{index}", "effect": "Deny", "tools": {"names": names}} for index in range(64)]
+
+    assert len(Access.model_validate({"rules": rules}).rules) == 64
 
 
 def test_one_pattern_that_is_too_large_is_named_by_its_place() -> None:

@@ -1,7 +1,7 @@
 """From what users wrote to what we use: Kubernetes objects to resources, a settings document to settings."""
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
@@ -14,6 +14,10 @@ from ostiary_operator.api.resources import POLICY_KIND, PROXY_KIND, MCPPolicy, M
 from ostiary_operator.api.settings import GatewaySettings
 
 DocumentT = TypeVar("DocumentT", bound=ApiModel)
+
+#: What a gateway's settings may take. In a tenant's namespace the tenant writes those of its gateway, and a megabyte of
+#: faults takes the operator many seconds to tell.
+MAX_SETTINGS_CHARACTERS: Final = 64 * 1024
 
 
 class InvalidResource(InvalidDocument):
@@ -50,6 +54,10 @@ def parse_settings(text: str, *, subject: str = "gateway settings") -> GatewaySe
     Raises:
         InvalidSettings: the text is not one YAML document with valid settings.
     """
+    if len(text) > MAX_SETTINGS_CHARACTERS:
+        remedy = "write fewer grants, addresses and comments"
+        message = f"is longer than the {MAX_SETTINGS_CHARACTERS} characters that it may have"
+        raise InvalidSettings(subject, [Problem("", message, remedy)])
     try:
         documents = list(read_documents(text))
     except YamlError as error:

@@ -7,10 +7,11 @@ characters and 120,000 instructions. So an expression that is too large passes t
 from collections.abc import Iterator, Mapping, Sequence
 
 import re2
+from pydantic_core import PydanticCustomError
 
 from ostiary_core.errors import PatternError
 from ostiary_core.policy.budget import POLICY_WEIGHT
-from ostiary_core.policy.names import PATTERN_MEMORY, NameMatcher
+from ostiary_core.policy.names import PATTERN_MEMORY, NameMatcher, needs_expression
 from ostiary_operator.api.constraints import Rule, problem
 
 
@@ -85,15 +86,25 @@ MAX_PATTERNS = 256
 """Patterns in all rules of one policy."""
 
 
+MAX_LIST_CHARACTERS = 8_192
+"""Characters of the names in one list that have a ``*`` elsewhere than at one end."""
+
+MAX_RULES_CHARACTERS = 16_384
+"""The same in all rules of one policy."""
+
+
 def weigh_patterns(rules: object) -> None:
-    """Count and weigh the patterns of raw rules, and stop at the first that is too much.
+    """Count and weigh the patterns and names of raw rules, and stop at the first that is too much.
 
     Some expressions of 20 characters take 20 ms to compile, and all checks that follow compile each again.
 
     Raises:
         PydanticCustomError: there are too many, one is too large, or all of them weigh more than a policy may.
     """
-    found = list(_raw_patterns(rules))
+    characters = sum(len(name) for _, name in _raw_texts(rules, "names") if needs_expression(name))
+    if characters > MAX_RULES_CHARACTERS:
+        raise _too_many_characters(MAX_RULES_CHARACTERS, below=("rules",))
+    found = list(_raw_texts(rules, "patterns"))
     if len(found) > MAX_PATTERNS:
         remedy = f"write at most {MAX_PATTERNS}: names with * do most of what patterns do, and cost nothing"
         raise problem(f"holds more than {MAX_PATTERNS} patterns", remedy, below=("rules",))
@@ -109,14 +120,19 @@ def weigh_patterns(rules: object) -> None:
             raise problem(message, "use fewer patterns, and smaller repetitions and classes", below=("rules",))
 
 
-def _raw_patterns(rules: object) -> Iterator[tuple[tuple[int | str, ...], str]]:
-    """Yield the patterns of rules of any shape, with their places."""
+def _too_many_characters(most: int, *, below: tuple[int | str, ...] = ()) -> PydanticCustomError:
+    message = f"holds names with a * elsewhere than at one end of more than {most} characters in all"
+    return problem(message, "write fewer or shorter ones, or a * at one end only", below=below)
+
+
+def _raw_texts(rules: object, field: str) -> Iterator[tuple[tuple[int | str, ...], str]]:
+    """Yield the names or patterns of rules of any shape, with their places."""
     for index, rule in enumerate(rules if isinstance(rules, list | tuple) else ()):
         for key, part in rule.items() if isinstance(rule, Mapping) else ():
-            patterns = part.get("patterns") if isinstance(part, Mapping) else None
-            for position, pattern in enumerate(patterns if isinstance(patterns, list | tuple) else ()):
-                if isinstance(pattern, str):
-                    yield ("rules", index, key, "patterns", position), pattern
+            texts = part.get(field) if isinstance(part, Mapping) else None
+            for position, text in enumerate(texts if isinstance(texts, list | tuple) else ()):
+                if isinstance(text, str):
+                    yield ("rules", index, key, field, position), text
 
 
 def check_together(names: Sequence[str] | None, patterns: Sequence[str] | None) -> None:
@@ -125,6 +141,8 @@ def check_together(names: Sequence[str] | None, patterns: Sequence[str] | None) 
     Raises:
         PydanticCustomError: they do not fit into it, though each alone is valid.
     """
+    if sum(len(name) for name in names or () if needs_expression(name)) > MAX_LIST_CHARACTERS:
+        raise _too_many_characters(MAX_LIST_CHARACTERS)
     size = sum(len(name) for name in names or () if "*" in name)
     if size <= _SMALL_NAMES and not patterns:
         return

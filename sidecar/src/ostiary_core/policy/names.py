@@ -37,6 +37,12 @@ def wildcard_expression(name: str) -> str:
     return r"(?s:.*)".join(re2.escape(part) for part in name.split("*"))
 
 
+def needs_expression(name: str) -> bool:
+    """Say whether a name is matched by an expression: where a ``*`` stands elsewhere than at one of its ends."""
+    star = name.find("*")
+    return star >= 0 and star != len(name) - 1 and (star > 0 or "*" in name[1:])
+
+
 def compile_expression(expression: str, *, memory: int = PATTERN_MEMORY) -> Any:
     """Compile an RE2 expression, in so many bytes of memory.
 
@@ -78,17 +84,16 @@ class NameMatcher:
             return ANY_NAME
         exact, prefixes, suffixes, groups = [], [], [], []
         for name in names or ():
-            star = name.find("*")
-            if star < 0:
-                exact.append(name)
+            if needs_expression(name):
+                groups.append(f"(?:{wildcard_expression(name)})")
             elif name == "*":
                 return ANY_NAME
-            elif star == len(name) - 1:
+            elif "*" not in name:
+                exact.append(name)
+            elif name.endswith("*"):
                 prefixes.append(name[:-1])
-            elif star == 0 and "*" not in name[1:]:
-                suffixes.append(name[1:])
             else:
-                groups.append(f"(?:{wildcard_expression(name)})")
+                suffixes.append(name[1:])
         groups += [_group(pattern) for pattern in patterns or ()]
         expression = _join(groups)
         size = expression.programsize if expression is not None else 0
