@@ -95,6 +95,7 @@ class _Scene:
         room = count + 16
         bounds: dict[str, Any] = {"streams": room, "connections": room}
         bounds |= {"perProxy": {"streams": room}, "perServer": {"connections": room}}
+        bounds |= {"perSource": {"streams": room, "requestsInFlight": room, "connections": room}}
         compile_into(config, [proxy("held", f"http://127.0.0.1:{self._upstream}/mcp")], {"bounds": bounds})
         self._gateway, self._port = start_gateway(directory, "streams", config)
 

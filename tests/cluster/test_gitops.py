@@ -79,7 +79,7 @@ def test_helms_test_fails_where_a_call_is_not_denied_that_should_be(cluster: Clu
     code, lines = knock(cluster.endpoint(path="/open"))
     assert code == 1
     (wrong,) = (line for line in lines if not line.startswith("ok"))
-    assert wrong.startswith("WRONG A denied call is refused by the door")
+    assert wrong.startswith("WRONG A denied call is refused by the gateway")
     assert knock(cluster.endpoint(path="/open"), "--any-server")[0] == 0
 
 
