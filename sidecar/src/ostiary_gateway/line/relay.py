@@ -6,12 +6,13 @@ end, because there a lost connection is not a cancellation.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from time import monotonic
 from typing import Any, Final
 
 from ostiary_core import json_weight, strict_json
+from ostiary_core.mcp.methods import Judgement, Method
 from ostiary_core.mcp.revisions import LEGACY
 from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway import sse
@@ -56,6 +57,9 @@ AFTERMATH_SECONDS: Final = 1.0
 BLOCKS_AT_ONCE: Final = 256
 #: An event of more lines takes its turn among the large ones.
 _FEW_LINES: Final = 256
+
+_LIST: Final = Judgement.LIST
+_LIFECYCLE: Final = Judgement.ALWAYS
 
 
 class EventRelay:
@@ -375,15 +379,34 @@ class EventRelay:
             return None
         if self._answered:
             return None
-        data = self._with_own_id(data, message)
+        if answers.needs_own_id(message, self._exchange.request_id):
+            data = self._with_own_id(data, message)
         method = request.method if request is not None else None
+        if method is None or method.judgement is not _LIST:
+            return self._answer(method, data, message)
+        return (yield from self._shaping_list(method, data, message))
+
+    def _answer(self, method: Method | None, data: bytes, message: dict[str, Any]) -> bytes:
+        """Return an answer that is no list: no rule takes anything away from it."""
+        headers: Mapping[str, str] = {}
+        if method is None or method.judgement is _LIFECYCLE or "error" in message:
+            spoken.learn(self._exchange, message)
+            headers = session_header(self._exchange, self._upstream, message, self._seal)
+            data = declared(self._exchange, data, message, in_session=bool(headers))
+        if self._exchange.captured is not None:
+            self._exchange.captured.take(message)
+        self.outcome = answers.outcome(message)
+        if headers:
+            self._caller.add_headers(headers)
+        return data
+
+    def _shaping_list(self, method: Method, data: bytes, message: dict[str, Any]) -> Steps[bytes]:
+        """Return a list as the caller may see it."""
         visibility = self._visibility  # one for all steps: it may be another one after any of them
         reading = None
         if must_filter(method, visibility):
             reading = yield from reading_for(method, data, visibility, limit=self._weight)
         spoken.learn(self._exchange, message)
-        headers = session_header(self._exchange, self._upstream, message, self._seal)
-        data = declared(self._exchange, data, message, in_session=bool(headers))
         teaches = mirrored.learn(self._exchange.server, method, data, message)
         OFFERED.learn(self._exchange, method, message)
         if len(data) > LIGHT_BYTES:
@@ -391,22 +414,18 @@ class EventRelay:
         shaped = (yield from shaping(method, data, reading, visibility)) if reading is not None else Shaped(data)
         if shaped.dropped:
             DROPPED.note(self._exchange.proxy.identity, shaped.dropped)
-        if self._exchange.captured is not None:
-            self._exchange.captured.take(message)
         shown = Known(shaped.body, answers.outcome(message, dropped=len(shaped.dropped)))
         if len(data) > LIGHT_BYTES:
             yield
         if not teaches:
             LISTS.keep(method, data, shown, visibility, self._exchange.request_id)
         self.outcome = shown.outcome
-        if headers:
-            self._caller.add_headers(headers)
         return shown.body
 
     def _with_own_id(self, data: bytes, message: dict[str, Any]) -> bytes:
         """Return an answer with its caller's own id, which ``message`` is given too."""
         own = self._exchange.request_id
-        if own is None or not answers.needs_own_id(message, own):
+        if own is None:
             return data
         data = with_id(data, message["id"], own)
         message["id"] = own
