@@ -197,9 +197,10 @@ def finds_a_target(subject: PolicySubject, content: PolicyContent, _tier: Tier, 
         return None
     index = next(i for i, name in enumerate(content.target_names) if name in targets.missing)
     names = ", ".join(f"{subject.key.namespace}/{name}" for name in targets.missing)
+    correct = f"did you mean {targets.nearest}? Correct" if targets.nearest else "correct"
     message = (
         f"{subject.title}: spec.targetRefs[{index}]: there is no MCPProxy {names}; "
-        "correct the name, or create the MCPProxy in the policy's namespace"
+        f"{correct} the name, or create the MCPProxy in the policy's namespace"
     )
     return Refusal(AcceptedReason.TARGET_NOT_FOUND, message)
 

@@ -1,24 +1,19 @@
 """What has no part in Ready and yet has to be seen: a proxy that nothing governs, a policy that protects nothing."""
 
-import functools
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from ostiary_core.nearest import Nearest
 from ostiary_operator.api.reason import Reason
 from ostiary_operator.api.status import ConditionStatus, ConditionType, EffectiveReason, GovernedReason
 from ostiary_operator.compile.model import Condition
 from ostiary_operator.compile.policies import Governance, Ruling
 from ostiary_operator.compile.subjects import ProxySubject
-from ostiary_operator.compile.wording import condition, identity, listing
+from ostiary_operator.compile.wording import condition, identity, listing, nearest
 
 _EVADABLE: Final = (
     "spec.targetSelector: selects MCPProxies by their own labels, and whoever may edit one can take it out; "
     "select namespaces with namespaceSelector, or leave the selector empty to govern every MCPProxy"
 )
-
-#: Names that a mistyped one is compared with; among more the next best means little, and costs.
-_COMPARED: Final = 64
 
 
 def governed(subject: ProxySubject, governance: Governance, access: str) -> Condition:
@@ -42,12 +37,6 @@ def effective(ruling: Ruling, known: Sequence[str]) -> Condition:
     return condition(ConditionType.EFFECTIVE, ConditionStatus.TRUE, reason, what)
 
 
-@functools.lru_cache(maxsize=4096)
-def _nearest(name: str, known: tuple[str, ...]) -> str:
-    """Return the name that was probably meant; empty where none is like it."""
-    return Nearest(known).to(name)
-
-
 def _slips(ruling: Ruling, known: Sequence[str]) -> Iterator[tuple[Reason, str]]:
     if not ruling.governs and not ruling.closes:
         yield EffectiveReason.PROTECTS_NOTHING, _protects_nothing(ruling, known)
@@ -60,7 +49,7 @@ def _protects_nothing(ruling: Ruling, known: Sequence[str]) -> str:
     if not ruling.missing:
         return what
     name = ruling.missing[0]
-    meant = _nearest(name, tuple(known)) if len(known) <= _COMPARED else ""
+    meant = nearest(name, known)
     return f"{what}; there is no MCPProxy {ruling.subject.key.namespace}/{name}{_meant(meant)}"
 
 

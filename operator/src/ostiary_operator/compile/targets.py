@@ -13,6 +13,7 @@ from ostiary_operator.api.policy import PolicySpec, TargetSelector
 from ostiary_operator.api.selectors import LabelSelector
 from ostiary_operator.compile.model import ObjectKey
 from ostiary_operator.compile.subjects import PolicyContent, ProxySubject
+from ostiary_operator.compile.wording import nearest
 
 #: The label that the API server gives to every namespace.
 NAMESPACE_LABEL: Final = "kubernetes.io/metadata.name"
@@ -91,10 +92,14 @@ def _selector(spec: Mapping[str, Any]) -> tuple[TargetSelector | None, bool]:
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """The proxies that are meant, sorted, and the names behind which there is none."""
+    """The proxies that are meant, sorted, and the names behind which there is none.
+
+    ``nearest`` is what the first of those was probably meant to be; empty where nothing is like it.
+    """
 
     found: tuple[ObjectKey, ...]
     missing: tuple[str, ...] = ()
+    nearest: str = ""
 
 
 class Targetable:
@@ -126,7 +131,11 @@ class Targetable:
         found = {key for key in named if key in self._by_key}
         if targeting.selector is not None:
             found.update(self._select(targeting.selector, namespace, tier))
-        return Targets(tuple(sorted(found)), tuple(key.name for key in named if key not in self._by_key))
+        missing = tuple(key.name for key in named if key not in self._by_key)
+        return Targets(tuple(sorted(found)), missing, self._nearest(missing[0], namespace) if missing else "")
+
+    def _nearest(self, name: str, namespace: str) -> str:
+        return nearest(name, [proxy.key.name for proxy in self._by_namespace.get(namespace, ())])
 
     def _select(self, selector: TargetSelector, namespace: str, tier: Tier) -> Iterator[ObjectKey]:
         for proxy in self._candidates(selector, namespace, tier):

@@ -1,14 +1,18 @@
 """Words of statuses that several of their conditions use."""
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Iterable, Sequence
 from typing import Final
 
+from ostiary_core.nearest import Nearest
 from ostiary_operator.api.reason import Reason
 from ostiary_operator.api.status import MESSAGE_LIMIT, ConditionStatus, ConditionType
 from ostiary_operator.compile.model import Condition, ObjectKey
 
 #: Names in a message; a list of thousands helps nobody.
 NAMED: Final = 5
+#: Names that a mistyped one is compared with; among more the next best means little, and costs.
+_COMPARED: Final = 64
 
 
 def joined(message: str, sentence: str) -> str:
@@ -35,3 +39,13 @@ def listing(names: Iterable[str]) -> str:
     found = sorted(names)
     told = ", ".join(found[:NAMED])
     return f"{told} and {len(found) - NAMED} more" if len(found) > NAMED else told
+
+
+def nearest(name: str, known: Sequence[str]) -> str:
+    """Return the name that was probably meant; empty where none is like it, or there are too many to tell."""
+    return _nearest(name, tuple(known)) if len(known) <= _COMPARED else ""
+
+
+@functools.lru_cache(maxsize=4096)
+def _nearest(name: str, known: tuple[str, ...]) -> str:
+    return Nearest(known).to(name)
