@@ -259,6 +259,20 @@ async def test_a_list_of_more_values_than_allowed_is_refused_unparsed_and_names_
         assert "more than 100000 values (bounds.messageValues)" in error["message"]
 
 
+async def test_a_list_of_resources_whose_uris_are_all_escapes_holds_nobody_up(scene: Scene, upstream: Upstream) -> None:
+    tune_collector()
+    uris = (b'{"uri":"db://%b%d/%%%d"}' % (b"%c3" * 5000, n, 10 + n % 90) for n in range(200))
+    scene.gate.set()
+    scene.answer = as_document(result(b'"resources":[' + b",".join(uris) + b"]"))
+    deny = policy("secret", {"name": "secret", "effect": "Deny", "resources": {"names": ["db://secret/*"]}})
+    async with bounded(upstream) as door, calling(door.url()) as caller:
+        await door.apply(door.entry("mock", upstream.url, [deny]))
+        with loop_holds() as holds:
+            reply = await caller.post(legacy("resources/list"))
+        assert holds.longest < HELD_SECONDS, holds.callback
+        assert len(reply.result["resources"]) == 200
+
+
 @pytest.mark.parametrize("where", ["result", "item"])
 async def test_a_list_that_no_strict_reader_takes_with_very_many_members_holds_nobody_up(
     where: str, scene: Scene, upstream: Upstream

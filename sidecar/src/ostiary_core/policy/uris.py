@@ -37,7 +37,11 @@ _PARTS: Final = re.compile(r"([a-z][a-z0-9+.-]*):(?://([^/?#]*))?([^?#]*)(\?[^#]
 #: The schemes whose URLs the standard rewrites most, in any letters and with what parsers strip in front.
 _SPECIAL: Final = re.compile(r"[\x00-\x20]*(?:https?|wss?|ftp|file)[\t\n\r]*:", re.IGNORECASE)
 _EXPRESSION: Final = re.compile(r"\{[^{}]*\}")
-_ESCAPES: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
+_HEX: Final = "0123456789abcdefABCDEF"
+#: What percent-escapes stand for. That of a star is none: it would become a wildcard in the name of a rule.
+_OCTETS: Final = {
+    pair.encode(): bytes.fromhex(pair) for pair in (a + b for a in _HEX for b in _HEX) if pair.upper() != "2A"
+}
 #: What parsers take out of a URL wherever it stands.
 _STRIPPED: Final = re.compile(r"[\t\n\r]")
 #: A segment that begins as a drive of Windows does.
@@ -182,9 +186,9 @@ def _decoded(text: str) -> str:
     """Decode percent-escapes but that of ``*``, which would become a wildcard in the name of a rule."""
     if "%" not in text:
         return text
-    return _ESCAPES.sub(_octet, text.encode("utf-8", "replace")).decode("utf-8", "replace")
-
-
-def _octet(escape: re.Match[bytes]) -> bytes:
-    octet = bytes.fromhex(escape[1].decode())
-    return b"%2A" if octet == b"*" else octet
+    first, *others = text.encode("utf-8", "replace").split(b"%")
+    pieces = [first]
+    for piece in others:
+        octet = _OCTETS.get(piece[:2])
+        pieces += (octet, piece[2:]) if octet is not None else (b"%", piece)
+    return b"".join(pieces).decode("utf-8", "replace")

@@ -17,7 +17,7 @@ from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.line import answers, list_pieces
 from ostiary_gateway.line.large import LIGHT_BYTES, UNJUDGED, Steps, at_once, check_weight
-from ostiary_gateway.line.list_cost import CostlyNames
+from ostiary_gateway.line.list_cost import CostlyNames, LongURIs
 from ostiary_gateway.line.list_pieces import TTL_LIMIT_MS, Judged, stays_too_long
 from ostiary_gateway.upstream import faults
 
@@ -184,9 +184,11 @@ def _no_list(key: str) -> UpstreamFault:
 def _judged(method: Method, visibility: Visibility) -> Judged:
     assert method.primitive is not None  # noqa: S101  every list has one
     bytes_each = visibility.bytes_for_a_decision(method.primitive)
-    if bytes_each is None:
+    if bytes_each is None and method.primitive is not Primitive.RESOURCES:
         return Judged(method.list_key, method.item_key, partial(visibility.shows, method.primitive))
-    costly = CostlyNames(method.primitive, visibility, bytes_each=bytes_each)
+    costly: LongURIs | CostlyNames = LongURIs(visibility)
+    if bytes_each is not None:
+        costly = CostlyNames(method.primitive, visibility, bytes_each=bytes_each)
     return Judged(method.list_key, method.item_key, costly.shows, costly.is_due)
 
 
