@@ -1,7 +1,9 @@
 """What calls say stands in their spans only where the operator asked for it, and no more of it than a bound."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
+from unittest import mock
 
 import pytest
 from aiohttp import web
@@ -10,6 +12,7 @@ from gateways import Door, policy, running
 from otlp_sink import SinkSpan, http_sink
 from upstreams import Arrived, Script, answer, document, events, serving, with_handshake
 
+from ostiary_gateway.line import captured
 from ostiary_gateway.telemetry import Telemetry
 
 ARGUMENTS = "gen_ai.tool.call.arguments"
@@ -102,6 +105,31 @@ async def test_content_that_no_strict_reader_takes_is_captured_all_the_same() ->
     spans = await spans_of(script, legacy("tools/call", CALL), CAPTURE)
 
     assert "9" * 80 in spans["SERVER"].attributes[RESULT]
+
+
+async def test_of_a_result_of_very_many_values_only_what_is_kept_is_written() -> None:
+    """An odd result is written by Python's own encoder: all of it, at once, would hold up everyone else."""
+    values = b",".join([b"{}"] * 100_000)
+
+    async def script(_: web.BaseRequest, __: Arrived) -> web.StreamResponse:
+        return document(b'{"jsonrpc":"2.0","id":1,"result":{"content":[],"a":"\\ud83d","b":[%b]}}' % values)
+
+    with mock.patch.object(captured, "_ENCODER", CountingEncoder(separators=(",", ":"))):
+        spans = await spans_of(script, legacy("tools/call", CALL), CAPTURE)
+
+    assert len(spans["SERVER"].attributes[RESULT]) == 4096
+    assert CountingEncoder.written < 10_000
+
+
+class CountingEncoder(json.JSONEncoder):
+    """Counts the characters that it writes."""
+
+    written = 0
+
+    def iterencode(self, o: Any, _one_shot: bool = False) -> Iterator[str]:
+        for piece in super().iterencode(o, _one_shot):
+            CountingEncoder.written += len(piece)
+            yield piece
 
 
 async def test_a_tool_that_fails_says_why_in_the_status_where_content_is_asked_for() -> None:

@@ -7,11 +7,10 @@ header, no credential, no ``_meta``.
 import json
 from typing import Any, Final
 
-from ostiary_core import strict_json
-from ostiary_core.errors import StrictJSONError
-
 _CALL: Final = "tools/call"
 _WORDS_LIMIT: Final = 256
+#: Writes piece by piece: of four mebibytes a few thousand characters are kept.
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 class Captured:
@@ -44,12 +43,17 @@ def captured(method: str, params: dict[str, Any], *, limit: int) -> Captured | N
 
 
 def _text(value: Any, limit: int) -> str:
-    """Return a value as JSON, as much of it as fits."""
+    """Return a value as JSON, as much of it as fits: what does not is not written first."""
+    text = ""
     try:
-        text = strict_json.dumps(value).decode()
-    except StrictJSONError:
-        text = json.dumps(value)  # half a character, or an integer of eighty digits
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+        for piece in _ENCODER.iterencode(value):
+            text += piece
+            if len(text) > limit:
+                break
+    except RecursionError:
+        return ""  # deeper than any content that someone would read
+    text = text if len(text) <= limit else f"{text[: limit - 1]}…"
+    return text.encode("utf-8", "replace").decode()  # half a character may stand in it
 
 
 def _first_words(content: Any) -> str:
