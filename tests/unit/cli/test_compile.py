@@ -46,6 +46,48 @@ def test_a_folder_of_something_else_is_not_written_into(ostiary: Ostiary, tmp_pa
     assert [each.name for each in tmp_path.iterdir()] == ["notes.txt"]
 
 
+@pytest.mark.parametrize("name", ["notes.txt", "..data"])
+def test_links_of_somebody_else_are_not_followed_and_nothing_behind_them_is_removed(
+    ostiary: Ostiary, tmp_path: Path, name: str
+) -> None:
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "precious.txt").write_text("mine")
+    out.mkdir(mode=0o700)
+    (out / name).symlink_to(elsewhere)
+    (out / "..dangling").symlink_to(tmp_path / "missing")
+    code = ostiary("compile", str(DOORS), "--out", str(out)).code
+    assert code == (2 if name == "notes.txt" else 0)
+    assert (elsewhere / "precious.txt").read_text() == "mine"
+    assert [each.name for each in elsewhere.iterdir()] == ["precious.txt"]
+
+
+def test_no_key_is_taken_from_a_folder_that_others_may_write_or_behind_a_link(ostiary: Ostiary, tmp_path: Path) -> None:
+    out, planted = tmp_path / "out", tmp_path / "planted"
+    assert ostiary("compile", str(DOORS), "--out", str(planted)).code == 0
+    out.mkdir(mode=0o700)
+    (out / "keys").symlink_to(planted / "keys")
+    answer = ostiary("compile", str(DOORS), "--out", str(out))
+    assert (answer.code, answer.err) == (2, f"ostiary compile: {out / 'keys'} is no folder: name a new one\n")
+    (planted / "keys").chmod(0o770)
+    answer = ostiary("compile", str(DOORS), "--out", str(planted))
+    assert (answer.code, "may be written by others" in answer.err) == (2, True)
+    (planted / "keys").chmod(0o700)
+    planted.chmod(0o777)
+    answer = ostiary("compile", str(DOORS), "--out", str(planted))
+    assert (answer.code, f"chmod go-w {planted}" in answer.err) == (2, True)
+
+
+def test_a_folder_of_links_that_are_not_ours_is_left_alone(ostiary: Ostiary, tmp_path: Path) -> None:
+    out = tmp_path / "bin"
+    out.mkdir(mode=0o700)
+    (out / "tool").symlink_to("/nowhere/tool")
+    answer = ostiary("compile", str(DOORS), "--out", str(out))
+    assert answer.code == 2
+    assert "holds something else (tool)" in answer.err
+    assert [each.name for each in out.iterdir()] == ["tool"]
+
+
 def test_what_cannot_be_written_and_files_that_are_not_there_are_told(ostiary: Ostiary, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     answer = ostiary("compile", str(DOORS), "--out", str(tmp_path / "file" / "out"))

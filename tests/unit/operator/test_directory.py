@@ -1,5 +1,6 @@
 import stat
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from operator_world import GATEWAY, config, entry
@@ -139,3 +140,14 @@ def test_keys_get_their_successors_while_a_process_lasts(tmp_path: Path) -> None
     assert set(before.session) < set(after.session)
     assert set(before.mac) < set(after.mac)
     assert opened(tmp_path) == {"tools/crm"}
+
+
+def test_several_that_write_at_once_leave_one_set_of_keys_and_a_config_that_it_fits(tmp_path: Path) -> None:
+    writers = [ConfigDirectory(tmp_path, gateway=GATEWAY) for _ in range(8)]
+    with ThreadPoolExecutor(len(writers)) as pool:
+        manifests = list(pool.map(lambda each: each[1].write(config(entry(f"e{each[0]}"))), enumerate(writers)))
+    assert len({manifest.revision for manifest in manifests}) == len(writers)
+    assert len(keys(tmp_path).mac) == 1
+    found = ConfigDirectory(tmp_path, gateway=GATEWAY).previous()
+    assert found.problem is None
+    assert found.manifest == max(manifests, key=lambda manifest: manifest.revision)

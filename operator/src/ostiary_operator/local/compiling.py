@@ -1,6 +1,8 @@
 """``ostiary compile``: YAML files to the folder that ``ostiary gateway --config`` reads, without a cluster."""
 
 import asyncio
+import os
+import stat
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Final
 from ostiary_core.contract import key_names
 from ostiary_core.errors import ContractError, OstiaryError
 from ostiary_operator.delivery.directory import ConfigDirectory
+from ostiary_operator.delivery.volume import is_made_here
 from ostiary_operator.local import watching
 from ostiary_operator.local.options import MOCK_PORT
 from ostiary_operator.local.project import Project, State
@@ -49,6 +52,8 @@ class Compiler:
         self._sources = Sources(paths, namespace=namespace)
         self._project = Project(operator_namespace=operator_namespace, base_url=_DEFAULT_URL, mock_port=MOCK_PORT)
         _require_ours(out)
+        for folder in (out, out / key_names.FOLDER):
+            _require_private(folder)
         try:
             self._directory = ConfigDirectory(out, gateway=f"{operator_namespace}/{GATEWAY}")
         except OSError as error:
@@ -121,7 +126,27 @@ def _require_ours(out: Path) -> None:
 
 
 def _is_ours(path: Path) -> bool:
-    return path.is_symlink() or path.name.startswith("..") or path.name == key_names.FOLDER
+    return is_made_here(path) or path.name == key_names.FOLDER
+
+
+def _require_private(folder: Path) -> None:
+    """Who else may write here could place keys that it knows, or have something of ours removed elsewhere.
+
+    Raises:
+        OutUnusable: it is another user's, others may write it, or its keys lie behind a link.
+    """
+    try:
+        found = folder.lstat() if folder.name == key_names.FOLDER else folder.stat()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    if not stat.S_ISDIR(found.st_mode):
+        raise OutUnusable(f"{folder} is no folder: name a new one")
+    if found.st_uid != os.getuid():
+        raise OutUnusable(f"{folder} belongs to another user: compile as that one, or name a new folder")
+    if found.st_mode & 0o022:
+        raise OutUnusable(f"{folder} may be written by others, who could place keys there: chmod go-w {folder}")
 
 
 def _unwritable(out: Path, error: OSError) -> OutUnusable:
