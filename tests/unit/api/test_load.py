@@ -205,3 +205,19 @@ def test_settings_that_are_longer_than_any_settings_are_not_read(monkeypatch: py
     with pytest.raises(InvalidSettings, match="longer than the 65536 characters"):
         parse_settings("grants: [" + "1," * 40_000 + "1]")
     assert read == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("X-Forwarded-For", "x_forwarded_user", "X-Forwarded", "X-Original-URL", "X-Rewrite-URL", "X-Real-IP"),
+        *("X-HTTP-Method-Override", "X-Envoy-Original-Path", "Proxy", "Mcp_Session_Id", "Content_Length"),
+        *("Transfer_Encoding", "X-Host"),
+    ],
+)
+def test_no_header_is_set_by_which_servers_take_another_host_path_or_address_for_the_requests(name: str) -> None:
+    server = {**SERVER, "headers": [{"name": name, "value": "crm.team-b.svc"}]}
+
+    with pytest.raises(InvalidResource, match=r"for the request's|writes itself"):
+        parse_proxy(proxy({"servers": [server]}))
+    parse_proxy(proxy({"servers": [{**SERVER, "headers": [{"name": "X-Tenant", "value": "sales"}]}]}))

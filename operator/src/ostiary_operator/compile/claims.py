@@ -13,6 +13,8 @@ from ostiary_operator.compile.model import ObjectKey
 #: The port of a URL that names none.
 DEFAULT_PORTS: Final[Mapping[str, int]] = {"http": 80, "https": 443}
 
+_FORWARDED_HOST: Final = "x-forwarded-host"
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -26,6 +28,8 @@ class Claim:
     """What is sent to each server as Host in place of its URL's."""
     tls_names: tuple[str | None, ...] = ()
     """What each server is called in TLS (SNI) in place of its URL's host."""
+    forwarded: tuple[str, ...] = ()
+    """What is sent to each server as X-Forwarded-Host, which some take for the Host."""
 
     @property
     def title(self) -> str:
@@ -43,17 +47,32 @@ def claim_of_spec(key: ObjectKey, spec: ProxySpec) -> Claim:
     path = spec.path if spec.path is not None else f"/{key.namespace}/{key.name}"
     urls = tuple(server_url(server, key.namespace) for server in spec.servers)
     hosts = tuple(server.host for server in spec.servers)
-    return Claim(key, path, spec.hostnames, urls, hosts, tuple(map(_tls_name, spec.servers)))
+    return Claim(key, path, spec.hostnames, urls, hosts, tuple(map(_tls_name, spec.servers)), _forwarded(spec.servers))
 
 
 def claim_of_entry(key: ObjectKey, entry: EntryDocument) -> Claim:
     """What a version claims that was accepted before."""
     urls, hosts = zip(*((server.url, server.host) for server in entry.servers), strict=True)
-    return Claim(key, entry.path, tuple(entry.hostnames), urls, hosts, tuple(map(_tls_name, entry.servers)))
+    return Claim(
+        key,
+        entry.path,
+        tuple(entry.hostnames),
+        urls,
+        hosts,
+        tuple(map(_tls_name, entry.servers)),
+        _forwarded(entry.servers),
+    )
 
 
 def _tls_name(server: Server | ServerDocument) -> str | None:
     return server.tls.hostname if server.tls is not None else None
+
+
+def _forwarded(servers: Iterable[Server] | Iterable[ServerDocument]) -> tuple[str, ...]:
+    return tuple(
+        ",".join(each.value for each in server.headers or () if each.name.lower().replace("_", "-") == _FORWARDED_HOST)
+        for server in servers
+    )
 
 
 def is_judgeable(entry: EntryDocument) -> bool:

@@ -4,6 +4,7 @@ Each check is a function of a claim, a site and what is known of the cluster. It
 None.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -113,6 +114,20 @@ def tls_names_are_granted(claim: Claim, site: Site, _known: Known) -> Refusal | 
     return None
 
 
+def forwarded_hosts_are_granted(claim: Claim, site: Site, _known: Known) -> Refusal | None:
+    """In Multi, the same of what is sent as X-Forwarded-Host, which some ingresses and servers take for the Host.
+
+    A Service of the namespace may be told anything.
+    """
+    servers = zip(claim.upstreams, claim.forwarded, strict=True) if _is_multi(site) else ()
+    for index, (host, listed) in enumerate(servers):
+        for name in listed.split(",") if not _is_own(host, claim.key.namespace) else ():
+            refusal = _name_outside(claim, site, f"servers[{index}].headers", _PORT.sub("", name.strip().lower()))
+            if refusal is not None:
+                return refusal
+    return None
+
+
 def _name_outside(claim: Claim, site: Site, field: str, name: str) -> Refusal | None:
     namespace = claim.key.namespace
     if not name or name in _LOOPBACK or _is_own(name, namespace) or _covers(_grants(site, namespace), name):
@@ -189,6 +204,7 @@ def _covers(grants: Iterable[Grant], host: str) -> bool:
     return any(grant.covers_upstream(spelling) for grant in grants for spelling in backends.spellings(host))
 
 
+_PORT = re.compile(":[0-9]*$")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _CHAIN = (
     path_is_of_no_other_namespace,
@@ -197,6 +213,7 @@ _CHAIN = (
     upstreams_are_granted,
     hosts_are_granted,
     tls_names_are_granted,
+    forwarded_hosts_are_granted,
 )
 
 
