@@ -2,6 +2,8 @@
 
 PYTHON  ?= python3
 EXAMPLE ?= examples/quickstart
+IMAGE   ?= ostiary
+HELM    ?= helm
 # Processes that run tests; each that gets cluster tests starts a control plane (400 MB). 0: all in pytest's own.
 WORKERS ?= 2
 
@@ -14,14 +16,21 @@ ifndef V
 .SILENT:
 endif
 .DEFAULT_GOAL := help
-.PHONY: help run test lint fuzz conformance cluster chart control-plane bench profile generate lock clean
+.PHONY: help run cluster test lint fuzz conformance chart control-plane bench profile generate lock clean \
+  version wheel package image sbom
 
 help:
-	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+##@ See it work
 run: $(READY) ## start an example and its MCP server here (EXAMPLE=examples/quickstart)
 	$(BIN)/ostiary run $(EXAMPLE)
 
+cluster: $(READY) ## a whole Kubernetes control plane with operator and gateways, without containers
+	$(TOOL) ostiary_tools.cluster
+
+##@ Change it
 test: lint ## lint, then run every test (WORKERS=2, PYTEST_ARGS=)
 	$(TOOL) ostiary_tools.binaries > /dev/null
 	$(if $(NODE_PACKAGES),$(TOOL) ostiary_tools.node $(NODE_PACKAGES) > /dev/null)
@@ -33,31 +42,6 @@ lint: $(READY) ## style, types and the rules of who may import whom
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	report=$$($(BIN)/lint-imports) || { echo "$$report"; exit 1; }
-
-fuzz: $(READY) ## look for inputs that break a property (FUZZ_SECONDS=300, PYTEST_ARGS=)
-	$(TOOL) ostiary_tools.fuzz $(if $(FUZZ_SECONDS),--seconds $(FUZZ_SECONDS)) -- $(PYTEST_ARGS)
-
-conformance: $(READY) ## the official conformance suite and clients through the gateway (WRITE_DOCS=1)
-	$(TOOL) ostiary_tools.conformance $(if $(WRITE_DOCS),--write-docs)
-	$(TOOL) ostiary_tools.conformance_clients $(if $(WRITE_DOCS),--write-docs)
-
-cluster: $(READY) ## a whole Kubernetes control plane with operator and gateways, without containers
-	$(TOOL) ostiary_tools.cluster
-
-chart: $(READY) ## lint and render both charts; dry-run all of it on a real API server, restricted
-	$(TOOL) ostiary_tools.binaries > /dev/null
-	$(BIN)/pytest -q tests/unit/chart tests/cluster/test_chart*.py tests/cluster/test_gitops.py \
-	  tests/cluster/test_tutorial_kind.py
-
-control-plane: $(READY) ## build etcd, kube-apiserver, kubectl, helm into the user's cache (once; minutes)
-	$(TOOL) ostiary_tools.binaries
-
-bench: $(READY) ## what a call costs, beside nginx, under attack, and with many proxies (ONLY=calls|hostile|scale, WRITE_DOCS=1)
-	PYTHONPATH=tools:benchmarks $(BIN)/python -m ostiary_bench $(if $(ONLY),--only $(ONLY)) $(if $(SIZES),--sizes $(SIZES)) \
-	  $(if $(EDITS),--edits $(EDITS)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(WRITE_DOCS),--write-docs)
-
-profile: $(READY) ## where the microseconds of a call go, by station (OF=call-json, SECONDS=8)
-	PYTHONPATH=tools:benchmarks $(BIN)/python -m ostiary_bench.profile $(if $(OF),--of $(OF)) $(if $(SECONDS),--seconds $(SECONDS))
 
 generate: $(READY) ## rewrite what is generated: CRDs, schemas, field reference, chart, pages, llms.txt
 	$(BIN)/ostiary crds --write crds --json-schema schemas --docs docs/reference
@@ -72,6 +56,46 @@ clean: ## remove .venv and all that is derived; built tools stay in the user's c
 	rm -rf .venv .cluster dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache
 	rm -rf $(addsuffix /node_modules,$(NODE_PACKAGES))
 	find . -path ./.git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+##@ Prove it
+conformance: $(READY) ## the official conformance suite and clients through the gateway (WRITE_DOCS=1)
+	$(TOOL) ostiary_tools.conformance $(if $(WRITE_DOCS),--write-docs)
+	$(TOOL) ostiary_tools.conformance_clients $(if $(WRITE_DOCS),--write-docs)
+
+chart: $(READY) ## lint and render both charts; dry-run all of it on a real API server, restricted
+	$(TOOL) ostiary_tools.binaries > /dev/null
+	$(BIN)/pytest -q tests/unit/chart tests/cluster/test_chart*.py tests/cluster/test_gitops.py \
+	  tests/cluster/test_tutorial_kind.py
+
+fuzz: $(READY) ## look for inputs that break a property (FUZZ_SECONDS=300, PYTEST_ARGS=)
+	$(TOOL) ostiary_tools.fuzz $(if $(FUZZ_SECONDS),--seconds $(FUZZ_SECONDS)) -- $(PYTEST_ARGS)
+
+control-plane: $(READY) ## build etcd, kube-apiserver, kubectl, helm into the user's cache (once; minutes)
+	$(TOOL) ostiary_tools.binaries
+
+##@ Measure it
+bench: $(READY) ## what a call costs, beside nginx, under attack, and with many proxies (ONLY=calls|hostile|scale, WRITE_DOCS=1)
+	PYTHONPATH=tools:benchmarks $(BIN)/python -m ostiary_bench $(if $(ONLY),--only $(ONLY)) $(if $(SIZES),--sizes $(SIZES)) \
+	  $(if $(EDITS),--edits $(EDITS)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(WRITE_DOCS),--write-docs)
+
+profile: $(READY) ## where the microseconds of a call go, by station (OF=call-json, SECONDS=8)
+	PYTHONPATH=tools:benchmarks $(BIN)/python -m ostiary_bench.profile $(if $(OF),--of $(OF)) $(if $(SECONDS),--seconds $(SECONDS))
+
+##@ Package it
+version: ## print the version
+	sed -n 's/^__version__.*"\(.*\)"$$/\1/p' sidecar/src/ostiary_core/version.py
+
+wheel: $(READY) ## build the wheel into dist/
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
+
+package: ## package both charts into dist/
+	for chart in helm/*/; do $(HELM) package "$$chart" --destination dist > /dev/null; done
+
+image: ## build the image with Docker (IMAGE=ostiary)
+	docker build --tag "$(IMAGE):$$($(MAKE) -s version)" .
+
+sbom: ## write the bill of materials of the image into dist/, with Docker
+	docker build --target sbom --output dist .
 
 # One .venv with everything, not a smaller one for `make run`: without the developers' tools it would take 20 seconds
 # instead of 29, and a second kind of installation would be one more thing that can differ.
