@@ -195,9 +195,9 @@ def left(door: Door) -> dict[str, Any]:
         "streams": len(line.streams._streams),
         "connections": len(door.gateway._data.connections),
         "in use": sum(server._in_use for server in servers),
-        "dialing": sum(server._pool._dialing + len(server._pool._waiters) for server in servers),
-        "busy": sum(len(server._pool._all) - len(server._pool._idle) for server in servers),
-        "deadlines": sum(len(server._pool._deadlines._waiting) for server in servers),
+        "dialing": sum(server._route.pool._dialing + len(server._route.pool._waiters) for server in servers),
+        "busy": sum(len(server._route.pool._all) - len(server._route.pool._idle) for server in servers),
+        "deadlines": sum(len(server._route.pool._deadlines._waiting) for server in servers),
         "answering": sum("_answer" in repr(task.get_coro()) for task in asyncio.all_tasks()),
     }
     return {name: count for name, count in found.items() if count > 0}

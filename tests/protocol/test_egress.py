@@ -1,4 +1,7 @@
-"""Servers behind an egress proxy: through a tunnel where they speak TLS, by their whole URL else, never past a rule."""
+"""Servers behind an egress proxy: through a tunnel where they speak TLS, by their whole URL else, never past a rule.
+
+The proxy is that of the environment, or of the gateway's settings, which can change while it runs.
+"""
 
 import asyncio
 import base64
@@ -15,6 +18,7 @@ from scripted_server import read_request
 from tls_secrets import MountedSecret
 from upstreams import Arrived, answer, document, serving
 
+from ostiary_core.contract.documents import EgressProxy as Settings
 from ostiary_gateway.errors import StartupError
 from ostiary_gateway.upstream.egress import Egress
 
@@ -160,6 +164,106 @@ async def test_what_is_excepted_and_loopback_are_connected_to_directly(environme
         environment.setenv("HTTP_PROXY", "http://127.0.0.1:1")
         async with running() as door:
             assert "result" in (await told(door, upstream.url)).json
+
+
+async def set_to(door: Door, port: int | None, *no_proxy: str) -> None:
+    """Have the gateway reload its settings, and nothing else of its config."""
+    proxy = None if port is None else Settings(host="127.0.0.1", port=port, no_proxy=list(no_proxy))
+    door.settings = door.settings.model_copy(update={"egress_proxy": proxy})
+    await door.apply(*door.applied)
+
+
+async def test_a_proxy_of_the_settings_can_change_while_the_gateway_runs(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    secret = MountedSecret(tmp_path)
+    secret.renew("mcp.example.invalid")
+    async with contextlib.AsyncExitStack() as stack:
+        upstream = await stack.enter_async_context(serving(good))
+        back = await stack.enter_async_context(running(tls=secret.files))
+        await back.apply(back.entry("back", upstream.url))
+        ports, heads = zip(
+            *[await stack.enter_async_context(proxying(back.gateway.port)) for _ in range(3)], strict=True
+        )
+        environment.setenv("HTTPS_PROXY", f"http://127.0.0.1:{ports[0]}")
+        front = await stack.enter_async_context(running())
+        caller = await stack.enter_async_context(calling(front.url()))
+        trusting = {"tls": {"ca": secret.authority.read_text()}, "host": "localhost"}
+        await front.apply(front.entry("mock", "https://mcp.example.invalid/back/mcp", server=trusting))
+        for proxy, *settings in ((0, None), (1, ports[1]), (2, ports[2]), (0, None), (1, ports[1])):
+            before = [len(each) for each in heads]
+            await set_to(front, *settings)
+            assert (await caller.post(CALL)).result["content"] == []
+            assert [number for number in range(3) if len(heads[number]) > before[number]] == [proxy]
+        await set_to(front, ports[2], "*.invalid")
+        assert (await caller.post(CALL)).error["data"] == {"reason": "UpstreamUnreachable"}
+    assert all(head.startswith(b"CONNECT mcp.example.invalid:443 ") for each in heads for head in each)
+
+
+async def test_a_request_in_flight_ends_on_the_connection_that_it_has_and_none_later_takes_it(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    release, begun = asyncio.Event(), asyncio.Event()
+    environment.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+
+    async def slow(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        begun.set()
+        await release.wait()
+        return await good(request, arrived)
+
+    async with (
+        serving(slow) as upstream,
+        proxying(port_of(upstream.url)) as (one, first),
+        proxying(port_of(upstream.url)) as (two, second),
+        running() as door,
+        calling(door.url()) as caller,
+    ):
+        await door.apply(door.entry("mock", "http://mcp.example.invalid/mcp"))
+        await set_to(door, one)
+        waiting = asyncio.create_task(caller.post(CALL))
+        await begun.wait()
+        await set_to(door, two)
+        release.set()
+        assert (await waiting).result["content"] == []
+        assert (await caller.post(CALL)).result["content"] == []
+    assert len(first) == 1
+    assert len(second) == 1
+
+
+async def test_the_environments_credentials_go_to_no_proxy_of_the_settings(environment: pytest.MonkeyPatch) -> None:
+    async with serving(good) as upstream, proxying(port_of(upstream.url)) as (port, heads):
+        environment.setenv("HTTP_PROXY", f"http://user:pass%20word@127.0.0.1:{port}")
+        async with running() as door, calling(door.url()) as caller:
+            await door.apply(door.entry("mock", "http://mcp.example.invalid/mcp"))
+            await set_to(door, port)
+            assert (await caller.post(CALL)).result["content"] == []
+    assert len(heads) == 1
+    assert b"Proxy-Authorization" not in heads[0]
+
+
+async def test_an_address_of_the_api_server_is_refused_as_soon_as_the_settings_name_it(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    forbidden = {"reason": "UpstreamAddressForbidden"}
+    url = "http://192.0.2.10:6443/mcp"
+    async with (
+        serving(good) as upstream,
+        proxying(port_of(upstream.url)) as (port, _),
+        running() as door,
+        calling(door.url()) as caller,
+        calling(door.url("granted")) as granted,
+    ):
+        one, other = door.entry("mock", url, addresses=[]), door.entry("granted", url, addresses=["192.0.2.10/32"])
+        await door.apply(one, other)
+        await set_to(door, port)
+        assert (await caller.post(CALL)).result["content"] == []
+        door.settings = door.settings.model_copy(update={"refused_addresses": ["192.0.2.10"]})
+        await door.apply(one, other)
+        assert (await caller.post(CALL)).error["data"] == forbidden
+        assert (await granted.post(CALL)).result["content"] == []
+        door.settings = door.settings.model_copy(update={"refused_addresses": None})
+        await door.apply(one, other)
+        assert (await caller.post(CALL)).result["content"] == []
 
 
 EGRESS = Egress.from_environment(

@@ -19,6 +19,7 @@ grants:
   upstreams: ["*.example.com"]
   addresses: [127.0.0.0/8, "fd00::/8"]
 trustedProxies: [10.0.0.0/8, "fd00::/8"]
+egressProxy: {url: "http://proxy.corp:3128", noProxy: ["*.corp", 10.0.0.0/8]}
 bounds:
   requestBytes: 1Mi
   messageBytes: 2097152
@@ -92,6 +93,11 @@ def test_all_settings_can_be_set_and_written_back() -> None:
         ("trustedProxies: 10.0.0.0/8", "trustedProxies"),
         ('bounds: {streams: "10"}', "bounds.streams"),
         ("bounds: {sessionMaxAge: 30s}", "bounds.sessionMaxAge"),
+        ("egressProxy: {}", "egressProxy.url"),
+        ("egressProxy: http://proxy.corp:3128", "egressProxy"),
+        ('egressProxy: {url: "http://p:1", noProxy: "*.corp"}', "egressProxy.noProxy"),
+        ('egressProxy: {url: "http://p:1", noProxy: [a, a]}', "egressProxy.noProxy[1]"),
+        ('egressProxy: {url: "http://p:1", httpsProxy: "http://p:1"}', "egressProxy.httpsProxy"),
         ("bounds:", "bounds"),
         ("audit: {}", "audit"),
         ("[]", ""),
@@ -110,6 +116,46 @@ def test_an_error_names_the_document_and_the_remedy() -> None:
     assert str(refused.value) == (
         "ConfigMap ostiary-system/default: tenancy: is not one of the allowed values; use Single or Multi"
     )
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://user:secret@proxy.corp:3128", "must not carry user information"),
+        ("http://proxy.corp:secret@3128", "must not carry user information"),
+        ("https://proxy.corp:3128", "is the URL of a proxy that is spoken to by TLS"),
+        ("http://proxy.corp", "is not the URL of an HTTP proxy"),
+        ("http://proxy.corp:3128/path", "is not the URL of an HTTP proxy"),
+        ("socks5://proxy.corp:1080", "is not the URL of an HTTP proxy"),
+        ("proxy.corp:3128", "is not the URL of an HTTP proxy"),
+        ("http://:3128", "is not the URL of an HTTP proxy"),
+        ("http://proxy.corp:99999", "is not the URL of an HTTP proxy"),
+        ("http://2130706433:3128", "has a host that resolvers read as an IPv4 address in disguise"),
+    ],
+)
+def test_an_egress_proxy_that_cannot_be_is_refused_with_its_fix_and_no_credentials(url: str, said: str) -> None:
+    with pytest.raises(InvalidSettings) as refused:
+        parse_settings(f'egressProxy: {{url: "{url}"}}')
+    assert {problem.field for problem in refused.value.problems} == {"egressProxy.url"}
+    assert said in str(refused.value)
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("item", "taken"),
+    [
+        *[("*", True), ("corp", True), ("*.corp", True), (".corp", True), ("api.corp:8443", True), ("*.svc", True)],
+        *[("10.0.0.1", True), ("10.0.0.0/8", True), ("10.0.0.1:8080", True), ("fd00::1", True), ("fd00::/8", True)],
+        *[("[fd00::1]", True), ("a.*", False), ("a,b", False), ("http://corp", False), ("10.0.0.0/33", False)],
+        *[("corp:0", False), ("a b", False), ("*corp", False), ("fd00::/129", False), ("user@corp", False)],
+    ],
+)
+def test_what_is_connected_to_directly_is_named_as_no_proxy_names_it(item: str, taken: bool) -> None:
+    text = f'egressProxy: {{url: "http://proxy.corp:3128", noProxy: ["{item}"]}}'
+    if taken:
+        assert parse_settings(text).egress_proxy is not None
+    else:
+        assert problems(text) == ["egressProxy.noProxy[0]"]
 
 
 def grant(**fields: list[str]) -> Grant:

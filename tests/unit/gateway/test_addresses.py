@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from gateways import PATIENT
 
+from ostiary_core.addresses import real
 from ostiary_core.contract.documents import Server
 from ostiary_gateway.errors import UpstreamFault
-from ostiary_gateway.upstream.addresses import OwnPlaces, allowed, networks, real
+from ostiary_gateway.upstream.addresses import OwnPlaces, allowed, networks
 from ostiary_gateway.upstream.http1.dialing import Dialer
 from ostiary_gateway.upstream.server import UpstreamServer
 
@@ -115,6 +116,17 @@ def test_our_places_come_from_what_kubernetes_tells_a_pod(monkeypatch: pytest.Mo
     assert OwnPlaces.from_environment(ports=(8080, 8081)) == OWN
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "kubernetes.default.svc")
     assert OwnPlaces.from_environment(ports=()).api_servers == frozenset()
+
+
+@pytest.mark.parametrize("address", ["192.0.2.10", "::ffff:192.0.2.10", "64:ff9b::c000:20a", "fd00:1::a"])
+def test_what_is_behind_the_api_servers_service_is_refused_unless_it_is_granted(address: str) -> None:
+    own = OWN.with_api_servers(["192.0.2.10", "fd00:1::a", "no address"])
+    assert permits(address)
+    assert not permits(address, own=own)
+    assert not permits(address, 10250, own=own)
+    assert not permits("10.96.0.1", own=own)
+    assert permits(address, 443, "192.0.2.10/32", "fd00:1::a/128", own=own)
+    assert permits("192.0.2.11", own=own)
 
 
 def test_an_address_that_wraps_another_is_the_other() -> None:

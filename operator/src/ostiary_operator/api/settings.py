@@ -14,7 +14,7 @@ from ostiary_operator.api.grants import Cidr, Grant
 from ostiary_operator.api.model import ApiModel
 from ostiary_operator.api.numbers import INTEGRAL
 from ostiary_operator.api.quantities import Size, between_sizes
-from ostiary_operator.api.urls import HttpOrigin, Origin
+from ostiary_operator.api.urls import EgressProxyUrl, HttpOrigin, NoProxyItem, Origin
 
 
 class Tenancy(enum.StrEnum):
@@ -145,6 +145,19 @@ class Bounds(ApiModel):
     """How long a session may live, and a key that seals sessions is kept; 1m to 720h. Example: `8h`."""
 
 
+class EgressProxy(ApiModel):
+    """The HTTP proxy of the network that leads to servers."""
+
+    url: EgressProxyUrl
+    """Where it listens: `http://`, host and port. It holds no credentials: a proxy that wants them is named in the
+    environment of the gateway. Example: `http://proxy.corp:3128`."""
+
+    no_proxy: Annotated[tuple[NoProxyItem, ...], Field(max_length=256), Unique()] = ()
+    """Servers that are connected to directly: a name with all names below it, an address, a CIDR, each with a port if
+    need be, or `*`. Loopback, and names that end in `.svc` or `.svc.cluster.local`, always are.
+    Example: `["*.corp", "10.0.0.0/8"]`."""
+
+
 class GatewaySettings(ApiModel):
     """What holds for a whole gateway."""
 
@@ -173,6 +186,11 @@ class GatewaySettings(ApiModel):
     grants: Annotated[tuple[Grant, ...], Field(max_length=256)] = ()
     """What namespaces may use besides what is theirs anyway.
     Example: `[{namespaces: [sales], paths: [/crm], upstreams: ["*.example.com"]}]`."""
+
+    egress_proxy: EgressProxy | None = None
+    """The HTTP proxy that leads to servers, in place of `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` of the gateway's
+    environment, which count where this is absent. Servers with TLS are reached through a tunnel (`CONNECT`), others are
+    asked for by their whole URL. A change holds for new connections. Example: `{url: "http://proxy.corp:3128"}`."""
 
     bounds: Bounds = Bounds()
     """Limits of one gateway process. Example: `{requestBytes: 1Mi}`."""

@@ -61,7 +61,7 @@ class UpstreamHealthyReason(Reason):
     EGRESS_FAILED = (
         faults.EGRESS_FAILED,
         "The egress proxy that leads to the server fails or refuses.",
-        "See HTTPS_PROXY, HTTP_PROXY and NO_PROXY of the gateway and the egress proxy's own rules.",
+        "See egressProxy in the gateway's settings, or HTTPS_PROXY and NO_PROXY, and the egress proxy's own rules.",
     )
     UNAVAILABLE = (
         faults.UNAVAILABLE,

@@ -96,6 +96,37 @@ HttpOrigin = Annotated[
 ]
 """Scheme, host and optional port of a web server."""
 
+EgressProxyUrl = Annotated[
+    StrictStr,
+    StringConstraints(min_length=1, max_length=300),
+    excludes(
+        "@",
+        "must not carry user information",
+        "credentials do not belong into settings: name a proxy that wants them in the environment of the gateway "
+        "(HTTPS_PROXY, from a Secret), and leave egressProxy out",
+    ),
+    excludes("(?i)^https://", "is the URL of a proxy that is spoken to by TLS", "write it as http://host:port"),
+    matches(
+        rf"^http://{_HOST}:{_PORT}/?$",
+        "is not the URL of an HTTP proxy",
+        "write it as http://host:port, such as http://proxy.corp:3128",
+    ),
+    NO_DISGUISED_ADDRESS,
+]
+"""Where an HTTP proxy listens: scheme, host and port."""
+
+NoProxyItem = Annotated[
+    StrictStr,
+    StringConstraints(min_length=1, max_length=300),
+    matches(
+        rf"^([*]|([*]?[.])?{_NAME}(:{_PORT})?|{_IPV4}(/([12]?[0-9]|3[0-2]))?"
+        rf"|(\[?[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*\]?)(/([1-9]?[0-9]|1[01][0-9]|12[0-8]))?)$",
+        "names no server",
+        "write a name, *.suffix, an address, a CIDR, or *; a name may have a port",
+    ),
+]
+"""Servers, as an item of `NO_PROXY` names them."""
+
 EndpointPath = Annotated[
     StrictStr,
     StringConstraints(min_length=1, max_length=1024),

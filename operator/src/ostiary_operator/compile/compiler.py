@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from ostiary_core.addresses import parse
 from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_core.contract.manifest import GatewayIdentity
 from ostiary_operator.compile import policies, sites, subjects
@@ -36,10 +37,9 @@ def compile_resources(
     memory = cache if cache is not None else Cache()
     proxies = subjects.read_proxies(resources.proxies, memory)
     owners = subjects.read_policies(resources.policies, memory)
-    places, problems = sites.discover(
-        resources.gateways, operator_namespace=resources.operator_namespace, previous=previous, cache=memory
-    )
-    known = Known(_namespaces(resources, proxies), resources.services)
+    places, problems = sites.discover(resources, previous, memory)
+    api_servers = frozenset(address for text in resources.api_servers if (address := parse(text)) is not None)
+    known = Known(_namespaces(resources, proxies), resources.services, api_servers)
     ground = Ground(places, resources.operator_namespace, known, resources.references, previous)
     admissions = admit(proxies, ground, memory)
     rulings = policies.rule(

@@ -10,6 +10,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from ostiary_core.addresses import Address, parse
 from ostiary_operator.api.grants import Grant
 from ostiary_operator.api.settings import GatewaySettings, Tenancy
 from ostiary_operator.api.status import AcceptedReason
@@ -21,10 +22,13 @@ from ostiary_operator.compile.sites import Site
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of the cluster: the namespaces that exist, and the Services of those with proxies."""
+    """What is known of the cluster: the namespaces that exist, the Services of those with proxies, and where the API
+    server itself is.
+    """
 
     namespaces: AbstractSet[str]
     services: backends.Services = field(default_factory=dict)
+    api_servers: AbstractSet[Address] = frozenset()
 
 
 def permitted(claim: Claim, site: Site, known: Known) -> Refusal | None:
@@ -84,6 +88,29 @@ def upstreams_are_granted(claim: Claim, site: Site, known: Known) -> Refusal | N
         if what is not None:
             return Refusal(AcceptedReason.UPSTREAM_NOT_PERMITTED, f"{where}{what}")
     return None
+
+
+def api_server_is_granted(claim: Claim, site: Site, known: Known) -> Refusal | None:
+    """In every tenancy, a URL with an address of the API server needs a grant of that address.
+
+    A name that resolves to one is refused by the gateway, when it connects.
+    """
+    namespace = claim.key.namespace
+    for index, host in enumerate(claim.upstreams if known.api_servers else ()):
+        address = parse(host)
+        if address is None or address not in known.api_servers or _grants_address(_grants(site, namespace), address):
+            continue
+        message = (
+            f"{claim.title}: spec.servers[{index}].url: {host} is an address of the cluster's API server, and gateway "
+            f"{site.identity} does not grant it; name an MCP server, or ask the platform team for a grant of the "
+            "address in the gateway's settings"
+        )
+        return Refusal(AcceptedReason.UPSTREAM_NOT_PERMITTED, message)
+    return None
+
+
+def _grants_address(grants: Iterable[Grant], address: Address) -> bool:
+    return any(address in network for grant in grants for network in grant.addresses)
 
 
 def hosts_are_granted(claim: Claim, site: Site, _known: Known) -> Refusal | None:
@@ -211,6 +238,7 @@ _CHAIN = (
     path_is_granted,
     hostnames_are_granted,
     upstreams_are_granted,
+    api_server_is_granted,
     hosts_are_granted,
     tls_names_are_granted,
     forwarded_hosts_are_granted,

@@ -94,6 +94,7 @@ class Resources:
     ``namespaces`` maps each known namespace to its labels. ``references`` maps each referenced ConfigMap or Secret to
     its data, or to the reason why it cannot be had; :func:`ostiary_operator.compile.references.wanted` names them.
     ``services`` maps each namespace with proxies to its Services; of a namespace that is not in it nothing is known.
+    ``api_servers`` are the addresses behind the Service ``kubernetes``, sorted.
     """
 
     operator_namespace: str
@@ -103,6 +104,7 @@ class Resources:
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     references: Mapping[ReferenceKey, Mapping[str, str] | Missing] = field(default_factory=dict)
     services: Mapping[str, NamespaceServices] = field(default_factory=dict)
+    api_servers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

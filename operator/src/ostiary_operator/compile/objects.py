@@ -10,6 +10,7 @@ import binascii
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
+from ostiary_core.addresses import is_address
 from ostiary_operator.api.problems import InvalidDocument, Problem
 from ostiary_operator.api.resources import POLICY_KIND, PROXY_KIND
 from ostiary_operator.compile.model import Gateway, Missing, NamespaceServices, ReferenceKey, Resources, Service
@@ -34,6 +35,9 @@ _SLICE_OF: Final = "kubernetes.io/service-name"
 #: Who keeps an EndpointSlice. What Kubernetes' own controller did not find among the selected Pods, it takes out again.
 SLICE_MANAGER: Final = "endpointslice.kubernetes.io/managed-by"
 SLICE_CONTROLLER: Final = "endpointslice-controller.k8s.io"
+
+#: The EndpointSlice that the API server keeps of itself, in the default namespace.
+API_SERVER_SLICE: Final = "kubernetes"
 
 Object = Mapping[str, Any]
 
@@ -70,6 +74,7 @@ def resources_from_objects(objects: Iterable[Object], operator_namespace: str) -
         namespaces=_namespaces(found["Namespace"], [namespace for kind, namespace, _ in seen if namespace]),
         references=references_from_objects([*found["ConfigMap"], *found["Secret"]], wanted=wanted(found[PROXY_KIND])),
         services=services_from_objects(found["Service"], found["EndpointSlice"], complete=False),
+        api_servers=_api_servers(found["EndpointSlice"]),
     )
 
 
@@ -100,6 +105,21 @@ def services_from_objects(
         namespace, name = _namespace(item), _name(item)
         found.setdefault(namespace, {})[name] = _service(item, tuple(sorted(foreign.get((namespace, name), ()))))
     return {namespace: NamespaceServices(each, complete=complete) for namespace, each in found.items()}
+
+
+def api_servers_from_slice(item: Object) -> tuple[str, ...]:
+    """Return the addresses in the EndpointSlice of the API server, sorted, whether or not they are ready."""
+    endpoints = item.get("endpoints")
+    found: set[str] = set()
+    for endpoint in endpoints if isinstance(endpoints, list) else ():
+        addresses = _mapping(endpoint).get("addresses")
+        found.update(filter(is_address, addresses if isinstance(addresses, list) else ()))
+    return tuple(sorted(found))
+
+
+def _api_servers(slices: Iterable[Object]) -> tuple[str, ...]:
+    own = (each for each in slices if (_namespace(each), _name(each)) == (DEFAULT_NAMESPACE, API_SERVER_SLICE))
+    return next((api_servers_from_slice(each) for each in own), ())
 
 
 def _service(item: Object, foreign_slices: tuple[str, ...]) -> Service:

@@ -5,17 +5,19 @@ known, but nothing can be placed there: falling back to defaults would open what
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from ostiary_core.canonical import canonical
 from ostiary_core.contract.bundle import GatewayConfig
-from ostiary_core.contract.documents import Bounds, ServerShare, SettingsDocument, Share
+from ostiary_core.contract.documents import Bounds, EgressProxy, ServerShare, SettingsDocument, Share
 from ostiary_operator.api.load import InvalidSettings, parse_settings
 from ostiary_operator.api.settings import Bounds as ApiBounds
+from ostiary_operator.api.settings import EgressProxy as ApiEgressProxy
 from ostiary_operator.api.settings import GatewaySettings, PerPrincipal, PerProxy, PerSource
 from ostiary_operator.compile.cache import Cache
-from ostiary_operator.compile.model import Gateway, GatewayProblem
+from ostiary_operator.compile.model import Gateway, GatewayProblem, Resources
 
 _DEFAULTS = ""
 #: Objects of a gateway are named after it.
@@ -45,15 +47,15 @@ class Site:
 
 
 def discover(
-    gateways: Iterable[Gateway], *, operator_namespace: str, previous: Mapping[str, GatewayConfig], cache: Cache
+    resources: Resources, previous: Mapping[str, GatewayConfig], cache: Cache
 ) -> tuple[tuple[Site, ...], tuple[GatewayProblem, ...]]:
     """Return the gateways, shared ones first and then by identity, and what is wrong with them."""
     claimants: dict[str, list[Gateway]] = {}
-    for gateway in sorted(gateways, key=lambda it: (it.created, it.service, it.uid)):
+    for gateway in sorted(resources.gateways, key=lambda it: (it.created, it.service, it.uid)):
         claimants.setdefault(gateway.identity, []).append(gateway)
     sites, problems = [], []
     for identity, rivals in claimants.items():
-        site, problem = _settle(rivals[0], operator_namespace, previous.get(identity), cache)
+        site, problem = _settle(rivals[0], resources, previous.get(identity), cache)
         sites.append(site)
         problems += [text for text in (problem, _rivalry(rivals)) if text]
     sites.sort(key=lambda site: (not site.shared, site.identity))
@@ -73,10 +75,10 @@ def _rivalry(rivals: Sequence[Gateway]) -> GatewayProblem | None:
 
 
 def _settle(
-    gateway: Gateway, operator_namespace: str, previous: GatewayConfig | None, cache: Cache
+    gateway: Gateway, resources: Resources, previous: GatewayConfig | None, cache: Cache
 ) -> tuple[Site, GatewayProblem | None]:
     """Find the settings that hold: those of today, else the last good ones."""
-    shared = gateway.namespace == operator_namespace
+    shared = gateway.namespace == resources.operator_namespace
     source = previous.settings.source if previous is not None else None
     text = gateway.settings
     if text is None and source is None:
@@ -84,36 +86,52 @@ def _settle(
     if _NAME.fullmatch(gateway.name) is None:
         problem = f"{gateway.name!r} is not a DNS label; correct the label ostiary.dev/gateway of {gateway.service}"
         return Site(gateway, shared), GatewayProblem(gateway.identity, problem)
-    today = _read(text, gateway, cache) if text is not None else "there is no ConfigMap with its settings; create it"
+    missing = "there is no ConfigMap with its settings; create it"
+    today = _read(text, gateway, resources, cache) if text is not None else missing
     if not isinstance(today, str):
         return Site(gateway, shared, *today), None
-    last = _read(source, gateway, cache) if source is not None else ""
+    last = _read(source, gateway, resources, cache) if source is not None else ""
     if not isinstance(last, str):
         return Site(gateway, shared, *last), GatewayProblem(gateway.identity, f"{today}; the last good settings stay")
     return Site(gateway, shared), GatewayProblem(gateway.identity, f"{today}; it serves nothing until then")
 
 
-def _read(text: str, gateway: Gateway, cache: Cache) -> tuple[GatewaySettings, SettingsDocument] | str:
+def _read(
+    text: str, gateway: Gateway, resources: Resources, cache: Cache
+) -> tuple[GatewaySettings, SettingsDocument] | str:
     """Return settings with their document, or what is wrong with them."""
-    return cache.get(("settings", gateway.identity, text), lambda: _parsed(text, gateway))
+    api_servers = resources.api_servers
+    key = ("settings", gateway.identity, api_servers, text)
+    return cache.get(key, lambda: _parsed(text, gateway, api_servers))
 
 
-def _parsed(text: str, gateway: Gateway) -> tuple[GatewaySettings, SettingsDocument] | str:
+def _parsed(
+    text: str, gateway: Gateway, api_servers: tuple[str, ...]
+) -> tuple[GatewaySettings, SettingsDocument] | str:
     try:
         settings = parse_settings(text, subject=f"settings of gateway {gateway.identity}")
     except InvalidSettings as error:
         return str(error)
-    return settings, _document(settings)
+    return settings, _document(settings, api_servers)
 
 
-def _document(settings: GatewaySettings) -> SettingsDocument:
+def _document(settings: GatewaySettings, api_servers: tuple[str, ...] = ()) -> SettingsDocument:
     return SettingsDocument(
         external_url=settings.external_url,
         allowed_origins=list(settings.allowed_origins),
         trusted_proxies=[str(network) for network in settings.trusted_proxies],
         bounds=_bounds(settings.bounds),
+        egress_proxy=_egress_proxy(settings.egress_proxy),
+        refused_addresses=list(api_servers) or None,
         source=canonical(settings.document()).decode(),
     )
+
+
+def _egress_proxy(proxy: ApiEgressProxy | None) -> EgressProxy | None:
+    if proxy is None:
+        return None
+    url = urlsplit(proxy.url)
+    return EgressProxy(host=url.hostname or "", port=url.port or 0, no_proxy=list(proxy.no_proxy))
 
 
 def _bounds(bounds: ApiBounds) -> Bounds:

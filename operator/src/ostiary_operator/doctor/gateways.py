@@ -7,7 +7,7 @@ from ostiary_core.contract.manifest import Manifest
 from ostiary_operator.api.status import ConditionType, ProgrammedReason
 from ostiary_operator.compile import sites
 from ostiary_operator.compile.cache import Cache
-from ostiary_operator.compile.model import Gateway, GatewayProblem
+from ostiary_operator.compile.model import Gateway, GatewayProblem, Resources
 from ostiary_operator.delivery import live, reader, secret
 from ostiary_operator.doctor import nodes
 from ostiary_operator.doctor.model import Case, Config, Finding, broken, ok, unknown, warning
@@ -75,8 +75,8 @@ async def settings(case: Case) -> Finding:
         except Forbidden:
             return unknown(f"you may not list the ConfigMaps of namespace {namespace}, where the settings are")
         there = discovery.elected(discovery.discover(found, config_maps)).values()
-        own = case.options.operator_namespace
-        judged = sites.discover(there, operator_namespace=own, previous={}, cache=Cache())[1]
+        resources = Resources(case.options.operator_namespace, gateways=tuple(there))
+        judged = sites.discover(resources, previous={}, cache=Cache())[1]
         problems += [each for each in judged if any(each.gateway == ours.identity for ours in case.gateways)]
         superfluous += _superfluous(case, config_maps)
     if problems:

@@ -217,8 +217,19 @@ class Bounds(Document):
     per_server: ServerShare = ServerShare()
 
 
+class EgressProxy(Document):
+    """The HTTP proxy that leads to servers. ``no_proxy``: servers to which it does not, as in ``NO_PROXY``."""
+
+    host: str
+    port: int = Field(gt=0, le=65535)
+    no_proxy: list[str] = []
+
+
 class SettingsDocument(Document):
     """What holds for a whole gateway. ``trusted_proxies`` are CIDRs whose X-Forwarded-For is believed.
+
+    ``egress_proxy`` is None where the gateway's environment says whether there is one. ``refused_addresses`` are those
+    of the API server, which no server may have unless its ``addresses`` hold them.
 
     ``source`` is the compiler's own memory and nothing to a gateway: the settings as accepted, as canonical JSON,
     so that they stay in force as a whole when newer ones cannot be used.
@@ -229,4 +240,6 @@ class SettingsDocument(Document):
     allowed_origins: list[str] = []
     trusted_proxies: list[str] = []
     bounds: Bounds
+    egress_proxy: EgressProxy | None = None
+    refused_addresses: list[str] | None = None
     source: str | None = None

@@ -9,7 +9,8 @@ import ipaddress
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from ostiary_gateway.upstream.addresses import Address, Network, networks
+from ostiary_core.addresses import Address
+from ostiary_gateway.upstream.addresses import Network, networks
 
 #: Proxies in a row; longer lists are somebody's joke.
 _HOPS: Final = 16

@@ -1,17 +1,18 @@
 """Which addresses an upstream may have. A name is no promise: what it resolves to, when connecting, is judged.
 
 Never, unless the gateway's settings grant it: loopback, link-local (with the cloud's metadata service), unspecified,
-multicast and reserved addresses, and the API server. Never at all: the gateway's own ports. Private networks pass,
-since that is where in-cluster servers live.
+multicast and reserved addresses, and the API server, by its Service and by what is behind that. Never at all: the
+gateway's own ports. Private networks pass, since that is where in-cluster servers live.
 """
 
 import ipaddress
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
-Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+from ostiary_core.addresses import Address, parse, real
+
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 #: Services of clouds that give credentials or settings to whoever asks from the machine, outside the link-local ranges:
@@ -32,26 +33,11 @@ _METADATA: Final = frozenset(
         ),
     )
 )
-_TRANSLATED: Final = ipaddress.IPv6Network("::ffff:0:0:0/96")
-_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 def networks(cidrs: Iterable[str]) -> tuple[Network, ...]:
     """Parse CIDRs that the operator has validated."""
     return tuple(ipaddress.ip_network(cidr, strict=False) for cidr in cidrs)
-
-
-def real(address: Address) -> Address:
-    """Return the IPv4 address inside an IPv6 one that merely wraps it, else the address.
-
-    Wrapped are those that are mapped, translated (RFC 2765), 6to4, NAT64 with the prefix that all know, and Teredo.
-    """
-    if isinstance(address, ipaddress.IPv6Address):
-        if address in _NAT64 or address in _TRANSLATED:
-            return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-        teredo = address.teredo
-        return address.ipv4_mapped or address.sixtofour or (teredo[1] if teredo is not None else None) or address
-    return address
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +48,10 @@ class OwnPlaces:
     addresses: frozenset[Address] = frozenset()
     api_servers: frozenset[Address] = frozenset()
 
+    def with_api_servers(self, texts: Iterable[str]) -> "OwnPlaces":
+        """Return the same with further addresses of the API server; what is no address is passed over."""
+        return replace(self, api_servers=self.api_servers | _addresses(*texts))
+
     @classmethod
     def from_environment(cls, *, ports: Iterable[int]) -> "OwnPlaces":
         """Read what Kubernetes puts into a pod: POD_IP and KUBERNETES_SERVICE_HOST, where they are addresses."""
@@ -70,13 +60,8 @@ class OwnPlaces:
 
 
 def _addresses(*texts: str) -> frozenset[Address]:
-    found = set()
-    for text in ",".join(texts).split(","):
-        try:
-            found.add(ipaddress.ip_address(text.strip()))
-        except ValueError:
-            continue
-    return frozenset(found)
+    found = (parse(text.strip()) for text in ",".join(texts).split(","))
+    return frozenset(address for address in found if address is not None)
 
 
 def is_own(text: str, port: int, own: OwnPlaces) -> bool:

@@ -1,9 +1,9 @@
 """The egress proxy that leads to servers, where the network lets nothing out but through one.
 
-It is named as for most programs, by ``HTTPS_PROXY``, ``HTTP_PROXY`` and ``NO_PROXY`` of the gateway's environment (in
-small letters, too): whoever runs the gateway chooses it, never who writes a resource. Its credentials stand in its URL
-there and nowhere else; no message holds them. Loopback, and names that end in ``.svc`` or ``.svc.cluster.local``, are
-always connected to directly.
+It is named by the gateway's settings, or else as for most programs by ``HTTPS_PROXY``, ``HTTP_PROXY`` and ``NO_PROXY``
+of its environment (in small letters, too): whoever runs the gateway chooses it, never who writes a resource. Its
+credentials stand in its URL in the environment and nowhere else; no message holds them. Loopback, and names that end in
+``.svc`` or ``.svc.cluster.local``, are always connected to directly: a proxy of the network does not reach them.
 """
 
 import base64
@@ -14,6 +14,7 @@ from typing import Final
 
 from yarl import URL
 
+from ostiary_core.contract import documents
 from ostiary_gateway.errors import StartupError
 
 _INSIDE: Final = (".svc", ".svc.cluster.local")
@@ -35,7 +36,7 @@ class Egress:
 
     by_scheme: Mapping[str, EgressProxy] = field(default_factory=dict)
     excepted: tuple[str, ...] = ()
-    """The items of NO_PROXY, in lower case."""
+    """The servers that are connected to directly, as NO_PROXY names them, in lower case."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Egress":
@@ -52,6 +53,12 @@ class Egress:
                 found[scheme] = _proxy(name, text)
         items = (environ.get("NO_PROXY") or environ.get("no_proxy") or "").lower().split(",")
         return cls(found, tuple(item.strip() for item in items if item.strip()))
+
+    @classmethod
+    def from_settings(cls, proxy: documents.EgressProxy) -> "Egress":
+        """Return what the gateway's settings say, for servers with TLS and without alike."""
+        where = EgressProxy(proxy.host, proxy.port)
+        return cls({"http": where, "https": where}, tuple(item.lower() for item in proxy.no_proxy))
 
     def proxy_for(self, scheme: str, host: str, port: int) -> EgressProxy | None:
         """Return the proxy that leads to a server, None where it is connected to directly."""

@@ -6,7 +6,7 @@ import asyncio
 import logging
 
 from ostiary_core.canonical import digest
-from ostiary_core.contract.documents import EntryDocument, ServerShare
+from ostiary_core.contract.documents import EntryDocument, ServerShare, SettingsDocument
 from ostiary_core.errors import ContractError
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.upstream import hops
@@ -21,8 +21,8 @@ class ServerPools:
     """Hands out servers. Safe to call from the thread that builds a config: opening happens with the first request."""
 
     def __init__(self, own: OwnPlaces, *, installation: str = "", egress: Egress | None = None) -> None:
-        self._egress = egress or Egress()
-        self._own = own
+        self._environment = self._egress = egress or Egress()
+        self._pod = self._own = own
         self._installation = installation
         self._connections = ServerShare().connections
         self._refused_by_gone = 0
@@ -52,7 +52,8 @@ class ServerPools:
         return self._servers[key]
 
     def on_swap(self, snapshot: Snapshot, changed: frozenset[str]) -> None:
-        """Take the bound of the new snapshot, and let go of servers that it does not use."""
+        """Take the bound and the egress of the new snapshot, and let go of servers that it does not use."""
+        self._lead(snapshot.settings)
         connections = snapshot.settings.bounds.per_server.connections
         if connections != self._connections:
             self._connections = connections
@@ -65,6 +66,14 @@ class ServerPools:
             if id(server) not in used:
                 del self._servers[key]
                 self._retiring[server] = asyncio.get_running_loop().create_task(self._retire(server))
+
+    def _lead(self, settings: SettingsDocument) -> None:
+        """Have every server reached as these settings say, those too that were made before they were in force."""
+        proxy = settings.egress_proxy
+        self._egress = Egress.from_settings(proxy) if proxy is not None else self._environment
+        self._own = self._pod.with_api_servers(settings.refused_addresses or ())
+        for server in self._servers.values():
+            server.lead(own=self._own, egress=self._egress)
 
     async def _retire(self, server: UpstreamServer) -> None:
         await server.unused()

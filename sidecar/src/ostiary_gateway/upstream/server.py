@@ -12,7 +12,6 @@ from typing import Final
 from yarl import URL
 
 from ostiary_core.contract.documents import Server
-from ostiary_gateway.media_types import BOTH, EVENT_STREAM, JSON
 from ostiary_gateway.upstream import hops, redirects
 from ostiary_gateway.upstream.addresses import OwnPlaces, networks
 from ostiary_gateway.upstream.egress import Egress
@@ -21,19 +20,10 @@ from ostiary_gateway.upstream.http1 import request as http1
 from ostiary_gateway.upstream.http1.answer import Answer
 from ostiary_gateway.upstream.http1.dialing import Dialer
 from ostiary_gateway.upstream.http1.pool import Pool
+from ostiary_gateway.upstream.route import Place, Route
 
-#: Shorter than the idle time of common servers (uvicorn closes after 5 s), so that we rarely meet a closing one.
-_KEEPALIVE_SECONDS: Final = 4.0
 #: Statuses by which a place says that it is none, or another one.
 _GONE: Final = frozenset({301, 302, 303, 307, 308, 404, 405, 410})
-#: What every request of a method says, to any server.
-_HEADERS: Final = {
-    "POST": {"Accept-Encoding": "identity", "Accept": BOTH, "Content-Type": JSON},
-    "GET": {"Accept-Encoding": "identity", "Accept": EVENT_STREAM},
-    "DELETE": {"Accept-Encoding": "identity", "Accept": BOTH},
-}
-
-
 _NO_EGRESS: Final = Egress()
 
 
@@ -55,7 +45,7 @@ class UpstreamServer:
     ) -> None:
         self._url = url = _checked(URL(document.url))
         self._host = document.host
-        self._headers = {header.name: header.value for header in document.headers or ()}
+        headers = {header.name: header.value for header in document.headers or ()}
         #: What is sent as Host.
         self.host = document.host or http1.authority(url)
         self.mark = mark
@@ -64,29 +54,18 @@ class UpstreamServer:
         self.name = document.name
         self.address = url.host or ""
         self.port = url.port or 0
-        egress_proxy = egress.proxy_for(url.scheme, self.address, self.port)
-        # A server that speaks TLS has a tunnel; else it is the proxy that reads our requests.
-        self._relayed_by = egress_proxy if url.scheme == "http" else None
         self.idle_seconds = document.timeouts.idle / 1000
         self.request_seconds = document.timeouts.request / 1000
-        #: The beginnings of requests, at the place that was configured, and at the one where they go now.
-        self._configured = self._heads = self._heads_at(url)
-        dialer = Dialer(
-            host=self.address,
-            port=self.port,
-            seconds=document.timeouts.connect / 1000,
-            tls=_tls_context(document) if url.scheme == "https" else None,
-            tls_name=document.tls.hostname if document.tls is not None else None,
-            granted=networks(document.addresses),
-            own=own,
-            egress=egress_proxy,
-        )
-        self._pool = Pool(
-            dialer.dial,
-            limit=connections,
-            keep_seconds=_KEEPALIVE_SECONDS,
-            wait_seconds=document.timeouts.connect / 1000,
-        )
+        self._connect_seconds = document.timeouts.connect / 1000
+        self._place = Place(url, document.host, http1.lines(headers) + self._via)
+        self._tls = _tls_context(document) if url.scheme == "https" else None
+        self._tls_name = document.tls.hostname if document.tls is not None else None
+        self._granted = networks(document.addresses)
+        self._connections = connections
+        self._route = Route(self._place, self._dialer(own, egress), connections=connections)
+        #: Pools of earlier routes, on which requests may be in flight.
+        self._former: list[Pool] = []
+        self._refused_by_former = 0
         self._in_use = 0
         self._unused = asyncio.Event()
 
@@ -103,13 +82,14 @@ class UpstreamServer:
             UpstreamFault: no connection, no head in time, or a head that is not HTTP.
         """
         self._in_use += 1
+        route = self._route
         try:
-            head = self._passing(self._heads[method], passed) if passed else self._heads[method]
+            head = self._passing(route.heads[method], passed) if passed else route.heads[method]
             message = http1.message(head, lines, body)
             body = None  # it is in there, and would be held twice until the answer comes
-            answer = await self._pool.exchange(message, seconds=self.request_seconds, repeatable=repeatable)
+            answer = await route.pool.exchange(message, seconds=self.request_seconds, repeatable=repeatable)
             if answer.status >= 300:
-                answer = await self._elsewhere(answer, method, message[len(head) :], passed)
+                answer = await self._elsewhere(route, answer, method, message[len(head) :], passed)
         except BaseException:
             self._release()
             raise
@@ -119,35 +99,53 @@ class UpstreamServer:
     def _passing(self, head: bytes, passed: Sequence[str]) -> bytes:
         return head.replace(self._via, _via([*passed, self.mark]))
 
-    async def _elsewhere(self, answer: Answer, method: str, rest: bytes, passed: Sequence[str]) -> Answer:
+    async def _elsewhere(self, route: Route, answer: Answer, method: str, rest: bytes, passed: Sequence[str]) -> Answer:
         """Follow a redirect to another path of this server, once; return anything else as it is.
 
         ``rest`` is what follows the head's constant beginning.
         """
         status = answer.status
-        if self._heads is not self._configured and status in _GONE:
-            self._heads = self._configured  # the place that we were sent to once is none any more
+        if route.is_moved and status in _GONE:
+            route.move_back()  # the place that we were sent to once is none any more
         if status not in redirects.FOLLOWED:
             return answer
         moved = redirects.target(answer.header("location"), self._url, host=self._host)
         if moved is None:
             return answer
         answer.close()
-        heads = self._heads_at(moved)
-        answer = await self._pool.exchange(self._passing(heads[method], passed) + rest, seconds=self.request_seconds)
+        heads = route.heads_at(moved)
+        answer = await route.pool.exchange(self._passing(heads[method], passed) + rest, seconds=self.request_seconds)
         if answer.status < 300 and redirects.is_lasting(status, before=self._url, after=moved):
-            self._heads = heads
+            route.heads = heads
         return answer
 
-    def _heads_at(self, url: URL) -> dict[str, bytes]:
-        more = http1.lines(self._headers) + self._via
-        relayed_by = self._relayed_by
-        if relayed_by is not None and relayed_by.authorization is not None:
-            more += http1.trusted_lines({"Proxy-Authorization": relayed_by.authorization})
-        return {
-            method: http1.head_start(method, url, headers, host=self._host, absolute=relayed_by is not None) + more
-            for method, headers in _HEADERS.items()
-        }
+    def lead(self, *, own: OwnPlaces, egress: Egress) -> None:
+        """Take another route from now on, if it is one. Requests in flight end on the old one, and its connections."""
+        dialer = self._dialer(own, egress)
+        if dialer == self._route.dialer:
+            return
+        old, self._route = self._route.pool, Route(self._place, dialer, connections=self._connections)
+        old.keep_none()
+        self._former.append(old)
+        self._forget_former()
+
+    def _forget_former(self) -> None:
+        for pool in [each for each in self._former if each.is_unused]:
+            self._refused_by_former += pool.refused
+            self._former.remove(pool)
+            pool.close()
+
+    def _dialer(self, own: OwnPlaces, egress: Egress) -> Dialer:
+        return Dialer(
+            host=self.address,
+            port=self.port,
+            seconds=self._connect_seconds,
+            tls=self._tls,
+            tls_name=self._tls_name,
+            granted=self._granted,
+            own=own,
+            egress=egress.proxy_for(self._url.scheme, self.address, self.port),
+        )
 
     def _release(self) -> None:
         self._in_use -= 1
@@ -162,16 +160,18 @@ class UpstreamServer:
 
     def bound(self, connections: int) -> None:
         """Keep at most so many connections from now on."""
-        self._pool.bound(connections)
+        self._connections = connections
+        self._route.pool.bound(connections)
 
     @property
     def refused(self) -> int:
         """How many requests found no free connection in time."""
-        return self._pool.refused
+        return self._refused_by_former + sum(pool.refused for pool in (self._route.pool, *self._former))
 
     def close(self) -> None:
         """Close every connection; requests in flight fail."""
-        self._pool.close()
+        for pool in (self._route.pool, *self._former):
+            pool.close()
 
 
 def _via(marks: list[str]) -> bytes:

@@ -36,6 +36,7 @@ class Pool:
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._sweep: asyncio.TimerHandle | None = None
         self._closed = False
+        self._keeps = True
 
     async def exchange(self, request: bytes, *, seconds: float, repeatable: bool = False) -> Answer:
         """Send a request over a free connection, or a new one; ``seconds`` bounds the wait for the answer's head.
@@ -106,6 +107,18 @@ class Pool:
         for _ in range(min(more, len(self._waiters))):
             self._wake_one()
 
+    def keep_none(self) -> None:
+        """Close idle connections now, and each other one after its exchange."""
+        self._keeps = False
+        idle, self._idle = self._idle, []
+        for connection, _ in idle:
+            connection.close()
+
+    @property
+    def is_unused(self) -> bool:
+        """Whether there is no connection, and no request that waits for one."""
+        return not (self._all or self._dialing or self._waiters)
+
     async def _open(self) -> Connection:
         self._dialing += 1
         try:
@@ -124,7 +137,7 @@ class Pool:
         return connection
 
     def _put_back(self, connection: Connection) -> None:
-        if self._closed or len(self._all) > self._limit:
+        if self._closed or not self._keeps or len(self._all) > self._limit:
             connection.close()
             return
         self._idle.append((connection, monotonic() + self._keep_seconds))
