@@ -52,6 +52,7 @@ OPERATOR_MAY = (
     "patch secrets/ostiary-default -n {own}",
     "list endpointslices -n {own}",
     "create leases.coordination.k8s.io/ostiary-claim -n {other}",
+    "get endpointslices/kubernetes -n default",
     "patch leases.coordination.k8s.io/{own}-ostiary-operator -n {own}",
 )
 OPERATOR_MAY_NOT = (
@@ -67,6 +68,8 @@ OPERATOR_MAY_NOT = (
     "patch leases.coordination.k8s.io/{own}-ostiary-operator -n {other}",
     "delete leases.coordination.k8s.io/ostiary-claim -n {own}",
     "list pods --all-namespaces",
+    "get endpointslices/other -n default",
+    "get endpointslices/kubernetes -n {other}",
     "create clusterrolebindings --all-namespaces",
 )
 

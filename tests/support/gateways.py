@@ -59,6 +59,8 @@ class Door:
     settings: SettingsDocument
     gateway: Gateway = field(init=False)
     revision: int = 0
+    applied: tuple[tuple[EntryDocument, dict[str, PolicyDocument]], ...] = ()
+    """What was applied last."""
     mac_key: bytes = field(default_factory=lambda: os.urandom(32), repr=False)
     session_key: bytes = field(default_factory=lambda: os.urandom(32), repr=False)
 
@@ -75,11 +77,12 @@ class Door:
         server |= {name: more.pop(name) for name in ("timeouts", "addresses") if name in more}
         servers = [Server(name="up", url=upstream, **server)]
         fixed: dict[str, Any] = {"namespace": "default", "generation": 1, "servers": servers}
-        more = {"uid": f"uid-{name}", "path": f"/{name}", **more}
-        return EntryDocument(name=name, policies=sorted(named), **fixed, **more), named
+        more = {"uid": f"uid-{name}", "path": f"/{name}", **fixed, **more}
+        return EntryDocument(name=name, policies=sorted(named), **more), named
 
     async def apply(self, *entries: tuple[EntryDocument, dict[str, PolicyDocument]]) -> None:
         """Write a config with exactly these proxies and have the gateway look at it."""
+        self.applied = entries
         self.write(*entries)
         source = self.gateway.sources[0]
         assert isinstance(source, DirectorySource)

@@ -42,10 +42,10 @@ def roles(system: str, *arguments: str) -> str:
 
 
 @contextlib.contextmanager
-def chart_rights(control_plane: ControlPlane, world: World) -> Iterator[World]:
-    """Give a world's operator the rights that the chart gives it, and no more."""
+def chart_rights(control_plane: ControlPlane, world: World, *arguments: str) -> Iterator[World]:
+    """Give a world's operator the rights that the chart gives it, with these arguments of helm, and no more."""
     watched = () if world.wide else ("--set", f"watchNamespaces={{{world.team}}}")
-    manifest = roles(world.system, *watched)
+    manifest = roles(world.system, *watched, *arguments)
     control_plane.kubectl("create", "-f", "-", input=manifest)
     world.kubeconfig = control_plane.kubeconfig_for_service_account(world.system, world.operator_name)
     try:

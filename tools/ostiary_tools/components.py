@@ -9,6 +9,8 @@ from pathlib import Path
 
 from ostiary_tools.ports import LOOPBACK
 
+#: Where the API server says that it is, which is nowhere: an address of documentation (RFC 5737).
+ADVERTISED = "192.0.2.1"
 _ETCD_CLIENTS = "unix://etcd-clients:1"
 _ETCD_PEERS = "unix://etcd-peers:1"
 
@@ -58,8 +60,8 @@ def api_server(binary: Path, *, port: int) -> list[str | Path]:
         "--service-account-key-file=certs/sa.pub",
         "--service-account-signing-key-file=certs/sa.key",
         "--service-cluster-ip-range=10.0.0.0/24",
-        # The Service `kubernetes` would get 127.0.0.1 as its endpoint, which validation refuses for ever.
-        "--endpoint-reconciler-type=none",
+        # The endpoint of the Service `kubernetes`. Of 127.0.0.1, which it would be, validation refuses it for ever.
+        f"--advertise-address={ADVERTISED}",
         "--allow-privileged=true",
     ]
 

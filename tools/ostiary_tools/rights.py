@@ -57,6 +57,13 @@ _PARTS = (
         (("Role", "ostiary-operator"),),
     ),
     Part(
+        "The operator, in `default`",
+        "With `rbac.apiServerEndpoints: true`, the default, whichever namespaces are watched. Without it gateways "
+        "refuse the address of the API server's Service alone.",
+        (),
+        (("Role", "ostiary-operator-ostiary-system-api-server"),),
+    ),
+    Part(
         "The operator, among its replicas",
         "With `operator.leaderElection.enabled: true`, in the operator's own namespace.",
         ("--set", "operator.leaderElection.enabled=true"),
@@ -110,6 +117,9 @@ _REASONS: dict[tuple[str, str, str], str] = {
     ("ostiary-operator", "namespaces", ""): "their labels, for the platform's policies",
     ("ostiary-operator", "leases", "`ostiary-claim`"): "which operator serves a namespace: of two, one keeps off",
     ("ostiary-operator-election", "leases", "`ostiary-operator`"): "which of its replicas works",
+    ("ostiary-operator-ostiary-system-api-server", "endpointslices", "`kubernetes`"): (
+        "which addresses the API server has, so that no MCPProxy leads there"
+    ),
     ("ostiary-gateway-config", "configmaps", ""): "the gateway's settings, and what lies there now",
     ("ostiary-gateway-config", "configmaps", _CONFIG): "the compiled config",
     ("ostiary-gateway-config", "secrets", _KEYS): "the gateway's keys, which the operator makes and renews",

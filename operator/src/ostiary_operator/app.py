@@ -17,6 +17,7 @@ from ostiary_operator.clock import Clock, SystemClock
 from ostiary_operator.delivery.writer import Delivery
 from ostiary_operator.election import Election
 from ostiary_operator.kube import connection, watches
+from ostiary_operator.kube.api_servers import ApiServers
 from ostiary_operator.kube.changes import Changes
 from ostiary_operator.kube.client import Cluster
 from ostiary_operator.kube.fenced import FencedCluster
@@ -83,6 +84,7 @@ def assemble(
         lookout=Lookout(measured, options, changes.saw),
         references=References(measured),
         services=Services(measured, options, on_seen=changes.saw, follow=changes.follow),
+        api_servers=ApiServers(measured, on_seen=changes.saw),
         delivery=Delivery(measured, clock, on_write=changes.expect),
         board=board,
         problems=Problems(events),

@@ -22,6 +22,7 @@ from ostiary_operator.compile.references import wanted
 from ostiary_operator.delivery.writer import Delivery, InForce
 from ostiary_operator.hold import Hold
 from ostiary_operator.kube import gateways
+from ostiary_operator.kube.api_servers import ApiServers
 from ostiary_operator.kube.client import Object, namespace_of
 from ostiary_operator.kube.errors import ClusterError, Conflict
 from ostiary_operator.kube.listing import Beside, Listing
@@ -102,6 +103,7 @@ class Reconciler:
     lookout: Lookout
     references: References
     services: Services
+    api_servers: ApiServers
     delivery: Delivery
     board: StatusBoard
     problems: Problems
@@ -161,6 +163,7 @@ class Reconciler:
             namespaces=seen.namespaces,
             references=await self.references.resolve(keys, moved),
             services=await self.services.read({namespace_of(proxy) for proxy in seen.proxies}, moved),
+            api_servers=await self.api_servers.read(moved),
         )
         return await compute(compile_resources, resources, self.previous.configs, cache=self.cache)
 

@@ -1,0 +1,124 @@
+"""No MCPProxy leads to the API server: what is behind its Service, the real one says in its own EndpointSlice."""
+
+import base64
+import functools
+import json
+import logging
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from callers import calling, modern
+from gateways import running
+from operator_process import World, eventually, operating
+from operator_replicas import chart_rights
+from operator_world import settings
+from volumes import swap_in_config
+
+from ostiary_gateway.config.source_directory import DirectorySource
+from ostiary_operator.delivery import live
+from ostiary_operator.kube.kinds import CONFIG_MAP, ENDPOINT_SLICE, PROXY, SECRET
+from ostiary_tools.components import ADVERTISED
+from ostiary_tools.control_plane import ControlPlane
+
+#: All hosts are granted, so that nothing but the address is in the way.
+OPEN = "tenancy: Multi\ngrants: [{namespaces: ['*'], upstreams: ['*']}]\n"
+CALL = modern("tools/call", {"name": "get_users", "arguments": {}}, id=7)
+
+
+@pytest.fixture
+def open_world(unrestricted: World) -> World:
+    unrestricted.create(CONFIG_MAP, settings(OPEN, namespace=unrestricted.system))
+    return unrestricted
+
+
+@pytest.fixture(params=["whole cluster", "one namespace"])
+def world(control_plane: ControlPlane, open_world: World, request: pytest.FixtureRequest) -> Iterator[World]:
+    open_world.wide = request.param == "whole cluster"
+    with chart_rights(control_plane, open_world):
+        yield open_world
+
+
+def has_proxy(world: World, name: str, host: str) -> None:
+    world.has_proxy(name, servers=[{"name": "s", "url": f"https://{host}:6443/mcp"}])
+
+
+def refused(world: World) -> list[str] | None:
+    """The addresses that the config in force refuses."""
+    bundle = world.delivered()
+    if bundle is None:
+        return None
+    found: list[str] = json.loads(bundle.take(bundle.manifest.settings)).get("refusedAddresses", [])
+    return found
+
+
+def is_refused(world: World, name: str) -> bool:
+    return world.said(PROXY, name, "Accepted") == ("False", "UpstreamNotPermitted")
+
+
+async def answer_of(world: World, name: str) -> dict[str, Any]:
+    """What a real gateway says to a call, which runs the config that was delivered."""
+    held = world.get(SECRET, "ostiary-default") or {}
+    keys = {key: base64.b64decode(value) for key, value in held["data"].items()}
+    async with running() as door, calling(f"http://127.0.0.1:{door.gateway.port}/{world.team}/{name}/mcp") as caller:
+        swap_in_config(door.directory, live.files_of(world.get(CONFIG_MAP, "ostiary-default-0")), secret=keys)
+        source = door.gateway.sources[0]
+        assert isinstance(source, DirectorySource)
+        await source.poll()
+        return (await caller.post(CALL)).error
+
+
+async def test_the_address_of_the_api_server_is_refused_as_it_stands_and_by_a_name_that_resolves_to_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolve = socket.getaddrinfo
+
+    def resolved(host: str, port: Any, *more: Any, **options: Any) -> Any:
+        return resolve(ADVERTISED if "evil.example" in host else host, port, *more, **options)
+
+    async with operating(world.options()):
+        has_proxy(world, "literal", ADVERTISED)
+        has_proxy(world, "mapped", f"[64:ff9b::{ADVERTISED}]".replace("192.0.2.1", "c000:201"))
+        has_proxy(world, "named", "api.evil.example")
+        await eventually(lambda: world.served() == {"named"})
+        for name in ("literal", "mapped"):
+            await eventually(functools.partial(is_refused, world, name))
+        assert refused(world) == [ADVERTISED]
+    monkeypatch.setattr("socket.getaddrinfo", resolved)
+    assert (await answer_of(world, "named"))["data"] == {"reason": "UpstreamAddressForbidden"}
+
+
+async def test_an_address_that_the_api_server_comes_to_have_is_refused_at_once(
+    control_plane: ControlPlane, open_world: World
+) -> None:
+    open_world.wide = True
+    path = ENDPOINT_SLICE.path(namespace="default", name="kubernetes")
+
+    def follows() -> bool:
+        # The API server takes it out again on its own, every ten seconds.
+        endpoints = [{"addresses": [address]} for address in (ADVERTISED, "192.0.2.77")]
+        open_world.api.request("PATCH", path, {"endpoints": endpoints})
+        return refused(open_world) == [ADVERTISED, "192.0.2.77"]
+
+    with chart_rights(control_plane, open_world):
+        async with operating(open_world.options()):
+            has_proxy(open_world, "crm", "crm.example.com")
+            await eventually(lambda: open_world.served() == {"crm"})
+            await eventually(follows)
+
+
+async def test_without_the_right_to_read_them_the_operator_says_so_once_and_goes_on(
+    control_plane: ControlPlane, open_world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    def told() -> list[str]:
+        return [line for line in map(logging.LogRecord.getMessage, caplog.records) if "apiServerEndpoints" in line]
+
+    with chart_rights(control_plane, open_world, "--set", "rbac.apiServerEndpoints=false"), caplog.at_level("WARNING"):
+        async with operating(open_world.options()):
+            has_proxy(open_world, "literal", ADVERTISED)
+            await eventually(lambda: open_world.served() == {"literal"})
+            has_proxy(open_world, "crm", "crm.example.com")
+            await eventually(lambda: open_world.served() == {"literal", "crm"})
+    assert len(told()) == 1
+    assert refused(open_world) == []

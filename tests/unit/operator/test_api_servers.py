@@ -1,0 +1,71 @@
+"""Where the API server itself is: read with one narrow right, remembered, and told once where the right is missing."""
+
+import logging
+from typing import Any
+
+import pytest
+from operator_world import populated
+
+from ostiary_operator.kube.api_servers import ApiServers
+from ostiary_operator.kube.errors import Busy, Forbidden
+from ostiary_operator.kube.fake import FakeCluster
+from ostiary_operator.kube.kinds import ENDPOINT_SLICE
+from ostiary_operator.moved import EVERYTHING, NOTHING, Moved
+
+
+def listens_at(cluster: FakeCluster, *addresses: Any, namespace: str = "default") -> None:
+    endpoints = [{"addresses": [address]} for address in addresses]
+    cluster.put(ENDPOINT_SLICE, {"metadata": {"name": "kubernetes", "namespace": namespace}, "endpoints": endpoints})
+
+
+async def test_the_addresses_are_those_of_the_slice_of_the_default_namespace_alone() -> None:
+    cluster = populated()
+    listens_at(cluster, "192.0.2.9", namespace="tools")
+    assert await ApiServers(cluster).read() == ()
+    listens_at(cluster, "192.0.2.2", "192.0.2.1", "api.example.com", None, "fd00::1")
+    assert await ApiServers(cluster).read() == ("192.0.2.1", "192.0.2.2", "fd00::1")
+
+
+async def test_they_are_read_again_when_they_may_have_moved_and_not_before() -> None:
+    cluster, told = populated(), list[str]()
+    listens_at(cluster, "192.0.2.1")
+    it = ApiServers(cluster, on_seen=lambda kind, obj: told.append(f"{kind.name} {obj['metadata']['name']}"))
+    assert await it.read(NOTHING) == ("192.0.2.1",)
+    listens_at(cluster, "192.0.2.2")
+    assert await it.read(Moved.within(["tools"])) == ("192.0.2.1",)
+    assert await it.read(Moved.within(["default"])) == ("192.0.2.2",)
+    assert told == ["EndpointSlice kubernetes"] * 2
+
+
+async def test_a_missing_right_is_told_once_with_its_fix_and_what_was_known_stays(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    cluster = populated()
+    listens_at(cluster, "192.0.2.1")
+    it = ApiServers(cluster)
+    await it.read()
+    cluster.fail("get", ENDPOINT_SLICE, Forbidden("cannot get resource"), times=3)
+    with caplog.at_level(logging.WARNING):
+        assert [await it.read(EVERYTHING) for _ in range(3)] == [("192.0.2.1",)] * 3
+    assert [record.getMessage() for record in caplog.records if "rbac.apiServerEndpoints" in record.getMessage()] == [
+        caplog.records[0].getMessage()
+    ]
+    assert "cannot get resource" in caplog.records[0].getMessage()
+
+
+async def test_without_the_right_from_the_beginning_the_operator_goes_on() -> None:
+    cluster = populated()
+    cluster.fail("get", ENDPOINT_SLICE, Forbidden("no"))
+    assert await ApiServers(cluster).read() == ()
+
+
+async def test_a_slice_that_is_gone_for_a_moment_takes_nothing_away_and_a_failure_is_no_answer() -> None:
+    cluster = populated()
+    listens_at(cluster, "192.0.2.1")
+    it = ApiServers(cluster)
+    await it.read()
+    cluster.remove(ENDPOINT_SLICE, name="kubernetes", namespace="default")
+    assert await it.read() == ("192.0.2.1",)
+    cluster.fail("get", ENDPOINT_SLICE, Busy("503"))
+    with pytest.raises(Busy):
+        await it.read()
