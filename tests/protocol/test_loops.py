@@ -38,6 +38,10 @@ def counted(door: Door, name: str, **labels: str) -> float:
     return sum(s.value for s in samples if s.name == name and labels.items() <= s.labels.items())
 
 
+def faults(door: Door, proxy: str) -> float:
+    return counted(door, "ostiary_upstream_faults_total", ostiary_proxy=proxy, reason="UpstreamLoop")
+
+
 def calls(door: Door) -> float:
     return counted(door, "mcp_server_operation_duration_seconds_count", mcp_method_name="tools/call")
 
@@ -117,6 +121,43 @@ async def test_the_mark_of_a_proxy_ends_the_request_that_bears_it_and_no_other()
         assert (await call(door, "mock", headers={"Via": seen})).error == LED_BACK
         assert (await call(door, "other", headers={"Via": seen})).result == RESULT
         assert (await call(door, "mock")).result == RESULT
+
+
+async def test_a_loop_of_two_proxies_of_two_tenants_ends_at_its_first_turn_and_is_reported_where_it_began() -> None:
+    async with running() as door, serving(good) as upstream:
+        a = door.entry("a", door.url("b"), namespace="sales", uid="uid-of-sales")
+        b = door.entry("b", door.url("a"), namespace="support", uid="uid-of-support")
+        await door.apply(a, b, door.entry("c", upstream.url))
+        assert (await call(door, "a")).error == LED_BACK
+        assert calls(door) == 3
+        assert faults(door, "sales/a") == 1
+        assert faults(door, "support/b") == 0, "its own callers have not met the loop yet"
+        assert (await call(door, "b")).error == LED_BACK
+        assert faults(door, "support/b") == 1
+        assert (await call(door, "c")).result == RESULT
+
+
+async def test_a_proxy_that_leads_to_one_of_another_tenant_is_no_loop() -> None:
+    async with running() as door, serving(good) as upstream:
+        a = door.entry("a", door.url("b"), namespace="sales", uid="uid-of-sales")
+        await door.apply(a, door.entry("b", upstream.url, namespace="support", uid="uid-of-support"))
+        for name in ("a", "b", "a"):
+            assert (await call(door, name)).result == RESULT
+
+
+@both_eras
+async def test_a_mark_that_a_caller_made_up_reports_nothing_of_the_proxy_nor_of_those_before_it(era: str) -> None:
+    async with running() as door, serving(good) as upstream:
+        await door.apply(door.entry("front", door.url("back")), door.entry("back", upstream.url))
+        assert (await call(door, "front", era=era)).result == RESULT
+        marks = upstream.arrived[0].headers["Via"].split(", ")
+        for name, forged in (("back", marks[1]), ("front", marks[0]), ("front", marks[1])):
+            assert (await call(door, name, era=era, headers={"Via": forged})).error == LED_BACK
+        many = ", ".join(f"1.1 ostiary-{number:024x}" for number in range(20))
+        assert (await call(door, "front", era=era, headers={"Via": many})).error == LED_BACK
+        assert faults(door, "default/front") == faults(door, "default/back") == 0
+        assert door.gateway.store.snapshot is not None
+        assert [proxy.server.health.fault for proxy in door.gateway.store.snapshot.proxies.values()] == [None, None]
 
 
 async def test_installations_whose_uids_are_alike_do_not_take_each_other_for_a_loop() -> None:

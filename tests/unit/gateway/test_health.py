@@ -8,7 +8,7 @@ from ostiary_core.upstream_faults import KINDS, NOT_OF_THE_SERVER, OF_ONE_CALL
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream import health as module
-from ostiary_gateway.upstream.health import IN_A_ROW, LOG_SECONDS, LOOP_SECONDS, MESSAGE_LIMIT, Health, printable
+from ostiary_gateway.upstream.health import IN_A_ROW, LOG_SECONDS, MESSAGE_LIMIT, Health, printable
 
 DOWN = UpstreamFault(faults.UNREACHABLE, "10.0.0.7 port 80: Connection refused")
 
@@ -65,17 +65,6 @@ def test_what_every_call_would_meet_is_told_at_the_first(health: Health, kind: s
 def test_what_the_gateway_has_no_room_for_is_no_fault_of_the_server(health: Health, kind: str) -> None:
     for _ in range(10):
         health.failed(UpstreamFault(kind, "words"))
-    assert health.fault is None
-
-
-def test_a_loop_is_believed_for_a_while_although_its_turns_look_like_answers(
-    health: Health, clock: list[float]
-) -> None:
-    health.failed(UpstreamFault(faults.LOOP, "words"))
-    health.succeeded()
-    assert health.fault is not None
-    clock[0] += LOOP_SECONDS
-    health.succeeded()
     assert health.fault is None
 
 

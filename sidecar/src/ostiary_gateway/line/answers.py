@@ -13,19 +13,22 @@ from ostiary_gateway.line.large import Steps
 from ostiary_gateway.upstream import faults
 
 _MESSAGE_LIMIT: Final = 256
+_REASON_LIMIT: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How an answer ended: a JSON-RPC error code, a tool error, or neither.
 
-    ``dropped`` is how many items of a list were left out because they cannot be judged.
+    ``dropped`` is how many items of a list were left out because they cannot be judged; ``reason`` is that of an error
+    of a gateway (``data.reason``), such as this one.
     """
 
     code: int | None = None
     message: str = ""
     tool_error: bool = False
     dropped: int = 0
+    reason: str = ""
 
 
 _GOOD: Final = Outcome()
@@ -131,9 +134,15 @@ def outcome(message: dict[str, Any], *, dropped: int = 0) -> Outcome:
     error = message.get("error")
     if error is not None:
         code = error.get("code") if isinstance(error, dict) else None
-        return Outcome(code if type(code) is int else 0, _text(error))
+        return Outcome(code if type(code) is int else 0, _text(error), reason=_reason(error))
     result = message.get("result")
     return _TOOL_ERROR if isinstance(result, dict) and result.get("isError") is True else _GOOD
+
+
+def _reason(error: Any) -> str:
+    data = error.get("data") if isinstance(error, dict) else None
+    reason = data.get("reason") if isinstance(data, dict) else None
+    return reason if isinstance(reason, str) and len(reason) <= _REASON_LIMIT else ""
 
 
 def _text(error: Any) -> str:

@@ -17,7 +17,7 @@ from ostiary_gateway.line.document import relay_document
 from ostiary_gateway.line.exchange import Exchange
 from ostiary_gateway.line.forward import cancel_too, forward, no_stream
 from ostiary_gateway.line.frame import bodiless_revision, frame, parse, request_id
-from ostiary_gateway.line.hops import check_loop
+from ostiary_gateway.line.hops import check_loop, note_refused
 from ostiary_gateway.line.identify import check_host, check_origin, open_session
 from ostiary_gateway.line.large import LIGHT_BYTES, is_light
 from ostiary_gateway.line.limit import become_stream
@@ -244,7 +244,10 @@ class RequestLine:
                 return None
             document, outcome = await relay_document(exchange, answer, seal=lambda s: self._seal(exchange, s))
             record.answered(span, client, outcome)
-            health.succeeded()
+            if outcome.reason:
+                note_refused(exchange, outcome)
+            else:
+                health.succeeded()
             return document
         if exchange.message is not None:
             health.succeeded()
@@ -278,7 +281,7 @@ class RequestLine:
             if relay.fault is not None:
                 health.failed(relay.fault)
             elif relay.outcome is not None:
-                health.succeeded()
+                note_refused(exchange, relay.outcome)
 
     def _seal(self, exchange: Exchange, session: Session) -> str:
         return self._sealer.seal(session, proxy_uid=exchange.proxy.uid, principal=exchange.principal)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from time import monotonic, time
 from typing import Final
 
-from ostiary_core.upstream_faults import LOOP, NOT_OF_THE_SERVER, OF_ONE_CALL
+from ostiary_core.upstream_faults import NOT_OF_THE_SERVER, OF_ONE_CALL
 from ostiary_gateway.errors import UpstreamFault
 
 _log = logging.getLogger(__name__)
@@ -20,8 +20,6 @@ _log = logging.getLogger(__name__)
 MESSAGE_LIMIT: Final = 300
 #: Seconds between two records of the same kind of fault.
 LOG_SECONDS: Final = 60.0
-#: A loop is found by the replica that meets its own request, while others see an answer: it is believed for so long.
-LOOP_SECONDS: Final = 60.0
 #: A fault that one call can have with a server that is well counts once it has come so often without a success.
 IN_A_ROW: Final = 3
 _UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e]+")
@@ -50,7 +48,6 @@ class Health:
         "_is_logged",
         "_silent_until",
         "_unlogged",
-        "_until",
         "answered",
         "counts",
         "fault",
@@ -65,7 +62,6 @@ class Health:
         #: Faults by kind.
         self.counts: Counter[str] = Counter()
         self._in_a_row = 0
-        self._until = 0.0
         #: By kind, until when it is not logged again.
         self._silent_until: dict[str, float] = {}
         self._unlogged = 0
@@ -75,7 +71,7 @@ class Health:
         """The server did its part."""
         self.answered = True
         self._in_a_row = 0
-        if self.fault is not None and monotonic() >= self._until:
+        if self.fault is not None:
             self.fault = None
             if self._is_logged:
                 _log.info("%s answers again", self.title)
@@ -87,7 +83,6 @@ class Health:
         self._in_a_row += 1
         if self._is_telling(fault.kind):
             self.fault = Fault(fault.kind, printable(fault.message), time())
-            self._until = monotonic() + LOOP_SECONDS if fault.kind == LOOP else 0.0
         self._tell(fault)
 
     def _is_telling(self, kind: str) -> bool:

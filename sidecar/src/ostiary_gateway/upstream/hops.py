@@ -2,7 +2,7 @@
 
 Each proxy adds a pseudonym of its own, the same on every replica of every gateway that serves it, and refuses a request
 that bears it already. Of what a caller sends only such marks travel on, and only so many. A caller can send a mark that
-it has seen; that ends its own request and no other.
+it has seen; that ends its own request and no other, and nothing is reported of the proxy for it (decision 0012).
 """
 
 import hashlib
