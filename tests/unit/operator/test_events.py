@@ -114,6 +114,17 @@ async def test_a_flood_is_bounded_and_slowed_down() -> None:
         assert events.dropped >= 800
 
 
+async def test_a_namespace_with_much_to_tell_takes_neither_room_nor_time_from_another() -> None:
+    cluster, clock = FakeCluster(), ManualClock()
+    async with running(cluster, clock) as events:
+        for _ in range(1000):
+            events.tell(Happening(CRM, "Rejected", "m", warning=True))
+        events.tell(Happening({**CRM, "namespace": "quiet"}, "Rejected", "m", warning=True))
+        await clock.advance(0)
+        assert len(await cluster.list(EVENT, namespace="quiet")) == 1
+        assert len(await cluster.list(EVENT, namespace="tools")) <= 50
+
+
 async def test_an_event_that_cannot_be_written_is_lost_and_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
     cluster, clock = FakeCluster(), ManualClock()
     cluster.fail("create", EVENT, Forbidden("no"))

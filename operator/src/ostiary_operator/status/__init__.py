@@ -9,5 +9,6 @@ upstream    how the server of a proxy has been doing (pure)
 document    the whole status of a resource (pure)
 writer      writes it, where it differs
 events      tells of transitions
+turns       in what order, so that no namespace waits for another's
 board       holds the latest of all this together
 """

@@ -4,7 +4,6 @@ An Event that cannot be written is lost; nothing waits for it.
 """
 
 import asyncio
-import collections
 import logging
 import secrets
 import socket
@@ -19,6 +18,7 @@ from ostiary_operator.kube.client import Cluster, Object
 from ostiary_operator.kube.errors import ClusterError
 from ostiary_operator.kube.kinds import EVENT
 from ostiary_operator.status.document import condition_of
+from ostiary_operator.status.turns import Turns
 
 _log = logging.getLogger(__name__)
 
@@ -27,7 +27,9 @@ _CONTROLLER: Final = "ostiary.dev/operator"
 _BURST: Final = 50.0
 _RATE: Final = 5.0
 _LEAST: Final = 0.01
-_WAITING: Final = 200
+#: Events that wait, of one namespace and in all. Those of others are what one namespace could crowd out.
+_WAITING_EACH: Final = 100
+_WAITING: Final = 1000
 _NOTE: Final = 1000
 _SUMMED: Final = (ConditionType.ACCEPTED, ConditionType.RESOLVED_REFS, ConditionType.PROGRAMMED, ConditionType.READY)
 #: What is worth telling when it begins to hold.
@@ -87,7 +89,7 @@ class Events:
         self.dropped = 0
         self._cluster = cluster
         self._clock = clock
-        self._waiting: collections.deque[Happening] = collections.deque()
+        self._waiting: Turns[Happening] = Turns(each=_WAITING_EACH, most=_WAITING)
         self._more = asyncio.Event()
         self._allowance = _BURST
         self._measured = clock.monotonic()
@@ -95,10 +97,9 @@ class Events:
 
     def tell(self, happening: Happening) -> None:
         """Put something in line; beyond a bound it is dropped."""
-        if len(self._waiting) >= _WAITING:
+        if not self._waiting.put(str(happening.regarding.get("namespace")), happening):
             self.dropped += 1
             return
-        self._waiting.append(happening)
         self._more.set()
 
     async def run(self) -> None:
@@ -110,7 +111,7 @@ class Events:
             elif (delay := self._take()) > 0:
                 await self._clock.wait(asyncio.Event(), delay)
             else:
-                await self._write(self._waiting.popleft())
+                await self._write(self._waiting.take())
 
     def _take(self) -> float:
         """Take one from the allowance, or return the seconds until there is one."""
