@@ -297,3 +297,17 @@ async def test_a_name_of_a_rule_that_no_complete_list_holds_is_reported_with_the
         *("no-delete", "tools", "delete_usr"),
         "delete_user",
     )
+
+
+async def test_the_last_page_of_a_list_alone_is_no_complete_list(door: Door) -> None:
+    async def script(_: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        return document(answer(arrived, {"tools": [{"name": "get_users", "inputSchema": {}}]}))
+
+    rule: dict[str, Any] = {"name": "no-delete", "effect": "Deny", "tools": {"names": ["delete_user"]}}
+    async with serving(script) as upstream:
+        await door.apply(door.entry("mock", upstream.url, [policy("p", rule)]))
+        async with calling(door.url()) as caller:
+            await caller.post(legacy("tools/list", {"cursor": "2"}))
+            assert "offers" not in (await config(door))["entries"]["default/mock"]
+            await caller.post(legacy("tools/list", {"cursor": "3"}))
+        assert "offers" not in (await config(door))["entries"]["default/mock"]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ostiary_core.mcp.methods import UNKNOWN_NOTIFICATION, Judgement, Method
+from ostiary_core.mcp.methods import METHODS, UNKNOWN_NOTIFICATION, Judgement, Method
 from ostiary_core.mcp.revisions import MODERN, Era
 from ostiary_core.policy.access import Decision
 from ostiary_gateway.config.runtime import ProxyRuntime
@@ -19,7 +19,9 @@ from ostiary_gateway.upstream.server import UpstreamServer
 ANONYMOUS = "anonymous"
 _LISTEN: Final = Judgement.LISTEN
 #: By method, what of the params is asked for again after the request has gone upstream.
-_KEPT: Final = {"subscriptions/listen": "notifications", "initialize": "protocolVersion"}
+_KEPT: Final = {"subscriptions/listen": "notifications", "initialize": "protocolVersion"} | {
+    method.name: "cursor" for method in METHODS.values() if method.judgement is Judgement.LIST
+}
 
 
 @dataclass(slots=True)
@@ -56,8 +58,8 @@ class Message:
 
     def let_go(self) -> None:
         """Forget what the body of a request says, for it has gone upstream: an answer may take hours, and a tree takes
-        twenty times the bytes that it was read from. The filter of a listen stays, since that is judged again, and the
-        revision that an initialize asks for, which its answer is compared with.
+        twenty times the bytes that it was read from. The filter of a listen stays, since that is judged again, the
+        revision that an initialize asks for, which its answer is compared with, and which page of a list was asked for.
         """
         if self.method is None or self.id is None:
             return
