@@ -15,6 +15,7 @@ from mcp_clients import eventually
 from upstreams import Arrived, Upstream, document, events, for_ever
 
 from ostiary_core import strict_json
+from ostiary_gateway.line.large import TURNS
 from ostiary_gateway.main import tune_collector
 
 VALUES = 100_000
@@ -38,9 +39,12 @@ class Scene:
     def __init__(self) -> None:
         self.gate = asyncio.Event()
         self.answer: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]] | None = None
+        self.script_of_listen: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]] | None = None
 
     async def script(self, request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         if b"subscriptions/listen" in arrived.body[:200]:
+            if self.script_of_listen is not None:
+                return await self.script_of_listen(request)
             async with events(request):
                 await for_ever()
         await self.gate.wait()
@@ -369,3 +373,32 @@ async def test_an_event_of_many_lines_passes_and_holds_nobody_up(scene: Scene, u
             reply = await caller.post(legacy("tools/call", CALL))
         assert holds.longest < HELD_SECONDS, holds.callback
         assert text in reply.body
+
+
+async def test_an_event_that_waits_for_its_turn_is_not_delivered_on_a_stream_that_is_refused_meanwhile(
+    scene: Scene, upstream: Upstream
+) -> None:
+    event = {"jsonrpc": "2.0", "method": "notifications/message", "params": {"data": [[] for _ in range(50_000)]}}
+    uri = "file:///docs/a"
+    sent = asyncio.Event()
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        async with events(request) as stream:
+            await stream.send({"jsonrpc": "2.0", "method": "notifications/message", "params": {"data": "first"}})
+            await sent.wait()
+            await stream.send(event)
+            await for_ever()
+        return stream.response
+
+    scene.script_of_listen = answer
+    deny = policy("docs", {"name": "docs", "effect": "Deny", "resources": {"names": ["file:///docs/*"]}})
+    async with bounded(upstream) as door, calling(door.url()) as caller:
+        listen = modern("subscriptions/listen", {"notifications": {"resourceSubscriptions": [uri]}})
+        async with caller.stream(listen) as stream:
+            assert (await stream.message())["params"]["data"] == "first"
+            async with TURNS.turn("the test"):
+                sent.set()
+                await eventually(lambda: bool(TURNS._queues))
+                await door.apply(door.entry("mock", upstream.url, [deny]))
+            assert "result" in await stream.message()
+            assert await stream.ended()

@@ -154,6 +154,10 @@ class EventRelay:
         """Shape an event in slices, when its turn comes."""
         self._large = None
         async with TURNS.turn(self._exchange.proxy.uid):
+            if self._stream is not None:
+                self._stream.settle()  # the policy may have changed while it waited
+            if self._is_over:
+                return
             shaped = await in_slices(self._shaping(block))
         self._send_on(shaped)
 
