@@ -317,6 +317,14 @@ async def test_a_rule_that_names_no_tool_is_told_with_the_name_that_was_probably
     await run.tells("warning", "MCPPolicy default/quickstart: rule", words, after=before)
 
 
+async def test_what_the_run_itself_asks_of_a_server_is_not_told_as_what_a_client_did(run: Run) -> None:
+    before = run.edit("mcpproxy.yaml", "/mcp # `", "/nope # `")
+    await run.tells("warning", "UpstreamInvalidAnswer: the upstream answered HTTP 404", after=before)
+    after = run.edit("mcppolicy.yaml", "# Who may", "# Who, indeed, may")
+    await run.tells("saved", after=after)
+    assert not run.told("failed", after=before)
+
+
 async def test_a_server_that_dies_is_started_again_and_calls_meanwhile_say_so(whole_run: Run) -> None:
     run = whole_run
     pid = await asyncio.to_thread(child_of, run.process.pid)

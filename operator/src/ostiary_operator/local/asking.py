@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import secrets
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -61,12 +62,14 @@ class Knock:
     """A session at one endpoint; it is ended when we leave.
 
     ``host`` is sent as Host where we connect elsewhere than the published URL says, and its name is what the
-    certificate must be for; ``bearer`` goes to this endpoint only: redirects are not followed.
+    certificate must be for; ``bearer`` goes to this endpoint only: redirects are not followed. A ``trace_id``
+    tells what we ask from what others do; such a trace asks not to be recorded (W3C Trace Context).
     """
 
-    def __init__(self, url: str, *, host: str | None = None, bearer: str | None = None) -> None:
+    def __init__(self, url: str, *, host: str | None = None, bearer: str | None = None, trace_id: str = "") -> None:
         self._url = url
         self._headers = {"Accept": _ACCEPT, "User-Agent": f"ostiary-doctor/{__version__}"}
+        self._headers |= {"traceparent": f"00-{trace_id}-{secrets.token_hex(8)}-00"} if trace_id else {}
         self._headers |= {"Host": host} if host else {}
         self._headers |= {"Authorization": f"Bearer {bearer}"} if bearer else {}
         self._tls_name = urlsplit(f"//{host}").hostname if host and url.startswith("https:") else None
@@ -133,10 +136,10 @@ class Knock:
             return Reply(answer.status, answer.headers, _parsed(body), body[:500].decode("utf-8", "replace"))
 
 
-async def offers(url: str) -> None:
+async def offers(url: str, *, trace_id: str) -> None:
     """Have all tools and prompts listed at an endpoint, so that the gateway there learns of them; or let it be."""
     try:
-        async with asyncio.timeout(_OFFERS_SECONDS), Knock(url) as knock:
+        async with asyncio.timeout(_OFFERS_SECONDS), Knock(url, trace_id=trace_id) as knock:
             if (await knock.initialize()).result is None:
                 return
             for method in ("tools/list", "prompts/list"):

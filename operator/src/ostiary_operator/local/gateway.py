@@ -24,13 +24,17 @@ _DRAIN_SECONDS: Final = 2.0
 class LocalGateway:
     """A gateway that loads its config from a folder and its keys from another. ``identity`` is whose config it must be.
 
-    ``on_call`` hears of each message that ended.
+    ``on_call`` hears of each message that ended, but for those of the trace ``own_trace``.
     """
+
+    #: 128 bits in hexadecimal, by which what `ostiary run` asks itself is told from what clients do.
+    own_trace: Final = secrets.token_hex(16)
 
     def __init__(
         self, options: RunOptions, *, config: Path, keys: Path, identity: str, on_call: Callable[[Call], None]
     ) -> None:
-        self._telemetry = Telemetry.from_env(on_end=lambda span: on_call(call_of(span)))
+        self._on_call = on_call
+        self._telemetry = Telemetry.from_env(on_end=self._on_end)
         settled = GatewayOptions(
             config=config,
             keys=keys,
@@ -46,6 +50,10 @@ class LocalGateway:
         self._gateway = Gateway(settled, self._telemetry)
         self._swapped = asyncio.Event()
         self._gateway.store.listeners.append(self._on_swap)
+
+    def _on_end(self, span: SpanRecord) -> None:
+        if span.trace_id != self.own_trace:
+            self._on_call(call_of(span))
 
     def _on_swap(self, _snapshot: Snapshot, _changed: frozenset[str]) -> None:
         self._swapped.set()

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Set
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -71,6 +72,7 @@ class Session:
         self._sources = Sources(options.paths, namespace=options.namespace)
         self._mock: MockServer | None = None
         self._live: dict[Key, Manifest] = {}
+        self._looking: asyncio.Task[None] | None = None
 
     async def serve(self) -> int:
         """Open the doors and keep them open until cancelled; return 1 if they cannot be opened."""
@@ -115,6 +117,7 @@ class Session:
         self._gateway = LocalGateway(self._options, config=folder, keys=keys, identity=gateway, on_call=self._tell)
         await self._gateway.start()
         stack.push_async_callback(self._gateway.stop)
+        stack.callback(self._end_look_for_slips)
         self._files = self._project(self._gateway.port)
         await self._want_mock_server(read)
         self._directory = ConfigDirectory(folder, gateway=gateway, keys=keys)
@@ -205,7 +208,7 @@ class Session:
         self._report.meanwhile(state, before)
         self._live = live(before, state)
         self._report.news(state, before, self._live)
-        await self._tell_slips(state)
+        self._look_for_slips(state)
 
     async def _greet(self, read: Read, state: State) -> None:
         port = self._files.mock_port
@@ -220,28 +223,47 @@ class Session:
             tracing_off=self._gateway.tracing_off,
         )
         welcome.greet(self._console, opening)
-        await self._warn_of_silence(state)
-        await self._tell_slips(state)
+        self._look_for_slips(state, but_for=await self._warn_of_silence(state))
 
-    async def _tell_slips(self, state: State) -> None:
+    def _look_for_slips(self, state: State, *, but_for: Set[str] = frozenset()) -> None:
+        """Begin to look for them, and let the look before be: no edit waits for a server that is silent."""
+        self._end_look_for_slips()
+        self._looking = asyncio.create_task(self._tell_slips(state, but_for), name="slips")
+
+    def _end_look_for_slips(self) -> None:
+        if self._looking is not None:
+            self._looking.cancel()
+
+    async def _tell_slips(self, state: State, but_for: Set[str]) -> None:
         """Have the servers list what they offer, and tell of the rules that name something else."""
         entries = state.config.entries.values() if state.config is not None else ()
-        urls = [f"http://127.0.0.1:{self._gateway.port}{entry.endpoint}" for entry in entries if entry.policies]
-        await asyncio.gather(*map(offers, urls))
+        urls = [
+            f"http://127.0.0.1:{self._gateway.port}{entry.endpoint}"
+            for entry in entries
+            if entry.policies and entry.identity not in but_for
+        ]
+        await asyncio.gather(*(offers(url, trace_id=self._gateway.own_trace) for url in urls))
         self._report.slips({slip for found in self._gateway.slips().values() for slip in found})
 
-    async def _warn_of_silence(self, state: State) -> None:
-        """Tell of proxies whose server cannot be reached, with its URL and the cause, before a client calls."""
+    async def _warn_of_silence(self, state: State) -> Set[str]:
+        """Tell of proxies whose server cannot be reached, with its URL and the cause, before a client calls.
+
+        Return those proxies, as ``namespace/name``.
+        """
+        silent: set[str] = set()
         servers = list(upstreams.named_servers(state.manifests))
         for server, fault in zip(servers, await asyncio.gather(*map(upstreams.fault, servers)), strict=True):
             if fault is not None:
+                silent.add(server.proxy)
                 words = f"MCPProxy {server.proxy}: {printable(server.url)} cannot be reached: {fault}"
                 self._console.event("warning", words, Style.WARN)
         for proxy in upstreams.cluster_only(state.manifests):
+            silent.add(proxy)
             words = (
                 f"MCPProxy {proxy}: its server is a Service, which only a cluster has: name it by url to try it here"
             )
             self._console.event("warning", words, Style.WARN)
+        return silent
 
     def _tell(self, call: Call) -> None:
         """Write the line of a call."""
