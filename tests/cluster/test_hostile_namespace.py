@@ -148,7 +148,7 @@ async def test_a_service_that_comes_to_lead_out_of_its_namespace_takes_its_proxy
         world.api.request("PATCH", SERVICE.path(namespace=world.team, name="alias"), away)
         await eventually(lambda: world.served() == set())
         for name in ("alias", "hand"):
-            assert says(world, name, "UpstreamNotPermitted")
+            await eventually(functools.partial(says, world, name, "UpstreamNotPermitted"), what=name)
 
         world.api.request("DELETE", ENDPOINT_SLICE.path(namespace=world.team, name="hand-by-hand"))
         back = {"spec": {"type": "ClusterIP", "externalName": None}}
