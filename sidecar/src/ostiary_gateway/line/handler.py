@@ -111,18 +111,29 @@ class RequestLine:
                     spoken.name_supported(refusal, exchange.proxy.server)
                 record.refused(span, refusal)
                 return response_for(refusal, exchange.request_id if exchange is not None else None)
-            except BaseException as error:  # noqa: BLE001  most are raised again
-                return self._broken(error, request, exchange, span)
+            except BaseException as error:
+                response = self._broken(error, request, exchange, span)
+                if response is None:
+                    raise  # here: where a name of the error outlives it, its frames wait for the garbage collector
+                return response
             finally:
-                if self.request_ids.cancelled and exchange is not None and self.request_ids.is_cancelled(exchange):
-                    record.cancelled(span)
-                record.counted(span, exchange, self.observe)
-                if exchange is not None:
-                    self.request_ids.release(exchange)
-                    self.occupancy.leave(exchange)
+                self._finish(exchange, span)
 
-    def _broken(self, error: BaseException, request: Request, exchange: Exchange | None, span: ServerSpan) -> Response:
-        """Answer for what no stage expected, if there is an answer to it; else it is raised again."""
+    def _finish(self, exchange: Exchange | None, span: ServerSpan) -> None:
+        """Leave evidence, and give back what the request has taken."""
+        if exchange is None:
+            record.counted(span, None, self.observe)
+            return
+        if self.request_ids.cancelled and self.request_ids.is_cancelled(exchange):
+            record.cancelled(span)
+        record.counted(span, exchange, self.observe)
+        self.request_ids.release(exchange)
+        self.occupancy.leave(exchange)
+
+    def _broken(
+        self, error: BaseException, request: Request, exchange: Exchange | None, span: ServerSpan
+    ) -> Response | None:
+        """Answer for what no stage expected; None where there is no answer to it."""
         has_begun = request.connection.stream is not None
         identifier = exchange.request_id if exchange is not None else None
         if isinstance(error, asyncio.CancelledError) and self._is_cut_off(request) and not has_begun:
@@ -132,7 +143,7 @@ class RequestLine:
             return response_for(refusal, identifier)
         record.broke(span, exchange, error)
         if not record.is_failure(error) or has_begun:
-            raise error
+            return None
         return _last_resort(error, identifier)
 
     def _is_cut_off(self, request: Request) -> bool:
