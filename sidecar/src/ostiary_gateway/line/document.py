@@ -87,15 +87,17 @@ async def relay_document(exchange: Exchange, answer: Answer, *, seal: SealSessio
     else:
         reading = await worked_on(_checked(exchange, answer, text, method), text=text, proxy=exchange.proxy.uid)
         message = reading.message
-    if answers.needs_own_id(message, exchange.request_id):
+    # The same object is the same id, as small numbers are.
+    if message["id"] is not exchange.request_id and answers.needs_own_id(message, exchange.request_id):
         text = _with_own_id(exchange, text, message)
     if exchange.captured is not None:
         exchange.captured.take(message)
-    session = session_header(exchange, answer, message, seal)
-    if method is None or method.judgement is _LIFECYCLE or "error" in message:
+    headers: Mapping[str, str] = JSON_HEADERS
+    if method is None or method.judgement is _LIFECYCLE or "error" in message or answer.status >= 400:
+        session = session_header(exchange, answer, message, seal)
         spoken.learn(exchange, message)
         text = declared(exchange, text, message, in_session=bool(session))
-    headers = _headers(answer, session)
+        headers = _headers(answer, session)
     return Response(answer.status, text, headers), answers.outcome(message)
 
 

@@ -28,6 +28,8 @@ from ostiary_gateway.upstream.http1 import request as http1
 from ostiary_gateway.upstream.http1.answer import Answer
 
 _PARAM_LIMIT: Final = 64
+#: What a body of so many bytes was parsed to is not worth letting go of: at most some 20 KiB.
+_SMALL: Final = 512
 _RETRY_AFTER_LIMIT: Final = 3600
 #: Of what a server says with a status that is none of MCP's so much is read, for so many seconds, and told.
 _WORDS_BYTES: Final = 2048
@@ -142,7 +144,8 @@ def _body(exchange: Exchange, span: ClientSpan) -> bytes | None:
     if message is None:
         return None
     body = upstream_body(message, span)
-    message.let_go()
+    if len(body) > _SMALL:
+        message.let_go()
     if exchange.tree_held:
         release_tree(exchange)
     return body

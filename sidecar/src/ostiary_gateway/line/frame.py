@@ -85,9 +85,10 @@ def parse(body: bytes) -> dict[str, Any]:
         Refusal: -32700 for what is not strict JSON, -32600 for a batch or anything else that is no object.
     """
     try:
-        return _message(strict_json.loads(body))
+        value = strict_json.loads(body)
     except StrictJSONError as error:
         raise _no_json(error) from None
+    return value if type(value) is dict else _message(value)
 
 
 def parsing(body: bytes) -> Steps[dict[str, Any]]:

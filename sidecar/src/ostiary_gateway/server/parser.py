@@ -107,7 +107,9 @@ class RequestParser:
         """
         self._ended = False
         if self.request is None:
-            self._check_protocol(data)
+            self._is_mentioned = b"RTSP/" in data or b"ICE/" in data
+            if self._is_mentioned or self._unended:
+                self._check_protocol(data)
         try:
             self._parse(data)
         except httptools.HttpParserError as error:
