@@ -37,6 +37,8 @@ class Connection(asyncio.Protocol):
         self.on_lost: Any = None
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
+        #: Kept, since asking for it is a system call each time (CPython 3.11 looks whether the process has forked).
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._head: asyncio.Future[Answer] | None = None
         self._response: Answer | None = None
         self._headers: dict[bytes, bytes] = {}
@@ -68,7 +70,9 @@ class Connection(asyncio.Protocol):
         self._line.is_final = False
         if not self._line.is_new:
             self._line.begin()
-        loop = asyncio.get_running_loop()
+        loop = self._loop
+        if loop is None:
+            loop = self._loop = asyncio.get_running_loop()
         head: asyncio.Future[Answer] = loop.create_future()
         self._head = head
         self._seconds = seconds
