@@ -89,7 +89,7 @@ async def relay_document(exchange: Exchange, answer: Answer, *, seal: SealSessio
         message = reading.message
     # The same object is the same id, as small numbers are.
     if message["id"] is not exchange.request_id and answers.needs_own_id(message, exchange.request_id):
-        text = _with_own_id(exchange, text, message)
+        text = with_own_id(exchange, text, message)
     if exchange.captured is not None:
         exchange.captured.take(message)
     headers: Mapping[str, str] = JSON_HEADERS
@@ -116,7 +116,7 @@ def _judged(exchange: Exchange, answer: Answer, method: Method, text: bytes) -> 
     reading = yield from _checked(exchange, answer, text, method)
     spoken.learn(exchange, reading.message)
     if answers.needs_own_id(reading.message, exchange.request_id):
-        text = _with_own_id(exchange, text, reading.message)
+        text = with_own_id(exchange, text, reading.message)
     teaches = mirrored.learn(exchange.server, method, text, reading.message)
     OFFERED.learn(exchange, method, reading.message)
     yield
@@ -162,7 +162,7 @@ def _or_http(answer: Answer, fault: UpstreamFault) -> UpstreamFault:
     return http_fault(answer) if answer.status >= 400 else fault
 
 
-def _with_own_id(exchange: Exchange, text: bytes, message: dict[str, Any]) -> bytes:
+def with_own_id(exchange: Exchange, text: bytes, message: dict[str, Any]) -> bytes:
     """Return an answer with its caller's own id, which ``message`` is given too."""
     own = exchange.request_id
     if own is None:

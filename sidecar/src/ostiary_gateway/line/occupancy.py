@@ -69,7 +69,7 @@ class Occupancy:
         self._tell_what_is_carried(bounds.connections)
         everybody.move(
             Share(
-                connections=self._at_most_carried(bounds.connections),
+                connections=min(filter(None, (bounds.connections, self.carried)), default=None),
                 requests_in_flight=bounds.requests_in_flight,
                 streams=bounds.streams,
                 bytes_in_flight=bounds.bytes_in_flight,
@@ -87,9 +87,6 @@ class Occupancy:
             for connection in self._connections:
                 self._uncount(connection)
                 self._count(connection)
-
-    def _at_most_carried(self, wanted: int | None) -> int | None:
-        return min(filter(None, (wanted, self.carried)), default=None)
 
     def _tell_what_is_carried(self, wanted: int | None) -> None:
         """Tell of a bound that the process cannot reach, once for each: most configs change nothing of it."""

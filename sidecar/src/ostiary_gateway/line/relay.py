@@ -21,7 +21,7 @@ from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.line import answers, mirrored, spoken
 from ostiary_gateway.line.answers import Outcome
 from ostiary_gateway.line.declared import declared
-from ostiary_gateway.line.document import SealSession, opens_session, session_header
+from ostiary_gateway.line.document import SealSession, opens_session, session_header, with_own_id
 from ostiary_gateway.line.dropped import DROPPED
 from ostiary_gateway.line.exchange import Exchange
 from ostiary_gateway.line.large import (
@@ -39,7 +39,7 @@ from ostiary_gateway.line.limit import hold_answer
 from ostiary_gateway.line.list_memo import LISTS, Known
 from ostiary_gateway.line.list_notices import ACKNOWLEDGED
 from ostiary_gateway.line.offered import OFFERED
-from ostiary_gateway.line.own_ids import told_back, with_id
+from ostiary_gateway.line.own_ids import told_back
 from ostiary_gateway.line.reader import Reader
 from ostiary_gateway.line.refusals import error_message
 from ostiary_gateway.line.shape import Shaped, must_filter, reading_for, shaping, shaping_streamed, shows_everything
@@ -384,7 +384,7 @@ class EventRelay:
         if self._answered:
             return None
         if answers.needs_own_id(message, self._exchange.request_id):
-            data = self._with_own_id(data, message)
+            data = with_own_id(self._exchange, data, message)
         method = request.method if request is not None else None
         if method is None or method.judgement is not _LIST:
             return self._answer(method, data, message)
@@ -425,15 +425,6 @@ class EventRelay:
             LISTS.keep(method, data, shown, visibility, self._exchange.request_id)
         self.outcome = shown.outcome
         return shown.body
-
-    def _with_own_id(self, data: bytes, message: dict[str, Any]) -> bytes:
-        """Return an answer with its caller's own id, which ``message`` is given too."""
-        own = self._exchange.request_id
-        if own is None:
-            return data
-        data = with_id(data, message["id"], own)
-        message["id"] = own
-        return data
 
     @property
     def _visibility(self) -> Visibility:
