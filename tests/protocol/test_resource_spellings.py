@@ -8,7 +8,8 @@ from gateways import Door, policy
 from mcp import Client, MCPError
 from mcp.server.mcpserver import MCPServer
 from mcp_clients import Era, connect
-from resource_spellings import PLAIN, SECRET, SECRETS, python_files, serving_app, typescript_files
+from resource_spellings import PLAIN, SECRET, SECRETS, python_files, typescript_files
+from sdk_server import serving_app
 
 ALLOW_DOCS = {"name": "docs", "effect": "Allow", "resources": {"names": ["file:///docs/*"]}}
 DENY_SECRET = {"name": "secret", "effect": "Deny", "resources": {"names": ["file:///secret/*"]}}

@@ -4,20 +4,17 @@ The servers keep two files, `file:///docs/readme.md` and `file:///secret/key`, a
 they parse the URI as their SDK does, decode its path, resolve it and ignore the rest.
 """
 
-import asyncio
 import json
 import posixpath
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import unquote, urlsplit
 
-import uvicorn
 from mcp import MCPError
 from mcp.server.lowlevel.server import Server
 from mcp.types import ReadResourceRequestParams, ReadResourceResult, TextResourceContents
-from mcp_clients import eventually
 from pydantic import AnyUrl
-from starlette.applications import Starlette
+from sdk_server import serving_app
 from typescript import node_server
 
 SECRET = "nobody may read this"
@@ -100,20 +97,6 @@ async def python_files() -> AsyncIterator[str]:
     app = Server("files", version="1", on_read_resource=_read).streamable_http_app(json_response=True)
     async with serving_app(app) as url:
         yield url
-
-
-@asynccontextmanager
-async def serving_app(app: Starlette) -> AsyncIterator[str]:
-    """Serve the app of a server on the Python SDK; yields its endpoint."""
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="critical", timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve())
-    try:
-        await eventually(lambda: server.started)
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/mcp"
-    finally:
-        server.should_exit = True
-        await serving
 
 
 @asynccontextmanager

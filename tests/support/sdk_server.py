@@ -18,6 +18,7 @@ from mcp.server.transport_security import TransportSecuritySettings
 from mcp.types import CreateMessageResult, JSONRPCMessage, ListRootsResult, SamplingMessage, TextContent
 from mcp_clients import eventually
 from pydantic import BaseModel
+from starlette.applications import Starlette
 
 
 class Name(BaseModel):
@@ -173,6 +174,13 @@ async def asking_server(
         streamable_http_path=path,
         transport_security=security,
     )
+    async with serving_app(app) as url:
+        yield url
+
+
+@asynccontextmanager
+async def serving_app(app: Starlette) -> AsyncIterator[str]:
+    """Serve the app of a server on the Python SDK; yields the URL of ``/mcp`` at it."""
     config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="critical", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
