@@ -83,7 +83,7 @@ def world(control_plane: ControlPlane, unrestricted: World) -> Iterator[World]:
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """The whole stack with the example's door open, one for each module, since tests break what they find."""
+    """The whole stack with the proxy of the example, one for each module, since tests break what they find."""
     with Cluster(tmp_path_factory.mktemp("cluster")) as running:
         running.apply(EXAMPLE)
         running.wait_until_ready()

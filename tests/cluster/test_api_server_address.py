@@ -61,9 +61,9 @@ async def answer_of(world: World, name: str) -> dict[str, Any]:
     """What a real gateway says to a call, which runs the config that was delivered."""
     held = world.get(SECRET, "ostiary-default") or {}
     keys = {key: base64.b64decode(value) for key, value in held["data"].items()}
-    async with running() as door, calling(f"http://127.0.0.1:{door.gateway.port}/{world.team}/{name}/mcp") as caller:
-        swap_in_config(door.directory, live.files_of(world.get(CONFIG_MAP, "ostiary-default-0")), secret=keys)
-        source = door.gateway.sources[0]
+    async with running() as gateway, calling(f"http://127.0.0.1:{gateway.app.port}/{world.team}/{name}/mcp") as caller:
+        swap_in_config(gateway.directory, live.files_of(world.get(CONFIG_MAP, "ostiary-default-0")), secret=keys)
+        source = gateway.app.sources[0]
         assert isinstance(source, DirectorySource)
         await source.poll()
         return (await caller.post(CALL)).error

@@ -146,14 +146,14 @@ def test_the_commands_are_accepted(page: str, empty: ControlPlane, folder: Calla
         try:
             for each in commands(page):
                 if not cannot(each):
-                    # Without an operator no door becomes ready, and that is what `--wait` waits for.
+                    # Without an operator no proxy becomes ready, and that is what `--wait` waits for.
                     place.run(each.replace(" --wait", ""))
         finally:
             clear(place)
 
 
 def clear(place: Folder) -> None:
-    """Take away what a page installed, the doors too."""
+    """Remove what a page installed, its proxies too."""
     for line in place.run("helm list -A -o json | python3 -c '" + RELEASES + "'").splitlines():
         place.run(f"helm uninstall {line}")
     place.run("kubectl api-resources -o name --api-group=ostiary.dev | xargs -r -I{} kubectl delete {} -A --all")

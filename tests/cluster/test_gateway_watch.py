@@ -80,13 +80,13 @@ async def test_a_change_is_in_force_and_neither_a_lost_token_nor_a_lost_api_serv
 ) -> None:
     operator = Operator()
     server = Server(name="up", url=upstream.url, timeouts=TIMEOUTS, addresses=LOOPBACK)
-    open_door = entry("mock", servers=[server])
+    open_proxy = entry("mock", servers=[server])
     p = policy("p", ONE)
     governed = entry("mock", [p], servers=[server])
 
     secret = {name: base64.b64encode(value).decode() for name, value in operator.secret.items()}
     write(own, "secrets", SECRET, {"data": secret})
-    deliver(own, operator.files(open_door))
+    deliver(own, operator.files(open_proxy))
     token_file = tmp_path / "token"
     token_file.write_text("not a token")
     options = GatewayOptions(
@@ -113,7 +113,7 @@ async def test_a_change_is_in_force_and_neither_a_lost_token_nor_a_lost_api_serv
         assert await tools(gateway) == ["get_users"]
         await asyncio.to_thread(own.start_api_server)
         await asyncio.to_thread(wait_until, lambda: own.api.answers("/readyz"), what="the API server")
-        deliver(own, operator.files(open_door))
+        deliver(own, operator.files(open_proxy))
         await shows(gateway, "get_users", "delete_user", seconds=15)
 
         own.api.request("DELETE", f"/api/v1/namespaces/{NAMESPACE}/configmaps/{CONFIG}")

@@ -30,15 +30,15 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def doors(cluster: Cluster) -> Iterator[list[str]]:
-    """Names of releases in the namespace default, which are uninstalled afterwards."""
-    releases: list[str] = []
-    yield releases
-    for release in releases:
+def releases(cluster: Cluster) -> Iterator[list[str]]:
+    """Names of Helm releases in the namespace default, which are uninstalled after the test."""
+    installed: list[str] = []
+    yield installed
+    for release in installed:
         cluster.control_plane.helm("uninstall", release, "--ignore-not-found")
 
 
-def open_door(cluster: Cluster, name: str, *further: str, timeout: str = "30s") -> None:
+def install_proxy(cluster: Cluster, name: str, *further: str, timeout: str = "30s") -> None:
     """Install the chart ostiary-demo in front of the mock server that is there, and wait as helm does."""
     chosen = (f"proxy.name={name}", f"proxy.url={cluster.mock_url}", "mockServer.enabled=false", *further)
     values = [argument for each in chosen for argument in ("--set", each)]
@@ -55,9 +55,9 @@ def verdict(cluster: Cluster, what: str) -> tuple[str, str]:
     return verdicts.kstatus(obj).status, verdicts.lua(obj, HEALTH).status
 
 
-def test_helm_waits_until_the_door_works(cluster: Cluster, doors: list[str]) -> None:
-    doors.append("works")
-    open_door(cluster, "works", "proxy.path=/works")
+def test_helm_waits_until_the_door_works(cluster: Cluster, releases: list[str]) -> None:
+    releases.append("works")
+    install_proxy(cluster, "works", "proxy.path=/works")
     for kind in ("mcpproxy", "mcppolicy"):
         assert verdict(cluster, f"{kind}/works") == ("Current", "Healthy")
     code, lines = knock(cluster.endpoint(path="/works"))
@@ -73,9 +73,9 @@ def knock(url: str, *further: str) -> tuple[int, list[str]]:
     return done.returncode, done.stdout.splitlines()
 
 
-def test_helms_test_fails_where_a_call_is_not_denied_that_should_be(cluster: Cluster, doors: list[str]) -> None:
-    doors.append("open")
-    open_door(cluster, "open", "proxy.path=/open", "policy.enabled=false")
+def test_helms_test_fails_where_a_call_is_not_denied_that_should_be(cluster: Cluster, releases: list[str]) -> None:
+    releases.append("open")
+    install_proxy(cluster, "open", "proxy.path=/open", "policy.enabled=false")
     code, lines = knock(cluster.endpoint(path="/open"))
     assert code == 1
     (wrong,) = (line for line in lines if not line.startswith("ok"))
@@ -90,33 +90,33 @@ def test_helms_test_fails_where_nobody_opens(cluster: Cluster) -> None:
     assert knock("http://127.0.0.1:1/mcp", "--patience=0")[0] == 2
 
 
-def test_helm_fails_where_the_door_does_not_work(cluster: Cluster, doors: list[str]) -> None:
-    doors += ["first", "second"]
-    open_door(cluster, "first", "proxy.path=/contested")
+def test_helm_fails_where_the_door_does_not_work(cluster: Cluster, releases: list[str]) -> None:
+    releases += ["first", "second"]
+    install_proxy(cluster, "first", "proxy.path=/contested")
     with pytest.raises(CommandError, match=r"(?i)mcpproxy"):
-        open_door(cluster, "second", "proxy.path=/contested", timeout="3s")
+        install_proxy(cluster, "second", "proxy.path=/contested", timeout="3s")
     obj = get(cluster, "mcpproxy/second")
     assert verdicts.kstatus(obj).status == "InProgress"
     assert "PathConflict" in verdicts.lua(obj, HEALTH).message
     assert verdict(cluster, "mcpproxy/second")[1] == "Degraded"
 
 
-def test_what_the_operator_has_not_seen_is_not_taken_for_done(cluster: Cluster, doors: list[str]) -> None:
-    doors.append("unseen")
+def test_what_the_operator_has_not_seen_is_not_taken_for_done(cluster: Cluster, releases: list[str]) -> None:
+    releases.append("unseen")
     cluster.stop_operator()
     try:
         with pytest.raises(CommandError, match=r"(?i)mcpproxy"):
-            open_door(cluster, "unseen", "proxy.path=/unseen", timeout="2s")
+            install_proxy(cluster, "unseen", "proxy.path=/unseen", timeout="2s")
         for kind in ("mcpproxy", "mcppolicy"):
             assert verdict(cluster, f"{kind}/unseen") == ("InProgress", "Progressing")
     finally:
         cluster.start_operator()
-    wait_until(lambda: verdict(cluster, "mcpproxy/unseen") == ("Current", "Healthy"), what="the door to be ready")
+    wait_until(lambda: verdict(cluster, "mcpproxy/unseen") == ("Current", "Healthy"), what="the proxy to be ready")
 
 
-def test_a_new_version_is_on_its_way_until_it_is_in_force(cluster: Cluster, doors: list[str]) -> None:
-    doors.append("changed")
-    open_door(cluster, "changed", "proxy.path=/changed")
+def test_a_new_version_is_on_its_way_until_it_is_in_force(cluster: Cluster, releases: list[str]) -> None:
+    releases.append("changed")
+    install_proxy(cluster, "changed", "proxy.path=/changed")
     cluster.stop_operator()
     try:
         cluster.kubectl("patch", "mcppolicy", "changed", "--type=merge", "-p", '{"spec": {"access": {"rules": []}}}')
@@ -126,9 +126,9 @@ def test_a_new_version_is_on_its_way_until_it_is_in_force(cluster: Cluster, door
     wait_until(lambda: verdict(cluster, "mcppolicy/changed") == ("Current", "Healthy"), what="the policy to be ready")
 
 
-def test_nothing_drifts_after_it_was_applied(cluster: Cluster, doors: list[str]) -> None:
-    doors.append("steady")
-    open_door(cluster, "steady", "proxy.path=/steady")
+def test_nothing_drifts_after_it_was_applied(cluster: Cluster, releases: list[str]) -> None:
+    releases.append("steady")
+    install_proxy(cluster, "steady", "proxy.path=/steady")
     values = cluster.control_plane.directory / "values.yaml"
     template = ("template", "ostiary", str(CHART), "--namespace", "ostiary-system")
     release = cluster.control_plane.helm(*template, "--values", str(values))

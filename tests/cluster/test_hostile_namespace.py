@@ -1,4 +1,4 @@
-"""What one namespace does never changes another's doors, on the real API server and with the chart's rights."""
+"""What one namespace does never changes another's proxies, on the real API server and with the chart's rights."""
 
 import functools
 from collections.abc import Callable, Iterator

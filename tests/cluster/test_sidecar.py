@@ -33,7 +33,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="module")
 def beside(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The base URL of the gateway of the release, once it serves the door of the guide."""
+    """The base URL of the gateway of the release, once it serves the proxy of the guide."""
     control_plane, port, admin = cluster.control_plane, reserve_port(), reserve_port()
     token = tmp_path_factory.mktemp("account") / "token"
     private.write(token, control_plane.service_account_token("sales", NAME))
@@ -53,7 +53,7 @@ def beside(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     resources = blocks("docs/guides/sidecar.md", "yaml")[1]
     cluster.kubectl("apply", "-f", "-", input=resources.replace("http://localhost:7878/mcp", cluster.mock_url))
     base = f"http://{LOOPBACK}:{port}"
-    wait_until(lambda: httpx2.get(f"{base}/sales/crm/mcp").status_code != 404, what="the door", processes=[process])
+    wait_until(lambda: httpx2.get(f"{base}/sales/crm/mcp").status_code != 404, what="the proxy", processes=[process])
     yield base
     process.stop()
 

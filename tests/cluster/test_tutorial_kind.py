@@ -61,9 +61,9 @@ def test_every_command_does_what_the_page_says(cluster: Cluster) -> None:
     for line in COMMANDS[COMMANDS.index(INSTALL) + 1 :]:
         if not line.startswith(NOT_HERE):
             said[line] = run(cluster, line)
-    doors = said["kubectl get mcpproxies,mcppolicies"]
-    assert "http://localhost:8080/mock-mcp-server/mcp" in doors
-    assert all("True" in row for row in doors.splitlines() if "mock-mcp-server" in row)
+    listed = said["kubectl get mcpproxies,mcppolicies"]
+    assert "http://localhost:8080/mock-mcp-server/mcp" in listed
+    assert all("True" in row for row in listed.splitlines() if "mock-mcp-server" in row)
     assert "condition met" in said["kubectl wait mcppolicy mock-mcp-server --for condition=Ready"]
     assert "PathConflict" in said["kubectl get mcpproxy twin -o wide"]
     assert "ostiary-gateway    1/1" in said["kubectl -n ostiary-system get deployments"]

@@ -1,4 +1,4 @@
-"""Unchanged clients do through the door what they can do; `docs/compatibility.md` holds the table."""
+"""Unchanged clients do through the gateway what they can do without it; `docs/compatibility.md` holds the table."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

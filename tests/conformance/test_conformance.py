@@ -1,4 +1,4 @@
-"""The official conformance suite sees no difference between a server and the door in front of it.
+"""The official conformance suite sees no difference between a server and the gateway in front of it.
 
 `make conformance` runs the same and prints a table; `docs/conformance.md` holds it.
 """

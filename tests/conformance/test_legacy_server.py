@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import pytest
 from callers import calling, legacy, modern
-from gateways import Door, running
+from gateways import RunningGateway, running
 from mcp import Client
 from mcp_clients import Era
 from typescript import run_session
@@ -30,39 +30,43 @@ def server() -> Iterator[str]:
 
 
 @pytest.fixture
-async def door(server: str) -> AsyncIterator[Door]:
-    async with running() as door:
-        await door.apply(door.entry("mock", server))
-        yield door
+async def gateway(server: str) -> AsyncIterator[RunningGateway]:
+    async with running() as gateway:
+        await gateway.apply(gateway.entry("mock", server))
+        yield gateway
 
 
-async def test_a_request_without_a_session_is_400_with_its_own_id_and_the_words_of_the_server(door: Door) -> None:
-    async with calling(door.url()) as caller:
+async def test_a_request_without_a_session_is_400_with_its_own_id_and_the_words_of_the_server(
+    gateway: RunningGateway,
+) -> None:
+    async with calling(gateway.url()) as caller:
         for message in (legacy("tools/list", id=7), modern("tools/list", id=7), modern("server/discover", id=7)):
             reply = await caller.post(message)
             assert (reply.status, reply.json["id"]) == (400, 7)
             assert reply.error == {"code": -32600, "message": "Bad Request: Missing session ID"}
 
 
-async def test_a_session_that_the_server_has_forgotten_is_404(door: Door) -> None:
-    async with calling(door.url()) as caller:
+async def test_a_session_that_the_server_has_forgotten_is_404(gateway: RunningGateway) -> None:
+    async with calling(gateway.url()) as caller:
         await caller.initialize()
         assert (await caller.request("DELETE")).status == 200
         reply = await caller.post(legacy("tools/list", id=7))
         assert (reply.status, reply.json["id"], reply.error["code"]) == (404, 7, -32001)
 
 
-async def test_the_official_python_client_works_in_a_session(door: Door) -> None:
-    async with Client(door.url()) as client:
+async def test_the_official_python_client_works_in_a_session(gateway: RunningGateway) -> None:
+    async with Client(gateway.url()) as client:
         assert client.protocol_version == "2025-11-25"
         assert (await client.call_tool("add", {"a": 1, "b": 2})).structured_content == {"result": 3}
 
 
 @pytest.mark.node
 @pytest.mark.parametrize("era", ["legacy", "auto"])
-async def test_the_official_typescript_client_works_in_a_session(door: Door, era: Era | Literal["auto"]) -> None:
+async def test_the_official_typescript_client_works_in_a_session(
+    gateway: RunningGateway, era: Era | Literal["auto"]
+) -> None:
     steps: list[dict[str, Any]] = [{"op": "server"}, {"op": "callTool", "name": "add", "arguments": {"a": 1, "b": 2}}]
-    found, called = await run_session(door.url(), sdk="v2", era=era, steps=steps)
+    found, called = await run_session(gateway.url(), sdk="v2", era=era, steps=steps)
 
     assert found["result"]["protocolVersion"] == "2025-11-25"
     assert called["result"]["structuredContent"] == {"result": 3}

@@ -11,7 +11,7 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 from json_texts import any_text, identical, read_strictly
 from messages import plain, spelt
-from visibilities import visibility
+from visibilities import visibility_of
 
 from ostiary_core.errors import AmbiguousURIError
 from ostiary_core.mcp.methods import LISTS, METHODS, Judgement, Method, Primitive, Verb
@@ -112,7 +112,7 @@ class Policies:
             found.setdefault((rule.tier, rule.number), []).append(_document(rule))
         if self.empty is not None:
             found[(self.empty, 2)] = []
-        return visibility(*(policy(f"p{number}-{tier}", *made, tier=tier) for (tier, number), made in found.items()))
+        return visibility_of(*(policy(f"p{number}-{tier}", *made, tier=tier) for (tier, number), made in found.items()))
 
 
 def _document(rule: Rule) -> dict[str, Any]:
@@ -207,12 +207,12 @@ def read(text: bytes) -> Any:
 
 @given(st.sampled_from(LIST_METHODS), policies, st.data())
 def test_a_list_loses_what_is_hidden_and_nothing_else(method: str, held: Policies, data: st.DataObject) -> None:
-    row, door = METHODS[method], held.compiled()
+    row, visibility = METHODS[method], held.compiled()
     message = {"jsonrpc": "2.0", "id": 1, "result": data.draw(results(row)), "x": data.draw(plain)}
     text = data.draw(spelt(message))
     original = read(text)
     try:
-        shaped = shape_result(row, text, read_for(row, text, door), door).body
+        shaped = shape_result(row, text, read_for(row, text, visibility), visibility).body
     except UpstreamFault:
         event("fault")
         assert row.primitive is not None
@@ -221,7 +221,7 @@ def test_a_list_loses_what_is_hidden_and_nothing_else(method: str, held: Policie
     if shaped is text:
         event("untouched")
         assert row.primitive is not None
-        assert door.shows_all(row.primitive)
+        assert visibility.shows_all(row.primitive)
         return
     if original is None:
         event("by pieces")
@@ -233,15 +233,15 @@ def test_a_list_loses_what_is_hidden_and_nothing_else(method: str, held: Policie
 
 @given(policies, st.data())
 def test_a_list_of_unknown_origin_is_filtered_by_its_looks(held: Policies, data: st.DataObject) -> None:
-    row, door = METHODS[data.draw(st.sampled_from(LIST_METHODS))], held.compiled()
+    row, visibility = METHODS[data.draw(st.sampled_from(LIST_METHODS))], held.compiled()
     message = {"jsonrpc": "2.0", "id": 1, "result": data.draw(results(row))}
     text = data.draw(spelt(message))
     original = read(text)
     result = original.get("result") if isinstance(original, dict) else None
     governed = [each for each in LISTS.values() if isinstance(result, dict) and each.list_key in result]
-    governed = [each for each in governed if each.primitive is not None and not door.shows_all(each.primitive)]
+    governed = [each for each in governed if each.primitive is not None and not visibility.shows_all(each.primitive)]
     try:
-        found = shape_streamed(text, answers.read(text), door)
+        found = shape_streamed(text, answers.read(text), visibility)
     except UpstreamFault:
         event("fault")
         assert not isinstance(original, dict) or not all(is_list(result, each) for each in governed)
@@ -251,13 +251,13 @@ def test_a_list_of_unknown_origin_is_filtered_by_its_looks(held: Policies, data:
     if shaped is text:
         event("untouched")
         assert not governed
-        if original is None and not all(map(door.shows_all, Primitive)):
+        if original is None and not all(map(visibility.shows_all, Primitive)):
             whole: Any = json.loads(text.decode("utf-8-sig"), object_pairs_hook=tuple, parse_int=float)
             held_in_result = only([value for key, value in whole if key == "result"] or [()])
             assert not {key for key, _ in held_in_result} & {
                 row.list_key
                 for row in LISTS.values()
-                if row.primitive is not None and not door.shows_all(row.primitive)
+                if row.primitive is not None and not visibility.shows_all(row.primitive)
             }
         return
     if original is None:
@@ -268,7 +268,7 @@ def test_a_list_of_unknown_origin_is_filtered_by_its_looks(held: Policies, data:
             [
                 each
                 for each in LISTS.values()
-                if each.list_key in whole["result"] and each.primitive and not door.shows_all(each.primitive)
+                if each.list_key in whole["result"] and each.primitive and not visibility.shows_all(each.primitive)
             ],
             held,
         )
@@ -282,10 +282,10 @@ def test_a_list_of_unknown_origin_is_filtered_by_its_looks(held: Policies, data:
 def test_where_lists_pass_as_they_are_there_is_no_name_that_a_rule_hides(
     held: Policies, primitive: Primitive, name: str
 ) -> None:
-    door = held.compiled()
+    visibility = held.compiled()
 
-    assert door.shows(primitive, name) == held.shows(primitive.value, name)
-    assert held.shows(primitive.value, name) or not door.shows_all(primitive)
+    assert visibility.shows(primitive, name) == held.shows(primitive.value, name)
+    assert held.shows(primitive.value, name) or not visibility.shows_all(primitive)
 
 
 uris = st.sampled_from(NAMES) | any_text | plain
@@ -296,19 +296,19 @@ def test_a_notice_of_a_resource_passes_only_where_it_may_be_subscribed_to(
     held: Policies, uri: Any, data: st.DataObject
 ) -> None:
     message = {"jsonrpc": "2.0", "method": "notifications/resources/updated", "params": {"uri": uri}}
-    text, door = data.draw(spelt(message)), held.compiled()
+    text, visibility = data.draw(spelt(message)), held.compiled()
     read_alike = read(text)
     try:
-        found = shape_streamed(text, answers.read(text), door)
+        found = shape_streamed(text, answers.read(text), visibility)
     except UpstreamFault:
         assert not isinstance(read_alike, dict)
         return
     shaped = found.body if found is not None else None
-    if shaped is text and not all(map(door.shows_all, Primitive)):
+    if shaped is text and not all(map(visibility.shows_all, Primitive)):
         assert isinstance(read_alike, dict)
         assert (
             read_alike.get("method") != message["method"]
-            or door.decide(Primitive.RESOURCES, Verb.SUBSCRIBE, uri).allowed
+            or visibility.decide(Primitive.RESOURCES, Verb.SUBSCRIBE, uri).allowed
         )
     if shaped is None:
-        assert not (isinstance(uri, str) and door.decide(Primitive.RESOURCES, Verb.SUBSCRIBE, uri).allowed)
+        assert not (isinstance(uri, str) and visibility.decide(Primitive.RESOURCES, Verb.SUBSCRIBE, uri).allowed)

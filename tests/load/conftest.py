@@ -3,10 +3,10 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from gateways import Door, running
+from gateways import RunningGateway, running
 
 
 @pytest.fixture
-async def door() -> AsyncIterator[Door]:
-    async with running() as door:
-        yield door
+async def gateway() -> AsyncIterator[RunningGateway]:
+    async with running() as gateway:
+        yield gateway

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import pytest
 from callers import legacy, modern
-from gateways import BOUNDS, Door, policy, running
+from gateways import BOUNDS, RunningGateway, policy, running
 from mcp_clients import eventually
 from scripted_server import read_request, scripted
 from wire import post
@@ -171,21 +171,23 @@ def sent(path: str, message: dict[str, Any], *lines: str) -> bytes:
 
 
 @asynccontextmanager
-async def doors(port: int) -> AsyncIterator[Door]:
-    async with running(bounds=NARROW) as door:
-        await configure(door, port, "first")
-        yield door
+async def narrow_gateway(port: int) -> AsyncIterator[RunningGateway]:
+    async with running(bounds=NARROW) as gateway:
+        await configure(gateway, port, "first")
+        yield gateway
 
 
-async def configure(door: Door, port: int, rule: str) -> None:
+async def configure(gateway: RunningGateway, port: int, rule: str) -> None:
     url = f"http://127.0.0.1:{port}/mcp"
     allow = policy("p", {"name": rule, "effect": "Allow", "tools": {"names": ["ok*"]}})
-    await door.apply(door.entry("mock", url, timeouts=SHORT), door.entry("ruled", url, [allow], timeouts=SHORT))
+    await gateway.apply(
+        gateway.entry("mock", url, timeouts=SHORT), gateway.entry("ruled", url, [allow], timeouts=SHORT)
+    )
 
 
-def left(door: Door) -> dict[str, Any]:
+def left(gateway: RunningGateway) -> dict[str, Any]:
     """Whatever is still counted, open or waiting."""
-    line, pools = door.gateway.line, door.gateway.pools
+    line, pools = gateway.app.line, gateway.app.pools
     tallies = [line.occupancy.total, *line.occupancy.sources.tallies.values(), *line.occupancy.proxies.tallies.values()]
     servers = [*pools._servers.values(), *pools._retiring]
     found = {
@@ -193,7 +195,7 @@ def left(door: Door) -> dict[str, Any]:
         "sources": len(line.occupancy.sources.tallies),
         "ids": len(line.request_ids),
         "streams": len(line.streams._streams),
-        "connections": len(door.gateway._data.connections),
+        "connections": len(gateway.app._data.connections),
         "in use": sum(server._in_use for server in servers),
         "dialing": sum(server._route.pool._dialing + len(server._route.pool._waiters) for server in servers),
         "busy": sum(len(server._route.pool._all) - len(server._route.pool._idle) for server in servers),
@@ -208,19 +210,19 @@ async def test_of_callers_and_servers_who_break_off_anywhere_nothing_is_left(
     seed: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     chaos, calls, reloads = Chaos(seed), 0, 0
-    async with scripted(chaos.serve) as port, doors(port) as door:
+    async with scripted(chaos.serve) as port, narrow_gateway(port) as gateway:
         end = asyncio.get_running_loop().time() + SECONDS
         calling: set[asyncio.Task[None]] = set()
         while asyncio.get_running_loop().time() < end or chaos.served <= ENOUGH:
             while len(calling) < AT_ONCE:
-                calling.add(asyncio.create_task(chaos.call(door.gateway.port)))
+                calling.add(asyncio.create_task(chaos.call(gateway.app.port)))
                 calls += 1
             done, calling = await asyncio.wait(calling, return_when=asyncio.FIRST_COMPLETED)
             for each in done:
                 each.result()
             if calls // 300 > reloads:
                 reloads += 1
-                await configure(door, port, f"rule-{reloads}")
+                await configure(gateway, port, f"rule-{reloads}")
         await asyncio.gather(*calling)
-        await eventually(lambda: not left(door))
+        await eventually(lambda: not left(gateway))
     assert not [r for r in caplog.records if r.levelname in ("ERROR", "CRITICAL") and r.name.startswith("ostiary")]

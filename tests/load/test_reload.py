@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from gateways import Door, policy
+from gateways import RunningGateway, policy
 from lean import at_a_rate, lean_callers, lean_server
 from mcp_clients import eventually
 from patience import PATIENCE
@@ -20,24 +20,24 @@ async def opened(wire: Wire, proxy: bytes) -> None:
     assert (await wire.head()).status == 200
 
 
-async def test_two_hundred_reloads_under_load_fail_no_call_and_drop_no_stream(door: Door) -> None:
+async def test_two_hundred_reloads_under_load_fail_no_call_and_drop_no_stream(gateway: RunningGateway) -> None:
     done = asyncio.Event()
-    async with lean_server() as server, connected(door.gateway.port) as gets, connected(door.gateway.port) as other:
-        untouched = door.entry("untouched", server.url, [policy("p", ALLOW)])
-        await door.apply(door.entry("mock", server.url), untouched)
+    async with lean_server() as server, connected(gateway.app.port) as gets, connected(gateway.app.port) as other:
+        untouched = gateway.entry("untouched", server.url, [policy("p", ALLOW)])
+        await gateway.apply(gateway.entry("mock", server.url), untouched)
         await opened(gets, b"untouched")
         await opened(other, b"mock")  # its entry changes each time, and allows it each time
-        async with lean_callers(door.gateway.port, "mock", 20) as callers:
+        async with lean_callers(gateway.app.port, "mock", 20) as callers:
             calling = asyncio.create_task(at_a_rate(callers, rate=500, until=done))
             for number in range(RELOADS):
                 deny = {"name": f"n{number}", "effect": "Deny", "tools": {"names": [f"x{number}"]}}
-                await door.apply(door.entry("mock", server.url, [policy("p", ALLOW, deny)]), untouched)
+                await gateway.apply(gateway.entry("mock", server.url, [policy("p", ALLOW, deny)]), untouched)
                 await asyncio.sleep(0.01)  # what a reload has to live with between two others
             await eventually(lambda: server.calls >= 1000)
             done.set()
             found = await calling
         assert {status for status, _ in found} == {200}
-        assert door.gateway.store.loads == RELOADS + 1
+        assert gateway.app.store.loads == RELOADS + 1
         assert (len(server.streams), server.broken_streams) == (2, 0)
         server.say(EVENT)
         for wire in (gets, other):

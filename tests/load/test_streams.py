@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from callers import calling
 from configs import entry
-from gateways import BOUNDS, Door
+from gateways import BOUNDS, RunningGateway
 from mcp_clients import eventually
 from patience import PATIENCE
 from started import resident, started, upstream_at
@@ -94,26 +94,26 @@ def ours() -> int:
 
 
 @pytest.mark.parametrize("how", ["dropped", "refused"])
-async def test_what_is_gone_leaves_nothing_to_the_garbage_collector(door: Door, how: str) -> None:
+async def test_what_is_gone_leaves_nothing_to_the_garbage_collector(gateway: RunningGateway, how: str) -> None:
     async def hold(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         async with events(request) as stream:
             await for_ever()
         return stream.response
 
     async with serving(hold) as upstream:
-        await door.apply(door.entry("mock", upstream.url))
-        async with calling(door.url()) as caller, caller.listen():
+        await gateway.apply(gateway.entry("mock", upstream.url))
+        async with calling(gateway.url()) as caller, caller.listen():
             pass
-        await eventually(lambda: not door.gateway.line.occupancy.total.connections)
+        await eventually(lambda: not gateway.app.line.occupancy.total.connections)
         gc.collect()
         gc.disable()
         try:
             before = ours()
             for _ in range(20):
-                async with connected(door.gateway.port) as wire:
+                async with connected(gateway.app.port) as wire:
                     await wire.send(GET if how == "dropped" else GET.replace(b"mock", b"none"))
                     assert (await wire.head()).status == (200 if how == "dropped" else 404)
-            await eventually(lambda: not door.gateway.line.occupancy.total.connections)
+            await eventually(lambda: not gateway.app.line.occupancy.total.connections)
             await eventually(lambda: ours() <= before)
         finally:
             gc.enable()

@@ -7,7 +7,7 @@ from typing import Protocol
 import pytest
 from aiohttp import web
 from callers import Caller, calling
-from gateways import Door, running
+from gateways import RunningGateway, running
 from mcp_clients import mock_process
 from upstreams import Arrived, Upstream, serving, with_handshake
 
@@ -27,9 +27,9 @@ def mock() -> Iterator[str]:
 
 
 @pytest.fixture
-async def door() -> AsyncIterator[Door]:
-    async with running() as door:
-        yield door
+async def gateway() -> AsyncIterator[RunningGateway]:
+    async with running() as gateway:
+        yield gateway
 
 
 @pytest.fixture
@@ -40,15 +40,15 @@ async def upstream(scene: Scene) -> AsyncIterator[Upstream]:
 
 
 @pytest.fixture
-async def two_proxies(door: Door, upstream: Upstream) -> None:
+async def two_proxies(gateway: RunningGateway, upstream: Upstream) -> None:
     """Have the gateway open `mock` and `other`, both before the module's server."""
-    await door.apply(door.entry("mock", upstream.url), door.entry("other", upstream.url))
+    await gateway.apply(gateway.entry("mock", upstream.url), gateway.entry("other", upstream.url))
 
 
 @pytest.fixture
-async def caller(door: Door) -> AsyncIterator[Caller]:
+async def caller(gateway: RunningGateway) -> AsyncIterator[Caller]:
     """Somebody who calls the proxy `mock`, and has not said a word yet."""
-    async with calling(door.url()) as caller:
+    async with calling(gateway.url()) as caller:
         yield caller
 
 

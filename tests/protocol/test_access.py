@@ -1,7 +1,7 @@
 """What an unchanged client of the official SDK sees and may call, in both eras (rows GV-21 to GV-26, TQ-20, TQ-21)."""
 
 import pytest
-from gateways import Door, policy
+from gateways import RunningGateway, policy
 from mcp import MCPError
 from mcp.types import TextContent
 from mcp_clients import ERAS, Era, connect
@@ -13,32 +13,32 @@ NO_DELETE = {"name": "no-delete", "effect": "Deny", "tools": {"names": ["delete_
 
 @pytest.mark.parametrize("era", ERAS)
 async def test_without_a_policy_all_fifteen_tools_are_there_and_get_users_returns_a_list(
-    mock: str, door: Door, era: Era
+    mock: str, gateway: RunningGateway, era: Era
 ) -> None:
-    await door.apply(door.entry("mock", mock))
+    await gateway.apply(gateway.entry("mock", mock))
 
-    async with connect(door.url(), era=era) as client:
+    async with connect(gateway.url(), era=era) as client:
         assert len((await client.list_tools()).tools) == 15
         assert not (await client.call_tool("get_users", {})).is_error
 
 
 @pytest.mark.parametrize("era", ERAS)
 async def test_a_policy_without_rules_lets_the_client_connect_and_shows_three_empty_lists(
-    mock: str, door: Door, era: Era
+    mock: str, gateway: RunningGateway, era: Era
 ) -> None:
-    await door.apply(door.entry("mock", mock, [policy("none")]))
+    await gateway.apply(gateway.entry("mock", mock, [policy("none")]))
 
-    async with connect(door.url(), era=era) as client:
+    async with connect(gateway.url(), era=era) as client:
         assert (await client.list_tools()).tools == []
         assert (await client.list_resources()).resources == []
         assert (await client.list_prompts()).prompts == []
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_list_without_call_shows_and_refuses(mock: str, door: Door, era: Era) -> None:
-    await door.apply(door.entry("mock", mock, [policy("look", LIST_ONLY)]))
+async def test_list_without_call_shows_and_refuses(mock: str, gateway: RunningGateway, era: Era) -> None:
+    await gateway.apply(gateway.entry("mock", mock, [policy("look", LIST_ONLY)]))
 
-    async with connect(door.url(), era=era) as client:
+    async with connect(gateway.url(), era=era) as client:
         assert len((await client.list_tools()).tools) == 15
         refused = await client.call_tool("get_users", {})
 
@@ -51,12 +51,12 @@ async def test_list_without_call_shows_and_refuses(mock: str, door: Door, era: E
 
 @pytest.mark.parametrize("era", ERAS)
 async def test_a_resource_or_prompt_that_may_be_seen_and_not_used_stays_an_error(
-    mock: str, door: Door, era: Era
+    mock: str, gateway: RunningGateway, era: Era
 ) -> None:
     see = {"name": "see", "effect": "Allow", "resources": {"verbs": ["List"]}, "prompts": {"verbs": ["List"]}}
-    await door.apply(door.entry("mock", mock, [policy("see", see)]))
+    await gateway.apply(gateway.entry("mock", mock, [policy("see", see)]))
 
-    async with connect(door.url(), era=era) as client:
+    async with connect(gateway.url(), era=era) as client:
         for using in (client.read_resource("mock://users"), client.get_prompt("draft_post", {"topic": "x"})):
             with pytest.raises(MCPError) as refused:
                 await using
@@ -64,10 +64,12 @@ async def test_a_resource_or_prompt_that_may_be_seen_and_not_used_stays_an_error
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_list_and_call_of_one_literal_shows_and_allows_exactly_that_one(mock: str, door: Door, era: Era) -> None:
-    await door.apply(door.entry("mock", mock, [policy("one", TOOL)]))
+async def test_list_and_call_of_one_literal_shows_and_allows_exactly_that_one(
+    mock: str, gateway: RunningGateway, era: Era
+) -> None:
+    await gateway.apply(gateway.entry("mock", mock, [policy("one", TOOL)]))
 
-    async with connect(door.url(), era=era) as client:
+    async with connect(gateway.url(), era=era) as client:
         assert [tool.name for tool in (await client.list_tools()).tools] == ["get_users"]
         assert not (await client.call_tool("get_users", {})).is_error
         with pytest.raises(MCPError) as refused:
@@ -77,10 +79,10 @@ async def test_list_and_call_of_one_literal_shows_and_allows_exactly_that_one(mo
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_a_hidden_tool_answers_exactly_as_an_unknown_one(mock: str, door: Door, era: Era) -> None:
-    await door.apply(door.entry("mock", mock, [policy("one", TOOL)]))
+async def test_a_hidden_tool_answers_exactly_as_an_unknown_one(mock: str, gateway: RunningGateway, era: Era) -> None:
+    await gateway.apply(gateway.entry("mock", mock, [policy("one", TOOL)]))
 
-    async with connect(door.url(), era=era) as client:
+    async with connect(gateway.url(), era=era) as client:
         answers = []
         for name in ("delete_user", "there_is_no_such_tool"):
             with pytest.raises(MCPError) as refused:

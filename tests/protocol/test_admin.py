@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from callers import Reply, calling, legacy
-from gateways import Door, policy, running
+from gateways import RunningGateway, policy, running
 from mcp_clients import connect
 from prometheus_client.parser import text_string_to_metric_families
 from upstreams import Arrived, answer, document, events, serving
@@ -21,15 +21,15 @@ BAD = {"name": "bad", "effect": "Deny", "tools": {"patterns": ["("]}}
 TOKEN = "admin-for-tests"
 
 
-async def admin(door: Door, path: str, *, token: str | None = None, method: str = "GET") -> Reply:
+async def admin(gateway: RunningGateway, path: str, *, token: str | None = None, method: str = "GET") -> Reply:
     headers = {"Authorization": token} if token is not None else {}
-    url = f"http://127.0.0.1:{door.gateway.admin_port}{path}"
+    url = f"http://127.0.0.1:{gateway.app.admin_port}{path}"
     async with aiohttp.ClientSession() as http, http.request(method, url, headers=headers) as response:
         return Reply(response.status, response.headers, await response.read())
 
 
-async def config(door: Door) -> dict[str, Any]:
-    reply = await admin(door, "/config", token=f"Bearer {TOKEN}")
+async def config(gateway: RunningGateway) -> dict[str, Any]:
+    reply = await admin(gateway, "/config", token=f"Bearer {TOKEN}")
     assert reply.status == 200
     report: dict[str, Any] = reply.json
     if report["revision"] is not None:
@@ -37,27 +37,27 @@ async def config(door: Door) -> dict[str, Any]:
     return report
 
 
-async def metrics(door: Door) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
-    reply = await admin(door, "/metrics")
+async def metrics(gateway: RunningGateway) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    reply = await admin(gateway, "/metrics")
     assert reply.headers["Content-Type"].startswith("text/plain")
     families = text_string_to_metric_families(reply.body.decode())
     return {(s.name, tuple(sorted(s.labels.items()))): s.value for family in families for s in family.samples}
 
 
-async def test_it_is_alive_at_once_and_ready_with_its_first_good_config(door: Door) -> None:
-    assert (await admin(door, "/healthz")).status == 200
-    reply = await admin(door, "/readyz")
+async def test_it_is_alive_at_once_and_ready_with_its_first_good_config(gateway: RunningGateway) -> None:
+    assert (await admin(gateway, "/healthz")).status == 200
+    reply = await admin(gateway, "/readyz")
     assert (reply.status, reply.body) == (503, b"no config yet\n")
-    await door.apply()
-    assert (await admin(door, "/readyz")).status == 200
+    await gateway.apply()
+    assert (await admin(gateway, "/readyz")).status == 200
 
 
-async def test_a_bad_config_at_the_start_does_not_make_it_ready(door: Door) -> None:
-    swap_in_config(door.directory, {"manifest.json": b"{"}, secret={"admin-token": TOKEN.encode()})
-    await door.gateway.sources[0].poll()  # type: ignore[union-attr]  # it is a directory
+async def test_a_bad_config_at_the_start_does_not_make_it_ready(gateway: RunningGateway) -> None:
+    swap_in_config(gateway.directory, {"manifest.json": b"{"}, secret={"admin-token": TOKEN.encode()})
+    await gateway.app.sources[0].poll()  # type: ignore[union-attr]  # it is a directory
 
-    assert (await admin(door, "/readyz")).status == 503
-    assert (await config(door))["rejected"]["reason"] == "InvalidDocument"
+    assert (await admin(gateway, "/readyz")).status == 503
+    assert (await config(gateway))["rejected"]["reason"] == "InvalidDocument"
 
 
 @pytest.mark.parametrize(
@@ -67,23 +67,23 @@ async def test_a_bad_config_at_the_start_does_not_make_it_ready(door: Door) -> N
         *["Bearer \u00fc", f"Bearer {base64.b64encode(TOKEN.encode()).decode()}"],
     ],
 )
-async def test_the_config_wants_the_bearer(door: Door, token: str | None) -> None:
-    await door.apply()
-    reply = await admin(door, "/config", token=token)
+async def test_the_config_wants_the_bearer(gateway: RunningGateway, token: str | None) -> None:
+    await gateway.apply()
+    reply = await admin(gateway, "/config", token=token)
 
     assert (reply.status, reply.headers["WWW-Authenticate"]) == (401, "Bearer")
     assert TOKEN.encode() not in reply.body
 
 
-async def test_before_there_is_a_bearer_nobody_has_it(door: Door) -> None:
+async def test_before_there_is_a_bearer_nobody_has_it(gateway: RunningGateway) -> None:
     for token in (None, "Bearer ", "Bearer None"):
-        assert (await admin(door, "/config", token=token)).status == 401
+        assert (await admin(gateway, "/config", token=token)).status == 401
 
 
-async def test_the_config_tells_what_runs_by_digest(door: Door, mock: str) -> None:
-    one, two = door.entry("one", mock), door.entry("two", mock, [policy("p")])
-    await door.apply(one, two)
-    report = await config(door)
+async def test_the_config_tells_what_runs_by_digest(gateway: RunningGateway, mock: str) -> None:
+    one, two = gateway.entry("one", mock), gateway.entry("two", mock, [policy("p")])
+    await gateway.apply(one, two)
+    report = await config(gateway)
 
     assert report["gateway"] == "ostiary/default"
     assert report["revision"] == 1
@@ -95,11 +95,11 @@ async def test_the_config_tells_what_runs_by_digest(door: Door, mock: str) -> No
     assert (report["rejected"], report["incomplete"]) == (None, None)
 
 
-async def test_a_rejected_entry_is_told_with_digest_reason_and_field(door: Door, mock: str) -> None:
-    good, bad = door.entry("mock", mock), door.entry("mock", mock, [policy("p", BAD)])
-    await door.apply(good)
-    await door.apply(bad)
-    entry = (await config(door))["entries"]["default/mock"]
+async def test_a_rejected_entry_is_told_with_digest_reason_and_field(gateway: RunningGateway, mock: str) -> None:
+    good, bad = gateway.entry("mock", mock), gateway.entry("mock", mock, [policy("p", BAD)])
+    await gateway.apply(good)
+    await gateway.apply(bad)
+    entry = (await config(gateway))["entries"]["default/mock"]
 
     assert entry["active"] == digest(good[0].canonical())
     assert entry["rejected"]["digest"] == digest(bad[0].canonical())
@@ -107,59 +107,59 @@ async def test_a_rejected_entry_is_told_with_digest_reason_and_field(door: Door,
     assert "'('" in entry["rejected"]["message"]
 
 
-async def test_a_rejected_config_is_told_with_its_revision_where_it_can_be_believed(door: Door) -> None:
-    await door.apply()
-    secret, door.mac_key = door.secret, b"x" * 32
-    door.write()
-    door.place_secret(secret)
-    await door.gateway.sources[0].poll()  # type: ignore[union-attr]  # it is a directory
-    rejected = (await config(door))["rejected"]
+async def test_a_rejected_config_is_told_with_its_revision_where_it_can_be_believed(gateway: RunningGateway) -> None:
+    await gateway.apply()
+    secret, gateway.mac_key = gateway.secret, b"x" * 32
+    gateway.write()
+    gateway.place_secret(secret)
+    await gateway.app.sources[0].poll()  # type: ignore[union-attr]  # it is a directory
+    rejected = (await config(gateway))["rejected"]
 
     assert rejected["revision"] is None
     assert "MAC" in rejected["message"]
 
 
-async def test_no_secret_is_on_any_page(door: Door, mock: str) -> None:
-    await door.apply(door.entry("mock", mock, [policy("p", BAD)]), door.entry("two", mock))
-    secrets = [door.mac_key, door.session_key, TOKEN.encode()]
+async def test_no_secret_is_on_any_page(gateway: RunningGateway, mock: str) -> None:
+    await gateway.apply(gateway.entry("mock", mock, [policy("p", BAD)]), gateway.entry("two", mock))
+    secrets = [gateway.mac_key, gateway.session_key, TOKEN.encode()]
     spelt = [s for key in secrets for s in (key, key.hex().encode(), base64.b64encode(key), repr(key).encode())]
-    pages = [await admin(door, path) for path in ("/healthz", "/readyz", "/metrics")]
-    pages.append(await admin(door, "/config", token=f"Bearer {TOKEN}"))
+    pages = [await admin(gateway, path) for path in ("/healthz", "/readyz", "/metrics")]
+    pages.append(await admin(gateway, "/config", token=f"Bearer {TOKEN}"))
 
     for page in pages:
         assert page.status == 200
         assert not [secret for secret in spelt if secret in page.body]
 
 
-async def test_what_is_not_there_is_404_and_what_cannot_be_done_405(door: Door) -> None:
+async def test_what_is_not_there_is_404_and_what_cannot_be_done_405(gateway: RunningGateway) -> None:
     for path in ("/", "/mock/mcp", "/config/..", "/debug", "/healthz/x"):
-        assert (await admin(door, path)).status == 404
-    assert (await admin(door, "/config", method="POST", token=f"Bearer {TOKEN}")).status == 405
+        assert (await admin(gateway, path)).status == 404
+    assert (await admin(gateway, "/config", method="POST", token=f"Bearer {TOKEN}")).status == 405
 
 
-async def test_the_data_port_knows_no_admin_pages(door: Door) -> None:
-    await door.apply()
+async def test_the_data_port_knows_no_admin_pages(gateway: RunningGateway) -> None:
+    await gateway.apply()
     for path in ("/healthz", "/readyz", "/metrics", "/config"):
-        url = f"http://127.0.0.1:{door.gateway.port}{path}"
+        url = f"http://127.0.0.1:{gateway.app.port}{path}"
         async with aiohttp.ClientSession() as http, http.get(url) as response:
             assert response.status == 404
 
 
 async def test_metrics_count_calls_by_method_proxy_and_outcome_and_nothing_a_caller_chooses(
-    door: Door, mock: str
+    gateway: RunningGateway, mock: str
 ) -> None:
-    await door.apply(
-        door.entry("mock", mock, [policy("p", {"name": "u", "effect": "Allow", "tools": {"names": ["e*"]}})])
+    await gateway.apply(
+        gateway.entry("mock", mock, [policy("p", {"name": "u", "effect": "Allow", "tools": {"names": ["e*"]}})])
     )
-    async with connect(door.url(), era="modern") as client:
+    async with connect(gateway.url(), era="modern") as client:
         await client.call_tool("echo", {"message": "x"})
-    async with calling(door.url()) as caller:
+    async with calling(gateway.url()) as caller:
         await caller.post(legacy("tools/call", {"name": "secret-name"}))
         await caller.post(legacy("method/of-the-caller"))
         await caller.request("GET", {"Accept": "text/html"})
         caller.url += "/elsewhere"
         await caller.post(legacy("ping"))
-    counted = await metrics(door)
+    counted = await metrics(gateway)
 
     def calls(method: str, error: str, proxy: str = "default/mock") -> float | None:
         labels = (("error_type", error), ("mcp_method_name", method), ("ostiary_proxy", proxy))
@@ -177,31 +177,31 @@ async def test_metrics_count_calls_by_method_proxy_and_outcome_and_nothing_a_cal
     assert counted["ostiary_requests_in_flight", ()] == 0
 
 
-async def test_the_series_of_a_proxy_go_with_it(door: Door, mock: str) -> None:
-    await door.apply(door.entry("one", mock), door.entry("two", mock))
+async def test_the_series_of_a_proxy_go_with_it(gateway: RunningGateway, mock: str) -> None:
+    await gateway.apply(gateway.entry("one", mock), gateway.entry("two", mock))
     for name in ("one", "two"):
-        async with calling(door.url(name)) as caller:
+        async with calling(gateway.url(name)) as caller:
             await caller.post(legacy("no/such"))
-    await door.apply(door.entry("two", mock))
-    proxies = {dict(labels).get("ostiary_proxy") for _, labels in await metrics(door)}
+    await gateway.apply(gateway.entry("two", mock))
+    proxies = {dict(labels).get("ostiary_proxy") for _, labels in await metrics(gateway)}
 
     assert "default/two" in proxies
     assert "default/one" not in proxies
 
 
-async def test_metrics_count_faults_by_their_kind(door: Door) -> None:
-    await door.apply(door.entry("mock", "http://127.0.0.1:1/mcp"))
-    async with calling(door.url()) as caller:
+async def test_metrics_count_faults_by_their_kind(gateway: RunningGateway) -> None:
+    await gateway.apply(gateway.entry("mock", "http://127.0.0.1:1/mcp"))
+    async with calling(gateway.url()) as caller:
         await caller.post(legacy("tools/call", {"name": "x"}))
-    counted = await metrics(door)
+    counted = await metrics(gateway)
 
     labels = (("error_type", "-31003"), ("mcp_method_name", "tools/call"), ("ostiary_proxy", "default/mock"))
     assert counted["mcp_server_operation_duration_seconds_count", labels] == 1
 
 
-async def test_rejections_are_counted(door: Door, mock: str) -> None:
-    await door.apply(door.entry("mock", mock, [policy("p", BAD)]))
-    counted = await metrics(door)
+async def test_rejections_are_counted(gateway: RunningGateway, mock: str) -> None:
+    await gateway.apply(gateway.entry("mock", mock, [policy("p", BAD)]))
+    counted = await metrics(gateway)
 
     assert counted["ostiary_config_rejected", ()] == 1
     assert counted["ostiary_config_rejections_total", ()] == 1
@@ -209,20 +209,22 @@ async def test_rejections_are_counted(door: Door, mock: str) -> None:
 
 @pytest.mark.parametrize("option", ["port", "admin_port"])
 async def test_a_port_that_is_taken_is_told_with_the_option_that_moves_it(option: str) -> None:
-    async with running() as door:
-        taken: dict[str, Any] = {option: door.gateway.port}
+    async with running() as gateway:
+        taken: dict[str, Any] = {option: gateway.app.port}
         with pytest.raises(StartupError, match=f"--{option.replace('_', '-')} "):
             async with running(**taken):
                 pass
 
 
-async def test_the_config_tells_how_a_server_has_been_doing_and_holds_no_word_of_callers(door: Door, mock: str) -> None:
-    await door.apply(door.entry("up", mock), door.entry("down", "http://127.0.0.1:1/mcp?key=secret"))
-    assert all("servers" not in entry for entry in (await config(door))["entries"].values())
+async def test_the_config_tells_how_a_server_has_been_doing_and_holds_no_word_of_callers(
+    gateway: RunningGateway, mock: str
+) -> None:
+    await gateway.apply(gateway.entry("up", mock), gateway.entry("down", "http://127.0.0.1:1/mcp?key=secret"))
+    assert all("servers" not in entry for entry in (await config(gateway))["entries"].values())
     for name in ("up", "down"):
-        async with calling(door.url(name)) as caller:
+        async with calling(gateway.url(name)) as caller:
             await caller.post(legacy("tools/list", {"cursor": "private"}))
-    entries = (await config(door))["entries"]
+    entries = (await config(gateway))["entries"]
 
     assert entries["default/up"]["servers"] == {"up": {"answered": True}}
     told = entries["default/down"]["servers"]["up"]
@@ -234,10 +236,10 @@ async def test_the_config_tells_how_a_server_has_been_doing_and_holds_no_word_of
 
 
 async def test_the_log_says_why_a_call_to_a_server_failed_and_where_without_its_query(
-    door: Door, caplog: pytest.LogCaptureFixture
+    gateway: RunningGateway, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await door.apply(door.entry("down", "http://127.0.0.1:1/mcp?key=secret"))
-    async with calling(door.url("down")) as caller:
+    await gateway.apply(gateway.entry("down", "http://127.0.0.1:1/mcp?key=secret"))
+    async with calling(gateway.url("down")) as caller:
         for _ in range(3):
             await caller.post(legacy("tools/call", {"name": "x"}))
 
@@ -248,24 +250,26 @@ async def test_the_log_says_why_a_call_to_a_server_failed_and_where_without_its_
     )
 
 
-async def test_a_load_balancer_finds_out_on_the_data_port_whether_requests_are_welcome_and_no_more(door: Door) -> None:
-    url = f"http://127.0.0.1:{door.gateway.port}/-/healthz"
+async def test_a_load_balancer_finds_out_on_the_data_port_whether_requests_are_welcome_and_no_more(
+    gateway: RunningGateway,
+) -> None:
+    url = f"http://127.0.0.1:{gateway.app.port}/-/healthz"
 
     async def asked(method: str = "GET") -> tuple[int, bytes]:
         async with aiohttp.ClientSession() as http, http.request(method, url) as response:
             return response.status, await response.read()
 
     assert await asked() == (503, b"not ready\n")
-    await door.apply()
+    await gateway.apply()
     assert await asked() == (200, b"ok\n")
     assert (await asked("POST"))[0] == 405
-    door.gateway.line.draining = True
+    gateway.app.line.draining = True
     assert await asked() == (503, b"not ready\n")
 
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["document", "events"])
 async def test_a_name_of_a_rule_that_no_complete_list_holds_is_reported_with_the_nearest(
-    door: Door, streamed: bool
+    gateway: RunningGateway, streamed: bool
 ) -> None:
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         # Two pages: only the second makes the list complete.
@@ -285,12 +289,12 @@ async def test_a_name_of_a_rule_that_no_complete_list_holds_is_reported_with_the
         "tools": {"verbs": ["Call"], "names": ["delete_usr", "get_users"]},
     }
     async with serving(script) as upstream:
-        await door.apply(door.entry("mock", upstream.url, [policy("p", rule)]))
-        async with calling(door.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url, [policy("p", rule)]))
+        async with calling(gateway.url()) as caller:
             await caller.post(legacy("tools/list"))
-            assert "offers" not in (await config(door))["entries"]["default/mock"]
+            assert "offers" not in (await config(gateway))["entries"]["default/mock"]
             await caller.post(legacy("tools/list", {"cursor": "2"}))
-        found = (await config(door))["entries"]["default/mock"]["offers"]
+        found = (await config(gateway))["entries"]["default/mock"]["offers"]
     assert (found["known"], found["cut"]) == (["tools"], False)
     (slip,) = found["slips"]
     assert (slip["rule"], slip["primitive"], slip["name"], slip["nearest"]) == (
@@ -299,15 +303,15 @@ async def test_a_name_of_a_rule_that_no_complete_list_holds_is_reported_with_the
     )
 
 
-async def test_the_last_page_of_a_list_alone_is_no_complete_list(door: Door) -> None:
+async def test_the_last_page_of_a_list_alone_is_no_complete_list(gateway: RunningGateway) -> None:
     async def script(_: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         return document(answer(arrived, {"tools": [{"name": "get_users", "inputSchema": {}}]}))
 
     rule: dict[str, Any] = {"name": "no-delete", "effect": "Deny", "tools": {"names": ["delete_user"]}}
     async with serving(script) as upstream:
-        await door.apply(door.entry("mock", upstream.url, [policy("p", rule)]))
-        async with calling(door.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url, [policy("p", rule)]))
+        async with calling(gateway.url()) as caller:
             await caller.post(legacy("tools/list", {"cursor": "2"}))
-            assert "offers" not in (await config(door))["entries"]["default/mock"]
+            assert "offers" not in (await config(gateway))["entries"]["default/mock"]
             await caller.post(legacy("tools/list", {"cursor": "3"}))
-        assert "offers" not in (await config(door))["entries"]["default/mock"]
+        assert "offers" not in (await config(gateway))["entries"]["default/mock"]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from callers import Caller, legacy, modern
-from gateways import Door, policy
+from gateways import RunningGateway, policy
 from upstreams import Arrived, answer, document, events, serving, with_handshake
 
 SOME = {"name": "some", "effect": "Allow", "tools": {"names": ["a"]}}
@@ -20,7 +20,7 @@ RESULTS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("method", RESULTS)
 @pytest.mark.parametrize(("own", "spelt"), [(1, "1"), (-7, "-7"), (1, 1.0), ("1", 1), (2**63, str(2**63))])
 async def test_an_answer_with_another_spelling_of_the_id_is_given_the_callers_own(
-    door: Door, caller: Caller, own: Any, spelt: Any, method: str, form: str, make: Any
+    gateway: RunningGateway, caller: Caller, own: Any, spelt: Any, method: str, form: str, make: Any
 ) -> None:
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         message = answer(arrived, RESULTS[method]) | {"id": spelt}
@@ -31,7 +31,7 @@ async def test_an_answer_with_another_spelling_of_the_id_is_given_the_callers_ow
         return stream.response
 
     async with serving(with_handshake(script)) as upstream:
-        await door.apply(door.entry("mock", upstream.url, [policy("p", SOME)] if method == "tools/list" else []))
+        await gateway.apply(gateway.entry("mock", upstream.url, [policy("p", SOME)] if method == "tools/list" else []))
         for _ in range(2):
             reply = await caller.post(make(method, {"name": "a"}, id=own))
             assert (reply.messages[-1]["id"], type(reply.messages[-1]["id"])) == (own, type(own))
@@ -41,12 +41,14 @@ async def test_an_answer_with_another_spelling_of_the_id_is_given_the_callers_ow
 @pytest.mark.parametrize(
     ("own", "other"), [(1, "01"), (1, " 1"), (1, "1.0"), ("01", 1), (1, True), (1, 1.5), (1, None)]
 )
-async def test_an_id_that_only_resembles_it_is_of_no_answer(door: Door, caller: Caller, own: Any, other: Any) -> None:
+async def test_an_id_that_only_resembles_it_is_of_no_answer(
+    gateway: RunningGateway, caller: Caller, own: Any, other: Any
+) -> None:
     async def script(_: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         return document(answer(arrived, {"content": []}) | {"id": other})
 
     async with serving(script) as upstream:
-        await door.apply(door.entry("mock", upstream.url))
+        await gateway.apply(gateway.entry("mock", upstream.url))
         assert (await caller.post(legacy("tools/call", {"name": "a"}, id=own))).error["code"] == -31005
 
 
@@ -65,27 +67,31 @@ MIDDLE = b'{"x":[{"id":"1"}],"\\u0069d": "\\u0031" ,"result":{"content":[]},"jso
         (MIDDLE, MIDDLE.replace(b'"\\u0031"', b"1")),
     ],
 )
-async def test_all_but_the_id_keeps_its_bytes(door: Door, caller: Caller, came: bytes, told: bytes) -> None:
+async def test_all_but_the_id_keeps_its_bytes(
+    gateway: RunningGateway, caller: Caller, came: bytes, told: bytes
+) -> None:
     async def script(_: web.BaseRequest, __: Arrived) -> web.StreamResponse:
         return document(came)
 
     async with serving(script) as upstream:
-        await door.apply(door.entry("mock", upstream.url))
+        await gateway.apply(gateway.entry("mock", upstream.url))
         assert (await caller.post(legacy("tools/call", {"name": "a"}, id=1))).body == told
 
 
-async def test_an_answer_whose_id_stands_twice_in_another_spelling_is_none(door: Door, caller: Caller) -> None:
+async def test_an_answer_whose_id_stands_twice_in_another_spelling_is_none(
+    gateway: RunningGateway, caller: Caller
+) -> None:
     async def script(_: web.BaseRequest, __: Arrived) -> web.StreamResponse:
         return document(b'{"x":0,"id":"2","id":"1","result":{"content":[]},"jsonrpc":"2.0"}')
 
     async with serving(script) as upstream:
-        await door.apply(door.entry("mock", upstream.url))
+        await gateway.apply(gateway.entry("mock", upstream.url))
         assert (await caller.post(legacy("tools/call", {"name": "a"}, id=1))).error["code"] == -31005
 
 
 @pytest.mark.parametrize("form", ["document", "events"])
 async def test_an_id_in_another_spelling_that_cannot_be_written_is_of_no_answer_and_no_bug(
-    door: Door, caller: Caller, form: str
+    gateway: RunningGateway, caller: Caller, form: str
 ) -> None:
     number = "123456789012345678901234567890"
     message = b'{"jsonrpc":"2.0","id":%b,"result":{"content":[]}}' % number.encode()
@@ -98,5 +104,5 @@ async def test_an_id_in_another_spelling_that_cannot_be_written_is_of_no_answer_
         return stream.response
 
     async with serving(script) as upstream:
-        await door.apply(door.entry("mock", upstream.url))
+        await gateway.apply(gateway.entry("mock", upstream.url))
         assert (await caller.post(legacy("tools/call", {"name": "a"}, id=number))).error["code"] == -31005

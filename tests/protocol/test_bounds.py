@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from callers import Caller, Reply, calling, legacy, modern
-from gateways import BOUNDS, Door, running
+from gateways import BOUNDS, RunningGateway, running
 from mcp_clients import eventually
 from patience import PATIENCE
 from upstreams import Arrived, Upstream, answer, document, events, for_ever, serving, with_handshake
@@ -45,16 +45,18 @@ def scene() -> Scene:
 
 
 @asynccontextmanager
-async def bounded(upstream: Upstream, *, trusted: list[str] | None = None, **bounds: Any) -> AsyncIterator[Door]:
+async def bounded(
+    upstream: Upstream, *, trusted: list[str] | None = None, **bounds: Any
+) -> AsyncIterator[RunningGateway]:
     """A gateway with these bounds, and two proxies."""
-    async with running(bounds=BOUNDS.model_copy(update=bounds)) as door:
-        door.settings = door.settings.model_copy(update={"trusted_proxies": trusted or []})
-        await door.apply(door.entry("mock", upstream.url), door.entry("other", upstream.url))
-        yield door
+    async with running(bounds=BOUNDS.model_copy(update=bounds)) as gateway:
+        gateway.settings = gateway.settings.model_copy(update={"trusted_proxies": trusted or []})
+        await gateway.apply(gateway.entry("mock", upstream.url), gateway.entry("other", upstream.url))
+        yield gateway
 
 
-async def metric(door: Door, name: str) -> float:
-    url = f"http://127.0.0.1:{door.gateway.admin_port}/metrics"
+async def metric(gateway: RunningGateway, name: str) -> float:
+    url = f"http://127.0.0.1:{gateway.app.admin_port}/metrics"
     async with aiohttp.ClientSession() as http, http.get(url) as response:
         lines = (await response.text()).splitlines()
     return next(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
@@ -73,20 +75,20 @@ def is_full(reply: Reply) -> bool:
 async def test_requests_beyond_the_bound_of_a_proxy_are_refused_and_those_of_others_are_not(
     scene: Scene, upstream: Upstream
 ) -> None:
-    async with bounded(upstream, per_proxy=Share(requests_in_flight=2)) as door, calling(door.url()) as caller:
+    async with bounded(upstream, per_proxy=Share(requests_in_flight=2)) as gateway, calling(gateway.url()) as caller:
         waiting = [asyncio.create_task(caller.post(legacy("tools/call", CALL, id=n))) for n in range(2)]
         await eventually(lambda: upstream.count("tools/call") == 2)
         refused = await caller.post(legacy("tools/call", CALL))
         assert is_full(refused)
-        assert await metric(door, 'ostiary_bound_refusals_total{bound="requests_in_flight",scope="proxy"}') == 1
-        async with calling(door.url("other")) as elsewhere:
+        assert await metric(gateway, 'ostiary_bound_refusals_total{bound="requests_in_flight",scope="proxy"}') == 1
+        async with calling(gateway.url("other")) as elsewhere:
             other = asyncio.create_task(elsewhere.post(legacy("tools/call", CALL)))
             await eventually(lambda: upstream.count("tools/call") == 3)
             scene.gate.set()
             assert (await other).status == 200
         assert [reply.status for reply in await asyncio.gather(*waiting)] == [200, 200]
         assert (await caller.post(legacy("tools/call", CALL))).status == 200
-        assert door.gateway.line.occupancy.requests == 0
+        assert gateway.app.line.occupancy.requests == 0
 
 
 @pytest.mark.parametrize("kind", ["listen", "GET"])
@@ -96,15 +98,15 @@ async def test_streams_beyond_the_bound_are_refused_and_the_next_passes_when_one
     def opened(caller: Caller) -> Any:
         return caller.listen() if kind == "GET" else caller.stream(modern("subscriptions/listen", LISTEN))
 
-    async with bounded(upstream, streams=2) as door, calling(door.url()) as caller, AsyncExitStack() as others:
+    async with bounded(upstream, streams=2) as gateway, calling(gateway.url()) as caller, AsyncExitStack() as others:
         await others.enter_async_context(opened(caller))
         async with opened(caller) as second:
             assert second.status == 200
             async with opened(caller) as third:
                 assert third.status == 503
-        await eventually(lambda: door.gateway.line.occupancy.streams == 1)
+        await eventually(lambda: gateway.app.line.occupancy.streams == 1)
         assert (await others.enter_async_context(opened(caller))).status == 200
-        assert await metric(door, 'ostiary_bound_refusals_total{bound="streams",scope="gateway"}') == 1
+        assert await metric(gateway, 'ostiary_bound_refusals_total{bound="streams",scope="gateway"}') == 1
 
 
 @pytest.mark.parametrize("scope", ["gateway", "source"])
@@ -113,44 +115,44 @@ async def test_connections_beyond_the_bound_are_told_so_and_closed(
 ) -> None:
     scene.gate.set()
     bounds = {"connections": 2} if scope == "gateway" else {"per_source": Share(connections=2)}
-    async with bounded(upstream, **bounds) as door, AsyncExitStack() as held:
+    async with bounded(upstream, **bounds) as gateway, AsyncExitStack() as held:
         first = AsyncExitStack()
-        await first.enter_async_context(connected(door.gateway.port))
-        await held.enter_async_context(connected(door.gateway.port))
-        await eventually(lambda: door.gateway.line.occupancy.total.connections == 2)
-        async with calling(door.url()) as caller:
+        await first.enter_async_context(connected(gateway.app.port))
+        await held.enter_async_context(connected(gateway.app.port))
+        await eventually(lambda: gateway.app.line.occupancy.total.connections == 2)
+        async with calling(gateway.url()) as caller:
             refused = await caller.post(legacy("tools/call", CALL))
         assert is_full(refused)
         assert refused.headers["Connection"] == "close"
         assert upstream.count("tools/call") == 0
         await first.aclose()
-        await eventually(lambda: door.gateway.line.occupancy.total.connections == 1)
-        async with calling(door.url()) as caller:
+        await eventually(lambda: gateway.app.line.occupancy.total.connections == 1)
+        async with calling(gateway.url()) as caller:
             assert (await caller.post(legacy("tools/call", CALL))).status == 200
         name = f'ostiary_bound_refusals_total{{bound="connections",scope="{scope}"}}'
-        assert await metric(door, name) == 1
+        assert await metric(gateway, name) == 1
 
 
 async def test_a_flood_of_connections_that_are_not_let_in_is_not_kept(upstream: Upstream) -> None:
-    async with bounded(upstream, connections=1) as door, AsyncExitStack() as held:
+    async with bounded(upstream, connections=1) as gateway, AsyncExitStack() as held:
         for _ in range(300):
-            await held.enter_async_context(connected(door.gateway.port))
-        await eventually(lambda: 250 < len(door.gateway._data.connections) <= 257)
-        assert door.gateway.line.occupancy.total.connections == 1
+            await held.enter_async_context(connected(gateway.app.port))
+        await eventually(lambda: 250 < len(gateway.app._data.connections) <= 257)
+        assert gateway.app.line.occupancy.total.connections == 1
 
 
 async def test_bodies_in_flight_are_bounded_while_they_are_read(scene: Scene, upstream: Upstream) -> None:
     scene.gate.set()
-    async with bounded(upstream, bytes_in_flight=100_000) as door, calling(door.url()) as caller:
-        async with connected(door.gateway.port) as slow:
+    async with bounded(upstream, bytes_in_flight=100_000) as gateway, calling(gateway.url()) as caller:
+        async with connected(gateway.app.port) as slow:
             head = "POST /mock/mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
             await slow.send(f"{head}Content-Length: 90001\r\n\r\n".encode() + b" " * 90_000)
-            await eventually(lambda: door.gateway.line.occupancy.total.bytes == 90_000)
-            assert await metric(door, "ostiary_bytes_in_flight") == 90_000
+            await eventually(lambda: gateway.app.line.occupancy.total.bytes == 90_000)
+            assert await metric(gateway, "ostiary_bytes_in_flight") == 90_000
             padded = legacy("tools/call", {"name": "get_users", "arguments": {"x": "y" * 20_000}})
             assert is_full(await caller.post(padded))
             assert (await caller.post(legacy("tools/call", CALL))).status == 200
-        await eventually(lambda: door.gateway.line.occupancy.total.bytes == 0)
+        await eventually(lambda: gateway.app.line.occupancy.total.bytes == 0)
         assert (await caller.post(padded)).status == 200
 
 
@@ -160,21 +162,21 @@ async def test_bodies_that_arrive_slowly_take_no_place_of_requests_and_are_answe
     scene.gate.set()
     body = json.dumps(legacy("tools/call", CALL)).encode()
     whole = post("/mock/mcp", body)
-    async with bounded(upstream, per_proxy=Share(requests_in_flight=1)) as door, AsyncExitStack() as stack:
-        slow = [await stack.enter_async_context(connected(door.gateway.port)) for _ in range(3)]
+    async with bounded(upstream, per_proxy=Share(requests_in_flight=1)) as gateway, AsyncExitStack() as stack:
+        slow = [await stack.enter_async_context(connected(gateway.app.port)) for _ in range(3)]
         for wire in slow:
             await wire.send(whole[:-10])
-        held = door.gateway.line.occupancy.total
+        held = gateway.app.line.occupancy.total
         await eventually(lambda: held.reading == 3)
-        async with calling(door.url()) as caller:
+        async with calling(gateway.url()) as caller:
             assert (await caller.post(legacy("tools/call", CALL))).result
         await slow[0].send(whole[-10:])
         assert (await slow[0].reply()).status == 200
         slow[1].writer.close()
         await eventually(lambda: held.reading == 1)
 
-        stopping = asyncio.create_task(door.gateway.stop())
-        await eventually(lambda: door.gateway.line.draining)
+        stopping = asyncio.create_task(gateway.app.stop())
+        await eventually(lambda: gateway.app.line.draining)
         await slow[2].send(whole[-10:])
         assert (await slow[2].reply()).status == 200
         await asyncio.wait_for(stopping, PATIENCE)
@@ -198,12 +200,12 @@ async def test_answers_without_room_end_with_an_error_and_small_ones_go_on(scene
     scene.gate.set()
     async with (
         serving(with_handshake(hanging)) as slow,
-        bounded(slow, bytes_in_flight=100_000) as door,
-        calling(door.url()) as caller,
+        bounded(slow, bytes_in_flight=100_000) as gateway,
+        calling(gateway.url()) as caller,
     ):
         listing = asyncio.create_task(caller.post(legacy("tools/list", {})))
         await begun.wait()
-        await eventually(lambda: door.gateway.line.occupancy.total.bytes >= 60_000)
+        await eventually(lambda: gateway.app.line.occupancy.total.bytes >= 60_000)
         refused = await caller.post(legacy("tools/call", CALL))
         assert (refused.status, refused.error["code"]) == (200, -31002)
         assert refused.error["data"] == {"reason": "GatewayFull"}
@@ -220,11 +222,11 @@ async def test_an_answer_that_its_caller_does_not_take_is_held_against_the_bound
     scene.text = "x" * (4 << 20)  # more than the kernel's buffers take of him
     body = json.dumps(legacy("tools/call", CALL)).encode()
     async with (
-        bounded(upstream, message_bytes=16 << 20, bytes_in_flight=4 << 20) as door,
-        calling(door.url()) as caller,
+        bounded(upstream, message_bytes=16 << 20, bytes_in_flight=4 << 20) as gateway,
+        calling(gateway.url()) as caller,
     ):
-        held = door.gateway.line.occupancy.total
-        async with narrow(door.gateway.port) as slow:
+        held = gateway.app.line.occupancy.total
+        async with narrow(gateway.app.port) as slow:
             slow.sendall(post("/mock/mcp", body))
             await eventually(lambda: upstream.count("tools/call") == 1 and held.requests == 0)
             assert held.bytes > 4 << 20
@@ -248,11 +250,11 @@ async def test_an_event_that_its_caller_does_not_take_is_held_against_the_bound(
     body = json.dumps(legacy("tools/call", {"name": "large", "arguments": {}})).encode()
     async with (
         serving(large) as upstream,
-        bounded(upstream, message_bytes=16 << 20, bytes_in_flight=4 << 20) as door,
-        calling(door.url()) as caller,
+        bounded(upstream, message_bytes=16 << 20, bytes_in_flight=4 << 20) as gateway,
+        calling(gateway.url()) as caller,
     ):
-        held = door.gateway.line.occupancy.total
-        async with narrow(door.gateway.port) as slow:
+        held = gateway.app.line.occupancy.total
+        async with narrow(gateway.app.port) as slow:
             slow.sendall(post("/mock/mcp", body))
             await eventually(lambda: held.bytes > 4 << 20)
             for _ in range(100):
@@ -270,8 +272,8 @@ async def test_an_event_that_was_taken_is_held_no_longer() -> None:
             await for_ever()
         return stream.response
 
-    async with serving(large) as upstream, bounded(upstream) as door, calling(door.url()) as caller:
-        held = door.gateway.line.occupancy.total
+    async with serving(large) as upstream, bounded(upstream) as gateway, calling(gateway.url()) as caller:
+        held = gateway.app.line.occupancy.total
         async with caller.stream(modern("tools/call", CALL)) as stream:
             assert (await stream.message())["method"] == "notifications/message"
             await eventually(lambda: held.bytes < 1000)
@@ -282,12 +284,12 @@ async def test_large_messages_that_nobody_ends_leave_room_for_small_ones(scene: 
     scene.gate.set()
     first, second = b" " * 600_000, b" " * (1_048_576 - 600_010)
     async with (
-        bounded(upstream, bytes_in_flight=1 << 20) as door,
-        calling(door.url()) as caller,
-        connected(door.gateway.port) as slow,
-        connected(door.gateway.port) as other,
+        bounded(upstream, bytes_in_flight=1 << 20) as gateway,
+        calling(gateway.url()) as caller,
+        connected(gateway.app.port) as slow,
+        connected(gateway.app.port) as other,
     ):
-        held = door.gateway.line.occupancy.total
+        held = gateway.app.line.occupancy.total
         await slow.send(post("/mock/mcp", first, length=900_000))
         await eventually(lambda: held.bytes == len(first))
         await other.send(post("/mock/mcp", second, length=900_000))
@@ -316,39 +318,39 @@ async def test_an_event_that_is_not_whole_is_counted_and_released(upstream: Upst
             await stream.raw(f"{text[40_000:]}\n\n".encode())
         return stream.response
 
-    async with serving(halves) as slow, bounded(slow) as door, calling(door.url()) as caller:
+    async with serving(halves) as slow, bounded(slow) as gateway, calling(gateway.url()) as caller:
         calls = asyncio.create_task(caller.post(modern("tools/call", CALL)))
-        await eventually(lambda: door.gateway.line.occupancy.total.bytes > 40_000)
+        await eventually(lambda: gateway.app.line.occupancy.total.bytes > 40_000)
         gate.set()
         assert (await calls).result
-        assert door.gateway.line.occupancy.total.bytes == 0
+        assert gateway.app.line.occupancy.total.bytes == 0
 
 
 async def test_a_request_that_finds_no_free_connection_to_its_server_is_refused(
     scene: Scene, upstream: Upstream
 ) -> None:
-    async with bounded(upstream, per_server=ServerShare(connections=1)) as door, calling(door.url()) as caller:
+    async with bounded(upstream, per_server=ServerShare(connections=1)) as gateway, calling(gateway.url()) as caller:
         quick = Timeouts(connect=2000, request=60_000, idle=60_000)  # so long it waits for a free one
-        await door.apply(door.entry("mock", upstream.url, timeouts=quick), door.entry("other", upstream.url))
+        await gateway.apply(gateway.entry("mock", upstream.url, timeouts=quick), gateway.entry("other", upstream.url))
         first = asyncio.create_task(caller.post(legacy("tools/call", CALL)))
         await upstream.first("tools/call")
         refused = await caller.post(legacy("tools/call", CALL))
         assert (refused.status, refused.error["code"]) == (200, -31003)
         assert refused.error["data"] == {"reason": "UpstreamFull", "retryAfterMs": 1000}
-        assert await metric(door, 'ostiary_bound_refusals_total{bound="connections",scope="server"}') == 1
+        assert await metric(gateway, 'ostiary_bound_refusals_total{bound="connections",scope="server"}') == 1
         scene.gate.set()
         assert (await first).result
         assert (await caller.post(legacy("tools/call", CALL))).result
 
 
 async def test_a_wider_bound_is_in_force_with_the_next_config(scene: Scene, upstream: Upstream) -> None:
-    async with bounded(upstream, requests_in_flight=1) as door, calling(door.url()) as caller:
+    async with bounded(upstream, requests_in_flight=1) as gateway, calling(gateway.url()) as caller:
         first = asyncio.create_task(caller.post(legacy("tools/call", CALL)))
         await upstream.first("tools/call")
         assert is_full(await caller.post(legacy("tools/call", CALL)))
-        wider = door.settings.bounds.model_copy(update={"requests_in_flight": 2})
-        door.settings = door.settings.model_copy(update={"bounds": wider})
-        await door.apply(door.entry("mock", upstream.url))
+        wider = gateway.settings.bounds.model_copy(update={"requests_in_flight": 2})
+        gateway.settings = gateway.settings.model_copy(update={"bounds": wider})
+        await gateway.apply(gateway.entry("mock", upstream.url))
         second = asyncio.create_task(caller.post(legacy("tools/call", CALL)))
         await eventually(lambda: upstream.count("tools/call") == 2)
         scene.gate.set()
@@ -359,7 +361,10 @@ async def test_behind_a_trusted_proxy_one_caller_does_not_use_up_the_share_of_an
     scene: Scene, upstream: Upstream
 ) -> None:
     share = Share(connections=1, requests_in_flight=1)
-    async with bounded(upstream, trusted=["127.0.0.0/8"], per_source=share) as door, calling(door.url()) as caller:
+    async with (
+        bounded(upstream, trusted=["127.0.0.0/8"], per_source=share) as gateway,
+        calling(gateway.url()) as caller,
+    ):
         call = legacy("tools/call", CALL)
         first = asyncio.create_task(caller.post(call, {"X-Forwarded-For": "198.51.100.1"}))
         await upstream.first("tools/call")
@@ -385,8 +390,8 @@ async def test_an_answer_beyond_message_bytes_is_refused_with_its_size_the_bound
 
     async with (
         serving(script) as upstream,
-        bounded(upstream, message_bytes=65536) as door,
-        calling(door.url()) as caller,
+        bounded(upstream, message_bytes=65536) as gateway,
+        calling(gateway.url()) as caller,
     ):
         told = (await caller.post(legacy("tools/call", CALL))).body.decode()
     assert '"UpstreamAnswerTooLarge"' in told
@@ -406,8 +411,8 @@ async def test_a_stream_of_ungoverned_events_has_no_bound_but_that_of_each_event
 
     async with (
         serving(script) as upstream,
-        bounded(upstream, message_bytes=65536) as door,
-        calling(door.url()) as caller,
+        bounded(upstream, message_bytes=65536) as gateway,
+        calling(gateway.url()) as caller,
     ):
         told = (await caller.post(legacy("tools/call", CALL))).body
     assert told.count(b"notifications/progress") == 30
@@ -417,7 +422,7 @@ async def test_a_stream_of_ungoverned_events_has_no_bound_but_that_of_each_event
 async def test_a_body_beyond_request_bytes_is_refused_with_its_size_the_bound_and_the_setting(
     scene: Scene, upstream: Upstream
 ) -> None:
-    async with bounded(upstream, request_bytes=65536) as door, calling(door.url()) as caller:
+    async with bounded(upstream, request_bytes=65536) as gateway, calling(gateway.url()) as caller:
         refused = await caller.post(legacy("tools/call", {**CALL, "arguments": {"x": "y" * 70_000}}))
     assert (refused.status, refused.json["error"]["code"]) == (413, -31006)
     assert re.fullmatch(
@@ -429,27 +434,27 @@ async def test_a_body_beyond_request_bytes_is_refused_with_its_size_the_bound_an
 HEAD_IN_PIECES = b"POST /mock/mcp HTTP/1.1\r\nHost: localhost\r\n"
 
 
-def unasked(door: Door) -> int:
+def unasked(gateway: RunningGateway) -> int:
     """How many bytes the connections hold of requests that nobody works on."""
-    return sum(each.unasked for each in door.gateway._data.connections)
+    return sum(each.unasked for each in gateway.app._data.connections)
 
 
 async def test_heads_in_pieces_are_counted_and_where_they_are_too_many_the_largest_are_told_to_go(
     scene: Scene, upstream: Upstream
 ) -> None:
     scene.gate.set()
-    async with bounded(upstream, bytes_in_flight=1 << 20) as door, AsyncExitStack() as stack:
-        occupancy = door.gateway.line.occupancy
-        small = await stack.enter_async_context(connected(door.gateway.port))
+    async with bounded(upstream, bytes_in_flight=1 << 20) as gateway, AsyncExitStack() as stack:
+        occupancy = gateway.app.line.occupancy
+        small = await stack.enter_async_context(connected(gateway.app.port))
         await small.send(HEAD_IN_PIECES)
         await eventually(lambda: occupancy.total.bytes == len(HEAD_IN_PIECES))
-        large = [await stack.enter_async_context(connected(door.gateway.port)) for _ in range(5)]
+        large = [await stack.enter_async_context(connected(gateway.app.port)) for _ in range(5)]
         for wire in large:
             await wire.send(HEAD_IN_PIECES + b"X-Padding: " + b"x" * 30_000)
         refused = await large[0].reply()
         assert (refused.status, refused.json["error"]) == (503, "GatewayFull")
         assert await large[0].closed()
-        await eventually(lambda: unasked(door) == occupancy.total.bytes > 3 * 30_000)
+        await eventually(lambda: unasked(gateway) == occupancy.total.bytes > 3 * 30_000)
         assert occupancy.total.bytes <= 1 << 17
 
         body = json.dumps(legacy("tools/call", CALL)).encode()
@@ -458,7 +463,7 @@ async def test_heads_in_pieces_are_counted_and_where_they_are_too_many_the_large
         for wire in large:
             wire.writer.close()
         await eventually(lambda: occupancy.total.bytes == 0)
-        assert not door.gateway._data._waiting
+        assert not gateway.app._data._waiting
 
 
 async def test_requests_that_come_early_are_counted_until_they_are_worked_on(scene: Scene, upstream: Upstream) -> None:
@@ -468,18 +473,18 @@ async def test_requests_that_come_early_are_counted_until_they_are_worked_on(sce
         + b"Accept: application/json, text/event-stream\r\nContent-Type: application/json\r\n"
         + b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
     )
-    async with bounded(upstream, bytes_in_flight=1 << 20) as door, connected(door.gateway.port) as wire:
+    async with bounded(upstream, bytes_in_flight=1 << 20) as gateway, connected(gateway.app.port) as wire:
         await wire.send(request * 3)
         await upstream.first("tools/call")
-        await eventually(lambda: unasked(door) >= 2 * len(request))
+        await eventually(lambda: unasked(gateway) >= 2 * len(request))
         scene.gate.set()
         assert [(await wire.reply()).status for _ in range(3)] == [200] * 3
-        await eventually(lambda: door.gateway.line.occupancy.total.bytes == 0)
+        await eventually(lambda: gateway.app.line.occupancy.total.bytes == 0)
 
 
 async def test_a_source_behind_no_trusted_proxy_pays_for_its_heads_in_pieces(scene: Scene, upstream: Upstream) -> None:
-    async with bounded(upstream) as door, connected(door.gateway.port) as wire:
+    async with bounded(upstream) as gateway, connected(gateway.app.port) as wire:
         await wire.send(HEAD_IN_PIECES)
-        await eventually(lambda: unasked(door) == len(HEAD_IN_PIECES))
-        (source,) = door.gateway.line.occupancy.sources.tallies.values()
+        await eventually(lambda: unasked(gateway) == len(HEAD_IN_PIECES))
+        (source,) = gateway.app.line.occupancy.sources.tallies.values()
         assert source.bytes == len(HEAD_IN_PIECES)

@@ -8,7 +8,7 @@ from unittest import mock
 import pytest
 from aiohttp import web
 from callers import calling, legacy, modern
-from gateways import Door, policy, running
+from gateways import RunningGateway, policy, running
 from otlp_sink import SinkSpan, http_sink
 from upstreams import Arrived, Script, answer, document, events, serving, with_handshake
 
@@ -29,11 +29,11 @@ async def spans_of(
     with http_sink() as sink:
         telemetry = Telemetry.from_env({"OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint, **environ})
         async with (
-            running(telemetry=telemetry) as door,
+            running(telemetry=telemetry) as gateway,
             serving(with_handshake(script)) as upstream,
-            calling(door.url()) as caller,
+            calling(gateway.url()) as caller,
         ):
-            await apply(door, upstream.url, rules)
+            await apply(gateway, upstream.url, rules)
             if session:
                 await caller.initialize()
             await caller.post(message)
@@ -41,8 +41,8 @@ async def spans_of(
     return {span.kind: span for span in spans if is_call(span)}
 
 
-async def apply(door: Door, url: str, rules: Any) -> None:
-    await door.apply(door.entry("mock", url, [policy("p", *rules)] if rules else []))
+async def apply(gateway: RunningGateway, url: str, rules: Any) -> None:
+    await gateway.apply(gateway.entry("mock", url, [policy("p", *rules)] if rules else []))
 
 
 def is_call(span: SinkSpan) -> bool:

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from gateways import Door, policy
+from gateways import RunningGateway, policy
 from mcp import Client, MCPError
 from mcp.client.subscriptions import ResourceUpdated, ToolsListChanged
 from mcp.types import (
@@ -29,10 +29,10 @@ EVERYTHING = {"name": "all", "effect": "Allow"}
 
 
 @pytest.fixture(params=["ungoverned", "governed"])
-async def url(request: pytest.FixtureRequest, mock: str, door: Door) -> str:
+async def url(request: pytest.FixtureRequest, mock: str, gateway: RunningGateway) -> str:
     policies = [policy("all", EVERYTHING)] if request.param == "governed" else []
-    await door.apply(door.entry("mock", mock, policies))
-    return door.url()
+    await gateway.apply(gateway.entry("mock", mock, policies))
+    return gateway.url()
 
 
 def text(result: Any) -> str:
@@ -137,25 +137,27 @@ async def on_roots(context: Any) -> ListRootsResult:
 
 @pytest.mark.parametrize("governed", [False, True])
 @pytest.mark.parametrize("era", ERAS)
-async def test_a_server_may_ask_user_model_and_roots_during_a_call(door: Door, era: Era, governed: bool) -> None:
+async def test_a_server_may_ask_user_model_and_roots_during_a_call(
+    gateway: RunningGateway, era: Era, governed: bool
+) -> None:
     async with asking_server() as upstream:
-        await door.apply(door.entry("asking", upstream, [policy("all", EVERYTHING)] if governed else []))
+        await gateway.apply(gateway.entry("asking", upstream, [policy("all", EVERYTHING)] if governed else []))
         callbacks: dict[str, Any] = {
             "elicitation_callback": on_elicit,
             "sampling_callback": on_sample,
             "list_roots_callback": on_roots,
         }
-        async with connect(door.url("asking"), era=era, **callbacks) as client:
+        async with connect(gateway.url("asking"), era=era, **callbacks) as client:
             assert text(await client.call_tool("greet", {})) == "Hello Ada"
             assert text(await client.call_tool("sample", {})) == "The model says hello"
             assert text(await client.call_tool("roots", {})) == "file:///home/ada"
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_a_capability_that_the_client_did_not_declare_stays_undeclared(door: Door, era: Era) -> None:
+async def test_a_capability_that_the_client_did_not_declare_stays_undeclared(gateway: RunningGateway, era: Era) -> None:
     async with asking_server() as upstream:
-        await door.apply(door.entry("asking", upstream))
-        async with connect(door.url("asking"), era=era) as client:
+        await gateway.apply(gateway.entry("asking", upstream))
+        async with connect(gateway.url("asking"), era=era) as client:
             with pytest.raises(MCPError) as refused:
                 await client.call_tool("sample", {})
 
@@ -163,10 +165,10 @@ async def test_a_capability_that_the_client_did_not_declare_stays_undeclared(doo
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_a_server_that_answers_in_plain_json_is_understood(door: Door, era: Era) -> None:
+async def test_a_server_that_answers_in_plain_json_is_understood(gateway: RunningGateway, era: Era) -> None:
     async with asking_server(json_response=True) as upstream:
-        await door.apply(door.entry("asking", upstream))
-        async with connect(door.url("asking"), era=era) as client:
+        await gateway.apply(gateway.entry("asking", upstream))
+        async with connect(gateway.url("asking"), era=era) as client:
             assert {"greet", "grow"} <= {tool.name for tool in (await client.list_tools()).tools}
 
 
@@ -199,11 +201,11 @@ async def test_a_session_hears_of_resources_it_subscribed_to(url: str) -> None:
 
 
 @OLD_METHODS
-async def test_a_session_cannot_subscribe_to_what_it_may_not_see(mock: str, door: Door) -> None:
+async def test_a_session_cannot_subscribe_to_what_it_may_not_see(mock: str, gateway: RunningGateway) -> None:
     users_only = {"name": "users", "effect": "Allow", "resources": {"names": ["mock://users"]}}
-    await door.apply(door.entry("mock", mock, [policy("p", users_only)]))
+    await gateway.apply(gateway.entry("mock", mock, [policy("p", users_only)]))
 
-    async with connect(door.url(), era="legacy") as client:
+    async with connect(gateway.url(), era="legacy") as client:
         await client.subscribe_resource("mock://users")
         with pytest.raises(MCPError) as refused:
             await client.subscribe_resource("mock://posts")
@@ -220,17 +222,17 @@ async def test_a_listener_hears_of_the_resources_it_named_and_of_no_others(url: 
             assert await anext(changes) == ResourceUpdated(uri="mock://users")
 
 
-async def test_a_listener_is_refused_what_it_may_not_subscribe_to(mock: str, door: Door) -> None:
-    await door.apply(door.entry("mock", mock, [policy("none")]))
+async def test_a_listener_is_refused_what_it_may_not_subscribe_to(mock: str, gateway: RunningGateway) -> None:
+    await gateway.apply(gateway.entry("mock", mock, [policy("none")]))
 
-    async with connect(door.url(), era="modern") as client:
+    async with connect(gateway.url(), era="modern") as client:
         with pytest.raises(MCPError) as refused:
             async with client.listen(resource_subscriptions=["mock://users"]):
                 pass
     assert refused.value.error.code == -32602
 
 
-async def test_a_change_of_the_list_reaches_the_get_stream_of_a_session(door: Door) -> None:
+async def test_a_change_of_the_list_reaches_the_get_stream_of_a_session(gateway: RunningGateway) -> None:
     heard: list[Any] = []
 
     async def on_message(message: Any) -> None:
@@ -238,8 +240,8 @@ async def test_a_change_of_the_list_reaches_the_get_stream_of_a_session(door: Do
             heard.append(message)
 
     async with asking_server() as upstream:
-        await door.apply(door.entry("asking", upstream))
-        async with connect(door.url("asking"), era="legacy", message_handler=on_message) as client:
+        await gateway.apply(gateway.entry("asking", upstream))
+        async with connect(gateway.url("asking"), era="legacy", message_handler=on_message) as client:
 
             async def heard_of_it() -> bool:
                 await client.call_tool("grow", {})
@@ -249,11 +251,11 @@ async def test_a_change_of_the_list_reaches_the_get_stream_of_a_session(door: Do
             assert "grown" in {tool.name for tool in (await client.list_tools()).tools}
 
 
-async def test_a_change_of_the_list_reaches_a_listener(door: Door) -> None:
+async def test_a_change_of_the_list_reaches_a_listener(gateway: RunningGateway) -> None:
     async with asking_server() as upstream:
-        await door.apply(door.entry("asking", upstream))
+        await gateway.apply(gateway.entry("asking", upstream))
         async with (
-            connect(door.url("asking"), era="modern") as client,
+            connect(gateway.url("asking"), era="modern") as client,
             client.listen(tools_list_changed=True) as changes,
         ):
             await client.call_tool("grow", {})
@@ -271,11 +273,11 @@ async def create_and_delete(client: Client) -> None:
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_cancelling_a_call_stops_it_at_the_server(door: Door, era: Era) -> None:
+async def test_cancelling_a_call_stops_it_at_the_server(gateway: RunningGateway, era: Era) -> None:
     gates = Gates()
     async with asking_server(gates) as upstream:
-        await door.apply(door.entry("asking", upstream))
-        async with connect(door.url("asking"), era=era) as client:
+        await gateway.apply(gateway.entry("asking", upstream))
+        async with connect(gateway.url("asking"), era=era) as client:
             calling = asyncio.create_task(client.call_tool("gated", {}))
             await asyncio.wait_for(gates.reached.wait(), PATIENCE)
             calling.cancel()
@@ -284,7 +286,7 @@ async def test_cancelling_a_call_stops_it_at_the_server(door: Door, era: Era) ->
                 await calling
 
 
-async def test_a_stream_that_the_server_drops_is_resumed_with_the_last_event_id(door: Door) -> None:
+async def test_a_stream_that_the_server_drops_is_resumed_with_the_last_event_id(gateway: RunningGateway) -> None:
     gates = Gates()
     heard: list[str | None] = []
 
@@ -292,8 +294,8 @@ async def test_a_stream_that_the_server_drops_is_resumed_with_the_last_event_id(
         heard.append(message)
 
     async with asking_server(gates) as upstream:
-        await door.apply(door.entry("asking", upstream))
-        async with connect(door.url("asking"), era="legacy") as client:
+        await gateway.apply(gateway.entry("asking", upstream))
+        async with connect(gateway.url("asking"), era="legacy") as client:
             calling = asyncio.create_task(client.call_tool("drop_stream", {}, progress_callback=on_progress))
             await asyncio.wait_for(gates.reached.wait(), PATIENCE)
             gates.open.set()

@@ -20,17 +20,17 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 OSTIARY = (sys.executable, "-m", "ostiary_operator.cli")
 
 
-def compiled(doors: Path, out: Path) -> tuple[int, str]:
+def compiled(objects: Path, out: Path) -> tuple[int, str]:
     """Run the command once; return its exit code and what it said."""
-    command = [*OSTIARY, "compile", str(doors), "--out", str(out)]
+    command = [*OSTIARY, "compile", str(objects), "--out", str(out)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout + done.stderr
 
 
 @pytest.fixture
-def doors(mock: str, tmp_path: Path) -> Path:
-    """The quickstart, in front of the mock server of the tests."""
-    folder = Path(shutil.copytree(EXAMPLES / "quickstart", tmp_path / "doors"))
+def objects(mock: str, tmp_path: Path) -> Path:
+    """The objects of the quickstart, in front of the mock server of the tests."""
+    folder = Path(shutil.copytree(EXAMPLES / "quickstart", tmp_path / "objects"))
     edit(folder / "mcpproxy.yaml", "http://localhost:7878/mcp", mock)
     return folder
 
@@ -85,17 +85,17 @@ async def ready(gateway: Serving) -> None:
 
 @pytest.mark.parametrize("era", ["modern", "legacy"])
 async def test_a_gateway_serves_what_was_compiled_and_takes_over_what_is_compiled_again(
-    doors: Path, tmp_path: Path, era: Era
+    objects: Path, tmp_path: Path, era: Era
 ) -> None:
     out = tmp_path / "out"
-    code, said = await asyncio.to_thread(compiled, doors, out)
+    code, said = await asyncio.to_thread(compiled, objects, out)
     assert (code, "MCPProxies: 1" in said) == (0, True), said
     with serving(out) as gateway:
         await ready(gateway)
         before = await gateway.tools(era)
         assert "delete_user" in before
-        await asyncio.to_thread(edit, doors / "mcppolicy.yaml", "verbs: [Call]", "verbs: [Call, List]")
-        assert (await asyncio.to_thread(compiled, doors, out))[0] == 0
+        await asyncio.to_thread(edit, objects / "mcppolicy.yaml", "verbs: [Call]", "verbs: [Call, List]")
+        assert (await asyncio.to_thread(compiled, objects, out))[0] == 0
 
         async def hidden() -> bool:
             return await gateway.tools(era) == before - {"delete_user"}
@@ -103,12 +103,12 @@ async def test_a_gateway_serves_what_was_compiled_and_takes_over_what_is_compile
         await eventually(hidden, seconds=30)
 
 
-async def test_broken_files_leave_the_folder_as_it_was(doors: Path, tmp_path: Path) -> None:
+async def test_broken_files_leave_the_folder_as_it_was(objects: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    assert (await asyncio.to_thread(compiled, doors, out))[0] == 0
+    assert (await asyncio.to_thread(compiled, objects, out))[0] == 0
     before = snapshot(out)
-    await asyncio.to_thread(edit, doors / "mcppolicy.yaml", "effect: Deny", "effect: Perhaps")
-    code, said = await asyncio.to_thread(compiled, doors, out)
+    await asyncio.to_thread(edit, objects / "mcppolicy.yaml", "effect: Deny", "effect: Perhaps")
+    code, said = await asyncio.to_thread(compiled, objects, out)
     assert code == 1
     assert "mcppolicy.yaml:" in said
     assert "is left as it was" in said
@@ -119,16 +119,18 @@ def snapshot(out: Path) -> dict[str, bytes]:
     return {str(each.relative_to(out)): each.read_bytes() for each in out.rglob("*") if each.is_file()}
 
 
-async def test_keys_are_kept_so_that_neither_an_edit_nor_a_restart_ends_a_session(doors: Path, tmp_path: Path) -> None:
+async def test_keys_are_kept_so_that_neither_an_edit_nor_a_restart_ends_a_session(
+    objects: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "out"
-    await asyncio.to_thread(compiled, doors, out)
+    await asyncio.to_thread(compiled, objects, out)
     with serving(out) as gateway:
         await ready(gateway)
         async with calling(gateway.url) as caller:
             await caller.initialize()
             session = caller.session
-    await asyncio.to_thread(edit, doors / "mcppolicy.yaml", "delete_user", "create_user")
-    await asyncio.to_thread(compiled, doors, out)
+    await asyncio.to_thread(edit, objects / "mcppolicy.yaml", "delete_user", "create_user")
+    await asyncio.to_thread(compiled, objects, out)
     with serving(out) as gateway:
         await ready(gateway)
         async with calling(gateway.url) as caller:
@@ -137,9 +139,9 @@ async def test_keys_are_kept_so_that_neither_an_edit_nor_a_restart_ends_a_sessio
 
 
 @contextmanager
-def watching(doors: Path, out: Path) -> Iterator[list[str]]:
+def watching(objects: Path, out: Path) -> Iterator[list[str]]:
     """Compile on every change; hold what was said once it was asked to end, which it must do well."""
-    command = [*OSTIARY, "compile", str(doors), "--out", str(out), "--watch"]
+    command = [*OSTIARY, "compile", str(objects), "--out", str(out), "--watch"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     said: list[str] = []
     try:
@@ -150,14 +152,14 @@ def watching(doors: Path, out: Path) -> Iterator[list[str]]:
     assert process.returncode == 0, said
 
 
-async def test_with_watch_a_saved_file_is_in_force(doors: Path, tmp_path: Path) -> None:
+async def test_with_watch_a_saved_file_is_in_force(objects: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    with watching(doors, out) as said:
+    with watching(objects, out) as said:
         await eventually((out / "manifest.json").exists, seconds=30)
         with serving(out) as gateway:
             await ready(gateway)
             before = await gateway.tools()
-            await asyncio.to_thread(edit, doors / "mcppolicy.yaml", "verbs: [Call]", "verbs: [Call, List]")
+            await asyncio.to_thread(edit, objects / "mcppolicy.yaml", "verbs: [Call]", "verbs: [Call, List]")
 
             async def hidden() -> bool:
                 return await gateway.tools() == before - {"delete_user"}

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 from callers import LEGACY, Caller, Reply, calling, legacy, modern
-from gateways import Door, running
+from gateways import RunningGateway, running
 from upstreams import Arrived, Upstream, answer, document, events, serving, with_handshake
 from wire import connected
 
@@ -28,10 +28,10 @@ async def upstream() -> AsyncIterator[Upstream]:
 
 
 @pytest.fixture
-async def door(upstream: Upstream) -> AsyncIterator[Door]:
-    async with running(origins=[PAGE]) as door:
-        await door.apply(door.entry("mock", upstream.url))
-        yield door
+async def gateway(upstream: Upstream) -> AsyncIterator[RunningGateway]:
+    async with running(origins=[PAGE]) as gateway:
+        await gateway.apply(gateway.entry("mock", upstream.url))
+        yield gateway
 
 
 def told(reply: Reply) -> dict[str, str]:
@@ -87,8 +87,8 @@ async def test_what_is_no_preflight_is_another_http_method(caller: Caller, missi
     assert (reply.status, reply.headers["Allow"], told(reply)) == (405, "POST, GET, DELETE", {})
 
 
-async def test_a_preflight_is_for_endpoints_only(door: Door) -> None:
-    async with calling(door.url("nowhere")) as caller:
+async def test_a_preflight_is_for_endpoints_only(gateway: RunningGateway) -> None:
+    async with calling(gateway.url("nowhere")) as caller:
         reply = await caller.request("OPTIONS", ASKING)
 
     assert (reply.status, told(reply)) == (404, {})
@@ -126,8 +126,8 @@ async def test_others_are_told_nothing(caller: Caller) -> None:
             assert told(await caller.post(message, headers)) == {}
 
 
-async def test_on_loopback_a_page_of_this_gateway_is_admitted_under_each_of_its_names(door: Door) -> None:
-    port = door.gateway.port
+async def test_on_loopback_a_page_of_this_gateway_is_admitted_under_each_of_its_names(gateway: RunningGateway) -> None:
+    port = gateway.app.port
     head = f"OPTIONS /mock/mcp HTTP/1.1\r\nHost: localhost\r\nOrigin: http://127.0.0.1:{port}\r\n"
     async with connected(port) as wire:
         await wire.send(f"{head}Access-Control-Request-Method: POST\r\n\r\n".encode())
@@ -136,10 +136,12 @@ async def test_on_loopback_a_page_of_this_gateway_is_admitted_under_each_of_its_
     assert reply.headers["access-control-allow-origin"] == f"http://127.0.0.1:{port}"
 
 
-async def test_what_was_told_about_one_request_is_not_told_about_the_next_of_its_connection(door: Door) -> None:
+async def test_what_was_told_about_one_request_is_not_told_about_the_next_of_its_connection(
+    gateway: RunningGateway,
+) -> None:
     request = b"DELETE /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n"
     head = f"OPTIONS /mock/mcp HTTP/1.1\r\nHost: localhost\r\nOrigin: {PAGE}\r\nAccess-Control-Request-Method: POST"
-    async with connected(door.gateway.port) as wire:
+    async with connected(gateway.app.port) as wire:
         await wire.send(f"{head}\r\n\r\n".encode() + request)
         assert "access-control-allow-origin" in (await wire.reply()).headers
         assert "access-control-allow-origin" not in (await wire.reply()).headers

@@ -11,7 +11,7 @@ from aiohttp import web
 from callers import Reply, calling, legacy, modern
 from configs import Operator, entry
 from gateway_process import GatewayProcess, gateway_process
-from gateways import LOOPBACK, PATIENT, Door, running
+from gateways import LOOPBACK, PATIENT, RunningGateway, running
 from mcp import MCPError
 from mcp_clients import ERAS, Era, connect, eventually
 from patience import PATIENCE
@@ -374,12 +374,16 @@ async def test_a_stream_whose_server_hesitates_over_the_drain_ends_as_well() -> 
             await for_ever()
         raise AssertionError
 
-    async with running(drain_seconds=120.0) as door, serving(hesitating) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+    async with (
+        running(drain_seconds=120.0) as gateway,
+        serving(hesitating) as upstream,
+        calling(gateway.url()) as caller,
+    ):
+        await gateway.apply(gateway.entry("mock", upstream.url))
         posting = asyncio.create_task(caller.post(LISTEN))
         await upstream.first("subscriptions/listen")
-        stopping = asyncio.create_task(door.gateway.stop())
-        await eventually(lambda: door.gateway.line.draining)
+        stopping = asyncio.create_task(gateway.app.stop())
+        await eventually(lambda: gateway.app.line.draining)
         gate.set()
         reply: Reply = await asyncio.wait_for(posting, PATIENCE)
         await asyncio.wait_for(stopping, PATIENCE)
@@ -387,6 +391,6 @@ async def test_a_stream_whose_server_hesitates_over_the_drain_ends_as_well() -> 
     assert reply.result["resultType"] == "complete"
 
 
-async def test_a_gateway_can_be_stopped_twice(door: Door) -> None:
-    await door.apply()
-    await door.gateway.stop()
+async def test_a_gateway_can_be_stopped_twice(gateway: RunningGateway) -> None:
+    await gateway.apply()
+    await gateway.app.stop()

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from callers import Reply, calling, modern
-from gateways import Door, running
+from gateways import RunningGateway, running
 from scripted_server import read_request
 from tls_secrets import MountedSecret
 from upstreams import Arrived, answer, document, serving
@@ -65,9 +65,9 @@ def port_of(url: str) -> int:
     return int(url.rpartition(":")[2].partition("/")[0])
 
 
-async def told(door: Door, url: str, **entry: Any) -> Reply:
-    await door.apply(door.entry("mock", url, **entry))
-    async with calling(door.url()) as caller:
+async def told(gateway: RunningGateway, url: str, **entry: Any) -> Reply:
+    await gateway.apply(gateway.entry("mock", url, **entry))
+    async with calling(gateway.url()) as caller:
         return await caller.post(CALL)
 
 
@@ -82,8 +82,8 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 async def test_a_server_without_tls_is_asked_for_by_its_whole_url(environment: pytest.MonkeyPatch) -> None:
     async with serving(good) as upstream, proxying(port_of(upstream.url)) as (port, heads):
         environment.setenv("HTTP_PROXY", f"http://user:pass%20word@127.0.0.1:{port}")
-        async with running() as door:
-            reply = await told(door, "http://mcp.example.invalid/mcp?x=1")
+        async with running() as gateway:
+            reply = await told(gateway, "http://mcp.example.invalid/mcp?x=1")
     assert reply.result["host"] == "mcp.example.invalid"
     assert heads[0].startswith(b"POST http://mcp.example.invalid/mcp?x=1 HTTP/1.1\r\n")
     assert f"\r\nProxy-Authorization: Basic {WORDS}\r\n".encode() in heads[0]
@@ -99,8 +99,8 @@ async def test_a_server_with_tls_is_reached_through_a_tunnel(environment: pytest
     server = await asyncio.start_server(plain, "127.0.0.1", 0)
     async with proxying(server.sockets[0].getsockname()[1]) as (port, heads):
         environment.setenv("HTTPS_PROXY", f"user:pass%20word@127.0.0.1:{port}")
-        async with running() as door:
-            reply = await told(door, "https://mcp.example.invalid:8443/mcp")
+        async with running() as gateway:
+            reply = await told(gateway, "https://mcp.example.invalid:8443/mcp")
     server.close()
     assert heads[0].startswith(b"CONNECT mcp.example.invalid:8443 HTTP/1.1\r\nHost: mcp.example.invalid:8443\r\n")
     assert f"Proxy-Authorization: Basic {WORDS}".encode() in heads[0]
@@ -115,7 +115,7 @@ async def test_calls_go_through_a_tunnel_and_its_connection_is_kept(
     secret.renew("mcp.example.invalid")
     async with serving(good) as upstream, running(tls=secret.files) as back:
         await back.apply(back.entry("back", upstream.url))
-        async with proxying(back.gateway.port) as (port, heads):
+        async with proxying(back.app.port) as (port, heads):
             environment.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
             async with running() as front:
                 trusting = {"tls": {"ca": secret.authority.read_text()}, "host": "localhost"}
@@ -138,8 +138,8 @@ async def test_an_egress_proxy_that_refuses_is_told_apart_and_its_credentials_ar
 ) -> None:
     async with serving(good) as upstream, proxying(port_of(upstream.url), connect=said) as (port, _):
         environment.setenv("HTTPS_PROXY", f"http://user:pass%20word@127.0.0.1:{port}")
-        async with running() as door:
-            assert (await told(door, "https://mcp.example.invalid/mcp")).error["data"] == {
+        async with running() as gateway:
+            assert (await told(gateway, "https://mcp.example.invalid/mcp")).error["data"] == {
                 "reason": "UpstreamEgressFailed"
             }
     assert "UpstreamEgressFailed" in caplog.text
@@ -154,23 +154,23 @@ async def test_a_proxy_is_no_way_past_the_judgement_of_addresses(environment: py
     async with serving(good) as upstream, proxying(port_of(upstream.url)) as (port, heads):
         for name in ("HTTP_PROXY", "HTTPS_PROXY"):
             environment.setenv(name, f"http://127.0.0.1:{port}")
-        async with running() as door:
-            assert (await told(door, url, addresses=[])).error["data"] == {"reason": "UpstreamAddressForbidden"}
+        async with running() as gateway:
+            assert (await told(gateway, url, addresses=[])).error["data"] == {"reason": "UpstreamAddressForbidden"}
     assert heads == []
 
 
 async def test_what_is_excepted_and_loopback_are_connected_to_directly(environment: pytest.MonkeyPatch) -> None:
     async with serving(good) as upstream:
         environment.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-        async with running() as door:
-            assert "result" in (await told(door, upstream.url)).json
+        async with running() as gateway:
+            assert "result" in (await told(gateway, upstream.url)).json
 
 
-async def set_to(door: Door, port: int | None, *no_proxy: str) -> None:
+async def set_to(gateway: RunningGateway, port: int | None, *no_proxy: str) -> None:
     """Have the gateway reload its settings, and nothing else of its config."""
     proxy = None if port is None else Settings(host="127.0.0.1", port=port, no_proxy=list(no_proxy))
-    door.settings = door.settings.model_copy(update={"egress_proxy": proxy})
-    await door.apply(*door.applied)
+    gateway.settings = gateway.settings.model_copy(update={"egress_proxy": proxy})
+    await gateway.apply(*gateway.applied)
 
 
 async def test_a_proxy_of_the_settings_can_change_while_the_gateway_runs(
@@ -182,9 +182,7 @@ async def test_a_proxy_of_the_settings_can_change_while_the_gateway_runs(
         upstream = await stack.enter_async_context(serving(good))
         back = await stack.enter_async_context(running(tls=secret.files))
         await back.apply(back.entry("back", upstream.url))
-        ports, heads = zip(
-            *[await stack.enter_async_context(proxying(back.gateway.port)) for _ in range(3)], strict=True
-        )
+        ports, heads = zip(*[await stack.enter_async_context(proxying(back.app.port)) for _ in range(3)], strict=True)
         environment.setenv("HTTPS_PROXY", f"http://127.0.0.1:{ports[0]}")
         front = await stack.enter_async_context(running())
         caller = await stack.enter_async_context(calling(front.url()))
@@ -215,14 +213,14 @@ async def test_a_request_in_flight_ends_on_the_connection_that_it_has_and_none_l
         serving(slow) as upstream,
         proxying(port_of(upstream.url)) as (one, first),
         proxying(port_of(upstream.url)) as (two, second),
-        running() as door,
-        calling(door.url()) as caller,
+        running() as gateway,
+        calling(gateway.url()) as caller,
     ):
-        await door.apply(door.entry("mock", "http://mcp.example.invalid/mcp"))
-        await set_to(door, one)
+        await gateway.apply(gateway.entry("mock", "http://mcp.example.invalid/mcp"))
+        await set_to(gateway, one)
         waiting = asyncio.create_task(caller.post(CALL))
         await begun.wait()
-        await set_to(door, two)
+        await set_to(gateway, two)
         release.set()
         assert (await waiting).result["content"] == []
         assert (await caller.post(CALL)).result["content"] == []
@@ -233,9 +231,9 @@ async def test_a_request_in_flight_ends_on_the_connection_that_it_has_and_none_l
 async def test_the_environments_credentials_go_to_no_proxy_of_the_settings(environment: pytest.MonkeyPatch) -> None:
     async with serving(good) as upstream, proxying(port_of(upstream.url)) as (port, heads):
         environment.setenv("HTTP_PROXY", f"http://user:pass%20word@127.0.0.1:{port}")
-        async with running() as door, calling(door.url()) as caller:
-            await door.apply(door.entry("mock", "http://mcp.example.invalid/mcp"))
-            await set_to(door, port)
+        async with running() as gateway, calling(gateway.url()) as caller:
+            await gateway.apply(gateway.entry("mock", "http://mcp.example.invalid/mcp"))
+            await set_to(gateway, port)
             assert (await caller.post(CALL)).result["content"] == []
     assert len(heads) == 1
     assert b"Proxy-Authorization" not in heads[0]
@@ -249,20 +247,23 @@ async def test_an_address_of_the_api_server_is_refused_as_soon_as_the_settings_n
     async with (
         serving(good) as upstream,
         proxying(port_of(upstream.url)) as (port, _),
-        running() as door,
-        calling(door.url()) as caller,
-        calling(door.url("granted")) as granted,
+        running() as gateway,
+        calling(gateway.url()) as caller,
+        calling(gateway.url("granted")) as granted,
     ):
-        one, other = door.entry("mock", url, addresses=[]), door.entry("granted", url, addresses=["192.0.2.10/32"])
-        await door.apply(one, other)
-        await set_to(door, port)
+        one, other = (
+            gateway.entry("mock", url, addresses=[]),
+            gateway.entry("granted", url, addresses=["192.0.2.10/32"]),
+        )
+        await gateway.apply(one, other)
+        await set_to(gateway, port)
         assert (await caller.post(CALL)).result["content"] == []
-        door.settings = door.settings.model_copy(update={"refused_addresses": ["192.0.2.10"]})
-        await door.apply(one, other)
+        gateway.settings = gateway.settings.model_copy(update={"refused_addresses": ["192.0.2.10"]})
+        await gateway.apply(one, other)
         assert (await caller.post(CALL)).error["data"] == forbidden
         assert (await granted.post(CALL)).result["content"] == []
-        door.settings = door.settings.model_copy(update={"refused_addresses": None})
-        await door.apply(one, other)
+        gateway.settings = gateway.settings.model_copy(update={"refused_addresses": None})
+        await gateway.apply(one, other)
         assert (await caller.post(CALL)).result["content"] == []
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from callers import Caller, Reply, calling, legacy, modern
-from gateways import Door, policy, running
+from gateways import RunningGateway, policy, running
 from upstreams import Arrived, answer, document, events, serving, with_handshake
 
 SOME = {
@@ -31,9 +31,9 @@ in_either_form = pytest.mark.parametrize("form", ["document", "events"])
 
 
 @pytest.fixture
-async def door() -> AsyncIterator[Door]:
-    async with running() as door:
-        yield door
+async def gateway() -> AsyncIterator[RunningGateway]:
+    async with running() as gateway:
+        yield gateway
 
 
 def listing(method: str, *names: str, **more: Any) -> dict[str, Any]:
@@ -65,11 +65,11 @@ def serve_list(method: str, form: str, *names: str, **more: Any) -> Any:
 @all_lists
 @in_either_form
 async def test_a_filtered_list_keeps_unknown_members_their_order_and_its_cursor(
-    door: Door, era: str, method: str, form: str
+    gateway: RunningGateway, era: str, method: str, form: str
 ) -> None:
     names = ["shown-b", "hidden", "shown-a", "hidden-2"]
-    async with serve_list(method, form, *names, nextCursor="", last=True) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url, [policy("p", SOME)]))
+    async with serve_list(method, form, *names, nextCursor="", last=True) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url, [policy("p", SOME)]))
         reply = await ask(caller, era, method)
 
     kept = listing(method, "shown-b", "shown-a", nextCursor="", last=True)
@@ -80,13 +80,13 @@ async def test_a_filtered_list_keeps_unknown_members_their_order_and_its_cursor(
 @all_lists
 @in_either_form
 async def test_the_hint_that_a_list_may_be_shared_goes_where_the_list_depends_on_its_caller(
-    door: Door, method: str, form: str
+    gateway: RunningGateway, method: str, form: str
 ) -> None:
     hints = {"ttlMs": 60_000, "cacheScope": "public"}
-    async with serve_list(method, form, "shown", "hidden", **hints) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+    async with serve_list(method, form, "shown", "hidden", **hints) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         assert (await ask(caller, "modern", method)).result == listing(method, "shown", "hidden", **hints)
-        await door.apply(door.entry("mock", upstream.url, [policy("p", SOME)]))
+        await gateway.apply(gateway.entry("mock", upstream.url, [policy("p", SOME)]))
         assert (await ask(caller, "modern", method)).result == listing(
             method, "shown", ttlMs=60_000, cacheScope="private"
         )
@@ -96,7 +96,7 @@ async def test_the_hint_that_a_list_may_be_shared_goes_where_the_list_depends_on
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("size", [1, 3, 100_000])
 async def test_a_list_on_a_resumed_get_is_filtered_in_whatever_lines_and_pieces_it_comes(
-    door: Door, method: str, end: str, size: int
+    gateway: RunningGateway, method: str, end: str, size: int
 ) -> None:
     message = {
         "jsonrpc": "2.0",
@@ -112,8 +112,8 @@ async def test_a_list_on_a_resumed_get_is_filtered_in_whatever_lines_and_pieces_
                 await stream.raw(sent[place : place + size])
         return stream.response
 
-    async with serving(with_handshake(script)) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url, [policy("p", SOME)]))
+    async with serving(with_handshake(script)) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url, [policy("p", SOME)]))
         await caller.initialize()
         async with caller.listen({"Last-Event-ID": "0"}) as stream:
             heard = await stream.message()
@@ -122,7 +122,7 @@ async def test_a_list_on_a_resumed_get_is_filtered_in_whatever_lines_and_pieces_
 
 
 async def test_an_answer_on_a_resumed_stream_that_cannot_be_judged_becomes_an_error_and_the_stream_goes_on(
-    door: Door,
+    gateway: RunningGateway,
 ) -> None:
     changed = {"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}
 
@@ -133,8 +133,8 @@ async def test_an_answer_on_a_resumed_stream_that_cannot_be_judged_becomes_an_er
             await stream.send(changed)
         return stream.response
 
-    async with serving(with_handshake(script)) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url, [policy("p", SOME)]))
+    async with serving(with_handshake(script)) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url, [policy("p", SOME)]))
         await caller.initialize()
         async with caller.listen({"Last-Event-ID": "1"}) as stream:
             told = [await stream.message() for _ in range(3)]
@@ -142,7 +142,7 @@ async def test_an_answer_on_a_resumed_stream_that_cannot_be_judged_becomes_an_er
             assert told[2] == changed
 
 
-async def test_several_answers_on_one_resumed_stream_are_filtered_each(door: Door) -> None:
+async def test_several_answers_on_one_resumed_stream_are_filtered_each(gateway: RunningGateway) -> None:
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         lists = [
             {"jsonrpc": "2.0", "id": n, "result": listing(method, "hidden", "shown")} for n, method in enumerate(LISTS)
@@ -151,8 +151,8 @@ async def test_several_answers_on_one_resumed_stream_are_filtered_each(door: Doo
             await stream.raw(b"".join(b"id: 1\ndata: " + json.dumps(each).encode() + b"\n\n" for each in lists))
         return stream.response
 
-    async with serving(with_handshake(script)) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url, [policy("p", SOME)]))
+    async with serving(with_handshake(script)) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url, [policy("p", SOME)]))
         await caller.initialize()
         async with caller.listen({"Last-Event-ID": "0"}) as stream:
             heard = [await stream.message() for _ in LISTS]
@@ -161,15 +161,15 @@ async def test_several_answers_on_one_resumed_stream_are_filtered_each(door: Doo
 
 
 @both_eras
-async def test_who_would_take_a_compressed_answer_gets_a_plain_one(door: Door, era: str) -> None:
+async def test_who_would_take_a_compressed_answer_gets_a_plain_one(gateway: RunningGateway, era: str) -> None:
     asked: list[str] = []
 
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         asked.append(arrived.headers["Accept-Encoding"])
         return document(answer(arrived, {"tools": []}), headers={"Content-Encoding": "Identity"})
 
-    async with serving(script) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+    async with serving(script) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         message = modern("tools/list") if era == "modern" else legacy("tools/list")
         reply = await caller.post(message, {"Accept-Encoding": "gzip, br, zstd"})
 
@@ -186,31 +186,31 @@ async def echo(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse
     return document(answer(arrived, {"session": arrived.headers.get("Mcp-Session-Id")}))
 
 
-async def rotate(door: Door, keys: dict[str, bytes]) -> None:
+async def rotate(gateway: RunningGateway, keys: dict[str, bytes]) -> None:
     """Place the Secret's volume again with other session keys, as the kubelet does when the Secret changes."""
-    door.place_secret(
-        {**{name: value for name, value in door.secret.items() if not name.startswith("session-")}, **keys}
+    gateway.place_secret(
+        {**{name: value for name, value in gateway.secret.items() if not name.startswith("session-")}, **keys}
     )
-    source = door.gateway.sources[0]
+    source = gateway.app.sources[0]
     await source.poll()  # type: ignore[union-attr]  # the tests' source is a directory
 
 
-async def test_key_rotation_ends_no_session_until_the_old_key_is_taken_back(door: Door) -> None:
+async def test_key_rotation_ends_no_session_until_the_old_key_is_taken_back(gateway: RunningGateway) -> None:
     now = int(time.time())
     old, new, next_one = ({f"session-{moment}": bytes([moment % 251]) * 32} for moment in (0, now - 5, now + 3600))
     async with (
         serving(with_handshake(echo)) as upstream,
-        calling(door.url()) as early,
-        calling(door.url()) as late,
+        calling(gateway.url()) as early,
+        calling(gateway.url()) as late,
     ):
-        await door.apply(door.entry("mock", upstream.url))
-        await rotate(door, old)
+        await gateway.apply(gateway.entry("mock", upstream.url))
+        await rotate(gateway, old)
         await early.initialize()
-        await rotate(door, {**old, **new, **next_one})
+        await rotate(gateway, {**old, **new, **next_one})
         await late.initialize()
         for caller in (early, late):
             assert (await caller.post(legacy("ping"))).result == {"session": "upstream-session"}
-        await rotate(door, {**new, **next_one})
+        await rotate(gateway, {**new, **next_one})
         assert (await early.post(legacy("ping"))).status == 404
         assert (await late.post(legacy("ping"))).status == 200
 
@@ -220,9 +220,9 @@ async def test_replicas_in_the_middle_of_a_rotation_open_what_each_other_seals()
     old, new = {"session-0": b"o" * 32}, {f"session-{now - 1}": b"n" * 32}
     async with running() as one, running() as two, serving(with_handshake(echo)) as upstream:
         two.mac_key = one.mac_key
-        for door, keys in ((one, {**old, **new}), (two, {**old, f"session-{now + 3600}": b"l" * 32, **new})):
-            await door.apply(door.entry("mock", upstream.url))
-            await rotate(door, keys)
+        for gateway, keys in ((one, {**old, **new}), (two, {**old, f"session-{now + 3600}": b"l" * 32, **new})):
+            await gateway.apply(gateway.entry("mock", upstream.url))
+            await rotate(gateway, keys)
         async with calling(one.url()) as here, calling(two.url()) as there:
             await here.initialize()
             await there.initialize()
@@ -241,8 +241,8 @@ async def test_a_stream_is_resumed_at_another_replica() -> None:
 
     async with running() as one, running() as two, serving(with_handshake(script)) as upstream:
         two.mac_key, two.session_key = one.mac_key, one.session_key
-        for door in (one, two):
-            await door.apply(door.entry("mock", upstream.url))
+        for gateway in (one, two):
+            await gateway.apply(gateway.entry("mock", upstream.url))
         async with calling(one.url()) as here, calling(two.url()) as there:
             await here.initialize()
             there.session = here.session

@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 from callers import calling, legacy
 from configs import Operator
-from gateways import Door, policy, running
+from gateways import RunningGateway, policy, running
 
 from ostiary_gateway.session import Sealer
 
@@ -16,79 +16,81 @@ TOKEN = "forged-token"
 
 
 @pytest.fixture
-async def door(mock: str) -> AsyncIterator[Door]:
+async def gateway(mock: str) -> AsyncIterator[RunningGateway]:
     async with running() as it:
         await it.apply(it.entry("mock", mock, [policy("nothing")]))
         yield it
 
 
-def config_of(door: Door) -> dict[str, bytes]:
+def config_of(gateway: RunningGateway) -> dict[str, bytes]:
     """What lies among the ConfigMaps."""
-    return {each.name: each.read_bytes() for each in (door.directory / "..data").iterdir()}
+    return {each.name: each.read_bytes() for each in (gateway.directory / "..data").iterdir()}
 
 
-async def place(door: Door, files: dict[str, bytes]) -> None:
-    door.place(files)
-    await door.gateway.sources[0].poll()  # type: ignore[union-attr]  # it is a directory
+async def place(gateway: RunningGateway, files: dict[str, bytes]) -> None:
+    gateway.place(files)
+    await gateway.app.sources[0].poll()  # type: ignore[union-attr]  # it is a directory
 
 
-async def status_of(door: Door, token: str) -> tuple[int, dict[str, Any]]:
-    url = f"http://127.0.0.1:{door.gateway.admin_port}/config"
+async def status_of(gateway: RunningGateway, token: str) -> tuple[int, dict[str, Any]]:
+    url = f"http://127.0.0.1:{gateway.app.admin_port}/config"
     headers = {"Authorization": f"Bearer {token}"}
     async with aiohttp.ClientSession() as http, http.get(url, headers=headers) as response:
         return response.status, await response.json() if response.status == 200 else {}
 
 
-async def tools(door: Door) -> list[str]:
-    async with calling(door.url()) as caller:
+async def tools(gateway: RunningGateway) -> list[str]:
+    async with calling(gateway.url()) as caller:
         await caller.initialize()
         return [tool["name"] for tool in (await caller.post(legacy("tools/list"))).result["tools"]]
 
 
-async def test_a_config_that_is_signed_with_a_key_of_a_config_map_is_refused_and_named(door: Door, mock: str) -> None:
+async def test_a_config_that_is_signed_with_a_key_of_a_config_map_is_refused_and_named(
+    gateway: RunningGateway, mock: str
+) -> None:
     forger = Operator(mac_key=FORGED, revision=100)
-    open_to_all, _ = door.entry("mock", mock)
+    open_to_all, _ = gateway.entry("mock", mock)
     for key in ("mac-1", "mac-9"):
         files = forger.files(open_to_all)
         files["manifest.json"] = files["manifest.json"].replace(b'"mac-1"', b'"%s"' % key.encode())
-        await place(door, {**files, key: FORGED})
-        assert await tools(door) == []
-        status, report = await status_of(door, "admin-for-tests")
+        await place(gateway, {**files, key: FORGED})
+        assert await tools(gateway) == []
+        status, report = await status_of(gateway, "admin-for-tests")
         assert status == 200
         assert "MAC" in report["rejected"]["message"]
         assert (report["misplacedKeys"], report["revision"]) == ([key], 1)
 
 
-async def test_a_session_key_of_a_config_map_opens_no_session(door: Door) -> None:
-    await place(door, {**config_of(door), "session-1": FORGED})
-    async with calling(door.url()) as caller:
+async def test_a_session_key_of_a_config_map_opens_no_session(gateway: RunningGateway) -> None:
+    await place(gateway, {**config_of(gateway), "session-1": FORGED})
+    async with calling(gateway.url()) as caller:
         await caller.initialize()
         bound = {"proxy_uid": "uid-mock", "principal": "anonymous"}
-        mine = Sealer(lambda: {0: door.session_key}).open(caller.session or "", **bound, max_age=60.0)
+        mine = Sealer(lambda: {0: gateway.session_key}).open(caller.session or "", **bound, max_age=60.0)
         assert mine is not None
         assert (await caller.post(legacy("ping"))).status == 200
         caller.session = Sealer(lambda: {1: FORGED}).seal(mine, **bound)
         assert (await caller.post(legacy("ping"))).status == 404
 
 
-async def test_an_admin_token_of_a_config_map_is_no_bearer(door: Door) -> None:
-    await place(door, {**config_of(door), "admin-token": TOKEN.encode()})
+async def test_an_admin_token_of_a_config_map_is_no_bearer(gateway: RunningGateway) -> None:
+    await place(gateway, {**config_of(gateway), "admin-token": TOKEN.encode()})
 
-    assert (await status_of(door, TOKEN))[0] == 401
-    status, report = await status_of(door, "admin-for-tests")
+    assert (await status_of(gateway, TOKEN))[0] == 401
+    status, report = await status_of(gateway, "admin-for-tests")
     assert (status, report["misplacedKeys"]) == (200, ["admin-token"])
 
 
-async def test_a_good_config_beside_forged_keys_stays_in_force(door: Door, mock: str) -> None:
-    await place(door, {**config_of(door), "mac-9": FORGED, "session-9": FORGED, "admin-token": b"x"})
-    door.write(door.entry("mock", mock))
-    await place(door, {**config_of(door), "mac-9": FORGED})
+async def test_a_good_config_beside_forged_keys_stays_in_force(gateway: RunningGateway, mock: str) -> None:
+    await place(gateway, {**config_of(gateway), "mac-9": FORGED, "session-9": FORGED, "admin-token": b"x"})
+    gateway.write(gateway.entry("mock", mock))
+    await place(gateway, {**config_of(gateway), "mac-9": FORGED})
 
-    assert len(await tools(door)) == 15
-    assert (await status_of(door, "admin-for-tests"))[1]["rejected"] is None
+    assert len(await tools(gateway)) == 15
+    assert (await status_of(gateway, "admin-for-tests"))[1]["rejected"] is None
 
 
 async def test_a_file_where_the_folder_of_the_keys_would_be_makes_no_key() -> None:
-    async with running() as door:
-        await place(door, {"keys": FORGED, "mac-1": FORGED})
-        assert door.gateway.store.keyring.empty
+    async with running() as gateway:
+        await place(gateway, {"keys": FORGED, "mac-1": FORGED})
+        assert gateway.app.store.keyring.empty

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from callers import Caller, calling, legacy, modern
-from gateways import BOUNDS, Door, policy, running
+from gateways import BOUNDS, RunningGateway, policy, running
 from loop_holds import loop_holds
 from mcp_clients import eventually
 from upstreams import Arrived, Upstream, document, events, for_ever
@@ -60,11 +60,11 @@ def scene() -> Scene:
 
 
 @asynccontextmanager
-async def bounded(upstream: Upstream, **bounds: Any) -> AsyncIterator[Door]:
+async def bounded(upstream: Upstream, **bounds: Any) -> AsyncIterator[RunningGateway]:
     settled = {"message_values": VALUES, "request_bytes": SIZE + 1024, **bounds}
-    async with running(bounds=BOUNDS.model_copy(update=settled)) as door:
-        await door.apply(door.entry("mock", upstream.url))
-        yield door
+    async with running(bounds=BOUNDS.model_copy(update=settled)) as gateway:
+        await gateway.apply(gateway.entry("mock", upstream.url))
+        yield gateway
 
 
 def call_with(argument: bytes) -> bytes:
@@ -86,7 +86,7 @@ async def test_a_body_of_more_values_than_allowed_is_refused_unparsed_and_names_
     kind: str, scene: Scene, upstream: Upstream
 ) -> None:
     scene.gate.set()
-    async with bounded(upstream) as door, calling(door.url()) as caller:
+    async with bounded(upstream) as gateway, calling(gateway.url()) as caller:
         with loop_holds() as holds:
             refused = await caller.post(call_with(many(HOSTILE[kind])))
         assert holds.longest < HELD_SECONDS, holds.callback
@@ -117,7 +117,7 @@ async def test_a_body_at_its_bounds_passes_and_holds_the_loop_for_less_than_the_
 ) -> None:
     scene.gate.set()
     tune_collector()
-    async with bounded(upstream) as door, calling(door.url()) as caller:
+    async with bounded(upstream) as gateway, calling(gateway.url()) as caller:
         body = call_with(argument)
         with loop_holds() as holds:
             assert (await caller.post(body)).status == 200
@@ -129,7 +129,7 @@ async def test_a_body_of_long_integers_as_javascript_writes_them_holds_the_loop_
     scene: Scene, upstream: Upstream
 ) -> None:
     scene.gate.set()
-    async with bounded(upstream) as door, calling(door.url()) as caller:
+    async with bounded(upstream) as gateway, calling(gateway.url()) as caller:
         body = call_with(many(b"100000000000000000000,"))
         with loop_holds() as holds:
             assert (await caller.post(body)).status == 200
@@ -144,12 +144,12 @@ def containers() -> int:
 
 async def test_what_a_body_was_parsed_to_is_gone_once_it_went_upstream(scene: Scene, upstream: Upstream) -> None:
     argument = many(b"[],", VALUES * 2)
-    async with bounded(upstream) as door, calling(door.url()) as caller:
+    async with bounded(upstream) as gateway, calling(gateway.url()) as caller:
         before = containers()
         calls = [asyncio.create_task(caller.post(call_with(argument))) for _ in range(3)]
         await eventually(lambda: len(upstream.arrived) == 3)
         assert containers() - before < 10_000
-        occupancy = door.gateway.line.occupancy
+        occupancy = gateway.app.line.occupancy
         assert occupancy.total.bytes < 4 * len(argument)
         scene.gate.set()
         assert [reply.status for reply in await asyncio.gather(*calls)] == [200] * 3
@@ -159,10 +159,10 @@ async def test_what_a_body_was_parsed_to_is_gone_once_it_went_upstream(scene: Sc
 async def test_of_a_listen_only_the_filter_is_kept_for_as_long_as_it_is_open(scene: Scene, upstream: Upstream) -> None:
     padding: dict[str, list[list[int]]] = {"padding": [[] for _ in range(1000)]}
     listen = modern("subscriptions/listen", {"notifications": {"toolsListChanged": True}, **padding})
-    async with bounded(upstream) as door, calling(door.url()) as caller:
+    async with bounded(upstream) as gateway, calling(gateway.url()) as caller:
         opened = asyncio.create_task(caller.post(listen))
-        await eventually(lambda: len(door.gateway.line.streams._streams) == 1)
-        (stream,) = door.gateway.line.streams._streams
+        await eventually(lambda: len(gateway.app.line.streams._streams) == 1)
+        (stream,) = gateway.app.line.streams._streams
         assert stream.exchange.message is not None
         assert stream.exchange.message.body == {"params": {"notifications": {"toolsListChanged": True}}}
         opened.cancel()
@@ -175,7 +175,7 @@ async def test_large_bodies_of_many_callers_are_worked_on_one_by_one(scene: Scen
     async def post(caller: Caller) -> int:
         return (await caller.post(body)).status
 
-    async with bounded(upstream) as door, calling(door.url()) as caller:
+    async with bounded(upstream) as gateway, calling(gateway.url()) as caller:
         with loop_holds() as holds:
             assert set(await asyncio.gather(*(post(caller) for _ in range(12)))) == {200}
         assert holds.longest < HELD_SECONDS, holds.callback
@@ -232,9 +232,9 @@ async def answering(upstream: Upstream, scene: Scene, answer: Any, *, governed: 
     scene.answer = answer
     allow = policy("users", {"name": "users", "effect": "Allow", "tools": {"names": ["get_*"]}})
     bounds = BOUNDS.model_copy(update={"message_values": VALUES, "message_bytes": 16 << 20})
-    async with running(bounds=bounds) as door:
-        await door.apply(door.entry("mock", upstream.url, [allow] if governed else []))
-        async with calling(door.url()) as caller:
+    async with running(bounds=bounds) as gateway:
+        await gateway.apply(gateway.entry("mock", upstream.url, [allow] if governed else []))
+        async with calling(gateway.url()) as caller:
             yield caller
 
 
@@ -269,8 +269,8 @@ async def test_a_list_of_resources_whose_uris_are_all_escapes_holds_nobody_up(sc
     scene.gate.set()
     scene.answer = as_document(result(b'"resources":[' + b",".join(uris) + b"]"))
     deny = policy("secret", {"name": "secret", "effect": "Deny", "resources": {"names": ["db://secret/*"]}})
-    async with bounded(upstream) as door, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url, [deny]))
+    async with bounded(upstream) as gateway, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url, [deny]))
         with loop_holds() as holds:
             reply = await caller.post(legacy("resources/list"))
         assert holds.longest < HELD_SECONDS, holds.callback
@@ -392,13 +392,13 @@ async def test_an_event_that_waits_for_its_turn_is_not_delivered_on_a_stream_tha
 
     scene.script_of_listen = answer
     deny = policy("docs", {"name": "docs", "effect": "Deny", "resources": {"names": ["file:///docs/*"]}})
-    async with bounded(upstream) as door, calling(door.url()) as caller:
+    async with bounded(upstream) as gateway, calling(gateway.url()) as caller:
         listen = modern("subscriptions/listen", {"notifications": {"resourceSubscriptions": [uri]}})
         async with caller.stream(listen) as stream:
             assert (await stream.message())["params"]["data"] == "first"
             async with TURNS.turn("the test"):
                 sent.set()
                 await eventually(lambda: bool(TURNS._queues))
-                await door.apply(door.entry("mock", upstream.url, [deny]))
+                await gateway.apply(gateway.entry("mock", upstream.url, [deny]))
             assert "result" in await stream.message()
             assert await stream.ended()

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from callers import LEGACY, MODERN, Caller, calling, legacy, modern
-from gateways import Door, running
+from gateways import RunningGateway, running
 from otlp_sink import Sink, http_sink
 from upstreams import Arrived, Upstream, answer, document, serving, with_handshake
 from wire import connected, post
@@ -42,11 +42,11 @@ async def upstream() -> AsyncIterator[Upstream]:
 
 
 @pytest.fixture
-async def door(upstream: Upstream, sink: Sink) -> AsyncIterator[Door]:
+async def gateway(upstream: Upstream, sink: Sink) -> AsyncIterator[RunningGateway]:
     traced = {"OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint, "OTEL_TRACES_SAMPLER": "always_on"}
-    async with running(telemetry=Telemetry.from_env(traced)) as door:
-        await door.apply(door.entry("mock", upstream.url), door.entry("other", upstream.url))
-        yield door
+    async with running(telemetry=Telemetry.from_env(traced)) as gateway:
+        await gateway.apply(gateway.entry("mock", upstream.url), gateway.entry("other", upstream.url))
+        yield gateway
 
 
 # -- JSON
@@ -223,12 +223,12 @@ ANYWHERE = [
 
 @pytest.mark.parametrize("header", ANYWHERE)
 async def test_bytes_that_are_no_text_spoil_no_evidence(
-    door: Door, upstream: Upstream, sink: Sink, header: str
+    gateway: RunningGateway, upstream: Upstream, sink: Sink, header: str
 ) -> None:
     sink.clear()
     line = f"{header}: \udcff\udcfe\u00e9,="
     for path in ("/mock/mcp", "/nowhere/mcp"):
-        async with connected(door.gateway.port) as wire:
+        async with connected(gateway.app.port) as wire:
             await wire.send(post(path, json.dumps(legacy("tools/list")).encode(), line))
             assert (await wire.reply()).status in {200, 404, 406}
     await asyncio.to_thread(sink.wait_for, lambda spans: sum(span.kind == "SERVER" for span in spans) == 2)
@@ -305,11 +305,11 @@ async def test_an_answer_passes_to_the_server_of_its_session(caller: Caller, ups
 
 
 async def test_an_answer_passes_to_no_other_server_and_without_a_session_to_none(
-    door: Door, caller: Caller, upstream: Upstream
+    gateway: RunningGateway, caller: Caller, upstream: Upstream
 ) -> None:
     await caller.initialize()
     before = len(upstream.arrived)
-    async with calling(door.url("other")) as other:
+    async with calling(gateway.url("other")) as other:
         assert (await other.post(ANSWER, {"Mcp-Session-Id": caller.session})).status == 404
         assert (await other.post(ANSWER)).status == 400
         assert (await other.post(ANSWER, {"Mcp-Session-Id": "made-up"})).status == 404
@@ -344,11 +344,11 @@ async def test_the_newest_revision_takes_no_answers(caller: Caller, upstream: Up
     "framing", ["Content-Length: 5", "Content-Length: 1000000000000", "Transfer-Encoding: chunked"]
 )
 async def test_a_body_that_belongs_to_no_post_is_refused(
-    door: Door, upstream: Upstream, method: str, framing: str
+    gateway: RunningGateway, upstream: Upstream, method: str, framing: str
 ) -> None:
     head = f"{method} /mock/mcp HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n"
-    head += f"Origin: http://localhost:{door.gateway.port}\r\nAccess-Control-Request-Method: POST\r\n{framing}\r\n\r\n"
-    async with connected(door.gateway.port) as wire:
+    head += f"Origin: http://localhost:{gateway.app.port}\r\nAccess-Control-Request-Method: POST\r\n{framing}\r\n\r\n"
+    async with connected(gateway.app.port) as wire:
         await wire.send(head.encode() + b"5\r\nhello\r\n")
         reply = await wire.reply()
         assert (reply.status, reply.json["error"], reply.headers["connection"]) == (400, "UnexpectedBody", "close")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from callers import LEGACY, Caller, Stream, calling, legacy, modern
-from gateways import Door, policy
+from gateways import RunningGateway, policy
 from mcp.client.subscriptions import ToolsListChanged
 from mcp.types import ToolListChangedNotification
 from mcp_clients import connect, eventually
@@ -66,18 +66,18 @@ async def upstream(server: Server) -> AsyncIterator[Upstream]:
 
 
 @pytest.fixture
-async def edit(door: Door, upstream: Upstream) -> Callable[..., Any]:
+async def edit(gateway: RunningGateway, upstream: Upstream) -> Callable[..., Any]:
     """Put these rules into force; without any the proxy is not governed."""
 
     async def edit(*rules: dict[str, Any]) -> None:
-        await door.apply(door.entry("mock", upstream.url, [policy("p", *rules)] if rules else []))
+        await gateway.apply(gateway.entry("mock", upstream.url, [policy("p", *rules)] if rules else []))
 
     return edit
 
 
 @pytest.fixture
-async def caller(door: Door) -> AsyncIterator[Caller]:
-    async with calling(door.url()) as caller:
+async def caller(gateway: RunningGateway) -> AsyncIterator[Caller]:
+    async with calling(gateway.url()) as caller:
         yield caller
 
 
@@ -202,7 +202,7 @@ async def test_a_server_without_sessions_has_no_stream_to_be_told_on(edit: Any, 
 # -- the official clients
 
 
-async def test_the_official_python_client_hears_of_an_edit_in_a_session(door: Door) -> None:
+async def test_the_official_python_client_hears_of_an_edit_in_a_session(gateway: RunningGateway) -> None:
     heard: list[Any] = []
 
     async def on_message(message: Any) -> None:
@@ -211,8 +211,8 @@ async def test_the_official_python_client_hears_of_an_edit_in_a_session(door: Do
 
     async with asking_server() as url:
         first, second = (policy("p", {**ONE, "tools": {"names": names}}) for names in (["greet"], ["greet", "sample"]))
-        await door.apply(door.entry("asking", url, [first]))
-        async with connect(door.url("asking"), era="legacy", message_handler=on_message) as client:
+        await gateway.apply(gateway.entry("asking", url, [first]))
+        async with connect(gateway.url("asking"), era="legacy", message_handler=on_message) as client:
             assert client.server_capabilities.tools is not None
             assert client.server_capabilities.tools.list_changed
             assert [tool.name for tool in (await client.list_tools()).tools] == ["greet"]
@@ -221,21 +221,21 @@ async def test_the_official_python_client_hears_of_an_edit_in_a_session(door: Do
             async def heard_of_it() -> bool:
                 nonlocal turn
                 turn += 1  # the client's stream may not be open yet: then an edit goes unheard
-                await door.apply(door.entry("asking", url, [(second, first)[turn % 2]]))
+                await gateway.apply(gateway.entry("asking", url, [(second, first)[turn % 2]]))
                 await asyncio.sleep(1)
                 return bool(heard)
 
             await eventually(heard_of_it, seconds=30)
 
 
-async def test_the_official_python_client_hears_of_an_edit_on_its_subscription(door: Door) -> None:
+async def test_the_official_python_client_hears_of_an_edit_on_its_subscription(gateway: RunningGateway) -> None:
     async with asking_server() as url:
-        await door.apply(door.entry("asking", url, [policy("p", ONE)]))
+        await gateway.apply(gateway.entry("asking", url, [policy("p", ONE)]))
         async with (
-            connect(door.url("asking"), era="modern") as client,
+            connect(gateway.url("asking"), era="modern") as client,
             client.listen(tools_list_changed=True) as changes,
         ):
-            await door.apply(door.entry("asking", url, [policy("p", {**ONE, "tools": {"names": ["greet"]}})]))
+            await gateway.apply(gateway.entry("asking", url, [policy("p", {**ONE, "tools": {"names": ["greet"]}})]))
             async with asyncio.timeout(20):
                 assert isinstance(await anext(changes), ToolsListChanged)
             assert [tool.name for tool in (await client.list_tools()).tools] == ["greet"]
@@ -243,23 +243,23 @@ async def test_the_official_python_client_hears_of_an_edit_on_its_subscription(d
 
 @pytest.mark.node
 @pytest.mark.parametrize(("sdk", "era"), CLIENTS)
-async def test_the_official_typescript_client_hears_of_an_edit(door: Door, sdk: Sdk, era: Any) -> None:
+async def test_the_official_typescript_client_hears_of_an_edit(gateway: RunningGateway, sdk: Sdk, era: Any) -> None:
     async with asking_server() as url:
         entries = [
-            door.entry("asking", url, [policy("p", {**ONE, "tools": {"names": [n]}})]) for n in ("greet", "sample")
+            gateway.entry("asking", url, [policy("p", {**ONE, "tools": {"names": [n]}})]) for n in ("greet", "sample")
         ]
-        await door.apply(entries[0])
+        await gateway.apply(entries[0])
         listen = {"op": "listen", "filter": {"toolsListChanged": True}}
         steps: list[dict[str, Any]] = [
             *([listen] if era == "modern" else []),
             {"op": "waitFor", "method": "notifications/tools/list_changed"},
             {"op": "listTools"},
         ]
-        session = asyncio.create_task(run_session(door.url("asking"), sdk=sdk, era=era, steps=steps))
+        session = asyncio.create_task(run_session(gateway.url("asking"), sdk=sdk, era=era, steps=steps))
         turn = 0
         while not session.done():
             turn += 1
-            await door.apply(entries[turn % 2])
+            await gateway.apply(entries[turn % 2])
             await asyncio.wait([session], timeout=1.5)
         lines = await session
     assert [line for line in lines if not line["ok"]] == []

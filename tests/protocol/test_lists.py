@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from callers import Caller, calling, legacy, modern
-from gateways import Door, policy
+from gateways import RunningGateway, policy
 from upstreams import Arrived, answer, document, events, serving
 
 LISTS: dict[str, tuple[str, str]] = {
@@ -50,7 +50,7 @@ async def shown(caller: Caller, method: str, request_id: Any) -> list[str]:
 @pytest.mark.parametrize("script", [as_document, as_event])
 @pytest.mark.parametrize("method", LISTS)
 async def test_a_list_that_comes_again_shows_what_the_policy_in_force_shows(
-    door: Door, method: str, script: Any
+    gateway: RunningGateway, method: str, script: Any
 ) -> None:
     rules = [
         ([], ["a", "b"]),
@@ -58,29 +58,29 @@ async def test_a_list_that_comes_again_shows_what_the_policy_in_force_shows(
         ([policy("p", only("b"))], ["b"]),
         ([policy("p")], []),
     ]
-    async with serving(script) as upstream, calling(door.url()) as caller:
+    async with serving(script) as upstream, calling(gateway.url()) as caller:
         for policies, visible in [*rules, *rules]:
-            await door.apply(door.entry("mock", upstream.url, policies))
+            await gateway.apply(gateway.entry("mock", upstream.url, policies))
             for request_id in IDS:
                 assert await shown(caller, method, request_id) == visible
 
 
-async def test_two_proxies_of_one_server_never_share_a_list(door: Door) -> None:
+async def test_two_proxies_of_one_server_never_share_a_list(gateway: RunningGateway) -> None:
     async with serving(as_document) as upstream:
-        entries = {name: door.entry(name, upstream.url, [policy(name, only(name))]) for name in ("a", "b")}
-        await door.apply(*entries.values())
+        entries = {name: gateway.entry(name, upstream.url, [policy(name, only(name))]) for name in ("a", "b")}
+        await gateway.apply(*entries.values())
         for request_id in IDS:
             for name in entries:
-                async with calling(door.url(name)) as caller:
+                async with calling(gateway.url(name)) as caller:
                     assert await shown(caller, "tools/list", request_id) == [name]
 
 
-async def test_a_list_with_the_id_of_another_request_is_no_answer_though_it_is_known(door: Door) -> None:
+async def test_a_list_with_the_id_of_another_request_is_no_answer_though_it_is_known(gateway: RunningGateway) -> None:
     async def script(_: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         return document({**answer(arrived, listed("tools/list")), "id": 1})
 
-    async with serving(script) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url, [policy("p", only("a"))]))
+    async with serving(script) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url, [policy("p", only("a"))]))
         for _ in range(2):
             assert await shown(caller, "tools/list", 1) == ["a"]
             for other in (2, "01", 11, "1.0"):
@@ -88,15 +88,15 @@ async def test_a_list_with_the_id_of_another_request_is_no_answer_though_it_is_k
                 assert reply.error["code"] == -31005
 
 
-async def test_a_server_that_alternates_is_shown_as_it_answers(door: Door) -> None:
+async def test_a_server_that_alternates_is_shown_as_it_answers(gateway: RunningGateway) -> None:
     turns = iter(range(100))
 
     async def script(_: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         names = ["a", "b"] if next(turns) % 2 else ["b", "a"]
         return document(answer(arrived, {"tools": [{"name": name} for name in names], "nextCursor": "c"}))
 
-    async with serving(script) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+    async with serving(script) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         seen = [await shown(caller, "tools/list", number) for number in range(6)]
 
     assert seen == [["b", "a"], ["a", "b"]] * 3

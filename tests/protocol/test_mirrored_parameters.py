@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 from callers import LEGACY, Caller, calling, legacy, modern
-from gateways import Door, policy
+from gateways import RunningGateway, policy
 from upstreams import Arrived, Upstream, answer, document, events, serving, with_handshake
 
 pytestmark = pytest.mark.usefixtures("two_proxies")
@@ -85,15 +85,17 @@ async def test_a_broken_encoding_is_refused_of_any_tool(caller: Caller, upstream
     assert upstream.arrived == []
 
 
-async def test_what_one_server_says_counts_for_no_other(door: Door, caller: Caller, upstream: Upstream) -> None:
+async def test_what_one_server_says_counts_for_no_other(
+    gateway: RunningGateway, caller: Caller, upstream: Upstream
+) -> None:
     await caller.post(modern("tools/list"))
-    async with calling(door.url("other")) as other:
+    async with calling(gateway.url("other")) as other:
         assert (await other.post(modern("tools/call", CALL), {"Mcp-Param-Region": "us-west1"})).status == 200
 
 
-async def test_a_filtered_list_teaches_as_well(door: Door, caller: Caller, upstream: Upstream) -> None:
+async def test_a_filtered_list_teaches_as_well(gateway: RunningGateway, caller: Caller, upstream: Upstream) -> None:
     rule = {"name": "r", "effect": "Allow", "tools": {"names": ["deploy"]}}
-    await door.apply(door.entry("mock", upstream.url, [policy("p", rule)]))
+    await gateway.apply(gateway.entry("mock", upstream.url, [policy("p", rule)]))
     await caller.post(modern("tools/list"))
 
     assert (await caller.post(modern("tools/call", CALL), {"Mcp-Param-Region": "us-west1"})).status == 400

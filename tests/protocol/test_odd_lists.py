@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from callers import Caller, calling, legacy, modern
-from gateways import Door, policy, running
+from gateways import RunningGateway, policy, running
 from otlp_sink import http_sink
 from upstreams import Arrived, document, events, serving, with_handshake
 
@@ -42,24 +42,24 @@ def serve(tools: str, form: str) -> Any:
 @pytest.mark.parametrize("schema", ODD_SCHEMAS.values(), ids=ODD_SCHEMAS)
 @pytest.mark.parametrize("make", [legacy, modern])
 async def test_one_odd_schema_takes_nothing_from_a_filtered_list(
-    door: Door, caller: Caller, schema: str, form: str, make: Any
+    gateway: RunningGateway, caller: Caller, schema: str, form: str, make: Any
 ) -> None:
     odd, plain = f'{{"name":"shown_odd","inputSchema":{schema}}}', '{"name":"shown_plain","inputSchema":{}}'
     async with serve(f'{odd},{{"name":"hidden","inputSchema":{schema}}},{plain}', form) as upstream:
-        await door.apply(door.entry("mock", upstream.url, [policy("p", SOME)]))
+        await gateway.apply(gateway.entry("mock", upstream.url, [policy("p", SOME)]))
         for number in (1, 2):
             body = (await caller.post(make("tools/list", {}, id=number))).body
             assert f'"id":{number},"result":{{"tools":[{odd},{plain}]}}}}'.encode() in body
 
 
 async def test_what_cannot_be_judged_is_left_out_alone_and_said_in_log_and_metric(
-    door: Door, caller: Caller, caplog: pytest.LogCaptureFixture
+    gateway: RunningGateway, caller: Caller, caplog: pytest.LogCaptureFixture
 ) -> None:
     twice, good = '{"name":"shown_a","name":"hidden"}', '{"name":"shown_b"}'
     caplog.set_level(logging.WARNING)
     async with serve(f'{twice},{good},{{"name":"shown_c","NAME":"hidden\\n"}}', "document") as upstream:
-        await door.apply(door.entry("odd", upstream.url, [policy("p", SOME)]))
-        caller.url = door.url("odd")
+        await gateway.apply(gateway.entry("odd", upstream.url, [policy("p", SOME)]))
+        caller.url = gateway.url("odd")
         for _ in range(2):
             reply = await caller.post(legacy("tools/list"))
             assert reply.result == {"tools": [{"name": "shown_b"}]}
@@ -67,7 +67,7 @@ async def test_what_cannot_be_judged_is_left_out_alone_and_said_in_log_and_metri
     assert len(said) == 1
     assert 'tools[0]: "name" stands twice' in said[0]
     assert "tools[2] 'shown_c': a member 'NAME' beside" in said[0]
-    async with aiohttp.ClientSession() as http, http.get(f"http://127.0.0.1:{door.gateway.admin_port}/metrics") as page:
+    async with aiohttp.ClientSession() as http, http.get(f"http://127.0.0.1:{gateway.app.admin_port}/metrics") as page:
         assert 'ostiary_list_items_dropped_total{ostiary_proxy="default/odd"} 2.0' in await page.text()
 
 
@@ -75,11 +75,11 @@ async def test_the_span_of_a_list_counts_what_was_left_out_of_it() -> None:
     with http_sink() as sink:
         telemetry = Telemetry.from_env({"OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint})
         async with (
-            running(telemetry=telemetry) as door,
+            running(telemetry=telemetry) as gateway,
             serve('{"name":"shown_a","NAME":1},{"name":"shown_b"}', "document") as upstream,
-            calling(door.url()) as caller,
+            calling(gateway.url()) as caller,
         ):
-            await door.apply(door.entry("mock", upstream.url, [policy("p", SOME)]))
+            await gateway.apply(gateway.entry("mock", upstream.url, [policy("p", SOME)]))
             for _ in range(2):
                 await caller.post(modern("tools/list", {}))
         spans = sink.wait_for(lambda found: sum(span.kind == "SERVER" for span in found) == 2)
@@ -99,13 +99,15 @@ NUMBERS = {
 
 
 @pytest.mark.parametrize(("spelt", "value"), NUMBERS.items())
-async def test_a_float_passes_however_a_client_spells_it(door: Door, caller: Caller, spelt: str, value: float) -> None:
+async def test_a_float_passes_however_a_client_spells_it(
+    gateway: RunningGateway, caller: Caller, spelt: str, value: float
+) -> None:
     async def script(_: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         return document({"jsonrpc": "2.0", "id": 1, "result": {"content": []}})
 
     body = f'{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"t","arguments":{{"n":{spelt}}}}}}}'
     async with serving(script) as upstream:
-        await door.apply(door.entry("mock", upstream.url))
+        await gateway.apply(gateway.entry("mock", upstream.url))
         assert (await caller.post(body.encode())).status == 200
         heard = (await upstream.first("tools/call")).message["params"]["arguments"]["n"]
     assert (heard, type(heard)) == (value, float)
@@ -124,10 +126,10 @@ async def test_a_float_passes_however_a_client_spells_it(door: Door, caller: Cal
     ],
 )
 async def test_a_number_that_servers_would_read_differently_is_refused_and_told_where_it_stands(
-    door: Door, caller: Caller, spelt: str, words: str
+    gateway: RunningGateway, caller: Caller, spelt: str, words: str
 ) -> None:
     body = f'{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"t","arguments":{{"ns":[0,{spelt}]}}}}}}'
-    await door.apply(door.entry("mock", "http://127.0.0.1:9/mcp"))
+    await gateway.apply(gateway.entry("mock", "http://127.0.0.1:9/mcp"))
     reply = await caller.post(body.encode())
     assert (reply.status, reply.error["code"]) == (400, -32700)
     assert words in reply.error["message"]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from callers import MODERN, Caller, Reply, calling, legacy, modern
-from gateways import Door, running
+from gateways import RunningGateway, running
 from mcp import Client
 from mcp_clients import connect
 from otlp_sink import http_sink
@@ -24,14 +24,14 @@ def error(identifier: Any, code: int = -32600, words: str = NO_SESSION, **more: 
     return found if identifier is ... else {**found, "id": identifier}
 
 
-async def refused(door: Door, response: Any, message: dict[str, Any]) -> Reply:
+async def refused(gateway: RunningGateway, response: Any, message: dict[str, Any]) -> Reply:
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         status, body, kind = response
         headers = {"Content-Type": kind} if kind else {}
         return web.Response(status=status, body=body if isinstance(body, bytes) else json.dumps(body), headers=headers)
 
-    async with serving(script) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+    async with serving(script) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         return await caller.post(message)
 
 
@@ -42,9 +42,9 @@ JSON, TEXT = "application/json", "text/plain; charset=utf-8"
 @pytest.mark.parametrize("identifier", ["server-error", None, ..., "", 0, -1, 99], ids=str)
 @pytest.mark.parametrize("message", [legacy("tools/list", id=7), modern("tools/list", id="a")], ids=["old", "new"])
 async def test_an_error_that_names_no_request_or_another_gets_the_id_of_the_request_that_it_refuses(
-    door: Door, message: dict[str, Any], identifier: Any, status: int
+    gateway: RunningGateway, message: dict[str, Any], identifier: Any, status: int
 ) -> None:
-    reply = await refused(door, (status, error(identifier, data={"supported": [MODERN]}), JSON), message)
+    reply = await refused(gateway, (status, error(identifier, data={"supported": [MODERN]}), JSON), message)
 
     assert (reply.status, reply.json["id"]) == (status, message["id"])
     assert reply.error == {"code": -32600, "message": NO_SESSION, "data": {"supported": [MODERN]}}
@@ -54,9 +54,9 @@ async def test_an_error_that_names_no_request_or_another_gets_the_id_of_the_requ
 @pytest.mark.parametrize("status", [400, 409, 410, 422])
 @pytest.mark.parametrize("message", [legacy("tools/call", {"name": "x"}, id=7), modern("tools/list", id=7)])
 async def test_a_refusal_in_plain_text_keeps_its_status_and_is_told_in_our_words(
-    door: Door, message: dict[str, Any], status: int, kind: str | None
+    gateway: RunningGateway, message: dict[str, Any], status: int, kind: str | None
 ) -> None:
-    reply = await refused(door, (status, b"secret words: expect initialize request", kind or TEXT), message)
+    reply = await refused(gateway, (status, b"secret words: expect initialize request", kind or TEXT), message)
 
     assert (reply.status, reply.json["id"], reply.error["code"]) == (status, 7, -32600)
     assert reply.error["message"].startswith(f"The MCP server refused this request with HTTP {status}")
@@ -64,8 +64,8 @@ async def test_a_refusal_in_plain_text_keeps_its_status_and_is_told_in_our_words
     assert b"secret" not in reply.body
 
 
-async def test_outside_a_session_the_refusal_says_what_may_be_missing(door: Door) -> None:
-    reply = await refused(door, (422, b"Unexpected message, expect initialize request", TEXT), legacy("tools/list"))
+async def test_outside_a_session_the_refusal_says_what_may_be_missing(gateway: RunningGateway) -> None:
+    reply = await refused(gateway, (422, b"Unexpected message, expect initialize request", TEXT), legacy("tools/list"))
 
     assert "initialize" in reply.error["message"]
 
@@ -84,23 +84,23 @@ async def test_outside_a_session_the_refusal_says_what_may_be_missing(door: Door
     ],
 )
 async def test_what_is_no_refusal_of_an_mcp_server_stays_an_invalid_answer(
-    door: Door, status: int, body: Any, kind: str
+    gateway: RunningGateway, status: int, body: Any, kind: str
 ) -> None:
-    reply = await refused(door, (status, body, kind), legacy("tools/list", id=7))
+    reply = await refused(gateway, (status, body, kind), legacy("tools/list", id=7))
 
     assert (reply.status, reply.json["id"], reply.error["code"]) == (200, 7, -31005)
 
 
 @pytest.mark.parametrize(("status", "identifier", "code"), [(500, "server-error", -31003), (500, None, -32603)])
 async def test_from_500_on_only_an_error_that_names_no_request_is_one(
-    door: Door, status: int, identifier: Any, code: int
+    gateway: RunningGateway, status: int, identifier: Any, code: int
 ) -> None:
-    reply = await refused(door, (status, error(identifier, -32603), JSON), legacy("tools/list", id=7))
+    reply = await refused(gateway, (status, error(identifier, -32603), JSON), legacy("tools/list", id=7))
 
     assert (reply.json["id"], reply.error["code"]) == (7, code)
 
 
-async def test_in_a_session_404_stays_404_whatever_its_body_so_that_clients_begin_anew(door: Door) -> None:
+async def test_in_a_session_404_stays_404_whatever_its_body_so_that_clients_begin_anew(gateway: RunningGateway) -> None:
     bodies = [error("server-error"), error(None), b"Not Found: Session not found"]
 
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
@@ -109,8 +109,8 @@ async def test_in_a_session_404_stays_404_whatever_its_body_so_that_clients_begi
             return web.Response(status=404, body=body, headers={"Content-Type": TEXT})
         return document(body, status=404)
 
-    async with serving(with_handshake(script)) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+    async with serving(with_handshake(script)) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         await caller.initialize()
         while bodies:
             reply = await caller.post(legacy("tools/list", id=7))
@@ -119,8 +119,10 @@ async def test_in_a_session_404_stays_404_whatever_its_body_so_that_clients_begi
 
 async def test_the_operator_reads_the_words_that_the_caller_is_not_told() -> None:
     with http_sink() as sink:
-        async with running(telemetry=Telemetry.from_env({"OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint})) as door:
-            await refused(door, (422, b"Unexpected message,\n expect initialize request", TEXT), legacy("tools/list"))
+        async with running(telemetry=Telemetry.from_env({"OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint})) as gateway:
+            await refused(
+                gateway, (422, b"Unexpected message,\n expect initialize request", TEXT), legacy("tools/list")
+            )
         spans = sink.wait_for(lambda spans: any(each.kind == "CLIENT" for each in spans))
         [span] = [each for each in spans if each.kind == "CLIENT"]
 
@@ -156,31 +158,33 @@ def refusals() -> dict[str, web.Response]:
 
 
 @pytest.mark.parametrize("server", refusals())
-async def test_the_official_python_client_falls_back_to_a_session(door: Door, server: str) -> None:
+async def test_the_official_python_client_falls_back_to_a_session(gateway: RunningGateway, server: str) -> None:
     async with serving(of_the_handshake_era(refusals()[server])) as upstream:
-        await door.apply(door.entry("mock", upstream.url))
-        async with connect(door.url(), era="legacy") as client:
+        await gateway.apply(gateway.entry("mock", upstream.url))
+        async with connect(gateway.url(), era="legacy") as client:
             assert (await client.list_tools()).tools == []
-        async with Client(door.url()) as client:  # as it likes: it asks for 2026-07-28 first
+        async with Client(gateway.url()) as client:  # as it likes: it asks for 2026-07-28 first
             assert client.protocol_version == "2025-11-25"
 
 
 @pytest.mark.node
 @pytest.mark.parametrize("server", refusals())
-async def test_the_official_typescript_client_falls_back_to_a_session(door: Door, server: str) -> None:
+async def test_the_official_typescript_client_falls_back_to_a_session(gateway: RunningGateway, server: str) -> None:
     async with serving(of_the_handshake_era(refusals()[server])) as upstream:
-        await door.apply(door.entry("mock", upstream.url))
+        await gateway.apply(gateway.entry("mock", upstream.url))
         steps = [{"op": "server"}, {"op": "listTools"}]
-        found, listed = await run_session(door.url(), sdk="v2", era="auto", steps=steps)
+        found, listed = await run_session(gateway.url(), sdk="v2", era="auto", steps=steps)
 
     assert found["result"]["protocolVersion"] == "2025-11-25"
     assert listed["result"]["tools"] == []
 
 
-async def test_what_a_server_of_the_handshake_era_refuses_teaches_which_revisions_it_speaks(door: Door) -> None:
+async def test_what_a_server_of_the_handshake_era_refuses_teaches_which_revisions_it_speaks(
+    gateway: RunningGateway,
+) -> None:
     for refusal in refusals().values():
-        async with serving(of_the_handshake_era(refusal)) as upstream, calling(door.url()) as caller:
-            await door.apply(door.entry("mock", upstream.url))
+        async with serving(of_the_handshake_era(refusal)) as upstream, calling(gateway.url()) as caller:
+            await gateway.apply(gateway.entry("mock", upstream.url))
             await caller.post(modern("server/discover"))
             assert MODERN not in await supported(caller)
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from callers import Caller, Stream, calling, legacy, modern
-from gateways import Door, policy, running
+from gateways import RunningGateway, policy, running
 from mcp_clients import connect, eventually
 from patience import PATIENCE
 from upstreams import Arrived, Upstream, answer, document, events, for_ever, progress_and_then, serving
@@ -54,27 +54,27 @@ def scene() -> Scene:
 
 
 @asynccontextmanager
-async def call_in_flight(door: Door, era: str = "modern", name: str = "mock") -> AsyncIterator[Stream]:
+async def call_in_flight(gateway: RunningGateway, era: str = "modern", name: str = "mock") -> AsyncIterator[Stream]:
     body = (modern if era == "modern" else legacy)("tools/call", CALL)
-    async with calling(door.url(name)) as caller, caller.stream(body) as stream:
+    async with calling(gateway.url(name)) as caller, caller.stream(body) as stream:
         await stream.message()
         yield stream
 
 
 @asynccontextmanager
-async def listening(door: Door, *uris: str) -> AsyncIterator[Stream]:
+async def listening(gateway: RunningGateway, *uris: str) -> AsyncIterator[Stream]:
     body = modern("subscriptions/listen", {"notifications": {"resourceSubscriptions": list(uris)}}, id="listen-1")
-    async with calling(door.url()) as caller, caller.stream(body) as stream:
-        await eventually(lambda: door.gateway.line.occupancy.streams == 1)
+    async with calling(gateway.url()) as caller, caller.stream(body) as stream:
+        await eventually(lambda: gateway.app.line.occupancy.streams == 1)
         yield stream
 
 
 @asynccontextmanager
-async def get_stream(door: Door) -> AsyncIterator[Stream]:
-    async with calling(door.url()) as caller:
+async def get_stream(gateway: RunningGateway) -> AsyncIterator[Stream]:
+    async with calling(gateway.url()) as caller:
         await caller.initialize()
         async with caller.listen() as stream:
-            await eventually(lambda: door.gateway.line.occupancy.streams == 1)
+            await eventually(lambda: gateway.app.line.occupancy.streams == 1)
             yield stream
 
 
@@ -82,24 +82,26 @@ async def tools(caller: Caller) -> list[str]:
     return [tool["name"] for tool in (await caller.post(legacy("tools/list", {}))).result["tools"]]
 
 
-async def test_a_policy_is_enforced_with_the_next_message(door: Door, upstream: Upstream) -> None:
-    async with calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+async def test_a_policy_is_enforced_with_the_next_message(gateway: RunningGateway, upstream: Upstream) -> None:
+    async with calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         assert await tools(caller) == ["get_users", "delete_user"]
-        await door.apply(door.entry("mock", upstream.url, [policy("p", ONE)]))
+        await gateway.apply(gateway.entry("mock", upstream.url, [policy("p", ONE)]))
         assert await tools(caller) == ["get_users"]
-        await door.apply(door.entry("mock", upstream.url, [policy("p")]))
+        await gateway.apply(gateway.entry("mock", upstream.url, [policy("p")]))
         assert await tools(caller) == []
-        await door.apply()
+        await gateway.apply()
         assert (await caller.post(legacy("tools/list", {}))).status == 404
 
 
-async def test_the_directory_is_watched_and_a_change_is_in_force_without_a_word(door: Door, upstream: Upstream) -> None:
-    door.write(door.entry("mock", upstream.url))
-    await eventually(lambda: door.gateway.store.snapshot is not None)
-    async with calling(door.url()) as caller:
+async def test_the_directory_is_watched_and_a_change_is_in_force_without_a_word(
+    gateway: RunningGateway, upstream: Upstream
+) -> None:
+    gateway.write(gateway.entry("mock", upstream.url))
+    await eventually(lambda: gateway.app.store.snapshot is not None)
+    async with calling(gateway.url()) as caller:
         assert await tools(caller) == ["get_users", "delete_user"]
-        door.write(door.entry("mock", upstream.url, [policy("p", ONE)]))
+        gateway.write(gateway.entry("mock", upstream.url, [policy("p", ONE)]))
 
         async def enforced() -> bool:
             return await tools(caller) == ["get_users"]
@@ -107,11 +109,11 @@ async def test_the_directory_is_watched_and_a_change_is_in_force_without_a_word(
         await eventually(enforced)
 
 
-async def test_names_that_hang_do_not_hold_up_a_new_policy(door: Door, upstream: Upstream) -> None:
+async def test_names_that_hang_do_not_hold_up_a_new_policy(gateway: RunningGateway, upstream: Upstream) -> None:
     release = threading.Event()
     hung = [asyncio.get_running_loop().run_in_executor(None, release.wait) for _ in range(64)]  # as getaddrinfo does
     try:
-        await asyncio.wait_for(door.apply(door.entry("mock", upstream.url)), PATIENCE)
+        await asyncio.wait_for(gateway.apply(gateway.entry("mock", upstream.url)), PATIENCE)
     finally:
         release.set()
         await asyncio.gather(*hung)
@@ -119,12 +121,12 @@ async def test_names_that_hang_do_not_hold_up_a_new_policy(door: Door, upstream:
 
 @pytest.mark.parametrize("era", ["legacy", "modern"])
 async def test_a_call_in_flight_finishes_whatever_becomes_of_its_policy(
-    door: Door, scene: Scene, upstream: Upstream, era: str
+    gateway: RunningGateway, scene: Scene, upstream: Upstream, era: str
 ) -> None:
-    await door.apply(door.entry("mock", upstream.url, [policy("p", ONE)]))
-    async with call_in_flight(door, era) as stream:
-        await door.apply(door.entry("mock", upstream.url, [policy("p")]))
-        async with calling(door.url()) as caller:
+    await gateway.apply(gateway.entry("mock", upstream.url, [policy("p", ONE)]))
+    async with call_in_flight(gateway, era) as stream:
+        await gateway.apply(gateway.entry("mock", upstream.url, [policy("p")]))
+        async with calling(gateway.url()) as caller:
             assert (await caller.post(legacy("tools/call", CALL))).error["code"] == -32602
         scene.gate.set()
         assert (await stream.message())["result"] == RESULT
@@ -132,25 +134,29 @@ async def test_a_call_in_flight_finishes_whatever_becomes_of_its_policy(
 
 
 async def test_a_call_in_flight_finishes_though_its_proxy_and_server_are_gone(
-    door: Door, scene: Scene, upstream: Upstream
+    gateway: RunningGateway, scene: Scene, upstream: Upstream
 ) -> None:
-    await door.apply(door.entry("mock", upstream.url))
-    async with call_in_flight(door) as stream:
-        await door.apply()
+    await gateway.apply(gateway.entry("mock", upstream.url))
+    async with call_in_flight(gateway) as stream:
+        await gateway.apply()
         await asyncio.sleep(0)  # the server is being retired
         scene.gate.set()
         assert (await stream.message())["result"] == RESULT
-    await eventually(lambda: not door.gateway.pools._retiring)
+    await eventually(lambda: not gateway.app.pools._retiring)
 
 
 async def test_streams_and_calls_outlive_reloads_that_do_not_touch_them(
-    door: Door, scene: Scene, upstream: Upstream
+    gateway: RunningGateway, scene: Scene, upstream: Upstream
 ) -> None:
-    untouched = door.entry("mock", upstream.url, [policy("p", DOCS, ALLOW)])
-    await door.apply(untouched)
-    async with get_stream(door) as gets, call_in_flight(door) as call, call_in_flight(door, "legacy") as old_call:
+    untouched = gateway.entry("mock", upstream.url, [policy("p", DOCS, ALLOW)])
+    await gateway.apply(untouched)
+    async with (
+        get_stream(gateway) as gets,
+        call_in_flight(gateway) as call,
+        call_in_flight(gateway, "legacy") as old_call,
+    ):
         for number in range(20):
-            await door.apply(untouched, door.entry(f"other-{number}", upstream.url))
+            await gateway.apply(untouched, gateway.entry(f"other-{number}", upstream.url))
         await scene.say.put(updated("doc://a"))
         assert await gets.message() == updated("doc://a")
         scene.gate.set()
@@ -158,26 +164,28 @@ async def test_streams_and_calls_outlive_reloads_that_do_not_touch_them(
         assert (await old_call.message())["result"] == RESULT
 
     assert upstream.count("GET") == 1
-    assert door.gateway.store.loads == 21
+    assert gateway.app.store.loads == 21
 
 
 async def test_a_listen_goes_on_under_a_changed_policy_that_still_allows_it(
-    door: Door, scene: Scene, upstream: Upstream
+    gateway: RunningGateway, scene: Scene, upstream: Upstream
 ) -> None:
-    await door.apply(door.entry("mock", upstream.url))
-    async with listening(door, "doc://a") as stream:
+    await gateway.apply(gateway.entry("mock", upstream.url))
+    async with listening(gateway, "doc://a") as stream:
         await scene.say.put(updated("doc://a"))
         assert await stream.message() == updated("doc://a")
-        await door.apply(door.entry("mock", upstream.url, [policy("p", DOCS)]))
+        await gateway.apply(gateway.entry("mock", upstream.url, [policy("p", DOCS)]))
         await scene.say.put(updated("secret://a"))
         await scene.say.put(updated("doc://a"))
         assert await stream.message() == updated("doc://a")  # and what the new policy hides is gone
 
 
-async def test_a_listen_that_a_changed_policy_refuses_ends_gracefully(door: Door, upstream: Upstream) -> None:
-    await door.apply(door.entry("mock", upstream.url))
-    async with listening(door, "doc://a") as stream:
-        await door.apply(door.entry("mock", upstream.url, [policy("none")]))
+async def test_a_listen_that_a_changed_policy_refuses_ends_gracefully(
+    gateway: RunningGateway, upstream: Upstream
+) -> None:
+    await gateway.apply(gateway.entry("mock", upstream.url))
+    async with listening(gateway, "doc://a") as stream:
+        await gateway.apply(gateway.entry("mock", upstream.url, [policy("none")]))
         ended = await stream.message()
         assert await stream.ended()
 
@@ -193,22 +201,22 @@ async def test_a_listen_that_a_changed_policy_refuses_ends_gracefully(door: Door
 
 
 async def test_a_listen_that_waits_to_be_judged_again_delivers_nothing(
-    door: Door, scene: Scene, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+    gateway: RunningGateway, scene: Scene, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def never(_: OpenStreams) -> None:
         """Four hundred other streams come first."""
 
     monkeypatch.setattr(OpenStreams, "_settle", never)
-    await door.apply(door.entry("mock", upstream.url))
-    async with listening(door, "doc://a", "secret://a") as stream:
-        await door.apply(door.entry("mock", upstream.url, [policy("p", DOCS)]))
+    await gateway.apply(gateway.entry("mock", upstream.url))
+    async with listening(gateway, "doc://a", "secret://a") as stream:
+        await gateway.apply(gateway.entry("mock", upstream.url, [policy("p", DOCS)]))
         await scene.say.put(updated("doc://a"))
         assert "result" in await stream.message()  # it ends: one of its resources is refused
         assert await stream.ended()
 
 
 async def test_a_policy_that_turned_while_the_server_hesitated_holds_for_the_stream_too(
-    door: Door,
+    gateway: RunningGateway,
 ) -> None:
     gate = asyncio.Event()
 
@@ -220,11 +228,11 @@ async def test_a_policy_that_turned_while_the_server_hesitated_holds_for_the_str
         return stream.response
 
     body = modern("subscriptions/listen", {"notifications": {"resourceSubscriptions": ["doc://a"]}}, id=5)
-    async with serving(hesitating) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+    async with serving(hesitating) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         posting = asyncio.create_task(caller.post(body))
         await upstream.first("subscriptions/listen")
-        await door.apply(door.entry("mock", upstream.url, [policy("none")]))
+        await gateway.apply(gateway.entry("mock", upstream.url, [policy("none")]))
         gate.set()
         reply = await asyncio.wait_for(posting, PATIENCE)
 
@@ -232,7 +240,9 @@ async def test_a_policy_that_turned_while_the_server_hesitated_holds_for_the_str
     assert reply.result["resultType"] == "complete"
 
 
-async def test_a_body_that_takes_its_time_is_judged_by_the_policy_at_its_end(door: Door, upstream: Upstream) -> None:
+async def test_a_body_that_takes_its_time_is_judged_by_the_policy_at_its_end(
+    gateway: RunningGateway, upstream: Upstream
+) -> None:
     more = asyncio.Event()
 
     async def body() -> AsyncIterator[bytes]:
@@ -241,12 +251,12 @@ async def test_a_body_that_takes_its_time_is_judged_by_the_policy_at_its_end(doo
         await more.wait()
         yield text[10:]
 
-    await door.apply(door.entry("mock", upstream.url))
-    async with calling(door.url()) as caller:
+    await gateway.apply(gateway.entry("mock", upstream.url))
+    async with calling(gateway.url()) as caller:
         headers = caller.headers(None)
-        posting = asyncio.ensure_future(caller._http.post(door.url(), data=body(), headers=headers))
-        await eventually(lambda: any(not each.idle for each in door.gateway._data.connections))
-        await door.apply(door.entry("mock", upstream.url, [policy("p", ONE)]))
+        posting = asyncio.ensure_future(caller._http.post(gateway.url(), data=body(), headers=headers))
+        await eventually(lambda: any(not each.idle for each in gateway.app._data.connections))
+        await gateway.apply(gateway.entry("mock", upstream.url, [policy("p", ONE)]))
         more.set()
         async with await posting as response:
             names = [tool["name"] for tool in (await response.json())["result"]["tools"]]
@@ -256,29 +266,29 @@ async def test_a_body_that_takes_its_time_is_judged_by_the_policy_at_its_end(doo
 
 @pytest.mark.parametrize("change", ["deleted", "recreated", "another server"])
 async def test_a_get_stream_ends_with_its_proxy_its_server_or_its_uid(
-    door: Door, upstream: Upstream, change: str
+    gateway: RunningGateway, upstream: Upstream, change: str
 ) -> None:
-    await door.apply(door.entry("mock", upstream.url))
-    async with get_stream(door) as stream:
+    await gateway.apply(gateway.entry("mock", upstream.url))
+    async with get_stream(gateway) as stream:
         if change == "deleted":
-            await door.apply()
+            await gateway.apply()
         elif change == "recreated":
-            await door.apply(door.entry("mock", upstream.url, uid="new"))
+            await gateway.apply(gateway.entry("mock", upstream.url, uid="new"))
         else:
-            await door.apply(door.entry("mock", upstream.url + "/elsewhere"))
+            await gateway.apply(gateway.entry("mock", upstream.url + "/elsewhere"))
         assert await stream.ended()
     await asyncio.wait_for((await upstream.first("GET")).gone.wait(), PATIENCE)
-    await eventually(lambda: door.gateway.line.occupancy.streams == 0)
+    await eventually(lambda: gateway.app.line.occupancy.streams == 0)
 
 
 async def test_a_get_stream_goes_on_under_a_changed_policy_and_shows_what_that_allows(
-    door: Door, scene: Scene, upstream: Upstream
+    gateway: RunningGateway, scene: Scene, upstream: Upstream
 ) -> None:
-    await door.apply(door.entry("mock", upstream.url))
-    async with get_stream(door) as stream:
+    await gateway.apply(gateway.entry("mock", upstream.url))
+    async with get_stream(gateway) as stream:
         await scene.say.put(updated("secret://a"))
         assert await stream.message() == updated("secret://a")
-        await door.apply(door.entry("mock", upstream.url, [policy("p", DOCS)]))
+        await gateway.apply(gateway.entry("mock", upstream.url, [policy("p", DOCS)]))
         for uri in ("secret://a", "doc://a"):
             await scene.say.put(updated(uri))
         assert await stream.message() == updated("doc://a")
@@ -299,31 +309,31 @@ POISON: dict[str, Callable[[dict[str, bytes]], dict[str, bytes]]] = {
 
 @pytest.mark.parametrize("name", POISON)
 async def test_poison_leaves_the_last_good_in_force_and_streams_open(
-    door: Door, scene: Scene, upstream: Upstream, name: str
+    gateway: RunningGateway, scene: Scene, upstream: Upstream, name: str
 ) -> None:
-    await door.apply(door.entry("mock", upstream.url, [policy("p", ONE, DOCS)]))
-    async with get_stream(door) as stream, calling(door.url()) as caller:
-        door.write(door.entry("mock", upstream.url))
-        files = {path.name: path.read_bytes() for path in (door.directory / "..data").iterdir()}
-        door.place(POISON[name](files))
-        await door.gateway.sources[0].poll()  # type: ignore[union-attr]  # it is a directory
+    await gateway.apply(gateway.entry("mock", upstream.url, [policy("p", ONE, DOCS)]))
+    async with get_stream(gateway) as stream, calling(gateway.url()) as caller:
+        gateway.write(gateway.entry("mock", upstream.url))
+        files = {path.name: path.read_bytes() for path in (gateway.directory / "..data").iterdir()}
+        gateway.place(POISON[name](files))
+        await gateway.app.sources[0].poll()  # type: ignore[union-attr]  # it is a directory
 
         assert await tools(caller) == ["get_users"]
         await scene.say.put(updated("doc://a"))
         assert await stream.message() == updated("doc://a")
-        assert door.gateway.store.snapshot is not None
-        assert door.gateway.store.snapshot.revision == 1
+        assert gateway.app.store.snapshot is not None
+        assert gateway.app.store.snapshot.revision == 1
 
         # And a good one after it is in force again.
-        await door.apply(door.entry("mock", upstream.url))
+        await gateway.apply(gateway.entry("mock", upstream.url))
         assert await tools(caller) == ["get_users", "delete_user"]
 
 
 async def test_a_policy_without_an_accepted_version_refuses_everything_but_the_lifecycle(
-    door: Door, upstream: Upstream
+    gateway: RunningGateway, upstream: Upstream
 ) -> None:
-    await door.apply(door.entry("mock", upstream.url, invalid=True))
-    async with calling(door.url()) as caller:
+    await gateway.apply(gateway.entry("mock", upstream.url, invalid=True))
+    async with calling(gateway.url()) as caller:
         await caller.initialize()
         for body in (legacy("tools/list", {}), legacy("tools/call", CALL), legacy("prompts/get", {"name": "x"})):
             assert (await caller.post(body)).error["code"] == -31007
@@ -333,14 +343,14 @@ async def test_a_policy_without_an_accepted_version_refuses_everything_but_the_l
 
 async def test_two_hundred_reloads_under_calls_lose_none(mock: str) -> None:
     """Every call is answered with what some policy of then allowed, and none fails."""
-    async with running() as door:
-        entry = door.entry("mock", mock, [policy("p", ALLOW)])
-        await door.apply(entry)
+    async with running() as gateway:
+        entry = gateway.entry("mock", mock, [policy("p", ALLOW)])
+        await gateway.apply(entry)
         done = asyncio.Event()
 
         async def call_on() -> int:
             calls = 0
-            async with connect(door.url(), era="modern") as client:
+            async with connect(gateway.url(), era="modern") as client:
                 while not done.is_set():
                     assert not (await client.call_tool("echo", {"message": "x"})).is_error
                     calls += 1
@@ -352,18 +362,20 @@ async def test_two_hundred_reloads_under_calls_lose_none(mock: str) -> None:
                 ALLOW,
                 {"name": f"n{number}", "effect": "Deny", "tools": {"names": [f"x{number}"]}},
             ]
-            await door.apply(door.entry("mock", mock, [policy("p", *rules)]))
+            await gateway.apply(gateway.entry("mock", mock, [policy("p", *rules)]))
             await asyncio.sleep(0.005)
         done.set()
         assert all(await asyncio.gather(*callers))
-        assert door.gateway.store.loads == 201
+        assert gateway.app.store.loads == 201
 
 
-async def test_a_stream_that_stays_open_keeps_no_config_that_has_been_replaced(door: Door, upstream: Upstream) -> None:
-    untouched = door.entry("mock", upstream.url)
-    await door.apply(untouched, door.entry("other", upstream.url))
-    async with get_stream(door):
-        await door.apply(untouched)
+async def test_a_stream_that_stays_open_keeps_no_config_that_has_been_replaced(
+    gateway: RunningGateway, upstream: Upstream
+) -> None:
+    untouched = gateway.entry("mock", upstream.url)
+    await gateway.apply(untouched, gateway.entry("other", upstream.url))
+    async with get_stream(gateway):
+        await gateway.apply(untouched)
 
         def revisions() -> list[int]:
             gc.collect()

@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 from aiohttp import web
 from callers import Caller, calling, legacy, modern
-from gateways import Door
+from gateways import RunningGateway
 from mcp_clients import eventually
 from upstreams import Arrived, Upstream, answer, document, events, serving, with_handshake
 
@@ -68,8 +68,8 @@ async def upstream(gate: Gate) -> AsyncIterator[Upstream]:
 
 
 @pytest.fixture
-async def caller(door: Door) -> AsyncIterator[Caller]:
-    async with calling(door.url()) as caller:
+async def caller(gateway: RunningGateway) -> AsyncIterator[Caller]:
+    async with calling(gateway.url()) as caller:
         await caller.initialize()
         yield caller
 
@@ -80,7 +80,7 @@ async def in_flight(upstream: Upstream, calls: int) -> None:
 
 @pytest.mark.parametrize("identifier", [1, "1", 0, "", -1, 'ü\n"', 2**63])
 async def test_one_id_twice_in_flight_is_two_upstream_and_each_call_is_answered_with_its_own(
-    door: Door, caller: Caller, upstream: Upstream, gate: Gate, identifier: Any
+    gateway: RunningGateway, caller: Caller, upstream: Upstream, gate: Gate, identifier: Any
 ) -> None:
     calls = [asyncio.create_task(caller.post(legacy("tools/call", {**CALL, "n": n}, id=identifier))) for n in range(3)]
     await in_flight(upstream, 3)
@@ -95,7 +95,7 @@ async def test_one_id_twice_in_flight_is_two_upstream_and_each_call_is_answered_
     sent = [each.message["id"] for each in upstream.arrived if each.method in ("tools/call", "tools/list")]
     assert sent[0] == identifier
     assert len(set(sent)) == 4
-    assert len(door.gateway.line.request_ids) == 0
+    assert len(gateway.app.line.request_ids) == 0
 
 
 async def test_a_number_and_its_text_are_two_upstream_for_servers_exist_that_keep_ids_as_text(
@@ -211,7 +211,7 @@ async def test_an_answer_to_another_request_of_the_same_id_is_not_taken(
 
 
 async def test_afterwards_the_id_is_free_however_its_request_ended(
-    door: Door, caller: Caller, upstream: Upstream, gate: Gate
+    gateway: RunningGateway, caller: Caller, upstream: Upstream, gate: Gate
 ) -> None:
     gate.open.set()
     for message in (legacy("tools/call", CALL, id=7), legacy("tools/list", id=7), legacy("ping", id=7)):
@@ -220,13 +220,13 @@ async def test_afterwards_the_id_is_free_however_its_request_ended(
     assert (await caller.post(legacy("no/such", id=7))).error["code"] == -32601
     assert (await caller.post(legacy("ping", id=7), {"Accept": "x"})).status == 406
     assert (await caller.post(legacy("ping", id=7))).status == 200
-    assert len(door.gateway.line.request_ids) == 0
+    assert len(gateway.app.line.request_ids) == 0
 
 
 async def test_sessions_count_their_ids_each_by_itself(
-    door: Door, caller: Caller, upstream: Upstream, gate: Gate
+    gateway: RunningGateway, caller: Caller, upstream: Upstream, gate: Gate
 ) -> None:
-    async with calling(door.url()) as second, calling(door.url("other")) as other:
+    async with calling(gateway.url()) as second, calling(gateway.url("other")) as other:
         await second.initialize()
         await other.initialize()
         calls = [asyncio.create_task(each.post(legacy("tools/call", CALL))) for each in (caller, second, other)]
@@ -237,9 +237,9 @@ async def test_sessions_count_their_ids_each_by_itself(
 
 @pytest.mark.parametrize("message", [modern("tools/call", CALL), legacy("tools/call", CALL)])
 async def test_without_a_session_there_is_nothing_to_count_ids_in(
-    door: Door, upstream: Upstream, gate: Gate, message: dict[str, Any]
+    gateway: RunningGateway, upstream: Upstream, gate: Gate, message: dict[str, Any]
 ) -> None:
-    async with calling(door.url()) as caller:
+    async with calling(gateway.url()) as caller:
         calls = [asyncio.create_task(caller.post(message)) for _ in range(2)]
         await in_flight(upstream, 2)
         gate.open.set()
@@ -258,7 +258,7 @@ async def test_an_answer_to_the_server_may_bear_the_id_of_a_request_in_flight(
 
 
 async def test_a_legacy_caller_that_goes_leaves_its_request_in_flight_and_nothing_afterwards(
-    door: Door, caller: Caller, upstream: Upstream, gate: Gate
+    gateway: RunningGateway, caller: Caller, upstream: Upstream, gate: Gate
 ) -> None:
     first = asyncio.create_task(caller.post(legacy("tools/call", CALL, id=7)))
     await in_flight(upstream, 1)
@@ -268,7 +268,7 @@ async def test_a_legacy_caller_that_goes_leaves_its_request_in_flight_and_nothin
     await in_flight(upstream, 2)
     gate.open.set()
     assert (await second).json["id"] == 7
-    await eventually(lambda: len(door.gateway.line.request_ids) == 0)
+    await eventually(lambda: len(gateway.app.line.request_ids) == 0)
 
 
 def test_it_costs_next_to_nothing() -> None:

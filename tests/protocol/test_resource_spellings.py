@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from gateways import Door, policy
+from gateways import RunningGateway, policy
 from mcp import Client, MCPError
 from mcp.server.mcpserver import MCPServer
 from mcp_clients import Era, connect
@@ -44,10 +44,10 @@ async def _text(client: Client, uri: str) -> str | None:
 
 @pytest.mark.node
 @pytest.mark.parametrize(("files", "era"), SIDES, indirect=["files"])
-async def test_the_servers_take_many_spellings_for_one_resource(files: str, door: Door, era: Era) -> None:
-    await door.apply(door.entry("mock", files))
+async def test_the_servers_take_many_spellings_for_one_resource(files: str, gateway: RunningGateway, era: Era) -> None:
+    await gateway.apply(gateway.entry("mock", files))
 
-    async with connect(door.url(), era=era) as client:
+    async with connect(gateway.url(), era=era) as client:
         read = [uri for uri in SECRETS if await _text(client, uri) == SECRET]
 
     assert len(read) > len(SECRETS) * 0.8
@@ -57,22 +57,22 @@ async def test_the_servers_take_many_spellings_for_one_resource(files: str, door
 @pytest.mark.parametrize("rules", GUARDS.values(), ids=GUARDS)
 @pytest.mark.parametrize(("files", "era"), SIDES, indirect=["files"])
 async def test_no_spelling_reads_what_a_rule_keeps_away_and_plain_ones_work(
-    files: str, door: Door, era: Era, rules: list[dict[str, Any]]
+    files: str, gateway: RunningGateway, era: Era, rules: list[dict[str, Any]]
 ) -> None:
-    await door.apply(door.entry("mock", files, [policy("p", *rules)]))
+    await gateway.apply(gateway.entry("mock", files, [policy("p", *rules)]))
 
-    async with connect(door.url(), era=era) as client:
+    async with connect(gateway.url(), era=era) as client:
         assert [uri for uri in SECRETS if await _text(client, uri) == SECRET] == []
         assert {uri: await _text(client, uri) for uri in PLAIN} == PLAIN
 
 
 @pytest.mark.node
 @pytest.mark.parametrize(("files", "era"), SIDES, indirect=["files"])
-async def test_no_spelling_reads_what_the_catalogue_leaves_out(files: str, door: Door, era: Era) -> None:
+async def test_no_spelling_reads_what_the_catalogue_leaves_out(files: str, gateway: RunningGateway, era: Era) -> None:
     for selection in ({"include": ["file:///docs/*"]}, {"exclude": ["file:///secret/*"]}):
-        await door.apply(door.entry("mock", files, catalogue={"resources": selection}))
+        await gateway.apply(gateway.entry("mock", files, catalogue={"resources": selection}))
 
-        async with connect(door.url(), era=era) as client:
+        async with connect(gateway.url(), era=era) as client:
             assert [uri for uri in SECRETS if await _text(client, uri) == SECRET] == []
             assert {uri: await _text(client, uri) for uri in PLAIN} == PLAIN
 
@@ -91,15 +91,17 @@ async def tables() -> AsyncIterator[str]:
 
 
 @pytest.mark.parametrize("era", ["legacy", "modern"])
-async def test_what_a_template_makes_of_an_encoded_part_is_denied_with_it(tables: str, door: Door, era: Era) -> None:
+async def test_what_a_template_makes_of_an_encoded_part_is_denied_with_it(
+    tables: str, gateway: RunningGateway, era: Era
+) -> None:
     spellings = ["db://secret/rows", "db://secre%74/rows", "DB://%73%65cret/rows", "db://%73ecr\tet/rows"]
-    await door.apply(door.entry("mock", tables))
-    async with connect(door.url(), era=era) as client:
+    await gateway.apply(gateway.entry("mock", tables))
+    async with connect(gateway.url(), era=era) as client:
         assert await _text(client, "db://secre%74/rows") == SECRET
 
     deny = {"name": "secret", "effect": "Deny", "resources": {"names": ["db://secret/*"]}}
-    await door.apply(door.entry("mock", tables, [policy("p", deny)]))
+    await gateway.apply(gateway.entry("mock", tables, [policy("p", deny)]))
 
-    async with connect(door.url(), era=era) as client:
+    async with connect(gateway.url(), era=era) as client:
         assert [uri for uri in spellings if await _text(client, uri) == SECRET] == []
         assert await _text(client, "db://public/rows") == "rows of public"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from callers import LEGACY, MODERN, Caller, calling, envelope, legacy, modern, modern_headers
-from gateways import Door, policy
+from gateways import RunningGateway, policy
 from mcp_clients import connect
 from typescript import run_session
 from upstreams import Arrived, Upstream, answer, document, initialize_answer, serving, with_handshake
@@ -31,11 +31,11 @@ def initialize(revision: str) -> dict[str, Any]:
 @pytest.mark.parametrize("header", [None, *HANDSHAKES, MODERN, *UNKNOWN])
 @pytest.mark.parametrize("asked", [*HANDSHAKES, MODERN, *UNKNOWN])
 async def test_initialize_is_negotiated_whatever_revision_body_and_header_name(
-    door: Door, asked: str, header: str | None
+    gateway: RunningGateway, asked: str, header: str | None
 ) -> None:
     expected = asked if asked in HANDSHAKES else LEGACY
-    async with serving(with_handshake(echo)) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+    async with serving(with_handshake(echo)) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         reply = await caller.post(initialize(asked), {"MCP-Protocol-Version": header})
         assert (reply.status, reply.result["protocolVersion"]) == (200, expected)
         caller.session = reply.headers["Mcp-Session-Id"]
@@ -51,35 +51,37 @@ async def test_initialize_is_negotiated_whatever_revision_body_and_header_name(
 @pytest.mark.parametrize("header", [None, LEGACY, MODERN, "1999-01-01"])
 @pytest.mark.parametrize("revision", HANDSHAKES)
 async def test_the_official_python_client_negotiates_each_revision_whatever_its_header_says(
-    mock: str, door: Door, monkeypatch: pytest.MonkeyPatch, revision: str, header: str | None
+    mock: str, gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch, revision: str, header: str | None
 ) -> None:
     monkeypatch.setattr("mcp.client.session.LATEST_HANDSHAKE_VERSION", revision)
-    await door.apply(door.entry("mock", mock))
+    await gateway.apply(gateway.entry("mock", mock))
     # The client's own header replaces this one in what follows.
     headers = {"MCP-Protocol-Version": header} if header is not None else None
-    async with connect(door.url(), era="legacy", headers=headers) as client:
+    async with connect(gateway.url(), era="legacy", headers=headers) as client:
         assert client.protocol_version == revision
         assert len((await client.list_tools()).tools) == 15
 
 
 @pytest.mark.node
 @pytest.mark.parametrize("revision", [*HANDSHAKES, MODERN])
-async def test_the_official_typescript_client_negotiates_each_revision(mock: str, door: Door, revision: str) -> None:
-    await door.apply(door.entry("mock", mock))
+async def test_the_official_typescript_client_negotiates_each_revision(
+    mock: str, gateway: RunningGateway, revision: str
+) -> None:
+    await gateway.apply(gateway.entry("mock", mock))
     era: Any = "modern" if revision == MODERN else "legacy"
     steps = [{"op": "server"}, {"op": "listTools"}]
-    server, listed = await run_session(door.url(), sdk="v2", era=era, steps=steps, revision=revision)
+    server, listed = await run_session(gateway.url(), sdk="v2", era=era, steps=steps, revision=revision)
 
     assert server["result"]["protocolVersion"] == revision
     assert len(listed["result"]["tools"]) == 15
 
 
 async def test_a_client_that_knows_no_revision_of_ours_is_offered_one_and_may_leave(
-    mock: str, door: Door, monkeypatch: pytest.MonkeyPatch
+    mock: str, gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mcp.client.session.LATEST_HANDSHAKE_VERSION", "2027-01-01")
-    await door.apply(door.entry("mock", mock))
-    async with connect(door.url(), era="legacy") as client:
+    await gateway.apply(gateway.entry("mock", mock))
+    async with connect(gateway.url(), era="legacy") as client:
         assert client.protocol_version == LEGACY
 
 
@@ -122,31 +124,33 @@ def error(arrived: Arrived, code: int, data: Mapping[str, Any]) -> dict[str, Any
 
 
 async def taught(
-    door: Door, script: Any, *messages: dict[str, Any], modern_too: bool = True
+    gateway: RunningGateway, script: Any, *messages: dict[str, Any], modern_too: bool = True
 ) -> tuple[list[str], Upstream]:
     """What is listed after a server has answered these messages."""
-    async with serving(script) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+    async with serving(script) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         for message in messages:
             await caller.post(message)
         return await told(caller, modern_too=modern_too), upstream
 
 
-async def test_of_a_server_that_has_not_said_a_word_all_our_revisions_are_listed(door: Door) -> None:
-    found, upstream = await taught(door, echo)
+async def test_of_a_server_that_has_not_said_a_word_all_our_revisions_are_listed(gateway: RunningGateway) -> None:
+    found, upstream = await taught(gateway, echo)
 
     assert found == ALL
     assert upstream.arrived == []
 
 
-async def test_a_server_that_knows_no_discover_is_listed_without_the_modern_revision(door: Door) -> None:
-    found, _ = await taught(door, handshake(LEGACY), modern("server/discover"), initialize(LEGACY))
+async def test_a_server_that_knows_no_discover_is_listed_without_the_modern_revision(gateway: RunningGateway) -> None:
+    found, _ = await taught(gateway, handshake(LEGACY), modern("server/discover"), initialize(LEGACY))
 
     assert found == ALL[1:]
 
 
-async def test_a_server_that_answers_with_an_older_revision_is_listed_without_newer_handshakes(door: Door) -> None:
-    found, _ = await taught(door, handshake("2025-03-26"), modern("server/discover"), initialize(LEGACY))
+async def test_a_server_that_answers_with_an_older_revision_is_listed_without_newer_handshakes(
+    gateway: RunningGateway,
+) -> None:
+    found, _ = await taught(gateway, handshake("2025-03-26"), modern("server/discover"), initialize(LEGACY))
 
     assert found == ["2025-03-26", "2024-11-05"]
 
@@ -164,7 +168,7 @@ async def test_a_server_that_answers_with_an_older_revision_is_listed_without_ne
     ],
 )
 async def test_the_list_of_the_server_itself_is_told_as_far_as_the_gateway_speaks_it(
-    door: Door, supported: Any, expected: list[str]
+    gateway: RunningGateway, supported: Any, expected: list[str]
 ) -> None:
     async def discovered(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         return document(answer(arrived, {"resultType": "complete", "supportedVersions": supported}))
@@ -173,24 +177,26 @@ async def test_the_list_of_the_server_itself_is_told_as_far_as_the_gateway_speak
         return document(error(arrived, -32022, {"supported": supported, "requested": MODERN}), status=400)
 
     both = MODERN not in expected or supported in ("2025-06-18", None)
-    assert (await taught(door, discovered, modern("server/discover"), modern_too=both))[0] == expected
-    assert (await taught(door, refused, modern("tools/list"), modern_too=both))[0] == expected
+    assert (await taught(gateway, discovered, modern("server/discover"), modern_too=both))[0] == expected
+    assert (await taught(gateway, refused, modern("tools/list"), modern_too=both))[0] == expected
 
 
-async def test_where_the_server_speaks_the_modern_revision_an_envelope_is_told_what_discover_lists(door: Door) -> None:
+async def test_where_the_server_speaks_the_modern_revision_an_envelope_is_told_what_discover_lists(
+    gateway: RunningGateway,
+) -> None:
     async def discovered(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         return document(answer(arrived, {"resultType": "complete", "supportedVersions": [MODERN]}))
 
     body = legacy("server/discover", {"_meta": envelope("2099-01-01")})
-    async with serving(discovered) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+    async with serving(discovered) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         await caller.post(modern("server/discover"))
         reply = await caller.post(body, modern_headers(body, "2099-01-01"))
 
     assert reply.error["data"]["supported"] == [MODERN]
 
 
-async def test_a_server_that_was_replaced_teaches_anew(door: Door) -> None:
+async def test_a_server_that_was_replaced_teaches_anew(gateway: RunningGateway) -> None:
     speaks_modern = False
 
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
@@ -198,8 +204,8 @@ async def test_a_server_that_was_replaced_teaches_anew(door: Door) -> None:
             return document(answer(arrived, {"resultType": "complete", "supportedVersions": [MODERN]}))
         return document(error(arrived, -32601, {}), status=404)
 
-    async with serving(script) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+    async with serving(script) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         await caller.post(modern("server/discover"))
         assert await told(caller) == ALL[1:]
         speaks_modern = True
@@ -208,9 +214,13 @@ async def test_a_server_that_was_replaced_teaches_anew(door: Door) -> None:
         assert await told(caller, modern_too=False) == ALL
 
 
-async def test_one_proxy_learns_nothing_from_the_server_of_another(door: Door) -> None:
-    async with serving(handshake("2025-03-26")) as upstream, calling(door.url()) as caller, calling(door.url("b")) as b:
-        await door.apply(door.entry("mock", upstream.url), door.entry("b", upstream.url))
+async def test_one_proxy_learns_nothing_from_the_server_of_another(gateway: RunningGateway) -> None:
+    async with (
+        serving(handshake("2025-03-26")) as upstream,
+        calling(gateway.url()) as caller,
+        calling(gateway.url("b")) as b,
+    ):
+        await gateway.apply(gateway.entry("mock", upstream.url), gateway.entry("b", upstream.url))
         await caller.post(initialize(LEGACY))
         assert await told(caller) == [MODERN, "2025-03-26", "2024-11-05"]
         assert await told(b) == ALL
@@ -220,9 +230,9 @@ async def test_one_proxy_learns_nothing_from_the_server_of_another(door: Door) -
 
 
 @pytest.mark.parametrize("value", ["tools/list", "delete_users", "=?base64?broken?=", "tools/call"])
-async def test_left_over_mirrored_headers_of_a_legacy_request_are_dropped(door: Door, value: str) -> None:
-    async with serving(with_handshake(echo)) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+async def test_left_over_mirrored_headers_of_a_legacy_request_are_dropped(gateway: RunningGateway, value: str) -> None:
+    async with serving(with_handshake(echo)) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         await caller.initialize()
         call = legacy("tools/call", {"name": "get_users"})
         assert (await caller.post(call, {"Mcp-Method": value, "Mcp-Name": value})).result == RESULT
@@ -232,10 +242,10 @@ async def test_left_over_mirrored_headers_of_a_legacy_request_are_dropped(door: 
     assert not {"mcp-method", "mcp-name"} & {name.lower() for name in sent.headers}
 
 
-async def test_a_left_over_header_opens_nothing_that_the_body_does_not(door: Door) -> None:
+async def test_a_left_over_header_opens_nothing_that_the_body_does_not(gateway: RunningGateway) -> None:
     only = policy("p", {"name": "only", "effect": "Allow", "tools": {"names": ["get_users"]}})
-    async with serving(with_handshake(echo)) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url, [only]))
+    async with serving(with_handshake(echo)) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url, [only]))
         await caller.initialize()
         call = legacy("tools/call", {"name": "delete_users"})
         reply = await caller.post(call, {"Mcp-Method": "tools/call", "Mcp-Name": "get_users"})
@@ -245,9 +255,9 @@ async def test_a_left_over_header_opens_nothing_that_the_body_does_not(door: Doo
 
 
 @pytest.mark.parametrize("method", ["notifications/unknown", "notifications/tools/list_changed"])
-async def test_an_unknown_notification_is_taken_and_goes_nowhere(door: Door, method: str) -> None:
-    async with serving(with_handshake(echo)) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+async def test_an_unknown_notification_is_taken_and_goes_nowhere(gateway: RunningGateway, method: str) -> None:
+    async with serving(with_handshake(echo)) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         await caller.initialize()
         for more in (None, {"MCP-Protocol-Version": MODERN, "Mcp-Session-Id": None}):
             reply = await caller.post(legacy(method, {"a": 1}, id=None), more)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from callers import LEGACY, MODERN, Caller, calling, legacy, modern
-from gateways import Door, running
+from gateways import RunningGateway, running
 from mcp_clients import connect
 from otlp_sink import http_sink
 from upstreams import Arrived, answer, document, events, for_ever, initialize_answer, serving, with_handshake
@@ -30,9 +30,9 @@ async def echo(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse
     return document(answer(arrived, RESULT))
 
 
-async def test_the_client_gets_an_id_of_ours_and_the_server_its_own(door: Door) -> None:
-    async with serving(with_handshake(echo)) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+async def test_the_client_gets_an_id_of_ours_and_the_server_its_own(gateway: RunningGateway) -> None:
+    async with serving(with_handshake(echo)) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         reply = await caller.initialize()
         assert (await caller.post(CALL)).result == RESULT
 
@@ -46,10 +46,10 @@ async def test_the_client_gets_an_id_of_ours_and_the_server_its_own(door: Door) 
     assert {each.headers["MCP-Protocol-Version"] for each in later} == {LEGACY}
 
 
-async def test_a_session_id_of_4_kib_is_sealed_and_opened(door: Door) -> None:
+async def test_a_session_id_of_4_kib_is_sealed_and_opened(gateway: RunningGateway) -> None:
     held = "s" * 4096
-    async with serving(with_handshake(echo, session=held)) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+    async with serving(with_handshake(echo, session=held)) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         await caller.initialize()
         assert (await caller.post(CALL)).result == RESULT
         assert (await caller.request("DELETE")).status == 200
@@ -62,11 +62,11 @@ async def test_a_longer_one_is_refused_and_the_span_says_how_long_it_may_be() ->
     with http_sink() as sink:
         telemetry = Telemetry.from_env({"OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint})
         async with (
-            running(telemetry=telemetry) as door,
+            running(telemetry=telemetry) as gateway,
             serving(with_handshake(echo, session="s" * 4097)) as upstream,
-            calling(door.url()) as caller,
+            calling(gateway.url()) as caller,
         ):
-            await door.apply(door.entry("mock", upstream.url))
+            await gateway.apply(gateway.entry("mock", upstream.url))
             params = {"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
             reply = await caller.post(legacy("initialize", params))
         (span,) = (each for each in sink.wait_for(lambda found: len(found) == 2) if each.kind == "CLIENT")
@@ -77,7 +77,7 @@ async def test_a_longer_one_is_refused_and_the_span_says_how_long_it_may_be() ->
 ENDPOINT = b"event: endpoint\ndata: /messages/?session_id=1\n\n"
 
 
-async def test_an_event_that_tells_another_endpoint_does_not_reach_callers(door: Door) -> None:
+async def test_an_event_that_tells_another_endpoint_does_not_reach_callers(gateway: RunningGateway) -> None:
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         async with events(request) as stream:
             await stream.raw(ENDPOINT + b": here\n\n")
@@ -85,8 +85,8 @@ async def test_an_event_that_tells_another_endpoint_does_not_reach_callers(door:
                 await stream.send(answer(arrived, RESULT))
         return stream.response
 
-    async with serving(with_handshake(script)) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+    async with serving(with_handshake(script)) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         await caller.initialize()
         called = await caller.post(CALL)
         listened = await caller.request("GET", {"Accept": "text/event-stream"})
@@ -96,20 +96,20 @@ async def test_an_event_that_tells_another_endpoint_does_not_reach_callers(door:
     assert b": here" in listened.body
 
 
-async def test_a_stream_of_the_old_transport_ends_for_nothing_would_come_of_it(door: Door) -> None:
+async def test_a_stream_of_the_old_transport_ends_for_nothing_would_come_of_it(gateway: RunningGateway) -> None:
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         async with events(request) as stream:
             await stream.raw(ENDPOINT)
             await for_ever()
         return stream.response
 
-    async with serving(script) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+    async with serving(script) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         reply = await caller.request("GET", {"Accept": "text/event-stream"})
     assert b"endpoint" not in reply.body
 
 
-async def test_an_answer_to_initialize_as_an_event_opens_a_session_too(door: Door) -> None:
+async def test_an_answer_to_initialize_as_an_event_opens_a_session_too(gateway: RunningGateway) -> None:
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         if arrived.method != "initialize":
             return document(answer(arrived, RESULT)) if "id" in arrived.message else web.Response(status=202)
@@ -120,8 +120,8 @@ async def test_an_answer_to_initialize_as_an_event_opens_a_session_too(door: Doo
             await stream.raw(b"id: 5\ndata: " + body + b"\n\n")
         return stream.response
 
-    async with serving(script) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+    async with serving(script) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         reply = await caller.initialize()
         assert [message.get("method") for message in reply.messages] == ["notifications/message", None]
         assert (await caller.post(CALL)).result == RESULT
@@ -129,9 +129,9 @@ async def test_an_answer_to_initialize_as_an_event_opens_a_session_too(door: Doo
     assert upstream.arrived[-1].headers["Mcp-Session-Id"] == "from-a-stream"
 
 
-async def test_a_server_without_sessions_gets_none(door: Door) -> None:
-    async with serving(with_handshake(echo, session=None)) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+async def test_a_server_without_sessions_gets_none(gateway: RunningGateway) -> None:
+    async with serving(with_handshake(echo, session=None)) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         reply = await caller.initialize()
         assert "Mcp-Session-Id" not in reply.headers
         assert (await caller.post(CALL, {"MCP-Protocol-Version": "2025-06-18"})).result == RESULT
@@ -141,9 +141,9 @@ async def test_a_server_without_sessions_gets_none(door: Door) -> None:
 
 
 @pytest.mark.parametrize("asked", ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"])
-async def test_each_older_revision_can_be_negotiated(door: Door, asked: str) -> None:
-    async with serving(with_handshake(echo)) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+async def test_each_older_revision_can_be_negotiated(gateway: RunningGateway, asked: str) -> None:
+    async with serving(with_handshake(echo)) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         params = {"protocolVersion": asked, "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
         reply = await caller.post(legacy("initialize", params))
         caller.session = reply.headers["Mcp-Session-Id"]
@@ -159,10 +159,10 @@ async def test_each_older_revision_can_be_negotiated(door: Door, asked: str) -> 
 
 
 async def test_a_legacy_client_that_asks_for_the_newest_revision_is_offered_the_newest_with_a_handshake(
-    door: Door,
+    gateway: RunningGateway,
 ) -> None:
-    async with serving(with_handshake(echo)) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+    async with serving(with_handshake(echo)) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         reply = await caller.post(legacy("initialize", {"protocolVersion": MODERN, "capabilities": {}}))
 
     assert reply.result["protocolVersion"] == "2025-11-25"
@@ -182,9 +182,9 @@ async def dead(caller: Caller, session: str) -> None:
     }
 
 
-async def test_a_session_id_that_is_not_ours_is_404_and_never_reaches_the_server(door: Door) -> None:
-    async with serving(with_handshake(echo)) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+async def test_a_session_id_that_is_not_ours_is_404_and_never_reaches_the_server(gateway: RunningGateway) -> None:
+    async with serving(with_handshake(echo)) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         await caller.initialize()
         assert caller.session is not None
         arrived = len(upstream.arrived)
@@ -194,43 +194,47 @@ async def test_a_session_id_that_is_not_ours_is_404_and_never_reaches_the_server
         assert len(upstream.arrived) == arrived
 
 
-async def test_a_session_of_one_proxy_is_404_at_another_even_of_the_same_server(door: Door) -> None:
-    async with serving(with_handshake(echo)) as upstream, calling(door.url("a")) as a, calling(door.url("b")) as b:
-        await door.apply(door.entry("a", upstream.url), door.entry("b", upstream.url))
+async def test_a_session_of_one_proxy_is_404_at_another_even_of_the_same_server(gateway: RunningGateway) -> None:
+    async with (
+        serving(with_handshake(echo)) as upstream,
+        calling(gateway.url("a")) as a,
+        calling(gateway.url("b")) as b,
+    ):
+        await gateway.apply(gateway.entry("a", upstream.url), gateway.entry("b", upstream.url))
         await a.initialize()
         assert a.session is not None
         await dead(b, a.session)
 
 
-async def test_a_session_ends_with_its_proxy_though_another_takes_the_name(door: Door) -> None:
-    async with serving(with_handshake(echo)) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+async def test_a_session_ends_with_its_proxy_though_another_takes_the_name(gateway: RunningGateway) -> None:
+    async with serving(with_handshake(echo)) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         await caller.initialize()
         assert caller.session is not None
-        await door.apply(door.entry("mock", upstream.url, uid="created again"))
+        await gateway.apply(gateway.entry("mock", upstream.url, uid="created again"))
         await dead(caller, caller.session)
 
 
 async def test_a_session_expires() -> None:
     bounds = Bounds(request_bytes=1 << 20, message_bytes=1 << 20, requests_in_flight=9, streams=9, session_max_age=1)
     async with (
-        running(bounds=bounds) as door,
+        running(bounds=bounds) as gateway,
         serving(with_handshake(echo)) as upstream,
-        calling(door.url()) as caller,
+        calling(gateway.url()) as caller,
     ):
-        await door.apply(door.entry("mock", upstream.url))
+        await gateway.apply(gateway.entry("mock", upstream.url))
         params = {"protocolVersion": LEGACY, "capabilities": {}}
         session = (await caller.post(legacy("initialize", params))).headers["Mcp-Session-Id"]
-        door.gateway.line._sealer._clock = lambda: time.time() + 5
+        gateway.app.line._sealer._clock = lambda: time.time() + 5
         await dead(caller, session)
 
 
-async def test_a_session_that_the_server_has_forgotten_is_404(door: Door) -> None:
+async def test_a_session_that_the_server_has_forgotten_is_404(gateway: RunningGateway) -> None:
     async def forgetful(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         return document({"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": "who?"}}, status=404)
 
-    async with serving(with_handshake(forgetful)) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+    async with serving(with_handshake(forgetful)) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         await caller.initialize()
         assert caller.session is not None
         await dead(caller, caller.session)
@@ -240,10 +244,10 @@ async def test_a_session_survives_a_restart_of_the_gateway(mock: str) -> None:
     mac_key, session_key = os.urandom(32), os.urandom(32)
     sessions: list[Any] = []
     for _ in range(2):
-        async with running() as door:
-            door.mac_key, door.session_key = mac_key, session_key
-            await door.apply(door.entry("mock", mock))
-            async with calling(door.url()) as caller:
+        async with running() as gateway:
+            gateway.mac_key, gateway.session_key = mac_key, session_key
+            await gateway.apply(gateway.entry("mock", mock))
+            async with calling(gateway.url()) as caller:
                 if not sessions:
                     await caller.initialize()
                     sessions.append(caller.session)
@@ -254,8 +258,8 @@ async def test_a_session_survives_a_restart_of_the_gateway(mock: str) -> None:
 async def test_a_session_opens_at_another_replica(mock: str) -> None:
     async with running() as one, running() as two:
         two.mac_key, two.session_key = one.mac_key, one.session_key
-        for door in (one, two):
-            await door.apply(door.entry("mock", mock))
+        for gateway in (one, two):
+            await gateway.apply(gateway.entry("mock", mock))
         async with calling(one.url()) as here, calling(two.url()) as there:
             await here.initialize()
             there.session = here.session
@@ -267,10 +271,10 @@ async def test_a_session_opens_at_another_replica(mock: str) -> None:
 # -- GET and DELETE
 
 
-async def test_delete_ends_the_session_at_the_server(mock: str, door: Door) -> None:
-    await door.apply(door.entry("mock", mock))
+async def test_delete_ends_the_session_at_the_server(mock: str, gateway: RunningGateway) -> None:
+    await gateway.apply(gateway.entry("mock", mock))
 
-    async with calling(door.url()) as caller:
+    async with calling(gateway.url()) as caller:
         await caller.initialize()
         assert caller.session is not None
         assert (await caller.request("DELETE")).status == 200
@@ -298,12 +302,14 @@ async def test_delete_ends_the_session_at_the_server(mock: str, door: Door) -> N
         ("GET", 204, 405),
     ],
 )
-async def test_what_the_server_says_to_get_and_delete(door: Door, method: str, status: int, passed_on: int) -> None:
+async def test_what_the_server_says_to_get_and_delete(
+    gateway: RunningGateway, method: str, status: int, passed_on: int
+) -> None:
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         return web.Response(status=status, text="secret words" if status != 204 else None, headers={"X-Secret": "1"})
 
-    async with serving(with_handshake(script)) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+    async with serving(with_handshake(script)) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         await caller.initialize()
         reply = await caller.request(method, {"Accept": "text/event-stream"})
 
@@ -314,39 +320,41 @@ async def test_what_the_server_says_to_get_and_delete(door: Door, method: str, s
         assert reply.headers["Allow"] == "POST"
 
 
-async def test_a_get_that_is_answered_with_a_page_is_405_for_other_statuses_end_real_clients(door: Door) -> None:
+async def test_a_get_that_is_answered_with_a_page_is_405_for_other_statuses_end_real_clients(
+    gateway: RunningGateway,
+) -> None:
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         return web.Response(text="<h1>Welcome</h1>", content_type="text/html")
 
-    async with serving(with_handshake(script)) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+    async with serving(with_handshake(script)) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         await caller.initialize()
         assert (await caller.request("GET", {"Accept": "text/event-stream"})).status == 405
 
 
-async def test_a_get_without_a_session_at_a_server_that_has_none_to_get_is_405(door: Door) -> None:
+async def test_a_get_without_a_session_at_a_server_that_has_none_to_get_is_405(gateway: RunningGateway) -> None:
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         return web.Response(status=404)
 
-    async with serving(script) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+    async with serving(script) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         assert (await caller.request("GET", {"Accept": "text/event-stream"})).status == 405
 
 
-async def test_get_and_delete_are_405_in_the_newest_revision(mock: str, door: Door) -> None:
-    await door.apply(door.entry("mock", mock))
+async def test_get_and_delete_are_405_in_the_newest_revision(mock: str, gateway: RunningGateway) -> None:
+    await gateway.apply(gateway.entry("mock", mock))
     newest = {"MCP-Protocol-Version": MODERN, "Accept": "text/event-stream"}
 
-    async with calling(door.url()) as caller:
+    async with calling(gateway.url()) as caller:
         for method in ("GET", "DELETE"):
             reply = await caller.request(method, newest)
             assert (reply.status, reply.headers["Allow"]) == (405, "POST")
 
 
-async def test_a_get_must_take_events(mock: str, door: Door) -> None:
-    await door.apply(door.entry("mock", mock))
+async def test_a_get_must_take_events(mock: str, gateway: RunningGateway) -> None:
+    await gateway.apply(gateway.entry("mock", mock))
 
-    async with calling(door.url()) as caller:
+    async with calling(gateway.url()) as caller:
         await caller.initialize()
         assert (await caller.request("GET", {"Accept": "application/json"})).status == 406
 
@@ -355,42 +363,44 @@ async def test_a_get_must_take_events(mock: str, door: Door) -> None:
 
 
 @pytest.mark.parametrize("status", [200, 202, 204])
-async def test_a_notification_that_the_server_takes_is_202(door: Door, status: int) -> None:
+async def test_a_notification_that_the_server_takes_is_202(gateway: RunningGateway, status: int) -> None:
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         return web.Response(status=status, text="words" if status == 200 else None)
 
-    async with serving(script) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+    async with serving(script) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         reply = await caller.post(legacy("notifications/initialized", id=None))
 
     assert (reply.status, reply.body) == (202, b"")
 
 
 @pytest.mark.parametrize(("status", "passed_on"), [(400, 400), (404, 404), (500, 503), (401, 503), (302, 502)])
-async def test_a_notification_that_the_server_refuses_is_refused(door: Door, status: int, passed_on: int) -> None:
+async def test_a_notification_that_the_server_refuses_is_refused(
+    gateway: RunningGateway, status: int, passed_on: int
+) -> None:
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         return document({"jsonrpc": "2.0", "id": None, "error": {"code": -1, "message": "secret"}}, status=status)
 
-    async with serving(script) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+    async with serving(script) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         reply = await caller.post(legacy("notifications/initialized", id=None))
 
     assert reply.status == passed_on
     assert b"secret" not in reply.body
 
 
-async def test_a_request_that_is_only_accepted_is_no_answer(door: Door) -> None:
+async def test_a_request_that_is_only_accepted_is_no_answer(gateway: RunningGateway) -> None:
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         return web.Response(status=202)
 
-    async with serving(script) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+    async with serving(script) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         assert (await caller.post(CALL)).error["code"] == -31005
 
 
-async def test_an_answer_to_the_server_passes_within_its_session_only(door: Door) -> None:
-    async with serving(with_handshake(echo)) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+async def test_an_answer_to_the_server_passes_within_its_session_only(gateway: RunningGateway) -> None:
+    async with serving(with_handshake(echo)) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         response = {"jsonrpc": "2.0", "id": "s-1", "result": {"roots": []}}
         assert (await caller.post(response)).status == 400
         await caller.initialize()
@@ -403,12 +413,12 @@ async def test_an_answer_to_the_server_passes_within_its_session_only(door: Door
 # -- the newest revision
 
 
-async def test_the_newest_revision_has_no_sessions_and_ignores_their_headers(door: Door) -> None:
+async def test_the_newest_revision_has_no_sessions_and_ignores_their_headers(gateway: RunningGateway) -> None:
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         return document(answer(arrived, {"resultType": "complete"}), headers={"Mcp-Session-Id": "minted"})
 
-    async with serving(script) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+    async with serving(script) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         reply = await caller.post(modern("tools/list"), {"Mcp-Session-Id": "rubbish", "Last-Event-ID": "7"})
 
     assert reply.status == 200
@@ -416,25 +426,25 @@ async def test_the_newest_revision_has_no_sessions_and_ignores_their_headers(doo
     assert not {"Mcp-Session-Id", "Last-Event-ID"} & {name.title() for name in upstream.arrived[0].headers}
 
 
-async def test_discover_passes_and_tells_what_the_server_says(mock: str, door: Door) -> None:
-    await door.apply(door.entry("mock", mock))
+async def test_discover_passes_and_tells_what_the_server_says(mock: str, gateway: RunningGateway) -> None:
+    await gateway.apply(gateway.entry("mock", mock))
 
-    async with calling(door.url()) as caller:
+    async with calling(gateway.url()) as caller:
         result = (await caller.post(modern("server/discover"))).result
     assert result["supportedVersions"] == [MODERN]
-    async with connect(door.url(), era="modern") as client:
+    async with connect(gateway.url(), era="modern") as client:
         assert client.protocol_version == MODERN
 
 
 @pytest.mark.parametrize("status", [200, 400, 404, 500])
-async def test_an_error_of_the_server_keeps_its_status_and_bytes(door: Door, status: int) -> None:
+async def test_an_error_of_the_server_keeps_its_status_and_bytes(gateway: RunningGateway, status: int) -> None:
     error = b'{"jsonrpc":"2.0", "id":1,"error":{"code":-32021,"message":"m","data":{"requiredCapabilities":{}}}}'
 
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         return document(error, status=status)
 
-    async with serving(script) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+    async with serving(script) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         reply = await caller.post(modern("tools/list"))
 
     assert (reply.status, reply.body) == (status, error)
@@ -442,22 +452,22 @@ async def test_an_error_of_the_server_keeps_its_status_and_bytes(door: Door, sta
 
 @pytest.mark.parametrize(("status", "sent", "passed_on"), [(429, "7", "7"), (503, "0", "0"), (429, "soon", None)])
 async def test_an_error_of_an_overloaded_server_keeps_the_time_to_wait(
-    door: Door, status: int, sent: str, passed_on: str | None
+    gateway: RunningGateway, status: int, sent: str, passed_on: str | None
 ) -> None:
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         error = {"jsonrpc": "2.0", "id": 1, "error": {"code": -32000, "message": "slow down"}}
         return document(error, status=status, headers={"Retry-After": sent})
 
-    async with serving(script) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+    async with serving(script) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         reply = await caller.post(legacy("tools/list"))
 
     assert (reply.status, reply.headers.get("Retry-After")) == (status, passed_on)
 
 
-async def test_what_the_caller_sends_besides_mcp_goes_no_further(door: Door) -> None:
-    async with serving(echo) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+async def test_what_the_caller_sends_besides_mcp_goes_no_further(gateway: RunningGateway) -> None:
+    async with serving(echo) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         secrets = {
             "Authorization": "Bearer secret",
             "Cookie": "a=secret",
@@ -477,9 +487,9 @@ async def test_what_the_caller_sends_besides_mcp_goes_no_further(door: Door) -> 
     assert headers["Accept"] == "application/json, text/event-stream"
 
 
-async def test_the_routing_headers_that_the_server_gets_are_written_from_the_body(door: Door) -> None:
-    async with serving(echo) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+async def test_the_routing_headers_that_the_server_gets_are_written_from_the_body(gateway: RunningGateway) -> None:
+    async with serving(echo) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         body = modern("tools/call", {"name": "wetter_köln"})
         encoded = "=?base64?d2V0dGVyX2vDtmxu?="
         assert (await caller.post(body, {"Mcp-Name": encoded})).result == RESULT

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from callers import Caller, Stream, calling, legacy
-from gateways import Door, policy
+from gateways import RunningGateway, policy
 from mcp_clients import eventually
 from sdk_server import Gates, asking_server
 from typescript import meeting_server
@@ -26,11 +26,11 @@ async def server(request: pytest.FixtureRequest) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def callers(door: Door, server: str) -> AsyncIterator[list[Caller]]:
+async def callers(gateway: RunningGateway, server: str) -> AsyncIterator[list[Caller]]:
     """Several connections of one session."""
-    await door.apply(door.entry("mock", server, [policy("p", {"name": "all", "effect": "Allow"})]))
+    await gateway.apply(gateway.entry("mock", server, [policy("p", {"name": "all", "effect": "Allow"})]))
     async with AsyncExitStack() as stack:
-        callers = [await stack.enter_async_context(calling(door.url())) for _ in range(CONNECTIONS)]
+        callers = [await stack.enter_async_context(calling(gateway.url())) for _ in range(CONNECTIONS)]
         await callers[0].initialize()
         for caller in callers:
             caller.session = callers[0].session
@@ -62,9 +62,11 @@ async def test_each_of_many_calls_with_one_id_is_given_its_own_answer_and_progre
 
 
 @pytest.mark.node
-async def test_a_cancellation_ends_every_call_that_bears_the_id(door: Door, callers: list[Caller], server: str) -> None:
+async def test_a_cancellation_ends_every_call_that_bears_the_id(
+    gateway: RunningGateway, callers: list[Caller], server: str
+) -> None:
     waiting = [asyncio.create_task(callers[n].post(call("wait"))) for n in range(3)]
-    await eventually(lambda: len(door.gateway.line.request_ids) == 2 * len(waiting))
+    await eventually(lambda: len(gateway.app.line.request_ids) == 2 * len(waiting))
     cancelled = legacy("notifications/cancelled", {"requestId": 1}, id=None)
 
     async def all_are() -> bool:
@@ -78,10 +80,10 @@ async def test_a_cancellation_ends_every_call_that_bears_the_id(door: Door, call
     await asyncio.gather(*waiting, return_exceptions=True)
 
 
-async def test_each_of_two_calls_with_one_id_is_resumed_after_its_stream_was_closed(door: Door) -> None:
+async def test_each_of_two_calls_with_one_id_is_resumed_after_its_stream_was_closed(gateway: RunningGateway) -> None:
     gates = Gates()
-    async with asking_server(gates) as url, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", url))
+    async with asking_server(gates) as url, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", url))
         await caller.initialize()
         last = await asyncio.gather(*(last_event(caller) for _ in range(2)))
         async with caller.listen({"Last-Event-ID": last[0]}) as one, caller.listen({"Last-Event-ID": last[1]}) as other:

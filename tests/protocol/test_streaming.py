@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from callers import calling, legacy, modern
-from gateways import Door, policy
+from gateways import RunningGateway, policy
 from mcp_clients import eventually
 from patience import PATIENCE
 from upstreams import Arrived, answer, document, events, for_ever, serving, with_handshake
@@ -38,7 +38,9 @@ both_eras = pytest.mark.parametrize("era", ["legacy", "modern"])
 
 @both_eras
 @pytest.mark.parametrize("governed", [False, True])
-async def test_an_event_arrives_while_the_server_still_holds_the_next(door: Door, era: str, governed: bool) -> None:
+async def test_an_event_arrives_while_the_server_still_holds_the_next(
+    gateway: RunningGateway, era: str, governed: bool
+) -> None:
     gate = asyncio.Event()
 
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
@@ -49,8 +51,8 @@ async def test_an_event_arrives_while_the_server_still_holds_the_next(door: Door
             await stream.send(answer(arrived, RESULT))
         return stream.response
 
-    async with serving(script) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url, [policy("p", ALLOW)] if governed else []))
+    async with serving(script) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url, [policy("p", ALLOW)] if governed else []))
         async with caller.stream(call(era)) as stream:
             assert stream.headers["Content-Type"] == "text/event-stream"
             assert stream.headers["X-Accel-Buffering"] == "no"
@@ -64,19 +66,19 @@ async def test_an_event_arrives_while_the_server_still_holds_the_next(door: Door
 
 
 @both_eras
-async def test_the_head_of_a_stream_comes_before_its_first_event(door: Door, era: str) -> None:
+async def test_the_head_of_a_stream_comes_before_its_first_event(gateway: RunningGateway, era: str) -> None:
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         async with events(request) as stream:
             await for_ever()
         return stream.response
 
-    async with serving(script) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+    async with serving(script) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         async with asyncio.timeout(PATIENCE), caller.stream(call(era)) as stream:
             assert stream.status == 200
 
 
-async def test_an_event_that_no_rule_touches_keeps_its_bytes(door: Door) -> None:
+async def test_an_event_that_no_rule_touches_keeps_its_bytes(gateway: RunningGateway) -> None:
     sent = (
         b": hello\r\n\r\nid: 1\r\nretry: 500\r\ndata:\r\n\r\n"
         b'event: message\r\nid: 2\r\ndata: {"jsonrpc":"2.0",\r\ndata:  "method":"notifications/progress"}\r\n\r\n'
@@ -90,20 +92,20 @@ async def test_an_event_that_no_rule_touches_keeps_its_bytes(door: Door) -> None
                 await stream.raw(sent[place : place + 7])
         return stream.response
 
-    async with serving(script) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+    async with serving(script) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         assert (await caller.post(call("legacy"))).body == sent
 
 
 @both_eras
-async def test_a_document_that_no_rule_touches_keeps_its_bytes(door: Door, era: str) -> None:
+async def test_a_document_that_no_rule_touches_keeps_its_bytes(gateway: RunningGateway, era: str) -> None:
     sent = b' {"jsonrpc": "2.0","id":1,  "result":{"z":1.0,"a":[123456789012345678901],"u":"\\u00fc\\ud83d"}}\n'
 
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         return document(sent)
 
-    async with serving(script) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url, [policy("p", ALLOW)]))
+    async with serving(script) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url, [policy("p", ALLOW)]))
         reply = await caller.post(call(era))
 
     assert (reply.status, reply.body) == (200, sent)
@@ -113,7 +115,7 @@ async def test_a_document_that_no_rule_touches_keeps_its_bytes(door: Door, era: 
 @both_eras
 @pytest.mark.parametrize("chunk", [1, 5, 10_000])
 async def test_a_list_is_filtered_in_events_whatever_their_chunks_and_with_notices_before(
-    door: Door, era: str, chunk: int
+    gateway: RunningGateway, era: str, chunk: int
 ) -> None:
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         shown = json.dumps(answer(arrived, {**listing("get_a", "hidden", "get_b"), "nextCursor": "c"}), indent=1)
@@ -124,8 +126,8 @@ async def test_a_list_is_filtered_in_events_whatever_their_chunks_and_with_notic
                 await stream.raw(sent[place : place + chunk])
         return stream.response
 
-    async with serving(script) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url, [policy("p", GET_ONLY)]))
+    async with serving(script) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url, [policy("p", GET_ONLY)]))
         reply = await caller.post(call(era, "tools/list", {}))
 
     noticed, listed = reply.messages
@@ -136,12 +138,12 @@ async def test_a_list_is_filtered_in_events_whatever_their_chunks_and_with_notic
 
 
 @both_eras
-async def test_a_filtered_document_has_the_length_that_is_left(door: Door, era: str) -> None:
+async def test_a_filtered_document_has_the_length_that_is_left(gateway: RunningGateway, era: str) -> None:
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         return document(answer(arrived, listing("hidden", "get_a")))
 
-    async with serving(script) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url, [policy("p", GET_ONLY)]))
+    async with serving(script) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url, [policy("p", GET_ONLY)]))
         reply = await caller.post(call(era, "tools/list", {}))
 
     assert reply.result == listing("get_a")
@@ -149,15 +151,15 @@ async def test_a_filtered_document_has_the_length_that_is_left(door: Door, era: 
 
 
 @both_eras
-async def test_a_walk_over_pages_goes_on_behind_an_emptied_one(door: Door, era: str) -> None:
+async def test_a_walk_over_pages_goes_on_behind_an_emptied_one(gateway: RunningGateway, era: str) -> None:
     pages = {None: (["get_a"], "p 2/ü"), "p 2/ü": (["hidden"], ""), "": (["get_b"], None)}
 
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         names, cursor = pages[arrived.message["params"].get("cursor")]
         return document(answer(arrived, {**listing(*names), **({"nextCursor": cursor} if cursor is not None else {})}))
 
-    async with serving(script) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url, [policy("p", GET_ONLY)]))
+    async with serving(script) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url, [policy("p", GET_ONLY)]))
         results = [(await caller.post(call(era, "tools/list", {}))).result]
         while "nextCursor" in results[-1]:
             cursor = results[-1]["nextCursor"]
@@ -171,35 +173,35 @@ async def test_a_walk_over_pages_goes_on_behind_an_emptied_one(door: Door, era: 
 
 
 @both_eras
-async def test_json_that_is_only_labelled_as_events_becomes_one(door: Door, era: str) -> None:
+async def test_json_that_is_only_labelled_as_events_becomes_one(gateway: RunningGateway, era: str) -> None:
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         pretty = json.dumps(answer(arrived, listing("get_a", "hidden")), indent=2).replace("\n", "\n\n")
         return web.Response(body=pretty.encode(), headers={"Content-Type": "text/event-stream; charset=utf-8"})
 
-    async with serving(script) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url, [policy("p", GET_ONLY)]))
+    async with serving(script) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url, [policy("p", GET_ONLY)]))
         reply = await caller.post(call(era, "tools/list", {}))
 
     assert reply.result == listing("get_a")
     assert b"hidden" not in reply.body
 
 
-async def test_lines_that_are_no_events_do_not_pass_unseen(door: Door) -> None:
+async def test_lines_that_are_no_events_do_not_pass_unseen(gateway: RunningGateway) -> None:
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         async with events(request) as stream:
             await stream.raw(b'x: {"tools":[{"name":"hidden"}]}\n\n\xef\xbb\xbfdata: {"tools":["hidden"]}\n\n')
             await stream.send(answer(arrived, listing("get_a")))
         return stream.response
 
-    async with serving(script) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url, [policy("p", GET_ONLY)]))
+    async with serving(script) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url, [policy("p", GET_ONLY)]))
         reply = await caller.post(call("legacy", "tools/list", {}))
 
     assert reply.result == listing("get_a")
     assert b"hidden" not in reply.body
 
 
-async def test_a_list_on_a_resumed_get_is_filtered_too(door: Door) -> None:
+async def test_a_list_on_a_resumed_get_is_filtered_too(gateway: RunningGateway) -> None:
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         assert arrived.headers["Last-Event-ID"] == "stream-1/7"
         async with events(request) as stream:
@@ -207,8 +209,8 @@ async def test_a_list_on_a_resumed_get_is_filtered_too(door: Door) -> None:
             await stream.send(message, id="stream-1/8")
         return stream.response
 
-    async with serving(with_handshake(script)) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url, [policy("p", GET_ONLY)]))
+    async with serving(with_handshake(script)) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url, [policy("p", GET_ONLY)]))
         await caller.initialize()
         async with caller.listen({"Last-Event-ID": "stream-1/7"}) as stream:
             assert await stream.block() == (
@@ -217,7 +219,7 @@ async def test_a_list_on_a_resumed_get_is_filtered_too(door: Door) -> None:
             assert await stream.ended()
 
 
-async def test_a_notice_about_a_hidden_resource_is_dropped_on_a_get_stream(door: Door) -> None:
+async def test_a_notice_about_a_hidden_resource_is_dropped_on_a_get_stream(gateway: RunningGateway) -> None:
     def updated(uri: str) -> dict[str, Any]:
         return {"jsonrpc": "2.0", "method": "notifications/resources/updated", "params": {"uri": uri}}
 
@@ -227,8 +229,8 @@ async def test_a_notice_about_a_hidden_resource_is_dropped_on_a_get_stream(door:
             await stream.send(updated("doc://a"))
         return stream.response
 
-    async with serving(with_handshake(script)) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url, [policy("p", GET_ONLY)]))
+    async with serving(with_handshake(script)) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url, [policy("p", GET_ONLY)]))
         await caller.initialize()
         async with caller.listen() as stream:
             assert await stream.message() == updated("doc://a")
@@ -240,7 +242,7 @@ async def test_a_notice_about_a_hidden_resource_is_dropped_on_a_get_stream(door:
 
 @both_eras
 async def test_a_silent_stream_is_kept_alive_with_comments_between_its_events(
-    door: Door, era: str, monkeypatch: pytest.MonkeyPatch
+    gateway: RunningGateway, era: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(relay, "KEEP_ALIVE_SECONDS", 0.02)
     gate, half = asyncio.Event(), asyncio.Event()
@@ -254,8 +256,8 @@ async def test_a_silent_stream_is_kept_alive_with_comments_between_its_events(
             await stream.raw(whole[20:])
         return stream.response
 
-    async with serving(script) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+    async with serving(script) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         async with caller.stream(call(era)) as stream:
             assert await stream.block() == ": keep-alive"
             assert await stream.block() == ": keep-alive"
@@ -270,7 +272,7 @@ async def test_a_silent_stream_is_kept_alive_with_comments_between_its_events(
 
 @pytest.mark.parametrize("patience", [0.1, 0.35])
 async def test_a_call_that_is_silent_for_longer_than_its_idle_time_ends_with_a_timeout(
-    door: Door, patience: float, monkeypatch: pytest.MonkeyPatch
+    gateway: RunningGateway, patience: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(relay, "KEEP_ALIVE_SECONDS", 0.2)
 
@@ -280,9 +282,9 @@ async def test_a_call_that_is_silent_for_longer_than_its_idle_time_ends_with_a_t
             await for_ever()
         return stream.response
 
-    async with serving(script) as upstream, calling(door.url()) as caller:
+    async with serving(script) as upstream, calling(gateway.url()) as caller:
         timeouts = Timeouts(connect=60_000, request=60_000, idle=int(patience * 1000))
-        await door.apply(door.entry("mock", upstream.url, timeouts=timeouts))
+        await gateway.apply(gateway.entry("mock", upstream.url, timeouts=timeouts))
         began = asyncio.get_running_loop().time()
         reply = await caller.post(call("modern"))
         took = asyncio.get_running_loop().time() - began
@@ -293,7 +295,9 @@ async def test_a_call_that_is_silent_for_longer_than_its_idle_time_ends_with_a_t
     assert patience <= took < PATIENCE
 
 
-async def test_a_get_stream_may_be_silent_for_longer_than_that(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_get_stream_may_be_silent_for_longer_than_that(
+    gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(relay, "KEEP_ALIVE_SECONDS", 0.05)
 
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
@@ -301,8 +305,10 @@ async def test_a_get_stream_may_be_silent_for_longer_than_that(door: Door, monke
             await for_ever()
         return stream.response
 
-    async with serving(with_handshake(script)) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url, timeouts=Timeouts(connect=60_000, request=60_000, idle=10)))
+    async with serving(with_handshake(script)) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(
+            gateway.entry("mock", upstream.url, timeouts=Timeouts(connect=60_000, request=60_000, idle=10))
+        )
         await caller.initialize()
         async with caller.listen() as stream:
             assert [await stream.block() for _ in range(4)] == [": keep-alive"] * 4
@@ -310,7 +316,7 @@ async def test_a_get_stream_may_be_silent_for_longer_than_that(door: Door, monke
 
 @both_eras
 async def test_after_the_answer_a_server_that_goes_on_is_left_alone(
-    door: Door, era: str, monkeypatch: pytest.MonkeyPatch
+    gateway: RunningGateway, era: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(relay, "AFTERMATH_SECONDS", 0.1)
 
@@ -322,8 +328,8 @@ async def test_after_the_answer_a_server_that_goes_on_is_left_alone(
                 await asyncio.sleep(0.01)
         return stream.response
 
-    async with serving(script) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+    async with serving(script) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         async with caller.stream(call(era)) as stream:
             assert (await stream.message())["result"] == RESULT
             assert await stream.ended()
@@ -333,29 +339,29 @@ async def test_after_the_answer_a_server_that_goes_on_is_left_alone(
 # -- callers that go
 
 
-async def test_a_modern_caller_who_goes_away_ends_the_work_at_once(door: Door) -> None:
+async def test_a_modern_caller_who_goes_away_ends_the_work_at_once(gateway: RunningGateway) -> None:
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         async with events(request) as stream:
             await stream.send(progress(1))
             await for_ever()
         return stream.response
 
-    async with serving(script) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+    async with serving(script) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         async with caller.stream(call("modern")) as stream:
             await stream.message()
             stream.drop()
             await asyncio.wait_for(upstream.arrived[0].gone.wait(), PATIENCE)
-        await eventually(lambda: door.gateway.line.occupancy.requests == 0)
+        await eventually(lambda: gateway.app.line.occupancy.requests == 0)
 
 
-async def test_a_modern_caller_who_goes_away_before_the_head_ends_the_work_at_once(door: Door) -> None:
+async def test_a_modern_caller_who_goes_away_before_the_head_ends_the_work_at_once(gateway: RunningGateway) -> None:
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         await for_ever()
         raise AssertionError
 
-    async with serving(script) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+    async with serving(script) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         posting = asyncio.create_task(caller.post(call("modern")))
         arrived = await upstream.first("tools/call")
         posting.cancel()
@@ -363,7 +369,7 @@ async def test_a_modern_caller_who_goes_away_before_the_head_ends_the_work_at_on
 
 
 @pytest.mark.parametrize("as_stream", [True, False])
-async def test_a_legacy_caller_who_goes_away_does_not_end_the_work(door: Door, as_stream: bool) -> None:
+async def test_a_legacy_caller_who_goes_away_does_not_end_the_work(gateway: RunningGateway, as_stream: bool) -> None:
     gate, finished = asyncio.Event(), asyncio.Event()
 
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
@@ -380,21 +386,21 @@ async def test_a_legacy_caller_who_goes_away_does_not_end_the_work(door: Door, a
         finished.set()
         return stream.response
 
-    async with serving(script) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+    async with serving(script) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         posting = asyncio.create_task(caller.post(call("legacy")))
         arrived = await upstream.first("tools/call")
         posting.cancel()
         await asyncio.gather(posting, return_exceptions=True)
-        await eventually(lambda: not door.gateway._data.connections)
+        await eventually(lambda: not gateway.app._data.connections)
         gate.set()
         await asyncio.wait_for(finished.wait(), PATIENCE)
         assert not arrived.gone.is_set()
-        await eventually(lambda: door.gateway.line.occupancy.requests == 0)
+        await eventually(lambda: gateway.app.line.occupancy.requests == 0)
 
 
 async def test_a_server_that_never_ends_is_left_alone_some_time_after_its_legacy_caller_has_gone(
-    door: Door, monkeypatch: pytest.MonkeyPatch
+    gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         async with events(request) as stream:
@@ -403,8 +409,8 @@ async def test_a_server_that_never_ends_is_left_alone_some_time_after_its_legacy
                 await asyncio.sleep(0.01)
         return stream.response
 
-    async with serving(script) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+    async with serving(script) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         async with caller.stream(call("legacy")) as stream:
             monkeypatch.setattr(reader, "ORPHAN_SECONDS", 0.2)
             for _ in range(50):  # longer than that
@@ -412,26 +418,26 @@ async def test_a_server_that_never_ends_is_left_alone_some_time_after_its_legacy
             stream.drop()
         arrived = await upstream.first("tools/call")
         await asyncio.wait_for(arrived.gone.wait(), PATIENCE)
-        await eventually(lambda: door.gateway.line.occupancy.requests == 0)
+        await eventually(lambda: gateway.app.line.occupancy.requests == 0)
 
 
-async def test_a_listener_who_goes_away_frees_his_stream_at_once(door: Door) -> None:
+async def test_a_listener_who_goes_away_frees_his_stream_at_once(gateway: RunningGateway) -> None:
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         async with events(request) as stream:
             await for_ever()
         return stream.response
 
-    async with serving(with_handshake(script)) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+    async with serving(with_handshake(script)) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         await caller.initialize()
         async with caller.listen() as stream:
-            await eventually(lambda: door.gateway.line.occupancy.streams == 1)
+            await eventually(lambda: gateway.app.line.occupancy.streams == 1)
             stream.drop()
             await asyncio.wait_for((await upstream.first("GET")).gone.wait(), PATIENCE)
-        await eventually(lambda: door.gateway.line.occupancy.streams == 0)
+        await eventually(lambda: gateway.app.line.occupancy.streams == 0)
 
 
-async def test_a_slow_reader_slows_the_server_and_not_our_memory(door: Door) -> None:
+async def test_a_slow_reader_slows_the_server_and_not_our_memory(gateway: RunningGateway) -> None:
     sent = 0
 
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
@@ -442,8 +448,8 @@ async def test_a_slow_reader_slows_the_server_and_not_our_memory(door: Door) -> 
                 sent += 65536
         return stream.response
 
-    async with serving(script) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+    async with serving(script) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         async with caller.posting(call("modern")) as response:
             response.connection.protocol.pause_reading()  # type: ignore[union-attr]  # it is open
             await eventually(lambda: sent > 0)

@@ -1,11 +1,11 @@
-"""The door over TLS: calls, sessions and streams, and a certificate that is renewed under them."""
+"""The gateway over TLS: calls, sessions and streams, and a certificate that is renewed under them."""
 
 import time
 from pathlib import Path
 
 import aiohttp
 from callers import calling, legacy, modern
-from gateways import Door, policy, running
+from gateways import RunningGateway, policy, running
 from prometheus_client.parser import text_string_to_metric_families
 from tls_secrets import MountedSecret
 
@@ -17,9 +17,9 @@ DENY = {"name": "no-deletions", "effect": "Deny", "tools": {"verbs": ["Call"], "
 async def test_what_is_allowed_and_denied_is_so_over_tls(mock: str, tmp_path: Path) -> None:
     secret = MountedSecret(tmp_path)
     secret.renew("localhost")
-    async with running(tls=secret.files) as door:
-        await door.apply(door.entry("mock", mock, [policy("p", DENY)]))
-        url = door.url().replace("http://", "https://")
+    async with running(tls=secret.files) as gateway:
+        await gateway.apply(gateway.entry("mock", mock, [policy("p", DENY)]))
+        url = gateway.url().replace("http://", "https://")
         async with calling(url, authority=secret.authority) as caller:
             allowed = await caller.post(modern("tools/call", {"name": "get_users", "arguments": {"limit": 1}}))
             assert (allowed.status, allowed.result.get("isError")) == (200, False)
@@ -33,14 +33,14 @@ async def test_a_session_and_its_stream_outlive_a_renewal(mock: str, tmp_path: P
     first = secret.authority.read_bytes()
     renewed = secret.draft("localhost")
     both.write_bytes(first + secret.authority.read_bytes())
-    async with running(tls=secret.files) as door:
-        await door.apply(door.entry("mock", mock))
-        url = door.url().replace("http://", "https://")
+    async with running(tls=secret.files) as gateway:
+        await gateway.apply(gateway.entry("mock", mock))
+        url = gateway.url().replace("http://", "https://")
         async with calling(url, authority=both) as caller:
             await caller.initialize()
             async with caller.listen() as stream:
                 secret.place(renewed)
-                await renewal_of(door).poll()
+                await renewal_of(gateway).poll()
                 async with calling(url, authority=secret.authority) as newcomer:  # is shown the new one, or fails
                     newcomer.session = caller.session
                     assert len((await newcomer.post(legacy("tools/list"))).result["tools"]) == 15
@@ -52,21 +52,21 @@ async def test_a_session_and_its_stream_outlive_a_renewal(mock: str, tmp_path: P
 async def test_metrics_tell_until_when_the_certificate_is_good_and_that_a_renewal_failed(tmp_path: Path) -> None:
     secret = MountedSecret(tmp_path)
     secret.renew("localhost")
-    async with running(tls=secret.files) as door:
-        before = await metrics(door)
+    async with running(tls=secret.files) as gateway:
+        before = await metrics(gateway)
         assert before["ostiary_certificate_expiry_timestamp_seconds"] > time.time() + 24 * 3600
         secret.place({})
-        await renewal_of(door).poll()
-        after = await metrics(door)
+        await renewal_of(gateway).poll()
+        after = await metrics(gateway)
     assert (before["ostiary_certificate_rejected"], after["ostiary_certificate_rejected"]) == (0, 1)
 
 
-async def metrics(door: Door) -> dict[str, float]:
+async def metrics(gateway: RunningGateway) -> dict[str, float]:
     async with aiohttp.ClientSession() as http:
-        text = await (await http.get(f"http://127.0.0.1:{door.gateway.admin_port}/metrics")).text()
+        text = await (await http.get(f"http://127.0.0.1:{gateway.app.admin_port}/metrics")).text()
     return {s.name: s.value for family in text_string_to_metric_families(text) for s in family.samples}
 
 
-def renewal_of(door: Door) -> Certificate:
-    (found,) = (source for source in door.gateway.sources if isinstance(source, Certificate))
+def renewal_of(gateway: RunningGateway) -> Certificate:
+    (found,) = (source for source in gateway.app.sources if isinstance(source, Certificate))
     return found

@@ -66,9 +66,9 @@ async def test_a_call_is_one_tree_of_spans_from_agent_through_gateway_to_server(
     with http_sink() as sink, SINKS[protocol]() as gateway_sink:
         tracing = {"OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint, "OTEL_BSP_SCHEDULE_DELAY": "100"}
         with mock_process(env=tracing) as mock, agent_exporting_to(agent_provider, sink):
-            async with running(telemetry=gateway_telemetry(gateway_sink, protocol)) as door:
-                await door.apply(door.entry("mock", mock.url))
-                async with connect(door.url(), era=era) as client:
+            async with running(telemetry=gateway_telemetry(gateway_sink, protocol)) as gateway:
+                await gateway.apply(gateway.entry("mock", mock.url))
+                async with connect(gateway.url(), era=era) as client:
                     await client.call_tool("get_users", {})
 
             server = found(gateway_sink, "tools/call get_users")
@@ -91,9 +91,9 @@ async def test_a_call_is_one_tree_of_spans_from_agent_through_gateway_to_server(
 
 async def test_lifecycle_methods_carry_no_tool(mock: str) -> None:
     with http_sink() as sink:
-        async with running(telemetry=gateway_telemetry(sink, "http/protobuf")) as door:
-            await door.apply(door.entry("mock", mock))
-            async with connect(door.url(), era="legacy"):
+        async with running(telemetry=gateway_telemetry(sink, "http/protobuf")) as gateway:
+            await gateway.apply(gateway.entry("mock", mock))
+            async with connect(gateway.url(), era="legacy"):
                 pass
         span = found(sink, "initialize")
 
@@ -102,9 +102,9 @@ async def test_lifecycle_methods_carry_no_tool(mock: str) -> None:
 
 async def test_a_denied_call_is_a_span_with_policy_rule_and_reason_and_without_a_client(mock: str) -> None:
     with http_sink() as sink:
-        async with running(telemetry=gateway_telemetry(sink, "http/protobuf")) as door:
-            await door.apply(door.entry("mock", mock, [policy("look", LIST_ONLY)]))
-            async with connect(door.url(), era="modern") as client:
+        async with running(telemetry=gateway_telemetry(sink, "http/protobuf")) as gateway:
+            await gateway.apply(gateway.entry("mock", mock, [policy("look", LIST_ONLY)]))
+            async with connect(gateway.url(), era="modern") as client:
                 assert (await client.call_tool("get_users", {})).is_error
         span = found(sink, "tools/call get_users")
 
@@ -119,9 +119,9 @@ async def test_a_denied_call_is_a_span_with_policy_rule_and_reason_and_without_a
 
 async def test_a_tool_that_fails_is_an_error_on_both_sides(mock: str) -> None:
     with http_sink() as sink:
-        async with running(telemetry=gateway_telemetry(sink, "http/protobuf")) as door:
-            await door.apply(door.entry("mock", mock))
-            async with connect(door.url(), era="modern") as client:
+        async with running(telemetry=gateway_telemetry(sink, "http/protobuf")) as gateway:
+            await gateway.apply(gateway.entry("mock", mock))
+            async with connect(gateway.url(), era="modern") as client:
                 assert (await client.call_tool("get_user", {"user_id": 999_999})).is_error
         spans = [found(sink, "tools/call get_user", kind=kind) for kind in ("SERVER", "CLIENT")]
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
-from gateways import Door, policy
+from gateways import RunningGateway, policy
 from mcp_clients import Era
 from typescript import CLIENTS, Sdk, run_session
 
@@ -16,8 +16,8 @@ LONG = {"seconds": 20, "steps": 100}
 CALL = {"name": "call", "effect": "Allow", "tools": {"names": ["get_users"]}}
 
 
-async def session(door: Door, sdk: Sdk, era: Era, *steps: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return await run_session(door.url(), sdk=sdk, era=era, steps=steps)
+async def session(gateway: RunningGateway, sdk: Sdk, era: Era, *steps: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return await run_session(gateway.url(), sdk=sdk, era=era, steps=steps)
 
 
 def results(lines: Sequence[dict[str, Any]]) -> list[Any]:
@@ -27,11 +27,11 @@ def results(lines: Sequence[dict[str, Any]]) -> list[Any]:
 
 @pytest.mark.parametrize(("sdk", "era"), CLIENTS)
 async def test_a_governed_client_does_all_that_an_ungoverned_one_does(
-    mock: str, door: Door, sdk: Sdk, era: Era
+    mock: str, gateway: RunningGateway, sdk: Sdk, era: Era
 ) -> None:
-    await door.apply(door.entry("mock", mock, [policy("p", ALL)]))
+    await gateway.apply(gateway.entry("mock", mock, [policy("p", ALL)]))
     lines = await session(
-        *(door, sdk, era),
+        *(gateway, sdk, era),
         {"op": "server"},
         {"op": "listTools"},
         {"op": "listResourceTemplates"},
@@ -56,11 +56,11 @@ async def test_a_governed_client_does_all_that_an_ungoverned_one_does(
 
 @pytest.mark.parametrize(("sdk", "era"), CLIENTS)
 async def test_a_tool_that_may_be_seen_and_not_called_answers_the_model_and_a_hidden_one_is_unknown(
-    mock: str, door: Door, sdk: Sdk, era: Era
+    mock: str, gateway: RunningGateway, sdk: Sdk, era: Era
 ) -> None:
-    await door.apply(door.entry("mock", mock, [policy("p", LOOK, CALL)]))
+    await gateway.apply(gateway.entry("mock", mock, [policy("p", LOOK, CALL)]))
     tools, hidden, unknown, denied, allowed = await session(
-        *(door, sdk, era),
+        *(gateway, sdk, era),
         {"op": "listTools"},
         {"op": "callTool", "name": "delete_user", "arguments": {"user_id": 1}},
         {"op": "callTool", "name": "there_is_no_such_tool", "arguments": {}},
@@ -78,10 +78,12 @@ async def test_a_tool_that_may_be_seen_and_not_called_answers_the_model_and_a_hi
 
 
 @pytest.mark.parametrize(("sdk", "era"), CLIENTS)
-async def test_a_call_that_is_aborted_leaves_a_session_that_works(mock: str, door: Door, sdk: Sdk, era: Era) -> None:
-    await door.apply(door.entry("mock", mock))
+async def test_a_call_that_is_aborted_leaves_a_session_that_works(
+    mock: str, gateway: RunningGateway, sdk: Sdk, era: Era
+) -> None:
+    await gateway.apply(gateway.entry("mock", mock))
     aborted, after = await session(
-        *(door, sdk, era),
+        *(gateway, sdk, era),
         {"op": "callTool", "name": "long_task", "arguments": LONG, "abortAfterProgress": True},
         {"op": "callTool", "name": "echo", "arguments": {"message": "after"}},
     )

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from callers import Caller, Reply, calling, legacy, modern
-from gateways import HASTY, HASTY_TO_CONNECT, PATIENT, Door, running
+from gateways import HASTY, HASTY_TO_CONNECT, PATIENT, RunningGateway, running
 from mcp_clients import eventually
 from patience import PATIENCE
 from scripted_server import read_request, scripted
@@ -36,9 +36,9 @@ both_eras = pytest.mark.parametrize("era", ["legacy", "modern"])
 
 
 @pytest.fixture
-async def door() -> AsyncIterator[Door]:
-    async with running(bounds=SMALL) as door:
-        yield door
+async def gateway() -> AsyncIterator[RunningGateway]:
+    async with running(bounds=SMALL) as gateway:
+        yield gateway
 
 
 def call(era: str = "modern") -> dict[str, Any]:
@@ -50,12 +50,12 @@ def until(code: int) -> Timeouts:
     return HASTY if code == -31004 else PATIENT
 
 
-async def told(door: Door, url: str, era: str = "modern", **entry: Any) -> Reply:
+async def told(gateway: RunningGateway, url: str, era: str = "modern", **entry: Any) -> Reply:
     """What a caller is told, long before the server's time is over, with all its traces gone from the gateway."""
-    await door.apply(door.entry("mock", url, **entry))
-    async with calling(door.url()) as caller:
+    await gateway.apply(gateway.entry("mock", url, **entry))
+    async with calling(gateway.url()) as caller:
         reply = await caller.post(call(era))
-    await eventually(lambda: door.gateway.line.occupancy.requests == 0)
+    await eventually(lambda: gateway.app.line.occupancy.requests == 0)
     return reply
 
 
@@ -71,29 +71,29 @@ def assert_told(reply: Reply, code: int, reason: str) -> None:
 
 
 @both_eras
-async def test_a_refused_connection(door: Door, era: str) -> None:
+async def test_a_refused_connection(gateway: RunningGateway, era: str) -> None:
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{nobody.getsockname()[1]}/mcp"
-        assert_told(await told(door, url, era), -31003, "UpstreamUnreachable")
+        assert_told(await told(gateway, url, era), -31003, "UpstreamUnreachable")
 
 
-async def test_a_name_that_does_not_resolve(door: Door) -> None:
-    assert_told(await told(door, "http://no-such-host.invalid/mcp"), -31003, "UpstreamUnreachable")
+async def test_a_name_that_does_not_resolve(gateway: RunningGateway) -> None:
+    assert_told(await told(gateway, "http://no-such-host.invalid/mcp"), -31003, "UpstreamUnreachable")
 
 
-async def test_an_address_that_was_not_granted(door: Door) -> None:
+async def test_an_address_that_was_not_granted(gateway: RunningGateway) -> None:
     for url in ("http://127.0.0.1:1/mcp", "http://localhost:1/mcp", "http://169.254.169.254/mcp"):
-        assert_told(await told(door, url, addresses=[]), -31003, "UpstreamAddressForbidden")
+        assert_told(await told(gateway, url, addresses=[]), -31003, "UpstreamAddressForbidden")
 
 
 async def test_a_gateway_that_is_its_own_server_is_told_as_a_loop_though_loopback_is_granted() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    async with running(port=port) as door:
+    async with running(port=port) as gateway:
         for host in ("127.0.0.1", "localhost"):
-            error = (await told(door, f"http://{host}:{port}/mock/mcp")).error
+            error = (await told(gateway, f"http://{host}:{port}/mock/mcp")).error
             assert (error["code"], error["data"]) == (-31003, {"reason": "UpstreamLoop"})
 
 
@@ -115,20 +115,20 @@ async def deaf_port() -> AsyncIterator[int]:
                 each.close()
 
 
-async def test_a_connection_that_hangs(door: Door) -> None:
+async def test_a_connection_that_hangs(gateway: RunningGateway) -> None:
     async with deaf_port() as port:
-        reply = await told(door, f"http://127.0.0.1:{port}/mcp", timeouts=HASTY_TO_CONNECT)
+        reply = await told(gateway, f"http://127.0.0.1:{port}/mcp", timeouts=HASTY_TO_CONNECT)
     assert_told(reply, -31004, "UpstreamConnectTimeout")
 
 
-async def test_tls_to_a_server_that_speaks_none(door: Door) -> None:
+async def test_tls_to_a_server_that_speaks_none(gateway: RunningGateway) -> None:
     async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(100)
         writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
         await writer.drain()
 
     async with scripted(plain) as port:
-        assert_told(await told(door, f"https://127.0.0.1:{port}/mcp"), -31003, "UpstreamTLSFailed")
+        assert_told(await told(gateway, f"https://127.0.0.1:{port}/mcp"), -31003, "UpstreamTLSFailed")
 
 
 # -- bytes
@@ -167,7 +167,7 @@ BYTES: dict[str, tuple[bytes, bool, int, str]] = {
 
 @both_eras
 @pytest.mark.parametrize("name", BYTES)
-async def test_a_server_that(door: Door, name: str, era: str) -> None:
+async def test_a_server_that(gateway: RunningGateway, name: str, era: str) -> None:
     said, closes, code, reason = BYTES[name]
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -178,10 +178,10 @@ async def test_a_server_that(door: Door, name: str, era: str) -> None:
             await reader.read()  # until the gateway hangs up
 
     async with scripted(script) as port:
-        assert_told(await told(door, f"http://127.0.0.1:{port}/mcp", era, timeouts=until(code)), code, reason)
+        assert_told(await told(gateway, f"http://127.0.0.1:{port}/mcp", era, timeouts=until(code)), code, reason)
 
 
-async def test_a_reset_in_the_middle(door: Door) -> None:
+async def test_a_reset_in_the_middle(gateway: RunningGateway) -> None:
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
         writer.write(STREAM + chunk(EVENT))
@@ -191,11 +191,11 @@ async def test_a_reset_in_the_middle(door: Door) -> None:
         writer.transport.abort()
 
     async with scripted(script) as port:
-        reply = await told(door, f"http://127.0.0.1:{port}/mcp")
+        reply = await told(gateway, f"http://127.0.0.1:{port}/mcp")
     assert_told(reply, -31003, "UpstreamReset")
 
 
-async def test_a_connection_that_died_idle_costs_no_call(door: Door) -> None:
+async def test_a_connection_that_died_idle_costs_no_call(gateway: RunningGateway) -> None:
     """The server closes after each answer without saying so; the next call must not run into the closed one."""
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -204,8 +204,8 @@ async def test_a_connection_that_died_idle_costs_no_call(door: Door) -> None:
         writer.write(HEAD + b"Content-Length: %d\r\n\r\n" % len(text) + text)
         await writer.drain()
 
-    async with scripted(script) as port, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", f"http://127.0.0.1:{port}/mcp"))
+    async with scripted(script) as port, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", f"http://127.0.0.1:{port}/mcp"))
         for _ in range(20):
             assert (await caller.post(call())).result == RESULT
             await asyncio.sleep(0.005)
@@ -299,7 +299,7 @@ ANSWERS: dict[str, tuple[Responding, int, str]] = {
 
 @both_eras
 @pytest.mark.parametrize("name", ANSWERS)
-async def test_an_answer_of(door: Door, name: str, era: str) -> None:
+async def test_an_answer_of(gateway: RunningGateway, name: str, era: str) -> None:
     responding, code, reason = ANSWERS[name]
 
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
@@ -307,7 +307,7 @@ async def test_an_answer_of(door: Door, name: str, era: str) -> None:
         return response if isinstance(response, web.StreamResponse) else await response
 
     async with serving(script) as upstream:
-        reply = await told(door, upstream.url, era, timeouts=until(code))
+        reply = await told(gateway, upstream.url, era, timeouts=until(code))
 
     assert_told(reply, code, reason)
     assert "WWW-Authenticate" not in reply.headers
@@ -315,7 +315,7 @@ async def test_an_answer_of(door: Door, name: str, era: str) -> None:
     assert len(upstream.arrived) == 1  # nothing is followed, nothing is tried again
 
 
-async def test_an_overloaded_server_says_when_to_come_again(door: Door) -> None:
+async def test_an_overloaded_server_says_when_to_come_again(gateway: RunningGateway) -> None:
     for status, header, wait in ((503, "7", 7000), (429, "0", 0), (503, "999999", 3_600_000), (503, "-1", None)):
 
         async def script(
@@ -324,11 +324,11 @@ async def test_an_overloaded_server_says_when_to_come_again(door: Door) -> None:
             return web.Response(status=status, headers={"Retry-After": header})
 
         async with serving(script) as upstream:
-            data = (await told(door, upstream.url)).error["data"]
+            data = (await told(gateway, upstream.url)).error["data"]
         assert data == {"reason": "UpstreamUnavailable", **({"retryAfterMs": wait} if wait is not None else {})}
 
 
-async def test_a_compressed_bomb_is_not_unpacked(door: Door) -> None:
+async def test_a_compressed_bomb_is_not_unpacked(gateway: RunningGateway) -> None:
     import gzip  # noqa: PLC0415  for this one
 
     bomb = gzip.compress(b"x" * (64 << 20))
@@ -337,7 +337,7 @@ async def test_a_compressed_bomb_is_not_unpacked(door: Door) -> None:
         return web.Response(body=bomb, headers={"Content-Type": "application/json", "Content-Encoding": "gzip"})
 
     async with serving(script) as upstream:
-        assert_told(await told(door, upstream.url), -31005, "UpstreamInvalidAnswer")
+        assert_told(await told(gateway, upstream.url), -31005, "UpstreamInvalidAnswer")
     assert upstream.arrived[0].headers["Accept-Encoding"] == "identity"
 
 
@@ -365,7 +365,7 @@ EVENTS: dict[str, tuple[bytes, int, str]] = {
 
 @both_eras
 @pytest.mark.parametrize("name", EVENTS)
-async def test_a_stream_of(door: Door, name: str, era: str) -> None:
+async def test_a_stream_of(gateway: RunningGateway, name: str, era: str) -> None:
     said, code, reason = EVENTS[name]
 
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
@@ -374,7 +374,7 @@ async def test_a_stream_of(door: Door, name: str, era: str) -> None:
         return stream.response
 
     async with serving(script) as upstream:
-        reply = await told(door, upstream.url, era, timeouts=until(code))
+        reply = await told(gateway, upstream.url, era, timeouts=until(code))
 
     assert_told(reply, code, reason)
     assert reply.headers["Content-Type"] == "text/event-stream"
@@ -382,22 +382,22 @@ async def test_a_stream_of(door: Door, name: str, era: str) -> None:
         assert reply.messages[0] == NOTICE  # what came before the fault is not lost with it
 
 
-async def answers_of(door: Door, said: bytes, era: str = "modern") -> list[dict[str, Any]]:
+async def answers_of(gateway: RunningGateway, said: bytes, era: str = "modern") -> list[dict[str, Any]]:
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         async with events(request) as stream:
             await stream.raw(said)
         return stream.response
 
     async with serving(script) as upstream:
-        return (await told(door, upstream.url, era)).messages
+        return (await told(gateway, upstream.url, era)).messages
 
 
 @both_eras
-async def test_of_two_answers_the_first_counts(door: Door, era: str) -> None:
+async def test_of_two_answers_the_first_counts(gateway: RunningGateway, era: str) -> None:
     second = {**GOOD, "result": {"second": True}}
 
-    assert await answers_of(door, data(GOOD) + data(second), era) == [GOOD]
-    assert await answers_of(door, data(NOTICE) + data(GOOD) + data(NOTICE) + data(second), era) == [
+    assert await answers_of(gateway, data(GOOD) + data(second), era) == [GOOD]
+    assert await answers_of(gateway, data(NOTICE) + data(GOOD) + data(NOTICE) + data(second), era) == [
         NOTICE,
         GOOD,
         NOTICE,
@@ -405,37 +405,39 @@ async def test_of_two_answers_the_first_counts(door: Door, era: str) -> None:
 
 
 @both_eras
-async def test_the_answer_to_another_request_is_dropped_where_the_right_one_follows(door: Door, era: str) -> None:
-    assert await answers_of(door, data(OTHER) + data(GOOD), era) == [GOOD]
+async def test_the_answer_to_another_request_is_dropped_where_the_right_one_follows(
+    gateway: RunningGateway, era: str
+) -> None:
+    assert await answers_of(gateway, data(OTHER) + data(GOOD), era) == [GOOD]
 
 
 @both_eras
-async def test_in_an_event_of_another_kind_there_is_no_answer(door: Door, era: str) -> None:
+async def test_in_an_event_of_another_kind_there_is_no_answer(gateway: RunningGateway, era: str) -> None:
     other_kind = b"event: draft\n" + data({**GOOD, "result": {"draft": True}})
 
-    assert (await answers_of(door, other_kind + data(GOOD), era))[-1] == GOOD
-    assert (await answers_of(door, other_kind, era))[-1]["error"]["code"] == -31003
+    assert (await answers_of(gateway, other_kind + data(GOOD), era))[-1] == GOOD
+    assert (await answers_of(gateway, other_kind, era))[-1]["error"]["code"] == -31003
 
 
 @both_eras
-async def test_what_comes_behind_the_answer_cannot_spoil_it(door: Door, era: str) -> None:
-    assert await answers_of(door, data(GOOD) + b"data: {garbage\n\n", era) == [GOOD]
-    assert await answers_of(door, data(GOOD) + b"data: " + b"x" * 70_000, era) == [GOOD]
+async def test_what_comes_behind_the_answer_cannot_spoil_it(gateway: RunningGateway, era: str) -> None:
+    assert await answers_of(gateway, data(GOOD) + b"data: {garbage\n\n", era) == [GOOD]
+    assert await answers_of(gateway, data(GOOD) + b"data: " + b"x" * 70_000, era) == [GOOD]
 
 
-async def test_a_legacy_stream_that_can_be_resumed_ends_without_an_error_of_ours(door: Door) -> None:
+async def test_a_legacy_stream_that_can_be_resumed_ends_without_an_error_of_ours(gateway: RunningGateway) -> None:
     resumable = b"id: 1\ndata:\n\n" + data(NOTICE)
 
-    assert await answers_of(door, resumable, "legacy") == [NOTICE]
-    assert [m.get("id") for m in await answers_of(door, resumable, "modern")] == [None, 7]
+    assert await answers_of(gateway, resumable, "legacy") == [NOTICE]
+    assert [m.get("id") for m in await answers_of(gateway, resumable, "modern")] == [None, 7]
     # Clients ignore an id with NUL in it (HTML specification, Server-sent events), so they could not resume.
-    assert [m.get("id") for m in await answers_of(door, resumable.replace(b"1", b"1\0"), "legacy")] == [None, 7]
+    assert [m.get("id") for m in await answers_of(gateway, resumable.replace(b"1", b"1\0"), "legacy")] == [None, 7]
     # An id in the text of a message is none of the stream.
     spoken = {**NOTICE, "params": {"data": "id: 1 grid: 2"}}
-    assert [m.get("id") for m in await answers_of(door, data(spoken), "legacy")] == [None, 7]
+    assert [m.get("id") for m in await answers_of(gateway, data(spoken), "legacy")] == [None, 7]
 
 
-async def test_an_endless_stream_of_notices_is_passed_on_and_never_kept(door: Door) -> None:
+async def test_an_endless_stream_of_notices_is_passed_on_and_never_kept(gateway: RunningGateway) -> None:
     sent = 0
 
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
@@ -446,8 +448,8 @@ async def test_an_endless_stream_of_notices_is_passed_on_and_never_kept(door: Do
                 sent += 1
         return stream.response
 
-    async with serving(script) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+    async with serving(script) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         async with caller.stream(call()) as stream:
             for _ in range(1000):
                 assert (await stream.message())["method"] == "notifications/message"
@@ -458,29 +460,31 @@ async def test_an_endless_stream_of_notices_is_passed_on_and_never_kept(door: Do
 INITIALIZE = legacy("initialize", {"protocolVersion": "2025-11-25", "capabilities": {}}, id=7)
 
 
-async def initialized(door: Door, script: Callable[[web.BaseRequest, Arrived], Awaitable[web.StreamResponse]]) -> Reply:
-    async with serving(script) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+async def initialized(
+    gateway: RunningGateway, script: Callable[[web.BaseRequest, Arrived], Awaitable[web.StreamResponse]]
+) -> Reply:
+    async with serving(script) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         return await caller.post(INITIALIZE)
 
 
 @pytest.mark.parametrize("revision", ["2026-07-28", "1999-01-01", "", None, 5, ["2025-11-25"]])
-async def test_a_server_that_negotiates_a_revision_without_a_handshake(door: Door, revision: Any) -> None:
+async def test_a_server_that_negotiates_a_revision_without_a_handshake(gateway: RunningGateway, revision: Any) -> None:
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         return document(answer(arrived, {"protocolVersion": revision}), headers={"Mcp-Session-Id": "s"})
 
-    assert_told(await initialized(door, script), -31005, "UpstreamInvalidAnswer")
+    assert_told(await initialized(gateway, script), -31005, "UpstreamInvalidAnswer")
 
 
 @pytest.mark.parametrize("session", ["", "with space", "é", "x" * 5000])
-async def test_a_server_whose_session_id_is_none(door: Door, session: str) -> None:
+async def test_a_server_whose_session_id_is_none(gateway: RunningGateway, session: str) -> None:
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         return document(answer(arrived, {"protocolVersion": "2025-11-25"}), headers={"Mcp-Session-Id": session})
 
-    assert_told(await initialized(door, script), -31005, "UpstreamInvalidAnswer")
+    assert_told(await initialized(gateway, script), -31005, "UpstreamInvalidAnswer")
 
 
-async def test_what_is_held_before_the_answer_to_initialize_is_bounded(door: Door) -> None:
+async def test_what_is_held_before_the_answer_to_initialize_is_bounded(gateway: RunningGateway) -> None:
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         async with events(request) as stream:
             for _ in range(100):
@@ -488,16 +492,18 @@ async def test_what_is_held_before_the_answer_to_initialize_is_bounded(door: Doo
             await for_ever()
         return stream.response
 
-    assert_told(await initialized(door, script), -31006, "UpstreamAnswerTooLarge")
+    assert_told(await initialized(gateway, script), -31006, "UpstreamAnswerTooLarge")
 
 
-async def test_a_stream_that_ends_before_the_answer_to_initialize_is_told_as_a_document(door: Door) -> None:
+async def test_a_stream_that_ends_before_the_answer_to_initialize_is_told_as_a_document(
+    gateway: RunningGateway,
+) -> None:
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         async with events(request) as stream:
             await stream.send(NOTICE)
         return stream.response
 
-    reply = await initialized(door, script)
+    reply = await initialized(gateway, script)
     assert_told(reply, -31003, "UpstreamReset")
     assert reply.headers["Content-Type"] == "application/json"
 
@@ -505,7 +511,7 @@ async def test_a_stream_that_ends_before_the_answer_to_initialize_is_told_as_a_d
 # -- others
 
 
-async def test_a_dead_server_does_not_slow_the_others(door: Door) -> None:
+async def test_a_dead_server_does_not_slow_the_others(gateway: RunningGateway) -> None:
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         return document(answer(arrived, RESULT))
 
@@ -513,10 +519,10 @@ async def test_a_dead_server_does_not_slow_the_others(door: Door) -> None:
         await reader.read()
 
     async with serving(script) as upstream, scripted(hang) as port:
-        await door.apply(door.entry("dead", f"http://127.0.0.1:{port}/mcp"), door.entry("mock", upstream.url))
-        async with calling(door.url("dead")) as unlucky, calling(door.url()) as caller:
+        await gateway.apply(gateway.entry("dead", f"http://127.0.0.1:{port}/mcp"), gateway.entry("mock", upstream.url))
+        async with calling(gateway.url("dead")) as unlucky, calling(gateway.url()) as caller:
             waiting = [asyncio.create_task(post(unlucky)) for _ in range(30)]
-            await eventually(lambda: door.gateway.line.occupancy.requests == 30)
+            await eventually(lambda: gateway.app.line.occupancy.requests == 30)
             for _ in range(20):
                 assert (await caller.post(call())).result == RESULT
             assert not any(task.done() for task in waiting)
@@ -526,7 +532,7 @@ async def test_a_dead_server_does_not_slow_the_others(door: Door) -> None:
 
 
 async def test_names_that_nobody_answers_for_do_not_slow_the_others(
-    door: Door, monkeypatch: pytest.MonkeyPatch
+    gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     release, resolve, threads = threading.Event(), socket.getaddrinfo, set()
 
@@ -545,14 +551,14 @@ async def test_names_that_nobody_answers_for_do_not_slow_the_others(
     async with serving(script) as upstream, AsyncExitStack() as stack:
         stack.callback(release.set)
         url = upstream.url.replace("127.0.0.1", "localhost")
-        dead = [door.entry(name, f"http://{name}.example/mcp", timeouts=HASTY_TO_CONNECT) for name in names]
-        await door.apply(*dead, door.entry("mock", url))
-        unlucky = [await stack.enter_async_context(calling(door.url(name))) for name in names]
+        dead = [gateway.entry(name, f"http://{name}.example/mcp", timeouts=HASTY_TO_CONNECT) for name in names]
+        await gateway.apply(*dead, gateway.entry("mock", url))
+        unlucky = [await stack.enter_async_context(calling(gateway.url(name))) for name in names]
         for _ in range(3):
             for reply in await asyncio.gather(*map(post, unlucky)):
                 assert_told(reply, -31004, "UpstreamConnectTimeout")
         assert len(threads) == len(names), "one look-up of a name at a time"
-        async with calling(door.url()) as caller:
+        async with calling(gateway.url()) as caller:
             assert (await caller.post(call())).result == RESULT
 
 
@@ -569,7 +575,7 @@ async def post(caller: Caller) -> Reply:
     ],
 )
 async def test_on_a_kept_connection_that_ends_reads_are_sent_once_more_and_calls_never(
-    door: Door, method: str, params: dict[str, Any], sent: int
+    gateway: RunningGateway, method: str, params: dict[str, Any], sent: int
 ) -> None:
     arrived: list[str] = []
 
@@ -583,8 +589,8 @@ async def test_on_a_kept_connection_that_ends_reads_are_sent_once_more_and_calls
             text = json.dumps({"jsonrpc": "2.0", "id": json.loads(body)["id"], "result": RESULT}).encode()
             writer.write(HEAD + b"Content-Length: %d\r\n\r\n" % len(text) + text)
 
-    async with scripted(script) as port, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", f"http://127.0.0.1:{port}/mcp"))
+    async with scripted(script) as port, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", f"http://127.0.0.1:{port}/mcp"))
         assert (await caller.post(call())).result == RESULT
         reply = (await caller.post(modern(method, params, id=8))).json
     assert ("result" in reply) is (sent == 3)

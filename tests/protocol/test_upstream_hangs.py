@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from callers import Reply, calling, modern
-from gateways import HASTY, HASTY_TO_CONNECT, PATIENT, Door, running
+from gateways import HASTY, HASTY_TO_CONNECT, PATIENT, RunningGateway, running
 from mcp_clients import eventually
 from patience import PATIENCE
 from scripted_server import read_request, scripted
@@ -20,20 +20,20 @@ NOTICE = b'data: {"jsonrpc":"2.0","method":"notifications/message","params":{}}\
 
 
 @pytest.fixture
-async def door() -> AsyncIterator[Door]:
-    async with running() as door:
-        yield door
+async def gateway() -> AsyncIterator[RunningGateway]:
+    async with running() as gateway:
+        yield gateway
 
 
 async def told(
-    door: Door, script: Script, *, scheme: str = "http", padding: int = 0, timeouts: Timeouts = HASTY
+    gateway: RunningGateway, script: Script, *, scheme: str = "http", padding: int = 0, timeouts: Timeouts = HASTY
 ) -> Reply:
     """What a caller is told, with nothing left in flight."""
-    async with scripted(script) as port, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", f"{scheme}://127.0.0.1:{port}/mcp", timeouts=timeouts))
+    async with scripted(script) as port, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", f"{scheme}://127.0.0.1:{port}/mcp", timeouts=timeouts))
         async with asyncio.timeout(PATIENCE):
             reply = await caller.post(modern("tools/call", {"name": "x", "arguments": {"x": "y" * padding}}, id=7))
-        await eventually(lambda: door.gateway.line.occupancy.requests == 0)
+        await eventually(lambda: gateway.app.line.occupancy.requests == 0)
     return reply
 
 
@@ -63,13 +63,13 @@ def saying(*pieces: bytes, every: float | None = None) -> Script:
     return script
 
 
-async def test_in_the_tls_handshake(door: Door) -> None:
-    assert_told(await told(door, hang, scheme="https", timeouts=HASTY_TO_CONNECT), -31004, "UpstreamConnectTimeout")
+async def test_in_the_tls_handshake(gateway: RunningGateway) -> None:
+    assert_told(await told(gateway, hang, scheme="https", timeouts=HASTY_TO_CONNECT), -31004, "UpstreamConnectTimeout")
 
 
 @pytest.mark.parametrize("padding", [0, 900_000])
-async def test_without_reading_the_request(door: Door, padding: int) -> None:
-    assert_told(await told(door, hang, padding=padding), -31004, "UpstreamTimeout")
+async def test_without_reading_the_request(gateway: RunningGateway, padding: int) -> None:
+    assert_told(await told(gateway, hang, padding=padding), -31004, "UpstreamTimeout")
 
 
 STAGES = {
@@ -88,8 +88,8 @@ STAGES = {
 
 
 @pytest.mark.parametrize("stage", STAGES)
-async def test_a_server_that_hangs(door: Door, stage: str) -> None:
-    assert_told(await told(door, STAGES[stage]), -31004, "UpstreamTimeout")
+async def test_a_server_that_hangs(gateway: RunningGateway, stage: str) -> None:
+    assert_told(await told(gateway, STAGES[stage]), -31004, "UpstreamTimeout")
 
 
 DAWDLING = {
@@ -100,16 +100,16 @@ DAWDLING = {
 
 
 @pytest.mark.parametrize("how", DAWDLING)
-async def test_a_server_that_dawdles(door: Door, how: str) -> None:
-    reply = await told(door, DAWDLING[how])
+async def test_a_server_that_dawdles(gateway: RunningGateway, how: str) -> None:
+    reply = await told(gateway, DAWDLING[how])
 
     assert reply.error["code"] in {-31004, -31005}
 
 
-async def test_a_document_that_comes_byte_by_byte_has_a_bound_in_all(door: Door) -> None:
+async def test_a_document_that_comes_byte_by_byte_has_a_bound_in_all(gateway: RunningGateway) -> None:
     dribbling = saying(JSON_HEAD + b"Content-Length: 100000\r\n\r\n{", b" ", every=0.02)
 
-    assert_told(await told(door, dribbling), -31004, "UpstreamTimeout")
+    assert_told(await told(gateway, dribbling), -31004, "UpstreamTimeout")
 
 
 FLOODS = {
@@ -126,15 +126,17 @@ FLOODS = {
 
 
 @pytest.mark.parametrize("what", FLOODS)
-async def test_a_server_that_sends_without_end(door: Door, what: str) -> None:
-    reply = await told(door, FLOODS[what])
+async def test_a_server_that_sends_without_end(gateway: RunningGateway, what: str) -> None:
+    reply = await told(gateway, FLOODS[what])
 
     assert reply.error["code"] in {-31003, -31004, -31005, -31006}
     assert reply.error["data"]["reason"].startswith("Upstream")
 
 
 @pytest.mark.parametrize("padding", [100, 900_000])
-async def test_a_server_that_answers_before_it_has_read_the_request_is_heard(door: Door, padding: int) -> None:
+async def test_a_server_that_answers_before_it_has_read_the_request_is_heard(
+    gateway: RunningGateway, padding: int
+) -> None:
     text = json.dumps({"jsonrpc": "2.0", "id": 7, "result": {}}).encode()
 
     async def early(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -143,10 +145,12 @@ async def test_a_server_that_answers_before_it_has_read_the_request_is_heard(doo
         await writer.drain()
         await reader.read()
 
-    assert (await told(door, early, padding=padding, timeouts=PATIENT)).result == {}
+    assert (await told(gateway, early, padding=padding, timeouts=PATIENT)).result == {}
 
 
-async def test_after_a_server_that_answered_before_it_had_read_the_next_caller_is_answered(door: Door) -> None:
+async def test_after_a_server_that_answered_before_it_had_read_the_next_caller_is_answered(
+    gateway: RunningGateway,
+) -> None:
     async def early(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         text = json.dumps({"jsonrpc": "2.0", "id": 7, "result": {}}).encode()
@@ -154,8 +158,8 @@ async def test_after_a_server_that_answered_before_it_had_read_the_next_caller_i
         await writer.drain()
         await asyncio.Event().wait()
 
-    async with scripted(early) as port, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", f"http://127.0.0.1:{port}/mcp"))
+    async with scripted(early) as port, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", f"http://127.0.0.1:{port}/mcp"))
         for padding in (900_000, 0):
             reply = await caller.post(modern("tools/call", {"name": "x", "arguments": {"x": "y" * padding}}, id=7))
             assert reply.result == {}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from callers import calling, modern
-from gateways import Door, running
+from gateways import RunningGateway, running
 from mcp_clients import Era, connect
 from patience import PATIENCE
 from sdk_server import asking_server
@@ -20,9 +20,9 @@ both_statuses = pytest.mark.parametrize("status", [307, 308])
 
 
 @pytest.fixture
-async def door() -> AsyncIterator[Door]:
-    async with running() as door:
-        yield door
+async def gateway() -> AsyncIterator[RunningGateway]:
+    async with running() as gateway:
+        yield gateway
 
 
 def redirecting(status: int, location: str) -> Script:
@@ -38,10 +38,10 @@ def redirecting(status: int, location: str) -> Script:
 
 @both_statuses
 async def test_a_redirect_to_another_path_is_followed_once_with_the_same_message_and_then_known(
-    door: Door, status: int
+    gateway: RunningGateway, status: int
 ) -> None:
-    async with serving(redirecting(status, "/mcp/")) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+    async with serving(redirecting(status, "/mcp/")) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         for _ in range(3):
             assert (await caller.post(CALL)).result["at"] == "/mcp/"
 
@@ -52,15 +52,15 @@ async def test_a_redirect_to_another_path_is_followed_once_with_the_same_message
     assert len({each.body for each in upstream.arrived[:2]}) == 1
 
 
-async def test_a_temporary_redirect_to_another_name_is_followed_each_time(door: Door) -> None:
-    async with serving(redirecting(307, "/elsewhere")) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+async def test_a_temporary_redirect_to_another_name_is_followed_each_time(gateway: RunningGateway) -> None:
+    async with serving(redirecting(307, "/elsewhere")) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         for _ in range(2):
             assert (await caller.post(CALL)).result["at"] == "/elsewhere"
     assert len(upstream.arrived) == 4
 
 
-async def test_a_place_that_is_none_any_more_is_forgotten(door: Door) -> None:
+async def test_a_place_that_is_none_any_more_is_forgotten(gateway: RunningGateway) -> None:
     moved = True
 
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
@@ -68,35 +68,35 @@ async def test_a_place_that_is_none_any_more_is_forgotten(door: Door) -> None:
             return web.Response(status=308 if moved else 404, headers={"Location": "/mcp/"})
         return document(answer(arrived, RESULT))
 
-    async with serving(script) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+    async with serving(script) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         assert (await caller.post(CALL)).result == RESULT
         moved = False
         assert "error" in (await caller.post(CALL)).json
         assert (await caller.post(CALL)).result == RESULT
 
 
-async def test_a_server_that_redirects_again_and_again_is_followed_once(door: Door) -> None:
+async def test_a_server_that_redirects_again_and_again_is_followed_once(gateway: RunningGateway) -> None:
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         return web.Response(status=308, headers={"Location": f"{request.path}x"})
 
-    async with serving(script) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+    async with serving(script) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         assert (await caller.post(CALL)).error["data"] == {"reason": "UpstreamRedirected"}
     assert len(upstream.arrived) == 2
 
 
 async def test_where_a_redirect_leads_that_is_not_followed_is_told_to_the_operator_alone(
-    door: Door, caplog: pytest.LogCaptureFixture
+    gateway: RunningGateway, caplog: pytest.LogCaptureFixture
 ) -> None:
     elsewhere = "https://login.example/start?state=secret"
-    async with serving(redirecting(307, elsewhere)) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+    async with serving(redirecting(307, elsewhere)) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         reply = await caller.post(CALL)
 
     assert reply.error["data"] == {"reason": "UpstreamRedirected"}
     assert b"login.example" not in reply.body
-    fault = door.gateway.store.snapshot.proxies["default/mock"].server.health.fault  # type: ignore[union-attr]
+    fault = gateway.app.store.snapshot.proxies["default/mock"].server.health.fault  # type: ignore[union-attr]
     assert fault is not None
     assert fault.message == "the upstream answered HTTP 307 and redirects to https://login.example/start"
     assert "redirects to https://login.example/start" in caplog.text
@@ -115,10 +115,10 @@ def checking(allowed: str) -> Script:
 
 
 async def test_a_server_that_checks_host_is_told_with_its_words_and_the_host_that_was_sent(
-    door: Door, caplog: pytest.LogCaptureFixture
+    gateway: RunningGateway, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with serving(checking("localhost:8000")) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+    async with serving(checking("localhost:8000")) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         reply = await caller.post(CALL)
 
     assert reply.error["data"] == {"reason": "UpstreamHostRefused"}
@@ -128,13 +128,13 @@ async def test_a_server_that_checks_host_is_told_with_its_words_and_the_host_tha
     assert len(told) < 400
 
 
-async def test_the_host_that_is_set_is_sent_in_place_of_the_urls(door: Door) -> None:
-    async with serving(checking("localhost:8000")) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url, server={"host": "localhost:8000"}))
+async def test_the_host_that_is_set_is_sent_in_place_of_the_urls(gateway: RunningGateway) -> None:
+    async with serving(checking("localhost:8000")) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url, server={"host": "localhost:8000"}))
         assert (await caller.post(CALL)).result == RESULT
 
 
-async def test_a_server_that_refuses_and_never_ends_its_words_costs_no_time(door: Door) -> None:
+async def test_a_server_that_refuses_and_never_ends_its_words_costs_no_time(gateway: RunningGateway) -> None:
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         response = web.StreamResponse(status=403)
         await response.prepare(request)
@@ -142,26 +142,26 @@ async def test_a_server_that_refuses_and_never_ends_its_words_costs_no_time(door
         await asyncio.Event().wait()
         return response
 
-    async with serving(script) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+    async with serving(script) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         async with asyncio.timeout(PATIENCE):
             assert (await caller.post(CALL)).error["data"] == {"reason": "UpstreamHostRefused"}
 
 
-async def test_a_query_of_a_url_goes_to_the_server(door: Door) -> None:
-    async with serving(redirecting(308, "/none")) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", f"{upstream.url}?profile=a%20b&x"))
+async def test_a_query_of_a_url_goes_to_the_server(gateway: RunningGateway) -> None:
+    async with serving(redirecting(308, "/none")) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", f"{upstream.url}?profile=a%20b&x"))
         assert (await caller.post(CALL)).result["at"] == "/mcp?profile=a%20b&x"
 
 
-async def test_headers_that_are_set_go_to_the_server_with_every_request(door: Door) -> None:
+async def test_headers_that_are_set_go_to_the_server_with_every_request(gateway: RunningGateway) -> None:
     headers = [{"name": "X-Tenant", "value": "a, b"}, {"name": "X-Empty", "value": ""}]
 
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         return document(answer(arrived, RESULT)) if arrived.body else web.Response(status=405)
 
-    async with serving(script) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url, server={"headers": headers}))
+    async with serving(script) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url, server={"headers": headers}))
         await caller.post(CALL, {"X-Tenant": "of the caller"})
         await caller.request("GET", {"Accept": "text/event-stream"})
     assert [(each.http_method, each.headers["X-Tenant"], each.headers["X-Empty"]) for each in upstream.arrived] == [
@@ -174,18 +174,20 @@ both_eras = pytest.mark.parametrize("era", ["legacy", "modern"])
 
 
 @both_eras
-async def test_the_official_client_works_with_an_official_server_at_the_path_with_a_slash(door: Door, era: Era) -> None:
+async def test_the_official_client_works_with_an_official_server_at_the_path_with_a_slash(
+    gateway: RunningGateway, era: Era
+) -> None:
     async with asking_server(path="/mcp/") as url:
-        await door.apply(door.entry("mock", url))
-        async with connect(door.url(), era=era) as client:
+        await gateway.apply(gateway.entry("mock", url))
+        async with connect(gateway.url(), era=era) as client:
             assert "grow" in {tool.name for tool in (await client.list_tools()).tools}
 
 
 @both_eras
-async def test_an_official_server_that_checks_host_takes_the_one_that_is_set(door: Door, era: Era) -> None:
-    async with asking_server(allowed_hosts=["crm.example"]) as url, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", url))
+async def test_an_official_server_that_checks_host_takes_the_one_that_is_set(gateway: RunningGateway, era: Era) -> None:
+    async with asking_server(allowed_hosts=["crm.example"]) as url, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", url))
         assert (await caller.post(modern("tools/list"))).error["data"] == {"reason": "UpstreamHostRefused"}
-        await door.apply(door.entry("mock", url, server={"host": "crm.example"}))
-        async with connect(door.url(), era=era) as client:
+        await gateway.apply(gateway.entry("mock", url, server={"host": "crm.example"}))
+        async with connect(gateway.url(), era=era) as client:
             assert (await client.list_tools()).tools

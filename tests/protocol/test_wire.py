@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from callers import LEGACY, MODERN, Caller, calling, legacy, modern, modern_headers
-from gateways import Door, running
+from gateways import RunningGateway, running
 from mcp_clients import eventually
 from upstreams import Arrived, Upstream, answer, document, serving, with_handshake
 from wire import RawReply, connected, exchange, post
@@ -33,14 +33,14 @@ async def upstream() -> AsyncIterator[Upstream]:
 
 
 @pytest.fixture
-async def door(upstream: Upstream) -> AsyncIterator[Door]:
-    async with running(bounds=SMALL, origins=["https://app.example.com"]) as door:
-        await door.apply(door.entry("mock", upstream.url))
-        yield door
+async def gateway(upstream: Upstream) -> AsyncIterator[RunningGateway]:
+    async with running(bounds=SMALL, origins=["https://app.example.com"]) as gateway:
+        await gateway.apply(gateway.entry("mock", upstream.url))
+        yield gateway
 
 
-async def raw(door: Door, data: bytes) -> RawReply:
-    return await exchange(door.gateway.port, data)
+async def raw(gateway: RunningGateway, data: bytes) -> RawReply:
+    return await exchange(gateway.app.port, data)
 
 
 def refused(reply: RawReply, status: int, reason: str) -> None:
@@ -52,8 +52,8 @@ def refused(reply: RawReply, status: int, reason: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/mock/mcp", "/mock/mcp?x=1", "/mock/mcp?", "/mock/mcp?/../other"])
-async def test_the_endpoint_is_found_by_its_path(door: Door, path: str) -> None:
-    assert (await raw(door, post(path, PING))).status == 200
+async def test_the_endpoint_is_found_by_its_path(gateway: RunningGateway, path: str) -> None:
+    assert (await raw(gateway, post(path, PING))).status == 200
 
 
 @pytest.mark.parametrize(
@@ -86,64 +86,66 @@ async def test_the_endpoint_is_found_by_its_path(door: Door, path: str) -> None:
         "/" + "x" * 4000,
     ],
 )
-async def test_no_other_spelling_of_a_path_is_served(door: Door, upstream: Upstream, path: str) -> None:
-    reply = await raw(door, post(path, PING))
+async def test_no_other_spelling_of_a_path_is_served(gateway: RunningGateway, upstream: Upstream, path: str) -> None:
+    reply = await raw(gateway, post(path, PING))
 
     assert reply.status == 404
     assert upstream.arrived == []
 
 
 @pytest.mark.parametrize("path", ["/mock/mcp\udcff", "mock/mcp", "/mock/mcp\x00", "/mock /mcp"])
-async def test_what_is_no_path_is_400(door: Door, upstream: Upstream, path: str) -> None:
-    assert (await raw(door, post(path, PING))).status == 400
+async def test_what_is_no_path_is_400(gateway: RunningGateway, upstream: Upstream, path: str) -> None:
+    assert (await raw(gateway, post(path, PING))).status == 400
     assert upstream.arrived == []
 
 
-async def test_an_endpoint_with_a_slash_at_its_end_is_the_endpoint(door: Door, upstream: Upstream) -> None:
-    assert (await raw(door, post("/mock/mcp/", PING))).status == 200
+async def test_an_endpoint_with_a_slash_at_its_end_is_the_endpoint(gateway: RunningGateway, upstream: Upstream) -> None:
+    assert (await raw(gateway, post("/mock/mcp/", PING))).status == 200
     assert upstream.count("ping") == 1
 
 
 @pytest.mark.parametrize("path", ["/mock", "/mock/", "/mock/mcp//"])
-async def test_a_near_miss_is_told_the_endpoint(door: Door, path: str) -> None:
-    reply = await raw(door, post(path, PING))
+async def test_a_near_miss_is_told_the_endpoint(gateway: RunningGateway, path: str) -> None:
+    reply = await raw(gateway, post(path, PING))
 
     refused(reply, 404, "NotTheEndpoint")
     assert "/mock/mcp" in reply.json["message"]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST:8080", "[::1]:9", "127.0.0.1:1"])
-async def test_a_gateway_on_loopback_takes_loopback_names(door: Door, host: str) -> None:
-    assert (await raw(door, post("/mock/mcp", PING, host=host))).status == 200
+async def test_a_gateway_on_loopback_takes_loopback_names(gateway: RunningGateway, host: str) -> None:
+    assert (await raw(gateway, post("/mock/mcp", PING, host=host))).status == 200
 
 
 STRANGERS = ["evil.example", "localhost.", "localhost.evil.example", "127.0.0.2", "[::1", "localhost@evil", "", "::1"]
 
 
 @pytest.mark.parametrize("host", STRANGERS)
-async def test_and_no_others_for_a_browser_may_have_been_led_there(door: Door, upstream: Upstream, host: str) -> None:
-    refused(await raw(door, post("/mock/mcp", PING, host=host)), 403, "HostNotAllowed")
+async def test_and_no_others_for_a_browser_may_have_been_led_there(
+    gateway: RunningGateway, upstream: Upstream, host: str
+) -> None:
+    refused(await raw(gateway, post("/mock/mcp", PING, host=host)), 403, "HostNotAllowed")
     assert upstream.arrived == []
 
 
-async def test_a_request_without_a_host_is_refused(door: Door) -> None:
-    assert (await raw(door, b"GET /mock/mcp HTTP/1.1\r\nAccept: text/event-stream\r\n\r\n")).status == 400
-    refused(await raw(door, b"GET /mock/mcp HTTP/1.0\r\nAccept: text/event-stream\r\n\r\n"), 400, "NoHost")
+async def test_a_request_without_a_host_is_refused(gateway: RunningGateway) -> None:
+    assert (await raw(gateway, b"GET /mock/mcp HTTP/1.1\r\nAccept: text/event-stream\r\n\r\n")).status == 400
+    refused(await raw(gateway, b"GET /mock/mcp HTTP/1.0\r\nAccept: text/event-stream\r\n\r\n"), 400, "NoHost")
 
 
 async def test_with_hostnames_a_proxy_is_at_those_only(upstream: Upstream) -> None:
-    async with running(host="0.0.0.0") as door:  # noqa: S104  only so that the rule for loopback does not hold
-        await door.apply(door.entry("mock", upstream.url, hostnames=["mcp.example.com"]))
+    async with running(host="0.0.0.0") as gateway:  # noqa: S104  only so that the rule for loopback does not hold
+        await gateway.apply(gateway.entry("mock", upstream.url, hostnames=["mcp.example.com"]))
         for host, status in (("mcp.example.com", 200), ("MCP.example.com:8080", 200)):
-            assert (await raw(door, post("/mock/mcp", PING, host=host))).status == status
+            assert (await raw(gateway, post("/mock/mcp", PING, host=host))).status == status
         for host in ("127.0.0.1", "mcp.example.com.", "x.mcp.example.com", "mcp.example.co"):
-            assert (await raw(door, post("/mock/mcp", PING, host=host))).status == 404
+            assert (await raw(gateway, post("/mock/mcp", PING, host=host))).status == 404
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "HEAD", "OPTIONS", "TRACE", "CONNECT", "PROPFIND"])
-async def test_another_http_method_is_405(door: Door, upstream: Upstream, method: str) -> None:
+async def test_another_http_method_is_405(gateway: RunningGateway, upstream: Upstream, method: str) -> None:
     target = "mock:80" if method == "CONNECT" else "/mock/mcp"
-    async with connected(door.gateway.port) as wire:
+    async with connected(gateway.app.port) as wire:
         await wire.send(f"{method} {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         head = await wire.head()
 
@@ -157,8 +159,8 @@ async def test_another_http_method_is_405(door: Door, upstream: Upstream, method
 
 
 @pytest.mark.parametrize("origin", ["https://app.example.com", "http://localhost:{port}", "http://127.0.0.1:{port}"])
-async def test_an_origin_that_is_ours_or_allowed_passes(door: Door, caller: Caller, origin: str) -> None:
-    assert (await caller.post(legacy("ping"), {"Origin": origin.format(port=door.gateway.port)})).status == 200
+async def test_an_origin_that_is_ours_or_allowed_passes(gateway: RunningGateway, caller: Caller, origin: str) -> None:
+    assert (await caller.post(legacy("ping"), {"Origin": origin.format(port=gateway.app.port)})).status == 200
 
 
 @pytest.mark.parametrize(
@@ -181,29 +183,33 @@ async def test_an_origin_that_is_ours_or_allowed_passes(door: Door, caller: Call
         "http://[",
     ],
 )
-async def test_any_other_origin_is_403(door: Door, caller: Caller, upstream: Upstream, origin: str) -> None:
-    reply = await caller.post(legacy("ping"), {"Origin": origin.format(port=door.gateway.port)})
+async def test_any_other_origin_is_403(
+    gateway: RunningGateway, caller: Caller, upstream: Upstream, origin: str
+) -> None:
+    reply = await caller.post(legacy("ping"), {"Origin": origin.format(port=gateway.app.port)})
 
     assert (reply.status, reply.json["error"]) == (403, "OriginNotAllowed")
     assert upstream.arrived == []
 
 
 async def test_the_hostname_of_one_tenants_proxy_is_no_origin_at_anothers(upstream: Upstream) -> None:
-    async with running() as door:
-        door.settings = door.settings.model_copy(update={"external_url": "https://mcp.example.com"})
-        await door.apply(door.entry("mock", upstream.url), door.entry("theirs", upstream.url, hostnames=["localhost"]))
+    async with running() as gateway:
+        gateway.settings = gateway.settings.model_copy(update={"external_url": "https://mcp.example.com"})
+        await gateway.apply(
+            gateway.entry("mock", upstream.url), gateway.entry("theirs", upstream.url, hostnames=["localhost"])
+        )
         page = {"Origin": "https://localhost", "Host": "localhost"}
-        async with calling(door.url("theirs")) as caller:
+        async with calling(gateway.url("theirs")) as caller:
             assert (await caller.post(legacy("ping"), page)).status == 200
-        async with calling(door.url()) as caller:
+        async with calling(gateway.url()) as caller:
             refused = await caller.post(legacy("ping"), page)
             assert (refused.status, refused.json["error"]) == (403, "OriginNotAllowed")
 
 
 async def test_the_origin_of_our_public_url_passes(upstream: Upstream) -> None:
-    async with running() as door, calling(door.url()) as caller:
-        door.settings = door.settings.model_copy(update={"external_url": "https://mcp.example.com"})
-        await door.apply(door.entry("mock", upstream.url))
+    async with running() as gateway, calling(gateway.url()) as caller:
+        gateway.settings = gateway.settings.model_copy(update={"external_url": "https://mcp.example.com"})
+        await gateway.apply(gateway.entry("mock", upstream.url))
         assert (await caller.post(legacy("ping"), {"Origin": "https://mcp.example.com"})).status == 200
         assert (await caller.post(legacy("ping"), {"Origin": "https://mcp.example.org"})).status == 403
 
@@ -271,12 +277,12 @@ async def test_who_does_not_is_406(caller: Caller, upstream: Upstream, accept: s
     assert upstream.arrived == []
 
 
-async def test_two_accept_headers_are_one_list(door: Door) -> None:
+async def test_two_accept_headers_are_one_list(gateway: RunningGateway) -> None:
     lines = ["Host: localhost", "Content-Type: application/json", f"Content-Length: {len(PING)}"]
     lines += ["Accept: application/json", "Accept: text/event-stream"]
     data = "\r\n".join(["POST /mock/mcp HTTP/1.1", *lines, "", ""]).encode() + PING
 
-    assert (await raw(door, data)).status == 200
+    assert (await raw(gateway, data)).status == 200
 
 
 # -- headers that stand twice
@@ -289,22 +295,22 @@ TWICE += ["traceparent", "Authorization", "Last-Event-ID"]
 @pytest.mark.parametrize("name", TWICE)
 @pytest.mark.parametrize("second", ["same", "other"])
 async def test_a_routing_header_that_stands_twice_is_refused(
-    door: Door, upstream: Upstream, name: str, second: str
+    gateway: RunningGateway, upstream: Upstream, name: str, second: str
 ) -> None:
     first = {"Host": "localhost", "Content-Type": "application/json"}.get(name, "x")
     lines = [f"{name.upper()}: {first if second == 'same' else 'y'}"]
     if name not in ("Host", "Content-Type"):
         lines.append(f"{name.lower()}: {first}")
-    reply = await raw(door, post("/mock/mcp", PING, *lines, host="localhost"))
+    reply = await raw(gateway, post("/mock/mcp", PING, *lines, host="localhost"))
 
     assert reply.status == 400
     assert upstream.arrived == []
 
 
-async def test_a_mirrored_parameter_that_stands_twice_is_refused(door: Door, upstream: Upstream) -> None:
+async def test_a_mirrored_parameter_that_stands_twice_is_refused(gateway: RunningGateway, upstream: Upstream) -> None:
     body = modern("tools/call", {"name": "x"})
     lines = [f"{name}: {value}" for name, value in modern_headers(body).items()]
-    reply = await raw(door, post("/mock/mcp", json.dumps(body).encode(), *lines, "Mcp-Param-A: 1", "mcp-param-a: 1"))
+    reply = await raw(gateway, post("/mock/mcp", json.dumps(body).encode(), *lines, "Mcp-Param-A: 1", "mcp-param-a: 1"))
 
     assert (reply.status, reply.json["error"]["code"], reply.json["id"]) == (400, -32020, 1)
     assert upstream.arrived == []
@@ -313,27 +319,29 @@ async def test_a_mirrored_parameter_that_stands_twice_is_refused(door: Door, ups
 @pytest.mark.parametrize("header", ["Mcp-Name", "Mcp-Param-X", "MCP-Protocol-Version", "Mcp-Method"])
 @pytest.mark.parametrize("value", ["caf\u00e9", "\udcff"])
 async def test_bytes_beyond_ascii_in_a_mirrored_header_are_a_mismatch(
-    door: Door, upstream: Upstream, header: str, value: str
+    gateway: RunningGateway, upstream: Upstream, header: str, value: str
 ) -> None:
     body = modern("tools/call", {"name": "x"})
     lines = [f"{name}: {text}" for name, text in {**modern_headers(body), header: value}.items()]
-    reply = await raw(door, post("/mock/mcp", json.dumps(body).encode(), *lines))
+    reply = await raw(gateway, post("/mock/mcp", json.dumps(body).encode(), *lines))
 
     assert (reply.status, reply.json["error"]["code"]) == (400, -32020)
     assert upstream.arrived == []
 
 
 @pytest.mark.parametrize("value", ["\udcff", "caf\u00e9", "x" * 3000])
-async def test_a_last_event_id_that_cannot_be_passed_on_is_refused(door: Door, upstream: Upstream, value: str) -> None:
+async def test_a_last_event_id_that_cannot_be_passed_on_is_refused(
+    gateway: RunningGateway, upstream: Upstream, value: str
+) -> None:
     head = f"GET /mock/mcp HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\nLast-Event-ID: {value}\r\n\r\n"
 
-    refused(await raw(door, head.encode("utf-8", "surrogateescape")), 400, "InvalidHeader")
+    refused(await raw(gateway, head.encode("utf-8", "surrogateescape")), 400, "InvalidHeader")
     assert upstream.arrived == []
 
 
 @pytest.mark.parametrize("header", ["Mcp-Session-Id", "traceparent", "tracestate", "Accept", "User-Agent", "Cookie"])
-async def test_bytes_that_are_no_text_in_any_header_are_no_accident(door: Door, header: str) -> None:
-    reply = await raw(door, post("/mock/mcp", PING, f"{header}: \udcff\udcfe" + "x" * 100))
+async def test_bytes_that_are_no_text_in_any_header_are_no_accident(gateway: RunningGateway, header: str) -> None:
+    reply = await raw(gateway, post("/mock/mcp", PING, f"{header}: \udcff\udcfe" + "x" * 100))
 
     assert reply.status in {200, 404, 406}
 
@@ -341,8 +349,8 @@ async def test_bytes_that_are_no_text_in_any_header_are_no_accident(door: Door, 
 # -- bodies
 
 
-async def test_a_body_over_the_limit_is_413_before_it_is_sent(door: Door, upstream: Upstream) -> None:
-    async with connected(door.gateway.port) as wire:
+async def test_a_body_over_the_limit_is_413_before_it_is_sent(gateway: RunningGateway, upstream: Upstream) -> None:
+    async with connected(gateway.app.port) as wire:
         await wire.send(post("/mock/mcp", b"", length=10**12))
         reply = await wire.reply()
 
@@ -351,21 +359,23 @@ async def test_a_body_over_the_limit_is_413_before_it_is_sent(door: Door, upstre
     assert upstream.arrived == []
 
 
-async def test_a_body_over_the_limit_is_413_as_it_comes(door: Door, upstream: Upstream) -> None:
-    reply = await raw(door, post("/mock/mcp", BIG))
+async def test_a_body_over_the_limit_is_413_as_it_comes(gateway: RunningGateway, upstream: Upstream) -> None:
+    reply = await raw(gateway, post("/mock/mcp", BIG))
 
     assert (reply.status, reply.json["error"]["code"], reply.json["id"]) == (413, -31006, None)
     assert upstream.arrived == []
 
 
-async def test_a_chunked_body_is_taken_and_over_the_limit_it_is_413(door: Door, upstream: Upstream) -> None:
+async def test_a_chunked_body_is_taken_and_over_the_limit_it_is_413(
+    gateway: RunningGateway, upstream: Upstream
+) -> None:
     def chunked(body: bytes, size: int) -> bytes:
         chunks = [body[place : place + size] for place in range(0, len(body), size)]
         framed = b"".join(b"%x;ext=1\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks)
         return post("/mock/mcp", b"", "Transfer-Encoding: chunked", length=-1) + framed + b"0\r\nTrailer: x\r\n\r\n"
 
-    assert (await raw(door, chunked(PING, 5))).status == 200
-    reply = await raw(door, chunked(BIG, 1000))
+    assert (await raw(gateway, chunked(PING, 5))).status == 200
+    reply = await raw(gateway, chunked(BIG, 1000))
     assert (reply.status, reply.json["error"]["code"]) == (413, -31006)
     assert len(upstream.arrived) == 1
 
@@ -377,25 +387,27 @@ async def test_a_body_of_exactly_the_limit_is_taken(caller: Caller) -> None:
     assert (await caller.post(whole + b" " * (4097 - len(whole)))).status == 413
 
 
-async def test_a_caller_who_waits_to_be_asked_for_his_body_is_asked(door: Door) -> None:
-    async with connected(door.gateway.port) as wire:
+async def test_a_caller_who_waits_to_be_asked_for_his_body_is_asked(gateway: RunningGateway) -> None:
+    async with connected(gateway.app.port) as wire:
         await wire.send(post("/mock/mcp", b"", "Expect: 100-continue", length=len(PING)))
         assert (await wire.head()).status == 100
         await wire.send(PING)
         assert (await wire.reply()).status == 200
 
 
-async def test_and_is_not_asked_where_the_answer_is_clear_already(door: Door) -> None:
-    async with connected(door.gateway.port) as wire:
+async def test_and_is_not_asked_where_the_answer_is_clear_already(gateway: RunningGateway) -> None:
+    async with connected(gateway.app.port) as wire:
         await wire.send(post("/nowhere", b"", "Expect: 100-continue", length=10))
         assert (await wire.reply()).status == 404
 
 
 @pytest.mark.parametrize("how", ["silent", "drip"])
-async def test_a_body_that_comes_too_slowly_is_408(door: Door, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_body_that_comes_too_slowly_is_408(
+    gateway: RunningGateway, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(body_station, "SILENCE_SECONDS", 0.1 if how == "silent" else 5.0)
     monkeypatch.setattr(body_station, "WHOLE_SECONDS", 5.0 if how == "silent" else 0.2)
-    async with connected(door.gateway.port) as wire:
+    async with connected(gateway.app.port) as wire:
         await wire.send(post("/mock/mcp", b"", length=1000))
         dripping = asyncio.create_task(drip(wire.send)) if how == "drip" else None
         refused(await wire.reply(), 408, "BodyTooSlow")
@@ -409,13 +421,15 @@ async def drip(send: Any) -> None:
         await asyncio.sleep(0.02)
 
 
-async def test_a_caller_who_breaks_off_in_his_body_leaves_nothing_behind(door: Door, upstream: Upstream) -> None:
-    async with connected(door.gateway.port) as wire:
+async def test_a_caller_who_breaks_off_in_his_body_leaves_nothing_behind(
+    gateway: RunningGateway, upstream: Upstream
+) -> None:
+    async with connected(gateway.app.port) as wire:
         await wire.send(post("/mock/mcp", PING[:10], length=len(PING)))
-        await eventually(lambda: any(not each.idle for each in door.gateway._data.connections))
-    await eventually(lambda: not door.gateway._data.connections)
+        await eventually(lambda: any(not each.idle for each in gateway.app._data.connections))
+    await eventually(lambda: not gateway.app._data.connections)
     assert upstream.arrived == []
-    assert door.gateway.line.occupancy.requests == 0
+    assert gateway.app.line.occupancy.requests == 0
 
 
 SMUGGLED = {
@@ -442,23 +456,25 @@ TOO_MUCH = {"a header without end", "too many headers"}
 
 
 @pytest.mark.parametrize("name", SMUGGLED)
-async def test_what_could_be_two_requests_to_somebody_is_none_to_us(door: Door, upstream: Upstream, name: str) -> None:
-    async with connected(door.gateway.port) as wire:
+async def test_what_could_be_two_requests_to_somebody_is_none_to_us(
+    gateway: RunningGateway, upstream: Upstream, name: str
+) -> None:
+    async with connected(gateway.app.port) as wire:
         await wire.send(SMUGGLED[name])
         assert (await wire.reply()).status == (431 if name in TOO_MUCH else 400)
         assert await wire.closed()
     assert upstream.arrived == []
 
 
-async def test_pipelined_requests_are_answered_in_their_order(door: Door) -> None:
-    async with connected(door.gateway.port) as wire:
+async def test_pipelined_requests_are_answered_in_their_order(gateway: RunningGateway) -> None:
+    async with connected(gateway.app.port) as wire:
         bodies = [json.dumps(legacy("ping", id=number)).encode() for number in range(5)]
         await wire.send(b"".join(post("/mock/mcp", body) for body in bodies))
         assert [(await wire.reply()).json["id"] for _ in bodies] == list(range(5))
 
 
-async def test_a_refusal_keeps_the_connection_for_the_next_request(door: Door) -> None:
-    async with connected(door.gateway.port) as wire:
+async def test_a_refusal_keeps_the_connection_for_the_next_request(gateway: RunningGateway) -> None:
+    async with connected(gateway.app.port) as wire:
         for body, status in ((b"{", 400), (PING, 200), (b"[]", 400), (PING, 200)):
             await wire.send(post("/mock/mcp", body))
             assert (await wire.reply()).status == status
@@ -537,10 +553,10 @@ async def test_over_the_bound_of_requests_the_next_is_told_to_come_again() -> No
         await gate.wait()
         return document(answer(arrived, {}))
 
-    async with running(bounds=SMALL) as door, serving(slow) as upstream, calling(door.url()) as caller:
-        await door.apply(door.entry("mock", upstream.url))
+    async with running(bounds=SMALL) as gateway, serving(slow) as upstream, calling(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
         waiting = [asyncio.create_task(caller.post(legacy("ping", id=number))) for number in range(5)]
-        await eventually(lambda: door.gateway.line.occupancy.requests == 5)
+        await eventually(lambda: gateway.app.line.occupancy.requests == 5)
         reply = await caller.post(legacy("ping", id=9))
         assert (reply.status, reply.json["error"]["code"], reply.json["id"]) == (
             503,
@@ -554,8 +570,8 @@ async def test_over_the_bound_of_requests_the_next_is_told_to_come_again() -> No
 
 
 async def test_without_a_config_the_gateway_is_not_ready() -> None:
-    async with running() as door:
-        async with connected(door.gateway.port) as wire:
+    async with running() as gateway:
+        async with connected(gateway.app.port) as wire:
             await wire.send(post("/mock/mcp", PING))
             reply = await wire.reply()
             assert reply.headers["connection"] == "close"
@@ -565,7 +581,7 @@ async def test_without_a_config_the_gateway_is_not_ready() -> None:
 
 
 async def test_a_bug_of_ours_is_an_internal_error_and_not_a_crash(
-    door: Door, caller: Caller, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    gateway: RunningGateway, caller: Caller, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def bug(*_: Any) -> None:
         raise RuntimeError("secret words")

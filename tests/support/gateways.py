@@ -1,7 +1,7 @@
 """A real gateway in the test's own loop, on a config that the test writes with the core's own code.
 
-async with running(proxy("crm", url), policy("p", rules)) as door:
-    door.url("crm") ; door.apply(…) ; door.write(…)
+async with running(proxy("crm", url), policy("p", rules)) as gateway:
+    gateway.url("crm") ; gateway.apply(…) ; gateway.write(…)
 """
 
 import os
@@ -52,12 +52,12 @@ def policy(name: str, *rules: dict[str, Any], tier: Tier = "owner", namespace: s
 
 
 @dataclass(slots=True)
-class Door:
+class RunningGateway:
     """A gateway, and the directory that its config is written to as the kubelet would."""
 
     directory: Path
     settings: SettingsDocument
-    gateway: Gateway = field(init=False)
+    app: Gateway = field(init=False)
     revision: int = 0
     applied: tuple[tuple[EntryDocument, dict[str, PolicyDocument]], ...] = ()
     """What was applied last."""
@@ -66,7 +66,7 @@ class Door:
 
     def url(self, name: str = "mock") -> str:
         """The endpoint of a proxy."""
-        return f"http://127.0.0.1:{self.gateway.port}/{name}/mcp"
+        return f"http://127.0.0.1:{self.app.port}/{name}/mcp"
 
     def entry(
         self, name: str, upstream: str, policies: Sequence[PolicyDocument] = (), **more: Any
@@ -84,7 +84,7 @@ class Door:
         """Write a config with exactly these proxies and have the gateway look at it."""
         self.applied = entries
         self.write(*entries)
-        source = self.gateway.sources[0]
+        source = self.app.sources[0]
         assert isinstance(source, DirectorySource)
         await source.poll()
 
@@ -120,14 +120,14 @@ class Door:
 @asynccontextmanager
 async def running(
     *, telemetry: Telemetry | None = None, bounds: Bounds = BOUNDS, origins: Sequence[str] = (), **options: Any
-) -> AsyncIterator[Door]:
+) -> AsyncIterator[RunningGateway]:
     """A gateway on free ports, without a config yet."""
     with tempfile.TemporaryDirectory() as directory:
-        door = Door(Path(directory), SettingsDocument(allowed_origins=list(origins), bounds=bounds))
+        gateway = RunningGateway(Path(directory), SettingsDocument(allowed_origins=list(origins), bounds=bounds))
         settled = {"port": 0, "admin_port": 0, "drain_seconds": 1.0, **options}
-        door.gateway = Gateway(GatewayOptions(config=Path(directory), **settled), telemetry or Telemetry.disabled())
-        await door.gateway.start()
+        gateway.app = Gateway(GatewayOptions(config=Path(directory), **settled), telemetry or Telemetry.disabled())
+        await gateway.app.start()
         try:
-            yield door
+            yield gateway
         finally:
-            await door.gateway.stop()
+            await gateway.app.stop()

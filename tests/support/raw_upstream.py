@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateways import Door, policy, running
+from gateways import RunningGateway, policy, running
 
 from ostiary_core.contract.documents import PolicyDocument
 
@@ -36,16 +36,16 @@ class Exchanges:
     runner: asyncio.Runner = field(default_factory=asyncio.Runner)
     received: list[Received] = field(default_factory=list)
     broken: list[bytes] = field(default_factory=list)
-    door: Door = field(init=False)
+    gateway: RunningGateway = field(init=False)
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     async def open(self, *policies: PolicyDocument) -> None:
         """Start both."""
         server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         self._stack.callback(server.close)
-        self.door = await self._stack.enter_async_context(running(drain_seconds=0.1))
+        self.gateway = await self._stack.enter_async_context(running(drain_seconds=0.1))
         port = server.sockets[0].getsockname()[1]
-        await self.door.apply(self.door.entry("mock", f"http://127.0.0.1:{port}/mcp", policies))
+        await self.gateway.apply(self.gateway.entry("mock", f"http://127.0.0.1:{port}/mcp", policies))
 
     async def close(self) -> None:
         """Stop both."""
@@ -77,7 +77,7 @@ class Exchanges:
 
     async def _send(self, pieces: Sequence[bytes]) -> tuple[bytes, list[Received]]:
         before = len(self.received)
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.door.gateway.port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.gateway.app.port)
         said = b""
         try:
             for piece in pieces:

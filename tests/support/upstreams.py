@@ -8,7 +8,7 @@ async def script(request, arrived):
     return stream.response
 
 async with serving(script) as upstream:
-    await door.apply(door.entry("mock", upstream.url))
+    await gateway.apply(gateway.entry("mock", upstream.url))
 
 For bytes that no HTTP server would send there is `scripted_server`.
 """

@@ -1,4 +1,4 @@
-"""The judgement of one door, built from rules as the gateway builds it from a config entry."""
+"""The visibility of one proxy, built from rules as the gateway builds it from a config entry."""
 
 from typing import Any
 
@@ -9,15 +9,15 @@ from ostiary_core.policy.access import Access, CompiledPolicy
 from ostiary_core.policy.visibility import Visibility
 
 
-def visibility(
+def visibility_of(
     *policies: PolicyDocument, catalogue: dict[str, Any] | None = None, default: str = "Allow", invalid: bool = False
 ) -> Visibility:
-    """What stands behind a door with these policies."""
+    """What a proxy with these policies shows."""
     access = Access([CompiledPolicy.build(each) for each in policies])
     made = Catalogue.model_validate(catalogue) if catalogue is not None else None
     return Visibility.build(made, access, default=default, invalid=invalid)
 
 
 def ruled(*rules: dict[str, Any]) -> Visibility:
-    """What stands behind a door with one policy of these rules."""
-    return visibility(policy("p", *rules))
+    """What a proxy with one policy of these rules shows."""
+    return visibility_of(policy("p", *rules))

@@ -13,12 +13,12 @@ from command_line import Ostiary
 from ostiary_operator.cli import entry
 
 ROOT = Path(__file__).parents[3]
-DOORS = ROOT / "deploy" / "compose" / "doors"
+OBJECTS = ROOT / "deploy" / "compose" / "doors"
 
 
 def test_a_folder_that_is_missing_is_made_for_its_owner_alone(ostiary: Ostiary, tmp_path: Path) -> None:
     out = tmp_path / "a" / "out"
-    answer = ostiary("compile", str(DOORS), "--out", str(out))
+    answer = ostiary("compile", str(OBJECTS), "--out", str(out))
     assert answer.code == 0, answer.err
     assert f"{out}: revision" in answer.out
     for each in (out, *(path for path in out.rglob("*") if not path.is_symlink())):
@@ -26,21 +26,21 @@ def test_a_folder_that_is_missing_is_made_for_its_owner_alone(ostiary: Ostiary, 
 
 
 def test_the_same_files_again_change_nothing(ostiary: Ostiary, tmp_path: Path) -> None:
-    ostiary("compile", str(DOORS), "--out", str(tmp_path / "out"))
+    ostiary("compile", str(OBJECTS), "--out", str(tmp_path / "out"))
     before = (tmp_path / "out" / "..data").readlink()
-    assert "unchanged" in ostiary("compile", str(DOORS), "--out", str(tmp_path / "out")).out
+    assert "unchanged" in ostiary("compile", str(OBJECTS), "--out", str(tmp_path / "out")).out
     assert (tmp_path / "out" / "..data").readlink() == before
 
 
 def test_a_first_try_that_was_cut_off_is_gone_on_with(ostiary: Ostiary, tmp_path: Path) -> None:
     (tmp_path / "out" / "keys").mkdir(parents=True)
     (tmp_path / "out" / "..2026_11_29_00_00_00.000000001").mkdir()
-    assert ostiary("compile", str(DOORS), "--out", str(tmp_path / "out")).code == 0
+    assert ostiary("compile", str(OBJECTS), "--out", str(tmp_path / "out")).code == 0
 
 
 def test_a_folder_of_something_else_is_not_written_into(ostiary: Ostiary, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
-    answer = ostiary("compile", str(DOORS), "--out", str(tmp_path))
+    answer = ostiary("compile", str(OBJECTS), "--out", str(tmp_path))
     assert answer.code == 2
     assert answer.err == f"ostiary compile: {tmp_path} holds something else (notes.txt): name a new folder\n"
     assert [each.name for each in tmp_path.iterdir()] == ["notes.txt"]
@@ -56,7 +56,7 @@ def test_links_of_somebody_else_are_not_followed_and_nothing_behind_them_is_remo
     out.mkdir(mode=0o700)
     (out / name).symlink_to(elsewhere)
     (out / "..dangling").symlink_to(tmp_path / "missing")
-    code = ostiary("compile", str(DOORS), "--out", str(out)).code
+    code = ostiary("compile", str(OBJECTS), "--out", str(out)).code
     assert code == (2 if name == "notes.txt" else 0)
     assert (elsewhere / "precious.txt").read_text() == "mine"
     assert [each.name for each in elsewhere.iterdir()] == ["precious.txt"]
@@ -64,17 +64,17 @@ def test_links_of_somebody_else_are_not_followed_and_nothing_behind_them_is_remo
 
 def test_no_key_is_taken_from_a_folder_that_others_may_write_or_behind_a_link(ostiary: Ostiary, tmp_path: Path) -> None:
     out, planted = tmp_path / "out", tmp_path / "planted"
-    assert ostiary("compile", str(DOORS), "--out", str(planted)).code == 0
+    assert ostiary("compile", str(OBJECTS), "--out", str(planted)).code == 0
     out.mkdir(mode=0o700)
     (out / "keys").symlink_to(planted / "keys")
-    answer = ostiary("compile", str(DOORS), "--out", str(out))
+    answer = ostiary("compile", str(OBJECTS), "--out", str(out))
     assert (answer.code, answer.err) == (2, f"ostiary compile: {out / 'keys'} is no folder: name a new one\n")
     (planted / "keys").chmod(0o770)
-    answer = ostiary("compile", str(DOORS), "--out", str(planted))
+    answer = ostiary("compile", str(OBJECTS), "--out", str(planted))
     assert (answer.code, "may be written by others" in answer.err) == (2, True)
     (planted / "keys").chmod(0o700)
     planted.chmod(0o777)
-    answer = ostiary("compile", str(DOORS), "--out", str(planted))
+    answer = ostiary("compile", str(OBJECTS), "--out", str(planted))
     assert (answer.code, f"chmod go-w {planted}" in answer.err) == (2, True)
 
 
@@ -82,7 +82,7 @@ def test_a_folder_of_links_that_are_not_ours_is_left_alone(ostiary: Ostiary, tmp
     out = tmp_path / "bin"
     out.mkdir(mode=0o700)
     (out / "tool").symlink_to("/nowhere/tool")
-    answer = ostiary("compile", str(DOORS), "--out", str(out))
+    answer = ostiary("compile", str(OBJECTS), "--out", str(out))
     assert answer.code == 2
     assert "holds something else (tool)" in answer.err
     assert [each.name for each in out.iterdir()] == ["tool"]
@@ -90,7 +90,7 @@ def test_a_folder_of_links_that_are_not_ours_is_left_alone(ostiary: Ostiary, tmp
 
 def test_what_cannot_be_written_and_files_that_are_not_there_are_told(ostiary: Ostiary, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    answer = ostiary("compile", str(DOORS), "--out", str(tmp_path / "file" / "out"))
+    answer = ostiary("compile", str(OBJECTS), "--out", str(tmp_path / "file" / "out"))
     assert (answer.code, "cannot be written" in answer.err) == (2, True)
     answer = ostiary("compile", str(tmp_path / "missing"), "--out", str(tmp_path / "out"))
     assert (answer.code, "no such file or folder" in answer.err) == (2, True)
@@ -106,14 +106,14 @@ def test_files_with_problems_make_nothing(ostiary: Ostiary, tmp_path: Path) -> N
 
 
 def test_a_proxy_that_no_policy_governs_is_told_whenever_files_are_compiled(ostiary: Ostiary, tmp_path: Path) -> None:
-    proxy = DOORS / "mcpproxy.yaml"
+    proxy = OBJECTS / "mcpproxy.yaml"
     for _ in range(2):
         answer = ostiary("compile", str(proxy), "--out", str(tmp_path / "out"))
         assert answer.code == 0
         assert (
             f"{proxy}:2:1: warning: MCPProxy default/mock-mcp-server: no policy governs it: every caller" in answer.out
         )
-    assert "warning" not in ostiary("compile", str(DOORS), "--out", str(tmp_path / "out")).out
+    assert "warning" not in ostiary("compile", str(OBJECTS), "--out", str(tmp_path / "out")).out
 
 
 def commands() -> dict[str, list[list[str]]]:
@@ -139,8 +139,8 @@ def test_what_compose_and_systemd_start_is_valid_and_the_gateway_reads_what_is_w
 
 
 def test_the_doors_of_compose_are_valid_and_their_settings_count(ostiary: Ostiary, tmp_path: Path) -> None:
-    assert ostiary("validate", "--strict", str(DOORS)).code == 0
-    ostiary("compile", str(DOORS), "--out", str(tmp_path / "out"))
+    assert ostiary("validate", "--strict", str(OBJECTS)).code == 0
+    ostiary("compile", str(OBJECTS), "--out", str(tmp_path / "out"))
     documents = (tmp_path / "out" / "documents-0.jsonl").read_text()
     assert '"perSource":{"bytesInFlight":33554432,"connections":500' in documents
     assert '"externalUrl":"http://localhost:8080"' in documents

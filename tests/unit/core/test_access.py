@@ -238,15 +238,15 @@ def test_a_caller_who_invents_long_names_cannot_fill_the_memory() -> None:
 
 
 def test_a_caller_who_invents_names_at_many_doors_cannot_fill_the_memory_either() -> None:
-    doors = [access(policy(rule("Deny", tools={"names": ["bad"]}))) for _ in range(20)]
+    proxies = [access(policy(rule("Deny", tools={"names": ["bad"]}))) for _ in range(20)]
 
-    for door in doors:
+    for proxy in proxies:
         for number in range(4000):
-            door.decide(TOOLS, Verb.CALL, f"invented-{number}")
+            proxy.decide(TOOLS, Verb.CALL, f"invented-{number}")
 
     assert DECISIONS.held <= 65_536
-    assert sum(len(door._memo) for door in doors) <= 65_536
-    assert not any(door.decide(TOOLS, Verb.CALL, "bad").allowed for door in doors)
+    assert sum(len(proxy._memo) for proxy in proxies) <= 65_536
+    assert not any(proxy.decide(TOOLS, Verb.CALL, "bad").allowed for proxy in proxies)
 
 
 def test_what_was_decided_at_doors_that_are_gone_takes_no_room() -> None:

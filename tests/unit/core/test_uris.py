@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from resource_spellings import PLAIN, SECRETS
-from visibilities import ruled, visibility
+from visibilities import ruled, visibility_of
 
 from ostiary_core.errors import AmbiguousURIError
 from ostiary_core.mcp.methods import Primitive, Verb
@@ -122,8 +122,8 @@ def test_no_spelling_of_a_resource_evades_a_rule(uri: str) -> None:
         assert not reads(resources("Deny", *names), uri)
     assert not reads(resources("Allow", "file:///docs/*"), uri)
     assert not reads(resources("Allow", "file:///docs/*.md", "file:///secret/*.md"), uri)
-    assert not reads(visibility(catalogue={"resources": {"exclude": ["file:///secret/*"]}}), uri)
-    assert not reads(visibility(catalogue={"resources": {"include": ["file:///docs/*"]}}), uri)
+    assert not reads(visibility_of(catalogue={"resources": {"exclude": ["file:///secret/*"]}}), uri)
+    assert not reads(visibility_of(catalogue={"resources": {"include": ["file:///docs/*"]}}), uri)
 
 
 @pytest.mark.parametrize("uri", PLAIN)

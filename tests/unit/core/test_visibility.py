@@ -1,7 +1,6 @@
 import pytest
 from gateways import policy
-from visibilities import ruled
-from visibilities import visibility as visibility_of
+from visibilities import ruled, visibility_of
 
 from ostiary_core.contract.documents import AccessRule, AccessRules, Catalogue, CatalogueSelection, PolicyDocument
 from ostiary_core.mcp.methods import Primitive, Verb
@@ -13,7 +12,7 @@ TOOLS, RESOURCES = Primitive.TOOLS, Primitive.RESOURCES
 EVERYTHING = AccessRule(name="all", effect="Allow")
 
 
-def visibility(
+def tools_visibility(
     *, include: list[str] | None = None, exclude: list[str] | None = None, rules: list[AccessRule] | None = None,
     default: str = "Allow", invalid: bool = False,
 ) -> Visibility:  # fmt: skip
@@ -30,7 +29,7 @@ def visibility(
 
 
 def test_what_is_not_in_the_catalogue_exists_for_nobody() -> None:
-    subject = visibility(include=["read_*"], exclude=["read_secret"], rules=[EVERYTHING])
+    subject = tools_visibility(include=["read_*"], exclude=["read_secret"], rules=[EVERYTHING])
 
     assert subject.shows(TOOLS, "read_a")
     for name in ("write_a", "read_secret"):
@@ -39,20 +38,20 @@ def test_what_is_not_in_the_catalogue_exists_for_nobody() -> None:
 
 
 def test_the_catalogue_never_widens_what_policies_allow() -> None:
-    assert not visibility(include=["read_*"], rules=[]).shows(TOOLS, "read_a")
+    assert not tools_visibility(include=["read_*"], rules=[]).shows(TOOLS, "read_a")
 
 
 def test_without_a_policy_the_gateways_default_decides() -> None:
-    assert visibility(default="Allow").decide(TOOLS, Verb.CALL, "x").allowed
-    assert visibility(default="Deny").decide(TOOLS, Verb.CALL, "x").reason is Reason.NO_POLICY
+    assert tools_visibility(default="Allow").decide(TOOLS, Verb.CALL, "x").allowed
+    assert tools_visibility(default="Deny").decide(TOOLS, Verb.CALL, "x").reason is Reason.NO_POLICY
 
 
 def test_a_policy_that_allows_lifts_the_default() -> None:
-    assert visibility(default="Deny", rules=[EVERYTHING]).decide(TOOLS, Verb.CALL, "x").allowed
+    assert tools_visibility(default="Deny", rules=[EVERYTHING]).decide(TOOLS, Verb.CALL, "x").allowed
 
 
 def test_where_policies_cannot_be_trusted_nothing_passes() -> None:
-    subject = visibility(invalid=True, rules=[EVERYTHING])
+    subject = tools_visibility(invalid=True, rules=[EVERYTHING])
 
     assert subject.decide(TOOLS, Verb.LIST, "x").reason is Reason.POLICY_INVALID
     assert not subject.shows_all(TOOLS)
@@ -62,10 +61,10 @@ def test_where_policies_cannot_be_trusted_nothing_passes() -> None:
 @pytest.mark.parametrize(
     ("subject", "expected"),
     [
-        (visibility(), True),
-        (visibility(exclude=["x"]), False),
-        (visibility(rules=[EVERYTHING]), False),
-        (visibility(default="Deny"), False),
+        (tools_visibility(), True),
+        (tools_visibility(exclude=["x"]), False),
+        (tools_visibility(rules=[EVERYTHING]), False),
+        (tools_visibility(default="Deny"), False),
     ],
 )
 def test_a_list_passes_unread_only_where_nothing_could_be_hidden(subject: Visibility, expected: bool) -> None:

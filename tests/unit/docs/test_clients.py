@@ -37,8 +37,8 @@ def test_each_program_is_python_and_names_the_endpoint(text: str) -> None:
 def test_the_welcome_prints_the_first_and_says_where_the_others_are(capsys: pytest.CaptureFixture[str]) -> None:
     import sys  # noqa: PLC0415  as it is while output is captured
 
-    door = Door("sales/crm", "http://localhost:8080/sales/crm/mcp", "http://localhost:1/mcp", "", mock=False)
-    greet(Console(sys.stdout, colour=False), Opening([], [door], "x.yaml", "http://localhost:8081", None))
+    proxy = Door("sales/crm", "http://localhost:8080/sales/crm/mcp", "http://localhost:1/mcp", "", mock=False)
+    greet(Console(sys.stdout, colour=False), Opening([], [proxy], "x.yaml", "http://localhost:8081", None))
     told = capsys.readouterr().out
     assert "  claude mcp add --transport http crm http://localhost:8080/sales/crm/mcp\n" in told
     assert PAGE in told

@@ -6,7 +6,7 @@ import pytest
 from callers import legacy, modern, modern_headers
 from gateways import policy
 from multidict import CIMultiDict
-from visibilities import ruled, visibility
+from visibilities import ruled, visibility_of
 
 from ostiary_core.mcp.methods import Primitive
 from ostiary_core.policy.access import Reason
@@ -23,10 +23,10 @@ LIST_ALL = {"name": "look", "effect": "Allow"}
 LIST_TOOLS = {"name": "look", "effect": "Allow", "tools": {"verbs": ["List"]}}
 READ_DOCS = {"name": "docs", "effect": "Allow", "resources": {"names": ["doc://*"]}}
 GET_PROMPT = {"name": "prompt", "effect": "Allow", "prompts": {"names": ["hello"], "verbs": ["Get"]}}
-OPEN = visibility()
-INVALID = visibility(invalid=True)
-NOTHING = visibility(default="Deny")
-EMPTY = visibility(policy("none"))
+OPEN = visibility_of()
+INVALID = visibility_of(invalid=True)
+NOTHING = visibility_of(default="Deny")
+EMPTY = visibility_of(policy("none"))
 
 
 def message(method: str, params: dict[str, Any] | None = None, *, identifier: Any = 1) -> Message:
@@ -38,14 +38,14 @@ def modern_message(method: str, params: dict[str, Any] | None = None) -> Message
     return frame(body, CIMultiDict(modern_headers(body)), lambda: None)
 
 
-def denied(message: Message, door: Visibility) -> DeniedError:
+def denied(message: Message, visibility: Visibility) -> DeniedError:
     with pytest.raises(DeniedError) as found:
-        authorize(message, door)
+        authorize(message, visibility)
     return found.value
 
 
-def code(message: Message, door: Visibility) -> int | None:
-    refusal = denied(message, door)
+def code(message: Message, visibility: Visibility) -> int | None:
+    refusal = denied(message, visibility)
     assert refusal.status == 200
     return refusal.code
 
@@ -62,12 +62,12 @@ LIFECYCLE = [
 
 
 @pytest.mark.parametrize(("method", "params", "identifier"), LIFECYCLE)
-@pytest.mark.parametrize("door", [OPEN, EMPTY, NOTHING, INVALID])
+@pytest.mark.parametrize("visibility", [OPEN, EMPTY, NOTHING, INVALID])
 def test_the_lifecycle_passes_whatever_the_policy_says(
-    method: str, params: dict[str, Any] | None, identifier: int | None, door: Visibility
+    method: str, params: dict[str, Any] | None, identifier: int | None, visibility: Visibility
 ) -> None:
-    assert authorize(message(method, params, identifier=identifier), door) is None
-    assert authorize(modern_message("server/discover"), door) is None
+    assert authorize(message(method, params, identifier=identifier), visibility) is None
+    assert authorize(modern_message("server/discover"), visibility) is None
 
 
 def test_an_answer_to_the_server_is_not_judged() -> None:
@@ -78,8 +78,8 @@ def test_an_answer_to_the_server_is_not_judged() -> None:
 
 @pytest.mark.parametrize("method", ["tools/list", "resources/list", "resources/templates/list", "prompts/list"])
 def test_a_list_passes_to_be_filtered_but_not_under_an_invalid_policy(method: str) -> None:
-    for door in (OPEN, EMPTY, NOTHING):
-        assert authorize(message(method), door) is None
+    for visibility in (OPEN, EMPTY, NOTHING):
+        assert authorize(message(method), visibility) is None
     assert code(message(method), INVALID) == -31007
 
 
@@ -136,10 +136,10 @@ def test_a_long_name_is_told_back_cut() -> None:
 
 
 def test_the_catalogue_hides_what_the_policy_allows() -> None:
-    door = visibility(policy("p", LIST_ALL), catalogue={"tools": {"exclude": ["get_*"]}})
+    visibility = visibility_of(policy("p", LIST_ALL), catalogue={"tools": {"exclude": ["get_*"]}})
 
-    assert code(message("tools/call", {"name": "get_users"}), door) == -32602
-    assert authorize(message("tools/call", {"name": "echo"}), door) is not None
+    assert code(message("tools/call", {"name": "get_users"}), visibility) == -32602
+    assert authorize(message("tools/call", {"name": "echo"}), visibility) is not None
 
 
 @pytest.mark.parametrize(
@@ -152,13 +152,13 @@ def test_the_catalogue_hides_what_the_policy_allows() -> None:
     ],
 )
 def test_completion_needs_the_right_to_use_what_it_completes(reference: dict[str, str], passes: bool) -> None:
-    door = ruled(READ_DOCS, GET_PROMPT)
+    visibility = ruled(READ_DOCS, GET_PROMPT)
     asking = message("completion/complete", {"ref": reference, "argument": {"name": "id", "value": ""}})
 
     if passes:
-        assert authorize(asking, door) is not None
+        assert authorize(asking, visibility) is not None
     else:
-        assert code(asking, door) == -32602
+        assert code(asking, visibility) == -32602
 
 
 @pytest.mark.parametrize(
@@ -197,10 +197,10 @@ def listen(**wanted: Any) -> Message:
 
 
 def test_each_resource_that_a_listen_asks_for_is_judged() -> None:
-    door = ruled(READ_DOCS)
+    visibility = ruled(READ_DOCS)
 
-    assert authorize(listen(resourceSubscriptions=["doc://a", "doc://b"]), door) is not None
-    assert code(listen(resourceSubscriptions=["doc://a", "mock://b"]), door) == -32602
+    assert authorize(listen(resourceSubscriptions=["doc://a", "doc://b"]), visibility) is not None
+    assert code(listen(resourceSubscriptions=["doc://a", "mock://b"]), visibility) == -32602
 
 
 def test_a_listen_for_lists_alone_passes_and_under_an_invalid_policy_nothing_does() -> None:
@@ -279,9 +279,9 @@ def test_who_asks_for_a_task_is_told_an_error_for_it_awaits_a_result_of_another_
     assert message_for(refusal, 7)["error"]["code"] == -31001
 
 
-@pytest.mark.parametrize(("door", "told"), [(EMPTY, -32602), (INVALID, -31007)])
-def test_a_hidden_tool_and_an_invalid_policy_stay_errors(door: Visibility, told: int) -> None:
-    assert message_for(denied(message("tools/call", {"name": "x"}), door), 7)["error"]["code"] == told
+@pytest.mark.parametrize(("visibility", "told"), [(EMPTY, -32602), (INVALID, -31007)])
+def test_a_hidden_tool_and_an_invalid_policy_stay_errors(visibility: Visibility, told: int) -> None:
+    assert message_for(denied(message("tools/call", {"name": "x"}), visibility), 7)["error"]["code"] == told
 
 
 # -- other spellings of a URI
@@ -365,7 +365,7 @@ def test_a_listen_filter_that_would_cost_too_much_to_judge_is_refused() -> None:
         ruled({"name": "no", "effect": "Deny", "tools": {}}),
         ruled({"name": "no", "effect": "Deny", "tools": {"names": ["*"]}}),
         ruled({"name": "no", "effect": "Deny", "tools": {"patterns": [".*"], "verbs": ["Call"]}}),
-        visibility(catalogue={"tools": {"exclude": ["*"]}}),
+        visibility_of(catalogue={"tools": {"exclude": ["*"]}}),
     ],
 )
 def test_where_all_tools_are_denied_or_left_out_there_are_no_tasks(method: str, nothing: Visibility) -> None:

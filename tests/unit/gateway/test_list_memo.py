@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from visibilities import ruled, visibility
+from visibilities import ruled, visibility_of
 
 from ostiary_core import strict_json
 from ostiary_core.errors import StrictJSONError
@@ -21,37 +21,39 @@ from ostiary_gateway.line.shape import read_for, shape_result
 
 Id = str | int
 
-OPEN = visibility()
+OPEN = visibility_of()
 USERS = ruled({"name": "users", "effect": "Allow", "tools": {"names": ["get_*"]}})
 NOT_USERS = ruled({"name": "users", "effect": "Deny", "tools": {"names": ["get_*"]}})
-DOORS = [OPEN, USERS, NOT_USERS]
+VISIBILITIES = [OPEN, USERS, NOT_USERS]
 TOOLS = "tools/list"
 LISTED = {"tools": [{"name": "get_users"}, {"name": "delete_user", "id": 1}]}
 
 
-def read_anew(method: str, text: bytes, door: Visibility, request_id: Id) -> Known | None:
+def read_anew(method: str, text: bytes, visibility: Visibility, request_id: Id) -> Known | None:
     """What becomes of an answer that was never seen; None where it is none."""
     row = METHODS[method]
     try:
-        reading = read_for(row, text, door)
+        reading = read_for(row, text, visibility)
         if not answers.answers(reading.message, request_id):
             return None
-        return Known(shape_result(row, text, reading, door).body, answers.outcome(reading.message))
+        return Known(shape_result(row, text, reading, visibility).body, answers.outcome(reading.message))
     except UpstreamFault:
         return None
 
 
-def with_memo(memo: ListMemo, method: str, text: bytes, door: Visibility, request_id: Id) -> Known | None:
-    known = memo.recall(METHODS[method], text, door, request_id)
+def with_memo(memo: ListMemo, method: str, text: bytes, visibility: Visibility, request_id: Id) -> Known | None:
+    known = memo.recall(METHODS[method], text, visibility, request_id)
     if known is None:
-        known = read_anew(method, text, door, request_id)
+        known = read_anew(method, text, visibility, request_id)
         if known is not None:
-            memo.keep(METHODS[method], text, known, door, request_id)
+            memo.keep(METHODS[method], text, known, visibility, request_id)
     return known
 
 
-def recalled(memo: ListMemo, text: bytes, door: Visibility = USERS, request_id: Id = 1, method: str = TOOLS) -> bool:
-    return memo.recall(METHODS[method], text, door, request_id) is not None
+def recalled(
+    memo: ListMemo, text: bytes, visibility: Visibility = USERS, request_id: Id = 1, method: str = TOOLS
+) -> bool:
+    return memo.recall(METHODS[method], text, visibility, request_id) is not None
 
 
 def page(number: int = 0, *, request_id: Id = 1, padding: int = 0, key: str = "tools") -> bytes:
@@ -163,34 +165,36 @@ def test_what_only_looks_like_the_id_is_not_taken_for_it(text: bytes) -> None:
     assert around_id(text, b"1") is None
 
 
-@given(st.lists(st.tuples(templates(), ids, st.sampled_from(DOORS)), min_size=1, max_size=4), st.data())
+@given(st.lists(st.tuples(templates(), ids, st.sampled_from(VISIBILITIES)), min_size=1, max_size=4), st.data())
 def test_what_is_recalled_is_what_would_have_been_read(
     seen: list[tuple[str, Id, Visibility]], data: st.DataObject
 ) -> None:
     memo = ListMemo()
-    for template, request_id, door in seen:
-        with_memo(memo, TOOLS, filled(template, request_id), door, request_id)
+    for template, request_id, visibility in seen:
+        with_memo(memo, TOOLS, filled(template, request_id), visibility, request_id)
 
     for template, _, _ in seen:
-        for door in DOORS:
+        for visibility in VISIBILITIES:
             written, asked = data.draw(ids), data.draw(ids)
             for request_id in {written, asked}:
                 text = filled(template, written)
-                assert with_memo(memo, TOOLS, text, door, request_id) == read_anew(TOOLS, text, door, request_id)
+                assert with_memo(memo, TOOLS, text, visibility, request_id) == read_anew(
+                    TOOLS, text, visibility, request_id
+                )
 
 
-@given(st.binary(max_size=3), st.integers(0, 200), st.sampled_from(DOORS))
-def test_an_answer_that_differs_in_any_byte_is_read_anew(change: bytes, place: int, door: Visibility) -> None:
+@given(st.binary(max_size=3), st.integers(0, 200), st.sampled_from(VISIBILITIES))
+def test_an_answer_that_differs_in_any_byte_is_read_anew(change: bytes, place: int, visibility: Visibility) -> None:
     memo = ListMemo()
     text = json.dumps({"jsonrpc": "2.0", "id": 1, "result": LISTED}).encode()
-    with_memo(memo, TOOLS, text, door, 1)
+    with_memo(memo, TOOLS, text, visibility, 1)
     changed = text[:place] + change + text[place + len(change) :]
 
-    assert with_memo(memo, TOOLS, changed, door, 1) == read_anew(TOOLS, changed, door, 1)
-    assert recalled(memo, text, door)
+    assert with_memo(memo, TOOLS, changed, visibility, 1) == read_anew(TOOLS, changed, visibility, 1)
+    assert recalled(memo, text, visibility)
 
 
-@pytest.mark.parametrize("door", [OPEN, USERS])
+@pytest.mark.parametrize("visibility", [OPEN, USERS])
 @pytest.mark.parametrize(
     "template",
     [
@@ -205,15 +209,15 @@ def test_an_answer_that_differs_in_any_byte_is_read_anew(change: bytes, place: i
 )
 @pytest.mark.parametrize("request_id", [1, -7, "a-b", 'with "quotes"', "é\n", ""])
 def test_an_answer_as_the_common_servers_write_it_is_known_again(
-    template: str, request_id: Id, door: Visibility
+    template: str, request_id: Id, visibility: Visibility
 ) -> None:
     memo = ListMemo()
-    first, second = with_memo(memo, TOOLS, filled(template, 1), door, 1), filled(template, request_id)
+    first, second = with_memo(memo, TOOLS, filled(template, 1), visibility, 1), filled(template, request_id)
     assert first is not None
 
-    known = memo.recall(METHODS[TOOLS], second, door, request_id)
+    known = memo.recall(METHODS[TOOLS], second, visibility, request_id)
 
-    assert known == read_anew(TOOLS, second, door, request_id)
+    assert known == read_anew(TOOLS, second, visibility, request_id)
     assert known is not None
 
 
@@ -233,11 +237,11 @@ def test_what_nobody_filters_keeps_its_bytes() -> None:
 
 def test_what_was_filtered_for_one_is_never_shown_to_another() -> None:
     memo = ListMemo()
-    for door in DOORS:
-        assert not recalled(memo, page(), door)
-        with_memo(memo, TOOLS, page(), door, 1)
+    for visibility in VISIBILITIES:
+        assert not recalled(memo, page(), visibility)
+        with_memo(memo, TOOLS, page(), visibility, 1)
 
-    shown = [with_memo(memo, TOOLS, page(), door, 1) for door in DOORS]
+    shown = [with_memo(memo, TOOLS, page(), visibility, 1) for visibility in VISIBILITIES]
 
     assert [_names(known) for known in shown] == [["get_000000", "delete"], ["get_000000"], ["delete"]]
 
@@ -254,11 +258,11 @@ def test_a_reload_begins_anew_even_with_the_same_rules() -> None:
 
 def test_what_is_kept_goes_with_its_visibility() -> None:
     memo = ListMemo()
-    door = ruled({"name": "users", "effect": "Allow", "tools": {"names": ["get_*"]}})
-    with_memo(memo, TOOLS, page(), door, 1)
+    visibility = ruled({"name": "users", "effect": "Allow", "tools": {"names": ["get_*"]}})
+    with_memo(memo, TOOLS, page(), visibility, 1)
     assert memo.held > 0
 
-    del door
+    del visibility
     gc.collect()
 
     assert memo.held == 0
@@ -371,27 +375,29 @@ def test_one_visibility_holds_at_most_a_megabyte() -> None:
     assert not recalled(memo, page(0, padding=50_000))
 
 
-@pytest.mark.parametrize("door", [OPEN, USERS])
-def test_a_list_that_is_too_large_is_not_kept_and_drives_nothing_out(door: Visibility) -> None:
+@pytest.mark.parametrize("visibility", [OPEN, USERS])
+def test_a_list_that_is_too_large_is_not_kept_and_drives_nothing_out(visibility: Visibility) -> None:
     memo = ListMemo()
-    with_memo(memo, TOOLS, page(), door, 1)
-    for padding in (600_000 if door is USERS else 1_100_000, 2_000_000):
-        with_memo(memo, TOOLS, page(padding=padding), door, 1)
-        assert not recalled(memo, page(padding=padding), door)
+    with_memo(memo, TOOLS, page(), visibility, 1)
+    for padding in (600_000 if visibility is USERS else 1_100_000, 2_000_000):
+        with_memo(memo, TOOLS, page(padding=padding), visibility, 1)
+        assert not recalled(memo, page(padding=padding), visibility)
 
-    assert recalled(memo, page(), door)
+    assert recalled(memo, page(), visibility)
 
 
 def test_all_together_hold_no_more_than_their_limit_and_the_longest_unused_go_first() -> None:
     memo = ListMemo(limit=300_000)
     rule = {"name": "users", "effect": "Allow", "tools": {"names": ["get_*"]}}
-    doors = [ruled(rule) for _ in range(20)]
-    for door in doors:
-        with_memo(memo, TOOLS, page(padding=20_000), door, 1)
-        assert recalled(memo, page(padding=20_000), doors[0])
+    visibilities = [ruled(rule) for _ in range(20)]
+    for visibility in visibilities:
+        with_memo(memo, TOOLS, page(padding=20_000), visibility, 1)
+        assert recalled(memo, page(padding=20_000), visibilities[0])
         assert memo.held <= 300_000
 
-    known = [number for number, door in enumerate(doors) if recalled(memo, page(padding=20_000), door)]
+    known = [
+        number for number, visibility in enumerate(visibilities) if recalled(memo, page(padding=20_000), visibility)
+    ]
     assert known == [0, *range(14, 20)]
 
 

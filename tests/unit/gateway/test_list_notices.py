@@ -10,7 +10,7 @@ import pytest
 from callers import modern, modern_headers
 from gateways import policy
 from multidict import CIMultiDict
-from visibilities import ruled, visibility
+from visibilities import ruled, visibility_of
 
 from ostiary_core.mcp.methods import Primitive
 from ostiary_core.policy.visibility import Visibility
@@ -39,22 +39,22 @@ EDITS: dict[str, tuple[Visibility, Visibility, frozenset[Primitive]]] = {
     "one more tool": (ruled(allow(tools=ONE)), ruled(allow(tools=TWO)), frozenset({TOOLS})),
     "a rule's name": (ruled(allow(tools=ONE)), ruled({**allow(tools=ONE), "name": "other"}), NONE),
     "who may call": (ruled(deny(tools={"verbs": ["Call"]})), ruled(), ALL),
-    "who may call, and no more": (visibility(), ruled(deny(tools={"verbs": ["Call"]})), NONE),
-    "a first policy that denies a tool": (visibility(), ruled(deny(tools=ONE)), frozenset({TOOLS})),
-    "a first policy that allows one": (visibility(), ruled(allow(tools=ONE)), ALL),
+    "who may call, and no more": (visibility_of(), ruled(deny(tools={"verbs": ["Call"]})), NONE),
+    "a first policy that denies a tool": (visibility_of(), ruled(deny(tools=ONE)), frozenset({TOOLS})),
+    "a first policy that allows one": (visibility_of(), ruled(allow(tools=ONE)), ALL),
     "a policy beside that says nothing of lists": (
-        visibility(policy("a", allow(tools=ONE))),
-        visibility(policy("a", allow(tools=ONE)), policy("b", deny(resources={"verbs": ["Read"]}))),
+        visibility_of(policy("a", allow(tools=ONE))),
+        visibility_of(policy("a", allow(tools=ONE)), policy("b", deny(resources={"verbs": ["Read"]}))),
         NONE,
     ),
     "the tier": (
-        visibility(policy("a", allow(tools=ONE))),
-        visibility(policy("a", allow(tools=ONE), tier="platform")),
+        visibility_of(policy("a", allow(tools=ONE))),
+        visibility_of(policy("a", allow(tools=ONE), tier="platform")),
         ALL,
     ),
-    "the catalogue": (visibility(), visibility(catalogue={"prompts": {"exclude": ["x"]}}), frozenset({PROMPTS})),
-    "an invalid policy": (visibility(), visibility(invalid=True), ALL),
-    "no policy any more, where that means no": (ruled(allow(tools=ONE)), visibility(default="Deny"), ALL),
+    "the catalogue": (visibility_of(), visibility_of(catalogue={"prompts": {"exclude": ["x"]}}), frozenset({PROMPTS})),
+    "an invalid policy": (visibility_of(), visibility_of(invalid=True), ALL),
+    "no policy any more, where that means no": (ruled(allow(tools=ONE)), visibility_of(default="Deny"), ALL),
 }
 
 
@@ -113,7 +113,7 @@ async def test_edits_that_follow_one_another_are_told_of_once() -> None:
 async def test_a_subscription_is_told_nothing_before_it_is_acknowledged_and_only_what_it_asked_for() -> None:
     notices, ready = ListNotices(exchange({"toolsListChanged": True, "promptsListChanged": 1})), asyncio.Event()
     notices.ready = ready.set
-    notices.compare(visibility(), visibility(invalid=True))
+    notices.compare(visibility_of(), visibility_of(invalid=True))
     await ready.wait()
     assert notices.take() == b""
 
@@ -137,7 +137,7 @@ async def test_an_acknowledgement_of_another_shape_passes_as_it_is(params: Any) 
 async def test_a_stream_that_has_ended_is_told_nothing() -> None:
     notices = ListNotices(exchange(None))
     notices.ready = lambda: pytest.fail("told")
-    notices.compare(visibility(), ruled())
+    notices.compare(visibility_of(), ruled())
     notices.close()
     assert notices._timer is not None
     assert notices._timer.cancelled()

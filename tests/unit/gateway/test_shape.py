@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from gateways import policy
-from visibilities import ruled, visibility
+from visibilities import ruled, visibility_of
 
 from ostiary_core.mcp.methods import METHODS, Primitive
 from ostiary_core.policy.visibility import Visibility
@@ -13,7 +13,7 @@ from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.line import answers
 from ostiary_gateway.line.shape import Shaped, read_for, shape_result, shape_streamed, shaping
 
-OPEN = visibility()
+OPEN = visibility_of()
 USERS = ruled({"name": "users", "effect": "Allow", "tools": {"names": ["get_*"]}, "resources": {"names": ["doc://*"]}})
 LISTS = [
     ("tools/list", "tools", "name", "get_users", "delete_user"),
@@ -23,14 +23,14 @@ LISTS = [
 ]
 
 
-def shaped(method: str, text: bytes, door: Visibility) -> bytes:
+def shaped(method: str, text: bytes, visibility: Visibility) -> bytes:
     row = METHODS[method]
-    return shape_result(row, text, read_for(row, text, door), door).body
+    return shape_result(row, text, read_for(row, text, visibility), visibility).body
 
 
-def streamed(message: Any, door: Visibility) -> bytes | None:
+def streamed(message: Any, visibility: Visibility) -> bytes | None:
     text = json.dumps(message).encode()
-    found = shape_streamed(text, answers.read(text), door)
+    found = shape_streamed(text, answers.read(text), visibility)
     return found.body if found is not None else None
 
 
@@ -233,10 +233,10 @@ def test_two_views_of_a_streamed_message_are_refused_where_a_rule_might_judge_it
 
 
 def test_a_policy_that_denies_nothing_of_a_primitive_leaves_its_lists_alone() -> None:
-    door = visibility(policy("p", {"name": "d", "effect": "Deny", "prompts": {"names": ["x"]}}))
+    visibility = visibility_of(policy("p", {"name": "d", "effect": "Deny", "prompts": {"names": ["x"]}}))
     text = page("tools", [{"name": "a"}])
 
-    assert shaped("tools/list", text, door) is text
+    assert shaped("tools/list", text, visibility) is text
 
 
 # -- answers

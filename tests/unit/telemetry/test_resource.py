@@ -79,10 +79,10 @@ def test_the_standard_variables_win_over_everything_else() -> None:
 
 
 def test_the_processs_own_attributes_stand_above_the_defaults_only() -> None:
-    resource = attributes({}, **{"ostiary.gateway": "ostiary-system/default", "service.name": "door"})
+    resource = attributes({}, **{"ostiary.gateway": "ostiary-system/default", "service.name": "mcp"})
 
     assert resource["ostiary.gateway"] == "ostiary-system/default"
-    assert resource["service.name"] == "door"
+    assert resource["service.name"] == "mcp"
 
 
 def test_an_empty_service_name_is_none() -> None:

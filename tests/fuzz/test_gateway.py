@@ -1,4 +1,4 @@
-"""The whole door on real sockets: whatever bytes a caller sends, only what the policy allows reaches the upstream."""
+"""The whole gateway on real sockets: whatever bytes a client sends, only allowed requests reach the upstream."""
 
 import json
 import re
@@ -20,7 +20,7 @@ FORBIDDEN = {"authorization", "cookie", "origin", "transfer-encoding", "baggage"
 
 
 @pytest.fixture(scope="module")
-def door() -> Iterator[Exchanges]:
+def gateway() -> Iterator[Exchanges]:
     with exchanges(ALLOW) as running:
         yield running
 
@@ -139,21 +139,21 @@ def assert_allowed(received: Received) -> None:
 @example(HEAD + b"Transfer-Encoding: chunked\t\r\nContent-Length: 0\r\n\r\n" + SMUGGLED, [])
 @example(HEAD + b"Transfer-Encoding: chunked\r\n\r\n%x;\n\r\n" % len(CALL) + CALL + b"\r\n0\r\n\r\n" + SMUGGLED, [])
 def test_nothing_reaches_the_upstream_but_what_the_policy_allows(
-    door: Exchanges, raw: bytes, places: list[int]
+    gateway: Exchanges, raw: bytes, places: list[int]
 ) -> None:
-    said, received = door.send(cut(raw, places))
+    said, received = gateway.send(cut(raw, places))
 
     event(f"{len(received)} received")
     for each in received:
         assert_allowed(each)
-    assert door.broken == []
+    assert gateway.broken == []
     statuses = re.findall(rb"(?:\A|[}\n])HTTP/1\.[01] ([0-9]{3}) ", said)
     event(f"answered {statuses[0].decode() if statuses else 'nothing'}")
     assert b"500" not in statuses
 
 
-def test_what_is_allowed_does_reach_it(door: Exchanges) -> None:
-    said, received = door.send([HEAD + b"Content-Length: %d\r\nConnection: close\r\n\r\n" % len(CALL) + CALL])
+def test_what_is_allowed_does_reach_it(gateway: Exchanges) -> None:
+    said, received = gateway.send([HEAD + b"Content-Length: %d\r\nConnection: close\r\n\r\n" % len(CALL) + CALL])
 
     assert said.startswith(b"HTTP/1.1 200 OK")
     assert [read_strictly(each.body)["params"]["name"] for each in received] == ["get_users"]
