@@ -11,7 +11,7 @@ from operator_process import CRDS, World, eventually, operating
 from operator_replicas import operator_process
 from operator_world import until
 
-from ostiary_operator.app import StartupError, run_operator
+from ostiary_operator.app import OperatorStartupError, run_operator
 from ostiary_operator.kube.kinds import PROXY
 from ostiary_tools.control_plane import ControlPlane
 
@@ -37,7 +37,7 @@ def world(own: ControlPlane) -> World:
 
 
 async def test_without_the_definitions_it_gives_up_and_says_how_to_install_them(world: World) -> None:
-    with pytest.raises(StartupError, match="kubectl apply -f crds/"):
+    with pytest.raises(OperatorStartupError, match="kubectl apply -f crds/"):
         await run_operator(world.options(startup_timeout=1.5), asyncio.Event())
 
 

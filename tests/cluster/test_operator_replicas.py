@@ -13,7 +13,7 @@ from operator_process import World, eventually, operating
 from operator_replicas import OperatorProcess, operator_process
 from operator_world import until
 
-from ostiary_operator.app import StartupError, run_operator
+from ostiary_operator.app import OperatorStartupError, run_operator
 from ostiary_operator.kube.kinds import LEASE, PROXY
 
 #: Seconds within which another replica must work after a kill.
@@ -74,7 +74,7 @@ async def test_a_foreign_release_in_the_same_namespace_refuses_to_start_and_chan
         world.has_proxy("crm")
         await eventually(lambda: world.said(PROXY, "crm", "Accepted") == ("True", "Accepted"))
         before = world.versions()
-        with pytest.raises(StartupError, match=f"namespace {world.system} is served by another operator"):
+        with pytest.raises(OperatorStartupError, match=f"namespace {world.system} is served by another operator"):
             await run_operator(world.options(name="another", startup_timeout=2.0), asyncio.Event())
         assert world.versions() == before
 

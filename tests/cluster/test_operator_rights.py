@@ -7,7 +7,7 @@ import pytest
 from operator_process import World, eventually, operating
 from operator_replicas import chart_rights
 
-from ostiary_operator.app import StartupError, run_operator
+from ostiary_operator.app import OperatorStartupError, run_operator
 from ostiary_operator.kube.kinds import CONFIG_MAP, PROXY, SECRET
 from ostiary_tools.control_plane import ControlPlane
 
@@ -50,6 +50,6 @@ async def test_a_secret_that_may_not_be_read_is_a_condition_with_its_remedy(rest
 
 async def test_a_missing_right_is_named_with_verb_and_resource(control_plane: ControlPlane, world: World) -> None:
     world.kubeconfig = control_plane.kubeconfig_for_service_account(world.system, "default")
-    with pytest.raises(StartupError, match='cannot list resource "'):
+    with pytest.raises(OperatorStartupError, match='cannot list resource "'):
         await run_operator(world.options(startup_timeout=1.5), asyncio.Event())
     assert world.get(SECRET, "ostiary-default") is None

@@ -15,7 +15,7 @@ from ostiary_core.contract.bundle import GatewayConfig, OpenedBundle, open_files
 from ostiary_core.contract.documents import Bounds, EntryDocument, PolicyDocument, Server, SettingsDocument, Timeouts
 from ostiary_core.contract.manifest import GatewayIdentity
 from ostiary_operator.delivery import live, secret
-from ostiary_operator.kube.fake import FakeCluster, add_namespaces
+from ostiary_operator.kube.fake import FakeClient, add_namespaces
 from ostiary_operator.kube.kinds import CONFIG_MAP, POLICY, PROXY, SECRET, SERVICE
 
 SYSTEM = "ostiary-system"
@@ -64,9 +64,9 @@ def settings(text: str, gateway: str = "default", *, namespace: str = SYSTEM) ->
     return {"metadata": metadata, "data": {"settings.yaml": text}}
 
 
-def populated(*objects: Mapping[str, Any], time: Callable[[], float] = lambda: 1_800_000_000.0) -> FakeCluster:
+def populated(*objects: Mapping[str, Any], time: Callable[[], float] = lambda: 1_800_000_000.0) -> FakeClient:
     """A cluster in memory with the usual namespaces, one gateway, and these resources."""
-    cluster = FakeCluster(time=time)
+    cluster = FakeClient(time=time)
     add_namespaces(cluster, [SYSTEM, "tools", "sales"])
     cluster.put(SERVICE, service())
     for obj in objects:
@@ -98,14 +98,14 @@ def config(*entries: EntryDocument, policies: Mapping[str, PolicyDocument] | Non
     )
 
 
-def delivered(cluster: FakeCluster, gateway: str = "default", *, namespace: str = SYSTEM) -> OpenedBundle:
+def delivered(cluster: FakeClient, gateway: str = "default", *, namespace: str = SYSTEM) -> OpenedBundle:
     """What a gateway that reads everything now would accept; raises where it would refuse."""
     files = delivered_files(cluster, gateway, namespace=namespace)
     held = cluster.peek(SECRET, name=f"ostiary-{gateway}", namespace=namespace)
     return open_files(files, secret.parse_secret(held).mac_keys(), gateway=f"{namespace}/{gateway}")
 
 
-def delivered_files(cluster: FakeCluster, gateway: str = "default", *, namespace: str = SYSTEM) -> dict[str, bytes]:
+def delivered_files(cluster: FakeClient, gateway: str = "default", *, namespace: str = SYSTEM) -> dict[str, bytes]:
     """The files of all of a gateway's ConfigMaps."""
     found = {n: cluster.peek(CONFIG_MAP, name=f"ostiary-{gateway}-{n}", namespace=namespace) for n in range(16)}
     return live.all_files({number: obj for number, obj in found.items() if obj is not None})

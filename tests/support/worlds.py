@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import strategies as st
 from pem import CERTIFICATE
 
-from ostiary_operator.compile.model import Gateway, Missing, ReferenceKey, Resources
+from ostiary_operator.compile.model import DiscoveredGateway, Missing, ReferenceKey, Resources
 
 OPERATOR_NAMESPACE = "ostiary-system"
 NAMESPACES = ["team-a", "team-b", OPERATOR_NAMESPACE]
@@ -116,8 +116,10 @@ def policies(draw: st.DrawFn, generation: int) -> list[dict[str, Any]]:
     ]
 
 
-def _gateway(namespace: str, name: str) -> st.SearchStrategy[Gateway]:
-    return st.builds(Gateway, *map(st.just, (namespace, name, name, name, "2026-01-01")), st.sampled_from(_SETTINGS))
+def _gateway(namespace: str, name: str) -> st.SearchStrategy[DiscoveredGateway]:
+    return st.builds(
+        DiscoveredGateway, *map(st.just, (namespace, name, name, name, "2026-01-01")), st.sampled_from(_SETTINGS)
+    )
 
 
 @st.composite

@@ -13,9 +13,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from ostiary_core.errors import OstiaryError
 from ostiary_operator.clock import Clock
-from ostiary_operator.election import Election
-from ostiary_operator.metrics import Metrics
-from ostiary_operator.queue import PokeQueue
+from ostiary_operator.election import LeaderElector
+from ostiary_operator.metrics import OperatorMetrics
+from ostiary_operator.queue import WorkQueue
 
 #: Seconds without a sign of life of the worker after which it counts as dead; a pass has bounds of its own below that.
 _DEAD_AFTER: Final = 300.0
@@ -31,10 +31,10 @@ class AdminServer:
 
     host: str
     port: int
-    queue: PokeQueue
-    metrics: Metrics
+    queue: WorkQueue
+    metrics: OperatorMetrics
     clock: Clock
-    election: Election | None = None
+    election: LeaderElector | None = None
     _runner: web.AppRunner | None = field(default=None)
 
     async def start(self) -> None:

@@ -11,32 +11,32 @@ from typing import Any, Final
 
 from ostiary_core.errors import OstiaryError
 from ostiary_operator.admin import AdminServer
-from ostiary_operator.candidacy import candidate, won
-from ostiary_operator.claims import Claims, Unclaimed
+from ostiary_operator.candidacy import candidate, wait_until_leading
+from ostiary_operator.claims import NamespaceOwnership, OwnsEverything
 from ostiary_operator.clock import Clock, SystemClock
-from ostiary_operator.delivery.writer import Delivery
-from ostiary_operator.election import Election
+from ostiary_operator.delivery.writer import ConfigWriter
+from ostiary_operator.election import LeaderElector
 from ostiary_operator.kube import connection, watches
-from ostiary_operator.kube.api_servers import ApiServers
-from ostiary_operator.kube.changes import Changes
-from ostiary_operator.kube.client import Cluster
-from ostiary_operator.kube.fenced import FencedCluster
+from ostiary_operator.kube.api_servers import ApiServerReader
+from ostiary_operator.kube.changes import EventFilter
+from ostiary_operator.kube.client import KubernetesClient
+from ostiary_operator.kube.fenced import FencedClient
 from ostiary_operator.kube.informer import quieten_logs
-from ostiary_operator.kube.lookout import Lookout
-from ostiary_operator.kube.measured import MeasuredCluster
+from ostiary_operator.kube.lookout import Lister
+from ostiary_operator.kube.measured import MeasuredClient
 from ostiary_operator.kube.options import OperatorOptions
-from ostiary_operator.kube.references import References
-from ostiary_operator.kube.rest import RestCluster
+from ostiary_operator.kube.references import ReferenceReader
+from ostiary_operator.kube.rest import RestClient
 from ostiary_operator.kube.scopes import Watched
-from ostiary_operator.kube.services import Services
-from ostiary_operator.metrics import Metrics
+from ostiary_operator.kube.services import ServiceReader
+from ostiary_operator.metrics import OperatorMetrics
 from ostiary_operator.moved import NOTHING
-from ostiary_operator.problems import Problems
-from ostiary_operator.queue import PokeQueue
+from ostiary_operator.problems import GatewayProblems
+from ostiary_operator.queue import WorkQueue
 from ostiary_operator.reconcile import Reconciler
 from ostiary_operator.schedule import RESYNC, RESYNC_UNWATCHED, Schedule
-from ostiary_operator.status.board import StatusBoard
-from ostiary_operator.status.events import Events
+from ostiary_operator.status.board import StatusPublisher
+from ostiary_operator.status.events import EventRecorder
 from ostiary_operator.status.poller import Poller
 
 _log = logging.getLogger(__name__)
@@ -45,57 +45,62 @@ _log = logging.getLogger(__name__)
 _FAREWELL: Final = 4.0
 
 
-class StartupError(OstiaryError):
+class OperatorStartupError(OstiaryError):
     """The operator could not begin its work; the message says why and what to do."""
 
 
 @dataclass(slots=True)
-class Parts:
+class Components:
     """Everything but the watches."""
 
-    queue: PokeQueue
+    queue: WorkQueue
     schedule: Schedule
-    board: StatusBoard
-    changes: Changes
+    board: StatusPublisher
+    changes: EventFilter
     poller: Poller
-    events: Events
+    events: EventRecorder
     admin: AdminServer
-    claims: Claims | None
+    claims: NamespaceOwnership | None
 
 
 def assemble(
-    cluster: Cluster, options: OperatorOptions, clock: Clock, *, election: Election | None = None, claim: bool = False
-) -> Parts:
+    cluster: KubernetesClient,
+    options: OperatorOptions,
+    clock: Clock,
+    *,
+    election: LeaderElector | None = None,
+    claim: bool = False,
+) -> Components:
     """Connect the stations: event -> poke -> debounced queue -> list -> compile -> apply config -> apply status.
 
     ``election`` says when we may write; ``claim``, whether others may serve what we serve.
     """
-    metrics = Metrics(clock)
-    fenced = cluster if election is None else FencedCluster(cluster, election.leads)
-    measured = MeasuredCluster(fenced, metrics.wrote)
-    events = Events(measured, clock)
-    claims = Claims(measured, clock, options, events) if claim else None
-    board = StatusBoard(measured, clock, events)
-    changes = Changes(board.is_familiar)
+    metrics = OperatorMetrics(clock)
+    fenced = cluster if election is None else FencedClient(cluster, election.leads)
+    measured = MeasuredClient(fenced, metrics.wrote)
+    events = EventRecorder(measured, clock)
+    claims = NamespaceOwnership(measured, clock, options, events) if claim else None
+    board = StatusPublisher(measured, clock, events)
+    changes = EventFilter(board.is_familiar)
     schedule = Schedule(random.random)
     reconciler = Reconciler(
         options=options,
         clock=clock,
-        lookout=Lookout(measured, options, changes.saw),
-        references=References(measured),
-        services=Services(measured, options, on_seen=changes.saw, follow=changes.follow),
-        api_servers=ApiServers(measured, on_seen=changes.saw),
-        delivery=Delivery(measured, clock, on_write=changes.expect),
+        lookout=Lister(measured, options, changes.saw),
+        references=ReferenceReader(measured),
+        services=ServiceReader(measured, options, on_seen=changes.saw, follow=changes.follow),
+        api_servers=ApiServerReader(measured, on_seen=changes.saw),
+        delivery=ConfigWriter(measured, clock, on_write=changes.expect),
         board=board,
-        problems=Problems(events),
+        problems=GatewayProblems(events),
         metrics=metrics,
-        claims=claims if claims is not None else Unclaimed(),
+        claims=claims if claims is not None else OwnsEverything(),
     )
-    queue = PokeQueue(reconciler.run_pass, clock, schedule)
+    queue = WorkQueue(reconciler.run_pass, clock, schedule)
     poller = Poller(board, clock, queue.poke)
     metrics.show(queue, board, claims, election)
     admin = AdminServer(options.admin_host, options.admin_port, queue, metrics, clock, election)
-    return Parts(queue, schedule, board, changes, poller, events, admin, claims)
+    return Components(queue, schedule, board, changes, poller, events, admin, claims)
 
 
 def _nothing() -> None:
@@ -108,13 +113,13 @@ async def run_operator(
     """Run until ``stop`` is set. ``on_started`` is called once the first pass has succeeded.
 
     Raises:
-        StartupError: no pass succeeded within the startup timeout.
-        Deposed: we led, and another replica leads now.
+        OperatorStartupError: no pass succeeded within the startup timeout.
+        LeadershipLost: we led, and another replica leads now.
         OstiaryError: there is no way to the API server, or the admin address cannot be had.
     """
     quieten_logs()
     await connection.load(options)  # what is wrong with the credentials themselves is said at once
-    cluster = RestCluster(functools.partial(connection.load, options))
+    cluster = RestClient(functools.partial(connection.load, options))
     clock = SystemClock()
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(cluster.close)
@@ -126,7 +131,7 @@ async def run_operator(
         work = [parts.queue.run(), parts.poller.run(), parts.events.run()]
         working = await stack.enter_async_context(_tasks(*work))
         if election is not None:
-            if not await won(election, stop):
+            if not await wait_until_leading(election, stop):
                 return
             working += await stack.enter_async_context(_tasks(election.keep(lambda: parts.queue.poke("lease"))))
         if parts.claims is not None:
@@ -139,7 +144,7 @@ async def run_operator(
             await _until(stop, [*working, *watching])
 
 
-async def _first_success(parts: Parts, options: OperatorOptions, stop: asyncio.Event) -> bool:
+async def _first_success(parts: Components, options: OperatorOptions, stop: asyncio.Event) -> bool:
     """Wait for the first pass that succeeds; say whether it did before we were told to stop."""
     waits = [asyncio.ensure_future(each.wait()) for each in (parts.queue.first_success, stop)]
     done: set[asyncio.Future[Any]] = set()
@@ -151,11 +156,11 @@ async def _first_success(parts: Parts, options: OperatorOptions, stop: asyncio.E
         each.cancel()
     if not parts.queue.first_success.is_set() and not stop.is_set():
         failure = parts.queue.observed.last_failure
-        raise StartupError(f"gave up after {options.startup_timeout:.0f} s: {failure}")
+        raise OperatorStartupError(f"gave up after {options.startup_timeout:.0f} s: {failure}")
     return not stop.is_set()
 
 
-async def _watch(cluster: Cluster, options: OperatorOptions, parts: Parts) -> None:
+async def _watch(cluster: KubernetesClient, options: OperatorOptions, parts: Components) -> None:
     """Watch, and let events poke the queue; where something cannot be watched, look again more often."""
 
     def chosen(watched: Watched) -> None:

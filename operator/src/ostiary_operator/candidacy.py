@@ -9,14 +9,14 @@ import socket
 from collections.abc import AsyncIterator
 
 from ostiary_operator.clock import Clock
-from ostiary_operator.election import Election
+from ostiary_operator.election import LeaderElector
 from ostiary_operator.kube import connection
 from ostiary_operator.kube.options import OperatorOptions
-from ostiary_operator.kube.rest import RestCluster
+from ostiary_operator.kube.rest import RestClient
 
 
 @contextlib.asynccontextmanager
-async def candidate(options: OperatorOptions, clock: Clock) -> AsyncIterator[Election | None]:
+async def candidate(options: OperatorOptions, clock: Clock) -> AsyncIterator[LeaderElector | None]:
     """Stand for election until the end, and hand over then; None where there is no election.
 
     Whoever enters it ends all that writes before he leaves it.
@@ -24,9 +24,9 @@ async def candidate(options: OperatorOptions, clock: Clock) -> AsyncIterator[Ele
     if not options.leader_elect:
         yield None
         return
-    cluster = RestCluster(functools.partial(connection.load, options))
+    cluster = RestClient(functools.partial(connection.load, options))
     identity = f"{os.environ.get('POD_NAME') or socket.gethostname()}_{secrets.token_hex(4)}"
-    election = Election(cluster, clock, namespace=options.operator_namespace, name=options.name, identity=identity)
+    election = LeaderElector(cluster, clock, namespace=options.operator_namespace, name=options.name, identity=identity)
     try:
         yield election
     finally:
@@ -34,7 +34,7 @@ async def candidate(options: OperatorOptions, clock: Clock) -> AsyncIterator[Ele
         await cluster.close()
 
 
-async def won(election: Election, stop: asyncio.Event) -> bool:
+async def wait_until_leading(election: LeaderElector, stop: asyncio.Event) -> bool:
     """Wait until we lead, or are told to stop; say whether we lead."""
     winning, told = asyncio.ensure_future(election.win()), asyncio.ensure_future(stop.wait())
     try:

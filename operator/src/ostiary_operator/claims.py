@@ -14,15 +14,15 @@ from typing import Final, Protocol
 
 from ostiary_core.errors import OstiaryError
 from ostiary_operator.clock import Clock
-from ostiary_operator.compile.model import Gateway
+from ostiary_operator.compile.model import DiscoveredGateway
 from ostiary_operator.kube import leases, names
-from ostiary_operator.kube.client import Cluster, Object, name_of, namespace_of, uid_of
+from ostiary_operator.kube.client import KubernetesClient, Object, name_of, namespace_of, uid_of
 from ostiary_operator.kube.errors import Conflict, Forbidden, NotFound
 from ostiary_operator.kube.kinds import LEASE, SERVICE
-from ostiary_operator.kube.leases import Record
-from ostiary_operator.kube.listing import Listing
+from ostiary_operator.kube.leases import LeaseRecord
+from ostiary_operator.kube.listing import ClusterSnapshot
 from ostiary_operator.kube.options import OperatorOptions
-from ostiary_operator.status.events import Events, Happening
+from ostiary_operator.status.events import EventRecord, EventRecorder
 
 _log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ LOOK: Final = 20.0
 _AT_ONCE: Final = 16
 
 
-class Foreign(OstiaryError):
+class ForeignNamespace(OstiaryError):
     """Another operator serves the namespace that we were to serve."""
 
 
@@ -48,27 +48,33 @@ class _Known:
     """The uid of what our claim is owned by."""
 
 
-class Judge(Protocol):
+class OwnershipFilter(Protocol):
     """Says what of all that was seen is ours to serve."""
 
-    async def judge(self, seen: Listing) -> Listing:
+    async def judge(self, seen: ClusterSnapshot) -> ClusterSnapshot:
         """Return what is ours."""
         ...
 
 
-class Unclaimed:
+class OwnsEverything:
     """Where nobody else can be: all is ours."""
 
-    async def judge(self, seen: Listing) -> Listing:
+    async def judge(self, seen: ClusterSnapshot) -> ClusterSnapshot:
         """Return everything."""
         return seen
 
 
-class Claims:
+class NamespaceOwnership:
     """``identity`` is the operator's: ``namespace/name``, the same for all its replicas and after each restart."""
 
     def __init__(
-        self, cluster: Cluster, clock: Clock, options: OperatorOptions, events: Events, *, lasts: float = LASTS
+        self,
+        cluster: KubernetesClient,
+        clock: Clock,
+        options: OperatorOptions,
+        events: EventRecorder,
+        *,
+        lasts: float = LASTS,
     ) -> None:
         self.identity = options.identity
         self._cluster = cluster
@@ -83,11 +89,11 @@ class Claims:
         """The namespaces that others serve, and who."""
         return {place: known.holder for place, known in self._known.items() if known.holder}
 
-    async def judge(self, seen: Listing) -> Listing:
+    async def judge(self, seen: ClusterSnapshot) -> ClusterSnapshot:
         """Claim every namespace with something to serve, and return what is ours to serve.
 
         Raises:
-            Foreign: another operator serves our own namespace.
+            ForeignNamespace: another operator serves our own namespace.
             ClusterError: the API server could not be asked.
         """
         owners = dict(_owners(seen))
@@ -97,7 +103,7 @@ class Claims:
         await asyncio.gather(*(self._claim(place, owners[place], turn) for place in due))
         own = self.refused.get(self._options.operator_namespace)
         if own is not None:
-            raise Foreign(_remedy(self._options.operator_namespace, own))
+            raise ForeignNamespace(_remedy(self._options.operator_namespace, own))
         return _without(seen, self.refused)
 
     async def run(self, poke: Callable[[], None]) -> None:
@@ -144,7 +150,7 @@ class Claims:
             return await self._take(place, owner)  # somebody was faster: see who
         return ""
 
-    def _is_anothers(self, record: Record, now: float) -> bool:
+    def _is_anothers(self, record: LeaseRecord, now: float) -> bool:
         # Minutes apart, so clocks need not agree by more than that; a moment far ahead was no clock's.
         return record.holder not in {"", self.identity} and abs(now - record.renewed) < self._lasts
 
@@ -152,7 +158,7 @@ class Claims:
         _log.error("%s", _remedy(place, holder))
         regarding = {"apiVersion": LEASE.api_version, "kind": LEASE.name, "namespace": place, "name": names.CLAIM}
         note = f"{self.identity} serves nothing of this namespace: {holder} does"
-        self._events.tell(Happening(regarding, "NamespaceRefused", note, warning=True))
+        self._events.tell(EventRecord(regarding, "NamespaceRefused", note, warning=True))
 
 
 def _remedy(place: str, holder: str) -> str:
@@ -163,7 +169,7 @@ def _remedy(place: str, holder: str) -> str:
     )
 
 
-def _owners(seen: Listing) -> Iterator[tuple[str, Object]]:
+def _owners(seen: ClusterSnapshot) -> Iterator[tuple[str, Object]]:
     """Return each namespace with something to serve, and what of it a claim is owned by: the first by name."""
     found: dict[str, Object] = {}
     for gateway in seen.gateways:
@@ -176,10 +182,10 @@ def _owners(seen: Listing) -> Iterator[tuple[str, Object]]:
     return iter(sorted(found.items()))
 
 
-def _without(seen: Listing, refused: Mapping[str, str]) -> Listing:
+def _without(seen: ClusterSnapshot, refused: Mapping[str, str]) -> ClusterSnapshot:
     if not refused:
         return seen
-    gateways: tuple[Gateway, ...] = tuple(each for each in seen.gateways if each.namespace not in refused)
+    gateways: tuple[DiscoveredGateway, ...] = tuple(each for each in seen.gateways if each.namespace not in refused)
     return replace(
         seen,
         proxies=_outside(seen.proxies, refused),

@@ -17,9 +17,9 @@ from typing import Final
 from ostiary_core.errors import OstiaryError
 from ostiary_operator.clock import Clock
 from ostiary_operator.kube import leases
-from ostiary_operator.kube.client import Cluster, Object
+from ostiary_operator.kube.client import KubernetesClient, Object
 from ostiary_operator.kube.errors import ClusterError, Conflict, Unreachable
-from ostiary_operator.kube.leases import Record
+from ostiary_operator.kube.leases import LeaseRecord
 
 _log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ _LONGEST: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Times:
+class LeaseTimings:
     """Seconds: for which a Lease holds, within which it must be renewed so that we still write, and between attempts.
 
     ``lease`` must be longer than ``deadline`` by what a write takes on its way.
@@ -40,25 +40,32 @@ class Times:
     retry: float = 1.0
 
 
-class Deposed(OstiaryError):
+class LeadershipLost(OstiaryError):
     """Another replica leads now; whoever led before ends, and begins again as one that waits."""
 
 
-class Election:
+class LeaderElector:
     """One replica's part in it. ``identity`` is its own and nobody else's, not even after a restart.
 
     The cluster should have connections of its own: a Lease that waits behind other requests is lost.
     """
 
     def __init__(
-        self, cluster: Cluster, clock: Clock, *, namespace: str, name: str, identity: str, times: Times | None = None
+        self,
+        cluster: KubernetesClient,
+        clock: Clock,
+        *,
+        namespace: str,
+        name: str,
+        identity: str,
+        times: LeaseTimings | None = None,
     ) -> None:
         self.identity = identity
         self._cluster = cluster
         self._clock = clock
         self._where = {"namespace": namespace, "name": name}
-        self._times = times if times is not None else Times()
-        self._seen = Record()
+        self._times = times if times is not None else LeaseTimings()
+        self._seen = LeaseRecord()
         self._seen_at = 0.0
         self._version = ""
         self._until = float("-inf")
@@ -88,7 +95,7 @@ class Election:
         """Renew until cancelled. ``regained`` is called where we lead again after we could not renew in time.
 
         Raises:
-            Deposed: another leads.
+            LeadershipLost: another leads.
         """
         while True:
             led = self.leads()
@@ -100,7 +107,7 @@ class Election:
                     regained()
             elif self.leader not in {self.identity, ""}:
                 self._until = float("-inf")
-                raise Deposed(f"{self.leader} leads now: our lease was not renewed in time")
+                raise LeadershipLost(f"{self.leader} leads now: our lease was not renewed in time")
 
     async def release(self) -> None:
         """Stop to lead, and let the next replica take over at once. What fails is left to time."""
@@ -108,7 +115,7 @@ class Election:
         if ours is None or self.leader != self.identity:
             return
         now = self._clock.time()
-        nobodys = Record("", 1, now, now, self._seen.transitions)
+        nobodys = LeaseRecord("", 1, now, now, self._seen.transitions)
         with contextlib.suppress(ClusterError, TimeoutError):
             async with asyncio.timeout(self._times.renew):
                 await leases.write(self._cluster, ours, nobodys)

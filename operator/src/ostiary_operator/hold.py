@@ -11,7 +11,7 @@ from typing import Final
 
 from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_operator.kube.client import uid_of
-from ostiary_operator.kube.listing import Listing
+from ostiary_operator.kube.listing import ClusterSnapshot
 
 #: Seconds between the listing that shocks and the one that confirms it.
 CONFIRM_AFTER: Final = 3.0
@@ -34,14 +34,14 @@ class _Uids:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class ConfirmationPending:
     """A pass must not go on: which kinds lost all that was in force, and after how many seconds to look again."""
 
     kinds: tuple[str, ...]
     again_in: float
 
 
-class Hold:
+class MassDeletionGuard:
     """Remembers what it did not believe yet."""
 
     def __init__(self) -> None:
@@ -49,7 +49,9 @@ class Hold:
         self._since = 0.0
         self._last_change = 0.0
 
-    def judge(self, listing: Listing, previous: Mapping[str, GatewayConfig], *, now: float) -> Held | None:
+    def judge(
+        self, listing: ClusterSnapshot, previous: Mapping[str, GatewayConfig], *, now: float
+    ) -> ConfirmationPending | None:
         """Say whether to hold; None to go on. ``now`` is a monotonic moment in seconds."""
         seen = _Uids(_uids(listing.proxies), _uids(listing.policies))
         lost = seen.lost_all_of(_in_force(previous))
@@ -63,7 +65,7 @@ class Hold:
         if now - self._last_change >= CONFIRM_AFTER or now - self._since >= PATIENCE:
             self._doubted = None
             return None
-        return Held(tuple(lost), self._last_change + CONFIRM_AFTER - now)
+        return ConfirmationPending(tuple(lost), self._last_change + CONFIRM_AFTER - now)
 
 
 def _uids(objects: Iterable[Mapping[str, object]]) -> frozenset[str]:

@@ -8,16 +8,16 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from ostiary_core.version import __version__
-from ostiary_operator.claims import Claims
+from ostiary_operator.claims import NamespaceOwnership
 from ostiary_operator.clock import Clock
-from ostiary_operator.election import Election
-from ostiary_operator.queue import PokeQueue
-from ostiary_operator.status.board import StatusBoard
+from ostiary_operator.election import LeaderElector
+from ostiary_operator.queue import WorkQueue
+from ostiary_operator.status.board import StatusPublisher
 
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
-class Metrics:
+class OperatorMetrics:
     """What is counted and measured. Labels hold kinds and outcomes, never names of resources."""
 
     def __init__(self, clock: Clock) -> None:
@@ -52,7 +52,13 @@ class Metrics:
         """Count a write."""
         self._writes.labels(kind, outcome).inc()
 
-    def show(self, queue: PokeQueue, board: StatusBoard, claims: Claims | None, election: Election | None) -> None:
+    def show(
+        self,
+        queue: WorkQueue,
+        board: StatusPublisher,
+        claims: NamespaceOwnership | None,
+        election: LeaderElector | None,
+    ) -> None:
         """Show the queue's worker, the board and what we have of the rest, as they are at each scrape."""
         self.registry.register(_QueueCollector(queue))
         self.registry.register(_BoardCollector(board))
@@ -60,7 +66,7 @@ class Metrics:
 
 
 class _RightsCollector(Collector):
-    def __init__(self, claims: Claims | None, election: Election | None) -> None:
+    def __init__(self, claims: NamespaceOwnership | None, election: LeaderElector | None) -> None:
         self._claims = claims
         self._election = election
 
@@ -78,7 +84,7 @@ class _RightsCollector(Collector):
 
 
 class _BoardCollector(Collector):
-    def __init__(self, board: StatusBoard) -> None:
+    def __init__(self, board: StatusPublisher) -> None:
         self._board = board
 
     def collect(self) -> Iterator[Metric]:
@@ -105,7 +111,7 @@ class _BoardCollector(Collector):
 
 
 class _QueueCollector(Collector):
-    def __init__(self, queue: PokeQueue) -> None:
+    def __init__(self, queue: WorkQueue) -> None:
         self._queue = queue
 
     def collect(self) -> Iterator[Metric]:

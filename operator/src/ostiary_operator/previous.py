@@ -12,19 +12,19 @@ from ostiary_core.contract.manifest import Manifest
 from ostiary_operator.delivery import live, reader, secret
 from ostiary_operator.delivery.reader import Delivered
 from ostiary_operator.kube.client import name_of
-from ostiary_operator.kube.listing import Beside, Listing
+from ostiary_operator.kube.listing import ClusterSnapshot, GatewayObjects
 
 _log = logging.getLogger(__name__)
 
 
-class Previous:
+class AppliedConfigs:
     """The last config of each gateway, by identity."""
 
     def __init__(self) -> None:
         self.configs: dict[str, GatewayConfig] = {}
         self._revisions: dict[str, int] = {}
 
-    def refresh(self, listing: Listing, *, now: float) -> dict[str, str]:
+    def refresh(self, listing: ClusterSnapshot, *, now: float) -> dict[str, str]:
         """Read what is not known yet, or what another operator wrote since; return, by gateway, what is not ours.
 
         ``now`` is in epoch seconds.
@@ -65,7 +65,7 @@ class Previous:
             self.configs.pop(identity, None)
 
 
-def _misplaced(identity: str, beside: Beside) -> str | None:
+def _misplaced(identity: str, beside: GatewayObjects) -> str | None:
     """Return which ConfigMap of a gateway holds what has the name of a key, and belongs into the Secret alone."""
     for number, found in live.numbered(identity.partition("/")[2], beside.config_maps).items():
         names = key_names.misplaced((found.get("data") or {}).keys() | (found.get("binaryData") or {}).keys())
@@ -82,15 +82,15 @@ def _absurd(found: Delivered, *, now: float) -> str | None:
     return f"its revision {found.manifest.revision} is more than a day ahead of this operator's clock"
 
 
-def _manifest(identity: str, beside: Beside) -> Delivered:
+def _manifest(identity: str, beside: GatewayObjects) -> Delivered:
     first = live.numbered(identity.partition("/")[2], beside.config_maps).get(0)
     return reader.read_manifest(live.files_of(first), _mac_keys(beside), gateway=identity)
 
 
-def _whole(identity: str, beside: Beside) -> Delivered:
+def _whole(identity: str, beside: GatewayObjects) -> Delivered:
     files = live.all_files(live.numbered(identity.partition("/")[2], beside.config_maps))
     return reader.read(files, _mac_keys(beside), gateway=identity)
 
 
-def _mac_keys(beside: Beside) -> dict[str, bytes]:
+def _mac_keys(beside: GatewayObjects) -> dict[str, bytes]:
     return secret.parse_secret(beside.secret).mac_keys()

@@ -3,30 +3,30 @@
 import logging
 from collections.abc import Iterable, Mapping
 
-from ostiary_operator.compile.model import Gateway, GatewayProblem
+from ostiary_operator.compile.model import DiscoveredGateway, GatewayProblem
 from ostiary_operator.kube import gateways
 from ostiary_operator.kube.kinds import SERVICE
-from ostiary_operator.kube.listing import Listing
-from ostiary_operator.status.events import Events, Happening
+from ostiary_operator.kube.listing import ClusterSnapshot
+from ostiary_operator.status.events import EventRecord, EventRecorder
 
 _log = logging.getLogger(__name__)
 
 
-class Problems:
+class GatewayProblems:
     """Remembers what was told."""
 
-    def __init__(self, events: Events) -> None:
+    def __init__(self, events: EventRecorder) -> None:
         self._events = events
         self._told: dict[str, tuple[str, ...]] = {}
 
-    def unusable(self, problems: Mapping[str, str], seen: Listing) -> None:
+    def unusable(self, problems: Mapping[str, str], seen: ClusterSnapshot) -> None:
         """What lies at these gateways is not ours, or damaged: it is not believed, and will be written anew."""
         chosen = gateways.elected(seen.gateways)
         for identity, message in problems.items():
             _log.error("gateway %s: what lies there as its config is not believed: %s", identity, message)
             self._tell(chosen[identity], "ConfigNotOurs", f"the config that lay there is written anew: {message}")
 
-    def found(self, compiled: Iterable[GatewayProblem], failures: Mapping[str, str], seen: Listing) -> None:
+    def found(self, compiled: Iterable[GatewayProblem], failures: Mapping[str, str], seen: ClusterSnapshot) -> None:
         """Tell of the problems of a pass that are new, and of those that are over."""
         now: dict[str, tuple[str, ...]] = {}
         for problem in compiled:
@@ -43,7 +43,7 @@ class Problems:
             _log.info("gateway %s: nothing is wrong any more", identity)
         self._told = now
 
-    def _tell(self, gateway: Gateway, reason: str, note: str) -> None:
+    def _tell(self, gateway: DiscoveredGateway, reason: str, note: str) -> None:
         regarding = {
             "apiVersion": SERVICE.api_version,
             "kind": SERVICE.name,
@@ -51,4 +51,4 @@ class Problems:
             "name": gateway.service,
             "uid": gateway.uid,
         }
-        self._events.tell(Happening(regarding, reason, note, warning=True))
+        self._events.tell(EventRecord(regarding, reason, note, warning=True))

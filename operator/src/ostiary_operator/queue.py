@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from ostiary_core.errors import OstiaryError
 from ostiary_operator.clock import Clock
 from ostiary_operator.kube.errors import Conflict
-from ostiary_operator.moved import EVERYTHING, NOTHING, Moved
+from ostiary_operator.moved import EVERYTHING, NOTHING, ChangedNamespaces
 from ostiary_operator.schedule import Schedule
 
 _log = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ _RESYNC = frozenset({"resync"})
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class PassResult:
     """What a pass says of itself.
 
     ``failures`` are parts that did not work although the rest did: it is repeated, ever more slowly. ``again_in`` asks
@@ -33,21 +33,21 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class PassRequest:
     """What a pass is told: why it runs, what moved, and what it may ask before anything long that can wait."""
 
     reasons: frozenset[str]
     superseded: Callable[[], bool] = lambda: False
     """Says whether another pass is asked for by now."""
-    moved: Moved = EVERYTHING
+    moved: ChangedNamespaces = EVERYTHING
 
 
-Work = Callable[[Call], Awaitable[Outcome]]
+Work = Callable[[PassRequest], Awaitable[PassResult]]
 """A pass."""
 
 
 @dataclass(slots=True)
-class Observed:
+class QueueStats:
     """What the worker shows of itself: for probes and metrics."""
 
     heartbeat: float = 0.0
@@ -62,11 +62,11 @@ class Observed:
     last_failure: str | None = None
 
 
-class PokeQueue:
+class WorkQueue:
     """Runs a pass whenever its schedule says so, for ever."""
 
     def __init__(self, work: Work, clock: Clock, schedule: Schedule) -> None:
-        self.observed = Observed(heartbeat=clock.monotonic())
+        self.observed = QueueStats(heartbeat=clock.monotonic())
         self.first_success = asyncio.Event()
         self._work = work
         self._clock = clock
@@ -75,7 +75,7 @@ class PokeQueue:
         self._moved = NOTHING
         self._wake = asyncio.Event()
 
-    def poke(self, reason: str, moved: Moved = EVERYTHING) -> None:
+    def poke(self, reason: str, moved: ChangedNamespaces = EVERYTHING) -> None:
         """Ask for a pass soon that looks at what moved. Only from the loop's own thread."""
         self.observed.pokes[reason] = self.observed.pokes.get(reason, 0) + 1
         self._reasons.add(reason)
@@ -107,7 +107,7 @@ class PokeQueue:
         self._reasons, self._moved = set(), NOTHING
         self._schedule.begun()
         try:
-            outcome = await self._work(Call(reasons, lambda: bool(self._reasons), moved))
+            outcome = await self._work(PassRequest(reasons, lambda: bool(self._reasons), moved))
         except Conflict as error:
             # Not a failure: somebody was faster, and what he wrote has to be seen first.
             _log.info("somebody wrote meanwhile, looking again: %s", error)
@@ -121,7 +121,7 @@ class PokeQueue:
         else:
             self._ended(outcome, begun)
 
-    def _ended(self, outcome: Outcome, begun: float) -> None:
+    def _ended(self, outcome: PassResult, begun: float) -> None:
         self.observed.last_success = self._clock.time()
         self.first_success.set()
         if outcome.failures:

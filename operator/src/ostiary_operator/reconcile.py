@@ -13,30 +13,30 @@ from dataclasses import dataclass, field
 from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_core.errors import ContractError
 from ostiary_operator.background import compute
-from ostiary_operator.claims import Judge
+from ostiary_operator.claims import OwnershipFilter
 from ostiary_operator.clock import Clock
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.compiler import compile_resources
-from ostiary_operator.compile.model import Compiled, Gateway, Resources
+from ostiary_operator.compile.model import Compiled, DiscoveredGateway, Resources
 from ostiary_operator.compile.references import wanted
-from ostiary_operator.delivery.writer import Delivery, InForce
-from ostiary_operator.hold import Hold
+from ostiary_operator.delivery.writer import AppliedConfig, ConfigWriter
+from ostiary_operator.hold import MassDeletionGuard
 from ostiary_operator.kube import gateways
-from ostiary_operator.kube.api_servers import ApiServers
+from ostiary_operator.kube.api_servers import ApiServerReader
 from ostiary_operator.kube.client import Object, namespace_of
 from ostiary_operator.kube.errors import ClusterError, Conflict
-from ostiary_operator.kube.listing import Beside, Listing
-from ostiary_operator.kube.lookout import Lookout
+from ostiary_operator.kube.listing import ClusterSnapshot, GatewayObjects
+from ostiary_operator.kube.lookout import Lister
 from ostiary_operator.kube.options import OperatorOptions
-from ostiary_operator.kube.references import References
-from ostiary_operator.kube.services import Services
-from ostiary_operator.metrics import Metrics
-from ostiary_operator.moved import NOTHING, Moved
-from ostiary_operator.previous import Previous
-from ostiary_operator.problems import Problems
-from ostiary_operator.queue import Call, Outcome
+from ostiary_operator.kube.references import ReferenceReader
+from ostiary_operator.kube.services import ServiceReader
+from ostiary_operator.metrics import OperatorMetrics
+from ostiary_operator.moved import NOTHING, ChangedNamespaces
+from ostiary_operator.previous import AppliedConfigs
+from ostiary_operator.problems import GatewayProblems
+from ostiary_operator.queue import PassRequest, PassResult
 from ostiary_operator.status import replicas, watch
-from ostiary_operator.status.board import StatusBoard
+from ostiary_operator.status.board import StatusPublisher
 
 _log = logging.getLogger(__name__)
 
@@ -76,9 +76,9 @@ class _Last:
     """What was compiled last, and of what."""
 
     compiled: Compiled
-    seen: Listing
+    seen: ClusterSnapshot
 
-    def holds(self, seen: Listing, previous: Mapping[str, GatewayConfig]) -> bool:
+    def holds(self, seen: ClusterSnapshot, previous: Mapping[str, GatewayConfig]) -> bool:
         """Whether compiling anew would make the same, as far as nothing that is referred to moved."""
         mine, before = self.compiled.configs, self.seen
         return (
@@ -100,26 +100,26 @@ class Reconciler:
 
     options: OperatorOptions
     clock: Clock
-    lookout: Lookout
-    references: References
-    services: Services
-    api_servers: ApiServers
-    delivery: Delivery
-    board: StatusBoard
-    problems: Problems
-    metrics: Metrics
-    claims: Judge
-    previous: Previous = field(default_factory=Previous)
-    hold: Hold = field(default_factory=Hold)
+    lookout: Lister
+    references: ReferenceReader
+    services: ServiceReader
+    api_servers: ApiServerReader
+    delivery: ConfigWriter
+    board: StatusPublisher
+    problems: GatewayProblems
+    metrics: OperatorMetrics
+    claims: OwnershipFilter
+    previous: AppliedConfigs = field(default_factory=AppliedConfigs)
+    hold: MassDeletionGuard = field(default_factory=MassDeletionGuard)
     cache: Cache = field(default_factory=Cache)
     _last: _Last | None = None
 
-    async def run_pass(self, call: Call) -> Outcome:
+    async def run_pass(self, call: PassRequest) -> PassResult:
         """Look at everything, and bring configs and statuses to what they should be.
 
         Raises:
             ClusterError: something could not be read, so nothing was changed.
-            Foreign: another operator serves the namespace that we were to serve.
+            ForeignNamespace: another operator serves the namespace that we were to serve.
         """
         began = self.clock.monotonic()
         with self.board.waiting():
@@ -131,7 +131,7 @@ class Reconciler:
                 _log.warning(
                     "no %s in force is there any more; looking again before believing it", " and no ".join(held.kinds)
                 )
-                return Outcome(again_in=held.again_in)
+                return PassResult(again_in=held.again_in)
             with self.metrics.stage("compile"):
                 compiled = await self._compile(seen, call.moved)
             with self.metrics.stage("apply_config"):
@@ -139,12 +139,12 @@ class Reconciler:
         with self.metrics.stage("apply_status"):
             failures = await self._apply_status(compiled, seen, applied, call, began=began)
         _log.debug("pass for %s: %.3f s", ", ".join(sorted(call.reasons)), self.clock.monotonic() - began)
-        return Outcome(failures, again_in=applied.again_in)
+        return PassResult(failures, again_in=applied.again_in)
 
-    def _refreshed(self, seen: Listing) -> dict[str, str]:
+    def _refreshed(self, seen: ClusterSnapshot) -> dict[str, str]:
         return self.previous.refresh(seen, now=self.clock.time())
 
-    async def _compile(self, seen: Listing, moved: Moved) -> Compiled:
+    async def _compile(self, seen: ClusterSnapshot, moved: ChangedNamespaces) -> Compiled:
         """Compile beside the loop: thousands of resources take long enough to delay probes and answers."""
         last = self._last
         if last is not None and moved == NOTHING and last.holds(seen, self.previous.configs):
@@ -153,7 +153,7 @@ class Reconciler:
         self._last = _Last(compiled, seen)
         return compiled
 
-    async def _compile_anew(self, seen: Listing, moved: Moved) -> Compiled:
+    async def _compile_anew(self, seen: ClusterSnapshot, moved: ChangedNamespaces) -> Compiled:
         keys = await compute(wanted, seen.proxies, self.cache)
         resources = Resources(
             operator_namespace=self.options.operator_namespace,
@@ -167,7 +167,7 @@ class Reconciler:
         )
         return await compute(compile_resources, resources, self.previous.configs, cache=self.cache)
 
-    async def _apply_config(self, compiled: Compiled, seen: Listing, began: float) -> _Applied:
+    async def _apply_config(self, compiled: Compiled, seen: ClusterSnapshot, began: float) -> _Applied:
         """Deliver to every gateway; what fails at one keeps no other waiting."""
         watch.restrict(self.board.watches, seen.beside, self.clock.monotonic())
         self.delivery.keep_only(seen.beside)
@@ -180,7 +180,9 @@ class Reconciler:
         await asyncio.gather(*work)
         return applied
 
-    async def _deliver(self, gateway: Gateway, config: GatewayConfig, beside: Beside, applied: _Applied) -> None:
+    async def _deliver(
+        self, gateway: DiscoveredGateway, config: GatewayConfig, beside: GatewayObjects, applied: _Applied
+    ) -> None:
         identity = gateway.identity
         at = self.board.watches[identity]
         if beside.forbidden is not None:
@@ -196,7 +198,7 @@ class Reconciler:
         else:
             self._delivered(gateway, config, done, applied.began)
 
-    def _delivered(self, gateway: Gateway, config: GatewayConfig, done: InForce, began: float) -> None:
+    def _delivered(self, gateway: DiscoveredGateway, config: GatewayConfig, done: AppliedConfig, began: float) -> None:
         identity = gateway.identity
         if done.wrote:
             seconds = self.clock.monotonic() - began
@@ -208,7 +210,7 @@ class Reconciler:
             self.board.news.set()
 
     async def _apply_status(
-        self, compiled: Compiled, seen: Listing, applied: _Applied, call: Call, *, began: float
+        self, compiled: Compiled, seen: ClusterSnapshot, applied: _Applied, call: PassRequest, *, began: float
     ) -> tuple[str, ...]:
         """Say how things stand; return what did not work, in this station and the one before."""
         now = self.clock.monotonic()
@@ -228,7 +230,9 @@ class Reconciler:
         return (*failed, *([f"statuses: {published.failure}"] if published.failure is not None else []))
 
 
-def _log_change(identity: str, old: GatewayConfig | None, new: GatewayConfig, done: InForce, *, seconds: float) -> None:
+def _log_change(
+    identity: str, old: GatewayConfig | None, new: GatewayConfig, done: AppliedConfig, *, seconds: float
+) -> None:
     before = old.entries if old is not None else {}
     changed = sorted(key for key in before.keys() | new.entries.keys() if before.get(key) != new.entries.get(key))
     _log.info(

@@ -1,6 +1,6 @@
 import pytest
 
-from ostiary_operator.compile.backends import LONGEST_CHAIN, Walk, service_of, spellings, walk
+from ostiary_operator.compile.backends import LONGEST_CHAIN, ServiceChain, follow_chain, service_of, spellings
 from ostiary_operator.compile.model import NamespaceServices, Service
 
 
@@ -40,10 +40,12 @@ def test_a_service_may_be_granted_by_either_of_its_long_names_and_any_other_host
 def test_a_chain_of_aliases_is_followed_only_so_far() -> None:
     aliases = {f"a{n}": Service(external_name=f"a{n + 1}.sales.svc") for n in range(LONGEST_CHAIN)}
     services = {"sales": NamespaceServices(aliases)}
-    assert walk(service_of("a1.sales.svc") or pytest.fail("a Service"), services).last.name == f"a{LONGEST_CHAIN}"
-    assert walk(service_of("a0.sales.svc") or pytest.fail("a Service"), services).endless
+    assert (
+        follow_chain(service_of("a1.sales.svc") or pytest.fail("a Service"), services).last.name == f"a{LONGEST_CHAIN}"
+    )
+    assert follow_chain(service_of("a0.sales.svc") or pytest.fail("a Service"), services).endless
 
 
 def test_a_service_that_is_not_known_is_the_end_of_the_way() -> None:
     start = service_of("crm.sales.svc") or pytest.fail("a Service")
-    assert walk(start, {}) == Walk((start,))
+    assert follow_chain(start, {}) == ServiceChain((start,))

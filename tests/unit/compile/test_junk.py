@@ -15,7 +15,7 @@ from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_core.contract.documents import Bounds, EntryDocument, PolicyDocument, Server, SettingsDocument, Timeouts
 from ostiary_core.contract.manifest import GatewayIdentity
 from ostiary_operator.compile.compiler import compile_resources
-from ostiary_operator.compile.model import Compiled, Gateway, ObjectKey, Resources
+from ostiary_operator.compile.model import Compiled, DiscoveredGateway, ObjectKey, Resources
 
 NUMBERS: list[Any] = [0, -1, 2**70, 1.5, float("nan"), True]
 JUNK = st.sampled_from([None, "", "x", "\ud800", "\x00", "*" * 600, [], {}, [None], {"a": None}, {5: 6}, *NUMBERS])
@@ -100,7 +100,7 @@ def test_what_is_not_even_named_gets_a_status() -> None:
 
 @pytest.mark.parametrize("name", ["Default", "a.b", "", "x" * 64])
 def test_a_gateway_whose_name_is_no_dns_label_serves_nothing(name: str) -> None:
-    compiled = compile_resources(Resources("sys", gateways=[Gateway("sys", name, "svc", "u", "")]), {})
+    compiled = compile_resources(Resources("sys", gateways=[DiscoveredGateway("sys", name, "svc", "u", "")]), {})
 
     assert compiled.configs == {}
     assert "DNS label" in compiled.problems[0].message
@@ -119,7 +119,7 @@ def test_a_policy_that_may_mean_anything_closes_its_whole_namespace(spec: Any) -
 def test_an_entry_that_a_gateway_should_never_have_had_is_not_kept() -> None:
     case = golden.load("an-invalid-edit-keeps-the-last-accepted-version")
     before = compile_resources(case.steps[0].resources, {}).configs["ostiary-system/default"]
-    foreign = Gateway("team-b", "edge", "edge", "u", "")
+    foreign = DiscoveredGateway("team-b", "edge", "edge", "u", "")
     identity = GatewayIdentity(namespace="team-b", name="edge")
 
     resources = replace(case.steps[1].resources, gateways=[foreign])
@@ -140,7 +140,7 @@ def test_a_previous_config_that_lost_a_policy_closes_what_named_it() -> None:
         "metadata": {"name": "crm", "namespace": "team-a", "uid": "u"},
         "spec": {"servers": [{"name": "s", "url": "http://s" + "x" * 200}]},
     }
-    resources = Resources("sys", proxies=[proxy], gateways=[Gateway("sys", "gw", "svc", "u", "")])
+    resources = Resources("sys", proxies=[proxy], gateways=[DiscoveredGateway("sys", "gw", "svc", "u", "")])
 
     config = compile_resources(resources, previous, budget=100).configs["sys/gw"]
 

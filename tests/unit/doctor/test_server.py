@@ -9,7 +9,7 @@ from ostiary_operator.doctor.door import server
 from ostiary_operator.doctor.model import Case, Options, State
 from ostiary_operator.doctor.remedies import UPSTREAM
 from ostiary_operator.kube.kinds import PROXY
-from ostiary_operator.kube.visit import Reader
+from ostiary_operator.kube.visit import ReadOnlyClient
 from ostiary_operator.local.asking import Reply
 
 REFUSED: dict[str, Any] = {
@@ -34,7 +34,7 @@ async def test_the_servers_own_words_are_told_where_gateways_saw_the_same_fault(
     made = proxy("crm")
     made["metadata"]["generation"] = 1
     cluster.put(PROXY, {**made, "status": {"conditions": [condition]}})
-    case = Case(cast("Reader", cluster), Options(), "tools", "crm", proxy=made)
+    case = Case(cast("ReadOnlyClient", cluster), Options(), "tools", "crm", proxy=made)
     case.answer = Reply(200, {}, REFUSED, "")
 
     found = await server(case)

@@ -2,11 +2,11 @@ from ostiary_operator.doctor.chain import CHAIN, walk
 from ostiary_operator.doctor.model import Case, Finding, Link, Options, State, broken, ok
 from ostiary_operator.doctor.report import Findings, as_object, line, verdict
 from ostiary_operator.kube.errors import Forbidden, Unreachable
-from ostiary_operator.kube.fake import FakeCluster
+from ostiary_operator.kube.fake import FakeClient
 from ostiary_operator.view.tables import plain
 
 
-class Readable(FakeCluster):
+class Readable(FakeClient):
     """A cluster in memory, read only."""
 
     async def document(self, path: str) -> dict[str, object]:

@@ -8,17 +8,19 @@ from aiohttp import ClientSession
 from operator_world import SYSTEM, SaidReplica, delivered, listening, populated, proxy, until
 
 from ostiary_operator.admin import AdminError
-from ostiary_operator.app import Parts, assemble
+from ostiary_operator.app import Components, assemble
 from ostiary_operator.clock import ManualClock, SystemClock
 from ostiary_operator.kube.errors import Unreachable
-from ostiary_operator.kube.fake import FakeCluster
+from ostiary_operator.kube.fake import FakeClient
 from ostiary_operator.kube.kinds import PROXY
 from ostiary_operator.kube.options import OperatorOptions
-from ostiary_operator.queue import Call, Outcome
+from ostiary_operator.queue import PassRequest, PassResult
 
 
 @asynccontextmanager
-async def serving(cluster: FakeCluster, *, clock: ManualClock | SystemClock, replica: str = "") -> AsyncIterator[Parts]:
+async def serving(
+    cluster: FakeClient, *, clock: ManualClock | SystemClock, replica: str = ""
+) -> AsyncIterator[Components]:
     replicas = {f"{SYSTEM}/default": (replica,)} if replica else {}
     options = OperatorOptions(
         operator_namespace=SYSTEM, admin_host="127.0.0.1", admin_port=0, gateway_replicas=replicas
@@ -35,7 +37,7 @@ async def serving(cluster: FakeCluster, *, clock: ManualClock | SystemClock, rep
         await parts.admin.stop()
 
 
-async def get(parts: Parts, path: str) -> tuple[int, str]:
+async def get(parts: Components, path: str) -> tuple[int, str]:
     async with ClientSession() as session, session.get(f"http://127.0.0.1:{parts.admin.port}{path}") as response:
         return response.status, await response.text()
 
@@ -53,9 +55,9 @@ async def test_it_is_ready_once_a_pass_succeeded_and_not_before() -> None:
         assert await get(parts, "/readyz") == (200, "ok\n")
 
 
-async def hanging(_: Call) -> Outcome:
+async def hanging(_: PassRequest) -> PassResult:
     await asyncio.Event().wait()
-    return Outcome()
+    return PassResult()
 
 
 async def test_a_worker_that_gives_no_sign_of_life_is_dead() -> None:

@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 from operator_world import populated
 
-from ostiary_operator.kube.api_servers import ApiServers
+from ostiary_operator.kube.api_servers import ApiServerReader
 from ostiary_operator.kube.errors import Busy, Forbidden
-from ostiary_operator.kube.fake import FakeCluster
+from ostiary_operator.kube.fake import FakeClient
 from ostiary_operator.kube.kinds import ENDPOINT_SLICE
-from ostiary_operator.moved import EVERYTHING, NOTHING, Moved
+from ostiary_operator.moved import EVERYTHING, NOTHING, ChangedNamespaces
 
 
-def listens_at(cluster: FakeCluster, *addresses: Any, namespace: str = "default") -> None:
+def listens_at(cluster: FakeClient, *addresses: Any, namespace: str = "default") -> None:
     endpoints = [{"addresses": [address]} for address in addresses]
     cluster.put(ENDPOINT_SLICE, {"metadata": {"name": "kubernetes", "namespace": namespace}, "endpoints": endpoints})
 
@@ -21,19 +21,19 @@ def listens_at(cluster: FakeCluster, *addresses: Any, namespace: str = "default"
 async def test_the_addresses_are_those_of_the_slice_of_the_default_namespace_alone() -> None:
     cluster = populated()
     listens_at(cluster, "192.0.2.9", namespace="tools")
-    assert await ApiServers(cluster).read() == ()
+    assert await ApiServerReader(cluster).read() == ()
     listens_at(cluster, "192.0.2.2", "192.0.2.1", "api.example.com", None, "fd00::1")
-    assert await ApiServers(cluster).read() == ("192.0.2.1", "192.0.2.2", "fd00::1")
+    assert await ApiServerReader(cluster).read() == ("192.0.2.1", "192.0.2.2", "fd00::1")
 
 
 async def test_they_are_read_again_when_they_may_have_moved_and_not_before() -> None:
     cluster, told = populated(), list[str]()
     listens_at(cluster, "192.0.2.1")
-    it = ApiServers(cluster, on_seen=lambda kind, obj: told.append(f"{kind.name} {obj['metadata']['name']}"))
+    it = ApiServerReader(cluster, on_seen=lambda kind, obj: told.append(f"{kind.name} {obj['metadata']['name']}"))
     assert await it.read(NOTHING) == ("192.0.2.1",)
     listens_at(cluster, "192.0.2.2")
-    assert await it.read(Moved.within(["tools"])) == ("192.0.2.1",)
-    assert await it.read(Moved.within(["default"])) == ("192.0.2.2",)
+    assert await it.read(ChangedNamespaces.within(["tools"])) == ("192.0.2.1",)
+    assert await it.read(ChangedNamespaces.within(["default"])) == ("192.0.2.2",)
     assert told == ["EndpointSlice kubernetes"] * 2
 
 
@@ -42,7 +42,7 @@ async def test_a_missing_right_is_told_once_with_its_fix_and_what_was_known_stay
 ) -> None:
     cluster = populated()
     listens_at(cluster, "192.0.2.1")
-    it = ApiServers(cluster)
+    it = ApiServerReader(cluster)
     await it.read()
     cluster.fail("get", ENDPOINT_SLICE, Forbidden("cannot get resource"), times=3)
     with caplog.at_level(logging.WARNING):
@@ -56,13 +56,13 @@ async def test_a_missing_right_is_told_once_with_its_fix_and_what_was_known_stay
 async def test_without_the_right_from_the_beginning_the_operator_goes_on() -> None:
     cluster = populated()
     cluster.fail("get", ENDPOINT_SLICE, Forbidden("no"))
-    assert await ApiServers(cluster).read() == ()
+    assert await ApiServerReader(cluster).read() == ()
 
 
 async def test_a_slice_that_is_gone_for_a_moment_takes_nothing_away_and_a_failure_is_no_answer() -> None:
     cluster = populated()
     listens_at(cluster, "192.0.2.1")
-    it = ApiServers(cluster)
+    it = ApiServerReader(cluster)
     await it.read()
     cluster.remove(ENDPOINT_SLICE, name="kubernetes", namespace="default")
     assert await it.read() == ("192.0.2.1",)

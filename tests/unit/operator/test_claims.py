@@ -7,20 +7,20 @@ import pytest
 from operator_world import SYSTEM, delivered, policy, populated, proxy, service
 from prometheus_client import generate_latest
 
-from ostiary_operator.app import Parts, assemble
+from ostiary_operator.app import Components, assemble
 from ostiary_operator.claims import LASTS, LOOK, RENEW
 from ostiary_operator.clock import ManualClock
 from ostiary_operator.kube.errors import Forbidden
-from ostiary_operator.kube.fake import FakeCluster, add_namespaces
+from ostiary_operator.kube.fake import FakeClient, add_namespaces
 from ostiary_operator.kube.kinds import LEASE, PROXY, SERVICE
 from ostiary_operator.kube.options import OperatorOptions
-from ostiary_operator.queue import Call, Outcome
+from ostiary_operator.queue import PassRequest, PassResult
 
 OTHER = "other-system"
 OPTIONS = OperatorOptions(operator_namespace=SYSTEM)
 
 
-def populated_twice(*objects: dict[str, Any], clock: ManualClock) -> FakeCluster:
+def populated_twice(*objects: dict[str, Any], clock: ManualClock) -> FakeClient:
     cluster = populated(*objects, time=clock.time)
     add_namespaces(cluster, [OTHER])
     cluster.put(SERVICE, service(namespace=OTHER))
@@ -28,28 +28,28 @@ def populated_twice(*objects: dict[str, Any], clock: ManualClock) -> FakeCluster
 
 
 def operator(
-    cluster: FakeCluster, clock: ManualClock, *, system: str = SYSTEM, name: str = "ostiary-operator"
-) -> Parts:
+    cluster: FakeClient, clock: ManualClock, *, system: str = SYSTEM, name: str = "ostiary-operator"
+) -> Components:
     return assemble(
         cluster, replace(OPTIONS, operator_namespace=system, watch_namespaces=("tools",), name=name), clock, claim=True
     )
 
 
-async def run_pass(parts: Parts) -> Outcome:
-    return await parts.queue._work(Call(frozenset({"test"})))
+async def run_pass(parts: Components) -> PassResult:
+    return await parts.queue._work(PassRequest(frozenset({"test"})))
 
 
-def claim(cluster: FakeCluster, namespace: str) -> dict[str, Any]:
+def claim(cluster: FakeClient, namespace: str) -> dict[str, Any]:
     found = cluster.peek(LEASE, name="ostiary-claim", namespace=namespace)
     assert found is not None
     return found
 
 
-def served(cluster: FakeCluster, system: str) -> set[str]:
+def served(cluster: FakeClient, system: str) -> set[str]:
     return {each.proxy for each in delivered(cluster, namespace=system).manifest.entries}
 
 
-def conditions(cluster: FakeCluster) -> Any:
+def conditions(cluster: FakeClient) -> Any:
     return (cluster.peek(PROXY, name="crm", namespace="tools") or {}).get("status")
 
 
@@ -73,7 +73,7 @@ async def test_whoever_comes_first_serves_a_namespace_and_the_second_refuses_it_
     assert b"ostiary_operator_namespaces_refused 1.0" in exposed(second)
 
 
-def exposed(parts: Parts) -> bytes:
+def exposed(parts: Components) -> bytes:
     return generate_latest(parts.admin.metrics.registry)
 
 

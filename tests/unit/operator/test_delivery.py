@@ -14,41 +14,41 @@ from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_core.contract.documents import PolicyDocument
 from ostiary_core.contract.key_names import misplaced
 from ostiary_operator.clock import ManualClock
-from ostiary_operator.compile.model import Gateway
+from ostiary_operator.compile.model import DiscoveredGateway
 from ostiary_operator.delivery import live, reader, secret
 from ostiary_operator.delivery.reader import needed
-from ostiary_operator.delivery.writer import Delivery, InForce
+from ostiary_operator.delivery.writer import AppliedConfig, ConfigWriter
 from ostiary_operator.kube.errors import Busy, ClusterError
-from ostiary_operator.kube.fake import FakeCluster
+from ostiary_operator.kube.fake import FakeClient
 from ostiary_operator.kube.gateways import discover
 from ostiary_operator.kube.kinds import CONFIG_MAP, SECRET, SERVICE
-from ostiary_operator.kube.listing import Beside, Listing
-from ostiary_operator.previous import Previous
+from ostiary_operator.kube.listing import ClusterSnapshot, GatewayObjects
+from ostiary_operator.previous import AppliedConfigs
 
 FIRST = "ostiary-default-0"
 
 
 @dataclass
 class World:
-    cluster: FakeCluster = field(default_factory=FakeCluster)
+    cluster: FakeClient = field(default_factory=FakeClient)
     clock: ManualClock = field(default_factory=ManualClock)
 
     def __post_init__(self) -> None:
         self.cluster.put(SERVICE, service())
-        self.delivery = Delivery(self.cluster, self.clock)
+        self.delivery = ConfigWriter(self.cluster, self.clock)
 
     @property
-    def gateway(self) -> Gateway:
+    def gateway(self) -> DiscoveredGateway:
         found = self.cluster.peek(SERVICE, namespace=SYSTEM, name="ostiary-gateway-default")
         assert found is not None
         return discover([found], [])[0]
 
-    def beside(self) -> Beside:
+    def beside(self) -> GatewayObjects:
         maps = [self.cluster.peek(CONFIG_MAP, namespace=SYSTEM, name=f"ostiary-default-{n}") for n in range(16)]
         held = self.cluster.peek(SECRET, namespace=SYSTEM, name="ostiary-default")
-        return Beside({each["metadata"]["name"]: each for each in maps if each is not None}, held)
+        return GatewayObjects({each["metadata"]["name"]: each for each in maps if each is not None}, held)
 
-    async def deliver(self, what: GatewayConfig, *, acknowledged: int | None = None) -> InForce:
+    async def deliver(self, what: GatewayConfig, *, acknowledged: int | None = None) -> AppliedConfig:
         return await self.delivery.deliver(self.gateway, what, self.beside(), acknowledged=acknowledged)
 
     def peek(self, name: str = FIRST) -> dict[str, Any]:
@@ -64,7 +64,7 @@ class World:
         return {each.proxy for each in bundle.manifest.entries}
 
     def restart(self) -> None:
-        self.delivery = Delivery(self.cluster, self.clock)
+        self.delivery = ConfigWriter(self.cluster, self.clock)
 
 
 @pytest.fixture
@@ -138,8 +138,8 @@ async def test_what_others_add_to_the_config_maps_under_the_names_of_keys_is_nam
     world.cluster.put(CONFIG_MAP, obj | {"binaryData": {"mac-1": key, "session-0": key}})
     spare = {"metadata": obj["metadata"] | {"name": "ostiary-default-7", "uid": "spare"}, "data": {"admin-token": "x"}}
     world.cluster.put(CONFIG_MAP, spare)
-    seen = Listing([], [], (world.gateway,), {}, {GATEWAY: world.beside()})
-    problems = Previous().refresh(seen, now=world.clock.time())
+    seen = ClusterSnapshot([], [], (world.gateway,), {}, {GATEWAY: world.beside()})
+    problems = AppliedConfigs().refresh(seen, now=world.clock.time())
     assert "holds mac-1, session-0: keys lie in the Secret alone" in problems[GATEWAY]
     await world.deliver(config(entry("crm")))
     assert not misplaced(delivered_files(world.cluster))

@@ -1,18 +1,18 @@
 from typing import Any
 
 from ostiary_operator.api.status import PolicyStatus, ProxyStatus
-from ostiary_operator.compile.model import Condition, ObjectKey, ResourceStatus
+from ostiary_operator.compile.model import ConditionDraft, ObjectKey, ResourceStatus
 from ostiary_operator.status.document import build, fingerprint, only_numbers_differ, ready, same
-from ostiary_operator.status.programmed import GatewayCount, Judgement
+from ostiary_operator.status.programmed import GatewayCount, ProgrammedState
 
 NOW, LATER = "2026-11-21T08:00:00Z", "2026-11-21T09:00:00Z"
-ACCEPTED = Condition("Accepted", "True", "Accepted", "fine")
-RESOLVED = Condition("ResolvedRefs", "True", "ResolvedRefs", "fine")
-DONE = Judgement(
-    Condition("Programmed", "True", "Programmed", "every ready replica runs it"),
+ACCEPTED = ConditionDraft("Accepted", "True", "Accepted", "fine")
+RESOLVED = ConditionDraft("ResolvedRefs", "True", "ResolvedRefs", "fine")
+DONE = ProgrammedState(
+    ConditionDraft("Programmed", "True", "Programmed", "every ready replica runs it"),
     (GatewayCount("ostiary-system", "default", 2, 2),),
 )
-WAITING = Judgement(Condition("Programmed", "Unknown", "Pending", "waiting"), DONE.gateways)
+WAITING = ProgrammedState(ConditionDraft("Programmed", "Unknown", "Pending", "waiting"), DONE.gateways)
 
 
 def proxy_status(**changes: Any) -> ResourceStatus:
@@ -72,25 +72,31 @@ def test_only_what_changes_gets_a_new_time() -> None:
 
 def test_what_is_not_settled_stays_as_it_was_said() -> None:
     first = build(proxy_status(), DONE, {}, now=NOW)
-    on_its_way = Judgement(DONE.condition, (GatewayCount("ostiary-system", "default", 1, 3),), settled=False)
+    on_its_way = ProgrammedState(DONE.condition, (GatewayCount("ostiary-system", "default", 1, 3),), settled=False)
     assert build(proxy_status(), on_its_way, first, now=LATER) == first
 
 
 def test_ready_repeats_the_first_that_fails_and_failures_go_before_waiting() -> None:
-    unknown = Condition("ResolvedRefs", "Unknown", "Pending", "waiting")
-    false = Condition("Programmed", "False", "Rejected", "replica b refused")
-    assert ready([ACCEPTED, unknown, false]) == Condition("Ready", "False", "Rejected", "Programmed: replica b refused")
-    assert ready([ACCEPTED, unknown]) == Condition("Ready", "Unknown", "Pending", "ResolvedRefs: waiting")
+    unknown = ConditionDraft("ResolvedRefs", "Unknown", "Pending", "waiting")
+    false = ConditionDraft("Programmed", "False", "Rejected", "replica b refused")
+    assert ready([ACCEPTED, unknown, false]) == ConditionDraft(
+        "Ready", "False", "Rejected", "Programmed: replica b refused"
+    )
+    assert ready([ACCEPTED, unknown]) == ConditionDraft("Ready", "Unknown", "Pending", "ResolvedRefs: waiting")
 
 
 def test_gateways_of_one_name_are_told_apart() -> None:
     counts = tuple(GatewayCount(namespace, "default", 1, 2) for namespace in ("a", "b"))
-    status = build(proxy_status(), Judgement(DONE.condition, (*counts, GatewayCount("a", "edge", 0, 1))), {}, now=NOW)
+    status = build(
+        proxy_status(), ProgrammedState(DONE.condition, (*counts, GatewayCount("a", "edge", 0, 1))), {}, now=NOW
+    )
     assert status["programmed"] == "a/default 1/2, b/default 1/2, edge 0/1"
 
 
 def test_a_gateway_that_vanished_vanishes_from_the_status() -> None:
-    status = build(proxy_status(urls=()), Judgement(DONE.condition), build(proxy_status(), DONE, {}, now=NOW), now=NOW)
+    status = build(
+        proxy_status(urls=()), ProgrammedState(DONE.condition), build(proxy_status(), DONE, {}, now=NOW), now=NOW
+    )
     assert not {"url", "urls", "gateways", "programmed"} & status.keys()
 
 
@@ -117,7 +123,7 @@ def test_any_edit_of_ours_is_a_difference() -> None:
 
 def test_a_change_of_mere_numbers_is_told_apart() -> None:
     live = build(proxy_status(), DONE, {}, now=NOW)
-    three = Judgement(DONE.condition, (GatewayCount("ostiary-system", "default", 3, 3),))
+    three = ProgrammedState(DONE.condition, (GatewayCount("ostiary-system", "default", 3, 3),))
     assert only_numbers_differ("MCPProxy", build(proxy_status(), three, live, now=NOW), live)
     assert not only_numbers_differ("MCPProxy", build(proxy_status(), WAITING, live, now=NOW), live)
 

@@ -7,20 +7,20 @@ import pytest
 from operator_world import SYSTEM, until
 
 from ostiary_operator.clock import ManualClock, settle
-from ostiary_operator.election import Deposed, Election, Times
+from ostiary_operator.election import LeaderElector, LeadershipLost, LeaseTimings
 from ostiary_operator.kube.errors import Fenced, Unreachable
-from ostiary_operator.kube.fake import FakeCluster
-from ostiary_operator.kube.fenced import FencedCluster
+from ostiary_operator.kube.fake import FakeClient
+from ostiary_operator.kube.fenced import FencedClient
 from ostiary_operator.kube.kinds import CONFIG_MAP, LEASE, PROXY, Kind
 
-TIMES = Times()
+TIMES = LeaseTimings()
 
 
-def candidate(cluster: FakeCluster, clock: ManualClock, identity: str) -> Election:
-    return Election(cluster, clock, namespace=SYSTEM, name="ostiary-operator", identity=identity)
+def candidate(cluster: FakeClient, clock: ManualClock, identity: str) -> LeaderElector:
+    return LeaderElector(cluster, clock, namespace=SYSTEM, name="ostiary-operator", identity=identity)
 
 
-def lease(cluster: FakeCluster) -> dict[str, Any]:
+def lease(cluster: FakeClient) -> dict[str, Any]:
     found = cluster.peek(LEASE, name="ostiary-operator", namespace=SYSTEM)
     assert found is not None
     return dict(found["spec"])
@@ -39,11 +39,11 @@ async def running(*work: Any) -> AsyncIterator[list[asyncio.Task[Any]]]:
 
 
 @pytest.fixture
-def cluster() -> FakeCluster:
-    return FakeCluster()
+def cluster() -> FakeClient:
+    return FakeClient()
 
 
-async def test_of_two_that_begin_at_once_one_leads(cluster: FakeCluster) -> None:
+async def test_of_two_that_begin_at_once_one_leads(cluster: FakeClient) -> None:
     clock = ManualClock()
     one, two = candidate(cluster, clock, "one"), candidate(cluster, clock, "two")
     async with running(one.win(), two.win()):
@@ -52,7 +52,7 @@ async def test_of_two_that_begin_at_once_one_leads(cluster: FakeCluster) -> None
         assert one.leader == two.leader == lease(cluster)["holderIdentity"]
 
 
-async def test_who_is_released_is_followed_at_once(cluster: FakeCluster) -> None:
+async def test_who_is_released_is_followed_at_once(cluster: FakeClient) -> None:
     clock = ManualClock()
     one, two = candidate(cluster, clock, "one"), candidate(cluster, clock, "two")
     await one.win()
@@ -64,7 +64,7 @@ async def test_who_is_released_is_followed_at_once(cluster: FakeCluster) -> None
     assert lease(cluster)["leaseTransitions"] == 2
 
 
-async def test_who_falls_silent_is_followed_when_his_lease_has_stood_still(cluster: FakeCluster) -> None:
+async def test_who_falls_silent_is_followed_when_his_lease_has_stood_still(cluster: FakeClient) -> None:
     clock = ManualClock()
     one, two = candidate(cluster, clock, "one"), candidate(cluster, clock, "two")
     await one.win()
@@ -77,7 +77,7 @@ async def test_who_falls_silent_is_followed_when_his_lease_has_stood_still(clust
 
 
 @pytest.mark.parametrize("skew", [-86_400.0, 86_400.0])
-async def test_clocks_that_disagree_change_nothing(cluster: FakeCluster, skew: float) -> None:
+async def test_clocks_that_disagree_change_nothing(cluster: FakeClient, skew: float) -> None:
     clock, other = ManualClock(), ManualClock(epoch=1_800_000_000.0 + skew)
     one, two = candidate(cluster, clock, "one"), candidate(cluster, other, "two")
     await one.win()
@@ -88,7 +88,7 @@ async def test_clocks_that_disagree_change_nothing(cluster: FakeCluster, skew: f
             assert (one.leads(), two.leads()) == (True, False)
 
 
-async def test_who_was_overtaken_ends(cluster: FakeCluster) -> None:
+async def test_who_was_overtaken_ends(cluster: FakeClient) -> None:
     clock, late = ManualClock(), ManualClock()
     one, two = candidate(cluster, late, "one"), candidate(cluster, clock, "two")
     await one.win()
@@ -97,12 +97,12 @@ async def test_who_was_overtaken_ends(cluster: FakeCluster) -> None:
         await winning
     async with running(one.keep(lambda: None)) as (keeping,):
         await late.advance(TIMES.lease + TIMES.retry)
-        with pytest.raises(Deposed, match="two leads now"):
+        with pytest.raises(LeadershipLost, match="two leads now"):
             await keeping
     assert not one.leads()
 
 
-async def test_while_the_api_server_is_away_nobody_writes_and_nobody_ends(cluster: FakeCluster) -> None:
+async def test_while_the_api_server_is_away_nobody_writes_and_nobody_ends(cluster: FakeClient) -> None:
     clock, told = ManualClock(), []
     one = candidate(cluster, clock, "one")
     await one.win()
@@ -117,7 +117,7 @@ async def test_while_the_api_server_is_away_nobody_writes_and_nobody_ends(cluste
         assert told == ["regained"]
 
 
-async def test_a_lease_that_somebody_deleted_is_not_free_before_it_would_have_run_out(cluster: FakeCluster) -> None:
+async def test_a_lease_that_somebody_deleted_is_not_free_before_it_would_have_run_out(cluster: FakeClient) -> None:
     clock = ManualClock()
     one, two = candidate(cluster, clock, "one"), candidate(cluster, clock, "two")
     await one.win()
@@ -128,7 +128,7 @@ async def test_a_lease_that_somebody_deleted_is_not_free_before_it_would_have_ru
         assert (one.leads(), two.leads()) == (True, False)
 
 
-async def test_a_lease_that_its_leader_makes_again_at_that_moment_is_his(cluster: FakeCluster) -> None:
+async def test_a_lease_that_its_leader_makes_again_at_that_moment_is_his(cluster: FakeClient) -> None:
     clock, late = ManualClock(), ManualClock()
     one, two = candidate(cluster, clock, "one"), candidate(cluster, late, "two")
     await one.win()
@@ -149,7 +149,7 @@ async def test_a_lease_that_its_leader_makes_again_at_that_moment_is_his(cluster
 
 
 @pytest.mark.parametrize("junk", [{}, {"holderIdentity": "x", "leaseDurationSeconds": 10**9}, {"renewTime": "soon"}])
-async def test_a_lease_that_was_written_by_hand_holds_nobody_up_for_long(cluster: FakeCluster, junk: Any) -> None:
+async def test_a_lease_that_was_written_by_hand_holds_nobody_up_for_long(cluster: FakeClient, junk: Any) -> None:
     cluster.put(LEASE, {"metadata": {"name": "ostiary-operator", "namespace": SYSTEM}, "spec": junk})
     clock = ManualClock()
     one = candidate(cluster, clock, "one")
@@ -159,9 +159,9 @@ async def test_a_lease_that_was_written_by_hand_holds_nobody_up_for_long(cluster
     assert lease(cluster)["holderIdentity"] == "one"
 
 
-async def test_whoever_does_not_lead_reads_and_writes_nothing(cluster: FakeCluster) -> None:
+async def test_whoever_does_not_lead_reads_and_writes_nothing(cluster: FakeClient) -> None:
     may = [True]
-    fenced = FencedCluster(cluster, lambda: may[0])
+    fenced = FencedClient(cluster, lambda: may[0])
     body = {"metadata": {"name": "x", "namespace": SYSTEM}, "data": {"a": "b"}}
     await fenced.apply(CONFIG_MAP, body, manager="m")
     may[0] = False
@@ -177,7 +177,7 @@ async def test_whoever_does_not_lead_reads_and_writes_nothing(cluster: FakeClust
     assert cluster.writes == [("apply", "configmaps", "x")]
 
 
-async def test_a_release_that_cannot_be_told_ends_all_the_same(cluster: FakeCluster) -> None:
+async def test_a_release_that_cannot_be_told_ends_all_the_same(cluster: FakeClient) -> None:
     one = candidate(cluster, ManualClock(), "one")
     await one.win()
     cluster.fail("apply", LEASE, Unreachable("away"), times=1000)

@@ -8,9 +8,9 @@ from operator_world import SYSTEM
 
 from ostiary_operator.clock import ManualClock
 from ostiary_operator.kube.errors import Forbidden
-from ostiary_operator.kube.fake import FakeCluster
+from ostiary_operator.kube.fake import FakeClient
 from ostiary_operator.kube.kinds import EVENT
-from ostiary_operator.status.events import Events, Happening, transitions
+from ostiary_operator.status.events import EventRecord, EventRecorder, transitions
 
 CRM = {"apiVersion": "ostiary.dev/v1alpha1", "kind": "MCPProxy", "namespace": "tools", "name": "crm", "uid": "u"}
 
@@ -76,8 +76,8 @@ def test_references_that_fail_are_told_by_their_own_condition() -> None:
 
 
 @asynccontextmanager
-async def running(cluster: FakeCluster, clock: ManualClock) -> AsyncIterator[Events]:
-    events = Events(cluster, clock)
+async def running(cluster: FakeClient, clock: ManualClock) -> AsyncIterator[EventRecorder]:
+    events = EventRecorder(cluster, clock)
     task = asyncio.create_task(events.run())
     try:
         yield events
@@ -87,9 +87,9 @@ async def running(cluster: FakeCluster, clock: ManualClock) -> AsyncIterator[Eve
 
 
 async def test_an_event_has_the_shape_of_events_k8s_io_and_lies_beside_its_object() -> None:
-    cluster, clock = FakeCluster(), ManualClock()
+    cluster, clock = FakeClient(), ManualClock()
     async with running(cluster, clock) as events:
-        events.tell(Happening(CRM, "Rejected", "n" * 5000, warning=True))
+        events.tell(EventRecord(CRM, "Rejected", "n" * 5000, warning=True))
         await clock.advance(0)
     (event,) = await cluster.list(EVENT, namespace="tools")
     assert event["regarding"] == CRM
@@ -100,10 +100,10 @@ async def test_an_event_has_the_shape_of_events_k8s_io_and_lies_beside_its_objec
 
 
 async def test_a_flood_is_bounded_and_slowed_down() -> None:
-    cluster, clock = FakeCluster(), ManualClock()
+    cluster, clock = FakeClient(), ManualClock()
     async with running(cluster, clock) as events:
         for _ in range(1000):
-            events.tell(Happening(CRM, "Rejected", "m", warning=True))
+            events.tell(EventRecord(CRM, "Rejected", "m", warning=True))
         await clock.advance(0)
         for _ in range(10):
             await clock.advance(0.1)
@@ -115,22 +115,22 @@ async def test_a_flood_is_bounded_and_slowed_down() -> None:
 
 
 async def test_a_namespace_with_much_to_tell_takes_neither_room_nor_time_from_another() -> None:
-    cluster, clock = FakeCluster(), ManualClock()
+    cluster, clock = FakeClient(), ManualClock()
     async with running(cluster, clock) as events:
         for _ in range(1000):
-            events.tell(Happening(CRM, "Rejected", "m", warning=True))
-        events.tell(Happening({**CRM, "namespace": "quiet"}, "Rejected", "m", warning=True))
+            events.tell(EventRecord(CRM, "Rejected", "m", warning=True))
+        events.tell(EventRecord({**CRM, "namespace": "quiet"}, "Rejected", "m", warning=True))
         await clock.advance(0)
         assert len(await cluster.list(EVENT, namespace="quiet")) == 1
         assert len(await cluster.list(EVENT, namespace="tools")) <= 50
 
 
 async def test_an_event_that_cannot_be_written_is_lost_and_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
-    cluster, clock = FakeCluster(), ManualClock()
+    cluster, clock = FakeClient(), ManualClock()
     cluster.fail("create", EVENT, Forbidden("no"))
     async with running(cluster, clock) as events:
         for _ in range(2):
-            events.tell(Happening(CRM, "Rejected", "m", warning=True))
+            events.tell(EventRecord(CRM, "Rejected", "m", warning=True))
         await clock.advance(0)
     assert len(cluster.writes) == 1
     assert events.dropped == 1
@@ -138,9 +138,9 @@ async def test_an_event_that_cannot_be_written_is_lost_and_nothing_else(caplog: 
 
 
 async def test_an_event_about_something_without_a_namespace_goes_to_default() -> None:
-    cluster, clock = FakeCluster(), ManualClock()
+    cluster, clock = FakeClient(), ManualClock()
     async with running(cluster, clock) as events:
-        events.tell(Happening({**CRM, "namespace": ""}, "R", "m", warning=False))
+        events.tell(EventRecord({**CRM, "namespace": ""}, "R", "m", warning=False))
         await clock.advance(0)
     assert len(await cluster.list(EVENT, namespace="default")) == 1
     assert await cluster.list(EVENT, namespace=SYSTEM) == []

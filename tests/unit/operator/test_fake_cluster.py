@@ -2,7 +2,7 @@ import pytest
 from operator_world import SYSTEM, proxy
 
 from ostiary_operator.kube.errors import Conflict, Forbidden, KindMissing, NotFound
-from ostiary_operator.kube.fake import FakeCluster
+from ostiary_operator.kube.fake import FakeClient
 from ostiary_operator.kube.kinds import CONFIG_MAP, PROXY
 
 
@@ -11,14 +11,14 @@ def config_map(**data: str) -> dict[str, object]:
 
 
 async def test_applying_the_same_again_keeps_the_resource_version() -> None:
-    cluster = FakeCluster()
+    cluster = FakeClient()
     first = await cluster.apply(CONFIG_MAP, config_map(k="1"), manager="m")
     assert (await cluster.apply(CONFIG_MAP, config_map(k="1"), manager="m")) == first
     assert cluster.writes == [("apply", "configmaps", "a")]
 
 
 async def test_a_field_that_its_manager_no_longer_applies_goes_and_others_stay() -> None:
-    cluster = FakeCluster()
+    cluster = FakeClient()
     await cluster.apply(CONFIG_MAP, config_map(a="1", b="2"), manager="m")
     await cluster.patch(CONFIG_MAP, {"data": {"human": "x"}}, name="a", namespace=SYSTEM)
     after = await cluster.apply(CONFIG_MAP, config_map(b="2"), manager="m")
@@ -26,7 +26,7 @@ async def test_a_field_that_its_manager_no_longer_applies_goes_and_others_stay()
 
 
 async def test_preconditions_are_kept() -> None:
-    cluster = FakeCluster()
+    cluster = FakeClient()
     first = await cluster.apply(CONFIG_MAP, config_map(k="1"), manager="m")
     await cluster.apply(CONFIG_MAP, config_map(k="2"), manager="m")
     with pytest.raises(Conflict):
@@ -34,7 +34,7 @@ async def test_preconditions_are_kept() -> None:
 
 
 async def test_a_status_is_written_apart_and_raises_no_generation() -> None:
-    cluster = FakeCluster()
+    cluster = FakeClient()
     cluster.put(PROXY, proxy("crm"))
     body = {"metadata": {"name": "crm", "namespace": "tools"}, "status": {"url": "u"}, "spec": {"servers": []}}
     after = await cluster.apply_status(PROXY, body, manager="m")
@@ -45,7 +45,7 @@ async def test_a_status_is_written_apart_and_raises_no_generation() -> None:
 
 
 async def test_conditions_merge_by_type() -> None:
-    cluster = FakeCluster()
+    cluster = FakeClient()
     cluster.put(PROXY, proxy("crm"))
 
     def body(*conditions: tuple[str, str]) -> dict[str, object]:
@@ -59,7 +59,7 @@ async def test_conditions_merge_by_type() -> None:
 
 
 async def test_it_fails_as_told_and_misses_kinds() -> None:
-    cluster = FakeCluster()
+    cluster = FakeClient()
     cluster.fail("list", PROXY, Forbidden("no"))
     with pytest.raises(Forbidden):
         await cluster.list(PROXY)
@@ -72,7 +72,7 @@ async def test_it_fails_as_told_and_misses_kinds() -> None:
 
 
 async def test_selectors_choose_by_label() -> None:
-    cluster = FakeCluster()
+    cluster = FakeClient()
     for name, labels in {"a": {"k": "1"}, "b": {"k": "2"}, "c": {}}.items():
         cluster.put(CONFIG_MAP, {"metadata": {"name": name, "namespace": SYSTEM, "labels": labels}})
     for selector, names in {"k": "ab", "k=2": "b", "k in (1,3)": "a"}.items():

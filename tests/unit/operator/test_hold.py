@@ -3,8 +3,8 @@ from collections.abc import Iterable
 from operator_world import GATEWAY, config, entry
 
 from ostiary_core.contract.documents import PolicyDocument
-from ostiary_operator.hold import CONFIRM_AFTER, PATIENCE, Hold
-from ostiary_operator.kube.listing import Listing
+from ostiary_operator.hold import CONFIRM_AFTER, PATIENCE, MassDeletionGuard
+from ostiary_operator.kube.listing import ClusterSnapshot
 
 IN_FORCE = {GATEWAY: config(entry("a"), entry("b"))}
 GOVERNED = {
@@ -15,8 +15,8 @@ GOVERNED = {
 }
 
 
-def seen(proxies: Iterable[str] = (), policies: Iterable[str] = ()) -> Listing:
-    return Listing(
+def seen(proxies: Iterable[str] = (), policies: Iterable[str] = ()) -> ClusterSnapshot:
+    return ClusterSnapshot(
         proxies=[{"metadata": {"name": uid, "uid": uid}} for uid in proxies],
         policies=[{"metadata": {"name": uid, "uid": uid}} for uid in policies],
         gateways=(),
@@ -26,15 +26,15 @@ def seen(proxies: Iterable[str] = (), policies: Iterable[str] = ()) -> Listing:
 
 
 def test_a_listing_that_shows_some_of_what_was_there_is_believed() -> None:
-    assert Hold().judge(seen(["uid-a"]), IN_FORCE, now=0) is None
+    assert MassDeletionGuard().judge(seen(["uid-a"]), IN_FORCE, now=0) is None
 
 
 def test_an_empty_listing_is_believed_where_nothing_was_in_force() -> None:
-    assert Hold().judge(seen(), {}, now=0) is None
+    assert MassDeletionGuard().judge(seen(), {}, now=0) is None
 
 
 def test_when_all_proxies_are_gone_the_last_good_is_held_until_a_later_listing_confirms_it() -> None:
-    hold = Hold()
+    hold = MassDeletionGuard()
     held = hold.judge(seen(), IN_FORCE, now=0)
     assert held is not None
     assert (held.kinds, held.again_in) == (("MCPProxy",), CONFIRM_AFTER)
@@ -43,13 +43,13 @@ def test_when_all_proxies_are_gone_the_last_good_is_held_until_a_later_listing_c
 
 
 def test_policies_that_are_gone_all_at_once_are_held_too_since_that_would_open_doors() -> None:
-    held = Hold().judge(seen(["uid-a"]), GOVERNED, now=0)
+    held = MassDeletionGuard().judge(seen(["uid-a"]), GOVERNED, now=0)
     assert held is not None
     assert held.kinds == ("MCPPolicy",)
 
 
 def test_the_objects_of_a_crd_made_again_come_back_one_by_one_and_are_waited_for() -> None:
-    hold = Hold()
+    hold = MassDeletionGuard()
     back = [f"new-{number}" for number in range(5)]
     for step in range(5):
         assert hold.judge(seen(back[: step + 1]), IN_FORCE, now=step) is not None
@@ -57,7 +57,7 @@ def test_the_objects_of_a_crd_made_again_come_back_one_by_one_and_are_waited_for
 
 
 def test_a_listing_that_never_stands_still_is_believed_in_the_end() -> None:
-    hold = Hold()
+    hold = MassDeletionGuard()
     now = 0.0
     while hold.judge(seen([f"new-{now}"]), IN_FORCE, now=now) is not None:
         now += 1
@@ -65,7 +65,7 @@ def test_a_listing_that_never_stands_still_is_believed_in_the_end() -> None:
 
 
 def test_when_the_old_ones_are_there_again_nothing_is_remembered_of_the_doubt() -> None:
-    hold = Hold()
+    hold = MassDeletionGuard()
     assert hold.judge(seen(), IN_FORCE, now=0) is not None
     assert hold.judge(seen(["uid-a"]), IN_FORCE, now=1) is None
     assert hold.judge(seen(), IN_FORCE, now=10) is not None

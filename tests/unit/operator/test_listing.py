@@ -7,20 +7,20 @@ from operator_world import GATEWAY, SYSTEM, policy, populated, proxy, service, s
 from ostiary_operator.compile.model import Missing, ReferenceKey
 from ostiary_operator.kube import references
 from ostiary_operator.kube.errors import Busy, Forbidden, KindMissing
-from ostiary_operator.kube.fake import FakeCluster
+from ostiary_operator.kube.fake import FakeClient
 from ostiary_operator.kube.gateways import discover, elected
 from ostiary_operator.kube.kinds import CONFIG_MAP, ENDPOINT_SLICE, NAMESPACE, POLICY, PROXY, SECRET, SERVICE, Kind
-from ostiary_operator.kube.listing import Listing
-from ostiary_operator.kube.lookout import Lookout
+from ostiary_operator.kube.listing import ClusterSnapshot
+from ostiary_operator.kube.lookout import Lister
 from ostiary_operator.kube.options import OperatorOptions
-from ostiary_operator.moved import EVERYTHING, NOTHING, Moved
+from ostiary_operator.moved import EVERYTHING, NOTHING, ChangedNamespaces
 
 WHOLE = OperatorOptions(operator_namespace=SYSTEM)
 NARROW = OperatorOptions(operator_namespace=SYSTEM, watch_namespaces=("tools",))
 
 
-async def look(cluster: FakeCluster, options: OperatorOptions) -> Listing:
-    return await Lookout(cluster, options).look()
+async def look(cluster: FakeClient, options: OperatorOptions) -> ClusterSnapshot:
+    return await Lister(cluster, options).look()
 
 
 async def test_the_whole_cluster_is_seen() -> None:
@@ -149,7 +149,9 @@ async def test_references_are_read_and_a_secret_only_with_its_label() -> None:
         cluster.put(SECRET, {"metadata": metadata, "data": {**data(ca="PEM"), "binary": "/////w=="}})
     cluster.put(CONFIG_MAP, {"metadata": {"name": "ca", "namespace": "tools"}, "data": {"ca.crt": "PEM"}})
     keys = {name: ReferenceKey("Secret", "tools", name) for name in ("open", "closed", "none")}
-    found = await references.References(cluster).resolve([*keys.values(), ReferenceKey("ConfigMap", "tools", "ca")])
+    found = await references.ReferenceReader(cluster).resolve(
+        [*keys.values(), ReferenceKey("ConfigMap", "tools", "ca")]
+    )
     assert found == {
         keys["open"]: {"ca": "PEM"},
         keys["closed"]: Missing.NOT_LABELLED,
@@ -161,15 +163,15 @@ async def test_references_are_read_and_a_secret_only_with_its_label() -> None:
 async def test_a_reference_is_read_again_only_where_something_moved_and_forgotten_where_nobody_wants_it() -> None:
     cluster = populated()
     one, two = (ReferenceKey("ConfigMap", namespace, "ca") for namespace in ("sales", "tools"))
-    it = references.References(cluster)
+    it = references.ReferenceReader(cluster)
 
-    async def written(text: str, moved: Moved, *wanted: ReferenceKey) -> list[object]:
+    async def written(text: str, moved: ChangedNamespaces, *wanted: ReferenceKey) -> list[object]:
         for key in (one, two):
             cluster.put(CONFIG_MAP, {"metadata": {"name": "ca", "namespace": key.namespace}, "data": {"ca": text}})
         return list((await it.resolve(wanted, moved)).values())
 
     assert await written("1", NOTHING, one, two) == [{"ca": "1"}, {"ca": "1"}]
-    assert await written("2", Moved.within(["tools"]), one, two) == [{"ca": "1"}, {"ca": "2"}]
+    assert await written("2", ChangedNamespaces.within(["tools"]), one, two) == [{"ca": "1"}, {"ca": "2"}]
     assert await written("3", NOTHING, two) == [{"ca": "2"}]
     assert await written("4", NOTHING, one, two) == [{"ca": "4"}, {"ca": "2"}]
     assert await written("5", EVERYTHING, one, two) == [{"ca": "5"}, {"ca": "5"}]
@@ -181,7 +183,7 @@ async def test_a_private_key_in_a_secret_is_not_kept() -> None:
     metadata = {"name": "pair", "namespace": "tools", "labels": {"ostiary.dev/usage": "ca"}}
     cluster.put(SECRET, {"metadata": metadata, "data": data(pair=pair)})
     key = ReferenceKey("Secret", "tools", "pair")
-    assert await references.References(cluster).resolve([key]) == {key: {"pair": "-----BEGIN EC PRIVATE KEY-----"}}
+    assert await references.ReferenceReader(cluster).resolve([key]) == {key: {"pair": "-----BEGIN EC PRIVATE KEY-----"}}
 
 
 async def test_the_operators_own_secrets_can_never_be_referred_to() -> None:
@@ -190,14 +192,14 @@ async def test_the_operators_own_secrets_can_never_be_referred_to() -> None:
     metadata = {"name": "ostiary-default", "namespace": SYSTEM, "labels": labels}
     cluster.put(SECRET, {"metadata": metadata, "data": data(token="t")})
     key = ReferenceKey("Secret", SYSTEM, "ostiary-default")
-    assert await references.References(cluster).resolve([key]) == {key: Missing.NOT_LABELLED}
+    assert await references.ReferenceReader(cluster).resolve([key]) == {key: Missing.NOT_LABELLED}
 
 
 async def test_a_missing_right_is_an_answer_and_a_failure_is_none() -> None:
     cluster = populated()
     key = ReferenceKey("Secret", "tools", "ca")
     cluster.fail("get", SECRET, Forbidden("no"))
-    assert await references.References(cluster).resolve([key]) == {key: Missing.FORBIDDEN}
+    assert await references.ReferenceReader(cluster).resolve([key]) == {key: Missing.FORBIDDEN}
     cluster.fail("get", SECRET, Busy("503"))
     with pytest.raises(Busy):
-        await references.References(cluster).resolve([key])
+        await references.ReferenceReader(cluster).resolve([key])

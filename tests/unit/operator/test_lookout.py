@@ -7,12 +7,12 @@ from operator_world import SYSTEM, policy, populated, proxy
 
 from ostiary_operator.kube.client import Object, Objects
 from ostiary_operator.kube.errors import Busy
-from ostiary_operator.kube.fake import FakeCluster, add_namespaces
+from ostiary_operator.kube.fake import FakeClient, add_namespaces
 from ostiary_operator.kube.kinds import NAMESPACE, OURS, POLICY, PROXY, Kind
-from ostiary_operator.kube.listing import Listing
-from ostiary_operator.kube.lookout import Lookout
+from ostiary_operator.kube.listing import ClusterSnapshot
+from ostiary_operator.kube.lookout import Lister
 from ostiary_operator.kube.options import OperatorOptions
-from ostiary_operator.moved import EVERYTHING, NOTHING, Moved
+from ostiary_operator.moved import EVERYTHING, NOTHING, ChangedNamespaces
 
 TEAMS = [f"team-{number}" for number in range(12)]
 WHOLE = OperatorOptions(operator_namespace=SYSTEM)
@@ -22,7 +22,7 @@ WHOLE = OperatorOptions(operator_namespace=SYSTEM)
 class Listed:
     """A cluster that says which of our kinds were listed where; None for the whole cluster."""
 
-    cluster: FakeCluster
+    cluster: FakeClient
     lists: list[tuple[str, str | None]] = field(default_factory=list)
     after_list: Callable[[Kind], None] = lambda _: None
 
@@ -53,8 +53,8 @@ def names(objects: Iterable[Object]) -> list[str]:
     return [f"{each['metadata']['namespace']}/{each['metadata']['name']}" for each in objects]
 
 
-async def looked(cluster: Listed, options: OperatorOptions = WHOLE) -> Lookout:
-    lookout = Lookout(cluster, options)
+async def looked(cluster: Listed, options: OperatorOptions = WHOLE) -> Lister:
+    lookout = Lister(cluster, options)
     await lookout.look()
     cluster.taken()
     return lookout
@@ -63,7 +63,7 @@ async def looked(cluster: Listed, options: OperatorOptions = WHOLE) -> Lookout:
 async def test_only_the_namespaces_that_moved_and_the_operators_own_are_read_again() -> None:
     cluster = platform()
     lookout = await looked(cluster)
-    await lookout.look(Moved.within(["team-3"]))
+    await lookout.look(ChangedNamespaces.within(["team-3"]))
     assert cluster.taken() == {(kind.name, place) for kind in OURS for place in ("team-3", SYSTEM)}
 
 
@@ -81,7 +81,7 @@ async def test_a_part_sees_what_changed_there_and_the_rest_as_it_was() -> None:
     lookout = await looked(cluster)
     cluster.cluster.put(PROXY, proxy("wiki", namespace="team-3"))
     cluster.cluster.put(PROXY, proxy("unseen", namespace="team-4"))
-    seen = await lookout.look(Moved.within(["team-3"]))
+    seen = await lookout.look(ChangedNamespaces.within(["team-3"]))
     assert {"team-3/crm", "team-3/wiki", "team-4/crm"} <= set(names(seen.proxies))
     assert "team-4/unseen" not in names(seen.proxies)
     assert names(seen.fresh) == ["team-3/crm", "team-3/wiki", "team-3/rules"]
@@ -93,12 +93,14 @@ async def test_a_new_proxy_is_never_seen_without_the_policies_of_its_namespace_a
     cluster.cluster.put(POLICY, policy("floor", namespace=SYSTEM))
     cluster.cluster.put(POLICY, policy("more", namespace="team-3"))
     cluster.cluster.put(PROXY, proxy("wiki", namespace="team-3"))
-    seen = await lookout.look(Moved.within(["team-3"]))
+    seen = await lookout.look(ChangedNamespaces.within(["team-3"]))
     assert {f"{SYSTEM}/floor", "team-3/more"} <= set(names(seen.policies))
 
 
-@pytest.mark.parametrize("moved", [EVERYTHING, Moved.within(["team-3"])], ids=["whole", "part"])
-async def test_a_proxy_that_is_made_with_its_policy_while_we_read_is_not_seen_without_it(moved: Moved) -> None:
+@pytest.mark.parametrize("moved", [EVERYTHING, ChangedNamespaces.within(["team-3"])], ids=["whole", "part"])
+async def test_a_proxy_that_is_made_with_its_policy_while_we_read_is_not_seen_without_it(
+    moved: ChangedNamespaces,
+) -> None:
     cluster = platform()
     lookout = await looked(cluster)
 
@@ -114,8 +116,10 @@ async def test_a_proxy_that_is_made_with_its_policy_while_we_read_is_not_seen_wi
     assert "team-3/late" in names(seen.policies)
 
 
-@pytest.mark.parametrize("moved", [EVERYTHING, Moved.within(["team-3"])], ids=["whole", "part"])
-async def test_a_proxy_that_is_deleted_before_its_policy_while_we_read_is_not_seen_without_it(moved: Moved) -> None:
+@pytest.mark.parametrize("moved", [EVERYTHING, ChangedNamespaces.within(["team-3"])], ids=["whole", "part"])
+async def test_a_proxy_that_is_deleted_before_its_policy_while_we_read_is_not_seen_without_it(
+    moved: ChangedNamespaces,
+) -> None:
     cluster = platform(proxy("wiki", namespace="team-3"), policy("its", "wiki", namespace="team-3"))
     lookout = await looked(cluster)
     steps = iter([(PROXY, "wiki"), (POLICY, "its")])
@@ -135,7 +139,7 @@ async def test_a_namespace_that_lost_all_it_had_is_believed_only_after_a_look_at
     lookout = await looked(cluster)
     for team in TEAMS:
         cluster.cluster.remove(PROXY, name="crm", namespace=team)
-    seen = await lookout.look(Moved.within(["team-3"]))
+    seen = await lookout.look(ChangedNamespaces.within(["team-3"]))
     assert ("MCPProxy", None) in cluster.taken()
     assert list(seen.proxies) == []
 
@@ -143,13 +147,13 @@ async def test_a_namespace_that_lost_all_it_had_is_believed_only_after_a_look_at
 async def test_where_most_namespaces_moved_everything_is_read_at_once() -> None:
     cluster = platform()
     lookout = await looked(cluster)
-    await lookout.look(Moved.within(TEAMS[:10]))
+    await lookout.look(ChangedNamespaces.within(TEAMS[:10]))
     assert cluster.taken() == {(kind.name, None) for kind in OURS}
 
 
 async def test_the_first_look_is_a_whole_one_whatever_moved() -> None:
     cluster = platform()
-    seen = await Lookout(cluster, WHOLE).look(Moved.within(["team-3"]))
+    seen = await Lister(cluster, WHOLE).look(ChangedNamespaces.within(["team-3"]))
     assert len(seen.proxies) == len(TEAMS)
 
 
@@ -158,14 +162,14 @@ async def test_a_failed_look_leaves_the_memory_as_it_was() -> None:
     lookout = await looked(cluster)
     cluster.cluster.fail("list", POLICY, Busy("503"))
     with pytest.raises(Busy):
-        await lookout.look(Moved.within(["team-3"]))
+        await lookout.look(ChangedNamespaces.within(["team-3"]))
     assert len((await lookout.look(NOTHING)).policies) == len(TEAMS)
 
 
 async def test_namespaces_that_are_not_watched_are_not_read() -> None:
     cluster = platform()
     lookout = await looked(cluster, OperatorOptions(operator_namespace=SYSTEM, watch_namespaces=("team-1",)))
-    seen = await lookout.look(Moved.within(["team-2"]))
+    seen = await lookout.look(ChangedNamespaces.within(["team-2"]))
     assert cluster.taken() == {(kind.name, SYSTEM) for kind in OURS}
     assert names(seen.proxies) == ["team-1/crm"]
 
@@ -183,15 +187,15 @@ async def test_parts_look_like_the_whole_after_any_moves() -> None:
     for number, team in enumerate([*TEAMS, *TEAMS[:4]]):
         cluster.cluster.put(POLICY, policy("rules", allow=f"read_{number}_*", namespace=team))
         cluster.cluster.put(PROXY, proxy(f"wiki-{number}", namespace=team))
-        await lookout.look(Moved.within([team]))
+        await lookout.look(ChangedNamespaces.within([team]))
     part = await lookout.look(NOTHING)
-    whole: Listing = await Lookout(cluster, WHOLE).look(EVERYTHING)
+    whole: ClusterSnapshot = await Lister(cluster, WHOLE).look(EVERYTHING)
     assert (part.proxies, part.policies) == (whole.proxies, whole.policies)
 
 
 async def test_whatever_is_read_is_told() -> None:
     told: list[str] = []
     cluster = platform()
-    lookout = Lookout(cluster, WHOLE, lambda kind, obj: told.append(f"{kind.name} {obj['metadata']['name']}"))
+    lookout = Lister(cluster, WHOLE, lambda kind, obj: told.append(f"{kind.name} {obj['metadata']['name']}"))
     await lookout.look()
     assert {"MCPProxy crm", "MCPPolicy rules", "Namespace team-3", "Service ostiary-gateway-default"} <= set(told)

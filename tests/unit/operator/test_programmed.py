@@ -4,16 +4,16 @@ from typing import Any
 from operator_world import GATEWAY
 
 from ostiary_core.contract.manifest import GatewayIdentity, Manifest
-from ostiary_operator.compile.model import Condition, ObjectKey, ResourceStatus
+from ostiary_operator.compile.model import ConditionDraft, ObjectKey, ResourceStatus
 from ostiary_operator.delivery.secret_bytes import SecretBytes
-from ostiary_operator.status.programmed import GRACE, TRAVEL, UNREACHABLE_AFTER, Judgement, judge, was_programmed
+from ostiary_operator.status.programmed import GRACE, TRAVEL, UNREACHABLE_AFTER, ProgrammedState, judge, was_programmed
 from ostiary_operator.status.replicas import Replica
 from ostiary_operator.status.reports import Report
-from ostiary_operator.status.watch import GatewayWatch, problems
+from ostiary_operator.status.watch import GatewayState, problems
 
 NEW, OLD = "a" * 64, "b" * 64
-ACCEPTED = Condition("Accepted", "True", "Accepted", "fine")
-RESOLVED = Condition("ResolvedRefs", "True", "ResolvedRefs", "fine")
+ACCEPTED = ConditionDraft("Accepted", "True", "Accepted", "fine")
+RESOLVED = ConditionDraft("ResolvedRefs", "True", "ResolvedRefs", "fine")
 KEY = ObjectKey("MCPProxy", "tools", "crm")
 
 
@@ -28,40 +28,40 @@ def status(**changes: Any) -> ResourceStatus:
     return ResourceStatus(**(given | changes))
 
 
-def watch(*names: str, at: float = 0.0, identity: str = GATEWAY) -> GatewayWatch:
+def watch(*names: str, at: float = 0.0, identity: str = GATEWAY) -> GatewayState:
     namespace, _, name = identity.partition("/")
     manifest = Manifest(
         gateway=GatewayIdentity(namespace=namespace, name=name), revision=10, settings=NEW, parts=[], entries=[]
     )
-    it = GatewayWatch(identity, known_since=at)
+    it = GatewayState(identity, known_since=at)
     it.given(manifest, SecretBytes(b"t"), at)
     it.has([Replica(f"http://{each}:8081", each) for each in names], at)
     return it
 
 
-def says(it: GatewayWatch, name: str, active: str | None = NEW, *, now: float = 0.0, **more: Any) -> None:
+def says(it: GatewayState, name: str, active: str | None = NEW, *, now: float = 0.0, **more: Any) -> None:
     rejected = more.pop("rejected", None)
     entry = {"active": active, "rejected": {"digest": NEW} | rejected if rejected else None}
     report = {"gateway": it.identity, "revision": 10, "replica": name, "entries": {"tools/crm": entry}} | more
     it.states[f"http://{name}:8081"].answered(Report.model_validate(report), now)
 
 
-def silent(it: GatewayWatch, name: str) -> None:
+def silent(it: GatewayState, name: str) -> None:
     it.states[f"http://{name}:8081"].silent("no answer: it took too long")
 
 
 def judged(
-    it: GatewayWatch | Mapping[str, GatewayWatch], now: float = 1.0, *, was: bool = False, **changes: Any
-) -> Judgement:
-    watches = {it.identity: it} if isinstance(it, GatewayWatch) else it
+    it: GatewayState | Mapping[str, GatewayState], now: float = 1.0, *, was: bool = False, **changes: Any
+) -> ProgrammedState:
+    watches = {it.identity: it} if isinstance(it, GatewayState) else it
     return judge(status(**changes), watches, was_programmed=was, now=now)
 
 
-def verdict(judgement: Judgement) -> tuple[str, str]:
+def verdict(judgement: ProgrammedState) -> tuple[str, str]:
     return str(judgement.condition.status), str(judgement.condition.reason)
 
 
-def numbers(judgement: Judgement) -> list[tuple[int, int]]:
+def numbers(judgement: ProgrammedState) -> list[tuple[int, int]]:
     return [(count.ready, count.desired) for count in judgement.gateways]
 
 
@@ -228,7 +228,7 @@ def test_what_exceeds_its_budget_says_so() -> None:
 
 
 def test_what_was_not_accepted_says_whether_an_older_version_is_in_force() -> None:
-    refused = Condition("Accepted", "False", "Invalid", "spec.path: no")
+    refused = ConditionDraft("Accepted", "False", "Invalid", "spec.path: no")
     nothing = judged(watch("a"), conditions=(refused, RESOLVED), expected={})
     assert verdict(nothing) == ("False", "NotAccepted")
     assert nothing.condition.message == "nothing of it is in force: see the condition Accepted"

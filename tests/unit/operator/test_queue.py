@@ -6,29 +6,29 @@ import pytest
 
 from ostiary_operator.clock import ManualClock, settle
 from ostiary_operator.kube.errors import Conflict, Unreachable
-from ostiary_operator.moved import EVERYTHING, Moved
-from ostiary_operator.queue import Call, Outcome, PokeQueue
+from ostiary_operator.moved import EVERYTHING, ChangedNamespaces
+from ostiary_operator.queue import PassRequest, PassResult, WorkQueue
 from ostiary_operator.schedule import QUIET, RESYNC, Schedule
 
-Script = Callable[[int], Awaitable[Outcome] | Outcome]
+Script = Callable[[int], Awaitable[PassResult] | PassResult]
 
 
 class Passes:
-    def __init__(self, script: Script = lambda _: Outcome()) -> None:
-        self.calls: list[Call] = []
+    def __init__(self, script: Script = lambda _: PassResult()) -> None:
+        self.calls: list[PassRequest] = []
         self.reasons: list[frozenset[str]] = []
         self._script = script
 
-    async def __call__(self, call: Call) -> Outcome:
+    async def __call__(self, call: PassRequest) -> PassResult:
         self.calls.append(call)
         self.reasons.append(call.reasons)
         outcome = self._script(len(self.reasons))
-        return outcome if isinstance(outcome, Outcome) else await outcome
+        return outcome if isinstance(outcome, PassResult) else await outcome
 
 
 @asynccontextmanager
-async def running(passes: Passes, clock: ManualClock) -> AsyncIterator[PokeQueue]:
-    queue = PokeQueue(passes, clock, Schedule(lambda: 0.5))
+async def running(passes: Passes, clock: ManualClock) -> AsyncIterator[WorkQueue]:
+    queue = WorkQueue(passes, clock, Schedule(lambda: 0.5))
     task = asyncio.create_task(queue.run())
     await settle()
     try:
@@ -39,10 +39,10 @@ async def running(passes: Passes, clock: ManualClock) -> AsyncIterator[PokeQueue
 
 
 def raising(error: Exception) -> Script:
-    def script(number: int) -> Outcome:
+    def script(number: int) -> PassResult:
         if number == 1:
             raise error
-        return Outcome()
+        return PassResult()
 
     return script
 
@@ -59,19 +59,22 @@ async def test_a_burst_of_pokes_becomes_one_pass_that_knows_the_reasons() -> Non
 async def test_a_pass_is_told_all_that_moved_and_the_next_one_only_what_moved_since() -> None:
     clock, passes = ManualClock(), Passes()
     async with running(passes, clock) as queue:
-        queue.poke("MCPProxy", Moved.within(["a"]))
-        queue.poke("MCPPolicy", Moved.within(["b"]))
+        queue.poke("MCPProxy", ChangedNamespaces.within(["a"]))
+        queue.poke("MCPPolicy", ChangedNamespaces.within(["b"]))
         await clock.advance(QUIET)
-        queue.poke("MCPProxy", Moved.within(["c"]))
+        queue.poke("MCPProxy", ChangedNamespaces.within(["c"]))
         await clock.advance(QUIET)
-    assert [call.moved for call in passes.calls] == [Moved.within(["a", "b"]), Moved.within(["c"])]
+    assert [call.moved for call in passes.calls] == [
+        ChangedNamespaces.within(["a", "b"]),
+        ChangedNamespaces.within(["c"]),
+    ]
 
 
 @pytest.mark.parametrize("poke", [EVERYTHING, None], ids=["everything", "nobody says what"])
-async def test_where_anything_may_have_moved_a_pass_looks_at_everything(poke: Moved | None) -> None:
+async def test_where_anything_may_have_moved_a_pass_looks_at_everything(poke: ChangedNamespaces | None) -> None:
     clock, passes = ManualClock(), Passes()
     async with running(passes, clock) as queue:
-        queue.poke("MCPProxy", Moved.within(["a"]))
+        queue.poke("MCPProxy", ChangedNamespaces.within(["a"]))
         queue.poke("watch", *([poke] if poke is not None else []))
         await clock.advance(QUIET)
     assert passes.calls[0].moved == EVERYTHING
@@ -79,23 +82,23 @@ async def test_where_anything_may_have_moved_a_pass_looks_at_everything(poke: Mo
 
 @pytest.mark.parametrize(
     "script",
-    [raising(Unreachable("away")), raising(Conflict("raced")), lambda n: Outcome(("half",) if n == 1 else ())],
+    [raising(Unreachable("away")), raising(Conflict("raced")), lambda n: PassResult(("half",) if n == 1 else ())],
     ids=["failed", "raced", "incomplete"],
 )
 async def test_what_a_pass_that_went_wrong_was_to_look_at_is_not_forgotten(script: Script) -> None:
     clock, passes = ManualClock(), Passes(script)
     async with running(passes, clock) as queue:
-        queue.poke("MCPProxy", Moved.within(["a"]))
+        queue.poke("MCPProxy", ChangedNamespaces.within(["a"]))
         await clock.advance(QUIET)
-        queue.poke("MCPProxy", Moved.within(["b"]))
+        queue.poke("MCPProxy", ChangedNamespaces.within(["b"]))
         await clock.advance(2.0)
-    assert [call.moved for call in passes.calls] == [Moved.within(["a"]), EVERYTHING]
+    assert [call.moved for call in passes.calls] == [ChangedNamespaces.within(["a"]), EVERYTHING]
 
 
 async def test_what_comes_round_looks_at_everything() -> None:
     clock, passes = ManualClock(), Passes()
     async with running(passes, clock) as queue:
-        queue.poke("MCPProxy", Moved.within(["a"]))
+        queue.poke("MCPProxy", ChangedNamespaces.within(["a"]))
         await clock.advance(QUIET)
         await clock.advance(RESYNC)
     assert passes.calls[-1].moved == EVERYTHING
@@ -117,9 +120,9 @@ async def test_no_pass_begins_before_the_pokes_are_quiet() -> None:
 async def test_two_passes_never_run_at_once_and_a_poke_meanwhile_is_not_lost() -> None:
     clock, go = ManualClock(), asyncio.Event()
 
-    async def slow() -> Outcome:
+    async def slow() -> PassResult:
         await go.wait()
-        return Outcome()
+        return PassResult()
 
     passes = Passes(lambda _: slow())
     async with running(passes, clock) as queue:
@@ -178,7 +181,10 @@ async def test_a_lost_race_is_repeated_at_once_and_is_no_failure() -> None:
 
 
 async def test_an_incomplete_pass_counts_as_seen_everything_and_is_repeated() -> None:
-    clock, passes = ManualClock(), Passes(lambda number: Outcome(failures=("gateway a/b: 403",) if number == 1 else ()))
+    clock, passes = (
+        ManualClock(),
+        Passes(lambda number: PassResult(failures=("gateway a/b: 403",) if number == 1 else ())),
+    )
     async with running(passes, clock) as queue:
         queue.poke("start")
         await clock.advance(QUIET)
@@ -189,7 +195,7 @@ async def test_an_incomplete_pass_counts_as_seen_everything_and_is_repeated() ->
 
 
 async def test_a_pass_can_ask_for_another_one() -> None:
-    clock, passes = ManualClock(), Passes(lambda number: Outcome(again_in=3.0 if number == 1 else None))
+    clock, passes = ManualClock(), Passes(lambda number: PassResult(again_in=3.0 if number == 1 else None))
     async with running(passes, clock) as queue:
         queue.poke("start")
         await clock.advance(QUIET)

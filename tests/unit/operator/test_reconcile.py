@@ -22,14 +22,14 @@ from operator_world import (
     settings,
 )
 
-from ostiary_operator.app import Parts, assemble
+from ostiary_operator.app import Components, assemble
 from ostiary_operator.clock import ManualClock
 from ostiary_operator.hold import CONFIRM_AFTER
 from ostiary_operator.kube.errors import Busy, Forbidden
-from ostiary_operator.kube.fake import FakeCluster
+from ostiary_operator.kube.fake import FakeClient
 from ostiary_operator.kube.kinds import CONFIG_MAP, POLICY, PROXY, SECRET, SERVICE
 from ostiary_operator.kube.options import OperatorOptions
-from ostiary_operator.queue import Call, Outcome
+from ostiary_operator.queue import PassRequest, PassResult
 from ostiary_operator.status.replicas import from_urls
 
 OPTIONS = OperatorOptions(operator_namespace=SYSTEM, admin_host="127.0.0.1", admin_port=0)
@@ -39,7 +39,7 @@ OPTIONS = OperatorOptions(operator_namespace=SYSTEM, admin_host="127.0.0.1", adm
 class Operator:
     """The whole line but for the watches; a test says when a pass runs and when replicas are asked."""
 
-    cluster: FakeCluster
+    cluster: FakeClient
     options: OperatorOptions = OPTIONS
     clock: ManualClock = field(default_factory=ManualClock)
 
@@ -47,10 +47,10 @@ class Operator:
         self.restart()
 
     def restart(self) -> None:
-        self.parts: Parts = assemble(self.cluster, self.options, self.clock)
+        self.parts: Components = assemble(self.cluster, self.options, self.clock)
 
-    async def run_pass(self, superseded: Callable[[], bool] = lambda: False) -> Outcome:
-        return await self.parts.queue._work(Call(frozenset({"test"}), superseded))
+    async def run_pass(self, superseded: Callable[[], bool] = lambda: False) -> PassResult:
+        return await self.parts.queue._work(PassRequest(frozenset({"test"}), superseded))
 
     async def ask(self) -> None:
         async with ClientSession() as session:
@@ -73,7 +73,7 @@ def operator(*objects: dict[str, Any], replicas: tuple[str, ...] = ()) -> Operat
 
 async def test_a_proxy_and_its_policy_reach_the_gateway_in_one_pass() -> None:
     it = operator(proxy("crm"), policy("read-only", "crm", allow="read_*"))
-    assert await it.run_pass() == Outcome()
+    assert await it.run_pass() == PassResult()
     bundle = delivered(it.cluster)
     (reference,) = bundle.manifest.entries
     entry = json.loads(bundle.take(reference.digest))

@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 from kubernetes.aio.client import Configuration
 
-from ostiary_operator.compile.packed import PackedObject, unwritten
+from ostiary_operator.compile.packed import EncodedResource, from_json
 from ostiary_operator.kube.errors import (
     Busy,
     ClusterError,
@@ -20,13 +20,13 @@ from ostiary_operator.kube.errors import (
     Unreachable,
 )
 from ostiary_operator.kube.kinds import CONFIG_MAP, NAMESPACE, PROXY
-from ostiary_operator.kube.rest import RestCluster
+from ostiary_operator.kube.rest import RestClient
 
 Answer = Callable[[web.Request], Awaitable[web.Response] | web.Response]
 
 
 @asynccontextmanager
-async def api_server(*answers: Answer) -> AsyncIterator[tuple[RestCluster, list[web.Request]]]:
+async def api_server(*answers: Answer) -> AsyncIterator[tuple[RestClient, list[web.Request]]]:
     """Answers one request after the other; the last answer is for all that follow."""
     requests: list[web.Request] = []
 
@@ -47,7 +47,7 @@ async def api_server(*answers: Answer) -> AsyncIterator[tuple[RestCluster, list[
         host = f"http://127.0.0.1:{runner.addresses[0][1]}"
         return Configuration(host=host, api_key={"BearerToken": f"Bearer token-{next(tokens)}"})
 
-    cluster = RestCluster(configure)
+    cluster = RestClient(configure)
     try:
         yield cluster, requests
     finally:
@@ -111,13 +111,13 @@ async def test_what_the_compiler_judges_is_kept_as_text_and_the_same_text_until_
     ]
     async with api_server(*answers) as (cluster, _):
         first, second, third = [(await cluster.list(PROXY))[0] for _ in range(3)]
-    assert isinstance(first, PackedObject)
-    assert isinstance(second, PackedObject)
-    assert isinstance(third, PackedObject)
+    assert isinstance(first, EncodedResource)
+    assert isinstance(second, EncodedResource)
+    assert isinstance(third, EncodedResource)
     assert "spec" not in first
     assert second.judged is first.judged
     assert second["metadata"]["resourceVersion"] == "2"
-    assert unwritten(third.judged)["spec"] == {"path": "/b"}
+    assert from_json(third.judged)["spec"] == {"path": "/b"}
 
 
 async def test_a_namespace_that_is_listed_alone_replaces_only_its_own_objects() -> None:
@@ -204,7 +204,7 @@ async def test_no_server_is_said_so() -> None:
     async def configure() -> Configuration:
         return Configuration(host="http://127.0.0.1:1")
 
-    cluster = RestCluster(configure)
+    cluster = RestClient(configure)
     with pytest.raises(Unreachable, match=r"the API server at http://127\.0\.0\.1:1 does not answer"):
         await cluster.list(PROXY)
     await cluster.close()

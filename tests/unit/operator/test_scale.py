@@ -18,13 +18,13 @@ from ostiary_operator.clock import ManualClock
 from ostiary_operator.compile.compiler import compile_resources
 from ostiary_operator.compile.model import Compiled, Resources
 from ostiary_operator.kube.client import Object
-from ostiary_operator.kube.fake import FakeCluster, add_namespaces
+from ostiary_operator.kube.fake import FakeClient, add_namespaces
 from ostiary_operator.kube.kinds import CONFIG_MAP, POLICY, PROXY, Kind
-from ostiary_operator.kube.listing import Listing
+from ostiary_operator.kube.listing import ClusterSnapshot
 from ostiary_operator.kube.options import OperatorOptions
-from ostiary_operator.moved import EVERYTHING, NOTHING, Moved
-from ostiary_operator.queue import Call
-from ostiary_operator.status.watch import GatewayWatch
+from ostiary_operator.moved import EVERYTHING, NOTHING, ChangedNamespaces
+from ostiary_operator.queue import PassRequest
+from ostiary_operator.status.watch import GatewayState
 
 TEAMS = [f"team-{number}" for number in range(9)]
 
@@ -41,14 +41,14 @@ def two_teams_proxies() -> list[Object]:
 class Line:
     """The operator without watches: a test says what moved, and when a pass runs."""
 
-    def __init__(self, cluster: FakeCluster, *replicas: str) -> None:
+    def __init__(self, cluster: FakeClient, *replicas: str) -> None:
         options = OperatorOptions(operator_namespace=SYSTEM, admin_port=0, gateway_replicas={GATEWAY: replicas})
         self.cluster = cluster
         self.clock = ManualClock()
         self.parts = assemble(cluster, options, self.clock)
 
-    async def run_pass(self, moved: Moved = EVERYTHING) -> None:
-        outcome = await self.parts.queue._work(Call(frozenset({"test"}), moved=moved))
+    async def run_pass(self, moved: ChangedNamespaces = EVERYTHING) -> None:
+        outcome = await self.parts.queue._work(PassRequest(frozenset({"test"}), moved=moved))
         assert outcome.failures == ()
 
     async def ask(self) -> None:
@@ -59,7 +59,7 @@ class Line:
         return {(kind, name) for _, kind, name in self.cluster.writes[mark:]}
 
 
-def world(*objects: Object) -> FakeCluster:
+def world(*objects: Object) -> FakeClient:
     cluster = populated(*objects)
     add_namespaces(cluster, TEAMS)
     return cluster
@@ -78,7 +78,7 @@ async def test_a_pass_over_what_did_not_change_writes_nothing() -> None:
     async with listening(SaidReplica()) as replica:
         line = Line(world(*two_teams_proxies()), replica.url)
         mark = await settled(line, replica)
-        for moved in (EVERYTHING, Moved.within(TEAMS[:2]), Moved.within([])):
+        for moved in (EVERYTHING, ChangedNamespaces.within(TEAMS[:2]), ChangedNamespaces.within([])):
             await line.run_pass(moved)
             await line.ask()
     assert line.cluster.writes[mark:] == []
@@ -91,7 +91,7 @@ async def test_one_edit_touches_one_entry_and_the_status_of_its_proxy_and_polici
         mark = await settled(line, replica)
         before = {each.proxy: each.digest for each in delivered(line.cluster).manifest.entries}
         line.cluster.put(POLICY, policy("crm-rules", "crm", namespace="team-4", allow="get_*"))
-        await line.run_pass(Moved.within(["team-4"]))
+        await line.run_pass(ChangedNamespaces.within(["team-4"]))
         after = {each.proxy: each.digest for each in delivered(line.cluster).manifest.entries}
         replica.runs(delivered(line.cluster))
         await line.ask()
@@ -107,7 +107,7 @@ async def test_one_edit_rewrites_the_parts_of_its_proxy_and_policy_only(monkeypa
     assert len(delivered(line.cluster).manifest.parts) == parts.MAX_PARTS
     mark = len(line.cluster.writes)
     line.cluster.put(PROXY, proxy("crm", namespace="team-4", path="/team-4/moved"))
-    await line.run_pass(Moved.within(["team-4"]))
+    await line.run_pass(ChangedNamespaces.within(["team-4"]))
     assert len([name for kind, name in line.writes_since(mark) if kind == "configmaps"]) == 2
     assert "/team-4/moved" in {json.loads(text).get("path") for text in delivered(line.cluster).documents.values()}
 
@@ -128,7 +128,7 @@ async def test_a_status_is_judged_again_only_where_something_changed(monkeypatch
         await line.ask()
         assert judged == []
         line.cluster.put(POLICY, policy("crm-rules", "crm", namespace="team-4", allow="get_*"))
-        await line.run_pass(Moved.within(["team-4"]))
+        await line.run_pass(ChangedNamespaces.within(["team-4"]))
         assert set(judged) == {"crm", "crm-rules"}
 
 
@@ -138,7 +138,7 @@ async def test_what_the_replicas_of_a_tenants_gateway_say_has_no_status_of_other
     async with listening(SaidReplica()) as replica:
         line = Line(world(*two_teams_proxies()), replica.url)
         await settled(line, replica)
-        tenants = GatewayWatch("team-4/own", known_since=0.0)
+        tenants = GatewayState("team-4/own", known_since=0.0)
         line.parts.board.watches["team-4/own"] = tenants
         tenants.heard()
         judged: list[str] = []
@@ -157,7 +157,7 @@ async def test_a_namespace_that_is_no_longer_ours_leaves_the_config_in_a_pass_in
     reconciler = line.parts.queue._work.__self__  # type: ignore[attr-defined]  # a bound method
 
     class Refused:
-        async def judge(self, seen: Listing) -> Listing:
+        async def judge(self, seen: ClusterSnapshot) -> ClusterSnapshot:
             kept = [each for each in seen.proxies if each["metadata"]["namespace"] != "team-4"]
             return replace(seen, proxies=kept)
 
@@ -223,7 +223,7 @@ EDITS: st.SearchStrategy[Edits] = st.lists(
 )
 
 
-def edit(cluster: FakeCluster, team: str, what: str, name: str, allow: str) -> str:
+def edit(cluster: FakeClient, team: str, what: str, name: str, allow: str) -> str:
     """Do as a user does; return the namespace in which something moved."""
     match what:
         case "put proxy":
@@ -241,7 +241,7 @@ def edit(cluster: FakeCluster, team: str, what: str, name: str, allow: str) -> s
     return team
 
 
-def drop(cluster: FakeCluster, kind: Kind, name: str, team: str) -> None:
+def drop(cluster: FakeClient, kind: Kind, name: str, team: str) -> None:
     name = f"{name}-rules" if kind == POLICY else name
     if cluster.peek(kind, name=name, namespace=team) is not None:
         cluster.remove(kind, name=name, namespace=team)
@@ -259,7 +259,7 @@ async def test_passes_over_what_moved_end_where_passes_over_everything_do(
     for each in edits:
         for line, whole in zip(sides, (False, True), strict=True):
             place = edit(line.cluster, *each)
-            await line.run_pass(EVERYTHING if whole else Moved.within([place]))
+            await line.run_pass(EVERYTHING if whole else ChangedNamespaces.within([place]))
     parted, whole_ones = (delivered(line.cluster) for line in sides)
     assert parted.manifest.entries == whole_ones.manifest.entries
     assert parted.manifest.parts == whole_ones.manifest.parts
@@ -267,7 +267,7 @@ async def test_passes_over_what_moved_end_where_passes_over_everything_do(
     assert statuses[0] == statuses[1]
 
 
-def statuses_of(cluster: FakeCluster) -> dict[tuple[str, str, str], Any]:
+def statuses_of(cluster: FakeClient) -> dict[tuple[str, str, str], Any]:
     return {
         key: entry.obj.get("status")
         for key, entry in cluster._entries.items()
@@ -281,11 +281,11 @@ async def test_the_same_pass_again_finds_nothing_left_to_prune(monkeypatch: pyte
         line = Line(world(*two_teams_proxies()), replica.url)
         await settled(line, replica)
         line.cluster.put(PROXY, proxy("crm", namespace="team-4", path="/team-4/moved"))
-        await line.run_pass(Moved.within(["team-4"]))
+        await line.run_pass(ChangedNamespaces.within(["team-4"]))
         assert line.parts.board.watches[GATEWAY].superfluous
         replica.runs(delivered(line.cluster))
         await line.ask()
-        await line.run_pass(Moved.within([]))
+        await line.run_pass(ChangedNamespaces.within([]))
     assert not line.parts.board.watches[GATEWAY].superfluous
     lying = [line.cluster.peek(CONFIG_MAP, name=f"ostiary-default-{n}", namespace=SYSTEM) for n in range(16)]
     assert "/team-4/crm" not in json.dumps(lying)

@@ -5,22 +5,22 @@ from operator_world import SYSTEM, populated
 
 from ostiary_operator.compile.model import NamespaceServices, Service
 from ostiary_operator.kube.errors import Busy, Forbidden
-from ostiary_operator.kube.fake import FakeCluster, add_namespaces
+from ostiary_operator.kube.fake import FakeClient, add_namespaces
 from ostiary_operator.kube.kinds import ENDPOINT_SLICE, SERVICE
 from ostiary_operator.kube.options import OperatorOptions
-from ostiary_operator.kube.services import Services
-from ostiary_operator.moved import NOTHING, Moved
+from ostiary_operator.kube.services import ServiceReader
+from ostiary_operator.moved import NOTHING, ChangedNamespaces
 
 WHOLE = OperatorOptions(operator_namespace=SYSTEM)
 SELECTED = Service(ports=frozenset({80}))
 
 
-def has(cluster: FakeCluster, namespace: str, name: str = "crm", **spec: Any) -> None:
+def has(cluster: FakeClient, namespace: str, name: str = "crm", **spec: Any) -> None:
     given = spec or {"selector": {"app": "a"}, "ports": [{"port": 80}]}
     cluster.put(SERVICE, {"metadata": {"name": name, "namespace": namespace}, "spec": given})
 
 
-def has_slice(cluster: FakeCluster, name: str, *, by: str | None = None) -> None:
+def has_slice(cluster: FakeClient, name: str, *, by: str | None = None) -> None:
     labels = {"kubernetes.io/service-name": "crm"} | ({"endpointslice.kubernetes.io/managed-by": by} if by else {})
     cluster.put(ENDPOINT_SLICE, {"metadata": {"name": name, "namespace": "tools", "labels": labels}})
 
@@ -34,7 +34,7 @@ async def test_services_are_known_with_all_that_says_where_their_endpoints_are()
     has_slice(cluster, "crm-abc", by="endpointslice-controller.k8s.io")
     has_slice(cluster, "mirrored", by="endpointslicemirroring-controller.k8s.io")
     has_slice(cluster, "written")
-    assert (await Services(cluster, WHOLE).read(["tools"]))["tools"] == NamespaceServices(
+    assert (await ServiceReader(cluster, WHOLE).read(["tools"]))["tools"] == NamespaceServices(
         {
             "crm": Service(ports=frozenset({80}), foreign_slices=("mirrored", "written")),
             "alias": Service(external_name="a.example.com", has_selector=False),
@@ -46,11 +46,11 @@ async def test_services_are_known_with_all_that_says_where_their_endpoints_are()
 
 async def test_only_what_moved_is_read_again_and_what_nobody_wants_is_forgotten() -> None:
     cluster = populated()
-    it = Services(cluster, WHOLE)
+    it = ServiceReader(cluster, WHOLE)
     assert set((await it.read(["tools", "sales"]))["sales"].services) == set()
     for namespace in ("tools", "sales"):
         has(cluster, namespace)
-    found = await it.read(["tools", "sales"], Moved.within(["tools"]))
+    found = await it.read(["tools", "sales"], ChangedNamespaces.within(["tools"]))
     assert (set(found["tools"].services), set(found["sales"].services)) == ({"crm"}, set())
     assert set(await it.read(["tools"], NOTHING)) == {"tools"}
     assert (await it.read(["tools", "sales"], NOTHING))["sales"].services == {"crm": SELECTED}
@@ -62,9 +62,9 @@ async def test_of_many_namespaces_the_whole_cluster_is_read_with_the_same_outcom
     add_namespaces(cluster, names)
     for name in names:
         has(cluster, name)
-    many = await Services(cluster, WHOLE).read(names)
+    many = await ServiceReader(cluster, WHOLE).read(names)
     narrow = OperatorOptions(operator_namespace=SYSTEM, watch_namespaces=tuple(names))
-    assert many == await Services(cluster, narrow).read(names)
+    assert many == await ServiceReader(cluster, narrow).read(names)
     assert many == {name: NamespaceServices({"crm": SELECTED}) for name in names}
 
 
@@ -72,17 +72,17 @@ async def test_without_the_right_to_see_endpoint_slices_that_is_known_and_a_fail
     cluster = populated()
     has(cluster, "tools")
     cluster.fail("list", ENDPOINT_SLICE, Forbidden("no"))
-    assert not (await Services(cluster, WHOLE).read(["tools"]))["tools"].slices_readable
+    assert not (await ServiceReader(cluster, WHOLE).read(["tools"]))["tools"].slices_readable
     cluster.fail("list", ENDPOINT_SLICE, Busy("503"))
     with pytest.raises(Busy):
-        await Services(cluster, WHOLE).read(["tools"])
+        await ServiceReader(cluster, WHOLE).read(["tools"])
 
 
 async def test_where_services_matter_is_said_before_they_are_read() -> None:
     told: list[Any] = []
     cluster = populated()
     has(cluster, "tools")
-    it = Services(
+    it = ServiceReader(
         cluster,
         WHOLE,
         follow=lambda namespaces: told.append(set(namespaces)),

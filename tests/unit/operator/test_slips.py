@@ -1,23 +1,23 @@
 import json
 from typing import Any
 
-from ostiary_operator.compile.model import Condition, ObjectKey, ResourceStatus
+from ostiary_operator.compile.model import ConditionDraft, ObjectKey, ResourceStatus
 from ostiary_operator.status import slips
 from ostiary_operator.status.replicas import Replica
 from ostiary_operator.status.reports import parse_report
-from ostiary_operator.status.watch import GatewayWatch, ReplicaState
+from ostiary_operator.status.watch import GatewayState, ReplicaState
 
-EFFECTIVE = Condition("Effective", "True", "Effective", "it governs MCPProxy a/crm")
+EFFECTIVE = ConditionDraft("Effective", "True", "Effective", "it governs MCPProxy a/crm")
 STATUS = ResourceStatus(
     ObjectKey("MCPPolicy", "a", "p"), "u", 2, (), aside=(EFFECTIVE,), expected={"o/g": {"a/crm": "", "a/wiki": ""}}
 )
 SLIP = {"policy": "a/p", "rule": "no-delete", "primitive": "tools", "name": "delete_usr", "nearest": "delete_user"}
 
 
-def watches(**offers: dict[str, Any] | None) -> dict[str, GatewayWatch]:
+def watches(**offers: dict[str, Any] | None) -> dict[str, GatewayState]:
     entries = {f"a/{name}": {"offers": found} for name, found in offers.items()}
     report = parse_report(_json({"gateway": "o/g", "revision": 1, "replica": "r", "entries": entries}), gateway="o/g")
-    watch = GatewayWatch("o/g", known_since=0.0)
+    watch = GatewayState("o/g", known_since=0.0)
     watch.states["u"] = ReplicaState(Replica("r", "http://r"), first_seen=0.0, report=report)
     return {"o/g": watch}
 
@@ -26,7 +26,7 @@ def _json(value: Any) -> bytes:
     return json.dumps(value).encode()
 
 
-def said(found: dict[str, GatewayWatch], live: dict[str, Any] | None = None) -> tuple[str, str]:
+def said(found: dict[str, GatewayState], live: dict[str, Any] | None = None) -> tuple[str, str]:
     (condition,) = slips.remarks(STATUS, found, live)
     return condition.reason, condition.message
 
@@ -64,6 +64,6 @@ def test_until_a_list_is_known_again_what_was_said_of_this_version_stays() -> No
 
 
 def test_a_policy_that_protects_nothing_says_that_first() -> None:
-    nothing = Condition("Effective", "False", "ProtectsNothing", "")
+    nothing = ConditionDraft("Effective", "False", "ProtectsNothing", "")
     status = ResourceStatus(STATUS.key, "u", 2, (), aside=(nothing,), expected=STATUS.expected)
     assert slips.remarks(status, watches(crm=offers(SLIP)), None) == (nothing,)

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from ostiary_operator.compile.model import Condition, ObjectKey, ResourceStatus
+from ostiary_operator.compile.model import ConditionDraft, ObjectKey, ResourceStatus
 from ostiary_operator.status.replicas import Replica
 from ostiary_operator.status.reports import Report
 from ostiary_operator.status.upstream import DWELL, WORDS_DWELL, judge, settle
-from ostiary_operator.status.watch import GatewayWatch, ReplicaState
+from ostiary_operator.status.watch import GatewayState, ReplicaState
 
 GATEWAY, PROXY = "ostiary-system/default", "tools/crm"
 WELL = {"answered": True}
@@ -20,7 +20,7 @@ def status(kind: str = "MCPProxy", *, generation: int = 3) -> ResourceStatus:
     return ResourceStatus(ObjectKey(kind, "tools", "crm"), "u", generation, (), expected={GATEWAY: {PROXY: "a" * 64}})
 
 
-def saying(*servers: Mapping[str, Any] | None) -> dict[str, GatewayWatch]:
+def saying(*servers: Mapping[str, Any] | None) -> dict[str, GatewayState]:
     """A gateway with a replica for each of these, which says so of its server; None knows nothing."""
     states = {}
     for number, server in enumerate(servers):
@@ -29,7 +29,7 @@ def saying(*servers: Mapping[str, Any] | None) -> dict[str, GatewayWatch]:
             {"gateway": GATEWAY, "revision": 1, "replica": f"r{number}", "entries": {PROXY: entry}}
         )
         states[f"http://{number}"] = ReplicaState(Replica(f"http://{number}", f"r{number}"), 0.0, report=report)
-    return {GATEWAY: GatewayWatch(GATEWAY, 0.0, states=states)}
+    return {GATEWAY: GatewayState(GATEWAY, 0.0, states=states)}
 
 
 def judged(*servers: Mapping[str, Any] | None) -> tuple[str, str]:
@@ -61,14 +61,14 @@ def test_of_a_policy_nothing_is_told() -> None:
     assert judge(status("MCPPolicy"), saying(REFUSED)) is None
 
 
-def said(found: Condition, *, generation: int = 3) -> dict[str, Any]:
+def said(found: ConditionDraft, *, generation: int = 3) -> dict[str, Any]:
     return {
         "status": found.status, "reason": found.reason, "message": found.message, "observedGeneration": generation
     }  # fmt: skip
 
 
-def condition(value: str, reason: str, message: str = "words") -> Condition:
-    return Condition("UpstreamHealthy", value, reason, message)
+def condition(value: str, reason: str, message: str = "words") -> ConditionDraft:
+    return ConditionDraft("UpstreamHealthy", value, reason, message)
 
 
 TRUE, UNKNOWN = condition("True", "UpstreamHealthy"), condition("Unknown", "NoTraffic")
@@ -76,13 +76,13 @@ DOWN, LOOP = condition("False", "UpstreamUnreachable"), condition("False", "Upst
 
 
 @pytest.mark.parametrize("found", [TRUE, DOWN, UNKNOWN])
-def test_what_comes_after_nothing_is_told_at_once(found: Condition) -> None:
+def test_what_comes_after_nothing_is_told_at_once(found: ConditionDraft) -> None:
     assert settle(found, None, generation=3, told_at=0, now=1).condition == found
     assert settle(found, said(UNKNOWN), generation=3, told_at=0, now=1).condition == found
 
 
 @pytest.mark.parametrize(("before", "after"), [(TRUE, DOWN), (DOWN, TRUE), (DOWN, LOOP)])
-def test_a_server_that_comes_and_goes_is_told_once_a_minute(before: Condition, after: Condition) -> None:
+def test_a_server_that_comes_and_goes_is_told_once_a_minute(before: ConditionDraft, after: ConditionDraft) -> None:
     early = settle(after, said(before), generation=3, told_at=100, now=100 + DWELL - 1)
     assert (early.condition, early.until) == (before, 100 + DWELL)
     assert settle(after, said(before), generation=3, told_at=100, now=100 + DWELL).condition == after
@@ -96,7 +96,7 @@ def test_other_words_for_the_same_are_told_every_ten_minutes() -> None:
 
 @pytest.mark.parametrize("before", [TRUE, DOWN])
 def test_replicas_that_have_just_started_take_nothing_from_what_is_known_of_the_same_generation(
-    before: Condition,
+    before: ConditionDraft,
 ) -> None:
     assert settle(UNKNOWN, said(before), generation=3, told_at=0, now=1e9).condition == before
     assert settle(UNKNOWN, said(before), generation=4, told_at=0, now=1e9).condition == UNKNOWN

@@ -7,9 +7,9 @@ import pytest
 from operator_world import SYSTEM, proxy
 from yarl import URL
 
-from ostiary_operator.kube.changes import Changes
+from ostiary_operator.kube.changes import EventFilter
 from ostiary_operator.kube.client import Object
-from ostiary_operator.kube.fake import FakeCluster
+from ostiary_operator.kube.fake import FakeClient
 from ostiary_operator.kube.informer import Login, make_registry, make_settings
 from ostiary_operator.kube.kinds import (
     ACCESS_REVIEW,
@@ -34,8 +34,8 @@ def seen(**changes: Any) -> Object:
     return {**proxy("crm"), "metadata": {**metadata, **changes.pop("metadata", {})}, **changes}
 
 
-def changes(*, familiar: bool = True) -> Changes:
-    return Changes(lambda _uid, _status: familiar)
+def changes(*, familiar: bool = True) -> EventFilter:
+    return EventFilter(lambda _uid, _status: familiar)
 
 
 def test_an_object_that_is_new_matters_and_the_same_again_does_not() -> None:
@@ -141,7 +141,7 @@ def test_the_echo_of_our_own_write_does_not_matter_but_an_edit_of_it_does() -> N
     assert it.matter(CONFIG_MAP, "DELETED", stored)
 
 
-class Rights(FakeCluster):
+class Rights(FakeClient):
     """Answers access reviews: what is denied is (verb, plural, namespace), with * for any."""
 
     def __init__(self, *denied: tuple[str, str, str]) -> None:

@@ -13,7 +13,7 @@ from ostiary_operator.cli import cluster, shared
 
 if TYPE_CHECKING:
     from ostiary_operator.doctor.model import Case, Options
-    from ostiary_operator.kube.visit import Reader
+    from ostiary_operator.kube.visit import ReadOnlyClient
 
 
 class BearerError(Exception):
@@ -71,7 +71,7 @@ async def _walk_all(arguments: argparse.Namespace) -> int:
     return cluster.NOT_WELL if any(each["broken"] for each in objects) else cluster.WELL
 
 
-async def _cases(api: "Reader", options: "Options", namespace: str, name: str | None) -> AsyncIterator["Case"]:
+async def _cases(api: "ReadOnlyClient", options: "Options", namespace: str, name: str | None) -> AsyncIterator["Case"]:
     """Yield the MCPProxy that was named, or each of the namespace; one without a name where there is none."""
     from ostiary_operator.doctor.model import Case  # noqa: PLC0415  likewise
     from ostiary_operator.kube.errors import ClusterError  # noqa: PLC0415  likewise

@@ -13,14 +13,14 @@ from ostiary_core.contract.documents import EntryDocument
 from ostiary_operator.api.proxy import ProxySpec
 from ostiary_operator.api.status import AcceptedReason
 from ostiary_operator.compile.cache import Cache
-from ostiary_operator.compile.checks import Refusal
+from ostiary_operator.compile.checks import ResourceRejection
 from ostiary_operator.compile.claims import Claim, claim_of_entry, claim_of_spec, is_judgeable
-from ostiary_operator.compile.grants import Known, permitted
-from ostiary_operator.compile.paths import Ledger, path_is_free
+from ostiary_operator.compile.grants import ClusterFacts, permitted
+from ostiary_operator.compile.paths import GrantedRoutes, path_is_free
 from ostiary_operator.compile.placement import place
 from ostiary_operator.compile.references import References, Resolution, resolve
 from ostiary_operator.compile.sites import Site
-from ostiary_operator.compile.subjects import ProxySubject
+from ostiary_operator.compile.subjects import ParsedProxy
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +32,12 @@ class Admission:
     ``objection`` why the last accepted one is no longer served at some gateway.
     """
 
-    subject: ProxySubject
-    refusal: Refusal | None
+    subject: ParsedProxy
+    refusal: ResourceRejection | None
     resolution: Resolution | None
     sites: tuple[Site, ...] = ()
     kept: Mapping[str, EntryDocument] = field(default_factory=dict)
-    objection: Refusal | None = None
+    objection: ResourceRejection | None = None
 
     @property
     def held(self) -> bool:
@@ -46,23 +46,25 @@ class Admission:
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class AdmissionContext:
     """What all proxies are judged against."""
 
     sites: Sequence[Site]
     operator_namespace: str
-    known: Known
+    known: ClusterFacts
     references: References
     previous: Mapping[str, GatewayConfig]
-    ledger: Ledger = field(default_factory=Ledger)
+    ledger: GrantedRoutes = field(default_factory=GrantedRoutes)
 
 
-def admit(proxies: Iterable[ProxySubject], ground: Ground, cache: Cache) -> tuple[Admission, ...]:
+def admit(proxies: Iterable[ParsedProxy], ground: AdmissionContext, cache: Cache) -> tuple[Admission, ...]:
     """Judge every proxy; they must come in order of age."""
     return tuple(_admit(proxy, ground, cache) for proxy in proxies)
 
 
-def object_to(claim: Claim, site: Site, ground: Ground, *, ignoring_namespace: str | None = None) -> Refusal | None:
+def object_to(
+    claim: Claim, site: Site, ground: AdmissionContext, *, ignoring_namespace: str | None = None
+) -> ResourceRejection | None:
     """Say which security rule of today, or which other proxy, is against keeping an accepted claim at a gateway.
 
     With ``ignoring_namespace``, the claims of that namespace do not count.
@@ -73,7 +75,7 @@ def object_to(claim: Claim, site: Site, ground: Ground, *, ignoring_namespace: s
     return refusal
 
 
-def last_entry(subject: ProxySubject, site: Site, previous: Mapping[str, GatewayConfig]) -> EntryDocument | None:
+def last_entry(subject: ParsedProxy, site: Site, previous: Mapping[str, GatewayConfig]) -> EntryDocument | None:
     """Return what a gateway last had of this very proxy, not of an earlier one with its name."""
     config = previous.get(site.identity)
     entry = config.entries.get(subject.identity) if config is not None else None
@@ -81,12 +83,12 @@ def last_entry(subject: ProxySubject, site: Site, previous: Mapping[str, Gateway
     return entry if entry is not None and is_its_own and is_judgeable(entry) else None
 
 
-def _admit(subject: ProxySubject, ground: Ground, cache: Cache) -> Admission:
+def _admit(subject: ParsedProxy, ground: AdmissionContext, cache: Cache) -> Admission:
     if subject.spec is None:
-        return _keep(Admission(subject, Refusal(AcceptedReason.INVALID, subject.problem), None), ground)
+        return _keep(Admission(subject, ResourceRejection(AcceptedReason.INVALID, subject.problem), None), ground)
     resolution = resolve(subject, subject.spec, ground.references, ground.known.services, cache)
     sites = _accepted_at(subject, subject.spec, ground)
-    if isinstance(sites, Refusal):
+    if isinstance(sites, ResourceRejection):
         return _keep(Admission(subject, sites, resolution), ground)
     # Accepted is accepted: the path is taken even while a reference is missing.
     ground.ledger.grant(claim_of_spec(subject.key, subject.spec), sites)
@@ -95,10 +97,12 @@ def _admit(subject: ProxySubject, ground: Ground, cache: Cache) -> Admission:
     return Admission(subject, None, resolution, sites)
 
 
-def _accepted_at(subject: ProxySubject, spec: ProxySpec, ground: Ground) -> tuple[Site, ...] | Refusal:
+def _accepted_at(
+    subject: ParsedProxy, spec: ProxySpec, ground: AdmissionContext
+) -> tuple[Site, ...] | ResourceRejection:
     """Return the gateways of a version, if it may be at all of them."""
     sites = place(subject, spec.gateways, ground.sites, operator_namespace=ground.operator_namespace)
-    if isinstance(sites, Refusal):
+    if isinstance(sites, ResourceRejection):
         return sites
     claim = claim_of_spec(subject.key, spec)
     for site in sites:
@@ -108,7 +112,7 @@ def _accepted_at(subject: ProxySubject, spec: ProxySpec, ground: Ground) -> tupl
     return sites
 
 
-def _keep(admission: Admission, ground: Ground) -> Admission:
+def _keep(admission: Admission, ground: AdmissionContext) -> Admission:
     """Let the last accepted version stay, as far as it may."""
     kept, objections = {}, []
     for site, entry in _last_entries(admission.subject, ground):
@@ -122,7 +126,7 @@ def _keep(admission: Admission, ground: Ground) -> Admission:
     return replace(admission, kept=kept, objection=objections[0] if objections else None)
 
 
-def _last_entries(subject: ProxySubject, ground: Ground) -> Iterator[tuple[Site, EntryDocument]]:
+def _last_entries(subject: ParsedProxy, ground: AdmissionContext) -> Iterator[tuple[Site, EntryDocument]]:
     for site in ground.sites:
         entry = last_entry(subject, site, ground.previous)
         if entry is not None and site.settings is not None and site.serves(subject.key.namespace):

@@ -75,7 +75,7 @@ def may_have_unseen_slices(name: ServiceName, services: Services) -> bool:
     return known is not None and not known.slices_readable
 
 
-class Walk(NamedTuple):
+class ServiceChain(NamedTuple):
     """Where a host leads within a namespace: to the last Service of the chain, or to a host outside (``exit``)."""
 
     chain: tuple[ServiceName, ...]
@@ -88,14 +88,14 @@ class Walk(NamedTuple):
         return self.chain[-1]
 
 
-def walk(start: ServiceName, services: Services) -> Walk:
+def follow_chain(start: ServiceName, services: Services) -> ServiceChain:
     """Follow Services of type ExternalName as long as they stay in the namespace in which they began."""
     chain = [start]
     while (service := find(chain[-1], services)) is not None and service.external_name is not None:
         target = service_of(service.external_name)
         if target is None or target.namespace != start.namespace:
-            return Walk(tuple(chain), exit=plain_host(service.external_name))
+            return ServiceChain(tuple(chain), exit=plain_host(service.external_name))
         if target in chain or len(chain) >= LONGEST_CHAIN:
-            return Walk(tuple(chain), endless=True)
+            return ServiceChain(tuple(chain), endless=True)
         chain.append(target)
-    return Walk(tuple(chain))
+    return ServiceChain(tuple(chain))

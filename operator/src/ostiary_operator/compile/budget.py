@@ -14,14 +14,14 @@ from typing import Final
 
 from ostiary_core.contract.documents import PolicyDocument
 from ostiary_core.policy.budget import NAMESPACE_WEIGHT, PROXY_WEIGHT
-from ostiary_operator.compile.admission import Ground, last_entry, object_to
+from ostiary_operator.compile.admission import AdmissionContext, last_entry, object_to
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.claims import claim_of_entry
-from ostiary_operator.compile.entries import FiledEntry, refreshed
+from ostiary_operator.compile.entries import EncodedEntry, refreshed
 from ostiary_operator.compile.model import ObjectKey
 from ostiary_operator.compile.policies import Governance
 from ostiary_operator.compile.sites import Site
-from ostiary_operator.compile.subjects import ProxySubject
+from ostiary_operator.compile.subjects import ParsedProxy
 from ostiary_operator.compile.weights import catalogue_weight, policy_weight
 
 #: Bytes of canonical JSON that the entries and owner policies of one namespace may take in one gateway's config.
@@ -31,7 +31,7 @@ _UNGOVERNED: Final = Governance()
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class BudgetedConfig:
     """One gateway's config as it is settled: entries by proxy, and the policies that they name, by digest.
 
     ``written`` holds the texts of what was compiled today: of entries by ``namespace/name``, of policies by digest.
@@ -39,31 +39,31 @@ class Share:
     words which budget that is, and what to do.
     """
 
-    entries: Mapping[ObjectKey, FiledEntry]
+    entries: Mapping[ObjectKey, EncodedEntry]
     policies: Mapping[str, PolicyDocument]
-    unmet: Mapping[ObjectKey, FiledEntry] = field(default_factory=dict)
+    unmet: Mapping[ObjectKey, EncodedEntry] = field(default_factory=dict)
     excesses: Mapping[ObjectKey, str] = field(default_factory=dict)
     written: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Living:
+class ExistingResources:
     """What exists today: proxies by key, policies by uid. What was deleted is not kept."""
 
-    proxies: Mapping[ObjectKey, ProxySubject]
+    proxies: Mapping[ObjectKey, ParsedProxy]
     policy_uids: AbstractSet[str]
 
 
-def share(
+def apply_budget(
     site: Site,
-    entries: Mapping[ObjectKey, FiledEntry],
+    entries: Mapping[ObjectKey, EncodedEntry],
     governance: Mapping[ObjectKey, Governance],
     *,
-    ground: Ground,
-    living: Living,
+    ground: AdmissionContext,
+    living: ExistingResources,
     budget: int,
     cache: Cache,
-) -> Share:
+) -> BudgetedConfig:
     """Settle the config of one gateway, of the entries that it should have."""
     excesses = _excesses(_costs(entries, governance, cache), budget)
     settled, policies, unmet = {}, {}, {}
@@ -81,7 +81,7 @@ def share(
             settled[key], documents = before
             policies.update(documents)
     written |= {entry.document.identity: entry.text for entry in settled.values()}
-    return Share(settled, policies, unmet, excesses, written)
+    return BudgetedConfig(settled, policies, unmet, excesses, written)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class _Cost:
 
 
 def _costs(
-    entries: Mapping[ObjectKey, FiledEntry], governance: Mapping[ObjectKey, Governance], cache: Cache
+    entries: Mapping[ObjectKey, EncodedEntry], governance: Mapping[ObjectKey, Governance], cache: Cache
 ) -> Mapping[ObjectKey, Mapping[str, _Cost]]:
     """Return for each proxy what its entry and its owner policies take, by digest."""
     found: dict[ObjectKey, dict[str, _Cost]] = {}
@@ -151,8 +151,8 @@ def _remedy(documents: Mapping[str, _Cost]) -> str:
 
 
 def _before(
-    site: Site, subject: ProxySubject, governance: Governance, ground: Ground, policy_uids: AbstractSet[str]
-) -> tuple[FiledEntry, Mapping[str, PolicyDocument]] | None:
+    site: Site, subject: ParsedProxy, governance: Governance, ground: AdmissionContext, policy_uids: AbstractSet[str]
+) -> tuple[EncodedEntry, Mapping[str, PolicyDocument]] | None:
     """Return what the gateway had of a proxy, as far as it may stay, with the policies that it names now."""
     entry = last_entry(subject, site, ground.previous)
     # The namespace's own newer claims are not in force here, so they take nothing from its older ones.

@@ -8,14 +8,16 @@ from ostiary_operator.api.reason import Reason
 P = ParamSpec("P")
 
 
-class Refusal(NamedTuple):
+class ResourceRejection(NamedTuple):
     """Why a resource may not be used as it is: a reason for machines, a message with object, field and remedy."""
 
     reason: Reason
     message: str
 
 
-def first_refusal(checks: Iterable[Callable[P, Refusal | None]], *args: P.args, **kwargs: P.kwargs) -> Refusal | None:
+def first_rejection(
+    checks: Iterable[Callable[P, ResourceRejection | None]], *args: P.args, **kwargs: P.kwargs
+) -> ResourceRejection | None:
     """Ask the checks in order; the first refusal is the answer."""
     for check in checks:
         refusal = check(*args, **kwargs)

@@ -6,17 +6,17 @@ from ostiary_core.addresses import parse
 from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_core.contract.manifest import GatewayIdentity
 from ostiary_operator.compile import policies, sites, subjects
-from ostiary_operator.compile.admission import Admission, Ground, admit
-from ostiary_operator.compile.budget import DEFAULT_BUDGET, Living, Share, share
+from ostiary_operator.compile.admission import Admission, AdmissionContext, admit
+from ostiary_operator.compile.budget import DEFAULT_BUDGET, BudgetedConfig, ExistingResources, apply_budget
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.entries import entries_of
-from ostiary_operator.compile.grants import Known
+from ostiary_operator.compile.grants import ClusterFacts
 from ostiary_operator.compile.model import Compiled, ObjectKey, Resources, ResourceStatus
-from ostiary_operator.compile.policies import Governance, Ruling
+from ostiary_operator.compile.policies import Governance, PolicyDecision
 from ostiary_operator.compile.sites import Site
-from ostiary_operator.compile.statuses import Settled, policy_status, proxy_status
-from ostiary_operator.compile.subjects import ProxySubject
-from ostiary_operator.compile.targets import Targetable
+from ostiary_operator.compile.statuses import CompiledGateway, policy_status, proxy_status
+from ostiary_operator.compile.subjects import ParsedProxy
+from ostiary_operator.compile.targets import TargetIndex
 
 
 def compile_resources(
@@ -39,20 +39,20 @@ def compile_resources(
     owners = subjects.read_policies(resources.policies, memory)
     places, problems = sites.discover(resources, previous, memory)
     api_servers = frozenset(address for text in resources.api_servers if (address := parse(text)) is not None)
-    known = Known(_namespaces(resources, proxies), resources.services, api_servers)
-    ground = Ground(places, resources.operator_namespace, known, resources.references, previous)
+    known = ClusterFacts(_namespaces(resources, proxies), resources.services, api_servers)
+    ground = AdmissionContext(places, resources.operator_namespace, known, resources.references, previous)
     admissions = admit(proxies, ground, memory)
-    rulings = policies.rule(
+    rulings = policies.decide(
         owners,
-        Targetable(proxies, resources.namespaces),
+        TargetIndex(proxies, resources.namespaces),
         operator_namespace=resources.operator_namespace,
         previous=previous,
         cache=memory,
     )
     governance = policies.govern(rulings)
-    living = Living({proxy.key: proxy for proxy in proxies}, {policy.uid for policy in owners})
+    living = ExistingResources({proxy.key: proxy for proxy in proxies}, {policy.uid for policy in owners})
     settled = [
-        Settled(site, _settle(site, admissions, governance, ground, living, cache=memory, budget=budget))
+        CompiledGateway(site, _settle(site, admissions, governance, ground, living, cache=memory, budget=budget))
         for site in places
         if site.settings is not None
     ]
@@ -60,7 +60,7 @@ def compile_resources(
     return Compiled(_configs(settled), _statuses(admissions, rulings, governance, settled), problems)
 
 
-def _namespaces(resources: Resources, proxies: Iterable[ProxySubject]) -> frozenset[str]:
+def _namespaces(resources: Resources, proxies: Iterable[ParsedProxy]) -> frozenset[str]:
     """Return the namespaces that are known to exist, also where the operator may not list them."""
     occupied = {proxy.key.namespace for proxy in proxies} | {gateway.namespace for gateway in resources.gateways}
     return frozenset(resources.namespaces) | occupied | {resources.operator_namespace}
@@ -70,21 +70,21 @@ def _settle(
     site: Site,
     admissions: Sequence[Admission],
     governance: Mapping[ObjectKey, Governance],
-    ground: Ground,
-    living: Living,
+    ground: AdmissionContext,
+    living: ExistingResources,
     *,
     cache: Cache,
     budget: int,
-) -> Share:
+) -> BudgetedConfig:
     entries = entries_of(site, admissions, governance, cache)
-    return share(site, entries, governance, ground=ground, living=living, budget=budget, cache=cache)
+    return apply_budget(site, entries, governance, ground=ground, living=living, budget=budget, cache=cache)
 
 
-def _configs(settled: Iterable[Settled]) -> Mapping[str, GatewayConfig]:
+def _configs(settled: Iterable[CompiledGateway]) -> Mapping[str, GatewayConfig]:
     return {it.site.identity: _config(it.site, it.share) for it in settled}
 
 
-def _config(site: Site, settled: Share) -> GatewayConfig:
+def _config(site: Site, settled: BudgetedConfig) -> GatewayConfig:
     if site.document is None:
         raise AssertionError("a gateway with settings has their document")
     return GatewayConfig(
@@ -98,9 +98,9 @@ def _config(site: Site, settled: Share) -> GatewayConfig:
 
 def _statuses(
     admissions: Sequence[Admission],
-    rulings: Iterable[Ruling],
+    rulings: Iterable[PolicyDecision],
     governance: Mapping[ObjectKey, Governance],
-    settled: Sequence[Settled],
+    settled: Sequence[CompiledGateway],
 ) -> Mapping[ObjectKey, ResourceStatus]:
     ungoverned = Governance()
     found = [proxy_status(it, governance.get(it.subject.key, ungoverned), settled) for it in admissions]

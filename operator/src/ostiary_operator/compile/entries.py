@@ -10,21 +10,21 @@ from ostiary_operator.compile import grants
 from ostiary_operator.compile.admission import Admission
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.claims import claim_of_spec
-from ostiary_operator.compile.filed import Filed, file_document
+from ostiary_operator.compile.filed import EncodedDocument, encode_document
 from ostiary_operator.compile.model import ObjectKey
 from ostiary_operator.compile.policies import Governance
 from ostiary_operator.compile.servers import compile_servers
 from ostiary_operator.compile.sites import Site
-from ostiary_operator.compile.subjects import ProxySubject
+from ostiary_operator.compile.subjects import ParsedProxy
 
-FiledEntry: TypeAlias = Filed[EntryDocument]
+EncodedEntry: TypeAlias = EncodedDocument[EntryDocument]
 
 _UNGOVERNED = Governance()
 
 
 def entries_of(
     site: Site, admissions: Iterable[Admission], governance: Mapping[ObjectKey, Governance], cache: Cache
-) -> dict[ObjectKey, FiledEntry]:
+) -> dict[ObjectKey, EncodedEntry]:
     """Return the entries that a gateway should have, by proxy."""
     found = {}
     for admission in admissions:
@@ -39,7 +39,7 @@ def entries_of(
     return found
 
 
-def refreshed(entry: EntryDocument, site: Site, *, policies: list[str], invalid: bool) -> FiledEntry:
+def refreshed(entry: EntryDocument, site: Site, *, policies: list[str], invalid: bool) -> EncodedEntry:
     """Return a kept entry under today's policies, default and granted addresses."""
     addresses = grants.addresses(site, entry.namespace)
     update = {
@@ -48,10 +48,10 @@ def refreshed(entry: EntryDocument, site: Site, *, policies: list[str], invalid:
         "without_policy": _without_policy(site),
         "invalid": invalid,
     }
-    return file_document(entry.model_copy(update=update))
+    return encode_document(entry.model_copy(update=update))
 
 
-def _fresh(admission: Admission, site: Site, governance: Governance, cache: Cache) -> FiledEntry:
+def _fresh(admission: Admission, site: Site, governance: Governance, cache: Cache) -> EncodedEntry:
     subject, resolution = admission.subject, admission.resolution
     if subject.spec is None or resolution is None:
         raise AssertionError("only a valid version has sites")
@@ -78,10 +78,10 @@ class _Shape(NamedTuple):
     bundles: tuple[tuple[str, str], ...]
 
 
-def _write(subject: ProxySubject, spec: ProxySpec, shape: _Shape) -> FiledEntry:
+def _write(subject: ParsedProxy, spec: ProxySpec, shape: _Shape) -> EncodedEntry:
     claim = claim_of_spec(subject.key, spec)
     servers = compile_servers(spec, subject.key.namespace, bundles=dict(shape.bundles), addresses=list(shape.addresses))
-    return file_document(
+    return encode_document(
         EntryDocument(
             namespace=subject.key.namespace,
             name=subject.key.name,

@@ -11,7 +11,7 @@ DocumentT = TypeVar("DocumentT", bound=Document)
 
 
 @dataclass(frozen=True, slots=True)
-class Filed(Generic[DocumentT_co]):
+class EncodedDocument(Generic[DocumentT_co]):
     """``text`` is its canonical JSON."""
 
     document: DocumentT_co
@@ -24,7 +24,7 @@ class Filed(Generic[DocumentT_co]):
         return len(self.text)
 
 
-def file_document(document: DocumentT) -> Filed[DocumentT]:
+def encode_document(document: DocumentT) -> EncodedDocument[DocumentT]:
     """Write a document and take its digest."""
     text = document.canonical()
-    return Filed(document, digest(text), text)
+    return EncodedDocument(document, digest(text), text)

@@ -15,13 +15,13 @@ from ostiary_operator.api.grants import Grant
 from ostiary_operator.api.settings import GatewaySettings, Tenancy
 from ostiary_operator.api.status import AcceptedReason
 from ostiary_operator.compile import backends
-from ostiary_operator.compile.checks import Refusal, first_refusal
+from ostiary_operator.compile.checks import ResourceRejection, first_rejection
 from ostiary_operator.compile.claims import Claim
 from ostiary_operator.compile.sites import Site
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class ClusterFacts:
     """What is known of the cluster: the namespaces that exist, the Services of those with proxies, and where the API
     server itself is.
     """
@@ -31,9 +31,9 @@ class Known:
     api_servers: AbstractSet[Address] = frozenset()
 
 
-def permitted(claim: Claim, site: Site, known: Known) -> Refusal | None:
+def permitted(claim: Claim, site: Site, known: ClusterFacts) -> ResourceRejection | None:
     """Ask whether the claim may be made at a gateway at all, whoever else is there."""
-    return first_refusal(_CHAIN, claim, site, known)
+    return first_rejection(_CHAIN, claim, site, known)
 
 
 def addresses(site: Site, namespace: str) -> list[str]:
@@ -41,7 +41,7 @@ def addresses(site: Site, namespace: str) -> list[str]:
     return sorted({str(network) for grant in _grants(site, namespace) for network in grant.addresses})
 
 
-def path_is_of_no_other_namespace(claim: Claim, _site: Site, known: Known) -> Refusal | None:
+def path_is_of_no_other_namespace(claim: Claim, _site: Site, known: ClusterFacts) -> ResourceRejection | None:
     """``/<namespace>/…`` belongs to that namespace, in every tenancy and against every grant."""
     owner = claim.path.split("/", 2)[1]
     if owner == claim.key.namespace or owner not in known.namespaces:
@@ -50,10 +50,10 @@ def path_is_of_no_other_namespace(claim: Claim, _site: Site, known: Known) -> Re
         f"{claim.title}: spec.path: {claim.path} belongs to the namespace {owner}; "
         f"use a path under /{claim.key.namespace}/, or one whose first segment is no namespace"
     )
-    return Refusal(AcceptedReason.PATH_NOT_PERMITTED, message)
+    return ResourceRejection(AcceptedReason.PATH_NOT_PERMITTED, message)
 
 
-def path_is_granted(claim: Claim, site: Site, _known: Known) -> Refusal | None:
+def path_is_granted(claim: Claim, site: Site, _known: ClusterFacts) -> ResourceRejection | None:
     """In Multi, a path outside ``/<namespace>`` needs a grant."""
     namespace = claim.key.namespace
     own = claim.path.split("/", 2)[1] == namespace
@@ -63,10 +63,10 @@ def path_is_granted(claim: Claim, site: Site, _known: Known) -> Refusal | None:
         f"{claim.title}: spec.path: gateway {site.identity} does not grant {claim.path} to the namespace {namespace}; "
         f"use a path under /{namespace}/, or ask the platform team for a grant in the gateway's settings"
     )
-    return Refusal(AcceptedReason.PATH_NOT_PERMITTED, message)
+    return ResourceRejection(AcceptedReason.PATH_NOT_PERMITTED, message)
 
 
-def hostnames_are_granted(claim: Claim, site: Site, _known: Known) -> Refusal | None:
+def hostnames_are_granted(claim: Claim, site: Site, _known: ClusterFacts) -> ResourceRejection | None:
     """In Multi, every hostname needs a grant."""
     namespace = claim.key.namespace
     for index, hostname in enumerate(claim.hostnames if _is_multi(site) else ()):
@@ -76,21 +76,21 @@ def hostnames_are_granted(claim: Claim, site: Site, _known: Known) -> Refusal | 
             f"{claim.title}: spec.hostnames[{index}]: gateway {site.identity} does not grant {hostname} "
             f"to the namespace {namespace}; remove it, or ask the platform team for a grant in the gateway's settings"
         )
-        return Refusal(AcceptedReason.HOSTNAME_NOT_PERMITTED, message)
+        return ResourceRejection(AcceptedReason.HOSTNAME_NOT_PERMITTED, message)
     return None
 
 
-def upstreams_are_granted(claim: Claim, site: Site, known: Known) -> Refusal | None:
+def upstreams_are_granted(claim: Claim, site: Site, known: ClusterFacts) -> ResourceRejection | None:
     """In Multi, a server outside the namespace needs a grant, by whatever Service it is reached."""
     for index, host in enumerate(claim.upstreams if _is_multi(site) else ()):
         where = f"{claim.title}: spec.servers[{index}]"
         what = _outside(host, claim.key.namespace, site, known)
         if what is not None:
-            return Refusal(AcceptedReason.UPSTREAM_NOT_PERMITTED, f"{where}{what}")
+            return ResourceRejection(AcceptedReason.UPSTREAM_NOT_PERMITTED, f"{where}{what}")
     return None
 
 
-def api_server_is_granted(claim: Claim, site: Site, known: Known) -> Refusal | None:
+def api_server_is_granted(claim: Claim, site: Site, known: ClusterFacts) -> ResourceRejection | None:
     """In every tenancy, a URL with an address of the API server needs a grant of that address.
 
     A name that resolves to one is refused by the gateway, when it connects.
@@ -105,7 +105,7 @@ def api_server_is_granted(claim: Claim, site: Site, known: Known) -> Refusal | N
             f"{site.identity} does not grant it; name an MCP server, or ask the platform team for a grant of the "
             "address in the gateway's settings"
         )
-        return Refusal(AcceptedReason.UPSTREAM_NOT_PERMITTED, message)
+        return ResourceRejection(AcceptedReason.UPSTREAM_NOT_PERMITTED, message)
     return None
 
 
@@ -113,7 +113,7 @@ def _grants_address(grants: Iterable[Grant], address: Address) -> bool:
     return any(address in network for grant in grants for network in grant.addresses)
 
 
-def hosts_are_granted(claim: Claim, site: Site, _known: Known) -> Refusal | None:
+def hosts_are_granted(claim: Claim, site: Site, _known: ClusterFacts) -> ResourceRejection | None:
     """In Multi, what is sent as Host must be of the namespace, of loopback, or granted.
 
     Behind one address there may be the servers of many, told apart by that name alone.
@@ -126,7 +126,7 @@ def hosts_are_granted(claim: Claim, site: Site, _known: Known) -> Refusal | None
     return None
 
 
-def tls_names_are_granted(claim: Claim, site: Site, _known: Known) -> Refusal | None:
+def tls_names_are_granted(claim: Claim, site: Site, _known: ClusterFacts) -> ResourceRejection | None:
     """In Multi, the same of what is sent as the server's name in TLS, which ingresses choose a server by, too.
 
     A Service of the namespace may be called anything: there is no one else behind it.
@@ -141,7 +141,7 @@ def tls_names_are_granted(claim: Claim, site: Site, _known: Known) -> Refusal | 
     return None
 
 
-def forwarded_hosts_are_granted(claim: Claim, site: Site, _known: Known) -> Refusal | None:
+def forwarded_hosts_are_granted(claim: Claim, site: Site, _known: ClusterFacts) -> ResourceRejection | None:
     """In Multi, the same of what is sent as X-Forwarded-Host, which some ingresses and servers take for the Host.
 
     A Service of the namespace may be told anything.
@@ -155,7 +155,7 @@ def forwarded_hosts_are_granted(claim: Claim, site: Site, _known: Known) -> Refu
     return None
 
 
-def _name_outside(claim: Claim, site: Site, field: str, name: str) -> Refusal | None:
+def _name_outside(claim: Claim, site: Site, field: str, name: str) -> ResourceRejection | None:
     namespace = claim.key.namespace
     if not name or name in _LOOPBACK or _is_own(name, namespace) or _covers(_grants(site, namespace), name):
         return None
@@ -164,7 +164,7 @@ def _name_outside(claim: Claim, site: Site, field: str, name: str) -> Refusal | 
         f"{site.identity} does not grant it; remove it, or ask the platform team for a grant in the gateway's "
         "settings"
     )
-    return Refusal(AcceptedReason.UPSTREAM_NOT_PERMITTED, message)
+    return ResourceRejection(AcceptedReason.UPSTREAM_NOT_PERMITTED, message)
 
 
 def _is_own(host: str, namespace: str) -> bool:
@@ -172,7 +172,7 @@ def _is_own(host: str, namespace: str) -> bool:
     return service is not None and service.namespace == namespace
 
 
-def _outside(host: str, namespace: str, site: Site, known: Known) -> str | None:
+def _outside(host: str, namespace: str, site: Site, known: ClusterFacts) -> str | None:
     """Say how a host leads out of a namespace without a grant; None where it does not."""
     grants = list(_grants(site, namespace))
     service = backends.service_of(host)
@@ -183,7 +183,7 @@ def _outside(host: str, namespace: str, site: Site, known: Known) -> str | None:
             f".url: {host} lies outside the namespace {namespace}, and gateway {site.identity} does not grant it; "
             "use a Service of the namespace, or ask the platform team for a grant in the gateway's settings"
         )
-    walk = backends.walk(service, known.services)
+    walk = backends.follow_chain(service, known.services)
     if _is_trusted(walk, grants):
         return None
     if walk.exit is not None:
@@ -191,7 +191,7 @@ def _outside(host: str, namespace: str, site: Site, known: Known) -> str | None:
     return _endpoints(walk, site, known)
 
 
-def _leads_out(walk: backends.Walk, host: str, site: Site) -> str:
+def _leads_out(walk: backends.ServiceChain, host: str, site: Site) -> str:
     name = f"Service {walk.last.namespace}/{walk.last.name}"
     return (
         f": {name} is of type ExternalName and leads to {host}, outside the namespace {walk.last.namespace}, and "
@@ -200,7 +200,7 @@ def _leads_out(walk: backends.Walk, host: str, site: Site) -> str:
     )
 
 
-def _endpoints(walk: backends.Walk, site: Site, known: Known) -> str | None:
+def _endpoints(walk: backends.ServiceChain, site: Site, known: ClusterFacts) -> str | None:
     """Say why the endpoints behind a Service may be anywhere; None where they are Pods of the namespace."""
     name = f"Service {walk.last.namespace}/{walk.last.name}"
     if walk.endless:
@@ -221,7 +221,7 @@ def _endpoints(walk: backends.Walk, site: Site, known: Known) -> str | None:
     )
 
 
-def _is_trusted(walk: backends.Walk, grants: Iterable[Grant]) -> bool:
+def _is_trusted(walk: backends.ServiceChain, grants: Iterable[Grant]) -> bool:
     """Whether a grant names one of the Services itself, so that it may lead anywhere. A pattern is no name."""
     names = {spelling for service in walk.chain for spelling in backends.spellings(service.host)}
     return any("*" in grant.upstreams or not names.isdisjoint(grant.upstreams) for grant in grants)

@@ -65,7 +65,7 @@ class NamespaceServices:
 
 
 @dataclass(frozen=True, slots=True)
-class Gateway:
+class DiscoveredGateway:
     """A gateway as discovered: a Service labelled ``ostiary.dev/gateway: <name>`` and the settings beside it.
 
     ``settings`` is the text of the ConfigMap's ``settings.yaml``, or None where there is no ConfigMap. ``created`` is
@@ -100,7 +100,7 @@ class Resources:
     operator_namespace: str
     proxies: Sequence[Mapping[str, Any]] = ()
     policies: Sequence[Mapping[str, Any]] = ()
-    gateways: Sequence[Gateway] = ()
+    gateways: Sequence[DiscoveredGateway] = ()
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     references: Mapping[ReferenceKey, Mapping[str, str] | Missing] = field(default_factory=dict)
     services: Mapping[str, NamespaceServices] = field(default_factory=dict)
@@ -108,7 +108,7 @@ class Resources:
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
+class ConditionDraft:
     """One condition without time: the writer of status stamps transitions. ``status`` is True, False or Unknown."""
 
     type: str
@@ -131,8 +131,8 @@ class ResourceStatus:
     key: ObjectKey
     uid: str
     generation: int
-    conditions: tuple[Condition, ...]
-    aside: tuple[Condition, ...] = ()
+    conditions: tuple[ConditionDraft, ...]
+    aside: tuple[ConditionDraft, ...] = ()
     urls: tuple[tuple[str, str, str], ...] = ()
     """(gateway identity, hostname or empty, endpoint) for a proxy; the first is ``status.url``."""
     related: tuple[tuple[str, str], ...] = ()

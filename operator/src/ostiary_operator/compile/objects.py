@@ -13,7 +13,14 @@ from typing import Any, Final
 from ostiary_core.addresses import is_address
 from ostiary_operator.api.problems import InvalidDocument, Problem
 from ostiary_operator.api.resources import POLICY_KIND, PROXY_KIND
-from ostiary_operator.compile.model import Gateway, Missing, NamespaceServices, ReferenceKey, Resources, Service
+from ostiary_operator.compile.model import (
+    DiscoveredGateway,
+    Missing,
+    NamespaceServices,
+    ReferenceKey,
+    Resources,
+    Service,
+)
 from ostiary_operator.compile.references import wanted
 from ostiary_operator.compile.targets import NAMESPACE_LABEL
 
@@ -78,7 +85,7 @@ def resources_from_objects(objects: Iterable[Object], operator_namespace: str) -
     )
 
 
-def gateways_from_objects(services: Iterable[Object], config_maps: Iterable[Object]) -> list[Gateway]:
+def gateways_from_objects(services: Iterable[Object], config_maps: Iterable[Object]) -> list[DiscoveredGateway]:
     """Return the gateways among Services, each with the text of its settings. Others are passed over."""
     settings: dict[tuple[str, str], str] = {}
     for item in sorted(config_maps, key=_age, reverse=True):  # of several, the oldest is written last and so counts
@@ -152,9 +159,9 @@ def _referenced(key: ReferenceKey, item: Object | None) -> Mapping[str, str] | M
     return _decoded(item) if _label(item, USAGE_LABEL) is not None else Missing.NOT_LABELLED
 
 
-def _gateway(service: Object, name: str, settings: str | None) -> Gateway:
+def _gateway(service: Object, name: str, settings: str | None) -> DiscoveredGateway:
     metadata = _mapping(service.get("metadata"))
-    return Gateway(
+    return DiscoveredGateway(
         namespace=_namespace(service),
         name=name,
         service=_name(service),

@@ -21,7 +21,7 @@ _READ: Final = ("name", "namespace", "uid", "generation", "resourceVersion", "de
 _PLAIN: Final = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
 
 
-class PackedObject(dict[str, Any]):
+class EncodedResource(dict[str, Any]):
     """A custom resource whose metadata and status are there as ever; the spec is only in ``judged``, as JSON."""
 
     __slots__ = ("judged",)
@@ -31,14 +31,14 @@ class PackedObject(dict[str, Any]):
         self.judged = judged
 
 
-def pack(kind: str, item: Mapping[str, Any]) -> PackedObject:
+def encode_resource(kind: str, item: Mapping[str, Any]) -> EncodedResource:
     """Pack an object that was parsed from JSON. ``kind`` is what its list says, where the object itself does not."""
     metadata = {key: item["metadata"][key] for key in _READ if key in item["metadata"]}
     rest = {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "status": item.get("status") or {}}
-    return PackedObject(rest, written(judged_part(kind, item)))
+    return EncodedResource(rest, to_json(compiled_part(kind, item)))
 
 
-def judged_part(kind: str, item: Mapping[str, Any]) -> Document:
+def compiled_part(kind: str, item: Mapping[str, Any]) -> Document:
     """Return what of an object the compiler judges: all but the status, and of the metadata what users wrote."""
     metadata = item.get("metadata")
     part = {"apiVersion": API_VERSION, "kind": kind, **item}
@@ -48,7 +48,7 @@ def judged_part(kind: str, item: Mapping[str, Any]) -> Document:
     return part
 
 
-def written(part: Document) -> bytes:
+def to_json(part: Document) -> bytes:
     """Return the JSON of a judged part.
 
     Raises:
@@ -57,7 +57,7 @@ def written(part: Document) -> bytes:
     return orjson.dumps(part, option=_PLAIN)
 
 
-def unwritten(text: bytes) -> Document:
+def from_json(text: bytes) -> Document:
     """Return the judged part that was written so."""
     part: Document = orjson.loads(text)
     return part

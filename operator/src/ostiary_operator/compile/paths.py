@@ -7,12 +7,12 @@ these addresses is the same at overlapping hosts; a claim without hostnames over
 from collections.abc import Iterable
 
 from ostiary_operator.api.status import AcceptedReason
-from ostiary_operator.compile.checks import Refusal
+from ostiary_operator.compile.checks import ResourceRejection
 from ostiary_operator.compile.claims import Claim
 from ostiary_operator.compile.sites import Site
 
 
-class Ledger:
+class GrantedRoutes:
     """The claims that were granted so far. Ask and grant in order of age: whoever comes first keeps it."""
 
     def __init__(self) -> None:
@@ -34,7 +34,9 @@ class Ledger:
                 self._claims.setdefault((site.identity, address), []).append(claim)
 
 
-def path_is_free(claim: Claim, site: Site, ledger: Ledger, *, ignoring_namespace: str | None = None) -> Refusal | None:
+def path_is_free(
+    claim: Claim, site: Site, ledger: GrantedRoutes, *, ignoring_namespace: str | None = None
+) -> ResourceRejection | None:
     """Refuse a claim whose path an older proxy has; proxies of ``ignoring_namespace`` do not count."""
     rival = ledger.rival(claim, site, ignoring_namespace=ignoring_namespace)
     return None if rival is None else _refusal(claim, rival, site)
@@ -48,7 +50,7 @@ def _overlap(one: Claim, other: Claim) -> bool:
     return not one.hostnames or not other.hostnames or not set(one.hostnames).isdisjoint(other.hostnames)
 
 
-def _refusal(claim: Claim, rival: Claim, site: Site) -> Refusal:
+def _refusal(claim: Claim, rival: Claim, site: Site) -> ResourceRejection:
     common = [host for host in claim.hostnames if host in rival.hostnames]
     hosts = common or list(claim.hostnames) or list(rival.hostnames)
     where = f"at {', '.join(hosts)}" if hosts else "at every host"
@@ -57,4 +59,4 @@ def _refusal(claim: Claim, rival: Claim, site: Site) -> Refusal:
         f"{claim.title}: spec.path: {what} already served {where} of gateway {site.identity} "
         f"by the older {rival.title}; choose another path or hostname, or remove the other"
     )
-    return Refusal(AcceptedReason.PATH_CONFLICT, message)
+    return ResourceRejection(AcceptedReason.PATH_CONFLICT, message)

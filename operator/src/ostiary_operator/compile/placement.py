@@ -4,14 +4,14 @@ from collections.abc import Iterator, Sequence
 
 from ostiary_operator.api.proxy import GatewayReference
 from ostiary_operator.api.status import AcceptedReason
-from ostiary_operator.compile.checks import Refusal
+from ostiary_operator.compile.checks import ResourceRejection
 from ostiary_operator.compile.sites import Site
-from ostiary_operator.compile.subjects import ProxySubject
+from ostiary_operator.compile.subjects import ParsedProxy
 
 
 def place(
-    subject: ProxySubject, references: Sequence[GatewayReference], sites: Sequence[Site], *, operator_namespace: str
-) -> tuple[Site, ...] | Refusal:
+    subject: ParsedProxy, references: Sequence[GatewayReference], sites: Sequence[Site], *, operator_namespace: str
+) -> tuple[Site, ...] | ResourceRejection:
     """Return the gateways that a proxy is for, or why there are none.
 
     No references means every shared gateway and every namespaced gateway of the proxy's own namespace. With references
@@ -41,21 +41,21 @@ def _names(sites: Sequence[Site], namespace: str) -> Iterator[str]:
     return (site.identity for site in sites if site.serves(namespace))
 
 
-def _usable(subject: ProxySubject, sites: tuple[Site, ...]) -> tuple[Site, ...] | Refusal:
+def _usable(subject: ParsedProxy, sites: tuple[Site, ...]) -> tuple[Site, ...] | ResourceRejection:
     usable = tuple(site for site in sites if site.settings is not None)
     if usable:
         return usable
     names = ", ".join(site.identity for site in sites)
     what = f"the settings of {names} cannot be used; mend the settings, or name another gateway"
     message = f"{subject.title}: spec.gateways: {what}"
-    return Refusal(AcceptedReason.NO_GATEWAY, message)
+    return ResourceRejection(AcceptedReason.NO_GATEWAY, message)
 
 
-def _none(subject: ProxySubject) -> Refusal:
+def _none(subject: ParsedProxy) -> ResourceRejection:
     message = f"{subject.title}: spec.gateways: there is no shared gateway; install one, or name one in spec.gateways"
-    return Refusal(AcceptedReason.NO_GATEWAY, message)
+    return ResourceRejection(AcceptedReason.NO_GATEWAY, message)
 
 
-def _refusal(subject: ProxySubject, index: int, text: str) -> Refusal:
+def _refusal(subject: ParsedProxy, index: int, text: str) -> ResourceRejection:
     message = f"{subject.title}: spec.gateways[{index}]: {text}; correct the reference, or install the gateway"
-    return Refusal(AcceptedReason.NO_GATEWAY, message)
+    return ResourceRejection(AcceptedReason.NO_GATEWAY, message)

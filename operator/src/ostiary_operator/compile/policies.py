@@ -16,27 +16,27 @@ from ostiary_core.errors import PatternError
 from ostiary_core.policy.access import CompiledPolicy
 from ostiary_operator.api.status import AcceptedReason
 from ostiary_operator.compile.cache import Cache
-from ostiary_operator.compile.checks import Refusal, first_refusal
-from ostiary_operator.compile.filed import Filed, file_document
+from ostiary_operator.compile.checks import ResourceRejection, first_rejection
+from ostiary_operator.compile.filed import EncodedDocument, encode_document
 from ostiary_operator.compile.model import ObjectKey
-from ostiary_operator.compile.subjects import PolicyContent, PolicySubject
-from ostiary_operator.compile.targets import Targetable, Targeting, Targets, tier_of
+from ostiary_operator.compile.subjects import ParsedPolicy, PolicyContent
+from ostiary_operator.compile.targets import TargetIndex, Targeting, Targets, tier_of
 
-FiledPolicy: TypeAlias = Filed[PolicyDocument]
+EncodedPolicy: TypeAlias = EncodedDocument[PolicyDocument]
 
 
 @dataclass(frozen=True, slots=True)
-class Ruling:
+class PolicyDecision:
     """What came of one policy: ``filed`` is in force at ``governs``; the proxies in ``closes`` refuse every call.
 
     ``refusal`` says why the newest version is not accepted; ``missing`` names targets that do not exist. ``evadable``
     is set where the owner of a proxy decides by its labels whether the platform's policy governs it.
     """
 
-    subject: PolicySubject
+    subject: ParsedPolicy
     tier: Tier
-    refusal: Refusal | None
-    filed: FiledPolicy | None
+    refusal: ResourceRejection | None
+    filed: EncodedPolicy | None
     governs: tuple[ObjectKey, ...] = ()
     closes: tuple[ObjectKey, ...] = ()
     missing: tuple[str, ...] = ()
@@ -52,24 +52,24 @@ class Ruling:
 class Governance:
     """The policies of one proxy: those in force, and those that close it until they are mended."""
 
-    rulings: list[Ruling] = field(default_factory=list)
-    closed_by: list[Ruling] = field(default_factory=list)
+    rulings: list[PolicyDecision] = field(default_factory=list)
+    closed_by: list[PolicyDecision] = field(default_factory=list)
 
     @property
-    def filed(self) -> tuple[FiledPolicy, ...]:
+    def filed(self) -> tuple[EncodedPolicy, ...]:
         """The documents in force, in the order of their digests."""
         found = {ruling.filed.digest: ruling.filed for ruling in self.rulings if ruling.filed is not None}
         return tuple(found[key] for key in sorted(found))
 
 
-def rule(
-    policies: Iterable[PolicySubject],
-    proxies: Targetable,
+def decide(
+    policies: Iterable[ParsedPolicy],
+    proxies: TargetIndex,
     *,
     operator_namespace: str,
     previous: Mapping[str, GatewayConfig],
     cache: Cache,
-) -> tuple[Ruling, ...]:
+) -> tuple[PolicyDecision, ...]:
     """Judge every policy."""
     last = _LastAccepted(previous, cache, operator_namespace=operator_namespace)
     return tuple(
@@ -77,7 +77,7 @@ def rule(
     )
 
 
-def govern(rulings: Iterable[Ruling]) -> Mapping[ObjectKey, Governance]:
+def govern(rulings: Iterable[PolicyDecision]) -> Mapping[ObjectKey, Governance]:
     """Turn rulings round: from policies to the proxies that they concern."""
     found: dict[ObjectKey, Governance] = defaultdict(Governance)
     for ruling in rulings:
@@ -113,14 +113,14 @@ class _LastAccepted:
             self._by_origin = {(namespace, document.uid): document for namespace, _, document in found}
         return self._by_origin
 
-    def find(self, subject: PolicySubject, tier: Tier) -> FiledPolicy | None:
+    def find(self, subject: ParsedPolicy, tier: Tier) -> EncodedPolicy | None:
         origins = {self._operator_namespace, subject.key.namespace}
         versions = [self._known().get((namespace, subject.uid)) for namespace in sorted(origins)]
         document = max(filter(None, versions), key=lambda each: each.generation, default=None)
         if document is None:
             return None
         # The tier is a matter of today: the operator may have moved.
-        filed = file_document(document.model_copy(update={"tier": tier}))
+        filed = encode_document(document.model_copy(update={"tier": tier}))
         # A version of before today's bounds may cost more than any gateway takes.
         runs = self._cache.get(("runs", filed.digest), lambda: _runs(filed.document))
         return filed if runs else None
@@ -134,30 +134,30 @@ def _runs(document: PolicyDocument) -> bool:
     return True
 
 
-def _rule(subject: PolicySubject, proxies: Targetable, tier: Tier, last: _LastAccepted, cache: Cache) -> Ruling:
+def _rule(subject: ParsedPolicy, proxies: TargetIndex, tier: Tier, last: _LastAccepted, cache: Cache) -> PolicyDecision:
     if subject.spec is None:
-        refusal: Refusal | None = Refusal(AcceptedReason.INVALID, subject.problem)
+        refusal: ResourceRejection | None = ResourceRejection(AcceptedReason.INVALID, subject.problem)
         return _hold(subject, proxies, tier, last, refusal=refusal, targeting=Targeting.of_raw(subject.raw))
     targeting = Targeting.of_content(subject.spec)
     targets = proxies.find(targeting, subject.key.namespace, tier)
-    refusal = first_refusal(_CHAIN, subject, subject.spec, tier, targets)
+    refusal = first_rejection(_CHAIN, subject, subject.spec, tier, targets)
     filed = _compiled(subject, subject.spec, tier, cache)
-    if refusal is None and not isinstance(filed, Refusal):
+    if refusal is None and not isinstance(filed, ResourceRejection):
         evadable = tier == "platform" and targeting.is_by_labels_of_proxies
-        return Ruling(subject, tier, None, filed, targets.found, missing=targets.missing, evadable=evadable)
-    refusal = refusal or (filed if isinstance(filed, Refusal) else None)
+        return PolicyDecision(subject, tier, None, filed, targets.found, missing=targets.missing, evadable=evadable)
+    refusal = refusal or (filed if isinstance(filed, ResourceRejection) else None)
     return _hold(subject, proxies, tier, last, refusal=refusal, targeting=targeting)
 
 
 def _hold(
-    subject: PolicySubject,
-    proxies: Targetable,
+    subject: ParsedPolicy,
+    proxies: TargetIndex,
     tier: Tier,
     last: _LastAccepted,
     *,
-    refusal: Refusal | None,
+    refusal: ResourceRejection | None,
     targeting: Targeting,
-) -> Ruling:
+) -> PolicyDecision:
     """Let the last accepted version stand, and close what only the unusable one targets."""
     filed = last.find(subject, tier)
     governs: tuple[ObjectKey, ...] = ()
@@ -166,21 +166,23 @@ def _hold(
         governs = proxies.find(kept, subject.key.namespace, tier).found
     meant = proxies.find(targeting, subject.key.namespace, tier)
     closes = tuple(sorted(set(meant.found).difference(governs)))
-    return Ruling(subject, tier, refusal, filed, governs, closes, meant.missing)
+    return PolicyDecision(subject, tier, refusal, filed, governs, closes, meant.missing)
 
 
-def names_a_target(subject: PolicySubject, content: PolicyContent, _tier: Tier, _targets: Targets) -> Refusal | None:
+def names_a_target(
+    subject: ParsedPolicy, content: PolicyContent, _tier: Tier, _targets: Targets
+) -> ResourceRejection | None:
     """A policy that targets nothing was meant otherwise."""
     if not Targeting.of_content(content).says_nothing:
         return None
     remedy = "set one of them; targetSelector: {} selects every MCPProxy that the policy reaches"
     message = f"{subject.title}: spec: has neither targetRefs nor targetSelector, so it governs nothing; {remedy}"
-    return Refusal(AcceptedReason.NO_TARGET, message)
+    return ResourceRejection(AcceptedReason.NO_TARGET, message)
 
 
 def selects_only_where_it_may(
-    subject: PolicySubject, content: PolicyContent, tier: Tier, _targets: Targets
-) -> Refusal | None:
+    subject: ParsedPolicy, content: PolicyContent, tier: Tier, _targets: Targets
+) -> ResourceRejection | None:
     """Only the platform tier reaches other namespaces."""
     if tier == "platform" or content.target_selector is None or content.target_selector.namespace_selector is None:
         return None
@@ -188,10 +190,12 @@ def selects_only_where_it_may(
         f"{subject.title}: spec.targetSelector.namespaceSelector: only policies in the operator's namespace may select "
         "namespaces; remove it, or ask the platform team to place the policy"
     )
-    return Refusal(AcceptedReason.SELECTOR_NOT_PERMITTED, message)
+    return ResourceRejection(AcceptedReason.SELECTOR_NOT_PERMITTED, message)
 
 
-def finds_a_target(subject: PolicySubject, content: PolicyContent, _tier: Tier, targets: Targets) -> Refusal | None:
+def finds_a_target(
+    subject: ParsedPolicy, content: PolicyContent, _tier: Tier, targets: Targets
+) -> ResourceRejection | None:
     """Names behind which there is nothing are a slip, unless others have something; a selector may wait for proxies."""
     if targets.found or not targets.missing:
         return None
@@ -202,19 +206,21 @@ def finds_a_target(subject: PolicySubject, content: PolicyContent, _tier: Tier, 
         f"{subject.title}: spec.targetRefs[{index}]: there is no MCPProxy {names}; "
         f"{correct} the name, or create the MCPProxy in the policy's namespace"
     )
-    return Refusal(AcceptedReason.TARGET_NOT_FOUND, message)
+    return ResourceRejection(AcceptedReason.TARGET_NOT_FOUND, message)
 
 
 _CHAIN = (names_a_target, selects_only_where_it_may, finds_a_target)
 
 
-def _compiled(subject: PolicySubject, content: PolicyContent, tier: Tier, cache: Cache) -> FiledPolicy | Refusal:
+def _compiled(
+    subject: ParsedPolicy, content: PolicyContent, tier: Tier, cache: Cache
+) -> EncodedPolicy | ResourceRejection:
     if subject.fingerprint is None:
         return _compile(subject, content, tier)
     return cache.get(("policy", tier, subject.fingerprint), lambda: _compile(subject, content, tier))
 
 
-def _compile(subject: PolicySubject, content: PolicyContent, tier: Tier) -> FiledPolicy | Refusal:
+def _compile(subject: ParsedPolicy, content: PolicyContent, tier: Tier) -> EncodedPolicy | ResourceRejection:
     """Write the document of a policy and prove that a gateway can compile it."""
     document = PolicyDocument(
         namespace=subject.key.namespace,
@@ -229,5 +235,5 @@ def _compile(subject: PolicySubject, content: PolicyContent, tier: Tier) -> File
         CompiledPolicy.build(document)
     except PatternError as error:
         message = f"{subject.title}: spec.access.rules: {error}"
-        return Refusal(AcceptedReason.INVALID, message)
-    return file_document(document)
+        return ResourceRejection(AcceptedReason.INVALID, message)
+    return encode_document(document)

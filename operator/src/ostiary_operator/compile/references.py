@@ -11,10 +11,10 @@ from ostiary_operator.api.proxy import CaCertificateReference, ProxySpec, Server
 from ostiary_operator.api.status import ResolvedRefsReason
 from ostiary_operator.compile.backends import Services, find, is_missing, service_of
 from ostiary_operator.compile.cache import Cache
-from ostiary_operator.compile.checks import Refusal
+from ostiary_operator.compile.checks import ResourceRejection
 from ostiary_operator.compile.claims import DEFAULT_PORTS, server_url
 from ostiary_operator.compile.model import Missing, ReferenceKey
-from ostiary_operator.compile.subjects import ProxySubject, read_proxies
+from ostiary_operator.compile.subjects import ParsedProxy, read_proxies
 
 References = Mapping[ReferenceKey, Mapping[str, str] | Missing]
 
@@ -41,27 +41,27 @@ class Resolution:
     """Server name -> certificates as PEM."""
     found_services: bool = False
     """Whether it refers to Services, and all are there."""
-    refusal: Refusal | None = None
+    refusal: ResourceRejection | None = None
 
 
 def resolve(
-    subject: ProxySubject, spec: ProxySpec, references: References, services: Services, cache: Cache
+    subject: ParsedProxy, spec: ProxySpec, references: References, services: Services, cache: Cache
 ) -> Resolution:
     """Read what a proxy refers to; the first reference that cannot be used is the answer."""
     names = [_backend(subject, number, server, services) for number, server in enumerate(spec.servers)]
-    refusal = next((name for name in names if isinstance(name, Refusal)), None)
+    refusal = next((name for name in names if isinstance(name, ResourceRejection)), None)
     if refusal is not None:
         return Resolution(refusal=refusal)
     bundles: dict[str, str] = {}
     for path, reference in _references(spec):
         found = _certificates(subject, path, reference, references, cache)
-        if isinstance(found, Refusal):
+        if isinstance(found, ResourceRejection):
             return Resolution(refusal=found)
         bundles[path.server] = bundles.get(path.server, "") + found
     return Resolution(bundles, found_services=any(names))
 
 
-def _backend(subject: ProxySubject, number: int, server: Server, services: Services) -> bool | Refusal:
+def _backend(subject: ParsedProxy, number: int, server: Server, services: Services) -> bool | ResourceRejection:
     """Say whether a server is a Service that is there, with its port; or that it is not."""
     url = urlsplit(server_url(server, subject.key.namespace))
     name = service_of(url.hostname or "")
@@ -71,13 +71,13 @@ def _backend(subject: ProxySubject, number: int, server: Server, services: Servi
     where = f"{subject.title}: spec.servers[{number}].{field}: Service {name.namespace}/{name.name}"
     if is_missing(name, services):
         message = f"{where} does not exist; create it, or correct the name"
-        return Refusal(ResolvedRefsReason.BACKEND_NOT_FOUND, message)
+        return ResourceRejection(ResolvedRefsReason.BACKEND_NOT_FOUND, message)
     service, port = find(name, services), url.port or DEFAULT_PORTS[url.scheme]
     if service is None or service.ports is None or port in service.ports:
         return service is not None
     known = ", ".join(map(str, sorted(service.ports))) or "none"
     message = f"{where} has no port {port}; it has {known}: correct the port, or add it to the Service"
-    return Refusal(ResolvedRefsReason.BACKEND_NOT_FOUND, message)
+    return ResourceRejection(ResolvedRefsReason.BACKEND_NOT_FOUND, message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +95,13 @@ def _references(spec: ProxySpec) -> Iterator[tuple[_Place, CaCertificateReferenc
             yield _Place(server.name, f"spec.servers[{number}].tls.caCertificateRefs[{index}]"), reference
 
 
-def _key(subject: ProxySubject, reference: CaCertificateReference) -> ReferenceKey:
+def _key(subject: ParsedProxy, reference: CaCertificateReference) -> ReferenceKey:
     return ReferenceKey(reference.kind.value, subject.key.namespace, reference.name)
 
 
 def _certificates(
-    subject: ProxySubject, place: _Place, reference: CaCertificateReference, references: References, cache: Cache
-) -> str | Refusal:
+    subject: ParsedProxy, place: _Place, reference: CaCertificateReference, references: References, cache: Cache
+) -> str | ResourceRejection:
     """Return the certificates that a reference names, or why they cannot be had."""
     key = _key(subject, reference)
     where = f"{subject.title}: {place.field}: {key.kind} {key.namespace}/{key.name}"
@@ -110,26 +110,30 @@ def _certificates(
         return _unreadable(data, where, key)
     if reference.key not in data:
         remedy = "add it, or correct the reference's key"
-        return Refusal(ResolvedRefsReason.REF_NOT_FOUND, f"{where} has no key {reference.key}; {remedy}")
+        return ResourceRejection(ResolvedRefsReason.REF_NOT_FOUND, f"{where} has no key {reference.key}; {remedy}")
     text = data[reference.key]
     bundle, defect = cache.get(("certificates", text), lambda: _bundle(text))
     if defect:
-        return Refusal(ResolvedRefsReason.REF_INVALID, f"{where}: key {reference.key} {defect}")
+        return ResourceRejection(ResolvedRefsReason.REF_INVALID, f"{where}: key {reference.key} {defect}")
     return bundle
 
 
-def _unreadable(why: Missing, where: str, key: ReferenceKey) -> Refusal:
+def _unreadable(why: Missing, where: str, key: ReferenceKey) -> ResourceRejection:
     match why:
         case Missing.NOT_FOUND:
-            return Refusal(
+            return ResourceRejection(
                 ResolvedRefsReason.REF_NOT_FOUND, f"{where} does not exist; create it, or correct the reference"
             )
         case Missing.NOT_LABELLED:
             remedy = "add the label if proxies may use it"
-            return Refusal(ResolvedRefsReason.NOT_PERMITTED, f"{where} lacks the label ostiary.dev/usage; {remedy}")
+            return ResourceRejection(
+                ResolvedRefsReason.NOT_PERMITTED, f"{where} lacks the label ostiary.dev/usage; {remedy}"
+            )
         case Missing.FORBIDDEN:
             remedy = f"bind the operator's role for {key.kind}s in the namespace {key.namespace}"
-            return Refusal(ResolvedRefsReason.NOT_PERMITTED, f"{where} may not be read by the operator; {remedy}")
+            return ResourceRejection(
+                ResolvedRefsReason.NOT_PERMITTED, f"{where} may not be read by the operator; {remedy}"
+            )
 
 
 def _bundle(text: str) -> tuple[str, str]:

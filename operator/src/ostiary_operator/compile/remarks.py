@@ -5,9 +5,9 @@ from typing import Final
 
 from ostiary_operator.api.reason import Reason
 from ostiary_operator.api.status import ConditionStatus, ConditionType, EffectiveReason, GovernedReason
-from ostiary_operator.compile.model import Condition
-from ostiary_operator.compile.policies import Governance, Ruling
-from ostiary_operator.compile.subjects import ProxySubject
+from ostiary_operator.compile.model import ConditionDraft
+from ostiary_operator.compile.policies import Governance, PolicyDecision
+from ostiary_operator.compile.subjects import ParsedProxy
 from ostiary_operator.compile.wording import condition, identity, listing, nearest
 
 _EVADABLE: Final = (
@@ -16,7 +16,7 @@ _EVADABLE: Final = (
 )
 
 
-def governed(subject: ProxySubject, governance: Governance, access: str) -> Condition:
+def governed(subject: ParsedProxy, governance: Governance, access: str) -> ConditionDraft:
     """Say of a proxy whether any policy governs it; ``access`` says who may use what."""
     status, reason = ConditionStatus.TRUE, GovernedReason.GOVERNED
     if governance.closed_by:
@@ -28,7 +28,7 @@ def governed(subject: ProxySubject, governance: Governance, access: str) -> Cond
     return condition(ConditionType.GOVERNED, status, reason, f"{subject.title}: {access}")
 
 
-def effective(ruling: Ruling, known: Sequence[str]) -> Condition:
+def effective(ruling: PolicyDecision, known: Sequence[str]) -> ConditionDraft:
     """Say of a policy whether it protects anything. ``known`` are the names of the proxies in its namespace."""
     reason, message = next(_slips(ruling, known), (EffectiveReason.EFFECTIVE, ""))
     if message:
@@ -37,14 +37,14 @@ def effective(ruling: Ruling, known: Sequence[str]) -> Condition:
     return condition(ConditionType.EFFECTIVE, ConditionStatus.TRUE, reason, what)
 
 
-def _slips(ruling: Ruling, known: Sequence[str]) -> Iterator[tuple[Reason, str]]:
+def _slips(ruling: PolicyDecision, known: Sequence[str]) -> Iterator[tuple[Reason, str]]:
     if not ruling.governs and not ruling.closes:
         yield EffectiveReason.PROTECTS_NOTHING, _protects_nothing(ruling, known)
     if ruling.evadable:
         yield EffectiveReason.EVADABLE, _EVADABLE
 
 
-def _protects_nothing(ruling: Ruling, known: Sequence[str]) -> str:
+def _protects_nothing(ruling: PolicyDecision, known: Sequence[str]) -> str:
     what = "it protects nothing, since it targets no MCPProxy that exists"
     if not ruling.missing:
         return what

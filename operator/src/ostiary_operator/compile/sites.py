@@ -17,7 +17,7 @@ from ostiary_operator.api.settings import Bounds as ApiBounds
 from ostiary_operator.api.settings import EgressProxy as ApiEgressProxy
 from ostiary_operator.api.settings import GatewaySettings, PerPrincipal, PerProxy, PerSource
 from ostiary_operator.compile.cache import Cache
-from ostiary_operator.compile.model import Gateway, GatewayProblem, Resources
+from ostiary_operator.compile.model import DiscoveredGateway, GatewayProblem, Resources
 
 _DEFAULTS = ""
 #: Objects of a gateway are named after it.
@@ -31,7 +31,7 @@ class Site:
     ``settings`` and ``document``, what is compiled of them, are None where the gateway cannot be used.
     """
 
-    gateway: Gateway
+    gateway: DiscoveredGateway
     shared: bool
     settings: GatewaySettings | None = None
     document: SettingsDocument | None = None
@@ -50,7 +50,7 @@ def discover(
     resources: Resources, previous: Mapping[str, GatewayConfig], cache: Cache
 ) -> tuple[tuple[Site, ...], tuple[GatewayProblem, ...]]:
     """Return the gateways, shared ones first and then by identity, and what is wrong with them."""
-    claimants: dict[str, list[Gateway]] = {}
+    claimants: dict[str, list[DiscoveredGateway]] = {}
     for gateway in sorted(resources.gateways, key=lambda it: (it.created, it.service, it.uid)):
         claimants.setdefault(gateway.identity, []).append(gateway)
     sites, problems = [], []
@@ -62,7 +62,7 @@ def discover(
     return tuple(sites), tuple(sorted(problems, key=lambda it: (it.gateway, it.message)))
 
 
-def _rivalry(rivals: Sequence[Gateway]) -> GatewayProblem | None:
+def _rivalry(rivals: Sequence[DiscoveredGateway]) -> GatewayProblem | None:
     gateway, *others = rivals
     if not others:
         return None
@@ -75,7 +75,7 @@ def _rivalry(rivals: Sequence[Gateway]) -> GatewayProblem | None:
 
 
 def _settle(
-    gateway: Gateway, resources: Resources, previous: GatewayConfig | None, cache: Cache
+    gateway: DiscoveredGateway, resources: Resources, previous: GatewayConfig | None, cache: Cache
 ) -> tuple[Site, GatewayProblem | None]:
     """Find the settings that hold: those of today, else the last good ones."""
     shared = gateway.namespace == resources.operator_namespace
@@ -97,7 +97,7 @@ def _settle(
 
 
 def _read(
-    text: str, gateway: Gateway, resources: Resources, cache: Cache
+    text: str, gateway: DiscoveredGateway, resources: Resources, cache: Cache
 ) -> tuple[GatewaySettings, SettingsDocument] | str:
     """Return settings with their document, or what is wrong with them."""
     api_servers = resources.api_servers
@@ -106,7 +106,7 @@ def _read(
 
 
 def _parsed(
-    text: str, gateway: Gateway, api_servers: tuple[str, ...]
+    text: str, gateway: DiscoveredGateway, api_servers: tuple[str, ...]
 ) -> tuple[GatewaySettings, SettingsDocument] | str:
     try:
         settings = parse_settings(text, subject=f"settings of gateway {gateway.identity}")

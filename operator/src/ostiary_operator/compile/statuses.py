@@ -11,24 +11,24 @@ from ostiary_operator.api.status import (
 )
 from ostiary_operator.compile import remarks
 from ostiary_operator.compile.admission import Admission
-from ostiary_operator.compile.budget import Share
-from ostiary_operator.compile.entries import FiledEntry
-from ostiary_operator.compile.model import Condition, ObjectKey, ResourceStatus
-from ostiary_operator.compile.policies import Governance, Ruling
+from ostiary_operator.compile.budget import BudgetedConfig
+from ostiary_operator.compile.entries import EncodedEntry
+from ostiary_operator.compile.model import ConditionDraft, ObjectKey, ResourceStatus
+from ostiary_operator.compile.policies import Governance, PolicyDecision
 from ostiary_operator.compile.sites import Site
 from ostiary_operator.compile.urls import endpoints
 from ostiary_operator.compile.wording import condition, identity, joined, listing
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class CompiledGateway:
     """One gateway with its settled config."""
 
     site: Site
-    share: Share
+    share: BudgetedConfig
 
 
-def proxy_status(admission: Admission, governance: Governance, settled: Sequence[Settled]) -> ResourceStatus:
+def proxy_status(admission: Admission, governance: Governance, settled: Sequence[CompiledGateway]) -> ResourceStatus:
     """Return what an MCPProxy is told."""
     subject = admission.subject
     served = [(it.site, it.share.entries[subject.key]) for it in settled if subject.key in it.share.entries]
@@ -48,13 +48,13 @@ def proxy_status(admission: Admission, governance: Governance, settled: Sequence
     )
 
 
-def _urls(served: Sequence[tuple[Site, FiledEntry]]) -> tuple[tuple[str, str, str], ...]:
+def _urls(served: Sequence[tuple[Site, EncodedEntry]]) -> tuple[tuple[str, str, str], ...]:
     """Return all endpoints. First those of gateways with an externalURL: `status.url` is for clients anywhere."""
     ordered = sorted(served, key=lambda it: it[0].settings is None or it[0].settings.external_url is None)
     return tuple(url for site, entry in ordered for url in endpoints(site, entry.document))
 
 
-def policy_status(ruling: Ruling, settled: Sequence[Settled], known: Sequence[str]) -> ResourceStatus:
+def policy_status(ruling: PolicyDecision, settled: Sequence[CompiledGateway], known: Sequence[str]) -> ResourceStatus:
     """Return what an MCPPolicy is told; ``known`` are the names of the proxies in its namespace."""
     subject = ruling.subject
     expected = {it.site.identity: dict(_carriers(ruling, it.share)) for it in settled}
@@ -78,14 +78,14 @@ def policy_status(ruling: Ruling, settled: Sequence[Settled], known: Sequence[st
     )
 
 
-def _is_unmet(share: Share, key: ObjectKey) -> bool:
+def _is_unmet(share: BudgetedConfig, key: ObjectKey) -> bool:
     """Whether a gateway has something else of a proxy than it should."""
     if key not in share.unmet:
         return False
     return key not in share.entries or share.entries[key].digest != share.unmet[key].digest
 
 
-def _carriers(ruling: Ruling, share: Share) -> Iterator[tuple[str, str]]:
+def _carriers(ruling: PolicyDecision, share: BudgetedConfig) -> Iterator[tuple[str, str]]:
     """Yield the proxies whose entries carry a policy, with the digests of those."""
     for key in ruling.governs if ruling.filed is not None else ():
         entry = share.entries.get(key)
@@ -93,7 +93,7 @@ def _carriers(ruling: Ruling, share: Share) -> Iterator[tuple[str, str]]:
             yield f"{key.namespace}/{key.name}", entry.digest
 
 
-def _lacks(ruling: Ruling, share: Share) -> bool:
+def _lacks(ruling: PolicyDecision, share: BudgetedConfig) -> bool:
     """Whether an entry of a namespace beyond its budget should carry the policy and does not."""
     # Platform policies have no budget: they govern whatever is served, also what is kept.
     if ruling.filed is None or ruling.tier == "platform":
@@ -106,9 +106,9 @@ def _lacks(ruling: Ruling, share: Share) -> bool:
 def _proxy_accepted(
     admission: Admission,
     governance: Governance,
-    served: Sequence[tuple[Site, FiledEntry]],
-    unmet: Sequence[Settled],
-) -> Condition:
+    served: Sequence[tuple[Site, EncodedEntry]],
+    unmet: Sequence[CompiledGateway],
+) -> ConditionDraft:
     title, refusal = admission.subject.title, admission.refusal
     if refusal is not None:
         message = joined(refusal.message, _instead(admission, served))
@@ -118,7 +118,7 @@ def _proxy_accepted(
     return condition(ConditionType.ACCEPTED, ConditionStatus.TRUE, AcceptedReason.ACCEPTED, message)
 
 
-def _beyond_budget(proxies: Sequence[ObjectKey], unmet: Sequence[Settled]) -> str:
+def _beyond_budget(proxies: Sequence[ObjectKey], unmet: Sequence[CompiledGateway]) -> str:
     """Say why a version that is accepted is not in force at the first of these proxies where it is not."""
     found = ((it, key) for it in unmet for key in sorted(proxies) if key in it.share.excesses)
     first = next(found, None)
@@ -129,7 +129,7 @@ def _beyond_budget(proxies: Sequence[ObjectKey], unmet: Sequence[Settled]) -> st
     return f"It is not in force at gateway {gateway}{where}: {excess}."
 
 
-def _access(governance: Governance, served: Sequence[tuple[Site, FiledEntry]]) -> str:
+def _access(governance: Governance, served: Sequence[tuple[Site, EncodedEntry]]) -> str:
     """Say who may use what, as far as that is a matter of having policies."""
     if governance.closed_by:
         names = listing(identity(ruling.subject.key) for ruling in governance.closed_by)
@@ -142,7 +142,7 @@ def _access(governance: Governance, served: Sequence[tuple[Site, FiledEntry]]) -
     return f"no policy: {_without_policy(served)}" if served else "no policy targets it"
 
 
-def _without_policy(served: Sequence[tuple[Site, FiledEntry]]) -> str:
+def _without_policy(served: Sequence[tuple[Site, EncodedEntry]]) -> str:
     """Say what the gateways let pass without any policy; which one, where they differ."""
     gateways: dict[str, list[str]] = {}
     for site, entry in served:
@@ -160,7 +160,7 @@ _WITHOUT_POLICY: Mapping[str, str] = {
 }
 
 
-def _proxy_resolved(admission: Admission, served: Sequence[tuple[Site, FiledEntry]]) -> Condition:
+def _proxy_resolved(admission: Admission, served: Sequence[tuple[Site, EncodedEntry]]) -> ConditionDraft:
     title, resolution = admission.subject.title, admission.resolution
     if resolution is None:
         message = f"{title}: its references are read once its spec is valid"
@@ -179,7 +179,7 @@ def _proxy_resolved(admission: Admission, served: Sequence[tuple[Site, FiledEntr
     )
 
 
-def _instead(admission: Admission, served: Sequence[tuple[Site, FiledEntry]]) -> str:
+def _instead(admission: Admission, served: Sequence[tuple[Site, EncodedEntry]]) -> str:
     """Say what is served instead of a version that cannot be, and why the last accepted one is not."""
     sentences = ["Nothing is served until then."]
     if served:
@@ -192,7 +192,7 @@ def _instead(admission: Admission, served: Sequence[tuple[Site, FiledEntry]]) ->
     return " ".join(sentences)
 
 
-def _policy_accepted(ruling: Ruling, unmet: Sequence[Settled]) -> Condition:
+def _policy_accepted(ruling: PolicyDecision, unmet: Sequence[CompiledGateway]) -> ConditionDraft:
     title, refusal = ruling.subject.title, ruling.refusal
     if refusal is not None:
         message = joined(refusal.message, _in_force(ruling))
@@ -212,7 +212,7 @@ def _policy_accepted(ruling: Ruling, unmet: Sequence[Settled]) -> Condition:
     return condition(ConditionType.ACCEPTED, ConditionStatus.TRUE, AcceptedReason.ACCEPTED, message)
 
 
-def _in_force(ruling: Ruling) -> str:
+def _in_force(ruling: PolicyDecision) -> str:
     """Say what is in force instead of a version that is not accepted."""
     parts = []
     if ruling.filed is not None and ruling.governs:

@@ -17,7 +17,7 @@ from ostiary_operator.api.proxy import ProxySpec
 from ostiary_operator.api.resources import POLICY_KIND, PROXY_KIND, derived_uid
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.model import ObjectKey
-from ostiary_operator.compile.packed import Document, PackedObject, judged_part, unwritten, written
+from ostiary_operator.compile.packed import Document, EncodedResource, compiled_part, from_json, to_json
 
 SpecT_co = TypeVar("SpecT_co", covariant=True)
 SpecT = TypeVar("SpecT")
@@ -26,7 +26,7 @@ _EPOCH: Final = datetime.fromtimestamp(0, tz=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Subject(Generic[SpecT_co]):
+class ParsedResource(Generic[SpecT_co]):
     """One custom resource. Either ``spec`` is set, or ``problem`` says why it cannot be.
 
     ``fingerprint`` is equal for equal resources, and None where there is none. ``raw`` is a spec that cannot be used,
@@ -68,16 +68,16 @@ class PolicyContent:
     access: AccessRules | None
 
 
-ProxySubject: TypeAlias = Subject[ProxySpec]
-PolicySubject: TypeAlias = Subject[PolicyContent]
+ParsedProxy: TypeAlias = ParsedResource[ProxySpec]
+ParsedPolicy: TypeAlias = ParsedResource[PolicyContent]
 
 
-def read_proxies(objects: Iterable[Mapping[str, Any]], cache: Cache) -> tuple[ProxySubject, ...]:
+def read_proxies(objects: Iterable[Mapping[str, Any]], cache: Cache) -> tuple[ParsedProxy, ...]:
     """Judge the shape of MCPProxies; the oldest come first."""
     return _read_all(PROXY_KIND, _proxy, objects, cache)
 
 
-def read_policies(objects: Iterable[Mapping[str, Any]], cache: Cache) -> tuple[PolicySubject, ...]:
+def read_policies(objects: Iterable[Mapping[str, Any]], cache: Cache) -> tuple[ParsedPolicy, ...]:
     """Judge the shape of MCPPolicies; the oldest come first."""
     return _read_all(POLICY_KIND, _policy, objects, cache)
 
@@ -99,20 +99,22 @@ def _policy(document: Document) -> PolicyContent:
 
 def _read_all(
     kind: str, parse: Callable[[Document], SpecT], objects: Iterable[Mapping[str, Any]], cache: Cache
-) -> tuple[Subject[SpecT], ...]:
+) -> tuple[ParsedResource[SpecT], ...]:
     found = [_read(kind, parse, item, cache) for item in objects]
     found.sort(key=lambda subject: (*subject.age, subject.uid, subject.fingerprint or b""))
     # No API server holds two objects of one key. Where files do, the last by this order is the one.
     return tuple({subject.key: subject for subject in found}.values())
 
 
-def _read(kind: str, parse: Callable[[Document], SpecT], item: Mapping[str, Any], cache: Cache) -> Subject[SpecT]:
-    if isinstance(item, PackedObject):
+def _read(
+    kind: str, parse: Callable[[Document], SpecT], item: Mapping[str, Any], cache: Cache
+) -> ParsedResource[SpecT]:
+    if isinstance(item, EncodedResource):
         text = item.judged
-        return cache.get((kind, text), lambda: _judge(kind, parse, unwritten(text), text, is_json=True))
-    document = judged_part(kind, item)
+        return cache.get((kind, text), lambda: _judge(kind, parse, from_json(text), text, is_json=True))
+    document = compiled_part(kind, item)
     try:
-        text = written(document)
+        text = to_json(document)
     except TypeError:
         return _judge(kind, parse, document, None, is_json=False)
     if b"null" in text:  # NaN is written as null too, so two documents may share this text
@@ -127,12 +129,12 @@ def _judge(
     fingerprint: bytes | None,
     *,
     is_json: bool,
-) -> Subject[SpecT]:
+) -> ParsedResource[SpecT]:
     metadata = document.get("metadata")
     meta: Mapping[str, Any] = metadata if isinstance(metadata, Mapping) else {}
     namespace, name = _text(meta.get("namespace")) or "default", _text(meta.get("name"))
     generation = meta.get("generation")
-    subject: Subject[SpecT] = Subject(
+    subject: ParsedResource[SpecT] = ParsedResource(
         key=ObjectKey(kind, namespace, name),
         uid=_text(meta.get("uid")) or derived_uid(kind, namespace, name),
         generation=generation if isinstance(generation, int) and generation > 0 else 1,

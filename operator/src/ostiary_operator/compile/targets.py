@@ -12,7 +12,7 @@ from ostiary_core.contract.documents import Tier
 from ostiary_operator.api.policy import PolicySpec, TargetSelector
 from ostiary_operator.api.selectors import LabelSelector
 from ostiary_operator.compile.model import ObjectKey
-from ostiary_operator.compile.subjects import PolicyContent, ProxySubject
+from ostiary_operator.compile.subjects import ParsedProxy, PolicyContent
 from ostiary_operator.compile.wording import nearest
 
 #: The label that the API server gives to every namespace.
@@ -102,20 +102,20 @@ class Targets:
     nearest: str = ""
 
 
-class Targetable:
+class TargetIndex:
     """All proxies, ready to be found by name and by label.
 
     Owner policies reach the proxies of their own namespace. Platform policies reach every namespace, or those that
     their ``namespaceSelector`` selects; their ``targetRefs`` stay within the operator's namespace.
     """
 
-    def __init__(self, proxies: Iterable[ProxySubject], namespaces: Mapping[str, Mapping[str, str]]) -> None:
+    def __init__(self, proxies: Iterable[ParsedProxy], namespaces: Mapping[str, Mapping[str, str]]) -> None:
         self._namespaces = namespaces
         self._all = tuple(sorted(proxies, key=lambda proxy: proxy.key))
         self._by_key = {proxy.key: proxy for proxy in self._all}
-        self._by_namespace: dict[str, list[ProxySubject]] = defaultdict(list)
-        self._by_label: dict[tuple[str, str], list[ProxySubject]] = defaultdict(list)
-        self._by_namespace_and_label: dict[tuple[str, str, str], list[ProxySubject]] = defaultdict(list)
+        self._by_namespace: dict[str, list[ParsedProxy]] = defaultdict(list)
+        self._by_label: dict[tuple[str, str], list[ParsedProxy]] = defaultdict(list)
+        self._by_namespace_and_label: dict[tuple[str, str, str], list[ParsedProxy]] = defaultdict(list)
         for proxy in self._all:
             self._by_namespace[proxy.key.namespace].append(proxy)
             for key, value in proxy.labels.items():
@@ -142,7 +142,7 @@ class Targetable:
             if selector.selects(proxy.labels) and self._reaches(selector.namespace_selector, proxy, tier):
                 yield proxy.key
 
-    def _candidates(self, selector: LabelSelector, namespace: str, tier: Tier) -> Iterable[ProxySubject]:
+    def _candidates(self, selector: LabelSelector, namespace: str, tier: Tier) -> Iterable[ParsedProxy]:
         """Return few proxies that hold all that can match: with thousands of policies, asking all is too slow."""
         for key, value in selector.match_labels.items():
             if tier == "platform":
@@ -150,7 +150,7 @@ class Targetable:
             return self._by_namespace_and_label.get((namespace, key, value), ())
         return self._all if tier == "platform" else self._by_namespace.get(namespace, ())
 
-    def _reaches(self, selector: LabelSelector | None, proxy: ProxySubject, tier: Tier) -> bool:
+    def _reaches(self, selector: LabelSelector | None, proxy: ParsedProxy, tier: Tier) -> bool:
         if tier == "owner" or selector is None:
             return True
         namespace = proxy.key.namespace

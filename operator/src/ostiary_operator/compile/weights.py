@@ -9,16 +9,16 @@ from ostiary_core.policy.access import CompiledPolicy
 from ostiary_core.policy.budget import PROXY_WEIGHT
 from ostiary_core.policy.visibility import compile_catalogue
 from ostiary_operator.compile.cache import Cache
-from ostiary_operator.compile.filed import Filed
-from ostiary_operator.compile.policies import FiledPolicy
+from ostiary_operator.compile.filed import EncodedDocument
+from ostiary_operator.compile.policies import EncodedPolicy
 
 
-def policy_weight(filed: FiledPolicy, cache: Cache) -> int:
+def policy_weight(filed: EncodedPolicy, cache: Cache) -> int:
     """Return the weight of a policy's rules, in instructions."""
     return cache.get(("policy weight", filed.digest), lambda: CompiledPolicy.build(filed.document).weight)
 
 
-def catalogue_weight(entry: Filed[EntryDocument], cache: Cache) -> int:
+def catalogue_weight(entry: EncodedDocument[EntryDocument], cache: Cache) -> int:
     """Return the weight of a proxy's catalogue, in instructions."""
     catalogue = entry.document.catalogue
     if catalogue is None:

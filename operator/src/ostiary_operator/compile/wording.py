@@ -7,7 +7,7 @@ from typing import Final
 from ostiary_core.nearest import Nearest
 from ostiary_operator.api.reason import Reason
 from ostiary_operator.api.status import MESSAGE_LIMIT, ConditionStatus, ConditionType
-from ostiary_operator.compile.model import Condition, ObjectKey
+from ostiary_operator.compile.model import ConditionDraft, ObjectKey
 
 #: Names in a message; a list of thousands helps nobody.
 NAMED: Final = 5
@@ -22,11 +22,11 @@ def joined(message: str, sentence: str) -> str:
     return f"{message}\n{sentence}" if "\n" in message else f"{message.rstrip('.?!')}. {sentence}"
 
 
-def condition(kind: ConditionType, status: ConditionStatus, reason: Reason, message: str) -> Condition:
+def condition(kind: ConditionType, status: ConditionStatus, reason: Reason, message: str) -> ConditionDraft:
     """Return a condition whose message every output takes."""
     # What users wrote may hold lone surrogates, which no output takes.
     text = message[:MESSAGE_LIMIT].encode("utf-8", "replace").decode()
-    return Condition(kind.value, status.value, reason.value, text)
+    return ConditionDraft(kind.value, status.value, reason.value, text)
 
 
 def identity(key: ObjectKey) -> str:

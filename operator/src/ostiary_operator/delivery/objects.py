@@ -4,7 +4,7 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
-from ostiary_operator.compile.model import Gateway
+from ostiary_operator.compile.model import DiscoveredGateway
 from ostiary_operator.delivery.secret import Keys
 from ostiary_operator.kube import labels, names
 from ostiary_operator.kube.client import Object
@@ -12,7 +12,9 @@ from ostiary_operator.kube.client import Object
 _DATA = ("data", "binaryData")
 
 
-def config_map(gateway: Gateway, number: int, files: Mapping[str, bytes], *, replaces: Object | None) -> Object:
+def config_map(
+    gateway: DiscoveredGateway, number: int, files: Mapping[str, bytes], *, replaces: Object | None
+) -> Object:
     """Return the ConfigMap of one part. Compressed files lie in ``binaryData``, readable ones in ``data``."""
     packed = {name: base64.b64encode(data).decode() for name, data in sorted(files.items()) if name.endswith(".gz")}
     plain = {name: data.decode() for name, data in sorted(files.items()) if not name.endswith(".gz")}
@@ -20,13 +22,13 @@ def config_map(gateway: Gateway, number: int, files: Mapping[str, bytes], *, rep
     return body | ({"data": plain} if plain else {}) | ({"binaryData": packed} if packed else {})
 
 
-def secret(gateway: Gateway, keys: Keys, *, replaces: Object | None) -> Object:
+def secret(gateway: DiscoveredGateway, keys: Keys, *, replaces: Object | None) -> Object:
     """Return the Secret with a gateway's keys."""
     data = {name: value.base64() for name, value in sorted(keys.entries().items())}
     return {"metadata": _metadata(gateway, names.secret(gateway.name), replaces), "type": "Opaque", "data": data}
 
 
-def _metadata(gateway: Gateway, name: str, replaces: Object | None) -> Object:
+def _metadata(gateway: DiscoveredGateway, name: str, replaces: Object | None) -> Object:
     owner = {"apiVersion": "v1", "kind": "Service", "name": gateway.service, "uid": gateway.uid}
     metadata: Object = {
         "name": name,

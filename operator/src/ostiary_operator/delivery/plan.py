@@ -18,7 +18,7 @@ from typing import Final
 from ostiary_core.contract import parts, revisions
 from ostiary_core.contract.bundle import Bundle, stamp, with_head
 from ostiary_core.contract.manifest import Manifest
-from ostiary_operator.compile.model import Gateway
+from ostiary_operator.compile.model import DiscoveredGateway
 from ostiary_operator.delivery import live, objects, reader
 from ostiary_operator.delivery.secret import Keys
 from ostiary_operator.kube import names
@@ -89,7 +89,7 @@ def _may_stay(current: Manifest, bundle: Bundle, *, key_name: str, now: float) -
     )
 
 
-def make_plan(gateway: Gateway, bundle: Bundle, keys: Keys, current: Current, *, acknowledged: bool) -> Plan:
+def make_plan(gateway: DiscoveredGateway, bundle: Bundle, keys: Keys, current: Current, *, acknowledged: bool) -> Plan:
     """Compare what should be there with what is.
 
     ``bundle`` is stamped. ``acknowledged`` says that every ready replica runs the manifest in force.
@@ -107,12 +107,12 @@ def make_plan(gateway: Gateway, bundle: Bundle, keys: Keys, current: Current, *,
     )
 
 
-def _secret_write(gateway: Gateway, keys: Keys, current: Current) -> Write:
+def _secret_write(gateway: DiscoveredGateway, keys: Keys, current: Current) -> Write:
     body = objects.secret(gateway, keys, replaces=current.secret)
     return Write(SECRET, body, names.SECRET_MANAGER, current.secret)
 
 
-def _part_write(gateway: Gateway, number: int, files: Mapping[str, bytes], current: Current) -> Write:
+def _part_write(gateway: DiscoveredGateway, number: int, files: Mapping[str, bytes], current: Current) -> Write:
     old = current.config_maps.get(number)
     return Write(CONFIG_MAP, objects.config_map(gateway, number, files, replaces=old), names.CONFIG_MANAGER, old)
 

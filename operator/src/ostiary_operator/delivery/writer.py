@@ -10,17 +10,17 @@ from ostiary_core.contract.manifest import Manifest
 from ostiary_core.contract.parts import Packer
 from ostiary_operator.background import compute
 from ostiary_operator.clock import Clock
-from ostiary_operator.compile.model import Gateway
+from ostiary_operator.compile.model import DiscoveredGateway
 from ostiary_operator.delivery import live, objects, plan, reader, secret
 from ostiary_operator.delivery.secret import Keys, RandomBytes
 from ostiary_operator.delivery.secret_bytes import SecretBytes
-from ostiary_operator.kube.client import Cluster, Object, name_of, namespace_of
+from ostiary_operator.kube.client import KubernetesClient, Object, name_of, namespace_of
 from ostiary_operator.kube.kinds import Kind
-from ostiary_operator.kube.listing import Beside
+from ostiary_operator.kube.listing import GatewayObjects
 
 
 @dataclass(frozen=True, slots=True)
-class InForce:
+class AppliedConfig:
     """What a gateway was given: the manifest, the bearer of its admin port, and what had to be written for it.
 
     ``superfluous`` is set where something waits to be pruned until every replica runs the manifest.
@@ -40,11 +40,11 @@ def _nobody(_kind: Kind, _body: Object) -> None:
     pass
 
 
-class Delivery:
+class ConfigWriter:
     """Writes configs. ``random`` makes key material."""
 
     def __init__(
-        self, cluster: Cluster, clock: Clock, *, random: RandomBytes = os.urandom, on_write: OnWrite = _nobody
+        self, cluster: KubernetesClient, clock: Clock, *, random: RandomBytes = os.urandom, on_write: OnWrite = _nobody
     ) -> None:
         self._cluster = cluster
         self._clock = clock
@@ -54,8 +54,8 @@ class Delivery:
         self._packers: dict[str, Packer] = {}
 
     async def deliver(
-        self, gateway: Gateway, config: GatewayConfig, beside: Beside, *, acknowledged: int | None
-    ) -> InForce:
+        self, gateway: DiscoveredGateway, config: GatewayConfig, beside: GatewayObjects, *, acknowledged: int | None
+    ) -> AppliedConfig:
         """Bring one gateway's ConfigMaps and Secret to what they should be.
 
         ``acknowledged`` is the revision that every ready replica runs, if there is one.
@@ -75,20 +75,25 @@ class Delivery:
             for failure in filter(None, results):
                 raise failure
         token = keys.admin_token or SecretBytes(b"")  # `renewed` makes one
-        return InForce(ours.manifest, token, tuple(plan.what(each) for each in ours.writes), ours.superfluous)
+        return AppliedConfig(ours.manifest, token, tuple(plan.what(each) for each in ours.writes), ours.superfluous)
 
     def keep_only(self, identities: Container[str]) -> None:
         """Forget what is remembered of all other gateways."""
         self._floors = {identity: floor for identity, floor in self._floors.items() if identity in identities}
         self._packers = {identity: packer for identity, packer in self._packers.items() if identity in identities}
 
-    def _keys(self, config: GatewayConfig, beside: Beside) -> Keys:
+    def _keys(self, config: GatewayConfig, beside: GatewayObjects) -> Keys:
         max_age = config.settings.bounds.session_max_age / 1000
         found = secret.parse_secret(beside.secret)
         return secret.renewed(found, now=self._clock.time(), session_max_age=max_age, random=self._random)
 
     def _plan(
-        self, gateway: Gateway, config: GatewayConfig, keys: Keys, beside: Beside, acknowledged: int | None
+        self,
+        gateway: DiscoveredGateway,
+        config: GatewayConfig,
+        keys: Keys,
+        beside: GatewayObjects,
+        acknowledged: int | None,
     ) -> plan.Plan:
         config_maps = live.numbered(gateway.name, beside.config_maps)
         # Judged by the Secret as it lies there: a key that we only now make has signed nothing.

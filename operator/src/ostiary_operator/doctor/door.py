@@ -10,7 +10,7 @@ import aiohttp
 
 from ostiary_core.mcp import codes
 from ostiary_operator.api.status import ConditionType
-from ostiary_operator.compile.model import Gateway
+from ostiary_operator.compile.model import DiscoveredGateway
 from ostiary_operator.doctor import nodes
 from ostiary_operator.doctor.model import Case, Finding, broken, ok, unknown, warning
 from ostiary_operator.doctor.remedies import UPSTREAM
@@ -53,7 +53,7 @@ async def _lead_there(case: Case, host: str) -> str:
     return await nodes.remedy(case, _forwarded(gateway, host), told="--via URL, that of a replica that runs")
 
 
-def _forwarded(gateway: Gateway, host: str) -> str:
+def _forwarded(gateway: DiscoveredGateway, host: str) -> str:
     forward = (
         "forward its port, and come again with --via http://127.0.0.1:8080\n"
         f" kubectl -n {gateway.namespace} port-forward service/{gateway.service} 8080:{gateway.port}"

@@ -7,7 +7,7 @@ from ostiary_core.contract.manifest import Manifest
 from ostiary_operator.api.status import ConditionType, ProgrammedReason
 from ostiary_operator.compile import sites
 from ostiary_operator.compile.cache import Cache
-from ostiary_operator.compile.model import Gateway, GatewayProblem, Resources
+from ostiary_operator.compile.model import DiscoveredGateway, GatewayProblem, Resources
 from ostiary_operator.delivery import live, reader, secret
 from ostiary_operator.doctor import nodes
 from ostiary_operator.doctor.model import Case, Config, Finding, broken, ok, unknown, warning
@@ -129,13 +129,13 @@ async def config(case: Case) -> Finding:
     return ok("; ".join(told))
 
 
-def _told(gateway: Gateway, found: Config, digest: str | None) -> str:
+def _told(gateway: DiscoveredGateway, found: Config, digest: str | None) -> str:
     what = f"digest {digest[:SHORT]}" if digest is not None else f"{len(found.manifest.entries)} MCPProxies"
     sealed = "" if found.keys is not None else ", its seal not checked: you may not read its Secret"
     return f"{gateway.identity} revision {found.manifest.revision}, {what}{sealed}"
 
 
-async def _config(case: Case, gateway: Gateway) -> tuple[Config | None, str]:
+async def _config(case: Case, gateway: DiscoveredGateway) -> tuple[Config | None, str]:
     """Return what lies there, or what is wrong with it."""
     found = await case.cluster.list(CONFIG_MAP, namespace=gateway.namespace, selector=f"{labels.CONFIG}={gateway.name}")
     numbered = live.numbered(gateway.name, {name_of(each): each for each in found})
@@ -153,7 +153,7 @@ async def _config(case: Case, gateway: Gateway) -> tuple[Config | None, str]:
     return Config(delivered.manifest, keys), ""
 
 
-async def _keys(case: Case, gateway: Gateway) -> secret.Keys | None:
+async def _keys(case: Case, gateway: DiscoveredGateway) -> secret.Keys | None:
     """Return the keys of a gateway; None where they may not be read."""
     try:
         found = await case.cluster.get(SECRET, namespace=gateway.namespace, name=names.secret(gateway.name))
@@ -184,7 +184,7 @@ async def endpoints(case: Case) -> Finding:
     return ok("ready replicas of " + "; ".join(counts)) if case.replicas else unknown("its gateways are not known")
 
 
-async def _without_replicas(case: Case, gateway: Gateway) -> Finding:
+async def _without_replicas(case: Case, gateway: DiscoveredGateway) -> Finding:
     usual = (
         "see why its Pods are not ready\n"
         f" kubectl -n {gateway.namespace} describe pods -l {labels.GATEWAY}={gateway.name}\n"
@@ -198,6 +198,6 @@ async def _without_replicas(case: Case, gateway: Gateway) -> Finding:
     return broken(f"gateway {gateway.identity} has no ready replica", remedy)
 
 
-async def _from_slices(case: Case, gateway: Gateway) -> tuple[replicas.Replica, ...]:
+async def _from_slices(case: Case, gateway: DiscoveredGateway) -> tuple[replicas.Replica, ...]:
     selector = f"{labels.SERVICE_NAME}={gateway.service}"
     return replicas.from_slices(await case.cluster.list(ENDPOINT_SLICE, namespace=gateway.namespace, selector=selector))

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ostiary_core.contract.manifest import Manifest
-from ostiary_operator.compile.model import Gateway
+from ostiary_operator.compile.model import DiscoveredGateway
 from ostiary_operator.delivery.secret import Keys
 from ostiary_operator.kube.client import Object
-from ostiary_operator.kube.visit import Reader
+from ostiary_operator.kube.visit import ReadOnlyClient
 from ostiary_operator.status.replicas import Replica
 
 DEFAULT_PATIENCE: Final = 10.0
@@ -90,12 +90,12 @@ class Config:
 class Case:
     """One MCPProxy, or an installation without any, and what earlier links found out for later ones."""
 
-    cluster: Reader
+    cluster: ReadOnlyClient
     options: Options
     namespace: str
     name: str = ""
     proxy: Object = field(default_factory=dict)
-    gateways: tuple[Gateway, ...] = ()
+    gateways: tuple[DiscoveredGateway, ...] = ()
     configs: dict[str, Config] = field(default_factory=dict)
     """By gateway, as far as it may be read."""
     replicas: dict[str, tuple[Replica, ...]] = field(default_factory=dict)

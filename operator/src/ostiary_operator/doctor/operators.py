@@ -117,7 +117,7 @@ async def _without_leader(case: Case, deployments: list[Object]) -> Finding | No
     return None
 
 
-async def _lease(case: Case, namespace: str, name: str) -> leases.Record | None:
+async def _lease(case: Case, namespace: str, name: str) -> leases.LeaseRecord | None:
     try:
         return leases.parse(await case.cluster.get(LEASE, namespace=namespace, name=name))
     except (Forbidden, NotFound):

@@ -7,7 +7,7 @@ from typing import Final
 import aiohttp
 
 from ostiary_core.errors import OstiaryError
-from ostiary_operator.compile.model import Gateway
+from ostiary_operator.compile.model import DiscoveredGateway
 from ostiary_operator.delivery.secret_bytes import SecretBytes
 from ostiary_operator.doctor import nodes
 from ostiary_operator.doctor.gateways import config, digest_of
@@ -38,7 +38,7 @@ async def running(case: Case) -> Finding:
     return ok("every replica runs this digest") if findings else unknown("its gateways are not known")
 
 
-async def _gateway_runs(case: Case, session: aiohttp.ClientSession, gateway: Gateway) -> Finding | None:
+async def _gateway_runs(case: Case, session: aiohttp.ClientSession, gateway: DiscoveredGateway) -> Finding | None:
     """Return what is wrong with the replicas of a gateway, or why they cannot be asked."""
     found = case.configs.get(gateway.identity)
     token = found.keys.admin_token if found is not None and found.keys is not None else None
@@ -56,7 +56,7 @@ async def _gateway_runs(case: Case, session: aiohttp.ClientSession, gateway: Gat
     return broken(wrong[0], _HEAL) if wrong else None
 
 
-async def _out_of_reach(case: Case, gateway: Gateway) -> Finding:
+async def _out_of_reach(case: Case, gateway: DiscoveredGateway) -> Finding:
     what = f"replicas of {gateway.identity} cannot be reached from here; what the operator hears of them follows"
     usual = (
         f"forward their port, and come again with --gateway-replicas {gateway.identity}=http://127.0.0.1:8081\n"
@@ -69,7 +69,7 @@ async def _out_of_reach(case: Case, gateway: Gateway) -> Finding:
 class _Asked:
     """What a replica is asked: whether it runs this digest of this MCPProxy."""
 
-    gateway: Gateway
+    gateway: DiscoveredGateway
     proxy: str
     digest: str | None
     token: SecretBytes

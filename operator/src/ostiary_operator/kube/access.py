@@ -1,10 +1,10 @@
 """What the operator may do, asked of the API server itself, and how to grant what it may not."""
 
-from ostiary_operator.kube.client import Cluster
+from ostiary_operator.kube.client import KubernetesClient
 from ostiary_operator.kube.kinds import ACCESS_REVIEW, Kind
 
 
-async def may(cluster: Cluster, verb: str, kind: Kind, *, namespace: str | None = None) -> bool:
+async def may(cluster: KubernetesClient, verb: str, kind: Kind, *, namespace: str | None = None) -> bool:
     """Say whether we may use a verb on all objects of a kind, in a namespace or cluster-wide.
 
     Raises:
@@ -15,7 +15,7 @@ async def may(cluster: Cluster, verb: str, kind: Kind, *, namespace: str | None 
     return bool(review.get("status", {}).get("allowed"))
 
 
-async def may_watch(cluster: Cluster, kind: Kind, *, namespace: str | None = None) -> bool:
+async def may_watch(cluster: KubernetesClient, kind: Kind, *, namespace: str | None = None) -> bool:
     """Say whether we may list and watch a kind.
 
     Raises:

@@ -8,11 +8,11 @@ import logging
 from typing import Final
 
 from ostiary_operator.compile.objects import API_SERVER_SLICE, DEFAULT_NAMESPACE, api_servers_from_slice
-from ostiary_operator.kube.client import Cluster
+from ostiary_operator.kube.client import KubernetesClient
 from ostiary_operator.kube.errors import Forbidden, NotFound
 from ostiary_operator.kube.kinds import ENDPOINT_SLICE
 from ostiary_operator.kube.services import OnSeen
-from ostiary_operator.moved import EVERYTHING, Moved
+from ostiary_operator.moved import EVERYTHING, ChangedNamespaces
 
 _log = logging.getLogger(__name__)
 
@@ -26,16 +26,16 @@ def _ignore(*_: object) -> None:
     pass
 
 
-class ApiServers:
+class ApiServerReader:
     """Remembers the addresses: what cannot be read any more, or is gone for a moment, is refused as before."""
 
-    def __init__(self, cluster: Cluster, *, on_seen: OnSeen = _ignore) -> None:
+    def __init__(self, cluster: KubernetesClient, *, on_seen: OnSeen = _ignore) -> None:
         self._cluster = cluster
         self._on_seen = on_seen
         self._known: tuple[str, ...] | None = None
         self._told = False
 
-    async def read(self, moved: Moved = EVERYTHING) -> tuple[str, ...]:
+    async def read(self, moved: ChangedNamespaces = EVERYTHING) -> tuple[str, ...]:
         """Return the addresses, sorted; none where they cannot be had.
 
         Raises:

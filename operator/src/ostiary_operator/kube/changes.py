@@ -30,7 +30,7 @@ _PARTS: Final[Mapping[Kind, tuple[str, ...]]] = {
 }
 
 
-class Changes:
+class EventFilter:
     """Remembers the fingerprint of every object seen, by uid. Contents of Secrets are kept as digests only.
 
     Passes call it on the loop's thread, informers on theirs; each step of it is one operation on a dict.

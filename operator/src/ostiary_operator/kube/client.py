@@ -12,7 +12,7 @@ Object: TypeAlias = dict[str, Any]
 Objects: TypeAlias = list[Object]
 
 
-class Cluster(Protocol):
+class KubernetesClient(Protocol):
     """A Kubernetes API. Every method raises :class:`~ostiary_operator.kube.errors.ClusterError`."""
 
     async def list(self, kind: Kind, *, namespace: str | None = None, selector: str | None = None) -> Objects:

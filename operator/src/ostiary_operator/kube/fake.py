@@ -27,7 +27,7 @@ class _Entry:
     owners: dict[fields.Path, set[str]] = field(default_factory=dict)
 
 
-class FakeCluster:
+class FakeClient:
     """Implements the protocol; ``writes`` holds (verb, plural, name) of every write that changed something."""
 
     def __init__(self, *, time: Callable[[], float] = lambda: 1_800_000_000.0) -> None:
@@ -190,7 +190,7 @@ class FakeCluster:
                 raise error
 
 
-def add_namespaces(cluster: FakeCluster, names: Iterable[str]) -> None:
+def add_namespaces(cluster: FakeClient, names: Iterable[str]) -> None:
     """Make namespaces with the label that Kubernetes gives each."""
     for name in names:
         labels = {"kubernetes.io/metadata.name": name}

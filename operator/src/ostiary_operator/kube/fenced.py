@@ -3,19 +3,19 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ostiary_operator.kube.client import Cluster, Object, Objects
+from ostiary_operator.kube.client import KubernetesClient, Object, Objects
 from ostiary_operator.kube.errors import Fenced
 from ostiary_operator.kube.kinds import Kind
 
 
-class FencedCluster:
+class FencedClient:
     """Passes everything on, but for writes while ``may_write`` says no: it is asked before each of them.
 
     Every verb raises :class:`~ostiary_operator.kube.errors.ClusterError`, those that write
     :class:`~ostiary_operator.kube.errors.Fenced` among them.
     """
 
-    def __init__(self, inner: Cluster, may_write: Callable[[], bool]) -> None:
+    def __init__(self, inner: KubernetesClient, may_write: Callable[[], bool]) -> None:
         self._inner = inner
         self._may_write = may_write
 

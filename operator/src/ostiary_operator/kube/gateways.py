@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from ostiary_operator.compile.model import Gateway
+from ostiary_operator.compile.model import DiscoveredGateway
 from ostiary_operator.kube import labels
 from ostiary_operator.kube.client import Object, name_of, namespace_of, uid_of
 
@@ -14,7 +14,7 @@ _log = logging.getLogger(__name__)
 _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
-def discover(services: Iterable[Object], config_maps: Iterable[Object]) -> tuple[Gateway, ...]:
+def discover(services: Iterable[Object], config_maps: Iterable[Object]) -> tuple[DiscoveredGateway, ...]:
     """Return the gateways that Services declare, with their settings, sorted by identity and age.
 
     A name that is no DNS label is no gateway: objects are named after it. Two Services may claim one name; both are
@@ -32,7 +32,7 @@ def discover(services: Iterable[Object], config_maps: Iterable[Object]) -> tuple
             continue
         namespace = namespace_of(service)
         found.append(
-            Gateway(
+            DiscoveredGateway(
                 namespace=namespace,
                 name=name,
                 service=name_of(service),
@@ -51,15 +51,15 @@ def _data_port(service: Mapping[str, Any]) -> int:
     return int(ports[0]["port"]) if ports else 80
 
 
-def elected(gateways: Sequence[Gateway]) -> dict[str, Gateway]:
+def elected(gateways: Sequence[DiscoveredGateway]) -> dict[str, DiscoveredGateway]:
     """Return, by identity, the gateway of each name: the one whose Service is oldest."""
-    chosen: dict[str, Gateway] = {}
+    chosen: dict[str, DiscoveredGateway] = {}
     for gateway in sorted(gateways, key=_seniority):
         chosen.setdefault(gateway.identity, gateway)
     return chosen
 
 
-def _seniority(gateway: Gateway) -> tuple[str, str, str]:
+def _seniority(gateway: DiscoveredGateway) -> tuple[str, str, str]:
     return gateway.identity, gateway.created, gateway.service
 
 

@@ -17,18 +17,18 @@ import aiohttp
 import kopf
 from yarl import URL
 
-from ostiary_operator.kube.changes import Changes
+from ostiary_operator.kube.changes import EventFilter
 from ostiary_operator.kube.client import Object, name_of, namespace_of
 from ostiary_operator.kube.connection import close_at_once, load, open_session
 from ostiary_operator.kube.errors import Unreachable
 from ostiary_operator.kube.kinds import NAMESPACE, Kind
 from ostiary_operator.kube.options import OperatorOptions
 from ostiary_operator.kube.scopes import Scope
-from ostiary_operator.moved import EVERYTHING, Moved
+from ostiary_operator.moved import EVERYTHING, ChangedNamespaces
 
 _log = logging.getLogger(__name__)
 
-Poke = Callable[[str, Moved], None]
+Enqueue = Callable[[str, ChangedNamespaces], None]
 """Told the kind of object that changed, and where. An informer calls it on its own thread."""
 
 #: Seconds that each step of kopf's end is waited for, and that all of it is: then its thread, a daemon, is left behind.
@@ -51,7 +51,7 @@ class _Backoffs:
 class Informer:
     """Watches the kinds of one scope until it is stopped, and begins again if the watches end."""
 
-    def __init__(self, scope: Scope, options: OperatorOptions, changes: Changes, poke: Poke) -> None:
+    def __init__(self, scope: Scope, options: OperatorOptions, changes: EventFilter, poke: Enqueue) -> None:
         self._scope = scope
         self._options = options
         self._changes = changes
@@ -222,7 +222,7 @@ def _quietly(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     _log.debug("in the informer's loop: %s", context.get("message"))
 
 
-def make_registry(scope: Scope, login: Login, changes: Changes, poke: Poke) -> kopf.OperatorRegistry:
+def make_registry(scope: Scope, login: Login, changes: EventFilter, poke: Enqueue) -> kopf.OperatorRegistry:
     """Return a registry with one event handler a kind, and our own login."""
     registry = kopf.OperatorRegistry()
     kopf.on.login(registry=registry, id="login")(login.log_in)
@@ -231,7 +231,7 @@ def make_registry(scope: Scope, login: Login, changes: Changes, poke: Poke) -> k
     return registry
 
 
-def _register(registry: kopf.OperatorRegistry, kind: Kind, changes: Changes, poke: Poke) -> None:
+def _register(registry: kopf.OperatorRegistry, kind: Kind, changes: EventFilter, poke: Enqueue) -> None:
     @kopf.on.event(kind.group, kind.version, kind.plural, registry=registry, id=f"{kind.plural}-moved")
     async def moved(event: Any, **_: Any) -> None:
         obj = dict(event["object"])
@@ -239,8 +239,8 @@ def _register(registry: kopf.OperatorRegistry, kind: Kind, changes: Changes, pok
             poke(kind.name, _place(kind, obj))
 
 
-def _place(kind: Kind, obj: Object) -> Moved:
-    return Moved.within([name_of(obj) if kind == NAMESPACE else namespace_of(obj)])
+def _place(kind: Kind, obj: Object) -> ChangedNamespaces:
+    return ChangedNamespaces.within([name_of(obj) if kind == NAMESPACE else namespace_of(obj)])
 
 
 def make_settings(scope: Scope) -> kopf.OperatorSettings:

@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ostiary_operator.kube import labels, names
-from ostiary_operator.kube.client import Cluster, Object, name_of, namespace_of
+from ostiary_operator.kube.client import KubernetesClient, Object, name_of, namespace_of
 from ostiary_operator.kube.errors import NotFound
 from ostiary_operator.kube.kinds import LEASE
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class LeaseRecord:
     """What a Lease says. Nobody's is one with an empty holder.
 
     ``seconds`` is for how long it holds after ``renewed``; both moments are in epoch seconds by the holder's clock.
@@ -25,10 +25,10 @@ class Record:
     transitions: int = 0
 
 
-def parse(lease: Object) -> Record:
+def parse(lease: Object) -> LeaseRecord:
     """Read a Lease; what it leaves out, or says in no known way, is as in one of nobody's."""
     spec = lease.get("spec") or {}
-    return Record(
+    return LeaseRecord(
         holder=str(spec.get("holderIdentity") or ""),
         seconds=int(spec.get("leaseDurationSeconds") or 0),
         acquired=_seconds(spec.get("acquireTime")),
@@ -37,14 +37,14 @@ def parse(lease: Object) -> Record:
     )
 
 
-def taken(old: Record, holder: str, *, now: float, seconds: int) -> Record:
+def taken(old: LeaseRecord, holder: str, *, now: float, seconds: int) -> LeaseRecord:
     """Return the record after a holder took or renewed it; ``now`` is in epoch seconds."""
     if old.holder == holder:
-        return Record(holder, seconds, old.acquired, now, old.transitions)
-    return Record(holder, seconds, now, now, old.transitions + 1)
+        return LeaseRecord(holder, seconds, old.acquired, now, old.transitions)
+    return LeaseRecord(holder, seconds, now, now, old.transitions + 1)
 
 
-async def find(cluster: Cluster, *, namespace: str, name: str) -> Object | None:
+async def find(cluster: KubernetesClient, *, namespace: str, name: str) -> Object | None:
     """Read a Lease; None where there is none.
 
     Raises:
@@ -56,7 +56,7 @@ async def find(cluster: Cluster, *, namespace: str, name: str) -> Object | None:
         return None
 
 
-async def make(cluster: Cluster, *, namespace: str, name: str) -> Object:
+async def make(cluster: KubernetesClient, *, namespace: str, name: str) -> Object:
     """Make a Lease that is nobody's, unless there is one by now; return it as it is.
 
     Raises:
@@ -66,7 +66,9 @@ async def make(cluster: Cluster, *, namespace: str, name: str) -> Object:
     return await cluster.apply(LEASE, {"metadata": metadata}, manager=names.LEASE_MAKER)
 
 
-async def write(cluster: Cluster, lease: Object, record: Record, *, owners: Sequence[Object] = ()) -> Object:
+async def write(
+    cluster: KubernetesClient, lease: Object, record: LeaseRecord, *, owners: Sequence[Object] = ()
+) -> Object:
     """Replace what a Lease says, if nobody did since it was read. It goes when all its owners have gone.
 
     Raises:

@@ -5,9 +5,9 @@ import logging
 from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ostiary_operator.compile.model import Gateway
+from ostiary_operator.compile.model import DiscoveredGateway
 from ostiary_operator.kube import labels, names
-from ostiary_operator.kube.client import Cluster, Object, Objects, name_of, namespace_of
+from ostiary_operator.kube.client import KubernetesClient, Object, Objects, name_of, namespace_of
 from ostiary_operator.kube.errors import Forbidden, NotFound
 from ostiary_operator.kube.kinds import CONFIG_MAP, ENDPOINT_SLICE, SECRET
 from ostiary_operator.kube.options import OperatorOptions
@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class GatewayObjects:
     """What lies beside one gateway: our outputs as read, its EndpointSlices; or why we may not see them."""
 
     config_maps: Mapping[str, Object] = field(default_factory=dict)
@@ -27,21 +27,21 @@ class Beside:
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class ClusterSnapshot:
     """Everything that was seen."""
 
     proxies: Sequence[Object]
     policies: Sequence[Object]
-    gateways: tuple[Gateway, ...]
+    gateways: tuple[DiscoveredGateway, ...]
     namespaces: Mapping[str, Mapping[str, str]]
-    beside: Mapping[str, Beside]
+    beside: Mapping[str, GatewayObjects]
     """By gateway identity."""
     fresh: Collection[Object] = ()
     """The proxies and policies that were read for this look; the others are as they were at an earlier one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Neighbourhood:
+class NamespaceObjects:
     """ConfigMaps, Secrets and slices of one namespace with gateways."""
 
     config_maps: Sequence[Object] = ()
@@ -50,9 +50,9 @@ class Neighbourhood:
     forbidden: str | None = None
 
 
-async def look_around(
-    cluster: Cluster, options: OperatorOptions, namespace: str, services: Iterable[Object]
-) -> Neighbourhood:
+async def read_namespace(
+    cluster: KubernetesClient, options: OperatorOptions, namespace: str, services: Iterable[Object]
+) -> NamespaceObjects:
     """Read what lies beside the gateways of a namespace.
 
     Raises:
@@ -71,8 +71,8 @@ async def look_around(
         if namespace == options.operator_namespace:
             raise
         _log.debug("gateways in namespace %s are left as they are: %s", namespace, error)  # `Problems` tells it once
-        return Neighbourhood(forbidden=str(error))
-    return Neighbourhood(config_maps, {name_of(each): each for found in secrets for each in found}, slices)
+        return NamespaceObjects(forbidden=str(error))
+    return NamespaceObjects(config_maps, {name_of(each): each for found in secrets for each in found}, slices)
 
 
 async def _all_or_the_first_failure(*requests: Awaitable[Objects]) -> list[Objects]:
@@ -84,16 +84,16 @@ async def _all_or_the_first_failure(*requests: Awaitable[Objects]) -> list[Objec
     return [result for result in results if not isinstance(result, BaseException)]
 
 
-async def _secret(cluster: Cluster, namespace: str, gateway: str) -> list[Object]:
+async def _secret(cluster: KubernetesClient, namespace: str, gateway: str) -> list[Object]:
     try:
         return [await cluster.get(SECRET, namespace=namespace, name=names.secret(gateway))]
     except NotFound:
         return []
 
 
-def beside(gateway: Gateway, around: Neighbourhood) -> Beside:
+def objects_of_gateway(gateway: DiscoveredGateway, around: NamespaceObjects) -> GatewayObjects:
     """Pick what is one gateway's."""
-    return Beside(
+    return GatewayObjects(
         config_maps={
             name_of(each): each for each in around.config_maps if labels.of(each).get(labels.CONFIG) == gateway.name
         },

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from ostiary_operator.kube import gateways, labels, listing
-from ostiary_operator.kube.client import Cluster, Object, name_of, namespace_of, uid_of
+from ostiary_operator.kube.client import KubernetesClient, Object, name_of, namespace_of, uid_of
 from ostiary_operator.kube.errors import Forbidden, NotFound
 from ostiary_operator.kube.kinds import (
     CONFIG_MAP,
@@ -27,9 +27,9 @@ from ostiary_operator.kube.kinds import (
     SERVICE,
     Kind,
 )
-from ostiary_operator.kube.listing import Listing, Neighbourhood
+from ostiary_operator.kube.listing import ClusterSnapshot, NamespaceObjects
 from ostiary_operator.kube.options import OperatorOptions
-from ostiary_operator.moved import EVERYTHING, Moved
+from ostiary_operator.moved import EVERYTHING, ChangedNamespaces
 
 _log = logging.getLogger(__name__)
 
@@ -61,16 +61,16 @@ class _Resources:
         return [obj for namespace in sorted(found) for obj in found[namespace]]
 
 
-class Lookout:
+class Lister:
     """Remembers the last look. ``on_seen`` is told of every object that was read."""
 
-    def __init__(self, cluster: Cluster, options: OperatorOptions, on_seen: OnSeen = _nobody) -> None:
+    def __init__(self, cluster: KubernetesClient, options: OperatorOptions, on_seen: OnSeen = _nobody) -> None:
         self._cluster = cluster
         self._options = options
         self._on_seen = on_seen
         self._last: _Resources | None = None
 
-    async def look(self, moved: Moved = EVERYTHING) -> Listing:
+    async def look(self, moved: ChangedNamespaces = EVERYTHING) -> ClusterSnapshot:
         """Read what moved.
 
         Raises:
@@ -80,25 +80,25 @@ class Lookout:
         services = await self._everywhere(SERVICE, labels.GATEWAY)
         places = sorted({namespace_of(service) for service in services})
         looks = await asyncio.gather(
-            *(listing.look_around(self._cluster, self._options, place, services) for place in places)
+            *(listing.read_namespace(self._cluster, self._options, place, services) for place in places)
         )
         around = dict(zip(places, looks, strict=True))
         found = gateways.discover(services, (each for look in looks for each in look.config_maps))
         self._last = resources
         self._tell(resources, services, looks)
-        return Listing(
+        return ClusterSnapshot(
             proxies=resources.every(PROXY),
             policies=resources.every(POLICY),
             gateways=found,
             namespaces=resources.namespaces,
             beside={
-                identity: listing.beside(gateway, around[gateway.namespace])
+                identity: listing.objects_of_gateway(gateway, around[gateway.namespace])
                 for identity, gateway in gateways.elected(found).items()
             },
             fresh=resources.fresh,
         )
 
-    async def _resources(self, moved: Moved) -> _Resources:
+    async def _resources(self, moved: ChangedNamespaces) -> _Resources:
         """Read the namespaces that moved; everything where that is less work, or where too much is gone."""
         last, places = self._last, self._places(moved)
         if last is None or places is None or self._is_most(places, last):
@@ -106,7 +106,7 @@ class Lookout:
         part = await self._part(places, last)
         return part if part is not None else await self._all()
 
-    def _places(self, moved: Moved) -> frozenset[str] | None:
+    def _places(self, moved: ChangedNamespaces) -> frozenset[str] | None:
         """Return the namespaces to read: with those that moved the operator's own, whose policies reach everywhere."""
         if not moved.namespaces:
             return moved.namespaces
@@ -180,7 +180,7 @@ class Lookout:
             self._on_seen(NAMESPACE, each)
         return {name_of(each): labels.of(each) for each in found if wanted is None or name_of(each) in wanted}
 
-    def _tell(self, resources: _Resources, services: Iterable[Object], looks: Iterable[Neighbourhood]) -> None:
+    def _tell(self, resources: _Resources, services: Iterable[Object], looks: Iterable[NamespaceObjects]) -> None:
         """Tell of all that was read; what stands twice in it is the same."""
         for obj in resources.fresh:
             self._on_seen(PROXY if obj["kind"] == PROXY.name else POLICY, obj)
@@ -206,7 +206,7 @@ def _lost_all(before: Iterable[Object], now: Iterable[Object]) -> bool:
     return bool(uids) and uids.isdisjoint(uid_of(obj) for obj in now)
 
 
-async def _namespace(cluster: Cluster, name: str) -> Object:
+async def _namespace(cluster: KubernetesClient, name: str) -> Object:
     try:
         return await cluster.get(NAMESPACE, name=name)
     except NotFound:

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from ostiary_operator.kube.client import Cluster, Object, Objects
+from ostiary_operator.kube.client import KubernetesClient, Object, Objects
 from ostiary_operator.kube.errors import ClusterError
 from ostiary_operator.kube.kinds import Kind
 
@@ -11,10 +11,10 @@ OnWrite = Callable[[str, str], None]
 """Told (kind, outcome) of every write; the outcome is ``written`` or the name of the error."""
 
 
-class MeasuredCluster:
+class MeasuredClient:
     """Passes everything on."""
 
-    def __init__(self, inner: Cluster, on_write: OnWrite) -> None:
+    def __init__(self, inner: KubernetesClient, on_write: OnWrite) -> None:
         self._inner = inner
         self._on_write = on_write
 

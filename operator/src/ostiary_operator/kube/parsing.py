@@ -5,7 +5,7 @@ from typing import Final
 
 import orjson
 
-from ostiary_operator.compile.packed import PackedObject, pack
+from ostiary_operator.compile.packed import EncodedResource, encode_resource
 from ostiary_operator.kube.client import Object, Objects, namespace_of, uid_of
 from ostiary_operator.kube.kinds import OURS, Kind
 
@@ -28,7 +28,7 @@ def parse(answer: bytes) -> Object:
         gc.enable()
 
 
-class Shelf:
+class ObjectCache:
     """Keeps the objects of the last lists, so that those that did not change exist once and not once a list."""
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class Shelf:
             return item
         if kept["metadata"].get("resourceVersion") == item["metadata"].get("resourceVersion"):
             return kept
-        if isinstance(kept, PackedObject) and isinstance(item, PackedObject) and kept.judged == item.judged:
+        if isinstance(kept, EncodedResource) and isinstance(item, EncodedResource) and kept.judged == item.judged:
             item.judged = kept.judged
         return item
 
@@ -71,7 +71,7 @@ def lean(item: Object, kind: Kind) -> Object:
     ``managedFields`` are most of an object's bytes where it has long lists.
     """
     if kind in OURS:
-        return pack(kind.name, item)
+        return encode_resource(kind.name, item)
     item["metadata"].pop("managedFields", None)
     item["apiVersion"], item["kind"] = kind.api_version, kind.name
     return item

@@ -9,10 +9,10 @@ from typing import Any, Final, TypeAlias
 
 from ostiary_operator.compile.model import Missing, ReferenceKey
 from ostiary_operator.kube import labels
-from ostiary_operator.kube.client import Cluster
+from ostiary_operator.kube.client import KubernetesClient
 from ostiary_operator.kube.errors import Forbidden, NotFound
 from ostiary_operator.kube.kinds import CONFIG_MAP, SECRET
-from ostiary_operator.moved import EVERYTHING, Moved
+from ostiary_operator.moved import EVERYTHING, ChangedNamespaces
 
 _AT_ONCE: Final = 16
 _PRIVATE_KEY: Final = re.compile("-----BEGIN [^-]*PRIVATE KEY-----")
@@ -21,14 +21,16 @@ _PRIVATE_KEY: Final = re.compile("-----BEGIN [^-]*PRIVATE KEY-----")
 _Found: TypeAlias = Mapping[str, str] | Missing
 
 
-class References:
+class ReferenceReader:
     """Remembers what was read, so that only what may have moved is read again."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: KubernetesClient) -> None:
         self._cluster = cluster
         self._known: dict[ReferenceKey, _Found] = {}
 
-    async def resolve(self, wanted: Iterable[ReferenceKey], moved: Moved = EVERYTHING) -> dict[ReferenceKey, _Found]:
+    async def resolve(
+        self, wanted: Iterable[ReferenceKey], moved: ChangedNamespaces = EVERYTHING
+    ) -> dict[ReferenceKey, _Found]:
         """Return the data of each object, or why it cannot be had. What nobody wants any more is forgotten.
 
         Raises:
@@ -43,11 +45,11 @@ class References:
         return dict(self._known)
 
 
-def _is_among(key: ReferenceKey, moved: Moved) -> bool:
+def _is_among(key: ReferenceKey, moved: ChangedNamespaces) -> bool:
     return moved.namespaces is None or key.namespace in moved.namespaces
 
 
-async def _read(cluster: Cluster, key: ReferenceKey, turn: asyncio.Semaphore) -> _Found:
+async def _read(cluster: KubernetesClient, key: ReferenceKey, turn: asyncio.Semaphore) -> _Found:
     kind = SECRET if key.kind == SECRET.name else CONFIG_MAP
     async with turn:
         try:

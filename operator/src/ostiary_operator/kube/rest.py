@@ -18,7 +18,7 @@ from ostiary_operator.kube import errors
 from ostiary_operator.kube.client import Object, Objects
 from ostiary_operator.kube.connection import close_at_once
 from ostiary_operator.kube.kinds import OURS, Kind
-from ostiary_operator.kube.parsing import Shelf, lean, parse
+from ostiary_operator.kube.parsing import ObjectCache, lean, parse
 
 _log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ _MERGE: Final = "application/merge-patch+json"
 _JSON: Final = "application/json"
 
 
-class RestCluster:
+class RestClient:
     """A real API server. ``configure`` reads address and credentials; it is asked again when they are refused.
 
     ``whole``: lists hold objects as they were sent, for whoever shows them; else only what the operator reads of them.
@@ -45,7 +45,7 @@ class RestCluster:
         self._pick = _whole if whole else lean
         self._api: ApiClient | None = None
         self._opening = asyncio.Lock()
-        self._shelves: dict[tuple[Kind, str | None], Shelf] = {}
+        self._shelves: dict[tuple[Kind, str | None], ObjectCache] = {}
 
     async def close(self) -> None:
         """Close all connections."""
@@ -67,7 +67,7 @@ class RestCluster:
     async def _pages(self, kind: Kind, *, namespace: str | None, selector: str | None) -> Objects:
         query = {"limit": str(_PAGE)} | ({"labelSelector": selector} if selector else {})
         path = kind.path(namespace=namespace)
-        shelf = self._shelves.setdefault((kind, selector), Shelf())
+        shelf = self._shelves.setdefault((kind, selector), ObjectCache())
         items: Objects = []
         while True:
             try:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ostiary_operator.kube import access, labels
-from ostiary_operator.kube.client import Cluster
+from ostiary_operator.kube.client import KubernetesClient
 from ostiary_operator.kube.kinds import CONFIG_MAP, ENDPOINT_SLICE, NAMESPACE, POLICY, PROXY, SECRET, SERVICE, Kind
 from ostiary_operator.kube.options import OperatorOptions
 
@@ -50,7 +50,7 @@ class Watched:
     missing: tuple[str, ...]
 
 
-async def choose(cluster: Cluster, options: OperatorOptions) -> Watched:
+async def choose(cluster: KubernetesClient, options: OperatorOptions) -> Watched:
     """Ask what may be watched where.
 
     Raises:
@@ -66,7 +66,7 @@ async def choose(cluster: Cluster, options: OperatorOptions) -> Watched:
     return Watched(tuple(Scope(where, tuple(kinds), turn) for (where, turn), kinds in places.items()), tuple(missing))
 
 
-async def _reach(cluster: Cluster, options: OperatorOptions, kind: Kind) -> tuple[str, ...] | None:
+async def _reach(cluster: KubernetesClient, options: OperatorOptions, kind: Kind) -> tuple[str, ...] | None:
     """Return the namespaces in which a kind may be watched; None for everywhere."""
     if (options.namespaces is None or not kind.namespaced) and await access.may_watch(cluster, kind):
         return None

@@ -9,11 +9,11 @@ from typing import Final
 from ostiary_operator.compile.model import NamespaceServices
 from ostiary_operator.compile.objects import services_from_objects
 from ostiary_operator.kube import labels
-from ostiary_operator.kube.client import Cluster, Object, Objects, namespace_of
+from ostiary_operator.kube.client import KubernetesClient, Object, Objects, namespace_of
 from ostiary_operator.kube.errors import Forbidden
 from ostiary_operator.kube.kinds import ENDPOINT_SLICE, SERVICE, Kind
 from ostiary_operator.kube.options import OperatorOptions
-from ostiary_operator.moved import EVERYTHING, Moved
+from ostiary_operator.moved import EVERYTHING, ChangedNamespaces
 
 #: Namespaces that are read at once. Of more than these it is less work to read the whole cluster.
 _AT_ONCE: Final = 16
@@ -28,11 +28,16 @@ def _ignore(*_: object) -> None:
     pass
 
 
-class Services:
+class ServiceReader:
     """Remembers what was read, so that only what may have moved is read again."""
 
     def __init__(
-        self, cluster: Cluster, options: OperatorOptions, *, on_seen: OnSeen = _ignore, follow: Follow = _ignore
+        self,
+        cluster: KubernetesClient,
+        options: OperatorOptions,
+        *,
+        on_seen: OnSeen = _ignore,
+        follow: Follow = _ignore,
     ) -> None:
         self._cluster = cluster
         self._options = options
@@ -40,7 +45,9 @@ class Services:
         self._follow = follow
         self._known: dict[str, NamespaceServices] = {}
 
-    async def read(self, namespaces: Iterable[str], moved: Moved = EVERYTHING) -> Mapping[str, NamespaceServices]:
+    async def read(
+        self, namespaces: Iterable[str], moved: ChangedNamespaces = EVERYTHING
+    ) -> Mapping[str, NamespaceServices]:
         """Return the Services of each namespace. What no proxy lies in any more is forgotten.
 
         Raises:
@@ -92,5 +99,5 @@ class Services:
         return {each: replace(judged.get(each, none), slices_readable=slices is not None) for each in namespaces}
 
 
-def _is_among(namespace: str, moved: Moved) -> bool:
+def _is_among(namespace: str, moved: ChangedNamespaces) -> bool:
     return moved.namespaces is None or namespace in moved.namespaces

@@ -16,7 +16,7 @@ from ostiary_operator.kube.client import Object, Objects
 from ostiary_operator.kube.errors import Unreachable
 from ostiary_operator.kube.kinds import Kind
 from ostiary_operator.kube.options import OperatorOptions
-from ostiary_operator.kube.rest import RestCluster
+from ostiary_operator.kube.rest import RestClient
 
 #: Where a Pod learns its namespace.
 _POD_NAMESPACE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
@@ -24,7 +24,7 @@ _DEFAULT: Final = "default"
 _USUAL_FILE: Final = "~/.kube/config"
 
 
-class Reader(Protocol):
+class ReadOnlyClient(Protocol):
     """What looking needs of a cluster. Every method raises :class:`~ostiary_operator.kube.errors.ClusterError`."""
 
     async def list(self, kind: Kind, *, namespace: str | None = None, selector: str | None = None) -> Objects:
@@ -54,7 +54,7 @@ class Credentials:
 
 
 @asynccontextmanager
-async def opened(credentials: Credentials) -> AsyncIterator[RestCluster]:
+async def opened(credentials: Credentials) -> AsyncIterator[RestClient]:
     """Open the way to the API server.
 
     Raises:
@@ -62,7 +62,7 @@ async def opened(credentials: Credentials) -> AsyncIterator[RestCluster]:
     """
     _check_file(credentials)
     await connection.load(credentials.options)
-    cluster = RestCluster(functools.partial(connection.load, credentials.options), whole=True)
+    cluster = RestClient(functools.partial(connection.load, credentials.options), whole=True)
     try:
         yield cluster
     finally:

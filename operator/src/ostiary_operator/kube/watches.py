@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator, Callable
 from typing import Final
 
 from ostiary_operator.kube import scopes
-from ostiary_operator.kube.changes import Changes
-from ostiary_operator.kube.client import Cluster
+from ostiary_operator.kube.changes import EventFilter
+from ostiary_operator.kube.client import KubernetesClient
 from ostiary_operator.kube.errors import ClusterError
-from ostiary_operator.kube.informer import Informer, Poke
+from ostiary_operator.kube.informer import Enqueue, Informer
 from ostiary_operator.kube.kinds import OURS
 from ostiary_operator.kube.options import OperatorOptions
 from ostiary_operator.kube.scopes import Watched
-from ostiary_operator.moved import Moved
+from ostiary_operator.moved import ChangedNamespaces
 from ostiary_operator.schedule import RESYNC_UNWATCHED
 
 _log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ OnChosen = Callable[[Watched], None]
 
 
 async def watch(
-    cluster: Cluster, options: OperatorOptions, changes: Changes, poke: Poke, *, on_chosen: OnChosen
+    cluster: KubernetesClient, options: OperatorOptions, changes: EventFilter, poke: Enqueue, *, on_chosen: OnChosen
 ) -> None:
     """Watch until cancelled. ``poke`` is called on this loop."""
     watched = await _chosen(cluster, options)
@@ -35,7 +35,7 @@ async def watch(
     tell(watched)
     loop = asyncio.get_running_loop()
 
-    def poke_here(reason: str, moved: Moved) -> None:  # called on an informer's thread
+    def poke_here(reason: str, moved: ChangedNamespaces) -> None:  # called on an informer's thread
         with contextlib.suppress(RuntimeError):  # our loop is closed: too late
             loop.call_soon_threadsafe(poke, reason, moved)
 
@@ -43,7 +43,7 @@ async def watch(
         await asyncio.Event().wait()
 
 
-async def _chosen(cluster: Cluster, options: OperatorOptions) -> Watched:
+async def _chosen(cluster: KubernetesClient, options: OperatorOptions) -> Watched:
     while True:
         try:
             return await scopes.choose(cluster, options)

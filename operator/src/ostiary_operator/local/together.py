@@ -18,7 +18,14 @@ from ostiary_operator.api.resources import POLICY_KIND, PROXY_KIND
 from ostiary_operator.api.status import AcceptedReason, GovernedReason, ProgrammedReason, ResolvedRefsReason
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.compiler import compile_resources
-from ostiary_operator.compile.model import Compiled, Condition, Gateway, ObjectKey, Resources, ResourceStatus
+from ostiary_operator.compile.model import (
+    Compiled,
+    ConditionDraft,
+    DiscoveredGateway,
+    ObjectKey,
+    Resources,
+    ResourceStatus,
+)
 from ostiary_operator.compile.objects import resources_from_objects
 from ostiary_operator.local import judging, meant
 from ostiary_operator.local.findings import Finding, Severity
@@ -106,7 +113,7 @@ def _resources(manifests: Iterable[Manifest], surroundings: Surroundings) -> Res
     return replace(resources, gateways=_gateways(everything, surroundings))
 
 
-def _gateways(manifests: Sequence[Manifest], surroundings: Surroundings) -> list[Gateway]:
+def _gateways(manifests: Sequence[Manifest], surroundings: Surroundings) -> list[DiscoveredGateway]:
     """The gateways that the files declare or hold settings of, and the one that is implied."""
     settings = {
         judging.gateway_of(each): judging.settings_text(each) for each in manifests if judging.is_settings(each)
@@ -117,7 +124,7 @@ def _gateways(manifests: Sequence[Manifest], surroundings: Surroundings) -> list
         known.add(implied)
         settings[implied] = _completed(settings.get(implied), surroundings.defaults)
     return [
-        Gateway(
+        DiscoveredGateway(
             namespace, name, service=f"ostiary-{name}", uid="", created="", settings=settings.get((namespace, name))
         )
         for namespace, name in sorted(known)
@@ -162,7 +169,7 @@ def ungoverned(verdict: Verdict) -> list[Finding]:
     ]
 
 
-def _finding(manifest: Manifest, condition: Condition, *, severity: Severity | None = None) -> Finding:
+def _finding(manifest: Manifest, condition: ConditionDraft, *, severity: Severity | None = None) -> Finding:
     """Take a condition apart: its message is `object: field: what is wrong; what to do. What holds meanwhile`."""
     text = condition.message.removeprefix(f"{manifest.key.kind} {manifest.key.namespace}/{manifest.key.name}: ")
     head, separator, tail = text.partition(": ")

@@ -13,13 +13,13 @@ from typing import Any, Final
 from ostiary_operator.api.status import ConditionType
 from ostiary_operator.clock import Clock, rfc3339
 from ostiary_operator.compile.model import ObjectKey, ResourceStatus
-from ostiary_operator.kube.client import Cluster, Object, uid_of
+from ostiary_operator.kube.client import KubernetesClient, Object, uid_of
 from ostiary_operator.kube.errors import ClusterError
 from ostiary_operator.kube.kinds import OURS
 from ostiary_operator.status import document, programmed, slips, upstream
-from ostiary_operator.status.events import Events, transitions
-from ostiary_operator.status.watch import GatewayWatch
-from ostiary_operator.status.writer import StatusWrite, Written, write_all
+from ostiary_operator.status.events import EventRecorder, transitions
+from ostiary_operator.status.watch import GatewayState
+from ostiary_operator.status.writer import StatusWrite, WriteResult, write_all
 
 #: Seconds for which the set of replicas must stand still before mere numbers are written to thousands of objects.
 SETTLE: Final = 5.0
@@ -45,11 +45,11 @@ class Published:
     failure: ClusterError | None = None
 
 
-class StatusBoard:
+class StatusPublisher:
     """Statuses of all resources."""
 
-    def __init__(self, cluster: Cluster, clock: Clock, events: Events) -> None:
-        self.watches: dict[str, GatewayWatch] = {}
+    def __init__(self, cluster: KubernetesClient, clock: Clock, events: EventRecorder) -> None:
+        self.watches: dict[str, GatewayState] = {}
         """By gateway identity."""
         self.news = asyncio.Event()
         """Set when something was put in force: replicas are worth asking."""
@@ -188,7 +188,7 @@ class StatusBoard:
         self._due_now.add(uid)  # until it is written and found as it should be
         return StatusWrite(status.key, uid, body)
 
-    def _servers(self, status: ResourceStatus, live: Mapping[str, Any], now: float) -> upstream.Told:
+    def _servers(self, status: ResourceStatus, live: Mapping[str, Any], now: float) -> upstream.UpstreamState:
         return upstream.settle(
             upstream.judge(status, self.watches),
             document.condition_of(live, ConditionType.UPSTREAM_HEALTHY),
@@ -201,7 +201,7 @@ class StatusBoard:
         changes = [self.watches[gateway].changed_at for gateway in status.expected if gateway in self.watches]
         return max(changes, default=0.0) + SETTLE
 
-    async def _write(self, writes: Sequence[StatusWrite]) -> Written:
+    async def _write(self, writes: Sequence[StatusWrite]) -> WriteResult:
         for write in writes:
             self._familiar[write.uid] = (*self._familiar.get(write.uid, ())[-1:], document.fingerprint(write.status))
         written = await write_all(self._cluster, writes)

@@ -5,9 +5,9 @@ from typing import Any, Final
 
 from ostiary_core.canonical import canonical, digest
 from ostiary_operator.api.status import MESSAGE_LIMIT, UNJUDGED_SINCE, ConditionStatus, ConditionType, ReadyReason
-from ostiary_operator.compile.model import Condition, ResourceStatus
+from ostiary_operator.compile.model import ConditionDraft, ResourceStatus
 from ostiary_operator.kube.kinds import PROXY
-from ostiary_operator.status.programmed import GatewayCount, Judgement
+from ostiary_operator.status.programmed import GatewayCount, ProgrammedState
 
 _RELATED: Final = 256
 _URLS: Final = 64
@@ -33,12 +33,12 @@ FIELDS: Final = {
 
 def build(
     status: ResourceStatus,
-    judgement: Judgement,
+    judgement: ProgrammedState,
     live: Mapping[str, Any],
     *,
     now: str,
-    upstream: Condition | None = None,
-    aside: Sequence[Condition] | None = None,
+    upstream: ConditionDraft | None = None,
+    aside: Sequence[ConditionDraft] | None = None,
 ) -> dict[str, Any]:
     """Return the status to write. ``upstream`` and ``aside`` are conditions that are no part of Ready.
 
@@ -62,13 +62,13 @@ def build(
     return whole | (_of_proxy(status, gateways) if status.key.kind == PROXY.name else _of_policy(status))
 
 
-def ready(conditions: Sequence[Condition]) -> Condition:
+def ready(conditions: Sequence[ConditionDraft]) -> ConditionDraft:
     """Sum up the other conditions: True if all are, else what the first says that is not, False before Unknown."""
     for value in (ConditionStatus.FALSE, ConditionStatus.UNKNOWN):
         for each in conditions:
             if each.status == value:
-                return Condition(ConditionType.READY, value, each.reason, f"{each.type}: {each.message}")
-    return Condition(ConditionType.READY, ConditionStatus.TRUE, ReadyReason.READY, ReadyReason.READY.meaning)
+                return ConditionDraft(ConditionType.READY, value, each.reason, f"{each.type}: {each.message}")
+    return ConditionDraft(ConditionType.READY, ConditionStatus.TRUE, ReadyReason.READY, ReadyReason.READY.meaning)
 
 
 def _of_proxy(status: ResourceStatus, gateways: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -111,13 +111,13 @@ def _in_short(gateways: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _as_said(
-    live: Mapping[str, Any], programmed: Condition, gateways: list[dict[str, Any]]
-) -> tuple[Condition, list[dict[str, Any]]]:
+    live: Mapping[str, Any], programmed: ConditionDraft, gateways: list[dict[str, Any]]
+) -> tuple[ConditionDraft, list[dict[str, Any]]]:
     """Return what the live status says of the replicas."""
     said = condition_of(live, ConditionType.PROGRAMMED)
     if said is None:
         return programmed, gateways
-    condition = Condition(ConditionType.PROGRAMMED, said["status"], said["reason"], said["message"])
+    condition = ConditionDraft(ConditionType.PROGRAMMED, said["status"], said["reason"], said["message"])
     return condition, list(live.get("gateways") or [])
 
 
@@ -132,7 +132,7 @@ def differs(of_type: str, one: Mapping[str, Any], other: Mapping[str, Any]) -> b
     return any(first.get(key) != second.get(key) for key in ("status", "reason", "message"))
 
 
-def _condition(condition: Condition, generation: int, live: Mapping[str, Any], now: str) -> dict[str, Any]:
+def _condition(condition: ConditionDraft, generation: int, live: Mapping[str, Any], now: str) -> dict[str, Any]:
     """Return a condition as Kubernetes has it; the time stays as long as the value does."""
     before = condition_of(live, condition.type)
     same = before is not None and before.get("status") == condition.status

@@ -14,11 +14,11 @@ from typing import Any, Final
 
 from ostiary_operator.api.status import ASIDE, ConditionStatus, ConditionType
 from ostiary_operator.clock import Clock
-from ostiary_operator.kube.client import Cluster, Object
+from ostiary_operator.kube.client import KubernetesClient, Object
 from ostiary_operator.kube.errors import ClusterError
 from ostiary_operator.kube.kinds import EVENT
 from ostiary_operator.status.document import condition_of
-from ostiary_operator.status.turns import Turns
+from ostiary_operator.status.turns import FairQueue
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ _ASIDE: Final = tuple(each for aside in ASIDE.values() for each in aside)
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
+class EventRecord:
     """One thing to tell of one object."""
 
     regarding: Mapping[str, Any]
@@ -49,7 +49,7 @@ class Happening:
 
 def transitions(
     regarding: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[str, Any]
-) -> Iterator[Happening]:
+) -> Iterator[EventRecord]:
     """Yield what changed between two statuses: one Event a fault.
 
     Of the conditions that Ready sums up only the first that fails is told, since the others fail with it, and Ready
@@ -61,7 +61,7 @@ def transitions(
     told = [*(new for new in fine if new["type"] != ConditionType.READY), *bad[:1]] or fine
     for new in (*told, *_news(_ASIDE, before, after)):
         if new["status"] != ConditionStatus.UNKNOWN:
-            yield Happening(regarding, new["reason"], new["message"], warning=new["status"] == ConditionStatus.FALSE)
+            yield EventRecord(regarding, new["reason"], new["message"], warning=new["status"] == ConditionStatus.FALSE)
 
 
 def _news(
@@ -82,20 +82,20 @@ def _is_worth_telling(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
     return ConditionStatus.FALSE in {new["status"], old.get("status")}
 
 
-class Events:
+class EventRecorder:
     """Writes what happened in the background."""
 
-    def __init__(self, cluster: Cluster, clock: Clock) -> None:
+    def __init__(self, cluster: KubernetesClient, clock: Clock) -> None:
         self.dropped = 0
         self._cluster = cluster
         self._clock = clock
-        self._waiting: Turns[Happening] = Turns(each=_WAITING_EACH, most=_WAITING)
+        self._waiting: FairQueue[EventRecord] = FairQueue(each=_WAITING_EACH, most=_WAITING)
         self._more = asyncio.Event()
         self._allowance = _BURST
         self._measured = clock.monotonic()
         self._instance = socket.gethostname()[:128]
 
-    def tell(self, happening: Happening) -> None:
+    def tell(self, happening: EventRecord) -> None:
         """Put something in line; beyond a bound it is dropped."""
         if not self._waiting.put(str(happening.regarding.get("namespace")), happening):
             self.dropped += 1
@@ -123,14 +123,14 @@ class Events:
         self._allowance -= 1
         return 0.0
 
-    async def _write(self, happening: Happening) -> None:
+    async def _write(self, happening: EventRecord) -> None:
         try:
             await self._cluster.create(EVENT, self._body(happening))
         except ClusterError as error:
             self.dropped += 1
             _log.debug("an Event is lost: %s", error)
 
-    def _body(self, happening: Happening) -> Object:
+    def _body(self, happening: EventRecord) -> Object:
         regarding = happening.regarding
         namespace = regarding.get("namespace") or "default"
         moment = datetime.fromtimestamp(self._clock.time(), UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

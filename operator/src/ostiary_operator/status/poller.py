@@ -9,11 +9,11 @@ import aiohttp
 
 from ostiary_core.errors import OstiaryError
 from ostiary_operator.clock import Clock
-from ostiary_operator.moved import NOTHING, Moved
+from ostiary_operator.moved import NOTHING, ChangedNamespaces
 from ostiary_operator.status import replicas
-from ostiary_operator.status.board import StatusBoard
+from ostiary_operator.status.board import StatusPublisher
 from ostiary_operator.status.reports import most_bytes
-from ostiary_operator.status.watch import GatewayWatch, ReplicaState
+from ostiary_operator.status.watch import GatewayState, ReplicaState
 
 _log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ SLOW: Final = 5.0
 class Poller:
     """``poke`` asks for a pass, with the reason and what of the resources moved: here never anything."""
 
-    def __init__(self, board: StatusBoard, clock: Clock, poke: Callable[[str, Moved], None]) -> None:
+    def __init__(self, board: StatusPublisher, clock: Clock, poke: Callable[[str, ChangedNamespaces], None]) -> None:
         self._board = board
         self._clock = clock
         self._poke = poke
@@ -63,7 +63,7 @@ class Poller:
 
         return is_time
 
-    async def _ask(self, session: aiohttp.ClientSession, watch: GatewayWatch, state: ReplicaState) -> bool:
+    async def _ask(self, session: aiohttp.ClientSession, watch: GatewayState, state: ReplicaState) -> bool:
         """Ask one replica; say whether it says anything new."""
         if watch.token is None:
             return False
@@ -80,7 +80,7 @@ class Poller:
             self._poke("replica rejects", NOTHING)  # somebody may have changed what we wrote, where we cannot watch it
         return state.answered(report, self._clock.monotonic())
 
-    def _silent(self, watch: GatewayWatch, state: ReplicaState, error: OstiaryError) -> bool:
+    def _silent(self, watch: GatewayState, state: ReplicaState, error: OstiaryError) -> bool:
         if not state.silent(str(error)):
             return False
         _log.warning("replica %s of gateway %s: %s", state.replica.name, watch.identity, error)
@@ -109,6 +109,6 @@ class Poller:
         return any(_awaited(watch, now) for watch in self._board.watches.values())
 
 
-def _awaited(watch: GatewayWatch, now: float) -> bool:
+def _awaited(watch: GatewayState, now: float) -> bool:
     recent = now - max(watch.written_at, watch.changed_at) < PATIENCE
     return recent and bool(watch.states) and watch.acknowledged() is None

@@ -10,8 +10,8 @@ from typing import Final
 
 from ostiary_core.contract import revisions
 from ostiary_operator.api.status import ConditionStatus, ConditionType, ProgrammedReason
-from ostiary_operator.compile.model import Condition, ResourceStatus
-from ostiary_operator.status.watch import GatewayWatch, ReplicaState
+from ostiary_operator.compile.model import ConditionDraft, ResourceStatus
+from ostiary_operator.status.watch import GatewayState, ReplicaState
 
 #: Seconds without an answer after which a replica counts as unreachable.
 UNREACHABLE_AFTER: Final = 10.0
@@ -34,14 +34,14 @@ class GatewayCount:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class ProgrammedState:
     """The condition and the numbers behind it.
 
     ``settled`` is unset while something is on its way that must not be told yet: what was said before stays. ``until``
     is the moment (monotonic) at which silence alone would change the judgement.
     """
 
-    condition: Condition
+    condition: ConditionDraft
     gateways: tuple[GatewayCount, ...] = ()
     settled: bool = True
     until: float = _NEVER
@@ -65,19 +65,19 @@ class _Verdict:
 
 
 def judge(
-    status: ResourceStatus, watches: Mapping[str, GatewayWatch], *, was_programmed: bool, now: float
-) -> Judgement:
+    status: ResourceStatus, watches: Mapping[str, GatewayState], *, was_programmed: bool, now: float
+) -> ProgrammedState:
     """Judge one resource.
 
     ``watches`` are gateways by identity. ``was_programmed`` says that the condition is True for this generation.
     """
     refusal = _without_replicas(status)
     if refusal is not None:
-        return Judgement(refusal)
+        return ProgrammedState(refusal)
     verdicts: list[_Verdict] = []
     counts: list[GatewayCount] = []
     for identity in sorted(identity for identity, entries in status.expected.items() if entries):
-        watch = watches.get(identity) or GatewayWatch(identity, known_since=now)
+        watch = watches.get(identity) or GatewayState(identity, known_since=now)
         found = list(_verdicts(watch, status.expected[identity], was_programmed=was_programmed, now=now))
         verdicts += found
         counts.append(_count(watch, found))
@@ -94,7 +94,7 @@ def was_programmed(conditions: Iterable[Mapping[str, object]], generation: int) 
     )
 
 
-def _without_replicas(status: ResourceStatus) -> Condition | None:
+def _without_replicas(status: ResourceStatus) -> ConditionDraft | None:
     """Return the condition of a resource whose newest version no replica was given."""
     if status.too_large:
         return _false(
@@ -107,7 +107,7 @@ def _without_replicas(status: ResourceStatus) -> Condition | None:
     if refused is not None and not any(status.expected.values()):
         return _false(ProgrammedReason.NOT_ACCEPTED, f"nothing of it is in force: see the condition {refused.type}")
     if not any(status.expected.values()):
-        return Condition(
+        return ConditionDraft(
             ConditionType.PROGRAMMED,
             ConditionStatus.TRUE,
             ProgrammedReason.PROGRAMMED,
@@ -116,17 +116,17 @@ def _without_replicas(status: ResourceStatus) -> Condition | None:
     return None
 
 
-def _held(status: ResourceStatus, refused: Condition | None) -> str:
+def _held(status: ResourceStatus, refused: ConditionDraft | None) -> str:
     where = f": see the condition {refused.type}" if refused is not None else ""
     return f"generation {status.generation} is not in force, the last accepted version is{where}"
 
 
-def _false(reason: ProgrammedReason, message: str) -> Condition:
-    return Condition(ConditionType.PROGRAMMED, ConditionStatus.FALSE, reason, message)
+def _false(reason: ProgrammedReason, message: str) -> ConditionDraft:
+    return ConditionDraft(ConditionType.PROGRAMMED, ConditionStatus.FALSE, reason, message)
 
 
 def _verdicts(
-    watch: GatewayWatch, expected: Mapping[str, str], *, was_programmed: bool, now: float
+    watch: GatewayState, expected: Mapping[str, str], *, was_programmed: bool, now: float
 ) -> Iterator[_Verdict]:
     """Yield one verdict a replica; of a gateway without replicas, one in all."""
     if not watch.states:
@@ -135,7 +135,7 @@ def _verdicts(
         yield _blamed(watch, _of_replica(watch, state, expected, was_programmed=was_programmed, now=now))
 
 
-def _blamed(watch: GatewayWatch, verdict: _Verdict) -> _Verdict:
+def _blamed(watch: GatewayState, verdict: _Verdict) -> _Verdict:
     """Where the config could not be written, that is why a replica does not run it."""
     if not watch.problem or verdict.status == ConditionStatus.TRUE:
         return verdict
@@ -143,14 +143,14 @@ def _blamed(watch: GatewayWatch, verdict: _Verdict) -> _Verdict:
     return _Verdict(0, ConditionStatus.FALSE, ProgrammedReason.WRITE_FAILED, message)
 
 
-def _without_states(watch: GatewayWatch, *, was_programmed: bool, now: float) -> _Verdict:
+def _without_states(watch: GatewayState, *, was_programmed: bool, now: float) -> _Verdict:
     message = f"gateway {watch.identity} has no ready replica"
     verdict = _Verdict(2, ConditionStatus.FALSE, ProgrammedReason.NO_REPLICAS, message)
     return _tolerated(verdict, until=watch.known_since + GRACE if was_programmed else 0.0, now=now)
 
 
 def _of_replica(
-    watch: GatewayWatch, state: ReplicaState, expected: Mapping[str, str], *, was_programmed: bool, now: float
+    watch: GatewayState, state: ReplicaState, expected: Mapping[str, str], *, was_programmed: bool, now: float
 ) -> _Verdict:
     who = f"replica {state.replica.name} of gateway {watch.identity}"
     grace = state.first_seen + GRACE if was_programmed else 0.0
@@ -172,7 +172,7 @@ def _of_replica(
     return _tolerated(verdict, until=max(grace, travel), now=now)
 
 
-def _waits_for(watch: GatewayWatch, state: ReplicaState) -> str:
+def _waits_for(watch: GatewayState, state: ReplicaState) -> str:
     newest = watch.manifest.revision if watch.manifest is not None else 0
     if state.report is not None and state.report.revision > newest + revisions.AHEAD_MS:
         return (
@@ -194,7 +194,7 @@ def _runs(state: ReplicaState, proxy: str, digest: str) -> bool:
 
 
 def _rejection(
-    watch: GatewayWatch, state: ReplicaState, expected: Mapping[str, str], behind: Sequence[str]
+    watch: GatewayState, state: ReplicaState, expected: Mapping[str, str], behind: Sequence[str]
 ) -> str | None:
     """Return what the replica refused of this resource, in its own words."""
     report = state.report
@@ -211,23 +211,23 @@ def _rejection(
     return None
 
 
-def _count(watch: GatewayWatch, verdicts: Iterable[_Verdict]) -> GatewayCount:
+def _count(watch: GatewayState, verdicts: Iterable[_Verdict]) -> GatewayCount:
     namespace, _, name = watch.identity.partition("/")
     ready = sum(verdict.status == ConditionStatus.TRUE for verdict in verdicts)
     return GatewayCount(namespace, name, ready, len(watch.states))
 
 
-def _summary(verdicts: Sequence[_Verdict], counts: tuple[GatewayCount, ...]) -> Judgement:
+def _summary(verdicts: Sequence[_Verdict], counts: tuple[GatewayCount, ...]) -> ProgrammedState:
     until = min((verdict.until for verdict in verdicts), default=_NEVER)
     bad = [verdict for verdict in verdicts if verdict.status != ConditionStatus.TRUE]
     told = sorted((verdict for verdict in bad if not verdict.tolerated), key=lambda verdict: verdict.rank)
     if told:
         worst = told[0]
-        condition = Condition(ConditionType.PROGRAMMED, worst.status, worst.reason, _joined(told, worst.reason))
-        return Judgement(condition, counts, until=until)
+        condition = ConditionDraft(ConditionType.PROGRAMMED, worst.status, worst.reason, _joined(told, worst.reason))
+        return ProgrammedState(condition, counts, until=until)
     message = "every ready replica runs it"
-    condition = Condition(ConditionType.PROGRAMMED, ConditionStatus.TRUE, ProgrammedReason.PROGRAMMED, message)
-    return Judgement(condition, counts, settled=not bad, until=until)
+    condition = ConditionDraft(ConditionType.PROGRAMMED, ConditionStatus.TRUE, ProgrammedReason.PROGRAMMED, message)
+    return ProgrammedState(condition, counts, settled=not bad, until=until)
 
 
 def _joined(verdicts: Iterable[_Verdict], reason: ProgrammedReason) -> str:

@@ -91,7 +91,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class RejectedEntry(_Part):
+class ReportedEntryRejection(_Part):
     """An entry that the replica did not take over."""
 
     digest: _Digest
@@ -140,12 +140,12 @@ class ReportedEntry(_Part):
     """What runs of one proxy, and what was refused; by name its servers that were called, and what they offer."""
 
     active: _Digest | None = None
-    rejected: RejectedEntry | None = None
+    rejected: ReportedEntryRejection | None = None
     servers: Annotated[dict[_Server, ReportedServer], BeforeValidator(_few_servers)] = {}
     offers: Offers | None = None
 
 
-class RejectedConfig(_Part):
+class ReportedConfigRejection(_Part):
     """A whole config that the replica did not take over, for now or for good. Its revision is not always known."""
 
     revision: StrictInt | None = None
@@ -160,8 +160,8 @@ class Report(_Part):
     revision: Annotated[StrictInt, Field(ge=0, lt=2**63), BeforeValidator(_zero)]
     replica: Annotated[_Line, Field(min_length=1)]
     entries: Annotated[dict[_Identity, Annotated[ReportedEntry, WrapValidator(_or_stop)]], Field(max_length=_ENTRIES)]
-    rejected: RejectedConfig | None = None
-    incomplete: RejectedConfig | None = None
+    rejected: ReportedConfigRejection | None = None
+    incomplete: ReportedConfigRejection | None = None
     """A config that waits for something that it names."""
     misplaced_keys: Annotated[list[_Line], Field(max_length=_MISPLACED, alias="misplacedKeys")] = []
     """What has the name of a key among its config's files, where no key belongs."""

@@ -7,17 +7,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from ostiary_operator.api.status import ConditionStatus, ConditionType, EffectiveReason
-from ostiary_operator.compile.model import Condition, ResourceStatus
+from ostiary_operator.compile.model import ConditionDraft, ResourceStatus
 from ostiary_operator.kube.kinds import POLICY
 from ostiary_operator.status.reports import Offers, ReportedSlip
-from ostiary_operator.status.watch import GatewayWatch
+from ostiary_operator.status.watch import GatewayState
 
 _TOLD: Final = 3
 
 
 def remarks(
-    status: ResourceStatus, watches: Mapping[str, GatewayWatch], live: Mapping[str, Any] | None
-) -> tuple[Condition, ...]:
+    status: ResourceStatus, watches: Mapping[str, GatewayState], live: Mapping[str, Any] | None
+) -> tuple[ConditionDraft, ...]:
     """Return the conditions that have no part in Ready; of a policy with what replicas say of its rules.
 
     ``live`` is the condition Effective as it is: a replica that has begun anew knows no list yet, and until one does,
@@ -31,19 +31,19 @@ def remarks(
     return tuple(told if told is not None and _may_replace(each) else each for each in status.aside)
 
 
-def _may_replace(condition: Condition) -> bool:
+def _may_replace(condition: ConditionDraft) -> bool:
     return condition.type == ConditionType.EFFECTIVE and condition.status == ConditionStatus.TRUE
 
 
-def _as_said(live: Mapping[str, Any] | None, generation: int) -> Condition | None:
+def _as_said(live: Mapping[str, Any] | None, generation: int) -> ConditionDraft | None:
     if live is None or live.get("reason") != EffectiveReason.RULE_MATCHES_NOTHING:
         return None
     if live.get("observedGeneration") != generation:
         return None
-    return Condition(ConditionType.EFFECTIVE, ConditionStatus.FALSE, live["reason"], str(live.get("message")))
+    return ConditionDraft(ConditionType.EFFECTIVE, ConditionStatus.FALSE, live["reason"], str(live.get("message")))
 
 
-def _told(found: list[ReportedSlip], status: ResourceStatus) -> Condition | None:
+def _told(found: list[ReportedSlip], status: ResourceStatus) -> ConditionDraft | None:
     if not found:
         return None
     told = "; ".join(map(_words, found[:_TOLD]))
@@ -51,7 +51,7 @@ def _told(found: list[ReportedSlip], status: ResourceStatus) -> Condition | None
     key = status.key
     message = f"{key.kind} {key.namespace}/{key.name}: {told}{more}"
     reason = EffectiveReason.RULE_MATCHES_NOTHING
-    return Condition(ConditionType.EFFECTIVE, ConditionStatus.FALSE, reason, message)
+    return ConditionDraft(ConditionType.EFFECTIVE, ConditionStatus.FALSE, reason, message)
 
 
 def _words(slip: ReportedSlip) -> str:
@@ -59,7 +59,7 @@ def _words(slip: ReportedSlip) -> str:
     return f"spec.access.rules[{slip.rule}]: no {slip.primitive.removesuffix('s')} is called {slip.name}{meant}"
 
 
-def _offers(status: ResourceStatus, watches: Mapping[str, GatewayWatch]) -> Iterator[Offers]:
+def _offers(status: ResourceStatus, watches: Mapping[str, GatewayState]) -> Iterator[Offers]:
     for identity, entries in status.expected.items():
         watch = watches.get(identity)
         for state in watch.states.values() if watch is not None else ():

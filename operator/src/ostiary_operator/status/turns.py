@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Turns(Generic[T]):
+class FairQueue(Generic[T]):
     """Holds up to ``each`` items of one namespace and ``most`` in all."""
 
     def __init__(self, *, each: int, most: int) -> None:

@@ -10,10 +10,10 @@ from typing import Any, Final
 
 from ostiary_operator.api.status import ConditionStatus, ConditionType
 from ostiary_operator.api.upstream_reasons import UpstreamHealthyReason
-from ostiary_operator.compile.model import Condition, ResourceStatus
+from ostiary_operator.compile.model import ConditionDraft, ResourceStatus
 from ostiary_operator.kube.kinds import PROXY
 from ostiary_operator.status.reports import ReportedServer
-from ostiary_operator.status.watch import GatewayWatch
+from ostiary_operator.status.watch import GatewayState
 
 #: Seconds that a condition stays as it was told, where another state follows.
 DWELL: Final = 60.0
@@ -23,14 +23,14 @@ _NEVER: Final = float("inf")
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class UpstreamState:
     """The condition to tell, None for none; and the moment (monotonic) at which another may be told that waits now."""
 
-    condition: Condition | None
+    condition: ConditionDraft | None
     until: float = _NEVER
 
 
-def judge(status: ResourceStatus, watches: Mapping[str, GatewayWatch]) -> Condition | None:
+def judge(status: ResourceStatus, watches: Mapping[str, GatewayState]) -> ConditionDraft | None:
     """Say how the servers of a proxy are; of anything else nothing.
 
     One replica that cannot use a server is enough: callers meet that one, too.
@@ -43,12 +43,12 @@ def judge(status: ResourceStatus, watches: Mapping[str, GatewayWatch]) -> Condit
             return _fault(who, server.fault.kind, server.fault.message)
     if any(server.answered for _, server in seen):
         reason = UpstreamHealthyReason.UPSTREAM_HEALTHY
-        return Condition(ConditionType.UPSTREAM_HEALTHY, ConditionStatus.TRUE, reason, reason.meaning)
+        return ConditionDraft(ConditionType.UPSTREAM_HEALTHY, ConditionStatus.TRUE, reason, reason.meaning)
     reason = UpstreamHealthyReason.NO_TRAFFIC
-    return Condition(ConditionType.UPSTREAM_HEALTHY, ConditionStatus.UNKNOWN, reason, reason.meaning)
+    return ConditionDraft(ConditionType.UPSTREAM_HEALTHY, ConditionStatus.UNKNOWN, reason, reason.meaning)
 
 
-def _seen(status: ResourceStatus, watches: Mapping[str, GatewayWatch]) -> Iterator[tuple[str, ReportedServer]]:
+def _seen(status: ResourceStatus, watches: Mapping[str, GatewayState]) -> Iterator[tuple[str, ReportedServer]]:
     """Yield each server with how people call it."""
     proxy = f"{status.key.namespace}/{status.key.name}"
     for identity, entries in status.expected.items():
@@ -59,27 +59,27 @@ def _seen(status: ResourceStatus, watches: Mapping[str, GatewayWatch]) -> Iterat
                 yield f"server {name}", server
 
 
-def _fault(who: str, kind: str, message: str) -> Condition:
+def _fault(who: str, kind: str, message: str) -> ConditionDraft:
     remedy = next((each.remedy for each in UpstreamHealthyReason if each == kind), "")
     words = f"{who}: {message}" if message else f"{who} cannot be used"
     told = f"{words}. {remedy}" if remedy else words
-    return Condition(ConditionType.UPSTREAM_HEALTHY, ConditionStatus.FALSE, kind, told)
+    return ConditionDraft(ConditionType.UPSTREAM_HEALTHY, ConditionStatus.FALSE, kind, told)
 
 
 def settle(
-    found: Condition | None, said: Mapping[str, Any] | None, *, generation: int, told_at: float, now: float
-) -> Told:
+    found: ConditionDraft | None, said: Mapping[str, Any] | None, *, generation: int, told_at: float, now: float
+) -> UpstreamState:
     """Decide what to tell, after what was said last; ``told_at`` and ``now`` are monotonic.
 
     Silence is no news: a replica that has just started knows nothing yet, and takes nothing from what is known.
     """
     if found is None or said is None or said.get("status") == ConditionStatus.UNKNOWN:
-        return Told(found)
-    last = Condition(ConditionType.UPSTREAM_HEALTHY, said["status"], said["reason"], said["message"])
+        return UpstreamState(found)
+    last = ConditionDraft(ConditionType.UPSTREAM_HEALTHY, said["status"], said["reason"], said["message"])
     if found == last:
-        return Told(found)
+        return UpstreamState(found)
     if found.status == ConditionStatus.UNKNOWN:
-        return Told(last if said.get("observedGeneration") == generation else found)
+        return UpstreamState(last if said.get("observedGeneration") == generation else found)
     alike = (found.status, found.reason) == (last.status, last.reason)
     until = told_at + (WORDS_DWELL if alike else DWELL)
-    return Told(found) if now >= until else Told(last, until)
+    return UpstreamState(found) if now >= until else UpstreamState(last, until)

@@ -12,7 +12,7 @@ from ostiary_operator.status.reports import Report
 
 
 @dataclass(slots=True)
-class News:
+class ReportChanges:
     """What was heard since somebody last judged: of these proxies, or something that concerns every one."""
 
     everything: bool = False
@@ -42,7 +42,7 @@ class ReplicaState:
     report: Report | None = None
     problem: str = ""
     """Why the last question had no answer."""
-    news: "News" = field(default_factory=lambda: News(everything=True))
+    news: "ReportChanges" = field(default_factory=lambda: ReportChanges(everything=True))
 
     def answered(self, report: Report, now: float) -> bool:
         """Remember an answer; say whether it is another one than before."""
@@ -66,7 +66,7 @@ class ReplicaState:
 
 
 @dataclass(slots=True)
-class GatewayWatch:
+class GatewayState:
     """One gateway: what it was given, and what its replicas say."""
 
     identity: str
@@ -107,13 +107,13 @@ class GatewayWatch:
             url: self.states.get(url) or ReplicaState(replica, first_seen=now) for url, replica in wanted.items()
         }
 
-    def heard(self) -> News:
+    def heard(self) -> ReportChanges:
         """Return what is new since this was last asked."""
-        told = News(everything=self.is_new)
+        told = ReportChanges(everything=self.is_new)
         self.is_new = False
         for state in self.states.values():
-            told = News(told.everything or state.news.everything, told.proxies | state.news.proxies)
-            state.news = News()
+            told = ReportChanges(told.everything or state.news.everything, told.proxies | state.news.proxies)
+            state.news = ReportChanges()
         return told
 
     def current(self) -> int:
@@ -133,16 +133,16 @@ class GatewayWatch:
         return self.manifest.revision
 
 
-def restrict(watches: dict[str, GatewayWatch], identities: Iterable[str], now: float) -> None:
+def restrict(watches: dict[str, GatewayState], identities: Iterable[str], now: float) -> None:
     """Keep the watches of these gateways, begin those that are missing, forget the rest."""
     wanted = set(identities)
     for identity in watches.keys() - wanted:
         del watches[identity]
     for identity in wanted - watches.keys():
-        watches[identity] = GatewayWatch(identity, known_since=now)
+        watches[identity] = GatewayState(identity, known_since=now)
 
 
-def problems(watches: Mapping[str, GatewayWatch]) -> Iterator[GatewayProblem]:
+def problems(watches: Mapping[str, GatewayState]) -> Iterator[GatewayProblem]:
     """Yield what replicas say is wrong with what was mounted for them, although they may run what they should."""
     for identity, watch in watches.items():
         for state in watch.states.values():

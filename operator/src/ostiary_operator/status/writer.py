@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from ostiary_operator.compile.model import ObjectKey
 from ostiary_operator.kube import names
-from ostiary_operator.kube.client import Cluster
+from ostiary_operator.kube.client import KubernetesClient
 from ostiary_operator.kube.errors import ClusterError, Conflict, NotFound
 from ostiary_operator.kube.kinds import POLICY, PROXY
 
@@ -28,14 +28,14 @@ class StatusWrite:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WriteResult:
     """What became of the writes: the statuses as they are now, by uid, and the first failure."""
 
     statuses: Mapping[str, Mapping[str, Any]]
     failure: ClusterError | None = None
 
 
-async def write_all(cluster: Cluster, writes: Sequence[StatusWrite]) -> Written:
+async def write_all(cluster: KubernetesClient, writes: Sequence[StatusWrite]) -> WriteResult:
     """Write statuses, several at a time. An object that is gone, or another one by now, needs none."""
     turn = asyncio.Semaphore(_AT_ONCE)
     results = await asyncio.gather(*(_write(cluster, each, turn) for each in writes))
@@ -45,11 +45,11 @@ async def write_all(cluster: Cluster, writes: Sequence[StatusWrite]) -> Written:
         for each, result in zip(writes, results, strict=True)
         if result is not None and not isinstance(result, ClusterError)
     }
-    return Written(statuses, failures[0] if failures else None)
+    return WriteResult(statuses, failures[0] if failures else None)
 
 
 async def _write(
-    cluster: Cluster, write: StatusWrite, turn: asyncio.Semaphore
+    cluster: KubernetesClient, write: StatusWrite, turn: asyncio.Semaphore
 ) -> Mapping[str, Any] | ClusterError | None:
     kind, manager = _KINDS[write.key.kind]
     metadata = {"name": write.key.name, "namespace": write.key.namespace, "uid": write.uid}

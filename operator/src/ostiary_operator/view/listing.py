@@ -10,7 +10,7 @@ from ostiary_operator.kube.client import Object, name_of, namespace_of
 from ostiary_operator.kube.errors import Forbidden, NotFound
 from ostiary_operator.kube.gateways import age
 from ostiary_operator.kube.kinds import POLICY, PROXY, SERVICE, Kind
-from ostiary_operator.kube.visit import Reader
+from ostiary_operator.kube.visit import ReadOnlyClient
 from ostiary_operator.view import tables
 from ostiary_operator.view.lines import SHORT, policy_line, proxy_line
 from ostiary_operator.view.reading import SeenGateway, identity_of, read_manifest, serving_gateways
@@ -50,7 +50,7 @@ class Found:
         return [each for found in self.by_kind.values() for each in found]
 
 
-async def read(cluster: Reader, wanted: Wanted, *, digests: bool) -> Found:
+async def read(cluster: ReadOnlyClient, wanted: Wanted, *, digests: bool) -> Found:
     """Read what was asked for; of the gateways their config too, where digests are to be shown.
 
     Raises:
@@ -70,7 +70,7 @@ async def read(cluster: Reader, wanted: Wanted, *, digests: bool) -> Found:
     return Found(wanted.namespace, by_kind, gateways, (*notes, *more))
 
 
-async def _objects(cluster: Reader, kind: Kind, wanted: Wanted) -> list[Object]:
+async def _objects(cluster: ReadOnlyClient, kind: Kind, wanted: Wanted) -> list[Object]:
     if kind is SERVICE:
         return await _services(cluster, wanted)
     if not wanted.names:
@@ -78,7 +78,7 @@ async def _objects(cluster: Reader, kind: Kind, wanted: Wanted) -> list[Object]:
     return [await cluster.get(kind, name=name, namespace=wanted.namespace) for name in wanted.names]
 
 
-async def _services(cluster: Reader, wanted: Wanted) -> list[Object]:
+async def _services(cluster: ReadOnlyClient, wanted: Wanted) -> list[Object]:
     """Return the Services that are gateways; their names are those of the gateways."""
     selector = ",".join(filter(None, (labels.GATEWAY, wanted.selector)))
     found = await cluster.list(SERVICE, namespace=wanted.namespace, selector=selector)
@@ -92,7 +92,7 @@ async def _services(cluster: Reader, wanted: Wanted) -> list[Object]:
 
 
 async def _gateways(
-    cluster: Reader, by_kind: Mapping[Kind, Sequence[Object]]
+    cluster: ReadOnlyClient, by_kind: Mapping[Kind, Sequence[Object]]
 ) -> tuple[dict[str, SeenGateway], list[str]]:
     named = {identity for proxy in by_kind.get(PROXY, ()) for identity in serving_gateways(proxy)}
     found, notes = {}, []

@@ -17,7 +17,7 @@ from ostiary_operator.kube.client import Object, name_of, namespace_of
 from ostiary_operator.kube.errors import ClusterError, Forbidden, NotFound
 from ostiary_operator.kube.gateways import age
 from ostiary_operator.kube.kinds import CONFIG_MAP, POLICY, PROXY, SERVICE
-from ostiary_operator.kube.visit import Reader
+from ostiary_operator.kube.visit import ReadOnlyClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Seen:
     notes: tuple[str, ...] = ()
 
 
-async def everything(cluster: Reader, *, namespace: str | None, operator_namespace: str) -> Seen:
+async def everything(cluster: ReadOnlyClient, *, namespace: str | None, operator_namespace: str) -> Seen:
     """Read the resources of a namespace, or of all (None), and the gateways that matter to them.
 
     Raises:
@@ -79,7 +79,9 @@ async def everything(cluster: Reader, *, namespace: str | None, operator_namespa
     return Seen(proxies, policies, gateways, tuple(notes))
 
 
-async def _services(cluster: Reader, *, everywhere: bool, namespaces: Iterable[str]) -> tuple[list[Object], list[str]]:
+async def _services(
+    cluster: ReadOnlyClient, *, everywhere: bool, namespaces: Iterable[str]
+) -> tuple[list[Object], list[str]]:
     """Return the Services that are gateways, as far as they may be read."""
     found: list[Object] = []
     notes: list[str] = []
@@ -92,7 +94,7 @@ async def _services(cluster: Reader, *, everywhere: bool, namespaces: Iterable[s
     return found, notes
 
 
-async def read_manifest(cluster: Reader, identity: str) -> tuple[Manifest | None, str]:
+async def read_manifest(cluster: ReadOnlyClient, identity: str) -> tuple[Manifest | None, str]:
     """Return the manifest of a gateway's config as it lies there, if any, and what keeps it from being shown."""
     namespace, _, name = identity.partition("/")
     try:
