@@ -26,13 +26,15 @@ _DOCS: Final = _ROOT / "docs" / "benchmarks.md"
 _SIZES: Final = (100, 1000, 5000)
 _INTRODUCTION: Final = """# Benchmarks
 
-Written by `make bench WRITE_DOCS=1`; run it on your own machine, since ratios travel and microseconds do not.
+Written by `make bench WRITE_DOCS=1`. Run it on your own machine: ratios are comparable between machines, microseconds
+are not.
 
 One process on one pinned core, load and upstream on another; a closed loop of 32 connections for CPU and throughput, an
-open loop at {rate} calls/s for latency (counted from when a call was due). The upstream is nginx with fixed answers, so
-what is measured is the door. CPU is the kernel's account of the process. A list that was told before is known again by
-its bytes and not read; `list-200-new` is told differently each time, and is read and filtered each time.
-What installs, edits and restarts took on a Kubernetes node is in [seen on a node](seen-on-a-node.md).
+open loop at {rate} calls/s for latency (counted from when a call was due). The upstream is nginx with fixed responses,
+so the gateway is what is measured. CPU is the kernel's account of the process. The gateway recognises a list that it
+has filtered before by its bytes, and does not parse it again; `list-200-new` differs each time, and is parsed and
+filtered each time. Times of installs, edits and restarts on a Kubernetes node are in
+[seen on a node](seen-on-a-node.md).
 
 Measured {at} on {machine}.
 

@@ -224,9 +224,9 @@ def section(rows: Sequence[Row], *, at: str, machine: str) -> str:
         [
             TITLE,
             "",
-            f"One gateway under its default bounds, and {CALLERS} callers that send the same again and again as fast",
-            f"as it is taken. Meanwhile another proxy is called {_CALLS} times a second, on a new connection each,",
-            f"and `/healthz` is asked {_PROBES} times a second. `make bench ONLY=hostile` runs it. The chart gives a",
+            f"One gateway under its default bounds, and {CALLERS} callers that repeat the same request as fast",
+            f"as it is accepted. Meanwhile another proxy is called {_CALLS} times a second, on a new connection each,",
+            f"and `/healthz` is requested {_PROBES} times a second. `make bench ONLY=hostile` runs it. The chart gives a",
             "gateway 512 MiB, and its probe a second.",
             "",
             f"Measured {at} on {machine}.",

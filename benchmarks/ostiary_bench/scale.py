@@ -19,27 +19,27 @@ Measured {at} on {machine}.
 
 {platforms}
 
-Start: from the start of the operator's process on a platform on which everything was applied before, until it has found
-so; it writes nothing for that. An edit made right then is seen once kopf has listed everything, too. First start:
-nothing was ever applied; until all replicas run all of it, and until every status is written, which costs the API
-server some 3 ms of CPU for a proxy and 7 ms for a policy of 20 rules. Edit: from the API server's answer to an edit of
-one policy until the ConfigMap with the manifest has changed, and until every replica enforces it. Burst: from the API
-server's answer to the last edit; they are sent as fast as it takes them.
+Start: everything was applied before; from the start of the operator's process until its first pass has found that, for
+which it writes nothing. An edit at that moment is seen only when kopf, too, has listed everything. First start: nothing
+was applied before; until all replicas run all of it, and until every status is written, which costs the API server some
+3 ms of CPU for a proxy and 7 ms for a policy of 20 rules. Edit: from the API server's response to an edit of one policy
+until the ConfigMap with the manifest has changed, and until every replica enforces it. Burst: from the API server's
+response to the last edit; edits are sent as fast as it accepts them.
 
 {loads}
 
 Load: how long the gateway builds a config in the background. Longest call: of 200 calls a second through the same
-gateway meanwhile, counted from when a call was due; beside it the longest call of three seconds without any load, which
-is the machine's own share.
+gateway meanwhile, counted from when a call was due; for comparison the longest call of three seconds without any load,
+which is the machine's own share.
 
-Where the next walls stand, in the order in which one meets them:
+The next limits, in the order in which an installation reaches them:
 
 - **The first start** writes the status of everything by server-side apply, at the API server's pace. Configs do not
   wait for it: they are in force long before, and edits go first.
-- **Memory of the operator**: a policy of 20 rules is kept once as the text that is judged, once as rules and once as
-  the document that travels, some 30 KiB in all with its status. 5,000 proxies with 10,000 of them need 1 GiB.
-- **Time of a pass**: it judges everything, some 0.1 ms for a proxy with two policies, although it reads only the
-  namespaces that moved, rewrites only the parts that changed and writes only statuses that differ. A whole look, at
+- **Memory of the operator**: a policy of 20 rules is kept as the source text, as rules and as the compiled document,
+  some 30 KiB in all with its status. 5,000 proxies with 10,000 of them need 1 GiB.
+- **Time of a pass**: it compiles everything, some 0.1 ms for a proxy with two policies, although it reads only the
+  namespaces that changed, rewrites only the parts that changed and writes only statuses that differ. A full pass, at
   start and every five minutes, lists everything: 20 KiB for a proxy with two policies, most of it `managedFields`.
 - **One namespace**: what it adds to one gateway's config is bounded at 4 MiB, some 1,600 policies of 20 rules, and all
   of it is read again for each edit in it.

@@ -170,8 +170,8 @@ def sentence(streams: Streams | None) -> str:
         return ""
     return (
         f"\n\n{streams.count:,} streams open at one gateway process: {streams.kibibytes_each:.1f} KiB each, "
-        f"{streams.resident_mebibytes:.0f} MiB in all, and {streams.again_mebibytes:.0f} MiB when all have gone and "
-        f"as many have come again. They were opened at {streams.opened:,.0f} a second; an event for each reached "
+        f"{streams.resident_mebibytes:.0f} MiB in all, and {streams.again_mebibytes:.0f} MiB after all were closed and "
+        f"as many opened again. They were opened at {streams.opened:,.0f} a second; an event for each reached "
         f"all within {streams.delivered:.0f} ms."
     )
 

@@ -38,13 +38,13 @@ FEATURES: Final = MappingProxyType(
         "cancel": "cancels a call in flight, and the server stops",
         "sampling": "answers a question to its model during a call",
         "elicitation": "answers a question to its user during a call",
-        "roots": "tells its roots during a call",
-        "subscription": "hears that a resource it watches changed",
-        "list_changed": "hears that the tools changed",
+        "roots": "reports its roots during a call",
+        "subscription": "is notified when a resource that it subscribed to changes",
+        "list_changed": "is notified when the list of tools changes",
         "logging": "gets the log messages that it asked for",
         "resumption": "gets an answer after the stream broke, by `Last-Event-ID`",
         "mrtr": "goes through several rounds of `input_required`",
-        "listen": "holds a `subscriptions/listen` stream beside its calls",
+        "listen": "keeps a `subscriptions/listen` stream open during its calls",
     }
 )
 _REVISION: Final = "not in this revision"
@@ -143,12 +143,12 @@ _FRAMEWORKS: Final = (
     (
         "LangChain 1.5.2 (`langchain-mcp-adapters` 0.3.2, `create_agent`)",
         "the run ends with `McpError`",
-        "the model reads the reason and goes on",
+        "the model reads the reason and continues",
     ),
     (
         "CrewAI 1.15.30 (`crewai-tools`, `MCPServerAdapter`)",
-        "the model is told the list of tools again, without a reason",
-        "the model reads the reason and goes on",
+        "the model gets the list of tools again, without a reason",
+        "the model reads the reason and continues",
     ),
     (
         "Agno 3.1.10 (`MCPTools`, its function call alone)",
@@ -158,7 +158,7 @@ _FRAMEWORKS: Final = (
     (
         "Pydantic AI 2.68.0 (`MCPToolset`)",
         "the model reads the reason, as a return of the tool",
-        "the model reads the reason and goes on",
+        "the model reads the reason and continues",
     ),
 )
 
@@ -166,17 +166,17 @@ _PAGE: Final = """\
 <!-- Written by `make conformance WRITE_DOCS=1`. Do not edit. -->
 # Compatibility
 
-Unchanged clients through an Ostiary gateway, under a policy that allows everything by name, against an
-everything-server on the Python SDK 2.3.0 and one on the TypeScript SDK 2.4.0. The tests repeat every cell at both
-servers. A dash says that the client cannot do it, through the gateway or without.
+What unchanged clients can do through an Ostiary gateway, under a policy that allows everything by name, with two
+test servers: one on the Python SDK 2.3.0 and one on the TypeScript SDK 2.4.0. The tests repeat every cell at both
+servers. A dash means that the client cannot do it, with or without the gateway.
 
 {table}
 
 {legend}
 
 Dashes: `resumption` belongs to sessions, `mrtr` and `listen` to 2026-07-28; in that revision sampling, elicitation and
-roots are rounds of `input_required`, and changes are heard on a `subscriptions/listen` stream. The Inspector's command
-line opens a session for each command, and has none for the rest.
+roots are rounds of `input_required`, and a `subscriptions/listen` stream reports changes. The Inspector's command line
+opens a session for each command, and has no command for the rest.
 
 ## Agent frameworks at a tool that may be seen and not called
 
@@ -187,7 +187,7 @@ it. The middle column is what error -31001 did in earlier versions, the right on
 |---|---|---|
 {frameworks}
 
-The official SDKs are asked in each test run (`tests/protocol/test_access.py`, `tests/protocol/test_typescript.py`).
+Each test run checks the official SDKs (`tests/protocol/test_access.py`, `tests/protocol/test_typescript.py`).
 """
 
 

@@ -15,20 +15,20 @@ _PAGE: Final = """\
 <!-- Written by `make conformance WRITE_DOCS=1`. Do not edit. -->
 # Conformance
 
-Ostiary relays the Model Context Protocol; it must not bend it. The official conformance suite
-(`@modelcontextprotocol/conformance`) runs against two servers that hold every fixture it asks for, one on the official
-Python SDK and one on the official TypeScript SDK: first direct, then through a gateway that no policy governs, then
-through one under a policy that allows everything by name, so that the code which filters lists and judges calls is on
-the way of every message. No check may be worse than it is direct. `make conformance` repeats it, and so does
+Ostiary relays the Model Context Protocol and must not change it. The official conformance suite
+(`@modelcontextprotocol/conformance`) runs against two servers with every fixture that it needs, one on the official
+Python SDK and one on the official TypeScript SDK. It runs three times: directly, through a gateway without a policy,
+and through a gateway with a policy that allows everything by name, so that every message passes the code that filters
+lists and judges calls. No check may be worse than it is directly. `make conformance` repeats it, and so does
 `make test`.
 
-Checks passed/failed, as the suite counts them; each leg is a run of the suite of its own.
+Checks passed/failed, as the suite counts them; each cell is a separate run of the suite.
 
 {table}
 
 ## Refused on purpose
 
-What a server lets pass and the door does not. The list is in the code, with its reasons; a run fails if an entry is no
+What a server accepts and the gateway refuses. The list is in the code, with its reasons; a run fails if an entry is no
 longer needed.
 
 {refusals}
