@@ -54,7 +54,7 @@ def test_an_anchor_can_be_merged_and_overridden() -> None:
 @pytest.mark.parametrize(
     ("text", "message", "line"),
     [
-        ("a: 1\nb:\n  c: 1\n  c: 2\n", "has the key 'c' twice", 4),
+        ("a: 1\nb:\n  c: 1\n  c: 2\n", "has the duplicate key 'c'", 4),
         ("a: [1\nb: 2", "did not find expected", 2),
         ("a: 1\n  b: 2", "mapping values are not allowed", 2),
         ("a: *missing", "undefined alias", 1),

@@ -121,16 +121,16 @@ def test_an_error_names_the_document_and_the_remedy() -> None:
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("http://user:secret@proxy.corp:3128", "must not carry user information"),
-        ("http://proxy.corp:secret@3128", "must not carry user information"),
-        ("https://proxy.corp:3128", "is the URL of a proxy that is spoken to by TLS"),
+        ("http://user:secret@proxy.corp:3128", "must not contain user information"),
+        ("http://proxy.corp:secret@3128", "must not contain user information"),
+        ("https://proxy.corp:3128", "is the URL of a proxy with TLS, which is not supported"),
         ("http://proxy.corp", "is not the URL of an HTTP proxy"),
         ("http://proxy.corp:3128/path", "is not the URL of an HTTP proxy"),
         ("socks5://proxy.corp:1080", "is not the URL of an HTTP proxy"),
         ("proxy.corp:3128", "is not the URL of an HTTP proxy"),
         ("http://:3128", "is not the URL of an HTTP proxy"),
         ("http://proxy.corp:99999", "is not the URL of an HTTP proxy"),
-        ("http://2130706433:3128", "has a host that resolvers read as an IPv4 address in disguise"),
+        ("http://2130706433:3128", "has a host that is a disguised IPv4 address"),
     ],
 )
 def test_an_egress_proxy_that_cannot_be_is_refused_with_its_fix_and_no_credentials(url: str, said: str) -> None:

@@ -2,9 +2,9 @@
 
 proxy, policy, selectors    what users write: MCPProxy and MCPPolicy
 settings, grants            what the platform team writes: the settings of a gateway
-status                      what we answer: conditions, their reasons, both statuses
-resources, load, problems   from an object or a text to what the compiler reads, or to what is wrong with it
-documents                   YAML text to plain values, strictly, with the line of every field
+status                      what the operator reports: conditions, their reasons, both statuses
+resources, load, problems   turn an object or a text into what the compiler reads, or into the list of its problems
+documents                   parses YAML strictly into plain values, with the line of every field
 model, constraints          the base of all models; constraints that the models and the API server share
 names, urls, patterns, durations, quantities, numbers    the types of single values
 schema, crd, reference      what is generated: structural schemas, the CRDs, the field reference

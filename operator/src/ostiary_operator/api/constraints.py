@@ -1,7 +1,7 @@
-"""Constraints that two judges share: the models (Python) and the API server (OpenAPI keywords and CEL).
+"""Constraints that both the models (Python) and the API server (OpenAPI keywords and CEL) check.
 
-Each constraint is one object that says both, side by side, so that neither can be changed alone. Put a constraint
-into `Annotated[...]` of a scalar or a list, or into `constraints` of a model (`ApiModel`).
+Each constraint is one object with both forms, so that neither can be changed alone. Put a constraint into
+`Annotated[...]` of a scalar or a list, or into `constraints` of a model (`ApiModel`).
 """
 
 import functools
@@ -18,26 +18,26 @@ PROBLEM = "ostiary_problem"
 
 
 def problem(message: str, remedy: str, *, below: tuple[int | str, ...] = ()) -> PydanticCustomError:
-    """An error for pydantic to collect: what is wrong and what to do; ``below`` leads to the field to blame."""
+    """An error for pydantic to collect: fault and remedy; ``below`` is the path from the value to the faulty field."""
     context = {"message": message, "remedy": remedy, "below": below}
     return PydanticCustomError(PROBLEM, "{message}", context)
 
 
 @functools.cache
 def compiled(regex: str) -> Any:
-    """The RE2 expression, compiled once: `re2.search` would look up thirteen options at every call."""
+    """The RE2 expression, compiled only once, since `re2.search` evaluates thirteen options at every call."""
     return re2.compile(regex)
 
 
 class _Constraint:
-    """What every constraint does with pydantic: check after the type's own validation, and add to the schema."""
+    """Base of all constraints: pydantic calls it after the type's own validation and when it makes the schema."""
 
     def check(self, value: Any) -> Any:
-        """The value itself, or a problem raised."""
+        """Return the value itself, or raise a problem."""
         raise NotImplementedError
 
     def extend(self, schema: dict[str, Any]) -> None:
-        """Write the API server's half into the JSON schema of the value."""
+        """Add the API server's form of the constraint to the JSON schema of the value."""
         raise NotImplementedError
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -53,7 +53,7 @@ class _Constraint:
 class Pattern(_Constraint):
     """A string that an anchored RE2 expression must match: the keyword `pattern`.
 
-    The engine is RE2 on both sides. Python's `re` differs where it hurts: its `$` lets a trailing newline through.
+    Both sides use RE2. Python's `re` is not used because its `$` accepts a trailing newline.
     """
 
     regex: str
@@ -80,7 +80,7 @@ class Rule(_Constraint):
     message: str
     remedy: str
     field_path: str = ""
-    """The field to blame, seen from the value, such as `.spec.path`; empty blames the value itself."""
+    """Path from the value to the faulty field, such as `.spec.path`; empty means the value itself."""
 
     def check(self, value: Any) -> Any:
         """The value, if the condition holds."""
@@ -97,7 +97,7 @@ class Rule(_Constraint):
 
 
 def matches(regex: str, message: str, remedy: str) -> Rule:
-    """A pattern as a CEL rule: unlike the keyword it answers with a sentence instead of the expression."""
+    """A pattern as a CEL rule: unlike the keyword `pattern`, its error is a sentence and not the expression."""
     return Rule(f"self.matches(r'{regex}')", lambda v: compiled(regex).search(v) is not None, message, remedy)
 
 
@@ -110,8 +110,8 @@ def excludes(regex: str, message: str, remedy: str) -> Rule:
 class Unique(_Constraint):
     """A list without duplicates: a set of scalars, or with `keys` a map of objects that server-side apply can merge.
 
-    With `absent`, what a key means where it is left out, it is a list that is replaced as a whole: the API server takes
-    no map whose keys may be absent.
+    `absent` holds defaults of keys that may be absent. The API server does not accept such keys for a map, so the list
+    is then replaced as a whole.
     """
 
     keys: tuple[str, ...] = ()
@@ -123,7 +123,7 @@ class Unique(_Constraint):
         for index, item in enumerate(value):
             key = self._key(item)
             if key in seen:
-                below = () if self.absent else (index,)  # a rule of the API server blames the list
+                below = () if self.absent else (index,)  # a CEL rule can only report the list
                 raise problem(self._message(), "remove or rename one of the two", below=below)
             seen.add(key)
         return value
@@ -135,7 +135,7 @@ class Unique(_Constraint):
         return tuple(getattr(item, key) for key in self.keys) if self.keys else item
 
     def extend(self, schema: dict[str, Any]) -> None:
-        """Add the list type, or a rule where there is none for it."""
+        """Add the list type, or a CEL rule if no list type expresses it."""
         if self.absent:
             Atomic().extend(schema)
             rule = {"rule": self._cel(), "message": f"{self._message()}; remove or rename one of the two"}
@@ -150,7 +150,7 @@ class Unique(_Constraint):
 
     def _same(self, key: str) -> str:
         default = dict(self.absent).get(key)
-        # A ternary and no `orValue`: of that the API server knows no bound, and refuses the definition.
+        # A ternary instead of `orValue`: the API server cannot estimate the cost of `orValue` and refuses the CRD.
         words = "{it}.{key}" if default is None else "(has({it}.{key}) ? {it}.{key} : '{default}')"
         return " == ".join(words.format(it=it, key=key, default=default) for it in "ab")
 
@@ -160,7 +160,7 @@ class Atomic(_Constraint):
     """A list that server-side apply replaces as a whole."""
 
     def check(self, value: Any) -> Any:
-        """Every list will do."""
+        """Accept every list."""
         return value
 
     def extend(self, schema: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ import yaml
 
 from ostiary_operator.api.model import ApiModel
 from ostiary_operator.api.resources import GROUP, POLICY_KIND, PROXY_KIND, VERSION, MCPPolicy, MCPProxy
-from ostiary_operator.api.schema import Schema, structural, told_defaults, unwrapped
+from ostiary_operator.api.schema import Schema, described_defaults, structural, unwrapped
 from ostiary_operator.api.status import OF_EVERY_KIND, UNJUDGED_SINCE, ConditionStatus, PolicyStatus, ProxyStatus
 
 _HEADER = "# Generated from the models by `ostiary crds --write crds`. Do not edit.\n"
@@ -15,8 +15,8 @@ _API_VERSION = "Version of the API that this object is written in, such as `osti
 _KIND = "Kind of the object, such as `{kind}`."
 _STATUS = "What the operator observed. Users only read it."
 
-#: What is said of an object before the operator has seen it. Without any condition kstatus, and with it Flux and
-#: `helm --wait`, takes an object for done. Gateway API's definitions do the same.
+#: The conditions of an object that the operator has not seen yet. kstatus, and with it Flux and `helm --wait`, takes
+#: an object without conditions for ready. Gateway API's definitions have such a default, too.
 _UNJUDGED = {
     "conditions": [
         {
@@ -63,7 +63,7 @@ _PROXY_COLUMNS = (
     _column("URL", ".status.url", "The endpoint to give to an MCP client."),
     _READY,
     _REASON,
-    _column("Policies", ".status.policyCount", "How many policies govern it; of 0 see Governed.", kind="integer"),
+    _column("Policies", ".status.policyCount", "How many policies govern it; if 0, see Governed.", kind="integer"),
     _column("Gateways", ".status.programmed", "Replicas that run it, of those that should, by gateway."),
     _AGE,
     _ACCEPTED | {"priority": 1},
@@ -79,7 +79,7 @@ _POLICY_COLUMNS = (
     _REASON,
     _AGE,
     _PROGRAMMED | {"priority": 1},
-    _column("Effective", _condition("Effective"), "Does it do what it was likely written for?", wide=True),
+    _column("Effective", _condition("Effective"), "Does it probably do what its author meant?", wide=True),
 )
 
 
@@ -128,14 +128,14 @@ def object_schema(model: type[ApiModel], status: type[ApiModel]) -> Schema:
         "apiVersion": {"description": _API_VERSION, "type": "string"},
         "kind": {"description": _KIND.format(kind=model.__name__), "type": "string"},
         "metadata": {"type": "object", "properties": {"name": name}},
-        "spec": told_defaults(parts["spec"]),
+        "spec": described_defaults(parts["spec"]),
         "status": {**structural(status), "description": _STATUS, "default": _UNJUDGED},
     }
     return schema
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes every value in full: anchors would only confuse the readers of a schema."""
+    """Writes every value in full, without YAML anchors, which would confuse readers of a schema."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002  the signature is PyYAML's
         """True for everything."""

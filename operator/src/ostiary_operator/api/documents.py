@@ -1,7 +1,7 @@
-"""YAML text to plain values, strictly, and with the line of every field.
+"""Parses YAML strictly into plain values, and keeps the line of every field.
 
-Stricter than PyYAML where it guesses: a key given twice is refused (the last would win in silence), dates stay text (as
-for Kubernetes), keys are strings, and aliases cannot blow a small text up.
+It refuses what PyYAML guesses: a duplicate key is an error (PyYAML silently takes the last), dates stay text (as in
+Kubernetes), keys are strings, and aliases cannot expand a small text into a huge value.
 """
 
 from collections.abc import Iterator, Mapping
@@ -26,7 +26,7 @@ _MERGE: Final = "tag:yaml.org,2002:merge"
 
 
 class YamlError(OstiaryError):
-    """Text that is not the YAML that we take. ``line`` and ``column`` start at 1; 0 where they are not known."""
+    """Text that is not YAML as accepted here. ``line`` and ``column`` start at 1; 0 where they are not known."""
 
     def __init__(self, message: str, *, line: int = 0, column: int = 0) -> None:
         super().__init__(message)
@@ -47,7 +47,7 @@ class Document:
     lines: Mapping[str, int]
 
     def line_of(self, field: str) -> int:
-        """The line of a field; of the nearest one around it where the field itself is missing."""
+        """The line of a field; if the field is missing, the line of the nearest field that encloses it."""
         while field and field not in self.lines:
             cut = max(field.rfind("."), field.rfind("["))
             field = field[:cut] if cut > 0 else ""
@@ -55,7 +55,7 @@ class Document:
 
 
 class _Loader(_Base):
-    """Composes nodes and constructs scalars; the rest of the work is done here."""
+    """Composes nodes and constructs scalars; this module does the rest."""
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -65,7 +65,7 @@ _Loader.yaml_implicit_resolvers = {
 
 
 def read_documents(text: str) -> Iterator[Document]:
-    """The documents of a text, empty ones left out.
+    """The documents of a text, without the empty ones.
 
     Raises:
         YamlError: at the first document that cannot be read.
@@ -75,7 +75,7 @@ def read_documents(text: str) -> Iterator[Document]:
         loader = _Loader(text)
         try:
             while loader.check_node():
-                document = _Walk(loader).document(loader.get_node())
+                document = _Converter(loader).document(loader.get_node())
                 if document.value is not None:
                     yield document
         finally:
@@ -89,7 +89,7 @@ def read_documents(text: str) -> Iterator[Document]:
 
 
 def _refuse_depth(text: str) -> None:
-    """Look at the events first: libyaml composes by recursion in C, and a text of brackets would end the process."""
+    """Check the depth by events first: libyaml composes recursively in C, and deep nesting would crash the process."""
     depth = 0
     for event in yaml.parse(text, Loader=_Loader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
@@ -99,8 +99,8 @@ def _refuse_depth(text: str) -> None:
             raise YamlError(f"nests deeper than {_MAX_DEPTH} levels", line=line, column=column)
 
 
-class _Walk:
-    """Turns the nodes of one document into values, counting them and noting their lines."""
+class _Converter:
+    """Converts the nodes of one document into values, counts them and records their lines."""
 
     def __init__(self, loader: _Loader) -> None:
         self._loader = loader
@@ -129,11 +129,11 @@ class _Walk:
         return self._constructed(node)
 
     def _constructed(self, node: yaml.Node) -> Any:
-        """The value of a node, by PyYAML's constructors, which trust that a text suits its tag."""
+        """The value of a node, by PyYAML's constructors, which do not check that a text fits its tag."""
         try:
             return self._loader.construct_object(node)
         except (ValueError, LookupError, AttributeError):  # `0x_`, `!!bool maybe`, a number of 5000 digits
-            raise _error(node, "cannot be read as what YAML takes it for; put it in quotes") from None
+            raise _error(node, "is not valid for the type that YAML infers; put it in quotes") from None
 
     def _sequence(self, node: yaml.SequenceNode, path: str, depth: int) -> list[Any]:
         values = []
@@ -161,12 +161,12 @@ def _refuse_ambiguity(node: yaml.MappingNode) -> None:
     seen: set[str] = set()
     for key, value in node.value:
         if key.tag == _MERGE and not isinstance(value, yaml.MappingNode):
-            # A list of aliases to lists of aliases grows exponentially before anybody can count.
+            # A list of aliases to lists of aliases would grow exponentially before the count could stop it.
             raise _error(value, "merges something other than one mapping; write the fields out")
         if not isinstance(key, yaml.ScalarNode):
             continue
         if key.value in seen:
-            raise _error(key, f"has the key {key.value[:64]!r} twice; remove one of them")
+            raise _error(key, f"has the duplicate key {key.value[:64]!r}; remove one of them")
         seen.add(key.value)
 
 

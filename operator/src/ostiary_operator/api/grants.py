@@ -1,4 +1,4 @@
-"""Grants: what the platform team lets namespaces use besides what is theirs anyway."""
+"""Grants: what the platform team lets namespaces use in addition to what they own."""
 
 import ipaddress
 from typing import Annotated, Any, TypeAlias
@@ -53,7 +53,7 @@ def _host_matches(pattern: str, host: str) -> bool:
 
 
 class Grant(ApiModel):
-    """What some namespaces may use besides what is theirs anyway."""
+    """What some namespaces may use in addition to what they own."""
 
     namespaces: Annotated[tuple[NamespacePattern, ...], Field(min_length=1, max_length=64), Unique()]
     """Namespaces that receive the grant, by exact name; `*` is all of them. Example: `[sales, support]`."""
@@ -66,12 +66,12 @@ class Grant(ApiModel):
     """Hostnames that they may claim: exact, `*.suffix`, or `*`. Example: `["crm.example.com"]`."""
 
     upstreams: Annotated[tuple[HostPattern, ...], Field(max_length=64), Unique()] = ()
-    """Hosts of servers that they may connect to: exact, `*.suffix`, or `*`. The exact name of a Service of their own
-    lets that Service lead anywhere. Example: `["*.example.com"]`."""
+    """Hosts of servers that they may connect to: exact, `*.suffix`, or `*`. The exact name of one of their own Services
+    lets that Service point anywhere. Example: `["*.example.com"]`."""
 
     addresses: Annotated[tuple[Cidr, ...], Field(max_length=64), Unique()] = ()
-    """Addresses that their servers may resolve to although the gateway refuses them otherwise, such as those of this
-    machine. Example: `["127.0.0.0/8"]`."""
+    """Addresses that their servers may resolve to although the gateway refuses them by default, such as loopback.
+    Example: `["127.0.0.0/8"]`."""
 
     constraints = (
         Rule(

@@ -1,4 +1,4 @@
-"""Headers that every request to a server has: plain data, never a credential, and none that the gateway writes."""
+"""Headers to add to every request to a server: never a credential, and none that the gateway writes itself."""
 
 from typing import Annotated, Final
 
@@ -7,19 +7,19 @@ from pydantic import StrictStr, StringConstraints
 from ostiary_operator.api.constraints import Pattern, excludes
 from ostiary_operator.api.model import ApiModel
 
-#: What frames a message, what MCP, HTTP's hops and tracing say, and what the gateway fills in. Servers that pass
-#: headers on as variables take an underscore for a hyphen.
+#: Headers of message framing, MCP, hop-by-hop HTTP and tracing, and others that the gateway writes. Servers that pass
+#: headers on as variables treat an underscore like a hyphen.
 _OWNED: Final = (
     "accept|accept-encoding|baggage|connection|content-.*|date|expect|forwarded|host|keep-alive|last-event-id"
     "|max-forwards|mcp-.*|origin|proxy(-.*)?|te|trace(parent|state)|trailer|transfer-encoding|upgrade|via"
 ).replace("-", "[-_]")
-#: By what proxies and servers take another host, path, method or address for that of the request.
+#: Headers with which a client can make proxies and servers use another host, path, method or address.
 _ROUTING: Final = (
     "x-forwarded(-(by|client-cert|email|for|groups|preferred-username|server|uri|user))?|x-original-.*|x-rewrite-.*"
     "|x-host|x-http-host-override|x-(http-)?method(-override)?|x-real-ip|x-client-ip|true-client-ip"
     "|x-cluster-client-ip|cf-connecting-ip|x-envoy-.*|x-accel-.*|x-sendfile"
 ).replace("-", "[-_]")
-#: Where credentials are put, by standards and by habit.
+#: Headers that carry credentials, by a standard or by convention.
 _CREDENTIALS: Final = (
     "authorization|cookie2?|set-cookie2?|www-authenticate|(.*[-_])?(api-?key|key|token|secret|password|auth|jwt"
     "|credentials?|signature|session)([-_].*)?"
@@ -40,7 +40,7 @@ HeaderName = Annotated[
     ),
     excludes(
         f"(?i)^({_ROUTING})$",
-        "names a header by which servers take another host, path or address for the request's",
+        "names a header that makes servers use another host, path or address than the request's",
         "remove it; for Host there is the field `host` of the server, for a path its URL",
     ),
     excludes(
@@ -64,12 +64,12 @@ HeaderValue = Annotated[
 
 
 class Header(ApiModel):
-    """A header for every request to a server."""
+    """A header that is added to every request to a server."""
 
     name: HeaderName
-    """Name of the header. None that holds credentials (Authorization, Cookie, X-Api-Key), that the gateway writes
-    (Host, Content-Type, Mcp-*, Via, traceparent), or that routes (X-Real-IP, X-Original-*). Where tenants share a
-    gateway, X-Forwarded-Host needs the grant that `host` needs. Example: `X-Tenant`."""
+    """Name of the header. It must not be one that holds credentials (Authorization, Cookie, X-Api-Key), that the
+    gateway writes (Host, Content-Type, Mcp-*, Via, traceparent), or that changes routing (X-Real-IP, X-Original-*).
+    Where tenants share a gateway, X-Forwarded-Host needs the same grant as `host`. Example: `X-Tenant`."""
 
     value: HeaderValue
-    """Value of the header, in plain sight of all who may read the resource. Example: `sales`."""
+    """Value of the header. Everyone with read access to the resource can see it. Example: `sales`."""

@@ -1,6 +1,6 @@
 """JSON Schemas of both kinds, for editors and for checks in a pull request. `ostiary crds --json-schema` writes them.
 
-The files are named and laid out as catalogues of definitions do it, so that one folder serves the modeline of an editor
+Names and folders are those of public CRD schema catalogues, so that one folder serves the modeline of an editor
 (`# yaml-language-server: $schema=…`) and tools such as kubeconform.
 """
 
@@ -11,7 +11,7 @@ from ostiary_operator.api.model import ApiModel
 from ostiary_operator.api.resources import GROUP, VERSION, MCPPolicy, MCPProxy
 from ostiary_operator.api.schema import Schema, editor_schema
 
-#: Files that people write have none, objects of a cluster do; its shape is the operator's business.
+#: Only objects from a cluster have a status, files do not. Editors need not check it, so its fields are not listed.
 _STATUS: Final = {"description": "What the operator observed. Users only read it.", "type": "object"}
 
 
@@ -28,7 +28,7 @@ def _path(model: type[ApiModel]) -> str:
 
 
 def _schema(model: type[ApiModel]) -> Schema:
-    """A whole object; it lacks what only the API server and `ostiary validate` can check."""
+    """The schema of a whole object, without the checks that only the API server and `ostiary validate` can make."""
     schema = editor_schema(model, identifier=f"https://{GROUP}/schemas/{_path(model)}")
     properties: dict[str, Any] = schema["properties"]
     return {**schema, "properties": {**properties, "status": _STATUS}}

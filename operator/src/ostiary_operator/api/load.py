@@ -1,4 +1,4 @@
-"""From what users wrote to what we use: Kubernetes objects to resources, a settings document to settings."""
+"""Parses and validates user input: Kubernetes objects into resources, a settings document into settings."""
 
 from collections.abc import Mapping
 from typing import Any, Final, TypeVar
@@ -15,17 +15,17 @@ from ostiary_operator.api.settings import GatewaySettings
 
 DocumentT = TypeVar("DocumentT", bound=ApiModel)
 
-#: What a gateway's settings may take. In a tenant's namespace the tenant writes those of its gateway, and a megabyte of
-#: faults takes the operator many seconds to tell.
+#: The size limit of a gateway's settings. Tenants write the settings of gateways in their own namespaces, and to report
+#: a megabyte of faults takes the operator many seconds.
 MAX_SETTINGS_CHARACTERS: Final = 64 * 1024
 
 
 class InvalidResource(InvalidDocument):
-    """An MCPProxy or MCPPolicy that cannot be used; ``problems`` says why, field by field."""
+    """An MCPProxy or MCPPolicy that cannot be used; ``problems`` lists the reasons by field."""
 
 
 class InvalidSettings(InvalidDocument):
-    """A settings document of a gateway that cannot be used; ``problems`` says why, field by field."""
+    """A settings document of a gateway that cannot be used; ``problems`` lists the reasons by field."""
 
 
 def parse_proxy(document: Mapping[str, Any], *, namespace: str = "default") -> Resource[ProxySpec]:
@@ -90,7 +90,7 @@ def _judged(model: type[DocumentT], value: Any) -> tuple[list[Problem], Document
 
 
 def _subject(kind: str, document: Mapping[str, Any]) -> str:
-    """Name an object that may lack even a name."""
+    """The kind, namespace and name of an object, for error messages; the name may be missing."""
     metadata = document.get("metadata")
     if not isinstance(metadata, Mapping) or not isinstance(metadata.get("name"), str):
         return f"{kind} without a name"

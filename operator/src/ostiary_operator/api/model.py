@@ -10,7 +10,7 @@ from ostiary_operator.api.constraints import Rule
 
 
 class ApiModel(BaseModel):
-    """A mapping in a document of ours.
+    """A mapping in a resource or a settings document.
 
     Documents use the camelCase names, Python code the names of the fields. A field's docstring is its description in
     the CRD, so it is written for the users of the API.

@@ -19,7 +19,7 @@ DnsLabel = Annotated[
         "use lower-case letters, digits and inner hyphens, such as my-server",
     ),
 ]
-"""A name of one DNS label (RFC 1123): namespaces, Services, and the items of our lists."""
+"""A name of one DNS label (RFC 1123), such as that of a namespace, a Service, or an item of a list in a spec."""
 
 ObjectName = Annotated[
     StrictStr,
@@ -30,7 +30,7 @@ ObjectName = Annotated[
         "use lower-case letters, digits, hyphens and dots, such as my-server",
     ),
 ]
-"""The name of an object (RFC 1123 subdomain): ConfigMaps, Secrets, resources of ours."""
+"""The name of an object (RFC 1123 subdomain), such as a ConfigMap, a Secret, an MCPProxy or an MCPPolicy."""
 
 DataKey = Annotated[
     StrictStr,
@@ -44,7 +44,7 @@ DataKey = Annotated[
 """A key in the data of a ConfigMap or Secret."""
 
 NUMBER_HOST = "(^|[.])(0[xX][0-9a-fA-F]*|[0-9]+)$"
-"""What resolvers read as an IPv4 address although it need not have four parts (WHATWG URL, "ends in a number")."""
+"""Hosts that resolvers read as an IPv4 address, with or without four parts (WHATWG URL, "ends in a number")."""
 
 Hostname = Annotated[
     StrictStr,

@@ -10,4 +10,4 @@ def _from_float(value: Any) -> Any:
 
 
 INTEGRAL = BeforeValidator(_from_float)
-"""Behind a `StrictInt` and its bounds: `80.0` is a whole number, as for JSON Schema and the API server."""
+"""Write it after a `StrictInt` and its bounds: it accepts `80.0`, as JSON Schema and the API server do."""

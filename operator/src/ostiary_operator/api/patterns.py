@@ -1,7 +1,7 @@
-r"""Regular expressions of policies: RE2 syntax, bounded in size, and compiled here exactly as the gateway will.
+r"""Regular expressions of policies: RE2 syntax, limited in size, and compiled with the same options as in the gateway.
 
-The API server checks the syntax as well (its CEL uses Go's RE2), but cannot weigh an expression: `\pL{100}` is eight
-characters and 120,000 instructions. So an expression that is too large passes the API server and fails here.
+The API server checks the syntax as well (its CEL uses Go's RE2), but cannot measure the compiled size: `\pL{100}` is
+eight characters and 120,000 instructions. So an expression that is too large passes the API server and fails here.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -80,23 +80,24 @@ COMPILES = _Compiles(
 
 
 _SMALL_NAMES = 512
-"""Code points of wildcard names that fit into one matcher whatever they are: no need to try."""
+"""Wildcard names of this many code points always fit into one matcher, so building it for a check is not needed."""
 
 MAX_PATTERNS = 256
 """Patterns in all rules of one policy."""
 
 
 MAX_LIST_CHARACTERS = 8_192
-"""Characters of the names in one list that have a ``*`` elsewhere than at one end."""
+"""Limit for one list: the total characters of its names that have a ``*`` elsewhere than at one end."""
 
 MAX_RULES_CHARACTERS = 16_384
-"""The same in all rules of one policy."""
+"""The same limit for all rules of one policy together."""
 
 
 def weigh_patterns(rules: object) -> None:
-    """Count and weigh the patterns and names of raw rules, and stop at the first that is too much.
+    """Check the number and compiled size of the patterns and names in raw rules; stop at the first excess.
 
-    Some expressions of 20 characters take 20 ms to compile, and all checks that follow compile each again.
+    It comes first because some expressions of 20 characters take 20 ms to compile, and each later check compiles them
+    again.
 
     Raises:
         PydanticCustomError: there are too many, one is too large, or all of them weigh more than a policy may.

@@ -1,4 +1,4 @@
-"""MCPPolicy: who may pass, and what they may see and do."""
+"""MCPPolicy: who may use an MCPProxy, and what they may see and do there."""
 
 import enum
 from collections.abc import Mapping
@@ -30,8 +30,8 @@ class TargetSelector(LabelSelector):
     """Selects MCPProxies by label: in the policy's own namespace, or in others where that is permitted."""
 
     namespace_selector: LabelSelector | None = None
-    """Selects the namespaces in which to look, by their labels; `{}` is all of them. Only policies in the operator's
-    namespace may set it. Absent means every namespace for those, and the policy's own for any other.
+    """Selects namespaces by their labels; `{}` is all of them. Only policies in the operator's namespace may set it.
+    Absent means every namespace for a policy there, and the policy's own namespace for any other policy.
     Example: `{matchLabels: {env: prod}}`."""
 
 
@@ -65,10 +65,10 @@ class PromptVerb(enum.StrEnum):
 
 
 class Selection(ApiModel):
-    """Which names of a primitive a rule speaks of: any that `names` or `patterns` match; all, if both are absent."""
+    """Which names of a primitive a rule applies to: any that `names` or `patterns` match; all, if both are absent."""
 
     verbs: tuple[enum.StrEnum, ...] | None = None
-    """What the rule speaks of. Each primitive narrows this to its own verbs. Absent means all of them."""
+    """Verbs that the rule applies to. Each primitive narrows this to its own verbs. Absent means all of them."""
 
     names: NameGlobs | None = None
     """Names, or for resources URIs: exact, with `*` for any run of characters and no other wildcard. Absent names and
@@ -85,26 +85,27 @@ class Selection(ApiModel):
 
 
 class ToolSelection(Selection):
-    """Which tools a rule speaks of, and what is done with them."""
+    """Which tools a rule applies to, and which actions on them."""
 
     verbs: Annotated[tuple[ToolVerb, ...], Field(min_length=1, max_length=2), Unique()] | None = None
-    """What the rule speaks of: List makes a tool visible, Call makes it callable. Absent means both.
+    """Actions that the rule applies to: List makes a tool visible, Call makes it callable. Absent means both.
     Example: `[List, Call]`."""
 
 
 class ResourceSelection(Selection):
-    """Which resources a rule speaks of, and what is done with them."""
+    """Which resources a rule applies to, and which actions on them."""
 
     verbs: Annotated[tuple[ResourceVerb, ...], Field(min_length=1, max_length=3), Unique()] | None = None
-    """What the rule speaks of: List makes a resource or a template visible, Read gives its contents, Subscribe its
-    changes. Absent means all three. Example: `[List, Read]`."""
+    """Actions that the rule applies to: List makes a resource or a template visible, Read gives its contents, Subscribe
+    its changes. Absent means all three. Example: `[List, Read]`."""
 
 
 class PromptSelection(Selection):
-    """Which prompts a rule speaks of, and what is done with them."""
+    """Which prompts a rule applies to, and which actions on them."""
 
     verbs: Annotated[tuple[PromptVerb, ...], Field(min_length=1, max_length=2), Unique()] | None = None
-    """What the rule speaks of: List makes a prompt visible, Get gives it. Absent means both. Example: `[List, Get]`."""
+    """Actions that the rule applies to: List makes a prompt visible, Get gives it. Absent means both.
+    Example: `[List, Get]`."""
 
 
 class AccessRule(ApiModel):
@@ -117,16 +118,16 @@ class AccessRule(ApiModel):
     """Whether what the rule matches is allowed or denied. Deny wins over Allow. Example: `Allow`."""
 
     tools: ToolSelection | None = None
-    """Tools that the rule speaks of; `{}` is all of them. A rule that names no primitive speaks of tools, resources
-    and prompts. Example: `{verbs: [List, Call], names: ["read_*"]}`."""
+    """Tools that the rule applies to; `{}` is all of them. A rule without tools, resources and prompts applies to all
+    three. Example: `{verbs: [List, Call], names: ["read_*"]}`."""
 
     resources: ResourceSelection | None = None
-    """Resources and resource templates that the rule speaks of, by URI; `{}` is all of them. A URI is judged as
-    spelled and as servers read it, so that no other spelling of it evades a rule.
+    """Resources and resource templates that the rule applies to, by URI; `{}` is all of them. A URI is checked as
+    spelled and as servers read it, so that another spelling cannot evade a rule.
     Example: `{names: ["file:///docs/*"]}`."""
 
     prompts: PromptSelection | None = None
-    """Prompts that the rule speaks of; `{}` is all of them. Example: `{verbs: [Get]}`."""
+    """Prompts that the rule applies to; `{}` is all of them. Example: `{verbs: [Get]}`."""
 
 
 class Access(ApiModel):
@@ -140,22 +141,24 @@ class Access(ApiModel):
         return data
 
     rules: Annotated[tuple[AccessRule, ...], Field(max_length=256), Unique(("name",))] = ()
-    """The rules, in any order: any matching Deny denies, else some Allow must match. No rules deny everything; Deny
-    rules alone leave the rest as it is. Example: `[{name: read, effect: Allow, tools: {names: ["read_*"]}}]`."""
+    """The rules; their order does not matter. A matching Deny denies; otherwise an Allow must match. An empty list
+    denies everything; with Deny rules alone, everything that they do not match stays as it is.
+    Example: `[{name: read, effect: Allow, tools: {names: ["read_*"]}}]`."""
 
 
 class PolicySpec(ApiModel):
-    """What a user wants of an MCPPolicy."""
+    """The desired state of an MCPPolicy."""
 
     target_refs: Annotated[tuple[TargetReference, ...], Field(max_length=16), Unique(("kind", "name"))] = ()
     """MCPProxies that the policy governs, by name, in its own namespace. A policy without targetRefs and
     targetSelector governs nothing and is not accepted. Example: `[{kind: MCPProxy, name: crm}]`."""
 
     target_selector: TargetSelector | None = None
-    """MCPProxies that the policy governs, by label, besides those in targetRefs; `{}` is all of its reach: its own
-    namespace, or every one for a policy in the operator's namespace. Whoever may edit an MCPProxy owns its labels, so
-    a policy of the platform should select namespaces instead. Example: `{matchLabels: {team: sales}}`."""
+    """MCPProxies that the policy governs, by label, in addition to those in targetRefs. `{}` selects all that it can
+    reach: those of its own namespace, or of every namespace for a policy in the operator's namespace. Users with write
+    access to an MCPProxy can change its labels, so a platform policy should select namespaces instead.
+    Example: `{matchLabels: {team: sales}}`."""
 
     access: Access | None = None
-    """Who may see and use what. Present without rules it denies everything: clients still connect and see empty
-    lists. Absent, the policy says nothing about access. Example: `{rules: []}`."""
+    """Who may see and use what. Without rules it denies everything: clients can still connect, and see empty lists.
+    If it is absent, the policy does not restrict access. Example: `{rules: []}`."""

@@ -1,6 +1,6 @@
-"""What is wrong with a document, said to its author: field, fault and remedy.
+"""Problems of a document, as reported to its author: field, fault and remedy.
 
-Values are never repeated, since a URL or a header may hold a secret; names of fields and of choices are.
+Messages repeat names of fields and choices but never values, since a URL or a header may hold a secret.
 """
 
 import difflib
@@ -15,7 +15,7 @@ from ostiary_core.errors import OstiaryError
 from ostiary_operator.api.constraints import PROBLEM
 from ostiary_operator.api.schema import Schema, inlined
 
-#: Problems that are told at once. A document with more is told so.
+#: Problems that one message lists; it states how many more there are.
 _LIMIT = 20
 #: Characters of a field's name that are repeated.
 _NAME_LIMIT = 100
@@ -34,7 +34,7 @@ class Problem:
 
 
 class InvalidDocument(OstiaryError):
-    """A document of a user that cannot be used, with everything that is wrong with it.
+    """A user's document that cannot be used, with all of its problems.
 
     ``subject`` names the document for people, such as `MCPProxy tools/crm`.
     """
@@ -45,14 +45,14 @@ class InvalidDocument(OstiaryError):
         self.problems = tuple(problems)
 
     def __str__(self) -> str:
-        told = [str(problem) for problem in self.problems[:_LIMIT]]
-        untold = len(self.problems) - len(told)
-        more = [f"and {untold} more"] if untold > 0 else []
-        return f"{self.subject}: " + "\n".join(told + more)
+        listed = [str(problem) for problem in self.problems[:_LIMIT]]
+        omitted = len(self.problems) - len(listed)
+        more = [f"and {omitted} more"] if omitted > 0 else []
+        return f"{self.subject}: " + "\n".join(listed + more)
 
 
 def field_path(location: Sequence[int | str]) -> str:
-    """A location as Kubernetes writes it: `spec.servers[0].url`. A key of absurd length is cut."""
+    """A location as Kubernetes writes it: `spec.servers[0].url`. Very long keys are cut."""
     path = ""
     for step in location:
         path += f"[{step}]" if isinstance(step, int) else f".{step[:_NAME_LIMIT]}"
@@ -62,8 +62,8 @@ def field_path(location: Sequence[int | str]) -> str:
 def nulls(value: Any, location: tuple[int | str, ...] = ()) -> Iterator[Problem]:
     """A problem for every field without a value.
 
-    YAML reads `tools:` with nothing behind it as null. Taken as absent, a rule that was meant for some tools would
-    speak of everything.
+    YAML reads `tools:` without a value as null. If null meant absent, a rule that was meant for some tools would
+    apply to everything.
     """
     if value is None:
         yield Problem(field_path(location), "has no value", "give it a value, or remove the line")
@@ -78,7 +78,7 @@ def nulls(value: Any, location: tuple[int | str, ...] = ()) -> Iterator[Problem]
 
 
 def problems(error: ValidationError, model: type[BaseModel]) -> list[Problem]:
-    """What pydantic found, in plain words, in the order of the document."""
+    """The problems that pydantic found, as plain messages, in the order of the document."""
     found = error.errors(include_url=False, include_input=False)
     faulty = {step for details in found for step in _above(details["loc"])}
     # Pydantic counts only the valid items of a list: one bad item must not make the list too short as well.
@@ -139,7 +139,7 @@ def _choices(location: Sequence[int | str], model: type[BaseModel]) -> str:
 
 
 def _schema_at(location: Sequence[int | str], model: type[BaseModel]) -> Schema:
-    """The schema of the value at a location; empty where the location leads out of the model."""
+    """The schema of the value at a location; empty if the location is not in the model."""
     schema = inlined(model)
     for step in location:
         below = schema.get("items") if isinstance(step, int) else schema.get("properties", {}).get(step)

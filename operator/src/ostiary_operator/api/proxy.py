@@ -1,4 +1,4 @@
-"""MCPProxy: where a door is, and what stands behind it."""
+"""MCPProxy: the endpoint that gateways publish, and the MCP server behind it."""
 
 import enum
 from typing import Annotated, Self
@@ -19,11 +19,11 @@ class GatewayReference(ApiModel):
     """Names a gateway."""
 
     name: DnsLabel
-    """Name of the gateway, as the label `ostiary.dev/gateway` of its Service has it. Example: `default`."""
+    """Name of the gateway: the value of the label `ostiary.dev/gateway` of its Service. Example: `default`."""
 
     namespace: DnsLabel | None = None
-    """Namespace of the gateway. Absent means the operator's namespace, where the shared gateways live; otherwise it
-    can only be the namespace of this MCPProxy. Example: `team-a`."""
+    """Namespace of the gateway. Absent means the operator's namespace, where the shared gateways are. The only other
+    possible value is the namespace of this MCPProxy. Example: `team-a`."""
 
 
 class ServiceReference(ApiModel):
@@ -46,11 +46,11 @@ class Timeouts(ApiModel):
     """How long connecting may take, TLS included; 10ms to 1m. Example: `2s`."""
 
     request: Annotated[Duration, between("100ms", "1h")] = Duration.parse("2m")
-    """How long the server may take from the whole request to the head of its answer, and again for the rest of one that
-    is no stream; 100ms to 1h. Example: `30s`."""
+    """How long the server may take from the end of the request to the headers of its response, and again for the body
+    of a response that is not a stream; 100ms to 1h. Example: `30s`."""
 
     idle: Annotated[Duration, between("100ms", "24h")] = Duration.parse("5m")
-    """How long an answer that is a stream may stay silent; 100ms to 24h. Example: `10m`."""
+    """How long a stream may be silent; 100ms to 24h. Example: `10m`."""
 
 
 class CertificateSource(enum.StrEnum):
@@ -84,16 +84,16 @@ class Tls(ApiModel):
         ]
         | None
     ) = None
-    """CA bundles that the server's certificate must descend from. Absent means those of the gateway's system.
+    """CA bundles that the server's certificate is verified with. Absent means the CA bundle of the gateway's system.
     Example: `[{kind: ConfigMap, name: internal-ca}]`."""
 
     hostname: Hostname | None = None
-    """Server name to send (SNI) and to find in the certificate. Absent means the host that is connected to.
+    """Server name to send (SNI) and to expect in the certificate. Absent means the host that is connected to.
     Example: `crm.internal.example.com`."""
 
 
 class Server(ApiModel):
-    """One MCP server behind the door."""
+    """One MCP server behind the MCPProxy."""
 
     name: DnsLabel
     """Name of the server, unique within the MCPProxy. It appears in traces and metrics. Example: `crm`."""
@@ -108,19 +108,19 @@ class Server(ApiModel):
     Example: `{name: crm-mcp, port: 8080}`."""
 
     host: Authority | None = None
-    """What is sent as Host, for servers that take only hosts that they know. Absent means host and port of the URL. It
-    changes neither where the gateway connects nor what TLS verifies (`tls.hostname`). Example: `localhost:8000`."""
+    """Value of the header Host, for servers that accept only hosts from a list. Absent means host and port of the URL.
+    It changes neither where the gateway connects nor what TLS verifies (`tls.hostname`). Example: `localhost:8000`."""
 
     headers: Annotated[tuple[Header, ...], Field(max_length=16), Unique(("name",))] = ()
-    """Headers that every request to this server has, never a credential.
+    """Headers to add to every request to this server, never a credential.
     Example: `[{name: X-Tenant, value: sales}]`."""
 
     timeouts: Timeouts = Timeouts()
     """How long the gateway waits for this server. Example: `{request: 30s}`."""
 
     tls: Tls | None = None
-    """How to verify the server. It needs https: a `url` must say so, a `service` is spoken to over https when this is
-    set, even to `{}`. Example: `{hostname: crm.internal.example.com}`."""
+    """How to verify the server. It needs https: a `url` must start with `https://`, and the gateway connects to a
+    `service` by https when this is set, even to `{}`. Example: `{hostname: crm.internal.example.com}`."""
 
     constraints = (
         Rule(
@@ -139,14 +139,14 @@ class Server(ApiModel):
 
 
 class NameSelection(ApiModel):
-    """Chooses names out of what a server offers."""
+    """Chooses from the names that a server offers."""
 
     include: NameGlobs | None = None
-    """Names that exist at this door; absent means all of them. Exact, with `*` for any run of characters.
+    """Names that exist at this MCPProxy; absent means all of them. Exact, with `*` for any run of characters.
     Example: `["read_*", "get_weather"]`."""
 
     exclude: NameGlobs | None = None
-    """Names that do not exist at this door, even if they are included. Exact, with `*` for any run of characters.
+    """Names that do not exist at this MCPProxy, even if they are included. Exact, with `*` for any run of characters.
     Example: `["*_internal"]`."""
 
     constraints = (
@@ -166,7 +166,7 @@ class NameSelection(ApiModel):
 
 
 class Catalogue(ApiModel):
-    """What of the server exists at this door."""
+    """Which tools, resources and prompts of the server exist at this MCPProxy."""
 
     tools: NameSelection | None = None
     """Which tools exist, by name. Example: `{include: ["read_*"]}`."""
@@ -188,10 +188,10 @@ class Catalogue(ApiModel):
 
 
 class ProxySpec(ApiModel):
-    """What a user wants of an MCPProxy."""
+    """The desired state of an MCPProxy."""
 
     description: Annotated[StrictStr, StringConstraints(max_length=1024)] | None = None
-    """What this door is for, in words for people. Example: `Customer records, read only`."""
+    """What this MCPProxy is for, as a text for people. Example: `Customer records, read only`."""
 
     gateways: Annotated[tuple[GatewayReference, ...], Field(max_length=16), Atomic()] = ()
     """Gateways that serve this MCPProxy. Empty means every shared gateway, and every gateway of its own namespace.
@@ -202,12 +202,13 @@ class ProxySpec(ApiModel):
     Example: `["mcp.example.com"]`."""
 
     path: ProxyPath | None = None
-    """Path of the door; `/mcp` is added to make the endpoint. Absent means `/<namespace>/<name>`. It has no trailing
-    slash, does not end in `/mcp`, and is not under `/.well-known` or `/-`. Example: `/crm`."""
+    """Path of this MCPProxy; its endpoint is this path followed by `/mcp`. Absent means `/<namespace>/<name>`. It must
+    not end in a slash or in `/mcp`, nor be under `/.well-known` or `/-`. Example: `/crm`."""
 
     servers: Annotated[tuple[Server, ...], Field(min_length=1, max_length=1), Unique(("name",))]
-    """The MCP server behind the door; exactly one for now. Example: `[{name: crm, url: "https://mcp.example.com/mcp"}]`."""
+    """The MCP server behind this MCPProxy; exactly one for now.
+    Example: `[{name: crm, url: "https://mcp.example.com/mcp"}]`."""
 
     catalogue: Catalogue | None = None
-    """What of the server exists at this door at all, before any policy. What it leaves out can neither be seen nor
-    used by anybody. Example: `{tools: {exclude: ["delete_*"]}}`."""
+    """Which tools, resources and prompts of the server exist at this MCPProxy, before any policy applies. No caller can
+    see or use what it omits. Example: `{tools: {exclude: ["delete_*"]}}`."""

@@ -13,7 +13,7 @@ FACTORS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "Ki": 2**10, 
 
 
 class Size(int):
-    """A number of bytes. It prints itself with the largest binary unit that divides it."""
+    """A number of bytes. It prints as a multiple of the largest binary unit that divides it."""
 
     __slots__ = ()
 
@@ -53,7 +53,7 @@ class Size(int):
 
 
 def between_sizes(smallest: str, largest: str) -> Rule:
-    """The bounds of a size, both included. Settings are no custom resource, so there is no CEL."""
+    """The bounds of a size, both included. Settings are not a custom resource, so it needs no CEL."""
     low, high = Size.parse(smallest), Size.parse(largest)
     return Rule(
         "true",

@@ -1,10 +1,10 @@
-"""What a reason of a condition is: a word that carries what it means and what to do."""
+"""The base class of condition reasons: each has a name, a meaning and a remedy."""
 
 import enum
 from typing import Final, Self
 
-NOTHING: Final = "Nothing is to be done."
-WAIT: Final = "Wait a few seconds. If it stays, see whether the operator runs and what it logs."
+NOTHING: Final = "Nothing to do."
+WAIT: Final = "Wait a few seconds. If it stays, check that the operator runs, and read its log."
 
 
 class Reason(enum.StrEnum):
@@ -14,7 +14,7 @@ class Reason(enum.StrEnum):
     remedy: str
 
     def __new__(cls, value: str, meaning: str, remedy: str) -> Self:
-        """Make a string that carries its explanation."""
+        """Make a string with its meaning and remedy."""
         member = str.__new__(cls, value)
         member._value_ = value
         member.meaning = meaning

@@ -42,7 +42,7 @@ def _settings_page() -> str:
     schema = inlined(GatewaySettings)
     return _page(
         "Gateway settings",
-        "One YAML document under the key `settings.yaml` of a ConfigMap beside the gateway's Service. "
+        "One YAML document under the key `settings.yaml` of a ConfigMap in the namespace of the gateway's Service. "
         f"{unwrapped(GatewaySettings.__doc__ or '')} Every field has a default, so `{{}}` is a valid document. "
         f"Editors can check it with [{_SETTINGS_SCHEMA}]({_SETTINGS_SCHEMA}).",
         ("Fields", _table(fields(schema))),
@@ -97,8 +97,8 @@ def _most(schema: Schema, keyword: str) -> str:
 
 
 def _checks(schema: Schema) -> Iterator[str]:
-    """What is refused beyond types, bounds and patterns, in the words of the error messages."""
-    yield "What is refused besides wrong types, sizes and characters, and what the error says:"
+    """The checks besides types, bounds and patterns, with their error messages."""
+    yield "Checks besides types, sizes and characters, with the error message of each:"
     yield ""
     for path, node in _nodes(schema, ""):
         for rule in node.get("x-kubernetes-validations", ()):

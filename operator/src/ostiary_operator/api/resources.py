@@ -1,4 +1,4 @@
-"""The two resources as whole objects, and what the rest of the operator knows of one."""
+"""The two resources as whole objects, and the reduced form that the rest of the operator uses."""
 
 import uuid
 from collections.abc import Mapping
@@ -56,7 +56,7 @@ PolicyResource: TypeAlias = Resource[PolicySpec]
 
 
 class ObjectMeta(ApiModel):
-    """What we read of an object's metadata. The API server has judged the rest; its fields are known, not looked at."""
+    """The metadata of an object. Fields without a type are accepted and not read; the API server validates them."""
 
     name: ObjectName
     """Name of the object."""
@@ -65,7 +65,7 @@ class ObjectMeta(ApiModel):
     """Namespace of the object."""
 
     uid: Annotated[StrictStr, StringConstraints(min_length=1, max_length=128)] | None = None
-    """Tells the object from earlier ones of the same name."""
+    """Distinguishes the object from earlier ones of the same name."""
 
     generation: Annotated[StrictInt, Field(ge=1)] = 1
     """Counts the changes of spec."""
@@ -79,7 +79,7 @@ class ObjectMeta(ApiModel):
     @model_validator(mode="before")
     @classmethod
     def _drop_nulls(cls, value: Any) -> Any:
-        # Tools write `creationTimestamp: null`; the API server takes every null of the metadata as absent.
+        # Tools write `creationTimestamp: null`; the API server treats every null in the metadata as absent.
         return {k: v for k, v in value.items() if v is not None} if isinstance(value, Mapping) else value
 
     annotations: Any = None
@@ -94,20 +94,20 @@ class ObjectMeta(ApiModel):
 
 
 class ProxyMeta(ObjectMeta):
-    """The metadata of an MCPProxy, whose name stands in its default path."""
+    """The metadata of an MCPProxy, whose name is part of its default path."""
 
     name: Annotated[ObjectName, StringConstraints(max_length=63)]
     """Name of the MCPProxy; at most 63 characters. Its default path is `/<namespace>/<name>`."""
 
 
 class MCPProxy(ApiModel):
-    """A door: it publishes an MCP server at a URL of the gateways, under the policies that govern it."""
+    """Publishes an MCP server at a URL of the gateways, under the policies that govern it."""
 
     api_version: Literal["ostiary.dev/v1alpha1"]
     kind: Literal["MCPProxy"]
     metadata: ProxyMeta
     spec: ProxySpec
-    """What is wanted. Example: `{servers: [{name: crm, url: "https://mcp.example.com/mcp"}]}`."""
+    """The desired state. Example: `{servers: [{name: crm, url: "https://mcp.example.com/mcp"}]}`."""
 
     constraints: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -121,13 +121,13 @@ class MCPProxy(ApiModel):
 
 
 class MCPPolicy(ApiModel):
-    """Who may pass at the doors that it targets, and what they may see and do there."""
+    """Says who may use the MCPProxies that it targets, and what they may see and do there."""
 
     api_version: Literal["ostiary.dev/v1alpha1"]
     kind: Literal["MCPPolicy"]
     metadata: ObjectMeta
     spec: PolicySpec
-    """What is wanted. Example: `{targetRefs: [{kind: MCPProxy, name: crm}], access: {rules: []}}`."""
+    """The desired state. Example: `{targetRefs: [{kind: MCPProxy, name: crm}], access: {rules: []}}`."""
 
 
 def resource(document: MCPProxy | MCPPolicy, *, namespace: str) -> Resource[Any]:
@@ -147,5 +147,5 @@ def resource(document: MCPProxy | MCPPolicy, *, namespace: str) -> Resource[Any]
 
 
 def derived_uid(kind: str, namespace: str, name: str) -> str:
-    """The uid of an object that comes from a file: the same for ever."""
+    """The uid of an object from a file; the same input always gives the same uid."""
     return str(uuid.uuid5(_UIDS, f"{kind}/{namespace}/{name}"))

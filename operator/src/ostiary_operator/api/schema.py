@@ -1,7 +1,7 @@
 """Schemas generated from the models: the structural schema of a CRD, and plain JSON Schema for editors.
 
 The API server takes a subset of OpenAPI v3 without references, unions with null, constants or closed objects. What
-pydantic emits is rewritten into that subset; a keyword that nobody has thought about is a bug and raises.
+pydantic emits is rewritten into that subset; a keyword that this module does not handle is a bug and raises.
 """
 
 import copy
@@ -25,25 +25,25 @@ _KEPT: Final = frozenset(
         "x-kubernetes-list-type", "x-kubernetes-validations",
     }
 )  # fmt: skip
-#: Keywords that say nothing to the API server: titles, and that objects are closed (it prunes or refuses by itself).
+#: Keywords that the API server does not need: titles, and closed objects (it prunes or refuses unknown fields anyway).
 _DROPPED: Final = frozenset({"title", "additionalProperties", "propertyNames"})
 
 
 class SchemaError(Exception):
-    """A model that has no structural schema. It is a bug in the model, found when the CRDs are generated."""
+    """A model that has no structural schema: a bug in the model, found when the CRDs are generated."""
 
 
 class _Generator(GenerateJsonSchema):
-    """Pydantic's own, but for defaults of our own types, which documents write as strings."""
+    """Pydantic's generator, except that defaults of type Duration and Size are strings, as documents write them."""
 
     def encode_default(self, dft: Any) -> Any:
-        """The default as a document has it."""
+        """The default as a document writes it."""
         return str(dft) if isinstance(dft, Duration | Size) else super().encode_default(dft)
 
 
 @functools.cache
 def inlined(model: type[BaseModel]) -> Schema:
-    """The JSON schema of a model with every reference replaced by what it names, and no null in any union.
+    """The JSON schema of a model with every reference resolved, and without null in any union.
 
     It is shared between callers: do not change it.
     """
@@ -65,7 +65,7 @@ def _inline(node: Schema, definitions: Mapping[str, Schema]) -> Schema:
 
 
 def _flatten(node: Schema, definitions: Mapping[str, Schema]) -> Schema:
-    """Follow references and drop the null of an optional field; what stands beside them wins."""
+    """Resolve references and drop the null of an optional field; keywords next to a reference win."""
     node = copy.copy(node)
     if "$ref" in node:
         target = definitions[node.pop("$ref").rpartition("/")[2]]
@@ -80,9 +80,9 @@ def _flatten(node: Schema, definitions: Mapping[str, Schema]) -> Schema:
 def structural(model: type[BaseModel], *, keep_nulls: bool = False) -> Schema:
     """The structural schema of a model, as a CRD carries it.
 
-    The API server drops the null of an optional field in silence. Where absence means "all", a rule whose names were
-    left empty by a template would then speak of everything. With ``keep_nulls`` it keeps them, so that the models,
-    which refuse them, get to see them. (A client-side `kubectl apply` drops them before anybody sees them.)
+    The API server silently drops the null of an optional field. Where absence means "all", a rule whose names a
+    template left empty would then apply to everything. With ``keep_nulls`` it keeps them, so that the models can
+    refuse them. (A client-side `kubectl apply` drops them before the request is sent.)
 
     Raises:
         SchemaError: the model uses something that the API server cannot express.
@@ -105,12 +105,12 @@ def _structural(node: Schema, path: str) -> Schema:
         elif keyword in _KEPT:
             result[keyword] = value
         elif keyword not in _DROPPED:
-            raise SchemaError(f"{path}: the API server has no use for {keyword}")
+            raise SchemaError(f"{path}: the API server does not support {keyword}")
     return _tidy(result)
 
 
 def _nullable(node: Schema) -> Schema:
-    """Let every optional field without a default be null; the default of the others replaces a null."""
+    """Make every optional field without a default nullable; the default of the others replaces a null."""
     properties = {name: _nullable(child) for name, child in node.get("properties", {}).items()}
     for name, child in properties.items():
         if name not in node.get("required", ()) and "default" not in child:
@@ -123,25 +123,25 @@ def _nullable(node: Schema) -> Schema:
     return {**node, **nested}
 
 
-def told_defaults(node: Schema) -> Schema:
-    """Return a schema whose descriptions tell the defaults, and that sets none: the models fill them in.
+def described_defaults(node: Schema) -> Schema:
+    """Return a schema whose descriptions state the defaults, and that sets none: the models fill them in.
 
-    What the API server writes into a ``spec`` is not what its owner applied: GitOps tools would see a difference.
+    If the API server wrote defaults into a ``spec``, GitOps tools would see a difference to what was applied.
     """
     default = node.get("default")
     result = {keyword: value for keyword, value in node.items() if keyword != "default"}
     if default not in (None, {}):
         result["description"] = f"{node.get('description', '')} Default: `{default}`.".strip()
     if "properties" in node:
-        result["properties"] = {name: told_defaults(child) for name, child in node["properties"].items()}
+        result["properties"] = {name: described_defaults(child) for name, child in node["properties"].items()}
     for keyword in ("items", "additionalProperties"):
         if isinstance(node.get(keyword), dict):
-            result[keyword] = told_defaults(node[keyword])
+            result[keyword] = described_defaults(node[keyword])
     return result
 
 
 def _tidy(node: Schema) -> Schema:
-    """Unwrap the description, keep only defaults that say something, and order the keywords for readers."""
+    """Unwrap the description, drop empty defaults, and order the keywords for readers."""
     if "description" in node:
         node["description"] = unwrapped(node["description"])
     default = node.get("default")
@@ -174,7 +174,7 @@ def unwrapped(text: str) -> str:
 
 
 def fields(node: Schema, path: str = "") -> Iterator[tuple[str, Schema, bool]]:
-    """Path, schema and whether it is required, of every field below, in the order of their declaration."""
+    """Every field below a schema: its path, its schema and whether it is required, in order of declaration."""
     for name, child in node.get("properties", {}).items():
         place = f"{path}.{name}".removeprefix(".")
         yield place, child, name in node.get("required", ())
@@ -184,13 +184,13 @@ def fields(node: Schema, path: str = "") -> Iterator[tuple[str, Schema, bool]]:
 
 
 def editor_schema(model: type[BaseModel], *, identifier: str) -> Schema:
-    """The plain JSON Schema (2020-12) of a model, for editors; it lacks what only the models can check."""
+    """The plain JSON Schema (2020-12) of a model, for editors; without the checks that only the models can make."""
     schema = _plain(inlined(model))
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": identifier, **schema}
 
 
 def _plain(node: Schema) -> Schema:
-    """Without what is only for the API server, and without titles and empty defaults."""
+    """A schema without keywords for the API server, titles and empty defaults."""
     node = {k: v for k, v in node.items() if not k.startswith("x-kubernetes-") and k != "title"}
     if node.get("default", ...) in (None, []) or "properties" in node:
         node.pop("default", None)

@@ -66,7 +66,7 @@ class LabelSelector(ApiModel):
 
     @property
     def chooses(self) -> bool:
-        """Whether it has any condition, so that labels decide."""
+        """Whether it has any condition on labels."""
         return bool(self.match_labels or self.match_expressions)
 
     def selects(self, labels: Mapping[str, str]) -> bool:

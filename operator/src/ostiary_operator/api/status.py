@@ -1,7 +1,7 @@
-"""What we answer in `status`: condition types, their reasons with meaning and remedy, and the shape of both statuses.
+"""The `status` that the operator writes: condition types, their reasons with meaning and remedy, and both statuses.
 
-The reasons are closed sets. Troubleshooting documentation is generated from them, so each says in a sentence what it
-means and, where something is wrong, what to do.
+The reasons are closed sets. The troubleshooting page is generated from them, so each says in a sentence what it means
+and, where something is wrong, what to do.
 """
 
 import enum
@@ -15,12 +15,12 @@ from ostiary_operator.api.model import ApiModel
 from ostiary_operator.api.reason import NOTHING, WAIT, Reason
 from ostiary_operator.api.upstream_reasons import UpstreamHealthyReason
 
-#: Since when the conditions hold that an object has before the operator has seen it: the definitions give it these.
+#: lastTransitionTime of the conditions that the CRDs give an object by default, before the operator has seen it.
 UNJUDGED_SINCE: Final = "1970-01-01T00:00:00Z"
 
 
 class ConditionType(enum.StrEnum):
-    """The conditions of an MCPProxy and an MCPPolicy. All are positive; the first four are of both kinds."""
+    """The conditions of an MCPProxy and an MCPPolicy. True is always good; both kinds have the first four."""
 
     ACCEPTED = "Accepted"
     RESOLVED_REFS = "ResolvedRefs"
@@ -31,7 +31,7 @@ class ConditionType(enum.StrEnum):
     EFFECTIVE = "Effective"
 
 
-#: What is said of both kinds, and of an object before the operator has seen it. Ready is the sum of the others.
+#: Conditions of both kinds, and of an object that the operator has not seen yet. Ready summarises the others.
 OF_EVERY_KIND: Final = (
     ConditionType.ACCEPTED,
     ConditionType.RESOLVED_REFS,
@@ -49,14 +49,14 @@ class ConditionStatus(enum.StrEnum):
 
 
 class AcceptedReason(Reason):
-    """Reasons of Accepted: is the resource valid, and may it have what it asks for?"""
+    """Reasons of Accepted: is the resource valid, and is it permitted to use what it names?"""
 
     ACCEPTED = ("Accepted", "The resource is valid and permitted.", NOTHING)
-    PENDING = ("Pending", "The operator has not judged this generation yet.", WAIT)
+    PENDING = ("Pending", "The operator has not checked this generation yet.", WAIT)
     INVALID = (
         "Invalid",
-        "A field has a value that cannot work. An earlier version that was accepted stays in force.",
-        "Mend the fields that the message names.",
+        "A field has an invalid value. The last accepted version stays in force.",
+        "Correct the fields that the message names.",
     )
     PATH_CONFLICT = (
         "PathConflict",
@@ -65,7 +65,7 @@ class AcceptedReason(Reason):
     )
     PATH_NOT_PERMITTED = (
         "PathNotPermitted",
-        "The path belongs to another namespace, or the gateway's settings do not grant it to this one.",
+        "The path belongs to another namespace, or the gateway's settings do not grant it to this namespace.",
         "Use a path under /<namespace>/, or ask the platform team for a grant of the path.",
     )
     HOSTNAME_NOT_PERMITTED = (
@@ -75,12 +75,12 @@ class AcceptedReason(Reason):
     )
     UPSTREAM_NOT_PERMITTED = (
         "UpstreamNotPermitted",
-        "The server lies outside the namespace, or a Service leads out of it, and the gateway grants neither.",
+        "The server is outside the namespace, or its Service points outside, and the gateway's settings grant neither.",
         "Use a Service that selects Pods of the namespace, or ask the platform team for a grant of the host.",
     )
     NO_GATEWAY = (
         "NoGateway",
-        "No gateway serves the resource: the one it names does not exist or belongs to another namespace.",
+        "No gateway serves the resource: the gateway that it names does not exist or belongs to another namespace.",
         "Correct spec.gateways, or install the gateway.",
     )
     NO_TARGET = (
@@ -96,7 +96,7 @@ class AcceptedReason(Reason):
     SELECTOR_NOT_PERMITTED = (
         "SelectorNotPermitted",
         "Only policies in the operator's namespace may select other namespaces.",
-        "Remove namespaceSelector, or ask the platform team to place the policy.",
+        "Remove namespaceSelector, or ask the platform team to create the policy in the operator's namespace.",
     )
 
 
@@ -112,17 +112,17 @@ class ResolvedRefsReason(Reason):
     )
     BACKEND_NOT_FOUND = (
         "BackendNotFound",
-        "A Service of the namespace that is to be the server does not exist, or does not have the port.",
-        "Create the Service, or correct its name or port. What was accepted before is served until then.",
+        "The Service that spec.servers names does not exist, or does not have the port.",
+        "Create the Service, or correct its name or port. Until then the last accepted version is served.",
     )
     REF_INVALID = (
         "RefInvalid",
-        "The object exists, but what it holds cannot be used, such as a CA bundle that is not PEM.",
+        "The object exists, but its contents cannot be used, for example a CA bundle that is not PEM.",
         "Correct the contents under the key that the message names.",
     )
     NOT_PERMITTED = (
         "NotPermitted",
-        "The operator may not read the object, or a Secret lacks the label that makes it usable.",
+        "The operator has no right to read the object, or a Secret does not have the required label.",
         "Label the Secret with ostiary.dev/usage, or bind the operator's role for Secrets in this namespace.",
     )
 
@@ -130,36 +130,39 @@ class ResolvedRefsReason(Reason):
 class ProgrammedReason(Reason):
     """Reasons of Programmed: does every ready replica of the gateways run this generation?"""
 
-    PROGRAMMED = ("Programmed", "Every ready replica says that it runs this generation.", NOTHING)
-    PENDING = ("Pending", "Some replicas have not taken this generation over yet.", WAIT)
+    PROGRAMMED = ("Programmed", "Every ready replica reports that it runs this generation.", NOTHING)
+    PENDING = ("Pending", "Some replicas do not run this generation yet.", WAIT)
     UNREACHABLE = (
         "Unreachable",
-        "Some replicas did not say for a while what they run.",
-        "See whether their pods are healthy and whether a NetworkPolicy keeps the operator from their admin port.",
+        "The operator could not ask some replicas for a while which generation they run.",
+        "Check that their Pods are healthy and that no NetworkPolicy blocks the operator from their admin port.",
     )
     NO_REPLICAS = (
         "NoReplicas",
         "A gateway has no ready replica.",
-        "Scale the gateway up, or see why its pods do not become ready.",
+        "Scale the gateway up, or find out why its Pods do not become ready.",
     )
     REJECTED = (
         "Rejected",
-        "A replica refused this generation and goes on with the one before.",
-        "Mend the field that the message names; if all replicas but one took it, restart that one.",
+        "A replica refused this generation and still runs the previous one.",
+        "Correct the field that the message names; if only one replica refused it, restart that replica.",
     )
     CONFIG_TOO_LARGE = (
         "ConfigTooLarge",
-        "The resources of this namespace, or the patterns at one proxy, exceed a budget; the last good config stays.",
+        "The resources of this namespace or the patterns at one MCPProxy exceed a budget; the last good config stays.",
         "Shorten what the message names, or ask the platform team for a gateway of the namespace's own.",
     )
     WRITE_FAILED = (
         "WriteFailed",
         "The operator could not write the gateway's config.",
-        "Give the operator the chart's rights, raise the quota, or delete what cannot be changed: it comes anew.",
+        (
+            "Give the operator the chart's rights, raise the quota, or delete the object that cannot be changed: the "
+            "operator creates it again."
+        ),
     )
     NOT_ACCEPTED = (
         "NotAccepted",
-        "The resource was not accepted, so there is nothing of this generation to run.",
+        "The resource was not accepted, so gateways cannot run this generation.",
         "See the condition Accepted.",
     )
 
@@ -172,26 +175,26 @@ class ReadyReason(Reason):
 
 
 class GovernedReason(Reason):
-    """Reasons of Governed, of an MCPProxy: does any policy say who may use what? It has no part in Ready."""
+    """Reasons of Governed, of an MCPProxy: does any policy govern it? It is not part of Ready."""
 
     GOVERNED = ("Governed", "At least one policy governs it.", NOTHING)
     PENDING = ("Pending", "The operator has not seen it yet.", WAIT)
     CLOSED = (
         "Closed",
-        "A policy that targets it cannot be used and never could, so every call is refused.",
+        "A policy that targets it is invalid and no version of it was ever accepted, so every call is refused.",
         "Correct the policy that the message names.",
     )
     NO_POLICY = (
         "NoPolicy",
         "No policy governs it, so the gateway's withoutPolicy decides: by default every caller may use everything.",
-        "Apply an MCPPolicy that targets it. If one did, see whether its targetRefs still have the right name.",
+        "Apply an MCPPolicy that targets it. If there is one, check the names in its targetRefs.",
     )
 
 
 class EffectiveReason(Reason):
-    """Reasons of Effective, of an MCPPolicy: does it do what it was likely written for? It has no part in Ready."""
+    """Reasons of Effective, of an MCPPolicy: does it probably do what its author meant? It is not part of Ready."""
 
-    EFFECTIVE = ("Effective", "It governs something, and nothing about it looks like a slip.", NOTHING)
+    EFFECTIVE = ("Effective", "It governs at least one MCPProxy, and nothing in it looks like a mistake.", NOTHING)
     PENDING = ("Pending", "The operator has not seen it yet.", WAIT)
     PROTECTS_NOTHING = (
         "ProtectsNothing",
@@ -200,12 +203,12 @@ class EffectiveReason(Reason):
     )
     RULE_MATCHES_NOTHING = (
         "RuleMatchesNothing",
-        "A rule names a tool or prompt that none of the targets offers, by the lists that the gateways have seen.",
-        "Correct the name; the message says which one is like it.",
+        "A rule names a tool or prompt that no target offers, according to the lists that the gateways have seen.",
+        "Correct the name; the message suggests a similar one.",
     )
     EVADABLE = (
         "Evadable",
-        "A policy of the platform selects MCPProxies by their own labels, which their owners can change.",
+        "A platform policy selects MCPProxies by their own labels, which their owners can change.",
         "Select the namespaces with namespaceSelector, or leave the selector empty: it then governs every MCPProxy.",
     )
 
@@ -225,7 +228,7 @@ ASIDE: Final = {
     "MCPProxy": (ConditionType.UPSTREAM_HEALTHY, ConditionType.GOVERNED),
     "MCPPolicy": (ConditionType.EFFECTIVE,),
 }
-"""By kind, the conditions that have no part in Ready."""
+"""By kind, the conditions that are not part of Ready."""
 
 MESSAGE_LIMIT = 32768
 """Characters of a condition's message (meta/v1 Condition)."""
@@ -238,28 +241,29 @@ _Count = Annotated[StrictInt, Field(ge=0)]
 
 
 class Condition(ApiModel):
-    """One aspect of the state, in the shape that all of Kubernetes uses (meta/v1 Condition)."""
+    """One aspect of the state, in the shape of a Kubernetes condition (meta/v1 Condition)."""
 
     type: Annotated[StrictStr, StringConstraints(max_length=316)]
-    """Which aspect: Accepted, ResolvedRefs, Programmed, Ready or one of those aside. Example: `Ready`."""
+    """Which aspect: Accepted, ResolvedRefs, Programmed, Ready, UpstreamHealthy, Governed or Effective.
+    Example: `Ready`."""
 
     status: ConditionStatus
-    """Whether it holds. Example: `True`."""
+    """Whether the condition is true. Example: `True`."""
 
     observed_generation: _Count | None = None
-    """The metadata.generation that was judged. Example: `3`."""
+    """The metadata.generation that was checked. Example: `3`."""
 
     last_transition_time: datetime
-    """When status changed last. Example: `2026-11-21T08:00:00Z`."""
+    """When the status of the condition last changed. Example: `2026-11-21T08:00:00Z`."""
 
     reason: Annotated[
         StrictStr,
         StringConstraints(min_length=1, max_length=1024, pattern="^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"),
     ]
-    """One word for machines. Example: `PathConflict`."""
+    """The reason as one word, for programs. Example: `PathConflict`."""
 
     message: Annotated[StrictStr, StringConstraints(max_length=MESSAGE_LIMIT)]
-    """The same in a sentence, with object, field and remedy. Example: `spec.path: ...`."""
+    """The reason in a sentence, with object, field and remedy. Example: `spec.path: ...`."""
 
 
 Conditions = Annotated[tuple[Condition, ...], Field(max_length=16), Unique(("type",))]
@@ -272,7 +276,7 @@ class EndpointStatus(ApiModel):
     """The gateway, as namespace/name. Example: `ostiary-system/default`."""
 
     hostname: _ObjectName | None = None
-    """The hostname of this endpoint; absent if it is served at any host. Example: `mcp.example.com`."""
+    """Hostname of this endpoint; absent if it is served at any host. Example: `mcp.example.com`."""
 
     url: _Url
     """The complete URL that clients connect to. Example: `https://mcp.example.com/crm/mcp`."""
@@ -288,14 +292,14 @@ class GatewayStatus(ApiModel):
     """Namespace of the gateway. Example: `ostiary-system`."""
 
     ready: _Count
-    """Replicas that say they run this generation. Example: `2`."""
+    """Replicas that report that they run this generation. Example: `2`."""
 
     desired: _Count
     """Replicas that should run it. Example: `2`."""
 
 
 class ObjectReference(ApiModel):
-    """Names a resource of ours."""
+    """Names an MCPProxy or an MCPPolicy."""
 
     namespace: _Namespace
     """Namespace of the resource. Example: `tools`."""
@@ -308,10 +312,10 @@ class ProxyStatus(ApiModel):
     """What the operator observed of an MCPProxy."""
 
     observed_generation: _Count | None = None
-    """The metadata.generation that this status speaks of. Example: `3`."""
+    """The metadata.generation that this status describes. Example: `3`."""
 
     url: _Url | None = None
-    """The complete endpoint, ready to be given to an MCP client. Example: `https://mcp.example.com/crm/mcp`."""
+    """The complete endpoint URL, for MCP clients. Example: `https://mcp.example.com/crm/mcp`."""
 
     urls: Annotated[tuple[EndpointStatus, ...], Field(max_length=64), Atomic()] = ()
     """All endpoints, by gateway and hostname. Example: `[{gateway: ostiary-system/default, url: "https://..."}]`."""
@@ -330,14 +334,14 @@ class ProxyStatus(ApiModel):
     """The policies that govern it. Example: `[{namespace: tools, name: read-only}]`."""
 
     policy_count: _Count | None = None
-    """How many policies govern it in all. Example: `1`."""
+    """Total number of policies that govern it. Example: `1`."""
 
 
 class PolicyStatus(ApiModel):
     """What the operator observed of an MCPPolicy."""
 
     observed_generation: _Count | None = None
-    """The metadata.generation that this status speaks of. Example: `3`."""
+    """The metadata.generation that this status describes. Example: `3`."""
 
     conditions: Conditions = ()
     """Accepted, ResolvedRefs, Programmed, Ready; and Effective. Example: `[{type: Ready, status: "True"}]`."""
@@ -346,4 +350,4 @@ class PolicyStatus(ApiModel):
     """The first 256 MCPProxies that it governs. Example: `[{namespace: tools, name: crm}]`."""
 
     target_count: _Count | None = None
-    """How many MCPProxies it governs in all. Example: `12`."""
+    """Total number of MCPProxies that it governs. Example: `12`."""

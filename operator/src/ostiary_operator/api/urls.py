@@ -31,7 +31,7 @@ _DOTTED_QUAD = rf"^[a-z][-a-z0-9+.]*://{_IPV4}([:/]|$)"
 NO_DISGUISED_ADDRESS = Rule(
     f"!self.matches(r'{_DISGUISED}') || self.matches(r'{_DOTTED_QUAD}')",
     lambda url: not compiled(_DISGUISED).search(url) or bool(compiled(_DOTTED_QUAD).search(url)),
-    "has a host that resolvers read as an IPv4 address in disguise",
+    "has a host that is a disguised IPv4 address",
     "write a DNS name, or the address as four numbers",
 )
 
@@ -39,16 +39,14 @@ UpstreamUrl = Annotated[
     StrictStr,
     StringConstraints(min_length=1, max_length=2048),
     matches("^https?://[^/?#]", "is not an absolute http or https URL", "write it as http://host:port/mcp"),
+    excludes("^[^/]*//[^/?#]*@", "must not contain user information", "remove it: a URL must not hold credentials"),
     excludes(
-        "^[^/]*//[^/?#]*@", "must not carry user information", "credentials do not belong into a URL: remove them"
-    ),
-    excludes(
-        _CREDENTIAL_QUERY, "has a query that looks like a credential", "credentials do not belong into a URL: remove it"
+        _CREDENTIAL_QUERY, "has a query that looks like a credential", "remove it: a URL must not hold credentials"
     ),
     excludes("#", "must not have a fragment", "remove everything from the # on"),
     matches(
         rf"^[^:]*://([^/?#]*@)?{_HOST}(:{_PORT})?([/?#]|$)",
-        "has a host or port that cannot be",
+        "has an invalid host or port",
         "write the host as a DNS name or an address and the port as 1 to 65535",
     ),
     NO_DISGUISED_ADDRESS,
@@ -71,10 +69,10 @@ Authority = Annotated[
     Pattern(
         rf"^{_HOST}(:{_PORT})?$",
         "is not a host with an optional port",
-        "write it as the server has it in its allowed hosts, such as localhost:8000 or crm.example.com",
+        "write it as in the server's list of allowed hosts, such as localhost:8000 or crm.example.com",
     ),
 ]
-"""A host with an optional port, as it stands in the header Host."""
+"""A host with an optional port, as in the header Host."""
 
 Origin = Annotated[
     StrictStr,
@@ -85,7 +83,7 @@ Origin = Annotated[
         "write scheme, host and port without path or trailing slash, such as https://app.example.com",
     ),
     excludes("[A-Z]", "has upper-case letters", "write it in lower case, as browsers send it"),
-    excludes("^(http://.*:80|https://.*:443)$", "names the default port", "leave the port out, as browsers do"),
+    excludes("^(http://.*:80|https://.*:443)$", "names the default port", "omit the port, as browsers do"),
     NO_DISGUISED_ADDRESS,
 ]
 """An origin as browsers send it (RFC 6454); schemes other than http and https belong to desktop clients."""
@@ -101,11 +99,11 @@ EgressProxyUrl = Annotated[
     StringConstraints(min_length=1, max_length=300),
     excludes(
         "@",
-        "must not carry user information",
-        "credentials do not belong into settings: name a proxy that wants them in the environment of the gateway "
-        "(HTTPS_PROXY, from a Secret), and leave egressProxy out",
+        "must not contain user information",
+        "remove it: settings must not hold credentials; set a proxy that requires them in the environment of the "
+        "gateway (HTTPS_PROXY, from a Secret), and omit egressProxy",
     ),
-    excludes("(?i)^https://", "is the URL of a proxy that is spoken to by TLS", "write it as http://host:port"),
+    excludes("(?i)^https://", "is the URL of a proxy with TLS, which is not supported", "write it as http://host:port"),
     matches(
         rf"^http://{_HOST}:{_PORT}/?$",
         "is not the URL of an HTTP proxy",
@@ -133,7 +131,7 @@ EndpointPath = Annotated[
     Pattern(
         "^(/([-A-Za-z0-9._~!$&()*+,;=:@]|%[0-9A-Fa-f]{2})*)+$",
         "is not an absolute path",
-        "start it with a slash, leave out query and fragment, and percent-encode special characters",
+        "start it with a slash, omit query and fragment, and percent-encode special characters",
     ),
 ]
 """The path of an MCP endpoint on its server."""
@@ -149,7 +147,7 @@ ProxyPath = Annotated[
         "start each segment with a slash, use letters, digits and . _ ~ - only, and end without a slash",
     ),
     excludes("/[.]{1,2}(/|$)", "has a segment . or ..", "write the path without them"),
-    excludes("/mcp$", "ends in /mcp", "leave /mcp out: it is added to make the endpoint"),
+    excludes("/mcp$", "ends in /mcp", "omit /mcp: it is added to make the endpoint"),
     excludes("^/([.]well-known|-)(/|$)", "is reserved for the gateway", "choose a path outside /.well-known and /-"),
 ]
 """The path of a proxy; `/mcp` is added to make the endpoint."""
