@@ -24,7 +24,7 @@ STATIONS: Final = {
     "identify": ("line/identify", "session"),
     "frame": ("line/frame", "line/headers"),
     "authorize": ("line/authorize",),
-    "limit": ("line/limit", "line/occupancy", "line/tally", "line/source"),
+    "limit": ("line/limit", "line/occupancy", "line/tally", "line/source", "line/reservation"),
     "select": ("line/select",),
     "forward": ("line/forward", "upstream/"),
     "shape": ("line/shape", "line/document", "line/relay", "line/answers", "line/list_memo", "sse"),

@@ -188,11 +188,11 @@ async def configure(gateway: RunningGateway, port: int, rule: str) -> None:
 def left(gateway: RunningGateway) -> dict[str, Any]:
     """Whatever is still counted, open or waiting."""
     line, pools = gateway.app.line, gateway.app.pools
-    tallies = [line.occupancy.total, *line.occupancy.sources.tallies.values(), *line.occupancy.proxies.tallies.values()]
+    counters = [line.limiter.total, *line.limiter.sources.by_key.values(), *line.limiter.proxies.by_key.values()]
     servers = [*pools._servers.values(), *pools._retiring]
     found = {
-        "tallies": sum(t.requests + t.streams + t.bytes + t.connections + t.reading for t in tallies),
-        "sources": len(line.occupancy.sources.tallies),
+        "tallies": sum(t.requests + t.streams + t.bytes + t.connections + t.uploads for t in counters),
+        "sources": len(line.limiter.sources.by_key),
         "ids": len(line.request_ids),
         "streams": len(line.streams._streams),
         "connections": len(gateway.app._data.connections),

@@ -149,11 +149,11 @@ async def test_what_a_body_was_parsed_to_is_gone_once_it_went_upstream(scene: Sc
         calls = [asyncio.create_task(caller.post(call_with(argument))) for _ in range(3)]
         await eventually(lambda: len(upstream.arrived) == 3)
         assert containers() - before < 10_000
-        occupancy = gateway.app.line.occupancy
-        assert occupancy.total.bytes < 4 * len(argument)
+        limiter = gateway.app.line.limiter
+        assert limiter.total.bytes < 4 * len(argument)
         scene.gate.set()
         assert [reply.status for reply in await asyncio.gather(*calls)] == [200] * 3
-        await eventually(lambda: occupancy.total.bytes == 0)
+        await eventually(lambda: limiter.total.bytes == 0)
 
 
 async def test_of_a_listen_only_the_filter_is_kept_for_as_long_as_it_is_open(scene: Scene, upstream: Upstream) -> None:

@@ -50,12 +50,12 @@ class Gateway:
             telemetry=telemetry,
             loopback=options.host in _LOOPBACK,
         )
-        self._data = Listener(self.line.serve, gate=self.line.occupancy)
+        self._data = Listener(self.line.serve, gate=self.line.limiter)
         self._certificate: Certificate | None = None
-        self.metrics = Metrics(self.store, self.line.occupancy, self.pools, telemetry)
+        self.metrics = Metrics(self.store, self.line.limiter, self.pools, telemetry)
         self.line.observe = self.metrics.observe
         self.store.listeners += [
-            self.line.occupancy.on_swap,
+            self.line.limiter.on_swap,
             self.line.streams.on_swap,
             self.pools.on_swap,
             self.metrics.on_swap,
@@ -73,7 +73,7 @@ class Gateway:
             StartupError: a port is taken, or the certificate cannot be used.
         """
         options = self.options
-        self.line.occupancy.carried = descriptors.connections(descriptors.raise_limit())
+        self.line.limiter.carried = descriptors.connections(descriptors.raise_limit())
         if options.tls is not None:
             self._certificate = Certificate(options.tls)
             self.metrics.show(self._certificate)
@@ -126,8 +126,8 @@ class Gateway:
         self.line.streams.end_all()
         with suppress(TimeoutError):
             async with asyncio.timeout(self.options.drain_seconds):
-                await self.line.occupancy.empty()
-        if left := self.line.occupancy.total.requests:
+                await self.line.limiter.empty()
+        if left := self.line.limiter.total.requests:
             _log.warning("%d requests were still unanswered after %.0f s", left, self.options.drain_seconds)
         self.line.ending = True
         self._data.interrupt()

@@ -19,7 +19,7 @@ from ostiary_core.version import __version__
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.config.store import ConfigStore
 from ostiary_gateway.line.dropped import DROPPED
-from ostiary_gateway.line.occupancy import Occupancy
+from ostiary_gateway.line.occupancy import Limiter
 from ostiary_gateway.line.tally import Bound
 from ostiary_gateway.server.certificate import Certificate
 from ostiary_gateway.telemetry import Telemetry
@@ -51,12 +51,12 @@ _BOUNDS: Final = (*map(floatToGoString, _BUCKETS), "+Inf")
 class Metrics:
     """The registry, and the one histogram that requests observe themselves."""
 
-    def __init__(self, store: ConfigStore, occupancy: Occupancy, pools: ServerPools, telemetry: Telemetry) -> None:
+    def __init__(self, store: ConfigStore, limiter: Limiter, pools: ServerPools, telemetry: Telemetry) -> None:
         self.registry = CollectorRegistry()
         self.duration = Durations()
         self.registry.register(self.duration)
         Info("ostiary_build", "The running version", registry=self.registry).info({"version": __version__})
-        self.registry.register(_State(store, occupancy, pools, telemetry))
+        self.registry.register(_State(store, limiter, pools, telemetry))
 
     def observe(self, *, method: str, proxy: str, error_type: str, seconds: float) -> None:
         """Count one message. ``method`` is of our table or an HTTP method; ``error_type`` may be anything."""
@@ -125,9 +125,9 @@ class Durations(Collector):
 class _State(Collector):
     """What is read when somebody asks, and costs nothing in between."""
 
-    def __init__(self, store: ConfigStore, occupancy: Occupancy, pools: ServerPools, telemetry: Telemetry) -> None:
+    def __init__(self, store: ConfigStore, limiter: Limiter, pools: ServerPools, telemetry: Telemetry) -> None:
         self._store = store
-        self._occupancy = occupancy
+        self._limiter = limiter
         self._pools = pools
         self._telemetry = telemetry
 
@@ -139,7 +139,7 @@ class _State(Collector):
         yield _gauge("ostiary_config_rejected", "Entries, or whole configs, that are rejected now", rejected)
         yield _counter("ostiary_config_loads", "Configs taken into force", self._store.loads)
         yield _counter("ostiary_config_rejections", "Configs or entries rejected", self._store.rejections)
-        held = self._occupancy.total
+        held = self._limiter.total
         yield _gauge("ostiary_connections_open", "Connections of callers", held.connections)
         yield _gauge("ostiary_requests_in_flight", "Requests that await an answer", held.requests)
         yield _gauge("ostiary_streams_open", "Streams that stay open", held.streams)
@@ -154,10 +154,10 @@ class _State(Collector):
         found = CounterMetricFamily(
             "ostiary_bound_refusals", "What was refused at a bound of the settings", labels=["scope", "bound"]
         )
-        for ceiling in self._occupancy.ceilings:
-            for bound, count in ceiling.refused.items():
-                if ceiling.bounds(bound):
-                    found.add_metric([ceiling.scope, bound.value], count)
+        for limits in self._limiter.scopes:
+            for bound, count in limits.refused.items():
+                if limits.bounds(bound):
+                    found.add_metric([limits.scope, bound.value], count)
         found.add_metric(["server", Bound.CONNECTIONS.value], self._pools.refused)
         return found
 

@@ -7,8 +7,9 @@ from typing import Any
 from guides import blocks
 
 from ostiary_core.contract.documents import Bounds as Compiled
-from ostiary_gateway.line.occupancy import Occupancy
+from ostiary_gateway.line.occupancy import Limiter
 from ostiary_gateway.line.tally import Bound
+from ostiary_gateway.server.response import Response
 from ostiary_operator.api.load import parse_settings
 from ostiary_operator.api.settings import Bounds, GatewaySettings
 from ostiary_operator.compile.sites import _document
@@ -43,20 +44,25 @@ def test_the_table_holds_the_defaults() -> None:
 def test_its_example_is_accepted_and_becomes_what_the_gateway_enforces() -> None:
     settings = parse_settings(blocks("docs/guides/bounds.md", "yaml")[0])
     document = _document(settings)
-    occupancy = Occupancy()
-    occupancy.move(document.bounds, trusted_proxies=document.trusted_proxies)
+    limiter = Limiter(lambda _: Response(503))
+    limiter.set_bounds(document.bounds, trusted_proxies=document.trusted_proxies)
 
-    source = next(each for each in occupancy.ceilings if each.scope == "source")
+    source = next(each for each in limiter.scopes if each.scope == "source")
     assert document.trusted_proxies == ["10.0.0.0/8"]
     assert (source.connections, source.requests, source.streams, source.bytes) == (500, 200, 200, 32 << 20)
 
 
 def test_the_metrics_it_names_are_counted_by_scope_and_bound() -> None:
-    everybody, source, principal, proxy = Occupancy().ceilings
-    assert [each.scope for each in (everybody, source, principal, proxy)] == ["gateway", "source", "principal", "proxy"]
+    gateway, source, principal, proxy = Limiter(lambda _: Response(503)).scopes
+    assert [each.scope for each in (gateway, source, principal, proxy)] == [
+        "gateway",
+        "source",
+        "principal",
+        "proxy",
+    ]
     assert not principal.bounds(Bound.CONNECTIONS)
     assert not proxy.bounds(Bound.CONNECTIONS)
-    assert everybody.bounds(Bound.CONNECTIONS)
+    assert gateway.bounds(Bound.CONNECTIONS)
     assert source.bounds(Bound.CONNECTIONS)
 
 
@@ -70,13 +76,13 @@ def test_the_defaults_of_the_settings_reach_the_contract_whole() -> None:
 
 def test_one_source_leaves_a_quarter_of_everything_to_all_others() -> None:
     bounds = _document(GatewaySettings()).bounds
-    everybody, source = bounds.model_dump(), bounds.per_source.model_dump()
-    assert {name: share / everybody[name] for name, share in source.items()} == dict.fromkeys(source, 0.75)
+    whole, source = bounds.model_dump(), bounds.per_source.model_dump()
+    assert {name: share / whole[name] for name, share in source.items()} == dict.fromkeys(source, 0.75)
 
 
 def test_where_the_system_carries_fewer_connections_a_source_has_the_same_share_of_them() -> None:
-    occupancy = Occupancy()
-    occupancy.carried = 400
-    occupancy.move(_document(GatewaySettings()).bounds, trusted_proxies=[])
-    everybody, source, *_ = occupancy.ceilings
-    assert (everybody.connections, source.connections) == (400, 300)
+    limiter = Limiter(lambda _: Response(503))
+    limiter.carried = 400
+    limiter.set_bounds(_document(GatewaySettings()).bounds, trusted_proxies=[])
+    gateway, source, *_ = limiter.scopes
+    assert (gateway.connections, source.connections) == (400, 300)

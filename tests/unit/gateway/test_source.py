@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ostiary_gateway.line.source import Source, Sources
+from ostiary_gateway.line.source import Source, TrustedProxies
 
 PEER = "10.0.0.1"
-SOURCES = Sources(["10.0.0.0/8", "fd00::/8"])
+SOURCES = TrustedProxies(["10.0.0.0/8", "fd00::/8"])
 
 
 def behind(forwarded_for: str) -> str:
@@ -64,14 +64,14 @@ def test_where_all_are_trusted_the_leftmost_is_the_caller() -> None:
 
 
 def test_an_address_is_shown_whole_and_counted_by_its_network() -> None:
-    assert Sources().of_peer("2001:db8::1") == Source("2001:db8::1", "2001:db8::/64")
-    assert Sources().of_peer("fe80::1%eth0").key == "fe80::/64"
-    assert Sources().of_peer("::ffff:192.0.2.1") == Source("192.0.2.1", "192.0.2.1")
-    assert Sources().of_peer("") == Source("", "")
+    assert TrustedProxies().of_peer("2001:db8::1") == Source("2001:db8::1", "2001:db8::/64")
+    assert TrustedProxies().of_peer("fe80::1%eth0").key == "fe80::/64"
+    assert TrustedProxies().of_peer("::ffff:192.0.2.1") == Source("192.0.2.1", "192.0.2.1")
+    assert TrustedProxies().of_peer("") == Source("", "")
 
 
 def test_without_trusted_proxies_nobody_is_trusted() -> None:
-    assert not Sources().trusts(PEER)
+    assert not TrustedProxies().trusts(PEER)
     assert SOURCES.trusts(PEER)
     assert SOURCES.trusts("::ffff:10.0.0.1")
     assert not SOURCES.trusts("")
@@ -79,10 +79,10 @@ def test_without_trusted_proxies_nobody_is_trusted() -> None:
 
 
 def test_remembered_headers_are_bounded() -> None:
-    sources = Sources(["10.0.0.0/8"])
+    sources = TrustedProxies(["10.0.0.0/8"])
     for number in range(20_000):
         sources.behind(PEER, f"spoofed-{number}, 198.51.100.1")
-    assert len(sources._known) <= 4096
+    assert len(sources._cached) <= 4096
 
 
 @given(st.text(max_size=300))

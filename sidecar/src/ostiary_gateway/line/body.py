@@ -11,7 +11,7 @@ from ostiary_gateway.errors import CallerGone, Refusal
 from ostiary_gateway.line.exchange import Exchange
 from ostiary_gateway.line.frame import parsing
 from ostiary_gateway.line.large import TURNS, in_slices, limit_of, weighed
-from ostiary_gateway.line.limit import begin, hold_request
+from ostiary_gateway.line.limit import finish_upload, reserve_request_bytes, reserve_tree_bytes
 from ostiary_gateway.media_types import BOTH, EVENT_STREAM, JSON
 from ostiary_gateway.server.request import Request
 
@@ -79,7 +79,7 @@ def body_at_hand(exchange: Exchange, *, limit: int) -> bytes | None:
         return None
     if len(body) > limit:
         raise _too_large(limit, len(body))
-    hold_request(exchange, len(body))
+    reserve_request_bytes(exchange.reservation, len(body))
     return body
 
 
@@ -96,7 +96,7 @@ async def read_body(exchange: Exchange, *, limit: int) -> bytes:
         raise _too_large(limit, request.declared_length)
     request.invite()
     body = await _read_slowly(exchange, limit=limit)
-    begin(exchange)
+    finish_upload(exchange.reservation)
     return body
 
 
@@ -108,7 +108,8 @@ async def _read_slowly(exchange: Exchange, *, limit: int) -> bytes:
                 body += chunk
                 if len(body) > limit:
                     raise _too_large(limit, len(body))
-                hold_request(exchange, len(chunk))
+                is_whole = exchange.request.complete
+                reserve_request_bytes(exchange.reservation, len(chunk), close=not is_whole)
     except TimeoutError:
         raise Refusal(408, "BodyTooSlow", "The body did not arrive in time", close=True) from None
     except CallerGone as error:
@@ -146,8 +147,7 @@ async def parse_large(exchange: Exchange, text: bytes) -> dict[str, Any]:
         weight = await in_slices(weighed(text, limit))
         if weight > limit:
             raise _too_many_values(limit // json_weight.UNIT)
-        exchange.tree_held = weight * json_weight.BYTES_EACH // json_weight.UNIT
-        hold_request(exchange, exchange.tree_held)
+        reserve_tree_bytes(exchange.reservation, weight * json_weight.BYTES_EACH // json_weight.UNIT)
         return await in_slices(parsing(text))
 
 

@@ -14,7 +14,7 @@ from ostiary_gateway.line.dropped import DROPPED
 from ostiary_gateway.line.exchange import Exchange
 from ostiary_gateway.line.forward import http_fault
 from ostiary_gateway.line.large import LIGHT_BYTES, Steps, limit_of, worked_on
-from ostiary_gateway.line.limit import hold_answer
+from ostiary_gateway.line.limit import reserve_response_bytes
 from ostiary_gateway.line.list_memo import LISTS, Known
 from ostiary_gateway.line.offered import OFFERED
 from ostiary_gateway.line.own_ids import with_id
@@ -54,7 +54,7 @@ async def read_whole(exchange: Exchange, answer: Answer, *, limit: int) -> bytes
         size += len(chunk)
         if size > limit:
             raise UpstreamFault(faults.TOO_LARGE, _TOO_LARGE % (size, limit))
-        hold_answer(exchange, len(chunk))
+        reserve_response_bytes(exchange.reservation, len(chunk))
         chunks.append(chunk)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 

@@ -1,7 +1,7 @@
 """What one request is, as far as the stations have found out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ostiary_core.mcp.methods import METHODS, UNKNOWN_NOTIFICATION, Judgement, Method
@@ -10,7 +10,7 @@ from ostiary_core.policy.access import Decision
 from ostiary_gateway.config.runtime import ProxyRuntime
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.line.captured import Captured
-from ostiary_gateway.line.tally import Tally
+from ostiary_gateway.line.reservation import Reservation
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.session import Session
 from ostiary_gateway.upstream.server import UpstreamServer
@@ -81,9 +81,8 @@ class Exchange:
     ``taken_token`` are what it has taken of :class:`~ostiary_gateway.line.request_ids.RequestIds`; ``cancels_too`` are
     the ids that a cancellation is sent for besides the one in its body. ``is_answered`` once an answer, of the upstream
     or our own, has gone out as an event.
-    ``sealed_session`` is what the caller sent as his session, None if he sent nothing. ``holders`` are whom the
-    exchange is counted for, as a request, a stream or one whose body is still being read, with ``held`` bytes
-    (:mod:`ostiary_gateway.line.limit`), of which ``tree_held`` are for what a large body was parsed to.
+    ``sealed_session`` is the session that the client sent, None without one. ``reservation`` is what the request takes
+    of the limits (:mod:`ostiary_gateway.line.limit`).
     """
 
     request: Request
@@ -102,12 +101,7 @@ class Exchange:
     decision: Decision | None = None
     captured: Captured | None = None
     server: UpstreamServer | None = None
-    holders: tuple[Tally, ...] = ()
-    is_stream: bool = False
-    is_reading: bool = False
-    held: int = 0
-    tree_held: int = 0
-    client_address: str = ""
+    reservation: Reservation = field(default_factory=Reservation)
     #: The marks of the proxies that the request has passed (:mod:`ostiary_gateway.upstream.hops`).
     passed: Sequence[str] = ()
 

@@ -19,7 +19,7 @@ from ostiary_gateway.line.exchange import Exchange, Message
 from ostiary_gateway.line.frame import invalid
 from ostiary_gateway.line.headers import encoded, mismatch
 from ostiary_gateway.line.identify import session_not_found
-from ostiary_gateway.line.limit import release_tree
+from ostiary_gateway.line.limit import release_tree_bytes
 from ostiary_gateway.media_types import JSON
 from ostiary_gateway.telemetry import ClientSpan
 from ostiary_gateway.upstream import faults, redirects
@@ -146,8 +146,8 @@ def _body(exchange: Exchange, span: ClientSpan) -> bytes | None:
     body = upstream_body(message, span)
     if len(body) > _SMALL:
         message.let_go()
-    if exchange.tree_held:
-        release_tree(exchange)
+    if exchange.reservation.tree_bytes:
+        release_tree_bytes(exchange.reservation)
     return body
 
 

@@ -14,14 +14,14 @@ from ostiary_gateway.line.authorize import authorize
 from ostiary_gateway.line.body import body_at_hand, check_accept, check_head, parse_large, read_body
 from ostiary_gateway.line.cors import preflight
 from ostiary_gateway.line.document import relay_document
-from ostiary_gateway.line.exchange import Exchange
+from ostiary_gateway.line.exchange import ANONYMOUS, Exchange
 from ostiary_gateway.line.forward import cancel_too, forward, no_stream
 from ostiary_gateway.line.frame import bodiless_revision, frame, parse, request_id
 from ostiary_gateway.line.hops import check_loop, note_refused
 from ostiary_gateway.line.identify import check_host, check_origin, open_session
 from ostiary_gateway.line.large import LIGHT_BYTES, is_light
 from ostiary_gateway.line.limit import become_stream
-from ostiary_gateway.line.occupancy import Occupancy
+from ostiary_gateway.line.occupancy import Limiter
 from ostiary_gateway.line.receive import receive
 from ostiary_gateway.line.refusals import response_for
 from ostiary_gateway.line.relay import EventRelay
@@ -60,7 +60,7 @@ class RequestLine:
         telemetry: Telemetry,
         loopback: bool,
     ) -> None:
-        self.occupancy = Occupancy()
+        self.limiter = Limiter(lambda refusal: response_for(refusal, None))
         self.streams = OpenStreams()
         self.request_ids = RequestIds()
         self.draining = False
@@ -93,7 +93,7 @@ class RequestLine:
                 check_origin(request, exchange, loopback=self._loopback)
                 if request.method == "OPTIONS":
                     return preflight(request)
-                self.occupancy.enter(exchange)
+                self._admit(exchange)
                 await self._frame(exchange)
                 record.framed(span, exchange)
                 if "via" in headers:
@@ -101,8 +101,8 @@ class RequestLine:
                 if exchange.message is not None:
                     exchange.decision = authorize(exchange.message, exchange.proxy.visibility)
                 record.authorized(span, exchange)
-                if exchange.stays_open and not exchange.is_stream:
-                    become_stream(exchange)
+                if exchange.stays_open and not exchange.reservation.is_stream:
+                    become_stream(exchange.reservation)
                 self.request_ids.take(exchange)
                 exchange.server = select(exchange.proxy)
                 return await self._forward_and_shape(exchange, span)
@@ -128,7 +128,7 @@ class RequestLine:
             record.cancelled(span)
         record.counted(span, exchange, self.observe)
         self.request_ids.release(exchange)
-        self.occupancy.leave(exchange)
+        self.limiter.release(exchange.reservation, exchange.request)
 
     def _broken(
         self, error: BaseException, request: Request, exchange: Exchange | None, span: ServerSpan
@@ -161,6 +161,15 @@ class RequestLine:
         snapshot = self._in_force(request)
         # Only the exchange keeps it: a stream may live for days, and takes each new one.
         return Exchange(request, snapshot, route(request, snapshot))
+
+    def _admit(self, exchange: Exchange) -> None:
+        self.limiter.admit(
+            exchange.reservation,
+            exchange.request,
+            proxy=exchange.proxy.uid,
+            principal=exchange.principal if exchange.principal != ANONYMOUS else None,
+            is_stream=exchange.stays_open,
+        )
 
     def _in_force(self, request: Request) -> Snapshot:
         snapshot = self._snapshot()

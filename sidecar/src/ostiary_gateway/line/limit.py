@@ -1,17 +1,16 @@
-"""Limit: the bounds of one gateway process, from its settings. At a bound the caller gets a clear refusal and nobody
-else notices.
+"""The limits of one gateway process, from its settings: what is checked, and how a request is refused.
 
-A request is admitted as soon as its proxy is known (:mod:`.occupancy`), for its source, its proxy, its principal and
-all together: its bytes count as they come, and itself once its body is whole. It costs a few additions; all it makes is
-a tuple.
+A request is admitted as soon as its proxy is known (:mod:`.occupancy`), and counted for its source, its proxy, its
+principal and the whole process: its bytes as they come, the request itself once its body is complete. At a limit its
+client gets a clear refusal, and no other client is affected.
 """
 
 from typing import Final
 
 from ostiary_core.mcp import codes
 from ostiary_gateway.errors import Refusal, UpstreamFault
-from ostiary_gateway.line.exchange import Exchange
-from ostiary_gateway.line.tally import SMALL_BYTES, Bound, FullError
+from ostiary_gateway.line.reservation import Reservation
+from ostiary_gateway.line.tally import Bound, LimitReachedError
 from ostiary_gateway.upstream import faults
 
 _RETRY_AFTER_MS: Final = 1000
@@ -23,117 +22,73 @@ _WORDS: Final = {
 }
 
 
-def begin(exchange: Exchange) -> None:
-    """Count a request whose body has become whole: who sends slowly takes no place of those who do not.
+def finish_upload(reservation: Reservation) -> None:
+    """Count a request whose body is complete now: clients that send slowly take no place of those that do not.
 
     Raises:
-        Refusal: a bound of requests is reached.
+        Refusal: a limit of requests is reached.
     """
-    if not exchange.is_reading:
-        return
     try:
-        count_request(exchange)
-    except FullError as full:
-        raise refusal(full) from None
-    exchange.is_reading = False
-    for tally in exchange.holders:
-        tally.reading -= 1
+        reservation.finish_upload()
+    except LimitReachedError as reached:
+        raise refusal(reached) from None
 
 
-def become_stream(exchange: Exchange) -> None:
+def become_stream(reservation: Reservation) -> None:
     """Count a request as a stream from now on: its message asks for one.
 
     Raises:
-        Refusal: a bound of streams is reached.
+        Refusal: a limit of streams is reached.
     """
     try:
-        count_stream(exchange)
-    except FullError as full:
-        raise refusal(full) from None
-    for tally in exchange.holders:
-        tally.requests -= 1
+        reservation.become_stream()
+    except LimitReachedError as reached:
+        raise refusal(reached) from None
 
 
-def count_request(exchange: Exchange) -> None:
-    """Count a request for all its holders.
-
-    Raises:
-        FullError: one of them has no room.
-    """
-    holders = exchange.holders
-    for tally in holders:
-        if tally.requests >= tally.ceiling.requests:
-            raise FullError(tally.ceiling, Bound.REQUESTS)
-    for tally in holders:
-        tally.requests += 1
-
-
-def count_stream(exchange: Exchange) -> None:
-    """Count a stream for all its holders.
-
-    Raises:
-        FullError: one of them has no room.
-    """
-    holders = exchange.holders
-    for tally in holders:
-        if tally.streams >= tally.ceiling.streams:
-            raise FullError(tally.ceiling, Bound.STREAMS)
-    for tally in holders:
-        tally.streams += 1
-    exchange.is_stream = True
-
-
-def hold(exchange: Exchange, size: int) -> None:
-    """Count so many more bytes of a message that is held for this exchange. Alone, a message always finds room.
-
-    Raises:
-        FullError: others hold the rest.
-    """
-    holders, held = exchange.holders, exchange.held
-    if size > 0:
-        is_small = held + size <= SMALL_BYTES
-        for tally in holders:
-            room = tally.ceiling.bytes if is_small else tally.ceiling.large
-            if tally.bytes + size > room and tally.bytes > held:
-                raise FullError(tally.ceiling, Bound.BYTES)
-    for tally in holders:
-        tally.bytes += size
-    exchange.held = held + size
-
-
-def hold_request(exchange: Exchange, size: int) -> None:
-    """Count bytes of a request's body.
+def reserve_request_bytes(reservation: Reservation, size: int, *, close: bool = False) -> None:
+    """Count bytes of a request's body. ``close`` ends the connection with the refusal: more of the body will come.
 
     Raises:
         Refusal: there is no room for them.
     """
     try:
-        hold(exchange, size)
-    except FullError as full:
-        raise refusal(full, close=not exchange.request.complete) from None
+        reservation.add_bytes(size)
+    except LimitReachedError as reached:
+        raise refusal(reached, close=close) from None
 
 
-def hold_answer(exchange: Exchange, size: int) -> None:
-    """Count bytes of an answer, or with a negative size no longer.
+def reserve_response_bytes(reservation: Reservation, size: int) -> None:
+    """Count bytes of a response, or release them with a negative size.
 
     Raises:
-        UpstreamFault: there is no room for them. The upstream has done its work: nobody should simply try again.
+        UpstreamFault: there is no room for them. The upstream has done its work, so no retry is suggested.
     """
     try:
-        hold(exchange, size)
-    except FullError as full:
-        raise UpstreamFault(faults.NO_ROOM, f"no room for the answer: {full}") from None
+        reservation.add_bytes(size)
+    except LimitReachedError as reached:
+        raise UpstreamFault(faults.NO_ROOM, f"no room for the answer: {reached}") from None
 
 
-def release_tree(exchange: Exchange) -> None:
-    """Hold what a large body was parsed to no longer."""
-    hold(exchange, -exchange.tree_held)
-    exchange.tree_held = 0
+def reserve_tree_bytes(reservation: Reservation, size: int) -> None:
+    """Count the bytes that a large body takes once it is parsed, until :func:`release_tree_bytes`.
+
+    Raises:
+        Refusal: there is no room for them.
+    """
+    reservation.tree_bytes = size
+    reserve_request_bytes(reservation, size)
 
 
-def refusal(full: FullError, *, close: bool = False) -> Refusal:
-    """Return the answer at a bound."""
-    words = f"{full.ceiling.words} as many {_WORDS[full.bound]} as allowed; try again in a moment"
+def release_tree_bytes(reservation: Reservation) -> None:
+    """Release what a large body took once it was parsed."""
+    reservation.add_bytes(-reservation.tree_bytes)
+    reservation.tree_bytes = 0
+
+
+def refusal(reached: LimitReachedError, *, close: bool = False) -> Refusal:
+    """Return the refusal at a limit."""
+    words = f"{reached.limits.words} as many {_WORDS[reached.bound]} as allowed; try again in a moment"
     return Refusal(
         503,
         "GatewayFull",

@@ -1,28 +1,31 @@
-"""Who is here: the connections and requests of one gateway process, counted for their source, their proxy, their
-principal and all together, against the bounds of the settings (:mod:`.limit`).
+"""Admission: counts connections and requests of one gateway process against the limits of its settings.
+
+Each is counted for its source, its proxy, its principal and the whole process (:mod:`.tally`).
 """
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Final
 
 from ostiary_core.contract.documents import Bounds, Share
 from ostiary_gateway.config.snapshot import Snapshot
-from ostiary_gateway.line.exchange import ANONYMOUS, Exchange
-from ostiary_gateway.line.limit import count_request, count_stream, refusal
-from ostiary_gateway.line.refusals import response_for
-from ostiary_gateway.line.source import Sources
-from ostiary_gateway.line.tally import Bound, Ceiling, FullError, Shelf, Tally
+from ostiary_gateway.errors import Refusal
+from ostiary_gateway.line.limit import refusal
+from ostiary_gateway.line.reservation import Reservation
+from ostiary_gateway.line.source import TrustedProxies
+from ostiary_gateway.line.tally import Bound, Counters, CountersByKey, LimitReachedError, ScopeLimits
 from ostiary_gateway.server.connection import Connection
+from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import Response
 
 _log: Final = logging.getLogger(__name__)
 
-#: What a transport takes without telling us to wait, in bytes.
+#: What a transport takes before it tells us to wait, in bytes.
 SENT_AT_ONCE: Final = 64 * 1024
-#: Requests that nobody works on, heads in pieces and what came early, may hold this part of all bytes.
-_UNASKED_PART: Final = 8
-#: Fewer will be missed in earnest.
+#: Requests that are not being handled, incomplete heads and pipelined ones, may take this part of all bytes.
+_UNHANDLED_PART: Final = 8
+#: With fewer connections than this a process is likely to refuse clients.
 _FEW_CONNECTIONS: Final = 1024
 _TOO_FEW_FILES: Final = (
     "bounds.connections is %d, of which this process carries %d: each takes up to two open files, and the system "
@@ -30,44 +33,46 @@ _TOO_FEW_FILES: Final = (
 )
 
 
-class Occupancy:
-    """What is in flight now, by whom, and what was refused.
+class Limiter:
+    """Admits connections and requests, and counts what was refused.
 
-    ``carried`` is how many connections the process can carry whatever the settings say.
+    ``carried`` is how many connections the process can carry whatever the settings say. ``respond`` returns the
+    response of a refusal, for a connection that is refused before it has sent a request.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, respond: Callable[[Refusal], Response]) -> None:
         self.carried: int | None = None
-        self.ceilings: Final = (
-            Ceiling("gateway", "This gateway has"),
-            Ceiling("source", "Your address has"),
-            Ceiling("principal", "You have"),
-            Ceiling("proxy", "This proxy has"),
+        self.scopes: Final = (
+            ScopeLimits("gateway", "This gateway has"),
+            ScopeLimits("source", "Your address has"),
+            ScopeLimits("principal", "You have"),
+            ScopeLimits("proxy", "This proxy has"),
         )
-        everybody, source, principal, proxy = self.ceilings
-        self.total = Tally(everybody)
-        self.sources = Shelf(source)
-        self.principals = Shelf(principal)
-        self.proxies = Shelf(proxy, stay=True)
-        self._finder = Sources()
+        gateway, source, principal, proxy = self.scopes
+        self.total = Counters(gateway)
+        self.sources = CountersByKey(source)
+        self.principals = CountersByKey(principal)
+        self.proxies = CountersByKey(proxy, stay=True)
+        self._respond = respond
+        self._trusted_proxies = TrustedProxies()
         self._trusted: list[str] = []
-        self._told: int | None = None
-        self._connections: dict[Connection, Tally | None] = {}
-        self._unasked = 0
+        self._reported: int | None = None
+        self._connections: dict[Connection, Counters | None] = {}
+        self._unhandled = 0
         self._waiting_for_end: asyncio.Event | None = None
 
-    # Bounds
+    # Limits
 
     def on_swap(self, snapshot: Snapshot, _: frozenset[str]) -> None:
-        """Take the bounds and trusted proxies of a new config."""
-        self.move(snapshot.settings.bounds, trusted_proxies=snapshot.settings.trusted_proxies)
+        """Take the limits and trusted proxies of a new config."""
+        self.set_bounds(snapshot.settings.bounds, trusted_proxies=snapshot.settings.trusted_proxies)
         self.proxies.keep({proxy.uid for proxy in snapshot.proxies.values()})
 
-    def move(self, bounds: Bounds, *, trusted_proxies: list[str]) -> None:
-        """Take other bounds; connections whose source is told otherwise now are counted anew."""
-        everybody, source, principal, proxy = self.ceilings
-        self._tell_what_is_carried(bounds.connections)
-        everybody.move(
+    def set_bounds(self, bounds: Bounds, *, trusted_proxies: list[str]) -> None:
+        """Take new limits; connections are counted again where another list of trusted proxies changes their source."""
+        gateway, source, principal, proxy = self.scopes
+        self._report_what_is_carried(bounds.connections)
+        gateway.set_limits(
             Share(
                 connections=min(filter(None, (bounds.connections, self.carried)), default=None),
                 requests_in_flight=bounds.requests_in_flight,
@@ -75,151 +80,154 @@ class Occupancy:
                 bytes_in_flight=bounds.bytes_in_flight,
             )
         )
-        source.move(bounds.per_source)
+        source.set_limits(bounds.per_source)
         if self.carried is not None and bounds.connections is not None and self.carried < bounds.connections:
-            # What the system does not let us carry is taken off every share alike, or one source could take all.
+            # Every share shrinks in proportion to what the system allows, or one source could take all of it.
             source.connections = max(1, source.connections * self.carried // bounds.connections)
-        principal.move(bounds.per_principal)
-        proxy.move(bounds.per_proxy)
+        principal.set_limits(bounds.per_principal)
+        proxy.set_limits(bounds.per_proxy)
         if trusted_proxies != self._trusted:
             self._trusted = trusted_proxies
-            self._finder = Sources(trusted_proxies)
+            self._trusted_proxies = TrustedProxies(trusted_proxies)
             for connection in self._connections:
                 self._uncount(connection)
                 self._count(connection)
 
-    def _tell_what_is_carried(self, wanted: int | None) -> None:
-        """Tell of a bound that the process cannot reach, once for each: most configs change nothing of it."""
-        if self.carried is None or wanted is None or wanted <= self.carried or wanted == self._told:
+    def _report_what_is_carried(self, wanted: int | None) -> None:
+        """Log a limit that the process cannot reach, once for each value: most configs do not change it."""
+        if self.carried is None or wanted is None or wanted <= self.carried or wanted == self._reported:
             return
-        self._told = wanted
+        self._reported = wanted
         level = logging.WARNING if self.carried < _FEW_CONNECTIONS else logging.INFO
         _log.log(level, _TOO_FEW_FILES, wanted, self.carried)
 
     # Connections
 
     def opened(self, connection: Connection) -> Response | None:
-        """Count a connection, or return what it is told at the bound: its request was not even read."""
+        """Count a connection, or return the response that it gets at the limit, before its request is read."""
         total = self.total
-        connection.source = tally = self._tally_of(connection)
-        for holder in (tally, total):
-            if holder is not None and holder.connections >= holder.ceiling.connections:
-                if tally is not None:
-                    tally.forget_if_empty()
-                return response_for(refusal(FullError(holder.ceiling, Bound.CONNECTIONS), close=True), None)
-        self._connections[connection] = tally
+        connection.source = source = self._source_of(connection)
+        for counters in (source, total):
+            if counters is not None and counters.connections >= counters.limits.connections:
+                if source is not None:
+                    source.drop_if_empty()
+                return self._respond(refusal(LimitReachedError(counters.limits, Bound.CONNECTIONS), close=True))
+        self._connections[connection] = source
         total.connections += 1
-        if tally is not None:
-            tally.connections += 1
+        if source is not None:
+            source.connections += 1
         return None
 
     def waits(self, connection: Connection, change: int) -> bool:
-        """Count bytes that a connection holds of requests which nobody works on: also for its source, if it has one.
+        """Count bytes of requests that are received and not being handled: also for their source, if there is one.
 
-        Return whether there are more of them in all than may be.
+        Return whether all connections together have more of them than they may.
         """
         if connection not in self._connections:
             return False
-        tally = self._connections[connection]
-        if tally is not None:
-            tally.bytes += change
+        source = self._connections[connection]
+        if source is not None:
+            source.bytes += change
         self.total.bytes += change
-        self._unasked += change
-        return change > 0 and self._unasked > self.total.ceiling.bytes // _UNASKED_PART
+        self._unhandled += change
+        return change > 0 and self._unhandled > self.total.limits.bytes // _UNHANDLED_PART
 
     def closed(self, connection: Connection) -> None:
-        """Forget a connection; one that was refused was never counted."""
+        """Stop counting a connection; one that was refused was never counted."""
         self.taken(connection)
         if connection in self._connections:
             self.total.bytes -= connection.unasked
-            self._unasked -= connection.unasked
+            self._unhandled -= connection.unasked
             self.total.connections -= 1
             self._uncount(connection)
             del self._connections[connection]
 
-    def _tally_of(self, connection: Connection) -> Tally | None:
+    def _source_of(self, connection: Connection) -> Counters | None:
         peer = connection.peer
-        return None if self._finder.trusts(peer) else self.sources.take(self._finder.of_peer(peer).key)
+        trusted = self._trusted_proxies
+        return None if trusted.trusts(peer) else self.sources.take(trusted.of_peer(peer).key)
 
     def _count(self, connection: Connection) -> None:
-        connection.source = self._connections[connection] = tally = self._tally_of(connection)
-        if tally is not None:
-            tally.connections += 1
-            tally.bytes += connection.unasked
+        connection.source = self._connections[connection] = source = self._source_of(connection)
+        if source is not None:
+            source.connections += 1
+            source.bytes += connection.unasked
 
     def _uncount(self, connection: Connection) -> None:
-        tally = self._connections[connection]
-        if tally is not None:
-            tally.connections -= 1
-            tally.bytes -= connection.unasked
-            tally.forget_if_empty()
+        source = self._connections[connection]
+        if source is not None:
+            source.connections -= 1
+            source.bytes -= connection.unasked
+            source.drop_if_empty()
 
     def taken(self, connection: Connection) -> None:
-        """The caller has taken what was held for him, or will not any more."""
+        """Release the bytes of a response that the client has taken, or never will."""
         if connection.holding is None:
             return
-        (holders, held), connection.holding = connection.holding, None
-        for tally in holders:
-            tally.bytes -= held
-            tally.forget_if_empty()
+        (counters, size), connection.holding = connection.holding, None
+        for each in counters:
+            each.bytes -= size
+            each.drop_if_empty()
 
     # Requests
 
-    def enter(self, exchange: Exchange) -> None:
-        """Count a request; a GET as the stream that it asks for, one whose body is still arriving as no request yet.
+    def admit(
+        self, reservation: Reservation, request: Request, *, proxy: str, principal: str | None, is_stream: bool
+    ) -> None:
+        """Count a request: as a stream if it asks for one, as an upload while its body is still arriving.
+
+        ``principal`` is None for clients without credentials.
 
         Raises:
-            Refusal: a bound is reached.
+            Refusal: a limit is reached.
         """
-        connection = exchange.request.connection
-        source, exchange.client_address = connection.source, connection.peer
+        connection = request.connection
+        source, reservation.client_address = connection.source, connection.peer
         if source is None:
-            forwarded_for = exchange.request.headers.get("x-forwarded-for", "")
-            exchange.client_address, key = self._finder.behind(connection.peer, forwarded_for)
+            forwarded_for = request.headers.get("x-forwarded-for", "")
+            reservation.client_address, key = self._trusted_proxies.behind(connection.peer, forwarded_for)
             source = self.sources.take(key)
-        holders: tuple[Tally, ...] = (source, self.proxies.take(exchange.proxy.uid), self.total)
-        if exchange.principal != ANONYMOUS:
-            holders = (*holders, self.principals.take((exchange.proxy.uid, exchange.principal)))
-        exchange.holders = holders
+        counters: tuple[Counters, ...] = (source, self.proxies.take(proxy), self.total)
+        if principal is not None:
+            counters = (*counters, self.principals.take((proxy, principal)))
+        reservation.counters = counters
         try:
-            if exchange.stays_open:
-                count_stream(exchange)
-            elif exchange.request.complete:
-                count_request(exchange)
+            if is_stream:
+                reservation.count_stream()
+            elif request.complete:
+                reservation.count_request()
             else:
-                exchange.is_reading = True
-                for tally in holders:
-                    tally.reading += 1
-        except FullError as full:
-            exchange.holders = ()
-            for tally in holders:
-                tally.forget_if_empty()
-            raise refusal(full) from None
+                reservation.count_upload()
+        except LimitReachedError as reached:
+            reservation.counters = ()
+            for each in counters:
+                each.drop_if_empty()
+            raise refusal(reached) from None
 
-    def leave(self, exchange: Exchange) -> None:
-        """Forget a request, if it was counted. What is held of a large answer counts until the caller has taken it."""
-        holders, exchange.holders = exchange.holders, ()
-        if not holders:
+    def release(self, reservation: Reservation, request: Request) -> None:
+        """Stop counting a request, if it was. A large response counts until the client has taken it."""
+        counters, reservation.counters = reservation.counters, ()
+        if not counters:
             return
-        held, connection = exchange.held, exchange.request.connection
-        if held > SENT_AT_ONCE and not connection.lost:
-            connection.holding, held = (holders, held), 0
-        for tally in holders:
-            if exchange.is_stream:
-                tally.streams -= 1
-            elif exchange.is_reading:
-                tally.reading -= 1
+        size, connection = reservation.bytes, request.connection
+        if size > SENT_AT_ONCE and not connection.lost:
+            connection.holding, size = (counters, size), 0
+        for each in counters:
+            if reservation.is_stream:
+                each.streams -= 1
+            elif reservation.is_uploading:
+                each.uploads -= 1
             else:
-                tally.requests -= 1
-            tally.bytes -= held
-            if not tally.requests and not tally.streams:
-                tally.forget_if_empty()
+                each.requests -= 1
+            each.bytes -= size
+            if not each.requests and not each.streams:
+                each.drop_if_empty()
         if self._waiting_for_end is not None:
             self._waiting_for_end.set()
 
     @property
     def requests(self) -> int:
-        """How many requests await an answer."""
+        """How many requests await a response."""
         return self.total.requests
 
     @property
@@ -229,6 +237,6 @@ class Occupancy:
 
     async def empty(self) -> None:
         """Wait until nothing is in flight."""
-        while self.total.requests or self.total.streams or self.total.reading:
+        while self.total.requests or self.total.streams or self.total.uploads:
             self._waiting_for_end = asyncio.Event()
             await self._waiting_for_end.wait()

@@ -144,8 +144,8 @@ def counted(span: ServerSpan, exchange: Exchange | None, observe: Observe | None
     """Count the message, whether or not its trace is sampled."""
     method = proxy = ""
     if exchange is not None:
-        if exchange.client_address:
-            span.set(names.CLIENT_ADDRESS, exchange.client_address)
+        if exchange.reservation.client_address:
+            span.set(names.CLIENT_ADDRESS, exchange.reservation.client_address)
         if exchange.captured is not None:
             _content(span, exchange.captured)
         proxy, message, http_method = exchange.proxy.identity, exchange.message, exchange.request.method

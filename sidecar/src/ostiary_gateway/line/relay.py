@@ -35,7 +35,7 @@ from ostiary_gateway.line.large import (
     in_slices,
     limit_of,
 )
-from ostiary_gateway.line.limit import hold_answer
+from ostiary_gateway.line.limit import reserve_response_bytes
 from ostiary_gateway.line.list_memo import LISTS, Known
 from ostiary_gateway.line.list_notices import ACKNOWLEDGED
 from ostiary_gateway.line.offered import OFFERED
@@ -197,7 +197,7 @@ class EventRelay:
         """Count what is held: an event that is not whole, what waits for the session's header or for the caller."""
         size = self._splitter.pending + len(self._back) + self._caller.untaken
         if size != self._held:
-            hold_answer(self._exchange, size - self._held)
+            reserve_response_bytes(self._exchange.reservation, size - self._held)
             self._held = size
 
     def _blocks(self, chunk: bytes) -> Iterator[bytes]:

@@ -1,8 +1,8 @@
-"""Where a caller is: the address that he connects from, or what a trusted proxy says of him.
+"""The address of a client: that of its connection, or the one that a trusted proxy reports.
 
-X-Forwarded-For is a list to which each proxy adds, at its right end, the address it was called from. What stands left
-of the rightmost address that is no trusted proxy was written by the caller and is worth nothing. Where the list cannot
-be read from its right end the caller counts as the last proxy that can be named: nothing he writes gains him a share.
+X-Forwarded-For is a list to which each proxy appends, on the right, the address that called it. Everything left of the
+rightmost address that is not a trusted proxy was written by the client and proves nothing. Where the list cannot be
+read from its right end, the client counts as the last proxy that can be named: no header gives it a larger share.
 """
 
 import ipaddress
@@ -12,48 +12,48 @@ from typing import Final, NamedTuple
 from ostiary_core.addresses import Address
 from ostiary_gateway.upstream.addresses import Network, networks
 
-#: Proxies in a row; longer lists are somebody's joke.
+#: The most proxies in a row that are read: no real list is longer.
 _HOPS: Final = 16
-_KNOWN_LIMIT: Final = 4096
-#: Longer headers are read anew each time.
-_REMEMBERED_LENGTH: Final = 256
+_CACHED_LIMIT: Final = 4096
+#: Longer headers are not cached, in characters.
+_CACHED_LENGTH: Final = 256
 _LONGEST_ADDRESS: Final = 64
 _IPV6_NETWORK: Final = (1 << 128) - (1 << 64)
 
 
 class Source(NamedTuple):
-    """A caller's address, and the key that he is counted under: an IPv6 source has a whole /64 to itself."""
+    """A client's address, and the key that it is counted by: for IPv6 its /64 network."""
 
     address: str
     key: str
 
 
-class Sources:
-    """Finds sources. ``trusted`` are CIDRs, validated by the operator."""
+class TrustedProxies:
+    """Finds the source of a request. ``trusted`` are the CIDRs of proxies, validated by the operator."""
 
     def __init__(self, trusted: Iterable[str] = ()) -> None:
         self._trusted: tuple[Network, ...] = networks(trusted)
-        self._known: dict[tuple[str, str], Source] = {}
+        self._cached: dict[tuple[str, str], Source] = {}
 
     def trusts(self, peer: str) -> bool:
-        """Say whether the address at the other end of a connection is a trusted proxy."""
+        """Return whether the address at the other end of a connection is a trusted proxy."""
         address = _address(peer) if self._trusted else None
         return address is not None and self._is_trusted(address)
 
     def of_peer(self, peer: str) -> Source:
-        """Return the source that connects by itself."""
+        """Return the source of a connection without a trusted proxy."""
         address = _address(peer)
         return _source(address) if address is not None else Source(peer, peer)
 
     def behind(self, peer: str, forwarded_for: str) -> Source:
-        """Return the source behind a trusted proxy."""
-        found = self._known.get((peer, forwarded_for))
+        """Return the source of a request that a trusted proxy passed on."""
+        found = self._cached.get((peer, forwarded_for))
         if found is None:
             found = self._read(peer, forwarded_for)
-            if len(forwarded_for) <= _REMEMBERED_LENGTH:
-                if len(self._known) >= _KNOWN_LIMIT:
-                    self._known.clear()
-                self._known[peer, forwarded_for] = found
+            if len(forwarded_for) <= _CACHED_LENGTH:
+                if len(self._cached) >= _CACHED_LIMIT:
+                    self._cached.clear()
+                self._cached[peer, forwarded_for] = found
         return found
 
     def _read(self, peer: str, forwarded_for: str) -> Source:
@@ -72,7 +72,7 @@ class Sources:
 
 
 def _forwarded(text: str) -> Address | None:
-    """Read an address as proxies write it: bare, in brackets, or with a port behind it."""
+    """Read an address as proxies write it: bare, in brackets, or followed by a port."""
     if len(text) > _LONGEST_ADDRESS:
         return None
     if text.startswith("["):

@@ -1,7 +1,7 @@
-"""Who holds how much of this process now: plain counters, one for each source, principal and proxy, and one for all.
+"""Counters of what is in use now: one set for each source, principal and proxy, and one for the whole process.
 
-Everything is counted in one event loop. A tally knows its ceiling, which the settings move; a key that holds nothing is
-forgotten, so that strangers cannot fill the books.
+Everything is counted in one event loop. Counters know the limits of their scope, which the settings change. Counters
+that count nothing are dropped, so that clients cannot fill the memory with keys of their choice.
 """
 
 import sys
@@ -12,13 +12,13 @@ from typing import Final
 from ostiary_core.contract.documents import Share
 from ostiary_core.errors import OstiaryError
 
-#: A message of so many bytes finds room where a larger one finds none.
+#: A message of at most this many bytes still finds room where a larger one finds none.
 SMALL_BYTES: Final = 64 * 1024
-_AS_MUCH_AS_ALL: Final = sys.maxsize
+_UNLIMITED: Final = sys.maxsize
 
 
 class Bound(StrEnum):
-    """What is bounded, as metrics name it."""
+    """What is limited, by the names of the metrics."""
 
     CONNECTIONS = "connections"
     REQUESTS = "requests_in_flight"
@@ -26,82 +26,85 @@ class Bound(StrEnum):
     BYTES = "bytes_in_flight"
 
 
-class Ceiling:
-    """How much each of one scope may hold, and how often more was refused."""
+class ScopeLimits:
+    """The limits that apply to each key of one scope, and how often each was reached."""
 
     __slots__ = ("bytes", "connections", "large", "refused", "requests", "scope", "streams", "words")
 
     def __init__(self, scope: str, words: str) -> None:
-        #: As metrics name it, and as a caller is told.
+        #: The scope as metrics name it.
         self.scope = scope
+        #: The beginning of the message that a client gets.
         self.words = words
-        self.connections = self.requests = self.streams = self.bytes = _AS_MUCH_AS_ALL
-        #: Large messages leave a quarter to small ones: a few that nobody ends must not stop every call.
-        self.large = _AS_MUCH_AS_ALL
+        self.connections = self.requests = self.streams = self.bytes = _UNLIMITED
+        #: Large messages leave a quarter to small ones: a few of them that never end must not stop every call.
+        self.large = _UNLIMITED
         self.refused = dict.fromkeys(Bound, 0)
 
     def bounds(self, bound: Bound) -> bool:
-        """Say whether this scope knows the bound: connections belong to nobody but their source."""
+        """Return whether the bound exists in this scope: connections are counted by source and in all only."""
         return bound is not Bound.CONNECTIONS or self.scope in ("gateway", "source")
 
-    def move(self, share: Share) -> None:
-        """Take other bounds; what is held beyond them stays until it ends."""
-        self.connections = share.connections or _AS_MUCH_AS_ALL
-        self.requests = share.requests_in_flight or _AS_MUCH_AS_ALL
-        self.streams = share.streams or _AS_MUCH_AS_ALL
-        self.bytes = share.bytes_in_flight or _AS_MUCH_AS_ALL
+    def set_limits(self, share: Share) -> None:
+        """Take new limits. What is in use beyond them may finish."""
+        self.connections = share.connections or _UNLIMITED
+        self.requests = share.requests_in_flight or _UNLIMITED
+        self.streams = share.streams or _UNLIMITED
+        self.bytes = share.bytes_in_flight or _UNLIMITED
         self.large = self.bytes - self.bytes // 4
 
 
-class FullError(OstiaryError):
-    """A bound is reached: nobody has been counted."""
+class LimitReachedError(OstiaryError):
+    """A limit is reached; nothing was counted."""
 
-    def __init__(self, ceiling: Ceiling, bound: Bound) -> None:
-        super().__init__(f"{bound} of {ceiling.scope}")
-        self.ceiling = ceiling
+    def __init__(self, limits: ScopeLimits, bound: Bound) -> None:
+        super().__init__(f"{bound} of {limits.scope}")
+        self.limits = limits
         self.bound = bound
-        ceiling.refused[bound] += 1
+        limits.refused[bound] += 1
 
 
-class Tally:
-    """What one of them holds."""
+class Counters:
+    """What one key uses now."""
 
-    __slots__ = ("bytes", "ceiling", "connections", "key", "reading", "requests", "shelf", "streams")
+    __slots__ = ("bytes", "connections", "key", "limits", "requests", "streams", "table", "uploads")
 
-    def __init__(self, ceiling: Ceiling, shelf: "dict[Hashable, Tally] | None" = None, key: Hashable = None) -> None:
-        self.ceiling = ceiling
+    def __init__(
+        self, limits: ScopeLimits, table: "dict[Hashable, Counters] | None" = None, key: Hashable = None
+    ) -> None:
+        self.limits = limits
         self.connections = self.requests = self.streams = self.bytes = 0
-        #: Requests whose body is still arriving: they take bytes, and their caller's connection.
-        self.reading = 0
-        self.shelf = shelf
+        #: Requests whose body is still arriving: they take bytes, and a connection of their client.
+        self.uploads = 0
+        self.table = table
         self.key = key
 
-    def forget_if_empty(self) -> None:
-        """Take the tally from its shelf if it counts nothing."""
-        empty = not (self.requests or self.streams or self.connections or self.bytes or self.reading)
-        if empty and self.shelf is not None and self.shelf.get(self.key) is self:
-            del self.shelf[self.key]
+    def drop_if_empty(self) -> None:
+        """Remove the counters from their table if they count nothing."""
+        empty = not (self.requests or self.streams or self.connections or self.bytes or self.uploads)
+        if empty and self.table is not None and self.table.get(self.key) is self:
+            del self.table[self.key]
 
 
-class Shelf:
-    """The tallies of one scope, by key. Empty ones are forgotten at once, or where they ``stay`` by :meth:`keep`."""
+class CountersByKey:
+    """The counters of one scope. Empty ones are dropped at once, or with ``stay`` when :meth:`keep` is called."""
 
-    __slots__ = ("_stay", "ceiling", "tallies")
+    __slots__ = ("_stay", "by_key", "limits")
 
-    def __init__(self, ceiling: Ceiling, *, stay: bool = False) -> None:
-        self.ceiling = ceiling
-        self.tallies: dict[Hashable, Tally] = {}
+    def __init__(self, limits: ScopeLimits, *, stay: bool = False) -> None:
+        self.limits = limits
+        self.by_key: dict[Hashable, Counters] = {}
         self._stay = stay
 
-    def take(self, key: Hashable) -> Tally:
-        """Return the tally of a key, a new one if it held nothing."""
-        tally = self.tallies.get(key)
-        if tally is None:
-            tally = self.tallies[key] = Tally(self.ceiling, None if self._stay else self.tallies, key)
-        return tally
+    def take(self, key: Hashable) -> Counters:
+        """Return the counters of a key, new ones if there are none."""
+        counters = self.by_key.get(key)
+        if counters is None:
+            counters = self.by_key[key] = Counters(self.limits, None if self._stay else self.by_key, key)
+        return counters
 
     def keep(self, keys: Set[Hashable]) -> None:
-        """Forget all others that hold nothing."""
-        for key, tally in list(self.tallies.items()):
-            if key not in keys and not (tally.requests or tally.streams or tally.reading):
-                del self.tallies[key]
+        """Drop the counters of all other keys, unless they count something."""
+        for key, counters in list(self.by_key.items()):
+            if key not in keys and not (counters.requests or counters.streams or counters.uploads):
+                del self.by_key[key]
