@@ -98,7 +98,7 @@ async def test_an_api_server_that_was_away_is_found_again_and_nothing_is_lost_th
         await eventually(lambda: world.served() == {"crm"})
         before = world.versions()
         own.kill_api_server()
-        await until(lambda: "cannot be had" in one.log)
+        await until(lambda: "cannot be acquired" in one.log)
         assert await one.leads()  # it is ready all the same: it would not be any better elsewhere
         # For so long that its lease runs out, and with it the right to write.
         await until(lambda: is_fenced(one.port))

@@ -196,7 +196,7 @@ def _status(status: ResourceStatus, configs: Mapping[str, GatewayConfig], *, asi
         "urls": [f"{gateway}{f' at {host}' if host else ''}: {url}" for gateway, host, url in status.urls],
         related: [f"{namespace}/{name}" for namespace, name in status.related],
         "expected": {gateway: _expected(configs[gateway], found) for gateway, found in sorted(status.expected.items())},
-        "held": status.held,
+        "held": status.serves_last_accepted,
         "tooLarge": status.too_large,
     }
     return {key: value for key, value in out.items() if value}

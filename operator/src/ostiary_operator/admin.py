@@ -1,8 +1,9 @@
-"""The operator's own listener: ``/healthz`` (is it alive?), ``/readyz`` (is it of use?), ``/metrics``.
+"""The operator's admin endpoint: ``/healthz``, ``/readyz`` and ``/metrics``.
 
-Of use is whoever has seen everything once, and whoever stands by for another who leads.
+It is healthy while the worker sends heartbeats. A replica is ready once one pass has succeeded, or while it stands by
+for another replica that leads.
 
-It serves nothing secret, so it is open. In a pod it must listen on all addresses: probes come from outside.
+It serves no secrets, so it needs no authentication. In a pod it must listen on all addresses: probes come from outside.
 """
 
 from dataclasses import dataclass, field
@@ -17,17 +18,17 @@ from ostiary_operator.election import LeaderElector
 from ostiary_operator.metrics import OperatorMetrics
 from ostiary_operator.queue import WorkQueue
 
-#: Seconds without a sign of life of the worker after which it counts as dead; a pass has bounds of its own below that.
+#: Seconds without a heartbeat after which the worker counts as dead. The timeouts within a pass are shorter.
 _DEAD_AFTER: Final = 300.0
 
 
 class AdminError(OstiaryError):
-    """The listener cannot be opened."""
+    """The admin endpoint cannot listen on its address."""
 
 
 @dataclass(slots=True)
 class AdminServer:
-    """``port`` is what it listens on once started, also where 0 was asked for."""
+    """Serves health, readiness and metrics. After the start, ``port`` is the actual port, also where 0 was given."""
 
     host: str
     port: int
@@ -38,10 +39,10 @@ class AdminServer:
     _runner: web.AppRunner | None = field(default=None)
 
     async def start(self) -> None:
-        """Listen.
+        """Start to listen.
 
         Raises:
-            AdminError: the address cannot be had.
+            AdminError: the address is in use or not permitted.
         """
         app = web.Application()
         app.add_routes(
@@ -69,7 +70,7 @@ class AdminServer:
     async def _healthz(self, _: web.Request) -> web.Response:
         silent = self.clock.monotonic() - self.queue.observed.heartbeat
         if silent > _DEAD_AFTER:
-            return web.Response(status=503, text=f"the worker gave no sign of life for {silent:.0f} s\n")
+            return web.Response(status=503, text=f"the worker sent no heartbeat for {silent:.0f} s\n")
         return web.Response(text="ok\n")
 
     async def _readyz(self, _: web.Request) -> web.Response:

@@ -1,4 +1,4 @@
-"""The operator put together: who pokes whom, what starts when, and how all of it ends."""
+"""Assembles the operator, starts its parts in order, and stops them together."""
 
 import asyncio
 import contextlib
@@ -41,21 +41,21 @@ from ostiary_operator.status.poller import Poller
 
 _log = logging.getLogger(__name__)
 
-#: Seconds that the tasks are given to end.
-_FAREWELL: Final = 4.0
+#: Seconds that cancelled tasks have to end.
+_SHUTDOWN_TIMEOUT: Final = 4.0
 
 
 class OperatorStartupError(OstiaryError):
-    """The operator could not begin its work; the message says why and what to do."""
+    """The operator could not start; the message says why and what to do."""
 
 
 @dataclass(slots=True)
 class Components:
-    """Everything but the watches."""
+    """The components of the operator, apart from the watches."""
 
     queue: WorkQueue
     schedule: Schedule
-    board: StatusPublisher
+    publisher: StatusPublisher
     changes: EventFilter
     poller: Poller
     events: EventRecorder
@@ -71,36 +71,37 @@ def assemble(
     election: LeaderElector | None = None,
     claim: bool = False,
 ) -> Components:
-    """Connect the stations: event -> poke -> debounced queue -> list -> compile -> apply config -> apply status.
+    """Connect the stages: event -> enqueue -> debounced queue -> list -> compile -> apply config -> apply status.
 
-    ``election`` says when we may write; ``claim``, whether others may serve what we serve.
+    ``election`` decides whether this replica may write. ``claim`` makes the operator claim its namespaces, so that no
+    other operator serves them.
     """
     metrics = OperatorMetrics(clock)
     fenced = cluster if election is None else FencedClient(cluster, election.leads)
     measured = MeasuredClient(fenced, metrics.wrote)
     events = EventRecorder(measured, clock)
     claims = NamespaceOwnership(measured, clock, options, events) if claim else None
-    board = StatusPublisher(measured, clock, events)
-    changes = EventFilter(board.is_familiar)
+    publisher = StatusPublisher(measured, clock, events)
+    changes = EventFilter(publisher.is_known)
     schedule = Schedule(random.random)
     reconciler = Reconciler(
         options=options,
         clock=clock,
-        lookout=Lister(measured, options, changes.saw),
+        lister=Lister(measured, options, changes.record),
         references=ReferenceReader(measured),
-        services=ServiceReader(measured, options, on_seen=changes.saw, follow=changes.follow),
-        api_servers=ApiServerReader(measured, on_seen=changes.saw),
-        delivery=ConfigWriter(measured, clock, on_write=changes.expect),
-        board=board,
-        problems=GatewayProblems(events),
+        services=ServiceReader(measured, options, on_seen=changes.record, follow=changes.follow),
+        api_servers=ApiServerReader(measured, on_seen=changes.record),
+        config_writer=ConfigWriter(measured, clock, on_write=changes.expect_write),
+        publisher=publisher,
+        gateway_problems=GatewayProblems(events),
         metrics=metrics,
-        claims=claims if claims is not None else OwnsEverything(),
+        ownership=claims if claims is not None else OwnsEverything(),
     )
     queue = WorkQueue(reconciler.run_pass, clock, schedule)
-    poller = Poller(board, clock, queue.poke)
-    metrics.show(queue, board, claims, election)
+    poller = Poller(publisher, clock, queue.enqueue)
+    metrics.show(queue, publisher, claims, election)
     admin = AdminServer(options.admin_host, options.admin_port, queue, metrics, clock, election)
-    return Components(queue, schedule, board, changes, poller, events, admin, claims)
+    return Components(queue, schedule, publisher, changes, poller, events, admin, claims)
 
 
 def _nothing() -> None:
@@ -114,77 +115,77 @@ async def run_operator(
 
     Raises:
         OperatorStartupError: no pass succeeded within the startup timeout.
-        LeadershipLost: we led, and another replica leads now.
-        OstiaryError: there is no way to the API server, or the admin address cannot be had.
+        LeadershipLost: this replica led, and another one leads now.
+        OstiaryError: the API server cannot be reached, or the admin address cannot be opened.
     """
     quieten_logs()
-    await connection.load(options)  # what is wrong with the credentials themselves is said at once
+    await connection.load(options)  # fail at once where the credentials are unusable
     cluster = RestClient(functools.partial(connection.load, options))
     clock = SystemClock()
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(cluster.close)
         election = await stack.enter_async_context(candidate(options, clock))
-        parts = assemble(cluster, options, clock, election=election, claim=True)
-        await parts.admin.start()
-        stack.push_async_callback(parts.admin.stop)
-        _log.info("serving /healthz, /readyz and /metrics on %s:%d", parts.admin.host, parts.admin.port)
-        work = [parts.queue.run(), parts.poller.run(), parts.events.run()]
+        components = assemble(cluster, options, clock, election=election, claim=True)
+        await components.admin.start()
+        stack.push_async_callback(components.admin.stop)
+        _log.info("serving /healthz, /readyz and /metrics on %s:%d", components.admin.host, components.admin.port)
+        work = [components.queue.run(), components.poller.run(), components.events.run()]
         working = await stack.enter_async_context(_tasks(*work))
         if election is not None:
             if not await wait_until_leading(election, stop):
                 return
-            working += await stack.enter_async_context(_tasks(election.keep(lambda: parts.queue.poke("lease"))))
-        if parts.claims is not None:
-            renewing = parts.claims.run(lambda: parts.queue.poke("claims", NOTHING))
+            working += await stack.enter_async_context(_tasks(election.keep(lambda: components.queue.enqueue("lease"))))
+        if components.claims is not None:
+            renewing = components.claims.run(lambda: components.queue.enqueue("claims", NOTHING))
             working += await stack.enter_async_context(_tasks(renewing))
-        parts.queue.poke("start")
-        if await _first_success(parts, options, stop):
+        components.queue.enqueue("start")
+        if await _first_success(components, options, stop):
             on_started()
-            watching = await stack.enter_async_context(_tasks(_watch(cluster, options, parts)))
+            watching = await stack.enter_async_context(_tasks(_watch(cluster, options, components)))
             await _until(stop, [*working, *watching])
 
 
-async def _first_success(parts: Components, options: OperatorOptions, stop: asyncio.Event) -> bool:
-    """Wait for the first pass that succeeds; say whether it did before we were told to stop."""
-    waits = [asyncio.ensure_future(each.wait()) for each in (parts.queue.first_success, stop)]
+async def _first_success(components: Components, options: OperatorOptions, stop: asyncio.Event) -> bool:
+    """Wait for the first successful pass; return whether it came before ``stop`` was set."""
+    waits = [asyncio.ensure_future(each.wait()) for each in (components.queue.first_success, stop)]
     done: set[asyncio.Future[Any]] = set()
     while not done:
         done, _ = await asyncio.wait(waits, timeout=options.startup_timeout, return_when=asyncio.FIRST_COMPLETED)
-        if parts.queue.observed.last_failure is not None:
-            break  # else the first pass is under way: over thousands of resources it takes long, and no request hangs
+        if components.queue.observed.last_failure is not None:
+            break  # otherwise the first pass still runs: with thousands of resources it takes long, without a failure
     for each in waits:
         each.cancel()
-    if not parts.queue.first_success.is_set() and not stop.is_set():
-        failure = parts.queue.observed.last_failure
+    if not components.queue.first_success.is_set() and not stop.is_set():
+        failure = components.queue.observed.last_failure
         raise OperatorStartupError(f"gave up after {options.startup_timeout:.0f} s: {failure}")
     return not stop.is_set()
 
 
-async def _watch(cluster: KubernetesClient, options: OperatorOptions, parts: Components) -> None:
-    """Watch, and let events poke the queue; where something cannot be watched, look again more often."""
+async def _watch(cluster: KubernetesClient, options: OperatorOptions, components: Components) -> None:
+    """Watch, and let events enqueue passes; resync more often where a kind cannot be watched."""
 
     def chosen(watched: Watched) -> None:
-        parts.schedule.resync = RESYNC_UNWATCHED if watched.missing else RESYNC
+        components.schedule.resync = RESYNC_UNWATCHED if watched.missing else RESYNC
 
-    await watches.watch(cluster, options, parts.changes, parts.queue.poke, on_chosen=chosen)
+    await watches.watch(cluster, options, components.changes, components.queue.enqueue, on_chosen=chosen)
 
 
 @contextlib.asynccontextmanager
 async def _tasks(*work: Coroutine[Any, Any, None]) -> AsyncIterator[list[asyncio.Task[None]]]:
-    """Run coroutines in the background; cancel them in the end."""
+    """Run coroutines as background tasks; cancel them at the end."""
     tasks = [asyncio.create_task(each) for each in work]
     try:
         yield tasks
     finally:
         for task in tasks:
             task.cancel()
-        await asyncio.wait(tasks, timeout=_FAREWELL)
+        await asyncio.wait(tasks, timeout=_SHUTDOWN_TIMEOUT)
 
 
 async def _until(stop: asyncio.Event, working: list[asyncio.Task[None]]) -> None:
-    """Wait to be told to stop. A task that ends on its own is a bug, and ends all."""
-    told = asyncio.ensure_future(stop.wait())
-    done, _ = await asyncio.wait({told, *working}, return_when=asyncio.FIRST_COMPLETED)
-    told.cancel()
-    for task in done - {told}:
+    """Wait until ``stop`` is set. A task that ends on its own is a bug and ends the operator."""
+    stopping = asyncio.ensure_future(stop.wait())
+    done, _ = await asyncio.wait({stopping, *working}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    for task in done - {stopping}:
         task.result()

@@ -1,7 +1,7 @@
-"""One thread for computations that would keep probes and answers waiting.
+"""One worker thread for computations that would block the event loop, and with it probes and responses.
 
-One and always the same: passes come one after the other, and every thread that ever handled large buffers keeps some of
-their memory for itself.
+One thread is enough, since passes run one after another. It is always the same one, because each thread that handled
+large buffers keeps some of their memory.
 """
 
 import asyncio
@@ -20,6 +20,6 @@ def _thread() -> ThreadPoolExecutor:
 
 
 async def compute(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call a function in that thread and return what it returns."""
+    """Call a function in the worker thread and return its result."""
     call = functools.partial(function, *args, **kwargs)
     return await asyncio.get_running_loop().run_in_executor(_thread(), call)

@@ -1,4 +1,4 @@
-"""A replica's part in the election, as a process: a name that nobody else has, connections of its own, and an end."""
+"""A replica's candidacy for leader election: a unique identity, connections of its own, and the release at the end."""
 
 import asyncio
 import contextlib
@@ -17,9 +17,9 @@ from ostiary_operator.kube.rest import RestClient
 
 @contextlib.asynccontextmanager
 async def candidate(options: OperatorOptions, clock: Clock) -> AsyncIterator[LeaderElector | None]:
-    """Stand for election until the end, and hand over then; None where there is no election.
+    """Take part in leader election, and release the Lease at the end; yield None where there is no election.
 
-    Whoever enters it ends all that writes before he leaves it.
+    All tasks that write must end before this context is left.
     """
     if not options.leader_elect:
         yield None
@@ -35,14 +35,14 @@ async def candidate(options: OperatorOptions, clock: Clock) -> AsyncIterator[Lea
 
 
 async def wait_until_leading(election: LeaderElector, stop: asyncio.Event) -> bool:
-    """Wait until we lead, or are told to stop; say whether we lead."""
-    winning, told = asyncio.ensure_future(election.win()), asyncio.ensure_future(stop.wait())
+    """Wait until this replica leads or ``stop`` is set; return whether it leads."""
+    winning, stopping = asyncio.ensure_future(election.win()), asyncio.ensure_future(stop.wait())
     try:
-        await asyncio.wait({winning, told}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({winning, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if winning.done():
             winning.result()
         return winning.done() and not stop.is_set()
     finally:
         winning.cancel()
-        told.cancel()
+        stopping.cancel()
         await asyncio.wait({winning})

@@ -1,9 +1,11 @@
-"""One operator a namespace: each says in a Lease beside what it serves that it does, and keeps off where another did.
+"""Ensures that only one operator serves a namespace, with a Lease in each.
 
-A claim is the operator's, not a replica's: it outlives restarts and hand-overs, and runs out when the operator is gone
-for long. It is owned by one of the objects that it stands for, so nothing is left of it where those are gone. Whose
-namespace is claimed by another finds it in the log, as an Event and in the metrics; of the operator's own namespace it
-is told by failing, since without its gateways there is nothing to do.
+An operator claims every namespace that it serves, and skips those that another operator claims.
+
+A claim belongs to the operator, not to one replica: it survives restarts and leader changes, and expires when the
+operator is gone for long. Its owner reference is one of the objects that the operator serves, so Kubernetes deletes the
+claim with the last of them. A namespace that another operator claims is reported in the log, as an Event and in the
+metrics. If that is the operator's own namespace, the pass fails, since without its gateways there is nothing to do.
 """
 
 import asyncio
@@ -26,46 +28,49 @@ from ostiary_operator.status.events import EventRecord, EventRecorder
 
 _log = logging.getLogger(__name__)
 
-#: Seconds after which a claim that nobody renewed is nobody's, and after which we renew ours.
+#: Seconds after which a claim that was not renewed expires, and between the renewals of our own.
 LASTS: Final = 600
 RENEW: Final = 200.0
-#: Seconds between looks at what others claim, and at what is due.
-LOOK: Final = 20.0
+#: Seconds between checks of the claims of others, and of what is due for renewal.
+CHECK_EVERY: Final = 20.0
 _AT_ONCE: Final = 16
 
 
 class ForeignNamespace(OstiaryError):
-    """Another operator serves the namespace that we were to serve."""
+    """Another operator serves this operator's own namespace."""
 
 
 @dataclass(slots=True)
 class _Known:
-    """A namespace's claim as it was when we last looked; the moment is monotonic. ``holder`` is empty for ourselves."""
+    """A claim when it was last read (monotonic). ``holder`` is empty where it is our own."""
 
     at: float
     holder: str = ""
     owner: str = ""
-    """The uid of what our claim is owned by."""
+    """The uid of the object that owns our claim."""
 
 
 class OwnershipFilter(Protocol):
-    """Says what of all that was seen is ours to serve."""
+    """Reduces a snapshot to the namespaces that this operator serves."""
 
-    async def judge(self, seen: ClusterSnapshot) -> ClusterSnapshot:
-        """Return what is ours."""
+    async def owned(self, seen: ClusterSnapshot) -> ClusterSnapshot:
+        """Return the part of the snapshot that this operator serves."""
         ...
 
 
 class OwnsEverything:
-    """Where nobody else can be: all is ours."""
+    """The filter for tests and tools without other operators: everything is ours."""
 
-    async def judge(self, seen: ClusterSnapshot) -> ClusterSnapshot:
-        """Return everything."""
+    async def owned(self, seen: ClusterSnapshot) -> ClusterSnapshot:
+        """Return the whole snapshot."""
         return seen
 
 
 class NamespaceOwnership:
-    """``identity`` is the operator's: ``namespace/name``, the same for all its replicas and after each restart."""
+    """Claims namespaces and remembers who holds each claim.
+
+    ``identity`` is the operator's, ``namespace/name``: the same for all its replicas and after each restart.
+    """
 
     def __init__(
         self,
@@ -86,15 +91,15 @@ class NamespaceOwnership:
 
     @property
     def refused(self) -> Mapping[str, str]:
-        """The namespaces that others serve, and who."""
+        """The namespaces that other operators serve, with the identity of each."""
         return {place: known.holder for place, known in self._known.items() if known.holder}
 
-    async def judge(self, seen: ClusterSnapshot) -> ClusterSnapshot:
-        """Claim every namespace with something to serve, and return what is ours to serve.
+    async def owned(self, seen: ClusterSnapshot) -> ClusterSnapshot:
+        """Claim every namespace in the snapshot; return the part that this operator serves.
 
         Raises:
             ForeignNamespace: another operator serves our own namespace.
-            ClusterError: the API server could not be asked.
+            ClusterError: a request to the API server failed.
         """
         owners = dict(_owners(seen))
         self._known = {place: known for place, known in self._known.items() if place in owners}
@@ -106,37 +111,37 @@ class NamespaceOwnership:
             raise ForeignNamespace(_remedy(self._options.operator_namespace, own))
         return _without(seen, self.refused)
 
-    async def run(self, poke: Callable[[], None]) -> None:
-        """Ask for a pass, which looks at the claims, whenever one is to be renewed or another's may have run out."""
+    async def run(self, enqueue: Callable[[], None]) -> None:
+        """Enqueue a pass when a claim is due for renewal or one of another operator may have expired."""
         while True:
-            await self._clock.wait(asyncio.Event(), LOOK)
+            await self._clock.wait(asyncio.Event(), CHECK_EVERY)
             now = self._clock.monotonic()
-            if any(now - known.at >= (LOOK if known.holder else RENEW) for known in self._known.values()):
-                poke()
+            if any(now - known.at >= (CHECK_EVERY if known.holder else RENEW) for known in self._known.values()):
+                enqueue()
 
     def _is_due(self, place: str, owner: Object) -> bool:
         known = self._known.get(place)
         if known is None:
             return True
         age = self._clock.monotonic() - known.at
-        return age >= LOOK if known.holder else (age >= RENEW or known.owner != owner["uid"])
+        return age >= CHECK_EVERY if known.holder else (age >= RENEW or known.owner != owner["uid"])
 
     async def _claim(self, place: str, owner: Object, turn: asyncio.Semaphore) -> None:
         async with turn:
             try:
                 holder = await self._take(place, owner)
-            except Forbidden as error:  # it is being deleted; or the right is missing, of which nothing is lost
+            except Forbidden as error:  # the namespace is being deleted, or the right is missing: serve it all the same
                 holder = ""
                 if place not in self._known:
                     _log.warning("namespace %s is served without a claim to it: %s", place, error)
             except NotFound:
                 holder = ""  # the namespace itself is gone
         if holder and self.refused.get(place) != holder:
-            self._tell(place, holder)
+            self._report(place, holder)
         self._known[place] = _Known(self._clock.monotonic(), holder, owner["uid"])
 
     async def _take(self, place: str, owner: Object) -> str:
-        """Claim a namespace if it is free; return whose it is, empty for ours."""
+        """Claim a namespace if it is free; return the identity that holds it, empty for our own."""
         where = {"namespace": place, "name": names.CLAIM}
         lease = await leases.find(self._cluster, **where) or await leases.make(self._cluster, **where)
         record = leases.parse(lease)
@@ -147,30 +152,33 @@ class NamespaceOwnership:
         try:
             await leases.write(self._cluster, lease, record, owners=[owner])
         except Conflict:
-            return await self._take(place, owner)  # somebody was faster: see who
+            return await self._take(place, owner)  # another operator was faster: read which one
         return ""
 
     def _is_anothers(self, record: LeaseRecord, now: float) -> bool:
-        # Minutes apart, so clocks need not agree by more than that; a moment far ahead was no clock's.
+        # The period is minutes, so clocks may differ by less than that. A time far in the future is not trusted.
         return record.holder not in {"", self.identity} and abs(now - record.renewed) < self._lasts
 
-    def _tell(self, place: str, holder: str) -> None:
+    def _report(self, place: str, holder: str) -> None:
         _log.error("%s", _remedy(place, holder))
         regarding = {"apiVersion": LEASE.api_version, "kind": LEASE.name, "namespace": place, "name": names.CLAIM}
-        note = f"{self.identity} serves nothing of this namespace: {holder} does"
+        note = f"{self.identity} serves nothing in this namespace: {holder} serves it"
         self._events.tell(EventRecord(regarding, "NamespaceRefused", note, warning=True))
 
 
 def _remedy(place: str, holder: str) -> str:
     return (
-        f"namespace {place} is served by another operator, {holder}: nothing of it is served by this one, until the "
-        f"claim runs out; let only one watch it, or, if that one is gone, `kubectl -n {place} delete lease "
+        f"namespace {place} is served by another operator, {holder}: this one serves nothing in it until that claim "
+        f"expires; let only one operator watch it, or, if the other is gone, run `kubectl -n {place} delete lease "
         f"{names.CLAIM}`"
     )
 
 
 def _owners(seen: ClusterSnapshot) -> Iterator[tuple[str, Object]]:
-    """Return each namespace with something to serve, and what of it a claim is owned by: the first by name."""
+    """Return each namespace to serve, with the object that owns its claim.
+
+    That is the Service of its first gateway, or else its first resource.
+    """
     found: dict[str, Object] = {}
     for gateway in seen.gateways:
         service = {"apiVersion": SERVICE.api_version, "kind": SERVICE.name, "name": gateway.service, "uid": gateway.uid}
@@ -191,7 +199,9 @@ def _without(seen: ClusterSnapshot, refused: Mapping[str, str]) -> ClusterSnapsh
         proxies=_outside(seen.proxies, refused),
         policies=_outside(seen.policies, refused),
         gateways=gateways,
-        beside={key: found for key, found in seen.beside.items() if key.partition("/")[0] not in refused},
+        gateway_objects={
+            key: found for key, found in seen.gateway_objects.items() if key.partition("/")[0] not in refused
+        },
         fresh=_outside(seen.fresh, refused),
     )
 

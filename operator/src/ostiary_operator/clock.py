@@ -1,4 +1,4 @@
-"""Time as an argument: everything that waits or stamps takes a clock, so that tests need not wait."""
+"""The clock as an argument: code that waits or writes timestamps takes one, so that tests need not wait."""
 
 import asyncio
 import contextlib
@@ -11,15 +11,15 @@ class Clock(Protocol):
     """Two readings of time and one way to wait."""
 
     def monotonic(self) -> float:
-        """Return seconds that only ever grow, for intervals."""
+        """Return seconds that never go back, for intervals."""
         ...
 
     def time(self) -> float:
-        """Return epoch seconds, for what others read."""
+        """Return epoch seconds, for timestamps."""
         ...
 
     async def wait(self, event: asyncio.Event, seconds: float) -> bool:
-        """Wait until the event is set, at most so many seconds; say whether it is set."""
+        """Wait until the event is set, at most ``seconds``; return whether it is set."""
         ...
 
 
@@ -42,7 +42,7 @@ class SystemClock:
 
 
 class ManualClock:
-    """A clock that stands still until a test moves it."""
+    """A clock that only moves when a test advances it."""
 
     def __init__(self, *, epoch: float = 1_800_000_000.0) -> None:
         self._epoch = epoch
@@ -50,15 +50,15 @@ class ManualClock:
         self._waits: list[tuple[float, asyncio.Event]] = []
 
     def monotonic(self) -> float:
-        """Return the seconds by which it was moved."""
+        """Return the seconds by which it was advanced."""
         return self._now
 
     def time(self) -> float:
-        """Return the epoch seconds it was set to, and what it was moved by."""
+        """Return the initial epoch seconds plus the seconds by which it was advanced."""
         return self._epoch + self._now
 
     async def wait(self, event: asyncio.Event, seconds: float) -> bool:
-        """Wait for the event, or until a test has moved the clock so far."""
+        """Wait for the event, or until a test has advanced the clock by ``seconds``."""
         over = asyncio.Event()
         entry = (self._now + seconds, over)
         self._waits.append(entry)
@@ -72,7 +72,7 @@ class ManualClock:
         return event.is_set()
 
     async def advance(self, seconds: float) -> None:
-        """Move the clock, and let everything that waited for it run until it waits again."""
+        """Advance the clock, and let each task that became due run until it waits again."""
         await settle()
         target = self._now + seconds
         while due := sorted(moment for moment, _ in self._waits if moment <= target):
@@ -86,7 +86,7 @@ class ManualClock:
 
 
 async def settle(rounds: int = 50) -> None:
-    """Let every task that is ready run, several times over."""
+    """Run the event loop for some rounds, so that every task that is ready runs."""
     for _ in range(rounds):
         await asyncio.sleep(0)
 

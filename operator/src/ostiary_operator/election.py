@@ -1,10 +1,11 @@
-"""Which of several replicas of the operator leads: the one that holds a Lease, as client-go's elections do it.
+"""Leader election among replicas of the operator with a Lease, as client-go does it.
 
-No clocks are compared. Who does not hold the Lease watches it stand still, by his own clock, for as long as it is
-given; who holds it stops to write well before that, by his own clock too, counted from before he asked to renew it. So
-however late a request arrives or a process wakes up, there are never two who write.
+No clocks are compared. A candidate measures expiry locally: it takes over once the Lease has been unchanged for
+``leaseDuration``. The leader stops to write well before that, by its own clock, counted from before it sent the last
+renewal. So two replicas never write at once, however late a request arrives or a process resumes.
 
-While the API server is away nobody leads and nobody ends: whoever led goes on if the Lease is still his.
+While the API server is unavailable, no replica leads and none exits: the last leader continues if it still holds the
+Lease.
 """
 
 import asyncio
@@ -23,15 +24,16 @@ from ostiary_operator.kube.leases import LeaseRecord
 
 _log = logging.getLogger(__name__)
 
-#: A Lease that says to hold longer than this, in seconds, was not written by an election.
+#: A Lease with a longer duration than this, in seconds, was not written by a leader election.
 _LONGEST: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
 class LeaseTimings:
-    """Seconds: for which a Lease holds, within which it must be renewed so that we still write, and between attempts.
+    """Seconds: lease duration, renew deadline, between renewals, and between attempts to acquire the Lease.
 
-    ``lease`` must be longer than ``deadline`` by what a write takes on its way.
+    After ``deadline`` without a renewal the leader stops to write. ``lease`` must be longer by the time that a write
+    may be in transit.
     """
 
     lease: int = 8
@@ -41,13 +43,13 @@ class LeaseTimings:
 
 
 class LeadershipLost(OstiaryError):
-    """Another replica leads now; whoever led before ends, and begins again as one that waits."""
+    """Another replica leads now; this process exits, and starts again as a candidate."""
 
 
 class LeaderElector:
-    """One replica's part in it. ``identity`` is its own and nobody else's, not even after a restart.
+    """Acquires, renews and releases the Lease for one replica. ``identity`` is unique, and new after each restart.
 
-    The cluster should have connections of its own: a Lease that waits behind other requests is lost.
+    The client needs connections of its own: a renewal that waits behind other requests may come too late.
     """
 
     def __init__(
@@ -73,29 +75,29 @@ class LeaderElector:
         self._failing = False
 
     def leads(self) -> bool:
-        """Say whether we may write at this moment."""
+        """Return whether this replica may write now."""
         return self._clock.monotonic() < self._until
 
     @property
     def leader(self) -> str:
-        """The identity of whoever was last seen to lead; empty for nobody."""
+        """The identity of the last leader that was observed; empty for none."""
         return self._seen.holder
 
     async def win(self) -> None:
-        """Wait until we lead."""
-        told = ""
+        """Wait until this replica leads."""
+        logged = ""
         while not await self._attempt():
-            if self.leader not in {told, ""}:
-                told = self.leader
-                _log.info("%s leads; standing by", told)
+            if self.leader not in {logged, ""}:
+                logged = self.leader
+                _log.info("%s leads; standing by", logged)
             await self._pause(self._times.retry)
         _log.info("leading as %s", self.identity)
 
     async def keep(self, regained: Callable[[], None]) -> None:
-        """Renew until cancelled. ``regained`` is called where we lead again after we could not renew in time.
+        """Renew the Lease until cancelled. ``regained`` is called when this replica leads again after a late renewal.
 
         Raises:
-            LeadershipLost: another leads.
+            LeadershipLost: another replica leads.
         """
         while True:
             led = self.leads()
@@ -110,24 +112,24 @@ class LeaderElector:
                 raise LeadershipLost(f"{self.leader} leads now: our lease was not renewed in time")
 
     async def release(self) -> None:
-        """Stop to lead, and let the next replica take over at once. What fails is left to time."""
+        """Stop to lead, and release the Lease for the next replica. If that fails, the Lease expires."""
         ours, self._ours, self._until = self._ours, None, float("-inf")
         if ours is None or self.leader != self.identity:
             return
         now = self._clock.time()
-        nobodys = LeaseRecord("", 1, now, now, self._seen.transitions)
+        released = LeaseRecord("", 1, now, now, self._seen.transitions)
         with contextlib.suppress(ClusterError, TimeoutError):
             async with asyncio.timeout(self._times.renew):
-                await leases.write(self._cluster, ours, nobodys)
+                await leases.write(self._cluster, ours, released)
                 _log.info("released the lease")
 
     async def _attempt(self) -> bool:
-        """Take or renew the Lease if that may be done; say whether we have it."""
+        """Acquire or renew the Lease if possible; return whether this replica holds it."""
         try:
             async with asyncio.timeout(self._times.deadline):
                 has_it = await self._take()
         except Conflict:
-            return False  # somebody was faster; the next attempt shows who
+            return False  # another replica was faster; the next attempt shows which one
         except (ClusterError, TimeoutError) as error:
             self._failed(error if isinstance(error, ClusterError) else Unreachable("the API server does not answer"))
             return False
@@ -145,7 +147,7 @@ class LeaderElector:
             lease = await leases.make(self._cluster, **self._where)
             self._observe(lease)
             if self._is_anothers():
-                return False  # made and taken by another since we looked
+                return False  # another replica created and acquired it since we read it
         wanted = leases.taken(leases.parse(lease), self.identity, now=self._clock.time(), seconds=self._times.lease)
         self._ours = await leases.write(self._cluster, lease, wanted)
         self._observe(self._ours)
@@ -153,7 +155,7 @@ class LeaderElector:
         return True
 
     def _is_anothers(self) -> bool:
-        """Say whether another has it and did not let it run out; one that was deleted has to run out all the same."""
+        """Return whether another replica holds it, unexpired. A Lease that was deleted must expire all the same."""
         seen = self._seen
         seconds = seen.seconds if 0 < seen.seconds <= _LONGEST else self._times.lease
         runs = self._clock.monotonic() < self._seen_at + seconds
@@ -169,5 +171,5 @@ class LeaderElector:
 
     def _failed(self, error: ClusterError) -> None:
         if not self._failing:
-            _log.warning("the lease %s cannot be had: %s", self._where["name"], error)
+            _log.warning("the lease %s cannot be acquired or renewed: %s", self._where["name"], error)
         self._failing = True

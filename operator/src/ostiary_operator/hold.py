@@ -1,8 +1,8 @@
-"""When a listing is too bad to be believed at once. Pure.
+"""Delays a pass that would remove all proxies or all policies, until a second list confirms it. Pure.
 
-A CRD that is deleted and made again takes all its objects with it; they come back one by one, with new uids. A gateway
-must not lose all its doors, or all its policies, for that. So when nothing is left of what there was, the last good
-config is held until a later listing shows the same.
+Deleting a CRD deletes all its objects. When it is installed again they come back one by one, with new uids. Meanwhile a
+gateway must not lose all its proxies or all its policies. So where all objects of a kind are gone, the last good config
+stays in force until a later list shows the same.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,9 +13,9 @@ from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_operator.kube.client import uid_of
 from ostiary_operator.kube.listing import ClusterSnapshot
 
-#: Seconds between the listing that shocks and the one that confirms it.
+#: Seconds between the list without the objects and the one that confirms it.
 CONFIRM_AFTER: Final = 3.0
-#: Seconds after which even a listing that still changes is believed.
+#: Seconds after which the list counts as confirmed even if it still changes.
 PATIENCE: Final = 60.0
 
 
@@ -35,35 +35,35 @@ class _Uids:
 
 @dataclass(frozen=True, slots=True)
 class ConfirmationPending:
-    """A pass must not go on: which kinds lost all that was in force, and after how many seconds to look again."""
+    """The pass must stop here: the kinds that lost all objects in force, and in how many seconds to list again."""
 
     kinds: tuple[str, ...]
-    again_in: float
+    requeue_after: float
 
 
 class MassDeletionGuard:
-    """Remembers what it did not believe yet."""
+    """Remembers the objects in the last unconfirmed list."""
 
     def __init__(self) -> None:
-        self._doubted: _Uids | None = None
+        self._unconfirmed: _Uids | None = None
         self._since = 0.0
         self._last_change = 0.0
 
-    def judge(
-        self, listing: ClusterSnapshot, previous: Mapping[str, GatewayConfig], *, now: float
+    def check(
+        self, snapshot: ClusterSnapshot, previous: Mapping[str, GatewayConfig], *, now: float
     ) -> ConfirmationPending | None:
-        """Say whether to hold; None to go on. ``now`` is a monotonic moment in seconds."""
-        seen = _Uids(_uids(listing.proxies), _uids(listing.policies))
+        """Return what waits for confirmation; None to proceed. ``now`` is monotonic, in seconds."""
+        seen = _Uids(_uids(snapshot.proxies), _uids(snapshot.policies))
         lost = seen.lost_all_of(_in_force(previous))
         if not lost:
-            self._doubted = None
+            self._unconfirmed = None
             return None
-        if self._doubted is None:
+        if self._unconfirmed is None:
             self._since = now
-        if self._doubted != seen:
-            self._doubted, self._last_change = seen, now
+        if self._unconfirmed != seen:
+            self._unconfirmed, self._last_change = seen, now
         if now - self._last_change >= CONFIRM_AFTER or now - self._since >= PATIENCE:
-            self._doubted = None
+            self._unconfirmed = None
             return None
         return ConfirmationPending(tuple(lost), self._last_change + CONFIRM_AFTER - now)
 

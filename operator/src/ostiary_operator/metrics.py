@@ -1,4 +1,4 @@
-"""The operator's own metrics, in a registry of its own."""
+"""The operator's Prometheus metrics, in a registry of their own."""
 
 import contextlib
 from collections.abc import Iterator
@@ -18,14 +18,14 @@ _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
 class OperatorMetrics:
-    """What is counted and measured. Labels hold kinds and outcomes, never names of resources."""
+    """Counts and measures passes and writes. Labels hold kinds and outcomes, never names of resources."""
 
     def __init__(self, clock: Clock) -> None:
         self.registry = CollectorRegistry()
         self._clock = clock
         self._stages = Histogram(
             "ostiary_operator_stage_duration_seconds",
-            "Seconds in one station of a pass",
+            "Seconds in one stage of a pass",
             ["stage"],
             buckets=_BUCKETS,
             registry=self.registry,
@@ -41,7 +41,7 @@ class OperatorMetrics:
 
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Measure a station."""
+        """Measure a stage of a pass."""
         began = self._clock.monotonic()
         try:
             yield
@@ -55,13 +55,13 @@ class OperatorMetrics:
     def show(
         self,
         queue: WorkQueue,
-        board: StatusPublisher,
+        publisher: StatusPublisher,
         claims: NamespaceOwnership | None,
         election: LeaderElector | None,
     ) -> None:
-        """Show the queue's worker, the board and what we have of the rest, as they are at each scrape."""
+        """Export the queue, the statuses, the ownership and the election, as they are at each scrape."""
         self.registry.register(_QueueCollector(queue))
-        self.registry.register(_BoardCollector(board))
+        self.registry.register(_StatusCollector(publisher))
         self.registry.register(_RightsCollector(claims, election))
 
 
@@ -83,28 +83,28 @@ class _RightsCollector(Collector):
             )
 
 
-class _BoardCollector(Collector):
-    def __init__(self, board: StatusPublisher) -> None:
-        self._board = board
+class _StatusCollector(Collector):
+    def __init__(self, publisher: StatusPublisher) -> None:
+        self._publisher = publisher
 
     def collect(self) -> Iterator[Metric]:
         resources = GaugeMetricFamily(
             "ostiary_operator_resources", "Resources by kind and readiness", labels=["kind", "ready"]
         )
-        for (kind, ready), number in self._board.readiness.items():
+        for (kind, ready), number in self._publisher.readiness.items():
             resources.add_metric([kind, ready], number)
         yield resources
         yield GaugeMetricFamily(
             "ostiary_operator_statuses_outstanding",
             "Resources that do not have the status that they should have",
-            value=self._board.outstanding,
+            value=self._publisher.outstanding,
         )
         replicas = GaugeMetricFamily(
             "ostiary_operator_gateway_replicas",
             "Ready replicas of a gateway, and those that run its newest config",
             labels=["gateway", "state"],
         )
-        for identity, watch in self._board.watches.items():
+        for identity, watch in self._publisher.gateway_states.items():
             replicas.add_metric([identity, "ready"], len(watch.states))
             replicas.add_metric([identity, "current"], watch.current())
         yield replicas
@@ -120,10 +120,10 @@ class _QueueCollector(Collector):
         for outcome, number in observed.passes.items():
             passes.add_metric([outcome], number)
         yield passes
-        pokes = CounterMetricFamily("ostiary_operator_pokes", "What asked for a pass", labels=["reason"])
-        for reason, number in observed.pokes.items():
-            pokes.add_metric([reason], number)
-        yield pokes
+        requests = CounterMetricFamily("ostiary_operator_pokes", "What asked for a pass", labels=["reason"])
+        for reason, number in observed.requests.items():
+            requests.add_metric([reason], number)
+        yield requests
         yield CounterMetricFamily("ostiary_operator_pass_seconds", "Seconds spent in passes", value=observed.seconds)
         if observed.last_success is not None:
             yield GaugeMetricFamily(

@@ -1,4 +1,4 @@
-"""What a pass has to look at anew."""
+"""Which namespaces a pass has to read again."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class ChangedNamespaces:
-    """The namespaces in which something happened; None where anything may have happened anywhere."""
+    """The namespaces with changes; None where any namespace may have changed."""
 
     namespaces: frozenset[str] | None
 
     @classmethod
     def within(cls, namespaces: Iterable[str]) -> "ChangedNamespaces":
-        """Something happened in these namespaces and, as far as we know, nowhere else."""
+        """Return changes in these namespaces and, as far as known, in no others."""
         return cls(frozenset(namespaces))
 
     def __or__(self, other: "ChangedNamespaces") -> "ChangedNamespaces":

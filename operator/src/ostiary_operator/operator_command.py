@@ -32,17 +32,17 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _tune_collector() -> None:
-    """Let the garbage collector come rarely.
+    """Run the garbage collector rarely.
 
-    A pass over thousands of resources makes trees without cycles, which need no collector; at its usual rate it walks
-    everything that is kept several times a pass, and takes longer than the work.
+    A pass over thousands of resources makes trees without cycles, which need no collector. At its default rate the
+    collector would traverse all objects several times per pass, and take longer than the pass itself.
     """
     gc.freeze()
     gc.set_threshold(50_000, 5, 20)
 
 
-def _spare_what_is_there() -> None:
-    """Set apart what the first pass left: resources and their documents, most of which stay for long."""
+def _freeze_first_pass() -> None:
+    """Exempt the objects of the first pass from garbage collection: most of them live long."""
     gc.collect()
     gc.freeze()
 
@@ -59,4 +59,4 @@ async def _main(options: OperatorOptions) -> None:
 
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, end, each)
-    await run_operator(options, stop, on_started=_spare_what_is_there)
+    await run_operator(options, stop, on_started=_freeze_first_pass)

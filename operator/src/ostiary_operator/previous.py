@@ -1,6 +1,6 @@
-"""What was last in force at each gateway: kept in memory, read back from the cluster at start.
+"""The last config applied to each gateway: kept in memory, read back from the cluster at start.
 
-It decides what stays when a newest version cannot be used, so nothing enters it that does not carry our MAC.
+It decides what stays in force when the newest version cannot be used, so only configs with a valid MAC are accepted.
 """
 
 import logging
@@ -18,39 +18,39 @@ _log = logging.getLogger(__name__)
 
 
 class AppliedConfigs:
-    """The last config of each gateway, by identity."""
+    """The last applied config of each gateway, by identity."""
 
     def __init__(self) -> None:
         self.configs: dict[str, GatewayConfig] = {}
         self._revisions: dict[str, int] = {}
 
     def refresh(self, listing: ClusterSnapshot, *, now: float) -> dict[str, str]:
-        """Read what is not known yet, or what another operator wrote since; return, by gateway, what is not ours.
+        """Read configs that are new; return why others were ignored, by gateway.
 
-        ``now`` is in epoch seconds.
+        A config is new at the start, or when another replica wrote it since. ``now`` is in epoch seconds.
         """
         problems = {}
-        for identity, beside in listing.beside.items():
-            if beside.forbidden is not None:
+        for identity, gateway_objects in listing.gateway_objects.items():
+            if gateway_objects.forbidden is not None:
                 continue
-            found = _manifest(identity, beside)
+            found = _manifest(identity, gateway_objects)
             if found.problem is None and self._is_news(identity, found, now=now):
-                found = _whole(identity, beside)
+                found = _whole(identity, gateway_objects)
                 self._remember(identity, found)
-            problem = found.problem or _misplaced(identity, beside) or _absurd(found, now=now)
+            problem = found.problem or _misplaced(identity, gateway_objects) or _absurd(found, now=now)
             if problem is not None:
                 problems[identity] = problem
-        self._forget_others(listing.beside)
+        self._forget_others(listing.gateway_objects)
         return problems
 
     def accept(self, identity: str, config: GatewayConfig, manifest: Manifest) -> None:
-        """A config was put in force."""
+        """Record a config that was put in force."""
         self.configs[identity] = config
         self._revisions[identity] = manifest.revision
 
     def _is_news(self, identity: str, found: Delivered, *, now: float) -> bool:
-        # An older one that lies there again is no news, even though we signed it once. Where nothing is known, what we
-        # signed is, even if a clock was wrong then: without it all policies would lose their last good version.
+        # An older revision that somebody restored is ignored, although we signed it once. Where no revision is known,
+        # any that we signed is accepted, even if a clock was wrong then: else all policies lose their last good one.
         if found.manifest is None or identity not in self._revisions:
             return found.manifest is not None
         return revisions.is_newer(found.manifest.revision, self._revisions[identity], now=now)
@@ -65,14 +65,13 @@ class AppliedConfigs:
             self.configs.pop(identity, None)
 
 
-def _misplaced(identity: str, beside: GatewayObjects) -> str | None:
-    """Return which ConfigMap of a gateway holds what has the name of a key, and belongs into the Secret alone."""
-    for number, found in live.numbered(identity.partition("/")[2], beside.config_maps).items():
+def _misplaced(identity: str, gateway_objects: GatewayObjects) -> str | None:
+    """Return which ConfigMap of a gateway contains keys; they belong in the Secret only."""
+    for number, found in live.numbered(identity.partition("/")[2], gateway_objects.config_maps).items():
         names = key_names.misplaced((found.get("data") or {}).keys() | (found.get("binaryData") or {}).keys())
         if names:
-            return (
-                f"ConfigMap {name_of(found)}, part {number}, holds {key_names.few(names)}: keys lie in the Secret alone"
-            )
+            what = f"ConfigMap {name_of(found)}, part {number}, holds {key_names.few(names)}"
+            return f"{what}: keys belong in the Secret only"
     return None
 
 
@@ -82,15 +81,15 @@ def _absurd(found: Delivered, *, now: float) -> str | None:
     return f"its revision {found.manifest.revision} is more than a day ahead of this operator's clock"
 
 
-def _manifest(identity: str, beside: GatewayObjects) -> Delivered:
-    first = live.numbered(identity.partition("/")[2], beside.config_maps).get(0)
-    return reader.read_manifest(live.files_of(first), _mac_keys(beside), gateway=identity)
+def _manifest(identity: str, gateway_objects: GatewayObjects) -> Delivered:
+    first = live.numbered(identity.partition("/")[2], gateway_objects.config_maps).get(0)
+    return reader.read_manifest(live.files_of(first), _mac_keys(gateway_objects), gateway=identity)
 
 
-def _whole(identity: str, beside: GatewayObjects) -> Delivered:
-    files = live.all_files(live.numbered(identity.partition("/")[2], beside.config_maps))
-    return reader.read(files, _mac_keys(beside), gateway=identity)
+def _whole(identity: str, gateway_objects: GatewayObjects) -> Delivered:
+    files = live.all_files(live.numbered(identity.partition("/")[2], gateway_objects.config_maps))
+    return reader.read(files, _mac_keys(gateway_objects), gateway=identity)
 
 
-def _mac_keys(beside: GatewayObjects) -> dict[str, bytes]:
-    return secret.parse_secret(beside.secret).mac_keys()
+def _mac_keys(gateway_objects: GatewayObjects) -> dict[str, bytes]:
+    return secret.parse_secret(gateway_objects.secret).mac_keys()

@@ -1,4 +1,4 @@
-"""What is wrong with gateways, told once when it begins and once when it ends: in the log and as an Event."""
+"""Reports problems of gateways once when they begin and once when they end: in the log and as an Event."""
 
 import logging
 from collections.abc import Iterable, Mapping
@@ -13,21 +13,21 @@ _log = logging.getLogger(__name__)
 
 
 class GatewayProblems:
-    """Remembers what was told."""
+    """Remembers which problems were reported."""
 
     def __init__(self, events: EventRecorder) -> None:
         self._events = events
-        self._told: dict[str, tuple[str, ...]] = {}
+        self._reported: dict[str, tuple[str, ...]] = {}
 
     def unusable(self, problems: Mapping[str, str], seen: ClusterSnapshot) -> None:
-        """What lies at these gateways is not ours, or damaged: it is not believed, and will be written anew."""
+        """Report configs in the cluster that are not ours or are damaged: they are ignored and will be overwritten."""
         chosen = gateways.elected(seen.gateways)
         for identity, message in problems.items():
-            _log.error("gateway %s: what lies there as its config is not believed: %s", identity, message)
-            self._tell(chosen[identity], "ConfigNotOurs", f"the config that lay there is written anew: {message}")
+            _log.error("gateway %s: the config in the cluster is not trusted and is ignored: %s", identity, message)
+            self._report(chosen[identity], "ConfigNotOurs", f"the config in the cluster is overwritten: {message}")
 
     def found(self, compiled: Iterable[GatewayProblem], failures: Mapping[str, str], seen: ClusterSnapshot) -> None:
-        """Tell of the problems of a pass that are new, and of those that are over."""
+        """Report the problems of a pass that are new, and those that ended."""
         now: dict[str, tuple[str, ...]] = {}
         for problem in compiled:
             now[problem.gateway] = (*now.get(problem.gateway, ()), problem.message)
@@ -36,14 +36,14 @@ class GatewayProblems:
         chosen = gateways.elected(seen.gateways)
         for identity, messages in now.items():
             for message in messages:
-                if message not in self._told.get(identity, ()):
+                if message not in self._reported.get(identity, ()):
                     _log.warning("gateway %s: %s", identity, message)
-                    self._tell(chosen[identity], "GatewayProblem", message)
-        for identity in self._told.keys() - now.keys():
-            _log.info("gateway %s: nothing is wrong any more", identity)
-        self._told = now
+                    self._report(chosen[identity], "GatewayProblem", message)
+        for identity in self._reported.keys() - now.keys():
+            _log.info("gateway %s: all its problems are resolved", identity)
+        self._reported = now
 
-    def _tell(self, gateway: DiscoveredGateway, reason: str, note: str) -> None:
+    def _report(self, gateway: DiscoveredGateway, reason: str, note: str) -> None:
         regarding = {
             "apiVersion": SERVICE.api_version,
             "kind": SERVICE.name,

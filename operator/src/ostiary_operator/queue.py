@@ -1,4 +1,4 @@
-"""The debounced queue: many pokes, one key, one worker, one pass at a time."""
+"""The debounced work queue: one key, one worker, one pass at a time, however many requests."""
 
 import asyncio
 import logging
@@ -13,33 +13,33 @@ from ostiary_operator.schedule import Schedule
 
 _log = logging.getLogger(__name__)
 
-#: The worker shows that it lives at least so often, in seconds.
+#: The longest time between heartbeats of an idle worker, in seconds.
 _TICK = 5.0
-#: Seconds until a pass that lost a race is repeated.
+#: Seconds until a pass that met a conflict is repeated.
 _AFTER_CONFLICT = 0.2
 _RESYNC = frozenset({"resync"})
 
 
 @dataclass(frozen=True, slots=True)
 class PassResult:
-    """What a pass says of itself.
+    """The result of a pass.
 
-    ``failures`` are parts that did not work although the rest did: it is repeated, ever more slowly. ``again_in`` asks
-    for another pass after so many seconds, without anything being wrong.
+    ``failures`` are the parts that failed while the rest succeeded: the pass is repeated with back-off.
+    ``requeue_after`` requests another pass after this number of seconds, without a failure.
     """
 
     failures: tuple[str, ...] = ()
-    again_in: float | None = None
+    requeue_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PassRequest:
-    """What a pass is told: why it runs, what moved, and what it may ask before anything long that can wait."""
+    """The input of a pass: why it runs, which namespaces changed, and whether newer requests wait."""
 
     reasons: frozenset[str]
     superseded: Callable[[], bool] = lambda: False
-    """Says whether another pass is asked for by now."""
-    moved: ChangedNamespaces = EVERYTHING
+    """Returns whether another pass has been requested since this one started."""
+    changed: ChangedNamespaces = EVERYTHING
 
 
 Work = Callable[[PassRequest], Awaitable[PassResult]]
@@ -48,22 +48,22 @@ Work = Callable[[PassRequest], Awaitable[PassResult]]
 
 @dataclass(slots=True)
 class QueueStats:
-    """What the worker shows of itself: for probes and metrics."""
+    """What probes and metrics read of the worker."""
 
     heartbeat: float = 0.0
-    """Monotonic moment of its last sign of life."""
-    pokes: dict[str, int] = field(default_factory=dict)
+    """Monotonic time of the last heartbeat."""
+    requests: dict[str, int] = field(default_factory=dict)
     passes: dict[str, int] = field(default_factory=dict)
     """By outcome: succeeded, incomplete, failed."""
     seconds: float = 0.0
-    """Spent in passes, all together."""
+    """Total spent in passes."""
     last_success: float | None = None
     """In epoch seconds."""
     last_failure: str | None = None
 
 
 class WorkQueue:
-    """Runs a pass whenever its schedule says so, for ever."""
+    """Runs passes one after another, when the schedule says that one is due."""
 
     def __init__(self, work: Work, clock: Clock, schedule: Schedule) -> None:
         self.observed = QueueStats(heartbeat=clock.monotonic())
@@ -72,22 +72,22 @@ class WorkQueue:
         self._clock = clock
         self._schedule = schedule
         self._reasons: set[str] = set()
-        self._moved = NOTHING
+        self._changed = NOTHING
         self._wake = asyncio.Event()
 
-    def poke(self, reason: str, moved: ChangedNamespaces = EVERYTHING) -> None:
-        """Ask for a pass soon that looks at what moved. Only from the loop's own thread."""
-        self.observed.pokes[reason] = self.observed.pokes.get(reason, 0) + 1
+    def enqueue(self, reason: str, changed: ChangedNamespaces = EVERYTHING) -> None:
+        """Request a pass soon over the changed namespaces. Call it only in the loop's own thread."""
+        self.observed.requests[reason] = self.observed.requests.get(reason, 0) + 1
         self._reasons.add(reason)
-        self._moved |= moved
-        self._schedule.poke(self._clock.monotonic())
+        self._changed |= changed
+        self._schedule.enqueue(self._clock.monotonic())
         self._wake.set()
 
-    def again_in(self, seconds: float, reason: str) -> None:
-        """Ask for a pass over everything after some time."""
+    def requeue_after(self, seconds: float, reason: str) -> None:
+        """Request a pass over all namespaces after ``seconds``."""
         self._reasons.add(reason)
-        self._moved = EVERYTHING
-        self._schedule.again(self._clock.monotonic() + seconds)
+        self._changed = EVERYTHING
+        self._schedule.enqueue_at(self._clock.monotonic() + seconds)
         self._wake.set()
 
     async def run(self) -> None:
@@ -102,44 +102,44 @@ class WorkQueue:
                 await self._clock.wait(self._wake, min(wait, _TICK))
 
     async def _pass(self) -> None:
-        begun = self._clock.monotonic()
-        reasons, moved = (frozenset(self._reasons), self._moved) if self._reasons else (_RESYNC, EVERYTHING)
-        self._reasons, self._moved = set(), NOTHING
-        self._schedule.begun()
+        started = self._clock.monotonic()
+        reasons, changed = (frozenset(self._reasons), self._changed) if self._reasons else (_RESYNC, EVERYTHING)
+        self._reasons, self._changed = set(), NOTHING
+        self._schedule.started()
         try:
-            outcome = await self._work(PassRequest(reasons, lambda: bool(self._reasons), moved))
+            outcome = await self._work(PassRequest(reasons, lambda: bool(self._reasons), changed))
         except Conflict as error:
-            # Not a failure: somebody was faster, and what he wrote has to be seen first.
-            _log.info("somebody wrote meanwhile, looking again: %s", error)
-            self._count("failed", begun)
-            self.again_in(_AFTER_CONFLICT, "conflict")
+            # Not a failure: another writer was faster, and its change must be read first.
+            _log.info("an object changed meanwhile, the pass is repeated: %s", error)
+            self._count("failed", started)
+            self.requeue_after(_AFTER_CONFLICT, "conflict")
         except OstiaryError as error:
-            self._failed("failed", str(error), begun)
+            self._failed("failed", str(error), started)
         except Exception as error:  # noqa: BLE001  one bad input must not end the worker
-            _log.exception("a bug: the pass could not be done")
-            self._failed("failed", f"{type(error).__name__}: {error}", begun)
+            _log.exception("the pass failed because of a bug")
+            self._failed("failed", f"{type(error).__name__}: {error}", started)
         else:
-            self._ended(outcome, begun)
+            self._ended(outcome, started)
 
-    def _ended(self, outcome: PassResult, begun: float) -> None:
+    def _ended(self, outcome: PassResult, started: float) -> None:
         self.observed.last_success = self._clock.time()
         self.first_success.set()
         if outcome.failures:
-            self._failed("incomplete", "; ".join(outcome.failures), begun)
+            self._failed("incomplete", "; ".join(outcome.failures), started)
         else:
-            self._count("succeeded", begun)
+            self._count("succeeded", started)
             self.observed.last_failure = None
             self._schedule.succeeded(self._clock.monotonic())
-        if outcome.again_in is not None:
-            self.again_in(outcome.again_in, "again")
+        if outcome.requeue_after is not None:
+            self.requeue_after(outcome.requeue_after, "again")
 
-    def _failed(self, outcome: str, message: str, begun: float) -> None:
-        self._count(outcome, begun)
-        self._moved = EVERYTHING  # nobody knows what it saw of what moved
+    def _failed(self, outcome: str, message: str, started: float) -> None:
+        self._count(outcome, started)
+        self._changed = EVERYTHING  # it is unknown which changes the pass has read
         self.observed.last_failure = message
         delay = self._schedule.failed(self._clock.monotonic())
-        _log.error("pass %s, again in %.0f s: %s", outcome, delay, message)
+        _log.error("pass %s, next attempt in %.0f s: %s", outcome, delay, message)
 
-    def _count(self, outcome: str, begun: float) -> None:
+    def _count(self, outcome: str, started: float) -> None:
         self.observed.passes[outcome] = self.observed.passes.get(outcome, 0) + 1
-        self.observed.seconds += self._clock.monotonic() - begun
+        self.observed.seconds += self._clock.monotonic() - started

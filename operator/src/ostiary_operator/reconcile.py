@@ -1,8 +1,9 @@
-"""One pass: the part of a change's straight line that lies behind the queue.
+"""One reconcile pass: the stages that follow the queue.
 
-    event -> poke -> debounced queue -> list -> compile -> apply config -> apply status
+    event -> enqueue -> debounced queue -> list -> compile -> apply config -> apply status
 
-Level-triggered: a pass looks at what is, never at what happened. A pass that fails changes nothing for the worse.
+Level-triggered: a pass reads the state of the cluster, never what an event says. A pass that fails keeps the last good
+config in force.
 """
 
 import asyncio
@@ -40,46 +41,46 @@ from ostiary_operator.status.board import StatusPublisher
 
 _log = logging.getLogger(__name__)
 
-#: Seconds until a pass that lost a race for one gateway is repeated.
+#: Seconds until a pass that met a conflict at one gateway is repeated.
 _AFTER_CONFLICT = 0.2
-#: Seconds until it is tried again to look beside a gateway of another namespace: nobody tells us of new rights.
-_AFTER_CLOSED = 60.0
-#: Seconds that a pass writes statuses for. Thousands take longer, and need no pass for it.
+#: Seconds until objects in a forbidden namespace are read again: no event reports new rights.
+_AFTER_FORBIDDEN = 60.0
+#: Seconds that a pass spends on writing statuses. Thousands take longer; the poller writes the rest.
 _PUBLISHING = 2.0
 
 
 @dataclass(slots=True)
 class _Applied:
-    """What became of the configs: failures by gateway, and whether somebody else was faster somewhere.
+    """The result of the config writes: failures by gateway, and whether there was a conflict.
 
-    ``closed`` are the gateways of other namespaces beside which we may not look. Anybody may label a Service there, so
-    that is no failure of ours: a pass that failed makes the next one, and with it everybody, wait.
+    ``forbidden`` are gateways in namespaces that the operator may not read. Any tenant can label a Service as a
+    gateway, so this is no failure of the pass: a failed pass delays the next one, and with it every tenant.
 
-    ``began`` is the monotonic moment at which the pass began.
+    ``began`` is the monotonic time at which the pass began.
     """
 
     began: float
     failures: dict[str, str] = field(default_factory=dict)
-    closed: dict[str, str] = field(default_factory=dict)
+    forbidden: dict[str, str] = field(default_factory=dict)
     conflict: bool = False
 
     @property
-    def again_in(self) -> float | None:
-        """After how many seconds to look again although nothing failed."""
+    def requeue_after(self) -> float | None:
+        """The seconds until the next pass although nothing failed; None for no extra pass."""
         if self.conflict:
             return _AFTER_CONFLICT
-        return _AFTER_CLOSED if self.closed else None
+        return _AFTER_FORBIDDEN if self.forbidden else None
 
 
 @dataclass(frozen=True, slots=True)
 class _Last:
-    """What was compiled last, and of what."""
+    """The last compilation and its input."""
 
     compiled: Compiled
     seen: ClusterSnapshot
 
     def holds(self, seen: ClusterSnapshot, previous: Mapping[str, GatewayConfig]) -> bool:
-        """Whether compiling anew would make the same, as far as nothing that is referred to moved."""
+        """Return whether compiling again gives the same, if no referenced object changed."""
         mine, before = self.compiled.configs, self.seen
         return (
             previous.keys() == mine.keys()
@@ -96,64 +97,65 @@ def _are_same(before: Sequence[Object], now: Sequence[Object]) -> bool:
 
 @dataclass(slots=True)
 class Reconciler:
-    """The stations of a pass and what it remembers from one to the next."""
+    """Runs the stages of a pass, and keeps what one pass passes on to the next."""
 
     options: OperatorOptions
     clock: Clock
-    lookout: Lister
+    lister: Lister
     references: ReferenceReader
     services: ServiceReader
     api_servers: ApiServerReader
-    delivery: ConfigWriter
-    board: StatusPublisher
-    problems: GatewayProblems
+    config_writer: ConfigWriter
+    publisher: StatusPublisher
+    gateway_problems: GatewayProblems
     metrics: OperatorMetrics
-    claims: OwnershipFilter
-    previous: AppliedConfigs = field(default_factory=AppliedConfigs)
-    hold: MassDeletionGuard = field(default_factory=MassDeletionGuard)
+    ownership: OwnershipFilter
+    applied_configs: AppliedConfigs = field(default_factory=AppliedConfigs)
+    deletion_guard: MassDeletionGuard = field(default_factory=MassDeletionGuard)
     cache: Cache = field(default_factory=Cache)
     _last: _Last | None = None
 
     async def run_pass(self, call: PassRequest) -> PassResult:
-        """Look at everything, and bring configs and statuses to what they should be.
+        """List, compile, and bring configs and statuses to the desired state.
 
         Raises:
-            ClusterError: something could not be read, so nothing was changed.
-            ForeignNamespace: another operator serves the namespace that we were to serve.
+            ClusterError: an object could not be read, so nothing was changed.
+            ForeignNamespace: another operator serves this operator's own namespace.
         """
         began = self.clock.monotonic()
-        with self.board.waiting():
+        with self.publisher.waiting():
             with self.metrics.stage("list"):
-                seen = await self.claims.judge(await self.lookout.look(call.moved))
-            self.problems.unusable(await compute(self._refreshed, seen), seen)
-            held = self.hold.judge(seen, self.previous.configs, now=began)
-            if held is not None:
+                seen = await self.ownership.owned(await self.lister.snapshot(call.changed))
+            self.gateway_problems.unusable(await compute(self._refreshed, seen), seen)
+            pending = self.deletion_guard.check(seen, self.applied_configs.configs, now=began)
+            if pending is not None:
                 _log.warning(
-                    "no %s in force is there any more; looking again before believing it", " and no ".join(held.kinds)
+                    "all %s in force are gone; listing again before they are removed",
+                    " and all ".join(pending.kinds),
                 )
-                return PassResult(again_in=held.again_in)
+                return PassResult(requeue_after=pending.requeue_after)
             with self.metrics.stage("compile"):
-                compiled = await self._compile(seen, call.moved)
+                compiled = await self._compile(seen, call.changed)
             with self.metrics.stage("apply_config"):
                 applied = await self._apply_config(compiled, seen, began)
         with self.metrics.stage("apply_status"):
             failures = await self._apply_status(compiled, seen, applied, call, began=began)
         _log.debug("pass for %s: %.3f s", ", ".join(sorted(call.reasons)), self.clock.monotonic() - began)
-        return PassResult(failures, again_in=applied.again_in)
+        return PassResult(failures, requeue_after=applied.requeue_after)
 
     def _refreshed(self, seen: ClusterSnapshot) -> dict[str, str]:
-        return self.previous.refresh(seen, now=self.clock.time())
+        return self.applied_configs.refresh(seen, now=self.clock.time())
 
-    async def _compile(self, seen: ClusterSnapshot, moved: ChangedNamespaces) -> Compiled:
-        """Compile beside the loop: thousands of resources take long enough to delay probes and answers."""
+    async def _compile(self, seen: ClusterSnapshot, changed: ChangedNamespaces) -> Compiled:
+        """Compile in the worker thread, since it would delay probes and responses."""
         last = self._last
-        if last is not None and moved == NOTHING and last.holds(seen, self.previous.configs):
+        if last is not None and changed == NOTHING and last.holds(seen, self.applied_configs.configs):
             return last.compiled
-        compiled = await self._compile_anew(seen, moved)
+        compiled = await self._compile_changed(seen, changed)
         self._last = _Last(compiled, seen)
         return compiled
 
-    async def _compile_anew(self, seen: ClusterSnapshot, moved: ChangedNamespaces) -> Compiled:
+    async def _compile_changed(self, seen: ClusterSnapshot, changed: ChangedNamespaces) -> Compiled:
         keys = await compute(wanted, seen.proxies, self.cache)
         resources = Resources(
             operator_namespace=self.options.operator_namespace,
@@ -161,37 +163,37 @@ class Reconciler:
             policies=seen.policies,
             gateways=seen.gateways,
             namespaces=seen.namespaces,
-            references=await self.references.resolve(keys, moved),
-            services=await self.services.read({namespace_of(proxy) for proxy in seen.proxies}, moved),
-            api_servers=await self.api_servers.read(moved),
+            references=await self.references.resolve(keys, changed),
+            services=await self.services.read({namespace_of(proxy) for proxy in seen.proxies}, changed),
+            api_servers=await self.api_servers.read(changed),
         )
-        return await compute(compile_resources, resources, self.previous.configs, cache=self.cache)
+        return await compute(compile_resources, resources, self.applied_configs.configs, cache=self.cache)
 
     async def _apply_config(self, compiled: Compiled, seen: ClusterSnapshot, began: float) -> _Applied:
-        """Deliver to every gateway; what fails at one keeps no other waiting."""
-        watch.restrict(self.board.watches, seen.beside, self.clock.monotonic())
-        self.delivery.keep_only(seen.beside)
+        """Write the config of every gateway in parallel; a failure at one does not delay the others."""
+        watch.restrict(self.publisher.gateway_states, seen.gateway_objects, self.clock.monotonic())
+        self.config_writer.keep_only(seen.gateway_objects)
         applied = _Applied(began)
         chosen = gateways.elected(seen.gateways)
         work = [
-            self._deliver(chosen[identity], config, seen.beside[identity], applied)
+            self._deliver(chosen[identity], config, seen.gateway_objects[identity], applied)
             for identity, config in compiled.configs.items()
         ]
         await asyncio.gather(*work)
         return applied
 
     async def _deliver(
-        self, gateway: DiscoveredGateway, config: GatewayConfig, beside: GatewayObjects, applied: _Applied
+        self, gateway: DiscoveredGateway, config: GatewayConfig, gateway_objects: GatewayObjects, applied: _Applied
     ) -> None:
         identity = gateway.identity
-        at = self.board.watches[identity]
-        if beside.forbidden is not None:
-            at.problem = applied.closed[identity] = beside.forbidden
+        at = self.publisher.gateway_states[identity]
+        if gateway_objects.forbidden is not None:
+            at.problem = applied.forbidden[identity] = gateway_objects.forbidden
             return
         try:
-            done = await self.delivery.deliver(gateway, config, beside, acknowledged=at.acknowledged())
+            done = await self.config_writer.deliver(gateway, config, gateway_objects, acknowledged=at.acknowledged())
         except Conflict as error:
-            _log.info("gateway %s: somebody wrote meanwhile, looking again: %s", identity, error)
+            _log.info("gateway %s: an object changed meanwhile, the pass is repeated: %s", identity, error)
             applied.conflict = True
         except (ClusterError, ContractError) as error:
             at.problem = applied.failures[identity] = str(error)
@@ -202,30 +204,32 @@ class Reconciler:
         identity = gateway.identity
         if done.wrote:
             seconds = self.clock.monotonic() - began
-            _log_change(identity, self.previous.configs.get(identity), config, done, seconds=seconds)
-        self.previous.accept(identity, config, done.manifest)
-        at = self.board.watches[identity]
-        at.superfluous = done.superfluous
+            _log_change(identity, self.applied_configs.configs.get(identity), config, done, seconds=seconds)
+        self.applied_configs.accept(identity, config, done.manifest)
+        at = self.publisher.gateway_states[identity]
+        at.prunable = done.prunable
         if at.given(done.manifest, done.admin_token, self.clock.monotonic()):
-            self.board.news.set()
+            self.publisher.poll_now.set()
 
     async def _apply_status(
         self, compiled: Compiled, seen: ClusterSnapshot, applied: _Applied, call: PassRequest, *, began: float
     ) -> tuple[str, ...]:
-        """Say how things stand; return what did not work, in this station and the one before."""
+        """Write the statuses; return the failures of this stage and the one before."""
         now = self.clock.monotonic()
-        for identity, beside in seen.beside.items():
+        for identity, gateway_objects in seen.gateway_objects.items():
             static = self.options.gateway_replicas.get(identity)
-            found = replicas.from_urls(static) if static is not None else replicas.from_slices(beside.slices)
-            self.board.watches[identity].has(found, now)
-        self.problems.found(
-            [*compiled.problems, *watch.problems(self.board.watches)], applied.failures | applied.closed, seen
+            found = replicas.from_urls(static) if static is not None else replicas.from_slices(gateway_objects.slices)
+            self.publisher.gateway_states[identity].has(found, now)
+        self.gateway_problems.found(
+            [*compiled.problems, *watch.problems(self.publisher.gateway_states)],
+            applied.failures | applied.forbidden,
+            seen,
         )
-        self.board.take(compiled.statuses, seen.fresh, seen_at=began)
+        self.publisher.take(compiled.statuses, seen.fresh, seen_at=began)
         end = self.clock.monotonic() + _PUBLISHING
-        published = await self.board.publish(lambda: call.superseded() or self.clock.monotonic() >= end)
-        if self.board.cut:
-            self.board.news.set()  # the poller goes on with them
+        published = await self.publisher.publish(lambda: call.superseded() or self.clock.monotonic() >= end)
+        if self.publisher.unfinished:
+            self.publisher.poll_now.set()  # the poller writes the rest
         failed = [f"gateway {identity}: {message}" for identity, message in sorted(applied.failures.items())]
         return (*failed, *([f"statuses: {published.failure}"] if published.failure is not None else []))
 

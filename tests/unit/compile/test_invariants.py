@@ -82,7 +82,7 @@ def check_what_is_accepted_and_resolved_is_served(compiled: Compiled) -> None:
             continue
         assert status.expected
         assert status.urls
-        assert not status.held
+        assert not status.serves_last_accepted
         for gateway in status.expected:
             entry = compiled.configs[gateway].entries[f"{key.namespace}/{key.name}"]
             assert entry.generation == status.generation

@@ -27,7 +27,7 @@ def resolution(references: References) -> Resolution:
 
 
 def refusal(references: References) -> tuple[str, str]:
-    found = resolution(references).refusal
+    found = resolution(references).rejection
     assert found is not None
     return found.reason, found.message
 

@@ -46,7 +46,7 @@ async def test_it_is_ready_once_a_pass_succeeded_and_not_before() -> None:
     cluster = populated(proxy("crm"))
     cluster.fail("list", PROXY, Unreachable("away"), times=1000)
     async with serving(cluster, clock=SystemClock()) as parts:
-        parts.queue.poke("start")
+        parts.queue.enqueue("start")
         await until(lambda: parts.queue.observed.last_failure)
         assert (await get(parts, "/readyz"))[0] == 503
         assert (await get(parts, "/healthz"))[0] == 200
@@ -64,7 +64,7 @@ async def test_a_worker_that_gives_no_sign_of_life_is_dead() -> None:
     clock = ManualClock()
     async with serving(populated(), clock=clock) as parts:
         parts.queue._work = hanging
-        parts.queue.poke("start")
+        parts.queue.enqueue("start")
         await clock.advance(1)
         assert (await get(parts, "/healthz"))[0] == 200
         await clock.advance(301)
@@ -74,10 +74,10 @@ async def test_a_worker_that_gives_no_sign_of_life_is_dead() -> None:
 async def test_metrics_tell_of_passes_resources_replicas_and_writes() -> None:
     cluster = populated(proxy("crm"))
     async with listening(SaidReplica()) as replica, serving(cluster, clock=SystemClock(), replica=replica.url) as parts:
-        parts.queue.poke("start")
+        parts.queue.enqueue("start")
         await until(parts.queue.first_success.is_set)
         replica.runs(delivered(cluster))
-        await until(lambda: parts.board.readiness.get(("MCPProxy", "True")))
+        await until(lambda: parts.publisher.readiness.get(("MCPProxy", "True")))
         _, text = await get(parts, "/metrics")
     for line in (
         'ostiary_operator_passes_total{outcome="succeeded"} 1.0',

@@ -8,7 +8,7 @@ from operator_world import SYSTEM, delivered, policy, populated, proxy, service
 from prometheus_client import generate_latest
 
 from ostiary_operator.app import Components, assemble
-from ostiary_operator.claims import LASTS, LOOK, RENEW
+from ostiary_operator.claims import CHECK_EVERY, LASTS, RENEW
 from ostiary_operator.clock import ManualClock
 from ostiary_operator.kube.errors import Forbidden
 from ostiary_operator.kube.fake import FakeClient, add_namespaces
@@ -169,7 +169,7 @@ async def test_a_look_at_the_claims_is_asked_for_when_one_is_due() -> None:
     await run_pass(parts)
     assert parts.claims is not None
     task = asyncio.ensure_future(parts.claims.run(lambda: asked.append(clock.monotonic())))
-    await clock.advance(RENEW + LOOK)
+    await clock.advance(RENEW + CHECK_EVERY)
     task.cancel()
     assert asked
     assert asked[0] >= RENEW

@@ -43,13 +43,13 @@ class World:
         assert found is not None
         return discover([found], [])[0]
 
-    def beside(self) -> GatewayObjects:
+    def gateway_objects(self) -> GatewayObjects:
         maps = [self.cluster.peek(CONFIG_MAP, namespace=SYSTEM, name=f"ostiary-default-{n}") for n in range(16)]
         held = self.cluster.peek(SECRET, namespace=SYSTEM, name="ostiary-default")
         return GatewayObjects({each["metadata"]["name"]: each for each in maps if each is not None}, held)
 
     async def deliver(self, what: GatewayConfig, *, acknowledged: int | None = None) -> AppliedConfig:
-        return await self.delivery.deliver(self.gateway, what, self.beside(), acknowledged=acknowledged)
+        return await self.delivery.deliver(self.gateway, what, self.gateway_objects(), acknowledged=acknowledged)
 
     def peek(self, name: str = FIRST) -> dict[str, Any]:
         found = self.cluster.peek(SECRET if name == "ostiary-default" else CONFIG_MAP, namespace=SYSTEM, name=name)
@@ -138,9 +138,9 @@ async def test_what_others_add_to_the_config_maps_under_the_names_of_keys_is_nam
     world.cluster.put(CONFIG_MAP, obj | {"binaryData": {"mac-1": key, "session-0": key}})
     spare = {"metadata": obj["metadata"] | {"name": "ostiary-default-7", "uid": "spare"}, "data": {"admin-token": "x"}}
     world.cluster.put(CONFIG_MAP, spare)
-    seen = ClusterSnapshot([], [], (world.gateway,), {}, {GATEWAY: world.beside()})
+    seen = ClusterSnapshot([], [], (world.gateway,), {}, {GATEWAY: world.gateway_objects()})
     problems = AppliedConfigs().refresh(seen, now=world.clock.time())
-    assert "holds mac-1, session-0: keys lie in the Secret alone" in problems[GATEWAY]
+    assert "holds mac-1, session-0: keys belong in the Secret only" in problems[GATEWAY]
     await world.deliver(config(entry("crm")))
     assert not misplaced(delivered_files(world.cluster))
     assert not world.peek("ostiary-default-7").get("data")
@@ -189,19 +189,19 @@ async def test_a_crash_between_any_two_writes_leaves_a_whole_config_and_the_next
     world.restart()
     done = await world.deliver(new)
     assert world.opens() == set(new.entries)
-    assert done.superfluous
+    assert done.prunable
 
 
 async def test_superfluous_documents_go_only_when_every_replica_runs_the_new_revision(world: World) -> None:
     await world.deliver(config(*incompressible("old", kilobytes=1500)))
     new = config(entry("small"))
     done = await world.deliver(new)
-    assert done.superfluous
+    assert done.prunable
     assert "documents-1.jsonl.gz" in delivered_files(world.cluster)
     still = await world.deliver(new, acknowledged=done.manifest.revision - 1)
-    assert (still.wrote, still.superfluous) == ((), True)
+    assert (still.wrote, still.prunable) == ((), True)
     pruned = await world.deliver(new, acknowledged=done.manifest.revision)
-    assert not pruned.superfluous
+    assert not pruned.prunable
     assert set(delivered_files(world.cluster)) == {"manifest.json", "documents-0.jsonl"}
     assert pruned.manifest == done.manifest
     assert (await world.deliver(new, acknowledged=done.manifest.revision)).wrote == ()
@@ -284,7 +284,7 @@ async def test_a_lost_secret_is_made_anew_and_the_config_signed_again(world: Wor
 
 async def test_a_write_that_another_overtook_is_refused(world: World) -> None:
     await world.deliver(config(entry("crm")))
-    seen = world.beside()
+    seen = world.gateway_objects()
     obj = world.peek()
     world.cluster.put(CONFIG_MAP, obj | {"data": {"manifest.json": "{}"}})
     with pytest.raises(ClusterError, match="resourceVersion"):

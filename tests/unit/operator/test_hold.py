@@ -21,29 +21,29 @@ def seen(proxies: Iterable[str] = (), policies: Iterable[str] = ()) -> ClusterSn
         policies=[{"metadata": {"name": uid, "uid": uid}} for uid in policies],
         gateways=(),
         namespaces={},
-        beside={},
+        gateway_objects={},
     )
 
 
 def test_a_listing_that_shows_some_of_what_was_there_is_believed() -> None:
-    assert MassDeletionGuard().judge(seen(["uid-a"]), IN_FORCE, now=0) is None
+    assert MassDeletionGuard().check(seen(["uid-a"]), IN_FORCE, now=0) is None
 
 
 def test_an_empty_listing_is_believed_where_nothing_was_in_force() -> None:
-    assert MassDeletionGuard().judge(seen(), {}, now=0) is None
+    assert MassDeletionGuard().check(seen(), {}, now=0) is None
 
 
 def test_when_all_proxies_are_gone_the_last_good_is_held_until_a_later_listing_confirms_it() -> None:
     hold = MassDeletionGuard()
-    held = hold.judge(seen(), IN_FORCE, now=0)
+    held = hold.check(seen(), IN_FORCE, now=0)
     assert held is not None
-    assert (held.kinds, held.again_in) == (("MCPProxy",), CONFIRM_AFTER)
-    assert hold.judge(seen(), IN_FORCE, now=CONFIRM_AFTER / 2) is not None
-    assert hold.judge(seen(), IN_FORCE, now=CONFIRM_AFTER) is None
+    assert (held.kinds, held.requeue_after) == (("MCPProxy",), CONFIRM_AFTER)
+    assert hold.check(seen(), IN_FORCE, now=CONFIRM_AFTER / 2) is not None
+    assert hold.check(seen(), IN_FORCE, now=CONFIRM_AFTER) is None
 
 
 def test_policies_that_are_gone_all_at_once_are_held_too_since_that_would_open_doors() -> None:
-    held = MassDeletionGuard().judge(seen(["uid-a"]), GOVERNED, now=0)
+    held = MassDeletionGuard().check(seen(["uid-a"]), GOVERNED, now=0)
     assert held is not None
     assert held.kinds == ("MCPPolicy",)
 
@@ -52,20 +52,20 @@ def test_the_objects_of_a_crd_made_again_come_back_one_by_one_and_are_waited_for
     hold = MassDeletionGuard()
     back = [f"new-{number}" for number in range(5)]
     for step in range(5):
-        assert hold.judge(seen(back[: step + 1]), IN_FORCE, now=step) is not None
-    assert hold.judge(seen(back), IN_FORCE, now=4 + CONFIRM_AFTER) is None
+        assert hold.check(seen(back[: step + 1]), IN_FORCE, now=step) is not None
+    assert hold.check(seen(back), IN_FORCE, now=4 + CONFIRM_AFTER) is None
 
 
 def test_a_listing_that_never_stands_still_is_believed_in_the_end() -> None:
     hold = MassDeletionGuard()
     now = 0.0
-    while hold.judge(seen([f"new-{now}"]), IN_FORCE, now=now) is not None:
+    while hold.check(seen([f"new-{now}"]), IN_FORCE, now=now) is not None:
         now += 1
     assert now == PATIENCE
 
 
 def test_when_the_old_ones_are_there_again_nothing_is_remembered_of_the_doubt() -> None:
     hold = MassDeletionGuard()
-    assert hold.judge(seen(), IN_FORCE, now=0) is not None
-    assert hold.judge(seen(["uid-a"]), IN_FORCE, now=1) is None
-    assert hold.judge(seen(), IN_FORCE, now=10) is not None
+    assert hold.check(seen(), IN_FORCE, now=0) is not None
+    assert hold.check(seen(["uid-a"]), IN_FORCE, now=1) is None
+    assert hold.check(seen(), IN_FORCE, now=10) is not None

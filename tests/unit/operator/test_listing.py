@@ -20,7 +20,7 @@ NARROW = OperatorOptions(operator_namespace=SYSTEM, watch_namespaces=("tools",))
 
 
 async def look(cluster: FakeClient, options: OperatorOptions) -> ClusterSnapshot:
-    return await Lister(cluster, options).look()
+    return await Lister(cluster, options).snapshot()
 
 
 async def test_the_whole_cluster_is_seen() -> None:
@@ -86,8 +86,8 @@ async def test_a_gateway_elsewhere_whose_neighbourhood_is_closed_to_us_is_left_a
         )
     )
     seen = await look(cluster, WHOLE)
-    assert seen.beside["tools/own"].forbidden == "get secrets"
-    assert seen.beside[GATEWAY].forbidden is None
+    assert seen.gateway_objects["tools/own"].forbidden == "get secrets"
+    assert seen.gateway_objects[GATEWAY].forbidden is None
 
 
 async def test_the_operators_own_neighbourhood_must_be_open() -> None:

@@ -232,7 +232,7 @@ def test_what_was_not_accepted_says_whether_an_older_version_is_in_force() -> No
     nothing = judged(watch("a"), conditions=(refused, RESOLVED), expected={})
     assert verdict(nothing) == ("False", "NotAccepted")
     assert nothing.condition.message == "nothing of it is in force: see the condition Accepted"
-    held = judged(watch("a"), conditions=(refused, RESOLVED), held=True)
+    held = judged(watch("a"), conditions=(refused, RESOLVED), serves_last_accepted=True)
     assert verdict(held) == ("False", "NotAccepted")
     assert held.condition.message.startswith("generation 2 is not in force, the last accepted version is")
 

@@ -51,7 +51,7 @@ async def test_a_burst_of_pokes_becomes_one_pass_that_knows_the_reasons() -> Non
     clock, passes = ManualClock(), Passes()
     async with running(passes, clock) as queue:
         for reason in ("MCPProxy", "MCPProxy", "MCPPolicy"):
-            queue.poke(reason)
+            queue.enqueue(reason)
         await clock.advance(QUIET)
     assert passes.reasons == [frozenset({"MCPProxy", "MCPPolicy"})]
 
@@ -59,12 +59,12 @@ async def test_a_burst_of_pokes_becomes_one_pass_that_knows_the_reasons() -> Non
 async def test_a_pass_is_told_all_that_moved_and_the_next_one_only_what_moved_since() -> None:
     clock, passes = ManualClock(), Passes()
     async with running(passes, clock) as queue:
-        queue.poke("MCPProxy", ChangedNamespaces.within(["a"]))
-        queue.poke("MCPPolicy", ChangedNamespaces.within(["b"]))
+        queue.enqueue("MCPProxy", ChangedNamespaces.within(["a"]))
+        queue.enqueue("MCPPolicy", ChangedNamespaces.within(["b"]))
         await clock.advance(QUIET)
-        queue.poke("MCPProxy", ChangedNamespaces.within(["c"]))
+        queue.enqueue("MCPProxy", ChangedNamespaces.within(["c"]))
         await clock.advance(QUIET)
-    assert [call.moved for call in passes.calls] == [
+    assert [call.changed for call in passes.calls] == [
         ChangedNamespaces.within(["a", "b"]),
         ChangedNamespaces.within(["c"]),
     ]
@@ -74,10 +74,10 @@ async def test_a_pass_is_told_all_that_moved_and_the_next_one_only_what_moved_si
 async def test_where_anything_may_have_moved_a_pass_looks_at_everything(poke: ChangedNamespaces | None) -> None:
     clock, passes = ManualClock(), Passes()
     async with running(passes, clock) as queue:
-        queue.poke("MCPProxy", ChangedNamespaces.within(["a"]))
-        queue.poke("watch", *([poke] if poke is not None else []))
+        queue.enqueue("MCPProxy", ChangedNamespaces.within(["a"]))
+        queue.enqueue("watch", *([poke] if poke is not None else []))
         await clock.advance(QUIET)
-    assert passes.calls[0].moved == EVERYTHING
+    assert passes.calls[0].changed == EVERYTHING
 
 
 @pytest.mark.parametrize(
@@ -88,29 +88,29 @@ async def test_where_anything_may_have_moved_a_pass_looks_at_everything(poke: Ch
 async def test_what_a_pass_that_went_wrong_was_to_look_at_is_not_forgotten(script: Script) -> None:
     clock, passes = ManualClock(), Passes(script)
     async with running(passes, clock) as queue:
-        queue.poke("MCPProxy", ChangedNamespaces.within(["a"]))
+        queue.enqueue("MCPProxy", ChangedNamespaces.within(["a"]))
         await clock.advance(QUIET)
-        queue.poke("MCPProxy", ChangedNamespaces.within(["b"]))
+        queue.enqueue("MCPProxy", ChangedNamespaces.within(["b"]))
         await clock.advance(2.0)
-    assert [call.moved for call in passes.calls] == [ChangedNamespaces.within(["a"]), EVERYTHING]
+    assert [call.changed for call in passes.calls] == [ChangedNamespaces.within(["a"]), EVERYTHING]
 
 
 async def test_what_comes_round_looks_at_everything() -> None:
     clock, passes = ManualClock(), Passes()
     async with running(passes, clock) as queue:
-        queue.poke("MCPProxy", ChangedNamespaces.within(["a"]))
+        queue.enqueue("MCPProxy", ChangedNamespaces.within(["a"]))
         await clock.advance(QUIET)
         await clock.advance(RESYNC)
-    assert passes.calls[-1].moved == EVERYTHING
+    assert passes.calls[-1].changed == EVERYTHING
 
 
 async def test_no_pass_begins_before_the_pokes_are_quiet() -> None:
     clock, passes = ManualClock(), Passes()
     async with running(passes, clock) as queue:
-        queue.poke("MCPProxy")
+        queue.enqueue("MCPProxy")
         await clock.advance(QUIET / 2)
         assert passes.reasons == []
-        queue.poke("MCPProxy")
+        queue.enqueue("MCPProxy")
         await clock.advance(QUIET / 2)
         assert passes.reasons == []
         await clock.advance(QUIET / 2)
@@ -126,10 +126,10 @@ async def test_two_passes_never_run_at_once_and_a_poke_meanwhile_is_not_lost() -
 
     passes = Passes(lambda _: slow())
     async with running(passes, clock) as queue:
-        queue.poke("first")
+        queue.enqueue("first")
         await clock.advance(QUIET)
         assert not passes.calls[0].superseded()
-        queue.poke("second")
+        queue.enqueue("second")
         await clock.advance(10)
         assert passes.reasons == [frozenset({"first"})]
         assert passes.calls[0].superseded()
@@ -141,7 +141,7 @@ async def test_two_passes_never_run_at_once_and_a_poke_meanwhile_is_not_lost() -
 async def test_it_comes_round_when_nothing_happens() -> None:
     clock, passes = ManualClock(), Passes()
     async with running(passes, clock) as queue:
-        queue.poke("start")
+        queue.enqueue("start")
         await clock.advance(QUIET)
         await clock.advance(RESYNC)
     assert passes.reasons == [frozenset({"start"}), frozenset({"resync"})]
@@ -150,7 +150,7 @@ async def test_it_comes_round_when_nothing_happens() -> None:
 async def test_what_cannot_be_read_is_tried_again_and_success_is_remembered() -> None:
     clock, passes = ManualClock(), Passes(raising(Unreachable("the API server does not answer")))
     async with running(passes, clock) as queue:
-        queue.poke("start")
+        queue.enqueue("start")
         await clock.advance(QUIET)
         assert queue.observed.last_failure == "the API server does not answer"
         assert not queue.first_success.is_set()
@@ -163,7 +163,7 @@ async def test_what_cannot_be_read_is_tried_again_and_success_is_remembered() ->
 async def test_a_bug_does_not_end_the_worker(caplog: pytest.LogCaptureFixture) -> None:
     clock, passes = ManualClock(), Passes(raising(KeyError("spec")))
     async with running(passes, clock) as queue:
-        queue.poke("start")
+        queue.enqueue("start")
         await clock.advance(QUIET)
         await clock.advance(1.0)
     assert len(passes.reasons) == 2
@@ -173,7 +173,7 @@ async def test_a_bug_does_not_end_the_worker(caplog: pytest.LogCaptureFixture) -
 async def test_a_lost_race_is_repeated_at_once_and_is_no_failure() -> None:
     clock, passes = ManualClock(), Passes(raising(Conflict("somebody was faster")))
     async with running(passes, clock) as queue:
-        queue.poke("start")
+        queue.enqueue("start")
         await clock.advance(QUIET)
         await clock.advance(0.2)
         assert len(passes.reasons) == 2
@@ -186,7 +186,7 @@ async def test_an_incomplete_pass_counts_as_seen_everything_and_is_repeated() ->
         Passes(lambda number: PassResult(failures=("gateway a/b: 403",) if number == 1 else ())),
     )
     async with running(passes, clock) as queue:
-        queue.poke("start")
+        queue.enqueue("start")
         await clock.advance(QUIET)
         assert queue.first_success.is_set()
         assert queue.observed.last_failure == "gateway a/b: 403"
@@ -195,9 +195,9 @@ async def test_an_incomplete_pass_counts_as_seen_everything_and_is_repeated() ->
 
 
 async def test_a_pass_can_ask_for_another_one() -> None:
-    clock, passes = ManualClock(), Passes(lambda number: PassResult(again_in=3.0 if number == 1 else None))
+    clock, passes = ManualClock(), Passes(lambda number: PassResult(requeue_after=3.0 if number == 1 else None))
     async with running(passes, clock) as queue:
-        queue.poke("start")
+        queue.enqueue("start")
         await clock.advance(QUIET)
         await clock.advance(2.9)
         assert len(passes.reasons) == 1

@@ -155,7 +155,7 @@ async def test_all_proxies_gone_at_once_are_held_and_then_believed() -> None:
     await it.run_pass()
     it.cluster.remove(PROXY, name="crm", namespace="tools")
     outcome = await it.run_pass()
-    assert outcome.again_in == CONFIRM_AFTER
+    assert outcome.requeue_after == CONFIRM_AFTER
     assert it.served() == {"tools/crm"}
     await it.clock.advance(CONFIRM_AFTER)
     await it.run_pass()
@@ -167,7 +167,7 @@ async def test_a_restart_while_everything_is_gone_holds_what_lies_at_the_gateway
     await it.run_pass()
     it.cluster.remove(PROXY, name="crm", namespace="tools")
     it.restart()
-    assert (await it.run_pass()).again_in == CONFIRM_AFTER
+    assert (await it.run_pass()).requeue_after == CONFIRM_AFTER
     assert it.served() == {"tools/crm"}
 
 
@@ -199,7 +199,7 @@ async def test_a_forged_config_is_never_the_last_good_and_is_told(caplog: pytest
     with caplog.at_level(logging.ERROR):
         await it.run_pass()
     assert it.served() == {"tools/crm"}
-    assert "is not believed" in caplog.text
+    assert "is not trusted" in caplog.text
 
 
 async def test_a_status_that_somebody_edited_is_mended() -> None:
@@ -207,12 +207,12 @@ async def test_a_status_that_somebody_edited_is_mended() -> None:
     await it.run_pass()
     right = it.obj()["status"]
     it.cluster.put(PROXY, {**it.obj(), "status": {**right, "url": "http://evil/mcp", "conditions": []}})
-    assert not it.parts.board.is_familiar(it.obj()["metadata"]["uid"], it.obj()["status"])
+    assert not it.parts.publisher.is_known(it.obj()["metadata"]["uid"], it.obj()["status"])
     await it.clock.advance(1)
     await it.run_pass()
     assert it.obj()["status"]["url"] == right["url"]
     assert condition(it.obj(), "Accepted") == ("True", "Accepted")
-    assert it.parts.board.is_familiar(it.obj()["metadata"]["uid"], it.obj()["status"])
+    assert it.parts.publisher.is_known(it.obj()["metadata"]["uid"], it.obj()["status"])
 
 
 async def test_a_gateway_that_cannot_be_written_keeps_no_other_waiting_and_says_so() -> None:
@@ -240,7 +240,7 @@ async def test_a_namespaced_gateway_closed_to_us_is_left_alone_and_named() -> No
     )
     outcome = await it.run_pass()
     assert outcome.failures == ()  # anybody may label a Service: nobody else's edits wait for it
-    assert outcome.again_in == 60.0
+    assert outcome.requeue_after == 60.0
     assert it.cluster.peek(SECRET, name="ostiary-own", namespace="tools") is None
     assert it.served() == {"tools/crm"}
 
@@ -289,7 +289,7 @@ async def test_mere_numbers_are_written_once_the_replicas_stand_still() -> None:
         one.runs(delivered(it.cluster))
         await it.ask()
         two.runs(delivered(it.cluster))
-        it.parts.board.watches[GATEWAY].has(from_urls([one.url, two.url]), it.clock.monotonic())
+        it.parts.publisher.gateway_states[GATEWAY].has(from_urls([one.url, two.url]), it.clock.monotonic())
         await it.ask()
         assert it.obj()["status"]["programmed"] == "default 1/1"
         await it.clock.advance(5)
@@ -325,13 +325,13 @@ async def test_the_acknowledgement_asks_for_the_pass_that_prunes() -> None:
     async with listening(SaidReplica()) as one:
         it = operator(proxy("crm"), replicas=(one.url,))
         await it.run_pass()
-        watch = it.parts.board.watches[GATEWAY]
-        watch.superfluous = True
+        watch = it.parts.publisher.gateway_states[GATEWAY]
+        watch.prunable = True
         one.runs(delivered(it.cluster))
         await it.ask()
-        assert it.parts.queue.observed.pokes == {"acknowledged": 1}
+        assert it.parts.queue.observed.requests == {"acknowledged": 1}
         await it.ask()
-        assert it.parts.queue.observed.pokes == {"acknowledged": 1}
+        assert it.parts.queue.observed.requests == {"acknowledged": 1}
 
 
 async def test_a_replica_that_rejects_the_config_or_our_token_asks_for_a_look_once() -> None:
@@ -341,11 +341,11 @@ async def test_a_replica_that_rejects_the_config_or_our_token_asks_for_a_look_on
         one.rejected = {"revision": None, "reason": "InvalidDocument", "message": "its MAC does not fit"}
         for _ in range(2):
             await it.ask()
-        assert it.parts.queue.observed.pokes == {"replica rejects": 1}
+        assert it.parts.queue.observed.requests == {"replica rejects": 1}
         one.status = 401
         for _ in range(2):
             await it.ask()
-        assert it.parts.queue.observed.pokes["replica refuses"] == 1
+        assert it.parts.queue.observed.requests["replica refuses"] == 1
 
 
 async def test_a_status_that_could_not_be_written_is_tried_again() -> None:

@@ -48,7 +48,7 @@ class Line:
         self.parts = assemble(cluster, options, self.clock)
 
     async def run_pass(self, moved: ChangedNamespaces = EVERYTHING) -> None:
-        outcome = await self.parts.queue._work(PassRequest(frozenset({"test"}), moved=moved))
+        outcome = await self.parts.queue._work(PassRequest(frozenset({"test"}), changed=moved))
         assert outcome.failures == ()
 
     async def ask(self) -> None:
@@ -82,7 +82,7 @@ async def test_a_pass_over_what_did_not_change_writes_nothing() -> None:
             await line.run_pass(moved)
             await line.ask()
     assert line.cluster.writes[mark:] == []
-    assert line.parts.board.outstanding == 0
+    assert line.parts.publisher.outstanding == 0
 
 
 async def test_one_edit_touches_one_entry_and_the_status_of_its_proxy_and_policies_and_nothing_else() -> None:
@@ -117,13 +117,13 @@ async def test_a_status_is_judged_again_only_where_something_changed(monkeypatch
         line = Line(world(*two_teams_proxies()), replica.url)
         await settled(line, replica)
         judged: list[str] = []
-        judge = line.parts.board._judge
+        judge = line.parts.publisher._judge
 
         def counted(uid: str, *rest: Any) -> Any:
-            judged.append(line.parts.board._statuses[uid].key.name)
+            judged.append(line.parts.publisher._statuses[uid].key.name)
             return judge(uid, *rest)
 
-        monkeypatch.setattr(line.parts.board, "_judge", counted)
+        monkeypatch.setattr(line.parts.publisher, "_judge", counted)
         await line.run_pass()
         await line.ask()
         assert judged == []
@@ -139,16 +139,16 @@ async def test_what_the_replicas_of_a_tenants_gateway_say_has_no_status_of_other
         line = Line(world(*two_teams_proxies()), replica.url)
         await settled(line, replica)
         tenants = GatewayState("team-4/own", known_since=0.0)
-        line.parts.board.watches["team-4/own"] = tenants
+        line.parts.publisher.gateway_states["team-4/own"] = tenants
         tenants.heard()
         judged: list[str] = []
-        monkeypatch.setattr(line.parts.board, "_judge", lambda uid, *_: judged.append(uid))
+        monkeypatch.setattr(line.parts.publisher, "_judge", lambda uid, *_: judged.append(uid))
         tenants.is_new = True  # as where another replica came, or one says something new of itself
-        await line.parts.board.publish()
+        await line.parts.publisher.publish()
         assert judged == []
-        line.parts.board.watches[GATEWAY].is_new = True
-        await line.parts.board.publish()
-        assert len(judged) == len(line.parts.board._statuses)
+        line.parts.publisher.gateway_states[GATEWAY].is_new = True
+        await line.parts.publisher.publish()
+        assert len(judged) == len(line.parts.publisher._statuses)
 
 
 async def test_a_namespace_that_is_no_longer_ours_leaves_the_config_in_a_pass_in_which_nothing_moved() -> None:
@@ -157,11 +157,11 @@ async def test_a_namespace_that_is_no_longer_ours_leaves_the_config_in_a_pass_in
     reconciler = line.parts.queue._work.__self__  # type: ignore[attr-defined]  # a bound method
 
     class Refused:
-        async def judge(self, seen: ClusterSnapshot) -> ClusterSnapshot:
+        async def owned(self, seen: ClusterSnapshot) -> ClusterSnapshot:
             kept = [each for each in seen.proxies if each["metadata"]["namespace"] != "team-4"]
             return replace(seen, proxies=kept)
 
-    reconciler.claims = Refused()
+    reconciler.ownership = Refused()
     await line.run_pass(NOTHING)
     served = {each.proxy for each in delivered(line.cluster).manifest.entries}
     assert "team-3/crm" in served
@@ -183,12 +183,12 @@ async def test_thousands_of_statuses_hold_up_no_pass_and_are_written_all_the_sam
 
     monkeypatch.setattr(line.cluster, "apply_status", slow)
     await line.run_pass()
-    assert line.parts.board.cut
-    assert 0 < line.parts.board.outstanding < 4 * len(TEAMS)
-    assert line.parts.board.news.is_set()  # the poller is called to go on
-    while line.parts.board.cut:
+    assert line.parts.publisher.unfinished
+    assert 0 < line.parts.publisher.outstanding < 4 * len(TEAMS)
+    assert line.parts.publisher.poll_now.is_set()  # the poller is called to go on
+    while line.parts.publisher.unfinished:
         await line.ask()
-    assert line.parts.board.outstanding == 0
+    assert line.parts.publisher.outstanding == 0
 
 
 async def test_a_pass_that_only_tidies_up_compiles_nothing_and_one_after_a_change_does(
@@ -282,10 +282,10 @@ async def test_the_same_pass_again_finds_nothing_left_to_prune(monkeypatch: pyte
         await settled(line, replica)
         line.cluster.put(PROXY, proxy("crm", namespace="team-4", path="/team-4/moved"))
         await line.run_pass(ChangedNamespaces.within(["team-4"]))
-        assert line.parts.board.watches[GATEWAY].superfluous
+        assert line.parts.publisher.gateway_states[GATEWAY].prunable
         replica.runs(delivered(line.cluster))
         await line.ask()
         await line.run_pass(ChangedNamespaces.within([]))
-    assert not line.parts.board.watches[GATEWAY].superfluous
+    assert not line.parts.publisher.gateway_states[GATEWAY].prunable
     lying = [line.cluster.peek(CONFIG_MAP, name=f"ostiary-default-{n}", namespace=SYSTEM) for n in range(16)]
     assert "/team-4/crm" not in json.dumps(lying)

@@ -13,29 +13,29 @@ def test_nothing_is_due_before_anybody_asks() -> None:
 
 def test_a_poke_is_due_after_a_quiet_period() -> None:
     it = schedule()
-    it.poke(10.0)
+    it.enqueue(10.0)
     assert it.due() == 10.0 + QUIET
 
 
 def test_further_pokes_put_it_off() -> None:
     it = schedule()
-    it.poke(10.0)
-    it.poke(10.04)
+    it.enqueue(10.0)
+    it.enqueue(10.04)
     assert it.due() == pytest.approx(10.04 + QUIET)
 
 
 def test_a_stream_of_pokes_that_never_pauses_is_answered_at_the_ceiling() -> None:
     it = schedule()
     for step in range(100):
-        it.poke(10.0 + step * 0.04)
+        it.enqueue(10.0 + step * 0.04)
     assert it.due() == 10.0 + CEILING
 
 
 def test_a_poke_during_a_pass_wants_another_pass() -> None:
     it = schedule()
-    it.poke(10.0)
-    it.begun()
-    it.poke(10.1)
+    it.enqueue(10.0)
+    it.started()
+    it.enqueue(10.1)
     it.succeeded(10.2)
     assert it.due() == pytest.approx(10.1 + QUIET)
 
@@ -71,17 +71,17 @@ def test_a_poke_after_a_failure_is_answered_sooner_than_the_repetition_but_not_a
     it = schedule(1.0)
     for _ in range(5):
         it.failed(100.0)
-    it.begun()
+    it.started()
     it.failed(100.0)
-    it.poke(100.01)
+    it.enqueue(100.01)
     assert it.due() == 100.0 + FIRST_RETRY
 
 
 def test_a_pass_can_be_asked_for_at_a_moment() -> None:
     it = schedule()
     it.succeeded(0.0)
-    it.again(7.0)
-    it.again(9.0)
+    it.enqueue_at(7.0)
+    it.enqueue_at(9.0)
     assert it.due() == 7.0
-    it.begun()
+    it.started()
     assert it.due() > 9.0

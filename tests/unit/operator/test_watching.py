@@ -40,8 +40,8 @@ def changes(*, familiar: bool = True) -> EventFilter:
 
 def test_an_object_that_is_new_matters_and_the_same_again_does_not() -> None:
     it = changes()
-    assert it.matter(PROXY, None, seen())
-    assert not it.matter(PROXY, "MODIFIED", seen(metadata={"resourceVersion": "2"}))
+    assert it.matters(PROXY, None, seen())
+    assert not it.matters(PROXY, "MODIFIED", seen(metadata={"resourceVersion": "2"}))
 
 
 @pytest.mark.parametrize(
@@ -50,43 +50,43 @@ def test_an_object_that_is_new_matters_and_the_same_again_does_not() -> None:
 )
 def test_a_change_of_spec_labels_or_deletion_matters(metadata: dict[str, Any]) -> None:
     it = changes()
-    it.matter(PROXY, None, seen())
-    assert it.matter(PROXY, "MODIFIED", seen(metadata=metadata))
+    it.matters(PROXY, None, seen())
+    assert it.matters(PROXY, "MODIFIED", seen(metadata=metadata))
 
 
 def test_what_a_pass_has_seen_does_not_matter_and_what_came_after_it_does() -> None:
     it = changes()
-    it.saw(PROXY, seen())
-    assert not it.matter(PROXY, None, seen())
-    assert it.matter(PROXY, "MODIFIED", seen(metadata={"generation": 2, "resourceVersion": "2"}))
+    it.record(PROXY, seen())
+    assert not it.matters(PROXY, None, seen())
+    assert it.matters(PROXY, "MODIFIED", seen(metadata={"generation": 2, "resourceVersion": "2"}))
 
 
 def test_what_a_pass_saw_late_is_told_again_rather_than_lost() -> None:
     it = changes()
-    it.saw(PROXY, seen(metadata={"generation": 2, "resourceVersion": "2"}))
-    assert it.matter(PROXY, "MODIFIED", seen())
-    assert it.matter(PROXY, "MODIFIED", seen(metadata={"generation": 2, "resourceVersion": "2"}))
+    it.record(PROXY, seen(metadata={"generation": 2, "resourceVersion": "2"}))
+    assert it.matters(PROXY, "MODIFIED", seen())
+    assert it.matters(PROXY, "MODIFIED", seen(metadata={"generation": 2, "resourceVersion": "2"}))
 
 
 def test_annotations_and_managed_fields_do_not_matter() -> None:
     it = changes()
-    it.matter(PROXY, None, seen())
-    assert not it.matter(PROXY, "MODIFIED", seen(metadata={"annotations": {"a": "b"}, "managedFields": [{}]}))
+    it.matters(PROXY, None, seen())
+    assert not it.matters(PROXY, "MODIFIED", seen(metadata={"annotations": {"a": "b"}, "managedFields": [{}]}))
 
 
 def test_a_status_matters_only_if_it_is_not_ours() -> None:
     ours, theirs = changes(familiar=True), changes(familiar=False)
     for it in (ours, theirs):
-        it.matter(PROXY, None, seen())
-    assert not ours.matter(PROXY, "MODIFIED", seen(status={"url": "u"}))
-    assert theirs.matter(PROXY, "MODIFIED", seen(status={"url": "forged"}))
+        it.matters(PROXY, None, seen())
+    assert not ours.matters(PROXY, "MODIFIED", seen(status={"url": "u"}))
+    assert theirs.matters(PROXY, "MODIFIED", seen(status={"url": "forged"}))
 
 
 def test_a_deletion_matters_and_so_does_what_comes_after_it() -> None:
     it = changes()
-    it.matter(PROXY, None, seen())
-    assert it.matter(PROXY, "DELETED", seen())
-    assert it.matter(PROXY, "ADDED", seen())
+    it.matters(PROXY, None, seen())
+    assert it.matters(PROXY, "DELETED", seen())
+    assert it.matters(PROXY, "ADDED", seen())
 
 
 @pytest.mark.parametrize(
@@ -103,9 +103,9 @@ def test_content_matters_where_there_is_no_generation(kind: Kind, part: str) -> 
     it = changes()
     metadata = {"name": "a", "uid": "u", "resourceVersion": "1", "labels": {"ostiary.dev/gateway": "default"}}
     obj = {"metadata": metadata, part: {"k": "1"}}
-    assert it.matter(kind, None, obj)
-    assert not it.matter(kind, "MODIFIED", {**obj, "metadata": {**metadata, "resourceVersion": "2"}})
-    assert it.matter(kind, "MODIFIED", {**obj, part: {"k": "2"}})
+    assert it.matters(kind, None, obj)
+    assert not it.matters(kind, "MODIFIED", {**obj, "metadata": {**metadata, "resourceVersion": "2"}})
+    assert it.matters(kind, "MODIFIED", {**obj, part: {"k": "2"}})
 
 
 @pytest.mark.parametrize("kind", [SERVICE, ENDPOINT_SLICE])
@@ -113,18 +113,18 @@ def test_services_matter_where_proxies_lie_and_thousands_of_others_do_not(kind: 
     it = changes()
     obj: Object = {"metadata": {"name": "a", "namespace": "tools", "uid": "u"}}
     for event in (None, "ADDED", "MODIFIED", "DELETED"):
-        assert not it.matter(kind, event, obj)
+        assert not it.matters(kind, event, obj)
     it.follow({"tools"})
-    assert it.matter(kind, "MODIFIED", obj)
-    assert not it.matter(kind, "MODIFIED", obj)
-    assert it.matter(kind, "DELETED", obj)
+    assert it.matters(kind, "MODIFIED", obj)
+    assert not it.matters(kind, "MODIFIED", obj)
+    assert it.matters(kind, "DELETED", obj)
 
 
 def test_a_service_that_is_no_gateway_any_more_matters() -> None:
     it = changes()
     metadata = {"name": "a", "namespace": "tools", "uid": "u"}
-    assert it.matter(SERVICE, None, {"metadata": {**metadata, "labels": {"ostiary.dev/gateway": "default"}}})
-    assert it.matter(SERVICE, "MODIFIED", {"metadata": metadata})
+    assert it.matters(SERVICE, None, {"metadata": {**metadata, "labels": {"ostiary.dev/gateway": "default"}}})
+    assert it.matters(SERVICE, "MODIFIED", {"metadata": metadata})
 
 
 def test_the_echo_of_our_own_write_does_not_matter_but_an_edit_of_it_does() -> None:
@@ -133,12 +133,12 @@ def test_the_echo_of_our_own_write_does_not_matter_but_an_edit_of_it_does() -> N
         "metadata": {"name": "a", "namespace": "n", "labels": {"l": "1"}, "ownerReferences": []},
         "data": {"k": "1"},
     }
-    it.expect(CONFIG_MAP, ours)
+    it.expect_write(CONFIG_MAP, ours)
     stored: Object = {**ours, "metadata": {**ours["metadata"], "uid": "u", "resourceVersion": "1"}}
-    assert not it.matter(CONFIG_MAP, "ADDED", stored)
-    assert it.matter(CONFIG_MAP, "MODIFIED", {**stored, "data": {"k": "2"}})
-    assert not it.matter(CONFIG_MAP, "MODIFIED", stored)
-    assert it.matter(CONFIG_MAP, "DELETED", stored)
+    assert not it.matters(CONFIG_MAP, "ADDED", stored)
+    assert it.matters(CONFIG_MAP, "MODIFIED", {**stored, "data": {"k": "2"}})
+    assert not it.matters(CONFIG_MAP, "MODIFIED", stored)
+    assert it.matters(CONFIG_MAP, "DELETED", stored)
 
 
 class Rights(FakeClient):

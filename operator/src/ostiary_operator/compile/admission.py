@@ -33,14 +33,14 @@ class Admission:
     """
 
     subject: ParsedProxy
-    refusal: ResourceRejection | None
+    rejection: ResourceRejection | None
     resolution: Resolution | None
     sites: tuple[Site, ...] = ()
     kept: Mapping[str, EntryDocument] = field(default_factory=dict)
     objection: ResourceRejection | None = None
 
     @property
-    def held(self) -> bool:
+    def serves_last_accepted(self) -> bool:
         """Whether an earlier version is served."""
         return bool(self.kept)
 
@@ -57,22 +57,22 @@ class AdmissionContext:
     ledger: GrantedRoutes = field(default_factory=GrantedRoutes)
 
 
-def admit(proxies: Iterable[ParsedProxy], ground: AdmissionContext, cache: Cache) -> tuple[Admission, ...]:
+def admit(proxies: Iterable[ParsedProxy], context: AdmissionContext, cache: Cache) -> tuple[Admission, ...]:
     """Judge every proxy; they must come in order of age."""
-    return tuple(_admit(proxy, ground, cache) for proxy in proxies)
+    return tuple(_admit(proxy, context, cache) for proxy in proxies)
 
 
 def object_to(
-    claim: Claim, site: Site, ground: AdmissionContext, *, ignoring_namespace: str | None = None
+    claim: Claim, site: Site, context: AdmissionContext, *, ignoring_namespace: str | None = None
 ) -> ResourceRejection | None:
     """Say which security rule of today, or which other proxy, is against keeping an accepted claim at a gateway.
 
     With ``ignoring_namespace``, the claims of that namespace do not count.
     """
-    refusal = permitted(claim, site, ground.known)
-    if refusal is None:
-        refusal = path_is_free(claim, site, ground.ledger, ignoring_namespace=ignoring_namespace)
-    return refusal
+    rejection = permitted(claim, site, context.known)
+    if rejection is None:
+        rejection = path_is_free(claim, site, context.ledger, ignoring_namespace=ignoring_namespace)
+    return rejection
 
 
 def last_entry(subject: ParsedProxy, site: Site, previous: Mapping[str, GatewayConfig]) -> EntryDocument | None:
@@ -83,51 +83,51 @@ def last_entry(subject: ParsedProxy, site: Site, previous: Mapping[str, GatewayC
     return entry if entry is not None and is_its_own and is_judgeable(entry) else None
 
 
-def _admit(subject: ParsedProxy, ground: AdmissionContext, cache: Cache) -> Admission:
+def _admit(subject: ParsedProxy, context: AdmissionContext, cache: Cache) -> Admission:
     if subject.spec is None:
-        return _keep(Admission(subject, ResourceRejection(AcceptedReason.INVALID, subject.problem), None), ground)
-    resolution = resolve(subject, subject.spec, ground.references, ground.known.services, cache)
-    sites = _accepted_at(subject, subject.spec, ground)
+        return _keep(Admission(subject, ResourceRejection(AcceptedReason.INVALID, subject.problem), None), context)
+    resolution = resolve(subject, subject.spec, context.references, context.known.services, cache)
+    sites = _accepted_at(subject, subject.spec, context)
     if isinstance(sites, ResourceRejection):
-        return _keep(Admission(subject, sites, resolution), ground)
+        return _keep(Admission(subject, sites, resolution), context)
     # Accepted is accepted: the path is taken even while a reference is missing.
-    ground.ledger.grant(claim_of_spec(subject.key, subject.spec), sites)
-    if resolution.refusal is not None:
-        return _keep(Admission(subject, None, resolution), ground)
+    context.ledger.grant(claim_of_spec(subject.key, subject.spec), sites)
+    if resolution.rejection is not None:
+        return _keep(Admission(subject, None, resolution), context)
     return Admission(subject, None, resolution, sites)
 
 
 def _accepted_at(
-    subject: ParsedProxy, spec: ProxySpec, ground: AdmissionContext
+    subject: ParsedProxy, spec: ProxySpec, context: AdmissionContext
 ) -> tuple[Site, ...] | ResourceRejection:
     """Return the gateways of a version, if it may be at all of them."""
-    sites = place(subject, spec.gateways, ground.sites, operator_namespace=ground.operator_namespace)
+    sites = place(subject, spec.gateways, context.sites, operator_namespace=context.operator_namespace)
     if isinstance(sites, ResourceRejection):
         return sites
     claim = claim_of_spec(subject.key, spec)
     for site in sites:
-        refusal = object_to(claim, site, ground)
-        if refusal is not None:
-            return refusal
+        rejection = object_to(claim, site, context)
+        if rejection is not None:
+            return rejection
     return sites
 
 
-def _keep(admission: Admission, ground: AdmissionContext) -> Admission:
+def _keep(admission: Admission, context: AdmissionContext) -> Admission:
     """Let the last accepted version stay, as far as it may."""
     kept, objections = {}, []
-    for site, entry in _last_entries(admission.subject, ground):
+    for site, entry in _last_entries(admission.subject, context):
         claim = claim_of_entry(admission.subject.key, entry)
-        objection = object_to(claim, site, ground)
+        objection = object_to(claim, site, context)
         if objection is not None:
             objections.append(objection)
             continue
-        ground.ledger.grant(claim, [site])
+        context.ledger.grant(claim, [site])
         kept[site.identity] = entry
     return replace(admission, kept=kept, objection=objections[0] if objections else None)
 
 
-def _last_entries(subject: ParsedProxy, ground: AdmissionContext) -> Iterator[tuple[Site, EntryDocument]]:
-    for site in ground.sites:
-        entry = last_entry(subject, site, ground.previous)
+def _last_entries(subject: ParsedProxy, context: AdmissionContext) -> Iterator[tuple[Site, EntryDocument]]:
+    for site in context.sites:
+        entry = last_entry(subject, site, context.previous)
         if entry is not None and site.settings is not None and site.serves(subject.key.namespace):
             yield site, entry

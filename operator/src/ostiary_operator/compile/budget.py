@@ -41,7 +41,7 @@ class BudgetedConfig:
 
     entries: Mapping[ObjectKey, EncodedEntry]
     policies: Mapping[str, PolicyDocument]
-    unmet: Mapping[ObjectKey, EncodedEntry] = field(default_factory=dict)
+    over_budget: Mapping[ObjectKey, EncodedEntry] = field(default_factory=dict)
     excesses: Mapping[ObjectKey, str] = field(default_factory=dict)
     written: Mapping[str, bytes] = field(default_factory=dict)
 
@@ -59,29 +59,29 @@ def apply_budget(
     entries: Mapping[ObjectKey, EncodedEntry],
     governance: Mapping[ObjectKey, Governance],
     *,
-    ground: AdmissionContext,
-    living: ExistingResources,
+    context: AdmissionContext,
+    existing: ExistingResources,
     budget: int,
     cache: Cache,
 ) -> BudgetedConfig:
     """Settle the config of one gateway, of the entries that it should have."""
     excesses = _excesses(_costs(entries, governance, cache), budget)
-    settled, policies, unmet = {}, {}, {}
+    settled, policies, over_budget = {}, {}, {}
     written: dict[str, bytes] = {}
     for key, entry in entries.items():
         governed = governance.get(key, _UNGOVERNED)
         if key not in excesses:
             settled[key] = entry
-            policies.update({filed.digest: filed.document for filed in governed.filed})
-            written.update({filed.digest: filed.text for filed in governed.filed})
+            policies.update({encoded.digest: encoded.document for encoded in governed.encoded})
+            written.update({encoded.digest: encoded.text for encoded in governed.encoded})
             continue
-        unmet[key] = entry
-        before = _before(site, living.proxies[key], governed, ground, living.policy_uids)
+        over_budget[key] = entry
+        before = _before(site, existing.proxies[key], governed, context, existing.policy_uids)
         if before is not None:
             settled[key], documents = before
             policies.update(documents)
     written |= {entry.document.identity: entry.text for entry in settled.values()}
-    return BudgetedConfig(settled, policies, unmet, excesses, written)
+    return BudgetedConfig(settled, policies, over_budget, excesses, written)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +101,10 @@ def _costs(
     for key, entry in entries.items():
         title = f"spec.catalogue of MCPProxy {entry.document.identity}"
         found[key] = {entry.digest: _Cost(title, entry.size, catalogue_weight(entry, cache))}
-        for filed in governance.get(key, _UNGOVERNED).filed:
-            if filed.document.tier == "owner":
-                title = f"spec.access.rules of MCPPolicy {filed.document.identity}"
-                found[key][filed.digest] = _Cost(title, filed.size, policy_weight(filed, cache))
+        for encoded in governance.get(key, _UNGOVERNED).encoded:
+            if encoded.document.tier == "owner":
+                title = f"spec.access.rules of MCPPolicy {encoded.document.identity}"
+                found[key][encoded.digest] = _Cost(title, encoded.size, policy_weight(encoded, cache))
     return found
 
 
@@ -151,20 +151,20 @@ def _remedy(documents: Mapping[str, _Cost]) -> str:
 
 
 def _before(
-    site: Site, subject: ParsedProxy, governance: Governance, ground: AdmissionContext, policy_uids: AbstractSet[str]
+    site: Site, subject: ParsedProxy, governance: Governance, context: AdmissionContext, policy_uids: AbstractSet[str]
 ) -> tuple[EncodedEntry, Mapping[str, PolicyDocument]] | None:
     """Return what the gateway had of a proxy, as far as it may stay, with the policies that it names now."""
-    entry = last_entry(subject, site, ground.previous)
+    entry = last_entry(subject, site, context.previous)
     # The namespace's own newer claims are not in force here, so they take nothing from its older ones.
     if entry is None or object_to(
-        claim_of_entry(subject.key, entry), site, ground, ignoring_namespace=subject.key.namespace
+        claim_of_entry(subject.key, entry), site, context, ignoring_namespace=subject.key.namespace
     ):
         return None
-    known = ground.previous[site.identity].policies
+    known = context.previous[site.identity].policies
     lost = any(digest not in known for digest in entry.policies)
     documents = {digest: known[digest] for digest in entry.policies if digest in known}
     documents = {key: it for key, it in documents.items() if it.tier == "owner" and it.uid in policy_uids}
-    documents |= {it.digest: it.document for it in governance.filed if it.document.tier == "platform"}
+    documents |= {it.digest: it.document for it in governance.encoded if it.document.tier == "platform"}
     # A policy that closed the proxy may be mended by now, but its rules are not in force here: it stays closed.
     invalid = entry.invalid or lost or bool(governance.closed_by)
     return refreshed(entry, site, policies=sorted(documents), invalid=invalid), documents

@@ -20,7 +20,7 @@ def first_rejection(
 ) -> ResourceRejection | None:
     """Ask the checks in order; the first refusal is the answer."""
     for check in checks:
-        refusal = check(*args, **kwargs)
-        if refusal is not None:
-            return refusal
+        rejection = check(*args, **kwargs)
+        if rejection is not None:
+            return rejection
     return None

@@ -40,24 +40,24 @@ def compile_resources(
     places, problems = sites.discover(resources, previous, memory)
     api_servers = frozenset(address for text in resources.api_servers if (address := parse(text)) is not None)
     known = ClusterFacts(_namespaces(resources, proxies), resources.services, api_servers)
-    ground = AdmissionContext(places, resources.operator_namespace, known, resources.references, previous)
-    admissions = admit(proxies, ground, memory)
-    rulings = policies.decide(
+    context = AdmissionContext(places, resources.operator_namespace, known, resources.references, previous)
+    admissions = admit(proxies, context, memory)
+    decisions = policies.decide(
         owners,
         TargetIndex(proxies, resources.namespaces),
         operator_namespace=resources.operator_namespace,
         previous=previous,
         cache=memory,
     )
-    governance = policies.govern(rulings)
-    living = ExistingResources({proxy.key: proxy for proxy in proxies}, {policy.uid for policy in owners})
+    governance = policies.govern(decisions)
+    existing = ExistingResources({proxy.key: proxy for proxy in proxies}, {policy.uid for policy in owners})
     settled = [
-        CompiledGateway(site, _settle(site, admissions, governance, ground, living, cache=memory, budget=budget))
+        CompiledGateway(site, _settle(site, admissions, governance, context, existing, cache=memory, budget=budget))
         for site in places
         if site.settings is not None
     ]
     memory.turn()
-    return Compiled(_configs(settled), _statuses(admissions, rulings, governance, settled), problems)
+    return Compiled(_configs(settled), _statuses(admissions, decisions, governance, settled), problems)
 
 
 def _namespaces(resources: Resources, proxies: Iterable[ParsedProxy]) -> frozenset[str]:
@@ -70,18 +70,18 @@ def _settle(
     site: Site,
     admissions: Sequence[Admission],
     governance: Mapping[ObjectKey, Governance],
-    ground: AdmissionContext,
-    living: ExistingResources,
+    context: AdmissionContext,
+    existing: ExistingResources,
     *,
     cache: Cache,
     budget: int,
 ) -> BudgetedConfig:
     entries = entries_of(site, admissions, governance, cache)
-    return apply_budget(site, entries, governance, ground=ground, living=living, budget=budget, cache=cache)
+    return apply_budget(site, entries, governance, context=context, existing=existing, budget=budget, cache=cache)
 
 
 def _configs(settled: Iterable[CompiledGateway]) -> Mapping[str, GatewayConfig]:
-    return {it.site.identity: _config(it.site, it.share) for it in settled}
+    return {it.site.identity: _config(it.site, it.config) for it in settled}
 
 
 def _config(site: Site, settled: BudgetedConfig) -> GatewayConfig:
@@ -90,7 +90,7 @@ def _config(site: Site, settled: BudgetedConfig) -> GatewayConfig:
     return GatewayConfig(
         gateway=GatewayIdentity(namespace=site.gateway.namespace, name=site.gateway.name),
         settings=site.document,
-        entries={filed.document.identity: filed.document for _, filed in sorted(settled.entries.items())},
+        entries={encoded.document.identity: encoded.document for _, encoded in sorted(settled.entries.items())},
         policies=dict(sorted(settled.policies.items())),
         written=settled.written,
     )
@@ -98,7 +98,7 @@ def _config(site: Site, settled: BudgetedConfig) -> GatewayConfig:
 
 def _statuses(
     admissions: Sequence[Admission],
-    rulings: Iterable[PolicyDecision],
+    decisions: Iterable[PolicyDecision],
     governance: Mapping[ObjectKey, Governance],
     settled: Sequence[CompiledGateway],
 ) -> Mapping[ObjectKey, ResourceStatus]:
@@ -107,5 +107,5 @@ def _statuses(
     names: dict[str, list[str]] = {}
     for it in admissions:
         names.setdefault(it.subject.key.namespace, []).append(it.subject.key.name)
-    found += [policy_status(ruling, settled, names.get(ruling.subject.key.namespace, ())) for ruling in rulings]
+    found += [policy_status(decision, settled, names.get(decision.subject.key.namespace, ())) for decision in decisions]
     return {status.key: status for status in sorted(found, key=lambda status: status.key)}

@@ -31,7 +31,7 @@ def entries_of(
         governed = governance.get(admission.subject.key, _UNGOVERNED)
         kept = admission.kept.get(site.identity)
         if kept is not None:
-            policies = [filed.digest for filed in governed.filed]
+            policies = [encoded.digest for encoded in governed.encoded]
             closed = bool(governed.closed_by)
             found[admission.subject.key] = refreshed(kept, site, policies=policies, invalid=closed)
         elif site in admission.sites:
@@ -58,7 +58,7 @@ def _fresh(admission: Admission, site: Site, governance: Governance, cache: Cach
     shape = _Shape(
         default=_without_policy(site),
         invalid=bool(governance.closed_by),
-        policies=tuple(filed.digest for filed in governance.filed),
+        policies=tuple(encoded.digest for encoded in governance.encoded),
         addresses=tuple(grants.addresses(site, subject.key.namespace)),
         bundles=tuple(resolution.bundles.items()),
     )

@@ -31,9 +31,9 @@ class ClusterFacts:
     api_servers: AbstractSet[Address] = frozenset()
 
 
-def permitted(claim: Claim, site: Site, known: ClusterFacts) -> ResourceRejection | None:
+def permitted(claim: Claim, site: Site, facts: ClusterFacts) -> ResourceRejection | None:
     """Ask whether the claim may be made at a gateway at all, whoever else is there."""
-    return first_rejection(_CHAIN, claim, site, known)
+    return first_rejection(_CHAIN, claim, site, facts)
 
 
 def addresses(site: Site, namespace: str) -> list[str]:
@@ -41,10 +41,10 @@ def addresses(site: Site, namespace: str) -> list[str]:
     return sorted({str(network) for grant in _grants(site, namespace) for network in grant.addresses})
 
 
-def path_is_of_no_other_namespace(claim: Claim, _site: Site, known: ClusterFacts) -> ResourceRejection | None:
+def path_is_of_no_other_namespace(claim: Claim, _site: Site, facts: ClusterFacts) -> ResourceRejection | None:
     """``/<namespace>/…`` belongs to that namespace, in every tenancy and against every grant."""
     owner = claim.path.split("/", 2)[1]
-    if owner == claim.key.namespace or owner not in known.namespaces:
+    if owner == claim.key.namespace or owner not in facts.namespaces:
         return None
     message = (
         f"{claim.title}: spec.path: {claim.path} belongs to the namespace {owner}; "
@@ -53,7 +53,7 @@ def path_is_of_no_other_namespace(claim: Claim, _site: Site, known: ClusterFacts
     return ResourceRejection(AcceptedReason.PATH_NOT_PERMITTED, message)
 
 
-def path_is_granted(claim: Claim, site: Site, _known: ClusterFacts) -> ResourceRejection | None:
+def path_is_granted(claim: Claim, site: Site, _facts: ClusterFacts) -> ResourceRejection | None:
     """In Multi, a path outside ``/<namespace>`` needs a grant."""
     namespace = claim.key.namespace
     own = claim.path.split("/", 2)[1] == namespace
@@ -66,7 +66,7 @@ def path_is_granted(claim: Claim, site: Site, _known: ClusterFacts) -> ResourceR
     return ResourceRejection(AcceptedReason.PATH_NOT_PERMITTED, message)
 
 
-def hostnames_are_granted(claim: Claim, site: Site, _known: ClusterFacts) -> ResourceRejection | None:
+def hostnames_are_granted(claim: Claim, site: Site, _facts: ClusterFacts) -> ResourceRejection | None:
     """In Multi, every hostname needs a grant."""
     namespace = claim.key.namespace
     for index, hostname in enumerate(claim.hostnames if _is_multi(site) else ()):
@@ -80,25 +80,25 @@ def hostnames_are_granted(claim: Claim, site: Site, _known: ClusterFacts) -> Res
     return None
 
 
-def upstreams_are_granted(claim: Claim, site: Site, known: ClusterFacts) -> ResourceRejection | None:
+def upstreams_are_granted(claim: Claim, site: Site, facts: ClusterFacts) -> ResourceRejection | None:
     """In Multi, a server outside the namespace needs a grant, by whatever Service it is reached."""
     for index, host in enumerate(claim.upstreams if _is_multi(site) else ()):
         where = f"{claim.title}: spec.servers[{index}]"
-        what = _outside(host, claim.key.namespace, site, known)
+        what = _outside(host, claim.key.namespace, site, facts)
         if what is not None:
             return ResourceRejection(AcceptedReason.UPSTREAM_NOT_PERMITTED, f"{where}{what}")
     return None
 
 
-def api_server_is_granted(claim: Claim, site: Site, known: ClusterFacts) -> ResourceRejection | None:
+def api_server_is_granted(claim: Claim, site: Site, facts: ClusterFacts) -> ResourceRejection | None:
     """In every tenancy, a URL with an address of the API server needs a grant of that address.
 
     A name that resolves to one is refused by the gateway, when it connects.
     """
     namespace = claim.key.namespace
-    for index, host in enumerate(claim.upstreams if known.api_servers else ()):
+    for index, host in enumerate(claim.upstreams if facts.api_servers else ()):
         address = parse(host)
-        if address is None or address not in known.api_servers or _grants_address(_grants(site, namespace), address):
+        if address is None or address not in facts.api_servers or _grants_address(_grants(site, namespace), address):
             continue
         message = (
             f"{claim.title}: spec.servers[{index}].url: {host} is an address of the cluster's API server, and gateway "
@@ -113,20 +113,20 @@ def _grants_address(grants: Iterable[Grant], address: Address) -> bool:
     return any(address in network for grant in grants for network in grant.addresses)
 
 
-def hosts_are_granted(claim: Claim, site: Site, _known: ClusterFacts) -> ResourceRejection | None:
+def hosts_are_granted(claim: Claim, site: Site, _facts: ClusterFacts) -> ResourceRejection | None:
     """In Multi, what is sent as Host must be of the namespace, of loopback, or granted.
 
     Behind one address there may be the servers of many, told apart by that name alone.
     """
     for index, host in enumerate(claim.hosts if _is_multi(site) else ()):
         name = urlsplit(f"//{host}").hostname or "" if host is not None else ""
-        refusal = _name_outside(claim, site, f"servers[{index}].host", name)
-        if refusal is not None:
-            return refusal
+        rejection = _name_outside(claim, site, f"servers[{index}].host", name)
+        if rejection is not None:
+            return rejection
     return None
 
 
-def tls_names_are_granted(claim: Claim, site: Site, _known: ClusterFacts) -> ResourceRejection | None:
+def tls_names_are_granted(claim: Claim, site: Site, _facts: ClusterFacts) -> ResourceRejection | None:
     """In Multi, the same of what is sent as the server's name in TLS, which ingresses choose a server by, too.
 
     A Service of the namespace may be called anything: there is no one else behind it.
@@ -135,13 +135,13 @@ def tls_names_are_granted(claim: Claim, site: Site, _known: ClusterFacts) -> Res
     for index, (host, name) in enumerate(servers):
         if name is None or _is_own(host, claim.key.namespace):
             continue
-        refusal = _name_outside(claim, site, f"servers[{index}].tls.hostname", name)
-        if refusal is not None:
-            return refusal
+        rejection = _name_outside(claim, site, f"servers[{index}].tls.hostname", name)
+        if rejection is not None:
+            return rejection
     return None
 
 
-def forwarded_hosts_are_granted(claim: Claim, site: Site, _known: ClusterFacts) -> ResourceRejection | None:
+def forwarded_hosts_are_granted(claim: Claim, site: Site, _facts: ClusterFacts) -> ResourceRejection | None:
     """In Multi, the same of what is sent as X-Forwarded-Host, which some ingresses and servers take for the Host.
 
     A Service of the namespace may be told anything.
@@ -149,9 +149,9 @@ def forwarded_hosts_are_granted(claim: Claim, site: Site, _known: ClusterFacts) 
     servers = zip(claim.upstreams, claim.forwarded, strict=True) if _is_multi(site) else ()
     for index, (host, listed) in enumerate(servers):
         for name in listed.split(",") if not _is_own(host, claim.key.namespace) else ():
-            refusal = _name_outside(claim, site, f"servers[{index}].headers", _PORT.sub("", name.strip().lower()))
-            if refusal is not None:
-                return refusal
+            rejection = _name_outside(claim, site, f"servers[{index}].headers", _PORT.sub("", name.strip().lower()))
+            if rejection is not None:
+                return rejection
     return None
 
 
@@ -172,7 +172,7 @@ def _is_own(host: str, namespace: str) -> bool:
     return service is not None and service.namespace == namespace
 
 
-def _outside(host: str, namespace: str, site: Site, known: ClusterFacts) -> str | None:
+def _outside(host: str, namespace: str, site: Site, facts: ClusterFacts) -> str | None:
     """Say how a host leads out of a namespace without a grant; None where it does not."""
     grants = list(_grants(site, namespace))
     service = backends.service_of(host)
@@ -183,12 +183,12 @@ def _outside(host: str, namespace: str, site: Site, known: ClusterFacts) -> str 
             f".url: {host} lies outside the namespace {namespace}, and gateway {site.identity} does not grant it; "
             "use a Service of the namespace, or ask the platform team for a grant in the gateway's settings"
         )
-    walk = backends.follow_chain(service, known.services)
+    walk = backends.follow_chain(service, facts.services)
     if _is_trusted(walk, grants):
         return None
     if walk.exit is not None:
         return None if _covers(grants, walk.exit) else _leads_out(walk, walk.exit, site)
-    return _endpoints(walk, site, known)
+    return _endpoints(walk, site, facts)
 
 
 def _leads_out(walk: backends.ServiceChain, host: str, site: Site) -> str:
@@ -200,17 +200,17 @@ def _leads_out(walk: backends.ServiceChain, host: str, site: Site) -> str:
     )
 
 
-def _endpoints(walk: backends.ServiceChain, site: Site, known: ClusterFacts) -> str | None:
+def _endpoints(walk: backends.ServiceChain, site: Site, facts: ClusterFacts) -> str | None:
     """Say why the endpoints behind a Service may be anywhere; None where they are Pods of the namespace."""
     name = f"Service {walk.last.namespace}/{walk.last.name}"
     if walk.endless:
         return f": {name} leads back to itself, or through too many of type ExternalName; let it select Pods"
-    if backends.may_have_unseen_slices(walk.last, known.services):
+    if backends.may_have_unseen_slices(walk.last, facts.services):
         return (
             f": the operator may not list EndpointSlices in the namespace {walk.last.namespace}, so it cannot tell "
             f"whether somebody wrote endpoints of {name} by hand; give the operator the chart's rights"
         )
-    service = backends.find(walk.last, known.services)
+    service = backends.find(walk.last, facts.services)
     if service is None or (service.has_selector and not service.foreign_slices):
         return None
     slices = f"the EndpointSlice {service.foreign_slices[0]} is not Kubernetes' own" if service.has_selector else ""

@@ -139,7 +139,7 @@ class ResourceStatus:
     """(namespace, name): the policies of a proxy, or the targets of a policy."""
     expected: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Gateway identity -> {proxy identity: entry digest}."""
-    held: bool = False
+    serves_last_accepted: bool = False
     too_large: bool = False
 
 

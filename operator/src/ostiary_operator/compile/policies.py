@@ -35,30 +35,32 @@ class PolicyDecision:
 
     subject: ParsedPolicy
     tier: Tier
-    refusal: ResourceRejection | None
-    filed: EncodedPolicy | None
+    rejection: ResourceRejection | None
+    encoded: EncodedPolicy | None
     governs: tuple[ObjectKey, ...] = ()
     closes: tuple[ObjectKey, ...] = ()
     missing: tuple[str, ...] = ()
     evadable: bool = False
 
     @property
-    def held(self) -> bool:
+    def serves_last_accepted(self) -> bool:
         """Whether an earlier version is in force."""
-        return self.refusal is not None and self.filed is not None
+        return self.rejection is not None and self.encoded is not None
 
 
 @dataclass(slots=True)
 class Governance:
     """The policies of one proxy: those in force, and those that close it until they are mended."""
 
-    rulings: list[PolicyDecision] = field(default_factory=list)
+    decisions: list[PolicyDecision] = field(default_factory=list)
     closed_by: list[PolicyDecision] = field(default_factory=list)
 
     @property
-    def filed(self) -> tuple[EncodedPolicy, ...]:
+    def encoded(self) -> tuple[EncodedPolicy, ...]:
         """The documents in force, in the order of their digests."""
-        found = {ruling.filed.digest: ruling.filed for ruling in self.rulings if ruling.filed is not None}
+        found = {
+            decision.encoded.digest: decision.encoded for decision in self.decisions if decision.encoded is not None
+        }
         return tuple(found[key] for key in sorted(found))
 
 
@@ -77,14 +79,14 @@ def decide(
     )
 
 
-def govern(rulings: Iterable[PolicyDecision]) -> Mapping[ObjectKey, Governance]:
+def govern(decisions: Iterable[PolicyDecision]) -> Mapping[ObjectKey, Governance]:
     """Turn rulings round: from policies to the proxies that they concern."""
     found: dict[ObjectKey, Governance] = defaultdict(Governance)
-    for ruling in rulings:
-        for key in ruling.governs:
-            found[key].rulings.append(ruling)
-        for key in ruling.closes:
-            found[key].closed_by.append(ruling)
+    for decision in decisions:
+        for key in decision.governs:
+            found[key].decisions.append(decision)
+        for key in decision.closes:
+            found[key].closed_by.append(decision)
     return found
 
 
@@ -120,10 +122,10 @@ class _LastAccepted:
         if document is None:
             return None
         # The tier is a matter of today: the operator may have moved.
-        filed = encode_document(document.model_copy(update={"tier": tier}))
+        encoded = encode_document(document.model_copy(update={"tier": tier}))
         # A version of before today's bounds may cost more than any gateway takes.
-        runs = self._cache.get(("runs", filed.digest), lambda: _runs(filed.document))
-        return filed if runs else None
+        runs = self._cache.get(("runs", encoded.digest), lambda: _runs(encoded.document))
+        return encoded if runs else None
 
 
 def _runs(document: PolicyDocument) -> bool:
@@ -136,17 +138,17 @@ def _runs(document: PolicyDocument) -> bool:
 
 def _rule(subject: ParsedPolicy, proxies: TargetIndex, tier: Tier, last: _LastAccepted, cache: Cache) -> PolicyDecision:
     if subject.spec is None:
-        refusal: ResourceRejection | None = ResourceRejection(AcceptedReason.INVALID, subject.problem)
-        return _hold(subject, proxies, tier, last, refusal=refusal, targeting=Targeting.of_raw(subject.raw))
+        rejection: ResourceRejection | None = ResourceRejection(AcceptedReason.INVALID, subject.problem)
+        return _hold(subject, proxies, tier, last, rejection=rejection, targeting=Targeting.of_raw(subject.raw))
     targeting = Targeting.of_content(subject.spec)
     targets = proxies.find(targeting, subject.key.namespace, tier)
-    refusal = first_rejection(_CHAIN, subject, subject.spec, tier, targets)
-    filed = _compiled(subject, subject.spec, tier, cache)
-    if refusal is None and not isinstance(filed, ResourceRejection):
+    rejection = first_rejection(_CHAIN, subject, subject.spec, tier, targets)
+    encoded = _compiled(subject, subject.spec, tier, cache)
+    if rejection is None and not isinstance(encoded, ResourceRejection):
         evadable = tier == "platform" and targeting.is_by_labels_of_proxies
-        return PolicyDecision(subject, tier, None, filed, targets.found, missing=targets.missing, evadable=evadable)
-    refusal = refusal or (filed if isinstance(filed, ResourceRejection) else None)
-    return _hold(subject, proxies, tier, last, refusal=refusal, targeting=targeting)
+        return PolicyDecision(subject, tier, None, encoded, targets.found, missing=targets.missing, evadable=evadable)
+    rejection = rejection or (encoded if isinstance(encoded, ResourceRejection) else None)
+    return _hold(subject, proxies, tier, last, rejection=rejection, targeting=targeting)
 
 
 def _hold(
@@ -155,18 +157,18 @@ def _hold(
     tier: Tier,
     last: _LastAccepted,
     *,
-    refusal: ResourceRejection | None,
+    rejection: ResourceRejection | None,
     targeting: Targeting,
 ) -> PolicyDecision:
     """Let the last accepted version stand, and close what only the unusable one targets."""
-    filed = last.find(subject, tier)
+    encoded = last.find(subject, tier)
     governs: tuple[ObjectKey, ...] = ()
-    if filed is not None:
-        kept = Targeting.of_source(filed.document.source)
+    if encoded is not None:
+        kept = Targeting.of_source(encoded.document.source)
         governs = proxies.find(kept, subject.key.namespace, tier).found
     meant = proxies.find(targeting, subject.key.namespace, tier)
     closes = tuple(sorted(set(meant.found).difference(governs)))
-    return PolicyDecision(subject, tier, refusal, filed, governs, closes, meant.missing)
+    return PolicyDecision(subject, tier, rejection, encoded, governs, closes, meant.missing)
 
 
 def names_a_target(

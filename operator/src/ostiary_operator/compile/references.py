@@ -41,7 +41,7 @@ class Resolution:
     """Server name -> certificates as PEM."""
     found_services: bool = False
     """Whether it refers to Services, and all are there."""
-    refusal: ResourceRejection | None = None
+    rejection: ResourceRejection | None = None
 
 
 def resolve(
@@ -49,14 +49,14 @@ def resolve(
 ) -> Resolution:
     """Read what a proxy refers to; the first reference that cannot be used is the answer."""
     names = [_backend(subject, number, server, services) for number, server in enumerate(spec.servers)]
-    refusal = next((name for name in names if isinstance(name, ResourceRejection)), None)
-    if refusal is not None:
-        return Resolution(refusal=refusal)
+    rejection = next((name for name in names if isinstance(name, ResourceRejection)), None)
+    if rejection is not None:
+        return Resolution(rejection=rejection)
     bundles: dict[str, str] = {}
     for path, reference in _references(spec):
         found = _certificates(subject, path, reference, references, cache)
         if isinstance(found, ResourceRejection):
-            return Resolution(refusal=found)
+            return Resolution(rejection=found)
         bundles[path.server] = bundles.get(path.server, "") + found
     return Resolution(bundles, found_services=any(names))
 

@@ -21,36 +21,36 @@ def governed(subject: ParsedProxy, governance: Governance, access: str) -> Condi
     status, reason = ConditionStatus.TRUE, GovernedReason.GOVERNED
     if governance.closed_by:
         reason = GovernedReason.CLOSED
-    elif not governance.rulings:
+    elif not governance.decisions:
         status, reason = ConditionStatus.FALSE, GovernedReason.NO_POLICY
     if reason is GovernedReason.NO_POLICY:
         access = f"{access.replace('no policy:', 'no policy governs it:')}; apply an MCPPolicy that targets it"
     return condition(ConditionType.GOVERNED, status, reason, f"{subject.title}: {access}")
 
 
-def effective(ruling: PolicyDecision, known: Sequence[str]) -> ConditionDraft:
+def effective(decision: PolicyDecision, known: Sequence[str]) -> ConditionDraft:
     """Say of a policy whether it protects anything. ``known`` are the names of the proxies in its namespace."""
-    reason, message = next(_slips(ruling, known), (EffectiveReason.EFFECTIVE, ""))
+    reason, message = next(_slips(decision, known), (EffectiveReason.EFFECTIVE, ""))
     if message:
-        return condition(ConditionType.EFFECTIVE, ConditionStatus.FALSE, reason, f"{ruling.subject.title}: {message}")
-    what = f"{ruling.subject.title}: it governs {listing(map(identity, [*ruling.governs, *ruling.closes]))}"
+        return condition(ConditionType.EFFECTIVE, ConditionStatus.FALSE, reason, f"{decision.subject.title}: {message}")
+    what = f"{decision.subject.title}: it governs {listing(map(identity, [*decision.governs, *decision.closes]))}"
     return condition(ConditionType.EFFECTIVE, ConditionStatus.TRUE, reason, what)
 
 
-def _slips(ruling: PolicyDecision, known: Sequence[str]) -> Iterator[tuple[Reason, str]]:
-    if not ruling.governs and not ruling.closes:
-        yield EffectiveReason.PROTECTS_NOTHING, _protects_nothing(ruling, known)
-    if ruling.evadable:
+def _slips(decision: PolicyDecision, known: Sequence[str]) -> Iterator[tuple[Reason, str]]:
+    if not decision.governs and not decision.closes:
+        yield EffectiveReason.PROTECTS_NOTHING, _protects_nothing(decision, known)
+    if decision.evadable:
         yield EffectiveReason.EVADABLE, _EVADABLE
 
 
-def _protects_nothing(ruling: PolicyDecision, known: Sequence[str]) -> str:
+def _protects_nothing(decision: PolicyDecision, known: Sequence[str]) -> str:
     what = "it protects nothing, since it targets no MCPProxy that exists"
-    if not ruling.missing:
+    if not decision.missing:
         return what
-    name = ruling.missing[0]
+    name = decision.missing[0]
     meant = nearest(name, known)
-    return f"{what}; there is no MCPProxy {ruling.subject.key.namespace}/{name}{_meant(meant)}"
+    return f"{what}; there is no MCPProxy {decision.subject.key.namespace}/{name}{_meant(meant)}"
 
 
 def _meant(name: str) -> str:

@@ -25,26 +25,26 @@ class CompiledGateway:
     """One gateway with its settled config."""
 
     site: Site
-    share: BudgetedConfig
+    config: BudgetedConfig
 
 
 def proxy_status(admission: Admission, governance: Governance, settled: Sequence[CompiledGateway]) -> ResourceStatus:
     """Return what an MCPProxy is told."""
     subject = admission.subject
-    served = [(it.site, it.share.entries[subject.key]) for it in settled if subject.key in it.share.entries]
-    unmet = [it for it in settled if _is_unmet(it.share, subject.key)]
-    rulings = [*governance.rulings, *governance.closed_by]
+    served = [(it.site, it.config.entries[subject.key]) for it in settled if subject.key in it.config.entries]
+    over_budget = [it for it in settled if _is_over_budget(it.config, subject.key)]
+    decisions = [*governance.decisions, *governance.closed_by]
     return ResourceStatus(
         key=subject.key,
         uid=subject.uid,
         generation=subject.generation,
-        conditions=(_proxy_accepted(admission, governance, served, unmet), _proxy_resolved(admission, served)),
+        conditions=(_proxy_accepted(admission, governance, served, over_budget), _proxy_resolved(admission, served)),
         aside=(remarks.governed(subject, governance, _access(governance, served)),),
         urls=_urls(served),
-        related=_sorted_names(ruling.subject.key for ruling in rulings),
+        related=_sorted_names(decision.subject.key for decision in decisions),
         expected={site.identity: {subject.identity: entry.digest} for site, entry in served},
-        held=admission.held,
-        too_large=bool(unmet),
+        serves_last_accepted=admission.serves_last_accepted,
+        too_large=bool(over_budget),
     )
 
 
@@ -54,11 +54,11 @@ def _urls(served: Sequence[tuple[Site, EncodedEntry]]) -> tuple[tuple[str, str, 
     return tuple(url for site, entry in ordered for url in endpoints(site, entry.document))
 
 
-def policy_status(ruling: PolicyDecision, settled: Sequence[CompiledGateway], known: Sequence[str]) -> ResourceStatus:
+def policy_status(decision: PolicyDecision, settled: Sequence[CompiledGateway], known: Sequence[str]) -> ResourceStatus:
     """Return what an MCPPolicy is told; ``known`` are the names of the proxies in its namespace."""
-    subject = ruling.subject
-    expected = {it.site.identity: dict(_carriers(ruling, it.share)) for it in settled}
-    unmet = [it for it in settled if _lacks(ruling, it.share)]
+    subject = decision.subject
+    expected = {it.site.identity: dict(_carriers(decision, it.config)) for it in settled}
+    over_budget = [it for it in settled if _lacks(decision, it.config)]
     resolved = condition(
         ConditionType.RESOLVED_REFS,
         ConditionStatus.TRUE,
@@ -69,62 +69,62 @@ def policy_status(ruling: PolicyDecision, settled: Sequence[CompiledGateway], kn
         key=subject.key,
         uid=subject.uid,
         generation=subject.generation,
-        conditions=(_policy_accepted(ruling, unmet), resolved),
-        aside=(remarks.effective(ruling, known),),
-        related=_sorted_names([*ruling.governs, *ruling.closes]),
+        conditions=(_policy_accepted(decision, over_budget), resolved),
+        aside=(remarks.effective(decision, known),),
+        related=_sorted_names([*decision.governs, *decision.closes]),
         expected={gateway: digests for gateway, digests in expected.items() if digests},
-        held=ruling.held,
-        too_large=bool(unmet),
+        serves_last_accepted=decision.serves_last_accepted,
+        too_large=bool(over_budget),
     )
 
 
-def _is_unmet(share: BudgetedConfig, key: ObjectKey) -> bool:
+def _is_over_budget(config: BudgetedConfig, key: ObjectKey) -> bool:
     """Whether a gateway has something else of a proxy than it should."""
-    if key not in share.unmet:
+    if key not in config.over_budget:
         return False
-    return key not in share.entries or share.entries[key].digest != share.unmet[key].digest
+    return key not in config.entries or config.entries[key].digest != config.over_budget[key].digest
 
 
-def _carriers(ruling: PolicyDecision, share: BudgetedConfig) -> Iterator[tuple[str, str]]:
+def _carriers(decision: PolicyDecision, config: BudgetedConfig) -> Iterator[tuple[str, str]]:
     """Yield the proxies whose entries carry a policy, with the digests of those."""
-    for key in ruling.governs if ruling.filed is not None else ():
-        entry = share.entries.get(key)
-        if entry is not None and ruling.filed is not None and ruling.filed.digest in entry.document.policies:
+    for key in decision.governs if decision.encoded is not None else ():
+        entry = config.entries.get(key)
+        if entry is not None and decision.encoded is not None and decision.encoded.digest in entry.document.policies:
             yield f"{key.namespace}/{key.name}", entry.digest
 
 
-def _lacks(ruling: PolicyDecision, share: BudgetedConfig) -> bool:
+def _lacks(decision: PolicyDecision, config: BudgetedConfig) -> bool:
     """Whether an entry of a namespace beyond its budget should carry the policy and does not."""
     # Platform policies have no budget: they govern whatever is served, also what is kept.
-    if ruling.filed is None or ruling.tier == "platform":
+    if decision.encoded is None or decision.tier == "platform":
         return False
-    digest = ruling.filed.digest
-    wanting = (key for key in ruling.governs if key in share.unmet)
-    return any(key not in share.entries or digest not in share.entries[key].document.policies for key in wanting)
+    digest = decision.encoded.digest
+    wanting = (key for key in decision.governs if key in config.over_budget)
+    return any(key not in config.entries or digest not in config.entries[key].document.policies for key in wanting)
 
 
 def _proxy_accepted(
     admission: Admission,
     governance: Governance,
     served: Sequence[tuple[Site, EncodedEntry]],
-    unmet: Sequence[CompiledGateway],
+    over_budget: Sequence[CompiledGateway],
 ) -> ConditionDraft:
-    title, refusal = admission.subject.title, admission.refusal
-    if refusal is not None:
-        message = joined(refusal.message, _instead(admission, served))
-        return condition(ConditionType.ACCEPTED, ConditionStatus.FALSE, refusal.reason, message)
+    title, rejection = admission.subject.title, admission.rejection
+    if rejection is not None:
+        message = joined(rejection.message, _instead(admission, served))
+        return condition(ConditionType.ACCEPTED, ConditionStatus.FALSE, rejection.reason, message)
     message = f"{title}: it is valid and permitted; {_access(governance, served)}"
-    message = joined(message, _beyond_budget([admission.subject.key], unmet))
+    message = joined(message, _beyond_budget([admission.subject.key], over_budget))
     return condition(ConditionType.ACCEPTED, ConditionStatus.TRUE, AcceptedReason.ACCEPTED, message)
 
 
-def _beyond_budget(proxies: Sequence[ObjectKey], unmet: Sequence[CompiledGateway]) -> str:
+def _beyond_budget(proxies: Sequence[ObjectKey], over_budget: Sequence[CompiledGateway]) -> str:
     """Say why a version that is accepted is not in force at the first of these proxies where it is not."""
-    found = ((it, key) for it in unmet for key in sorted(proxies) if key in it.share.excesses)
+    found = ((it, key) for it in over_budget for key in sorted(proxies) if key in it.config.excesses)
     first = next(found, None)
     if first is None:
         return ""
-    gateway, excess = first[0].site.identity, first[0].share.excesses[first[1]]
+    gateway, excess = first[0].site.identity, first[0].config.excesses[first[1]]
     where = f" for {identity(first[1])}" if len(proxies) > 1 else ""
     return f"It is not in force at gateway {gateway}{where}: {excess}."
 
@@ -132,12 +132,12 @@ def _beyond_budget(proxies: Sequence[ObjectKey], unmet: Sequence[CompiledGateway
 def _access(governance: Governance, served: Sequence[tuple[Site, EncodedEntry]]) -> str:
     """Say who may use what, as far as that is a matter of having policies."""
     if governance.closed_by:
-        names = listing(identity(ruling.subject.key) for ruling in governance.closed_by)
+        names = listing(identity(decision.subject.key) for decision in governance.closed_by)
         return f"every call is refused until {names} is mended, which targets it and was never accepted for it"
     if any(entry.document.invalid for _, entry in served):
         return "every call is refused until what it needs is within its budget again"
-    if governance.rulings:
-        names = listing(identity(ruling.subject.key) for ruling in governance.rulings)
+    if governance.decisions:
+        names = listing(identity(decision.subject.key) for decision in governance.decisions)
         return f"it is governed by {names}"
     return f"no policy: {_without_policy(served)}" if served else "no policy targets it"
 
@@ -165,10 +165,10 @@ def _proxy_resolved(admission: Admission, served: Sequence[tuple[Site, EncodedEn
     if resolution is None:
         message = f"{title}: its references are read once its spec is valid"
         return condition(ConditionType.RESOLVED_REFS, ConditionStatus.UNKNOWN, ResolvedRefsReason.PENDING, message)
-    if resolution.refusal is not None:
-        tail = _instead(admission, served) if admission.refusal is None else ""
-        message = joined(resolution.refusal.message, tail)
-        return condition(ConditionType.RESOLVED_REFS, ConditionStatus.FALSE, resolution.refusal.reason, message)
+    if resolution.rejection is not None:
+        tail = _instead(admission, served) if admission.rejection is None else ""
+        message = joined(resolution.rejection.message, tail)
+        return condition(ConditionType.RESOLVED_REFS, ConditionStatus.FALSE, resolution.rejection.reason, message)
     what = (
         "everything that it refers to was found"
         if resolution.bundles or resolution.found_services
@@ -187,38 +187,38 @@ def _instead(admission: Admission, served: Sequence[tuple[Site, EncodedEntry]]) 
         names = " and ".join(str(generation) for generation in generations)
         sentences = [f"The last accepted version (generation {names}) is served until then."]
     # Where the newest version fails for the same reason it need not be said twice.
-    if admission.objection is not None and admission.objection != admission.refusal:
+    if admission.objection is not None and admission.objection != admission.rejection:
         sentences.append(f"The last accepted version is no longer permitted everywhere: {admission.objection.message}.")
     return " ".join(sentences)
 
 
-def _policy_accepted(ruling: PolicyDecision, unmet: Sequence[CompiledGateway]) -> ConditionDraft:
-    title, refusal = ruling.subject.title, ruling.refusal
-    if refusal is not None:
-        message = joined(refusal.message, _in_force(ruling))
-        return condition(ConditionType.ACCEPTED, ConditionStatus.FALSE, refusal.reason, message)
-    count = len(ruling.governs)
+def _policy_accepted(decision: PolicyDecision, over_budget: Sequence[CompiledGateway]) -> ConditionDraft:
+    title, rejection = decision.subject.title, decision.rejection
+    if rejection is not None:
+        message = joined(rejection.message, _in_force(decision))
+        return condition(ConditionType.ACCEPTED, ConditionStatus.FALSE, rejection.reason, message)
+    count = len(decision.governs)
     governed = (
-        f"it governs {listing(map(identity, ruling.governs))}"
+        f"it governs {listing(map(identity, decision.governs))}"
         if count
         else "it selects no MCPProxy at present, and so protects nothing"
     )
-    missing = [f"{ruling.subject.key.namespace}/{name}" for name in ruling.missing]
+    missing = [f"{decision.subject.key.namespace}/{name}" for name in decision.missing]
     message = f"{title}: it is valid; {governed}"
     if missing:
         names = listing(missing)
         message += f"; spec.targetRefs: there is no MCPProxy {names}; correct the name, or create the MCPProxy"
-    message = joined(message, _beyond_budget(ruling.governs, unmet))
+    message = joined(message, _beyond_budget(decision.governs, over_budget))
     return condition(ConditionType.ACCEPTED, ConditionStatus.TRUE, AcceptedReason.ACCEPTED, message)
 
 
-def _in_force(ruling: PolicyDecision) -> str:
+def _in_force(decision: PolicyDecision) -> str:
     """Say what is in force instead of a version that is not accepted."""
     parts = []
-    if ruling.filed is not None and ruling.governs:
-        parts.append(f"The last accepted version (generation {ruling.filed.document.generation}) stays in force.")
-    if ruling.closes:
-        parts.append(f"Until then every call is refused at {listing(map(identity, ruling.closes))}.")
+    if decision.encoded is not None and decision.governs:
+        parts.append(f"The last accepted version (generation {decision.encoded.document.generation}) stays in force.")
+    if decision.closes:
+        parts.append(f"Until then every call is refused at {listing(map(identity, decision.closes))}.")
     return " ".join(parts) or "It governs nothing until then, and so protects nothing."
 
 

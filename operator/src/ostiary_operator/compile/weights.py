@@ -13,9 +13,9 @@ from ostiary_operator.compile.filed import EncodedDocument
 from ostiary_operator.compile.policies import EncodedPolicy
 
 
-def policy_weight(filed: EncodedPolicy, cache: Cache) -> int:
+def policy_weight(encoded: EncodedPolicy, cache: Cache) -> int:
     """Return the weight of a policy's rules, in instructions."""
-    return cache.get(("policy weight", filed.digest), lambda: CompiledPolicy.build(filed.document).weight)
+    return cache.get(("policy weight", encoded.digest), lambda: CompiledPolicy.build(encoded.document).weight)
 
 
 def catalogue_weight(entry: EncodedDocument[EntryDocument], cache: Cache) -> int:

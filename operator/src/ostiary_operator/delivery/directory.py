@@ -92,10 +92,10 @@ class ConfigDirectory:
 
     def _write(self, config: GatewayConfig) -> Manifest:
         """Write as nobody else does meanwhile: keys and revision follow those that are there."""
-        with self._config.held():
-            return self._write_held(config)
+        with self._config.locked():
+            return self._write_locked(config)
 
-    def _write_held(self, config: GatewayConfig) -> Manifest:
+    def _write_locked(self, config: GatewayConfig) -> Manifest:
         now, files, found = self._clock(), self._config.files(), self._found()
         max_age = config.settings.bounds.session_max_age / 1000
         keys = secret.renewed(found, now=now, session_max_age=max_age, random=self._random)

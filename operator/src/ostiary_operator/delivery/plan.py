@@ -59,7 +59,7 @@ class Plan:
 
     steps: tuple[tuple[Write, ...], ...]
     manifest: Manifest
-    superfluous: bool
+    prunable: bool
 
     @property
     def writes(self) -> tuple[Write, ...]:
@@ -103,7 +103,7 @@ def make_plan(gateway: DiscoveredGateway, bundle: Bundle, keys: Keys, current: C
             tuple(write for write in step if not objects.is_as_wanted(write.body, write.live)) for step in steps
         ),
         manifest=bundle.manifest,
-        superfluous=any(files != exact.get(number, {}) for number, files in contents.items() if number),
+        prunable=any(files != exact.get(number, {}) for number, files in contents.items() if number),
     )
 
 
@@ -123,20 +123,22 @@ def _contents(bundle: Bundle, current: Current, *, prune: bool) -> dict[int, Map
     contents[0] = {**bundle.head, **bundle.files[0]}
     files = {number: live.files_of(obj) for number, obj in current.config_maps.items()}
     # A part that lies there as it should be holds nothing else, and need not be read: of many parts few change.
-    lying = {
+    present = {
         number: reader.documents_of(found, number)
         for number, found in files.items()
         if number == 0 or found != contents.get(number)
     }
-    wanted_still: Collection[str] = set() if prune else _wanted_still(bundle.manifest, current.manifest, lying)
-    for number in sorted({*contents, *lying} - {0}):
-        old = lying.get(number, {})
-        kept = {digest: document for digest, document in old.items() if digest in wanted_still}
+    still_needed: Collection[str] = set() if prune else _still_needed(bundle.manifest, current.manifest, present)
+    for number in sorted({*contents, *present} - {0}):
+        old = present.get(number, {})
+        kept = {digest: document for digest, document in old.items() if digest in still_needed}
         contents[number] = _joined(number, contents.get(number, {}), kept)
     return contents
 
 
-def _wanted_still(new: Manifest, current: Manifest | None, lying: Mapping[int, Mapping[str, bytes]]) -> Collection[str]:
+def _still_needed(
+    new: Manifest, current: Manifest | None, present: Mapping[int, Mapping[str, bytes]]
+) -> Collection[str]:
     """Return the digests that replicas may still need: of the manifest that is replaced, or of those before it.
 
     ``lying`` are the documents of the parts that change. An entry in another part is in the new manifest too, and so is
@@ -144,7 +146,7 @@ def _wanted_still(new: Manifest, current: Manifest | None, lying: Mapping[int, M
     """
     if current is None:
         return set()
-    documents = {key: document for found in lying.values() for key, document in found.items()}
+    documents = {key: document for found in present.values() for key, document in found.items()}
     # The same manifest again: what lies there beyond it was left for replicas that had not taken it over.
     return set(documents) if new == current else reader.needed(current, documents)
 

@@ -39,7 +39,7 @@ class Volume:
         self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def locked(self) -> Iterator[None]:
         """Hold the directory against other processes, and wait for it where another holds it.
 
         Raises:

@@ -29,14 +29,14 @@ class AppliedConfig:
     manifest: Manifest
     admin_token: SecretBytes
     wrote: tuple[str, ...]
-    superfluous: bool
+    prunable: bool
 
 
 OnWrite = Callable[[Kind, Object], None]
 """Told what is about to be written."""
 
 
-def _nobody(_kind: Kind, _body: Object) -> None:
+def _ignore(_kind: Kind, _body: Object) -> None:
     pass
 
 
@@ -44,7 +44,7 @@ class ConfigWriter:
     """Writes configs. ``random`` makes key material."""
 
     def __init__(
-        self, cluster: KubernetesClient, clock: Clock, *, random: RandomBytes = os.urandom, on_write: OnWrite = _nobody
+        self, cluster: KubernetesClient, clock: Clock, *, random: RandomBytes = os.urandom, on_write: OnWrite = _ignore
     ) -> None:
         self._cluster = cluster
         self._clock = clock
@@ -54,7 +54,12 @@ class ConfigWriter:
         self._packers: dict[str, Packer] = {}
 
     async def deliver(
-        self, gateway: DiscoveredGateway, config: GatewayConfig, beside: GatewayObjects, *, acknowledged: int | None
+        self,
+        gateway: DiscoveredGateway,
+        config: GatewayConfig,
+        gateway_objects: GatewayObjects,
+        *,
+        acknowledged: int | None,
     ) -> AppliedConfig:
         """Bring one gateway's ConfigMaps and Secret to what they should be.
 
@@ -65,9 +70,9 @@ class ConfigWriter:
             Conflict: somebody wrote meanwhile; look again.
             ClusterError: a write failed; all before it are done, and the old config is still whole.
         """
-        keys = self._keys(config, beside)
+        keys = self._keys(config, gateway_objects)
         # Serialising thousands of documents takes long enough to delay everything else on the loop.
-        ours = await compute(self._plan, gateway, config, keys, beside, acknowledged)
+        ours = await compute(self._plan, gateway, config, keys, gateway_objects, acknowledged)
         self._floors[gateway.identity] = ours.manifest.revision
         for step in ours.steps:
             # Side by side: one after the other would take many times as long where the API server is busy.
@@ -75,16 +80,16 @@ class ConfigWriter:
             for failure in filter(None, results):
                 raise failure
         token = keys.admin_token or SecretBytes(b"")  # `renewed` makes one
-        return AppliedConfig(ours.manifest, token, tuple(plan.what(each) for each in ours.writes), ours.superfluous)
+        return AppliedConfig(ours.manifest, token, tuple(plan.what(each) for each in ours.writes), ours.prunable)
 
     def keep_only(self, identities: Container[str]) -> None:
         """Forget what is remembered of all other gateways."""
         self._floors = {identity: floor for identity, floor in self._floors.items() if identity in identities}
         self._packers = {identity: packer for identity, packer in self._packers.items() if identity in identities}
 
-    def _keys(self, config: GatewayConfig, beside: GatewayObjects) -> Keys:
+    def _keys(self, config: GatewayConfig, gateway_objects: GatewayObjects) -> Keys:
         max_age = config.settings.bounds.session_max_age / 1000
-        found = secret.parse_secret(beside.secret)
+        found = secret.parse_secret(gateway_objects.secret)
         return secret.renewed(found, now=self._clock.time(), session_max_age=max_age, random=self._random)
 
     def _plan(
@@ -92,17 +97,17 @@ class ConfigWriter:
         gateway: DiscoveredGateway,
         config: GatewayConfig,
         keys: Keys,
-        beside: GatewayObjects,
+        gateway_objects: GatewayObjects,
         acknowledged: int | None,
     ) -> plan.Plan:
-        config_maps = live.numbered(gateway.name, beside.config_maps)
+        config_maps = live.numbered(gateway.name, gateway_objects.config_maps)
         # Judged by the Secret as it lies there: a key that we only now make has signed nothing.
-        mac_keys = secret.parse_secret(beside.secret).mac_keys()
+        mac_keys = secret.parse_secret(gateway_objects.secret).mac_keys()
         manifest = reader.read_manifest(live.all_files(config_maps), mac_keys, gateway=gateway.identity).manifest
         packer = self._packers.setdefault(gateway.identity, Packer())
         floor = self._floors.get(gateway.identity, 0)
         bundle = plan.stamped(fold_config(config, packer=packer), manifest, keys, now=self._clock.time(), floor=floor)
-        current = plan.Current(config_maps, beside.secret, manifest)
+        current = plan.Current(config_maps, gateway_objects.secret, manifest)
         return plan.make_plan(gateway, bundle, keys, current, acknowledged=acknowledged == bundle.manifest.revision)
 
     async def _write(self, write: plan.Write) -> None:

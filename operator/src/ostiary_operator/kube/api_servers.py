@@ -35,13 +35,13 @@ class ApiServerReader:
         self._known: tuple[str, ...] | None = None
         self._told = False
 
-    async def read(self, moved: ChangedNamespaces = EVERYTHING) -> tuple[str, ...]:
+    async def read(self, changed: ChangedNamespaces = EVERYTHING) -> tuple[str, ...]:
         """Return the addresses, sorted; none where they cannot be had.
 
         Raises:
             ClusterError: the API server could not be asked; that is no answer.
         """
-        if self._known is None or moved.namespaces is None or DEFAULT_NAMESPACE in moved.namespaces:
+        if self._known is None or changed.namespaces is None or DEFAULT_NAMESPACE in changed.namespaces:
             self._known = await self._read() or self._known or ()
         return self._known
 

@@ -16,7 +16,7 @@ from ostiary_operator.kube import labels
 from ostiary_operator.kube.client import Object, name_of, namespace_of, uid_of
 from ostiary_operator.kube.kinds import CONFIG_MAP, ENDPOINT_SLICE, NAMESPACE, POLICY, PROXY, SECRET, SERVICE, Kind
 
-IsFamiliar = Callable[[str, Mapping[str, Any]], bool]
+IsKnown = Callable[[str, Mapping[str, Any]], bool]
 """Says whether a status, of the resource with this uid, is one that we judged or wrote."""
 
 _PARTS: Final[Mapping[Kind, tuple[str, ...]]] = {
@@ -36,10 +36,10 @@ class EventFilter:
     Passes call it on the loop's thread, informers on theirs; each step of it is one operation on a dict.
     """
 
-    def __init__(self, is_familiar: IsFamiliar) -> None:
-        self._is_familiar = is_familiar
+    def __init__(self, is_known: IsKnown) -> None:
+        self._is_known = is_known
         self._seen: dict[str, str] = {}
-        self._listed: dict[str, str] = {}
+        self._recorded: dict[str, str] = {}
         self._expected: dict[tuple[str, str, str], str] = {}
         self._followed: AbstractSet[str] = frozenset()
 
@@ -47,34 +47,34 @@ class EventFilter:
         """Say in which namespaces proxies lie, so that Services there matter; elsewhere only those of gateways do."""
         self._followed = namespaces
 
-    def expect(self, kind: Kind, body: Object) -> None:
+    def expect_write(self, kind: Kind, body: Object) -> None:
         """Remember what we are about to write, so that its echo is told apart."""
         self._expected[_key(kind, body)] = _fingerprint(kind, body)
 
-    def saw(self, kind: Kind, obj: Object) -> None:
+    def record(self, kind: Kind, obj: Object) -> None:
         """Remember what a pass has seen: an event that shows nothing else is none."""
         uid, version = uid_of(obj), obj["metadata"].get("resourceVersion", "")
-        if self._listed.get(uid) != version:
-            self._listed[uid] = version
+        if self._recorded.get(uid) != version:
+            self._recorded[uid] = version
             self._seen[uid] = _fingerprint(kind, obj)
 
-    def matter(self, kind: Kind, event: str | None, obj: Object) -> bool:
+    def matters(self, kind: Kind, event: str | None, obj: Object) -> bool:
         """Say whether an event is worth a pass. ``event`` is the watch's word; None while it lists."""
         uid = uid_of(obj)
-        if not self._concerns_us(kind, obj):
+        if not self._is_relevant(kind, obj):
             return False
         if event == "DELETED":
             self._seen.pop(uid, None)
-            self._listed.pop(uid, None)
+            self._recorded.pop(uid, None)
             return True
         print_now = _fingerprint(kind, obj)
         is_same = self._seen.get(uid) == print_now
         self._seen[uid] = print_now
         if not is_same:
             return self._expected.get(_key(kind, obj)) != print_now
-        return kind in {PROXY, POLICY} and not self._is_familiar(uid, obj.get("status") or {})
+        return kind in {PROXY, POLICY} and not self._is_known(uid, obj.get("status") or {})
 
-    def _concerns_us(self, kind: Kind, obj: Object) -> bool:
+    def _is_relevant(self, kind: Kind, obj: Object) -> bool:
         """Whether an object could have a part in anything: a cluster holds thousands of Services that have none."""
         if kind not in {SERVICE, ENDPOINT_SLICE} or labels.GATEWAY in labels.of(obj):
             return True

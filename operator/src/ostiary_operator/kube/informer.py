@@ -51,11 +51,11 @@ class _Backoffs:
 class Informer:
     """Watches the kinds of one scope until it is stopped, and begins again if the watches end."""
 
-    def __init__(self, scope: Scope, options: OperatorOptions, changes: EventFilter, poke: Enqueue) -> None:
+    def __init__(self, scope: Scope, options: OperatorOptions, changes: EventFilter, enqueue: Enqueue) -> None:
         self._scope = scope
         self._options = options
         self._changes = changes
-        self._poke = poke
+        self._enqueue = enqueue
         self._end = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._told = asyncio.Event()
@@ -90,7 +90,7 @@ class Informer:
                 _log.warning("the watches ended, beginning again in %.0f s: %s", pause, reason)
             if self._end.wait(pause):
                 return
-            self._poke("watch", EVERYTHING)  # what happened meanwhile was not seen
+            self._enqueue("watch", EVERYTHING)  # what happened meanwhile was not seen
 
     async def _watch(self) -> None:
         """Let kopf watch until we are told to stop, or it fails."""
@@ -98,7 +98,7 @@ class Informer:
         self._loop.set_exception_handler(_quietly)
         if self._end.is_set():
             return
-        login = Login(self._options, self._scope.kinds, lambda: self._poke("watch", EVERYTHING))
+        login = Login(self._options, self._scope.kinds, lambda: self._enqueue("watch", EVERYTHING))
         stopping = asyncio.ensure_future(_until(self._told, login.watching))
         lacking = asyncio.ensure_future(_lacking(login))
         try:
@@ -118,7 +118,7 @@ class Informer:
             {"clusterwide": True} if self._scope.namespaces is None else {"namespaces": self._scope.namespaces}
         )
         await kopf.operator(
-            registry=make_registry(self._scope, login, self._changes, self._poke),
+            registry=make_registry(self._scope, login, self._changes, self._enqueue),
             settings=make_settings(self._scope),
             standalone=True,
             stop_flag=stopping,
@@ -222,21 +222,21 @@ def _quietly(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     _log.debug("in the informer's loop: %s", context.get("message"))
 
 
-def make_registry(scope: Scope, login: Login, changes: EventFilter, poke: Enqueue) -> kopf.OperatorRegistry:
+def make_registry(scope: Scope, login: Login, changes: EventFilter, enqueue: Enqueue) -> kopf.OperatorRegistry:
     """Return a registry with one event handler a kind, and our own login."""
     registry = kopf.OperatorRegistry()
     kopf.on.login(registry=registry, id="login")(login.log_in)
     for kind in scope.kinds:
-        _register(registry, kind, changes, poke)
+        _register(registry, kind, changes, enqueue)
     return registry
 
 
-def _register(registry: kopf.OperatorRegistry, kind: Kind, changes: EventFilter, poke: Enqueue) -> None:
+def _register(registry: kopf.OperatorRegistry, kind: Kind, changes: EventFilter, enqueue: Enqueue) -> None:
     @kopf.on.event(kind.group, kind.version, kind.plural, registry=registry, id=f"{kind.plural}-moved")
-    async def moved(event: Any, **_: Any) -> None:
+    async def changed(event: Any, **_: Any) -> None:
         obj = dict(event["object"])
-        if changes.matter(kind, event["type"], obj):
-            poke(kind.name, _place(kind, obj))
+        if changes.matters(kind, event["type"], obj):
+            enqueue(kind.name, _place(kind, obj))
 
 
 def _place(kind: Kind, obj: Object) -> ChangedNamespaces:

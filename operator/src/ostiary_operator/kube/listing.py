@@ -34,7 +34,7 @@ class ClusterSnapshot:
     policies: Sequence[Object]
     gateways: tuple[DiscoveredGateway, ...]
     namespaces: Mapping[str, Mapping[str, str]]
-    beside: Mapping[str, GatewayObjects]
+    gateway_objects: Mapping[str, GatewayObjects]
     """By gateway identity."""
     fresh: Collection[Object] = ()
     """The proxies and policies that were read for this look; the others are as they were at an earlier one."""

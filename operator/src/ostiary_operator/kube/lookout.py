@@ -44,7 +44,7 @@ _SHARE: Final = 0.5
 _FEW: Final = 4
 
 
-def _nobody(_kind: Kind, _obj: Object) -> None:
+def _ignore(_kind: Kind, _obj: Object) -> None:
     pass
 
 
@@ -64,53 +64,53 @@ class _Resources:
 class Lister:
     """Remembers the last look. ``on_seen`` is told of every object that was read."""
 
-    def __init__(self, cluster: KubernetesClient, options: OperatorOptions, on_seen: OnSeen = _nobody) -> None:
+    def __init__(self, cluster: KubernetesClient, options: OperatorOptions, on_seen: OnSeen = _ignore) -> None:
         self._cluster = cluster
         self._options = options
         self._on_seen = on_seen
         self._last: _Resources | None = None
 
-    async def look(self, moved: ChangedNamespaces = EVERYTHING) -> ClusterSnapshot:
+    async def snapshot(self, changed: ChangedNamespaces = EVERYTHING) -> ClusterSnapshot:
         """Read what moved.
 
         Raises:
             ClusterError: any part could not be read, but for what lies beside a gateway of another namespace.
         """
-        resources = await self._resources(moved)
+        resources = await self._resources(changed)
         services = await self._everywhere(SERVICE, labels.GATEWAY)
         places = sorted({namespace_of(service) for service in services})
-        looks = await asyncio.gather(
+        contents = await asyncio.gather(
             *(listing.read_namespace(self._cluster, self._options, place, services) for place in places)
         )
-        around = dict(zip(places, looks, strict=True))
-        found = gateways.discover(services, (each for look in looks for each in look.config_maps))
+        around = dict(zip(places, contents, strict=True))
+        found = gateways.discover(services, (each for content in contents for each in content.config_maps))
         self._last = resources
-        self._tell(resources, services, looks)
+        self._tell(resources, services, contents)
         return ClusterSnapshot(
             proxies=resources.every(PROXY),
             policies=resources.every(POLICY),
             gateways=found,
             namespaces=resources.namespaces,
-            beside={
+            gateway_objects={
                 identity: listing.objects_of_gateway(gateway, around[gateway.namespace])
                 for identity, gateway in gateways.elected(found).items()
             },
             fresh=resources.fresh,
         )
 
-    async def _resources(self, moved: ChangedNamespaces) -> _Resources:
+    async def _resources(self, changed: ChangedNamespaces) -> _Resources:
         """Read the namespaces that moved; everything where that is less work, or where too much is gone."""
-        last, places = self._last, self._places(moved)
+        last, places = self._last, self._places(changed)
         if last is None or places is None or self._is_most(places, last):
             return await self._all()
         part = await self._part(places, last)
         return part if part is not None else await self._all()
 
-    def _places(self, moved: ChangedNamespaces) -> frozenset[str] | None:
+    def _places(self, changed: ChangedNamespaces) -> frozenset[str] | None:
         """Return the namespaces to read: with those that moved the operator's own, whose policies reach everywhere."""
-        if not moved.namespaces:
-            return moved.namespaces
-        places = moved.namespaces | {self._options.operator_namespace}
+        if not changed.namespaces:
+            return changed.namespaces
+        places = changed.namespaces | {self._options.operator_namespace}
         return places if self._options.namespaces is None else places & frozenset(self._options.namespaces)
 
     @staticmethod
@@ -180,17 +180,17 @@ class Lister:
             self._on_seen(NAMESPACE, each)
         return {name_of(each): labels.of(each) for each in found if wanted is None or name_of(each) in wanted}
 
-    def _tell(self, resources: _Resources, services: Iterable[Object], looks: Iterable[NamespaceObjects]) -> None:
+    def _tell(self, resources: _Resources, services: Iterable[Object], contents: Iterable[NamespaceObjects]) -> None:
         """Tell of all that was read; what stands twice in it is the same."""
         for obj in resources.fresh:
             self._on_seen(PROXY if obj["kind"] == PROXY.name else POLICY, obj)
         for service in services:
             self._on_seen(SERVICE, service)
-        for look in looks:
-            for kind, found in ((CONFIG_MAP, look.config_maps), (ENDPOINT_SLICE, look.slices)):
+        for content in contents:
+            for kind, found in ((CONFIG_MAP, content.config_maps), (ENDPOINT_SLICE, content.slices)):
                 for obj in found:
                     self._on_seen(kind, obj)
-            for secret in look.secrets.values():
+            for secret in content.secrets.values():
                 self._on_seen(SECRET, secret)
 
 

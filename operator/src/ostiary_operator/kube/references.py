@@ -29,7 +29,7 @@ class ReferenceReader:
         self._known: dict[ReferenceKey, _Found] = {}
 
     async def resolve(
-        self, wanted: Iterable[ReferenceKey], moved: ChangedNamespaces = EVERYTHING
+        self, wanted: Iterable[ReferenceKey], changed: ChangedNamespaces = EVERYTHING
     ) -> dict[ReferenceKey, _Found]:
         """Return the data of each object, or why it cannot be had. What nobody wants any more is forgotten.
 
@@ -38,15 +38,15 @@ class ReferenceReader:
         """
         keys = sorted(wanted)
         turn = asyncio.Semaphore(_AT_ONCE)
-        stale = [key for key in keys if key not in self._known or _is_among(key, moved)]
+        stale = [key for key in keys if key not in self._known or _is_among(key, changed)]
         found = await asyncio.gather(*(_read(self._cluster, key, turn) for key in stale))
         read = dict(zip(stale, found, strict=True))
         self._known = {key: read[key] if key in read else self._known[key] for key in keys}
         return dict(self._known)
 
 
-def _is_among(key: ReferenceKey, moved: ChangedNamespaces) -> bool:
-    return moved.namespaces is None or key.namespace in moved.namespaces
+def _is_among(key: ReferenceKey, changed: ChangedNamespaces) -> bool:
+    return changed.namespaces is None or key.namespace in changed.namespaces
 
 
 async def _read(cluster: KubernetesClient, key: ReferenceKey, turn: asyncio.Semaphore) -> _Found:

@@ -46,7 +46,7 @@ class ServiceReader:
         self._known: dict[str, NamespaceServices] = {}
 
     async def read(
-        self, namespaces: Iterable[str], moved: ChangedNamespaces = EVERYTHING
+        self, namespaces: Iterable[str], changed: ChangedNamespaces = EVERYTHING
     ) -> Mapping[str, NamespaceServices]:
         """Return the Services of each namespace. What no proxy lies in any more is forgotten.
 
@@ -55,7 +55,7 @@ class ServiceReader:
         """
         wanted = frozenset(namespaces)
         self._follow(wanted)
-        stale = {each for each in wanted if each not in self._known or _is_among(each, moved)}
+        stale = {each for each in wanted if each not in self._known or _is_among(each, changed)}
         fresh = await self._whole(stale) if self._is_most(stale) else await self._each(stale)
         self._known = {each: fresh[each] if each in fresh else self._known[each] for each in wanted}
         return self._known
@@ -99,5 +99,5 @@ class ServiceReader:
         return {each: replace(judged.get(each, none), slices_readable=slices is not None) for each in namespaces}
 
 
-def _is_among(namespace: str, moved: ChangedNamespaces) -> bool:
-    return moved.namespaces is None or namespace in moved.namespaces
+def _is_among(namespace: str, changed: ChangedNamespaces) -> bool:
+    return changed.namespaces is None or namespace in changed.namespaces

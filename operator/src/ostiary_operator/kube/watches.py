@@ -27,7 +27,7 @@ OnChosen = Callable[[Watched], None]
 
 
 async def watch(
-    cluster: KubernetesClient, options: OperatorOptions, changes: EventFilter, poke: Enqueue, *, on_chosen: OnChosen
+    cluster: KubernetesClient, options: OperatorOptions, changes: EventFilter, enqueue: Enqueue, *, on_chosen: OnChosen
 ) -> None:
     """Watch until cancelled. ``poke`` is called on this loop."""
     watched = await _chosen(cluster, options)
@@ -35,11 +35,11 @@ async def watch(
     tell(watched)
     loop = asyncio.get_running_loop()
 
-    def poke_here(reason: str, moved: ChangedNamespaces) -> None:  # called on an informer's thread
+    def enqueue_here(reason: str, changed: ChangedNamespaces) -> None:  # called on an informer's thread
         with contextlib.suppress(RuntimeError):  # our loop is closed: too late
-            loop.call_soon_threadsafe(poke, reason, moved)
+            loop.call_soon_threadsafe(enqueue, reason, changed)
 
-    async with _informing([Informer(scope, options, changes, poke_here) for scope in watched.scopes]):
+    async with _informing([Informer(scope, options, changes, enqueue_here) for scope in watched.scopes]):
         await asyncio.Event().wait()
 
 

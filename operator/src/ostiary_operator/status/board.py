@@ -49,13 +49,13 @@ class StatusPublisher:
     """Statuses of all resources."""
 
     def __init__(self, cluster: KubernetesClient, clock: Clock, events: EventRecorder) -> None:
-        self.watches: dict[str, GatewayState] = {}
+        self.gateway_states: dict[str, GatewayState] = {}
         """By gateway identity."""
-        self.news = asyncio.Event()
+        self.poll_now = asyncio.Event()
         """Set when something was put in force: replicas are worth asking."""
         self.until = _NEVER
         """The monotonic moment at which silence alone changes a judgement."""
-        self.cut = False
+        self.unfinished = False
         """Whether the last to publish ended early, so that somebody has to go on."""
         self.readiness: Mapping[tuple[str, str], int] = {}
         """How many resources there are by (kind, status of Ready)."""
@@ -63,16 +63,16 @@ class StatusPublisher:
         self._clock = clock
         self._events = events
         self._statuses: dict[str, ResourceStatus] = {}
-        self._carried: dict[tuple[str, str], list[str]] = {}
+        self._by_entry: dict[tuple[str, str], list[str]] = {}
         self._live: dict[str, _Live] = {}
-        self._familiar: dict[str, tuple[str, ...]] = {}
+        self._known: dict[str, tuple[str, ...]] = {}
         # What is judged again whenever anybody publishes: a write or time will change it, time at that moment.
         self._open: dict[str, float] = {}
         self._due_now: set[str] = set()
         #: When something was last told of a server (monotonic), by the uid of its proxy.
         self._upstream_told: dict[str, float] = {}
         self._ready: dict[str, tuple[str, str]] = {}
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self._calls = 0
         self._waits = False
 
@@ -101,9 +101,9 @@ class StatusPublisher:
                 self._open[uid] = _NEVER
         for uid in before.keys() - self._statuses.keys():
             self._due_now.discard(uid)
-            for known in (self._live, self._familiar, self._open, self._ready, self._upstream_told):
+            for known in (self._live, self._known, self._open, self._ready, self._upstream_told):
                 known.pop(uid, None)
-        self._carried = _carriers(self._statuses.values())
+        self._by_entry = _uids_by_entry(self._statuses.values())
         for obj in fresh:
             self._read(uid_of(obj), obj.get("status") or {}, seen_at)
 
@@ -112,12 +112,12 @@ class StatusPublisher:
         if old is not None and (old.known_at > seen_at or old.status == status):
             return
         self._live[uid] = _Live(status, seen_at)
-        self._familiar[uid] = (document.fingerprint(status),)
+        self._known[uid] = (document.fingerprint(status),)
         self._open[uid] = _NEVER
 
-    def is_familiar(self, uid: str, status: Mapping[str, Any]) -> bool:
+    def is_known(self, uid: str, status: Mapping[str, Any]) -> bool:
         """Say whether a status is one that we judged or wrote ourselves. Safe to call from any thread."""
-        return document.fingerprint(status) in self._familiar.get(uid, ())
+        return document.fingerprint(status) in self._known.get(uid, ())
 
     async def publish(self, superseded: Callable[[], bool] = lambda: False) -> Published:
         """Judge every resource, and write the statuses that differ, those of new generations first.
@@ -128,14 +128,14 @@ class StatusPublisher:
         """
         self._calls += 1
         mine = self._calls
-        async with self._turn:
+        async with self._lock:
             writes = self._due()
             written, failure = 0, None
             while writes and failure is None and mine == self._calls and not (self._waits or superseded()):
                 chunk, writes = writes[:_CHUNK], writes[_CHUNK:]
                 done = await self._write(chunk)
                 written, failure = written + len(done.statuses), done.failure
-            self.cut = bool(writes) and failure is None
+            self.unfinished = bool(writes) and failure is None
             return Published(written, failure)
 
     def _due(self) -> list[StatusWrite]:
@@ -149,12 +149,12 @@ class StatusPublisher:
 
     def _to_judge(self) -> list[str]:
         """Return what is open, and what replicas said something new of."""
-        heard = {identity: watch.heard() for identity, watch in self.watches.items()}
+        heard = {identity: watch.heard() for identity, watch in self.gateway_states.items()}
         # A gateway may be a tenant's, and its replicas anybody: what they say costs those that are served there alone.
-        loud = {identity for identity, news in heard.items() if news.everything}
-        said = {(identity, proxy) for identity, news in heard.items() for proxy in news.proxies}
-        said |= {each for each in self._carried if each[0] in loud}
-        found = {uid for each in said for uid in self._carried.get(each, ())} | self._open.keys()
+        loud = {identity for identity, poll_now in heard.items() if poll_now.everything}
+        said = {(identity, proxy) for identity, poll_now in heard.items() for proxy in poll_now.proxies}
+        said |= {each for each in self._by_entry if each[0] in loud}
+        found = {uid for each in said for uid in self._by_entry.get(each, ())} | self._open.keys()
         return sorted(found & self._statuses.keys(), key=self._key)
 
     def _key(self, uid: str) -> ObjectKey:
@@ -167,10 +167,10 @@ class StatusPublisher:
         """Judge one resource; return its status if that has to be written."""
         status, live = self._statuses[uid], self._live_status(uid)
         was = programmed.was_programmed(live.get("conditions") or (), status.generation)
-        judgement = programmed.judge(status, self.watches, was_programmed=was, now=now)
+        judgement = programmed.judge(status, self.gateway_states, was_programmed=was, now=now)
         servers = self._servers(status, live, now)
         until = min(judgement.until, servers.until)
-        aside = slips.remarks(status, self.watches, document.condition_of(live, ConditionType.EFFECTIVE))
+        aside = slips.remarks(status, self.gateway_states, document.condition_of(live, ConditionType.EFFECTIVE))
         body = document.build(status, judgement, live, now=stamp, upstream=servers.condition, aside=aside)
         ready = document.condition_of(body, ConditionType.READY) or {}
         self._ready[uid] = (status.key.kind, str(ready.get("status")))
@@ -190,7 +190,7 @@ class StatusPublisher:
 
     def _servers(self, status: ResourceStatus, live: Mapping[str, Any], now: float) -> upstream.UpstreamState:
         return upstream.settle(
-            upstream.judge(status, self.watches),
+            upstream.judge(status, self.gateway_states),
             document.condition_of(live, ConditionType.UPSTREAM_HEALTHY),
             generation=status.generation,
             told_at=self._upstream_told.get(status.uid, -_NEVER),
@@ -198,12 +198,14 @@ class StatusPublisher:
         )
 
     def _settled_at(self, status: ResourceStatus) -> float:
-        changes = [self.watches[gateway].changed_at for gateway in status.expected if gateway in self.watches]
+        changes = [
+            self.gateway_states[gateway].changed_at for gateway in status.expected if gateway in self.gateway_states
+        ]
         return max(changes, default=0.0) + SETTLE
 
     async def _write(self, writes: Sequence[StatusWrite]) -> WriteResult:
         for write in writes:
-            self._familiar[write.uid] = (*self._familiar.get(write.uid, ())[-1:], document.fingerprint(write.status))
+            self._known[write.uid] = (*self._known.get(write.uid, ())[-1:], document.fingerprint(write.status))
         written = await write_all(self._cluster, writes)
         self._wrote(writes, written.statuses)
         now, stamp = self._clock.monotonic(), rfc3339(self._clock.time())
@@ -223,14 +225,14 @@ class StatusPublisher:
             for happening in transitions(regarding, self._live_status(write.uid), after):
                 self._events.tell(happening)
             self._live[write.uid] = _Live(after, self._clock.monotonic())
-            self._familiar[write.uid] = (*self._familiar[write.uid][-2:], document.fingerprint(after))
+            self._known[write.uid] = (*self._known[write.uid][-2:], document.fingerprint(after))
 
     def _live_status(self, uid: str) -> Mapping[str, Any]:
         live = self._live.get(uid)
         return live.status if live is not None else {}
 
 
-def _carriers(statuses: Iterable[ResourceStatus]) -> dict[tuple[str, str], list[str]]:
+def _uids_by_entry(statuses: Iterable[ResourceStatus]) -> dict[tuple[str, str], list[str]]:
     """Return, by (gateway, proxy), the uids of the resources that what runs there concerns."""
     found: dict[tuple[str, str], list[str]] = {}
     for status in statuses:

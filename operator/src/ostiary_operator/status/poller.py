@@ -27,10 +27,12 @@ SLOW: Final = 5.0
 class Poller:
     """``poke`` asks for a pass, with the reason and what of the resources moved: here never anything."""
 
-    def __init__(self, board: StatusPublisher, clock: Clock, poke: Callable[[str, ChangedNamespaces], None]) -> None:
-        self._board = board
+    def __init__(
+        self, publisher: StatusPublisher, clock: Clock, enqueue: Callable[[str, ChangedNamespaces], None]
+    ) -> None:
+        self._publisher = publisher
         self._clock = clock
-        self._poke = poke
+        self._enqueue = enqueue
         self._acknowledged: dict[str, int | None] = {}
 
     async def run(self) -> None:
@@ -38,20 +40,20 @@ class Poller:
         async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
             while True:
                 await self.round(session)
-                self._board.news.clear()
-                await self._clock.wait(self._board.news, self._pause())
+                self._publisher.poll_now.clear()
+                await self._clock.wait(self._publisher.poll_now, self._pause())
 
     async def round(self, session: aiohttp.ClientSession) -> None:
         """Ask every replica once, and publish what changed by it."""
-        watches = list(self._board.watches.values())
+        gateway_states = list(self._publisher.gateway_states.values())
         changed = await asyncio.gather(
-            *(self._ask(session, watch, state) for watch in watches for state in list(watch.states.values()))
+            *(self._ask(session, watch, state) for watch in gateway_states for state in list(watch.states.values()))
         )
-        if any(changed) or self._board.cut or self._clock.monotonic() >= self._board.until:
-            published = await self._board.publish(self._question())
+        if any(changed) or self._publisher.unfinished or self._clock.monotonic() >= self._publisher.until:
+            published = await self._publisher.publish(self._question())
             if published.failure is not None:
                 _log.warning("a status could not be written: %s", published.failure)
-                self._poke("status not written", NOTHING)
+                self._enqueue("status not written", NOTHING)
         self._tell_acknowledged()
 
     def _question(self) -> Callable[[], bool]:
@@ -75,9 +77,11 @@ class Poller:
         before = state.report
         rejected_before = before.rejected if before is not None else None
         if report.misplaced_keys != (before.misplaced_keys if before is not None else []):
-            self._poke("replica finds keys outside its Secret", NOTHING)
+            self._enqueue("replica finds keys outside its Secret", NOTHING)
         if report.rejected is not None and report.rejected != rejected_before:
-            self._poke("replica rejects", NOTHING)  # somebody may have changed what we wrote, where we cannot watch it
+            self._enqueue(
+                "replica rejects", NOTHING
+            )  # somebody may have changed what we wrote, where we cannot watch it
         return state.answered(report, self._clock.monotonic())
 
     def _silent(self, watch: GatewayState, state: ReplicaState, error: OstiaryError) -> bool:
@@ -85,28 +89,28 @@ class Poller:
             return False
         _log.warning("replica %s of gateway %s: %s", state.replica.name, watch.identity, error)
         if isinstance(error, replicas.Refused):
-            self._poke("replica refuses", NOTHING)
+            self._enqueue("replica refuses", NOTHING)
         return True
 
     def _tell_acknowledged(self) -> None:
         """Once all replicas run a revision, what only older ones needed can go."""
-        now = {identity: watch.acknowledged() for identity, watch in self._board.watches.items()}
+        now = {identity: watch.acknowledged() for identity, watch in self._publisher.gateway_states.items()}
         for identity, revision in now.items():
             if revision is not None and revision != self._acknowledged.get(identity):
                 _log.info("gateway %s: every ready replica runs revision %d", identity, revision)
-                if self._board.watches[identity].superfluous:
-                    self._poke("acknowledged", NOTHING)
+                if self._publisher.gateway_states[identity].prunable:
+                    self._enqueue("acknowledged", NOTHING)
         self._acknowledged = now
 
     def _pause(self) -> float:
         now = self._clock.monotonic()
-        if self._board.cut or self._awaits():
+        if self._publisher.unfinished or self._awaits():
             return FAST
-        return min(SLOW, max(FAST, self._board.until - now))
+        return min(SLOW, max(FAST, self._publisher.until - now))
 
     def _awaits(self) -> bool:
         now = self._clock.monotonic()
-        return any(_awaited(watch, now) for watch in self._board.watches.values())
+        return any(_awaited(watch, now) for watch in self._publisher.gateway_states.values())
 
 
 def _awaited(watch: GatewayState, now: float) -> bool:

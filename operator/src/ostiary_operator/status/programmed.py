@@ -65,19 +65,19 @@ class _Verdict:
 
 
 def judge(
-    status: ResourceStatus, watches: Mapping[str, GatewayState], *, was_programmed: bool, now: float
+    status: ResourceStatus, gateway_states: Mapping[str, GatewayState], *, was_programmed: bool, now: float
 ) -> ProgrammedState:
     """Judge one resource.
 
     ``watches`` are gateways by identity. ``was_programmed`` says that the condition is True for this generation.
     """
-    refusal = _without_replicas(status)
-    if refusal is not None:
-        return ProgrammedState(refusal)
+    rejection = _without_replicas(status)
+    if rejection is not None:
+        return ProgrammedState(rejection)
     verdicts: list[_Verdict] = []
     counts: list[GatewayCount] = []
     for identity in sorted(identity for identity, entries in status.expected.items() if entries):
-        watch = watches.get(identity) or GatewayState(identity, known_since=now)
+        watch = gateway_states.get(identity) or GatewayState(identity, known_since=now)
         found = list(_verdicts(watch, status.expected[identity], was_programmed=was_programmed, now=now))
         verdicts += found
         counts.append(_count(watch, found))
@@ -102,7 +102,7 @@ def _without_replicas(status: ResourceStatus) -> ConditionDraft | None:
             "it or its namespace exceeds a budget in a gateway's config; the last good one stays (see Accepted)",
         )
     refused = next((c for c in status.conditions if c.status == ConditionStatus.FALSE), None)
-    if status.held:
+    if status.serves_last_accepted:
         return _false(ProgrammedReason.NOT_ACCEPTED, _held(status, refused))
     if refused is not None and not any(status.expected.values()):
         return _false(ProgrammedReason.NOT_ACCEPTED, f"nothing of it is in force: see the condition {refused.type}")

@@ -16,7 +16,7 @@ _TOLD: Final = 3
 
 
 def remarks(
-    status: ResourceStatus, watches: Mapping[str, GatewayState], live: Mapping[str, Any] | None
+    status: ResourceStatus, gateway_states: Mapping[str, GatewayState], live: Mapping[str, Any] | None
 ) -> tuple[ConditionDraft, ...]:
     """Return the conditions that have no part in Ready; of a policy with what replicas say of its rules.
 
@@ -25,7 +25,7 @@ def remarks(
     """
     if status.key.kind != POLICY.name:
         return status.aside
-    offers = list(_offers(status, watches))
+    offers = list(_offers(status, gateway_states))
     found = list(_slips(f"{status.key.namespace}/{status.key.name}", offers))
     told = _as_said(live, status.generation) if not offers else _told(found, status)
     return tuple(told if told is not None and _may_replace(each) else each for each in status.aside)
@@ -59,9 +59,9 @@ def _words(slip: ReportedSlip) -> str:
     return f"spec.access.rules[{slip.rule}]: no {slip.primitive.removesuffix('s')} is called {slip.name}{meant}"
 
 
-def _offers(status: ResourceStatus, watches: Mapping[str, GatewayState]) -> Iterator[Offers]:
+def _offers(status: ResourceStatus, gateway_states: Mapping[str, GatewayState]) -> Iterator[Offers]:
     for identity, entries in status.expected.items():
-        watch = watches.get(identity)
+        watch = gateway_states.get(identity)
         for state in watch.states.values() if watch is not None else ():
             for proxy in entries if state.report is not None else ():
                 entry = state.report.entries.get(proxy) if state.report is not None else None

@@ -30,14 +30,14 @@ class UpstreamState:
     until: float = _NEVER
 
 
-def judge(status: ResourceStatus, watches: Mapping[str, GatewayState]) -> ConditionDraft | None:
+def judge(status: ResourceStatus, gateway_states: Mapping[str, GatewayState]) -> ConditionDraft | None:
     """Say how the servers of a proxy are; of anything else nothing.
 
     One replica that cannot use a server is enough: callers meet that one, too.
     """
     if status.key.kind != PROXY.name:
         return None
-    seen = sorted(_seen(status, watches), key=lambda each: each[0])
+    seen = sorted(_seen(status, gateway_states), key=lambda each: each[0])
     for who, server in seen:
         if server.fault is not None:
             return _fault(who, server.fault.kind, server.fault.message)
@@ -48,11 +48,11 @@ def judge(status: ResourceStatus, watches: Mapping[str, GatewayState]) -> Condit
     return ConditionDraft(ConditionType.UPSTREAM_HEALTHY, ConditionStatus.UNKNOWN, reason, reason.meaning)
 
 
-def _seen(status: ResourceStatus, watches: Mapping[str, GatewayState]) -> Iterator[tuple[str, ReportedServer]]:
+def _seen(status: ResourceStatus, gateway_states: Mapping[str, GatewayState]) -> Iterator[tuple[str, ReportedServer]]:
     """Yield each server with how people call it."""
     proxy = f"{status.key.namespace}/{status.key.name}"
     for identity, entries in status.expected.items():
-        watch = watches.get(identity)
+        watch = gateway_states.get(identity)
         for state in watch.states.values() if watch is not None and entries else ():
             entry = state.report.entries.get(proxy) if state.report is not None else None
             for name, server in entry.servers.items() if entry is not None else ():

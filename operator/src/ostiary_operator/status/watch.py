@@ -77,7 +77,7 @@ class GatewayState:
     """When the manifest was put in force."""
     problem: str = ""
     """Why its config could not be written."""
-    superfluous: bool = False
+    prunable: bool = False
     """Something waits to be pruned until every replica runs the manifest."""
     states: dict[str, ReplicaState] = field(default_factory=dict)
     changed_at: float = 0.0
@@ -133,18 +133,18 @@ class GatewayState:
         return self.manifest.revision
 
 
-def restrict(watches: dict[str, GatewayState], identities: Iterable[str], now: float) -> None:
+def restrict(gateway_states: dict[str, GatewayState], identities: Iterable[str], now: float) -> None:
     """Keep the watches of these gateways, begin those that are missing, forget the rest."""
     wanted = set(identities)
-    for identity in watches.keys() - wanted:
-        del watches[identity]
-    for identity in wanted - watches.keys():
-        watches[identity] = GatewayState(identity, known_since=now)
+    for identity in gateway_states.keys() - wanted:
+        del gateway_states[identity]
+    for identity in wanted - gateway_states.keys():
+        gateway_states[identity] = GatewayState(identity, known_since=now)
 
 
-def problems(watches: Mapping[str, GatewayState]) -> Iterator[GatewayProblem]:
+def problems(gateway_states: Mapping[str, GatewayState]) -> Iterator[GatewayProblem]:
     """Yield what replicas say is wrong with what was mounted for them, although they may run what they should."""
-    for identity, watch in watches.items():
+    for identity, watch in gateway_states.items():
         for state in watch.states.values():
             if state.report is not None and state.report.misplaced_keys:
                 yield GatewayProblem(identity, _misplaced(state.replica, state.report.misplaced_keys))
