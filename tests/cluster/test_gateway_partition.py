@@ -8,7 +8,7 @@ import pytest
 from links import Link, link
 from operator_process import World, eventually, operating
 
-from ostiary_gateway.app import Gateway
+from ostiary_gateway.app import GatewayApp
 from ostiary_gateway.options import GatewayOptions, KubernetesOptions
 from ostiary_gateway.telemetry import Telemetry
 from ostiary_operator.kube.kinds import PROXY
@@ -16,7 +16,7 @@ from ostiary_tools.control_plane import ControlPlane
 
 
 @pytest.fixture
-async def gateway(control_plane: ControlPlane, world: World, tmp_path: Path) -> AsyncIterator[Gateway]:
+async def gateway(control_plane: ControlPlane, world: World, tmp_path: Path) -> AsyncIterator[GatewayApp]:
     """A gateway that watches its config with the rights that the chart gives it."""
     token = await asyncio.to_thread(
         control_plane.service_account_token, world.system, f"{world.system}-ostiary-gateway"
@@ -31,27 +31,27 @@ async def gateway(control_plane: ControlPlane, world: World, tmp_path: Path) -> 
         drain_seconds=1.0,
         kubernetes=KubernetesOptions(control_plane.url, token_file, control_plane.ca_file),
     )
-    it = Gateway(options, Telemetry.disabled())
+    it = GatewayApp(options, Telemetry.disabled())
     await it.start()
     yield it
     await it.stop()
 
 
 @pytest.fixture
-async def between(world: World, gateway: Gateway) -> AsyncIterator[Link]:
+async def between(world: World, gateway: GatewayApp) -> AsyncIterator[Link]:
     """What lies between the operator and the gateway."""
     async with link(gateway.admin_port) as it:
         world.replicas = (it.url,)
         yield it
 
 
-def served(gateway: Gateway) -> set[str]:
+def served(gateway: GatewayApp) -> set[str]:
     snapshot = gateway.store.snapshot
     return {proxy.name for proxy in snapshot.proxies.values()} if snapshot is not None else set()
 
 
 async def test_a_gateway_that_the_operator_cannot_reach_takes_what_changes_and_the_status_says_that_nobody_knows(
-    world: World, gateway: Gateway, between: Link
+    world: World, gateway: GatewayApp, between: Link
 ) -> None:
     async with operating(world.options()):
         world.has_proxy("crm")

@@ -14,8 +14,8 @@ from gateways import LOOPBACK, policy
 from mcp_clients import eventually
 from upstreams import Arrived, Upstream, answer, document, serving
 
-from ostiary_core.contract.documents import Server
-from ostiary_gateway.app import Gateway
+from ostiary_core.contract.documents import ServerConfig
+from ostiary_gateway.app import GatewayApp
 from ostiary_gateway.options import GatewayOptions, KubernetesOptions
 from ostiary_gateway.telemetry import Telemetry
 from ostiary_tools.control_plane import ControlPlane
@@ -61,13 +61,13 @@ def deliver(plane: ControlPlane, files: dict[str, bytes]) -> None:
     write(plane, "configmaps", CONFIG, {"data": {name: content.decode() for name, content in files.items()}})
 
 
-async def tools(gateway: Gateway) -> list[str] | None:
+async def tools(gateway: GatewayApp) -> list[str] | None:
     async with calling(f"http://127.0.0.1:{gateway.port}/mock/mcp") as caller:
         reply = await caller.post(legacy("tools/list", {}))
     return None if reply.status != 200 else [tool["name"] for tool in reply.result["tools"]]
 
 
-async def shows(gateway: Gateway, *names: str, seconds: float = 5.0) -> None:
+async def shows(gateway: GatewayApp, *names: str, seconds: float = 5.0) -> None:
     async def so() -> bool:
         return await tools(gateway) == list(names)
 
@@ -79,7 +79,7 @@ async def test_a_change_is_in_force_and_neither_a_lost_token_nor_a_lost_api_serv
     own: ControlPlane, upstream: Upstream, tmp_path: Path
 ) -> None:
     operator = Operator()
-    server = Server(name="up", url=upstream.url, timeouts=TIMEOUTS, addresses=LOOPBACK)
+    server = ServerConfig(name="up", url=upstream.url, timeouts=TIMEOUTS, addresses=LOOPBACK)
     open_proxy = entry("mock", servers=[server])
     p = policy("p", ONE)
     governed = entry("mock", [p], servers=[server])
@@ -97,7 +97,7 @@ async def test_a_change_is_in_force_and_neither_a_lost_token_nor_a_lost_api_serv
         drain_seconds=1.0,
         kubernetes=KubernetesOptions(own.url, token_file, own.ca_file),
     )
-    gateway = Gateway(options, Telemetry.disabled())
+    gateway = GatewayApp(options, Telemetry.disabled())
     await gateway.start()
     try:
         assert gateway.not_ready() == "no config yet"

@@ -12,17 +12,17 @@ from json_texts import identical, mangled, read_strictly
 from messages import VERSION_KEY, bodies, encoded, headers, names, spelt
 from multidict import CIMultiDict
 
-from ostiary_core.mcp.methods import METHODS, Judgement
+from ostiary_core.mcp.methods import METHODS, AuthorizationKind
 from ostiary_core.mcp.revisions import LEGACY_REVISIONS, NEWEST_LEGACY_REVISION, Era
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.line.exchange import Message
 from ostiary_gateway.line.forward import upstream_body
 from ostiary_gateway.line.frame import frame, parse, request_id
 from ostiary_gateway.line.refusals import response_for
-from ostiary_gateway.session import Session
+from ostiary_gateway.session import UpstreamSession
 from ostiary_gateway.telemetry import Telemetry
 
-SESSION = Session("upstream", LEGACY)
+SESSION = UpstreamSession("upstream", LEGACY)
 #: HTTP status and JSON-RPC code of every way in which a message is none (mcp-protocol §1).
 SPECIFIED = {
     (400, -32700),
@@ -41,7 +41,7 @@ PARENT = f"00-{'a' * 32}-{'b' * 16}-01"
 VALID_PARENT = re.compile("00-[0-9a-f]{32}-[0-9a-f]{16}-0[0-3]")
 
 
-def framed(body: bytes, given_headers: dict[str, str], session: Session | None) -> Message | Refusal:
+def framed(body: bytes, given_headers: dict[str, str], session: UpstreamSession | None) -> Message | Refusal:
     try:
         return frame(parse(body), CIMultiDict(given_headers), lambda: session)
     except Refusal as refusal:
@@ -131,17 +131,20 @@ def assert_headers_agree(message: Message, given_headers: dict[str, str]) -> Non
         assert message.id is None or given_headers["Mcp-Method"] == method.name
         if not message.goes_nowhere:
             assert given_headers.get("Mcp-Method", method.name) == method.name
-        if method.name in ("tools/call", "prompts/get", "resources/read") or method.judgement is Judgement.TASK:
+        if (
+            method.name in ("tools/call", "prompts/get", "resources/read")
+            or method.authorization is AuthorizationKind.TASK
+        ):
             assert decoded(given_headers["Mcp-Name"]) == message.name
 
 
-def judge(body: bytes, given_headers: dict[str, str], session: Session | None) -> None:
+def judge(body: bytes, given_headers: dict[str, str], session: UpstreamSession | None) -> None:
     message = framed(body, given_headers, session)
     if isinstance(message, Refusal):
         event(f"refused {message.status} {message.code}")
         assert_refused_as_specified(message, body)
         return
-    event(f"{message.era.value} {message.method.judgement.value if message.method is not None else 'answer'}")
+    event(f"{message.era.value} {message.method.authorization.value if message.method is not None else 'answer'}")
     assert_headers_agree(message, given_headers)
     if message.goes_nowhere:
         assert message.id is None
@@ -161,18 +164,22 @@ sessions = st.sampled_from([None, SESSION])
 @given(requests(), sessions)
 @example((b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"get_x","Name":"delete_x"}}', {}), None)
 @example((b'{"jsonrpc":"2.0","id":1,"method":"tasks/get","params":{"taskId":"a","ta\xc5\xbfkId":"b"}}', {}), None)
-def test_what_is_decided_on_is_what_is_sent(request: tuple[bytes, dict[str, str]], session: Session | None) -> None:
+def test_what_is_decided_on_is_what_is_sent(
+    request: tuple[bytes, dict[str, str]], session: UpstreamSession | None
+) -> None:
     judge(*request, session)
 
 
 @given(mangled() | st.binary(max_size=60), sessions)
 def test_any_bytes_are_a_message_or_a_refusal_that_the_specification_knows(
-    body: bytes, session: Session | None
+    body: bytes, session: UpstreamSession | None
 ) -> None:
     judge(body, {}, session)
 
 
-_TRUE = sorted(name for name, row in METHODS.items() if row.modern and row.name_key and row.judgement is Judgement.NAME)
+_TRUE = sorted(
+    name for name, row in METHODS.items() if row.modern and row.name_key and row.authorization is AuthorizationKind.NAME
+)
 
 
 @given(st.sampled_from(_TRUE), names, st.booleans(), st.data())

@@ -13,7 +13,7 @@ from json_texts import read_strictly
 from messages import bodies, headers, spelt
 from raw_upstream import Exchanges, Received, exchanges
 
-from ostiary_core.mcp.methods import METHODS, Judgement
+from ostiary_core.mcp.methods import METHODS, AuthorizationKind
 
 ALLOW = {"name": "read", "effect": "Allow", "tools": {"names": ["get_*"]}, "prompts": {"names": ["get_*"]}}
 FORBIDDEN = {"authorization", "cookie", "origin", "transfer-encoding", "baggage", "x-forwarded-for", "expect", "te"}
@@ -124,7 +124,7 @@ def assert_allowed(received: Received) -> None:
     method = METHODS[message["method"]]
     assert readings(message, "method") == {json.dumps(method.name)}
     assert received.all("mcp-method") in ([], [method.name])
-    if method.judgement is Judgement.NAME:
+    if method.authorization is AuthorizationKind.NAME:
         names_read = readings(message["params"], method.name_key)
         assert len(names_read) == 1
         assert json.loads(names_read.pop()).startswith("get_")

@@ -14,7 +14,7 @@ from messages import plain, spelt
 from visibilities import visibility_of
 
 from ostiary_core.errors import AmbiguousURIError
-from ostiary_core.mcp.methods import LISTS, METHODS, Judgement, Method, Primitive, Verb
+from ostiary_core.mcp.methods import LISTS, METHODS, AuthorizationKind, Method, Primitive, Verb
 from ostiary_core.policy.uris import read_uri
 from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway.errors import UpstreamFault
@@ -35,7 +35,7 @@ NAMES = [
     "doc://{id}",
 ]
 SELECTORS = ["*", "get_*", "*_users", "*e*u*", "get_users", "a*b", "", "doc://*", "GET_*", "\x00", "get\n*"]
-LIST_METHODS = sorted(row.name for row in METHODS.values() if row.judgement is Judgement.LIST)
+LIST_METHODS = sorted(row.name for row in METHODS.values() if row.authorization is AuthorizationKind.LIST)
 
 
 @dataclass(frozen=True, slots=True)

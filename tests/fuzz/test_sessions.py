@@ -7,7 +7,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from ostiary_gateway.errors import UpstreamFault
-from ostiary_gateway.session import Sealer, Session
+from ostiary_gateway.session import Sealer, UpstreamSession
 
 NOW: Final = 1_800_000_000.0
 KEYS: Final = {0: bytes(range(32)), int(NOW) - 5: bytes(range(32, 64))}
@@ -16,11 +16,11 @@ REVISIONS: Final = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"]
 
 anything = st.text(max_size=40) | st.text(alphabet=st.characters(), max_size=8)
 visible = st.text(alphabet=[chr(code) for code in range(0x21, 0x7F)], min_size=1, max_size=60)
-sessions = st.builds(Session, visible, st.sampled_from(REVISIONS))
+sessions = st.builds(UpstreamSession, visible, st.sampled_from(REVISIONS))
 sealed_ids = st.builds(lambda session: SEALER.seal(session, proxy_uid="uid", principal="me"), sessions)
 
 
-def opened(sealed: str, *, proxy_uid: str = "uid", principal: str = "me") -> Session | None:
+def opened(sealed: str, *, proxy_uid: str = "uid", principal: str = "me") -> UpstreamSession | None:
     return SEALER.open(sealed, proxy_uid=proxy_uid, principal=principal, max_age=3600.0)
 
 
@@ -29,7 +29,7 @@ def test_what_was_sealed_opens_for_whom_and_where_it_was(
     uid: str, principal: str, upstream: str, revision: str
 ) -> None:
     assume(not any("\ud800" <= c <= "\udfff" for c in uid + principal))  # no uid and no principal holds half a pair
-    session = Session(upstream, revision)
+    session = UpstreamSession(upstream, revision)
 
     sealed = SEALER.seal(session, proxy_uid=uid, principal=principal)
 
@@ -42,11 +42,11 @@ def test_what_was_sealed_opens_for_whom_and_where_it_was(
 @given(anything)
 def test_no_upstream_makes_a_session_of_what_is_no_id(text: str) -> None:
     try:
-        sealed = SEALER.seal(Session(text, REVISIONS[0]), proxy_uid="uid", principal="me")
+        sealed = SEALER.seal(UpstreamSession(text, REVISIONS[0]), proxy_uid="uid", principal="me")
     except UpstreamFault:
         assert not text or any(not "\x21" <= c <= "\x7e" for c in text)
         return
-    assert opened(sealed) == Session(text, REVISIONS[0])
+    assert opened(sealed) == UpstreamSession(text, REVISIONS[0])
 
 
 garbage = st.one_of(

@@ -13,7 +13,7 @@ from patience import PATIENCE
 from started import resident, started, upstream_at
 from wire import connected, post
 
-from ostiary_core.contract.documents import Share
+from ostiary_core.contract.documents import ShareConfig
 
 MIB: Final = 1024  # KiB
 EVENT: Final = (
@@ -111,7 +111,7 @@ async def test_a_server_that_reads_nothing_fills_its_own_share_and_nobody_elses(
 
     text = {"name": "put", "arguments": {"text": "x" * (1 << 20)}}
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": text}).encode()
-    bounds = BOUNDS.model_copy(update={"request_bytes": 2 << 20, "per_proxy": Share(bytes_in_flight=16 << 20)})
+    bounds = BOUNDS.model_copy(update={"request_bytes": 2 << 20, "per_proxy": ShareConfig(bytes_in_flight=16 << 20)})
     async with listening(made) as port, lean_server() as server:
         gone = entry("deaf", servers=[upstream_at(f"http://127.0.0.1:{port}/mcp")])
         other = entry("mock", servers=[upstream_at(server.url)])

@@ -18,18 +18,18 @@ from mcp_clients import eventually
 from scripted_server import read_request, scripted
 from wire import post
 
-from ostiary_core.contract.documents import ServerShare, Share, Timeouts
+from ostiary_core.contract.documents import ServerShareConfig, ShareConfig, TimeoutsConfig
 
 SECONDS: Final = 6.0
 #: Calls that must be served before it ends, however long that takes.
 ENOUGH: Final = 100
 AT_ONCE: Final = 40
-SHORT: Final = Timeouts(connect=200, request=400, idle=400)
+SHORT: Final = TimeoutsConfig(connect=200, request=400, idle=400)
 NARROW: Final = BOUNDS.model_copy(
     update={
         "bytes_in_flight": 3 << 20,
-        "per_proxy": Share(bytes_in_flight=2 << 20, requests_in_flight=30, streams=15),
-        "per_server": ServerShare(connections=15),
+        "per_proxy": ShareConfig(bytes_in_flight=2 << 20, requests_in_flight=30, streams=15),
+        "per_server": ServerShareConfig(connections=15),
     }
 )
 STREAM: Final = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"

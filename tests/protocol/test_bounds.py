@@ -18,7 +18,7 @@ from patience import PATIENCE
 from upstreams import Arrived, Upstream, answer, document, events, for_ever, serving, with_handshake
 from wire import connected, post
 
-from ostiary_core.contract.documents import ServerShare, Share, Timeouts
+from ostiary_core.contract.documents import ServerShareConfig, ShareConfig, TimeoutsConfig
 
 CALL = {"name": "get_users", "arguments": {}}
 LISTEN = {"notifications": {"toolsListChanged": True}}
@@ -75,7 +75,10 @@ def is_full(reply: Reply) -> bool:
 async def test_requests_beyond_the_bound_of_a_proxy_are_refused_and_those_of_others_are_not(
     scene: Scene, upstream: Upstream
 ) -> None:
-    async with bounded(upstream, per_proxy=Share(requests_in_flight=2)) as gateway, calling(gateway.url()) as caller:
+    async with (
+        bounded(upstream, per_proxy=ShareConfig(requests_in_flight=2)) as gateway,
+        calling(gateway.url()) as caller,
+    ):
         waiting = [asyncio.create_task(caller.post(legacy("tools/call", CALL, id=n))) for n in range(2)]
         await eventually(lambda: upstream.count("tools/call") == 2)
         refused = await caller.post(legacy("tools/call", CALL))
@@ -114,7 +117,7 @@ async def test_connections_beyond_the_bound_are_told_so_and_closed(
     scene: Scene, upstream: Upstream, scope: str
 ) -> None:
     scene.gate.set()
-    bounds = {"connections": 2} if scope == "gateway" else {"per_source": Share(connections=2)}
+    bounds = {"connections": 2} if scope == "gateway" else {"per_source": ShareConfig(connections=2)}
     async with bounded(upstream, **bounds) as gateway, AsyncExitStack() as held:
         first = AsyncExitStack()
         await first.enter_async_context(connected(gateway.app.port))
@@ -162,7 +165,7 @@ async def test_bodies_that_arrive_slowly_take_no_place_of_requests_and_are_answe
     scene.gate.set()
     body = json.dumps(legacy("tools/call", CALL)).encode()
     whole = post("/mock/mcp", body)
-    async with bounded(upstream, per_proxy=Share(requests_in_flight=1)) as gateway, AsyncExitStack() as stack:
+    async with bounded(upstream, per_proxy=ShareConfig(requests_in_flight=1)) as gateway, AsyncExitStack() as stack:
         slow = [await stack.enter_async_context(connected(gateway.app.port)) for _ in range(3)]
         for wire in slow:
             await wire.send(whole[:-10])
@@ -329,8 +332,11 @@ async def test_an_event_that_is_not_whole_is_counted_and_released(upstream: Upst
 async def test_a_request_that_finds_no_free_connection_to_its_server_is_refused(
     scene: Scene, upstream: Upstream
 ) -> None:
-    async with bounded(upstream, per_server=ServerShare(connections=1)) as gateway, calling(gateway.url()) as caller:
-        quick = Timeouts(connect=2000, request=60_000, idle=60_000)  # so long it waits for a free one
+    async with (
+        bounded(upstream, per_server=ServerShareConfig(connections=1)) as gateway,
+        calling(gateway.url()) as caller,
+    ):
+        quick = TimeoutsConfig(connect=2000, request=60_000, idle=60_000)  # so long it waits for a free one
         await gateway.apply(gateway.entry("mock", upstream.url, timeouts=quick), gateway.entry("other", upstream.url))
         first = asyncio.create_task(caller.post(legacy("tools/call", CALL)))
         await upstream.first("tools/call")
@@ -360,7 +366,7 @@ async def test_a_wider_bound_is_in_force_with_the_next_config(scene: Scene, upst
 async def test_behind_a_trusted_proxy_one_caller_does_not_use_up_the_share_of_another(
     scene: Scene, upstream: Upstream
 ) -> None:
-    share = Share(connections=1, requests_in_flight=1)
+    share = ShareConfig(connections=1, requests_in_flight=1)
     async with (
         bounded(upstream, trusted=["127.0.0.0/8"], per_source=share) as gateway,
         calling(gateway.url()) as caller,

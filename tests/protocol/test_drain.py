@@ -29,7 +29,7 @@ from upstreams import (
 )
 from volumes import swap_in_config
 
-from ostiary_core.contract.documents import Server
+from ostiary_core.contract.documents import ServerConfig
 
 RESULT = {"content": [{"type": "text", "text": "done"}]}
 CALL = {"name": "get_users", "arguments": {}}
@@ -63,7 +63,7 @@ async def started(
 ) -> AsyncIterator[GatewayProcess]:
     """A gateway process in front of the upstream, ready. Whatever waits for the whole drain fails for want of time."""
     operator = Operator()
-    server = Server(name="up", url=upstream.url, timeouts=PATIENT, addresses=LOOPBACK)
+    server = ServerConfig(name="up", url=upstream.url, timeouts=PATIENT, addresses=LOOPBACK)
     swap_in_config(directory, operator.files(entry("mock", servers=[server])), secret=operator.secret)
     async with gateway_process(directory, drain_seconds=drain, drain_delay_seconds=delay) as gateway:
 

@@ -18,7 +18,7 @@ from scripted_server import read_request
 from tls_secrets import MountedSecret
 from upstreams import Arrived, answer, document, serving
 
-from ostiary_core.contract.documents import EgressProxy as Settings
+from ostiary_core.contract.documents import EgressProxyConfig as Settings
 from ostiary_gateway.errors import StartupError
 from ostiary_gateway.upstream.egress import Egress
 

@@ -15,7 +15,7 @@ from mcp_clients import eventually
 from upstreams import Arrived, Upstream, document, events, for_ever
 
 from ostiary_core import strict_json
-from ostiary_gateway.line.large import TURNS
+from ostiary_gateway.line.large import FAIR_QUEUE
 from ostiary_gateway.main import tune_collector
 
 VALUES = 100_000
@@ -396,9 +396,9 @@ async def test_an_event_that_waits_for_its_turn_is_not_delivered_on_a_stream_tha
         listen = modern("subscriptions/listen", {"notifications": {"resourceSubscriptions": [uri]}})
         async with caller.stream(listen) as stream:
             assert (await stream.message())["params"]["data"] == "first"
-            async with TURNS.turn("the test"):
+            async with FAIR_QUEUE.turn("the test"):
                 sent.set()
-                await eventually(lambda: bool(TURNS._queues))
+                await eventually(lambda: bool(FAIR_QUEUE._queues))
                 await gateway.apply(gateway.entry("mock", upstream.url, [deny]))
             assert "result" in await stream.message()
             assert await stream.ended()

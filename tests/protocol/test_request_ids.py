@@ -21,7 +21,7 @@ from ostiary_core.mcp.revisions import LEGACY
 from ostiary_gateway.line import own_ids
 from ostiary_gateway.line.exchange import Exchange, Message
 from ostiary_gateway.line.request_ids import RequestIds
-from ostiary_gateway.session import Session
+from ostiary_gateway.session import UpstreamSession
 
 pytestmark = pytest.mark.usefixtures("two_proxies")
 
@@ -275,7 +275,7 @@ def test_it_costs_next_to_nothing() -> None:
     method = METHODS["tools/call"]
     proxy = SimpleNamespace(uid="0871f8e7-0000-0000-0000-000000000000")
     message = Message(legacy("tools/call", {"_meta": {}}, id=7), LEGACY, "2025-11-25", method, 7)
-    session = Session("s" * 40, "2025-11-25")
+    session = UpstreamSession("s" * 40, "2025-11-25")
     bare = SimpleNamespace(session=session, proxy=proxy, message=message, taken_id=None, taken_token=None)
     exchange, ids = cast("Exchange", bare), RequestIds()
 

@@ -12,7 +12,7 @@ from mcp_clients import connect
 from otlp_sink import http_sink
 from upstreams import Arrived, answer, document, events, for_ever, initialize_answer, serving, with_handshake
 
-from ostiary_core.contract.documents import Bounds
+from ostiary_core.contract.documents import BoundsConfig
 from ostiary_gateway.telemetry import Telemetry
 
 RESULT: dict[str, Any] = {"content": []}
@@ -216,7 +216,9 @@ async def test_a_session_ends_with_its_proxy_though_another_takes_the_name(gatew
 
 
 async def test_a_session_expires() -> None:
-    bounds = Bounds(request_bytes=1 << 20, message_bytes=1 << 20, requests_in_flight=9, streams=9, session_max_age=1)
+    bounds = BoundsConfig(
+        request_bytes=1 << 20, message_bytes=1 << 20, requests_in_flight=9, streams=9, session_max_age=1
+    )
     async with (
         running(bounds=bounds) as gateway,
         serving(with_handshake(echo)) as upstream,

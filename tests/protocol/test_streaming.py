@@ -12,7 +12,7 @@ from mcp_clients import eventually
 from patience import PATIENCE
 from upstreams import Arrived, answer, document, events, for_ever, serving, with_handshake
 
-from ostiary_core.contract.documents import Timeouts
+from ostiary_core.contract.documents import TimeoutsConfig
 from ostiary_gateway.line import reader, relay
 
 ALLOW = {"name": "all", "effect": "Allow"}
@@ -283,7 +283,7 @@ async def test_a_call_that_is_silent_for_longer_than_its_idle_time_ends_with_a_t
         return stream.response
 
     async with serving(script) as upstream, calling(gateway.url()) as caller:
-        timeouts = Timeouts(connect=60_000, request=60_000, idle=int(patience * 1000))
+        timeouts = TimeoutsConfig(connect=60_000, request=60_000, idle=int(patience * 1000))
         await gateway.apply(gateway.entry("mock", upstream.url, timeouts=timeouts))
         began = asyncio.get_running_loop().time()
         reply = await caller.post(call("modern"))
@@ -307,7 +307,7 @@ async def test_a_get_stream_may_be_silent_for_longer_than_that(
 
     async with serving(with_handshake(script)) as upstream, calling(gateway.url()) as caller:
         await gateway.apply(
-            gateway.entry("mock", upstream.url, timeouts=Timeouts(connect=60_000, request=60_000, idle=10))
+            gateway.entry("mock", upstream.url, timeouts=TimeoutsConfig(connect=60_000, request=60_000, idle=10))
         )
         await caller.initialize()
         async with caller.listen() as stream:

@@ -17,9 +17,9 @@ from patience import PATIENCE
 from scripted_server import read_request, scripted
 from upstreams import Arrived, answer, document, events, for_ever, serving
 
-from ostiary_core.contract.documents import Bounds, Timeouts
+from ostiary_core.contract.documents import BoundsConfig, TimeoutsConfig
 
-SMALL = Bounds(
+SMALL = BoundsConfig(
     request_bytes=1 << 16, message_bytes=1 << 16, requests_in_flight=50, streams=50, session_max_age=3_600_000
 )
 CALL = {"name": "get_users", "arguments": {}}
@@ -45,7 +45,7 @@ def call(era: str = "modern") -> dict[str, Any]:
     return (modern if era == "modern" else legacy)("tools/call", CALL, id=7)
 
 
-def until(code: int) -> Timeouts:
+def until(code: int) -> TimeoutsConfig:
     """How long to wait for a server whose fault has this code: where that is a timeout, a moment."""
     return HASTY if code == -31004 else PATIENT
 

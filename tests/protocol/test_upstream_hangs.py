@@ -11,7 +11,7 @@ from mcp_clients import eventually
 from patience import PATIENCE
 from scripted_server import read_request, scripted
 
-from ostiary_core.contract.documents import Timeouts
+from ostiary_core.contract.documents import TimeoutsConfig
 
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 JSON_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
@@ -26,7 +26,7 @@ async def gateway() -> AsyncIterator[RunningGateway]:
 
 
 async def told(
-    gateway: RunningGateway, script: Script, *, scheme: str = "http", padding: int = 0, timeouts: Timeouts = HASTY
+    gateway: RunningGateway, script: Script, *, scheme: str = "http", padding: int = 0, timeouts: TimeoutsConfig = HASTY
 ) -> Reply:
     """What a caller is told, with nothing left in flight."""
     async with scripted(script) as port, calling(gateway.url()) as caller:

@@ -13,12 +13,14 @@ from mcp_clients import eventually
 from upstreams import Arrived, Upstream, answer, document, serving, with_handshake
 from wire import RawReply, connected, exchange, post
 
-from ostiary_core.contract.documents import Bounds
+from ostiary_core.contract.documents import BoundsConfig
 from ostiary_gateway.line import body as body_station
 
 pytestmark = pytest.mark.usefixtures("quiet")
 
-SMALL = Bounds(request_bytes=4096, message_bytes=1 << 20, requests_in_flight=5, streams=5, session_max_age=3_600_000)
+SMALL = BoundsConfig(
+    request_bytes=4096, message_bytes=1 << 20, requests_in_flight=5, streams=5, session_max_age=3_600_000
+)
 PING = json.dumps(legacy("ping")).encode()
 BIG = json.dumps(legacy("tools/call", {"name": "x", "arguments": {"padding": "x" * 8000}})).encode()
 

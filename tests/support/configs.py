@@ -9,7 +9,7 @@ from gateways import BOUNDS, PATIENT
 
 from ostiary_core.canonical import digest
 from ostiary_core.contract.bundle import Bundle, GatewayConfig, fold_config, manifest_file, stamp
-from ostiary_core.contract.documents import EntryDocument, PolicyDocument, Server, SettingsDocument
+from ostiary_core.contract.documents import EntryDocument, PolicyDocument, ServerConfig, SettingsDocument
 from ostiary_core.contract.manifest import GatewayIdentity
 from ostiary_gateway.config.keyring import Keyring
 
@@ -25,7 +25,7 @@ def entry(name: str, policies: Sequence[PolicyDocument] = (), **more: Any) -> En
         "generation": 1,
         "uid": f"uid-{name}",
         "path": f"/{name}",
-        "servers": [Server(name="up", url="http://upstream.example/mcp", timeouts=TIMEOUTS)],
+        "servers": [ServerConfig(name="up", url="http://upstream.example/mcp", timeouts=TIMEOUTS)],
     }
     return EntryDocument(name=name, policies=sorted(digest(p.canonical()) for p in policies), **{**fixed, **more})
 

@@ -17,17 +17,17 @@ from volumes import swap_in, swap_in_config
 from ostiary_core.canonical import digest
 from ostiary_core.contract.bundle import GatewayConfig, fold_config, manifest_file, stamp
 from ostiary_core.contract.documents import (
-    AccessRules,
-    Bounds,
+    AccessRulesConfig,
+    BoundsConfig,
     EntryDocument,
     PolicyDocument,
-    Server,
+    ServerConfig,
     SettingsDocument,
     Tier,
-    Timeouts,
+    TimeoutsConfig,
 )
 from ostiary_core.contract.manifest import GatewayIdentity
-from ostiary_gateway.app import Gateway
+from ostiary_gateway.app import GatewayApp
 from ostiary_gateway.config.source_directory import DirectorySource
 from ostiary_gateway.options import GatewayOptions
 from ostiary_gateway.telemetry import Telemetry
@@ -35,19 +35,19 @@ from ostiary_gateway.telemetry import Telemetry
 LOOPBACK = ["127.0.0.0/8", "::1/128"]
 #: How long the gateway waits for servers, where a test is not about that: on a busy machine a connection, or an answer,
 #: may take seconds, and is not to be taken for a fault.
-PATIENT = Timeouts(connect=60_000, request=60_000, idle=60_000)
+PATIENT = TimeoutsConfig(connect=60_000, request=60_000, idle=60_000)
 #: For servers that hang once they are connected.
-HASTY = Timeouts(connect=60_000, request=300, idle=300)
+HASTY = TimeoutsConfig(connect=60_000, request=300, idle=300)
 #: For servers to which no connection comes about.
-HASTY_TO_CONNECT = Timeouts(connect=200, request=60_000, idle=60_000)
-BOUNDS = Bounds(
+HASTY_TO_CONNECT = TimeoutsConfig(connect=200, request=60_000, idle=60_000)
+BOUNDS = BoundsConfig(
     request_bytes=1 << 20, message_bytes=4 << 20, requests_in_flight=500, streams=500, session_max_age=3_600_000
 )
 
 
 def policy(name: str, *rules: dict[str, Any], tier: Tier = "owner", namespace: str = "default") -> PolicyDocument:
     """A policy with these access rules; none at all denies everything."""
-    access = AccessRules.model_validate({"rules": list(rules)}, strict=False)
+    access = AccessRulesConfig.model_validate({"rules": list(rules)}, strict=False)
     return PolicyDocument(namespace=namespace, name=name, uid=f"uid-{name}", generation=1, tier=tier, access=access)
 
 
@@ -57,7 +57,7 @@ class RunningGateway:
 
     directory: Path
     settings: SettingsDocument
-    app: Gateway = field(init=False)
+    app: GatewayApp = field(init=False)
     revision: int = 0
     applied: tuple[tuple[EntryDocument, dict[str, PolicyDocument]], ...] = ()
     """What was applied last."""
@@ -75,7 +75,7 @@ class RunningGateway:
         named = {digest(p.canonical()): p for p in policies}
         server = {"timeouts": PATIENT, "addresses": LOOPBACK, **more.pop("server", {})}
         server |= {name: more.pop(name) for name in ("timeouts", "addresses") if name in more}
-        servers = [Server(name="up", url=upstream, **server)]
+        servers = [ServerConfig(name="up", url=upstream, **server)]
         fixed: dict[str, Any] = {"namespace": "default", "generation": 1, "servers": servers}
         more = {"uid": f"uid-{name}", "path": f"/{name}", **fixed, **more}
         return EntryDocument(name=name, policies=sorted(named), **more), named
@@ -119,13 +119,13 @@ class RunningGateway:
 
 @asynccontextmanager
 async def running(
-    *, telemetry: Telemetry | None = None, bounds: Bounds = BOUNDS, origins: Sequence[str] = (), **options: Any
+    *, telemetry: Telemetry | None = None, bounds: BoundsConfig = BOUNDS, origins: Sequence[str] = (), **options: Any
 ) -> AsyncIterator[RunningGateway]:
     """A gateway on free ports, without a config yet."""
     with tempfile.TemporaryDirectory() as directory:
         gateway = RunningGateway(Path(directory), SettingsDocument(allowed_origins=list(origins), bounds=bounds))
         settled = {"port": 0, "admin_port": 0, "drain_seconds": 1.0, **options}
-        gateway.app = Gateway(GatewayOptions(config=Path(directory), **settled), telemetry or Telemetry.disabled())
+        gateway.app = GatewayApp(GatewayOptions(config=Path(directory), **settled), telemetry or Telemetry.disabled())
         await gateway.app.start()
         try:
             yield gateway

@@ -20,7 +20,7 @@ from ostiary_core.canonical import digest
 from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_core.contract.documents import EntryDocument
 from ostiary_core.mcp.methods import Primitive, Verb
-from ostiary_core.policy.access import Access, CompiledPolicy
+from ostiary_core.policy.access import AccessEvaluator, CompiledPolicy
 from ostiary_core.policy.visibility import Visibility
 from ostiary_operator.api.documents import read_documents
 from ostiary_operator.api.resources import derived_uid
@@ -178,7 +178,7 @@ def _policy_name(config: GatewayConfig, key: str) -> str:
 
 def _answer(entry: EntryDocument, config: GatewayConfig, question: str) -> str:
     primitive, verb, name = question.split(" ", 2)
-    access = Access([CompiledPolicy.build(config.policies[key]) for key in entry.policies])
+    access = AccessEvaluator([CompiledPolicy.build(config.policies[key]) for key in entry.policies])
     visibility = Visibility.build(entry.catalogue, access, default=entry.without_policy, invalid=entry.invalid)
     decision = visibility.decide(Primitive(primitive), Verb(verb), name)
     evidence = ", ".join(part for part in (decision.policy, decision.rule) if part)

@@ -10,7 +10,7 @@ from callers import envelope
 from hypothesis import strategies as st
 from json_texts import any_text, mangled, strings, values
 
-from ostiary_core.mcp.methods import METHODS, Judgement, Method
+from ostiary_core.mcp.methods import METHODS, AuthorizationKind, Method
 
 REVISIONS = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28", "2027-01-01", "", "DRAFT"]
 VERSION_KEY = "io.modelcontextprotocol/protocolVersion"
@@ -60,9 +60,9 @@ def _params(draw: st.DrawFn, row: Method) -> dict[str, Any]:
         params[row.name_key] = draw(names)
     if row.name == "initialize":
         params["protocolVersion"] = draw(st.sampled_from(REVISIONS))
-    if row.judgement is Judgement.COMPLETION:
+    if row.authorization is AuthorizationKind.COMPLETION:
         params["ref"] = {"type": "ref/prompt", "name": draw(names)}
-    if row.judgement is Judgement.LISTEN:
+    if row.authorization is AuthorizationKind.LISTEN:
         params["notifications"] = {"resourceSubscriptions": draw(st.lists(names, max_size=2))}
     return params
 

@@ -12,7 +12,14 @@ from aiohttp import web
 from patience import PATIENCE
 
 from ostiary_core.contract.bundle import GatewayConfig, OpenedBundle, open_files
-from ostiary_core.contract.documents import Bounds, EntryDocument, PolicyDocument, Server, SettingsDocument, Timeouts
+from ostiary_core.contract.documents import (
+    BoundsConfig,
+    EntryDocument,
+    PolicyDocument,
+    ServerConfig,
+    SettingsDocument,
+    TimeoutsConfig,
+)
 from ostiary_core.contract.manifest import GatewayIdentity
 from ostiary_operator.delivery import live, secret
 from ostiary_operator.kube.fake import FakeClient, add_namespaces
@@ -74,14 +81,16 @@ def populated(*objects: Mapping[str, Any], time: Callable[[], float] = lambda: 1
     return cluster
 
 
-BOUNDS = Bounds(
+BOUNDS = BoundsConfig(
     request_bytes=1 << 20, message_bytes=4 << 20, requests_in_flight=500, streams=500, session_max_age=3_600_000
 )
 
 
 def entry(name: str, *policies: str, padding: str = "", namespace: str = "tools") -> EntryDocument:
     """An entry whose size is that of its padding."""
-    server = Server(name="s", url=f"http://s/{padding}", timeouts=Timeouts(connect=1000, request=1000, idle=1000))
+    server = ServerConfig(
+        name="s", url=f"http://s/{padding}", timeouts=TimeoutsConfig(connect=1000, request=1000, idle=1000)
+    )
     return EntryDocument(
         namespace=namespace, name=name, uid=f"uid-{name}", generation=1, path=f"/{namespace}/{name}",
         servers=[server], policies=sorted(policies),

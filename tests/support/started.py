@@ -16,7 +16,7 @@ from gateways import BOUNDS, LOOPBACK
 from mcp_clients import eventually
 from volumes import swap_in_config
 
-from ostiary_core.contract.documents import Bounds, EntryDocument, Server, Timeouts
+from ostiary_core.contract.documents import BoundsConfig, EntryDocument, ServerConfig, TimeoutsConfig
 
 
 class HasAdminPort(Protocol):
@@ -25,15 +25,15 @@ class HasAdminPort(Protocol):
     admin_port: int
 
 
-def upstream_at(url: str, *, connect: int = 5000, request: int = 30_000, idle: int = 30_000) -> Server:
+def upstream_at(url: str, *, connect: int = 5000, request: int = 30_000, idle: int = 30_000) -> ServerConfig:
     """A server on loopback; timeouts in milliseconds."""
-    timeouts = Timeouts(connect=connect, request=request, idle=idle)
-    return Server(name="up", url=url, timeouts=timeouts, addresses=LOOPBACK)
+    timeouts = TimeoutsConfig(connect=connect, request=request, idle=idle)
+    return ServerConfig(name="up", url=url, timeouts=timeouts, addresses=LOOPBACK)
 
 
 @asynccontextmanager
 async def started(
-    directory: Path, *entries: EntryDocument, bounds: Bounds = BOUNDS, drain: float = 5.0, delay: float = 0.0
+    directory: Path, *entries: EntryDocument, bounds: BoundsConfig = BOUNDS, drain: float = 5.0, delay: float = 0.0
 ) -> AsyncIterator[GatewayProcess]:
     """Run a gateway and wait until it is ready."""
     operator = Operator()

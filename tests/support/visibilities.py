@@ -4,8 +4,8 @@ from typing import Any
 
 from gateways import policy
 
-from ostiary_core.contract.documents import Catalogue, PolicyDocument
-from ostiary_core.policy.access import Access, CompiledPolicy
+from ostiary_core.contract.documents import CatalogueConfig, PolicyDocument
+from ostiary_core.policy.access import AccessEvaluator, CompiledPolicy
 from ostiary_core.policy.visibility import Visibility
 
 
@@ -13,8 +13,8 @@ def visibility_of(
     *policies: PolicyDocument, catalogue: dict[str, Any] | None = None, default: str = "Allow", invalid: bool = False
 ) -> Visibility:
     """What a proxy with these policies shows."""
-    access = Access([CompiledPolicy.build(each) for each in policies])
-    made = Catalogue.model_validate(catalogue) if catalogue is not None else None
+    access = AccessEvaluator([CompiledPolicy.build(each) for each in policies])
+    made = CatalogueConfig.model_validate(catalogue) if catalogue is not None else None
     return Visibility.build(made, access, default=default, invalid=invalid)
 
 

@@ -14,7 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from ostiary_core.policy.slips import TOLD
 from ostiary_core.strict_json import dumps
 from ostiary_gateway.background import in_background
-from ostiary_gateway.config.rejections import RejectedConfig, RejectedEntry
+from ostiary_gateway.config.rejections import ConfigRejection, EntryRejection
 from ostiary_gateway.config.runtime import ProxyRuntime
 from ostiary_gateway.config.store import ConfigStore
 from ostiary_gateway.errors import port_taken
@@ -141,13 +141,13 @@ def _offers(proxy: ProxyRuntime | None) -> dict[str, Any]:
     return {"offers": {"known": list(known), "slips": told, "cut": len(slips) >= TOLD}}
 
 
-def _entry_rejection(found: RejectedEntry | None) -> dict[str, Any] | None:
+def _entry_rejection(found: EntryRejection | None) -> dict[str, Any] | None:
     if found is None:
         return None
     return {"digest": found.digest, "reason": found.reason, "message": found.message}
 
 
-def _config_rejection(found: RejectedConfig | None) -> dict[str, Any] | None:
+def _config_rejection(found: ConfigRejection | None) -> dict[str, Any] | None:
     if found is None:
         return None
     return {"revision": found.revision, "reason": found.reason, "message": found.message}

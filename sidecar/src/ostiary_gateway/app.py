@@ -17,7 +17,7 @@ from ostiary_gateway.config.source_directory import DirectorySource
 from ostiary_gateway.config.source_kubernetes import KubernetesSource
 from ostiary_gateway.config.store import ConfigStore
 from ostiary_gateway.line.handler import RequestLine
-from ostiary_gateway.metrics import Metrics
+from ostiary_gateway.metrics import GatewayMetrics
 from ostiary_gateway.options import GatewayOptions
 from ostiary_gateway.server.certificate import Certificate
 from ostiary_gateway.server.listener import Listener
@@ -35,7 +35,7 @@ _RESTART_SECONDS: Final = 1.0
 _LAST_WORDS_SECONDS: Final = 1.0
 
 
-class Gateway:
+class GatewayApp:
     """One gateway process. :meth:`start`, serve for as long as you like, :meth:`stop`."""
 
     def __init__(self, options: GatewayOptions, telemetry: Telemetry) -> None:
@@ -52,7 +52,7 @@ class Gateway:
         )
         self._data = Listener(self.line.serve, gate=self.line.limiter)
         self._certificate: Certificate | None = None
-        self.metrics = Metrics(self.store, self.line.limiter, self.pools, telemetry)
+        self.metrics = GatewayMetrics(self.store, self.line.limiter, self.pools, telemetry)
         self.line.observe = self.metrics.observe
         self.store.listeners += [
             self.line.limiter.on_swap,

@@ -6,7 +6,7 @@ import logging
 import signal
 import sys
 
-from ostiary_gateway.app import Gateway
+from ostiary_gateway.app import GatewayApp
 from ostiary_gateway.errors import StartupError
 from ostiary_gateway.options import GatewayOptions
 from ostiary_gateway.telemetry import Telemetry
@@ -35,7 +35,7 @@ async def serve(options: GatewayOptions) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    gateway = Gateway(options, Telemetry.from_env())
+    gateway = GatewayApp(options, Telemetry.from_env())
     await gateway.start()
     tune_collector()
     _log.info("data port %s:%d, admin port %s:%d", options.host, gateway.port, options.admin_host, gateway.admin_port)

@@ -48,7 +48,7 @@ _BUCKETS: Final = (0.0005, 0.001, 0.002, 0.005, *OPERATION_DURATION_BUCKETS)
 _BOUNDS: Final = (*map(floatToGoString, _BUCKETS), "+Inf")
 
 
-class Metrics:
+class GatewayMetrics:
     """The registry, and the one histogram that requests observe themselves."""
 
     def __init__(self, store: ConfigStore, limiter: Limiter, pools: ServerPools, telemetry: Telemetry) -> None:

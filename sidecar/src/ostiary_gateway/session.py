@@ -38,7 +38,7 @@ _REVISIONS: Final = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class UpstreamSession:
     """What a sealed id holds: the upstream's own id and the revision that was negotiated."""
 
     upstream_id: str
@@ -56,7 +56,7 @@ class Sealer:
         self._clock = clock
         self._ciphers: dict[bytes, AESGCM] = {}
 
-    def seal(self, session: Session, *, proxy_uid: str, principal: str) -> str:
+    def seal(self, session: UpstreamSession, *, proxy_uid: str, principal: str) -> str:
         """Return the id to give to the client.
 
         Raises:
@@ -73,7 +73,7 @@ class Sealer:
         sealed = self._cipher(moment).encrypt(nonce, plain, _bound_to(proxy_uid, principal))
         return _PREFIX + _text(_HEAD.pack(moment, nonce) + sealed)
 
-    def open(self, sealed: str, *, proxy_uid: str, principal: str, max_age: float) -> Session | None:
+    def open(self, sealed: str, *, proxy_uid: str, principal: str, max_age: float) -> UpstreamSession | None:
         """Return what an id holds, or None for every id that is not ours: foreign, altered, expired, of a lost key.
 
         ``max_age`` is in seconds.
@@ -92,7 +92,7 @@ class Sealer:
         # A newer replica may seal a revision that this one does not know yet.
         if self._clock() - issued > max_age or revision >= len(_REVISIONS):
             return None
-        return Session(plain[_BODY.size :].decode(), _REVISIONS[revision])
+        return UpstreamSession(plain[_BODY.size :].decode(), _REVISIONS[revision])
 
     def _cipher(self, moment: int) -> AESGCM:
         key = self._keys()[moment]

@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 from shuffling import outcome
 
 from ostiary_core.contract.bundle import GatewayConfig
-from ostiary_core.contract.documents import Bounds, EntryDocument, PolicyDocument, Server, SettingsDocument, Timeouts
+from ostiary_core.contract.documents import (
+    BoundsConfig,
+    EntryDocument,
+    PolicyDocument,
+    ServerConfig,
+    SettingsDocument,
+    TimeoutsConfig,
+)
 from ostiary_core.contract.manifest import GatewayIdentity
 from ostiary_operator.compile.compiler import compile_resources
 from ostiary_operator.compile.model import Compiled, DiscoveredGateway, ObjectKey, Resources
@@ -129,11 +136,11 @@ def test_an_entry_that_a_gateway_should_never_have_had_is_not_kept() -> None:
 
 
 def test_a_previous_config_that_lost_a_policy_closes_what_named_it() -> None:
-    server = Server(name="s", url="http://s", timeouts=Timeouts(connect=1, request=1, idle=1))
+    server = ServerConfig(name="s", url="http://s", timeouts=TimeoutsConfig(connect=1, request=1, idle=1))
     entry = EntryDocument(
         namespace="team-a", name="crm", uid="u", generation=1, path="/team-a/crm", servers=[server], policies=["0" * 64]
     )
-    bounds = Bounds(request_bytes=1, message_bytes=1, requests_in_flight=1, streams=1, session_max_age=1)
+    bounds = BoundsConfig(request_bytes=1, message_bytes=1, requests_in_flight=1, streams=1, session_max_age=1)
     identity = GatewayIdentity(namespace="sys", name="gw")
     previous = {"sys/gw": GatewayConfig(identity, SettingsDocument(bounds=bounds), {"team-a/crm": entry})}
     proxy = {

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ostiary_core.contract.documents import AccessRule, AccessRules, PolicyDocument, Selection, Tier
+from ostiary_core.contract.documents import AccessRuleConfig, AccessRulesConfig, PolicyDocument, SelectionConfig, Tier
 from ostiary_core.errors import PatternError
 from ostiary_core.mcp.methods import VERBS, Primitive, Verb
-from ostiary_core.policy.access import Access, CompiledPolicy, Decision, Reason
-from ostiary_core.policy.memo import DECISIONS, Memo, Shelf
+from ostiary_core.policy.access import AccessEvaluator, CompiledPolicy, Decision, DecisionReason
+from ostiary_core.policy.memo import DECISIONS, DecisionCache, Memo
 from ostiary_core.policy.visibility import Visibility
 
 TOOLS, RESOURCES, PROMPTS = Primitive.TOOLS, Primitive.RESOURCES, Primitive.PROMPTS
@@ -18,26 +18,26 @@ PAIRS = [(primitive, verb) for primitive, verbs in VERBS.items() for verb in ver
 NAMES = ["a", "ab", "b", ""]
 
 
-def rule(effect: str = "Allow", name: str = "r", **selections: dict[str, Any]) -> AccessRule:
-    parts = {key: Selection(**value) for key, value in selections.items()}
-    return AccessRule(name=name, effect=effect, **parts)  # type: ignore[arg-type]  # any text, for the sake of brevity
+def rule(effect: str = "Allow", name: str = "r", **selections: dict[str, Any]) -> AccessRuleConfig:
+    parts = {key: SelectionConfig(**value) for key, value in selections.items()}
+    return AccessRuleConfig(name=name, effect=effect, **parts)  # type: ignore[arg-type]  # any text, for the sake of brevity
 
 
-def policy(*rules: AccessRule, tier: Tier = "owner", name: str = "p", access: bool = True) -> PolicyDocument:
-    rules_or_none = AccessRules(rules=list(rules)) if access else None
+def policy(*rules: AccessRuleConfig, tier: Tier = "owner", name: str = "p", access: bool = True) -> PolicyDocument:
+    rules_or_none = AccessRulesConfig(rules=list(rules)) if access else None
     return PolicyDocument(
         namespace="ns", name=name, uid=name, generation=1, tier=tier, access=rules_or_none
     )  # fmt: skip
 
 
-def access(*policies: PolicyDocument) -> Access:
-    return Access([CompiledPolicy.build(document) for document in policies])
+def access(*policies: PolicyDocument) -> AccessEvaluator:
+    return AccessEvaluator([CompiledPolicy.build(document) for document in policies])
 
 
 # What the specification says, written once more as plainly as possible: without tables, memo or compiled expressions.
 
 
-def covers(item: AccessRule, primitive: Primitive, verb: Verb, name: str) -> bool:
+def covers(item: AccessRuleConfig, primitive: Primitive, verb: Verb, name: str) -> bool:
     if not any(item.selection(p) for p in Primitive):
         return True
     selection = item.selection(primitive)
@@ -63,15 +63,15 @@ def reference(documents: Sequence[PolicyDocument], primitive: Primitive, verb: V
     return all(tier_allows(tier, primitive, verb, name) for tier in tiers)
 
 
-def selections(primitive: Primitive) -> st.SearchStrategy[Selection | None]:
+def selections(primitive: Primitive) -> st.SearchStrategy[SelectionConfig | None]:
     verbs = st.none() | st.lists(st.sampled_from(VERBS[primitive]), min_size=1, unique=True)
     names = st.none() | st.lists(st.sampled_from(["a", "b", "a*", "*", "*b"]), min_size=1, max_size=2)
     patterns = st.none() | st.lists(st.sampled_from(["a|b", "[ab]{2}", ""]), min_size=1, max_size=2)
-    return st.none() | st.builds(Selection, verbs=verbs, names=names, patterns=patterns)
+    return st.none() | st.builds(SelectionConfig, verbs=verbs, names=names, patterns=patterns)
 
 
 RULES = st.builds(
-    AccessRule,
+    AccessRuleConfig,
     name=st.sampled_from(["r1", "r2"]),
     effect=st.sampled_from(["Allow", "Deny"]),
     tools=selections(TOOLS),
@@ -85,7 +85,7 @@ POLICIES = st.builds(
     uid=st.just("u"),
     generation=st.just(1),
     tier=st.sampled_from(["platform", "owner"]),
-    access=st.none() | st.builds(AccessRules, rules=st.lists(RULES, max_size=3)),
+    access=st.none() | st.builds(AccessRulesConfig, rules=st.lists(RULES, max_size=3)),
 )
 SETS = st.lists(POLICIES, max_size=4, unique_by=lambda document: document.name)
 
@@ -142,19 +142,19 @@ def test_no_owner_policy_widens_what_the_platform_allows(
 
 
 def test_without_policies_everything_is_open() -> None:
-    assert access().decide(TOOLS, Verb.CALL, "x") == Decision(True, Reason.OPEN)
+    assert access().decide(TOOLS, Verb.CALL, "x") == Decision(True, DecisionReason.OPEN)
     assert access().is_open(TOOLS)
 
 
 def test_a_policy_without_access_says_nothing() -> None:
-    assert access(policy(access=False)).decide(TOOLS, Verb.CALL, "x").reason is Reason.OPEN
+    assert access(policy(access=False)).decide(TOOLS, Verb.CALL, "x").reason is DecisionReason.OPEN
 
 
 def test_empty_rules_refuse_every_name_of_every_primitive() -> None:
     subject = access(policy(name="closed"))
 
     for primitive, verb in PAIRS:
-        assert subject.decide(primitive, verb, "x") == Decision(False, Reason.NOT_ALLOWED, "ns/closed")
+        assert subject.decide(primitive, verb, "x") == Decision(False, DecisionReason.NOT_ALLOWED, "ns/closed")
 
 
 def test_list_without_call_shows_and_refuses() -> None:
@@ -177,14 +177,14 @@ def test_deny_wins_over_allow_and_is_the_evidence() -> None:
     allow, deny = rule(name="all"), rule("Deny", "no-delete", tools={"names": ["delete_*"]})
     subject = access(policy(allow, deny))
 
-    assert subject.decide(TOOLS, Verb.CALL, "delete_x") == Decision(False, Reason.DENIED, "ns/p", "no-delete")
-    assert subject.decide(TOOLS, Verb.CALL, "read_x") == Decision(True, Reason.ALLOWED, "ns/p", "all")
+    assert subject.decide(TOOLS, Verb.CALL, "delete_x") == Decision(False, DecisionReason.DENIED, "ns/p", "no-delete")
+    assert subject.decide(TOOLS, Verb.CALL, "read_x") == Decision(True, DecisionReason.ALLOWED, "ns/p", "all")
 
 
 def test_deny_rules_alone_leave_the_rest_open() -> None:
     subject = access(policy(rule("Deny", tools={"names": ["delete_*"]})))
 
-    assert subject.decide(TOOLS, Verb.CALL, "read").reason is Reason.OPEN
+    assert subject.decide(TOOLS, Verb.CALL, "read").reason is DecisionReason.OPEN
     assert subject.is_open(PROMPTS)
     assert not subject.is_open(TOOLS)
 
@@ -201,8 +201,8 @@ def test_both_tiers_must_allow() -> None:
     subject = access(platform, owner)
 
     assert subject.decide(TOOLS, Verb.CALL, "read_a").allowed
-    assert subject.decide(TOOLS, Verb.CALL, "read_b") == Decision(False, Reason.NOT_ALLOWED, "ns/owner")
-    assert subject.decide(TOOLS, Verb.CALL, "write_a") == Decision(False, Reason.NOT_ALLOWED, "ns/platform")
+    assert subject.decide(TOOLS, Verb.CALL, "read_b") == Decision(False, DecisionReason.NOT_ALLOWED, "ns/owner")
+    assert subject.decide(TOOLS, Verb.CALL, "write_a") == Decision(False, DecisionReason.NOT_ALLOWED, "ns/platform")
 
 
 def test_a_rule_without_primitives_speaks_of_all_three() -> None:
@@ -250,7 +250,7 @@ def test_a_caller_who_invents_names_at_many_doors_cannot_fill_the_memory_either(
 
 
 def test_what_was_decided_at_doors_that_are_gone_takes_no_room() -> None:
-    shelf = Shelf(limit=10)
+    shelf = DecisionCache(limit=10)
     kept = Memo[int, bool]()
     for number in range(8):
         shelf.keep(kept, number, True, name="a")

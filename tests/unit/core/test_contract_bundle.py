@@ -9,23 +9,23 @@ from ostiary_core.contract import bundle as bundles
 from ostiary_core.contract import parts
 from ostiary_core.contract.bundle import Bundle, GatewayConfig, fold_config, manifest_file, open_files, stamp
 from ostiary_core.contract.documents import (
-    Bounds,
+    BoundsConfig,
     EntryDocument,
     PolicyDocument,
-    Server,
+    ServerConfig,
     SettingsDocument,
-    Timeouts,
+    TimeoutsConfig,
 )
 from ostiary_core.contract.manifest import GatewayIdentity, Manifest, parse_manifest
 from ostiary_core.errors import ContractError
 
 KEY = b"k" * 32
 KEYS = {"mac-1": KEY}
-BOUNDS = Bounds(request_bytes=1, message_bytes=1, requests_in_flight=1, streams=1, session_max_age=1)
+BOUNDS = BoundsConfig(request_bytes=1, message_bytes=1, requests_in_flight=1, streams=1, session_max_age=1)
 
 
 def entry(name: str, policies: list[str]) -> EntryDocument:
-    server = Server(name="s", url="http://s", timeouts=Timeouts(connect=1, request=1, idle=1))
+    server = ServerConfig(name="s", url="http://s", timeouts=TimeoutsConfig(connect=1, request=1, idle=1))
     return EntryDocument(
         namespace="ns", name=name, uid=f"uid-{name}", generation=1, path=f"/{name}", servers=[server], policies=policies
     )

@@ -4,16 +4,16 @@ import pytest
 from pydantic import ValidationError
 
 from ostiary_core.contract.documents import (
-    AccessRule,
-    AccessRules,
-    Bounds,
+    AccessRuleConfig,
+    AccessRulesConfig,
+    BoundsConfig,
     EntryDocument,
     PolicyDocument,
-    Selection,
-    Server,
+    SelectionConfig,
+    ServerConfig,
     SettingsDocument,
-    Share,
-    Timeouts,
+    ShareConfig,
+    TimeoutsConfig,
 )
 from ostiary_core.mcp.methods import Verb
 
@@ -33,9 +33,9 @@ def test_absent_members_are_omitted_and_names_are_camel_case() -> None:
 
 
 def test_a_selection_keeps_the_difference_between_absent_and_listed() -> None:
-    rules = [AccessRule(name="r", effect="Allow", tools=Selection(verbs=[Verb.LIST]))]
+    rules = [AccessRuleConfig(name="r", effect="Allow", tools=SelectionConfig(verbs=[Verb.LIST]))]
     document = PolicyDocument(
-        namespace="ns", name="p", uid="u", generation=1, tier="owner", access=AccessRules(rules=rules)
+        namespace="ns", name="p", uid="u", generation=1, tier="owner", access=AccessRulesConfig(rules=rules)
     )
 
     assert b'"tools":{"verbs":["List"]}' in document.canonical()
@@ -44,10 +44,10 @@ def test_a_selection_keeps_the_difference_between_absent_and_listed() -> None:
 
 def test_present_and_empty_access_is_not_absent_access() -> None:
     base = PolicyDocument(namespace="ns", name="p", uid="u", generation=1, tier="owner")
-    empty = base.model_copy(update={"access": AccessRules(rules=[])})
+    empty = base.model_copy(update={"access": AccessRulesConfig(rules=[])})
 
     assert base.canonical() != empty.canonical()
-    assert PolicyDocument.model_validate_json(empty.canonical()).access == AccessRules(rules=[])
+    assert PolicyDocument.model_validate_json(empty.canonical()).access == AccessRulesConfig(rules=[])
 
 
 @pytest.mark.parametrize(
@@ -69,13 +69,13 @@ def test_a_document_cannot_be_changed() -> None:
 @pytest.mark.parametrize("timeouts", [{"connect": 0}, {"request": -1}, {"idle": 0}])
 def test_a_timeout_of_nothing_is_refused(timeouts: dict[str, int]) -> None:
     with pytest.raises(ValidationError):
-        Timeouts.model_validate(TIMEOUTS | timeouts)
+        TimeoutsConfig.model_validate(TIMEOUTS | timeouts)
 
 
 def test_the_endpoint_is_the_path_and_mcp() -> None:
     assert EntryDocument.model_validate(ENTRY).endpoint == "/ns/e/mcp"
-    assert EntryDocument.model_validate(ENTRY).servers[0] == Server(
-        name="s", url="http://s", timeouts=Timeouts(**TIMEOUTS)
+    assert EntryDocument.model_validate(ENTRY).servers[0] == ServerConfig(
+        name="s", url="http://s", timeouts=TimeoutsConfig(**TIMEOUTS)
     )
 
 
@@ -87,8 +87,8 @@ def test_settings_that_were_written_before_the_newer_bounds_are_still_understood
 
     settings = SettingsDocument.model_validate_json(text)
 
-    assert settings.bounds == Bounds(
+    assert settings.bounds == BoundsConfig(
         request_bytes=1, message_bytes=2, requests_in_flight=3, streams=4, session_max_age=5
     )
-    assert (settings.bounds.connections, settings.bounds.per_source) == (None, Share())
+    assert (settings.bounds.connections, settings.bounds.per_source) == (None, ShareConfig())
     assert (settings.bounds.per_server.connections, settings.trusted_proxies) == (1024, [])

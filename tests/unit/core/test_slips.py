@@ -1,4 +1,4 @@
-from ostiary_core.contract.documents import AccessRule, AccessRules, PolicyDocument, Selection
+from ostiary_core.contract.documents import AccessRuleConfig, AccessRulesConfig, PolicyDocument, SelectionConfig
 from ostiary_core.mcp.methods import Primitive
 from ostiary_core.policy.access import CompiledPolicy
 from ostiary_core.policy.slips import TOLD, exact_names, find
@@ -7,8 +7,8 @@ TOOLS = ["delete_user", "get_users", "echo"]
 
 
 def policy(*names: str, primitive: str = "tools") -> CompiledPolicy:
-    rule = AccessRule(name="no-delete", effect="Deny", **{primitive: Selection(names=list(names))})
-    access = AccessRules(rules=[rule])
+    rule = AccessRuleConfig(name="no-delete", effect="Deny", **{primitive: SelectionConfig(names=list(names))})
+    access = AccessRulesConfig(rules=[rule])
     return CompiledPolicy.build(
         PolicyDocument(namespace="a", name="p", uid="u", generation=1, tier="owner", access=access)
     )

@@ -12,7 +12,7 @@ from visibilities import ruled, visibility_of
 
 from ostiary_core.errors import AmbiguousURIError
 from ostiary_core.mcp.methods import Primitive, Verb
-from ostiary_core.policy.access import Reason
+from ostiary_core.policy.access import DecisionReason
 from ostiary_core.policy.uris import read_uri, rule_names
 from ostiary_core.policy.visibility import Visibility
 from ostiary_tools import node
@@ -113,7 +113,7 @@ def test_what_no_one_can_tell_is_ambiguous(uri: str) -> None:
     with pytest.raises(AmbiguousURIError):
         read_uri(uri)
 
-    assert ruled(DENY).decide(RESOURCES, Verb.READ, uri).reason is Reason.AMBIGUOUS_URI
+    assert ruled(DENY).decide(RESOURCES, Verb.READ, uri).reason is DecisionReason.AMBIGUOUS_URI
 
 
 @pytest.mark.parametrize("uri", SECRETS)
@@ -149,7 +149,7 @@ def test_a_rule_of_one_host_says_nothing_of_others_and_an_encoded_star_is_no_wil
 def test_a_denial_of_any_reading_is_its_own_evidence() -> None:
     decision = ruled(DENY, {"name": "all", "effect": "Allow"}).decide(RESOURCES, Verb.READ, "file:///a/../secret/key")
 
-    assert (decision.reason, decision.rule) == (Reason.DENIED, "secret")
+    assert (decision.reason, decision.rule) == (DecisionReason.DENIED, "secret")
 
 
 def test_where_resources_are_not_governed_no_uri_is_read() -> None:

@@ -2,30 +2,38 @@ import pytest
 from gateways import policy
 from visibilities import ruled, visibility_of
 
-from ostiary_core.contract.documents import AccessRule, AccessRules, Catalogue, CatalogueSelection, PolicyDocument
+from ostiary_core.contract.documents import (
+    AccessRuleConfig,
+    AccessRulesConfig,
+    CatalogueConfig,
+    CatalogueSelectionConfig,
+    PolicyDocument,
+)
 from ostiary_core.mcp.methods import Primitive, Verb
-from ostiary_core.policy.access import Access, CompiledPolicy, Reason
+from ostiary_core.policy.access import AccessEvaluator, CompiledPolicy, DecisionReason
 from ostiary_core.policy.budget import STEPS, name_limit
 from ostiary_core.policy.visibility import Visibility
 
 TOOLS, RESOURCES = Primitive.TOOLS, Primitive.RESOURCES
-EVERYTHING = AccessRule(name="all", effect="Allow")
+EVERYTHING = AccessRuleConfig(name="all", effect="Allow")
 
 
 def tools_visibility(
-    *, include: list[str] | None = None, exclude: list[str] | None = None, rules: list[AccessRule] | None = None,
+    *, include: list[str] | None = None, exclude: list[str] | None = None, rules: list[AccessRuleConfig] | None = None,
     default: str = "Allow", invalid: bool = False,
 ) -> Visibility:  # fmt: skip
-    selection = CatalogueSelection(include=include, exclude=exclude) if include or exclude else None
+    selection = CatalogueSelectionConfig(include=include, exclude=exclude) if include or exclude else None
     documents = []
     if rules is not None:
         documents = [
             PolicyDocument(
-                namespace="ns", name="p", uid="u", generation=1, tier="owner", access=AccessRules(rules=rules)
+                namespace="ns", name="p", uid="u", generation=1, tier="owner", access=AccessRulesConfig(rules=rules)
             )
         ]
-    access = Access([CompiledPolicy.build(document) for document in documents])
-    return Visibility.build(Catalogue(tools=selection) if selection else None, access, default=default, invalid=invalid)
+    access = AccessEvaluator([CompiledPolicy.build(document) for document in documents])
+    return Visibility.build(
+        CatalogueConfig(tools=selection) if selection else None, access, default=default, invalid=invalid
+    )
 
 
 def test_what_is_not_in_the_catalogue_exists_for_nobody() -> None:
@@ -33,7 +41,7 @@ def test_what_is_not_in_the_catalogue_exists_for_nobody() -> None:
 
     assert subject.shows(TOOLS, "read_a")
     for name in ("write_a", "read_secret"):
-        assert subject.decide(TOOLS, Verb.CALL, name).reason is Reason.NOT_IN_CATALOGUE
+        assert subject.decide(TOOLS, Verb.CALL, name).reason is DecisionReason.NOT_IN_CATALOGUE
     assert subject.shows(RESOURCES, "file:///anything")
 
 
@@ -43,7 +51,7 @@ def test_the_catalogue_never_widens_what_policies_allow() -> None:
 
 def test_without_a_policy_the_gateways_default_decides() -> None:
     assert tools_visibility(default="Allow").decide(TOOLS, Verb.CALL, "x").allowed
-    assert tools_visibility(default="Deny").decide(TOOLS, Verb.CALL, "x").reason is Reason.NO_POLICY
+    assert tools_visibility(default="Deny").decide(TOOLS, Verb.CALL, "x").reason is DecisionReason.NO_POLICY
 
 
 def test_a_policy_that_allows_lifts_the_default() -> None:
@@ -53,7 +61,7 @@ def test_a_policy_that_allows_lifts_the_default() -> None:
 def test_where_policies_cannot_be_trusted_nothing_passes() -> None:
     subject = tools_visibility(invalid=True, rules=[EVERYTHING])
 
-    assert subject.decide(TOOLS, Verb.LIST, "x").reason is Reason.POLICY_INVALID
+    assert subject.decide(TOOLS, Verb.LIST, "x").reason is DecisionReason.POLICY_INVALID
     assert not subject.shows_all(TOOLS)
     assert not subject.may_use_some(TOOLS, Verb.CALL)
 
@@ -134,8 +142,8 @@ def test_a_name_that_would_cost_too_many_steps_is_refused_and_a_shorter_one_is_j
     limit = subject.name_limit(TOOLS)
 
     assert subject.decide(TOOLS, Verb.CALL, "b" * limit).allowed
-    assert subject.decide(TOOLS, Verb.CALL, "b" * (limit + 1)).reason is Reason.NAME_TOO_LONG
-    assert subject.decide(TOOLS, Verb.CALL, "é" * (limit // 2 + 1)).reason is Reason.NAME_TOO_LONG
+    assert subject.decide(TOOLS, Verb.CALL, "b" * (limit + 1)).reason is DecisionReason.NAME_TOO_LONG
+    assert subject.decide(TOOLS, Verb.CALL, "é" * (limit // 2 + 1)).reason is DecisionReason.NAME_TOO_LONG
     assert not subject.shows(TOOLS, "b" * (limit + 1))
     assert subject.decide(RESOURCES, Verb.READ, "test://" + "b" * 100_000).allowed
 
@@ -153,5 +161,7 @@ def test_what_the_catalogue_costs_counts_too_and_all_readings_of_a_uri_together(
 
     assert limit < 200
     assert subject.decide(RESOURCES, Verb.READ, "test://" + "b" * (limit - 7)).allowed
-    assert subject.decide(RESOURCES, Verb.READ, "test://" + "b" * limit).reason is Reason.NAME_TOO_LONG
-    assert subject.decide(RESOURCES, Verb.READ, "test://" + "é" * (limit // 2 - 8)).reason is Reason.NAME_TOO_LONG
+    assert subject.decide(RESOURCES, Verb.READ, "test://" + "b" * limit).reason is DecisionReason.NAME_TOO_LONG
+    assert (
+        subject.decide(RESOURCES, Verb.READ, "test://" + "é" * (limit // 2 - 8)).reason is DecisionReason.NAME_TOO_LONG
+    )

@@ -9,14 +9,14 @@ from multidict import CIMultiDict
 from visibilities import ruled, visibility_of
 
 from ostiary_core.mcp.methods import Primitive
-from ostiary_core.policy.access import Reason
+from ostiary_core.policy.access import DecisionReason
 from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.line.authorize import DeniedError, authorize
 from ostiary_gateway.line.exchange import Message
 from ostiary_gateway.line.frame import frame
 from ostiary_gateway.line.refusals import message_for
-from ostiary_gateway.session import Session
+from ostiary_gateway.session import UpstreamSession
 
 ONE_TOOL = {"name": "one", "effect": "Allow", "tools": {"names": ["get_users"]}}
 LIST_ALL = {"name": "look", "effect": "Allow"}
@@ -73,7 +73,7 @@ def test_the_lifecycle_passes_whatever_the_policy_says(
 def test_an_answer_to_the_server_is_not_judged() -> None:
     body = {"jsonrpc": "2.0", "id": 1, "result": {}}
 
-    assert authorize(frame(body, CIMultiDict(), lambda: Session("x", "2025-11-25")), EMPTY) is None
+    assert authorize(frame(body, CIMultiDict(), lambda: UpstreamSession("x", "2025-11-25")), EMPTY) is None
 
 
 @pytest.mark.parametrize("method", ["tools/list", "resources/list", "resources/templates/list", "prompts/list"])
@@ -97,7 +97,7 @@ def test_what_is_hidden_answers_as_what_is_unknown_and_without_a_reason(method: 
     refusal = denied(message(method, {key: "secret"}), EMPTY)
 
     assert (refusal.code, refusal.message, refusal.data) == (-32602, f"Unknown {noun}: secret", None)
-    assert refusal.decision.reason is Reason.NOT_ALLOWED
+    assert refusal.decision.reason is DecisionReason.NOT_ALLOWED
 
 
 @pytest.mark.parametrize(("method", "key", "noun"), NAMED)
@@ -333,7 +333,7 @@ def test_a_name_that_is_too_long_for_the_policies_is_refused_with_the_length_tha
 
     assert (refusal.code, refusal.data) == (-32602, {"reason": "NameTooLong"})
     assert f"at most {limit} bytes" in refusal.message
-    assert refusal.decision.reason is Reason.NAME_TOO_LONG
+    assert refusal.decision.reason is DecisionReason.NAME_TOO_LONG
     assert authorize(message("tools/call", {"name": "x" * limit}), HEAVY) is not None
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from guides import blocks
 
-from ostiary_core.contract.documents import Bounds as Compiled
+from ostiary_core.contract.documents import BoundsConfig as Compiled
 from ostiary_gateway.line.occupancy import Limiter
 from ostiary_gateway.line.tally import Bound
 from ostiary_gateway.server.response import Response

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from configs import entry
 
-from ostiary_gateway.config.calm import MANY, Calm, calmly
+from ostiary_gateway.config.calm import MANY, CooperativeBuild, cooperative_build
 from ostiary_gateway.upstream.addresses import OwnPlaces
 from ostiary_gateway.upstream.server import UpstreamServer
 
@@ -20,7 +20,7 @@ def thawed() -> Iterator[None]:
 
 def test_while_a_config_is_built_the_collector_rests_and_requests_are_let_in_often() -> None:
     before = sys.getswitchinterval()
-    with calmly():
+    with cooperative_build():
         assert not gc.isenabled()
         assert sys.getswitchinterval() < before / 5
     assert gc.isenabled()
@@ -29,7 +29,7 @@ def test_while_a_config_is_built_the_collector_rests_and_requests_are_let_in_oft
 
 def test_all_is_as_before_when_building_fails() -> None:
     before = sys.getswitchinterval()
-    with pytest.raises(RuntimeError), calmly():
+    with pytest.raises(RuntimeError), cooperative_build():
         raise RuntimeError("a bug")
     assert gc.isenabled()
     assert sys.getswitchinterval() == before
@@ -38,7 +38,7 @@ def test_all_is_as_before_when_building_fails() -> None:
 @pytest.mark.parametrize(("built", "frozen"), [(MANY, True), (MANY - 1, False)])
 def test_only_what_a_large_build_left_is_set_apart_from_what_the_collector_walks(built: int, *, frozen: bool) -> None:
     gc.unfreeze()
-    with calmly() as calm:
+    with cooperative_build() as calm:
         calm.built = built
     assert (gc.get_freeze_count() > 0) is frozen
 
@@ -51,7 +51,7 @@ def test_the_builder_rests_whenever_it_has_worked_for_a_while(monkeypatch: pytes
 
     monkeypatch.setattr(time, "perf_counter", lambda: now)
     monkeypatch.setattr(time, "sleep", rest)
-    calm = Calm()
+    calm = CooperativeBuild()
     for _ in range(10):
         now += 0.0005
         calm.built_one()

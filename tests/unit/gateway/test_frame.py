@@ -12,16 +12,18 @@ from ostiary_core.mcp.revisions import Era
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.line.exchange import Message
 from ostiary_gateway.line.frame import bodiless_revision, frame, parse, request_id
-from ostiary_gateway.session import Session
+from ostiary_gateway.session import UpstreamSession
 
-SESSION = Session("upstream", LEGACY)
+SESSION = UpstreamSession("upstream", LEGACY)
 VERSION, CAPABILITIES = "io.modelcontextprotocol/protocolVersion", "io.modelcontextprotocol/clientCapabilities"
 INITIALIZE = legacy("initialize", {"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": {}})
 CALL = {"name": "get_users", "arguments": {}}
 ALL_REVISIONS = [MODERN, "2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"]
 
 
-def framed(body: dict[str, Any], headers: Mapping[str, str] | None = None, session: Session | None = None) -> Message:
+def framed(
+    body: dict[str, Any], headers: Mapping[str, str] | None = None, session: UpstreamSession | None = None
+) -> Message:
     return frame(body, CIMultiDict(headers or {}), lambda: session)
 
 
@@ -31,7 +33,7 @@ def framed_modern(body: dict[str, Any], more: Mapping[str, str | None] | None = 
 
 
 def refused(
-    body: dict[str, Any], headers: Mapping[str, str] | None = None, session: Session | None = None
+    body: dict[str, Any], headers: Mapping[str, str] | None = None, session: UpstreamSession | None = None
 ) -> tuple[int, int | None]:
     with pytest.raises(Refusal) as found:
         framed(body, headers, session)
@@ -54,7 +56,7 @@ def test_an_envelope_with_a_version_is_modern() -> None:
 
 
 def test_a_modern_message_asks_for_no_session() -> None:
-    def never() -> Session | None:
+    def never() -> UpstreamSession | None:
         raise AssertionError("2026-07-28 has no sessions")
 
     body = modern("tools/list")
@@ -88,7 +90,7 @@ def test_an_envelope_beats_a_legacy_header() -> None:
 @pytest.mark.parametrize("header", [LEGACY, "2024-11-05", MODERN, "1999-01-01", "DRAFT", "", "\udcff"])
 @pytest.mark.parametrize("session", [None, SESSION])
 def test_initialize_without_an_envelope_is_legacy_and_its_header_counts_for_nothing(
-    header: str, session: Session | None
+    header: str, session: UpstreamSession | None
 ) -> None:
     message = framed(INITIALIZE, {"MCP-Protocol-Version": header}, session)
 
@@ -214,7 +216,7 @@ def test_a_name_may_be_encoded_and_must_be_where_a_header_cannot_hold_it() -> No
 @pytest.mark.parametrize("value", ["tools/call", "tools/list", "get_users", "delete_users", "=?base64?broken?=", ""])
 @pytest.mark.parametrize("session", [None, SESSION])
 def test_of_a_legacy_request_the_body_alone_decides_and_left_over_mirrored_headers_mean_nothing(
-    value: str, session: Session | None
+    value: str, session: UpstreamSession | None
 ) -> None:
     message = framed(legacy("tools/call", CALL), {"Mcp-Method": value, "Mcp-Name": value}, session)
 

@@ -9,7 +9,7 @@ import pytest
 from gateways import BOUNDS
 from patience import PATIENCE
 
-from ostiary_core.contract.documents import Bounds, Share
+from ostiary_core.contract.documents import BoundsConfig, ShareConfig
 from ostiary_core.strict_json import loads
 from ostiary_gateway.errors import Refusal, UpstreamFault
 from ostiary_gateway.line import limit
@@ -18,7 +18,7 @@ from ostiary_gateway.line.refusals import response_for
 from ostiary_gateway.line.reservation import Reservation
 from ostiary_gateway.upstream import faults
 
-TWO = Share(requests_in_flight=2, streams=2, bytes_in_flight=100)
+TWO = ShareConfig(requests_in_flight=2, streams=2, bytes_in_flight=100)
 SCOPES: dict[str, dict[str, Any]] = {
     "gateway": {"requests_in_flight": 2, "streams": 2, "bytes_in_flight": 100},
     "source": {"per_source": TWO},
@@ -211,14 +211,14 @@ def test_leaving_twice_or_without_having_entered_counts_once() -> None:
 
 
 def test_callers_without_credentials_do_not_share_the_bound_of_a_principal() -> None:
-    limiter = bounded(per_principal=Share(requests_in_flight=1))
+    limiter = bounded(per_principal=ShareConfig(requests_in_flight=1))
     for _ in range(3):
         admitted(limiter, principal=None)
     assert not limiter.principals.by_key
 
 
 def test_whoever_holds_nothing_is_forgotten() -> None:
-    limiter = bounded(trusted_proxies=["192.0.2.0/24"], per_source=Share(requests_in_flight=1))
+    limiter = bounded(trusted_proxies=["192.0.2.0/24"], per_source=ShareConfig(requests_in_flight=1))
     for number in range(300):
         made = admitted(limiter, forwarded_for=f"203.0.113.{number % 250}", principal=f"p{number}")
         with pytest.raises(Refusal):
@@ -234,7 +234,7 @@ def test_whoever_holds_nothing_is_forgotten() -> None:
 
 
 def test_connections_are_bounded_in_all_and_by_source() -> None:
-    limiter = bounded(connections=3, per_source=Share(connections=2))
+    limiter = bounded(connections=3, per_source=ShareConfig(connections=2))
     first, second = connection(limiter), connection(limiter)
     assert first.told is second.told is None
 
@@ -267,7 +267,7 @@ def test_a_bound_beyond_the_open_files_is_told_once_and_not_with_each_config(cap
 
 
 def test_an_ipv6_source_is_a_network_of_64_bits() -> None:
-    limiter = bounded(per_source=Share(connections=2))
+    limiter = bounded(per_source=ShareConfig(connections=2))
     assert connection(limiter, "2001:db8:1:2::1").told is None
     assert connection(limiter, "2001:db8:1:2:ffff::2").told is None
     assert connection(limiter, "2001:db8:1:2::3").told is not None
@@ -275,13 +275,13 @@ def test_an_ipv6_source_is_a_network_of_64_bits() -> None:
 
 
 def test_connections_of_trusted_proxies_are_not_counted_by_source_but_in_all() -> None:
-    limiter = bounded(["192.0.2.0/24"], connections=3, per_source=Share(connections=1))
+    limiter = bounded(["192.0.2.0/24"], connections=3, per_source=ShareConfig(connections=1))
     assert [connection(limiter).told for _ in range(3)] == [None, None, None]
     assert connection(limiter).told is not None
 
 
 def test_behind_a_trusted_proxy_each_source_has_its_own_bound() -> None:
-    limiter = bounded(["192.0.2.0/24"], per_source=Share(requests_in_flight=1))
+    limiter = bounded(["192.0.2.0/24"], per_source=ShareConfig(requests_in_flight=1))
     over = connection(limiter)
     admitted(limiter, over=over, forwarded_for="198.51.100.1")
 
@@ -292,7 +292,7 @@ def test_behind_a_trusted_proxy_each_source_has_its_own_bound() -> None:
 
 
 def test_who_is_no_trusted_proxy_gains_nothing_by_x_forwarded_for() -> None:
-    limiter = bounded(["10.0.0.0/8"], per_source=Share(requests_in_flight=1))
+    limiter = bounded(["10.0.0.0/8"], per_source=ShareConfig(requests_in_flight=1))
     made = admitted(limiter, forwarded_for="198.51.100.1")
     assert made.reservation.client_address == "192.0.2.1"
     with pytest.raises(Refusal):
@@ -300,7 +300,7 @@ def test_who_is_no_trusted_proxy_gains_nothing_by_x_forwarded_for() -> None:
 
 
 def test_a_connection_is_counted_anew_when_it_becomes_trusted() -> None:
-    limiter = bounded(per_source=Share(connections=2))
+    limiter = bounded(per_source=ShareConfig(connections=2))
     first, second = connection(limiter), connection(limiter)
     limiter.set_bounds(BOUNDS, trusted_proxies=["192.0.2.1/32"])
     assert (first.source, limiter.sources.by_key) == (None, {})
@@ -314,7 +314,7 @@ def test_a_connection_is_counted_anew_when_it_becomes_trusted() -> None:
 
 
 def test_refusals_are_counted_by_scope_and_bound() -> None:
-    limiter = bounded(per_source=Share(connections=1, requests_in_flight=1))
+    limiter = bounded(per_source=ShareConfig(connections=1, requests_in_flight=1))
     over = connection(limiter)
     connection(limiter)
     admitted(limiter, over=over)
@@ -329,7 +329,7 @@ def test_refusals_are_counted_by_scope_and_bound() -> None:
 
 def test_bounds_that_an_older_operator_wrote_bound_what_they_always_did() -> None:
     limiter = unbounded()
-    old = Bounds(request_bytes=1, message_bytes=1, requests_in_flight=1, streams=1, session_max_age=1)
+    old = BoundsConfig(request_bytes=1, message_bytes=1, requests_in_flight=1, streams=1, session_max_age=1)
     limiter.set_bounds(old, trusted_proxies=[])
     first = admitted(limiter)
     limit.reserve_request_bytes(first.reservation, 1 << 40)

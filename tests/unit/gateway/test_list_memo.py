@@ -16,7 +16,7 @@ from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.line import answers
 from ostiary_gateway.line.list_id import around_id
-from ostiary_gateway.line.list_memo import Known, ListMemo
+from ostiary_gateway.line.list_memo import ListMemo, ListResponse
 from ostiary_gateway.line.shape import read_for, shape_result
 
 Id = str | int
@@ -29,19 +29,19 @@ TOOLS = "tools/list"
 LISTED = {"tools": [{"name": "get_users"}, {"name": "delete_user", "id": 1}]}
 
 
-def read_anew(method: str, text: bytes, visibility: Visibility, request_id: Id) -> Known | None:
+def read_anew(method: str, text: bytes, visibility: Visibility, request_id: Id) -> ListResponse | None:
     """What becomes of an answer that was never seen; None where it is none."""
     row = METHODS[method]
     try:
         reading = read_for(row, text, visibility)
         if not answers.answers(reading.message, request_id):
             return None
-        return Known(shape_result(row, text, reading, visibility).body, answers.outcome(reading.message))
+        return ListResponse(shape_result(row, text, reading, visibility).body, answers.outcome(reading.message))
     except UpstreamFault:
         return None
 
 
-def with_memo(memo: ListMemo, method: str, text: bytes, visibility: Visibility, request_id: Id) -> Known | None:
+def with_memo(memo: ListMemo, method: str, text: bytes, visibility: Visibility, request_id: Id) -> ListResponse | None:
     known = memo.recall(METHODS[method], text, visibility, request_id)
     if known is None:
         known = read_anew(method, text, visibility, request_id)
@@ -296,8 +296,8 @@ def test_neither_an_error_nor_an_answer_without_a_request_is_kept() -> None:
     memo = ListMemo()
     error = b'{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"bad cursor"}}'
     with_memo(memo, TOOLS, error, USERS, 1)
-    memo.keep(METHODS[TOOLS], page(), Known(page(), answers.Outcome()), USERS, None)
-    memo.keep(None, page(), Known(page(), answers.Outcome()), USERS, 1)
+    memo.keep(METHODS[TOOLS], page(), ListResponse(page(), answers.ResponseSummary()), USERS, None)
+    memo.keep(None, page(), ListResponse(page(), answers.ResponseSummary()), USERS, 1)
 
     assert memo.held == 0
     assert memo.recall(None, page(), USERS, 1) is None
@@ -328,7 +328,7 @@ def test_how_a_list_ended_is_remembered() -> None:
 def test_an_answer_that_could_be_read_in_two_ways_passes_unfiltered_doors_as_ever_and_is_not_kept(text: bytes) -> None:
     memo = ListMemo()
 
-    assert with_memo(memo, TOOLS, text, OPEN, 1) == Known(text, answers.Outcome())
+    assert with_memo(memo, TOOLS, text, OPEN, 1) == ListResponse(text, answers.ResponseSummary())
     assert memo.held == 0
 
 
@@ -426,6 +426,6 @@ def _holds(memo: ListMemo, text: bytes) -> bool:
     return any(each.came.is_whole(text, b"1") for each in inner.kept)
 
 
-def _names(known: Known | None) -> list[Any]:
+def _names(known: ListResponse | None) -> list[Any]:
     assert known is not None
     return [tool["name"] for tool in json.loads(known.body)["result"]["tools"]]

@@ -6,7 +6,7 @@ import pytest
 from configs import TIMEOUTS, Operator, entry
 from mcp_clients import eventually
 
-from ostiary_core.contract.documents import EntryDocument, Server, Tls
+from ostiary_core.contract.documents import EntryDocument, ServerConfig, TlsConfig
 from ostiary_core.errors import ContractError
 from ostiary_gateway.config.store import ConfigStore
 from ostiary_gateway.upstream.addresses import OwnPlaces
@@ -14,8 +14,8 @@ from ostiary_gateway.upstream.pools import ServerPools
 from ostiary_gateway.upstream.server import UpstreamServer
 
 
-def server(url: str = "http://upstream.example/mcp", **more: object) -> list[Server]:
-    return [Server.model_validate({"name": "up", "url": url, "timeouts": TIMEOUTS.model_dump(), **more})]
+def server(url: str = "http://upstream.example/mcp", **more: object) -> list[ServerConfig]:
+    return [ServerConfig.model_validate({"name": "up", "url": url, "timeouts": TIMEOUTS.model_dump(), **more})]
 
 
 def test_the_same_description_at_one_proxy_is_the_same_server() -> None:
@@ -35,7 +35,7 @@ def test_another_proxy_or_another_description_is_another_server() -> None:
 
 
 @pytest.mark.parametrize(
-    "more", [{"tls": Tls(ca="no PEM").model_dump()}, {"addresses": ["10.0.0.0/99"]}, {"addresses": ["rubbish"]}]
+    "more", [{"tls": TlsConfig(ca="no PEM").model_dump()}, {"addresses": ["10.0.0.0/99"]}, {"addresses": ["rubbish"]}]
 )
 def test_what_cannot_be_built_is_the_entrys_fault(more: dict[str, object]) -> None:
     with pytest.raises(ContractError, match="server up"):

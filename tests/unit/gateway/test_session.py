@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ostiary_gateway.errors import Refusal, UpstreamFault
-from ostiary_gateway.session import Sealer, Session
+from ostiary_gateway.session import Sealer, UpstreamSession
 
 NOW = 1_800_000_000.0
 KEY = bytes(range(32))
-SESSION = Session("abc-123", "2025-11-25")
+SESSION = UpstreamSession("abc-123", "2025-11-25")
 HOUR = 3600.0
 
 
@@ -22,11 +22,13 @@ def sealer(keys: Mapping[int, bytes] | None = None, *, now: float = NOW) -> Seal
     return Sealer(lambda: held, clock=lambda: now)
 
 
-def seal(by: Sealer, session: Session = SESSION) -> str:
+def seal(by: Sealer, session: UpstreamSession = SESSION) -> str:
     return by.seal(session, proxy_uid="uid-1", principal="anonymous")
 
 
-def opened(by: Sealer, sealed: str, *, proxy_uid: str = "uid-1", principal: str = "anonymous") -> Session | None:
+def opened(
+    by: Sealer, sealed: str, *, proxy_uid: str = "uid-1", principal: str = "anonymous"
+) -> UpstreamSession | None:
     return by.open(sealed, proxy_uid=proxy_uid, principal=principal, max_age=HOUR)
 
 
@@ -35,7 +37,7 @@ def opened(by: Sealer, sealed: str, *, proxy_uid: str = "uid-1", principal: str 
     st.sampled_from(["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"]),
 )
 def test_another_replica_opens_what_one_sealed(upstream_id: str, revision: str) -> None:
-    session = Session(upstream_id, revision)
+    session = UpstreamSession(upstream_id, revision)
     sealed = seal(sealer(), session)
 
     assert opened(sealer(), sealed) == session
@@ -130,7 +132,7 @@ def test_without_an_active_key_the_gateway_is_not_ready_for_sessions(keys: dict[
 @pytest.mark.parametrize("upstream_id", ["", "a b", "tab\t", "é", "\udcff", "x" * 4097, "line\n"])
 def test_an_upstream_id_that_is_none_is_the_upstreams_fault(upstream_id: str) -> None:
     with pytest.raises(UpstreamFault) as fault:
-        seal(sealer(), Session(upstream_id, "2025-11-25"))
+        seal(sealer(), UpstreamSession(upstream_id, "2025-11-25"))
 
     assert fault.value.kind == "UpstreamInvalidAnswer"
 
@@ -140,7 +142,7 @@ def test_an_id_that_a_newer_replica_sealed_at_a_revision_of_its_own_is_not_found
 ) -> None:
     known = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
     monkeypatch.setattr("ostiary_gateway.session._REVISIONS", (*known, "2030-01-01"))
-    sealed = seal(sealer(), Session("abc", "2030-01-01"))
+    sealed = seal(sealer(), UpstreamSession("abc", "2030-01-01"))
     monkeypatch.undo()
 
     assert opened(sealer(), sealed) is None

@@ -271,10 +271,10 @@ def test_an_answer_bears_the_id_in_some_spelling_and_is_of_its_shape(message: di
 def test_outcomes_are_read_and_never_trusted() -> None:
     assert answers.outcome({"result": {"isError": True}}).tool_error
     assert not answers.outcome({"result": {"isError": "yes"}}).tool_error
-    assert answers.outcome({"error": {"code": -5, "message": "m" * 999}}) == answers.Outcome(-5, "m" * 256)
-    assert answers.outcome({"error": {"code": True, "message": {}}}) == answers.Outcome(0, "")
-    assert answers.outcome({"error": "no object"}) == answers.Outcome(0, "")
-    assert answers.outcome({"error": {"code": 1, "message": "\ud800"}}) == answers.Outcome(1, "?")
+    assert answers.outcome({"error": {"code": -5, "message": "m" * 999}}) == answers.ResponseSummary(-5, "m" * 256)
+    assert answers.outcome({"error": {"code": True, "message": {}}}) == answers.ResponseSummary(0, "")
+    assert answers.outcome({"error": "no object"}) == answers.ResponseSummary(0, "")
+    assert answers.outcome({"error": {"code": 1, "message": "\ud800"}}) == answers.ResponseSummary(1, "?")
 
 
 def test_half_an_emoji_at_the_end_of_a_cut_text_does_not_cost_the_answer() -> None:

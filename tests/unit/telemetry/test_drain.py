@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from patience import PATIENCE
 
-from ostiary_gateway.telemetry.drain import Drain, Stats
-from ostiary_gateway.telemetry.exporting import Closing, Delivery
+from ostiary_gateway.telemetry.drain import BatchSpanProcessor, Stats
+from ostiary_gateway.telemetry.exporting import Closing, ExportResult
 from ostiary_gateway.telemetry.record import PlainRecord
 from ostiary_gateway.telemetry.warner import Warner
 
@@ -22,7 +22,7 @@ class Gated:
 
     address = "http://collector"
 
-    def __init__(self, deliver: Callable[[Sequence[PlainRecord]], Delivery] = lambda _: Delivery()) -> None:
+    def __init__(self, deliver: Callable[[Sequence[PlainRecord]], ExportResult] = lambda _: ExportResult()) -> None:
         self.gate = threading.Event()
         self.gate.set()
         self.entered = threading.Event()
@@ -30,7 +30,7 @@ class Gated:
         self.thread = ""
         self._deliver = deliver
 
-    def export(self, batch: Sequence[PlainRecord], closing: Closing) -> Delivery:  # noqa: ARG002  the protocol's
+    def export(self, batch: Sequence[PlainRecord], closing: Closing) -> ExportResult:  # noqa: ARG002  the protocol's
         self.thread = threading.current_thread().name
         self.entered.set()
         self.gate.wait()
@@ -42,11 +42,11 @@ class Gated:
 
 
 @pytest.fixture
-def start() -> Iterator[Callable[..., Drain]]:
-    drains: list[tuple[Drain, Gated]] = []
+def start() -> Iterator[Callable[..., BatchSpanProcessor]]:
+    drains: list[tuple[BatchSpanProcessor, Gated]] = []
 
-    def make(exporter: Gated, *, capacity: int = 100, batch_size: int = 10, delay: float = 0.01) -> Drain:
-        drains.append((Drain(exporter, capacity=capacity, batch_size=batch_size, delay=delay), exporter))
+    def make(exporter: Gated, *, capacity: int = 100, batch_size: int = 10, delay: float = 0.01) -> BatchSpanProcessor:
+        drains.append((BatchSpanProcessor(exporter, capacity=capacity, batch_size=batch_size, delay=delay), exporter))
         return drains[-1][0]
 
     yield make
@@ -121,7 +121,7 @@ def test_a_queue_smaller_than_a_batch_still_drains(start: Any, eventually: Any) 
 
 
 def test_a_batch_that_fails_is_lost_and_the_next_is_tried(start: Any, eventually: Any) -> None:
-    outcomes = iter([Delivery(10, "HTTP 401"), Delivery(3, "rejected"), Delivery()])
+    outcomes = iter([ExportResult(10, "HTTP 401"), ExportResult(3, "rejected"), ExportResult()])
     drain = start(Gated(lambda _: next(outcomes)), capacity=100, batch_size=10)
     for _ in range(30):
         drain.put(SPAN)
@@ -134,10 +134,10 @@ def test_a_batch_that_fails_is_lost_and_the_next_is_tried(start: Any, eventually
 def test_a_bug_in_an_exporter_costs_a_batch_and_not_the_thread(start: Any, eventually: Any) -> None:
     calls = iter(range(100))
 
-    def deliver(_: Sequence[PlainRecord]) -> Delivery:
+    def deliver(_: Sequence[PlainRecord]) -> ExportResult:
         if next(calls) == 0:
             raise ZeroDivisionError
-        return Delivery()
+        return ExportResult()
 
     drain = start(Gated(deliver), batch_size=10)
     for _ in range(20):
@@ -220,7 +220,7 @@ def test_an_idle_drain_closes_at_once(start: Any) -> None:
 
 
 def test_a_thousand_lost_batches_are_one_warning(start: Any, eventually: Any, caplog: pytest.LogCaptureFixture) -> None:
-    drain = start(Gated(lambda batch: Delivery(len(batch), "HTTP 503")), capacity=10, batch_size=1, delay=0.001)
+    drain = start(Gated(lambda batch: ExportResult(len(batch), "HTTP 503")), capacity=10, batch_size=1, delay=0.001)
     with caplog.at_level(logging.WARNING):
         for number in range(200):
             drain.put(SPAN)

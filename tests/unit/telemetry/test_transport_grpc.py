@@ -13,7 +13,7 @@ from otlp_sink import Answer, Sink, black_hole, grpc_sink
 from ostiary_gateway.errors import StartupError
 from ostiary_gateway.telemetry import Telemetry
 from ostiary_gateway.telemetry.encode import TraceEncoder, encode_span
-from ostiary_gateway.telemetry.exporting import Outcome
+from ostiary_gateway.telemetry.exporting import SendResult
 from ostiary_gateway.telemetry.settings import TLS, Collector
 from ostiary_gateway.telemetry.transport_grpc import GRPCTransport
 
@@ -22,7 +22,7 @@ PAYLOAD = TraceEncoder({"service.name": "x"}, scope_name="s", scope_version="1")
 )
 
 
-def send(endpoint: str, *, timeout: float = 5.0, **more: Any) -> Outcome:
+def send(endpoint: str, *, timeout: float = 5.0, **more: Any) -> SendResult:
     defaults: dict[str, Any] = {"protocol": "grpc", "secure": False, "headers": {}}
     transport = GRPCTransport(Collector(endpoint=endpoint.partition("://")[2] or endpoint, **{**defaults, **more}))
     try:
@@ -33,7 +33,7 @@ def send(endpoint: str, *, timeout: float = 5.0, **more: Any) -> Outcome:
 
 @pytest.mark.parametrize("compression", ["none", "gzip"])
 def test_a_request_arrives_with_its_headers(grpc: Sink, compression: str) -> None:
-    assert send(grpc.endpoint, headers={"api-key": "abc"}, compression=compression) == Outcome()
+    assert send(grpc.endpoint, headers={"api-key": "abc"}, compression=compression) == SendResult()
 
     assert grpc.named("ping").service == "x"
     assert grpc.requests[0]["api-key"] == "abc"
@@ -69,7 +69,7 @@ def test_any_other_answer_is_final(grpc: Sink, status: str) -> None:
 def test_rejected_spans_are_counted(grpc: Sink) -> None:
     grpc.answer = Answer(rejected=3)
 
-    assert send(grpc.endpoint) == Outcome(rejected=3)
+    assert send(grpc.endpoint) == SendResult(rejected=3)
 
 
 def test_a_black_hole_takes_no_longer_than_the_timeout() -> None:
@@ -96,7 +96,7 @@ def test_a_trusted_collector_gets_our_certificate_and_an_untrusted_one_nothing(c
     )
     tls = TLS(str(certificates.authority), str(certificates.certificate), str(certificates.key))
     with grpc_sink(credentials=credentials) as sink:
-        assert send(sink.endpoint, secure=True, tls=tls) == Outcome()
+        assert send(sink.endpoint, secure=True, tls=tls) == SendResult()
         assert send(sink.endpoint, secure=True).fault
         assert sink.attempts == 1
 

@@ -13,7 +13,7 @@ from otlp_sink import Answer, Sink, http_sink
 
 from ostiary_core.version import __version__
 from ostiary_gateway.telemetry.encode import TraceEncoder, encode_span
-from ostiary_gateway.telemetry.exporting import Outcome
+from ostiary_gateway.telemetry.exporting import SendResult
 from ostiary_gateway.telemetry.settings import TLS, Collector
 from ostiary_gateway.telemetry.transport_http import HTTPTransport
 
@@ -27,7 +27,7 @@ def collector(endpoint: str, **more: Any) -> Collector:
     return Collector(endpoint=f"{endpoint}/v1/traces", **{**defaults, **more})
 
 
-def send(endpoint: str, *, timeout: float = 5.0, **more: Any) -> Outcome:
+def send(endpoint: str, *, timeout: float = 5.0, **more: Any) -> SendResult:
     transport = HTTPTransport(collector(endpoint, **more))
     try:
         return transport.send(PAYLOAD, timeout=timeout)
@@ -36,7 +36,7 @@ def send(endpoint: str, *, timeout: float = 5.0, **more: Any) -> Outcome:
 
 
 def test_a_request_arrives_with_its_headers_at_its_path(http: Sink) -> None:
-    assert send(http.endpoint, headers={"api-key": "abc"}) == Outcome()
+    assert send(http.endpoint, headers={"api-key": "abc"}) == SendResult()
 
     (headers,) = http.requests
     assert http.named("ping").service == "x"
@@ -48,7 +48,7 @@ def test_a_request_arrives_with_its_headers_at_its_path(http: Sink) -> None:
 
 @pytest.mark.parametrize("compression", ["gzip", "deflate"])
 def test_a_compressed_request_is_the_same_request(http: Sink, compression: str) -> None:
-    assert send(http.endpoint, compression=compression) == Outcome()
+    assert send(http.endpoint, compression=compression) == SendResult()
 
     assert http.requests[0]["content-encoding"] == compression
     assert http.named("ping").service == "x"
@@ -58,7 +58,7 @@ def test_many_requests_share_one_connection(http: Sink) -> None:
     transport = HTTPTransport(collector(http.endpoint))
     outcomes = {transport.send(PAYLOAD, timeout=5.0) for _ in range(5)}
 
-    assert outcomes == {Outcome()}
+    assert outcomes == {SendResult()}
     assert transport._pool.connection_from_url(http.endpoint).num_connections == 1
     transport.close()
 
@@ -67,7 +67,7 @@ def test_many_requests_share_one_connection(http: Sink) -> None:
 def test_a_busy_collector_may_be_asked_again(http: Sink, status: int) -> None:
     http.answer = Answer(http_status=status)
 
-    assert send(http.endpoint) == Outcome(f"HTTP {status}", retryable=True)
+    assert send(http.endpoint) == SendResult(f"HTTP {status}", retryable=True)
 
 
 def test_a_busy_collector_may_say_when(http: Sink) -> None:
@@ -95,7 +95,7 @@ def test_a_missing_key_is_hinted_at_and_not_shown(http: Sink) -> None:
 def test_rejected_spans_are_counted(http: Sink) -> None:
     http.answer = Answer(rejected=3)
 
-    assert send(http.endpoint) == Outcome(rejected=3)
+    assert send(http.endpoint) == SendResult(rejected=3)
 
 
 @pytest.fixture
@@ -106,13 +106,13 @@ def refused() -> Iterator[str]:
 
 
 def test_a_refused_connection_is_broken_and_may_pass(refused: str) -> None:
-    assert send(refused) == Outcome("no connection (NewConnectionError)", retryable=True, broken=True)
+    assert send(refused) == SendResult("no connection (NewConnectionError)", retryable=True, broken=True)
 
 
 def test_a_collector_that_does_not_answer_in_time_may_later(http: Sink) -> None:
     http.answer = Answer(hang=True)
 
-    assert send(http.endpoint, timeout=0.1) == Outcome("no answer in time", retryable=True)
+    assert send(http.endpoint, timeout=0.1) == SendResult("no answer in time", retryable=True)
 
 
 def test_a_header_that_http_cannot_carry_is_a_fault_and_not_a_crash(http: Sink) -> None:
@@ -160,14 +160,14 @@ def _server_side(certificates: Any, *, mutual: bool) -> ssl.SSLContext:
 
 def test_a_trusted_collector_is_spoken_to_over_tls(certificates: Any) -> None:
     with http_sink(tls=_server_side(certificates, mutual=False)) as sink:
-        assert send(sink.endpoint, tls=TLS(ca_file=str(certificates.authority))) == Outcome()
+        assert send(sink.endpoint, tls=TLS(ca_file=str(certificates.authority))) == SendResult()
         assert sink.named("ping").service == "x"
 
 
 def test_a_collector_that_asks_for_a_certificate_gets_ours(certificates: Any) -> None:
     tls = TLS(str(certificates.authority), str(certificates.certificate), str(certificates.key))
     with http_sink(tls=_server_side(certificates, mutual=True)) as sink:
-        assert send(sink.endpoint, tls=tls) == Outcome()
+        assert send(sink.endpoint, tls=tls) == SendResult()
         assert send(sink.endpoint, tls=TLS(ca_file=tls.ca_file)).fault
 
 
@@ -216,7 +216,7 @@ def test_a_proxy_of_the_environment_is_used_unless_the_host_is_exempt(
 def test_a_proxys_password_becomes_its_header(http: Sink, refused: str, proxies: pytest.MonkeyPatch) -> None:
     proxies.setenv("http_proxy", http.endpoint.replace("http://", "http://user:p%40ss@"))
 
-    assert send(refused) == Outcome()
+    assert send(refused) == SendResult()
     assert http.requests[0]["proxy-authorization"] == "Basic dXNlcjpwQHNz"
 
 
@@ -226,6 +226,6 @@ def test_a_proxy_that_cannot_be_used_is_warned_of_without_its_password(
 ) -> None:
     proxies.setenv("all_proxy", value)
 
-    assert send(http.endpoint) == Outcome()
+    assert send(http.endpoint) == SendResult()
     assert "not an HTTP proxy" in caplog.text
     assert "hunter2" not in caplog.text

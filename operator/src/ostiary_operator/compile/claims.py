@@ -6,7 +6,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from ostiary_core.contract.documents import EntryDocument
-from ostiary_core.contract.documents import Server as ServerDocument
+from ostiary_core.contract.documents import ServerConfig as ServerDocument
 from ostiary_operator.api.proxy import ProxySpec, Server
 from ostiary_operator.compile.model import ObjectKey
 

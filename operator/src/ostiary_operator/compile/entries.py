@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, TypeAlias
 
-from ostiary_core.contract.documents import Catalogue, CatalogueSelection, Default, EntryDocument
+from ostiary_core.contract.documents import CatalogueConfig, CatalogueSelectionConfig, Default, EntryDocument
 from ostiary_operator.api.proxy import Catalogue as ApiCatalogue
 from ostiary_operator.api.proxy import NameSelection, ProxySpec
 from ostiary_operator.compile import grants
@@ -104,19 +104,19 @@ def _without_policy(site: Site) -> Default:
     return site.settings.without_policy.value
 
 
-def _catalogue(catalogue: ApiCatalogue) -> Catalogue:
-    return Catalogue(
+def _catalogue(catalogue: ApiCatalogue) -> CatalogueConfig:
+    return CatalogueConfig(
         tools=_selection(catalogue.tools),
         resources=_selection(catalogue.resources),
         prompts=_selection(catalogue.prompts),
     )
 
 
-def _selection(selection: NameSelection | None) -> CatalogueSelection | None:
+def _selection(selection: NameSelection | None) -> CatalogueSelectionConfig | None:
     if selection is None:
         return None
     include, exclude = selection.include, selection.exclude
-    return CatalogueSelection(
+    return CatalogueSelectionConfig(
         include=list(include) if include is not None else None,
         exclude=list(exclude) if exclude is not None else None,
     )

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from ostiary_core.canonical import digest
-from ostiary_core.contract.documents import Document
+from ostiary_core.contract.documents import ContractDocument
 
-DocumentT_co = TypeVar("DocumentT_co", bound=Document, covariant=True)
-DocumentT = TypeVar("DocumentT", bound=Document)
+DocumentT_co = TypeVar("DocumentT_co", bound=ContractDocument, covariant=True)
+DocumentT = TypeVar("DocumentT", bound=ContractDocument)
 
 
 @dataclass(frozen=True, slots=True)

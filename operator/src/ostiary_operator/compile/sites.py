@@ -11,7 +11,13 @@ from urllib.parse import urlsplit
 
 from ostiary_core.canonical import canonical
 from ostiary_core.contract.bundle import GatewayConfig
-from ostiary_core.contract.documents import Bounds, EgressProxy, ServerShare, SettingsDocument, Share
+from ostiary_core.contract.documents import (
+    BoundsConfig,
+    EgressProxyConfig,
+    ServerShareConfig,
+    SettingsDocument,
+    ShareConfig,
+)
 from ostiary_operator.api.load import InvalidSettings, parse_settings
 from ostiary_operator.api.settings import Bounds as ApiBounds
 from ostiary_operator.api.settings import EgressProxy as ApiEgressProxy
@@ -127,15 +133,15 @@ def _document(settings: GatewaySettings, api_servers: tuple[str, ...] = ()) -> S
     )
 
 
-def _egress_proxy(proxy: ApiEgressProxy | None) -> EgressProxy | None:
+def _egress_proxy(proxy: ApiEgressProxy | None) -> EgressProxyConfig | None:
     if proxy is None:
         return None
     url = urlsplit(proxy.url)
-    return EgressProxy(host=url.hostname or "", port=url.port or 0, no_proxy=list(proxy.no_proxy))
+    return EgressProxyConfig(host=url.hostname or "", port=url.port or 0, no_proxy=list(proxy.no_proxy))
 
 
-def _bounds(bounds: ApiBounds) -> Bounds:
-    return Bounds(
+def _bounds(bounds: ApiBounds) -> BoundsConfig:
+    return BoundsConfig(
         request_bytes=int(bounds.request_bytes),
         message_bytes=int(bounds.message_bytes),
         message_values=bounds.message_values,
@@ -146,13 +152,13 @@ def _bounds(bounds: ApiBounds) -> Bounds:
         per_source=_share(bounds.per_source, connections=bounds.per_source.connections),
         per_principal=_share(bounds.per_principal),
         per_proxy=_share(bounds.per_proxy),
-        per_server=ServerShare(connections=bounds.per_server.connections),
+        per_server=ServerShareConfig(connections=bounds.per_server.connections),
         session_max_age=bounds.session_max_age.milliseconds,
     )
 
 
-def _share(share: PerSource | PerPrincipal | PerProxy, *, connections: int | None = None) -> Share:
-    return Share(
+def _share(share: PerSource | PerPrincipal | PerProxy, *, connections: int | None = None) -> ShareConfig:
+    return ShareConfig(
         connections=connections,
         requests_in_flight=share.requests_in_flight,
         streams=share.streams,

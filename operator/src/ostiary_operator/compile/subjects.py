@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
-from ostiary_core.contract.documents import AccessRules
+from ostiary_core.contract.documents import AccessRulesConfig
 from ostiary_operator.api.load import InvalidResource, parse_policy, parse_proxy
 from ostiary_operator.api.policy import TargetSelector
 from ostiary_operator.api.problems import Problem
@@ -65,7 +65,7 @@ class PolicyContent:
 
     target_names: tuple[str, ...]
     target_selector: TargetSelector | None
-    access: AccessRules | None
+    access: AccessRulesConfig | None
 
 
 ParsedProxy: TypeAlias = ParsedResource[ProxySpec]
@@ -93,7 +93,7 @@ def _policy(document: Document) -> PolicyContent:
     return PolicyContent(
         target_names=tuple(reference.name for reference in spec.target_refs),
         target_selector=spec.target_selector,
-        access=AccessRules.model_validate_json(access) if access is not None else None,
+        access=AccessRulesConfig.model_validate_json(access) if access is not None else None,
     )
 
 

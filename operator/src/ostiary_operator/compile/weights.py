@@ -3,7 +3,7 @@
 A policy that weighs too much is invalid. What several add up to at a proxy or in a namespace is a matter of the budget.
 """
 
-from ostiary_core.contract.documents import Catalogue, EntryDocument
+from ostiary_core.contract.documents import CatalogueConfig, EntryDocument
 from ostiary_core.errors import PatternError
 from ostiary_core.policy.access import CompiledPolicy
 from ostiary_core.policy.budget import PROXY_WEIGHT
@@ -26,7 +26,7 @@ def catalogue_weight(entry: EncodedDocument[EntryDocument], cache: Cache) -> int
     return cache.get(("catalogue weight", catalogue.model_dump_json()), lambda: _weigh(catalogue))
 
 
-def _weigh(catalogue: Catalogue) -> int:
+def _weigh(catalogue: CatalogueConfig) -> int:
     try:
         return sum(matcher.weight for matcher in compile_catalogue(catalogue).values())
     except PatternError:

@@ -9,7 +9,7 @@ from typing import Final
 
 from ostiary_core.mcp.codes import INVALID_PARAMS
 from ostiary_core.policy.slips import Slip
-from ostiary_gateway.app import Gateway
+from ostiary_gateway.app import GatewayApp
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.line.offered import OFFERED
 from ostiary_gateway.options import GatewayOptions
@@ -47,7 +47,7 @@ class LocalGateway:
             replica="run",
             installation=secrets.token_hex(8),
         )
-        self._gateway = Gateway(settled, self._telemetry)
+        self._gateway = GatewayApp(settled, self._telemetry)
         self._swapped = asyncio.Event()
         self._gateway.store.listeners.append(self._on_swap)
 

@@ -31,7 +31,7 @@ _CLOSED: Final = ConfigDict(
 )
 
 
-class Document(BaseModel):
+class ContractDocument(BaseModel):
     """Base of everything in the contract: frozen, and closed against members that a reader would not understand."""
 
     model_config = ConfigDict(frozen=True, **_CLOSED)
@@ -43,7 +43,7 @@ class Document(BaseModel):
 
 # There are tens of thousands of rules. As dataclasses they take a third of the memory of models, and of the time.
 @dataclass(frozen=True, slots=True, config=_CLOSED)
-class Selection:
+class SelectionConfig:
     """What a rule says of one primitive. Absent verbs mean all verbs; absent names and patterns mean every name."""
 
     verbs: list[Verb] | None = None
@@ -52,28 +52,28 @@ class Selection:
 
 
 @dataclass(frozen=True, slots=True, config=_CLOSED)
-class AccessRule:
+class AccessRuleConfig:
     """One rule; with no primitive it speaks of all three."""
 
     name: str
     effect: Effect
-    tools: Selection | None = None
-    resources: Selection | None = None
-    prompts: Selection | None = None
+    tools: SelectionConfig | None = None
+    resources: SelectionConfig | None = None
+    prompts: SelectionConfig | None = None
 
-    def selection(self, primitive: Primitive) -> Selection | None:
+    def selection(self, primitive: Primitive) -> SelectionConfig | None:
         """Return what the rule says of a primitive."""
-        selection: Selection | None = getattr(self, primitive)
+        selection: SelectionConfig | None = getattr(self, primitive)
         return selection
 
 
-class AccessRules(Document):
+class AccessRulesConfig(ContractDocument):
     """Present and empty denies everything."""
 
-    rules: list[AccessRule]
+    rules: list[AccessRuleConfig]
 
 
-class PolicyDocument(Document):
+class PolicyDocument(ContractDocument):
     """One MCPPolicy as last accepted. ``generation`` is of the version that was accepted.
 
     ``source`` is the compiler's own memory and nothing to a gateway: whom this version targets, as canonical JSON, so
@@ -86,7 +86,7 @@ class PolicyDocument(Document):
     uid: str
     generation: Count
     tier: Tier
-    access: AccessRules | None = None
+    access: AccessRulesConfig | None = None
     source: str | None = None
 
     @property
@@ -95,33 +95,33 @@ class PolicyDocument(Document):
         return f"{self.namespace}/{self.name}"
 
 
-class CatalogueSelection(Document):
+class CatalogueSelectionConfig(ContractDocument):
     """What of one primitive exists at the door."""
 
     include: list[str] | None = None
     exclude: list[str] | None = None
 
 
-class Catalogue(Document):
+class CatalogueConfig(ContractDocument):
     """What of the server exists at the door at all, before any policy."""
 
-    tools: CatalogueSelection | None = None
-    resources: CatalogueSelection | None = None
-    prompts: CatalogueSelection | None = None
+    tools: CatalogueSelectionConfig | None = None
+    resources: CatalogueSelectionConfig | None = None
+    prompts: CatalogueSelectionConfig | None = None
 
-    def selection(self, primitive: Primitive) -> CatalogueSelection | None:
+    def selection(self, primitive: Primitive) -> CatalogueSelectionConfig | None:
         """Return the selection of a primitive."""
         return {"tools": self.tools, "resources": self.resources, "prompts": self.prompts}[primitive]
 
 
-class Tls(Document):
+class TlsConfig(ContractDocument):
     """How to verify a server: the CA bundle as PEM, the name to send and to verify."""
 
     ca: str | None = None
     hostname: str | None = None
 
 
-class Timeouts(Document):
+class TimeoutsConfig(ContractDocument):
     """Milliseconds: to connect; to the head of the answer; of silence within an answer."""
 
     connect: Positive
@@ -129,14 +129,14 @@ class Timeouts(Document):
     idle: Positive
 
 
-class Header(Document):
+class HeaderConfig(ContractDocument):
     """A header that every request to a server has. It holds no credential."""
 
     name: str
     value: str
 
 
-class Server(Document):
+class ServerConfig(ContractDocument):
     """One upstream MCP server. ``addresses``: CIDRs that it may resolve to although the default forbids them.
 
     ``host`` is what is sent as Host, None for that of the URL.
@@ -144,14 +144,14 @@ class Server(Document):
 
     name: str
     url: str
-    timeouts: Timeouts
-    tls: Tls | None = None
+    timeouts: TimeoutsConfig
+    tls: TlsConfig | None = None
     addresses: list[str] = []
     host: str | None = None
-    headers: list[Header] | None = None
+    headers: list[HeaderConfig] | None = None
 
 
-class EntryDocument(Document):
+class EntryDocument(ContractDocument):
     """Everything that the gateway needs for one proxy. ``policies`` are digests of policy documents, sorted.
 
     ``invalid`` is set where a policy that targets the proxy is unusable and has no accepted version: every call is
@@ -165,8 +165,8 @@ class EntryDocument(Document):
     generation: Count
     path: str
     hostnames: list[str] = []
-    servers: list[Server] = Field(min_length=1)
-    catalogue: Catalogue | None = None
+    servers: list[ServerConfig] = Field(min_length=1)
+    catalogue: CatalogueConfig | None = None
     policies: list[str] = []
     without_policy: Default = "Allow"
     invalid: bool = False
@@ -182,7 +182,7 @@ class EntryDocument(Document):
         return f"{self.path}/mcp"
 
 
-class Share(Document):
+class ShareConfig(ContractDocument):
     """What one source address, one principal or one proxy may hold of a gateway process; absent is as much as all."""
 
     connections: int | None = Field(default=None, gt=0)
@@ -191,13 +191,13 @@ class Share(Document):
     bytes_in_flight: int | None = Field(default=None, gt=0)
 
 
-class ServerShare(Document):
+class ServerShareConfig(ContractDocument):
     """What one upstream server is given: connections to it."""
 
     connections: int = Field(default=1024, gt=0)
 
 
-class Bounds(Document):
+class BoundsConfig(ContractDocument):
     """Limits of one gateway process: bytes, counts, and the longest life of a session in milliseconds.
 
     Members with a default came later: a document that was written before them means the default.
@@ -211,13 +211,13 @@ class Bounds(Document):
     session_max_age: Positive
     connections: int | None = Field(default=None, gt=0)
     bytes_in_flight: int | None = Field(default=None, gt=0)
-    per_source: Share = Share()
-    per_principal: Share = Share()
-    per_proxy: Share = Share()
-    per_server: ServerShare = ServerShare()
+    per_source: ShareConfig = ShareConfig()
+    per_principal: ShareConfig = ShareConfig()
+    per_proxy: ShareConfig = ShareConfig()
+    per_server: ServerShareConfig = ServerShareConfig()
 
 
-class EgressProxy(Document):
+class EgressProxyConfig(ContractDocument):
     """The HTTP proxy that leads to servers. ``no_proxy``: servers to which it does not, as in ``NO_PROXY``."""
 
     host: str
@@ -225,7 +225,7 @@ class EgressProxy(Document):
     no_proxy: list[str] = []
 
 
-class SettingsDocument(Document):
+class SettingsDocument(ContractDocument):
     """What holds for a whole gateway. ``trusted_proxies`` are CIDRs whose X-Forwarded-For is believed.
 
     ``egress_proxy`` is None where the gateway's environment says whether there is one. ``refused_addresses`` are those
@@ -239,7 +239,7 @@ class SettingsDocument(Document):
     external_url: str | None = None
     allowed_origins: list[str] = []
     trusted_proxies: list[str] = []
-    bounds: Bounds
-    egress_proxy: EgressProxy | None = None
+    bounds: BoundsConfig
+    egress_proxy: EgressProxyConfig | None = None
     refused_addresses: list[str] | None = None
     source: str | None = None

@@ -4,7 +4,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import FailFast, Field, ValidationError
 
-from ostiary_core.contract.documents import Count, Document
+from ostiary_core.contract.documents import ContractDocument, Count
 from ostiary_core.contract.unreadable import unreadable
 
 #: The version of the contract. A reader that does not know it says so and keeps what it has.
@@ -14,7 +14,7 @@ VERSION: Final = "ostiary.dev/config/v1"
 _MOST_SIZES: Final = 64
 
 
-class GatewayIdentity(Document):
+class GatewayIdentity(ContractDocument):
     """A gateway is known by namespace and name."""
 
     namespace: str
@@ -26,7 +26,7 @@ class GatewayIdentity(Document):
         return f"{self.namespace}/{self.name}"
 
 
-class EntryReference(Document):
+class EntryReference(ContractDocument):
     """One proxy that is served, its entry by digest."""
 
     proxy: str
@@ -34,14 +34,14 @@ class EntryReference(Document):
     digest: str
 
 
-class Mac(Document):
+class Mac(ContractDocument):
     """HMAC-SHA-256 over the manifest without this member; ``key`` is the key's name in the gateway's Secret."""
 
     key: str
     value: str
 
 
-class Manifest(Document):
+class Manifest(ContractDocument):
     """What is in force.
 
     ``revision`` only ever grows: a gateway never goes back. ``parts`` are the digests of the parts by number, so that a

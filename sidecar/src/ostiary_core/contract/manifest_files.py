@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from ostiary_core.canonical import canonical
 from ostiary_core.contract import mac, packing
-from ostiary_core.contract.documents import Count, Document
+from ostiary_core.contract.documents import ContractDocument, Count
 from ostiary_core.contract.manifest import Mac
 from ostiary_core.contract.parts import COMPRESS_ABOVE, MANIFEST_FILE
 from ostiary_core.contract.unreadable import unreadable
@@ -35,7 +35,7 @@ MAX_UNFOLDED_BYTES: Final = 8 * 1024 * 1024
 MAX_SEAL_BYTES: Final = 1024
 
 
-class Seal(Document):
+class Seal(ContractDocument):
     """Proof of who compressed a manifest, and its size when it is unfolded, in bytes."""
 
     unfolded: Count

@@ -43,7 +43,7 @@ USE: Final[dict[Primitive, Verb]] = {
 }
 
 
-class Judgement(enum.Enum):
+class AuthorizationKind(enum.Enum):
     """How the authorize station judges a method."""
 
     ALWAYS = "always"  # lifecycle: passes whatever the policy says
@@ -65,7 +65,7 @@ class Method:
     """
 
     name: str
-    judgement: Judgement
+    authorization: AuthorizationKind
     primitive: Primitive | None = None
     verb: Verb | None = None
     name_key: str = ""
@@ -77,15 +77,15 @@ class Method:
 
 
 def _lifecycle(name: str, *, legacy: bool = True, modern: bool = False, notification: bool = False) -> Method:
-    return Method(name, Judgement.ALWAYS, legacy=legacy, modern=modern, notification=notification)
+    return Method(name, AuthorizationKind.ALWAYS, legacy=legacy, modern=modern, notification=notification)
 
 
 def _list(name: str, primitive: Primitive, list_key: str, item_key: str) -> Method:
-    return Method(name, Judgement.LIST, primitive, Verb.LIST, list_key=list_key, item_key=item_key)
+    return Method(name, AuthorizationKind.LIST, primitive, Verb.LIST, list_key=list_key, item_key=item_key)
 
 
 def _named(name: str, primitive: Primitive, verb: Verb, name_key: str, *, modern: bool = True) -> Method:
-    return Method(name, Judgement.NAME, primitive, verb, name_key=name_key, modern=modern)
+    return Method(name, AuthorizationKind.NAME, primitive, verb, name_key=name_key, modern=modern)
 
 
 _ROWS: Final = (
@@ -107,17 +107,17 @@ _ROWS: Final = (
     _named("resources/subscribe", Primitive.RESOURCES, Verb.SUBSCRIBE, "uri", modern=False),
     _named("resources/unsubscribe", Primitive.RESOURCES, Verb.SUBSCRIBE, "uri", modern=False),
     _named("prompts/get", Primitive.PROMPTS, Verb.GET, "name"),
-    Method("completion/complete", Judgement.COMPLETION),
-    Method("subscriptions/listen", Judgement.LISTEN, Primitive.RESOURCES, Verb.SUBSCRIBE, legacy=False),
-    Method("tasks/get", Judgement.TASK, Primitive.TOOLS, Verb.CALL, name_key="taskId"),
-    Method("tasks/result", Judgement.TASK, Primitive.TOOLS, Verb.CALL, name_key="taskId", modern=False),
-    Method("tasks/update", Judgement.TASK, Primitive.TOOLS, Verb.CALL, name_key="taskId", legacy=False),
-    Method("tasks/cancel", Judgement.TASK, Primitive.TOOLS, Verb.CALL, name_key="taskId"),
-    Method("tasks/list", Judgement.TASK_LIST, Primitive.TOOLS, Verb.CALL, modern=False),
+    Method("completion/complete", AuthorizationKind.COMPLETION),
+    Method("subscriptions/listen", AuthorizationKind.LISTEN, Primitive.RESOURCES, Verb.SUBSCRIBE, legacy=False),
+    Method("tasks/get", AuthorizationKind.TASK, Primitive.TOOLS, Verb.CALL, name_key="taskId"),
+    Method("tasks/result", AuthorizationKind.TASK, Primitive.TOOLS, Verb.CALL, name_key="taskId", modern=False),
+    Method("tasks/update", AuthorizationKind.TASK, Primitive.TOOLS, Verb.CALL, name_key="taskId", legacy=False),
+    Method("tasks/cancel", AuthorizationKind.TASK, Primitive.TOOLS, Verb.CALL, name_key="taskId"),
+    Method("tasks/list", AuthorizationKind.TASK_LIST, Primitive.TOOLS, Verb.CALL, modern=False),
 )
 
 #: In place of the row of a notification that is not in the table. Its name is what evidence shows for all of them.
-UNKNOWN_NOTIFICATION: Final = Method("_OTHER", Judgement.ALWAYS, notification=True)
+UNKNOWN_NOTIFICATION: Final = Method("_OTHER", AuthorizationKind.ALWAYS, notification=True)
 NOTIFICATION_PREFIX: Final = "notifications/"
 
 METHODS: Final[dict[str, Method]] = {row.name: row for row in _ROWS}
@@ -137,4 +137,4 @@ REPEATABLE: Final = frozenset(
 )
 
 #: List results by the member that holds their items, for answers whose request is not known (a resumed GET).
-LISTS: Final[dict[str, Method]] = {row.list_key: row for row in _ROWS if row.judgement is Judgement.LIST}
+LISTS: Final[dict[str, Method]] = {row.list_key: row for row in _ROWS if row.authorization is AuthorizationKind.LIST}

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from ostiary_core.contract.documents import AccessRule, PolicyDocument, Tier
+from ostiary_core.contract.documents import AccessRuleConfig, PolicyDocument, Tier
 from ostiary_core.errors import PatternError
 from ostiary_core.mcp.methods import VERBS, Primitive, Verb
 from ostiary_core.policy.budget import POLICY_WEIGHT, length_of, name_limit
@@ -21,7 +21,7 @@ from ostiary_core.policy.names import ANY_NAME, NameMatcher
 from ostiary_core.policy.uris import rule_names
 
 
-class Reason(enum.StrEnum):
+class DecisionReason(enum.StrEnum):
     """Why a decision fell as it did; recorded as evidence, the callers are told only what their errors say."""
 
     OPEN = "Open"
@@ -39,7 +39,7 @@ class Decision(NamedTuple):
     """The verdict on one (primitive, verb, name), with its evidence: ``policy`` is ``namespace/name``, or empty."""
 
     allowed: bool
-    reason: Reason
+    reason: DecisionReason
     policy: str = ""
     rule: str = ""
 
@@ -52,7 +52,7 @@ class CompiledRule:
     matchers: dict[tuple[Primitive, Verb], NameMatcher]
 
     @classmethod
-    def build(cls, rule: AccessRule) -> "CompiledRule":
+    def build(cls, rule: AccessRuleConfig) -> "CompiledRule":
         """Compile a rule of the contract.
 
         Raises:
@@ -148,12 +148,12 @@ def _require_light(rule: str, weight: int) -> None:
         )
 
 
-_OPEN: Final = Decision(True, Reason.OPEN)
-_NAME_TOO_LONG: Final = Decision(False, Reason.NAME_TOO_LONG)
+_OPEN: Final = Decision(True, DecisionReason.OPEN)
+_NAME_TOO_LONG: Final = Decision(False, DecisionReason.NAME_TOO_LONG)
 
 
 @dataclass(slots=True)
-class Access:
+class AccessEvaluator:
     """Decides for one proxy. Built once for a config entry and never changed; the memo is its only state."""
 
     policies: Sequence[CompiledPolicy]
@@ -188,7 +188,7 @@ class Access:
         """Say whether no rule could ever refuse a name of this primitive, so that a list needs no filter."""
         return primitive in self._open
 
-    def lists_like(self, other: "Access", primitive: Primitive) -> bool:
+    def lists_like(self, other: "AccessEvaluator", primitive: Primitive) -> bool:
         """Say whether the rules on who may see names of this primitive are the same; nobody's names are compared."""
         mine, theirs = ([p.listing(primitive) for p in each.policies] for each in (self, other))
         return [listing for listing in mine if listing] == [listing for listing in theirs if listing]
@@ -220,7 +220,7 @@ class Access:
             decision = _judge_tier(tier, primitive, verb, name)
             if not decision.allowed:
                 return decision
-            verdict = decision if decision.reason is Reason.ALLOWED else verdict
+            verdict = decision if decision.reason is DecisionReason.ALLOWED else verdict
         return verdict
 
 
@@ -228,7 +228,7 @@ def _denial(policies: Iterable[CompiledPolicy], primitive: Primitive, verb: Verb
     for policy in policies:
         for rule in policy.deny:
             if rule.matches(primitive, verb, name):
-                return Decision(False, Reason.DENIED, policy.identity, rule.name)
+                return Decision(False, DecisionReason.DENIED, policy.identity, rule.name)
     return None
 
 
@@ -242,5 +242,5 @@ def _judge_tier(tier: Sequence[CompiledPolicy], primitive: Primitive, verb: Verb
     for policy in closing:
         for rule in policy.allow:
             if rule.matches(primitive, verb, name):
-                return Decision(True, Reason.ALLOWED, policy.identity, rule.name)
-    return Decision(False, Reason.NOT_ALLOWED, closing[0].identity)
+                return Decision(True, DecisionReason.ALLOWED, policy.identity, rule.name)
+    return Decision(False, DecisionReason.NOT_ALLOWED, closing[0].identity)

@@ -1,4 +1,4 @@
-"""Decisions that were made before, in bounded memory: callers choose names, and servers do in their lists."""
+"""A bounded cache of policy decisions: callers choose the names, and so do servers in their lists."""
 
 from typing import Final, Generic, TypeVar
 from weakref import WeakValueDictionary
@@ -6,43 +6,43 @@ from weakref import WeakValueDictionary
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 
-#: Names whose decision one memo keeps. A caller who invents names can empty it, not grow it.
+#: Decisions that one memo keeps. A caller that invents names can empty it, but not grow it.
 EACH: Final = 4096
-#: And all memos together: who asks at many doors gains no more.
+#: Decisions that all memos together keep: a caller gains no more by using many proxies.
 IN_ALL: Final = 65_536
-#: A longer name is judged each time: names in use are shorter, and some may be as long as a message.
+#: A longer name is judged each time: names in use are shorter, and a hostile one may be as long as a message.
 NAME_LENGTH: Final = 256
 
 
 class Memo(dict[Key, Value], Generic[Key, Value]):
-    """What one policy decision keeps: look it up as in any dict, and put into it through a :class:`Shelf` only."""
+    """The decisions of one evaluator: read it as a dict, write to it through a :class:`DecisionCache` only."""
 
     __slots__ = ("__weakref__",)
 
 
-class Shelf:
-    """All memos together, by who is still there of them; at most ``limit`` decisions."""
+class DecisionCache:
+    """Counts the decisions in all memos that still exist, and keeps at most ``limit``."""
 
     def __init__(self, *, limit: int = IN_ALL) -> None:
         self._memos: WeakValueDictionary[int, Memo[object, object]] = WeakValueDictionary()
         self._limit = limit
-        #: What is held at most: memos that went with their owner are taken off only when the limit is reached.
+        #: An upper bound: memos that were collected with their owner are subtracted only at the limit.
         self._held = 0
 
     @property
     def held(self) -> int:
-        """How many decisions are held now."""
+        """The number of decisions that are kept now."""
         return sum(map(len, list(self._memos.values())))
 
     def keep(self, memo: Memo[Key, Value], key: Key, value: Value, *, name: str) -> None:
-        """Keep a decision on a name, if the name is of a length that is worth it."""
+        """Keep a decision on a name, unless the name is longer than ``NAME_LENGTH``."""
         if len(name) > NAME_LENGTH:
             return
         if len(memo) >= EACH:
             self._held -= len(memo)
             memo.clear()
         if not memo:
-            self._memos[id(memo)] = memo  # type: ignore[assignment]  # it is only counted and emptied here
+            self._memos[id(memo)] = memo  # type: ignore[assignment]  # the cache only counts and clears it
         memo[key] = value
         self._held += 1
         if self._held > self._limit:
@@ -57,5 +57,5 @@ class Shelf:
         self._held = 0
 
 
-#: The shelf of this process.
-DECISIONS: Final = Shelf()
+#: The cache of this process.
+DECISIONS: Final = DecisionCache()

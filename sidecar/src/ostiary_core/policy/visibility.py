@@ -8,21 +8,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from ostiary_core.contract.documents import Catalogue, CatalogueSelection
+from ostiary_core.contract.documents import CatalogueConfig, CatalogueSelectionConfig
 from ostiary_core.errors import AmbiguousURIError
 from ostiary_core.mcp.methods import Primitive, Verb
-from ostiary_core.policy.access import Access, Decision, Reason
+from ostiary_core.policy.access import AccessEvaluator, Decision, DecisionReason
 from ostiary_core.policy.budget import STEPS, length_of, name_limit
 from ostiary_core.policy.memo import DECISIONS, Memo
 from ostiary_core.policy.names import NameMatcher
 from ostiary_core.policy.samples import candidates, is_finite
 from ostiary_core.policy.uris import Readings, read_uri, rule_names
 
-_NOT_IN_CATALOGUE: Final = Decision(False, Reason.NOT_IN_CATALOGUE)
-_AMBIGUOUS_URI: Final = Decision(False, Reason.AMBIGUOUS_URI)
-_NAME_TOO_LONG: Final = Decision(False, Reason.NAME_TOO_LONG)
-_NO_POLICY: Final = Decision(False, Reason.NO_POLICY)
-_POLICY_INVALID: Final = Decision(False, Reason.POLICY_INVALID)
+_NOT_IN_CATALOGUE: Final = Decision(False, DecisionReason.NOT_IN_CATALOGUE)
+_AMBIGUOUS_URI: Final = Decision(False, DecisionReason.AMBIGUOUS_URI)
+_NAME_TOO_LONG: Final = Decision(False, DecisionReason.NAME_TOO_LONG)
+_NO_POLICY: Final = Decision(False, DecisionReason.NO_POLICY)
+_POLICY_INVALID: Final = Decision(False, DecisionReason.POLICY_INVALID)
 
 
 #: Most URIs have one reading. What all readings of one may cost, as a multiple of a name of the greatest length.
@@ -37,7 +37,7 @@ class CatalogueMatcher:
     exclude: NameMatcher | None
 
     @classmethod
-    def build(cls, primitive: Primitive, selection: CatalogueSelection) -> "CatalogueMatcher":
+    def build(cls, primitive: Primitive, selection: CatalogueSelectionConfig) -> "CatalogueMatcher":
         """Compile the include and exclude lists; an absent include holds every name."""
         include, exclude = selection.include, selection.exclude
         if primitive is Primitive.RESOURCES:
@@ -64,7 +64,7 @@ class CatalogueMatcher:
         return self.exclude is not None and self.exclude.matches(name)
 
 
-def compile_catalogue(catalogue: Catalogue | None) -> dict[Primitive, CatalogueMatcher]:
+def compile_catalogue(catalogue: CatalogueConfig | None) -> dict[Primitive, CatalogueMatcher]:
     """Compile what a catalogue says of each primitive.
 
     Raises:
@@ -87,7 +87,7 @@ class Visibility:
     """
 
     catalogue: dict[Primitive, CatalogueMatcher]
-    access: Access
+    access: AccessEvaluator
     refusal: Decision | None = None
     #: The primitives whose names are more than looked up in the rules, and what was decided on them.
     _judged: frozenset[Primitive] = frozenset()
@@ -95,7 +95,9 @@ class Visibility:
     _usable: dict[tuple[Primitive, Verb], bool] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def build(cls, catalogue: Catalogue | None, access: Access, *, default: str, invalid: bool) -> "Visibility":
+    def build(
+        cls, catalogue: CatalogueConfig | None, access: AccessEvaluator, *, default: str, invalid: bool
+    ) -> "Visibility":
         """Combine what a config entry says; ``default`` is the gateway's ``withoutPolicy``.
 
         Raises:

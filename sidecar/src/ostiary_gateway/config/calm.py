@@ -22,7 +22,7 @@ _REST: Final = 0.0001
 MANY: Final = 64
 
 
-class Calm:
+class CooperativeBuild:
     """Counts what was built."""
 
     def __init__(self) -> None:
@@ -38,13 +38,13 @@ class Calm:
 
 
 @contextlib.contextmanager
-def calmly() -> Iterator[Calm]:
+def cooperative_build() -> Iterator[CooperativeBuild]:
     """Build within this, in a thread of its own, one at a time.
 
     What a large build left is frozen: it is there for long, holds no cycles, and so goes by its reference counts alone.
     Small builds are left to the collector, since freezing takes along what requests are just using.
     """
-    calm = Calm()
+    calm = CooperativeBuild()
     interval, collecting = sys.getswitchinterval(), gc.isenabled()
     sys.setswitchinterval(_INTERVAL)
     gc.disable()

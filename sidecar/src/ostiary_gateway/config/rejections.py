@@ -32,14 +32,14 @@ class Rejection:
 
 
 @dataclass(frozen=True, slots=True)
-class RejectedEntry(Rejection):
+class EntryRejection(Rejection):
     """Why an entry is not in force; its digest."""
 
     digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class RejectedConfig(Rejection):
+class ConfigRejection(Rejection):
     """Why a whole config is not in force; its revision, None where it could not be read or believed."""
 
     revision: int | None = None

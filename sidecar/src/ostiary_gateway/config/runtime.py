@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from ostiary_core.contract.documents import EntryDocument, PolicyDocument
 from ostiary_core.contract.unreadable import unreadable
-from ostiary_core.policy.access import Access, CompiledPolicy
+from ostiary_core.policy.access import AccessEvaluator, CompiledPolicy
 from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway.telemetry import names
 from ostiary_gateway.upstream.server import UpstreamServer
@@ -46,7 +46,7 @@ def build_runtime(
     """
     entry = parse_entry(text)
     policies = {key: policy(key) for key in entry.policies}
-    access = Access(sorted(policies.values(), key=lambda p: (p.tier, p.identity)))
+    access = AccessEvaluator(sorted(policies.values(), key=lambda p: (p.tier, p.identity)))
     return ProxyRuntime(
         identity=entry.identity,
         namespace=entry.namespace,

@@ -23,12 +23,12 @@ from ostiary_core.contract.unreadable import unreadable
 from ostiary_core.errors import OstiaryError
 from ostiary_core.policy.access import CompiledPolicy
 from ostiary_gateway.background import in_background
-from ostiary_gateway.config.calm import Calm, calmly
+from ostiary_gateway.config.calm import CooperativeBuild, cooperative_build
 from ostiary_gateway.config.keyring import Keyring
 from ostiary_gateway.config.rejections import (
     REVISION_AHEAD,
-    RejectedConfig,
-    RejectedEntry,
+    ConfigRejection,
+    EntryRejection,
     described,
     misplacement,
 )
@@ -40,12 +40,12 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class _Offer:
+class _SourceState:
     """The files and keys that one source holds now, and what is wrong with them."""
 
     files: Mapping[str, bytes]
     keys: Keyring
-    rejected: RejectedConfig | None = None
+    rejected: ConfigRejection | None = None
     misplaced: tuple[str, ...] = ()
     """What has the name of a key among ``files``, and is none for lying there."""
 
@@ -63,20 +63,20 @@ class ConfigStore:
     def __init__(self, *, gateway: str | None, servers: ServerFactory, clock: Callable[[], float] = time.time) -> None:
         self.snapshot: Snapshot | None = None
         self.keyring = Keyring()
-        self.rejected_entries: dict[str, RejectedEntry] = {}
+        self.rejected_entries: dict[str, EntryRejection] = {}
         #: A config that waits for the rest of its parts. Not rejected: they are on their way.
-        self.incomplete: RejectedConfig | None = None
+        self.incomplete: ConfigRejection | None = None
         self.listeners: list[SwapListener] = []
         self.loads = 0
         self.rejections = 0
         self._gateway = gateway
         self._servers = servers
         self._clock = clock
-        self._offers: dict[str, _Offer] = {}
+        self._offers: dict[str, _SourceState] = {}
         self._turn = asyncio.Lock()
 
     @property
-    def rejected_config(self) -> RejectedConfig | None:
+    def rejected_config(self) -> ConfigRejection | None:
         """A whole config that a source holds now and that cannot be taken."""
         return next((offer.rejected for offer in self._offers.values() if offer.rejected is not None), None)
 
@@ -92,10 +92,10 @@ class ConfigStore:
         session. Where a key is taken back there is another in its place.
         """
         async with self._turn:
-            before = self._offers.get(source, _Offer({}, Keyring()))
+            before = self._offers.get(source, _SourceState({}, Keyring()))
             if keys.empty:
                 keys = before.keys
-            self._offers[source] = _Offer(files, keys, before.rejected, key_names.misplaced(files))
+            self._offers[source] = _SourceState(files, keys, before.rejected, key_names.misplaced(files))
             if self._offers[source].misplaced not in {(), before.misplaced}:
                 _log.error("%s: %s", source, misplacement(self._offers[source].misplaced))
             joined = Keyring()
@@ -113,7 +113,7 @@ class ConfigStore:
                 if offer.rejected is not None and offer.rejected.reason == REVISION_AHEAD:
                     await self._consider(offer)
 
-    async def _consider(self, offer: _Offer) -> None:
+    async def _consider(self, offer: _SourceState) -> None:
         if MANIFEST_FILE not in offer.files:
             offer.rejected = None  # keys alone, or nothing yet: a config may come
             return
@@ -157,13 +157,13 @@ class ConfigStore:
             )
 
     def _wait(self, revision: int | None, error: ConfigIncomplete) -> None:
-        found = RejectedConfig(**described(error), revision=revision)
+        found = ConfigRejection(**described(error), revision=revision)
         if found != self.incomplete:
             _log.info("revision %s is not whole yet: %s", revision, found.message)
         self.incomplete = found
 
-    def _reject(self, offer: _Offer, revision: int | None, error: OstiaryError) -> None:
-        found = RejectedConfig(**described(error), revision=revision)
+    def _reject(self, offer: _SourceState, revision: int | None, error: OstiaryError) -> None:
+        found = ConfigRejection(**described(error), revision=revision)
         if found != offer.rejected:
             self.rejections += 1
             _log.error("config rejected, the last good stays: %s", found.message)
@@ -171,18 +171,18 @@ class ConfigStore:
 
     def _load(
         self, manifest: Manifest, files: Mapping[str, bytes], current: Snapshot | None
-    ) -> tuple[Snapshot, dict[str, RejectedEntry]]:
-        with calmly() as calm:
+    ) -> tuple[Snapshot, dict[str, EntryRejection]]:
+        with cooperative_build() as calm:
             return self._build(open_parts(manifest, files), current, calm)
 
     def _build(
-        self, bundle: OpenedBundle, current: Snapshot | None, calm: Calm
-    ) -> tuple[Snapshot, dict[str, RejectedEntry]]:
+        self, bundle: OpenedBundle, current: Snapshot | None, calm: CooperativeBuild
+    ) -> tuple[Snapshot, dict[str, EntryRejection]]:
         settings = _parse_settings(bundle)
         old = current.proxies if current is not None else {}
-        policies = _PolicyShelf(bundle, old.values())
+        policies = _PolicyCache(bundle, old.values())
         proxies: dict[str, ProxyRuntime] = {}
-        rejected: dict[str, RejectedEntry] = {}
+        rejected: dict[str, EntryRejection] = {}
         for reference in bundle.manifest.entries:
             kept = old.get(reference.proxy)
             kept = kept if kept is not None and kept.uid == reference.uid else None
@@ -194,13 +194,13 @@ class ConfigStore:
             except ConfigIncomplete:
                 raise
             except OstiaryError as error:
-                rejected[reference.proxy] = RejectedEntry(**described(error), digest=reference.digest)
+                rejected[reference.proxy] = EntryRejection(**described(error), digest=reference.digest)
             if kept is not None:
                 proxies[reference.proxy] = kept
         manifest = bundle.manifest
         return build_snapshot(manifest.gateway, manifest.revision, settings, proxies), rejected
 
-    def _swap(self, snapshot: Snapshot, rejected: dict[str, RejectedEntry], *, seconds: float) -> None:
+    def _swap(self, snapshot: Snapshot, rejected: dict[str, EntryRejection], *, seconds: float) -> None:
         old = self.snapshot
         changed = _changed(old, snapshot)
         if old is not None and old.revision == snapshot.revision and not changed and rejected == self.rejected_entries:
@@ -238,7 +238,7 @@ def _take(bundle: OpenedBundle, digest: str) -> bytes:
     return bundle.take(digest)
 
 
-class _PolicyShelf:
+class _PolicyCache:
     """Compiled policies by digest: those in force are used again, new ones are compiled once for all their proxies."""
 
     def __init__(self, bundle: OpenedBundle, proxies: Iterable[ProxyRuntime]) -> None:

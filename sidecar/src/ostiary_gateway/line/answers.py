@@ -17,7 +17,7 @@ _REASON_LIMIT: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ResponseSummary:
     """How an answer ended: a JSON-RPC error code, a tool error, or neither.
 
     ``dropped`` is how many items of a list were left out because they cannot be judged; ``reason`` is that of an error
@@ -31,9 +31,9 @@ class Outcome:
     reason: str = ""
 
 
-_GOOD: Final = Outcome()
+_GOOD: Final = ResponseSummary()
 #: What the tool says is content: it is told only where that is captured.
-_TOOL_ERROR: Final = Outcome(message="The tool answered with isError", tool_error=True)
+_TOOL_ERROR: Final = ResponseSummary(message="The tool answered with isError", tool_error=True)
 
 
 def read(text: bytes) -> dict[str, Any]:
@@ -127,14 +127,14 @@ def id_of(message: dict[str, Any]) -> str | int | None:
     return cast("str | int", found)
 
 
-def outcome(message: dict[str, Any], *, dropped: int = 0) -> Outcome:
+def outcome(message: dict[str, Any], *, dropped: int = 0) -> ResponseSummary:
     """Return how an answer ended."""
     if dropped:
-        return Outcome(dropped=dropped)  # a list, and those are no errors
+        return ResponseSummary(dropped=dropped)  # a list, and those are no errors
     error = message.get("error")
     if error is not None:
         code = error.get("code") if isinstance(error, dict) else None
-        return Outcome(code if type(code) is int else 0, _text(error), reason=_reason(error))
+        return ResponseSummary(code if type(code) is int else 0, _text(error), reason=_reason(error))
     result = message.get("result")
     return _TOOL_ERROR if isinstance(result, dict) and result.get("isError") is True else _GOOD
 

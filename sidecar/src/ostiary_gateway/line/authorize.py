@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from ostiary_core.mcp import codes
-from ostiary_core.mcp.methods import METHODS, USE, Judgement, Primitive, Verb
+from ostiary_core.mcp.methods import METHODS, USE, AuthorizationKind, Primitive, Verb
 from ostiary_core.mcp.revisions import MODERN
-from ostiary_core.policy.access import Decision, Reason
+from ostiary_core.policy.access import Decision, DecisionReason
 from ostiary_core.policy.budget import NAME_LENGTH
 from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway.errors import Refusal
@@ -68,7 +68,7 @@ def _judge_list(_: Message, visibility: Visibility) -> Decision | None:
 
 def _require_valid_policy(visibility: Visibility) -> None:
     refusal = visibility.refusal
-    if refusal is not None and refusal.reason is Reason.POLICY_INVALID:
+    if refusal is not None and refusal.reason is DecisionReason.POLICY_INVALID:
         raise DeniedError(_policy_invalid(), refusal)
 
 
@@ -96,11 +96,11 @@ def require(visibility: Visibility, primitive: Primitive, verb: Verb, name: str)
     decision = visibility.decide(primitive, verb, name)
     if decision.allowed:
         return decision
-    if decision.reason is Reason.POLICY_INVALID:
+    if decision.reason is DecisionReason.POLICY_INVALID:
         raise DeniedError(_policy_invalid(), decision)
-    if decision.reason is Reason.AMBIGUOUS_URI:
+    if decision.reason is DecisionReason.AMBIGUOUS_URI:
         raise DeniedError(Refusal(200, "AmbiguousURI", _AMBIGUOUS_URI, code=codes.INVALID_PARAMS), decision)
-    if decision.reason is Reason.NAME_TOO_LONG:
+    if decision.reason is DecisionReason.NAME_TOO_LONG:
         raise DeniedError(_name_too_long(visibility, primitive), decision)
     if visibility.shows(primitive, name):
         words = f"Denied by policy: {_NOUNS[primitive]} {name[:_SHOWN_NAME]}"
@@ -190,19 +190,19 @@ def _judge_task_list(_: Message, visibility: Visibility) -> None:
 
 def _tasks_denied(visibility: Visibility) -> DeniedError:
     """Return the answer to who may not ask for tasks; that there are tasks is no secret, which there are is."""
-    decision = visibility.refusal or Decision(False, Reason.NOT_ALLOWED)
+    decision = visibility.refusal or Decision(False, DecisionReason.NOT_ALLOWED)
     return DeniedError(Refusal(200, "Denied", "Denied by policy: tasks", code=codes.DENIED), decision)
 
 
-_JUDGES: Final[dict[Judgement, Callable[[Message, Visibility], Decision | None]]] = {
-    Judgement.LIST: _judge_list,
-    Judgement.NAME: _judge_name,
-    Judgement.COMPLETION: _judge_completion,
-    Judgement.LISTEN: _judge_listen,
-    Judgement.TASK: _judge_task,
-    Judgement.TASK_LIST: _judge_task_list,
+_JUDGES: Final[dict[AuthorizationKind, Callable[[Message, Visibility], Decision | None]]] = {
+    AuthorizationKind.LIST: _judge_list,
+    AuthorizationKind.NAME: _judge_name,
+    AuthorizationKind.COMPLETION: _judge_completion,
+    AuthorizationKind.LISTEN: _judge_listen,
+    AuthorizationKind.TASK: _judge_task,
+    AuthorizationKind.TASK_LIST: _judge_task_list,
 }
 #: By a method's name: the hash of an enumeration's member is computed in Python.
 _JUDGE_OF: Final = {
-    method.name: _JUDGES[method.judgement] for method in METHODS.values() if method.judgement in _JUDGES
+    method.name: _JUDGES[method.authorization] for method in METHODS.values() if method.authorization in _JUDGES
 } | {"tools/call": _judge_call}

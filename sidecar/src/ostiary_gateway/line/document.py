@@ -4,24 +4,24 @@ from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import Any, Final
 
-from ostiary_core.mcp.methods import Judgement, Method
+from ostiary_core.mcp.methods import AuthorizationKind, Method
 from ostiary_core.mcp.revisions import LEGACY_REVISIONS
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.line import answers, mirrored, rejections, spoken
-from ostiary_gateway.line.answers import Outcome
+from ostiary_gateway.line.answers import ResponseSummary
 from ostiary_gateway.line.declared import declared
 from ostiary_gateway.line.dropped import DROPPED
 from ostiary_gateway.line.exchange import Exchange
 from ostiary_gateway.line.forward import http_fault
 from ostiary_gateway.line.large import LIGHT_BYTES, Steps, limit_of, worked_on
 from ostiary_gateway.line.limit import reserve_response_bytes
-from ostiary_gateway.line.list_memo import LISTS, Known
+from ostiary_gateway.line.list_memo import LISTS, ListResponse
 from ostiary_gateway.line.offered import OFFERED
 from ostiary_gateway.line.own_ids import with_id
 from ostiary_gateway.line.shape import Reading, reading_for, shaping
 from ostiary_gateway.media_types import JSON_HEADERS
 from ostiary_gateway.server.response import Response
-from ostiary_gateway.session import Session
+from ostiary_gateway.session import UpstreamSession
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.http1.answer import Answer
 
@@ -29,12 +29,12 @@ _SESSION: Final = "Mcp-Session-Id"
 #: A small answer that is whole is on its way to the caller in the same turn of the loop: nothing is held, in bytes.
 _NOT_HELD: Final = 16 * 1024
 _TOO_LARGE: Final = "the answer has %d bytes or more, and a message may have %d (bounds.messageBytes)"
-_LIST: Final = Judgement.LIST
-_LIFECYCLE: Final = Judgement.ALWAYS
+_LIST: Final = AuthorizationKind.LIST
+_LIFECYCLE: Final = AuthorizationKind.ALWAYS
 _NONE: Final[Mapping[str, str]] = {}
 
 #: Gives the session id for an answer to initialize.
-SealSession = Callable[[Session], str]
+SealSession = Callable[[UpstreamSession], str]
 
 
 async def read_whole(exchange: Exchange, answer: Answer, *, limit: int) -> bytes:
@@ -66,7 +66,7 @@ async def _read_some(answer: Answer, until: float, seconds: float) -> bytes:
         raise UpstreamFault(faults.TIMEOUT, f"the answer was not whole {seconds:g} s after its head") from error
 
 
-async def relay_document(exchange: Exchange, answer: Answer, *, seal: SealSession) -> tuple[Response, Outcome]:
+async def relay_document(exchange: Exchange, answer: Answer, *, seal: SealSession) -> tuple[Response, ResponseSummary]:
     """Return the answer to a request for a JSON document, and how it ended.
 
     Raises:
@@ -79,7 +79,7 @@ async def relay_document(exchange: Exchange, answer: Answer, *, seal: SealSessio
     if answer.status >= 400 and (rejected := rejections.rejection(exchange, answer, text)) is not None:
         return rejected
     method = exchange.message.method if exchange.message is not None else None
-    if method is not None and method.judgement is _LIST:
+    if method is not None and method.authorization is _LIST:
         known = await _list(exchange, answer, method, text)
         return Response(answer.status, known.body, _headers(answer)), known.outcome
     if len(text) <= LIGHT_BYTES:
@@ -93,7 +93,7 @@ async def relay_document(exchange: Exchange, answer: Answer, *, seal: SealSessio
     if exchange.captured is not None:
         exchange.captured.take(message)
     headers: Mapping[str, str] = JSON_HEADERS
-    if method is None or method.judgement is _LIFECYCLE or "error" in message or answer.status >= 400:
+    if method is None or method.authorization is _LIFECYCLE or "error" in message or answer.status >= 400:
         session = session_header(exchange, answer, message, seal)
         spoken.learn(exchange, message)
         text = declared(exchange, text, message, in_session=bool(session))
@@ -101,7 +101,7 @@ async def relay_document(exchange: Exchange, answer: Answer, *, seal: SealSessio
     return Response(answer.status, text, headers), answers.outcome(message)
 
 
-async def _list(exchange: Exchange, answer: Answer, method: Method, text: bytes) -> Known:
+async def _list(exchange: Exchange, answer: Answer, method: Method, text: bytes) -> ListResponse:
     """Return a list as the caller may see it."""
     visibility = exchange.proxy.visibility
     known = LISTS.recall(method, text, visibility, exchange.request_id, sent_id=exchange.sent_id)
@@ -110,7 +110,7 @@ async def _list(exchange: Exchange, answer: Answer, method: Method, text: bytes)
     return known
 
 
-def _judged(exchange: Exchange, answer: Answer, method: Method, text: bytes) -> Steps[Known]:
+def _judged(exchange: Exchange, answer: Answer, method: Method, text: bytes) -> Steps[ListResponse]:
     """Judge a list that was not seen before."""
     visibility = exchange.proxy.visibility
     reading = yield from _checked(exchange, answer, text, method)
@@ -123,7 +123,7 @@ def _judged(exchange: Exchange, answer: Answer, method: Method, text: bytes) -> 
     shaped = yield from shaping(method, text, reading, visibility)
     if shaped.dropped:
         DROPPED.note(exchange.proxy.identity, shaped.dropped)
-    known = Known(shaped.body, answers.outcome(reading.message, dropped=len(shaped.dropped)))
+    known = ListResponse(shaped.body, answers.outcome(reading.message, dropped=len(shaped.dropped)))
     yield
     if not teaches:
         LISTS.keep(method, text, known, visibility, exchange.request_id)
@@ -200,7 +200,7 @@ def session_header(exchange: Exchange, answer: Answer, message: dict[str, Any], 
     if not isinstance(revision, str) or revision not in LEGACY_REVISIONS:
         raise UpstreamFault(faults.INVALID, "the server negotiated a revision that has no handshake")
     upstream_id = answer.header(_SESSION)
-    return {_SESSION: seal(Session(upstream_id, revision))} if upstream_id is not None else _NONE
+    return {_SESSION: seal(UpstreamSession(upstream_id, revision))} if upstream_id is not None else _NONE
 
 
 def opens_session(exchange: Exchange) -> bool:

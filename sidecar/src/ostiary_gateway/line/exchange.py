@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ostiary_core.mcp.methods import METHODS, UNKNOWN_NOTIFICATION, Judgement, Method
+from ostiary_core.mcp.methods import METHODS, UNKNOWN_NOTIFICATION, AuthorizationKind, Method
 from ostiary_core.mcp.revisions import MODERN, Era
 from ostiary_core.policy.access import Decision
 from ostiary_gateway.config.runtime import ProxyRuntime
@@ -12,15 +12,15 @@ from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.line.captured import Captured
 from ostiary_gateway.line.reservation import Reservation
 from ostiary_gateway.server.request import Request
-from ostiary_gateway.session import Session
+from ostiary_gateway.session import UpstreamSession
 from ostiary_gateway.upstream.server import UpstreamServer
 
 #: The principal of callers without credentials.
 ANONYMOUS = "anonymous"
-_LISTEN: Final = Judgement.LISTEN
+_LISTEN: Final = AuthorizationKind.LISTEN
 #: By method, what of the params is asked for again after the request has gone upstream.
 _KEPT: Final = {"subscriptions/listen": "notifications", "initialize": "protocolVersion"} | {
-    method.name: "cursor" for method in METHODS.values() if method.judgement is Judgement.LIST
+    method.name: "cursor" for method in METHODS.values() if method.authorization is AuthorizationKind.LIST
 }
 
 
@@ -89,7 +89,7 @@ class Exchange:
     snapshot: Snapshot
     proxy: ProxyRuntime
     principal: str = ANONYMOUS
-    session: Session | None = None
+    session: UpstreamSession | None = None
     sealed_session: str | None = None
     request_id: str | int | None = None
     sent_id: str | None = None
@@ -121,7 +121,7 @@ class Exchange:
         message = self.message
         if message is None:
             return self.request.method == "GET"
-        return message.method is not None and message.method.judgement is _LISTEN
+        return message.method is not None and message.method.authorization is _LISTEN
 
     @property
     def ends_with_caller(self) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from ostiary_core import strict_json
 from ostiary_core.errors import StrictJSONError
 from ostiary_core.mcp import codes
-from ostiary_core.mcp.methods import METHODS, NOTIFICATION_PREFIX, UNKNOWN_NOTIFICATION, Judgement, Method
+from ostiary_core.mcp.methods import METHODS, NOTIFICATION_PREFIX, UNKNOWN_NOTIFICATION, AuthorizationKind, Method
 from ostiary_core.mcp.revisions import (
     LEGACY,
     LEGACY_REVISIONS,
@@ -29,7 +29,7 @@ from ostiary_gateway.line.exchange import Message
 from ostiary_gateway.line.headers import mismatch, require_agreement, require_name_agreement
 from ostiary_gateway.line.large import Steps
 from ostiary_gateway.line.members import disguised
-from ostiary_gateway.session import Session
+from ostiary_gateway.session import UpstreamSession
 
 _VERSION: Final = "MCP-Protocol-Version"
 _METHOD: Final = "Mcp-Method"
@@ -46,7 +46,7 @@ _SHOWN: Final = 128
 _MIRRORED: Final = frozenset({"tools/call", "prompts/get", "resources/read"})
 
 #: Opens the session that a request names, if it names one.
-OpenSession = Callable[[], Session | None]
+OpenSession = Callable[[], UpstreamSession | None]
 
 
 class UnsupportedRevisionError(Refusal):
@@ -175,7 +175,7 @@ def _modern(
         require_agreement(headers, _METHOD, body["method"])
     method = _method(body, identifier, era=MODERN)
     name = _name(method, body, MODERN)
-    if method.name in _MIRRORED or method.judgement is Judgement.TASK:
+    if method.name in _MIRRORED or method.authorization is AuthorizationKind.TASK:
         require_name_agreement(headers, _NAME, name)
     return Message(body, MODERN, revision, method, identifier, name)
 
@@ -197,7 +197,7 @@ def _bad_envelope(field: str, what: str) -> Refusal:
 
 
 def _legacy(
-    body: dict[str, Any], identifier: str | int | None, headers: Mapping[str, str], session: Session | None
+    body: dict[str, Any], identifier: str | int | None, headers: Mapping[str, str], session: UpstreamSession | None
 ) -> Message:
     method = _method(body, identifier, era=LEGACY)
     if method.name == "initialize":
@@ -211,7 +211,7 @@ def _legacy(
     return Message(body, LEGACY, revision, method, identifier, _name(method, body, LEGACY))
 
 
-def legacy_revision(headers: Mapping[str, str], session: Session | None) -> str:
+def legacy_revision(headers: Mapping[str, str], session: UpstreamSession | None) -> str:
     """Return the revision of a legacy request: the session's, which no header replaces.
 
     Clients exist that name another legacy revision in a session (the conformance suite 0.1.16 is one) and servers let
@@ -230,7 +230,7 @@ def legacy_revision(headers: Mapping[str, str], session: Session | None) -> str:
     return session.revision if session is not None else header
 
 
-def bodiless_revision(headers: Mapping[str, str], session: Session | None) -> str:
+def bodiless_revision(headers: Mapping[str, str], session: UpstreamSession | None) -> str:
     """Return the revision of a GET or DELETE, which 2026-07-28 does not have any more.
 
     Raises:
@@ -296,7 +296,7 @@ def _name(method: Method, body: dict[str, Any], era: Era) -> str:
     return name
 
 
-def _answer(body: dict[str, Any], headers: Mapping[str, str], session: Session | None) -> Message:
+def _answer(body: dict[str, Any], headers: Mapping[str, str], session: UpstreamSession | None) -> Message:
     """Frame a client's answer to a request of the server: legacy only, and only within a session that opened."""
     identifier = _id(body)
     shapes = ({"jsonrpc", "id", "result"}, {"jsonrpc", "id", "error"})

@@ -32,7 +32,7 @@ from ostiary_gateway.line.streams import OpenStream, OpenStreams
 from ostiary_gateway.media_types import EVENT_STREAM
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import Response
-from ostiary_gateway.session import Sealer, Session
+from ostiary_gateway.session import Sealer, UpstreamSession
 from ostiary_gateway.telemetry import ClientSpan, ServerSpan, Telemetry
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.http1.answer import Answer
@@ -220,7 +220,7 @@ class RequestLine:
             exchange.snapshot = current
             exchange.proxy = route(exchange.request, current)
 
-    def _open_session(self, exchange: Exchange) -> Session | None:
+    def _open_session(self, exchange: Exchange) -> UpstreamSession | None:
         exchange.session = open_session(exchange, self._sealer)
         return exchange.session
 
@@ -303,7 +303,7 @@ class RequestLine:
             elif relay.outcome is not None:
                 note_refused(exchange, relay.outcome)
 
-    def _seal(self, exchange: Exchange, session: Session) -> str:
+    def _seal(self, exchange: Exchange, session: UpstreamSession) -> str:
         return self._sealer.seal(session, proxy_uid=exchange.proxy.uid, principal=exchange.principal)
 
 

@@ -1,7 +1,7 @@
 """Has this request passed this proxy before? Then its server leads back here, and each turn costs as much again."""
 
 from ostiary_gateway.errors import UpstreamFault
-from ostiary_gateway.line.answers import Outcome
+from ostiary_gateway.line.answers import ResponseSummary
 from ostiary_gateway.line.exchange import Exchange
 from ostiary_gateway.upstream import faults, hops
 
@@ -19,7 +19,7 @@ def check_loop(exchange: Exchange) -> None:
         raise faults.refusal(UpstreamFault(faults.LOOP, f"a request has passed {len(exchange.passed)} proxies"))
 
 
-def note_refused(exchange: Exchange, outcome: Outcome) -> None:
+def note_refused(exchange: Exchange, outcome: ResponseSummary) -> None:
     """Tell the health of the server that it answered, perhaps with the refusal of a gateway behind it.
 
     One that leads into a loop did not do its part. Only a request that came without a mark proves that: a caller that

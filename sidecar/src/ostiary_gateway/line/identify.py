@@ -11,7 +11,7 @@ from ostiary_gateway.line.cors import admit
 from ostiary_gateway.line.exchange import Exchange
 from ostiary_gateway.line.route import host_name
 from ostiary_gateway.server.request import Request
-from ostiary_gateway.session import Sealer, Session
+from ostiary_gateway.session import Sealer, UpstreamSession
 
 _LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
@@ -50,7 +50,7 @@ def _loopback_origins(request: Request) -> frozenset[str]:
     return frozenset(f"http://{name}{suffix}" for name in _LOOPBACK_NAMES)
 
 
-def open_session(exchange: Exchange, sealer: Sealer) -> Session | None:
+def open_session(exchange: Exchange, sealer: Sealer) -> UpstreamSession | None:
     """Open the session id that a client sent; none sent gives none.
 
     Raises:

@@ -15,7 +15,7 @@ from time import monotonic
 from typing import Final, TypeAlias, TypeVar
 
 from ostiary_core import json_weight
-from ostiary_core.contract.documents import Bounds
+from ostiary_core.contract.documents import BoundsConfig
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
 
@@ -42,7 +42,7 @@ _COUNTED_AT_ONCE: Final = 1 << 20
 _WORDS: Final = "the answer holds more than %d values (bounds.messageValues)"
 
 
-class Turns:
+class FairQueue:
     """Whose turn it is. Must be used within one event loop."""
 
     def __init__(self) -> None:
@@ -95,7 +95,7 @@ class Turns:
 
 
 #: The turns of this process: it has one event loop.
-TURNS: Final = Turns()
+FAIR_QUEUE: Final = FairQueue()
 
 
 def is_light(text: bytes) -> bool:
@@ -107,7 +107,7 @@ def is_light(text: bytes) -> bool:
     return left > 0 and json_weight.at_most(text) <= left
 
 
-def limit_of(bounds: Bounds) -> int:
+def limit_of(bounds: BoundsConfig) -> int:
     """Return how much a message may weigh that is judged."""
     return sys.maxsize if bounds.message_values is None else bounds.message_values * json_weight.UNIT
 
@@ -154,7 +154,7 @@ async def worked_on(steps: Steps[Made], *, text: bytes, proxy: str) -> Made:
     """
     if len(text) <= LIGHT_ANSWER_BYTES:
         return at_once(steps)
-    async with TURNS.turn(proxy):
+    async with FAIR_QUEUE.turn(proxy):
         return await in_slices(steps)
 
 

@@ -11,9 +11,9 @@ from weakref import WeakKeyDictionary
 
 from ostiary_core import json_weight, strict_json
 from ostiary_core.errors import StrictJSONError
-from ostiary_core.mcp.methods import Judgement, Method
+from ostiary_core.mcp.methods import AuthorizationKind, Method
 from ostiary_core.policy.visibility import Visibility
-from ostiary_gateway.line.answers import Outcome
+from ostiary_gateway.line.answers import ResponseSummary
 from ostiary_gateway.line.list_id import Around, around_id
 
 #: For one visibility: the pages of a catalogue, in each kind of list.
@@ -32,21 +32,21 @@ _PATIENCE: Final = 8
 _TRIAL: Final = 16
 
 
-class Known(NamedTuple):
+class ListResponse(NamedTuple):
     """What the caller may see of an answer, and how it ended."""
 
     body: bytes
-    outcome: Outcome
+    outcome: ResponseSummary
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _CachedList:
     """A list as it came and as it was shown; ``shown`` is None where nothing was taken away."""
 
     method: Method
     came: Around
     shown: Around | None
-    outcome: Outcome
+    outcome: ResponseSummary
 
     @property
     def cost(self) -> int:
@@ -54,15 +54,15 @@ class _Kept:
 
 
 @dataclass(slots=True)
-class _Memo:
+class _ListCache:
     """What is kept for one visibility: the last used first. ``unused`` counts what was kept since one was used."""
 
-    kept: list[_Kept] = field(default_factory=list)
+    kept: list[_CachedList] = field(default_factory=list)
     held: int = 0
     used: int = 0
     unused: int = 0
 
-    def find(self, method: Method, text: bytes, identifier: bytes) -> _Kept | None:
+    def find(self, method: Method, text: bytes, identifier: bytes) -> _CachedList | None:
         for position, kept in enumerate(self.kept):
             if kept.method is method and kept.came.is_whole(text, identifier):
                 if position:
@@ -75,7 +75,7 @@ class _Memo:
         self.unused += 1
         return self.unused <= _PATIENCE or self.unused % _TRIAL == 0
 
-    def keep(self, kept: _Kept) -> None:
+    def keep(self, kept: _CachedList) -> None:
         self.kept.insert(0, kept)
         self.held += kept.cost
         while len(self.kept) > _LISTS_EACH or self.held > _BYTES_EACH:
@@ -96,7 +96,7 @@ class ListMemo:
     """
 
     def __init__(self, *, limit: int = _BYTES_IN_ALL) -> None:
-        self._memos: WeakKeyDictionary[Visibility, _Memo] = WeakKeyDictionary()
+        self._memos: WeakKeyDictionary[Visibility, _ListCache] = WeakKeyDictionary()
         self._limit = limit
         self._uses = 0
         #: What is held at most: memos that went with their visibility are taken off only when the limit is reached.
@@ -115,12 +115,12 @@ class ListMemo:
         request_id: str | int | None,
         *,
         sent_id: str | None = None,
-    ) -> Known | None:
+    ) -> ListResponse | None:
         """Return what became of this answer to a request with this id, if it was judged before.
 
         ``sent_id`` is what stands in the answer, where that is another: the caller's own is given back.
         """
-        if method is None or method.judgement is not Judgement.LIST or request_id is None:
+        if method is None or method.authorization is not AuthorizationKind.LIST or request_id is None:
             return None
         memo = self._memos.get(visibility)
         if memo is None:
@@ -131,22 +131,22 @@ class ListMemo:
             return None
         self._uses = memo.used = self._uses + 1
         shown = kept.came if kept.shown is None and sent_id is not None else kept.shown
-        return Known(shown.joined(own) if shown is not None else text, kept.outcome)
+        return ListResponse(shown.joined(own) if shown is not None else text, kept.outcome)
 
     def keep(
         self,
         method: Method | None,
         text: bytes,
-        known: Known,
+        known: ListResponse,
         visibility: Visibility,
         request_id: str | int | None,
     ) -> None:
         """Keep what was made of an answer to a request with this id, if it is a list and worth it."""
-        if method is None or method.judgement is not Judgement.LIST or request_id is None:
+        if method is None or method.authorization is not AuthorizationKind.LIST or request_id is None:
             return
         if known.outcome.code is not None or len(text) > _BYTES_EACH:
             return
-        memo = self._memos.setdefault(visibility, _Memo())
+        memo = self._memos.setdefault(visibility, _ListCache())
         if not memo.is_worth_keeping():
             return
         kept = _kept(method, text, known, strict_json.dumps(request_id))
@@ -165,14 +165,14 @@ class ListMemo:
             self._held -= memo.clear()
 
 
-def _kept(method: Method, text: bytes, known: Known, identifier: bytes) -> _Kept | None:
+def _kept(method: Method, text: bytes, known: ListResponse, identifier: bytes) -> _CachedList | None:
     came = around_id(text, identifier)
     if came is None:
         return None
     if known.body is not text:
         shown = around_id(known.body, identifier)
-        return _Kept(method, came, shown, known.outcome) if shown is not None else None
-    return _Kept(method, came, None, known.outcome) if _is_worth_reading(text) and _is_strict(text) else None
+        return _CachedList(method, came, shown, known.outcome) if shown is not None else None
+    return _CachedList(method, came, None, known.outcome) if _is_worth_reading(text) and _is_strict(text) else None
 
 
 def _is_worth_reading(text: bytes) -> bool:

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from ostiary_core.contract.documents import Bounds, Share
+from ostiary_core.contract.documents import BoundsConfig, ShareConfig
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.line.limit import refusal
@@ -68,12 +68,12 @@ class Limiter:
         self.set_bounds(snapshot.settings.bounds, trusted_proxies=snapshot.settings.trusted_proxies)
         self.proxies.keep({proxy.uid for proxy in snapshot.proxies.values()})
 
-    def set_bounds(self, bounds: Bounds, *, trusted_proxies: list[str]) -> None:
+    def set_bounds(self, bounds: BoundsConfig, *, trusted_proxies: list[str]) -> None:
         """Take new limits; connections are counted again where another list of trusted proxies changes their source."""
         gateway, source, principal, proxy = self.scopes
         self._report_what_is_carried(bounds.connections)
         gateway.set_limits(
-            Share(
+            ShareConfig(
                 connections=min(filter(None, (bounds.connections, self.carried)), default=None),
                 requests_in_flight=bounds.requests_in_flight,
                 streams=bounds.streams,

@@ -20,7 +20,7 @@ _LENGTH: Final = 128
 
 
 @dataclass(slots=True)
-class _Known:
+class _KnownNames:
     """The names of one kind. ``awaited`` is the cursor of the page that comes next."""
 
     names: set[str] = field(default_factory=set)
@@ -48,7 +48,7 @@ class _OfProxy:
     """What is known of one proxy under the policies of today."""
 
     exact: tuple[ExactName, ...]
-    known: dict[Primitive, _Known] = field(default_factory=dict)
+    known: dict[Primitive, _KnownNames] = field(default_factory=dict)
     slips: tuple[Slip, ...] | None = None
 
 
@@ -67,7 +67,7 @@ class Offered:
         of_proxy = self._of(exchange.proxy)
         if not isinstance(items, list) or not of_proxy.exact or exchange.message is None:
             return
-        known = of_proxy.known.setdefault(method.primitive, _Known())
+        known = of_proxy.known.setdefault(method.primitive, _KnownNames())
         cursor = exchange.message.params.get("cursor")
         if known.learn(items, method.item_key, cursor=cursor, following=result.get("nextCursor")):
             of_proxy.slips = None

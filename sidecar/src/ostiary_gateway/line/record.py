@@ -4,7 +4,7 @@ from typing import Protocol, TypeGuard
 
 from ostiary_core.mcp import codes
 from ostiary_gateway.errors import CallerGone, Refusal, UpstreamFault
-from ostiary_gateway.line.answers import Outcome
+from ostiary_gateway.line.answers import ResponseSummary
 from ostiary_gateway.line.authorize import DeniedError
 from ostiary_gateway.line.captured import Captured, captured
 from ostiary_gateway.line.exchange import Exchange
@@ -114,7 +114,7 @@ def cancelled(span: ServerSpan | ClientSpan) -> None:
 
 
 def answered(
-    server: ServerSpan, client: ClientSpan, outcome: Outcome | None, fault: UpstreamFault | None = None
+    server: ServerSpan, client: ClientSpan, outcome: ResponseSummary | None, fault: UpstreamFault | None = None
 ) -> None:
     """Report how the answer ended, on both sides; with a fault it broke off, and ``outcome`` is what we said then."""
     if outcome is not None:

@@ -15,7 +15,7 @@ from ostiary_core.mcp import codes
 from ostiary_core.mcp.revisions import LEGACY
 from ostiary_gateway.errors import Refusal, UpstreamFault
 from ostiary_gateway.line import answers, spoken
-from ostiary_gateway.line.answers import Outcome
+from ostiary_gateway.line.answers import ResponseSummary
 from ostiary_gateway.line.exchange import Exchange
 from ostiary_gateway.line.forward import refuses_in_text, retry_after_ms
 from ostiary_gateway.line.large import is_light
@@ -29,7 +29,7 @@ from ostiary_gateway.upstream.http1.answer import Answer
 _WORDS_BYTES: Final = 2048
 
 
-def rejection(exchange: Exchange, answer: Answer, text: bytes) -> tuple[Response, Outcome] | None:
+def rejection(exchange: Exchange, answer: Answer, text: bytes) -> tuple[Response, ResponseSummary] | None:
     """Return what the caller is told where a server refuses its request, and how that counts; None for any other
     answer. The HTTP status of ``answer`` must be one of an error.
     """
@@ -60,12 +60,14 @@ def _error_of_no_request(exchange: Exchange, answer: Answer, text: bytes) -> dic
     return message if message.get("id") is None or answer.status < 500 else None
 
 
-def _of_text(exchange: Exchange, answer: Answer, text: bytes) -> tuple[Response, Outcome]:
+def _of_text(exchange: Exchange, answer: Answer, text: bytes) -> tuple[Response, ResponseSummary]:
     refusal = Refusal(answer.status, "UpstreamRefused", _told(exchange, answer.status), code=codes.INVALID_REQUEST)
     told = error_message(refusal, exchange.request_id)
     spoken.learn(exchange, told)
     words = f"HTTP {answer.status}: {printable(text[:_WORDS_BYTES].decode('utf-8', 'replace'))}"
-    return Response(answer.status, strict_json.dumps(told), headers(answer)), Outcome(codes.INVALID_REQUEST, words)
+    return Response(answer.status, strict_json.dumps(told), headers(answer)), ResponseSummary(
+        codes.INVALID_REQUEST, words
+    )
 
 
 def _told(exchange: Exchange, status: int) -> str:

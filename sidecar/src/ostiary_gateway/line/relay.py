@@ -12,22 +12,22 @@ from time import monotonic
 from typing import Any, Final
 
 from ostiary_core import json_weight, strict_json
-from ostiary_core.mcp.methods import Judgement, Method
+from ostiary_core.mcp.methods import AuthorizationKind, Method
 from ostiary_core.mcp.revisions import LEGACY
 from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway import sse
 from ostiary_gateway.background import uncancel
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.line import answers, mirrored, spoken
-from ostiary_gateway.line.answers import Outcome
+from ostiary_gateway.line.answers import ResponseSummary
 from ostiary_gateway.line.declared import declared
 from ostiary_gateway.line.document import SealSession, opens_session, session_header, with_own_id
 from ostiary_gateway.line.dropped import DROPPED
 from ostiary_gateway.line.exchange import Exchange
 from ostiary_gateway.line.large import (
+    FAIR_QUEUE,
     LIGHT_ANSWER_BYTES,
     LIGHT_BYTES,
-    TURNS,
     UNJUDGED,
     Steps,
     at_once,
@@ -36,7 +36,7 @@ from ostiary_gateway.line.large import (
     limit_of,
 )
 from ostiary_gateway.line.limit import reserve_response_bytes
-from ostiary_gateway.line.list_memo import LISTS, Known
+from ostiary_gateway.line.list_memo import LISTS, ListResponse
 from ostiary_gateway.line.list_notices import ACKNOWLEDGED
 from ostiary_gateway.line.offered import OFFERED
 from ostiary_gateway.line.own_ids import told_back
@@ -58,8 +58,8 @@ BLOCKS_AT_ONCE: Final = 256
 #: An event of more lines takes its turn among the large ones.
 _FEW_LINES: Final = 256
 
-_LIST: Final = Judgement.LIST
-_LIFECYCLE: Final = Judgement.ALWAYS
+_LIST: Final = AuthorizationKind.LIST
+_LIFECYCLE: Final = AuthorizationKind.ALWAYS
 
 
 class EventRelay:
@@ -79,7 +79,7 @@ class EventRelay:
         seal: SealSession,
         ending: Callable[[], bool] = lambda: False,
     ) -> None:
-        self.outcome: Outcome | None = None
+        self.outcome: ResponseSummary | None = None
         self.fault: UpstreamFault | None = None
         self._exchange = exchange
         self._upstream = answer
@@ -153,7 +153,7 @@ class EventRelay:
     async def _pass_on_large(self, block: bytes) -> None:
         """Shape an event in slices, when its turn comes."""
         self._large = None
-        async with TURNS.turn(self._exchange.proxy.uid):
+        async with FAIR_QUEUE.turn(self._exchange.proxy.uid):
             if self._stream is not None:
                 self._stream.settle()  # the policy may have changed while it waited
             if self._is_over:
@@ -335,7 +335,7 @@ class EventRelay:
             raise UpstreamFault(faults.INVALID, "the server speaks HTTP+SSE (2024-11-05), which is not supported")
         return b""
 
-    def _recalled(self, data: bytes) -> Known | None:
+    def _recalled(self, data: bytes) -> ListResponse | None:
         """Return what became of this answer, if it was judged before and is the first to our request."""
         request = self._exchange.message
         if self._answered or request is None:
@@ -386,14 +386,14 @@ class EventRelay:
         if answers.needs_own_id(message, self._exchange.request_id):
             data = with_own_id(self._exchange, data, message)
         method = request.method if request is not None else None
-        if method is None or method.judgement is not _LIST:
+        if method is None or method.authorization is not _LIST:
             return self._answer(method, data, message)
         return (yield from self._shaping_list(method, data, message))
 
     def _answer(self, method: Method | None, data: bytes, message: dict[str, Any]) -> bytes:
         """Return an answer that is no list: no rule takes anything away from it."""
         headers: Mapping[str, str] = {}
-        if method is None or method.judgement is _LIFECYCLE or "error" in message:
+        if method is None or method.authorization is _LIFECYCLE or "error" in message:
             spoken.learn(self._exchange, message)
             headers = session_header(self._exchange, self._upstream, message, self._seal)
             data = declared(self._exchange, data, message, in_session=bool(headers))
@@ -418,7 +418,7 @@ class EventRelay:
         shaped = (yield from shaping(method, data, reading, visibility)) if reading is not None else Shaped(data)
         if shaped.dropped:
             DROPPED.note(self._exchange.proxy.identity, shaped.dropped)
-        shown = Known(shaped.body, answers.outcome(message, dropped=len(shaped.dropped)))
+        shown = ListResponse(shaped.body, answers.outcome(message, dropped=len(shaped.dropped)))
         if len(data) > LIGHT_BYTES:
             yield
         if not teaches:
@@ -436,7 +436,7 @@ class EventRelay:
             return
         if self._is_over:
             self._caller.write(sse.event(strict_json.dumps(listen_ended(self._exchange.request_id))))
-            self.outcome = Outcome()
+            self.outcome = ResponseSummary()
         elif self._foreign_answers:
             raise UpstreamFault(faults.INVALID, "the stream held answers to other requests only")
         elif not self._resumable:
@@ -447,7 +447,7 @@ class EventRelay:
         if self._answered or not self._exchange.awaits_answer or (self._resumable and fault.kind == faults.RESET):
             return
         refusal = faults.refusal(fault)
-        self.outcome = Outcome(refusal.code, refusal.message)
+        self.outcome = ResponseSummary(refusal.code, refusal.message)
         self._caller.write(sse.event(strict_json.dumps(error_message(refusal, self._exchange.request_id))))
 
     def _say_cut_off(self) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from ostiary_core import strict_json
 from ostiary_core.errors import StrictJSONError
-from ostiary_core.mcp.methods import LISTS, Judgement, Method, Primitive, Verb
+from ostiary_core.mcp.methods import LISTS, AuthorizationKind, Method, Primitive, Verb
 from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.line import answers, list_pieces
@@ -41,7 +41,7 @@ class Shaped(NamedTuple):
 
 def must_filter(method: Method | None, visibility: Visibility) -> bool:
     """Say whether a rule may take something away from the answer to this method."""
-    if method is None or method.judgement is not Judgement.LIST or method.primitive is None:
+    if method is None or method.authorization is not AuthorizationKind.LIST or method.primitive is None:
         return False
     return not visibility.shows_all(method.primitive)
 

@@ -9,7 +9,7 @@ from collections.abc import Hashable, Set
 from enum import StrEnum
 from typing import Final
 
-from ostiary_core.contract.documents import Share
+from ostiary_core.contract.documents import ShareConfig
 from ostiary_core.errors import OstiaryError
 
 #: A message of at most this many bytes still finds room where a larger one finds none.
@@ -45,7 +45,7 @@ class ScopeLimits:
         """Return whether the bound exists in this scope: connections are counted by source and in all only."""
         return bound is not Bound.CONNECTIONS or self.scope in ("gateway", "source")
 
-    def set_limits(self, share: Share) -> None:
+    def set_limits(self, share: ShareConfig) -> None:
         """Take new limits. What is in use beyond them may finish."""
         self.connections = share.connections or _UNLIMITED
         self.requests = share.requests_in_flight or _UNLIMITED

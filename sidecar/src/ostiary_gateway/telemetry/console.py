@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, TextIO
 
-from ostiary_gateway.telemetry.exporting import Closing, Delivery
+from ostiary_gateway.telemetry.exporting import Closing, ExportResult
 from ostiary_gateway.telemetry.record import KINDS, STATUSES, PlainRecord, SpanRecord
 
 
@@ -17,15 +17,15 @@ class ConsoleExporter:
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream if stream is not None else sys.stdout
 
-    def export(self, batch: Sequence[PlainRecord], closing: Closing) -> Delivery:  # noqa: ARG002  writing is quick
+    def export(self, batch: Sequence[PlainRecord], closing: Closing) -> ExportResult:  # noqa: ARG002  writing is quick
         """Write the batch."""
         lines = [json.dumps(_readable(SpanRecord._make(span)), default=str) for span in batch]
         try:
             self._stream.write("\n".join(lines) + "\n")
             self._stream.flush()
         except (OSError, ValueError) as error:
-            return Delivery(len(batch), type(error).__name__)
-        return Delivery()
+            return ExportResult(len(batch), type(error).__name__)
+        return ExportResult()
 
     def close(self) -> None:
         """Leave the stream open: it is not ours."""

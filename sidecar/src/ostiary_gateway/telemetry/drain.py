@@ -9,7 +9,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
-from ostiary_gateway.telemetry.exporting import Closing, Delivery, Exporter
+from ostiary_gateway.telemetry.exporting import Closing, Exporter, ExportResult
 from ostiary_gateway.telemetry.record import PlainRecord
 from ostiary_gateway.telemetry.warner import Warner
 
@@ -43,7 +43,7 @@ class Stats:
         }
 
 
-class Drain:
+class BatchSpanProcessor:
     """The queue and its thread. :meth:`put` belongs to the event loop's thread, the rest to any."""
 
     def __init__(self, exporter: Exporter, *, capacity: int, batch_size: int, delay: float) -> None:
@@ -144,14 +144,14 @@ class Drain:
         queue = self._queue
         return [queue.popleft() for _ in range(min(len(queue), self._batch_size))]
 
-    def _deliver(self, batch: list[PlainRecord]) -> Delivery:
+    def _deliver(self, batch: list[PlainRecord]) -> ExportResult:
         try:
             return self._exporter.export(batch, self._closing)
         except Exception as error:  # noqa: BLE001  a bug must not end the thread: it would cost all spans to come
             self._warner.warn("spans could not be exported: %s", type(error).__name__, error=error)
-            return Delivery(len(batch), type(error).__name__)
+            return ExportResult(len(batch), type(error).__name__)
 
-    def _settle(self, batch: list[PlainRecord], delivery: Delivery) -> None:
+    def _settle(self, batch: list[PlainRecord], delivery: ExportResult) -> None:
         with self._lock:
             if self._settled:
                 return

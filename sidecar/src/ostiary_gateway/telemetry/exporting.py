@@ -21,7 +21,7 @@ _SLICE: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SendResult:
     """What one attempt to send came to.
 
     ``fault`` is "" if the collector took the batch; ``rejected`` spans of it it did not like (OTLP partial success).
@@ -42,7 +42,7 @@ class Transport(Protocol):
     #: The collector's address, fit to be shown.
     address: str
 
-    def send(self, payload: bytes, *, timeout: float) -> Outcome:
+    def send(self, payload: bytes, *, timeout: float) -> SendResult:
         """Send one request, once. Never raises; ``timeout`` is in seconds."""
 
     def close(self) -> None:
@@ -76,7 +76,7 @@ class Closing:
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class ExportResult:
     """How a batch ended: the spans lost of it and why ("" if none)."""
 
     lost: int = 0
@@ -89,7 +89,7 @@ class Exporter(Protocol):
     #: Where they go, fit to be shown.
     address: str
 
-    def export(self, batch: Sequence[PlainRecord], closing: Closing) -> Delivery:
+    def export(self, batch: Sequence[PlainRecord], closing: Closing) -> ExportResult:
         """Deliver the batch or give it up."""
 
     def close(self) -> None:
@@ -116,16 +116,16 @@ class OTLPExporter:
         self._timeout = timeout
         self._jitter = jitter
 
-    def export(self, batch: Sequence[PlainRecord], closing: Closing) -> Delivery:
+    def export(self, batch: Sequence[PlainRecord], closing: Closing) -> ExportResult:
         """Deliver the batch or give it up."""
         outcome = self._send(self._encoder.request(_encoded(batch)), closing)
         if outcome.fault:
-            return Delivery(len(batch), outcome.fault)
-        return Delivery(min(outcome.rejected, len(batch)), "rejected by the collector" if outcome.rejected else "")
+            return ExportResult(len(batch), outcome.fault)
+        return ExportResult(min(outcome.rejected, len(batch)), "rejected by the collector" if outcome.rejected else "")
 
-    def _send(self, payload: bytes, closing: Closing) -> Outcome:
+    def _send(self, payload: bytes, closing: Closing) -> SendResult:
         deadline = closing.within(self._timeout)
-        outcome = Outcome(fault="no time left")
+        outcome = SendResult(fault="no time left")
         for attempt in range(_ATTEMPTS):
             deadline = min(deadline, closing.within(self._timeout))
             remaining = deadline - time.monotonic()
@@ -136,7 +136,7 @@ class OTLPExporter:
                 break
         return outcome
 
-    def _may_retry(self, outcome: Outcome, attempt: int, deadline: float, closing: Closing) -> bool:
+    def _may_retry(self, outcome: SendResult, attempt: int, deadline: float, closing: Closing) -> bool:
         """Wait as long as it takes, if the batch's time allows a further attempt."""
         pause, left = self._pause(outcome, attempt), deadline - time.monotonic()
         if pause > left:
@@ -145,7 +145,7 @@ class OTLPExporter:
             return False
         return not pause or not closing.wait(pause)
 
-    def _pause(self, outcome: Outcome, attempt: int) -> float:
+    def _pause(self, outcome: SendResult, attempt: int) -> float:
         if outcome.retry_after is not None:
             return outcome.retry_after
         if outcome.broken and attempt == 0:

@@ -11,7 +11,7 @@ from ostiary_gateway.errors import StartupError
 from ostiary_gateway.telemetry import names
 from ostiary_gateway.telemetry.console import ConsoleExporter
 from ostiary_gateway.telemetry.context import Decide
-from ostiary_gateway.telemetry.drain import Drain, Stats
+from ostiary_gateway.telemetry.drain import BatchSpanProcessor, Stats
 from ostiary_gateway.telemetry.encode import TraceEncoder
 from ostiary_gateway.telemetry.environment import Environment
 from ostiary_gateway.telemetry.exporting import Exporter, OTLPExporter, Transport
@@ -50,7 +50,7 @@ class Telemetry:
         self.content_limit = settings.content_limit
         self.count_limit = settings.attribute_count_limit
         self.decide: Decide | None = None
-        self._drain: Drain | None = None
+        self._drain: BatchSpanProcessor | None = None
         self._refused: Callable[[], int] = int
         self._warner = Warner(_log)
         if exporter is not None:
@@ -60,7 +60,7 @@ class Telemetry:
         limit = RateLimit(settings.remote_sampled_per_second)
         self.decide = make_sampler(settings.sampler, settings.sampler_ratio, limit)
         self._refused = lambda: limit.refused
-        self._drain = Drain(
+        self._drain = BatchSpanProcessor(
             exporter,
             capacity=settings.queue_size,
             batch_size=settings.batch_size,

@@ -11,7 +11,7 @@ import grpc  # type: ignore[import-untyped]  # grpcio ships no types
 
 from ostiary_core.version import __version__
 from ostiary_gateway.telemetry.answers import rejected_spans, retry_delay
-from ostiary_gateway.telemetry.exporting import Outcome
+from ostiary_gateway.telemetry.exporting import SendResult
 from ostiary_gateway.telemetry.settings import TLS, Collector
 
 _METHOD: Final = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
@@ -56,26 +56,26 @@ class GRPCTransport:
         # Without serializers the call takes and gives bytes.
         self._export = self._channel.unary_unary(_METHOD)
 
-    def send(self, payload: bytes, *, timeout: float) -> Outcome:
+    def send(self, payload: bytes, *, timeout: float) -> SendResult:
         """Send one request, once. Never raises; ``timeout`` is in seconds."""
         try:
             answer = self._export(payload, timeout=timeout, metadata=self._metadata)
         except grpc.RpcError as error:
             return _failed(error)
         except ValueError as error:  # the channel was closed meanwhile, or a header is not fit for gRPC
-            return Outcome(fault=f"the request cannot be sent ({type(error).__name__})")
-        return Outcome(rejected=rejected_spans(answer))
+            return SendResult(fault=f"the request cannot be sent ({type(error).__name__})")
+        return SendResult(rejected=rejected_spans(answer))
 
     def close(self) -> None:
         """Let go of connections; a call under way ends at once."""
         self._channel.close()
 
 
-def _failed(error: Any) -> Outcome:
+def _failed(error: Any) -> SendResult:
     code = error.code()
     hint = f" ({_HINTS[code]})" if code in _HINTS else ""
     retryable = code in _RETRYABLE
-    return Outcome(
+    return SendResult(
         fault=f"gRPC {code.name}{hint}",
         retryable=retryable,
         retry_after=_retry_after(error.trailing_metadata()) if retryable else None,

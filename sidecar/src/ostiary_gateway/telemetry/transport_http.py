@@ -18,7 +18,7 @@ import urllib3
 
 from ostiary_core.version import __version__
 from ostiary_gateway.telemetry.answers import rejected_spans
-from ostiary_gateway.telemetry.exporting import Outcome
+from ostiary_gateway.telemetry.exporting import SendResult
 from ostiary_gateway.telemetry.retry_after import retry_after
 from ostiary_gateway.telemetry.settings import TLS, Collector, Compression
 
@@ -56,7 +56,7 @@ class HTTPTransport:
         }
         self._pool = _pool(collector.endpoint, collector.tls)
 
-    def send(self, payload: bytes, *, timeout: float) -> Outcome:
+    def send(self, payload: bytes, *, timeout: float) -> SendResult:
         """Send one request, once. Never raises; ``timeout`` is in seconds."""
         try:
             response = self._pool.request(
@@ -73,7 +73,7 @@ class HTTPTransport:
             return _broken(error)
         return self._read(response)
 
-    def _read(self, response: urllib3.BaseHTTPResponse) -> Outcome:
+    def _read(self, response: urllib3.BaseHTTPResponse) -> SendResult:
         status = response.status
         try:
             body = response.read(_ANSWER_LIMIT)
@@ -84,9 +84,9 @@ class HTTPTransport:
         finally:
             response.release_conn()
         if 200 <= status < 300:
-            return Outcome(rejected=rejected_spans(body))
+            return SendResult(rejected=rejected_spans(body))
         hint = f" ({_HINTS[status]})" if status in _HINTS else ""
-        return Outcome(
+        return SendResult(
             fault=f"HTTP {status}{hint}",
             retryable=status in _RETRYABLE,
             retry_after=retry_after(response.headers.get("retry-after")) if status in _RETRYABLE else None,
@@ -136,14 +136,14 @@ def _http_url(value: str) -> SplitResult | None:
     return url if url.scheme in ("http", "https") and url.hostname else None
 
 
-def _broken(error: Exception) -> Outcome:
+def _broken(error: Exception) -> SendResult:
     """What an attempt came to that got no answer. In our words: a library's may quote headers or proxies."""
     if isinstance(error, urllib3.exceptions.SSLError):
-        return Outcome(fault="TLS failed (check OTEL_EXPORTER_OTLP_CERTIFICATE)")
+        return SendResult(fault="TLS failed (check OTEL_EXPORTER_OTLP_CERTIFICATE)")
     if isinstance(error, urllib3.exceptions.TimeoutError) and not isinstance(
         error, urllib3.exceptions.NewConnectionError
     ):
-        return Outcome(fault="no answer in time", retryable=True)
+        return SendResult(fault="no answer in time", retryable=True)
     if isinstance(error, (urllib3.exceptions.LocationValueError, ValueError)):
-        return Outcome(fault=f"the request cannot be sent ({type(error).__name__})")
-    return Outcome(fault=f"no connection ({type(error).__name__})", retryable=True, broken=True)
+        return SendResult(fault=f"the request cannot be sent ({type(error).__name__})")
+    return SendResult(fault=f"no connection ({type(error).__name__})", retryable=True, broken=True)

@@ -22,7 +22,7 @@ _LOOPBACK: Final = "localhost"
 
 
 @dataclass(frozen=True, slots=True)
-class EgressProxy:
+class ProxyAddress:
     """Where it listens, and what it is told of us: the value of Proxy-Authorization, or None."""
 
     host: str
@@ -34,7 +34,7 @@ class EgressProxy:
 class Egress:
     """Which servers are reached through which proxy."""
 
-    by_scheme: Mapping[str, EgressProxy] = field(default_factory=dict)
+    by_scheme: Mapping[str, ProxyAddress] = field(default_factory=dict)
     excepted: tuple[str, ...] = ()
     """The servers that are connected to directly, as NO_PROXY names them, in lower case."""
 
@@ -55,12 +55,12 @@ class Egress:
         return cls(found, tuple(item.strip() for item in items if item.strip()))
 
     @classmethod
-    def from_settings(cls, proxy: documents.EgressProxy) -> "Egress":
+    def from_settings(cls, proxy: documents.EgressProxyConfig) -> "Egress":
         """Return what the gateway's settings say, for servers with TLS and without alike."""
-        where = EgressProxy(proxy.host, proxy.port)
+        where = ProxyAddress(proxy.host, proxy.port)
         return cls({"http": where, "https": where}, tuple(item.lower() for item in proxy.no_proxy))
 
-    def proxy_for(self, scheme: str, host: str, port: int) -> EgressProxy | None:
+    def proxy_for(self, scheme: str, host: str, port: int) -> ProxyAddress | None:
         """Return the proxy that leads to a server, None where it is connected to directly."""
         proxy = self.by_scheme.get(scheme)
         return None if proxy is None or self._is_direct(host.lower(), port) else proxy
@@ -72,7 +72,7 @@ class Egress:
         return any(_covers(item, host, port, address) for item in self.excepted)
 
 
-def _proxy(name: str, text: str) -> EgressProxy:
+def _proxy(name: str, text: str) -> ProxyAddress:
     url = _url(text if "://" in text else f"http://{text}")
     if url is None or url.scheme != "http" or not url.host or not url.port:
         raise StartupError(
@@ -83,7 +83,7 @@ def _proxy(name: str, text: str) -> EgressProxy:
     if url.user is not None:
         pair = f"{url.user}:{url.password or ''}".encode()
         authorization = f"Basic {base64.b64encode(pair).decode('ascii')}"
-    return EgressProxy(url.host, url.port, authorization)
+    return ProxyAddress(url.host, url.port, authorization)
 
 
 def _url(text: str) -> URL | None:

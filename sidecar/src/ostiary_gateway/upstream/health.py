@@ -32,7 +32,7 @@ def printable(words: str, *, limit: int = MESSAGE_LIMIT) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class LastFault:
     """The last fault: its kind, what was wrong in a line, and when (seconds of the epoch)."""
 
     kind: str
@@ -58,7 +58,7 @@ class Health:
         self.title = title
         #: Whether it has ever answered.
         self.answered = False
-        self.fault: Fault | None = None
+        self.fault: LastFault | None = None
         #: Faults by kind.
         self.counts: Counter[str] = Counter()
         self._in_a_row = 0
@@ -82,7 +82,7 @@ class Health:
         self.counts[fault.kind] += 1
         self._in_a_row += 1
         if self._is_telling(fault.kind):
-            self.fault = Fault(fault.kind, printable(fault.message), time())
+            self.fault = LastFault(fault.kind, printable(fault.message), time())
         self._tell(fault)
 
     def _is_telling(self, kind: str) -> bool:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 
 from ostiary_core.canonical import digest
-from ostiary_core.contract.documents import EntryDocument, ServerShare, SettingsDocument
+from ostiary_core.contract.documents import EntryDocument, ServerShareConfig, SettingsDocument
 from ostiary_core.errors import ContractError
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.upstream import hops
@@ -24,7 +24,7 @@ class ServerPools:
         self._environment = self._egress = egress or Egress()
         self._pod = self._own = own
         self._installation = installation
-        self._connections = ServerShare().connections
+        self._connections = ServerShareConfig().connections
         self._refused_by_gone = 0
         self._servers: dict[str, UpstreamServer] = {}
         self._retiring: dict[UpstreamServer, asyncio.Task[None]] = {}

@@ -11,7 +11,7 @@ from typing import Final
 
 from yarl import URL
 
-from ostiary_core.contract.documents import Server
+from ostiary_core.contract.documents import ServerConfig
 from ostiary_gateway.upstream import hops, redirects
 from ostiary_gateway.upstream.addresses import OwnPlaces, networks
 from ostiary_gateway.upstream.egress import Egress
@@ -35,7 +35,7 @@ class UpstreamServer:
 
     def __init__(
         self,
-        document: Server,
+        document: ServerConfig,
         *,
         own: OwnPlaces,
         connections: int,
@@ -184,7 +184,7 @@ def _checked(url: URL) -> URL:
     return url
 
 
-def _tls_context(document: Server) -> ssl.SSLContext:
+def _tls_context(document: ServerConfig) -> ssl.SSLContext:
     """Build the context once: it costs more than a hundred requests."""
     authority = document.tls.ca if document.tls is not None else None
     if authority is not None and not authority.isascii():

@@ -11,7 +11,7 @@ from typing import Final
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.addresses import Network, OwnPlaces, allowed, is_own
-from ostiary_gateway.upstream.egress import EgressProxy
+from ostiary_gateway.upstream.egress import ProxyAddress
 from ostiary_gateway.upstream.http1 import tunnel
 from ostiary_gateway.upstream.http1.connection import Connection
 from ostiary_gateway.upstream.http1.resolving import Resolver
@@ -33,7 +33,7 @@ class Dialer:
     tls_name: str | None
     granted: Sequence[Network]
     own: OwnPlaces
-    egress: EgressProxy | None = None
+    egress: ProxyAddress | None = None
     """The proxy that leads to the server, if one does. It connects in our place, and may resolve the name otherwise.
     What the name resolves to here is judged all the same; one that does not resolve here is the proxy's to judge.
     """
@@ -62,7 +62,7 @@ class Dialer:
             words = f"no connection to {self.host}:{self.port} within {self.seconds:g} s"
             raise UpstreamFault(faults.CONNECT_TIMEOUT, words) from error
 
-    async def _through(self, egress: EgressProxy) -> Connection:
+    async def _through(self, egress: ProxyAddress) -> Connection:
         """Open a connection by way of the egress proxy: a tunnel to a server that speaks TLS, else one to the proxy."""
         try:
             await self.addresses()

@@ -7,7 +7,7 @@ from typing import Final
 
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
-from ostiary_gateway.upstream.egress import EgressProxy
+from ostiary_gateway.upstream.egress import ProxyAddress
 from ostiary_gateway.upstream.http1.connection import Connection
 
 _HEAD_LIMIT: Final = 16 * 1024
@@ -33,7 +33,7 @@ class _Answer(asyncio.Protocol):
             self.head.set_exception(_failed("it closed the connection without an answer"))
 
 
-async def connect(address: str, port: int, proxy: EgressProxy, authority: str) -> asyncio.Transport:
+async def connect(address: str, port: int, proxy: ProxyAddress, authority: str) -> asyncio.Transport:
     """Return a connection to a server, through the proxy at an address; what is sent on it reaches the server.
 
     Raises:
@@ -51,7 +51,7 @@ async def connect(address: str, port: int, proxy: EgressProxy, authority: str) -
     return transport
 
 
-def _request(authority: str, proxy: EgressProxy) -> bytes:
+def _request(authority: str, proxy: ProxyAddress) -> bytes:
     credentials = f"Proxy-Authorization: {proxy.authorization}\r\n" if proxy.authorization is not None else ""
     return f"CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n{credentials}\r\n".encode("ascii")
 
