@@ -1,4 +1,4 @@
-"""A gateway that reads its config from the real API server, with rights on exactly its own objects (design §4)."""
+"""A gateway watches its config on a real API server, with rights on its own objects only."""
 
 import asyncio
 import base64

@@ -23,7 +23,7 @@ from ostiary_gateway.session import UpstreamSession
 from ostiary_gateway.telemetry import Telemetry
 
 SESSION = UpstreamSession("upstream", LEGACY)
-#: HTTP status and JSON-RPC code of every way in which a message is none (mcp-protocol §1).
+#: HTTP status and JSON-RPC code of every defect that makes a message invalid (specification, Base Protocol).
 SPECIFIED = {
     (400, -32700),
     (400, -32600),

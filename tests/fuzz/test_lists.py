@@ -79,7 +79,7 @@ class Policies:
     empty: str | None
 
     def shows(self, primitive: str, name: str) -> bool:
-        """Whether a name is seen: what design §1.3 says, word for word, and of a URI what servers make of it too."""
+        """Whether a name is visible, by a plain reading of the rules; a URI is judged in all its readings."""
         if primitive != "resources" or not self._governs_resources():
             return self._shows_spelling(primitive, name)
         try:

@@ -1,4 +1,4 @@
-"""Backpressure end to end: who takes slowly slows the sender, not the gateway's memory (issue 4 §3)."""
+"""A slow reader slows down the sender, and does not grow the gateway's memory."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""SIGTERM under load: every call that was taken is answered, and while load balancers learn all are (issue 4 §3)."""
+"""After SIGTERM every accepted call is answered, also while load balancers update."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""A server that is dead slows nobody but its own callers (issue 4 §3)."""
+"""A server that is down delays only its own callers."""
 
 import asyncio
 import socket

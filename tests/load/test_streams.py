@@ -1,4 +1,4 @@
-"""Streams that live: a thousand at one process, in bounded memory, and nothing left of them afterwards (issue 4 §3)."""
+"""A thousand long-lived streams use bounded memory and leave nothing behind."""
 
 import asyncio
 import gc

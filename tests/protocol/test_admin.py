@@ -1,4 +1,4 @@
-"""The admin port: alive, ready, counted, and what runs, without a secret anywhere (design §4)."""
+"""The admin port reports liveness, readiness, metrics and what runs, and never a secret."""
 
 import base64
 from typing import Any

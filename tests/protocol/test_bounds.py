@@ -1,4 +1,4 @@
-"""Bounds on the wire: exactly so many pass, the next is told clearly, nobody else notices (issue 4 §3)."""
+"""Each bound admits its number, refuses the next clearly, and affects no one else."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Everything that the official SDK's client does, through the gateway, in both eras (issue 4 §1)."""
+"""The official SDK's client works in full through the gateway, in both eras."""
 
 import asyncio
 from typing import Any

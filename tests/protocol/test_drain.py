@@ -1,4 +1,4 @@
-"""SIGTERM loses no answer: in flight is finished, streams end gracefully, and the process ends in time (issue 3 §4)."""
+"""SIGTERM loses no response: calls finish, streams end, and the process exits in time."""
 
 import asyncio
 from collections.abc import AsyncIterator

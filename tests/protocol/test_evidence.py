@@ -1,4 +1,4 @@
-"""However a request ends, its spans say how: on the caller's side, and on the server's (design §1.9; issue 3 §5)."""
+"""Spans record how a request ended, both downstream and upstream."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,7 +1,7 @@
-"""What strangers may put into a message: each has a clear answer, costs little, and reaches no server (issue 4 §2).
+"""Hostile messages get a clear answer, cost little, and reach no server.
 
-The table of all of it is docs/hostile-wire.md. Every gateway here traces every request, for evidence must not be what
-falls over.
+docs/hostile-wire.md has the whole table. Every gateway here traces every request, since hostile input must not break
+tracing.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Lists that come again and again: each caller sees what the policy in force shows, with his own id (design §1.7)."""
+"""Repeated lists show each caller what the current policy allows, with its own request id."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A new config under load: what it does not touch goes on, what it touches is judged again (design §1.7)."""
+"""A reload under load keeps unaffected requests and judges affected ones again."""
 
 import asyncio
 import gc

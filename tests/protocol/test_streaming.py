@@ -1,4 +1,4 @@
-"""Streams pass as they come: at once, untouched, and for as long as somebody is there (mcp-protocol §4)."""
+"""Streams are forwarded at once, unchanged, and for as long as their caller is connected."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""A server that fails or lies costs its caller one clear answer in bounded time, and others nothing (design §3)."""
+"""A server's fault gives its caller one clear answer in bounded time, and affects no other."""
 
 import asyncio
 import json

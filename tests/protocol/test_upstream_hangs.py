@@ -1,4 +1,4 @@
-"""A server may hang, or dawdle, at every stage of an exchange: the caller is told so in time (issue 4 §2)."""
+"""A server may hang at any stage of an exchange: its caller gets an error in time."""
 
 import asyncio
 import json

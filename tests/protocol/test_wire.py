@@ -1,4 +1,4 @@
-"""The wire as strangers use it: each misuse has a clear answer and never reaches a server (issue 4 §2)."""
+"""Each misuse of HTTP gets a clear answer and never reaches a server."""
 
 import asyncio
 import json

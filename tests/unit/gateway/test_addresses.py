@@ -1,4 +1,4 @@
-"""Which addresses an upstream may have: judged on what is connected to, however it is written (design §3)."""
+"""Upstream addresses are judged when connecting, in whatever spelling they are written."""
 
 import asyncio
 import ipaddress

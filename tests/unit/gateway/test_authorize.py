@@ -1,4 +1,4 @@
-"""May this caller do this with that name? Refusals depend on the name alone (design §3)."""
+"""Authorization of a caller, a method and a name; refusals depend on the name alone."""
 
 from typing import Any
 

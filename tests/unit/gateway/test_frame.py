@@ -1,4 +1,4 @@
-"""One message, one meaning: eras, headers, ids, and what each defect is answered with (mcp-protocol §1 and §4)."""
+"""Framing gives a message one meaning: era, headers, ids, and the answer to each defect."""
 
 from collections.abc import Mapping
 from typing import Any

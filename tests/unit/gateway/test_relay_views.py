@@ -1,7 +1,7 @@
-"""Two views of one stream must be impossible: what any client could read of it is what the gateway judged (issue 4 §2).
+"""No client can read anything in a stream that the gateway did not judge.
 
-A list with a hidden name is put into a stream, the stream is mangled and cut anyhow, and then read as different clients
-read: by the specification, by splitting at blank lines, by taking the first of two keys. None may see the hidden name.
+A test puts a list with a hidden name into a stream, mangles and cuts the stream, and reads it as different clients do:
+by the specification, by splitting at blank lines, by taking the first of two keys. None may see the hidden name.
 """
 
 import asyncio

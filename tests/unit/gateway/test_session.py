@@ -1,4 +1,4 @@
-"""Sealed sessions: any replica opens them, and only for whom and where they were sealed (issue 4 §1)."""
+"""Any replica opens a sealed session, but only for its own caller and proxy."""
 
 import base64
 import os

@@ -1,4 +1,4 @@
-"""What of an answer the caller may see: bytes stay unless a rule takes something away (mcp-protocol §4)."""
+"""Responses keep their bytes unless a rule removes something from what the caller may see."""
 
 import json
 from typing import Any

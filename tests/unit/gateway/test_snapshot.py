@@ -1,4 +1,4 @@
-"""How a host and path find their proxy: whole, by the spelling on the wire, and by no other (design §3)."""
+"""A host and path select a proxy only if they match whole, by their spelling on the wire."""
 
 import pytest
 from configs import entry, settings

@@ -1,4 +1,4 @@
-"""Where a caller is: nothing that he writes himself may gain him another share (issue 4 §3)."""
+"""A caller's source address: nothing that it sends itself gives it another caller's share."""
 
 import pytest
 from hypothesis import given

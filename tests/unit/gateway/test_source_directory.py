@@ -1,4 +1,4 @@
-"""Config from a directory, with the semantics of a projected volume and of a plain folder (design §4)."""
+"""Config from a directory, either a projected volume or a plain folder."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Config from the API server, whatever that server does (design §4; the real one is in tests/cluster)."""
+"""Config from the API server, whatever that server does; tests/cluster uses a real one."""
 
 import asyncio
 import gc

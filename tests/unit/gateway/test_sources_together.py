@@ -1,5 +1,6 @@
-"""One gateway, two ways for its config to come: the mounted volume and the API server. Whatever arrives when, nothing
-that was in force is taken back, and nothing that is not signed gets in (design §4)."""
+"""A gateway with two config sources keeps the newest signed config, in whatever order they arrive.
+
+The sources are the mounted volume and the API server."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping

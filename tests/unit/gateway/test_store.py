@@ -1,4 +1,4 @@
-"""The config in force: swap, never mutate; the last good stays; never back (design §1.7, §4)."""
+"""The store swaps configs whole, keeps the last good one, and never takes an older one."""
 
 import asyncio
 from collections.abc import Mapping

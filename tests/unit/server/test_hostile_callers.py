@@ -1,4 +1,4 @@
-"""What one hostile connection may cost: memory, time, and the answers of others (issue 4 §2)."""
+"""Bounds on what one hostile connection may cost: memory, time, and others' responses."""
 
 import asyncio
 import errno
