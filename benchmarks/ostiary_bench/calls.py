@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ostiary_bench import messages, servers
-from ostiary_bench.doors import Door
+from ostiary_bench.doors import GatewayUnderTest
 from ostiary_bench.load import Closed, Open, closed_loop, open_loop
 from ostiary_bench.probes import answers
 from ostiary_bench.servers import OTHER_CORE, Upstream, on_core
@@ -23,7 +23,7 @@ LIST: Final = messages.encoded(messages.LIST)
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class CallRow:
     """What one way to call cost. ``latency`` is measured for some rows only."""
 
     name: str
@@ -45,7 +45,7 @@ class Bench:
     seconds: float
     rate: int
 
-    def row(self, name: str, process: Process, url: str, *, kind: str, latency: bool = False) -> Row:
+    def row(self, name: str, process: Process, url: str, *, kind: str, latency: bool = False) -> CallRow:
         """Measure one way."""
         body = LIST if kind.startswith("list") else CALL
         _require_result(url, body)
@@ -55,7 +55,7 @@ class Bench:
         if latency:
             found = open_loop(port=int(port), path=f"/{path}", body=body, rate=self.rate, seconds=max(self.seconds, 4))
         print(f"  {name:58} {kind:10} {closed.cpu_microseconds:7.1f} us", file=sys.stderr, flush=True)
-        return Row(name, kind, closed, found)
+        return CallRow(name, kind, closed, found)
 
 
 def _require_result(url: str, body: bytes) -> None:
@@ -68,7 +68,7 @@ def _require_result(url: str, body: bytes) -> None:
         raise ToolError(f"{url} did not answer with a result: {text[:300]!r}")
 
 
-def rows(bench: Bench) -> Iterator[Row]:
+def rows(bench: Bench) -> Iterator[CallRow]:
     """Measure everything, one process at a time on the measured core."""
     yield from _floor(bench)
     yield from _comparison(bench)
@@ -86,7 +86,7 @@ def rows(bench: Bench) -> Iterator[Row]:
             yield bench.row(name, door.process, door.url("call-json"), kind="call-json", latency=True)
 
 
-def _floor(bench: Bench) -> Iterator[Row]:
+def _floor(bench: Bench) -> Iterator[CallRow]:
     process, port = servers.nginx_proxy(bench.directory, bench.upstream)
     with _ending(process):
         for kind in servers.KINDS:
@@ -94,7 +94,7 @@ def _floor(bench: Bench) -> Iterator[Row]:
             yield bench.row("nginx proxy_pass", process, url, kind=kind, latency=kind == "call-json")
 
 
-def _comparison(bench: Bench) -> Iterator[Row]:
+def _comparison(bench: Bench) -> Iterator[CallRow]:
     process, port = servers.aiohttp_proxy(bench.directory, bench.upstream)
     with _ending(process):
         for kind in ("call-json", "list-200"):
@@ -103,21 +103,21 @@ def _comparison(bench: Bench) -> Iterator[Row]:
             )
 
 
-def _ungoverned(bench: Bench, door: Door, name: str) -> Iterator[Row]:
+def _ungoverned(bench: Bench, door: GatewayUnderTest, name: str) -> Iterator[CallRow]:
     for kind in servers.KINDS:
         yield bench.row(name, door.process, door.url(kind), kind=kind, latency=kind == "call-json")
 
 
-def _governed(bench: Bench, door: Door) -> Iterator[Row]:
+def _governed(bench: Bench, door: GatewayUnderTest) -> Iterator[CallRow]:
     for kind in servers.KINDS:
         name = "Ostiary, 100 access rules, spans off"
         yield bench.row(name, door.process, door.url(f"governed-{kind}"), kind=kind, latency=kind == "call-json")
 
 
 @contextmanager
-def _door(bench: Bench, name: str, env: Mapping[str, str]) -> Iterator[Door]:
+def _door(bench: Bench, name: str, env: Mapping[str, str]) -> Iterator[GatewayUnderTest]:
     clean = {key: value for key, value in os.environ.items() if not key.startswith("OTEL_")}
-    door = Door(bench.directory, name.replace(" ", "-"), bench.upstream, env={**clean, **env})
+    door = GatewayUnderTest(bench.directory, name.replace(" ", "-"), bench.upstream, env={**clean, **env})
     with _ending(door.process):
         yield door
 

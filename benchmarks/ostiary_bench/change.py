@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ostiary_bench import messages
-from ostiary_tools.cluster import Cluster
+from ostiary_tools.cluster import LocalCluster
 from ostiary_tools.cluster_stack import EXAMPLE
 
 _POLICY: Final = "/apis/ostiary.dev/v1alpha1/namespaces/default/mcppolicies/bench"
@@ -32,7 +32,7 @@ class Change:
 
 def measure(edits: int) -> Change:
     """Edit one policy so many times, each edit after the one before is enforced."""
-    with tempfile.TemporaryDirectory() as directory, Cluster(Path(directory) / "cluster") as cluster:
+    with tempfile.TemporaryDirectory() as directory, LocalCluster(Path(directory) / "cluster") as cluster:
         cluster.apply(EXAMPLE)
         cluster.wait_until_ready()
         took = sorted(_edits(cluster, edits))
@@ -40,7 +40,7 @@ def measure(edits: int) -> Change:
     return Change(edits, len(cluster.replicas), took[last // 2], took[int(last * 0.99)], took[last])
 
 
-def _edits(cluster: Cluster, edits: int) -> Sequence[float]:
+def _edits(cluster: LocalCluster, edits: int) -> Sequence[float]:
     api = cluster.control_plane.api
     api.request("POST", _POLICIES, _policy("Allow"))
     ports = cluster.ports.data

@@ -66,7 +66,7 @@ def start_gateway(
     return process, port
 
 
-class Door:
+class GatewayUnderTest:
     """A gateway process on the measured core. ``command`` starts it in place of ``ostiary``."""
 
     def __init__(

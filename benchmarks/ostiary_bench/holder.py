@@ -12,10 +12,10 @@ _EVENT: Final = b'event: message\ndata: {"jsonrpc":"2.0","method":"notifications
 _CHUNK: Final = b"%x\r\n%b\r\n" % (len(_EVENT), _EVENT)
 
 
-class _Holder(asyncio.Protocol):
+class _HeldStream(asyncio.Protocol):
     """One connection."""
 
-    open: Final[set["_Holder"]] = set()
+    open: Final[set["_HeldStream"]] = set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -36,7 +36,7 @@ class _Holder(asyncio.Protocol):
 async def main() -> None:
     """Listen until the process is ended."""
     raise_limit()
-    server = await asyncio.get_running_loop().create_server(_Holder, "127.0.0.1", int(sys.argv[1]), backlog=4096)
+    server = await asyncio.get_running_loop().create_server(_HeldStream, "127.0.0.1", int(sys.argv[1]), backlog=4096)
     await server.serve_forever()
 
 

@@ -71,7 +71,7 @@ _HEAD: Final = b"POST /slow/mcp HTTP/1.1\r\nHost: localhost\r\nX-Padding: " + b"
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class AttackRow:
     """What others noticed of one attack: milliseconds, and the most that the process held, in MiB."""
 
     attack: str
@@ -82,7 +82,7 @@ class Row:
     mebibytes: float
 
 
-def measure(*, seconds: float) -> list[Row]:
+def measure(*, seconds: float) -> list[AttackRow]:
     """Measure each attack for so many seconds, each on a gateway of its own.
 
     Raises:
@@ -92,11 +92,11 @@ def measure(*, seconds: float) -> list[Row]:
     rows = []
     for attack in ATTACKS:
         with tempfile.TemporaryDirectory() as directory:
-            rows.append(_Scene(Path(directory), attack).measured(seconds))
+            rows.append(_HostileScenario(Path(directory), attack).measured(seconds))
     return rows
 
 
-class _Scene:
+class _HostileScenario:
     """A server, and a gateway with three proxies before it."""
 
     def __init__(self, directory: Path, attack: str) -> None:
@@ -112,14 +112,14 @@ class _Scene:
         compile_into(config, [*proxies, policy("hundred", ["tiny"], 100)])
         self._gateway, self._port = start_gateway(directory, "hostile", config, admin=self._admin)
 
-    def measured(self, seconds: float) -> Row:
+    def measured(self, seconds: float) -> AttackRow:
         try:
             return asyncio.run(self._measured(seconds))
         finally:
             self._gateway.stop(grace=1)
             self._server.stop(grace=1)
 
-    async def _measured(self, seconds: float) -> Row:
+    async def _measured(self, seconds: float) -> AttackRow:
         attackers = [asyncio.create_task(attacker) for attacker in self._attackers()]
         memory: list[float] = []
         try:
@@ -133,7 +133,14 @@ class _Scene:
                 each.cancel()
             await asyncio.gather(*attackers, return_exceptions=True)
         call, probe = sorted(calls), sorted(probes)
-        return Row(self._attack, _part(call, 0.5), _part(call, 0.99), _part(probe, 0.99), probe[-1] * 1000, max(memory))
+        return AttackRow(
+            self._attack,
+            _quantile(call, 0.5),
+            _quantile(call, 0.99),
+            _quantile(probe, 0.99),
+            probe[-1] * 1000,
+            max(memory),
+        )
 
     def _attackers(self) -> list[Coroutine[None, None, None]]:
         if self._attack.startswith("heads"):
@@ -149,8 +156,8 @@ class _Scene:
             await asyncio.sleep(0.1)
 
 
-def _part(ordered: Sequence[float], part: float) -> float:
-    return ordered[min(len(ordered) - 1, int(len(ordered) * part))] * 1000
+def _quantile(ordered: Sequence[float], share: float) -> float:
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))] * 1000
 
 
 async def _attack(port: int, request: bytes) -> None:
@@ -213,7 +220,7 @@ async def _at_a_rate(port: int, request: bytes, rate: int, seconds: float) -> li
         raise ToolError(f"an ordinary request failed: {error}") from error
 
 
-def section(rows: Sequence[Row], *, at: str, machine: str) -> str:
+def section(rows: Sequence[AttackRow], *, at: str, machine: str) -> str:
     """Return the section of the page."""
     lines = [
         f"| {row.attack} | {row.call_p50:,.0f} / {row.call_p99:,.0f} ms | {row.probe_p99:,.0f} / "

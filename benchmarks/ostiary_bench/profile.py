@@ -12,7 +12,7 @@ from typing import Final
 
 from ostiary_bench import servers
 from ostiary_bench.calls import CALL, LIST
-from ostiary_bench.doors import Door
+from ostiary_bench.doors import GatewayUnderTest
 from ostiary_bench.load import closed_loop
 from ostiary_bench.servers import Upstream
 from ostiary_tools.errors import ToolError
@@ -84,7 +84,7 @@ def main() -> int:
 def _profile(directory: Path, kind: str, seconds: float, functions: int) -> str:
     upstream, out = Upstream(directory), directory / "samples.json"
     command: list[str | Path] = [sys.executable, Path(__file__).with_name("sampled.py"), out]
-    door = Door(directory, "profiled", upstream, env=dict(os.environ), command=command)
+    door = GatewayUnderTest(directory, "profiled", upstream, env=dict(os.environ), command=command)
     try:
         body = LIST if "list" in kind else CALL
         closed_loop(directory, pid=door.process.pid, url=door.url(kind), body=body, seconds=1)

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from ostiary_bench.calls import Row
+from ostiary_bench.calls import CallRow
 from ostiary_bench.change import Change
 from ostiary_bench.streams import Streams
 from ostiary_core.version import __version__
 
 
-def document(rows: Sequence[Row], change: Change | None, streams: Streams | None) -> dict[str, object]:
+def document(rows: Sequence[CallRow], change: Change | None, streams: Streams | None) -> dict[str, object]:
     """Return everything that was measured, as JSON."""
     now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
     return {
@@ -41,7 +41,7 @@ def machine() -> str:
     )
 
 
-def table(rows: Sequence[Row]) -> str:
+def table(rows: Sequence[CallRow]) -> str:
     """Return the table in Markdown. ``x`` is the multiple of nginx's CPU for the same message."""
     floors = {row.kind: row.closed.cpu_microseconds for row in rows if row.name.startswith("nginx")}
     lines = [
@@ -62,7 +62,7 @@ def sentence(change: Change | None) -> str:
     )
 
 
-def _line(row: Row, floors: dict[str, float]) -> str:
+def _line(row: CallRow, floors: dict[str, float]) -> str:
     closed, floor = row.closed, floors.get(row.kind)
     multiple = f"{closed.cpu_microseconds / floor:.1f}" if floor else ""
     latency = f"{row.latency.p50:.2f} / {row.latency.p99:.2f} ms" if row.latency else ""

@@ -13,7 +13,7 @@ from typing import Any, Final
 from ostiary_bench import scale_probes as probes
 from ostiary_bench import scale_world as world
 from ostiary_bench.probes import answers
-from ostiary_bench.scale_world import Scale
+from ostiary_bench.scale_world import ScaleWorkload
 from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.delivery.directory import ConfigDirectory
@@ -81,7 +81,7 @@ def _measured(gateway: "_Gateway", config: ConfigDirectory, versions: list[Gatew
 
 def _configs(proxies: int) -> list[GatewayConfig]:
     """Return the config of one proxy, of all, and of all after one edit more each time."""
-    scale = Scale(proxies, "http://127.0.0.1:9/mcp")
+    scale = ScaleWorkload(proxies, "http://127.0.0.1:9/mcp")
     found = [_named(each) for each in scale.resources()]
     first = world.team_of(0)
     few = [
@@ -113,8 +113,8 @@ class _Gateway:
         self.process = Process("gateway", [Path(sys.executable).with_name("ostiary"), *arguments], log=self._log)
         wait_until(lambda: answers(self.port), what="the gateway", processes=[self.process])
 
-    def calls(self) -> "_Calls":
-        return _Calls(self.port)
+    def calls(self) -> "_BackgroundCalls":
+        return _BackgroundCalls(self.port)
 
     def build_time_of(self, revision: int) -> float:
         """Wait until a revision is in force; return what the gateway says that building it took, in ms."""
@@ -128,7 +128,7 @@ class _Gateway:
         return found[revision]
 
 
-class _Calls:
+class _BackgroundCalls:
     """Calls at a steady rate from a process of their own, so that nobody but the gateway makes them wait."""
 
     def __init__(self, port: int) -> None:
@@ -137,7 +137,7 @@ class _Calls:
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
         self._taken: list[tuple[float, float]] = []
 
-    def __enter__(self) -> "_Calls":
+    def __enter__(self) -> "_BackgroundCalls":
         return self
 
     def __exit__(self, *_: object) -> None:

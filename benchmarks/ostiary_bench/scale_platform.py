@@ -11,10 +11,10 @@ from typing import Final
 
 from ostiary_bench import scale_probes as probes
 from ostiary_bench import scale_world as world
-from ostiary_bench.scale_probes import Door, ManifestWatch
-from ostiary_bench.scale_world import Scale
+from ostiary_bench.scale_probes import ManifestWatch, ReplicaProbe
+from ostiary_bench.scale_world import ScaleWorkload
 from ostiary_tools import cluster_ports
-from ostiary_tools.cluster import Cluster
+from ostiary_tools.cluster import LocalCluster
 
 REPLICAS: Final = 3
 _BURST: Final = 500
@@ -23,7 +23,7 @@ _PAUSE: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Times:
+class LatencySummary:
     """Milliseconds."""
 
     p50: float
@@ -31,7 +31,7 @@ class Times:
     longest: float
 
     @classmethod
-    def of(cls, seconds: Sequence[float]) -> "Times":
+    def of(cls, seconds: Sequence[float]) -> "LatencySummary":
         """Sum up."""
         found = sorted(1000 * each for each in seconds)
         return cls(statistics.median(found), found[int((len(found) - 1) * 0.99)], found[-1])
@@ -57,8 +57,8 @@ class Platform:
     start_writes: int
     start_edit: float
     edits: int
-    edit_delivered: Times
-    edit_enforced: Times
+    edit_delivered: LatencySummary
+    edit_enforced: LatencySummary
     edit_writes: dict[str, float]
     burst_edits: int
     burst_sent: float
@@ -72,13 +72,13 @@ def measure(proxies: int, *, edits: int) -> Platform:
     """Build a platform with so many proxies, and measure all of it."""
     with (
         tempfile.TemporaryDirectory() as directory,
-        Cluster(Path(directory) / "cluster", ports=cluster_ports.free(REPLICAS)) as cluster,
+        LocalCluster(Path(directory) / "cluster", ports=cluster_ports.free(REPLICAS)) as cluster,
     ):
-        return _Run(cluster, Scale(proxies, cluster.mock_url)).measure(min(edits, proxies // 4))
+        return _Run(cluster, ScaleWorkload(proxies, cluster.mock_url)).measure(min(edits, proxies // 4))
 
 
 class _Run:
-    def __init__(self, cluster: Cluster, scale: Scale) -> None:
+    def __init__(self, cluster: LocalCluster, scale: ScaleWorkload) -> None:
         self._cluster = cluster
         self._scale = scale
         self._token = cluster.admin_token()
@@ -90,7 +90,7 @@ class _Run:
         first_in_force, first_statuses = self._first_start()
         self._cluster.stop_operator()
         start, start_writes, start_edit = self._start()
-        doors = [Door(port) for port in self._cluster.ports.data]
+        doors = [ReplicaProbe(port) for port in self._cluster.ports.data]
         delivered, enforced, written = self._edits(doors, edits)
         burst_edits = min(_BURST, self._scale.proxies // 2)
         sent, converged = self._burst(burst_edits)
@@ -150,11 +150,13 @@ class _Run:
         written = int(sum(probes.writes(probes.metrics(self._cluster)).values()))
         path, body = _edit(self._scale.proxies // 2)
         self._cluster.control_plane.api.request("PATCH", path, body)
-        doors = [Door(port) for port in self._cluster.ports.data]
+        doors = [ReplicaProbe(port) for port in self._cluster.ports.data]
         seen = probes.enforced(doors, self._scale.proxies // 2, refused=True)
         return took, written, seen - began
 
-    def _edits(self, doors: Sequence[Door], edits: int) -> tuple[Times, Times, dict[str, float]]:
+    def _edits(
+        self, doors: Sequence[ReplicaProbe], edits: int
+    ) -> tuple[LatencySummary, LatencySummary, dict[str, float]]:
         self._say(f"{edits} edits")
         self._settle()
         watch = ManifestWatch(self._cluster.control_plane)
@@ -170,7 +172,7 @@ class _Run:
         self._settle()
         after = probes.writes(probes.metrics(self._cluster))
         written = {kind: value - before.get(kind, 0) for kind, value in after.items() if value != before.get(kind, 0)}
-        return Times.of(delivered), Times.of(enforced), written
+        return LatencySummary.of(delivered), LatencySummary.of(enforced), written
 
     def _burst(self, edits: int) -> tuple[float, float]:
         self._say(f"a burst of {edits} edits")

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from ostiary_bench import messages
 from ostiary_bench.scale_world import TOOL, path_of
 from ostiary_core.mcp.codes import INVALID_PARAMS
-from ostiary_tools.cluster import Cluster
+from ostiary_tools.cluster import LocalCluster
 from ostiary_tools.control_plane import ControlPlane
 from ostiary_tools.errors import ToolError
 
@@ -42,7 +42,7 @@ def until(holds: Callable[[], bool], *, what: str, seconds: float = 300.0, poll:
     raise ToolError(f"{what}: not within {seconds:.0f} s")
 
 
-def metrics(cluster: Cluster) -> dict[str, float]:
+def metrics(cluster: LocalCluster) -> dict[str, float]:
     """Return the operator's metrics, by name and labels as they are written."""
     with urllib.request.urlopen(f"{cluster.operator_admin_url}/metrics", timeout=10) as answer:  # noqa: S310  ours
         lines = [line for line in answer.read().decode().splitlines() if line and not line.startswith("#")]
@@ -64,7 +64,7 @@ def is_applied(found: dict[str, float]) -> bool:
     )
 
 
-def active(cluster: Cluster, token: str) -> list[dict[str, str]]:
+def active(cluster: LocalCluster, token: str) -> list[dict[str, str]]:
     """Return, for each replica, the digest of the entry that it runs by proxy."""
     found = []
     for url in cluster.gateway_admin_urls:
@@ -75,7 +75,7 @@ def active(cluster: Cluster, token: str) -> list[dict[str, str]]:
     return found
 
 
-class Door:
+class ReplicaProbe:
     """One replica, asked whether a proxy refuses the tool that edits are about."""
 
     def __init__(self, port: int) -> None:
@@ -88,7 +88,7 @@ class Door:
         return bool(answer.get("error", {}).get("code") == INVALID_PARAMS)
 
 
-def enforced(doors: Sequence[Door], number: int, *, refused: bool) -> float:
+def enforced(doors: Sequence[ReplicaProbe], number: int, *, refused: bool) -> float:
     """Wait until every replica answers as the newest policy says; return the moment."""
     return until(
         lambda: all(door.refuses(number) is refused for door in doors), what="an edit to be enforced", poll=0.001

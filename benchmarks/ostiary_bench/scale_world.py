@@ -23,7 +23,7 @@ _VERBS: Final = ("get", "list", "search", "create", "update", "delete", "export"
 
 
 @dataclass(frozen=True, slots=True)
-class Scale:
+class ScaleWorkload:
     """How many proxies; there are twice as many policies. ``url`` is of the server behind all of them."""
 
     proxies: int
@@ -103,7 +103,7 @@ def resource_path(obj: dict[str, Any]) -> str:
     return f"/apis/{_API}/namespaces/{obj['metadata']['namespace']}/{plural}"
 
 
-def populate(control_plane: ControlPlane, scale: Scale) -> None:
+def populate(control_plane: ControlPlane, scale: ScaleWorkload) -> None:
     """Create all of it, as many at a time as an API server takes.
 
     Raises:
@@ -121,7 +121,7 @@ def send(control_plane: ControlPlane, method: str, objects: Iterable[tuple[str, 
     asyncio.run(_send_all(control_plane, method, list(objects)))
 
 
-async def _populate(control_plane: ControlPlane, scale: Scale) -> None:
+async def _populate(control_plane: ControlPlane, scale: ScaleWorkload) -> None:
     namespaces: list[tuple[str, dict[str, Any]]] = [
         ("/api/v1/namespaces", {"metadata": {"name": name}}) for name in scale.teams
     ]

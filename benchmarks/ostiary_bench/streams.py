@@ -45,7 +45,7 @@ class Streams:
     again_mebibytes: float
 
 
-class _Reader(asyncio.Protocol):
+class _StreamClient(asyncio.Protocol):
     """One stream of a caller."""
 
     def __init__(self) -> None:
@@ -79,10 +79,10 @@ def measure(count: int) -> Streams:
     files = raise_limit()
     count = min(count, connections(files) - 16)
     with tempfile.TemporaryDirectory() as directory:
-        return _Scene(Path(directory), count).measured()
+        return _StreamScenario(Path(directory), count).measured()
 
 
-class _Scene:
+class _StreamScenario:
     """An upstream that holds streams, and a gateway before it."""
 
     def __init__(self, directory: Path, count: int) -> None:
@@ -122,20 +122,20 @@ class _Scene:
         each = (holding - before) * 1024 / self._count
         return Streams(self._count, each, holding, self._count / took, delivered * 1000, again)
 
-    async def _opened(self, count: int) -> list[_Reader]:
+    async def _opened(self, count: int) -> list[_StreamClient]:
         gate = asyncio.Semaphore(_AT_A_TIME)
         return list(await asyncio.gather(*(self._open(gate) for _ in range(count))))
 
-    async def _open(self, gate: asyncio.Semaphore) -> _Reader:
+    async def _open(self, gate: asyncio.Semaphore) -> _StreamClient:
         loop = asyncio.get_running_loop()
         async with gate, asyncio.timeout(60):
-            _, reader = await loop.create_connection(_Reader, "127.0.0.1", self._port)
+            _, reader = await loop.create_connection(_StreamClient, "127.0.0.1", self._port)
             status = await reader.begun
         if b" 200 " not in status:
             raise ToolError(f"a stream was answered with {status!r}")
         return reader
 
-    async def _deliver(self, readers: list[_Reader]) -> float:
+    async def _deliver(self, readers: list[_StreamClient]) -> float:
         """Have the upstream say one thing on each stream, and wait until it has arrived on all."""
         start = time.perf_counter()
         _, writer = await asyncio.open_connection("127.0.0.1", self._upstream)
@@ -146,7 +146,7 @@ class _Scene:
         writer.close()
         return took
 
-    async def _closed(self, readers: list[_Reader]) -> None:
+    async def _closed(self, readers: list[_StreamClient]) -> None:
         """Close the streams, and wait until the gateway has closed those behind them."""
         for reader in readers:
             reader.transport.abort()

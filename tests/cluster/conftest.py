@@ -9,7 +9,7 @@ from operator_process import CRDS, World
 from operator_replicas import chart_rights
 
 from ostiary_tools import binaries, foreign_crds, verdicts
-from ostiary_tools.cluster import Cluster
+from ostiary_tools.cluster import LocalCluster
 from ostiary_tools.cluster_stack import EXAMPLE
 from ostiary_tools.control_plane import ControlPlane
 from ostiary_tools.kube_api import ApiError
@@ -82,9 +82,9 @@ def world(control_plane: ControlPlane, unrestricted: World) -> Iterator[World]:
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
     """The whole stack with the proxy of the example, one for each module, since tests break what they find."""
-    with Cluster(tmp_path_factory.mktemp("cluster")) as running:
+    with LocalCluster(tmp_path_factory.mktemp("cluster")) as running:
         running.apply(EXAMPLE)
         running.wait_until_ready()
         yield running

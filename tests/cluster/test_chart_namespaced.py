@@ -9,20 +9,20 @@ import yaml
 from mcp_clients import connect
 
 from ostiary_tools.certificates import write_authority_and_server
-from ostiary_tools.cluster import Cluster
+from ostiary_tools.cluster import LocalCluster
 from ostiary_tools.processes import wait_until
 
 VALUES = {"rbac": {"aggregate": False}, "watchNamespaces": ["sales", "support"], "secretNamespaces": ["sales"]}
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with Cluster(tmp_path_factory.mktemp("cluster"), values=VALUES) as running:
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+    with LocalCluster(tmp_path_factory.mktemp("cluster"), values=VALUES) as running:
         running.kubectl("create", "namespace", "elsewhere")
         yield running
 
 
-def create(cluster: Cluster, *objects: dict[str, Any]) -> None:
+def create(cluster: LocalCluster, *objects: dict[str, Any]) -> None:
     cluster.kubectl("create", "-f", "-", input=yaml.safe_dump_all(objects))
 
 
@@ -41,19 +41,19 @@ def authority(tmp_path: Any) -> str:
     return str((tmp_path / "ca.crt").read_text())
 
 
-def condition(cluster: Cluster, namespace: str, name: str, of_type: str) -> dict[str, Any]:
+def condition(cluster: LocalCluster, namespace: str, name: str, of_type: str) -> dict[str, Any]:
     conditions = cluster.proxy(name, namespace=namespace).get("status", {}).get("conditions", ())
     return next((each for each in conditions if each["type"] == of_type), {})
 
 
-async def test_what_lies_in_a_watched_namespace_is_served(cluster: Cluster) -> None:
+async def test_what_lies_in_a_watched_namespace_is_served(cluster: LocalCluster) -> None:
     create(cluster, proxy("support", "desk", url=cluster.mock_url))
     cluster.wait_until_ready("desk", namespace="support")
     async with connect(cluster.endpoint(path="/support/desk"), era="modern") as client:
         assert len((await client.list_tools()).tools) == 15
 
 
-def test_a_secret_can_be_referred_to_only_where_it_may_be_read(cluster: Cluster, tmp_path: Any) -> None:
+def test_a_secret_can_be_referred_to_only_where_it_may_be_read(cluster: LocalCluster, tmp_path: Any) -> None:
     secret = {"apiVersion": "v1", "kind": "Secret", "stringData": {"ca.crt": authority(tmp_path)}}
     tls = {"caCertificateRefs": [{"kind": "Secret", "name": "ca"}]}
     for namespace in ("sales", "support"):
@@ -69,14 +69,14 @@ def test_a_secret_can_be_referred_to_only_where_it_may_be_read(cluster: Cluster,
     assert (refused["status"], refused["reason"]) == ("False", "NotPermitted")
 
 
-def test_what_lies_elsewhere_is_left_alone(cluster: Cluster) -> None:
+def test_what_lies_elsewhere_is_left_alone(cluster: LocalCluster) -> None:
     create(cluster, proxy("elsewhere", "crm", url=cluster.mock_url), proxy("sales", "later", url=cluster.mock_url))
     cluster.wait_until_ready("later", namespace="sales")
     conditions = cluster.proxy("crm", namespace="elsewhere")["status"]["conditions"]
     assert {each["message"] for each in conditions} == {"Waiting for the operator."}
 
 
-def test_transitions_are_told_as_events_where_they_happen(cluster: Cluster) -> None:
+def test_transitions_are_told_as_events_where_they_happen(cluster: LocalCluster) -> None:
     create(cluster, proxy("support", "told", url=cluster.mock_url))
     cluster.wait_until_ready("told", namespace="support")
 

@@ -10,27 +10,27 @@ import yaml
 from mcp_clients import connect
 from patience import PATIENCE
 
-from ostiary_tools.cluster import Cluster
+from ostiary_tools.cluster import LocalCluster
 from ostiary_tools.cluster_stack import CHART, EXAMPLE
 from ostiary_tools.errors import ToolError
 from ostiary_tools.processes import wait_until
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
     env = {"gateway-1": {"POD_NAME": "the-second"}}
-    with Cluster(tmp_path_factory.mktemp("cluster"), env=env) as running:
+    with LocalCluster(tmp_path_factory.mktemp("cluster"), env=env) as running:
         running.apply(EXAMPLE)
         running.wait_until_ready()
         yield running
 
 
-async def tool_count(cluster: Cluster, replica: int) -> int:
+async def tool_count(cluster: LocalCluster, replica: int) -> int:
     async with connect(cluster.endpoint(replica), era="legacy") as client:
         return len((await client.list_tools()).tools)
 
 
-def report(cluster: Cluster, replica: int) -> Any:
+def report(cluster: LocalCluster, replica: int) -> Any:
     """What a replica says on its admin port."""
     headers = {"Authorization": f"Bearer {cluster.admin_token()}"}
     request = urllib.request.Request(f"{cluster.gateway_admin_urls[replica]}/config", headers=headers)  # noqa: S310  our own
@@ -38,16 +38,16 @@ def report(cluster: Cluster, replica: int) -> Any:
         return json.load(answer)
 
 
-async def test_each_replica_serves_the_example(cluster: Cluster) -> None:
+async def test_each_replica_serves_the_example(cluster: LocalCluster) -> None:
     assert [await tool_count(cluster, replica) for replica in cluster.replicas] == [15, 15]
 
 
-def test_the_operator_needs_no_right_that_the_chart_does_not_give(cluster: Cluster) -> None:
+def test_the_operator_needs_no_right_that_the_chart_does_not_give(cluster: LocalCluster) -> None:
     for name in ("operator", "gateway-0", "gateway-1"):
         assert "forbidden" not in cluster.log(name).read_text().lower()
 
 
-async def test_a_replica_comes_back_and_the_other_one_never_left(cluster: Cluster) -> None:
+async def test_a_replica_comes_back_and_the_other_one_never_left(cluster: LocalCluster) -> None:
     pid = cluster.processes["gateway-0"].pid
     assert cluster.stop_gateway(0) == 0
     assert await tool_count(cluster, 1) == 15
@@ -56,19 +56,19 @@ async def test_a_replica_comes_back_and_the_other_one_never_left(cluster: Cluste
     assert await tool_count(cluster, 0) == 15
 
 
-async def test_traffic_goes_on_without_the_operator(cluster: Cluster) -> None:
+async def test_traffic_goes_on_without_the_operator(cluster: LocalCluster) -> None:
     assert cluster.stop_operator() == 0
     cluster.restart_gateway(1)
     assert await tool_count(cluster, 1) == 15
     cluster.start_operator()
 
 
-def test_a_process_gets_the_environment_that_is_its_own(cluster: Cluster) -> None:
+def test_a_process_gets_the_environment_that_is_its_own(cluster: LocalCluster) -> None:
     assert report(cluster, 1)["replica"] == "the-second"
     assert report(cluster, 0)["replica"] != "the-second"
 
 
-def test_other_settings_reach_every_replica(cluster: Cluster) -> None:
+def test_other_settings_reach_every_replica(cluster: LocalCluster) -> None:
     before = [report(cluster, replica)["revision"] for replica in cluster.replicas]
     cluster.configure({"gatewayDefaults": {"settings": {"allowedOrigins": ["https://app.example.com"]}}})
     for replica in cluster.replicas:
@@ -78,7 +78,9 @@ def test_other_settings_reach_every_replica(cluster: Cluster) -> None:
 
 
 @pytest.mark.parametrize("namespace", ["ostiary-system", "sales"])
-def test_a_further_gateway_is_given_a_config_by_the_operator_that_is_there(cluster: Cluster, namespace: str) -> None:
+def test_a_further_gateway_is_given_a_config_by_the_operator_that_is_there(
+    cluster: LocalCluster, namespace: str
+) -> None:
     release = ("edge", "--namespace", namespace)
     chosen = "operator.enabled=false,crds.install=false,rbac.aggregate=false,gateways[0].name=edge"
     there = ("--create-namespace", "--set", f"{chosen},operator.namespace=ostiary-system")
@@ -89,7 +91,7 @@ def test_a_further_gateway_is_given_a_config_by_the_operator_that_is_there(clust
     wait_until(lambda: not cluster.control_plane.api.answers(config), what="its config to go with it")
 
 
-def test_what_is_not_ready_is_told_with_its_status(cluster: Cluster) -> None:
+def test_what_is_not_ready_is_told_with_its_status(cluster: LocalCluster) -> None:
     proxy = {
         "apiVersion": "ostiary.dev/v1alpha1",
         "kind": "MCPProxy",

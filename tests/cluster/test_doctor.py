@@ -12,7 +12,7 @@ from command_line import calling
 from patients import Patient, without_operator
 
 from ostiary_tools import cluster_processes
-from ostiary_tools.cluster import Cluster, doctor
+from ostiary_tools.cluster import LocalCluster, doctor
 from ostiary_tools.cluster_stack import CHART, EXAMPLE_PROXY
 from ostiary_tools.ports import reserve_port
 from ostiary_tools.processes import wait_until
@@ -24,7 +24,7 @@ PROXIES = "/apis/ostiary.dev/v1alpha1/namespaces/default/mcpproxies"
 
 
 @pytest.fixture
-def patient(cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> Iterator[Patient]:
+def patient(cluster: LocalCluster, capsys: pytest.CaptureFixture[str]) -> Iterator[Patient]:
     yield Patient(cluster, calling(capsys))
     for name in cluster.kubectl("get", "mcpproxies", "-n", "default", "-o", "name").split():
         if not name.endswith(EXAMPLE_PROXY):
@@ -39,7 +39,7 @@ def test_a_sound_door_is_walked_to_its_end(patient: Patient) -> None:
 
 
 @pytest.fixture
-def node(cluster: Cluster) -> Iterator[None]:
+def node(cluster: LocalCluster) -> Iterator[None]:
     """The cluster has a node, as most have."""
     manifest = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "one"}}
     cluster.kubectl("apply", "-f", "-", input=yaml.safe_dump(manifest))
@@ -48,7 +48,7 @@ def node(cluster: Cluster) -> Iterator[None]:
 
 
 def test_without_any_node_the_advice_is_what_can_work_there_and_following_it_helps(
-    patient: Patient, cluster: Cluster
+    patient: Patient, cluster: LocalCluster
 ) -> None:
     links = patient.ask(EXAMPLE_PROXY)["links"]
     notable = {link["name"]: link["remedy"] for link in links if link["state"] != "ok"}
@@ -65,7 +65,7 @@ def test_without_any_node_the_advice_is_what_can_work_there_and_following_it_hel
 
 
 @pytest.mark.usefixtures("node")
-def test_people_are_told_line_by_line(patient: Patient, cluster: Cluster) -> None:
+def test_people_are_told_line_by_line(patient: Patient, cluster: LocalCluster) -> None:
     kubeconfig = ("--kubeconfig", str(cluster.control_plane.kubeconfig))
     answer = patient.ostiary("doctor", "-n", "default", *kubeconfig)
     assert answer.code == 0
@@ -291,7 +291,7 @@ def test_a_replica_refused_it_by_the_word_of_the_operator(patient: Patient) -> N
 
 
 @pytest.fixture
-def external_url(cluster: Cluster) -> Iterator[Callable[[str], None]]:
+def external_url(cluster: LocalCluster) -> Iterator[Callable[[str], None]]:
     """Sets the URL that the gateway's settings publish."""
 
     def publish(url: str) -> None:

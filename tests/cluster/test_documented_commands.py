@@ -8,7 +8,7 @@ from documented import ROOT, Folder, commands, pages
 from guides import blocks
 from pretend_kubelet import PretendKubelet
 
-from ostiary_tools.cluster import Cluster
+from ostiary_tools.cluster import LocalCluster
 from ostiary_tools.cluster_stack import EXAMPLE
 from ostiary_tools.control_plane import ControlPlane
 from ostiary_tools.processes import wait_until
@@ -78,8 +78,8 @@ def folder(tmp_path: Path) -> Callable[[ControlPlane], Folder]:
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with Cluster(tmp_path_factory.mktemp("cluster")) as running, PretendKubelet(running.control_plane):
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+    with LocalCluster(tmp_path_factory.mktemp("cluster")) as running, PretendKubelet(running.control_plane):
         running.apply(EXAMPLE)
         running.wait_until_ready()
         yield running
@@ -93,7 +93,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
 
 
 @pytest.mark.parametrize("page", ON_A_CLUSTER)
-def test_the_commands_do_what_the_page_says(page: str, cluster: Cluster, folder: Callable[..., Folder]) -> None:
+def test_the_commands_do_what_the_page_says(page: str, cluster: LocalCluster, folder: Callable[..., Folder]) -> None:
     place = folder(cluster.control_plane)
     place.run("kubectl create namespace sales --dry-run=client -o yaml | kubectl apply -f -")
     do_what_the_page_says(page, place)
@@ -101,7 +101,7 @@ def test_the_commands_do_what_the_page_says(page: str, cluster: Cluster, folder:
 
 @pytest.mark.parametrize("page", TUTORIALS)
 def test_a_tutorial_does_what_it_says_and_leaves_the_cluster_as_it_was(
-    page: str, cluster: Cluster, folder: Callable[..., Folder]
+    page: str, cluster: LocalCluster, folder: Callable[..., Folder]
 ) -> None:
     place = folder(cluster.control_plane)
     wait_until(lambda: place.run("kubectl delete namespace sales --ignore-not-found") == "", what="no namespace sales")

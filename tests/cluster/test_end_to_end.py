@@ -13,7 +13,7 @@ from mcp import MCPError
 from mcp_clients import connect, eventually
 from otlp_sink import Sink, http_sink
 
-from ostiary_tools.cluster import Cluster
+from ostiary_tools.cluster import LocalCluster
 from ostiary_tools.cluster_stack import EXAMPLE
 from ostiary_tools.processes import Process, wait_until
 
@@ -27,19 +27,19 @@ def sink() -> Iterator[Sink]:
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory, sink: Sink) -> Iterator[Cluster]:
+def cluster(tmp_path_factory: pytest.TempPathFactory, sink: Sink) -> Iterator[LocalCluster]:
     tracing = {"OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint}
-    with Cluster(tmp_path_factory.mktemp("cluster"), env={"gateway": tracing, "mock-server": tracing}) as running:
+    with LocalCluster(tmp_path_factory.mktemp("cluster"), env={"gateway": tracing, "mock-server": tracing}) as running:
         running.apply(EXAMPLE)
         running.wait_until_ready()
         yield running
 
 
-def apply(cluster: Cluster, resource: Mapping[str, Any]) -> None:
+def apply(cluster: LocalCluster, resource: Mapping[str, Any]) -> None:
     cluster.kubectl("apply", "--server-side", "-f", "-", input=json.dumps(resource))
 
 
-def proxy(cluster: Cluster, name: str, **spec: Any) -> dict[str, Any]:
+def proxy(cluster: LocalCluster, name: str, **spec: Any) -> dict[str, Any]:
     return {
         "apiVersion": "ostiary.dev/v1alpha1",
         "kind": "MCPProxy",
@@ -61,7 +61,7 @@ def allowing(*names: str) -> dict[str, Any]:
     return {"name": "only", "effect": "Allow", "tools": {"names": list(names)}}
 
 
-def condition(cluster: Cluster, kind: str, name: str, wanted: str) -> Mapping[str, str]:
+def condition(cluster: LocalCluster, kind: str, name: str, wanted: str) -> Mapping[str, str]:
     found = cluster.control_plane.api.request("GET", f"{_API}/namespaces/default/{kind}/{name}")
     conditions = found.get("status", {}).get("conditions", ())
     generation = found["metadata"]["generation"]
@@ -71,22 +71,22 @@ def condition(cluster: Cluster, kind: str, name: str, wanted: str) -> Mapping[st
 
 
 def wait_for_condition(
-    cluster: Cluster, kind: str, name: str, wanted: str, fits: Callable[[Mapping[str, str]], bool]
+    cluster: LocalCluster, kind: str, name: str, wanted: str, fits: Callable[[Mapping[str, str]], bool]
 ) -> Mapping[str, str]:
     wait_until(lambda: fits(condition(cluster, kind, name, wanted)), what=f"{wanted} of {kind} {name}", timeout=30)
     return condition(cluster, kind, name, wanted)
 
 
-async def tools(cluster: Cluster, name: str, replica: int = 0) -> set[str]:
+async def tools(cluster: LocalCluster, name: str, replica: int = 0) -> set[str]:
     async with connect(cluster.endpoint(replica, path=f"/{name}"), era="modern") as client:
         return {tool.name for tool in (await client.list_tools()).tools}
 
 
-async def shows_all(cluster: Cluster, name: str) -> bool:
+async def shows_all(cluster: LocalCluster, name: str) -> bool:
     return len(await tools(cluster, name)) == 15
 
 
-async def is_gone(cluster: Cluster, name: str) -> bool:
+async def is_gone(cluster: LocalCluster, name: str) -> bool:
     try:
         await tools(cluster, name)
     except MCPError:
@@ -94,7 +94,7 @@ async def is_gone(cluster: Cluster, name: str) -> bool:
     return False
 
 
-async def until_tools(cluster: Cluster, name: str, expected: set[str]) -> None:
+async def until_tools(cluster: LocalCluster, name: str, expected: set[str]) -> None:
     """Wait until every replica shows exactly these."""
     for replica in cluster.replicas:
 
@@ -104,7 +104,7 @@ async def until_tools(cluster: Cluster, name: str, expected: set[str]) -> None:
         await eventually(shows)
 
 
-async def test_what_is_applied_is_enforced_at_every_replica_then_edited_then_gone(cluster: Cluster) -> None:
+async def test_what_is_applied_is_enforced_at_every_replica_then_edited_then_gone(cluster: LocalCluster) -> None:
     apply(cluster, proxy(cluster, "crm"))
     cluster.wait_until_ready("crm")
     assert len(await tools(cluster, "crm")) == 15
@@ -126,7 +126,7 @@ async def test_what_is_applied_is_enforced_at_every_replica_then_edited_then_gon
     await eventually(lambda: is_gone(cluster, "crm"))
 
 
-async def test_the_status_tells_where_and_by_whom_a_proxy_is_served(cluster: Cluster) -> None:
+async def test_the_status_tells_where_and_by_whom_a_proxy_is_served(cluster: LocalCluster) -> None:
     status = cluster.proxy()["status"]
 
     assert status["url"] == f"http://localhost:{cluster.ports.data[0]}/mock-mcp-server/mcp"
@@ -143,7 +143,7 @@ async def test_the_status_tells_where_and_by_whom_a_proxy_is_served(cluster: Clu
     }
 
 
-async def test_a_policy_is_programmed_when_every_replica_runs_it(cluster: Cluster) -> None:
+async def test_a_policy_is_programmed_when_every_replica_runs_it(cluster: LocalCluster) -> None:
     apply(cluster, policy("extra", "mock-mcp-server", [{"name": "no", "effect": "Deny", "tools": {"names": ["x_*"]}}]))
 
     found = wait_for_condition(cluster, "mcppolicies", "extra", "Programmed", lambda c: c["status"] == "True")
@@ -152,7 +152,7 @@ async def test_a_policy_is_programmed_when_every_replica_runs_it(cluster: Cluste
     assert found["reason"] == "Programmed"
 
 
-async def test_a_rule_that_names_no_tool_is_told_in_the_status_once_a_list_has_passed(cluster: Cluster) -> None:
+async def test_a_rule_that_names_no_tool_is_told_in_the_status_once_a_list_has_passed(cluster: LocalCluster) -> None:
     rule = {"name": "no", "effect": "Deny", "tools": {"verbs": ["Call"], "names": ["delete_usr"]}}
     apply(cluster, policy("slip", "mock-mcp-server", [rule]))
     url = cluster.proxy()["status"]["url"]
@@ -169,7 +169,7 @@ async def test_a_rule_that_names_no_tool_is_told_in_the_status_once_a_list_has_p
     cluster.kubectl("delete", "mcppolicy", "slip", "-n", "default")
 
 
-async def test_a_second_claim_on_a_path_is_refused_and_names_the_first(cluster: Cluster) -> None:
+async def test_a_second_claim_on_a_path_is_refused_and_names_the_first(cluster: LocalCluster) -> None:
     second = proxy(cluster, "squatter", path="/mock-mcp-server")
     apply(cluster, second)
 
@@ -181,7 +181,7 @@ async def test_a_second_claim_on_a_path_is_refused_and_names_the_first(cluster: 
     assert len(await tools(cluster, "mock-mcp-server")) == 15
 
 
-async def test_a_policy_that_targets_nothing_says_so(cluster: Cluster) -> None:
+async def test_a_policy_that_targets_nothing_says_so(cluster: LocalCluster) -> None:
     apply(cluster, policy("lost", "no-such-proxy", [allowing("get_users")]))
 
     found = wait_for_condition(cluster, "mcppolicies", "lost", "Accepted", lambda c: c["status"] == "False")
@@ -191,7 +191,7 @@ async def test_a_policy_that_targets_nothing_says_so(cluster: Cluster) -> None:
     assert "no-such-proxy" in found["message"]
 
 
-async def test_a_stream_outlives_a_reload_and_a_call_in_flight_finishes(cluster: Cluster) -> None:
+async def test_a_stream_outlives_a_reload_and_a_call_in_flight_finishes(cluster: LocalCluster) -> None:
     apply(cluster, proxy(cluster, "streams"))
     cluster.wait_until_ready("streams")
     seen: list[float] = []
@@ -216,7 +216,7 @@ async def test_a_stream_outlives_a_reload_and_a_call_in_flight_finishes(cluster:
     assert len(seen) >= 20
 
 
-async def test_every_tool_call_is_a_trace(cluster: Cluster, sink: Sink) -> None:
+async def test_every_tool_call_is_a_trace(cluster: LocalCluster, sink: Sink) -> None:
     async with connect(cluster.endpoint(1), era="modern") as client:
         await client.call_tool("get_time", {})
 
@@ -234,7 +234,7 @@ async def test_every_tool_call_is_a_trace(cluster: Cluster, sink: Sink) -> None:
 class Poisoned:
     """A replica that reads its config from a volume in which one document was altered."""
 
-    def __init__(self, cluster: Cluster, directory: Path) -> None:
+    def __init__(self, cluster: LocalCluster, directory: Path) -> None:
         api = cluster.control_plane.api
         base = "/api/v1/namespaces/ostiary-system"
         config = api.request("GET", f"{base}/configmaps/ostiary-default-0")
@@ -252,7 +252,7 @@ class Poisoned:
         self.process = Process("poisoned", command, log=directory.with_suffix(".log"))
 
 
-async def test_one_poisoned_replica_of_two_is_named_and_traffic_goes_on(cluster: Cluster, tmp_path: Path) -> None:
+async def test_one_poisoned_replica_of_two_is_named_and_traffic_goes_on(cluster: LocalCluster, tmp_path: Path) -> None:
     apply(cluster, proxy(cluster, "poison"))
     cluster.wait_until_ready("poison")
     cluster.stop_gateway(1)
@@ -276,7 +276,7 @@ async def test_one_poisoned_replica_of_two_is_named_and_traffic_goes_on(cluster:
     assert "MCPProxy default/poison" in found["message"]
 
 
-async def test_the_operator_ends_when_told_and_picks_up_where_it_was(cluster: Cluster) -> None:
+async def test_the_operator_ends_when_told_and_picks_up_where_it_was(cluster: LocalCluster) -> None:
     before = cluster.control_plane.api.request("GET", "/api/v1/namespaces/ostiary-system/configmaps/ostiary-default-0")
     assert cluster.stop_operator() == 0
     cluster.start_operator()

@@ -15,7 +15,7 @@ from patience import PATIENCE
 
 from ostiary_core.contract import mac
 from ostiary_core.contract.manifest import parse_manifest
-from ostiary_tools.cluster import Cluster
+from ostiary_tools.cluster import LocalCluster
 from ostiary_tools.processes import wait_until
 
 NAMESPACE = "ostiary-system"
@@ -25,12 +25,12 @@ PROXY = "mock-mcp-server"
 ALL = 15
 
 
-async def tools(cluster: Cluster, replica: int) -> set[str]:
+async def tools(cluster: LocalCluster, replica: int) -> set[str]:
     async with connect(cluster.endpoint(replica), era="modern") as client:
         return {tool.name for tool in (await client.list_tools()).tools}
 
 
-async def serve_all(cluster: Cluster, *replicas: int) -> bool:
+async def serve_all(cluster: LocalCluster, *replicas: int) -> bool:
     return all([len(await tools(cluster, replica)) == ALL for replica in replicas])
 
 
@@ -46,14 +46,14 @@ def only(*names: str) -> dict[str, Any]:
     }
 
 
-def said(cluster: Cluster, of_type: str) -> tuple[str, str, str]:
+def said(cluster: LocalCluster, of_type: str) -> tuple[str, str, str]:
     for each in cluster.proxy().get("status", {}).get("conditions", ()):
         if each["type"] == of_type:
             return each["status"], each["reason"], each["message"]
     return "", "", ""
 
 
-def report(cluster: Cluster, replica: int, token: str) -> Any:
+def report(cluster: LocalCluster, replica: int, token: str) -> Any:
     """What a replica says on its admin port."""
     url = f"{cluster.gateway_admin_urls[replica]}/config"
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})  # noqa: S310  our own
@@ -61,11 +61,11 @@ def report(cluster: Cluster, replica: int, token: str) -> Any:
         return json.load(answer)
 
 
-def rejects(cluster: Cluster, replica: int, token: str) -> bool:
+def rejects(cluster: LocalCluster, replica: int, token: str) -> bool:
     return report(cluster, replica, token)["rejected"] is not None
 
 
-async def until_said(cluster: Cluster, of_type: str, *verdict: str) -> str:
+async def until_said(cluster: LocalCluster, of_type: str, *verdict: str) -> str:
     def holds() -> bool:
         return said(cluster, of_type)[:2] == verdict
 
@@ -74,7 +74,7 @@ async def until_said(cluster: Cluster, of_type: str, *verdict: str) -> str:
 
 
 async def test_a_replica_that_hangs_is_named_while_the_other_enforces_what_changes_and_catches_up_when_it_wakes(
-    cluster: Cluster,
+    cluster: LocalCluster,
 ) -> None:
     hung = cluster.processes["gateway-1"].pid
     os.kill(hung, signal.SIGSTOP)
@@ -97,7 +97,7 @@ async def test_a_replica_that_hangs_is_named_while_the_other_enforces_what_chang
 
 
 async def test_a_replica_that_is_killed_costs_the_other_nothing_and_is_itself_again_when_it_is_back(
-    cluster: Cluster,
+    cluster: LocalCluster,
 ) -> None:
     cluster.kill_gateway(1)
     try:
@@ -118,7 +118,7 @@ def forged(data: Mapping[str, str]) -> dict[str, str]:
 
 
 async def test_without_the_operator_a_forged_config_is_refused_and_a_deleted_one_is_kept_and_both_are_healed(
-    cluster: Cluster,
+    cluster: LocalCluster,
 ) -> None:
     api, token = cluster.control_plane.api, cluster.admin_token()
     keys = api.request("GET", SECRET)["data"]

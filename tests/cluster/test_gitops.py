@@ -13,7 +13,7 @@ from charts import CHART, DEMO, helm
 from patience import PATIENCE
 
 from ostiary_tools import verdicts
-from ostiary_tools.cluster import Cluster
+from ostiary_tools.cluster import LocalCluster
 from ostiary_tools.errors import CommandError
 from ostiary_tools.processes import wait_until
 
@@ -24,13 +24,13 @@ KNOCK = DEMO / "files" / "knock.py"
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with Cluster(tmp_path_factory.mktemp("cluster")) as running:
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+    with LocalCluster(tmp_path_factory.mktemp("cluster")) as running:
         yield running
 
 
 @pytest.fixture
-def releases(cluster: Cluster) -> Iterator[list[str]]:
+def releases(cluster: LocalCluster) -> Iterator[list[str]]:
     """Names of Helm releases in the namespace default, which are uninstalled after the test."""
     installed: list[str] = []
     yield installed
@@ -38,24 +38,24 @@ def releases(cluster: Cluster) -> Iterator[list[str]]:
         cluster.control_plane.helm("uninstall", release, "--ignore-not-found")
 
 
-def install_proxy(cluster: Cluster, name: str, *further: str, timeout: str = "30s") -> None:
+def install_proxy(cluster: LocalCluster, name: str, *further: str, timeout: str = "30s") -> None:
     """Install the chart ostiary-demo in front of the mock server that is there, and wait as helm does."""
     chosen = (f"proxy.name={name}", f"proxy.url={cluster.mock_url}", "mockServer.enabled=false", *further)
     values = [argument for each in chosen for argument in ("--set", each)]
     cluster.control_plane.helm("install", name, str(DEMO), "--wait", "--timeout", timeout, *values)
 
 
-def get(cluster: Cluster, what: str) -> Any:
+def get(cluster: LocalCluster, what: str) -> Any:
     return json.loads(cluster.kubectl("get", what, "-o", "json"))
 
 
-def verdict(cluster: Cluster, what: str) -> tuple[str, str]:
+def verdict(cluster: LocalCluster, what: str) -> tuple[str, str]:
     """The words of kstatus and of Argo CD."""
     obj = get(cluster, what)
     return verdicts.kstatus(obj).status, verdicts.lua(obj, HEALTH).status
 
 
-def test_helm_waits_until_the_door_works(cluster: Cluster, releases: list[str]) -> None:
+def test_helm_waits_until_the_door_works(cluster: LocalCluster, releases: list[str]) -> None:
     releases.append("works")
     install_proxy(cluster, "works", "proxy.path=/works")
     for kind in ("mcpproxy", "mcppolicy"):
@@ -73,7 +73,7 @@ def knock(url: str, *further: str) -> tuple[int, list[str]]:
     return done.returncode, done.stdout.splitlines()
 
 
-def test_helms_test_fails_where_a_call_is_not_denied_that_should_be(cluster: Cluster, releases: list[str]) -> None:
+def test_helms_test_fails_where_a_call_is_not_denied_that_should_be(cluster: LocalCluster, releases: list[str]) -> None:
     releases.append("open")
     install_proxy(cluster, "open", "proxy.path=/open", "policy.enabled=false")
     code, lines = knock(cluster.endpoint(path="/open"))
@@ -83,14 +83,14 @@ def test_helms_test_fails_where_a_call_is_not_denied_that_should_be(cluster: Clu
     assert knock(cluster.endpoint(path="/open"), "--any-server")[0] == 0
 
 
-def test_helms_test_fails_where_nobody_opens(cluster: Cluster) -> None:
+def test_helms_test_fails_where_nobody_opens(cluster: LocalCluster) -> None:
     code, (line,) = knock(cluster.endpoint(path="/nowhere"), "--patience=0")
     assert code == 2
     assert line.startswith("nobody opens http://")
     assert knock("http://127.0.0.1:1/mcp", "--patience=0")[0] == 2
 
 
-def test_helm_fails_where_the_door_does_not_work(cluster: Cluster, releases: list[str]) -> None:
+def test_helm_fails_where_the_door_does_not_work(cluster: LocalCluster, releases: list[str]) -> None:
     releases += ["first", "second"]
     install_proxy(cluster, "first", "proxy.path=/contested")
     with pytest.raises(CommandError, match=r"(?i)mcpproxy"):
@@ -101,7 +101,7 @@ def test_helm_fails_where_the_door_does_not_work(cluster: Cluster, releases: lis
     assert verdict(cluster, "mcpproxy/second")[1] == "Degraded"
 
 
-def test_what_the_operator_has_not_seen_is_not_taken_for_done(cluster: Cluster, releases: list[str]) -> None:
+def test_what_the_operator_has_not_seen_is_not_taken_for_done(cluster: LocalCluster, releases: list[str]) -> None:
     releases.append("unseen")
     cluster.stop_operator()
     try:
@@ -114,7 +114,7 @@ def test_what_the_operator_has_not_seen_is_not_taken_for_done(cluster: Cluster, 
     wait_until(lambda: verdict(cluster, "mcpproxy/unseen") == ("Current", "Healthy"), what="the proxy to be ready")
 
 
-def test_a_new_version_is_on_its_way_until_it_is_in_force(cluster: Cluster, releases: list[str]) -> None:
+def test_a_new_version_is_on_its_way_until_it_is_in_force(cluster: LocalCluster, releases: list[str]) -> None:
     releases.append("changed")
     install_proxy(cluster, "changed", "proxy.path=/changed")
     cluster.stop_operator()
@@ -126,7 +126,7 @@ def test_a_new_version_is_on_its_way_until_it_is_in_force(cluster: Cluster, rele
     wait_until(lambda: verdict(cluster, "mcppolicy/changed") == ("Current", "Healthy"), what="the policy to be ready")
 
 
-def test_nothing_drifts_after_it_was_applied(cluster: Cluster, releases: list[str]) -> None:
+def test_nothing_drifts_after_it_was_applied(cluster: LocalCluster, releases: list[str]) -> None:
     releases.append("steady")
     install_proxy(cluster, "steady", "proxy.path=/steady")
     values = cluster.control_plane.directory / "values.yaml"
@@ -142,12 +142,12 @@ def test_nothing_drifts_after_it_was_applied(cluster: Cluster, releases: list[st
         assert generations(cluster, manifest) == before
 
 
-def generations(cluster: Cluster, manifest: str) -> dict[str, Any]:
+def generations(cluster: LocalCluster, manifest: str) -> dict[str, Any]:
     text = cluster.kubectl("get", "-f", "-", "-o", "json", input=manifest)
     return {obj["metadata"]["uid"]: obj["metadata"].get("generation") for obj in json.loads(text)["items"]}
 
 
-def test_an_upgrade_with_the_same_values_changes_nothing(cluster: Cluster) -> None:
+def test_an_upgrade_with_the_same_values_changes_nothing(cluster: LocalCluster) -> None:
     cluster.configure({})  # whatever was changed by hand is put back
     before = installed(cluster)
     assert len(before) > 10
@@ -155,7 +155,7 @@ def test_an_upgrade_with_the_same_values_changes_nothing(cluster: Cluster) -> No
     assert installed(cluster) == before
 
 
-def installed(cluster: Cluster) -> Any:
+def installed(cluster: LocalCluster) -> Any:
     """What changes when an object of the release is written; of a Deployment, others write the status."""
     kinds = "configmap,service,serviceaccount,role,rolebinding,networkpolicy,poddisruptionbudget,deployment"
     chosen = ("-n", "ostiary-system", "-l", "app.kubernetes.io/managed-by=Helm", "-o", "json")

@@ -15,7 +15,7 @@ from guides import blocks
 from mcp_clients import connect
 
 from ostiary_tools import private
-from ostiary_tools.cluster import Cluster
+from ostiary_tools.cluster import LocalCluster
 from ostiary_tools.cluster_processes import answers
 from ostiary_tools.ports import LOOPBACK, reserve_port
 from ostiary_tools.processes import Process, wait_until
@@ -25,14 +25,14 @@ NAME = "crm-ostiary-crm-gateway"
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with Cluster(tmp_path_factory.mktemp("cluster")) as running:
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+    with LocalCluster(tmp_path_factory.mktemp("cluster")) as running:
         running.control_plane.helm("install", *RELEASE, "--create-namespace")
         yield running
 
 
 @pytest.fixture(scope="module")
-def beside(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def beside(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The base URL of the gateway of the release, once it serves the proxy of the guide."""
     control_plane, port, admin = cluster.control_plane, reserve_port(), reserve_port()
     token = tmp_path_factory.mktemp("account") / "token"
@@ -66,17 +66,17 @@ async def test_the_door_of_the_guide_leads_to_the_server_beside_it(beside: str) 
         assert not (await client.call_tool("get_users", {"limit": 1})).is_error
 
 
-def test_the_shared_gateway_does_not_have_it(cluster: Cluster, beside: str) -> None:
+def test_the_shared_gateway_does_not_have_it(cluster: LocalCluster, beside: str) -> None:
     assert httpx2.get(cluster.endpoint(path="/sales/crm")).status_code == 404
 
 
-def test_what_the_page_says_of_its_url_is_what_its_status_says(cluster: Cluster, beside: str) -> None:
+def test_what_the_page_says_of_its_url_is_what_its_status_says(cluster: LocalCluster, beside: str) -> None:
     url = cluster.proxy("crm", namespace="sales")["status"]["url"]
     page = (CHART.parents[1] / "docs" / "guides" / "sidecar.md").read_text()
     assert f"Its endpoint is `{url}`" in page
 
 
-def test_another_namespace_is_not_served_there(cluster: Cluster, beside: str) -> None:
+def test_another_namespace_is_not_served_there(cluster: LocalCluster, beside: str) -> None:
     obj = f"""
 apiVersion: ostiary.dev/v1alpha1
 kind: MCPProxy

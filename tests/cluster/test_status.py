@@ -11,7 +11,7 @@ import pytest
 import yaml
 from command_line import Answer, calling
 
-from ostiary_tools.cluster import Cluster
+from ostiary_tools.cluster import LocalCluster
 from ostiary_tools.cluster_stack import EXAMPLE
 from ostiary_tools.processes import wait_until
 
@@ -26,14 +26,14 @@ TWIN = {
 
 
 @pytest.fixture
-def ask(cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> Ask:
+def ask(cluster: LocalCluster, capsys: pytest.CaptureFixture[str]) -> Ask:
     """Calls `ostiary` as the administrator."""
     call = calling(capsys)
     return lambda *arguments: call(arguments[0], "--kubeconfig", str(cluster.control_plane.kubeconfig), *arguments[1:])
 
 
 @pytest.fixture
-def as_viewer(cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> Ask:
+def as_viewer(cluster: LocalCluster, capsys: pytest.CaptureFixture[str]) -> Ask:
     """Calls `ostiary` as somebody who may view MCPProxies and MCPPolicies of namespace default, and nothing else."""
     cluster.kubectl("create", "serviceaccount", "viewer", "-n", "default")
     bind = ("create", "rolebinding", "viewer", "--clusterrole=ostiary-viewer", "--serviceaccount=default:viewer")
@@ -49,7 +49,7 @@ def as_viewer(cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> Ask:
 
 
 @pytest.fixture
-def conflict(cluster: Cluster) -> Iterator[None]:
+def conflict(cluster: LocalCluster) -> Iterator[None]:
     """A second MCPProxy wants the first one's path."""
     cluster.kubectl("apply", "-f", "-", input=yaml.safe_dump(TWIN))
     wait_until(lambda: "PathConflict" in json.dumps(cluster.proxy("twin")), what="the conflict to be told")
@@ -57,7 +57,7 @@ def conflict(cluster: Cluster) -> Iterator[None]:
     cluster.kubectl("delete", "mcpproxy", "twin", "-n", "default")
 
 
-def test_all_that_is_ready_is_told_with_where_it_is_and_who_runs_it(ask: Ask, cluster: Cluster) -> None:
+def test_all_that_is_ready_is_told_with_where_it_is_and_who_runs_it(ask: Ask, cluster: LocalCluster) -> None:
     answer = ask("status", "-n", "default")
     assert (answer.code, answer.err) == (0, "")
     assert cluster.proxy()["status"]["url"] in answer.out
@@ -67,7 +67,7 @@ def test_all_that_is_ready_is_told_with_where_it_is_and_who_runs_it(ask: Ask, cl
     assert "\x1b" not in answer.out
 
 
-def test_the_digest_is_the_one_that_the_replicas_run(ask: Ask, cluster: Cluster) -> None:
+def test_the_digest_is_the_one_that_the_replicas_run(ask: Ask, cluster: LocalCluster) -> None:
     (proxy,) = json.loads(ask("status", "-n", "default", "-o", "json").out)["proxies"]
     (digest,) = proxy["digests"].values()
     config = cluster.control_plane.api.request("GET", "/api/v1/namespaces/ostiary-system/configmaps/ostiary-default-0")
@@ -99,7 +99,7 @@ def test_programs_get_the_same_as_one_object(ask: Ask) -> None:
     }
 
 
-def test_an_edit_that_nobody_has_judged_is_not_ready(ask: Ask, cluster: Cluster) -> None:
+def test_an_edit_that_nobody_has_judged_is_not_ready(ask: Ask, cluster: LocalCluster) -> None:
     cluster.stop_operator()
     try:
         cluster.kubectl("patch", "mcppolicy", "quickstart", "--type=merge", "-p", '{"spec":{"access":{"rules":[]}}}')
@@ -112,7 +112,7 @@ def test_an_edit_that_nobody_has_judged_is_not_ready(ask: Ask, cluster: Cluster)
         cluster.wait_until_ready()
 
 
-def test_a_viewer_of_one_namespace_is_told_what_he_may_know(as_viewer: Ask, cluster: Cluster) -> None:
+def test_a_viewer_of_one_namespace_is_told_what_he_may_know(as_viewer: Ask, cluster: LocalCluster) -> None:
     answer = as_viewer("status", "-n", "default")
     assert answer.code == 0
     assert cluster.proxy()["status"]["url"] in answer.out
@@ -122,7 +122,7 @@ def test_a_viewer_of_one_namespace_is_told_what_he_may_know(as_viewer: Ask, clus
     assert "mcpproxies.ostiary.dev is forbidden" in refused.err
 
 
-def test_it_lists_as_kubectl_does(ask: Ask, cluster: Cluster) -> None:
+def test_it_lists_as_kubectl_does(ask: Ask, cluster: LocalCluster) -> None:
     table = ask("get", "proxies", "-n", "default").out.splitlines()
     assert table[0].split() == ["NAME", "READY", "REASON", "REPLICAS", "POLICIES", "URL", "AGE"]
     assert table[1].split()[:5] == ["mock-mcp-server", "True", "Ready", "2/2", "1"]
@@ -136,7 +136,7 @@ def test_it_lists_as_kubectl_does(ask: Ask, cluster: Cluster) -> None:
     assert (listed["kind"], listed["items"]) == ("List", [expected])
 
 
-def test_kubectl_shows_by_itself_what_governs_and_why_something_is_not_ready(cluster: Cluster) -> None:
+def test_kubectl_shows_by_itself_what_governs_and_why_something_is_not_ready(cluster: LocalCluster) -> None:
     proxies = cluster.kubectl("get", "mpx", "-n", "default").splitlines()
     assert proxies[0].split() == ["NAME", "URL", "READY", "REASON", "POLICIES", "GATEWAYS", "AGE"]
     assert proxies[1].split()[2:5] == ["True", "Ready", "1"]
@@ -144,7 +144,7 @@ def test_kubectl_shows_by_itself_what_governs_and_why_something_is_not_ready(clu
     assert policies[0].split() == ["NAME", "TARGETS", "ACCEPTED", "READY", "REASON", "AGE"]
 
 
-def test_names_are_those_that_kubectl_takes(ask: Ask, cluster: Cluster) -> None:
+def test_names_are_those_that_kubectl_takes(ask: Ask, cluster: LocalCluster) -> None:
     names = ask("get", "-n", "default", "-o", "name").out.split()
     assert names == ["mcpproxy.ostiary.dev/mock-mcp-server", "mcppolicy.ostiary.dev/quickstart"]
     assert cluster.kubectl("get", *names, "-n", "default", "-o", "name").split() == names
@@ -156,7 +156,7 @@ def test_gateways_are_known_by_their_name_not_their_service(ask: Ask) -> None:
     assert ask("get", "gateways", "other", "-n", "ostiary-system").code == 1
 
 
-def test_of_two_services_that_claim_a_gateway_the_older_is_shown(cluster: Cluster, ask: Ask) -> None:
+def test_of_two_services_that_claim_a_gateway_the_older_is_shown(cluster: LocalCluster, ask: Ask) -> None:
     cluster.kubectl("create", "service", "clusterip", "zzz", "--tcp=80", "-n", "ostiary-system")
     try:
         cluster.kubectl("label", "service", "zzz", "-n", "ostiary-system", "ostiary.dev/gateway=default")
@@ -175,7 +175,7 @@ def test_what_is_not_there_is_an_error_and_what_is_empty_is_none(ask: Ask) -> No
     assert (empty.code, empty.out, empty.err) == (0, "", "ostiary get: nothing found in namespace kube-system\n")
 
 
-def test_the_namespace_is_that_of_the_context(cluster: Cluster, ask: Ask, tmp_path: Path) -> None:
+def test_the_namespace_is_that_of_the_context(cluster: LocalCluster, ask: Ask, tmp_path: Path) -> None:
     document = yaml.safe_load(cluster.control_plane.kubeconfig.read_text())
     document["contexts"][0]["context"]["namespace"] = "kube-public"
     file = tmp_path / "kubeconfig"
@@ -183,7 +183,9 @@ def test_the_namespace_is_that_of_the_context(cluster: Cluster, ask: Ask, tmp_pa
     assert "in namespace kube-public" in ask("get", "--kubeconfig", str(file)).err
 
 
-def test_an_api_server_that_is_away_and_a_wrong_context_are_named(ask: Ask, tmp_path: Path, cluster: Cluster) -> None:
+def test_an_api_server_that_is_away_and_a_wrong_context_are_named(
+    ask: Ask, tmp_path: Path, cluster: LocalCluster
+) -> None:
     wrong = ask("status", "--context", "elsewhere")
     assert wrong.code == 2
     assert "elsewhere" in wrong.err
@@ -197,7 +199,7 @@ def test_an_api_server_that_is_away_and_a_wrong_context_are_named(ask: Ask, tmp_
 
 
 @pytest.fixture
-def following(cluster: Cluster, tmp_path: Path) -> Iterator[Callable[..., Callable[[], str]]]:
+def following(cluster: LocalCluster, tmp_path: Path) -> Iterator[Callable[..., Callable[[], str]]]:
     """Runs `ostiary` until the test ends; what it returns tells what was written until now."""
     running: list[subprocess.Popen[bytes]] = []
 
@@ -217,7 +219,7 @@ def following(cluster: Cluster, tmp_path: Path) -> Iterator[Callable[..., Callab
 
 
 def test_get_with_watch_shows_each_change_in_a_row_of_its_own(
-    following: Callable[..., Callable[[], str]], cluster: Cluster
+    following: Callable[..., Callable[[], str]], cluster: LocalCluster
 ) -> None:
     told = following("get", "proxies", "-n", "default", "--watch")
     wait_until(lambda: "mock-mcp-server" in told(), what="the table")
@@ -229,7 +231,7 @@ def test_get_with_watch_shows_each_change_in_a_row_of_its_own(
 
 
 def test_status_with_watch_is_told_again_when_something_changed(
-    following: Callable[..., Callable[[], str]], cluster: Cluster
+    following: Callable[..., Callable[[], str]], cluster: LocalCluster
 ) -> None:
     told = following("status", "-n", "default", "--watch")
     wait_until(lambda: told().count("all ready") == 1, what="the status")

@@ -15,7 +15,7 @@ from patience import PATIENCE
 from pretend_kubelet import PretendKubelet
 
 from ostiary_tools import binaries, crds
-from ostiary_tools.cluster import Cluster
+from ostiary_tools.cluster import LocalCluster
 from ostiary_tools.processes import wait_until
 
 PAGE = "docs/tutorials/3-kind.md"
@@ -25,7 +25,7 @@ INSTALL = next(line for line in COMMANDS if line.startswith("helm install ostiar
 NOT_HERE = ("kind ", "docker ", "helm test ", "npx ")
 
 
-class TutorialCluster(Cluster):
+class TutorialCluster(LocalCluster):
     """Installs what the tutorial installs."""
 
     def _install(self) -> None:
@@ -35,7 +35,7 @@ class TutorialCluster(Cluster):
         wait_until(lambda: all(crds.usable(name, self.control_plane.api) for name in names), what="the definitions")
 
 
-def run(cluster: Cluster, line: str) -> str:
+def run(cluster: LocalCluster, line: str) -> str:
     name, *arguments = shlex.split(line)
     done = subprocess.run(
         [binaries.ensure(name)[name], *arguments],
@@ -51,12 +51,12 @@ def run(cluster: Cluster, line: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
     with TutorialCluster(tmp_path_factory.mktemp("cluster")) as running, PretendKubelet(running.control_plane):
         yield running
 
 
-def test_every_command_does_what_the_page_says(cluster: Cluster) -> None:
+def test_every_command_does_what_the_page_says(cluster: LocalCluster) -> None:
     said = {}
     for line in COMMANDS[COMMANDS.index(INSTALL) + 1 :]:
         if not line.startswith(NOT_HERE):

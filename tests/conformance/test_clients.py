@@ -9,7 +9,7 @@ import pytest
 
 from ostiary_tools import conformance_clients
 from ostiary_tools.conformance_clients import CLIENTS, Client
-from ostiary_tools.conformance_world import SERVERS, World, running
+from ostiary_tools.conformance_world import SERVERS, ConformanceEnvironment, running
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(240)]
 
@@ -17,14 +17,14 @@ ALL_TOOLS = sorted(fixture.name for fixture in (*everything_tools.FIXTURES, *eve
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConformanceEnvironment]:
     directory = tmp_path_factory.mktemp("clients")
     with running(directory, page_size=conformance_clients.PAGE_SIZE) as world:
         yield world
 
 
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: f"{client.name}, {client.revision}")
-def test_a_client_does_through_the_door_all_that_it_can_do(world: World, client: Client) -> None:
+def test_a_client_does_through_the_door_all_that_it_can_do(world: ConformanceEnvironment, client: Client) -> None:
     urls = [world.through(server, "governed") for server in SERVERS]
     with ThreadPoolExecutor(len(SERVERS)) as pool:
         outcomes = list(pool.map(lambda url: conformance_clients.run(client, url), urls))

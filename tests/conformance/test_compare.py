@@ -1,21 +1,21 @@
 import pytest
 
 from ostiary_tools import conformance_compare
-from ostiary_tools.conformance_compare import Refusal, differences, refusal, stale
-from ostiary_tools.conformance_suite import Key, Outcome, Run
+from ostiary_tools.conformance_compare import ExpectedRefusal, differences, refusal, stale
+from ostiary_tools.conformance_suite import CheckKey, CheckOutcome, Run
 
-KEY = Key("tools-list", "tools-list", "ToolsList")
+KEY = CheckKey("tools-list", "tools-list", "ToolsList")
 PASSED, INFORMED, SKIPPED, WARNED, FAILED = (
-    Outcome(each) for each in ("SUCCESS", "INFO", "SKIPPED", "WARNING", "FAILURE")
+    CheckOutcome(each) for each in ("SUCCESS", "INFO", "SKIPPED", "WARNING", "FAILURE")
 )
 
 
-def run(*outcomes: Outcome, key: Key = KEY) -> Run:
+def run(*outcomes: CheckOutcome, key: CheckKey = KEY) -> Run:
     return Run({key: outcomes} if outcomes else {})
 
 
 @pytest.mark.parametrize("worse", [INFORMED, SKIPPED, WARNED, FAILED])
-def test_a_check_that_does_not_pass_any_more_is_worse(worse: Outcome) -> None:
+def test_a_check_that_does_not_pass_any_more_is_worse(worse: CheckOutcome) -> None:
     (found,) = differences(run(PASSED), run(worse))
 
     assert (found.key, found.direct, found.through) == (KEY, PASSED, worse)
@@ -51,9 +51,9 @@ def test_what_is_equal_or_better_or_only_informs_is_no_difference(direct: Run, t
 
 
 def test_a_refusal_on_purpose_excuses_its_scenario_in_its_leg_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    listed = Refusal("a leg", "a-scenario", "a reason")
+    listed = ExpectedRefusal("a leg", "a-scenario", "a reason")
     monkeypatch.setattr(conformance_compare, "REFUSED_ON_PURPOSE", (listed,))
-    key = Key(listed.scenario, "some-check", "SomeCheck")
+    key = CheckKey(listed.scenario, "some-check", "SomeCheck")
     (found,) = differences(run(PASSED, key=key), run(FAILED, key=key))
 
     assert refusal(listed.leg, found) is listed

@@ -11,7 +11,7 @@ import pytest
 
 from ostiary_tools import conformance, conformance_report
 from ostiary_tools.conformance_suite import LEGS, Leg
-from ostiary_tools.conformance_world import SERVERS, WAYS, World, running
+from ostiary_tools.conformance_world import SERVERS, WAYS, ConformanceEnvironment, running
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(400)]
 
@@ -20,13 +20,13 @@ PASSES = {"0.1.16": 44, "2025-03-26": 3, "2025-06-18": 56, "2025-11-25": 84, "20
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConformanceEnvironment]:
     with running(tmp_path_factory.mktemp("conformance")) as world:
         yield world
 
 
 @pytest.mark.parametrize("leg", LEGS, ids=lambda leg: leg.revision or leg.name)
-def test_no_check_is_worse_through_the_door(world: World, leg: Leg, tmp_path: Path) -> None:
+def test_no_check_is_worse_through_the_door(world: ConformanceEnvironment, leg: Leg, tmp_path: Path) -> None:
     with ThreadPoolExecutor(len(SERVERS)) as pool:  # the suite waits more than it works
         results = list(pool.map(lambda server: conformance.measure(world, server, leg, tmp_path), SERVERS))
 
@@ -39,7 +39,7 @@ def test_no_check_is_worse_through_the_door(world: World, leg: Leg, tmp_path: Pa
         assert conformance_report.row(result) in conformance.DOCS.read_text()
 
 
-def test_the_door_writes_no_error_into_its_log(world: World) -> None:
+def test_the_door_writes_no_error_into_its_log(world: ConformanceEnvironment) -> None:
     told = [line for line in world.log.read_text().splitlines() if " ERROR " in line or "Traceback" in line]
 
     assert told == []

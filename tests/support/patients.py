@@ -14,7 +14,7 @@ import yaml
 from command_line import Ostiary
 
 from ostiary_tools import cluster_processes
-from ostiary_tools.cluster import Cluster
+from ostiary_tools.cluster import LocalCluster
 from ostiary_tools.cluster_stack import EXAMPLE_PROXY
 from ostiary_tools.processes import wait_until
 
@@ -23,7 +23,7 @@ from ostiary_tools.processes import wait_until
 class Patient:
     """A stack, and the doctor's word on it."""
 
-    cluster: Cluster
+    cluster: LocalCluster
     ostiary: Ostiary
 
     def walk(self, name: str = EXAMPLE_PROXY, *arguments: str) -> dict[str, Any]:
@@ -64,7 +64,7 @@ class Patient:
 
 
 @contextmanager
-def without_operator(cluster: Cluster) -> Iterator[None]:
+def without_operator(cluster: LocalCluster) -> Iterator[None]:
     """Nobody judges meanwhile; in the end all is as it was."""
     cluster.stop_operator()
     try:

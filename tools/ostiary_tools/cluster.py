@@ -19,12 +19,12 @@ from types import FrameType
 from ostiary_tools import binaries, cluster_ports
 from ostiary_tools.cluster_logs import LogReader
 from ostiary_tools.cluster_processes import GATEWAY
-from ostiary_tools.cluster_stack import EXAMPLE, EXAMPLE_PROXY, ROOT, Cluster
+from ostiary_tools.cluster_stack import EXAMPLE, EXAMPLE_PROXY, ROOT, LocalCluster
 from ostiary_tools.errors import ToolError
 from ostiary_tools.processes import Process, ProcessDiedError
 from ostiary_tools.progress import say
 
-__all__ = ["Cluster"]
+__all__ = ["LocalCluster"]
 
 _DIRECTORY = ROOT / ".cluster"
 _PERIOD = 0.2  # seconds between two looks at logs and processes
@@ -83,7 +83,7 @@ def _serve(directory: Path) -> None:
     binaries.ensure()
     say("Starting etcd, kube-apiserver and kube-controller-manager, installing the chart, starting Ostiary …")
     tracing = {name: value for name, value in os.environ.items() if name.startswith("OTEL_")}
-    cluster = Cluster(directory, ports=ports, env={"gateway": tracing, "mock-server": tracing})
+    cluster = LocalCluster(directory, ports=ports, env={"gateway": tracing, "mock-server": tracing})
     with cluster:
         _link_programs(directory / "bin")
         cluster.apply(EXAMPLE)
@@ -103,7 +103,7 @@ def _link_programs(folder: Path) -> None:
         (folder / name).symlink_to(binaries.ensure(name)[name])
 
 
-def welcome(cluster: Cluster) -> str:
+def welcome(cluster: LocalCluster) -> str:
     """What is said when all is up: the endpoints, how to use kubectl, and three things to try."""
     folder = _from_here(cluster.control_plane.directory)
     victim = cluster.processes["gateway-1"].pid
@@ -129,7 +129,7 @@ Logs are in {folder.removeprefix("$PWD/")}/logs; what matters in them follows. C
 """
 
 
-def doctor(cluster: Cluster) -> str:
+def doctor(cluster: LocalCluster) -> str:
     """The command that walks from the example to an answer; without Pods it has to be told where programs are."""
     replicas = f"--gateway-replicas {GATEWAY}={','.join(cluster.gateway_admin_urls)}"
     return f"ostiary doctor {EXAMPLE_PROXY} -n default --operator-url {cluster.operator_admin_url} {replicas}"
@@ -141,7 +141,7 @@ def _from_here(directory: Path) -> str:
     return f"$PWD/{directory.relative_to(here)}" if directory.is_relative_to(here) else shlex.quote(str(directory))
 
 
-def _watch(cluster: Cluster) -> None:
+def _watch(cluster: LocalCluster) -> None:
     """Show what the processes say, and which of them die, until interrupted."""
     reader = LogReader({name: cluster.log(name) for name in cluster.processes})
     reader.skip()

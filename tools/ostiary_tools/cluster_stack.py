@@ -1,6 +1,6 @@
 """Ostiary on a real control plane without nodes: the chart installed, its processes run here with its rights.
 
-with Cluster(directory) as cluster:
+with LocalCluster(directory) as cluster:
     cluster.apply(Path("examples/quickstart"))
     cluster.wait_until_ready()
     cluster.endpoint(replica=1)
@@ -39,7 +39,7 @@ _RESOURCES = "/apis/ostiary.dev/v1alpha1"
 _RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 
 
-class Cluster:
+class LocalCluster:
     """Control plane, operator, gateway replicas and mock MCP server, all on 127.0.0.1.
 
     Every method may be called from any thread, also with `asyncio.to_thread`.

@@ -17,7 +17,7 @@ from typing import Final
 from ostiary_tools import conformance_report, conformance_suite
 from ostiary_tools.conformance_compare import Difference, differences, refusal, stale
 from ostiary_tools.conformance_suite import LEGS, Leg, Run
-from ostiary_tools.conformance_world import SERVERS, WAYS, World, running
+from ostiary_tools.conformance_world import SERVERS, WAYS, ConformanceEnvironment, running
 from ostiary_tools.errors import ToolError
 from ostiary_tools.progress import say
 
@@ -63,7 +63,7 @@ class Result:
         ]
 
 
-def measure(world: World, server: str, leg: Leg, output: Path) -> Result:
+def measure(world: ConformanceEnvironment, server: str, leg: Leg, output: Path) -> Result:
     """Run a leg against a server, direct and through the gateway.
 
     A difference counts only if it comes again: some scenarios give an answer a fixed time, which a busy machine may
@@ -82,7 +82,7 @@ def measure(world: World, server: str, leg: Leg, output: Path) -> Result:
     return _once(world, server, leg, output / "again") if result.lost else result
 
 
-def _once(world: World, server: str, leg: Leg, output: Path) -> Result:
+def _once(world: ConformanceEnvironment, server: str, leg: Leg, output: Path) -> Result:
     def run(name: str, url: str) -> Run:
         return conformance_suite.run(leg, url, output / f"{server}-{leg.revision}-{name}", on=world.node)
 

@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from ostiary_tools import conformance_installs, node
-from ostiary_tools.conformance_world import SERVERS, World, running
+from ostiary_tools.conformance_world import SERVERS, ConformanceEnvironment, running
 from ostiary_tools.errors import CommandError, ToolError
 from ostiary_tools.progress import say
 
@@ -207,7 +207,7 @@ def page(rows: Sequence[str]) -> str:
     return _PAGE.format(table=table, legend=legend, frameworks=frameworks)
 
 
-def _measure(world: World, client: Client) -> list[Outcomes]:
+def _measure(world: ConformanceEnvironment, client: Client) -> list[Outcomes]:
     outcomes = [run(client, world.through(server, "governed")) for server in SERVERS]
     lost = [line for each in outcomes for line in failures(client, each)]
     say("\n".join(lost) or f"{client.name}, {client.revision}: can all that it can")
@@ -215,7 +215,7 @@ def _measure(world: World, client: Client) -> list[Outcomes]:
 
 
 @contextlib.contextmanager
-def _world() -> Iterator[World]:
+def _world() -> Iterator[ConformanceEnvironment]:
     with (
         tempfile.TemporaryDirectory(prefix="ostiary-clients-") as directory,
         running(Path(directory), page_size=PAGE_SIZE) as world,

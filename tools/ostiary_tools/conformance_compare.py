@@ -5,11 +5,11 @@ from collections.abc import Iterable, Sequence
 from itertools import zip_longest
 from typing import Final
 
-from ostiary_tools.conformance_suite import Key, Outcome, Run
+from ostiary_tools.conformance_suite import CheckKey, CheckOutcome, Run
 
 _RANK: Final = {"SUCCESS": 0, "INFO": 1, "SKIPPED": 2, "WARNING": 3, "FAILURE": 4, "ABSENT": 5}
-_ABSENT: Final = Outcome("ABSENT", "the check did not run")
-_NOTHING: Final = Outcome("INFO")
+_ABSENT: Final = CheckOutcome("ABSENT", "the check did not run")
+_NOTHING: Final = CheckOutcome("INFO")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -22,9 +22,9 @@ class Difference:
         through: what it is with it.
     """
 
-    key: Key
-    direct: Outcome
-    through: Outcome
+    key: CheckKey
+    direct: CheckOutcome
+    through: CheckOutcome
 
     def __str__(self) -> str:
         key = self.key
@@ -33,7 +33,7 @@ class Difference:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Refusal:
+class ExpectedRefusal:
     """What the door refuses on purpose, and a server lets pass: a scenario of one leg, with all of its checks.
 
     Attributes:
@@ -48,7 +48,7 @@ class Refusal:
 
 
 #: What servers let pass and the door does not, with its reason, which the table shows. None at present.
-REFUSED_ON_PURPOSE: Final[tuple[Refusal, ...]] = ()
+REFUSED_ON_PURPOSE: Final[tuple[ExpectedRefusal, ...]] = ()
 
 
 def differences(direct: Run, through: Run) -> list[Difference]:
@@ -59,19 +59,19 @@ def differences(direct: Run, through: Run) -> list[Difference]:
     return found
 
 
-def refusal(leg: str, difference: Difference) -> Refusal | None:
+def refusal(leg: str, difference: Difference) -> ExpectedRefusal | None:
     """The refusal that explains a difference, if one does."""
     named = (leg, difference.key.scenario)
     return next((each for each in REFUSED_ON_PURPOSE if (each.leg, each.scenario) == named), None)
 
 
-def stale(leg: str, differing: Iterable[Difference]) -> list[Refusal]:
+def stale(leg: str, differing: Iterable[Difference]) -> list[ExpectedRefusal]:
     """Those refusals of a leg that none of the differences needs any more."""
     needed = {refusal(leg, each) for each in differing}
     return [each for each in REFUSED_ON_PURPOSE if each.leg == leg and each not in needed]
 
 
-def _worse(key: Key, direct: Sequence[Outcome], through: Sequence[Outcome]) -> list[Difference]:
+def _worse(key: CheckKey, direct: Sequence[CheckOutcome], through: Sequence[CheckOutcome]) -> list[Difference]:
     """Compare the outcomes of one key, the worst first: the suite may emit them in any order."""
     pairs = zip_longest(sorted(direct, key=_rank, reverse=True), sorted(through, key=_rank, reverse=True))
     found = []
@@ -83,5 +83,5 @@ def _worse(key: Key, direct: Sequence[Outcome], through: Sequence[Outcome]) -> l
     return found
 
 
-def _rank(outcome: Outcome) -> int:
+def _rank(outcome: CheckOutcome) -> int:
     return _RANK[outcome.status]

@@ -56,7 +56,7 @@ LEGS: Final = (
 
 
 @dataclasses.dataclass(frozen=True, slots=True, order=True)
-class Key:
+class CheckKey:
     """Names a check. The suite repeats ids, so one key may have several outcomes."""
 
     scenario: str
@@ -65,7 +65,7 @@ class Key:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Outcome:
+class CheckOutcome:
     """What one check came to.
 
     Attributes:
@@ -81,7 +81,7 @@ class Outcome:
 class Run:
     """What a leg found at one URL: every outcome of every check."""
 
-    outcomes: Mapping[Key, Sequence[Outcome]]
+    outcomes: Mapping[CheckKey, Sequence[CheckOutcome]]
 
     @property
     def scenarios(self) -> int:
@@ -139,13 +139,13 @@ def run(leg: Leg, url: str, output: Path, *, on: Path) -> Run:
     return Run(found)
 
 
-def _read(output: Path) -> dict[Key, list[Outcome]]:
-    found: defaultdict[Key, list[Outcome]] = defaultdict(list)
+def _read(output: Path) -> dict[CheckKey, list[CheckOutcome]]:
+    found: defaultdict[CheckKey, list[CheckOutcome]] = defaultdict(list)
     for file in sorted(output.glob("*/checks.json")):
         folder = _FOLDER.fullmatch(file.parent.name)
         if folder is None:
             raise ToolError(f"unknown folder of the conformance suite: {file.parent}")
         for check in json.loads(file.read_text()):
-            key = Key(folder["scenario"], check["id"], check["name"])
-            found[key].append(Outcome(check["status"], check.get("errorMessage") or ""))
+            key = CheckKey(folder["scenario"], check["id"], check["name"])
+            found[key].append(CheckOutcome(check["status"], check.get("errorMessage") or ""))
     return dict(found)

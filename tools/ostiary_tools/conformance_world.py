@@ -24,7 +24,7 @@ _SUPPORT: Final = Path(__file__).parents[2] / "tests" / "support"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class World:
+class ConformanceEnvironment:
     """Running servers and their gateway.
 
     Attributes:
@@ -45,7 +45,9 @@ class World:
 
 
 @contextlib.contextmanager
-def running(directory: Path, servers: Sequence[str] = SERVERS, *, page_size: int | None = None) -> Iterator[World]:
+def running(
+    directory: Path, servers: Sequence[str] = SERVERS, *, page_size: int | None = None
+) -> Iterator[ConformanceEnvironment]:
     """Run the servers and a gateway until the block ends.
 
     Args:
@@ -73,7 +75,7 @@ def running(directory: Path, servers: Sequence[str] = SERVERS, *, page_size: int
         processes.append(_start(stack, "the gateway", gateway, log))
         for port in (*ports.values(), data):
             wait_until(functools.partial(_listens, port), what=f"port {port}", processes=processes)
-        yield World(direct, data, node, log)
+        yield ConformanceEnvironment(direct, data, node, log)
 
 
 def _server(server: str, node: Path) -> list[str | Path]:

@@ -33,7 +33,7 @@ Secret that is not named here. The gateway's service account reads its own confi
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class RightsTable:
     """A table of the page: what is rendered with which values, which of its roles, in whose words."""
 
     title: str
@@ -44,51 +44,51 @@ class Part:
 
 
 _PARTS = (
-    Part(
+    RightsTable(
         "The operator, in the whole cluster",
         "With `watchNamespaces: []`, the default: a ClusterRole.",
         (),
         (("ClusterRole", "ostiary-operator"),),
     ),
-    Part(
+    RightsTable(
         "The operator, in named namespaces",
         "With `watchNamespaces: [sales]`: a Role there and one in its own namespace, and no ClusterRole.",
         ("--set", "watchNamespaces={sales}"),
         (("Role", "ostiary-operator"),),
     ),
-    Part(
+    RightsTable(
         "The operator, in `default`",
         "With `rbac.apiServerEndpoints: true`, the default, whichever namespaces are watched. Without it gateways "
         "refuse the address of the API server's Service alone.",
         (),
         (("Role", "ostiary-operator-ostiary-system-api-server"),),
     ),
-    Part(
+    RightsTable(
         "The operator, among its replicas",
         "With `operator.leaderElection.enabled: true`, in the operator's own namespace.",
         ("--set", "operator.leaderElection.enabled=true"),
         (("Role", "ostiary-operator-election"),),
     ),
-    Part(
+    RightsTable(
         "The operator, beside each gateway",
         "A Role in the gateway's namespace, which comes with the gateway. `…` stands for the gateway's name.",
         (),
         (("Role", "ostiary-gateway-config"),),
     ),
-    Part(
+    RightsTable(
         "The operator, in `secretNamespaces`",
         "None by default. Kubernetes has no right for labelled Secrets only; the operator itself uses none without the "
         "label `ostiary.dev/usage`.",
         ("--set", "secretNamespaces={sales}"),
         (("Role", "ostiary-operator-secrets"),),
     ),
-    Part(
+    RightsTable(
         "The gateway",
         "With `watch: false` it has none, and its Pods no token.",
         (),
         (("Role", "ostiary-gateway"),),
     ),
-    Part(
+    RightsTable(
         "People",
         "With `rbac.aggregate: true`, the default, these are part of Kubernetes' own `view`, `edit` and `admin`; each "
         "can be bound by itself.",
@@ -144,7 +144,7 @@ def render() -> str:
     return "\n".join([_HEAD, *parts])
 
 
-def _table(part: Part, used: set[tuple[str, str, str]]) -> str:
+def _table(part: RightsTable, used: set[tuple[str, str, str]]) -> str:
     lines = [
         f"## {part.title}",
         "",
@@ -164,7 +164,7 @@ def _table(part: Part, used: set[tuple[str, str, str]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _roles(part: Part) -> Iterator[dict[str, Any]]:
+def _roles(part: RightsTable) -> Iterator[dict[str, Any]]:
     """The roles of a table, each once."""
     rendered = rules(part.values)
     for wanted in part.roles:

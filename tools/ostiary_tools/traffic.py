@@ -34,7 +34,7 @@ _TOLD: Final = 3
 
 
 @dataclass(slots=True)
-class Tally:
+class TrafficResult:
     """What became of calls and streams. Times are in seconds; failures are counted by kind."""
 
     latencies: list[float] = field(default_factory=list)
@@ -60,7 +60,7 @@ class Traffic:
     """Callers of one endpoint. ``headers`` go with every request."""
 
     def __init__(self, http: aiohttp.ClientSession, url: str, headers: Mapping[str, str], tool: str) -> None:
-        self.tally = Tally()
+        self.tally = TrafficResult()
         self._http = http
         self._url = url
         self._headers = {"Accept": _ACCEPT, **headers}
@@ -167,7 +167,7 @@ def _result(text: str) -> dict[str, Any]:
     return {}
 
 
-async def _run(arguments: argparse.Namespace) -> Tally:
+async def _run(arguments: argparse.Namespace) -> TrafficResult:
     connector = aiohttp.TCPConnector(limit=_CONNECTIONS + arguments.streams, ssl=not arguments.insecure)
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CALL_SECONDS)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as http:

@@ -20,29 +20,29 @@ _SOURCES = ("go.mod", "go.sum", "main.go")
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class HealthStatus:
     """A status in the words of who judges, and a message for people."""
 
     status: str
     message: str
 
 
-def kstatus(obj: Mapping[str, Any]) -> Verdict:
+def kstatus(obj: Mapping[str, Any]) -> HealthStatus:
     """Judge an object as Flux and `helm --wait` do: Current, InProgress, Failed or Terminating."""
     return _judge(obj, "kstatus")
 
 
-def lua(obj: Mapping[str, Any], script: Path) -> Verdict:
+def lua(obj: Mapping[str, Any], script: Path) -> HealthStatus:
     """Judge an object as Argo CD does with this health script: Healthy, Progressing, Degraded or Suspended."""
     return _judge(obj, "lua", str(script))
 
 
-def _judge(obj: Mapping[str, Any], *arguments: str) -> Verdict:
+def _judge(obj: Mapping[str, Any], *arguments: str) -> HealthStatus:
     command = [str(ensure()), *arguments]
     done = subprocess.run(command, input=json.dumps(obj), check=False, capture_output=True, text=True, timeout=30)
     if done.returncode:
         raise CommandError(" ".join(command), done.returncode, done.stderr)
-    return Verdict(**json.loads(done.stdout))
+    return HealthStatus(**json.loads(done.stdout))
 
 
 def ensure() -> Path:

@@ -3,7 +3,7 @@ from collections.abc import Callable
 import pytest
 
 from ostiary_gateway.telemetry import ServerSpan, SpanRecord, Telemetry, names
-from ostiary_operator.local.calls import Call, Outcome
+from ostiary_operator.local.calls import CallOutcome, CallRecord
 from ostiary_operator.local.gateway import call_of
 
 
@@ -31,7 +31,9 @@ def fine(span: ServerSpan) -> None:
     span.respond()
 
 
-def call_after(report: Callable[[ServerSpan], None], method: str = "tools/call", target: str | None = "echo") -> Call:
+def call_after(
+    report: Callable[[ServerSpan], None], method: str = "tools/call", target: str | None = "echo"
+) -> CallRecord:
     seen: list[SpanRecord] = []
     with Telemetry.disabled(on_end=seen.append).server_span() as span:
         span.routed({names.OSTIARY_PROXY_NAMESPACE: "default", names.OSTIARY_PROXY_NAME: "mock"}, revision=1)
@@ -43,15 +45,15 @@ def call_after(report: Callable[[ServerSpan], None], method: str = "tools/call",
 @pytest.mark.parametrize(
     ("report", "outcome", "why"),
     [
-        (fine, Outcome.OK, ""),
-        (denied, Outcome.DENIED, "by rule r of policy default/p"),
-        (hidden, Outcome.HIDDEN, "no rule of policy default/p allows it"),
-        (unreachable, Outcome.FAILED, "-31003: UpstreamUnreachable"),
-        (wrong_arguments, Outcome.FAILED, "-32602"),
-        (tool_error, Outcome.TOOL_ERROR, ""),
+        (fine, CallOutcome.OK, ""),
+        (denied, CallOutcome.DENIED, "by rule r of policy default/p"),
+        (hidden, CallOutcome.HIDDEN, "no rule of policy default/p allows it"),
+        (unreachable, CallOutcome.FAILED, "-31003: UpstreamUnreachable"),
+        (wrong_arguments, CallOutcome.FAILED, "-32602"),
+        (tool_error, CallOutcome.TOOL_ERROR, ""),
     ],
 )
-def test_each_end_of_a_call_has_its_word(report: Callable[[ServerSpan], None], outcome: Outcome, why: str) -> None:
+def test_each_end_of_a_call_has_its_word(report: Callable[[ServerSpan], None], outcome: CallOutcome, why: str) -> None:
     call = call_after(report)
     assert (call.outcome, call.why) == (outcome, why)
     assert (call.method, call.target, call.proxy) == ("tools/call", "echo", "default/mock")
@@ -71,5 +73,5 @@ def test_what_never_became_a_message_is_no_call() -> None:
     with Telemetry.disabled(on_end=seen.append).server_span() as span:
         span.respond(http_status=404, message="NoSuchProxy")
     call = call_of(seen[0])
-    assert (call.method, call.proxy, call.outcome) == ("", "", Outcome.FAILED)
+    assert (call.method, call.proxy, call.outcome) == ("", "", CallOutcome.FAILED)
     assert not call.worth_a_line

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from ostiary_operator.local import calls
-from ostiary_operator.local.calls import Call, Outcome
+from ostiary_operator.local.calls import CallOutcome, CallRecord
 from ostiary_operator.local.console import Console, ConsoleHandler, Style, printable, wants_colour
 
 
@@ -55,14 +55,14 @@ def test_warnings_of_the_gateway_are_shown_and_chatter_is_not() -> None:
     assert re.fullmatch(r"\S+  error       a�b \(OSError: gone\)\n", stream.getvalue())
 
 
-def call(method: str = "tools/call", **more: object) -> Call:
+def call(method: str = "tools/call", **more: object) -> CallRecord:
     fields: dict[str, object] = {
         "target": "get_users",
         "proxy": "default/mock",
-        "outcome": Outcome.OK,
+        "outcome": CallOutcome.OK,
         "seconds": 0.0123,
     }
-    return Call(method=method, **(fields | more))  # type: ignore[arg-type]  # a test's shorthand
+    return CallRecord(method=method, **(fields | more))  # type: ignore[arg-type]  # a test's shorthand
 
 
 @pytest.mark.parametrize(
@@ -71,34 +71,34 @@ def call(method: str = "tools/call", **more: object) -> Call:
         (call(), "mock                get_users                  12 ms"),
         (call(proxy="sales/crm"), "sales/crm           get_users                  12 ms"),
         (
-            call(outcome=Outcome.DENIED, policy="default/p", rule="r"),
+            call(outcome=CallOutcome.DENIED, policy="default/p", rule="r"),
             "mock                get_users                  12 ms  by rule r of policy default/p",
         ),
         (
-            call(outcome=Outcome.HIDDEN, policy="default/p"),
+            call(outcome=CallOutcome.HIDDEN, policy="default/p"),
             "mock                get_users                  12 ms  no rule of policy default/p allows it",
         ),
         (
-            call(outcome=Outcome.DENIED, reason="PolicyInvalid"),
+            call(outcome=CallOutcome.DENIED, reason="PolicyInvalid"),
             "mock                get_users                  12 ms  PolicyInvalid",
         ),
         (
-            call(outcome=Outcome.FAILED, detail="-31003: UpstreamUnavailable"),
+            call(outcome=CallOutcome.FAILED, detail="-31003: UpstreamUnavailable"),
             "mock                get_users                  12 ms  -31003: UpstreamUnavailable",
         ),
         (
-            call("resources/read", target="a://b", outcome=Outcome.DENIED, policy="p", rule="r"),
+            call("resources/read", target="a://b", outcome=CallOutcome.DENIED, policy="p", rule="r"),
             "mock                resources/read a://b       12 ms  by rule r of policy p",
         ),
         (call(target="\x1b[31m"), "mock                �[31m                      12 ms"),
     ],
 )
-def test_a_call_is_a_line(given: Call, told: str) -> None:
+def test_a_call_is_a_line(given: CallRecord, told: str) -> None:
     assert calls.line(given) == told
 
 
 def test_tool_calls_and_refusals_are_worth_a_line_and_handshakes_are_not() -> None:
     assert call().worth_a_line
-    assert call("prompts/get", outcome=Outcome.DENIED).worth_a_line
+    assert call("prompts/get", outcome=CallOutcome.DENIED).worth_a_line
     assert not call("tools/list", target="").worth_a_line
-    assert not call("", proxy="", target="", outcome=Outcome.FAILED).worth_a_line
+    assert not call("", proxy="", target="", outcome=CallOutcome.FAILED).worth_a_line

@@ -15,7 +15,7 @@ async def test_a_lost_api_server_is_told_once_and_so_is_its_return(capsys: pytes
             raise answer
         return answer
 
-    looks = following.looks(look, command="get", seconds=0)
+    looks = following.polls(look, command="get", seconds=0)
     assert [await anext(looks), await anext(looks)] == [1, 2]
     with pytest.raises(NotFound):
         await anext(looks)

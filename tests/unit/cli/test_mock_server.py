@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from mcp_clients import connect, eventually
 
-from ostiary_operator.local.mock_server import MockServer, MockServerError
+from ostiary_operator.local.mock_server import MockServerError, MockServerProcess
 
 
 def lives(pid: int) -> bool:
@@ -21,15 +21,15 @@ def lives(pid: int) -> bool:
 
 
 @pytest.fixture
-async def mock() -> AsyncIterator[tuple[MockServer, list[str]]]:
+async def mock() -> AsyncIterator[tuple[MockServerProcess, list[str]]]:
     said: list[str] = []
-    server = MockServer(0, say=said.append)
+    server = MockServerProcess(0, say=said.append)
     await server.start()
     yield server, said
     await server.stop()
 
 
-async def test_it_answers_and_ends_with_us(mock: tuple[MockServer, list[str]]) -> None:
+async def test_it_answers_and_ends_with_us(mock: tuple[MockServerProcess, list[str]]) -> None:
     server, said = mock
     async with connect(server.url, era="modern") as client:
         assert len((await client.list_tools()).tools) == 15
@@ -40,7 +40,7 @@ async def test_it_answers_and_ends_with_us(mock: tuple[MockServer, list[str]]) -
     assert said == []
 
 
-async def test_it_comes_back_at_the_same_port_when_it_dies(mock: tuple[MockServer, list[str]]) -> None:
+async def test_it_comes_back_at_the_same_port_when_it_dies(mock: tuple[MockServerProcess, list[str]]) -> None:
     server, said = mock
     url, pid = server.url, server.pid
     assert pid is not None
@@ -57,7 +57,7 @@ async def test_it_comes_back_at_the_same_port_when_it_dies(mock: tuple[MockServe
 async def test_a_port_that_is_taken_is_told_in_its_own_words() -> None:
     listener = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
     port = listener.sockets[0].getsockname()[1]
-    server = MockServer(port, say=lambda _: None)
+    server = MockServerProcess(port, say=lambda _: None)
     with pytest.raises(MockServerError, match=f"cannot listen on 127.0.0.1, port {port}: Address already in use"):
         await server.start()
     await server.stop()
@@ -75,9 +75,9 @@ def orphan() -> int:
     """Start a process that starts a mock server, and kill it. Returns the mock server's process id."""
     code = """
 import asyncio
-from ostiary_operator.local.mock_server import MockServer
+from ostiary_operator.local.mock_server import MockServerProcess
 async def main():
-    server = MockServer(0, say=print)
+    server = MockServerProcess(0, say=print)
     await server.start()
     print(server.pid, flush=True)
     await asyncio.Event().wait()

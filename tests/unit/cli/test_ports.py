@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from ostiary_operator.local import ports
-from ostiary_operator.local.ports import Wanted
+from ostiary_operator.local.ports import PortRequest
 from ostiary_tools.ports import reserve_port
 
 COMMAND = ["ostiary", "run", "my doors"]
@@ -13,7 +13,8 @@ COMMAND = ["ostiary", "run", "my doors"]
 
 def test_free_ports_and_any_port_are_fine() -> None:
     ports.check(
-        [Wanted("--port", "127.0.0.1", 0, "x"), Wanted("--admin-port", "", reserve_port(), "x")], command=COMMAND
+        [PortRequest("--port", "127.0.0.1", 0, "x"), PortRequest("--admin-port", "", reserve_port(), "x")],
+        command=COMMAND,
     )
 
 
@@ -21,8 +22,8 @@ def test_what_is_taken_is_named_and_what_is_free_is_not() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port, free = taken.getsockname()[1], reserve_port()
         wanted = [
-            Wanted("--port", "127.0.0.1", free, "x"),
-            Wanted("--mock-port", "127.0.0.1", port, "the mock MCP server"),
+            PortRequest("--port", "127.0.0.1", free, "x"),
+            PortRequest("--mock-port", "127.0.0.1", port, "the mock MCP server"),
         ]
         with pytest.raises(ports.PortsTakenError) as caught:
             ports.check(wanted, command=COMMAND)

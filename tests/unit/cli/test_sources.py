@@ -2,19 +2,19 @@ from pathlib import Path
 
 import pytest
 
-from ostiary_operator.local.sources import Sources
+from ostiary_operator.local.sources import SourceFiles
 
 POLICY = "apiVersion: ostiary.dev/v1alpha1\nkind: MCPPolicy\nmetadata: {name: %s}\nspec: {targetSelector: {}}\n"
 
 
 @pytest.fixture
-def sources(tmp_path: Path) -> Sources:
+def sources(tmp_path: Path) -> SourceFiles:
     (tmp_path / "a.yaml").write_text(POLICY % "a")
     (tmp_path / "b.yaml").write_text(POLICY % "b")
-    return Sources([tmp_path], namespace="default")
+    return SourceFiles([tmp_path], namespace="default")
 
 
-def names(sources: Sources) -> list[str]:
+def names(sources: SourceFiles) -> list[str]:
     return sorted(manifest.key.name for manifest in sources.read().manifests)
 
 
@@ -27,7 +27,7 @@ def names(sources: Sources) -> list[str]:
         "no object",
     ],
 )
-def test_a_file_that_names_no_object_keeps_what_it_said(text: str, sources: Sources, tmp_path: Path) -> None:
+def test_a_file_that_names_no_object_keeps_what_it_said(text: str, sources: SourceFiles, tmp_path: Path) -> None:
     assert names(sources) == ["a", "b"]
     (tmp_path / "a.yaml").write_text(text)
     read = sources.read()
@@ -36,13 +36,13 @@ def test_a_file_that_names_no_object_keeps_what_it_said(text: str, sources: Sour
 
 
 def test_what_a_broken_file_says_besides_counts_only_where_it_said_nothing_good_before(
-    sources: Sources, tmp_path: Path
+    sources: SourceFiles, tmp_path: Path
 ) -> None:
     (tmp_path / "c.yaml").write_text(POLICY % "c" + "---\nkind: x\n")
     assert names(sources) == ["a", "b", "c"]
 
 
-def test_a_mended_file_counts_again(sources: Sources, tmp_path: Path) -> None:
+def test_a_mended_file_counts_again(sources: SourceFiles, tmp_path: Path) -> None:
     names(sources)
     (tmp_path / "a.yaml").write_text("a: [")
     names(sources)
@@ -51,14 +51,14 @@ def test_a_mended_file_counts_again(sources: Sources, tmp_path: Path) -> None:
     assert sources.read().findings == []
 
 
-def test_an_empty_or_deleted_file_says_nothing(sources: Sources, tmp_path: Path) -> None:
+def test_an_empty_or_deleted_file_says_nothing(sources: SourceFiles, tmp_path: Path) -> None:
     names(sources)
     (tmp_path / "a.yaml").write_text("")
     (tmp_path / "b.yaml").unlink()
     assert names(sources) == []
 
 
-def test_a_deleted_file_is_not_remembered(sources: Sources, tmp_path: Path) -> None:
+def test_a_deleted_file_is_not_remembered(sources: SourceFiles, tmp_path: Path) -> None:
     names(sources)
     (tmp_path / "a.yaml").unlink()
     names(sources)
@@ -66,7 +66,7 @@ def test_a_deleted_file_is_not_remembered(sources: Sources, tmp_path: Path) -> N
     assert names(sources) == ["b"]
 
 
-def test_a_folder_that_is_gone_at_once_keeps_what_it_said(sources: Sources, tmp_path: Path) -> None:
+def test_a_folder_that_is_gone_at_once_keeps_what_it_said(sources: SourceFiles, tmp_path: Path) -> None:
     names(sources)
     for path in tmp_path.iterdir():
         path.unlink()

@@ -8,7 +8,7 @@ import pytest
 from patience import PATIENCE
 
 from ostiary_operator.local import watching
-from ostiary_operator.local.watching import Look
+from ostiary_operator.local.watching import FileStamps
 
 PERIOD = 0.02
 
@@ -21,8 +21,8 @@ def file(tmp_path: Path) -> Path:
 
 
 @asynccontextmanager
-async def watch(path: Path) -> AsyncIterator[AsyncIterator[Look]]:
-    take = partial(watching.look, [path])
+async def watch(path: Path) -> AsyncIterator[AsyncIterator[FileStamps]]:
+    take = partial(watching.file_stamps, [path])
     stream = watching.changes(take, take(), period=PERIOD)
     yield stream
     await stream.aclose()  # type: ignore[attr-defined]  # it is a generator
@@ -45,7 +45,7 @@ def remove(file: Path, *, folder: bool = False) -> None:
         file.parent.rmdir()
 
 
-async def first(stream: AsyncIterator[Look]) -> Look:
+async def first(stream: AsyncIterator[FileStamps]) -> FileStamps:
     return await asyncio.wait_for(anext(stream), PATIENCE)
 
 
@@ -98,4 +98,4 @@ async def test_a_file_that_is_being_written_is_not_read_yet() -> None:
 
 def test_a_link_that_leads_nowhere_is_no_failure(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").symlink_to(tmp_path / "nowhere")
-    assert watching.look([tmp_path]) == ((str(tmp_path / "a.yaml"), 0, 0, 0),)
+    assert watching.file_stamps([tmp_path]) == ((str(tmp_path / "a.yaml"), 0, 0, 0),)

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import pytest
 
 from ostiary_operator.demo.mock_server.activity import Activity
-from ostiary_operator.demo.mock_server.store import DuplicateError, FullError, NotFoundError, Store
+from ostiary_operator.demo.mock_server.store import DuplicateError, NotFoundError, Store, StoreFullError
 
 
 def test_every_post_of_the_sample_data_has_an_author() -> None:
@@ -54,11 +54,11 @@ def test_nobody_can_fill_the_store_without_end() -> None:
     store = Store(limit=11)
     store.add_user(name="Eleven", email="11@example.com", role="viewer", city="")
 
-    with pytest.raises(FullError, match="no room"):
+    with pytest.raises(StoreFullError, match="no room"):
         store.add_user(name="Twelve", email="12@example.com", role="viewer", city="")
     for number in range(3):
         store.add_post(user_id=1, title=f"{number}", body="text", tags=[])
-    with pytest.raises(FullError, match="no room"):
+    with pytest.raises(StoreFullError, match="no room"):
         store.add_post(user_id=1, title="one more", body="text", tags=[])
 
 

@@ -8,7 +8,7 @@ import pytest
 from guides import ROOT, blocks
 
 from ostiary_operator.local.console import Console
-from ostiary_operator.local.welcome import Door, Opening, greet
+from ostiary_operator.local.welcome import EndpointSummary, RunSummary, greet
 
 PAGE = "docs/clients.md"
 ENDPOINT = "http://localhost:8080/mock-mcp-server/mcp"
@@ -37,8 +37,10 @@ def test_each_program_is_python_and_names_the_endpoint(text: str) -> None:
 def test_the_welcome_prints_the_first_and_says_where_the_others_are(capsys: pytest.CaptureFixture[str]) -> None:
     import sys  # noqa: PLC0415  as it is while output is captured
 
-    proxy = Door("sales/crm", "http://localhost:8080/sales/crm/mcp", "http://localhost:1/mcp", "", mock=False)
-    greet(Console(sys.stdout, colour=False), Opening([], [proxy], "x.yaml", "http://localhost:8081", None))
+    proxy = EndpointSummary(
+        "sales/crm", "http://localhost:8080/sales/crm/mcp", "http://localhost:1/mcp", "", mock=False
+    )
+    greet(Console(sys.stdout, colour=False), RunSummary([], [proxy], "x.yaml", "http://localhost:8081", None))
     told = capsys.readouterr().out
     assert "  claude mcp add --transport http crm http://localhost:8080/sales/crm/mcp\n" in told
     assert PAGE in told

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from ostiary_operator.local.asking import Knock
+from ostiary_operator.local.asking import McpClientSession
 from ostiary_tools.certificates import write_authority_and_server
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -38,7 +38,7 @@ async def test_an_answer_in_a_stream_is_found_behind_other_events() -> None:
         await response.write(b": goes on\n\n")
         return response
 
-    async with serving(handler) as url, Knock(url) as knock:
+    async with serving(handler) as url, McpClientSession(url) as knock:
         assert (await knock.initialize()).result is not None
 
 
@@ -49,7 +49,7 @@ async def test_the_session_is_named_in_what_follows_and_ended() -> None:
         seen.append((request.method, request.headers.get("Mcp-Session-Id"), request.headers.get("Authorization")))
         return web.Response(body=HELLO, content_type="application/json", headers={"Mcp-Session-Id": "s"})
 
-    async with serving(handler) as url, Knock(url, bearer="t") as knock:
+    async with serving(handler) as url, McpClientSession(url, bearer="t") as knock:
         await knock.initialize()
     assert seen == [("POST", None, "Bearer t"), ("POST", "s", "Bearer t"), ("DELETE", "s", "Bearer t")]
 
@@ -66,7 +66,7 @@ async def test_a_redirect_is_not_followed_so_the_token_stays() -> None:
         async def handler(request: web.Request) -> web.StreamResponse:
             return web.Response(status=307, headers={"Location": other})
 
-        async with serving(handler) as url, Knock(url, bearer="t") as knock:
+        async with serving(handler) as url, McpClientSession(url, bearer="t") as knock:
             assert (await knock.initialize()).status == 307
     assert asked == []
 
@@ -76,7 +76,7 @@ async def test_what_is_no_message_is_an_answer_without_one(body: bytes) -> None:
     async def handler(request: web.Request) -> web.StreamResponse:
         return web.Response(status=502, body=body)
 
-    async with serving(handler) as url, Knock(url) as knock:
+    async with serving(handler) as url, McpClientSession(url) as knock:
         reply = await knock.initialize()
         assert (reply.status, reply.result, reply.error, reply.reason) == (502, None, {}, "")
 
@@ -89,7 +89,7 @@ async def test_an_answer_without_end_is_not_read_to_its_end() -> None:
             await response.write(b" " * 1_000_000)
         return response
 
-    async with serving(handler) as url, Knock(url) as knock:
+    async with serving(handler) as url, McpClientSession(url) as knock:
         with pytest.raises(aiohttp.ClientPayloadError, match="larger than"):
             await knock.initialize()
 
@@ -108,9 +108,9 @@ async def test_past_a_load_balancer_the_certificate_must_be_for_the_published_na
         return web.Response(body=HELLO, content_type="application/json")
 
     async with serving(handler, tls) as url:
-        async with Knock(url, host="mcp.example.com:8443") as knock:
+        async with McpClientSession(url, host="mcp.example.com:8443") as knock:
             assert (await knock.initialize()).result is not None
-        async with Knock(url, host="other.example.com") as knock:
+        async with McpClientSession(url, host="other.example.com") as knock:
             with pytest.raises(aiohttp.ClientConnectorCertificateError, match=r"other\.example\.com"):
                 await knock.initialize()
     assert set(hosts) == {"mcp.example.com:8443"}

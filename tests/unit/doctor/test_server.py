@@ -6,11 +6,11 @@ import pytest
 from operator_world import populated, proxy
 
 from ostiary_operator.doctor.door import server
-from ostiary_operator.doctor.model import Case, Options, State
+from ostiary_operator.doctor.model import Case, CheckState, Options
 from ostiary_operator.doctor.remedies import UPSTREAM
 from ostiary_operator.kube.kinds import PROXY
 from ostiary_operator.kube.visit import ReadOnlyClient
-from ostiary_operator.local.asking import Reply
+from ostiary_operator.local.asking import McpReply
 
 REFUSED: dict[str, Any] = {
     "error": {"code": -31003, "message": "The MCP server is unavailable", "data": {"reason": "UpstreamHostRefused"}}
@@ -35,9 +35,9 @@ async def test_the_servers_own_words_are_told_where_gateways_saw_the_same_fault(
     made["metadata"]["generation"] = 1
     cluster.put(PROXY, {**made, "status": {"conditions": [condition]}})
     case = Case(cast("ReadOnlyClient", cluster), Options(), "tools", "crm", proxy=made)
-    case.answer = Reply(200, {}, REFUSED, "")
+    case.answer = McpReply(200, {}, REFUSED, "")
 
     found = await server(case)
-    assert found.state is State.BROKEN
+    assert found.state is CheckState.BROKEN
     assert found.detail == f"UpstreamHostRefused: http://mock.tools:7878/mcp: {told}"
     assert "allowed hosts" in found.remedy

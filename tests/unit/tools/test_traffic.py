@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import aiohttp
 from aiohttp import web
 
-from ostiary_tools.traffic import Tally, Traffic
+from ostiary_tools.traffic import Traffic, TrafficResult
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -49,7 +49,7 @@ async def refused(request: web.Request) -> web.StreamResponse:
     return web.json_response({"error": "Draining"}, status=503)
 
 
-async def tally_of(call: Handler, listen: Handler, *, streams: int = 1) -> Tally:
+async def tally_of(call: Handler, listen: Handler, *, streams: int = 1) -> TrafficResult:
     async with serving(call, listen) as url, aiohttp.ClientSession() as http:
         traffic = Traffic(http, url, {}, "get_users")
         await traffic.run(rate=100, streams=streams, seconds=0.2)

@@ -1,8 +1,8 @@
 from typing import Any
 
 from ostiary_operator.view import summary
-from ostiary_operator.view.lines import proxy_line
-from ostiary_operator.view.reading import Seen, SeenGateway
+from ostiary_operator.view.lines import proxy_row
+from ostiary_operator.view.reading import ClusterOverview, GatewayOverview
 
 GATEWAY = "ostiary-system/default"
 
@@ -15,19 +15,19 @@ def ready_proxy() -> dict[str, Any]:
     return {"metadata": {"namespace": "sales", "name": "crm", "generation": 1}, "status": status}
 
 
-def told(gateway: SeenGateway) -> tuple[str, str]:
-    line = proxy_line(ready_proxy(), {GATEWAY: gateway})
+def told(gateway: GatewayOverview) -> tuple[str, str]:
+    line = proxy_row(ready_proxy(), {GATEWAY: gateway})
     return line.verdict.status, line.verdict.message
 
 
 def test_a_status_that_nobody_keeps_true_any_more_is_not_believed() -> None:
     message = f"its status says that it is ready, but it is not in the config of gateway {GATEWAY}"
-    assert told(SeenGateway.of(GATEWAY, "ostiary-gateway", None)) == ("Unknown", message)
+    assert told(GatewayOverview.of(GATEWAY, "ostiary-gateway", None)) == ("Unknown", message)
 
 
 def test_a_status_is_believed_where_the_config_holds_it_or_may_not_be_read() -> None:
-    assert told(SeenGateway(GATEWAY, digests={"sales/crm": "a" * 64})) == ("True", "")
-    assert told(SeenGateway.of(GATEWAY, None, None, "you may not read the config")) == ("True", "")
+    assert told(GatewayOverview(GATEWAY, digests={"sales/crm": "a" * 64})) == ("True", "")
+    assert told(GatewayOverview.of(GATEWAY, None, None, "you may not read the config")) == ("True", "")
 
 
 def test_a_server_that_fails_is_shown_though_its_proxy_is_ready() -> None:
@@ -42,8 +42,8 @@ def test_a_server_that_fails_is_shown_though_its_proxy_is_ready() -> None:
             "observedGeneration": 1,
         }
     )
-    line = proxy_line(proxy, {})
+    line = proxy_row(proxy, {})
     assert (line.verdict.status, line.upstream.reason, line.upstream.message) == ("True", "UpstreamHostRefused", words)
-    page = summary.text(Seen((proxy,), (), {}, ()))
+    page = summary.text(ClusterOverview((proxy,), (), {}, ()))
     assert "The server of MCPProxy sales/crm fails: UpstreamHostRefused" in page
     assert words in page

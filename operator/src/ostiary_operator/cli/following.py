@@ -29,7 +29,7 @@ def unfit(arguments: argparse.Namespace) -> str | None:
     return None
 
 
-async def looks(look: Callable[[], Awaitable[T]], *, command: str, seconds: float = _SECONDS) -> AsyncIterator[T]:
+async def polls(look: Callable[[], Awaitable[T]], *, command: str, seconds: float = _SECONDS) -> AsyncIterator[T]:
     """Yield what further looks find; say once when the API server does not answer, and when it does again.
 
     Raises:

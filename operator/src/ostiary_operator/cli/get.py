@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from ostiary_operator.cli import cluster, following
 
 if TYPE_CHECKING:
-    from ostiary_operator.view.listing import Found
+    from ostiary_operator.view.listing import ListResult
 
 _WORDS: Final = {
     "proxies": ("proxies", "proxy", "mcpproxies", "mcpproxy", "mpx"),
@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     return cluster.WELL
 
 
-def _tell(arguments: argparse.Namespace, found: "Found") -> None:
+def _tell(arguments: argparse.Namespace, found: "ListResult") -> None:
     """Write an answer, and what belongs to it on stderr."""
     sys.stdout.write(_written(arguments, found))
     sys.stdout.flush()
@@ -92,17 +92,17 @@ async def _follow(arguments: argparse.Namespace) -> None:
 
     namespace = None if arguments.all_namespaces else cluster.chosen_namespace(arguments)
     async with visit.opened(cluster.credentials(arguments)) as api:
-        wanted = listing.Wanted(arguments.kind, namespace, tuple(arguments.names), arguments.selector)
+        wanted = listing.ListRequest(arguments.kind, namespace, tuple(arguments.names), arguments.selector)
         look = functools.partial(listing.read, api, wanted, digests=arguments.output == "wide")
         before = await look()
         _tell(arguments, before)
         if arguments.watch:
-            async for found in following.looks(look, command="get"):
+            async for found in following.polls(look, command="get"):
                 _tell_news(arguments, before, found)
                 before = found
 
 
-def _tell_news(arguments: argparse.Namespace, before: "Found", found: "Found") -> None:
+def _tell_news(arguments: argparse.Namespace, before: "ListResult", found: "ListResult") -> None:
     """Write what is new or changed, as kubectl does: rows without a header; what is gone is said on stderr."""
     from ostiary_operator.view import listing  # noqa: PLC0415  likewise
 
@@ -113,7 +113,7 @@ def _tell_news(arguments: argparse.Namespace, before: "Found", found: "Found") -
         cluster.note("get", f"{name} is gone")
 
 
-def _written(arguments: argparse.Namespace, found: "Found", *, headers: bool = True) -> str:
+def _written(arguments: argparse.Namespace, found: "ListResult", *, headers: bool = True) -> str:
     from ostiary_operator.view import listing  # noqa: PLC0415  likewise
 
     match arguments.output:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ostiary_operator.cli import cluster, following
 
 if TYPE_CHECKING:
-    from ostiary_operator.view.reading import Seen
+    from ostiary_operator.view.reading import ClusterOverview
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     return cluster.WELL if ready else cluster.NOT_WELL
 
 
-def _tell(arguments: argparse.Namespace, seen: "Seen", whole: dict[str, Any]) -> None:
+def _tell(arguments: argparse.Namespace, seen: "ClusterOverview", whole: dict[str, Any]) -> None:
     """Write an answer, and what belongs to it on stderr."""
     from ostiary_operator.view import summary  # noqa: PLC0415  likewise
 
@@ -68,14 +68,14 @@ async def _follow(arguments: argparse.Namespace) -> bool:
     namespace = None if arguments.all_namespaces else cluster.chosen_namespace(arguments)
     async with visit.opened(cluster.credentials(arguments)) as api:
         look = functools.partial(
-            reading.everything, api, namespace=namespace, operator_namespace=arguments.operator_namespace
+            reading.read_overview, api, namespace=namespace, operator_namespace=arguments.operator_namespace
         )
         seen = await look()
         whole = lines.as_object(seen)
         _tell(arguments, seen, whole)
         ready = bool(whole["ready"])
         if arguments.watch:
-            async for seen in following.looks(look, command="status"):
+            async for seen in following.polls(look, command="status"):
                 if (now := lines.as_object(seen)) != whole:
                     sys.stdout.write(f"\n{time.strftime('%H:%M:%S')}\n")
                     _tell(arguments, seen, now)

@@ -12,10 +12,10 @@ from ostiary_core.mcp import codes
 from ostiary_operator.api.status import ConditionType
 from ostiary_operator.compile.model import DiscoveredGateway
 from ostiary_operator.doctor import nodes
-from ostiary_operator.doctor.model import Case, Finding, broken, ok, unknown, warning
+from ostiary_operator.doctor.model import Case, CheckResult, broken, ok, unknown, warning
 from ostiary_operator.doctor.remedies import UPSTREAM
 from ostiary_operator.kube.kinds import PROXY
-from ostiary_operator.local.asking import Knock, Reply
+from ostiary_operator.local.asking import McpClientSession, McpReply
 from ostiary_operator.local.console import printable
 from ostiary_operator.view import verdict
 
@@ -26,7 +26,7 @@ _NOT_OURS: Final = (
 _CONNECT: Final = 5.0  # seconds
 
 
-async def address(case: Case) -> Finding:
+async def address(case: Case) -> CheckResult:
     """Does the published URL lead anywhere from here?"""
     url = case.status.get("url")
     if not url:
@@ -63,12 +63,12 @@ def _forwarded(gateway: DiscoveredGateway, host: str) -> str:
     return f"see DNS, load balancer and Ingress of externalURL; to look past them {forward}"
 
 
-async def handshake(case: Case) -> Finding:
+async def handshake(case: Case) -> CheckResult:
     """Does our door answer there, and let us say hello?"""
     url = case.status["url"]
     target, host = _target(url, case.options.via)
     try:
-        async with Knock(target, host=host, bearer=case.options.bearer) as knock:
+        async with McpClientSession(target, host=host, bearer=case.options.bearer) as knock:
             case.answer = await knock.initialize()
             if case.answer.result is not None:
                 return _greeted(case, case.answer, await knock.request("tools/list", {}))
@@ -90,7 +90,7 @@ def _target(url: str, via: str | None) -> tuple[str, str | None]:
     return urlunsplit((base.scheme, base.netloc, published.path, "", "")), published.netloc
 
 
-def _greeted(case: Case, hello: Reply, listed: Reply) -> Finding:
+def _greeted(case: Case, hello: McpReply, listed: McpReply) -> CheckResult:
     """Judge the second answer; what stands behind the door is the next link's."""
     case.answer = listed
     server = (hello.result or {}).get("serverInfo")
@@ -98,7 +98,7 @@ def _greeted(case: Case, hello: Reply, listed: Reply) -> Finding:
     return ok(f"initialize is answered: {name}, revision {printable(str((hello.result or {}).get('protocolVersion')))}")
 
 
-def _refused(case: Case, reply: Reply) -> Finding:
+def _refused(case: Case, reply: McpReply) -> CheckResult:
     """Judge an answer to `initialize` that is none: some of them show that the door itself works."""
     code = reply.error.get("code")
     if reply.reason in UPSTREAM:
@@ -110,7 +110,7 @@ def _refused(case: Case, reply: Reply) -> Finding:
     return _refused_by_status(case, reply)
 
 
-def _refused_by_status(case: Case, reply: Reply) -> Finding:
+def _refused_by_status(case: Case, reply: McpReply) -> CheckResult:
     said = printable(str(reply.message.get("message") or reply.text.strip()))
     if reply.status == 401 and case.options.bearer is None:
         return ok("it answers, and asks for a token")
@@ -135,9 +135,9 @@ async def _seen_by_gateways(case: Case, reason: str) -> str:
     return seen.message.partition(f". {seen.remedy}")[0] if seen.reason == reason else ""
 
 
-async def server(case: Case) -> Finding:
+async def server(case: Case) -> CheckResult:
     """Does the MCP server behind the door answer?"""
-    reply: Reply = case.answer
+    reply: McpReply = case.answer
     code = reply.error.get("code")
     if reply.reason in UPSTREAM:
         where = ", ".join(_servers(case))

@@ -10,7 +10,7 @@ from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.model import DiscoveredGateway, GatewayProblem, Resources
 from ostiary_operator.delivery import live, reader, secret
 from ostiary_operator.doctor import nodes
-from ostiary_operator.doctor.model import Case, Config, Finding, broken, ok, unknown, warning
+from ostiary_operator.doctor.model import Case, CheckResult, Config, broken, ok, unknown, warning
 from ostiary_operator.kube import gateways as discovery
 from ostiary_operator.kube import labels, names
 from ostiary_operator.kube.client import Object, name_of, namespace_of
@@ -26,7 +26,7 @@ _UNSERVED: Final = "see whether the operator watches this namespace (`watchNames
 _HEAL: Final = "the operator writes it anew by itself; if it does not, see its log"
 
 
-async def services(case: Case) -> Finding:
+async def services(case: Case) -> CheckResult:
     """Is there a gateway for it?"""
     found: list[Object] = []
     places = sorted({case.options.operator_namespace, case.namespace})
@@ -63,7 +63,7 @@ def _named(case: Case) -> Iterable[str]:
     return (f"{each.get('namespace')}/{each.get('name')}" for each in case.status.get("gateways") or ())
 
 
-async def settings(case: Case) -> Finding:
+async def settings(case: Case) -> CheckResult:
     """Can the settings of each gateway be used?"""
     if not case.gateways:
         return unknown("its gateways are not known")
@@ -104,7 +104,7 @@ def _superfluous(case: Case, config_maps: Iterable[Object]) -> Iterator[str]:
         seen.add(name)
 
 
-async def config(case: Case) -> Finding:
+async def config(case: Case) -> CheckResult:
     """Is this MCPProxy in the config of each gateway, and is that the operator's own?"""
     told, unread = [], ""
     written = verdict.condition(case.proxy, ConditionType.PROGRAMMED)
@@ -169,7 +169,7 @@ def digest_of(manifest: Manifest, proxy: str) -> str | None:
     return next((entry.digest for entry in manifest.entries if entry.proxy == proxy), None)
 
 
-async def endpoints(case: Case) -> Finding:
+async def endpoints(case: Case) -> CheckResult:
     """Has each gateway a ready replica?"""
     for gateway in case.gateways:
         given = case.options.gateway_replicas.get(gateway.identity)
@@ -184,7 +184,7 @@ async def endpoints(case: Case) -> Finding:
     return ok("ready replicas of " + "; ".join(counts)) if case.replicas else unknown("its gateways are not known")
 
 
-async def _without_replicas(case: Case, gateway: DiscoveredGateway) -> Finding:
+async def _without_replicas(case: Case, gateway: DiscoveredGateway) -> CheckResult:
     usual = (
         "see why its Pods are not ready\n"
         f" kubectl -n {gateway.namespace} describe pods -l {labels.GATEWAY}={gateway.name}\n"

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from ostiary_core.version import __version__
 from ostiary_operator.api.crd import crds
-from ostiary_operator.doctor.model import Case, Finding, broken, ok, unknown, warning
+from ostiary_operator.doctor.model import Case, CheckResult, broken, ok, unknown, warning
 from ostiary_operator.kube.client import Object
 from ostiary_operator.kube.errors import Forbidden, NotFound
 from ostiary_operator.kube.kinds import DEFINITION, GROUP, OURS, PROXY
@@ -16,13 +16,13 @@ _UPGRADE: Final = "apply the definitions of this version\n ostiary crds | kubect
 _SHOWN: Final = 3
 
 
-async def api_server(case: Case) -> Finding:
+async def api_server(case: Case) -> CheckResult:
     """Does it answer, and know us? Who is not known is told so by the cluster error itself."""
     version = await case.cluster.document("/version")
     return ok(f"Kubernetes {printable(str(version.get('gitVersion', 'of an unknown version')))}")
 
 
-async def definitions(case: Case) -> Finding:
+async def definitions(case: Case) -> CheckResult:
     """Are our kinds there, and of this version?"""
     try:
         served = await case.cluster.document(f"/apis/{GROUP}/{PROXY.version}")
@@ -41,7 +41,7 @@ async def definitions(case: Case) -> Finding:
         return ok("both kinds are served; you may not read their schemas, so their version is not known")
 
 
-def _compared(found: list[Object]) -> Finding:
+def _compared(found: list[Object]) -> CheckResult:
     ours = {each["metadata"]["name"]: each for each in crds()}
     lacking = [
         f"{definition['spec']['names']['kind']}.{path}"
@@ -77,7 +77,7 @@ def _lacking(wanted: Mapping[str, Any], found: Mapping[str, Any], path: str) -> 
         yield from _lacking(wanted["items"], found.get("items") or {}, f"{path}[]")
 
 
-async def nothing_more(case: Case) -> Finding:
+async def nothing_more(case: Case) -> CheckResult:
     """Say that there is no resource to go on with."""
     return unknown(
         f"there is no MCPProxy in namespace {case.namespace}: nothing more to look at",

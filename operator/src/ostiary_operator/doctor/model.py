@@ -15,7 +15,7 @@ from ostiary_operator.status.replicas import Replica
 DEFAULT_PATIENCE: Final = 10.0
 
 
-class State(enum.StrEnum):
+class CheckState(enum.StrEnum):
     """How a link is."""
 
     OK = "ok"
@@ -27,35 +27,35 @@ class State(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """What was found: a sentence, and what to do where something is to be done.
 
     A line of the remedy that begins with a space is a command, and is shown as it is.
     """
 
-    state: State
+    state: CheckState
     detail: str
     remedy: str = ""
 
 
-def ok(detail: str) -> Finding:
+def ok(detail: str) -> CheckResult:
     """Return that a link holds."""
-    return Finding(State.OK, detail)
+    return CheckResult(CheckState.OK, detail)
 
 
-def warning(detail: str, remedy: str) -> Finding:
+def warning(detail: str, remedy: str) -> CheckResult:
     """Return that a link holds, with something to know."""
-    return Finding(State.WARNING, detail, remedy)
+    return CheckResult(CheckState.WARNING, detail, remedy)
 
 
-def unknown(detail: str, remedy: str = "") -> Finding:
+def unknown(detail: str, remedy: str = "") -> CheckResult:
     """Return that a link could not be looked at, and what would help."""
-    return Finding(State.UNKNOWN, detail, remedy)
+    return CheckResult(CheckState.UNKNOWN, detail, remedy)
 
 
-def broken(detail: str, remedy: str) -> Finding:
+def broken(detail: str, remedy: str) -> CheckResult:
     """Return that a link is broken, and the remedy."""
-    return Finding(State.BROKEN, detail, remedy)
+    return CheckResult(CheckState.BROKEN, detail, remedy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +120,12 @@ class Case:
         return min(named) if named and self.options.operator_namespace not in named else ""
 
 
-Check = Callable[[Case], Awaitable[Finding]]
+CheckFunction = Callable[[Case], Awaitable[CheckResult]]
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class Check:
     """One link of the chain: its name and how it is looked at."""
 
     name: str
-    check: Check
+    check: CheckFunction

@@ -9,7 +9,7 @@ import aiohttp
 from ostiary_operator import claims
 from ostiary_operator.doctor import nodes
 from ostiary_operator.doctor.installation import INSTALL
-from ostiary_operator.doctor.model import Case, Finding, broken, ok, warning
+from ostiary_operator.doctor.model import Case, CheckResult, broken, ok, warning
 from ostiary_operator.kube import leases, names
 from ostiary_operator.kube.client import Object, name_of
 from ostiary_operator.kube.errors import Forbidden, NotFound
@@ -22,7 +22,7 @@ _LONG: Final = 60.0  # seconds
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=5)
 
 
-async def operator(case: Case) -> Finding:
+async def operator(case: Case) -> CheckResult:
     """Is it there and ready, and has it judged this resource?"""
     if case.options.operator_url is not None:
         refused = await _asked(case.options.operator_url)
@@ -44,7 +44,7 @@ async def operator(case: Case) -> Finding:
     return leaderless or await _of_deployments(case, deployments, judged=judged)
 
 
-async def _asked(url: str) -> Finding | None:
+async def _asked(url: str) -> CheckResult | None:
     """Return what is wrong with the operator, by its own word."""
     try:
         async with aiohttp.ClientSession(timeout=_TIMEOUT) as session, session.get(f"{url}/readyz") as answer:
@@ -69,7 +69,7 @@ async def _judged(case: Case) -> bool:
     return True
 
 
-async def _of_deployments(case: Case, deployments: list[Object], *, judged: bool) -> Finding:
+async def _of_deployments(case: Case, deployments: list[Object], *, judged: bool) -> CheckResult:
     namespace = case.options.operator_namespace
     available = sum(int((each.get("status") or {}).get("availableReplicas") or 0) for each in deployments)
     if judged and available:
@@ -90,7 +90,7 @@ async def _of_deployments(case: Case, deployments: list[Object], *, judged: bool
     return broken(_unjudged(case), logs)
 
 
-async def _claimed_by_another(case: Case) -> Finding | None:
+async def _claimed_by_another(case: Case) -> CheckResult | None:
     """Return that an operator elsewhere serves the namespace: ours then keeps off."""
     lease = await _lease(case, case.namespace, names.CLAIM)
     holder = lease.holder if lease is not None else ""
@@ -103,7 +103,7 @@ async def _claimed_by_another(case: Case) -> Finding | None:
     )
 
 
-async def _without_leader(case: Case, deployments: list[Object]) -> Finding | None:
+async def _without_leader(case: Case, deployments: list[Object]) -> CheckResult | None:
     """Return that of the replicas none leads. Those of one replica need no Lease, and have none."""
     for deployment in deployments:
         lease = await _lease(case, case.options.operator_namespace, name_of(deployment))

@@ -4,24 +4,24 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any, Final
 
-from ostiary_operator.doctor.model import Finding, Link, State
+from ostiary_operator.doctor.model import Check, CheckResult, CheckState
 from ostiary_operator.local.console import Style
 from ostiary_operator.view.tables import Paint
 
 _STYLES: Final = {
-    State.OK: Style.GOOD,
-    State.WARNING: Style.WARN,
-    State.UNKNOWN: Style.WARN,
-    State.BROKEN: Style.BAD,
+    CheckState.OK: Style.GOOD,
+    CheckState.WARNING: Style.WARN,
+    CheckState.UNKNOWN: Style.WARN,
+    CheckState.BROKEN: Style.BAD,
 }
 _WIDTH: Final = 110
 _STATE: Final = 10
 _NAME: Final = 13
 
-Findings = Sequence[tuple[Link, Finding]]
+Findings = Sequence[tuple[Check, CheckResult]]
 
 
-def line(link: Link, finding: Finding, paint: Paint) -> str:
+def line(link: Check, finding: CheckResult, paint: Paint) -> str:
     """Return what was found at one link; what to do follows below it."""
     head = f"  {paint(f'{finding.state:<{_STATE}}', _STYLES[finding.state])}{link.name:<{_NAME}}"
     indent = " " * (2 + _STATE + _NAME)
@@ -41,13 +41,13 @@ def verdict(findings: Findings, paint: Paint) -> str:
     broken = first_broken(findings)
     if broken is not None:
         return paint(f"The first broken link: {broken}.", Style.BAD) + "\n"
-    open_ones = sum(finding.state is not State.OK for _, finding in findings)
+    open_ones = sum(finding.state is not CheckState.OK for _, finding in findings)
     return paint("No link is broken.", Style.GOOD) + (f" {open_ones} to look at.\n" if open_ones else "\n")
 
 
 def first_broken(findings: Findings) -> str | None:
     """Return the name of the broken link."""
-    return next((link.name for link, finding in findings if finding.state is State.BROKEN), None)
+    return next((link.name for link, finding in findings if finding.state is CheckState.BROKEN), None)
 
 
 def as_object(proxy: str | None, findings: Findings) -> dict[str, Any]:

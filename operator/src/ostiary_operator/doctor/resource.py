@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ostiary_operator.api.status import ConditionStatus, ConditionType
-from ostiary_operator.doctor.model import Case, Finding, State, broken, ok, unknown, warning
+from ostiary_operator.doctor.model import Case, CheckResult, CheckState, broken, ok, unknown, warning
 from ostiary_operator.kube.errors import Forbidden, NotFound
 from ostiary_operator.kube.kinds import POLICY, PROXY
 from ostiary_operator.view import verdict
@@ -12,7 +12,7 @@ from ostiary_operator.view import verdict
 _GONE = "wait for the operator to judge again, and create the policy anew if it was deleted by mistake"
 
 
-async def exists(case: Case) -> Finding:
+async def exists(case: Case) -> CheckResult:
     """Is the MCPProxy there?"""
     try:
         case.proxy = await case.cluster.get(PROXY, namespace=case.namespace, name=case.name)
@@ -25,17 +25,17 @@ async def exists(case: Case) -> Finding:
     return ok(f"generation {case.proxy['metadata']['generation']}")
 
 
-async def accepted(case: Case) -> Finding:
+async def accepted(case: Case) -> CheckResult:
     """Is it valid and permitted?"""
     return _condition(case, ConditionType.ACCEPTED, "valid and permitted")
 
 
-async def resolved_refs(case: Case) -> Finding:
+async def resolved_refs(case: Case) -> CheckResult:
     """Can everything that it refers to be read?"""
     return _condition(case, ConditionType.RESOLVED_REFS, "everything that it refers to was found")
 
 
-async def programmed(case: Case) -> Finding:
+async def programmed(case: Case) -> CheckResult:
     """Does every ready replica run it, by the operator's word?"""
     case.proxy = await case.cluster.get(PROXY, namespace=case.namespace, name=case.name)
     counts = (
@@ -44,14 +44,14 @@ async def programmed(case: Case) -> Finding:
     return _condition(case, ConditionType.PROGRAMMED, f"every ready replica runs it: {', '.join(counts)}")
 
 
-def _condition(case: Case, of_type: ConditionType, well: str) -> Finding:
+def _condition(case: Case, of_type: ConditionType, well: str) -> CheckResult:
     judged = verdict.condition(case.proxy, of_type)
     if judged.ready:
         return ok(well)
     return broken(f"{judged.reason}: {judged.message}", judged.remedy or "see the message")
 
 
-async def policies(case: Case) -> Finding:
+async def policies(case: Case) -> CheckResult:
     """Can every policy that governs it be used?"""
     named = case.status.get("policies") or ()
     if not named:
@@ -66,7 +66,7 @@ async def policies(case: Case) -> Finding:
     return ok(", ".join(f"{each.get('namespace')}/{each.get('name')}" for each in named))
 
 
-async def _policy(case: Case, reference: Mapping[str, Any]) -> Finding | None:
+async def _policy(case: Case, reference: Mapping[str, Any]) -> CheckResult | None:
     """Return what is wrong with a policy, or that it may not be read."""
     namespace, name = str(reference.get("namespace")), str(reference.get("name"))
     try:
@@ -79,7 +79,7 @@ async def _policy(case: Case, reference: Mapping[str, Any]) -> Finding | None:
         judged = verdict.condition(policy, of_type)
         if not judged.ready:
             what = f"MCPPolicy {namespace}/{name}: {judged.reason}: {judged.message}"
-            return Finding(State.BROKEN, what, judged.remedy or "see the message")
+            return CheckResult(CheckState.BROKEN, what, judged.remedy or "see the message")
     judged = verdict.condition(policy, ConditionType.EFFECTIVE)
     if judged.status == ConditionStatus.FALSE:
         return warning(f"MCPPolicy {namespace}/{name}: {judged.reason}: {judged.message}", judged.remedy)

@@ -11,7 +11,7 @@ from ostiary_operator.compile.model import DiscoveredGateway
 from ostiary_operator.delivery.secret_bytes import SecretBytes
 from ostiary_operator.doctor import nodes
 from ostiary_operator.doctor.gateways import config, digest_of
-from ostiary_operator.doctor.model import Case, Finding, State, broken, ok, unknown
+from ostiary_operator.doctor.model import Case, CheckResult, CheckState, broken, ok, unknown
 from ostiary_operator.kube import labels
 from ostiary_operator.status import replicas
 from ostiary_operator.status.reports import Report
@@ -21,14 +21,14 @@ _PAUSE: Final = 0.25  # seconds between two questions
 _HEAL: Final = "see the log of that replica; it takes a config over by itself once it can"
 
 
-async def running(case: Case) -> Finding:
+async def running(case: Case) -> CheckResult:
     """Does each replica run the digest that lies there, by its own word?"""
     end = asyncio.get_running_loop().time() + case.options.patience
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
         while True:
             findings = [await _gateway_runs(case, session, gateway) for gateway in case.gateways]
             notable = [each for each in findings if each is not None]
-            wrong = [each for each in notable if each.state is State.BROKEN]
+            wrong = [each for each in notable if each.state is CheckState.BROKEN]
             if not wrong or asyncio.get_running_loop().time() >= end:
                 break
             await asyncio.sleep(_PAUSE)
@@ -38,7 +38,7 @@ async def running(case: Case) -> Finding:
     return ok("every replica runs this digest") if findings else unknown("its gateways are not known")
 
 
-async def _gateway_runs(case: Case, session: aiohttp.ClientSession, gateway: DiscoveredGateway) -> Finding | None:
+async def _gateway_runs(case: Case, session: aiohttp.ClientSession, gateway: DiscoveredGateway) -> CheckResult | None:
     """Return what is wrong with the replicas of a gateway, or why they cannot be asked."""
     found = case.configs.get(gateway.identity)
     token = found.keys.admin_token if found is not None and found.keys is not None else None
@@ -56,7 +56,7 @@ async def _gateway_runs(case: Case, session: aiohttp.ClientSession, gateway: Dis
     return broken(wrong[0], _HEAL) if wrong else None
 
 
-async def _out_of_reach(case: Case, gateway: DiscoveredGateway) -> Finding:
+async def _out_of_reach(case: Case, gateway: DiscoveredGateway) -> CheckResult:
     what = f"replicas of {gateway.identity} cannot be reached from here; what the operator hears of them follows"
     usual = (
         f"forward their port, and come again with --gateway-replicas {gateway.identity}=http://127.0.0.1:8081\n"

@@ -28,7 +28,7 @@ _ACCEPT: Final = "application/json, text/event-stream"
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class McpReply:
     """An HTTP answer, and the JSON-RPC message in it, if it holds one. ``text`` is the body's beginning."""
 
     status: int
@@ -58,7 +58,7 @@ class Reply:
         return plain if isinstance(plain, str) else ""
 
 
-class Knock:
+class McpClientSession:
     """A session at one endpoint; it is ended when we leave.
 
     ``host`` is sent as Host where we connect elsewhere than the published URL says, and its name is what the
@@ -99,7 +99,7 @@ class Knock:
         finally:
             await self._session.close()
 
-    async def initialize(self) -> Reply:
+    async def initialize(self) -> McpReply:
         """Say hello.
 
         Raises:
@@ -114,7 +114,7 @@ class Knock:
             await self._send({"jsonrpc": "2.0", "method": "notifications/initialized"})
         return reply
 
-    async def request(self, method: str, params: Mapping[str, Any]) -> Reply:
+    async def request(self, method: str, params: Mapping[str, Any]) -> McpReply:
         """Send a request, and return its answer.
 
         Raises:
@@ -122,7 +122,7 @@ class Knock:
         """
         return await self._send({"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": dict(params)})
 
-    async def _send(self, message: Mapping[str, Any]) -> Reply:
+    async def _send(self, message: Mapping[str, Any]) -> McpReply:
         headers = {**self._headers, "Content-Type": "application/json"}
         async with self._session.post(
             self._url,
@@ -133,13 +133,13 @@ class Knock:
         ) as answer:
             streamed = answer.content_type == "text/event-stream"
             body = await _read(answer.content, until_event=message.get("id") if streamed else None)
-            return Reply(answer.status, answer.headers, _parsed(body), body[:500].decode("utf-8", "replace"))
+            return McpReply(answer.status, answer.headers, _parsed(body), body[:500].decode("utf-8", "replace"))
 
 
-async def offers(url: str, *, trace_id: str) -> None:
+async def list_offers(url: str, *, trace_id: str) -> None:
     """Have all tools and prompts listed at an endpoint, so that the gateway there learns of them; or let it be."""
     try:
-        async with asyncio.timeout(_OFFERS_SECONDS), Knock(url, trace_id=trace_id) as knock:
+        async with asyncio.timeout(_OFFERS_SECONDS), McpClientSession(url, trace_id=trace_id) as knock:
             if (await knock.initialize()).result is None:
                 return
             for method in ("tools/list", "prompts/list"):
@@ -148,7 +148,7 @@ async def offers(url: str, *, trace_id: str) -> None:
         return
 
 
-async def _all_pages(knock: "Knock", method: str) -> None:
+async def _all_pages(knock: "McpClientSession", method: str) -> None:
     cursor: dict[str, Any] = {}
     for _ in range(_PAGES):
         found = (await knock.request(method, cursor)).result or {}

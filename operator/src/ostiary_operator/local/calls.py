@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ostiary_operator.local.console import Style, printable
 
 
-class Outcome(enum.Enum):
+class CallOutcome(enum.Enum):
     """How a call ended: the word, and how it is shown."""
 
     OK = ("ok", Style.GOOD)
@@ -18,7 +18,7 @@ class Outcome(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class CallRecord:
     """One message of an agent. ``proxy`` is ``namespace/name``, empty where there was none; the time is in seconds.
 
     ``policy``, ``rule`` and ``reason`` are the evidence of a refusal; ``detail`` says what went wrong otherwise.
@@ -27,7 +27,7 @@ class Call:
     method: str
     target: str
     proxy: str
-    outcome: Outcome
+    outcome: CallOutcome
     seconds: float
     policy: str = ""
     rule: str = ""
@@ -37,7 +37,7 @@ class Call:
     @property
     def worth_a_line(self) -> bool:
         """Tool calls are, and whatever was refused or failed at a door. Handshakes and lists are not."""
-        return self.method == "tools/call" or (bool(self.proxy and self.method) and self.outcome is not Outcome.OK)
+        return self.method == "tools/call" or (bool(self.proxy and self.method) and self.outcome is not CallOutcome.OK)
 
     @property
     def what(self) -> str:
@@ -50,7 +50,7 @@ class Call:
         return printable(" ".join(self._reasons()), limit=300)
 
     def _reasons(self) -> Iterator[str]:
-        if self.outcome not in (Outcome.DENIED, Outcome.HIDDEN):
+        if self.outcome not in (CallOutcome.DENIED, CallOutcome.HIDDEN):
             yield self.detail
         elif self.rule:
             yield f"by rule {self.rule} of policy {self.policy}"
@@ -60,7 +60,7 @@ class Call:
             yield self.reason
 
 
-def line(call: Call) -> str:
+def line(call: CallRecord) -> str:
     """Return the parts behind the time and the outcome, in columns."""
     name = call.proxy.removeprefix("default/")
     milliseconds = f"{call.seconds * 1000:.0f} ms"

@@ -14,8 +14,8 @@ from ostiary_operator.delivery.directory import ConfigDirectory
 from ostiary_operator.delivery.volume import is_made_here
 from ostiary_operator.local import watching
 from ostiary_operator.local.options import MOCK_PORT
-from ostiary_operator.local.project import Project, State
-from ostiary_operator.local.sources import Sources
+from ostiary_operator.local.project import Project, ProjectState
+from ostiary_operator.local.sources import SourceFiles
 from ostiary_operator.local.together import GATEWAY
 
 #: Where clients reach a gateway whose settings do not say it.
@@ -49,7 +49,7 @@ class Compiler:
         self._paths = paths
         self._out = out
         self._say = say
-        self._sources = Sources(paths, namespace=namespace)
+        self._sources = SourceFiles(paths, namespace=namespace)
         self._project = Project(operator_namespace=operator_namespace, base_url=_DEFAULT_URL, mock_port=MOCK_PORT)
         _require_ours(out)
         for folder in (out, out / key_names.FOLDER):
@@ -90,11 +90,11 @@ class Compiler:
         Raises:
             OutUnusable: it cannot be written at first; later that is told, and tried again with the next change.
         """
-        seen = watching.look(self._paths)
+        seen = watching.file_stamps(self._paths)
         await asyncio.to_thread(self.compile)
         renewing = asyncio.create_task(self._directory.renewing(), name="keys")
         try:
-            async for _ in watching.changes(partial(watching.look, self._paths), seen):
+            async for _ in watching.changes(partial(watching.file_stamps, self._paths), seen):
                 await asyncio.to_thread(self._compile_again)
         finally:
             renewing.cancel()
@@ -106,7 +106,7 @@ class Compiler:
             self._say(str(error))
 
 
-def _counted(state: State) -> str:
+def _counted(state: ProjectState) -> str:
     entries, policies = (len(state.config.entries), len(state.config.policies)) if state.config else (0, 0)
     return f"MCPProxies: {entries}, MCPPolicies that govern them: {policies}"
 

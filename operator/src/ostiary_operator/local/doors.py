@@ -7,25 +7,25 @@ from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_core.contract.documents import EntryDocument
 from ostiary_operator.api.resources import POLICY_KIND, PROXY_KIND
 from ostiary_operator.local.manifests import Key
-from ostiary_operator.local.project import State
-from ostiary_operator.local.welcome import Door
+from ostiary_operator.local.project import ProjectState
+from ostiary_operator.local.welcome import EndpointSummary
 
 
-def open_doors(state: State, *, mock_port: int | None) -> list[Door]:
+def endpoint_summaries(state: ProjectState, *, mock_port: int | None) -> list[EndpointSummary]:
     """Return the doors in order of their names; behind some stands the mock server, at ``mock_port``."""
     config, urls = state.config, state.urls()
     if config is None:
         return []
     return [
-        _door(entry, config, urls[Key(PROXY_KIND, entry.namespace, entry.name)], mock_port)
+        _summary(entry, config, urls[Key(PROXY_KIND, entry.namespace, entry.name)], mock_port)
         for _, entry in sorted(config.entries.items())
     ]
 
 
-def _door(entry: EntryDocument, config: GatewayConfig, url: str, mock_port: int | None) -> Door:
+def _summary(entry: EntryDocument, config: GatewayConfig, url: str, mock_port: int | None) -> EndpointSummary:
     server = entry.servers[0].url
     parts = urlsplit(server)
-    return Door(
+    return EndpointSummary(
         name=entry.identity.removeprefix("default/"),
         url=url,
         server=server,
@@ -44,7 +44,7 @@ def _access(entry: EntryDocument, config: GatewayConfig) -> str:
     return f"under no policy: {words[entry.without_policy]}"
 
 
-def worth_editing(state: State) -> str:
+def file_to_edit(state: ProjectState) -> str:
     """Return the file that is most worth changing: that of a policy, else of a proxy."""
     for kind in (POLICY_KIND, PROXY_KIND):
         file = next(_files(state, kind), None)
@@ -53,5 +53,5 @@ def worth_editing(state: State) -> str:
     return ""
 
 
-def _files(state: State, kind: str) -> Iterator[str]:
+def _files(state: ProjectState, kind: str) -> Iterator[str]:
     return (manifest.file for manifest in state.manifests if manifest.key.kind == kind)

@@ -14,7 +14,7 @@ from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.line.offered import OFFERED
 from ostiary_gateway.options import GatewayOptions
 from ostiary_gateway.telemetry import SpanRecord, Telemetry, names
-from ostiary_operator.local.calls import Call, Outcome
+from ostiary_operator.local.calls import CallOutcome, CallRecord
 from ostiary_operator.local.options import RunOptions
 
 #: Ctrl-C should not wait for a stream that nobody ends.
@@ -31,7 +31,7 @@ class LocalGateway:
     own_trace: Final = secrets.token_hex(16)
 
     def __init__(
-        self, options: RunOptions, *, config: Path, keys: Path, identity: str, on_call: Callable[[Call], None]
+        self, options: RunOptions, *, config: Path, keys: Path, identity: str, on_call: Callable[[CallRecord], None]
     ) -> None:
         self._on_call = on_call
         self._telemetry = Telemetry.from_env(on_end=self._on_end)
@@ -114,7 +114,7 @@ class LocalGateway:
         return snapshot is not None and snapshot.revision >= revision
 
 
-def call_of(span: SpanRecord) -> Call:
+def call_of(span: SpanRecord) -> CallRecord:
     """Read a SERVER span as a call."""
     attributes = span.attributes
 
@@ -123,7 +123,7 @@ def call_of(span: SpanRecord) -> Call:
 
     name = text(names.OSTIARY_PROXY_NAME)
     method = text(names.MCP_METHOD_NAME)
-    return Call(
+    return CallRecord(
         method=method,
         target=text(names.TARGET_ATTRIBUTES.get(method, "")),
         proxy=f"{text(names.OSTIARY_PROXY_NAMESPACE)}/{name}" if name else "",
@@ -136,14 +136,14 @@ def call_of(span: SpanRecord) -> Call:
     )
 
 
-def _outcome(span: SpanRecord) -> Outcome:
+def _outcome(span: SpanRecord) -> CallOutcome:
     attributes = span.attributes
     if attributes.get(names.OSTIARY_ACCESS_DECISION) == names.DENY:
         code = attributes.get(names.RPC_RESPONSE_STATUS_CODE)
-        return Outcome.HIDDEN if code == str(INVALID_PARAMS) else Outcome.DENIED
+        return CallOutcome.HIDDEN if code == str(INVALID_PARAMS) else CallOutcome.DENIED
     if attributes.get(names.ERROR_TYPE) == names.TOOL_ERROR:
-        return Outcome.TOOL_ERROR
-    return Outcome.FAILED if any(_faults(span)) else Outcome.OK
+        return CallOutcome.TOOL_ERROR
+    return CallOutcome.FAILED if any(_faults(span)) else CallOutcome.OK
 
 
 def _faults(span: SpanRecord) -> Iterator[str]:

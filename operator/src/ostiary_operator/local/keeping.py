@@ -18,15 +18,15 @@ _VARIABLE: Final = "XDG_STATE_HOME"
 _LOCK: Final = "lock"
 
 
-class NotKept(Exception):
+class StateUnavailable(Exception):
     """The keys cannot be kept; the message says why."""
 
 
-def folder_of(paths: Iterable[Path], *, gateway: str, environ: Mapping[str, str]) -> Path:
+def state_folder(paths: Iterable[Path], *, gateway: str, environ: Mapping[str, str]) -> Path:
     """Return where the state of a project lies: of these files and folders, at the gateway of this identity.
 
     Raises:
-        NotKept: there is no home.
+        StateUnavailable: there is no home.
     """
     resolved = [str(path.resolve()) for path in paths]
     project = hashlib.sha256("\n".join((gateway, *resolved)).encode()).hexdigest()[:16]
@@ -36,16 +36,16 @@ def folder_of(paths: Iterable[Path], *, gateway: str, environ: Mapping[str, str]
     try:
         root = Path(home) if home.startswith("/") else Path.home() / ".local" / "state"
     except RuntimeError as error:
-        raise NotKept(f"{error}; set {_VARIABLE}") from None
+        raise StateUnavailable(f"{error}; set {_VARIABLE}") from None
     return root / "ostiary" / "run" / f"{name or 'root'}-{project}"
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[Path]:
+def locked(folder: Path) -> Iterator[Path]:
     """Hold the state of a project for as long as the context lasts, and yield it; one run at a time.
 
     Raises:
-        NotKept: it cannot be written, others could read it, or another run holds it.
+        StateUnavailable: it cannot be written, others could read it, or another run holds it.
     """
     try:
         for each in (folder.parent.parent, folder.parent, folder):
@@ -53,12 +53,12 @@ def held(folder: Path) -> Iterator[Path]:
             _require_private(each)
         lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
-        raise NotKept(f"{folder}: {error}") from error
+        raise StateUnavailable(f"{folder}: {error}") from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(lock)
-        raise NotKept(f"{folder}: another run of this project holds it") from None
+        raise StateUnavailable(f"{folder}: another run of this project holds it") from None
     try:
         yield folder
     finally:
@@ -66,7 +66,7 @@ def held(folder: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def for_one_run() -> Iterator[Path]:
+def temporary_folder() -> Iterator[Path]:
     """Yield a folder that goes with the run."""
     with TemporaryDirectory(prefix="ostiary-run-", ignore_cleanup_errors=True) as folder:
         yield Path(folder)
@@ -75,4 +75,4 @@ def for_one_run() -> Iterator[Path]:
 def _require_private(folder: Path) -> None:
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-        raise NotKept(f"{folder} is not yours alone; make it so: chmod 700 {folder}")
+        raise StateUnavailable(f"{folder} is not yours alone; make it so: chmod 700 {folder}")

@@ -113,7 +113,7 @@ def unreadable(file: str, message: str, remedy: str, *, line: int = 0, column: i
     return Finding(Severity.ERROR, file, line, column, "", "", "", "", message, remedy)
 
 
-def _broken(file: str, fault: yaml_faults.Fault) -> Finding:
+def _broken(file: str, fault: yaml_faults.YamlFault) -> Finding:
     return unreadable(file, fault.message, fault.remedy, line=fault.line, column=fault.column)
 
 

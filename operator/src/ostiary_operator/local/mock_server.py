@@ -27,7 +27,7 @@ class MockServerError(OstiaryError):
     """The mock server cannot be started; the message is its own, or says what happened."""
 
 
-class MockServer:
+class MockServerProcess:
     """One mock server. ``port`` 0 is for a free one, which :attr:`port` tells once it runs.
 
     ``say`` is told when it dies and when it is back.

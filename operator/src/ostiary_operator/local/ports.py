@@ -21,7 +21,7 @@ class PortsTakenError(OstiaryError):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class PortRequest:
     """A port to listen on: the flag of `ostiary run` that moves it, the address, and what it is for."""
 
     flag: str
@@ -30,7 +30,7 @@ class Wanted:
     purpose: str
 
 
-def check(wanted: Sequence[Wanted], *, command: Sequence[str]) -> None:
+def check(wanted: Sequence[PortRequest], *, command: Sequence[str]) -> None:
     """See whether all of them can be had; ``command`` is what was typed.
 
     Raises:
@@ -46,7 +46,7 @@ def variable(flag: str) -> str:
     return flag.removeprefix("--").replace("-", "_").upper()
 
 
-def _told(taken: Sequence[Wanted], *, others: Mapping[str, int], command: Sequence[str]) -> str:
+def _told(taken: Sequence[PortRequest], *, others: Mapping[str, int], command: Sequence[str]) -> str:
     *first, last = [f"{each.port} ({variable(each.flag)}, {each.purpose})" for each in taken]
     ports = f"ports {', '.join(first)} and {last} are" if first else f"port {last} is"
     end = "End what uses them, or take others" if first else "End what uses it, or take another"
@@ -63,7 +63,7 @@ def again(command: Sequence[str], others: Mapping[str, int], environ: Mapping[st
     return " ".join([shlex.join(command), *(f"{flag} {port}" for flag, port in others.items())])
 
 
-def _others(taken: Iterable[Wanted], wanted: Iterable[Wanted]) -> dict[str, int]:
+def _others(taken: Iterable[PortRequest], wanted: Iterable[PortRequest]) -> dict[str, int]:
     """A free port for each that is taken, no two alike."""
     used = {each.port for each in wanted}
     found: dict[str, int] = {}

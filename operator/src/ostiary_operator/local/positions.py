@@ -58,10 +58,10 @@ def read_places(text: str) -> Iterator[Places]:
     events = yaml.parse(text, Loader=Loader)
     for event in events:
         if isinstance(event, yaml.DocumentStartEvent):
-            yield _Reader(events, text).document()
+            yield _PositionReader(events, text).document()
 
 
-class _Reader:
+class _PositionReader:
     """Consumes the events of one document."""
 
     def __init__(self, events: Iterator[yaml.Event], text: str) -> None:

@@ -18,7 +18,7 @@ _LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class ProjectState:
     """What the files came to at one moment.
 
     ``findings`` are what is to be told. ``faulty`` are the objects whose newest version is not in force, also of files
@@ -85,14 +85,14 @@ class Project:
         """The identity of the local gateway."""
         return self._surroundings.identity
 
-    def judge(self, read: Read) -> State:
+    def judge(self, read: Read) -> ProjectState:
         """Judge and compile; what was accepted before stays where the new version cannot be used."""
         manifests = upstreams.moved(read.manifests, port=self.mock_port)
         verdict = judge_all(manifests, self._surroundings, previous=self._previous, cache=self._cache)
         self._previous = verdict.compiled.configs
         stale = {finding.file for finding in read.findings}
         told = [*read.findings, *(finding for finding in verdict.findings if finding.file not in stale)]
-        return State(verdict.manifests, tuple(in_order(told)), _faulty(verdict), verdict.compiled, self.gateway)
+        return ProjectState(verdict.manifests, tuple(in_order(told)), _faulty(verdict), verdict.compiled, self.gateway)
 
 
 def _faulty(verdict: Verdict) -> frozenset[Key]:
@@ -113,12 +113,12 @@ def default_settings(base_url: str) -> dict[str, Any]:
     }
 
 
-def live(before: Mapping[Key, Manifest], state: State) -> dict[Key, Manifest]:
+def live(before: Mapping[Key, Manifest], state: ProjectState) -> dict[Key, Manifest]:
     """Return the version of each object that is in force: of a faulty one the version before, if there was one."""
     return dict(_live(before, state))
 
 
-def _live(before: Mapping[Key, Manifest], state: State) -> Iterable[tuple[Key, Manifest]]:
+def _live(before: Mapping[Key, Manifest], state: ProjectState) -> Iterable[tuple[Key, Manifest]]:
     for manifest in state.manifests:
         key = manifest.key
         if key not in state.faulty:

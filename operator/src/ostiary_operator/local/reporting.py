@@ -9,7 +9,7 @@ from ostiary_operator.local import changes
 from ostiary_operator.local.console import Console, Style, printable
 from ostiary_operator.local.findings import Finding, Severity
 from ostiary_operator.local.manifests import Key, Manifest, key_of
-from ostiary_operator.local.project import State
+from ostiary_operator.local.project import ProjectState
 
 _TOLD: Final = 12
 
@@ -24,7 +24,7 @@ class Reporter:
         self._open: frozenset[Key] = frozenset()
         self._slips: frozenset[Slip] = frozenset()
 
-    def faults(self, state: State) -> None:
+    def faults(self, state: ProjectState) -> None:
         """Tell what is wrong with the files."""
         for finding in state.findings[:_TOLD]:
             error = finding.severity is Severity.ERROR
@@ -33,13 +33,13 @@ class Reporter:
         if len(state.findings) > _TOLD:
             self._console.more(f"and {len(state.findings) - _TOLD} more; `ostiary validate` tells all")
 
-    def meanwhile(self, state: State, before: Mapping[Key, Manifest]) -> None:
+    def meanwhile(self, state: ProjectState, before: Mapping[Key, Manifest]) -> None:
         """Tell what holds until the faults are mended."""
         concerning = [it for it in state.findings if it.severity is Severity.ERROR or key_of(it) in state.faulty]
         for line in dict.fromkeys(_meanwhile(finding, state, before) for finding in concerning):
             self._console.more(line)
 
-    def news(self, state: State, before: Mapping[Key, Manifest], after: Mapping[Key, Manifest]) -> None:
+    def news(self, state: ProjectState, before: Mapping[Key, Manifest], after: Mapping[Key, Manifest]) -> None:
         """Tell what is in force now that was not before."""
         lines = changes.describe(before.values(), after.values())
         mended = self._broken and not state.errors
@@ -59,7 +59,7 @@ class Reporter:
             self._console.event("warning", f"MCPPolicy {slip.exact.policy}: {printable(slip.words)}", Style.WARN)
         self._slips = now
 
-    def _opened(self, state: State) -> bool:
+    def _opened(self, state: ProjectState) -> bool:
         """Tell which proxies no policy governs any more; say whether there are any."""
         new = sorted(state.open_to_all() - self._open)
         for key in new:
@@ -67,7 +67,7 @@ class Reporter:
             self._console.event("open", f"{changes.title(key)}: {words} open to everyone", Style.WARN)
         return bool(new)
 
-    def remember(self, state: State) -> None:
+    def remember(self, state: ProjectState) -> None:
         """Take a state as told; tell the endpoints that are new or moved."""
         urls = state.urls()
         for key, url in urls.items():
@@ -78,7 +78,7 @@ class Reporter:
         self._broken = bool(state.errors)
 
 
-def _meanwhile(finding: Finding, state: State, before: Mapping[Key, Manifest]) -> str:
+def _meanwhile(finding: Finding, state: ProjectState, before: Mapping[Key, Manifest]) -> str:
     """Say what holds until a fault is mended."""
     key = key_of(finding)
     status = state.status(key)

@@ -14,17 +14,17 @@ from ostiary_core.contract import key_names
 from ostiary_core.errors import OstiaryError
 from ostiary_operator.delivery.directory import ConfigDirectory
 from ostiary_operator.local import calls, keeping, ports, upstreams, watching, welcome
-from ostiary_operator.local.asking import offers
-from ostiary_operator.local.calls import Call
+from ostiary_operator.local.asking import list_offers
+from ostiary_operator.local.calls import CallRecord
 from ostiary_operator.local.console import Console, Style, printable
-from ostiary_operator.local.doors import open_doors, worth_editing
+from ostiary_operator.local.doors import endpoint_summaries, file_to_edit
 from ostiary_operator.local.gateway import LocalGateway
 from ostiary_operator.local.manifests import Key, Manifest, Read
-from ostiary_operator.local.mock_server import MockServer, MockServerError
+from ostiary_operator.local.mock_server import MockServerError, MockServerProcess
 from ostiary_operator.local.options import MOCK_PORT, RunOptions
-from ostiary_operator.local.project import Project, State, live
+from ostiary_operator.local.project import Project, ProjectState, live
 from ostiary_operator.local.reporting import Reporter
-from ostiary_operator.local.sources import Sources
+from ostiary_operator.local.sources import SourceFiles
 from ostiary_operator.local.together import GATEWAY
 
 
@@ -42,7 +42,7 @@ async def run(options: RunOptions, console: Console) -> int:
     for number in _SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves SIGHUP
             asyncio.get_running_loop().add_signal_handler(number, _once, stop)
-    serving = asyncio.create_task(Session(options, console).serve(), name="run")
+    serving = asyncio.create_task(LocalRun(options, console).serve(), name="run")
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
@@ -62,21 +62,21 @@ def _once(stop: asyncio.Event) -> None:
         asyncio.get_running_loop().remove_signal_handler(number)
 
 
-class Session:
+class LocalRun:
     """One run."""
 
     def __init__(self, options: RunOptions, console: Console) -> None:
         self._options = options
         self._console = console
         self._report = Reporter(console)
-        self._sources = Sources(options.paths, namespace=options.namespace)
-        self._mock: MockServer | None = None
+        self._sources = SourceFiles(options.paths, namespace=options.namespace)
+        self._mock: MockServerProcess | None = None
         self._live: dict[Key, Manifest] = {}
         self._looking: asyncio.Task[None] | None = None
 
     async def serve(self) -> int:
         """Open the doors and keep them open until cancelled; return 1 if they cannot be opened."""
-        seen = watching.look(self._options.paths)
+        seen = watching.file_stamps(self._options.paths)
         read = self._sources.read()
         if not self._is_sound(read):
             return 1
@@ -86,7 +86,7 @@ class Session:
             except (OstiaryError, OSError) as error:
                 self._console.write(f"ostiary run: {error}")
                 return 1
-            async for _ in watching.changes(partial(watching.look, self._options.paths), seen):
+            async for _ in watching.changes(partial(watching.file_stamps, self._options.paths), seen):
                 await self._reload()
         return 0
 
@@ -110,7 +110,7 @@ class Session:
     async def _open(self, stack: AsyncExitStack, read: Read) -> None:
         """Start everything, in an order whose reverse is right for the end: the gateway drains while servers live."""
         self._look_at_ports(read)
-        folder = stack.enter_context(keeping.for_one_run())
+        folder = stack.enter_context(keeping.temporary_folder())
         stack.push_async_callback(self._end_mock_server)
         gateway = f"{self._options.operator_namespace}/{GATEWAY}"
         keys = self._keys(stack, gateway)
@@ -131,11 +131,11 @@ class Session:
     def _keys(self, stack: AsyncExitStack, gateway: str) -> Path:
         """Return the folder of the keys: that of earlier runs, or else one of this run alone."""
         try:
-            where = keeping.folder_of(self._options.paths, gateway=gateway, environ=os.environ)
-            return stack.enter_context(keeping.held(where)) / key_names.FOLDER
-        except keeping.NotKept as error:
+            where = keeping.state_folder(self._options.paths, gateway=gateway, environ=os.environ)
+            return stack.enter_context(keeping.locked(where)) / key_names.FOLDER
+        except keeping.StateUnavailable as error:
             self._console.event("note", f"sessions will end with this run: {error}", Style.DIM)
-            return stack.enter_context(keeping.for_one_run()) / key_names.FOLDER
+            return stack.enter_context(keeping.temporary_folder()) / key_names.FOLDER
 
     def _look_at_ports(self, read: Read) -> None:
         """See whether every port can be had, before anything is started.
@@ -145,11 +145,11 @@ class Session:
         """
         options = self._options
         wanted = [
-            ports.Wanted("--port", options.host, options.port, "where MCP clients connect"),
-            ports.Wanted("--admin-port", options.admin_host, options.admin_port, "health and metrics"),
+            ports.PortRequest("--port", options.host, options.port, "where MCP clients connect"),
+            ports.PortRequest("--admin-port", options.admin_host, options.admin_port, "health and metrics"),
         ]
         if self._is_mock_wanted(read):
-            wanted.append(ports.Wanted("--mock-port", "127.0.0.1", options.mock_port, "the mock MCP server"))
+            wanted.append(ports.PortRequest("--mock-port", "127.0.0.1", options.mock_port, "the mock MCP server"))
         ports.check(wanted, command=["ostiary", *sys.argv[1:]])
 
     def _is_mock_wanted(self, read: Read) -> bool:
@@ -162,7 +162,9 @@ class Session:
         """Start the mock server if it is wanted and does not run."""
         if not self._is_mock_wanted(read) or self._mock is not None:
             return
-        mock = MockServer(self._options.mock_port, say=lambda text: self._console.event("mock", text, Style.WARN))
+        mock = MockServerProcess(
+            self._options.mock_port, say=lambda text: self._console.event("mock", text, Style.WARN)
+        )
         self._mock = mock  # from here on it is ended with us, also if it never gets to listen
         try:
             await mock.start()
@@ -176,7 +178,7 @@ class Session:
         if self._mock is not None:
             await self._mock.stop()
 
-    async def _put_in_force(self, state: State) -> None:
+    async def _put_in_force(self, state: ProjectState) -> None:
         """Give the gateway what the files came to, and wait until it serves that.
 
         Raises:
@@ -210,22 +212,22 @@ class Session:
         self._report.news(state, before, self._live)
         self._look_for_slips(state)
 
-    async def _greet(self, read: Read, state: State) -> None:
+    async def _greet(self, read: Read, state: ProjectState) -> None:
         port = self._files.mock_port
         if port != MOCK_PORT and any(server.port == MOCK_PORT for server in upstreams.local_servers(read.manifests)):
             words = f"localhost:{MOCK_PORT} in these files is read as localhost:{port} (MOCK_PORT)"
             self._console.event("note", words)
-        opening = welcome.Opening(
+        opening = welcome.RunSummary(
             paths=self._options.paths,
-            doors=open_doors(state, mock_port=self._mock.port if self._mock is not None else None),
-            edit=worth_editing(state),
+            doors=endpoint_summaries(state, mock_port=self._mock.port if self._mock is not None else None),
+            edit=file_to_edit(state),
             admin_url=f"http://localhost:{self._gateway.admin_port}",
             tracing_off=self._gateway.tracing_off,
         )
         welcome.greet(self._console, opening)
         self._look_for_slips(state, but_for=await self._warn_of_silence(state))
 
-    def _look_for_slips(self, state: State, *, but_for: Set[str] = frozenset()) -> None:
+    def _look_for_slips(self, state: ProjectState, *, but_for: Set[str] = frozenset()) -> None:
         """Begin to look for them, and let the look before be: no edit waits for a server that is silent."""
         self._end_look_for_slips()
         self._looking = asyncio.create_task(self._tell_slips(state, but_for), name="slips")
@@ -234,7 +236,7 @@ class Session:
         if self._looking is not None:
             self._looking.cancel()
 
-    async def _tell_slips(self, state: State, but_for: Set[str]) -> None:
+    async def _tell_slips(self, state: ProjectState, but_for: Set[str]) -> None:
         """Have the servers list what they offer, and tell of the rules that name something else."""
         entries = state.config.entries.values() if state.config is not None else ()
         urls = [
@@ -242,10 +244,10 @@ class Session:
             for entry in entries
             if entry.policies and entry.identity not in but_for
         ]
-        await asyncio.gather(*(offers(url, trace_id=self._gateway.own_trace) for url in urls))
+        await asyncio.gather(*(list_offers(url, trace_id=self._gateway.own_trace) for url in urls))
         self._report.slips({slip for found in self._gateway.slips().values() for slip in found})
 
-    async def _warn_of_silence(self, state: State) -> Set[str]:
+    async def _warn_of_silence(self, state: ProjectState) -> Set[str]:
         """Tell of proxies whose server cannot be reached, with its URL and the cause, before a client calls.
 
         Return those proxies, as ``namespace/name``.
@@ -265,7 +267,7 @@ class Session:
             self._console.event("warning", words, Style.WARN)
         return silent
 
-    def _tell(self, call: Call) -> None:
+    def _tell(self, call: CallRecord) -> None:
         """Write the line of a call."""
         if call.worth_a_line or self._options.verbose:
             word, style = call.outcome.value

@@ -11,7 +11,7 @@ from ostiary_operator.local import files, validating
 from ostiary_operator.local.manifests import Manifest, Read, unreadable
 
 
-class Sources:
+class SourceFiles:
     """Reads what ``paths`` mean. ``namespace`` is for objects that name none."""
 
     def __init__(self, paths: Sequence[Path], *, namespace: str) -> None:

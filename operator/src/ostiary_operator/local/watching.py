@@ -8,10 +8,10 @@ from typing import TypeAlias
 from ostiary_operator.local import files
 
 #: What of a set of files shows a change: path, inode, size, time of modification.
-Look: TypeAlias = tuple[tuple[str, int, int, int], ...]
+FileStamps: TypeAlias = tuple[tuple[str, int, int, int], ...]
 
 
-def look(paths: Iterable[Path]) -> Look:
+def file_stamps(paths: Iterable[Path]) -> FileStamps:
     """Look at the files that paths mean, without reading them."""
     return tuple(_stamp(file) for path in paths for file in _files(path))
 
@@ -31,7 +31,9 @@ def _stamp(file: Path) -> tuple[str, int, int, int]:
     return str(file), found.st_ino, found.st_size, found.st_mtime_ns
 
 
-async def changes(take: Callable[[], Look], seen: Look, *, period: float = 0.1) -> AsyncIterator[Look]:
+async def changes(
+    take: Callable[[], FileStamps], seen: FileStamps, *, period: float = 0.1
+) -> AsyncIterator[FileStamps]:
     """Yield whenever what ``take`` sees is another than before, starting from ``seen``.
 
     A change counts once it has stayed the same for a period (in seconds): an editor may remove, write and rename before

@@ -20,7 +20,7 @@ _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class EndpointSummary:
     """One proxy that is served. ``access`` says who governs it; ``mock`` that the mock server stands behind it."""
 
     name: str
@@ -31,17 +31,17 @@ class Door:
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
+class RunSummary:
     """All that the welcome tells. ``edit`` is the file to change first; ``traces`` says where spans go, or why not."""
 
     paths: Sequence[Path]
-    doors: Sequence[Door]
+    doors: Sequence[EndpointSummary]
     edit: str
     admin_url: str
     tracing_off: str | None
 
 
-def greet(console: Console, opening: Opening) -> None:
+def greet(console: Console, opening: RunSummary) -> None:
     """Write the welcome."""
     head = console.paint(f"Ostiary {__version__}", Style.BOLD)
     console.write(f"{head} serves {', '.join(map(str, opening.paths))}\n")
@@ -57,7 +57,7 @@ def greet(console: Console, opening: Opening) -> None:
     console.write("\nTool calls and refusals follow, a line each. Ctrl-C ends it.\n")
 
 
-def _doors(console: Console, doors: Sequence[Door]) -> Iterator[str]:
+def _doors(console: Console, doors: Sequence[EndpointSummary]) -> Iterator[str]:
     width = max((len(door.name) for door in doors), default=0)
     for door in doors:
         yield f"  {door.name:<{width}}  {console.paint(door.url, Style.BOLD)}"
@@ -66,7 +66,7 @@ def _doors(console: Console, doors: Sequence[Door]) -> Iterator[str]:
         yield "  No MCPProxy is served: there is none in these files, or none that can be."
 
 
-def _first_steps(door: Door) -> Iterator[str]:
+def _first_steps(door: EndpointSummary) -> Iterator[str]:
     yield f"  # in Claude Code; for others see {_CLIENTS}"
     yield f"  claude mcp add --transport http {door.name.rpartition('/')[2]} {door.url}\n"
     yield "  # the MCP Inspector, in a browser (needs Node.js 22.19 or newer)"
@@ -75,7 +75,7 @@ def _first_steps(door: Door) -> Iterator[str]:
     yield f"  {curl(door)}"
 
 
-def curl(door: Door) -> str:
+def curl(door: EndpointSummary) -> str:
     """Return a command that shows that the endpoint works, in one request.
 
     The mock server speaks the stateless revision, in which one request can call a tool. Of another server nothing is

@@ -14,7 +14,7 @@ from ostiary_operator.api.documents import YamlError
 from ostiary_operator.local.positions import Loader
 
 
-class Fault(NamedTuple):
+class YamlFault(NamedTuple):
     """One fault of a text; line and column count from 1, 0 where they are not known."""
 
     line: int
@@ -76,18 +76,18 @@ _KNOWN: Final = (
 )
 
 
-def explain(error: YamlError, text: str) -> Fault:
+def explain(error: YamlError, text: str) -> YamlFault:
     """Return a parser's complaint about a text as a fault that its author can mend."""
     if error.line == 0:
-        return _unprintable(text) or Fault(0, 0, *_split(error.message))
+        return _unprintable(text) or YamlFault(0, 0, *_split(error.message))
     line = _line(text, error.line)
     if "{{" in line:
-        return Fault(error.line, line.index("{{") + 1, *_TEMPLATE)
+        return YamlFault(error.line, line.index("{{") + 1, *_TEMPLATE)
     rest = line[error.column - 1 :]
     words = _words(error.message, rest)
     if words in _OPENINGS:
-        return Fault(*(_opening(text) or (error.line, error.column)), *words)
-    return Fault(error.line, error.column, *words)
+        return YamlFault(*(_opening(text) or (error.line, error.column)), *words)
+    return YamlFault(error.line, error.column, *words)
 
 
 def _words(message: str, rest: str) -> tuple[str, str]:
@@ -132,7 +132,7 @@ def _split(message: str) -> tuple[str, str]:
     return what, remedy or "correct the syntax"
 
 
-def _unprintable(text: str) -> Fault | None:
+def _unprintable(text: str) -> YamlFault | None:
     """Find the character that no YAML text may hold: the parser does not say where it is."""
     found = Reader.NON_PRINTABLE.search(text)
     if found is None:
@@ -140,7 +140,7 @@ def _unprintable(text: str) -> Fault | None:
     before = text[: found.start()]
     column = found.start() - (before.rfind("\n") + 1) + 1
     words = f"holds the control character U+{ord(found[0]):04X}"
-    return Fault(before.count("\n") + 1, column, words, "remove it")
+    return YamlFault(before.count("\n") + 1, column, words, "remove it")
 
 
 def _line(text: str, number: int) -> str:

@@ -9,8 +9,8 @@ from ostiary_operator.kube.client import name_of, namespace_of
 from ostiary_operator.kube.kinds import POLICY, PROXY
 from ostiary_operator.local.console import printable
 from ostiary_operator.view import verdict
-from ostiary_operator.view.reading import Seen, SeenGateway, serving_gateways
-from ostiary_operator.view.verdict import Verdict
+from ostiary_operator.view.reading import ClusterOverview, GatewayOverview, serving_gateways
+from ostiary_operator.view.verdict import Readiness
 
 #: Characters of a digest that tell entries apart.
 SHORT: Final = 12
@@ -18,12 +18,12 @@ _URL: Final = 2048
 
 
 @dataclass(frozen=True, slots=True)
-class ProxyLine:
+class ProxyRow:
     """An MCPProxy."""
 
     namespace: str
     name: str
-    verdict: Verdict
+    verdict: Readiness
     url: str
     urls: tuple[str, ...]
     replicas: Mapping[str, str]
@@ -32,9 +32,9 @@ class ProxyLine:
     """By gateway, as far as its config may be read."""
     policies: tuple[str, ...]
     servers: tuple[str, ...]
-    upstream: Verdict
+    upstream: Readiness
     """What the gateways saw of the server; no part of the verdict."""
-    remarks: tuple[Verdict, ...] = ()
+    remarks: tuple[Readiness, ...] = ()
 
     @property
     def digest(self) -> str:
@@ -50,19 +50,19 @@ class ProxyLine:
 
 
 @dataclass(frozen=True, slots=True)
-class PolicyLine:
+class PolicyRow:
     """An MCPPolicy."""
 
     namespace: str
     name: str
-    verdict: Verdict
+    verdict: Readiness
     target_count: int | None
     targets: tuple[str, ...]
-    remarks: tuple[Verdict, ...] = ()
+    remarks: tuple[Readiness, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class GatewayLine:
+class GatewayRow:
     """A gateway."""
 
     namespace: str
@@ -72,12 +72,12 @@ class GatewayLine:
     entries: int | None
 
 
-def proxy_line(proxy: Mapping[str, Any], gateways: Mapping[str, SeenGateway]) -> ProxyLine:
+def proxy_row(proxy: Mapping[str, Any], gateways: Mapping[str, GatewayOverview]) -> ProxyRow:
     """Say of an MCPProxy what matters."""
     status = proxy.get("status") or {}
     identity = f"{namespace_of(proxy)}/{name_of(proxy)}"
     found = {each: gateways[each].digests.get(identity) for each in serving_gateways(proxy) if each in gateways}
-    return ProxyLine(
+    return ProxyRow(
         namespace_of(proxy),
         name_of(proxy),
         _verdict(proxy, identity, gateways),
@@ -95,7 +95,7 @@ def proxy_line(proxy: Mapping[str, Any], gateways: Mapping[str, SeenGateway]) ->
     )
 
 
-def _verdict(proxy: Mapping[str, Any], identity: str, gateways: Mapping[str, SeenGateway]) -> Verdict:
+def _verdict(proxy: Mapping[str, Any], identity: str, gateways: Mapping[str, GatewayOverview]) -> Readiness:
     """Judge by the status, unless nobody keeps it true any more."""
     judged = verdict.of(proxy)
     lacking = [each for each in serving_gateways(proxy) if each in gateways and gateways[each].lacks(identity)]
@@ -103,13 +103,13 @@ def _verdict(proxy: Mapping[str, Any], identity: str, gateways: Mapping[str, See
         return judged
     message = f"its status says that it is ready, but it is not in the config of gateway {lacking[0]}"
     remedy = "See whether an operator still serves its namespace: ostiary doctor says more."
-    return Verdict(ConditionStatus.UNKNOWN, ReadyReason.PENDING, message, remedy)
+    return Readiness(ConditionStatus.UNKNOWN, ReadyReason.PENDING, message, remedy)
 
 
-def policy_line(policy: Mapping[str, Any]) -> PolicyLine:
+def policy_row(policy: Mapping[str, Any]) -> PolicyRow:
     """Say of an MCPPolicy what matters."""
     status = policy.get("status") or {}
-    return PolicyLine(
+    return PolicyRow(
         namespace_of(policy),
         name_of(policy),
         verdict.of(policy),
@@ -119,11 +119,11 @@ def policy_line(policy: Mapping[str, Any]) -> PolicyLine:
     )
 
 
-def gateway_line(gateway: SeenGateway) -> GatewayLine:
+def gateway_row(gateway: GatewayOverview) -> GatewayRow:
     """Say of a gateway what matters."""
     namespace, _, name = gateway.identity.partition("/")
     manifest = gateway.manifest
-    return GatewayLine(
+    return GatewayRow(
         namespace,
         name,
         gateway.service or "",
@@ -146,21 +146,21 @@ def _server(server: Mapping[str, Any]) -> str:
     return printable(str(server.get("url") or f"service {service.get('name')}:{service.get('port')}"), limit=_URL)
 
 
-def as_object(seen: Seen) -> dict[str, Any]:
+def as_object(seen: ClusterOverview) -> dict[str, Any]:
     """Return all of it for programs."""
-    proxies = [proxy_line(each, seen.gateways) for each in seen.proxies]
-    policies = [policy_line(each) for each in seen.policies]
-    lines: list[ProxyLine | PolicyLine] = [*proxies, *policies]
+    proxies = [proxy_row(each, seen.gateways) for each in seen.proxies]
+    policies = [policy_row(each) for each in seen.policies]
+    lines: list[ProxyRow | PolicyRow] = [*proxies, *policies]
     return {
         "ready": all(line.verdict.ready for line in lines),
-        "gateways": [asdict(gateway_line(each)) for each in seen.gateways.values()],
+        "gateways": [asdict(gateway_row(each)) for each in seen.gateways.values()],
         "proxies": [_flat(line) for line in proxies],
         "policies": [_flat(line) for line in policies],
         "notes": list(seen.notes),
     }
 
 
-def _flat(line: ProxyLine | PolicyLine) -> dict[str, Any]:
+def _flat(line: ProxyRow | PolicyRow) -> dict[str, Any]:
     """Return a line with its verdict's members beside its own, in the spelling of the API."""
     fields = asdict(line)
     judged = fields.pop("verdict")

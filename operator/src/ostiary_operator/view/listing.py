@@ -12,8 +12,8 @@ from ostiary_operator.kube.gateways import age
 from ostiary_operator.kube.kinds import POLICY, PROXY, SERVICE, Kind
 from ostiary_operator.kube.visit import ReadOnlyClient
 from ostiary_operator.view import tables
-from ostiary_operator.view.lines import SHORT, policy_line, proxy_line
-from ostiary_operator.view.reading import SeenGateway, identity_of, read_manifest, serving_gateways
+from ostiary_operator.view.lines import SHORT, policy_row, proxy_row
+from ostiary_operator.view.reading import GatewayOverview, identity_of, read_manifest, serving_gateways
 from ostiary_operator.view.summary import governs
 from ostiary_operator.view.tables import Paint
 
@@ -26,7 +26,7 @@ _KINDS: Final[Mapping[str, tuple[Kind, ...]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ListRequest:
     """What was asked for. ``kind`` is one of proxies, policies, gateways, all; ``namespace`` None is every one."""
 
     kind: str
@@ -36,12 +36,12 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ListResult:
     """What there is, by kind."""
 
     namespace: str | None
     by_kind: Mapping[Kind, Sequence[Object]]
-    gateways: Mapping[str, SeenGateway] = field(default_factory=dict)
+    gateways: Mapping[str, GatewayOverview] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     @property
@@ -50,7 +50,7 @@ class Found:
         return [each for found in self.by_kind.values() for each in found]
 
 
-async def read(cluster: ReadOnlyClient, wanted: Wanted, *, digests: bool) -> Found:
+async def read(cluster: ReadOnlyClient, wanted: ListRequest, *, digests: bool) -> ListResult:
     """Read what was asked for; of the gateways their config too, where digests are to be shown.
 
     Raises:
@@ -67,10 +67,10 @@ async def read(cluster: ReadOnlyClient, wanted: Wanted, *, digests: bool) -> Fou
                 raise
             notes.append(f"gateways are left out: {error}")
     gateways, more = await _gateways(cluster, by_kind) if digests else ({}, [])
-    return Found(wanted.namespace, by_kind, gateways, (*notes, *more))
+    return ListResult(wanted.namespace, by_kind, gateways, (*notes, *more))
 
 
-async def _objects(cluster: ReadOnlyClient, kind: Kind, wanted: Wanted) -> list[Object]:
+async def _objects(cluster: ReadOnlyClient, kind: Kind, wanted: ListRequest) -> list[Object]:
     if kind is SERVICE:
         return await _services(cluster, wanted)
     if not wanted.names:
@@ -78,7 +78,7 @@ async def _objects(cluster: ReadOnlyClient, kind: Kind, wanted: Wanted) -> list[
     return [await cluster.get(kind, name=name, namespace=wanted.namespace) for name in wanted.names]
 
 
-async def _services(cluster: ReadOnlyClient, wanted: Wanted) -> list[Object]:
+async def _services(cluster: ReadOnlyClient, wanted: ListRequest) -> list[Object]:
     """Return the Services that are gateways; their names are those of the gateways."""
     selector = ",".join(filter(None, (labels.GATEWAY, wanted.selector)))
     found = await cluster.list(SERVICE, namespace=wanted.namespace, selector=selector)
@@ -93,17 +93,17 @@ async def _services(cluster: ReadOnlyClient, wanted: Wanted) -> list[Object]:
 
 async def _gateways(
     cluster: ReadOnlyClient, by_kind: Mapping[Kind, Sequence[Object]]
-) -> tuple[dict[str, SeenGateway], list[str]]:
+) -> tuple[dict[str, GatewayOverview], list[str]]:
     named = {identity for proxy in by_kind.get(PROXY, ()) for identity in serving_gateways(proxy)}
     found, notes = {}, []
     for identity in sorted(named | {identity_of(each) for each in by_kind.get(SERVICE, ())}):
         manifest, problem = await read_manifest(cluster, identity)
-        found[identity] = SeenGateway.of(identity, None, manifest, problem)
+        found[identity] = GatewayOverview.of(identity, None, manifest, problem)
         notes += [problem or f"gateway {identity} has no config yet"] if manifest is None else []
     return found, notes
 
 
-def changed(before: Found, now: Found) -> Found:
+def changed(before: ListResult, now: ListResult) -> ListResult:
     """Return what of the second is not in the first as it is now."""
     known = {_version(kind, each) for kind, objects in before.by_kind.items() for each in objects}
     by_kind = {
@@ -112,7 +112,7 @@ def changed(before: Found, now: Found) -> Found:
     return replace(now, by_kind=by_kind, notes=())
 
 
-def gone(before: Found, now: Found) -> list[str]:
+def gone(before: ListResult, now: ListResult) -> list[str]:
     """Return the names of what is in the first and not in the second, as :func:`names` writes them."""
     left = set(names(now))
     return [name for name in names(before) if name not in left]
@@ -123,7 +123,7 @@ def _version(kind: Kind, obj: Mapping[str, Any]) -> tuple[str, str, str]:
     return kind.name, str(metadata.get("uid")), str(metadata.get("resourceVersion"))
 
 
-def as_object(found: Found, *, single: bool) -> dict[str, Any]:
+def as_object(found: ListResult, *, single: bool) -> dict[str, Any]:
     """Return the objects as the API server has them: one by itself, or a List; ``managedFields`` are left out."""
     items = [_shown(each) for each in found.objects]
     if single and len(items) == 1:
@@ -136,7 +136,7 @@ def _shown(obj: Mapping[str, Any]) -> dict[str, Any]:
     return {**obj, "metadata": metadata}
 
 
-def names(found: Found) -> Iterator[str]:
+def names(found: ListResult) -> Iterator[str]:
     """Yield ``kind.group/name`` of each object, which kubectl takes."""
     for kind, objects in found.by_kind.items():
         singular = f"{kind.name.lower()}.{kind.group}" if kind.group else kind.name.lower()
@@ -144,7 +144,9 @@ def names(found: Found) -> Iterator[str]:
             yield f"{singular}/{name_of(each)}"
 
 
-def tables_of(found: Found, *, wide: bool, namespaces: bool, headers: bool = True, paint: Paint = tables.plain) -> str:
+def tables_of(
+    found: ListResult, *, wide: bool, namespaces: bool, headers: bool = True, paint: Paint = tables.plain
+) -> str:
     """Return a table for each kind that was found."""
     shown = []
     for kind, objects in found.by_kind.items():
@@ -180,8 +182,8 @@ def _proxy_header(wide: bool) -> list[str]:
     ]
 
 
-def _proxy_row(proxy: Object, found: Found, wide: bool) -> list[str]:
-    line = proxy_line(proxy, found.gateways)
+def _proxy_row(proxy: Object, found: ListResult, wide: bool) -> list[str]:
+    line = proxy_row(proxy, found.gateways)
     policies = ",".join(line.policies) if wide else str(len(line.policies))
     row = [line.name, line.verdict.status, line.verdict.reason, line.replica_counts, policies, line.url]
     return row + ([line.digest, ",".join(line.servers), line.upstream.reason] if wide else [])
@@ -191,9 +193,9 @@ def _policy_header(wide: bool) -> list[str]:
     return ["NAME", "READY", "REASON", "GOVERNS", *(["MESSAGE"] if wide else [])]
 
 
-def _policy_row(policy: Object, found: Found, wide: bool) -> list[str]:
+def _policy_row(policy: Object, found: ListResult, wide: bool) -> list[str]:
     del found
-    line = policy_line(policy)
+    line = policy_row(policy)
     row = [line.name, line.verdict.status, line.verdict.reason, governs(line, wide=wide)]
     return row + ([line.verdict.message] if wide else [])
 
@@ -202,7 +204,7 @@ def _gateway_header(wide: bool) -> list[str]:
     return ["NAME", "SERVICE", "PORT", *(["REVISION", "PROXIES", "SETTINGS"] if wide else [])]
 
 
-def _gateway_row(service: Object, found: Found, wide: bool) -> list[str]:
+def _gateway_row(service: Object, found: ListResult, wide: bool) -> list[str]:
     ports = (each for each in service["spec"].get("ports") or () if each.get("name") != labels.ADMIN_PORT)
     row = [labels.of(service)[labels.GATEWAY], name_of(service), str(next((each["port"] for each in ports), ""))]
     seen = found.gateways.get(identity_of(service))
@@ -216,7 +218,7 @@ def _gateway_row(service: Object, found: Found, wide: bool) -> list[str]:
 
 
 _Header = Callable[[bool], list[str]]
-_Row = Callable[[Object, Found, bool], list[str]]
+_Row = Callable[[Object, ListResult, bool], list[str]]
 _LAYOUTS: Final[Mapping[Kind, tuple[_Header, _Row]]] = {
     PROXY: (_proxy_header, _proxy_row),
     POLICY: (_policy_header, _policy_row),

@@ -21,7 +21,7 @@ from ostiary_operator.kube.visit import ReadOnlyClient
 
 
 @dataclass(frozen=True, slots=True)
-class SeenGateway:
+class GatewayOverview:
     """A gateway: its Service where it could be read, and the manifest of its config likewise.
 
     The manifest is read as it lies there. Whether the operator wrote it only its key can tell, which people may not
@@ -37,7 +37,7 @@ class SeenGateway:
     """Why there is no manifest; empty where there is one, or where there is no config at all."""
 
     @classmethod
-    def of(cls, identity: str, service: str | None, manifest: Manifest | None, problem: str = "") -> "SeenGateway":
+    def of(cls, identity: str, service: str | None, manifest: Manifest | None, problem: str = "") -> "GatewayOverview":
         """Return a gateway with the digests of its manifest."""
         entries = manifest.entries if manifest is not None else ()
         return cls(identity, service, manifest, {entry.proxy: entry.digest for entry in entries}, problem)
@@ -48,17 +48,17 @@ class SeenGateway:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ClusterOverview:
     """What there is. ``notes`` say what could not be read, and why."""
 
     proxies: tuple[Object, ...] = ()
     policies: tuple[Object, ...] = ()
-    gateways: Mapping[str, SeenGateway] = field(default_factory=dict)
+    gateways: Mapping[str, GatewayOverview] = field(default_factory=dict)
     """By identity."""
     notes: tuple[str, ...] = ()
 
 
-async def everything(cluster: ReadOnlyClient, *, namespace: str | None, operator_namespace: str) -> Seen:
+async def read_overview(cluster: ReadOnlyClient, *, namespace: str | None, operator_namespace: str) -> ClusterOverview:
     """Read the resources of a namespace, or of all (None), and the gateways that matter to them.
 
     Raises:
@@ -74,9 +74,9 @@ async def everything(cluster: ReadOnlyClient, *, namespace: str | None, operator
     gateways = {}
     for identity, service in sorted((identities | serving).items()):
         manifest, problem = await read_manifest(cluster, identity)
-        gateways[identity] = SeenGateway.of(identity, service, manifest, problem)
+        gateways[identity] = GatewayOverview.of(identity, service, manifest, problem)
         notes += [problem or f"gateway {identity} has no config yet"] if manifest is None else []
-    return Seen(proxies, policies, gateways, tuple(notes))
+    return ClusterOverview(proxies, policies, gateways, tuple(notes))
 
 
 async def _services(

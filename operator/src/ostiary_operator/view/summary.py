@@ -7,21 +7,21 @@ from typing import Final
 from ostiary_operator.api.status import ConditionStatus
 from ostiary_operator.local.console import Style
 from ostiary_operator.view import tables
-from ostiary_operator.view.lines import GatewayLine, PolicyLine, ProxyLine, gateway_line, policy_line, proxy_line
-from ostiary_operator.view.reading import Seen
+from ostiary_operator.view.lines import GatewayRow, PolicyRow, ProxyRow, gateway_row, policy_row, proxy_row
+from ostiary_operator.view.reading import ClusterOverview
 from ostiary_operator.view.tables import Paint
-from ostiary_operator.view.verdict import Verdict
+from ostiary_operator.view.verdict import Readiness
 
 _WIDTH: Final = 110
 _INDENT: Final = "    "
 
 
-def text(seen: Seen, *, wide: bool = False, paint: Paint = tables.plain) -> str:
+def text(seen: ClusterOverview, *, wide: bool = False, paint: Paint = tables.plain) -> str:
     """Return the whole page; it ends with one line that sums it up."""
-    proxies = [proxy_line(each, seen.gateways) for each in seen.proxies]
-    policies = [policy_line(each) for each in seen.policies]
+    proxies = [proxy_row(each, seen.gateways) for each in seen.proxies]
+    policies = [policy_row(each) for each in seen.policies]
     parts = [
-        _gateways([gateway_line(each) for each in seen.gateways.values()], proxies, paint),
+        _gateways([gateway_row(each) for each in seen.gateways.values()], proxies, paint),
         _proxies(proxies, paint, wide=wide),
         _policies(policies, paint, wide=wide),
         _causes([*proxies, *policies], paint),
@@ -32,7 +32,7 @@ def text(seen: Seen, *, wide: bool = False, paint: Paint = tables.plain) -> str:
     return "\n".join(part for part in parts if part)
 
 
-def _gateways(gateways: Sequence[GatewayLine], proxies: Sequence[ProxyLine], paint: Paint) -> str:
+def _gateways(gateways: Sequence[GatewayRow], proxies: Sequence[ProxyRow], paint: Paint) -> str:
     if not gateways:
         return ""
     rows = []
@@ -45,7 +45,7 @@ def _gateways(gateways: Sequence[GatewayLine], proxies: Sequence[ProxyLine], pai
     return tables.render(("GATEWAY", "REPLICAS", "PROXIES", "REVISION", "SERVICE"), rows, paint=paint)
 
 
-def _proxies(proxies: Sequence[ProxyLine], paint: Paint, *, wide: bool) -> str:
+def _proxies(proxies: Sequence[ProxyRow], paint: Paint, *, wide: bool) -> str:
     if not proxies:
         return ""
     header = ["PROXY", "READY", "REPLICAS", "DIGEST", "POLICIES", "URL"]
@@ -59,7 +59,7 @@ def _proxies(proxies: Sequence[ProxyLine], paint: Paint, *, wide: bool) -> str:
     return tables.render(header, rows, paint=paint)
 
 
-def _policies(policies: Sequence[PolicyLine], paint: Paint, *, wide: bool) -> str:
+def _policies(policies: Sequence[PolicyRow], paint: Paint, *, wide: bool) -> str:
     if not policies:
         return ""
     header = ["POLICY", "READY", "GOVERNS"]
@@ -67,7 +67,7 @@ def _policies(policies: Sequence[PolicyLine], paint: Paint, *, wide: bool) -> st
     return tables.render(header, rows, paint=paint)
 
 
-def governs(line: PolicyLine, *, wide: bool) -> str:
+def governs(line: PolicyRow, *, wide: bool) -> str:
     """Return the targets of a policy in a cell: the first few, or all that its status names."""
     shown = line.targets if wide else line.targets[:3]
     total = line.target_count if line.target_count is not None else len(line.targets)
@@ -75,11 +75,11 @@ def governs(line: PolicyLine, *, wide: bool) -> str:
     return ",".join(shown) + more
 
 
-def _causes(lines: Sequence[ProxyLine | PolicyLine], paint: Paint) -> str:
+def _causes(lines: Sequence[ProxyRow | PolicyRow], paint: Paint) -> str:
     return "\n".join(_cause(line, paint) for line in lines if not line.verdict.ready)
 
 
-def _servers(proxies: Sequence[ProxyLine], paint: Paint) -> str:
+def _servers(proxies: Sequence[ProxyRow], paint: Paint) -> str:
     """Return what is wrong with servers, though their proxies may well be ready."""
     failing = [line for line in proxies if line.upstream.status == ConditionStatus.FALSE]
     return "\n".join(
@@ -89,19 +89,19 @@ def _servers(proxies: Sequence[ProxyLine], paint: Paint) -> str:
     )
 
 
-def _remarks(lines: Sequence[ProxyLine | PolicyLine], paint: Paint) -> str:
+def _remarks(lines: Sequence[ProxyRow | PolicyRow], paint: Paint) -> str:
     """What is worth saying of resources that are ready; of others their fault comes first."""
     return "\n".join(_remark(line, each, paint) for line in lines if line.verdict.ready for each in line.remarks)
 
 
-def _remark(line: ProxyLine | PolicyLine, remark: Verdict, paint: Paint) -> str:
-    kind = "MCPProxy" if isinstance(line, ProxyLine) else "MCPPolicy"
+def _remark(line: ProxyRow | PolicyRow, remark: Readiness, paint: Paint) -> str:
+    kind = "MCPProxy" if isinstance(line, ProxyRow) else "MCPPolicy"
     head = f"{kind} {line.namespace}/{line.name}: {paint(remark.reason, Style.WARN)}\n"
     return head + _paragraph(remark.message) + _paragraph(remark.remedy and f"What to do: {remark.remedy}")
 
 
-def _cause(line: ProxyLine | PolicyLine, paint: Paint) -> str:
-    kind = "MCPProxy" if isinstance(line, ProxyLine) else "MCPPolicy"
+def _cause(line: ProxyRow | PolicyRow, paint: Paint) -> str:
+    kind = "MCPProxy" if isinstance(line, ProxyRow) else "MCPPolicy"
     judged = line.verdict
     style = Style.WARN if judged.status == "Unknown" else Style.BAD
     head = f"{kind} {line.namespace}/{line.name} is not ready: {paint(judged.reason, style)}\n"
@@ -117,10 +117,10 @@ def _paragraph(words: str) -> str:
     return wrapped + "\n"
 
 
-def _sum(proxies: Sequence[ProxyLine], policies: Sequence[PolicyLine], paint: Paint) -> str:
+def _sum(proxies: Sequence[ProxyRow], policies: Sequence[PolicyRow], paint: Paint) -> str:
     if not proxies and not policies:
         return "There are no MCPProxies and no MCPPolicies here. -A looks into all namespaces.\n"
-    lines: list[ProxyLine | PolicyLine] = [*proxies, *policies]
+    lines: list[ProxyRow | PolicyRow] = [*proxies, *policies]
     waiting = sum(not line.verdict.ready for line in lines)
     counted = (
         f"{_counted(len(proxies), 'MCPProxy', 'MCPProxies')}, {_counted(len(policies), 'MCPPolicy', 'MCPPolicies')}"

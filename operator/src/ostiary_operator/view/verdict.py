@@ -14,7 +14,7 @@ _LINE: Final = (ConditionType.ACCEPTED, ConditionType.RESOLVED_REFS, ConditionTy
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Readiness:
     """``status`` is True, False or Unknown. ``reason`` is a word of :mod:`ostiary_operator.api.status`, ``message``
     the operator's sentence, and ``remedy`` what to do; the last two are empty where it is ready.
     """
@@ -30,7 +30,7 @@ class Verdict:
         return self.status == ConditionStatus.TRUE
 
 
-def of(resource: Mapping[str, Any]) -> Verdict:
+def of(resource: Mapping[str, Any]) -> Readiness:
     """Judge an MCPProxy or MCPPolicy by its conditions; one that speaks of an older generation says nothing."""
     ready = condition(resource, ConditionType.READY)
     if ready.ready:
@@ -39,13 +39,13 @@ def of(resource: Mapping[str, Any]) -> Verdict:
     return next((cause for cause in causes if not cause.ready), ready)
 
 
-def condition(resource: Mapping[str, Any], wanted: ConditionType) -> Verdict:
+def condition(resource: Mapping[str, Any], wanted: ConditionType) -> Readiness:
     """Return what one condition says of the newest generation."""
     generation = resource.get("metadata", {}).get("generation")
     conditions = (resource.get("status") or {}).get("conditions") or ()
     found = next((each for each in conditions if each.get("type") == wanted), None)
     if found is None or found.get("observedGeneration") != generation:
-        return Verdict(
+        return Readiness(
             ConditionStatus.UNKNOWN,
             ReadyReason.PENDING,
             f"the operator has not judged generation {generation} yet",
@@ -53,12 +53,12 @@ def condition(resource: Mapping[str, Any], wanted: ConditionType) -> Verdict:
         )
     status, reason = printable(str(found.get("status"))), printable(str(found.get("reason")))
     if status == ConditionStatus.TRUE:
-        return Verdict(status, reason)
+        return Readiness(status, reason)
     message = printable(str(found.get("message") or ""), limit=_MESSAGE)
-    return Verdict(status, reason, message, remedy(wanted, reason))
+    return Readiness(status, reason, message, remedy(wanted, reason))
 
 
-def remarks(resource: Mapping[str, Any], kind: str) -> tuple[Verdict, ...]:
+def remarks(resource: Mapping[str, Any], kind: str) -> tuple[Readiness, ...]:
     """Return what is worth saying of a resource although it has no part in whether it is ready."""
     # How the server does is told apart.
     said = (condition(resource, each) for each in ASIDE[kind] if each is not ConditionType.UPSTREAM_HEALTHY)

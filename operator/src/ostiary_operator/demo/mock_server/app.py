@@ -21,7 +21,7 @@ from starlette.routing import Route
 from ostiary_core.version import __version__
 from ostiary_operator.demo.mock_server import prompts, resources, tools
 from ostiary_operator.demo.mock_server.activity import Activity
-from ostiary_operator.demo.mock_server.draining import Calls
+from ostiary_operator.demo.mock_server.draining import RequestsInFlight
 from ostiary_operator.demo.mock_server.sessions import Sessions
 from ostiary_operator.demo.mock_server.store import Store
 from ostiary_operator.demo.mock_server.updates import Updates
@@ -37,7 +37,7 @@ Nothing here is real, and everything is forgotten when the server stops."""
 
 
 @dataclass(frozen=True, slots=True)
-class MockServer:
+class MockServerParts:
     """The parts whose lives the caller manages."""
 
     app: Starlette
@@ -47,18 +47,18 @@ class MockServer:
     listeners: ListenHandler
     """The open `subscriptions/listen` streams; its `close()` ends them in order."""
 
-    calls: Calls
+    calls: RequestsInFlight
     """The requests in flight; its `end()` answers them with an error."""
 
 
-def build(*, allowed_hosts: tuple[str, ...] = ()) -> MockServer:
+def build(*, allowed_hosts: tuple[str, ...] = ()) -> MockServerParts:
     """A fresh mock server with the sample data.
 
     Args:
         allowed_hosts: names under which it may be reached besides the loopback ones, each with or without a port.
     """
     bus = InMemorySubscriptionBus()
-    activity, calls = Activity(), Calls()
+    activity, calls = Activity(), RequestsInFlight()
     server = MCPServer(
         SERVER_NAME,
         title="Mock MCP server",
@@ -80,7 +80,7 @@ def build(*, allowed_hosts: tuple[str, ...] = ()) -> MockServer:
     app.router.routes.append(Route("/healthz", _healthz))
     listeners = ListenHandler(bus)
     _answer_more_methods(server, sessions=sessions, listeners=listeners, completer=prompts.Completer(store))
-    return MockServer(app=app, sessions=server.session_manager, listeners=listeners, calls=calls)
+    return MockServerParts(app=app, sessions=server.session_manager, listeners=listeners, calls=calls)
 
 
 async def _healthz(_: Request) -> Response:

@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
-class Calls:
+class RequestsInFlight:
     """A middleware of the MCP server that can end all requests in flight.
 
     Each is answered with an error, so its client knows at once. Ending only the HTTP response would not do: a
@@ -39,7 +39,7 @@ class Calls:
             cancel.cancel()
 
 
-class Drain:
+class DrainingApp:
     """An ASGI application that runs another and can end all its open responses.
 
     An ended stream ends in order (its last chunk is sent), so a client sees the end of the stream and not a broken

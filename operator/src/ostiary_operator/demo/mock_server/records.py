@@ -7,13 +7,13 @@ from pydantic import BaseModel, ConfigDict, Field
 Role = Literal["admin", "editor", "viewer"]
 
 
-class Record(BaseModel):
+class SampleRecord(BaseModel):
     """What all records share: they never change once made."""
 
     model_config = ConfigDict(frozen=True)
 
 
-class User(Record):
+class User(SampleRecord):
     """Somebody who reads or writes posts."""
 
     id: int = Field(description="The user's id.")
@@ -24,7 +24,7 @@ class User(Record):
     created: str = Field(description="When the user was created, an ISO 8601 date.")
 
 
-class Post(Record):
+class Post(SampleRecord):
     """A short article by a user."""
 
     id: int = Field(description="The post's id.")
@@ -35,7 +35,7 @@ class Post(Record):
     created: str = Field(description="When the post was created, an ISO 8601 date.")
 
 
-class Product(Record):
+class Product(SampleRecord):
     """Something the shop sells."""
 
     id: int = Field(description="The product's id.")
@@ -45,7 +45,7 @@ class Product(Record):
     stock: int = Field(description="How many are in stock.")
 
 
-class PageViews(Record):
+class PageViews(SampleRecord):
     """How often one page was seen, day by day."""
 
     path: str = Field(description="The page's path.")

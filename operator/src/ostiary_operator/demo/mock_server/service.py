@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import uvicorn
 
 from ostiary_operator.demo.mock_server import app as mock
-from ostiary_operator.demo.mock_server.draining import Drain
+from ostiary_operator.demo.mock_server.draining import DrainingApp
 
 _GRACE_SECONDS = 0.5
 """How long open responses may take to end by themselves after `stop`."""
@@ -53,7 +53,7 @@ async def serve(
     """
     listener = _listen(host, port)
     parts = mock.build(allowed_hosts=allowed_hosts)
-    drain = Drain(parts.app)
+    drain = DrainingApp(parts.app)
     server = _Server(_config(drain))
     async with parts.sessions.run():
         serving = asyncio.create_task(server.serve(sockets=[listener]))
@@ -78,7 +78,7 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _config(app: Drain) -> uvicorn.Config:
+def _config(app: DrainingApp) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         lifespan="off",  # the SDK's session manager is entered by `serve`, which ends streams before it ends sessions

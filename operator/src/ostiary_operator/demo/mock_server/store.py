@@ -21,7 +21,7 @@ class DuplicateError(StoreError):
     """A record with this unique value exists already."""
 
 
-class FullError(StoreError):
+class StoreFullError(StoreError):
     """The bound is reached."""
 
 
@@ -109,7 +109,7 @@ class Store:
 
     def _check_room(self, records: dict[int, User] | dict[int, Post], kind: str) -> None:
         if len(records) >= self._limit:
-            raise FullError(f"There are {self._limit} {kind}, and there is no room for more. Restart the server.")
+            raise StoreFullError(f"There are {self._limit} {kind}, and there is no room for more. Restart the server.")
 
 
 def _today() -> str:
