@@ -15,7 +15,8 @@ from ostiary_core.contract.parts import MAX_PARTS
 from ostiary_operator.api.load import parse_settings
 from ostiary_operator.cli.commands import COMMANDS
 from ostiary_operator.cli.gateway import read_options
-from ostiary_operator.kube import gateways, names, options
+from ostiary_operator.compile import gateways
+from ostiary_operator.kube import names, options
 from ostiary_operator.status import replicas
 from ostiary_tools.errors import CommandError
 
@@ -58,7 +59,7 @@ def test_the_lease_of_the_election_is_part_of_the_release_and_so_goes_with_it(ob
 
 def test_the_operator_discovers_the_gateway_with_its_settings_and_replicas() -> None:
     objects = render("-f", values("kind"))
-    (gateway,) = gateways.discover(labelled(objects, "Service"), of_kind(objects, "ConfigMap"))
+    (gateway,) = gateways.discover(labelled(objects, "Service"), of_kind(objects, "ConfigMap")).gateways
     assert (gateway.identity, gateway.service, gateway.port) == ("ostiary-system/default", "ostiary-gateway", 80)
     assert gateway.settings is not None
     assert str(parse_settings(gateway.settings).external_url) == "http://localhost:8080"

@@ -3,8 +3,8 @@
 import logging
 from collections.abc import Iterable, Mapping
 
+from ostiary_operator.compile import gateways
 from ostiary_operator.compile.model import DiscoveredGateway, GatewayProblem
-from ostiary_operator.kube import gateways
 from ostiary_operator.kube.kinds import SERVICE
 from ostiary_operator.kube.listing import ClusterSnapshot
 from ostiary_operator.status.events import EventRecord, EventRecorder

@@ -16,13 +16,13 @@ from ostiary_core.errors import ContractError
 from ostiary_operator.background import compute
 from ostiary_operator.claims import OwnershipFilter
 from ostiary_operator.clock import Clock
+from ostiary_operator.compile import gateways
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.compiler import compile_resources
 from ostiary_operator.compile.model import Compiled, DiscoveredGateway, Resources
 from ostiary_operator.compile.references import wanted
 from ostiary_operator.delivery.writer import AppliedConfig, ConfigWriter
 from ostiary_operator.hold import MassDeletionGuard
-from ostiary_operator.kube import gateways
 from ostiary_operator.kube.api_servers import ApiServerReader
 from ostiary_operator.kube.client import Object, namespace_of
 from ostiary_operator.kube.errors import ClusterError, Conflict

@@ -4,10 +4,10 @@ from typing import Any
 import pytest
 
 from ostiary_operator.api.documents import read_documents
+from ostiary_operator.compile.gateways import discover
 from ostiary_operator.compile.model import Missing, ReferenceKey
 from ostiary_operator.compile.objects import (
     InvalidObject,
-    gateways_from_objects,
     references_from_objects,
     resources_from_objects,
 )
@@ -90,7 +90,7 @@ def test_a_gateway_is_a_labelled_service_with_the_settings_beside_it() -> None:
     plain = made("Service", "plain", "sys")
     foreign = made("Service", "svc", "elsewhere", {"ostiary.dev/gateway": "gw"})
 
-    first, second = gateways_from_objects([SERVICE, plain, foreign], [settings("s", "tenancy: Multi")])
+    second, first = discover([SERVICE, plain, foreign], [settings("s", "tenancy: Multi")]).gateways
 
     assert (first.identity, first.service, first.settings) == ("sys/gw", "svc", "tenancy: Multi")
     assert (second.identity, second.settings) == ("elsewhere/gw", None)
@@ -104,7 +104,7 @@ def test_of_two_settings_the_older_count_and_other_usages_do_not() -> None:
     ]
 
     for order in (config_maps, config_maps[::-1]):
-        [gateway] = gateways_from_objects([SERVICE], order)
+        [gateway] = discover([SERVICE], order).gateways
         assert gateway.settings == "old"
 
 
@@ -120,7 +120,7 @@ def test_of_two_settings_the_older_count_and_other_usages_do_not() -> None:
     ],
 )
 def test_the_port_is_the_first_that_is_for_clients(ports: object, expected: int) -> None:
-    [gateway] = gateways_from_objects([{**SERVICE, "spec": {"ports": ports}}], [])
+    [gateway] = discover([{**SERVICE, "spec": {"ports": ports}}], []).gateways
 
     assert gateway.port == expected
 

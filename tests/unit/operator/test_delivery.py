@@ -14,13 +14,13 @@ from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_core.contract.documents import PolicyDocument
 from ostiary_core.contract.key_names import misplaced
 from ostiary_operator.clock import ManualClock
+from ostiary_operator.compile.gateways import discover
 from ostiary_operator.compile.model import DiscoveredGateway
 from ostiary_operator.delivery import live, reader, secret
 from ostiary_operator.delivery.reader import needed
 from ostiary_operator.delivery.writer import AppliedConfig, ConfigWriter
 from ostiary_operator.kube.errors import Busy, ClusterError
 from ostiary_operator.kube.fake import FakeClient
-from ostiary_operator.kube.gateways import discover
 from ostiary_operator.kube.kinds import CONFIG_MAP, SECRET, SERVICE
 from ostiary_operator.kube.listing import ClusterSnapshot, GatewayObjects
 from ostiary_operator.previous import AppliedConfigs
@@ -41,7 +41,7 @@ class World:
     def gateway(self) -> DiscoveredGateway:
         found = self.cluster.peek(SERVICE, namespace=SYSTEM, name="ostiary-gateway-default")
         assert found is not None
-        return discover([found], [])[0]
+        return discover([found], []).gateways[0]
 
     def gateway_objects(self) -> GatewayObjects:
         maps = [self.cluster.peek(CONFIG_MAP, namespace=SYSTEM, name=f"ostiary-default-{n}") for n in range(16)]

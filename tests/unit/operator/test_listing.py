@@ -4,11 +4,11 @@ import logging
 import pytest
 from operator_world import GATEWAY, SYSTEM, policy, populated, proxy, service, settings
 
+from ostiary_operator.compile.gateways import discover, elected
 from ostiary_operator.compile.model import Missing, ReferenceKey
 from ostiary_operator.kube import references
 from ostiary_operator.kube.errors import Busy, Forbidden, KindMissing
 from ostiary_operator.kube.fake import FakeClient
-from ostiary_operator.kube.gateways import discover, elected
 from ostiary_operator.kube.kinds import CONFIG_MAP, ENDPOINT_SLICE, NAMESPACE, POLICY, PROXY, SECRET, SERVICE, Kind
 from ostiary_operator.kube.listing import ClusterSnapshot
 from ostiary_operator.kube.lookout import Lister
@@ -106,11 +106,12 @@ def test_of_two_services_that_claim_a_name_the_older_is_the_gateway() -> None:
     old = with_age(service(name="z-old"), "2026-01-01T00:00:00Z")
     new = with_age(service(name="a-new"), "2026-01-02T00:00:00Z")
     for order in ([old, new], [new, old]):
-        assert elected(discover(order, []))[GATEWAY].service == "z-old"
+        assert elected(discover(order, []).gateways)[GATEWAY].service == "z-old"
 
 
 def test_a_gateway_takes_its_settings_and_its_port_from_beside_it() -> None:
-    gateways = discover([service(), service("edge")], [settings("tenancy: Multi"), settings("x", namespace="tools")])
+    services, config_maps = [service(), service("edge")], [settings("tenancy: Multi"), settings("x", namespace="tools")]
+    gateways = discover(services, config_maps).gateways
     assert [(it.name, it.settings, it.port) for it in gateways] == [
         ("default", "tenancy: Multi", 8080),
         ("edge", None, 8080),
@@ -120,22 +121,36 @@ def test_a_gateway_takes_its_settings_and_its_port_from_beside_it() -> None:
 def test_settings_without_their_key_are_not_taken_for_defaults() -> None:
     broken = settings("x")
     broken["data"] = {"settings.yml": "tenancy: Multi"}
-    text = discover([service()], [broken])[0].settings
-    assert text is not None
-    assert "has no key settings.yaml" in text
+    (gateway,) = discover([service()], [broken]).gateways
+    assert gateway.settings is None
+    assert "has no key settings.yaml" in gateway.settings_problem
 
 
 def test_of_two_settings_for_one_gateway_the_older_counts() -> None:
     first = with_age(settings("first"), "2026-01-01T00:00:00Z")
     second = with_age(settings("second"), "2026-01-02T00:00:00Z")
     second["metadata"]["name"] = "a-second"  # type: ignore[index]  # a dict
-    assert discover([service()], [second, first])[0].settings == "first"
+    assert discover([service()], [second, first]).gateways[0].settings == "first"
 
 
-def test_a_label_that_names_no_dns_label_declares_no_gateway(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_label_that_names_no_dns_label_declares_no_gateway(caplog: pytest.LogCaptureFixture) -> None:
+    cluster = populated()
+    cluster.put(SERVICE, service("Not_A_Label", name="s"))
+    assert discover([service("Not_A_Label", name="s")], []).gateways == ()
     with caplog.at_level(logging.WARNING):
-        assert discover([service("Not_A_Label", name="s")], []) == ()
+        assert [gateway.identity for gateway in (await look(cluster, WHOLE)).gateways] == [GATEWAY]
     assert "ostiary-system/s" in caplog.text
+
+
+def test_what_claims_to_be_of_a_gateway_and_has_no_effect_is_named() -> None:
+    old, young = with_age(settings("a"), "2026-01-01"), with_age(settings("b"), "2026-01-02")
+    young["metadata"]["name"] = "young"  # type: ignore[index]  # a dict
+    nameless = settings("c", "")
+    found = discover([service()], [young, nameless, old])
+    assert [(each.kind, each.name, each.gateway) for each in found.ignored] == [
+        ("ConfigMap", "ostiary-gateway--settings", ""),
+        ("ConfigMap", "young", "default"),
+    ]
 
 
 def data(**texts: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, TypeAlias
 from pydantic import BeforeValidator, Field, PlainSerializer, StrictStr, StringConstraints, WithJsonSchema
 
 from ostiary_operator.api.constraints import Pattern, Rule, Unique, problem
+from ostiary_operator.api.labels import DNS_LABEL_OF_ANY_LENGTH
 from ostiary_operator.api.model import ApiModel
 from ostiary_operator.api.names import HostPattern
 from ostiary_operator.api.urls import PathPrefix
@@ -38,7 +39,7 @@ NamespacePattern = Annotated[
     StrictStr,
     StringConstraints(min_length=1, max_length=63),
     Pattern(
-        "^([*]|[a-z0-9]([-a-z0-9]*[a-z0-9])?)$",
+        f"^([*]|{DNS_LABEL_OF_ANY_LENGTH})$",
         "is not a namespace",
         "write the exact name of a namespace, or * for all of them",
     ),

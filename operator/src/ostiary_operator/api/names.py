@@ -5,16 +5,16 @@ from typing import Annotated
 from pydantic import Field, StrictStr, StringConstraints
 
 from ostiary_operator.api.constraints import Pattern, Rule, Unique, compiled, excludes
+from ostiary_operator.api.labels import DNS_LABEL, DNS_LABEL_OF_ANY_LENGTH
 from ostiary_operator.api.patterns import COMPILES
 
-_LABEL = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
-_DNS_NAME = rf"{_LABEL}([.]{_LABEL})*"
+_DNS_NAME = rf"{DNS_LABEL}([.]{DNS_LABEL})*"
 
 DnsLabel = Annotated[
     StrictStr,
     StringConstraints(min_length=1, max_length=63),
     Pattern(
-        "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+        f"^{DNS_LABEL_OF_ANY_LENGTH}$",
         "is not a DNS label",
         "use lower-case letters, digits and inner hyphens, such as my-server",
     ),
@@ -25,7 +25,7 @@ ObjectName = Annotated[
     StrictStr,
     StringConstraints(min_length=1, max_length=253),
     Pattern(
-        "^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
+        f"^{DNS_LABEL_OF_ANY_LENGTH}([.]{DNS_LABEL_OF_ANY_LENGTH})*$",
         "is not the name of a Kubernetes object",
         "use lower-case letters, digits, hyphens and dots, such as my-server",
     ),

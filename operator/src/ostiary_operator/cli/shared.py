@@ -2,10 +2,8 @@
 
 import argparse
 import os
-import re
-from typing import Final
 
-_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+from ostiary_operator.api.labels import is_dns_label
 
 
 def add_namespaces(parser: argparse.ArgumentParser) -> None:
@@ -57,7 +55,7 @@ def namespace(text: str) -> str:
     Raises:
         argparse.ArgumentTypeError: it is none.
     """
-    if not _LABEL.fullmatch(text):
+    if not is_dns_label(text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a namespace: use lower-case letters, digits and hyphens")
     return text
 
@@ -95,6 +93,6 @@ def gateway(text: str) -> str:
         argparse.ArgumentTypeError: it is not NAMESPACE/NAME.
     """
     parts = text.split("/")
-    if len(parts) != 2 or not all(map(_LABEL.fullmatch, parts)):
+    if len(parts) != 2 or not all(map(is_dns_label, parts)):
         raise argparse.ArgumentTypeError(f"{text!r} is not NAMESPACE/NAME, such as ostiary-system/default")
     return text

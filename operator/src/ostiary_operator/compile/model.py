@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ostiary_core.contract.bundle import GatewayConfig
+from ostiary_operator.api import labels
 
 
 class ObjectKey(NamedTuple):
@@ -33,7 +34,7 @@ class Missing(enum.Enum):
 
     NOT_FOUND = "not found"
     FORBIDDEN = "the operator has no right to read it"
-    NOT_LABELLED = "it lacks the label ostiary.dev/usage"
+    NOT_LABELLED = f"it lacks the label {labels.USAGE}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +69,10 @@ class NamespaceServices:
 class DiscoveredGateway:
     """A gateway as discovered: a Service labelled ``ostiary.dev/gateway: <name>`` and the settings beside it.
 
-    ``settings`` is the text of the ConfigMap's ``settings.yaml``, or None where there is no ConfigMap. ``created`` is
-    the Service's creationTimestamp: of two Services that claim one name the older is the gateway. ``port`` is the
-    Service's, for URLs where the settings name no externalURL.
+    ``settings`` is the text of the ConfigMap's ``settings.yaml``, or None where there is no ConfigMap; None with a
+    ``settings_problem`` where there is one without that key. ``created`` is the Service's creationTimestamp: of two
+    Services that claim one name the older is the gateway. ``port`` is the Service's, for URLs where the settings name
+    no externalURL.
     """
 
     namespace: str
@@ -79,6 +81,7 @@ class DiscoveredGateway:
     uid: str
     created: str
     settings: str | None = None
+    settings_problem: str = ""
     port: int = 80
 
     @property

@@ -1,48 +1,27 @@
 """Plain Kubernetes objects, from files or from an API server, to what the compiler takes.
 
-A Service labelled ``ostiary.dev/gateway: <name>`` is a gateway. The ConfigMap of the same namespace with that label and
-``ostiary.dev/usage: settings`` holds its settings under the key ``settings.yaml``. A Secret is usable only with the
-label ``ostiary.dev/usage``, whatever its value.
+A Secret is usable only with the label ``ostiary.dev/usage``, whatever its value, and never if the operator made it.
 """
 
 import base64
 import binascii
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from ostiary_core.addresses import is_address
+from ostiary_operator.api import labels
+from ostiary_operator.api.labels import name_of, namespace_of
 from ostiary_operator.api.problems import InvalidDocument, Problem
 from ostiary_operator.api.resources import POLICY_KIND, PROXY_KIND
-from ostiary_operator.compile.model import (
-    DiscoveredGateway,
-    Missing,
-    NamespaceServices,
-    ReferenceKey,
-    Resources,
-    Service,
-)
+from ostiary_operator.compile.gateways import discover
+from ostiary_operator.compile.model import Missing, NamespaceServices, ReferenceKey, Resources, Service
 from ostiary_operator.compile.references import wanted
-from ostiary_operator.compile.targets import NAMESPACE_LABEL
 
-GATEWAY_LABEL: Final = "ostiary.dev/gateway"
-USAGE_LABEL: Final = "ostiary.dev/usage"
-SETTINGS_USAGE: Final = "settings"
-SETTINGS_KEY: Final = "settings.yaml"
-
-#: Where an object without a namespace lies; kubectl takes the same.
-DEFAULT_NAMESPACE: Final = "default"
-
-#: The port of a gateway's Service that is not for clients, by name.
-_ADMIN_PORT: Final = "admin"
 _READ: Final = frozenset({PROXY_KIND, POLICY_KIND, "Service", "EndpointSlice", "ConfigMap", "Secret", "Namespace"})
 
+_PRIVATE_KEY: Final = re.compile("-----BEGIN [^-]*PRIVATE KEY-----")
 _EXTERNAL_NAME: Final = "ExternalName"
-#: Set by Kubernetes on every EndpointSlice of a Service.
-_SLICE_OF: Final = "kubernetes.io/service-name"
-#: Who keeps an EndpointSlice. What Kubernetes' own controller did not find among the selected Pods, it takes out again.
-SLICE_MANAGER: Final = "endpointslice.kubernetes.io/managed-by"
-SLICE_CONTROLLER: Final = "endpointslice-controller.k8s.io"
-
 #: The EndpointSlice that the API server keeps of itself, in the default namespace.
 API_SERVER_SLICE: Final = "kubernetes"
 
@@ -77,26 +56,12 @@ def resources_from_objects(objects: Iterable[Object], operator_namespace: str) -
         operator_namespace=operator_namespace,
         proxies=found[PROXY_KIND],
         policies=found[POLICY_KIND],
-        gateways=gateways_from_objects(found["Service"], found["ConfigMap"]),
+        gateways=discover(found["Service"], found["ConfigMap"]).gateways,
         namespaces=_namespaces(found["Namespace"], [namespace for kind, namespace, _ in seen if namespace]),
         references=references_from_objects([*found["ConfigMap"], *found["Secret"]], wanted=wanted(found[PROXY_KIND])),
         services=services_from_objects(found["Service"], found["EndpointSlice"], complete=False),
         api_servers=_api_servers(found["EndpointSlice"]),
     )
-
-
-def gateways_from_objects(services: Iterable[Object], config_maps: Iterable[Object]) -> list[DiscoveredGateway]:
-    """Return the gateways among Services, each with the text of its settings. Others are passed over."""
-    settings: dict[tuple[str, str], str] = {}
-    for item in sorted(config_maps, key=_age, reverse=True):  # of several, the oldest is written last and so counts
-        label = _label(item, GATEWAY_LABEL)
-        if label is not None and _label(item, USAGE_LABEL) == SETTINGS_USAGE:
-            settings[_namespace(item), label] = _data(item).get(SETTINGS_KEY, "")
-    return [
-        _gateway(service, label, settings.get((_namespace(service), label)))
-        for service in services
-        if (label := _label(service, GATEWAY_LABEL)) is not None
-    ]
 
 
 def services_from_objects(
@@ -105,11 +70,12 @@ def services_from_objects(
     """Return what Services and EndpointSlices say of where servers are, by namespace."""
     foreign: dict[tuple[str, str], list[str]] = {}
     for item in slices:
-        if _label(item, SLICE_MANAGER) != SLICE_CONTROLLER:
-            foreign.setdefault((_namespace(item), _label(item, _SLICE_OF) or ""), []).append(_name(item))
+        if labels.of(item).get(labels.SLICE_MANAGER) != labels.SLICE_CONTROLLER:
+            owner = labels.of(item).get(labels.SERVICE_NAME, "")
+            foreign.setdefault((namespace_of(item), owner), []).append(name_of(item))
     found: dict[str, dict[str, Service]] = {}
     for item in services:
-        namespace, name = _namespace(item), _name(item)
+        namespace, name = namespace_of(item), name_of(item)
         found.setdefault(namespace, {})[name] = _service(item, tuple(sorted(foreign.get((namespace, name), ()))))
     return {namespace: NamespaceServices(each, complete=complete) for namespace, each in found.items()}
 
@@ -125,8 +91,8 @@ def api_servers_from_slice(item: Object) -> tuple[str, ...]:
 
 
 def _api_servers(slices: Iterable[Object]) -> tuple[str, ...]:
-    own = (each for each in slices if (_namespace(each), _name(each)) == (DEFAULT_NAMESPACE, API_SERVER_SLICE))
-    return next((api_servers_from_slice(each) for each in own), ())
+    own = labels.DEFAULT_NAMESPACE, API_SERVER_SLICE
+    return next((api_servers_from_slice(each) for each in slices if (namespace_of(each), name_of(each)) == own), ())
 
 
 def _service(item: Object, foreign_slices: tuple[str, ...]) -> Service:
@@ -147,45 +113,28 @@ def references_from_objects(
     objects: Iterable[Object], *, wanted: Iterable[ReferenceKey]
 ) -> Mapping[ReferenceKey, Mapping[str, str] | Missing]:
     """Return the data of the ConfigMaps and Secrets that are wanted, or why they cannot be had."""
-    found = {ReferenceKey(str(item.get("kind")), _namespace(item), _name(item)): item for item in objects}
-    return {key: _referenced(key, found.get(key)) for key in wanted}
+    found = {ReferenceKey(str(item.get("kind")), namespace_of(item), name_of(item)): item for item in objects}
+    return {key: reference_data(key, found[key]) if key in found else Missing.NOT_FOUND for key in wanted}
 
 
-def _referenced(key: ReferenceKey, item: Object | None) -> Mapping[str, str] | Missing:
-    if item is None:
-        return Missing.NOT_FOUND
+def reference_data(key: ReferenceKey, item: Object) -> Mapping[str, str] | Missing:
+    """Return the texts of a ConfigMap or Secret, or why resources may not refer to it.
+
+    A Secret needs the label by which its owner permits it. Resources never refer to the operator's own Secrets.
+    """
     if key.kind != "Secret":
-        return _data(item)
-    return _decoded(item) if _label(item, USAGE_LABEL) is not None else Missing.NOT_LABELLED
-
-
-def _gateway(service: Object, name: str, settings: str | None) -> DiscoveredGateway:
-    metadata = _mapping(service.get("metadata"))
-    return DiscoveredGateway(
-        namespace=_namespace(service),
-        name=name,
-        service=_name(service),
-        uid=str(metadata.get("uid") or ""),
-        created=str(metadata.get("creationTimestamp") or ""),
-        settings=settings,
-        port=_port(service),
-    )
-
-
-def _port(service: Object) -> int:
-    """Return the Service's port for clients: the first that is not for administration."""
-    ports = _mapping(service.get("spec")).get("ports")
-    listed = map(_mapping, ports if isinstance(ports, list) else ())
-    port = next((port.get("port") for port in listed if port.get("name") != _ADMIN_PORT), None)
-    return port if isinstance(port, int) else 80
+        return _strings(item.get("data"))
+    if labels.USAGE not in labels.of(item) or labels.CONFIG in labels.of(item):
+        return Missing.NOT_LABELLED
+    return {name: _without_private_key(text) for name, text in _decoded(item).items()}
 
 
 def _namespaces(objects: Iterable[Object], occupied: Iterable[str]) -> Mapping[str, Mapping[str, str]]:
-    labels = {name: {NAMESPACE_LABEL: name} for name in occupied}
+    found = {name: {labels.NAMESPACE_NAME: name} for name in occupied}
     for item in objects:
-        name = _name(item)
-        labels[name] = {NAMESPACE_LABEL: name} | _strings(_mapping(item.get("metadata")).get("labels"))
-    return labels
+        name = name_of(item)
+        found[name] = {labels.NAMESPACE_NAME: name, **labels.of(item)}
+    return found
 
 
 def _opened(objects: Iterable[Object]) -> Iterator[Object]:
@@ -204,35 +153,13 @@ def _identity(item: Object) -> tuple[str, str, str]:
     kind = item.get("kind")
     if not isinstance(kind, str) or not kind:
         raise InvalidObject("document", [Problem("kind", "is required", "add it, such as kind: MCPProxy")])
-    if kind in _READ and not _name(item):
+    if kind in _READ and not name_of(item):
         raise InvalidObject(f"{kind} without a name", [Problem("metadata.name", "is required", "add it")])
-    return kind, "" if kind == "Namespace" else _namespace(item), _name(item)
-
-
-def _age(item: Object) -> tuple[str, str]:
-    return str(_mapping(item.get("metadata")).get("creationTimestamp") or ""), _name(item)
-
-
-def _name(item: Object) -> str:
-    name = _mapping(item.get("metadata")).get("name")
-    return name if isinstance(name, str) else ""
-
-
-def _namespace(item: Object) -> str:
-    namespace = _mapping(item.get("metadata")).get("namespace")
-    return namespace if isinstance(namespace, str) and namespace else DEFAULT_NAMESPACE
-
-
-def _label(item: Object, key: str) -> str | None:
-    return _strings(_mapping(item.get("metadata")).get("labels")).get(key)
-
-
-def _data(item: Object) -> dict[str, str]:
-    return _strings(item.get("data"))
+    return kind, "" if kind == "Namespace" else namespace_of(item), name_of(item)
 
 
 def _decoded(item: Object) -> dict[str, str]:
-    """Return a Secret's data as text; what is neither base64 nor text is no CA bundle and left out."""
+    """Return a Secret's data as text; what is neither base64 nor text is no CA bundle and is dropped."""
     plain = {}
     for key, value in _strings(item.get("data")).items():
         try:
@@ -240,6 +167,12 @@ def _decoded(item: Object) -> dict[str, str]:
         except (binascii.Error, UnicodeDecodeError):
             continue
     return plain | _strings(item.get("stringData"))
+
+
+def _without_private_key(text: str) -> str:
+    """Return a text; of one with a private key, only the key's first line: what is kept must not be worth stealing."""
+    found = _PRIVATE_KEY.search(text)
+    return found[0] if found else text
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from ostiary_operator.api import labels
 from ostiary_operator.api.proxy import CaCertificateReference, ProxySpec, Server
 from ostiary_operator.api.status import ResolvedRefsReason
 from ostiary_operator.compile.backends import Services, find, is_missing, service_of
@@ -18,7 +19,7 @@ from ostiary_operator.compile.subjects import ParsedProxy, read_proxies
 
 References = Mapping[ReferenceKey, Mapping[str, str] | Missing]
 
-_LABEL: Final = re.compile(r"-----BEGIN ([^-]*)-----")
+_PEM_LABEL: Final = re.compile(r"-----BEGIN ([^-]*)-----")
 _CERTIFICATE: Final = re.compile(r"-----BEGIN CERTIFICATE-----\s[A-Za-z0-9+/=\s]*-----END CERTIFICATE-----")
 
 
@@ -127,7 +128,7 @@ def _unreadable(why: Missing, where: str, key: ReferenceKey) -> ResourceRejectio
         case Missing.NOT_LABELLED:
             remedy = "add the label if proxies may use it"
             return ResourceRejection(
-                ResolvedRefsReason.NOT_PERMITTED, f"{where} lacks the label ostiary.dev/usage; {remedy}"
+                ResolvedRefsReason.NOT_PERMITTED, f"{where} lacks the label {labels.USAGE}; {remedy}"
             )
         case Missing.FORBIDDEN:
             remedy = f"bind the operator's role for {key.kind}s in the namespace {key.namespace}"
@@ -141,14 +142,14 @@ def _bundle(text: str) -> tuple[str, str]:
 
     Only the certificates travel: what else a Secret holds, above all a private key, must never reach a ConfigMap.
     """
-    labels = _LABEL.findall(text)
-    if not labels:
+    found = _PEM_LABEL.findall(text)
+    if not found:
         return "", "holds no certificate; it needs certificates as PEM"
-    if set(labels) != {"CERTIFICATE"}:
+    if set(found) != {"CERTIFICATE"}:
         return "", "holds something other than certificates; leave nothing in it but certificates as PEM"
     blocks = [block.replace("\r", "") for block in _CERTIFICATE.findall(text)]
     # One by one: in a row OpenSSL stops at the first that it cannot read, and takes those before it for all.
-    if len(blocks) != len(labels) or not all(map(_loads, blocks)):
+    if len(blocks) != len(found) or not all(map(_loads, blocks)):
         return "", "holds a certificate that cannot be read; it needs certificates as PEM"
     return "".join(f"{block}\n" for block in blocks), ""
 

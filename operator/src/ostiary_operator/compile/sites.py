@@ -4,7 +4,6 @@ A gateway whose settings cannot be used keeps its last good ones, which its prev
 known, but nothing can be placed there: falling back to defaults would open what the settings close.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -18,16 +17,16 @@ from ostiary_core.contract.documents import (
     SettingsDocument,
     ShareConfig,
 )
+from ostiary_operator.api import labels
 from ostiary_operator.api.load import InvalidSettings, parse_settings
 from ostiary_operator.api.settings import Bounds as ApiBounds
 from ostiary_operator.api.settings import EgressProxy as ApiEgressProxy
 from ostiary_operator.api.settings import GatewaySettings, PerPrincipal, PerProxy, PerSource
 from ostiary_operator.compile.cache import Cache
+from ostiary_operator.compile.gateways import claimants
 from ostiary_operator.compile.model import DiscoveredGateway, GatewayProblem, Resources
 
 _DEFAULTS = ""
-#: Objects of a gateway are named after it.
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +55,8 @@ def discover(
     resources: Resources, previous: Mapping[str, GatewayConfig], cache: Cache
 ) -> tuple[tuple[Site, ...], tuple[GatewayProblem, ...]]:
     """Return the gateways, shared ones first and then by identity, and what is wrong with them."""
-    claimants: dict[str, list[DiscoveredGateway]] = {}
-    for gateway in sorted(resources.gateways, key=lambda it: (it.created, it.service, it.uid)):
-        claimants.setdefault(gateway.identity, []).append(gateway)
     sites, problems = [], []
-    for identity, rivals in claimants.items():
+    for identity, rivals in claimants(resources.gateways).items():
         site, problem = _settle(rivals[0], resources, previous.get(identity), cache)
         sites.append(site)
         problems += [text for text in (problem, _rivalry(rivals)) if text]
@@ -75,7 +71,7 @@ def _rivalry(rivals: Sequence[DiscoveredGateway]) -> GatewayProblem | None:
     names = ", ".join(other.service for other in others)
     message = (
         f"Service {gateway.namespace}/{gateway.service} is the gateway {gateway.name}, being the oldest to claim it; "
-        f"{names} claims it too: give it another value of the label ostiary.dev/gateway"
+        f"{names} claims it too: give it another value of the label {labels.GATEWAY}"
     )
     return GatewayProblem(gateway.identity, message)
 
@@ -86,20 +82,28 @@ def _settle(
     """Find the settings that hold: those of today, else the last good ones."""
     shared = gateway.namespace == resources.operator_namespace
     source = previous.settings.source if previous is not None else None
-    text = gateway.settings
-    if text is None and source is None:
-        text = _DEFAULTS
-    if _NAME.fullmatch(gateway.name) is None:
-        problem = f"{gateway.name!r} is not a DNS label; correct the label ostiary.dev/gateway of {gateway.service}"
+    if not labels.is_dns_label(gateway.name):
+        problem = f"{gateway.name!r} is not a DNS label; correct the label {labels.GATEWAY} of {gateway.service}"
         return Site(gateway, shared), GatewayProblem(gateway.identity, problem)
-    missing = "there is no ConfigMap with its settings; create it"
-    today = _read(text, gateway, resources, cache) if text is not None else missing
+    today = _today(gateway, resources, cache, is_new=source is None)
     if not isinstance(today, str):
         return Site(gateway, shared, *today), None
     last = _read(source, gateway, resources, cache) if source is not None else ""
     if not isinstance(last, str):
         return Site(gateway, shared, *last), GatewayProblem(gateway.identity, f"{today}; the last good settings stay")
     return Site(gateway, shared), GatewayProblem(gateway.identity, f"{today}; it serves nothing until then")
+
+
+def _today(
+    gateway: DiscoveredGateway, resources: Resources, cache: Cache, *, is_new: bool
+) -> tuple[GatewaySettings, SettingsDocument] | str:
+    """Return the settings that a gateway has now, or what is wrong with them; a new one may have none."""
+    if gateway.settings_problem:
+        return gateway.settings_problem
+    text = _DEFAULTS if gateway.settings is None and is_new else gateway.settings
+    if text is None:
+        return "there is no ConfigMap with its settings; create it"
+    return _read(text, gateway, resources, cache)
 
 
 def _read(

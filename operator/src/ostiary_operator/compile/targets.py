@@ -3,20 +3,18 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
 from ostiary_core.canonical import canonical
 from ostiary_core.contract.documents import Tier
+from ostiary_operator.api import labels
 from ostiary_operator.api.policy import PolicySpec, TargetSelector
 from ostiary_operator.api.selectors import LabelSelector
 from ostiary_operator.compile.model import ObjectKey
 from ostiary_operator.compile.subjects import ParsedProxy, PolicyContent
 from ostiary_operator.compile.wording import nearest
-
-#: The label that the API server gives to every namespace.
-NAMESPACE_LABEL: Final = "kubernetes.io/metadata.name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +152,7 @@ class TargetIndex:
         if tier == "owner" or selector is None:
             return True
         namespace = proxy.key.namespace
-        return selector.selects({NAMESPACE_LABEL: namespace} | dict(self._namespaces.get(namespace, {})))
+        return selector.selects({labels.NAMESPACE_NAME: namespace} | dict(self._namespaces.get(namespace, {})))
 
 
 def tier_of(namespace: str, operator_namespace: str) -> Literal["platform", "owner"]:

@@ -4,9 +4,10 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
+from ostiary_operator.api import labels
 from ostiary_operator.compile.model import DiscoveredGateway
 from ostiary_operator.delivery.secret import Keys
-from ostiary_operator.kube import labels, names
+from ostiary_operator.kube import names
 from ostiary_operator.kube.client import Object
 
 _DATA = ("data", "binaryData")

@@ -4,16 +4,17 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from ostiary_core.contract.manifest import Manifest
+from ostiary_operator.api import labels
 from ostiary_operator.api.status import ConditionType, ProgrammedReason
+from ostiary_operator.compile import gateways as discovery
 from ostiary_operator.compile import sites
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.model import DiscoveredGateway, GatewayProblem, Resources
 from ostiary_operator.delivery import live, reader, secret
 from ostiary_operator.doctor import nodes
 from ostiary_operator.doctor.model import Case, CheckResult, Config, broken, ok, unknown, warning
-from ostiary_operator.kube import gateways as discovery
-from ostiary_operator.kube import labels, names
-from ostiary_operator.kube.client import Object, name_of, namespace_of
+from ostiary_operator.kube import names
+from ostiary_operator.kube.client import Object, name_of
 from ostiary_operator.kube.errors import Forbidden, NotFound
 from ostiary_operator.kube.kinds import CONFIG_MAP, ENDPOINT_SLICE, SECRET, SERVICE
 from ostiary_operator.status import replicas
@@ -36,7 +37,7 @@ async def services(case: Case) -> CheckResult:
         except Forbidden:
             named = ", ".join(_named(case)) or "none yet"
             return unknown(f"you may not list the Services of namespace {namespace}; its status names: {named}")
-    there = discovery.discover(found, ())
+    there = discovery.discover(found, ()).gateways
     elected = discovery.elected(there)
     references = case.proxy.get("spec", {}).get("gateways") or ()
     wanted = [f"{each.get('namespace') or case.options.operator_namespace}/{each['name']}" for each in references]
@@ -74,11 +75,12 @@ async def settings(case: Case) -> CheckResult:
             found = await case.cluster.list(SERVICE, namespace=namespace, selector=labels.GATEWAY)
         except Forbidden:
             return unknown(f"you may not list the ConfigMaps of namespace {namespace}, where the settings are")
-        there = discovery.elected(discovery.discover(found, config_maps)).values()
-        resources = Resources(case.options.operator_namespace, gateways=tuple(there))
+        there = discovery.discover(found, config_maps)
+        elected = tuple(discovery.elected(there.gateways).values())
+        resources = Resources(case.options.operator_namespace, gateways=elected)
         judged = sites.discover(resources, previous={}, cache=Cache())[1]
         problems += [each for each in judged if any(each.gateway == ours.identity for ours in case.gateways)]
-        superfluous += _superfluous(case, config_maps)
+        superfluous += _superfluous(case, there)
     if problems:
         # Without its last good ones, which only the operator remembers, the compiler says that it serves nothing.
         told = problems[0].message.removesuffix("; it serves nothing until then")
@@ -92,16 +94,12 @@ async def settings(case: Case) -> CheckResult:
     return ok("valid")
 
 
-def _superfluous(case: Case, config_maps: Iterable[Object]) -> Iterator[str]:
-    """Yield the ConfigMaps with settings beside the oldest of each gateway."""
-    seen = set()
-    for each in sorted(config_maps, key=discovery.age):
-        name = labels.of(each).get(labels.GATEWAY, "")
-        if labels.of(each).get(labels.USAGE) != labels.SETTINGS_USAGE:
-            continue
-        if name in seen and f"{namespace_of(each)}/{name}" in {gateway.identity for gateway in case.gateways}:
-            yield f"{namespace_of(each)}/{name_of(each)}"
-        seen.add(name)
+def _superfluous(case: Case, there: discovery.Discovery) -> Iterator[str]:
+    """Yield the ConfigMaps with settings of a gateway that has older ones."""
+    ours = {gateway.identity for gateway in case.gateways}
+    for each in there.ignored:
+        if each.kind == CONFIG_MAP.name and f"{each.namespace}/{each.gateway}" in ours:
+            yield f"{each.namespace}/{each.name}"
 
 
 async def config(case: Case) -> CheckResult:

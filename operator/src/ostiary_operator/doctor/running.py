@@ -7,12 +7,12 @@ from typing import Final
 import aiohttp
 
 from ostiary_core.errors import OstiaryError
+from ostiary_operator.api import labels
 from ostiary_operator.compile.model import DiscoveredGateway
 from ostiary_operator.delivery.secret_bytes import SecretBytes
 from ostiary_operator.doctor import nodes
 from ostiary_operator.doctor.gateways import config, digest_of
 from ostiary_operator.doctor.model import Case, CheckResult, CheckState, broken, ok, unknown
-from ostiary_operator.kube import labels
 from ostiary_operator.status import replicas
 from ostiary_operator.status.reports import Report
 from ostiary_operator.view.lines import SHORT

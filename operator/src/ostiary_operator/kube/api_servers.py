@@ -7,7 +7,8 @@ is a Role of its own; without it the gateways refuse the address of the Service 
 import logging
 from typing import Final
 
-from ostiary_operator.compile.objects import API_SERVER_SLICE, DEFAULT_NAMESPACE, api_servers_from_slice
+from ostiary_operator.api.labels import DEFAULT_NAMESPACE
+from ostiary_operator.compile.objects import API_SERVER_SLICE, api_servers_from_slice
 from ostiary_operator.kube.client import KubernetesClient
 from ostiary_operator.kube.errors import Forbidden, NotFound
 from ostiary_operator.kube.kinds import ENDPOINT_SLICE

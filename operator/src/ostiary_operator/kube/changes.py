@@ -12,7 +12,7 @@ from typing import Any, Final
 import orjson
 
 from ostiary_core.canonical import digest
-from ostiary_operator.kube import labels
+from ostiary_operator.api import labels
 from ostiary_operator.kube.client import Object, name_of, namespace_of, uid_of
 from ostiary_operator.kube.kinds import CONFIG_MAP, ENDPOINT_SLICE, NAMESPACE, POLICY, PROXY, SECRET, SERVICE, Kind
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from ostiary_operator.kube import labels, names
+from ostiary_operator.api import labels
+from ostiary_operator.kube import names
 from ostiary_operator.kube.client import KubernetesClient, Object, name_of, namespace_of
 from ostiary_operator.kube.errors import NotFound
 from ostiary_operator.kube.kinds import LEASE

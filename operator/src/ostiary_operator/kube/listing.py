@@ -5,8 +5,10 @@ import logging
 from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ostiary_operator.api import labels
+from ostiary_operator.compile.gateways import names_gateway
 from ostiary_operator.compile.model import DiscoveredGateway
-from ostiary_operator.kube import labels, names
+from ostiary_operator.kube import names
 from ostiary_operator.kube.client import KubernetesClient, Object, Objects, name_of, namespace_of
 from ostiary_operator.kube.errors import Forbidden, NotFound
 from ostiary_operator.kube.kinds import CONFIG_MAP, ENDPOINT_SLICE, SECRET
@@ -59,7 +61,7 @@ async def read_namespace(
         ClusterError: it could not be read, but for a namespace other than the operator's that we may not look into.
     """
     here = [service for service in services if namespace_of(service) == namespace]
-    gateway_names = sorted({labels.of(service)[labels.GATEWAY] for service in here})
+    gateway_names = sorted({labels.of(service)[labels.GATEWAY] for service in filter(names_gateway, here)})
     selector = f"{labels.SERVICE_NAME} in ({','.join(sorted(name_of(service) for service in here))})"
     try:
         config_maps, slices, *secrets = await _all_or_the_first_failure(

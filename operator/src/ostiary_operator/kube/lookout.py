@@ -13,7 +13,9 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from ostiary_operator.kube import gateways, labels, listing
+from ostiary_operator.api import labels
+from ostiary_operator.compile import gateways
+from ostiary_operator.kube import listing
 from ostiary_operator.kube.client import KubernetesClient, Object, name_of, namespace_of, uid_of
 from ostiary_operator.kube.errors import Forbidden, NotFound
 from ostiary_operator.kube.kinds import (
@@ -84,16 +86,18 @@ class Lister:
         )
         around = dict(zip(places, contents, strict=True))
         found = gateways.discover(services, (each for content in contents for each in content.config_maps))
+        for ignored in found.ignored:
+            _log.warning("%s", ignored)
         self._last = resources
         self._tell(resources, services, contents)
         return ClusterSnapshot(
             proxies=resources.every(PROXY),
             policies=resources.every(POLICY),
-            gateways=found,
+            gateways=found.gateways,
             namespaces=resources.namespaces,
             gateway_objects={
                 identity: listing.objects_of_gateway(gateway, around[gateway.namespace])
-                for identity, gateway in gateways.elected(found).items()
+                for identity, gateway in gateways.elected(found.gateways).items()
             },
             fresh=resources.fresh,
         )

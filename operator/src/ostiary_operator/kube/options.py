@@ -2,13 +2,11 @@
 
 import argparse
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
 from urllib.parse import urlsplit
 
-_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+from ostiary_operator.api.labels import is_dns_label
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +119,7 @@ def from_arguments(arguments: argparse.Namespace) -> OperatorOptions:
 
 
 def _namespace(text: str) -> str:
-    if not _LABEL.fullmatch(text):
+    if not is_dns_label(text):
         raise argparse.ArgumentTypeError(f"{text!r} is not the name of a namespace")
     return text
 
@@ -129,7 +127,7 @@ def _namespace(text: str) -> str:
 def _replicas(text: str) -> tuple[str, tuple[str, ...]]:
     gateway, separator, urls = text.partition("=")
     namespace, slash, name = gateway.partition("/")
-    if not (separator and slash and _LABEL.fullmatch(namespace) and _LABEL.fullmatch(name)):
+    if not (separator and slash and is_dns_label(namespace) and is_dns_label(name)):
         raise argparse.ArgumentTypeError(f"{text!r} is not NAMESPACE/NAME=URL[,URL]")
     return gateway, tuple(base_url(url) for url in urls.split(",") if url)
 

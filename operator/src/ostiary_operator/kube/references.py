@@ -1,21 +1,17 @@
 """Reads the ConfigMaps and Secrets that resources refer to, and nothing else of any namespace."""
 
 import asyncio
-import base64
-import binascii
-import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from ostiary_operator.compile.model import Missing, ReferenceKey
-from ostiary_operator.kube import labels
+from ostiary_operator.compile.objects import reference_data
 from ostiary_operator.kube.client import KubernetesClient
 from ostiary_operator.kube.errors import Forbidden, NotFound
 from ostiary_operator.kube.kinds import CONFIG_MAP, SECRET
 from ostiary_operator.moved import EVERYTHING, ChangedNamespaces
 
 _AT_ONCE: Final = 16
-_PRIVATE_KEY: Final = re.compile("-----BEGIN [^-]*PRIVATE KEY-----")
 
 
 _Found: TypeAlias = Mapping[str, str] | Missing
@@ -58,23 +54,4 @@ async def _read(cluster: KubernetesClient, key: ReferenceKey, turn: asyncio.Sema
             return Missing.NOT_FOUND
         except Forbidden:
             return Missing.FORBIDDEN
-    return _usable_secret(obj) if kind == SECRET else dict(obj.get("data") or {})
-
-
-def _usable_secret(secret: Mapping[str, Any]) -> Mapping[str, str] | Missing:
-    """Return the text of a Secret that its owner meant for us. Our own Secrets are nobody's to refer to."""
-    if labels.USAGE not in labels.of(secret) or labels.CONFIG in labels.of(secret):
-        return Missing.NOT_LABELLED
-    texts = {}
-    for key, value in (secret.get("data") or {}).items():
-        try:
-            texts[key] = _without_private_key(base64.b64decode(value).decode())
-        except (binascii.Error, UnicodeDecodeError):
-            continue  # binary data is no certificate, and nothing else is referred to
-    return texts
-
-
-def _without_private_key(text: str) -> str:
-    """Return a text; of one that holds a private key, only that: what is remembered should not be worth stealing."""
-    found = _PRIVATE_KEY.search(text)
-    return found[0] if found else text
+    return reference_data(key, obj)

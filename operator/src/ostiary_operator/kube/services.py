@@ -6,9 +6,9 @@ from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Final
 
+from ostiary_operator.api import labels
 from ostiary_operator.compile.model import NamespaceServices
 from ostiary_operator.compile.objects import services_from_objects
-from ostiary_operator.kube import labels
 from ostiary_operator.kube.client import KubernetesClient, Object, Objects, namespace_of
 from ostiary_operator.kube.errors import Forbidden
 from ostiary_operator.kube.kinds import ENDPOINT_SLICE, SERVICE, Kind

@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from ostiary_operator.api import labels
 from ostiary_operator.api.documents import YamlError, read_documents
 from ostiary_operator.api.load import parse_policy, parse_proxy, parse_settings
 from ostiary_operator.api.problems import InvalidDocument, Problem
 from ostiary_operator.api.resources import POLICY_KIND, PROXY_KIND
-from ostiary_operator.kube import labels
+from ostiary_operator.compile import gateways
 from ostiary_operator.local import yaml_faults
 from ostiary_operator.local.findings import Finding
 from ostiary_operator.local.manifests import Manifest
@@ -31,25 +32,7 @@ def judge(manifest: Manifest) -> list[Finding]:
 
 def is_settings(manifest: Manifest) -> bool:
     """Say whether an object holds a gateway's settings."""
-    found = labels.of(manifest.value) if manifest.companion else {}
-    return manifest.key.kind == "ConfigMap" and found.get(labels.USAGE) == labels.SETTINGS_USAGE
-
-
-def is_gateway(manifest: Manifest) -> bool:
-    """Say whether an object is the Service of a gateway."""
-    return manifest.key.kind == "Service" and bool(gateway_of(manifest)[1])
-
-
-def gateway_of(manifest: Manifest) -> tuple[str, str]:
-    """Return the gateway that an object is, or is for: its namespace, and its name or nothing."""
-    return manifest.key.namespace, labels.of(manifest.value).get(labels.GATEWAY, "")
-
-
-def settings_text(manifest: Manifest) -> str | None:
-    """Return the settings document that a ConfigMap holds; None where it holds none."""
-    data = manifest.value.get("data")
-    text = data.get(labels.SETTINGS_KEY) if isinstance(data, Mapping) else None
-    return text if isinstance(text, str) else None
+    return manifest.companion and manifest.key.kind == "ConfigMap" and gateways.is_settings(manifest.value)
 
 
 def _judged(manifest: Manifest, parse: Callable[[], object]) -> list[Finding]:
@@ -69,7 +52,7 @@ def _settings(manifest: Manifest) -> Iterator[Finding]:
     if not labels.of(manifest.value).get(labels.GATEWAY):
         remedy = f"add the label {labels.GATEWAY} with the name of the gateway"
         yield manifest.finding("metadata.labels", "does not say whose settings these are", remedy)
-    text = settings_text(manifest)
+    text = gateways.settings_text(manifest.value)
     if text is None:
         yield manifest.finding("data", f"has no key {labels.SETTINGS_KEY}", "add it, with the settings as its text")
         return

@@ -6,18 +6,21 @@ platform's, all others are their owners'.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import yaml
 
 from ostiary_core.contract.bundle import GatewayConfig
+from ostiary_operator.api import labels
 from ostiary_operator.api.documents import YamlError, read_documents
 from ostiary_operator.api.resources import POLICY_KIND, PROXY_KIND
 from ostiary_operator.api.status import AcceptedReason, GovernedReason, ProgrammedReason, ResolvedRefsReason
+from ostiary_operator.compile import gateways
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.compiler import compile_resources
+from ostiary_operator.compile.gateways import Discovery, discover
 from ostiary_operator.compile.model import (
     Compiled,
     ConditionDraft,
@@ -88,7 +91,9 @@ def judge_all(
     for manifest in distinct.values():
         findings += judging.judge(manifest)
     faulty = {key_of(finding) for finding in findings}
-    compiled = compile_resources(_resources(distinct.values(), surroundings), previous or {}, cache=cache)
+    found = _discovered(distinct.values(), surroundings)
+    findings += _without_effect(found, distinct, faulty)
+    compiled = compile_resources(_resources(distinct.values(), found, surroundings), previous or {}, cache=cache)
     for manifest in distinct.values():
         if manifest.ours and manifest.key not in faulty:
             told = _conditions(manifest, compiled.statuses[ObjectKey(*manifest.key)], distinct)
@@ -107,29 +112,44 @@ def _distinct(manifests: Iterable[Manifest]) -> tuple[dict[Key, Manifest], list[
     return distinct, findings
 
 
-def _resources(manifests: Iterable[Manifest], surroundings: Surroundings) -> Resources:
-    everything = list(manifests)
-    resources = resources_from_objects((each.value for each in everything), surroundings.operator_namespace)
-    return replace(resources, gateways=_gateways(everything, surroundings))
+def _resources(manifests: Iterable[Manifest], found: Discovery, surroundings: Surroundings) -> Resources:
+    resources = resources_from_objects((each.value for each in manifests), surroundings.operator_namespace)
+    return replace(resources, gateways=[_with_defaults(each, surroundings) for each in found.gateways])
 
 
-def _gateways(manifests: Sequence[Manifest], surroundings: Surroundings) -> list[DiscoveredGateway]:
-    """The gateways that the files declare or hold settings of, and the one that is implied."""
-    settings = {
-        judging.gateway_of(each): judging.settings_text(each) for each in manifests if judging.is_settings(each)
-    }
-    known = {judging.gateway_of(each) for each in manifests if judging.is_gateway(each)} | settings.keys()
-    implied = surroundings.operator_namespace, surroundings.gateway
-    if surroundings.defaults or all(namespace != surroundings.operator_namespace for namespace, _ in known):
-        known.add(implied)
-        settings[implied] = _completed(settings.get(implied), surroundings.defaults)
-    return [
-        DiscoveredGateway(
-            namespace, name, service=f"ostiary-{name}", uid="", created="", settings=settings.get((namespace, name))
-        )
-        for namespace, name in sorted(known)
-        if name
-    ]
+def _discovered(manifests: Iterable[Manifest], surroundings: Surroundings) -> Discovery:
+    """Discover gateways as the operator does, as if those that the files only imply had a Service, too."""
+    values: dict[str, list[Mapping[str, Any]]] = {"Service": [], "ConfigMap": []}
+    for manifest in manifests:
+        values.setdefault(manifest.key.kind, []).append(manifest.value)
+    services, config_maps = values["Service"], values["ConfigMap"]
+    declared = set(map(gateways.gateway_of, filter(gateways.names_gateway, services)))
+    settled = set(map(gateways.gateway_of, filter(gateways.names_gateway, filter(gateways.is_settings, config_maps))))
+    implied = settled - declared
+    platform = surroundings.operator_namespace
+    if surroundings.defaults or all(namespace != platform for namespace, _ in declared | settled):
+        implied |= {(platform, surroundings.gateway)} - declared
+    return discover([*services, *(_service(*each) for each in sorted(implied))], config_maps)
+
+
+def _service(namespace: str, gateway: str) -> dict[str, Any]:
+    """Return the Service of a gateway that is implied."""
+    metadata = {"namespace": namespace, "name": f"ostiary-{gateway}", "labels": {labels.GATEWAY: gateway}}
+    return {"metadata": metadata}
+
+
+def _with_defaults(gateway: DiscoveredGateway, surroundings: Surroundings) -> DiscoveredGateway:
+    if gateway.identity != surroundings.identity or gateway.settings_problem:
+        return gateway
+    return replace(gateway, settings=_completed(gateway.settings, surroundings.defaults))
+
+
+def _without_effect(found: Discovery, known: Mapping[Key, Manifest], faulty: Collection[Key]) -> Iterator[Finding]:
+    """Warn of Services and ConfigMaps that the operator would ignore, unless they are known to be wrong."""
+    for each in found.ignored:
+        manifest = known.get(Key(each.kind, each.namespace, each.name))
+        if manifest is not None and manifest.key not in faulty:
+            yield manifest.finding("metadata.labels", each.problem, each.remedy, severity=Severity.WARNING)
 
 
 def _completed(text: str | None, defaults: Mapping[str, Any]) -> str | None:

@@ -9,8 +9,8 @@ from typing import Any, Final
 import aiohttp
 
 from ostiary_core.errors import OstiaryError
+from ostiary_operator.api import labels
 from ostiary_operator.delivery.secret_bytes import SecretBytes
-from ostiary_operator.kube import labels
 from ostiary_operator.status.reports import MAX_BYTES, Report, parse_report
 
 TIMEOUT: Final = aiohttp.ClientTimeout(total=2)

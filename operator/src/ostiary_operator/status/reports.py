@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from ostiary_core.errors import OstiaryError
+from ostiary_operator.api.labels import DNS_LABEL
 
 #: Bytes of an answer that are read at most, whatever its gateway serves.
 MAX_BYTES: Final = 16 * 1024 * 1024
@@ -79,7 +80,7 @@ def _zero(value: object) -> object:
 _Line = Annotated[StrictStr, BeforeValidator(_one_line)]
 _Reason = Annotated[StrictStr, BeforeValidator(_word)]
 _Digest = Annotated[StrictStr, Field(pattern=r"^[0-9a-f]{64}$")]
-_Server = Annotated[StrictStr, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
+_Server = Annotated[StrictStr, Field(pattern=f"^{DNS_LABEL}$")]
 _Identity = Annotated[StrictStr, Field(max_length=320)]
 
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from ostiary_operator.kube import labels
+from ostiary_operator.api import labels
+from ostiary_operator.compile.gateways import age, data_port
 from ostiary_operator.kube.client import Object, name_of, namespace_of
 from ostiary_operator.kube.errors import Forbidden, NotFound
-from ostiary_operator.kube.gateways import age
 from ostiary_operator.kube.kinds import POLICY, PROXY, SERVICE, Kind
 from ostiary_operator.kube.visit import ReadOnlyClient
 from ostiary_operator.view import tables
@@ -205,8 +205,7 @@ def _gateway_header(wide: bool) -> list[str]:
 
 
 def _gateway_row(service: Object, found: ListResult, wide: bool) -> list[str]:
-    ports = (each for each in service["spec"].get("ports") or () if each.get("name") != labels.ADMIN_PORT)
-    row = [labels.of(service)[labels.GATEWAY], name_of(service), str(next((each["port"] for each in ports), ""))]
+    row = [labels.of(service)[labels.GATEWAY], name_of(service), str(data_port(service) or "")]
     seen = found.gateways.get(identity_of(service))
     manifest = seen.manifest if seen is not None else None
     if not wide:

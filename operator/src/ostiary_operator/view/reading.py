@@ -11,11 +11,12 @@ from typing import Any
 from ostiary_core.contract import manifest_files
 from ostiary_core.contract.manifest import Manifest, parse_manifest
 from ostiary_core.errors import ContractError
+from ostiary_operator.api import labels
+from ostiary_operator.compile.gateways import age
 from ostiary_operator.delivery import live
-from ostiary_operator.kube import labels, names
+from ostiary_operator.kube import names
 from ostiary_operator.kube.client import Object, name_of, namespace_of
 from ostiary_operator.kube.errors import ClusterError, Forbidden, NotFound
-from ostiary_operator.kube.gateways import age
 from ostiary_operator.kube.kinds import CONFIG_MAP, POLICY, PROXY, SERVICE
 from ostiary_operator.kube.visit import ReadOnlyClient
 

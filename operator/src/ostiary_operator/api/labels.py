@@ -1,0 +1,81 @@
+"""The labels by which the operator finds objects and marks its own, and the metadata next to them.
+
+    ostiary.dev/gateway: NAME     on a Service: this is gateway NAME; on a ConfigMap of settings: they are for NAME
+    ostiary.dev/usage: settings   on a ConfigMap: its ``settings.yaml`` holds a gateway's settings
+    ostiary.dev/usage: config     on the operator's own ConfigMaps and Secrets, together with ostiary.dev/config
+    ostiary.dev/usage: anything   on a user's Secret: resources of its namespace may refer to it
+    ostiary.dev/config: NAME      on the operator's own ConfigMaps and Secrets: the compiled config of gateway NAME
+
+Every ConfigMap and Secret that matters has the key ``ostiary.dev/usage``, since a watch has one label selector.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+GATEWAY: Final = "ostiary.dev/gateway"
+USAGE: Final = "ostiary.dev/usage"
+CONFIG: Final = "ostiary.dev/config"
+MANAGED_BY: Final = "app.kubernetes.io/managed-by"
+
+SETTINGS_USAGE: Final = "settings"
+CONFIG_USAGE: Final = "config"
+SETTINGS_KEY: Final = "settings.yaml"
+
+#: The port of a gateway's Service that serves its admin API, by name.
+ADMIN_PORT: Final = "admin"
+
+#: Set by Kubernetes on every EndpointSlice of a Service.
+SERVICE_NAME: Final = "kubernetes.io/service-name"
+#: Names the controller of an EndpointSlice. Kubernetes' own removes endpoints that are not among the selected Pods.
+SLICE_MANAGER: Final = "endpointslice.kubernetes.io/managed-by"
+SLICE_CONTROLLER: Final = "endpointslice-controller.k8s.io"
+#: Selects the EndpointSlices that Kubernetes' own controller does not manage: another client wrote their endpoints.
+FOREIGN_SLICES: Final = f"{SLICE_MANAGER}!={SLICE_CONTROLLER}"
+#: Set by Kubernetes on every namespace.
+NAMESPACE_NAME: Final = "kubernetes.io/metadata.name"
+
+#: The namespace of an object that names none, as for kubectl.
+DEFAULT_NAMESPACE: Final = "default"
+
+#: A DNS label (RFC 1123) of any length, for a schema that bounds the length by itself.
+DNS_LABEL_OF_ANY_LENGTH: Final = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+#: A DNS label (RFC 1123): the name of a namespace, a Service or a gateway.
+DNS_LABEL: Final = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+_DNS_LABEL: Final = re.compile(DNS_LABEL)
+
+
+def is_dns_label(text: str) -> bool:
+    """Say whether a text is one DNS label."""
+    return _DNS_LABEL.fullmatch(text) is not None
+
+
+def of(obj: Mapping[str, Any]) -> Mapping[str, str]:
+    """Return the labels of an object. In a file anything may stand in their place: what is no text is dropped."""
+    metadata = obj.get("metadata")
+    labels = metadata.get("labels") if isinstance(metadata, Mapping) else None
+    if not isinstance(labels, Mapping):
+        return {}
+    return {key: value for key, value in labels.items() if isinstance(value, str)}
+
+
+def of_outputs(gateway: str) -> dict[str, str]:
+    """Return the labels of everything that the operator makes for a gateway."""
+    return {MANAGED_BY: "ostiary", CONFIG: gateway, USAGE: CONFIG_USAGE}
+
+
+def text_of(obj: Mapping[str, Any], field: str) -> str:
+    """Return a field of an object's metadata that is a text; empty where it is missing or something else."""
+    metadata = obj.get("metadata")
+    value = metadata.get(field) if isinstance(metadata, Mapping) else None
+    return value if isinstance(value, str) else ""
+
+
+def name_of(obj: Mapping[str, Any]) -> str:
+    """Return the name of an object; empty where it has none."""
+    return text_of(obj, "name")
+
+
+def namespace_of(obj: Mapping[str, Any]) -> str:
+    """Return the namespace of a namespaced object; ``default`` where it names none."""
+    return text_of(obj, "namespace") or DEFAULT_NAMESPACE
