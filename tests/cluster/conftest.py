@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from operator_process import CRDS, World
+from operator_environment import CRDS, OperatorEnvironment
 from operator_replicas import chart_rights
 
 from ostiary_tools import binaries, foreign_crds, verdicts
@@ -66,16 +66,16 @@ def namespace(new_namespace: Callable[..., str]) -> str:
 
 
 @pytest.fixture
-def unrestricted(control_plane: ControlPlane, new_namespace: Callable[..., str]) -> World:
+def unrestricted(control_plane: ControlPlane, new_namespace: Callable[..., str]) -> OperatorEnvironment:
     """What an operator works on: two namespaces and a gateway. It would have the administrator's rights."""
     control_plane.apply_crds(CRDS)
-    it = World(control_plane.api, control_plane.kubeconfig, system=new_namespace(), team=new_namespace())
+    it = OperatorEnvironment(control_plane.api, control_plane.kubeconfig, system=new_namespace(), team=new_namespace())
     it.has_gateway()
     return it
 
 
 @pytest.fixture
-def world(control_plane: ControlPlane, unrestricted: World) -> Iterator[World]:
+def world(control_plane: ControlPlane, unrestricted: OperatorEnvironment) -> Iterator[OperatorEnvironment]:
     """The same, with exactly the rights that the chart gives an operator."""
     with chart_rights(control_plane, unrestricted):
         yield unrestricted

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from callers import calling, modern
-from gateways import running
-from operator_process import World, eventually, operating
+from gateways import running_gateway
+from mcp_caller import mcp_caller, modern
+from operator_environment import OperatorEnvironment, eventually, running_operator
+from operator_objects import settings
 from operator_replicas import chart_rights
-from operator_world import settings
 from volumes import swap_in_config
 
 from ostiary_gateway.config.source_directory import DirectorySource
@@ -28,23 +28,25 @@ CALL = modern("tools/call", {"name": "get_users", "arguments": {}}, id=7)
 
 
 @pytest.fixture
-def open_world(unrestricted: World) -> World:
+def open_world(unrestricted: OperatorEnvironment) -> OperatorEnvironment:
     unrestricted.create(CONFIG_MAP, settings(OPEN, namespace=unrestricted.system))
     return unrestricted
 
 
 @pytest.fixture(params=["whole cluster", "one namespace"])
-def world(control_plane: ControlPlane, open_world: World, request: pytest.FixtureRequest) -> Iterator[World]:
+def world(
+    control_plane: ControlPlane, open_world: OperatorEnvironment, request: pytest.FixtureRequest
+) -> Iterator[OperatorEnvironment]:
     open_world.wide = request.param == "whole cluster"
     with chart_rights(control_plane, open_world):
         yield open_world
 
 
-def has_proxy(world: World, name: str, host: str) -> None:
+def has_proxy(world: OperatorEnvironment, name: str, host: str) -> None:
     world.has_proxy(name, servers=[{"name": "s", "url": f"https://{host}:6443/mcp"}])
 
 
-def refused(world: World) -> list[str] | None:
+def refused(world: OperatorEnvironment) -> list[str] | None:
     """The addresses that the config in force refuses."""
     bundle = world.delivered()
     if bundle is None:
@@ -53,15 +55,18 @@ def refused(world: World) -> list[str] | None:
     return found
 
 
-def is_refused(world: World, name: str) -> bool:
+def is_refused(world: OperatorEnvironment, name: str) -> bool:
     return world.said(PROXY, name, "Accepted") == ("False", "UpstreamNotPermitted")
 
 
-async def answer_of(world: World, name: str) -> dict[str, Any]:
+async def answer_of(world: OperatorEnvironment, name: str) -> dict[str, Any]:
     """What a real gateway says to a call, which runs the config that was delivered."""
     held = world.get(SECRET, "ostiary-default") or {}
     keys = {key: base64.b64decode(value) for key, value in held["data"].items()}
-    async with running() as gateway, calling(f"http://127.0.0.1:{gateway.app.port}/{world.team}/{name}/mcp") as caller:
+    async with (
+        running_gateway() as gateway,
+        mcp_caller(f"http://127.0.0.1:{gateway.app.port}/{world.team}/{name}/mcp") as caller,
+    ):
         swap_in_config(gateway.directory, live.files_of(world.get(CONFIG_MAP, "ostiary-default-0")), secret=keys)
         source = gateway.app.sources[0]
         assert isinstance(source, DirectorySource)
@@ -70,14 +75,14 @@ async def answer_of(world: World, name: str) -> dict[str, Any]:
 
 
 async def test_the_address_of_the_api_server_is_refused_as_it_stands_and_by_a_name_that_resolves_to_it(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: OperatorEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     resolve = socket.getaddrinfo
 
     def resolved(host: str, port: Any, *more: Any, **options: Any) -> Any:
         return resolve(ADVERTISED if "evil.example" in host else host, port, *more, **options)
 
-    async with operating(world.options()):
+    async with running_operator(world.options()):
         has_proxy(world, "literal", ADVERTISED)
         has_proxy(world, "mapped", f"[64:ff9b::{ADVERTISED}]".replace("192.0.2.1", "c000:201"))
         has_proxy(world, "named", "api.evil.example")
@@ -90,7 +95,7 @@ async def test_the_address_of_the_api_server_is_refused_as_it_stands_and_by_a_na
 
 
 async def test_an_address_that_the_api_server_comes_to_have_is_refused_at_once(
-    control_plane: ControlPlane, open_world: World
+    control_plane: ControlPlane, open_world: OperatorEnvironment
 ) -> None:
     open_world.wide = True
     path = ENDPOINT_SLICE.path(namespace="default", name="kubernetes")
@@ -102,20 +107,20 @@ async def test_an_address_that_the_api_server_comes_to_have_is_refused_at_once(
         return refused(open_world) == [ADVERTISED, "192.0.2.77"]
 
     with chart_rights(control_plane, open_world):
-        async with operating(open_world.options()):
+        async with running_operator(open_world.options()):
             has_proxy(open_world, "crm", "crm.example.com")
             await eventually(lambda: open_world.served() == {"crm"})
             await eventually(follows)
 
 
 async def test_without_the_right_to_read_them_the_operator_says_so_once_and_goes_on(
-    control_plane: ControlPlane, open_world: World, caplog: pytest.LogCaptureFixture
+    control_plane: ControlPlane, open_world: OperatorEnvironment, caplog: pytest.LogCaptureFixture
 ) -> None:
     def told() -> list[str]:
         return [line for line in map(logging.LogRecord.getMessage, caplog.records) if "apiServerEndpoints" in line]
 
     with chart_rights(control_plane, open_world, "--set", "rbac.apiServerEndpoints=false"), caplog.at_level("WARNING"):
-        async with operating(open_world.options()):
+        async with running_operator(open_world.options()):
             has_proxy(open_world, "literal", ADVERTISED)
             await eventually(lambda: open_world.served() == {"literal"})
             has_proxy(open_world, "crm", "crm.example.com")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 from charts import CHART, NAMESPACE, Object, container, of_kind, one, render, values
-from guides import blocks
+from fenced_blocks import fenced_blocks
 
 from ostiary_operator.api.load import parse_proxy, parse_settings
 from ostiary_operator.api.proxy import Timeouts
@@ -237,7 +237,7 @@ def test_only_the_gateways_own_namespace_may_use_its_localhost(beside: list[Obje
 
 
 def test_the_guide_shows_the_values_that_are_tested_and_valid_resources(beside: list[Object]) -> None:
-    shown, resources = blocks("docs/guides/sidecar.md", "yaml")
+    shown, resources = fenced_blocks("docs/guides/sidecar.md", "yaml")
     assert yaml.safe_load(shown) == yaml.safe_load(Path(values("sidecar")).read_text())
     proxy, _ = yaml.safe_load_all(resources)
     (reference,) = parse_proxy(proxy).spec.gateways
@@ -245,7 +245,7 @@ def test_the_guide_shows_the_values_that_are_tested_and_valid_resources(beside: 
 
 
 def test_the_tls_guide_shows_values_that_work() -> None:
-    in_front, at_the_gateway = map(yaml.safe_load, blocks("docs/guides/tls.md", "yaml"))
+    in_front, at_the_gateway = map(yaml.safe_load, fenced_blocks("docs/guides/tls.md", "yaml"))
     assert at_the_gateway == yaml.safe_load(Path(values("tls")).read_text())
     (ingress,) = of_kind(render("--set-json", f"gatewayDefaults={json.dumps(in_front['gatewayDefaults'])}"), "Ingress")
     assert ingress["spec"]["tls"][0]["secretName"] == "mcp-tls"

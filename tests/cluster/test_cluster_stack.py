@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from mcp_clients import connect
-from patience import PATIENCE
+from timeouts import TIMEOUT_SECONDS
 
 from ostiary_tools.cluster import LocalCluster
 from ostiary_tools.cluster_stack import CHART, EXAMPLE
@@ -34,7 +34,7 @@ def report(cluster: LocalCluster, replica: int) -> Any:
     """What a replica says on its admin port."""
     headers = {"Authorization": f"Bearer {cluster.admin_token()}"}
     request = urllib.request.Request(f"{cluster.gateway_admin_urls[replica]}/config", headers=headers)  # noqa: S310  our own
-    with urllib.request.urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310  our own
+    with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310  our own
         return json.load(answer)
 
 

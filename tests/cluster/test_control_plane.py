@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 import yaml
-from patience import PATIENCE
+from timeouts import TIMEOUT_SECONDS
 
 from ostiary_tools.control_plane import ControlPlane
 from ostiary_tools.errors import CommandError, ToolError
@@ -135,7 +135,7 @@ async def test_a_watch_by_name_shows_a_change(control_plane: ControlPlane, names
     headers = {"Authorization": f"Bearer {token}"}
     async with (
         aiohttp.ClientSession(control_plane.url, headers=headers) as session,
-        asyncio.timeout(PATIENCE),
+        asyncio.timeout(TIMEOUT_SECONDS),
         session.get(path + query, ssl=tls) as watch,
     ):
         assert watch.status == 200

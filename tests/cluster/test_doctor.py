@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import yaml
-from command_line import calling
-from patients import Patient, without_operator
+from command_line import ostiary_command
+from doctor_stack import DoctorStack, without_operator
 
 from ostiary_tools import cluster_processes
 from ostiary_tools.cluster import LocalCluster, doctor
@@ -24,15 +24,15 @@ PROXIES = "/apis/ostiary.dev/v1alpha1/namespaces/default/mcpproxies"
 
 
 @pytest.fixture
-def patient(cluster: LocalCluster, capsys: pytest.CaptureFixture[str]) -> Iterator[Patient]:
-    yield Patient(cluster, calling(capsys))
+def stack(cluster: LocalCluster, capsys: pytest.CaptureFixture[str]) -> Iterator[DoctorStack]:
+    yield DoctorStack(cluster, ostiary_command(capsys))
     for name in cluster.kubectl("get", "mcpproxies", "-n", "default", "-o", "name").split():
         if not name.endswith(EXAMPLE_PROXY):
             cluster.kubectl("delete", name, "-n", "default")
 
 
-def test_a_sound_door_is_walked_to_its_end(patient: Patient) -> None:
-    found = patient.walk()
+def test_a_sound_door_is_walked_to_its_end(stack: DoctorStack) -> None:
+    found = stack.diagnose()
     assert found["broken"] is None
     assert {link["state"] for link in found["links"]} == {"ok"}
     assert found["links"][-1]["detail"] == "it answers: 15 tools are visible to this caller"
@@ -48,9 +48,9 @@ def node(cluster: LocalCluster) -> Iterator[None]:
 
 
 def test_without_any_node_the_advice_is_what_can_work_there_and_following_it_helps(
-    patient: Patient, cluster: LocalCluster
+    stack: DoctorStack, cluster: LocalCluster
 ) -> None:
-    links = patient.ask(EXAMPLE_PROXY)["links"]
+    links = stack.run_doctor(EXAMPLE_PROXY)["links"]
     notable = {link["name"]: link["remedy"] for link in links if link["state"] != "ok"}
     assert notable.keys() == {"operator", "endpoints", "running"}
     assert all("this cluster has no node" in remedy for remedy in notable.values())
@@ -60,14 +60,14 @@ def test_without_any_node_the_advice_is_what_can_work_there_and_following_it_hel
     assert "--operator-url URL" in notable["operator"]
     assert "--gateway-replicas ostiary-system/default=URL,URL" in notable["running"]
     command = shlex.split(doctor(cluster))
-    found = patient.ask(*command[2:])
+    found = stack.run_doctor(*command[2:])
     assert {link["state"] for link in found["links"]} == {"ok"}
 
 
 @pytest.mark.usefixtures("node")
-def test_people_are_told_line_by_line(patient: Patient, cluster: LocalCluster) -> None:
+def test_people_are_told_line_by_line(stack: DoctorStack, cluster: LocalCluster) -> None:
     kubeconfig = ("--kubeconfig", str(cluster.control_plane.kubeconfig))
-    answer = patient.ostiary("doctor", "-n", "default", *kubeconfig)
+    answer = stack.ostiary("doctor", "-n", "default", *kubeconfig)
     assert answer.code == 0
     first, *_, last = answer.out.splitlines()
     assert first == f"MCPProxy default/{EXAMPLE_PROXY}"
@@ -76,119 +76,117 @@ def test_people_are_told_line_by_line(patient: Patient, cluster: LocalCluster) -
     assert "\x1b" not in answer.out
 
 
-def test_the_api_server_is_away(patient: Patient, tmp_path: Path) -> None:
-    document = yaml.safe_load(patient.cluster.control_plane.kubeconfig.read_text())
+def test_the_api_server_is_away(stack: DoctorStack, tmp_path: Path) -> None:
+    document = yaml.safe_load(stack.cluster.control_plane.kubeconfig.read_text())
     document["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:1"
     file = tmp_path / "kubeconfig"
     file.write_text(yaml.safe_dump(document))
-    patient.breaks_at("API server", "does not answer", EXAMPLE_PROXY, "--kubeconfig", str(file))
+    stack.breaks_at("API server", "does not answer", EXAMPLE_PROXY, "--kubeconfig", str(file))
 
 
-def test_the_definitions_are_of_an_older_version(patient: Patient) -> None:
-    api = patient.cluster.control_plane.api
+def test_the_definitions_are_of_an_older_version(stack: DoctorStack) -> None:
+    api = stack.cluster.control_plane.api
     schema = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/description"
     whole = api.request("GET", DEFINITION)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     description = whole["properties"]["spec"]["properties"]["description"]
 
     def patch(*operations: dict[str, Any]) -> None:
-        patient.cluster.kubectl("patch", "crd", "mcpproxies.ostiary.dev", "--type=json", "-p", json.dumps(operations))
+        stack.cluster.kubectl("patch", "crd", "mcpproxies.ostiary.dev", "--type=json", "-p", json.dumps(operations))
 
     patch({"op": "remove", "path": schema})
     try:
-        remedy = patient.breaks_at("definitions", "lack MCPProxy.spec.description")
+        remedy = stack.breaks_at("definitions", "lack MCPProxy.spec.description")
         assert "ostiary crds | kubectl apply" in remedy
     finally:
         patch({"op": "add", "path": schema, "value": description})
 
 
-def test_a_definition_has_no_status(patient: Patient) -> None:
+def test_a_definition_has_no_status(stack: DoctorStack) -> None:
     def patch(operation: dict[str, Any]) -> None:
         operation |= {"path": "/spec/versions/0/subresources"}
-        patient.cluster.kubectl("patch", "crd", "mcpproxies.ostiary.dev", "--type=json", "-p", json.dumps([operation]))
+        stack.cluster.kubectl("patch", "crd", "mcpproxies.ostiary.dev", "--type=json", "-p", json.dumps([operation]))
 
-    before = patient.cluster.control_plane.api.request("GET", DEFINITION)["spec"]["versions"][0]["subresources"]
+    before = stack.cluster.control_plane.api.request("GET", DEFINITION)["spec"]["versions"][0]["subresources"]
     patch({"op": "remove"})
     try:
-        wait_until(lambda: patient.ask(EXAMPLE_PROXY)["broken"] == "definitions", what="the change to be served")
-        patient.breaks_at("definitions", "the definition of MCPProxy has no subresource status")
+        wait_until(lambda: stack.run_doctor(EXAMPLE_PROXY)["broken"] == "definitions", what="the change to be served")
+        stack.breaks_at("definitions", "the definition of MCPProxy has no subresource status")
     finally:
         patch({"op": "add", "value": before})
-        wait_until(lambda: patient.ask(EXAMPLE_PROXY)["broken"] != "definitions", what="the change to be undone")
+        wait_until(lambda: stack.run_doctor(EXAMPLE_PROXY)["broken"] != "definitions", what="the change to be undone")
 
 
-def test_the_name_is_wrong(patient: Patient) -> None:
-    remedy = patient.breaks_at("resource", "there is no MCPProxy default/nobody", "nobody")
+def test_the_name_is_wrong(stack: DoctorStack) -> None:
+    remedy = stack.breaks_at("resource", "there is no MCPProxy default/nobody", "nobody")
     assert EXAMPLE_PROXY in remedy
 
 
-def test_nobody_judges(patient: Patient) -> None:
-    with without_operator(patient.cluster):
-        patient.breaks_at("operator", "nothing answers at http://127.0.0.1")
+def test_nobody_judges(stack: DoctorStack) -> None:
+    with without_operator(stack.cluster):
+        stack.breaks_at("operator", "nothing answers at http://127.0.0.1")
         edit = ("--type=merge", "-p", '{"spec":{"description":"new"}}')
-        patient.cluster.kubectl("patch", "mcpproxy", EXAMPLE_PROXY, "-n", "default", *edit)
-        found = patient.ask(EXAMPLE_PROXY)
+        stack.cluster.kubectl("patch", "mcpproxy", EXAMPLE_PROXY, "-n", "default", *edit)
+        found = stack.run_doctor(EXAMPLE_PROXY)
         assert found["broken"] == "operator"
         assert found["links"][-1]["detail"] == "its Deployment has no ready Pod"
 
 
-def test_another_operator_claims_the_namespace(patient: Patient) -> None:
-    api = patient.cluster.control_plane.api
+def test_another_operator_claims_the_namespace(stack: DoctorStack) -> None:
+    api = stack.cluster.control_plane.api
     claim = "/apis/coordination.k8s.io/v1/namespaces/default/leases/ostiary-claim"
-    with without_operator(patient.cluster):
+    with without_operator(stack.cluster):
         before = api.request("GET", claim)["spec"]["holderIdentity"]
         api.request("PATCH", claim, {"spec": {"holderIdentity": "elsewhere/ostiary-operator"}})
-        before_an_edit = next(each for each in patient.ask(EXAMPLE_PROXY)["links"] if each["name"] == "operator")
+        before_an_edit = next(each for each in stack.run_doctor(EXAMPLE_PROXY)["links"] if each["name"] == "operator")
         api.request("PATCH", f"{PROXIES}/{EXAMPLE_PROXY}", {"spec": {"description": "claimed"}})
-        found = patient.ask(EXAMPLE_PROXY)
+        found = stack.run_doctor(EXAMPLE_PROXY)
         api.request("PATCH", claim, {"spec": {"holderIdentity": before}})
     assert found["broken"] == "operator"
     assert "elsewhere/ostiary-operator claims namespace default" in found["links"][-1]["detail"]
     assert (before_an_edit["state"], before_an_edit["detail"]) == ("warning", found["links"][-1]["detail"])
 
 
-def test_the_operator_is_looked_for_in_the_wrong_namespace(patient: Patient) -> None:
-    remedy = patient.breaks_at("gateways", "its status names ostiary-system/default", EXAMPLE_PROXY, *ELSEWHERE)
+def test_the_operator_is_looked_for_in_the_wrong_namespace(stack: DoctorStack) -> None:
+    remedy = stack.breaks_at("gateways", "its status names ostiary-system/default", EXAMPLE_PROXY, *ELSEWHERE)
     assert remedy == "come again with --operator-namespace ostiary-system"
 
 
-def test_no_replica_of_the_operator_leads(patient: Patient) -> None:
+def test_no_replica_of_the_operator_leads(stack: DoctorStack) -> None:
     lease = {
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",
         "metadata": {"name": "ostiary-operator", "namespace": "ostiary-system"},
         "spec": {"holderIdentity": "gone", "leaseDurationSeconds": 8, "renewTime": "2026-01-01T00:00:00.000000Z"},
     }
-    with without_operator(patient.cluster):
-        patient.cluster.kubectl(
-            *("apply", "--server-side", "--force-conflicts", "-f", "-"), input=yaml.safe_dump(lease)
-        )
-        found = patient.ask(EXAMPLE_PROXY)
-        patient.cluster.kubectl("delete", "lease", "ostiary-operator", "-n", "ostiary-system")
+    with without_operator(stack.cluster):
+        stack.cluster.kubectl(*("apply", "--server-side", "--force-conflicts", "-f", "-"), input=yaml.safe_dump(lease))
+        found = stack.run_doctor(EXAMPLE_PROXY)
+        stack.cluster.kubectl("delete", "lease", "ostiary-operator", "-n", "ostiary-system")
     assert found["broken"] == "operator"
     assert "no replica of it leads: gone did so last" in found["links"][-1]["detail"]
 
 
-def test_the_gateway_that_is_named_does_not_exist(patient: Patient) -> None:
-    patient.has("lost", until="NoGateway", gateways=[{"name": "other"}])
-    patient.breaks_at("gateways", "no Service is gateway ostiary-system/other", "lost")
+def test_the_gateway_that_is_named_does_not_exist(stack: DoctorStack) -> None:
+    stack.create_proxy("lost", until="NoGateway", gateways=[{"name": "other"}])
+    stack.breaks_at("gateways", "no Service is gateway ostiary-system/other", "lost")
 
 
-def test_another_has_the_path(patient: Patient) -> None:
-    patient.has("twin", until="PathConflict", path=f"/{EXAMPLE_PROXY}")
-    remedy = patient.breaks_at("accepted", "PathConflict", "twin")
+def test_another_has_the_path(stack: DoctorStack) -> None:
+    stack.create_proxy("twin", until="PathConflict", path=f"/{EXAMPLE_PROXY}")
+    remedy = stack.breaks_at("accepted", "PathConflict", "twin")
     assert remedy.startswith("Choose another path")
 
 
-def test_a_reference_leads_nowhere(patient: Patient) -> None:
+def test_a_reference_leads_nowhere(stack: DoctorStack) -> None:
     tls = {"caCertificateRefs": [{"kind": "ConfigMap", "name": "nowhere"}]}
     server = {"name": "main", "url": "https://mcp.example.com/mcp", "tls": tls}
-    patient.has("trusting", until="RefNotFound", servers=[server])
-    patient.breaks_at("references", "nowhere", "trusting")
+    stack.create_proxy("trusting", until="RefNotFound", servers=[server])
+    stack.breaks_at("references", "nowhere", "trusting")
 
 
-def test_a_policy_cannot_be_used(patient: Patient) -> None:
+def test_a_policy_cannot_be_used(stack: DoctorStack) -> None:
     policy = "/apis/ostiary.dev/v1alpha1/namespaces/default/mcppolicies/quickstart"
-    api = patient.cluster.control_plane.api
+    api = stack.cluster.control_plane.api
 
     def becomes(spec: dict[str, Any], reason: str) -> None:
         api.request("PATCH", policy, {"spec": spec})
@@ -196,43 +194,43 @@ def test_a_policy_cannot_be_used(patient: Patient) -> None:
 
     becomes({"targetRefs": None, "targetSelector": {"namespaceSelector": {}}}, "SelectorNotPermitted")
     try:
-        patient.breaks_at("policies", "MCPPolicy default/quickstart: SelectorNotPermitted")
+        stack.breaks_at("policies", "MCPPolicy default/quickstart: SelectorNotPermitted")
     finally:
         becomes({"targetRefs": [{"kind": "MCPProxy", "name": EXAMPLE_PROXY}], "targetSelector": None}, "every ready")
 
 
-def test_somebody_edited_the_config(patient: Patient) -> None:
-    api, path = patient.cluster.control_plane.api, f"{SYSTEM}/configmaps/ostiary-default-0"
-    with without_operator(patient.cluster):
+def test_somebody_edited_the_config(stack: DoctorStack) -> None:
+    api, path = stack.cluster.control_plane.api, f"{SYSTEM}/configmaps/ostiary-default-0"
+    with without_operator(stack.cluster):
         manifest = json.loads(api.request("GET", path)["data"]["manifest.json"])
         forged = json.dumps(manifest | {"revision": manifest["revision"] + 1})
         api.request("PATCH", path, {"data": {"manifest.json": forged}})
         # Only the chain up to there: without the operator, which would heal it, the link before is broken.
-        found = patient.ask(EXAMPLE_PROXY)
+        found = stack.run_doctor(EXAMPLE_PROXY)
         assert found["broken"] == "config"
         assert "replicas keep what they have" in found["links"][-1]["detail"]
 
 
-def test_the_config_cannot_be_written(patient: Patient) -> None:
+def test_the_config_cannot_be_written(stack: DoctorStack) -> None:
     def patch(text: str) -> None:
-        patient.cluster.kubectl("patch", "configmap", "ostiary-default-0", "-n", "ostiary-system", "-p", text)
+        stack.cluster.kubectl("patch", "configmap", "ostiary-default-0", "-n", "ostiary-system", "-p", text)
 
     patch('{"immutable": true}')
-    patient.has("late", until="WriteFailed")
+    stack.create_proxy("late", until="WriteFailed")
     try:
-        remedy = patient.breaks_at("config", "field is immutable", "late")
+        remedy = stack.breaks_at("config", "field is immutable", "late")
         assert "delete what cannot be changed" in remedy
     finally:
-        patient.cluster.kubectl("delete", "configmap", "ostiary-default-0", "-n", "ostiary-system")
-        patient.cluster.wait_until_ready("late")
+        stack.cluster.kubectl("delete", "configmap", "ostiary-default-0", "-n", "ostiary-system")
+        stack.cluster.wait_until_ready("late")
 
 
-def test_a_second_service_claims_to_be_the_gateway(patient: Patient) -> None:
-    kubectl = patient.cluster.kubectl
+def test_a_second_service_claims_to_be_the_gateway(stack: DoctorStack) -> None:
+    kubectl = stack.cluster.kubectl
     kubectl("create", "service", "clusterip", "aaa", "--tcp=80", "-n", "ostiary-system")
     try:
         kubectl("label", "service", "aaa", "-n", "ostiary-system", "ostiary.dev/gateway=default")
-        found = patient.walk()
+        found = stack.diagnose()
         link = next(each for each in found["links"] if each["name"] == "gateways")
         assert (found["broken"], link["state"]) == (None, "warning")
         assert (
@@ -242,13 +240,13 @@ def test_a_second_service_claims_to_be_the_gateway(patient: Patient) -> None:
         kubectl("delete", "service", "aaa", "-n", "ostiary-system")
 
 
-def test_a_second_config_map_holds_settings(patient: Patient) -> None:
-    kubectl = patient.cluster.kubectl
+def test_a_second_config_map_holds_settings(stack: DoctorStack) -> None:
+    kubectl = stack.cluster.kubectl
     kubectl("create", "configmap", "aaa", "--from-literal=settings.yaml=tenancy: Multi", "-n", "ostiary-system")
     try:
         labels = ("ostiary.dev/gateway=default", "ostiary.dev/usage=settings")
         kubectl("label", "configmap", "aaa", "-n", "ostiary-system", *labels)
-        found = patient.walk()
+        found = stack.diagnose()
         link = next(each for each in found["links"] if each["name"] == "settings")
         assert (found["broken"], link["state"]) == (None, "warning")
         assert "ConfigMap ostiary-system/aaa holds settings" in link["detail"]
@@ -257,35 +255,35 @@ def test_a_second_config_map_holds_settings(patient: Patient) -> None:
 
 
 @pytest.mark.usefixtures("node")
-def test_a_gateway_has_no_replica(patient: Patient) -> None:
+def test_a_gateway_has_no_replica(stack: DoctorStack) -> None:
     values = "operator.enabled=false,crds.install=false,rbac.aggregate=false,gateways[0].name=edge"
-    helm = patient.cluster.control_plane.helm
+    helm = stack.cluster.control_plane.helm
     helm("install", "edge", str(CHART), "-n", "ostiary-system", "--set", values)
     try:
-        patient.has("edgy", until="NoReplicas", gateways=[{"name": "edge"}])
-        remedy = patient.breaks_at("endpoints", "gateway ostiary-system/edge has no ready replica", "edgy")
+        stack.create_proxy("edgy", until="NoReplicas", gateways=[{"name": "edge"}])
+        remedy = stack.breaks_at("endpoints", "gateway ostiary-system/edge has no ready replica", "edgy")
         assert "kubectl -n ostiary-system describe pods -l ostiary.dev/gateway=edge" in remedy
     finally:
         helm("uninstall", "edge", "-n", "ostiary-system")
 
 
-def test_a_replica_does_not_answer(patient: Patient) -> None:
-    patient.cluster.stop_gateway(1)
+def test_a_replica_does_not_answer(stack: DoctorStack) -> None:
+    stack.cluster.stop_gateway(1)
     try:
-        patient.breaks_at("running", "no answer")
+        stack.breaks_at("running", "no answer")
     finally:
-        patient.cluster.start_gateway(1)
+        stack.cluster.start_gateway(1)
 
 
-def test_a_replica_refused_it_by_the_word_of_the_operator(patient: Patient) -> None:
-    api, path = patient.cluster.control_plane.api, f"{PROXIES}/{EXAMPLE_PROXY}/status"
-    with without_operator(patient.cluster):
-        conditions = patient.cluster.proxy()["status"]["conditions"]
+def test_a_replica_refused_it_by_the_word_of_the_operator(stack: DoctorStack) -> None:
+    api, path = stack.cluster.control_plane.api, f"{PROXIES}/{EXAMPLE_PROXY}/status"
+    with without_operator(stack.cluster):
+        conditions = stack.cluster.proxy()["status"]["conditions"]
         for each in conditions:
             if each["type"] in {"Programmed", "Ready"}:
                 each.update(status="False", reason="Rejected", message="replica a rejected it")
         api.request("PATCH", path, {"status": {"conditions": conditions}})
-        found = patient.ask(EXAMPLE_PROXY)
+        found = stack.run_doctor(EXAMPLE_PROXY)
         assert found["broken"] == "programmed"
         assert found["links"][-1]["detail"] == "Rejected: replica a rejected it"
 
@@ -306,76 +304,76 @@ def external_url(cluster: LocalCluster) -> Iterator[Callable[[str], None]]:
 
 
 @pytest.mark.usefixtures("node")
-def test_the_url_leads_nowhere(patient: Patient, external_url: Callable[[str], None]) -> None:
+def test_the_url_leads_nowhere(stack: DoctorStack, external_url: Callable[[str], None]) -> None:
     external_url(f"http://localhost:{reserve_port()}")
-    remedy = patient.breaks_at("address", "localhost port")
+    remedy = stack.breaks_at("address", "localhost port")
     assert "kubectl -n ostiary-system port-forward service/ostiary-gateway 8080:80" in remedy
-    via = f"http://127.0.0.1:{patient.cluster.ports.data[0]}"
-    assert patient.walk(EXAMPLE_PROXY, "--via", via)["broken"] is None
+    via = f"http://127.0.0.1:{stack.cluster.ports.data[0]}"
+    assert stack.diagnose(EXAMPLE_PROXY, "--via", via)["broken"] is None
     external_url("http://nowhere.invalid")
-    patient.breaks_at("address", "no address is known for nowhere.invalid")
+    stack.breaks_at("address", "no address is known for nowhere.invalid")
 
 
-def test_something_else_answers_at_the_url(patient: Patient) -> None:
-    elsewhere = patient.cluster.mock_url.removesuffix("/mcp")
-    remedy = patient.breaks_at("door", "HTTP 404", EXAMPLE_PROXY, "--via", elsewhere)
+def test_something_else_answers_at_the_url(stack: DoctorStack) -> None:
+    elsewhere = stack.cluster.mock_url.removesuffix("/mcp")
+    remedy = stack.breaks_at("door", "HTTP 404", EXAMPLE_PROXY, "--via", elsewhere)
     assert "externalURL" in remedy
 
 
-def test_the_server_behind_the_door_is_away(patient: Patient) -> None:
-    patient.cluster.stop_mock_server()
+def test_the_server_behind_the_door_is_away(stack: DoctorStack) -> None:
+    stack.cluster.stop_mock_server()
     try:
-        remedy = patient.breaks_at("server", f"UpstreamUnreachable: {patient.cluster.mock_url}")
+        remedy = stack.breaks_at("server", f"UpstreamUnreachable: {stack.cluster.mock_url}")
         assert "localhost is that Pod" in remedy
     finally:
-        patient.cluster.start_mock_server()
+        stack.cluster.start_mock_server()
 
 
-def test_a_viewer_is_told_what_he_may_not_look_at(patient: Patient) -> None:
-    cluster = patient.cluster
+def test_a_viewer_is_told_what_he_may_not_look_at(stack: DoctorStack) -> None:
+    cluster = stack.cluster
     cluster.kubectl("create", "serviceaccount", "visitor", "-n", "default")
     cluster.kubectl(
         *("create", "rolebinding", "visitor", "--clusterrole=ostiary-viewer", "--serviceaccount=default:visitor"),
         *("-n", "default"),
     )
     kubeconfig = ("--kubeconfig", str(cluster.control_plane.kubeconfig_for_service_account("default", "visitor")))
-    wait_until(lambda: patient.ask(EXAMPLE_PROXY, *kubeconfig)["broken"] is None, what="his role to be in force")
-    states = {link["name"]: link["state"] for link in patient.ask(EXAMPLE_PROXY, *kubeconfig)["links"]}
+    wait_until(lambda: stack.run_doctor(EXAMPLE_PROXY, *kubeconfig)["broken"] is None, what="his role to be in force")
+    states = {link["name"]: link["state"] for link in stack.run_doctor(EXAMPLE_PROXY, *kubeconfig)["links"]}
     assert states.pop("gateways") == states.pop("settings") == states.pop("config") == "unknown"
     assert states.pop("endpoints") == states.pop("running") == "unknown"
     assert set(states.values()) == {"ok"}
 
 
-def test_a_namespace_without_doors_is_no_fault(patient: Patient) -> None:
-    kubeconfig = str(patient.cluster.control_plane.kubeconfig)
-    replicas = f"{cluster_processes.GATEWAY}={patient.cluster.gateway_admin_urls[0]}"
-    reach = ("--operator-url", patient.cluster.operator_admin_url, "--gateway-replicas", replicas)
-    answer = patient.ostiary("doctor", "-n", "kube-public", "--kubeconfig", kubeconfig, *reach)
+def test_a_namespace_without_doors_is_no_fault(stack: DoctorStack) -> None:
+    kubeconfig = str(stack.cluster.control_plane.kubeconfig)
+    replicas = f"{cluster_processes.GATEWAY}={stack.cluster.gateway_admin_urls[0]}"
+    reach = ("--operator-url", stack.cluster.operator_admin_url, "--gateway-replicas", replicas)
+    answer = stack.ostiary("doctor", "-n", "kube-public", "--kubeconfig", kubeconfig, *reach)
     assert answer.code == 0
     assert "there is no MCPProxy in namespace kube-public" in " ".join(answer.out.split())
 
 
-def test_the_settings_of_the_gateway_are_wrong(patient: Patient) -> None:
-    api, path = patient.cluster.control_plane.api, f"{SYSTEM}/configmaps/ostiary-gateway-settings"
+def test_the_settings_of_the_gateway_are_wrong(stack: DoctorStack) -> None:
+    api, path = stack.cluster.control_plane.api, f"{SYSTEM}/configmaps/ostiary-gateway-settings"
     before = api.request("GET", path)["data"]
     api.request("PATCH", path, {"data": {"settings.yaml": "withoutPolicy: Maybe\n"}})
     try:
-        remedy = patient.breaks_at("settings", "withoutPolicy")
+        remedy = stack.breaks_at("settings", "withoutPolicy")
         assert "docs/reference/gateway-settings.md" in remedy
     finally:
         api.request("PATCH", path, {"data": before})
 
 
-def test_without_definitions_nothing_goes(patient: Patient) -> None:
+def test_without_definitions_nothing_goes(stack: DoctorStack) -> None:
     names = ("mcpproxies.ostiary.dev", "mcppolicies.ostiary.dev")
-    patient.cluster.kubectl("delete", "crd", *names)
-    kubeconfig = str(patient.cluster.control_plane.kubeconfig)
-    answer = patient.ostiary("doctor", EXAMPLE_PROXY, "-n", "default", "-o", "json", "--kubeconfig", kubeconfig)
+    stack.cluster.kubectl("delete", "crd", *names)
+    kubeconfig = str(stack.cluster.control_plane.kubeconfig)
+    answer = stack.ostiary("doctor", EXAMPLE_PROXY, "-n", "default", "-o", "json", "--kubeconfig", kubeconfig)
     (found,) = json.loads(answer.out)
     assert found["broken"] == "definitions"
     assert "helm install" in found["links"][-1]["remedy"]
     for command in ("status", "get"):
-        answer = patient.ostiary(command, "-n", "default", "--kubeconfig", kubeconfig)
+        answer = stack.ostiary(command, "-n", "default", "--kubeconfig", kubeconfig)
         assert (answer.code, answer.out) == (2, "")
         assert "the API server does not know" in answer.err
-    patient.cluster.control_plane.apply_crds(CHART.parents[1] / "crds")
+    stack.cluster.control_plane.apply_crds(CHART.parents[1] / "crds")

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from documented import ROOT, Folder, commands, pages
-from guides import blocks
-from pretend_kubelet import PretendKubelet
+from documented_commands import ROOT, Folder, commands, pages
+from fake_kubelet import FakeKubelet
+from fenced_blocks import fenced_blocks
 
 from ostiary_tools.cluster import LocalCluster
 from ostiary_tools.cluster_stack import EXAMPLE
@@ -79,7 +79,7 @@ def folder(tmp_path: Path) -> Callable[[ControlPlane], Folder]:
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
-    with LocalCluster(tmp_path_factory.mktemp("cluster")) as running, PretendKubelet(running.control_plane):
+    with LocalCluster(tmp_path_factory.mktemp("cluster")) as running, FakeKubelet(running.control_plane):
         running.apply(EXAMPLE)
         running.wait_until_ready()
         yield running
@@ -127,10 +127,10 @@ def left(place: Folder) -> list[str]:
 
 def do_what_the_page_says(page: str, place: Folder) -> None:
     printed = [place.run(each) for each in commands(page) if not cannot(each)]
-    headers = [block.splitlines()[0].split() for block in blocks(page, "text")]
+    headers = [block.splitlines()[0].split() for block in fenced_blocks(page, "text")]
     rows = [row.split() for text in printed for row in text.splitlines()]
     assert [header for header in headers if header not in rows] == []
-    for block in blocks(page, "text"):
+    for block in fenced_blocks(page, "text"):
         for row in block.splitlines()[1:]:
             name, *said = row.split()
             assert any(each[:1] == [name] and each[1:3] == said[:2] for each in rows), row
@@ -139,7 +139,7 @@ def do_what_the_page_says(page: str, place: Folder) -> None:
 @pytest.mark.parametrize("page", FROM_NOTHING)
 def test_the_commands_are_accepted(page: str, empty: ControlPlane, folder: Callable[..., Folder]) -> None:
     place = folder(empty)
-    with PretendKubelet(empty):
+    with FakeKubelet(empty):
         place.run("kubectl create namespace sales --dry-run=client -o yaml | kubectl apply -f -")
         if page in NEED_DEFINITIONS:
             place.run("kubectl apply --server-side -f crds/")

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mcp_clients import connect, eventually
-from patience import PATIENCE
+from timeouts import TIMEOUT_SECONDS
 
 from ostiary_core.contract import mac
 from ostiary_core.contract.manifest import parse_manifest
@@ -57,7 +57,7 @@ def report(cluster: LocalCluster, replica: int, token: str) -> Any:
     """What a replica says on its admin port."""
     url = f"{cluster.gateway_admin_urls[replica]}/config"
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})  # noqa: S310  our own
-    with urllib.request.urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310  our own
+    with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310  our own
         return json.load(answer)
 
 

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from links import Link, link
-from operator_process import World, eventually, operating
+from operator_environment import OperatorEnvironment, eventually, running_operator
+from tcp_link import TcpLink, tcp_link
 
 from ostiary_gateway.app import GatewayApp
 from ostiary_gateway.options import GatewayOptions, KubernetesOptions
@@ -16,7 +16,7 @@ from ostiary_tools.control_plane import ControlPlane
 
 
 @pytest.fixture
-async def gateway(control_plane: ControlPlane, world: World, tmp_path: Path) -> AsyncIterator[GatewayApp]:
+async def gateway(control_plane: ControlPlane, world: OperatorEnvironment, tmp_path: Path) -> AsyncIterator[GatewayApp]:
     """A gateway that watches its config with the rights that the chart gives it."""
     token = await asyncio.to_thread(
         control_plane.service_account_token, world.system, f"{world.system}-ostiary-gateway"
@@ -38,9 +38,9 @@ async def gateway(control_plane: ControlPlane, world: World, tmp_path: Path) -> 
 
 
 @pytest.fixture
-async def between(world: World, gateway: GatewayApp) -> AsyncIterator[Link]:
+async def between(world: OperatorEnvironment, gateway: GatewayApp) -> AsyncIterator[TcpLink]:
     """What lies between the operator and the gateway."""
-    async with link(gateway.admin_port) as it:
+    async with tcp_link(gateway.admin_port) as it:
         world.replicas = (it.url,)
         yield it
 
@@ -51,17 +51,17 @@ def served(gateway: GatewayApp) -> set[str]:
 
 
 async def test_a_gateway_that_the_operator_cannot_reach_takes_what_changes_and_the_status_says_that_nobody_knows(
-    world: World, gateway: GatewayApp, between: Link
+    world: OperatorEnvironment, gateway: GatewayApp, between: TcpLink
 ) -> None:
-    async with operating(world.options()):
+    async with running_operator(world.options()):
         world.has_proxy("crm")
         await eventually(lambda: world.said(PROXY, "crm", "Ready") == ("True", "Ready"))
-        between.sever()
+        between.disconnect()
         world.has_proxy("wiki")
         await eventually(lambda: served(gateway) == {"crm", "wiki"})
         assert world.said(PROXY, "wiki", "Ready") == ("Unknown", "Pending")
         await eventually(lambda: world.said(PROXY, "crm", "Programmed") == ("Unknown", "Unreachable"))
         assert gateway.not_ready() is None
-        between.mend()
+        between.reconnect()
         await eventually(lambda: world.said(PROXY, "crm", "Ready") == ("True", "Ready"))
         await eventually(lambda: world.said(PROXY, "wiki", "Ready") == ("True", "Ready"))

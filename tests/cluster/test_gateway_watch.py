@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from callers import calling, legacy
-from configs import TIMEOUTS, Operator, entry
+from configs import TIMEOUTS, ConfigWriter, entry
 from gateways import LOOPBACK, policy
+from mcp_caller import legacy, mcp_caller
 from mcp_clients import eventually
 from upstreams import Arrived, Upstream, answer, document, serving
 
@@ -62,7 +62,7 @@ def deliver(plane: ControlPlane, files: dict[str, bytes]) -> None:
 
 
 async def tools(gateway: GatewayApp) -> list[str] | None:
-    async with calling(f"http://127.0.0.1:{gateway.port}/mock/mcp") as caller:
+    async with mcp_caller(f"http://127.0.0.1:{gateway.port}/mock/mcp") as caller:
         reply = await caller.post(legacy("tools/list", {}))
     return None if reply.status != 200 else [tool["name"] for tool in reply.result["tools"]]
 
@@ -78,7 +78,7 @@ async def shows(gateway: GatewayApp, *names: str, seconds: float = 5.0) -> None:
 async def test_a_change_is_in_force_and_neither_a_lost_token_nor_a_lost_api_server_costs_the_config(
     own: ControlPlane, upstream: Upstream, tmp_path: Path
 ) -> None:
-    operator = Operator()
+    operator = ConfigWriter()
     server = ServerConfig(name="up", url=upstream.url, timeouts=TIMEOUTS, addresses=LOOPBACK)
     open_proxy = entry("mock", servers=[server])
     p = policy("p", ONE)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from charts import CHART, DEMO, helm
-from patience import PATIENCE
+from timeouts import TIMEOUT_SECONDS
 
 from ostiary_tools import verdicts
 from ostiary_tools.cluster import LocalCluster
@@ -68,7 +68,7 @@ def test_helm_waits_until_the_door_works(cluster: LocalCluster, releases: list[s
 def knock(url: str, *further: str) -> tuple[int, list[str]]:
     """What `helm test` runs: its exit code and what it says."""
     command = [sys.executable, str(KNOCK), url, *further]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=PATIENCE)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=TIMEOUT_SECONDS)
     assert not done.stderr
     return done.returncode, done.stdout.splitlines()
 

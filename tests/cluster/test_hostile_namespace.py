@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from operator_process import World, eventually, operating
+from operator_environment import OperatorEnvironment, eventually, running_operator
+from operator_objects import policy, service, settings
 from operator_replicas import chart_rights
-from operator_world import policy, service, settings
 
 from ostiary_operator.kube.kinds import CONFIG_MAP, ENDPOINT_SLICE, POLICY, PROXY, SERVICE
 from ostiary_tools.control_plane import ControlPlane
@@ -16,7 +16,7 @@ MULTI = "externalURL: https://mcp.example.com\ntenancy: Multi\n"
 
 
 @pytest.fixture
-def world(control_plane: ControlPlane, unrestricted: World) -> Iterator[World]:
+def world(control_plane: ControlPlane, unrestricted: OperatorEnvironment) -> Iterator[OperatorEnvironment]:
     unrestricted.create(CONFIG_MAP, settings(MULTI, namespace=unrestricted.system))
     unrestricted.wide = True
     with chart_rights(control_plane, unrestricted):
@@ -25,9 +25,9 @@ def world(control_plane: ControlPlane, unrestricted: World) -> Iterator[World]:
 
 
 @pytest.fixture
-def evil(world: World, new_namespace: Callable[..., str]) -> World:
+def evil(world: OperatorEnvironment, new_namespace: Callable[..., str]) -> OperatorEnvironment:
     """The hands of somebody who may do anything in a namespace of his own, which the operator serves too."""
-    return World(world.api, world.kubeconfig, system=world.system, team=new_namespace())
+    return OperatorEnvironment(world.api, world.kubeconfig, system=world.system, team=new_namespace())
 
 
 def server(url: str) -> list[dict[str, Any]]:
@@ -38,13 +38,13 @@ def behind(service: str) -> list[dict[str, Any]]:
     return [{"name": "s", "service": {"name": service, "port": 80}}]
 
 
-def has_service(world: World, name: str = "s") -> None:
+def has_service(world: OperatorEnvironment, name: str = "s") -> None:
     """A Service that selects Pods of its namespace."""
     spec = {"selector": {"app": name}, "ports": [{"port": 80}]}
     world.create(SERVICE, {"metadata": {"name": name, "namespace": world.team}, "spec": spec})
 
 
-def leads_out(evil: World, victim: World) -> dict[str, dict[str, Any]]:
+def leads_out(evil: OperatorEnvironment, victim: OperatorEnvironment) -> dict[str, dict[str, Any]]:
     return {
         "alias": {"type": "ExternalName", "externalName": f"mock.{victim.team}.svc.cluster.local"},
         "alias-with-a-dot": {"type": "ExternalName", "externalName": f"mock.{victim.team}.svc.cluster.local."},
@@ -53,7 +53,7 @@ def leads_out(evil: World, victim: World) -> dict[str, dict[str, Any]]:
     }
 
 
-def hand_written_slice(world: World, service: str) -> dict[str, Any]:
+def hand_written_slice(world: OperatorEnvironment, service: str) -> dict[str, Any]:
     """What leads a Service to an address of any namespace, beside the endpoints that Kubernetes finds."""
     labels = {"kubernetes.io/service-name": service}
     return {
@@ -64,7 +64,7 @@ def hand_written_slice(world: World, service: str) -> dict[str, Any]:
     }
 
 
-def does_his_worst(evil: World, victim: World) -> dict[str, str]:
+def does_his_worst(evil: OperatorEnvironment, victim: OperatorEnvironment) -> dict[str, str]:
     """Make everything that could harm the victim; return the reason with which each proxy must be refused."""
     own = behind("s")
     has_service(evil)
@@ -101,18 +101,20 @@ def does_his_worst(evil: World, victim: World) -> dict[str, str]:
     return {name: reason for name, (reason, _) in proxies.items()}
 
 
-def says(evil: World, name: str, reason: str) -> bool:
+def says(evil: OperatorEnvironment, name: str, reason: str) -> bool:
     return evil.said(PROXY, name, "Accepted") == ("False", reason)
 
 
-def entry_of(world: World, name: str) -> str | None:
+def entry_of(world: OperatorEnvironment, name: str) -> str | None:
     bundle = world.delivered()
     entries = bundle.manifest.entries if bundle is not None else ()
     return next((each.digest for each in entries if each.proxy == f"{world.team}/{name}"), None)
 
 
-async def test_a_namespace_that_does_its_worst_harms_itself_only(world: World, evil: World) -> None:
-    async with operating(world.options(watch_namespaces=(world.team, evil.team))):
+async def test_a_namespace_that_does_its_worst_harms_itself_only(
+    world: OperatorEnvironment, evil: OperatorEnvironment
+) -> None:
+    async with running_operator(world.options(watch_namespaces=(world.team, evil.team))):
         has_service(world)
         world.has_proxy("crm", servers=behind("s"))
         world.has_policy("p", "crm", allow="read_*")
@@ -135,9 +137,9 @@ async def test_a_namespace_that_does_its_worst_harms_itself_only(world: World, e
 
 
 async def test_a_service_that_comes_to_lead_out_of_its_namespace_takes_its_proxy_down_and_back_it_comes(
-    world: World,
+    world: OperatorEnvironment,
 ) -> None:
-    async with operating(world.options()):
+    async with running_operator(world.options()):
         for name in ("alias", "hand"):
             has_service(world, name)
             world.has_proxy(name, servers=behind(name))
@@ -156,8 +158,8 @@ async def test_a_service_that_comes_to_lead_out_of_its_namespace_takes_its_proxy
         await eventually(lambda: world.served() == {"alias", "hand"})
 
 
-async def test_a_service_that_is_missing_is_told_and_found_as_soon_as_it_is_there(world: World) -> None:
-    async with operating(world.options()):
+async def test_a_service_that_is_missing_is_told_and_found_as_soon_as_it_is_there(world: OperatorEnvironment) -> None:
+    async with running_operator(world.options()):
         world.has_proxy("crm", servers=behind("crm"))
         missing = ("False", "BackendNotFound")
         await eventually(lambda: world.said(PROXY, "crm", "ResolvedRefs") == missing)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from mcp_clients import connect, eventually
-from patience import PATIENCE
+from timeouts import TIMEOUT_SECONDS
 
 from ostiary_tools import cluster
 from ostiary_tools.cluster_ports import is_free
@@ -48,12 +48,14 @@ class Terminal:
 
     def end(self, number: signal.Signals) -> int:
         self.process.send_signal(number)
-        return self.process.wait(PATIENCE)
+        return self.process.wait(TIMEOUT_SECONDS)
 
     def kubectl(self, *arguments: str) -> str:
         environment = {"KUBECONFIG": str(self.directory / "kubeconfig"), "HOME": str(self.directory)}
         command = [str(self.directory / "bin" / "kubectl"), *arguments]
-        done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=PATIENCE)
+        done = subprocess.run(
+            command, env=environment, check=True, capture_output=True, text=True, timeout=TIMEOUT_SECONDS
+        )
         return done.stdout
 
     def children(self) -> list[int]:
@@ -118,7 +120,7 @@ def a_second_one_leaves_the_first_alone(directory: Path, first: Terminal) -> Non
     wait_until((first.directory / "lock").exists, what="the first to begin")
     first.wait_for("Starting etcd")
     with make_cluster(directory, terminal="second") as second:
-        assert second.process.wait(PATIENCE) == 1
+        assert second.process.wait(TIMEOUT_SECONDS) == 1
         assert "another cluster runs in" in second.text()
 
 
@@ -174,6 +176,6 @@ def test_a_busy_port_is_named_with_the_remedy(tmp_path: Path, name: str) -> None
     with socket.create_server((LOOPBACK, 0)) as other:
         port = other.getsockname()[1]
         with make_cluster(tmp_path, **{name: port}) as terminal:
-            assert terminal.process.wait(PATIENCE) == 1
+            assert terminal.process.wait(TIMEOUT_SECONDS) == 1
             assert f"error: port {port} (" in terminal.text()
             assert re.search(rf"choose others: {name}=\d+ make cluster\n", terminal.text())

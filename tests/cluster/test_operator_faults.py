@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import aiohttp
 import pytest
-from operator_process import CRDS, World, eventually, operating
+from operator_environment import CRDS, OperatorEnvironment, eventually, running_operator
+from operator_objects import until
 from operator_replicas import operator_process
-from operator_world import until
 
 from ostiary_operator.app import OperatorStartupError, run_operator
 from ostiary_operator.kube.kinds import PROXY
@@ -26,31 +26,33 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
 
 
 @pytest.fixture
-def world(own: ControlPlane) -> World:
+def world(own: ControlPlane) -> OperatorEnvironment:
     def new(prefix: str) -> str:
         body = {"metadata": {"generateName": prefix}}
         return str(own.api.request("POST", "/api/v1/namespaces", body)["metadata"]["name"])
 
-    it = World(own.api, own.kubeconfig, system=new("system-"), team=new("team-"))
+    it = OperatorEnvironment(own.api, own.kubeconfig, system=new("system-"), team=new("team-"))
     it.has_gateway()
     return it
 
 
-async def test_without_the_definitions_it_gives_up_and_says_how_to_install_them(world: World) -> None:
+async def test_without_the_definitions_it_gives_up_and_says_how_to_install_them(world: OperatorEnvironment) -> None:
     with pytest.raises(OperatorStartupError, match="kubectl apply -f crds/"):
         await run_operator(world.options(startup_timeout=1.5), asyncio.Event())
 
 
-async def test_it_waits_for_definitions_that_come_late(own: ControlPlane, world: World) -> None:
-    async with operating(world.options()):
+async def test_it_waits_for_definitions_that_come_late(own: ControlPlane, world: OperatorEnvironment) -> None:
+    async with running_operator(world.options()):
         await asyncio.to_thread(own.apply_crds, CRDS)
         world.has_proxy("crm")
         await eventually(lambda: world.served() == {"crm"})
 
 
-async def test_definitions_made_again_take_no_door_away_before_it_is_confirmed(own: ControlPlane, world: World) -> None:
+async def test_definitions_made_again_take_no_door_away_before_it_is_confirmed(
+    own: ControlPlane, world: OperatorEnvironment
+) -> None:
     own.apply_crds(CRDS)
-    async with operating(world.options()):
+    async with running_operator(world.options()):
         for name in ("crm", "wiki"):
             world.has_proxy(name)
         await eventually(lambda: world.served() == {"crm", "wiki"})
@@ -70,10 +72,10 @@ async def test_definitions_made_again_take_no_door_away_before_it_is_confirmed(o
 
 
 async def test_definitions_that_were_gone_for_long_are_watched_again(
-    own: ControlPlane, world: World, caplog: pytest.LogCaptureFixture
+    own: ControlPlane, world: OperatorEnvironment, caplog: pytest.LogCaptureFixture
 ) -> None:
     own.apply_crds(CRDS)
-    async with operating(world.options()):
+    async with running_operator(world.options()):
         world.has_proxy("crm")
         await eventually(lambda: world.served() == {"crm"})
         for name in DEFINITIONS:
@@ -90,7 +92,7 @@ async def test_definitions_that_were_gone_for_long_are_watched_again(
 
 
 async def test_an_api_server_that_was_away_is_found_again_and_nothing_is_lost_though_no_lease_was_renewed(
-    own: ControlPlane, world: World
+    own: ControlPlane, world: OperatorEnvironment
 ) -> None:
     own.apply_crds(CRDS)
     async with operator_process(world, "one", "--leader-elect") as one:
@@ -119,7 +121,7 @@ async def text_of(url: str) -> str:
         return await answer.text()
 
 
-async def test_the_process_shows_its_health_and_ends_when_told(own: ControlPlane, world: World) -> None:
+async def test_the_process_shows_its_health_and_ends_when_told(own: ControlPlane, world: OperatorEnvironment) -> None:
     own.apply_crds(CRDS)
     async with operator_process(world, "one") as one:
         await until(one.leads)

@@ -4,8 +4,8 @@ import time
 from typing import Any
 
 import pytest
-from operator_process import World, eventually, operating
-from operator_world import SaidReplica, listening, policy
+from operator_environment import OperatorEnvironment, eventually, running_operator
+from operator_objects import StubReplica, listening_replica, policy
 
 from ostiary_core.contract.bundle import Bundle, manifest_file, stamp
 from ostiary_operator.delivery.secret import parse_secret
@@ -13,16 +13,18 @@ from ostiary_operator.kube.kinds import CONFIG_MAP, ENDPOINT_SLICE, POLICY, PROX
 
 
 @pytest.fixture
-def world(unrestricted: World) -> World:
+def world(unrestricted: OperatorEnvironment) -> OperatorEnvironment:
     return unrestricted
 
 
-def said_by(world: World) -> SaidReplica:
-    return SaidReplica(gateway=world.gateway)
+def said_by(world: OperatorEnvironment) -> StubReplica:
+    return StubReplica(gateway=world.gateway)
 
 
-async def test_an_applied_proxy_becomes_a_signed_config_owned_by_the_gateways_service(world: World) -> None:
-    async with operating(world.options()):
+async def test_an_applied_proxy_becomes_a_signed_config_owned_by_the_gateways_service(
+    world: OperatorEnvironment,
+) -> None:
+    async with running_operator(world.options()):
         world.has_proxy("crm")
         world.has_policy("p", "crm")
         await eventually(lambda: world.served() == {"crm"})
@@ -36,10 +38,10 @@ async def test_an_applied_proxy_becomes_a_signed_config_owned_by_the_gateways_se
         assert obj["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "ostiary"
 
 
-async def test_a_resource_is_ready_only_after_every_replica_runs_it(world: World) -> None:
-    async with listening(said_by(world)) as one, listening(said_by(world)) as two:
+async def test_a_resource_is_ready_only_after_every_replica_runs_it(world: OperatorEnvironment) -> None:
+    async with listening_replica(said_by(world)) as one, listening_replica(said_by(world)) as two:
         world.replicas = (one.url, two.url)
-        async with operating(world.options()):
+        async with running_operator(world.options()):
             world.has_proxy("crm")
             world.has_policy("p", "crm")
             await eventually(lambda: world.served() == {"crm"})
@@ -62,10 +64,10 @@ async def test_a_resource_is_ready_only_after_every_replica_runs_it(world: World
     assert not {"annotations", "finalizers"} & obj["metadata"].keys()
 
 
-async def test_nothing_is_written_while_nothing_changes_not_even_by_a_restart(world: World) -> None:
-    async with listening(said_by(world)) as one:
+async def test_nothing_is_written_while_nothing_changes_not_even_by_a_restart(world: OperatorEnvironment) -> None:
+    async with listening_replica(said_by(world)) as one:
         world.replicas = (one.url,)
-        async with operating(world.options()):
+        async with running_operator(world.options()):
             world.has_proxy("crm")
             world.has_policy("p", "crm")
             await eventually(lambda: world.served() == {"crm"})
@@ -76,7 +78,7 @@ async def test_nothing_is_written_while_nothing_changes_not_even_by_a_restart(wo
             await eventually(lambda: world.said(PROXY, "crm", "Ready") == ("True", "Ready"))
         before = world.versions()
         one.bearers.clear()
-        async with operating(world.options()):
+        async with running_operator(world.options()):
             await eventually(lambda: one.bearers)
             world.has_proxy("after")
             await eventually(lambda: world.served() == {"crm", "after"})
@@ -86,17 +88,17 @@ async def test_nothing_is_written_while_nothing_changes_not_even_by_a_restart(wo
         assert after[name] == before[name]
 
 
-async def test_the_gateway_is_asked_with_the_bearer_of_its_secret(world: World) -> None:
-    async with listening(said_by(world)) as one:
+async def test_the_gateway_is_asked_with_the_bearer_of_its_secret(world: OperatorEnvironment) -> None:
+    async with listening_replica(said_by(world)) as one:
         world.replicas = (one.url,)
-        async with operating(world.options()):
+        async with running_operator(world.options()):
             await eventually(lambda: world.get(SECRET, "ostiary-default"))
             await eventually(lambda: one.bearers)
     assert len(one.bearers[0].removeprefix("Bearer ")) >= 40
 
 
-async def test_what_somebody_edits_by_hand_is_healed(world: World) -> None:
-    async with operating(world.options()):
+async def test_what_somebody_edits_by_hand_is_healed(world: OperatorEnvironment) -> None:
+    async with running_operator(world.options()):
         world.has_proxy("crm")
         await eventually(lambda: world.said(PROXY, "crm", "Accepted") == ("True", "Accepted"))
         world.patch(CONFIG_MAP, "ostiary-default-0", {"data": {"manifest.json": "{}", "notes": "mine"}})
@@ -108,8 +110,8 @@ async def test_what_somebody_edits_by_hand_is_healed(world: World) -> None:
         await eventually(lambda: world.served() == {"crm"})
 
 
-async def test_keys_that_somebody_adds_to_a_config_map_are_named_and_taken_away(world: World) -> None:
-    async with operating(world.options()):
+async def test_keys_that_somebody_adds_to_a_config_map_are_named_and_taken_away(world: OperatorEnvironment) -> None:
+    async with running_operator(world.options()):
         world.has_proxy("crm")
         await eventually(lambda: world.served() == {"crm"})
         forged = {"data": {"admin-token": "x"}, "binaryData": {"mac-1": "ZmZm", "session-0": "ZmZm"}}
@@ -119,9 +121,9 @@ async def test_keys_that_somebody_adds_to_a_config_map_are_named_and_taken_away(
         await eventually(lambda: any("admin-token, mac-1, session-0" in each for each in world.events("ConfigNotOurs")))
 
 
-async def test_a_revision_far_ahead_of_the_clock_is_overtaken(world: World) -> None:
+async def test_a_revision_far_ahead_of_the_clock_is_overtaken(world: OperatorEnvironment) -> None:
     """As an operator with a wrong clock left it; signed with the key of the Secret."""
-    async with operating(world.options()):
+    async with running_operator(world.options()):
         world.has_proxy("crm")
         await eventually(lambda: world.served() == {"crm"})
         bundle, keys = world.delivered(), parse_secret(world.get(SECRET, "ostiary-default"))
@@ -134,13 +136,13 @@ async def test_a_revision_far_ahead_of_the_clock_is_overtaken(world: World) -> N
     assert world.served() == {"crm"}
 
 
-def revision(world: World) -> int:
+def revision(world: OperatorEnvironment) -> int:
     bundle = world.delivered()
     return bundle.manifest.revision if bundle is not None else 0
 
 
-async def test_a_status_that_somebody_edits_is_healed(world: World) -> None:
-    async with operating(world.options()):
+async def test_a_status_that_somebody_edits_is_healed(world: OperatorEnvironment) -> None:
+    async with running_operator(world.options()):
         world.has_proxy("crm")
         await eventually(lambda: world.said(PROXY, "crm", "Accepted") == ("True", "Accepted"))
         forged = [{"type": "Ready", "status": "True", "reason": "Ready", "message": "", "lastTransitionTime": _NOW}]
@@ -153,8 +155,10 @@ async def test_a_status_that_somebody_edits_is_healed(world: World) -> None:
 _NOW = "2026-11-21T08:00:00Z"
 
 
-async def test_a_deleted_proxy_leaves_the_config_at_once_and_the_last_one_after_a_second_look(world: World) -> None:
-    async with operating(world.options()):
+async def test_a_deleted_proxy_leaves_the_config_at_once_and_the_last_one_after_a_second_look(
+    world: OperatorEnvironment,
+) -> None:
+    async with running_operator(world.options()):
         for name in ("crm", "wiki"):
             world.has_proxy(name)
         await eventually(lambda: world.served() == {"crm", "wiki"})
@@ -166,8 +170,8 @@ async def test_a_deleted_proxy_leaves_the_config_at_once_and_the_last_one_after_
         assert time.monotonic() - began >= 3
 
 
-async def test_an_edit_is_delivered_and_a_broken_one_keeps_the_last_good(world: World) -> None:
-    async with operating(world.options()):
+async def test_an_edit_is_delivered_and_a_broken_one_keeps_the_last_good(world: OperatorEnvironment) -> None:
+    async with running_operator(world.options()):
         world.has_proxy("crm")
         world.has_policy("p", "crm", allow="read_*")
         await eventually(lambda: world.said(POLICY, "p", "Accepted") == ("True", "Accepted"))
@@ -188,7 +192,7 @@ async def test_an_edit_is_delivered_and_a_broken_one_keeps_the_last_good(world: 
         await eventually(lambda: (found := world.delivered()) is not None and found.manifest.entries != before)
 
 
-async def test_replicas_are_found_in_the_endpoint_slices_of_the_service(world: World) -> None:
+async def test_replicas_are_found_in_the_endpoint_slices_of_the_service(world: OperatorEnvironment) -> None:
     world.replicas = None
     body = {
         "metadata": {
@@ -200,7 +204,7 @@ async def test_replicas_are_found_in_the_endpoint_slices_of_the_service(world: W
         "ports": [{"name": "admin", "port": 8081}],
         "endpoints": [{"addresses": ["192.0.2.1"], "conditions": {"ready": True}}],
     }
-    async with operating(world.options()):
+    async with running_operator(world.options()):
         world.has_proxy("crm")
         await eventually(lambda: world.said(PROXY, "crm", "Programmed") == ("False", "NoReplicas"))
         world.create(ENDPOINT_SLICE, body)
@@ -208,24 +212,26 @@ async def test_replicas_are_found_in_the_endpoint_slices_of_the_service(world: W
         assert (world.get(PROXY, "crm") or {})["status"]["programmed"] == "default 0/1"
 
 
-async def test_transitions_are_told_as_events(world: World) -> None:
+async def test_transitions_are_told_as_events(world: OperatorEnvironment) -> None:
     def reasons() -> set[str]:
         path = f"/apis/events.k8s.io/v1/namespaces/{world.team}/events"
         items = world.api.request("GET", path)["items"]
         return {item["reason"] for item in items if item["regarding"]["name"] == "crm"}
 
-    async with operating(world.options()):
+    async with running_operator(world.options()):
         world.has_proxy("crm")
         await eventually(lambda: {"Accepted", "NoReplicas"} <= reasons())
 
 
-async def test_a_proxy_that_nothing_governs_and_a_policy_that_protects_nothing_say_so(world: World) -> None:
+async def test_a_proxy_that_nothing_governs_and_a_policy_that_protects_nothing_say_so(
+    world: OperatorEnvironment,
+) -> None:
     def warned(name: str) -> list[tuple[str, str]]:
         path = f"/apis/events.k8s.io/v1/namespaces/{world.team}/events"
         items = world.api.request("GET", path)["items"]
         return [(item["type"], item["reason"]) for item in items if item["regarding"]["name"] == name]
 
-    async with operating(world.options()):
+    async with running_operator(world.options()):
         world.has_proxy("crm")
         world.has_policy("no-delete", "crm")
         await eventually(lambda: world.said(PROXY, "crm", "Governed") == ("True", "Governed"))
@@ -241,15 +247,15 @@ async def test_a_proxy_that_nothing_governs_and_a_policy_that_protects_nothing_s
         await eventually(lambda: ("Warning", "ProtectsNothing") in warned("no-delete"))
 
 
-async def test_an_operator_for_the_whole_cluster_serves_every_namespace(world: World) -> None:
+async def test_an_operator_for_the_whole_cluster_serves_every_namespace(world: OperatorEnvironment) -> None:
     world.wide = True
-    async with operating(world.options()):
+    async with running_operator(world.options()):
         world.has_proxy("crm")
         await eventually(lambda: "crm" in (world.served() or ()))
 
 
-async def test_a_change_arrives_without_waiting_for_a_resync(world: World) -> None:
-    async with operating(world.options()):
+async def test_a_change_arrives_without_waiting_for_a_resync(world: OperatorEnvironment) -> None:
+    async with running_operator(world.options()):
         world.has_proxy("first")
         await eventually(lambda: world.served() == {"first"})
         world.has_proxy("second")

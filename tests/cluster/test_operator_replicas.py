@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from operator_process import World, eventually, operating
+from operator_environment import OperatorEnvironment, eventually, running_operator
+from operator_objects import until
 from operator_replicas import OperatorProcess, operator_process
-from operator_world import until
 
 from ostiary_operator.app import OperatorStartupError, run_operator
 from ostiary_operator.kube.kinds import LEASE, PROXY
@@ -23,7 +23,7 @@ LEASE_SECONDS = 8.0
 
 
 @asynccontextmanager
-async def leader_and_standby(world: World) -> AsyncIterator[tuple[OperatorProcess, OperatorProcess]]:
+async def leader_and_standby(world: OperatorEnvironment) -> AsyncIterator[tuple[OperatorProcess, OperatorProcess]]:
     async with operator_process(world, "one", "--leader-elect") as one:
         await until(one.leads)
         async with operator_process(world, "two", "--leader-elect") as two:
@@ -31,7 +31,7 @@ async def leader_and_standby(world: World) -> AsyncIterator[tuple[OperatorProces
             yield one, two
 
 
-async def takes_over(world: World, standby: OperatorProcess, *, within: float) -> None:
+async def takes_over(world: OperatorEnvironment, standby: OperatorProcess, *, within: float) -> None:
     began = time.monotonic()
     world.has_proxy("meanwhile")
     await eventually(lambda: "meanwhile" in (world.served() or ()))
@@ -39,26 +39,26 @@ async def takes_over(world: World, standby: OperatorProcess, *, within: float) -
     await until(standby.leads)  # the config is there before its own pass has ended
 
 
-def lease(world: World) -> dict[str, Any]:
+def lease(world: OperatorEnvironment) -> dict[str, Any]:
     found: dict[str, Any] = world.api.request("GET", LEASE.path(namespace=world.system, name=world.operator_name))
     return found["spec"]  # type: ignore[no-any-return]
 
 
-async def test_a_leader_that_is_killed_is_followed_within_fifteen_seconds(world: World) -> None:
+async def test_a_leader_that_is_killed_is_followed_within_fifteen_seconds(world: OperatorEnvironment) -> None:
     async with leader_and_standby(world) as (one, two):
         one.signal(signal.SIGKILL)
         await takes_over(world, two, within=HAND_OVER)
         assert lease(world)["holderIdentity"].startswith("two_")
 
 
-async def test_a_leader_that_is_told_to_end_hands_over_at_once(world: World) -> None:
+async def test_a_leader_that_is_told_to_end_hands_over_at_once(world: OperatorEnvironment) -> None:
     async with leader_and_standby(world) as (one, two):
         one.signal(signal.SIGTERM)
         assert await one.ended() == 0
         await takes_over(world, two, within=LEASE_SECONDS)
 
 
-async def test_a_leader_that_hung_writes_nothing_when_it_wakes_up_and_ends(world: World) -> None:
+async def test_a_leader_that_hung_writes_nothing_when_it_wakes_up_and_ends(world: OperatorEnvironment) -> None:
     async with leader_and_standby(world) as (one, two):
         one.signal(signal.SIGSTOP)
         await takes_over(world, two, within=HAND_OVER)
@@ -69,8 +69,10 @@ async def test_a_leader_that_hung_writes_nothing_when_it_wakes_up_and_ends(world
         assert world.versions() == before
 
 
-async def test_a_foreign_release_in_the_same_namespace_refuses_to_start_and_changes_nothing(world: World) -> None:
-    async with operating(world.options()):
+async def test_a_foreign_release_in_the_same_namespace_refuses_to_start_and_changes_nothing(
+    world: OperatorEnvironment,
+) -> None:
+    async with running_operator(world.options()):
         world.has_proxy("crm")
         await eventually(lambda: world.said(PROXY, "crm", "Accepted") == ("True", "Accepted"))
         before = world.versions()
@@ -81,17 +83,17 @@ async def test_a_foreign_release_in_the_same_namespace_refuses_to_start_and_chan
 
 @pytest.mark.parametrize("wide", [False, True])
 async def test_a_foreign_release_elsewhere_serves_nothing_of_a_namespace_that_is_served(
-    unrestricted: World, new_namespace: Callable[..., str], caplog: pytest.LogCaptureFixture, wide: bool
+    unrestricted: OperatorEnvironment, new_namespace: Callable[..., str], caplog: pytest.LogCaptureFixture, wide: bool
 ) -> None:
     world = unrestricted
-    other = World(world.api, world.kubeconfig, system=new_namespace(), team=world.team, wide=wide)
+    other = OperatorEnvironment(world.api, world.kubeconfig, system=new_namespace(), team=world.team, wide=wide)
     other.has_gateway()
-    async with operating(world.options()):
+    async with running_operator(world.options()):
         world.has_proxy("crm")
         await eventually(lambda: world.said(PROXY, "crm", "Accepted") == ("True", "Accepted"))
         before = world.versions()
         with caplog.at_level(logging.ERROR):
-            async with operating(other.options()):
+            async with running_operator(other.options()):
                 await eventually(lambda: other.served() is not None)
                 await eventually(lambda: told_of_refusal(world))
         assert "crm" not in (other.served() or ())
@@ -100,6 +102,6 @@ async def test_a_foreign_release_elsewhere_serves_nothing_of_a_namespace_that_is
         assert world.served() == {"crm"}
 
 
-def told_of_refusal(world: World) -> bool:
+def told_of_refusal(world: OperatorEnvironment) -> bool:
     events = world.api.request("GET", f"/apis/events.k8s.io/v1/namespaces/{world.team}/events")["items"]
     return any(event["reason"] == "NamespaceRefused" for event in events)

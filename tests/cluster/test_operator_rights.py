@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
-from operator_process import World, eventually, operating
+from operator_environment import OperatorEnvironment, eventually, running_operator
 from operator_replicas import chart_rights
 
 from ostiary_operator.app import OperatorStartupError, run_operator
@@ -13,19 +13,21 @@ from ostiary_tools.control_plane import ControlPlane
 
 
 @pytest.fixture
-def world(unrestricted: World) -> World:
+def world(unrestricted: OperatorEnvironment) -> OperatorEnvironment:
     return unrestricted
 
 
 @pytest.fixture(params=["whole cluster", "one namespace"])
-def restricted(control_plane: ControlPlane, world: World, request: pytest.FixtureRequest) -> Iterator[World]:
+def restricted(
+    control_plane: ControlPlane, world: OperatorEnvironment, request: pytest.FixtureRequest
+) -> Iterator[OperatorEnvironment]:
     world.wide = request.param == "whole cluster"
     with chart_rights(control_plane, world):
         yield world
 
 
-async def test_the_charts_roles_are_enough_for_the_whole_line(restricted: World) -> None:
-    async with operating(restricted.options()):
+async def test_the_charts_roles_are_enough_for_the_whole_line(restricted: OperatorEnvironment) -> None:
+    async with running_operator(restricted.options()):
         restricted.has_proxy("crm")
         restricted.has_policy("p", "crm")
         await eventually(lambda: restricted.served() is not None and "crm" in (restricted.served() or ()))
@@ -40,15 +42,17 @@ async def test_the_charts_roles_are_enough_for_the_whole_line(restricted: World)
         await eventually(told)
 
 
-async def test_a_secret_that_may_not_be_read_is_a_condition_with_its_remedy(restricted: World) -> None:
+async def test_a_secret_that_may_not_be_read_is_a_condition_with_its_remedy(restricted: OperatorEnvironment) -> None:
     references = [{"kind": "Secret", "name": "ca"}]
     server = {"name": "s", "url": "https://mock.tools/mcp", "tls": {"caCertificateRefs": references}}
-    async with operating(restricted.options()):
+    async with running_operator(restricted.options()):
         restricted.has_proxy("crm", servers=[server])
         await eventually(lambda: restricted.said(PROXY, "crm", "ResolvedRefs") == ("False", "NotPermitted"))
 
 
-async def test_a_missing_right_is_named_with_verb_and_resource(control_plane: ControlPlane, world: World) -> None:
+async def test_a_missing_right_is_named_with_verb_and_resource(
+    control_plane: ControlPlane, world: OperatorEnvironment
+) -> None:
     world.kubeconfig = control_plane.kubeconfig_for_service_account(world.system, "default")
     with pytest.raises(OperatorStartupError, match='cannot list resource "'):
         await run_operator(world.options(startup_timeout=1.5), asyncio.Event())

@@ -7,33 +7,35 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from api_proxy import ApiProxy, Chooses, api_proxy, is_watch, lists, writes
-from operator_process import World, eventually, operating
+from kube_api_proxy import Chooses, KubeApiProxy, is_watch, kube_api_proxy, lists, writes
+from operator_environment import OperatorEnvironment, eventually, running_operator
 from operator_replicas import operator_process
-from patience import PATIENCE
+from timeouts import TIMEOUT_SECONDS
 
 from ostiary_operator.kube.kinds import CONFIG_MAP, PROXY
 from ostiary_tools.control_plane import ControlPlane
 
 
-def token_of(control_plane: ControlPlane, world: World) -> str:
+def token_of(control_plane: ControlPlane, world: OperatorEnvironment) -> str:
     return control_plane.service_account_token(world.system, world.operator_name)
 
 
 @pytest.fixture
-async def api(control_plane: ControlPlane, world: World, tmp_path: Path) -> AsyncIterator[ApiProxy]:
+async def api(control_plane: ControlPlane, world: OperatorEnvironment, tmp_path: Path) -> AsyncIterator[KubeApiProxy]:
     """The only way from the world's operator to the API server; tests have their own."""
-    async with api_proxy(control_plane, tmp_path) as proxy:
+    async with kube_api_proxy(control_plane, tmp_path) as proxy:
         world.kubeconfig = proxy.kubeconfig(await asyncio.to_thread(token_of, control_plane, world))
         yield proxy
 
 
-async def serves(world: World, *names: str) -> None:
+async def serves(world: OperatorEnvironment, *names: str) -> None:
     await eventually(lambda: world.served() == set(names))
 
 
-async def test_an_api_server_that_asks_to_come_again_gets_what_it_asks_for(world: World, api: ApiProxy) -> None:
-    async with operating(world.options()):
+async def test_an_api_server_that_asks_to_come_again_gets_what_it_asks_for(
+    world: OperatorEnvironment, api: KubeApiProxy
+) -> None:
+    async with running_operator(world.options()):
         world.has_proxy("crm")
         await serves(world, "crm")
         api.refuse(lambda request: not is_watch(request), status=429, times=12, **{"Retry-After": "0"})
@@ -43,8 +45,10 @@ async def test_an_api_server_that_asks_to_come_again_gets_what_it_asks_for(world
         await eventually(lambda: world.said(PROXY, "wiki", "Accepted") == ("True", "Accepted"))
 
 
-async def test_an_expired_watch_is_begun_again_and_tells_what_happened_meanwhile(world: World, api: ApiProxy) -> None:
-    async with operating(world.options()):
+async def test_an_expired_watch_is_begun_again_and_tells_what_happened_meanwhile(
+    world: OperatorEnvironment, api: KubeApiProxy
+) -> None:
+    async with running_operator(world.options()):
         for name in ("crm", "wiki"):
             world.has_proxy(name)
         await serves(world, "crm", "wiki")
@@ -56,8 +60,10 @@ async def test_an_expired_watch_is_begun_again_and_tells_what_happened_meanwhile
         await serves(world, "wiki", "mail")
 
 
-async def test_while_a_list_does_not_end_nothing_that_it_might_hold_is_dropped(world: World, api: ApiProxy) -> None:
-    async with operating(world.options()):
+async def test_while_a_list_does_not_end_nothing_that_it_might_hold_is_dropped(
+    world: OperatorEnvironment, api: KubeApiProxy
+) -> None:
+    async with running_operator(world.options()):
         world.has_proxy("crm")
         await serves(world, "crm")
         await eventually(lambda: world.said(PROXY, "crm", "Accepted") == ("True", "Accepted"))
@@ -70,13 +76,15 @@ async def test_while_a_list_does_not_end_nothing_that_it_might_hold_is_dropped(w
         await serves(world, "crm", "wiki")
 
 
-async def test_a_list_that_fails_half_way_drops_nothing_and_is_repeated(world: World, api: ApiProxy) -> None:
+async def test_a_list_that_fails_half_way_drops_nothing_and_is_repeated(
+    world: OperatorEnvironment, api: KubeApiProxy
+) -> None:
     world.has_proxy("crm")
-    async with operating(world.options()):
+    async with running_operator(world.options()):
         await serves(world, "crm")
     before = world.versions()
     api.refuse(lists("mcpproxies"), status=500, times=3)
-    async with operating(world.options()):
+    async with running_operator(world.options()):
         await eventually(lambda: api.refusals_left == 0)
         assert world.versions() == before
         world.has_proxy("wiki")
@@ -84,11 +92,11 @@ async def test_a_list_that_fails_half_way_drops_nothing_and_is_repeated(world: W
 
 
 async def test_a_token_that_was_rotated_is_read_anew_by_requests_and_watches(
-    control_plane: ControlPlane, world: World, api: ApiProxy
+    control_plane: ControlPlane, world: OperatorEnvironment, api: KubeApiProxy
 ) -> None:
     old = await asyncio.to_thread(token_of, control_plane, world)
     world.kubeconfig = api.kubeconfig(old)
-    async with operating(world.options()):
+    async with running_operator(world.options()):
         world.has_proxy("crm")
         await serves(world, "crm")
         api.kubeconfig(await asyncio.to_thread(token_of, control_plane, world))
@@ -99,9 +107,11 @@ async def test_a_token_that_was_rotated_is_read_anew_by_requests_and_watches(
         await eventually(lambda: world.said(PROXY, "wiki", "Accepted") == ("True", "Accepted"))
 
 
-async def test_two_hundred_edits_a_second_are_few_writes_and_the_last_one_counts(world: World, api: ApiProxy) -> None:
+async def test_two_hundred_edits_a_second_are_few_writes_and_the_last_one_counts(
+    world: OperatorEnvironment, api: KubeApiProxy
+) -> None:
     names = [f"p{number}" for number in range(10)]
-    async with operating(world.options()):
+    async with running_operator(world.options()):
         for name in names:
             world.has_proxy(name)
         await serves(world, *names)
@@ -122,17 +132,17 @@ async def test_two_hundred_edits_a_second_are_few_writes_and_the_last_one_counts
         assert api.count("PATCH", "configmaps/ostiary-default-0") - before < 40  # of 200 edits
 
 
-async def _edit(hands: ThreadPoolExecutor, world: World, name: str, path: str) -> None:
+async def _edit(hands: ThreadPoolExecutor, world: OperatorEnvironment, name: str, path: str) -> None:
     loop = asyncio.get_running_loop()
     await loop.run_in_executor(hands, lambda: world.patch(PROXY, name, {"spec": {"path": path}}))
 
 
 async def test_a_namespace_in_deletion_takes_its_own_doors_and_nobody_elses(
-    unrestricted: World, new_namespace: Callable[..., str]
+    unrestricted: OperatorEnvironment, new_namespace: Callable[..., str]
 ) -> None:
     world, leaving = unrestricted, new_namespace()
-    other = World(world.api, world.kubeconfig, system=world.system, team=leaving)
-    async with operating(world.options(watch_namespaces=(world.team, leaving))):
+    other = OperatorEnvironment(world.api, world.kubeconfig, system=world.system, team=leaving)
+    async with running_operator(world.options(watch_namespaces=(world.team, leaving))):
         world.has_proxy("crm")
         other.has_proxy("gone")
         await serves(world, "crm", "gone")
@@ -161,7 +171,7 @@ EARLY = ("while it lists", "before the config")
 
 @pytest.mark.parametrize("step", STEPS)
 async def test_an_operator_that_is_killed_at_any_step_leaves_a_whole_config_and_the_next_completes_the_change(
-    world: World, api: ApiProxy, step: str
+    world: OperatorEnvironment, api: KubeApiProxy, step: str
 ) -> None:
     chooses, answered = STEPS[step]
     async with operator_process(world, "one") as one:
@@ -170,18 +180,18 @@ async def test_an_operator_that_is_killed_at_any_step_leaves_a_whole_config_and_
         await eventually(lambda: world.said(PROXY, "crm", "Accepted") == ("True", "Accepted"))
         with api.holding(chooses, answered=answered) as held:
             world.has_proxy("wiki")
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT_SECONDS):
                 await held.reached.wait()
             one.signal(signal.SIGKILL)
             await one.ended()
         assert world.served() == ({"crm"} if step in EARLY else {"crm", "wiki"})
-    async with operating(world.options()):
+    async with running_operator(world.options()):
         await serves(world, "crm", "wiki")
         await eventually(lambda: world.said(PROXY, "wiki", "Accepted") == ("True", "Accepted"))
 
 
 async def test_an_operator_that_is_killed_at_its_first_secret_is_followed_by_one_that_begins_well(
-    world: World, api: ApiProxy
+    world: OperatorEnvironment, api: KubeApiProxy
 ) -> None:
     world.has_proxy("crm")
     with api.holding(writes("secrets"), answered=True) as held:
@@ -190,5 +200,5 @@ async def test_an_operator_that_is_killed_at_its_first_secret_is_followed_by_one
             one.signal(signal.SIGKILL)
             await one.ended()
     assert world.served() is None
-    async with operating(world.options()):
+    async with running_operator(world.options()):
         await serves(world, "crm")

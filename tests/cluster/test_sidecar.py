@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx2
 import pytest
 from charts import CHART, container, one, render, values
-from guides import blocks
+from fenced_blocks import fenced_blocks
 from mcp_clients import connect
 
 from ostiary_tools import private
@@ -50,7 +50,7 @@ def beside(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -> I
     ]
     process = Process("beside", command, log=token.with_name("log"))
     wait_until(lambda: answers(f"http://{LOOPBACK}:{admin}/readyz"), what="it to be ready", processes=[process])
-    resources = blocks("docs/guides/sidecar.md", "yaml")[1]
+    resources = fenced_blocks("docs/guides/sidecar.md", "yaml")[1]
     cluster.kubectl("apply", "-f", "-", input=resources.replace("http://localhost:7878/mcp", cluster.mock_url))
     base = f"http://{LOOPBACK}:{port}"
     wait_until(lambda: httpx2.get(f"{base}/sales/crm/mcp").status_code != 404, what="the proxy", processes=[process])

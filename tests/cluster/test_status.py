@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from command_line import Answer, calling
+from command_line import CommandResult, ostiary_command
 
 from ostiary_tools.cluster import LocalCluster
 from ostiary_tools.cluster_stack import EXAMPLE
 from ostiary_tools.processes import wait_until
 
-Ask = Callable[..., Answer]
+Ask = Callable[..., CommandResult]
 
 TWIN = {
     "apiVersion": "ostiary.dev/v1alpha1",
@@ -28,7 +28,7 @@ TWIN = {
 @pytest.fixture
 def ask(cluster: LocalCluster, capsys: pytest.CaptureFixture[str]) -> Ask:
     """Calls `ostiary` as the administrator."""
-    call = calling(capsys)
+    call = ostiary_command(capsys)
     return lambda *arguments: call(arguments[0], "--kubeconfig", str(cluster.control_plane.kubeconfig), *arguments[1:])
 
 
@@ -39,7 +39,7 @@ def as_viewer(cluster: LocalCluster, capsys: pytest.CaptureFixture[str]) -> Ask:
     bind = ("create", "rolebinding", "viewer", "--clusterrole=ostiary-viewer", "--serviceaccount=default:viewer")
     cluster.kubectl(*bind, "-n", "default")
     kubeconfig = cluster.control_plane.kubeconfig_for_service_account("default", "viewer")
-    call = calling(capsys)
+    call = ostiary_command(capsys)
 
     def allowed() -> bool:
         return call("get", "proxies", "-n", "default", "--kubeconfig", str(kubeconfig)).code == 0

@@ -10,16 +10,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from guides import ROOT, blocks
-from patience import PATIENCE
-from pretend_kubelet import PretendKubelet
+from fake_kubelet import FakeKubelet
+from fenced_blocks import ROOT, fenced_blocks
+from timeouts import TIMEOUT_SECONDS
 
 from ostiary_tools import binaries, crds
 from ostiary_tools.cluster import LocalCluster
 from ostiary_tools.processes import wait_until
 
 PAGE = "docs/tutorials/3-kind.md"
-COMMANDS = [line for block in blocks(PAGE, "sh") for line in block.replace("\\\n", " ").splitlines() if line]
+COMMANDS = [line for block in fenced_blocks(PAGE, "sh") for line in block.replace("\\\n", " ").splitlines() if line]
 INSTALL = next(line for line in COMMANDS if line.startswith("helm install ostiary "))
 #: Need a container engine, a kubelet that runs Pods, or Node.js.
 NOT_HERE = ("kind ", "docker ", "helm test ", "npx ")
@@ -29,7 +29,7 @@ class TutorialCluster(LocalCluster):
     """Installs what the tutorial installs."""
 
     def _install(self) -> None:
-        with PretendKubelet(self.control_plane):
+        with FakeKubelet(self.control_plane):
             run(self, INSTALL)
         names = [definition["metadata"]["name"] for definition in crds.read(ROOT / "crds")]
         wait_until(lambda: all(crds.usable(name, self.control_plane.api) for name in names), what="the definitions")
@@ -44,7 +44,7 @@ def run(cluster: LocalCluster, line: str) -> str:
         check=False,
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT_SECONDS,
     )
     assert done.returncode == 0, f"{line}\n{done.stderr}"
     return done.stdout
@@ -52,7 +52,7 @@ def run(cluster: LocalCluster, line: str) -> str:
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
-    with TutorialCluster(tmp_path_factory.mktemp("cluster")) as running, PretendKubelet(running.control_plane):
+    with TutorialCluster(tmp_path_factory.mktemp("cluster")) as running, FakeKubelet(running.control_plane):
         yield running
 
 
@@ -67,7 +67,9 @@ def test_every_command_does_what_the_page_says(cluster: LocalCluster) -> None:
     assert "condition met" in said["kubectl wait mcppolicy mock-mcp-server --for condition=Ready"]
     assert "PathConflict" in said["kubectl get mcpproxy twin -o wide"]
     assert "ostiary-gateway    1/1" in said["kubectl -n ostiary-system get deployments"]
-    shown = [row.split() for block in blocks(PAGE, "text") for row in block.splitlines() if row.startswith("NAME")]
+    shown = [
+        row.split() for block in fenced_blocks(PAGE, "text") for row in block.splitlines() if row.startswith("NAME")
+    ]
     printed = [row.split() for text in said.values() for row in text.splitlines() if row.startswith("NAME")]
     assert [header for header in shown if header not in printed] == []
 

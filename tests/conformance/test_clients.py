@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-import everything_input
-import everything_tools
+import everything_server_input
+import everything_server_tools
 import pytest
 
 from ostiary_tools import conformance_clients
@@ -13,7 +13,7 @@ from ostiary_tools.conformance_world import SERVERS, ConformanceEnvironment, run
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(240)]
 
-ALL_TOOLS = sorted(fixture.name for fixture in (*everything_tools.FIXTURES, *everything_input.FIXTURES))
+ALL_TOOLS = sorted(fixture.name for fixture in (*everything_server_tools.FIXTURES, *everything_server_input.FIXTURES))
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any, Literal
 
 import pytest
-from callers import calling, legacy, modern
-from gateways import RunningGateway, running
+from gateways import RunningGateway, running_gateway
 from mcp import Client
+from mcp_caller import legacy, mcp_caller, modern
 from mcp_clients import Era
-from typescript import run_session
+from typescript_sdk import run_session
 
 from ostiary_tools import conformance_installs
 
@@ -31,7 +31,7 @@ def server() -> Iterator[str]:
 
 @pytest.fixture
 async def gateway(server: str) -> AsyncIterator[RunningGateway]:
-    async with running() as gateway:
+    async with running_gateway() as gateway:
         await gateway.apply(gateway.entry("mock", server))
         yield gateway
 
@@ -39,7 +39,7 @@ async def gateway(server: str) -> AsyncIterator[RunningGateway]:
 async def test_a_request_without_a_session_is_400_with_its_own_id_and_the_words_of_the_server(
     gateway: RunningGateway,
 ) -> None:
-    async with calling(gateway.url()) as caller:
+    async with mcp_caller(gateway.url()) as caller:
         for message in (legacy("tools/list", id=7), modern("tools/list", id=7), modern("server/discover", id=7)):
             reply = await caller.post(message)
             assert (reply.status, reply.json["id"]) == (400, 7)
@@ -47,7 +47,7 @@ async def test_a_request_without_a_session_is_400_with_its_own_id_and_the_words_
 
 
 async def test_a_session_that_the_server_has_forgotten_is_404(gateway: RunningGateway) -> None:
-    async with calling(gateway.url()) as caller:
+    async with mcp_caller(gateway.url()) as caller:
         await caller.initialize()
         assert (await caller.request("DELETE")).status == 200
         reply = await caller.post(legacy("tools/list", id=7))

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from cutting import cut
+from byte_pieces import split_at
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -122,7 +122,7 @@ def one_by_one(stream: bytes) -> list[bytes]:
 def test_whatever_the_cuts_a_client_dispatches_the_same(stream: bytes, places: list[int]) -> None:
     expected = dispatched(stream)
 
-    for chunks in ([stream], [b"", *cut(stream, places), b""], one_by_one(stream)):
+    for chunks in ([stream], [b"", *split_at(stream, places), b""], one_by_one(stream)):
         *blocks, rest = split(chunks)
         assert b"".join(blocks) + rest == (stream.removeprefix(MARK) if blocks else stream)
         assert dispatched(b"".join(map(clean, blocks)) + rest) == expected
@@ -130,7 +130,7 @@ def test_whatever_the_cuts_a_client_dispatches_the_same(stream: bytes, places: l
 
 @given(streams, cuts)
 def test_a_block_holds_one_event_at_most_and_says_of_it_what_a_client_reads(stream: bytes, places: list[int]) -> None:
-    *blocks, _ = split(cut(stream, places))
+    *blocks, _ = split(split_at(stream, places))
     found: list[Event] = []
     for block in blocks:
         events = within(block)
@@ -163,7 +163,7 @@ ids = st.sampled_from([b"1", b"", b" x", b"a:b", b"\xc3\xbc"])
 def test_the_id_that_a_client_resumes_from_is_the_one_that_we_note(
     stream: bytes, places: list[int], last: bytes
 ) -> None:
-    *blocks, _ = split(cut(stream + b"\n\nid: " + last + b"\ndata: x\n\n", places))
+    *blocks, _ = split(split_at(stream + b"\n\nid: " + last + b"\ndata: x\n\n", places))
 
     noted = [value for block in blocks if (value := value_of(block, b"id")) is not None and b"\x00" not in value]
 
@@ -172,7 +172,7 @@ def test_the_id_that_a_client_resumes_from_is_the_one_that_we_note(
 
 @given(streams, cuts, st.sampled_from([b"{}", b'{"a":"\xc3\xbc"}', b"[]"]))
 def test_other_data_are_the_only_data_of_their_event(stream: bytes, places: list[int], data: bytes) -> None:
-    for block in split(cut(stream, places))[:-1]:
+    for block in split(split_at(stream, places))[:-1]:
         before, after = within(block), within(with_data(clean(block), data))
         assert [each.data.encode() for each in after] == [data]
         if before:
@@ -188,7 +188,7 @@ def test_no_block_beyond_the_bound_is_held_or_passed_on_however_it_arrives(
     largest = 0
     splitter = BlockSplitter(limit=limit)
     try:
-        for chunk in cut(stream, places):
+        for chunk in split_at(stream, places):
             for block in splitter.feed(chunk):
                 largest = max(largest, len(block))
     except BlockTooLargeError:

@@ -5,10 +5,10 @@ import json
 import re
 from typing import Any
 
-from callers import LEGACY, MODERN
 from hypothesis import event, example, given
 from hypothesis import strategies as st
 from json_texts import identical, mangled, read_strictly
+from mcp_caller import LEGACY, MODERN
 from messages import VERSION_KEY, bodies, encoded, headers, names, spelt
 from multidict import CIMultiDict
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from cutting import cut
+from byte_pieces import split_at
 from hypothesis import event, example, given
 from hypothesis import strategies as st
 from json_texts import read_strictly
 from messages import bodies, headers, spelt
-from raw_upstream import Exchanges, Received, exchanges
+from recording_upstream import Received, RecordingUpstream, recording_upstream
 
 from ostiary_core.mcp.methods import METHODS, AuthorizationKind
 
@@ -20,8 +20,8 @@ FORBIDDEN = {"authorization", "cookie", "origin", "transfer-encoding", "baggage"
 
 
 @pytest.fixture(scope="module")
-def gateway() -> Iterator[Exchanges]:
-    with exchanges(ALLOW) as running:
+def gateway() -> Iterator[RecordingUpstream]:
+    with recording_upstream(ALLOW) as running:
         yield running
 
 
@@ -139,9 +139,9 @@ def assert_allowed(received: Received) -> None:
 @example(HEAD + b"Transfer-Encoding: chunked\t\r\nContent-Length: 0\r\n\r\n" + SMUGGLED, [])
 @example(HEAD + b"Transfer-Encoding: chunked\r\n\r\n%x;\n\r\n" % len(CALL) + CALL + b"\r\n0\r\n\r\n" + SMUGGLED, [])
 def test_nothing_reaches_the_upstream_but_what_the_policy_allows(
-    gateway: Exchanges, raw: bytes, places: list[int]
+    gateway: RecordingUpstream, raw: bytes, places: list[int]
 ) -> None:
-    said, received = gateway.send(cut(raw, places))
+    said, received = gateway.send(split_at(raw, places))
 
     event(f"{len(received)} received")
     for each in received:
@@ -152,7 +152,7 @@ def test_nothing_reaches_the_upstream_but_what_the_policy_allows(
     assert b"500" not in statuses
 
 
-def test_what_is_allowed_does_reach_it(gateway: Exchanges) -> None:
+def test_what_is_allowed_does_reach_it(gateway: RecordingUpstream) -> None:
     said, received = gateway.send([HEAD + b"Content-Length: %d\r\nConnection: close\r\n\r\n" % len(CALL) + CALL])
 
     assert said.startswith(b"HTTP/1.1 200 OK")

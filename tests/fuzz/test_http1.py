@@ -9,15 +9,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
-from cutting import cut
-from http_laboratory import HONEST, Laboratory, Outcome, Reading, joined, laboratory
+from byte_pieces import split_at
+from http_client_comparison import HONEST, ClientComparison, ClientReading, Outcome, http_client_comparison, joined
 from hypothesis import event, example, given
 from hypothesis import strategies as st
 
 
 @pytest.fixture(scope="module")
-def lab() -> Iterator[Laboratory]:
-    with laboratory() as running:
+def lab() -> Iterator[ClientComparison]:
+    with http_client_comparison() as running:
         yield running
 
 
@@ -104,13 +104,13 @@ cuts = st.lists(st.integers(0, 600), max_size=5)
 
 @given(answers(), cuts)
 def test_a_valid_answer_is_read_as_it_was_meant_and_as_aiohttp_reads_it(
-    lab: Laboratory, meant: Meant, places: list[int]
+    lab: ClientComparison, meant: Meant, places: list[int]
 ) -> None:
-    pieces = cut(meant.raw, places)
+    pieces = split_at(meant.raw, places)
     names = sorted({name for name, _ in meant.headers} | {name.lower() for name in meant.trailers} | {"link", "x-a"})
 
-    assert lab.by_ours(pieces, names) == Reading(meant.status, meant.headers, meant.body)
-    assert lab.by_aiohttp(pieces) == Reading(meant.status, meant.headers, meant.body)
+    assert lab.by_ours(pieces, names) == ClientReading(meant.status, meant.headers, meant.body)
+    assert lab.by_aiohttp(pieces) == ClientReading(meant.status, meant.headers, meant.body)
 
 
 _INSERTS = [
@@ -165,7 +165,7 @@ def mutants(draw: st.DrawFn) -> bytes:
     return bytes(raw[: len(raw) - missing])
 
 
-def stands_whole_in_front(lab: Laboratory, raw: bytes) -> bool:
+def stands_whole_in_front(lab: ClientComparison, raw: bytes) -> bool:
     """Whether what ours read is a whole answer for aiohttp too, and only what follows it is not."""
     heads = [found.end() for found in re.finditer(rb"\r\n\r\n", raw)]
     lengths = [int(digits) for digits in re.findall(rb"(?i)content-length[: \t]+([0-9]{1,6})", raw)]
@@ -174,7 +174,7 @@ def stands_whole_in_front(lab: Laboratory, raw: bytes) -> bool:
     return any(both is not None and both[0] is not None and both[0] == both[1] for both in found)
 
 
-def asked_both(lab: Laboratory, theirs: list[bytes], ours: list[bytes]) -> tuple[Outcome, Outcome] | None:
+def asked_both(lab: ClientComparison, theirs: list[bytes], ours: list[bytes]) -> tuple[Outcome, Outcome] | None:
     """What aiohttp reads of some pieces, and what ours reads of some; None where aiohttp comes to no verdict."""
     try:
         reading = lab.by_aiohttp(theirs, seconds=0.5)
@@ -211,9 +211,9 @@ LAXER: list[tuple[Callable[[bytes], object], str]] = [
 @example(b"HTTP/1.1 000 OK\r\nContent-Length: 0\r\n\r\n", [])
 @example(b"HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n", [])
 def test_what_aiohttp_refuses_is_refused_and_what_both_take_is_the_same(
-    lab: Laboratory, raw: bytes, places: list[int]
+    lab: ClientComparison, raw: bytes, places: list[int]
 ) -> None:
-    pieces = cut(raw, places)
+    pieces = split_at(raw, places)
     both = asked_both(lab, pieces, pieces)
     if both is None:
         return
@@ -258,8 +258,8 @@ tails = st.one_of(
 @example(b"HTTP/1.1 304 \r\nTransfer-Encoding: chunked\r\n\r\n", b"0\r\n\r\n" + SMUGGLED, [], True, False)
 @example(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\t\r\n\r\n0\r\n\r\n", SMUGGLED, [], True, False)
 def test_the_next_exchange_never_gets_a_byte_of_this_one(
-    lab: Laboratory, raw: bytes, tail: bytes, places: list[int], late: bool, hang_up: bool
+    lab: ClientComparison, raw: bytes, tail: bytes, places: list[int], late: bool, hang_up: bool
 ) -> None:
-    pieces = [*cut(raw, places), tail] if late else cut(raw + tail, places)
+    pieces = [*split_at(raw, places), tail] if late else split_at(raw + tail, places)
 
     assert lab.next_after(pieces, hang_up=hang_up) == HONEST

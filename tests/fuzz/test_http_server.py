@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from cutting import cut
+from byte_pieces import split_at
+from http_server_comparison import ServerComparison, ServerReading, http_server_comparison, read_by_h11
 from hypothesis import event, example, given
 from hypothesis import strategies as st
-from server_laboratory import Reading, ServerLaboratory, read_by_h11, server_laboratory
 
 #: What h11 says where ours goes on, and why that is no second reading of the same bytes.
 LAXER = {
@@ -24,8 +24,8 @@ LAXER = {
 
 
 @pytest.fixture(scope="module")
-def lab() -> Iterator[ServerLaboratory]:
-    with server_laboratory() as running:
+def lab() -> Iterator[ServerComparison]:
+    with http_server_comparison() as running:
         yield running
 
 
@@ -109,7 +109,7 @@ def good_requests(draw: st.DrawFn) -> bytes:
         return "\r\n".join([*head, "", ""]).encode()
     if draw(st.booleans()):
         return "\r\n".join([*head, f"Content-Length: {len(body)}", "", ""]).encode() + body
-    pieces = cut(body, [draw(st.integers(0, len(body)))])
+    pieces = split_at(body, [draw(st.integers(0, len(body)))])
     chunks = b"".join(b"%x;x=y\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\nTrailer: t\r\n\r\n"
     return "\r\n".join([*head, "Transfer-Encoding: chunked", "", ""]).encode() + chunks
 
@@ -131,7 +131,7 @@ def mangled(data: bytes) -> st.SearchStrategy[bytes]:
     return st.builds(mangle, st.integers(0, 1000), bytes_, st.sampled_from(["replace", "lose", "add"]))
 
 
-def bare(reading: Reading) -> list[tuple[str, str, bytes]]:
+def bare(reading: ServerReading) -> list[tuple[str, str, bytes]]:
     """What two servers must agree on; our unread bodies count as read."""
     return [
         (each.method, each.target, b"" if each.target.startswith("/unread") else each.body) for each in reading.requests
@@ -140,10 +140,10 @@ def bare(reading: Reading) -> list[tuple[str, str, bytes]]:
 
 @given(st.lists(good_requests(), min_size=1, max_size=5), cuts)
 def test_requests_that_keep_the_rules_are_understood_as_h11_understands_them(
-    lab: ServerLaboratory, requests: list[bytes], places: list[int]
+    lab: ServerComparison, requests: list[bytes], places: list[int]
 ) -> None:
     data = b"".join(requests)
-    ours, theirs = lab.read(cut(data, places)), read_by_h11(data)
+    ours, theirs = lab.read(split_at(data, places)), read_by_h11(data)
 
     if ours.ended is None:
         assert bare(ours) == bare(theirs)
@@ -163,8 +163,8 @@ def test_requests_that_keep_the_rules_are_understood_as_h11_understands_them(
     b"GET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n",
     [90],
 )
-def test_however_bytes_are_cut_there_is_one_reading(lab: ServerLaboratory, data: bytes, places: list[int]) -> None:
-    whole, pieces = lab.read([data]), lab.read(cut(data, places))
+def test_however_bytes_are_cut_there_is_one_reading(lab: ServerComparison, data: bytes, places: list[int]) -> None:
+    whole, pieces = lab.read([data]), lab.read(split_at(data, places))
 
     event(f"ended: {whole.ended}")
     if "100-continue" in data.decode("latin-1") and whole != pieces:
@@ -178,7 +178,7 @@ def test_however_bytes_are_cut_there_is_one_reading(lab: ServerLaboratory, data:
 @example(b"GET / HTTP/1.1\r\nHost: h\r\n\r\nGET  /  HTTP/1.1\r\nHost: h\r\n\r\n")
 @example(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0000000000000000000000005\r\n\r\nhello")
 @example(b"\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n")
-def test_what_we_understand_h11_does_not_understand_otherwise(lab: ServerLaboratory, data: bytes) -> None:
+def test_what_we_understand_h11_does_not_understand_otherwise(lab: ServerComparison, data: bytes) -> None:
     ours, theirs = lab.read([data]), read_by_h11(data)
 
     agreed = min(len(ours.requests), len(theirs.requests))
@@ -190,8 +190,8 @@ def test_what_we_understand_h11_does_not_understand_otherwise(lab: ServerLaborat
 
 @given(st.one_of(st.binary(max_size=200), streams.flatmap(mangled)), cuts)
 def test_no_bytes_make_the_server_fail_otherwise_than_with_an_answer(
-    lab: ServerLaboratory, data: bytes, places: list[int]
+    lab: ServerComparison, data: bytes, places: list[int]
 ) -> None:
-    reading = lab.read(cut(data, places))
+    reading = lab.read(split_at(data, places))
 
     assert reading.ended in {None, "closed", "400", "414", "431"}

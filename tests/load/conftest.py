@@ -3,10 +3,10 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from gateways import RunningGateway, running
+from gateways import RunningGateway, running_gateway
 
 
 @pytest.fixture
 async def gateway() -> AsyncIterator[RunningGateway]:
-    async with running() as gateway:
+    async with running_gateway() as gateway:
         yield gateway

@@ -7,10 +7,10 @@ from typing import Final
 
 from configs import entry
 from gateways import BOUNDS
-from lean import lean_callers, lean_server, listening
 from mcp_clients import eventually
-from patience import PATIENCE
-from started import resident, started, upstream_at
+from minimal_http import minimal_callers, minimal_server, tcp_server
+from ready_gateway import ready_gateway, resident_memory, upstream_at
+from timeouts import TIMEOUT_SECONDS
 from wire import connected, post
 
 from ostiary_core.contract.documents import ShareConfig
@@ -75,22 +75,22 @@ async def test_a_reader_who_takes_nothing_stops_an_endless_stream_and_not_the_ga
         made.append(Endless())
         return made[-1]
 
-    async with listening(endless) as port:
+    async with tcp_server(endless) as port:
         mock = entry("mock", servers=[upstream_at(f"http://127.0.0.1:{port}/mcp")])
-        async with started(tmp_path, mock) as gateway, connected(gateway.port) as wire:
-            before = resident(gateway)
+        async with ready_gateway(tmp_path, mock) as gateway, connected(gateway.port) as wire:
+            before = resident_memory(gateway)
             await wire.send(b"GET /mock/mcp HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n")
             assert (await wire.head()).status == 200
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT_SECONDS):
                 await eventually(lambda: bool(made))
                 await stalled(made[0])
             assert made[0].sent < IN_KERNEL
-            assert resident(gateway) - before < 16 * MIB
+            assert resident_memory(gateway) - before < 16 * MIB
             taken = made[0].sent
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT_SECONDS):
                 while made[0].sent < taken + (8 << 20):
                     assert await wire.reader.read(1 << 20)  # and who takes again is sent more
-            assert resident(gateway) - before < 24 * MIB
+            assert resident_memory(gateway) - before < 24 * MIB
 
 
 class Deaf(asyncio.Protocol):
@@ -112,23 +112,23 @@ async def test_a_server_that_reads_nothing_fills_its_own_share_and_nobody_elses(
     text = {"name": "put", "arguments": {"text": "x" * (1 << 20)}}
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": text}).encode()
     bounds = BOUNDS.model_copy(update={"request_bytes": 2 << 20, "per_proxy": ShareConfig(bytes_in_flight=16 << 20)})
-    async with listening(made) as port, lean_server() as server:
+    async with tcp_server(made) as port, minimal_server() as server:
         gone = entry("deaf", servers=[upstream_at(f"http://127.0.0.1:{port}/mcp")])
         other = entry("mock", servers=[upstream_at(server.url)])
-        async with started(tmp_path, gone, other, bounds=bounds) as gateway:
-            before = resident(gateway)
+        async with ready_gateway(tmp_path, gone, other, bounds=bounds) as gateway:
+            before = resident_memory(gateway)
 
             async def put() -> int:
                 async with connected(gateway.port) as wire:
                     await wire.send(post("/deaf/mcp", body))
                     return (await wire.reply()).status
 
-            async with lean_callers(gateway.port, "mock", 1) as [caller]:
+            async with minimal_callers(gateway.port, "mock", 1) as [caller]:
                 puts = [asyncio.create_task(put()) for _ in range(60)]
                 await eventually(lambda: sum(each.done() for each in puts) >= 60 - 16)
                 assert {each.result() for each in puts if each.done()} == {503}
                 assert await caller.call() == 200
-                assert resident(gateway) - before < 16 * 6 * MIB
+                assert resident_memory(gateway) - before < 16 * 6 * MIB
             for each in puts:
                 each.cancel()
             await asyncio.gather(*puts, return_exceptions=True)
@@ -140,19 +140,19 @@ async def test_thousands_of_heads_that_never_become_whole_cost_no_more_than_thei
     head = b"POST /mock/mcp HTTP/1.1\r\nHost: localhost\r\nX-Padding: " + b"x" * 30_000
     bounds = BOUNDS.model_copy(update={"bytes_in_flight": 16 << 20})
     async with (
-        lean_server() as server,
-        started(tmp_path, entry("mock", servers=[upstream_at(server.url)]), bounds=bounds) as gateway,
-        lean_callers(gateway.port, "mock", 1) as [caller],
+        minimal_server() as server,
+        ready_gateway(tmp_path, entry("mock", servers=[upstream_at(server.url)]), bounds=bounds) as gateway,
+        minimal_callers(gateway.port, "mock", 1) as [caller],
     ):
         assert await caller.call() == 200
-        before = resident(gateway)
+        before = resident_memory(gateway)
         made = [await asyncio.open_connection("127.0.0.1", gateway.port) for _ in range(1500)]
         for _, writer in made:
             writer.write(head)
         told = [asyncio.create_task(reader.read()) for reader, _ in made]
         await eventually(lambda: sum(each.done() for each in told) > 1000)
         assert await caller.call() == 200
-        assert resident(gateway) - before < 40 * MIB
+        assert resident_memory(gateway) - before < 40 * MIB
         for _, writer in made:
             writer.close()
         await asyncio.gather(*told, return_exceptions=True)

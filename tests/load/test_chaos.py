@@ -12,8 +12,8 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import pytest
-from callers import legacy, modern
-from gateways import BOUNDS, RunningGateway, policy, running
+from gateways import BOUNDS, RunningGateway, policy, running_gateway
+from mcp_caller import legacy, modern
 from mcp_clients import eventually
 from scripted_server import read_request, scripted
 from wire import post
@@ -172,7 +172,7 @@ def sent(path: str, message: dict[str, Any], *lines: str) -> bytes:
 
 @asynccontextmanager
 async def narrow_gateway(port: int) -> AsyncIterator[RunningGateway]:
-    async with running(bounds=NARROW) as gateway:
+    async with running_gateway(bounds=NARROW) as gateway:
         await configure(gateway, port, "first")
         yield gateway
 

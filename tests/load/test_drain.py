@@ -5,10 +5,10 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from configs import entry
-from lean import LeanCaller, lean_callers, lean_server
 from mcp_clients import eventually
-from patience import PATIENCE
-from started import readiness, started, upstream_at
+from minimal_http import MinimalCaller, minimal_callers, minimal_server
+from ready_gateway import readiness, ready_gateway, upstream_at
+from timeouts import TIMEOUT_SECONDS
 
 DELAY = 1.5
 
@@ -21,7 +21,7 @@ class Tally:
         self.leaving = False
         self.served_while_leaving = 0
 
-    async def call_on(self, caller: LeanCaller) -> None:
+    async def call_on(self, caller: MinimalCaller) -> None:
         """Call again and again, on kept connections and new ones, until there is no gateway any more."""
         while True:
             try:
@@ -39,9 +39,12 @@ class Tally:
 
 async def test_no_answer_is_lost_when_a_gateway_is_told_to_go(tmp_path: Path) -> None:
     tally = Tally()
-    async with lean_server() as server:
+    async with minimal_server() as server:
         mock = entry("mock", servers=[upstream_at(server.url)])
-        async with started(tmp_path, mock, delay=DELAY) as gateway, lean_callers(gateway.port, "mock", 8) as callers:
+        async with (
+            ready_gateway(tmp_path, mock, delay=DELAY) as gateway,
+            minimal_callers(gateway.port, "mock", 8) as callers,
+        ):
             calling = [asyncio.create_task(tally.call_on(caller)) for caller in callers]
             await eventually(lambda: tally.served > 100)
             gateway.terminate()
@@ -49,7 +52,7 @@ async def test_no_answer_is_lost_when_a_gateway_is_told_to_go(tmp_path: Path) ->
             tally.leaving = True
             assert (tally.refused, tally.unanswered) == (0, 0)
             assert await gateway.ended() == 0
-            await asyncio.wait_for(asyncio.gather(*calling), PATIENCE)
+            await asyncio.wait_for(asyncio.gather(*calling), TIMEOUT_SECONDS)
         assert tally.served == server.calls  # whatever the server did, its caller has heard of it
         assert tally.served_while_leaving > 10
         assert "unanswered" not in gateway.log
@@ -64,9 +67,12 @@ def is_leaving(status: Callable[[], Awaitable[int]]) -> Callable[[], Awaitable[b
 
 
 async def test_while_it_leaves_each_answer_asks_the_caller_to_come_back_elsewhere(tmp_path: Path) -> None:
-    async with lean_server() as server:
+    async with minimal_server() as server:
         mock = entry("mock", servers=[upstream_at(server.url)])
-        async with started(tmp_path, mock, delay=DELAY) as gateway, lean_callers(gateway.port, "mock", 1) as [caller]:
+        async with (
+            ready_gateway(tmp_path, mock, delay=DELAY) as gateway,
+            minimal_callers(gateway.port, "mock", 1) as [caller],
+        ):
             assert await caller.call() == 200
             assert caller.connected
             gateway.terminate()
@@ -78,9 +84,9 @@ async def test_while_it_leaves_each_answer_asks_the_caller_to_come_back_elsewher
 
 
 async def test_calls_in_flight_when_the_delay_is_over_are_answered(tmp_path: Path) -> None:
-    async with lean_server() as server:
+    async with minimal_server() as server:
         mock = entry("mock", servers=[upstream_at(server.url)])
-        async with started(tmp_path, mock) as gateway, lean_callers(gateway.port, "mock", 50) as callers:
+        async with ready_gateway(tmp_path, mock) as gateway, minimal_callers(gateway.port, "mock", 50) as callers:
             server.gate.clear()
             calls = [asyncio.create_task(caller.call()) for caller in callers]
             await eventually(lambda: server.calls == 50)

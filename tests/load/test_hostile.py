@@ -12,9 +12,9 @@ from typing import Final
 import pytest
 from configs import entry
 from gateway_process import GatewayProcess
-from lean import LeanServer, lean_callers, lean_server
 from mcp_clients import eventually
-from started import resident, started, upstream_at
+from minimal_http import MinimalServer, minimal_callers, minimal_server
+from ready_gateway import ready_gateway, resident_memory, upstream_at
 from wire import connected, post
 
 from ostiary_operator.api.settings import GatewaySettings
@@ -63,12 +63,12 @@ class Attack:
 
 
 @asynccontextmanager
-async def attacked(directory: Path, body: bytes, server: LeanServer) -> AsyncIterator[tuple[GatewayProcess, Attack]]:
+async def attacked(directory: Path, body: bytes, server: MinimalServer) -> AsyncIterator[tuple[GatewayProcess, Attack]]:
     """A gateway under the default bounds, and its hostile callers; what they call does not answer."""
-    async with lean_server() as slow:
+    async with minimal_server() as slow:
         slow.gate.clear()
         proxies = [entry("mock", servers=[upstream_at(server.url)]), entry("slow", servers=[upstream_at(slow.url)])]
-        async with started(directory, *proxies, bounds=_document(GatewaySettings()).bounds) as gateway:
+        async with ready_gateway(directory, *proxies, bounds=_document(GatewaySettings()).bounds) as gateway:
             attack = Attack(gateway.port, body)
             callers = [asyncio.create_task(attack.go_on()) for _ in range(CALLERS)]
             try:
@@ -83,15 +83,15 @@ async def attacked(directory: Path, body: bytes, server: LeanServer) -> AsyncIte
 async def test_between_hostile_messages_others_are_served_the_probe_is_answered_and_memory_stays_within_the_chart(
     kind: str, tmp_path: Path
 ) -> None:
-    async with lean_server() as server, attacked(tmp_path, ATTACKS[kind], server) as (gateway, attack):
+    async with minimal_server() as server, attacked(tmp_path, ATTACKS[kind], server) as (gateway, attack):
         await eventually(lambda: attack.answered > 20 or kind != "bodies that cost much")
-        async with lean_callers(gateway.port, "mock", 1) as [caller]:
+        async with minimal_callers(gateway.port, "mock", 1) as [caller]:
             for _ in range(20):
                 before = attack.answered
                 assert await caller.call() == 200
                 assert attack.answered - before <= 2 * CALLERS
                 assert await probed(gateway) == 200
-                assert resident(gateway) < LIMIT
+                assert resident_memory(gateway) < LIMIT
 
 
 async def probed(gateway: GatewayProcess) -> int:

@@ -7,9 +7,9 @@ from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
 from configs import entry
-from lean import LeanCaller, at_a_rate, lean_callers, lean_server, listening
 from mcp_clients import eventually
-from started import started, upstream_at
+from minimal_http import MinimalCaller, call_at_rate, minimal_callers, minimal_server, tcp_server
+from ready_gateway import ready_gateway, upstream_at
 
 from ostiary_core.mcp import codes
 
@@ -32,10 +32,10 @@ async def full_backlog() -> AsyncIterator[int]:
         yield int(listener.getsockname()[1])
 
 
-async def p99(callers: list[LeanCaller]) -> float:
+async def p99(callers: list[MinimalCaller]) -> float:
     """The 99th percentile of some hundred calls, in seconds; none may fail."""
     done = asyncio.Event()
-    calling = asyncio.create_task(at_a_rate(callers, rate=RATE, until=done))
+    calling = asyncio.create_task(call_at_rate(callers, rate=RATE, until=done))
     await asyncio.sleep(CALLS / RATE)
     done.set()
     found = await calling
@@ -65,10 +65,10 @@ class Hanging:
 
 
 @asynccontextmanager
-async def calling_in_vain(callers: list[LeanCaller]) -> AsyncIterator[None]:
+async def calling_in_vain(callers: list[MinimalCaller]) -> AsyncIterator[None]:
     """A hundred calls a second to a server that is dead, each of which must be told so."""
     done = asyncio.Event()
-    in_vain = asyncio.create_task(at_a_rate(callers, rate=RATE, until=done))
+    in_vain = asyncio.create_task(call_at_rate(callers, rate=RATE, until=done))
     yield
     done.set()
     assert {code for code, _ in await in_vain} <= {codes.UPSTREAM_TIMEOUT, codes.UPSTREAM_UNAVAILABLE}
@@ -76,7 +76,7 @@ async def calling_in_vain(callers: list[LeanCaller]) -> AsyncIterator[None]:
 
 async def test_a_dead_server_does_not_slow_the_others(tmp_path: Path) -> None:
     hanging = Hanging()
-    async with lean_server() as server, listening(hanging) as silent, full_backlog() as full:
+    async with minimal_server() as server, tcp_server(hanging) as silent, full_backlog() as full:
         ports = {"hangs": silent, "refuses": 1, "accepts-nobody": full}
         gone = [
             entry(
@@ -92,13 +92,13 @@ async def test_a_dead_server_does_not_slow_the_others(tmp_path: Path) -> None:
             for name, port in ports.items()
         ]
         async with (
-            started(tmp_path, entry("alive", servers=[upstream_at(server.url)]), *gone) as gateway,
-            lean_callers(gateway.port, "alive", 10) as callers,
+            ready_gateway(tmp_path, entry("alive", servers=[upstream_at(server.url)]), *gone) as gateway,
+            minimal_callers(gateway.port, "alive", 10) as callers,
         ):
             await p99(callers)
             before, beside = await p99(callers), {}
             for name in ports:
-                async with lean_callers(gateway.port, name, 100) as unlucky, calling_in_vain(unlucky):
+                async with minimal_callers(gateway.port, name, 100) as unlucky, calling_in_vain(unlucky):
                     if name == "hangs":
                         await eventually(lambda: len(hanging.connections) > 20)
                     beside[name] = await p99(callers)

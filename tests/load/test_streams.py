@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from callers import calling
 from configs import entry
 from gateways import BOUNDS, RunningGateway
+from mcp_caller import mcp_caller
 from mcp_clients import eventually
-from patience import PATIENCE
-from started import resident, started, upstream_at
+from ready_gateway import ready_gateway, resident_memory, upstream_at
+from timeouts import TIMEOUT_SECONDS
 from upstreams import Arrived, events, for_ever, serving
 from wire import Wire, connected
 
@@ -72,18 +72,18 @@ async def test_a_thousand_streams_take_little_memory_each_and_all_hear(tmp_path:
     bounds = BOUNDS.model_copy(update={"streams": 2 * STREAMS})
     async with holding() as (port, held):
         mock = entry("mock", servers=[upstream_at(f"http://127.0.0.1:{port}/mcp")])
-        async with started(tmp_path, mock, bounds=bounds) as gateway:
+        async with ready_gateway(tmp_path, mock, bounds=bounds) as gateway:
             async with AsyncExitStack() as stack:
                 await opened(gateway.port, 100, stack)
             await eventually(lambda: not held)
-            before = resident(gateway)
+            before = resident_memory(gateway)
             async with AsyncExitStack() as stack:
                 wires = await opened(gateway.port, STREAMS, stack)
-                assert (resident(gateway) - before) / STREAMS < 32, "KiB each"
+                assert (resident_memory(gateway) - before) / STREAMS < 32, "KiB each"
                 for transport in held:
                     transport.write(b"%x\r\n%b\r\n" % (len(EVENT), EVENT))
                 for wire in wires:
-                    async with asyncio.timeout(PATIENCE):
+                    async with asyncio.timeout(TIMEOUT_SECONDS):
                         assert EVENT in await wire.reader.readuntil(EVENT)
             await eventually(lambda: not held)
 
@@ -102,7 +102,7 @@ async def test_what_is_gone_leaves_nothing_to_the_garbage_collector(gateway: Run
 
     async with serving(hold) as upstream:
         await gateway.apply(gateway.entry("mock", upstream.url))
-        async with calling(gateway.url()) as caller, caller.listen():
+        async with mcp_caller(gateway.url()) as caller, caller.listen():
             pass
         await eventually(lambda: not gateway.app.line.limiter.total.connections)
         gc.collect()

@@ -6,8 +6,8 @@ from typing import Protocol
 
 import pytest
 from aiohttp import web
-from callers import Caller, calling
-from gateways import RunningGateway, running
+from gateways import RunningGateway, running_gateway
+from mcp_caller import McpCaller, mcp_caller
 from mcp_clients import mock_process
 from upstreams import Arrived, Upstream, serving, with_handshake
 
@@ -28,7 +28,7 @@ def mock() -> Iterator[str]:
 
 @pytest.fixture
 async def gateway() -> AsyncIterator[RunningGateway]:
-    async with running() as gateway:
+    async with running_gateway() as gateway:
         yield gateway
 
 
@@ -46,9 +46,9 @@ async def two_proxies(gateway: RunningGateway, upstream: Upstream) -> None:
 
 
 @pytest.fixture
-async def caller(gateway: RunningGateway) -> AsyncIterator[Caller]:
+async def caller(gateway: RunningGateway) -> AsyncIterator[McpCaller]:
     """Somebody who calls the proxy `mock`, and has not said a word yet."""
-    async with calling(gateway.url()) as caller:
+    async with mcp_caller(gateway.url()) as caller:
         yield caller
 
 

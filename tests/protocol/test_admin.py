@@ -6,8 +6,8 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
-from callers import Reply, calling, legacy
-from gateways import RunningGateway, policy, running
+from gateways import RunningGateway, policy, running_gateway
+from mcp_caller import Reply, legacy, mcp_caller
 from mcp_clients import connect
 from prometheus_client.parser import text_string_to_metric_families
 from upstreams import Arrived, answer, document, events, serving
@@ -153,7 +153,7 @@ async def test_metrics_count_calls_by_method_proxy_and_outcome_and_nothing_a_cal
     )
     async with connect(gateway.url(), era="modern") as client:
         await client.call_tool("echo", {"message": "x"})
-    async with calling(gateway.url()) as caller:
+    async with mcp_caller(gateway.url()) as caller:
         await caller.post(legacy("tools/call", {"name": "secret-name"}))
         await caller.post(legacy("method/of-the-caller"))
         await caller.request("GET", {"Accept": "text/html"})
@@ -180,7 +180,7 @@ async def test_metrics_count_calls_by_method_proxy_and_outcome_and_nothing_a_cal
 async def test_the_series_of_a_proxy_go_with_it(gateway: RunningGateway, mock: str) -> None:
     await gateway.apply(gateway.entry("one", mock), gateway.entry("two", mock))
     for name in ("one", "two"):
-        async with calling(gateway.url(name)) as caller:
+        async with mcp_caller(gateway.url(name)) as caller:
             await caller.post(legacy("no/such"))
     await gateway.apply(gateway.entry("two", mock))
     proxies = {dict(labels).get("ostiary_proxy") for _, labels in await metrics(gateway)}
@@ -191,7 +191,7 @@ async def test_the_series_of_a_proxy_go_with_it(gateway: RunningGateway, mock: s
 
 async def test_metrics_count_faults_by_their_kind(gateway: RunningGateway) -> None:
     await gateway.apply(gateway.entry("mock", "http://127.0.0.1:1/mcp"))
-    async with calling(gateway.url()) as caller:
+    async with mcp_caller(gateway.url()) as caller:
         await caller.post(legacy("tools/call", {"name": "x"}))
     counted = await metrics(gateway)
 
@@ -209,10 +209,10 @@ async def test_rejections_are_counted(gateway: RunningGateway, mock: str) -> Non
 
 @pytest.mark.parametrize("option", ["port", "admin_port"])
 async def test_a_port_that_is_taken_is_told_with_the_option_that_moves_it(option: str) -> None:
-    async with running() as gateway:
+    async with running_gateway() as gateway:
         taken: dict[str, Any] = {option: gateway.app.port}
         with pytest.raises(StartupError, match=f"--{option.replace('_', '-')} "):
-            async with running(**taken):
+            async with running_gateway(**taken):
                 pass
 
 
@@ -222,7 +222,7 @@ async def test_the_config_tells_how_a_server_has_been_doing_and_holds_no_word_of
     await gateway.apply(gateway.entry("up", mock), gateway.entry("down", "http://127.0.0.1:1/mcp?key=secret"))
     assert all("servers" not in entry for entry in (await config(gateway))["entries"].values())
     for name in ("up", "down"):
-        async with calling(gateway.url(name)) as caller:
+        async with mcp_caller(gateway.url(name)) as caller:
             await caller.post(legacy("tools/list", {"cursor": "private"}))
     entries = (await config(gateway))["entries"]
 
@@ -239,7 +239,7 @@ async def test_the_log_says_why_a_call_to_a_server_failed_and_where_without_its_
     gateway: RunningGateway, caplog: pytest.LogCaptureFixture
 ) -> None:
     await gateway.apply(gateway.entry("down", "http://127.0.0.1:1/mcp?key=secret"))
-    async with calling(gateway.url("down")) as caller:
+    async with mcp_caller(gateway.url("down")) as caller:
         for _ in range(3):
             await caller.post(legacy("tools/call", {"name": "x"}))
 
@@ -290,7 +290,7 @@ async def test_a_name_of_a_rule_that_no_complete_list_holds_is_reported_with_the
     }
     async with serving(script) as upstream:
         await gateway.apply(gateway.entry("mock", upstream.url, [policy("p", rule)]))
-        async with calling(gateway.url()) as caller:
+        async with mcp_caller(gateway.url()) as caller:
             await caller.post(legacy("tools/list"))
             assert "offers" not in (await config(gateway))["entries"]["default/mock"]
             await caller.post(legacy("tools/list", {"cursor": "2"}))
@@ -310,7 +310,7 @@ async def test_the_last_page_of_a_list_alone_is_no_complete_list(gateway: Runnin
     rule: dict[str, Any] = {"name": "no-delete", "effect": "Deny", "tools": {"names": ["delete_user"]}}
     async with serving(script) as upstream:
         await gateway.apply(gateway.entry("mock", upstream.url, [policy("p", rule)]))
-        async with calling(gateway.url()) as caller:
+        async with mcp_caller(gateway.url()) as caller:
             await caller.post(legacy("tools/list", {"cursor": "2"}))
             assert "offers" not in (await config(gateway))["entries"]["default/mock"]
             await caller.post(legacy("tools/list", {"cursor": "3"}))

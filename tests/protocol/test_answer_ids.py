@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from callers import Caller, legacy, modern
 from gateways import RunningGateway, policy
+from mcp_caller import McpCaller, legacy, modern
 from upstreams import Arrived, answer, document, events, serving, with_handshake
 
 SOME = {"name": "some", "effect": "Allow", "tools": {"names": ["a"]}}
@@ -20,7 +20,7 @@ RESULTS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("method", RESULTS)
 @pytest.mark.parametrize(("own", "spelt"), [(1, "1"), (-7, "-7"), (1, 1.0), ("1", 1), (2**63, str(2**63))])
 async def test_an_answer_with_another_spelling_of_the_id_is_given_the_callers_own(
-    gateway: RunningGateway, caller: Caller, own: Any, spelt: Any, method: str, form: str, make: Any
+    gateway: RunningGateway, caller: McpCaller, own: Any, spelt: Any, method: str, form: str, make: Any
 ) -> None:
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         message = answer(arrived, RESULTS[method]) | {"id": spelt}
@@ -42,7 +42,7 @@ async def test_an_answer_with_another_spelling_of_the_id_is_given_the_callers_ow
     ("own", "other"), [(1, "01"), (1, " 1"), (1, "1.0"), ("01", 1), (1, True), (1, 1.5), (1, None)]
 )
 async def test_an_id_that_only_resembles_it_is_of_no_answer(
-    gateway: RunningGateway, caller: Caller, own: Any, other: Any
+    gateway: RunningGateway, caller: McpCaller, own: Any, other: Any
 ) -> None:
     async def script(_: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         return document(answer(arrived, {"content": []}) | {"id": other})
@@ -68,7 +68,7 @@ MIDDLE = b'{"x":[{"id":"1"}],"\\u0069d": "\\u0031" ,"result":{"content":[]},"jso
     ],
 )
 async def test_all_but_the_id_keeps_its_bytes(
-    gateway: RunningGateway, caller: Caller, came: bytes, told: bytes
+    gateway: RunningGateway, caller: McpCaller, came: bytes, told: bytes
 ) -> None:
     async def script(_: web.BaseRequest, __: Arrived) -> web.StreamResponse:
         return document(came)
@@ -79,7 +79,7 @@ async def test_all_but_the_id_keeps_its_bytes(
 
 
 async def test_an_answer_whose_id_stands_twice_in_another_spelling_is_none(
-    gateway: RunningGateway, caller: Caller
+    gateway: RunningGateway, caller: McpCaller
 ) -> None:
     async def script(_: web.BaseRequest, __: Arrived) -> web.StreamResponse:
         return document(b'{"x":0,"id":"2","id":"1","result":{"content":[]},"jsonrpc":"2.0"}')
@@ -91,7 +91,7 @@ async def test_an_answer_whose_id_stands_twice_in_another_spelling_is_none(
 
 @pytest.mark.parametrize("form", ["document", "events"])
 async def test_an_id_in_another_spelling_that_cannot_be_written_is_of_no_answer_and_no_bug(
-    gateway: RunningGateway, caller: Caller, form: str
+    gateway: RunningGateway, caller: McpCaller, form: str
 ) -> None:
     number = "123456789012345678901234567890"
     message = b'{"jsonrpc":"2.0","id":%b,"result":{"content":[]}}' % number.encode()

@@ -11,10 +11,10 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
-from callers import Caller, Reply, calling, legacy, modern
-from gateways import BOUNDS, RunningGateway, running
+from gateways import BOUNDS, RunningGateway, running_gateway
+from mcp_caller import McpCaller, Reply, legacy, mcp_caller, modern
 from mcp_clients import eventually
-from patience import PATIENCE
+from timeouts import TIMEOUT_SECONDS
 from upstreams import Arrived, Upstream, answer, document, events, for_ever, serving, with_handshake
 from wire import connected, post
 
@@ -49,7 +49,7 @@ async def bounded(
     upstream: Upstream, *, trusted: list[str] | None = None, **bounds: Any
 ) -> AsyncIterator[RunningGateway]:
     """A gateway with these bounds, and two proxies."""
-    async with running(bounds=BOUNDS.model_copy(update=bounds)) as gateway:
+    async with running_gateway(bounds=BOUNDS.model_copy(update=bounds)) as gateway:
         gateway.settings = gateway.settings.model_copy(update={"trusted_proxies": trusted or []})
         await gateway.apply(gateway.entry("mock", upstream.url), gateway.entry("other", upstream.url))
         yield gateway
@@ -77,14 +77,14 @@ async def test_requests_beyond_the_bound_of_a_proxy_are_refused_and_those_of_oth
 ) -> None:
     async with (
         bounded(upstream, per_proxy=ShareConfig(requests_in_flight=2)) as gateway,
-        calling(gateway.url()) as caller,
+        mcp_caller(gateway.url()) as caller,
     ):
         waiting = [asyncio.create_task(caller.post(legacy("tools/call", CALL, id=n))) for n in range(2)]
         await eventually(lambda: upstream.count("tools/call") == 2)
         refused = await caller.post(legacy("tools/call", CALL))
         assert is_full(refused)
         assert await metric(gateway, 'ostiary_bound_refusals_total{bound="requests_in_flight",scope="proxy"}') == 1
-        async with calling(gateway.url("other")) as elsewhere:
+        async with mcp_caller(gateway.url("other")) as elsewhere:
             other = asyncio.create_task(elsewhere.post(legacy("tools/call", CALL)))
             await eventually(lambda: upstream.count("tools/call") == 3)
             scene.gate.set()
@@ -98,10 +98,10 @@ async def test_requests_beyond_the_bound_of_a_proxy_are_refused_and_those_of_oth
 async def test_streams_beyond_the_bound_are_refused_and_the_next_passes_when_one_ends(
     upstream: Upstream, kind: str
 ) -> None:
-    def opened(caller: Caller) -> Any:
+    def opened(caller: McpCaller) -> Any:
         return caller.listen() if kind == "GET" else caller.stream(modern("subscriptions/listen", LISTEN))
 
-    async with bounded(upstream, streams=2) as gateway, calling(gateway.url()) as caller, AsyncExitStack() as others:
+    async with bounded(upstream, streams=2) as gateway, mcp_caller(gateway.url()) as caller, AsyncExitStack() as others:
         await others.enter_async_context(opened(caller))
         async with opened(caller) as second:
             assert second.status == 200
@@ -123,14 +123,14 @@ async def test_connections_beyond_the_bound_are_told_so_and_closed(
         await first.enter_async_context(connected(gateway.app.port))
         await held.enter_async_context(connected(gateway.app.port))
         await eventually(lambda: gateway.app.line.limiter.total.connections == 2)
-        async with calling(gateway.url()) as caller:
+        async with mcp_caller(gateway.url()) as caller:
             refused = await caller.post(legacy("tools/call", CALL))
         assert is_full(refused)
         assert refused.headers["Connection"] == "close"
         assert upstream.count("tools/call") == 0
         await first.aclose()
         await eventually(lambda: gateway.app.line.limiter.total.connections == 1)
-        async with calling(gateway.url()) as caller:
+        async with mcp_caller(gateway.url()) as caller:
             assert (await caller.post(legacy("tools/call", CALL))).status == 200
         name = f'ostiary_bound_refusals_total{{bound="connections",scope="{scope}"}}'
         assert await metric(gateway, name) == 1
@@ -146,7 +146,7 @@ async def test_a_flood_of_connections_that_are_not_let_in_is_not_kept(upstream: 
 
 async def test_bodies_in_flight_are_bounded_while_they_are_read(scene: Scene, upstream: Upstream) -> None:
     scene.gate.set()
-    async with bounded(upstream, bytes_in_flight=100_000) as gateway, calling(gateway.url()) as caller:
+    async with bounded(upstream, bytes_in_flight=100_000) as gateway, mcp_caller(gateway.url()) as caller:
         async with connected(gateway.app.port) as slow:
             head = "POST /mock/mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
             await slow.send(f"{head}Content-Length: 90001\r\n\r\n".encode() + b" " * 90_000)
@@ -171,7 +171,7 @@ async def test_bodies_that_arrive_slowly_take_no_place_of_requests_and_are_answe
             await wire.send(whole[:-10])
         held = gateway.app.line.limiter.total
         await eventually(lambda: held.uploads == 3)
-        async with calling(gateway.url()) as caller:
+        async with mcp_caller(gateway.url()) as caller:
             assert (await caller.post(legacy("tools/call", CALL))).result
         await slow[0].send(whole[-10:])
         assert (await slow[0].reply()).status == 200
@@ -182,7 +182,7 @@ async def test_bodies_that_arrive_slowly_take_no_place_of_requests_and_are_answe
         await eventually(lambda: gateway.app.line.draining)
         await slow[2].send(whole[-10:])
         assert (await slow[2].reply()).status == 200
-        await asyncio.wait_for(stopping, PATIENCE)
+        await asyncio.wait_for(stopping, TIMEOUT_SECONDS)
         assert (held.uploads, held.requests, held.bytes) == (0, 0, 0)
 
 
@@ -204,7 +204,7 @@ async def test_answers_without_room_end_with_an_error_and_small_ones_go_on(scene
     async with (
         serving(with_handshake(hanging)) as slow,
         bounded(slow, bytes_in_flight=100_000) as gateway,
-        calling(gateway.url()) as caller,
+        mcp_caller(gateway.url()) as caller,
     ):
         listing = asyncio.create_task(caller.post(legacy("tools/list", {})))
         await begun.wait()
@@ -226,7 +226,7 @@ async def test_an_answer_that_its_caller_does_not_take_is_held_against_the_bound
     body = json.dumps(legacy("tools/call", CALL)).encode()
     async with (
         bounded(upstream, message_bytes=16 << 20, bytes_in_flight=4 << 20) as gateway,
-        calling(gateway.url()) as caller,
+        mcp_caller(gateway.url()) as caller,
     ):
         held = gateway.app.line.limiter.total
         async with narrow(gateway.app.port) as slow:
@@ -254,7 +254,7 @@ async def test_an_event_that_its_caller_does_not_take_is_held_against_the_bound(
     async with (
         serving(large) as upstream,
         bounded(upstream, message_bytes=16 << 20, bytes_in_flight=4 << 20) as gateway,
-        calling(gateway.url()) as caller,
+        mcp_caller(gateway.url()) as caller,
     ):
         held = gateway.app.line.limiter.total
         async with narrow(gateway.app.port) as slow:
@@ -275,7 +275,7 @@ async def test_an_event_that_was_taken_is_held_no_longer() -> None:
             await for_ever()
         return stream.response
 
-    async with serving(large) as upstream, bounded(upstream) as gateway, calling(gateway.url()) as caller:
+    async with serving(large) as upstream, bounded(upstream) as gateway, mcp_caller(gateway.url()) as caller:
         held = gateway.app.line.limiter.total
         async with caller.stream(modern("tools/call", CALL)) as stream:
             assert (await stream.message())["method"] == "notifications/message"
@@ -288,7 +288,7 @@ async def test_large_messages_that_nobody_ends_leave_room_for_small_ones(scene: 
     first, second = b" " * 600_000, b" " * (1_048_576 - 600_010)
     async with (
         bounded(upstream, bytes_in_flight=1 << 20) as gateway,
-        calling(gateway.url()) as caller,
+        mcp_caller(gateway.url()) as caller,
         connected(gateway.app.port) as slow,
         connected(gateway.app.port) as other,
     ):
@@ -321,7 +321,7 @@ async def test_an_event_that_is_not_whole_is_counted_and_released(upstream: Upst
             await stream.raw(f"{text[40_000:]}\n\n".encode())
         return stream.response
 
-    async with serving(halves) as slow, bounded(slow) as gateway, calling(gateway.url()) as caller:
+    async with serving(halves) as slow, bounded(slow) as gateway, mcp_caller(gateway.url()) as caller:
         calls = asyncio.create_task(caller.post(modern("tools/call", CALL)))
         await eventually(lambda: gateway.app.line.limiter.total.bytes > 40_000)
         gate.set()
@@ -334,7 +334,7 @@ async def test_a_request_that_finds_no_free_connection_to_its_server_is_refused(
 ) -> None:
     async with (
         bounded(upstream, per_server=ServerShareConfig(connections=1)) as gateway,
-        calling(gateway.url()) as caller,
+        mcp_caller(gateway.url()) as caller,
     ):
         quick = TimeoutsConfig(connect=2000, request=60_000, idle=60_000)  # so long it waits for a free one
         await gateway.apply(gateway.entry("mock", upstream.url, timeouts=quick), gateway.entry("other", upstream.url))
@@ -350,7 +350,7 @@ async def test_a_request_that_finds_no_free_connection_to_its_server_is_refused(
 
 
 async def test_a_wider_bound_is_in_force_with_the_next_config(scene: Scene, upstream: Upstream) -> None:
-    async with bounded(upstream, requests_in_flight=1) as gateway, calling(gateway.url()) as caller:
+    async with bounded(upstream, requests_in_flight=1) as gateway, mcp_caller(gateway.url()) as caller:
         first = asyncio.create_task(caller.post(legacy("tools/call", CALL)))
         await upstream.first("tools/call")
         assert is_full(await caller.post(legacy("tools/call", CALL)))
@@ -369,7 +369,7 @@ async def test_behind_a_trusted_proxy_one_caller_does_not_use_up_the_share_of_an
     share = ShareConfig(connections=1, requests_in_flight=1)
     async with (
         bounded(upstream, trusted=["127.0.0.0/8"], per_source=share) as gateway,
-        calling(gateway.url()) as caller,
+        mcp_caller(gateway.url()) as caller,
     ):
         call = legacy("tools/call", CALL)
         first = asyncio.create_task(caller.post(call, {"X-Forwarded-For": "198.51.100.1"}))
@@ -397,7 +397,7 @@ async def test_an_answer_beyond_message_bytes_is_refused_with_its_size_the_bound
     async with (
         serving(script) as upstream,
         bounded(upstream, message_bytes=65536) as gateway,
-        calling(gateway.url()) as caller,
+        mcp_caller(gateway.url()) as caller,
     ):
         told = (await caller.post(legacy("tools/call", CALL))).body.decode()
     assert '"UpstreamAnswerTooLarge"' in told
@@ -418,7 +418,7 @@ async def test_a_stream_of_ungoverned_events_has_no_bound_but_that_of_each_event
     async with (
         serving(script) as upstream,
         bounded(upstream, message_bytes=65536) as gateway,
-        calling(gateway.url()) as caller,
+        mcp_caller(gateway.url()) as caller,
     ):
         told = (await caller.post(legacy("tools/call", CALL))).body
     assert told.count(b"notifications/progress") == 30
@@ -428,7 +428,7 @@ async def test_a_stream_of_ungoverned_events_has_no_bound_but_that_of_each_event
 async def test_a_body_beyond_request_bytes_is_refused_with_its_size_the_bound_and_the_setting(
     scene: Scene, upstream: Upstream
 ) -> None:
-    async with bounded(upstream, request_bytes=65536) as gateway, calling(gateway.url()) as caller:
+    async with bounded(upstream, request_bytes=65536) as gateway, mcp_caller(gateway.url()) as caller:
         refused = await caller.post(legacy("tools/call", {**CALL, "arguments": {"x": "y" * 70_000}}))
     assert (refused.status, refused.json["error"]["code"]) == (413, -31006)
     assert re.fullmatch(

@@ -7,8 +7,8 @@ from unittest import mock
 
 import pytest
 from aiohttp import web
-from callers import calling, legacy, modern
-from gateways import RunningGateway, policy, running
+from gateways import RunningGateway, policy, running_gateway
+from mcp_caller import legacy, mcp_caller, modern
 from otlp_sink import SinkSpan, http_sink
 from upstreams import Arrived, Script, answer, document, events, serving, with_handshake
 
@@ -29,9 +29,9 @@ async def spans_of(
     with http_sink() as sink:
         telemetry = Telemetry.from_env({"OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint, **environ})
         async with (
-            running(telemetry=telemetry) as gateway,
+            running_gateway(telemetry=telemetry) as gateway,
             serving(with_handshake(script)) as upstream,
-            calling(gateway.url()) as caller,
+            mcp_caller(gateway.url()) as caller,
         ):
             await apply(gateway, upstream.url, rules)
             if session:

@@ -20,8 +20,8 @@ from mcp.types import (
     ToolListChangedNotification,
 )
 from mcp_clients import ERAS, Era, connect, eventually
-from patience import PATIENCE
 from sdk_server import Gates, asking_server
+from timeouts import TIMEOUT_SECONDS
 
 OLD_METHODS = pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning")
 EVERYTHING = {"name": "all", "effect": "Allow"}
@@ -218,7 +218,7 @@ async def test_a_listener_hears_of_the_resources_it_named_and_of_no_others(url: 
         client.listen(resource_subscriptions=["mock://users"]) as changes,
     ):
         await create_and_delete(client)
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             assert await anext(changes) == ResourceUpdated(uri="mock://users")
 
 
@@ -259,7 +259,7 @@ async def test_a_change_of_the_list_reaches_a_listener(gateway: RunningGateway) 
             client.listen(tools_list_changed=True) as changes,
         ):
             await client.call_tool("grow", {})
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT_SECONDS):
                 assert isinstance(await anext(changes), ToolsListChanged)
 
 
@@ -279,9 +279,9 @@ async def test_cancelling_a_call_stops_it_at_the_server(gateway: RunningGateway,
         await gateway.apply(gateway.entry("asking", upstream))
         async with connect(gateway.url("asking"), era=era) as client:
             calling = asyncio.create_task(client.call_tool("gated", {}))
-            await asyncio.wait_for(gates.reached.wait(), PATIENCE)
+            await asyncio.wait_for(gates.reached.wait(), TIMEOUT_SECONDS)
             calling.cancel()
-            await asyncio.wait_for(gates.cancelled.wait(), PATIENCE)
+            await asyncio.wait_for(gates.cancelled.wait(), TIMEOUT_SECONDS)
             with pytest.raises(asyncio.CancelledError):
                 await calling
 
@@ -297,9 +297,9 @@ async def test_a_stream_that_the_server_drops_is_resumed_with_the_last_event_id(
         await gateway.apply(gateway.entry("asking", upstream))
         async with connect(gateway.url("asking"), era="legacy") as client:
             calling = asyncio.create_task(client.call_tool("drop_stream", {}, progress_callback=on_progress))
-            await asyncio.wait_for(gates.reached.wait(), PATIENCE)
+            await asyncio.wait_for(gates.reached.wait(), TIMEOUT_SECONDS)
             gates.open.set()
-            result = await asyncio.wait_for(calling, PATIENCE)
+            result = await asyncio.wait_for(calling, TIMEOUT_SECONDS)
 
     assert text(result) == "after the drop"
     assert heard == ["before the drop"]

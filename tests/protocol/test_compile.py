@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from callers import calling, legacy
+from mcp_caller import legacy, mcp_caller
 from mcp_clients import Era, connect, eventually
-from started import readiness
+from ready_gateway import readiness
 
 from ostiary_tools.ports import reserve_port
 
@@ -126,14 +126,14 @@ async def test_keys_are_kept_so_that_neither_an_edit_nor_a_restart_ends_a_sessio
     await asyncio.to_thread(compiled, objects, out)
     with serving(out) as gateway:
         await ready(gateway)
-        async with calling(gateway.url) as caller:
+        async with mcp_caller(gateway.url) as caller:
             await caller.initialize()
             session = caller.session
     await asyncio.to_thread(edit, objects / "mcppolicy.yaml", "delete_user", "create_user")
     await asyncio.to_thread(compiled, objects, out)
     with serving(out) as gateway:
         await ready(gateway)
-        async with calling(gateway.url) as caller:
+        async with mcp_caller(gateway.url) as caller:
             caller.session = session
             assert (await caller.post(legacy("tools/list"))).status == 200
 

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp import web
-from callers import LEGACY, Caller, Reply, calling, legacy, modern
-from gateways import RunningGateway, running
+from gateways import RunningGateway, running_gateway
+from mcp_caller import LEGACY, McpCaller, Reply, legacy, mcp_caller, modern
 from upstreams import Arrived, Upstream, answer, document, events, serving, with_handshake
 from wire import connected
 
@@ -29,7 +29,7 @@ async def upstream() -> AsyncIterator[Upstream]:
 
 @pytest.fixture
 async def gateway(upstream: Upstream) -> AsyncIterator[RunningGateway]:
-    async with running(origins=[PAGE]) as gateway:
+    async with running_gateway(origins=[PAGE]) as gateway:
         await gateway.apply(gateway.entry("mock", upstream.url))
         yield gateway
 
@@ -46,7 +46,9 @@ def listed(text: str) -> list[str]:
     return [each.strip().lower() for each in text.split(",")]
 
 
-async def test_a_preflight_of_an_allowed_origin_is_told_what_pages_may_send(caller: Caller, upstream: Upstream) -> None:
+async def test_a_preflight_of_an_allowed_origin_is_told_what_pages_may_send(
+    caller: McpCaller, upstream: Upstream
+) -> None:
     reply = await caller.request("OPTIONS", {**ASKING, "Access-Control-Request-Headers": "content-type"})
 
     assert (reply.status, reply.body) == (204, b"")
@@ -58,7 +60,7 @@ async def test_a_preflight_of_an_allowed_origin_is_told_what_pages_may_send(call
     assert upstream.arrived == []
 
 
-async def test_a_preflight_admits_mirrored_parameters_and_nothing_else_that_is_asked_for(caller: Caller) -> None:
+async def test_a_preflight_admits_mirrored_parameters_and_nothing_else_that_is_asked_for(caller: McpCaller) -> None:
     asked = "mcp-param-region, Mcp-Param-X, cookie, x-secret, mcp-param-, mcp-param-a b, mcp-param-é"
     reply = await caller.request("OPTIONS", {**ASKING, "Access-Control-Request-Headers": asked})
 
@@ -72,7 +74,7 @@ async def test_a_preflight_admits_mirrored_parameters_and_nothing_else_that_is_a
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "https://app.example.com.evil.example", ""])
 async def test_a_preflight_of_any_other_origin_is_403_and_is_told_nothing(
-    caller: Caller, upstream: Upstream, origin: str
+    caller: McpCaller, upstream: Upstream, origin: str
 ) -> None:
     reply = await caller.request("OPTIONS", {**ASKING, "Origin": origin})
 
@@ -81,21 +83,21 @@ async def test_a_preflight_of_any_other_origin_is_403_and_is_told_nothing(
 
 
 @pytest.mark.parametrize("missing", ASKING)
-async def test_what_is_no_preflight_is_another_http_method(caller: Caller, missing: str) -> None:
+async def test_what_is_no_preflight_is_another_http_method(caller: McpCaller, missing: str) -> None:
     reply = await caller.request("OPTIONS", {name: value for name, value in ASKING.items() if name != missing})
 
     assert (reply.status, reply.headers["Allow"], told(reply)) == (405, "POST, GET, DELETE", {})
 
 
 async def test_a_preflight_is_for_endpoints_only(gateway: RunningGateway) -> None:
-    async with calling(gateway.url("nowhere")) as caller:
+    async with mcp_caller(gateway.url("nowhere")) as caller:
         reply = await caller.request("OPTIONS", ASKING)
 
     assert (reply.status, told(reply)) == (404, {})
 
 
 @pytest.mark.parametrize("how", ["as events", 200, 400, 404, 405, 406, 415])
-async def test_a_page_of_an_allowed_origin_may_read_every_answer(caller: Caller, how: int | str) -> None:
+async def test_a_page_of_an_allowed_origin_may_read_every_answer(caller: McpCaller, how: int | str) -> None:
     reply = await {
         "as events": lambda: caller.post(modern("tools/call", {"name": "x"}), {"Origin": PAGE}),
         200: lambda: caller.post(legacy("ping"), {"Origin": PAGE}),
@@ -112,7 +114,7 @@ async def test_a_page_of_an_allowed_origin_may_read_every_answer(caller: Caller,
     assert reply.headers.getall("Vary") == ["Origin"]
 
 
-async def test_a_page_can_read_the_id_of_its_session(caller: Caller) -> None:
+async def test_a_page_can_read_the_id_of_its_session(caller: McpCaller) -> None:
     params = {"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": {"name": "page", "version": "1"}}
     reply = await caller.post(legacy("initialize", params), {"Origin": PAGE})
 
@@ -120,7 +122,7 @@ async def test_a_page_can_read_the_id_of_its_session(caller: Caller) -> None:
     assert "mcp-session-id" in listed(told(reply)["access-control-expose-headers"])
 
 
-async def test_others_are_told_nothing(caller: Caller) -> None:
+async def test_others_are_told_nothing(caller: McpCaller) -> None:
     for headers in ({}, {"Origin": "https://evil.example"}):
         for message in (legacy("ping"), modern("tools/call", {"name": "x"})):
             assert told(await caller.post(message, headers)) == {}

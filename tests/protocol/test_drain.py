@@ -8,14 +8,14 @@ from pathlib import Path
 import aiohttp
 import pytest
 from aiohttp import web
-from callers import Reply, calling, legacy, modern
-from configs import Operator, entry
+from configs import ConfigWriter, entry
 from gateway_process import GatewayProcess, gateway_process
-from gateways import LOOPBACK, PATIENT, RunningGateway, running
+from gateways import LONG_TIMEOUTS, LOOPBACK, RunningGateway, running_gateway
 from mcp import MCPError
+from mcp_caller import Reply, legacy, mcp_caller, modern
 from mcp_clients import ERAS, Era, connect, eventually
-from patience import PATIENCE
 from sdk_server import Gates, asking_server
+from timeouts import TIMEOUT_SECONDS
 from upstreams import (
     Arrived,
     Upstream,
@@ -62,8 +62,8 @@ async def started(
     directory: Path, upstream: Upstream, *, drain: float = 120.0, delay: float = 0.0
 ) -> AsyncIterator[GatewayProcess]:
     """A gateway process in front of the upstream, ready. Whatever waits for the whole drain fails for want of time."""
-    operator = Operator()
-    server = ServerConfig(name="up", url=upstream.url, timeouts=PATIENT, addresses=LOOPBACK)
+    operator = ConfigWriter()
+    server = ServerConfig(name="up", url=upstream.url, timeouts=LONG_TIMEOUTS, addresses=LOOPBACK)
     swap_in_config(directory, operator.files(entry("mock", servers=[server])), secret=operator.secret)
     async with gateway_process(directory, drain_seconds=drain, drain_delay_seconds=delay) as gateway:
 
@@ -90,7 +90,7 @@ def url(gateway: GatewayProcess) -> str:
 async def test_sigterm_answers_what_is_in_flight_and_ends_with_zero(
     tmp_path: Path, scene: Scene, upstream: Upstream
 ) -> None:
-    async with started(tmp_path, upstream) as gateway, calling(url(gateway)) as caller:
+    async with started(tmp_path, upstream) as gateway, mcp_caller(url(gateway)) as caller:
         document_waits = asyncio.create_task(caller.post(legacy("tools/list", {})))
         await upstream.first("tools/list")
         async with caller.stream(modern("tools/call", CALL)) as stream:
@@ -128,7 +128,7 @@ async def test_what_a_call_in_flight_asked_its_caller_for_still_reaches_it(tmp_p
     async with (
         serving(script) as upstream,
         started(tmp_path, upstream) as gateway,
-        calling(url(gateway)) as caller,
+        mcp_caller(url(gateway)) as caller,
     ):
         await caller.initialize()
         async with caller.stream(legacy("tools/call", CALL)) as stream:
@@ -141,14 +141,14 @@ async def test_what_a_call_in_flight_asked_its_caller_for_still_reaches_it(tmp_p
 
 
 async def test_an_idle_gateway_ends_at_once(tmp_path: Path, upstream: Upstream) -> None:
-    async with started(tmp_path, upstream) as gateway, calling(url(gateway)) as caller:
+    async with started(tmp_path, upstream) as gateway, mcp_caller(url(gateway)) as caller:
         await caller.initialize()  # and its connection stays open, idle
         gateway.terminate()
         assert await gateway.ended() == 0
 
 
 async def test_open_streams_end_gracefully_and_hold_nobody_up(tmp_path: Path, upstream: Upstream) -> None:
-    async with started(tmp_path, upstream) as gateway, calling(url(gateway)) as caller:
+    async with started(tmp_path, upstream) as gateway, mcp_caller(url(gateway)) as caller:
         await caller.initialize()
         async with caller.listen() as gets, caller.stream(LISTEN) as listens:
             await upstream.first("subscriptions/listen")
@@ -164,7 +164,7 @@ async def test_open_streams_end_gracefully_and_hold_nobody_up(tmp_path: Path, up
 
 
 async def test_what_never_ends_is_cut_off_at_the_bound(tmp_path: Path, upstream: Upstream) -> None:
-    async with started(tmp_path, upstream, drain=0.3) as gateway, calling(url(gateway)) as caller:
+    async with started(tmp_path, upstream, drain=0.3) as gateway, mcp_caller(url(gateway)) as caller:
         async with caller.stream(modern("tools/call", CALL)) as stream:
             await stream.message()
             gateway.terminate()
@@ -186,11 +186,11 @@ async def test_a_call_that_is_in_flight_when_draining_ends_is_told_so_in_its_own
     form: str, tmp_path: Path, upstream: Upstream
 ) -> None:
     method, message = FORMS[form]
-    async with started(tmp_path, upstream, drain=0.3) as gateway, calling(url(gateway)) as caller:
+    async with started(tmp_path, upstream, drain=0.3) as gateway, mcp_caller(url(gateway)) as caller:
         waiting = asyncio.create_task(caller.post(message))
         await upstream.first(method)
         gateway.terminate()
-        reply = await asyncio.wait_for(waiting, PATIENCE)
+        reply = await asyncio.wait_for(waiting, TIMEOUT_SECONDS)
         assert await gateway.ended() == 0
     assert reply.status == 200
     last = reply.messages[-1]
@@ -211,12 +211,12 @@ async def test_an_initialize_that_is_answered_by_events_is_told_so_as_a_document
     async with (
         serving(script) as upstream,
         started(tmp_path, upstream, drain=0.3) as gateway,
-        calling(url(gateway)) as caller,
+        mcp_caller(url(gateway)) as caller,
     ):
         waiting = asyncio.create_task(caller.post(legacy("initialize", params, id=9)))
         await upstream.first("initialize")
         gateway.terminate()
-        reply = await asyncio.wait_for(waiting, PATIENCE)
+        reply = await asyncio.wait_for(waiting, TIMEOUT_SECONDS)
         assert await gateway.ended() == 0
     assert reply.messages[-1]["error"]["data"]["reason"] == "Draining"
 
@@ -236,7 +236,7 @@ async def test_a_call_that_can_be_resumed_elsewhere_is_ended_without_an_error_wh
     async with (
         serving(script) as upstream,
         started(tmp_path, upstream, drain=0.3) as gateway,
-        calling(url(gateway)) as caller,
+        mcp_caller(url(gateway)) as caller,
     ):
         await caller.initialize()
         async with caller.stream(legacy("tools/call", CALL, id=9)) as stream:
@@ -257,7 +257,7 @@ async def test_a_body_that_never_becomes_whole_is_told_so_when_draining_ends(
         )
         await eventually(lambda: in_flight(gateway))
         gateway.terminate()
-        answered = (await asyncio.wait_for(reader.read(), PATIENCE)).decode()
+        answered = (await asyncio.wait_for(reader.read(), TIMEOUT_SECONDS)).decode()
         writer.close()
         assert await gateway.ended() == 0
     assert answered.startswith("HTTP/1.1 503 ")
@@ -288,7 +288,7 @@ async def test_a_client_of_the_official_sdk_hears_of_a_call_that_was_cut_off(
         await gates.reached.wait()
         gateway.terminate()
         with pytest.raises(MCPError):
-            await asyncio.wait_for(waiting, PATIENCE)
+            await asyncio.wait_for(waiting, TIMEOUT_SECONDS)
         assert await gateway.ended() == 0
         gates.open.set()
 
@@ -297,7 +297,7 @@ async def test_while_load_balancers_learn_requests_are_still_taken(
     tmp_path: Path, scene: Scene, upstream: Upstream
 ) -> None:
     scene.gate.set()
-    async with started(tmp_path, upstream, delay=4.0) as gateway, calling(url(gateway)) as caller:
+    async with started(tmp_path, upstream, delay=4.0) as gateway, mcp_caller(url(gateway)) as caller:
         gateway.terminate()
 
         async def leaving() -> bool:
@@ -312,7 +312,7 @@ async def test_a_kept_connection_is_told_to_go_before_requests_are_refused(
     tmp_path: Path, scene: Scene, upstream: Upstream
 ) -> None:
     scene.gate.set()
-    async with started(tmp_path, upstream, delay=4.0) as gateway, calling(url(gateway)) as caller:
+    async with started(tmp_path, upstream, delay=4.0) as gateway, mcp_caller(url(gateway)) as caller:
         kept = await caller.post(legacy("tools/list", {}))
         assert "Connection" not in kept.headers
         gateway.terminate()
@@ -326,12 +326,12 @@ async def test_a_connection_without_a_request_is_closed_before_one_would_be_refu
     tmp_path: Path, scene: Scene, upstream: Upstream
 ) -> None:
     scene.gate.clear()
-    async with started(tmp_path, upstream, delay=0.3) as gateway, calling(url(gateway)) as caller:
+    async with started(tmp_path, upstream, delay=0.3) as gateway, mcp_caller(url(gateway)) as caller:
         reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
         async with caller.stream(modern("tools/call", CALL)) as stream:  # a call that holds the drain up
             await stream.message()
             gateway.terminate()
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT_SECONDS):
                 assert await reader.read() == b""
             scene.gate.set()
             assert (await stream.message())["result"] == RESULT
@@ -342,7 +342,7 @@ async def test_a_connection_without_a_request_is_closed_before_one_would_be_refu
 async def test_a_stream_that_began_before_the_drain_keeps_its_word_that_the_connection_stays(
     tmp_path: Path, scene: Scene, upstream: Upstream
 ) -> None:
-    async with started(tmp_path, upstream, delay=4.0) as gateway, calling(url(gateway)) as caller:
+    async with started(tmp_path, upstream, delay=4.0) as gateway, mcp_caller(url(gateway)) as caller:
         async with caller.stream(modern("tools/call", CALL)) as stream:
             await stream.message()
             gateway.terminate()
@@ -375,9 +375,9 @@ async def test_a_stream_whose_server_hesitates_over_the_drain_ends_as_well() -> 
         raise AssertionError
 
     async with (
-        running(drain_seconds=120.0) as gateway,
+        running_gateway(drain_seconds=120.0) as gateway,
         serving(hesitating) as upstream,
-        calling(gateway.url()) as caller,
+        mcp_caller(gateway.url()) as caller,
     ):
         await gateway.apply(gateway.entry("mock", upstream.url))
         posting = asyncio.create_task(caller.post(LISTEN))
@@ -385,8 +385,8 @@ async def test_a_stream_whose_server_hesitates_over_the_drain_ends_as_well() -> 
         stopping = asyncio.create_task(gateway.app.stop())
         await eventually(lambda: gateway.app.line.draining)
         gate.set()
-        reply: Reply = await asyncio.wait_for(posting, PATIENCE)
-        await asyncio.wait_for(stopping, PATIENCE)
+        reply: Reply = await asyncio.wait_for(posting, TIMEOUT_SECONDS)
+        await asyncio.wait_for(stopping, TIMEOUT_SECONDS)
 
     assert reply.result["resultType"] == "complete"
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from callers import Reply, calling, modern
-from gateways import RunningGateway, running
+from gateways import RunningGateway, running_gateway
+from mcp_caller import Reply, mcp_caller, modern
 from scripted_server import read_request
 from tls_secrets import MountedSecret
 from upstreams import Arrived, answer, document, serving
@@ -67,7 +67,7 @@ def port_of(url: str) -> int:
 
 async def told(gateway: RunningGateway, url: str, **entry: Any) -> Reply:
     await gateway.apply(gateway.entry("mock", url, **entry))
-    async with calling(gateway.url()) as caller:
+    async with mcp_caller(gateway.url()) as caller:
         return await caller.post(CALL)
 
 
@@ -82,7 +82,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 async def test_a_server_without_tls_is_asked_for_by_its_whole_url(environment: pytest.MonkeyPatch) -> None:
     async with serving(good) as upstream, proxying(port_of(upstream.url)) as (port, heads):
         environment.setenv("HTTP_PROXY", f"http://user:pass%20word@127.0.0.1:{port}")
-        async with running() as gateway:
+        async with running_gateway() as gateway:
             reply = await told(gateway, "http://mcp.example.invalid/mcp?x=1")
     assert reply.result["host"] == "mcp.example.invalid"
     assert heads[0].startswith(b"POST http://mcp.example.invalid/mcp?x=1 HTTP/1.1\r\n")
@@ -99,7 +99,7 @@ async def test_a_server_with_tls_is_reached_through_a_tunnel(environment: pytest
     server = await asyncio.start_server(plain, "127.0.0.1", 0)
     async with proxying(server.sockets[0].getsockname()[1]) as (port, heads):
         environment.setenv("HTTPS_PROXY", f"user:pass%20word@127.0.0.1:{port}")
-        async with running() as gateway:
+        async with running_gateway() as gateway:
             reply = await told(gateway, "https://mcp.example.invalid:8443/mcp")
     server.close()
     assert heads[0].startswith(b"CONNECT mcp.example.invalid:8443 HTTP/1.1\r\nHost: mcp.example.invalid:8443\r\n")
@@ -113,11 +113,11 @@ async def test_calls_go_through_a_tunnel_and_its_connection_is_kept(
 ) -> None:
     secret = MountedSecret(tmp_path)
     secret.renew("mcp.example.invalid")
-    async with serving(good) as upstream, running(tls=secret.files) as back:
+    async with serving(good) as upstream, running_gateway(tls=secret.files) as back:
         await back.apply(back.entry("back", upstream.url))
         async with proxying(back.app.port) as (port, heads):
             environment.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
-            async with running() as front:
+            async with running_gateway() as front:
                 trusting = {"tls": {"ca": secret.authority.read_text()}, "host": "localhost"}
                 for _ in range(3):
                     reply = await told(front, "https://mcp.example.invalid/back/mcp", server=trusting)
@@ -138,7 +138,7 @@ async def test_an_egress_proxy_that_refuses_is_told_apart_and_its_credentials_ar
 ) -> None:
     async with serving(good) as upstream, proxying(port_of(upstream.url), connect=said) as (port, _):
         environment.setenv("HTTPS_PROXY", f"http://user:pass%20word@127.0.0.1:{port}")
-        async with running() as gateway:
+        async with running_gateway() as gateway:
             assert (await told(gateway, "https://mcp.example.invalid/mcp")).error["data"] == {
                 "reason": "UpstreamEgressFailed"
             }
@@ -154,7 +154,7 @@ async def test_a_proxy_is_no_way_past_the_judgement_of_addresses(environment: py
     async with serving(good) as upstream, proxying(port_of(upstream.url)) as (port, heads):
         for name in ("HTTP_PROXY", "HTTPS_PROXY"):
             environment.setenv(name, f"http://127.0.0.1:{port}")
-        async with running() as gateway:
+        async with running_gateway() as gateway:
             assert (await told(gateway, url, addresses=[])).error["data"] == {"reason": "UpstreamAddressForbidden"}
     assert heads == []
 
@@ -162,7 +162,7 @@ async def test_a_proxy_is_no_way_past_the_judgement_of_addresses(environment: py
 async def test_what_is_excepted_and_loopback_are_connected_to_directly(environment: pytest.MonkeyPatch) -> None:
     async with serving(good) as upstream:
         environment.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-        async with running() as gateway:
+        async with running_gateway() as gateway:
             assert "result" in (await told(gateway, upstream.url)).json
 
 
@@ -180,12 +180,12 @@ async def test_a_proxy_of_the_settings_can_change_while_the_gateway_runs(
     secret.renew("mcp.example.invalid")
     async with contextlib.AsyncExitStack() as stack:
         upstream = await stack.enter_async_context(serving(good))
-        back = await stack.enter_async_context(running(tls=secret.files))
+        back = await stack.enter_async_context(running_gateway(tls=secret.files))
         await back.apply(back.entry("back", upstream.url))
         ports, heads = zip(*[await stack.enter_async_context(proxying(back.app.port)) for _ in range(3)], strict=True)
         environment.setenv("HTTPS_PROXY", f"http://127.0.0.1:{ports[0]}")
-        front = await stack.enter_async_context(running())
-        caller = await stack.enter_async_context(calling(front.url()))
+        front = await stack.enter_async_context(running_gateway())
+        caller = await stack.enter_async_context(mcp_caller(front.url()))
         trusting = {"tls": {"ca": secret.authority.read_text()}, "host": "localhost"}
         await front.apply(front.entry("mock", "https://mcp.example.invalid/back/mcp", server=trusting))
         for proxy, *settings in ((0, None), (1, ports[1]), (2, ports[2]), (0, None), (1, ports[1])):
@@ -213,8 +213,8 @@ async def test_a_request_in_flight_ends_on_the_connection_that_it_has_and_none_l
         serving(slow) as upstream,
         proxying(port_of(upstream.url)) as (one, first),
         proxying(port_of(upstream.url)) as (two, second),
-        running() as gateway,
-        calling(gateway.url()) as caller,
+        running_gateway() as gateway,
+        mcp_caller(gateway.url()) as caller,
     ):
         await gateway.apply(gateway.entry("mock", "http://mcp.example.invalid/mcp"))
         await set_to(gateway, one)
@@ -231,7 +231,7 @@ async def test_a_request_in_flight_ends_on_the_connection_that_it_has_and_none_l
 async def test_the_environments_credentials_go_to_no_proxy_of_the_settings(environment: pytest.MonkeyPatch) -> None:
     async with serving(good) as upstream, proxying(port_of(upstream.url)) as (port, heads):
         environment.setenv("HTTP_PROXY", f"http://user:pass%20word@127.0.0.1:{port}")
-        async with running() as gateway, calling(gateway.url()) as caller:
+        async with running_gateway() as gateway, mcp_caller(gateway.url()) as caller:
             await gateway.apply(gateway.entry("mock", "http://mcp.example.invalid/mcp"))
             await set_to(gateway, port)
             assert (await caller.post(CALL)).result["content"] == []
@@ -247,9 +247,9 @@ async def test_an_address_of_the_api_server_is_refused_as_soon_as_the_settings_n
     async with (
         serving(good) as upstream,
         proxying(port_of(upstream.url)) as (port, _),
-        running() as gateway,
-        calling(gateway.url()) as caller,
-        calling(gateway.url("granted")) as granted,
+        running_gateway() as gateway,
+        mcp_caller(gateway.url()) as caller,
+        mcp_caller(gateway.url("granted")) as granted,
     ):
         one, other = (
             gateway.entry("mock", url, addresses=[]),

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from callers import Caller, calling, legacy, modern
-from gateways import HASTY, RunningGateway, policy, running
+from gateways import SHORT_TIMEOUTS, RunningGateway, policy, running_gateway
+from mcp_caller import McpCaller, legacy, mcp_caller, modern
 from mcp_clients import eventually
 from otlp_sink import Sink, SinkSpan, http_sink
 from upstreams import Arrived, Script, answer, document, events, for_ever, initialize_answer, serving
@@ -15,7 +15,7 @@ from upstreams import Arrived, Script, answer, document, events, for_ever, initi
 from ostiary_gateway.telemetry import Telemetry
 
 CALL = {"name": "get_users", "arguments": {}}
-Doing = Callable[[Caller, RunningGateway], Awaitable[Any]]
+Doing = Callable[[McpCaller, RunningGateway], Awaitable[Any]]
 
 
 async def spans_of(script: Script, doing: Doing, *rules: dict[str, Any], **entry: Any) -> dict[str, SinkSpan]:
@@ -23,9 +23,9 @@ async def spans_of(script: Script, doing: Doing, *rules: dict[str, Any], **entry
     with http_sink() as sink:
         telemetry = Telemetry.from_env({"OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint})
         async with (
-            running(telemetry=telemetry) as gateway,
+            running_gateway(telemetry=telemetry) as gateway,
             serving(script) as upstream,
-            calling(gateway.url()) as caller,
+            mcp_caller(gateway.url()) as caller,
         ):
             policies = [policy("p", *rules)] if rules else []
             await gateway.apply(gateway.entry("mock", upstream.url, policies, **entry))
@@ -43,7 +43,7 @@ async def well(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse
     return document(answer(arrived, {"content": []}))
 
 
-async def call(caller: Caller, _: RunningGateway) -> None:
+async def call(caller: McpCaller, _: RunningGateway) -> None:
     await caller.post(modern("tools/call", CALL))
 
 
@@ -114,7 +114,7 @@ async def test_a_server_that_hangs_is_a_timeout() -> None:
         await for_ever()
         raise AssertionError
 
-    spans = await spans_of(script, call, timeouts=HASTY)
+    spans = await spans_of(script, call, timeouts=SHORT_TIMEOUTS)
 
     assert error(spans["CLIENT"])[0] == "UpstreamTimeout"
     assert error(spans["SERVER"])[0] == "-31004"
@@ -128,7 +128,7 @@ async def test_a_caller_that_leaves_before_its_answer_is_told_as_that() -> None:
         await for_ever()
         raise AssertionError
 
-    async def leave(caller: Caller, gateway: RunningGateway) -> None:
+    async def leave(caller: McpCaller, gateway: RunningGateway) -> None:
         posting = asyncio.create_task(caller.post(modern("tools/call", CALL)))
         await reached.wait()
         posting.cancel()
@@ -140,7 +140,7 @@ async def test_a_caller_that_leaves_before_its_answer_is_told_as_that() -> None:
 
 
 async def test_a_caller_that_leaves_within_its_message_is_told_as_that() -> None:
-    async def leave(_: Caller, gateway: RunningGateway) -> None:
+    async def leave(_: McpCaller, gateway: RunningGateway) -> None:
         writer = (await asyncio.open_connection("127.0.0.1", gateway.app.port))[1]
         head = (
             "POST /mock/mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
@@ -168,7 +168,7 @@ async def test_once_a_caller_has_its_answer_it_may_leave_and_the_answer_is_what_
             await for_ever()
         return stream.response
 
-    async def leave(caller: Caller, gateway: RunningGateway) -> None:
+    async def leave(caller: McpCaller, gateway: RunningGateway) -> None:
         async with caller.stream(make("tools/call", CALL)) as stream:
             await stream.message()
             stream.drop()
@@ -196,11 +196,11 @@ async def test_that_a_caller_ends_a_stream_which_it_opened_is_no_error(how: str,
             await for_ever()
         return stream.response
 
-    async def opened(caller: Caller) -> None:
+    async def opened(caller: McpCaller) -> None:
         async with caller.listen() if how == "GET" else caller.stream(modern("subscriptions/listen", LISTEN)) as stream:
             assert await stream.block() == ": here"
 
-    async def leave(caller: Caller, gateway: RunningGateway) -> None:
+    async def leave(caller: McpCaller, gateway: RunningGateway) -> None:
         opening = asyncio.create_task(opened(caller))
         await reached.wait()
         if not begun:
@@ -218,7 +218,7 @@ async def test_what_no_mcp_method_names_is_named_by_that_of_http() -> None:
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         return initialize_answer(arrived) if arrived.method == "initialize" else web.Response(status=202)
 
-    async def whole(caller: Caller, _: RunningGateway) -> None:
+    async def whole(caller: McpCaller, _: RunningGateway) -> None:
         await caller.initialize()
         await caller.post({"jsonrpc": "2.0", "id": 7, "result": {}})
         await caller.request("DELETE")
@@ -226,9 +226,9 @@ async def test_what_no_mcp_method_names_is_named_by_that_of_http() -> None:
     with http_sink() as sink:
         telemetry = Telemetry.from_env({"OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint})
         async with (
-            running(telemetry=telemetry) as gateway,
+            running_gateway(telemetry=telemetry) as gateway,
             serving(script) as upstream,
-            calling(gateway.url()) as caller,
+            mcp_caller(gateway.url()) as caller,
         ):
             await gateway.apply(gateway.entry("mock", upstream.url))
             await whole(caller, gateway)
@@ -255,20 +255,20 @@ async def test_a_request_that_its_caller_cancelled_is_told_as_that(answered: boo
                 await stream.send({"jsonrpc": "2.0", "id": 5, "error": {"code": 0, "message": "Request cancelled"}})
         return stream.response
 
-    async def cancel(caller: Caller, gateway: RunningGateway) -> None:
+    async def cancel(caller: McpCaller, gateway: RunningGateway) -> None:
         await caller.initialize()
-        calling = asyncio.create_task(caller.post(legacy("tools/call", CALL, id=5)))
+        mcp_caller = asyncio.create_task(caller.post(legacy("tools/call", CALL, id=5)))
         await eventually(lambda: len(gateway.app.line.request_ids) == 1)
         await eventually(lambda: gateway.app.line.limiter.total.requests == 1)
         assert (await caller.post(legacy("notifications/cancelled", {"requestId": 5}, id=None))).status == 202
-        await calling
+        await mcp_caller
 
     with http_sink() as sink:
         telemetry = Telemetry.from_env({"OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint})
         async with (
-            running(telemetry=telemetry) as gateway,
+            running_gateway(telemetry=telemetry) as gateway,
             serving(with_handshake_alone(script)) as upstream,
-            calling(gateway.url()) as caller,
+            mcp_caller(gateway.url()) as caller,
         ):
             await gateway.apply(gateway.entry("mock", upstream.url))
             await cancel(caller, gateway)
@@ -338,7 +338,7 @@ async def test_the_session_is_told_as_a_digest_and_its_id_never() -> None:
 
     sessions: list[str] = []
 
-    async def three(caller: Caller, gateway: RunningGateway) -> None:
+    async def three(caller: McpCaller, gateway: RunningGateway) -> None:
         await caller.initialize()
         sessions.append(caller.session or "")
         await caller.post(legacy("ping"))
@@ -346,9 +346,9 @@ async def test_the_session_is_told_as_a_digest_and_its_id_never() -> None:
     with http_sink() as sink:
         telemetry = Telemetry.from_env({"OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint})
         async with (
-            running(telemetry=telemetry) as gateway,
+            running_gateway(telemetry=telemetry) as gateway,
             serving(script) as upstream,
-            calling(gateway.url()) as caller,
+            mcp_caller(gateway.url()) as caller,
         ):
             await gateway.apply(gateway.entry("mock", upstream.url))
             await three(caller, gateway)
@@ -360,7 +360,7 @@ async def test_the_session_is_told_as_a_digest_and_its_id_never() -> None:
 
 
 async def test_the_span_names_the_caller_and_not_the_trusted_proxy_before_him() -> None:
-    async def trusting(caller: Caller, gateway: RunningGateway) -> None:
+    async def trusting(caller: McpCaller, gateway: RunningGateway) -> None:
         gateway.settings = gateway.settings.model_copy(update={"trusted_proxies": ["127.0.0.0/8"]})
         await gateway.apply(gateway.entry("mock", "http://127.0.0.1:1/mcp"))
         await caller.post(modern("tools/call", CALL), {"X-Forwarded-For": "1.1.1.1, 2001:db8::7"})
@@ -376,7 +376,7 @@ async def test_of_an_answer_that_is_too_large_the_span_says_how_large_one_may_be
 
 
 async def test_of_a_body_that_is_too_large_the_span_says_how_large_one_may_be_and_by_which_setting() -> None:
-    async def too_much(caller: Caller, _: RunningGateway) -> None:
+    async def too_much(caller: McpCaller, _: RunningGateway) -> None:
         refused = await caller.post(modern("tools/call", {**CALL, "arguments": {"x": "y" * (2 << 20)}}))
         assert refused.status == 413
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from callers import Caller, Reply, calling, legacy, modern
-from gateways import RunningGateway, policy, running
+from gateways import RunningGateway, policy, running_gateway
+from mcp_caller import McpCaller, Reply, legacy, mcp_caller, modern
 from upstreams import Arrived, answer, document, events, serving, with_handshake
 
 SOME = {
@@ -32,7 +32,7 @@ in_either_form = pytest.mark.parametrize("form", ["document", "events"])
 
 @pytest.fixture
 async def gateway() -> AsyncIterator[RunningGateway]:
-    async with running() as gateway:
+    async with running_gateway() as gateway:
         yield gateway
 
 
@@ -45,7 +45,7 @@ def listing(method: str, *names: str, **more: Any) -> dict[str, Any]:
     }
 
 
-async def ask(caller: Caller, era: str, method: str) -> Reply:
+async def ask(caller: McpCaller, era: str, method: str) -> Reply:
     return await caller.post((modern if era == "modern" else legacy)(method, {}, id="ä-1"))
 
 
@@ -68,7 +68,10 @@ async def test_a_filtered_list_keeps_unknown_members_their_order_and_its_cursor(
     gateway: RunningGateway, era: str, method: str, form: str
 ) -> None:
     names = ["shown-b", "hidden", "shown-a", "hidden-2"]
-    async with serve_list(method, form, *names, nextCursor="", last=True) as upstream, calling(gateway.url()) as caller:
+    async with (
+        serve_list(method, form, *names, nextCursor="", last=True) as upstream,
+        mcp_caller(gateway.url()) as caller,
+    ):
         await gateway.apply(gateway.entry("mock", upstream.url, [policy("p", SOME)]))
         reply = await ask(caller, era, method)
 
@@ -83,7 +86,7 @@ async def test_the_hint_that_a_list_may_be_shared_goes_where_the_list_depends_on
     gateway: RunningGateway, method: str, form: str
 ) -> None:
     hints = {"ttlMs": 60_000, "cacheScope": "public"}
-    async with serve_list(method, form, "shown", "hidden", **hints) as upstream, calling(gateway.url()) as caller:
+    async with serve_list(method, form, "shown", "hidden", **hints) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         assert (await ask(caller, "modern", method)).result == listing(method, "shown", "hidden", **hints)
         await gateway.apply(gateway.entry("mock", upstream.url, [policy("p", SOME)]))
@@ -112,7 +115,7 @@ async def test_a_list_on_a_resumed_get_is_filtered_in_whatever_lines_and_pieces_
                 await stream.raw(sent[place : place + size])
         return stream.response
 
-    async with serving(with_handshake(script)) as upstream, calling(gateway.url()) as caller:
+    async with serving(with_handshake(script)) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url, [policy("p", SOME)]))
         await caller.initialize()
         async with caller.listen({"Last-Event-ID": "0"}) as stream:
@@ -133,7 +136,7 @@ async def test_an_answer_on_a_resumed_stream_that_cannot_be_judged_becomes_an_er
             await stream.send(changed)
         return stream.response
 
-    async with serving(with_handshake(script)) as upstream, calling(gateway.url()) as caller:
+    async with serving(with_handshake(script)) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url, [policy("p", SOME)]))
         await caller.initialize()
         async with caller.listen({"Last-Event-ID": "1"}) as stream:
@@ -151,7 +154,7 @@ async def test_several_answers_on_one_resumed_stream_are_filtered_each(gateway: 
             await stream.raw(b"".join(b"id: 1\ndata: " + json.dumps(each).encode() + b"\n\n" for each in lists))
         return stream.response
 
-    async with serving(with_handshake(script)) as upstream, calling(gateway.url()) as caller:
+    async with serving(with_handshake(script)) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url, [policy("p", SOME)]))
         await caller.initialize()
         async with caller.listen({"Last-Event-ID": "0"}) as stream:
@@ -168,7 +171,7 @@ async def test_who_would_take_a_compressed_answer_gets_a_plain_one(gateway: Runn
         asked.append(arrived.headers["Accept-Encoding"])
         return document(answer(arrived, {"tools": []}), headers={"Content-Encoding": "Identity"})
 
-    async with serving(script) as upstream, calling(gateway.url()) as caller:
+    async with serving(script) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         message = modern("tools/list") if era == "modern" else legacy("tools/list")
         reply = await caller.post(message, {"Accept-Encoding": "gzip, br, zstd"})
@@ -200,8 +203,8 @@ async def test_key_rotation_ends_no_session_until_the_old_key_is_taken_back(gate
     old, new, next_one = ({f"session-{moment}": bytes([moment % 251]) * 32} for moment in (0, now - 5, now + 3600))
     async with (
         serving(with_handshake(echo)) as upstream,
-        calling(gateway.url()) as early,
-        calling(gateway.url()) as late,
+        mcp_caller(gateway.url()) as early,
+        mcp_caller(gateway.url()) as late,
     ):
         await gateway.apply(gateway.entry("mock", upstream.url))
         await rotate(gateway, old)
@@ -218,12 +221,12 @@ async def test_key_rotation_ends_no_session_until_the_old_key_is_taken_back(gate
 async def test_replicas_in_the_middle_of_a_rotation_open_what_each_other_seals() -> None:
     now = int(time.time())
     old, new = {"session-0": b"o" * 32}, {f"session-{now - 1}": b"n" * 32}
-    async with running() as one, running() as two, serving(with_handshake(echo)) as upstream:
+    async with running_gateway() as one, running_gateway() as two, serving(with_handshake(echo)) as upstream:
         two.mac_key = one.mac_key
         for gateway, keys in ((one, {**old, **new}), (two, {**old, f"session-{now + 3600}": b"l" * 32, **new})):
             await gateway.apply(gateway.entry("mock", upstream.url))
             await rotate(gateway, keys)
-        async with calling(one.url()) as here, calling(two.url()) as there:
+        async with mcp_caller(one.url()) as here, mcp_caller(two.url()) as there:
             await here.initialize()
             await there.initialize()
             here.session, there.session = there.session, here.session
@@ -239,11 +242,11 @@ async def test_a_stream_is_resumed_at_another_replica() -> None:
             await stream.send({"jsonrpc": "2.0", "id": 1, "result": {"content": []}}, id="s/2")
         return stream.response
 
-    async with running() as one, running() as two, serving(with_handshake(script)) as upstream:
+    async with running_gateway() as one, running_gateway() as two, serving(with_handshake(script)) as upstream:
         two.mac_key, two.session_key = one.mac_key, one.session_key
         for gateway in (one, two):
             await gateway.apply(gateway.entry("mock", upstream.url))
-        async with calling(one.url()) as here, calling(two.url()) as there:
+        async with mcp_caller(one.url()) as here, mcp_caller(two.url()) as there:
             await here.initialize()
             there.session = here.session
             headers = {"Mcp-Session-Id": there.session, "MCP-Protocol-Version": "2025-11-25", "Last-Event-ID": "s/1"}

@@ -5,9 +5,9 @@ from typing import Any
 
 import aiohttp
 import pytest
-from callers import calling, legacy
-from configs import Operator
-from gateways import RunningGateway, policy, running
+from configs import ConfigWriter
+from gateways import RunningGateway, policy, running_gateway
+from mcp_caller import legacy, mcp_caller
 
 from ostiary_gateway.session import Sealer
 
@@ -17,7 +17,7 @@ TOKEN = "forged-token"
 
 @pytest.fixture
 async def gateway(mock: str) -> AsyncIterator[RunningGateway]:
-    async with running() as it:
+    async with running_gateway() as it:
         await it.apply(it.entry("mock", mock, [policy("nothing")]))
         yield it
 
@@ -40,7 +40,7 @@ async def status_of(gateway: RunningGateway, token: str) -> tuple[int, dict[str,
 
 
 async def tools(gateway: RunningGateway) -> list[str]:
-    async with calling(gateway.url()) as caller:
+    async with mcp_caller(gateway.url()) as caller:
         await caller.initialize()
         return [tool["name"] for tool in (await caller.post(legacy("tools/list"))).result["tools"]]
 
@@ -48,7 +48,7 @@ async def tools(gateway: RunningGateway) -> list[str]:
 async def test_a_config_that_is_signed_with_a_key_of_a_config_map_is_refused_and_named(
     gateway: RunningGateway, mock: str
 ) -> None:
-    forger = Operator(mac_key=FORGED, revision=100)
+    forger = ConfigWriter(mac_key=FORGED, revision=100)
     open_to_all, _ = gateway.entry("mock", mock)
     for key in ("mac-1", "mac-9"):
         files = forger.files(open_to_all)
@@ -63,7 +63,7 @@ async def test_a_config_that_is_signed_with_a_key_of_a_config_map_is_refused_and
 
 async def test_a_session_key_of_a_config_map_opens_no_session(gateway: RunningGateway) -> None:
     await place(gateway, {**config_of(gateway), "session-1": FORGED})
-    async with calling(gateway.url()) as caller:
+    async with mcp_caller(gateway.url()) as caller:
         await caller.initialize()
         bound = {"proxy_uid": "uid-mock", "principal": "anonymous"}
         mine = Sealer(lambda: {0: gateway.session_key}).open(caller.session or "", **bound, max_age=60.0)
@@ -91,6 +91,6 @@ async def test_a_good_config_beside_forged_keys_stays_in_force(gateway: RunningG
 
 
 async def test_a_file_where_the_folder_of_the_keys_would_be_makes_no_key() -> None:
-    async with running() as gateway:
+    async with running_gateway() as gateway:
         await place(gateway, {"keys": FORGED, "mac-1": FORGED})
         assert gateway.app.store.keyring.empty

@@ -6,10 +6,10 @@ import zlib
 from pathlib import Path
 
 import pytest
-from configs import Operator, entry
+from configs import ConfigWriter, entry
 from gateway_process import GatewayProcess, gateway_process
 from mcp_clients import eventually
-from started import readiness
+from ready_gateway import readiness
 from volumes import swap_in_config
 
 from ostiary_core.canonical import canonical, digest
@@ -35,7 +35,7 @@ def peak(gateway: GatewayProcess) -> float:
     return next(float(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 
 
-async def peak_of(directory: Path, files: dict[str, bytes], operator: Operator, *, ready: bool) -> float:
+async def peak_of(directory: Path, files: dict[str, bytes], operator: ConfigWriter, *, ready: bool) -> float:
     """The peak of a gateway that starts on a volume, once it is ready or has refused what lies there."""
     await asyncio.to_thread(directory.mkdir)
     swap_in_config(directory, files, secret=operator.secret)
@@ -49,7 +49,7 @@ async def peak_of(directory: Path, files: dict[str, bytes], operator: Operator, 
 
 
 async def test_what_no_manifest_names_is_not_unfolded(tmp_path: Path, bomb: bytes) -> None:
-    operator = Operator()
+    operator = ConfigWriter()
     files = operator.files(entry("crm"))
     usual = await peak_of(tmp_path / "usual", files, operator, ready=True)
     names = ["documents-0.jsonl.gz", *(f"documents-{n}.jsonl.gz" for n in range(1, 16)), "manifest.json.gz", "else"]
@@ -60,7 +60,7 @@ async def test_what_no_manifest_names_is_not_unfolded(tmp_path: Path, bomb: byte
 async def test_a_part_in_place_of_the_named_one_is_unfolded_within_bounds_and_refused(
     tmp_path: Path, bomb: bytes
 ) -> None:
-    operator = Operator()
+    operator = ConfigWriter()
     large = operator.files(*(entry(f"p{n}", path=f"/{digest(b'%d' % n)}") for n in range(600)))
     assert "documents-0.jsonl.gz" in large, "its manifest says what each part unfolds to"
     usual = await peak_of(tmp_path / "usual", large, operator, ready=True)
@@ -73,7 +73,7 @@ async def test_a_part_in_place_of_the_named_one_is_unfolded_within_bounds_and_re
 async def test_a_compressed_manifest_that_nobody_signed_is_unfolded_within_bounds_and_refused(
     tmp_path: Path, bomb: bytes
 ) -> None:
-    operator = Operator()
+    operator = ConfigWriter()
     usual = await peak_of(tmp_path / "usual", operator.files(entry("crm")), operator, ready=True)
     files = {"manifest.json": canonical({"version": manifest_files.PACKED_VERSION}), "manifest.json.gz": bomb}
     hostile = await peak_of(tmp_path / "hostile", files, operator, ready=False)

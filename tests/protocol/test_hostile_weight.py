@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from callers import Caller, calling, legacy, modern
-from gateways import BOUNDS, RunningGateway, policy, running
-from loop_holds import loop_holds
+from gateways import BOUNDS, RunningGateway, policy, running_gateway
+from mcp_caller import McpCaller, legacy, mcp_caller, modern
 from mcp_clients import eventually
+from slow_callbacks import slow_callbacks
 from upstreams import Arrived, Upstream, document, events, for_ever
 
 from ostiary_core import strict_json
@@ -62,7 +62,7 @@ def scene() -> Scene:
 @asynccontextmanager
 async def bounded(upstream: Upstream, **bounds: Any) -> AsyncIterator[RunningGateway]:
     settled = {"message_values": VALUES, "request_bytes": SIZE + 1024, **bounds}
-    async with running(bounds=BOUNDS.model_copy(update=settled)) as gateway:
+    async with running_gateway(bounds=BOUNDS.model_copy(update=settled)) as gateway:
         await gateway.apply(gateway.entry("mock", upstream.url))
         yield gateway
 
@@ -86,10 +86,10 @@ async def test_a_body_of_more_values_than_allowed_is_refused_unparsed_and_names_
     kind: str, scene: Scene, upstream: Upstream
 ) -> None:
     scene.gate.set()
-    async with bounded(upstream) as gateway, calling(gateway.url()) as caller:
-        with loop_holds() as holds:
+    async with bounded(upstream) as gateway, mcp_caller(gateway.url()) as caller:
+        with slow_callbacks() as slow:
             refused = await caller.post(call_with(many(HOSTILE[kind])))
-        assert holds.longest < HELD_SECONDS, holds.callback
+        assert slow.longest < HELD_SECONDS, slow.callback
         assert refused.status == 413
         error = refused.json["error"]
         assert (error["code"], error["data"]["reason"]) == (-31006, "TooManyValues")
@@ -117,11 +117,11 @@ async def test_a_body_at_its_bounds_passes_and_holds_the_loop_for_less_than_the_
 ) -> None:
     scene.gate.set()
     tune_collector()
-    async with bounded(upstream) as gateway, calling(gateway.url()) as caller:
+    async with bounded(upstream) as gateway, mcp_caller(gateway.url()) as caller:
         body = call_with(argument)
-        with loop_holds() as holds:
+        with slow_callbacks() as slow:
             assert (await caller.post(body)).status == 200
-        assert holds.longest < HELD_SECONDS, holds.callback
+        assert slow.longest < HELD_SECONDS, slow.callback
         assert upstream.arrived[-1].body.endswith(argument + b"}}}")
 
 
@@ -129,11 +129,11 @@ async def test_a_body_of_long_integers_as_javascript_writes_them_holds_the_loop_
     scene: Scene, upstream: Upstream
 ) -> None:
     scene.gate.set()
-    async with bounded(upstream) as gateway, calling(gateway.url()) as caller:
+    async with bounded(upstream) as gateway, mcp_caller(gateway.url()) as caller:
         body = call_with(many(b"100000000000000000000,"))
-        with loop_holds() as holds:
+        with slow_callbacks() as slow:
             assert (await caller.post(body)).status == 200
-        assert holds.longest < HELD_SECONDS, holds.callback
+        assert slow.longest < HELD_SECONDS, slow.callback
         assert upstream.arrived[-1].body.endswith(b",1e+20,1e+20]}}}")
 
 
@@ -144,7 +144,7 @@ def containers() -> int:
 
 async def test_what_a_body_was_parsed_to_is_gone_once_it_went_upstream(scene: Scene, upstream: Upstream) -> None:
     argument = many(b"[],", VALUES * 2)
-    async with bounded(upstream) as gateway, calling(gateway.url()) as caller:
+    async with bounded(upstream) as gateway, mcp_caller(gateway.url()) as caller:
         before = containers()
         calls = [asyncio.create_task(caller.post(call_with(argument))) for _ in range(3)]
         await eventually(lambda: len(upstream.arrived) == 3)
@@ -159,7 +159,7 @@ async def test_what_a_body_was_parsed_to_is_gone_once_it_went_upstream(scene: Sc
 async def test_of_a_listen_only_the_filter_is_kept_for_as_long_as_it_is_open(scene: Scene, upstream: Upstream) -> None:
     padding: dict[str, list[list[int]]] = {"padding": [[] for _ in range(1000)]}
     listen = modern("subscriptions/listen", {"notifications": {"toolsListChanged": True}, **padding})
-    async with bounded(upstream) as gateway, calling(gateway.url()) as caller:
+    async with bounded(upstream) as gateway, mcp_caller(gateway.url()) as caller:
         opened = asyncio.create_task(caller.post(listen))
         await eventually(lambda: len(gateway.app.line.streams._streams) == 1)
         (stream,) = gateway.app.line.streams._streams
@@ -172,13 +172,13 @@ async def test_large_bodies_of_many_callers_are_worked_on_one_by_one(scene: Scen
     scene.gate.set()
     body = call_with(many(b'{"a":1},', VALUES * 3))
 
-    async def post(caller: Caller) -> int:
+    async def post(caller: McpCaller) -> int:
         return (await caller.post(body)).status
 
-    async with bounded(upstream) as gateway, calling(gateway.url()) as caller:
-        with loop_holds() as holds:
+    async with bounded(upstream) as gateway, mcp_caller(gateway.url()) as caller:
+        with slow_callbacks() as slow:
             assert set(await asyncio.gather(*(post(caller) for _ in range(12)))) == {200}
-        assert holds.longest < HELD_SECONDS, holds.callback
+        assert slow.longest < HELD_SECONDS, slow.callback
 
 
 # What servers say
@@ -226,15 +226,17 @@ def error_of(reply: Any) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def answering(upstream: Upstream, scene: Scene, answer: Any, *, governed: bool = True) -> AsyncIterator[Caller]:
+async def answering(
+    upstream: Upstream, scene: Scene, answer: Any, *, governed: bool = True
+) -> AsyncIterator[McpCaller]:
     """A caller of a proxy, where get_* may be seen if it is governed, whose server answers so."""
     scene.gate.set()
     scene.answer = answer
     allow = policy("users", {"name": "users", "effect": "Allow", "tools": {"names": ["get_*"]}})
     bounds = BOUNDS.model_copy(update={"message_values": VALUES, "message_bytes": 16 << 20})
-    async with running(bounds=bounds) as gateway:
+    async with running_gateway(bounds=bounds) as gateway:
         await gateway.apply(gateway.entry("mock", upstream.url, [allow] if governed else []))
-        async with calling(gateway.url()) as caller:
+        async with mcp_caller(gateway.url()) as caller:
             yield caller
 
 
@@ -243,9 +245,9 @@ async def test_a_list_at_its_bounds_is_filtered_in_slices(form: str, scene: Scen
     tune_collector()
     count = VALUES * 4 // 10
     async with answering(upstream, scene, FORMS[form](tools(count))) as caller:
-        with loop_holds() as holds:
+        with slow_callbacks() as slow:
             reply = await caller.post(legacy("tools/list"))
-        assert holds.longest < HELD_SECONDS, holds.callback
+        assert slow.longest < HELD_SECONDS, slow.callback
         assert reply.body.count(b'"get_') == count // 2
         assert b'"set_' not in reply.body
 
@@ -255,9 +257,9 @@ async def test_a_list_of_more_values_than_allowed_is_refused_unparsed_and_names_
     form: str, scene: Scene, upstream: Upstream
 ) -> None:
     async with answering(upstream, scene, FORMS[form](tools(600_000))) as caller:
-        with loop_holds() as holds:
+        with slow_callbacks() as slow:
             reply = await caller.post(legacy("tools/list"))
-        assert holds.longest < HELD_SECONDS, holds.callback
+        assert slow.longest < HELD_SECONDS, slow.callback
         error = error_of(reply)
         assert (error["code"], error["data"]["reason"]) == (-31006, "UpstreamAnswerTooLarge")
         assert "more than 100000 values (bounds.messageValues)" in error["message"]
@@ -269,11 +271,11 @@ async def test_a_list_of_resources_whose_uris_are_all_escapes_holds_nobody_up(sc
     scene.gate.set()
     scene.answer = as_document(result(b'"resources":[' + b",".join(uris) + b"]"))
     deny = policy("secret", {"name": "secret", "effect": "Deny", "resources": {"names": ["db://secret/*"]}})
-    async with bounded(upstream) as gateway, calling(gateway.url()) as caller:
+    async with bounded(upstream) as gateway, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url, [deny]))
-        with loop_holds() as holds:
+        with slow_callbacks() as slow:
             reply = await caller.post(legacy("resources/list"))
-        assert holds.longest < HELD_SECONDS, holds.callback
+        assert slow.longest < HELD_SECONDS, slow.callback
         assert len(reply.result["resources"]) == 200
 
 
@@ -288,9 +290,9 @@ async def test_a_list_that_no_strict_reader_takes_with_very_many_members_holds_n
     else:
         text = result(b'"tools":[{"name":"get_a","x":1,"x":1}],%b' % many_members)
     async with answering(upstream, scene, as_document(text)) as caller:
-        with loop_holds() as holds:
+        with slow_callbacks() as slow:
             reply = await caller.post(legacy("tools/list"))
-        assert holds.longest < HELD_SECONDS, holds.callback
+        assert slow.longest < HELD_SECONDS, slow.callback
     if where == "item":
         assert [tool["name"] for tool in reply.result["tools"]] == ["get_a"]
     else:
@@ -303,9 +305,9 @@ async def test_an_id_that_stands_where_none_does_in_a_large_answer_holds_nobody_
     tune_collector()
     text = b'{"x":1,"id":"1","y":1,"jsonrpc":"2.0","result":{"a":' + many(b'{"a":1},', VALUES * 8) + b"}}"
     async with answering(upstream, scene, as_document(text), governed=False) as caller:
-        with loop_holds() as holds:
+        with slow_callbacks() as slow:
             reply = await caller.post(legacy("tools/call", CALL))
-        assert holds.longest < HELD_SECONDS, holds.callback
+        assert slow.longest < HELD_SECONDS, slow.callback
         assert reply.error["data"]["reason"] == "UpstreamInvalidAnswer"
 
 
@@ -317,9 +319,9 @@ async def test_a_result_that_no_rule_reads_may_hold_more_and_keeps_its_bytes(
     rows = b",".join(b'{"id":%d,"name":"user %d","mail":null,"city":"x","age":1}' % (n, n) for n in range(VALUES // 3))
     text = result(b'"content":[],"structuredContent":{"rows":[' + rows + b"]}")
     async with answering(upstream, scene, FORMS[form](text)) as caller:
-        with loop_holds() as holds:
+        with slow_callbacks() as slow:
             reply = await caller.post(legacy("tools/call", CALL))
-        assert holds.longest < HELD_SECONDS, holds.callback
+        assert slow.longest < HELD_SECONDS, slow.callback
         assert text in reply.body
 
 
@@ -330,9 +332,9 @@ async def test_a_result_of_far_too_many_values_is_refused_and_holds_nobody_up(
 ) -> None:
     text = result(b'"content":[],"structuredContent":{"a":' + many(unit, (16 << 20) - 1024) + b"}")
     async with answering(upstream, scene, FORMS[form](text), governed=False) as caller:
-        with loop_holds() as holds:
+        with slow_callbacks() as slow:
             reply = await caller.post(legacy("tools/call", CALL))
-        assert holds.longest < HELD_SECONDS, holds.callback
+        assert slow.longest < HELD_SECONDS, slow.callback
         assert error_of(reply)["data"]["reason"] == "UpstreamAnswerTooLarge"
 
 
@@ -341,9 +343,9 @@ async def test_half_a_character_in_a_large_result_holds_nobody_up(form: str, sce
     tune_collector()
     text = result(b'"content":[],"structuredContent":{"a":' + many(b'{"a":1},', VALUES * 8)[:-1] + rb',"\ud800"]}')
     async with answering(upstream, scene, FORMS[form](text), governed=False) as caller:
-        with loop_holds() as holds:
+        with slow_callbacks() as slow:
             reply = await caller.post(legacy("tools/call", CALL))
-        assert holds.longest < HELD_SECONDS, holds.callback
+        assert slow.longest < HELD_SECONDS, slow.callback
         assert text in reply.body
 
 
@@ -359,9 +361,9 @@ async def test_an_event_of_very_many_lines_is_refused_and_holds_nobody_up(
         return stream.response
 
     async with answering(upstream, scene, answer, governed=False) as caller:
-        with loop_holds() as holds:
+        with slow_callbacks() as slow:
             reply = await caller.post(legacy("tools/call", CALL))
-        assert holds.longest < HELD_SECONDS, holds.callback
+        assert slow.longest < HELD_SECONDS, slow.callback
         assert "lines (bounds.messageValues)" in error_of(reply)["message"]
 
 
@@ -369,9 +371,9 @@ async def test_an_event_of_many_lines_passes_and_holds_nobody_up(scene: Scene, u
     tune_collector()
     text = result(b'"content":[' + b"1,\ndata: " * (VALUES - 10) + b"1]")
     async with answering(upstream, scene, as_event(text), governed=False) as caller:
-        with loop_holds() as holds:
+        with slow_callbacks() as slow:
             reply = await caller.post(legacy("tools/call", CALL))
-        assert holds.longest < HELD_SECONDS, holds.callback
+        assert slow.longest < HELD_SECONDS, slow.callback
         assert text in reply.body
 
 
@@ -392,7 +394,7 @@ async def test_an_event_that_waits_for_its_turn_is_not_delivered_on_a_stream_tha
 
     scene.script_of_listen = answer
     deny = policy("docs", {"name": "docs", "effect": "Deny", "resources": {"names": ["file:///docs/*"]}})
-    async with bounded(upstream) as gateway, calling(gateway.url()) as caller:
+    async with bounded(upstream) as gateway, mcp_caller(gateway.url()) as caller:
         listen = modern("subscriptions/listen", {"notifications": {"resourceSubscriptions": [uri]}})
         async with caller.stream(listen) as stream:
             assert (await stream.message())["params"]["data"] == "first"

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from callers import LEGACY, MODERN, Caller, calling, legacy, modern
-from gateways import RunningGateway, running
+from gateways import RunningGateway, running_gateway
+from mcp_caller import LEGACY, MODERN, McpCaller, legacy, mcp_caller, modern
 from otlp_sink import Sink, http_sink
 from upstreams import Arrived, Upstream, answer, document, serving, with_handshake
 from wire import connected, post
@@ -44,7 +44,7 @@ async def upstream() -> AsyncIterator[Upstream]:
 @pytest.fixture
 async def gateway(upstream: Upstream, sink: Sink) -> AsyncIterator[RunningGateway]:
     traced = {"OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint, "OTEL_TRACES_SAMPLER": "always_on"}
-    async with running(telemetry=Telemetry.from_env(traced)) as gateway:
+    async with running_gateway(telemetry=Telemetry.from_env(traced)) as gateway:
         await gateway.apply(gateway.entry("mock", upstream.url), gateway.entry("other", upstream.url))
         yield gateway
 
@@ -95,7 +95,7 @@ NO_JSON = {
 
 @pytest.mark.parametrize("name", NO_JSON)
 async def test_what_is_not_strict_json_is_a_parse_error_and_goes_nowhere(
-    caller: Caller, upstream: Upstream, name: str
+    caller: McpCaller, upstream: Upstream, name: str
 ) -> None:
     reply = await caller.post(NO_JSON[name])
 
@@ -107,7 +107,7 @@ async def test_what_is_not_strict_json_is_a_parse_error_and_goes_nowhere(
 
 @pytest.mark.parametrize("digits", [10_000, 300_000])
 async def test_a_fraction_of_so_many_digits_is_rounded_or_refused_and_never_travels(
-    caller: Caller, upstream: Upstream, digits: int
+    caller: McpCaller, upstream: Upstream, digits: int
 ) -> None:
     """JSON has no bound for them, and every reader rounds: what is sent is the number as we read it."""
     await caller.post(ping(b'{"a":0.' + b"3" * digits + b"}"))
@@ -115,7 +115,7 @@ async def test_a_fraction_of_so_many_digits_is_rounded_or_refused_and_never_trav
     assert all(len(arrived.body) < 200 for arrived in upstream.arrived)
 
 
-async def test_what_is_refused_takes_no_memory_beyond_its_size(caller: Caller) -> None:
+async def test_what_is_refused_takes_no_memory_beyond_its_size(caller: McpCaller) -> None:
     tracemalloc.start()
     try:
         for text in NO_JSON.values():
@@ -135,7 +135,7 @@ BATCHES = [b"[]", b"[[]]", b"[1]", b"[" + ping(b"{}") + b"]", b"[" + ping(b"{}")
 @pytest.mark.parametrize("batch", BATCHES)
 @pytest.mark.parametrize("revision", ["2025-03-26", LEGACY, MODERN])
 async def test_a_batch_is_refused_in_every_revision(
-    caller: Caller, upstream: Upstream, batch: bytes, revision: str
+    caller: McpCaller, upstream: Upstream, batch: bytes, revision: str
 ) -> None:
     reply = await caller.post(batch, {"MCP-Protocol-Version": revision})
 
@@ -147,7 +147,7 @@ async def test_a_batch_is_refused_in_every_revision(
 @pytest.mark.parametrize("era", ["legacy", "modern"])
 @pytest.mark.parametrize("identifier", [1.5, 1.0, None, True, [], {}, [1], {"a": 1}, "x" * 100_000])
 async def test_an_id_of_another_kind_or_size_is_refused(
-    caller: Caller, upstream: Upstream, identifier: Any, era: str
+    caller: McpCaller, upstream: Upstream, identifier: Any, era: str
 ) -> None:
     message = {**(legacy if era == "legacy" else modern)("tools/call", CALL), "id": identifier}
     reply = await caller.post(message)
@@ -157,7 +157,7 @@ async def test_an_id_of_another_kind_or_size_is_refused(
 
 
 @pytest.mark.parametrize("identifier", [0, -1, 2**63 - 1, 2**64 - 1, "", " ", "\x00", "é" * 100, "1.5", "null"])
-async def test_every_other_id_is_answered_letter_for_letter(caller: Caller, identifier: Any) -> None:
+async def test_every_other_id_is_answered_letter_for_letter(caller: McpCaller, identifier: Any) -> None:
     for message in (legacy("ping", id=identifier), modern("tools/call", CALL, id=identifier)):
         reply = await caller.post(message)
         assert (reply.status, reply.json["id"], type(reply.json["id"])) == (200, identifier, type(identifier))
@@ -170,7 +170,7 @@ TRACED += ["io.modelcontextprotocol/logLevel"]
 
 @pytest.mark.parametrize("value", WRONG, ids=repr)
 @pytest.mark.parametrize("key", TRACED)
-async def test_a_member_of_meta_of_any_type_does_no_harm(caller: Caller, key: str, value: Any) -> None:
+async def test_a_member_of_meta_of_any_type_does_no_harm(caller: McpCaller, key: str, value: Any) -> None:
     for message in (legacy("ping"), modern("tools/call", CALL)):
         message.setdefault("params", {}).setdefault("_meta", {})[key] = value
         assert (await caller.post(message)).status in {200, 400}
@@ -179,7 +179,9 @@ async def test_a_member_of_meta_of_any_type_does_no_harm(caller: Caller, key: st
 @pytest.mark.parametrize(
     "value", [*WRONG, "00-" + "0" * 32 + "-" + "0" * 16 + "-01", "00-" + "a" * 5000, "\x00", "é"], ids=repr
 )
-async def test_the_server_hears_a_context_that_is_ours_or_none(caller: Caller, upstream: Upstream, value: Any) -> None:
+async def test_the_server_hears_a_context_that_is_ours_or_none(
+    caller: McpCaller, upstream: Upstream, value: Any
+) -> None:
     message = legacy("ping", {"_meta": {"traceparent": value, "tracestate": value}})
     assert (await caller.post(message)).status == 200
 
@@ -188,7 +190,7 @@ async def test_the_server_hears_a_context_that_is_ours_or_none(caller: Caller, u
 
 
 @pytest.mark.parametrize("meta", [5, "x", [], True, 1.5])
-async def test_meta_that_is_no_object_is_refused(caller: Caller, upstream: Upstream, meta: Any) -> None:
+async def test_meta_that_is_no_object_is_refused(caller: McpCaller, upstream: Upstream, meta: Any) -> None:
     for message in (legacy("ping", {"_meta": meta}), legacy("tools/call", {**CALL, "_meta": meta})):
         reply = await caller.post(message)
         assert (reply.status, reply.json["error"]["code"]) == (400, -32602)
@@ -197,7 +199,9 @@ async def test_meta_that_is_no_object_is_refused(caller: Caller, upstream: Upstr
 
 @pytest.mark.parametrize("key", [VERSION, CAPABILITIES])
 @pytest.mark.parametrize("value", WRONG, ids=repr)
-async def test_an_envelope_of_wrong_types_is_refused(caller: Caller, upstream: Upstream, key: str, value: Any) -> None:
+async def test_an_envelope_of_wrong_types_is_refused(
+    caller: McpCaller, upstream: Upstream, key: str, value: Any
+) -> None:
     if key == CAPABILITIES and isinstance(value, dict):
         return
     message = modern("tools/call", CALL)
@@ -263,7 +267,9 @@ CONTRADICTIONS: dict[str, dict[str, str | None]] = {
 
 
 @pytest.mark.parametrize("name", CONTRADICTIONS)
-async def test_a_header_that_contradicts_the_body_is_a_mismatch(caller: Caller, upstream: Upstream, name: str) -> None:
+async def test_a_header_that_contradicts_the_body_is_a_mismatch(
+    caller: McpCaller, upstream: Upstream, name: str
+) -> None:
     reply = await caller.post(modern("tools/call", CALL, id=3), CONTRADICTIONS[name])
 
     assert (reply.status, reply.json["error"]["code"], reply.json["id"]) == (400, -32020, 3)
@@ -271,7 +277,7 @@ async def test_a_header_that_contradicts_the_body_is_a_mismatch(caller: Caller, 
 
 
 @pytest.mark.parametrize("value", ["get_users", " get_users\t", "=?base64?Z2V0X3VzZXJz?="])
-async def test_a_name_that_agrees_passes_in_each_encoding(caller: Caller, value: str) -> None:
+async def test_a_name_that_agrees_passes_in_each_encoding(caller: McpCaller, value: str) -> None:
     assert (await caller.post(modern("tools/call", CALL), {"Mcp-Name": value})).status == 200
 
 
@@ -295,7 +301,7 @@ NO_ANSWERS: list[dict[str, Any]] = [
 ]
 
 
-async def test_an_answer_passes_to_the_server_of_its_session(caller: Caller, upstream: Upstream) -> None:
+async def test_an_answer_passes_to_the_server_of_its_session(caller: McpCaller, upstream: Upstream) -> None:
     await caller.initialize()
 
     for message in (ANSWER, {"jsonrpc": "2.0", "id": "a", "error": {"code": -1, "message": "no"}}):
@@ -305,11 +311,11 @@ async def test_an_answer_passes_to_the_server_of_its_session(caller: Caller, ups
 
 
 async def test_an_answer_passes_to_no_other_server_and_without_a_session_to_none(
-    gateway: RunningGateway, caller: Caller, upstream: Upstream
+    gateway: RunningGateway, caller: McpCaller, upstream: Upstream
 ) -> None:
     await caller.initialize()
     before = len(upstream.arrived)
-    async with calling(gateway.url("other")) as other:
+    async with mcp_caller(gateway.url("other")) as other:
         assert (await other.post(ANSWER, {"Mcp-Session-Id": caller.session})).status == 404
         assert (await other.post(ANSWER)).status == 400
         assert (await other.post(ANSWER, {"Mcp-Session-Id": "made-up"})).status == 404
@@ -318,7 +324,7 @@ async def test_an_answer_passes_to_no_other_server_and_without_a_session_to_none
 
 @pytest.mark.parametrize("message", NO_ANSWERS, ids=json.dumps)
 async def test_what_is_only_nearly_an_answer_is_refused_in_a_session(
-    caller: Caller, upstream: Upstream, message: dict[str, Any]
+    caller: McpCaller, upstream: Upstream, message: dict[str, Any]
 ) -> None:
     await caller.initialize()
     before = len(upstream.arrived)
@@ -326,7 +332,7 @@ async def test_what_is_only_nearly_an_answer_is_refused_in_a_session(
     assert len(upstream.arrived) == before
 
 
-async def test_the_newest_revision_takes_no_answers(caller: Caller, upstream: Upstream) -> None:
+async def test_the_newest_revision_takes_no_answers(caller: McpCaller, upstream: Upstream) -> None:
     await caller.initialize()
     before = len(upstream.arrived)
     for headers in ({"Mcp-Session-Id": None}, {}):
@@ -356,7 +362,7 @@ async def test_a_body_that_belongs_to_no_post_is_refused(
     assert upstream.arrived == []
 
 
-async def test_a_delete_that_says_that_it_has_no_body_is_taken(caller: Caller) -> None:
+async def test_a_delete_that_says_that_it_has_no_body_is_taken(caller: McpCaller) -> None:
     await caller.initialize()
     assert (await caller.request("DELETE", {"Content-Length": "0"})).status != 400
 
@@ -365,7 +371,7 @@ async def test_a_delete_that_says_that_it_has_no_body_is_taken(caller: Caller) -
 
 
 @pytest.mark.parametrize("method", ["no/such", "Tools/Call", "rpc.discover", "tools", "x" * 5000])
-async def test_a_method_that_is_not_in_our_table_is_refused(caller: Caller, upstream: Upstream, method: str) -> None:
+async def test_a_method_that_is_not_in_our_table_is_refused(caller: McpCaller, upstream: Upstream, method: str) -> None:
     for message, status in ((legacy(method), 200), (modern(method), 404)):
         reply = await caller.post(message)
         assert (reply.status, reply.json["error"]["code"], reply.json["id"]) == (status, -32601, 1)
@@ -374,7 +380,7 @@ async def test_a_method_that_is_not_in_our_table_is_refused(caller: Caller, upst
 
 
 @pytest.mark.parametrize("method", [None, 5, [], {}, True, ["tools/call"]])
-async def test_a_method_that_is_no_text_is_refused(caller: Caller, upstream: Upstream, method: Any) -> None:
+async def test_a_method_that_is_no_text_is_refused(caller: McpCaller, upstream: Upstream, method: Any) -> None:
     reply = await caller.post({**legacy("ping"), "method": method})
 
     assert (reply.status, reply.json["error"]["code"]) == (400, -32600)

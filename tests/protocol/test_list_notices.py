@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from callers import LEGACY, Caller, Stream, calling, legacy, modern
 from gateways import RunningGateway, policy
 from mcp.client.subscriptions import ToolsListChanged
 from mcp.types import ToolListChangedNotification
+from mcp_caller import LEGACY, McpCaller, Stream, legacy, mcp_caller, modern
 from mcp_clients import connect, eventually
 from sdk_server import asking_server
-from typescript import CLIENTS, Sdk, run_session
+from typescript_sdk import CLIENTS, Sdk, run_session
 from upstreams import Arrived, Upstream, answer, document, events, for_ever, initialize_answer, serving
 
 ACK = "notifications/subscriptions/acknowledged"
@@ -76,16 +76,16 @@ async def edit(gateway: RunningGateway, upstream: Upstream) -> Callable[..., Any
 
 
 @pytest.fixture
-async def caller(gateway: RunningGateway) -> AsyncIterator[Caller]:
-    async with calling(gateway.url()) as caller:
+async def caller(gateway: RunningGateway) -> AsyncIterator[McpCaller]:
+    async with mcp_caller(gateway.url()) as caller:
         yield caller
 
 
-def listening(caller: Caller, **wanted: Any) -> Any:
+def listening(caller: McpCaller, **wanted: Any) -> Any:
     return caller.stream(modern("subscriptions/listen", {"notifications": wanted}, id="sub"))
 
 
-async def test_a_session_hears_that_its_tools_changed_on_its_open_stream(edit: Any, caller: Caller) -> None:
+async def test_a_session_hears_that_its_tools_changed_on_its_open_stream(edit: Any, caller: McpCaller) -> None:
     await edit(ONE)
     await caller.initialize()
     async with caller.listen() as stream:
@@ -93,7 +93,7 @@ async def test_a_session_hears_that_its_tools_changed_on_its_open_stream(edit: A
         assert await stream.message() == {"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}
 
 
-async def test_a_policy_that_comes_or_goes_is_told_for_each_list_that_it_closes(edit: Any, caller: Caller) -> None:
+async def test_a_policy_that_comes_or_goes_is_told_for_each_list_that_it_closes(edit: Any, caller: McpCaller) -> None:
     await edit()
     await caller.initialize()
     async with caller.listen() as stream:
@@ -103,7 +103,7 @@ async def test_a_policy_that_comes_or_goes_is_told_for_each_list_that_it_closes(
             assert told == [f"notifications/{kind}/list_changed" for kind in ("prompts", "resources", "tools")]
 
 
-async def test_an_edit_that_changes_no_list_is_not_told_of(edit: Any, caller: Caller) -> None:
+async def test_an_edit_that_changes_no_list_is_not_told_of(edit: Any, caller: McpCaller) -> None:
     await edit(ONE, NO_CALL)
     await caller.initialize()
     async with caller.listen() as stream:
@@ -113,7 +113,7 @@ async def test_an_edit_that_changes_no_list_is_not_told_of(edit: Any, caller: Ca
 
 
 async def test_a_notice_stands_between_two_events_of_the_server_and_never_within_one(
-    edit: Any, caller: Caller, server: Server
+    edit: Any, caller: McpCaller, server: Server
 ) -> None:
     await edit(ONE)
     await caller.initialize()
@@ -133,7 +133,9 @@ async def first_of(stream: Stream) -> dict[str, Any]:
     return found
 
 
-async def test_a_subscription_hears_of_the_lists_that_it_asked_for_and_of_no_others(edit: Any, caller: Caller) -> None:
+async def test_a_subscription_hears_of_the_lists_that_it_asked_for_and_of_no_others(
+    edit: Any, caller: McpCaller
+) -> None:
     await edit(ONE)
     async with listening(caller, toolsListChanged=True) as stream:
         assert await first_of(stream) == {"promptsListChanged": True, "toolsListChanged": True}
@@ -146,7 +148,9 @@ async def test_a_subscription_hears_of_the_lists_that_it_asked_for_and_of_no_oth
         }
 
 
-async def test_a_subscription_that_asked_for_no_lists_hears_of_none(edit: Any, caller: Caller, server: Server) -> None:
+async def test_a_subscription_that_asked_for_no_lists_hears_of_none(
+    edit: Any, caller: McpCaller, server: Server
+) -> None:
     server.honours = {"toolsListChanged": False}
     await edit(ONE)
     async with (
@@ -161,7 +165,7 @@ async def test_a_subscription_that_asked_for_no_lists_hears_of_none(edit: Any, c
             await asyncio.wait_for(deaf.message(), 1)
 
 
-async def test_an_acknowledgement_for_lists_that_are_not_governed_keeps_its_bytes(edit: Any, caller: Caller) -> None:
+async def test_an_acknowledgement_for_lists_that_are_not_governed_keeps_its_bytes(edit: Any, caller: McpCaller) -> None:
     await edit()
     async with listening(caller, toolsListChanged=True) as stream:
         assert await first_of(stream) == {"promptsListChanged": True}
@@ -170,14 +174,14 @@ async def test_an_acknowledgement_for_lists_that_are_not_governed_keeps_its_byte
 # -- what is declared
 
 
-async def declared(caller: Caller) -> tuple[Any, Any]:
+async def declared(caller: McpCaller) -> tuple[Any, Any]:
     params = {"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
     old = (await caller.post(legacy("initialize", params))).result["capabilities"]
     return old, (await caller.post(modern("server/discover"))).result["capabilities"]
 
 
 async def test_list_changed_is_declared_for_governed_lists_that_the_server_has(
-    edit: Any, caller: Caller, server: Server
+    edit: Any, caller: McpCaller, server: Server
 ) -> None:
     told = {"tools": {"listChanged": True}, "prompts": {"listChanged": True}, "logging": {}}
     await edit(ONE)
@@ -188,12 +192,14 @@ async def test_list_changed_is_declared_for_governed_lists_that_the_server_has(
     assert await declared(caller) == ({**told, **resources}, {**told, **resources})
 
 
-async def test_what_is_not_governed_is_declared_as_the_server_does(edit: Any, caller: Caller) -> None:
+async def test_what_is_not_governed_is_declared_as_the_server_does(edit: Any, caller: McpCaller) -> None:
     await edit()
     assert await declared(caller) == (CAPABILITIES, CAPABILITIES)
 
 
-async def test_a_server_without_sessions_has_no_stream_to_be_told_on(edit: Any, caller: Caller, server: Server) -> None:
+async def test_a_server_without_sessions_has_no_stream_to_be_told_on(
+    edit: Any, caller: McpCaller, server: Server
+) -> None:
     server.session = None
     await edit(ONE)
     assert (await declared(caller))[0] == CAPABILITIES

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from callers import Caller, calling, legacy, modern
 from gateways import RunningGateway, policy
+from mcp_caller import McpCaller, legacy, mcp_caller, modern
 from upstreams import Arrived, answer, document, events, serving
 
 LISTS: dict[str, tuple[str, str]] = {
@@ -38,7 +38,7 @@ def listed(method: str) -> dict[str, Any]:
     return {key: [{item: "a", "id": 1}, {item: "b", "id": 1}], "nextCursor": "c"}
 
 
-async def shown(caller: Caller, method: str, request_id: Any) -> list[str]:
+async def shown(caller: McpCaller, method: str, request_id: Any) -> list[str]:
     message = (await caller.post(legacy(method, {}, id=request_id))).messages[-1]
     key, item = LISTS[method]
     assert message["id"] == request_id
@@ -58,7 +58,7 @@ async def test_a_list_that_comes_again_shows_what_the_policy_in_force_shows(
         ([policy("p", only("b"))], ["b"]),
         ([policy("p")], []),
     ]
-    async with serving(script) as upstream, calling(gateway.url()) as caller:
+    async with serving(script) as upstream, mcp_caller(gateway.url()) as caller:
         for policies, visible in [*rules, *rules]:
             await gateway.apply(gateway.entry("mock", upstream.url, policies))
             for request_id in IDS:
@@ -71,7 +71,7 @@ async def test_two_proxies_of_one_server_never_share_a_list(gateway: RunningGate
         await gateway.apply(*entries.values())
         for request_id in IDS:
             for name in entries:
-                async with calling(gateway.url(name)) as caller:
+                async with mcp_caller(gateway.url(name)) as caller:
                     assert await shown(caller, "tools/list", request_id) == [name]
 
 
@@ -79,7 +79,7 @@ async def test_a_list_with_the_id_of_another_request_is_no_answer_though_it_is_k
     async def script(_: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         return document({**answer(arrived, listed("tools/list")), "id": 1})
 
-    async with serving(script) as upstream, calling(gateway.url()) as caller:
+    async with serving(script) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url, [policy("p", only("a"))]))
         for _ in range(2):
             assert await shown(caller, "tools/list", 1) == ["a"]
@@ -95,7 +95,7 @@ async def test_a_server_that_alternates_is_shown_as_it_answers(gateway: RunningG
         names = ["a", "b"] if next(turns) % 2 else ["b", "a"]
         return document(answer(arrived, {"tools": [{"name": name} for name in names], "nextCursor": "c"}))
 
-    async with serving(script) as upstream, calling(gateway.url()) as caller:
+    async with serving(script) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         seen = [await shown(caller, "tools/list", number) for number in range(6)]
 

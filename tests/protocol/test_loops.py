@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from callers import Reply, calling, legacy, modern
-from gateways import RunningGateway, running
+from gateways import RunningGateway, running_gateway
+from mcp_caller import Reply, legacy, mcp_caller, modern
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from upstreams import Arrived, answer, document, serving
@@ -26,7 +26,7 @@ async def call(
     gateway: RunningGateway, name: str, *, era: str = "modern", headers: Mapping[str, str] | None = None
 ) -> Reply:
     message = (modern if era == "modern" else legacy)("tools/call", {"name": "get_users", "arguments": {}}, id=7)
-    async with calling(gateway.url(name)) as caller:
+    async with mcp_caller(gateway.url(name)) as caller:
         return await caller.post(message, headers)
 
 
@@ -50,7 +50,7 @@ def calls(gateway: RunningGateway) -> float:
 
 @both_eras
 async def test_a_request_that_comes_back_to_its_proxy_ends_there(era: str) -> None:
-    async with running() as gateway:
+    async with running_gateway() as gateway:
         await gateway.apply(gateway.entry("mock", gateway.url()))
         reply = await call(gateway, "mock", era=era)
 
@@ -61,7 +61,7 @@ async def test_a_request_that_comes_back_to_its_proxy_ends_there(era: str) -> No
 
 
 async def test_a_ring_of_proxies_ends_where_it_began() -> None:
-    async with running() as gateway:
+    async with running_gateway() as gateway:
         await gateway.apply(
             gateway.entry("a", gateway.url("b")),
             gateway.entry("b", gateway.url("c")),
@@ -72,7 +72,7 @@ async def test_a_ring_of_proxies_ends_where_it_began() -> None:
 
 
 async def test_a_loop_over_another_replica_ends_as_one_over_the_same_does() -> None:
-    async with running() as one, running() as two:
+    async with running_gateway() as one, running_gateway() as two:
         await one.apply(one.entry("mock", two.url()))
         await two.apply(two.entry("mock", one.url()))
         assert (await call(one, "mock")).error == LED_BACK
@@ -80,14 +80,14 @@ async def test_a_loop_over_another_replica_ends_as_one_over_the_same_does() -> N
 
 
 async def test_a_loop_that_only_a_stream_goes_through_ends_too() -> None:
-    async with running() as gateway, calling(gateway.url()) as caller:
+    async with running_gateway() as gateway, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", gateway.url()))
         reply = await caller.request("GET", {"Accept": "text/event-stream"})
     assert reply.status == 503
 
 
 async def test_proxies_in_a_row_are_no_loop_and_each_adds_its_mark() -> None:
-    async with running() as gateway, serving(good) as upstream:
+    async with running_gateway() as gateway, serving(good) as upstream:
         await gateway.apply(gateway.entry("front", gateway.url("back")), gateway.entry("back", upstream.url))
         assert (await call(gateway, "front")).result == RESULT
         assert (await call(gateway, "back")).result == RESULT
@@ -99,7 +99,7 @@ async def test_proxies_in_a_row_are_no_loop_and_each_adds_its_mark() -> None:
 
 
 async def test_a_row_of_proxies_without_end_is_cut() -> None:
-    async with running() as gateway, serving(good) as upstream:
+    async with running_gateway() as gateway, serving(good) as upstream:
         names = [f"p{number}" for number in range(12)]
         row = [gateway.entry(name, gateway.url(after)) for name, after in itertools.pairwise(names)]
         await gateway.apply(*row, gateway.entry(names[-1], upstream.url))
@@ -110,7 +110,7 @@ async def test_a_row_of_proxies_without_end_is_cut() -> None:
 async def test_of_a_callers_via_only_marks_of_ours_travel_on() -> None:
     mark = "ostiary-" + "0" * 24
     via = f"1.1 proxy.example (secret words), 1.1 {mark}, HTTP/2 10.0.0.1"
-    async with running() as gateway, serving(good) as upstream:
+    async with running_gateway() as gateway, serving(good) as upstream:
         await gateway.apply(gateway.entry("mock", upstream.url))
         assert (await call(gateway, "mock", headers={"Via": via})).result == RESULT
     sent = upstream.arrived[0].headers["Via"]
@@ -120,7 +120,7 @@ async def test_of_a_callers_via_only_marks_of_ours_travel_on() -> None:
 
 
 async def test_the_mark_of_a_proxy_ends_the_request_that_bears_it_and_no_other() -> None:
-    async with running() as gateway, serving(good) as upstream:
+    async with running_gateway() as gateway, serving(good) as upstream:
         await gateway.apply(gateway.entry("mock", upstream.url), gateway.entry("other", upstream.url))
         assert (await call(gateway, "mock")).result == RESULT
         seen = upstream.arrived[0].headers["Via"]
@@ -130,7 +130,7 @@ async def test_the_mark_of_a_proxy_ends_the_request_that_bears_it_and_no_other()
 
 
 async def test_a_loop_of_two_proxies_of_two_tenants_ends_at_its_first_turn_and_is_reported_where_it_began() -> None:
-    async with running() as gateway, serving(good) as upstream:
+    async with running_gateway() as gateway, serving(good) as upstream:
         a = gateway.entry("a", gateway.url("b"), namespace="sales", uid="uid-of-sales")
         b = gateway.entry("b", gateway.url("a"), namespace="support", uid="uid-of-support")
         await gateway.apply(a, b, gateway.entry("c", upstream.url))
@@ -144,7 +144,7 @@ async def test_a_loop_of_two_proxies_of_two_tenants_ends_at_its_first_turn_and_i
 
 
 async def test_a_proxy_that_leads_to_one_of_another_tenant_is_no_loop() -> None:
-    async with running() as gateway, serving(good) as upstream:
+    async with running_gateway() as gateway, serving(good) as upstream:
         a = gateway.entry("a", gateway.url("b"), namespace="sales", uid="uid-of-sales")
         await gateway.apply(a, gateway.entry("b", upstream.url, namespace="support", uid="uid-of-support"))
         for name in ("a", "b", "a"):
@@ -153,7 +153,7 @@ async def test_a_proxy_that_leads_to_one_of_another_tenant_is_no_loop() -> None:
 
 @both_eras
 async def test_a_mark_that_a_caller_made_up_reports_nothing_of_the_proxy_nor_of_those_before_it(era: str) -> None:
-    async with running() as gateway, serving(good) as upstream:
+    async with running_gateway() as gateway, serving(good) as upstream:
         await gateway.apply(gateway.entry("front", gateway.url("back")), gateway.entry("back", upstream.url))
         assert (await call(gateway, "front", era=era)).result == RESULT
         marks = upstream.arrived[0].headers["Via"].split(", ")
@@ -167,7 +167,11 @@ async def test_a_mark_that_a_caller_made_up_reports_nothing_of_the_proxy_nor_of_
 
 
 async def test_installations_whose_uids_are_alike_do_not_take_each_other_for_a_loop() -> None:
-    async with running(installation="laptop") as one, running(installation="another") as two, serving(good) as upstream:
+    async with (
+        running_gateway(installation="laptop") as one,
+        running_gateway(installation="another") as two,
+        serving(good) as upstream,
+    ):
         await one.apply(one.entry("mock", two.url()))
         await two.apply(two.entry("mock", upstream.url))
         assert (await call(one, "mock")).result == RESULT

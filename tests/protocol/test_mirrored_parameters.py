@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp import web
-from callers import LEGACY, Caller, calling, legacy, modern
 from gateways import RunningGateway, policy
+from mcp_caller import LEGACY, McpCaller, legacy, mcp_caller, modern
 from upstreams import Arrived, Upstream, answer, document, events, serving, with_handshake
 
 pytestmark = pytest.mark.usefixtures("two_proxies")
@@ -42,7 +42,7 @@ async def upstream() -> AsyncIterator[Upstream]:
 @pytest.mark.parametrize("cursor", ["document", "events"])
 @pytest.mark.parametrize("header", [{"Mcp-Param-Region": "us-west1"}, {"mcp-param-count": "4"}])
 async def test_a_contradiction_is_refused_before_the_server_hears_of_it(
-    caller: Caller, upstream: Upstream, header: dict[str, str], cursor: str
+    caller: McpCaller, upstream: Upstream, header: dict[str, str], cursor: str
 ) -> None:
     await caller.post(modern("tools/list", {"cursor": cursor}))
     reply = await caller.post(modern("tools/call", CALL, id=9), header)
@@ -61,7 +61,7 @@ async def test_a_contradiction_is_refused_before_the_server_hears_of_it(
     ],
 )
 async def test_what_agrees_or_is_unknown_is_handed_on_as_it_came(
-    caller: Caller, upstream: Upstream, headers: dict[str, str]
+    caller: McpCaller, upstream: Upstream, headers: dict[str, str]
 ) -> None:
     await caller.post(modern("tools/list"))
 
@@ -70,7 +70,7 @@ async def test_what_agrees_or_is_unknown_is_handed_on_as_it_came(
     assert {name: sent[name] for name in headers} == headers
 
 
-async def test_of_a_tool_that_was_never_listed_the_server_judges(caller: Caller, upstream: Upstream) -> None:
+async def test_of_a_tool_that_was_never_listed_the_server_judges(caller: McpCaller, upstream: Upstream) -> None:
     reply = await caller.post(modern("tools/call", CALL), {"Mcp-Param-Region": "us-west1"})
 
     assert reply.status == 200
@@ -78,7 +78,7 @@ async def test_of_a_tool_that_was_never_listed_the_server_judges(caller: Caller,
 
 
 @pytest.mark.parametrize("value", ["=?base64?!!!?=", "=?base64?ZXU?=", "=?base64?/w==?="])
-async def test_a_broken_encoding_is_refused_of_any_tool(caller: Caller, upstream: Upstream, value: str) -> None:
+async def test_a_broken_encoding_is_refused_of_any_tool(caller: McpCaller, upstream: Upstream, value: str) -> None:
     reply = await caller.post(modern("tools/call", CALL), {"Mcp-Param-Whatever": value})
 
     assert (reply.status, reply.json["error"]["code"]) == (400, -32020)
@@ -86,14 +86,14 @@ async def test_a_broken_encoding_is_refused_of_any_tool(caller: Caller, upstream
 
 
 async def test_what_one_server_says_counts_for_no_other(
-    gateway: RunningGateway, caller: Caller, upstream: Upstream
+    gateway: RunningGateway, caller: McpCaller, upstream: Upstream
 ) -> None:
     await caller.post(modern("tools/list"))
-    async with calling(gateway.url("other")) as other:
+    async with mcp_caller(gateway.url("other")) as other:
         assert (await other.post(modern("tools/call", CALL), {"Mcp-Param-Region": "us-west1"})).status == 200
 
 
-async def test_a_filtered_list_teaches_as_well(gateway: RunningGateway, caller: Caller, upstream: Upstream) -> None:
+async def test_a_filtered_list_teaches_as_well(gateway: RunningGateway, caller: McpCaller, upstream: Upstream) -> None:
     rule = {"name": "r", "effect": "Allow", "tools": {"names": ["deploy"]}}
     await gateway.apply(gateway.entry("mock", upstream.url, [policy("p", rule)]))
     await caller.post(modern("tools/list"))
@@ -103,7 +103,7 @@ async def test_a_filtered_list_teaches_as_well(gateway: RunningGateway, caller: 
 
 @pytest.mark.parametrize("cursor", ["document", "events"])
 async def test_a_list_that_comes_again_after_another_teaches_again(
-    caller: Caller, upstream: Upstream, monkeypatch: pytest.MonkeyPatch, cursor: str
+    caller: McpCaller, upstream: Upstream, monkeypatch: pytest.MonkeyPatch, cursor: str
 ) -> None:
     zone = {"type": "object", "properties": {"zone": {"type": "string", "x-mcp-header": "Region"}}}
     for schema in (DEPLOY["inputSchema"], zone, DEPLOY["inputSchema"]):  # a new release of the server, and back
@@ -114,7 +114,7 @@ async def test_a_list_that_comes_again_after_another_teaches_again(
     assert (await caller.post(modern("tools/call", CALL), {"Mcp-Param-Region": "us-west1"})).status == 400
 
 
-async def test_a_session_knows_no_mirrored_parameters_and_hands_none_on(caller: Caller, upstream: Upstream) -> None:
+async def test_a_session_knows_no_mirrored_parameters_and_hands_none_on(caller: McpCaller, upstream: Upstream) -> None:
     await caller.initialize()
     await caller.post(legacy("tools/list"))
 

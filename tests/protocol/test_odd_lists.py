@@ -7,8 +7,8 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
-from callers import Caller, calling, legacy, modern
-from gateways import RunningGateway, policy, running
+from gateways import RunningGateway, policy, running_gateway
+from mcp_caller import McpCaller, legacy, mcp_caller, modern
 from otlp_sink import http_sink
 from upstreams import Arrived, document, events, serving, with_handshake
 
@@ -42,7 +42,7 @@ def serve(tools: str, form: str) -> Any:
 @pytest.mark.parametrize("schema", ODD_SCHEMAS.values(), ids=ODD_SCHEMAS)
 @pytest.mark.parametrize("make", [legacy, modern])
 async def test_one_odd_schema_takes_nothing_from_a_filtered_list(
-    gateway: RunningGateway, caller: Caller, schema: str, form: str, make: Any
+    gateway: RunningGateway, caller: McpCaller, schema: str, form: str, make: Any
 ) -> None:
     odd, plain = f'{{"name":"shown_odd","inputSchema":{schema}}}', '{"name":"shown_plain","inputSchema":{}}'
     async with serve(f'{odd},{{"name":"hidden","inputSchema":{schema}}},{plain}', form) as upstream:
@@ -53,7 +53,7 @@ async def test_one_odd_schema_takes_nothing_from_a_filtered_list(
 
 
 async def test_what_cannot_be_judged_is_left_out_alone_and_said_in_log_and_metric(
-    gateway: RunningGateway, caller: Caller, caplog: pytest.LogCaptureFixture
+    gateway: RunningGateway, caller: McpCaller, caplog: pytest.LogCaptureFixture
 ) -> None:
     twice, good = '{"name":"shown_a","name":"hidden"}', '{"name":"shown_b"}'
     caplog.set_level(logging.WARNING)
@@ -75,9 +75,9 @@ async def test_the_span_of_a_list_counts_what_was_left_out_of_it() -> None:
     with http_sink() as sink:
         telemetry = Telemetry.from_env({"OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint})
         async with (
-            running(telemetry=telemetry) as gateway,
+            running_gateway(telemetry=telemetry) as gateway,
             serve('{"name":"shown_a","NAME":1},{"name":"shown_b"}', "document") as upstream,
-            calling(gateway.url()) as caller,
+            mcp_caller(gateway.url()) as caller,
         ):
             await gateway.apply(gateway.entry("mock", upstream.url, [policy("p", SOME)]))
             for _ in range(2):
@@ -100,7 +100,7 @@ NUMBERS = {
 
 @pytest.mark.parametrize(("spelt", "value"), NUMBERS.items())
 async def test_a_float_passes_however_a_client_spells_it(
-    gateway: RunningGateway, caller: Caller, spelt: str, value: float
+    gateway: RunningGateway, caller: McpCaller, spelt: str, value: float
 ) -> None:
     async def script(_: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         return document({"jsonrpc": "2.0", "id": 1, "result": {"content": []}})
@@ -126,7 +126,7 @@ async def test_a_float_passes_however_a_client_spells_it(
     ],
 )
 async def test_a_number_that_servers_would_read_differently_is_refused_and_told_where_it_stands(
-    gateway: RunningGateway, caller: Caller, spelt: str, words: str
+    gateway: RunningGateway, caller: McpCaller, spelt: str, words: str
 ) -> None:
     body = f'{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"t","arguments":{{"ns":[0,{spelt}]}}}}}}'
     await gateway.apply(gateway.entry("mock", "http://127.0.0.1:9/mcp"))

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from callers import MODERN, Caller, Reply, calling, legacy, modern
-from gateways import RunningGateway, running
+from gateways import RunningGateway, running_gateway
 from mcp import Client
+from mcp_caller import MODERN, McpCaller, Reply, legacy, mcp_caller, modern
 from mcp_clients import connect
 from otlp_sink import http_sink
-from typescript import run_session
+from typescript_sdk import run_session
 from upstreams import Arrived, answer, document, initialize_answer, serving, with_handshake
 
 from ostiary_gateway.telemetry import Telemetry
@@ -30,7 +30,7 @@ async def refused(gateway: RunningGateway, response: Any, message: dict[str, Any
         headers = {"Content-Type": kind} if kind else {}
         return web.Response(status=status, body=body if isinstance(body, bytes) else json.dumps(body), headers=headers)
 
-    async with serving(script) as upstream, calling(gateway.url()) as caller:
+    async with serving(script) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         return await caller.post(message)
 
@@ -109,7 +109,7 @@ async def test_in_a_session_404_stays_404_whatever_its_body_so_that_clients_begi
             return web.Response(status=404, body=body, headers={"Content-Type": TEXT})
         return document(body, status=404)
 
-    async with serving(with_handshake(script)) as upstream, calling(gateway.url()) as caller:
+    async with serving(with_handshake(script)) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         await caller.initialize()
         while bodies:
@@ -119,7 +119,9 @@ async def test_in_a_session_404_stays_404_whatever_its_body_so_that_clients_begi
 
 async def test_the_operator_reads_the_words_that_the_caller_is_not_told() -> None:
     with http_sink() as sink:
-        async with running(telemetry=Telemetry.from_env({"OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint})) as gateway:
+        async with running_gateway(
+            telemetry=Telemetry.from_env({"OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint})
+        ) as gateway:
             await refused(
                 gateway, (422, b"Unexpected message,\n expect initialize request", TEXT), legacy("tools/list")
             )
@@ -183,13 +185,13 @@ async def test_what_a_server_of_the_handshake_era_refuses_teaches_which_revision
     gateway: RunningGateway,
 ) -> None:
     for refusal in refusals().values():
-        async with serving(of_the_handshake_era(refusal)) as upstream, calling(gateway.url()) as caller:
+        async with serving(of_the_handshake_era(refusal)) as upstream, mcp_caller(gateway.url()) as caller:
             await gateway.apply(gateway.entry("mock", upstream.url))
             await caller.post(modern("server/discover"))
             assert MODERN not in await supported(caller)
 
 
-async def supported(caller: Caller) -> list[str]:
+async def supported(caller: McpCaller) -> list[str]:
     reply = await caller.post(legacy("tools/list"), {"MCP-Protocol-Version": "2099-01-01"})
     found: list[str] = reply.error["data"]["supported"]
     return found

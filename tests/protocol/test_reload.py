@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from callers import Caller, Stream, calling, legacy, modern
-from gateways import RunningGateway, policy, running
+from gateways import RunningGateway, policy, running_gateway
+from mcp_caller import McpCaller, Stream, legacy, mcp_caller, modern
 from mcp_clients import connect, eventually
-from patience import PATIENCE
+from timeouts import TIMEOUT_SECONDS
 from upstreams import Arrived, Upstream, answer, document, events, for_ever, progress_and_then, serving
 
 from ostiary_gateway.config.snapshot import Snapshot
@@ -56,7 +56,7 @@ def scene() -> Scene:
 @asynccontextmanager
 async def call_in_flight(gateway: RunningGateway, era: str = "modern", name: str = "mock") -> AsyncIterator[Stream]:
     body = (modern if era == "modern" else legacy)("tools/call", CALL)
-    async with calling(gateway.url(name)) as caller, caller.stream(body) as stream:
+    async with mcp_caller(gateway.url(name)) as caller, caller.stream(body) as stream:
         await stream.message()
         yield stream
 
@@ -64,26 +64,26 @@ async def call_in_flight(gateway: RunningGateway, era: str = "modern", name: str
 @asynccontextmanager
 async def listening(gateway: RunningGateway, *uris: str) -> AsyncIterator[Stream]:
     body = modern("subscriptions/listen", {"notifications": {"resourceSubscriptions": list(uris)}}, id="listen-1")
-    async with calling(gateway.url()) as caller, caller.stream(body) as stream:
+    async with mcp_caller(gateway.url()) as caller, caller.stream(body) as stream:
         await eventually(lambda: gateway.app.line.limiter.streams == 1)
         yield stream
 
 
 @asynccontextmanager
 async def get_stream(gateway: RunningGateway) -> AsyncIterator[Stream]:
-    async with calling(gateway.url()) as caller:
+    async with mcp_caller(gateway.url()) as caller:
         await caller.initialize()
         async with caller.listen() as stream:
             await eventually(lambda: gateway.app.line.limiter.streams == 1)
             yield stream
 
 
-async def tools(caller: Caller) -> list[str]:
+async def tools(caller: McpCaller) -> list[str]:
     return [tool["name"] for tool in (await caller.post(legacy("tools/list", {}))).result["tools"]]
 
 
 async def test_a_policy_is_enforced_with_the_next_message(gateway: RunningGateway, upstream: Upstream) -> None:
-    async with calling(gateway.url()) as caller:
+    async with mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         assert await tools(caller) == ["get_users", "delete_user"]
         await gateway.apply(gateway.entry("mock", upstream.url, [policy("p", ONE)]))
@@ -99,7 +99,7 @@ async def test_the_directory_is_watched_and_a_change_is_in_force_without_a_word(
 ) -> None:
     gateway.write(gateway.entry("mock", upstream.url))
     await eventually(lambda: gateway.app.store.snapshot is not None)
-    async with calling(gateway.url()) as caller:
+    async with mcp_caller(gateway.url()) as caller:
         assert await tools(caller) == ["get_users", "delete_user"]
         gateway.write(gateway.entry("mock", upstream.url, [policy("p", ONE)]))
 
@@ -113,7 +113,7 @@ async def test_names_that_hang_do_not_hold_up_a_new_policy(gateway: RunningGatew
     release = threading.Event()
     hung = [asyncio.get_running_loop().run_in_executor(None, release.wait) for _ in range(64)]  # as getaddrinfo does
     try:
-        await asyncio.wait_for(gateway.apply(gateway.entry("mock", upstream.url)), PATIENCE)
+        await asyncio.wait_for(gateway.apply(gateway.entry("mock", upstream.url)), TIMEOUT_SECONDS)
     finally:
         release.set()
         await asyncio.gather(*hung)
@@ -126,7 +126,7 @@ async def test_a_call_in_flight_finishes_whatever_becomes_of_its_policy(
     await gateway.apply(gateway.entry("mock", upstream.url, [policy("p", ONE)]))
     async with call_in_flight(gateway, era) as stream:
         await gateway.apply(gateway.entry("mock", upstream.url, [policy("p")]))
-        async with calling(gateway.url()) as caller:
+        async with mcp_caller(gateway.url()) as caller:
             assert (await caller.post(legacy("tools/call", CALL))).error["code"] == -32602
         scene.gate.set()
         assert (await stream.message())["result"] == RESULT
@@ -197,7 +197,7 @@ async def test_a_listen_that_a_changed_policy_refuses_ends_gracefully(
             "_meta": {"io.modelcontextprotocol/subscriptionId": "listen-1"},
         },
     }
-    await asyncio.wait_for((await upstream.first("subscriptions/listen")).gone.wait(), PATIENCE)
+    await asyncio.wait_for((await upstream.first("subscriptions/listen")).gone.wait(), TIMEOUT_SECONDS)
 
 
 async def test_a_listen_that_waits_to_be_judged_again_delivers_nothing(
@@ -228,13 +228,13 @@ async def test_a_policy_that_turned_while_the_server_hesitated_holds_for_the_str
         return stream.response
 
     body = modern("subscriptions/listen", {"notifications": {"resourceSubscriptions": ["doc://a"]}}, id=5)
-    async with serving(hesitating) as upstream, calling(gateway.url()) as caller:
+    async with serving(hesitating) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         posting = asyncio.create_task(caller.post(body))
         await upstream.first("subscriptions/listen")
         await gateway.apply(gateway.entry("mock", upstream.url, [policy("none")]))
         gate.set()
-        reply = await asyncio.wait_for(posting, PATIENCE)
+        reply = await asyncio.wait_for(posting, TIMEOUT_SECONDS)
 
     assert [message.get("id") for message in reply.messages] == [5]
     assert reply.result["resultType"] == "complete"
@@ -252,7 +252,7 @@ async def test_a_body_that_takes_its_time_is_judged_by_the_policy_at_its_end(
         yield text[10:]
 
     await gateway.apply(gateway.entry("mock", upstream.url))
-    async with calling(gateway.url()) as caller:
+    async with mcp_caller(gateway.url()) as caller:
         headers = caller.headers(None)
         posting = asyncio.ensure_future(caller._http.post(gateway.url(), data=body(), headers=headers))
         await eventually(lambda: any(not each.idle for each in gateway.app._data.connections))
@@ -277,7 +277,7 @@ async def test_a_get_stream_ends_with_its_proxy_its_server_or_its_uid(
         else:
             await gateway.apply(gateway.entry("mock", upstream.url + "/elsewhere"))
         assert await stream.ended()
-    await asyncio.wait_for((await upstream.first("GET")).gone.wait(), PATIENCE)
+    await asyncio.wait_for((await upstream.first("GET")).gone.wait(), TIMEOUT_SECONDS)
     await eventually(lambda: gateway.app.line.limiter.streams == 0)
 
 
@@ -312,7 +312,7 @@ async def test_poison_leaves_the_last_good_in_force_and_streams_open(
     gateway: RunningGateway, scene: Scene, upstream: Upstream, name: str
 ) -> None:
     await gateway.apply(gateway.entry("mock", upstream.url, [policy("p", ONE, DOCS)]))
-    async with get_stream(gateway) as stream, calling(gateway.url()) as caller:
+    async with get_stream(gateway) as stream, mcp_caller(gateway.url()) as caller:
         gateway.write(gateway.entry("mock", upstream.url))
         files = {path.name: path.read_bytes() for path in (gateway.directory / "..data").iterdir()}
         gateway.place(POISON[name](files))
@@ -333,7 +333,7 @@ async def test_a_policy_without_an_accepted_version_refuses_everything_but_the_l
     gateway: RunningGateway, upstream: Upstream
 ) -> None:
     await gateway.apply(gateway.entry("mock", upstream.url, invalid=True))
-    async with calling(gateway.url()) as caller:
+    async with mcp_caller(gateway.url()) as caller:
         await caller.initialize()
         for body in (legacy("tools/list", {}), legacy("tools/call", CALL), legacy("prompts/get", {"name": "x"})):
             assert (await caller.post(body)).error["code"] == -31007
@@ -343,7 +343,7 @@ async def test_a_policy_without_an_accepted_version_refuses_everything_but_the_l
 
 async def test_two_hundred_reloads_under_calls_lose_none(mock: str) -> None:
     """Every call is answered with what some policy of then allowed, and none fails."""
-    async with running() as gateway:
+    async with running_gateway() as gateway:
         entry = gateway.entry("mock", mock, [policy("p", ALLOW)])
         await gateway.apply(entry)
         done = asyncio.Event()

@@ -11,8 +11,8 @@ from typing import Any, cast
 
 import pytest
 from aiohttp import web
-from callers import Caller, calling, legacy, modern
 from gateways import RunningGateway
+from mcp_caller import McpCaller, legacy, mcp_caller, modern
 from mcp_clients import eventually
 from upstreams import Arrived, Upstream, answer, document, events, serving, with_handshake
 
@@ -68,8 +68,8 @@ async def upstream(gate: Gate) -> AsyncIterator[Upstream]:
 
 
 @pytest.fixture
-async def caller(gateway: RunningGateway) -> AsyncIterator[Caller]:
-    async with calling(gateway.url()) as caller:
+async def caller(gateway: RunningGateway) -> AsyncIterator[McpCaller]:
+    async with mcp_caller(gateway.url()) as caller:
         await caller.initialize()
         yield caller
 
@@ -80,7 +80,7 @@ async def in_flight(upstream: Upstream, calls: int) -> None:
 
 @pytest.mark.parametrize("identifier", [1, "1", 0, "", -1, 'ü\n"', 2**63])
 async def test_one_id_twice_in_flight_is_two_upstream_and_each_call_is_answered_with_its_own(
-    gateway: RunningGateway, caller: Caller, upstream: Upstream, gate: Gate, identifier: Any
+    gateway: RunningGateway, caller: McpCaller, upstream: Upstream, gate: Gate, identifier: Any
 ) -> None:
     calls = [asyncio.create_task(caller.post(legacy("tools/call", {**CALL, "n": n}, id=identifier))) for n in range(3)]
     await in_flight(upstream, 3)
@@ -99,7 +99,7 @@ async def test_one_id_twice_in_flight_is_two_upstream_and_each_call_is_answered_
 
 
 async def test_a_number_and_its_text_are_two_upstream_for_servers_exist_that_keep_ids_as_text(
-    caller: Caller, upstream: Upstream, gate: Gate
+    caller: McpCaller, upstream: Upstream, gate: Gate
 ) -> None:
     calls = [asyncio.create_task(caller.post(legacy("tools/call", CALL, id=each))) for each in (7, "7")]
     await in_flight(upstream, 2)
@@ -109,7 +109,7 @@ async def test_a_number_and_its_text_are_two_upstream_for_servers_exist_that_kee
 
 
 async def test_an_id_that_looks_like_one_of_ours_is_given_back_as_it_was(
-    caller: Caller, upstream: Upstream, gate: Gate
+    caller: McpCaller, upstream: Upstream, gate: Gate
 ) -> None:
     gate.open.set()
     identifier = own_ids.stand_in(5)
@@ -119,7 +119,7 @@ async def test_an_id_that_looks_like_one_of_ours_is_given_back_as_it_was(
 
 @pytest.mark.parametrize("identifier", [1, "a"])
 async def test_a_cancellation_reaches_every_request_that_bears_the_id(
-    caller: Caller, upstream: Upstream, gate: Gate, identifier: Any
+    caller: McpCaller, upstream: Upstream, gate: Gate, identifier: Any
 ) -> None:
     calls = [asyncio.create_task(caller.post(legacy("tools/call", CALL, id=identifier))) for _ in range(3)]
     await in_flight(upstream, 3)
@@ -136,7 +136,7 @@ async def test_a_cancellation_reaches_every_request_that_bears_the_id(
 
 @pytest.mark.parametrize("named", [2, "1", 1.0, True, None, [1]])
 async def test_a_cancellation_of_anything_else_goes_as_it_came(
-    caller: Caller, upstream: Upstream, gate: Gate, named: Any
+    caller: McpCaller, upstream: Upstream, gate: Gate, named: Any
 ) -> None:
     calls = [asyncio.create_task(caller.post(legacy("tools/call", CALL, id=1))) for _ in range(2)]
     await in_flight(upstream, 2)
@@ -148,7 +148,7 @@ async def test_a_cancellation_of_anything_else_goes_as_it_came(
 
 
 async def test_progress_bears_the_callers_own_token_on_either_stream(
-    caller: Caller, upstream: Upstream, gate: Gate
+    caller: McpCaller, upstream: Upstream, gate: Gate
 ) -> None:
     params = {**CALL, "_meta": {"progressToken": 5}}
     calls = [asyncio.create_task(caller.post(legacy("tools/call", params, id=each))) for each in (1, 2)]
@@ -168,7 +168,7 @@ async def test_progress_bears_the_callers_own_token_on_either_stream(
 
 @pytest.mark.parametrize("token", ["n99999999999999999999", "s\ud800"])
 async def test_a_name_of_our_form_that_stands_for_nothing_is_no_accident(
-    caller: Caller, upstream: Upstream, gate: Gate, token: str
+    caller: McpCaller, upstream: Upstream, gate: Gate, token: str
 ) -> None:
     name = f"ostiary-0123456789ab-0-{token}"
     gate.events = [
@@ -183,7 +183,7 @@ async def test_a_name_of_our_form_that_stands_for_nothing_is_no_accident(
 
 
 async def test_an_answer_on_a_resumed_stream_bears_the_callers_own_id(
-    caller: Caller, upstream: Upstream, gate: Gate
+    caller: McpCaller, upstream: Upstream, gate: Gate
 ) -> None:
     calls = [asyncio.create_task(caller.post(legacy("tools/call", CALL, id=each))) for each in (1, 1)]
     await in_flight(upstream, 2)
@@ -198,7 +198,7 @@ async def test_an_answer_on_a_resumed_stream_bears_the_callers_own_id(
 
 
 async def test_an_answer_to_another_request_of_the_same_id_is_not_taken(
-    caller: Caller, upstream: Upstream, gate: Gate
+    caller: McpCaller, upstream: Upstream, gate: Gate
 ) -> None:
     first = asyncio.create_task(caller.post(legacy("tools/call", CALL, id=1)))
     await in_flight(upstream, 1)
@@ -211,7 +211,7 @@ async def test_an_answer_to_another_request_of_the_same_id_is_not_taken(
 
 
 async def test_afterwards_the_id_is_free_however_its_request_ended(
-    gateway: RunningGateway, caller: Caller, upstream: Upstream, gate: Gate
+    gateway: RunningGateway, caller: McpCaller, upstream: Upstream, gate: Gate
 ) -> None:
     gate.open.set()
     for message in (legacy("tools/call", CALL, id=7), legacy("tools/list", id=7), legacy("ping", id=7)):
@@ -224,9 +224,9 @@ async def test_afterwards_the_id_is_free_however_its_request_ended(
 
 
 async def test_sessions_count_their_ids_each_by_itself(
-    gateway: RunningGateway, caller: Caller, upstream: Upstream, gate: Gate
+    gateway: RunningGateway, caller: McpCaller, upstream: Upstream, gate: Gate
 ) -> None:
-    async with calling(gateway.url()) as second, calling(gateway.url("other")) as other:
+    async with mcp_caller(gateway.url()) as second, mcp_caller(gateway.url("other")) as other:
         await second.initialize()
         await other.initialize()
         calls = [asyncio.create_task(each.post(legacy("tools/call", CALL))) for each in (caller, second, other)]
@@ -239,7 +239,7 @@ async def test_sessions_count_their_ids_each_by_itself(
 async def test_without_a_session_there_is_nothing_to_count_ids_in(
     gateway: RunningGateway, upstream: Upstream, gate: Gate, message: dict[str, Any]
 ) -> None:
-    async with calling(gateway.url()) as caller:
+    async with mcp_caller(gateway.url()) as caller:
         calls = [asyncio.create_task(caller.post(message)) for _ in range(2)]
         await in_flight(upstream, 2)
         gate.open.set()
@@ -247,7 +247,7 @@ async def test_without_a_session_there_is_nothing_to_count_ids_in(
 
 
 async def test_an_answer_to_the_server_may_bear_the_id_of_a_request_in_flight(
-    caller: Caller, upstream: Upstream, gate: Gate
+    caller: McpCaller, upstream: Upstream, gate: Gate
 ) -> None:
     """The server counts its own ids, and the two often meet."""
     first = asyncio.create_task(caller.post(legacy("tools/call", CALL, id=7)))
@@ -258,7 +258,7 @@ async def test_an_answer_to_the_server_may_bear_the_id_of_a_request_in_flight(
 
 
 async def test_a_legacy_caller_that_goes_leaves_its_request_in_flight_and_nothing_afterwards(
-    gateway: RunningGateway, caller: Caller, upstream: Upstream, gate: Gate
+    gateway: RunningGateway, caller: McpCaller, upstream: Upstream, gate: Gate
 ) -> None:
     first = asyncio.create_task(caller.post(legacy("tools/call", CALL, id=7)))
     await in_flight(upstream, 1)

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from callers import LEGACY, MODERN, Caller, calling, envelope, legacy, modern, modern_headers
 from gateways import RunningGateway, policy
+from mcp_caller import LEGACY, MODERN, McpCaller, envelope, legacy, mcp_caller, modern, modern_headers
 from mcp_clients import connect
-from typescript import run_session
+from typescript_sdk import run_session
 from upstreams import Arrived, Upstream, answer, document, initialize_answer, serving, with_handshake
 
 HANDSHAKES = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"]
@@ -34,7 +34,7 @@ async def test_initialize_is_negotiated_whatever_revision_body_and_header_name(
     gateway: RunningGateway, asked: str, header: str | None
 ) -> None:
     expected = asked if asked in HANDSHAKES else LEGACY
-    async with serving(with_handshake(echo)) as upstream, calling(gateway.url()) as caller:
+    async with serving(with_handshake(echo)) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         reply = await caller.post(initialize(asked), {"MCP-Protocol-Version": header})
         assert (reply.status, reply.result["protocolVersion"]) == (200, expected)
@@ -88,7 +88,7 @@ async def test_a_client_that_knows_no_revision_of_ours_is_offered_one_and_may_le
 # -- what an error about an unsupported revision lists
 
 
-async def told(caller: Caller, *, modern_too: bool = True) -> list[str]:
+async def told(caller: McpCaller, *, modern_too: bool = True) -> list[str]:
     """The list that callers without an envelope are told, and with ``modern_too`` those with one."""
     body = legacy("server/discover", {"_meta": envelope("2099-01-01")})
     replies = [
@@ -127,7 +127,7 @@ async def taught(
     gateway: RunningGateway, script: Any, *messages: dict[str, Any], modern_too: bool = True
 ) -> tuple[list[str], Upstream]:
     """What is listed after a server has answered these messages."""
-    async with serving(script) as upstream, calling(gateway.url()) as caller:
+    async with serving(script) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         for message in messages:
             await caller.post(message)
@@ -188,7 +188,7 @@ async def test_where_the_server_speaks_the_modern_revision_an_envelope_is_told_w
         return document(answer(arrived, {"resultType": "complete", "supportedVersions": [MODERN]}))
 
     body = legacy("server/discover", {"_meta": envelope("2099-01-01")})
-    async with serving(discovered) as upstream, calling(gateway.url()) as caller:
+    async with serving(discovered) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         await caller.post(modern("server/discover"))
         reply = await caller.post(body, modern_headers(body, "2099-01-01"))
@@ -204,7 +204,7 @@ async def test_a_server_that_was_replaced_teaches_anew(gateway: RunningGateway) 
             return document(answer(arrived, {"resultType": "complete", "supportedVersions": [MODERN]}))
         return document(error(arrived, -32601, {}), status=404)
 
-    async with serving(script) as upstream, calling(gateway.url()) as caller:
+    async with serving(script) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         await caller.post(modern("server/discover"))
         assert await told(caller) == ALL[1:]
@@ -217,8 +217,8 @@ async def test_a_server_that_was_replaced_teaches_anew(gateway: RunningGateway) 
 async def test_one_proxy_learns_nothing_from_the_server_of_another(gateway: RunningGateway) -> None:
     async with (
         serving(handshake("2025-03-26")) as upstream,
-        calling(gateway.url()) as caller,
-        calling(gateway.url("b")) as b,
+        mcp_caller(gateway.url()) as caller,
+        mcp_caller(gateway.url("b")) as b,
     ):
         await gateway.apply(gateway.entry("mock", upstream.url), gateway.entry("b", upstream.url))
         await caller.post(initialize(LEGACY))
@@ -231,7 +231,7 @@ async def test_one_proxy_learns_nothing_from_the_server_of_another(gateway: Runn
 
 @pytest.mark.parametrize("value", ["tools/list", "delete_users", "=?base64?broken?=", "tools/call"])
 async def test_left_over_mirrored_headers_of_a_legacy_request_are_dropped(gateway: RunningGateway, value: str) -> None:
-    async with serving(with_handshake(echo)) as upstream, calling(gateway.url()) as caller:
+    async with serving(with_handshake(echo)) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         await caller.initialize()
         call = legacy("tools/call", {"name": "get_users"})
@@ -244,7 +244,7 @@ async def test_left_over_mirrored_headers_of_a_legacy_request_are_dropped(gatewa
 
 async def test_a_left_over_header_opens_nothing_that_the_body_does_not(gateway: RunningGateway) -> None:
     only = policy("p", {"name": "only", "effect": "Allow", "tools": {"names": ["get_users"]}})
-    async with serving(with_handshake(echo)) as upstream, calling(gateway.url()) as caller:
+    async with serving(with_handshake(echo)) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url, [only]))
         await caller.initialize()
         call = legacy("tools/call", {"name": "delete_users"})
@@ -256,7 +256,7 @@ async def test_a_left_over_header_opens_nothing_that_the_body_does_not(gateway: 
 
 @pytest.mark.parametrize("method", ["notifications/unknown", "notifications/tools/list_changed"])
 async def test_an_unknown_notification_is_taken_and_goes_nowhere(gateway: RunningGateway, method: str) -> None:
-    async with serving(with_handshake(echo)) as upstream, calling(gateway.url()) as caller:
+    async with serving(with_handshake(echo)) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         await caller.initialize()
         for more in (None, {"MCP-Protocol-Version": MODERN, "Mcp-Session-Id": None}):

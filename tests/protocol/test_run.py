@@ -22,11 +22,11 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from callers import calling, legacy
 from mcp import MCPError
 from mcp.types import TextContent
+from mcp_caller import legacy, mcp_caller
 from mcp_clients import ERAS, Era, connect, eventually
-from patience import PATIENCE
+from timeouts import TIMEOUT_SECONDS
 from upstreams import Arrived, serving, with_handshake
 
 from ostiary_tools.ports import reserve_port
@@ -89,7 +89,7 @@ def running(folder: Path, *arguments: str, env: dict[str, str] | None = None) ->
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
         try:
-            process.wait(PATIENCE)
+            process.wait(TIMEOUT_SECONDS)
         finally:
             process.kill()
             reader.join(5)
@@ -220,7 +220,7 @@ async def shown_command(run: Run) -> bytes:
 
 async def test_the_admin_port_says_that_it_is_ready(run: Run) -> None:
     def ready() -> int:
-        with urllib.request.urlopen(f"http://127.0.0.1:{run.admin_port}/readyz", timeout=PATIENCE) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{run.admin_port}/readyz", timeout=TIMEOUT_SECONDS) as answer:
             return int(answer.status)
 
     assert await asyncio.to_thread(ready) == 200
@@ -354,7 +354,7 @@ async def test_it_ends_with_clean_words_and_leaves_nothing_behind(
         assert [oct(path.stat().st_mode) for path in private.glob("ostiary-run-*")] == ["0o40700"]
         async with connect(run.url, era="legacy"):  # an open stream holds nobody up
             run.process.send_signal(number)
-            assert await asyncio.to_thread(run.process.wait, PATIENCE) == 0
+            assert await asyncio.to_thread(run.process.wait, TIMEOUT_SECONDS) == 0
         await run.tells("ended", "the door is closed, and nothing is left running")
         assert "Traceback" not in run.text()
         assert not run.told("warning")
@@ -370,7 +370,7 @@ async def test_a_second_ctrl_c_ends_it_at_once(folder: Path) -> None:
         run.process.send_signal(signal.SIGINT)
         await run.tells("ending")
         run.process.send_signal(signal.SIGINT)
-        assert await asyncio.to_thread(run.process.wait, PATIENCE) == 130
+        assert await asyncio.to_thread(run.process.wait, TIMEOUT_SECONDS) == 130
         assert "Traceback" not in run.text()
         await eventually(lambda: not Path(f"/proc/{child}").exists())
 
@@ -398,7 +398,7 @@ async def test_all_ports_that_are_taken_are_told_with_one_command_that_works(
 
 def ended(folder: Path, *arguments: str, env: dict[str, str] | None = None) -> tuple[int, str]:
     process = start(folder, *arguments, ports=(0, 0, 0), env=env)
-    said, _ = process.communicate(timeout=PATIENCE)
+    said, _ = process.communicate(timeout=TIMEOUT_SECONDS)
     return process.returncode, said
 
 
@@ -478,7 +478,7 @@ async def test_a_collector_is_named_without_its_password_and_a_dead_one_holds_no
         assert run.told("Traces: sent to http://127.0.0.1:9")
         assert (await call(run, "get_users"))["total"] > 5
         run.process.send_signal(signal.SIGINT)
-        assert await asyncio.to_thread(run.process.wait, PATIENCE) == 0
+        assert await asyncio.to_thread(run.process.wait, TIMEOUT_SECONDS) == 0
     assert "password" not in run.text()
 
 
@@ -515,13 +515,13 @@ async def test_a_spoofed_tool_name_cannot_write_to_the_terminal(run: Run) -> Non
 async def test_a_restart_of_the_run_ends_no_session(mock: str, folder: Path) -> None:
     with running_before(mock, folder) as run:
         await run.opens()
-        async with calling(run.url) as caller:
+        async with mcp_caller(run.url) as caller:
             await caller.initialize()
             session = caller.session
             assert session is not None
     with running_before(mock, folder) as run:
         await run.opens()
-        async with calling(run.url) as caller:
+        async with mcp_caller(run.url) as caller:
             caller.session = session
             assert (await caller.post(legacy("tools/list"))).status == 200
             caller.session = session[:-4] + "AAAA"

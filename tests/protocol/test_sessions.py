@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from callers import LEGACY, MODERN, Caller, calling, legacy, modern
-from gateways import RunningGateway, running
+from gateways import RunningGateway, running_gateway
+from mcp_caller import LEGACY, MODERN, McpCaller, legacy, mcp_caller, modern
 from mcp_clients import connect
 from otlp_sink import http_sink
 from upstreams import Arrived, answer, document, events, for_ever, initialize_answer, serving, with_handshake
@@ -31,7 +31,7 @@ async def echo(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse
 
 
 async def test_the_client_gets_an_id_of_ours_and_the_server_its_own(gateway: RunningGateway) -> None:
-    async with serving(with_handshake(echo)) as upstream, calling(gateway.url()) as caller:
+    async with serving(with_handshake(echo)) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         reply = await caller.initialize()
         assert (await caller.post(CALL)).result == RESULT
@@ -48,7 +48,7 @@ async def test_the_client_gets_an_id_of_ours_and_the_server_its_own(gateway: Run
 
 async def test_a_session_id_of_4_kib_is_sealed_and_opened(gateway: RunningGateway) -> None:
     held = "s" * 4096
-    async with serving(with_handshake(echo, session=held)) as upstream, calling(gateway.url()) as caller:
+    async with serving(with_handshake(echo, session=held)) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         await caller.initialize()
         assert (await caller.post(CALL)).result == RESULT
@@ -62,9 +62,9 @@ async def test_a_longer_one_is_refused_and_the_span_says_how_long_it_may_be() ->
     with http_sink() as sink:
         telemetry = Telemetry.from_env({"OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint})
         async with (
-            running(telemetry=telemetry) as gateway,
+            running_gateway(telemetry=telemetry) as gateway,
             serving(with_handshake(echo, session="s" * 4097)) as upstream,
-            calling(gateway.url()) as caller,
+            mcp_caller(gateway.url()) as caller,
         ):
             await gateway.apply(gateway.entry("mock", upstream.url))
             params = {"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
@@ -85,7 +85,7 @@ async def test_an_event_that_tells_another_endpoint_does_not_reach_callers(gatew
                 await stream.send(answer(arrived, RESULT))
         return stream.response
 
-    async with serving(with_handshake(script)) as upstream, calling(gateway.url()) as caller:
+    async with serving(with_handshake(script)) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         await caller.initialize()
         called = await caller.post(CALL)
@@ -103,7 +103,7 @@ async def test_a_stream_of_the_old_transport_ends_for_nothing_would_come_of_it(g
             await for_ever()
         return stream.response
 
-    async with serving(script) as upstream, calling(gateway.url()) as caller:
+    async with serving(script) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         reply = await caller.request("GET", {"Accept": "text/event-stream"})
     assert b"endpoint" not in reply.body
@@ -120,7 +120,7 @@ async def test_an_answer_to_initialize_as_an_event_opens_a_session_too(gateway: 
             await stream.raw(b"id: 5\ndata: " + body + b"\n\n")
         return stream.response
 
-    async with serving(script) as upstream, calling(gateway.url()) as caller:
+    async with serving(script) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         reply = await caller.initialize()
         assert [message.get("method") for message in reply.messages] == ["notifications/message", None]
@@ -130,7 +130,7 @@ async def test_an_answer_to_initialize_as_an_event_opens_a_session_too(gateway: 
 
 
 async def test_a_server_without_sessions_gets_none(gateway: RunningGateway) -> None:
-    async with serving(with_handshake(echo, session=None)) as upstream, calling(gateway.url()) as caller:
+    async with serving(with_handshake(echo, session=None)) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         reply = await caller.initialize()
         assert "Mcp-Session-Id" not in reply.headers
@@ -142,7 +142,7 @@ async def test_a_server_without_sessions_gets_none(gateway: RunningGateway) -> N
 
 @pytest.mark.parametrize("asked", ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"])
 async def test_each_older_revision_can_be_negotiated(gateway: RunningGateway, asked: str) -> None:
-    async with serving(with_handshake(echo)) as upstream, calling(gateway.url()) as caller:
+    async with serving(with_handshake(echo)) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         params = {"protocolVersion": asked, "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
         reply = await caller.post(legacy("initialize", params))
@@ -161,7 +161,7 @@ async def test_each_older_revision_can_be_negotiated(gateway: RunningGateway, as
 async def test_a_legacy_client_that_asks_for_the_newest_revision_is_offered_the_newest_with_a_handshake(
     gateway: RunningGateway,
 ) -> None:
-    async with serving(with_handshake(echo)) as upstream, calling(gateway.url()) as caller:
+    async with serving(with_handshake(echo)) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         reply = await caller.post(legacy("initialize", {"protocolVersion": MODERN, "capabilities": {}}))
 
@@ -169,7 +169,7 @@ async def test_a_legacy_client_that_asks_for_the_newest_revision_is_offered_the_
     assert upstream.arrived[0].message["params"]["protocolVersion"] == "2025-11-25"
 
 
-async def dead(caller: Caller, session: str) -> None:
+async def dead(caller: McpCaller, session: str) -> None:
     """All three HTTP methods say that this session is not here."""
     caller.session = session
     replies = [await caller.post(CALL), await caller.request("GET", {"Accept": "text/event-stream"})]
@@ -183,7 +183,7 @@ async def dead(caller: Caller, session: str) -> None:
 
 
 async def test_a_session_id_that_is_not_ours_is_404_and_never_reaches_the_server(gateway: RunningGateway) -> None:
-    async with serving(with_handshake(echo)) as upstream, calling(gateway.url()) as caller:
+    async with serving(with_handshake(echo)) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         await caller.initialize()
         assert caller.session is not None
@@ -197,8 +197,8 @@ async def test_a_session_id_that_is_not_ours_is_404_and_never_reaches_the_server
 async def test_a_session_of_one_proxy_is_404_at_another_even_of_the_same_server(gateway: RunningGateway) -> None:
     async with (
         serving(with_handshake(echo)) as upstream,
-        calling(gateway.url("a")) as a,
-        calling(gateway.url("b")) as b,
+        mcp_caller(gateway.url("a")) as a,
+        mcp_caller(gateway.url("b")) as b,
     ):
         await gateway.apply(gateway.entry("a", upstream.url), gateway.entry("b", upstream.url))
         await a.initialize()
@@ -207,7 +207,7 @@ async def test_a_session_of_one_proxy_is_404_at_another_even_of_the_same_server(
 
 
 async def test_a_session_ends_with_its_proxy_though_another_takes_the_name(gateway: RunningGateway) -> None:
-    async with serving(with_handshake(echo)) as upstream, calling(gateway.url()) as caller:
+    async with serving(with_handshake(echo)) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         await caller.initialize()
         assert caller.session is not None
@@ -220,9 +220,9 @@ async def test_a_session_expires() -> None:
         request_bytes=1 << 20, message_bytes=1 << 20, requests_in_flight=9, streams=9, session_max_age=1
     )
     async with (
-        running(bounds=bounds) as gateway,
+        running_gateway(bounds=bounds) as gateway,
         serving(with_handshake(echo)) as upstream,
-        calling(gateway.url()) as caller,
+        mcp_caller(gateway.url()) as caller,
     ):
         await gateway.apply(gateway.entry("mock", upstream.url))
         params = {"protocolVersion": LEGACY, "capabilities": {}}
@@ -235,7 +235,7 @@ async def test_a_session_that_the_server_has_forgotten_is_404(gateway: RunningGa
     async def forgetful(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         return document({"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": "who?"}}, status=404)
 
-    async with serving(with_handshake(forgetful)) as upstream, calling(gateway.url()) as caller:
+    async with serving(with_handshake(forgetful)) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         await caller.initialize()
         assert caller.session is not None
@@ -246,10 +246,10 @@ async def test_a_session_survives_a_restart_of_the_gateway(mock: str) -> None:
     mac_key, session_key = os.urandom(32), os.urandom(32)
     sessions: list[Any] = []
     for _ in range(2):
-        async with running() as gateway:
+        async with running_gateway() as gateway:
             gateway.mac_key, gateway.session_key = mac_key, session_key
             await gateway.apply(gateway.entry("mock", mock))
-            async with calling(gateway.url()) as caller:
+            async with mcp_caller(gateway.url()) as caller:
                 if not sessions:
                     await caller.initialize()
                     sessions.append(caller.session)
@@ -258,11 +258,11 @@ async def test_a_session_survives_a_restart_of_the_gateway(mock: str) -> None:
 
 
 async def test_a_session_opens_at_another_replica(mock: str) -> None:
-    async with running() as one, running() as two:
+    async with running_gateway() as one, running_gateway() as two:
         two.mac_key, two.session_key = one.mac_key, one.session_key
         for gateway in (one, two):
             await gateway.apply(gateway.entry("mock", mock))
-        async with calling(one.url()) as here, calling(two.url()) as there:
+        async with mcp_caller(one.url()) as here, mcp_caller(two.url()) as there:
             await here.initialize()
             there.session = here.session
             assert len((await there.post(legacy("tools/list", {}))).result["tools"]) == 15
@@ -276,7 +276,7 @@ async def test_a_session_opens_at_another_replica(mock: str) -> None:
 async def test_delete_ends_the_session_at_the_server(mock: str, gateway: RunningGateway) -> None:
     await gateway.apply(gateway.entry("mock", mock))
 
-    async with calling(gateway.url()) as caller:
+    async with mcp_caller(gateway.url()) as caller:
         await caller.initialize()
         assert caller.session is not None
         assert (await caller.request("DELETE")).status == 200
@@ -310,7 +310,7 @@ async def test_what_the_server_says_to_get_and_delete(
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         return web.Response(status=status, text="secret words" if status != 204 else None, headers={"X-Secret": "1"})
 
-    async with serving(with_handshake(script)) as upstream, calling(gateway.url()) as caller:
+    async with serving(with_handshake(script)) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         await caller.initialize()
         reply = await caller.request(method, {"Accept": "text/event-stream"})
@@ -328,7 +328,7 @@ async def test_a_get_that_is_answered_with_a_page_is_405_for_other_statuses_end_
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         return web.Response(text="<h1>Welcome</h1>", content_type="text/html")
 
-    async with serving(with_handshake(script)) as upstream, calling(gateway.url()) as caller:
+    async with serving(with_handshake(script)) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         await caller.initialize()
         assert (await caller.request("GET", {"Accept": "text/event-stream"})).status == 405
@@ -338,7 +338,7 @@ async def test_a_get_without_a_session_at_a_server_that_has_none_to_get_is_405(g
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         return web.Response(status=404)
 
-    async with serving(script) as upstream, calling(gateway.url()) as caller:
+    async with serving(script) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         assert (await caller.request("GET", {"Accept": "text/event-stream"})).status == 405
 
@@ -347,7 +347,7 @@ async def test_get_and_delete_are_405_in_the_newest_revision(mock: str, gateway:
     await gateway.apply(gateway.entry("mock", mock))
     newest = {"MCP-Protocol-Version": MODERN, "Accept": "text/event-stream"}
 
-    async with calling(gateway.url()) as caller:
+    async with mcp_caller(gateway.url()) as caller:
         for method in ("GET", "DELETE"):
             reply = await caller.request(method, newest)
             assert (reply.status, reply.headers["Allow"]) == (405, "POST")
@@ -356,7 +356,7 @@ async def test_get_and_delete_are_405_in_the_newest_revision(mock: str, gateway:
 async def test_a_get_must_take_events(mock: str, gateway: RunningGateway) -> None:
     await gateway.apply(gateway.entry("mock", mock))
 
-    async with calling(gateway.url()) as caller:
+    async with mcp_caller(gateway.url()) as caller:
         await caller.initialize()
         assert (await caller.request("GET", {"Accept": "application/json"})).status == 406
 
@@ -369,7 +369,7 @@ async def test_a_notification_that_the_server_takes_is_202(gateway: RunningGatew
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         return web.Response(status=status, text="words" if status == 200 else None)
 
-    async with serving(script) as upstream, calling(gateway.url()) as caller:
+    async with serving(script) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         reply = await caller.post(legacy("notifications/initialized", id=None))
 
@@ -383,7 +383,7 @@ async def test_a_notification_that_the_server_refuses_is_refused(
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         return document({"jsonrpc": "2.0", "id": None, "error": {"code": -1, "message": "secret"}}, status=status)
 
-    async with serving(script) as upstream, calling(gateway.url()) as caller:
+    async with serving(script) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         reply = await caller.post(legacy("notifications/initialized", id=None))
 
@@ -395,13 +395,13 @@ async def test_a_request_that_is_only_accepted_is_no_answer(gateway: RunningGate
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         return web.Response(status=202)
 
-    async with serving(script) as upstream, calling(gateway.url()) as caller:
+    async with serving(script) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         assert (await caller.post(CALL)).error["code"] == -31005
 
 
 async def test_an_answer_to_the_server_passes_within_its_session_only(gateway: RunningGateway) -> None:
-    async with serving(with_handshake(echo)) as upstream, calling(gateway.url()) as caller:
+    async with serving(with_handshake(echo)) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         response = {"jsonrpc": "2.0", "id": "s-1", "result": {"roots": []}}
         assert (await caller.post(response)).status == 400
@@ -419,7 +419,7 @@ async def test_the_newest_revision_has_no_sessions_and_ignores_their_headers(gat
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         return document(answer(arrived, {"resultType": "complete"}), headers={"Mcp-Session-Id": "minted"})
 
-    async with serving(script) as upstream, calling(gateway.url()) as caller:
+    async with serving(script) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         reply = await caller.post(modern("tools/list"), {"Mcp-Session-Id": "rubbish", "Last-Event-ID": "7"})
 
@@ -431,7 +431,7 @@ async def test_the_newest_revision_has_no_sessions_and_ignores_their_headers(gat
 async def test_discover_passes_and_tells_what_the_server_says(mock: str, gateway: RunningGateway) -> None:
     await gateway.apply(gateway.entry("mock", mock))
 
-    async with calling(gateway.url()) as caller:
+    async with mcp_caller(gateway.url()) as caller:
         result = (await caller.post(modern("server/discover"))).result
     assert result["supportedVersions"] == [MODERN]
     async with connect(gateway.url(), era="modern") as client:
@@ -445,7 +445,7 @@ async def test_an_error_of_the_server_keeps_its_status_and_bytes(gateway: Runnin
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         return document(error, status=status)
 
-    async with serving(script) as upstream, calling(gateway.url()) as caller:
+    async with serving(script) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         reply = await caller.post(modern("tools/list"))
 
@@ -460,7 +460,7 @@ async def test_an_error_of_an_overloaded_server_keeps_the_time_to_wait(
         error = {"jsonrpc": "2.0", "id": 1, "error": {"code": -32000, "message": "slow down"}}
         return document(error, status=status, headers={"Retry-After": sent})
 
-    async with serving(script) as upstream, calling(gateway.url()) as caller:
+    async with serving(script) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         reply = await caller.post(legacy("tools/list"))
 
@@ -468,7 +468,7 @@ async def test_an_error_of_an_overloaded_server_keeps_the_time_to_wait(
 
 
 async def test_what_the_caller_sends_besides_mcp_goes_no_further(gateway: RunningGateway) -> None:
-    async with serving(echo) as upstream, calling(gateway.url()) as caller:
+    async with serving(echo) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         secrets = {
             "Authorization": "Bearer secret",
@@ -490,7 +490,7 @@ async def test_what_the_caller_sends_besides_mcp_goes_no_further(gateway: Runnin
 
 
 async def test_the_routing_headers_that_the_server_gets_are_written_from_the_body(gateway: RunningGateway) -> None:
-    async with serving(echo) as upstream, calling(gateway.url()) as caller:
+    async with serving(echo) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         body = modern("tools/call", {"name": "wetter_köln"})
         encoded = "=?base64?d2V0dGVyX2vDtmxu?="

@@ -6,11 +6,11 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
-from callers import Caller, Stream, calling, legacy
 from gateways import RunningGateway, policy
+from mcp_caller import McpCaller, Stream, legacy, mcp_caller
 from mcp_clients import eventually
 from sdk_server import Gates, asking_server
-from typescript import meeting_server
+from typescript_sdk import meeting_server
 
 CALLS = 24
 CONNECTIONS = 4
@@ -26,11 +26,11 @@ async def server(request: pytest.FixtureRequest) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def callers(gateway: RunningGateway, server: str) -> AsyncIterator[list[Caller]]:
+async def callers(gateway: RunningGateway, server: str) -> AsyncIterator[list[McpCaller]]:
     """Several connections of one session."""
     await gateway.apply(gateway.entry("mock", server, [policy("p", {"name": "all", "effect": "Allow"})]))
     async with AsyncExitStack() as stack:
-        callers = [await stack.enter_async_context(calling(gateway.url())) for _ in range(CONNECTIONS)]
+        callers = [await stack.enter_async_context(mcp_caller(gateway.url())) for _ in range(CONNECTIONS)]
         await callers[0].initialize()
         for caller in callers:
             caller.session = callers[0].session
@@ -49,7 +49,7 @@ def text(message: dict[str, Any]) -> str:
 
 
 @pytest.mark.node
-async def test_each_of_many_calls_with_one_id_is_given_its_own_answer_and_progress(callers: list[Caller]) -> None:
+async def test_each_of_many_calls_with_one_id_is_given_its_own_answer_and_progress(callers: list[McpCaller]) -> None:
     posts = [callers[n % CONNECTIONS].post(call("meet", size=CALLS, n=n)) for n in range(CALLS)]
     listed, *replies = await asyncio.gather(callers[0].post(legacy("tools/list", id=1)), *posts)
     assert {tool["name"] for tool in listed.result["tools"]} >= {"meet", "wait"}
@@ -63,7 +63,7 @@ async def test_each_of_many_calls_with_one_id_is_given_its_own_answer_and_progre
 
 @pytest.mark.node
 async def test_a_cancellation_ends_every_call_that_bears_the_id(
-    gateway: RunningGateway, callers: list[Caller], server: str
+    gateway: RunningGateway, callers: list[McpCaller], server: str
 ) -> None:
     waiting = [asyncio.create_task(callers[n].post(call("wait"))) for n in range(3)]
     await eventually(lambda: len(gateway.app.line.request_ids) == 2 * len(waiting))
@@ -82,7 +82,7 @@ async def test_a_cancellation_ends_every_call_that_bears_the_id(
 
 async def test_each_of_two_calls_with_one_id_is_resumed_after_its_stream_was_closed(gateway: RunningGateway) -> None:
     gates = Gates()
-    async with asking_server(gates) as url, calling(gateway.url()) as caller:
+    async with asking_server(gates) as url, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", url))
         await caller.initialize()
         last = await asyncio.gather(*(last_event(caller) for _ in range(2)))
@@ -99,7 +99,7 @@ async def answer_on(stream: Stream) -> dict[str, Any]:
     return message
 
 
-async def last_event(caller: Caller) -> str:
+async def last_event(caller: McpCaller) -> str:
     """Call the tool that closes its stream, and return the id of its last event."""
     found = ""
     async with caller.stream(call("drop_stream")) as stream:

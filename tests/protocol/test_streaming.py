@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from callers import calling, legacy, modern
 from gateways import RunningGateway, policy
+from mcp_caller import legacy, mcp_caller, modern
 from mcp_clients import eventually
-from patience import PATIENCE
+from timeouts import TIMEOUT_SECONDS
 from upstreams import Arrived, answer, document, events, for_ever, serving, with_handshake
 
 from ostiary_core.contract.documents import TimeoutsConfig
@@ -51,7 +51,7 @@ async def test_an_event_arrives_while_the_server_still_holds_the_next(
             await stream.send(answer(arrived, RESULT))
         return stream.response
 
-    async with serving(script) as upstream, calling(gateway.url()) as caller:
+    async with serving(script) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url, [policy("p", ALLOW)] if governed else []))
         async with caller.stream(call(era)) as stream:
             assert stream.headers["Content-Type"] == "text/event-stream"
@@ -72,9 +72,9 @@ async def test_the_head_of_a_stream_comes_before_its_first_event(gateway: Runnin
             await for_ever()
         return stream.response
 
-    async with serving(script) as upstream, calling(gateway.url()) as caller:
+    async with serving(script) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
-        async with asyncio.timeout(PATIENCE), caller.stream(call(era)) as stream:
+        async with asyncio.timeout(TIMEOUT_SECONDS), caller.stream(call(era)) as stream:
             assert stream.status == 200
 
 
@@ -92,7 +92,7 @@ async def test_an_event_that_no_rule_touches_keeps_its_bytes(gateway: RunningGat
                 await stream.raw(sent[place : place + 7])
         return stream.response
 
-    async with serving(script) as upstream, calling(gateway.url()) as caller:
+    async with serving(script) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         assert (await caller.post(call("legacy"))).body == sent
 
@@ -104,7 +104,7 @@ async def test_a_document_that_no_rule_touches_keeps_its_bytes(gateway: RunningG
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         return document(sent)
 
-    async with serving(script) as upstream, calling(gateway.url()) as caller:
+    async with serving(script) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url, [policy("p", ALLOW)]))
         reply = await caller.post(call(era))
 
@@ -126,7 +126,7 @@ async def test_a_list_is_filtered_in_events_whatever_their_chunks_and_with_notic
                 await stream.raw(sent[place : place + chunk])
         return stream.response
 
-    async with serving(script) as upstream, calling(gateway.url()) as caller:
+    async with serving(script) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url, [policy("p", GET_ONLY)]))
         reply = await caller.post(call(era, "tools/list", {}))
 
@@ -142,7 +142,7 @@ async def test_a_filtered_document_has_the_length_that_is_left(gateway: RunningG
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         return document(answer(arrived, listing("hidden", "get_a")))
 
-    async with serving(script) as upstream, calling(gateway.url()) as caller:
+    async with serving(script) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url, [policy("p", GET_ONLY)]))
         reply = await caller.post(call(era, "tools/list", {}))
 
@@ -158,7 +158,7 @@ async def test_a_walk_over_pages_goes_on_behind_an_emptied_one(gateway: RunningG
         names, cursor = pages[arrived.message["params"].get("cursor")]
         return document(answer(arrived, {**listing(*names), **({"nextCursor": cursor} if cursor is not None else {})}))
 
-    async with serving(script) as upstream, calling(gateway.url()) as caller:
+    async with serving(script) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url, [policy("p", GET_ONLY)]))
         results = [(await caller.post(call(era, "tools/list", {}))).result]
         while "nextCursor" in results[-1]:
@@ -178,7 +178,7 @@ async def test_json_that_is_only_labelled_as_events_becomes_one(gateway: Running
         pretty = json.dumps(answer(arrived, listing("get_a", "hidden")), indent=2).replace("\n", "\n\n")
         return web.Response(body=pretty.encode(), headers={"Content-Type": "text/event-stream; charset=utf-8"})
 
-    async with serving(script) as upstream, calling(gateway.url()) as caller:
+    async with serving(script) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url, [policy("p", GET_ONLY)]))
         reply = await caller.post(call(era, "tools/list", {}))
 
@@ -193,7 +193,7 @@ async def test_lines_that_are_no_events_do_not_pass_unseen(gateway: RunningGatew
             await stream.send(answer(arrived, listing("get_a")))
         return stream.response
 
-    async with serving(script) as upstream, calling(gateway.url()) as caller:
+    async with serving(script) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url, [policy("p", GET_ONLY)]))
         reply = await caller.post(call("legacy", "tools/list", {}))
 
@@ -209,7 +209,7 @@ async def test_a_list_on_a_resumed_get_is_filtered_too(gateway: RunningGateway) 
             await stream.send(message, id="stream-1/8")
         return stream.response
 
-    async with serving(with_handshake(script)) as upstream, calling(gateway.url()) as caller:
+    async with serving(with_handshake(script)) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url, [policy("p", GET_ONLY)]))
         await caller.initialize()
         async with caller.listen({"Last-Event-ID": "stream-1/7"}) as stream:
@@ -229,7 +229,7 @@ async def test_a_notice_about_a_hidden_resource_is_dropped_on_a_get_stream(gatew
             await stream.send(updated("doc://a"))
         return stream.response
 
-    async with serving(with_handshake(script)) as upstream, calling(gateway.url()) as caller:
+    async with serving(with_handshake(script)) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url, [policy("p", GET_ONLY)]))
         await caller.initialize()
         async with caller.listen() as stream:
@@ -256,7 +256,7 @@ async def test_a_silent_stream_is_kept_alive_with_comments_between_its_events(
             await stream.raw(whole[20:])
         return stream.response
 
-    async with serving(script) as upstream, calling(gateway.url()) as caller:
+    async with serving(script) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         async with caller.stream(call(era)) as stream:
             assert await stream.block() == ": keep-alive"
@@ -282,17 +282,17 @@ async def test_a_call_that_is_silent_for_longer_than_its_idle_time_ends_with_a_t
             await for_ever()
         return stream.response
 
-    async with serving(script) as upstream, calling(gateway.url()) as caller:
+    async with serving(script) as upstream, mcp_caller(gateway.url()) as caller:
         timeouts = TimeoutsConfig(connect=60_000, request=60_000, idle=int(patience * 1000))
         await gateway.apply(gateway.entry("mock", upstream.url, timeouts=timeouts))
         began = asyncio.get_running_loop().time()
         reply = await caller.post(call("modern"))
         took = asyncio.get_running_loop().time() - began
-        await asyncio.wait_for(upstream.arrived[0].gone.wait(), PATIENCE)
+        await asyncio.wait_for(upstream.arrived[0].gone.wait(), TIMEOUT_SECONDS)
 
     assert reply.error["code"] == -31004
     assert reply.messages[-1]["id"] == 1
-    assert patience <= took < PATIENCE
+    assert patience <= took < TIMEOUT_SECONDS
 
 
 async def test_a_get_stream_may_be_silent_for_longer_than_that(
@@ -305,7 +305,7 @@ async def test_a_get_stream_may_be_silent_for_longer_than_that(
             await for_ever()
         return stream.response
 
-    async with serving(with_handshake(script)) as upstream, calling(gateway.url()) as caller:
+    async with serving(with_handshake(script)) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(
             gateway.entry("mock", upstream.url, timeouts=TimeoutsConfig(connect=60_000, request=60_000, idle=10))
         )
@@ -328,12 +328,12 @@ async def test_after_the_answer_a_server_that_goes_on_is_left_alone(
                 await asyncio.sleep(0.01)
         return stream.response
 
-    async with serving(script) as upstream, calling(gateway.url()) as caller:
+    async with serving(script) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         async with caller.stream(call(era)) as stream:
             assert (await stream.message())["result"] == RESULT
             assert await stream.ended()
-        await asyncio.wait_for(upstream.arrived[0].gone.wait(), PATIENCE)
+        await asyncio.wait_for(upstream.arrived[0].gone.wait(), TIMEOUT_SECONDS)
 
 
 # -- callers that go
@@ -346,12 +346,12 @@ async def test_a_modern_caller_who_goes_away_ends_the_work_at_once(gateway: Runn
             await for_ever()
         return stream.response
 
-    async with serving(script) as upstream, calling(gateway.url()) as caller:
+    async with serving(script) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         async with caller.stream(call("modern")) as stream:
             await stream.message()
             stream.drop()
-            await asyncio.wait_for(upstream.arrived[0].gone.wait(), PATIENCE)
+            await asyncio.wait_for(upstream.arrived[0].gone.wait(), TIMEOUT_SECONDS)
         await eventually(lambda: gateway.app.line.limiter.requests == 0)
 
 
@@ -360,12 +360,12 @@ async def test_a_modern_caller_who_goes_away_before_the_head_ends_the_work_at_on
         await for_ever()
         raise AssertionError
 
-    async with serving(script) as upstream, calling(gateway.url()) as caller:
+    async with serving(script) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         posting = asyncio.create_task(caller.post(call("modern")))
         arrived = await upstream.first("tools/call")
         posting.cancel()
-        await asyncio.wait_for(arrived.gone.wait(), PATIENCE)
+        await asyncio.wait_for(arrived.gone.wait(), TIMEOUT_SECONDS)
 
 
 @pytest.mark.parametrize("as_stream", [True, False])
@@ -386,7 +386,7 @@ async def test_a_legacy_caller_who_goes_away_does_not_end_the_work(gateway: Runn
         finished.set()
         return stream.response
 
-    async with serving(script) as upstream, calling(gateway.url()) as caller:
+    async with serving(script) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         posting = asyncio.create_task(caller.post(call("legacy")))
         arrived = await upstream.first("tools/call")
@@ -394,7 +394,7 @@ async def test_a_legacy_caller_who_goes_away_does_not_end_the_work(gateway: Runn
         await asyncio.gather(posting, return_exceptions=True)
         await eventually(lambda: not gateway.app._data.connections)
         gate.set()
-        await asyncio.wait_for(finished.wait(), PATIENCE)
+        await asyncio.wait_for(finished.wait(), TIMEOUT_SECONDS)
         assert not arrived.gone.is_set()
         await eventually(lambda: gateway.app.line.limiter.requests == 0)
 
@@ -409,7 +409,7 @@ async def test_a_server_that_never_ends_is_left_alone_some_time_after_its_legacy
                 await asyncio.sleep(0.01)
         return stream.response
 
-    async with serving(script) as upstream, calling(gateway.url()) as caller:
+    async with serving(script) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         async with caller.stream(call("legacy")) as stream:
             monkeypatch.setattr(reader, "ORPHAN_SECONDS", 0.2)
@@ -417,7 +417,7 @@ async def test_a_server_that_never_ends_is_left_alone_some_time_after_its_legacy
                 await stream.message()
             stream.drop()
         arrived = await upstream.first("tools/call")
-        await asyncio.wait_for(arrived.gone.wait(), PATIENCE)
+        await asyncio.wait_for(arrived.gone.wait(), TIMEOUT_SECONDS)
         await eventually(lambda: gateway.app.line.limiter.requests == 0)
 
 
@@ -427,13 +427,13 @@ async def test_a_listener_who_goes_away_frees_his_stream_at_once(gateway: Runnin
             await for_ever()
         return stream.response
 
-    async with serving(with_handshake(script)) as upstream, calling(gateway.url()) as caller:
+    async with serving(with_handshake(script)) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         await caller.initialize()
         async with caller.listen() as stream:
             await eventually(lambda: gateway.app.line.limiter.streams == 1)
             stream.drop()
-            await asyncio.wait_for((await upstream.first("GET")).gone.wait(), PATIENCE)
+            await asyncio.wait_for((await upstream.first("GET")).gone.wait(), TIMEOUT_SECONDS)
         await eventually(lambda: gateway.app.line.limiter.streams == 0)
 
 
@@ -448,7 +448,7 @@ async def test_a_slow_reader_slows_the_server_and_not_our_memory(gateway: Runnin
                 sent += 65536
         return stream.response
 
-    async with serving(script) as upstream, calling(gateway.url()) as caller:
+    async with serving(script) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         async with caller.posting(call("modern")) as response:
             response.connection.protocol.pause_reading()  # type: ignore[union-attr]  # it is open

@@ -4,8 +4,8 @@ import time
 from pathlib import Path
 
 import aiohttp
-from callers import calling, legacy, modern
-from gateways import RunningGateway, policy, running
+from gateways import RunningGateway, policy, running_gateway
+from mcp_caller import legacy, mcp_caller, modern
 from prometheus_client.parser import text_string_to_metric_families
 from tls_secrets import MountedSecret
 
@@ -17,10 +17,10 @@ DENY = {"name": "no-deletions", "effect": "Deny", "tools": {"verbs": ["Call"], "
 async def test_what_is_allowed_and_denied_is_so_over_tls(mock: str, tmp_path: Path) -> None:
     secret = MountedSecret(tmp_path)
     secret.renew("localhost")
-    async with running(tls=secret.files) as gateway:
+    async with running_gateway(tls=secret.files) as gateway:
         await gateway.apply(gateway.entry("mock", mock, [policy("p", DENY)]))
         url = gateway.url().replace("http://", "https://")
-        async with calling(url, authority=secret.authority) as caller:
+        async with mcp_caller(url, authority=secret.authority) as caller:
             allowed = await caller.post(modern("tools/call", {"name": "get_users", "arguments": {"limit": 1}}))
             assert (allowed.status, allowed.result.get("isError")) == (200, False)
             denied = await caller.post(modern("tools/call", {"name": "delete_user", "arguments": {"user_id": 1}}))
@@ -33,15 +33,15 @@ async def test_a_session_and_its_stream_outlive_a_renewal(mock: str, tmp_path: P
     first = secret.authority.read_bytes()
     renewed = secret.draft("localhost")
     both.write_bytes(first + secret.authority.read_bytes())
-    async with running(tls=secret.files) as gateway:
+    async with running_gateway(tls=secret.files) as gateway:
         await gateway.apply(gateway.entry("mock", mock))
         url = gateway.url().replace("http://", "https://")
-        async with calling(url, authority=both) as caller:
+        async with mcp_caller(url, authority=both) as caller:
             await caller.initialize()
             async with caller.listen() as stream:
                 secret.place(renewed)
                 await renewal_of(gateway).poll()
-                async with calling(url, authority=secret.authority) as newcomer:  # is shown the new one, or fails
+                async with mcp_caller(url, authority=secret.authority) as newcomer:  # is shown the new one, or fails
                     newcomer.session = caller.session
                     assert len((await newcomer.post(legacy("tools/list"))).result["tools"]) == 15
                 assert len((await caller.post(legacy("tools/list"))).result["tools"]) == 15
@@ -52,7 +52,7 @@ async def test_a_session_and_its_stream_outlive_a_renewal(mock: str, tmp_path: P
 async def test_metrics_tell_until_when_the_certificate_is_good_and_that_a_renewal_failed(tmp_path: Path) -> None:
     secret = MountedSecret(tmp_path)
     secret.renew("localhost")
-    async with running(tls=secret.files) as gateway:
+    async with running_gateway(tls=secret.files) as gateway:
         before = await metrics(gateway)
         assert before["ostiary_certificate_expiry_timestamp_seconds"] > time.time() + 24 * 3600
         secret.place({})

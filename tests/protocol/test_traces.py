@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 import pytest
-from gateways import policy, running
+from gateways import policy, running_gateway
 from mcp_clients import ERAS, Era, connect, mock_process
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -66,7 +66,7 @@ async def test_a_call_is_one_tree_of_spans_from_agent_through_gateway_to_server(
     with http_sink() as sink, SINKS[protocol]() as gateway_sink:
         tracing = {"OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint, "OTEL_BSP_SCHEDULE_DELAY": "100"}
         with mock_process(env=tracing) as mock, agent_exporting_to(agent_provider, sink):
-            async with running(telemetry=gateway_telemetry(gateway_sink, protocol)) as gateway:
+            async with running_gateway(telemetry=gateway_telemetry(gateway_sink, protocol)) as gateway:
                 await gateway.apply(gateway.entry("mock", mock.url))
                 async with connect(gateway.url(), era=era) as client:
                     await client.call_tool("get_users", {})
@@ -91,7 +91,7 @@ async def test_a_call_is_one_tree_of_spans_from_agent_through_gateway_to_server(
 
 async def test_lifecycle_methods_carry_no_tool(mock: str) -> None:
     with http_sink() as sink:
-        async with running(telemetry=gateway_telemetry(sink, "http/protobuf")) as gateway:
+        async with running_gateway(telemetry=gateway_telemetry(sink, "http/protobuf")) as gateway:
             await gateway.apply(gateway.entry("mock", mock))
             async with connect(gateway.url(), era="legacy"):
                 pass
@@ -102,7 +102,7 @@ async def test_lifecycle_methods_carry_no_tool(mock: str) -> None:
 
 async def test_a_denied_call_is_a_span_with_policy_rule_and_reason_and_without_a_client(mock: str) -> None:
     with http_sink() as sink:
-        async with running(telemetry=gateway_telemetry(sink, "http/protobuf")) as gateway:
+        async with running_gateway(telemetry=gateway_telemetry(sink, "http/protobuf")) as gateway:
             await gateway.apply(gateway.entry("mock", mock, [policy("look", LIST_ONLY)]))
             async with connect(gateway.url(), era="modern") as client:
                 assert (await client.call_tool("get_users", {})).is_error
@@ -119,7 +119,7 @@ async def test_a_denied_call_is_a_span_with_policy_rule_and_reason_and_without_a
 
 async def test_a_tool_that_fails_is_an_error_on_both_sides(mock: str) -> None:
     with http_sink() as sink:
-        async with running(telemetry=gateway_telemetry(sink, "http/protobuf")) as gateway:
+        async with running_gateway(telemetry=gateway_telemetry(sink, "http/protobuf")) as gateway:
             await gateway.apply(gateway.entry("mock", mock))
             async with connect(gateway.url(), era="modern") as client:
                 assert (await client.call_tool("get_user", {"user_id": 999_999})).is_error

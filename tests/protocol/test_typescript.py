@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from gateways import RunningGateway, policy
 from mcp_clients import Era
-from typescript import CLIENTS, Sdk, run_session
+from typescript_sdk import CLIENTS, Sdk, run_session
 
 pytestmark = pytest.mark.node
 

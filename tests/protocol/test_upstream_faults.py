@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from callers import Caller, Reply, calling, legacy, modern
-from gateways import HASTY, HASTY_TO_CONNECT, PATIENT, RunningGateway, running
+from gateways import LONG_TIMEOUTS, SHORT_CONNECT_TIMEOUT, SHORT_TIMEOUTS, RunningGateway, running_gateway
+from mcp_caller import McpCaller, Reply, legacy, mcp_caller, modern
 from mcp_clients import eventually
-from patience import PATIENCE
 from scripted_server import read_request, scripted
+from timeouts import TIMEOUT_SECONDS
 from upstreams import Arrived, answer, document, events, for_ever, serving
 
 from ostiary_core.contract.documents import BoundsConfig, TimeoutsConfig
@@ -37,7 +37,7 @@ both_eras = pytest.mark.parametrize("era", ["legacy", "modern"])
 
 @pytest.fixture
 async def gateway() -> AsyncIterator[RunningGateway]:
-    async with running(bounds=SMALL) as gateway:
+    async with running_gateway(bounds=SMALL) as gateway:
         yield gateway
 
 
@@ -47,13 +47,13 @@ def call(era: str = "modern") -> dict[str, Any]:
 
 def until(code: int) -> TimeoutsConfig:
     """How long to wait for a server whose fault has this code: where that is a timeout, a moment."""
-    return HASTY if code == -31004 else PATIENT
+    return SHORT_TIMEOUTS if code == -31004 else LONG_TIMEOUTS
 
 
 async def told(gateway: RunningGateway, url: str, era: str = "modern", **entry: Any) -> Reply:
     """What a caller is told, long before the server's time is over, with all its traces gone from the gateway."""
     await gateway.apply(gateway.entry("mock", url, **entry))
-    async with calling(gateway.url()) as caller:
+    async with mcp_caller(gateway.url()) as caller:
         reply = await caller.post(call(era))
     await eventually(lambda: gateway.app.line.limiter.requests == 0)
     return reply
@@ -91,7 +91,7 @@ async def test_a_gateway_that_is_its_own_server_is_told_as_a_loop_though_loopbac
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    async with running(port=port) as gateway:
+    async with running_gateway(port=port) as gateway:
         for host in ("127.0.0.1", "localhost"):
             error = (await told(gateway, f"http://{host}:{port}/mock/mcp")).error
             assert (error["code"], error["data"]) == (-31003, {"reason": "UpstreamLoop"})
@@ -117,7 +117,7 @@ async def deaf_port() -> AsyncIterator[int]:
 
 async def test_a_connection_that_hangs(gateway: RunningGateway) -> None:
     async with deaf_port() as port:
-        reply = await told(gateway, f"http://127.0.0.1:{port}/mcp", timeouts=HASTY_TO_CONNECT)
+        reply = await told(gateway, f"http://127.0.0.1:{port}/mcp", timeouts=SHORT_CONNECT_TIMEOUT)
     assert_told(reply, -31004, "UpstreamConnectTimeout")
 
 
@@ -204,7 +204,7 @@ async def test_a_connection_that_died_idle_costs_no_call(gateway: RunningGateway
         writer.write(HEAD + b"Content-Length: %d\r\n\r\n" % len(text) + text)
         await writer.drain()
 
-    async with scripted(script) as port, calling(gateway.url()) as caller:
+    async with scripted(script) as port, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", f"http://127.0.0.1:{port}/mcp"))
         for _ in range(20):
             assert (await caller.post(call())).result == RESULT
@@ -448,13 +448,13 @@ async def test_an_endless_stream_of_notices_is_passed_on_and_never_kept(gateway:
                 sent += 1
         return stream.response
 
-    async with serving(script) as upstream, calling(gateway.url()) as caller:
+    async with serving(script) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         async with caller.stream(call()) as stream:
             for _ in range(1000):
                 assert (await stream.message())["method"] == "notifications/message"
             stream.drop()
-        await asyncio.wait_for(upstream.arrived[0].gone.wait(), PATIENCE)
+        await asyncio.wait_for(upstream.arrived[0].gone.wait(), TIMEOUT_SECONDS)
 
 
 INITIALIZE = legacy("initialize", {"protocolVersion": "2025-11-25", "capabilities": {}}, id=7)
@@ -463,7 +463,7 @@ INITIALIZE = legacy("initialize", {"protocolVersion": "2025-11-25", "capabilitie
 async def initialized(
     gateway: RunningGateway, script: Callable[[web.BaseRequest, Arrived], Awaitable[web.StreamResponse]]
 ) -> Reply:
-    async with serving(script) as upstream, calling(gateway.url()) as caller:
+    async with serving(script) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         return await caller.post(INITIALIZE)
 
@@ -520,7 +520,7 @@ async def test_a_dead_server_does_not_slow_the_others(gateway: RunningGateway) -
 
     async with serving(script) as upstream, scripted(hang) as port:
         await gateway.apply(gateway.entry("dead", f"http://127.0.0.1:{port}/mcp"), gateway.entry("mock", upstream.url))
-        async with calling(gateway.url("dead")) as unlucky, calling(gateway.url()) as caller:
+        async with mcp_caller(gateway.url("dead")) as unlucky, mcp_caller(gateway.url()) as caller:
             waiting = [asyncio.create_task(post(unlucky)) for _ in range(30)]
             await eventually(lambda: gateway.app.line.limiter.requests == 30)
             for _ in range(20):
@@ -551,18 +551,18 @@ async def test_names_that_nobody_answers_for_do_not_slow_the_others(
     async with serving(script) as upstream, AsyncExitStack() as stack:
         stack.callback(release.set)
         url = upstream.url.replace("127.0.0.1", "localhost")
-        dead = [gateway.entry(name, f"http://{name}.example/mcp", timeouts=HASTY_TO_CONNECT) for name in names]
+        dead = [gateway.entry(name, f"http://{name}.example/mcp", timeouts=SHORT_CONNECT_TIMEOUT) for name in names]
         await gateway.apply(*dead, gateway.entry("mock", url))
-        unlucky = [await stack.enter_async_context(calling(gateway.url(name))) for name in names]
+        unlucky = [await stack.enter_async_context(mcp_caller(gateway.url(name))) for name in names]
         for _ in range(3):
             for reply in await asyncio.gather(*map(post, unlucky)):
                 assert_told(reply, -31004, "UpstreamConnectTimeout")
         assert len(threads) == len(names), "one look-up of a name at a time"
-        async with calling(gateway.url()) as caller:
+        async with mcp_caller(gateway.url()) as caller:
             assert (await caller.post(call())).result == RESULT
 
 
-async def post(caller: Caller) -> Reply:
+async def post(caller: McpCaller) -> Reply:
     return await caller.post(call())
 
 
@@ -589,7 +589,7 @@ async def test_on_a_kept_connection_that_ends_reads_are_sent_once_more_and_calls
             text = json.dumps({"jsonrpc": "2.0", "id": json.loads(body)["id"], "result": RESULT}).encode()
             writer.write(HEAD + b"Content-Length: %d\r\n\r\n" % len(text) + text)
 
-    async with scripted(script) as port, calling(gateway.url()) as caller:
+    async with scripted(script) as port, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", f"http://127.0.0.1:{port}/mcp"))
         assert (await caller.post(call())).result == RESULT
         reply = (await caller.post(modern(method, params, id=8))).json

@@ -5,11 +5,11 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
-from callers import Reply, calling, modern
-from gateways import HASTY, HASTY_TO_CONNECT, PATIENT, RunningGateway, running
+from gateways import LONG_TIMEOUTS, SHORT_CONNECT_TIMEOUT, SHORT_TIMEOUTS, RunningGateway, running_gateway
+from mcp_caller import Reply, mcp_caller, modern
 from mcp_clients import eventually
-from patience import PATIENCE
 from scripted_server import read_request, scripted
+from timeouts import TIMEOUT_SECONDS
 
 from ostiary_core.contract.documents import TimeoutsConfig
 
@@ -21,17 +21,22 @@ NOTICE = b'data: {"jsonrpc":"2.0","method":"notifications/message","params":{}}\
 
 @pytest.fixture
 async def gateway() -> AsyncIterator[RunningGateway]:
-    async with running() as gateway:
+    async with running_gateway() as gateway:
         yield gateway
 
 
 async def told(
-    gateway: RunningGateway, script: Script, *, scheme: str = "http", padding: int = 0, timeouts: TimeoutsConfig = HASTY
+    gateway: RunningGateway,
+    script: Script,
+    *,
+    scheme: str = "http",
+    padding: int = 0,
+    timeouts: TimeoutsConfig = SHORT_TIMEOUTS,
 ) -> Reply:
     """What a caller is told, with nothing left in flight."""
-    async with scripted(script) as port, calling(gateway.url()) as caller:
+    async with scripted(script) as port, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", f"{scheme}://127.0.0.1:{port}/mcp", timeouts=timeouts))
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             reply = await caller.post(modern("tools/call", {"name": "x", "arguments": {"x": "y" * padding}}, id=7))
         await eventually(lambda: gateway.app.line.limiter.requests == 0)
     return reply
@@ -64,7 +69,9 @@ def saying(*pieces: bytes, every: float | None = None) -> Script:
 
 
 async def test_in_the_tls_handshake(gateway: RunningGateway) -> None:
-    assert_told(await told(gateway, hang, scheme="https", timeouts=HASTY_TO_CONNECT), -31004, "UpstreamConnectTimeout")
+    assert_told(
+        await told(gateway, hang, scheme="https", timeouts=SHORT_CONNECT_TIMEOUT), -31004, "UpstreamConnectTimeout"
+    )
 
 
 @pytest.mark.parametrize("padding", [0, 900_000])
@@ -145,7 +152,7 @@ async def test_a_server_that_answers_before_it_has_read_the_request_is_heard(
         await writer.drain()
         await reader.read()
 
-    assert (await told(gateway, early, padding=padding, timeouts=PATIENT)).result == {}
+    assert (await told(gateway, early, padding=padding, timeouts=LONG_TIMEOUTS)).result == {}
 
 
 async def test_after_a_server_that_answered_before_it_had_read_the_next_caller_is_answered(
@@ -158,7 +165,7 @@ async def test_after_a_server_that_answered_before_it_had_read_the_next_caller_i
         await writer.drain()
         await asyncio.Event().wait()
 
-    async with scripted(early) as port, calling(gateway.url()) as caller:
+    async with scripted(early) as port, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", f"http://127.0.0.1:{port}/mcp"))
         for padding in (900_000, 0):
             reply = await caller.post(modern("tools/call", {"name": "x", "arguments": {"x": "y" * padding}}, id=7))

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from callers import calling, modern
-from gateways import RunningGateway, running
+from gateways import RunningGateway, running_gateway
+from mcp_caller import mcp_caller, modern
 from mcp_clients import Era, connect
-from patience import PATIENCE
 from sdk_server import asking_server
+from timeouts import TIMEOUT_SECONDS
 from upstreams import Arrived, Script, answer, document, serving
 
 RESULT: dict[str, Any] = {"content": []}
@@ -21,7 +21,7 @@ both_statuses = pytest.mark.parametrize("status", [307, 308])
 
 @pytest.fixture
 async def gateway() -> AsyncIterator[RunningGateway]:
-    async with running() as gateway:
+    async with running_gateway() as gateway:
         yield gateway
 
 
@@ -40,7 +40,7 @@ def redirecting(status: int, location: str) -> Script:
 async def test_a_redirect_to_another_path_is_followed_once_with_the_same_message_and_then_known(
     gateway: RunningGateway, status: int
 ) -> None:
-    async with serving(redirecting(status, "/mcp/")) as upstream, calling(gateway.url()) as caller:
+    async with serving(redirecting(status, "/mcp/")) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         for _ in range(3):
             assert (await caller.post(CALL)).result["at"] == "/mcp/"
@@ -53,7 +53,7 @@ async def test_a_redirect_to_another_path_is_followed_once_with_the_same_message
 
 
 async def test_a_temporary_redirect_to_another_name_is_followed_each_time(gateway: RunningGateway) -> None:
-    async with serving(redirecting(307, "/elsewhere")) as upstream, calling(gateway.url()) as caller:
+    async with serving(redirecting(307, "/elsewhere")) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         for _ in range(2):
             assert (await caller.post(CALL)).result["at"] == "/elsewhere"
@@ -68,7 +68,7 @@ async def test_a_place_that_is_none_any_more_is_forgotten(gateway: RunningGatewa
             return web.Response(status=308 if moved else 404, headers={"Location": "/mcp/"})
         return document(answer(arrived, RESULT))
 
-    async with serving(script) as upstream, calling(gateway.url()) as caller:
+    async with serving(script) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         assert (await caller.post(CALL)).result == RESULT
         moved = False
@@ -80,7 +80,7 @@ async def test_a_server_that_redirects_again_and_again_is_followed_once(gateway:
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         return web.Response(status=308, headers={"Location": f"{request.path}x"})
 
-    async with serving(script) as upstream, calling(gateway.url()) as caller:
+    async with serving(script) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         assert (await caller.post(CALL)).error["data"] == {"reason": "UpstreamRedirected"}
     assert len(upstream.arrived) == 2
@@ -90,7 +90,7 @@ async def test_where_a_redirect_leads_that_is_not_followed_is_told_to_the_operat
     gateway: RunningGateway, caplog: pytest.LogCaptureFixture
 ) -> None:
     elsewhere = "https://login.example/start?state=secret"
-    async with serving(redirecting(307, elsewhere)) as upstream, calling(gateway.url()) as caller:
+    async with serving(redirecting(307, elsewhere)) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         reply = await caller.post(CALL)
 
@@ -117,7 +117,7 @@ def checking(allowed: str) -> Script:
 async def test_a_server_that_checks_host_is_told_with_its_words_and_the_host_that_was_sent(
     gateway: RunningGateway, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with serving(checking("localhost:8000")) as upstream, calling(gateway.url()) as caller:
+    async with serving(checking("localhost:8000")) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         reply = await caller.post(CALL)
 
@@ -129,7 +129,7 @@ async def test_a_server_that_checks_host_is_told_with_its_words_and_the_host_tha
 
 
 async def test_the_host_that_is_set_is_sent_in_place_of_the_urls(gateway: RunningGateway) -> None:
-    async with serving(checking("localhost:8000")) as upstream, calling(gateway.url()) as caller:
+    async with serving(checking("localhost:8000")) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url, server={"host": "localhost:8000"}))
         assert (await caller.post(CALL)).result == RESULT
 
@@ -142,14 +142,14 @@ async def test_a_server_that_refuses_and_never_ends_its_words_costs_no_time(gate
         await asyncio.Event().wait()
         return response
 
-    async with serving(script) as upstream, calling(gateway.url()) as caller:
+    async with serving(script) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             assert (await caller.post(CALL)).error["data"] == {"reason": "UpstreamHostRefused"}
 
 
 async def test_a_query_of_a_url_goes_to_the_server(gateway: RunningGateway) -> None:
-    async with serving(redirecting(308, "/none")) as upstream, calling(gateway.url()) as caller:
+    async with serving(redirecting(308, "/none")) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", f"{upstream.url}?profile=a%20b&x"))
         assert (await caller.post(CALL)).result["at"] == "/mcp?profile=a%20b&x"
 
@@ -160,7 +160,7 @@ async def test_headers_that_are_set_go_to_the_server_with_every_request(gateway:
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         return document(answer(arrived, RESULT)) if arrived.body else web.Response(status=405)
 
-    async with serving(script) as upstream, calling(gateway.url()) as caller:
+    async with serving(script) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url, server={"headers": headers}))
         await caller.post(CALL, {"X-Tenant": "of the caller"})
         await caller.request("GET", {"Accept": "text/event-stream"})
@@ -185,7 +185,7 @@ async def test_the_official_client_works_with_an_official_server_at_the_path_wit
 
 @both_eras
 async def test_an_official_server_that_checks_host_takes_the_one_that_is_set(gateway: RunningGateway, era: Era) -> None:
-    async with asking_server(allowed_hosts=["crm.example"]) as url, calling(gateway.url()) as caller:
+    async with asking_server(allowed_hosts=["crm.example"]) as url, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", url))
         assert (await caller.post(modern("tools/list"))).error["data"] == {"reason": "UpstreamHostRefused"}
         await gateway.apply(gateway.entry("mock", url, server={"host": "crm.example"}))

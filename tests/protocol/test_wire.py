@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from callers import LEGACY, MODERN, Caller, calling, legacy, modern, modern_headers
-from gateways import RunningGateway, running
+from gateways import RunningGateway, running_gateway
+from mcp_caller import LEGACY, MODERN, McpCaller, legacy, mcp_caller, modern, modern_headers
 from mcp_clients import eventually
 from upstreams import Arrived, Upstream, answer, document, serving, with_handshake
 from wire import RawReply, connected, exchange, post
@@ -36,7 +36,7 @@ async def upstream() -> AsyncIterator[Upstream]:
 
 @pytest.fixture
 async def gateway(upstream: Upstream) -> AsyncIterator[RunningGateway]:
-    async with running(bounds=SMALL, origins=["https://app.example.com"]) as gateway:
+    async with running_gateway(bounds=SMALL, origins=["https://app.example.com"]) as gateway:
         await gateway.apply(gateway.entry("mock", upstream.url))
         yield gateway
 
@@ -136,7 +136,7 @@ async def test_a_request_without_a_host_is_refused(gateway: RunningGateway) -> N
 
 
 async def test_with_hostnames_a_proxy_is_at_those_only(upstream: Upstream) -> None:
-    async with running(host="0.0.0.0") as gateway:  # noqa: S104  only so that the rule for loopback does not hold
+    async with running_gateway(host="0.0.0.0") as gateway:  # noqa: S104  only so that the rule for loopback does not hold
         await gateway.apply(gateway.entry("mock", upstream.url, hostnames=["mcp.example.com"]))
         for host, status in (("mcp.example.com", 200), ("MCP.example.com:8080", 200)):
             assert (await raw(gateway, post("/mock/mcp", PING, host=host))).status == status
@@ -161,7 +161,9 @@ async def test_another_http_method_is_405(gateway: RunningGateway, upstream: Ups
 
 
 @pytest.mark.parametrize("origin", ["https://app.example.com", "http://localhost:{port}", "http://127.0.0.1:{port}"])
-async def test_an_origin_that_is_ours_or_allowed_passes(gateway: RunningGateway, caller: Caller, origin: str) -> None:
+async def test_an_origin_that_is_ours_or_allowed_passes(
+    gateway: RunningGateway, caller: McpCaller, origin: str
+) -> None:
     assert (await caller.post(legacy("ping"), {"Origin": origin.format(port=gateway.app.port)})).status == 200
 
 
@@ -186,7 +188,7 @@ async def test_an_origin_that_is_ours_or_allowed_passes(gateway: RunningGateway,
     ],
 )
 async def test_any_other_origin_is_403(
-    gateway: RunningGateway, caller: Caller, upstream: Upstream, origin: str
+    gateway: RunningGateway, caller: McpCaller, upstream: Upstream, origin: str
 ) -> None:
     reply = await caller.post(legacy("ping"), {"Origin": origin.format(port=gateway.app.port)})
 
@@ -195,21 +197,21 @@ async def test_any_other_origin_is_403(
 
 
 async def test_the_hostname_of_one_tenants_proxy_is_no_origin_at_anothers(upstream: Upstream) -> None:
-    async with running() as gateway:
+    async with running_gateway() as gateway:
         gateway.settings = gateway.settings.model_copy(update={"external_url": "https://mcp.example.com"})
         await gateway.apply(
             gateway.entry("mock", upstream.url), gateway.entry("theirs", upstream.url, hostnames=["localhost"])
         )
         page = {"Origin": "https://localhost", "Host": "localhost"}
-        async with calling(gateway.url("theirs")) as caller:
+        async with mcp_caller(gateway.url("theirs")) as caller:
             assert (await caller.post(legacy("ping"), page)).status == 200
-        async with calling(gateway.url()) as caller:
+        async with mcp_caller(gateway.url()) as caller:
             refused = await caller.post(legacy("ping"), page)
             assert (refused.status, refused.json["error"]) == (403, "OriginNotAllowed")
 
 
 async def test_the_origin_of_our_public_url_passes(upstream: Upstream) -> None:
-    async with running() as gateway, calling(gateway.url()) as caller:
+    async with running_gateway() as gateway, mcp_caller(gateway.url()) as caller:
         gateway.settings = gateway.settings.model_copy(update={"external_url": "https://mcp.example.com"})
         await gateway.apply(gateway.entry("mock", upstream.url))
         assert (await caller.post(legacy("ping"), {"Origin": "https://mcp.example.com"})).status == 200
@@ -228,7 +230,7 @@ async def test_the_origin_of_our_public_url_passes(upstream: Upstream) -> None:
         "application/json ;x=y",
     ],
 )
-async def test_json_in_utf8_is_taken(caller: Caller, kind: str) -> None:
+async def test_json_in_utf8_is_taken(caller: McpCaller, kind: str) -> None:
     assert (await caller.post(legacy("ping"), {"Content-Type": kind})).status == 200
 
 
@@ -240,7 +242,7 @@ async def test_json_in_utf8_is_taken(caller: Caller, kind: str) -> None:
         "application/json, text/plain",
     ],
 )
-async def test_any_other_type_is_415(caller: Caller, upstream: Upstream, kind: str | None) -> None:
+async def test_any_other_type_is_415(caller: McpCaller, upstream: Upstream, kind: str | None) -> None:
     reply = await caller.post(legacy("ping"), {"Content-Type": kind})
 
     assert reply.status == 415
@@ -248,7 +250,7 @@ async def test_any_other_type_is_415(caller: Caller, upstream: Upstream, kind: s
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "x", "identity, gzip"])
-async def test_an_encoded_body_is_415_and_is_not_unpacked(caller: Caller, encoding: str) -> None:
+async def test_an_encoded_body_is_415_and_is_not_unpacked(caller: McpCaller, encoding: str) -> None:
     assert (await caller.post(legacy("ping"), {"Content-Encoding": encoding})).status == 415
 
 
@@ -263,7 +265,7 @@ async def test_an_encoded_body_is_415_and_is_not_unpacked(caller: Caller, encodi
         "text/html;q=0, */*;q=0.01",
     ],
 )
-async def test_who_takes_both_kinds_of_answers_is_served(caller: Caller, accept: str | None) -> None:
+async def test_who_takes_both_kinds_of_answers_is_served(caller: McpCaller, accept: str | None) -> None:
     assert (await caller.post(legacy("ping"), {"Accept": accept})).status == 200
 
 
@@ -274,7 +276,7 @@ async def test_who_takes_both_kinds_of_answers_is_served(caller: Caller, accept:
         *("application/json;q=0, text/event-stream", "*/*, text/event-stream; x=1; Q=0.000"),
     ],
 )
-async def test_who_does_not_is_406(caller: Caller, upstream: Upstream, accept: str) -> None:
+async def test_who_does_not_is_406(caller: McpCaller, upstream: Upstream, accept: str) -> None:
     assert (await caller.post(legacy("ping"), {"Accept": accept})).status == 406
     assert upstream.arrived == []
 
@@ -382,7 +384,7 @@ async def test_a_chunked_body_is_taken_and_over_the_limit_it_is_413(
     assert len(upstream.arrived) == 1
 
 
-async def test_a_body_of_exactly_the_limit_is_taken(caller: Caller) -> None:
+async def test_a_body_of_exactly_the_limit_is_taken(caller: McpCaller) -> None:
     whole = json.dumps(legacy("ping")).encode()
 
     assert (await caller.post(whole + b" " * (4096 - len(whole)))).status == 200
@@ -507,7 +509,7 @@ async def test_a_refusal_keeps_the_connection_for_the_next_request(gateway: Runn
     ],
 )
 async def test_a_refusal_bears_the_id_of_its_request(
-    caller: Caller, upstream: Upstream, body: bytes, status: int, code: int, identifier: Any
+    caller: McpCaller, upstream: Upstream, body: bytes, status: int, code: int, identifier: Any
 ) -> None:
     reply = await caller.post(body)
 
@@ -518,7 +520,7 @@ async def test_a_refusal_bears_the_id_of_its_request(
 
 
 @pytest.mark.parametrize("params", [{}, {"_meta": {}}])
-async def test_a_modern_request_without_its_envelope_is_told_so(caller: Caller, params: dict[str, Any]) -> None:
+async def test_a_modern_request_without_its_envelope_is_told_so(caller: McpCaller, params: dict[str, Any]) -> None:
     reply = await caller.post(
         legacy("server/discover", params, id=101), {"MCP-Protocol-Version": MODERN, "Mcp-Method": "server/discover"}
     )
@@ -526,13 +528,13 @@ async def test_a_modern_request_without_its_envelope_is_told_so(caller: Caller, 
     assert (reply.status, reply.json["error"]["code"], reply.json["id"]) == (400, -32602, 101)
 
 
-async def test_a_modern_initialize_is_gone(caller: Caller) -> None:
+async def test_a_modern_initialize_is_gone(caller: McpCaller) -> None:
     reply = await caller.post(modern("initialize", {"protocolVersion": LEGACY}, id=500))
 
     assert (reply.status, reply.json["error"]["code"], reply.json["id"]) == (404, -32601, 500)
 
 
-async def test_what_is_passed_on_is_what_was_judged(caller: Caller, upstream: Upstream) -> None:
+async def test_what_is_passed_on_is_what_was_judged(caller: McpCaller, upstream: Upstream) -> None:
     body = (
         b'{ "id" : 1,"jsonrpc":"2.0" ,\n"params":{"name":"\\u0067et","arguments":{"z":1.0,"a":-0,"\\/":"\\u00fc"}},'
         b'"method":"tools/call"}'
@@ -555,7 +557,7 @@ async def test_over_the_bound_of_requests_the_next_is_told_to_come_again() -> No
         await gate.wait()
         return document(answer(arrived, {}))
 
-    async with running(bounds=SMALL) as gateway, serving(slow) as upstream, calling(gateway.url()) as caller:
+    async with running_gateway(bounds=SMALL) as gateway, serving(slow) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         waiting = [asyncio.create_task(caller.post(legacy("ping", id=number))) for number in range(5)]
         await eventually(lambda: gateway.app.line.limiter.requests == 5)
@@ -572,7 +574,7 @@ async def test_over_the_bound_of_requests_the_next_is_told_to_come_again() -> No
 
 
 async def test_without_a_config_the_gateway_is_not_ready() -> None:
-    async with running() as gateway:
+    async with running_gateway() as gateway:
         async with connected(gateway.app.port) as wire:
             await wire.send(post("/mock/mcp", PING))
             reply = await wire.reply()
@@ -583,7 +585,7 @@ async def test_without_a_config_the_gateway_is_not_ready() -> None:
 
 
 async def test_a_bug_of_ours_is_an_internal_error_and_not_a_crash(
-    gateway: RunningGateway, caller: Caller, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    gateway: RunningGateway, caller: McpCaller, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def bug(*_: Any) -> None:
         raise RuntimeError("secret words")

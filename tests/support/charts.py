@@ -1,4 +1,4 @@
-"""The chart, rendered by helm as a user's would be.
+"""The chart, rendered by helm as for a user.
 
 objects = render("-f", values("kind"), "--set", "gateways[0].name=edge")
 one(objects, "Deployment", "ostiary-gateway")
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from patience import PATIENCE
+from timeouts import TIMEOUT_SECONDS
 
 from ostiary_tools import binaries
 from ostiary_tools.errors import CommandError
@@ -47,7 +47,9 @@ def helm(*arguments: str) -> str:
     """Run helm without any cluster; return its stdout."""
     command = [str(binaries.ensure("helm")["helm"]), *arguments]
     environment = {**os.environ, "KUBECONFIG": os.devnull}
-    done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True, timeout=PATIENCE)
+    done = subprocess.run(
+        command, env=environment, check=False, capture_output=True, text=True, timeout=TIMEOUT_SECONDS
+    )
     if done.returncode:
         raise CommandError("helm " + " ".join(arguments), done.returncode, done.stderr)
     return done.stdout

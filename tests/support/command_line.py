@@ -8,7 +8,7 @@ import pytest
 from ostiary_operator.cli import main
 
 
-class Answer(NamedTuple):
+class CommandResult(NamedTuple):
     """What a call came to."""
 
     code: int
@@ -16,18 +16,18 @@ class Answer(NamedTuple):
     err: str
 
 
-Ostiary: TypeAlias = Callable[..., Answer]
+Ostiary: TypeAlias = Callable[..., CommandResult]
 """Calls `ostiary` with the arguments, within the test's process."""
 
 
-def calling(capsys: pytest.CaptureFixture[str]) -> Ostiary:
+def ostiary_command(capsys: pytest.CaptureFixture[str]) -> Ostiary:
     """Return what calls `ostiary` and captures what it says."""
 
-    def call(*arguments: str) -> Answer:
+    def call(*arguments: str) -> CommandResult:
         try:
             code = main(arguments)
         except SystemExit as ended:
             code = int(ended.code or 0)
-        return Answer(code, *capsys.readouterr())
+        return CommandResult(code, *capsys.readouterr())
 
     return call

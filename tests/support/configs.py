@@ -1,11 +1,11 @@
-"""Configs as the operator would deliver them, for tests of how the gateway takes them: entries, bundles, files."""
+"""Configs as the operator delivers them, for tests of how the gateway loads them: entries, bundles, files."""
 
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateways import BOUNDS, PATIENT
+from gateways import BOUNDS, LONG_TIMEOUTS
 
 from ostiary_core.canonical import digest
 from ostiary_core.contract.bundle import Bundle, GatewayConfig, fold_config, manifest_file, stamp
@@ -15,7 +15,7 @@ from ostiary_gateway.config.keyring import Keyring
 
 GATEWAY = "ostiary/default"
 _IDENTITY = GatewayIdentity(namespace="ostiary", name="default")
-TIMEOUTS = PATIENT
+TIMEOUTS = LONG_TIMEOUTS
 
 
 def entry(name: str, policies: Sequence[PolicyDocument] = (), **more: Any) -> EntryDocument:
@@ -36,8 +36,8 @@ def settings(**more: Any) -> SettingsDocument:
 
 
 @dataclass
-class Operator:
-    """Delivers configs of growing revisions, signed with its key."""
+class ConfigWriter:
+    """Writes configs of growing revisions, signed with its key, as the operator does."""
 
     revision: int = 0
     mac_key: bytes = field(default_factory=lambda: os.urandom(32))

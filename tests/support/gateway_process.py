@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from patience import PATIENCE
+from timeouts import TIMEOUT_SECONDS
 
 _PROGRAM = """
 import sys
@@ -42,7 +42,7 @@ class GatewayProcess:
         """Send SIGTERM, as the kubelet does."""
         self.process.send_signal(signal.SIGTERM)
 
-    async def ended(self, *, seconds: float = PATIENCE) -> int:
+    async def ended(self, *, seconds: float = TIMEOUT_SECONDS) -> int:
         """Wait for the end and return the exit code."""
         async with asyncio.timeout(seconds):
             return await self.process.wait()
@@ -62,7 +62,7 @@ async def gateway_process(
     gateway = GatewayProcess(process)
     reading: asyncio.Task[None] | None = None
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             await _read_until_announced(gateway)
         reading = asyncio.create_task(_read_on(gateway))
         yield gateway

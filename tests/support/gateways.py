@@ -1,6 +1,6 @@
-"""A real gateway in the test's own loop, on a config that the test writes with the core's own code.
+"""A real gateway in the test's own event loop; the test writes its config with the code of the core.
 
-async with running(proxy("crm", url), policy("p", rules)) as gateway:
+async with running_gateway() as gateway:
     gateway.url("crm") ; gateway.apply(…) ; gateway.write(…)
 """
 
@@ -33,13 +33,13 @@ from ostiary_gateway.options import GatewayOptions
 from ostiary_gateway.telemetry import Telemetry
 
 LOOPBACK = ["127.0.0.0/8", "::1/128"]
-#: How long the gateway waits for servers, where a test is not about that: on a busy machine a connection, or an answer,
-#: may take seconds, and is not to be taken for a fault.
-PATIENT = TimeoutsConfig(connect=60_000, request=60_000, idle=60_000)
+#: Timeouts of servers, for tests that are not about timeouts: on a busy machine a connection or a response may take
+#: seconds, and must not count as a fault.
+LONG_TIMEOUTS = TimeoutsConfig(connect=60_000, request=60_000, idle=60_000)
 #: For servers that hang once they are connected.
-HASTY = TimeoutsConfig(connect=60_000, request=300, idle=300)
-#: For servers to which no connection comes about.
-HASTY_TO_CONNECT = TimeoutsConfig(connect=200, request=60_000, idle=60_000)
+SHORT_TIMEOUTS = TimeoutsConfig(connect=60_000, request=300, idle=300)
+#: For servers to which no connection can be opened.
+SHORT_CONNECT_TIMEOUT = TimeoutsConfig(connect=200, request=60_000, idle=60_000)
 BOUNDS = BoundsConfig(
     request_bytes=1 << 20, message_bytes=4 << 20, requests_in_flight=500, streams=500, session_max_age=3_600_000
 )
@@ -73,7 +73,7 @@ class RunningGateway:
     ) -> tuple[EntryDocument, dict[str, PolicyDocument]]:
         """One proxy at ``/<name>``, and the policies that it names."""
         named = {digest(p.canonical()): p for p in policies}
-        server = {"timeouts": PATIENT, "addresses": LOOPBACK, **more.pop("server", {})}
+        server = {"timeouts": LONG_TIMEOUTS, "addresses": LOOPBACK, **more.pop("server", {})}
         server |= {name: more.pop(name) for name in ("timeouts", "addresses") if name in more}
         servers = [ServerConfig(name="up", url=upstream, **server)]
         fixed: dict[str, Any] = {"namespace": "default", "generation": 1, "servers": servers}
@@ -81,7 +81,7 @@ class RunningGateway:
         return EntryDocument(name=name, policies=sorted(named), **more), named
 
     async def apply(self, *entries: tuple[EntryDocument, dict[str, PolicyDocument]]) -> None:
-        """Write a config with exactly these proxies and have the gateway look at it."""
+        """Write a config with exactly these proxies and let the gateway load it."""
         self.applied = entries
         self.write(*entries)
         source = self.app.sources[0]
@@ -118,7 +118,7 @@ class RunningGateway:
 
 
 @asynccontextmanager
-async def running(
+async def running_gateway(
     *, telemetry: Telemetry | None = None, bounds: BoundsConfig = BOUNDS, origins: Sequence[str] = (), **options: Any
 ) -> AsyncIterator[RunningGateway]:
     """A gateway on free ports, without a config yet."""

@@ -1,4 +1,4 @@
-"""JSON as strangers write it, and a reader of JSON that shares no line with ours.
+"""JSON in every spelling that a client may send, and a JSON reader that shares no code with ours.
 
 ``read_strictly`` is the standard library's parser with its leniencies taken away. What both readers say of the same
 bytes must be the same; where they differ, two views of one message are possible.
@@ -85,7 +85,7 @@ def _object(members: list[tuple[str, str]], space: str) -> str:
 
 
 def objects(keys: st.SearchStrategy[str], values: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    """Objects of these keys (JSON strings) and values (JSON texts); a key may stand twice."""
+    """Objects of these keys (JSON strings) and values (JSON texts); keys may be duplicate."""
     return st.builds(_object, st.lists(st.tuples(keys, values), max_size=4), _SPACES)
 
 

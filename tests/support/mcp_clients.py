@@ -23,15 +23,15 @@ import httpx2
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.types.version import MODERN_PROTOCOL_VERSIONS
-from patience import PATIENCE
+from timeouts import TIMEOUT_SECONDS
 
 Era = Literal["legacy", "modern"]
 """legacy: a session, at 2025-11-25; modern: stateless, at 2026-07-28."""
 
 ERAS: tuple[Era, ...] = ("legacy", "modern")
 
-_START_SECONDS = PATIENCE
-_STOP_SECONDS = PATIENCE
+_START_SECONDS = TIMEOUT_SECONDS
+_STOP_SECONDS = TIMEOUT_SECONDS
 
 
 @asynccontextmanager
@@ -64,7 +64,7 @@ async def connect(
         raise _innermost(group) from None
 
 
-async def eventually(condition: Callable[[], bool | Awaitable[bool]], *, seconds: float = PATIENCE) -> None:
+async def eventually(condition: Callable[[], bool | Awaitable[bool]], *, seconds: float = TIMEOUT_SECONDS) -> None:
     """Wait until the condition holds.
 
     Raises:

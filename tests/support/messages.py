@@ -1,14 +1,12 @@
-"""Messages as strangers write them: what MCP specifies with a few things changed, in any spelling, with headers that
-agree or do not.
-"""
+"""Generated MCP messages: as specified or with a few changes, in any JSON spelling, with matching headers or not."""
 
 import base64
 import json
 from typing import Any
 
-from callers import envelope
 from hypothesis import strategies as st
 from json_texts import any_text, mangled, strings, values
+from mcp_caller import envelope
 
 from ostiary_core.mcp.methods import METHODS, AuthorizationKind, Method
 

@@ -19,8 +19,8 @@ from pathlib import Path
 import aiohttp
 import yaml
 from charts import render
-from operator_process import World
-from operator_world import until
+from operator_environment import OperatorEnvironment
+from operator_objects import until
 
 from ostiary_tools.control_plane import ControlPlane
 
@@ -42,7 +42,9 @@ def roles(system: str, *arguments: str) -> str:
 
 
 @contextlib.contextmanager
-def chart_rights(control_plane: ControlPlane, world: World, *arguments: str) -> Iterator[World]:
+def chart_rights(
+    control_plane: ControlPlane, world: OperatorEnvironment, *arguments: str
+) -> Iterator[OperatorEnvironment]:
     """Give a world's operator the rights that the chart gives it, with these arguments of helm, and no more."""
     watched = () if world.wide else ("--set", f"watchNamespaces={{{world.team}}}")
     manifest = roles(world.system, *watched, *arguments)
@@ -99,7 +101,7 @@ class OperatorProcess:
 
 @contextlib.asynccontextmanager
 async def operator_process(
-    world: World, pod: str, *flags: str, kubeconfig: Path | None = None
+    world: OperatorEnvironment, pod: str, *flags: str, kubeconfig: Path | None = None
 ) -> AsyncIterator[OperatorProcess]:
     """Run the operator of a world as a process, as this pod of its Deployment."""
     replicas = [f"--gateway-replicas={world.gateway}={','.join(world.replicas)}"] if world.replicas is not None else []

@@ -126,7 +126,7 @@ class Sink:
         return self.spans
 
     def wait_for_attempts(self, count: int, timeout: float = 10.0) -> None:
-        """Wait until so many requests came."""
+        """Wait until this number of requests arrived."""
         self._wait(lambda: len(self.requests) >= count, timeout)
 
     def _wait(self, predicate: Callable[[], object], timeout: float) -> None:

@@ -1,4 +1,4 @@
-"""A CA certificate of nobody, valid for a hundred years. Its key was thrown away."""
+"""A CA certificate for tests, valid for a hundred years. Its key was deleted."""
 
 CERTIFICATE = """\
 -----BEGIN CERTIFICATE-----

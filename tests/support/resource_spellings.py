@@ -15,7 +15,7 @@ from mcp.server.lowlevel.server import Server
 from mcp.types import ReadResourceRequestParams, ReadResourceResult, TextResourceContents
 from pydantic import AnyUrl
 from sdk_server import serving_app
-from typescript import node_server
+from typescript_sdk import node_server
 
 SECRET = "nobody may read this"
 FILES = {"/docs/readme.md": "welcome", "/docs/a b.md": "blank", "/secret/key": SECRET}

@@ -129,7 +129,7 @@ def _add_meeting(server: MCPServer) -> None:
 
     @server.tool()
     async def meet(ctx: Context, size: int, n: int) -> str:
-        """Wait until so many calls have come, then report the progress n, and answer n."""
+        """Wait until ``size`` calls have arrived, then report the progress n, and answer n."""
         waiting.append(mine := asyncio.Event())
         if len(waiting) == size:
             for each in waiting:

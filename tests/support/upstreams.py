@@ -22,7 +22,7 @@ from typing import Any
 
 from aiohttp import web
 from multidict import CIMultiDictProxy
-from patience import PATIENCE
+from timeouts import TIMEOUT_SECONDS
 
 
 @dataclass(slots=True)
@@ -65,7 +65,7 @@ class Upstream:
 
     async def first(self, method: str) -> Arrived:
         """Wait for the first request with this method (JSON-RPC's, or HTTP's where there is no body)."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             while True:
                 found = next((each for each in self.arrived if each.method == method), None)
                 if found is not None:

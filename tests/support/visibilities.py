@@ -18,6 +18,6 @@ def visibility_of(
     return Visibility.build(made, access, default=default, invalid=invalid)
 
 
-def ruled(*rules: dict[str, Any]) -> Visibility:
+def visibility_by_rules(*rules: dict[str, Any]) -> Visibility:
     """What a proxy with one policy of these rules shows."""
     return visibility_of(policy("p", *rules))

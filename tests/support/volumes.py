@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def swap_in(volume: Path, files: Mapping[str, bytes]) -> Path:
-    """Put a version with exactly these files in place; return its directory. The one before it stays beside it."""
+    """Put a version with exactly these files in place; return its directory. The previous version stays next to it."""
     fresh = Path(tempfile.mkdtemp(prefix="..", dir=volume))
     for name, content in files.items():
         (fresh / name).write_bytes(content)

@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from patience import PATIENCE
+from timeouts import TIMEOUT_SECONDS
 
-_SECONDS = PATIENCE
+_SECONDS = TIMEOUT_SECONDS
 
 
 @dataclass(frozen=True, slots=True)

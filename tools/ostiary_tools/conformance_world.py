@@ -80,7 +80,7 @@ def running(
 
 def _server(server: str, node: Path) -> list[str | Path]:
     if server == "python":
-        return [sys.executable, _SUPPORT / "everything_python.py"]
+        return [sys.executable, _SUPPORT / "everything_server.py"]
     return [node, conformance_suite.HOME / "everything.mjs"]
 
 

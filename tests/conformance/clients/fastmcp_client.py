@@ -7,8 +7,8 @@ import contextlib
 import warnings
 from collections.abc import AsyncIterator
 
-import everything_features as features
-from everything_features import Agent
+import client_features as features
+from client_features import Agent
 from fastmcp import Client
 from mcp import types
 from mcp.client.subscriptions import ResourceUpdated, listen

@@ -6,8 +6,8 @@ import warnings
 from collections.abc import AsyncIterator
 from typing import Any
 
-import everything_features as features
-from everything_features import Agent, OnProgress
+import client_features as features
+from client_features import Agent, OnProgress
 from mcp import Client, types
 from mcp.client.subscriptions import ResourceUpdated
 from mcp.shared.exceptions import MCPDeprecationWarning

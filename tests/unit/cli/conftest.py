@@ -1,7 +1,7 @@
 import pytest
-from command_line import Ostiary, calling
+from command_line import Ostiary, ostiary_command
 
 
 @pytest.fixture
 def ostiary(capsys: pytest.CaptureFixture[str]) -> Ostiary:
-    return calling(capsys)
+    return ostiary_command(capsys)

@@ -6,12 +6,12 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from patience import PATIENCE
+from timeouts import TIMEOUT_SECONDS
 
 
 def status(port: int, path: str) -> int:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=PATIENCE) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=TIMEOUT_SECONDS) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         with error:
@@ -30,5 +30,5 @@ def test_a_gateway_without_a_config_is_alive_not_ready_and_ends_on_sigterm(tmp_p
         assert status(port, "/healthz") == 200
         assert status(port, "/readyz") == 503
         process.send_signal(signal.SIGTERM)
-        assert process.wait(PATIENCE) == 0
+        assert process.wait(TIMEOUT_SECONDS) == 0
         assert all(json.loads(line)["level"] == "info" for line in process.stderr)

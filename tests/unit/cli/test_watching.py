@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from patience import PATIENCE
+from timeouts import TIMEOUT_SECONDS
 
 from ostiary_operator.local import watching
 from ostiary_operator.local.watching import FileStamps
@@ -46,7 +46,7 @@ def remove(file: Path, *, folder: bool = False) -> None:
 
 
 async def first(stream: AsyncIterator[FileStamps]) -> FileStamps:
-    return await asyncio.wait_for(anext(stream), PATIENCE)
+    return await asyncio.wait_for(anext(stream), TIMEOUT_SECONDS)
 
 
 async def test_an_edit_is_seen(file: Path) -> None:

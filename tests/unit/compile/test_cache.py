@@ -3,10 +3,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import golden
+import golden_cases
+from cluster_states import cluster_histories
 from hypothesis import given
-from shuffling import outcome
-from worlds import histories
+from shuffled_resources import compiled_bytes
 
 from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_operator.compile.cache import Cache
@@ -15,7 +15,7 @@ from ostiary_operator.compile.model import ObjectKey, Resources
 from ostiary_operator.compile.references import wanted
 
 
-@given(histories())
+@given(cluster_histories())
 def test_the_outcome_never_depends_on_the_cache(history: list[Resources]) -> None:
     previous: Mapping[str, GatewayConfig] = {}
     cache = Cache()
@@ -24,25 +24,27 @@ def test_the_outcome_never_depends_on_the_cache(history: list[Resources]) -> Non
         assert wanted(resources.proxies, cache) == wanted(resources.proxies)
         cached = compile_resources(resources, previous, cache=cache)
         plain = compile_resources(resources, previous)
-        assert outcome(cached) == outcome(plain)
+        assert compiled_bytes(cached) == compiled_bytes(plain)
         previous = plain.configs
 
 
 def test_one_cache_may_serve_every_golden_case() -> None:
     cache = Cache()
 
-    for name in golden.names():
-        case = golden.load(name)
+    for name in golden_cases.names():
+        case = golden_cases.load(name)
         previous: Mapping[str, GatewayConfig] = {}
         for step in case.steps:
             cached = compile_resources(step.resources, previous, cache=cache, budget=case.budget)
-            assert outcome(cached) == outcome(compile_resources(step.resources, previous, budget=case.budget))
+            assert compiled_bytes(cached) == compiled_bytes(
+                compile_resources(step.resources, previous, budget=case.budget)
+            )
             previous = cached.configs
 
 
 def test_an_object_that_was_changed_in_place_is_seen_as_changed() -> None:
     cache = Cache()
-    [step] = golden.load("the-default-path-is-namespace-and-name").steps
+    [step] = golden_cases.load("the-default-path-is-namespace-and-name").steps
     proxies: list[Any] = copy.deepcopy(list(step.resources.proxies))
     resources = replace(step.resources, proxies=proxies)
     compile_resources(resources, {}, cache=cache)
@@ -55,7 +57,7 @@ def test_an_object_that_was_changed_in_place_is_seen_as_changed() -> None:
 
 def test_what_is_no_json_is_judged_each_time() -> None:
     cache = Cache()
-    [step] = golden.load("the-default-path-is-namespace-and-name").steps
+    [step] = golden_cases.load("the-default-path-is-namespace-and-name").steps
     messages = []
 
     for port in (float("nan"), None):  # a serializer of JSON writes null for both

@@ -1,11 +1,11 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-import golden
+import golden_cases
 import pytest
+from cluster_states import NAMESPACES, OPERATOR_NAMESPACE, cluster_histories, cluster_states, is_meant_for
 from hypothesis import given
 from hypothesis import strategies as st
-from worlds import NAMESPACES, OPERATOR_NAMESPACE, histories, means, worlds
 
 from ostiary_core.canonical import digest
 from ostiary_core.contract.bundle import GatewayConfig
@@ -113,7 +113,7 @@ def check_what_a_policy_means_is_governed_or_closed(compiled: Compiled, resource
         status = compiled.statuses[ObjectKey("MCPPolicy", metadata["namespace"], metadata["name"])]
         if status.too_large:
             continue
-        for proxy in (proxy for proxy in resources.proxies if means(policy, proxy)):
+        for proxy in (proxy for proxy in resources.proxies if is_meant_for(policy, proxy)):
             identity = f"{proxy['metadata']['namespace']}/{proxy['metadata']['name']}"
             for config in (config for config in compiled.configs.values() if identity in config.entries):
                 entry = config.entries[identity]
@@ -131,7 +131,7 @@ def check(compiled: Compiled, before: Before, resources: Resources) -> None:
     check_an_unusable_policy_never_opens(compiled, before)
 
 
-@given(histories(), st.sampled_from([600, 10_000]))
+@given(cluster_histories(), st.sampled_from([600, 10_000]))
 def test_whatever_happens_the_rules_of_the_house_hold(history: list[Resources], budget: int) -> None:
     before: Before = {}
     for resources in history:
@@ -141,9 +141,9 @@ def test_whatever_happens_the_rules_of_the_house_hold(history: list[Resources], 
         before = compiled.configs
 
 
-@pytest.mark.parametrize("name", golden.names())
+@pytest.mark.parametrize("name", golden_cases.names())
 def test_the_rules_of_the_house_hold_in_every_golden_case(name: str) -> None:
-    case = golden.load(name)
+    case = golden_cases.load(name)
     before: Before = {}
     for step in case.steps:
         compiled = compile_resources(step.resources, before, budget=case.budget)
@@ -151,7 +151,7 @@ def test_the_rules_of_the_house_hold_in_every_golden_case(name: str) -> None:
         before = compiled.configs
 
 
-@given(worlds(), worlds(2))
+@given(cluster_states(), cluster_states(2))
 def test_compiling_what_is_in_force_again_changes_nothing(first: Resources, second: Resources) -> None:
     before = compile_resources(first, {}).configs
     settled = compile_resources(second, before)
@@ -178,7 +178,7 @@ def with_usable_platform_policies(resources: Resources) -> Resources:
     return replace(resources, policies=usable)
 
 
-@given(histories(), st.sampled_from([600, 10_000]))
+@given(cluster_histories(), st.sampled_from([600, 10_000]))
 def test_in_multi_tenancy_no_namespace_changes_the_config_of_another(history: list[Resources], budget: int) -> None:
     together: Before = {}
     alone: Before = {}

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-import golden
+import golden_cases
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from shuffling import outcome
+from shuffled_resources import compiled_bytes
 
 from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_core.contract.documents import (
@@ -50,7 +50,7 @@ def put(value: Any, path: tuple[Any, ...], junk: Any) -> None:
 
 @given(st.data(), st.sampled_from(CASES), JUNK)
 def test_junk_in_any_place_of_a_resource_is_answered(data: st.DataObject, name: str, junk: Any) -> None:
-    resources = golden.load(name).steps[0].resources
+    resources = golden_cases.load(name).steps[0].resources
     before = compile_resources(resources, {}).configs
     objects: list[Any] = copy.deepcopy([*resources.proxies, *resources.policies])
     count = len(resources.proxies)
@@ -61,7 +61,7 @@ def test_junk_in_any_place_of_a_resource_is_answered(data: st.DataObject, name: 
 
     for previous in ({}, before):
         compiled = compile_resources(broken, previous)
-        outcome(compiled)
+        compiled_bytes(compiled)
         assert all(
             condition.message.encode() for status in compiled.statuses.values() for condition in status.conditions
         )
@@ -69,7 +69,7 @@ def test_junk_in_any_place_of_a_resource_is_answered(data: st.DataObject, name: 
 
 @given(st.text(max_size=200) | st.sampled_from(BROKEN))
 def test_junk_in_settings_leaves_the_last_good_ones(text: str) -> None:
-    resources = golden.load("the-default-path-is-namespace-and-name").steps[0].resources
+    resources = golden_cases.load("the-default-path-is-namespace-and-name").steps[0].resources
     before = compile_resources(resources, {})
 
     broken = replace(resources, gateways=[replace(resources.gateways[0], settings=text)])
@@ -84,7 +84,7 @@ def accepted(compiled: Compiled, key: ObjectKey) -> tuple[str, str]:
 
 
 def test_text_that_is_not_unicode_is_invalid() -> None:
-    resources = golden.load("list-and-call-of-one-literal-allows-exactly-that-one").steps[0].resources
+    resources = golden_cases.load("list-and-call-of-one-literal-allows-exactly-that-one").steps[0].resources
     [policy] = copy.deepcopy(list(resources.policies))
     policy["spec"]["access"]["rules"][0]["tools"]["names"] = ["\ud800"]
 
@@ -115,7 +115,7 @@ def test_a_gateway_whose_name_is_no_dns_label_serves_nothing(name: str) -> None:
 
 @pytest.mark.parametrize("spec", [5, None, [], {"targetRefs": 5}, {"targetRefs": [5]}, {"targetSelector": None}])
 def test_a_policy_that_may_mean_anything_closes_its_whole_namespace(spec: Any) -> None:
-    resources = golden.load("a-selector-reaches-its-own-namespace-only").steps[0].resources
+    resources = golden_cases.load("a-selector-reaches-its-own-namespace-only").steps[0].resources
     policy = {"metadata": {"name": "broken", "namespace": "team-a"}, "spec": spec}
 
     config = compile_resources(replace(resources, policies=[policy]), {}).configs["ostiary-system/default"]
@@ -124,7 +124,7 @@ def test_a_policy_that_may_mean_anything_closes_its_whole_namespace(spec: Any) -
 
 
 def test_an_entry_that_a_gateway_should_never_have_had_is_not_kept() -> None:
-    case = golden.load("an-invalid-edit-keeps-the-last-accepted-version")
+    case = golden_cases.load("an-invalid-edit-keeps-the-last-accepted-version")
     before = compile_resources(case.steps[0].resources, {}).configs["ostiary-system/default"]
     foreign = DiscoveredGateway("team-b", "edge", "edge", "u", "")
     identity = GatewayIdentity(namespace="team-b", name="edge")
@@ -156,7 +156,7 @@ def test_a_previous_config_that_lost_a_policy_closes_what_named_it() -> None:
 
 
 def test_an_accepted_policy_whose_targets_are_no_longer_understood_reaches_everything() -> None:
-    case = golden.load("a-broken-edit-keeps-the-last-accepted-policy")
+    case = golden_cases.load("a-broken-edit-keeps-the-last-accepted-policy")
     before = compile_resources(case.steps[0].resources, {}).configs["ostiary-system/default"]
     [document] = before.policies.values()
     newer: PolicyDocument = document.model_copy(update={"source": '{"targetExpression": "x"}'})

@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-import golden
+import golden_cases
 import pytest
 
 from ostiary_core.contract.documents import PolicyDocument
@@ -16,7 +16,7 @@ def carried(compiled: Compiled, proxy: str) -> list[PolicyDocument]:
 
 
 def test_the_tier_of_a_kept_policy_is_a_matter_of_today() -> None:
-    good, broken, _ = golden.load("a-broken-edit-keeps-the-last-accepted-policy").steps
+    good, broken, _ = golden_cases.load("a-broken-edit-keeps-the-last-accepted-policy").steps
     before = compile_resources(good.resources, {})
 
     moved = replace(broken.resources, operator_namespace="team-a")
@@ -29,7 +29,7 @@ def test_the_tier_of_a_kept_policy_is_a_matter_of_today() -> None:
 
 
 def test_of_several_gateways_the_newest_version_that_was_accepted_is_kept() -> None:
-    good, broken, mended = golden.load("a-broken-edit-keeps-the-last-accepted-policy").steps
+    good, broken, mended = golden_cases.load("a-broken-edit-keeps-the-last-accepted-policy").steps
     old = compile_resources(good.resources, {}).configs[DEFAULT]
     new = compile_resources(mended.resources, {}).configs[DEFAULT]
 
@@ -39,7 +39,7 @@ def test_of_several_gateways_the_newest_version_that_was_accepted_is_kept() -> N
 
 
 def test_what_a_tenant_signs_with_the_key_of_its_own_gateway_is_no_version_of_a_policy_of_others() -> None:
-    good, broken, mended = golden.load("a-broken-edit-keeps-the-last-accepted-policy").steps
+    good, broken, mended = golden_cases.load("a-broken-edit-keeps-the-last-accepted-policy").steps
     true = compile_resources(good.resources, {}).configs[DEFAULT]
     forged = compile_resources(mended.resources, {}).configs[DEFAULT]
 
@@ -67,7 +67,7 @@ def test_what_a_tenant_signs_with_the_key_of_its_own_gateway_is_no_version_of_a_
 def test_a_version_that_somebody_signed_and_that_no_one_can_judge_is_kept_by_none_and_stops_no_other(
     claim: dict[str, str],
 ) -> None:
-    good, *_ = golden.load("a-broken-edit-keeps-the-last-accepted-policy").steps
+    good, *_ = golden_cases.load("a-broken-edit-keeps-the-last-accepted-policy").steps
     own = replace(good.resources.gateways[0], namespace="team-a", name="own", service="own", settings="tenancy: Multi")
     resources = replace(good.resources, gateways=[*good.resources.gateways, own])
     last = compile_resources(resources, {}).configs["team-a/own"]
@@ -84,7 +84,7 @@ def test_a_version_that_somebody_signed_and_that_no_one_can_judge_is_kept_by_non
 
 
 def test_a_policy_that_is_not_targeted_any_more_leaves_the_config() -> None:
-    good, *_ = golden.load("a-broken-edit-keeps-the-last-accepted-policy").steps
+    good, *_ = golden_cases.load("a-broken-edit-keeps-the-last-accepted-policy").steps
     before = compile_resources(good.resources, {})
 
     after = compile_resources(replace(good.resources, policies=[]), before.configs)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from resource_spellings import PLAIN, SECRETS
-from visibilities import ruled, visibility_of
+from visibilities import visibility_by_rules, visibility_of
 
 from ostiary_core.errors import AmbiguousURIError
 from ostiary_core.mcp.methods import Primitive, Verb
@@ -22,7 +22,7 @@ DENY = {"name": "secret", "effect": "Deny", "resources": {"names": ["file:///sec
 
 
 def resources(effect: str, *names: str) -> Visibility:
-    return ruled({"name": "r", "effect": effect, "resources": {"names": list(names)}})
+    return visibility_by_rules({"name": "r", "effect": effect, "resources": {"names": list(names)}})
 
 
 def reads(subject: Visibility, uri: str) -> bool:
@@ -113,7 +113,7 @@ def test_what_no_one_can_tell_is_ambiguous(uri: str) -> None:
     with pytest.raises(AmbiguousURIError):
         read_uri(uri)
 
-    assert ruled(DENY).decide(RESOURCES, Verb.READ, uri).reason is DecisionReason.AMBIGUOUS_URI
+    assert visibility_by_rules(DENY).decide(RESOURCES, Verb.READ, uri).reason is DecisionReason.AMBIGUOUS_URI
 
 
 @pytest.mark.parametrize("uri", SECRETS)
@@ -147,13 +147,15 @@ def test_a_rule_of_one_host_says_nothing_of_others_and_an_encoded_star_is_no_wil
 
 
 def test_a_denial_of_any_reading_is_its_own_evidence() -> None:
-    decision = ruled(DENY, {"name": "all", "effect": "Allow"}).decide(RESOURCES, Verb.READ, "file:///a/../secret/key")
+    decision = visibility_by_rules(DENY, {"name": "all", "effect": "Allow"}).decide(
+        RESOURCES, Verb.READ, "file:///a/../secret/key"
+    )
 
     assert (decision.reason, decision.rule) == (DecisionReason.DENIED, "secret")
 
 
 def test_where_resources_are_not_governed_no_uri_is_read() -> None:
-    tools_only = ruled({"name": "t", "effect": "Deny", "tools": {"names": ["x"]}})
+    tools_only = visibility_by_rules({"name": "t", "effect": "Deny", "tools": {"names": ["x"]}})
 
     assert reads(tools_only, "file:///docs/..%2fsecret")
 

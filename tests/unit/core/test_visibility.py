@@ -1,6 +1,6 @@
 import pytest
 from gateways import policy
-from visibilities import ruled, visibility_of
+from visibilities import visibility_by_rules, visibility_of
 
 from ostiary_core.contract.documents import (
     AccessRuleConfig,
@@ -84,18 +84,24 @@ def rule(effect: str, **tools: list[str]) -> dict[str, object]:
 
 
 CLOSED: dict[str, Visibility] = {
-    "a Deny without names": ruled(rule("Deny")),
-    "a Deny of everything": ruled({"name": "r", "effect": "Deny"}),
-    "a Deny of calls": ruled(rule("Deny", verbs=["Call"])),
-    "a Deny of *": ruled(rule("Deny", names=["*"])),
-    "a Deny of **": ruled(rule("Deny", names=["**"])),
-    "a Deny of a pattern that matches all": ruled(rule("Deny", patterns=[".*"])),
-    "Denies that match all together": ruled(rule("Deny", patterns=["[a-m].*"]), rule("Deny", patterns=["[^a-m].*"])),
-    "a Deny of all beside an Allow": ruled(rule("Allow"), rule("Deny", names=["*"])),
-    "a Deny of each that is allowed": ruled(rule("Allow", names=["a", "b"]), rule("Deny", names=["a", "b*"])),
-    "a Deny of all that begin as allowed": ruled(rule("Allow", names=["get_*"]), rule("Deny", names=["g*"])),
-    "an Allow of nothing but lists": ruled(rule("Allow", verbs=["List"])),
-    "no rules": ruled(),
+    "a Deny without names": visibility_by_rules(rule("Deny")),
+    "a Deny of everything": visibility_by_rules({"name": "r", "effect": "Deny"}),
+    "a Deny of calls": visibility_by_rules(rule("Deny", verbs=["Call"])),
+    "a Deny of *": visibility_by_rules(rule("Deny", names=["*"])),
+    "a Deny of **": visibility_by_rules(rule("Deny", names=["**"])),
+    "a Deny of a pattern that matches all": visibility_by_rules(rule("Deny", patterns=[".*"])),
+    "Denies that match all together": visibility_by_rules(
+        rule("Deny", patterns=["[a-m].*"]), rule("Deny", patterns=["[^a-m].*"])
+    ),
+    "a Deny of all beside an Allow": visibility_by_rules(rule("Allow"), rule("Deny", names=["*"])),
+    "a Deny of each that is allowed": visibility_by_rules(
+        rule("Allow", names=["a", "b"]), rule("Deny", names=["a", "b*"])
+    ),
+    "a Deny of all that begin as allowed": visibility_by_rules(
+        rule("Allow", names=["get_*"]), rule("Deny", names=["g*"])
+    ),
+    "an Allow of nothing but lists": visibility_by_rules(rule("Allow", verbs=["List"])),
+    "no rules": visibility_by_rules(),
     "a catalogue that excludes all": visibility_of(catalogue={"tools": {"exclude": ["*"]}}),
     "a catalogue that excludes what it includes": visibility_of(
         catalogue={"tools": {"include": ["a", "b"], "exclude": ["a", "b"]}}
@@ -109,12 +115,12 @@ CLOSED: dict[str, Visibility] = {
 }
 OPEN: dict[str, Visibility] = {
     "nothing": visibility_of(),
-    "a Deny of lists": ruled(rule("Deny", verbs=["List"])),
-    "a Deny of some": ruled(rule("Deny", names=["a*", "*b"], patterns=["c.*"])),
-    "a Deny of other primitives": ruled({"name": "r", "effect": "Deny", "resources": {}}),
-    "an Allow of one": ruled(rule("Allow", names=["get_users"])),
-    "an Allow of a pattern that few names match": ruled(rule("Allow", patterns=["q[0-9]{12}"])),
-    "an Allow beside a Deny of all but that": ruled(
+    "a Deny of lists": visibility_by_rules(rule("Deny", verbs=["List"])),
+    "a Deny of some": visibility_by_rules(rule("Deny", names=["a*", "*b"], patterns=["c.*"])),
+    "a Deny of other primitives": visibility_by_rules({"name": "r", "effect": "Deny", "resources": {}}),
+    "an Allow of one": visibility_by_rules(rule("Allow", names=["get_users"])),
+    "an Allow of a pattern that few names match": visibility_by_rules(rule("Allow", patterns=["q[0-9]{12}"])),
+    "an Allow beside a Deny of all but that": visibility_by_rules(
         rule("Allow", names=["zz_*"]), rule("Deny", patterns=["[^z].*|z[^z].*|z"])
     ),
     "tiers that allow one name together": visibility_of(
@@ -138,7 +144,7 @@ HEAVY = [f"[ab]*a[ab]{{400}}{index}" for index in range(8)]
 
 
 def test_a_name_that_would_cost_too_many_steps_is_refused_and_a_shorter_one_is_judged() -> None:
-    subject = ruled(rule("Deny", patterns=HEAVY))
+    subject = visibility_by_rules(rule("Deny", patterns=HEAVY))
     limit = subject.name_limit(TOOLS)
 
     assert subject.decide(TOOLS, Verb.CALL, "b" * limit).allowed

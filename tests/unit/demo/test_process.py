@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from mcp.types import TextResourceContents
 from mcp_clients import ERAS, Era, MockProcess, connect, eventually, mock_process
-from patience import PATIENCE
+from timeouts import TIMEOUT_SECONDS
 
 from ostiary_operator.demo import command
 
@@ -53,7 +53,7 @@ async def test_a_signal_ends_it_though_streams_are_open_that_would_last_for_minu
             pass
         fresh_mock.process.send_signal(number)
         rest = [line async for line in lines]
-        fresh_mock.process.wait(PATIENCE)
+        fresh_mock.process.wait(TIMEOUT_SECONDS)
 
     assert fresh_mock.process.returncode == 0
     assert fresh_mock.stderr.read_text() == ""
@@ -119,7 +119,7 @@ async def test_a_client_that_stopped_reading_does_not_keep_it_alive(fresh_mock: 
             assert isinstance(content, TextResourceContents)
             assert json.loads(content.text)["methods"]["resources/read"] < 3 + 3 + 1
             fresh_mock.process.terminate()
-            assert fresh_mock.process.wait(PATIENCE) == 0
+            assert fresh_mock.process.wait(TIMEOUT_SECONDS) == 0
 
     assert fresh_mock.stderr.read_text() == ""
 
@@ -198,4 +198,4 @@ def test_a_missing_extra_is_explained(monkeypatch: pytest.MonkeyPatch, capsys: p
 
 
 def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=PATIENCE, check=False)
+    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False)

@@ -14,7 +14,7 @@ from mcp.types import (
     TextResourceContents,
 )
 from mcp_clients import ERAS, Era, MockProcess, connect, eventually
-from patience import PATIENCE
+from timeouts import TIMEOUT_SECONDS
 
 USER_TEMPLATE = ResourceTemplateReference(type="ref/resource", uri="mock://users/{id}")
 _SUBSCRIBE_IS_DEPRECATED = pytest.mark.filterwarnings("ignore:resources/(un)?subscribe is removed")
@@ -156,7 +156,7 @@ async def _read_json(client: Client, uri: str) -> Any:
 
 
 async def _next(changes: Subscription) -> ServerEvent:
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         return await anext(changes)
 
 

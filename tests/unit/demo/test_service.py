@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from mcp_clients import ERAS, Era, connect
-from patience import PATIENCE
+from timeouts import TIMEOUT_SECONDS
 
 from ostiary_operator.demo.mock_server import service
 from ostiary_operator.demo.mock_server.service import ListenError, serve
@@ -21,7 +21,7 @@ async def _serving() -> AsyncIterator[str]:
         yield await url
     finally:
         stop.set()
-        await asyncio.wait_for(serving, PATIENCE)
+        await asyncio.wait_for(serving, TIMEOUT_SECONDS)
 
 
 @pytest.mark.parametrize("era", ERAS)

@@ -10,7 +10,7 @@ import pytest
 from mcp_clients import connect, mock_process
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
-from patience import PATIENCE
+from timeouts import TIMEOUT_SECONDS
 
 from ostiary_operator.demo.mock_server import tracing
 
@@ -75,7 +75,7 @@ async def test_a_dead_collector_does_not_hold_the_end_for_long() -> None:
             async with connect(mock.url, era="modern") as client:
                 await client.call_tool("echo", {"message": "hello"})
             mock.process.terminate()
-            assert mock.process.wait(PATIENCE) == 0
+            assert mock.process.wait(TIMEOUT_SECONDS) == 0
             assert "Traceback" not in mock.stderr.read_text()
 
 

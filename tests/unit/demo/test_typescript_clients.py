@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 from mcp_clients import Era, MockProcess, connect, eventually
-from typescript import CLIENTS, SOURCE, ConnectError, Sdk, run_session
+from typescript_sdk import CLIENTS, SOURCE, ConnectError, Sdk, run_session
 
 pytestmark = pytest.mark.node
 

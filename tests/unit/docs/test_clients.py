@@ -5,7 +5,7 @@ import json
 import re
 
 import pytest
-from guides import ROOT, blocks
+from fenced_blocks import ROOT, fenced_blocks
 
 from ostiary_operator.local.console import Console
 from ostiary_operator.local.welcome import EndpointSummary, RunSummary, greet
@@ -21,14 +21,14 @@ def test_every_client_has_a_section_and_readme_and_index_lead_to_the_page() -> N
     assert all(f"({PAGE})" in (ROOT / page).read_text() for page in ("README.md", "llms.txt"))
 
 
-@pytest.mark.parametrize("text", blocks(PAGE, "json"))
+@pytest.mark.parametrize("text", fenced_blocks(PAGE, "json"))
 def test_each_configuration_is_json_and_names_the_endpoint(text: str) -> None:
     (servers,) = json.loads(text).values()
     (server,) = servers.values()
     assert server.get("url", server.get("args", [""])[-1]) == ENDPOINT
 
 
-@pytest.mark.parametrize("text", blocks(PAGE, "python"))
+@pytest.mark.parametrize("text", fenced_blocks(PAGE, "python"))
 def test_each_program_is_python_and_names_the_endpoint(text: str) -> None:
     constants = [node.value for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Constant)]
     assert ENDPOINT in constants

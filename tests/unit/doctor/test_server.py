@@ -3,7 +3,7 @@
 from typing import Any, cast
 
 import pytest
-from operator_world import populated, proxy
+from operator_objects import populated, proxy
 
 from ostiary_operator.doctor.door import server
 from ostiary_operator.doctor.model import Case, CheckState, Options

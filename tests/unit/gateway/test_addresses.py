@@ -7,7 +7,7 @@ import threading
 from typing import Any
 
 import pytest
-from gateways import PATIENT
+from gateways import LONG_TIMEOUTS
 
 from ostiary_core.addresses import real
 from ostiary_core.contract.documents import ServerConfig
@@ -181,7 +181,7 @@ async def test_a_name_with_no_address_that_passes_is_forbidden(monkeypatch: pyte
     ],
 )
 async def test_no_spelling_of_loopback_in_a_url_is_connected_to(url: str) -> None:
-    document = ServerConfig(name="up", url=url, timeouts=PATIENT)
+    document = ServerConfig(name="up", url=url, timeouts=LONG_TIMEOUTS)
     server = UpstreamServer(document, own=OwnPlaces(), connections=1, proxy="a/b", mark="m")
     try:
         with pytest.raises(UpstreamFault) as fault:

@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
-from callers import legacy, modern, modern_headers
 from gateways import policy
+from mcp_caller import legacy, modern, modern_headers
 from multidict import CIMultiDict
-from visibilities import ruled, visibility_of
+from visibilities import visibility_by_rules, visibility_of
 
 from ostiary_core.mcp.methods import Primitive
 from ostiary_core.policy.access import DecisionReason
@@ -103,7 +103,7 @@ def test_what_is_hidden_answers_as_what_is_unknown_and_without_a_reason(method: 
 @pytest.mark.parametrize(("method", "key", "noun"), NAMED)
 def test_what_may_be_seen_but_not_used_is_denied_with_its_reason(method: str, key: str, noun: str) -> None:
     listing = {f"{noun}s": {"verbs": ["List"]}, "name": "look", "effect": "Allow"}
-    refusal = denied(message(method, {key: "shown"}), ruled(listing))
+    refusal = denied(message(method, {key: "shown"}), visibility_by_rules(listing))
 
     assert (refusal.code, refusal.message, refusal.data) == (
         -31001,
@@ -118,14 +118,14 @@ def test_under_an_invalid_policy_nothing_passes(method: str, key: str, noun: str
 
 
 def test_an_allowed_call_carries_the_rule_that_let_it_pass() -> None:
-    decision = authorize(message("tools/call", {"name": "get_users"}), ruled(ONE_TOOL))
+    decision = authorize(message("tools/call", {"name": "get_users"}), visibility_by_rules(ONE_TOOL))
 
     assert decision is not None
     assert (decision.allowed, decision.policy, decision.rule) == (True, "default/p", "one")
 
 
 def test_a_refusal_tells_neither_policy_nor_rule() -> None:
-    refusal = denied(message("tools/call", {"name": "x"}), ruled({"name": "r-secret", "effect": "Deny"}))
+    refusal = denied(message("tools/call", {"name": "x"}), visibility_by_rules({"name": "r-secret", "effect": "Deny"}))
 
     assert "r-secret" not in f"{refusal.message}{refusal.data}"
     assert (refusal.decision.policy, refusal.decision.rule) == ("default/p", "r-secret")
@@ -152,7 +152,7 @@ def test_the_catalogue_hides_what_the_policy_allows() -> None:
     ],
 )
 def test_completion_needs_the_right_to_use_what_it_completes(reference: dict[str, str], passes: bool) -> None:
-    visibility = ruled(READ_DOCS, GET_PROMPT)
+    visibility = visibility_by_rules(READ_DOCS, GET_PROMPT)
     asking = message("completion/complete", {"ref": reference, "argument": {"name": "id", "value": ""}})
 
     if passes:
@@ -197,7 +197,7 @@ def listen(**wanted: Any) -> Message:
 
 
 def test_each_resource_that_a_listen_asks_for_is_judged() -> None:
-    visibility = ruled(READ_DOCS)
+    visibility = visibility_by_rules(READ_DOCS)
 
     assert authorize(listen(resourceSubscriptions=["doc://a", "doc://b"]), visibility) is not None
     assert code(listen(resourceSubscriptions=["doc://a", "mock://b"]), visibility) == -32602
@@ -236,8 +236,8 @@ def test_a_task_follows_from_a_call_so_who_may_call_nothing_has_none(method: str
     asking = message(method, {"taskId": "t-1"})
 
     assert authorize(asking, OPEN) is None
-    assert authorize(asking, ruled(ONE_TOOL)) is None
-    assert code(asking, ruled(LIST_TOOLS)) == -31001
+    assert authorize(asking, visibility_by_rules(ONE_TOOL)) is None
+    assert code(asking, visibility_by_rules(LIST_TOOLS)) == -31001
     assert code(asking, EMPTY) == -31001
     assert code(asking, NOTHING) == -31001
     assert code(asking, INVALID) == -31007
@@ -247,8 +247,8 @@ def test_a_list_of_tasks_cannot_be_filtered_so_it_passes_only_where_tools_are_no
     asking = message("tasks/list")
 
     assert authorize(asking, OPEN) is None
-    assert authorize(asking, ruled({"name": "docs", "effect": "Deny", "resources": {}})) is None
-    assert code(asking, ruled(ONE_TOOL)) == -31001
+    assert authorize(asking, visibility_by_rules({"name": "docs", "effect": "Deny", "resources": {}})) is None
+    assert code(asking, visibility_by_rules(ONE_TOOL)) == -31001
     assert code(asking, INVALID) == -31007
 
 
@@ -256,7 +256,7 @@ def test_a_list_of_tasks_cannot_be_filtered_so_it_passes_only_where_tools_are_no
 
 
 def test_a_tool_that_may_be_seen_and_not_called_answers_a_result_that_a_model_can_read() -> None:
-    refusal = denied(message("tools/call", {"name": "shown"}), ruled(LIST_TOOLS))
+    refusal = denied(message("tools/call", {"name": "shown"}), visibility_by_rules(LIST_TOOLS))
     answer = message_for(refusal, 7)
 
     assert (answer["jsonrpc"], answer["id"], answer["result"]["isError"]) == ("2.0", 7, True)
@@ -268,13 +268,13 @@ def test_a_tool_that_may_be_seen_and_not_called_answers_a_result_that_a_model_ca
 
 
 def test_in_2026_07_28_that_result_says_that_it_is_complete() -> None:
-    refusal = denied(modern_message("tools/call", {"name": "shown"}), ruled(LIST_TOOLS))
+    refusal = denied(modern_message("tools/call", {"name": "shown"}), visibility_by_rules(LIST_TOOLS))
 
     assert message_for(refusal, 1)["result"]["resultType"] == "complete"
 
 
 def test_who_asks_for_a_task_is_told_an_error_for_it_awaits_a_result_of_another_shape() -> None:
-    refusal = denied(message("tools/call", {"name": "shown", "task": {"ttl": 1000}}), ruled(LIST_TOOLS))
+    refusal = denied(message("tools/call", {"name": "shown", "task": {"ttl": 1000}}), visibility_by_rules(LIST_TOOLS))
 
     assert message_for(refusal, 7)["error"]["code"] == -31001
 
@@ -302,13 +302,13 @@ WITH_URIS = {
 @pytest.mark.parametrize("method", WITH_URIS)
 @pytest.mark.parametrize("uri", EVASIVE)
 def test_a_uri_is_judged_by_all_its_readings_wherever_a_request_names_it(method: str, uri: str) -> None:
-    assert code(WITH_URIS[method](uri), ruled(DENY_SECRET)) == -32602
-    assert authorize(WITH_URIS[method]("file:///docs/b"), ruled(DENY_SECRET)) is not None
+    assert code(WITH_URIS[method](uri), visibility_by_rules(DENY_SECRET)) == -32602
+    assert authorize(WITH_URIS[method]("file:///docs/b"), visibility_by_rules(DENY_SECRET)) is not None
 
 
 @pytest.mark.parametrize("method", WITH_URIS)
 def test_a_uri_that_cannot_be_judged_is_refused_with_what_to_send(method: str) -> None:
-    refusal = denied(WITH_URIS[method]("file:///docs/..%2fsecret"), ruled(DENY_SECRET))
+    refusal = denied(WITH_URIS[method]("file:///docs/..%2fsecret"), visibility_by_rules(DENY_SECRET))
 
     assert (refusal.code, refusal.data) == (-32602, {"reason": "AmbiguousURI"})
     assert "send it as the server lists it" in refusal.message
@@ -317,7 +317,7 @@ def test_a_uri_that_cannot_be_judged_is_refused_with_what_to_send(method: str) -
 
 # -- what judging may cost
 
-HEAVY = ruled(
+HEAVY = visibility_by_rules(
     {
         "name": "heavy",
         "effect": "Deny",
@@ -362,9 +362,9 @@ def test_a_listen_filter_that_would_cost_too_much_to_judge_is_refused() -> None:
 @pytest.mark.parametrize(
     "nothing",
     [
-        ruled({"name": "no", "effect": "Deny", "tools": {}}),
-        ruled({"name": "no", "effect": "Deny", "tools": {"names": ["*"]}}),
-        ruled({"name": "no", "effect": "Deny", "tools": {"patterns": [".*"], "verbs": ["Call"]}}),
+        visibility_by_rules({"name": "no", "effect": "Deny", "tools": {}}),
+        visibility_by_rules({"name": "no", "effect": "Deny", "tools": {"names": ["*"]}}),
+        visibility_by_rules({"name": "no", "effect": "Deny", "tools": {"patterns": [".*"], "verbs": ["Call"]}}),
         visibility_of(catalogue={"tools": {"exclude": ["*"]}}),
     ],
 )

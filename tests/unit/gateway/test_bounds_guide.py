@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from guides import blocks
+from fenced_blocks import fenced_blocks
 
 from ostiary_core.contract.documents import BoundsConfig as Compiled
 from ostiary_gateway.line.occupancy import Limiter
@@ -42,7 +42,7 @@ def test_the_table_holds_the_defaults() -> None:
 
 
 def test_its_example_is_accepted_and_becomes_what_the_gateway_enforces() -> None:
-    settings = parse_settings(blocks("docs/guides/bounds.md", "yaml")[0])
+    settings = parse_settings(fenced_blocks("docs/guides/bounds.md", "yaml")[0])
     document = _document(settings)
     limiter = Limiter(lambda _: Response(503))
     limiter.set_bounds(document.bounds, trusted_proxies=document.trusted_proxies)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from callers import LEGACY, MODERN, envelope, legacy, modern, modern_headers
+from mcp_caller import LEGACY, MODERN, envelope, legacy, modern, modern_headers
 from multidict import CIMultiDict
 
 from ostiary_core.mcp.methods import METHODS

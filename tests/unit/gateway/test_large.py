@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Generator
 
 import pytest
-from patience import PATIENCE
+from timeouts import TIMEOUT_SECONDS
 
 from ostiary_core import json_weight
 from ostiary_gateway.line.large import LIGHT_BYTES, FairQueue, at_once, in_slices, is_light, weighed
@@ -54,7 +54,7 @@ async def test_one_that_is_cancelled_while_it_waits_keeps_no_turn(given_already:
             break
         await asyncio.sleep(0)
     await asyncio.gather(waiting, return_exceptions=True)
-    await asyncio.wait_for(take(turns, "crm", "next", done), PATIENCE)
+    await asyncio.wait_for(take(turns, "crm", "next", done), TIMEOUT_SECONDS)
     assert done == ["next"]
 
 
@@ -63,7 +63,7 @@ async def test_what_fails_gives_its_turn_back() -> None:
     with pytest.raises(ZeroDivisionError):
         async with turns.turn("crm"):
             1 / 0  # noqa: B018
-    await asyncio.wait_for(take(turns, "crm", "next", done), PATIENCE)
+    await asyncio.wait_for(take(turns, "crm", "next", done), TIMEOUT_SECONDS)
     assert done == ["next"]
 
 

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 from gateways import BOUNDS
-from patience import PATIENCE
+from timeouts import TIMEOUT_SECONDS
 
 from ostiary_core.contract.documents import BoundsConfig, ShareConfig
 from ostiary_core.strict_json import loads
@@ -346,7 +346,7 @@ async def test_empty_waits_for_the_last_one() -> None:
         await asyncio.sleep(0)
         assert not waiting.done()
         each.release()
-    await asyncio.wait_for(waiting, PATIENCE)
+    await asyncio.wait_for(waiting, TIMEOUT_SECONDS)
 
 
 @pytest.mark.parametrize("end", ["taken", "closed"])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from visibilities import ruled, visibility_of
+from visibilities import visibility_by_rules, visibility_of
 
 from ostiary_core import strict_json
 from ostiary_core.errors import StrictJSONError
@@ -22,8 +22,8 @@ from ostiary_gateway.line.shape import read_for, shape_result
 Id = str | int
 
 OPEN = visibility_of()
-USERS = ruled({"name": "users", "effect": "Allow", "tools": {"names": ["get_*"]}})
-NOT_USERS = ruled({"name": "users", "effect": "Deny", "tools": {"names": ["get_*"]}})
+USERS = visibility_by_rules({"name": "users", "effect": "Allow", "tools": {"names": ["get_*"]}})
+NOT_USERS = visibility_by_rules({"name": "users", "effect": "Deny", "tools": {"names": ["get_*"]}})
 VISIBILITIES = [OPEN, USERS, NOT_USERS]
 TOOLS = "tools/list"
 LISTED = {"tools": [{"name": "get_users"}, {"name": "delete_user", "id": 1}]}
@@ -249,7 +249,7 @@ def test_what_was_filtered_for_one_is_never_shown_to_another() -> None:
 def test_a_reload_begins_anew_even_with_the_same_rules() -> None:
     rule = {"name": "users", "effect": "Allow", "tools": {"names": ["get_*"]}}
     memo = ListMemo()
-    before, after = ruled(rule), ruled(rule)
+    before, after = visibility_by_rules(rule), visibility_by_rules(rule)
     with_memo(memo, TOOLS, page(), before, 1)
 
     assert recalled(memo, page(), before)
@@ -258,7 +258,7 @@ def test_a_reload_begins_anew_even_with_the_same_rules() -> None:
 
 def test_what_is_kept_goes_with_its_visibility() -> None:
     memo = ListMemo()
-    visibility = ruled({"name": "users", "effect": "Allow", "tools": {"names": ["get_*"]}})
+    visibility = visibility_by_rules({"name": "users", "effect": "Allow", "tools": {"names": ["get_*"]}})
     with_memo(memo, TOOLS, page(), visibility, 1)
     assert memo.held > 0
 
@@ -389,7 +389,7 @@ def test_a_list_that_is_too_large_is_not_kept_and_drives_nothing_out(visibility:
 def test_all_together_hold_no_more_than_their_limit_and_the_longest_unused_go_first() -> None:
     memo = ListMemo(limit=300_000)
     rule = {"name": "users", "effect": "Allow", "tools": {"names": ["get_*"]}}
-    visibilities = [ruled(rule) for _ in range(20)]
+    visibilities = [visibility_by_rules(rule) for _ in range(20)]
     for visibility in visibilities:
         with_memo(memo, TOOLS, page(padding=20_000), visibility, 1)
         assert recalled(memo, page(padding=20_000), visibilities[0])
@@ -405,7 +405,7 @@ def test_what_went_with_its_visibility_makes_room_and_costs_others_nothing() -> 
     memo = ListMemo(limit=100_000)
     with_memo(memo, TOOLS, page(padding=20_000), USERS, 1)
     for _ in range(50):
-        with_memo(memo, TOOLS, page(padding=20_000), ruled(), 1)
+        with_memo(memo, TOOLS, page(padding=20_000), visibility_by_rules(), 1)
 
     assert recalled(memo, page(padding=20_000))
 

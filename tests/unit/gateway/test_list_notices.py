@@ -7,10 +7,10 @@ import weakref
 from typing import Any
 
 import pytest
-from callers import modern, modern_headers
 from gateways import policy
+from mcp_caller import modern, modern_headers
 from multidict import CIMultiDict
-from visibilities import ruled, visibility_of
+from visibilities import visibility_by_rules, visibility_of
 
 from ostiary_core.mcp.methods import Primitive
 from ostiary_core.policy.visibility import Visibility
@@ -35,13 +35,17 @@ def deny(**what: Any) -> dict[str, Any]:
 ONE = {"names": ["get_users"]}
 TWO = {"names": ["get_users", "echo"]}
 EDITS: dict[str, tuple[Visibility, Visibility, frozenset[Primitive]]] = {
-    "nothing": (ruled(allow(tools=ONE)), ruled(allow(tools=ONE)), NONE),
-    "one more tool": (ruled(allow(tools=ONE)), ruled(allow(tools=TWO)), frozenset({TOOLS})),
-    "a rule's name": (ruled(allow(tools=ONE)), ruled({**allow(tools=ONE), "name": "other"}), NONE),
-    "who may call": (ruled(deny(tools={"verbs": ["Call"]})), ruled(), ALL),
-    "who may call, and no more": (visibility_of(), ruled(deny(tools={"verbs": ["Call"]})), NONE),
-    "a first policy that denies a tool": (visibility_of(), ruled(deny(tools=ONE)), frozenset({TOOLS})),
-    "a first policy that allows one": (visibility_of(), ruled(allow(tools=ONE)), ALL),
+    "nothing": (visibility_by_rules(allow(tools=ONE)), visibility_by_rules(allow(tools=ONE)), NONE),
+    "one more tool": (visibility_by_rules(allow(tools=ONE)), visibility_by_rules(allow(tools=TWO)), frozenset({TOOLS})),
+    "a rule's name": (
+        visibility_by_rules(allow(tools=ONE)),
+        visibility_by_rules({**allow(tools=ONE), "name": "other"}),
+        NONE,
+    ),
+    "who may call": (visibility_by_rules(deny(tools={"verbs": ["Call"]})), visibility_by_rules(), ALL),
+    "who may call, and no more": (visibility_of(), visibility_by_rules(deny(tools={"verbs": ["Call"]})), NONE),
+    "a first policy that denies a tool": (visibility_of(), visibility_by_rules(deny(tools=ONE)), frozenset({TOOLS})),
+    "a first policy that allows one": (visibility_of(), visibility_by_rules(allow(tools=ONE)), ALL),
     "a policy beside that says nothing of lists": (
         visibility_of(policy("a", allow(tools=ONE))),
         visibility_of(policy("a", allow(tools=ONE)), policy("b", deny(resources={"verbs": ["Read"]}))),
@@ -54,7 +58,11 @@ EDITS: dict[str, tuple[Visibility, Visibility, frozenset[Primitive]]] = {
     ),
     "the catalogue": (visibility_of(), visibility_of(catalogue={"prompts": {"exclude": ["x"]}}), frozenset({PROMPTS})),
     "an invalid policy": (visibility_of(), visibility_of(invalid=True), ALL),
-    "no policy any more, where that means no": (ruled(allow(tools=ONE)), visibility_of(default="Deny"), ALL),
+    "no policy any more, where that means no": (
+        visibility_by_rules(allow(tools=ONE)),
+        visibility_of(default="Deny"),
+        ALL,
+    ),
 }
 
 
@@ -67,7 +75,7 @@ def test_an_edit_changes_the_lists_whose_rules_differ(name: str) -> None:
 
 
 def test_what_is_remembered_of_a_comparison_keeps_no_old_policy() -> None:
-    old, new = ruled(allow(tools=ONE)), ruled(allow(tools=TWO))
+    old, new = visibility_by_rules(allow(tools=ONE)), visibility_by_rules(allow(tools=TWO))
     changed_lists(old, new)
     gone = weakref.ref(old)
     del old
@@ -101,7 +109,7 @@ async def test_edits_that_follow_one_another_are_told_of_once() -> None:
     notices, ready = ListNotices(exchange(None)), asyncio.Event()
     notices.ready = ready.set
     for old, new in ((ONE, TWO), (TWO, ONE), (ONE, TWO)):
-        notices.compare(ruled(allow(tools=old)), ruled(allow(tools=new)))
+        notices.compare(visibility_by_rules(allow(tools=old)), visibility_by_rules(allow(tools=new)))
         assert notices.take() == b""
     await ready.wait()
 
@@ -123,7 +131,7 @@ async def test_a_subscription_is_told_nothing_before_it_is_acknowledged_and_only
         "params": {"notifications": {"toolsListChanged": True}},
     }
     text = json.dumps(ack).encode()
-    assert notices.acknowledged(text, ack, ruled()) is text
+    assert notices.acknowledged(text, ack, visibility_by_rules()) is text
     assert methods(notices.take()) == ["notifications/tools/list_changed"]
 
 
@@ -131,13 +139,16 @@ async def test_a_subscription_is_told_nothing_before_it_is_acknowledged_and_only
 async def test_an_acknowledgement_of_another_shape_passes_as_it_is(params: Any) -> None:
     text = b"{}"
 
-    assert ListNotices(exchange({"toolsListChanged": True})).acknowledged(text, {"params": params}, ruled()) is text
+    assert (
+        ListNotices(exchange({"toolsListChanged": True})).acknowledged(text, {"params": params}, visibility_by_rules())
+        is text
+    )
 
 
 async def test_a_stream_that_has_ended_is_told_nothing() -> None:
     notices = ListNotices(exchange(None))
     notices.ready = lambda: pytest.fail("told")
-    notices.compare(visibility_of(), ruled())
+    notices.compare(visibility_of(), visibility_by_rules())
     notices.close()
     assert notices._timer is not None
     assert notices._timer.cancelled()

@@ -5,18 +5,18 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from callers import modern, modern_headers
+from mcp_caller import modern, modern_headers
 from mcp_clients import eventually
 from multidict import CIMultiDict
-from visibilities import ruled
+from visibilities import visibility_by_rules
 
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.line import streams
 from ostiary_gateway.line.frame import frame
 from ostiary_gateway.line.streams import OpenStream, OpenStreams
 
-ALLOW = ruled({"name": "docs", "effect": "Allow", "resources": {"names": ["doc://*"]}})
-REFUSE = ruled({"name": "none", "effect": "Deny", "resources": {}})
+ALLOW = visibility_by_rules({"name": "docs", "effect": "Allow", "resources": {"names": ["doc://*"]}})
+REFUSE = visibility_by_rules({"name": "none", "effect": "Deny", "resources": {}})
 
 
 def proxy(visibility: Any) -> Any:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import pytest
-from configs import TIMEOUTS, Operator, entry
+from configs import TIMEOUTS, ConfigWriter, entry
 from mcp_clients import eventually
 
 from ostiary_core.contract.documents import EntryDocument, ServerConfig, TlsConfig
@@ -48,7 +48,7 @@ class Served:
 
     pools: ServerPools
     store: ConfigStore
-    operator: Operator
+    operator: ConfigWriter
     closed: list[UpstreamServer]
 
     async def offer(self, *entries: EntryDocument) -> None:
@@ -68,7 +68,7 @@ async def served(monkeypatch: pytest.MonkeyPatch) -> Served:
 
     monkeypatch.setattr(UpstreamServer, "close", close)
     pools = ServerPools(OwnPlaces())
-    it = Served(pools, ConfigStore(gateway=None, servers=pools.take), Operator(), closed)
+    it = Served(pools, ConfigStore(gateway=None, servers=pools.take), ConfigWriter(), closed)
     it.store.listeners.append(pools.on_swap)
     await it.offer(entry("a"), entry("b"))
     return it

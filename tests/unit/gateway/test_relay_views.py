@@ -11,11 +11,11 @@ from contextlib import suppress
 from typing import Any, cast
 
 import pytest
-from cutting import cut
+from byte_pieces import split_at
 from gateways import BOUNDS
 from hypothesis import given
 from hypothesis import strategies as st
-from visibilities import ruled
+from visibilities import visibility_by_rules
 
 from ostiary_core.mcp.methods import METHODS
 from ostiary_core.mcp.revisions import Era
@@ -25,7 +25,7 @@ from ostiary_gateway.line.exchange import Exchange, Message
 from ostiary_gateway.line.relay import EventRelay
 from ostiary_gateway.line.streams import OpenStream
 
-USERS = ruled({"name": "users", "effect": "Allow", "tools": {"names": ["get_*"]}})
+USERS = visibility_by_rules({"name": "users", "effect": "Allow", "tools": {"names": ["get_*"]}})
 SECRET = "hidden_tool"
 LISTED = {"jsonrpc": "2.0", "id": 1, "result": {"tools": [{"name": SECRET}, {"name": "get_users"}]}}
 NOTICE = {"jsonrpc": "2.0", "method": "notifications/progress", "params": {"progress": 1}}
@@ -183,7 +183,7 @@ def mangled(draw: st.DrawFn) -> list[bytes]:
                 [b"", b"\n", b"\r", b"\r\n", b":", b" ", b"data: ", b"\x00", b"\xff", b'"', b"{", b"\xef\xbb\xbf"]
             )
         )
-    return cut(bytes(stream), draw(st.lists(st.integers(0, len(stream)), max_size=5)))
+    return split_at(bytes(stream), draw(st.lists(st.integers(0, len(stream)), max_size=5)))
 
 
 @given(mangled(), st.booleans())

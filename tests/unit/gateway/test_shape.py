@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from gateways import policy
-from visibilities import ruled, visibility_of
+from visibilities import visibility_by_rules, visibility_of
 
 from ostiary_core.mcp.methods import METHODS, Primitive
 from ostiary_core.policy.visibility import Visibility
@@ -14,7 +14,9 @@ from ostiary_gateway.line import answers
 from ostiary_gateway.line.shape import Shaped, read_for, shape_result, shape_streamed, shaping
 
 OPEN = visibility_of()
-USERS = ruled({"name": "users", "effect": "Allow", "tools": {"names": ["get_*"]}, "resources": {"names": ["doc://*"]}})
+USERS = visibility_by_rules(
+    {"name": "users", "effect": "Allow", "tools": {"names": ["get_*"]}, "resources": {"names": ["doc://*"]}}
+)
 LISTS = [
     ("tools/list", "tools", "name", "get_users", "delete_user"),
     ("resources/list", "resources", "uri", "doc://a", "mock://a"),
@@ -287,7 +289,7 @@ def test_what_is_no_object_is_no_answer(text: bytes) -> None:
         answers.read(text)
 
 
-NO_SECRET = ruled({"name": "no", "effect": "Deny", "resources": {"names": ["file:///secret/*"]}})
+NO_SECRET = visibility_by_rules({"name": "no", "effect": "Deny", "resources": {"names": ["file:///secret/*"]}})
 EVASIVE = ["file:///docs/../secret/a", "FILE:/secret/a", "file:///secr%65t/a", "file:///docs/..%2fsecret/a"]
 
 
@@ -308,8 +310,10 @@ def test_a_notice_of_another_spelling_of_a_hidden_uri_is_dropped(uri: str) -> No
 
 
 def test_a_list_that_would_cost_too_much_to_judge_is_refused_and_one_of_ordinary_rules_is_not() -> None:
-    heavy = ruled({"name": "heavy", "effect": "Deny", "tools": {"patterns": [f"{i}[ab]{{0,200}}" for i in range(9)]}})
-    light = ruled(
+    heavy = visibility_by_rules(
+        {"name": "heavy", "effect": "Deny", "tools": {"patterns": [f"{i}[ab]{{0,200}}" for i in range(9)]}}
+    )
+    light = visibility_by_rules(
         {"name": "light", "effect": "Deny", "tools": {"names": ["x_*"], "patterns": ["(get|set)_[a-z]+_all"]}}
     )
     text = page("tools", [{"name": f"{index:05d}_{'a' * 30}"} for index in range(10_000)])
@@ -320,7 +324,9 @@ def test_a_list_that_would_cost_too_much_to_judge_is_refused_and_one_of_ordinary
 
 
 def test_a_list_that_is_costly_to_judge_is_judged_in_small_steps() -> None:
-    heavy = ruled({"name": "heavy", "effect": "Deny", "tools": {"patterns": [f"{i}[ab]{{0,200}}" for i in range(9)]}})
+    heavy = visibility_by_rules(
+        {"name": "heavy", "effect": "Deny", "tools": {"patterns": [f"{i}[ab]{{0,200}}" for i in range(9)]}}
+    )
     limit = heavy.name_limit(Primitive.TOOLS)
     text = page("tools", [{"name": f"{index:02d}{'a' * (limit - 2)}"} for index in range(30)])
     method = METHODS["tools/list"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from configs import GATEWAY, Operator, entry
+from configs import GATEWAY, ConfigWriter, entry
 from fake_api import NAMESPACE, FakeApi, fake_api
 from gateways import policy
 from mcp_clients import eventually
@@ -36,7 +36,7 @@ class Scene:
 
     def __init__(self, api: FakeApi) -> None:
         self.api = api
-        self.operator = Operator()
+        self.operator = ConfigWriter()
         self.store = ConfigStore(gateway=GATEWAY, servers=ServerPools(OwnPlaces()).take)
         self.options = KubernetesOptions(api.url, api.token_file, api.ca_file)
 
@@ -208,7 +208,7 @@ async def test_of_a_manifest_that_nobody_signed_no_part_is_fetched(scene: Scene,
     scene.deliver("crm")
     await run()
     await scene.until("crm")
-    forger = Operator(revision=100)
+    forger = ConfigWriter(revision=100)
     manifest = parse_manifest(forger.files(entry("evil"))["manifest.json"]).model_copy(
         update={"parts": ["0" * 64] * 99}
     )

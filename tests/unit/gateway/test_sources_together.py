@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import pytest
-from configs import GATEWAY, Operator, entry
+from configs import GATEWAY, ConfigWriter, entry
 from fake_api import FakeApi, fake_api
 from mcp_clients import eventually
 from volumes import swap_in_config
@@ -29,7 +29,7 @@ class Scene:
     def __init__(self, api: FakeApi, volume: Path) -> None:
         self.api = api
         self.volume = volume
-        self.operator = Operator()
+        self.operator = ConfigWriter()
         self.store = ConfigStore(gateway=GATEWAY, servers=ServerPools(OwnPlaces()).take)
         options = KubernetesOptions(api.url, api.token_file, api.ca_file)
         self._directory = DirectorySource(volume, self.store, keys=volume / "keys")
@@ -141,7 +141,7 @@ async def test_objects_that_are_deleted_and_a_forged_one_in_their_place_change_n
     await scene.until("crm")
     await scene.until_both_are_watched()
     scene.api.delete("configmaps", CONFIG)
-    forger = Operator(revision=1000)  # it has keys, but not ours
+    forger = ConfigWriter(revision=1000)  # it has keys, but not ours
     scene.watched(forger.files(entry("evil")))
     await eventually(lambda: scene.store.rejected_config is not None)
     assert scene.names == ["crm"]
@@ -179,7 +179,7 @@ async def test_a_key_in_a_config_map_that_is_watched_is_no_key(scene: Scene) -> 
     scene.start()
     await scene.until("crm")
     await scene.until_both_are_watched()
-    forger = Operator(revision=1000, mac_key=b"f" * 32, session_key=b"g" * 32)
+    forger = ConfigWriter(revision=1000, mac_key=b"f" * 32, session_key=b"g" * 32)
     scene.watched({**forger.files(entry("evil")), **forger.secret})
     await eventually(lambda: scene.store.rejected_config is not None)
     assert scene.names == ["crm"]

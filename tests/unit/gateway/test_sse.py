@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from cutting import cut
+from byte_pieces import split_at
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -49,7 +49,7 @@ def meaning(blocks: list[bytes]) -> list[tuple[bytes | None, bytes | None, bytes
 @given(streams, st.lists(st.integers(0, 300), max_size=12))
 def test_any_chunking_gives_the_same_events_and_no_byte_is_lost(stream: bytes, cuts: list[int]) -> None:
     whole, rest = split(stream)
-    pieces, pieces_rest = split(b"", *cut(stream, cuts), b"")
+    pieces, pieces_rest = split(b"", *split_at(stream, cuts), b"")
 
     assert b"".join(whole) + rest == stream
     assert b"".join(pieces) + pieces_rest == stream

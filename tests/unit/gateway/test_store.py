@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from configs import GATEWAY, Operator, entry, files_of, settings, without
+from configs import GATEWAY, ConfigWriter, entry, files_of, settings, without
 from gateways import BOUNDS, policy
 from mcp_clients import eventually
 
@@ -47,8 +47,8 @@ class Taken:
 
 
 @pytest.fixture
-def operator() -> Operator:
-    return Operator()
+def operator() -> ConfigWriter:
+    return ConfigWriter()
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def bad_policy() -> PolicyDocument:
     return policy("broken", BAD_PATTERN)
 
 
-async def test_a_good_config_is_in_force_at_once(taken: Taken, operator: Operator) -> None:
+async def test_a_good_config_is_in_force_at_once(taken: Taken, operator: ConfigWriter) -> None:
     await taken.take(operator.files(entry("crm"), entry("wiki")), operator.keys)
 
     assert sorted(taken.snapshot.proxies) == [CRM, WIKI]
@@ -68,7 +68,7 @@ async def test_a_good_config_is_in_force_at_once(taken: Taken, operator: Operato
     assert (taken.store.loads, taken.store.rejections, taken.store.rejected_config) == (1, 0, None)
 
 
-async def test_an_unchanged_entry_keeps_its_very_runtime(taken: Taken, operator: Operator) -> None:
+async def test_an_unchanged_entry_keeps_its_very_runtime(taken: Taken, operator: ConfigWriter) -> None:
     p = policy("p", {"name": "a", "effect": "Allow"})
     await taken.take(operator.files(entry("crm", [p]), entry("wiki"), policies=[p]), operator.keys)
     before = dict(taken.snapshot.proxies)
@@ -79,7 +79,7 @@ async def test_an_unchanged_entry_keeps_its_very_runtime(taken: Taken, operator:
     assert taken.swaps[-1] == (2, frozenset({WIKI}))
 
 
-async def test_an_edited_policy_keeps_the_server_and_its_connections(taken: Taken, operator: Operator) -> None:
+async def test_an_edited_policy_keeps_the_server_and_its_connections(taken: Taken, operator: ConfigWriter) -> None:
     await taken.take(operator.files(entry("crm")), operator.keys)
     server = taken.snapshot.proxies[CRM].server
     p = policy("p")
@@ -88,7 +88,7 @@ async def test_an_edited_policy_keeps_the_server_and_its_connections(taken: Take
     assert taken.snapshot.proxies[CRM].server is server
 
 
-async def test_a_policy_that_two_proxies_share_is_compiled_once(taken: Taken, operator: Operator) -> None:
+async def test_a_policy_that_two_proxies_share_is_compiled_once(taken: Taken, operator: ConfigWriter) -> None:
     p = policy("p")
     await taken.take(operator.files(entry("crm", [p]), entry("wiki", [p]), policies=[p]), operator.keys)
 
@@ -96,7 +96,7 @@ async def test_a_policy_that_two_proxies_share_is_compiled_once(taken: Taken, op
     assert one is two
 
 
-async def test_a_deleted_proxy_is_gone(taken: Taken, operator: Operator) -> None:
+async def test_a_deleted_proxy_is_gone(taken: Taken, operator: ConfigWriter) -> None:
     await taken.take(operator.files(entry("crm"), entry("wiki")), operator.keys)
     await taken.take(operator.files(entry("wiki")), operator.keys)
 
@@ -104,7 +104,7 @@ async def test_a_deleted_proxy_is_gone(taken: Taken, operator: Operator) -> None
     assert taken.swaps[-1] == (2, frozenset({CRM}))
 
 
-async def test_a_bad_entry_keeps_its_last_good_while_the_rest_go_on(taken: Taken, operator: Operator) -> None:
+async def test_a_bad_entry_keeps_its_last_good_while_the_rest_go_on(taken: Taken, operator: ConfigWriter) -> None:
     await taken.take(operator.files(entry("crm"), entry("wiki")), operator.keys)
     before = taken.snapshot.proxies[CRM]
     bad = bad_policy()
@@ -119,7 +119,7 @@ async def test_a_bad_entry_keeps_its_last_good_while_the_rest_go_on(taken: Taken
     assert taken.swaps[-1] == (2, frozenset({WIKI}))
 
 
-async def test_a_bad_entry_without_a_last_good_is_not_served(taken: Taken, operator: Operator) -> None:
+async def test_a_bad_entry_without_a_last_good_is_not_served(taken: Taken, operator: ConfigWriter) -> None:
     bad = bad_policy()
     await taken.take(operator.files(entry("crm", [bad]), entry("wiki"), policies=[bad]), operator.keys)
 
@@ -127,7 +127,7 @@ async def test_a_bad_entry_without_a_last_good_is_not_served(taken: Taken, opera
     assert list(taken.store.rejected_entries) == [CRM]
 
 
-async def test_the_last_good_of_a_proxy_is_not_that_of_its_namesake(taken: Taken, operator: Operator) -> None:
+async def test_the_last_good_of_a_proxy_is_not_that_of_its_namesake(taken: Taken, operator: ConfigWriter) -> None:
     await taken.take(operator.files(entry("crm")), operator.keys)
     bad = bad_policy()
     await taken.take(operator.files(entry("crm", [bad], uid="another"), policies=[bad]), operator.keys)
@@ -135,7 +135,7 @@ async def test_the_last_good_of_a_proxy_is_not_that_of_its_namesake(taken: Taken
     assert taken.snapshot.proxies == {}
 
 
-async def test_a_mended_entry_is_no_longer_rejected(taken: Taken, operator: Operator) -> None:
+async def test_a_mended_entry_is_no_longer_rejected(taken: Taken, operator: ConfigWriter) -> None:
     bad = bad_policy()
     await taken.take(operator.files(entry("crm", [bad]), policies=[bad]), operator.keys)
     await taken.take(operator.files(entry("crm")), operator.keys)
@@ -144,7 +144,7 @@ async def test_a_mended_entry_is_no_longer_rejected(taken: Taken, operator: Oper
     assert list(taken.snapshot.proxies) == [CRM]
 
 
-async def test_tls_material_that_cannot_be_used_rejects_its_entry_only(taken: Taken, operator: Operator) -> None:
+async def test_tls_material_that_cannot_be_used_rejects_its_entry_only(taken: Taken, operator: ConfigWriter) -> None:
     server = {"name": "up", "url": "https://x/mcp", "timeouts": {"connect": 1, "request": 1, "idle": 1}}
     broken = EntryDocument.model_validate(
         {**entry("crm").model_dump(by_alias=True), "servers": [{**server, "tls": {"ca": "no PEM"}}]}
@@ -158,7 +158,7 @@ async def test_tls_material_that_cannot_be_used_rejects_its_entry_only(taken: Ta
 # -- revisions
 
 
-async def test_an_older_revision_is_never_taken_whoever_brings_it(taken: Taken, operator: Operator) -> None:
+async def test_an_older_revision_is_never_taken_whoever_brings_it(taken: Taken, operator: ConfigWriter) -> None:
     await taken.take(operator.files(entry("crm"), revision=7), operator.keys)
     await taken.take(operator.files(entry("wiki"), revision=6), operator.keys, source="kubernetes")
     await taken.take(operator.files(entry("wiki"), revision=5), operator.keys)
@@ -167,7 +167,7 @@ async def test_an_older_revision_is_never_taken_whoever_brings_it(taken: Taken, 
     assert taken.store.rejected_config is None
 
 
-async def test_the_same_revision_again_changes_nothing(taken: Taken, operator: Operator) -> None:
+async def test_the_same_revision_again_changes_nothing(taken: Taken, operator: ConfigWriter) -> None:
     files = operator.files(entry("crm"))
     for _ in range(3):
         await taken.take(files, operator.keys)
@@ -176,7 +176,7 @@ async def test_the_same_revision_again_changes_nothing(taken: Taken, operator: O
     assert (taken.store.loads, len(taken.swaps)) == (1, 1)
 
 
-async def test_the_newest_of_two_sources_is_in_force(taken: Taken, operator: Operator) -> None:
+async def test_the_newest_of_two_sources_is_in_force(taken: Taken, operator: ConfigWriter) -> None:
     await taken.take(operator.files(entry("crm")), operator.keys, source="kubernetes")
     old = operator.files(entry("crm"))
     await taken.take(operator.files(entry("wiki")), operator.keys, source="kubernetes")
@@ -211,7 +211,7 @@ def moment(clock: Clock, *, ahead: float = 0.0) -> int:
 
 @pytest.mark.parametrize("ahead", [DAY + 1, 400 * DAY, (2**62) / 1000 - NOW])
 async def test_a_revision_far_ahead_of_the_clock_is_refused_and_named_and_the_last_good_stays(
-    taken: Taken, operator: Operator, clock: Clock, ahead: float
+    taken: Taken, operator: ConfigWriter, clock: Clock, ahead: float
 ) -> None:
     await taken.take(operator.files(entry("crm"), revision=moment(clock)), operator.keys)
     await taken.take(operator.files(entry("wiki"), revision=moment(clock, ahead=ahead)), operator.keys)
@@ -226,7 +226,7 @@ async def test_a_revision_far_ahead_of_the_clock_is_refused_and_named_and_the_la
     assert taken.store.rejected_config is None
 
 
-async def test_clocks_may_differ_by_hours(taken: Taken, operator: Operator, clock: Clock) -> None:
+async def test_clocks_may_differ_by_hours(taken: Taken, operator: ConfigWriter, clock: Clock) -> None:
     await taken.take(operator.files(entry("crm"), revision=moment(clock, ahead=23 * 3600)), operator.keys)
     await taken.take(operator.files(entry("wiki"), revision=moment(clock, ahead=22 * 3600)), operator.keys)
 
@@ -234,7 +234,7 @@ async def test_clocks_may_differ_by_hours(taken: Taken, operator: Operator, cloc
 
 
 async def test_a_revision_that_was_taken_while_the_clock_was_wrong_is_overtaken_once_it_is_right(
-    taken: Taken, operator: Operator, clock: Clock
+    taken: Taken, operator: ConfigWriter, clock: Clock
 ) -> None:
     clock.now = NOW + 3650 * DAY
     await taken.take(operator.files(entry("crm"), revision=moment(clock)), operator.keys)
@@ -246,7 +246,7 @@ async def test_a_revision_that_was_taken_while_the_clock_was_wrong_is_overtaken_
 
 
 async def test_a_config_that_was_refused_for_a_slow_clock_is_taken_once_that_is_right(
-    taken: Taken, operator: Operator, clock: Clock
+    taken: Taken, operator: ConfigWriter, clock: Clock
 ) -> None:
     clock.now = 0.0
     await taken.take(operator.files(entry("crm"), revision=int(NOW * 1000)), operator.keys)
@@ -286,7 +286,9 @@ def poisoned(files: Mapping[str, bytes]) -> list[tuple[str, dict[str, bytes], Ke
 
 
 @pytest.mark.parametrize("number", range(10))
-async def test_a_poisoned_config_leaves_the_last_good_in_force(taken: Taken, operator: Operator, number: int) -> None:
+async def test_a_poisoned_config_leaves_the_last_good_in_force(
+    taken: Taken, operator: ConfigWriter, number: int
+) -> None:
     await taken.take(operator.files(entry("crm")), operator.keys)
     before = taken.snapshot
     _, files, keys, reason = poisoned(operator.files(entry("wiki")))[number]
@@ -301,7 +303,9 @@ async def test_a_poisoned_config_leaves_the_last_good_in_force(taken: Taken, ope
 
 
 @pytest.mark.parametrize("number", range(10))
-async def test_a_poisoned_config_opens_nothing_at_a_cold_start(taken: Taken, operator: Operator, number: int) -> None:
+async def test_a_poisoned_config_opens_nothing_at_a_cold_start(
+    taken: Taken, operator: ConfigWriter, number: int
+) -> None:
     operator.revision = 1
     _, files, keys, _ = poisoned(operator.files(entry("wiki")))[number]
     await taken.take(files, keys or operator.keys)
@@ -310,7 +314,7 @@ async def test_a_poisoned_config_opens_nothing_at_a_cold_start(taken: Taken, ope
 
 
 async def test_what_lies_beside_the_part_that_the_manifest_names_is_not_looked_at(
-    taken: Taken, operator: Operator
+    taken: Taken, operator: ConfigWriter
 ) -> None:
     files = operator.files(entry("crm"))
     await taken.take({**files, "documents-0.jsonl.gz": b"no gzip", "documents-3.jsonl": b"no part"}, operator.keys)
@@ -320,7 +324,7 @@ async def test_what_lies_beside_the_part_that_the_manifest_names_is_not_looked_a
 
 
 async def test_parts_are_opened_for_a_new_revision_only(
-    taken: Taken, operator: Operator, monkeypatch: pytest.MonkeyPatch
+    taken: Taken, operator: ConfigWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[int] = []
 
@@ -337,7 +341,7 @@ async def test_parts_are_opened_for_a_new_revision_only(
     assert len(opened) == 2
 
 
-async def test_the_same_poison_is_counted_once(taken: Taken, operator: Operator) -> None:
+async def test_the_same_poison_is_counted_once(taken: Taken, operator: ConfigWriter) -> None:
     files = {**operator.files(entry("crm")), "manifest.json": b"{"}
     for _ in range(3):
         await taken.take(files, operator.keys)
@@ -345,7 +349,7 @@ async def test_the_same_poison_is_counted_once(taken: Taken, operator: Operator)
     assert taken.store.rejections == 1
 
 
-async def test_a_rejection_is_forgotten_when_its_source_is_well_again(taken: Taken, operator: Operator) -> None:
+async def test_a_rejection_is_forgotten_when_its_source_is_well_again(taken: Taken, operator: ConfigWriter) -> None:
     good = operator.files(entry("crm"))
     await taken.take(good, operator.keys)
     await taken.take({**good, "manifest.json": b"{"}, operator.keys)
@@ -355,7 +359,7 @@ async def test_a_rejection_is_forgotten_when_its_source_is_well_again(taken: Tak
     assert taken.store.rejected_config is None
 
 
-async def test_the_config_of_another_gateway_is_refused(taken: Taken, operator: Operator) -> None:
+async def test_the_config_of_another_gateway_is_refused(taken: Taken, operator: ConfigWriter) -> None:
     other = GatewayIdentity(namespace="ostiary", name="other")
     await taken.take(operator.files(entry("crm"), gateway=other), operator.keys)
 
@@ -364,7 +368,7 @@ async def test_the_config_of_another_gateway_is_refused(taken: Taken, operator: 
     assert "ostiary/other" in taken.store.rejected_config.message
 
 
-async def test_a_gateway_that_was_not_told_its_name_takes_what_the_config_says(operator: Operator) -> None:
+async def test_a_gateway_that_was_not_told_its_name_takes_what_the_config_says(operator: ConfigWriter) -> None:
     taken = Taken(gateway=None)
     other = GatewayIdentity(namespace="ostiary", name="other")
     await taken.take(operator.files(entry("crm"), gateway=other), operator.keys)
@@ -372,7 +376,7 @@ async def test_a_gateway_that_was_not_told_its_name_takes_what_the_config_says(o
     assert taken.snapshot.gateway.identity == "ostiary/other"
 
 
-async def test_settings_that_break_the_contract_reject_the_config(taken: Taken, operator: Operator) -> None:
+async def test_settings_that_break_the_contract_reject_the_config(taken: Taken, operator: ConfigWriter) -> None:
     await taken.take(operator.files(entry("crm")), operator.keys)
     wrong = settings().model_copy(update={"bounds": BOUNDS.model_copy(update={"streams": 0})})
     await taken.take(operator.files(entry("crm"), settings=wrong), operator.keys)
@@ -392,7 +396,9 @@ def documents() -> list[Any]:
 
 
 @pytest.mark.parametrize("number", range(3))
-async def test_a_config_is_taken_when_all_that_it_names_is_there(taken: Taken, operator: Operator, number: int) -> None:
+async def test_a_config_is_taken_when_all_that_it_names_is_there(
+    taken: Taken, operator: ConfigWriter, number: int
+) -> None:
     await taken.take(operator.files(entry("wiki")), operator.keys)
     _, crm, p = documents()
     whole = operator.files(crm, policies=[p], settings=settings(external_url="https://x"))
@@ -409,7 +415,7 @@ async def test_a_config_is_taken_when_all_that_it_names_is_there(taken: Taken, o
     assert taken.store.incomplete is None
 
 
-async def test_an_unchanged_entry_needs_no_document(taken: Taken, operator: Operator) -> None:
+async def test_an_unchanged_entry_needs_no_document(taken: Taken, operator: ConfigWriter) -> None:
     await taken.take(operator.files(entry("crm")), operator.keys)
     files = operator.files(entry("crm"), entry("wiki"))
     await taken.take(without(files, entry("crm").canonical()), operator.keys)
@@ -418,7 +424,7 @@ async def test_an_unchanged_entry_needs_no_document(taken: Taken, operator: Oper
 
 
 async def test_a_document_that_was_altered_on_its_way_is_taken_from_the_source_that_has_it_whole(
-    taken: Taken, operator: Operator
+    taken: Taken, operator: ConfigWriter
 ) -> None:
     files = operator.files(entry("crm"), entry("wiki"))
     torn = {name: content.replace(b'"path":"/crm"', b'"path":"/cr_"') for name, content in files.items()}
@@ -434,7 +440,7 @@ async def test_a_document_that_was_altered_on_its_way_is_taken_from_the_source_t
     assert sorted(taken.snapshot.proxies) == [CRM, WIKI]
 
 
-async def test_a_rejected_entry_that_is_offered_again_is_no_new_load(taken: Taken, operator: Operator) -> None:
+async def test_a_rejected_entry_that_is_offered_again_is_no_new_load(taken: Taken, operator: ConfigWriter) -> None:
     bad = bad_policy()
     files = operator.files(entry("crm", [bad]), entry("wiki"), policies=[bad])
     for _ in range(3):
@@ -443,7 +449,7 @@ async def test_a_rejected_entry_that_is_offered_again_is_no_new_load(taken: Take
     assert (taken.store.loads, taken.store.rejections, len(taken.swaps)) == (1, 1, 1)
 
 
-async def test_many_parts_are_read_like_one(taken: Taken, operator: Operator) -> None:
+async def test_many_parts_are_read_like_one(taken: Taken, operator: ConfigWriter) -> None:
     from ostiary_core.contract import parts  # noqa: PLC0415  to shrink its bound
 
     with pytest.MonkeyPatch.context() as patch:
@@ -458,7 +464,9 @@ async def test_many_parts_are_read_like_one(taken: Taken, operator: Operator) ->
 # -- keys
 
 
-async def test_keys_may_come_from_another_source_than_the_config_and_later(taken: Taken, operator: Operator) -> None:
+async def test_keys_may_come_from_another_source_than_the_config_and_later(
+    taken: Taken, operator: ConfigWriter
+) -> None:
     await taken.take(operator.files(entry("crm")), Keyring())
     assert taken.store.snapshot is None
     await taken.take({}, operator.keys, source="kubernetes")
@@ -467,13 +475,13 @@ async def test_keys_may_come_from_another_source_than_the_config_and_later(taken
     assert taken.store.rejected_config is None
 
 
-async def test_keys_alone_are_no_bad_config(taken: Taken, operator: Operator) -> None:
+async def test_keys_alone_are_no_bad_config(taken: Taken, operator: ConfigWriter) -> None:
     await taken.take(operator.secret, operator.keys)
 
     assert (taken.store.rejected_config, taken.store.rejections) == (None, 0)
 
 
-async def test_a_secret_that_is_gone_for_a_moment_ends_no_session(taken: Taken, operator: Operator) -> None:
+async def test_a_secret_that_is_gone_for_a_moment_ends_no_session(taken: Taken, operator: ConfigWriter) -> None:
     await taken.take(operator.files(entry("crm")), operator.keys)
     await taken.take(operator.files(entry("crm")), Keyring())
 
@@ -481,7 +489,7 @@ async def test_a_secret_that_is_gone_for_a_moment_ends_no_session(taken: Taken, 
     assert taken.snapshot.revision == 2
 
 
-async def test_a_key_that_was_taken_back_is_gone(taken: Taken, operator: Operator) -> None:
+async def test_a_key_that_was_taken_back_is_gone(taken: Taken, operator: ConfigWriter) -> None:
     both = Keyring.from_secret({**operator.secret, "session-99": b"y" * 32})
     await taken.take(operator.files(entry("crm")), both)
     assert set(taken.store.keyring.sessions) == {0, 99}
@@ -490,7 +498,7 @@ async def test_a_key_that_was_taken_back_is_gone(taken: Taken, operator: Operato
     assert set(taken.store.keyring.sessions) == {0}
 
 
-async def test_a_server_factory_that_refuses_rejects_the_entry(operator: Operator) -> None:
+async def test_a_server_factory_that_refuses_rejects_the_entry(operator: ConfigWriter) -> None:
     def refuse(_: EntryDocument) -> Any:
         raise ContractError("server up: no")
 

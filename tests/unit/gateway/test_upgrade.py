@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from configs import Operator, entry
+from configs import ConfigWriter, entry
 from gateways import BOUNDS
 
 from ostiary_core.canonical import digest
@@ -72,14 +72,14 @@ def written(bundle: Bundle) -> dict[str, bytes]:
     return files | {"manifest.json": bundle.manifest.canonical()}
 
 
-def of_the_next_version(files: dict[str, bytes], operator: Operator) -> dict[str, bytes]:
+def of_the_next_version(files: dict[str, bytes], operator: ConfigWriter) -> dict[str, bytes]:
     return {**files, "manifest.json": files["manifest.json"].replace(b"config/v1", b"config/v2")}
 
 
-def with_a_member_of_tomorrow(kind: str) -> Callable[[dict[str, bytes], Operator], dict[str, bytes]]:
+def with_a_member_of_tomorrow(kind: str) -> Callable[[dict[str, bytes], ConfigWriter], dict[str, bytes]]:
     """Rewrite a config as an operator would that knows one more restriction: signed, consistent, and not understood."""
 
-    def rewritten(files: dict[str, bytes], operator: Operator) -> dict[str, bytes]:
+    def rewritten(files: dict[str, bytes], operator: ConfigWriter) -> dict[str, bytes]:
         manifest = parse_manifest(files["manifest.json"])
         documents = {}
         renamed = {}
@@ -109,7 +109,7 @@ async def test_what_a_newer_operator_wrote_is_refused_by_name_with_the_remedy_an
     what: str,
 ) -> None:
     rewrite, said = NEWER[what]
-    operator, it = Operator(), store("ostiary/default")
+    operator, it = ConfigWriter(), store("ostiary/default")
     await it.offer("directory", operator.files(entry("crm")), operator.keys)
     before = it.snapshot
     assert before is not None

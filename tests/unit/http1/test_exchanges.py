@@ -5,8 +5,8 @@ from contextlib import ExitStack, asynccontextmanager
 
 import pytest
 from mcp_clients import eventually
-from patience import PATIENCE
 from scripted_server import Script, answering, read_request, scripted
+from timeouts import TIMEOUT_SECONDS
 
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
@@ -53,7 +53,7 @@ async def test_a_connection_is_used_again_for_the_next_exchange() -> None:
 
     async with pool_for(script) as pool:
         for _ in range(10):
-            assert await body(await pool.exchange(REQUEST, seconds=PATIENCE)) == b"ok"
+            assert await body(await pool.exchange(REQUEST, seconds=TIMEOUT_SECONDS)) == b"ok"
 
     assert connections == 1
 
@@ -74,7 +74,7 @@ async def test_a_connection_is_used_again_for_the_next_exchange() -> None:
 )
 async def test_every_way_to_end_a_body_is_understood(answer: bytes, expected: bytes) -> None:
     async with pool_for(answering(answer)) as pool:
-        assert await body(await pool.exchange(REQUEST, seconds=PATIENCE)) == expected
+        assert await body(await pool.exchange(REQUEST, seconds=TIMEOUT_SECONDS)) == expected
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ async def test_every_way_to_end_a_body_is_understood(answer: bytes, expected: by
 async def test_what_is_not_strict_http_is_refused(answer: bytes) -> None:
     async with pool_for(answering(answer)) as pool:
         with pytest.raises(UpstreamFault) as refused:
-            await body(await pool.exchange(REQUEST, seconds=PATIENCE))
+            await body(await pool.exchange(REQUEST, seconds=TIMEOUT_SECONDS))
 
     assert refused.value.kind == faults.INVALID
 
@@ -126,7 +126,7 @@ async def test_an_answer_is_understood_however_it_is_cut_and_whatever_stands_bef
             await asyncio.sleep(0)
 
     async with pool_for(script) as pool:
-        assert await body(await pool.exchange(REQUEST, seconds=PATIENCE)) == b"ok"
+        assert await body(await pool.exchange(REQUEST, seconds=TIMEOUT_SECONDS)) == b"ok"
 
 
 @pytest.mark.parametrize("beginning", [b"", b"1\r\na\r\n"])
@@ -142,7 +142,7 @@ async def test_trailers_and_extensions_without_end_are_not_held(beginning: bytes
 
     async with pool_for(script) as pool:
         with pytest.raises(UpstreamFault, match="too large"):
-            await body(await pool.exchange(REQUEST, seconds=PATIENCE))
+            await body(await pool.exchange(REQUEST, seconds=TIMEOUT_SECONDS))
 
 
 async def test_a_body_in_tiny_chunks_is_not_taken_for_a_head_without_end() -> None:
@@ -154,13 +154,13 @@ async def test_a_body_in_tiny_chunks_is_not_taken_for_a_head_without_end() -> No
         await writer.drain()
 
     async with pool_for(script) as pool:
-        assert len(await body(await pool.exchange(REQUEST, seconds=PATIENCE))) == 50_000
+        assert len(await body(await pool.exchange(REQUEST, seconds=TIMEOUT_SECONDS))) == 50_000
 
 
 async def test_a_second_answer_to_one_request_never_reaches_the_next_exchange() -> None:
     async with pool_for(answering(OK + OTHER, OK)) as pool:
-        assert await body(await pool.exchange(REQUEST, seconds=PATIENCE)) == b"ok"
-        assert await body(await pool.exchange(REQUEST, seconds=PATIENCE)) == b"ok"
+        assert await body(await pool.exchange(REQUEST, seconds=TIMEOUT_SECONDS)) == b"ok"
+        assert await body(await pool.exchange(REQUEST, seconds=TIMEOUT_SECONDS)) == b"ok"
 
 
 async def test_bytes_that_arrive_while_a_connection_is_idle_close_it() -> None:
@@ -175,9 +175,9 @@ async def test_bytes_that_arrive_while_a_connection_is_idle_close_it() -> None:
         await answering(OK)(reader, writer)
 
     async with pool_for(script) as pool:
-        assert await body(await pool.exchange(REQUEST, seconds=PATIENCE)) == b"ok"
+        assert await body(await pool.exchange(REQUEST, seconds=TIMEOUT_SECONDS)) == b"ok"
         await sent.wait()
-        assert await body(await pool.exchange(REQUEST, seconds=PATIENCE)) == b"ok"
+        assert await body(await pool.exchange(REQUEST, seconds=TIMEOUT_SECONDS)) == b"ok"
 
 
 async def test_a_connection_that_died_while_idle_is_replaced_before_a_byte_is_sent() -> None:
@@ -192,7 +192,7 @@ async def test_a_connection_that_died_while_idle_is_replaced_before_a_byte_is_se
     async with pool_for(script) as pool:
         for _ in range(3):
             closed.clear()
-            assert await body(await pool.exchange(REQUEST, seconds=PATIENCE)) == b"ok"
+            assert await body(await pool.exchange(REQUEST, seconds=TIMEOUT_SECONDS)) == b"ok"
             await closed.wait()
 
 
@@ -206,9 +206,9 @@ async def test_what_was_sent_once_is_never_sent_again() -> None:
         requests += 1
 
     async with pool_for(script) as pool:
-        await body(await pool.exchange(REQUEST, seconds=PATIENCE))
+        await body(await pool.exchange(REQUEST, seconds=TIMEOUT_SECONDS))
         with pytest.raises(UpstreamFault) as broken:
-            await pool.exchange(REQUEST, seconds=PATIENCE)
+            await pool.exchange(REQUEST, seconds=TIMEOUT_SECONDS)
 
     assert broken.value.kind == faults.RESET
     assert requests == 1
@@ -223,7 +223,7 @@ async def test_what_was_sent_once_is_never_sent_again() -> None:
 )
 async def test_a_body_that_breaks_off_is_given_as_far_as_it_came_and_then_fails(answer: bytes) -> None:
     async with pool_for(answering(answer)) as pool:
-        response = await pool.exchange(REQUEST, seconds=PATIENCE)
+        response = await pool.exchange(REQUEST, seconds=TIMEOUT_SECONDS)
         assert await response.read_some(5) == b"abc"
         with pytest.raises(UpstreamFault) as broken:
             await response.read_some(5)
@@ -245,7 +245,7 @@ async def test_a_reader_that_does_not_read_stops_the_sender() -> None:
             written += len(chunk)
 
     async with pool_for(script) as pool:
-        response = await pool.exchange(REQUEST, seconds=PATIENCE)
+        response = await pool.exchange(REQUEST, seconds=TIMEOUT_SECONDS)
         seen = -1
         while seen != written:  # until the sender stands still, for a fifth of a second at least
             seen = written
@@ -273,11 +273,11 @@ async def never_answered() -> AsyncIterator[tuple[Pool, asyncio.Event]]:
 
 async def test_cancelling_an_exchange_closes_its_connection() -> None:
     async with never_answered() as (pool, ended):
-        task = asyncio.create_task(pool.exchange(REQUEST, seconds=PATIENCE))
+        task = asyncio.create_task(pool.exchange(REQUEST, seconds=TIMEOUT_SECONDS))
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(asyncio.shield(task), 0.1)
         task.cancel()
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             await ended.wait()
 
 
@@ -285,7 +285,7 @@ async def test_an_answer_that_does_not_come_in_time_closes_the_connection() -> N
     async with never_answered() as (pool, ended):
         with pytest.raises(UpstreamFault) as late:
             await pool.exchange(REQUEST, seconds=0.05)
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             await ended.wait()
 
     assert late.value.kind == faults.TIMEOUT
@@ -307,7 +307,7 @@ async def test_beyond_the_limit_an_exchange_waits_for_a_connection() -> None:
     async with pool_for(script, limit=3) as pool:
 
         async def once() -> bytes:
-            return await body(await pool.exchange(REQUEST, seconds=PATIENCE))
+            return await body(await pool.exchange(REQUEST, seconds=TIMEOUT_SECONDS))
 
         assert set(await asyncio.gather(*(once() for _ in range(30)))) == {b"ok"}
 
@@ -324,10 +324,10 @@ async def test_an_exchange_that_gives_up_waiting_leaves_its_turn_to_the_next() -
             writer.write(OK)
 
     async with pool_for(script, limit=1) as pool:
-        first = asyncio.create_task(pool.exchange(REQUEST, seconds=PATIENCE))
+        first = asyncio.create_task(pool.exchange(REQUEST, seconds=TIMEOUT_SECONDS))
         await asyncio.sleep(0)
-        impatient = asyncio.create_task(pool.exchange(REQUEST, seconds=PATIENCE))
-        patient = asyncio.create_task(pool.exchange(REQUEST, seconds=PATIENCE))
+        impatient = asyncio.create_task(pool.exchange(REQUEST, seconds=TIMEOUT_SECONDS))
+        patient = asyncio.create_task(pool.exchange(REQUEST, seconds=TIMEOUT_SECONDS))
         await asyncio.sleep(0.01)
         impatient.cancel()
         release.set()
@@ -344,8 +344,8 @@ async def test_idle_connections_are_closed_after_their_time() -> None:
         ended.set()
 
     async with pool_for(script, keep_seconds=0.05) as pool:
-        await body(await pool.exchange(REQUEST, seconds=PATIENCE))
-        async with asyncio.timeout(PATIENCE):
+        await body(await pool.exchange(REQUEST, seconds=TIMEOUT_SECONDS))
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             await ended.wait()
 
 
@@ -380,9 +380,9 @@ async def test_an_answer_that_is_read_late_does_not_let_the_next_one_flow() -> N
             await writer.drain()
 
     async with pool_for(script, limit=1) as pool:
-        first = await pool.exchange(REQUEST, seconds=PATIENCE)
+        first = await pool.exchange(REQUEST, seconds=TIMEOUT_SECONDS)
         await eventually(lambda: first.complete)
-        second = await pool.exchange(REQUEST, seconds=PATIENCE)
+        second = await pool.exchange(REQUEST, seconds=TIMEOUT_SECONDS)
         (connection,) = pool._all
         transport = connection._transport
         assert isinstance(transport, asyncio.Transport)
@@ -404,7 +404,7 @@ async def test_an_answer_that_is_held_back_goes_on_when_more_is_waited_for() -> 
 
     held = asyncio.Event()
     async with pool_for(script) as pool:
-        answer = await pool.exchange(REQUEST, seconds=PATIENCE)
+        answer = await pool.exchange(REQUEST, seconds=TIMEOUT_SECONDS)
         assert await answer.read_some(5) == b"abc"
         (connection,) = pool._all
         answer.hold_back()
@@ -420,7 +420,7 @@ async def test_an_address_where_nobody_answers_does_not_take_all_the_time(monkey
     async with scripted(answering(OK)) as port, deaf_at("127.0.0.2", port):
         dialer = dialing(monkeypatch, port, "127.0.0.2", "127.0.0.1")
         connection = await dialer.dial()
-        assert await body(await connection.exchange(REQUEST, seconds=PATIENCE)) == b"ok"
+        assert await body(await connection.exchange(REQUEST, seconds=TIMEOUT_SECONDS)) == b"ok"
         connection.close()
 
 
@@ -428,7 +428,7 @@ async def test_an_address_that_refuses_is_followed_by_the_next(monkeypatch: pyte
     async with scripted(answering(OK)) as port:
         dialer = dialing(monkeypatch, port, "127.0.0.3", "127.0.0.4", "127.0.0.1")
         connection = await dialer.dial()
-        assert await body(await connection.exchange(REQUEST, seconds=PATIENCE)) == b"ok"
+        assert await body(await connection.exchange(REQUEST, seconds=TIMEOUT_SECONDS)) == b"ok"
         connection.close()
 
 
@@ -494,7 +494,7 @@ async def answer_unread(reader: asyncio.StreamReader, writer: asyncio.StreamWrit
 async def test_a_connection_whose_request_was_not_wholly_sent_is_not_used_again() -> None:
     async with pool_for(answer_unread) as pool:
         assert await body(await pool.exchange(large(), seconds=5)) == b"ok"
-        assert await body(await pool.exchange(REQUEST, seconds=PATIENCE)) == b"ok"
+        assert await body(await pool.exchange(REQUEST, seconds=TIMEOUT_SECONDS)) == b"ok"
 
 
 async def test_a_large_request_that_was_read_whole_keeps_its_connection() -> None:
@@ -529,7 +529,7 @@ async def test_an_answer_that_begins_before_and_ends_behind_its_request_leaves_n
         first = await pool.exchange(large(), seconds=5)
         begun.set()
         assert await body(first) == b"ok"
-        assert await body(await pool.exchange(REQUEST, seconds=PATIENCE)) == b"ok"
+        assert await body(await pool.exchange(REQUEST, seconds=TIMEOUT_SECONDS)) == b"ok"
     assert connections == 2
 
 
@@ -553,8 +553,8 @@ async def test_what_is_left_over_behind_an_answer_reaches_no_other_exchange(what
 
     served: list[int] = []
     async with pool_for(script) as pool:
-        assert await body(await pool.exchange(REQUEST, seconds=PATIENCE)) in {b"ok", b""}
-        assert await body(await pool.exchange(REQUEST, seconds=PATIENCE)) == b"ok"
+        assert await body(await pool.exchange(REQUEST, seconds=TIMEOUT_SECONDS)) in {b"ok", b""}
+        assert await body(await pool.exchange(REQUEST, seconds=TIMEOUT_SECONDS)) == b"ok"
     assert len(served) == 2, "the second exchange has a connection of its own"
 
 

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import ClientSession
-from operator_world import SYSTEM, SaidReplica, delivered, listening, populated, proxy, until
+from operator_objects import SYSTEM, StubReplica, delivered, listening_replica, populated, proxy, until
 
 from ostiary_operator.admin import AdminError
 from ostiary_operator.app import Components, assemble
@@ -73,7 +73,10 @@ async def test_a_worker_that_gives_no_sign_of_life_is_dead() -> None:
 
 async def test_metrics_tell_of_passes_resources_replicas_and_writes() -> None:
     cluster = populated(proxy("crm"))
-    async with listening(SaidReplica()) as replica, serving(cluster, clock=SystemClock(), replica=replica.url) as parts:
+    async with (
+        listening_replica(StubReplica()) as replica,
+        serving(cluster, clock=SystemClock(), replica=replica.url) as parts,
+    ):
         parts.queue.enqueue("start")
         await until(parts.queue.first_success.is_set)
         replica.runs(delivered(cluster))

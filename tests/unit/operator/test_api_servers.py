@@ -4,7 +4,7 @@ import logging
 from typing import Any
 
 import pytest
-from operator_world import populated
+from operator_objects import populated
 
 from ostiary_operator.kube.api_servers import ApiServerReader
 from ostiary_operator.kube.errors import Busy, Forbidden

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from operator_world import SYSTEM, delivered, policy, populated, proxy, service
+from operator_objects import SYSTEM, delivered, policy, populated, proxy, service
 from prometheus_client import generate_latest
 
 from ostiary_operator.app import Components, assemble

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from operator_world import GATEWAY, SYSTEM, config, delivered, delivered_files, entry, service
+from operator_objects import GATEWAY, SYSTEM, config, delivered, delivered_files, entry, service
 
 from ostiary_core.canonical import digest
 from ostiary_core.contract.bundle import GatewayConfig

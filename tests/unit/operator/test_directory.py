@@ -3,7 +3,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from operator_world import GATEWAY, config, entry
+from operator_objects import GATEWAY, config, entry
 
 from ostiary_core.contract.bundle import open_files
 from ostiary_core.contract.key_names import misplaced

@@ -4,7 +4,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from operator_world import SYSTEM, until
+from operator_objects import SYSTEM, until
 
 from ostiary_operator.clock import ManualClock, settle
 from ostiary_operator.election import LeaderElector, LeadershipLost, LeaseTimings

@@ -4,7 +4,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from operator_world import SYSTEM
+from operator_objects import SYSTEM
 
 from ostiary_operator.clock import ManualClock
 from ostiary_operator.kube.errors import Forbidden

@@ -1,5 +1,5 @@
 import pytest
-from operator_world import SYSTEM, proxy
+from operator_objects import SYSTEM, proxy
 
 from ostiary_operator.kube.errors import Conflict, Forbidden, KindMissing, NotFound
 from ostiary_operator.kube.fake import FakeClient

@@ -1,6 +1,6 @@
 from collections.abc import Iterable
 
-from operator_world import GATEWAY, config, entry
+from operator_objects import GATEWAY, config, entry
 
 from ostiary_core.contract.documents import PolicyDocument
 from ostiary_operator.hold import CONFIRM_AFTER, PATIENCE, MassDeletionGuard

@@ -2,7 +2,7 @@ import base64
 import logging
 
 import pytest
-from operator_world import GATEWAY, SYSTEM, policy, populated, proxy, service, settings
+from operator_objects import GATEWAY, SYSTEM, policy, populated, proxy, service, settings
 
 from ostiary_operator.compile.gateways import discover, elected
 from ostiary_operator.compile.model import Missing, ReferenceKey

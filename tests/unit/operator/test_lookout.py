@@ -3,7 +3,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from operator_world import SYSTEM, policy, populated, proxy
+from operator_objects import SYSTEM, policy, populated, proxy
 
 from ostiary_operator.kube.client import Object, Objects
 from ostiary_operator.kube.errors import Busy

@@ -1,7 +1,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from operator_world import GATEWAY
+from operator_objects import GATEWAY
 
 from ostiary_core.contract.manifest import GatewayIdentity, Manifest
 from ostiary_operator.compile.model import ConditionDraft, ObjectKey, ResourceStatus

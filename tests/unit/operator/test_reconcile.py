@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession
-from operator_world import (
+from operator_objects import (
     GATEWAY,
     SYSTEM,
-    SaidReplica,
+    StubReplica,
     condition,
     delivered,
     delivered_files,
-    listening,
+    listening_replica,
     policy,
     populated,
     proxy,
@@ -83,7 +83,7 @@ async def test_a_proxy_and_its_policy_reach_the_gateway_in_one_pass() -> None:
 
 
 async def test_the_status_is_true_only_after_every_replica_said_so() -> None:
-    async with listening(SaidReplica()) as one, listening(SaidReplica()) as two:
+    async with listening_replica(StubReplica()) as one, listening_replica(StubReplica()) as two:
         it = operator(proxy("crm"), policy("p", "crm"), replicas=(one.url, two.url))
         await it.run_pass()
         assert condition(it.obj(), "Accepted") == ("True", "Accepted")
@@ -101,7 +101,7 @@ async def test_the_status_is_true_only_after_every_replica_said_so() -> None:
 
 
 async def test_an_identical_pass_writes_nothing_not_even_after_a_restart() -> None:
-    async with listening(SaidReplica()) as one:
+    async with listening_replica(StubReplica()) as one:
         it = operator(proxy("crm"), policy("p", "crm"), replicas=(one.url,))
         await it.run_pass()
         one.runs(delivered(it.cluster))
@@ -246,7 +246,7 @@ async def test_a_namespaced_gateway_closed_to_us_is_left_alone_and_named() -> No
 
 
 async def test_a_replica_that_rejects_is_named_while_the_rest_goes_on() -> None:
-    async with listening(SaidReplica()) as good, listening(SaidReplica(replica="poisoned")) as bad:
+    async with listening_replica(StubReplica()) as good, listening_replica(StubReplica(replica="poisoned")) as bad:
         it = operator(proxy("crm"), proxy("wiki"), replicas=(good.url, bad.url))
         await it.run_pass()
         for each in (good, bad):
@@ -263,7 +263,7 @@ async def test_a_replica_that_rejects_is_named_while_the_rest_goes_on() -> None:
 
 
 async def test_a_replica_that_lies_about_its_gateway_acknowledges_nothing() -> None:
-    async with listening(SaidReplica()) as liar:
+    async with listening_replica(StubReplica()) as liar:
         it = operator(proxy("crm"), replicas=(liar.url,))
         await it.run_pass()
         liar.runs(delivered(it.cluster))
@@ -283,7 +283,7 @@ async def test_a_gateway_without_replicas_programs_nothing() -> None:
 
 
 async def test_mere_numbers_are_written_once_the_replicas_stand_still() -> None:
-    async with listening(SaidReplica()) as one, listening(SaidReplica()) as two:
+    async with listening_replica(StubReplica()) as one, listening_replica(StubReplica()) as two:
         it = operator(proxy("crm"), replicas=(one.url,))
         await it.run_pass()
         one.runs(delivered(it.cluster))
@@ -322,7 +322,7 @@ async def test_a_second_gateway_needs_no_restart_and_one_that_vanishes_leaves_th
 
 
 async def test_the_acknowledgement_asks_for_the_pass_that_prunes() -> None:
-    async with listening(SaidReplica()) as one:
+    async with listening_replica(StubReplica()) as one:
         it = operator(proxy("crm"), replicas=(one.url,))
         await it.run_pass()
         watch = it.parts.publisher.gateway_states[GATEWAY]
@@ -335,7 +335,7 @@ async def test_the_acknowledgement_asks_for_the_pass_that_prunes() -> None:
 
 
 async def test_a_replica_that_rejects_the_config_or_our_token_asks_for_a_look_once() -> None:
-    async with listening(SaidReplica()) as one:
+    async with listening_replica(StubReplica()) as one:
         it = operator(proxy("crm"), replicas=(one.url,))
         await it.run_pass()
         one.rejected = {"revision": None, "reason": "InvalidDocument", "message": "its MAC does not fit"}
@@ -413,7 +413,7 @@ def test_no_log_line_holds_a_key(caplog: pytest.LogCaptureFixture) -> None:
 
 
 async def test_what_gateways_saw_of_a_server_becomes_a_condition_outside_ready_and_one_event() -> None:
-    async with listening(SaidReplica()) as one:
+    async with listening_replica(StubReplica()) as one:
         it = operator(proxy("crm"), replicas=(one.url,))
         await it.run_pass()
         one.runs(delivered(it.cluster))
@@ -427,7 +427,7 @@ async def test_what_gateways_saw_of_a_server_becomes_a_condition_outside_ready_a
 
 
 async def test_a_server_that_comes_and_goes_is_written_once_a_minute_and_then_as_it_is() -> None:
-    async with listening(SaidReplica()) as one:
+    async with listening_replica(StubReplica()) as one:
         it = operator(proxy("crm"), replicas=(one.url,))
         await it.run_pass()
         one.runs(delivered(it.cluster))

@@ -5,7 +5,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from operator_world import GATEWAY, SaidReplica, listening
+from operator_objects import GATEWAY, StubReplica, listening_replica
 
 from ostiary_operator.delivery.secret_bytes import SecretBytes
 from ostiary_operator.status import replicas
@@ -54,13 +54,13 @@ def test_an_address_that_is_none_is_no_replica() -> None:
     assert from_slices([endpoint_slice(endpoint("evil.example/path@"), {"addresses": []})]) == ()
 
 
-async def ask(replica: SaidReplica) -> Report:
+async def ask(replica: StubReplica) -> Report:
     async with aiohttp.ClientSession() as session:
         return await replicas.ask(session, from_urls([replica.url])[0], gateway=GATEWAY, token=TOKEN)
 
 
 async def test_a_replica_is_asked_with_the_bearer_and_believed_in_form() -> None:
-    async with listening(SaidReplica(revision=7)) as replica:
+    async with listening_replica(StubReplica(revision=7)) as replica:
         replica.entries = {"tools/crm": {"active": DIGEST, "rejected": None, "since": "a newer field"}}
         report = await ask(replica)
         assert replica.bearers == ["Bearer admin-bearer"]
@@ -139,7 +139,10 @@ def test_of_an_answer_with_a_hundred_thousand_faults_only_the_first_is_looked_at
 
 
 async def test_an_answer_is_read_no_further_than_what_its_gateway_serves_may_take() -> None:
-    async with listening(SaidReplica(body=b" " * (most_bytes(3) + 1))) as replica, aiohttp.ClientSession() as session:
+    async with (
+        listening_replica(StubReplica(body=b" " * (most_bytes(3) + 1))) as replica,
+        aiohttp.ClientSession() as session,
+    ):
         with pytest.raises(NoAnswer, match="larger than"):
             await replicas.ask(session, Replica(replica.url, "r"), gateway=GATEWAY, token=TOKEN, most=most_bytes(3))
     assert most_bytes(3) < 2**20
@@ -148,26 +151,26 @@ async def test_an_answer_is_read_no_further_than_what_its_gateway_serves_may_tak
 
 
 async def test_an_answer_that_never_ends_is_cut_off() -> None:
-    async with listening(SaidReplica(body=b" " * (MAX_BYTES + 1))) as replica:
+    async with listening_replica(StubReplica(body=b" " * (MAX_BYTES + 1))) as replica:
         with pytest.raises(NoAnswer, match="larger than"):
             await ask(replica)
 
 
 @pytest.mark.parametrize("status", [401, 302, 500])
 async def test_any_status_but_200_is_no_answer(status: int) -> None:
-    async with listening(SaidReplica(status=status)) as replica:
+    async with listening_replica(StubReplica(status=status)) as replica:
         with pytest.raises(NoAnswer, match=str(status)):
             await ask(replica)
 
 
 async def test_a_replica_that_is_away_or_hangs_is_no_answer_and_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(NoAnswer, match=r"^no answer: Connection refused$"):
-        await ask(SaidReplica(url="http://127.0.0.1:1"))
+        await ask(StubReplica(url="http://127.0.0.1:1"))
     monkeypatch.setattr(replicas, "TIMEOUT", aiohttp.ClientTimeout(total=0.05))
 
-    async def hang(_: SaidReplica) -> None:
+    async def hang(_: StubReplica) -> None:
         await asyncio.sleep(30)
 
-    async with listening(SaidReplica(before=hang)) as replica:
+    async with listening_replica(StubReplica(before=hang)) as replica:
         with pytest.raises(NoAnswer, match=r"^no answer: it took too long$"):
             await ask(replica)

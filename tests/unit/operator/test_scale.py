@@ -9,7 +9,17 @@ from aiohttp import ClientSession
 from hypothesis import HealthCheck, given
 from hypothesis import settings as given_settings
 from hypothesis import strategies as st
-from operator_world import GATEWAY, SYSTEM, SaidReplica, delivered, listening, policy, populated, proxy, settings
+from operator_objects import (
+    GATEWAY,
+    SYSTEM,
+    StubReplica,
+    delivered,
+    listening_replica,
+    policy,
+    populated,
+    proxy,
+    settings,
+)
 
 from ostiary_core.contract import parts
 from ostiary_operator import reconcile
@@ -65,7 +75,7 @@ def world(*objects: Object) -> FakeClient:
     return cluster
 
 
-async def settled(line: Line, replica: SaidReplica) -> int:
+async def settled(line: Line, replica: StubReplica) -> int:
     await line.run_pass()
     replica.runs(delivered(line.cluster))
     await line.ask()
@@ -75,7 +85,7 @@ async def settled(line: Line, replica: SaidReplica) -> int:
 
 
 async def test_a_pass_over_what_did_not_change_writes_nothing() -> None:
-    async with listening(SaidReplica()) as replica:
+    async with listening_replica(StubReplica()) as replica:
         line = Line(world(*two_teams_proxies()), replica.url)
         mark = await settled(line, replica)
         for moved in (EVERYTHING, ChangedNamespaces.within(TEAMS[:2]), ChangedNamespaces.within([])):
@@ -86,7 +96,7 @@ async def test_a_pass_over_what_did_not_change_writes_nothing() -> None:
 
 
 async def test_one_edit_touches_one_entry_and_the_status_of_its_proxy_and_policies_and_nothing_else() -> None:
-    async with listening(SaidReplica()) as replica:
+    async with listening_replica(StubReplica()) as replica:
         line = Line(world(*two_teams_proxies()), replica.url)
         mark = await settled(line, replica)
         before = {each.proxy: each.digest for each in delivered(line.cluster).manifest.entries}
@@ -113,7 +123,7 @@ async def test_one_edit_rewrites_the_parts_of_its_proxy_and_policy_only(monkeypa
 
 
 async def test_a_status_is_judged_again_only_where_something_changed(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with listening(SaidReplica()) as replica:
+    async with listening_replica(StubReplica()) as replica:
         line = Line(world(*two_teams_proxies()), replica.url)
         await settled(line, replica)
         judged: list[str] = []
@@ -135,7 +145,7 @@ async def test_a_status_is_judged_again_only_where_something_changed(monkeypatch
 async def test_what_the_replicas_of_a_tenants_gateway_say_has_no_status_of_others_judged_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async with listening(SaidReplica()) as replica:
+    async with listening_replica(StubReplica()) as replica:
         line = Line(world(*two_teams_proxies()), replica.url)
         await settled(line, replica)
         tenants = GatewayState("team-4/own", known_since=0.0)
@@ -277,7 +287,7 @@ def statuses_of(cluster: FakeClient) -> dict[tuple[str, str, str], Any]:
 
 async def test_the_same_pass_again_finds_nothing_left_to_prune(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parts, "ONE_PART_BYTES", 800)
-    async with listening(SaidReplica()) as replica:
+    async with listening_replica(StubReplica()) as replica:
         line = Line(world(*two_teams_proxies()), replica.url)
         await settled(line, replica)
         line.cluster.put(PROXY, proxy("crm", namespace="team-4", path="/team-4/moved"))

@@ -1,7 +1,7 @@
 from typing import Any
 
 import pytest
-from operator_world import SYSTEM, populated
+from operator_objects import SYSTEM, populated
 
 from ostiary_operator.compile.model import NamespaceServices, Service
 from ostiary_operator.kube.errors import Busy, Forbidden

@@ -4,7 +4,7 @@ from typing import Any
 
 import kopf
 import pytest
-from operator_world import SYSTEM, proxy
+from operator_objects import SYSTEM, proxy
 from yarl import URL
 
 from ostiary_operator.kube.changes import EventFilter

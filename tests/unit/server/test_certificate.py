@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import serialization
 from mcp_clients import eventually
-from patience import PATIENCE
+from timeouts import TIMEOUT_SECONDS
 from tls_secrets import MountedSecret
 
 from ostiary_gateway.errors import StartupError
@@ -215,7 +215,7 @@ async def test_who_speaks_no_tls_is_turned_away_and_others_are_not(secret: Mount
 async def test_a_handshake_that_is_never_ended_is_ended_for_it(secret: MountedSecret) -> None:
     async with serving(secret, Limits(head_seconds=0.05)) as (_, port):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             assert await reader.read() == b""
         writer.close()
 
@@ -249,7 +249,7 @@ async def test_who_has_not_ended_his_handshake_counts_and_who_is_too_many_is_tur
         silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
         await eventually(lambda: len(keeper.inside) == 2)
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             assert await reader.read() == b""
         writer.close()
         for _, silent_writer in silent:
@@ -262,7 +262,7 @@ async def test_who_has_not_ended_his_handshake_counts_and_who_is_too_many_is_tur
 
 
 async def test_the_end_waits_for_no_handshake(secret: MountedSecret) -> None:
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         async with serving(secret) as (_, port):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(b"\x16\x03\x01")  # a handshake has begun

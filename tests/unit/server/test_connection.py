@@ -3,9 +3,9 @@
 import asyncio
 
 import pytest
-from listeners import echo, flush, serving
+from http_listener import echo, flush, http_listener
 from mcp_clients import eventually
-from patience import PATIENCE
+from timeouts import TIMEOUT_SECONDS
 from wire import connected, post
 
 from ostiary_gateway.errors import CallerGone
@@ -22,7 +22,7 @@ def request(*lines: str, target: str = "/", method: str = "GET", version: str = 
 @pytest.mark.parametrize("size", [1, 3, 7, 1000])
 async def test_however_bytes_are_cut_the_requests_are_the_same(size: int) -> None:
     sent = b"".join(post(f"/{number}", b"body %d" % number) for number in range(5))
-    async with serving(echo) as (_, port), connected(port) as wire:
+    async with http_listener(echo) as (_, port), connected(port) as wire:
         for place in range(0, len(sent), size):
             await wire.send(sent[place : place + size])
             await asyncio.sleep(0)
@@ -44,7 +44,7 @@ async def test_requests_of_one_connection_are_handled_one_at_a_time() -> None:
         running -= 1
         return Response(200, request.target.encode())
 
-    async with serving(slowly) as (_, port), connected(port) as wire:
+    async with http_listener(slowly) as (_, port), connected(port) as wire:
         await wire.send(b"".join(request(target=f"/{number}") for number in range(50)))
         assert [(await wire.reply()).body for _ in range(50)] == [b"/%d" % number for number in range(50)]
     assert most == 1
@@ -57,7 +57,7 @@ async def test_names_of_headers_are_lower_case_and_repeated_ones_are_known() -> 
         seen.append(request)
         return Response(204)
 
-    async with serving(keep) as (_, port), connected(port) as wire:
+    async with http_listener(keep) as (_, port), connected(port) as wire:
         await wire.send(request("ACCEPT: a", "accept: b", "X-Odd: \t v \t", "X-Bytes: é"))
         assert (await wire.head()).status == 204
 
@@ -70,14 +70,14 @@ async def test_names_of_headers_are_lower_case_and_repeated_ones_are_known() -> 
 
 async def test_who_asks_for_another_protocol_is_answered_in_this_one() -> None:
     asking = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA")
-    async with serving(echo) as (_, port), connected(port) as wire:
+    async with http_listener(echo) as (_, port), connected(port) as wire:
         await wire.send(post("/one", b"first", *asking) + request(*asking, target="/two") + post("/three", b"third"))
         assert [(await wire.reply()).headers["x-target"] for _ in range(3)] == ["/one", "/two", "/three"]
 
 
 async def test_thousands_of_such_requests_in_one_piece_are_thousands_of_answers() -> None:
     asking = b"GET / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: a\r\n\r\n"
-    async with serving(echo) as (_, port), connected(port) as wire:
+    async with http_listener(echo) as (_, port), connected(port) as wire:
         await wire.send(asking * 3000)
         assert {(await wire.reply()).status for _ in range(3000)} == {200}
 
@@ -86,14 +86,14 @@ async def test_thousands_of_such_requests_in_one_piece_are_thousands_of_answers(
     "framing", ["Transfer-Encoding: gzip", "Transfer-Encoding: chunked, gzip", "Content-Length: x"]
 )
 async def test_a_wish_for_another_protocol_does_not_excuse_bad_framing(framing: str) -> None:
-    async with serving(echo) as (_, port), connected(port) as wire:
+    async with http_listener(echo) as (_, port), connected(port) as wire:
         await wire.send(request("Connection: upgrade", "Upgrade: h2c", framing, method="POST") + b"5\r\nhello\r\n")
         answer = await wire.reader.read()
     assert not answer or answer.startswith(b"HTTP/1.1 400 ")
 
 
 async def test_http_1_0_is_answered_and_closed_unless_it_asks_to_be_kept() -> None:
-    async with serving(echo) as (_, port), connected(port) as wire:
+    async with http_listener(echo) as (_, port), connected(port) as wire:
         await wire.send(request("Connection: keep-alive", version="1.0"))
         assert (await wire.reply()).headers["connection"] == "keep-alive"
         await wire.send(request(version="1.0"))
@@ -112,7 +112,7 @@ async def streamed(request: Request) -> None:
 
 
 async def test_a_stream_comes_in_chunks_and_the_connection_goes_on() -> None:
-    async with serving(streamed) as (_, port), connected(port) as wire:
+    async with http_listener(streamed) as (_, port), connected(port) as wire:
         for _ in range(2):
             await wire.send(request())
             assert (await wire.head()).headers["transfer-encoding"] == "chunked"
@@ -123,7 +123,7 @@ async def test_a_stream_comes_in_chunks_and_the_connection_goes_on() -> None:
 
 
 async def test_a_stream_to_http_1_0_ends_with_its_connection() -> None:
-    async with serving(streamed) as (_, port), connected(port) as wire:
+    async with http_listener(streamed) as (_, port), connected(port) as wire:
         await wire.send(request("Connection: keep-alive", version="1.0"))
         assert (await wire.head()).headers["connection"] == "close"
         assert await wire.reader.read() == b"data: 0\n\ndata: 1\n\ndata: 2\n\n"
@@ -136,7 +136,7 @@ async def test_a_stream_that_breaks_off_does_not_look_whole() -> None:
         stream.write(b"half")
         await flush(stream)
 
-    async with serving(broken) as (_, port), connected(port) as wire:
+    async with http_listener(broken) as (_, port), connected(port) as wire:
         await wire.send(request())
         await wire.head()
         assert not (await wire.reader.read()).endswith(b"0\r\n\r\n")
@@ -146,7 +146,7 @@ async def test_what_was_not_read_of_a_body_is_dropped_and_the_next_request_serve
     async def early(_: Request) -> Response:
         return Response(404)
 
-    async with serving(early) as (_, port), connected(port) as wire:
+    async with http_listener(early) as (_, port), connected(port) as wire:
         body = b"x" * 1_000_000
         await wire.send(post("/", b"", length=len(body)))
         assert (await wire.reply()).status == 404
@@ -167,7 +167,7 @@ async def test_a_body_that_nobody_takes_stops_being_read() -> None:
         return Response(200)
 
     size = 30_000_000
-    async with serving(late) as (_, port), connected(port) as wire:
+    async with http_listener(late) as (_, port), connected(port) as wire:
         await wire.send(post("/", b"", length=size))
         await started.wait()
         sending = asyncio.create_task(wire.send(b"x" * size))
@@ -195,15 +195,15 @@ async def test_an_answer_that_nobody_takes_ends_with_its_time() -> None:
             gone.set()
             raise
 
-    async with serving(endless, Limits(stall_seconds=0.1)) as (listener, port), connected(port) as wire:
+    async with http_listener(endless, Limits(stall_seconds=0.1)) as (listener, port), connected(port) as wire:
         await wire.send(request())
-        await asyncio.wait_for(gone.wait(), PATIENCE)
+        await asyncio.wait_for(gone.wait(), TIMEOUT_SECONDS)
         await eventually(lambda: not listener.connections)
 
 
 @pytest.mark.parametrize("sent", [b"", b"POST / HT", b"POST / HTTP/1.1\r\nHost: x\r\nX: "])
 async def test_a_head_that_comes_too_slowly_is_told_so(sent: bytes) -> None:
-    async with serving(echo, Limits(head_seconds=0.1)) as (_, port), connected(port) as wire:
+    async with http_listener(echo, Limits(head_seconds=0.1)) as (_, port), connected(port) as wire:
         await wire.send(sent)
         if sent:
             assert (await wire.reply()).status == 408
@@ -218,7 +218,7 @@ async def test_who_closes_his_half_of_the_connection_has_gone() -> None:
         await gate.wait()
         return Response(200)
 
-    async with serving(waits) as (listener, port), connected(port) as wire:
+    async with http_listener(waits) as (listener, port), connected(port) as wire:
         await wire.send(request())
         await begun.wait()
         wire.writer.write_eof()
@@ -228,7 +228,7 @@ async def test_who_closes_his_half_of_the_connection_has_gone() -> None:
 
 
 async def test_an_idle_connection_is_closed_without_a_word() -> None:
-    async with serving(echo, Limits(keep_seconds=0.1)) as (_, port), connected(port) as wire:
+    async with http_listener(echo, Limits(keep_seconds=0.1)) as (_, port), connected(port) as wire:
         await wire.send(request())
         assert (await wire.reply()).status == 200
         assert await wire.closed()
@@ -247,7 +247,7 @@ async def test_a_head_beyond_the_bounds_is_refused_as_it_comes(how: str) -> None
         "trailers": post("/", b"0\r\n", "Transfer-Encoding: chunked", length=-1) + b"X: y\r\n" * 300,
         "a header in pieces": request("X: " + "x" * 200_000),
     }[how]
-    async with serving(echo) as (_, port), connected(port) as wire:
+    async with http_listener(echo) as (_, port), connected(port) as wire:
         size = 1000 if how == "a header in pieces" else len(sent)
         try:
             for place in range(0, len(sent), size):
@@ -260,7 +260,7 @@ async def test_a_head_beyond_the_bounds_is_refused_as_it_comes(how: str) -> None
 
 
 async def test_requests_before_a_malformed_one_are_answered_first() -> None:
-    async with serving(echo) as (_, port), connected(port) as wire:
+    async with http_listener(echo) as (_, port), connected(port) as wire:
         await wire.send(request(target="/good") + b"nonsense\r\n\r\n")
         assert (await wire.reply()).headers["x-target"] == "/good"
         assert (await wire.reply()).status == 400
@@ -282,7 +282,7 @@ async def test_a_caller_who_goes_cancels_only_what_is_bound_to_him() -> None:
             raise
         return Response(200)
 
-    async with serving(work) as (listener, port):
+    async with http_listener(work) as (listener, port):
         for target in ("/bound", "/free"):
             async with connected(port) as wire:
                 await wire.send(request(target=target))
@@ -316,7 +316,7 @@ async def test_a_header_of_an_answer_cannot_break_out_of_its_line(caplog: pytest
     async def broken(_: Request) -> Response:
         return Response(200, b"", {"X": "a\r\nSet-Cookie: b"})
 
-    async with serving(broken) as (_, port), connected(port) as wire:
+    async with http_listener(broken) as (_, port), connected(port) as wire:
         await wire.send(request())
         assert await wire.closed()
     assert "would break out of its line" in caplog.text

@@ -6,11 +6,11 @@ import gc
 import tracemalloc
 from functools import partial
 
-import listeners
+import http_listener
 import pytest
-from listeners import echo, flush
+from http_listener import echo, flush
 from mcp_clients import eventually
-from patience import PATIENCE
+from timeouts import TIMEOUT_SECONDS
 from wire import Wire, connected, post
 
 from ostiary_gateway.errors import CallerGone
@@ -32,7 +32,7 @@ async def big(_: Request) -> Response:
 
 
 #: What these callers leave behind is not worth waiting for.
-serving = partial(listeners.serving, drain=0.1)
+serving = partial(http_listener.http_listener, drain=0.1)
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ async def test_a_slow_reader_gets_all_of_his_answer(last: bool) -> None:
     limits = Limits(stall_seconds=0.3, linger_seconds=0.1, keep_seconds=0.1)
     async with serving(big, limits) as (_, port), connected(port) as wire:
         await wire.send(b"GET / HTTP/1.1\r\n" + (b"Connection: close\r\n" if last else b"") + b"\r\n")
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             assert await trickle(wire) > len(BIG)
 
 
@@ -162,7 +162,7 @@ async def test_a_body_that_is_all_framing_ends(name: str) -> None:
         except ConnectionError:
             pass
         assert sent < 8_000_000
-        await asyncio.wait_for(ended.wait(), PATIENCE)
+        await asyncio.wait_for(ended.wait(), TIMEOUT_SECONDS)
         await eventually(lambda: not listener.connections)
 
 
@@ -352,7 +352,7 @@ async def test_behind_a_stream_that_stays_nothing_is_kept_and_who_goes_is_notice
             assert not connection._waiting
             assert not connection._unparsed
             assert not connection._paused
-        await asyncio.wait_for(gone.wait(), PATIENCE)
+        await asyncio.wait_for(gone.wait(), TIMEOUT_SECONDS)
 
 
 async def test_of_what_comes_early_one_piece_is_held() -> None:

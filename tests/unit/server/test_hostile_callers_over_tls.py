@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from mcp_clients import eventually
-from patience import PATIENCE
+from timeouts import TIMEOUT_SECONDS
 from tls_secrets import MountedSecret
 from wire import Wire, post
 
@@ -93,7 +93,7 @@ async def test_a_slow_reader_gets_all_of_his_answer(
         await wire.send(LAST if last else b"GET / HTTP/1.1\r\n\r\n")
         await wire.head()
         taken = 0
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             while taken < len(BIG) and (data := await wire.reader.read(400_000)):
                 taken += len(data)
                 await asyncio.sleep(0.01)

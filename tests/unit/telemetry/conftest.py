@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from otlp_sink import Sink, grpc_sink, http_sink
-from patience import PATIENCE
+from timeouts import TIMEOUT_SECONDS
 
 from ostiary_gateway.telemetry import SpanRecord, Telemetry
 from ostiary_gateway.telemetry.exporting import Closing, ExportResult
@@ -93,7 +93,7 @@ def grpc() -> Iterator[Sink]:
 def eventually() -> Callable[[Callable[[], object]], None]:
     """Polls until a predicate holds."""
 
-    def wait(predicate: Callable[[], object], timeout: float = PATIENCE) -> None:
+    def wait(predicate: Callable[[], object], timeout: float = TIMEOUT_SECONDS) -> None:
         deadline = time.monotonic() + timeout
         while not predicate():
             assert time.monotonic() < deadline, f"not reached in {timeout} s"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from otlp_sink import Answer, Sink, black_hole, grpc_sink, http_sink
-from patience import PATIENCE
+from timeouts import TIMEOUT_SECONDS
 
 from ostiary_gateway.telemetry import Stats, Telemetry
 
@@ -72,7 +72,7 @@ def test_what_still_waits_is_sent_at_the_end(sink: Sink, protocol: str) -> None:
     telemetry = Telemetry.from_env(environ(sink.endpoint, protocol, OTEL_BSP_SCHEDULE_DELAY="60000"))
     call(telemetry, 500)
 
-    stats = telemetry.close(PATIENCE)
+    stats = telemetry.close(TIMEOUT_SECONDS)
 
     assert (stats.exported, len(sink.spans)) == (1000, 1000)
 
@@ -104,9 +104,9 @@ def test_a_refused_port_loses_spans_and_counts_them_as_failed(protocol: str, ref
     eventually(lambda: telemetry.stats.lost_export_failed == 20)
 
     before = time.monotonic()
-    stats = telemetry.close(10 * PATIENCE)
+    stats = telemetry.close(10 * TIMEOUT_SECONDS)
 
-    assert time.monotonic() - before < PATIENCE
+    assert time.monotonic() - before < TIMEOUT_SECONDS
     assert stats.lost == {"queue_full": 0, "export_failed": 20, "shutdown": 0}
 
 
@@ -117,7 +117,7 @@ def test_a_refused_port_does_not_hold_shutdown_up(protocol: str, refused: str) -
 
     stats = telemetry.close(3.0)
 
-    assert time.monotonic() - before < PATIENCE
+    assert time.monotonic() - before < TIMEOUT_SECONDS
     assert (stats.exported, sum(stats.lost.values())) == (0, 4000)
 
 
@@ -126,7 +126,7 @@ def test_a_slow_collector_loses_nothing(sink: Sink, protocol: str) -> None:
     telemetry = Telemetry.from_env(environ(sink.endpoint, protocol))
     call(telemetry, 100)
 
-    stats = telemetry.close(PATIENCE)
+    stats = telemetry.close(TIMEOUT_SECONDS)
 
     assert (stats.exported, len(sink.spans)) == (200, 200)
 
@@ -176,6 +176,6 @@ def test_spans_that_the_collector_rejects_are_counted(sink: Sink, protocol: str)
     telemetry = Telemetry.from_env(environ(sink.endpoint, protocol, OTEL_BSP_SCHEDULE_DELAY="60000"))
     call(telemetry)
 
-    stats = telemetry.close(PATIENCE)
+    stats = telemetry.close(TIMEOUT_SECONDS)
 
     assert (stats.exported, stats.lost_export_failed) == (1, 1)

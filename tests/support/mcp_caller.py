@@ -12,7 +12,7 @@ from typing import Any
 
 import aiohttp
 from multidict import CIMultiDict, CIMultiDictProxy
-from patience import PATIENCE
+from timeouts import TIMEOUT_SECONDS
 
 MODERN = "2026-07-28"
 LEGACY = "2025-11-25"
@@ -113,7 +113,7 @@ class Stream:
 
     async def block(self) -> str | None:
         """The next block, without its blank line; None at the end of the stream."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             while "\n\n" not in self._buffer:
                 chunk = await self._response.content.readany()
                 if not chunk:
@@ -145,7 +145,7 @@ class Stream:
         self._response.close()
 
 
-class Caller:
+class McpCaller:
     """Talks to one endpoint. ``session`` is sent along once :meth:`initialize` has opened one."""
 
     def __init__(self, url: str, http: aiohttp.ClientSession) -> None:
@@ -215,10 +215,10 @@ class Caller:
 
 
 @asynccontextmanager
-async def calling(url: str, *, authority: Path | None = None) -> AsyncIterator[Caller]:
+async def mcp_caller(url: str, *, authority: Path | None = None) -> AsyncIterator[McpCaller]:
     """A caller with connections of its own; it trusts the certificates of this authority instead of the system's."""
     timeout = aiohttp.ClientTimeout(total=20)
     tls = None if authority is None else ssl.create_default_context(cafile=str(authority))
     connector = aiohttp.TCPConnector(ssl=tls if tls is not None else True)
     async with aiohttp.ClientSession(auto_decompress=False, timeout=timeout, connector=connector) as http:
-        yield Caller(url, http)
+        yield McpCaller(url, http)

@@ -35,8 +35,8 @@ def shuffled_configs(configs: Mapping[str, GatewayConfig], seed: int) -> Mapping
     )
 
 
-def outcome(compiled: Compiled) -> tuple[Any, ...]:
-    """Everything that a compilation said, with the configs as the bytes that travel."""
+def compiled_bytes(compiled: Compiled) -> tuple[Any, ...]:
+    """Return everything that a compilation produced, with the configs as the bytes that are delivered."""
     bundles = {name: fold_config(config) for name, config in sorted(compiled.configs.items())}
     travelling = {name: (manifest_file(bundle), bundle.files) for name, bundle in bundles.items()}
     return travelling, list(compiled.configs), list(compiled.statuses.items()), compiled.problems

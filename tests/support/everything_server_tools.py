@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import anyio
-from everything_content import WATCHED, audio, embedded, image, text
-from everything_state import State
+from everything_server_content import WATCHED, audio, embedded, image, text
+from everything_server_state import State
 from mcp.server.context import ServerRequestContext
 from mcp.shared.exceptions import MCPError
 from mcp.shared.message import ServerMessageMetadata

@@ -1,4 +1,4 @@
-"""Pages whose tables say what proves each of their rows."""
+"""Tables in the documentation that name the tests that prove each row."""
 
 import ast
 import re

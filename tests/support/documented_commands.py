@@ -11,13 +11,13 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from patience import PATIENCE
+from timeouts import TIMEOUT_SECONDS
 
 from ostiary_tools import binaries
 from ostiary_tools.control_plane import ControlPlane
 
 ROOT = Path(__file__).parents[2]
-#: What stands for the reader's own chart, `my-doors`, which pages name.
+#: Takes the place of the reader's own chart, `my-doors`, which pages name.
 _CHART = {
     "Chart.yaml": "apiVersion: v2\nname: my-doors\nversion: 0.1.0\n",
     "templates/door.yaml": """\
@@ -85,7 +85,7 @@ def _is_command(line: str) -> bool:
 class Folder:
     """A folder that looks like the repository to a command, and a cluster for kubectl, helm and ostiary.
 
-    What a command exports, later ones have. Without ``has_ostiary`` the command `ostiary` is not in the PATH at first.
+    What a command exports, later commands see. Without ``has_ostiary``, `ostiary` is not in the PATH at first.
     """
 
     path: Path
@@ -94,7 +94,7 @@ class Folder:
     exports: list[str] = field(default_factory=list)
 
     def prepare(self) -> None:
-        """Make what commands find there."""
+        """Create the files that the commands expect."""
         for name in ("helm", "examples", "docs", "crds", "kind-config.yaml"):
             (self.path / name).symlink_to(ROOT / name)
         (self.path / "doors").symlink_to(ROOT / "examples" / "quickstart")
@@ -121,7 +121,7 @@ class Folder:
             check=False,
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=TIMEOUT_SECONDS,
         )
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         return done.stdout

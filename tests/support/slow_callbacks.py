@@ -1,8 +1,8 @@
-"""How long the event loop was held: the processor's time of its longest single callback, however busy the machine is.
+"""Measure the longest callback of the event loop, in CPU time, so that a busy machine does not count.
 
-with loop_holds() as holds:
+with slow_callbacks() as slow:
     …
-assert holds.longest < 0.05
+assert slow.longest < 0.05
 """
 
 import asyncio
@@ -13,8 +13,8 @@ from typing import Any
 from unittest import mock
 
 
-class Holds:
-    """``longest`` is in seconds of the processor's time, and ``callback`` what took it."""
+class SlowCallbacks:
+    """``longest`` is the CPU time of the longest callback in seconds, and ``callback`` its description."""
 
     def __init__(self) -> None:
         self.longest = 0.0
@@ -22,17 +22,17 @@ class Holds:
 
 
 @contextmanager
-def loop_holds() -> Iterator[Holds]:
+def slow_callbacks() -> Iterator[SlowCallbacks]:
     """Measure every callback of every loop of this process."""
-    holds = Holds()
+    slow = SlowCallbacks()
     run = asyncio.Handle._run
 
     def measured(handle: Any) -> None:
         before = thread_time()
         run(handle)
         took = thread_time() - before
-        if took > holds.longest:
-            holds.longest, holds.callback = took, repr(handle)
+        if took > slow.longest:
+            slow.longest, slow.callback = took, repr(handle)
 
     with mock.patch.object(asyncio.Handle, "_run", measured):
-        yield holds
+        yield slow

@@ -1,7 +1,7 @@
-"""A gateway as a process of its own on a config of the test, ready, and what the kernel says of it.
+"""A gateway in a process of its own with the config of the test, ready; and its memory.
 
-async with started(directory, entry("mock", servers=[upstream_at(url)])) as gateway:
-    gateway.port ; gateway.terminate() ; resident(gateway)
+async with ready_gateway(directory, entry("mock", servers=[upstream_at(url)])) as gateway:
+    gateway.port ; gateway.terminate() ; resident_memory(gateway)
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Protocol
 
-from configs import Operator, settings
+from configs import ConfigWriter, settings
 from gateway_process import GatewayProcess, gateway_process
 from gateways import BOUNDS, LOOPBACK
 from mcp_clients import eventually
@@ -32,11 +32,11 @@ def upstream_at(url: str, *, connect: int = 5000, request: int = 30_000, idle: i
 
 
 @asynccontextmanager
-async def started(
+async def ready_gateway(
     directory: Path, *entries: EntryDocument, bounds: BoundsConfig = BOUNDS, drain: float = 5.0, delay: float = 0.0
 ) -> AsyncIterator[GatewayProcess]:
     """Run a gateway and wait until it is ready."""
-    operator = Operator()
+    operator = ConfigWriter()
     documents = operator.files(*entries, settings=settings().model_copy(update={"bounds": bounds}))
     swap_in_config(directory, documents, secret=operator.secret)
     async with gateway_process(directory, drain_seconds=drain, drain_delay_seconds=delay) as gateway:
@@ -58,7 +58,7 @@ async def readiness(gateway: HasAdminPort) -> int:
         writer.close()
 
 
-def resident(gateway: GatewayProcess) -> float:
+def resident_memory(gateway: GatewayProcess) -> float:
     """The memory of the process, in KiB."""
     lines = Path(f"/proc/{gateway.process.pid}/status").read_text().splitlines()
     return next(float(line.split()[1]) for line in lines if line.startswith("VmRSS"))

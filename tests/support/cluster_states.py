@@ -1,4 +1,4 @@
-"""Made-up clusters for property tests: few names, many collisions, some of everything that can be wrong."""
+"""Generated cluster states for property tests: few names, many collisions, and every kind of error."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -51,7 +51,7 @@ _TARGETS: list[dict[str, Any]] = [
 ]
 
 
-def means(policy: Any, proxy: Any) -> bool:
+def is_meant_for(policy: Any, proxy: Any) -> bool:
     """Whether a policy, usable or not, is meant for a proxy; what cannot be read is meant for everything in reach."""
     home, name = policy["metadata"]["namespace"], proxy["metadata"]["name"]
     platform, own = home == OPERATOR_NAMESPACE, bool(home == proxy["metadata"]["namespace"])
@@ -123,7 +123,7 @@ def _gateway(namespace: str, name: str) -> st.SearchStrategy[DiscoveredGateway]:
 
 
 @st.composite
-def worlds(draw: st.DrawFn, generation: int = 1) -> Resources:
+def cluster_states(draw: st.DrawFn, generation: int = 1) -> Resources:
     """One state of a cluster."""
     gateways = [draw(_gateway(OPERATOR_NAMESPACE, "one"))]
     gateways += draw(st.lists(_gateway(OPERATOR_NAMESPACE, "two"), max_size=1))
@@ -139,6 +139,6 @@ def worlds(draw: st.DrawFn, generation: int = 1) -> Resources:
 
 
 @st.composite
-def histories(draw: st.DrawFn) -> list[Resources]:
-    """A cluster over time."""
-    return [draw(worlds(generation)) for generation in range(1, 1 + draw(st.integers(2, 5)))]
+def cluster_histories(draw: st.DrawFn) -> list[Resources]:
+    """Several states of one cluster, one after another."""
+    return [draw(cluster_states(generation)) for generation in range(1, 1 + draw(st.integers(2, 5)))]

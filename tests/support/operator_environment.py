@@ -1,4 +1,4 @@
-"""The operator in the test's own loop, against a real API server, and hands to move things there."""
+"""The operator in the test's own event loop, against a real API server, and helpers to change objects there."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from operator_world import condition, policy, proxy, service
-from patience import PATIENCE
+from operator_objects import condition, policy, proxy, service
+from timeouts import TIMEOUT_SECONDS
 
 from ostiary_core.contract.bundle import OpenedBundle, open_files
 from ostiary_core.errors import ContractError
@@ -22,7 +22,7 @@ CRDS = Path(__file__).parents[2] / "crds"
 
 
 @dataclass
-class World:
+class OperatorEnvironment:
     """One operator's namespace with a gateway in it, and one of a team, on a real API server."""
 
     api: KubeApi
@@ -134,7 +134,7 @@ class World:
 
 
 @asynccontextmanager
-async def operating(options: OperatorOptions) -> AsyncIterator[asyncio.Event]:
+async def running_operator(options: OperatorOptions) -> AsyncIterator[asyncio.Event]:
     """Run the operator; an error of its own fails the test."""
     stop = asyncio.Event()
     task = asyncio.create_task(run_operator(options, stop))
@@ -142,7 +142,7 @@ async def operating(options: OperatorOptions) -> AsyncIterator[asyncio.Event]:
         yield stop
     finally:
         stop.set()
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             await task
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mcp_clients import Era
-from patience import PATIENCE
+from timeouts import TIMEOUT_SECONDS
 
 from ostiary_tools import cache, node
 
@@ -29,7 +29,7 @@ CLIENTS: tuple[tuple[Sdk, Era], ...] = (("v1", "legacy"), ("v2", "legacy"), ("v2
 """All that there are, to parametrise tests with."""
 
 SOURCE = Path(__file__).parents[1] / "clients" / "typescript"
-_SESSION_SECONDS = PATIENCE
+_SESSION_SECONDS = TIMEOUT_SECONDS
 
 
 class ConnectError(Exception):
@@ -129,7 +129,7 @@ async def node_server(name: str, *arguments: str) -> AsyncIterator[str]:
 
 
 def _installed_script(name: str = "session") -> Path:
-    """A script beside the SDKs, which are installed once for each lock into the user's cache.
+    """A script next to the SDKs, which are installed once for each lock into the user's cache.
 
     Node resolves imports from where a script lies, so the script is copied there, under a name of its content.
     """

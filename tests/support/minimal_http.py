@@ -1,7 +1,7 @@
-"""A server and a caller with next to nothing in them: what is slow, or fails, is then the gateway between them.
+"""A server and a caller that do almost nothing: what is slow, or fails, is the gateway between them.
 
-async with lean_server() as server:                             # answers each POST with a result, counts them
-    async with lean_callers(port, "mock", 10) as callers:       # each with a connection of its own
+async with minimal_server() as server:                             # answers each POST with a result, counts them
+    async with minimal_callers(port, "mock", 10) as callers:       # each with a connection of its own
         assert await callers[0].call() == 200
 """
 
@@ -22,8 +22,8 @@ _ANSWER: Final = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-
 _STREAM: Final = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
-class LeanServer:
-    """What the connections of a server have seen. ``gate`` holds every answer back while it is clear."""
+class MinimalServer:
+    """What the connections of a server received. While ``gate`` is clear, no request is answered."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -33,14 +33,14 @@ class LeanServer:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    def say(self, event: bytes) -> None:
+    def send_event(self, event: bytes) -> None:
         """Send an event on every stream."""
         for stream in self.streams:
             stream.write(b"%x\r\n%b\r\n" % (len(event), event))
 
 
 class _Serving(asyncio.Protocol):
-    def __init__(self, server: LeanServer) -> None:
+    def __init__(self, server: MinimalServer) -> None:
         self._server = server
         self._buffer = b""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -79,7 +79,7 @@ class _Serving(asyncio.Protocol):
 
 
 @asynccontextmanager
-async def listening(protocol: Callable[[], asyncio.Protocol]) -> AsyncIterator[int]:
+async def tcp_server(protocol: Callable[[], asyncio.Protocol]) -> AsyncIterator[int]:
     """A server of this protocol on a free port."""
     server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0, backlog=1024)
     try:
@@ -90,16 +90,16 @@ async def listening(protocol: Callable[[], asyncio.Protocol]) -> AsyncIterator[i
 
 
 @asynccontextmanager
-async def lean_server() -> AsyncIterator[LeanServer]:
+async def minimal_server() -> AsyncIterator[MinimalServer]:
     """A server that answers."""
-    made = LeanServer()
-    async with listening(lambda: _Serving(made)) as port:
+    made = MinimalServer()
+    async with tcp_server(lambda: _Serving(made)) as port:
         made.url = f"http://127.0.0.1:{port}/mcp"
         yield made
 
 
-class LeanCaller:
-    """One connection to a gateway, opened anew when it was closed."""
+class MinimalCaller:
+    """One connection to a gateway, opened again after it was closed."""
 
     def __init__(self, port: int, proxy: str) -> None:
         self._port = port
@@ -139,9 +139,9 @@ class LeanCaller:
 
 
 @asynccontextmanager
-async def lean_callers(port: int, proxy: str, count: int) -> AsyncIterator[list[LeanCaller]]:
-    """So many callers, each with a connection of its own."""
-    callers = [LeanCaller(port, proxy) for _ in range(count)]
+async def minimal_callers(port: int, proxy: str, count: int) -> AsyncIterator[list[MinimalCaller]]:
+    """Create this number of callers, each with a connection of its own."""
+    callers = [MinimalCaller(port, proxy) for _ in range(count)]
     try:
         yield callers
     finally:
@@ -149,12 +149,13 @@ async def lean_callers(port: int, proxy: str, count: int) -> AsyncIterator[list[
             caller.close()
 
 
-async def at_a_rate(callers: list[LeanCaller], *, rate: float, until: asyncio.Event) -> list[tuple[int, float]]:
-    """Have each call at its share of a rate until then; return what :meth:`LeanCaller.call` said of every call, and its
-    seconds, counted from when it was due.
+async def call_at_rate(callers: list[MinimalCaller], *, rate: float, until: asyncio.Event) -> list[tuple[int, float]]:
+    """Let every caller call at its share of the rate until the event is set.
+
+    Return for each call what :meth:`MinimalCaller.call` returned, and its seconds since it was due.
     """
 
-    async def one(number: int, caller: LeanCaller) -> list[tuple[int, float]]:
+    async def one(number: int, caller: MinimalCaller) -> list[tuple[int, float]]:
         found = []
         loop = asyncio.get_running_loop()
         step = len(callers) / rate

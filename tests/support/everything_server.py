@@ -1,6 +1,6 @@
 """An MCP server with every fixture of the official conformance suite, on the official Python SDK.
 
-    python everything_python.py --port 3001 [--page-size 5]
+    python everything_server.py --port 3001 [--page-size 5]
 
 It listens on 127.0.0.1 and serves `/mcp` in every revision. Lists come whole, as the suite needs them, unless there
 is a page size; then an empty page with a cursor comes in between, which clients must not take for the end.
@@ -11,11 +11,11 @@ import warnings
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-import everything_content as content
-import everything_input
-import everything_tools
+import everything_server_content as content
+import everything_server_input
+import everything_server_tools
 import uvicorn
-from everything_state import Events, Request, State
+from everything_server_state import Events, Request, State
 from mcp.server.caching import CacheHint
 from mcp.server.lowlevel.server import NotificationOptions, Server
 from mcp.server.models import InitializationOptions
@@ -47,7 +47,9 @@ from mcp.types import (
 from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 
 _NAME = "everything-python"
-_FIXTURES = {fixture.name: fixture for fixture in (*everything_tools.FIXTURES, *everything_input.FIXTURES)}
+_FIXTURES = {
+    fixture.name: fixture for fixture in (*everything_server_tools.FIXTURES, *everything_server_input.FIXTURES)
+}
 _RETRY_MILLISECONDS = 100
 _RESOURCE_NOT_FOUND = -32002
 """Of the revisions before 2026-07-28."""
@@ -114,7 +116,7 @@ class Everything:
     async def get_prompt(self, ctx: Request, params: GetPromptRequestParams) -> GetPromptResult | InputRequiredResult:
         """Answer `prompts/get`."""
         if params.name == "test_input_required_result_prompt":
-            return await everything_input.prompt(ctx, params)
+            return await everything_server_input.prompt(ctx, params)
         found = content.prompt(params.name, params.arguments or {})
         if found is None:
             raise MCPError(INVALID_PARAMS, f"Unknown prompt: {params.name}")

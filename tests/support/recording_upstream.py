@@ -1,4 +1,4 @@
-"""An MCP server that keeps the very bytes of each request, and a gateway before it: what reaches the one of the other.
+"""An MCP server that records the bytes of each request, and a gateway in front of it.
 
 Requests are cut as RFC 9112 has it and in no other way, so bytes that a gateway framed otherwise than it judged them
 show as a request that nobody meant.
@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateways import RunningGateway, policy, running
+from gateways import RunningGateway, policy, running_gateway
 
 from ostiary_core.contract.documents import PolicyDocument
 
@@ -30,7 +30,7 @@ class Received:
 
 
 @dataclass(slots=True)
-class Exchanges:
+class RecordingUpstream:
     """A gateway and its upstream in a loop of their own, for many examples."""
 
     runner: asyncio.Runner = field(default_factory=asyncio.Runner)
@@ -43,7 +43,7 @@ class Exchanges:
         """Start both."""
         server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         self._stack.callback(server.close)
-        self.gateway = await self._stack.enter_async_context(running(drain_seconds=0.1))
+        self.gateway = await self._stack.enter_async_context(running_gateway(drain_seconds=0.1))
         port = server.sockets[0].getsockname()[1]
         await self.gateway.apply(self.gateway.entry("mock", f"http://127.0.0.1:{port}/mcp", policies))
 
@@ -112,9 +112,9 @@ def _answer(body: bytes) -> bytes:
 
 
 @contextmanager
-def exchanges(*rules: dict[str, Any]) -> Iterator[Exchanges]:
+def recording_upstream(*rules: dict[str, Any]) -> Iterator[RecordingUpstream]:
     """A gateway with one policy of these rules at ``/mock/mcp``, and its upstream."""
-    made = Exchanges()
+    made = RecordingUpstream()
     made.runner.run(made.open(policy("p", *rules)))
     try:
         yield made

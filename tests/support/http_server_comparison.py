@@ -1,4 +1,4 @@
-"""Our HTTP server without a socket: bytes in, in any pieces, and what it made of them. Beside it, h11 as a judge."""
+"""Our HTTP server without a socket: bytes in, in any pieces, and the requests that it parsed; h11 to compare with."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ _SETTLED_AFTER = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Understood:
+class ParsedRequest:
     """One request as a server understood it."""
 
     method: str
@@ -27,10 +27,10 @@ class Understood:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ServerReading:
     """The requests of a connection that were whole, and why it ended (the status of a refusal, or words), if it did."""
 
-    requests: tuple[Understood, ...]
+    requests: tuple[ParsedRequest, ...]
     ended: str | None
 
 
@@ -89,7 +89,7 @@ async def _echo(request: Request) -> Response:
     return Response(200, json.dumps([request.method, request.target, body.hex()]).encode())
 
 
-class ServerLaboratory:
+class ServerComparison:
     """Connections to our server, one after another."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -97,11 +97,11 @@ class ServerLaboratory:
         self._listener = Listener(_echo)
         self._listener.loop = loop
 
-    def read(self, pieces: Sequence[bytes]) -> Reading:
+    def read(self, pieces: Sequence[bytes]) -> ServerReading:
         """What our server understands of these pieces."""
         return self._loop.run_until_complete(self._read(pieces))
 
-    async def _read(self, pieces: Sequence[bytes]) -> Reading:
+    async def _read(self, pieces: Sequence[bytes]) -> ServerReading:
         transport = _Transport(self._loop)
         transport.connection = connection = Connection(self._listener)
         connection.connection_made(cast("asyncio.Transport", transport))
@@ -127,9 +127,9 @@ class ServerLaboratory:
             quiet, before = (quiet + 1, now) if now == before else (0, now)
 
 
-def _understood(written: bytes, ended: str | None) -> Reading:
+def _understood(written: bytes, ended: str | None) -> ServerReading:
     """Read the answers of our server, which must be well-formed."""
-    requests: list[Understood] = []
+    requests: list[ParsedRequest] = []
     while written:
         head, separator, rest = written.partition(b"\r\n\r\n")
         assert separator, "half a head"
@@ -141,18 +141,18 @@ def _understood(written: bytes, ended: str | None) -> Reading:
         if status != 200:
             assert ended is not None, "a refusal ends the connection"
             assert rest[length:] == b"", "something behind the last answer"
-            return Reading(tuple(requests), str(status))
+            return ServerReading(tuple(requests), str(status))
         method, target, body = json.loads(rest[:length])
-        requests.append(Understood(method, target, bytes.fromhex(body) if body is not None else b""))
+        requests.append(ParsedRequest(method, target, bytes.fromhex(body) if body is not None else b""))
         written = rest[length:]
-    return Reading(tuple(requests), ended)
+    return ServerReading(tuple(requests), ended)
 
 
-def read_by_h11(data: bytes) -> Reading:
+def read_by_h11(data: bytes) -> ServerReading:
     """What h11, which is written for strictness, understands of the same bytes."""
     server = h11.Connection(h11.SERVER, max_incomplete_event_size=1 << 20)
     server.receive_data(data)
-    requests: list[Understood] = []
+    requests: list[ParsedRequest] = []
     current: tuple[str, str] | None = None
     body = b""
     try:
@@ -164,25 +164,25 @@ def read_by_h11(data: bytes) -> Reading:
                 body += bytes(event.data)
             elif isinstance(event, h11.EndOfMessage):
                 assert current is not None
-                requests.append(Understood(*current, body))
+                requests.append(ParsedRequest(*current, body))
                 if current[0] == "CONNECT":
-                    return Reading(tuple(requests), "closed")
+                    return ServerReading(tuple(requests), "closed")
                 server.send(h11.Response(status_code=200, headers=[("content-length", "0")]))
                 server.send(h11.EndOfMessage())
                 if server.our_state is h11.MUST_CLOSE:
-                    return Reading(tuple(requests), "closed")
+                    return ServerReading(tuple(requests), "closed")
                 server.start_next_cycle()
             else:
-                return Reading(tuple(requests), None)
+                return ServerReading(tuple(requests), None)
     except h11.RemoteProtocolError as error:
-        return Reading(tuple(requests), str(error))
+        return ServerReading(tuple(requests), str(error))
 
 
 @contextmanager
-def server_laboratory() -> Iterator[ServerLaboratory]:
-    """A laboratory with a loop of its own."""
+def http_server_comparison() -> Iterator[ServerComparison]:
+    """Run a comparison in an event loop of its own until the block ends."""
     loop = asyncio.new_event_loop()
     try:
-        yield ServerLaboratory(loop)
+        yield ServerComparison(loop)
     finally:
         loop.close()

@@ -1,4 +1,4 @@
-"""Says of every Pod that it runs and is ready, as a kubelet would: for a control plane without nodes.
+"""Marks every Pod as running and ready, as a kubelet would: for a control plane without nodes.
 
 with PretendKubelet(control_plane): …
 """
@@ -14,7 +14,7 @@ from ostiary_tools.kube_api import ApiError
 _PERIOD = 0.1  # seconds between two looks
 
 
-class PretendKubelet:
+class FakeKubelet:
     """Only the status is made up; whether a Pod is admitted, and what becomes of its Deployment, is Kubernetes' own."""
 
     def __init__(self, control_plane: ControlPlane) -> None:

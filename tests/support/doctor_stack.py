@@ -1,7 +1,7 @@
-"""A stack that links are broken of, and what `ostiary doctor` says of it.
+"""A whole stack whose links a test breaks, and what `ostiary doctor` reports on it.
 
-patient = Patient(cluster, calling(capsys))
-patient.breaks_at("server", "UpstreamUnreachable")
+stack = DoctorStack(cluster, ostiary_command(capsys))
+stack.breaks_at("server", "UpstreamUnreachable")
 """
 
 import json
@@ -20,20 +20,20 @@ from ostiary_tools.processes import wait_until
 
 
 @dataclass(frozen=True)
-class Patient:
-    """A stack, and the doctor's word on it."""
+class DoctorStack:
+    """A running stack, and `ostiary doctor` to check it with."""
 
     cluster: LocalCluster
     ostiary: Ostiary
 
-    def walk(self, name: str = EXAMPLE_PROXY, *arguments: str) -> dict[str, Any]:
-        """The findings on one MCPProxy. The replicas and the operator are told: they are no Pods."""
+    def diagnose(self, name: str = EXAMPLE_PROXY, *arguments: str) -> dict[str, Any]:
+        """Return the findings on one MCPProxy. Replicas and operator are given as URLs: they are no Pods."""
         replicas = ",".join(self.cluster.gateway_admin_urls)
         reach = ("--gateway-replicas", f"{cluster_processes.GATEWAY}={replicas}")
-        return self.ask(name, *reach, "--operator-url", self.cluster.operator_admin_url, *arguments)
+        return self.run_doctor(name, *reach, "--operator-url", self.cluster.operator_admin_url, *arguments)
 
-    def ask(self, *arguments: str) -> dict[str, Any]:
-        """The findings with these arguments only."""
+    def run_doctor(self, *arguments: str) -> dict[str, Any]:
+        """Return the findings of `ostiary doctor` with these arguments only."""
         kubeconfig = () if "--kubeconfig" in arguments else ("--kubeconfig", str(self.cluster.control_plane.kubeconfig))
         answer = self.ostiary("doctor", "-n", "default", "-o", "json", "--wait", "0.5", *kubeconfig, *arguments)
         assert self.cluster.admin_token() not in answer.out + answer.err
@@ -42,16 +42,16 @@ class Patient:
         return dict(found)
 
     def breaks_at(self, link: str, words: str, name: str = EXAMPLE_PROXY, *arguments: str) -> str:
-        """Expect this link to be the broken one, and the last; return the remedy."""
-        found = self.walk(name, *arguments)
+        """Expect that the chain breaks at this link, which ends the report; return the remedy."""
+        found = self.diagnose(name, *arguments)
         last = found["links"][-1]
         assert (found["broken"], last["name"], last["state"]) == (link, link, "broken"), found
         assert words in last["detail"], last
         assert last["remedy"]
         return str(last["remedy"])
 
-    def has(self, name: str, *, until: str, **spec: Any) -> None:
-        """Make an MCPProxy, and wait for a word in its status."""
+    def create_proxy(self, name: str, *, until: str, **spec: Any) -> None:
+        """Create an MCPProxy, and wait until its status contains this text."""
         servers = [{"name": "main", "url": self.cluster.mock_url}]
         body = {
             "apiVersion": "ostiary.dev/v1alpha1",
@@ -65,7 +65,7 @@ class Patient:
 
 @contextmanager
 def without_operator(cluster: LocalCluster) -> Iterator[None]:
-    """Nobody judges meanwhile; in the end all is as it was."""
+    """Stop the operator for the block, and start it again at its end."""
     cluster.stop_operator()
     try:
         yield

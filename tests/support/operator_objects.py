@@ -1,4 +1,4 @@
-"""Objects as users and the chart write them, gateways that say what they run, and a look into what was delivered."""
+"""Objects as users and the chart write them, stub replicas of gateways, and readers of what was delivered."""
 
 import asyncio
 import itertools
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
-from patience import PATIENCE
+from timeouts import TIMEOUT_SECONDS
 
 from ostiary_core.contract.bundle import GatewayConfig, OpenedBundle, open_files
 from ostiary_core.contract.documents import (
@@ -43,7 +43,7 @@ def proxy(
 
 
 def policy(name: str, *targets: str, namespace: str = "tools", allow: str = "*", **spec: Any) -> dict[str, Any]:
-    """An MCPPolicy that lets everybody use tools of these names at some proxies, or else at all of its namespace."""
+    """An MCPPolicy that lets every caller use tools of these names at some proxies, or else at all of its namespace."""
     target: dict[str, Any] = (
         {"targetRefs": [{"kind": "MCPProxy", "name": each} for each in targets]} if targets else {"targetSelector": {}}
     )
@@ -129,7 +129,10 @@ def condition(obj: Mapping[str, Any] | None, of_type: str) -> tuple[str, str]:
 
 
 async def until(
-    holds: Callable[[], Any] | Callable[[], Awaitable[Any]], *, seconds: float = PATIENCE, what: str = "the condition"
+    holds: Callable[[], Any] | Callable[[], Awaitable[Any]],
+    *,
+    seconds: float = TIMEOUT_SECONDS,
+    what: str = "the condition",
 ) -> Any:
     """Wait until something is true, and return it; fail when it takes too long."""
     deadline = time.monotonic() + seconds
@@ -147,8 +150,8 @@ _numbers = itertools.count(1)
 
 
 @dataclass(slots=True)
-class SaidReplica:
-    """A replica that says what it is told to say: by default that it runs nothing yet."""
+class StubReplica:
+    """A replica that reports what the test sets: by default that it runs nothing yet."""
 
     gateway: str = GATEWAY
     replica: str = field(default_factory=lambda: f"replica-{next(_numbers)}")
@@ -159,15 +162,15 @@ class SaidReplica:
     body: bytes | None = None
     bearers: list[str] = field(default_factory=list)
     url: str = ""
-    before: Callable[["SaidReplica"], Awaitable[None]] | None = None
+    before: Callable[["StubReplica"], Awaitable[None]] | None = None
 
     def runs(self, bundle: OpenedBundle) -> None:
-        """Say that everything of a config runs."""
+        """Report that everything of a config runs."""
         self.revision = bundle.manifest.revision
         self.entries = {each.proxy: {"active": each.digest, "rejected": None} for each in bundle.manifest.entries}
 
     def document(self) -> dict[str, Any]:
-        """What it answers."""
+        """The document that it answers with."""
         return {
             "gateway": self.gateway,
             "revision": self.revision,
@@ -187,7 +190,7 @@ class SaidReplica:
 
 
 @asynccontextmanager
-async def listening(replica: SaidReplica) -> AsyncIterator[SaidReplica]:
+async def listening_replica(replica: StubReplica) -> AsyncIterator[StubReplica]:
     """Let a replica listen on a free port of 127.0.0.1."""
     app = web.Application()
     app.router.add_get("/config", replica.answer)

@@ -1,6 +1,6 @@
 """The fixtures of the conformance suite that need no code: content, resources, prompts.
 
-The suite looks for these names and texts; `everything_python` serves them.
+The suite looks for these names and texts; `everything_server` serves them.
 """
 
 import base64

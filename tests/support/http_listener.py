@@ -16,7 +16,7 @@ Answer = Callable[[Request], Awaitable[Response | None]]
 
 
 @asynccontextmanager
-async def serving(
+async def http_listener(
     answer: Answer, limits: Limits | None = None, *, drain: float = 1.0
 ) -> AsyncIterator[tuple[Listener, int]]:
     """Answer with this until the block ends, which leaves ``drain`` seconds to what is in flight."""

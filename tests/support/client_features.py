@@ -15,14 +15,14 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from patience import PATIENCE
+from timeouts import TIMEOUT_SECONDS
 
 LEGACY, MODERN = "2025-11-25", "2026-07-28"
 WATCHED = "test://watched-resource"
 ROOT = "file:///home/agent"
 MODEL_SAYS = "I am a model"
 USER_SAYS = "I am a user"
-_SECONDS = PATIENCE / 2
+_SECONDS = TIMEOUT_SECONDS / 2
 
 OnProgress = Callable[[float, float | None], Awaitable[None]]
 

@@ -1,4 +1,4 @@
-"""A proxy before a real API server that misbehaves on demand: refuses, hangs, ends watches, knows no token any more.
+"""A proxy in front of a real API server that fails on demand: refuses, hangs, ends watches, rejects tokens.
 
 async with api_proxy(control_plane, directory) as api:
     world.kubeconfig = api.kubeconfig(token)
@@ -60,7 +60,7 @@ class _Refusal:
 
 
 @dataclass
-class ApiProxy:
+class KubeApiProxy:
     """How it behaves from now on. ``seen`` holds method and path of all that arrived, watches and refused ones too."""
 
     upstream: ControlPlane
@@ -163,12 +163,12 @@ async def _relay(answer: aiohttp.ClientResponse, response: web.StreamResponse) -
 
 
 @contextlib.asynccontextmanager
-async def api_proxy(upstream: ControlPlane, directory: Path) -> AsyncIterator[ApiProxy]:
+async def kube_api_proxy(upstream: ControlPlane, directory: Path) -> AsyncIterator[KubeApiProxy]:
     """Serve it over TLS on a free port of loopback."""
     certificates.write_authority_and_server(directory, names=["localhost"], addresses=["127.0.0.1"])
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(directory / "server.crt", directory / "server.key")
-    proxy = ApiProxy(upstream, directory)
+    proxy = KubeApiProxy(upstream, directory)
     connector = aiohttp.TCPConnector(limit=0, ssl=ssl.create_default_context(cafile=str(upstream.ca_file)))
     async with aiohttp.ClientSession(
         connector=connector, auto_decompress=False, timeout=aiohttp.ClientTimeout(total=None)

@@ -1,6 +1,6 @@
 """An upstream that sends any bytes, and two HTTP clients that read them: ours, and aiohttp's ClientSession.
 
-One event loop and one server of loopback serve every example of a test: `laboratory` is a context for a whole module.
+One event loop and one server on loopback serve every example of a test: enter the context once for a module.
 """
 
 import asyncio
@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import aiohttp
-from patience import PATIENCE
 from scripted_server import read_request
+from timeouts import TIMEOUT_SECONDS
 
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream.addresses import OwnPlaces, networks
@@ -22,11 +22,11 @@ REQUEST = b"POST /mcp HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}"
 HONEST = b"the honest answer"
 #: Turns of the loop in which whatever was written to a socket of loopback has been read from it.
 _TURNS = 4
-_SECONDS = PATIENCE / 2
+_SECONDS = TIMEOUT_SECONDS / 2
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ClientReading:
     """What a client read: headers by lower-case name, those that stood twice joined by commas."""
 
     status: int
@@ -35,7 +35,7 @@ class Reading:
 
 
 #: The whole of an answer, or None where it was refused.
-Outcome = Reading | None
+Outcome = ClientReading | None
 
 
 async def _turns() -> None:
@@ -52,7 +52,7 @@ class _Play:
     played: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-class Laboratory:
+class ClientComparison:
     """``play`` is written to the next request, piece by piece; every request after it has an honest answer."""
 
     def __init__(self) -> None:
@@ -124,7 +124,7 @@ class Laboratory:
                     async with session.post(url, data=b"{}", allow_redirects=False) as response:
                         body = await response.read()
                         raw = [(n.decode("latin-1"), v.decode("latin-1")) for n, v in response.raw_headers]
-                        return Reading(response.status, joined(raw), body)
+                        return ClientReading(response.status, joined(raw), body)
                 except TimeoutError:
                     raise
                 except aiohttp.ClientError:
@@ -169,7 +169,7 @@ class Laboratory:
         return Pool(dialer.dial, limit=2, keep_seconds=_SECONDS, wait_seconds=_SECONDS)
 
 
-async def _read(response: Answer, names: Sequence[str]) -> Reading:
+async def _read(response: Answer, names: Sequence[str]) -> ClientReading:
     pieces = []
     try:
         while piece := await response.read_some(_SECONDS):
@@ -177,7 +177,7 @@ async def _read(response: Answer, names: Sequence[str]) -> Reading:
     finally:
         response.close()
     found = [(name, _tidy(value)) for name in names if (value := response.header(name)) is not None]
-    return Reading(response.status, tuple(sorted(found)), b"".join(pieces))
+    return ClientReading(response.status, tuple(sorted(found)), b"".join(pieces))
 
 
 def joined(headers: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
@@ -197,9 +197,9 @@ def _tidy(value: str) -> str:
 
 
 @contextmanager
-def laboratory() -> Iterator[Laboratory]:
-    """A laboratory that runs."""
-    made = Laboratory()
+def http_client_comparison() -> Iterator[ClientComparison]:
+    """Run the server and both clients until the block ends."""
+    made = ClientComparison()
     made.start()
     try:
         yield made

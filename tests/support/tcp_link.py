@@ -1,4 +1,4 @@
-"""A TCP link that can be cut, as a network between two that both live on."""
+"""A TCP link that can be cut: a network partition between two processes that keep running."""
 
 import asyncio
 import contextlib
@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 
 @dataclass
-class Link:
-    """Leads to a port of loopback while it is not ``cut``; what was open then ends."""
+class TcpLink:
+    """Forwards to a port of loopback unless it is ``cut``; a cut closes its open connections."""
 
     to_port: int
     port: int = 0
@@ -17,21 +17,21 @@ class Link:
 
     @property
     def url(self) -> str:
-        """Where it begins."""
+        """The URL of the near end."""
         return f"http://127.0.0.1:{self.port}"
 
-    def sever(self) -> None:
-        """Cut it."""
+    def disconnect(self) -> None:
+        """Close every connection and refuse new ones."""
         self.cut = True
         for writer in self._open:
             writer.transport.abort()
 
-    def mend(self) -> None:
-        """Let it lead there again."""
+    def reconnect(self) -> None:
+        """Forward new connections again."""
         self.cut = False
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Carry one connection."""
+        """Forward one connection in both directions."""
         if self.cut:
             writer.transport.abort()
             return
@@ -55,14 +55,14 @@ async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 
 @contextlib.asynccontextmanager
-async def link(to_port: int) -> AsyncIterator[Link]:
+async def tcp_link(to_port: int) -> AsyncIterator[TcpLink]:
     """Open a link to a port of loopback."""
-    it = Link(to_port)
+    it = TcpLink(to_port)
     server = await asyncio.start_server(it.handle, "127.0.0.1", 0)
     it.port = server.sockets[0].getsockname()[1]
     try:
         yield it
     finally:
         server.close()
-        it.sever()
+        it.disconnect()
         await server.wait_closed()

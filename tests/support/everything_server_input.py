@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from everything_content import text
-from everything_state import State
-from everything_tools import Fixture, Request, answer
+from everything_server_content import text
+from everything_server_state import State
+from everything_server_tools import Fixture, Request, answer
 from mcp.shared.exceptions import MCPError
 from mcp.types import (
     INVALID_PARAMS,

@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Sequence
 
 
-def cut(data: bytes, places: Sequence[int]) -> list[bytes]:
+def split_at(data: bytes, places: Sequence[int]) -> list[bytes]:
     """The same bytes in pieces, none of them empty. A place behind the end cuts nothing."""
     at = sorted({0, len(data), *(min(place, len(data)) for place in places)})
     return [data[a:b] for a, b in itertools.pairwise(at)]
