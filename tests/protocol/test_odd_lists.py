@@ -65,8 +65,8 @@ async def test_what_cannot_be_judged_is_left_out_alone_and_said_in_log_and_metri
             assert reply.result == {"tools": [{"name": "shown_b"}]}
     said = [record.getMessage() for record in caplog.records if "cannot be judged" in record.getMessage()]
     assert len(said) == 1
-    assert 'tools[0]: "name" stands twice' in said[0]
-    assert "tools[2] 'shown_c': a member 'NAME' beside" in said[0]
+    assert 'tools[0]: duplicate "name"' in said[0]
+    assert "tools[2] 'shown_c': also a member 'NAME'" in said[0]
     async with aiohttp.ClientSession() as http, http.get(f"http://127.0.0.1:{gateway.app.admin_port}/metrics") as page:
         assert 'ostiary_list_items_dropped_total{ostiary_proxy="default/odd"} 2.0' in await page.text()
 

@@ -10,7 +10,7 @@ _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 def parse(text: str) -> Address | None:
-    """Return the real address that a text is, None where it is none."""
+    """Return the real address that a text denotes, None where it is not an address."""
     try:
         return real(ipaddress.ip_address(text))
     except ValueError:
@@ -18,14 +18,14 @@ def parse(text: str) -> Address | None:
 
 
 def is_address(text: object) -> bool:
-    """Say whether something is the text of an address."""
+    """Say whether a value is the text of an address."""
     return isinstance(text, str) and parse(text) is not None
 
 
 def real(address: Address) -> Address:
-    """Return the IPv4 address inside an IPv6 one that merely wraps it, else the address.
+    """Return the IPv4 address inside an IPv6 address that only wraps it, or the address.
 
-    Wrapped are those that are mapped, translated (RFC 2765), 6to4, NAT64 with the prefix that all know, and Teredo.
+    Wrapped are mapped, translated (RFC 2765), 6to4, NAT64 (with the well-known prefix) and Teredo addresses.
     """
     if isinstance(address, ipaddress.IPv6Address):
         if address in _NAT64 or address in _TRANSLATED:

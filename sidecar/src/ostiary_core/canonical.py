@@ -1,4 +1,4 @@
-"""Canonical JSON and its digest: the same value is the same bytes everywhere.
+"""Canonical JSON and its digest: equal values give equal bytes everywhere.
 
 Keys are sorted by code point, there is no insignificant white space, text is UTF-8, and no floats occur (durations
 travel as integer milliseconds). Two runs, two machines and two Python versions give the same bytes, so a digest
@@ -12,7 +12,10 @@ import orjson
 
 
 def canonical(value: Any) -> bytes:
-    """Return the canonical JSON of a value: dicts with string keys, lists, strings, integers, booleans, None."""
+    """Return the canonical JSON of a value.
+
+    Dicts with string keys, lists, strings, integers, booleans, None.
+    """
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 

@@ -1,17 +1,20 @@
 """The errors of the core, as a tree.
 
     OstiaryError
-    ├── StrictJSONError      a message is not the JSON we accept        (the sender's fault)
-    ├── ContractError        a config does not keep the contract        (the writer's fault)
-    ├── PatternError         a name or pattern of a policy cannot work  (the policy author's fault)
-    └── AmbiguousURIError    servers may read a URI in several ways     (the caller's fault)
+    ├── StrictJSONError      a message is not the JSON that we accept   (the sender's fault)
+    ├── ContractError        a config violates the contract             (the writer's fault)
+    ├── PatternError         a name or pattern of a policy is invalid   (the policy author's fault)
+    └── AmbiguousURIError    servers may interpret a URI differently    (the caller's fault)
 
-Bugs stay what Python raises. I/O errors belong to the planes: the core does none.
+Bugs raise Python's own errors. I/O errors belong to the planes: the core does no I/O.
 """
 
 
 class OstiaryError(Exception):
-    """Base of every error that Ostiary raises on purpose. Its message is for humans and holds no secret."""
+    """Base of every error that Ostiary raises deliberately.
+
+    Its message is for people and holds no secret.
+    """
 
 
 class StrictJSONError(OstiaryError):
@@ -19,7 +22,10 @@ class StrictJSONError(OstiaryError):
 
 
 class ContractError(OstiaryError):
-    """A manifest, part or document that breaks the config contract; the message names what and where."""
+    """A manifest, part or document that violates the config contract.
+
+    The message names what and where.
+    """
 
 
 class PatternError(OstiaryError):
@@ -27,4 +33,7 @@ class PatternError(OstiaryError):
 
 
 class AmbiguousURIError(OstiaryError):
-    """A URI that servers may take for one that cannot be told; the message says what about it, and not the URI."""
+    """A URI that servers may interpret in an unpredictable way.
+
+    The message gives the reason, but not the URI.
+    """

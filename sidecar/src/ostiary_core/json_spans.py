@@ -1,7 +1,9 @@
-"""Where in a JSON text each member and item stands: one can be replaced or left out, and the rest keeps its bytes.
+"""Locate the members and items of a JSON text.
 
-A tree of values cannot hold all that JSON may say: of two equal keys one is lost, an integer of a hundred digits is
-rounded, half a surrogate pair cannot be written again. What is cut out of the text by its place keeps all of that. One
+One can be replaced or removed, and the rest keeps its bytes.
+
+A tree of values cannot hold all that JSON may express: of two equal keys one is lost, an integer of a hundred digits is
+rounded, half a surrogate pair cannot be written again. Cutting the text by positions keeps all of that. It takes one
 pass of the standard library's scanner (in C) over each value: the cost is linear in the length of the text.
 """
 
@@ -14,18 +16,18 @@ from ostiary_core.errors import StrictJSONError
 
 _space: Final = re.compile(r"[ \t\n\r]*").match
 
-#: So many members of one object are read one by one: each costs as much as ten that are read at once.
+#: The most members of one object that are read one by one: each costs as much as ten that are read at once.
 MOST_MEMBERS: Final = 4096
 
-#: Reads the value that begins at a place, and returns the place behind it.
+#: Reads the value that begins at a position, and returns the position after it.
 Read = Callable[[int], int]
 
 
 class Item(NamedTuple):
-    """One value of an array: its place in the text, and what it says.
+    """One value of an array: its position in the text, and the value.
 
-    In ``value`` an object is a tuple of its pairs of key and value, equal keys too, and every number is a float.
-    ``is_json`` is False where it holds NaN or an infinity, which the scanner takes and JSON does not have.
+    In ``value`` an object is a tuple of its pairs of key and value, including equal keys, and every number is a float.
+    ``is_json`` is False where it holds NaN or an infinity, which the scanner accepts but JSON does not have.
     """
 
     start: int
@@ -35,7 +37,7 @@ class Item(NamedTuple):
 
 
 class SpanReader:
-    """Reads one JSON text. ``text`` is what it says, without a byte order mark.
+    """Reads one JSON text. ``text`` is the decoded text, without a byte order mark.
 
     Raises:
         StrictJSONError: it is not UTF-8.
@@ -56,20 +58,20 @@ class SpanReader:
         """Read the text as one object, see :meth:`members`.
 
         Raises:
-            StrictJSONError: it is none, or something follows it.
+            StrictJSONError: it is not an object, or something follows it.
         """
         end = self.members(self._after_space(0), into)
         if self._after_space(end) != len(self.text):
             raise StrictJSONError(f"something follows the value at character {end}")
 
     def members(self, start: int, into: Mapping[str, Read]) -> int:
-        """Read the object at ``start`` and return the place behind it.
+        """Read the object at ``start`` and return the position after it.
 
-        A member that ``into`` names is read by the function given there; the others are passed over.
+        A member that is in ``into`` is read by the function given there; the others are skipped.
 
         Raises:
-            StrictJSONError: there is no object, a key of it stands twice, there are more than :data:`MOST_MEMBERS`, or
-                what is passed over holds NaN.
+            StrictJSONError: there is no object, one of its keys is a duplicate, there are more than
+                :data:`MOST_MEMBERS`, or a skipped value holds NaN.
         """
         seen: set[str] = set()
         for key, place in self._keys(start):
@@ -82,7 +84,9 @@ class SpanReader:
         return self._end
 
     def items(self, start: int) -> Iterator[Item]:
-        """Read the array at ``start`` item by item; afterwards :attr:`end` is the place behind it.
+        """Read the array at ``start`` item by item.
+
+        Afterwards :attr:`end` is the position after it.
 
         Raises:
             StrictJSONError: there is no array.
@@ -95,10 +99,10 @@ class SpanReader:
             place = self._next(end, "]")
 
     def value(self, start: int) -> tuple[Any, int]:
-        """Return the value at ``start``, as :class:`Item` has it, and the place behind it.
+        """Return the value at ``start``, in the form of :class:`Item`, and the position after it.
 
         Raises:
-            StrictJSONError: there is none.
+            StrictJSONError: there is no value.
         """
         try:
             return self._decoder.raw_decode(self.text, start)
@@ -113,15 +117,18 @@ class SpanReader:
 
     @property
     def end(self) -> int:
-        """The place behind the object or array that was read last."""
+        """The position after the object or array that was read last."""
         return self._end
 
     def replaced(self, start: int, end: int, by: str) -> bytes:
-        """Return the text with something else between two places."""
+        """Return the text with ``by`` in place of the text between two positions."""
         return f"{self.text[:start]}{by}{self.text[end:]}".encode()
 
     def _keys(self, start: int) -> Iterator[tuple[str, int]]:
-        """Yield each key and the place of its value; whoever iterates sets ``_end`` to the place behind the value."""
+        """Yield each key and the position of its value.
+
+        The caller must set ``_end`` to the position after the value.
+        """
         place = self._opened(start, "{", "}")
         while place is not None:
             key, after = self._key(place)
@@ -138,7 +145,10 @@ class SpanReader:
         return key, self._after_space(colon + 1)
 
     def _opened(self, start: int, opening: str, closing: str) -> int | None:
-        """Return the place of the first element; None where there is none, and then ``_end`` is set."""
+        """Return the position of the first element.
+
+        None where there is none, and then ``_end`` is set.
+        """
         if self.text[start : start + 1] != opening:
             raise StrictJSONError(f"no {opening} at character {start}")
         place = self._after_space(start + 1)
@@ -148,7 +158,10 @@ class SpanReader:
         return None
 
     def _next(self, end: int, closing: str) -> int | None:
-        """Return the place of the element behind the one that ends at ``end``; None as for the first."""
+        """Return the position of the element after the one that ends at ``end``.
+
+        None as for the first.
+        """
         place = self._after_space(end)
         sign = self.text[place : place + 1]
         if sign == closing:

@@ -1,34 +1,39 @@
-"""How much a JSON text costs to parse, told from its bytes before anything is made of them.
+"""Estimate the cost of parsing a JSON text from its bytes, before it is parsed.
 
-Its length does not say it: four mebibytes are one string, or two million objects. So the structure is counted. An
+The length does not show it: four mebibytes may be one string, or two million objects. So the structure is counted. An
 object, an array and a member of an object weigh one each, an element of an array a quarter more (:data:`UNIT` is one).
-What stands within strings weighs nothing, however many commas and brackets it holds.
+Characters within strings weigh nothing, whatever commas and brackets they are.
 
-:func:`at_most` is a bound that costs a thousandth of a parse; only where that is too much is the exact :func:`weigh`
-worth its time, which is given slice by slice, so that others have their turn.
+:func:`at_most` is an upper bound that costs a thousandth of a parse; only where that is too high is the exact
+:func:`weigh` worth its time, which it takes in slices, so that other tasks can run in between.
 """
 
 from collections.abc import Iterator
 from typing import Final
 
-#: Weights are in quarters, so that they stay whole numbers.
+#: Weights are in quarters, so that they are whole numbers.
 UNIT: Final = 4
-#: Memory that one unit of weight takes at most as a tree, about, in bytes: an object with one member, divided.
+#: The approximate memory of a parsed tree per unit of weight, in bytes: the worst case is an object with one member.
 BYTES_EACH: Final = 112
 _SLICE: Final = 64 * 1024
-#: Two bytes that are no structure, in place of an escaped backslash and an escaped quote.
+#: Two bytes without structural meaning, in place of an escaped backslash and an escaped quote.
 _NOTHING: Final = b"__"
 
 
 def at_most(text: bytes) -> int:
-    """Return a weight that the text does not exceed: structure is counted within strings, too."""
+    """Return an upper bound of the text's weight.
+
+    It counts structural characters within strings, too.
+    """
     return _counted(text)
 
 
 def weigh(text: bytes) -> Iterator[int]:
-    """Yield the weight so far, after each slice of the text; the last is that of the whole.
+    """Yield the weight so far, after each slice of the text.
 
-    What is no JSON is weighed all the same; a string that does not end hides what follows it, and is none to a parser.
+    The last is that of the whole text.
+
+    Invalid JSON has a weight, too; an unterminated string hides what follows it, and no parser accepts it.
     """
     weight = place = 0
     in_string = False
@@ -43,7 +48,10 @@ def weigh(text: bytes) -> Iterator[int]:
 
 
 def _slice(text: bytes, start: int) -> bytes:
-    """Return the next slice: it does not end between a backslash and what that escapes."""
+    """Return the next slice.
+
+    It does not end between a backslash and the character that it escapes.
+    """
     piece = text[start : start + _SLICE]
     backslashes = len(piece) - len(piece.rstrip(b"\\"))
     return text[start : start + _SLICE + 1] if backslashes % 2 else piece

@@ -1,11 +1,12 @@
-"""Strict JSON for everything that comes over the wire, and the one serializer for everything that goes out.
+"""Strict JSON for all input, and the one serializer for all output.
 
-Parsers that differ are a way past a policy: where the gateway reads one name and the upstream another, the wrong one
-is judged. So duplicate keys (also behind escapes), bad UTF-8, lone surrogates, NaN, trailing bytes and nesting beyond
-200 are refused, and so are numbers that another parser might round: integers beyond 64 bits and floats that overflow.
+Differences between parsers can bypass a policy: where the gateway reads one name and the upstream another, the wrong
+one is judged. So duplicate keys (also behind escapes), bad UTF-8, lone surrogates, NaN, trailing bytes and nesting
+beyond 200 are refused, and so are numbers that another parser might round: integers beyond 64 bits and floats that
+overflow.
 
 JavaScript writes a float below 1e21 without an exponent: its 1e20 is 100000000000000000000. An integer beyond 64 bits
-that is spelt as JavaScript spells a float is that float, to every parser, and goes out as one.
+that is spelt as JavaScript spells a float is that float to every parser, and is written as one.
 """
 
 import math
@@ -18,23 +19,23 @@ import orjson
 
 from ostiary_core.errors import StrictJSONError
 
-# A number can only leave the safe range through a long run of digits or an exponent of three digits: a run of seventeen
-# and an exponent of two are far from 1e308. Looking for those in a text whose digits (and plus signs, which may begin
-# an exponent) have all become 0 is fifteen times faster than a regular expression; no such number is missed, and a hit
-# on something else, within a string, costs the walk and nothing more.
+# A number can leave the safe range only by a long run of digits or an exponent of three digits: a run of seventeen and
+# an exponent of two are far from 1e308. Searching for those in a text whose digits (and plus signs, which may begin an
+# exponent) have all become 0 is fifteen times faster than a regular expression; no such number is missed, and a false
+# match, within a string, only costs the check of all values.
 _DIGITS_AS_ZERO = bytes.maketrans(b"123456789+E", b"0000000000e")
 _LONG_EXPONENT = b"0e000"
 _LONG_RUN = b"0" * 18
 
 _INT64_MIN = -(2**63)
 _UINT64_MAX = 2**64 - 1
-#: From here on JavaScript writes an exponent (ECMA-262, Number::toString).
+#: From this value on JavaScript writes an exponent (ECMA-262, Number::toString).
 _JAVASCRIPT_INTEGERS = 10**21
 _SHOWN = 128
-#: So many values are looked at in one step.
+#: The number of values that are checked in one step.
 _VALUES_AT_ONCE = 2048
 
-#: Where a value stands: that of its container, and its key or place in that.
+#: The path of a value: that of its container, and its key or index in it.
 Trail = tuple[Any, str | int]
 
 
@@ -56,7 +57,9 @@ def loads(text: bytes) -> Any:
 
 
 def loading(text: bytes) -> Generator[None, None, Any]:
-    """Parse as :func:`loads` does, in steps between which other work may be done: for what is large.
+    """Parse like :func:`loads`, in steps between which other work may be done.
+
+    For a large text.
 
     Raises:
         StrictJSONError: the text is not strict JSON.
@@ -89,7 +92,10 @@ def dumps(value: Any) -> bytes:
 
 
 def may_hold_wild_numbers(text: bytes) -> bool:
-    """Say whether each value of a text must be looked at: it may hold a number that is out of range."""
+    """Say whether each value of a text must be checked.
+
+    It may hold a number that is out of range.
+    """
     flat = text.translate(_DIGITS_AS_ZERO)
     return _LONG_RUN in flat or _LONG_EXPONENT in flat
 
@@ -118,7 +124,7 @@ def _without_wild_numbers(value: Any) -> Generator[None, None, Any]:
 def _tame(
     container: Any, members: list[tuple[Any, Any]], trail: Trail | None, stack: list[tuple[Any, Trail | None]]
 ) -> None:
-    """Look at some members of a container; put those that are containers on the stack."""
+    """Check some members of a container; push those that are containers on the stack."""
     for key, item in members:
         kind = type(item)
         if kind is str:
@@ -135,7 +141,7 @@ def _tame(
 def _as_javascript_means(number: int, trail: Trail) -> float:
     if abs(number) < _JAVASCRIPT_INTEGERS:
         as_float = float(number)
-        # The shortest digits that are this float, as JavaScript writes them, and zeros behind them.
+        # The shortest digits of this float, as JavaScript writes them, followed by zeros.
         if repr(as_float).partition("e")[0].replace(".", "").rstrip("0") == str(number).rstrip("0"):
             return as_float
     raise StrictJSONError(
@@ -144,12 +150,12 @@ def _as_javascript_means(number: int, trail: Trail) -> float:
 
 
 def _named(trail: Trail | None) -> str:
-    """Return where a value stands, in words of a bounded length."""
+    """Return the path of a value, as text of a limited length."""
     path: list[str | int] = []
     while trail is not None:
         trail, step = trail
         path.append(step)
     named = ""
-    for step in reversed(path[:-1]):  # without the place in what was put around the whole
+    for step in reversed(path[:-1]):  # without the index in the list around the whole
         named += f"[{step}]" if isinstance(step, int) else f".{step}" if named else step
     return (named if len(named) <= _SHOWN else f"{named[:_SHOWN]}…") or "the value"

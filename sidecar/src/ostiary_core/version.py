@@ -1,3 +1,3 @@
-"""The one place that holds the version of Ostiary."""
+"""The version of Ostiary, defined only here."""
 
 __version__ = "0.1.0"

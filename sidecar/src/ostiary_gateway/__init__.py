@@ -1,1 +1,1 @@
-"""The data plane: an aiohttp gateway that enforces a compiled config on every MCP message."""
+"""The data plane: an asyncio gateway that enforces a compiled config on every MCP message."""

@@ -1,7 +1,7 @@
-"""The admin port: is it alive, is it ready, what does it count, which config does it run.
+"""The admin port: liveness, readiness, metrics, and the config that this replica runs.
 
-Apart from the data port, so that a NetworkPolicy can tell them apart. ``/healthz``, ``/readyz`` and ``/metrics`` are
-open; ``/config`` wants the bearer that lies in the gateway's Secret. It tells digests, never content.
+It is separate from the data port, so that a NetworkPolicy can distinguish them. ``/healthz``, ``/readyz`` and
+``/metrics`` are open; ``/config`` needs the bearer token from the gateway's Secret. It shows digests, never content.
 """
 
 import hmac
@@ -20,12 +20,15 @@ from ostiary_gateway.config.store import ConfigStore
 from ostiary_gateway.errors import port_taken
 from ostiary_gateway.line.offered import OFFERED
 
-#: How many misplaced keys are named.
+#: The number of misplaced keys that are named.
 _MISPLACED: Final = 10
 
 
 class Admin:
-    """Answers on the admin port. ``ready`` says whether requests are welcome, ``replica`` names this process."""
+    """Serves the admin port.
+
+    ``ready`` says whether requests are accepted; ``replica`` names this process.
+    """
 
     def __init__(
         self, *, store: ConfigStore, ready: Callable[[], str | None], registry: CollectorRegistry, replica: str
@@ -56,7 +59,7 @@ class Admin:
         return web.Response(text="ok\n") if reason is None else web.Response(text=f"{reason}\n", status=503)
 
     async def _metrics(self, _: web.Request) -> web.Response:
-        # With a thousand proxies this is a second's work.
+        # With a thousand proxies this takes about a second.
         text = await in_background(generate_latest, self._registry)
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
@@ -72,12 +75,14 @@ class Admin:
         return scheme.lower() == "bearer" and any(found)
 
     def report(self) -> dict[str, Any]:
-        """Return what this replica runs: active and rejected digests per entry, and what came whole and was refused.
-        Of the servers of an entry it says how they have been doing, where that is known, and which names of rules are
-        not among what they offer.
+        """Return what this replica runs.
 
-        ``incomplete`` is a config that waits for its parts; its revision is never in force already. ``misplacedKeys``
-        are files of the config that have the name of a key: never used, since keys come from the Secret alone.
+        Active and rejected digests per entry, and a config that was rejected as a whole. For the servers of an entry it
+        includes their health, where known, and the names in rules that they do not offer.
+
+        ``incomplete`` is a config whose parts have not all arrived; its revision is never in force already.
+        ``misplacedKeys`` are files of the config with the name of a key: never used, since keys come only from the
+        Secret.
         """
         snapshot, rejected = self._store.snapshot, self._store.rejected_entries
         active = {} if snapshot is None else {key: proxy.digest for key, proxy in snapshot.proxies.items()}
@@ -98,10 +103,10 @@ class Admin:
 
 
 async def listen(runner: web.BaseRunner, host: str, port: int) -> int:
-    """Start the admin listener and return its port (which differs from ``port`` where that is 0).
+    """Start the admin listener and return its port, which is chosen if ``port`` is 0.
 
     Raises:
-        StartupError: the port is taken or the address is not ours; names the option to change.
+        StartupError: the port is taken, or the address is not a local one; names the option to change.
     """
     site = web.TCPSite(runner, host, port)
     try:
@@ -124,7 +129,7 @@ def _servers(proxy: ProxyRuntime | None) -> dict[str, Any]:
 
 
 def _offers(proxy: ProxyRuntime | None) -> dict[str, Any]:
-    """Return of which lists of a proxy all is known, and the names of rules that are not in them."""
+    """Return which lists of a proxy are completely known, and names in rules missing there."""
     known, slips = OFFERED.of(proxy) if proxy is not None else ((), ())
     if not known:
         return {}

@@ -1,4 +1,4 @@
-"""A gateway process put together: config sources, request line, data port, admin port; and taken apart again."""
+"""Assemble a gateway process (config sources, pipeline, data and admin port); stop it."""
 
 import asyncio
 import logging
@@ -31,12 +31,12 @@ _log = logging.getLogger(__name__)
 
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _RESTART_SECONDS: Final = 1.0
-#: Requests that were unanswered at the end of draining have so long to be told so, in seconds.
+#: Seconds to answer the requests that are unfinished at the end of the drain period.
 _LAST_WORDS_SECONDS: Final = 1.0
 
 
 class GatewayApp:
-    """One gateway process. :meth:`start`, serve for as long as you like, :meth:`stop`."""
+    """One gateway process: :meth:`start`, serve, :meth:`stop`."""
 
     def __init__(self, options: GatewayOptions, telemetry: Telemetry) -> None:
         self.options = options
@@ -67,7 +67,7 @@ class GatewayApp:
         self._watching: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Listen and begin to watch the config. Ready follows with the first good config.
+        """Listen, and begin to watch the config. The gateway is ready after the first good config.
 
         Raises:
             StartupError: a port is taken, or the certificate cannot be used.
@@ -109,16 +109,19 @@ class GatewayApp:
         self._watching = [asyncio.create_task(_watch(each)) for each in watched]
 
     def not_ready(self) -> str | None:
-        """Return why requests are not welcome, or None."""
+        """Return why requests are not accepted now, or None."""
         if self._leaving or self.line.draining:
             return "draining"
         return "no config yet" if self.store.snapshot is None else None
 
     async def stop(self) -> None:
-        """Drain and end: no new work, streams closed, requests in flight answered within the bound, spans flushed."""
+        """Drain and end.
+
+        Accept no new work, close streams, finish requests in flight within the limit, flush spans.
+        """
         self._data.take_leave()
         if self.options.drain_delay_seconds:
-            # Load balancers still send here until they have seen that we are not ready, and callers keep connections.
+            # Load balancers send requests here until they notice that we are not ready, and clients keep connections.
             self._leaving = True
             await asyncio.sleep(self.options.drain_delay_seconds)
         self._data.end_idle()
@@ -145,10 +148,13 @@ def _replica(given: str) -> str:
 
 
 async def _watch(source: DirectorySource | KubernetesSource | Certificate | SecondLook) -> None:
-    """Watch a source for ever. That it fails is a bug of ours, but a gateway deaf to policy would be a worse one."""
+    """Run a source for ever.
+
+    Its failure is a bug of ours, but a gateway that ignores policy edits would be worse.
+    """
     while True:
         try:
             await source.run()
-        except Exception:  # noqa: BLE001  whatever it was, it is told, and the watching goes on
-            _log.critical("%s failed and is begun again: this is a bug", type(source).__name__, exc_info=True)
+        except Exception:  # noqa: BLE001  any failure is logged, and the source is restarted
+            _log.critical("%s failed and is restarted: this is a bug", type(source).__name__, exc_info=True)
         await asyncio.sleep(_RESTART_SECONDS)

@@ -1,7 +1,7 @@
-"""Work beside the event loop, in threads of our own.
+"""Run work in threads of our own, in parallel with the event loop.
 
-Not in the loop's default ones: those resolve the names of upstream servers, and a few names that hang would hold up a
-new policy, or a scrape, for as long.
+The loop's default threads resolve the names of upstream servers, and a few names that hang would delay a new policy, or
+a scrape, for as long.
 """
 
 import asyncio
@@ -12,17 +12,20 @@ from typing import Any, Final, TypeVar
 
 _T = TypeVar("_T")
 
-#: One for config, which takes turns, and one that is free for everything else. They start with their first work.
+#: One thread for config, which is serial, and one for everything else. They start with their first work.
 _THREADS: Final = ThreadPoolExecutor(max_workers=2, thread_name_prefix="ostiary")
 
 
 async def in_background(work: Callable[..., _T], *arguments: Any, **options: Any) -> _T:
-    """Do work that takes long enough to delay requests, and return its result; what it raises, this raises."""
+    """Do work in a thread, since it would delay requests.
+
+    Return its result or raise its exception.
+    """
     return await asyncio.get_running_loop().run_in_executor(_THREADS, partial(work, *arguments, **options))
 
 
 def uncancel() -> None:
-    """Let the current task, which was cancelled, go on: it has something to say before it ends."""
+    """Uncancel the current task, which still has a response to send before it ends."""
     task = asyncio.current_task()
     if task is not None:
         task.uncancel()

@@ -1,17 +1,20 @@
-"""Open files: each connection is one, and the usual soft limit of 1024 is soon reached."""
+"""The limit of open files.
+
+Each connection needs one, and the usual soft limit of 1024 is soon reached.
+"""
 
 import resource
 from contextlib import suppress
 from typing import Final
 
-#: More than anybody has connections; some systems take no larger number.
+#: More than anyone has connections; some systems accept no larger number.
 _MOST: Final = 1 << 20
-#: What the process opens besides connections: config, logs, telemetry, the admin port.
+#: Files that the process opens besides connections: config, logs, telemetry, the admin port.
 _OWN: Final = 128
 
 
 def raise_limit() -> int:
-    """Raise the soft limit to the hard one, as far as that goes, and return how many files may be open."""
+    """Raise the soft limit towards the hard one, and return how many files may be open."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         return _MOST
@@ -23,5 +26,8 @@ def raise_limit() -> int:
 
 
 def connections(files: int) -> int:
-    """Return how many connections of callers so many files carry: behind each may stand one to an upstream server."""
+    """Return how many client connections this many files allow.
+
+    Each may need one to an upstream server.
+    """
     return max(1, (files - _OWN) // 2)

@@ -1,13 +1,13 @@
 """The errors of the gateway, as a tree.
 
 OstiaryError (core)
-├── Refusal               a request ends here, with an answer for its sender   (see line/refusals.py for the kinds)
-├── UpstreamFault         the upstream did not do its part; becomes a Refusal at the forward station
-├── CallerGone            the caller went away, or sends what cannot be read: there is nobody to answer
+├── Refusal               the request ends here, with an answer to its sender   (see line/refusals.py)
+├── UpstreamFault         the upstream failed; the forward stage turns it into a Refusal
+├── CallerGone            the caller disconnected, or sends what cannot be read: no answer is possible
 ├── StartupError          the process cannot start; the message says what to change
-├── ConfigUnavailable     a source could not be read now; the last good config stays
-├── ConfigIncomplete      a config names what has not arrived yet; the last good one stays until it has
-└── RevisionAhead         a config's revision lies far ahead of the clock; the last good one stays
+├── ConfigUnavailable     a source cannot be read now; the last good config stays in force
+├── ConfigIncomplete      a config names documents that have not arrived; the last good one stays in force until then
+└── RevisionAhead         a config's revision is far ahead of the clock; the last good one stays in force
 """
 
 from typing import Any
@@ -16,11 +16,11 @@ from ostiary_core.errors import OstiaryError
 
 
 class Refusal(OstiaryError):
-    """An answer in place of the upstream's.
+    """An answer of the gateway in place of the upstream's.
 
     ``status`` is the HTTP status. With a ``code`` the body is a JSON-RPC error, and ``reason`` goes into its data
     unless ``silent``; without one the body is a small JSON object. ``close`` ends the connection with the answer.
-    A ``result`` is told in place of the JSON-RPC error: then ``code`` and ``reason`` are for our own evidence only.
+    A ``result`` replaces the JSON-RPC error in the answer: then ``code`` and ``reason`` are for our telemetry only.
     Nothing here may hold policy or rule names, config or tokens: the answer goes to the caller.
     """
 
@@ -48,7 +48,10 @@ class Refusal(OstiaryError):
 
 
 class UpstreamFault(OstiaryError):
-    """The upstream failed; ``kind`` is one of the reasons of :mod:`ostiary_gateway.upstream.faults`."""
+    """The upstream failed.
+
+    ``kind`` is one of the reasons of :mod:`ostiary_gateway.upstream.faults`.
+    """
 
     def __init__(self, kind: str, message: str, *, retry_after_ms: int | None = None) -> None:
         super().__init__(message)
@@ -58,7 +61,7 @@ class UpstreamFault(OstiaryError):
 
 
 class CallerGone(OstiaryError):
-    """The caller went away while we read from him or wrote to him."""
+    """The caller disconnected while we read from it or wrote to it."""
 
 
 class StartupError(OstiaryError):
@@ -66,19 +69,28 @@ class StartupError(OstiaryError):
 
 
 class ConfigUnavailable(OstiaryError):
-    """A config source cannot be read at the moment. Not a fault of the config."""
+    """A config source cannot be read now. The config itself is not at fault."""
 
 
 class ConfigIncomplete(OstiaryError):
-    """A config names a document that lies in none of its parts yet: they arrive one by one, and in no order."""
+    """A config names a document that is in none of its parts yet.
+
+    Parts arrive one by one, in any order.
+    """
 
 
 class RevisionAhead(OstiaryError):
-    """A config says that it is of the future. In force, it would stay for ever: no later one could overtake it."""
+    """A config's revision is in the future.
+
+    In force, it would stay for ever: no later one could replace it.
+    """
 
 
 def port_taken(what: str, host: str, port: int, error: OSError, *, option: str) -> StartupError:
-    """Return the error of a port that cannot be listened on; ``option`` is how to choose another."""
+    """Return the error of a port that cannot be listened on.
+
+    ``option`` names the option for another port.
+    """
     return StartupError(
         f"{what}: cannot listen on {host}:{port} ({error.strerror or error}). Is something else running there? "
         f"Choose another with {option}."

@@ -47,10 +47,10 @@ async def serve(options: GatewayOptions) -> None:
 
 
 def tune_collector() -> None:
-    """Let the garbage collector come rarely, and spare what is there for good.
+    """Run the garbage collector rarely, and exclude permanent objects.
 
-    A large answer becomes thousands of objects, all trees and gone with the request. At its usual rate the collector
-    comes several times while one is read, for nothing, and takes a third of the time.
+    A large response becomes thousands of objects, all in trees and freed with the request. At its default rate the
+    collector would run several times while one is parsed, in vain, and take a third of the time.
     """
     gc.freeze()
     gc.set_threshold(20_000, 10, 20)

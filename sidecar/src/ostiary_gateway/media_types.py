@@ -6,9 +6,9 @@ from typing import Final
 JSON: Final = "application/json"
 EVENT_STREAM: Final = "text/event-stream"
 BOTH: Final = f"{JSON}, {EVENT_STREAM}"
-# The headers of nearly all answers; compared by identity where that saves making them anew.
+# The headers of nearly all responses; compared by identity to avoid building them again.
 JSON_HEADERS: Final[Mapping[str, str]] = {"Content-Type": JSON}
-#: A proxy between must neither keep a stream nor collect it.
+#: A proxy in between must neither cache nor buffer a stream.
 EVENT_STREAM_HEADERS: Final[Mapping[str, str]] = {
     "Content-Type": EVENT_STREAM,
     "Cache-Control": "no-cache",

@@ -1,7 +1,7 @@
-"""What the gateway counts, for Prometheus.
+"""The gateway's Prometheus metrics.
 
-Names are those of OpenTelemetry's MCP conventions where one exists. No label is ever chosen by a caller: methods come
-from our table, proxies from the config, outcomes from a closed set.
+Names are those of OpenTelemetry's MCP conventions where one exists. A caller never chooses a label value: methods are
+from our table, proxies from the config, error types from a closed set.
 """
 
 from bisect import bisect_left
@@ -28,7 +28,7 @@ from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.pools import ServerPools
 
 _OTHER = "_OTHER"
-#: The outcomes that get a label of their own. An upstream invents codes, and each would be a new series.
+#: The error types with a label value of their own. An upstream invents codes, and each would be a new series.
 _ERROR_TYPES: Final = frozenset(
     {
         "",
@@ -49,7 +49,7 @@ _BOUNDS: Final = (*map(floatToGoString, _BUCKETS), "+Inf")
 
 
 class GatewayMetrics:
-    """The registry, and the one histogram that requests observe themselves."""
+    """The registry, and the one histogram that requests observe."""
 
     def __init__(self, store: ConfigStore, limiter: Limiter, pools: ServerPools, telemetry: Telemetry) -> None:
         self.registry = CollectorRegistry()
@@ -59,11 +59,14 @@ class GatewayMetrics:
         self.registry.register(_State(store, limiter, pools, telemetry))
 
     def observe(self, *, method: str, proxy: str, error_type: str, seconds: float) -> None:
-        """Count one message. ``method`` is of our table or an HTTP method; ``error_type`` may be anything."""
+        """Count one message.
+
+        ``method`` is in our table or an HTTP method; ``error_type`` may be any text.
+        """
         self.duration.observe((method, proxy, error_type if error_type in _ERROR_TYPES else _OTHER), seconds)
 
     def show(self, certificate: Certificate) -> None:
-        """Show the data port's certificate, as it is at each scrape: a renewal that fails is no surprise then."""
+        """Export the data port's certificate at each scrape, so that failing renewals are noticed."""
         expires = Gauge(
             "ostiary_certificate_expiry_timestamp_seconds",
             "Until when the data port's certificate is good, in seconds of the epoch",
@@ -78,17 +81,17 @@ class GatewayMetrics:
         rejected.set_function(lambda: certificate.rejected)
 
     def on_swap(self, snapshot: Snapshot, changed: frozenset[str]) -> None:
-        """Forget the proxies that are gone, or the series of all that ever were would be kept."""
+        """Remove the series of proxies that no longer exist; otherwise they would be kept for ever."""
         gone = changed - snapshot.proxies.keys()
         self.duration.forget(gone)
         DROPPED.forget(gone)
 
 
 class Durations(Collector):
-    """How long messages took, by (method, proxy, error type).
+    """A histogram of message durations by (method, proxy, error type).
 
-    The client library's own histogram takes a lock for each observation, and walks its buckets; here everything is
-    counted in one event loop, and a scrape in another thread may miss the one that is being counted.
+    The client library's own histogram takes a lock and searches its buckets for each observation; here everything is
+    counted in one event loop, and a scrape in another thread may miss the observation in progress.
     """
 
     def __init__(self) -> None:
@@ -105,12 +108,12 @@ class Durations(Collector):
         self._sums[labels] += seconds
 
     def forget(self, proxies: Set[str]) -> None:
-        """Forget the series of proxies."""
+        """Remove the series of proxies."""
         for labels in [labels for labels in self._counts if labels[1] in proxies]:
             del self._counts[labels], self._sums[labels]
 
     def collect(self) -> Iterator[Metric]:
-        """Give the series to whoever scrapes."""
+        """Yield the series for a scrape."""
         family = HistogramMetricFamily(
             "mcp_server_operation_duration_seconds",
             "Time from the first byte of an MCP message until its answer was relayed",
@@ -123,7 +126,7 @@ class Durations(Collector):
 
 
 class _State(Collector):
-    """What is read when somebody asks, and costs nothing in between."""
+    """Metrics that are read at a scrape, and cost nothing in between."""
 
     def __init__(self, store: ConfigStore, limiter: Limiter, pools: ServerPools, telemetry: Telemetry) -> None:
         self._store = store
@@ -150,7 +153,10 @@ class _State(Collector):
         yield from self._spans()
 
     def _refusals(self) -> Metric:
-        """What was refused at a bound: of everybody (gateway), one source, principal, proxy, or upstream server."""
+        """Return the refusals at each limit.
+
+        Of the gateway, or one source, principal, proxy or upstream server.
+        """
         found = CounterMetricFamily(
             "ostiary_bound_refusals", "What was refused at a bound of the settings", labels=["scope", "bound"]
         )
@@ -162,7 +168,7 @@ class _State(Collector):
         return found
 
     def _faults(self) -> Metric:
-        """What the servers that are in use did wrong, by kind."""
+        """Return the faults of the servers in use, by kind."""
         found = CounterMetricFamily(
             "ostiary_upstream_faults",
             "What an upstream server did wrong, by kind",

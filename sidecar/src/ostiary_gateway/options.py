@@ -1,4 +1,4 @@
-"""How a gateway process is started: everything that is not config."""
+"""The start options of a gateway process: everything that is not config."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +15,10 @@ class KubernetesOptions:
 
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
-    """The data port's certificate with its chain, and its key, as PEM; read again when they change."""
+    """The data port's certificate with its chain, and its key, as PEM.
+
+    Read again when they change.
+    """
 
     certificate: Path
     key: Path
@@ -23,13 +26,13 @@ class TlsFiles:
 
 @dataclass(frozen=True, slots=True)
 class GatewayOptions:
-    """What ``ostiary gateway`` was told.
+    """The options of ``ostiary gateway``.
 
-    ``config`` is the folder of the config, ``keys`` that of the gateway's Secret, None for the folder ``keys`` in the
-    first. ``gateway`` is ``namespace/name``, empty to take whatever the config says. ``drain_seconds`` bounds the wait
-    for requests in flight after SIGTERM; ``drain_delay_seconds`` is how long new ones are still taken, while load
-    balancers learn. Without ``tls`` the data port speaks plain HTTP. ``installation`` tells
-    this installation from others whose proxies have the same uids, as those of files have
+    ``config`` is the directory of the config, ``keys`` that of the gateway's Secret, None for the directory ``keys`` in
+    the first. ``gateway`` is ``namespace/name``, empty to accept the config of any gateway. ``drain_seconds`` limits
+    the wait for requests in flight after SIGTERM; ``drain_delay_seconds`` is how long new requests are still accepted,
+    until load balancers have noticed. Without ``tls`` the data port uses plain HTTP. ``installation`` distinguishes
+    this installation from others whose proxies have the same uids, as those from files may
     (:mod:`ostiary_gateway.upstream.hops`).
     """
 

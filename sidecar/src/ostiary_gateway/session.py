@@ -1,4 +1,6 @@
-"""Sessions sealed into their id: any replica opens them, a restart keeps them, and nobody else can make or alter one.
+"""Sessions sealed into their id.
+
+Every replica can open them, a restart keeps them, and no one else can make one.
 
 A sealed id is ``1.`` and base64url of: activation time of the key (4 bytes, which names the key), nonce (12), and
 AES-256-GCM over: issue time (4), index of the revision (1), the upstream's session id. The proxy's uid and the
@@ -25,21 +27,21 @@ from ostiary_gateway.upstream import faults
 _PREFIX: Final = "1."
 _HEAD: Final = struct.Struct(">I12s")
 _BODY: Final = struct.Struct(">IB")
-#: Servers exist that keep a session in its id, as we do. The specification names no bound.
+#: The longest upstream session id: some servers keep a session in its id, as we do. The specification has no limit.
 _MAX_UPSTREAM_ID: Final = 4096
-#: A sealed id of such a one is 5,513 characters long: the data port, and proxies before it, take headers of 8 KiB.
+#: The sealed id of such a session has 5,513 characters: the data port, and proxies before it, accept 8 KiB of headers.
 _MAX_SEALED: Final = 5632
 #: Head, body and tag (16) around an empty upstream id.
 _SHORTEST: Final = _HEAD.size + _BODY.size + 16
 #: The characters of a session id (specification, Session Management).
 _UPSTREAM_ID: Final = re.compile(r"[\x21-\x7e]+")
-#: Indexes into this list travel inside sealed ids: append only.
+#: Sealed ids contain indexes into this list: append only.
 _REVISIONS: Final = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamSession:
-    """What a sealed id holds: the upstream's own id and the revision that was negotiated."""
+    """The content of a sealed id: the upstream's own session id, and the negotiated revision."""
 
     upstream_id: str
     revision: str
@@ -48,7 +50,7 @@ class UpstreamSession:
 class Sealer:
     """Seals and opens session ids with the keys of the gateway's Secret.
 
-    ``keys`` returns the keys by activation time, as they are now; ``clock`` returns epoch seconds.
+    ``keys`` returns the current keys by activation time; ``clock`` returns epoch seconds.
     """
 
     def __init__(self, keys: Callable[[], Mapping[int, bytes]], *, clock: Callable[[], float] = time.time) -> None:
@@ -60,7 +62,7 @@ class Sealer:
         """Return the id to give to the client.
 
         Raises:
-            UpstreamFault: the upstream's id is not one.
+            UpstreamFault: the upstream's id is invalid.
             Refusal: there is no key yet.
         """
         _check(session.upstream_id)
@@ -74,7 +76,9 @@ class Sealer:
         return _PREFIX + _text(_HEAD.pack(moment, nonce) + sealed)
 
     def open(self, sealed: str, *, proxy_uid: str, principal: str, max_age: float) -> UpstreamSession | None:
-        """Return what an id holds, or None for every id that is not ours: foreign, altered, expired, of a lost key.
+        """Return the content of an id.
+
+        None for any id that is not ours: foreign, altered, expired, or of a lost key.
 
         ``max_age`` is in seconds.
         """
@@ -89,7 +93,7 @@ class Sealer:
         except InvalidTag:
             return None
         issued, revision = _BODY.unpack_from(plain)
-        # A newer replica may seal a revision that this one does not know yet.
+        # A newer replica may seal a revision that this one does not have yet.
         if self._clock() - issued > max_age or revision >= len(_REVISIONS):
             return None
         return UpstreamSession(plain[_BODY.size :].decode(), _REVISIONS[revision])
@@ -106,7 +110,7 @@ def _check(upstream_id: str) -> None:
     """Check what a server sent as its session id.
 
     Raises:
-        UpstreamFault: it is none that a client could send, or longer than we seal.
+        UpstreamFault: no client could send it, or it is longer than we can seal.
     """
     if len(upstream_id) > _MAX_UPSTREAM_ID:
         words = f"its session id is {len(upstream_id)} characters long, and at most {_MAX_UPSTREAM_ID} can be sealed"
@@ -116,7 +120,7 @@ def _check(upstream_id: str) -> None:
 
 
 def _bound_to(proxy_uid: str, principal: str) -> bytes:
-    # With its length, so that no part of one can be taken for a part of the other.
+    # With the length, so that no part of one field can be taken for a part of the other.
     return f"ostiary session v1\n{len(proxy_uid)}\n{proxy_uid}\n{principal}".encode()
 
 
@@ -128,7 +132,7 @@ def _decoded(sealed: str) -> bytes | None:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         return None
-    # One spelling for one id: base64 has bits to spare, and two alphabets.
+    # Accept one spelling of an id only: base64 has spare bits, and two alphabets.
     return raw if len(raw) > _SHORTEST and _text(raw) == text else None
 
 

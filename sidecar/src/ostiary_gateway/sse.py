@@ -1,7 +1,7 @@
-"""Server-sent events, split and joined without losing a byte (HTML specification, Server-sent events).
+"""Server-sent events, split and joined without loss (HTML specification).
 
-The splitter cuts a byte stream after each blank line and hands on every block raw; a block that nobody needs to shape
-travels as the server wrote it: comments, ids, ``retry:``, CRLF and all.
+The splitter cuts a byte stream after each blank line and yields every block raw; a block that needs no shaping is sent
+as the server wrote it: comments, ids, ``retry:``, CRLF and all.
 """
 
 import re
@@ -10,34 +10,36 @@ from typing import Final
 
 from ostiary_core.errors import OstiaryError
 
-#: The end of a block: two line ends in a row, in any of the three forms.
+#: The end of a block: two consecutive line ends, in any of the three forms.
 _BLOCK_END: Final = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r(?!\n))")
-#: The same where no CR follows another, as it never does in practice. An expression that begins with a certain byte is
-#: searched for seven times faster; looking for that byte alone is faster still, if there are few.
+#: The same where no CR follows another, the usual case. An expression that begins with a fixed byte is searched seven
+#: times faster; searching for that byte alone is faster still, if it is rare.
 _USUAL_BLOCK_END: Final = re.compile(rb"\n(?:\n|\r\n?)")
 _LINE_END: Final = re.compile(rb"\n|\r\n?")
 _NO_FIELD: Final = rb"(?!(?:event|data|id|retry)(?![^:\r\n])|:|\Z|[\r\n])"
-#: A line that is neither a comment nor one of the four fields; clients ignore such a line, or should. There are three
-#: expressions for the same reason.
+#: A line that is neither a comment nor one of the four fields; clients should ignore it. There are three expressions
+#: for the same reason.
 _STRAY: Final = re.compile(_NO_FIELD)
 _LATER_STRAY: Final = re.compile(rb"\n" + _NO_FIELD)
 _LATER_STRAY_CR: Final = re.compile(rb"\r" + _NO_FIELD)
-#: So many lines or CRs are few: looking for each by itself is cheap, however much stands between them.
+#: Up to this number of lines or CRs, searching for each individually is fast, however much is between them.
 _FEW: Final = 16
-#: The type of MCP's events, written out or not.
+#: The type of MCP's events, explicit or by default.
 _MESSAGE: Final = (b"", b"message")
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
 class BlockTooLargeError(OstiaryError):
-    """One event is larger than the bound."""
+    """One event is larger than the limit."""
 
 
 class Event:
-    """What a block says. ``block`` is the block itself, without lines that are no fields, see :func:`clean`.
+    """The content of a block.
 
-    ``data`` are its joined data lines, None where it has none or they are blank, as in a priming event; ``id`` is None
-    without one; ``is_message`` says whether its type is that of MCP's events, which a block without a type has.
+    ``block`` is the block itself, without lines that are no fields, see :func:`clean`.
+
+    ``data`` is its joined data lines, None where it has none or they are blank, as in a priming event; ``id`` is None
+    without one; ``is_message`` says whether its type is that of MCP's events, which is the default.
     """
 
     __slots__ = ("block", "data", "id", "is_message")
@@ -50,10 +52,10 @@ class Event:
 
 
 class BlockSplitter:
-    """Cuts a stream into blocks of at most ``limit`` bytes, whatever the chunks it arrives in.
+    """Cuts a stream into blocks of at most ``limit`` bytes, however it is divided into chunks.
 
-    All bytes come out again but a byte order mark in front, which would hide the first field from those who do not
-    expect one.
+    All bytes are returned except a byte order mark at the start, which would hide the first field from readers that do
+    not expect one.
     """
 
     def __init__(self, *, limit: int) -> None:
@@ -64,10 +66,10 @@ class BlockSplitter:
         self._after_cr = False
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
-        """Take a chunk and yield the blocks that it completes, each with its final blank line.
+        """Add a chunk, and yield the blocks that it completes, each with its final blank line.
 
-        A block whose last CR is the last byte so far is not held back to see whether an LF follows; if it does, that
-        LF comes as a block of its own, which means nothing.
+        If a block's last CR is the last byte so far, the block is yielded without waiting for a following LF; that LF
+        then becomes a block of its own, which has no meaning.
 
         Raises:
             BlockTooLargeError: a block exceeds the limit.
@@ -93,7 +95,7 @@ class BlockSplitter:
         self._check(len(self._buffer))
 
     def _whole_blocks(self, chunk: bytes) -> Generator[bytes, None, bytes]:
-        """Yield the blocks that lie whole in a chunk without CRs, as nearly all do, and return the rest of it."""
+        """Yield the complete blocks of a chunk without CRs (the usual case), and return the rest."""
         start = 0
         while (end := chunk.find(b"\n\n", start) + 2) > 1:
             self._check(end - start)
@@ -112,26 +114,35 @@ class BlockSplitter:
             raise BlockTooLargeError(f"an event has {size} bytes or more, and may have {self._limit}")
 
     def rest(self) -> bytes:
-        """Return what is left when the stream has ended: a block without its blank line, which clients ignore."""
+        """Return what is left at the end of the stream.
+
+        A block without its blank line, which clients ignore.
+        """
         return bytes(self._buffer)
 
     @property
     def pending(self) -> int:
-        """How many bytes of a block are held that is not whole yet."""
+        """The number of bytes of an incomplete block."""
         return len(self._buffer)
 
     @property
     def between_blocks(self) -> bool:
-        """Whether the stream stands between two blocks, where a comment may be put."""
+        """Whether the stream is between two blocks, where a comment may be inserted."""
         return not self._buffer
 
     @property
     def _start(self) -> int:
-        """Where to search on. Three bytes are searched again, since a line end may be cut in two."""
+        """Return where to continue the search.
+
+        Three bytes back, since a line end may be cut in two.
+        """
         return max(0, self._searched - 3)
 
     def _end(self, *, usual: bool) -> int:
-        """Find the end of the first block; ``usual`` says that no CR follows another in what is to be searched."""
+        """Find the end of the first block.
+
+        ``usual`` says that no CR follows another in the searched part.
+        """
         end = _usual_end(self._buffer, self._start) if usual else _end_of(_BLOCK_END, self._buffer, self._start)
         if end < 0:
             self._searched = len(self._buffer)
@@ -170,7 +181,10 @@ def _lines(block: bytes) -> list[bytes]:
 
 
 def _few_lines(block: bytes) -> list[bytes] | None:
-    """Return the lines of a block, None where there are more than a few: cutting them one by one would be slower."""
+    """Return the lines of a block.
+
+    None for many lines, since cutting them one by one would be slower.
+    """
     lines = []
     start = 0
     while (end := block.find(b"\n", start)) >= 0:
@@ -189,10 +203,10 @@ def _without_crs(line: bytes) -> list[bytes]:
 
 
 def clean(block: bytes) -> bytes:
-    """Return a block without lines that are no fields; as it came where there are none.
+    """Return a block without lines that are no fields; unchanged where there are none.
 
-    Such a line is nothing to a client that keeps the specification, and could be anything to one that does not: it
-    would be a second view of the stream, which nobody judged.
+    A client that follows the specification ignores such a line, but another could interpret it: the line would be a
+    second content of the stream that was not judged.
     """
     if not _has_stray(block):
         return block
@@ -210,7 +224,7 @@ def _has_stray(block: bytes) -> bool:
 
 
 def read(block: bytes) -> Event:
-    """Read a block: its lines are cut once, if they are few."""
+    """Read a block: few lines are cut only once."""
     lines = _few_lines(block)
     if lines is None:
         return _read_many_lines(clean(block))
@@ -240,14 +254,17 @@ def _joined(data: list[bytes]) -> bytes | None:
 
 
 def data_of(block: bytes) -> bytes | None:
-    """Return the joined data lines of a block; None where it has none or they are blank, as in a priming event."""
+    """Return the joined data lines of a block.
+
+    None where it has none or they are blank, as in a priming event.
+    """
     if b"data" not in block:
         return None
     return _joined([line[5:].removeprefix(b" ") for line in _lines(block) if line.startswith(b"data:")])
 
 
 def value_of(block: bytes, field: bytes) -> bytes | None:
-    """Return the value of a field other than data, the last where it stands twice; None without it."""
+    """Return the value of a field other than data, the last one of duplicates; None without it."""
     if field not in block:
         return None
     value = None
@@ -259,19 +276,21 @@ def value_of(block: bytes, field: bytes) -> bytes | None:
 
 
 def is_message(block: bytes) -> bool:
-    """Say whether a block's type is that of MCP's events; a block without a type has it."""
+    """Say whether a block's type is that of MCP's events, which is the default."""
     return (value_of(block, b"event") or b"") in _MESSAGE
 
 
 def is_endpoint(block: bytes) -> bool:
-    """Say whether a block tells where to post, as the HTTP+SSE transport of 2024-11-05 begins its stream."""
+    """Say whether a block names the endpoint, as HTTP+SSE (2024-11-05) begins its stream."""
     return value_of(block, b"event") == b"endpoint"
 
 
 def with_data(block: bytes, data: bytes) -> bytes:
-    """Return a block with other data; its other fields stay. ``data`` is JSON: its line ends are white space, and go.
+    """Return a block with other data and its other fields.
 
-    The event's type is written out: clients exist that hang on an event without one.
+    ``data`` is JSON: its line ends are white space and removed.
+
+    The event's type is written explicitly: some clients hang on an event without one.
     """
     kept = [line for line in _lines(block) if line and line != b"data" and not line.startswith(b"data:")]
     if value_of(block, b"event") in (None, b""):

@@ -1,4 +1,7 @@
-"""What asyncio keeps to itself: how much it reads at once, what it leaves to the collector, what it has not sent."""
+"""Adjust asyncio's transports.
+
+The size of reads, reference cycles, and the amount of unsent data.
+"""
 
 import asyncio
 import fcntl
@@ -6,28 +9,31 @@ import struct
 import termios
 from typing import Final
 
-#: What is read from a connection at once, in bytes. asyncio would have 256 KiB, and that is more than malloc gives
-#: without asking the kernel: each small message cost 12 µs for memory that was mapped, cut down, and given back.
+#: The size of one read from a connection, in bytes. asyncio's 256 KiB is more than malloc provides without a system
+#: call: each small message cost 12 µs to map, shrink and unmap memory.
 PIECE_BYTES: Final = 64 * 1024
 
-#: How the kernel counts the bytes of a socket that were not acknowledged (tcp(7), SIOCOUTQ): an int.
+#: The ioctl for the bytes of a socket that were not acknowledged (tcp(7), SIOCOUTQ): an int.
 _COUNT: Final = struct.Struct("i")
 
-#: Bound methods of a transport that it keeps as attributes of itself, by version of Python.
+#: The attributes in which a transport keeps bound methods of itself, by Python version.
 _OF_ITSELF = ("_read_ready_cb", "_write_ready")
 
 
 def read_in_pieces(transport: asyncio.BaseTransport) -> None:
-    """Have a transport read at most ``PIECE_BYTES`` at once. Where asyncio is made otherwise this does nothing."""
+    """Make a transport read at most ``PIECE_BYTES`` at once.
+
+    Without effect on an unknown implementation of asyncio.
+    """
     if hasattr(transport, "max_size"):
         transport.max_size = PIECE_BYTES
 
 
 def untie(transport: asyncio.BaseTransport | None) -> None:
-    """Have a transport that has lost its connection forget itself, so that it goes with whoever knows it.
+    """Break the reference cycles of a closed transport, so that reference counting frees it.
 
-    The collector comes rarely here, and walks everything when it does. Where asyncio is made otherwise this does
-    nothing.
+    The garbage collector runs rarely here, and a run is expensive. Without effect on an unknown implementation of
+    asyncio.
     """
     attributes = getattr(transport, "__dict__", {})
     for name in _OF_ITSELF:
@@ -35,11 +41,11 @@ def untie(transport: asyncio.BaseTransport | None) -> None:
 
 
 def is_unsent(transport: asyncio.Transport | None) -> bool:
-    """Say whether something that was written has not reached the kernel of the other side yet.
+    """Say whether some written data has not reached the peer's kernel yet.
 
-    It may lie in the buffers of TLS and of the transport, or in our kernel. The kernel is asked as well, because a
-    transport of TLS does not count what the transport below it holds. Where a kernel cannot say (other than Linux), the
-    transport's own buffers count alone.
+    It may be in the buffers of TLS, of the transport, or of our kernel. The kernel is asked as well, because a TLS
+    transport does not count the data in the transport below it. On systems other than Linux only the transport's own
+    buffers count.
     """
     if transport is None or transport.is_closing():
         return True

@@ -147,10 +147,10 @@ def test_a_byte_order_mark_goes() -> None:
 
 #: What cannot be judged, and the words for it.
 UNJUDGED = {
-    '{"name":"get_b","name":"get_b"}': 'tools[0]: "name" stands twice',
-    '{"name":"get_b","n\\u0061me":"x"}': 'tools[0]: "name" stands twice',
-    '{"name":"get_b","Name":"x"}': "tools[0] 'get_b': a member 'Name' beside",
-    '{"name":"get_b","description":"","description":"","NAME":1}': "tools[0] 'get_b': a member 'NAME' beside",
+    '{"name":"get_b","name":"get_b"}': 'tools[0]: duplicate "name"',
+    '{"name":"get_b","n\\u0061me":"x"}': 'tools[0]: duplicate "name"',
+    '{"name":"get_b","Name":"x"}': "tools[0] 'get_b': also a member 'Name'",
+    '{"name":"get_b","description":"","description":"","NAME":1}': "tools[0] 'get_b': also a member 'NAME'",
     '{"name":"get_\\ud800"}': "tools[0] 'get_\\ud800': half a character in \"name\"",
     '{"name":"get_b","x":NaN}': "tools[0]: NaN or an infinity within",
     '{"name":"get_b","x":[-Infinity]}': "tools[0]: NaN or an infinity within",

@@ -121,4 +121,4 @@ async def test_what_a_newer_operator_wrote_is_refused_by_name_with_the_remedy_an
     messages += [it.rejected_config.message] if it.rejected_config is not None else []
     (message,) = messages
     assert said in message
-    assert "upgrade this side, or go back with the operator" in message
+    assert "upgrade this side, or downgrade the operator" in message

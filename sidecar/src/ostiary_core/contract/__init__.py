@@ -1,9 +1,11 @@
-"""The config contract between operator and gateway: documents, the manifest that names them, parts that carry them.
+"""The config contract between operator and gateway.
 
-documents   what is said: one entry per proxy, one document per policy, one of gateway settings
+Documents, the manifest that names them, parts that carry them.
+
+documents   the content: one entry per proxy, one document per policy, one of gateway settings
 manifest    what is in force: each entry by the digest of its document; revision and MAC
 manifest_files  the manifest as files, compressed when large
-parts       how it travels: documents as lines, compressed when large, spread over ConfigMaps
-mac         how a gateway knows that an operator wrote it
-bundle      all of it put together and taken apart, the same way in both planes
+parts       the transport: documents as lines, compressed when large, spread over ConfigMaps
+mac         proof to a gateway that an operator wrote the manifest
+bundle      writing and reading all of it, with the same code in both planes
 """

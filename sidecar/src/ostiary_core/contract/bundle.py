@@ -1,4 +1,7 @@
-"""A whole config put together for the way, and taken apart on arrival. Same bytes, same code, in both planes."""
+"""Write a whole config as files, and read it again.
+
+Both planes use this code, so the bytes are the same.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +17,7 @@ from ostiary_core.errors import ContractError
 
 @dataclass(frozen=True, slots=True)
 class GatewayConfig:
-    """What the compiler says of one gateway: typed documents, not yet stamped, signed or spread over parts."""
+    """A gateway's compiled config: typed documents, without revision, MAC and parts."""
 
     gateway: GatewayIdentity
     settings: SettingsDocument
@@ -22,7 +25,7 @@ class GatewayConfig:
     policies: Mapping[str, PolicyDocument] = field(default_factory=dict)
     """Policies by digest, exactly those that entries name."""
     written: Mapping[str, bytes] = field(default_factory=dict, repr=False, compare=False)
-    """Canonical texts that are at hand: of entries by proxy, of policies by digest. They need not be written again."""
+    """Canonical texts that exist already, of entries by proxy and of policies by digest; they need no serialisation."""
 
     def text_of(self, key: str, document: EntryDocument | PolicyDocument) -> bytes:
         """Return the canonical text of a document of this config."""
@@ -42,7 +45,7 @@ class Bundle:
     head: Mapping[str, bytes] = field(default_factory=dict)
 
 
-#: What all parts together may unfold to where the manifest does not say, since an earlier operator wrote it.
+#: The limit for unfolding all parts together where the manifest, of an earlier operator, does not give their sizes.
 _MAX_UNDECLARED_BYTES: Final = 64 * 1024 * 1024
 
 _NAMES: Final = frozenset(
@@ -54,10 +57,10 @@ _NAMES: Final = frozenset(
 
 
 def fold_config(config: GatewayConfig, *, revision: int = 0, packer: Packer | None = None) -> Bundle:
-    """Serialise a config into an unsigned bundle. A ``packer`` makes it fast and changes nothing else.
+    """Serialise a config into an unsigned bundle. A ``packer`` only makes it faster.
 
     Raises:
-        ContractError: it is too large to travel.
+        ContractError: it is too large to transport.
     """
     memory = packer if packer is not None else Packer()
     settings = config.settings.canonical()
@@ -96,7 +99,7 @@ def stamp(bundle: Bundle, *, revision: int, key_name: str, key: bytes) -> Bundle
     """Return the bundle with its revision and MAC.
 
     Raises:
-        ContractError: the manifest is too large to travel.
+        ContractError: the manifest is too large to transport.
     """
     manifest = bundle.manifest.model_copy(update={"revision": revision})
     return with_head(mac.sign(manifest, key_name=key_name, key=key), bundle.files, key_name=key_name, key=key)
@@ -106,7 +109,7 @@ def with_head(manifest: Manifest, files: list[dict[str, bytes]], *, key_name: st
     """Return a signed manifest with the files of its parts and its own.
 
     Raises:
-        ContractError: the manifest is too large to travel.
+        ContractError: the manifest is too large to transport.
     """
     return Bundle(manifest, files, manifest_files.write(manifest.canonical(), key_name=key_name, key=key))
 
@@ -118,13 +121,16 @@ def manifest_file(bundle: Bundle) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class OpenedBundle:
-    """A verified manifest and the raw documents by digest; a document is checked when it is taken."""
+    """A verified manifest and the raw documents by digest.
+
+    A document is checked when it is taken.
+    """
 
     manifest: Manifest
     documents: Mapping[str, bytes]
 
     def take(self, key: str) -> bytes:
-        """Return a document whose content has been compared with its digest.
+        """Return a document after comparing its content with its digest.
 
         Raises:
             ContractError: it is missing or altered.
@@ -137,12 +143,12 @@ class OpenedBundle:
 
 
 def open_manifest(files: Mapping[str, bytes], keys: Mapping[str, bytes], *, gateway: str | None = None) -> Manifest:
-    """Read the manifest among the files of a config directory, and check who wrote it for whom.
+    """Read the manifest among a config's files, and check its author and its gateway.
 
     ``keys`` are the gateway's MAC keys by name; ``gateway``, if known, is the identity that the config must be for.
 
     Raises:
-        ContractError: no manifest, a MAC that does not fit, or another gateway's config.
+        ContractError: there is no manifest, its MAC does not match, or it is another gateway's.
     """
     text = manifest_files.read(files, keys)
     mac.prove(text, keys)
@@ -154,7 +160,9 @@ def open_manifest(files: Mapping[str, bytes], keys: Mapping[str, bytes], *, gate
 
 
 def open_parts(manifest: Manifest, files: Mapping[str, bytes]) -> OpenedBundle:
-    """Take apart the parts of a verified manifest, whatever else lies there, and unfold no more than it says.
+    """Read the parts of a verified manifest.
+
+    Other files are ignored, and no more is unfolded than the manifest allows.
 
     Raises:
         ContractError: a part is broken, or larger than it may be.
@@ -180,13 +188,15 @@ def open_files(files: Mapping[str, bytes], keys: Mapping[str, bytes], *, gateway
 
 
 def _part(files: Mapping[str, bytes], number: int, wanted: str, *, limit: int) -> Mapping[str, bytes]:
-    """Return the documents of a part: of the file that is exactly it, or else of whatever lies there under its names.
+    """Return the documents of a part.
 
-    While a config travels a part also holds documents of the one before, so no file need be exactly the one that is
-    wanted; each document is compared with its digest when it is taken.
+    From the file that is exactly it, or else from any file with one of its names.
+
+    During a rollout a part also holds documents of the previous config, so perhaps no file is exactly the wanted one;
+    each document is compared with its digest when it is used.
 
     Raises:
-        ContractError: no file is exactly it, and one of them is broken.
+        ContractError: no file is exactly it, and one of them is invalid.
     """
     found: dict[str, bytes] = {}
     broken: ContractError | None = None
@@ -205,5 +215,5 @@ def _part(files: Mapping[str, bytes], number: int, wanted: str, *, limit: int) -
 
 
 def is_of_a_config(name: str) -> bool:
-    """Say whether a file of this name may be one of a config. All others need not even be read."""
+    """Say whether a file of this name may belong to a config. Other files need not be read."""
     return name in _NAMES

@@ -1,6 +1,8 @@
-"""The documents of a config, as strict models. Each travels as canonical JSON and is addressed by its digest.
+"""The documents of a config, as strict models.
 
-A document holds no default that a reader has to know: what the operator compiled is written out. Durations are integer
+Each travels as canonical JSON and is addressed by its digest.
+
+A document has no defaults that a reader must know: the operator writes out what it compiled. Durations are integer
 milliseconds, sizes integer bytes. Absent members are omitted, never null.
 """
 
@@ -16,7 +18,7 @@ from ostiary_core.mcp.methods import Primitive, Verb
 Tier: TypeAlias = Literal["platform", "owner"]
 Effect: TypeAlias = Literal["Allow", "Deny"]
 Default: TypeAlias = Literal["Allow", "Deny"]
-#: JSON has integers of any size; canonical JSON, and most who read it, stop at 64 bits.
+#: JSON has integers of any size; canonical JSON, and most readers, stop at 64 bits.
 _LARGEST: Final = 2**63 - 1
 Count: TypeAlias = Annotated[int, Field(ge=0, le=_LARGEST)]
 Positive: TypeAlias = Annotated[int, Field(gt=0, le=_LARGEST)]
@@ -32,7 +34,10 @@ _CLOSED: Final = ConfigDict(
 
 
 class ContractDocument(BaseModel):
-    """Base of everything in the contract: frozen, and closed against members that a reader would not understand."""
+    """Base of everything in the contract.
+
+    Frozen, and closed to members that a reader would not understand.
+    """
 
     model_config = ConfigDict(frozen=True, **_CLOSED)
 
@@ -41,10 +46,13 @@ class ContractDocument(BaseModel):
         return canonical(self.model_dump(mode="json", by_alias=True, exclude_none=True))
 
 
-# There are tens of thousands of rules. As dataclasses they take a third of the memory of models, and of the time.
+# There are tens of thousands of rules. Dataclasses take a third of the memory and time of models.
 @dataclass(frozen=True, slots=True, config=_CLOSED)
 class SelectionConfig:
-    """What a rule says of one primitive. Absent verbs mean all verbs; absent names and patterns mean every name."""
+    """A rule's selection of one primitive.
+
+    Absent verbs mean all verbs; absent names and patterns mean every name.
+    """
 
     verbs: list[Verb] | None = None
     names: list[str] | None = None
@@ -53,7 +61,7 @@ class SelectionConfig:
 
 @dataclass(frozen=True, slots=True, config=_CLOSED)
 class AccessRuleConfig:
-    """One rule; with no primitive it speaks of all three."""
+    """One rule; without any primitive it applies to all three."""
 
     name: str
     effect: Effect
@@ -62,22 +70,22 @@ class AccessRuleConfig:
     prompts: SelectionConfig | None = None
 
     def selection(self, primitive: Primitive) -> SelectionConfig | None:
-        """Return what the rule says of a primitive."""
+        """Return the rule's selection of a primitive."""
         selection: SelectionConfig | None = getattr(self, primitive)
         return selection
 
 
 class AccessRulesConfig(ContractDocument):
-    """Present and empty denies everything."""
+    """The rules of a policy; an empty list denies everything."""
 
     rules: list[AccessRuleConfig]
 
 
 class PolicyDocument(ContractDocument):
-    """One MCPPolicy as last accepted. ``generation`` is of the version that was accepted.
+    """One MCPPolicy as last accepted. ``generation`` is that of the accepted version.
 
-    ``source`` is the compiler's own memory and nothing to a gateway: whom this version targets, as canonical JSON, so
-    that the version stays in force as a whole when a newer one cannot be used.
+    Only the compiler uses ``source``, a gateway ignores it: the targets of this version, as canonical JSON, so that the
+    version stays in force as a whole when a newer one cannot be used.
     """
 
     kind: Literal["policy"] = "policy"
@@ -91,19 +99,19 @@ class PolicyDocument(ContractDocument):
 
     @property
     def identity(self) -> str:
-        """``namespace/name``, as evidence names it."""
+        """``namespace/name``, as telemetry names it."""
         return f"{self.namespace}/{self.name}"
 
 
 class CatalogueSelectionConfig(ContractDocument):
-    """What of one primitive exists at the door."""
+    """The names of one primitive that a proxy exposes."""
 
     include: list[str] | None = None
     exclude: list[str] | None = None
 
 
 class CatalogueConfig(ContractDocument):
-    """What of the server exists at the door at all, before any policy."""
+    """The part of a server that a proxy exposes at all, before any policy."""
 
     tools: CatalogueSelectionConfig | None = None
     resources: CatalogueSelectionConfig | None = None
@@ -115,14 +123,14 @@ class CatalogueConfig(ContractDocument):
 
 
 class TlsConfig(ContractDocument):
-    """How to verify a server: the CA bundle as PEM, the name to send and to verify."""
+    """How to verify a server: the CA bundle as PEM, and the name to send and to verify."""
 
     ca: str | None = None
     hostname: str | None = None
 
 
 class TimeoutsConfig(ContractDocument):
-    """Milliseconds: to connect; to the head of the answer; of silence within an answer."""
+    """Milliseconds: to connect; until the head of the response; of silence within a response."""
 
     connect: Positive
     request: Positive
@@ -137,9 +145,11 @@ class HeaderConfig(ContractDocument):
 
 
 class ServerConfig(ContractDocument):
-    """One upstream MCP server. ``addresses``: CIDRs that it may resolve to although the default forbids them.
+    """One upstream MCP server.
 
-    ``host`` is what is sent as Host, None for that of the URL.
+    ``addresses``: CIDRs that it may resolve to although the default forbids them.
+
+    ``host`` is the value of Host, None for that of the URL.
     """
 
     name: str
@@ -152,10 +162,12 @@ class ServerConfig(ContractDocument):
 
 
 class EntryDocument(ContractDocument):
-    """Everything that the gateway needs for one proxy. ``policies`` are digests of policy documents, sorted.
+    """Everything that the gateway needs for one proxy.
+
+    ``policies`` are digests of policy documents, sorted.
 
     ``invalid`` is set where a policy that targets the proxy is unusable and has no accepted version: every call is
-    refused until it is mended.
+    refused until the policy is corrected.
     """
 
     kind: Literal["entry"] = "entry"
@@ -183,7 +195,10 @@ class EntryDocument(ContractDocument):
 
 
 class ShareConfig(ContractDocument):
-    """What one source address, one principal or one proxy may hold of a gateway process; absent is as much as all."""
+    """The share of a gateway process for one source address, principal or proxy.
+
+    An absent member sets no limit.
+    """
 
     connections: int | None = Field(default=None, gt=0)
     requests_in_flight: int | None = Field(default=None, gt=0)
@@ -192,15 +207,17 @@ class ShareConfig(ContractDocument):
 
 
 class ServerShareConfig(ContractDocument):
-    """What one upstream server is given: connections to it."""
+    """The share of one upstream server: connections to it."""
 
     connections: int = Field(default=1024, gt=0)
 
 
 class BoundsConfig(ContractDocument):
-    """Limits of one gateway process: bytes, counts, and the longest life of a session in milliseconds.
+    """Limits of one gateway process.
 
-    Members with a default came later: a document that was written before them means the default.
+    Bytes, counts, and the longest lifetime of a session in milliseconds.
+
+    Members with a default were added later: a document without them means the default.
     """
 
     request_bytes: Positive
@@ -218,7 +235,10 @@ class BoundsConfig(ContractDocument):
 
 
 class EgressProxyConfig(ContractDocument):
-    """The HTTP proxy that leads to servers. ``no_proxy``: servers to which it does not, as in ``NO_PROXY``."""
+    """The HTTP proxy that leads to servers.
+
+    ``no_proxy``: the servers that are connected to directly, as in ``NO_PROXY``.
+    """
 
     host: str
     port: int = Field(gt=0, le=65535)
@@ -226,13 +246,15 @@ class EgressProxyConfig(ContractDocument):
 
 
 class SettingsDocument(ContractDocument):
-    """What holds for a whole gateway. ``trusted_proxies`` are CIDRs whose X-Forwarded-For is believed.
+    """The settings of a whole gateway.
 
-    ``egress_proxy`` is None where the gateway's environment says whether there is one. ``refused_addresses`` are those
-    of the API server, which no server may have unless its ``addresses`` hold them.
+    ``trusted_proxies`` are CIDRs whose X-Forwarded-For is believed.
 
-    ``source`` is the compiler's own memory and nothing to a gateway: the settings as accepted, as canonical JSON,
-    so that they stay in force as a whole when newer ones cannot be used.
+    ``egress_proxy`` is None where the gateway's environment decides whether there is one. ``refused_addresses`` are
+    those of the API server, which no server may have unless its ``addresses`` contain them.
+
+    Only the compiler uses ``source``, a gateway ignores it: the settings as accepted, as canonical JSON, so that they
+    stay in force as a whole when newer ones cannot be used.
     """
 
     kind: Literal["settings"] = "settings"

@@ -1,10 +1,11 @@
-"""How the keys in a gateway's Secret are named, and what of that name lies where no key belongs.
+"""The names of the keys in a gateway's Secret, and such names where no key belongs.
 
-    mac-<activation>        signs manifests from that moment on (epoch seconds)
-    session-<activation>    seals session ids from that moment on, and opens them for as long as it is here
-    admin-token             the bearer of the gateway's admin port
+    mac-<activation>        signs manifests from that time on (epoch seconds)
+    session-<activation>    seals session ids from that time on, and opens them for as long as it exists
+    admin-token             the bearer token of the gateway's admin port
 
-Only the Secret is trusted with keys. Who may write a ConfigMap chooses the names in it, so there a name proves nothing.
+Keys come only from the Secret. Anyone who may write a ConfigMap chooses the names in it, so there a name proves
+nothing.
 """
 
 from collections.abc import Iterable
@@ -14,10 +15,10 @@ MAC_PREFIX: Final = "mac-"
 SESSION_PREFIX: Final = "session-"
 ADMIN_TOKEN: Final = "admin-token"  # noqa: S105  the name of a key, not a token
 
-#: Where the keys lie in the folder of a config, unless they have a folder elsewhere. No name in a ConfigMap makes one.
+#: The directory of the keys within that of the config, unless configured elsewhere. No ConfigMap can create one.
 FOLDER: Final = "keys"
 
-#: How many names a message tells.
+#: The number of names in a message.
 _NAMED: Final = 5
 
 
@@ -27,11 +28,11 @@ def is_key(name: str) -> bool:
 
 
 def misplaced(config_files: Iterable[str]) -> tuple[str, ...]:
-    """Return, sorted, what has the name of a key among the names of a config's files, where no key belongs."""
+    """Return, sorted, the names of keys among a config's files, where no key belongs."""
     return tuple(sorted(filter(is_key, config_files)))
 
 
 def few(names: tuple[str, ...]) -> str:
-    """Return names for a message, of many the first."""
+    """Return names for a message: the first few of many."""
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more

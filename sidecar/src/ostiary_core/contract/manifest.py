@@ -1,4 +1,4 @@
-"""The manifest: which documents are in force at a gateway, at which revision, and proof of who said so."""
+"""The manifest: what is in force at a gateway, at which revision, with proof of its author."""
 
 from typing import Annotated, Final, Literal
 
@@ -7,15 +7,15 @@ from pydantic import FailFast, Field, ValidationError
 from ostiary_core.contract.documents import ContractDocument, Count
 from ostiary_core.contract.unreadable import unreadable
 
-#: The version of the contract. A reader that does not know it says so and keeps what it has.
+#: The version of the contract. A reader that does not know it reports that and keeps its last good config.
 VERSION: Final = "ostiary.dev/config/v1"
 
-#: More than any writer makes parts; a longer list is not read to its end.
+#: More parts than any writer makes; a longer list is not read to its end.
 _MOST_SIZES: Final = 64
 
 
 class GatewayIdentity(ContractDocument):
-    """A gateway is known by namespace and name."""
+    """A gateway's namespace and name."""
 
     namespace: str
     name: str
@@ -27,7 +27,7 @@ class GatewayIdentity(ContractDocument):
 
 
 class EntryReference(ContractDocument):
-    """One proxy that is served, its entry by digest."""
+    """One proxy that is served, with the digest of its entry."""
 
     proxy: str
     uid: str
@@ -35,25 +35,28 @@ class EntryReference(ContractDocument):
 
 
 class Mac(ContractDocument):
-    """HMAC-SHA-256 over the manifest without this member; ``key`` is the key's name in the gateway's Secret."""
+    """HMAC-SHA-256 over the manifest without this member.
+
+    ``key`` is the key's name in the gateway's Secret.
+    """
 
     key: str
     value: str
 
 
 class Manifest(ContractDocument):
-    """What is in force.
+    """Everything that is in force.
 
-    ``revision`` only ever grows: a gateway never goes back. ``parts`` are the digests of the parts by number, so that a
-    watcher fetches only what changed. ``sizes`` are the bytes that their lines take, so that nobody unfolds more; they
-    are left out where no part is compressed. ``entries`` are sorted by proxy.
+    ``revision`` only grows: a gateway never goes back. ``parts`` are the digests of the parts by number, so that a
+    watcher fetches only what changed. ``sizes`` are the byte sizes of their lines, so that a reader unfolds no more;
+    they are omitted where no part is compressed. ``entries`` are sorted by proxy.
     """
 
     version: Literal["ostiary.dev/config/v1"] = VERSION
     gateway: GatewayIdentity
     revision: Count
     settings: str
-    # Of a million bad items the first says enough, and each that is told costs half a kilobyte.
+    # Of a million invalid items the first suffices, and each one in an error costs half a kilobyte.
     parts: Annotated[list[str], FailFast()]
     sizes: list[Count] | None = Field(default=None, max_length=_MOST_SIZES)
     entries: Annotated[list[EntryReference], FailFast()]
@@ -64,7 +67,7 @@ class Manifest(ContractDocument):
         return self.model_copy(update={"mac": None}).canonical()
 
     def same_content(self, other: "Manifest | None") -> bool:
-        """Say whether two manifests put the same things in force, whatever their revision and MAC."""
+        """Say whether two manifests have the same content, whatever their revision and MAC."""
         if other is None:
             return False
         plain = {"revision": 0, "mac": None}
@@ -75,7 +78,7 @@ def parse_manifest(text: bytes) -> Manifest:
     """Read a manifest.
 
     Raises:
-        ContractError: it is not a manifest of a version that this code knows.
+        ContractError: it is not a manifest, or not of a version that this code knows.
     """
     try:
         return Manifest.model_validate_json(text)

@@ -1,11 +1,13 @@
-"""The manifest as files: readable while it is small, compressed and sealed beyond that.
+"""The manifest as files.
 
-    manifest.json        the manifest; where it is large, only the word that it is compressed
-    manifest.json.gz     then the manifest itself
-    manifest.seal.json   and a MAC over those bytes with the size that they unfold to, judged before they are unfolded
+Readable while it is small, compressed and sealed beyond that size.
 
-What stands in ``manifest.json`` decides. A reader that knows the first form only finds a version there that it does not
-know, says so, and keeps what it has. Operators from before the seal write none: what is then unfolded is bounded.
+    manifest.json        the manifest; if it is large, only a note that it is compressed
+    manifest.json.gz     the compressed manifest
+    manifest.seal.json   a MAC over those bytes and their unfolded size, checked before they are unfolded
+
+``manifest.json`` decides which form applies. A reader that knows only the first form finds an unknown version there,
+reports it, and keeps its last good config. Older operators write no seal: what is then unfolded is limited.
 """
 
 from collections.abc import Mapping
@@ -23,20 +25,20 @@ from ostiary_core.errors import ContractError
 
 PACKED_FILE: Final = "manifest.json.gz"
 SEAL_FILE: Final = "manifest.seal.json"
-#: The version of a contract whose manifest is compressed; it is that of the manifest itself otherwise.
+#: The version of a contract whose manifest is compressed; otherwise it is that of the manifest itself.
 PACKED_VERSION: Final = "ostiary.dev/config/v1+gzip"
 _POINTER: Final = canonical({"version": PACKED_VERSION})
-#: Part 0 holds the manifest, and a ConfigMap 1 MiB in all.
+#: Part 0 holds the manifest, and a whole ConfigMap at most 1 MiB.
 MAX_PACKED_BYTES: Final = 900 * 1024
-#: What a manifest may unfold to. Digests and uids hardly shrink, so that the bound above is met long before.
+#: The limit of an unfolded manifest. Digests and uids hardly compress, so the limit above is reached long before.
 MAX_UNFOLDED_BYTES: Final = 8 * 1024 * 1024
 
-#: What a seal may take: a size, the name of a key, and a MAC.
+#: The limit of a seal: a size, the name of a key, and a MAC.
 MAX_SEAL_BYTES: Final = 1024
 
 
 class Seal(ContractDocument):
-    """Proof of who compressed a manifest, and its size when it is unfolded, in bytes."""
+    """Proof of who compressed a manifest, with its unfolded size in bytes."""
 
     unfolded: Count
     mac: Mac
@@ -47,10 +49,12 @@ class Seal(ContractDocument):
 
 
 def write(manifest: bytes, *, key_name: str, key: bytes) -> dict[str, bytes]:
-    """Return the files of a manifest, sealed with a key of the Secret; equal manifests give equal bytes.
+    """Return the files of a manifest, sealed with a key of the Secret.
+
+    Equal manifests give equal bytes.
 
     Raises:
-        ContractError: it is too large to travel.
+        ContractError: it is too large to transport.
     """
     if len(manifest) <= COMPRESS_ABOVE:
         return {MANIFEST_FILE: manifest}
@@ -64,13 +68,15 @@ def write(manifest: bytes, *, key_name: str, key: bytes) -> dict[str, bytes]:
 
 
 def read(files: Mapping[str, bytes], keys: Mapping[str, bytes] | None) -> bytes:
-    """Return the text of the manifest among the files of a config; whether it may be believed its own MAC says.
+    """Return the text of the manifest among the files of a config.
 
-    ``keys`` are the MAC keys by name; None, for who may not read them, leaves the seal unchecked.
+    Its own MAC is not checked here.
+
+    ``keys`` are the MAC keys by name; None, for a reader without access to them, skips the check of the seal.
 
     Raises:
-        ContractError: it is not there, or not gzip where it should be, or its seal does not fit, or it unfolds beyond
-            all bounds.
+        ContractError: it is missing, or is not gzip where it should be, or its seal does not match, or it exceeds a
+            limit when unfolded.
     """
     text = files.get(MANIFEST_FILE)
     if text is None:
@@ -93,7 +99,7 @@ def _seal(packed: bytes, unfolded: int, key_name: str, key: bytes) -> bytes:
 
 
 def _unsealed(text: bytes, packed: bytes, keys: Mapping[str, bytes]) -> int:
-    """Return what the compressed manifest unfolds to, by the word of who knew a key."""
+    """Return the unfolded size of the compressed manifest from a seal with a valid MAC."""
     if len(text) > MAX_SEAL_BYTES:
         raise ContractError(f"{SEAL_FILE}: it is larger than the {MAX_SEAL_BYTES} bytes that a seal may take")
     try:

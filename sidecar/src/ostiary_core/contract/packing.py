@@ -1,4 +1,7 @@
-"""Gzip with bounds: what is unfolded never exceeds what the reader is willing to hold, whatever the content claims."""
+"""Gzip with limits.
+
+A reader never unfolds more than it allows, whatever the content claims.
+"""
 
 import zlib
 from collections.abc import Iterator
@@ -6,21 +9,23 @@ from typing import Final
 
 from ostiary_core.errors import ContractError
 
-#: What is unfolded at a time, in bytes.
+#: The number of bytes that are unfolded at a time.
 _CHUNK: Final = 64 * 1024
 
 
 def compress(text: bytes) -> bytes:
-    """Return gzip without a time; equal texts give equal bytes."""
+    """Return gzip without a timestamp; equal texts give equal bytes."""
     squeeze = zlib.compressobj(level=6, wbits=31)
     return squeeze.compress(text) + squeeze.flush()
 
 
 def unfolded(name: str, content: bytes, *, limit: int) -> Iterator[bytes]:
-    """Yield the content of a file in pieces, unfolded if its name ends in ``.gz``, up to ``limit`` bytes in all.
+    """Yield a file's content in pieces, unfolded if its name ends in ``.gz``.
+
+    All pieces together have at most ``limit`` bytes.
 
     Raises:
-        ContractError: it is not gzip although its name says so, is cut off, or is larger.
+        ContractError: it is not gzip although its name says so, is truncated, or is larger.
     """
     size = 0
     for piece in _unfolded(name, content) if name.endswith(".gz") else (content,):

@@ -1,7 +1,7 @@
 """Parts: documents as lines of ``digest SP canonical-JSON LF``, compressed when large.
 
-A reader can take one document without parsing the others, and can check it against its digest without knowing what it
-means. File names differ between parts, since one projected volume joins them all in one directory.
+A reader can use one document without parsing the others, and can check it against its digest without understanding it.
+File names differ between parts, since one projected volume joins all of them in one directory.
 """
 
 import hashlib
@@ -14,18 +14,18 @@ from ostiary_core.contract.packing import compress, unfolded
 from ostiary_core.errors import ContractError
 
 MANIFEST_FILE: Final = "manifest.json"
-#: Beyond this a part is compressed; below it stays readable for people.
+#: Above this size a part is compressed; below it stays readable for people.
 COMPRESS_ABOVE: Final = 128 * 1024
-#: What one part may hold compressed: a ConfigMap takes 1 MiB in all, and base64 and metadata want room too.
+#: The limit of a compressed part: a ConfigMap takes 1 MiB in all, including base64 and metadata.
 MAX_PART_BYTES: Final = 700 * 1024
-#: What a part's lines may be, and what a reader is willing to unfold where a manifest does not say.
+#: The limit of a part's lines, and of what a reader unfolds where a manifest gives no size.
 MAX_UNFOLDED_BYTES: Final = 16 * 1024 * 1024
-#: What a part may hold beyond what its manifest says: documents that replicas on the manifest before may still need.
+#: What a part may hold beyond its manifest's size: documents that replicas on the previous manifest may still need.
 SPARE_BYTES: Final = 2 * 1024 * 1024
 MAX_PARTS: Final = 16
-#: Lines up to this stay in one part, beside the manifest. Beyond it they are spread, so that an edit rewrites little.
+#: Lines up to this size stay in one part, with the manifest. Above it they are spread, so that an edit rewrites little.
 ONE_PART_BYTES: Final = 512 * 1024
-#: How many parts there may be beside part 0, which then holds the manifest and the settings only.
+#: The number of parts besides part 0, which then holds only the manifest and the settings.
 _COUNTS: Final = (2, 4, 8, MAX_PARTS - 1)
 
 
@@ -52,37 +52,43 @@ def pack(number: int, lines: bytes) -> tuple[str, bytes]:
 
 
 class Packer:
-    """Packs parts, and remembers those of the last config: an edit changes few of many. Not for several threads."""
+    """Packs parts, and caches those of the last config, since an edit changes few of many.
+
+    Not thread-safe.
+    """
 
     def __init__(self) -> None:
         self._kept: dict[str, bytes] = {}
         self._used: dict[str, bytes] = {}
 
     def pack(self, number: int, lines: bytes) -> tuple[str, bytes]:
-        """Return what :func:`pack` does."""
+        """Return the result of :func:`pack`."""
         key = digest(lines)
         if key not in self._used:
             self._used[key] = self._kept[key] if key in self._kept else pack(number, lines)[1]
         return file_name(number, compressed=len(lines) > COMPRESS_ABOVE), self._used[key]
 
     def turn(self) -> None:
-        """End a config: keep what it used, forget the rest."""
+        """End a config: keep the parts that it used, forget the others."""
         self._kept, self._used = self._used, {}
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part as it lies there: the digest of its lines, and its documents by the digest that each claims."""
+    """A part as it was read.
+
+    The digest of its lines, and its documents by the digest that each claims.
+    """
 
     digest: str
     documents: Mapping[str, bytes]
 
 
 def read(name: str, content: bytes, *, limit: int) -> Part:
-    """Take a part's file apart while it is unfolded, holding no more than ``limit`` bytes of it.
+    """Read a part's file while it is unfolded, with at most ``limit`` bytes in memory.
 
     Raises:
-        ContractError: it is not gzip although its name says so, is larger, or a line has no digest in front.
+        ContractError: it is not gzip although its name says so, is larger, or a line does not start with a digest.
     """
     seen = hashlib.sha256()
     documents = {}
@@ -108,7 +114,7 @@ def _lines(pieces: Iterable[bytes], see: Callable[[bytes], None]) -> Iterator[by
 
 
 def check(claimed: str, document: bytes) -> None:
-    """Compare a document with the digest it is filed under.
+    """Compare a document with the digest under which it is stored.
 
     Raises:
         ContractError: they differ.
@@ -120,13 +126,13 @@ def check(claimed: str, document: bytes) -> None:
 def spread(
     documents: Mapping[str, bytes], owners: Mapping[str, str], *, head: str = "", packer: Packer | None = None
 ) -> list[bytes]:
-    """Distribute documents over parts, each by its owner's name, so that one edit touches few of them.
+    """Distribute documents over parts by their owners' names, so that an edit touches few.
 
     ``owners`` maps a digest to a stable name (``namespace/name``); ``head`` is the digest that stays in part 0. Returns
     the lines of each part.
 
     Raises:
-        ContractError: even :data:`MAX_PARTS` parts do not hold them.
+        ContractError: it does not fit even into :data:`MAX_PARTS` parts.
     """
     memory = packer if packer is not None else Packer()
     size = sum(map(len, documents.values()))

@@ -1,8 +1,10 @@
-"""Why a document of a config cannot be read, in words: first of all whether the two planes are of different versions.
+"""Explain why a document of a config cannot be read.
 
-What a reader does not know it refuses and never passes over: it may be a restriction. So of a newer writer's config an
-older reader keeps what it has, and says who has to be upgraded. An older writer's config a newer reader takes: members
-that came later have a default that means what was so before them.
+Most often the two planes have different versions.
+
+A reader rejects what it does not know, since it may be a restriction. So an older reader keeps its last good config
+when a newer operator writes one, and reports which side must be upgraded. A newer reader accepts an older operator's
+config: members that were added later have a default with the meaning from before.
 """
 
 from typing import Final
@@ -16,7 +18,7 @@ _SHOWN: Final = 60
 
 
 def unreadable(document: str, error: ValidationError) -> ContractError:
-    """Return what is wrong with a document, as an error that names the first bad member."""
+    """Return an error that names a document's first invalid member and what is wrong with it."""
     first = error.errors(include_url=False)[0]
     where = ".".join(str(step) for step in first["loc"]) or "the document"
     if first["type"] == "extra_forbidden":
@@ -27,4 +29,4 @@ def unreadable(document: str, error: ValidationError) -> ContractError:
     return ContractError(f"{document}: {where}: {first['msg']}")
 
 
-_REMEDY: Final = "a newer operator wrote it: upgrade this side, or go back with the operator"
+_REMEDY: Final = "a newer operator wrote it: upgrade this side, or downgrade the operator"

@@ -1,1 +1,4 @@
-"""The Model Context Protocol as a gateway sees it: revisions, methods, error codes, list results."""
+"""The Model Context Protocol as a gateway sees it.
+
+Revisions, methods, error codes, list results.
+"""

@@ -1,6 +1,8 @@
-"""JSON-RPC error codes: the specification's own, and ours outside its reserved range (``design`` §3).
+"""JSON-RPC error codes.
 
--32020 to -32099 belong to the specification and -32000 to -32019 mean nothing any more, so what a gateway adds lies
+The specification's own, and ours outside its reserved range (``design`` §3).
+
+-32020 to -32099 belong to the specification and -32000 to -32019 are no longer defined, so a gateway's own codes are
 below -31000.
 """
 

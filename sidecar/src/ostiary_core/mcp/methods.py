@@ -1,8 +1,10 @@
-"""The one table of MCP methods: what each one touches, with which verb, and where the name stands.
+"""The table of MCP methods.
 
-A request whose method is not in the table is refused, in every revision: what the gateway does not understand it cannot
-judge. A notification that is not in the table is taken and goes nowhere, as servers do with what they do not know.
-The table holds what *clients* send. What servers send travels back untouched but for the shaping of lists.
+Which primitive each one uses, with which verb, and which member holds the name.
+
+A request whose method is not in the table is refused in every revision: the gateway cannot authorize what it does not
+understand. A notification that is not in the table is accepted and goes nowhere, as servers do with unknown ones. The
+table has the methods that *clients* send. Messages from servers pass unchanged except for filtered lists.
 """
 
 import enum
@@ -44,12 +46,12 @@ USE: Final[dict[Primitive, Verb]] = {
 
 
 class AuthorizationKind(enum.Enum):
-    """How the authorize station judges a method."""
+    """How the authorize stage judges a method."""
 
     ALWAYS = "always"  # lifecycle: passes whatever the policy says
-    LIST = "list"  # passes; the shape station filters the answer
+    LIST = "list"  # passes; the shape stage filters the response
     NAME = "name"  # judged on primitive, verb and the name in params
-    COMPLETION = "completion"  # judged on the reference that is to be completed
+    COMPLETION = "completion"  # judged on the prompt or resource to be completed
     LISTEN = "listen"  # judged on every resource in the filter
     TASK = "task"  # follows an earlier tools/call: needs the right to call some tool
     TASK_LIST = "task-list"  # names no task: passes only where tools are not governed
@@ -60,8 +62,8 @@ class Method:
     """One row of the table.
 
     ``name_key`` is the member of ``params`` that holds the name or URI; ``list_key`` the member of a list result that
-    holds the items and ``item_key`` the member of an item that names it. ``eras`` says in which eras a client may send
-    it; ``notification`` whether it has no id.
+    holds the items and ``item_key`` the member of an item that names it. ``legacy`` and ``modern`` are the eras in
+    which a client may send it; ``notification`` says whether it has no id.
     """
 
     name: str
@@ -116,14 +118,14 @@ _ROWS: Final = (
     Method("tasks/list", AuthorizationKind.TASK_LIST, Primitive.TOOLS, Verb.CALL, modern=False),
 )
 
-#: In place of the row of a notification that is not in the table. Its name is what evidence shows for all of them.
+#: Used for every notification that is not in the table. Telemetry shows this name for all of them.
 UNKNOWN_NOTIFICATION: Final = Method("_OTHER", AuthorizationKind.ALWAYS, notification=True)
 NOTIFICATION_PREFIX: Final = "notifications/"
 
 METHODS: Final[dict[str, Method]] = {row.name: row for row in _ROWS}
 
-#: What may be sent again where it is not known whether the server has heard it: it only reads, or opens a session that
-#: can be left alone. A tools/call is never among them.
+#: Methods that may be sent again if the server may already have received them: they only read, or open a session that
+#: can be abandoned. tools/call is never among them.
 REPEATABLE: Final = frozenset(
     {
         "initialize",
@@ -136,5 +138,5 @@ REPEATABLE: Final = frozenset(
     }
 )
 
-#: List results by the member that holds their items, for answers whose request is not known (a resumed GET).
+#: List methods by the member that holds the items, for responses whose request is not known (a resumed GET).
 LISTS: Final[dict[str, Method]] = {row.list_key: row for row in _ROWS if row.authorization is AuthorizationKind.LIST}

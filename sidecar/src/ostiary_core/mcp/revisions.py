@@ -1,4 +1,4 @@
-"""The revisions of MCP that pass through the door, and the two eras they fall into.
+"""The revisions of MCP that the gateway supports, and their two eras.
 
 *Legacy* revisions open with ``initialize`` and may keep a session; *modern* ones carry their metadata in every
 request (specification, Versioning).
@@ -15,17 +15,17 @@ class Era(enum.Enum):
     MODERN = "modern"
 
 
-#: Every message is asked for its era, and a member costs more through its class than what is done with it.
+#: Constants, since every message compares its era and looking up a member in its class would cost more.
 LEGACY: Final = Era.LEGACY
 MODERN: Final = Era.MODERN
 
 MODERN_REVISIONS: Final = frozenset({"2026-07-28"})
 LEGACY_REVISIONS: Final = frozenset({"2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"})
 
-#: What a gateway answers to an ``initialize`` that asks for a revision without a handshake.
+#: The revision that a gateway offers to an ``initialize`` that asks for one without a handshake.
 NEWEST_LEGACY_REVISION: Final = "2025-11-25"
 
-#: What a legacy request without a version header speaks (specification 2025-06-18, Protocol Version Header).
+#: The revision of a legacy request without a version header (specification 2025-06-18, Protocol Version Header).
 ASSUMED_REVISION: Final = "2025-03-26"
 
 #: Keys of ``params._meta`` that every modern request holds.

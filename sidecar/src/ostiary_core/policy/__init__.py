@@ -1,1 +1,4 @@
-"""The one pure policy evaluator: it decides for the gateway, for ``ostiary explain`` and for tests inside a policy."""
+"""The one pure policy evaluator.
+
+It decides for the gateway, for ``ostiary explain`` and for policy tests.
+"""

@@ -1,9 +1,9 @@
-"""Who may see and use what: the access decision of one proxy.
+"""The access decision of one proxy: which names a caller may see and use.
 
 Policies compose without an order, in two tiers, platform and owner, and a call must pass both. In a tier any matching
-Deny denies. If any access there is empty or holds an Allow the tier is closed, and some Allow must match; a tier with
-Deny rules only, or with no access at all, stays open. Nothing depends on names, ages or the order of lists: where
-several rules match, the evidence names the first by (policy, rule position).
+Deny denies. If any access there is empty or holds an Allow, the tier is closed, and some Allow must match; a tier with
+Deny rules only, or without any access, stays open. Nothing depends on names, ages or the order of lists: where several
+rules match, the decision names the first by (policy, rule position).
 """
 
 import enum
@@ -22,7 +22,10 @@ from ostiary_core.policy.uris import rule_names
 
 
 class DecisionReason(enum.StrEnum):
-    """Why a decision fell as it did; recorded as evidence, the callers are told only what their errors say."""
+    """The reason of a decision, recorded in telemetry.
+
+    Callers learn only what their errors say.
+    """
 
     OPEN = "Open"
     ALLOWED = "Allowed"
@@ -36,7 +39,10 @@ class DecisionReason(enum.StrEnum):
 
 
 class Decision(NamedTuple):
-    """The verdict on one (primitive, verb, name), with its evidence: ``policy`` is ``namespace/name``, or empty."""
+    """The decision on one (primitive, verb, name), with its origin.
+
+    ``policy`` is ``namespace/name``, or empty.
+    """
 
     allowed: bool
     reason: DecisionReason
@@ -46,7 +52,10 @@ class Decision(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CompiledRule:
-    """One rule, its matchers by (primitive, verb); a pair that is absent is not governed by the rule."""
+    """One rule, with its matchers by (primitive, verb).
+
+    The rule does not govern an absent pair.
+    """
 
     name: str
     matchers: dict[tuple[Primitive, Verb], NameMatcher]
@@ -71,7 +80,7 @@ class CompiledRule:
 
     @property
     def weight(self) -> int:
-        """What the rule costs, in instructions."""
+        """The cost of the rule, in instructions."""
         return sum(matcher.weight for matcher in {id(it): it for it in self.matchers.values()}.values())
 
     def size(self, primitive: Primitive) -> int:
@@ -79,7 +88,7 @@ class CompiledRule:
         return max((matcher.size for (p, _), matcher in self.matchers.items() if p is primitive), default=0)
 
     def matches(self, primitive: Primitive, verb: Verb, name: str) -> bool:
-        """Say whether the rule speaks of this pair and name."""
+        """Say whether the rule applies to this pair and name."""
         matcher = self.matchers.get((primitive, verb))
         return matcher is not None and matcher.matches(name)
 
@@ -89,7 +98,7 @@ _EVERYTHING: Final = {(primitive, verb): ANY_NAME for primitive, verbs in VERBS.
 
 @functools.cache
 def _all_pairs(primitive: Primitive, verbs: tuple[Verb, ...]) -> tuple[tuple[Primitive, Verb], ...]:
-    """Return pairs that rules share: there are few, and tens of thousands of rules."""
+    """Return pairs that rules share: there are few pairs, and tens of thousands of rules."""
     return tuple((primitive, verb) for verb in verbs)
 
 
@@ -132,8 +141,9 @@ class CompiledPolicy:
         return sum(rule.size(primitive) for rule in (*self.allow, *self.deny))
 
     def listing(self, primitive: Primitive) -> tuple[object, ...]:
-        """Return what decides which names of a primitive may be seen, to be compared with that of another policy; empty
-        where this one hides none.
+        """Return what decides which names of a primitive are visible.
+
+        It is compared with that of another policy, and empty where this policy hides no name.
         """
         pair = (primitive, Verb.LIST)
         shown, hidden = ([r.matchers[pair] for r in rules if pair in r.matchers] for rules in (self.allow, self.deny))
@@ -154,7 +164,10 @@ _NAME_TOO_LONG: Final = Decision(False, DecisionReason.NAME_TOO_LONG)
 
 @dataclass(slots=True)
 class AccessEvaluator:
-    """Decides for one proxy. Built once for a config entry and never changed; the memo is its only state."""
+    """Decides for one proxy.
+
+    Built once for a config entry and never changed; the memo is its only state.
+    """
 
     policies: Sequence[CompiledPolicy]
     _memo: Memo[tuple[Primitive, Verb, str], Decision] = field(default_factory=Memo)
@@ -162,13 +175,16 @@ class AccessEvaluator:
     _sizes: dict[Primitive, int] = field(init=False)
 
     def __post_init__(self) -> None:
-        # The order in which policies are listed must not decide which one the evidence names.
+        # The order in which policies are listed must not decide which one the decision names.
         self.policies = sorted(self.policies, key=lambda policy: policy.identity)
         self._open = frozenset(primitive for primitive in Primitive if self._leaves_open(primitive))
         self._sizes = {it: sum(policy.size(it) for policy in self.policies) for it in Primitive}
 
     def decide(self, primitive: Primitive, verb: Verb, name: str) -> Decision:
-        """Return the verdict on a name; the same for equal arguments for as long as the object lives."""
+        """Return the decision on a name.
+
+        It is the same for equal arguments for the lifetime of the object.
+        """
         key = (primitive, verb, name)
         decision = self._memo.get(key)
         if decision is None:
@@ -181,15 +197,18 @@ class AccessEvaluator:
         return self._sizes[primitive]
 
     def denial(self, primitive: Primitive, verb: Verb, name: str) -> Decision | None:
-        """Return the verdict of the Deny rules alone; None where none of them matches."""
+        """Return the decision of the Deny rules alone; None where none of them matches."""
         return _denial(self.policies, primitive, verb, name)
 
     def is_open(self, primitive: Primitive) -> bool:
-        """Say whether no rule could ever refuse a name of this primitive, so that a list needs no filter."""
+        """Say whether no rule could refuse a name of this primitive: lists need no filter."""
         return primitive in self._open
 
     def lists_like(self, other: "AccessEvaluator", primitive: Primitive) -> bool:
-        """Say whether the rules on who may see names of this primitive are the same; nobody's names are compared."""
+        """Say whether the rules on the visibility of this primitive's names are the same.
+
+        Names are not compared.
+        """
         mine, theirs = ([p.listing(primitive) for p in each.policies] for each in (self, other))
         return [listing for listing in mine if listing] == [listing for listing in theirs if listing]
 
@@ -200,7 +219,10 @@ class AccessEvaluator:
         )
 
     def demands(self, primitive: Primitive, verb: Verb) -> list[list[NameMatcher]]:
-        """Return for each closed tier what its Allow rules match: a name must be matched in each."""
+        """Return the matchers of the Allow rules of each closed tier.
+
+        A name must match in each tier.
+        """
         pair = (primitive, verb)
         return [
             [rule.matchers[pair] for policy in tier for rule in policy.allow if pair in rule.matchers]
@@ -212,7 +234,7 @@ class AccessEvaluator:
         return [[p for p in self.policies if p.tier == tier] for tier in ("platform", "owner")]
 
     def judge(self, primitive: Primitive, verb: Verb, name: str) -> Decision:
-        """Return the verdict as :meth:`decide` does, for a caller that keeps it itself."""
+        """Return the decision like :meth:`decide`, without the memo, for a caller with its own."""
         if length_of(name) > name_limit(self._sizes[primitive]) and primitive not in self._open:
             return _NAME_TOO_LONG
         verdict = _OPEN

@@ -1,4 +1,7 @@
-"""A bounded cache of policy decisions: callers choose the names, and so do servers in their lists."""
+"""A bounded cache of policy decisions.
+
+Callers choose the names, and so do servers in their lists.
+"""
 
 from typing import Final, Generic, TypeVar
 from weakref import WeakValueDictionary
@@ -15,7 +18,10 @@ NAME_LENGTH: Final = 256
 
 
 class Memo(dict[Key, Value], Generic[Key, Value]):
-    """The decisions of one evaluator: read it as a dict, write to it through a :class:`DecisionCache` only."""
+    """The decisions of one evaluator.
+
+    Read it as a dict, write to it through a :class:`DecisionCache` only.
+    """
 
     __slots__ = ("__weakref__",)
 

@@ -12,15 +12,15 @@ import re2
 
 from ostiary_core.errors import PatternError
 
-#: Bytes that RE2 may use for one pattern: they bound its program at some 2,700 instructions, and the time to compile.
+#: The memory of RE2 for one pattern: it limits its program to about 2,700 instructions, and the time to compile it.
 PATTERN_MEMORY: Final = 64 << 10
-#: The same for all names and patterns of one matcher, joined: some 11,000 instructions.
+#: The same for all names and patterns of one matcher, joined: about 11,000 instructions.
 _JOINED_MEMORY: Final = 256 << 10
-#: What a matcher keeps: its program, and room for the states that RE2 found so far. Short of room it is slower, never
-#: wrong; callers choose names, so they choose how much of the room is used.
+#: The memory of a matcher: its program, and room for the states that RE2 has found so far. With less room it is slower
+#: but still correct; callers choose names, so they decide how much of the room is used.
 _KEPT_MEMORY: Final = 32 << 10
 _KEPT_MEMORY_EACH: Final = 128
-#: What a matcher with an expression costs besides its program, in instructions.
+#: The cost of a matcher with an expression in addition to its program, in instructions.
 _OVERHEAD: Final = 16
 
 
@@ -33,21 +33,27 @@ def _options(memory: int) -> Any:
 
 
 def wildcard_expression(name: str) -> str:
-    """Return the expression of a name with wildcards: everything literal but ``*``, which also spans newlines."""
+    """Return the expression of a name with wildcards.
+
+    Everything literal but ``*``, which also spans newlines.
+    """
     return r"(?s:.*)".join(re2.escape(part) for part in name.split("*"))
 
 
 def needs_expression(name: str) -> bool:
-    """Say whether a name is matched by an expression: where a ``*`` stands elsewhere than at one of its ends."""
+    """Say whether a name needs an expression.
+
+    Where it has a ``*`` elsewhere than at one of its ends.
+    """
     star = name.find("*")
     return star >= 0 and star != len(name) - 1 and (star > 0 or "*" in name[1:])
 
 
 def compile_expression(expression: str, *, memory: int = PATTERN_MEMORY) -> Any:
-    """Compile an RE2 expression, in so many bytes of memory.
+    """Compile an RE2 expression with this limit of memory.
 
     Raises:
-        PatternError: RE2 refuses it; the message carries RE2's own reason.
+        PatternError: RE2 rejects it; the message includes RE2's own reason.
     """
     try:
         return re2.compile(expression, _options(memory))
@@ -59,11 +65,13 @@ def compile_expression(expression: str, *, memory: int = PATTERN_MEMORY) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class NameMatcher:
-    """Says whether a name is among exact names, wildcard names and patterns. ``any`` matches all.
+    """Says whether a name is among exact names, wildcard names and patterns.
+
+    ``any`` matches every name.
 
     Most wildcard names have their star at one end. Those are compared as ``prefixes`` and ``suffixes``, which costs
     nothing to compile; all others are joined into one ``expression``, a program of ``size`` instructions. A match takes
-    at most so many steps for each byte of the name.
+    at most that many steps for each byte of the name.
     """
 
     any: bool
@@ -101,7 +109,7 @@ class NameMatcher:
 
     @property
     def weight(self) -> int:
-        """What it costs to keep and to run, in instructions: what budgets count."""
+        """The cost of memory and matching, in instructions: what budgets count."""
         return self.size + _OVERHEAD if self.expression is not None else 0
 
     def matches(self, name: str) -> bool:
@@ -117,8 +125,8 @@ ANY_NAME: Final = NameMatcher(any=True, exact=frozenset())
 def _group(pattern: str) -> str:
     r"""Return the pattern as a group of its own, to be joined with others.
 
-    It must stand alone first: ``a)(?:b`` must not become valid by being put into a group. An open ``\Q`` quotes to the
-    end of the expression, and so would quote the group's end and the patterns after it: it is closed.
+    It must be valid alone first: ``a)(?:b`` must not become valid by being put into a group. An open ``\Q`` quotes to
+    the end of the expression, and so would quote the group's end and the patterns after it: it is closed.
     """
     compile_expression(pattern)
     group = f"(?:{pattern})"

@@ -1,4 +1,7 @@
-"""Names to try a door with: whether any name at all could pass cannot be computed of patterns, but it can be tried."""
+"""Sample names for a proxy.
+
+Whether any name could pass cannot be computed from patterns, but it can be tried.
+"""
 
 import string
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,7 +18,10 @@ _MOST: Final = 4_096
 
 
 def candidates(demands: Iterable[Sequence[NameMatcher]]) -> Iterator[str]:
-    """Yield the sample, then names that are made of what rules ask for; a bounded number, and none of them empty."""
+    """Yield the sample, then names made from what rules require.
+
+    A bounded number, and none of them empty.
+    """
     return filter(None, _candidates(demands))
 
 
@@ -31,5 +37,5 @@ def _candidates(demands: Iterable[Sequence[NameMatcher]]) -> Iterator[str]:
 
 
 def is_finite(demand: Iterable[NameMatcher]) -> bool:
-    """Say whether the names that a demand allows are all written out, so that all of them are candidates."""
+    """Say whether the allowed names are all written out, so that all are candidates."""
     return not any(it.any or it.prefixes or it.suffixes or it.expression is not None for it in demand)

@@ -1,6 +1,6 @@
-"""Names that rules write out although no server is known to offer them: mostly a slip of the pen.
+"""Find names in rules that no server is known to offer: mostly typing errors.
 
-Only exact names of tools and prompts are compared. A wildcard may wait for what is to come, and a resource may be read
+Only exact names of tools and prompts are compared. A wildcard may be meant for future names, and a resource may be read
 without ever being listed.
 """
 
@@ -11,11 +11,11 @@ from ostiary_core.mcp.methods import Primitive
 from ostiary_core.nearest import Nearest
 from ostiary_core.policy.access import CompiledPolicy
 
-#: The primitives whose lists tell all that there is.
+#: The primitives whose lists are complete.
 LISTED: Final = (Primitive.TOOLS, Primitive.PROMPTS)
-#: Slips that are told of one proxy at most.
+#: The most typing errors that are reported for one proxy.
 TOLD: Final = 16
-#: Names that a slip is compared with at most: each comparison costs some microseconds, whatever the names are.
+#: The most names to compare with: each comparison costs some microseconds, whatever the names are.
 COMPARED: Final = 250
 
 
@@ -29,14 +29,17 @@ class ExactName(NamedTuple):
 
 
 class Slip(NamedTuple):
-    """A name that nothing has, and the one that was probably meant; empty where none is like it."""
+    """A name that no server offers, and the one that was probably meant.
+
+    Empty where none is similar.
+    """
 
     exact: ExactName
     nearest: str
 
     @property
     def words(self) -> str:
-        """The same for people, as part of a sentence."""
+        """The same as text, for a sentence."""
         kind = self.exact.primitive.removesuffix("s")
         meant = f"; did you mean {self.nearest}?" if self.nearest else ""
         return f"rule {self.exact.rule}: no {kind} is called {self.exact.name}{meant}"
@@ -56,7 +59,10 @@ def _exact_names(policies: Iterable[CompiledPolicy]) -> Iterator[ExactName]:
 
 
 def find(names: Iterable[ExactName], offered: Mapping[Primitive, Collection[str]]) -> tuple[Slip, ...]:
-    """Return the first names that are not offered; of a primitive that is not in ``offered`` nothing is known."""
+    """Return the first names that are not offered.
+
+    Nothing is known of a primitive that is not in ``offered``.
+    """
     missing = [each for each in names if each.name not in offered.get(each.primitive, (each.name,))][:TOLD]
     kinds = {each.primitive for each in missing}
     meant = {kind: Nearest(offered[kind] if len(offered[kind]) <= COMPARED else ()) for kind in kinds}

@@ -1,15 +1,15 @@
-"""What servers make of a resource's URI: its readings, so that a rule judges more than the spelling.
+"""The readings of a resource's URI by servers: a rule judges more than the spelling.
 
-The official SDKs hand a URI to a URL parser of the WHATWG standard before they look the resource up (`new URL` in
-TypeScript, `AnyUrl` in Python), and what serves files or fetches pages decodes the path as well. A server with
-templates decodes each part that fills an expression, also where a URL has its host. So one resource has many spellings:
-``file:///docs/../secret/key``, ``FILE:/secret/key`` and ``file:///secr%65t/key`` may all be one.
+The official SDKs pass a URI to a URL parser of the WHATWG standard before they look the resource up (`new URL` in
+TypeScript, `AnyUrl` in Python), and servers of files or web pages decode the path as well. A server with templates
+decodes each part that fills an expression, even where a URL has its host. So one resource has many spellings:
+``file:///docs/../secret/key``, ``FILE:/secret/key`` and ``file:///secr%65t/key`` may all be the same.
 
-A caller passes only if every reading that a server may look up is allowed, and none that it may end at is denied.
-The names of rules are read in the same way, so a rule speaks of a resource however the rule or the caller spells it.
+A caller passes only if every reading that a server may look up is allowed, and none that it may resolve to is denied.
+The names in rules are read in the same way, so a rule applies to a resource however the rule or the caller spells it.
 
-The parser is the one of pydantic, which is the one that servers on the Python SDK use; where Node.js reads otherwise,
-that reading is added (`tests/protocol/test_resource_spellings.py` compares them).
+The parser is that of pydantic, which servers on the Python SDK use; where Node.js reads a URI differently, its reading
+is added (`tests/protocol/test_resource_spellings.py` compares them).
 """
 
 import re
@@ -22,10 +22,10 @@ from ostiary_core.errors import AmbiguousURIError
 
 
 class Readings(NamedTuple):
-    """What servers may make of one URI.
+    """The possible readings of one URI.
 
     ``looked_up`` are the keys under which servers may look it up, the spelling first: all must be allowed.
-    ``ends_at`` are further forms of what it may lead to, decoded: none may be denied.
+    ``ends_at`` are further forms of what it may resolve to, decoded: none may be denied.
     """
 
     looked_up: tuple[str, ...]
@@ -34,40 +34,40 @@ class Readings(NamedTuple):
 
 #: The parts of a parsed URL: scheme, authority, path, query, fragment (RFC 3986, appendix B).
 _PARTS: Final = re.compile(r"([a-z][a-z0-9+.-]*):(?://([^/?#]*))?([^?#]*)(\?[^#]*)?(#.*)?", re.DOTALL)
-#: The schemes whose URLs the standard rewrites most, in any letters and with what parsers strip in front.
+#: The schemes whose URLs the standard rewrites most, in any case, and with leading characters that parsers strip.
 _SPECIAL: Final = re.compile(r"[\x00-\x20]*(?:https?|wss?|ftp|file)[\t\n\r]*:", re.IGNORECASE)
 _EXPRESSION: Final = re.compile(r"\{[^{}]*\}")
 _HEX: Final = "0123456789abcdefABCDEF"
-#: What percent-escapes stand for. That of a star is none: it would become a wildcard in the name of a rule.
+#: Percent-escapes and their characters, without the star: in the name of a rule it would become a wildcard.
 _OCTETS: Final = {
     pair.encode(): bytes.fromhex(pair) for pair in (a + b for a in _HEX for b in _HEX) if pair.upper() != "2A"
 }
-#: What parsers take out of a URL wherever it stands.
+#: Characters that parsers remove from a URL wherever they are.
 _STRIPPED: Final = re.compile(r"[\t\n\r]")
-#: A segment that begins as a drive of Windows does.
+#: A segment that begins like a Windows drive.
 _DRIVE: Final = re.compile(r"[/\\:][\t\n\r]*[A-Za-z][\t\n\r]*[:|]")
 _DRIVE_WITH_BAR: Final = re.compile(r"^(file:///[A-Za-z])\|")
 _UNSAFE: Final = re.compile(r"^\x20|\x20$|[\x00-\x1f\x7f\\]")
-#: Newer parsers percent-encode these in places where older ones leave them.
+#: Newer parsers percent-encode these in places where older ones keep them.
 _ENCODED_BY_SOME: Final = ("^", "|", " ")
 
 
 def read_uri(uri: str) -> Readings:
-    """Return what servers may make of a URI or of a URI template.
+    """Return the readings of a URI or of a URI template.
 
-    The braces of a template are judged as they stand, also where parsers would percent-encode them.
+    The braces of a template are judged as they are, even where parsers would percent-encode them.
 
     Raises:
-        AmbiguousURIError: no one can say what a server makes of it; the message says why.
+        AmbiguousURIError: servers' readings cannot be predicted; the message says why.
     """
     looked_up, *ends = _read(uri)
     return Readings(looked_up, tuple(dict.fromkeys(end for end in ends if end not in looked_up)))
 
 
 def rule_names(names: Iterable[str] | None, *, denies: bool) -> list[str] | None:
-    """Return the names of a rule on resources with their readings: the rule speaks of these as well.
+    """Return the names of a rule on resources, and their readings, to which it applies, too.
 
-    A name with ``*`` is read like any URI, its stars as letters; one that is no URL stands as it is spelled.
+    A name with ``*`` is read like any URI, its stars as letters; one that is not a URL is kept as it is spelled.
     """
     if names is None:
         return None
@@ -80,12 +80,15 @@ def rule_names(names: Iterable[str] | None, *, denies: bool) -> list[str] | None
             continue
         found |= dict.fromkeys(looked_up)
         if denies:
-            found |= dict.fromkeys(ends[:1])  # the bare form would speak of other hosts as well
+            found |= dict.fromkeys(ends[:1])  # the bare form would apply to other hosts as well
     return list(found)
 
 
 def _read(uri: str) -> tuple[tuple[str, ...], *tuple[str, ...]]:
-    """Return the keys under which servers may look a URI up, then where it leads: whole, bare, and decoded as it is."""
+    """Return the keys under which servers may look a URI up, then what it resolves to.
+
+    Whole, bare, and only decoded.
+    """
     parsed = _parse(uri)
     if parsed is None:
         _require_plain(uri)
@@ -102,7 +105,7 @@ def _read(uri: str) -> tuple[tuple[str, ...], *tuple[str, ...]]:
     if _climbs(path) or _climbs(_decoded(parts[2] or "")):
         raise AmbiguousURIError('it has a ".." segment that is encoded, behind a backslash, or no part of a path')
     if parts[1] == "file" and (parts[4] or parts[5]):
-        looked_up.append(parsed[: parts.end(3)])  # a query and a fragment are no part of a file's path
+        looked_up.append(parsed[: parts.end(3)])  # query and fragment are not part of a file's path
     bare = _end(parts, path, bare=True)
     directory = f"{bare}/" if parts[1] == "file" and path.endswith(("/", "\\")) else bare
     return tuple(dict.fromkeys(looked_up)), _end(parts, path, bare=False), bare, directory, _decoded(parsed)
@@ -120,13 +123,13 @@ def _parse(uri: str) -> str | None:
 
 
 def _require_plain(uri: str) -> None:
-    """Let pass what is no URL if nothing that serves it could make something else of it.
+    """Accept a URI that is not a URL if no server could read it differently.
 
     Raises:
-        AmbiguousURIError: something could.
+        AmbiguousURIError: a server could.
     """
     if _SPECIAL.match(uri):
-        filled = _EXPRESSION.sub("0", uri)  # a template may stand where a URL has a number: its port
+        filled = _EXPRESSION.sub("0", uri)  # a template may be where a URL has a number: its port
         if filled == uri or _parse(filled) != filled:
             raise AmbiguousURIError("it has the scheme of a URL and is not a valid one")
     if _UNSAFE.search(uri):
@@ -138,7 +141,7 @@ def _require_plain(uri: str) -> None:
 
 
 def _of_other_parsers(uri: str, parsed: str) -> Iterable[str]:
-    """Return what parsers other than ours may make of a URI."""
+    """Return the readings of a URI by other parsers than ours."""
     stripped = _STRIPPED.sub("", uri)
     if stripped != uri:
         yield _parse(stripped) or uri  # ours takes a drive letter before one of these for a segment of its own
@@ -152,13 +155,13 @@ def _of_other_parsers(uri: str, parsed: str) -> Iterable[str]:
             yield form
     parts = _PARTS.fullmatch(parsed)
     if parts is not None and parts[3] == "/" and parsed != uri and not _SPECIAL.match(parsed):
-        yield parsed[: parts.start(3)] + parsed[parts.end(3) :]  # Node.js 20 takes the whole path away with a last ".."
+        yield parsed[: parts.start(3)] + parsed[parts.end(3) :]  # Node.js 20 removes the whole path for a final ".."
 
 
 def _end(parts: re.Match[str], path: str, *, bare: bool) -> str:
-    """Return where a URL leads once its path is decoded and resolved.
+    """Return what a URL resolves to once its path is decoded and resolved.
 
-    ``bare`` leaves out what servers tend to ignore: who asks, the fragment, and of a file its host and query.
+    ``bare`` omits what servers tend to ignore: user information, the fragment, and for a file its host and query.
     """
     scheme, authority, query, fragment = parts[1], parts[2], parts[4] or "", parts[5] or ""
     is_file = scheme == "file"
@@ -172,7 +175,7 @@ def _end(parts: re.Match[str], path: str, *, bare: bool) -> str:
 
 
 def _resolved(path: str, *, of_file: bool) -> str:
-    """Return a decoded path without empty and ``.`` segments, and that of a file without its last slash."""
+    """Return a decoded path without empty and ``.`` segments; a file's without a last slash."""
     path = path.replace("\\", "/")
     if not (of_file or "//" in path or "." in path):
         return path
@@ -183,7 +186,7 @@ def _resolved(path: str, *, of_file: bool) -> str:
 
 
 def _decoded(text: str) -> str:
-    """Decode percent-escapes but that of ``*``, which would become a wildcard in the name of a rule."""
+    """Decode percent-escapes except ``*``, which would become a wildcard in a rule's name."""
     if "%" not in text:
         return text
     first, *others = text.encode("utf-8", "replace").split(b"%")

@@ -1,7 +1,9 @@
-"""What of a server stands behind one door: the proxy's catalogue, its policies, and what happens without any.
+"""What a caller may see and use at one proxy.
 
-This is the single question that the request's line asks: may this caller do this with that name, and if not, may he
-know that it exists?
+The catalogue, the policies, and the default without policies.
+
+The request pipeline asks only this: may this caller use this name in this way, and if not, may it know that the name
+exists?
 """
 
 from collections.abc import Iterable
@@ -25,20 +27,20 @@ _NO_POLICY: Final = Decision(False, DecisionReason.NO_POLICY)
 _POLICY_INVALID: Final = Decision(False, DecisionReason.POLICY_INVALID)
 
 
-#: Most URIs have one reading. What all readings of one may cost, as a multiple of a name of the greatest length.
+#: Most URIs have one reading. The limit for all readings of one, as a multiple of a name of the greatest length.
 _READINGS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
 class CatalogueMatcher:
-    """Says whether a name of one primitive exists at this door."""
+    """Says whether a name of one primitive exists at this proxy."""
 
     include: NameMatcher
     exclude: NameMatcher | None
 
     @classmethod
     def build(cls, primitive: Primitive, selection: CatalogueSelectionConfig) -> "CatalogueMatcher":
-        """Compile the include and exclude lists; an absent include holds every name."""
+        """Compile the include and exclude lists; an absent include list contains every name."""
         include, exclude = selection.include, selection.exclude
         if primitive is Primitive.RESOURCES:
             include, exclude = rule_names(include, denies=False), rule_names(exclude, denies=True)
@@ -47,7 +49,7 @@ class CatalogueMatcher:
 
     @property
     def weight(self) -> int:
-        """What it costs to keep and to run, in instructions."""
+        """The cost of memory and matching, in instructions."""
         return self.include.weight + (self.exclude.weight if self.exclude is not None else 0)
 
     @property
@@ -60,15 +62,15 @@ class CatalogueMatcher:
         return self.include.matches(name) and not self.excludes(name)
 
     def excludes(self, name: str) -> bool:
-        """Say whether the name is taken out."""
+        """Say whether the name is excluded."""
         return self.exclude is not None and self.exclude.matches(name)
 
 
 def compile_catalogue(catalogue: CatalogueConfig | None) -> dict[Primitive, CatalogueMatcher]:
-    """Compile what a catalogue says of each primitive.
+    """Compile the selection of each primitive in a catalogue.
 
     Raises:
-        PatternError: names of one list are too large together.
+        PatternError: the names of one list together are too large.
     """
     return {
         primitive: CatalogueMatcher.build(primitive, selection)
@@ -79,17 +81,18 @@ def compile_catalogue(catalogue: CatalogueConfig | None) -> dict[Primitive, Cata
 
 @dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
 class Visibility:
-    """The catalogue and the access of one proxy, asked together. It is itself only: what was derived from one is kept
-    for as long as that lives, and never used for another.
+    """The catalogue and the access of one proxy together.
 
-    ``refusal`` answers everything alike where the policies cannot be trusted (PolicyInvalid) or where there are none
+    Compared by identity: what is derived from one is kept for its lifetime, and never used for another.
+
+    ``refusal`` is the decision on everything where the policies are unusable (PolicyInvalid), or where there are none
     and the gateway's ``withoutPolicy`` is Deny (NoPolicy).
     """
 
     catalogue: dict[Primitive, CatalogueMatcher]
     access: AccessEvaluator
     refusal: Decision | None = None
-    #: The primitives whose names are more than looked up in the rules, and what was decided on them.
+    #: The primitives for which deciding is more than a lookup in the rules, and the decisions on their names.
     _judged: frozenset[Primitive] = frozenset()
     _memo: Memo[tuple[Primitive, Verb, str], Decision] = field(default_factory=Memo, repr=False)
     _usable: dict[tuple[Primitive, Verb], bool] = field(default_factory=dict, repr=False)
@@ -98,10 +101,10 @@ class Visibility:
     def build(
         cls, catalogue: CatalogueConfig | None, access: AccessEvaluator, *, default: str, invalid: bool
     ) -> "Visibility":
-        """Combine what a config entry says; ``default`` is the gateway's ``withoutPolicy``.
+        """Combine the parts of a config entry; ``default`` is the gateway's ``withoutPolicy``.
 
         Raises:
-            PatternError: names of the catalogue are too large together.
+            PatternError: the names of the catalogue together are too large.
         """
         matchers = compile_catalogue(catalogue)
         refusal = _POLICY_INVALID if invalid else _NO_POLICY if not access.policies and default == "Deny" else None
@@ -109,7 +112,10 @@ class Visibility:
         return cls(matchers, access, refusal, frozenset(judged))
 
     def decide(self, primitive: Primitive, verb: Verb, name: str) -> Decision:
-        """Return the verdict on one name; on a URI or URI template, the verdict on all that servers may make of it."""
+        """Return the decision on one name.
+
+        For a URI or URI template, the decision on all its readings by servers.
+        """
         if self.refusal is not None:
             return self.refusal
         if primitive not in self._judged:
@@ -122,16 +128,19 @@ class Visibility:
         return decision
 
     def name_limit(self, primitive: Primitive) -> int:
-        """Return how many bytes a name of this primitive may have to be judged, all readings of a URI together."""
+        """Return the most bytes of a name, or of all readings of a URI, that can be judged."""
         return name_limit(self._size(primitive))
 
     def bytes_for_a_decision(self, primitive: Primitive) -> int | None:
-        """Return how many bytes of names take the steps that one decision may; None where they take none."""
+        """Return how many bytes of names take the steps of one decision at its limit.
+
+        None where they take none.
+        """
         size = self._size(primitive)
         return STEPS // size if size else None
 
     def costs_at_most(self, decisions: int, primitive: Primitive, names: Iterable[str]) -> bool:
-        """Say whether judging all these names takes no more steps than so many decisions may."""
+        """Say whether judging all these names takes no more steps than ``decisions`` decisions may."""
         return sum(map(length_of, names)) * self._size(primitive) <= decisions * STEPS
 
     def _judge(self, primitive: Primitive, verb: Verb, name: str) -> Decision:
@@ -147,7 +156,7 @@ class Visibility:
         return self._judge_readings(primitive, verb, readings)
 
     def _judge_readings(self, primitive: Primitive, verb: Verb, readings: Readings) -> Decision:
-        """Return the first refusal, or the verdict on the spelling: each reading must pass."""
+        """Return the first refusal, or the decision on the spelling: each reading must pass."""
         matcher = self.catalogue.get(primitive)
         verdicts = []
         for name in readings.looked_up:
@@ -166,26 +175,29 @@ class Visibility:
         return self.decide(primitive, Verb.LIST, name).allowed
 
     def shows_all(self, primitive: Primitive) -> bool:
-        """Say whether a list of this primitive passes as it is."""
+        """Say whether a list of this primitive passes unfiltered."""
         return self.refusal is None and primitive not in self.catalogue and self.access.is_open(primitive)
 
     def lists_like(self, other: "Visibility", primitive: Primitive) -> bool:
-        """Say whether a list of this primitive surely shows the same under both."""
+        """Say whether a list of this primitive certainly shows the same under both."""
         same_catalogue = self.catalogue.get(primitive) == other.catalogue.get(primitive)
         return self.refusal == other.refusal and same_catalogue and self.access.lists_like(other.access, primitive)
 
     def may_use_some(self, primitive: Primitive, verb: Verb) -> bool:
-        """Say whether some name of this primitive could be used. Found out once: most callers never ask."""
+        """Say whether some name of this primitive could be used.
+
+        Computed once, on demand: most callers never need it.
+        """
         pair = (primitive, verb)
         if pair not in self._usable:
             self._usable[pair] = self.refusal is None and self._lets_some_pass(primitive, verb)
         return self._usable[pair]
 
     def _lets_some_pass(self, primitive: Primitive, verb: Verb) -> bool:
-        """Try names: those that rules allow, and a sample of all there are.
+        """Try names: those that rules allow, and a sample of all names.
 
-        Where none of them passes, patterns may still allow one that was not tried, unless every name of the sample is
-        taken away: then what is denied is taken for everything.
+        Where none of them passes, patterns may still allow a name that was not tried, unless every name of the sample
+        is denied: then everything is assumed to be denied.
         """
         included = self.catalogue.get(primitive)
         demands = self.access.demands(primitive, verb) + ([[included.include]] if included is not None else [])

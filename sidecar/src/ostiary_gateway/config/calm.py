@@ -1,9 +1,9 @@
-"""Building a snapshot beside the requests that go on, without making any of them wait for long.
+"""Build a snapshot in a thread without delaying the requests that are served meanwhile.
 
-Two things would. The garbage collector would walk everything that is being built, again and again, while all threads
-stand still. And a thread that computes can keep the interpreter's lock from the others for all of it: whenever it lets
-go for a moment of its own accord, as hashing a document does, those who wait for the lock begin their patience anew,
-and never ask for it. So the builder rests, every few milliseconds.
+Two things would delay them. The garbage collector would traverse everything that is being built, again and again, while
+all threads stop. And a thread that computes can keep the GIL: each time it releases the lock briefly by itself, as it
+does when it hashes a document, the waiting threads start their switch interval again, and so never ask for the lock.
+The builder therefore sleeps briefly every few milliseconds.
 """
 
 import contextlib
@@ -13,24 +13,24 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
-#: Seconds after which the interpreter makes a thread give way that does not do so itself.
+#: The interpreter's switch interval during a build, in seconds.
 _INTERVAL: Final = 0.0005
-#: Seconds of building between two rests, and of a rest: long enough for another thread to wake up.
+#: Seconds of building between two sleeps, and of a sleep: long enough for another thread to run.
 _WORK: Final = 0.002
 _REST: Final = 0.0001
-#: Proxies from which on what was built is set apart from what the collector walks.
+#: From this number of built proxies on, the result is excluded from garbage collection (``gc.freeze``).
 MANY: Final = 64
 
 
 class CooperativeBuild:
-    """Counts what was built."""
+    """Counts the proxies that were built, and yields to other threads."""
 
     def __init__(self) -> None:
         self.built = 0
         self._rested = time.perf_counter()
 
     def built_one(self) -> None:
-        """A proxy was built; rest, if it is time to."""
+        """Count a proxy, and sleep if it is time to."""
         self.built += 1
         if time.perf_counter() - self._rested >= _WORK:
             time.sleep(_REST)
@@ -39,10 +39,10 @@ class CooperativeBuild:
 
 @contextlib.contextmanager
 def cooperative_build() -> Iterator[CooperativeBuild]:
-    """Build within this, in a thread of its own, one at a time.
+    """Build inside this context, in a separate thread, one build at a time.
 
-    What a large build left is frozen: it is there for long, holds no cycles, and so goes by its reference counts alone.
-    Small builds are left to the collector, since freezing takes along what requests are just using.
+    What a large build leaves is frozen: it lives long and holds no cycles, so reference counts free it. Small builds
+    are left to the collector, since freezing would also freeze objects that requests are using now.
     """
     calm = CooperativeBuild()
     interval, collecting = sys.getswitchinterval(), gc.isenabled()

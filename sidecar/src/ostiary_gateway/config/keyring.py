@@ -1,6 +1,8 @@
-"""The gateway's keys, as they lie in its Secret: names say what a key is for (``ostiary_core.contract.key_names``).
+"""The gateway's keys from its Secret.
 
-A key is created before its moment, so that every replica holds it when the first one seals with it.
+A key's name says what it is for (``ostiary_core.contract.key_names``).
+
+A key is created before it becomes active, so that every replica has it when the first replica seals with it.
 """
 
 from collections.abc import Mapping
@@ -14,7 +16,7 @@ _KEY_BYTES: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class Keyring:
-    """Keys by purpose. Never printed: its representation names keys only."""
+    """Keys by purpose. Never printed: its representation holds no key."""
 
     mac: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     sessions: Mapping[int, bytes] = field(default_factory=dict, repr=False)
@@ -22,7 +24,10 @@ class Keyring:
 
     @classmethod
     def from_secret(cls, files: Mapping[str, bytes]) -> "Keyring":
-        """Pick the keys among the files of the Secret by name; those of another name or a wrong length are no keys."""
+        """Select the keys among the Secret's files by name.
+
+        Ignore files with another name or a wrong length.
+        """
         sessions = {
             int(name.removeprefix(SESSION_PREFIX)): value
             for name, value in files.items()
@@ -36,11 +41,11 @@ class Keyring:
 
     @property
     def empty(self) -> bool:
-        """Whether there is no key at all, as where the Secret is not there."""
+        """Whether there is no key at all, for example because the Secret does not exist."""
         return not (self.mac or self.sessions or self.admin_tokens)
 
     def joined(self, other: "Keyring") -> "Keyring":
-        """Return the keys of both."""
+        """Return the keys of both keyrings."""
         return Keyring(
             {**self.mac, **other.mac},
             {**self.sessions, **other.sessions},

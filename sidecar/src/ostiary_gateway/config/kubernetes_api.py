@@ -1,7 +1,7 @@
-"""Just enough of a Kubernetes client for the gateway: read and watch objects by name, with nothing but aiohttp.
+"""A minimal Kubernetes client for the gateway: read and watch objects by name, on aiohttp.
 
-The token is read from its file for each request, since the kubelet replaces it before it expires. Whatever the server
-says that is not what the API promises is a :class:`ConfigUnavailable`: it is tried again, and never believed.
+The token is read from its file for each request, since the kubelet replaces it before it expires. An answer that the
+API does not promise is a :class:`ConfigUnavailable`: the request is tried again, and the answer is not used.
 """
 
 import asyncio
@@ -16,14 +16,14 @@ import aiohttp
 from ostiary_gateway.errors import ConfigUnavailable
 from ostiary_gateway.options import KubernetesOptions
 
-#: The server ends a watch after this many seconds; a little later we take silence for a dead connection.
+#: The server ends a watch after this many seconds; somewhat later, silence means a dead connection.
 WATCH_SECONDS: Final = 300
 _SILENCE_SECONDS: Final = 330
 _READ_SECONDS: Final = 30.0
 #: An object of the API is at most 1.5 MiB; a watch event wraps one.
 _LINE_BYTES: Final = 4 * 1024 * 1024
 _GONE: Final = 410
-#: A transport that was told to close has done so after some turns of the loop.
+#: Iterations of the event loop after which a closed transport has really closed.
 _CLOSING_TURNS: Final = 5
 
 
@@ -34,10 +34,10 @@ class KubernetesApi:
         self._options = options
 
     async def __aenter__(self) -> "KubernetesApi":
-        """Open it.
+        """Open the connection.
 
         Raises:
-            ConfigUnavailable: the file of the trusted authority cannot be read.
+            ConfigUnavailable: the CA file cannot be read.
         """
         try:
             context = ssl.create_default_context(cafile=str(self._options.ca_file))
@@ -53,7 +53,7 @@ class KubernetesApi:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Close it at once."""
+        """Close the connection at once."""
         await self._connector.close(abort_ssl=True)
         await self._session.close()
         for _turn in range(_CLOSING_TURNS):
@@ -63,7 +63,7 @@ class KubernetesApi:
         """Read an object or a list.
 
         Raises:
-            ConfigUnavailable: it cannot be read now.
+            ConfigUnavailable: the object cannot be read now.
         """
         try:
             async with asyncio.timeout(_READ_SECONDS), self._request(path, query) as answer:
@@ -73,10 +73,10 @@ class KubernetesApi:
             raise ConfigUnavailable(f"{type(error).__name__}: {error}") from error
 
     async def watch(self, path: str, query: Mapping[str, str]) -> AsyncIterator[tuple[str, dict[str, Any]]]:
-        """Yield type and object of each event until the server ends the watch, or says that it has expired.
+        """Yield type and object of each event until the watch ends or expires.
 
         Raises:
-            ConfigUnavailable: it broke off, or the server reports an error.
+            ConfigUnavailable: the watch broke off, or the server reports an error.
         """
         query = {**query, "watch": "1", "allowWatchBookmarks": "true", "timeoutSeconds": str(WATCH_SECONDS)}
         try:
@@ -98,7 +98,7 @@ class KubernetesApi:
             try:
                 yield answer
             except BaseException:
-                # Left to aiohttp it would begin TLS's goodbye, which nobody waits for: the loop may end first.
+                # aiohttp would start TLS's closing handshake, but nothing waits for it: the event loop may end first.
                 if answer.connection is not None and answer.connection.transport is not None:
                     answer.connection.transport.abort()
                 raise
@@ -118,7 +118,10 @@ def _object(value: Any, path: str) -> dict[str, Any]:
 
 
 def _require_expired(status: Mapping[str, Any]) -> None:
-    """An expired watch is to be expected, and begun again with a list; any other error is one."""
+    """Accept an expired watch, which is normal and restarted with a list.
+
+    Raise for any other error.
+    """
     if status.get("code") != _GONE:
         raise ConfigUnavailable(f"the watch ended with {status.get('code')} {status.get('reason')}")
 
@@ -132,7 +135,7 @@ def _require_success(answer: aiohttp.ClientResponse, path: str) -> None:
 
 
 async def _lines(answer: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    """Yield whole lines, of any length up to the bound (the reader of aiohttp knows a smaller one)."""
+    """Yield whole lines up to the limit (aiohttp's own line reader has a smaller limit)."""
     buffer = b""
     async for chunk in answer.content.iter_any():
         *lines, buffer = (buffer + chunk).split(b"\n")

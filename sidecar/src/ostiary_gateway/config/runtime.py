@@ -1,4 +1,4 @@
-"""One proxy, compiled: everything that a request on it needs, built once and never changed."""
+"""One compiled proxy: everything that its requests need, built once and never changed."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,7 +15,10 @@ from ostiary_gateway.upstream.server import UpstreamServer
 
 @dataclass(frozen=True, slots=True)
 class ProxyRuntime:
-    """A proxy as it is served. ``namespace`` and ``name`` are its evidence; ``uid`` binds its sessions."""
+    """A proxy as it is served.
+
+    ``namespace`` and ``name`` go into telemetry; ``uid`` binds its sessions.
+    """
 
     identity: str
     namespace: str
@@ -28,9 +31,9 @@ class ProxyRuntime:
     visibility: Visibility
     server: UpstreamServer
     evidence: Mapping[str, str]
-    """What every span on this proxy says of it."""
+    """The attributes of every span on this proxy."""
     policies: Mapping[str, CompiledPolicy]
-    """By digest, so that the next revision need not compile them again."""
+    """By digest, so that the next revision does not compile them again."""
 
 
 ServerFactory = Callable[[EntryDocument], UpstreamServer]
@@ -39,10 +42,10 @@ ServerFactory = Callable[[EntryDocument], UpstreamServer]
 def build_runtime(
     digest: str, text: bytes, policy: Callable[[str], CompiledPolicy], servers: ServerFactory
 ) -> ProxyRuntime:
-    """Compile one entry, whose document is ``text``. ``policy`` returns a compiled policy by its digest.
+    """Compile the entry in ``text``. ``policy`` returns a compiled policy by its digest.
 
     Raises:
-        OstiaryError: the entry or something it names is broken; the message says what.
+        OstiaryError: the entry, or something that it refers to, is invalid; the message says what.
     """
     entry = parse_entry(text)
     policies = {key: policy(key) for key in entry.policies}
@@ -67,7 +70,7 @@ def parse_entry(text: bytes) -> EntryDocument:
     """Read an entry document.
 
     Raises:
-        ContractError: it does not keep the contract.
+        ContractError: it does not follow the contract.
     """
     try:
         return EntryDocument.model_validate_json(text)
@@ -79,7 +82,7 @@ def parse_policy(text: bytes) -> PolicyDocument:
     """Read a policy document.
 
     Raises:
-        ContractError: it does not keep the contract.
+        ContractError: it does not follow the contract.
     """
     try:
         return PolicyDocument.model_validate_json(text)

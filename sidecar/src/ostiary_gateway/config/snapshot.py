@@ -1,7 +1,7 @@
-"""All proxies of one revision, and how a host and path find theirs.
+"""All proxies of one revision, and the lookup of a proxy by host and path.
 
-Paths and hostnames match whole: ``/a`` never answers for ``/ab``, and only the exact endpoint is served, or that with
-one slash behind it. The raw path is compared, without decoding and without normalising: no other spelling is served.
+Paths and hostnames match as a whole: ``/a`` never matches ``/ab``, and only the exact endpoint is served, or the
+endpoint with one slash after it. The raw path is compared, without decoding or normalising: no other spelling matches.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,20 +18,23 @@ _DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What is served at one moment. Replaced in one assignment, never changed."""
+    """What the gateway serves at one moment. Replaced in one assignment, never changed."""
 
     gateway: GatewayIdentity
     revision: int
     settings: SettingsDocument
     proxies: Mapping[str, ProxyRuntime]
     own_origins: frozenset[str]
-    """The origin of the gateway's public URL, and those that its settings allow: at every proxy."""
+    """The origin of the gateway's public URL and the origins that its settings allow: they may use every proxy."""
     _endpoints: Mapping[tuple[str, str], ProxyRuntime] = field(repr=False)
     _paths: Mapping[tuple[str, str], ProxyRuntime] = field(repr=False)
     _origins: Mapping[str, frozenset[str]] = field(repr=False)
 
     def takes_origin(self, origin: str, proxy: ProxyRuntime) -> bool:
-        """Say whether a page of an origin may use a proxy: hostnames are a proxy's own, and no other tenant's."""
+        """Say whether a page of this origin may use a proxy.
+
+        A proxy's hostnames are its own, not other tenants'.
+        """
         return origin in self.own_origins or origin in self._origins.get(proxy.identity, ())
 
     def at_endpoint(self, host: str, path: str) -> ProxyRuntime | None:
@@ -39,7 +42,7 @@ class Snapshot:
         return self._endpoints.get((host, path)) or self._endpoints.get((_ANY_HOST, path))
 
     def at_path(self, host: str, path: str) -> ProxyRuntime | None:
-        """Return the proxy whose path (not endpoint) this is, to tell its visitor where to go."""
+        """Return the proxy with this path (not endpoint), so that the answer can name its endpoint."""
         return self._paths.get((host, path)) or self._paths.get((_ANY_HOST, path))
 
 
@@ -59,13 +62,16 @@ def build_snapshot(
 
 
 def _origins(settings: SettingsDocument, hostnames: Iterable[str] | None = None) -> frozenset[str]:
-    """The origins of the gateway's public URL at these hosts, or at its own host; never from a request."""
+    """Return the origins of the gateway's public URL at these hosts, or at its own host.
+
+    Never from a request.
+    """
     if settings.external_url is None:
         return frozenset()
     scheme, _, authority = settings.external_url.rstrip("/").lower().partition("://")
     host, separator, port = authority.rpartition(":")
     if not separator or not port.isdecimal():
         host, port = authority, ""
-    # A browser leaves the port out where it is the scheme's own.
+    # A browser omits the port where it is the scheme's default.
     suffix = f":{port}" if port and port != _DEFAULT_PORTS.get(scheme) else ""
     return frozenset(f"{scheme}://{name}{suffix}" for name in (hostnames if hostnames is not None else (host,)))

@@ -1,11 +1,11 @@
-"""Config from a directory and keys from another, each with the semantics of a projected volume.
+"""Config and keys from two directories with the semantics of a projected volume.
 
-The kubelet writes a new hidden directory and renames the link ``..data`` onto it, so the link's target is the version:
-comparing it costs one system call, works where inotify is exhausted, and reading everything below one target is one
-atomic read. A directory without the link (somebody's plain folder) is compared by the times and sizes of its files.
+The kubelet writes a new hidden directory and renames the link ``..data`` onto it, so the link's target is the version.
+Comparing it costs one system call and works where inotify is exhausted, and reading everything below one target is one
+atomic read. A directory without the link (a plain folder) is compared by the times and sizes of its files.
 
-The two are volumes of their own, because ConfigMaps and the Secret must not meet in one directory: whoever may write a
-ConfigMap chooses the names in it.
+These are two volumes because ConfigMaps and the Secret must not share a directory: anyone who may write a ConfigMap
+chooses the file names in it.
 """
 
 import asyncio
@@ -25,12 +25,15 @@ _log = logging.getLogger(__name__)
 
 _LINK: Final = "..data"
 _READ_TRIES: Final = 5
-#: No file of ours is larger; a larger one is somebody's mistake and is not read into memory.
+#: No file of a config is larger. A larger file is a mistake, and is not read into memory.
 _MAX_FILE_BYTES: Final = 2 * 1024 * 1024
 
 
 def version(directory: Path) -> str:
-    """Return what changes whenever the content of the directory does; empty where there is nothing to read now."""
+    """Return a value that changes with the directory's content.
+
+    Empty where there is nothing to read now.
+    """
     try:
         link = directory / _LINK
         if link.is_symlink():
@@ -42,10 +45,12 @@ def version(directory: Path) -> str:
 
 
 def read(directory: Path, *, wanted: Callable[[str], bool] = lambda _: True) -> dict[str, bytes]:
-    """Read the files of one version. Those whose names are not wanted are there, too, and empty: they are not read.
+    """Read the files of one version.
+
+    Files whose names are not wanted are returned empty, without being read.
 
     Raises:
-        ConfigUnavailable: the directory is not there, cannot be read, or changed at every try.
+        ConfigUnavailable: the directory does not exist, cannot be read, or changed at every try.
     """
     for _ in range(_READ_TRIES):
         before = version(directory)
@@ -58,7 +63,7 @@ def read(directory: Path, *, wanted: Callable[[str], bool] = lambda _: True) -> 
             continue  # the version was replaced and removed while it was read
         except OSError as error:
             raise ConfigUnavailable(f"{directory}: {error.strerror}") from error
-        # A file that was removed meanwhile is not missed above: only the version tells that some are of another one.
+        # A file that was removed meanwhile is not missed above: only the version shows that files are of two versions.
         if version(directory) == before:
             return files
     raise ConfigUnavailable(f"{directory}: not there, or it changed at every try to read it")
@@ -69,9 +74,9 @@ def _is_ours(path: Path) -> bool:
 
 
 class DirectorySource:
-    """Offers the content of a config directory, with the keys of ``keys``, to the store whenever either changed.
+    """Offers the content of a config directory and of ``keys`` whenever either changes.
 
-    ``keys`` need not exist: until it does there are no keys. ``period`` is in seconds.
+    ``keys`` need not exist: until it does, there are no keys. ``period`` is in seconds.
     """
 
     def __init__(self, directory: Path, store: ConfigStore, *, keys: Path, period: float = 0.2) -> None:
@@ -94,11 +99,11 @@ class DirectorySource:
         if not any(now) or now == self._seen:
             return
         try:
-            # The keys first: a config is signed with one that was written before it.
+            # Read the keys first: a config is signed with a key that was written before it.
             keys = await in_background(_read_if_there, self._keys, is_key)
             files = await in_background(_read_if_there, self._directory, is_of_a_config)
         except ConfigUnavailable as error:
-            if str(error) != self._warned:  # else it would be said five times a second
+            if str(error) != self._warned:  # otherwise the log would repeat it five times a second
                 _log.warning("config directory: %s", error)
             self._warned = str(error)
             return
@@ -107,7 +112,7 @@ class DirectorySource:
 
 
 def _read_if_there(directory: Path, wanted: Callable[[str], bool]) -> dict[str, bytes]:
-    """Read a directory; nothing where it has no content yet.
+    """Read a directory; return nothing where it has no content yet.
 
     Raises:
         ConfigUnavailable: it cannot be read.

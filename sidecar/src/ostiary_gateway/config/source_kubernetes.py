@@ -1,7 +1,9 @@
-"""Config from the Kubernetes API: the gateway's own ConfigMaps and Secret, each watched by its name.
+"""Config from the Kubernetes API.
 
-For speed only: the same bytes lie in the mounted volume, where the kubelet brings them within a minute or so. Needs
-``get``, ``list`` and ``watch`` on exactly those names.
+The gateway's own ConfigMaps and Secret, each watched by name.
+
+This is for speed only: the same bytes are in the mounted volume, which the kubelet updates within about a minute. It
+needs ``get``, ``list`` and ``watch`` on exactly those names.
 """
 
 import asyncio
@@ -25,25 +27,25 @@ from ostiary_gateway.options import KubernetesOptions
 
 _log = logging.getLogger(__name__)
 
-#: Waits between tries, in seconds; the last one repeats. What went well for so long begins again with the first.
+#: Waits between tries, in seconds; the last one repeats. A try that lasted this long resets the wait to the first.
 _BACKOFF: Final = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _STEADY_SECONDS: Final = 10.0
 _KEYS_SECONDS: Final = 5.0
 
 
 class _Backoff:
-    """How long to wait before the next try: longer and longer, while tries fail soon."""
+    """Computes the wait before the next try: it grows while tries fail soon."""
 
     def __init__(self) -> None:
         self._failures = 0
         self._began = 0.0
 
     def begin(self) -> None:
-        """A try begins."""
+        """Note that a try begins."""
         self._began = asyncio.get_running_loop().time()
 
     def delay(self) -> float:
-        """Return the seconds to wait after a try that ended, with some jitter so that replicas do not march in step."""
+        """Return the seconds to wait after a try ended, with jitter to spread the replicas."""
         if asyncio.get_running_loop().time() - self._began >= _STEADY_SECONDS:
             self._failures = 0
             return 0.0
@@ -53,7 +55,10 @@ class _Backoff:
 
 
 class KubernetesSource:
-    """Watches and offers what it sees to the store. ``gateway`` is ``namespace/name``."""
+    """Watches the objects and offers their content to the store.
+
+    ``gateway`` is ``namespace/name``.
+    """
 
     def __init__(self, gateway: str, options: KubernetesOptions, store: ConfigStore) -> None:
         self._namespace, _, name = gateway.partition("/")
@@ -66,7 +71,7 @@ class KubernetesSource:
         self._secret_seen = asyncio.Event()
 
     async def run(self) -> None:
-        """Watch until cancelled; every fault is retried, more and more slowly."""
+        """Watch until cancelled; retry after every fault, with back-off."""
         backoff = _Backoff()
         while True:
             backoff.begin()
@@ -97,7 +102,7 @@ class KubernetesSource:
         await asyncio.sleep(delay)
 
     async def _watch(self, api: KubernetesApi, kind: str, name: str) -> None:
-        """Take the object as it is, then each of its changes, until the watch ends."""
+        """Take the object as it is now, then each of its changes, until the watch ends."""
         path = f"/api/v1/namespaces/{self._namespace}/{kind}"
         query = {"fieldSelector": f"metadata.name={name}"}
         listed = await api.get(path, query)
@@ -125,9 +130,11 @@ class KubernetesSource:
         await self._offer()
 
     async def _await_keys(self) -> None:
-        """Give the Secret a head start: without its keys a config would be refused, loudly, and taken a moment later.
+        """Wait for the Secret first.
 
-        Once only, and not for ever: where the Secret cannot be read here, its keys may lie in the mounted volume.
+        Without its keys a config would be rejected with an error, and accepted a moment later.
+
+        Only once, and with a time limit: where the Secret cannot be read here, its keys may be in the mounted volume.
         """
         with suppress(TimeoutError):
             async with asyncio.timeout(_KEYS_SECONDS):
@@ -135,18 +142,21 @@ class KubernetesSource:
         self._secret_seen.set()
 
     async def _complete_parts(self, api: KubernetesApi) -> None:
-        """Fetch the further parts that the manifest names and that we do not hold yet; of a forged one, none."""
+        """Fetch the further parts that the manifest names and that are missing here.
+
+        None for a forged manifest.
+        """
         keys = {**self._store.keyring.mac, **Keyring.from_secret(self._secret_files).mac}
         try:
             manifest = await in_background(open_manifest, self._manifest_files, keys)
         except ContractError:
-            return  # the store says so, with the reason
+            return  # the store reports the reason
         digests = manifest.parts
         for number, wanted in enumerate(digests[1:], start=1):
             if self._parts.get(number, ("", {}))[0] != wanted:
                 path = f"/api/v1/namespaces/{self._namespace}/configmaps/{self._base}-{number}"
                 files = config_map_files(await api.get(path, {}))
-                # A part of another revision is used for what it holds, and fetched again next time.
+                # The documents in a part of another revision are used, and the part is fetched again next time.
                 self._parts[number] = (await in_background(_digest_of, number, files), files)
         self._parts = {number: part for number, part in self._parts.items() if number < len(digests)}
 
@@ -158,7 +168,7 @@ class KubernetesSource:
 
 
 def _digest_of(number: int, files: Mapping[str, bytes]) -> str:
-    """Return the digest of a part's lines, or nothing for what is no part."""
+    """Return the digest of a part's lines, or "" if the files are not a part."""
     for name in filter(files.__contains__, parts.file_names(number)):
         try:
             return parts.read(name, files[name], limit=parts.MAX_UNFOLDED_BYTES).digest
@@ -168,10 +178,10 @@ def _digest_of(number: int, files: Mapping[str, bytes]) -> str:
 
 
 def config_map_files(found: Mapping[str, Any]) -> dict[str, bytes]:
-    """Return the data of a ConfigMap as files, as a mounted volume would show them.
+    """Return the data of a ConfigMap as files, like a mounted volume.
 
     Raises:
-        ConfigUnavailable: it is not of the API's shape.
+        ConfigUnavailable: it does not have the API's shape.
     """
     try:
         text = {name: value.encode() for name, value in (found.get("data") or {}).items()}
@@ -184,7 +194,7 @@ def secret_files(found: Mapping[str, Any]) -> dict[str, bytes]:
     """Return the data of a Secret as files.
 
     Raises:
-        ConfigUnavailable: it is not of the API's shape.
+        ConfigUnavailable: it does not have the API's shape.
     """
     return _decoded(found.get("data"))
 

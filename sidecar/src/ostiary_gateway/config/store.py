@@ -1,9 +1,10 @@
-"""The config in force. Swap, never mutate: an offered config is judged, built beside the old one, and then takes its
-place in one assignment.
+"""The config in force.
 
-An entry whose digest did not change keeps its compiled runtime. A bad entry keeps *its* last good while the rest go on;
-a bad manifest changes nothing, and one whose parts are not all there waits for them. An older revision is never taken,
-whichever source brings it.
+A config is never changed in place: a new snapshot is built in a thread, then swapped in by one assignment.
+
+An entry whose digest did not change keeps its compiled runtime. A bad entry keeps *its* last good version while the
+others go on; a bad manifest changes nothing, and a manifest whose parts have not all arrived waits for them. An older
+revision is never taken, from no source.
 """
 
 import asyncio
@@ -47,24 +48,24 @@ class _SourceState:
     keys: Keyring
     rejected: ConfigRejection | None = None
     misplaced: tuple[str, ...] = ()
-    """What has the name of a key among ``files``, and is none for lying there."""
+    """Names of keys among ``files``; such files are not used as keys."""
 
 
 SwapListener = Callable[[Snapshot, frozenset[str]], None]
 
 
 class ConfigStore:
-    """Holds the snapshot, and what was rejected and why.
+    """Holds the snapshot in force, and what was rejected and why.
 
-    ``gateway`` is the identity that a config must be for, where it is known; ``clock`` returns epoch seconds. Listeners
-    are told of each swap with the identities of the proxies that changed or went.
+    ``gateway`` is the identity that a config must be for, if known; ``clock`` returns epoch seconds. Listeners are
+    called at each swap with the identities of the proxies that changed or were removed.
     """
 
     def __init__(self, *, gateway: str | None, servers: ServerFactory, clock: Callable[[], float] = time.time) -> None:
         self.snapshot: Snapshot | None = None
         self.keyring = Keyring()
         self.rejected_entries: dict[str, EntryRejection] = {}
-        #: A config that waits for the rest of its parts. Not rejected: they are on their way.
+        #: A config whose parts have not all arrived. It is not rejected.
         self.incomplete: ConfigRejection | None = None
         self.listeners: list[SwapListener] = []
         self.loads = 0
@@ -77,19 +78,19 @@ class ConfigStore:
 
     @property
     def rejected_config(self) -> ConfigRejection | None:
-        """A whole config that a source holds now and that cannot be taken."""
+        """A whole config that a source holds now and that is rejected."""
         return next((offer.rejected for offer in self._offers.values() if offer.rejected is not None), None)
 
     @property
     def misplaced(self) -> tuple[str, ...]:
-        """The names of keys that lie among the files of a config; never used."""
+        """The names of keys among the files of a config; never used."""
         return tuple(sorted({name for offer in self._offers.values() for name in offer.misplaced}))
 
     async def offer(self, source: str, files: Mapping[str, bytes], keys: Keyring) -> None:
-        """Take what a source holds now. Bad content changes nothing but the record of rejections.
+        """Take what a source holds now. Invalid content changes only the record of rejections.
 
-        A source whose keys are all gone keeps those it had: a Secret that is missing for a moment must not end every
-        session. Where a key is taken back there is another in its place.
+        A source that suddenly has no keys at all keeps those it had: a Secret that is missing for a moment must not end
+        every session. Where a key is revoked, another replaces it.
         """
         async with self._turn:
             before = self._offers.get(source, _SourceState({}, Keyring()))
@@ -102,12 +103,12 @@ class ConfigStore:
             for offer in self._offers.values():
                 joined = joined.joined(offer.keys)
             self.keyring = joined
-            # Keys of one source may be what the config of another waited for, so every offer is judged again.
+            # The config of one source may have waited for keys of another, so every source is checked again.
             for offer in self._offers.values():
                 await self._consider(offer)
 
     async def reconsider(self) -> None:
-        """Judge again what was refused for the clock, which may have been corrected since."""
+        """Re-check configs that were rejected because of the clock, which may be correct now."""
         async with self._turn:
             for offer in self._offers.values():
                 if offer.rejected is not None and offer.rejected.reason == REVISION_AHEAD:
@@ -115,7 +116,7 @@ class ConfigStore:
 
     async def _consider(self, offer: _SourceState) -> None:
         if MANIFEST_FILE not in offer.files:
-            offer.rejected = None  # keys alone, or nothing yet: a config may come
+            offer.rejected = None  # keys alone, or nothing yet: a config may follow
             return
         revision = None
         try:
@@ -135,19 +136,21 @@ class ConfigStore:
             self._reject(offer, revision, error)
 
     def _is_news(self, revision: int, current: Snapshot) -> bool:
-        """Say whether a revision is worth building: a newer one, or the same where entries could not be taken.
+        """Say whether a revision must be built.
 
-        What was wrong with those may have been their way here, and another source may bring them whole.
+        It is newer, or it is the same and entries were rejected.
+
+        Those entries may have been damaged in transit, and another source may have them undamaged.
         """
         if revision == current.revision:
             return bool(self.rejected_entries)
         return revisions.is_newer(revision, current.revision, now=self._clock())
 
     def _require_of_today(self, revision: int) -> None:
-        """Refuse a revision that would stay for ever, since none that comes later could overtake it.
+        """Reject a revision far in the future: no later revision could ever replace it.
 
         Raises:
-            RevisionAhead: it lies too far ahead of the clock.
+            RevisionAhead: it is too far ahead of the clock.
         """
         now = self._clock()
         if revisions.is_absurd(revision, now=now):
@@ -221,7 +224,7 @@ class ConfigStore:
 
 
 def _changed(old: Snapshot | None, new: Snapshot) -> frozenset[str]:
-    """Return the identities of the proxies that came, changed or went."""
+    """Return the identities of the proxies that were added, changed or removed."""
     before = {} if old is None else old.proxies
     return frozenset(key for key in before.keys() | new.proxies.keys() if before.get(key) is not new.proxies.get(key))
 
@@ -231,7 +234,7 @@ def _take(bundle: OpenedBundle, digest: str) -> bytes:
 
     Raises:
         ConfigIncomplete: it has not arrived.
-        ContractError: it is altered.
+        ContractError: its content does not have this digest.
     """
     if digest not in bundle.documents:
         raise ConfigIncomplete(f"document {digest[:12]}… is named by the manifest but in none of its parts")
@@ -239,7 +242,10 @@ def _take(bundle: OpenedBundle, digest: str) -> bytes:
 
 
 class _PolicyCache:
-    """Compiled policies by digest: those in force are used again, new ones are compiled once for all their proxies."""
+    """Compiled policies by digest.
+
+    Those in force are reused, new ones are compiled once for all their proxies.
+    """
 
     def __init__(self, bundle: OpenedBundle, proxies: Iterable[ProxyRuntime]) -> None:
         self._bundle = bundle

@@ -1,6 +1,6 @@
-"""A request walks one straight line, one module a station; the module ``handler`` shows it whole.
+"""The pipeline of a request, one module per stage; the module ``handler`` shows all of it.
 
     receive → route → identify → frame → authorize → limit → select → forward → shape → record
 
-Each station takes what it needs and moves the exchange on, or raises a Refusal. Record sees every early exit.
+Each stage takes what it needs and passes the exchange on, or raises a Refusal. Record sees every early exit.
 """

@@ -1,4 +1,7 @@
-"""What an answer says, read as far as the gateway must: whose it is and how it ended. Its bytes are not touched."""
+"""Read a response as far as the gateway must: which request it answers and how it ended.
+
+Its bytes stay unchanged.
+"""
 
 import json
 from dataclasses import dataclass
@@ -18,10 +21,10 @@ _REASON_LIMIT: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class ResponseSummary:
-    """How an answer ended: a JSON-RPC error code, a tool error, or neither.
+    """How a response ended: a JSON-RPC error code, a tool error, or neither.
 
-    ``dropped`` is how many items of a list were left out because they cannot be judged; ``reason`` is that of an error
-    of a gateway (``data.reason``), such as this one.
+    ``dropped`` is the number of list items that were dropped because they cannot be judged; ``reason`` is
+    ``data.reason`` of an error, which gateways such as this one set.
     """
 
     code: int | None = None
@@ -32,15 +35,15 @@ class ResponseSummary:
 
 
 _GOOD: Final = ResponseSummary()
-#: What the tool says is content: it is told only where that is captured.
+#: The tool's own text is content: it is recorded only where capturing content is enabled.
 _TOOL_ERROR: Final = ResponseSummary(message="The tool answered with isError", tool_error=True)
 
 
 def read(text: bytes) -> dict[str, Any]:
-    """Parse a message from the upstream, leniently: nothing is decided on its names here.
+    """Parse a message from the upstream leniently: no decision depends on its names here.
 
     Raises:
-        UpstreamFault: it is no JSON object.
+        UpstreamFault: it is not a JSON object.
     """
     try:
         message = jiter.from_json(text)
@@ -50,7 +53,10 @@ def read(text: bytes) -> dict[str, Any]:
 
 
 def reading(text: bytes) -> Steps[dict[str, Any]]:
-    """Parse a message as :func:`read` does, in steps: what the faster parser does not take is read twice."""
+    """Parse a message as :func:`read` does, in steps.
+
+    What the faster parser rejects is parsed a second time.
+    """
     try:
         return _object(jiter.from_json(text))
     except ValueError as error:
@@ -66,9 +72,9 @@ def _object(message: Any) -> dict[str, Any]:
 
 
 def _read_leniently(text: bytes, why: str) -> Any:
-    """Parse what a common client would still take: half an emoji at the end of a text that was cut, for example.
+    """Parse what common clients still accept, such as half an emoji in a truncated text.
 
-    It must be UTF-8 all the same: left alone Python would also read what it takes for UTF-16, and no client does.
+    It must be UTF-8 all the same: by default Python would also read what it takes for UTF-16, and no client does.
     """
     try:
         return json.loads(text.decode("utf-8-sig"))
@@ -77,13 +83,14 @@ def _read_leniently(text: bytes, why: str) -> Any:
 
 
 def is_answer(message: dict[str, Any]) -> bool:
-    """Say whether a message answers some request."""
+    """Say whether a message is a response to some request."""
     return "method" not in message and ("result" in message or "error" in message)
 
 
 def answers(message: dict[str, Any], identifier: str | int | None) -> bool:
-    """Say whether a message is the answer to this request: its id, no method, and of a shape that clients take for one.
-    They drop any other without a word, and wait on.
+    """Say whether a message is the response to this request.
+
+    Its id, no method, and a shape that clients accept. Clients silently drop any other message and keep waiting.
     """
     found = message.get("id")
     same = type(found) is type(identifier) and found == identifier
@@ -93,11 +100,12 @@ def answers(message: dict[str, Any], identifier: str | int | None) -> bool:
 
 
 def _means(found: Any, identifier: str | int | None) -> bool:
-    """Say whether an id is another spelling of this one: "1" or 1.0 for 1, or 1 for "1". Servers exist that keep ids as
-    text, or numbers as floats.
+    """Say whether an id is another spelling of this one: "1" or 1.0 for 1, or 1 for "1".
 
-    It cannot be the answer to another request. Each comes on the connection of its own request, and is compared with
-    the id of that alone; and of the ids in flight in a session no two are spellings of one (:mod:`.request_ids`).
+    Some servers keep ids as text, or numbers as floats.
+
+    It cannot be the response to another request. Each arrives on the connection of its own request and is compared with
+    the id of that request only; and no two ids in flight in a session are spellings of one id (:mod:`.request_ids`).
     """
     if type(found) is float and type(identifier) is int:
         return found == identifier
@@ -105,18 +113,21 @@ def _means(found: Any, identifier: str | int | None) -> bool:
 
 
 def needs_own_id(message: dict[str, Any], own: str | int | None) -> bool:
-    """Say whether an answer bears another id than its caller's own, or that in another spelling."""
+    """Say whether a response has another id than the caller sent, or another spelling of it."""
     found = message.get("id")
     return own is not None and (type(found) is not type(own) or found != own)
 
 
 def is_error(error: Any) -> bool:
-    """Say whether a value is the error object of JSON-RPC, as clients take it for one."""
+    """Say whether a value is a JSON-RPC error object that clients accept."""
     return isinstance(error, dict) and type(error.get("code")) is int and isinstance(error.get("message"), str)
 
 
 def id_of(message: dict[str, Any]) -> str | int | None:
-    """Return the id that a message bears, None where that is none, or none that can be told back."""
+    """Return the id of a message.
+
+    None where it has none, or one that cannot be written in an answer.
+    """
     found = message.get("id")
     if type(found) not in (str, int):
         return None
@@ -128,9 +139,9 @@ def id_of(message: dict[str, Any]) -> str | int | None:
 
 
 def outcome(message: dict[str, Any], *, dropped: int = 0) -> ResponseSummary:
-    """Return how an answer ended."""
+    """Return the summary of a response."""
     if dropped:
-        return ResponseSummary(dropped=dropped)  # a list, and those are no errors
+        return ResponseSummary(dropped=dropped)  # a list, which is not an error
     error = message.get("error")
     if error is not None:
         code = error.get("code") if isinstance(error, dict) else None
@@ -147,5 +158,5 @@ def _reason(error: Any) -> str:
 
 def _text(error: Any) -> str:
     text = error.get("message") if isinstance(error, dict) else None
-    # What was read leniently may hold half a character, and no exporter takes that.
+    # Text that was read leniently may hold half a surrogate pair, which no exporter accepts.
     return text[:_MESSAGE_LIMIT].encode("utf-8", "replace").decode() if isinstance(text, str) else ""

@@ -1,8 +1,8 @@
-"""Authorize: may this caller do this with that name?
+"""Authorize: may this caller use this name in this way?
 
-A refusal depends on the name alone, never on whether the thing exists: what the caller may not see is answered as an
-unknown name before anybody upstream hears of it; what he may see but not use is answered as denied. For a tool that is
-a result with ``isError``, which a model reads and acts on: agents end their run at a protocol error.
+A refusal depends on the name alone, never on whether the thing exists. A name that the caller may not see is answered
+as unknown, before the upstream receives anything; a name that it may see but not use is answered as denied. For a tool
+that is a result with ``isError``, which a model reads and acts on: agents end their run at a protocol error.
 """
 
 from collections.abc import Callable
@@ -21,16 +21,16 @@ from ostiary_gateway.line.members import disguised
 from ostiary_gateway.line.refusals import tool_error
 
 _SHOWN_NAME: Final = 256
-#: Looked up once: for every call they would be found through their classes.
+#: Constants: looking them up in their classes would cost time on every call.
 _TOOLS: Final = Primitive.TOOLS
 _CALL: Final = Verb.CALL
 _NOUNS: Final = {Primitive.TOOLS: "tool", Primitive.RESOURCES: "resource", Primitive.PROMPTS: "prompt"}
-#: What one list of a listen filter may hold: names, and characters of all of them together.
+#: Limits of one list in a listen filter: the number of names, and of characters in all of them together.
 _LISTEN_LIMIT: Final = 1024
 _LISTEN_CHARACTERS: Final = 65_536
-#: What judging all URIs of a filter may cost, in decisions that cost as much as any may.
+#: The limit for judging all URIs of a filter, as a multiple of the most costly decision allowed.
 _LISTEN_DECISIONS: Final = 4
-#: What a model is told besides, so that it goes on with something else.
+#: Added to the message for the model, so that it continues with something else.
 _NO_USE: Final = "You can see this tool, but you are not permitted to call it. Calling it again will not help."
 _AMBIGUOUS_URI: Final = (
     "The URI cannot be judged, since servers may take it for another: send it as the server lists it, absolute, "
@@ -39,7 +39,7 @@ _AMBIGUOUS_URI: Final = (
 
 
 class DeniedError(Refusal):
-    """A refusal with its evidence, which the record station takes and the caller never sees."""
+    """A refusal with its decision, which the record stage takes and the caller never sees."""
 
     def __init__(self, refusal: Refusal, decision: Decision) -> None:
         super().__init__(refusal.status, refusal.reason, refusal.message, code=refusal.code)
@@ -48,11 +48,11 @@ class DeniedError(Refusal):
 
 
 def authorize(message: Message, visibility: Visibility) -> Decision | None:
-    """Judge a message; None for what passes without being judged.
+    """Judge a message; return None for a message that passes without a decision.
 
     Raises:
-        DeniedError: it must not pass.
-        Refusal: what it should be judged on is not there.
+        DeniedError: the message is denied.
+        Refusal: the member that decides is missing or malformed.
     """
     if message.method is None:
         return None
@@ -61,7 +61,10 @@ def authorize(message: Message, visibility: Visibility) -> Decision | None:
 
 
 def _judge_list(_: Message, visibility: Visibility) -> Decision | None:
-    """A list passes, filtered; only where the policy itself is broken nothing does."""
+    """Let a list pass, since it is filtered later.
+
+    Refuse it only where the policy itself is invalid.
+    """
     _require_valid_policy(visibility)
     return None
 
@@ -73,7 +76,7 @@ def _require_valid_policy(visibility: Visibility) -> None:
 
 
 def _judge_name(message: Message, visibility: Visibility) -> Decision:
-    assert message.method is not None and message.method.primitive is not None and message.method.verb is not None  # noqa: PT018, S101  what the judgement means
+    assert message.method is not None and message.method.primitive is not None and message.method.verb is not None  # noqa: PT018, S101  implied by this kind of authorization
     return require(visibility, message.method.primitive, message.method.verb, message.name)
 
 
@@ -81,17 +84,17 @@ def _judge_call(message: Message, visibility: Visibility) -> Decision:
     try:
         return require(visibility, _TOOLS, _CALL, message.name)
     except DeniedError as denied:
-        # Who asks for a task (2025-11-25, Tasks) awaits a result of another shape.
+        # A caller that asks for a task (2025-11-25, Tasks) expects a result of another shape.
         if denied.code == codes.DENIED and "task" not in message.params:
             denied.result = tool_error(f"{denied.message}. {_NO_USE}", message.era)
         raise
 
 
 def require(visibility: Visibility, primitive: Primitive, verb: Verb, name: str) -> Decision:
-    """Return the decision that lets a name pass.
+    """Return the decision that allows a name.
 
     Raises:
-        DeniedError: it must not pass.
+        DeniedError: the name is denied.
     """
     decision = visibility.decide(primitive, verb, name)
     if decision.allowed:
@@ -116,12 +119,15 @@ def _name_too_long(visibility: Visibility, primitive: Primitive) -> Refusal:
 
 
 def _policy_invalid() -> Refusal:
-    words = "A policy of this MCP proxy is not valid, so nothing passes until it is mended"
+    words = "A policy of this MCP proxy is not valid, so every call is refused until it is corrected"
     return Refusal(200, "PolicyInvalid", words, code=codes.POLICY_INVALID)
 
 
 def _judge_completion(message: Message, visibility: Visibility) -> Decision:
-    """Completion speaks of a prompt or a resource template: who may not use it learns nothing about it."""
+    """Judge a completion by its prompt or resource template.
+
+    A caller that may not use that learns nothing about it.
+    """
     reference = message.params.get("ref")
     kind = reference.get("type") if isinstance(reference, dict) else None
     primitive, key = {"ref/prompt": (Primitive.PROMPTS, "name"), "ref/resource": (Primitive.RESOURCES, "uri")}.get(
@@ -139,12 +145,12 @@ def _is_named(reference: dict[str, Any], key: str) -> bool:
 
 
 def _judge_listen(message: Message, visibility: Visibility) -> Decision | None:
-    """Judge each resource, and the tasks, that a listen stream asks for."""
+    """Judge each resource, and the tasks, that a listen stream subscribes to."""
     _require_valid_policy(visibility)
     decision = None
     uris = listened(message.params, "resourceSubscriptions")
     if not visibility.costs_at_most(_LISTEN_DECISIONS, Primitive.RESOURCES, uris):
-        raise bad_params('The policies here are too costly for so many "resourceSubscriptions": send fewer', MODERN)
+        raise bad_params('The policies here are too costly for this many "resourceSubscriptions": send fewer', MODERN)
     for uri in uris:
         decision = require(visibility, Primitive.RESOURCES, Verb.SUBSCRIBE, uri)
     if listened(message.params, "taskIds"):
@@ -153,10 +159,12 @@ def _judge_listen(message: Message, visibility: Visibility) -> Decision | None:
 
 
 def listened(params: dict[str, Any], field: str) -> list[str]:
-    """Return one list of a listen filter (specification, Subscriptions; for ``taskIds`` the tasks extension).
+    """Return one list of a listen filter (specification, Subscriptions).
+
+    ``taskIds`` comes from the tasks extension.
 
     Raises:
-        Refusal: the filter is not of the specified shape.
+        Refusal: the filter does not have the specified shape.
     """
     wanted = params.get("notifications")
     names = wanted.get(field, []) if isinstance(wanted, dict) and disguised(wanted) is None else None
@@ -175,21 +183,27 @@ def listened(params: dict[str, Any], field: str) -> list[str]:
 
 
 def _judge_task(_: Message, visibility: Visibility) -> None:
-    """A task follows from a tools/call that was allowed; who may call nothing has none."""
+    """A task follows from an allowed tools/call; a caller that may call no tool has no tasks."""
     _require_valid_policy(visibility)
     if not visibility.may_use_some(Primitive.TOOLS, Verb.CALL):
         raise _tasks_denied(visibility)
 
 
 def _judge_task_list(_: Message, visibility: Visibility) -> None:
-    """A list of tasks names no tools, so it cannot be filtered: it passes only where tools are not governed."""
+    """Let a list of tasks pass only where no rule governs tools.
+
+    It names no tools, so it cannot be filtered.
+    """
     _require_valid_policy(visibility)
     if not visibility.shows_all(Primitive.TOOLS):
         raise _tasks_denied(visibility)
 
 
 def _tasks_denied(visibility: Visibility) -> DeniedError:
-    """Return the answer to who may not ask for tasks; that there are tasks is no secret, which there are is."""
+    """Return the refusal of a request for tasks.
+
+    That tasks exist is no secret; which ones exist is.
+    """
     decision = visibility.refusal or Decision(False, DecisionReason.NOT_ALLOWED)
     return DeniedError(Refusal(200, "Denied", "Denied by policy: tasks", code=codes.DENIED), decision)
 
@@ -202,7 +216,7 @@ _JUDGES: Final[dict[AuthorizationKind, Callable[[Message, Visibility], Decision 
     AuthorizationKind.TASK: _judge_task,
     AuthorizationKind.TASK_LIST: _judge_task_list,
 }
-#: By a method's name: the hash of an enumeration's member is computed in Python.
+#: By method name: hashing a member of an enumeration runs Python code.
 _JUDGE_OF: Final = {
     method.name: _JUDGES[method.authorization] for method in METHODS.values() if method.authorization in _JUDGES
 } | {"tools/call": _judge_call}

@@ -1,4 +1,7 @@
-"""The body of a request: its type, its encoding, its bytes up to the bound, in good time, and what they say."""
+"""The body of a request.
+
+Its type and encoding, its bytes within limits of size and time, and its JSON.
+"""
 
 import asyncio
 import re
@@ -15,7 +18,7 @@ from ostiary_gateway.line.limit import finish_upload, reserve_request_bytes, res
 from ostiary_gateway.media_types import BOTH, EVENT_STREAM, JSON
 from ostiary_gateway.server.request import Request
 
-#: A body may be silent for so long, and take so long in all, in seconds: who sends slower holds memory for nothing.
+#: Seconds that a body may pause, and that it may take in all: a slower sender would occupy memory for nothing.
 SILENCE_SECONDS: Final = 15.0
 WHOLE_SECONDS: Final = 60.0
 
@@ -31,10 +34,10 @@ _UTF8: Final = frozenset({"utf-8", "utf8"})
 
 
 def check_head(request: Request) -> None:
-    """Check what stands before the body of a POST.
+    """Check the headers of a POST that describe its body and the response.
 
     Raises:
-        Refusal: 415 for another type or an encoding, 406 where the answer could not be taken.
+        Refusal: 415 for another type or an encoding, 406 where the client does not accept the response's types.
     """
     if not _is_utf8_json(request.headers.get("content-type", "")):
         raise Refusal(415, "UnsupportedMediaType", f"A message is {JSON} in UTF-8")
@@ -52,7 +55,9 @@ def _is_utf8_json(content_type: str) -> bool:
 
 
 def check_accept(request: Request, *kinds: str) -> None:
-    """Check that the caller takes what may come back. No Accept header takes everything.
+    """Check that the client accepts the types that the response may have.
+
+    No Accept header accepts everything.
 
     Raises:
         Refusal: 406.
@@ -69,10 +74,12 @@ def check_accept(request: Request, *kinds: str) -> None:
 
 
 def body_at_hand(exchange: Exchange, *, limit: int) -> bytes | None:
-    """Return a body that came with its head, as nearly all do; None where it must be awaited.
+    """Return a body that arrived with its head, as nearly all do.
+
+    None where the rest has not arrived.
 
     Raises:
-        Refusal: 503 where the gateway has no room for it; 413 beyond the limit.
+        Refusal: 503 where the gateway has no memory reserved for it; 413 beyond the limit.
     """
     body = exchange.request.whole_body()
     if body is None:
@@ -84,12 +91,12 @@ def body_at_hand(exchange: Exchange, *, limit: int) -> bytes | None:
 
 
 async def read_body(exchange: Exchange, *, limit: int) -> bytes:
-    """Read a body of at most ``limit`` bytes, which are counted as they come.
+    """Read a body of at most ``limit`` bytes, which are counted as they arrive.
 
     Raises:
-        Refusal: 503 where the gateway has no room for it; 413 beyond the limit, whatever Content-Length says; 408 for
-            a body that comes too slowly; 400 for one that is badly framed.
-        CallerGone: there is no one to answer any more.
+        Refusal: 503 where the gateway has no room for it; 413 beyond the limit, whatever Content-Length says; 408 for a
+            body that arrives too slowly; 400 for broken framing.
+        CallerGone: the client has disconnected.
     """
     request = exchange.request
     if request.declared_length > limit:
@@ -134,12 +141,12 @@ def _too_large(limit: int, size: int) -> Refusal:
 
 
 async def parse_large(exchange: Exchange, text: bytes) -> dict[str, Any]:
-    """Parse a body that is not light (:func:`.large.is_light`), when its turn comes.
+    """Parse a body that is not light (:func:`.large.is_light`), in its turn of the fair queue.
 
-    Its tree is held, besides its bytes, until the message goes upstream.
+    The memory of its parsed tree is reserved, besides that of its bytes, until the message is sent upstream.
 
     Raises:
-        Refusal: 413 for more values than a message may hold; 503 where the gateway has no room for them; as
+        Refusal: 413 for more values than a message may hold; 503 where the gateway has no room for them; also as
             :func:`.frame.parsing`.
     """
     limit = limit_of(exchange.snapshot.settings.bounds)

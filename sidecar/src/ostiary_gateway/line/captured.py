@@ -1,6 +1,8 @@
-"""What a call says, for its span, where the operator has asked for that: arguments and result, cut to a bound.
+"""The content of a call for its span, where the operator enabled that.
 
-Off by default (OpenTelemetry GenAI conventions, "Recording content"). Only what stands in the message is ever taken: no
+Arguments and result, cut to a limit.
+
+Off by default (OpenTelemetry GenAI conventions, "Recording content"). Only the message's content is captured: no
 header, no credential, no ``_meta``.
 """
 
@@ -9,14 +11,16 @@ from typing import Any, Final
 
 _CALL: Final = "tools/call"
 _WORDS_LIMIT: Final = 256
-#: Writes piece by piece: of four mebibytes a few thousand characters are kept.
+#: Encodes incrementally: of four mebibytes only a few thousand characters are kept.
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 class Captured:
-    """The content of one ``tools/call``, as JSON texts of at most ``limit`` characters; empty where there is none.
+    """The content of one ``tools/call``, as JSON texts of at most ``limit`` characters.
 
-    ``words`` are what a tool that failed says first.
+    Empty where there is none.
+
+    ``words`` is the first text of a result with ``isError``.
     """
 
     __slots__ = ("_limit", "arguments", "result", "words")
@@ -38,12 +42,15 @@ class Captured:
 
 
 def captured(method: str, params: dict[str, Any], *, limit: int) -> Captured | None:
-    """Begin to capture a message; None where it is no call of a tool, or ``limit`` is 0: nothing is to be captured."""
+    """Start capturing a message.
+
+    None where it is not a tools/call, or where ``limit`` is 0 (capturing is off).
+    """
     return Captured(params.get("arguments"), limit=limit) if limit and method == _CALL else None
 
 
 def _text(value: Any, limit: int) -> str:
-    """Return a value as JSON, as much of it as fits: what does not is not written first."""
+    """Return a value as JSON, cut to ``limit``; what exceeds the limit is not encoded at all."""
     text = ""
     try:
         for piece in _ENCODER.iterencode(value):
@@ -51,9 +58,9 @@ def _text(value: Any, limit: int) -> str:
             if len(text) > limit:
                 break
     except RecursionError:
-        return ""  # deeper than any content that someone would read
+        return ""  # nested deeper than anything that a person would read
     text = text if len(text) <= limit else f"{text[: limit - 1]}…"
-    return text.encode("utf-8", "replace").decode()  # half a character may stand in it
+    return text.encode("utf-8", "replace").decode()  # it may hold half a surrogate pair
 
 
 def _first_words(content: Any) -> str:

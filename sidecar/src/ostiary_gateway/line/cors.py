@@ -1,7 +1,7 @@
-"""What a browser must be told before a page of an allowed origin may ask, and read the answer (Fetch standard, CORS).
+"""CORS headers, which let pages of allowed origins use the gateway (Fetch standard).
 
-Only origins that passed ``check_origin`` are told anything; to all others the gateway looks as if it knew no browsers.
-Credentials of the browser's own (cookies) are never asked for: MCP authenticates by a header that the page sets.
+Only origins that passed ``check_origin`` get these headers; for all others the gateway behaves as if it did not support
+CORS. The browser's own credentials (cookies) are never requested: MCP authenticates by a header that the page sets.
 """
 
 import re
@@ -11,28 +11,28 @@ from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import Response
 
 METHODS: Final = "POST, GET, DELETE"
-#: What pages may send besides what every page may.
+#: Headers that pages may send besides the safelisted ones.
 _REQUEST_HEADERS: Final = (
     "Authorization, Content-Type, Last-Event-ID, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id, "
     "traceparent, tracestate, baggage"
 )
-#: What pages may read of an answer besides what every page may.
+#: Headers that pages may read of a response besides the safelisted ones.
 _ANSWER_HEADERS: Final = "Mcp-Session-Id, MCP-Protocol-Version, Retry-After, WWW-Authenticate"
-#: Parameters that a client mirrors (SEP-2243) have names of the server's choosing.
+#: The server chooses the names of the parameters that a client mirrors (SEP-2243).
 _PARAMETER: Final = re.compile(r"mcp-param-[!#$%&'*+.^_`|~0-9a-z-]{1,128}")
 _PARAMETERS: Final = 64
-#: Browsers ask again after so many seconds; allowedOrigins may have changed by then.
+#: Seconds that browsers cache a preflight; allowedOrigins may change meanwhile.
 _MAX_AGE: Final = "600"
 
 
 def is_preflight(request: Request) -> bool:
-    """Say whether a browser asks if a page may ask."""
+    """Say whether this is a CORS preflight."""
     headers = request.headers
     return request.method == "OPTIONS" and "origin" in headers and "access-control-request-method" in headers
 
 
 def admit(request: Request) -> None:
-    """Let the page of an origin that was judged read whatever the answer will be."""
+    """Let the page, whose origin was checked, read the response."""
     origin = request.headers.get("origin")
     if origin is not None:
         request.answer_headers = {
@@ -43,7 +43,7 @@ def admit(request: Request) -> None:
 
 
 def preflight(request: Request) -> Response:
-    """Return what pages may send here."""
+    """Return the response to a preflight."""
     asked = request.headers.get("access-control-request-headers", "").lower().split(",")
     parameters = [name for each in asked if _PARAMETER.fullmatch(name := each.strip())]
     headers = {

@@ -1,9 +1,9 @@
-"""What a server declares it tells of: where we tell of changed lists in its place, its answer has to say so.
+"""Declare ``listChanged`` in a server's response where the gateway itself sends them.
 
-Clients look at the capability before they listen for a change (specification, Capabilities). It is declared for lists
-that are governed, for those change with a policy, and where there is a stream to tell it on: in a session, or where the
-server itself declares some news, and so takes ``subscriptions/listen``. The answer of a server whose lists are not
-governed keeps its bytes.
+Clients look at the capability before they listen for changes (specification, Capabilities). It is declared for governed
+lists, since those change with a policy, and only where there is a stream to send the notification on: in a session, or
+where the server itself declares some notification and so accepts ``subscriptions/listen``. The response of a server
+whose lists are not governed keeps its bytes.
 """
 
 from typing import Any, Final
@@ -19,8 +19,10 @@ _DISCOVER: Final = "server/discover"
 
 
 def declared(exchange: Exchange, text: bytes, message: dict[str, Any], *, in_session: bool) -> bytes:
-    """Return an answer with ``listChanged`` declared for each governed list that its server has; ``message`` is what
-    ``text`` holds, and ``in_session`` whether it opens a session. Every other answer comes back as it is.
+    """Return a response with ``listChanged`` declared for each governed list of its server.
+
+    ``message`` is the parsed ``text``; ``in_session`` says whether it opens a session. Every other response is returned
+    unchanged.
     """
     request = exchange.message
     method = request.method.name if request is not None and request.method is not None else ""
@@ -58,4 +60,4 @@ def _written(message: dict[str, Any], text: bytes) -> bytes:
     try:
         return strict_json.dumps(message)
     except StrictJSONError:
-        return text  # what no strict reader takes keeps its bytes
+        return text  # text that is not strict JSON keeps its bytes

@@ -1,4 +1,7 @@
-"""The answer as one JSON document, read whole and within a bound; and the session that an answer may open."""
+"""A response as one JSON document, read completely within limits.
+
+And the session that it may open.
+"""
 
 from collections.abc import Callable, Mapping
 from time import monotonic
@@ -26,25 +29,25 @@ from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.http1.answer import Answer
 
 _SESSION: Final = "Mcp-Session-Id"
-#: A small answer that is whole is on its way to the caller in the same turn of the loop: nothing is held, in bytes.
+#: A small complete response is sent to the caller in the same loop iteration, so no memory is reserved for it; bytes.
 _NOT_HELD: Final = 16 * 1024
 _TOO_LARGE: Final = "the answer has %d bytes or more, and a message may have %d (bounds.messageBytes)"
 _LIST: Final = AuthorizationKind.LIST
 _LIFECYCLE: Final = AuthorizationKind.ALWAYS
 _NONE: Final[Mapping[str, str]] = {}
 
-#: Gives the session id for an answer to initialize.
+#: Returns the session id for a response to initialize.
 SealSession = Callable[[UpstreamSession], str]
 
 
 async def read_whole(exchange: Exchange, answer: Answer, *, limit: int) -> bytes:
-    """Read a body of at most ``limit`` bytes, which are counted as they come.
+    """Read a body of at most ``limit`` bytes, which are counted as they arrive.
 
-    All of it must come within the time that the server has for an answer: a document is no stream, and one that comes
-    byte by byte would hold its caller, and what has come of it, for as long as the server likes.
+    All of it must arrive within the server's response timeout: a document is not a stream, and one that arrives byte by
+    byte would occupy its caller and the gateway's memory for as long as the server likes.
 
     Raises:
-        UpstreamFault: too large, beyond what the gateway may hold, not whole in time, or broken off.
+        UpstreamFault: too large, more than the gateway may hold, not complete in time, or broken off.
     """
     chunks: list[bytes] = []
     size = 0
@@ -67,10 +70,10 @@ async def _read_some(answer: Answer, until: float, seconds: float) -> bytes:
 
 
 async def relay_document(exchange: Exchange, answer: Answer, *, seal: SealSession) -> tuple[Response, ResponseSummary]:
-    """Return the answer to a request for a JSON document, and how it ended.
+    """Return the response to a request for a JSON document, and its summary.
 
     Raises:
-        UpstreamFault: the document is not the answer to the request.
+        UpstreamFault: the document is not the response to the request.
     """
     limit = exchange.snapshot.settings.bounds.message_bytes
     text = answer.at_hand(min(limit, _NOT_HELD))
@@ -87,7 +90,7 @@ async def relay_document(exchange: Exchange, answer: Answer, *, seal: SealSessio
     else:
         reading = await worked_on(_checked(exchange, answer, text, method), text=text, proxy=exchange.proxy.uid)
         message = reading.message
-    # The same object is the same id, as small numbers are.
+    # Comparing by identity suffices for the same object, such as small integers.
     if message["id"] is not exchange.request_id and answers.needs_own_id(message, exchange.request_id):
         text = with_own_id(exchange, text, message)
     if exchange.captured is not None:
@@ -111,7 +114,7 @@ async def _list(exchange: Exchange, answer: Answer, method: Method, text: bytes)
 
 
 def _judged(exchange: Exchange, answer: Answer, method: Method, text: bytes) -> Steps[ListResponse]:
-    """Judge a list that was not seen before."""
+    """Filter a list that was not seen before."""
     visibility = exchange.proxy.visibility
     reading = yield from _checked(exchange, answer, text, method)
     spoken.learn(exchange, reading.message)
@@ -131,7 +134,7 @@ def _judged(exchange: Exchange, answer: Answer, method: Method, text: bytes) -> 
 
 
 def _checked(exchange: Exchange, answer: Answer, text: bytes, method: Method | None) -> Steps[Reading]:
-    """Read an answer, and check that it is one to the request.
+    """Read a response, and check that it answers the request.
 
     Raises:
         UpstreamFault: it does not answer the request, or holds more than it may.
@@ -147,7 +150,10 @@ def _checked(exchange: Exchange, answer: Answer, text: bytes, method: Method | N
 
 
 def _read(exchange: Exchange, answer: Answer, text: bytes) -> dict[str, Any]:
-    """Read an answer as :func:`_checked` does, all at once: for what is short, and is no list."""
+    """Read a response as :func:`_checked` does, in one step.
+
+    For short responses that are not lists.
+    """
     try:
         message = answers.read(text)
     except UpstreamFault as fault:
@@ -158,12 +164,12 @@ def _read(exchange: Exchange, answer: Answer, text: bytes) -> dict[str, Any]:
 
 
 def _or_http(answer: Answer, fault: UpstreamFault) -> UpstreamFault:
-    """Return the fault of an answer's HTTP status where that is of an error: it says more."""
+    """Return the fault of an HTTP error status, if there is one: it says more than ``fault``."""
     return http_fault(answer) if answer.status >= 400 else fault
 
 
 def with_own_id(exchange: Exchange, text: bytes, message: dict[str, Any]) -> bytes:
-    """Return an answer with its caller's own id, which ``message`` is given too."""
+    """Return a response with the caller's own id; ``message`` is changed in the same way."""
     own = exchange.request_id
     if own is None:
         return text
@@ -179,17 +185,19 @@ def _no_answer(answer: Answer) -> UpstreamFault:
 
 
 def _headers(answer: Answer, session: Mapping[str, str] = _NONE) -> Mapping[str, str]:
-    """Return the headers of a document: its type, its session, and what an error of HTTP says besides."""
+    """Return the headers of a document: its type, its session, and those of an HTTP error."""
     if answer.status < 400 and not session:
         return JSON_HEADERS
     return {**rejections.headers(answer), **session}
 
 
 def session_header(exchange: Exchange, answer: Answer, message: dict[str, Any], seal: SealSession) -> Mapping[str, str]:
-    """Return the header of the session that an answer to initialize opens; a server may also keep none.
+    """Return the session header for a response to initialize.
+
+    None if the server keeps no session.
 
     Raises:
-        UpstreamFault: the revision or the session id is none.
+        UpstreamFault: the revision is not a legacy one, or the session id is invalid.
     """
     if not opens_session(exchange):
         return _NONE

@@ -1,7 +1,7 @@
-"""Forward: the message to the upstream server, with headers of our own making, and the head of its answer back.
+"""Forward: send the message upstream with our own headers, return the response's head.
 
-Nothing that the caller sent travels by accident: not his Authorization, cookies, Origin or baggage, only what MCP
-defines. The body is what our serializer writes of what was judged.
+Nothing that the caller sent is forwarded by accident: no Authorization, cookies, Origin or baggage, only what MCP
+defines. The body is our own serialisation of the message that was judged.
 """
 
 import asyncio
@@ -28,25 +28,25 @@ from ostiary_gateway.upstream.http1 import request as http1
 from ostiary_gateway.upstream.http1.answer import Answer
 
 _PARAM_LIMIT: Final = 64
-#: What a body of so many bytes was parsed to is not worth letting go of: at most some 20 KiB.
+#: Up to this body size in bytes the parsed tree is not freed early: it takes at most about 20 KiB.
 _SMALL: Final = 512
 _RETRY_AFTER_LIMIT: Final = 3600
-#: Of what a server says with a status that is none of MCP's so much is read, for so many seconds, and told.
+#: Limits for the text that a server sends with a status outside MCP: bytes read, seconds waited, characters reported.
 _WORDS_BYTES: Final = 2048
 _WORDS_SECONDS: Final = 0.5
 _WORDS_LENGTH: Final = 160
-#: Bad request, conflict, gone, unprocessable: what servers say of a request that they will not take.
+#: Bad request, conflict, gone, unprocessable: statuses with which servers refuse a request.
 _TEXT_STATUSES: Final = frozenset({400, 409, 410, 422})
 _TEXT_TYPES: Final = frozenset({"", "text/plain"})
-#: What a caller's own header may hold to be passed on.
+#: The allowed characters and length of a caller's header that is forwarded.
 _PASSABLE: Final = re.compile(r"[\x20-\x7e]{1,2048}")
 
 
 def upstream_body(message: Message, span: ClientSpan) -> bytes:
-    """Serialise the message, with the trace context of our own span in ``_meta`` in place of the caller's (SEP-414).
+    """Serialise the message, with our span's context in ``_meta`` for the caller's (SEP-414).
 
     Raises:
-        Refusal: it holds what JSON cannot carry.
+        Refusal: it holds something that JSON cannot represent.
     """
     if message.method is not None:
         _put_context(message.body, span)
@@ -66,10 +66,10 @@ def _put_context(body: dict[str, Any], span: ClientSpan) -> None:
 
 
 def upstream_lines(exchange: Exchange, span: ClientSpan) -> bytes:
-    """Return the headers of the request to the upstream, beside those that every request has.
+    """Return this request's headers for the upstream, without those of every request.
 
     Raises:
-        Refusal: a header of the caller that would be passed on cannot be.
+        Refusal: a header of the caller that would be forwarded is invalid.
     """
     request, message, session = exchange.request, exchange.message, exchange.session
     headers: dict[str, str] = {}
@@ -97,7 +97,7 @@ def _passable(event_id: str) -> str:
 
 
 def _mirror(exchange: Exchange, message: Message, headers: dict[str, str]) -> None:
-    """Write the routing headers from the body, and hand on the parameters that the caller mirrored."""
+    """Write the routing headers from the body, and forward mirrored parameters."""
     caller = exchange.request
     if message.method is not None:
         headers["Mcp-Method"] = message.method.name
@@ -113,20 +113,22 @@ def _mirror(exchange: Exchange, message: Message, headers: dict[str, str]) -> No
 
 
 async def forward(exchange: Exchange, span: ClientSpan) -> Answer:
-    """Send the exchange upstream and return the answer's head, judged; the caller closes it.
+    """Send the exchange upstream, check the head of the response and return it.
+
+    The caller must close it.
 
     Raises:
-        Refusal: the message cannot be sent, or the upstream refused what is no request.
+        Refusal: the message cannot be sent, or the upstream refused something that is not a request.
         UpstreamFault: the upstream failed.
     """
     try:
         lines = upstream_lines(exchange, span)
-    except UpstreamFault as fault:  # a caller's header that cannot be sent says nothing of the server
+    except UpstreamFault as fault:  # an invalid header of the caller is not a fault of the server
         raise faults.refusal(fault) from fault
     message = exchange.message
-    # It may be sent again where it is not known whether the server has heard it.
+    # It may be sent again although the server may already have received it.
     repeatable = message is None or (message.method is not None and message.method.name in REPEATABLE)
-    # No name is given to the body: it would be held here until the answer comes.
+    # The body gets no name: that would keep it in memory until the response arrives.
     answer = await exchange.selected.request(
         exchange.request.method, lines, _body(exchange, span), passed=exchange.passed, repeatable=repeatable
     )
@@ -139,7 +141,7 @@ async def forward(exchange: Exchange, span: ClientSpan) -> Answer:
 
 
 def _body(exchange: Exchange, span: ClientSpan) -> bytes | None:
-    """Serialise the message, and hold what it was parsed to no longer."""
+    """Serialise the message, and free its parsed tree."""
     message = exchange.message
     if message is None:
         return None
@@ -152,10 +154,10 @@ def _body(exchange: Exchange, span: ClientSpan) -> bytes | None:
 
 
 async def cancel_too(exchange: Exchange, span: ClientSpan) -> None:
-    """Send a cancellation for each further request that the caller calls so, see :mod:`.request_ids`.
+    """Cancel each further request in flight with the same id, see :mod:`.request_ids`.
 
     Raises:
-        Refusal, UpstreamFault: as :func:`forward`.
+        Refusal, UpstreamFault: see :func:`forward`.
     """
     params = exchange.message.params if exchange.message is not None else {}
     first = params["requestId"]
@@ -165,11 +167,11 @@ async def cancel_too(exchange: Exchange, span: ClientSpan) -> None:
 
 
 async def _judge_head(exchange: Exchange, answer: Answer) -> None:
-    """Sort out the answers that are none.
+    """Raise for a response that is not MCP.
 
     Raises:
-        Refusal: 404 for a session that the upstream has forgotten, and the upstream's own status for what is no
-            request and cannot be answered otherwise.
+        Refusal: 404 for a session that the upstream has forgotten, and the upstream's own status for something that is
+            not a request and cannot be answered otherwise.
         UpstreamFault: anything else that is not MCP.
     """
     status = answer.status
@@ -183,23 +185,25 @@ async def _judge_head(exchange: Exchange, answer: Answer) -> None:
         where = redirects.shown(answer.header("location"))
         raise UpstreamFault(faults.REDIRECTED, f"the upstream answered HTTP {status} and redirects to {where}")
     if status in (401, 407) or (status == 403 and answer.header("www-authenticate") is not None):
-        # Its challenge would send the client to somebody else's authorization server.
+        # Its challenge would send the client to another party's authorization server.
         raise UpstreamFault(faults.UNAUTHORIZED, f"the upstream answered HTTP {status}")
     if status in (403, 421):
         words = await _words(answer)
         host = f"(the gateway sends Host: {exchange.selected.host})"
         raise UpstreamFault(faults.HOST_REFUSED, f"the upstream answered HTTP {status}{words} {host}")
     if exchange.awaits_answer and (answer.content_type == JSON or refuses_in_text(answer)):
-        return  # perhaps a JSON-RPC error with the status that the specification gives it
+        return  # it may be a JSON-RPC error with the HTTP status that the specification gives it
     if not exchange.awaits_answer and not _is_overload(status):
         raise _passed_on(exchange, status)
     raise http_fault(answer)
 
 
 async def _words(answer: Answer) -> str:
-    """Return the beginning of what an answer says, for the operator's side; a server that dawdles says nothing.
+    """Return the start of a response's text for the operator.
 
-    Whatever it says becomes one harmless line (:func:`ostiary_gateway.upstream.health.printable`).
+    Empty if the server sends none in time.
+
+    The text becomes one harmless line (:func:`ostiary_gateway.upstream.health.printable`).
     """
     found = b""
     try:
@@ -207,15 +211,16 @@ async def _words(answer: Answer) -> str:
             while len(found) < _WORDS_BYTES and (piece := await answer.read_some(_WORDS_SECONDS)):
                 found += piece
     except (TimeoutError, UpstreamFault):
-        pass  # what has come is what there is to say
+        pass  # use what has arrived
     words = printable(found[:_WORDS_BYTES].decode("utf-8", "replace"), limit=_WORDS_LENGTH)
     return f": {words}" if words else ""
 
 
 def _passed_on(exchange: Exchange, status: int) -> Refusal:
-    """Return the refusal of an upstream of a GET, a DELETE or a notification.
+    """Return the refusal for an upstream's error status on a GET, a DELETE or a notification.
 
-    A GET is a stream or exactly 405: other statuses end real clients, so what means "not here" becomes that.
+    A GET must give a stream or exactly 405: other statuses end real clients, so statuses that mean "not here" become
+    405.
     """
     if exchange.message is None and status in (404, 405, 501):
         return no_stream()
@@ -223,14 +228,14 @@ def _passed_on(exchange: Exchange, status: int) -> Refusal:
 
 
 def no_stream() -> Refusal:
-    """Return the answer where a server offers no GET or DELETE."""
+    """Return the refusal where a server offers no GET or DELETE."""
     return Refusal(405, "MethodNotAllowed", "The MCP server offers no such thing here", headers={"Allow": "POST"})
 
 
 def refuses_in_text(answer: Answer) -> bool:
-    """Say whether an answer to a request is a server's refusal in plain text, labelled so or not at all.
+    """Say whether a response is a server's refusal in plain text, typed so or untyped.
 
-    404 is not among the statuses: without a session it means that no MCP server is where it was looked for.
+    404 is not among the statuses: without a session it means that there is no MCP server at this URL.
     """
     return answer.status in _TEXT_STATUSES and answer.content_type in _TEXT_TYPES
 
@@ -240,7 +245,7 @@ def _is_overload(status: int) -> bool:
 
 
 def http_fault(answer: Answer) -> UpstreamFault:
-    """Return the fault of an HTTP status that came without a JSON-RPC answer."""
+    """Return the fault for an HTTP error status that came without a JSON-RPC response."""
     words = f"the upstream answered HTTP {answer.status}"
     if _is_overload(answer.status):
         return UpstreamFault(faults.UNAVAILABLE, words, retry_after_ms=retry_after_ms(answer))
@@ -248,7 +253,7 @@ def http_fault(answer: Answer) -> UpstreamFault:
 
 
 def retry_after_ms(answer: Answer) -> int | None:
-    """Return the milliseconds of a Retry-After in seconds, the form that servers use for overload."""
+    """Return a Retry-After in milliseconds; None unless it is given in seconds."""
     text = answer.header("retry-after") or ""
     if not (text.isascii() and text.isdecimal()) or len(text) > 9:
         return None

@@ -1,9 +1,9 @@
-"""Frame: from bytes to one message that everybody after this reads alike.
+"""Frame: turn bytes into one message that every later stage reads in the same way.
 
-Parsed once, strictly. The era is decided by the body: an envelope with a version is modern, ``initialize`` without one
-is legacy, and a header that says otherwise is refused. A body that leaves it open is of the era that its header names,
-so what lacks the envelope is told so in the words of its own revision. Batches are refused in every revision (a
-documented deviation from 2025-03-26): a rule that must judge each element is a rule that can miss one.
+The body is parsed once, strictly, and decides the era: an envelope with a version is modern, ``initialize`` without one
+is legacy, and a header that contradicts the body is refused. Where the body leaves it open, the era is that of the
+version header, so that a missing envelope is reported in the terms of that revision. Batches are refused in every
+revision (a documented deviation from 2025-03-26): a rule that must judge each element could miss one.
 """
 
 from collections.abc import Callable, Mapping
@@ -34,29 +34,31 @@ from ostiary_gateway.session import UpstreamSession
 _VERSION: Final = "MCP-Protocol-Version"
 _METHOD: Final = "Mcp-Method"
 _NAME: Final = "Mcp-Name"
-#: As a request's headers are looked up.
+#: The keys under which a request's headers are stored.
 _VERSION_KEY: Final = _VERSION.lower()
 _METHOD_KEY: Final = _METHOD.lower()
 _NAME_KEY: Final = _NAME.lower()
 _MEMBERS: Final = frozenset({"jsonrpc", "id", "method", "params"})
 _ID_LIMIT: Final = 1024
-#: Of what came from a caller, so much is told back to him.
+#: The number of a caller's characters that an error message repeats.
 _SHOWN: Final = 128
 #: The methods whose name is mirrored in a header, besides those on tasks.
 _MIRRORED: Final = frozenset({"tools/call", "prompts/get", "resources/read"})
 
-#: Opens the session that a request names, if it names one.
+#: Opens the session that a request names; None if it names none.
 OpenSession = Callable[[], UpstreamSession | None]
 
 
 class UnsupportedRevisionError(Refusal):
-    """A message of a revision that we do not know. It is told ours, or those of the server behind (:mod:`.spoken`).
+    """An unknown revision.
 
-    ``era`` is that of the message: with an envelope it is modern, whatever the revision in it.
+    The error lists our revisions, or those of the server behind the proxy (:mod:`.spoken`).
+
+    ``era`` is that of the message: modern if it has an envelope, whatever revision that names.
     """
 
     def __init__(self, revision: str, era: Era) -> None:
-        # A header may hold bytes that are no UTF-8, and those cannot be told back.
+        # A header may hold bytes that are not UTF-8, and a JSON answer cannot repeat those.
         requested = revision[:_SHOWN].encode("utf-8", "replace").decode()
         data = {"supported": sorted(MODERN_REVISIONS | LEGACY_REVISIONS, reverse=True), "requested": requested}
         code, words = codes.UNSUPPORTED_PROTOCOL_VERSION, "Unsupported protocol version"
@@ -65,24 +67,24 @@ class UnsupportedRevisionError(Refusal):
 
 
 def invalid(message: str, *, code: int = codes.INVALID_REQUEST, status: int = 400) -> Refusal:
-    """Return the answer to a message that is not one."""
+    """Return the refusal of something that is not a valid message."""
     return Refusal(status, "InvalidMessage", message, code=code)
 
 
 def bad_params(message: str, era: Era) -> Refusal:
-    """Return the answer to a request whose params do not fit its method.
+    """Return the refusal of a request whose params do not fit its method.
 
-    The older revisions give a JSON-RPC error no HTTP status of its own, and their clients lose the code with any
-    other than 200.
+    In the older revisions a JSON-RPC error has no HTTP status of its own, and their clients lose the error code unless
+    the status is 200.
     """
     return invalid(message, code=codes.INVALID_PARAMS, status=400 if era is MODERN else 200)
 
 
 def parse(body: bytes) -> dict[str, Any]:
-    """Parse the one message of a body.
+    """Parse a body, which must be one message.
 
     Raises:
-        Refusal: -32700 for what is not strict JSON, -32600 for a batch or anything else that is no object.
+        Refusal: -32700 for text that is not strict JSON, -32600 for a batch or anything else that is not an object.
     """
     try:
         value = strict_json.loads(body)
@@ -92,7 +94,7 @@ def parse(body: bytes) -> dict[str, Any]:
 
 
 def parsing(body: bytes) -> Steps[dict[str, Any]]:
-    """Parse as :func:`parse` does, in steps: for a body that is large."""
+    """Parse as :func:`parse` does, in steps: for a large body."""
     try:
         return _message((yield from strict_json.loading(body)))
     except StrictJSONError as error:
@@ -112,7 +114,10 @@ def _message(value: Any) -> dict[str, Any]:
 
 
 def request_id(body: dict[str, Any]) -> str | int | None:
-    """Return the id that an answer to this body must bear, whatever else is wrong with it; None where there is none."""
+    """Return the id that the response to this body must have, even if the body is invalid.
+
+    None if it has none.
+    """
     try:
         return _id(body) if "method" in body else None
     except Refusal:
@@ -120,10 +125,12 @@ def request_id(body: dict[str, Any]) -> str | int | None:
 
 
 def frame(body: dict[str, Any], headers: Mapping[str, str], open_session: OpenSession) -> Message:
-    """Make a message of a parsed body. ``open_session`` is asked in the legacy era only: later ones have no sessions.
+    """Make a message of a parsed body.
+
+    ``open_session`` is called in the legacy era only: later eras have no sessions.
 
     Raises:
-        Refusal: with the code and HTTP status that the specification gives for what is wrong.
+        Refusal: with the code and HTTP status that the specification gives for the fault.
     """
     if body.get("jsonrpc") != "2.0":
         raise invalid('"jsonrpc" must be "2.0"')
@@ -164,7 +171,7 @@ def _modern(
 ) -> Message:
     if identifier is not None:
         _require_envelope(meta)
-    # A notification need not have the envelope: the revision defines no headers for it, and no envelope either.
+    # A notification need not have the envelope: the revision requires neither headers nor an envelope for it.
     revision = meta.get(META_PROTOCOL_VERSION, headers.get(_VERSION_KEY))
     if not isinstance(revision, str):
         raise _bad_envelope(META_PROTOCOL_VERSION, "a string")
@@ -181,7 +188,7 @@ def _modern(
 
 
 def _require_envelope(meta: dict[str, Any]) -> None:
-    """Check the two fields that every request must hold (specification, Per-request protocol fields).
+    """Check the two fields of every request (specification, Per-request protocol fields).
 
     Raises:
         Refusal: -32602 with HTTP 400, naming the field.
@@ -202,20 +209,20 @@ def _legacy(
     method = _method(body, identifier, era=LEGACY)
     if method.name == "initialize":
         _settle_on_a_handshake(body)
-        # The revision is negotiated by the body. Its header is for what follows; clients that send it here name
-        # what they asked for before, or hope for, and the server is told none.
+        # The body negotiates the revision. The version header is for later requests; clients that send it here name
+        # their previous or preferred revision, so none is sent to the server.
         revision = ""
     else:
         revision = legacy_revision(headers, session)
-    # Mcp-Method and Mcp-Name mean nothing here: the body alone decides, and no header of a caller is passed on.
+    # Mcp-Method and Mcp-Name mean nothing here: only the body decides, and no header of a caller is forwarded.
     return Message(body, LEGACY, revision, method, identifier, _name(method, body, LEGACY))
 
 
 def legacy_revision(headers: Mapping[str, str], session: UpstreamSession | None) -> str:
-    """Return the revision of a legacy request: the session's, which no header replaces.
+    """Return the revision of a legacy request: that of the session, which no header overrides.
 
-    Clients exist that name another legacy revision in a session (the conformance suite 0.1.16 is one) and servers let
-    that pass; what the server hears from us is the revision that was negotiated.
+    Some clients name another legacy revision in a session (for example the conformance suite 0.1.16), and servers
+    accept that; we send the server the revision that was negotiated.
 
     Raises:
         Refusal: 400 for a header that names no legacy revision.
@@ -231,10 +238,10 @@ def legacy_revision(headers: Mapping[str, str], session: UpstreamSession | None)
 
 
 def bodiless_revision(headers: Mapping[str, str], session: UpstreamSession | None) -> str:
-    """Return the revision of a GET or DELETE, which 2026-07-28 does not have any more.
+    """Return the revision of a GET or DELETE, which 2026-07-28 no longer has.
 
     Raises:
-        Refusal: 405 for that revision, 400 as for a message.
+        Refusal: 405 for that revision; 400 as for a message.
     """
     if headers.get(_VERSION_KEY) in MODERN_REVISIONS:
         raise Refusal(405, "MethodNotAllowed", "This revision of MCP knows POST only", headers={"Allow": "POST"})
@@ -242,7 +249,7 @@ def bodiless_revision(headers: Mapping[str, str], session: UpstreamSession | Non
 
 
 def _settle_on_a_handshake(body: dict[str, Any]) -> None:
-    """An initialize that asks for a revision without a handshake is offered the newest one that has it."""
+    """Offer the newest handshake revision to an initialize that asks for one without."""
     params = body.get("params")
     if not isinstance(params, dict) or not isinstance(params.get("protocolVersion"), str):
         raise bad_params('"params.protocolVersion" must be a string', LEGACY)
@@ -251,10 +258,10 @@ def _settle_on_a_handshake(body: dict[str, Any]) -> None:
 
 
 def _method(body: dict[str, Any], identifier: str | int | None, *, era: Era) -> Method:
-    """Look the method up.
+    """Return the method of a message.
 
     Raises:
-        Refusal: -32601 for a method that the era does not know, with the HTTP status of the era; -32600 for a
+        Refusal: -32601 for a method that the era does not have, with the HTTP status of the era; -32600 for a
             notification with an id, or a request without one.
     """
     method = METHODS.get(body["method"])
@@ -297,7 +304,10 @@ def _name(method: Method, body: dict[str, Any], era: Era) -> str:
 
 
 def _answer(body: dict[str, Any], headers: Mapping[str, str], session: UpstreamSession | None) -> Message:
-    """Frame a client's answer to a request of the server: legacy only, and only within a session that opened."""
+    """Frame a client's response to a server's request.
+
+    Only in the legacy era, and only in an open session.
+    """
     identifier = _id(body)
     shapes = ({"jsonrpc", "id", "result"}, {"jsonrpc", "id", "error"})
     payload = body.get("result", body.get("error"))

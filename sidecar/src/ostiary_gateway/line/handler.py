@@ -1,4 +1,7 @@
-"""The request's line, whole: every request of the data port passes here, from top to bottom."""
+"""The request pipeline.
+
+Every request of the data port passes through these stages, from top to bottom.
+"""
 
 import asyncio
 import logging
@@ -39,17 +42,17 @@ from ostiary_gateway.upstream.http1.answer import Answer
 
 _log = logging.getLogger(__name__)
 
-#: Under ``/-/``, which is no proxy's.
+#: Under ``/-/``, which no proxy can use.
 _PROBE: Final = "/-/healthz"
 _DRAINING: Final = "This gateway is shutting down"
 _NO_CONFIG: Final = "This gateway holds no config yet"
 
 
 class RequestLine:
-    """Takes each request along its line.
+    """Passes each request through the stages of the pipeline.
 
-    ``snapshot`` returns the config in force, or None before there is one; ``loopback`` says that we listen on loopback
-    only.
+    ``snapshot`` returns the config in force, or None before there is one; ``loopback`` says that the gateway listens on
+    loopback only.
     """
 
     def __init__(
@@ -64,7 +67,7 @@ class RequestLine:
         self.streams = OpenStreams()
         self.request_ids = RequestIds()
         self.draining = False
-        #: The time to drain is over: a request that is cancelled now is told so.
+        #: The drain period is over: a request that is cancelled now gets an error response.
         self.ending = False
         self.observe: record.Observe | None = None
         self._snapshot = snapshot
@@ -73,11 +76,14 @@ class RequestLine:
         self._loopback = loopback
 
     def serve(self, request: Request) -> Coroutine[Any, Any, Response | None]:
-        """Answer a load balancer's probe, or let the request walk."""
+        """Answer a load balancer's probe, or handle an MCP request."""
         return self._probe(request) if request.target == _PROBE else self.handle(request)
 
     async def handle(self, request: Request) -> Response | None:
-        """Answer one request: receive, route, identify, frame, authorize, limit, select, forward, shape, record."""
+        """Answer one request.
+
+        Receive, route, identify, frame, authorize, limit, select, forward, shape, record.
+        """
         headers = request.headers
         exchange: Exchange | None = None
         with self._telemetry.server_span(
@@ -114,13 +120,13 @@ class RequestLine:
             except BaseException as error:
                 response = self._broken(error, request, exchange, span)
                 if response is None:
-                    raise  # here: where a name of the error outlives it, its frames wait for the garbage collector
+                    raise  # raise here: otherwise the error's frames would wait for the garbage collector
                 return response
             finally:
                 self._finish(exchange, span)
 
     def _finish(self, exchange: Exchange | None, span: ServerSpan) -> None:
-        """Leave evidence, and give back what the request has taken."""
+        """Record the request, and release what it reserved."""
         if exchange is None:
             record.counted(span, None, self.observe)
             return
@@ -147,11 +153,14 @@ class RequestLine:
         return _last_resort(error, identifier)
 
     def _is_cut_off(self, request: Request) -> bool:
-        """Whether a request that was cancelled has a caller who still waits: the time to drain is over."""
+        """Whether a cancelled request still has a caller that waits: the drain period is over."""
         return self.ending and not request.connection.lost
 
     async def _probe(self, request: Request) -> Response:
-        """Answer a load balancer: it may send requests here, or not. It is told no more, and counts as no message."""
+        """Answer a load balancer whether it may send requests here.
+
+        It learns nothing else, and counts as no message.
+        """
         if request.method != "GET":
             return Response(405, b"", {"Allow": "GET"}, close=True)
         ready = self._snapshot() is not None and not self.draining
@@ -159,7 +168,7 @@ class RequestLine:
 
     def _route(self, request: Request) -> Exchange:
         snapshot = self._in_force(request)
-        # Only the exchange keeps it: a stream may live for days, and takes each new one.
+        # Only the exchange keeps the snapshot: a stream may last for days, and takes each new one.
         return Exchange(request, snapshot, route(request, snapshot))
 
     def _admit(self, exchange: Exchange) -> None:
@@ -180,14 +189,14 @@ class RequestLine:
         return snapshot
 
     async def _frame(self, exchange: Exchange) -> None:
-        """Read the message, if the request carries one, and open the session that it belongs to."""
+        """Read the message, if the request has one, and open the session that it belongs to."""
         request = exchange.request
         exchange.sealed_session = request.headers.get("mcp-session-id")
         if request.method == "POST":
             no_new_work = self.draining
             check_head(request)
             text = body_at_hand(exchange, limit=exchange.snapshot.settings.bounds.request_bytes)
-            # Most bodies are short: they are not even asked what they weigh.
+            # Most bodies are short, so their weight is not even computed.
             is_short = text is not None and (len(text) <= LIGHT_BYTES or is_light(text))
             body = parse(text) if text is not None and is_short else await self._later(exchange, text)
             try:
@@ -197,7 +206,7 @@ class RequestLine:
                 raise
             exchange.message = message
             exchange.request_id = message.id if message.method is not None else None
-            # What a call in flight has asked its caller for, it waits for.
+            # A request in flight waits for the caller's response to what its server asked.
             if no_new_work and message.is_request:
                 raise _come_again("Draining", _DRAINING)
             return
@@ -206,7 +215,7 @@ class RequestLine:
             check_accept(request, EVENT_STREAM)
 
     async def _later(self, exchange: Exchange, text: bytes | None) -> dict[str, Any]:
-        """Parse a body that must be awaited (None), or is so large that it has to wait for its turn."""
+        """Parse a body that must be awaited (None), or that is so large that it must queue."""
         if text is None:
             text = await read_body(exchange, limit=exchange.snapshot.settings.bounds.request_bytes)
         body = parse(text) if is_light(text) else await parse_large(exchange, text)
@@ -214,7 +223,10 @@ class RequestLine:
         return body
 
     def _catch_up(self, exchange: Exchange) -> None:
-        """Go on with the config of now: a body can take its time, and what it says is judged as of its end."""
+        """Switch to the config now in force.
+
+        A body can take long, and is judged by the config at its end.
+        """
         current = self._snapshot()
         if current is not None and current is not exchange.snapshot:
             exchange.snapshot = current
@@ -225,7 +237,7 @@ class RequestLine:
         return exchange.session
 
     async def _forward_and_shape(self, exchange: Exchange, span: ServerSpan) -> Response | None:
-        """Through the door and back."""
+        """Send the request upstream, and shape the response."""
         request = exchange.request
         if exchange.request_id is None and exchange.message is not None and exchange.message.goes_nowhere:
             return Response(202)
@@ -271,7 +283,7 @@ class RequestLine:
             return document
         if exchange.message is not None:
             health.succeeded()
-            return Response(202)  # for a notification, or a client's answer, that is all there is to say
+            return Response(202)  # a notification, or a client's response, gets no other answer
         if not is_stream:
             raise no_stream()
         await self._relay_events(exchange, answer, span, client)
@@ -312,7 +324,7 @@ def _come_again(reason: str, words: str) -> Refusal:
 
 
 def _last_resort(error: Exception, identifier: str | int | None) -> Response:
-    """Answer for a bug of ours, in the caller's own terms."""
+    """Return the response to a bug of ours, in a form that the caller understands."""
     _log.error("a request failed: this is a bug of the gateway", exc_info=error)
     bug = Refusal(500, "InternalError", "Internal error", code=codes.INTERNAL_ERROR)
     return response_for(bug, identifier)

@@ -1,7 +1,9 @@
-"""The mirrored headers of 2026-07-28: what they say must be what the body says (specification, Standard Headers).
+"""The mirrored headers of 2026-07-28.
 
-A value that is not printable ASCII travels as ``=?base64?…?=``; it is decoded before it is compared. A header is never
-trusted in place of the body: it may agree, or the request is refused.
+They must agree with the body (specification, Standard Headers).
+
+A value that is not printable ASCII is sent as ``=?base64?…?=`` and decoded before the comparison. A header never
+replaces the body: it agrees, or the request is refused.
 """
 
 import base64
@@ -15,20 +17,20 @@ from ostiary_gateway.errors import Refusal
 
 _OPEN: Final = "=?base64?"
 _CLOSE: Final = "?="
-#: What a header's value may hold here (RFC 9110 §5.5, without its obsolete part): visible ASCII, spaces, tabs.
+#: The characters of a header value (RFC 9110 §5.5, without its obsolete part): visible ASCII, spaces, tabs.
 _SAFE: Final = re.compile(r"[\t\x20-\x7e]*")
 
 
 def mismatch(message: str) -> Refusal:
-    """Return the answer to a header that is missing, malformed or contradicts the body."""
+    """Return the refusal of a header that is missing, malformed or contradicts the body."""
     return Refusal(400, "HeaderMismatch", message, code=codes.HEADER_MISMATCH)
 
 
 def decoded(name: str, value: str) -> str:
-    """Return a header's value behind its encoding; half of the marker is a literal.
+    """Return a header's decoded value; an incomplete marker is literal text.
 
     Raises:
-        Refusal: characters that a header cannot hold, or an encoding that is broken.
+        Refusal: characters that a header cannot hold, or an invalid encoding.
     """
     value = value.strip(" \t")
     require_safe(name, value)
@@ -46,7 +48,7 @@ def decoded(name: str, value: str) -> str:
 
 
 def require_safe(name: str, value: str) -> None:
-    """Check that a header holds visible ASCII only: what lies beyond is read differently by everyone.
+    """Check that a header holds visible ASCII only: readers interpret other bytes differently.
 
     Raises:
         Refusal: -32020.
@@ -60,7 +62,7 @@ def _is_encoded(value: str) -> bool:
 
 
 def encoded(value: str) -> str:
-    """Return a value as a header carries it."""
+    """Return a value in the encoding of a header."""
     plain = value.isascii() and value.isprintable() and value == value.strip(" ")
     if plain and not (value.startswith(_OPEN) and value.endswith(_CLOSE)):
         return value
@@ -68,7 +70,7 @@ def encoded(value: str) -> str:
 
 
 def require_agreement(headers: Mapping[str, str], name: str, expected: str) -> None:
-    """Check that a header is there and says, letter for letter, what the body says.
+    """Check that a header is present and equals the body's value exactly.
 
     Raises:
         Refusal: -32020.

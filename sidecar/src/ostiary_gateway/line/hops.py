@@ -1,4 +1,4 @@
-"""Has this request passed this proxy before? Then its server leads back here, and each turn costs as much again."""
+"""Loop detection: refuse a request that has already passed this proxy."""
 
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.line.answers import ResponseSummary
@@ -7,7 +7,7 @@ from ostiary_gateway.upstream import faults, hops
 
 
 def check_loop(exchange: Exchange) -> None:
-    """Note the marks of the proxies that a request with the header ``Via`` has passed.
+    """Record which proxies a request with the header ``Via`` has passed.
 
     Raises:
         Refusal: this proxy is among them, or there are too many.
@@ -20,10 +20,10 @@ def check_loop(exchange: Exchange) -> None:
 
 
 def note_refused(exchange: Exchange, outcome: ResponseSummary) -> None:
-    """Tell the health of the server that it answered, perhaps with the refusal of a gateway behind it.
+    """Report to the server's health that it answered, perhaps with a gateway's refusal.
 
-    One that leads into a loop did not do its part. Only a request that came without a mark proves that: a caller that
-    sends a mark may have made it up, and must not have this proxy, or one behind it, reported for it.
+    A server that leads into a loop counts as faulty. Only a request that came without a mark proves that: a caller may
+    have invented the mark that it sends, and must not be able to have this proxy, or one behind it, reported as faulty.
     """
     health = exchange.selected.health
     if outcome.reason == faults.LOOP and not exchange.passed:

@@ -1,7 +1,7 @@
-"""Identify: who asks, from headers alone, before a byte of the body is read.
+"""Identify: establish the sender of a request from headers alone, before the body is read.
 
-Authentication of callers arrives with its own policy field; until then every caller is the anonymous principal. What is
-judged already is where a browser says it comes from (DNS rebinding) and whether a session id is ours.
+Caller authentication comes later with its own policy field; until then every caller is the anonymous principal. Checked
+already: the origin that a browser names (DNS rebinding), and whether a session id is ours.
 """
 
 from typing import Final
@@ -17,7 +17,9 @@ _LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
 def check_host(request: Request, *, loopback: bool) -> None:
-    """Judge the Host of a request to a gateway that listens on ``loopback`` only: a browser may have been led there.
+    """Check the Host of a request to a gateway on ``loopback`` only.
+
+    DNS rebinding may have led a browser there.
 
     Raises:
         Refusal: 403 for a name that is not of loopback.
@@ -27,12 +29,14 @@ def check_host(request: Request, *, loopback: bool) -> None:
 
 
 def check_origin(request: Request, exchange: Exchange, *, loopback: bool) -> None:
-    """Judge the Origin (specification, Security Warning of the transport); none is no browser's, and passes.
+    """Check the Origin (specification, Security Warning of the transport).
 
-    A page of an origin that passes may read the answer.
+    A request without one is no browser's.
+
+    A page whose origin passes may read the response.
 
     Raises:
-        Refusal: 403 for an Origin that is neither of this gateway or proxy nor allowed by the gateway's settings.
+        Refusal: 403 for an Origin that neither belongs to this gateway or proxy nor is allowed by the settings.
     """
     origin = request.headers.get("origin")
     if origin is None:
@@ -44,17 +48,17 @@ def check_origin(request: Request, exchange: Exchange, *, loopback: bool) -> Non
 
 
 def _loopback_origins(request: Request) -> frozenset[str]:
-    """Return the origins of this very listener under its loopback names."""
+    """Return the origins of this listener under its loopback names."""
     port = request.connection.local_port
     suffix = "" if port == 80 else f":{port}"
     return frozenset(f"http://{name}{suffix}" for name in _LOOPBACK_NAMES)
 
 
 def open_session(exchange: Exchange, sealer: Sealer) -> UpstreamSession | None:
-    """Open the session id that a client sent; none sent gives none.
+    """Open the session id that a client sent; None where it sent none.
 
     Raises:
-        Refusal: 404, which tells a client to initialize again (specification, Session Management).
+        Refusal: 404, which makes a client initialize again (specification, Session Management).
     """
     sealed = exchange.sealed_session
     if sealed is None:
@@ -67,5 +71,8 @@ def open_session(exchange: Exchange, sealer: Sealer) -> UpstreamSession | None:
 
 
 def session_not_found() -> Refusal:
-    """Return the answer to a session id that is unknown, foreign, altered or expired: always the same."""
+    """Return the refusal of a session id that is unknown, foreign, altered or expired.
+
+    Always the same.
+    """
     return Refusal(404, "SessionNotFound", "Session not found; initialize again", code=-32001, silent=True)

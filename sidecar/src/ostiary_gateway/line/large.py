@@ -1,9 +1,9 @@
-"""Large messages take turns: one at a time is worked on, proxy by proxy, in slices between which others go on.
+"""Process large messages one at a time, in slices, with a fair queue over the proxies.
 
-The event loop does one thing at a time, and a parser that has begun does not stop. What one message may cost is bounded
-(``bounds.messageValues``), and still a hundred of them one after the other would be a second in which no other request
-is looked at. So only one message is worked on at a time, the loop goes round a few times before the next, and that is
-of another proxy if one waits. A message that is light for sure takes no turn, and pays for the look at its length only.
+The event loop does one thing at a time, and a running parser cannot be interrupted. The cost of one message is bounded
+(``bounds.messageValues``), but a hundred of them in sequence would block all other requests for a second. So only one
+large message is processed at a time, the loop iterates a few times before the next one, and that is another proxy's if
+one waits. A message that is certainly light does not queue: only its length is checked.
 """
 
 import asyncio
@@ -20,40 +20,43 @@ from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
 
 Made = TypeVar("Made")
-#: Work on a message in steps, between which others may have their turn, and what it comes to.
+#: Work on a message in steps, between which other tasks may run, and its result.
 Steps: TypeAlias = Generator[None, None, Made]
 
-#: A text of so many bytes is light, whatever it holds: it is parsed in about a millisecond.
+#: A text of at most this many bytes is light, whatever it holds: parsing takes about a millisecond.
 LIGHT_BYTES: Final = 8 * 1024
-#: Of a server, whose answers are asked for one by one, so many.
+#: The same for a server's responses, which are requested one by one.
 LIGHT_ANSWER_BYTES: Final = 32 * 1024
-#: A longer one is light with at most so much weight, in which each so many bytes count as one more.
+#: A longer text is light up to this weight, to which every ``_BYTES_AS_ONE`` bytes of its length add one.
 _LIGHT_WEIGHT: Final = 2048 * json_weight.UNIT
 _BYTES_AS_ONE: Final = 64
-#: After so many seconds of work others have their turn.
+#: Seconds of work after which other tasks may run.
 SLICE_SECONDS: Final = 0.003
-#: The loop goes round so often before the next large message: an ordinary call, in and out, takes about as many rounds.
+#: Loop iterations before the next large message: an ordinary call takes about as many in all.
 _ROUNDS: Final = 6
-#: What is only read, and not judged, is read by a faster parser: it may weigh so many times as much.
+#: Text that is only read, not judged, uses a faster parser: its weight may be this many times larger.
 UNJUDGED: Final = 3
-#: So many items of a list are judged in one step.
+#: The number of list items that are judged in one step.
 ITEMS_AT_ONCE: Final = 32
 _COUNTED_AT_ONCE: Final = 1 << 20
 _WORDS: Final = "the answer holds more than %d values (bounds.messageValues)"
 
 
 class FairQueue:
-    """Whose turn it is. Must be used within one event loop."""
+    """Serves one waiter at a time, round-robin over keys. Must be used within one event loop."""
 
     def __init__(self) -> None:
         self._queues: dict[Hashable, deque[asyncio.Future[None]]] = {}
         self._busy = False
-        #: How many turns were taken.
+        #: The number of turns so far.
         self.taken = 0
 
     @asynccontextmanager
     async def turn(self, key: Hashable) -> AsyncIterator[None]:
-        """Wait for a turn among those of the same key, and for the key's among all; it ends with the block."""
+        """Wait for a turn, first in, first out within a key and round-robin over keys.
+
+        It ends with the block.
+        """
         if self._busy:
             await self._wait(key)
         self._busy = True
@@ -71,7 +74,7 @@ class FairQueue:
             await waiter
         except asyncio.CancelledError:
             if waiter.done() and not waiter.cancelled():
-                self._give()  # the turn was ours already, and goes to the next
+                self._give()  # the turn was granted already, and passes to the next waiter
             raise
 
     def _next_after(self, rounds: int) -> None:
@@ -81,25 +84,25 @@ class FairQueue:
             self._give()
 
     def _give(self) -> None:
-        """Give the turn to the first of the key that waits longest for one."""
+        """Grant the turn to the first waiter of the key that has waited longest."""
         while self._queues:
             key = next(iter(self._queues))
             queue = self._queues.pop(key)
             waiter = queue.popleft()
             if queue:
-                self._queues[key] = queue  # behind all others
+                self._queues[key] = queue  # behind all other keys
             if not waiter.done():
                 waiter.set_result(None)
                 return
         self._busy = False
 
 
-#: The turns of this process: it has one event loop.
+#: The queue of this process, which has one event loop.
 FAIR_QUEUE: Final = FairQueue()
 
 
 def is_light(text: bytes) -> bool:
-    """Say whether a text can be parsed at once, among all that is done at once."""
+    """Say whether a text can be parsed at once without delaying other tasks."""
     size = len(text)
     if size <= LIGHT_BYTES:
         return True
@@ -108,14 +111,16 @@ def is_light(text: bytes) -> bool:
 
 
 def limit_of(bounds: BoundsConfig) -> int:
-    """Return how much a message may weigh that is judged."""
+    """Return the greatest weight of a message that is judged."""
     return sys.maxsize if bounds.message_values is None else bounds.message_values * json_weight.UNIT
 
 
 def weighed(text: bytes, limit: int) -> Steps[int]:
-    """Return the weight of a text, or something beyond the limit as soon as that is certain.
+    """Return the weight of a text.
 
-    Below the limit it may be a bound that the weight does not exceed, such as the length: a byte weighs one at most.
+    Beyond the limit, any larger value as soon as that is certain.
+
+    Below the limit it may be an upper bound of the weight, such as the length: a byte weighs one at most.
     """
     most = len(text) * json_weight.UNIT
     if most <= limit:
@@ -137,19 +142,21 @@ def weighed(text: bytes, limit: int) -> Steps[int]:
 
 
 def check_weight(text: bytes, limit: int) -> Steps[None]:
-    """Check what an answer holds before it is parsed. A text that is short is not looked at.
+    """Check the weight of a response before it is parsed. A short text is not examined.
 
     Raises:
-        UpstreamFault: it weighs more than the limit, in the units of :mod:`ostiary_core.json_weight`.
+        UpstreamFault: it exceeds the limit, in the units of :mod:`ostiary_core.json_weight`.
     """
     if len(text) > LIGHT_BYTES and (yield from weighed(text, limit)) > limit:
         raise UpstreamFault(faults.TOO_LARGE, _WORDS % (limit // json_weight.UNIT))
 
 
 async def worked_on(steps: Steps[Made], *, text: bytes, proxy: str) -> Made:
-    """Do the work on an answer of this proxy: at once where it is light, else in slices when its turn comes.
+    """Process a response of this proxy.
 
-    A list of tools is often a hundred kilobytes, and a look at all of it would cost half as much as the parse: so its
+    At once where it is light, else in slices in its turn of the queue.
+
+    A list of tools often has a hundred kilobytes, and computing its weight would cost half as much as the parse, so its
     length decides.
     """
     if len(text) <= LIGHT_ANSWER_BYTES:
@@ -159,7 +166,7 @@ async def worked_on(steps: Steps[Made], *, text: bytes, proxy: str) -> Made:
 
 
 def at_once(steps: Steps[Made]) -> Made:
-    """Do work that comes in steps, all of it now."""
+    """Do all steps of the work now."""
     while True:
         try:
             next(steps)
@@ -169,7 +176,7 @@ def at_once(steps: Steps[Made]) -> Made:
 
 
 async def in_slices(steps: Steps[Made]) -> Made:
-    """Do work that comes in steps; after each slice of time others have their turn."""
+    """Do work in steps; after each slice of time let other tasks run."""
     while True:
         until = monotonic() + SLICE_SECONDS
         try:

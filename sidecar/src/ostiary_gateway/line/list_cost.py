@@ -1,7 +1,9 @@
-"""What judging a list costs: a server chooses how many names there are, and how long.
+"""Limit the cost of judging a list.
 
-Names are judged for as many steps as a list may take, and others have their turn in between. Where no pattern speaks of
-the primitive, names cost nothing and are not counted.
+The server chooses how many names it has, and how long they are.
+
+Names are judged up to the steps that one list may take, with pauses for other tasks. Where no pattern applies to the
+primitive, names cost nothing and are not counted.
 """
 
 from typing import Final
@@ -12,27 +14,30 @@ from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
 
-#: What the names of one list, and those that are judged in one go, may cost, in decisions that cost as much as any may.
+#: Limits for the names of one list, and for those judged without a pause, in multiples of the most costly decision.
 _IN_ALL: Final = 64
 _AT_ONCE: Final = 2
-#: So many bytes of URIs are read in one go: one that is all escapes costs half a microsecond a byte.
+#: Bytes of URIs that are read without a pause: a URI full of escapes costs half a microsecond per byte.
 _URIS_AT_ONCE: Final = 4096
 
 
 class LongURIs:
-    """Judges the URIs of one list that no pattern speaks of: each is still read as servers do."""
+    """Judges the URIs of a list to which no pattern applies.
+
+    Each is still interpreted as servers do.
+    """
 
     def __init__(self, visibility: Visibility) -> None:
         self._visibility = visibility
         self._since = 0
 
     def shows(self, uri: str) -> bool:
-        """Say whether the caller may know that a resource exists."""
+        """Say whether the caller may see a resource."""
         self._since += len(uri)
         return self._visibility.shows(Primitive.RESOURCES, uri)
 
     def is_due(self) -> bool:
-        """Say whether others should have their turn now, and take it that they have."""
+        """Say whether other tasks should run now; if so, the count starts again."""
         if self._since < _URIS_AT_ONCE:
             return False
         self._since = 0
@@ -40,10 +45,10 @@ class LongURIs:
 
 
 class CostlyNames:
-    """Judges the names of one list of a primitive that patterns speak of."""
+    """Judges the names of a list of a primitive to which patterns apply."""
 
     def __init__(self, primitive: Primitive, visibility: Visibility, *, bytes_each: int) -> None:
-        """``bytes_each`` are the bytes of names that one decision may judge."""
+        """``bytes_each`` is the number of bytes of names that one decision may judge."""
         self._primitive = primitive
         self._visibility = visibility
         self._left = _IN_ALL * bytes_each
@@ -51,7 +56,7 @@ class CostlyNames:
         self._since = 0
 
     def shows(self, name: str) -> bool:
-        """Say whether the caller may know that a name exists.
+        """Say whether the caller may see a name.
 
         Raises:
             UpstreamFault: the list is beyond what may be judged.
@@ -65,7 +70,7 @@ class CostlyNames:
         return self._visibility.shows(self._primitive, name)
 
     def is_due(self) -> bool:
-        """Say whether others should have their turn now, and take it that they have."""
+        """Say whether other tasks should run now; if so, the count starts again."""
         if self._since < self._at_once:
             return False
         self._since = 0

@@ -1,4 +1,4 @@
-"""Where in an answer the id of its request stands, so that the rest of it can be told from that of another."""
+"""Find the request id in a response, to compare the rest with another response."""
 
 import re
 from dataclasses import dataclass
@@ -7,29 +7,29 @@ from typing import Final
 _SPACE: Final = rb"[ \t\n\r]*"
 _VERSION: Final = rb'"jsonrpc"' + _SPACE + rb":" + _SPACE + rb'"2\.0"'
 _ID: Final = rb'"id"' + _SPACE + rb":" + _SPACE
-#: The start of an answer up to its id, with nothing before but the version ...
+#: The start of a response up to its id, with only the version before it ...
 _START: Final = re.compile(_SPACE + rb"\{" + _SPACE + rb"(?:" + _VERSION + _SPACE + rb"," + _SPACE + rb")?" + _ID)
-#: ... or its end from the id, with nothing after but the version.
+#: ... or its end from the id on, with only the version after it.
 _LAST: Final = re.compile(rb"[,{]" + _SPACE + _ID)
 _END: Final = re.compile(_SPACE + rb"(?:," + _SPACE + _VERSION + _SPACE + rb")?\}" + _SPACE)
-#: So near to the end, besides its own length, is the id looked for.
+#: The id is searched within this many bytes of the end, in addition to its own length.
 _REACH: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """A message without its id: what stands before that, and what after."""
+    """A message without its id: the bytes before it, and those after it."""
 
     before: bytes
     after: bytes
 
     @property
     def size(self) -> int:
-        """The bytes of both."""
+        """The number of bytes of both."""
         return len(self.before) + len(self.after)
 
     def is_whole(self, text: bytes, identifier: bytes) -> bool:
-        """Say whether a text is this message with this id, an id as our serializer writes it."""
+        """Say whether a text is this message with this id, written as our serializer writes it."""
         before, after = self.before, self.after
         return (
             len(text) == len(before) + len(identifier) + len(after)
@@ -44,13 +44,16 @@ class Around:
 
 
 def around_id(text: bytes, identifier: bytes) -> Around | None:
-    """Split an answer at its id; None where that is not surely the id, or is not written as ``identifier``.
+    """Split a response at its id.
+
+    None where that is not certainly the id, or not written as ``identifier``.
 
     ``text`` must be strict JSON, an object whose id is ``identifier``. Then the place is certain, whatever the server
-    wrote around it. At the start nothing but the version stands before the key. At the end the quote before ``id`` is
-    no escaped one, since no backslash stands before it, and it closes no string, since a bare ``id`` would follow; so
-    it opens a key, and as the brace behind its value is the last byte, it is a key of the whole. The value is the id;
-    a longer one that begins alike would be another. Another whole value in its place leaves the rest as it was.
+    wrote around it. At the start, only the version precedes the key. At the end, the quote before ``id`` is not
+    escaped, since no backslash precedes it, and it closes no string, since a bare ``id`` would follow; so it opens a
+    key, and as the brace after its value is the last byte, it is a key of the outermost object. The value is the id; a
+    longer value with the same beginning would be a different id. Another complete value in its place leaves the rest
+    unchanged.
     """
     start = _START.match(text)
     if start is not None:

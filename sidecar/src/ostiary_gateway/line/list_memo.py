@@ -1,8 +1,10 @@
-"""Lists that were judged before: a server tells the same list to everybody all day, so it is read and filtered once.
+"""A cache of filtered lists.
 
-An answer is known again by its bytes, all of them but the id of the request. Nothing is parsed, searched or hashed for
-that: what comes is compared with what was judged, whole, and what was made of that is given. A memo belongs to one
-:class:`Visibility` and goes with it, so a reload begins anew and no caller is shown what was filtered for another.
+A server sends the same list to every caller, so it is read and filtered once.
+
+A response is recognised by its bytes, except for the request id. Nothing is parsed, searched or hashed for that: the
+whole response is compared with cached ones, and the cached result is returned. A cache belongs to one
+:class:`Visibility` and ends with it, so a reload starts empty and no caller gets a list that was filtered for another.
 """
 
 from dataclasses import dataclass, field
@@ -16,24 +18,24 @@ from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway.line.answers import ResponseSummary
 from ostiary_gateway.line.list_id import Around, around_id
 
-#: For one visibility: the pages of a catalogue, in each kind of list.
+#: Lists cached for one visibility: the pages of a catalogue, in each kind of list.
 _LISTS_EACH: Final = 32
 _BYTES_EACH: Final = 1 << 20
-#: For all of them together.
+#: The limit for all caches together.
 _BYTES_IN_ALL: Final = 32 << 20
-#: A list that passes as it came is read once more, strictly, to be kept: one that weighs more than this is not.
+#: An unfiltered list is read a second time, strictly, before it is cached: not if it weighs more than this.
 _WEIGHT_EACH: Final = 60_000 * json_weight.UNIT
-#: Nor is a longer one with numbers near the limits of their range: each value of it would be looked at, in one go.
+#: Nor if it is longer than this and has numbers near the limits of their range: each would be checked without a pause.
 _NUMBERS_EACH: Final = 64 << 10
-#: What a kept list costs besides its bytes, about.
+#: The approximate overhead of a cached list, in bytes.
 _OVERHEAD: Final = 512
-#: A server that never tells the same list twice: after so many, only each so-manieth is still kept, as a trial.
+#: After this many lists in a row that were never used again, only every ``_TRIAL``-th list is cached.
 _PATIENCE: Final = 8
 _TRIAL: Final = 16
 
 
 class ListResponse(NamedTuple):
-    """What the caller may see of an answer, and how it ended."""
+    """The part of a response that the caller may see, and the response's summary."""
 
     body: bytes
     outcome: ResponseSummary
@@ -41,7 +43,10 @@ class ListResponse(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _CachedList:
-    """A list as it came and as it was shown; ``shown`` is None where nothing was taken away."""
+    """A list as it was received and as it was shown.
+
+    ``shown`` is None where nothing was removed.
+    """
 
     method: Method
     came: Around
@@ -55,7 +60,10 @@ class _CachedList:
 
 @dataclass(slots=True)
 class _ListCache:
-    """What is kept for one visibility: the last used first. ``unused`` counts what was kept since one was used."""
+    """The cached lists of one visibility, most recently used first.
+
+    ``unused`` counts lists cached since the last hit.
+    """
 
     kept: list[_CachedList] = field(default_factory=list)
     held: int = 0
@@ -82,29 +90,31 @@ class _ListCache:
             self.held -= self.kept.pop().cost
 
     def clear(self) -> int:
-        """Forget all, and return how many bytes that were."""
+        """Remove all lists, and return the number of bytes freed."""
         freed, self.held = self.held, 0
         self.kept.clear()
         return freed
 
 
 class ListMemo:
-    """The memos of all visibilities, bounded together in ``limit`` bytes: the one that was not used for longest goes.
+    """The caches of all visibilities, at most ``limit`` bytes together.
 
-    A decision of a visibility must be the same for as long as it lives; what depends on the caller or on the time needs
-    a visibility of its own.
+    The least recently used cache is cleared first.
+
+    A visibility must decide alike for as long as it lives; a decision that depends on the caller or on the time needs a
+    visibility of its own.
     """
 
     def __init__(self, *, limit: int = _BYTES_IN_ALL) -> None:
         self._memos: WeakKeyDictionary[Visibility, _ListCache] = WeakKeyDictionary()
         self._limit = limit
         self._uses = 0
-        #: What is held at most: memos that went with their visibility are taken off only when the limit is reached.
+        #: An upper bound: caches that were collected with their visibility are subtracted only at the limit.
         self._held = 0
 
     @property
     def held(self) -> int:
-        """The bytes that are held now."""
+        """The number of bytes that are cached now."""
         return sum(memo.held for memo in self._memos.values())
 
     def recall(
@@ -116,9 +126,11 @@ class ListMemo:
         *,
         sent_id: str | None = None,
     ) -> ListResponse | None:
-        """Return what became of this answer to a request with this id, if it was judged before.
+        """Return the cached result for a response to the request with this id.
 
-        ``sent_id`` is what stands in the answer, where that is another: the caller's own is given back.
+        None if there is none.
+
+        ``sent_id`` is the id in the response, where it differs: the caller's own id replaces it.
         """
         if method is None or method.authorization is not AuthorizationKind.LIST or request_id is None:
             return None
@@ -141,7 +153,7 @@ class ListMemo:
         visibility: Visibility,
         request_id: str | int | None,
     ) -> None:
-        """Keep what was made of an answer to a request with this id, if it is a list and worth it."""
+        """Cache the result for a response to this request, if it is a list and worth caching."""
         if method is None or method.authorization is not AuthorizationKind.LIST or request_id is None:
             return
         if known.outcome.code is not None or len(text) > _BYTES_EACH:
@@ -182,7 +194,10 @@ def _is_worth_reading(text: bytes) -> bool:
 
 
 def _is_strict(text: bytes) -> bool:
-    """What passed as it was has been read leniently: with two ids, say, of which only one stands in its place."""
+    """Check that a list is strict JSON.
+
+    It was read leniently, and might have two ids, of which one would be replaced.
+    """
     try:
         strict_json.loads(text)
     except StrictJSONError:
@@ -190,5 +205,5 @@ def _is_strict(text: bytes) -> bool:
     return True
 
 
-#: The memo of this process.
+#: The cache of this process.
 LISTS: Final = ListMemo()

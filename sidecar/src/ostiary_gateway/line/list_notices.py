@@ -1,14 +1,16 @@
-"""Notices of our own that a list has changed: a policy edit changes what a caller sees, and no server knows of it.
+"""``list_changed`` notifications of our own.
 
-They go to the streams on which clients hear such news: a session's GET stream, and a ``subscriptions/listen`` that
-asked for them (specification, List Changed Notification, Subscriptions). There each bears the subscription's id, and
-none comes before the server has acknowledged the filter. A client that caches lists takes a notice for the end of what
-it holds. Who holds no stream sees the change when a list is read anew; governed lists say for how long at most they may
-be kept (:mod:`.shape`).
+A policy edit changes what a caller sees, and the server does not know it.
 
-A notice may come where nothing has changed for a caller after all: only the primitives whose rules differ are told of,
-but names are not compared, for the gateway has no catalogue. Edits that follow one another are told of once, and the
-streams of a proxy are told one by one, so that their clients do not all come back in the same moment.
+They go to the streams on which clients expect them: a session's GET stream, and a ``subscriptions/listen`` that asked
+for them (specification, List Changed Notification, Subscriptions). There each has the subscription's id, and none is
+sent before the server has acknowledged the filter. For a client that caches lists, a notification ends the cache's
+validity. A client without a stream sees the change when it reads a list again; governed lists limit how long they may
+be cached (:mod:`.shape`).
+
+A notification may be sent although nothing changed for a caller: it covers only primitives whose rules differ, but
+names are not compared, since the gateway has no catalogue. Consecutive edits give one notification, and the streams of
+a proxy get theirs at different times, so that the clients do not all return in the same moment.
 """
 
 import asyncio
@@ -25,7 +27,7 @@ from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway import sse
 from ostiary_gateway.line.exchange import Exchange
 
-#: After an edit so many seconds pass, for the next may follow; and up to so many more, differently for each stream.
+#: Seconds to wait after an edit, since another may follow; and the range of a random further delay for each stream.
 QUIET_SECONDS: Final = 0.2
 SPREAD_SECONDS: Final = 0.5
 ACKNOWLEDGED: Final = "notifications/subscriptions/acknowledged"
@@ -34,12 +36,12 @@ _SUBSCRIPTION: Final = "io.modelcontextprotocol/subscriptionId"
 _ASKED_FOR: Final = {primitive: f"{primitive.value}ListChanged" for primitive in Primitive}
 
 _Compared = tuple[ref[Visibility], frozenset[Primitive]]
-#: For a visibility, what it changed of the one before: all streams of a proxy ask the same.
+#: The primitives that a visibility changed relative to the previous one: all streams of a proxy ask for the same.
 _COMPARED: Final[WeakKeyDictionary[Visibility, _Compared]] = WeakKeyDictionary()
 
 
 def changed_lists(old: Visibility, new: Visibility) -> frozenset[Primitive]:
-    """Return the primitives whose lists may show something else under a new visibility."""
+    """Return the primitives whose lists may differ under a new visibility."""
     found = _COMPARED.get(new)
     if found is None or found[0]() is not old:
         changed = frozenset(primitive for primitive in Primitive if not new.lists_like(old, primitive))
@@ -48,7 +50,10 @@ def changed_lists(old: Visibility, new: Visibility) -> frozenset[Primitive]:
 
 
 class ListNotices:
-    """What one stream is still to be told. ``ready`` is called when there is something to :meth:`take`."""
+    """The notifications that one stream still has to get.
+
+    ``ready`` is called when there is something to :meth:`take`.
+    """
 
     __slots__ = ("_asked", "_open", "_owed", "_subscription", "_timer", "ready")
 
@@ -57,18 +62,18 @@ class ListNotices:
         self.ready: Callable[[], None] | None = None
         self._owed: set[Primitive] = set()
         self._timer: asyncio.TimerHandle | None = None
-        #: In a session everything is told, and nothing must come first.
+        #: In a session every notification is sent, and nothing must precede it.
         self._subscription = exchange.request_id
         self._open = message is None or message.era is not MODERN
         self._asked = frozenset(Primitive) if self._open else _asked(message.params if message is not None else {})
 
     def compare(self, old: Visibility, new: Visibility) -> None:
-        """Owe the caller what a new visibility may have changed, and say so in a moment."""
+        """Note what a new visibility may have changed, and report it after a short delay."""
         if not self._asked or not (owed := changed_lists(old, new) & self._asked):
             return
         self._owed |= owed
         if self._timer is None:
-            delay = QUIET_SECONDS + random.uniform(0, SPREAD_SECONDS)  # noqa: S311  nothing secret hangs on it
+            delay = QUIET_SECONDS + random.uniform(0, SPREAD_SECONDS)  # noqa: S311  not security relevant
             self._timer = asyncio.get_running_loop().call_later(delay, self._due)
 
     def _due(self) -> None:
@@ -77,13 +82,16 @@ class ListNotices:
             self.ready()
 
     def close(self) -> None:
-        """Tell nothing more."""
+        """Send no more notifications."""
         self.ready = None
         if self._timer is not None:
             self._timer.cancel()
 
     def take(self) -> bytes:
-        """Return the events that are due; empty before their time, and before the subscription is acknowledged."""
+        """Return the events that are due.
+
+        Empty before their time, and before the subscription is acknowledged.
+        """
         if not self._owed or self._timer is not None or not self._open:
             return b""
         owed = sorted(self._owed)
@@ -97,8 +105,9 @@ class ListNotices:
         return message
 
     def acknowledged(self, text: bytes, message: Mapping[str, Any], visibility: Visibility) -> bytes:
-        """Return a server's acknowledgement with the lists added that the caller asked for and that we tell of; from
-        now on notices may follow.
+        """Return a server's acknowledgement with the lists added that we notify of.
+
+        These are the lists that the caller asked for. From now on notifications may follow.
         """
         self._open = True
         params = message.get("params")

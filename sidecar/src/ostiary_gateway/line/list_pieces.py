@@ -1,8 +1,10 @@
-"""Lists whose JSON no strict reader takes: cut into pieces by their places, judged piece by piece, kept as they came.
+"""Filter lists that are not strict JSON.
 
-One schema with an integer of eighty digits, a key that stands twice or half a surrogate pair does not make the other
-tools unsafe to show. What is judged is read as strictly as ever: there is one ``result``, one list in it, and one name
-in each item. An item of which that cannot be said is left out alone, and told of. All else is the server's own bytes.
+Cut the text at the items, judge each item, keep the bytes of the rest.
+
+One schema with an integer of eighty digits, a duplicate key or half a surrogate pair does not make the other tools
+unsafe to show. What is judged is read strictly: there is one ``result``, one list in it, and one name in each item. An
+item without exactly one name is dropped alone, and reported. All other bytes are the server's own.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,34 +22,34 @@ Shows = Callable[[str], bool]
 
 
 class Judged:
-    """What one list key and the key of an item's name say of its items: which are kept, and which cannot be judged."""
+    """Decides which items of a list are kept, by the list's key and the key of an item's name."""
 
     def __init__(self, list_key: str, item_key: str, shows: Shows, is_due: Callable[[], bool] = lambda: False) -> None:
         self.list_key = list_key
         self.item_key = item_key
         self._shows = shows
         self._is_due = is_due
-        #: What was left out because it cannot be judged, in words that may stand in a log.
+        #: Descriptions of the items that were dropped because they cannot be judged, safe for a log.
         self.dropped: list[str] = []
 
     def pauses(self, position: int) -> bool:
-        """Say whether others should have their turn before the item at this position is judged."""
+        """Say whether other tasks should run before the item at this position is judged."""
         return position % ITEMS_AT_ONCE == ITEMS_AT_ONCE - 1 or self._is_due()
 
     def keeps(self, position: int, item: Mapping[str, Any]) -> bool:
-        """Say whether an item without equal keys may be seen."""
+        """Say whether an item without duplicate keys may be seen."""
         name = item.get(self.item_key)
         if not isinstance(name, str):
             return self._drop(position, name, f'no "{self.item_key}"')
         if not item.keys() <= _USUAL and (other := look_alike(item, self.item_key)) is not None:
-            return self._drop(position, name, f"a member {other!a} beside")
+            return self._drop(position, name, f"also a member {other!a}")
         return self._shows(name)
 
     def keeps_piece(self, position: int, item: Item) -> bool:
-        """Say the same of an item that was cut out of the text.
+        """Say whether an item that was cut out of the text may be seen.
 
         Raises:
-            StrictJSONError: it is no object.
+            StrictJSONError: it is not an object.
         """
         pairs = item.value
         if not isinstance(pairs, tuple):
@@ -58,7 +60,7 @@ class Judged:
         if not item.is_json:
             return self._drop(position, names, "NaN or an infinity within")
         if len(names) > 1:
-            return self._drop(position, names, f'"{self.item_key}" stands twice')
+            return self._drop(position, names, f'duplicate "{self.item_key}"')
         if names and isinstance(names[0], str) and not _is_text(names[0]):
             return self._drop(position, names[0], f'half a character in "{self.item_key}"')
         return self.keeps(position, dict(pairs))
@@ -69,7 +71,7 @@ class Judged:
         return False
 
 
-#: The members of items that MCP knows: of these none resembles another.
+#: The members of items that MCP defines: no two of these look alike.
 _USUAL: Final = frozenset(
     {"name", "title", "description", "inputSchema", "outputSchema", "annotations", "icons", "execution", "arguments"}
     | {"uri", "uriTemplate", "mimeType", "size", "_meta"}
@@ -77,7 +79,10 @@ _USUAL: Final = frozenset(
 
 
 def look_alike(members: Mapping[str, Any], key: str) -> str | None:
-    """Return a member that differs from ``key`` in case only, as some readers do not see; None where there is none."""
+    """Return a member that differs from ``key`` only in case, which some readers ignore.
+
+    None where there is none.
+    """
     return next((member for member in members if member != key and member.casefold() == key.casefold()), None)
 
 
@@ -89,23 +94,25 @@ def _is_text(name: str) -> bool:
     return True
 
 
-#: What a rule filters may be kept by a client for so long, in milliseconds: a policy can change at any time, and who
-#: holds no stream is not told (specification, Caching).
+#: How long a client may cache a filtered list, in milliseconds: a policy can change at any time, and a client without a
+#: stream is not notified (specification, Caching).
 TTL_LIMIT_MS: Final = 60_000
 
 
 def stays_too_long(ttl: Any) -> bool:
-    """Say whether the ``ttlMs`` of a list that is filtered is longer than a change of policy may stay unseen."""
+    """Say whether a filtered list's ``ttlMs`` is longer than a client may cache the list."""
     return type(ttl) in (int, float) and ttl > TTL_LIMIT_MS
 
 
 def filtering(text: bytes, lists: Mapping[str, Judged]) -> Steps[tuple[bytes, frozenset[str]]]:
-    """Return an answer without the items of its result's lists that may not be seen, or not be judged; and which lists
-    it holds. ``lists`` are by the member of the result that holds each. The places are found in one step, the items
-    are judged in many.
+    """Return a response without hidden and unjudgeable items, and which lists it has.
+
+    ``lists`` are by the member of the result that holds each. The places are found in one step, the items are judged in
+    many.
 
     Raises:
-        StrictJSONError: it is no JSON, a member of the whole or of the result stands twice, or an item is no object.
+        StrictJSONError: it is not JSON, a member of the message or of the result is a duplicate, or an item is no
+            object.
     """
     cutter = _Cutter(text)
     into: dict[str, Read] = {key: partial(cutter.list, key) for key in lists}
@@ -118,17 +125,17 @@ def filtering(text: bytes, lists: Mapping[str, Judged]) -> Steps[tuple[bytes, fr
 
 
 class _Cutter:
-    """Reads an answer, and notes what is to stand where something is cut out."""
+    """Reads a response, and collects the replacements for the places that are cut."""
 
     def __init__(self, text: bytes) -> None:
         self.reader = SpanReader(text)
-        #: Where each list begins.
+        #: The start of each list.
         self.found: dict[str, int] = {}
         self._cuts: list[tuple[int, int, str]] = []
         self._hints: list[tuple[int, int, str]] = []
 
     def list(self, key: str, start: int) -> int:
-        """Note the list at this place."""
+        """Record the place of a list."""
         self.found[key] = start
         return self.reader.value(start)[1]
 
@@ -143,20 +150,20 @@ class _Cutter:
         self._cuts.append((start, self.reader.end, f"[{','.join(kept)}]"))
 
     def scope(self, start: int) -> int:
-        """Note the hint of who may share the answer: what one caller may see must not be cached for another."""
+        """Record the ``cacheScope``: what one caller may see must not be cached for another."""
         end = self.reader.value(start)[1]
         self._hints.append((start, end, '"private"'))
         return end
 
     def age(self, start: int) -> int:
-        """Note the hint of how long the answer may be kept, where that is too long."""
+        """Record the ``ttlMs``, where it is too long."""
         ttl, end = self.reader.value(start)
         if stays_too_long(ttl):
             self._hints.append((start, end, str(TTL_LIMIT_MS)))
         return end
 
     def text(self) -> bytes:
-        """Return the text as it was cut."""
+        """Return the text with all replacements."""
         cuts = sorted([*self._cuts, *self._hints] if self._cuts else [])
         pieces, place = [], 0
         for start, end, by in cuts:

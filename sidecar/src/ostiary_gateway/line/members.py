@@ -1,7 +1,7 @@
-"""Members that only look like those that are judged.
+"""Detect members that only look like the members that are judged.
 
-JSON compares the names of members letter by letter, and some readers do not: Go's ``encoding/json`` takes ``Name`` for
-``name``, and of two the last. So ``{"name": "a", "Name": "b"}`` would be judged as ``a`` and executed as ``b``.
+JSON compares member names exactly, but some readers do not: Go's ``encoding/json`` takes ``Name`` for ``name``, and of
+two it takes the last. So ``{"name": "a", "Name": "b"}`` would be judged as ``a`` and executed as ``b``.
 """
 
 from typing import Any, Final
@@ -25,7 +25,10 @@ _BY_FOLD: Final = {member.casefold(): member for member in _JUDGED}
 
 
 def disguised(members: dict[str, Any]) -> str | None:
-    """Return the first member whose name differs from a judged one in case only; None where there is none."""
+    """Return the first member whose name differs from a judged one only in case.
+
+    None where there is none.
+    """
     if members.keys() <= _JUDGED:
         return None
     for member in members:

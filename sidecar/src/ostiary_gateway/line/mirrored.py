@@ -1,11 +1,13 @@
-"""Mirrored parameters: does ``Mcp-Param-Region`` say what the argument says (specification, Custom Headers; SEP-2243)?
+"""Check mirrored parameters.
 
-A tool's schema says with ``x-mcp-header`` which argument a header mirrors, and the gateway has no catalogue. So it
-remembers what the lists said that passed through it, for each server, and refuses a header that contradicts the body.
-What it does not know it hands on: the server has to judge every mirrored parameter itself. That a header is missing
-is never refused here, for what is remembered may be old, and a server may have stopped asking for it.
+``Mcp-Param-*`` must agree with the argument (specification, Custom Headers; SEP-2243).
 
-What a server says of its tools counts for calls to that server only, and costs a bounded walk and bounded memory.
+A tool's schema declares with ``x-mcp-header`` which argument a header mirrors, and the gateway has no catalogue. So it
+remembers, for each server, the schemas in the lists that passed through it, and refuses a header that contradicts the
+body. An unknown header is forwarded: the server must check every mirrored parameter itself. A missing header is never
+refused here: the remembered list may be old, and the server may no longer ask for the header.
+
+What a server declares affects only calls to that server, and takes bounded time and memory.
 """
 
 import re
@@ -23,31 +25,31 @@ PREFIX: Final = "mcp-param-"
 _ANNOTATION: Final = "x-mcp-header"
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
 _NUMBER: Final = re.compile(r"-?[0-9]{1,32}(?:\.[0-9]{1,32})?(?:[eE][+-]?[0-9]{1,3})?")
-#: For one server, and for one tool of it: parameters. Together with the lengths these bound what is held to 3 MB.
+#: Limits on parameters: for one server, and for one tool of it. With the limits on lengths they bound memory to 3 MB.
 _PARAMETERS: Final = 4000
 _PARAMETERS_EACH: Final = 64
 _NAME_LENGTH: Final = 128
-#: Schemas are walked so deep, and so many properties of one list are looked at.
+#: The depth to which schemas are searched, and the number of properties of one list that are examined.
 _DEPTH: Final = 4
 _PROPERTIES: Final = 20_000
 
-#: Where a parameter lies in the arguments.
+#: The path of a parameter within the arguments.
 Place = tuple[str, ...]
 
 
 class MirroredParameters:
-    """What one server's lists said of its tools: the place of each parameter, by the lower-case name of its header."""
+    """The path of each mirrored parameter of one server's tools, by lower-case header name."""
 
     def __init__(self) -> None:
         self._tools: dict[str, Mapping[str, Place]] = {}
         self._held = 0
 
     def __len__(self) -> int:
-        """How many parameters are remembered."""
+        """The number of parameters that are remembered."""
         return self._held
 
     def learn(self, tools: list[Any]) -> None:
-        """Take what a page of the list says of its tools, in place of what was known of them."""
+        """Replace what is known of the tools on this page of a list."""
         budget = iter(range(_PROPERTIES))
         for tool in tools:
             name = tool.get("name") if isinstance(tool, dict) else None
@@ -66,7 +68,9 @@ class MirroredParameters:
         self._held -= len(self._tools.pop(tool, ()))
 
     def check(self, tool: str, arguments: Any, headers: Mapping[str, str]) -> None:
-        """Judge the mirrored parameters of a call; ``headers`` are the decoded ones, by lower-case name.
+        """Check the mirrored parameters of a call.
+
+        ``headers`` are the decoded ones, by lower-case name.
 
         Raises:
             Refusal: -32020 for one that contradicts the argument.
@@ -77,23 +81,25 @@ class MirroredParameters:
         for name, text in headers.items():
             place = places.get(name.removeprefix(PREFIX))
             if place is not None and not _agrees(text, _at(arguments, place)):
-                raise mismatch(f"The header {name} does not say what the argument says")
+                raise mismatch(f"The header {name} does not agree with the argument")
 
 
 _KNOWN: Final[WeakKeyDictionary[UpstreamServer, MirroredParameters]] = WeakKeyDictionary()
 
 
 def learn(server: UpstreamServer | None, method: Method | None, text: bytes, message: Mapping[str, Any]) -> bool:
-    """Remember what an answer says, if it is a list of tools. ``text`` is its bytes, ``message`` what they hold.
+    """Remember the parameters in a response, if it is a list of tools.
 
-    Return whether it teaches: such a list must be read whenever it comes, for another may have come in between.
+    ``message`` is the parsed ``text``.
+
+    Return whether it must be read each time it is received, since another list may have arrived in between.
     """
     if server is None or method is None or method.name != "tools/list":
         return False
     known = _KNOWN.get(server)
     if known is None:
         if _ANNOTATION.encode() not in text:
-            return False  # as nearly always
+            return False  # the usual case
         known = _KNOWN[server] = MirroredParameters()
     result = message.get("result")
     tools = result.get("tools") if isinstance(result, dict) else None
@@ -103,7 +109,9 @@ def learn(server: UpstreamServer | None, method: Method | None, text: bytes, mes
 
 
 def check(server: UpstreamServer, message: Message, mirrored: Mapping[str, str]) -> None:
-    """Judge the mirrored parameters of a message for ``server``; ``mirrored`` are its headers by lower-case name.
+    """Check the mirrored parameters of a message for ``server``.
+
+    ``mirrored`` are its headers by lower-case name.
 
     Raises:
         Refusal: -32020 for one that is badly encoded, or contradicts the body.
@@ -115,7 +123,7 @@ def check(server: UpstreamServer, message: Message, mirrored: Mapping[str, str])
 
 
 def _places(schema: Any, budget: Iterator[int]) -> Mapping[str, Place]:
-    """Return the place of each parameter that a tool mirrors. One that stands twice is nowhere."""
+    """Return the path of each parameter that a tool mirrors, without duplicates."""
     places: dict[str, Place] = {}
     twice: set[str] = set()
     for header, place in _annotations(schema, (), budget):
@@ -128,7 +136,7 @@ def _places(schema: Any, budget: Iterator[int]) -> Mapping[str, Place]:
 
 
 def _annotations(schema: Any, place: Place, budget: Iterator[int]) -> Iterator[tuple[str, Place]]:
-    """Walk a schema through its ``properties``, the only way on which an annotation counts."""
+    """Search a schema through its ``properties``: annotations elsewhere do not count."""
     properties = schema.get("properties") if isinstance(schema, dict) else None
     if not isinstance(properties, dict) or len(place) >= _DEPTH:
         return
@@ -152,7 +160,10 @@ def _at(arguments: Any, place: Place) -> Any:
 
 
 def _agrees(text: str, value: Any) -> bool:
-    """Say whether a header's text is an argument: text by its letters, numbers by their value; null has no header."""
+    """Say whether a header's text equals an argument: text exactly, numbers by value.
+
+    Null has no header.
+    """
     if isinstance(value, bool):
         return text == ("true" if value else "false")
     if isinstance(value, str):

@@ -1,7 +1,9 @@
-"""What servers offer, as far as their lists said on their way through: so that a rule that names none of it is told.
+"""The names that servers offer, learned from lists that passed through.
 
-Nothing is asked for that. A list is complete when its last page has passed; what it once held stays known until the
-proxy's policies change, since one caller may be offered less than another.
+Used to report rules that name something else.
+
+No request is sent for this. A list is complete when its last page has passed; a name stays known until the proxy's
+policies change, since one caller may be offered less than another.
 """
 
 from dataclasses import dataclass, field
@@ -14,14 +16,14 @@ from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway.config.runtime import ProxyRuntime
 from ostiary_gateway.line.exchange import Exchange
 
-#: Names of one kind that are remembered of one proxy; of a server with more nothing is said.
+#: Names of one primitive that are remembered for one proxy; nothing is reported of a server with more.
 _NAMES: Final = 500
 _LENGTH: Final = 128
 
 
 @dataclass(slots=True)
 class _KnownNames:
-    """The names of one kind. ``awaited`` is the cursor of the page that comes next."""
+    """The known names of one primitive. ``awaited`` is the cursor of the page that comes next."""
 
     names: set[str] = field(default_factory=set)
     awaited: str | None = None
@@ -32,7 +34,7 @@ class _KnownNames:
         return self.complete and len(self.names) <= _NAMES
 
     def learn(self, items: list[Any], key: str, *, cursor: object, following: object) -> bool:
-        """Take a page over; say whether anything is new."""
+        """Add the names of a page; return whether anything is new."""
         before = (len(self.names), self.complete)
         found = (item.get(key) for item in items[: _NAMES + 1] if isinstance(item, dict))
         if len(self.names) <= _NAMES:
@@ -45,7 +47,7 @@ class _KnownNames:
 
 @dataclass(slots=True)
 class _OfProxy:
-    """What is known of one proxy under the policies of today."""
+    """The known names of one proxy under its present policies."""
 
     exact: tuple[ExactName, ...]
     known: dict[Primitive, _KnownNames] = field(default_factory=dict)
@@ -53,13 +55,13 @@ class _OfProxy:
 
 
 class Offered:
-    """What is known of every proxy; it goes with the proxy's policies."""
+    """The known names of every proxy; they are forgotten when the proxy's policies change."""
 
     def __init__(self) -> None:
         self._proxies: WeakKeyDictionary[Visibility, _OfProxy] = WeakKeyDictionary()
 
     def learn(self, exchange: Exchange, method: Method | None, message: dict[str, Any]) -> None:
-        """Learn from the answer to a request for a list, before anything is taken away from it."""
+        """Learn from the response to a request for a list, before anything is filtered out."""
         result = message.get("result")
         if method is None or method.primitive not in LISTED or not isinstance(result, dict):
             return
@@ -73,7 +75,7 @@ class Offered:
             of_proxy.slips = None
 
     def of(self, proxy: ProxyRuntime) -> tuple[tuple[Primitive, ...], tuple[Slip, ...]]:
-        """Return of which primitives all is known, and which names of rules are not among it."""
+        """Return the primitives with all names known, and the names in rules missing there."""
         of_proxy = self._of(proxy)
         offered = {kind: known.names for kind, known in of_proxy.known.items() if known.usable}
         if of_proxy.slips is None:
@@ -88,5 +90,5 @@ class Offered:
         return found
 
 
-#: What this process knows.
+#: The names known to this process.
 OFFERED: Final = Offered()

@@ -1,7 +1,7 @@
-"""Ids and progress tokens of our own, which stand upstream for those of a caller that are in flight already.
+"""Substitutes for ids and progress tokens that a caller has in flight already.
 
-Such a name holds what the caller said: ``ostiary-<process>-<count>-n1`` stands for 1, ``…-sa`` for "a". So whatever
-comes back with it can be given the caller's own, by any replica and at any time later: also on a resumed stream.
+A substitute contains the caller's value: ``ostiary-<process>-<count>-n1`` stands for 1, ``…-sa`` for "a". So any
+replica can restore the caller's value at any later time, also on a resumed stream.
 """
 
 import os
@@ -19,30 +19,30 @@ from ostiary_gateway.line import answers
 from ostiary_gateway.line.list_id import around_id
 from ostiary_gateway.upstream import faults
 
-#: A text that weighs more is not read through for the place of an id: nearly all have theirs at one end.
+#: In a text that weighs more the id is not searched everywhere: nearly all responses have theirs at one end.
 _WEIGHT: Final = 10_000 * json_weight.UNIT
 _START: Final = "ostiary-"
 _IN_BYTES: Final = _START.encode()
 _FORM: Final = re.compile(_START + r"[0-9a-f]{12}-[0-9a-f]{1,16}-(?:n(-?[0-9]{1,20})|s(.*))", re.DOTALL)
 _PROGRESS: Final = "notifications/progress"
-#: Of this process, so that no two of a gateway's replicas make the same name.
+#: Random for each process, so that no two replicas of a gateway make the same substitute.
 _PROCESS: Final = os.urandom(6).hex()
 _numbers: Final = count()
 
 
 def stand_in(own: str | int) -> str:
-    """Return a new name of ours for an id or token of a caller."""
+    """Return a new substitute for an id or token of a caller."""
     kind = "s" if isinstance(own, str) else "n"
     return f"{_START}{_PROCESS}-{next(_numbers):x}-{kind}{own}"
 
 
 def is_stand_in(name: Any) -> bool:
-    """Say whether a name is of our form."""
+    """Say whether a value has the form of a substitute."""
     return isinstance(name, str) and name.startswith(_START) and _FORM.fullmatch(name) is not None
 
 
 def own_of(name: Any) -> str | int | None:
-    """Return what a name of ours stands for; None for any other."""
+    """Return the value that a substitute stands for; None for any other value."""
     match = _FORM.fullmatch(name) if isinstance(name, str) else None
     if match is None:
         return None
@@ -50,10 +50,10 @@ def own_of(name: Any) -> str | int | None:
 
 
 def with_id(text: bytes, found: Any, own: str | int) -> bytes:
-    """Return an answer with the id ``own`` in place of ``found``; the rest keeps its bytes.
+    """Return a response with the id ``own`` in place of ``found``; the rest keeps its bytes.
 
     Raises:
-        UpstreamFault: its id cannot be found, stands twice, or is none that can be written.
+        UpstreamFault: its id cannot be found, is a duplicate, or cannot be written.
     """
     written = _written(own)
     around = around_id(text, _written(found))
@@ -61,13 +61,13 @@ def with_id(text: bytes, found: Any, own: str | int) -> bytes:
 
 
 def told_back(text: bytes, message: Mapping[str, Any], *, answers_too: bool) -> bytes:
-    """Return a message of a stream with the caller's own progress token, or id, in place of a name of ours.
+    """Return a stream's message with the caller's token or id in place of a substitute.
 
-    ``answers_too`` says whether ids are given back: where the stream belongs to one request they are not, for there
-    each answer is compared with what was sent.
+    ``answers_too`` says whether ids are restored: not on a stream that belongs to one request, where each response is
+    compared with the id that was sent.
 
     Raises:
-        UpstreamFault: the place of the name cannot be found.
+        UpstreamFault: the place of the value cannot be found.
     """
     if _IN_BYTES not in text:
         return text
@@ -80,7 +80,9 @@ def told_back(text: bytes, message: Mapping[str, Any], *, answers_too: bool) -> 
 
 
 def _written(name: Any) -> bytes:
-    """Return an id or token as it stands in a message. A server may say what none of ours can be: half a character.
+    """Return an id or token as JSON.
+
+    A server may send one that we never would, such as half a surrogate pair.
 
     Raises:
         UpstreamFault: it cannot be written.
@@ -95,10 +97,10 @@ def _replaced(text: bytes, path: tuple[str, ...], value: bytes) -> bytes:
     """Return a text with another value at the end of a path of members.
 
     Raises:
-        UpstreamFault: the place cannot be found, or only by reading more than can be read at once.
+        UpstreamFault: the place cannot be found, or the text is too large to search at once.
     """
     if json_weight.at_most(text) > _WEIGHT:
-        raise UpstreamFault(faults.INVALID, "its id stands at an unusual place, and it holds much")
+        raise UpstreamFault(faults.INVALID, "its id is at an unusual place in a large message")
     try:
         reader = SpanReader(text)
         start, end = _place(reader, path)

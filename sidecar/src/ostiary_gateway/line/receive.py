@@ -1,4 +1,4 @@
-"""Receive: is this HTTP as MCP uses it? Nothing of the body is read here."""
+"""Receive: check that a request is HTTP as MCP uses it. The body is not read here."""
 
 from typing import Final
 
@@ -8,7 +8,7 @@ from ostiary_gateway.line.cors import METHODS, is_preflight
 from ostiary_gateway.server.request import Request
 
 _METHODS: Final = frozenset({"POST", "GET", "DELETE"})
-#: Two of any of these are a contradiction, whichever an upstream would believe.
+#: Two of any of these contradict each other, whichever one an upstream would believe.
 _ONCE: Final = (
     "Host",
     "Origin",
@@ -23,16 +23,16 @@ _ONCE: Final = (
     "Authorization",
     "traceparent",
 )
-#: Those for which the specification has a code (2026-07-28, Server Validation).
+#: The headers for whose faults the specification has a code (2026-07-28, Server Validation).
 _MIRRORED: Final = frozenset({"MCP-Protocol-Version", "Mcp-Method", "Mcp-Name"})
 
 
 def receive(request: Request) -> None:
-    """Check the HTTP method and the headers that must, or may, stand once.
+    """Check the HTTP method, and the headers that must, or may, occur once.
 
     Raises:
-        Refusal: 405 for another method, 400 for a header that stands twice, for a request without a Host, and for a
-            body where none belongs: nobody would read it, and proxies disagree on whether it is there.
+        Refusal: 405 for another method, 400 for a duplicate header, for a missing Host, and for a body where none is
+            allowed: the gateway would not read it, and proxies disagree on whether it is there.
     """
     if request.method not in _METHODS and not is_preflight(request):
         raise Refusal(405, "MethodNotAllowed", "An MCP endpoint takes POST, GET and DELETE", headers={"Allow": METHODS})

@@ -1,4 +1,7 @@
-"""Record: every request leaves evidence, however it ends. Nothing here waits, and nothing here can fail a request."""
+"""Record: write the telemetry of every request, however it ends.
+
+It never waits, and cannot fail a request.
+"""
 
 from typing import Protocol, TypeGuard
 
@@ -13,12 +16,12 @@ from ostiary_gateway.telemetry.outcome import exception_type
 
 
 def routed(span: ServerSpan, exchange: Exchange) -> None:
-    """Report where the request goes."""
+    """Report the proxy of the request."""
     span.routed(exchange.proxy.evidence, revision=exchange.snapshot.revision)
 
 
 def framed(span: ServerSpan, exchange: Exchange) -> None:
-    """Report what the message is; from here on the span has its parent and its name."""
+    """Report the message; from here on the span has its parent and its name."""
     message = exchange.message
     if message is None or message.method is None:
         return
@@ -35,27 +38,28 @@ def framed(span: ServerSpan, exchange: Exchange) -> None:
 
 
 def authorized(span: ServerSpan, exchange: Exchange) -> None:
-    """Report which rule let the message pass, if one had to."""
+    """Report which rule allowed the message, if one had to."""
     decision = exchange.decision
     if decision is not None and decision.rule:
         span.allow(policy=decision.policy, rule=decision.rule)
 
 
 def refused(span: ServerSpan, refusal: Refusal) -> None:
-    """Report an answer of our own."""
+    """Report a response of our own."""
     if isinstance(refusal, DeniedError):
         decision = refusal.decision
         span.deny(policy=decision.policy or None, rule=decision.rule or None, reason=decision.reason.value)
     words = _words(refusal)
     if refusal.result is not None:
-        span.fail(str(refusal.code), words)  # the answer is a result, and a refusal all the same
+        span.fail(str(refusal.code), words)  # the response is a result, but still a refusal
     else:
         span.respond(code=refusal.code, message=words, http_status=refusal.status)
 
 
 def _words(refusal: Refusal) -> str:
-    """Return what the span's status says of a refusal: to operators, so it may name policy and rule, and how large a
-    message may be by which setting.
+    """Return the span's status text for a refusal.
+
+    Operators read it, so it may name policy and rule, and the setting that limits the size of a message.
     """
     if refusal.code == codes.TOO_LARGE:
         return f"{refusal.reason}: {refusal.message}"
@@ -66,7 +70,10 @@ def _words(refusal: Refusal) -> str:
 
 
 def contact(span: ServerSpan, exchange: Exchange) -> ClientSpan:
-    """Begin the span of the contact with the proxy's server; one that nobody will see is told nothing."""
+    """Begin the span of the request to the proxy's server.
+
+    One that is not recorded gets no attributes.
+    """
     if exchange.message is not None and not span.sampled:
         return span.client()
     message, session, server = exchange.message, exchange.session, exchange.server
@@ -81,19 +88,21 @@ def contact(span: ServerSpan, exchange: Exchange) -> ClientSpan:
 
 
 def failed(span: ClientSpan, fault: UpstreamFault) -> None:
-    """Report that the upstream did not do its part."""
+    """Report that the upstream failed."""
     span.fail(fault.kind, fault.message)
 
 
 def is_failure(error: BaseException) -> TypeGuard[Exception]:
-    """Say whether an exception means that something failed, and not that there is no one to answer."""
+    """Say whether an exception is a failure, and not only a caller that disconnected."""
     return isinstance(error, Exception) and not isinstance(error, CallerGone)
 
 
 def broke(server: ServerSpan, exchange: Exchange | None, error: BaseException) -> None:
-    """Report what no stage expected, or that the caller went away: metrics are written before the span ends.
+    """Report an unexpected exception, or that the caller disconnected.
 
-    A caller that leaves when it has its answer, or that ends a stream which it opened, does what callers do.
+    Metrics are written before the span ends.
+
+    A caller may disconnect once it has its response, or close a stream that it opened: neither is an error.
     """
     if not is_failure(error) and exchange is not None and (exchange.is_answered or exchange.stays_open):
         server.settle()
@@ -102,13 +111,13 @@ def broke(server: ServerSpan, exchange: Exchange | None, error: BaseException) -
 
 
 def left(client: ClientSpan, exchange: Exchange) -> None:
-    """Report the same on the server's side, see :func:`broke`."""
+    """Report the same for the request to the server, see :func:`broke`."""
     if exchange.is_answered or exchange.stays_open:
         client.settle()
 
 
 def cancelled(span: ServerSpan | ClientSpan) -> None:
-    """Report that the caller had cancelled the request, if it was not answered with a result."""
+    """Report that the caller cancelled the request, if it was not answered with a result."""
     if span.error_type is not None or span.rpc_code is not None:
         span.fail(names.CANCELLED)
 
@@ -116,7 +125,10 @@ def cancelled(span: ServerSpan | ClientSpan) -> None:
 def answered(
     server: ServerSpan, client: ClientSpan, outcome: ResponseSummary | None, fault: UpstreamFault | None = None
 ) -> None:
-    """Report how the answer ended, on both sides; with a fault it broke off, and ``outcome`` is what we said then."""
+    """Report how the response ended, on both spans.
+
+    With a fault it broke off, and ``outcome`` is what we answered.
+    """
     if outcome is not None:
         server.respond(code=outcome.code, message=outcome.message, is_error=outcome.tool_error)
         if outcome.dropped:

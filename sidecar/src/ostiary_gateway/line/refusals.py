@@ -1,4 +1,4 @@
-"""Refusals on the wire: an answer of our own in the form that its caller can read."""
+"""Write refusals as HTTP responses that the caller can read."""
 
 from typing import Any, Final
 
@@ -9,7 +9,7 @@ from ostiary_gateway.errors import Refusal
 from ostiary_gateway.media_types import JSON
 from ostiary_gateway.server.response import Response
 
-#: Where no answer can carry a JSON-RPC error (GET, DELETE, notifications) the HTTP status tells.
+#: Where no response can carry a JSON-RPC error (GET, DELETE, notifications), the HTTP status reports it.
 _PLAIN_STATUS: Final = {
     codes.UPSTREAM_UNAVAILABLE: 503,
     codes.UPSTREAM_TIMEOUT: 504,
@@ -21,10 +21,12 @@ _PLAIN_STATUS: Final = {
 
 
 def response_for(refusal: Refusal, request_id: str | int | None) -> Response:
-    """Return the HTTP answer of a refusal: a JSON-RPC error, or a small JSON object where it has no code.
+    """Return the HTTP answer of a refusal.
 
-    ``request_id`` is the id of the request that is refused; None where there is none to answer. A refusal with a
-    ``result`` is told as that.
+    A JSON-RPC error, or a small JSON object where it has no code.
+
+    ``request_id`` is the id of the refused request; None where it has none. A refusal with a ``result`` is answered
+    with that result.
     """
     status = refusal.status
     if refusal.code is None:
@@ -44,7 +46,10 @@ def message_for(refusal: Refusal, request_id: str | int | None) -> dict[str, Any
 
 
 def tool_error(words: str, era: Era) -> dict[str, Any]:
-    """Return the result of a tool that failed, whose words are for the model (specification, Tools, Error Handling)."""
+    """Return the result of a failed tool.
+
+    ``words`` are for the model (specification, Tools, Error Handling).
+    """
     result: dict[str, Any] = {"content": [{"type": "text", "text": words}], "isError": True}
     return {"resultType": "complete", **result} if era is MODERN else result
 

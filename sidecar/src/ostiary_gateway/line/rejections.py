@@ -1,9 +1,9 @@
-"""A server that refuses a request with an HTTP status of its own: status and meaning stay, in the form of an answer.
+"""Turn a server's refusal by HTTP status into a JSON-RPC error with the same status.
 
-Servers answer what they cannot take (a request outside a session, a revision they do not know) before they know whose
-it is: with a JSON-RPC error that names no request, or one that bears an id of the server's own ("server-error"), or
-with plain text. Each stands on the connection of the request that it refuses, so it is given that request's id. The
-words of plain text are for our own evidence: proxies answer so, too, and theirs may tell of a network.
+Servers refuse some requests (one outside a session, an unknown revision) before they read the id. They answer with a
+JSON-RPC error without an id, or with an id of the server's own ("server-error"), or with plain text. Each arrives on
+the connection of the request that it refuses, so it gets that request's id. Plain text goes into our telemetry only:
+proxies answer in that way, too, and their text may describe a network.
 """
 
 from collections.abc import Mapping
@@ -25,13 +25,14 @@ from ostiary_gateway.server.response import Response
 from ostiary_gateway.upstream.health import printable
 from ostiary_gateway.upstream.http1.answer import Answer
 
-#: Of a server's words so many bytes are read.
+#: The number of bytes of a server's text that are read.
 _WORDS_BYTES: Final = 2048
 
 
 def rejection(exchange: Exchange, answer: Answer, text: bytes) -> tuple[Response, ResponseSummary] | None:
-    """Return what the caller is told where a server refuses its request, and how that counts; None for any other
-    answer. The HTTP status of ``answer`` must be one of an error.
+    """Return the response where a server refuses its request, and its summary.
+
+    None for any other response. The HTTP status of ``answer`` must be an error.
     """
     if refuses_in_text(answer):
         return _of_text(exchange, answer, text)
@@ -47,9 +48,12 @@ def rejection(exchange: Exchange, answer: Answer, text: bytes) -> tuple[Response
 
 
 def _error_of_no_request(exchange: Exchange, answer: Answer, text: bytes) -> dict[str, Any] | None:
-    """Return an error that does not bear the id of its request. From 500 on it must bear none at all."""
+    """Return an error that does not have the id of its request.
+
+    From HTTP 500 on it must have no id at all.
+    """
     if not is_light(text):
-        return None  # no error is that large, and it would be parsed among all that is done at once
+        return None  # no error is that large, and parsing it here would delay other requests
     try:
         message = answers.read(text)
     except UpstreamFault:
@@ -78,8 +82,9 @@ def _told(exchange: Exchange, status: int) -> str:
 
 
 def headers(answer: Answer) -> Mapping[str, str]:
-    """Return the headers of a document with the HTTP status of an error: its type, and when to come again to an
-    overloaded server.
+    """Return the headers of a document with an HTTP error status.
+
+    Its type, and when to retry at an overloaded server.
     """
     wait = retry_after_ms(answer) if answer.status in (429, 503) else None
     return {**JSON_HEADERS, "Retry-After": str(wait // 1000)} if wait is not None else JSON_HEADERS

@@ -1,19 +1,21 @@
-"""The ids and progress tokens of requests in flight: where a session uses one twice at a time, ours stands upstream.
+"""The ids and progress tokens of requests in flight.
 
-Clients exist that send every request of a session as ``id: 1``, several at once: each answer comes on a POST of its
-own, so they need no more. A server may hold its requests by their ids alone, and would answer one of them twice, or
-never. So the second goes out with a name of ours (:mod:`.own_ids`), and its answer is given the caller's own id again.
-An id that is used once at a time, as nearly all are, is sent as it came.
+A duplicate within a session is sent under a substitute.
 
-An id 1 and an id "1" are one here: the official Python SDK's server keeps its requests by the text of their ids.
+Some clients send every request of a session as ``id: 1``, several at once: each response comes on its own POST, so they
+need no other ids. A server may track its requests by id alone, and would answer one of them twice, or never. So the
+second request is sent with a substitute id (:mod:`.own_ids`), and its response gets the caller's own id again. An id
+that is used once at a time, as nearly all are, is sent unchanged.
 
-``notifications/cancelled`` for an id that several requests bear cancels all of them: the caller has no means to tell
-them apart, and who gives up "the request 1" waits for none of them any more.
+The id 1 and the id "1" count as one: the official Python SDK's server tracks its requests by the text of their ids.
 
-Names are counted by session. Without one (a legacy server that keeps none, and everything in 2026-07-28, where
-processes of one principal count their ids each by itself) there is nothing that they are unique in, and all are sent
-as they came. Each replica knows the requests that it handles: that two of them send one id at the same time is not
-seen, and a cancellation reaches the requests of the replica that it came to.
+``notifications/cancelled`` for an id that several requests have cancels all of them: the caller cannot tell them apart,
+and a caller that cancels "request 1" no longer waits for any of them.
+
+Ids are tracked per session. Without a session (a legacy server that keeps none, and everything in 2026-07-28, where
+processes of one principal number their requests independently) there is no scope in which they are unique, and all are
+sent unchanged. Each replica knows only its own requests: it does not detect that another replica sends the same id at
+the same time, and a cancellation reaches only the requests of the replica that received it.
 """
 
 from typing import Any, Final
@@ -22,7 +24,7 @@ from ostiary_gateway.line import own_ids
 from ostiary_gateway.line.exchange import Exchange, Taken
 
 _CANCELLED: Final = "notifications/cancelled"
-#: What an id or a token may be.
+#: The types of an id or a token.
 _KINDS: Final = frozenset((int, str))
 
 
@@ -36,14 +38,14 @@ class RequestIds:
         self.cancelled: set[Taken] = set()
 
     def __len__(self) -> int:
-        """How many are taken."""
+        """The number of ids and tokens in flight."""
         return len(self._ids) + len(self._tokens)
 
     def take(self, exchange: Exchange) -> None:
-        """Take the id and the progress token of a request that belongs to a session, until :meth:`release`.
+        """Register the id and the progress token of a request in a session, until :meth:`release`.
 
-        Where one is taken already, the message is given a name of ours in its place. A cancellation is given the ids
-        that its requests were sent with: the first in its body, the others as ``exchange.cancels_too``.
+        A duplicate is replaced by a substitute in the message. A cancellation gets the ids that its requests were sent
+        with: the first in its body, the others as ``exchange.cancels_too``.
         """
         session, message = exchange.session, exchange.message
         if session is None or message is None or message.method is None:
@@ -52,7 +54,7 @@ class RequestIds:
             if message.method.name == _CANCELLED:
                 self._aim(exchange, (exchange.proxy.uid, session.upstream_id))
             return
-        # Nearly every request passes here: what most have no need of is asked for behind one comparison.
+        # Nearly every request passes here: what most do not need comes after one comparison.
         uid, held = exchange.proxy.uid, session.upstream_id
         taken = exchange.taken_id = self._ids.take(uid, held, message.id)
         if self._ids.ours and self._ids.is_ours(taken):
@@ -65,7 +67,7 @@ class RequestIds:
                 meta["progressToken"] = taken[2]
 
     def release(self, exchange: Exchange) -> None:
-        """Give back what an exchange has taken."""
+        """Release the ids and tokens of an exchange."""
         taken = exchange.taken_id
         if taken is not None:
             self._ids.release(taken)
@@ -91,19 +93,22 @@ class RequestIds:
 
 
 class _InFlight:
-    """The names of one kind that are in flight."""
+    """The ids, or the tokens, that are in flight."""
 
     def __init__(self) -> None:
-        #: What the caller said, by what stands upstream.
+        #: The caller's value, by the value that was sent upstream.
         self._own: dict[Taken, str | int] = {}
-        #: The names of ours, by proxy, session and what the caller said.
+        #: Our substitutes, by proxy, session and the caller's value.
         self.ours: dict[tuple[str, str, str | int], list[str]] = {}
 
     def __len__(self) -> int:
         return len(self._own)
 
     def take(self, uid: str, held: str, own: str | int) -> Taken:
-        """Take a name in a session; where that is taken, or could be mistaken for one of ours, one of ours."""
+        """Register a value in a session.
+
+        Return a substitute where it is in use, or could be mistaken for a substitute.
+        """
         key = (uid, held, str(own))
         if key in self._own or (type(own) is str and own_ids.is_stand_in(own)):
             key = (uid, held, own_ids.stand_in(own))
@@ -112,7 +117,7 @@ class _InFlight:
         return key
 
     def is_ours(self, taken: Taken) -> bool:
-        """Say whether a name of ours stands upstream."""
+        """Say whether a substitute was sent upstream."""
         uid, held, sent = taken
         return sent in self.ours.get((uid, held, self._own[taken]), ())
 
@@ -128,6 +133,6 @@ class _InFlight:
                 del self.ours[key]
 
     def sent_for(self, place: tuple[str, str], own: Any) -> list[str | int]:
-        """Return what the requests in flight that a caller calls so were sent as."""
+        """Return the values under which requests in flight with the caller's value were sent."""
         ours = self.ours.get((*place, own), [])
         return [own, *ours] if self._own.get((*place, str(own))) == own else [*ours]

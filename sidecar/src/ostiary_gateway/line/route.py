@@ -1,4 +1,4 @@
-"""Route: host and path to a proxy, by the spelling on the wire and no other."""
+"""Route: find the proxy of a host and path, by their exact spelling in the request."""
 
 import re
 from functools import lru_cache
@@ -11,15 +11,15 @@ from ostiary_gateway.server.request import Request
 
 _PATH_LIMIT: Final = 512
 _NAME_LIMIT: Final = 262
-#: Host and port as a Host header holds them (RFC 9110 §7.2); user information is no part of it.
+#: Host and port as a Host header holds them (RFC 9110 §7.2); user information is not part of it.
 _AUTHORITY: Final = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:/@\s]*)(?::[0-9]*)?", re.IGNORECASE)
 
 
 def route(request: Request, snapshot: Snapshot) -> ProxyRuntime:
-    """Return the proxy whose endpoint was asked for.
+    """Return the proxy whose endpoint was requested.
 
     Raises:
-        Refusal: 404; a request for the path of a proxy is told its endpoint.
+        Refusal: 404; for the path of a proxy the message names its endpoint.
     """
     path = request.path
     host = host_name(request.headers.get("host", ""))
@@ -30,17 +30,19 @@ def route(request: Request, snapshot: Snapshot) -> ProxyRuntime:
     neighbour = snapshot.at_path(host, bare or "/") or snapshot.at_endpoint(host, bare)
     if neighbour is not None:
         raise Refusal(404, "NotTheEndpoint", f"The endpoint of this proxy is {neighbour.endpoint}")
-    # A path may hold bytes that are no UTF-8, and those cannot be told back.
+    # A path may hold bytes that are not UTF-8, and a JSON answer cannot repeat those.
     shown = path[:_PATH_LIMIT].encode("utf-8", "replace").decode()
     raise Refusal(404, "NoSuchProxy", f"There is no MCP proxy at {shown}")
 
 
 def host_name(authority: str) -> str:
-    """Return the host of a Host header, lower case and without port; a final dot belongs to another name.
+    """Return the host of a Host header, lower case and without port.
 
-    What is no host and port is nobody's name: it is returned whole.
+    A name with a final dot is another name.
+
+    A value that is not host and port matches no name: it is returned as it is.
     """
-    # Callers say the same few names again and again; what is longer than a name can be is not worth remembering.
+    # Callers repeat the same few names; a value longer than a name can be is not worth caching.
     return _host_name(authority) if len(authority) <= _NAME_LIMIT else _parsed(authority)
 
 

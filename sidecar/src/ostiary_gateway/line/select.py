@@ -1,9 +1,9 @@
-"""Select: which server of the proxy a request goes to. A proxy has one server today."""
+"""Select: choose the server of the proxy that gets a request. A proxy has one server today."""
 
 from ostiary_gateway.config.runtime import ProxyRuntime
 from ostiary_gateway.upstream.server import UpstreamServer
 
 
 def select(proxy: ProxyRuntime) -> UpstreamServer:
-    """Return the server that a request of this proxy goes to."""
+    """Return the server for a request on this proxy."""
     return proxy.server

@@ -1,8 +1,10 @@
-"""Shape: what of an answer the caller may see. Answers keep their bytes unless a rule takes something away.
+"""Shape: reduce a response to what the caller may see.
 
-The lists lose what is hidden; their cursors, unknown fields and order stay, also when a page becomes empty. An item
-that cannot be judged is left out and told of (:mod:`.list_pieces`). A notice of a resource's change is dropped for a
-resource that may not be subscribed to.
+It keeps its bytes unless a rule removes something.
+
+Hidden items are removed from lists; cursors, unknown fields and the order stay, also when a page becomes empty. An item
+that cannot be judged is dropped and reported (:mod:`.list_pieces`). A notification that a resource changed is dropped
+where the caller may not subscribe to that resource.
 """
 
 import sys
@@ -26,42 +28,44 @@ _UPDATED: Final = "notifications/resources/updated"
 
 
 class Reading(NamedTuple):
-    """An answer as it was read; ``is_strict`` where no other reader can read it otherwise."""
+    """A parsed response; ``is_strict`` if no other parser can read it differently."""
 
     message: dict[str, Any]
     is_strict: bool
 
 
 class Shaped(NamedTuple):
-    """What of an answer the caller may see, and in words what was left out because it cannot be judged."""
+    """What the caller may see of a response, and descriptions of the dropped items."""
 
     body: bytes
     dropped: Sequence[str] = ()
 
 
 def must_filter(method: Method | None, visibility: Visibility) -> bool:
-    """Say whether a rule may take something away from the answer to this method."""
+    """Say whether a rule may remove something from the response to this method."""
     if method is None or method.authorization is not AuthorizationKind.LIST or method.primitive is None:
         return False
     return not visibility.shows_all(method.primitive)
 
 
 def shows_everything(visibility: Visibility) -> bool:
-    """Say whether no rule takes anything away from any message."""
+    """Say whether no rule removes anything from any message."""
     return all(map(visibility.shows_all, _PRIMITIVES))
 
 
 def read_for(method: Method | None, text: bytes, visibility: Visibility) -> Reading:
-    """Read an answer, strictly where it must be filtered and can be read so.
+    """Parse a response, strictly where it must be filtered and is strict JSON.
 
     Raises:
-        UpstreamFault: it is no JSON object.
+        UpstreamFault: it is not a JSON object.
     """
     return at_once(reading_for(method, text, visibility, limit=sys.maxsize))
 
 
 def reading_for(method: Method | None, text: bytes, visibility: Visibility, *, limit: int) -> Steps[Reading]:
-    """Read an answer as :func:`read_for` does, in steps; one that is judged weighs at most ``limit``.
+    """Parse a response as :func:`read_for` does, in steps.
+
+    One that is judged weighs at most ``limit``.
 
     Raises:
         UpstreamFault: also where it weighs more.
@@ -81,12 +85,12 @@ def reading_for(method: Method | None, text: bytes, visibility: Visibility, *, l
 
 
 def shape_result(method: Method | None, text: bytes, reading: Reading, visibility: Visibility) -> Shaped:
-    """Return an answer to a request as the caller may see it.
+    """Return a response to a request as the caller may see it.
 
-    ``reading`` is what :func:`read_for` made of ``text``; it is changed.
+    ``reading`` is the result of :func:`read_for` for ``text``; it is changed.
 
     Raises:
-        UpstreamFault: a list that must be filtered is not of the specified shape.
+        UpstreamFault: a list that must be filtered does not have the specified shape.
     """
     return at_once(shaping(method, text, reading, visibility))
 
@@ -101,12 +105,12 @@ def shaping(method: Method | None, text: bytes, reading: Reading, visibility: Vi
 
 
 def shape_streamed(text: bytes, message: dict[str, Any], visibility: Visibility) -> Shaped | None:
-    """Return a message of a stream whose requests are not known (a legacy GET), shaped by what it looks like.
+    """Return a message of a stream with unknown requests (a legacy GET), filtered by content.
 
-    ``message`` is what was read leniently. None drops it: a notice of a resource that the caller may not subscribe to.
+    ``message`` was parsed leniently. None drops it: it announces a resource that the caller may not subscribe to.
 
     Raises:
-        UpstreamFault: it may have to be shaped and could be read in two ways, or a list is not of the specified shape.
+        UpstreamFault: it may need filtering and is ambiguous, or a list does not have the specified shape.
     """
     return at_once(shaping_streamed(text, message, visibility, limit=sys.maxsize))
 
@@ -114,7 +118,9 @@ def shape_streamed(text: bytes, message: dict[str, Any], visibility: Visibility)
 def shaping_streamed(
     text: bytes, message: dict[str, Any], visibility: Visibility, *, limit: int
 ) -> Steps[Shaped | None]:
-    """Shape a message as :func:`shape_streamed` does, in steps; one that is judged weighs at most ``limit``.
+    """Filter a message as :func:`shape_streamed` does, in steps.
+
+    One that is judged weighs at most ``limit``.
 
     Raises:
         UpstreamFault: also where it weighs more.
@@ -156,7 +162,7 @@ def _not_strict(error: StrictJSONError) -> UpstreamFault:
 
 
 def _filter_text(text: bytes, methods: Sequence[Method], visibility: Visibility, *, needed: bool) -> Steps[Shaped]:
-    """Filter what no strict reader takes. ``needed`` says that the lists must be there."""
+    """Filter text that is not strict JSON. ``needed`` says that the lists must be there."""
     lists = {method.list_key: _judged(method, visibility) for method in methods}
     try:
         body, found = yield from list_pieces.filtering(text, lists)

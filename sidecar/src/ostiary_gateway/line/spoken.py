@@ -1,11 +1,11 @@
-"""The revisions that a server behind a proxy speaks, as far as its own answers have said.
+"""The protocol revisions of a server behind a proxy, as far as its responses show.
 
-An error about an unsupported revision lists those that are supported, and clients choose from that list (specification,
-Protocol Version Negotiation). What the gateway itself speaks is only the upper bound of it: a server behind the proxy
-may speak fewer. Its answers to ``server/discover`` and ``initialize`` say which, and so do its own errors. What no
-answer has spoken of yet counts as spoken.
+An error about an unsupported revision lists the supported ones, and clients choose from that list (specification,
+Protocol Version Negotiation). The gateway's own revisions are only the upper bound: a server behind the proxy may
+support fewer. Its responses to ``server/discover`` and ``initialize`` show which, and so do its errors. A revision that
+no response has mentioned yet counts as supported.
 
-Nothing is ever refused because of what is remembered here: it may be old, and the next answer replaces it.
+Nothing is ever refused because of what is remembered here: it may be old, and the next response replaces it.
 """
 
 from collections.abc import Collection, Mapping
@@ -21,16 +21,16 @@ from ostiary_gateway.line.frame import UnsupportedRevisionError
 from ostiary_gateway.upstream.server import UpstreamServer
 
 _TEACH: Final = frozenset({"server/discover", "initialize"})
-#: What servers of the handshake era say to server/discover; -32000 is that of the TypeScript SDK.
+#: The errors of handshake-era servers to server/discover; -32000 is that of the TypeScript SDK.
 _NO_DISCOVER: Final = frozenset({codes.METHOD_NOT_FOUND, codes.INVALID_REQUEST, -32000})
 _ALL: Final = MODERN_REVISIONS | LEGACY_REVISIONS
 
-#: For each server, whether it speaks a revision of ours; at most one entry for each of those.
+#: For each server, whether it supports each of our revisions.
 _KNOWN: Final[WeakKeyDictionary[UpstreamServer, dict[str, bool]]] = WeakKeyDictionary()
 
 
 def learn(exchange: Exchange, message: Mapping[str, Any]) -> None:
-    """Remember what an answer says of the revisions that its server speaks."""
+    """Remember which revisions a response shows its server to support."""
     request = exchange.message
     if request is None or request.method is None or exchange.server is None:
         return
@@ -41,10 +41,11 @@ def learn(exchange: Exchange, message: Mapping[str, Any]) -> None:
 
 
 def supported(server: UpstreamServer, era: Era) -> list[str]:
-    """Return the revisions that can be spoken with a server through this gateway, the newest first.
+    """Return the revisions that a server supports through this gateway, newest first.
 
-    A message with an envelope is told of those that have one, where the server speaks some: what ``server/discover``
-    lists. A server that claims to speak none of ours is not believed: the list is for choosing from.
+    For a message with an envelope they are those with an envelope, where the server supports some, as
+    ``server/discover`` lists them. A server that claims to support none of ours is not believed: clients choose from
+    the list.
     """
     known = _KNOWN.get(server, {})
     spoken = [revision for revision in _ALL if known.get(revision, True)]
@@ -54,7 +55,10 @@ def supported(server: UpstreamServer, era: Era) -> list[str]:
 
 
 def name_supported(refusal: Refusal, server: UpstreamServer) -> None:
-    """Write into a refusal of a revision which ones are supported behind this proxy; others are left alone."""
+    """Write the revisions supported behind this proxy into a refusal of a revision.
+
+    Leave other refusals unchanged.
+    """
     if isinstance(refusal, UnsupportedRevisionError) and refusal.data is not None:
         refusal.data["supported"] = supported(server, refusal.era)
 
@@ -71,8 +75,10 @@ def _verdicts(method: Method, params: Mapping[str, Any], message: Mapping[str, A
 
 
 def _of_handshake(asked: Any, answered: Any) -> dict[str, bool]:
-    """A server that answers with another revision than it was asked for speaks neither that one nor any newer than its
-    answer: it offers the newest that it has.
+    """Read an answer to initialize.
+
+    A server that names another revision supports neither the requested one nor any newer than its own, since it offers
+    its newest.
     """
     if not isinstance(answered, str) or answered not in LEGACY_REVISIONS:
         return {}
@@ -92,7 +98,10 @@ def _of_error(method: Method, error: Mapping[str, Any]) -> dict[str, bool]:
 
 
 def _of_list(revisions: Any) -> dict[str, bool]:
-    """A list that names no handshake revision says nothing of those: servers of both eras list the modern ones only."""
+    """Read a list of revisions.
+
+    A list without legacy revisions says nothing about those, since some servers list only modern ones.
+    """
     if not isinstance(revisions, list):
         return {}
     named = {revision for revision in revisions if isinstance(revision, str)}

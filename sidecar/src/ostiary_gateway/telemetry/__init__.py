@@ -1,14 +1,14 @@
 """Traces of the gateway: OpenTelemetry's MCP and GenAI conventions, over OTLP.
 
-:class:`Telemetry` hands out :class:`ServerSpan`; each station of a request reports to it. A span that is sampled
-becomes a plain tuple in a bounded queue, which one thread drains through an encoder of our own. Nothing on a request's
-way waits for a collector.
+:class:`Telemetry` makes :class:`ServerSpan` objects; each stage of a request reports to its span. A sampled span
+becomes a plain tuple in a bounded queue, which one thread drains through an encoder of our own. A request never waits
+for a collector.
 
     names        every attribute, span and metric name
     context      W3C Trace Context in and out          outcome   what is an error, and on which side
-    span, server_span, client_span                     the seam
+    span, server_span, client_span                     what the stages report to
     sampling     which traces are recorded             record    an ended span as plain data
-    drain        queue, thread, counts                 exporting retries between exporter and transport
+    drain        batch span processor                  exporting retries between exporter and transport
     encode, protobuf                                   OTLP's bytes
     transport_http, transport_grpc, console            where they go
     settings, environment, resource                    the standard variables

@@ -1,6 +1,6 @@
-"""What a collector answers, in protobuf: spans it did not take, and how long to wait.
+"""Read a collector's protobuf responses: spans that it rejected, and how long to wait.
 
-What cannot be read says nothing: the status has told already whether the request was taken.
+A response that cannot be read is ignored: its status has already said whether the request was accepted.
 """
 
 from ostiary_gateway.telemetry.protobuf import fields
@@ -31,6 +31,9 @@ def _message(data: bytes, number: int) -> bytes:
 
 
 def _number(data: bytes, number: int) -> int:
-    """The integer of this field; absent or negative is 0, since a count and a pause cannot be."""
+    """The integer of this field.
+
+    Absent or negative is 0, since a count and a delay cannot be negative.
+    """
     value = next((value for field, value in fields(data) if field == number and isinstance(value, int)), 0)
     return value if value < _INT64_SIGN else 0

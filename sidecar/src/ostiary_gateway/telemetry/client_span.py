@@ -1,4 +1,4 @@
-"""The CLIENT span of one contact with an upstream."""
+"""The CLIENT span of one request to an upstream."""
 
 from collections.abc import Mapping, MutableMapping
 from time import perf_counter_ns
@@ -11,7 +11,10 @@ from ostiary_gateway.telemetry.span import Span
 
 
 class ClientSpan(Span):
-    """From sending a message to an upstream until its answer came or it broke off. Made by ``ServerSpan.client``."""
+    """From sending a message to an upstream until its response or failure.
+
+    Made by ``ServerSpan.client``.
+    """
 
     __slots__ = ("_context", "_http_method", "_inbound", "_parent_id", "_span_id")
 
@@ -23,7 +26,7 @@ class ClientSpan(Span):
         target: str | None,
         http_method: str,
     ) -> None:
-        # Its own times are taken when it is recorded: nobody asks another for them.
+        # The times are taken when the span is recorded: without recording they are not needed.
         self._start_ns = parent._start_ns
         self._started = parent._started
         self._recorder = parent._recorder
@@ -52,9 +55,9 @@ class ClientSpan(Span):
 
     @property
     def context(self) -> Mapping[str, str]:
-        """``traceparent`` and ``tracestate`` for the upstream, in headers and ``_meta``, in place of the caller's.
+        """``traceparent`` and ``tracestate`` for the upstream, in headers and ``_meta``.
 
-        If tracing is off they are the caller's own, and there are none if he sent none that are valid.
+        If tracing is off they are the caller's own; there are none if the caller sent no valid ones.
         """
         if self._context is None:
             self._context = context.members(self._traceparent(), self.tracestate)
@@ -63,10 +66,10 @@ class ClientSpan(Span):
     def _traceparent(self) -> str | None:
         if self._recorder.decide is None:
             return self._inbound.traceparent() if self._inbound is not None else None
-        return f"00-{self.trace_id}-{self.span_id}-0{self._flags}"  # of the flags there are two, see _decide
+        return f"00-{self.trace_id}-{self.span_id}-0{self._flags}"  # only two flags exist, see _decide
 
     def inject(self, carrier: MutableMapping[str, Any]) -> None:
-        """Put the context into outgoing headers or ``_meta``, and take the caller's context and baggage out."""
+        """Replace the caller's context and baggage by ours in outgoing headers or ``_meta``."""
         context.inject(carrier, self.context)
 
     def respond(
@@ -78,7 +81,9 @@ class ClientSpan(Span):
         http_status: int | None = None,
         protocol_version: str | None = None,
     ) -> None:
-        """What the upstream answered: a result, a result with ``isError``, a JSON-RPC error, or an HTTP status.
+        """Report the upstream's response.
+
+        A result, a result with ``isError``, a JSON-RPC error, or an HTTP status.
 
         Every JSON-RPC code is an error on this side. An ``http_status`` from 300 on is one too, unless a code explains
         it. ``message`` is the upstream's ``JSONRPCError.message``; it is cut.
@@ -103,7 +108,7 @@ class ClientSpan(Span):
         protocol_version: str | None,
         session_id: str | None,
     ) -> None:
-        """Begin to record, below this SERVER span, with what is known of the contact."""
+        """Start recording, as a child of this SERVER span, with what is known of the request."""
         self._parent_id = parent_id
         now = perf_counter_ns()
         # On the parent's clock: the wall clock may have been set meanwhile.
@@ -111,7 +116,7 @@ class ClientSpan(Span):
         self._started = now
         attributes = self._describe(request_id, protocol_version, session_id)
         if self.method is None:
-            # A stream, the end of a session, or an answer to the server: no MCP method to speak of.
+            # A stream, the end of a session, or a response to the server: it has no MCP method.
             del attributes[names.MCP_METHOD_NAME]
             attributes[names.HTTP_REQUEST_METHOD] = names.http_span_name(self._http_method)
         if self.method == "tools/call":

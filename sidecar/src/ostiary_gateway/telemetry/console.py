@@ -1,4 +1,4 @@
-"""Spans as one line of JSON each on standard output (``OTEL_TRACES_EXPORTER=console``), to look at while developing."""
+"""Write spans as JSON lines to standard output (``OTEL_TRACES_EXPORTER=console``)."""
 
 import json
 import sys
@@ -10,7 +10,7 @@ from ostiary_gateway.telemetry.record import KINDS, STATUSES, PlainRecord, SpanR
 
 
 class ConsoleExporter:
-    """Writes to a text stream; a stream that refuses loses the batch, as a collector would."""
+    """Writes to a text stream; if writing fails, the batch is lost, as with a collector."""
 
     address = "the console"
 

@@ -1,7 +1,7 @@
-"""W3C Trace Context, level 2: read what a caller sent, write what an upstream gets.
+"""W3C Trace Context, level 2: parse a caller's context, write the context for an upstream.
 
-Everything here takes what a hostile caller may send, of any type and size, and never raises: what is not valid counts
-as absent. Ids stay lower-case hex text, as they came and as they go; the encoder makes bytes of them on its own thread.
+Everything here accepts what a hostile caller may send, of any type and size, and never raises: an invalid value counts
+as absent. Ids stay lower-case hex text; the encoder converts them to bytes in its own thread.
 """
 
 import re
@@ -18,7 +18,7 @@ SAMPLED: Final = 0x01
 #: Level 2: the right-most 56 bits of the trace id are random. Ours are.
 RANDOM: Final = 0x02
 
-#: Longest ``tracestate`` that we pass on, in characters (the least that the specification asks for, section 3.3.1.5).
+#: The longest ``tracestate`` that we propagate, in characters (the minimum that the specification requires, 3.3.1.5).
 TRACESTATE_LIMIT: Final = 512
 _TRACESTATE_READ_LIMIT: Final = 8192
 _TRACESTATE_MEMBERS: Final = 32
@@ -26,7 +26,7 @@ _TRACEPARENT_LIMIT: Final = 512
 _BIG_MEMBER: Final = 128
 
 _IDS: Final = r"(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})"
-#: Version 00 must be exact; a later one may carry more behind the flags; ff is invalid (section 3.2).
+#: Version 00 must match exactly; a later one may have more after the flags; ff is invalid (section 3.2).
 _current = re.compile(f"[ \t]*00-{_IDS}[ \t]*").fullmatch
 _later = re.compile(f"[ \t]*(?!00|ff)[0-9a-f]{{2}}-{_IDS}(?:-.*|[ \t]*)").fullmatch
 _FLAGS: Final = {f"{flags:02x}": flags for flags in range(256)}
@@ -37,7 +37,10 @@ _member = re.compile(
 
 
 class SpanContext(NamedTuple):
-    """Where a span stands: 32 and 16 hex digits, the flags byte, and the vendors' state ("" for none)."""
+    """Ids and flags of a span.
+
+    32 and 16 hex digits, the flags byte, and the vendors' state ("" for none).
+    """
 
     trace_id: str
     span_id: str
@@ -45,7 +48,10 @@ class SpanContext(NamedTuple):
     tracestate: str
 
     def traceparent(self) -> str:
-        """The ``traceparent`` value of this context; bits that version 00 does not know are cleared."""
+        """The ``traceparent`` value of this context.
+
+        Bits that version 00 does not define are cleared.
+        """
         return f"00-{self.trace_id}-{self.span_id}-{self.flags & 3:02x}"
 
 
@@ -54,9 +60,11 @@ Decide = Callable[[SpanContext | None, str], bool]
 
 
 def parse(traceparent: object, tracestate: object = None) -> SpanContext | None:
-    """The context in a pair of values as they came from a header or from ``_meta``; ``None`` unless it is valid.
+    """The context in a pair of raw values from headers or from ``_meta``.
 
-    An invalid ``tracestate`` is dropped and does not spoil the parent.
+    ``None`` unless it is valid.
+
+    An invalid ``tracestate`` is dropped and does not invalidate the parent.
     """
     if not isinstance(traceparent, str) or len(traceparent) > _TRACEPARENT_LIMIT:
         return None
@@ -68,9 +76,11 @@ def parse(traceparent: object, tracestate: object = None) -> SpanContext | None:
 
 
 def parse_tracestate(value: object) -> str:
-    """The ``tracestate`` to pass on, "" if there is none or it is invalid as a whole; shortened to the limit.
+    """The ``tracestate`` to propagate, shortened to the limit.
 
-    Only what matches the grammar goes out again, so no header can be smuggled in a value.
+    "" if there is none or it is invalid as a whole.
+
+    Only text that matches the grammar is sent, so no header can be smuggled in a value.
     """
     if not isinstance(value, str) or len(value) > _TRACESTATE_READ_LIMIT:
         return ""
@@ -88,7 +98,10 @@ def parse_tracestate(value: object) -> str:
 
 
 def _shortened(members: list[str]) -> str:
-    """Whole members only: those over 128 characters go first, then those at the end (section 3.3.1.5)."""
+    """Whole members only.
+
+    Those over 128 characters go first, then those at the end (section 3.3.1.5).
+    """
     for big in reversed([member for member in members if len(member) > _BIG_MEMBER]):
         if len(",".join(members)) <= TRACESTATE_LIMIT:
             break
@@ -109,18 +122,20 @@ def new_span_id() -> str:
 
 
 def members(traceparent: str | None, tracestate: str) -> dict[str, str]:
-    """A context as it stands in headers and in ``_meta`` alike; empty without a ``traceparent``."""
+    """A context as members of headers and of ``_meta`` alike; empty without a ``traceparent``."""
     if not traceparent:
         return {}
     return {TRACEPARENT: traceparent, TRACESTATE: tracestate} if tracestate else {TRACEPARENT: traceparent}
 
 
 def inject(carrier: MutableMapping[str, Any], context: Mapping[str, str]) -> None:
-    """Make ``carrier`` (outgoing headers or ``_meta``) hold this context (:func:`members`) and none of the caller's.
+    """Put this context (:func:`members`) into ``carrier`` in place of the caller's.
 
-    ``baggage`` goes: it crosses a boundary of trust, and anyone may have written it.
+    ``carrier`` are outgoing headers or ``_meta``.
+
+    ``baggage`` is removed: it crosses a trust boundary, and anyone may have written it.
     """
     for key in _CARRIED:
         if key in carrier:
-            del carrier[key]  # not pop: of a multidict that would take the first value only
+            del carrier[key]  # not pop: for a multidict that would remove the first value only
     carrier.update(context)

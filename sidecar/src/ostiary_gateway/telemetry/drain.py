@@ -1,6 +1,6 @@
-"""Ended spans on their way out: a bounded queue, and one thread that drains it.
+"""A batch span processor: a bounded queue of ended spans, and one thread that exports it.
 
-A request only appends to the queue. Whatever the collector does, a span more is lost and counted, never waited for.
+A request only appends to the queue. If the queue is full, a span is dropped and counted; a request never waits.
 """
 
 import logging
@@ -18,9 +18,9 @@ _log: Final = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """Counts of spans since the start. ``ended`` = ``exported`` + all that is lost + ``waiting``.
+    """Counts of spans since the start. ``ended`` = ``exported`` + all lost spans + ``waiting``.
 
-    Lost by reason: the queue was full; the collector did not take them in time; the process ended first.
+    Reasons for loss: the queue was full; the collector did not accept them in time; the process ended first.
     """
 
     ended: int = 0
@@ -30,7 +30,7 @@ class Stats:
     lost_shutdown: int = 0
     waiting: int = 0
     queue_capacity: int = 0
-    #: Traces that a caller's sampled flag asked for beyond the rate.
+    #: Traces beyond the rate limit for the sampled flags of callers.
     remote_sampled_refused: int = 0
 
     @property
@@ -44,13 +44,16 @@ class Stats:
 
 
 class BatchSpanProcessor:
-    """The queue and its thread. :meth:`put` belongs to the event loop's thread, the rest to any."""
+    """The queue and its thread.
+
+    :meth:`put` must be called in the event loop's thread, the rest in any.
+    """
 
     def __init__(self, exporter: Exporter, *, capacity: int, batch_size: int, delay: float) -> None:
         self._exporter = exporter
         self._batch_size = min(batch_size, capacity)
         self._capacity = capacity
-        self._room = capacity  # zero once closed, so that put needs one comparison
+        self._room = capacity  # zero once closed, so that put needs only one comparison
         self._delay = delay
         self._queue: deque[PlainRecord] = deque()
         self._wake = threading.Event()
@@ -69,7 +72,7 @@ class BatchSpanProcessor:
         self._thread.start()
 
     def put(self, span: PlainRecord) -> None:
-        """Take over an ended span, or count it as lost. Never waits."""
+        """Queue an ended span, or count it as lost. Never waits."""
         queue = self._queue
         waiting = len(queue)
         if waiting >= self._room:
@@ -101,14 +104,17 @@ class BatchSpanProcessor:
             )
 
     def close(self, timeout: float) -> None:
-        """Send what waits within ``timeout`` seconds, then give up and count the rest. May be called twice."""
+        """Export the queue within ``timeout`` seconds, then count the rest as lost.
+
+        May be called twice.
+        """
         self._room = 0
         if not self._closing.begun:
             self._closing.begin(timeout)
             self._wake.set()
         self._thread.join(timeout)
         with self._lock:
-            self._settled = True  # a thread that is still stuck in a socket counts no more
+            self._settled = True  # a thread that still waits in a socket counts no more
             abandoned = self._accepted - self._exported - self._failed - self._abandoned
             self._abandoned += abandoned
         self._queue.clear()
@@ -133,7 +139,10 @@ class BatchSpanProcessor:
             self._reported_full = refused
 
     def _empty(self) -> None:
-        """Deliver until less than a batch waits: the rest may grow until the next turn, unless there is none."""
+        """Export until less than a batch is queued.
+
+        The rest waits for the next round, unless this is the last one.
+        """
         while self._queue:
             batch = self._take()
             self._settle(batch, self._deliver(batch))
@@ -147,7 +156,7 @@ class BatchSpanProcessor:
     def _deliver(self, batch: list[PlainRecord]) -> ExportResult:
         try:
             return self._exporter.export(batch, self._closing)
-        except Exception as error:  # noqa: BLE001  a bug must not end the thread: it would cost all spans to come
+        except Exception as error:  # noqa: BLE001  a bug must not end the thread: all later spans would be lost
             self._warner.warn("spans could not be exported: %s", type(error).__name__, error=error)
             return ExportResult(len(batch), type(error).__name__)
 

@@ -1,7 +1,7 @@
-"""Records into OTLP's ``ExportTraceServiceRequest`` (opentelemetry-proto v1), without building message objects.
+"""Encode records as OTLP (opentelemetry-proto v1) without building message objects.
 
-It costs a sixth of the SDK's way and is proved equal to it by a differential test. The resource and the scope are
-encoded once; attributes with few values are remembered.
+It costs a sixth of the SDK's encoder, and a differential test shows equal output. Resource and scope are encoded once;
+attributes with few different values are cached.
 """
 
 import struct
@@ -25,7 +25,7 @@ from ostiary_gateway.telemetry.protobuf import (
 )
 from ostiary_gateway.telemetry.record import Attributes, AttributeValue, PlainRecord
 
-# Span. Ids are hex text, so their tags are too: one conversion makes bytes of all three.
+# Span. Ids are hex text, so their tags are, too: one conversion turns all three into bytes.
 _TRACE_ID: Final = (tag(1, LENGTH) + varint(16)).hex()
 _SPAN_ID: Final = (tag(2, LENGTH) + varint(8)).hex()
 _PARENT_SPAN_ID: Final = (tag(4, LENGTH) + varint(8)).hex()
@@ -66,7 +66,7 @@ _REMOTE: Final = fixed32(0x300)
 _INT64_MIN: Final = -(1 << 63)
 _INT64_MAX: Final = (1 << 63) - 1
 
-#: Keys whose values hardly repeat: remembering those would push the useful ones out.
+#: Keys whose values rarely repeat: caching those would evict the useful ones.
 _UNIQUE: Final = frozenset(
     (
         names.JSONRPC_REQUEST_ID,
@@ -92,14 +92,14 @@ class TraceEncoder:
         self._scope = delimited(_FIRST, scope), _optional(_THIRD, schema_url)
 
     def request(self, spans: Sequence[bytes]) -> bytes:
-        """The request that carries ``spans``, each from :func:`encode_span`."""
+        """The request that contains ``spans``, each from :func:`encode_span`."""
         scope, schema_url = self._scope
         scope_spans = delimited(_SECOND, b"".join((scope, *spans, schema_url)))
         return delimited(_FIRST, self._resource + scope_spans)
 
 
 def encode_span(record: PlainRecord) -> bytes:
-    """One span, with the tag and length that make it a field of ``ScopeSpans``."""
+    """One span, with the tag and length of a field of ``ScopeSpans``."""
     (
         trace_id,
         span_id,
@@ -127,7 +127,7 @@ def encode_span(record: PlainRecord) -> bytes:
     if tracestate:
         parts.append(delimited(_TRACE_STATE, text(tracestate)))
     for key, value in attributes.items():
-        # Only exact types are remembered: to a cache True, 1 and 1.0 are one key.
+        # Only exact types are cached: to a cache True, 1 and 1.0 are the same key.
         if (type(value) is str or type(value) is int) and key not in _UNIQUE:
             parts.append(_remembered(key, value))
         else:
@@ -145,10 +145,13 @@ def key_value(key: str, value: AttributeValue) -> bytes:
 
 
 def any_value(value: AttributeValue) -> bytes:
-    """An ``AnyValue`` message. A number beyond 64 bits, which OTLP cannot hold, goes as its decimal text."""
+    """An ``AnyValue`` message.
+
+    A number beyond 64 bits, which OTLP cannot hold, is written as decimal text.
+    """
     if isinstance(value, str):
         return delimited(_STRING, text(value))
-    if isinstance(value, bool):  # before int, which a bool also is
+    if isinstance(value, bool):  # before int, since a bool is an int, too
         return _BOOL + varint(value)
     if isinstance(value, int):
         return _INT + int64(value) if _INT64_MIN <= value <= _INT64_MAX else delimited(_STRING, text(str(value)))
@@ -173,7 +176,7 @@ def _text_field(field_tag: bytes, value: str) -> bytes:
 
 
 def _optional(field_tag: bytes, value: str) -> bytes:
-    """A text field, which proto3 leaves out when it is empty."""
+    """A text field, which proto3 omits when it is empty."""
     return delimited(field_tag, text(value)) if value else b""
 
 
@@ -184,6 +187,6 @@ def _status(status: int, description: str) -> bytes:
 
 
 def _link(trace_id: str, span_id: str) -> bytes:
-    """A link to a context that came from outside."""
+    """A link to a remote context."""
     ids = bytes.fromhex(f"{_TRACE_ID}{trace_id}{_SPAN_ID}{span_id}")
     return delimited(_LINKS, ids + _LINK_FLAGS + _REMOTE)

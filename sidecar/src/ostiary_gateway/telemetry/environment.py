@@ -1,4 +1,6 @@
-"""Reading single ``OTEL_*`` variables: each wrong value gives one warning that names it, and a default.
+"""Read single ``OTEL_*`` variables.
+
+Each invalid value gives one warning that names it, and the default.
 
 An empty value counts as unset (OpenTelemetry, "Environment Variable Specification"). Values are never quoted where they
 may hold a secret.
@@ -38,7 +40,10 @@ class Environment:
         return found[1] if found else None
 
     def flag(self, *keys: str) -> bool:
-        """Whether the variable says ``true``; anything else is false, and a warning unless it says ``false``."""
+        """Whether the variable is ``true``.
+
+        Anything else is false, with a warning unless it is ``false``.
+        """
         found = self.first(*keys)
         if found is None:
             return False
@@ -48,7 +53,7 @@ class Environment:
         return value.lower() == "true"
 
     def choice(self, choices: Mapping[str, Choice], default: str, *keys: str) -> Choice:
-        """What the variable's value stands for, in any case of letters."""
+        """What the variable's value stands for, case-insensitively."""
         found = self.first(*keys)
         if found is None:
             return choices[default]
@@ -60,7 +65,7 @@ class Environment:
     def number(
         self, default: float, *keys: str, above: float = 0.0, inclusive: bool = False, at_most: float = math.inf
     ) -> float:
-        """A number above ``above`` (or equal to it if ``inclusive``); larger ones than ``at_most`` are cut to it."""
+        """A number above ``above`` (or equal to it if ``inclusive``), at most ``at_most``."""
         found = self.first(*keys)
         if found is None:
             return default
@@ -74,7 +79,7 @@ class Environment:
         return min(number, at_most)
 
     def integer(self, default: int, *keys: str, at_most: int) -> int:
-        """A whole number above zero; larger ones than ``at_most`` are cut to it."""
+        """A whole number above zero, at most ``at_most``."""
         found = self.first(*keys)
         if found is None:
             return default
@@ -88,7 +93,10 @@ class Environment:
         return min(number, at_most)
 
     def headers(self, *keys: str) -> dict[str, str]:
-        """``name=value`` pairs, percent-decoded, with lower-case names. Bad ones are left out and never quoted."""
+        """``name=value`` pairs, percent-decoded, with lower-case names.
+
+        Invalid ones are omitted and never quoted.
+        """
         found = self.first(*keys)
         if found is None:
             return {}
@@ -112,7 +120,7 @@ class Environment:
         return pairs
 
     def warn(self, key: str, fault: str, consequence: str) -> None:
-        """Note a warning: the variable, what is wrong with it, and what happens instead."""
+        """Add a warning: the variable, what is wrong with it, and what happens instead."""
         self.warnings.append(f"{key} {fault}: {consequence}")
 
 
@@ -129,7 +137,7 @@ def _parsed(kind: Callable[[str], Choice], value: str) -> Choice | None:
 
 @contextmanager
 def _silenced(logger: logging.Logger) -> Iterator[None]:
-    # The SDK quotes a malformed header whole in its warning, and headers hold keys.
+    # The SDK quotes a malformed header in its warning, and headers hold keys.
     def refuse(_: logging.LogRecord) -> bool:
         return False
 

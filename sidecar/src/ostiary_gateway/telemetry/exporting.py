@@ -1,7 +1,7 @@
-"""Sending batches: what an exporter and a transport are, and the retries between them.
+"""Exporters and transports, and the retries between them.
 
-An exporter takes a batch of records and comes back when it is sent or lost. It runs on the draining thread, never on a
-request's way, and has to come back soon once :class:`Closing` says so.
+An exporter takes a batch of records and returns when it is sent or lost. It runs in the batch processor's thread, never
+in the event loop, and must return soon once :class:`Closing` has begun.
 """
 
 import random
@@ -16,17 +16,17 @@ from ostiary_gateway.telemetry.record import PlainRecord
 
 _ATTEMPTS: Final = 6
 _JITTER: Final = 0.2
-#: Spans encoded without letting another thread run: at about 3 microseconds each the event loop never waits for more.
+#: Spans encoded without yielding to another thread: at about 3 microseconds each, the event loop never waits longer.
 _SLICE: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
 class SendResult:
-    """What one attempt to send came to.
+    """The result of one attempt to send.
 
-    ``fault`` is "" if the collector took the batch; ``rejected`` spans of it it did not like (OTLP partial success).
-    ``retryable`` faults may pass; ``retry_after`` is how long the collector asks to wait, in seconds. ``broken`` says
-    that the connection was of no use, as a kept one is when the collector has closed it meanwhile.
+    ``fault`` is "" if the collector accepted the batch, except for ``rejected`` spans of it (OTLP partial success).
+    ``retryable`` faults may pass; ``retry_after`` is the delay that the collector asks for, in seconds. ``broken`` says
+    that the connection was not usable, for example because the collector had closed it meanwhile.
     """
 
     fault: str = ""
@@ -37,69 +37,75 @@ class SendResult:
 
 
 class Transport(Protocol):
-    """One way to a collector. Used by one thread; only :meth:`close` may come from another."""
+    """A connection to a collector.
 
-    #: The collector's address, fit to be shown.
+    Used by one thread; only :meth:`close` may be called in another.
+    """
+
+    #: The collector's address, without secrets.
     address: str
 
     def send(self, payload: bytes, *, timeout: float) -> SendResult:
-        """Send one request, once. Never raises; ``timeout`` is in seconds."""
+        """Send one request, without retries. Never raises; ``timeout`` is in seconds."""
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
 
 
 class Closing:
-    """The draining thread's view of shutdown: a flag to wait on, and the time when all has to end."""
+    """Tells the exporting thread about shutdown: a flag to wait on, and the deadline."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
         self._deadline = float("inf")
 
     def begin(self, timeout: float) -> None:
-        """Ask for the end within ``timeout`` seconds."""
+        """Begin the shutdown, which must end within ``timeout`` seconds."""
         self._deadline = time.monotonic() + timeout
         self._event.set()
 
     @property
     def begun(self) -> bool:
-        """Whether the end was asked for."""
+        """Whether the shutdown has begun."""
         return self._event.is_set()
 
     def wait(self, seconds: float) -> bool:
-        """Wait, but not beyond the wish to close; true if that came."""
+        """Wait, at most until the shutdown begins; return true if it did."""
         return self._event.wait(seconds)
 
     def within(self, seconds: float) -> float:
-        """A deadline on the monotone clock: so many seconds from now, or the end if it is sooner."""
+        """A deadline on the monotonic clock.
+
+        This many seconds from now, or the shutdown's deadline if that is earlier.
+        """
         return min(time.monotonic() + seconds, self._deadline)
 
 
 @dataclass(frozen=True, slots=True)
 class ExportResult:
-    """How a batch ended: the spans lost of it and why ("" if none)."""
+    """The result of a batch: the number of lost spans, and why ("" if none)."""
 
     lost: int = 0
     fault: str = ""
 
 
 class Exporter(Protocol):
-    """Takes batches on the draining thread."""
+    """Exports batches in the batch processor's thread."""
 
-    #: Where they go, fit to be shown.
+    #: The destination, without secrets.
     address: str
 
     def export(self, batch: Sequence[PlainRecord], closing: Closing) -> ExportResult:
-        """Deliver the batch or give it up."""
+        """Export the batch, or give it up."""
 
     def close(self) -> None:
-        """Let go of connections. May come from another thread."""
+        """Close the connections. May be called in another thread."""
 
 
 class OTLPExporter:
-    """Encodes for OTLP and sends, with retries as the OTLP specification asks for them.
+    """Encodes for OTLP and sends, with the retries that the OTLP specification requires.
 
-    A batch with all its retries may take ``timeout`` seconds; then it is given up, and the next has its chance.
+    A batch with all its retries may take ``timeout`` seconds; then it is lost, and the next batch is sent.
     """
 
     def __init__(
@@ -117,7 +123,7 @@ class OTLPExporter:
         self._jitter = jitter
 
     def export(self, batch: Sequence[PlainRecord], closing: Closing) -> ExportResult:
-        """Deliver the batch or give it up."""
+        """Export the batch, or give it up."""
         outcome = self._send(self._encoder.request(_encoded(batch)), closing)
         if outcome.fault:
             return ExportResult(len(batch), outcome.fault)
@@ -137,11 +143,11 @@ class OTLPExporter:
         return outcome
 
     def _may_retry(self, outcome: SendResult, attempt: int, deadline: float, closing: Closing) -> bool:
-        """Wait as long as it takes, if the batch's time allows a further attempt."""
+        """Wait before the next attempt; return false if the batch's time does not allow one."""
         pause, left = self._pause(outcome, attempt), deadline - time.monotonic()
         if pause > left:
             if outcome.retry_after is not None:
-                closing.wait(max(0.0, left))  # the collector asked for quiet: the next batch must not break it at once
+                closing.wait(max(0.0, left))  # the collector asked for a pause: the next batch must not end it early
             return False
         return not pause or not closing.wait(pause)
 
@@ -153,7 +159,7 @@ class OTLPExporter:
         return 2.0 ** max(0, attempt - outcome.broken) * self._jitter()
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
         self._transport.close()
 
 
@@ -161,5 +167,5 @@ def _encoded(batch: Sequence[PlainRecord]) -> list[bytes]:
     encoded: list[bytes] = []
     for start in range(0, len(batch), _SLICE):
         encoded.extend(map(encode_span, batch[start : start + _SLICE]))
-        time.sleep(0)  # hands the interpreter to the event loop, if it wants it
+        time.sleep(0)  # lets the event loop's thread take the GIL, if it waits for it
     return encoded

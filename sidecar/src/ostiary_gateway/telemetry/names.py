@@ -1,4 +1,4 @@
-"""Every attribute, span and metric name that Ostiary emits, and nothing else that could drift.
+"""Every attribute, span and metric name that Ostiary emits.
 
 They follow OpenTelemetry's semantic conventions for MCP and GenAI, which have no tagged release yet:
 ``docs/gen-ai/mcp.md`` of ``open-telemetry/semantic-conventions-genai`` at commit
@@ -21,12 +21,12 @@ SERVICE_DEFAULT: Final = "ostiary-gateway"
 MCP_METHOD_NAME: Final = "mcp.method.name"
 MCP_PROTOCOL_VERSION: Final = "mcp.protocol.version"
 MCP_RESOURCE_URI: Final = "mcp.resource.uri"
-#: A session id lets its holder speak in the session, so we record a digest of it: see ``record.session_digest``.
+#: A session id is a credential for the session, so we record a digest of it: see ``record.session_digest``.
 MCP_SESSION_ID: Final = "mcp.session.id"
 GEN_AI_OPERATION_NAME: Final = "gen_ai.operation.name"
 GEN_AI_PROMPT_NAME: Final = "gen_ai.prompt.name"
 GEN_AI_TOOL_NAME: Final = "gen_ai.tool.name"
-#: Content, as JSON: only where an operator asks for it.
+#: Content, as JSON: only where an operator enables it.
 GEN_AI_TOOL_CALL_ARGUMENTS: Final = "gen_ai.tool.call.arguments"
 GEN_AI_TOOL_CALL_RESULT: Final = "gen_ai.tool.call.result"
 JSONRPC_REQUEST_ID: Final = "jsonrpc.request.id"
@@ -36,14 +36,14 @@ RPC_RESPONSE_STATUS_CODE: Final = "rpc.response.status_code"
 EXECUTE_TOOL: Final = "execute_tool"
 TOOL_ERROR: Final = "tool_error"
 TIMEOUT: Final = "timeout"
-#: The caller went away before its answer was there: no fault of the gateway, nor of the server.
+#: The caller disconnected before the response: neither the gateway nor the server is at fault.
 CALLER_LEFT: Final = "caller_left"
 #: The caller cancelled the request (``notifications/cancelled``), and it was not answered with a result.
 CANCELLED: Final = "cancelled"
 TCP: Final = "tcp"
 HTTP: Final = "http"
 OTHER: Final = "_OTHER"
-#: The name of a span that neither an MCP nor an HTTP method may name (HTTP conventions, "Name").
+#: The name of a span whose MCP and HTTP methods are both unknown (HTTP conventions, "Name").
 HTTP_SPAN_NAME: Final = "HTTP"
 
 # General
@@ -62,7 +62,7 @@ HTTP_RESPONSE_STATUS_CODE: Final = "http.response.status_code"
 #: The same digest as ``mcp.session.id``.
 SESSION_ID: Final = "session.id"
 OPENINFERENCE_SPAN_KIND: Final = "openinference.span.kind"
-#: Glue between steps. Without it the CLIENT span of a call would be a second TOOL beside the SERVER span.
+#: The span kind between steps. Without it the CLIENT span of a call would be a second TOOL besides the SERVER span.
 CHAIN: Final = "CHAIN"
 
 # Our own
@@ -74,7 +74,7 @@ OSTIARY_ACCESS_DECISION: Final = "ostiary.access.decision"
 OSTIARY_ACCESS_POLICY: Final = "ostiary.access.policy"
 OSTIARY_ACCESS_RULE: Final = "ostiary.access.rule"
 OSTIARY_ACCESS_REASON: Final = "ostiary.access.reason"
-#: How many items of a list were left out because they cannot be judged.
+#: The number of list items that were dropped because they cannot be judged.
 OSTIARY_LIST_DROPPED_ITEMS: Final = "ostiary.list.dropped_items"
 OSTIARY_CONFIG_REVISION: Final = "ostiary.config.revision"
 
@@ -99,15 +99,15 @@ K8S_DEPLOYMENT_NAME: Final = "k8s.deployment.name"
 # Metrics (histograms in seconds), for those who record them
 MCP_SERVER_OPERATION_DURATION: Final = "mcp.server.operation.duration"
 MCP_CLIENT_OPERATION_DURATION: Final = "mcp.client.operation.duration"
-#: The bucket boundaries that the conventions advise for both, in seconds.
+#: The bucket boundaries that the conventions recommend for both, in seconds.
 OPERATION_DURATION_BUCKETS: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300)
 
-#: HTTP methods that may name a span; any other would let a caller invent span names.
+#: HTTP methods that may name a span; otherwise a caller could invent span names.
 HTTP_METHODS: Final = frozenset(
     ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "CONNECT", "TRACE", "QUERY")
 )
 
-#: Where the target of a method belongs. A method that is not here has none: lifecycle methods carry no tool.
+#: Where the target of a method is recorded. A method that is not here has none: lifecycle methods name no tool.
 TARGET_ATTRIBUTES: Final = {
     "tools/call": GEN_AI_TOOL_NAME,
     "prompts/get": GEN_AI_PROMPT_NAME,
@@ -117,10 +117,10 @@ TARGET_ATTRIBUTES: Final = {
     "notifications/resources/updated": MCP_RESOURCE_URI,
 }
 
-#: The methods whose target is one of few and so belongs into the span's name; URIs are not.
+#: The methods with few different targets, which therefore go into the span's name; URIs do not.
 NAMED_TARGETS: Final = frozenset(("tools/call", "prompts/get"))
 
-#: What servers send; with the core's table of what clients send, the methods that may name a span.
+#: The methods that servers send; with the core's table of client methods, the methods that may name a span.
 SERVER_METHODS: Final = frozenset(
     (
         "ping",
@@ -142,5 +142,5 @@ SERVER_METHODS: Final = frozenset(
 
 
 def http_span_name(method: str) -> str:
-    """Return what a span is called that no MCP method names: the HTTP method, if that is a known one."""
+    """Return the name of a span without an MCP method: the HTTP method, if it is a known one."""
     return method if method in HTTP_METHODS else HTTP_SPAN_NAME

@@ -1,6 +1,6 @@
-"""Protocol Buffers' wire format, as much of it as OTLP's traces need (encoding specification, "Message Structure").
+"""The parts of Protocol Buffers' wire format that OTLP's traces need.
 
-Plain bytes in and out. The fields of OTLP stand in :mod:`.encode` and :mod:`.answers`.
+Plain bytes in and out. The fields of OTLP are defined in :mod:`.encode` and :mod:`.answers`.
 """
 
 import struct
@@ -39,7 +39,7 @@ def int64(number: int) -> bytes:
 
 
 def tag(field: int, wire_type: int) -> bytes:
-    """What stands before a field's value."""
+    """The tag in front of a field's value."""
     return varint(field << 3 | wire_type)
 
 
@@ -49,7 +49,7 @@ def delimited(field_tag: bytes, value: bytes) -> bytes:
 
 
 def text(value: str) -> bytes:
-    """UTF-8; half a surrogate pair (from a header's odd bytes) becomes "?", since protobuf refuses it."""
+    """UTF-8, with "?" for half a surrogate pair, which protobuf refuses."""
     return value.encode("utf-8", "replace")
 
 
@@ -64,9 +64,11 @@ def fixed32(number: int) -> bytes:
 
 
 def fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """The fields of a message: number and value, a varint as a number and everything else as bytes.
+    """The fields of a message.
 
-    Raises ``ValueError`` for what is no message.
+    Number and value, a varint as a number and everything else as bytes.
+
+    Raises ``ValueError`` for bytes that are not a message.
     """
     position = 0
     while position < len(message):

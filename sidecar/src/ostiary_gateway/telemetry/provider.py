@@ -1,4 +1,4 @@
-"""Tracing of one gateway process: what hands out spans, and what becomes of them."""
+"""Tracing of one gateway process: makes spans, and exports them."""
 
 import logging
 import os
@@ -29,10 +29,10 @@ Observer = Callable[[SpanRecord], None]
 
 
 class Telemetry:
-    """Hands out SERVER spans and owns what happens to them: sampling, queue, thread, exporter.
+    """Makes SERVER spans, and owns their sampling, queue, thread and exporter.
 
-    Make it with :meth:`from_env` (the standard ``OTEL_*`` variables) or :meth:`disabled`; tests may give an exporter of
-    their own. Spans are made and ended on one thread, the event loop's.
+    Make it with :meth:`from_env` (the standard ``OTEL_*`` variables) or :meth:`disabled`; tests may pass an exporter of
+    their own. Spans are made and ended in one thread, the event loop's.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Telemetry:
         *,
         on_end: Observer | None = None,
     ) -> None:
-        #: Called with every ended SERVER span, sampled or not, also when tracing is off. May be set at any time.
+        #: Called with every ended SERVER span, sampled or not, even when tracing is off. May be set at any time.
         self.on_end: Observer | None = on_end
         #: Why tracing is off, ``None`` if it is on.
         self.off = settings.off
@@ -75,10 +75,12 @@ class Telemetry:
         resource: Mapping[str, str] | None = None,
         on_end: Observer | None = None,
     ) -> "Telemetry":
-        """Tracing as ``environ`` (the process's own by default) asks for it: see :mod:`.settings` and :mod:`.resource`.
+        """Tracing as configured in ``environ`` (by default the process's own).
 
-        ``resource`` adds attributes of the process, below what the environment says. Wrong values are warned of and
-        replaced. Raises :class:`.StartupError` if gRPC is asked for and its extra is not installed.
+        See :mod:`.settings` and :mod:`.resource`.
+
+        ``resource`` adds attributes of the process, which the environment overrides. Invalid values give a warning and
+        are replaced by defaults. Raises :class:`.StartupError` if gRPC is configured and its extra is not installed.
         """
         environ = os.environ if environ is None else environ
         settings = read_settings(environ)
@@ -94,7 +96,7 @@ class Telemetry:
 
     @classmethod
     def disabled(cls, *, on_end: Observer | None = None) -> "Telemetry":
-        """No tracing: the caller's context passes to upstreams unchanged, and ``on_end`` still sees every span."""
+        """No tracing: upstreams get the caller's context, and ``on_end`` still gets every span."""
         return cls(Settings(off="disabled"), None, on_end=on_end)
 
     def server_span(
@@ -109,7 +111,7 @@ class Telemetry:
     ) -> ServerSpan:
         """Begin the SERVER span of a request; enter it with ``with``.
 
-        ``traceparent`` and ``tracestate`` are the HTTP headers as they came. ``http_version`` is as in "1.1".
+        ``traceparent`` and ``tracestate`` are the raw HTTP headers. ``http_version`` is as in "1.1".
         """
         attributes: dict[str, AttributeValue] = {}
         if client_address is not None:
@@ -121,7 +123,7 @@ class Telemetry:
         return ServerSpan(self, http_method, traceparent, tracestate, attributes)
 
     def ended(self, span: PlainRecord, *, sampled: bool) -> None:
-        """Take over an ended span (for spans themselves)."""
+        """Take an ended span (called by spans)."""
         if sampled and self._drain is not None:
             self._drain.put(span)
         if self.on_end is not None and span[6] == SERVER:
@@ -130,20 +132,22 @@ class Telemetry:
     def _observe(self, observer: Observer, span: SpanRecord) -> None:
         try:
             observer(span)
-        except Exception as error:  # noqa: BLE001  whatever the observer does, the request goes on
+        except Exception as error:  # noqa: BLE001  a failing observer must not affect the request
             self._warner.warn("the span observer failed", error=error)
 
     @property
     def stats(self) -> Stats:
-        """What became of all sampled spans so far."""
+        """The counts of all sampled spans so far."""
         if self._drain is None:
             return Stats()
         return replace(self._drain.stats(), remote_sampled_refused=self._refused())
 
     def close(self, timeout: float = 3.0) -> Stats:
-        """Send what waits within ``timeout`` seconds, count the rest as lost, and return the final counts.
+        """Export the queue within ``timeout`` seconds, and return the final counts.
 
-        It blocks: call it off the event loop. Spans that end later are counted as lost.
+        What is not exported by then is counted as lost.
+
+        It blocks: call it in another thread than the event loop's. Spans that end later are counted as lost.
         """
         if self._drain is not None:
             self._drain.close(timeout)
@@ -160,7 +164,7 @@ def _exporter(settings: Settings, resource: Mapping[str, AttributeValue]) -> Exp
 
 
 def _transport(collector: Collector) -> Transport:
-    # Imported here: only what is asked for is loaded.
+    # Imported here, so that only the configured transport is loaded.
     if collector.protocol == "http/protobuf":
         from ostiary_gateway.telemetry.transport_http import HTTPTransport  # noqa: PLC0415
 

@@ -1,10 +1,13 @@
-"""An ended span as plain data: what spans put into the queue and what encoders, printers and observers read."""
+"""An ended span as plain data.
+
+Written to the queue, and read by encoders, printers and observers.
+"""
 
 import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-#: What an attribute may hold (OpenTelemetry common attributes).
+#: The types of an attribute's value (OpenTelemetry common attributes).
 Scalar = str | bool | int | float
 AttributeValue = Scalar | Sequence[Scalar]
 Attributes = Mapping[str, AttributeValue]
@@ -22,11 +25,11 @@ STATUSES: Final = {UNSET: "UNSET", ERROR: "ERROR"}
 class SpanRecord(NamedTuple):
     """One ended span.
 
-    Ids are hex text ("" where there is none: no parent, or tracing is off and only an observer wanted the record).
-    Times are nanoseconds since the epoch; their difference is monotone. ``links`` holds (trace id, span id) pairs.
+    Ids are hex text ("" where there is none: no parent, or tracing is off and only an observer uses the record). Times
+    are nanoseconds since the epoch; their difference is monotonic. ``links`` holds (trace id, span id) pairs.
 
-    The queue holds plain tuples in this order, because they cost a third and need no care by the garbage collector;
-    ``SpanRecord._make`` gives one its names back.
+    The queue holds plain tuples in this order, because they cost a third and the garbage collector can ignore them;
+    ``SpanRecord._make`` adds the names.
     """
 
     trace_id: str
@@ -70,9 +73,9 @@ PlainRecord = tuple[
 
 
 def session_digest(session_id: str) -> str:
-    """32 hex digits that stand for a session in telemetry.
+    """Return 32 hex digits that stand for a session in telemetry.
 
-    The id itself is a credential on an open proxy (its holder speaks in the session), and trace backends have many
+    The id itself is a credential on an open proxy (its holder can use the session), and trace backends have many
     readers. The digest still joins all spans of a session.
     """
     return hashlib.sha256(session_id.encode("utf-8", "replace")).hexdigest()[:32]

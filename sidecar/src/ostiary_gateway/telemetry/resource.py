@@ -1,12 +1,12 @@
-"""What every span says about this process: the OpenTelemetry Resource.
+"""The OpenTelemetry Resource: the attributes of this process in every export.
 
-Lowest first: defaults, what the caller of :func:`resource_attributes` gives, Kubernetes' downward API,
+In increasing priority: defaults, the ``extra`` of :func:`resource_attributes`, Kubernetes' downward API,
 ``OTEL_RESOURCE_ATTRIBUTES``, ``OTEL_SERVICE_NAME``.
 
 The downward API is read from ``POD_NAME`` (metadata.name), ``POD_NAMESPACE`` (metadata.namespace), ``POD_UID``
 (metadata.uid), ``NODE_NAME`` (spec.nodeName), ``CONTAINER_NAME`` and ``DEPLOYMENT_NAME``, but only where ``POD_NAME``
-is set: elsewhere such names mean anything. In a pod the instance id is ``<namespace>.<pod>.<container>``, as the
-conventions for Kubernetes have it; elsewhere it is random.
+is set: elsewhere such names may mean anything. In a pod the instance id is ``<namespace>.<pod>.<container>``, as the
+conventions for Kubernetes define it; elsewhere it is random.
 """
 
 import uuid
@@ -37,7 +37,7 @@ def resource_attributes(env: Environment, extra: Mapping[str, str]) -> dict[str,
     if service_name := env.text("OTEL_SERVICE_NAME"):
         given[names.SERVICE_NAME] = service_name
     return {
-        # The SDK's own name is reserved for the SDK's own recording, which this is not (resource conventions).
+        # The SDK's own name is reserved for spans that the SDK records, which these are not (resource conventions).
         names.TELEMETRY_SDK_NAME: names.SDK_NAME,
         names.TELEMETRY_SDK_LANGUAGE: "python",
         names.TELEMETRY_SDK_VERSION: __version__,

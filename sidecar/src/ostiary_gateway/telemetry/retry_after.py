@@ -1,4 +1,4 @@
-"""``Retry-After`` (RFC 9110, section 10.2.3): how long a server asks to wait."""
+"""``Retry-After`` (RFC 9110, section 10.2.3): the delay that a server asks for."""
 
 import math
 import time
@@ -7,7 +7,10 @@ from email.utils import parsedate_to_datetime
 
 
 def retry_after(value: str | None) -> float | None:
-    """Seconds from now, from a number of seconds or an HTTP date; ``None`` if there is none that can be read."""
+    """Seconds from now, from a number of seconds or an HTTP date.
+
+    ``None`` if it is absent or unreadable.
+    """
     if value is None:
         return None
     try:

@@ -1,7 +1,9 @@
-"""Which traces are recorded: OpenTelemetry's samplers as plain functions, and a bound on what a caller may force.
+"""Which traces are recorded.
 
-A property test proves each equal to the SDK's object of the same name, which would cost a request twice as much as the
-rest of its span.
+OpenTelemetry's samplers as plain functions, and a rate limit on callers' sampled flags.
+
+A property test shows that each equals the SDK's object of the same name, which would cost a request twice as much as
+the rest of its span.
 """
 
 import time
@@ -16,7 +18,9 @@ _PARENT_BASED: Final = "parentbased_"
 
 
 class RateLimit:
-    """At most ``per_second`` grants a second, with bursts of one second's worth (a token bucket in two floats).
+    """At most ``per_second`` grants a second (a token bucket in two floats).
+
+    A burst may take one second's grants.
 
     Zero grants nothing, infinity everything. Not safe between threads: the gateway decides on its event loop.
     """
@@ -30,9 +34,9 @@ class RateLimit:
         self.refused = 0
 
     def grant(self) -> bool:
-        """Take one token if there is one."""
+        """Take one token if there is one; return whether there was."""
         now = self._clock()
-        # The bucket is a point in time: it may run ahead of the clock by one second, less the token we want.
+        # The bucket is a point in time: it may be ahead of the clock by one second, less the token we take.
         ahead = self._next if self._next > now else now
         if ahead - now > max(0.0, 1.0 - self._interval) + 1e-9:
             self.refused += 1
@@ -44,9 +48,9 @@ class RateLimit:
 def make_sampler(name: SamplerName, ratio: float, remote_sampled: RateLimit) -> Decide:
     """The sampler of this name; ``ratio`` (0 to 1) is for those that sample by trace id.
 
-    A parent-based sampler lets every caller force recording by a flag. ``remote_sampled`` bounds that: beyond it such a
-    trace is not recorded here, though its context still travels. Where the root records everything, the flag asks for
-    nothing more than everyone gets, and refusing it would lose exactly the traces that have a parent: then no bound.
+    A parent-based sampler lets every caller force recording by a flag. ``remote_sampled`` limits that: beyond it such a
+    trace is not recorded here, though its context is still propagated. Where the root sampler records everything, the
+    flag gives nothing extra, and a limit would lose exactly the traces that have a parent: then there is no limit.
     """
     root = _root(name.removeprefix(_PARENT_BASED), ratio)
     if not name.startswith(_PARENT_BASED):

@@ -1,4 +1,4 @@
-"""The SERVER span of one message: the seam through which every station of a request reports.
+"""The SERVER span of one message: every stage of a request reports to it.
 
 with telemetry.server_span(http_method="POST", traceparent=…) as span:
     span.routed(PROXY_ATTRIBUTES, revision=…)                       # route
@@ -23,7 +23,9 @@ from ostiary_gateway.telemetry.span import Recorder, Span
 
 
 class ServerSpan(Span):
-    """From a message's first byte until its answer was relayed. Made by ``Telemetry.server_span``.
+    """From a message's first byte until its response was relayed.
+
+    Made by ``Telemetry.server_span``.
 
     A request that never becomes a message (404, 401, malformed) is named by its HTTP method.
     """
@@ -82,9 +84,10 @@ class ServerSpan(Span):
         return self._span_id
 
     def routed(self, evidence: Mapping[str, str], *, revision: int) -> None:
-        """The request goes to the proxy of which ``evidence`` tells, by this revision of the config.
+        """Report the request's proxy, by its attributes ``evidence``, and the config's revision.
 
-        The mapping was built at load. It is read when the span ends, and only if it is kept then.
+        The mapping was built when the config was loaded. It is read when the span ends, and only if the span is
+        recorded.
         """
         self._evidence = evidence
         self._revision = revision
@@ -99,7 +102,7 @@ class ServerSpan(Span):
         session_id: str | None = None,
         carrier_meta: object = None,
     ) -> None:
-        """The body is a message: join its trace, decide on sampling, and say what it is.
+        """Report the message: join its trace, decide on sampling, and record what it is.
 
         All of it may be the caller's own text. ``target`` is the tool's or prompt's name or the resource's URI as the
         caller wrote it; ``carrier_meta`` is ``params._meta``, of any type.
@@ -117,11 +120,14 @@ class ServerSpan(Span):
 
     @property
     def content_limit(self) -> int:
-        """How many characters of a call's arguments, and of its result, are to be captured; 0 for none."""
+        """The number of characters to capture of a call's arguments, and of its result; 0 for none."""
         return self._recorder.content_limit if self.sampled else 0
 
     def content(self, *, arguments: str, result: str) -> None:
-        """What was captured of a call, as JSON texts within :attr:`content_limit`; an empty one is left out."""
+        """Report a call's captured content, as JSON texts within :attr:`content_limit`.
+
+        An empty one is omitted.
+        """
         attributes = self._attributes
         if attributes is None:
             return
@@ -133,8 +139,8 @@ class ServerSpan(Span):
     def _join(self, carrier_meta: object) -> None:
         """Choose the parent: ``_meta``, else the HTTP headers, else none; then decide on sampling.
 
-        The context in ``_meta`` is the sender's span for this very message; the headers' may be of a proxy between, so
-        when both are there and differ it becomes a link.
+        The context in ``_meta`` is the sender's span for this very message; that in the headers may be from a proxy in
+        between, so where they differ the latter becomes a link.
         """
         self._joined = True
         parent = None
@@ -164,7 +170,7 @@ class ServerSpan(Span):
             self._attributes = None
 
     def allow(self, *, policy: str | None = None, rule: str | None = None) -> None:
-        """Access was granted, by this rule of this policy if one was needed."""
+        """Report that access was granted, by this rule of this policy if one was needed."""
         if self._attributes is not None:
             self._access(names.ALLOW, policy, rule)
 
@@ -182,7 +188,10 @@ class ServerSpan(Span):
         code: int | None = None,
         message: str = "",
     ) -> None:
-        """Access was refused; with ``code`` and ``message`` also say what the caller was answered."""
+        """Report that access was refused.
+
+        ``code`` and ``message`` are those of the caller's answer.
+        """
         if self._attributes is not None:
             self._access(names.DENY, policy, rule)
             self.set(names.OSTIARY_ACCESS_REASON, reason)
@@ -197,7 +206,9 @@ class ServerSpan(Span):
         is_error: bool = False,
         http_status: int | None = None,
     ) -> None:
-        """What the agent was answered: a result, a result with ``isError``, a JSON-RPC error, or an HTTP status alone.
+        """Report the agent's answer.
+
+        A result, a result with ``isError``, a JSON-RPC error, or an HTTP status alone.
 
         ``message`` is ``JSONRPCError.message``. ``http_status`` is for answers below MCP: from 400 on it is an error.
         """
@@ -225,9 +236,11 @@ class ServerSpan(Span):
         protocol_version: str | None = None,
         session_id: str | None = None,
     ) -> ClientSpan:
-        """Begin the CLIENT span of one contact with an upstream; each retry and each server of a fan-out has its own.
+        """Begin the CLIENT span of one request to an upstream.
 
-        ``method`` and ``target`` are as the upstream gets them, where they differ from what the agent sent.
+        Each retry and each server of a fan-out has its own.
+
+        ``method`` and ``target`` are those sent to the upstream, where they differ from what the agent sent.
         """
         if not self._joined:
             self._join(None)
@@ -243,7 +256,7 @@ class ServerSpan(Span):
         super().end()
 
     def _broke_off(self, error: BaseException) -> None:
-        # A refusal that travels as an exception is an answer like any other.
+        # A refusal that is raised as an exception is an answer like any other.
         if isinstance(error, Refusal):
             self.respond(code=error.code, message=error.message, http_status=error.status)
         else:

@@ -1,18 +1,18 @@
-"""Tracing's settings, read once from the standard ``OTEL_*`` variables (and one of our own).
+"""Settings of tracing, read once from the standard ``OTEL_*`` variables and one of ours.
 
-They mean what they mean to OpenTelemetry's Python SDK 1.45, which tests compare with, but for this:
+They have the meaning of OpenTelemetry's Python SDK 1.45, with which tests compare them, except:
 
 - Without ``OTEL_EXPORTER_OTLP_ENDPOINT`` or ``OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`` tracing is off. The SDK would send
-  to localhost:4318, where nobody listens in most pods.
+  to localhost:4318, where nothing listens in most pods.
 - ``OTEL_EXPORTER_OTLP_TIMEOUT`` is in seconds, as in the SDK (the specification says milliseconds), and at most 30.
 - ``OTEL_BSP_*`` have defaults of our own: a queue of 8192, batches of 512, a delay of 200 ms.
-- A wrong value gives one warning and the default; the SDK raises for some of them.
+- An invalid value gives one warning and the default; the SDK raises for some of them.
 
-``OSTIARY_TRACES_REMOTE_SAMPLED_PER_SECOND`` (default 100) bounds how many traces a second callers can force by their
+``OSTIARY_TRACES_REMOTE_SAMPLED_PER_SECOND`` (default 100) limits how many traces a second callers can force with their
 sampled flag: see :func:`.sampling.make_sampler`.
 
-``OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT`` (default ``NO_CONTENT``) says whether spans hold what tools are
-called with and answer: ``SPAN_ONLY``, or ``SPAN_AND_EVENT``, of which we have the spans. ``true`` is its older form.
+``OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT`` (default ``NO_CONTENT``) enables spans with the arguments and
+results of tools: ``SPAN_ONLY``, or ``SPAN_AND_EVENT``, of which we emit the spans. ``true`` is an older form.
 """
 
 import base64
@@ -48,7 +48,7 @@ _COMPRESSIONS: Final[dict[Protocol, dict[str, Compression]]] = {
 }
 _SAMPLERS: Final[dict[str, SamplerName]] = {name: name for name in get_args(SamplerName)}
 CONTENT_VARIABLE: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
-#: Whether content goes into spans.
+#: The values that put content into spans.
 _CONTENT: Final = {
     "no_content": False,
     "span_only": True,
@@ -57,7 +57,7 @@ _CONTENT: Final = {
     "true": True,
     "false": False,
 }
-#: Characters of arguments, and of a result; the standard limit of attributes holds where it is lower.
+#: The number of characters of arguments, and of a result; the standard limit of attributes applies where it is lower.
 _CONTENT_LIMIT: Final = 4096
 _TEXT_LIMITS: Final = ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT")
 _MAX_TIMEOUT: Final = 30.0
@@ -66,9 +66,9 @@ _MAX_QUEUE: Final = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class TLS:
-    """PEM files: the authorities to trust (``None``: the system's), and our own certificate with its key.
+    """PEM files: trusted authorities (``None``: the system's), our certificate and its key.
 
-    Without ``key_file`` the key stands in ``certificate_file``.
+    Without ``key_file`` the key is in ``certificate_file``.
     """
 
     ca_file: str | None = None
@@ -78,9 +78,9 @@ class TLS:
 
 @dataclass(frozen=True, slots=True)
 class Collector:
-    """Where spans go and how.
+    """The destination of spans, and how to connect to it.
 
-    ``endpoint`` is a complete URL for HTTP and ``host:port`` for gRPC, without user and password, which stand in
+    ``endpoint`` is a complete URL for HTTP and ``host:port`` for gRPC, without user and password, which go into
     ``headers``. ``timeout`` is in seconds and covers a batch with its retries.
     """
 
@@ -95,7 +95,10 @@ class Collector:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All that the environment says about tracing. ``off`` is why there is none, ``None`` if there is."""
+    """All settings of tracing in the environment.
+
+    ``off`` is why tracing is off, ``None`` if it is on.
+    """
 
     off: str | None
     exporter: Exporter = "otlp"
@@ -113,7 +116,7 @@ class Settings:
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
-    """The settings in ``environ``. Never raises; what is wrong with it stands in ``warnings``."""
+    """The settings in ``environ``. Never raises; what is wrong is in ``warnings``."""
     env = Environment(environ)
     off, exporter, collector = _destination(env)
     if off is not None:
@@ -142,7 +145,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
 
 
 def _content_limit(env: Environment, text_limit: int) -> int:
-    """Return how many characters of content a span may hold; 0 where it holds none, as by default."""
+    """Return how many characters of content a span may hold; 0 for none, the default."""
     if not env.choice(_CONTENT, "no_content", CONTENT_VARIABLE):
         if (env.text(CONTENT_VARIABLE) or "").lower() == "event_only":
             env.warn(CONTENT_VARIABLE, "is EVENT_ONLY, and there are no events", "no content is recorded")
@@ -194,7 +197,10 @@ def _collector(env: Environment) -> Collector | None:
 
 
 def _http_endpoint(env: Environment) -> tuple[str, bool, dict[str, str]] | None:
-    """(URL, whether it is https, credentials). The generic endpoint is a base, the traces' own a complete URL."""
+    """(URL, whether it is https, credentials).
+
+    The generic endpoint is a base, the traces' own a complete URL.
+    """
     key, value = env.first(*_ENDPOINTS) or ("", "")
     url = _split(value)
     if url is None or url.scheme not in ("http", "https") or not url.hostname:
@@ -206,7 +212,10 @@ def _http_endpoint(env: Environment) -> tuple[str, bool, dict[str, str]] | None:
 
 
 def _grpc_endpoint(env: Environment) -> tuple[str, bool, dict[str, str]] | None:
-    """(host:port or another gRPC target, whether it is secure, credentials). Without a scheme it is secure."""
+    """(host:port or another gRPC target, whether it is secure, credentials).
+
+    Without a scheme it is secure.
+    """
     key, value = env.first(*_ENDPOINTS) or ("", "")
     insecure = env.flag("OTEL_EXPORTER_OTLP_TRACES_INSECURE", "OTEL_EXPORTER_OTLP_INSECURE")
     url = _split(value)
@@ -222,7 +231,10 @@ def _grpc_endpoint(env: Environment) -> tuple[str, bool, dict[str, str]] | None:
 
 
 def _meant(value: str) -> str:
-    """What to write instead of a host and a port alone; anything else may hold a secret and is not shown."""
+    """What to write in place of a host and a port alone.
+
+    Any other value may hold a secret and is not shown.
+    """
     bare = re.fullmatch(r"[A-Za-z0-9._-]+(:[0-9]{1,5})?", value)
     return f"write http://{value}" if bare else "write http:// in front of it"
 
@@ -230,14 +242,14 @@ def _meant(value: str) -> str:
 def _split(value: str) -> SplitResult | None:
     try:
         url = urlsplit(value)
-        _ = url.port  # raises on a port that is none
+        _ = url.port  # raises for an invalid port
     except ValueError:
         return None
     return url
 
 
 def _without_credentials(url: SplitResult) -> tuple[str, dict[str, str]]:
-    """The host and port alone, and the user and password as the header that they become."""
+    """Return host and port alone, and the header made from user and password."""
     user, at, host = url.netloc.rpartition("@")
     if not at:
         return host, {}

@@ -1,6 +1,6 @@
-"""What both kinds of spans share: attributes, how it ended, its times.
+"""What both kinds of spans share: attributes, result, times.
 
-A span that nobody wants (not sampled, or tracing is off) keeps no attributes: each report costs one comparison.
+A span that is not recorded (not sampled, or tracing is off) keeps no attributes: each report costs one comparison.
 """
 
 from collections.abc import Callable
@@ -19,9 +19,9 @@ _NAME_LIMIT: Final = 256
 
 
 class Recorder(Protocol):
-    """What a span needs of its owner."""
+    """What a span needs from its owner."""
 
-    #: Decides which traces are recorded; ``None`` if tracing is off: then a caller's context passes unchanged.
+    #: Decides which traces are recorded; ``None`` if tracing is off: then a caller's context is passed unchanged.
     decide: Decide | None
     #: The longest text of a caller in an attribute, in characters.
     text_limit: int
@@ -32,10 +32,10 @@ class Recorder(Protocol):
 
     @property
     def on_end(self) -> Callable[[SpanRecord], None] | None:
-        """Who wants every ended SERVER span, sampled or not."""
+        """The observer that gets every ended SERVER span, sampled or not."""
 
     def ended(self, span: PlainRecord, *, sampled: bool) -> None:
-        """Take over a span that has ended."""
+        """Take a span that has ended."""
 
 
 _COMMON: Final[dict[str, AttributeValue]] = {
@@ -49,12 +49,12 @@ def _constants(method: str) -> dict[str, AttributeValue]:
     return {names.MCP_METHOD_NAME: method, **operation, **_COMMON}
 
 
-#: What follows from the method alone, copied into each span. Only these methods may name a span.
+#: Attributes that depend on the method only, copied into each span. Only these methods may name a span.
 _BY_METHOD: Final = {method: _constants(method) for method in {*METHODS, *names.SERVER_METHODS}}
 
 
 class Span:
-    """One span; use it as a context manager, which ends it and records an exception that leaves the block."""
+    """A span, and its context manager, which ends it and records an exception."""
 
     __slots__ = (
         "_attributes",
@@ -72,7 +72,7 @@ class Span:
         "tracestate",
     )
 
-    # The subclasses fill these themselves: a chain of constructors would cost as much as the rest of a span.
+    # The subclasses set these themselves: chained constructors would cost as much as the rest of a span.
     _recorder: Recorder
     _attributes: dict[str, AttributeValue] | None
     _description: str
@@ -80,24 +80,27 @@ class Span:
     _start_ns: int
     _started: int
     _flags: int
-    #: Whether an exception that leaves the block says nothing of how the operation ended.
+    #: Whether an exception that leaves the block is irrelevant to the result of the operation.
     _settled: bool
     #: The trace's id, "" while it is not known, or if tracing is off and the caller sent none.
     trace_id: str
-    #: The vendors' state that goes with the trace, "" for none.
+    #: The vendors' state of the trace, "" for none.
     tracestate: str
-    #: The MCP method, as the peer sent or gets it.
+    #: The MCP method, as it was received or is sent.
     method: str | None
     #: The tool, prompt or resource, likewise.
     target: str | None
-    #: ``error.type`` so far; kept whether or not the span is recorded, so that metrics can read it.
+    #: ``error.type`` so far; set whether or not the span is recorded, since metrics read it.
     error_type: str | None
-    #: The JSON-RPC error code of the answer, if it is an error.
+    #: The JSON-RPC error code of the response, if it is an error.
     rpc_code: int | None
 
     @property
     def recording(self) -> bool:
-        """Whether attributes are kept. Ask before computing a costly one; :meth:`set` asks itself."""
+        """Whether attributes are kept.
+
+        Check it before computing a costly one; :meth:`set` checks it itself.
+        """
         return self._attributes is not None
 
     @property
@@ -115,9 +118,9 @@ class Span:
         attributes[key] = value
 
     def fail(self, error_type: str, description: str = "", *, code: int | None = None) -> None:
-        """The operation failed for this reason, whatever else is reported.
+        """Report that the operation failed for this reason, whatever else is reported.
 
-        ``error_type`` must be one of few values. ``description`` goes into traces: it holds no secret.
+        ``error_type`` must have few different values. ``description`` goes into traces: it must not hold a secret.
         """
         self.error_type = error_type
         self._description = description[: self._recorder.text_limit]
@@ -125,7 +128,10 @@ class Span:
             self.rpc_code = code
 
     def settle(self) -> None:
-        """What was reported stands, whatever leaves the block: the caller may go once it has its answer."""
+        """Make the reports so far final, whatever leaves the block.
+
+        The caller may disconnect once it has its response.
+        """
         self._settled = True
 
     def end(self) -> None:
@@ -147,7 +153,7 @@ class Span:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        # What was reported before is nearer to the cause than the exception that followed from it.
+        # An earlier report is closer to the cause than the exception that followed from it.
         if error is not None and self.error_type is None and self.rpc_code is None and not self._settled:
             self._broke_off(error)
         self.end()
@@ -156,7 +162,10 @@ class Span:
         self.error_type = exception_type(error)
 
     def _outcome(self, attributes: dict[str, AttributeValue]) -> tuple[int, int]:
-        """Write the outcome into ``attributes``; return the status and how many attributes went over the limit."""
+        """Write the result into ``attributes``.
+
+        Return the status and the number of attributes beyond the limit.
+        """
         if self.rpc_code is not None:
             attributes[names.RPC_RESPONSE_STATUS_CODE] = str(self.rpc_code)
         status = record.UNSET
@@ -176,7 +185,10 @@ class Span:
         protocol_version: str | None,
         session_id: str | None,
     ) -> dict[str, AttributeValue]:
-        """What the conventions ask of every message. Text of a caller is cut: the queue would keep it alive."""
+        """The attributes that the conventions require of every message.
+
+        Text of a caller is cut to limit memory.
+        """
         limit = self._recorder.text_limit
         method, target = self.method or "", self.target
         known = _BY_METHOD.get(method)
@@ -192,9 +204,9 @@ class Span:
         return described
 
     def _name(self, otherwise: str) -> str:
-        """``{method} {target}`` where the target is one of few, else the method, else what the transport calls it.
+        """``{method} {target}`` if there are few targets, else the method, else ``otherwise``.
 
-        A target that was answered "invalid params" may not exist, and one that we hide must seem not to: whoever
+        A target that was answered "invalid params" may not exist, and a hidden one must look the same: a client that
         guesses names would fill the backend with operations (conventions, "Span name").
         """
         method, target = self.method, self.target

@@ -1,7 +1,9 @@
-"""OTLP over gRPC (OTLP specification, "OTLP/gRPC"). Needs the extra ``ostiary[grpc]``; imported only when asked for.
+"""OTLP over gRPC (OTLP specification, "OTLP/gRPC").
 
-On grpc's own channel: the SDK's exporter offers no public way to send bytes that are encoded already, and raises on
-some values of the environment.
+Needs the extra ``ostiary[grpc]``; imported only when configured.
+
+It uses grpc's own channel: the SDK's exporter has no public way to send encoded bytes, and raises on some values of the
+environment.
 """
 
 from pathlib import Path
@@ -32,7 +34,7 @@ _HINTS: Final = {
     grpc.StatusCode.PERMISSION_DENIED: "check OTEL_EXPORTER_OTLP_HEADERS",
     grpc.StatusCode.UNIMPLEMENTED: "it takes no traces over gRPC: see OTEL_EXPORTER_OTLP_PROTOCOL",
 }
-#: grpc would wait up to two minutes before it tries a collector again that was away.
+#: By default grpc would wait up to two minutes before it reconnects to a collector.
 _OPTIONS: Final = (
     ("grpc.primary_user_agent", f"ostiary/{__version__}"),
     ("grpc.initial_reconnect_backoff_ms", 500),
@@ -41,7 +43,7 @@ _OPTIONS: Final = (
 
 
 class GRPCTransport:
-    """Calls the trace service over one channel."""
+    """Calls the trace service on one channel."""
 
     def __init__(self, collector: Collector) -> None:
         self.address = collector.endpoint
@@ -53,21 +55,21 @@ class GRPCTransport:
             )
         else:
             self._channel = grpc.insecure_channel(collector.endpoint, options=_OPTIONS, compression=compression)
-        # Without serializers the call takes and gives bytes.
+        # Without serializers the call takes and returns bytes.
         self._export = self._channel.unary_unary(_METHOD)
 
     def send(self, payload: bytes, *, timeout: float) -> SendResult:
-        """Send one request, once. Never raises; ``timeout`` is in seconds."""
+        """Send one request, without retries. Never raises; ``timeout`` is in seconds."""
         try:
             answer = self._export(payload, timeout=timeout, metadata=self._metadata)
         except grpc.RpcError as error:
             return _failed(error)
-        except ValueError as error:  # the channel was closed meanwhile, or a header is not fit for gRPC
+        except ValueError as error:  # the channel was closed meanwhile, or a header is not valid in gRPC
             return SendResult(fault=f"the request cannot be sent ({type(error).__name__})")
         return SendResult(rejected=rejected_spans(answer))
 
     def close(self) -> None:
-        """Let go of connections; a call under way ends at once."""
+        """Close the connections; a call in progress ends at once."""
         self._channel.close()
 
 

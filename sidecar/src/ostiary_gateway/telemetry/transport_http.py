@@ -1,8 +1,7 @@
 """OTLP over HTTP with binary protobuf (OTLP specification, "OTLP/HTTP").
 
-On urllib3, since the SDK's exporter offers no public way to send bytes that are encoded already. What the SDK reads
-from the environment is read the same way (:mod:`.settings`), and proxies (``HTTP_PROXY``, ``HTTPS_PROXY``,
-``NO_PROXY``) are honoured as by the SDK.
+It uses urllib3, since the SDK's exporter has no public way to send encoded bytes. The environment is read as by the SDK
+(:mod:`.settings`), and proxies (``HTTP_PROXY``, ``HTTPS_PROXY``, ``NO_PROXY``) are used as by the SDK.
 """
 
 import gzip
@@ -25,7 +24,7 @@ from ostiary_gateway.telemetry.settings import TLS, Collector, Compression
 _log: Final = logging.getLogger(__name__)
 
 _RETRYABLE: Final = frozenset((429, 502, 503, 504))
-#: An answer holds a few words at most; more of it is not read.
+#: A collector's response is short; more than this is not read.
 _ANSWER_LIMIT: Final = 65_536
 _COMPRESS: Final[dict[Compression, Callable[[bytes], bytes]]] = {
     "none": bytes,
@@ -42,7 +41,7 @@ _HINTS: Final = {
 
 
 class HTTPTransport:
-    """Posts requests over one kept connection."""
+    """Posts requests on one kept connection."""
 
     def __init__(self, collector: Collector) -> None:
         self.address = collector.endpoint.partition("?")[0]
@@ -57,7 +56,7 @@ class HTTPTransport:
         self._pool = _pool(collector.endpoint, collector.tls)
 
     def send(self, payload: bytes, *, timeout: float) -> SendResult:
-        """Send one request, once. Never raises; ``timeout`` is in seconds."""
+        """Send one request, without retries. Never raises; ``timeout`` is in seconds."""
         try:
             response = self._pool.request(
                 "POST",
@@ -79,7 +78,7 @@ class HTTPTransport:
             body = response.read(_ANSWER_LIMIT)
             response.drain_conn() if len(body) < _ANSWER_LIMIT else response.close()
         except (urllib3.exceptions.HTTPError, OSError, ValueError):
-            body = b""  # the status line has said all that matters
+            body = b""  # the status line has all that is needed
             response.close()
         finally:
             response.release_conn()
@@ -93,7 +92,7 @@ class HTTPTransport:
         )
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
         self._pool.clear()
 
 
@@ -115,7 +114,10 @@ def _pool(url: str, tls: TLS) -> urllib3.PoolManager:
 
 
 def _proxy(url: str) -> SplitResult | None:
-    """The proxy that the environment asks for, ``None`` if there is none for this host or it is not of HTTP."""
+    """The proxy in the environment.
+
+    ``None`` if there is none for this host, or it is not an HTTP proxy.
+    """
     target = urlsplit(url)
     proxies = getproxies()
     value = proxies.get(target.scheme) or proxies.get("all")
@@ -130,14 +132,17 @@ def _proxy(url: str) -> SplitResult | None:
 def _http_url(value: str) -> SplitResult | None:
     try:
         url = urlsplit(value)
-        _ = url.port  # raises on a port that is none
+        _ = url.port  # raises for an invalid port
     except ValueError:
         return None
     return url if url.scheme in ("http", "https") and url.hostname else None
 
 
 def _broken(error: Exception) -> SendResult:
-    """What an attempt came to that got no answer. In our words: a library's may quote headers or proxies."""
+    """The result of an attempt without a response.
+
+    In our own text: a library's may quote headers or proxies.
+    """
     if isinstance(error, urllib3.exceptions.SSLError):
         return SendResult(fault="TLS failed (check OTEL_EXPORTER_OTLP_CERTIFICATE)")
     if isinstance(error, urllib3.exceptions.TimeoutError) and not isinstance(

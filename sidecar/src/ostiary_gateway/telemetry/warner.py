@@ -1,4 +1,4 @@
-"""Warnings that may repeat with every batch, said once a minute."""
+"""Log warnings that may repeat with every batch at most once a minute."""
 
 import logging
 import time
@@ -9,7 +9,7 @@ _INTERVAL: Final = 60.0
 
 
 class Warner:
-    """Passes at most one warning in 60 seconds on to a log, and says how many it held back."""
+    """Logs at most one warning in 60 seconds, and reports how many it suppressed."""
 
     def __init__(self, log: logging.Logger, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._log = log
@@ -18,7 +18,7 @@ class Warner:
         self._held_back = 0
 
     def warn(self, message: str, *args: object, error: BaseException | None = None) -> None:
-        """Log the warning, with the traceback of ``error`` if there is one, or hold it back."""
+        """Log the warning, with the traceback of ``error`` if there is one, or suppress it."""
         now = self._clock()
         if now < self._next:
             self._held_back += 1

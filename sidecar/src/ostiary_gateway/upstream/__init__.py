@@ -1,13 +1,13 @@
-"""The way to the servers behind the door.
+"""Everything between a proxy and its upstream servers.
 
-addresses   which addresses may be connected to, judged on what is connected to
-http1       a lean client: dialing through that judgement, connections, answers
-answer      what a server answers, as it arrives
+addresses   which addresses may be connected to, checked when connecting
+http1       a small HTTP/1.1 client: dialing through that check, connections, responses
+route       request heads and connections for a server, directly or through an egress proxy
 server      one upstream server: its pool, its TLS, its timeouts
-hops        marks of the proxies that a request has passed, so that loops end
-egress      the proxy of the network that leads to servers
+hops        ``Via`` marks of the proxies that a request has passed, which end loops
+egress      the egress proxy that leads to servers
 redirects   where a redirect leads, and whether it is followed
-health      how a server has been doing, for the operator's side
-pools       servers by what they are, so that a policy edit keeps the connections
-faults      what can go wrong there, and how a caller is told
+health      the last faults of a server, for the operator
+pools       servers by their description, so that a policy edit keeps the connections
+faults      what can fail upstream, and how a caller is answered
 """

@@ -1,8 +1,10 @@
-"""Which addresses an upstream may have. A name is no promise: what it resolves to, when connecting, is judged.
+"""Which addresses an upstream may have.
 
-Never, unless the gateway's settings grant it: loopback, link-local (with the cloud's metadata service), unspecified,
-multicast and reserved addresses, and the API server, by its Service and by what is behind that. Never at all: the
-gateway's own ports. Private networks pass, since that is where in-cluster servers live.
+A name proves nothing: the addresses it resolves to are checked when connecting.
+
+Forbidden unless the gateway's settings grant it: loopback, link-local (with the cloud's metadata service), unspecified,
+multicast and reserved addresses, and the API server, by its Service and by the endpoints behind that. Always forbidden:
+the gateway's own ports. Private networks are allowed, since in-cluster servers are there.
 """
 
 import ipaddress
@@ -15,7 +17,7 @@ from ostiary_core.addresses import Address, parse, real
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-#: Services of clouds that give credentials or settings to whoever asks from the machine, outside the link-local ranges:
+#: Cloud services that give credentials or settings to any client on the machine, outside the link-local ranges:
 #: metadata and pod identity of AWS, metadata of Google, Oracle, Alibaba, Scaleway and Linode, and Azure's agent.
 _METADATA: Final = frozenset(
     map(
@@ -49,12 +51,18 @@ class OwnPlaces:
     api_servers: frozenset[Address] = frozenset()
 
     def with_api_servers(self, texts: Iterable[str]) -> "OwnPlaces":
-        """Return the same with further addresses of the API server; what is no address is passed over."""
+        """Return the same with further addresses of the API server.
+
+        Texts that are not addresses are ignored.
+        """
         return replace(self, api_servers=self.api_servers | _addresses(*texts))
 
     @classmethod
     def from_environment(cls, *, ports: Iterable[int]) -> "OwnPlaces":
-        """Read what Kubernetes puts into a pod: POD_IP and KUBERNETES_SERVICE_HOST, where they are addresses."""
+        """Read what Kubernetes puts into a pod.
+
+        POD_IP and KUBERNETES_SERVICE_HOST, where they are addresses.
+        """
         own = _addresses(os.environ.get("POD_IP", ""), os.environ.get("POD_IPS", ""))
         return cls(frozenset(ports), own, _addresses(os.environ.get("KUBERNETES_SERVICE_HOST", "")))
 
@@ -65,7 +73,7 @@ def _addresses(*texts: str) -> frozenset[Address]:
 
 
 def is_own(text: str, port: int, own: OwnPlaces) -> bool:
-    """Say whether the gateway itself listens at an address and port."""
+    """Say whether the gateway itself listens on an address and port."""
     address = _parsed(text)
     return port in own.ports and (address.is_loopback or address.is_unspecified or address in own.addresses)
 

@@ -1,9 +1,9 @@
-"""The egress proxy that leads to servers, where the network lets nothing out but through one.
+"""The egress proxy to servers, where the network allows connections only through one.
 
-It is named by the gateway's settings, or else as for most programs by ``HTTPS_PROXY``, ``HTTP_PROXY`` and ``NO_PROXY``
-of its environment (in small letters, too): whoever runs the gateway chooses it, never who writes a resource. Its
-credentials stand in its URL in the environment and nowhere else; no message holds them. Loopback, and names that end in
-``.svc`` or ``.svc.cluster.local``, are always connected to directly: a proxy of the network does not reach them.
+The gateway's settings name it, or else the environment's ``HTTPS_PROXY``, ``HTTP_PROXY`` and ``NO_PROXY`` (in lower
+case, too): the gateway's administrator chooses it, never an author of resources. Its credentials are in the URL in the
+environment and nowhere else; no message holds them. Loopback, and names that end in ``.svc`` or ``.svc.cluster.local``,
+are always connected to directly: an egress proxy does not reach them.
 """
 
 import base64
@@ -23,7 +23,7 @@ _LOOPBACK: Final = "localhost"
 
 @dataclass(frozen=True, slots=True)
 class ProxyAddress:
-    """Where it listens, and what it is told of us: the value of Proxy-Authorization, or None."""
+    """Address of an egress proxy, and our value of Proxy-Authorization for it, or None."""
 
     host: str
     port: int
@@ -32,7 +32,7 @@ class ProxyAddress:
 
 @dataclass(frozen=True, slots=True)
 class Egress:
-    """Which servers are reached through which proxy."""
+    """Which servers are reached through which egress proxy."""
 
     by_scheme: Mapping[str, ProxyAddress] = field(default_factory=dict)
     excepted: tuple[str, ...] = ()
@@ -43,7 +43,7 @@ class Egress:
         """Read the variables.
 
         Raises:
-            StartupError: one names no proxy that can be used; the message does not hold its value.
+            StartupError: one does not name a usable proxy; the message does not hold its value.
         """
         found = {}
         for scheme in ("http", "https"):
@@ -56,12 +56,12 @@ class Egress:
 
     @classmethod
     def from_settings(cls, proxy: documents.EgressProxyConfig) -> "Egress":
-        """Return what the gateway's settings say, for servers with TLS and without alike."""
+        """Return the proxy of the gateway's settings, for servers with and without TLS."""
         where = ProxyAddress(proxy.host, proxy.port)
         return cls({"http": where, "https": where}, tuple(item.lower() for item in proxy.no_proxy))
 
     def proxy_for(self, scheme: str, host: str, port: int) -> ProxyAddress | None:
-        """Return the proxy that leads to a server, None where it is connected to directly."""
+        """Return the proxy that leads to a server, None for a direct connection."""
         proxy = self.by_scheme.get(scheme)
         return None if proxy is None or self._is_direct(host.lower(), port) else proxy
 
@@ -94,7 +94,10 @@ def _url(text: str) -> URL | None:
 
 
 def _covers(item: str, host: str, port: int, address: ipaddress.IPv4Address | ipaddress.IPv6Address | None) -> bool:
-    """Say whether an item of NO_PROXY covers a server: a name with all below it, an address, a CIDR, or ``*``."""
+    """Say whether an item of NO_PROXY covers a server.
+
+    A name with all below it, an address, a CIDR, or ``*``.
+    """
     if item == "*":
         return True
     if address is not None:

@@ -1,5 +1,7 @@
-"""What can go wrong upstream, and how a caller is told: a JSON-RPC error with HTTP 200, since clients turn other
-statuses into transport failures. The upstream's own words, challenges and addresses stay inside.
+"""What can fail upstream, and how a caller is answered.
+
+With a JSON-RPC error and HTTP 200, since clients turn other statuses into transport failures. The upstream's own text,
+challenges and addresses are never shown to the caller.
 """
 
 from typing import Final
@@ -79,8 +81,8 @@ _WORDS: Final = {
     codes.TOO_LARGE: "The answer of the MCP server behind this gateway is too large",
     codes.LIMITED: "This gateway has no room for the answer now; the request itself may have been carried out",
 }
-#: Who reads this is often the gateway itself, or the one who set it up: the loop is named.
-#: What some kinds are told as, in place of the words of their code.
+#: Messages for some kinds that replace those of their code. The reader is often the gateway itself, or the person who
+#: configured it, so the loop is named.
 _OWN_WORDS: Final = {
     LOOP: "The MCP server behind this gateway leads back to this gateway",
     DRAINING: "This gateway is shutting down before the answer came; the request itself may have been carried out",
@@ -94,8 +96,9 @@ def code_of(fault: UpstreamFault) -> int:
 
 
 def refusal(fault: UpstreamFault) -> Refusal:
-    """Return what the caller is told. Of an answer that is too large that is also how large one may be: both sides can
-    do something about it, and the words are ours.
+    """Return the caller's answer to a fault.
+
+    For a response that is too large it includes the limit: both sides can act on that, and the text is ours.
     """
     code = code_of(fault)
     words = _OWN_WORDS.get(fault.kind) or _WORDS[code]
@@ -106,10 +109,13 @@ def refusal(fault: UpstreamFault) -> Refusal:
 
 
 def cut_off() -> UpstreamFault:
-    """Return the fault of an answer that had not come when the time to drain was over: another replica can be asked."""
+    """Return the fault of a response that was not there when the drain period ended.
+
+    Another replica can be called.
+    """
     return UpstreamFault(DRAINING, "the gateway ended before the answer came", retry_after_ms=_RETRY_AFTER_MS)
 
 
 def silent_for_too_long() -> UpstreamFault:
-    """Return the fault of a server that began to answer and then said nothing for longer than it may."""
+    """Return the fault of a server that was silent within a response for too long."""
     return UpstreamFault(TIMEOUT, "the server fell silent within its answer")

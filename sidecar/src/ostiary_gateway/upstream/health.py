@@ -1,7 +1,7 @@
-"""How one upstream server has been doing: what the operator's side is told, never a caller.
+"""The health of one upstream server, reported to the operator and never to a caller.
 
-It remembers the last fault until the server answers again, counts faults by kind, and logs why calls fail: each kind
-of fault the first time and then once a minute, so that a server that is down, or comes and goes, fills no disk.
+It keeps the last fault until the server answers again, counts faults by kind, and logs why calls fail: each kind of
+fault the first time and then once a minute, so that a server that is down or unstable fills no disk.
 """
 
 import logging
@@ -16,24 +16,24 @@ from ostiary_gateway.errors import UpstreamFault
 
 _log = logging.getLogger(__name__)
 
-#: Characters of a fault's words that are kept.
+#: The number of characters of a fault's message that are kept.
 MESSAGE_LIMIT: Final = 300
-#: Seconds between two records of the same kind of fault.
+#: Seconds between two log records of the same kind of fault.
 LOG_SECONDS: Final = 60.0
-#: A fault that one call can have with a server that is well counts once it has come so often without a success.
+#: A fault that a single call can have with a healthy server counts after this many in a row without a success.
 IN_A_ROW: Final = 3
 _UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e]+")
 
 
 def printable(words: str, *, limit: int = MESSAGE_LIMIT) -> str:
-    """Return words of a server as one harmless line of ASCII, cut at ``limit`` characters."""
+    """Return a server's text as one harmless line of ASCII, cut at ``limit`` characters."""
     line = " ".join(_UNPRINTABLE.sub(" ", words[: 4 * limit]).split())
     return line if len(line) <= limit else f"{line[: limit - 3]}..."
 
 
 @dataclass(frozen=True, slots=True)
 class LastFault:
-    """The last fault: its kind, what was wrong in a line, and when (seconds of the epoch)."""
+    """The last fault: its kind, a one-line message, and its time (seconds since the epoch)."""
 
     kind: str
     message: str
@@ -41,7 +41,7 @@ class LastFault:
 
 
 class Health:
-    """The health of one server of one proxy. ``title`` is how the log names it."""
+    """The health of one server of one proxy. ``title`` is its name in the log."""
 
     __slots__ = (
         "_in_a_row",
@@ -62,13 +62,13 @@ class Health:
         #: Faults by kind.
         self.counts: Counter[str] = Counter()
         self._in_a_row = 0
-        #: By kind, until when it is not logged again.
+        #: By kind, the time until which it is not logged again.
         self._silent_until: dict[str, float] = {}
         self._unlogged = 0
         self._is_logged = False
 
     def succeeded(self) -> None:
-        """The server did its part."""
+        """Record that the server answered."""
         self.answered = True
         self._in_a_row = 0
         if self.fault is not None:
@@ -78,7 +78,7 @@ class Health:
                 self._is_logged = False
 
     def failed(self, fault: UpstreamFault) -> None:
-        """The server did not do its part."""
+        """Record that the server failed."""
         self.counts[fault.kind] += 1
         self._in_a_row += 1
         if self._is_telling(fault.kind):
@@ -86,7 +86,7 @@ class Health:
         self._tell(fault)
 
     def _is_telling(self, kind: str) -> bool:
-        """Say whether a fault of this kind tells of the server, and not only of one call to it."""
+        """Say whether a fault of this kind concerns the server, and not only a single call."""
         if kind in NOT_OF_THE_SERVER:
             return False
         return kind not in OF_ONE_CALL or not self.answered or self._in_a_row >= IN_A_ROW

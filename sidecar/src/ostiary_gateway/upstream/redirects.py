@@ -1,23 +1,27 @@
-"""Where a redirect leads: to another path of the same server it is followed once, anywhere else it is only told.
+"""Where a redirect leads: it is followed once to another path of the same server.
 
-Frameworks redirect ``/mcp`` to ``/mcp/`` with 307, and 308 says that it stays so. Both keep method and body (RFC 9110
-§15.4.8 and §15.4.9); the other redirects would have us send something else, and are never followed.
+Any other target is only reported.
+
+Frameworks redirect ``/mcp`` to ``/mcp/`` with 307, and 308 means that the move is permanent. Both keep method and body
+(RFC 9110 §15.4.8 and §15.4.9); the other redirects would make us send something else, and are never followed.
 """
 
 from typing import Final
 
 from yarl import URL
 
-#: Statuses that ask for the same request at another place.
+#: Statuses that ask for the same request at another URL.
 FOLLOWED: Final = frozenset({307, 308})
 _PERMANENT: Final = 308
 _LENGTH: Final = 2048
 
 
 def target(location: str | None, url: URL, *, host: str | None) -> URL | None:
-    """Return where to send the same request again; None where that is not the same origin, or no place at all.
+    """Return where to send the same request again.
 
-    ``host`` is what is sent as Host in place of the URL's own: a server that writes whole URLs writes that one.
+    None for another origin, or an invalid Location.
+
+    ``host`` is what is sent as Host in place of the URL's own: a server that writes absolute URLs uses it.
     """
     found = _joined(location, url)
     if found is None:
@@ -41,21 +45,24 @@ def _joined(location: str | None, url: URL) -> URL | None:
         return None
     try:
         found = url.join(URL(location)).with_fragment(None)
-        found.origin()  # raises where there is no host, or a port that is none
+        found.origin()  # raises for a missing host or an invalid port
     except ValueError:
         return None
     return found if found.user is None else None
 
 
 def is_lasting(status: int, *, before: URL, after: URL) -> bool:
-    """Say whether requests may go to the new place at once from now on: a permanent move, or a slash more or less."""
+    """Say whether later requests may go to the new URL directly.
+
+    A permanent move, or only a trailing slash.
+    """
     same_query = before.raw_query_string == after.raw_query_string
     slash = same_query and before.raw_path.rstrip("/") == after.raw_path.rstrip("/")
     return status == _PERMANENT or slash
 
 
 def shown(location: str | None) -> str:
-    """Return a Location as it may be told: without what may be secret in it."""
+    """Return a Location for messages, without parts that may be secret."""
     if not location:
         return "nowhere: it names no Location"
     try:

@@ -1,6 +1,8 @@
-"""How requests get to a server: what each begins with, and the connections that they take, directly or by a proxy.
+"""How requests reach a server.
 
-Both belong together: what is written for an egress proxy names the whole URL, and holds what that proxy alone may read.
+Their constant beginnings, and their connections, direct or through an egress proxy.
+
+These belong together: a request through an egress proxy names the absolute URL, and may hold that proxy's credentials.
 """
 
 from dataclasses import dataclass
@@ -13,9 +15,9 @@ from ostiary_gateway.upstream.http1 import request as http1
 from ostiary_gateway.upstream.http1.dialing import Dialer
 from ostiary_gateway.upstream.http1.pool import Pool
 
-#: Shorter than the idle time of common servers (uvicorn closes after 5 s), so that we rarely meet a closing one.
+#: Shorter than the idle timeout of common servers (uvicorn closes after 5 s), so that we rarely use a closing one.
 _KEEPALIVE_SECONDS: Final = 4.0
-#: What every request of a method says, to any server.
+#: The constant headers of a method's requests, to any server.
 _HEADERS: Final = {
     "POST": {"Accept-Encoding": "identity", "Accept": BOTH, "Content-Type": JSON},
     "GET": {"Accept-Encoding": "identity", "Accept": EVENT_STREAM},
@@ -25,7 +27,10 @@ _HEADERS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a server is: its URL, what is sent as Host (None for the URL's own), and lines for every request."""
+    """The location of a server.
+
+    Its URL, its Host (None for that of the URL), and header lines for every request.
+    """
 
     url: URL
     host: str | None
@@ -33,12 +38,15 @@ class Place:
 
 
 class Route:
-    """One way to a server. ``heads`` are the beginnings of requests by method, where they go now."""
+    """One route to a server.
+
+    ``heads`` are the beginnings of requests by method, for the URL in use now.
+    """
 
     def __init__(self, place: Place, dialer: Dialer, *, connections: int) -> None:
         self.dialer = dialer
         self._place = place
-        # A server that speaks TLS has a tunnel; else it is the proxy that reads our requests.
+        # A server with TLS gets a tunnel; otherwise the egress proxy reads our requests.
         self._relayed_by = dialer.egress if dialer.tls is None else None
         self._configured = self.heads = self.heads_at(place.url)
         self.pool = Pool(dialer.dial, limit=connections, keep_seconds=_KEEPALIVE_SECONDS, wait_seconds=dialer.seconds)
@@ -56,9 +64,9 @@ class Route:
 
     @property
     def is_moved(self) -> bool:
-        """Whether requests go elsewhere than configured."""
+        """Whether requests go to another URL than the configured one."""
         return self.heads is not self._configured
 
     def move_back(self) -> None:
-        """Go where it was configured."""
+        """Go back to the configured URL."""
         self.heads = self._configured

@@ -1,7 +1,7 @@
-"""One upstream server: where it is, how to reach it, how long to wait.
+"""One upstream server: its URL, its route, its timeouts.
 
 A redirect is followed to another path of the same server, once, and nowhere else. Cookies are never kept, and bodies
-never unpacked: what the gateway judges is what the server sent.
+never decompressed: the gateway judges exactly what the server sent.
 """
 
 import asyncio
@@ -22,15 +22,17 @@ from ostiary_gateway.upstream.http1.dialing import Dialer
 from ostiary_gateway.upstream.http1.pool import Pool
 from ostiary_gateway.upstream.route import Place, Route
 
-#: Statuses by which a place says that it is none, or another one.
+#: Statuses with which a redirected URL reports that it no longer exists, or moved again.
 _GONE: Final = frozenset({301, 302, 303, 307, 308, 404, 405, 410})
 _NO_EGRESS: Final = Egress()
 
 
 class UpstreamServer:
-    """A server and its connections. Must be used within one event loop; the first request opens the first of them.
+    """A server and its connections.
 
-    ``proxy`` is the identity of the proxy that it stands behind, and ``mark`` what that proxy adds to ``Via``.
+    Must be used within one event loop; the first request opens a connection.
+
+    ``proxy`` is the identity of its proxy, and ``mark`` what that proxy adds to ``Via``.
     """
 
     def __init__(
@@ -46,7 +48,7 @@ class UpstreamServer:
         self._url = url = _checked(URL(document.url))
         self._host = document.host
         headers = {header.name: header.value for header in document.headers or ()}
-        #: What is sent as Host.
+        #: The value of Host.
         self.host = document.host or http1.authority(url)
         self.mark = mark
         self.health = Health(f"server {document.name} of MCPProxy {proxy} ({url.with_query(None)})")
@@ -72,11 +74,13 @@ class UpstreamServer:
     async def request(
         self, method: str, lines: bytes, body: bytes | None, *, passed: Sequence[str] = (), repeatable: bool = False
     ) -> Answer:
-        """Send a request and return its answer as soon as the head is there; the caller closes it.
+        """Send a request and return its response as soon as the head has arrived.
+
+        The caller must close it.
 
         ``lines`` are the headers of this request, see :func:`.http1.request.lines`; ``passed`` are the marks of the
-        proxies that it has passed before (:mod:`.hops`). One that is ``repeatable`` is sent once more where a kept
-        connection ended just then.
+        proxies that it has passed before (:mod:`.hops`). A ``repeatable`` request is sent again if a kept connection
+        was closed just then.
 
         Raises:
             UpstreamFault: no connection, no head in time, or a head that is not HTTP.
@@ -86,7 +90,7 @@ class UpstreamServer:
         try:
             head = self._passing(route.heads[method], passed) if passed else route.heads[method]
             message = http1.message(head, lines, body)
-            body = None  # it is in there, and would be held twice until the answer comes
+            body = None  # it is part of ``message``, and would be in memory twice until the response arrives
             answer = await route.pool.exchange(message, seconds=self.request_seconds, repeatable=repeatable)
             if answer.status >= 300:
                 answer = await self._elsewhere(route, answer, method, message[len(head) :], passed)
@@ -100,13 +104,15 @@ class UpstreamServer:
         return head.replace(self._via, _via([*passed, self.mark]))
 
     async def _elsewhere(self, route: Route, answer: Answer, method: str, rest: bytes, passed: Sequence[str]) -> Answer:
-        """Follow a redirect to another path of this server, once; return anything else as it is.
+        """Follow a redirect to another path of this server, once.
+
+        Return any other response unchanged.
 
         ``rest`` is what follows the head's constant beginning.
         """
         status = answer.status
         if route.is_moved and status in _GONE:
-            route.move_back()  # the place that we were sent to once is none any more
+            route.move_back()  # the URL of the earlier redirect no longer exists
         if status not in redirects.FOLLOWED:
             return answer
         moved = redirects.target(answer.header("location"), self._url, host=self._host)
@@ -120,7 +126,10 @@ class UpstreamServer:
         return answer
 
     def lead(self, *, own: OwnPlaces, egress: Egress) -> None:
-        """Take another route from now on, if it is one. Requests in flight end on the old one, and its connections."""
+        """Use another route from now on, if it differs.
+
+        Requests in flight end on the old one, and its connections.
+        """
         dialer = self._dialer(own, egress)
         if dialer == self._route.dialer:
             return
@@ -153,19 +162,19 @@ class UpstreamServer:
             self._unused.set()
 
     async def unused(self) -> None:
-        """Wait until no answer of this server is open."""
+        """Wait until no response of this server is open."""
         while self._in_use:
             self._unused.clear()
             await self._unused.wait()
 
     def bound(self, connections: int) -> None:
-        """Keep at most so many connections from now on."""
+        """Keep at most ``connections`` connections from now on."""
         self._connections = connections
         self._route.pool.bound(connections)
 
     @property
     def refused(self) -> int:
-        """How many requests found no free connection in time."""
+        """The number of requests that found no free connection in time."""
         return self._refused_by_former + sum(pool.refused for pool in (self._route.pool, *self._former))
 
     def close(self) -> None:
