@@ -86,7 +86,7 @@ def test_of_a_foreign_server_nothing_is_asked_that_it_may_not_have() -> None:
 @pytest.mark.parametrize(
     ("setting", "complaint"),
     [
-        ("mockServer.enabled=false", "the door leads nowhere"),
+        ("mockServer.enabled=false", "the MCPProxy has no server"),
         ("mockServer.replicas=2", "maximum: got 2, want 1"),
         ("proxi.name=x", "additional properties 'proxi' not allowed"),
         ("test.gatewayURL=http://a/b", "does not match pattern"),

@@ -55,7 +55,11 @@ def test_the_demo_that_the_notes_propose_goes_to_the_gateway_that_is_installed(c
 
 def test_the_notes_say_that_no_registry_has_the_image_and_how_it_comes_to_the_nodes() -> None:
     told = notes()
-    for words in ("No registry has its image, ostiary:0.1.0", "docker build -t ostiary:0.1.0 .", "image.repository"):
+    for words in (
+        "No public registry has its image, ostiary:0.1.0",
+        "docker build -t ostiary:0.1.0 .",
+        "image.repository",
+    ):
         assert words in told
     assert "nodes ask Docker Hub" not in told
     assert "nodes ask Docker Hub" in notes("--set", "image.pullPolicy=Always")

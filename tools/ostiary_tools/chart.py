@@ -1,4 +1,4 @@
-"""What the charts in `helm/` hold that is generated from elsewhere in this repository, and what of them is documented.
+"""Generates parts of the charts in `helm/` from the rest of the repository, and their documentation from the charts.
 
     helm/ostiary/files/crds/           copies of crds/, since a chart cannot reach out of its folder
     helm/ostiary/values.schema.json    its definition of gateways' `settings`, from docs/reference
@@ -6,7 +6,7 @@
     helm/*/README.md                   tables of values, from values.schema.json and values.yaml
     docs/reference/values.md           the same tables
 
-`python -m ostiary_tools.chart` writes them; a test fails when they drift.
+`python -m ostiary_tools.chart` writes them; a test fails when they are out of date.
 """
 
 import argparse
@@ -33,18 +33,18 @@ _PAGE_HEAD = """\
 
 # Values of the charts
 
-Each is checked by its chart's `values.schema.json`: a name that is not listed is refused, and so is a null in place of
-a default, which Helm would take away, but where it is said that `null` leaves something out. An entry of `gateways` may
-have everything that `gatewayDefaults` has. The comments in `values.yaml` say the same.
+Each chart checks its values with its `values.schema.json`: it refuses unknown names, and a null in place of a default
+(Helm would remove the default), except where the description allows `null`. An entry of `gateways` may have all fields
+of `gatewayDefaults`. The comments in `values.yaml` are the same descriptions.
 """
 _BEGIN, _END = "<!-- values: begin -->\n", "<!-- values: end -->\n"
 
 
 def render() -> dict[Path, str]:
-    """The generated files, as they should be.
+    """The current contents of all generated files.
 
     Raises:
-        ToolError: a file has lost the place where generated text goes.
+        ToolError: a file has no marks for the generated text.
     """
     schemas = {CHART: _schema(), DEMO: (DEMO / "values.schema.json").read_text()}
     tables = {chart: _table(chart, schema) for chart, schema in schemas.items()}
@@ -74,7 +74,7 @@ def _schema() -> str:
         raise ToolError(f'{path} has no definition "gatewaySettings" on a line of its own')
     settings = json.loads(_SETTINGS.read_text())
     kept = {key: value for key, value in settings.items() if key not in {"$schema", "$id"}}
-    kept["description"] = "What holds for the whole gateway: docs/reference/gateway-settings.md has the fields."
+    kept["description"] = "Settings of the whole gateway: docs/reference/gateway-settings.md describes the fields."
     body = textwrap.indent(json.dumps(kept, indent=2, ensure_ascii=False), "    ").lstrip()
     return f"{written}{_SETTINGS_KEY}{body}\n  }}\n}}\n"
 
@@ -82,7 +82,7 @@ def _schema() -> str:
 def _readme(path: Path, lines: str) -> str:
     text = path.read_text()
     if _BEGIN not in text or _END not in text:
-        raise ToolError(f"{path} has lost its lines {_BEGIN.strip()} and {_END.strip()}")
+        raise ToolError(f"{path} lacks the lines {_BEGIN.strip()} and {_END.strip()}: restore them")
     return f"{text.partition(_BEGIN)[0]}{_BEGIN}\n{lines}\n\n{_END}{text.partition(_END)[2]}"
 
 
@@ -114,15 +114,15 @@ def leaves(
 
 
 def stale() -> list[Path]:
-    """Files that are not as they should be, also copies whose original is gone."""
+    """Generated files that are out of date, and copies whose original no longer exists."""
     wanted = render()
-    lying = set((CHART / "files" / "crds").iterdir()) - wanted.keys()
+    orphans = set((CHART / "files" / "crds").iterdir()) - wanted.keys()
     changed = {path for path, text in wanted.items() if not path.exists() or path.read_text() != text}
-    return sorted(lying | changed)
+    return sorted(orphans | changed)
 
 
 def main() -> int:
-    """Write what is generated; print the paths of files that changed."""
+    """Write the generated files; print the paths of those that changed."""
     parser = argparse.ArgumentParser(prog="python -m ostiary_tools.chart", description=main.__doc__)
     parser.parse_args()
     try:

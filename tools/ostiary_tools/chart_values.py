@@ -1,9 +1,9 @@
-"""The comments in a chart's ``values.yaml``: descriptions from ``values.schema.json``, written as helm-docs reads them.
+"""Writes the comments in a chart's ``values.yaml`` from ``values.schema.json``, in the format of helm-docs.
 
     # -- The image of both processes, with its registry if it has one.
     repository: ostiary
 
-Editors show the schema, people read the file: both say the same, since one is written from the other.
+Editors show the schema and people read the file, so both must have the same text.
 """
 
 import re
@@ -24,7 +24,7 @@ def annotated(text: str, schema: Node) -> str:
     """The file with a comment above each value; its head, up to the first blank line, stays, other comments go.
 
     Raises:
-        ToolError: a line is no value that the schema describes.
+        ToolError: a line is not a value that the schema describes.
     """
     head, _, body = text.partition("\n\n")
     lines = [line for line in body.splitlines() if line.strip() and not line.lstrip().startswith("#")]
@@ -33,14 +33,14 @@ def annotated(text: str, schema: Node) -> str:
 
 def _commented(lines: list[str], root: Node) -> Iterator[str]:
     """Each line with what belongs above it: an empty line above those at the margin, and a comment."""
-    groups: list[Node] = [root]  # those that the line is in, the outermost first
+    groups: list[Node] = [root]  # the groups that contain the line, outermost first
     for line in lines:
         if groups[-1].get("described") and _depth(line) >= len(groups) - 1:
             yield line  # a part of a value that is described as a whole
             continue
         found = _LINE.match(line)
         if found is None:
-            raise ToolError(f"values.yaml: {line.strip()!r} is no value of its own: write one on each line")
+            raise ToolError(f"values.yaml: {line.strip()!r} is not one value: write each value on its own line")
         del groups[_depth(line) + 1 :]
         node = _member(groups[-1], found[2], root)
         if not found[1]:
@@ -58,7 +58,7 @@ def _member(group: Node, name: str, root: Node) -> Node:
     try:
         return resolved(group["properties"][name], root)
     except KeyError:
-        raise ToolError(f"values.yaml: {name} is not in values.schema.json") from None
+        raise ToolError(f"values.yaml: {name} is not in values.schema.json: add it there") from None
 
 
 def _comment(node: Node, *, indent: str) -> list[str]:

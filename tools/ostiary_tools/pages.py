@@ -1,9 +1,9 @@
-"""What pages hold that is generated from the code: the parts between their marks, and `llms.txt`.
+"""Generates the parts of pages between marks from the code, and `llms.txt`.
 
     docs/troubleshooting.md     every reason of every condition; every fault of a server
     llms.txt                    every page, with its first sentence
 
-`python -m ostiary_tools.pages` writes them; a test fails when they drift.
+`python -m ostiary_tools.pages` writes them; a test fails when they are out of date.
 """
 
 import argparse
@@ -22,15 +22,17 @@ TROUBLESHOOTING = ROOT / "docs" / "troubleshooting.md"
 LLMS = ROOT / "llms.txt"
 
 _QUESTIONS = {
-    ConditionType.ACCEPTED: "Is it valid, and may it have what it asks for?",
+    ConditionType.ACCEPTED: "Is it valid, and is it permitted to use what it names?",
     ConditionType.RESOLVED_REFS: "Can everything that it refers to be read and used?",
     ConditionType.PROGRAMMED: "Does every ready replica of its gateways run it?",
-    ConditionType.READY: "All three. While one of them fails, it has that one's reason.",
+    ConditionType.READY: "Are all three True? While one of them is not, Ready has its reason.",
     ConditionType.UPSTREAM_HEALTHY: (
-        "Of an MCPProxy only, and no part of Ready: did the server answer, by what the gateways saw of it?"
+        "Only an MCPProxy has it, and it is not part of Ready: did the server respond to the gateways?"
     ),
-    ConditionType.GOVERNED: "Of an MCPProxy: does any policy say who may use what? It has no part in Ready.",
-    ConditionType.EFFECTIVE: "Of an MCPPolicy: does it do what it was likely written for? It has no part in Ready.",
+    ConditionType.GOVERNED: "Only an MCPProxy has it, and it is not part of Ready: does any policy govern it?",
+    ConditionType.EFFECTIVE: (
+        "Only an MCPPolicy has it, and it is not part of Ready: does it probably do what its author meant?"
+    ),
 }
 _SECTIONS = (
     ("Tutorials", "docs/tutorials/*.md"),
@@ -43,25 +45,25 @@ _SECTIONS = (
 
 
 def render() -> dict[Path, str]:
-    """The files, as they should be.
+    """The current contents of all generated files.
 
     Raises:
-        ToolError: a page has lost its marks.
+        ToolError: a page lacks its marks.
     """
     page = filled(TROUBLESHOOTING, "reasons", "\n".join(_reasons()))
     return {TROUBLESHOOTING: filled_text(TROUBLESHOOTING, page, "faults", "\n".join(_faults())), LLMS: _llms()}
 
 
 def filled(path: Path, mark: str, text: str) -> str:
-    """A page with this text between the marks of that name; raises ToolError if it has lost them."""
+    """A page with this text between the marks of that name; raises ToolError if the marks are missing."""
     return filled_text(path, path.read_text(), mark, text)
 
 
 def filled_text(path: Path, page: str, mark: str, text: str) -> str:
-    """The same, of a page that was read."""
+    """The same for the text of a page."""
     begin, end = f"<!-- {mark}: begin -->\n", f"<!-- {mark}: end -->\n"
     if begin not in page or end not in page:
-        raise ToolError(f"{path} has lost its lines {begin.strip()} and {end.strip()}")
+        raise ToolError(f"{path} lacks the lines {begin.strip()} and {end.strip()}: restore them")
     return f"{page.partition(begin)[0]}{begin}\n{text}\n\n{end}{page.partition(end)[2]}"
 
 
@@ -108,7 +110,7 @@ def heading(path: Path) -> str:
 
 
 def first_sentence(path: Path) -> str:
-    """The first sentence below the title of a page, without links; the title where there is none."""
+    """The first sentence below the title of a page, without links; the title if there is none."""
     text = re.sub(r"<!--.*?-->|^```.*?^```$", "", path.read_text(), flags=re.DOTALL | re.MULTILINE)
     body = f"\n{text}".partition("\n# ")[2] or text
     paragraphs = (" ".join(each.split()) for each in body.partition("\n")[2].split("\n\n"))
@@ -118,12 +120,12 @@ def first_sentence(path: Path) -> str:
 
 
 def stale() -> list[Path]:
-    """Files that are not as they should be."""
+    """Generated files that are out of date."""
     return sorted(path for path, text in render().items() if not path.exists() or path.read_text() != text)
 
 
 def main() -> int:
-    """Write what is generated; print the paths of files that changed."""
+    """Write the generated files; print the paths of those that changed."""
     parser = argparse.ArgumentParser(prog="python -m ostiary_tools.pages", description=main.__doc__)
     parser.parse_args()
     try:

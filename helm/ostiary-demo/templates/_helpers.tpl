@@ -24,7 +24,7 @@ labels:
 {{- end -}}
 {{- end }}
 
-{{/* What the restricted Pod Security Standard asks of a Pod and of a container, and more. What is null is left out. */}}
+{{/* At least what the restricted Pod Security Standard requires of a Pod and of a container. Nulls are omitted. */}}
 {{- define "demo.podSecurityContext" -}}
 runAsNonRoot: true
 {{- range $name, $number := .Values.podSecurityContext }}

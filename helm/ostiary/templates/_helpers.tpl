@@ -1,6 +1,6 @@
 {{/*
-The base of all names: the release's name, with the chart's unless it is in it. A release may have dots in its name, a
-Service may not.
+The base of all names: the release's name, followed by the chart's name unless it contains that. Dots are replaced, since
+the name of a release may have dots and that of a Service may not.
 */}}
 {{- define "ostiary.fullname" -}}
 {{- $name := .Values.nameOverride | default .Chart.Name -}}
@@ -11,18 +11,18 @@ Service may not.
 {{/* The operator's name; gateways' are in gateways/_names.tpl. */}}
 {{- define "ostiary.operator.name" -}}{{ include "ostiary.fullname" . }}-operator{{- end }}
 
-{{/* Its service account: ours, or one that the user names. An operator of another release is called as most are. */}}
+{{/* Its service account: the chart's, or one that the user names. For an operator of another release: the usual name. */}}
 {{- define "ostiary.operator.serviceAccount" -}}
 {{- $ours := .Values.operator.enabled | ternary (include "ostiary.operator.name" .) "ostiary-operator" -}}
 {{- .Values.operator.serviceAccount.name | default $ours -}}
 {{- end }}
 
-{{/* Where the operator is: here, or where another release put it. */}}
+{{/* The operator's namespace: that of this release, or of the release that installed it. */}}
 {{- define "ostiary.operator.namespace" -}}
 {{- .Values.operator.enabled | ternary .Release.Namespace (.Values.operator.namespace | default .Release.Namespace) -}}
 {{- end }}
 
-{{/* Labels by which a Deployment and its Service find their Pods. Usage: include "…" (list $ "gateway") */}}
+{{/* Labels by which a Deployment and its Service select their Pods. Usage: include "…" (list $ "gateway") */}}
 {{- define "ostiary.selectorLabels" -}}
 {{- $root := index . 0 -}}
 app.kubernetes.io/name: {{ $root.Values.nameOverride | default $root.Chart.Name | quote }}
@@ -42,14 +42,14 @@ app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 app.kubernetes.io/part-of: ostiary
 {{- end }}
 
-{{/* The image; a digest says more than a tag. */}}
+{{/* The image; a digest takes precedence over a tag. */}}
 {{- define "ostiary.image" -}}
 {{- with .Values.image -}}
 {{- .repository -}}{{- with .digest }}@{{ . }}{{ else }}:{{ .tag | default $.Chart.AppVersion }}{{ end -}}
 {{- end -}}
 {{- end }}
 
-{{/* Not empty if the image has no registry, so that nodes must have it already: no registry has Ostiary's image. */}}
+{{/* Not empty if the image has no registry: nodes must already have it, since no public registry has Ostiary's image. */}}
 {{- define "ostiary.image.local" -}}
 {{- with .Values.image -}}
 {{- $first := splitList "/" .repository | first -}}
@@ -59,8 +59,8 @@ app.kubernetes.io/part-of: ostiary
 {{- end }}
 
 {{/*
-What the restricted Pod Security Standard asks of a Pod, and more: a number as user, a group that may read volumes. What
-is null is left out. Numbers come from YAML as floating point, and large ones would be written with an exponent.
+What the restricted Pod Security Standard requires of a Pod, and also a numeric user and a group that may read volumes.
+Nulls are omitted. Numbers from YAML are floats, which Helm would print with an exponent if they are large.
 */}}
 {{- define "ostiary.podSecurityContext" -}}
 runAsNonRoot: true
@@ -84,7 +84,7 @@ capabilities:
 readOnlyRootFilesystem: true
 {{- end }}
 
-{{/* Where Pods go, as the user wants it. Usage: include "ostiary.scheduling" .Values.operator */}}
+{{/* Scheduling of Pods by the user's values. Usage: include "ostiary.scheduling" .Values.operator */}}
 {{- define "ostiary.scheduling" -}}
 {{- with .nodeSelector }}
 nodeSelector:
@@ -103,12 +103,12 @@ priorityClassName: {{ . | quote }}
 {{- end }}
 {{- end }}
 
-{{/* An address as it stands before a port. Usage: include "ostiary.host" .Values.listenAddress */}}
+{{/* An address as written before a port. Usage: include "ostiary.host" .Values.listenAddress */}}
 {{- define "ostiary.host" -}}
 {{ contains ":" . | ternary (printf "[%s]" .) . }}
 {{- end }}
 
-{{/* Who a Pod is, from the downward API. */}}
+{{/* Name, namespace and node of a Pod, from the downward API. */}}
 {{- define "ostiary.podEnv" -}}
 - name: POD_NAME
   valueFrom: {fieldRef: {fieldPath: metadata.name}}
@@ -124,7 +124,7 @@ priorityClassName: {{ . | quote }}
   valueFrom: {fieldRef: {fieldPath: spec.nodeName}}
 {{- end }}
 
-{{/* Traces, in OpenTelemetry's own variables. Without an endpoint there are none. */}}
+{{/* Traces, set with OpenTelemetry's variables. Without an endpoint there are none. */}}
 {{- define "ostiary.telemetryEnv" -}}
 {{- with .Values.telemetry }}
 {{- if .endpoint }}
@@ -156,7 +156,7 @@ priorityClassName: {{ . | quote }}
 {{- end }}
 {{- end }}
 
-{{/* key=value,… with values percent-encoded, as OTEL_RESOURCE_ATTRIBUTES wants them. */}}
+{{/* key=value,… with percent-encoded values, as OTEL_RESOURCE_ATTRIBUTES requires. */}}
 {{- define "ostiary.pairs" -}}
 {{- $pairs := list -}}
 {{- range $key, $value := . -}}
@@ -165,7 +165,7 @@ priorityClassName: {{ . | quote }}
 {{- join "," $pairs -}}
 {{- end }}
 
-{{/* A volume with certificates of further authorities, if there are any. */}}
+{{/* A volume with further CA certificates, if there are any. */}}
 {{- define "ostiary.extraCA.source" -}}
 {{- with .Values.extraCA -}}
 {{- if .configMap -}}
@@ -177,8 +177,8 @@ secret: {secretName: {{ .secret | quote }}, items: [{key: {{ .key | quote }}, pa
 {{- end }}
 
 {{/*
-OpenSSL takes authorities from one file and from one folder. The system's are in both, so the file can be given to the
-further ones, and none of the system's is lost. gRPC has a way of its own, and one file only.
+OpenSSL reads CA certificates from one file and from one folder. The system's are in both, so the file can be replaced by
+the further ones without losing the system's. gRPC has its own variable, and reads only one file.
 */}}
 {{- define "ostiary.extraCA.env" -}}
 {{- if include "ostiary.extraCA.source" . -}}

@@ -1,9 +1,9 @@
-{{/* Egress that every Pod of ours needs. */}}
+{{/* Egress that every Pod of the chart needs. */}}
 {{- define "ostiary.egress.dns" -}}
 - ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]
 {{- end }}
 
-{{/* A NetworkPolicy cannot name the API server: its addresses, or else every address at its usual ports. */}}
+{{/* A NetworkPolicy cannot name the API server: allow its addresses, or every address at its usual ports. */}}
 {{- define "ostiary.egress.apiServer" -}}
 - ports: [{port: 443}, {port: 6443}]
   {{- with .Values.networkPolicy.egress.apiServer }}
@@ -14,7 +14,7 @@
   {{- end }}
 {{- end }}
 
-{{/* How Prometheus scrapes an endpoint of ours. */}}
+{{/* How Prometheus scrapes an endpoint of the chart. */}}
 {{- define "ostiary.scrape" -}}
 path: /metrics
 {{- with .Values.metrics.serviceMonitor.interval }}

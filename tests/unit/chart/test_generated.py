@@ -129,5 +129,5 @@ def test_a_value_that_its_schema_does_not_know_is_told() -> None:
     assert annotated("# Head.\n\n# old\nimage:\n  tag: x\n", schema) == "# Head.\n\nimage:\n  # -- Its tag.\n  tag: x\n"
     with pytest.raises(ToolError, match=r"values\.yaml: tug is not in values\.schema\.json"):
         annotated("# Head.\n\nimage:\n  tug: x\n", schema)
-    with pytest.raises(ToolError, match="write one on each line"):
+    with pytest.raises(ToolError, match="write each value on its own line"):
         annotated("# Head.\n\n- a\n", schema)

@@ -49,7 +49,7 @@ def test_every_page_is_in_the_index_for_machines() -> None:
 def test_a_page_that_lost_its_marks_is_named(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("# A page\n")
-    with pytest.raises(ToolError, match=r"page\.md has lost its lines <!-- reasons: begin -->"):
+    with pytest.raises(ToolError, match=r"page\.md lacks the lines <!-- reasons: begin -->"):
         pages.filled(page, "reasons", "text")
 
 

@@ -10,7 +10,7 @@ spec:
   {{ . }}
   {{- end }}
   strategy:
-    # A new replica is ready before an old one leaves: nobody is turned away for an upgrade.
+    # A new replica is ready before an old one ends, so that an upgrade refuses no request.
     rollingUpdate: {maxSurge: 1, maxUnavailable: 0}
   selector:
     matchLabels:
@@ -30,10 +30,10 @@ spec:
         {{- end }}
     spec:
       serviceAccountName: {{ include "ostiary.gateway.serviceAccount" . | quote }}
-      # The API is read for speed only; without that the data plane holds no token at all.
+      # The API is read only to be faster; without it the data plane has no token at all.
       automountServiceAccountToken: {{ $gateway.watch }}
       enableServiceLinks: false
-      # The drain, and a margin to flush spans and to end.
+      # The drain, plus time to flush spans and to end.
       terminationGracePeriodSeconds: {{ addf $gateway.drain.delaySeconds $gateway.drain.seconds 15 | ceil | int }}
       securityContext:
         {{- include "ostiary.podSecurityContext" .root | nindent 8 }}
@@ -91,10 +91,10 @@ spec:
             {{- end }}
           env:
             {{- include "ostiary.podEnv" . | nindent 12 }}
-            # Where the keys are read from, and nowhere else. A variable: an image from before it would not take a flag.
+            # The only folder that keys are read from. It is a variable, since an older image would refuse a flag.
             - name: OSTIARY_KEYS
               value: /etc/ostiary-keys
-            # Spans say which container of which Deployment they come from.
+            # Spans carry the names of the container and the Deployment.
             - name: CONTAINER_NAME
               value: gateway
             - name: DEPLOYMENT_NAME
@@ -154,19 +154,19 @@ spec:
       volumes:
         - name: config
           projected:
-            # One volume, so that all parts change in one step. All is optional: the operator writes it later.
+            # One volume, so that all parts change in one step. All are optional: the operator writes them later.
             defaultMode: 0440
             sources:
               {{- range include "ostiary.gateway.configMaps" . | fromYamlArray }}
               - configMap: {name: {{ . }}, optional: true}
               {{- end }}
-        # A volume of its own: whoever may write a ConfigMap chooses the names in it, and would make keys.
+        # A separate volume: users who may write a ConfigMap choose the names in it, and could otherwise add keys.
         - name: keys
           secret: {secretName: {{ include "ostiary.gateway.secret" . }}, optional: true, defaultMode: 0440}
         - name: tmp
           emptyDir: {sizeLimit: 64Mi}
         {{- with $gateway.tls.secretName }}
-        # A whole folder and no subPath, so that a renewed certificate arrives.
+        # A whole folder and not a subPath, since the kubelet does not update a subPath with a renewed certificate.
         - name: tls
           secret: {secretName: {{ . | quote }}, defaultMode: 0440}
         {{- end }}
@@ -183,9 +183,9 @@ spec:
 {{- end }}
 
 {{/*
-With autoscaling nobody but the autoscaler says how many. But where we said it until now, leaving it out would mean one,
-until the autoscaler looks: so we go on saying what there is, until it has said something itself. GitOps tools have no
-live object here: docs/guides/gitops.md says what to do.
+With autoscaling only the autoscaler sets `replicas`. But when autoscaling is turned on, omitting the field that the chart
+set before would scale to one Pod until the autoscaler runs. So the chart keeps the live number until the autoscaler has
+set one. GitOps tools have no live object here: see docs/guides/gitops.md.
 */}}
 {{- define "ostiary.gateway.replicas" -}}
 {{- if not .gateway.autoscaling.enabled -}}

@@ -1,4 +1,4 @@
-{{/* One replica needs none: it could only keep a node from being drained for ever. */}}
+{{/* One replica gets none: it could block the drain of a node for ever. */}}
 {{- define "ostiary.gateway.disruption" }}
 {{- $fewest := .gateway.autoscaling.enabled | ternary .gateway.autoscaling.minReplicas .gateway.replicas | int }}
 {{- if and .gateway.podDisruptionBudget.enabled (gt $fewest 1) -}}
@@ -8,7 +8,7 @@ metadata:
   {{- include "ostiary.gateway.metadata" (dict "scope" . "name" (include "ostiary.gateway.name" .)) | nindent 2 }}
 spec:
   maxUnavailable: {{ .gateway.podDisruptionBudget.maxUnavailable }}
-  # A Pod that is not ready serves nobody: it may go, so that a broken one does not block the node.
+  # A Pod that is not ready serves no requests: it may be evicted, so that it does not block the drain of a node.
   unhealthyPodEvictionPolicy: AlwaysAllow
   selector:
     matchLabels:

@@ -1,6 +1,6 @@
 {{/*
-How the parts of a gateway are called. The one named `default` has the plain names; a further one has its own in the
-middle, so that none can be called as a part of another. Every template here is called with `root` and `gateway`.
+Names of the parts of a gateway. The gateway `default` has the plain names; any other has its name in the middle, so that
+it cannot have the name of another gateway's part. Every template here is called with `root` and `gateway`.
 */}}
 {{- define "ostiary.gateway.name" -}}
 {{- $own := eq .gateway.name "default" | ternary "" (printf "-%s" .gateway.name) -}}
@@ -21,13 +21,13 @@ middle, so that none can be called as a part of another. Every template here is 
 
 {{- define "ostiary.gateway.labels" -}}{{- include "ostiary.labels" (list .root "gateway") }}{{- end }}
 
-{{/* By which its Pods are found: those of this gateway, not of others of the same release. */}}
+{{/* Labels that select the Pods of this gateway, and not those of other gateways of the same release. */}}
 {{- define "ostiary.gateway.selectorLabels" -}}
 {{ include "ostiary.selectorLabels" (list .root "gateway") }}
 ostiary.dev/gateway: {{ .gateway.name | quote }}
 {{- end }}
 
-{{/* The head of each of its objects. Usage: include "ostiary.gateway.metadata" (dict "scope" . "name" …) */}}
+{{/* The metadata of each of its objects. Usage: include "ostiary.gateway.metadata" (dict "scope" . "name" …) */}}
 {{- define "ostiary.gateway.metadata" -}}
 name: {{ .name }}
 namespace: {{ .scope.root.Release.Namespace | quote }}

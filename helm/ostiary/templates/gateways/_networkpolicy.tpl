@@ -28,7 +28,7 @@ spec:
         {{- toYaml . | nindent 8 }}
         {{- end }}
     {{- with $policy.metricsFrom }}
-    # Who scrapes metrics, which the admin port serves; all of it that tells more wants a token.
+    # Prometheus scrapes metrics at the admin port; its other endpoints with internal data need a token.
     - ports: [{port: admin}]
       from:
         {{- toYaml . | nindent 8 }}
@@ -40,7 +40,7 @@ spec:
     {{- include "ostiary.egress.apiServer" .root | nindent 4 }}
     {{- end }}
     {{- with $policy.egress.rules }}
-    # MCP servers, and whatever else the gateway speaks to.
+    # MCP servers, and all other destinations of the gateway.
     {{- toYaml . | nindent 4 }}
     {{- end }}
   {{- end }}

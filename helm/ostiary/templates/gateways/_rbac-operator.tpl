@@ -1,8 +1,8 @@
 {{- define "ostiary.gateway.rbac-operator" }}
 {{- $name := printf "%s-config" (include "ostiary.gateway.name" .) -}}
 {{- $labels := include "ostiary.labels" (list .root "operator") -}}
-# What the operator may do beside this gateway: write its config, see its settings and its replicas. It comes with the
-# gateway, since it names the gateway's objects: of other Secrets here the operator can read none.
+# The operator's rights in this gateway's namespace: write its config, read its settings and its replicas. They are part
+# of the gateway, since they name its objects: the operator can read no other Secret here.
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 metadata:

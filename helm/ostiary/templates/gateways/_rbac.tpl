@@ -1,7 +1,7 @@
 {{- define "ostiary.gateway.rbac" }}
 {{- if .gateway.watch }}
 {{- $name := include "ostiary.gateway.name" . -}}
-# The gateway reads its own compiled config, name by name, and nothing else.
+# The gateway reads its own compiled config, by name, and nothing else.
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
 metadata:

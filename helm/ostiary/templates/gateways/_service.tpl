@@ -2,8 +2,8 @@
 {{- $service := .gateway.service }}
 {{- $name := include "ostiary.gateway.name" . }}
 {{- $public := ne $service.type "ClusterIP" -}}
-# This Service *is* the gateway, to the operator: its label names it, its EndpointSlices list the replicas, and the
-# compiled config belongs to it. It stays inside the cluster whatever the type, because of its admin port.
+# For the operator this Service *is* the gateway: its label has the gateway's name, its EndpointSlices list the replicas,
+# and it owns the compiled config. It is always of type ClusterIP, because of its admin port.
 apiVersion: v1
 kind: Service
 metadata:
@@ -25,7 +25,7 @@ spec:
       appProtocol: http
 {{- if $public }}
 ---
-# For clients outside the cluster: the data port, and nothing else.
+# For clients outside the cluster: the data port only.
 apiVersion: v1
 kind: Service
 metadata:

@@ -10,7 +10,7 @@ data:
     {{- include "ostiary.gateway.settingsText" . | nindent 4 }}
 {{- end }}
 
-{{/* The user's settings; where MCP servers stand beside the gateway, its own namespace may reach them on localhost. */}}
+{{/* The user's settings; with sidecar containers, MCPProxies of the gateway's namespace may use localhost. */}}
 {{- define "ostiary.gateway.settingsText" -}}
 {{- $settings := deepCopy .gateway.settings -}}
 {{- if .gateway.sidecar.containers -}}
