@@ -28,12 +28,8 @@ def main() -> int:
     """Run all checks, print their results, return the exit code."""
     parser = argparse.ArgumentParser(description="Send requests to an endpoint like an MCP client.")
     parser.add_argument("url", help="the complete endpoint, ending in /mcp")
-    parser.add_argument(
-        "--any-server", action="store_true", help="check only what does not depend on server and policy"
-    )
-    parser.add_argument(
-        "--patience", type=float, default=PATIENCE, help="seconds within which the endpoint must respond"
-    )
+    parser.add_argument("--any-server", action="store_true", help="check only what is the same for all servers")
+    parser.add_argument("--patience", type=float, default=PATIENCE, help="seconds to wait for the endpoint")
     arguments = parser.parse_args()
     try:
         wait(arguments.url, patience=arguments.patience)
