@@ -469,6 +469,57 @@ async def test_settings_in_the_folder_replace_what_is_implied(mock: str, folder:
             await call(run, "get_users")
 
 
+def settings_of(gateway: str, text: str) -> str:
+    return (
+        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  namespace: ostiary-system\n  name: settings\n"
+        f"  labels: {{ostiary.dev/gateway: {gateway}, ostiary.dev/usage: settings}}\n"
+        f"data:\n  settings.yaml: |\n    {text}\n"
+    )
+
+
+async def test_settings_that_lose_their_key_leave_the_last_good_ones(mock: str, folder: Path) -> None:
+    (folder / "settings.yaml").write_text(settings_of("default", "withoutPolicy: Deny"))
+    (folder / "mcppolicy.yaml").unlink()
+    with running_before(mock, folder) as run:
+        await run.opens()
+        before = run.edit("settings.yaml", "settings.yaml: |", "settings.yml: |")
+        await run.tells("ConfigMap ostiary-system/settings: data: has no key settings.yaml.", after=before)
+        with pytest.raises(MCPError, match="Unknown tool"):
+            await call(run, "get_users")
+
+
+def test_settings_that_never_had_their_key_are_no_defaults(folder: Path) -> None:
+    text = settings_of("default", "withoutPolicy: Deny").replace("settings.yaml: |", "settings.yml: |")
+    (folder / "settings.yaml").write_text(text)
+    code, said = ended(folder)
+    assert code == 1
+    assert "ConfigMap ostiary-system/settings: data: has no key settings.yaml." in said
+    assert "Nothing is served." in said
+
+
+async def test_settings_of_a_gateway_whose_label_is_no_dns_label_count_for_nothing(mock: str, folder: Path) -> None:
+    (folder / "settings.yaml").write_text(settings_of("Not_A_Label", "withoutPolicy: Deny"))
+    (folder / "mcppolicy.yaml").unlink()
+    with running_before(mock, folder) as run:
+        await run.opens()
+        await run.tells("warning", "ConfigMap ostiary-system/settings", "'Not_A_Label', which is no DNS label")
+        assert (await call(run, "get_users"))["total"] > 5
+
+
+async def test_the_operators_own_secret_is_no_ca_bundle(mock: str, folder: Path) -> None:
+    (folder / "own.yaml").write_text(
+        "apiVersion: v1\nkind: Secret\n"
+        "metadata: {name: own, labels: {ostiary.dev/usage: config, ostiary.dev/config: default}}\n"
+        "stringData: {ca.crt: the content does not matter}\n---\n"
+        "apiVersion: ostiary.dev/v1alpha1\nkind: MCPProxy\nmetadata: {name: second}\nspec:\n  servers:\n"
+        "  - name: s\n    url: https://localhost/mcp\n"
+        "    tls: {caCertificateRefs: [{kind: Secret, name: own}]}\n"
+    )
+    code, said = ended(folder)
+    assert code == 1
+    assert "Secret default/own lacks the label ostiary.dev/usage." in said
+
+
 async def test_a_collector_is_named_without_its_password_and_a_dead_one_holds_nobody_up(
     mock: str, folder: Path
 ) -> None:
