@@ -4,7 +4,7 @@
 #   docker build --target sbom --output dist .     its bill of materials: dist/ostiary.cdx.json
 #   docker build -t ostiary-gateway:0.1.0 --build-arg EXTRAS=gateway,grpc .    a gateway without the operator's libraries
 
-# A tag moves. For an image that can be made again byte by byte, name its digest as your registry tells it:
+# A tag can change. For a reproducible image use the digest that your registry reports:
 #   docker buildx imagetools inspect python:3.11-slim --format '{{.Manifest.Digest}}'
 #   docker build --build-arg PYTHON_IMAGE=python:3.11-slim@sha256:<digest> -t ostiary:0.1.0 .
 ARG PYTHON_IMAGE=python:3.11-slim
@@ -18,8 +18,8 @@ WORKDIR /build
 COPY requirements/dev.txt requirements/
 RUN pip download --quiet --require-hashes --only-binary :all: --dest /wheels -r requirements/dev.txt
 
-# Our wheel is built with the locked hatchling, and finds its dependencies among the locked wheels or not at all:
-# developers' tools were fetched, but stay behind.
+# Our wheel is built with the locked hatchling, and its dependencies come from the locked wheels only. Developers' tools
+# were downloaded, but are not installed.
 COPY pyproject.toml README.md LICENSE ./
 COPY operator operator
 COPY sidecar sidecar
@@ -27,7 +27,7 @@ RUN pip wheel --quiet --no-index --find-links /wheels --no-deps --wheel-dir /whe
  && python -m venv --without-pip /opt/ostiary \
  && pip --python /opt/ostiary/bin/python install --quiet --no-index --find-links /wheels --compile "ostiary[${EXTRAS}]"
 
-# What is in it, from what is installed. Scanners find it in the image too.
+# The bill of materials, from what is installed. Scanners also find it in the image.
 COPY tools/ostiary_tools/sbom.py ./
 RUN /opt/ostiary/bin/python sbom.py --lock requirements/dev.txt > /build/ostiary.cdx.json
 
@@ -36,15 +36,15 @@ COPY --from=build /build/ostiary.cdx.json /
 
 FROM ${PYTHON_IMAGE}
 LABEL org.opencontainers.image.title="Ostiary" \
-      org.opencontainers.image.description="The door between AI agents and MCP servers on Kubernetes" \
+      org.opencontainers.image.description="The gateway between AI agents and MCP servers on Kubernetes" \
       org.opencontainers.image.licenses="Apache-2.0"
-# Nothing is written beside the code: the root file system may be read-only.
+# No file is written next to the code: the root file system may be read-only.
 ENV PATH=/opt/ostiary/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 COPY --from=build /opt/ostiary /opt/ostiary
 COPY --from=build /build/ostiary.cdx.json /usr/share/sbom/
-# Where `ostiary compile` writes in deploy/compose: a new volume there takes over whose it is.
+# Where `ostiary compile` writes in deploy/compose: a new volume there gets the owner of this folder.
 RUN install -d -m 0700 -o 65532 -g 65532 /var/lib/ostiary
-# A number, so that Kubernetes can see that it is not root.
+# A number, so that Kubernetes can verify that it is not root.
 USER 65532:65532
 EXPOSE 8080 8081 8082 7878
 ENTRYPOINT ["ostiary"]

@@ -1,4 +1,4 @@
-# Ostiary. `make` alone lists what there is to do; `make V=1 …` shows the commands.
+# Ostiary. `make` alone lists the targets; `make V=1 …` shows the commands.
 
 PYTHON  ?= python3
 EXAMPLE ?= examples/quickstart
@@ -37,7 +37,7 @@ test: lint ## lint, then run every test (WORKERS=2, PYTEST_ARGS=)
 	$(BIN)/pytest -q -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 	echo "make test: all passed"
 
-lint: $(READY) ## style, types and the rules of who may import whom
+lint: $(READY) ## style, types, and which package may import which
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -74,11 +74,11 @@ control-plane: $(READY) ## build etcd, kube-apiserver, kubectl, helm into the us
 	$(TOOL) ostiary_tools.binaries
 
 ##@ Measure it
-bench: $(READY) ## what a call costs, beside nginx, under attack, and with many proxies (ONLY=calls|hostile|scale, WRITE_DOCS=1)
+bench: $(READY) ## what a call costs, compared with nginx, under attack, and with many proxies (ONLY=calls|hostile|scale, WRITE_DOCS=1)
 	PYTHONPATH=tools:benchmarks $(BIN)/python -m ostiary_bench $(if $(ONLY),--only $(ONLY)) $(if $(SIZES),--sizes $(SIZES)) \
 	  $(if $(EDITS),--edits $(EDITS)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(WRITE_DOCS),--write-docs)
 
-profile: $(READY) ## where the microseconds of a call go, by station (OF=call-json, SECONDS=8)
+profile: $(READY) ## where the microseconds of a call go, by stage (OF=call-json, SECONDS=8)
 	PYTHONPATH=tools:benchmarks $(BIN)/python -m ostiary_bench.profile $(if $(OF),--of $(OF)) $(if $(SECONDS),--seconds $(SECONDS))
 
 ##@ Package it
@@ -98,7 +98,7 @@ sbom: ## write the bill of materials of the image into dist/, with Docker
 	docker build --target sbom --output dist .
 
 # One .venv with everything, not a smaller one for `make run`: without the developers' tools it would take 20 seconds
-# instead of 29, and a second kind of installation would be one more thing that can differ.
+# instead of 29, but a second kind of installation would be one more difference between machines.
 $(READY): requirements/dev.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null || { \
 	  echo "Ostiary needs Python 3.11 or newer, and $(PYTHON) is: $$($(PYTHON) --version 2>&1)."; \

@@ -26,8 +26,8 @@ _DOCS: Final = _ROOT / "docs" / "benchmarks.md"
 _SIZES: Final = (100, 1000, 5000)
 _INTRODUCTION: Final = """# Benchmarks
 
-Written by `make bench WRITE_DOCS=1`. Run it on your own machine: ratios are comparable between machines, microseconds
-are not.
+What a call costs, how soon an edit is enforced, and how this grows with the number of proxies. This page is written by
+`make bench WRITE_DOCS=1`. Run it on your own machine: ratios are comparable between machines, microseconds are not.
 
 One process on one pinned core, load and upstream on another; a closed loop of 32 connections for CPU and throughput, an
 open loop at {rate} calls/s for latency (counted from when a call was due). The upstream is nginx with fixed responses,

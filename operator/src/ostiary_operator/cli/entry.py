@@ -11,7 +11,7 @@ from typing import Final
 from ostiary_core.version import __version__
 from ostiary_operator.cli.commands import COMMANDS, OPTIONAL_PACKAGES, Command
 
-_DESCRIPTION: Final = "The door between AI agents and MCP servers on Kubernetes."
+_DESCRIPTION: Final = "The gateway between AI agents and MCP servers on Kubernetes."
 _EPILOG: Final = """\
 start here:
   ostiary run              a door on this machine, with a mock MCP server behind it
