@@ -18,7 +18,7 @@ from ostiary_core.policy.access import CompiledPolicy
 from ostiary_gateway.config.keyring import Keyring
 from ostiary_gateway.config.runtime import build_runtime, parse_entry, parse_policy
 from ostiary_gateway.config.store import ConfigStore
-from ostiary_gateway.upstream.addresses import OwnPlaces
+from ostiary_gateway.upstream.addresses import OwnEndpoints
 from ostiary_gateway.upstream.pools import ServerPools
 
 KEY = bytes(range(32))
@@ -135,7 +135,7 @@ def test_an_entry_of_anybody_is_served_or_refused_by_an_error_of_ours(text: byte
         raise ContractError(f"no policy {key[:8]}")
 
     try:
-        runtime = build_runtime("digest", text, policy, ServerPools(OwnPlaces()).take)
+        runtime = build_runtime("digest", text, policy, ServerPools(OwnEndpoints()).take)
     except OstiaryError:
         event("refused")
         return
@@ -175,7 +175,7 @@ def one_line(text: bytes) -> bytes:
 
 @given(changed(SETTINGS).flatmap(spelt).map(one_line), changed(ENTRY).flatmap(spelt).map(one_line))
 async def test_a_signed_config_is_in_force_or_rejected_with_a_reason(settings: bytes, entry: bytes) -> None:
-    store = ConfigStore(gateway=None, servers=ServerPools(OwnPlaces()).take)
+    store = ConfigStore(gateway=None, servers=ServerPools(OwnEndpoints()).take)
 
     await store.offer("directory", *offered(settings, entry))
 

@@ -13,7 +13,7 @@ from scripted_server import read_request
 from timeouts import TIMEOUT_SECONDS
 
 from ostiary_gateway.errors import UpstreamFault
-from ostiary_gateway.upstream.addresses import OwnPlaces, networks
+from ostiary_gateway.upstream.addresses import OwnEndpoints, networks
 from ostiary_gateway.upstream.http1.answer import Answer
 from ostiary_gateway.upstream.http1.dialing import Dialer
 from ostiary_gateway.upstream.http1.pool import Pool
@@ -165,7 +165,7 @@ class ClientComparison:
             return
 
     def _pool(self) -> Pool:
-        dialer = Dialer("127.0.0.1", self._port, _SECONDS, None, None, networks(["127.0.0.0/8"]), OwnPlaces())
+        dialer = Dialer("127.0.0.1", self._port, _SECONDS, None, None, networks(["127.0.0.0/8"]), OwnEndpoints())
         return Pool(dialer.dial, limit=2, keep_seconds=_SECONDS, wait_seconds=_SECONDS)
 
 

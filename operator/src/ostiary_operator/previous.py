@@ -70,7 +70,7 @@ def _misplaced(identity: str, gateway_objects: GatewayObjects) -> str | None:
     for number, found in live.numbered(identity.partition("/")[2], gateway_objects.config_maps).items():
         names = key_names.misplaced((found.get("data") or {}).keys() | (found.get("binaryData") or {}).keys())
         if names:
-            what = f"ConfigMap {name_of(found)}, part {number}, holds {key_names.few(names)}"
+            what = f"ConfigMap {name_of(found)}, part {number}, holds {key_names.first_few(names)}"
             return f"{what}: keys belong in the Secret only"
     return None
 

@@ -14,7 +14,7 @@ import orjson
 def canonical(value: Any) -> bytes:
     """Return the canonical JSON of a value.
 
-    Dicts with string keys, lists, strings, integers, booleans, None.
+    The value consists of dicts with string keys, lists, strings, integers, booleans and None.
     """
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 

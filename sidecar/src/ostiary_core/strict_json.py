@@ -59,7 +59,7 @@ def loads(text: bytes) -> Any:
 def loading(text: bytes) -> Generator[None, None, Any]:
     """Parse like :func:`loads`, in steps between which other work may be done.
 
-    For a large text.
+    It is for large texts.
 
     Raises:
         StrictJSONError: the text is not strict JSON.

@@ -11,7 +11,7 @@ from typing import Any, Final
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from ostiary_core.policy.slips import TOLD
+from ostiary_core.policy.slips import MOST_REPORTED
 from ostiary_core.strict_json import dumps
 from ostiary_gateway.background import in_background
 from ostiary_gateway.config.rejections import ConfigRejection, EntryRejection
@@ -65,7 +65,9 @@ class Admin:
 
     async def _config(self, request: web.Request) -> web.Response:
         if not self._bears_token(request):
-            return web.Response(status=401, headers={"WWW-Authenticate": "Bearer"}, text="the admin bearer is wanted\n")
+            return web.Response(
+                status=401, headers={"WWW-Authenticate": "Bearer"}, text="the admin bearer token is required\n"
+            )
         return web.Response(body=dumps(self.report()), content_type="application/json")
 
     def _bears_token(self, request: web.Request) -> bool:
@@ -77,8 +79,8 @@ class Admin:
     def report(self) -> dict[str, Any]:
         """Return what this replica runs.
 
-        Active and rejected digests per entry, and a config that was rejected as a whole. For the servers of an entry it
-        includes their health, where known, and the names in rules that they do not offer.
+        That is active and rejected digests per entry, and a config that was rejected as a whole. For the servers of an
+        entry it includes their health, where known, and the names in rules that they do not offer.
 
         ``incomplete`` is a config whose parts have not all arrived; its revision is never in force already.
         ``misplacedKeys`` are files of the config with the name of a key: never used, since keys come only from the
@@ -143,7 +145,7 @@ def _offers(proxy: ProxyRuntime | None) -> dict[str, Any]:
         }
         for slip in slips
     ]
-    return {"offers": {"known": list(known), "slips": told, "cut": len(slips) >= TOLD}}
+    return {"offers": {"known": list(known), "slips": told, "cut": len(slips) >= MOST_REPORTED}}
 
 
 def _entry_rejection(found: EntryRejection | None) -> dict[str, Any] | None:

@@ -12,18 +12,18 @@ from aiohttp import web
 from ostiary_core.contract import key_names
 from ostiary_gateway import descriptors
 from ostiary_gateway.admin import Admin, listen
-from ostiary_gateway.config.second_look import SecondLook
+from ostiary_gateway.config.second_look import RejectionRecheck
 from ostiary_gateway.config.source_directory import DirectorySource
 from ostiary_gateway.config.source_kubernetes import KubernetesSource
 from ostiary_gateway.config.store import ConfigStore
-from ostiary_gateway.line.handler import RequestLine
+from ostiary_gateway.line.handler import RequestPipeline
 from ostiary_gateway.metrics import GatewayMetrics
 from ostiary_gateway.options import GatewayOptions
 from ostiary_gateway.server.certificate import Certificate
 from ostiary_gateway.server.listener import Listener
 from ostiary_gateway.session import Sealer
 from ostiary_gateway.telemetry import Telemetry
-from ostiary_gateway.upstream.addresses import OwnPlaces
+from ostiary_gateway.upstream.addresses import OwnEndpoints
 from ostiary_gateway.upstream.egress import Egress
 from ostiary_gateway.upstream.pools import ServerPools
 
@@ -41,10 +41,10 @@ class GatewayApp:
     def __init__(self, options: GatewayOptions, telemetry: Telemetry) -> None:
         self.options = options
         self.telemetry = telemetry
-        own = OwnPlaces.from_environment(ports=(options.port, options.admin_port))
+        own = OwnEndpoints.from_environment(ports=(options.port, options.admin_port))
         self.pools = ServerPools(own, installation=options.installation, egress=Egress.from_environment(os.environ))
         self.store = ConfigStore(gateway=options.gateway or None, servers=self.pools.take)
-        self.line = RequestLine(
+        self.line = RequestPipeline(
             snapshot=lambda: self.store.snapshot,
             sealer=Sealer(lambda: self.store.keyring.sessions),
             telemetry=telemetry,
@@ -105,7 +105,7 @@ class GatewayApp:
             self.sources.append(KubernetesSource(self.options.gateway, self.options.kubernetes, self.store))
         if self._certificate is not None:
             self.sources.append(self._certificate)
-        watched = [*self.sources, SecondLook(self.store)]
+        watched = [*self.sources, RejectionRecheck(self.store)]
         self._watching = [asyncio.create_task(_watch(each)) for each in watched]
 
     def not_ready(self) -> str | None:
@@ -147,7 +147,7 @@ def _replica(given: str) -> str:
     return given or os.environ.get("POD_NAME") or f"{socket.gethostname()}-{os.getpid()}"
 
 
-async def _watch(source: DirectorySource | KubernetesSource | Certificate | SecondLook) -> None:
+async def _watch(source: DirectorySource | KubernetesSource | Certificate | RejectionRecheck) -> None:
     """Run a source for ever.
 
     Its failure is a bug of ours, but a gateway that ignores policy edits would be worse.

@@ -69,7 +69,7 @@ class GatewayMetrics:
         """Export the data port's certificate at each scrape, so that failing renewals are noticed."""
         expires = Gauge(
             "ostiary_certificate_expiry_timestamp_seconds",
-            "Until when the data port's certificate is good, in seconds of the epoch",
+            "Expiry of the data port's certificate, in seconds since the epoch",
             registry=self.registry,
         )
         rejected = Gauge(
@@ -140,13 +140,13 @@ class _State(Collector):
         yield _gauge("ostiary_config_proxies", "Proxies in force", len(snapshot.proxies) if snapshot else 0)
         rejected = len(self._store.rejected_entries) + (self._store.rejected_config is not None)
         yield _gauge("ostiary_config_rejected", "Entries, or whole configs, that are rejected now", rejected)
-        yield _counter("ostiary_config_loads", "Configs taken into force", self._store.loads)
+        yield _counter("ostiary_config_loads", "Configs put into force", self._store.loads)
         yield _counter("ostiary_config_rejections", "Configs or entries rejected", self._store.rejections)
         held = self._limiter.total
         yield _gauge("ostiary_connections_open", "Connections of callers", held.connections)
         yield _gauge("ostiary_requests_in_flight", "Requests that await an answer", held.requests)
         yield _gauge("ostiary_streams_open", "Streams that stay open", held.streams)
-        yield _gauge("ostiary_bytes_in_flight", "Bytes of requests and answers that are held", held.bytes)
+        yield _gauge("ostiary_bytes_in_flight", "Bytes of requests and responses in memory", held.bytes)
         yield self._refusals()
         yield _dropped_items()
         yield self._faults()
@@ -155,10 +155,10 @@ class _State(Collector):
     def _refusals(self) -> Metric:
         """Return the refusals at each limit.
 
-        Of the gateway, or one source, principal, proxy or upstream server.
+        A limit is that of the gateway, or of one source, principal, proxy or upstream server.
         """
         found = CounterMetricFamily(
-            "ostiary_bound_refusals", "What was refused at a bound of the settings", labels=["scope", "bound"]
+            "ostiary_bound_refusals", "Refusals at a limit in the settings' bounds", labels=["scope", "bound"]
         )
         for limits in self._limiter.scopes:
             for bound, count in limits.refused.items():
@@ -171,7 +171,7 @@ class _State(Collector):
         """Return the faults of the servers in use, by kind."""
         found = CounterMetricFamily(
             "ostiary_upstream_faults",
-            "What an upstream server did wrong, by kind",
+            "Faults of an upstream server, by kind",
             labels=["ostiary_proxy", "ostiary_server", "reason"],
         )
         snapshot = self._store.snapshot
@@ -183,7 +183,7 @@ class _State(Collector):
     def _spans(self) -> Iterator[Metric]:
         stats = self._telemetry.stats
         yield _counter("ostiary_spans_exported", "Spans handed to the collector", stats.exported)
-        lost = CounterMetricFamily("ostiary_spans_lost", "Spans that no collector got", labels=["reason"])
+        lost = CounterMetricFamily("ostiary_spans_lost", "Spans that were not exported", labels=["reason"])
         for reason, count in stats.lost.items():
             lost.add_metric([reason], count)
         yield lost
@@ -192,7 +192,7 @@ class _State(Collector):
 def _dropped_items() -> Metric:
     found = CounterMetricFamily(
         "ostiary_list_items_dropped",
-        "Items of lists that were left out because they cannot be judged",
+        "List items that were dropped because they cannot be judged",
         labels=["ostiary_proxy"],
     )
     for proxy, count in list(DROPPED.counts.items()):

@@ -69,7 +69,7 @@ class Sealer:
         now = int(self._clock())
         active = [moment for moment in self._keys() if moment <= now]
         if not active:
-            raise Refusal(503, "NotReady", "The gateway holds no key to seal sessions yet")
+            raise Refusal(503, "NotReady", "The gateway has no key to seal sessions yet")
         moment, nonce = max(active), os.urandom(12)
         plain = _BODY.pack(now, _REVISIONS.index(session.revision)) + session.upstream_id.encode()
         sealed = self._cipher(moment).encrypt(nonce, plain, _bound_to(proxy_uid, principal))

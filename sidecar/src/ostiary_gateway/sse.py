@@ -116,7 +116,7 @@ class BlockSplitter:
     def rest(self) -> bytes:
         """Return what is left at the end of the stream.
 
-        A block without its blank line, which clients ignore.
+        It is a block without its blank line, which clients ignore.
         """
         return bytes(self._buffer)
 
@@ -134,7 +134,7 @@ class BlockSplitter:
     def _start(self) -> int:
         """Return where to continue the search.
 
-        Three bytes back, since a line end may be cut in two.
+        That is three bytes back, since a line end may be cut in two.
         """
         return max(0, self._searched - 3)
 

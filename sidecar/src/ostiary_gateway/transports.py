@@ -1,6 +1,6 @@
 """Adjust asyncio's transports.
 
-The size of reads, reference cycles, and the amount of unsent data.
+This concerns the size of reads, reference cycles, and the amount of unsent data.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from typing import Final
 
 #: The size of one read from a connection, in bytes. asyncio's 256 KiB is more than malloc provides without a system
 #: call: each small message cost 12 µs to map, shrink and unmap memory.
-PIECE_BYTES: Final = 64 * 1024
+READ_BYTES: Final = 64 * 1024
 
 #: The ioctl for the bytes of a socket that were not acknowledged (tcp(7), SIOCOUTQ): an int.
 _COUNT: Final = struct.Struct("i")
@@ -20,16 +20,16 @@ _COUNT: Final = struct.Struct("i")
 _OF_ITSELF = ("_read_ready_cb", "_write_ready")
 
 
-def read_in_pieces(transport: asyncio.BaseTransport) -> None:
-    """Make a transport read at most ``PIECE_BYTES`` at once.
+def limit_read_size(transport: asyncio.BaseTransport) -> None:
+    """Make a transport read at most ``READ_BYTES`` at once.
 
     Without effect on an unknown implementation of asyncio.
     """
     if hasattr(transport, "max_size"):
-        transport.max_size = PIECE_BYTES
+        transport.max_size = READ_BYTES
 
 
-def untie(transport: asyncio.BaseTransport | None) -> None:
+def break_cycles(transport: asyncio.BaseTransport | None) -> None:
     """Break the reference cycles of a closed transport, so that reference counting frees it.
 
     The garbage collector runs rarely here, and a run is expensive. Without effect on an unknown implementation of

@@ -1,7 +1,7 @@
 from ostiary_core.contract.documents import AccessRuleConfig, AccessRulesConfig, PolicyDocument, SelectionConfig
 from ostiary_core.mcp.methods import Primitive
 from ostiary_core.policy.access import CompiledPolicy
-from ostiary_core.policy.slips import TOLD, exact_names, find
+from ostiary_core.policy.slips import MOST_REPORTED, exact_names, find
 
 TOOLS = ["delete_user", "get_users", "echo"]
 
@@ -37,4 +37,4 @@ def test_of_a_list_that_is_not_known_nothing_is_said() -> None:
 
 
 def test_few_of_many_are_told() -> None:
-    assert len(words(*(f"x{number}" for number in range(100)))) == TOLD
+    assert len(words(*(f"x{number}" for number in range(100)))) == MOST_REPORTED

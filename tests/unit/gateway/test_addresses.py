@@ -12,11 +12,11 @@ from gateways import LONG_TIMEOUTS
 from ostiary_core.addresses import real
 from ostiary_core.contract.documents import ServerConfig
 from ostiary_gateway.errors import UpstreamFault
-from ostiary_gateway.upstream.addresses import OwnPlaces, allowed, networks
+from ostiary_gateway.upstream.addresses import OwnEndpoints, allowed, networks
 from ostiary_gateway.upstream.http1.dialing import Dialer
 from ostiary_gateway.upstream.server import UpstreamServer
 
-OWN = OwnPlaces(
+OWN = OwnEndpoints(
     ports=frozenset({8080, 8081}),
     addresses=frozenset({ipaddress.ip_address("10.1.2.3"), ipaddress.ip_address("fd00::3")}),
     api_servers=frozenset({ipaddress.ip_address("10.96.0.1")}),
@@ -65,7 +65,7 @@ NEVER_BY_DEFAULT = [
 ]
 
 
-def permits(address: str, port: int = 443, *grants: str, own: OwnPlaces = OWN) -> bool:
+def permits(address: str, port: int = 443, *grants: str, own: OwnEndpoints = OWN) -> bool:
     return allowed(address, port, granted=networks(grants), own=own)
 
 
@@ -113,9 +113,9 @@ def test_our_places_come_from_what_kubernetes_tells_a_pod(monkeypatch: pytest.Mo
     monkeypatch.setenv("POD_IPS", "10.1.2.3, fd00::3, rubbish")
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1")
 
-    assert OwnPlaces.from_environment(ports=(8080, 8081)) == OWN
+    assert OwnEndpoints.from_environment(ports=(8080, 8081)) == OWN
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "kubernetes.default.svc")
-    assert OwnPlaces.from_environment(ports=()).api_servers == frozenset()
+    assert OwnEndpoints.from_environment(ports=()).api_servers == frozenset()
 
 
 @pytest.mark.parametrize("address", ["192.0.2.10", "::ffff:192.0.2.10", "64:ff9b::c000:20a", "fd00:1::a"])
@@ -182,7 +182,7 @@ async def test_a_name_with_no_address_that_passes_is_forbidden(monkeypatch: pyte
 )
 async def test_no_spelling_of_loopback_in_a_url_is_connected_to(url: str) -> None:
     document = ServerConfig(name="up", url=url, timeouts=LONG_TIMEOUTS)
-    server = UpstreamServer(document, own=OwnPlaces(), connections=1, proxy="a/b", mark="m")
+    server = UpstreamServer(document, own=OwnEndpoints(), connections=1, proxy="a/b", mark="m")
     try:
         with pytest.raises(UpstreamFault) as fault:
             await server.request("POST", b"", b"{}")

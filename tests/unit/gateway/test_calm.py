@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from configs import entry
 
-from ostiary_gateway.config.calm import MANY, CooperativeBuild, cooperative_build
-from ostiary_gateway.upstream.addresses import OwnPlaces
+from ostiary_gateway.config.calm import FREEZE_FROM, CooperativeBuild, cooperative_build
+from ostiary_gateway.upstream.addresses import OwnEndpoints
 from ostiary_gateway.upstream.server import UpstreamServer
 
 
@@ -35,7 +35,7 @@ def test_all_is_as_before_when_building_fails() -> None:
     assert sys.getswitchinterval() == before
 
 
-@pytest.mark.parametrize(("built", "frozen"), [(MANY, True), (MANY - 1, False)])
+@pytest.mark.parametrize(("built", "frozen"), [(FREEZE_FROM, True), (FREEZE_FROM - 1, False)])
 def test_only_what_a_large_build_left_is_set_apart_from_what_the_collector_walks(built: int, *, frozen: bool) -> None:
     gc.unfreeze()
     with cooperative_build() as calm:
@@ -62,7 +62,7 @@ def test_the_builder_rests_whenever_it_has_worked_for_a_while(monkeypatch: pytes
 async def test_a_server_that_is_no_longer_used_goes_without_the_collector() -> None:
     gc.disable()
     try:
-        server = UpstreamServer(entry("crm").servers[0], own=OwnPlaces(), connections=1, proxy="a/b", mark="m")
+        server = UpstreamServer(entry("crm").servers[0], own=OwnEndpoints(), connections=1, proxy="a/b", mark="m")
         gone = weakref.ref(server)
         server.close()
         del server

@@ -86,7 +86,7 @@ def test_names_are_of_any_case_and_values_are_not() -> None:
     headers = CIMultiDict({"MCP-METHOD": "tools/list"})
 
     require_agreement(headers, "Mcp-Method", "tools/list")
-    with pytest.raises(Refusal, match="does not say what the body says"):
+    with pytest.raises(Refusal, match="does not agree with the body"):
         require_agreement(headers, "Mcp-Method", "TOOLS/LIST")
 
 

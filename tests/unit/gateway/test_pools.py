@@ -9,7 +9,7 @@ from mcp_clients import eventually
 from ostiary_core.contract.documents import EntryDocument, ServerConfig, TlsConfig
 from ostiary_core.errors import ContractError
 from ostiary_gateway.config.store import ConfigStore
-from ostiary_gateway.upstream.addresses import OwnPlaces
+from ostiary_gateway.upstream.addresses import OwnEndpoints
 from ostiary_gateway.upstream.pools import ServerPools
 from ostiary_gateway.upstream.server import UpstreamServer
 
@@ -19,13 +19,13 @@ def server(url: str = "http://upstream.example/mcp", **more: object) -> list[Ser
 
 
 def test_the_same_description_at_one_proxy_is_the_same_server() -> None:
-    pools = ServerPools(OwnPlaces())
+    pools = ServerPools(OwnEndpoints())
 
     assert pools.take(entry("a")) is pools.take(entry("a", path="/elsewhere", generation=2))
 
 
 def test_another_proxy_or_another_description_is_another_server() -> None:
-    pools = ServerPools(OwnPlaces())
+    pools = ServerPools(OwnEndpoints())
     first = pools.take(entry("a"))
 
     assert pools.take(entry("b")) is not first
@@ -39,7 +39,7 @@ def test_another_proxy_or_another_description_is_another_server() -> None:
 )
 def test_what_cannot_be_built_is_the_entrys_fault(more: dict[str, object]) -> None:
     with pytest.raises(ContractError, match="server up"):
-        ServerPools(OwnPlaces()).take(entry("a", servers=server("https://upstream.example/mcp", **more)))
+        ServerPools(OwnEndpoints()).take(entry("a", servers=server("https://upstream.example/mcp", **more)))
 
 
 @dataclass
@@ -67,7 +67,7 @@ async def served(monkeypatch: pytest.MonkeyPatch) -> Served:
         closed.append(self)
 
     monkeypatch.setattr(UpstreamServer, "close", close)
-    pools = ServerPools(OwnPlaces())
+    pools = ServerPools(OwnEndpoints())
     it = Served(pools, ConfigStore(gateway=None, servers=pools.take), ConfigWriter(), closed)
     it.store.listeners.append(pools.on_swap)
     await it.offer(entry("a"), entry("b"))

@@ -151,9 +151,9 @@ UNJUDGED = {
     '{"name":"get_b","n\\u0061me":"x"}': 'tools[0]: duplicate "name"',
     '{"name":"get_b","Name":"x"}': "tools[0] 'get_b': also a member 'Name'",
     '{"name":"get_b","description":"","description":"","NAME":1}': "tools[0] 'get_b': also a member 'NAME'",
-    '{"name":"get_\\ud800"}': "tools[0] 'get_\\ud800': half a character in \"name\"",
-    '{"name":"get_b","x":NaN}': "tools[0]: NaN or an infinity within",
-    '{"name":"get_b","x":[-Infinity]}': "tools[0]: NaN or an infinity within",
+    '{"name":"get_\\ud800"}': "tools[0] 'get_\\ud800': half a surrogate pair in \"name\"",
+    '{"name":"get_b","x":NaN}': "tools[0]: contains NaN or an infinity",
+    '{"name":"get_b","x":[-Infinity]}': "tools[0]: contains NaN or an infinity",
     '{"name":["get_b"]}': 'tools[0]: no "name"',
     '{"x":1,"x":2}': 'tools[0]: no "name"',
 }

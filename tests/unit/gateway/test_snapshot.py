@@ -125,8 +125,8 @@ def test_the_own_origins_come_from_settings_and_hostnames_as_a_browser_writes_th
 
     proxy = found.proxies["default/a"]
     for origin in {*origins, "https://app.example.com"}:
-        assert found.takes_origin(origin, proxy)
-    assert not found.takes_origin("https://other.example.com", proxy)
+        assert found.allows_origin(origin, proxy)
+    assert not found.allows_origin("https://other.example.com", proxy)
 
 
 def test_the_hostname_of_one_proxy_is_no_origin_at_another() -> None:
@@ -134,7 +134,7 @@ def test_the_hostname_of_one_proxy_is_no_origin_at_another() -> None:
     found = snapshot(entry("a", hostnames=["a.example.com"]), entry("b", hostnames=["b.example.com"]), using=using)
     a, b = found.proxies["default/a"], found.proxies["default/b"]
 
-    assert found.takes_origin("https://a.example.com", a)
-    assert not found.takes_origin("https://a.example.com", b)
-    assert found.takes_origin("https://gw.example.com", a)
-    assert found.takes_origin("https://gw.example.com", b)
+    assert found.allows_origin("https://a.example.com", a)
+    assert not found.allows_origin("https://a.example.com", b)
+    assert found.allows_origin("https://gw.example.com", a)
+    assert found.allows_origin("https://gw.example.com", b)

@@ -24,7 +24,7 @@ from ostiary_gateway.config.source_kubernetes import KubernetesSource, config_ma
 from ostiary_gateway.config.store import ConfigStore
 from ostiary_gateway.errors import ConfigUnavailable
 from ostiary_gateway.options import KubernetesOptions
-from ostiary_gateway.upstream.addresses import OwnPlaces
+from ostiary_gateway.upstream.addresses import OwnEndpoints
 from ostiary_gateway.upstream.pools import ServerPools
 
 CONFIG, SECRET = "ostiary-default-0", "ostiary-default"
@@ -37,7 +37,7 @@ class Scene:
     def __init__(self, api: FakeApi) -> None:
         self.api = api
         self.operator = ConfigWriter()
-        self.store = ConfigStore(gateway=GATEWAY, servers=ServerPools(OwnPlaces()).take)
+        self.store = ConfigStore(gateway=GATEWAY, servers=ServerPools(OwnEndpoints()).take)
         self.options = KubernetesOptions(api.url, api.token_file, api.ca_file)
 
     def source(self, **options: Any) -> KubernetesSource:

@@ -17,7 +17,7 @@ from ostiary_gateway.config.source_directory import DirectorySource
 from ostiary_gateway.config.source_kubernetes import KubernetesSource
 from ostiary_gateway.config.store import ConfigStore
 from ostiary_gateway.options import KubernetesOptions
-from ostiary_gateway.upstream.addresses import OwnPlaces
+from ostiary_gateway.upstream.addresses import OwnEndpoints
 from ostiary_gateway.upstream.pools import ServerPools
 
 CONFIG, SECRET = "ostiary-default-0", "ostiary-default"
@@ -30,7 +30,7 @@ class Scene:
         self.api = api
         self.volume = volume
         self.operator = ConfigWriter()
-        self.store = ConfigStore(gateway=GATEWAY, servers=ServerPools(OwnPlaces()).take)
+        self.store = ConfigStore(gateway=GATEWAY, servers=ServerPools(OwnEndpoints()).take)
         options = KubernetesOptions(api.url, api.token_file, api.ca_file)
         self._directory = DirectorySource(volume, self.store, keys=volume / "keys")
         self._watch = KubernetesSource(GATEWAY, options, self.store)

@@ -15,10 +15,10 @@ from ostiary_core.contract.manifest import GatewayIdentity, Manifest
 from ostiary_core.errors import ContractError
 from ostiary_gateway.config import store
 from ostiary_gateway.config.keyring import Keyring
-from ostiary_gateway.config.second_look import SecondLook
+from ostiary_gateway.config.second_look import RejectionRecheck
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.config.store import ConfigStore
-from ostiary_gateway.upstream.addresses import OwnPlaces
+from ostiary_gateway.upstream.addresses import OwnEndpoints
 from ostiary_gateway.upstream.pools import ServerPools
 
 CRM, WIKI = "default/crm", "default/wiki"
@@ -29,7 +29,7 @@ class Taken:
     """A store, and what it told its listeners."""
 
     def __init__(self, gateway: str | None = GATEWAY) -> None:
-        self.store = ConfigStore(gateway=gateway, servers=ServerPools(OwnPlaces()).take)
+        self.store = ConfigStore(gateway=gateway, servers=ServerPools(OwnEndpoints()).take)
         self.swaps: list[tuple[int, frozenset[str]]] = []
         self.store.listeners.append(lambda snapshot, changed: self.swaps.append((snapshot.revision, changed)))
 
@@ -250,9 +250,9 @@ async def test_a_config_that_was_refused_for_a_slow_clock_is_taken_once_that_is_
 ) -> None:
     clock.now = 0.0
     await taken.take(operator.files(entry("crm"), revision=int(NOW * 1000)), operator.keys)
-    await taken.store.reconsider()
+    await taken.store.recheck()
     assert taken.store.snapshot is None
-    looking = asyncio.create_task(SecondLook(taken.store, period=0.01).run())
+    looking = asyncio.create_task(RejectionRecheck(taken.store, period=0.01).run())
     clock.now = NOW
     await eventually(lambda: taken.store.snapshot is not None)
     looking.cancel()

@@ -18,7 +18,7 @@ from ostiary_core.contract.documents import SettingsDocument
 from ostiary_core.contract.manifest import GatewayIdentity, parse_manifest
 from ostiary_gateway.config.keyring import Keyring
 from ostiary_gateway.config.store import ConfigStore
-from ostiary_gateway.upstream.addresses import OwnPlaces
+from ostiary_gateway.upstream.addresses import OwnEndpoints
 from ostiary_gateway.upstream.pools import ServerPools
 from ostiary_operator.delivery import reader
 
@@ -29,7 +29,7 @@ OLD_GATEWAY = "ostiary-system/default"
 
 
 def store(gateway: str) -> ConfigStore:
-    return ConfigStore(gateway=gateway, servers=ServerPools(OwnPlaces()).take)
+    return ConfigStore(gateway=gateway, servers=ServerPools(OwnEndpoints()).take)
 
 
 def files_in(version: str) -> dict[str, bytes]:

@@ -10,7 +10,7 @@ from timeouts import TIMEOUT_SECONDS
 
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
-from ostiary_gateway.upstream.addresses import OwnPlaces, networks
+from ostiary_gateway.upstream.addresses import OwnEndpoints, networks
 from ostiary_gateway.upstream.http1.answer import HIGH_WATER, Answer
 from ostiary_gateway.upstream.http1.connection import Connection
 from ostiary_gateway.upstream.http1.dialing import Dialer
@@ -28,7 +28,7 @@ async def pool_for(
 ) -> AsyncIterator[Pool]:
     async with scripted(script) as port:
         granted = networks(["127.0.0.0/8"])
-        dialer = Dialer("127.0.0.1", port, 2.0, None, None, granted, OwnPlaces())
+        dialer = Dialer("127.0.0.1", port, 2.0, None, None, granted, OwnEndpoints())
         pool = Pool(dialer.dial, limit=limit, keep_seconds=keep_seconds, wait_seconds=wait_seconds)
         try:
             yield pool
@@ -351,7 +351,7 @@ async def test_idle_connections_are_closed_after_their_time() -> None:
 
 async def test_loopback_is_not_connected_to_without_a_grant() -> None:
     async with scripted(answering(OK)) as port:
-        dialer = Dialer("localhost", port, 2.0, None, None, (), OwnPlaces())
+        dialer = Dialer("localhost", port, 2.0, None, None, (), OwnEndpoints())
         with pytest.raises(UpstreamFault) as refused:
             await dialer.dial()
 
@@ -361,7 +361,7 @@ async def test_loopback_is_not_connected_to_without_a_grant() -> None:
 async def test_a_port_where_nobody_listens_is_unreachable() -> None:
     async with scripted(answering(OK)) as port:
         pass
-    dialer = Dialer("127.0.0.1", port, 2.0, None, None, networks(["127.0.0.0/8"]), OwnPlaces())
+    dialer = Dialer("127.0.0.1", port, 2.0, None, None, networks(["127.0.0.0/8"]), OwnEndpoints())
     with pytest.raises(UpstreamFault) as refused:
         await dialer.dial()
 
@@ -460,7 +460,7 @@ def dialing(monkeypatch: pytest.MonkeyPatch, port: int, *addresses: str) -> Dial
     """A dialer for a name that resolves to these."""
     found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
     monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: found)
-    return Dialer("upstream.example", port, 5.0, None, None, networks(["127.0.0.0/8"]), OwnPlaces())
+    return Dialer("upstream.example", port, 5.0, None, None, networks(["127.0.0.0/8"]), OwnEndpoints())
 
 
 @asynccontextmanager

@@ -21,7 +21,7 @@ from ostiary_gateway.server.limits import EARLY_REQUESTS, SLICE_BYTES, Limits
 from ostiary_gateway.server.listener import Listener
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import Response, ResponseStream
-from ostiary_gateway.transports import PIECE_BYTES
+from ostiary_gateway.transports import READ_BYTES
 
 BIG = b"x" * 30_000_000
 CHUNKED = "Transfer-Encoding: chunked"
@@ -366,7 +366,7 @@ async def test_of_what_comes_early_one_piece_is_held() -> None:
         sending = asyncio.create_task(wire.send(b"GET / HTTP/1.1\r\n\r\n" + post("/", b"x" * 5_000_000)))
         await eventually(lambda: any(each._paused for each in listener.connections))
         [connection] = listener.connections
-        assert sum(len(each._body) for each in connection._waiting) <= PIECE_BYTES
+        assert sum(len(each._body) for each in connection._waiting) <= READ_BYTES
         go_on.set()
         assert (await wire.reply()).body == b"0"
         assert (await wire.reply()).status == 200

@@ -122,8 +122,7 @@ class GatewayState:
             return 0
         reports = [state.report for state in self.states.values() if not state.problem]
         return sum(
-            report is not None and revisions.has_taken_over(report.revision, self.manifest.revision)
-            for report in reports
+            report is not None and revisions.has_applied(report.revision, self.manifest.revision) for report in reports
         )
 
     def acknowledged(self) -> int | None:
@@ -152,6 +151,6 @@ def problems(gateway_states: Mapping[str, GatewayState]) -> Iterator[GatewayProb
 
 def _misplaced(replica: Replica, names: Iterable[str]) -> str:
     return (
-        f"replica {replica.name} finds {key_names.few(tuple(names))} among its ConfigMaps, and uses none: keys are "
-        "read from the Secret alone; mount it apart as this version's chart does, and see who writes the ConfigMaps"
+        f"replica {replica.name} finds {key_names.first_few(tuple(names))} among its ConfigMaps, and uses none: keys "
+        "are read from the Secret alone; mount it apart as this version's chart does, and see who writes the ConfigMaps"
     )

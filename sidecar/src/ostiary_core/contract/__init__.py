@@ -1,6 +1,6 @@
 """The config contract between operator and gateway.
 
-Documents, the manifest that names them, parts that carry them.
+It consists of documents, the manifest that names them, and the parts that carry them.
 
 documents   the content: one entry per proxy, one document per policy, one of gateway settings
 manifest    what is in force: each entry by the digest of its document; revision and MAC

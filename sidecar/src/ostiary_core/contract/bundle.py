@@ -86,7 +86,7 @@ def fold_config(config: GatewayConfig, *, revision: int = 0, packer: Packer | No
         ],
     )
     files = [dict([memory.pack(number, part)]) for number, part in enumerate(lines)]
-    memory.turn()
+    memory.end_config()
     return Bundle(manifest, files)
 
 
@@ -190,7 +190,7 @@ def open_files(files: Mapping[str, bytes], keys: Mapping[str, bytes], *, gateway
 def _part(files: Mapping[str, bytes], number: int, wanted: str, *, limit: int) -> Mapping[str, bytes]:
     """Return the documents of a part.
 
-    From the file that is exactly it, or else from any file with one of its names.
+    They are read from the file that is exactly it, or else from any file with one of its names.
 
     During a rollout a part also holds documents of the previous config, so perhaps no file is exactly the wanted one;
     each document is compared with its digest when it is used.

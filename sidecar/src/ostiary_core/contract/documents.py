@@ -36,7 +36,7 @@ _CLOSED: Final = ConfigDict(
 class ContractDocument(BaseModel):
     """Base of everything in the contract.
 
-    Frozen, and closed to members that a reader would not understand.
+    Documents are frozen, and reject members that a reader would not understand.
     """
 
     model_config = ConfigDict(frozen=True, **_CLOSED)
@@ -215,7 +215,7 @@ class ServerShareConfig(ContractDocument):
 class BoundsConfig(ContractDocument):
     """Limits of one gateway process.
 
-    Bytes, counts, and the longest lifetime of a session in milliseconds.
+    They are bytes, counts, and the longest lifetime of a session in milliseconds.
 
     Members with a default were added later: a document without them means the default.
     """

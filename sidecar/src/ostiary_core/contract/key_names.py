@@ -32,7 +32,7 @@ def misplaced(config_files: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(filter(is_key, config_files)))
 
 
-def few(names: tuple[str, ...]) -> str:
+def first_few(names: tuple[str, ...]) -> str:
     """Return names for a message: the first few of many."""
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more

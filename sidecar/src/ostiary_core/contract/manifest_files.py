@@ -1,6 +1,6 @@
 """The manifest as files.
 
-Readable while it is small, compressed and sealed beyond that size.
+A small manifest is readable; a large one is compressed and sealed.
 
     manifest.json        the manifest; if it is large, only a note that it is compressed
     manifest.json.gz     the compressed manifest

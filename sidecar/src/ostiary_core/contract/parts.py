@@ -68,7 +68,7 @@ class Packer:
             self._used[key] = self._kept[key] if key in self._kept else pack(number, lines)[1]
         return file_name(number, compressed=len(lines) > COMPRESS_ABOVE), self._used[key]
 
-    def turn(self) -> None:
+    def end_config(self) -> None:
         """End a config: keep the parts that it used, forget the others."""
         self._kept, self._used = self._used, {}
 
@@ -77,7 +77,7 @@ class Packer:
 class Part:
     """A part as it was read.
 
-    The digest of its lines, and its documents by the digest that each claims.
+    It has the digest of its lines, and its documents by the digest that each claims.
     """
 
     digest: str

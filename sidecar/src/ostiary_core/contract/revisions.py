@@ -38,7 +38,7 @@ def following(*known: int, now: float) -> int:
     return max(last + 1, int(now * 1000))
 
 
-def has_taken_over(running: int, wanted: int) -> bool:
+def has_applied(running: int, wanted: int) -> bool:
     """Say whether a replica that runs one revision has applied another.
 
     It has if its own is somewhat later.

@@ -1,4 +1,4 @@
 """The Model Context Protocol as a gateway sees it.
 
-Revisions, methods, error codes, list results.
+This package has its revisions, methods, error codes and list results.
 """

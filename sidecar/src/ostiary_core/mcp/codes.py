@@ -1,6 +1,6 @@
 """JSON-RPC error codes.
 
-The specification's own, and ours outside its reserved range (``design`` §3).
+They are the specification's own, and ours outside its reserved range.
 
 -32020 to -32099 belong to the specification and -32000 to -32019 are no longer defined, so a gateway's own codes are
 below -31000.

@@ -1,6 +1,6 @@
 """The table of MCP methods.
 
-Which primitive each one uses, with which verb, and which member holds the name.
+It says which primitive each one uses, with which verb, and which member holds the name.
 
 A request whose method is not in the table is refused in every revision: the gateway cannot authorize what it does not
 understand. A notification that is not in the table is accepted and goes nowhere, as servers do with unknown ones. The

@@ -1,6 +1,6 @@
 """Limits on the cost of judging.
 
-On compiled policies, on names, and on the steps of one decision.
+There are limits on compiled policies, on names, and on the steps of one decision.
 
 Weights are instructions of RE2 programs. For each byte of a name a match takes at most as many steps as its program has
 instructions, so ``weight x bytes`` bounds the time of a decision: about 10 ns a step at worst, a thousandth of that for

@@ -35,7 +35,7 @@ def _options(memory: int) -> Any:
 def wildcard_expression(name: str) -> str:
     """Return the expression of a name with wildcards.
 
-    Everything literal but ``*``, which also spans newlines.
+    Everything is literal except ``*``, which also spans newlines.
     """
     return r"(?s:.*)".join(re2.escape(part) for part in name.split("*"))
 
@@ -43,7 +43,7 @@ def wildcard_expression(name: str) -> str:
 def needs_expression(name: str) -> bool:
     """Say whether a name needs an expression.
 
-    Where it has a ``*`` elsewhere than at one of its ends.
+    It does where it has a ``*`` elsewhere than at one of its ends.
     """
     star = name.find("*")
     return star >= 0 and star != len(name) - 1 and (star > 0 or "*" in name[1:])

@@ -14,7 +14,7 @@ from ostiary_core.policy.access import CompiledPolicy
 #: The primitives whose lists are complete.
 LISTED: Final = (Primitive.TOOLS, Primitive.PROMPTS)
 #: The most typing errors that are reported for one proxy.
-TOLD: Final = 16
+MOST_REPORTED: Final = 16
 #: The most names to compare with: each comparison costs some microseconds, whatever the names are.
 COMPARED: Final = 250
 
@@ -63,7 +63,7 @@ def find(names: Iterable[ExactName], offered: Mapping[Primitive, Collection[str]
 
     Nothing is known of a primitive that is not in ``offered``.
     """
-    missing = [each for each in names if each.name not in offered.get(each.primitive, (each.name,))][:TOLD]
+    missing = [each for each in names if each.name not in offered.get(each.primitive, (each.name,))][:MOST_REPORTED]
     kinds = {each.primitive for each in missing}
     meant = {kind: Nearest(offered[kind] if len(offered[kind]) <= COMPARED else ()) for kind in kinds}
     return tuple(Slip(each, meant[each.primitive].to(each.name)) for each in missing)

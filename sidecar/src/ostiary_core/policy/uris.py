@@ -87,7 +87,7 @@ def rule_names(names: Iterable[str] | None, *, denies: bool) -> list[str] | None
 def _read(uri: str) -> tuple[tuple[str, ...], *tuple[str, ...]]:
     """Return the keys under which servers may look a URI up, then what it resolves to.
 
-    Whole, bare, and only decoded.
+    The latter is given whole, bare, and only decoded.
     """
     parsed = _parse(uri)
     if parsed is None:

@@ -1,6 +1,6 @@
 """What a caller may see and use at one proxy.
 
-The catalogue, the policies, and the default without policies.
+That follows from the catalogue, the policies, and the default without policies.
 
 The request pipeline asks only this: may this caller use this name in this way, and if not, may it know that the name
 exists?

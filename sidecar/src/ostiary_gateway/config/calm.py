@@ -14,12 +14,12 @@ from collections.abc import Iterator
 from typing import Final
 
 #: The interpreter's switch interval during a build, in seconds.
-_INTERVAL: Final = 0.0005
+_SWITCH_INTERVAL: Final = 0.0005
 #: Seconds of building between two sleeps, and of a sleep: long enough for another thread to run.
-_WORK: Final = 0.002
-_REST: Final = 0.0001
+_WORK_SECONDS: Final = 0.002
+_SLEEP_SECONDS: Final = 0.0001
 #: From this number of built proxies on, the result is excluded from garbage collection (``gc.freeze``).
-MANY: Final = 64
+FREEZE_FROM: Final = 64
 
 
 class CooperativeBuild:
@@ -27,14 +27,14 @@ class CooperativeBuild:
 
     def __init__(self) -> None:
         self.built = 0
-        self._rested = time.perf_counter()
+        self._slept = time.perf_counter()
 
     def built_one(self) -> None:
         """Count a proxy, and sleep if it is time to."""
         self.built += 1
-        if time.perf_counter() - self._rested >= _WORK:
-            time.sleep(_REST)
-            self._rested = time.perf_counter()
+        if time.perf_counter() - self._slept >= _WORK_SECONDS:
+            time.sleep(_SLEEP_SECONDS)
+            self._slept = time.perf_counter()
 
 
 @contextlib.contextmanager
@@ -44,14 +44,14 @@ def cooperative_build() -> Iterator[CooperativeBuild]:
     What a large build leaves is frozen: it lives long and holds no cycles, so reference counts free it. Small builds
     are left to the collector, since freezing would also freeze objects that requests are using now.
     """
-    calm = CooperativeBuild()
+    build = CooperativeBuild()
     interval, collecting = sys.getswitchinterval(), gc.isenabled()
-    sys.setswitchinterval(_INTERVAL)
+    sys.setswitchinterval(_SWITCH_INTERVAL)
     gc.disable()
     try:
-        yield calm
+        yield build
     finally:
-        if calm.built >= MANY:
+        if build.built >= FREEZE_FROM:
             gc.freeze()
         if collecting:
             gc.enable()

@@ -113,7 +113,7 @@ class KubernetesApi:
 
 def _object(value: Any, path: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise ConfigUnavailable(f"the answer for {path} is no object")
+        raise ConfigUnavailable(f"the response for {path} is not an object")
     return value
 
 

@@ -1,6 +1,6 @@
 """Why something that a source holds is not in force.
 
-Texts for the log, the admin port and the operator.
+The texts are for the log, the admin port and the operator.
 """
 
 from dataclasses import dataclass
@@ -51,15 +51,15 @@ class ConfigRejection(Rejection):
     revision: int | None = None
 
 
-def described(error: OstiaryError) -> dict[str, str]:
+def describe(error: OstiaryError) -> dict[str, str]:
     """Return reason and message of an error, as keyword arguments of the rejection classes."""
     found = Rejection.of(error)
     return {"reason": found.reason, "message": found.message}
 
 
-def misplacement(names: tuple[str, ...]) -> str:
+def misplaced_keys_message(names: tuple[str, ...]) -> str:
     """Return the message about keys among the files of a config: what is wrong, and what to do."""
     return (
-        f"the config holds files with the names of keys ({key_names.few(names)}), which are not used: keys come from "
-        "the gateway's Secret alone. Mount the Secret apart (--keys), and see who writes the ConfigMaps"
+        f"the config holds files with the names of keys ({key_names.first_few(names)}), which are not used: keys come "
+        "from the gateway's Secret alone. Mount the Secret apart (--keys), and see who writes the ConfigMaps"
     )

@@ -8,7 +8,7 @@ import asyncio
 from ostiary_gateway.config.store import ConfigStore
 
 
-class SecondLook:
+class RejectionRecheck:
     """Makes the store re-check rejected configs periodically. ``period`` is in seconds."""
 
     def __init__(self, store: ConfigStore, *, period: float = 5.0) -> None:
@@ -19,4 +19,4 @@ class SecondLook:
         """Re-check until cancelled."""
         while True:
             await asyncio.sleep(self._period)
-            await self._store.reconsider()
+            await self._store.recheck()

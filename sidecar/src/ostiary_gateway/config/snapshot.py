@@ -30,7 +30,7 @@ class Snapshot:
     _paths: Mapping[tuple[str, str], ProxyRuntime] = field(repr=False)
     _origins: Mapping[str, frozenset[str]] = field(repr=False)
 
-    def takes_origin(self, origin: str, proxy: ProxyRuntime) -> bool:
+    def allows_origin(self, origin: str, proxy: ProxyRuntime) -> bool:
         """Say whether a page of this origin may use a proxy.
 
         A proxy's hostnames are its own, not other tenants'.

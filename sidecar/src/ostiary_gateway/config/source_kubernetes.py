@@ -1,6 +1,6 @@
 """Config from the Kubernetes API.
 
-The gateway's own ConfigMaps and Secret, each watched by name.
+It watches the gateway's own ConfigMaps and Secret, each by name.
 
 This is for speed only: the same bytes are in the mounted volume, which the kubelet updates within about a minute. It
 needs ``get``, ``list`` and ``watch`` on exactly those names.
@@ -186,7 +186,7 @@ def config_map_files(found: Mapping[str, Any]) -> dict[str, bytes]:
     try:
         text = {name: value.encode() for name, value in (found.get("data") or {}).items()}
     except (AttributeError, UnicodeEncodeError):
-        raise ConfigUnavailable("a ConfigMap whose data is no text") from None
+        raise ConfigUnavailable("the data of a ConfigMap is not text") from None
     return text | _decoded(found.get("binaryData"))
 
 
@@ -203,4 +203,4 @@ def _decoded(values: Any) -> dict[str, bytes]:
     try:
         return {name: base64.b64decode(value, validate=True) for name, value in (values or {}).items()}
     except (AttributeError, TypeError, binascii.Error, ValueError):
-        raise ConfigUnavailable("an object whose data is not base64") from None
+        raise ConfigUnavailable("the data of an object is not base64") from None

@@ -30,8 +30,8 @@ from ostiary_gateway.config.rejections import (
     REVISION_AHEAD,
     ConfigRejection,
     EntryRejection,
-    described,
-    misplacement,
+    describe,
+    misplaced_keys_message,
 )
 from ostiary_gateway.config.runtime import ProxyRuntime, ServerFactory, build_runtime, parse_policy
 from ostiary_gateway.config.snapshot import Snapshot, build_snapshot
@@ -74,7 +74,7 @@ class ConfigStore:
         self._servers = servers
         self._clock = clock
         self._offers: dict[str, _SourceState] = {}
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     @property
     def rejected_config(self) -> ConfigRejection | None:
@@ -92,29 +92,29 @@ class ConfigStore:
         A source that suddenly has no keys at all keeps those it had: a Secret that is missing for a moment must not end
         every session. Where a key is revoked, another replaces it.
         """
-        async with self._turn:
+        async with self._lock:
             before = self._offers.get(source, _SourceState({}, Keyring()))
             if keys.empty:
                 keys = before.keys
             self._offers[source] = _SourceState(files, keys, before.rejected, key_names.misplaced(files))
             if self._offers[source].misplaced not in {(), before.misplaced}:
-                _log.error("%s: %s", source, misplacement(self._offers[source].misplaced))
+                _log.error("%s: %s", source, misplaced_keys_message(self._offers[source].misplaced))
             joined = Keyring()
             for offer in self._offers.values():
                 joined = joined.joined(offer.keys)
             self.keyring = joined
             # The config of one source may have waited for keys of another, so every source is checked again.
             for offer in self._offers.values():
-                await self._consider(offer)
+                await self._check_source(offer)
 
-    async def reconsider(self) -> None:
+    async def recheck(self) -> None:
         """Re-check configs that were rejected because of the clock, which may be correct now."""
-        async with self._turn:
+        async with self._lock:
             for offer in self._offers.values():
                 if offer.rejected is not None and offer.rejected.reason == REVISION_AHEAD:
-                    await self._consider(offer)
+                    await self._check_source(offer)
 
-    async def _consider(self, offer: _SourceState) -> None:
+    async def _check_source(self, offer: _SourceState) -> None:
         if MANIFEST_FILE not in offer.files:
             offer.rejected = None  # keys alone, or nothing yet: a config may follow
             return
@@ -122,20 +122,20 @@ class ConfigStore:
         try:
             manifest = await in_background(open_manifest, offer.files, self.keyring.mac, gateway=self._gateway)
             revision = manifest.revision
-            self._require_of_today(revision)
+            self._require_not_ahead(revision)
             current = self.snapshot
-            if current is None or self._is_news(revision, current):
+            if current is None or self._must_build(revision, current):
                 began = time.perf_counter()
                 snapshot, rejected = await in_background(self._load, manifest, offer.files, current)
                 self._swap(snapshot, rejected, seconds=time.perf_counter() - began)
             offer.rejected = None
         except ConfigIncomplete as error:
-            self._wait(revision, error)
+            self._record_incomplete(revision, error)
             offer.rejected = None
         except OstiaryError as error:
             self._reject(offer, revision, error)
 
-    def _is_news(self, revision: int, current: Snapshot) -> bool:
+    def _must_build(self, revision: int, current: Snapshot) -> bool:
         """Say whether a revision must be built.
 
         It is newer, or it is the same and entries were rejected.
@@ -146,7 +146,7 @@ class ConfigStore:
             return bool(self.rejected_entries)
         return revisions.is_newer(revision, current.revision, now=self._clock())
 
-    def _require_of_today(self, revision: int) -> None:
+    def _require_not_ahead(self, revision: int) -> None:
         """Reject a revision far in the future: no later revision could ever replace it.
 
         Raises:
@@ -159,27 +159,27 @@ class ConfigStore:
                 f"{int(now * 1000)}: correct the clock that is wrong, the operator's or this one"
             )
 
-    def _wait(self, revision: int | None, error: ConfigIncomplete) -> None:
-        found = ConfigRejection(**described(error), revision=revision)
+    def _record_incomplete(self, revision: int | None, error: ConfigIncomplete) -> None:
+        found = ConfigRejection(**describe(error), revision=revision)
         if found != self.incomplete:
-            _log.info("revision %s is not whole yet: %s", revision, found.message)
+            _log.info("revision %s is not complete yet: %s", revision, found.message)
         self.incomplete = found
 
     def _reject(self, offer: _SourceState, revision: int | None, error: OstiaryError) -> None:
-        found = ConfigRejection(**described(error), revision=revision)
+        found = ConfigRejection(**describe(error), revision=revision)
         if found != offer.rejected:
             self.rejections += 1
-            _log.error("config rejected, the last good stays: %s", found.message)
+            _log.error("config rejected, the last good one stays in force: %s", found.message)
         offer.rejected = found
 
     def _load(
         self, manifest: Manifest, files: Mapping[str, bytes], current: Snapshot | None
     ) -> tuple[Snapshot, dict[str, EntryRejection]]:
-        with cooperative_build() as calm:
-            return self._build(open_parts(manifest, files), current, calm)
+        with cooperative_build() as build:
+            return self._build(open_parts(manifest, files), current, build)
 
     def _build(
-        self, bundle: OpenedBundle, current: Snapshot | None, calm: CooperativeBuild
+        self, bundle: OpenedBundle, current: Snapshot | None, build: CooperativeBuild
     ) -> tuple[Snapshot, dict[str, EntryRejection]]:
         settings = _parse_settings(bundle)
         old = current.proxies if current is not None else {}
@@ -193,11 +193,11 @@ class ConfigStore:
                 if kept is None or kept.digest != reference.digest:
                     text = _take(bundle, reference.digest)
                     kept = build_runtime(reference.digest, text, policies.take, self._servers)
-                    calm.built_one()
+                    build.built_one()
             except ConfigIncomplete:
                 raise
             except OstiaryError as error:
-                rejected[reference.proxy] = EntryRejection(**described(error), digest=reference.digest)
+                rejected[reference.proxy] = EntryRejection(**describe(error), digest=reference.digest)
             if kept is not None:
                 proxies[reference.proxy] = kept
         manifest = bundle.manifest

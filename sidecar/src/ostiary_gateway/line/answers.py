@@ -67,7 +67,7 @@ def reading(text: bytes) -> Steps[dict[str, Any]]:
 
 def _object(message: Any) -> dict[str, Any]:
     if not isinstance(message, dict):
-        raise UpstreamFault(faults.INVALID, "the answer is no JSON object")
+        raise UpstreamFault(faults.INVALID, "the response is not a JSON object")
     return message
 
 
@@ -90,7 +90,8 @@ def is_answer(message: dict[str, Any]) -> bool:
 def answers(message: dict[str, Any], identifier: str | int | None) -> bool:
     """Say whether a message is the response to this request.
 
-    Its id, no method, and a shape that clients accept. Clients silently drop any other message and keep waiting.
+    It has the request's id, no method, and a shape that clients accept. Clients silently drop any other message and
+    keep waiting.
     """
     found = message.get("id")
     same = type(found) is type(identifier) and found == identifier

@@ -17,7 +17,7 @@ from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.line.exchange import Message
 from ostiary_gateway.line.frame import bad_params
-from ostiary_gateway.line.members import disguised
+from ostiary_gateway.line.members import case_variant
 from ostiary_gateway.line.refusals import tool_error
 
 _SHOWN_NAME: Final = 256
@@ -141,24 +141,24 @@ def _judge_completion(message: Message, visibility: Visibility) -> Decision:
 
 def _is_named(reference: dict[str, Any], key: str) -> bool:
     name = reference.get(key)
-    return isinstance(name, str) and 0 < len(name) <= NAME_LENGTH and disguised(reference) is None
+    return isinstance(name, str) and 0 < len(name) <= NAME_LENGTH and case_variant(reference) is None
 
 
 def _judge_listen(message: Message, visibility: Visibility) -> Decision | None:
     """Judge each resource, and the tasks, that a listen stream subscribes to."""
     _require_valid_policy(visibility)
     decision = None
-    uris = listened(message.params, "resourceSubscriptions")
+    uris = listen_filter(message.params, "resourceSubscriptions")
     if not visibility.costs_at_most(_LISTEN_DECISIONS, Primitive.RESOURCES, uris):
         raise bad_params('The policies here are too costly for this many "resourceSubscriptions": send fewer', MODERN)
     for uri in uris:
         decision = require(visibility, Primitive.RESOURCES, Verb.SUBSCRIBE, uri)
-    if listened(message.params, "taskIds"):
+    if listen_filter(message.params, "taskIds"):
         _judge_task(message, visibility)
     return decision
 
 
-def listened(params: dict[str, Any], field: str) -> list[str]:
+def listen_filter(params: dict[str, Any], field: str) -> list[str]:
     """Return one list of a listen filter (specification, Subscriptions).
 
     ``taskIds`` comes from the tasks extension.
@@ -167,7 +167,7 @@ def listened(params: dict[str, Any], field: str) -> list[str]:
         Refusal: the filter does not have the specified shape.
     """
     wanted = params.get("notifications")
-    names = wanted.get(field, []) if isinstance(wanted, dict) and disguised(wanted) is None else None
+    names = wanted.get(field, []) if isinstance(wanted, dict) and case_variant(wanted) is None else None
     if (
         not isinstance(names, list)
         or len(names) > _LISTEN_LIMIT

@@ -1,6 +1,6 @@
 """The body of a request.
 
-Its type and encoding, its bytes within limits of size and time, and its JSON.
+This module checks its type and encoding, reads its bytes within limits of size and time, and parses its JSON.
 """
 
 import asyncio

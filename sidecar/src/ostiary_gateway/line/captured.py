@@ -1,6 +1,6 @@
 """The content of a call for its span, where the operator enabled that.
 
-Arguments and result, cut to a limit.
+It is the arguments and the result, cut to a limit.
 
 Off by default (OpenTelemetry GenAI conventions, "Recording content"). Only the message's content is captured: no
 header, no credential, no ``_meta``.
@@ -15,7 +15,7 @@ _WORDS_LIMIT: Final = 256
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
-class Captured:
+class CapturedContent:
     """The content of one ``tools/call``, as JSON texts of at most ``limit`` characters.
 
     Empty where there is none.
@@ -38,15 +38,15 @@ class Captured:
             return
         self.result = _text(result, self._limit)
         if result.get("isError") is True:
-            self.words = _first_words(result.get("content"))
+            self.words = _first_text(result.get("content"))
 
 
-def captured(method: str, params: dict[str, Any], *, limit: int) -> Captured | None:
+def start_capture(method: str, params: dict[str, Any], *, limit: int) -> CapturedContent | None:
     """Start capturing a message.
 
     None where it is not a tools/call, or where ``limit`` is 0 (capturing is off).
     """
-    return Captured(params.get("arguments"), limit=limit) if limit and method == _CALL else None
+    return CapturedContent(params.get("arguments"), limit=limit) if limit and method == _CALL else None
 
 
 def _text(value: Any, limit: int) -> str:
@@ -63,7 +63,7 @@ def _text(value: Any, limit: int) -> str:
     return text.encode("utf-8", "replace").decode()  # it may hold half a surrogate pair
 
 
-def _first_words(content: Any) -> str:
+def _first_text(content: Any) -> str:
     blocks = content if isinstance(content, list) else []
     texts = (block.get("text") for block in blocks if isinstance(block, dict))
     first = next((text for text in texts if isinstance(text, str)), "")

@@ -18,7 +18,7 @@ _HANDSHAKE: Final = "initialize"
 _DISCOVER: Final = "server/discover"
 
 
-def declared(exchange: Exchange, text: bytes, message: dict[str, Any], *, in_session: bool) -> bytes:
+def with_list_changed(exchange: Exchange, text: bytes, message: dict[str, Any], *, in_session: bool) -> bytes:
     """Return a response with ``listChanged`` declared for each governed list of its server.
 
     ``message`` is the parsed ``text``; ``in_session`` says whether it opens a session. Every other response is returned
@@ -32,13 +32,13 @@ def declared(exchange: Exchange, text: bytes, message: dict[str, Any], *, in_ses
     capabilities = result.get("capabilities") if isinstance(result, dict) else None
     if not isinstance(result, dict) or not isinstance(capabilities, dict):
         return text
-    if not (in_session if method == _HANDSHAKE else _tells_of_something(capabilities)):
+    if not (in_session if method == _HANDSHAKE else _declares_a_notification(capabilities)):
         return text
     more = _missing(capabilities, exchange.proxy.visibility)
     return _written({**message, "result": {**result, "capabilities": {**capabilities, **more}}}, text) if more else text
 
 
-def _tells_of_something(capabilities: dict[str, Any]) -> bool:
+def _declares_a_notification(capabilities: dict[str, Any]) -> bool:
     offered = [each for each in capabilities.values() if isinstance(each, dict)]
     return any(each.get("listChanged") is True or each.get("subscribe") is True for each in offered)
 

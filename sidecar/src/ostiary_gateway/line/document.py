@@ -12,11 +12,11 @@ from ostiary_core.mcp.revisions import LEGACY_REVISIONS
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.line import answers, mirrored, rejections, spoken
 from ostiary_gateway.line.answers import ResponseSummary
-from ostiary_gateway.line.declared import declared
+from ostiary_gateway.line.declared import with_list_changed
 from ostiary_gateway.line.dropped import DROPPED
 from ostiary_gateway.line.exchange import Exchange
 from ostiary_gateway.line.forward import http_fault
-from ostiary_gateway.line.large import LIGHT_BYTES, Steps, limit_of, worked_on
+from ostiary_gateway.line.large import LIGHT_BYTES, Steps, limit_of, process_large
 from ostiary_gateway.line.limit import reserve_response_bytes
 from ostiary_gateway.line.list_memo import LISTS, ListResponse
 from ostiary_gateway.line.offered import OFFERED
@@ -88,7 +88,7 @@ async def relay_document(exchange: Exchange, answer: Answer, *, seal: SealSessio
     if len(text) <= LIGHT_BYTES:
         message = _read(exchange, answer, text)
     else:
-        reading = await worked_on(_checked(exchange, answer, text, method), text=text, proxy=exchange.proxy.uid)
+        reading = await process_large(_checked(exchange, answer, text, method), text=text, proxy=exchange.proxy.uid)
         message = reading.message
     # Comparing by identity suffices for the same object, such as small integers.
     if message["id"] is not exchange.request_id and answers.needs_own_id(message, exchange.request_id):
@@ -99,7 +99,7 @@ async def relay_document(exchange: Exchange, answer: Answer, *, seal: SealSessio
     if method is None or method.authorization is _LIFECYCLE or "error" in message or answer.status >= 400:
         session = session_header(exchange, answer, message, seal)
         spoken.learn(exchange, message)
-        text = declared(exchange, text, message, in_session=bool(session))
+        text = with_list_changed(exchange, text, message, in_session=bool(session))
         headers = _headers(answer, session)
     return Response(answer.status, text, headers), answers.outcome(message)
 
@@ -109,7 +109,7 @@ async def _list(exchange: Exchange, answer: Answer, method: Method, text: bytes)
     visibility = exchange.proxy.visibility
     known = LISTS.recall(method, text, visibility, exchange.request_id, sent_id=exchange.sent_id)
     if known is None:
-        known = await worked_on(_judged(exchange, answer, method, text), text=text, proxy=exchange.proxy.uid)
+        known = await process_large(_judged(exchange, answer, method, text), text=text, proxy=exchange.proxy.uid)
     return known
 
 
@@ -152,7 +152,7 @@ def _checked(exchange: Exchange, answer: Answer, text: bytes, method: Method | N
 def _read(exchange: Exchange, answer: Answer, text: bytes) -> dict[str, Any]:
     """Read a response as :func:`_checked` does, in one step.
 
-    For short responses that are not lists.
+    It is for short responses that are not lists.
     """
     try:
         message = answers.read(text)
@@ -181,7 +181,7 @@ def with_own_id(exchange: Exchange, text: bytes, message: dict[str, Any]) -> byt
 def _no_answer(answer: Answer) -> UpstreamFault:
     if answer.status >= 400:
         return http_fault(answer)
-    return UpstreamFault(faults.INVALID, "the answer is not the answer to the request")
+    return UpstreamFault(faults.INVALID, "the response does not answer the request")
 
 
 def _headers(answer: Answer, session: Mapping[str, str] = _NONE) -> Mapping[str, str]:

@@ -1,6 +1,6 @@
 """List items that were dropped because they cannot be judged.
 
-Counted for each proxy, and logged.
+They are counted for each proxy, and logged.
 """
 
 import logging
@@ -11,7 +11,7 @@ from ostiary_gateway.telemetry.warner import Warner
 
 _log = logging.getLogger(__name__)
 #: The number of items of one list that the log names.
-_TOLD: Final = 5
+_MOST_NAMED: Final = 5
 
 
 class DroppedItems:
@@ -29,8 +29,8 @@ class DroppedItems:
     def note(self, proxy: str, dropped: Sequence[str]) -> None:
         """Count the items dropped from a list, and log them once a minute per proxy."""
         self._counts[proxy] = self._counts.get(proxy, 0) + len(dropped)
-        told = "; ".join(dropped[:_TOLD])
-        more = f"; and {len(dropped) - _TOLD} more" if len(dropped) > _TOLD else ""
+        told = "; ".join(dropped[:_MOST_NAMED])
+        more = f"; and {len(dropped) - _MOST_NAMED} more" if len(dropped) > _MOST_NAMED else ""
         warner = self._warners.setdefault(proxy, Warner(_log))
         warner.warn("proxy %s: dropped from a list, since it cannot be judged: %s%s", proxy, told, more)
 

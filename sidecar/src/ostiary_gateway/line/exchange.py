@@ -9,7 +9,7 @@ from ostiary_core.mcp.revisions import MODERN, Era
 from ostiary_core.policy.access import Decision
 from ostiary_gateway.config.runtime import ProxyRuntime
 from ostiary_gateway.config.snapshot import Snapshot
-from ostiary_gateway.line.captured import Captured
+from ostiary_gateway.line.captured import CapturedContent
 from ostiary_gateway.line.reservation import Reservation
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.session import UpstreamSession
@@ -99,7 +99,7 @@ class Exchange:
     is_answered: bool = False
     message: Message | None = None
     decision: Decision | None = None
-    captured: Captured | None = None
+    captured: CapturedContent | None = None
     server: UpstreamServer | None = None
     reservation: Reservation = field(default_factory=Reservation)
     #: The marks of the proxies that the request has passed (:mod:`ostiary_gateway.upstream.hops`).

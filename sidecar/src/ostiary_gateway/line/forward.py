@@ -153,7 +153,7 @@ def _body(exchange: Exchange, span: ClientSpan) -> bytes | None:
     return body
 
 
-async def cancel_too(exchange: Exchange, span: ClientSpan) -> None:
+async def cancel_duplicates(exchange: Exchange, span: ClientSpan) -> None:
     """Cancel each further request in flight with the same id, see :mod:`.request_ids`.
 
     Raises:
@@ -188,7 +188,7 @@ async def _judge_head(exchange: Exchange, answer: Answer) -> None:
         # Its challenge would send the client to another party's authorization server.
         raise UpstreamFault(faults.UNAUTHORIZED, f"the upstream answered HTTP {status}")
     if status in (403, 421):
-        words = await _words(answer)
+        words = await _response_text(answer)
         host = f"(the gateway sends Host: {exchange.selected.host})"
         raise UpstreamFault(faults.HOST_REFUSED, f"the upstream answered HTTP {status}{words} {host}")
     if exchange.awaits_answer and (answer.content_type == JSON or refuses_in_text(answer)):
@@ -198,7 +198,7 @@ async def _judge_head(exchange: Exchange, answer: Answer) -> None:
     raise http_fault(answer)
 
 
-async def _words(answer: Answer) -> str:
+async def _response_text(answer: Answer) -> str:
     """Return the start of a response's text for the operator.
 
     Empty if the server sends none in time.

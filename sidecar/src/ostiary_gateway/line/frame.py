@@ -28,7 +28,7 @@ from ostiary_gateway.errors import Refusal
 from ostiary_gateway.line.exchange import Message
 from ostiary_gateway.line.headers import mismatch, require_agreement, require_name_agreement
 from ostiary_gateway.line.large import Steps
-from ostiary_gateway.line.members import disguised
+from ostiary_gateway.line.members import case_variant
 from ostiary_gateway.session import UpstreamSession
 
 _VERSION: Final = "MCP-Protocol-Version"
@@ -152,7 +152,7 @@ def frame(body: dict[str, Any], headers: Mapping[str, str], open_session: OpenSe
 def _check_params(params: Any) -> None:
     if not isinstance(params, dict):
         raise invalid('"params" must be an object', code=codes.INVALID_PARAMS)
-    look_alike = disguised(params)
+    look_alike = case_variant(params)
     if look_alike is not None:
         raise invalid(f'"params.{look_alike}" differs in case only from what is judged', code=codes.INVALID_PARAMS)
 
@@ -208,7 +208,7 @@ def _legacy(
 ) -> Message:
     method = _method(body, identifier, era=LEGACY)
     if method.name == "initialize":
-        _settle_on_a_handshake(body)
+        _offer_handshake_revision(body)
         # The body negotiates the revision. The version header is for later requests; clients that send it here name
         # their previous or preferred revision, so none is sent to the server.
         revision = ""
@@ -248,7 +248,7 @@ def bodiless_revision(headers: Mapping[str, str], session: UpstreamSession | Non
     return legacy_revision(headers, session)
 
 
-def _settle_on_a_handshake(body: dict[str, Any]) -> None:
+def _offer_handshake_revision(body: dict[str, Any]) -> None:
     """Offer the newest handshake revision to an initialize that asks for one without."""
     params = body.get("params")
     if not isinstance(params, dict) or not isinstance(params.get("protocolVersion"), str):
@@ -306,7 +306,7 @@ def _name(method: Method, body: dict[str, Any], era: Era) -> str:
 def _answer(body: dict[str, Any], headers: Mapping[str, str], session: UpstreamSession | None) -> Message:
     """Frame a client's response to a server's request.
 
-    Only in the legacy era, and only in an open session.
+    There are such responses only in the legacy era, and only in an open session.
     """
     identifier = _id(body)
     shapes = ({"jsonrpc", "id", "result"}, {"jsonrpc", "id", "error"})

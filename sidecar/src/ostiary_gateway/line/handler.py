@@ -18,9 +18,9 @@ from ostiary_gateway.line.body import body_at_hand, check_accept, check_head, pa
 from ostiary_gateway.line.cors import preflight
 from ostiary_gateway.line.document import relay_document
 from ostiary_gateway.line.exchange import ANONYMOUS, Exchange
-from ostiary_gateway.line.forward import cancel_too, forward, no_stream
+from ostiary_gateway.line.forward import cancel_duplicates, forward, no_stream
 from ostiary_gateway.line.frame import bodiless_revision, frame, parse, request_id
-from ostiary_gateway.line.hops import check_loop, note_refused
+from ostiary_gateway.line.hops import check_loop, record_result
 from ostiary_gateway.line.identify import check_host, check_origin, open_session
 from ostiary_gateway.line.large import LIGHT_BYTES, is_light
 from ostiary_gateway.line.limit import become_stream
@@ -45,10 +45,10 @@ _log = logging.getLogger(__name__)
 #: Under ``/-/``, which no proxy can use.
 _PROBE: Final = "/-/healthz"
 _DRAINING: Final = "This gateway is shutting down"
-_NO_CONFIG: Final = "This gateway holds no config yet"
+_NO_CONFIG: Final = "This gateway has no config yet"
 
 
-class RequestLine:
+class RequestPipeline:
     """Passes each request through the stages of the pipeline.
 
     ``snapshot`` returns the config in force, or None before there is one; ``loopback`` says that the gateway listens on
@@ -82,7 +82,7 @@ class RequestLine:
     async def handle(self, request: Request) -> Response | None:
         """Answer one request.
 
-        Receive, route, identify, frame, authorize, limit, select, forward, shape, record.
+        The stages are receive, route, identify, frame, authorize, limit, select, forward, shape and record.
         """
         headers = request.headers
         exchange: Exchange | None = None
@@ -144,13 +144,13 @@ class RequestLine:
         identifier = exchange.request_id if exchange is not None else None
         if isinstance(error, asyncio.CancelledError) and self._is_cut_off(request) and not has_begun:
             uncancel()
-            refusal = faults.refusal(faults.cut_off())
+            refusal = faults.refusal(faults.drain_expired())
             record.refused(span, refusal)
             return response_for(refusal, identifier)
-        record.broke(span, exchange, error)
+        record.report_exception(span, exchange, error)
         if not record.is_failure(error) or has_begun:
             return None
-        return _last_resort(error, identifier)
+        return _internal_error(error, identifier)
 
     def _is_cut_off(self, request: Request) -> bool:
         """Whether a cancelled request still has a caller that waits: the drain period is over."""
@@ -183,9 +183,9 @@ class RequestLine:
     def _in_force(self, request: Request) -> Snapshot:
         snapshot = self._snapshot()
         if self.draining and (snapshot is None or request.method != "POST"):
-            raise _come_again("Draining", _DRAINING)
+            raise _retry_later("Draining", _DRAINING)
         if snapshot is None:
-            raise _come_again("NotReady", _NO_CONFIG)
+            raise _retry_later("NotReady", _NO_CONFIG)
         return snapshot
 
     async def _frame(self, exchange: Exchange) -> None:
@@ -198,7 +198,7 @@ class RequestLine:
             text = body_at_hand(exchange, limit=exchange.snapshot.settings.bounds.request_bytes)
             # Most bodies are short, so their weight is not even computed.
             is_short = text is not None and (len(text) <= LIGHT_BYTES or is_light(text))
-            body = parse(text) if text is not None and is_short else await self._later(exchange, text)
+            body = parse(text) if text is not None and is_short else await self._parse_later(exchange, text)
             try:
                 message = frame(body, request.headers, lambda: self._open_session(exchange))
             except Refusal:
@@ -208,21 +208,21 @@ class RequestLine:
             exchange.request_id = message.id if message.method is not None else None
             # A request in flight waits for the caller's response to what its server asked.
             if no_new_work and message.is_request:
-                raise _come_again("Draining", _DRAINING)
+                raise _retry_later("Draining", _DRAINING)
             return
         bodiless_revision(request.headers, self._open_session(exchange))
         if request.method == "GET":
             check_accept(request, EVENT_STREAM)
 
-    async def _later(self, exchange: Exchange, text: bytes | None) -> dict[str, Any]:
+    async def _parse_later(self, exchange: Exchange, text: bytes | None) -> dict[str, Any]:
         """Parse a body that must be awaited (None), or that is so large that it must queue."""
         if text is None:
             text = await read_body(exchange, limit=exchange.snapshot.settings.bounds.request_bytes)
         body = parse(text) if is_light(text) else await parse_large(exchange, text)
-        self._catch_up(exchange)
+        self._use_current_config(exchange)
         return body
 
-    def _catch_up(self, exchange: Exchange) -> None:
+    def _use_current_config(self, exchange: Exchange) -> None:
         """Switch to the config now in force.
 
         A body can take long, and is judged by the config at its end.
@@ -243,10 +243,10 @@ class RequestLine:
             return Response(202)
         if exchange.ends_with_caller:
             request.bind_to_caller()
-        with record.contact(span, exchange) as client:
+        with record.begin_client_span(span, exchange) as client:
             try:
                 if exchange.cancels_too:
-                    await cancel_too(exchange, client)
+                    await cancel_duplicates(exchange, client)
                 answer = await forward(exchange, client)
                 try:
                     return await self._shape(exchange, answer, span, client)
@@ -257,7 +257,7 @@ class RequestLine:
                 exchange.selected.health.failed(fault)
                 raise faults.refusal(fault) from fault
             except (asyncio.CancelledError, CallerGone):
-                record.left(client, exchange)
+                record.report_disconnect(client, exchange)
                 raise
             finally:
                 request.release_from_caller()
@@ -277,7 +277,7 @@ class RequestLine:
             document, outcome = await relay_document(exchange, answer, seal=lambda s: self._seal(exchange, s))
             record.answered(span, client, outcome)
             if outcome.reason:
-                note_refused(exchange, outcome)
+                record_result(exchange, outcome)
             else:
                 health.succeeded()
             return document
@@ -313,17 +313,17 @@ class RequestLine:
             if relay.fault is not None:
                 health.failed(relay.fault)
             elif relay.outcome is not None:
-                note_refused(exchange, relay.outcome)
+                record_result(exchange, relay.outcome)
 
     def _seal(self, exchange: Exchange, session: UpstreamSession) -> str:
         return self._sealer.seal(session, proxy_uid=exchange.proxy.uid, principal=exchange.principal)
 
 
-def _come_again(reason: str, words: str) -> Refusal:
+def _retry_later(reason: str, words: str) -> Refusal:
     return Refusal(503, reason, words, headers={"Retry-After": "1"}, close=True)
 
 
-def _last_resort(error: Exception, identifier: str | int | None) -> Response:
+def _internal_error(error: Exception, identifier: str | int | None) -> Response:
     """Return the response to a bug of ours, in a form that the caller understands."""
     _log.error("a request failed: this is a bug of the gateway", exc_info=error)
     bug = Refusal(500, "InternalError", "Internal error", code=codes.INTERNAL_ERROR)

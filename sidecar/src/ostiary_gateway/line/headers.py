@@ -97,4 +97,4 @@ def _present(headers: Mapping[str, str], name: str) -> str:
 
 
 def _disagreement(name: str) -> Refusal:
-    return mismatch(f"The header {name} does not say what the body says")
+    return mismatch(f"The header {name} does not agree with the body")

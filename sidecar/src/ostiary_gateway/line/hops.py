@@ -19,7 +19,7 @@ def check_loop(exchange: Exchange) -> None:
         raise faults.refusal(UpstreamFault(faults.LOOP, f"a request has passed {len(exchange.passed)} proxies"))
 
 
-def note_refused(exchange: Exchange, outcome: ResponseSummary) -> None:
+def record_result(exchange: Exchange, outcome: ResponseSummary) -> None:
     """Report to the server's health that it answered, perhaps with a gateway's refusal.
 
     A server that leads into a loop counts as faulty. Only a request that came without a mark proves that: a caller may

@@ -41,7 +41,7 @@ def check_origin(request: Request, exchange: Exchange, *, loopback: bool) -> Non
     origin = request.headers.get("origin")
     if origin is None:
         return
-    if exchange.snapshot.takes_origin(origin, exchange.proxy) or (loopback and origin in _loopback_origins(request)):
+    if exchange.snapshot.allows_origin(origin, exchange.proxy) or (loopback and origin in _loopback_origins(request)):
         admit(request)
         return
     raise Refusal(403, "OriginNotAllowed", "This Origin is neither the gateway's own nor one of its allowedOrigins")
@@ -73,6 +73,6 @@ def open_session(exchange: Exchange, sealer: Sealer) -> UpstreamSession | None:
 def session_not_found() -> Refusal:
     """Return the refusal of a session id that is unknown, foreign, altered or expired.
 
-    Always the same.
+    It is always the same.
     """
     return Refusal(404, "SessionNotFound", "Session not found; initialize again", code=-32001, silent=True)

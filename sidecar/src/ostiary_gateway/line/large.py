@@ -19,9 +19,9 @@ from ostiary_core.contract.documents import BoundsConfig
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
 
-Made = TypeVar("Made")
+Result = TypeVar("Result")
 #: Work on a message in steps, between which other tasks may run, and its result.
-Steps: TypeAlias = Generator[None, None, Made]
+Steps: TypeAlias = Generator[None, None, Result]
 
 #: A text of at most this many bytes is light, whatever it holds: parsing takes about a millisecond.
 LIGHT_BYTES: Final = 8 * 1024
@@ -151,10 +151,10 @@ def check_weight(text: bytes, limit: int) -> Steps[None]:
         raise UpstreamFault(faults.TOO_LARGE, _WORDS % (limit // json_weight.UNIT))
 
 
-async def worked_on(steps: Steps[Made], *, text: bytes, proxy: str) -> Made:
+async def process_large(steps: Steps[Result], *, text: bytes, proxy: str) -> Result:
     """Process a response of this proxy.
 
-    At once where it is light, else in slices in its turn of the queue.
+    A light one is processed at once, any other in slices in its turn of the queue.
 
     A list of tools often has a hundred kilobytes, and computing its weight would cost half as much as the parse, so its
     length decides.
@@ -165,17 +165,17 @@ async def worked_on(steps: Steps[Made], *, text: bytes, proxy: str) -> Made:
         return await in_slices(steps)
 
 
-def at_once(steps: Steps[Made]) -> Made:
+def at_once(steps: Steps[Result]) -> Result:
     """Do all steps of the work now."""
     while True:
         try:
             next(steps)
         except StopIteration as stop:
-            made: Made = stop.value
+            made: Result = stop.value
             return made
 
 
-async def in_slices(steps: Steps[Made]) -> Made:
+async def in_slices(steps: Steps[Result]) -> Result:
     """Do work in steps; after each slice of time let other tasks run."""
     while True:
         until = monotonic() + SLICE_SECONDS
@@ -183,6 +183,6 @@ async def in_slices(steps: Steps[Made]) -> Made:
             while monotonic() < until:
                 next(steps)
         except StopIteration as stop:
-            made: Made = stop.value
+            made: Result = stop.value
             return made
         await asyncio.sleep(0)

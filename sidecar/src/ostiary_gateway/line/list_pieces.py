@@ -21,7 +21,7 @@ _SHOWN_NAME: Final = 64
 Shows = Callable[[str], bool]
 
 
-class Judged:
+class ListFilter:
     """Decides which items of a list are kept, by the list's key and the key of an item's name."""
 
     def __init__(self, list_key: str, item_key: str, shows: Shows, is_due: Callable[[], bool] = lambda: False) -> None:
@@ -41,7 +41,7 @@ class Judged:
         name = item.get(self.item_key)
         if not isinstance(name, str):
             return self._drop(position, name, f'no "{self.item_key}"')
-        if not item.keys() <= _USUAL and (other := look_alike(item, self.item_key)) is not None:
+        if not item.keys() <= _STANDARD_MEMBERS and (other := look_alike(item, self.item_key)) is not None:
             return self._drop(position, name, f"also a member {other!a}")
         return self._shows(name)
 
@@ -53,16 +53,16 @@ class Judged:
         """
         pairs = item.value
         if not isinstance(pairs, tuple):
-            raise StrictJSONError(f'"{self.list_key}" holds what is no object')
+            raise StrictJSONError(f'"{self.list_key}" has an item that is not an object')
         if len(pairs) > MOST_MEMBERS:
             return self._drop(position, None, f"more than {MOST_MEMBERS} members")
         names = [value for key, value in pairs if key == self.item_key]
         if not item.is_json:
-            return self._drop(position, names, "NaN or an infinity within")
+            return self._drop(position, names, "contains NaN or an infinity")
         if len(names) > 1:
             return self._drop(position, names, f'duplicate "{self.item_key}"')
-        if names and isinstance(names[0], str) and not _is_text(names[0]):
-            return self._drop(position, names[0], f'half a character in "{self.item_key}"')
+        if names and isinstance(names[0], str) and not _is_valid_unicode(names[0]):
+            return self._drop(position, names[0], f'half a surrogate pair in "{self.item_key}"')
         return self.keeps(position, dict(pairs))
 
     def _drop(self, position: int, name: Any, why: str) -> bool:
@@ -72,7 +72,7 @@ class Judged:
 
 
 #: The members of items that MCP defines: no two of these look alike.
-_USUAL: Final = frozenset(
+_STANDARD_MEMBERS: Final = frozenset(
     {"name", "title", "description", "inputSchema", "outputSchema", "annotations", "icons", "execution", "arguments"}
     | {"uri", "uriTemplate", "mimeType", "size", "_meta"}
 )
@@ -86,7 +86,7 @@ def look_alike(members: Mapping[str, Any], key: str) -> str | None:
     return next((member for member in members if member != key and member.casefold() == key.casefold()), None)
 
 
-def _is_text(name: str) -> bool:
+def _is_valid_unicode(name: str) -> bool:
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -99,12 +99,12 @@ def _is_text(name: str) -> bool:
 TTL_LIMIT_MS: Final = 60_000
 
 
-def stays_too_long(ttl: Any) -> bool:
+def exceeds_ttl_limit(ttl: Any) -> bool:
     """Say whether a filtered list's ``ttlMs`` is longer than a client may cache the list."""
     return type(ttl) in (int, float) and ttl > TTL_LIMIT_MS
 
 
-def filtering(text: bytes, lists: Mapping[str, Judged]) -> Steps[tuple[bytes, frozenset[str]]]:
+def filtering(text: bytes, lists: Mapping[str, ListFilter]) -> Steps[tuple[bytes, frozenset[str]]]:
     """Return a response without hidden and unjudgeable items, and which lists it has.
 
     ``lists`` are by the member of the result that holds each. The places are found in one step, the items are judged in
@@ -139,7 +139,7 @@ class _Cutter:
         self.found[key] = start
         return self.reader.value(start)[1]
 
-    def cut(self, judged: Judged, start: int) -> Steps[None]:
+    def cut(self, judged: ListFilter, start: int) -> Steps[None]:
         """Cut the list at this place."""
         text, kept = self.reader.text, []
         for position, item in enumerate(self.reader.items(start)):
@@ -158,7 +158,7 @@ class _Cutter:
     def age(self, start: int) -> int:
         """Record the ``ttlMs``, where it is too long."""
         ttl, end = self.reader.value(start)
-        if stays_too_long(ttl):
+        if exceeds_ttl_limit(ttl):
             self._hints.append((start, end, str(TTL_LIMIT_MS)))
         return end
 

@@ -24,7 +24,7 @@ _JUDGED: Final = frozenset(
 _BY_FOLD: Final = {member.casefold(): member for member in _JUDGED}
 
 
-def disguised(members: dict[str, Any]) -> str | None:
+def case_variant(members: dict[str, Any]) -> str | None:
     """Return the first member whose name differs from a judged one only in case.
 
     None where there is none.

@@ -34,14 +34,14 @@ _DEPTH: Final = 4
 _PROPERTIES: Final = 20_000
 
 #: The path of a parameter within the arguments.
-Place = tuple[str, ...]
+ParameterPath = tuple[str, ...]
 
 
 class MirroredParameters:
     """The path of each mirrored parameter of one server's tools, by lower-case header name."""
 
     def __init__(self) -> None:
-        self._tools: dict[str, Mapping[str, Place]] = {}
+        self._tools: dict[str, Mapping[str, ParameterPath]] = {}
         self._held = 0
 
     def __len__(self) -> int:
@@ -55,11 +55,11 @@ class MirroredParameters:
             name = tool.get("name") if isinstance(tool, dict) else None
             if isinstance(name, str) and len(name) <= _NAME_LENGTH:
                 self._forget(name)
-                self._remember(name, _places(tool.get("inputSchema"), budget))
+                self._remember(name, _parameter_paths(tool.get("inputSchema"), budget))
         while self._held > _PARAMETERS:
             self._forget(next(iter(self._tools)))
 
-    def _remember(self, tool: str, places: Mapping[str, Place]) -> None:
+    def _remember(self, tool: str, places: Mapping[str, ParameterPath]) -> None:
         if places:
             self._tools[tool] = places
             self._held += len(places)
@@ -122,9 +122,9 @@ def check(server: UpstreamServer, message: Message, mirrored: Mapping[str, str])
         known.check(message.name, message.params.get("arguments"), headers)
 
 
-def _places(schema: Any, budget: Iterator[int]) -> Mapping[str, Place]:
+def _parameter_paths(schema: Any, budget: Iterator[int]) -> Mapping[str, ParameterPath]:
     """Return the path of each parameter that a tool mirrors, without duplicates."""
-    places: dict[str, Place] = {}
+    places: dict[str, ParameterPath] = {}
     twice: set[str] = set()
     for header, place in _annotations(schema, (), budget):
         name = header.lower()
@@ -135,7 +135,7 @@ def _places(schema: Any, budget: Iterator[int]) -> Mapping[str, Place]:
     return {name: place for name, place in places.items() if name not in twice}
 
 
-def _annotations(schema: Any, place: Place, budget: Iterator[int]) -> Iterator[tuple[str, Place]]:
+def _annotations(schema: Any, place: ParameterPath, budget: Iterator[int]) -> Iterator[tuple[str, ParameterPath]]:
     """Search a schema through its ``properties``: annotations elsewhere do not count."""
     properties = schema.get("properties") if isinstance(schema, dict) else None
     if not isinstance(properties, dict) or len(place) >= _DEPTH:
@@ -151,7 +151,7 @@ def _annotations(schema: Any, place: Place, budget: Iterator[int]) -> Iterator[t
         yield from _annotations(inner, (*place, name), budget)
 
 
-def _at(arguments: Any, place: Place) -> Any:
+def _at(arguments: Any, place: ParameterPath) -> Any:
     for name in place:
         if not isinstance(arguments, dict):
             return None

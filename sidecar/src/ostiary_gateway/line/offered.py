@@ -1,6 +1,6 @@
 """The names that servers offer, learned from lists that passed through.
 
-Used to report rules that name something else.
+They serve to report rules that name something else.
 
 No request is sent for this. A list is complete when its last page has passed; a name stays known until the proxy's
 policies change, since one caller may be offered less than another.
@@ -46,7 +46,7 @@ class _KnownNames:
 
 
 @dataclass(slots=True)
-class _OfProxy:
+class _ProxyNames:
     """The known names of one proxy under its present policies."""
 
     exact: tuple[ExactName, ...]
@@ -54,11 +54,11 @@ class _OfProxy:
     slips: tuple[Slip, ...] | None = None
 
 
-class Offered:
+class OfferedNames:
     """The known names of every proxy; they are forgotten when the proxy's policies change."""
 
     def __init__(self) -> None:
-        self._proxies: WeakKeyDictionary[Visibility, _OfProxy] = WeakKeyDictionary()
+        self._proxies: WeakKeyDictionary[Visibility, _ProxyNames] = WeakKeyDictionary()
 
     def learn(self, exchange: Exchange, method: Method | None, message: dict[str, Any]) -> None:
         """Learn from the response to a request for a list, before anything is filtered out."""
@@ -82,13 +82,13 @@ class Offered:
             of_proxy.slips = find(of_proxy.exact, offered)
         return tuple(sorted(offered)), of_proxy.slips
 
-    def _of(self, proxy: ProxyRuntime) -> _OfProxy:
+    def _of(self, proxy: ProxyRuntime) -> _ProxyNames:
         found = self._proxies.get(proxy.visibility)
         if found is None:
-            found = _OfProxy(exact_names(proxy.policies.values()))
+            found = _ProxyNames(exact_names(proxy.policies.values()))
             self._proxies[proxy.visibility] = found
         return found
 
 
 #: The names known to this process.
-OFFERED: Final = Offered()
+OFFERED: Final = OfferedNames()

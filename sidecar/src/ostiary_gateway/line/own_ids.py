@@ -30,18 +30,18 @@ _PROCESS: Final = os.urandom(6).hex()
 _numbers: Final = count()
 
 
-def stand_in(own: str | int) -> str:
+def substitute(own: str | int) -> str:
     """Return a new substitute for an id or token of a caller."""
     kind = "s" if isinstance(own, str) else "n"
     return f"{_START}{_PROCESS}-{next(_numbers):x}-{kind}{own}"
 
 
-def is_stand_in(name: Any) -> bool:
+def is_substitute(name: Any) -> bool:
     """Say whether a value has the form of a substitute."""
     return isinstance(name, str) and name.startswith(_START) and _FORM.fullmatch(name) is not None
 
 
-def own_of(name: Any) -> str | int | None:
+def original_of(name: Any) -> str | int | None:
     """Return the value that a substitute stands for; None for any other value."""
     match = _FORM.fullmatch(name) if isinstance(name, str) else None
     if match is None:
@@ -60,7 +60,7 @@ def with_id(text: bytes, found: Any, own: str | int) -> bytes:
     return around.joined(written) if around is not None else _replaced(text, ("id",), written)
 
 
-def told_back(text: bytes, message: Mapping[str, Any], *, answers_too: bool) -> bytes:
+def with_original_ids(text: bytes, message: Mapping[str, Any], *, answers_too: bool) -> bytes:
     """Return a stream's message with the caller's token or id in place of a substitute.
 
     ``answers_too`` says whether ids are restored: not on a stream that belongs to one request, where each response is
@@ -73,9 +73,9 @@ def told_back(text: bytes, message: Mapping[str, Any], *, answers_too: bool) -> 
         return text
     if message.get("method") == _PROGRESS:
         params = message.get("params")
-        own = own_of(params.get("progressToken")) if isinstance(params, dict) else None
+        own = original_of(params.get("progressToken")) if isinstance(params, dict) else None
         return _replaced(text, ("params", "progressToken"), _written(own)) if own is not None else text
-    own = own_of(message.get("id")) if answers_too and answers.is_answer(dict(message)) else None
+    own = original_of(message.get("id")) if answers_too and answers.is_answer(dict(message)) else None
     return with_id(text, message["id"], own) if own is not None else text
 
 

@@ -48,4 +48,4 @@ def _check_repeated(repeated: frozenset[str]) -> None:
     for name in _ONCE:
         if name.lower() in repeated:
             code = codes.HEADER_MISMATCH if name in _MIRRORED else None
-            raise Refusal(400, "DuplicateHeader", f"The header {name} stands more than once", code=code)
+            raise Refusal(400, "DuplicateHeader", f"The header {name} occurs more than once", code=code)

@@ -9,7 +9,7 @@ from ostiary_core.mcp import codes
 from ostiary_gateway.errors import CallerGone, Refusal, UpstreamFault
 from ostiary_gateway.line.answers import ResponseSummary
 from ostiary_gateway.line.authorize import DeniedError
-from ostiary_gateway.line.captured import Captured, captured
+from ostiary_gateway.line.captured import CapturedContent, start_capture
 from ostiary_gateway.line.exchange import Exchange
 from ostiary_gateway.telemetry import ClientSpan, ServerSpan, names
 from ostiary_gateway.telemetry.outcome import exception_type
@@ -34,7 +34,7 @@ def framed(span: ServerSpan, exchange: Exchange) -> None:
         carrier_meta=message.params.get("_meta"),
     )
     if span.sampled and span.content_limit:
-        exchange.captured = captured(message.method.name, message.params, limit=span.content_limit)
+        exchange.captured = start_capture(message.method.name, message.params, limit=span.content_limit)
 
 
 def authorized(span: ServerSpan, exchange: Exchange) -> None:
@@ -69,7 +69,7 @@ def _words(refusal: Refusal) -> str:
     return f"{refusal.reason} by policy {refusal.decision.policy}{rule}"
 
 
-def contact(span: ServerSpan, exchange: Exchange) -> ClientSpan:
+def begin_client_span(span: ServerSpan, exchange: Exchange) -> ClientSpan:
     """Begin the span of the request to the proxy's server.
 
     One that is not recorded gets no attributes.
@@ -97,7 +97,7 @@ def is_failure(error: BaseException) -> TypeGuard[Exception]:
     return isinstance(error, Exception) and not isinstance(error, CallerGone)
 
 
-def broke(server: ServerSpan, exchange: Exchange | None, error: BaseException) -> None:
+def report_exception(server: ServerSpan, exchange: Exchange | None, error: BaseException) -> None:
     """Report an unexpected exception, or that the caller disconnected.
 
     Metrics are written before the span ends.
@@ -110,7 +110,7 @@ def broke(server: ServerSpan, exchange: Exchange | None, error: BaseException) -
         server.fail(exception_type(error))
 
 
-def left(client: ClientSpan, exchange: Exchange) -> None:
+def report_disconnect(client: ClientSpan, exchange: Exchange) -> None:
     """Report the same for the request to the server, see :func:`broke`."""
     if exchange.is_answered or exchange.stays_open:
         client.settle()
@@ -139,7 +139,7 @@ def answered(
         failed(client, fault)
 
 
-def _content(span: ServerSpan, found: Captured) -> None:
+def _content(span: ServerSpan, found: CapturedContent) -> None:
     span.content(arguments=found.arguments, result=found.result)
     if found.words and span.error_type == names.TOOL_ERROR:
         span.fail(names.TOOL_ERROR, found.words)

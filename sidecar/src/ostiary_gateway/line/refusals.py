@@ -23,7 +23,7 @@ _PLAIN_STATUS: Final = {
 def response_for(refusal: Refusal, request_id: str | int | None) -> Response:
     """Return the HTTP answer of a refusal.
 
-    A JSON-RPC error, or a small JSON object where it has no code.
+    It is a JSON-RPC error, or a small JSON object where the refusal has no code.
 
     ``request_id`` is the id of the refused request; None where it has none. A refusal with a ``result`` is answered
     with that result.

@@ -65,7 +65,9 @@ def _error_of_no_request(exchange: Exchange, answer: Answer, text: bytes) -> dic
 
 
 def _of_text(exchange: Exchange, answer: Answer, text: bytes) -> tuple[Response, ResponseSummary]:
-    refusal = Refusal(answer.status, "UpstreamRefused", _told(exchange, answer.status), code=codes.INVALID_REQUEST)
+    refusal = Refusal(
+        answer.status, "UpstreamRefused", _refusal_text(exchange, answer.status), code=codes.INVALID_REQUEST
+    )
     told = error_message(refusal, exchange.request_id)
     spoken.learn(exchange, told)
     words = f"HTTP {answer.status}: {printable(text[:_WORDS_BYTES].decode('utf-8', 'replace'))}"
@@ -74,7 +76,7 @@ def _of_text(exchange: Exchange, answer: Answer, text: bytes) -> tuple[Response,
     )
 
 
-def _told(exchange: Exchange, status: int) -> str:
+def _refusal_text(exchange: Exchange, status: int) -> str:
     words = f"The MCP server refused this request with HTTP {status}"
     message = exchange.message
     outside = exchange.session is None and message is not None and message.era is LEGACY
@@ -84,7 +86,7 @@ def _told(exchange: Exchange, status: int) -> str:
 def headers(answer: Answer) -> Mapping[str, str]:
     """Return the headers of a document with an HTTP error status.
 
-    Its type, and when to retry at an overloaded server.
+    They are its type, and when to retry at an overloaded server.
     """
     wait = retry_after_ms(answer) if answer.status in (429, 503) else None
     return {**JSON_HEADERS, "Retry-After": str(wait // 1000)} if wait is not None else JSON_HEADERS

@@ -20,7 +20,7 @@ from ostiary_gateway.background import uncancel
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.line import answers, mirrored, spoken
 from ostiary_gateway.line.answers import ResponseSummary
-from ostiary_gateway.line.declared import declared
+from ostiary_gateway.line.declared import with_list_changed
 from ostiary_gateway.line.document import SealSession, opens_session, session_header, with_own_id
 from ostiary_gateway.line.dropped import DROPPED
 from ostiary_gateway.line.exchange import Exchange
@@ -39,7 +39,7 @@ from ostiary_gateway.line.limit import reserve_response_bytes
 from ostiary_gateway.line.list_memo import LISTS, ListResponse
 from ostiary_gateway.line.list_notices import ACKNOWLEDGED
 from ostiary_gateway.line.offered import OFFERED
-from ostiary_gateway.line.own_ids import told_back
+from ostiary_gateway.line.own_ids import with_original_ids
 from ostiary_gateway.line.reader import Reader
 from ostiary_gateway.line.refusals import error_message
 from ostiary_gateway.line.shape import Shaped, must_filter, reading_for, shaping, shaping_streamed, shows_everything
@@ -231,7 +231,7 @@ class EventRelay:
                 elif self._answered:
                     return b""
                 else:
-                    raise faults.silent_for_too_long() from error
+                    raise faults.idle_timeout() from error
             except UpstreamFault:
                 if self._answered or self._is_over:
                     return b""
@@ -357,7 +357,7 @@ class EventRelay:
             data = self._stream.notices.acknowledged(data, message, self._visibility)
         try:
             if self._exchange.session is not None:
-                data = told_back(data, message, answers_too=not self._exchange.awaits_answer)
+                data = with_original_ids(data, message, answers_too=not self._exchange.awaits_answer)
             visibility = self._visibility
             if shows_everything(visibility):
                 return data
@@ -396,7 +396,7 @@ class EventRelay:
         if method is None or method.authorization is _LIFECYCLE or "error" in message:
             spoken.learn(self._exchange, message)
             headers = session_header(self._exchange, self._upstream, message, self._seal)
-            data = declared(self._exchange, data, message, in_session=bool(headers))
+            data = with_list_changed(self._exchange, data, message, in_session=bool(headers))
         if self._exchange.captured is not None:
             self._exchange.captured.take(message)
         self.outcome = answers.outcome(message)
@@ -453,7 +453,7 @@ class EventRelay:
     def _say_cut_off(self) -> None:
         """End a stream because the gateway does. A call that can be resumed is: the next replica is asked for it."""
         if self._exchange.awaits_answer and not self._answered and not self._resumable:
-            self.fault = faults.cut_off()
+            self.fault = faults.drain_expired()
             self._say_broken(self.fault)
 
     async def _flush(self) -> None:

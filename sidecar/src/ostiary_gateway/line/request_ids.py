@@ -52,7 +52,7 @@ class RequestIds:
             return
         if message.id is None:
             if message.method.name == _CANCELLED:
-                self._aim(exchange, (exchange.proxy.uid, session.upstream_id))
+                self._retarget(exchange, (exchange.proxy.uid, session.upstream_id))
             return
         # Nearly every request passes here: what most do not need comes after one comparison.
         uid, held = exchange.proxy.uid, session.upstream_id
@@ -80,7 +80,7 @@ class RequestIds:
         """Say whether the caller has cancelled a request in flight."""
         return exchange.taken_id in self.cancelled
 
-    def _aim(self, exchange: Exchange, place: tuple[str, str]) -> None:
+    def _retarget(self, exchange: Exchange, place: tuple[str, str]) -> None:
         params = exchange.message.params if exchange.message is not None else {}
         named = params.get("requestId")
         if type(named) not in (int, str):
@@ -110,8 +110,8 @@ class _InFlight:
         Return a substitute where it is in use, or could be mistaken for a substitute.
         """
         key = (uid, held, str(own))
-        if key in self._own or (type(own) is str and own_ids.is_stand_in(own)):
-            key = (uid, held, own_ids.stand_in(own))
+        if key in self._own or (type(own) is str and own_ids.is_substitute(own)):
+            key = (uid, held, own_ids.substitute(own))
             self.ours.setdefault((uid, held, own), []).append(key[2])
         self._own[key] = own
         return key

@@ -20,7 +20,7 @@ from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.line import answers, list_pieces
 from ostiary_gateway.line.large import LIGHT_BYTES, UNJUDGED, Steps, at_once, check_weight
 from ostiary_gateway.line.list_cost import CostlyNames, LongURIs
-from ostiary_gateway.line.list_pieces import TTL_LIMIT_MS, Judged, stays_too_long
+from ostiary_gateway.line.list_pieces import TTL_LIMIT_MS, ListFilter, exceeds_ttl_limit
 from ostiary_gateway.upstream import faults
 
 _PRIMITIVES: Final = tuple(Primitive)
@@ -138,14 +138,14 @@ def shaping_streamed(
         return (yield from _filter_text(text, governed, visibility, needed=False))
     if len(text) > LIGHT_BYTES:
         yield
-    if message.get("method") == _UPDATED and not _may_hear(message, visibility):
+    if message.get("method") == _UPDATED and not _may_subscribe(message, visibility):
         return None
     result = message.get("result")
     governed = [method for method in governed if isinstance(result, dict) and method.list_key in result]
     return (yield from _filter_strict(message, governed, visibility)) if governed else Shaped(text)
 
 
-def _may_hear(message: dict[str, Any], visibility: Visibility) -> bool:
+def _may_subscribe(message: dict[str, Any], visibility: Visibility) -> bool:
     params = message.get("params")
     uri = params.get("uri") if isinstance(params, dict) else None
     return isinstance(uri, str) and visibility.decide(Primitive.RESOURCES, Verb.SUBSCRIBE, uri).allowed
@@ -153,7 +153,7 @@ def _may_hear(message: dict[str, Any], visibility: Visibility) -> bool:
 
 def _object(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise UpstreamFault(faults.INVALID, "the answer is no JSON object")
+        raise UpstreamFault(faults.INVALID, "the response is not a JSON object")
     return value
 
 
@@ -179,7 +179,7 @@ def _filter_strict(message: dict[str, Any], methods: Sequence[Method], visibilit
     return _shaped(strict_json.dumps(message), lists)
 
 
-def _shaped(body: bytes, lists: Mapping[str, Judged]) -> Shaped:
+def _shaped(body: bytes, lists: Mapping[str, ListFilter]) -> Shaped:
     return Shaped(body, [words for judged in lists.values() for words in judged.dropped])
 
 
@@ -187,18 +187,18 @@ def _no_list(key: str) -> UpstreamFault:
     return UpstreamFault(faults.INVALID, f'the answer holds no list "{key}"')
 
 
-def _judged(method: Method, visibility: Visibility) -> Judged:
+def _judged(method: Method, visibility: Visibility) -> ListFilter:
     assert method.primitive is not None  # noqa: S101  every list has one
     bytes_each = visibility.bytes_for_a_decision(method.primitive)
     if bytes_each is None and method.primitive is not Primitive.RESOURCES:
-        return Judged(method.list_key, method.item_key, partial(visibility.shows, method.primitive))
+        return ListFilter(method.list_key, method.item_key, partial(visibility.shows, method.primitive))
     costly: LongURIs | CostlyNames = LongURIs(visibility)
     if bytes_each is not None:
         costly = CostlyNames(method.primitive, visibility, bytes_each=bytes_each)
-    return Judged(method.list_key, method.item_key, costly.shows, costly.is_due)
+    return ListFilter(method.list_key, method.item_key, costly.shows, costly.is_due)
 
 
-def _filter_tree(result: Any, lists: Mapping[str, Judged]) -> Steps[None]:
+def _filter_tree(result: Any, lists: Mapping[str, ListFilter]) -> Steps[None]:
     for key, judged in lists.items():
         items = result.get(key) if isinstance(result, dict) else None
         if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
@@ -213,5 +213,5 @@ def _filter_tree(result: Any, lists: Mapping[str, Judged]) -> Steps[None]:
         yield
     if lists and "cacheScope" in result:
         result["cacheScope"] = "private"  # what one caller may see must not be cached for another
-    if lists and stays_too_long(result.get("ttlMs")):
+    if lists and exceeds_ttl_limit(result.get("ttlMs")):
         result["ttlMs"] = TTL_LIMIT_MS

@@ -4,7 +4,7 @@ import asyncio
 import socket
 from typing import TYPE_CHECKING, cast
 
-from ostiary_gateway.transports import read_in_pieces
+from ostiary_gateway.transports import limit_read_size
 
 if TYPE_CHECKING:
     from ostiary_gateway.server.listener import Listener
@@ -35,7 +35,7 @@ class Channel(asyncio.Protocol):
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         # What comes in one piece is what one connection may hold of what nobody has asked for yet.
-        read_in_pieces(transport)
+        limit_read_size(transport)
         name = transport.get_extra_info("peername")
         self.peer = str(name[0]) if name else ""
 

@@ -16,7 +16,7 @@ from ostiary_gateway.server.limits import EARLY_REQUESTS, LEAST_TAKEN_BYTES, SLI
 from ostiary_gateway.server.parser import BadRequestError, RequestParser
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import Response, ResponseStream
-from ostiary_gateway.transports import untie
+from ostiary_gateway.transports import break_cycles
 
 if TYPE_CHECKING:
     from ostiary_gateway.server.listener import Listener
@@ -173,7 +173,7 @@ class Connection(Channel):
         self._parser.release()
         self._current = None
         self._below = None
-        untie(self._transport)
+        break_cycles(self._transport)
 
     def resume_writing(self) -> None:
         """He has taken it."""

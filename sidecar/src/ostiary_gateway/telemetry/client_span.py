@@ -83,7 +83,7 @@ class ClientSpan(Span):
     ) -> None:
         """Report the upstream's response.
 
-        A result, a result with ``isError``, a JSON-RPC error, or an HTTP status.
+        It is a result, a result with ``isError``, a JSON-RPC error, or an HTTP status.
 
         Every JSON-RPC code is an error on this side. An ``http_status`` from 300 on is one too, unless a code explains
         it. ``message`` is the upstream's ``JSONRPCError.message``; it is cut.

@@ -39,7 +39,7 @@ _member = re.compile(
 class SpanContext(NamedTuple):
     """Ids and flags of a span.
 
-    32 and 16 hex digits, the flags byte, and the vendors' state ("" for none).
+    They are 32 and 16 hex digits, the flags byte, and the vendors' state ("" for none).
     """
 
     trace_id: str
@@ -98,7 +98,7 @@ def parse_tracestate(value: object) -> str:
 
 
 def _shortened(members: list[str]) -> str:
-    """Whole members only.
+    """Shorten a ``tracestate`` by whole members.
 
     Those over 128 characters go first, then those at the end (section 3.3.1.5).
     """

@@ -105,7 +105,7 @@ class Environment:
             parsed = parse_env_headers(value, liberal=True)
         good = {name: text for name, text in parsed.items() if name and text.isprintable() and text.isascii()}
         if len(good) < sum(1 for part in value.split(",") if part.strip()):
-            self.warn(key, "holds entries that are not name=value", "those are left out")
+            self.warn(key, "holds entries that are not name=value", "those are omitted")
         return good
 
     def pairs(self, key: str) -> dict[str, str]:
@@ -116,7 +116,7 @@ class Environment:
             if equals and name.strip():
                 pairs[name.strip()] = unquote(value.strip())
             elif part.strip():
-                self.warn(key, f"holds {part.strip()!r}, which is not key=value", "it is left out")
+                self.warn(key, f"holds {part.strip()!r}, which is not key=value", "it is omitted")
         return pairs
 
     def warn(self, key: str, fault: str, consequence: str) -> None:

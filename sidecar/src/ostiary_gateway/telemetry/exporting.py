@@ -76,7 +76,7 @@ class Closing:
     def within(self, seconds: float) -> float:
         """A deadline on the monotonic clock.
 
-        This many seconds from now, or the shutdown's deadline if that is earlier.
+        It is ``seconds`` from now, or the shutdown's deadline if that is earlier.
         """
         return min(time.monotonic() + seconds, self._deadline)
 

@@ -38,7 +38,7 @@ def server_error_type(code: int) -> str | None:
 def exception_type(error: BaseException) -> str:
     """The ``error.type`` of an exception.
 
-    A fault's kind, ``caller_left``, ``timeout``, or the class's name.
+    It is a fault's kind, ``caller_left``, ``timeout``, or the class's name.
     """
     if isinstance(error, UpstreamFault):
         return error.kind

@@ -66,7 +66,7 @@ def fixed32(number: int) -> bytes:
 def fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
     """The fields of a message.
 
-    Number and value, a varint as a number and everything else as bytes.
+    Each has a number and a value, a varint as a number and everything else as bytes.
 
     Raises ``ValueError`` for bytes that are not a message.
     """

@@ -1,6 +1,6 @@
 """An ended span as plain data.
 
-Written to the queue, and read by encoders, printers and observers.
+It is written to the queue, and read by encoders, printers and observers.
 """
 
 import hashlib

@@ -1,6 +1,6 @@
 """Which traces are recorded.
 
-OpenTelemetry's samplers as plain functions, and a rate limit on callers' sampled flags.
+These are OpenTelemetry's samplers as plain functions, and a rate limit on callers' sampled flags.
 
 A property test shows that each equals the SDK's object of the same name, which would cost a request twice as much as
 the rest of its span.

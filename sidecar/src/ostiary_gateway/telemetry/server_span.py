@@ -208,7 +208,7 @@ class ServerSpan(Span):
     ) -> None:
         """Report the agent's answer.
 
-        A result, a result with ``isError``, a JSON-RPC error, or an HTTP status alone.
+        It is a result, a result with ``isError``, a JSON-RPC error, or an HTTP status alone.
 
         ``message`` is ``JSONRPCError.message``. ``http_status`` is for answers below MCP: from 400 on it is an error.
         """

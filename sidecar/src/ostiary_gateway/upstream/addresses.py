@@ -43,14 +43,14 @@ def networks(cidrs: Iterable[str]) -> tuple[Network, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class OwnPlaces:
+class OwnEndpoints:
     """What the gateway must never connect to: its own addresses and ports, and the API server."""
 
     ports: frozenset[int] = frozenset()
     addresses: frozenset[Address] = frozenset()
     api_servers: frozenset[Address] = frozenset()
 
-    def with_api_servers(self, texts: Iterable[str]) -> "OwnPlaces":
+    def with_api_servers(self, texts: Iterable[str]) -> "OwnEndpoints":
         """Return the same with further addresses of the API server.
 
         Texts that are not addresses are ignored.
@@ -58,10 +58,10 @@ class OwnPlaces:
         return replace(self, api_servers=self.api_servers | _addresses(*texts))
 
     @classmethod
-    def from_environment(cls, *, ports: Iterable[int]) -> "OwnPlaces":
+    def from_environment(cls, *, ports: Iterable[int]) -> "OwnEndpoints":
         """Read what Kubernetes puts into a pod.
 
-        POD_IP and KUBERNETES_SERVICE_HOST, where they are addresses.
+        These are POD_IP and KUBERNETES_SERVICE_HOST, where they are addresses.
         """
         own = _addresses(os.environ.get("POD_IP", ""), os.environ.get("POD_IPS", ""))
         return cls(frozenset(ports), own, _addresses(os.environ.get("KUBERNETES_SERVICE_HOST", "")))
@@ -72,7 +72,7 @@ def _addresses(*texts: str) -> frozenset[Address]:
     return frozenset(address for address in found if address is not None)
 
 
-def is_own(text: str, port: int, own: OwnPlaces) -> bool:
+def is_own_endpoint(text: str, port: int, own: OwnEndpoints) -> bool:
     """Say whether the gateway itself listens on an address and port."""
     address = _parsed(text)
     return port in own.ports and (address.is_loopback or address.is_unspecified or address in own.addresses)
@@ -82,9 +82,9 @@ def _parsed(text: str) -> Address:
     return real(ipaddress.ip_address(text.partition("%")[0]))
 
 
-def allowed(text: str, port: int, *, granted: Iterable[Network], own: OwnPlaces) -> bool:
+def allowed(text: str, port: int, *, granted: Iterable[Network], own: OwnEndpoints) -> bool:
     """Say whether a connection to an address may be made."""
-    if is_own(text, port, own):
+    if is_own_endpoint(text, port, own):
         return False
     address = _parsed(text)
     if any(address in network for network in granted):

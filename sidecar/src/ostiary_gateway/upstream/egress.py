@@ -96,7 +96,7 @@ def _url(text: str) -> URL | None:
 def _covers(item: str, host: str, port: int, address: ipaddress.IPv4Address | ipaddress.IPv6Address | None) -> bool:
     """Say whether an item of NO_PROXY covers a server.
 
-    A name with all below it, an address, a CIDR, or ``*``.
+    An item is a name with all below it, an address, a CIDR, or ``*``.
     """
     if item == "*":
         return True

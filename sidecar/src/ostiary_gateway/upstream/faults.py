@@ -1,7 +1,7 @@
 """What can fail upstream, and how a caller is answered.
 
-With a JSON-RPC error and HTTP 200, since clients turn other statuses into transport failures. The upstream's own text,
-challenges and addresses are never shown to the caller.
+The answer is a JSON-RPC error with HTTP 200, since clients turn other statuses into transport failures. The upstream's
+own text, challenges and addresses are never shown to the caller.
 """
 
 from typing import Final
@@ -49,9 +49,9 @@ __all__ = [
     "UNAVAILABLE",
     "UNREACHABLE",
     "code_of",
-    "cut_off",
+    "drain_expired",
+    "idle_timeout",
     "refusal",
-    "silent_for_too_long",
 ]
 
 _CODES: Final = {
@@ -108,7 +108,7 @@ def refusal(fault: UpstreamFault) -> Refusal:
     return Refusal(200, fault.kind, words, code=code, data=data)
 
 
-def cut_off() -> UpstreamFault:
+def drain_expired() -> UpstreamFault:
     """Return the fault of a response that was not there when the drain period ended.
 
     Another replica can be called.
@@ -116,6 +116,6 @@ def cut_off() -> UpstreamFault:
     return UpstreamFault(DRAINING, "the gateway ended before the answer came", retry_after_ms=_RETRY_AFTER_MS)
 
 
-def silent_for_too_long() -> UpstreamFault:
+def idle_timeout() -> UpstreamFault:
     """Return the fault of a server that was silent within a response for too long."""
     return UpstreamFault(TIMEOUT, "the server fell silent within its answer")

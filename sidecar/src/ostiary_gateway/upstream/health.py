@@ -81,17 +81,17 @@ class Health:
         """Record that the server failed."""
         self.counts[fault.kind] += 1
         self._in_a_row += 1
-        if self._is_telling(fault.kind):
+        if self._concerns_server(fault.kind):
             self.fault = LastFault(fault.kind, printable(fault.message), time())
-        self._tell(fault)
+        self._log_fault(fault)
 
-    def _is_telling(self, kind: str) -> bool:
+    def _concerns_server(self, kind: str) -> bool:
         """Say whether a fault of this kind concerns the server, and not only a single call."""
         if kind in NOT_OF_THE_SERVER:
             return False
         return kind not in OF_ONE_CALL or not self.answered or self._in_a_row >= IN_A_ROW
 
-    def _tell(self, fault: UpstreamFault) -> None:
+    def _log_fault(self, fault: UpstreamFault) -> None:
         now = monotonic()
         if now < self._silent_until.get(fault.kind, 0.0):
             self._unlogged += 1

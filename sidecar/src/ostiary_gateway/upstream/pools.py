@@ -10,7 +10,7 @@ from ostiary_core.contract.documents import EntryDocument, ServerShareConfig, Se
 from ostiary_core.errors import ContractError
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.upstream import hops
-from ostiary_gateway.upstream.addresses import OwnPlaces
+from ostiary_gateway.upstream.addresses import OwnEndpoints
 from ostiary_gateway.upstream.egress import Egress
 from ostiary_gateway.upstream.server import UpstreamServer
 
@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 class ServerPools:
     """Hands out servers. Safe to call from the thread that builds a config: opening happens with the first request."""
 
-    def __init__(self, own: OwnPlaces, *, installation: str = "", egress: Egress | None = None) -> None:
+    def __init__(self, own: OwnEndpoints, *, installation: str = "", egress: Egress | None = None) -> None:
         self._environment = self._egress = egress or Egress()
         self._pod = self._own = own
         self._installation = installation

@@ -54,7 +54,7 @@ def _joined(location: str | None, url: URL) -> URL | None:
 def is_lasting(status: int, *, before: URL, after: URL) -> bool:
     """Say whether later requests may go to the new URL directly.
 
-    A permanent move, or only a trailing slash.
+    They may for a permanent move, or where only a trailing slash differs.
     """
     same_query = before.raw_query_string == after.raw_query_string
     slash = same_query and before.raw_path.rstrip("/") == after.raw_path.rstrip("/")

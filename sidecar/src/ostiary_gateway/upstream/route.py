@@ -1,6 +1,6 @@
 """How requests reach a server.
 
-Their constant beginnings, and their connections, direct or through an egress proxy.
+A request has a constant beginning, and a connection, direct or through an egress proxy.
 
 These belong together: a request through an egress proxy names the absolute URL, and may hold that proxy's credentials.
 """
@@ -29,7 +29,7 @@ _HEADERS: Final = {
 class Place:
     """The location of a server.
 
-    Its URL, its Host (None for that of the URL), and header lines for every request.
+    It has a URL, a Host (None for that of the URL), and header lines for every request.
     """
 
     url: URL

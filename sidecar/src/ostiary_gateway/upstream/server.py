@@ -13,7 +13,7 @@ from yarl import URL
 
 from ostiary_core.contract.documents import ServerConfig
 from ostiary_gateway.upstream import hops, redirects
-from ostiary_gateway.upstream.addresses import OwnPlaces, networks
+from ostiary_gateway.upstream.addresses import OwnEndpoints, networks
 from ostiary_gateway.upstream.egress import Egress
 from ostiary_gateway.upstream.health import Health
 from ostiary_gateway.upstream.http1 import request as http1
@@ -39,7 +39,7 @@ class UpstreamServer:
         self,
         document: ServerConfig,
         *,
-        own: OwnPlaces,
+        own: OwnEndpoints,
         connections: int,
         proxy: str,
         mark: str,
@@ -93,7 +93,7 @@ class UpstreamServer:
             body = None  # it is part of ``message``, and would be in memory twice until the response arrives
             answer = await route.pool.exchange(message, seconds=self.request_seconds, repeatable=repeatable)
             if answer.status >= 300:
-                answer = await self._elsewhere(route, answer, method, message[len(head) :], passed)
+                answer = await self._follow_redirect(route, answer, method, message[len(head) :], passed)
         except BaseException:
             self._release()
             raise
@@ -103,7 +103,9 @@ class UpstreamServer:
     def _passing(self, head: bytes, passed: Sequence[str]) -> bytes:
         return head.replace(self._via, _via([*passed, self.mark]))
 
-    async def _elsewhere(self, route: Route, answer: Answer, method: str, rest: bytes, passed: Sequence[str]) -> Answer:
+    async def _follow_redirect(
+        self, route: Route, answer: Answer, method: str, rest: bytes, passed: Sequence[str]
+    ) -> Answer:
         """Follow a redirect to another path of this server, once.
 
         Return any other response unchanged.
@@ -125,7 +127,7 @@ class UpstreamServer:
             route.heads = heads
         return answer
 
-    def lead(self, *, own: OwnPlaces, egress: Egress) -> None:
+    def lead(self, *, own: OwnEndpoints, egress: Egress) -> None:
         """Use another route from now on, if it differs.
 
         Requests in flight end on the old one, and its connections.
@@ -144,7 +146,7 @@ class UpstreamServer:
             self._former.remove(pool)
             pool.close()
 
-    def _dialer(self, own: OwnPlaces, egress: Egress) -> Dialer:
+    def _dialer(self, own: OwnEndpoints, egress: Egress) -> Dialer:
         return Dialer(
             host=self.address,
             port=self.port,
@@ -189,7 +191,7 @@ def _via(marks: list[str]) -> bytes:
 
 def _checked(url: URL) -> URL:
     if url.scheme not in ("http", "https") or not url.host:
-        raise ValueError("its url names no scheme of HTTP, or no host")
+        raise ValueError("its url has no http or https scheme, or no host")
     return url
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 import httptools
 
 from ostiary_gateway.errors import UpstreamFault
-from ostiary_gateway.transports import is_unsent, read_in_pieces, untie
+from ostiary_gateway.transports import break_cycles, is_unsent, limit_read_size
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.http1.answer import Answer, broken_off
 from ostiary_gateway.upstream.http1.deadlines import Deadlines
@@ -134,7 +134,7 @@ class Connection(asyncio.Protocol):
         """Keep the transport."""
         # A stream transport, by what loop.create_connection promises; uvloop's is no subclass of asyncio's.
         self._transport = cast("asyncio.Transport", transport)
-        read_in_pieces(transport)
+        limit_read_size(transport)
 
     def data_received(self, data: bytes) -> None:
         """Parse what arrived."""
@@ -173,7 +173,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         """Tell whoever waits."""
         self.usable = False
-        untie(self._transport)
+        break_cycles(self._transport)
         self._transport = None
         if self._response is not None and self._body_ends_with_connection and error is None:
             self._end_of_message()

@@ -10,7 +10,7 @@ from typing import Final
 
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
-from ostiary_gateway.upstream.addresses import Network, OwnPlaces, allowed, is_own
+from ostiary_gateway.upstream.addresses import Network, OwnEndpoints, allowed, is_own_endpoint
 from ostiary_gateway.upstream.egress import ProxyAddress
 from ostiary_gateway.upstream.http1 import tunnel
 from ostiary_gateway.upstream.http1.connection import Connection
@@ -32,7 +32,7 @@ class Dialer:
     tls: ssl.SSLContext | None
     tls_name: str | None
     granted: Sequence[Network]
-    own: OwnPlaces
+    own: OwnEndpoints
     egress: ProxyAddress | None = None
     """The proxy that leads to the server, if one does. It connects in our place, and may resolve the name otherwise.
     What the name resolves to here is judged all the same; one that does not resolve here is the proxy's to judge.
@@ -106,7 +106,7 @@ class Dialer:
             raise UpstreamFault(faults.UNREACHABLE, f"{self.host} does not resolve: {error.strerror}") from error
         permitted = [a for a in addresses if allowed(a, self.port, granted=self.granted, own=self.own)]
         if not permitted:
-            back = all(is_own(address, self.port, self.own) for address in addresses)
+            back = all(is_own_endpoint(address, self.port, self.own) for address in addresses)
             raise self._leads_back() if back else self._forbidden()
         return permitted[:_MOST_ADDRESSES]
 
