@@ -1,8 +1,8 @@
 """``make bench``: measure, print the tables, keep the figures; ``--write-docs`` also writes docs/benchmarks.md.
 
-There are three parts, each of which can be run alone: `calls`, what a call costs, `hostile`, what others notice of
-callers and servers that mean harm, and `scale`, what many proxies cost. The figures and the page keep what the other
-parts said.
+There are three parts, each of which can run alone: `calls` measures the cost of a call, `hostile` the effect of hostile
+clients and servers on others, and `scale` the cost of many proxies. A part replaces its own figures and its own section
+of the page.
 """
 
 import argparse
@@ -81,7 +81,7 @@ def _sizes(text: str) -> tuple[int, ...]:
 
 
 def _calls(options: argparse.Namespace) -> tuple[dict[str, object], str]:
-    """Measure what a call and an open stream cost, and how long an edit takes."""
+    """Measure the cost of a call and of an open stream, and the time of an edit."""
     for program in ("nginx", "wrk", "taskset"):
         servers.find(program)
     with tempfile.TemporaryDirectory() as directory:
@@ -90,16 +90,16 @@ def _calls(options: argparse.Namespace) -> tuple[dict[str, object], str]:
             found = list(rows(bench))
         finally:
             bench.upstream.process.stop(grace=2)
-    held = streams.measure(options.streams) if options.streams else None
+    open_streams = streams.measure(options.streams) if options.streams else None
     change = measure(options.edits) if options.edits else None
-    figures = report.document(found, change, held)
-    table = report.table(found) + streams.sentence(held) + report.sentence(change)
+    figures = report.document(found, change, open_streams)
+    table = report.table(found) + streams.sentence(open_streams) + report.sentence(change)
     words = {"rate": options.rate, "at": str(figures["at"])[:10], "machine": figures["machine"], "table": table}
     return figures, _INTRODUCTION.format(**words)
 
 
 def _scale(options: argparse.Namespace) -> tuple[dict[str, object], str]:
-    """Measure what many proxies cost."""
+    """Measure the cost of many proxies."""
     found = scale.measure(options.sizes, edits=options.edits)
     at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
     figures = {"at": at, "machine": report.machine(), **found.document()}
@@ -107,7 +107,7 @@ def _scale(options: argparse.Namespace) -> tuple[dict[str, object], str]:
 
 
 def _hostile(options: argparse.Namespace) -> tuple[dict[str, object], str]:
-    """Measure what others notice of hostile callers and servers."""
+    """Measure the effect of hostile clients and servers on other calls."""
     found = hostile.measure(seconds=options.seconds)
     at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
     figures = {"at": at, "machine": report.machine(), "rows": [asdict(each) for each in found]}
@@ -115,7 +115,7 @@ def _hostile(options: argparse.Namespace) -> tuple[dict[str, object], str]:
 
 
 def _keep(figures: dict[str, object]) -> None:
-    """Put figures beside those that another part left."""
+    """Write the figures, and keep those of the other parts."""
     before = json.loads(_RESULTS.read_text()) if _RESULTS.exists() else {}
     _RESULTS.parent.mkdir(exist_ok=True)
     _RESULTS.write_text(json.dumps({**before, **figures}, indent=2) + "\n")

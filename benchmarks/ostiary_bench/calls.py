@@ -24,7 +24,7 @@ LIST: Final = messages.encoded(messages.LIST)
 
 @dataclass(frozen=True, slots=True)
 class CallRow:
-    """What one way to call cost. ``latency`` is measured for some rows only."""
+    """The cost of one way to call. ``latency`` is measured for some rows only."""
 
     name: str
     kind: str
@@ -38,7 +38,7 @@ class CallRow:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """Where a run keeps its files, how long each measurement takes (seconds), the rate of the open loop."""
+    """Parameters of a run: folder, upstream, seconds of each measurement, rate of the open loop (calls/s)."""
 
     directory: Path
     upstream: Upstream
@@ -46,7 +46,7 @@ class Bench:
     rate: int
 
     def row(self, name: str, process: Process, url: str, *, kind: str, latency: bool = False) -> CallRow:
-        """Measure one way."""
+        """Measure one way to call."""
         body = LIST if kind.startswith("list") else CALL
         _require_result(url, body)
         closed = closed_loop(self.directory, pid=process.pid, url=url, body=body, seconds=self.seconds)
@@ -59,34 +59,34 @@ class Bench:
 
 
 def _require_result(url: str, body: bytes) -> None:
-    """A refusal is an answer too, and a fast one: make sure that it is the upstream's that is measured."""
+    """Check that a call returns the upstream's result: an error response would be fast, and the figures wrong."""
     headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
     request = urllib.request.Request(url, data=body, headers=headers)  # noqa: S310  our own URL
-    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310  our own URL
-        text = answer.read()
+    with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310  our own URL
+        text = response.read()
     if b'"result"' not in text:
         raise ToolError(f"{url} did not answer with a result: {text[:300]!r}")
 
 
 def rows(bench: Bench) -> Iterator[CallRow]:
     """Measure everything, one process at a time on the measured core."""
-    yield from _floor(bench)
+    yield from _baseline(bench)
     yield from _comparison(bench)
-    with _door(bench, "spans off", {}) as door:
-        yield from _ungoverned(bench, door, "Ostiary, no policy, spans off")
-        yield from _governed(bench, door)
+    with _gateway(bench, "spans off", {}) as gateway:
+        yield from _ungoverned(bench, gateway, "Ostiary, no policy, spans off")
+        yield from _governed(bench, gateway)
     with _collector(bench) as endpoint:
         tracing = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}
-        with _door(bench, "unsampled", {**tracing, "OTEL_TRACES_SAMPLER": "always_off"}) as door:
+        with _gateway(bench, "unsampled", {**tracing, "OTEL_TRACES_SAMPLER": "always_off"}) as gateway:
             yield bench.row(
-                "Ostiary, no policy, spans unsampled", door.process, door.url("call-json"), kind="call-json"
+                "Ostiary, no policy, spans unsampled", gateway.process, gateway.url("call-json"), kind="call-json"
             )
-        with _door(bench, "sampled", {**tracing, "OTEL_TRACES_SAMPLER": "always_on"}) as door:
+        with _gateway(bench, "sampled", {**tracing, "OTEL_TRACES_SAMPLER": "always_on"}) as gateway:
             name = "Ostiary, no policy, both spans of every call exported"
-            yield bench.row(name, door.process, door.url("call-json"), kind="call-json", latency=True)
+            yield bench.row(name, gateway.process, gateway.url("call-json"), kind="call-json", latency=True)
 
 
-def _floor(bench: Bench) -> Iterator[CallRow]:
+def _baseline(bench: Bench) -> Iterator[CallRow]:
     process, port = servers.nginx_proxy(bench.directory, bench.upstream)
     with _ending(process):
         for kind in servers.KINDS:
@@ -103,23 +103,23 @@ def _comparison(bench: Bench) -> Iterator[CallRow]:
             )
 
 
-def _ungoverned(bench: Bench, door: GatewayUnderTest, name: str) -> Iterator[CallRow]:
+def _ungoverned(bench: Bench, gateway: GatewayUnderTest, name: str) -> Iterator[CallRow]:
     for kind in servers.KINDS:
-        yield bench.row(name, door.process, door.url(kind), kind=kind, latency=kind == "call-json")
+        yield bench.row(name, gateway.process, gateway.url(kind), kind=kind, latency=kind == "call-json")
 
 
-def _governed(bench: Bench, door: GatewayUnderTest) -> Iterator[CallRow]:
+def _governed(bench: Bench, gateway: GatewayUnderTest) -> Iterator[CallRow]:
     for kind in servers.KINDS:
         name = "Ostiary, 100 access rules, spans off"
-        yield bench.row(name, door.process, door.url(f"governed-{kind}"), kind=kind, latency=kind == "call-json")
+        yield bench.row(name, gateway.process, gateway.url(f"governed-{kind}"), kind=kind, latency=kind == "call-json")
 
 
 @contextmanager
-def _door(bench: Bench, name: str, env: Mapping[str, str]) -> Iterator[GatewayUnderTest]:
+def _gateway(bench: Bench, name: str, env: Mapping[str, str]) -> Iterator[GatewayUnderTest]:
     clean = {key: value for key, value in os.environ.items() if not key.startswith("OTEL_")}
-    door = GatewayUnderTest(bench.directory, name.replace(" ", "-"), bench.upstream, env={**clean, **env})
-    with _ending(door.process):
-        yield door
+    gateway = GatewayUnderTest(bench.directory, name.replace(" ", "-"), bench.upstream, env={**clean, **env})
+    with _ending(gateway.process):
+        yield gateway
 
 
 @contextmanager

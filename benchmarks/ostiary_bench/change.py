@@ -1,4 +1,4 @@
-"""How long a change takes from `kubectl apply` until every gateway replica enforces it, on a real API server."""
+"""Measures the time from `kubectl apply` until every gateway replica enforces a change, on a real API server."""
 
 import http.client
 import json
@@ -21,7 +21,7 @@ _HEADERS: Final = {"Content-Type": "application/json", "Accept": "application/js
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Milliseconds from the API server's answer to the write until the last of the replicas enforces it."""
+    """Milliseconds from the API server's response to the write until the last replica enforces it."""
 
     edits: int
     replicas: int
@@ -31,7 +31,7 @@ class Change:
 
 
 def measure(edits: int) -> Change:
-    """Edit one policy so many times, each edit after the one before is enforced."""
+    """Edit one policy ``edits`` times, each time after the last edit is enforced."""
     with tempfile.TemporaryDirectory() as directory, LocalCluster(Path(directory) / "cluster") as cluster:
         cluster.apply(EXAMPLE)
         cluster.wait_until_ready()
@@ -52,7 +52,7 @@ def _edits(cluster: LocalCluster, edits: int) -> Sequence[float]:
         start = time.perf_counter()
         _wait(ports, refused=refused)
         took.append((time.perf_counter() - start) * 1000)
-        time.sleep(0.2)  # so that edits are single, as a person's are, and not gathered into one pass
+        time.sleep(0.2)  # so that each edit has a pass of its own, as a user's edit has
     return took
 
 
@@ -67,7 +67,7 @@ def _policy(effect: str) -> Mapping[str, Any]:
 
 
 def _wait(ports: Sequence[int], *, refused: bool) -> None:
-    """Ask every replica until each answers as the newest policy says."""
+    """Call every replica until each enforces the newest policy."""
     waiting = [http.client.HTTPConnection("127.0.0.1", port, timeout=10) for port in ports]
     while waiting:
         waiting = [connection for connection in waiting if _is_refused(connection) is not refused]
@@ -75,7 +75,7 @@ def _wait(ports: Sequence[int], *, refused: bool) -> None:
 
 
 def _is_refused(connection: http.client.HTTPConnection) -> bool:
-    """A call without a session: the mock refuses it itself, unless the gateway did so before with its own code."""
+    """Call without a session: the mock server refuses that too, but with another code than the gateway."""
     connection.request("POST", "/mock-mcp-server/mcp", _CALL, _HEADERS)
-    answer = json.loads(connection.getresponse().read())
-    return bool(answer.get("error", {}).get("code") == -32602)
+    reply = json.loads(connection.getresponse().read())
+    return bool(reply.get("error", {}).get("code") == -32602)

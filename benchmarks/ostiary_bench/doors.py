@@ -1,4 +1,4 @@
-"""The gateway, started as users start it, on a config compiled from YAML as users write it."""
+"""The gateway under test: started with `ostiary gateway`, on a config compiled from resources."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ def proxy(name: str, url: str) -> dict[str, Any]:
 
 
 def policy(name: str, proxies: Sequence[str], rules: int) -> dict[str, Any]:
-    """Return an MCPPolicy with so many rules, the last of which lets ``get_*`` pass."""
+    """Return an MCPPolicy with ``rules`` rules, the last of which allows ``get_*``."""
     other = [
         {"name": f"rule-{n}", "effect": "Allow", "tools": {"names": [f"tool_{n}", f"other_{n}_*"]}}
         for n in range(rules - 1)
@@ -41,7 +41,7 @@ def policy(name: str, proxies: Sequence[str], rules: int) -> dict[str, Any]:
 def compile_into(
     directory: Path, resources: Sequence[Mapping[str, Any]], settings: Mapping[str, Any] | None = None
 ) -> None:
-    """Compile resources, under these gateway settings besides our own, and write the config that a gateway loads."""
+    """Compile resources, with further gateway settings, and write the config that a gateway loads."""
     config = local_gateway.compiled(resources, settings=settings)
     ConfigDirectory(directory, gateway=local_gateway.GATEWAY).write(config)
 
@@ -57,7 +57,7 @@ def start_gateway(
 ) -> tuple[Process, int]:
     """Start a gateway on the measured core, wait until it is ready, and return it with its port.
 
-    ``admin`` is the port for administration; a free one if absent.
+    ``admin`` is the admin port; a free one by default.
     """
     port, admin = reserve_port(), admin or reserve_port()
     command = [*command, *local_gateway.arguments(config, port=port, admin_port=admin)]
@@ -67,7 +67,7 @@ def start_gateway(
 
 
 class GatewayUnderTest:
-    """A gateway process on the measured core. ``command`` starts it in place of ``ostiary``."""
+    """A gateway process on the measured core. ``command`` replaces ``ostiary``."""
 
     def __init__(
         self,

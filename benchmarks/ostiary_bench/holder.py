@@ -1,4 +1,4 @@
-"""An MCP server that takes every GET for a stream, and holds it until a POST to ``/say`` has it say one thing."""
+"""An MCP server that keeps every GET open as a stream; a POST to ``/say`` sends one event on each."""
 
 import asyncio
 import sys
@@ -25,8 +25,8 @@ class _HeldStream(asyncio.Protocol):
             self.open.add(self)
             self._transport.write(_HEAD)
         else:
-            for holder in self.open:
-                holder._transport.write(_CHUNK)
+            for stream in self.open:
+                stream._transport.write(_CHUNK)
             self._transport.write(_SAID)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  asyncio's name

@@ -1,8 +1,7 @@
-"""What others notice of a hundred hostile callers, or of a hostile server: the latency of their calls and of the probe,
-and the memory of the process.
+"""The effect of a hundred hostile clients, or a hostile server, on others: latency of calls and probes, and memory.
 
-The gateway runs under its default bounds. While the attack goes on, another proxy is called and ``/healthz`` is asked,
-each at a fixed rate; latency is counted from when a call was due.
+The gateway has its default bounds. During the attack, another proxy and ``/healthz`` are called at a fixed rate; the
+latency is counted from when a call was due.
 """
 
 import asyncio
@@ -29,7 +28,7 @@ CALLERS: Final = 100
 #: Calls and probes a second.
 _CALLS: Final = 50
 _PROBES: Final = 10
-#: Connections that are opened at a time, and then left alone for a tenth of a second.
+#: Connections that are opened at a time; a tenth of a second later the next ones follow.
 _AT_A_TIME: Final = 50
 _SIZE: Final = (4 << 20) - 1024
 #: Just below `bounds.messageValues`: an item weighs two and a quarter.
@@ -56,7 +55,7 @@ def _post(name: str, body: bytes) -> bytes:
 
 
 _LIST: Final = b'{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
-#: What each hostile caller sends, again and again, or once where nothing answers.
+#: What each hostile client sends, repeatedly, or once if it gets no response.
 ATTACKS: Final[dict[str, Callable[[], bytes]]] = {
     "none": lambda: b"",
     "bodies of 4 MiB, all `[[]],`": lambda: _post("slow", _call(_array(b"[[]],", _SIZE))),
@@ -72,7 +71,7 @@ _HEAD: Final = b"POST /slow/mcp HTTP/1.1\r\nHost: localhost\r\nX-Padding: " + b"
 
 @dataclass(frozen=True, slots=True)
 class AttackRow:
-    """What others noticed of one attack: milliseconds, and the most that the process held, in MiB."""
+    """The effect of one attack: latencies in milliseconds, and the peak memory of the process in MiB."""
 
     attack: str
     call_p50: float
@@ -83,7 +82,7 @@ class AttackRow:
 
 
 def measure(*, seconds: float) -> list[AttackRow]:
-    """Measure each attack for so many seconds, each on a gateway of its own.
+    """Measure each attack for ``seconds``, each on a gateway of its own.
 
     Raises:
         ToolError: an ordinary call failed.
@@ -97,7 +96,7 @@ def measure(*, seconds: float) -> list[AttackRow]:
 
 
 class _HostileScenario:
-    """A server, and a gateway with three proxies before it."""
+    """A server, and a gateway with three proxies for it."""
 
     def __init__(self, directory: Path, attack: str) -> None:
         self._attack = attack
@@ -161,7 +160,7 @@ def _quantile(ordered: Sequence[float], share: float) -> float:
 
 
 async def _attack(port: int, request: bytes) -> None:
-    """Send a request again and again, whatever comes of it."""
+    """Send a request repeatedly, whatever the response."""
     while True:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -176,7 +175,7 @@ async def _attack(port: int, request: bytes) -> None:
 
 
 async def _hold(port: int, gate: asyncio.Semaphore) -> None:
-    """Send a head that does not become whole, and once more when that is refused."""
+    """Send an incomplete request head, and another when the connection is closed."""
     while True:
         with contextlib.suppress(OSError):
             async with gate:
@@ -189,17 +188,17 @@ async def _hold(port: int, gate: asyncio.Semaphore) -> None:
 
 
 async def _answered(reader: asyncio.StreamReader) -> int:
-    """Read an answer that has a length, and return its status."""
+    """Read a response with a Content-Length, and return its status."""
     head = (await reader.readuntil(b"\r\n\r\n")).lower()
     await reader.readexactly(int(head.partition(b"content-length:")[2].partition(b"\r\n")[0] or 0))
     return int(head.split()[1])
 
 
 async def _at_a_rate(port: int, request: bytes, rate: int, seconds: float) -> list[float]:
-    """Send a request at a rate, and return the seconds from when each was due to its answer.
+    """Send a request at a rate, and return the seconds from when each was due until its response.
 
     Raises:
-        ToolError: one failed.
+        ToolError: a request failed.
     """
     start = time.perf_counter()
 

@@ -23,7 +23,7 @@ wrk.headers["Accept"] = "application/json, text/event-stream"
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """What a closed loop of 32 connections found: CPU of the measured process, and how fast it could go."""
+    """Figures of a closed loop of 32 connections: CPU time, throughput and memory of the measured process."""
 
     cpu_microseconds: float
     calls_per_second: float
@@ -39,10 +39,10 @@ class Open:
 
 
 def closed_loop(directory: Path, *, pid: int, url: str, body: bytes, seconds: float) -> Closed:
-    """Send as fast as it goes, after a short warm-up.
+    """Send as fast as possible, after a short warm-up.
 
     Raises:
-        ToolError: an answer was not 200.
+        ToolError: a response was not 200.
     """
     script = directory / "wrk.lua"
     script.write_text(_SCRIPT.format(body=body.decode()))
@@ -63,7 +63,7 @@ def _wrk(script: Path, url: str, seconds: float) -> tuple[int, float]:
 
 
 def open_loop(*, port: int, path: str, body: bytes, rate: int, seconds: float) -> Open:
-    """Send at a fixed rate whatever the answers do, so that a stall shows in every call that it delays."""
+    """Send at a fixed rate, whatever the responses do, so that a stall shows in every call that it delays."""
     return asyncio.run(_open_loop(port=port, path=path, body=body, rate=rate, seconds=seconds))
 
 

@@ -1,9 +1,9 @@
-"""The messages that are sent, and the answers that the upstream gives."""
+"""The requests of the load, and the responses of the upstream."""
 
 import json
 from typing import Any, Final
 
-#: The name that every rule set below must let pass.
+#: The tool that every policy must allow.
 TOOL: Final = "get_users"
 CALL: Final = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": TOOL, "arguments": {"limit": 10}}}
 LIST: Final = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
@@ -11,17 +11,17 @@ RESULT: Final = {"content": [{"type": "text", "text": "Ada Lovelace, Grace Hoppe
 
 
 def encoded(message: object) -> bytes:
-    """Return the bytes of a message, without spaces."""
+    """Return the bytes of a message, as JSON without spaces."""
     return json.dumps(message, separators=(",", ":")).encode()
 
 
 def answer(result: object) -> bytes:
-    """Return the answer to any of the messages, which all have the id 1."""
+    """Return the response with a result to any of the requests, which all have the id 1."""
     return encoded({"jsonrpc": "2.0", "id": 1, "result": result})
 
 
 def as_event(data: bytes) -> bytes:
-    """Return an answer as the one event of a stream."""
+    """Return a response as the only event of a stream."""
     return b"event: message\ndata: " + data + b"\n\n"
 
 

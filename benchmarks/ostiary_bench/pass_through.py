@@ -1,4 +1,4 @@
-"""The shortest pass-through of aiohttp's own server and client: what a gateway costs before it does anything."""
+"""A minimal pass-through proxy of aiohttp's server and client: the cost of a gateway without any function."""
 
 import asyncio
 import sys
@@ -8,7 +8,7 @@ from aiohttp import web
 
 
 async def serve(request: web.BaseRequest) -> web.Response:
-    """Pass one request on and its answer back."""
+    """Forward one request, and return its response."""
     body = await request.read()
     headers = {"Content-Type": "application/json", "Accept": request.headers.get("Accept", "*/*")}
     async with _session().post(sys.argv[2] + request.path, data=body, headers=headers) as answer:

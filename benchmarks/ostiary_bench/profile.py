@@ -1,4 +1,4 @@
-"""``make profile``: where the microseconds of one call go, by station of the line and by function."""
+"""``make profile``: the CPU time of one call, by stage of the pipeline and by function."""
 
 import argparse
 import json
@@ -17,8 +17,8 @@ from ostiary_bench.load import closed_loop
 from ostiary_bench.servers import Upstream
 from ostiary_tools.errors import ToolError
 
-#: Which modules make a station, the most special first; the line's own order.
-STATIONS: Final = {
+#: The modules of each stage, in the order of the pipeline; more specific prefixes come first.
+STAGES: Final = {
     "receive": ("server/", "line/receive", "line/body"),
     "route": ("line/route", "config/"),
     "identify": ("line/identify", "session"),
@@ -29,28 +29,28 @@ STATIONS: Final = {
     "forward": ("line/forward", "upstream/"),
     "shape": ("line/shape", "line/document", "line/relay", "line/answers", "line/list_memo", "sse"),
     "record": ("line/record", "telemetry/", "metrics"),
-    "the line itself": ("line/",),
+    "the pipeline itself": ("line/",),
     "event loop and kernel": ("asyncio", "main"),
 }
 
 
-def station(module: str) -> str:
-    """Return the station that a module belongs to."""
-    for name, prefixes in STATIONS.items():
+def stage(module: str) -> str:
+    """Return the stage that a module belongs to."""
+    for name, prefixes in STAGES.items():
         if module.startswith(prefixes):
             return name
     return "other"
 
 
 def report(samples: list[tuple[str, str, int]], microseconds: float, *, functions: int) -> str:
-    """Return two tables: by station, and the functions that cost most."""
+    """Return two tables: the stages, and the most expensive functions."""
     total = sum(count for *_, count in samples) or 1
-    by_station: Counter[str] = Counter()
+    by_stage: Counter[str] = Counter()
     for module, _, count in samples:
-        by_station[station(module)] += count
+        by_stage[stage(module)] += count
     lines = [f"{microseconds:.1f} us of CPU a call, {total} samples", ""]
-    order = [*STATIONS, "other"]
-    lines += [_line(name, by_station[name], total, microseconds) for name in order if by_station[name]]
+    order = [*STAGES, "other"]
+    lines += [_line(name, by_stage[name], total, microseconds) for name in order if by_stage[name]]
     top = sorted(samples, key=lambda sample: -sample[2])[:functions]
     lines += ["", *(_line(f"{module}:{function}", count, total, microseconds) for module, function, count in top)]
     return "\n".join(lines)
@@ -62,7 +62,7 @@ def _line(name: str, count: int, total: int, microseconds: float) -> str:
 
 
 def main() -> int:
-    """Load a gateway and print where its time goes; return the exit code."""
+    """Load a gateway and print its profile; return the exit code."""
     parser = argparse.ArgumentParser(prog="make profile", description=__doc__)
     parser.add_argument("--seconds", type=float, default=8.0, help="of load (default: 8)")
     parser.add_argument(
@@ -84,14 +84,14 @@ def main() -> int:
 def _profile(directory: Path, kind: str, seconds: float, functions: int) -> str:
     upstream, out = Upstream(directory), directory / "samples.json"
     command: list[str | Path] = [sys.executable, Path(__file__).with_name("sampled.py"), out]
-    door = GatewayUnderTest(directory, "profiled", upstream, env=dict(os.environ), command=command)
+    gateway = GatewayUnderTest(directory, "profiled", upstream, env=dict(os.environ), command=command)
     try:
         body = LIST if "list" in kind else CALL
-        closed_loop(directory, pid=door.process.pid, url=door.url(kind), body=body, seconds=1)
-        os.kill(door.process.pid, signal.SIGUSR1)
-        found = closed_loop(directory, pid=door.process.pid, url=door.url(kind), body=body, seconds=seconds)
+        closed_loop(directory, pid=gateway.process.pid, url=gateway.url(kind), body=body, seconds=1)
+        os.kill(gateway.process.pid, signal.SIGUSR1)
+        found = closed_loop(directory, pid=gateway.process.pid, url=gateway.url(kind), body=body, seconds=seconds)
     finally:
-        door.process.stop(grace=5)
+        gateway.process.stop(grace=5)
         upstream.process.stop(grace=2)
     return report(
         [tuple(sample) for sample in json.loads(out.read_text())], found.cpu_microseconds, functions=functions

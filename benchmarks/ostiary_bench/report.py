@@ -1,4 +1,4 @@
-"""The table, for people and for docs/benchmarks.md, and the figures as JSON."""
+"""The table for the terminal and docs/benchmarks.md, and the figures as JSON."""
 
 import datetime as dt
 import os
@@ -27,7 +27,7 @@ def document(rows: Sequence[CallRow], change: Change | None, streams: Streams | 
 
 
 def machine() -> str:
-    """Return a line about the machine."""
+    """Return the machine's cores, CPU, Python and system as one line."""
     cpu = next(
         (
             line.partition(":")[2].strip()
@@ -52,11 +52,11 @@ def table(rows: Sequence[CallRow]) -> str:
 
 
 def sentence(change: Change | None) -> str:
-    """Return what is to be said of a change, as a paragraph behind the table."""
+    """Return the paragraph about a change, which follows the table."""
     if change is None:
         return ""
     return (
-        f"\n\nFrom the API server's answer to an edit of a policy until all {change.replicas} replicas enforce it, "
+        f"\n\nFrom the API server's response to an edit of a policy until all {change.replicas} replicas enforce it, "
         f"over {change.edits} edits on a real API server: p50 {change.p50:.0f} ms, p99 {change.p99:.0f} ms, "
         f"longest {change.longest:.0f} ms."
     )

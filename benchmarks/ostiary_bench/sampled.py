@@ -1,7 +1,7 @@
-"""A gateway that samples itself: ``python sampled.py OUT gateway …`` is ``ostiary gateway …`` and leaves counts in OUT.
+"""A gateway with a sampling profiler: ``python sampled.py OUT gateway …`` runs ``ostiary gateway …``, and writes OUT.
 
-The kernel interrupts the process after so much CPU time; where it stands then is one sample. That costs nothing to
-speak of, so the proportions are those of the undisturbed process.
+The kernel interrupts the process after each millisecond of CPU time; the current frame is one sample. The overhead is
+negligible, so the proportions are those of an unprofiled process.
 """
 
 import json
@@ -21,7 +21,7 @@ _counts: Counter[tuple[str, str]] = Counter()
 
 
 def _sample(_: int, frame: FrameType | None) -> None:
-    """Count the innermost frame of ours, and the function within which time passed."""
+    """Count the innermost frame of the gateway's package, or else the current function."""
     inner = f"{frame.f_code.co_qualname}" if frame is not None else ""
     while frame is not None:
         found, module = frame.f_code.co_filename.partition(_PACKAGE)[1:]
@@ -39,7 +39,7 @@ def _write(out: Path) -> None:
 if __name__ == "__main__":
     signal.signal(signal.SIGPROF, _sample)
     signal.setitimer(signal.ITIMER_PROF, _EVERY_SECONDS, _EVERY_SECONDS)
-    # Samples of starting up would tell nothing of calls.
+    # Samples of the start are discarded: they are not part of a call.
     signal.signal(signal.SIGUSR1, lambda *_: _counts.clear())
     code = main(sys.argv[2:])
     signal.setitimer(signal.ITIMER_PROF, 0)

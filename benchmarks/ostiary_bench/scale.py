@@ -1,4 +1,4 @@
-"""How all of it grows with the number of proxies: the section "Scale" of docs/benchmarks.md."""
+"""Costs by number of proxies: the section "Scale" of docs/benchmarks.md."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -41,7 +41,7 @@ The next limits, in the order in which an installation reaches them:
 - **Time of a pass**: it compiles everything, some 0.1 ms for a proxy with two policies, although it reads only the
   namespaces that changed, rewrites only the parts that changed and writes only statuses that differ. A full pass, at
   start and every five minutes, lists everything: 20 KiB for a proxy with two policies, most of it `managedFields`.
-- **One namespace**: what it adds to one gateway's config is bounded at 4 MiB, some 1,600 policies of 20 rules, and all
+- **One namespace**: its share of one gateway's config is bounded at 4 MiB, some 1,600 policies of 20 rules, and all
   of it is read again for each edit in it.
 - **One gateway's config**: 15 parts of 700 KiB compressed hold some 16,000 proxies with two policies each, and the
   manifest, 900 KiB compressed, some 18,000. Beyond that the proxies must be divided among several gateways.
@@ -50,13 +50,13 @@ The next limits, in the order in which an installation reaches them:
 
 @dataclass(frozen=True, slots=True)
 class Scales:
-    """What was measured at several sizes."""
+    """The figures of several sizes."""
 
     platforms: Sequence[Platform]
     loads: Sequence[Load]
 
     def document(self) -> dict[str, Any]:
-        """Return all of it as JSON."""
+        """Return the figures as JSON."""
         return asdict(self)
 
 
@@ -80,7 +80,7 @@ def section(found: Mapping[str, Any]) -> str:
 
 
 def _table(rows: Iterable[tuple[str, Any]], columns: Sequence[Mapping[str, Any]]) -> str:
-    lines = [f"| {title} | {' | '.join(told(each) for each in columns)} |" for title, told in rows]
+    lines = [f"| {title} | {' | '.join(cell(each) for each in columns)} |" for title, cell in rows]
     return "\n".join([lines[0], f"|---|{'---:|' * len(columns)}", *lines[1:]])
 
 

@@ -1,4 +1,4 @@
-"""Calls one tool two hundred times a second, and writes when each call ended and how long it took since it was due."""
+"""Calls one tool 200 times a second; prints the end of each call, and its latency since it was due."""
 
 import http.client
 import json
@@ -8,7 +8,7 @@ from typing import Final
 
 _RATE: Final = 200
 _HEADERS: Final = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
-#: Hidden by every rule, so that the gateway answers itself.
+#: No rule allows this tool, so the gateway itself responds.
 _CALL: Final = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "hidden", "arguments": {}}}
 
 

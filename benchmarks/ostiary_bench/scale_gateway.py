@@ -1,4 +1,4 @@
-"""What it takes a gateway to load a config of a size, and how long a call waits meanwhile."""
+"""Measures how long a gateway takes to load a config, and the latency of calls meanwhile."""
 
 import re
 import statistics
@@ -22,15 +22,15 @@ from ostiary_tools.ports import reserve_port
 from ostiary_tools.processes import Process, wait_until
 
 _EDITS: Final = 10
-_CALM_SECONDS: Final = 3.0
+_IDLE_SECONDS: Final = 3.0
 _LOADED: Final = re.compile(r"revision (\d+) in force: .*; built in (\d+) ms")
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Milliseconds to build a config in the background; the longest that a call took, in ms; memory in MiB.
+    """Milliseconds to build a config in the background; the longest call meanwhile, in ms; memory in MiB.
 
-    ``calm`` is the longest call of three seconds in which nothing is loaded: the machine's own share.
+    ``calm_longest_call`` is the longest call of three seconds without a load: the share of the machine itself.
     """
 
     proxies: int
@@ -43,7 +43,7 @@ class Load:
 
 
 def measure(proxies: int) -> Load:
-    """Load a whole config into a gateway that serves calls already, then edits of it."""
+    """Load a whole config into a gateway that already serves calls, then edits of the config."""
     print(f"  {proxies:,} proxies: a gateway loads them", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
@@ -59,28 +59,28 @@ def measure(proxies: int) -> Load:
 
 def _measured(gateway: "_Gateway", config: ConfigDirectory, versions: list[GatewayConfig], proxies: int) -> Load:
     with gateway.calls() as calls:
-        time.sleep(_CALM_SECONDS)
-        calm = calls.longest_since(0.0)
+        time.sleep(_IDLE_SECONDS)
+        idle = calls.longest_since(0.0)
         built, longest = [], []
         for version in versions:
             revision = config.write(version).revision
-            placed = time.time()
+            written = time.time()
             built.append(gateway.build_time_of(revision))
             time.sleep(0.2)
-            longest.append(calls.longest_since(placed))
+            longest.append(calls.longest_since(written))
     return Load(
         proxies=proxies,
         whole=built[0],
         whole_longest_call=longest[0],
         edit=statistics.median(built[1:]),
         edit_longest_call=max(longest[1:]),
-        calm_longest_call=calm,
+        calm_longest_call=idle,
         memory=probes.memory(gateway.process.pid)[0],
     )
 
 
 def _configs(proxies: int) -> list[GatewayConfig]:
-    """Return the config of one proxy, of all, and of all after one edit more each time."""
+    """Return the config of a few proxies, of all, and of all after each further edit."""
     scale = ScaleWorkload(proxies, "http://127.0.0.1:9/mcp")
     found = [_named(each) for each in scale.resources()]
     first = world.team_of(0)
@@ -90,7 +90,7 @@ def _configs(proxies: int) -> list[GatewayConfig]:
     steps = [few, found]
     for number in range(_EDITS):
         edited = _named(world.policy(number, effect="Deny"), generation=2)
-        steps.append([edited if _same(each, edited) else each for each in steps[-1]])
+        steps.append([edited if _is_same(each, edited) else each for each in steps[-1]])
     cache, configs = Cache(), [local_gateway.compiled(few)]
     return configs + [local_gateway.compiled(step, cache=cache) for step in steps[1:]]
 
@@ -101,7 +101,7 @@ def _named(resource: dict[str, Any], *, generation: int = 1) -> dict[str, Any]:
     return {**resource, "metadata": {**metadata, "uid": uid, "generation": generation}}
 
 
-def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+def _is_same(one: dict[str, Any], other: dict[str, Any]) -> bool:
     return bool(one["metadata"]["uid"] == other["metadata"]["uid"])
 
 
@@ -117,7 +117,7 @@ class _Gateway:
         return _BackgroundCalls(self.port)
 
     def build_time_of(self, revision: int) -> float:
-        """Wait until a revision is in force; return what the gateway says that building it took, in ms."""
+        """Wait until a revision is in force; return its build time from the gateway's log, in ms."""
         found: dict[int, float] = {}
 
         def loaded() -> bool:
@@ -129,7 +129,7 @@ class _Gateway:
 
 
 class _BackgroundCalls:
-    """Calls at a steady rate from a process of their own, so that nobody but the gateway makes them wait."""
+    """Calls at a fixed rate from a separate process, so that only the gateway delays them."""
 
     def __init__(self, port: int) -> None:
         script = Path(__file__).with_name("scale_caller.py")

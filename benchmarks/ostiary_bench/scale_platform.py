@@ -1,4 +1,4 @@
-"""A platform of a size on a real API server: operator start, edits, a burst, memory."""
+"""A platform with many proxies on a real API server: operator start, edits, a burst of edits, memory."""
 
 import statistics
 import sys
@@ -18,13 +18,13 @@ from ostiary_tools.cluster import LocalCluster
 
 REPLICAS: Final = 3
 _BURST: Final = 500
-#: Seconds between edits, so that they are single as a person's are, and not gathered into one pass.
+#: Seconds between edits, so that each has a pass of its own, as a user's edit has.
 _PAUSE: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class LatencySummary:
-    """Milliseconds."""
+    """Percentiles of latencies in milliseconds."""
 
     p50: float
     p99: float
@@ -32,20 +32,20 @@ class LatencySummary:
 
     @classmethod
     def of(cls, seconds: Sequence[float]) -> "LatencySummary":
-        """Sum up."""
+        """Return the percentiles of latencies in seconds."""
         found = sorted(1000 * each for each in seconds)
         return cls(statistics.median(found), found[int((len(found) - 1) * 0.99)], found[-1])
 
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """What was measured at one size. Seconds where nothing else is said; memory in MiB.
+    """The figures of one size: times in seconds, memory in MiB.
 
-    ``first_*``: the operator meets a platform on which nothing was ever applied: until all replicas run all of it, and
-    until every status is written. ``start``: it starts where all of that is done already, until it has found so;
-    ``start_writes`` is what it wrote for that, ``start_edit`` how long until an edit made right then was enforced: it
-    is seen once the watches have listed everything. ``edit_writes``: objects written for all edits, by kind.
-    ``burst_sent`` is how long it took to send the burst's edits, ``burst`` from the last of them to the last in force.
+    ``first_*``: the operator starts on a platform on which nothing was ever applied: until all replicas run everything,
+    and until every status is written. ``start``: it starts where all of that is done, until it has verified that;
+    ``start_writes`` are the objects that it wrote, ``start_edit`` the time until an edit at that moment was enforced,
+    which requires the initial lists of the watches. ``edit_writes``: objects written for all edits, by kind.
+    ``burst_sent`` is the time to send the edits of the burst, ``burst`` from the last of them until all are enforced.
     """
 
     proxies: int
@@ -69,7 +69,7 @@ class Platform:
 
 
 def measure(proxies: int, *, edits: int) -> Platform:
-    """Build a platform with so many proxies, and measure all of it."""
+    """Build a platform with ``proxies`` proxies, and measure it."""
     with (
         tempfile.TemporaryDirectory() as directory,
         LocalCluster(Path(directory) / "cluster", ports=cluster_ports.free(REPLICAS)) as cluster,
@@ -90,8 +90,8 @@ class _Run:
         first_in_force, first_statuses = self._first_start()
         self._cluster.stop_operator()
         start, start_writes, start_edit = self._start()
-        doors = [ReplicaProbe(port) for port in self._cluster.ports.data]
-        delivered, enforced, written = self._edits(doors, edits)
+        replicas = [ReplicaProbe(port) for port in self._cluster.ports.data]
+        delivered, enforced, written = self._edits(replicas, edits)
         burst_edits = min(_BURST, self._scale.proxies // 2)
         sent, converged = self._burst(burst_edits)
         now, most = probes.memory(self._cluster.processes["operator"].pid)
@@ -99,7 +99,7 @@ class _Run:
         return Platform(
             proxies=self._scale.proxies,
             policies=self._scale.policies,
-            replicas=len(doors),
+            replicas=len(replicas),
             first_in_force=first_in_force,
             first_statuses=first_statuses,
             start=start,
@@ -150,12 +150,12 @@ class _Run:
         written = int(sum(probes.writes(probes.metrics(self._cluster)).values()))
         path, body = _edit(self._scale.proxies // 2)
         self._cluster.control_plane.api.request("PATCH", path, body)
-        doors = [ReplicaProbe(port) for port in self._cluster.ports.data]
-        seen = probes.enforced(doors, self._scale.proxies // 2, refused=True)
+        replicas = [ReplicaProbe(port) for port in self._cluster.ports.data]
+        seen = probes.enforced(replicas, self._scale.proxies // 2, refused=True)
         return took, written, seen - began
 
     def _edits(
-        self, doors: Sequence[ReplicaProbe], edits: int
+        self, replicas: Sequence[ReplicaProbe], edits: int
     ) -> tuple[LatencySummary, LatencySummary, dict[str, float]]:
         self._say(f"{edits} edits")
         self._settle()
@@ -166,7 +166,7 @@ class _Run:
             path, body = _edit(number)
             self._cluster.control_plane.api.request("PATCH", path, body)
             answered = time.perf_counter()
-            enforced.append(probes.enforced(doors, number, refused=True) - answered)
+            enforced.append(probes.enforced(replicas, number, refused=True) - answered)
             delivered.append(watch.first_after(answered) - answered)
             time.sleep(_PAUSE)
         self._settle()
@@ -192,7 +192,7 @@ class _Run:
         return sent - began, converged - sent
 
     def _settle(self) -> None:
-        """Wait until the operator has nothing to do: no pass for two seconds, no status outstanding."""
+        """Wait until the operator is idle: no pass for two seconds, no status outstanding."""
         seen = -1.0
         while True:
             self._until_applied()
@@ -205,6 +205,6 @@ class _Run:
 
 
 def _edit(number: int) -> tuple[str, dict[str, object]]:
-    """Return path and body of the edit that lets a proxy's policy refuse the tool."""
+    """Return path and body of an edit that makes a proxy's policy deny the tool."""
     edited = world.policy(number, effect="Deny")
     return f"{world.resource_path(edited)}/{edited['metadata']['name']}", {"spec": edited["spec"]}

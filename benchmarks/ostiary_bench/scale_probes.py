@@ -1,4 +1,4 @@
-"""Looking at a running platform: what the operator says of itself, what replicas run, when a ConfigMap changed."""
+"""Probes of a running platform: the operator's metrics, the replicas' configs, the change of a ConfigMap."""
 
 import http.client
 import json
@@ -26,10 +26,10 @@ _POLL: Final = 0.01
 
 
 def until(holds: Callable[[], bool], *, what: str, seconds: float = 300.0, poll: float = _POLL) -> float:
-    """Wait until something holds, asking through refused connections; return the moment (`time.perf_counter`).
+    """Wait until a condition holds, ignoring connection errors; return the moment (`time.perf_counter`).
 
     Raises:
-        ToolError: it never did.
+        ToolError: it does not hold in time.
     """
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -50,14 +50,14 @@ def metrics(cluster: LocalCluster) -> dict[str, float]:
 
 
 def writes(found: dict[str, float]) -> dict[str, float]:
-    """Return how many objects of each kind were written; Events, and Leases that are renewed for ever, left out."""
+    """Return the number of written objects by kind, without Events, and without Leases, which are renewed regularly."""
     prefix, suffix = 'ostiary_operator_writes_total{kind="', '",outcome="written"}'
     kinds = {name.removeprefix(prefix).removesuffix(suffix): value for name, value in found.items() if prefix in name}
     return {kind: value for kind, value in kinds.items() if kind not in {"Event", "Lease"}}
 
 
 def is_applied(found: dict[str, float]) -> bool:
-    """Whether a pass was made and no resource waits for its status."""
+    """Return whether a pass has succeeded and no status is outstanding."""
     return (
         found.get('ostiary_operator_passes_total{outcome="succeeded"}', 0) >= 1
         and found.get("ostiary_operator_statuses_outstanding") == 0
@@ -65,7 +65,7 @@ def is_applied(found: dict[str, float]) -> bool:
 
 
 def active(cluster: LocalCluster, token: str) -> list[dict[str, str]]:
-    """Return, for each replica, the digest of the entry that it runs by proxy."""
+    """Return, for each replica, the active digest of each proxy."""
     found = []
     for url in cluster.gateway_admin_urls:
         request = urllib.request.Request(f"{url}/config", headers={"Authorization": f"Bearer {token}"})  # noqa: S310  ours
@@ -76,27 +76,29 @@ def active(cluster: LocalCluster, token: str) -> list[dict[str, str]]:
 
 
 class ReplicaProbe:
-    """One replica, asked whether a proxy refuses the tool that edits are about."""
+    """Calls one replica to see whether a proxy denies the tool that the edits change."""
 
     def __init__(self, port: int) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
 
     def refuses(self, number: int) -> bool:
-        """Call without a session: the server behind refuses it itself, unless the gateway did so with its own code."""
+        """Call without a session: the server refuses that too, but with another code than the gateway."""
         self._connection.request("POST", f"{path_of(number)}/mcp", _CALL, _HEADERS)
         answer = json.loads(self._connection.getresponse().read())
         return bool(answer.get("error", {}).get("code") == INVALID_PARAMS)
 
 
-def enforced(doors: Sequence[ReplicaProbe], number: int, *, refused: bool) -> float:
-    """Wait until every replica answers as the newest policy says; return the moment."""
+def enforced(replicas: Sequence[ReplicaProbe], number: int, *, refused: bool) -> float:
+    """Wait until every replica enforces the newest policy; return the moment."""
     return until(
-        lambda: all(door.refuses(number) is refused for door in doors), what="an edit to be enforced", poll=0.001
+        lambda: all(replica.refuses(number) is refused for replica in replicas),
+        what="an edit to be enforced",
+        poll=0.001,
     )
 
 
 class ManifestWatch:
-    """Notes when the ConfigMap with the manifest changes. ``changes`` are moments of `time.perf_counter`."""
+    """Records the changes of the manifest's ConfigMap; ``changes`` are moments of `time.perf_counter`."""
 
     def __init__(self, control_plane: ControlPlane) -> None:
         self.changes: list[float] = []
@@ -114,12 +116,12 @@ class ManifestWatch:
             self.changes.append(time.perf_counter())
 
     def first_after(self, moment: float) -> float:
-        """Return the first change since a moment; it must have happened."""
+        """Return the first change since a moment, which must exist."""
         return next(change for change in self.changes if change >= moment)
 
 
 def memory(pid: int) -> tuple[float, float]:
-    """Return what a process holds now, and what it held at most, in MiB."""
+    """Return the current and the peak memory of a process in MiB."""
     fields: dict[str, Any] = dict(
         line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":" in line
     )

@@ -1,4 +1,4 @@
-"""A platform of many teams: so many proxies, two policies of twenty rules for each, all of them different."""
+"""The resources of a platform of many teams: for each proxy two different policies of twenty rules."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ import aiohttp
 from ostiary_tools.control_plane import ControlPlane
 from ostiary_tools.errors import ToolError
 
-#: The tool that edits let pass or not; every policy's last rule is about it.
+#: The tool that edits allow or deny; the last rule of every policy names it.
 TOOL: Final = "probe"
 RULES: Final = 20
 _API: Final = "ostiary.dev/v1alpha1"
@@ -24,7 +24,7 @@ _VERBS: Final = ("get", "list", "search", "create", "update", "delete", "export"
 
 @dataclass(frozen=True, slots=True)
 class ScaleWorkload:
-    """How many proxies; there are twice as many policies. ``url`` is of the server behind all of them."""
+    """The number of proxies; there are twice as many policies. ``url`` is the server of all of them."""
 
     proxies: int
     url: str
@@ -66,7 +66,7 @@ def proxy(number: int, url: str) -> dict[str, Any]:
 
 
 def policy(number: int, *, effect: str = "Allow") -> dict[str, Any]:
-    """Return the policy that names a proxy; with ``Deny`` it refuses :data:`TOOL`."""
+    """Return the policy that names a proxy; with ``Deny`` it denies :data:`TOOL`."""
     target = {"targetRefs": [{"kind": "MCPProxy", "name": f"server-{number:05d}"}]}
     return _policy(f"access-{number:05d}", number, target, salt="named", effect=effect)
 
@@ -104,10 +104,10 @@ def resource_path(obj: dict[str, Any]) -> str:
 
 
 def populate(control_plane: ControlPlane, scale: ScaleWorkload) -> None:
-    """Create all of it, as many at a time as an API server takes.
+    """Create all resources, many at a time.
 
     Raises:
-        ToolError: the API server refuses something.
+        ToolError: the API server refuses an object.
     """
     asyncio.run(_populate(control_plane, scale))
 
@@ -116,7 +116,7 @@ def send(control_plane: ControlPlane, method: str, objects: Iterable[tuple[str, 
     """Send (path, body) pairs, many at a time; PATCH is a merge patch.
 
     Raises:
-        ToolError: the API server refuses one.
+        ToolError: the API server refuses an object.
     """
     asyncio.run(_send_all(control_plane, method, list(objects)))
 
@@ -135,10 +135,10 @@ async def _send_all(control_plane: ControlPlane, method: str, objects: list[tupl
         "Authorization": f"Bearer {control_plane.admin_token}",
         "Content-Type": "application/merge-patch+json" if method == "PATCH" else "application/json",
     }
-    turn = asyncio.Semaphore(_AT_ONCE)
+    slots = asyncio.Semaphore(_AT_ONCE)
 
     async def one(path: str, body: dict[str, Any]) -> None:
-        async with turn, session.request(method, control_plane.url + path, data=json.dumps(body), ssl=tls) as answer:
+        async with slots, session.request(method, control_plane.url + path, data=json.dumps(body), ssl=tls) as answer:
             if answer.status >= 400:
                 raise ToolError(f"{method} {path}: {answer.status}: {(await answer.text())[:300]}")
             await answer.read()

@@ -1,4 +1,4 @@
-"""nginx as upstream and as floor, and a plain aiohttp pass-through: what a gateway is compared with."""
+"""The servers to compare with: nginx as upstream and as baseline, and a plain aiohttp pass-through."""
 
 import os
 import shutil
@@ -26,9 +26,9 @@ http {{
   {content}
 }}
 """
-#: The answers of the upstream, one path each. ``list-200-new`` is never, or hardly ever, told twice.
+#: The responses of the upstream, one path each. ``list-200-new`` hardly ever returns the same list twice.
 KINDS: Final = ("call-json", "call-sse", "list-15", "list-200", "list-200-new")
-#: So many lists take turns at random: far more than a gateway remembers of one server.
+#: The number of lists, of which one is chosen at random: far more than a gateway caches of one server.
 _VARIANTS: Final = 400
 _SHARES: Final = " ".join(f"{100 / _VARIANTS:g}% {n};" for n in range(_VARIANTS - 1)) + f" * {_VARIANTS - 1};"
 _LOCATION: Final = "location /{name} {{ default_type {type}; alias {file}; error_page 405 =200 /{name}; }}"
@@ -40,10 +40,10 @@ def on_core(core: str, *command: str | Path) -> list[str | Path]:
 
 
 def find(program: str) -> str:
-    """Return the path of a program of the distribution.
+    """Return the path of a system program.
 
     Raises:
-        ToolError: it is missing; names the package.
+        ToolError: it is missing; the message names the package.
     """
     found = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if found is None:
@@ -54,7 +54,7 @@ def find(program: str) -> str:
 
 
 class Upstream:
-    """nginx with the answers as files, one path for each of :data:`KINDS`."""
+    """nginx with the responses as files, one path for each of :data:`KINDS`."""
 
     def __init__(self, directory: Path) -> None:
         self.port = reserve_port()
@@ -75,7 +75,7 @@ class Upstream:
         self.process = nginx(directory / "upstream", server, core=OTHER_CORE, port=self.port)
 
     def url(self, name: str) -> str:
-        """Return the URL of one of the answers."""
+        """Return the URL of one of the responses."""
         return f"http://127.0.0.1:{self.port}/{name}"
 
 
@@ -97,7 +97,7 @@ def nginx(directory: Path, content: str, *, core: str, port: int) -> Process:
 
 
 def nginx_proxy(directory: Path, upstream: Upstream) -> tuple[Process, int]:
-    """Start the floor: nginx that passes everything on, with connections kept."""
+    """Start the baseline: nginx that forwards everything on kept connections."""
     port = reserve_port()
     content = (
         f"upstream up {{ server 127.0.0.1:{upstream.port}; keepalive 128; keepalive_requests 100000000; }} "
@@ -108,7 +108,7 @@ def nginx_proxy(directory: Path, upstream: Upstream) -> tuple[Process, int]:
 
 
 def aiohttp_proxy(directory: Path, upstream: Upstream) -> tuple[Process, int]:
-    """Start the comparison: the shortest pass-through that aiohttp's own server and client make."""
+    """Start the comparison: a minimal pass-through with aiohttp's server and client."""
     port = reserve_port()
     script = Path(__file__).with_name("pass_through.py")
     command = on_core(MEASURED_CORE, sys.executable, script, str(port), f"http://127.0.0.1:{upstream.port}")

@@ -1,11 +1,11 @@
-"""An OTLP collector that takes everything and keeps nothing, on the core that is not measured."""
+"""An OTLP collector that accepts and discards everything, on the core that is not measured."""
 
 import asyncio
 import sys
 
 
 class _Sink(asyncio.Protocol):
-    """Answers each POST with 200 as soon as its body is whole."""
+    """Answers each POST with 200 as soon as its body is complete."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport

@@ -1,6 +1,6 @@
-"""What an open stream costs: so many GET streams through one gateway process, and its memory before and after.
+"""Measures the cost of open streams: many GET streams through one gateway process, and its memory.
 
-``python -m ostiary_bench.streams --streams 10000`` runs it by itself.
+``python -m ostiary_bench.streams --streams 10000`` runs it alone.
 """
 
 import argparse
@@ -31,10 +31,10 @@ _SAY: Final = b"POST /say HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nCo
 
 @dataclass(frozen=True, slots=True)
 class Streams:
-    """What ``count`` open streams cost one gateway process.
+    """The cost of ``count`` open streams in one gateway process.
 
-    ``opened`` is how many could be opened in a second, ``delivered`` how many milliseconds an event took to reach all.
-    ``again_mebibytes`` is the memory of the process after all have gone and as many have come again.
+    ``opened`` is the number of streams opened per second, ``delivered`` the milliseconds until an event reached all.
+    ``again_mebibytes`` is the memory after all streams were closed and as many opened again.
     """
 
     count: int
@@ -46,7 +46,7 @@ class Streams:
 
 
 class _StreamClient(asyncio.Protocol):
-    """One stream of a caller."""
+    """One stream of a client."""
 
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
@@ -67,11 +67,11 @@ class _StreamClient(asyncio.Protocol):
         for waiting in (self.begun, self.event):
             if not waiting.done():
                 waiting.set_exception(ToolError("a stream broke off"))
-                waiting.exception()  # somebody may have given up waiting
+                waiting.exception()  # marks it as retrieved: its waiter may have timed out
 
 
 def measure(count: int) -> Streams:
-    """Open so many streams, fewer where the system does not let a process open enough files.
+    """Open ``count`` streams, or fewer if a process may not open enough files.
 
     Raises:
         ToolError: a stream was refused or broke off.
@@ -83,7 +83,7 @@ def measure(count: int) -> Streams:
 
 
 class _StreamScenario:
-    """An upstream that holds streams, and a gateway before it."""
+    """An upstream that keeps streams open, and a gateway for it."""
 
     def __init__(self, directory: Path, count: int) -> None:
         self._count = count
@@ -136,7 +136,7 @@ class _StreamScenario:
         return reader
 
     async def _deliver(self, readers: list[_StreamClient]) -> float:
-        """Have the upstream say one thing on each stream, and wait until it has arrived on all."""
+        """Let the upstream send one event on each stream, and wait until all have arrived."""
         start = time.perf_counter()
         _, writer = await asyncio.open_connection("127.0.0.1", self._upstream)
         writer.write(_SAY)
@@ -147,7 +147,7 @@ class _StreamScenario:
         return took
 
     async def _closed(self, readers: list[_StreamClient]) -> None:
-        """Close the streams, and wait until the gateway has closed those behind them."""
+        """Close the streams, and wait until the gateway has closed the upstream ones."""
         for reader in readers:
             reader.transport.abort()
         async with asyncio.timeout(60):
@@ -156,7 +156,7 @@ class _StreamScenario:
 
 
 def _sockets(pid: int) -> int:
-    """Return how many files a process tree has open."""
+    """Return the number of open files of a process tree."""
     found = 0
     for each in meters.tree(pid):
         with suppress(OSError):
@@ -165,7 +165,7 @@ def _sockets(pid: int) -> int:
 
 
 def sentence(streams: Streams | None) -> str:
-    """Return what is to be said of open streams, as a paragraph behind the table."""
+    """Return the paragraph about open streams, which follows the table."""
     if streams is None:
         return ""
     return (

@@ -35,7 +35,7 @@ def test_a_sound_door_is_walked_to_its_end(stack: DoctorStack) -> None:
     found = stack.diagnose()
     assert found["broken"] is None
     assert {link["state"] for link in found["links"]} == {"ok"}
-    assert found["links"][-1]["detail"] == "it answers: 15 tools are visible to this caller"
+    assert found["links"][-1]["detail"] == "it answers: 15 tools are visible to this client"
 
 
 @pytest.fixture
@@ -148,7 +148,7 @@ def test_another_operator_claims_the_namespace(stack: DoctorStack) -> None:
 
 def test_the_operator_is_looked_for_in_the_wrong_namespace(stack: DoctorStack) -> None:
     remedy = stack.breaks_at("gateways", "its status names ostiary-system/default", EXAMPLE_PROXY, *ELSEWHERE)
-    assert remedy == "come again with --operator-namespace ostiary-system"
+    assert remedy == "run again with --operator-namespace ostiary-system"
 
 
 def test_no_replica_of_the_operator_leads(stack: DoctorStack) -> None:
@@ -208,7 +208,7 @@ def test_somebody_edited_the_config(stack: DoctorStack) -> None:
         # Only the chain up to there: without the operator, which would heal it, the link before is broken.
         found = stack.run_doctor(EXAMPLE_PROXY)
         assert found["broken"] == "config"
-        assert "replicas keep what they have" in found["links"][-1]["detail"]
+        assert "replicas keep their last good config" in found["links"][-1]["detail"]
 
 
 def test_the_config_cannot_be_written(stack: DoctorStack) -> None:
@@ -234,7 +234,8 @@ def test_a_second_service_claims_to_be_the_gateway(stack: DoctorStack) -> None:
         link = next(each for each in found["links"] if each["name"] == "gateways")
         assert (found["broken"], link["state"]) == (None, "warning")
         assert (
-            "Service ostiary-system/aaa claims to be ostiary-system/default too: the older one is it" in link["detail"]
+            "Service ostiary-system/aaa claims to be ostiary-system/default too: the older one is used"
+            in link["detail"]
         )
     finally:
         kubectl("delete", "service", "aaa", "-n", "ostiary-system")
@@ -249,7 +250,7 @@ def test_a_second_config_map_holds_settings(stack: DoctorStack) -> None:
         found = stack.diagnose()
         link = next(each for each in found["links"] if each["name"] == "settings")
         assert (found["broken"], link["state"]) == (None, "warning")
-        assert "ConfigMap ostiary-system/aaa holds settings" in link["detail"]
+        assert "ConfigMap ostiary-system/aaa has settings" in link["detail"]
     finally:
         kubectl("delete", "configmap", "aaa", "-n", "ostiary-system")
 

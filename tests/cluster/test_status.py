@@ -245,4 +245,4 @@ def test_status_with_watch_is_told_again_when_something_changed(
 def test_watch_is_for_tables(ask: Ask, command: str) -> None:
     answer = ask(command, "--watch", "-o", "json")
     assert (answer.code, answer.out) == (2, "")
-    assert answer.err == f"ostiary {command}: --watch shows tables, and -o json one object: leave one of them out\n"
+    assert answer.err == f"ostiary {command}: --watch shows tables, and -o json one object: omit one of them\n"

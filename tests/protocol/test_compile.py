@@ -111,7 +111,7 @@ async def test_broken_files_leave_the_folder_as_it_was(objects: Path, tmp_path: 
     code, said = await asyncio.to_thread(compiled, objects, out)
     assert code == 1
     assert "mcppolicy.yaml:" in said
-    assert "is left as it was" in said
+    assert "is unchanged" in said
     assert snapshot(out) == before
 
 

@@ -254,13 +254,13 @@ async def test_an_edit_is_live_at_once_and_says_what_changed(run: Run) -> None:
 async def test_a_broken_edit_is_explained_and_what_was_live_stays(run: Run, old: str, new: str, explained: str) -> None:
     before = run.edit("mcppolicy.yaml", old, new)
     await run.tells(explained, after=before)
-    await run.tells("What was live before stays live until it is mended.", after=before)
+    await run.tells("What was live before stays live until it is fixed.", after=before)
     assert "Denied by policy" in await refused(run, "delete_user", {"user_id": 1})
     assert len(await tools(run)) == 15
     assert not run.told("  live ", after=before)
 
 
-async def test_a_mended_file_is_good_again(run: Run) -> None:
+async def test_a_fixed_file_is_good_again(run: Run) -> None:
     before = run.edit("mcppolicy.yaml", "effect: Deny", "effect: Permit")
     await run.tells("broken", after=before)
     before = run.edit("mcppolicy.yaml", "effect: Permit", "effect: Deny")
@@ -290,7 +290,7 @@ async def test_a_policy_that_was_never_good_closes_what_it_targets(run: Run) -> 
     text = (run.folder / "mcppolicy.yaml").read_text().replace("name: quickstart", "name: other")
     broken = text.replace("effect: Deny", "effect: Permit")
     await asyncio.to_thread((run.folder / "other.yaml").write_text, broken)
-    await run.tells("Until it is mended, every call is refused at default/mock-mcp-server.", after=before)
+    await run.tells("Until it is fixed, every call is refused at default/mock-mcp-server.", after=before)
     with pytest.raises(MCPError) as refused:
         await call(run, "get_users")
     assert refused.value.error.code == -31007
@@ -307,7 +307,7 @@ async def test_an_edit_that_takes_the_last_policy_away_says_that_the_proxy_is_no
 async def test_a_renamed_proxy_leaves_a_policy_that_is_told_to_protect_nothing(run: Run) -> None:
     before = run.edit("mcpproxy.yaml", "name: mock-mcp-server", "name: renamed")
     await run.tells("open", "MCPProxy default/renamed", "open to everyone", after=before)
-    assert run.told("It governs nothing, and so protects nothing, until it is mended.", after=before)
+    assert run.told("It governs nothing, and so protects nothing, until it is fixed.", after=before)
     assert not run.told("stays live", after=before)
 
 
@@ -355,7 +355,7 @@ async def test_it_ends_with_clean_words_and_leaves_nothing_behind(
         async with connect(run.url, era="legacy"):  # an open stream holds nobody up
             run.process.send_signal(number)
             assert await asyncio.to_thread(run.process.wait, TIMEOUT_SECONDS) == 0
-        await run.tells("ended", "the door is closed, and nothing is left running")
+        await run.tells("ended", "the gateway is closed, and nothing is left running")
         assert "Traceback" not in run.text()
         assert not run.told("warning")
         assert list(private.iterdir()) == []
@@ -407,7 +407,7 @@ def test_files_that_are_broken_at_the_start_are_explained_and_nothing_is_served(
     code, said = ended(folder)
     assert code == 1
     assert "mcppolicy.yaml:2:7: Opens a bracket that is never closed." in said
-    assert said.endswith("Nothing is served. Mend what is told above, then start again.\n")
+    assert said.endswith("Nothing is served. Fix the errors above, then start again.\n")
 
 
 def test_a_folder_that_is_not_there_is_wrong_usage(folder: Path) -> None:

@@ -1,1 +1,1 @@
-"""Developer tools: a real Kubernetes control plane without containers, and the tool chains that build it."""
+"""Developer tools: a Kubernetes control plane without containers, conformance runs, generators, tool chains."""

@@ -1,6 +1,6 @@
 """etcd, kube-apiserver, kube-controller-manager, kubectl and helm, built from source once per machine.
 
-`python -m ostiary_tools.binaries [NAME…]` prints their paths, building them first if need be.
+`python -m ostiary_tools.binaries [NAME…]` prints their paths, and builds them first if necessary.
 """
 
 import argparse
@@ -18,10 +18,10 @@ NAMES = tuple(OUTPUTS)
 
 
 def ensure(*names: str) -> dict[str, Path]:
-    """The paths of the programs called `names` (all of them without a name), built on first use.
+    """Return the paths of the programs `names` (by default all), built on first use.
 
-    The first build takes minutes; progress lines on stderr say so. All are built together, since they share
-    most of their code. Two runs at once build only once.
+    The first build takes minutes, with progress lines on stderr. All are built together, since they share most of
+    their code. Parallel runs build only once.
 
     Raises:
         ToolError: an unknown name, or Go or its module proxy is missing.
@@ -53,7 +53,7 @@ def _build(target: Path) -> None:
 
 
 def _fetch(go: Path) -> int:
-    """Download every module that is needed; return how many packages there are to compile."""
+    """Download the modules; return the number of packages to compile."""
     try:
         with reporting(lambda seconds: f"  fetching Go modules, {seconds:.0f} s so far"):
             return len(golang.run(go, "list", "-deps", "tool").splitlines())
@@ -62,7 +62,7 @@ def _fetch(go: Path) -> int:
 
 
 def _compile(go: Path, target: Path, *, total: int) -> None:
-    lines: list[str] = []  # `go build -v` names each package that it compiles; errors come the same way
+    lines: list[str] = []  # `go build -v` prints each compiled package, and the errors, to stderr
     command = [str(go), *_recipe().arguments, "-o", str(target), "tool"]
     where, environment = golang.MODULE_DIRECTORY, golang.environment()
     with (
@@ -80,7 +80,7 @@ def _failure(what: str, lines: list[str]) -> ToolError:
 
 
 def main() -> int:
-    """Print the path of each program, building all of them first if need be."""
+    """Print the path of each program; build all of them first if necessary."""
     parser = argparse.ArgumentParser(prog="python -m ostiary_tools.binaries", description=main.__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
     try:

@@ -1,7 +1,7 @@
-"""What is costly to make is made once per machine and kept under the user's cache directory.
+"""A cache of build results in the user's cache directory, shared by all runs on a machine.
 
-Several runs may want the same thing at the same moment (two terminals, the workers of one test run). `once`
-lets one of them make it and the others wait; a run that dies half-way leaves nothing that looks complete.
+Several runs may need the same result at the same time (two terminals, the workers of one test run). `once` lets one of
+them build it while the others wait; a run that dies leaves nothing that looks complete.
 """
 
 import contextlib
@@ -22,11 +22,11 @@ def root() -> Path:
 
 @contextlib.contextmanager
 def locked(path: Path, *, waiting_for: str) -> Iterator[None]:
-    """Hold an exclusive lock on `path`; it ends with the process at the latest, however that dies.
+    """Hold an exclusive lock on `path`; the kernel releases it when the process ends.
 
     Args:
-        path: the lock file, made if missing and never removed (removing it would let two in).
-        waiting_for: what the other holder does, for the line that is printed while we wait for it.
+        path: the lock file, created if missing and never removed (two holders could lock different files).
+        waiting_for: what the other holder does, for the line that is printed while we wait.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as handle:
@@ -39,12 +39,12 @@ def locked(path: Path, *, waiting_for: str) -> Iterator[None]:
 
 
 def once(directory: Path, *, what: str, make: Callable[[Path], None]) -> Path:
-    """Return `directory`, calling `make` to fill it if it is not there yet.
+    """Return `directory`; call `make` to create its content if it does not exist.
 
     Args:
-        directory: its name must change whenever its content should (put a hash into it).
+        directory: its name must change with its content (include a hash).
         what: the content in words, for progress lines.
-        make: fills the empty directory that it is given, which is renamed only after `make` returned.
+        make: fills the empty directory that it gets, which is renamed to `directory` after `make` returns.
     """
     if directory.is_dir():
         return directory
@@ -56,7 +56,7 @@ def once(directory: Path, *, what: str, make: Callable[[Path], None]) -> Path:
 
 def _make(directory: Path, make: Callable[[Path], None]) -> None:
     partial = directory.parent / f".{directory.name}.partial"
-    shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed; we hold the lock
+    shutil.rmtree(partial, ignore_errors=True)  # left by a run that was killed; we hold the lock
     partial.mkdir(parents=True)
     try:
         make(partial)

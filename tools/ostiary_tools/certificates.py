@@ -1,7 +1,7 @@
-"""Keys and certificates of a control plane that lives for an hour or a day.
+"""Keys and certificates of a short-lived control plane.
 
-Our own authority rather than the API server's self-signed certificate: that one is refused by a strict verifier
-(the default since Python 3.13), and with ours every component can start at once.
+They have an authority of their own: strict verification (the default since Python 3.13) rejects the API server's
+self-signed certificate, and all components can start at once.
 """
 
 import datetime as dt
@@ -20,12 +20,12 @@ _LIFETIME = dt.timedelta(days=30)
 
 
 def write_authority_and_server(directory: Path, *, names: Iterable[str], addresses: Iterable[str]) -> None:
-    """Write `ca.crt`, `server.crt` and `server.key`; the authority's key is forgotten.
+    """Write `ca.crt`, `server.crt` and `server.key`; the authority's key is not stored.
 
     Args:
-        directory: where; it must exist.
-        names: DNS names the server answers to.
-        addresses: IP addresses likewise.
+        directory: an existing directory.
+        names: DNS names of the server.
+        addresses: IP addresses of the server.
     """
     authority_key, server_key = _key(), _key()
     name = _name("ostiary-local")
@@ -46,7 +46,7 @@ def write_authority_and_server(directory: Path, *, names: Iterable[str], address
 
 
 def write_service_account_keys(directory: Path) -> None:
-    """Write `sa.key` and `sa.pub`, with which service-account tokens are signed and checked."""
+    """Write `sa.key` and `sa.pub`, which sign and verify service-account tokens."""
     key = _key()
     private.write(directory / "sa.key", _private_pem(key))
     (directory / "sa.pub").write_bytes(

@@ -1,6 +1,6 @@
 """`make cluster`: Ostiary on a real Kubernetes control plane, without containers, until Ctrl-C.
 
-PORT, ADMIN_PORT and MOCK_PORT say where it listens; OTEL_* variables reach the gateways and the mock server.
+PORT, ADMIN_PORT and MOCK_PORT set its ports; OTEL_* variables are passed to the gateways and the mock server.
 """
 
 import argparse
@@ -27,11 +27,11 @@ from ostiary_tools.progress import say
 __all__ = ["LocalCluster"]
 
 _DIRECTORY = ROOT / ".cluster"
-_PERIOD = 0.2  # seconds between two looks at logs and processes
+_PERIOD = 0.2  # seconds between two checks of logs and processes
 
 
 def main() -> int:
-    """Start a cluster, say what to try, and keep it until Ctrl-C or SIGTERM."""
+    """Start a cluster, print what to try, and run it until Ctrl-C or SIGTERM."""
     parser = argparse.ArgumentParser(
         prog="python -m ostiary_tools.cluster",
         description=__doc__,
@@ -44,7 +44,7 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     try:
-        with _alone(directory):
+        with _exclusive(directory):
             _serve(directory)
     except ToolError as error:
         say(f"error: {error}")
@@ -55,7 +55,7 @@ def main() -> int:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    """Unwind, and let nothing disturb that: it has bounds of its own."""
+    """Raise KeyboardInterrupt, and ignore further signals: the shutdown has its own time limits."""
     del number, frame
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_IGN)
@@ -63,18 +63,18 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 @contextlib.contextmanager
-def _alone(directory: Path) -> Iterator[None]:
-    """Keep a second one from taking this one's files away.
+def _exclusive(directory: Path) -> Iterator[None]:
+    """Lock the directory: a second cluster would remove the files of the first.
 
     Raises:
-        ToolError: another one runs.
+        ToolError: another cluster runs there.
     """
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ToolError(f"another cluster runs in {directory}: end that one first (Ctrl-C)") from None
+            raise ToolError(f"another cluster runs in {directory}: end it first (Ctrl-C)") from None
         yield
 
 
@@ -96,7 +96,7 @@ def _serve(directory: Path) -> None:
 
 
 def _link_programs(folder: Path) -> None:
-    """Put kubectl and helm where one can find them: the machine may have none, or older ones."""
+    """Link kubectl and helm into a folder for PATH: the machine may have none, or older ones."""
     folder.mkdir(exist_ok=True)
     for name in ("kubectl", "helm"):
         (folder / name).unlink(missing_ok=True)
@@ -104,9 +104,9 @@ def _link_programs(folder: Path) -> None:
 
 
 def welcome(cluster: LocalCluster) -> str:
-    """What is said when all is up: the endpoints, how to use kubectl, and three things to try."""
-    folder = _from_here(cluster.control_plane.directory)
-    victim = cluster.processes["gateway-1"].pid
+    """Return the text that is shown when all is up: endpoints, the use of kubectl, and what to try."""
+    folder = _shell_path(cluster.control_plane.directory)
+    first_gateway = cluster.processes["gateway-1"].pid
     endpoints = "\n".join(f"  {cluster.endpoint(n).replace('127.0.0.1', 'localhost')}" for n in cluster.replicas)
     return f"""
 MCPProxy {EXAMPLE_PROXY} is ready. Its endpoint, at each of the gateway's replicas:
@@ -115,34 +115,34 @@ MCPProxy {EXAMPLE_PROXY} is ready. Its endpoint, at each of the gateway's replic
 
 In another terminal, in this folder:
 
-  export KUBECONFIG={folder}/kubeconfig PATH={folder}/bin:{_from_here(Path(sys.executable).parent)}:$PATH
+  export KUBECONFIG={folder}/kubeconfig PATH={folder}/bin:{_shell_path(Path(sys.executable).parent)}:$PATH
 
 Try it:
 
   kubectl get mpx -w                  # what is published, and how many replicas run it
   kubectl edit mcppolicy quickstart   # add List to the verbs: delete_user is gone from the list in a moment
   {doctor(cluster)}
-  kill -9 {victim:<26}  # a replica dies: the other goes on, and within half a minute the status tells
+  kill -9 {first_gateway:<26}  # a replica dies: the other serves on, and the status shows it within half a minute
 
 The Pods of `kubectl get pods -A` stay Pending: there is no node. Their programs run here, with their service accounts.
-Logs are in {folder.removeprefix("$PWD/")}/logs; what matters in them follows. Ctrl-C ends everything.
+Logs are in {folder.removeprefix("$PWD/")}/logs; important lines follow. Ctrl-C ends everything.
 """
 
 
 def doctor(cluster: LocalCluster) -> str:
-    """The command that walks from the example to an answer; without Pods it has to be told where programs are."""
+    """Return the `ostiary doctor` command for the example; without Pods it needs the addresses of the programs."""
     replicas = f"--gateway-replicas {GATEWAY}={','.join(cluster.gateway_admin_urls)}"
     return f"ostiary doctor {EXAMPLE_PROXY} -n default --operator-url {cluster.operator_admin_url} {replicas}"
 
 
-def _from_here(directory: Path) -> str:
-    """A folder as one would write it in a shell that is where we are."""
+def _shell_path(directory: Path) -> str:
+    """Return a folder as a shell argument, relative to $PWD if it is below the current folder."""
     here = Path.cwd()
     return f"$PWD/{directory.relative_to(here)}" if directory.is_relative_to(here) else shlex.quote(str(directory))
 
 
 def _watch(cluster: LocalCluster) -> None:
-    """Show what the processes say, and which of them die, until interrupted."""
+    """Print important log lines, and processes that die, until interrupted."""
     reader = LogReader({name: cluster.log(name) for name in cluster.processes})
     reader.skip()
     alive: dict[str, Process] = {**cluster.control_plane.processes, **cluster.processes}
@@ -154,7 +154,7 @@ def _watch(cluster: LocalCluster) -> None:
 
 
 def _survivors(processes: Mapping[str, Process]) -> dict[str, Process]:
-    """Those that run; the death of one is told, and nothing is done about it."""
+    """Return the processes that run; report those that died, without a restart."""
     for name, process in processes.items():
         try:
             process.check()

@@ -1,4 +1,4 @@
-"""What the logs of a cluster's processes say, line by line, as they grow."""
+"""Follows the log files of a cluster's processes, and selects their important lines."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -10,14 +10,14 @@ _LINE = re.compile(r"\d{4}-\d\d-\d\d (?P<time>\d\d:\d\d:\d\d),\d+ (?P<level>[A-Z
 
 @dataclass(slots=True)
 class LogReader:
-    """Reads what was added to log files since it last looked; `files` maps a process's name to its log."""
+    """Reads the lines that were added to log files since the last read; `files` are by process name."""
 
     files: Mapping[str, Path]
     _offsets: dict[str, int] = field(default_factory=dict)
     _rests: dict[str, bytes] = field(default_factory=dict)
 
     def new_lines(self) -> Iterator[str]:
-        """Yield the new lines that matter, each with the name of its process in front."""
+        """Yield the new important lines, each prefixed with the name of its process."""
         width = max(map(len, self.files))
         for name in self.files:
             for line in self._whole_lines(name):
@@ -25,7 +25,7 @@ class LogReader:
                     yield f"{name:<{width}}  {shown}"
 
     def skip(self) -> None:
-        """Leave out what is there already."""
+        """Skip the lines that exist already."""
         for name in self.files:
             list(self._whole_lines(name))
 
@@ -42,9 +42,9 @@ class LogReader:
 
 
 def important(line: str) -> str | None:
-    """A log line as it is shown: time and message, and the level if it is a warning or worse; None for all else.
+    """Return a log line as it is shown: time, message, and the level from WARNING on; None for any other line.
 
-    Lines in another form, such as a traceback's, are told whole where the process that wrote them dies.
+    Lines in another format, such as tracebacks, are printed only when their process dies.
     """
     found = _LINE.fullmatch(line)
     if found is None or found["level"] == "DEBUG":

@@ -1,4 +1,4 @@
-"""The ports of a local cluster: those that the user chose, or free ones."""
+"""The ports of a local cluster: chosen by the user, or free ones."""
 
 import os
 import socket
@@ -15,7 +15,7 @@ _STEP = 10  # from one replica's ports to the next one's
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """What listens where on 127.0.0.1. `data` and `admin` have one port for each gateway replica."""
+    """The ports on 127.0.0.1. `data` and `admin` have one port for each gateway replica."""
 
     data: tuple[int, ...]
     admin: tuple[int, ...]
@@ -24,7 +24,7 @@ class Ports:
 
 
 def free(replicas: int = 2) -> Ports:
-    """Ports that nobody else is given: for tests."""
+    """Return reserved ports, for tests."""
     return Ports(
         data=tuple(reserve_port() for _ in range(replicas)),
         admin=tuple(reserve_port() for _ in range(replicas)),
@@ -34,7 +34,7 @@ def free(replicas: int = 2) -> Ports:
 
 
 def chosen(replicas: int = 2, environ: Mapping[str, str] = os.environ) -> Ports:
-    """PORT, ADMIN_PORT and MOCK_PORT; the further replicas' ports follow in steps of ten, or are free ones.
+    """Return PORT, ADMIN_PORT and MOCK_PORT; the ports of further replicas follow in steps of ten, or are free ones.
 
     Raises:
         ToolError: a value is no port, two are the same, or a port is in use; the message says what to do.
@@ -54,21 +54,21 @@ def chosen(replicas: int = 2, environ: Mapping[str, str] = os.environ) -> Ports:
 
 
 def _check(wanted: Mapping[str, int]) -> None:
-    """See whether all can be had; raises ToolError with those that cannot, and one command that works."""
+    """Raise ToolError if ports are in use; its message has a command with free ones."""
     taken = {name: port for name, port in wanted.items() if not is_free(port)}
     if not taken:
         return
-    told = ", ".join(f"port {port} ({name}, for {_PURPOSES[name]})" for name, port in taken.items())
+    ports = ", ".join(f"port {port} ({name}, for {_PURPOSES[name]})" for name, port in taken.items())
     others: dict[str, int] = {}
     for name, port in taken.items():
         others[name] = _free_near(port, avoid={*wanted.values(), *others.values()})
     variables = " ".join(f"{name}={port}" for name, port in others.items())
     state, what = ("is in use", "it") if len(taken) == 1 else ("are in use", "them")
-    raise ToolError(f"{told} {state}: end what uses {what}, or choose others: {variables} make cluster")
+    raise ToolError(f"{ports} {state}: end what uses {what}, or choose others: {variables} make cluster")
 
 
 def _free_near(port: int, *, avoid: set[int]) -> int:
-    """A free port that is easy to remember with this one; any other if there is none."""
+    """Return a free port that differs by a multiple of 1,000, which is easy to remember; else any free one."""
     candidates = (*range(port + 1000, 65536, 1000), *range(port - 1000, 1023, -1000))
     return next((each for each in candidates if each not in avoid and is_free(each)), None) or reserve_port()
 
@@ -89,9 +89,9 @@ def _usable(port: int) -> bool:
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen on this port of 127.0.0.1 now."""
+    """Return whether a server could listen on this port of 127.0.0.1 now."""
     with socket.socket() as probe:
-        # As the servers do: a port whose last connections are still fading is free.
+        # As the servers do: a port with connections in TIME_WAIT is free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))

@@ -1,4 +1,4 @@
-"""Ostiary's own processes beside a control plane: how each is started, with whose rights, and when it is up."""
+"""Ostiary's processes of a local cluster: command, service account and readiness of each."""
 
 import sys
 import urllib.error
@@ -14,10 +14,10 @@ from ostiary_tools.ports import LOOPBACK
 NAMESPACE = "ostiary-system"
 GATEWAY = f"{NAMESPACE}/default"
 OPERATOR_ACCOUNT, GATEWAY_ACCOUNT = "ostiary-operator", "ostiary-gateway"
-"""The chart's service accounts: a right that the chart forgets is missing here too."""
+"""The chart's service accounts: a right that the chart lacks is missing here too."""
 
 _OSTIARY = Path(sys.executable).with_name("ostiary")
-_DRAIN_SECONDS = 3  # nobody waits longer for Ctrl-C
+_DRAIN_SECONDS = 3  # the longest acceptable wait for Ctrl-C
 _NOT_INHERITED = ("KUBE", "OTEL_", "POD_", "OSTIARY_")
 _PORT_VARIABLES = {"PORT", "ADMIN_PORT", "MOCK_PORT"}
 
@@ -25,11 +25,11 @@ Command = list[str | Path]
 
 
 def operator(control_plane: ControlPlane, ports: Ports, watched: Iterable[str]) -> Command:
-    """The operator, told its gateway's replicas: without nodes there are no EndpointSlices that could list them.
+    """Return the operator's command; it names the gateway's replicas, since without nodes no EndpointSlice does.
 
     Args:
-        control_plane: whose API server it speaks to.
-        ports: of itself and of the replicas.
+        control_plane: the API server to use.
+        ports: those of the operator and of the replicas.
         watched: the namespaces that it serves; none for the whole cluster.
     """
     admin_urls = ",".join(f"http://{LOOPBACK}:{port}" for port in ports.admin)
@@ -45,7 +45,7 @@ def operator(control_plane: ControlPlane, ports: Ports, watched: Iterable[str]) 
 
 
 def gateway(control_plane: ControlPlane, ports: Ports, number: int) -> Command:
-    """A replica, which watches its config through the API: without nodes there are no volumes."""
+    """Return the command of a gateway replica, which watches the API: without nodes there is no volume to mount."""
     token = control_plane.directory / "kubeconfigs" / f"{GATEWAY_ACCOUNT}.token"
     private.write(token, control_plane.service_account_token(NAMESPACE, GATEWAY_ACCOUNT))
     return [
@@ -63,12 +63,12 @@ def gateway(control_plane: ControlPlane, ports: Ports, number: int) -> Command:
 
 
 def mock_server(ports: Ports) -> Command:
-    """The MCP server behind the door."""
+    """Return the command of the mock MCP server."""
     return [_OSTIARY, "mock-server", f"--port={ports.mock}"]
 
 
 def environment(environ: Mapping[str, str], further: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a process: ours without what would reconfigure it, and `further`."""
+    """Return the environment of a process: ours without variables that would configure it, plus `further`."""
     clean = {
         name: value
         for name, value in environ.items()
@@ -79,7 +79,7 @@ def environment(environ: Mapping[str, str], further: Mapping[str, str]) -> dict[
 
 
 def answers(url: str) -> bool:
-    """Whether GET `url` succeeds."""
+    """Return whether GET `url` succeeds."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(url, timeout=2):

@@ -1,4 +1,4 @@
-"""Ostiary on a real control plane without nodes: the chart installed, its processes run here with its rights.
+"""Ostiary on a control plane without nodes: the installed chart, and its processes on this machine with its rights.
 
 with LocalCluster(directory) as cluster:
     cluster.apply(Path("examples/quickstart"))
@@ -46,7 +46,7 @@ class LocalCluster:
 
     Attributes:
         control_plane: the API server; `control_plane.api` is a client, `control_plane.kubeconfig` a file.
-        ports: what listens where.
+        ports: of all processes.
         processes: those that were started and not stopped, by name: operator, gateway-0, gateway-1, …, mock-server.
     """
 
@@ -61,10 +61,10 @@ class LocalCluster:
         """Prepare; nothing runs yet.
 
         Args:
-            directory: for state, keys and logs; what an earlier cluster left there is removed.
+            directory: for state, keys and logs; files of an earlier cluster are removed.
             ports: by default free ones, for two replicas.
-            values: of the chart, over those that a local cluster needs (externalURL, and loopback granted); the
-                operator is told its `watchNamespaces`. Namespaces that they name are made.
+            values: of the chart; they override those of a local cluster (externalURL, and the grant of loopback). The
+                operator gets their `watchNamespaces`. Namespaces that they name are created.
             env: further variables for `operator`, `gateway` (all replicas), `gateway-0`, …, `mock-server`.
         """
         self.control_plane = ControlPlane(directory)
@@ -76,10 +76,10 @@ class LocalCluster:
         # A child dies with the thread that started it, so one thread starts them all.
         self._spawner = ThreadPoolExecutor(1, thread_name_prefix="spawner")
 
-    # Where it is.
+    # Addresses.
 
     def endpoint(self, replica: int = 0, *, path: str = f"/{EXAMPLE_PROXY}") -> str:
-        """The URL for MCP clients of the proxy with this path, at one replica."""
+        """Return the URL for MCP clients of the proxy with this path, at one replica."""
         return f"http://{LOOPBACK}:{self.ports.data[replica]}{path}/mcp"
 
     @property
@@ -94,7 +94,7 @@ class LocalCluster:
 
     @property
     def mock_url(self) -> str:
-        """The mock MCP server itself, as an MCPProxy names it."""
+        """The URL of the mock MCP server, for an MCPProxy."""
         return f"http://localhost:{self.ports.mock}/mcp"
 
     @property
@@ -103,7 +103,7 @@ class LocalCluster:
         return range(len(self.ports.data))
 
     def admin_token(self) -> str:
-        """The bearer for the replicas' `/config`.
+        """Return the bearer token for the replicas' `/config`.
 
         Raises:
             ApiError: the operator has not written it yet.
@@ -112,7 +112,7 @@ class LocalCluster:
         return base64.b64decode(secret["data"]["admin-token"]).decode()
 
     def log(self, name: str) -> Path:
-        """The log of the process with this name, which outlives it."""
+        """Return the log file of a process; it is kept after its end."""
         return self.control_plane.directory / "logs" / f"{name}.log"
 
     # Start and stop.
@@ -127,12 +127,12 @@ class LocalCluster:
         self.stop()
 
     def start(self) -> None:
-        """Start everything, and wait until every process says that it is ready.
+        """Start everything, and wait until every process is ready.
 
         Raises:
-            ToolError: something did not come up; its log's end is shown.
+            ToolError: a process did not start; the message has the end of its log.
         """
-        binaries.ensure()  # here, not in the spawner's thread: it may take minutes, and Ctrl-C must end it
+        binaries.ensure()  # not in the spawner's thread: it may take minutes, and Ctrl-C must end it
         try:
             self._spawner.submit(self.control_plane.start).result()
             self._install()
@@ -153,34 +153,34 @@ class LocalCluster:
         return {"mock-server": f"{mock}/healthz", "operator": f"{self.operator_admin_url}/readyz", **gateways}
 
     def stop(self) -> None:
-        """End everything: first our processes, in order and all at once, then the control plane."""
+        """Stop everything: our processes in parallel with SIGTERM, then the control plane."""
         if self._stopped:
             return
         self._stopped = True
-        self._spawner.submit(lambda: None).result()  # what is being started is started, and can be ended
+        self._spawner.submit(lambda: None).result()  # wait for a start in progress, so that the process can be stopped
         names = list(self.processes)
         with ThreadPoolExecutor(max(len(names), 1)) as pool:
-            list(pool.map(self._end, names))
+            list(pool.map(self._stop, names))
         self.control_plane.stop()
         self._spawner.shutdown()
 
     def start_operator(self, *, wait: bool = True) -> None:
-        """Start the operator, and wait until it has seen everything once."""
+        """Start the operator, and wait until it has listed everything."""
         watched = self._values.get("watchNamespaces", ())
         command = commands.operator(self.control_plane, self.ports, watched)
         self._start("operator", command, wait=wait)
 
     def stop_operator(self) -> int:
-        """End the operator with SIGTERM; return its exit code."""
-        return self._end("operator")
+        """Stop the operator with SIGTERM; return its exit code."""
+        return self._stop("operator")
 
     def start_mock_server(self, *, wait: bool = True) -> None:
-        """Start the MCP server behind the door."""
+        """Start the mock MCP server."""
         self._start("mock-server", commands.mock_server(self.ports), wait=wait)
 
     def stop_mock_server(self) -> int:
-        """End the MCP server behind the door with SIGTERM; return its exit code."""
-        return self._end("mock-server")
+        """Stop the mock MCP server with SIGTERM; return its exit code."""
+        return self._stop("mock-server")
 
     def start_gateway(self, number: int, *, wait: bool = True) -> None:
         """Start a replica, and wait until it has a config."""
@@ -188,15 +188,15 @@ class LocalCluster:
         self._start(f"gateway-{number}", command, wait=wait)
 
     def stop_gateway(self, number: int) -> int:
-        """End a replica with SIGTERM, so that it drains; return its exit code."""
-        return self._end(f"gateway-{number}")
+        """Stop a replica with SIGTERM, so that it drains; return its exit code."""
+        return self._stop(f"gateway-{number}")
 
     def kill_gateway(self, number: int) -> int:
-        """End a replica with SIGKILL, in the middle of whatever it does; return its exit code."""
+        """Kill a replica with SIGKILL; return its exit code."""
         return self.processes.pop(f"gateway-{number}").kill()
 
     def restart_gateway(self, number: int) -> None:
-        """End a replica in order and start it anew."""
+        """Stop a replica in order, and start it again."""
         self.stop_gateway(number)
         self.start_gateway(number)
 
@@ -213,7 +213,7 @@ class LocalCluster:
         process = self.processes[name]
         wait_until(partial(answers, url), what=f"{name} to be ready", timeout=_START_TIMEOUT, processes=[process])
 
-    def _end(self, name: str) -> int:
+    def _stop(self, name: str) -> int:
         return self.processes.pop(name).stop()
 
     # Use.
@@ -223,7 +223,7 @@ class LocalCluster:
         return self.control_plane.kubectl(*arguments, input=input)
 
     def apply(self, path: Path) -> None:
-        """Apply the YAML files of a file or folder; the mock server's port is put in where they name its default.
+        """Apply a YAML file or those of a folder; the mock server's default port is replaced by the actual one.
 
         Raises:
             CommandError: the API server refuses something.
@@ -234,7 +234,7 @@ class LocalCluster:
         self.kubectl("apply", "-f", "-", input=text)
 
     def proxy(self, name: str = EXAMPLE_PROXY, *, namespace: str = "default") -> dict[str, Any]:
-        """An MCPProxy as the API server has it; raises ApiError."""
+        """Return an MCPProxy from the API server; raises ApiError."""
         found: dict[str, Any] = self.control_plane.api.request(
             "GET", f"{_RESOURCES}/namespaces/{namespace}/mcpproxies/{name}"
         )
@@ -243,10 +243,10 @@ class LocalCluster:
     def wait_until_ready(
         self, name: str = EXAMPLE_PROXY, *, namespace: str = "default", timeout: float = _START_TIMEOUT
     ) -> None:
-        """Wait until an MCPProxy, as it is now, is in force at every replica.
+        """Wait until the newest generation of an MCPProxy is in force at every replica.
 
         Raises:
-            ToolError: it is not, after `timeout` seconds; says what its conditions say.
+            ToolError: it is not after `timeout` seconds; the message has its status.
         """
         try:
             wait_until(
@@ -262,7 +262,7 @@ class LocalCluster:
             raise ToolError(f"{error}; its status is {json.dumps(status)}") from None
 
     def configure(self, values: Mapping[str, Any]) -> None:
-        """Upgrade the release with other values, over those that a local cluster needs; no process is restarted."""
+        """Upgrade the release with other values (see `__init__`); no process is restarted."""
         self._values = dict(values)
         self._helm("upgrade")
 
@@ -286,7 +286,7 @@ class LocalCluster:
 
 
 def is_ready(resource: Mapping[str, Any]) -> bool:
-    """Whether a resource's status says that its newest generation is ready."""
+    """Return whether a resource's status reports its newest generation as ready."""
     conditions = resource.get("status", {}).get("conditions", ())
     generation = resource["metadata"]["generation"]
     ready = [c for c in conditions if c["type"] == "Ready" and c.get("observedGeneration") == generation]

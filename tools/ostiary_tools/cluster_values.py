@@ -7,14 +7,14 @@ from ostiary_tools.cluster_ports import Ports
 
 
 def local(ports: Ports, further: Mapping[str, Any]) -> dict[str, Any]:
-    """What a cluster on this machine needs, and over that `further`, of the same shape."""
+    """Return the values of a cluster on this machine, overridden by `further`."""
     loopback = {"namespaces": ["*"], "addresses": ["127.0.0.0/8", "::1/128"]}
     settings = {"externalURL": f"http://localhost:{ports.data[0]}", "grants": [loopback]}
     return merged({"gatewayDefaults": {"replicas": len(ports.data), "settings": settings}}, further)
 
 
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Both; where both have a mapping, those are merged, else `above` wins, as with helm's own values."""
+    """Return two sets of values merged as helm does: mappings are merged, else `above` wins."""
     both = {
         key: merged(below[key], above[key]) for key in below.keys() & above.keys() if _are_mappings(below, above, key)
     }
@@ -26,5 +26,5 @@ def _are_mappings(below: Mapping[str, Any], above: Mapping[str, Any], key: str) 
 
 
 def namespaces(values: Mapping[str, Any]) -> list[str]:
-    """The namespaces that the chart puts roles into, besides its own."""
+    """Return the namespaces in which the chart creates roles, besides its own."""
     return sorted({*values.get("watchNamespaces", ()), *values.get("secretNamespaces", ())})

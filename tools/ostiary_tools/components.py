@@ -1,20 +1,20 @@
 """The command lines of etcd, kube-apiserver and kube-controller-manager.
 
-All run with the control plane's directory as their working directory. etcd listens on a socket file there, so
-that no other user of the machine can reach it and no port is needed; its path is relative, for the length of a
-socket's path is limited. Its flags demand the form `host:port`, which here is just the file's name.
+All run in the control plane's directory. etcd listens on a socket file there, so that no other user of the machine can
+reach it and no port is needed; the path is relative because the length of a socket's path is limited. Its flags require
+the form `host:port`, which here is the file's name.
 """
 
 from pathlib import Path
 
 from ostiary_tools.ports import LOOPBACK
 
-#: Where the API server says that it is, which is nowhere: an address of documentation (RFC 5737).
+#: The advertised address of the API server, where nothing listens: an address for documentation (RFC 5737).
 ADVERTISED = "192.0.2.1"
 _ETCD_CLIENTS = "unix://etcd-clients:1"
 _ETCD_PEERS = "unix://etcd-peers:1"
 
-# What tests and a local cluster see the effects of. Whatever needs nodes, volumes or a cloud is left out.
+# The controllers whose effects tests and a local cluster see; without those that need nodes, volumes or a cloud.
 CONTROLLERS = (
     "clusterrole-aggregation-controller",
     "deployment-controller",
@@ -32,7 +32,7 @@ CONTROLLERS = (
 
 
 def etcd(binary: Path) -> list[str | Path]:
-    """The store; it never waits for the disk, since what it holds is worth nothing after a crash."""
+    """Return the command of etcd, without fsync: its data need not survive a crash."""
     return [
         binary,
         "--data-dir=etcd",
@@ -46,7 +46,7 @@ def etcd(binary: Path) -> list[str | Path]:
 
 
 def api_server(binary: Path, *, port: int) -> list[str | Path]:
-    """The API server, with its default admission (ServiceAccount, PodSecurity, quota, policies) and RBAC."""
+    """Return the command of the API server, with default admission (ServiceAccount, PodSecurity, quota) and RBAC."""
     return [
         binary,
         f"--etcd-servers={_ETCD_CLIENTS}",
@@ -60,14 +60,14 @@ def api_server(binary: Path, *, port: int) -> list[str | Path]:
         "--service-account-key-file=certs/sa.pub",
         "--service-account-signing-key-file=certs/sa.key",
         "--service-cluster-ip-range=10.0.0.0/24",
-        # The endpoint of the Service `kubernetes`. Of 127.0.0.1, which it would be, validation refuses it for ever.
+        # The endpoint of the Service `kubernetes`. The default would be 127.0.0.1, which validation rejects.
         f"--advertise-address={ADVERTISED}",
         "--allow-privileged=true",
     ]
 
 
 def controller_manager(binary: Path) -> list[str | Path]:
-    """The controllers, unhurried by client-side throttling, so that a namespace goes in a moment."""
+    """Return the command of the controllers, with high client-side rate limits, so that deletions are quick."""
     return [
         binary,
         "--kubeconfig=kubeconfig",

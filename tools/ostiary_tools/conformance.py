@@ -1,7 +1,7 @@
 """Runs the official conformance suite against each everything-server, direct and through the gateway.
 
-`python -m ostiary_tools.conformance` (`make conformance`) prints what differs and fails if a check is worse and that
-is not on purpose; `--write-docs` also writes the table of `docs/conformance.md`.
+`python -m ostiary_tools.conformance` (`make conformance`) prints the differences, and fails if a check is unexpectedly
+worse through the gateway; `--write-docs` also writes the table of `docs/conformance.md`.
 """
 
 import argparse
@@ -26,14 +26,14 @@ DOCS: Final = Path(__file__).parents[2] / "docs" / "conformance.md"
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Result:
-    """A leg against one server.
+    """The result of a leg against one server.
 
     Attributes:
         server: one of SERVERS.
         leg: the leg.
         direct: the run without the gateway.
-        through: the run of each way through it.
-        worse: what is worse in each way, on purpose or not.
+        through: the runs through the gateway, by way.
+        worse: the checks that are worse, by way, expected or not.
     """
 
     server: str
@@ -44,7 +44,7 @@ class Result:
 
     @property
     def lost(self) -> list[str]:
-        """What is worse and not on purpose, in words."""
+        """The checks that are unexpectedly worse, as text."""
         return [
             f"{self.server}, {self.leg.name}, {way}: {each}"
             for way, found in self.worse.items()
@@ -54,9 +54,9 @@ class Result:
 
     @property
     def stale(self) -> list[str]:
-        """Which refusals on purpose did not happen any more, in words."""
+        """The expected refusals that did not happen, as text."""
         return [
-            f"{self.server}, {self.leg.name}, {way}: {each.scenario} is no longer refused: take it off the "
+            f"{self.server}, {self.leg.name}, {way}: {each.scenario} is no longer refused: remove it from the "
             "list in conformance_compare.py"
             for way, found in self.worse.items()
             for each in stale(self.leg.name, found)
@@ -66,11 +66,11 @@ class Result:
 def measure(world: ConformanceEnvironment, server: str, leg: Leg, output: Path) -> Result:
     """Run a leg against a server, direct and through the gateway.
 
-    A difference counts only if it comes again: some scenarios give an answer a fixed time, which a busy machine may
-    not have.
+    A difference counts only if a second run repeats it: some scenarios have fixed timeouts, which a busy machine may
+    exceed.
 
     Args:
-        world: what runs.
+        world: the running servers and their gateway.
         server: one of SERVERS.
         leg: the leg.
         output: a directory for what the suite writes.
@@ -92,16 +92,16 @@ def _once(world: ConformanceEnvironment, server: str, leg: Leg, output: Path) ->
 
 
 def measure_all(servers: Sequence[str], legs: Sequence[Leg], directory: Path) -> list[Result]:
-    """Run every leg against every server. The servers take their turns side by side, their legs one by one."""
+    """Run every leg against every server: the servers in parallel, the legs of a server one after the other."""
 
     def one_server(server: str) -> list[Result]:
-        return list(_told(measure(world, server, leg, directory / "results") for leg in legs))
+        return list(_reported(measure(world, server, leg, directory / "results") for leg in legs))
 
     with running(directory, servers) as world, ThreadPoolExecutor(len(servers)) as pool:
         return [result for results in pool.map(one_server, servers) for result in results]
 
 
-def _told(results: Iterator[Result]) -> Iterator[Result]:
+def _reported(results: Iterator[Result]) -> Iterator[Result]:
     for result in results:
         scores = ", ".join(f"{way} {run.score}" for way, run in result.through.items())
         say(f"{result.server}, {result.leg.name}: direct {result.direct.score}, {scores}")
@@ -119,7 +119,7 @@ def _directory(kept: Path | None) -> Iterator[Path]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the suite; 0 if no check is worse through the gateway but on purpose."""
+    """Run the suite; return 0 if no check is unexpectedly worse through the gateway."""
     parser = argparse.ArgumentParser(prog="python -m ostiary_tools.conformance", description=__doc__)
     parser.add_argument("--server", choices=SERVERS, action="append", help="only this server (may be repeated)")
     parser.add_argument("--leg", choices=[each.name for each in LEGS], action="append", help="only this leg")
@@ -142,7 +142,9 @@ def _conclude(results: Sequence[Result], *, write_docs: bool) -> int:
     if write_docs:
         DOCS.write_text(conformance_report.page(table))
     wrong = [line for result in results for line in (*result.lost, *result.stale)]
-    print("\n".join(wrong) if wrong else "No check is worse through the gateway, but for what it refuses on purpose.")
+    print(
+        "\n".join(wrong) if wrong else "No check is worse through the gateway, except those that it refuses on purpose."
+    )
     return 1 if wrong else 0
 
 

@@ -1,7 +1,8 @@
-"""The official clients through the gateway: what each is asked to do, and the table of what it did.
+"""Tests the features of official clients through the gateway, and writes the compatibility table.
 
-`python -m ostiary_tools.conformance_clients` prints the table and fails if a client cannot do through the gateway what
-it can do; `--write-docs` writes `docs/compatibility.md`. Each client runs in a process and an installation of its own.
+`python -m ostiary_tools.conformance_clients` prints the table, and fails if a client cannot use a feature through the
+gateway that it supports; `--write-docs` writes `docs/compatibility.md`. Each client has a process and an installation
+of its own.
 """
 
 import argparse
@@ -60,8 +61,8 @@ class Client:
     Attributes:
         name: its name and version.
         driver: which driver runs it.
-        revision: what it is to negotiate.
-        cannot: what it cannot do, whatever server it talks to, and why.
+        revision: the revision to negotiate.
+        cannot: the features that it does not support with any server, and why.
     """
 
     name: str
@@ -92,19 +93,19 @@ CLIENTS: Final = (
 )
 
 Outcomes = dict[str, dict[str, Any]]
-"""By feature: `ok`, or `error` with what happened; details of the feature beside it."""
+"""By feature: `ok`, or `error` with a message; and details of the feature."""
 
 
 def run(client: Client, url: str) -> Outcomes:
-    """Let a client do all that it can, installing it on first use.
+    """Run all features of a client, which is installed on first use.
 
     Raises:
-        ToolError: it could not be installed, did not connect, or did not end.
+        ToolError: the client could not be installed, did not connect, or did not end.
     """
     command = [*_command(client), "--url", url, "--revision", client.revision]
     if client.driver == "inspector":
         command += ["--", *conformance_installs.inspector()]
-    # A proxy of the environment has nothing to say on loopback.
+    # Loopback must not go through a proxy of the environment.
     environment = os.environ | {"NO_PROXY": "127.0.0.1,localhost", "PYTHONPATH": str(_TESTS / "support")}
     try:
         done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=_SECONDS, env=environment)
@@ -117,7 +118,7 @@ def run(client: Client, url: str) -> Outcomes:
 
 
 def failures(client: Client, outcomes: Outcomes) -> list[str]:
-    """What a client should have done and did not, in words."""
+    """Return the features that a client supports and that failed, as text."""
     wanted = [each for each in FEATURES if each not in client.cannot]
     return [
         f"{client.name}, {client.revision}: {each}: {outcomes.get(each, {}).get('error', 'was not tried')}"
@@ -138,7 +139,7 @@ def _command(client: Client) -> list[str]:
     return [str(python), str(_DRIVERS / f"{client.driver}.py")]
 
 
-#: An agent framework, and what it made of each answer to a tool that may be seen and not called.
+#: An agent framework, and its reaction to both forms of a denial of a listed tool.
 _FRAMEWORKS: Final = (
     (
         "LangChain 1.5.2 (`langchain-mcp-adapters` 0.3.2, `create_agent`)",
@@ -192,14 +193,14 @@ Each test run checks the official SDKs (`tests/protocol/test_access.py`, `tests/
 
 
 def row(client: Client, outcomes: Sequence[Outcomes]) -> str:
-    """The line of the table for a client, from its runs at every server."""
+    """Return the table row of a client, from its runs against every server."""
     failed = {line.split(": ")[1] for each in outcomes for line in failures(client, each)}
     cells = ["-" if each in client.cannot else "**no**" if each in failed else "yes" for each in FEATURES]
     return f"| {client.name} | {client.revision} | {' | '.join(cells)} |"
 
 
 def page(rows: Sequence[str]) -> str:
-    """The page around the lines."""
+    """Return the page with these rows."""
     head = f"| Client | Revision | {' | '.join(f'`{each}`' for each in FEATURES)} |"
     table = "\n".join([head, "|---" * (len(FEATURES) + 2) + "|", *rows])
     legend = "\n".join(f"- `{name}`: {meaning}" for name, meaning in FEATURES.items())
@@ -210,7 +211,7 @@ def page(rows: Sequence[str]) -> str:
 def _measure(world: ConformanceEnvironment, client: Client) -> list[Outcomes]:
     outcomes = [run(client, world.through(server, "governed")) for server in SERVERS]
     lost = [line for each in outcomes for line in failures(client, each)]
-    say("\n".join(lost) or f"{client.name}, {client.revision}: can all that it can")
+    say("\n".join(lost) or f"{client.name}, {client.revision}: all supported features work")
     return outcomes
 
 
@@ -224,7 +225,7 @@ def _world() -> Iterator[ConformanceEnvironment]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run every client; 0 if each could do through the gateway what it can do."""
+    """Run every client; return 0 if all supported features work through the gateway."""
     parser = argparse.ArgumentParser(prog="python -m ostiary_tools.conformance_clients", description=__doc__)
     parser.add_argument("--write-docs", action="store_true", help=f"write {DOCS.name}")
     arguments = parser.parse_args(argv)

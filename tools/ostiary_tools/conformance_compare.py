@@ -1,4 +1,4 @@
-"""Whether a run through the gateway is worse than the direct one, and where that is on purpose."""
+"""Compares a run through the gateway with the direct one, and lists the expected differences."""
 
 import dataclasses
 from collections.abc import Iterable, Sequence
@@ -17,9 +17,9 @@ class Difference:
     """A check that is worse through the gateway.
 
     Attributes:
-        key: which.
-        direct: what it is without the gateway.
-        through: what it is with it.
+        key: the check.
+        direct: its outcome without the gateway.
+        through: its outcome through the gateway.
     """
 
     key: CheckKey
@@ -34,7 +34,7 @@ class Difference:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ExpectedRefusal:
-    """What the door refuses on purpose, and a server lets pass: a scenario of one leg, with all of its checks.
+    """A scenario of one leg that the gateway refuses on purpose, and that servers accept: all of its checks.
 
     Attributes:
         leg: the leg's name.
@@ -47,12 +47,12 @@ class ExpectedRefusal:
     reason: str
 
 
-#: What servers let pass and the door does not, with its reason, which the table shows. None at present.
+#: The expected refusals, each with the reason that the table shows. There are none at present.
 REFUSED_ON_PURPOSE: Final[tuple[ExpectedRefusal, ...]] = ()
 
 
 def differences(direct: Run, through: Run) -> list[Difference]:
-    """Every check that is worse through the gateway, on purpose or not. That one is better is no difference."""
+    """Return every check that is worse through the gateway, expected or not. A better one is no difference."""
     found = []
     for key in sorted({*direct.outcomes, *through.outcomes}):
         found += _worse(key, direct.outcomes.get(key, ()), through.outcomes.get(key, ()))
@@ -60,23 +60,23 @@ def differences(direct: Run, through: Run) -> list[Difference]:
 
 
 def refusal(leg: str, difference: Difference) -> ExpectedRefusal | None:
-    """The refusal that explains a difference, if one does."""
+    """Return the expected refusal that explains a difference, or None."""
     named = (leg, difference.key.scenario)
     return next((each for each in REFUSED_ON_PURPOSE if (each.leg, each.scenario) == named), None)
 
 
 def stale(leg: str, differing: Iterable[Difference]) -> list[ExpectedRefusal]:
-    """Those refusals of a leg that none of the differences needs any more."""
+    """Return the expected refusals of a leg that explain none of the differences."""
     needed = {refusal(leg, each) for each in differing}
     return [each for each in REFUSED_ON_PURPOSE if each.leg == leg and each not in needed]
 
 
 def _worse(key: CheckKey, direct: Sequence[CheckOutcome], through: Sequence[CheckOutcome]) -> list[Difference]:
-    """Compare the outcomes of one key, the worst first: the suite may emit them in any order."""
+    """Compare the outcomes of one check, sorted by rank, because the suite may emit them in any order."""
     pairs = zip_longest(sorted(direct, key=_rank, reverse=True), sorted(through, key=_rank, reverse=True))
     found = []
     for before, after in pairs:
-        was = before or _NOTHING  # a check that only runs through the gateway may inform, but not fail
+        was = before or _NOTHING  # a check that runs only through the gateway may be INFO, but not worse
         became = after or (_ABSENT if was.status != "INFO" else _NOTHING)
         if _rank(became) > _rank(was):
             found.append(Difference(key, was, became))

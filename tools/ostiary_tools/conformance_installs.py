@@ -1,4 +1,4 @@
-"""Where the clients of the compatibility table live: each in an installation of its own, made on first use."""
+"""Installations of the clients of the compatibility table, each separate and created on first use."""
 
 import hashlib
 import os
@@ -21,13 +21,13 @@ _TYPESCRIPT: Final = _TESTS / "clients" / "typescript"
 
 
 def inspector() -> list[str]:
-    """The command that starts the MCP Inspector, installed on first use."""
+    """Return the command of the MCP Inspector, installed on first use."""
     launcher = node.install(_INSPECTOR) / "@modelcontextprotocol" / "inspector" / "clients" / "launcher"
     return [str(conformance_suite.executable()), str(launcher / "build" / "index.js")]
 
 
 def virtual_environment(name: str) -> Path:
-    """The Python that has what `clients/<name>.txt` locks, made on first use."""
+    """Return the Python of an environment with the packages of `clients/<name>.txt`, created on first use."""
     lock = DRIVERS / f"{name}.txt"
     digest = hashlib.sha256(f"{sys.version}\n{lock.read_text()}".encode()).hexdigest()[:16]
     home = cache.root() / "clients" / f"{name}-{digest}"
@@ -50,7 +50,7 @@ def _checked(command: Sequence[str]) -> None:
 
 
 def typescript_driver() -> Path:
-    """The driver beside the SDKs: Node resolves imports from where a script lies."""
+    """Return the driver, copied to the folder of the SDKs: Node resolves imports relative to the script."""
     lock = (_TYPESCRIPT / "package-lock.json").read_bytes()
     home = cache.root() / "typescript" / hashlib.sha256(lock).hexdigest()[:16]
     home.mkdir(parents=True, exist_ok=True)
@@ -64,7 +64,7 @@ def typescript_driver() -> Path:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy in one step: several runs may do it at once, and none may see half a file."""
+    """Copy atomically: parallel runs must not see a partial file."""
     if target.is_file() and target.read_bytes() == source.read_bytes():
         return
     partial = target.with_name(f"{target.name}.{os.getpid()}.{threading.get_ident()}")

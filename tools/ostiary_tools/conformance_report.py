@@ -1,4 +1,4 @@
-"""The page `docs/conformance.md`, from the results of a run."""
+"""Renders the page `docs/conformance.md` from the results of a run."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
@@ -36,12 +36,12 @@ longer needed.
 
 
 def row(result: "Result") -> str:
-    """The line of the table for a leg against a server."""
+    """Return the table row of a leg against a server."""
     scores = " | ".join(result.through[way].score for way in WAYS)
-    purposeful = sorted(
+    expected = sorted(
         {each.key.scenario for found in result.worse.values() for each in found if refusal(result.leg.name, each)}
     )
-    notes = ", ".join(f"`{scenario}` refused on purpose" for scenario in purposeful)
+    notes = ", ".join(f"`{scenario}` refused on purpose" for scenario in expected)
     worse = len(result.lost)
     verdict = f"**{worse} worse**" if worse else "none worse"
     cells = (_NAMES[result.server], result.leg.name, str(result.direct.scenarios), result.direct.score, scores)
@@ -49,13 +49,13 @@ def row(result: "Result") -> str:
 
 
 def table(results: Sequence["Result"]) -> str:
-    """The whole table."""
+    """Return the whole table."""
     head = "| Server | Suite, revision | Scenarios | Direct | Ungoverned | Governed | Difference |"
     return "\n".join([head, "|---|---|---|---|---|---|---|", *map(row, results)])
 
 
 def page(table: str) -> str:
-    """The page around a table."""
+    """Return the page with this table."""
     reasons = {(each.leg, each.scenario, each.reason) for each in REFUSED_ON_PURPOSE}
     lines = [f"- **{scenario}** ({leg}): {reason}" for leg, scenario, reason in sorted(reasons)]
     return _PAGE.format(table=table, refusals="\n".join(lines) or "Nothing.")

@@ -1,4 +1,4 @@
-"""The official conformance suite: its legs, one run of a leg against one URL, and what that run found.
+"""The official conformance suite: its legs, a run of a leg against one URL, and the outcomes of the run.
 
 The suite is two npm packages, locked in `tests/conformance/suite`: 0.1.16, which knows the revisions up to 2025-11-25,
 and 0.2.0-alpha.12, which knows 2026-07-28 as well and emits other checks for each revision.
@@ -17,24 +17,24 @@ from ostiary_tools import node, wheels
 from ostiary_tools.errors import CommandError, ToolError
 
 HOME: Final = Path(__file__).parents[2] / "tests" / "conformance" / "suite"
-"""The npm package that locks the suite, and holds what runs on Node beside it."""
+"""The npm package that locks the suite, and has the everything-server for Node."""
 
 _OLDEST_NODE: Final = 22
 _SECONDS: Final = 60.0
-"""How long a whole leg may take. It takes about three seconds, but 0.1.16 waits for ever for what does not come."""
+"""The time limit of a leg. It takes about three seconds, but 0.1.16 waits forever for a missing message."""
 
 _FOLDER: Final = re.compile(r"server-(?P<scenario>.+)-\d{4}-\d\d-\d\dT[\d-]+Z")
-"""What the suite calls the folder of one scenario's results."""
+"""The suite's name for the folder of a scenario's results."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Leg:
-    """One way to run the suite.
+    """A version of the suite with a protocol revision.
 
     Attributes:
-        name: how tables call it.
+        name: its name in tables.
         package: the npm package, by its alias in `package.json`.
-        revision: what `--spec-version` says; None where the suite has no such option.
+        revision: the value of `--spec-version`; None if the suite has no such option.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Leg:
     revision: str | None
 
     def arguments(self, url: str, output: Path) -> list[str]:
-        """What follows `node`."""
+        """Return the arguments of `node`."""
         script = HOME / "node_modules" / self.package / "dist" / "index.js"
         wanted = [] if self.revision is None else ["--spec-version", self.revision]
         return [str(script), "server", "--url", url, "--suite", "all", "--output-dir", str(output), *wanted]
@@ -57,7 +57,7 @@ LEGS: Final = (
 
 @dataclasses.dataclass(frozen=True, slots=True, order=True)
 class CheckKey:
-    """Names a check. The suite repeats ids, so one key may have several outcomes."""
+    """Identifies a check. The suite repeats ids, so one key may have several outcomes."""
 
     scenario: str
     check: str
@@ -66,11 +66,11 @@ class CheckKey:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class CheckOutcome:
-    """What one check came to.
+    """The outcome of one check.
 
     Attributes:
         status: SUCCESS, INFO, SKIPPED, WARNING or FAILURE.
-        message: why, where it is no success.
+        message: the reason if it is not SUCCESS.
     """
 
     status: str
@@ -79,30 +79,30 @@ class CheckOutcome:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Run:
-    """What a leg found at one URL: every outcome of every check."""
+    """The result of a leg at one URL: every outcome of every check."""
 
     outcomes: Mapping[CheckKey, Sequence[CheckOutcome]]
 
     @property
     def scenarios(self) -> int:
-        """How many scenarios ran."""
+        """The number of scenarios."""
         return len({key.scenario for key in self.outcomes})
 
     def count(self, status: str) -> int:
-        """How many checks came to this."""
+        """Return the number of outcomes with this status."""
         return Counter(each.status for found in self.outcomes.values() for each in found)[status]
 
     @property
     def score(self) -> str:
-        """Passed and failed, as the suite itself counts."""
+        """Passed/failed, as the suite counts them."""
         return f"{self.count('SUCCESS')}/{self.count('FAILURE')}"
 
 
 def executable() -> Path:
-    """A Node that the suite runs on, installed on first use.
+    """Return a Node that is new enough for the suite, installed on first use.
 
     Raises:
-        ToolError: there is none to be had.
+        ToolError: none could be installed.
     """
     found = node.ensure()
     if (node.parse_major(found.run("--version")) or 0) >= _OLDEST_NODE:
@@ -111,7 +111,7 @@ def executable() -> Path:
 
 
 def install() -> Path:
-    """Install the suite if it is not there; return the Node that runs it."""
+    """Install the suite if necessary; return the Node that runs it."""
     node.install(HOME)
     return executable()
 
@@ -120,8 +120,8 @@ def run(leg: Leg, url: str, output: Path, *, on: Path) -> Run:
     """Run a leg.
 
     Args:
-        leg: which.
-        url: the endpoint, on loopback (a scenario about DNS rebinding insists).
+        leg: the leg to run.
+        url: the endpoint, on loopback (a scenario about DNS rebinding requires that).
         output: an empty or missing directory for what the suite writes.
         on: the Node.
 
@@ -134,7 +134,7 @@ def run(leg: Leg, url: str, output: Path, *, on: Path) -> Run:
     except subprocess.TimeoutExpired as late:
         raise ToolError(f"the conformance suite did not end in {_SECONDS:g} s: {leg.name} at {url}") from late
     found = _read(output)
-    if not found:  # it also exits with 1 when a check failed, which is no failure of the suite
+    if not found:  # its exit code is 1 also when a check fails, which is no failure of the suite
         raise CommandError(" ".join(command), done.returncode, f"{done.stdout[-2000:]}{done.stderr[-2000:]}")
     return Run(found)
 

@@ -1,7 +1,7 @@
-"""What a conformance run needs: the everything-servers, and a gateway before each of them, as processes.
+"""The environment of a conformance run: the everything-servers and a gateway for them, as processes.
 
-Every server stands behind two proxies: one that no policy targets, and one under a policy that allows everything by
-name, so that the code which filters and judges is on the way of every message.
+Every server has two proxies: one without a policy, and one under a policy that allows everything by name, so that every
+message passes the code that filters and authorizes.
 """
 
 import contextlib
@@ -40,7 +40,7 @@ class ConformanceEnvironment:
     log: Path
 
     def through(self, server: str, way: str) -> str:
-        """The endpoint of a server through the gateway."""
+        """Return the endpoint of a server through the gateway."""
         return f"http://{LOOPBACK}:{self.port}/{way}-{server}/mcp"
 
 
@@ -53,10 +53,10 @@ def running(
     Args:
         directory: for logs and config.
         servers: which of SERVERS.
-        page_size: how long the pages of lists are; None gives them whole, as the suite needs them.
+        page_size: the length of list pages; None returns whole lists, as the suite requires.
 
     Raises:
-        ToolError: one of them did not start.
+        ToolError: a process did not start.
     """
     node = conformance_suite.install()
     ports = {server: reserve_port() for server in servers}
@@ -96,7 +96,7 @@ def _listens(port: int) -> bool:
 
 
 def _compile(directory: Path, direct: dict[str, str]) -> None:
-    """Compile what a user would write, into the directory that the gateway loads."""
+    """Compile proxies and the policy into the directory that the gateway loads."""
     proxies = [_proxy(f"{way}-{server}", url) for server, url in direct.items() for way in WAYS]
     policy = _policy([f"governed-{server}" for server in direct])
     config = local_gateway.compiled([*proxies, policy])
@@ -113,7 +113,7 @@ def _proxy(name: str, url: str) -> dict[str, Any]:
 
 
 def _policy(proxies: Sequence[str]) -> dict[str, Any]:
-    """An Allow of everything by its name: what is listed is looked at one by one, and so is what is called."""
+    """Return a policy that allows everything by name: each listed item and each call is checked."""
     everything = {primitive: {"names": ["*"]} for primitive in ("tools", "resources", "prompts")}
     rules = [{"name": "everything", "effect": "Allow", **everything}]
     targets = [{"kind": "MCPProxy", "name": name} for name in proxies]

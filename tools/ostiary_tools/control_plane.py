@@ -4,7 +4,7 @@
         control_plane.apply_crds(Path("crds"))
         control_plane.kubectl("get", "mcpproxies")
 
-There are no nodes: Pods stay Pending. Nothing it holds outlives it.
+There are no nodes: Pods stay Pending. Its data is removed at the end.
 """
 
 import os
@@ -32,9 +32,9 @@ class ControlPlane:
     """etcd, kube-apiserver and kube-controller-manager as child processes.
 
     Attributes:
-        directory: holds its keys, state and logs; mode 0700.
+        directory: has its keys, state and logs; mode 0700.
         url: of the API server.
-        ca_file: the certificate of the authority behind it.
+        ca_file: the certificate of its authority.
         admin_token: the bearer token of a member of system:masters.
         kubeconfig: a file with all three.
         api: a client that uses them.
@@ -44,7 +44,7 @@ class ControlPlane:
         """Prepare keys and addresses; nothing runs yet.
 
         Args:
-            directory: made if missing; what an earlier control plane left there is removed.
+            directory: created if missing; files of an earlier control plane are removed.
             port: of the API server; a free one by default.
         """
         self.directory = directory.absolute()
@@ -75,10 +75,10 @@ class ControlPlane:
         private.write(path, text)
 
     def start(self) -> None:
-        """Start it and wait until it serves and its controllers have done their first work.
+        """Start it, and wait until it serves and its controllers have created the first objects.
 
         Raises:
-            ToolError: a program is missing and cannot be built, or did not come up; its log's end is shown.
+            ToolError: a program cannot be built or did not start; the message has the end of its log.
         """
         programs = binaries.ensure()
         try:
@@ -92,7 +92,7 @@ class ControlPlane:
             raise
 
     def stop(self) -> None:
-        """End all of it at once, hard: an orderly end takes seconds, and saves state that nobody will read."""
+        """Kill all processes: a graceful shutdown would take seconds to save state that is removed."""
         for process in reversed(self._processes.values()):
             process.kill()
         self._processes.clear()
@@ -100,16 +100,16 @@ class ControlPlane:
 
     @property
     def processes(self) -> Mapping[str, Process]:
-        """Those that were started and not stopped, by name."""
+        """The started processes that were not stopped, by name."""
         return dict(self._processes)
 
     def start_api_server(self) -> None:
-        """Start the API server and wait until it serves; after `kill_api_server` it finds all that it had."""
+        """Start the API server and wait until it serves; after `kill_api_server` its objects are still in etcd."""
         self._spawn("api-server", components.api_server(binaries.ensure()["kube-apiserver"], port=self._port))
         self._wait("the API server", "/readyz")
 
     def kill_api_server(self) -> None:
-        """Let the API server vanish, for tests of what its clients do then."""
+        """Kill the API server, for tests of its clients."""
         self._processes.pop("api-server").kill()
 
     def _spawn(self, name: str, command: list[str | Path]) -> None:
@@ -130,7 +130,7 @@ class ControlPlane:
         self.stop()
 
     def environment(self) -> dict[str, str]:
-        """The environment in which kubectl and helm see this cluster, and nothing of the user's own setup."""
+        """Return the environment for kubectl and helm: this cluster, without the user's own configuration."""
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("KUBE", "HELM_"))}
         cache = str(self.directory / "client-cache")
         helm = {f"HELM_{kind}_HOME": f"{cache}/helm-{kind.lower()}" for kind in ("CACHE", "CONFIG", "DATA")}
@@ -141,7 +141,7 @@ class ControlPlane:
 
         Args:
             arguments: what follows `kubectl`.
-            input: what it reads with `-f -`.
+            input: its stdin, for `-f -`.
             timeout: seconds.
 
         Raises:
@@ -157,7 +157,7 @@ class ControlPlane:
         command = [str(binaries.ensure(name)[name]), *arguments]
         done = subprocess.run(
             command,
-            input=stdin or "",  # never our own stdin: a `-f -` without input must fail, not hang
+            input=stdin or "",  # not our own stdin: `-f -` without input must fail, not hang
             env=self.environment(),
             timeout=timeout,
             check=False,
@@ -169,7 +169,7 @@ class ControlPlane:
         return done.stdout
 
     def service_account_token(self, namespace: str, name: str) -> str:
-        """A token of this service account, valid for a day (TokenRequest).
+        """Return a token of this service account, valid for a day (TokenRequest).
 
         Raises:
             ApiError: there is no such service account.
@@ -180,7 +180,7 @@ class ControlPlane:
         return token
 
     def kubeconfig_for_service_account(self, namespace: str, name: str) -> Path:
-        """A kubeconfig file with which a program has the rights of this service account, and no more.
+        """Return a kubeconfig file with the rights of this service account.
 
         Raises:
             ApiError: there is no such service account.

@@ -1,7 +1,7 @@
 """Applies CustomResourceDefinitions and waits until their objects can be used.
 
-"Established" is not enough: for about a second after it a list answers 429 (storage is initialising) and
-discovery, from which kubectl learns kinds, does not show the new one yet.
+"Established" is not enough: for about a second after it, a list returns 429 (storage is initialising), and discovery,
+which kubectl uses, lacks the new kind.
 """
 
 import functools
@@ -19,7 +19,7 @@ _DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
 def apply(path: Path, *, kubectl: Callable[..., str], api: KubeApi) -> list[str]:
-    """Apply what `path` (a file or a folder) holds; return the names of the CRDs once all are usable.
+    """Apply the CRDs of `path` (a file or a folder); return their names once all are usable.
 
     Raises:
         ToolError: there is no CRD, or one did not become usable in 30 s.
@@ -35,14 +35,14 @@ def apply(path: Path, *, kubectl: Callable[..., str], api: KubeApi) -> list[str]
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """The CustomResourceDefinitions in a YAML file, or in the YAML files of a folder, in order of their names."""
+    """Return the CustomResourceDefinitions of a YAML file, or of those in a folder, sorted by file name."""
     files = sorted(file for file in path.iterdir() if file.suffix in {".yaml", ".yml"}) if path.is_dir() else [path]
     documents = [document for file in files for document in yaml.safe_load_all(file.read_text())]
     return [document for document in documents if document and document.get("kind") == "CustomResourceDefinition"]
 
 
 def usable(name: str, api: KubeApi) -> bool:
-    """Whether each served version of this CRD is established, listed in discovery, and answers a list."""
+    """Return whether each served version of this CRD is established, in discovery, and can be listed."""
     definition = api.request("GET", f"{_DEFINITIONS}/{name}")
     spec, plural = definition["spec"], definition["spec"]["names"]["plural"]
     conditions = definition.get("status", {}).get("conditions") or ()  # null at first

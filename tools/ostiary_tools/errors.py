@@ -2,14 +2,14 @@
 
 
 class ToolError(Exception):
-    """Something outside our code is missing or broken; the message says what, and what to do about it."""
+    """Something outside our code is missing or broken; the message names it and the remedy."""
 
 
 class CommandError(ToolError):
     """A program ended with an error.
 
     Attributes:
-        stderr: what it wrote there, whole.
+        stderr: its whole error output.
     """
 
     def __init__(self, command: str, returncode: int, stderr: str) -> None:

@@ -1,4 +1,4 @@
-"""CustomResourceDefinitions of others, of which our chart and examples have resources; from their modules' releases.
+"""CustomResourceDefinitions of other projects that our chart and examples use, from releases of their Go modules.
 
 foreign_crds.ensure()   a folder with their YAML files
 """
@@ -19,10 +19,10 @@ class Module:
     """Files of a release of a Go module.
 
     Attributes:
-        path: of the module.
-        version: of the release.
-        checksum: of its contents, as `go mod download -json` says it.
-        files: within the module.
+        path: the path of the module.
+        version: the version of the release.
+        checksum: the checksum of its contents, as `go mod download -json` prints it.
+        files: paths within the module.
     """
 
     path: str
@@ -63,7 +63,7 @@ def ensure() -> Path:
     """Return the folder, fetching the releases on first use.
 
     Raises:
-        ToolError: one cannot be had, or is not the one that we know.
+        ToolError: a release cannot be downloaded, or has another checksum.
     """
     key = hashlib.sha256(repr(MODULES).encode()).hexdigest()[:16]
     return cache.once(cache.root() / "foreign-crds" / key, what="fetching definitions of others", make=_fetch)
@@ -71,7 +71,7 @@ def ensure() -> Path:
 
 def _fetch(target: Path) -> None:
     go = golang.ensure()
-    with tempfile.TemporaryDirectory() as scratch:  # outside of any module, whose go.mod would have a say
+    with tempfile.TemporaryDirectory() as scratch:  # outside of any module, whose go.mod would have an effect
         for module in MODULES:
             _copy(go, module, scratch=Path(scratch), target=target)
 
@@ -80,6 +80,6 @@ def _copy(go: Path, module: Module, *, scratch: Path, target: Path) -> None:
     name = f"{module.path}@{module.version}"
     found = json.loads(golang.run(go, "mod", "download", "-json", name, cwd=scratch))
     if found["Sum"] != module.checksum:
-        raise ToolError(f"{name} is not what it was: its checksum is {found['Sum']}, not {module.checksum}")
+        raise ToolError(f"{name} has changed: its checksum is {found['Sum']}, not {module.checksum}")
     for file in module.files:
         shutil.copyfile(Path(found["Dir"]) / file, target / Path(file).name)

@@ -1,7 +1,6 @@
-"""Looks for inputs that break a property: round after round of the property tests, each with new examples.
+"""Searches for inputs that break a property: repeats the property tests with new examples.
 
-`python -m ostiary_tools.fuzz --seconds 300 -- PYTEST_ARGS…` stops at the first round that finds something, and says how
-to see it again.
+`python -m ostiary_tools.fuzz --seconds 300 -- PYTEST_ARGS…` stops at the first round that finds something.
 """
 
 import argparse
@@ -12,14 +11,14 @@ from collections.abc import Callable, Sequence
 
 from ostiary_tools.progress import say
 
-#: Everything with strangers on the other side; the rest of the property tests is about our own compiler.
+#: The tests of code that processes untrusted input; the other property tests are about our own compiler.
 SURFACES = ("tests/fuzz", "tests/unit/gateway", "tests/unit/core", "tests/unit/telemetry")
 
 Run = Callable[[Sequence[str]], int]
 
 
 def command(more: Sequence[str]) -> list[str]:
-    """The command of one round: a seed of its own for each, and no limit of time for a single test."""
+    """Return the command of one round: each has a new seed, and tests have no time limit."""
     pytest = [sys.executable, "-m", "pytest", "-q", "-m", "hypothesis", "--hypothesis-profile=fuzz", "--timeout=0"]
     return [*pytest, *(more or SURFACES)]
 
@@ -27,7 +26,7 @@ def command(more: Sequence[str]) -> list[str]:
 def fuzz(seconds: float, more: Sequence[str], *, run: Run, clock: Callable[[], float] = time.monotonic) -> int:
     """Run rounds until `seconds` have passed, at least one; return the exit code of the last.
 
-    A round that has begun is finished, so the last one may take longer.
+    A started round is completed, so the last one may exceed the time.
     """
     started = clock()
     rounds = 0
@@ -35,7 +34,7 @@ def fuzz(seconds: float, more: Sequence[str], *, run: Run, clock: Callable[[], f
         code = run(command(more))
         rounds += 1
         if code:
-            say("make fuzz: found something. Its report shows the input: make that a named test or an @example.")
+            say("make fuzz: found something. The report shows the input: add it as a named test or an @example.")
             return code
         passed = clock() - started
         say(f"make fuzz: round {rounds} found nothing ({passed:.0f} of {seconds:g} s)")

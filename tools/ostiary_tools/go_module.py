@@ -1,8 +1,8 @@
 """Writes `tools/control-plane/go.mod` and go.sum: one Go module whose tools are the whole control plane.
 
-Nothing imports that module; it pins versions. Kubernetes requires its staging modules at v0.0.0 and replaces
-them by folders of its own repository, which a foreign module cannot do: each must be replaced by its published
-release. The list changes with every minor version, so it is read from the tagged go.mod and never typed.
+Nothing imports that module; it pins versions. Kubernetes requires its staging modules at v0.0.0 and replaces them by
+folders of its own repository. Another module must replace each by its published release. The list changes with every
+minor version, so it is read from the tagged go.mod.
 
 To move to another version, change it here, run `python -m ostiary_tools.go_module` and commit both files.
 """
@@ -41,7 +41,7 @@ _REQUIREMENTS = (
 
 
 def staging_modules(tagged: dict[str, Any]) -> list[str]:
-    """The modules that Kubernetes requires at v0.0.0, sorted.
+    """Return the modules that Kubernetes requires at v0.0.0, sorted.
 
     Args:
         tagged: its go.mod, as `go mod edit -json` prints it.
@@ -50,9 +50,9 @@ def staging_modules(tagged: dict[str, Any]) -> list[str]:
 
 
 def render(tagged: dict[str, Any]) -> str:
-    """The text of our go.mod, before `go mod tidy` adds the indirect requirements.
+    """Return the text of our go.mod, before `go mod tidy` adds the indirect requirements.
 
-    The `go` line and the godebug settings are Kubernetes' own, so that its servers behave as released.
+    The `go` line and the godebug settings are those of Kubernetes, so that its servers behave as released.
     """
     staging = f"v0.{KUBERNETES.removeprefix('1.')}"
     godebug = [f"godebug {setting['Key']}={setting['Value']}" for setting in tagged["GoDebug"] or ()]
@@ -72,7 +72,7 @@ def _block(keyword: str, lines: Iterable[str]) -> str:
 
 
 def tagged_go_mod(go: Path) -> dict[str, Any]:
-    """go.mod of k8s.io/kubernetes at our version, as `go mod edit -json` prints it.
+    """Return go.mod of k8s.io/kubernetes at our version, as `go mod edit -json` prints it.
 
     Raises:
         CommandError: the module proxy cannot be reached.
@@ -86,7 +86,7 @@ def tagged_go_mod(go: Path) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Write go.mod and go.sum anew."""
+    """Rewrite go.mod and go.sum."""
     parser = argparse.ArgumentParser(prog="python -m ostiary_tools.go_module", description=main.__doc__)
     parser.parse_args()
     try:

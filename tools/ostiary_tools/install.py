@@ -1,8 +1,8 @@
-"""The virtual environment of this repository: made once, with a line now and then that says how far it is.
+"""Creates the virtual environment of this repository, with progress lines.
 
     python -m ostiary_tools.install .venv requirements/dev.txt
 
-Runs before anything is installed: with the standard library alone, in the Python that the user has.
+It runs before anything is installed, so it uses only the standard library of the user's Python.
 """
 
 import argparse
@@ -16,9 +16,9 @@ from pathlib import Path
 from ostiary_tools.errors import ToolError
 from ostiary_tools.progress import reporting, say
 
-#: What pip says of a package that it begins with.
+#: pip's line at the start of a package.
 _BEGUN = re.compile(r"^Collecting (\S+)")
-#: What pip says where nobody answers, or the name of the index leads nowhere.
+#: pip's messages if the index cannot be reached, or its name does not resolve.
 _NO_NETWORK = re.compile(
     r"NewConnectionError|NameResolutionError|ConnectTimeoutError|Temporary failure in name resolution"
     r"|Network is unreachable|No route to host|Failed to establish a new connection|ProxyError|ReadTimeoutError"
@@ -29,10 +29,10 @@ _TAIL = 12
 
 
 def install(environment: Path, lock: Path) -> None:
-    """Make a virtual environment with what is locked, and this repository in it.
+    """Create a virtual environment with the locked packages and this repository.
 
     Raises:
-        ToolError: it cannot be made; the message says what to do.
+        ToolError: it cannot be created; the message has the remedy.
     """
     started = time.monotonic()
     total = len(re.findall(r"^[A-Za-z0-9][\w.\[\],-]*==", lock.read_text(), re.MULTILINE))
@@ -47,7 +47,7 @@ def install(environment: Path, lock: Path) -> None:
 
 
 class Progress:
-    """How far pip is, from what it says."""
+    """The progress of pip, from its output."""
 
     def __init__(self, total: int) -> None:
         self._total = total
@@ -55,8 +55,8 @@ class Progress:
         self._unpacking = False
         self._retried = False
 
-    def hear(self, line: str) -> None:
-        """Take a line of pip's."""
+    def feed(self, line: str) -> None:
+        """Process one line of pip's output."""
         if begun := _BEGUN.match(line):
             self._seen.add(begun[1])
         self._unpacking = self._unpacking or line.startswith("Installing collected packages")
@@ -65,7 +65,7 @@ class Progress:
             say("  the package index does not answer; pip tries again")
 
     def line(self, seconds: float) -> str:
-        """Return what to tell after so many seconds."""
+        """Return the progress line after ``seconds``."""
         if self._unpacking:
             return f"  installing {self._total} packages, {seconds:.0f} s so far"
         return f"  fetched {len(self._seen)} of {self._total} packages, {seconds:.0f} s so far"
@@ -78,33 +78,33 @@ def _run(command: Sequence[str], progress: Progress | None = None) -> None:
         for line in process.stdout or ():
             lines.append(line.rstrip())
             if progress is not None:
-                progress.hear(line)
+                progress.feed(line)
     if process.returncode:
-        said = "\n".join(lines)
+        output = "\n".join(lines)
         tail = "\n".join(f"  {line}" for line in [line for line in lines if line][-_TAIL:])
-        raise ToolError(f"{' '.join(command)} failed:\n{tail}\n{remedy(said)}")
+        raise ToolError(f"{' '.join(command)} failed:\n{tail}\n{remedy(output)}")
 
 
-def remedy(said: str) -> str:
-    """Return what to do about a failure, by what venv or pip said."""
-    if _NO_NETWORK.search(said):
+def remedy(output: str) -> str:
+    """Return the remedy for a failure, by the output of venv or pip."""
+    if _NO_NETWORK.search(output):
         return (
             "The package index cannot be reached. With an HTTP proxy set HTTPS_PROXY, with an index of your own "
             "PIP_INDEX_URL, and run this again. Without any network nothing can be installed here: fetch the packages "
-            "elsewhere (pip download --require-hashes -r requirements/dev.txt -d wheels), bring them, and set "
+            "elsewhere (pip download --require-hashes -r requirements/dev.txt -d wheels), copy them here, and set "
             "PIP_NO_INDEX=1 PIP_FIND_LINKS=wheels."
         )
-    if "THESE PACKAGES DO NOT MATCH THE HASHES" in said:
-        return "What the index serves is not what is locked: see which index pip uses (pip config list)."
-    if "No space left on device" in said:
+    if "THESE PACKAGES DO NOT MATCH THE HASHES" in output:
+        return "The index serves other files than those locked: check which index pip uses (pip config list)."
+    if "No space left on device" in output:
         return "The disk is full."
-    if "ensurepip" in said:
+    if "ensurepip" in output:
         return "This Python cannot make virtual environments: on Debian and Ubuntu install python3-venv."
     return "Run it again with `make V=1` to see each command."
 
 
 def main() -> int:
-    """Make the virtual environment; return 1 with the reason where that fails."""
+    """Create the virtual environment; return 1 and print the reason if that fails."""
     parser = argparse.ArgumentParser(prog="python -m ostiary_tools.install", description=main.__doc__)
     parser.add_argument("environment", type=Path, help="where, such as .venv")
     parser.add_argument("lock", type=Path, help="the file with locked requirements")

@@ -1,4 +1,4 @@
-"""A client for the Kubernetes API that is just enough for tests and tools: one JSON request at a time."""
+"""A minimal client for the Kubernetes API, for tests and tools: one JSON request at a time."""
 
 import http.client
 import json
@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from ostiary_tools.errors import ToolError
 
 _TIMEOUT = 30.0  # seconds
-#: An API server that has just begun asks its clients to come again until it has read what is stored.
+#: A starting API server answers 429 until it has loaded its storage; the client retries.
 _BUSY_PAUSE = 0.25  # seconds
 _BUSY_TIMEOUT = 20.0  # seconds
 _PATCH_TYPE = "application/merge-patch+json"
@@ -22,7 +22,7 @@ class ApiError(ToolError):
 
     Attributes:
         status: the HTTP status.
-        reason: Kubernetes' word for it, as `NotFound`; empty if it gave none.
+        reason: the reason of the Kubernetes Status, such as `NotFound`; empty if there is none.
     """
 
     def __init__(self, request: str, *, status: int, reason: str, message: str) -> None:
@@ -32,7 +32,7 @@ class ApiError(ToolError):
 
 
 class KubeApi:
-    """Speaks to one API server with one bearer token. Safe to share between threads."""
+    """A client of one API server with one bearer token. It is thread-safe."""
 
     def __init__(self, *, url: str, ca_file: Path, token: str) -> None:
         parts = urlsplit(url)
@@ -41,7 +41,7 @@ class KubeApi:
         self._headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
 
     def request(self, method: str, path: str, body: object = None) -> Any:
-        """Send a request, again while the API server is too busy, and return the decoded answer (a str if not JSON).
+        """Send a request, with retries while the API server answers 429; return the decoded body (a str if not JSON).
 
         Args:
             method: in capitals. PATCH is a JSON merge patch.
@@ -70,15 +70,15 @@ class KubeApi:
         data = None if body is None else json.dumps(body)
         try:
             connection.request(method, path, data, self._headers | {"Content-Type": content_type})
-            answer = connection.getresponse()
-            return answer.status, "json" in answer.headers.get("Content-Type", ""), answer.read()
+            response = connection.getresponse()
+            return response.status, "json" in response.headers.get("Content-Type", ""), response.read()
         except http.client.HTTPException as error:
             raise ConnectionError(f"{method} {path}: {error!r}") from error
         finally:
             connection.close()
 
     def answers(self, path: str) -> bool:
-        """Whether GET `path` succeeds; False also when nothing listens."""
+        """Return whether GET `path` succeeds; False also if nothing listens."""
         try:
             self.request("GET", path)
         except (ApiError, OSError):

@@ -1,4 +1,4 @@
-"""Kubeconfig files that stand alone: address, authority and token are all inside."""
+"""Self-contained kubeconfig files: address, authority and token are inside."""
 
 import base64
 
@@ -6,14 +6,14 @@ import yaml
 
 
 def render(*, url: str, authority: bytes, token: str, user: str, namespace: str = "default") -> str:
-    """The text of a kubeconfig. It holds the token: write it with `private.write`.
+    """Return the text of a kubeconfig. It contains the token: write it with `private.write`.
 
     Args:
         url: of the API server.
-        authority: the PEM of the certificate that signed its own.
+        authority: the PEM of its certificate authority.
         token: a bearer token.
-        user: how the file calls whoever the token stands for.
-        namespace: where commands look that name none.
+        user: the name of the token's user in the file.
+        namespace: the default namespace of commands.
     """
     cluster = {"server": url, "certificate-authority-data": base64.b64encode(authority).decode()}
     context = {"cluster": "ostiary-local", "user": user, "namespace": namespace}

@@ -1,4 +1,4 @@
-"""A gateway without a cluster: its config compiled from what users write, and the command that serves it here.
+"""A gateway without a cluster: its config compiled from resources, and the arguments that serve it.
 
 config = compiled([proxy, policy])
 ConfigDirectory(directory, gateway=GATEWAY).write(config)
@@ -49,7 +49,7 @@ def compiled(
     Args:
         resources: MCPProxies, MCPPolicies and what they name.
         settings: gateway settings besides the grant of loopback.
-        cache: what an earlier compilation left, as the operator keeps it.
+        cache: the cache of earlier compilations, as the operator keeps one.
     """
     service, shared = yaml.safe_load_all(_OWN)
     if settings:
@@ -59,6 +59,6 @@ def compiled(
 
 
 def arguments(config: Path, *, port: int, admin_port: int) -> list[str | Path]:
-    """What `ostiary` is called with to serve the config in a directory on these ports of loopback."""
+    """Return the arguments of `ostiary` that serve the config in a directory on these ports of loopback."""
     ports = ["--port", str(port), "--admin-port", str(admin_port)]
     return ["gateway", "--config", config, "--host", LOOPBACK, *ports]

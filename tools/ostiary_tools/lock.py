@@ -1,7 +1,7 @@
 """Regenerates the lock files: `requirements/dev.txt` from pyproject.toml, and the hashes in `tools/wheels/`.
 
-Versions that still fit stay as they are locked, unless `--upgrade` asks for the newest. A wheel's version is
-never changed here: edit the first line of its file, then run this to fetch the hashes that belong to it.
+Locked versions that still fit are kept, unless `--upgrade` takes the newest. A wheel's version is never changed here:
+edit the first line of its file, then run this to fetch its hashes.
 """
 
 import argparse
@@ -18,7 +18,7 @@ _OPTIONS = ("--universal", "--python-version=3.11", "--generate-hashes", "--no-e
 
 
 def lock_project(uv: Path, *, upgrade: bool) -> None:
-    """Lock everything a developer needs: all extras, and the group `dev`."""
+    """Lock all extras and the group `dev`."""
     newest = ("--upgrade",) if upgrade else ()
     everything = ("--all-extras", "--group", "dev", "pyproject.toml", "-o", "requirements/dev.txt")
     _compile(uv, *newest, *everything)

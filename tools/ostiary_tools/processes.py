@@ -1,4 +1,4 @@
-"""Child processes: output in a file, readiness by condition, an end that is certain."""
+"""Child processes with their output in a file, and a wait for conditions."""
 
 import contextlib
 import os
@@ -11,22 +11,22 @@ from pathlib import Path
 from ostiary_tools import tether
 from ostiary_tools.errors import ToolError
 
-_POLL = 0.01  # seconds between two looks at a condition
+_POLL = 0.01  # seconds between two checks of a condition
 
 
 class ProcessDiedError(ToolError):
-    """A child ended that should have run on; the message holds the end of its log."""
+    """A child process ended unexpectedly; the message has the end of its log."""
 
 
 class Process:
-    """A running child.
+    """A running child process.
 
-    It has a session of its own, so Ctrl-C reaches us only and we end our children in order. On Linux it is
-    killed when the thread that started it ends, however that happens: start it from a thread that lives on.
+    It has its own session, so that Ctrl-C reaches only us and we can stop the children in order. On Linux the kernel
+    kills it when the thread that started it ends: start it from a long-lived thread.
 
     Attributes:
-        name: how messages call it.
-        log: the file that takes its stdout and stderr, appended.
+        name: its name in messages.
+        log: the file to which its stdout and stderr are appended.
         pid: its process id.
     """
 
@@ -43,7 +43,7 @@ class Process:
         self.log = log
         with log.open("ab") as output:
             self._child = subprocess.Popen(
-                [*_tether(), *map(str, command)],
+                [*_die_with_parent(), *map(str, command)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -55,37 +55,37 @@ class Process:
 
     @property
     def running(self) -> bool:
-        """Whether it has not ended yet."""
+        """Whether it has not ended."""
         return self._child.poll() is None
 
     def log_tail(self, lines: int = 15) -> str:
-        """The last lines of its log."""
+        """Return the last lines of its log."""
         text = self.log.read_text(errors="replace")
         return "\n".join(text.splitlines()[-lines:])
 
     def check(self) -> None:
-        """Do nothing if it runs.
+        """Check that it runs.
 
         Raises:
-            ProcessDiedError: it ended.
+            ProcessDiedError: it has ended.
         """
         if not self.running:
             raise ProcessDiedError(f"{self.name} ended with {self._child.returncode}\n{self.log_tail()}")
 
     def stop(self, *, grace: float = 10.0) -> int:
-        """End it: SIGTERM, then SIGKILL after `grace` seconds. Return its exit code (negative: the signal)."""
+        """Send SIGTERM, and SIGKILL after `grace` seconds; return its exit code (negative: the signal)."""
         self._child.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             return self._child.wait(grace)
         return self.kill()
 
     def kill(self) -> int:
-        """End it with SIGKILL and wait until it is gone. Return its exit code."""
+        """Send SIGKILL, and wait until it has ended; return its exit code."""
         self._child.kill()
         return self._child.wait()
 
 
-def _tether() -> list[str]:
+def _die_with_parent() -> list[str]:
     if not sys.platform.startswith("linux"):
         return []
     return [sys.executable, "-I", "-S", str(tether.__file__), str(os.getpid())]
@@ -97,14 +97,14 @@ def wait_until(
     """Return as soon as `condition` holds.
 
     Args:
-        condition: cheap to ask; asked about a hundred times a second.
-        what: what is waited for, for the error.
+        condition: a cheap check, called about a hundred times a second.
+        what: the condition in words, for the error.
         timeout: seconds.
-        processes: those without which it can never hold.
+        processes: processes that the condition depends on.
 
     Raises:
         ProcessDiedError: one of them ended.
-        ToolError: the time is over.
+        ToolError: the timeout has passed.
     """
     deadline = time.monotonic() + timeout
     while not condition():

@@ -1,4 +1,4 @@
-"""Progress lines on stderr: long steps must not look like hangs, and stdout belongs to results."""
+"""Progress lines on stderr: long steps must not look like a hang, and stdout is for results."""
 
 import contextlib
 import sys
@@ -14,10 +14,10 @@ def say(line: str) -> None:
 
 @contextlib.contextmanager
 def reporting(line: Callable[[float], str], *, every: float = 15.0) -> Iterator[None]:
-    """Say `line(seconds so far)` again and again while the block runs.
+    """Print `line(seconds so far)` repeatedly while the block runs.
 
     Args:
-        line: makes the line; called in a thread of its own.
+        line: returns the line; called in another thread.
         every: seconds between two lines.
     """
     started = time.monotonic()

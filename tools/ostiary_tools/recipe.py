@@ -1,4 +1,4 @@
-"""How the control plane is built: the exact command, and the key under which its result is kept.
+"""The build of the control plane: the command, and the cache key of its result.
 
 Pure: text in, text out. `binaries` runs it.
 """
@@ -8,7 +8,7 @@ import hashlib
 import platform
 import re
 
-# The name of each program we offer, and of the file that `go build` writes for it (a package's last element).
+# The name of each program, and of the file that `go build` writes for it (the last element of the package).
 OUTPUTS = {
     "etcd": "server",
     "kube-apiserver": "kube-apiserver",
@@ -16,7 +16,7 @@ OUTPUTS = {
     "kubectl": "kubectl",
     "helm": "helm",
 }
-# Kubernetes keeps one version for its servers and another for its clients.
+# Kubernetes has one version variable for servers and another for clients.
 _VERSION_PACKAGES = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
 
 
@@ -25,8 +25,8 @@ class Recipe:
     """A build of the control plane.
 
     Attributes:
-        arguments: what follows `go`, up to `-o DIRECTORY tool`.
-        key: changes whenever the result should.
+        arguments: the arguments of `go`, before `-o DIRECTORY tool`.
+        key: a hash of everything that affects the result.
     """
 
     arguments: tuple[str, ...]
@@ -34,7 +34,7 @@ class Recipe:
 
 
 def recipe(*, go_mod: str, go_sum: str) -> Recipe:
-    """The recipe for the module with this go.mod and go.sum on this machine.
+    """Return the recipe for the module with this go.mod and go.sum on this machine.
 
     Raises:
         ValueError: go.mod does not pin Kubernetes or Helm.
@@ -48,10 +48,10 @@ def recipe(*, go_mod: str, go_sum: str) -> Recipe:
 
 
 def pinned(go_mod: str, module: str) -> str:
-    """The version, as `v1.36.2`, at which go.mod requires `module`.
+    """Return the version at which go.mod requires `module`, such as `v1.36.2`.
 
     Raises:
-        ValueError: it does not.
+        ValueError: go.mod does not require it.
     """
     match = re.search(rf"^\s*(?:require )?{re.escape(module)} (v\S+)", go_mod, re.MULTILINE)
     if match is None:
@@ -60,7 +60,7 @@ def pinned(go_mod: str, module: str) -> str:
 
 
 def linker_flags(*, kubernetes: str, helm: str) -> str:
-    """Flags that stamp the versions; without them `/version` says v0.0.0 and Helm's `kubeVersion` check fails."""
+    """Return flags that set the versions; without them `/version` is v0.0.0, and Helm's `kubeVersion` check fails."""
     major, minor, _ = kubernetes.removeprefix("v").split(".", 2)
     values = {"gitVersion": kubernetes, "gitMajor": major, "gitMinor": minor, "gitTreeState": "archive"}
     stamps = [f"-X {package}.{name}={value}" for package in _VERSION_PACKAGES for name, value in values.items()]

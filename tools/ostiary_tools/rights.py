@@ -1,7 +1,7 @@
-"""The rights that the chart asks for, each with its reason: `docs/reference/rights.md`, from the rendered chart.
+"""Generates `docs/reference/rights.md` from the rendered chart: the rights that it requires, each with its reason.
 
-`python -m ostiary_tools.rights` writes the page. A right without a reason stops it, and so does a reason without its
-right; a test sees to it that the page is what the chart asks for.
+`python -m ostiary_tools.rights` writes the page. It fails if a right has no reason, or a reason no right; a test
+compares the page with the chart.
 """
 
 import argparse
@@ -27,17 +27,17 @@ _HEAD = """\
 
 # Rights
 
-Every right that the chart asks for, and why. There are no others: no wildcard, no right to users' Pods, and none to a
+Every right that the chart requires, and why. There are no others: no wildcard, no right to users' Pods, and none to a
 Secret that is not named here. The gateway's service account reads its own config and can change nothing.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class RightsTable:
-    """A table of the page: what is rendered with which values, which of its roles, in whose words."""
+    """A table of the page: title, introduction, values of the rendered chart, and the roles to show."""
 
     title: str
-    words: str
+    introduction: str
     values: tuple[str, ...]
     roles: tuple[tuple[str, str], ...]
     """(kind, name)."""
@@ -70,7 +70,7 @@ _PARTS = (
         (("Role", "ostiary-operator-election"),),
     ),
     RightsTable(
-        "The operator, beside each gateway",
+        "The operator, for each gateway",
         "A Role in the gateway's namespace, which comes with the gateway. `…` stands for the gateway's name.",
         (),
         (("Role", "ostiary-gateway-config"),),
@@ -100,38 +100,38 @@ _PARTS = (
 _CONFIG = "`ostiary-…-0` to `-15`"
 _KEYS = "`ostiary-…`"
 _USERS = {
-    "ostiary-viewer": "see doors and policies with their status; enough for `ostiary status`",
-    "ostiary-editor": "make and change doors and policies",
+    "ostiary-viewer": "see proxies and policies with their status; enough for `ostiary status`",
+    "ostiary-editor": "create and change proxies and policies",
     "ostiary-admin": "the same, and delete them all at once",
 }
-#: By role, resource and names: why. `None` as the role is any of ours.
+#: The reason of each right, by role, resources and names.
 _REASONS: dict[tuple[str, str, str], str] = {
-    ("ostiary-operator", "mcpproxies, mcppolicies", ""): "what users want",
+    ("ostiary-operator", "mcpproxies, mcppolicies", ""): "what users declare",
     ("ostiary-operator", "mcpproxies/status, mcppolicies/status", ""): (
-        "what came of it; nothing else of users' objects is ever written"
+        "the result; nothing else of users' objects is ever written"
     ),
     ("ostiary-operator", "services", ""): "which gateways there are, and where the servers of proxies are",
-    ("ostiary-operator", "endpointslices", ""): "which Services have endpoints that somebody wrote by hand",
+    ("ostiary-operator", "endpointslices", ""): "which Services have endpoints that were written by hand",
     ("ostiary-operator", "configmaps", ""): "certificates that an MCPProxy refers to, by name",
-    ("ostiary-operator", "events", ""): "transitions, for people",
+    ("ostiary-operator", "events", ""): "changes of conditions, for users",
     ("ostiary-operator", "namespaces", ""): "their labels, for the platform's policies",
-    ("ostiary-operator", "leases", "`ostiary-claim`"): "which operator serves a namespace: of two, one keeps off",
-    ("ostiary-operator-election", "leases", "`ostiary-operator`"): "which of its replicas works",
+    ("ostiary-operator", "leases", "`ostiary-claim`"): "which operator serves a namespace: of two, only one does",
+    ("ostiary-operator-election", "leases", "`ostiary-operator`"): "which of its replicas leads",
     ("ostiary-operator-ostiary-system-api-server", "endpointslices", "`kubernetes`"): (
-        "which addresses the API server has, so that no MCPProxy leads there"
+        "which addresses the API server has, so that no MCPProxy can use them"
     ),
-    ("ostiary-gateway-config", "configmaps", ""): "the gateway's settings, and what lies there now",
+    ("ostiary-gateway-config", "configmaps", ""): "the gateway's settings, and its current config",
     ("ostiary-gateway-config", "configmaps", _CONFIG): "the compiled config",
-    ("ostiary-gateway-config", "secrets", _KEYS): "the gateway's keys, which the operator makes and renews",
-    ("ostiary-gateway-config", "endpointslices", ""): "which replicas there are, to ask them what they run",
+    ("ostiary-gateway-config", "secrets", _KEYS): "the gateway's keys, which the operator creates and renews",
+    ("ostiary-gateway-config", "endpointslices", ""): "which replicas there are, to query what they run",
     ("ostiary-operator-secrets", "secrets", ""): "what an MCPProxy there refers to, by name",
     ("ostiary-gateway", "configmaps", _CONFIG): "its own compiled config",
-    ("ostiary-gateway", "secrets", _KEYS): "the keys that prove it and seal sessions",
+    ("ostiary-gateway", "secrets", _KEYS): "the keys that verify the config and seal sessions",
 } | {(role, "mcpproxies, mcppolicies", ""): why for role, why in _USERS.items()}
 
 
 def render() -> str:
-    """The page, as it should be.
+    """Return the page.
 
     Raises:
         ToolError: a right has no reason, or the chart cannot be rendered.
@@ -140,7 +140,7 @@ def render() -> str:
     parts = [_table(part, used) for part in _PARTS]
     idle = _REASONS.keys() - used
     if idle:
-        raise ToolError(f"the chart does not ask for {sorted(idle)}: remove the reasons")
+        raise ToolError(f"the chart does not require {sorted(idle)}: remove the reasons")
     return "\n".join([_HEAD, *parts])
 
 
@@ -148,7 +148,7 @@ def _table(part: RightsTable, used: set[tuple[str, str, str]]) -> str:
     lines = [
         f"## {part.title}",
         "",
-        part.words,
+        part.introduction,
         "",
         "| Role | Resources | Names | Verbs | Why |",
         "|---|---|---|---|---|",
@@ -157,7 +157,7 @@ def _table(part: RightsTable, used: set[tuple[str, str, str]]) -> str:
         for rule in role["rules"]:
             key = role["metadata"]["name"], ", ".join(rule["resources"]), _names(rule)
             if key not in _REASONS:
-                raise ToolError(f"the chart asks for {key} without a reason: say why in {Path(__file__).name}")
+                raise ToolError(f"the chart requires {key} without a reason: add one in {Path(__file__).name}")
             used.add(key)
             resources = ", ".join(f"`{each}`" for each in rule["resources"])
             lines.append(f"| `{key[0]}` | {resources} | {key[2]} | {', '.join(rule['verbs'])} | {_REASONS[key]} |")
@@ -165,7 +165,7 @@ def _table(part: RightsTable, used: set[tuple[str, str, str]]) -> str:
 
 
 def _roles(part: RightsTable) -> Iterator[dict[str, Any]]:
-    """The roles of a table, each once."""
+    """Yield the roles of a table, each once."""
     rendered = rules(part.values)
     for wanted in part.roles:
         found = [each for each in rendered if (each["kind"], each["metadata"]["name"]) == wanted]
@@ -175,7 +175,7 @@ def _roles(part: RightsTable) -> Iterator[dict[str, Any]]:
 
 
 def _names(rule: Mapping[str, Any]) -> str:
-    """The names in a rule: all parts of a config, its keys, or any."""
+    """Return the resource names of a rule: the ConfigMaps of a config, its Secret, or others."""
     names = rule.get("resourceNames") or ()
     if not names:
         return ""
@@ -185,7 +185,7 @@ def _names(rule: Mapping[str, Any]) -> str:
 
 
 def rules(values: Iterable[str] = ()) -> list[dict[str, Any]]:
-    """The roles that the chart renders with some values.
+    """Return the roles that the chart renders with these values.
 
     Raises:
         CommandError: helm refuses.

@@ -1,8 +1,8 @@
-"""The bill of materials of the Python that runs it: CycloneDX 1.6 on stdout, the same bytes for the same packages.
+"""Prints the bill of materials of the running Python: CycloneDX 1.6, the same bytes for the same packages.
 
 /opt/ostiary/bin/python sbom.py --lock requirements/dev.txt
 
-Python's own library only: it runs in an image that has nothing else. What the base image brings is not in it.
+It uses only the standard library, since it runs in an image that has nothing else. The base image is not covered.
 """
 
 import argparse
@@ -23,14 +23,14 @@ _ROOT = "ostiary"
 
 
 def bill(found: Iterable[Distribution], hashes: Mapping[str, list[str]]) -> dict[str, Any]:
-    """The whole document.
+    """Return the whole document.
 
     Args:
-        found: the packages, ours among them.
-        hashes: SHA-256 of the files that the lock file admits, by `name==version`.
+        found: the installed packages, including our own.
+        hashes: SHA-256 of the files that the lock file allows, by `name==version`.
 
     Raises:
-        LookupError: ours is not among them.
+        LookupError: our own package is not installed.
     """
     packages = {normal(each.metadata["Name"]): each for each in found}
     if _ROOT not in packages:
@@ -46,13 +46,13 @@ def bill(found: Iterable[Distribution], hashes: Mapping[str, list[str]]) -> dict
         "components": list(components.values()),
         "dependencies": [_depends(packages[name], packages) for name in names],
     }
-    # Derived from the content, and no time in it: the same packages make the same document.
+    # Derived from the content, without a time: the same packages result in the same document.
     serial = uuid.uuid5(uuid.NAMESPACE_URL, json.dumps(document, sort_keys=True))
     return {**document, "serialNumber": f"urn:uuid:{serial}"}
 
 
 def normal(name: str) -> str:
-    """A package's name as indexes compare it."""
+    """Return a package's name in normalized form (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
@@ -75,7 +75,7 @@ def _component(package: Distribution, hashes: Mapping[str, list[str]]) -> dict[s
     elif licence := str(described.get("license") or ""):
         component["licenses"] = [{"license": {"name": licence.splitlines()[0][:200]}}]
     if locked := hashes.get(f"{name}=={package.version}"):
-        # Several files of one release are admitted, one for each platform; which one was taken is not recorded.
+        # The lock allows several files of one release, one for each platform; which one was installed is unknown.
         component["properties"] = [{"name": "ostiary:locked:sha256", "value": each} for each in sorted(locked)]
     return component
 
@@ -86,7 +86,7 @@ def _depends(package: Distribution, packages: Mapping[str, Distribution]) -> dic
 
 
 def locked_hashes(text: str) -> dict[str, list[str]]:
-    """The hashes in a lock file of pip's, by `name==version`."""
+    """Return the hashes in a lock file of pip, by `name==version`."""
     found: dict[str, list[str]] = {}
     pin = ""
     for match in _PIN.finditer(text):

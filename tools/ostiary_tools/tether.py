@@ -1,7 +1,7 @@
-"""Runs a command that dies with its parent: `python tether.py PARENT_PID COMMAND…`.
+"""Runs a command that is killed when its parent dies: `python tether.py PARENT_PID COMMAND…`.
 
-A script of its own, started without site-packages, because the alternative (`preexec_fn`) runs Python between
-fork and exec, which can deadlock in a process with threads. Only Linux has what this needs.
+It is a script, started without site-packages, because the alternative (`preexec_fn`) runs Python between fork and exec,
+which can deadlock in a process with threads. It needs prctl of Linux.
 """
 
 import ctypes
@@ -13,10 +13,10 @@ PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 def main() -> None:
-    """Ask the kernel for SIGKILL at the parent's death, then become the command."""
+    """Request SIGKILL at the parent's death (PR_SET_PDEATHSIG), then execute the command."""
     parent, command = int(sys.argv[1]), sys.argv[2:]
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before we asked
+    if os.getppid() != parent:  # the parent died before prctl
         sys.exit(1)
     os.execvp(command[0], command)  # noqa: S606  no shell is what we want
 

@@ -1,10 +1,10 @@
-"""Traffic at a door, and what became of each call: to be run while something is restarted, killed or upgraded.
+"""Sends traffic to an endpoint and counts failures: for use while something is restarted, killed or upgraded.
 
     PYTHONPATH=tools python -m ostiary_tools.traffic http://HOST/PATH/mcp --seconds 60
 
-Calls come at a fixed rate, whether earlier ones were answered or not, half of them in sessions (2025-11-25) and half
-without (2026-07-28). Streams are opened again as soon as they end. Nothing is tried twice. A call has failed unless it
-is answered with HTTP 200 and a result; a stream has failed if it could not be opened. The exit code is 1 if one failed.
+Calls are sent at a fixed rate, whatever the state of earlier ones, half of them in sessions (2025-11-25) and half
+without (2026-07-28). A stream that ends is opened again. There are no retries. A call has failed unless its response is
+HTTP 200 with a result; a stream has failed if it could not be opened. The exit code is 1 if anything failed.
 """
 
 import argparse
@@ -25,17 +25,17 @@ _STATELESS: Final = "2026-07-28"
 _ACCEPT: Final = "application/json, text/event-stream"
 _CLIENT: Final = {"name": "ostiary-traffic", "version": "1"}
 _CALL_SECONDS: Final = 30.0
-#: Connections of the callers; idle ones are kept and used again, as agents' clients do.
+#: Connections of the clients; idle ones are kept and reused, as agents' clients do.
 _CONNECTIONS: Final = 40
 _SESSIONS: Final = 10
 _REOPEN_SECONDS: Final = 0.05
-#: So many failures of a kind are told as they come; all are counted.
-_TOLD: Final = 3
+#: The number of failures of a kind that are printed at once; all are counted.
+_MAX_PRINTED: Final = 3
 
 
 @dataclass(slots=True)
 class TrafficResult:
-    """What became of calls and streams. Times are in seconds; failures are counted by kind."""
+    """The results of calls and streams. Times are in seconds; failures are counted by kind."""
 
     latencies: list[float] = field(default_factory=list)
     failures: Counter[str] = field(default_factory=Counter)
@@ -57,10 +57,10 @@ class TrafficResult:
 
 
 class Traffic:
-    """Callers of one endpoint. ``headers`` go with every request."""
+    """Clients of one endpoint. ``headers`` are sent with every request."""
 
     def __init__(self, http: aiohttp.ClientSession, url: str, headers: Mapping[str, str], tool: str) -> None:
-        self.tally = TrafficResult()
+        self.result = TrafficResult()
         self._http = http
         self._url = url
         self._headers = {"Accept": _ACCEPT, **headers}
@@ -68,8 +68,8 @@ class Traffic:
         self._began = time.monotonic()
 
     async def run(self, *, rate: float, streams: int, seconds: float) -> None:
-        """Call ``rate`` times a second beside so many open streams."""
-        # A server need not take more than one stream of a session.
+        """Call ``rate`` times a second for ``seconds``, with ``streams`` open streams."""
+        # A server may reject a second stream of a session.
         sessions = [await self._open_session() for _ in range(max(streams, _SESSIONS))]
         listeners = [asyncio.create_task(self._listen(session)) for session in sessions[:streams]]
         loop = asyncio.get_running_loop()
@@ -86,13 +86,13 @@ class Traffic:
 
     async def _open_session(self) -> str:
         hello = {"protocolVersion": _SESSION_ERA, "capabilities": {}, "clientInfo": _CLIENT}
-        async with self._http.post(self._url, json=_message(0, "initialize", hello), headers=self._headers) as answer:
-            answer.raise_for_status()
-            await answer.read()
-            session = answer.headers["Mcp-Session-Id"]
+        async with self._http.post(self._url, json=_message(0, "initialize", hello), headers=self._headers) as response:
+            response.raise_for_status()
+            await response.read()
+            session = response.headers["Mcp-Session-Id"]
         ready = {"jsonrpc": "2.0", "method": "notifications/initialized"}
-        async with self._http.post(self._url, json=ready, headers=self._of_session(session)) as answer:
-            answer.raise_for_status()
+        async with self._http.post(self._url, json=ready, headers=self._of_session(session)) as response:
+            response.raise_for_status()
         return session
 
     def _of_session(self, session: str) -> dict[str, str]:
@@ -113,38 +113,38 @@ class Traffic:
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             problem = f"{type(error).__name__} {error}"
         if problem:
-            self._fail("call", problem, self.tally.failures)
+            self._fail("call", problem, self.result.failures)
         else:
-            self.tally.latencies.append(time.monotonic() - began)
+            self.result.latencies.append(time.monotonic() - began)
 
     async def _ask(self, message: dict[str, Any], headers: Mapping[str, str]) -> str:
-        async with self._http.post(self._url, json=message, headers=headers) as answer:
-            text = await answer.text()
+        async with self._http.post(self._url, json=message, headers=headers) as response:
+            text = await response.text()
         found = _result(text)
-        if answer.status == 200 and "result" in found and not found["result"].get("isError"):
+        if response.status == 200 and "result" in found and not found["result"].get("isError"):
             return ""
-        return f"HTTP {answer.status} {json.dumps(found.get('error', text[:200]))}"
+        return f"HTTP {response.status} {json.dumps(found.get('error', text[:200]))}"
 
     async def _listen(self, session: str) -> None:
         while True:
             try:
-                async with self._http.get(self._url, headers=self._of_session(session)) as answer:
-                    if answer.status == 200:
-                        self.tally.opened += 1
-                        async for _ in answer.content:
+                async with self._http.get(self._url, headers=self._of_session(session)) as response:
+                    if response.status == 200:
+                        self.result.opened += 1
+                        async for _ in response.content:
                             pass
                     else:
-                        problem = f"HTTP {answer.status} {(await answer.text())[:200]}"
-                        self._fail("stream", problem, self.tally.stream_failures)
+                        problem = f"HTTP {response.status} {(await response.text())[:200]}"
+                        self._fail("stream", problem, self.result.stream_failures)
             except aiohttp.ClientPayloadError:
-                pass  # it broke off: that is an end, too
+                pass  # a broken stream has ended, too
             except (aiohttp.ClientError, OSError) as error:
-                self._fail("stream", f"{type(error).__name__} {error}", self.tally.stream_failures)
+                self._fail("stream", f"{type(error).__name__} {error}", self.result.stream_failures)
             await asyncio.sleep(_REOPEN_SECONDS)
 
     def _fail(self, what: str, problem: str, counts: Counter[str]) -> None:
         counts[problem] += 1
-        if counts[problem] <= _TOLD:
+        if counts[problem] <= _MAX_PRINTED:
             print(f"{time.monotonic() - self._began:7.2f} s  {what}: {problem}", file=sys.stderr, flush=True)
 
 
@@ -158,7 +158,7 @@ def _envelope() -> dict[str, Any]:
 
 
 def _result(text: str) -> dict[str, Any]:
-    """Return the answer of a document, or the last message of a stream of events."""
+    """Return the JSON-RPC message of a body, or the last one of an event stream."""
     events = [line[5:] for line in text.splitlines() if line.startswith("data:") and len(line) > len("data: ")]
     with suppress(ValueError):
         found = json.loads(events[-1] if events else text)
@@ -174,12 +174,12 @@ async def _run(arguments: argparse.Namespace) -> TrafficResult:
         headers = dict(header.split(": ", 1) for header in arguments.header)
         traffic = Traffic(http, arguments.url, headers, arguments.tool)
         await traffic.run(rate=arguments.rate, streams=arguments.streams, seconds=arguments.seconds)
-        return traffic.tally
+        return traffic.result
 
 
 def main() -> int:
-    """Send the traffic, print what came of it, return the exit code."""
-    parser = argparse.ArgumentParser(description="Call through a door, and count what fails.")
+    """Send the traffic, print the results, return the exit code."""
+    parser = argparse.ArgumentParser(description="Send calls to an endpoint, and count failures.")
     parser.add_argument("url", help="the complete endpoint, ending in /mcp")
     parser.add_argument("--rate", type=float, default=200.0, help="calls a second (default: 200)")
     parser.add_argument("--streams", type=int, default=50, help="open streams (default: 50)")
@@ -187,9 +187,9 @@ def main() -> int:
     parser.add_argument("--tool", default="get_users", help="a tool that needs no arguments (default: get_users)")
     parser.add_argument("--header", action="append", default=[], help="'Name: value', with every request")
     parser.add_argument("--insecure", action="store_true", help="take any certificate")
-    tally = asyncio.run(_run(parser.parse_args()))
-    print(tally.report())
-    return 1 if tally.failures or tally.stream_failures else 0
+    result = asyncio.run(_run(parser.parse_args()))
+    print(result.report())
+    return 1 if result.failures or result.stream_failures else 0
 
 
 if __name__ == "__main__":

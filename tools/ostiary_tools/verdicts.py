@@ -1,4 +1,4 @@
-"""What others' tools say of an object: kstatus (Flux, Helm 4) and the Lua of Argo CD, by their own libraries.
+"""The health of an object as other tools see it: kstatus (Flux, Helm 4), and the Lua scripts of Argo CD.
 
 verdicts.kstatus(obj)            Verdict(status="Current", message="Resource is current")
 verdicts.lua(obj, Path("…"))     Verdict(status="Healthy", message="…")
@@ -21,19 +21,19 @@ _SOURCES = ("go.mod", "go.sum", "main.go")
 
 @dataclass(frozen=True, slots=True)
 class HealthStatus:
-    """A status in the words of who judges, and a message for people."""
+    """The status of an object in the tool's own words, and a message."""
 
     status: str
     message: str
 
 
 def kstatus(obj: Mapping[str, Any]) -> HealthStatus:
-    """Judge an object as Flux and `helm --wait` do: Current, InProgress, Failed or Terminating."""
+    """Return the status by Flux and `helm --wait`: Current, InProgress, Failed or Terminating."""
     return _judge(obj, "kstatus")
 
 
 def lua(obj: Mapping[str, Any], script: Path) -> HealthStatus:
-    """Judge an object as Argo CD does with this health script: Healthy, Progressing, Degraded or Suspended."""
+    """Return the status by Argo CD with this health script: Healthy, Progressing, Degraded or Suspended."""
     return _judge(obj, "lua", str(script))
 
 
@@ -52,7 +52,7 @@ def ensure() -> Path:
         ToolError: Go or its module proxy is missing.
     """
     key = hashlib.sha256(b"\0".join((_MODULE / name).read_bytes() for name in _SOURCES)).hexdigest()[:16]
-    return cache.once(cache.root() / "verdicts" / key, what="building what judges objects", make=_build) / "verdicts"
+    return cache.once(cache.root() / "verdicts" / key, what="building the health checks", make=_build) / "verdicts"
 
 
 def _build(target: Path) -> None:

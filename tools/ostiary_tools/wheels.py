@@ -1,7 +1,7 @@
 """Tools that come as Python wheels: Go, Node.js and uv, for machines that lack them.
 
-They go into directories of their own in the cache, never into `.venv`. pip is asked, so the user's index,
-proxy and certificates hold; the lock files in `tools/wheels/` pin versions and hashes.
+They are installed into separate directories of the cache, never into `.venv`. pip installs them, with the user's index,
+proxy and certificates; the lock files in `tools/wheels/` pin versions and hashes.
 """
 
 import hashlib
@@ -18,10 +18,10 @@ LOCKS = Path(__file__).parent.parent / "wheels"
 
 
 def install(name: str) -> Path:
-    """The directory that holds the wheel locked in `tools/wheels/<name>.txt`, installed on first use.
+    """Return the directory with the wheel locked in `tools/wheels/<name>.txt`, installed on first use.
 
     Raises:
-        ToolError: pip could not bring it.
+        ToolError: pip could not install it.
     """
     lock = LOCKS / f"{name}.txt"
     key = hashlib.sha256(f"{platform.system()} {platform.machine()}\n{lock.read_text()}".encode()).hexdigest()

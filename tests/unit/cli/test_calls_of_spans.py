@@ -74,4 +74,4 @@ def test_what_never_became_a_message_is_no_call() -> None:
         span.respond(http_status=404, message="NoSuchProxy")
     call = call_of(seen[0])
     assert (call.method, call.proxy, call.outcome) == ("", "", CallOutcome.FAILED)
-    assert not call.worth_a_line
+    assert not call.is_shown_by_default

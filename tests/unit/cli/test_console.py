@@ -97,8 +97,8 @@ def test_a_call_is_a_line(given: CallRecord, told: str) -> None:
     assert calls.line(given) == told
 
 
-def test_tool_calls_and_refusals_are_worth_a_line_and_handshakes_are_not() -> None:
-    assert call().worth_a_line
-    assert call("prompts/get", outcome=CallOutcome.DENIED).worth_a_line
-    assert not call("tools/list", target="").worth_a_line
-    assert not call("", proxy="", target="", outcome=CallOutcome.FAILED).worth_a_line
+def test_tool_calls_and_refusals_are_is_shown_by_default_and_handshakes_are_not() -> None:
+    assert call().is_shown_by_default
+    assert call("prompts/get", outcome=CallOutcome.DENIED).is_shown_by_default
+    assert not call("tools/list", target="").is_shown_by_default
+    assert not call("", proxy="", target="", outcome=CallOutcome.FAILED).is_shown_by_default

@@ -112,8 +112,8 @@ def test_a_certificate_and_its_key_make_tls(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--config", "/", "--tls-cert", "/x"], "--tls-cert is of no use without --tls-key: give both, or neither"),
-        (["--config", "/", "--tls-key", "/x"], "--tls-key is of no use without --tls-cert: give both, or neither"),
+        (["--config", "/", "--tls-cert", "/x"], "--tls-cert has no effect without --tls-key: give both, or neither"),
+        (["--config", "/", "--tls-key", "/x"], "--tls-key has no effect without --tls-cert: give both, or neither"),
         (
             ["--config", "/", "--tls-cert", "/nowhere", "--tls-key", "/nowhere"],
             "--tls-cert: /nowhere is no file that can be read",

@@ -42,7 +42,7 @@ def test_what_a_broken_file_says_besides_counts_only_where_it_said_nothing_good_
     assert names(sources) == ["a", "b", "c"]
 
 
-def test_a_mended_file_counts_again(sources: SourceFiles, tmp_path: Path) -> None:
+def test_a_fixed_file_counts_again(sources: SourceFiles, tmp_path: Path) -> None:
     names(sources)
     (tmp_path / "a.yaml").write_text("a: [")
     names(sources)
@@ -72,7 +72,7 @@ def test_a_folder_that_is_gone_at_once_keeps_what_it_said(sources: SourceFiles, 
         path.unlink()
     read = sources.read()
     assert sorted(manifest.key.name for manifest in read.manifests) == ["a", "b"]
-    remedy = "Bring it back; what it held stays live until then."
+    remedy = "Restore it; what it held stays live until then."
     assert [str(finding) for finding in read.findings] == [
         f"{tmp_path}: There is no YAML file in this folder (*.yaml or *.yml). {remedy}"
     ]

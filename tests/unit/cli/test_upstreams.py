@@ -76,7 +76,7 @@ async def test_a_server_answers_or_it_is_said_why_not(host: str) -> None:
     ("host", "error", "words"),
     [
         ("crm.example.com", socket.gaierror(-2, "Name or service not known"), "see whether DNS works here"),
-        ("crm.sales.svc", socket.gaierror(-2, "Name or service not known"), "mean something in a cluster only"),
+        ("crm.sales.svc", socket.gaierror(-2, "Name or service not known"), "resolves only in a cluster"),
         ("192.0.2.1", OSError(errno.ENETUNREACH, "x"), "network is unreachable; see the network"),
         ("192.0.2.1", TimeoutError(errno.ETIMEDOUT, "x"), "connection timed out; see the network"),
     ],

@@ -35,7 +35,7 @@ async def test_the_servers_own_words_are_told_where_gateways_saw_the_same_fault(
     made["metadata"]["generation"] = 1
     cluster.put(PROXY, {**made, "status": {"conditions": [condition]}})
     case = Case(cast("ReadOnlyClient", cluster), Options(), "tools", "crm", proxy=made)
-    case.answer = McpReply(200, {}, REFUSED, "")
+    case.response = McpReply(200, {}, REFUSED, "")
 
     found = await server(case)
     assert found.state is CheckState.BROKEN

@@ -16,17 +16,17 @@ def test_progress_counts_packages_and_then_says_that_they_are_installed() -> Non
     progress = install.Progress(total=99)
     assert progress.line(0.2) == "  fetched 0 of 99 packages, 0 s so far"
     for name in ("aiohttp", "attrs", "aiohttp"):
-        progress.hear(f"Collecting {name}==1.0 (from -r requirements/dev.txt (line 1))")
-        progress.hear(f"  Downloading {name}-1.0.whl (3 kB)")
+        progress.feed(f"Collecting {name}==1.0 (from -r requirements/dev.txt (line 1))")
+        progress.feed(f"  Downloading {name}-1.0.whl (3 kB)")
     assert progress.line(12.0) == "  fetched 2 of 99 packages, 12 s so far"
-    progress.hear("Installing collected packages: attrs, aiohttp")
+    progress.feed("Installing collected packages: attrs, aiohttp")
     assert progress.line(31.4) == "  installing 99 packages, 31 s so far"
 
 
 def test_a_silent_index_is_told_once_and_at_once(capsys: pytest.CaptureFixture[str]) -> None:
     progress = install.Progress(total=99)
     for number in range(5):
-        progress.hear(f"WARNING: Retrying (Retry(total={4 - number})) after connection broken by 'NewConnectionError'")
+        progress.feed(f"WARNING: Retrying (Retry(total={4 - number})) after connection broken by 'NewConnectionError'")
     assert capsys.readouterr().err == "  the package index does not answer; pip tries again\n"
 
 

@@ -53,7 +53,7 @@ async def tally_of(call: Handler, listen: Handler, *, streams: int = 1) -> Traff
     async with serving(call, listen) as url, aiohttp.ClientSession() as http:
         traffic = Traffic(http, url, {}, "get_users")
         await traffic.run(rate=100, streams=streams, seconds=0.2)
-        return traffic.tally
+        return traffic.result
 
 
 async def test_calls_that_are_answered_are_counted_with_their_time() -> None:

@@ -1,4 +1,4 @@
-"""The command ``ostiary``: sub-commands that load what they need when they are asked for."""
+"""The command ``ostiary``. Each sub-command imports its dependencies only when it runs."""
 
 from ostiary_operator.cli.entry import main
 

@@ -1,4 +1,4 @@
-"""Arguments of the commands that look at a cluster: which one, and what of it. The words are kubectl's."""
+"""Arguments of the commands that read a cluster: connection and namespaces, named as kubectl names them."""
 
 import argparse
 import sys
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from ostiary_operator.view.tables import Paint
 
 WELL, NOT_WELL, UNANSWERED = 0, 1, 2
-"""The exit codes: all is well; something is not; the command was used wrongly, or the cluster could not be asked."""
+"""The exit codes: all is well; something is not; wrong usage, or the cluster could not be read."""
 
 
 def add_connection(parser: argparse.ArgumentParser) -> None:
-    """Add which API server, and as whom."""
+    """Add the arguments for the API server and its credentials."""
     group = parser.add_argument_group("which cluster")
     group.add_argument(
         "--kubeconfig",
@@ -33,13 +33,13 @@ def add_connection(parser: argparse.ArgumentParser) -> None:
 
 
 def add_scope(parser: argparse.ArgumentParser) -> None:
-    """Add which namespace, or all of them."""
+    """Add the arguments for one namespace, or for all."""
     add_namespace(parser)
     parser.add_argument("-A", "--all-namespaces", action="store_true", help="of all namespaces; overrides -n")
 
 
 def add_namespace(parser: argparse.ArgumentParser) -> None:
-    """Add which namespace."""
+    """Add the argument for the namespace."""
     parser.add_argument(
         "-n",
         "--namespace",
@@ -50,14 +50,14 @@ def add_namespace(parser: argparse.ArgumentParser) -> None:
 
 
 def credentials(arguments: argparse.Namespace) -> "Credentials":
-    """Return what the arguments say of the API server."""
-    from ostiary_operator.kube.visit import Credentials  # noqa: PLC0415  help does without kubernetes
+    """Return the kubeconfig and context that the arguments name."""
+    from ostiary_operator.kube.visit import Credentials  # noqa: PLC0415  --help must work without kubernetes
 
     return Credentials(arguments.kubeconfig, arguments.context)
 
 
 def chosen_namespace(arguments: argparse.Namespace) -> str:
-    """Return the namespace that was asked for, or else the context's.
+    """Return the namespace of the arguments, else that of the kubeconfig's context.
 
     Raises:
         Unreachable: the kubeconfig cannot be used.
@@ -69,12 +69,12 @@ def chosen_namespace(arguments: argparse.Namespace) -> str:
 
 
 def painter() -> "Paint":
-    """Return what colours text, where stdout shows colours."""
+    """Return the function that colours text; it does nothing if stdout shows no colours."""
     from ostiary_operator.local.console import Console, wants_colour  # noqa: PLC0415  likewise
 
     return Console(sys.stdout, colour=wants_colour(sys.stdout)).paint
 
 
 def note(command: str, text: str) -> None:
-    """Say something on stderr that is no part of the answer."""
+    """Write a note to stderr, apart from the output."""
     sys.stderr.write(f"ostiary {command}: {text}\n")

@@ -1,4 +1,4 @@
-"""The sub-commands: their names, what each is for, and the module that does it. Text only, so that help is instant."""
+"""The sub-commands: name, help text and module of each. It imports nothing else, so that --help is fast."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -9,7 +9,7 @@ class Command:
     """One sub-command. ``module`` has ``run(arguments) -> int`` and, unless ``arguments`` names another module that has
     it, ``add_arguments(parser)``.
 
-    ``extras`` are those of the distribution that it needs; ``examples`` are pairs of a command line and what it does.
+    ``extras`` are the extras of the distribution that it needs; ``examples`` are pairs of command line and effect.
     """
 
     name: str
@@ -22,7 +22,7 @@ class Command:
 
     @property
     def epilog(self) -> str:
-        """The examples, as help shows them."""
+        """The examples as help shows them."""
         return "examples:\n" + "\n".join(f"  # {what}\n  {line}" for line, what in self.examples)
 
 
@@ -186,7 +186,7 @@ COMMANDS: Final = (
     ),
 )
 
-#: Packages that come with an extra only. Where one is missing, its command says how to get it.
+#: Packages that only an extra installs. If one is missing, the command says how to install it.
 OPTIONAL_PACKAGES: Final = frozenset(
     {
         "aiohttp",

@@ -1,4 +1,4 @@
-"""``ostiary compile``: arguments, and what became of the files in the exit code."""
+"""``ostiary compile``: its arguments and exit codes."""
 
 import argparse
 import asyncio
@@ -39,8 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Compile; return 0, 1 for problems of the files, or 2 for paths that cannot be used."""
-    from ostiary_operator.local import compiling, files  # noqa: PLC0415  help does without pydantic
+    """Compile; return 0, or 1 if the files have problems, or 2 if a path cannot be used."""
+    from ostiary_operator.local import compiling, files  # noqa: PLC0415  --help must work without pydantic
 
     try:
         files.find(arguments.paths)
@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _follow(compiler: "Compiler") -> None:
-    """Compile again and again until SIGINT or SIGTERM."""
+    """Compile whenever a file changes, until SIGINT or SIGTERM."""
     following = asyncio.create_task(compiler.follow(), name="compile")
     for number in _SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, following.cancel)

@@ -1,4 +1,4 @@
-"""``ostiary crds``: what is generated from the models, printed or written."""
+"""``ostiary crds``: prints or writes the CRDs, JSON Schemas and field references."""
 
 import argparse
 import sys
@@ -16,8 +16,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the CRDs, or write what was asked for; return the exit code."""
-    from ostiary_operator.api.crd import render_crds  # noqa: PLC0415  help does without pydantic
+    """Print the CRDs, or write the files that the arguments name; return the exit code."""
+    from ostiary_operator.api.crd import render_crds  # noqa: PLC0415  --help must work without pydantic
     from ostiary_operator.api.json_schema import render_json_schemas  # noqa: PLC0415  likewise
     from ostiary_operator.api.reference import render_reference  # noqa: PLC0415  likewise
 

@@ -1,4 +1,4 @@
-"""``ostiary doctor``: from a resource to an answer, link by link, up to the first that is broken."""
+"""``ostiary doctor``: runs the chain of checks for an MCPProxy, up to the first that fails."""
 
 import argparse
 import asyncio
@@ -17,25 +17,25 @@ if TYPE_CHECKING:
 
 
 class BearerError(Exception):
-    """The file with the token cannot be used; the message names it."""
+    """The file of --bearer-file cannot be used; the message names it."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command to its parser."""
-    from ostiary_operator.kube import options  # noqa: PLC0415  light, but only this command needs it
+    from ostiary_operator.kube import options  # noqa: PLC0415  only this command needs it
 
     parser.add_argument("name", metavar="MCPPROXY", nargs="?", help="the MCPProxy (default: each of the namespace)")
     cluster.add_namespace(parser)
     parser.add_argument(
         "-o", "--output", choices=("text", "json"), default="text", help="lines for people, or an array for programs"
     )
-    door = parser.add_argument_group("how to reach the door, its replicas and the operator")
-    door.add_argument(
+    target = parser.add_argument_group("how to reach the door, its replicas and the operator")
+    target.add_argument(
         "--via", metavar="URL", type=options.base_url, help="connect here in place of the published URL's host"
     )
-    door.add_argument("--bearer-file", metavar="FILE", type=Path, help="token to knock with; - for stdin")
-    options.add_replicas(door)
-    door.add_argument(
+    target.add_argument("--bearer-file", metavar="FILE", type=Path, help="token to knock with; - for stdin")
+    options.add_replicas(target)
+    target.add_argument(
         "--operator-url", metavar="URL", type=options.base_url, help="the operator's admin port, to ask it itself"
     )
     parser.add_argument(
@@ -49,30 +49,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Walk; return 0 if no link is broken, 1 if one is, 2 if the cluster cannot be reached with these credentials."""
-    from ostiary_operator.kube.errors import ClusterError  # noqa: PLC0415  help does without any of this
+    """Run the checks; return 0 if none fails, 1 if one does, 2 if the cluster cannot be reached."""
+    from ostiary_operator.kube.errors import ClusterError  # noqa: PLC0415  --help must work without these packages
 
     try:
-        return asyncio.run(_walk_all(arguments))
+        return asyncio.run(_check_all(arguments))
     except (ClusterError, BearerError) as error:
         cluster.note("doctor", str(error))
         return cluster.UNANSWERED
 
 
-async def _walk_all(arguments: argparse.Namespace) -> int:
+async def _check_all(arguments: argparse.Namespace) -> int:
     from ostiary_operator.kube import visit  # noqa: PLC0415  likewise
 
     options, namespace = _options(arguments), cluster.chosen_namespace(arguments)
     async with visit.opened(cluster.credentials(arguments)) as api:
         cases = _cases(api, options, namespace, arguments.name)
-        objects = [await _walk(case, text=arguments.output == "text") async for case in cases]
+        objects = [await _check(case, text=arguments.output == "text") async for case in cases]
     if arguments.output == "json":
         sys.stdout.write(json.dumps(objects, indent=2) + "\n")
     return cluster.NOT_WELL if any(each["broken"] for each in objects) else cluster.WELL
 
 
 async def _cases(api: "ReadOnlyClient", options: "Options", namespace: str, name: str | None) -> AsyncIterator["Case"]:
-    """Yield the MCPProxy that was named, or each of the namespace; one without a name where there is none."""
+    """Yield a case for the named MCPProxy, or for each of the namespace; one without a name if there is none."""
     from ostiary_operator.doctor.model import Case  # noqa: PLC0415  likewise
     from ostiary_operator.kube.errors import ClusterError  # noqa: PLC0415  likewise
     from ostiary_operator.kube.kinds import PROXY  # noqa: PLC0415  likewise
@@ -82,26 +82,26 @@ async def _cases(api: "ReadOnlyClient", options: "Options", namespace: str, name
         try:
             names = [each["metadata"]["name"] for each in await api.list(PROXY, namespace=namespace)]
         except ClusterError:
-            names = []  # the walk itself says at which link that fails
+            names = []  # the checks report at which link this fails
     for each in names or [""]:
         yield Case(api, options, namespace, each)
 
 
-async def _walk(case: "Case", *, text: bool) -> dict[str, Any]:
+async def _check(case: "Case", *, text: bool) -> dict[str, Any]:
     from ostiary_operator.doctor import chain, report  # noqa: PLC0415  likewise
 
     paint = cluster.painter()
-    findings = []
+    results = []
     if text:
         sys.stdout.write(f"MCPProxy {case.identity}\n" if case.name else f"Namespace {case.namespace}\n")
-    async for link, finding in chain.walk(case, chain.CHAIN if case.name else chain.INSTALLATION):
-        findings.append((link, finding))
+    async for check, result in chain.run_checks(case, chain.CHAIN if case.name else chain.INSTALLATION):
+        results.append((check, result))
         if text:
-            sys.stdout.write(report.line(link, finding, paint))
+            sys.stdout.write(report.line(check, result, paint))
             sys.stdout.flush()
     if text:
-        sys.stdout.write(report.verdict(findings, paint))
-    return report.as_object(case.identity if case.name else None, findings)
+        sys.stdout.write(report.summary(results, paint))
+    return report.as_object(case.identity if case.name else None, results)
 
 
 def _options(arguments: argparse.Namespace) -> "Options":
@@ -119,10 +119,10 @@ def _options(arguments: argparse.Namespace) -> "Options":
 
 
 def _bearer(file: Path | None) -> str | None:
-    """Read the token.
+    """Return the token in a file, or None without a file.
 
     Raises:
-        BearerError: the file cannot be read, or holds no token.
+        BearerError: the file cannot be read, or does not hold one token.
     """
     if file is None:
         return None

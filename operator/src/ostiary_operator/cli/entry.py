@@ -1,4 +1,4 @@
-"""The entry point of ``ostiary``: which sub-command, and what becomes of it."""
+"""The entry point of ``ostiary``: parses the arguments and runs the sub-command."""
 
 import argparse
 import importlib
@@ -20,7 +20,7 @@ start here:
 
 
 class _Help(argparse.HelpFormatter):
-    """Descriptions as paragraphs, examples as they were written."""
+    """Wraps descriptions as paragraphs, and keeps the line breaks of examples."""
 
     def __init__(self, prog: str) -> None:
         width = min(shutil.get_terminal_size((100, 24)).columns, 120)
@@ -31,9 +31,9 @@ class _Help(argparse.HelpFormatter):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a sub-command and return the exit code: 0 well, 1 not well, 2 used wrongly.
+    """Run a sub-command and return the exit code: 0 success, 1 failure, 2 wrong usage.
 
-    ``argv`` are the arguments; None takes the process's own.
+    ``argv`` are the arguments; None takes those of the process.
 
     Raises:
         SystemExit: from argparse, for ``--help``, ``--version`` and wrong usage.
@@ -55,13 +55,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _named(argv: Sequence[str]) -> Command | None:
-    """The sub-command that the arguments ask for. The options before it take no values."""
+    """Return the sub-command that the arguments name. The options before it take no values."""
     word = next((word for word in argv if not word.startswith("-")), None)
     return next((command for command in COMMANDS if command.name == word), None)
 
 
 def _parser(chosen: Command | None) -> argparse.ArgumentParser:
-    """The parser, with the arguments of the chosen command only: those of the others would have to be loaded."""
+    """Return the parser; only the chosen command has its arguments, since they require an import."""
     parser = argparse.ArgumentParser(prog="ostiary", description=_DESCRIPTION, epilog=_EPILOG, formatter_class=_Help)
     parser.add_argument("--version", action="version", version=f"ostiary {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -84,7 +84,7 @@ def _run(command: Command, arguments: argparse.Namespace) -> int:
         code = int(importlib.import_module(command.module).run(arguments))
         sys.stdout.flush()
     except BrokenPipeError:
-        # Who read our output went away, as `head` does; what is still buffered has nowhere to go.
+        # The reader of our output has closed the pipe, as `head` does: discard what is still buffered.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:

@@ -1,6 +1,6 @@
-"""`--watch` of the commands that look at a cluster: the answer once, and then whatever changes, until Ctrl-C.
+"""`--watch` of the commands that read a cluster: the output once, then every change, until Ctrl-C.
 
-It asks every two seconds rather than holding a watch, so that it needs no right but those that the answer needs.
+It polls every two seconds instead of opening a watch, so that it needs no rights besides get and list.
 """
 
 import argparse
@@ -23,25 +23,25 @@ def add_watch(parser: argparse.ArgumentParser) -> None:
 
 
 def unfit(arguments: argparse.Namespace) -> str | None:
-    """Return why `--watch` does not go with the other arguments, or None."""
+    """Return why `--watch` cannot be combined with the other arguments, or None."""
     if arguments.watch and arguments.output in {"json", "yaml"}:
-        return f"--watch shows tables, and -o {arguments.output} one object: leave one of them out"
+        return f"--watch shows tables, and -o {arguments.output} one object: omit one of them"
     return None
 
 
-async def polls(look: Callable[[], Awaitable[T]], *, command: str, seconds: float = _SECONDS) -> AsyncIterator[T]:
-    """Yield what further looks find; say once when the API server does not answer, and when it does again.
+async def polls(poll: Callable[[], Awaitable[T]], *, command: str, seconds: float = _SECONDS) -> AsyncIterator[T]:
+    """Poll and yield each result; note once when the API server stops answering, and when it answers again.
 
     Raises:
-        NotFound: what was named does not exist any more.
+        NotFound: a named object no longer exists.
     """
-    from ostiary_operator.kube.errors import ClusterError, NotFound  # noqa: PLC0415  help does without any of this
+    from ostiary_operator.kube.errors import ClusterError, NotFound  # noqa: PLC0415  --help must work without these packages
 
     lost = False
     while True:
         await asyncio.sleep(seconds)
         try:
-            found = await look()
+            found = await poll()
         except NotFound:
             raise
         except ClusterError as error:

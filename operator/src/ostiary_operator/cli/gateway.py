@@ -1,4 +1,4 @@
-"""``ostiary gateway``: arguments to options, and a word on combinations that cannot be."""
+"""``ostiary gateway``: its arguments as options of the gateway; rejects invalid combinations."""
 
 import argparse
 import os
@@ -15,7 +15,7 @@ _ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
 class CombinationError(Exception):
-    """Arguments that cannot be used together, or not here; the message names them and the remedy."""
+    """Arguments cannot be combined, or cannot be used here; the message names them and the remedy."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -87,7 +87,7 @@ def _add_watch(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Serve until SIGTERM or SIGINT; return the exit code: 2 for arguments that cannot be."""
+    """Serve until SIGTERM or SIGINT; return the exit code: 2 for invalid arguments."""
     try:
         options = read_options(arguments)
     except CombinationError as error:
@@ -103,15 +103,15 @@ def read_options(arguments: argparse.Namespace) -> "GatewayOptions":
     """Return the options of a gateway.
 
     Raises:
-        CombinationError: the arguments cannot be used together, or not here.
+        CombinationError: the arguments cannot be combined, or cannot be used here.
     """
-    from ostiary_gateway.options import GatewayOptions  # noqa: PLC0415  the other plane: only this command knows it
+    from ostiary_gateway.options import GatewayOptions  # noqa: PLC0415  the other plane: only this command imports it
 
     if arguments.config is None and not arguments.watch:
         raise CombinationError("it has no source of config: give --config DIR (or OSTIARY_CONFIG), --watch, or both")
     if arguments.config is not None and not arguments.config.is_dir():
         raise CombinationError(f"--config: {arguments.config} is no folder: correct it, or create it before the start")
-    _judge_keys(arguments)
+    _check_keys(arguments)
     if arguments.port == arguments.admin_port != 0:
         raise CombinationError(f"--port and --admin-port are both {arguments.port}: give one of them another number")
     return GatewayOptions(
@@ -129,19 +129,19 @@ def read_options(arguments: argparse.Namespace) -> "GatewayOptions":
     )
 
 
-def _judge_keys(arguments: argparse.Namespace) -> None:
-    """The folder of the keys need not exist yet, as where the operator has written none."""
+def _check_keys(arguments: argparse.Namespace) -> None:
+    """Check --keys. The folder need not exist yet: the operator may write it later."""
     keys, config = arguments.keys, arguments.config
     if keys is None:
         return
     if config is None:
-        raise CombinationError("--keys is of no use without --config: with --watch alone keys come from the API")
+        raise CombinationError("--keys has no effect without --config: with --watch alone keys come from the API")
     if keys.exists() and not keys.is_dir():
         raise CombinationError(f"--keys: {keys} is no folder: give the one that the gateway's Secret is mounted at")
     if keys.resolve() == config.resolve():
         raise CombinationError(
-            f"--keys and --config are both {keys}: mount the Secret at a folder of its own, or whoever writes a "
-            "ConfigMap could write keys"
+            f"--keys and --config are both {keys}: mount the Secret at a folder of its own, or anyone who may "
+            "write a ConfigMap could write keys"
         )
 
 
@@ -152,7 +152,7 @@ def _tls(arguments: argparse.Namespace) -> "TlsFiles | None":
         return None
     if arguments.tls_cert is None or arguments.tls_key is None:
         given, missing = ("--tls-key", "--tls-cert") if arguments.tls_cert is None else ("--tls-cert", "--tls-key")
-        raise CombinationError(f"{given} is of no use without {missing}: give both, or neither")
+        raise CombinationError(f"{given} has no effect without {missing}: give both, or neither")
     return TlsFiles(_readable("--tls-cert", arguments.tls_cert), _readable("--tls-key", arguments.tls_key))
 
 
@@ -167,7 +167,7 @@ def _kubernetes(arguments: argparse.Namespace) -> "KubernetesOptions | None":
     if not arguments.watch:
         for flag, value in given.items():
             if value is not None:
-                raise CombinationError(f"{flag} says how to watch, but --watch is missing: add it, or leave {flag} out")
+                raise CombinationError(f"{flag} says how to watch, but --watch is missing: add it, or omit {flag}")
         return None
     if not arguments.gateway:
         raise CombinationError("--watch needs --gateway NAMESPACE/NAME: what it watches is named after the gateway")

@@ -1,4 +1,4 @@
-"""``ostiary get``: resources and gateways as kubectl lists them, with what a column of theirs cannot say."""
+"""``ostiary get``: lists resources and gateways as kubectl does, with further columns."""
 
 import argparse
 import asyncio
@@ -56,8 +56,8 @@ def _kind(text: str) -> str:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """List; return 0, 1 if a name does not exist, or 2 if the cluster cannot be asked or the arguments do not fit."""
-    from ostiary_operator.kube.errors import ClusterError, KindMissing, NotFound  # noqa: PLC0415  help does without any of this
+    """List; return 0, or 1 if a name does not exist, or 2 for wrong usage or an unreadable cluster."""
+    from ostiary_operator.kube.errors import ClusterError, KindMissing, NotFound  # noqa: PLC0415  --help must work without these packages
 
     if arguments.names and (arguments.kind == "all" or arguments.all_namespaces or arguments.selector):
         cluster.note("get", "a NAME goes with one KIND and one namespace, and without -A and --selector")
@@ -74,8 +74,8 @@ def run(arguments: argparse.Namespace) -> int:
     return cluster.WELL
 
 
-def _tell(arguments: argparse.Namespace, found: "ListResult") -> None:
-    """Write an answer, and what belongs to it on stderr."""
+def _write(arguments: argparse.Namespace, found: "ListResult") -> None:
+    """Write the output to stdout, and its notes to stderr."""
     sys.stdout.write(_written(arguments, found))
     sys.stdout.flush()
     for note in found.notes:
@@ -86,24 +86,24 @@ def _tell(arguments: argparse.Namespace, found: "ListResult") -> None:
 
 
 async def _follow(arguments: argparse.Namespace) -> None:
-    """Tell what there is, and with `--watch` what changes from then on, until interrupted."""
+    """Write what there is, and with `--watch` every change, until interrupted."""
     from ostiary_operator.kube import visit  # noqa: PLC0415  likewise
     from ostiary_operator.view import listing  # noqa: PLC0415  likewise
 
     namespace = None if arguments.all_namespaces else cluster.chosen_namespace(arguments)
     async with visit.opened(cluster.credentials(arguments)) as api:
         wanted = listing.ListRequest(arguments.kind, namespace, tuple(arguments.names), arguments.selector)
-        look = functools.partial(listing.read, api, wanted, digests=arguments.output == "wide")
-        before = await look()
-        _tell(arguments, before)
+        poll = functools.partial(listing.read, api, wanted, digests=arguments.output == "wide")
+        before = await poll()
+        _write(arguments, before)
         if arguments.watch:
-            async for found in following.polls(look, command="get"):
-                _tell_news(arguments, before, found)
+            async for found in following.polls(poll, command="get"):
+                _write_changes(arguments, before, found)
                 before = found
 
 
-def _tell_news(arguments: argparse.Namespace, before: "ListResult", found: "ListResult") -> None:
-    """Write what is new or changed, as kubectl does: rows without a header; what is gone is said on stderr."""
+def _write_changes(arguments: argparse.Namespace, before: "ListResult", found: "ListResult") -> None:
+    """Write new and changed objects as rows without a header, as kubectl does; note deleted ones on stderr."""
     from ostiary_operator.view import listing  # noqa: PLC0415  likewise
 
     news = listing.changed(before, found)

@@ -1,4 +1,4 @@
-"""How a server process logs: lines for people, or objects for programs."""
+"""The log format of server processes: text lines, or JSON objects."""
 
 import argparse
 import json
@@ -11,7 +11,7 @@ _PLAIN: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 def add_format(parser: argparse.ArgumentParser) -> None:
-    """Add the choice of the format."""
+    """Add `--log-format`."""
     parser.add_argument(
         "--log-format",
         choices=("plain", "json"),
@@ -21,14 +21,14 @@ def add_format(parser: argparse.ArgumentParser) -> None:
 
 
 def configure(log_format: str) -> None:
-    """Send what is logged to stderr; later calls of ``logging.basicConfig`` change nothing."""
+    """Send log records to stderr; later calls of ``logging.basicConfig`` have no effect."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JSONFormatter() if log_format == "json" else logging.Formatter(_PLAIN))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
 class JSONFormatter(logging.Formatter):
-    """One JSON object a line: ``time`` (UTC, ISO 8601), ``level``, ``logger``, ``message``, and ``exception``."""
+    """Formats a record as JSON: ``time`` (UTC, ISO 8601), ``level``, ``logger``, ``message``, and ``exception``."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as JSON."""

@@ -1,4 +1,4 @@
-"""``ostiary run``: arguments to options, and a terminal for what happens."""
+"""``ostiary run``: its arguments as options, and the terminal for its output."""
 
 import argparse
 import asyncio
@@ -36,8 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Serve until Ctrl-C; return 0, 1 where nothing could be served, or 2 for arguments that cannot be used."""
-    from ostiary_operator.local import files  # noqa: PLC0415  help does without pydantic
+    """Serve until Ctrl-C; return 0, or 1 if nothing could be served, or 2 for invalid arguments."""
+    from ostiary_operator.local import files  # noqa: PLC0415  --help must work without pydantic
 
     options = _options(arguments)
     problem = _clash(options)
@@ -71,7 +71,7 @@ def _options(arguments: argparse.Namespace) -> "RunOptions":
 
 
 def _clash(options: "RunOptions") -> str | None:
-    """Say which two of the ports are the same, if two are."""
+    """Return an error message if two ports are the same, else None."""
     named = {"PORT": options.port, "ADMIN_PORT": options.admin_port}
     if options.mock_server:
         named["MOCK_PORT"] = options.mock_port
@@ -84,7 +84,7 @@ def _clash(options: "RunOptions") -> str | None:
 
 
 def _serve(options: "RunOptions") -> int:
-    from ostiary_operator.local import console, session  # noqa: PLC0415  they need extras, and time to load
+    from ostiary_operator.local import console, session  # noqa: PLC0415  they need extras, and are slow to import
 
     terminal = console.Console(sys.stdout, colour=console.wants_colour(sys.stdout))
     logging.basicConfig(level=logging.WARNING, handlers=[console.ConsoleHandler(terminal)])

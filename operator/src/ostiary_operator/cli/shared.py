@@ -1,4 +1,4 @@
-"""Arguments that several commands have, and the types of their values."""
+"""Arguments that several commands share, and the argparse types of their values."""
 
 import argparse
 import os
@@ -7,7 +7,7 @@ from ostiary_operator.api.labels import is_dns_label
 
 
 def add_namespaces(parser: argparse.ArgumentParser) -> None:
-    """Add the namespace of objects that name none, and the platform's."""
+    """Add the default namespace of objects, and the operator's namespace."""
     parser.add_argument(
         "-n",
         "--namespace",
@@ -26,7 +26,7 @@ def add_namespaces(parser: argparse.ArgumentParser) -> None:
 
 
 def add_listeners(parser: argparse.ArgumentParser) -> None:
-    """Add where to listen: the data port and the admin port, from PORT and ADMIN_PORT."""
+    """Add addresses and ports of the data and admin listeners; the ports default to PORT and ADMIN_PORT."""
     loopback = "(default: 127.0.0.1, this machine only)"
     parser.add_argument("--host", default="127.0.0.1", help=f"address of the data port {loopback}")
     add_port(parser, "--port", variable="PORT", default=8080, what="data port, where MCP clients connect")
@@ -35,7 +35,7 @@ def add_listeners(parser: argparse.ArgumentParser) -> None:
 
 
 def add_port(parser: argparse.ArgumentParser, flag: str, *, variable: str, default: int, what: str) -> None:
-    """Add the number of a port, from an argument or else a variable."""
+    """Add a port argument, whose default is an environment variable."""
 
     def parse(text: str) -> int:
         return port(text, source=f"{flag} or {variable}")
@@ -43,17 +43,17 @@ def add_port(parser: argparse.ArgumentParser, flag: str, *, variable: str, defau
     parser.add_argument(
         flag,
         type=parse,
-        # argparse parses a default that is text, so a bad variable is explained like a bad argument.
+        # argparse also parses a default that is text, so an invalid variable is reported like an invalid argument.
         default=os.environ.get(variable) or str(default),
         help=f"{what}; 0 takes a free one (default: {variable}, else {default})",
     )
 
 
 def namespace(text: str) -> str:
-    """Return the name of a namespace.
+    """Return ``text`` if it is a valid name of a namespace.
 
     Raises:
-        argparse.ArgumentTypeError: it is none.
+        argparse.ArgumentTypeError: it is not.
     """
     if not is_dns_label(text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a namespace: use lower-case letters, digits and hyphens")
@@ -61,10 +61,10 @@ def namespace(text: str) -> str:
 
 
 def port(text: str, *, source: str) -> int:
-    """Return the number of a port. ``source`` says where a wrong one can be set right.
+    """Return the number of a port. ``source`` names the argument and variable in the error message.
 
     Raises:
-        argparse.ArgumentTypeError: it is none.
+        argparse.ArgumentTypeError: it is not one.
     """
     if not text.isascii() or not text.isdigit() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is not a port: give a number from 0 to 65535 ({source})")
@@ -75,7 +75,7 @@ def seconds(text: str) -> float:
     """Return a number of seconds, at most a day.
 
     Raises:
-        argparse.ArgumentTypeError: it is none.
+        argparse.ArgumentTypeError: it is not one.
     """
     try:
         number = float(text)
@@ -87,7 +87,7 @@ def seconds(text: str) -> float:
 
 
 def gateway(text: str) -> str:
-    """Return the identity of a gateway.
+    """Return ``text`` if it is the identity of a gateway.
 
     Raises:
         argparse.ArgumentTypeError: it is not NAMESPACE/NAME.

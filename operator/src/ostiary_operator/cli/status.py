@@ -1,4 +1,4 @@
-"""``ostiary status``: does everything work, and if not, why not and what to do?"""
+"""``ostiary status``: reports whether gateways, proxies and policies are ready, with reasons and remedies."""
 
 import argparse
 import asyncio
@@ -29,8 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Tell how things are; return 0 if all is ready, 1 if something is not, 2 if the cluster cannot be asked."""
-    from ostiary_operator.kube.errors import ClusterError  # noqa: PLC0415  help does without any of this
+    """Report; return 0 if all is ready, 1 if something is not, 2 if the cluster cannot be read."""
+    from ostiary_operator.kube.errors import ClusterError  # noqa: PLC0415  --help must work without these packages
 
     if (problem := following.unfit(arguments)) is not None:
         cluster.note("status", problem)
@@ -43,8 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
     return cluster.WELL if ready else cluster.NOT_WELL
 
 
-def _tell(arguments: argparse.Namespace, seen: "ClusterOverview", whole: dict[str, Any]) -> None:
-    """Write an answer, and what belongs to it on stderr."""
+def _write(arguments: argparse.Namespace, seen: "ClusterOverview", whole: dict[str, Any]) -> None:
+    """Write the output to stdout, and its notes to stderr."""
     from ostiary_operator.view import summary  # noqa: PLC0415  likewise
 
     if arguments.output == "json":
@@ -61,23 +61,23 @@ def _tell(arguments: argparse.Namespace, seen: "ClusterOverview", whole: dict[st
 
 
 async def _follow(arguments: argparse.Namespace) -> bool:
-    """Tell how things are, and with `--watch` again whenever that changed; return whether all was ready at first."""
+    """Report, and with `--watch` again on every change; return whether all was ready at first."""
     from ostiary_operator.kube import visit  # noqa: PLC0415  likewise
     from ostiary_operator.view import lines, reading  # noqa: PLC0415  likewise
 
     namespace = None if arguments.all_namespaces else cluster.chosen_namespace(arguments)
     async with visit.opened(cluster.credentials(arguments)) as api:
-        look = functools.partial(
+        poll = functools.partial(
             reading.read_overview, api, namespace=namespace, operator_namespace=arguments.operator_namespace
         )
-        seen = await look()
+        seen = await poll()
         whole = lines.as_object(seen)
-        _tell(arguments, seen, whole)
+        _write(arguments, seen, whole)
         ready = bool(whole["ready"])
         if arguments.watch:
-            async for seen in following.polls(look, command="status"):
+            async for seen in following.polls(poll, command="status"):
                 if (now := lines.as_object(seen)) != whole:
                     sys.stdout.write(f"\n{time.strftime('%H:%M:%S')}\n")
-                    _tell(arguments, seen, now)
+                    _write(arguments, seen, now)
                 whole = now
         return ready

@@ -1,4 +1,4 @@
-"""``ostiary validate``: judge files, tell what is wrong, and say it in the exit code."""
+"""``ostiary validate``: validates files, prints the findings, and returns them as exit code."""
 
 import argparse
 import json
@@ -31,8 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Judge the files; return 0, 1 for problems, or 2 for paths that cannot be used."""
-    from ostiary_operator.local import files, together, validating  # noqa: PLC0415  help does without pydantic
+    """Validate the files; return 0, or 1 for problems, or 2 for paths that cannot be used."""
+    from ostiary_operator.local import files, together, validating  # noqa: PLC0415  --help must work without pydantic
 
     try:
         read = validating.read_all(arguments.paths, namespace=arguments.namespace)
@@ -53,8 +53,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _summary(findings: "Sequence[Finding]", *, objects: int) -> str:
     counts = Counter(str(finding.severity) for finding in findings)
-    told = " and ".join(_counted(counts[kind], kind) for kind in ("error", "warning") if counts[kind])
-    return f"{_counted(objects, 'object')}: {told or 'no problems'}\n"
+    problems = " and ".join(_counted(counts[kind], kind) for kind in ("error", "warning") if counts[kind])
+    return f"{_counted(objects, 'object')}: {problems or 'no problems'}\n"
 
 
 def _counted(number: int, noun: str) -> str:

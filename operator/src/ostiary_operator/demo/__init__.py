@@ -1,1 +1,1 @@
-"""What a first visit needs: a mock MCP server to put behind the door."""
+"""The demo: a mock MCP server that proxies can use as upstream."""

@@ -1,4 +1,4 @@
-"""The command `ostiary mock-server`: its arguments, and what it starts."""
+"""The command `ostiary mock-server`: its arguments, and the start of the server."""
 
 import argparse
 import os
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--port",
         type=_port,
-        # argparse converts a default that is text as well, so a bad MOCK_PORT is explained like a bad --port.
+        # argparse converts a default that is text as well, so a bad MOCK_PORT is reported like a bad --port.
         default=os.environ.get("MOCK_PORT") or str(_DEFAULT_PORT),
         help=f"port to listen on, 0 for any free one (default: MOCK_PORT, else {_DEFAULT_PORT})",
     )
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
         The exit code: 0 after a signal, 1 when the server could not start.
     """
     try:
-        # Its packages are an extra and slow to load, so `ostiary --help` does without them.
+        # Its packages are an extra and slow to import: `ostiary --help` must work without them.
         from ostiary_operator.demo.mock_server import process  # noqa: PLC0415  see above
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in _EXTRA:
@@ -58,13 +58,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command on its own, without the rest of `ostiary`.
+    """Run the command on its own, without the rest of `ostiary`; return the exit code.
 
     Args:
-        argv: the arguments; None takes the process's own.
+        argv: the arguments; None takes those of the process.
     """
     parser = argparse.ArgumentParser(
-        prog="ostiary mock-server", description="A mock MCP server with sample data, to put behind the door."
+        prog="ostiary mock-server", description="A mock MCP server with sample data, as upstream of a proxy."
     )
     add_arguments(parser)
     return run(parser.parse_args(argv))

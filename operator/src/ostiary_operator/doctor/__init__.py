@@ -1,5 +1,6 @@
-"""``ostiary doctor``: walks from a resource to an answer, link by link, and names the first broken one with the remedy.
+"""``ostiary doctor``: runs a chain of checks from a resource to an MCP response, and names the first that fails.
 
-It reads the cluster with the caller's rights, asks replicas where it can reach them, and knocks at the door as a client
-would. What it may not read it says, and goes on. It writes nothing, and shows no Secret.
+Each check is a *link* of the chain: it depends on those before it. The doctor reads the cluster with the user's rights,
+queries replicas that it can reach, and connects to the endpoint as a client would. A check that lacks a right reports
+that, and the next one runs. It writes nothing, and shows no Secret.
 """

@@ -1,4 +1,4 @@
-"""The chain, in the order in which one link hangs on the other; the walk ends at the first that is broken."""
+"""The chain of checks, in the order of their dependencies; it ends at the first broken link."""
 
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
@@ -27,23 +27,23 @@ CHAIN: Final = (
 )
 
 _SHARED: Final = {"API server", "definitions", "operator", "gateways", "settings", "config", "endpoints"}
-#: What can be looked at without any MCPProxy.
+#: The checks that need no MCPProxy.
 INSTALLATION: Final = (*(link for link in CHAIN if link.name in _SHARED), Check("resource", installation.nothing_more))
 
 
-async def walk(case: Case, chain: Sequence[Check] = CHAIN) -> AsyncIterator[tuple[Check, CheckResult]]:
-    """Yield each link with what was found, up to the first that is broken."""
-    for link in chain:
-        finding = await _looked_at(link, case)
-        yield link, finding
-        if finding.state is CheckState.BROKEN:
+async def run_checks(case: Case, chain: Sequence[Check] = CHAIN) -> AsyncIterator[tuple[Check, CheckResult]]:
+    """Run the checks; yield each with its result, up to the first that is broken."""
+    for check in chain:
+        result = await _run(check, case)
+        yield check, result
+        if result.state is CheckState.BROKEN:
             return
 
 
-async def _looked_at(link: Check, case: Case) -> CheckResult:
+async def _run(check: Check, case: Case) -> CheckResult:
     try:
-        return await link.check(case)
+        return await check.run(case)
     except Forbidden as error:
-        return unknown(f"you may not look at it: {error}")
+        return unknown(f"you may not read it: {error}")
     except ClusterError as error:
-        return broken(str(error), "see whether the API server is up, and whether your kubeconfig leads to it")
+        return broken(str(error), "check that the API server is up, and that your kubeconfig names the right one")

@@ -1,4 +1,4 @@
-"""The links of the gateways: their Services and settings, the config that lies there, and who runs it."""
+"""The checks of the gateways: Services, settings, the delivered config, and ready replicas."""
 
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -23,12 +23,12 @@ from ostiary_operator.view.lines import SHORT
 from ostiary_operator.view.reading import read_manifest
 
 _INSTALL: Final = "install the gateway (values `gateways` of the chart), or correct spec.gateways"
-_UNSERVED: Final = "see whether the operator watches this namespace (`watchNamespaces` of the chart), and its log"
-_HEAL: Final = "the operator writes it anew by itself; if it does not, see its log"
+_UNSERVED: Final = "check that the operator watches this namespace (`watchNamespaces` of the chart), and see its log"
+_HEAL: Final = "the operator repairs it by itself; if it does not, see its log"
 
 
 async def services(case: Case) -> CheckResult:
-    """Is there a gateway for it?"""
+    """Check that there is a gateway for the MCPProxy."""
     found: list[Object] = []
     places = sorted({case.options.operator_namespace, case.namespace})
     for namespace in places:
@@ -48,16 +48,16 @@ async def services(case: Case) -> CheckResult:
         where = " or ".join(places)
         what = f"no Service in namespace {where} has the label {labels.GATEWAY}"
         if case.elsewhere:
-            told = f"{what}; its status names {', '.join(_named(case))}"
-            return broken(told, f"come again with --operator-namespace {case.elsewhere}")
+            detail = f"{what}; its status names {', '.join(_named(case))}"
+            return broken(detail, f"run again with --operator-namespace {case.elsewhere}")
         return broken(what, _INSTALL)
     case.gateways = tuple(each for identity, each in elected.items() if not wanted or identity in wanted)
-    told = ", ".join(f"{each.identity} (Service {each.service})" for each in case.gateways)
+    detail = ", ".join(f"{each.identity} (Service {each.service})" for each in case.gateways)
     rivals = [each for each in there if each not in case.gateways and elected[each.identity] in case.gateways]
     if rivals:
-        whose = f"{told}; Service {rivals[0].namespace}/{rivals[0].service} claims to be {rivals[0].identity} too"
-        return warning(f"{whose}: the older one is it", f"give that one another value of the label {labels.GATEWAY}")
-    return ok(told)
+        whose = f"{detail}; Service {rivals[0].namespace}/{rivals[0].service} claims to be {rivals[0].identity} too"
+        return warning(f"{whose}: the older one is used", f"give that one another value of the label {labels.GATEWAY}")
+    return ok(detail)
 
 
 def _named(case: Case) -> Iterable[str]:
@@ -65,7 +65,7 @@ def _named(case: Case) -> Iterable[str]:
 
 
 async def settings(case: Case) -> CheckResult:
-    """Can the settings of each gateway be used?"""
+    """Check that the settings of each gateway are valid."""
     if not case.gateways:
         return unknown("its gateways are not known")
     problems, superfluous = list[GatewayProblem](), list[str]()
@@ -82,15 +82,15 @@ async def settings(case: Case) -> CheckResult:
         problems += [each for each in judged if any(each.gateway == ours.identity for ours in case.gateways)]
         superfluous += _superfluous(case, there)
     if problems:
-        # Without its last good ones, which only the operator remembers, the compiler says that it serves nothing.
-        told = problems[0].message.removesuffix("; it serves nothing until then")
+        # The last good settings are known only to the operator: without them the compiler says "it serves nothing".
+        message = problems[0].message.removesuffix("; it serves nothing until then")
         return broken(
-            f"{problems[0].gateway}: {told}; the last good settings stay, if there are any",
+            f"{problems[0].gateway}: {message}; the last good settings stay in force, if there are any",
             "correct `settings` in the chart's values, or the ConfigMap; see docs/reference/gateway-settings.md",
         )
     if superfluous:
-        what = f"valid; ConfigMap {superfluous[0]} holds settings of a gateway whose settings an older one holds"
-        return warning(f"{what}: it counts for nothing", "delete it, or take its labels away")
+        what = f"valid; ConfigMap {superfluous[0]} has settings of a gateway that has an older ConfigMap with settings"
+        return warning(f"{what}: it is ignored", "delete it, or remove its labels")
     return ok("valid")
 
 
@@ -103,8 +103,8 @@ def _superfluous(case: Case, there: discovery.Discovery) -> Iterator[str]:
 
 
 async def config(case: Case) -> CheckResult:
-    """Is this MCPProxy in the config of each gateway, and is that the operator's own?"""
-    told, unread = [], ""
+    """Check that the config of each gateway has this MCPProxy, and that the operator wrote it (MAC)."""
+    details, unread = [], ""
     written = verdict.condition(case.proxy, ConditionType.PROGRAMMED)
     if written.reason == ProgrammedReason.WRITE_FAILED:
         return broken(written.message, written.remedy)
@@ -121,20 +121,20 @@ async def config(case: Case) -> CheckResult:
             digest = digest_of(found.manifest, case.identity)
             if digest is None and case.name:
                 return broken(f"it is not in the config of gateway {gateway.identity}", _UNSERVED)
-            told.append(_told(gateway, found, digest))
-    if unread or not told:
-        return unknown(unread or "its gateways are not known", "a viewer of the gateway's namespace may")
-    return ok("; ".join(told))
+            details.append(_detail(gateway, found, digest))
+    if unread or not details:
+        return unknown(unread or "its gateways are not known", "a viewer of the gateway's namespace may read it")
+    return ok("; ".join(details))
 
 
-def _told(gateway: DiscoveredGateway, found: Config, digest: str | None) -> str:
+def _detail(gateway: DiscoveredGateway, found: Config, digest: str | None) -> str:
     what = f"digest {digest[:SHORT]}" if digest is not None else f"{len(found.manifest.entries)} MCPProxies"
-    sealed = "" if found.keys is not None else ", its seal not checked: you may not read its Secret"
+    sealed = "" if found.keys is not None else ", MAC not checked: you may not read its Secret"
     return f"{gateway.identity} revision {found.manifest.revision}, {what}{sealed}"
 
 
 async def _config(case: Case, gateway: DiscoveredGateway) -> tuple[Config | None, str]:
-    """Return what lies there, or what is wrong with it."""
+    """Return the delivered config of a gateway, or what is wrong with it."""
     found = await case.cluster.list(CONFIG_MAP, namespace=gateway.namespace, selector=f"{labels.CONFIG}={gateway.name}")
     numbered = live.numbered(gateway.name, {name_of(each): each for each in found})
     if 0 not in numbered:
@@ -144,10 +144,10 @@ async def _config(case: Case, gateway: DiscoveredGateway) -> tuple[Config | None
         manifest, problem = await read_manifest(case.cluster, gateway.identity)
         return (Config(manifest), "") if manifest is not None else (None, problem)
     if not keys.mac:
-        return None, f"its Secret {names.secret(gateway.name)} is not there, or holds no keys"
+        return None, f"its Secret {names.secret(gateway.name)} does not exist, or has no keys"
     delivered = reader.read(live.all_files(numbered), keys.mac_keys(), gateway=gateway.identity)
     if delivered.manifest is None or delivered.problem:
-        return None, f"{delivered.problem or 'its manifest is not there'}; replicas keep what they have"
+        return None, f"{delivered.problem or 'it has no manifest'}; replicas keep their last good config"
     return Config(delivered.manifest, keys), ""
 
 
@@ -168,7 +168,7 @@ def digest_of(manifest: Manifest, proxy: str) -> str | None:
 
 
 async def endpoints(case: Case) -> CheckResult:
-    """Has each gateway a ready replica?"""
+    """Check that each gateway has a ready replica."""
     for gateway in case.gateways:
         given = case.options.gateway_replicas.get(gateway.identity)
         try:
@@ -184,14 +184,14 @@ async def endpoints(case: Case) -> CheckResult:
 
 async def _without_replicas(case: Case, gateway: DiscoveredGateway) -> CheckResult:
     usual = (
-        "see why its Pods are not ready\n"
+        "check why its Pods are not ready\n"
         f" kubectl -n {gateway.namespace} describe pods -l {labels.GATEWAY}={gateway.name}\n"
         f" kubectl -n {gateway.namespace} get endpointslices -l {labels.SERVICE_NAME}={gateway.service}"
     )
-    remedy = await nodes.remedy(case, usual, told=f"--gateway-replicas {gateway.identity}=URL,URL")
-    heard = {f"{each['namespace']}/{each['name']}": each["ready"] for each in case.status.get("gateways") or ()}
-    if heard.get(gateway.identity):
-        what = f"no EndpointSlice has a ready replica of {gateway.identity}, but the operator hears of some"
+    remedy = await nodes.remedy(case, usual, arguments=f"--gateway-replicas {gateway.identity}=URL,URL")
+    reported = {f"{each['namespace']}/{each['name']}": each["ready"] for each in case.status.get("gateways") or ()}
+    if reported.get(gateway.identity):
+        what = f"no EndpointSlice has a ready replica of {gateway.identity}, but the operator reports some"
         return warning(what, remedy)
     return broken(f"gateway {gateway.identity} has no ready replica", remedy)
 

@@ -1,4 +1,4 @@
-"""The links that every MCPProxy shares: the API server, and the definitions."""
+"""The checks that do not depend on an MCPProxy: the API server and the CustomResourceDefinitions."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -17,13 +17,13 @@ _SHOWN: Final = 3
 
 
 async def api_server(case: Case) -> CheckResult:
-    """Does it answer, and know us? Who is not known is told so by the cluster error itself."""
+    """Check that the API server answers and accepts the credentials; a cluster error says why it does not."""
     version = await case.cluster.document("/version")
     return ok(f"Kubernetes {printable(str(version.get('gitVersion', 'of an unknown version')))}")
 
 
 async def definitions(case: Case) -> CheckResult:
-    """Are our kinds there, and of this version?"""
+    """Check that the API server serves our kinds, in this version."""
     try:
         served = await case.cluster.document(f"/apis/{GROUP}/{PROXY.version}")
     except NotFound:
@@ -32,9 +32,9 @@ async def definitions(case: Case) -> CheckResult:
     missing = [kind.name for kind in OURS if kind.plural not in plurals]
     if missing:
         return broken(f"the API server does not know {' and '.join(missing)}", _UPGRADE)
-    mute = [kind.name for kind in OURS if f"{kind.plural}/status" not in plurals]
-    if mute:
-        return broken(f"the definition of {' and '.join(mute)} has no subresource status: nobody can be told", _UPGRADE)
+    without_status = [kind.name for kind in OURS if f"{kind.plural}/status" not in plurals]
+    if without_status:
+        return broken(f"the definition of {' and '.join(without_status)} has no subresource status", _UPGRADE)
     try:
         return _compared([await case.cluster.get(DEFINITION, name=kind.resource) for kind in OURS])
     except Forbidden:
@@ -51,9 +51,9 @@ def _compared(found: list[Object]) -> CheckResult:
     if lacking:
         more = f" and {len(lacking) - _SHOWN} more" if len(lacking) > _SHOWN else ""
         fields = ", ".join(lacking[:_SHOWN]) + more
-        return broken(f"they are of another version and lack {fields}: the API server drops such fields", _UPGRADE)
+        return broken(f"they are from another version and lack {fields}: the API server drops these fields", _UPGRADE)
     if any(_schema(each) != _schema(ours[each["metadata"]["name"]]) for each in found):
-        return warning(f"they are not those of this command ({__version__})", "use one version everywhere")
+        return warning(f"they differ from those of this command ({__version__})", "use one version everywhere")
     return ok(f"as in version {__version__}")
 
 
@@ -65,7 +65,7 @@ def _schema(definition: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _lacking(wanted: Mapping[str, Any], found: Mapping[str, Any], path: str) -> Iterator[str]:
-    """Yield the fields that are in one schema and not in the other, each by its path."""
+    """Yield the paths of the fields that ``wanted`` has and ``found`` lacks."""
     properties = found.get("properties") or {}
     for name, schema in (wanted.get("properties") or {}).items():
         below = f"{path}.{name}".lstrip(".")
@@ -78,8 +78,8 @@ def _lacking(wanted: Mapping[str, Any], found: Mapping[str, Any], path: str) -> 
 
 
 async def nothing_more(case: Case) -> CheckResult:
-    """Say that there is no resource to go on with."""
+    """Report that there is no MCPProxy to check."""
     return unknown(
-        f"there is no MCPProxy in namespace {case.namespace}: nothing more to look at",
+        f"there is no MCPProxy in namespace {case.namespace}: the further checks need one",
         "create one, or name its namespace with -n",
     )

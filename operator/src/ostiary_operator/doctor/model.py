@@ -1,4 +1,4 @@
-"""What a doctor finds at one link, and what he knows of the case so far."""
+"""The types of ``ostiary doctor``: a check, its result, the options, and what earlier checks found."""
 
 import enum
 from collections.abc import Awaitable, Callable, Mapping
@@ -16,21 +16,21 @@ DEFAULT_PATIENCE: Final = 10.0
 
 
 class CheckState(enum.StrEnum):
-    """How a link is."""
+    """The state of a link."""
 
     OK = "ok"
     WARNING = "warning"
-    """It holds, and something about it should be known."""
+    """It works, but something should be corrected or known."""
     UNKNOWN = "unknown"
-    """It could not be looked at, for want of a right or of a way."""
+    """It could not be checked: a right or a network path is missing."""
     BROKEN = "broken"
 
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What was found: a sentence, and what to do where something is to be done.
+    """The result of a check: its state, a sentence, and the remedy if there is something to do.
 
-    A line of the remedy that begins with a space is a command, and is shown as it is.
+    A line of the remedy that begins with a space is a command, and is not wrapped.
     """
 
     state: CheckState
@@ -39,33 +39,33 @@ class CheckResult:
 
 
 def ok(detail: str) -> CheckResult:
-    """Return that a link holds."""
+    """Return the result that a link works."""
     return CheckResult(CheckState.OK, detail)
 
 
 def warning(detail: str, remedy: str) -> CheckResult:
-    """Return that a link holds, with something to know."""
+    """Return the result that a link works, with a warning."""
     return CheckResult(CheckState.WARNING, detail, remedy)
 
 
 def unknown(detail: str, remedy: str = "") -> CheckResult:
-    """Return that a link could not be looked at, and what would help."""
+    """Return the result that a link could not be checked."""
     return CheckResult(CheckState.UNKNOWN, detail, remedy)
 
 
 def broken(detail: str, remedy: str) -> CheckResult:
-    """Return that a link is broken, and the remedy."""
+    """Return the result that a link is broken."""
     return CheckResult(CheckState.BROKEN, detail, remedy)
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to look.
+    """The options of the checks.
 
-    ``gateway_replicas`` are admin URLs by gateway, where EndpointSlices lead nowhere from here; ``operator_url`` is
-    that of the operator's admin port. ``via`` is a base URL to connect to in place of the published one, such as a
-    forwarded port. ``bearer`` is a token for the door. ``patience`` is in seconds: how long something that is on its
-    way is waited for.
+    ``gateway_replicas`` are admin URLs by gateway, for use where the addresses of EndpointSlices cannot be reached;
+    ``operator_url`` is the URL of the operator's admin port. ``via`` is a base URL to connect to in place of the
+    published one, such as a forwarded port. ``bearer`` is a token for the endpoint. ``patience`` is the time in seconds
+    to wait for a change that is in progress.
     """
 
     operator_namespace: str = "ostiary-system"
@@ -74,13 +74,13 @@ class Options:
     via: str | None = None
     bearer: str | None = field(default=None, repr=False)
     inside: bool = False
-    """Whether the addresses of Pods are Pods: elsewhere they may be anybody's, and no bearer is sent there."""
+    """Whether we run in the cluster: elsewhere a Pod's address may belong to another host, which must get no bearer."""
     patience: float = DEFAULT_PATIENCE
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The config of one gateway as it lies in the cluster. ``keys`` are None where its Secret may not be read."""
+    """The delivered config of one gateway. ``keys`` are None if its Secret may not be read."""
 
     manifest: Manifest
     keys: Keys | None = field(default=None, repr=False)
@@ -88,7 +88,7 @@ class Config:
 
 @dataclass(slots=True)
 class Case:
-    """One MCPProxy, or an installation without any, and what earlier links found out for later ones."""
+    """The checked MCPProxy, if any, and what earlier checks found for later ones."""
 
     cluster: ReadOnlyClient
     options: Options
@@ -97,10 +97,10 @@ class Case:
     proxy: Object = field(default_factory=dict)
     gateways: tuple[DiscoveredGateway, ...] = ()
     configs: dict[str, Config] = field(default_factory=dict)
-    """By gateway, as far as it may be read."""
+    """By gateway; only those that may be read."""
     replicas: dict[str, tuple[Replica, ...]] = field(default_factory=dict)
-    answer: Any = None
-    """What the door answered."""
+    response: Any = None
+    """The last response of the endpoint."""
 
     @property
     def identity(self) -> str:
@@ -115,7 +115,7 @@ class Case:
 
     @property
     def elsewhere(self) -> str:
-        """Where its gateways are by its status, if that is neither its namespace nor where we look for the operator."""
+        """The namespace of its gateways in its status, if it is neither its own nor the operator's; else empty."""
         named = {str(each.get("namespace")) for each in self.status.get("gateways") or ()} - {self.namespace}
         return min(named) if named and self.options.operator_namespace not in named else ""
 
@@ -125,7 +125,7 @@ CheckFunction = Callable[[Case], Awaitable[CheckResult]]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One link of the chain: its name and how it is looked at."""
+    """One link of the chain: its name, and the function that checks it."""
 
     name: str
-    check: CheckFunction
+    run: CheckFunction

@@ -1,4 +1,4 @@
-"""What a doctor says, line by line as he finds it, or as one object."""
+"""Output of ``ostiary doctor``: a line for each check, the summary, or a JSON object."""
 
 import textwrap
 from collections.abc import Sequence
@@ -18,16 +18,16 @@ _WIDTH: Final = 110
 _STATE: Final = 10
 _NAME: Final = 13
 
-Findings = Sequence[tuple[Check, CheckResult]]
+Results = Sequence[tuple[Check, CheckResult]]
 
 
-def line(link: Check, finding: CheckResult, paint: Paint) -> str:
-    """Return what was found at one link; what to do follows below it."""
-    head = f"  {paint(f'{finding.state:<{_STATE}}', _STYLES[finding.state])}{link.name:<{_NAME}}"
+def line(check: Check, result: CheckResult, paint: Paint) -> str:
+    """Return the line of one check, with the remedy below it."""
+    head = f"  {paint(f'{result.state:<{_STATE}}', _STYLES[result.state])}{check.name:<{_NAME}}"
     indent = " " * (2 + _STATE + _NAME)
-    words = [finding.detail, *(f"What to do: {finding.remedy}".split("\n") if finding.remedy else ())]
-    told = "\n".join(f"{indent}{each}" if each.startswith(" ") else _wrapped(each, indent) for each in words)
-    return f"{head}{told.removeprefix(indent)}\n"
+    words = [result.detail, *(f"What to do: {result.remedy}".split("\n") if result.remedy else ())]
+    text = "\n".join(f"{indent}{each}" if each.startswith(" ") else _wrapped(each, indent) for each in words)
+    return f"{head}{text.removeprefix(indent)}\n"
 
 
 def _wrapped(words: str, indent: str) -> str:
@@ -36,24 +36,24 @@ def _wrapped(words: str, indent: str) -> str:
     )
 
 
-def verdict(findings: Findings, paint: Paint) -> str:
+def summary(results: Results, paint: Paint) -> str:
     """Return the last line: which link is broken, if any."""
-    broken = first_broken(findings)
+    broken = first_broken(results)
     if broken is not None:
         return paint(f"The first broken link: {broken}.", Style.BAD) + "\n"
-    open_ones = sum(finding.state is not CheckState.OK for _, finding in findings)
-    return paint("No link is broken.", Style.GOOD) + (f" {open_ones} to look at.\n" if open_ones else "\n")
+    not_ok = sum(result.state is not CheckState.OK for _, result in results)
+    return paint("No link is broken.", Style.GOOD) + (f" {not_ok} to review.\n" if not_ok else "\n")
 
 
-def first_broken(findings: Findings) -> str | None:
+def first_broken(results: Results) -> str | None:
     """Return the name of the broken link."""
-    return next((link.name for link, finding in findings if finding.state is CheckState.BROKEN), None)
+    return next((check.name for check, result in results if result.state is CheckState.BROKEN), None)
 
 
-def as_object(proxy: str | None, findings: Findings) -> dict[str, Any]:
-    """Return the findings of one MCPProxy for programs."""
+def as_object(proxy: str | None, results: Results) -> dict[str, Any]:
+    """Return the results for one MCPProxy as a JSON object."""
     links = [
-        {"name": link.name, "state": finding.state.value, "detail": finding.detail, "remedy": finding.remedy}
-        for link, finding in findings
+        {"name": check.name, "state": result.state.value, "detail": result.detail, "remedy": result.remedy}
+        for check, result in results
     ]
-    return {"proxy": proxy, "broken": first_broken(findings), "links": links}
+    return {"proxy": proxy, "broken": first_broken(results), "links": links}

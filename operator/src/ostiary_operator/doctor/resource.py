@@ -1,4 +1,4 @@
-"""The links of the resource itself: is it there, and what do its conditions and those of its policies say?"""
+"""The checks of the resource itself: it exists, and its conditions and those of its policies are good."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,11 +9,11 @@ from ostiary_operator.kube.errors import Forbidden, NotFound
 from ostiary_operator.kube.kinds import POLICY, PROXY
 from ostiary_operator.view import verdict
 
-_GONE = "wait for the operator to judge again, and create the policy anew if it was deleted by mistake"
+_GONE = "wait for the operator to process this, and create the policy again if it was deleted by mistake"
 
 
 async def exists(case: Case) -> CheckResult:
-    """Is the MCPProxy there?"""
+    """Check that the MCPProxy exists."""
     try:
         case.proxy = await case.cluster.get(PROXY, namespace=case.namespace, name=case.name)
     except NotFound:
@@ -21,22 +21,22 @@ async def exists(case: Case) -> CheckResult:
         there = f"there are {', '.join(names[:10])}" if names else "there is none"
         return broken(f"there is no MCPProxy {case.identity}", f"correct name or namespace: {there}")
     if "deletionTimestamp" in case.proxy["metadata"]:
-        return warning("it is being deleted", "wait, or see its finalizers: they are not ours")
+        return warning("it is being deleted", "wait, or check its finalizers: Ostiary sets none")
     return ok(f"generation {case.proxy['metadata']['generation']}")
 
 
 async def accepted(case: Case) -> CheckResult:
-    """Is it valid and permitted?"""
+    """Check that it is valid and permitted (Accepted)."""
     return _condition(case, ConditionType.ACCEPTED, "valid and permitted")
 
 
 async def resolved_refs(case: Case) -> CheckResult:
-    """Can everything that it refers to be read?"""
+    """Check that everything that it refers to was found (ResolvedRefs)."""
     return _condition(case, ConditionType.RESOLVED_REFS, "everything that it refers to was found")
 
 
 async def programmed(case: Case) -> CheckResult:
-    """Does every ready replica run it, by the operator's word?"""
+    """Check that every ready replica runs it, according to its status (Programmed)."""
     case.proxy = await case.cluster.get(PROXY, namespace=case.namespace, name=case.name)
     counts = (
         f"{each.get('name')} {each.get('ready')}/{each.get('desired')}" for each in case.status.get("gateways") or ()
@@ -52,12 +52,12 @@ def _condition(case: Case, of_type: ConditionType, well: str) -> CheckResult:
 
 
 async def policies(case: Case) -> CheckResult:
-    """Can every policy that governs it be used?"""
+    """Check that every policy that governs it is valid."""
     named = case.status.get("policies") or ()
     if not named:
         return warning(
-            "no policy governs it: the gateway's setting withoutPolicy decides for all callers alike",
-            "write an MCPPolicy with a targetRef of it",
+            "no policy governs it: the gateway's setting withoutPolicy decides for all clients",
+            "create an MCPPolicy with a targetRef to it",
         )
     for each in named:
         finding = await _policy(case, each)
@@ -67,14 +67,14 @@ async def policies(case: Case) -> CheckResult:
 
 
 async def _policy(case: Case, reference: Mapping[str, Any]) -> CheckResult | None:
-    """Return what is wrong with a policy, or that it may not be read."""
+    """Return the result if a policy is invalid or may not be read, else None."""
     namespace, name = str(reference.get("namespace")), str(reference.get("name"))
     try:
         policy = await case.cluster.get(POLICY, namespace=namespace, name=name)
     except Forbidden:
         return unknown(f"you may not read MCPPolicy {namespace}/{name}, which governs it")
     except NotFound:
-        return broken(f"MCPPolicy {namespace}/{name}, which governs it, is gone", _GONE)
+        return broken(f"MCPPolicy {namespace}/{name}, which governs it, does not exist", _GONE)
     for of_type in (ConditionType.ACCEPTED, ConditionType.RESOLVED_REFS):
         judged = verdict.condition(policy, of_type)
         if not judged.ready:

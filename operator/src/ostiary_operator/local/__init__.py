@@ -1,11 +1,11 @@
-"""Ostiary without a cluster: what ``ostiary validate`` and ``ostiary run`` are made of.
+"""Ostiary without a cluster: the parts of ``ostiary validate``, ``ostiary compile`` and ``ostiary run``.
 
-files       paths on the command line to YAML files
-positions   where each field of a YAML text stands
-manifests   texts to Kubernetes objects, everyone with its place, and what is wrong with a text
-judging     what the models say of one object
-together    what the compiler says of all objects, with the gateway that is implied
-findings    one fault, as a line for people and as an object for programs
+files       YAML files that the paths of a command line name
+positions   line and column of each field of a YAML text
+manifests   texts to Kubernetes objects with positions, and findings for what is no object
+judging     validation of one object by its model
+together    validation of all objects by the compiler, with an implied gateway
+findings    one error or warning, as a line for people and as an object for programs
 
 mock_server, watching, changes, console, welcome, calls, gateway, session    the parts of ``ostiary run``
 """

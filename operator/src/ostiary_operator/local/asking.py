@@ -1,4 +1,4 @@
-"""Just enough of an MCP client to knock: one request, one answer. What comes back is a stranger's."""
+"""A minimal MCP client for diagnostics: one request, one response. Responses are untrusted input."""
 
 import asyncio
 import itertools
@@ -19,7 +19,7 @@ from ostiary_core.version import __version__
 
 _REVISION: Final = "2025-11-25"
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=15, sock_connect=5)
-#: Seconds that all lists of a server may take, and pages that are asked for.
+#: Limits of :func:`list_offers`: seconds for all lists of a server, and pages of each list.
 _OFFERS_SECONDS: Final = 5.0
 _PAGES: Final = 20
 _LIMIT: Final = 4 * 1024 * 1024
@@ -29,7 +29,7 @@ _ACCEPT: Final = "application/json, text/event-stream"
 
 @dataclass(frozen=True, slots=True)
 class McpReply:
-    """An HTTP answer, and the JSON-RPC message in it, if it holds one. ``text`` is the body's beginning."""
+    """An HTTP response and the JSON-RPC message in it, if there is one. ``text`` is the start of the body."""
 
     status: int
     headers: Mapping[str, str]
@@ -44,13 +44,13 @@ class McpReply:
 
     @property
     def error(self) -> Mapping[str, Any]:
-        """The error of one that did not; empty where there is none."""
+        """The JSON-RPC error of a request that failed; empty if there is none."""
         found = self.message.get("error")
         return found if isinstance(found, Mapping) else {}
 
     @property
     def reason(self) -> str:
-        """The reason that a gateway gives in ``data``, or in the body of an answer without JSON-RPC."""
+        """The reason that a gateway gives in ``error.data``, or in the body of a response without JSON-RPC."""
         data = self.error.get("data")
         if isinstance(data, Mapping):
             return str(data.get("reason") or "")
@@ -59,11 +59,11 @@ class McpReply:
 
 
 class McpClientSession:
-    """A session at one endpoint; it is ended when we leave.
+    """An MCP session at one endpoint; leaving the context ends it.
 
-    ``host`` is sent as Host where we connect elsewhere than the published URL says, and its name is what the
-    certificate must be for; ``bearer`` goes to this endpoint only: redirects are not followed. A ``trace_id``
-    tells what we ask from what others do; such a trace asks not to be recorded (W3C Trace Context).
+    ``host`` is sent as Host, and the certificate must name it: needed where ``url`` is not the published URL.
+    ``bearer`` is sent to this endpoint only: redirects are not followed. ``trace_id`` marks our requests, so that they
+    can be told apart from those of clients; the trace is not sampled (W3C Trace Context).
     """
 
     def __init__(self, url: str, *, host: str | None = None, bearer: str | None = None, trace_id: str = "") -> None:
@@ -73,7 +73,7 @@ class McpClientSession:
         self._headers |= {"Host": host} if host else {}
         self._headers |= {"Authorization": f"Bearer {bearer}"} if bearer else {}
         self._tls_name = urlsplit(f"//{host}").hostname if host and url.startswith("https:") else None
-        # Made now, not when aiohttp was loaded: SSL_CERT_FILE counts as it is.
+        # Created here, not at import: SSL_CERT_FILE is read at this moment.
         connector = aiohttp.TCPConnector(ssl=ssl.create_default_context())
         self._session = aiohttp.ClientSession(
             timeout=_TIMEOUT, cookie_jar=aiohttp.DummyCookieJar(), connector=connector
@@ -81,7 +81,7 @@ class McpClientSession:
         self._ids = itertools.count(1)
 
     async def __aenter__(self) -> Self:
-        """Open nothing yet."""
+        """Return the client; no connection is opened yet."""
         return self
 
     async def __aexit__(
@@ -95,15 +95,15 @@ class McpClientSession:
                 ):
                     pass
         except (aiohttp.ClientError, TimeoutError, OSError):
-            pass  # it ends by itself
+            pass  # the session expires by itself
         finally:
             await self._session.close()
 
     async def initialize(self) -> McpReply:
-        """Say hello.
+        """Negotiate the protocol version, and open a session if the server has sessions.
 
         Raises:
-            aiohttp.ClientError, TimeoutError, OSError: nobody answers.
+            aiohttp.ClientError, TimeoutError, OSError: there is no response.
         """
         info = {"name": "ostiary-doctor", "version": __version__}
         reply = await self.request("initialize", {"protocolVersion": _REVISION, "capabilities": {}, "clientInfo": info})
@@ -115,10 +115,10 @@ class McpClientSession:
         return reply
 
     async def request(self, method: str, params: Mapping[str, Any]) -> McpReply:
-        """Send a request, and return its answer.
+        """Send a request and return its response.
 
         Raises:
-            aiohttp.ClientError, TimeoutError, OSError: nobody answers.
+            aiohttp.ClientError, TimeoutError, OSError: there is no response.
         """
         return await self._send({"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": dict(params)})
 
@@ -130,47 +130,47 @@ class McpClientSession:
             headers=headers,
             allow_redirects=False,
             server_hostname=self._tls_name,
-        ) as answer:
-            streamed = answer.content_type == "text/event-stream"
-            body = await _read(answer.content, until_event=message.get("id") if streamed else None)
-            return McpReply(answer.status, answer.headers, _parsed(body), body[:500].decode("utf-8", "replace"))
+        ) as response:
+            streamed = response.content_type == "text/event-stream"
+            body = await _read(response.content, until_event=message.get("id") if streamed else None)
+            return McpReply(response.status, response.headers, _parsed(body), body[:500].decode("utf-8", "replace"))
 
 
 async def list_offers(url: str, *, trace_id: str) -> None:
-    """Have all tools and prompts listed at an endpoint, so that the gateway there learns of them; or let it be."""
+    """List all tools and prompts of an endpoint, so that its gateway learns their names; ignore any failure."""
     try:
-        async with asyncio.timeout(_OFFERS_SECONDS), McpClientSession(url, trace_id=trace_id) as knock:
-            if (await knock.initialize()).result is None:
+        async with asyncio.timeout(_OFFERS_SECONDS), McpClientSession(url, trace_id=trace_id) as session:
+            if (await session.initialize()).result is None:
                 return
             for method in ("tools/list", "prompts/list"):
-                await _all_pages(knock, method)
+                await _all_pages(session, method)
     except (aiohttp.ClientError, TimeoutError, OSError):
         return
 
 
-async def _all_pages(knock: "McpClientSession", method: str) -> None:
+async def _all_pages(session: "McpClientSession", method: str) -> None:
     cursor: dict[str, Any] = {}
     for _ in range(_PAGES):
-        found = (await knock.request(method, cursor)).result or {}
+        found = (await session.request(method, cursor)).result or {}
         if not isinstance(found.get("nextCursor"), str):
             return
         cursor = {"cursor": found["nextCursor"]}
 
 
 async def _read(content: aiohttp.StreamReader, *, until_event: object) -> bytes:
-    """Return the body; of a stream the data of the first event that answers."""
+    """Return the body; of a stream, the data of the event that responds to the request."""
     body = bytearray()
     async for chunk in content.iter_chunked(_CHUNK):
         body += chunk
-        if until_event is not None and (found := _answer_in(bytes(body), until_event)) is not None:
+        if until_event is not None and (found := _response_in(bytes(body), until_event)) is not None:
             return found
         if len(body) > _LIMIT:
-            raise aiohttp.ClientPayloadError(f"its answer is larger than {_LIMIT} bytes")
+            raise aiohttp.ClientPayloadError(f"its response is larger than {_LIMIT} bytes")
     return bytes(body)
 
 
-def _answer_in(stream: bytes, wanted: object) -> bytes | None:
-    """Return the message with an id among the events that are whole."""
+def _response_in(stream: bytes, wanted: object) -> bytes | None:
+    """Return the message with the id ``wanted`` among the complete events."""
     events = stream.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n\n")[:-1]
     for event in events:
         lines = (line[5:].removeprefix(b" ") for line in event.split(b"\n") if line.startswith(b"data:"))
@@ -181,7 +181,7 @@ def _answer_in(stream: bytes, wanted: object) -> bytes | None:
 
 
 def _parsed(body: bytes) -> Mapping[str, Any]:
-    """Return a JSON object; an empty one for anything else."""
+    """Return a body as a JSON object; an empty one if it is none."""
     try:
         found = strict_json.loads(body)
     except (OstiaryError, ValueError):

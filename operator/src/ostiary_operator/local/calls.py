@@ -1,4 +1,4 @@
-"""What an agent did, as one line: when, at which door, which tool, how it ended, how long it took, and who said no."""
+"""One line for each call through the gateway: proxy, tool, outcome, duration, and the policy that denied it."""
 
 import enum
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from ostiary_operator.local.console import Style, printable
 
 
 class CallOutcome(enum.Enum):
-    """How a call ended: the word, and how it is shown."""
+    """How a call ended: the word that is shown, and its style."""
 
     OK = ("ok", Style.GOOD)
     TOOL_ERROR = ("tool error", Style.WARN)
@@ -19,9 +19,9 @@ class CallOutcome(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class CallRecord:
-    """One message of an agent. ``proxy`` is ``namespace/name``, empty where there was none; the time is in seconds.
+    """One message of a client. ``proxy`` is ``namespace/name``, empty where no proxy matched.
 
-    ``policy``, ``rule`` and ``reason`` are the evidence of a refusal; ``detail`` says what went wrong otherwise.
+    ``seconds`` is the duration. ``policy``, ``rule`` and ``reason`` explain a denial; ``detail`` any other failure.
     """
 
     method: str
@@ -35,18 +35,18 @@ class CallRecord:
     detail: str = ""
 
     @property
-    def worth_a_line(self) -> bool:
-        """Tool calls are, and whatever was refused or failed at a door. Handshakes and lists are not."""
+    def is_shown_by_default(self) -> bool:
+        """Whether it is shown by default: tool calls, and whatever a proxy denied or failed."""
         return self.method == "tools/call" or (bool(self.proxy and self.method) and self.outcome is not CallOutcome.OK)
 
     @property
     def what(self) -> str:
-        """The tool that was called, or the method with what it is about."""
+        """The tool that was called, or the method and its target."""
         return self.target if self.method == "tools/call" else f"{self.method} {self.target}".rstrip()
 
     @property
     def why(self) -> str:
-        """Who refused it, or what went wrong; empty where all went well."""
+        """Which policy denied it, or what failed; empty for a success."""
         return printable(" ".join(self._reasons()), limit=300)
 
     def _reasons(self) -> Iterator[str]:
@@ -61,7 +61,7 @@ class CallRecord:
 
 
 def line(call: CallRecord) -> str:
-    """Return the parts behind the time and the outcome, in columns."""
+    """Return the columns that follow the time and the outcome."""
     name = call.proxy.removeprefix("default/")
     milliseconds = f"{call.seconds * 1000:.0f} ms"
     return f"{printable(name):<18}  {printable(call.what):<22}  {milliseconds:>8}  {call.why}".rstrip()

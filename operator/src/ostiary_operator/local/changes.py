@@ -1,15 +1,15 @@
-"""What differs between two sets of objects, for people: which object, and which of its fields."""
+"""Describes the differences between two sets of objects: which object, and which of its fields."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ostiary_operator.local.manifests import Key, Manifest
 
-_TOLD = 4
+_MAX_FIELDS = 4
 
 
 def describe(before: Iterable[Manifest], after: Iterable[Manifest]) -> list[str]:
-    """Return a line for each object that came, went or changed. Fields are named, values are not."""
+    """Return a line for each object that was added, removed or changed. It names fields, never values."""
     old, new = _by_key(before), _by_key(after)
     lines = []
     for key, renamed in _renamed(old, new).items():
@@ -26,7 +26,7 @@ def describe(before: Iterable[Manifest], after: Iterable[Manifest]) -> list[str]
 
 
 def _renamed(old: Mapping[Key, Mapping[str, Any]], new: Mapping[Key, Mapping[str, Any]]) -> dict[Key, Key]:
-    """What went, and what came in its place: of the same kind and namespace, with the same spec, and no other such."""
+    """Pair removed and added objects of one kind and namespace whose specs are equal, where the pair is unique."""
     gone, come = sorted(old.keys() - new.keys()), sorted(new.keys() - old.keys())
     found = {}
     for key in gone:
@@ -42,7 +42,7 @@ def _alike(key: Key, value: Mapping[str, Any], other: Key, wanted: Mapping[str, 
 
 
 def title(key: Key) -> str:
-    """How lines name an object."""
+    """Return the name of an object as lines show it."""
     return f"{key.kind} {key.namespace}/{key.name}" if key.namespace else f"{key.kind} {key.name}"
 
 
@@ -51,7 +51,7 @@ def _by_key(manifests: Iterable[Manifest]) -> dict[Key, Mapping[str, Any]]:
 
 
 def _differences(old: Any, new: Any, path: str = "") -> Iterator[str]:
-    """The deepest fields that hold all differences. Lists of another length differ as a whole."""
+    """Yield the paths of the deepest fields that differ. Lists of different lengths differ as a whole."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for key in [*old, *(key for key in new if key not in old)]:
             yield from _differences(old.get(key), new.get(key), f"{path}.{key}" if path else str(key))
@@ -63,5 +63,5 @@ def _differences(old: Any, new: Any, path: str = "") -> Iterator[str]:
 
 
 def _listing(paths: Sequence[str]) -> str:
-    more = f" and {len(paths) - _TOLD} more" if len(paths) > _TOLD else ""
-    return f"{', '.join(paths[:_TOLD])}{more} changed"
+    more = f" and {len(paths) - _MAX_FIELDS} more" if len(paths) > _MAX_FIELDS else ""
+    return f"{', '.join(paths[:_MAX_FIELDS])}{more} changed"

@@ -1,4 +1,4 @@
-"""``ostiary compile``: YAML files to the folder that ``ostiary gateway --config`` reads, without a cluster."""
+"""``ostiary compile``: compiles YAML files into the folder that ``ostiary gateway --config`` reads."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ from ostiary_operator.local.project import Project, ProjectState
 from ostiary_operator.local.sources import SourceFiles
 from ostiary_operator.local.together import GATEWAY
 
-#: Where clients reach a gateway whose settings do not say it.
+#: The external URL of a gateway whose settings have none.
 _DEFAULT_URL: Final = "http://localhost:8080"
 
 
@@ -27,9 +27,9 @@ class OutUnusable(OstiaryError):
 
 
 class Compiler:
-    """Compiles the files that ``paths`` mean into a folder, as often as asked.
+    """Compiles the files that ``paths`` name into a folder, once or whenever they change.
 
-    ``say`` is told each line of what came of it. What is wrong with the files changes nothing in the folder.
+    ``say`` gets each line of the report. Files with errors change nothing in the folder.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Compiler:
         """Prepare the folder.
 
         Raises:
-            OutUnusable: it holds something else, or cannot be written.
+            OutUnusable: the folder holds foreign files, or cannot be written.
         """
         self._paths = paths
         self._out = out
@@ -60,23 +60,23 @@ class Compiler:
             raise _unwritable(out, error) from error
 
     def compile(self) -> bool:
-        """Compile once; say whether all is well. If not, the folder is as it was.
+        """Compile once; return whether that succeeded. If not, the folder is unchanged.
 
         Raises:
-            OutUnusable: it cannot be written.
+            OutUnusable: the folder cannot be written.
         """
         read = self._sources.read()
         state = self._project.judge(read)
         for line in (*read.notes, *map(str, (*state.findings, *state.ungoverned()))):
             self._say(line)
         if state.errors or state.config is None:
-            self._say(f"{self._out} is left as it was: correct what is told above")
+            self._say(f"{self._out} is unchanged: correct the errors above")
             return False
         try:
             before = self._directory.previous().manifest
             manifest = self._directory.write(state.config)
         except ContractError as error:
-            self._say(f"{self._out} is left as it was: {error}")
+            self._say(f"{self._out} is unchanged: {error}")
             return False
         except OSError as error:
             raise _unwritable(self._out, error) from error
@@ -88,7 +88,7 @@ class Compiler:
         """Compile now and whenever a file changes, and replace keys as they age, until cancelled.
 
         Raises:
-            OutUnusable: it cannot be written at first; later that is told, and tried again with the next change.
+            OutUnusable: the folder cannot be written at the start; later this is reported, and the next change retries.
         """
         seen = watching.file_stamps(self._paths)
         await asyncio.to_thread(self.compile)
@@ -112,10 +112,10 @@ def _counted(state: ProjectState) -> str:
 
 
 def _require_ours(out: Path) -> None:
-    """A folder of something else is not written into: what looks stale there would be removed.
+    """Refuse a folder with foreign files: writing a config removes the files that it does not name.
 
     Raises:
-        OutUnusable: it is no folder, or neither empty nor a config of ours.
+        OutUnusable: it is not a folder, or neither empty nor one of our configs.
     """
     try:
         foreign = [each.name for each in out.iterdir() if not _is_ours(each)] if out.exists() else []
@@ -130,10 +130,10 @@ def _is_ours(path: Path) -> bool:
 
 
 def _require_private(folder: Path) -> None:
-    """Who else may write here could place keys that it knows, or have something of ours removed elsewhere.
+    """Refuse a folder that other users may write: they could place keys that they know, or redirect what we remove.
 
     Raises:
-        OutUnusable: it is another user's, others may write it, or its keys lie behind a link.
+        OutUnusable: another user owns it, others may write it, or its keys folder is a symbolic link.
     """
     try:
         found = folder.lstat() if folder.name == key_names.FOLDER else folder.stat()

@@ -1,4 +1,4 @@
-"""The terminal of ``ostiary run``: timed lines, colour where it can be seen, and never what a caller slipped in."""
+"""The terminal of ``ostiary run``: timed lines, colours if supported, and no control characters from clients."""
 
 import enum
 import logging
@@ -21,18 +21,18 @@ class Style(enum.StrEnum):
 
 
 def wants_colour(stream: TextIO, environ: Mapping[str, str] = os.environ) -> bool:
-    """Say whether to colour: a terminal that can, and nobody said NO_COLOR (https://no-color.org)."""
+    """Return whether to use colours: a terminal that has them, and NO_COLOR (https://no-color.org) is not set."""
     return stream.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
 
 
 def printable(text: str, *, limit: int = 200) -> str:
-    """Return text of a stranger as one harmless line: escape sequences could rewrite the terminal."""
+    """Return untrusted text as one line without control characters: escape sequences could rewrite the terminal."""
     shown = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text[: limit + 1])
     return shown if len(shown) <= limit else f"{shown[: limit - 1]}…"
 
 
 class Console:
-    """Writes lines, each whole. Once nobody reads any more it is silent."""
+    """Writes whole lines. Once the reader of the stream is closed, it writes nothing."""
 
     def __init__(self, stream: TextIO, *, colour: bool) -> None:
         self._stream = stream
@@ -50,32 +50,32 @@ class Console:
                 self._stream.write(f"{text}\n")
                 self._stream.flush()
         except (OSError, ValueError):
-            # The pipe's reader went away. The door stays open for those who came to use it.
+            # The reader of the pipe is closed. The gateway keeps serving its clients.
             return
 
     def event(self, mark: str, text: str, style: Style = Style.PLAIN) -> None:
-        """Write what happened now: the time, a word for the kind, and the rest."""
+        """Write an event: the time, ``mark`` for its kind, and the text."""
         now = self.paint(time.strftime("%H:%M:%S"), Style.DIM)
         self.write(f"{now}  {self.paint(f'{mark:<10}', style)}  {text}")
 
     def more(self, text: str) -> None:
-        """Write a line that belongs to the one before."""
+        """Write a continuation of the line before."""
         self.write(f"{'':22}{text}")
 
 
-#: Whose INFO records say what our own lines say better.
+#: INFO records of the gateway repeat what our own lines say.
 _LEVEL: Final = logging.WARNING
 
 
 class ConsoleHandler(logging.Handler):
-    """Shows what the gateway logs, warnings and worse."""
+    """Shows the gateway's log records of level WARNING and above."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(_LEVEL)
         self._console = console
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one record; an exception behind it is named, not printed."""
+        """Write one record; its exception is named, without the traceback."""
         style = Style.BAD if record.levelno >= logging.ERROR else Style.WARN
         error = record.exc_info[1] if record.exc_info else None
         cause = f" ({type(error).__name__}: {error})" if error is not None else ""

@@ -1,4 +1,4 @@
-"""The doors of a project that is served, as the welcome shows them."""
+"""The endpoints of a served project, as the welcome text shows them."""
 
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -12,7 +12,7 @@ from ostiary_operator.local.welcome import EndpointSummary
 
 
 def endpoint_summaries(state: ProjectState, *, mock_port: int | None) -> list[EndpointSummary]:
-    """Return the doors in order of their names; behind some stands the mock server, at ``mock_port``."""
+    """Return the endpoints in order of their names. ``mock_port`` is the port of the mock server, if it runs."""
     config, urls = state.config, state.urls()
     if config is None:
         return []
@@ -45,7 +45,7 @@ def _access(entry: EntryDocument, config: GatewayConfig) -> str:
 
 
 def file_to_edit(state: ProjectState) -> str:
-    """Return the file that is most worth changing: that of a policy, else of a proxy."""
+    """Return the file to edit first: one with a policy, else one with a proxy; empty if there is none."""
     for kind in (POLICY_KIND, PROXY_KIND):
         file = next(_files(state, kind), None)
         if file is not None:

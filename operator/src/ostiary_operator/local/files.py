@@ -1,4 +1,4 @@
-"""Paths on a command line to YAML files, and the texts of these."""
+"""YAML files: finds those that the paths of a command line name, and reads their text."""
 
 import difflib
 import os
@@ -13,11 +13,11 @@ _MAX_BYTES: Final = 8 * 1024 * 1024
 
 
 class PathError(OstiaryError):
-    """A path that the user gave and that cannot be used; the message names path and remedy."""
+    """A path on the command line cannot be used; the message names path and remedy."""
 
 
 class TextError(OstiaryError):
-    """A file whose content is no text of ours; ``message`` and ``remedy`` are for its author."""
+    """The content of a file is too large or not UTF-8; ``message`` and ``remedy`` are for its author."""
 
     def __init__(self, message: str, remedy: str) -> None:
         super().__init__(f"{message}; {remedy}")
@@ -26,10 +26,10 @@ class TextError(OstiaryError):
 
 
 def find(paths: Iterable[Path]) -> list[Path]:
-    """Return the files that paths mean, in order: files themselves, and the YAML files below folders.
+    """Return the files that paths name, in order: files themselves, and the YAML files below folders.
 
     Raises:
-        PathError: a path leads nowhere, or a folder holds no YAML file.
+        PathError: a path does not exist, or a folder holds no YAML file.
     """
     found: dict[Path, None] = {}
     for path in paths:
@@ -46,17 +46,17 @@ def find(paths: Iterable[Path]) -> list[Path]:
 
 
 def _meant(path: Path) -> str:
-    """The path beside it that was probably meant: a slip, or a file that was renamed."""
+    """Return a hint at a path in the same folder with a similar name, or nothing."""
     try:
-        beside = [each.name for each in path.parent.iterdir() if each.is_dir() or each.name.endswith(_SUFFIXES)]
+        siblings = [each.name for each in path.parent.iterdir() if each.is_dir() or each.name.endswith(_SUFFIXES)]
     except OSError:
         return ""
-    close = difflib.get_close_matches(path.name, beside, n=1)
+    close = difflib.get_close_matches(path.name, siblings, n=1)
     return f"; did you mean {path.with_name(close[0])}?" if close else ""
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    """The YAML files of a folder and of those in it. Hidden ones belong to editors and to git."""
+    """Yield the YAML files below a folder, without hidden ones, which belong to editors and to git."""
     for root, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in files:
@@ -83,7 +83,7 @@ def decoded(content: bytes) -> str:
     """Return bytes as text.
 
     Raises:
-        TextError: they are too many, or not UTF-8.
+        TextError: there are too many bytes, or they are not UTF-8.
     """
     if len(content) > _MAX_BYTES:
         raise TextError(f"is larger than {_MAX_BYTES // 1024 // 1024} MiB", "split it")

@@ -1,4 +1,4 @@
-"""A fault in a file: where it stands, what is wrong, and what to do about it."""
+"""Findings of validation: the place in a file, what is wrong, and the remedy."""
 
 import enum
 from dataclasses import asdict, dataclass
@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Severity(enum.StrEnum):
-    """How bad it is. An error keeps a file from being used as it is; a warning may be right elsewhere."""
+    """How bad a finding is. An error keeps an object from being used; a warning may be harmless in a cluster."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -14,7 +14,7 @@ class Severity(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One fault.
+    """One error or warning in a file.
 
     ``line`` and ``column`` count from 1; 0 where they are not known. ``kind``, ``namespace`` and ``name`` name the
     object, empty where there is none. ``field`` is a path such as `spec.servers[0].url`; empty is the whole object.
@@ -33,7 +33,7 @@ class Finding:
 
     @property
     def place(self) -> str:
-        """``file:line:column``, as editors and terminals make links of."""
+        """``file:line:column``, which editors and terminals turn into links."""
         return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
 
     @property
@@ -45,7 +45,7 @@ class Finding:
 
     @property
     def fault(self) -> str:
-        """All but the place: the object and field, what is wrong, what to do."""
+        """The finding without its place: object and field, what is wrong, the remedy."""
         where = ": ".join(part for part in (self.subject, self.field) if part)
         what = _sentence(f"{where}: {self.message}") if where else _sentence(_capital(self.message))
         return f"{what} {_sentence(_capital(self.remedy))}".rstrip()
@@ -55,7 +55,7 @@ class Finding:
         return f"{self.place}: {mark}{self.fault}"
 
     def as_object(self) -> dict[str, Any]:
-        """The same parts, for programs."""
+        """The finding as a JSON object."""
         return asdict(self)
 
 
@@ -68,5 +68,5 @@ def _sentence(text: str) -> str:
 
 
 def in_order(findings: list[Finding]) -> list[Finding]:
-    """By file, line and column."""
+    """Return findings sorted by file, line and column."""
     return sorted(findings, key=lambda it: (it.file, it.line, it.column, it.severity, it.field, it.message))

@@ -1,4 +1,4 @@
-"""The one place where both planes meet: a gateway inside ``ostiary run``, and what it saw as calls."""
+"""A gateway inside ``ostiary run``, and its spans as call records: the only module that imports both planes."""
 
 import asyncio
 import contextlib
@@ -17,17 +17,17 @@ from ostiary_gateway.telemetry import SpanRecord, Telemetry, names
 from ostiary_operator.local.calls import CallOutcome, CallRecord
 from ostiary_operator.local.options import RunOptions
 
-#: Ctrl-C should not wait for a stream that nobody ends.
+#: Ctrl-C must not wait for a stream that no client closes.
 _DRAIN_SECONDS: Final = 2.0
 
 
 class LocalGateway:
-    """A gateway that loads its config from a folder and its keys from another. ``identity`` is whose config it must be.
+    """A gateway that loads its config and its keys from two folders. The config must name the gateway ``identity``.
 
-    ``on_call`` hears of each message that ended, but for those of the trace ``own_trace``.
+    ``on_call`` gets the record of each completed message, except those of the trace ``own_trace``.
     """
 
-    #: 128 bits in hexadecimal, by which what `ostiary run` asks itself is told from what clients do.
+    #: The trace id (128 bits, hexadecimal) of the requests that `ostiary run` itself sends.
     own_trace: Final = secrets.token_hex(16)
 
     def __init__(
@@ -62,7 +62,7 @@ class LocalGateway:
         """Listen.
 
         Raises:
-            OstiaryError: a port is taken; the message names it and the variable that moves it.
+            OstiaryError: a port is in use; the message names it and the variable that changes it.
         """
         try:
             await self._gateway.start()
@@ -72,7 +72,7 @@ class LocalGateway:
             raise
 
     async def stop(self) -> None:
-        """Let requests end, for a moment, and close."""
+        """Drain for up to two seconds, then close."""
         await self._gateway.stop()
 
     @property
@@ -104,7 +104,7 @@ class LocalGateway:
         return store.rejected_config.message if store.rejected_config is not None else "it was not loaded in time"
 
     def slips(self) -> dict[str, tuple[Slip, ...]]:
-        """Return, by proxy, the names that rules write out and that its server is known not to offer."""
+        """Return, by proxy, the exact names in rules that its server is known not to offer."""
         snapshot = self._gateway.store.snapshot
         proxies = snapshot.proxies if snapshot is not None else {}
         return {identity: found for identity, proxy in proxies.items() if (found := OFFERED.of(proxy)[1])}
@@ -115,7 +115,7 @@ class LocalGateway:
 
 
 def call_of(span: SpanRecord) -> CallRecord:
-    """Read a SERVER span as a call."""
+    """Return a SERVER span as a call record."""
     attributes = span.attributes
 
     def text(key: str) -> str:
@@ -147,7 +147,7 @@ def _outcome(span: SpanRecord) -> CallOutcome:
 
 
 def _faults(span: SpanRecord) -> Iterator[str]:
-    """What went wrong, in the words of the answer: its code or kind, and its message."""
+    """Yield what failed: the error's code or type, and its message."""
     attributes = span.attributes
     kind = attributes.get(names.RPC_RESPONSE_STATUS_CODE) or attributes.get(names.ERROR_TYPE)
     if kind is not None and kind != names.TOOL_ERROR:

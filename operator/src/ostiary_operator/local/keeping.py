@@ -1,7 +1,7 @@
-"""What ``ostiary run`` keeps of a project between two runs: the keys of its gateway, so that a restart ends no session.
+"""The state folder of ``ostiary run``: it keeps the gateway's keys between runs, so that sessions survive a restart.
 
-They lie in ``$XDG_STATE_HOME/ostiary/run/<project>/keys``, by default below ``~/.local/state``, apart from the project,
-which others may read and which is committed. Only their owner may read them: what others can read or own is not used.
+The keys are in ``$XDG_STATE_HOME/ostiary/run/<project>/keys``, by default below ``~/.local/state``: not in the project,
+which is committed and which others may read. A folder that other users own or can read is not used.
 """
 
 import fcntl
@@ -19,20 +19,20 @@ _LOCK: Final = "lock"
 
 
 class StateUnavailable(Exception):
-    """The keys cannot be kept; the message says why."""
+    """The state folder cannot be used; the message says why."""
 
 
 def state_folder(paths: Iterable[Path], *, gateway: str, environ: Mapping[str, str]) -> Path:
-    """Return where the state of a project lies: of these files and folders, at the gateway of this identity.
+    """Return the state folder for these paths and this gateway identity.
 
     Raises:
-        StateUnavailable: there is no home.
+        StateUnavailable: there is no home directory.
     """
     resolved = [str(path.resolve()) for path in paths]
     project = hashlib.sha256("\n".join((gateway, *resolved)).encode()).hexdigest()[:16]
     name = Path(resolved[0]).name if resolved else ""
     home = environ.get(_VARIABLE, "")
-    # The specification of these folders: a relative path is not valid and counts as none.
+    # The XDG specification ignores a relative path.
     try:
         root = Path(home) if home.startswith("/") else Path.home() / ".local" / "state"
     except RuntimeError as error:
@@ -42,10 +42,10 @@ def state_folder(paths: Iterable[Path], *, gateway: str, environ: Mapping[str, s
 
 @contextmanager
 def locked(folder: Path) -> Iterator[Path]:
-    """Hold the state of a project for as long as the context lasts, and yield it; one run at a time.
+    """Create and lock a state folder while the context lasts, and yield it: one run at a time may use it.
 
     Raises:
-        StateUnavailable: it cannot be written, others could read it, or another run holds it.
+        StateUnavailable: it cannot be written, others could read it, or another run has locked it.
     """
     try:
         for each in (folder.parent.parent, folder.parent, folder):
@@ -58,7 +58,7 @@ def locked(folder: Path) -> Iterator[Path]:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(lock)
-        raise StateUnavailable(f"{folder}: another run of this project holds it") from None
+        raise StateUnavailable(f"{folder}: another run of this project uses it") from None
     try:
         yield folder
     finally:
@@ -67,7 +67,7 @@ def locked(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """Yield a folder that goes with the run."""
+    """Yield a folder that is removed at the end of the run."""
     with TemporaryDirectory(prefix="ostiary-run-", ignore_cleanup_errors=True) as folder:
         yield Path(folder)
 
@@ -75,4 +75,4 @@ def temporary_folder() -> Iterator[Path]:
 def _require_private(folder: Path) -> None:
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-        raise StateUnavailable(f"{folder} is not yours alone; make it so: chmod 700 {folder}")
+        raise StateUnavailable(f"{folder} is accessible to other users: chmod 700 {folder}")

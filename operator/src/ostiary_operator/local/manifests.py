@@ -1,7 +1,7 @@
-"""YAML texts to Kubernetes objects, each with the places of its fields.
+"""Reads YAML texts as Kubernetes objects, each with the positions of its fields.
 
-What cannot be an object becomes a finding. What is an object but none of ours is kept where it bears on ours (a
-namespace's labels, a gateway's settings, a CA bundle) and else becomes a note.
+What is no object becomes a finding. Objects of other kinds are kept if ours depend on them (a namespace's labels, a
+gateway's settings, a CA bundle); any other becomes a note.
 """
 
 import difflib
@@ -16,7 +16,7 @@ from ostiary_operator.local.findings import Finding, Severity
 from ostiary_operator.local.positions import Places, read_places
 
 OURS: Final = (PROXY_KIND, POLICY_KIND)
-#: Kinds of Kubernetes itself that bear on ours, with their API version.
+#: Kubernetes kinds that our objects depend on, with their API version.
 COMPANIONS: Final[Mapping[str, str]] = {
     "ConfigMap": "v1",
     "Secret": "v1",
@@ -38,7 +38,7 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """One object of a file. ``prefix`` leads to it where it is an item of a list, such as `items[0].`."""
+    """One object of a file. ``prefix`` is its path in the document if it is a list item, such as `items[0].`."""
 
     file: str
     value: Mapping[str, Any]
@@ -47,7 +47,7 @@ class Manifest:
 
     @property
     def key(self) -> Key:
-        """The object's kind, namespace and name, as far as it has them."""
+        """The object's kind, namespace and name; empty text for what is missing."""
         metadata = self.value.get("metadata")
         meta = metadata if isinstance(metadata, Mapping) else {}
         return Key(_text(self.value.get("kind")), _text(meta.get("namespace")), _text(meta.get("name")))
@@ -59,7 +59,7 @@ class Manifest:
 
     @property
     def companion(self) -> bool:
-        """Whether it is an object of Kubernetes itself that bears on ours."""
+        """Whether it is a Kubernetes object that ours depend on."""
         return self.key.kind in COMPANIONS and self.value.get("apiVersion") == COMPANIONS[self.key.kind]
 
     def finding(self, field: str, message: str, remedy: str, *, severity: Severity = Severity.ERROR) -> Finding:
@@ -68,27 +68,27 @@ class Manifest:
         return Finding(severity, self.file, line, column, *self.key, field=field, message=message, remedy=remedy)
 
     def spelled(self, field: str) -> str | None:
-        """Return how a scalar was written, if it stands without quotes."""
+        """Return the source text of an unquoted scalar, or None."""
         return self.places.spelled.get(self.prefix + field)
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What a text, or several, came to."""
+    """The objects, findings and notes of one text or several."""
 
     manifests: list[Manifest] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def add(self, other: "Read") -> None:
-        """Take over what another text came to."""
+        """Add the objects, findings and notes of another text."""
         self.manifests.extend(other.manifests)
         self.findings.extend(other.findings)
         self.notes.extend(other.notes)
 
 
 def read_text(text: str, *, file: str, namespace: str = "default") -> Read:
-    """Read the objects of a text. ``file`` is how findings name it, ``namespace`` is for objects that name none."""
+    """Read the objects of a text. ``file`` is its name in findings, ``namespace`` the default of its objects."""
     read = Read()
     try:
         documents = list(read_documents(text))
@@ -99,17 +99,17 @@ def read_text(text: str, *, file: str, namespace: str = "default") -> Read:
     for document in documents:
         whole = Manifest(file, {}, places[document.line])
         for value, prefix in _objects(document.value):
-            _take(read, Manifest(file, _placed(value, namespace), whole.places, prefix), value)
+            _take(read, Manifest(file, _with_namespace(value, namespace), whole.places, prefix), value)
     return read
 
 
 def key_of(finding: Finding) -> Key:
-    """Return the object that a finding speaks of."""
+    """Return the key of the object that a finding is about."""
     return Key(finding.kind, finding.namespace, finding.name)
 
 
 def unreadable(file: str, message: str, remedy: str, *, line: int = 0, column: int = 0) -> Finding:
-    """Return the finding of a file that holds no objects as it is."""
+    """Return the finding for a file that cannot be read as objects."""
     return Finding(Severity.ERROR, file, line, column, "", "", "", "", message, remedy)
 
 
@@ -118,7 +118,7 @@ def _broken(file: str, fault: yaml_faults.YamlFault) -> Finding:
 
 
 def _objects(value: Any) -> Iterator[tuple[Any, str]]:
-    """The objects of a document: itself, or the items of a list such as `kubectl get -o yaml` prints."""
+    """Yield the objects of a document with their paths: itself, or the items of a List (`kubectl get -o yaml`)."""
     items = value.get("items") if isinstance(value, Mapping) else None
     if isinstance(items, list) and _text(value.get("kind")).endswith("List"):
         for index, item in enumerate(items):
@@ -127,8 +127,8 @@ def _objects(value: Any) -> Iterator[tuple[Any, str]]:
         yield value, ""
 
 
-def _placed(value: Any, namespace: str) -> Mapping[str, Any]:
-    """Return an object with its namespace."""
+def _with_namespace(value: Any, namespace: str) -> Mapping[str, Any]:
+    """Return an object with ``namespace`` set if it has none."""
     if not isinstance(value, Mapping):
         return {}
     metadata = value.get("metadata")
@@ -138,7 +138,7 @@ def _placed(value: Any, namespace: str) -> Mapping[str, Any]:
 
 
 def _take(read: Read, manifest: Manifest, value: Any) -> None:
-    """Put an object where it belongs."""
+    """Add an object to the manifests, the findings or the notes."""
     finding = _no_object(manifest, value) or _misnamed(manifest) or _nameless(manifest)
     if finding is not None:
         read.findings.append(finding)
@@ -147,7 +147,9 @@ def _take(read: Read, manifest: Manifest, value: Any) -> None:
     else:
         line, column = manifest.places.of(manifest.prefix.removesuffix("."))
         kind, _, name = manifest.key
-        read.notes.append(f"{manifest.file}:{line}:{column}: {kind} {name}".rstrip() + " is none of ours: ignored")
+        read.notes.append(
+            f"{manifest.file}:{line}:{column}: {kind} {name}".rstrip() + " is not a kind that Ostiary reads: ignored"
+        )
 
 
 def _no_object(manifest: Manifest, value: Any) -> Finding | None:
@@ -162,7 +164,7 @@ def _no_object(manifest: Manifest, value: Any) -> Finding | None:
 
 
 def _misnamed(manifest: Manifest) -> Finding | None:
-    """Refuse what was meant to be ours and has another kind: it would be ignored, and a policy with it."""
+    """Report a misspelled kind of ours: the object would be ignored, and with it perhaps a policy."""
     kind, version = manifest.key.kind, str(manifest.value["apiVersion"])
     if kind in OURS:
         return None
@@ -175,7 +177,7 @@ def _misnamed(manifest: Manifest) -> Finding | None:
 
 
 def _nameless(manifest: Manifest) -> Finding | None:
-    """Refuse what cannot even be named: nobody could say which object it is a version of."""
+    """Report an object without a valid name, namespace or labels: it cannot be matched with its last version."""
     if not (manifest.ours or manifest.companion):
         return None
     metadata = manifest.value.get("metadata")

@@ -1,4 +1,4 @@
-"""What an author probably meant: the MCPProxy that a policy's reference misses."""
+"""Suggestions for a policy's targetRef that names no MCPProxy: similar names, or other namespaces."""
 
 import dataclasses
 import difflib
@@ -14,10 +14,10 @@ _REFERENCE: Final = re.compile(r"spec\.targetRefs\[(\d+)\]")
 
 
 def hinted(finding: Finding, manifest: Manifest, known: Iterable[Key]) -> Finding:
-    """Return a finding with what was probably meant as its remedy, where it is about an MCPProxy that is not there.
+    """Return a finding about a missing MCPProxy with a suggestion as its remedy; any other finding unchanged.
 
-    It is one of the same namespace with a name that is like it, one of another namespace with just this name, which a
-    policy cannot target, or the only one that there is.
+    The suggestion is a similar name in the same namespace, the same name in another namespace (which a policy cannot
+    target), or the only MCPProxy of the namespace.
     """
     place = _REFERENCE.fullmatch(finding.field)
     if place is None or manifest.key.kind != POLICY_KIND or "there is no MCPProxy" not in finding.message:

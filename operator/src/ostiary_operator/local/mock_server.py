@@ -1,4 +1,4 @@
-"""The mock MCP server as a child of ``ostiary run``: started, watched, started again when it dies, ended with us."""
+"""Runs the mock MCP server as a child process of ``ostiary run``, and restarts it when it dies."""
 
 import asyncio
 import contextlib
@@ -17,20 +17,20 @@ from ostiary_operator.local.console import printable
 _START_SECONDS: Final = 30.0
 _STOP_SECONDS: Final = 3.0
 _BACKOFF: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
-#: Whoever lived so long in seconds died of something new.
+#: Seconds of running after which the restart back-off is reset.
 _SETTLED_SECONDS: Final = 30.0
 _URL: Final = re.compile(r"http://\S+:(\d+)/\S*")
 _LINES: Final = 5
 
 
 class MockServerError(OstiaryError):
-    """The mock server cannot be started; the message is its own, or says what happened."""
+    """The mock server cannot be started; the message is its stderr, or its exit code or signal."""
 
 
 class MockServerProcess:
-    """One mock server. ``port`` 0 is for a free one, which :attr:`port` tells once it runs.
+    """The process of a mock server. With ``port`` 0 it takes a free one; :attr:`port` has the number once it runs.
 
-    ``say`` is told when it dies and when it is back.
+    ``say`` gets a line when the process dies and when it runs again.
     """
 
     def __init__(self, port: int, *, say: Callable[[str], None]) -> None:
@@ -39,7 +39,7 @@ class MockServerProcess:
         self._process: Process | None = None
         self._watching: asyncio.Task[None] | None = None
         self._readers: list[asyncio.Task[None]] = []
-        self._last_words: list[str] = []
+        self._last_lines: list[str] = []
 
     @property
     def url(self) -> str:
@@ -48,11 +48,11 @@ class MockServerProcess:
 
     @property
     def pid(self) -> int | None:
-        """The process id of the child, if it runs."""
+        """The process id of the child, if there is one."""
         return self._process.pid if self._process is not None else None
 
     async def start(self) -> None:
-        """Start it, wait until it listens, and keep it running from then on.
+        """Start it, wait until it listens, and restart it from then on when it dies.
 
         Raises:
             MockServerError: it does not start.
@@ -61,7 +61,7 @@ class MockServerProcess:
         self._watching = asyncio.create_task(self._watch(), name="mock server")
 
     async def stop(self) -> None:
-        """End it; by force if it does not end by itself in a moment."""
+        """Send SIGTERM, and SIGKILL after three seconds."""
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
@@ -76,12 +76,12 @@ class MockServerProcess:
             stdout=PIPE,
             stderr=PIPE,
             env=_environment(),
-            start_new_session=True,  # Ctrl-C reaches us alone, and we end it in order
+            start_new_session=True,  # Ctrl-C must reach only us: we stop it after the gateway has drained
         )
         assert process.stdout is not None  # noqa: S101  for the type checker: it is a pipe
         assert process.stderr is not None  # noqa: S101  likewise
         self._process = process
-        self._last_words.clear()
+        self._last_lines.clear()
         self._readers = [asyncio.create_task(self._listen(process.stderr))]
         try:
             said = await asyncio.wait_for(process.stdout.readline(), _START_SECONDS)
@@ -92,28 +92,28 @@ class MockServerProcess:
         if announced is None:
             code = await process.wait()
             await asyncio.gather(*self._readers)
-            raise MockServerError(self._obituary(code))
+            raise MockServerError(self._cause_of_death(code))
         self.port = int(announced[1])
         self._readers.append(asyncio.create_task(_discard(process.stdout)))
 
     async def _listen(self, stream: asyncio.StreamReader) -> None:
-        """Remember what it complained of last."""
+        """Remember the last lines of its stderr."""
         async for text in stream:
-            self._last_words = [*self._last_words[1 - _LINES :], printable(text.decode(errors="replace").strip())]
+            self._last_lines = [*self._last_lines[1 - _LINES :], printable(text.decode(errors="replace").strip())]
 
-    def _obituary(self, code: int) -> str:
+    def _cause_of_death(self, code: int) -> str:
         how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        return " / ".join(self._last_words) or how
+        return " / ".join(self._last_lines) or how
 
     async def _watch(self) -> None:
-        """Start it again whenever it ends, more slowly each time unless it lived for a while."""
+        """Restart it whenever it ends, with back-off unless it ran for a while."""
         loop, failures = asyncio.get_running_loop(), 0
         while self._process is not None:
-            born = loop.time()
+            started = loop.time()
             code = await self._process.wait()
-            if loop.time() - born > _SETTLED_SECONDS:
+            if loop.time() - started > _SETTLED_SECONDS:
                 failures = 0
-            self._say(f"the mock MCP server ended ({self._obituary(code)}); starting it again")
+            self._say(f"the mock MCP server ended ({self._cause_of_death(code)}); starting it again")
             failures = await self._relaunch(failures)
             self._say(f"the mock MCP server is back at {self.url}")
 
@@ -146,11 +146,11 @@ async def _end(process: Process) -> None:
 
 
 def _command(port: int) -> list[str]:
-    # -P: the folder that we were started in is no place to import from.
+    # -P: do not import from the current directory.
     server = [sys.executable, "-P", "-m", "ostiary_operator.demo.mock_server", "--port", str(port)]
     return [sys.executable, "-I", "-S", tether.__file__, str(os.getpid()), *server]
 
 
 def _environment() -> dict[str, str]:
-    """Ours, but for the name that our own spans go by: it is another service."""
+    """Return our environment without OTEL_SERVICE_NAME, since it is another service, and without MOCK_PORT."""
     return {name: value for name, value in os.environ.items() if name not in ("OTEL_SERVICE_NAME", "MOCK_PORT")}

@@ -1,15 +1,15 @@
-"""What ``ostiary run`` was told."""
+"""The options of ``ostiary run``."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 MOCK_PORT = 7878
-"""Where the mock MCP server listens unless it is told otherwise, and where examples expect it."""
+"""The default port of the mock MCP server, which the examples use."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """The arguments. Ports are numbers, 0 for a free one. ``verbose`` shows every message, not tool calls alone."""
+    """The arguments of the command. Port 0 takes a free one. ``verbose`` shows every message, not only tool calls."""
 
     paths: tuple[Path, ...]
     namespace: str = "default"

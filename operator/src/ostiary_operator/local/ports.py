@@ -1,4 +1,4 @@
-"""The ports that ``ostiary run`` needs, looked at together before anything is started."""
+"""Checks that the ports of ``ostiary run`` are free before anything is started."""
 
 import errno
 import os
@@ -10,19 +10,19 @@ from typing import Final
 
 from ostiary_core.errors import OstiaryError
 
-#: What `make run` serves unless it is told another.
+#: The default EXAMPLE of `make run`.
 _EXAMPLE: Final = "examples/quickstart"
 _STEP: Final = 1000
 _LAST: Final = 65_535
 
 
 class PortsTakenError(OstiaryError):
-    """Ports are in use; the message names all of them, and one command that works."""
+    """Ports are in use; the message names all of them, and a command with free ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class PortRequest:
-    """A port to listen on: the flag of `ostiary run` that moves it, the address, and what it is for."""
+    """A port to listen on: the flag of `ostiary run` that changes it, the address, and its purpose."""
 
     flag: str
     host: str
@@ -31,22 +31,22 @@ class PortRequest:
 
 
 def check(wanted: Sequence[PortRequest], *, command: Sequence[str]) -> None:
-    """See whether all of them can be had; ``command`` is what was typed.
+    """Check that all ports are free. ``command`` is the command line that the error message repeats.
 
     Raises:
-        PortsTakenError: some cannot.
+        PortsTakenError: some are in use.
     """
     taken = [each for each in wanted if each.port and is_taken(each.host, each.port)]
     if taken:
-        raise PortsTakenError(_told(taken, others=_others(taken, wanted), command=command))
+        raise PortsTakenError(_message(taken, others=_others(taken, wanted), command=command))
 
 
 def variable(flag: str) -> str:
-    """Return the variable that says the same as the flag of a port."""
+    """Return the environment variable of a port's flag."""
     return flag.removeprefix("--").replace("-", "_").upper()
 
 
-def _told(taken: Sequence[PortRequest], *, others: Mapping[str, int], command: Sequence[str]) -> str:
+def _message(taken: Sequence[PortRequest], *, others: Mapping[str, int], command: Sequence[str]) -> str:
     *first, last = [f"{each.port} ({variable(each.flag)}, {each.purpose})" for each in taken]
     ports = f"ports {', '.join(first)} and {last} are" if first else f"port {last} is"
     end = "End what uses them, or take others" if first else "End what uses it, or take another"
@@ -56,7 +56,7 @@ def _told(taken: Sequence[PortRequest], *, others: Mapping[str, int], command: S
 
 
 def again(command: Sequence[str], others: Mapping[str, int], environ: Mapping[str, str] = os.environ) -> str:
-    """Return a command with other ports: with variables for `make`, else with flags, which win over variables."""
+    """Return the command with other ports: as variables for `make`, else as flags, which override variables."""
     if "MAKELEVEL" in environ:
         examples = [f"EXAMPLE={shlex.quote(path)}" for path in command[2:] if path != _EXAMPLE]
         return " ".join(["make run", *examples, *(f"{variable(flag)}={port}" for flag, port in others.items())])
@@ -64,7 +64,7 @@ def again(command: Sequence[str], others: Mapping[str, int], environ: Mapping[st
 
 
 def _others(taken: Iterable[PortRequest], wanted: Iterable[PortRequest]) -> dict[str, int]:
-    """A free port for each that is taken, no two alike."""
+    """Return a different free port for each that is in use."""
     used = {each.port for each in wanted}
     found: dict[str, int] = {}
     for each in taken:
@@ -74,7 +74,7 @@ def _others(taken: Iterable[PortRequest], wanted: Iterable[PortRequest]) -> dict
 
 
 def free_near(host: str, port: int, *, avoid: Iterable[int] = ()) -> int:
-    """Return a free port that is easy to remember with this one: some thousands away; 0, any, if there is none."""
+    """Return a free port that differs by a multiple of 1,000, which is easy to remember; 0 (any) if there is none."""
     avoided = set(avoid)
     above, below = range(port + _STEP, _LAST + 1, _STEP), range(port - _STEP, 1023, -_STEP)
     candidates = (each for each in (*above, *below) if each not in avoided)
@@ -82,7 +82,7 @@ def free_near(host: str, port: int, *, avoid: Iterable[int] = ()) -> int:
 
 
 def is_taken(host: str, port: int) -> bool:
-    """Whether somebody listens there already. Other reasons why we might not are for who listens to tell."""
+    """Return whether a port is in use. Other problems are reported when the server binds it."""
     try:
         addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError:
@@ -92,7 +92,7 @@ def is_taken(host: str, port: int) -> bool:
 
 def _in_use(family: int, address: tuple[object, ...]) -> bool:
     with socket.socket(family, socket.SOCK_STREAM) as probe:
-        # As our servers do: a port whose last connections are still fading is free.
+        # As our servers do: a port with connections in TIME_WAIT is free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(address)

@@ -1,7 +1,7 @@
-"""Where each field of a YAML text stands, and how its value was spelled.
+"""Line and column of each field of a YAML text, and the source text of its value.
 
-Read from the parser's events, without building anything: an alias is one event, however much it stands for. Fields that
-came by an alias or a merge have no place of their own; they are looked up as the nearest field around them.
+Read from the parser's events without building values: an alias is one event, however large its value. Fields that come
+from an alias or a merge have no position of their own; the nearest field around them is used.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,7 +22,7 @@ class Position(NamedTuple):
 
 
 class Block(NamedTuple):
-    """A value that stands as a literal block: the line of its first line of content, and how far it is indented."""
+    """A literal block: the line of its first content line, and its indentation."""
 
     line: int
     indent: int
@@ -30,10 +30,10 @@ class Block(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """The places of one document's fields, by paths such as `spec.servers[0].url`.
+    """The positions of one document's fields, by paths such as `spec.servers[0].url`.
 
-    A mapping's value stands where its key does. ``spelled`` holds the scalars that were written without quotes, as they
-    were written. ``blocks`` are the literal blocks.
+    A mapping's value has the position of its key. ``spelled`` has the source text of unquoted scalars. ``blocks`` are
+    the literal blocks.
     """
 
     start: Position
@@ -42,7 +42,7 @@ class Places:
     blocks: Mapping[str, Block] = field(default_factory=dict)
 
     def of(self, path: str) -> Position:
-        """Return the place of a field; of the nearest one around it where the field itself is missing."""
+        """Return the position of a field; of the nearest one around it if the field is missing."""
         while path and path not in self.fields:
             cut = max(path.rfind("."), path.rfind("["))
             path = path[:cut] if cut > 0 else ""
@@ -50,7 +50,7 @@ class Places:
 
 
 def read_places(text: str) -> Iterator[Places]:
-    """The places of each document of a text, empty documents among them.
+    """Yield the positions of each document of a text, also of empty documents.
 
     Raises:
         yaml.YAMLError: the text is not YAML.

@@ -1,4 +1,4 @@
-"""The files as one project: read, judged and compiled whenever they change, with the last good of each part."""
+"""The files as one project: validates and compiles them on each change, and keeps the last good versions."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ _LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
 
 @dataclass(frozen=True, slots=True)
 class ProjectState:
-    """What the files came to at one moment.
+    """The result of one compilation of the files.
 
-    ``findings`` are what is to be told. ``faulty`` are the objects whose newest version is not in force, also of files
-    that keep what they said before, which is not told again.
+    ``findings`` are to be reported. ``faulty`` are the objects whose newest version is not in force, including those of
+    files whose last good content is kept: their findings are not reported again.
     """
 
     manifests: tuple[Manifest, ...]
@@ -33,7 +33,7 @@ class ProjectState:
 
     @property
     def config(self) -> GatewayConfig | None:
-        """What the gateway is to serve; None where its settings were never usable."""
+        """The gateway's config; None if its settings were never valid."""
         return self.compiled.configs.get(self.gateway)
 
     @property
@@ -42,11 +42,11 @@ class ProjectState:
         return tuple(finding for finding in self.findings if finding.severity is Severity.ERROR)
 
     def status(self, key: Key) -> ResourceStatus | None:
-        """What the compiler says of an object of ours."""
+        """The compiler's status of an MCPProxy or MCPPolicy."""
         return self.compiled.statuses.get(ObjectKey(*key))
 
     def open_to_all(self) -> frozenset[Key]:
-        """The proxies that are served and that no policy governs, so that every caller may use everything."""
+        """The served proxies that no policy governs, so that every client may use everything."""
         entries = self.config.entries.values() if self.config is not None else ()
         return frozenset(
             Key(PROXY_KIND, entry.namespace, entry.name)
@@ -69,9 +69,9 @@ class ProjectState:
 
 
 class Project:
-    """Judges what was read, again and again.
+    """Validates and compiles what was read, and keeps the last good config.
 
-    ``base_url`` is where the gateway is; ``mock_port`` is what the mock server's usual port is read as.
+    ``base_url`` is the gateway's external URL; ``mock_port`` replaces the mock server's default port in proxies.
     """
 
     def __init__(self, *, operator_namespace: str, base_url: str, mock_port: int) -> None:
@@ -86,7 +86,7 @@ class Project:
         return self._surroundings.identity
 
     def judge(self, read: Read) -> ProjectState:
-        """Judge and compile; what was accepted before stays where the new version cannot be used."""
+        """Validate and compile; an object whose new version is invalid keeps its last accepted version."""
         manifests = upstreams.moved(read.manifests, port=self.mock_port)
         verdict = judge_all(manifests, self._surroundings, previous=self._previous, cache=self._cache)
         self._previous = verdict.compiled.configs
@@ -106,7 +106,7 @@ def _faulty(verdict: Verdict) -> frozenset[Key]:
 
 
 def default_settings(base_url: str) -> dict[str, Any]:
-    """The settings of the local gateway, where the files say nothing: its URL, and servers on this machine."""
+    """Return the local gateway's default settings: its URL, and a grant for servers on this machine."""
     return {
         "externalURL": base_url,
         "grants": [{"namespaces": ["*"], "addresses": list(_LOOPBACK)}],
@@ -114,7 +114,7 @@ def default_settings(base_url: str) -> dict[str, Any]:
 
 
 def live(before: Mapping[Key, Manifest], state: ProjectState) -> dict[Key, Manifest]:
-    """Return the version of each object that is in force: of a faulty one the version before, if there was one."""
+    """Return the version of each object that is in force: for a faulty object the last good one, if any."""
     return dict(_live(before, state))
 
 

@@ -1,4 +1,4 @@
-"""``ostiary run`` from its first look at the files to its last word."""
+"""``ostiary run``: validates the files, serves them, reloads them on change, and ends in order."""
 
 import asyncio
 import os
@@ -29,7 +29,7 @@ from ostiary_operator.local.together import GATEWAY
 
 
 class NotInForceError(OstiaryError):
-    """The gateway does not serve what it was given; the message says why."""
+    """The gateway does not serve its new config; the message says why."""
 
 
 _LOAD_SECONDS: Final = 10.0
@@ -48,22 +48,22 @@ async def run(options: RunOptions, console: Console) -> int:
     stopping.cancel()
     if serving.done():
         return serving.result()
-    console.event("ending", "what is in flight may finish; once more ends it at once")
+    console.event("ending", "requests in flight may finish; a second Ctrl-C ends them at once")
     serving.cancel()
     await asyncio.gather(serving, return_exceptions=True)
-    console.event("ended", "the door is closed, and nothing is left running")
+    console.event("ended", "the gateway is closed, and nothing is left running")
     return 0
 
 
 def _once(stop: asyncio.Event) -> None:
-    """Take the first signal as a wish; leave the second to Python, which obeys at once."""
+    """Handle the first signal by draining; the second has Python's default action, which ends the process."""
     stop.set()
     for number in _SIGNALS:
         asyncio.get_running_loop().remove_signal_handler(number)
 
 
 class LocalRun:
-    """One run."""
+    """One run of the command."""
 
     def __init__(self, options: RunOptions, console: Console) -> None:
         self._options = options
@@ -72,10 +72,10 @@ class LocalRun:
         self._sources = SourceFiles(options.paths, namespace=options.namespace)
         self._mock: MockServerProcess | None = None
         self._live: dict[Key, Manifest] = {}
-        self._looking: asyncio.Task[None] | None = None
+        self._slip_check: asyncio.Task[None] | None = None
 
     async def serve(self) -> int:
-        """Open the doors and keep them open until cancelled; return 1 if they cannot be opened."""
+        """Serve until cancelled; return 1 if nothing can be served."""
         seen = watching.file_stamps(self._options.paths)
         read = self._sources.read()
         if not self._is_sound(read):
@@ -91,35 +91,35 @@ class LocalRun:
         return 0
 
     def _is_sound(self, read: Read) -> bool:
-        """Judge the files before anything is started: what is broken now has no good version before it."""
+        """Validate the files before anything is started: at the start there is no last good version to keep."""
         state = self._project(self._options.port).judge(read)
         for note in read.notes:
             self._console.event("note", note, Style.DIM)
         self._report.faults(state)
         if state.errors:
-            self._console.write("Nothing is served. Mend what is told above, then start again.")
+            self._console.write("Nothing is served. Fix the errors above, then start again.")
         return not state.errors
 
     def _project(self, port: int) -> Project:
         options = self._options
-        base = f"http://localhost:{port or 8080}"  # the real port is not known yet where a free one will be taken
+        base = f"http://localhost:{port or 8080}"  # port 0: the real number is not known yet
         return Project(
             operator_namespace=options.operator_namespace, base_url=base, mock_port=options.mock_port or MOCK_PORT
         )
 
     async def _open(self, stack: AsyncExitStack, read: Read) -> None:
-        """Start everything, in an order whose reverse is right for the end: the gateway drains while servers live."""
-        self._look_at_ports(read)
+        """Start everything; the end is in reverse order, so that the gateway drains while the mock server runs."""
+        self._check_ports(read)
         folder = stack.enter_context(keeping.temporary_folder())
         stack.push_async_callback(self._end_mock_server)
         gateway = f"{self._options.operator_namespace}/{GATEWAY}"
         keys = self._keys(stack, gateway)
-        self._gateway = LocalGateway(self._options, config=folder, keys=keys, identity=gateway, on_call=self._tell)
+        self._gateway = LocalGateway(self._options, config=folder, keys=keys, identity=gateway, on_call=self._show)
         await self._gateway.start()
         stack.push_async_callback(self._gateway.stop)
-        stack.callback(self._end_look_for_slips)
+        stack.callback(self._cancel_slip_check)
         self._files = self._project(self._gateway.port)
-        await self._want_mock_server(read)
+        await self._ensure_mock_server(read)
         self._directory = ConfigDirectory(folder, gateway=gateway, keys=keys)
         state = self._files.judge(read)
         await self._put_in_force(state)
@@ -129,7 +129,7 @@ class LocalRun:
         await self._greet(read, state)
 
     def _keys(self, stack: AsyncExitStack, gateway: str) -> Path:
-        """Return the folder of the keys: that of earlier runs, or else one of this run alone."""
+        """Return the folder of the keys: the kept one of earlier runs, or else a temporary one."""
         try:
             where = keeping.state_folder(self._options.paths, gateway=gateway, environ=os.environ)
             return stack.enter_context(keeping.locked(where)) / key_names.FOLDER
@@ -137,11 +137,11 @@ class LocalRun:
             self._console.event("note", f"sessions will end with this run: {error}", Style.DIM)
             return stack.enter_context(keeping.temporary_folder()) / key_names.FOLDER
 
-    def _look_at_ports(self, read: Read) -> None:
-        """See whether every port can be had, before anything is started.
+    def _check_ports(self, read: Read) -> None:
+        """Check that every port is free, before anything is started.
 
         Raises:
-            PortsTakenError: some cannot.
+            PortsTakenError: some are in use.
         """
         options = self._options
         wanted = [
@@ -153,24 +153,24 @@ class LocalRun:
         ports.check(wanted, command=["ostiary", *sys.argv[1:]])
 
     def _is_mock_wanted(self, read: Read) -> bool:
-        """Whether a proxy's server is where the mock server would be, and that may be started."""
+        """Whether a proxy's server has the mock server's address, and the options allow to start it."""
         there = {MOCK_PORT, self._options.mock_port}
         wanted = any(server.port in there for server in upstreams.local_servers(read.manifests))
         return wanted and self._options.mock_server
 
-    async def _want_mock_server(self, read: Read) -> None:
-        """Start the mock server if it is wanted and does not run."""
+    async def _ensure_mock_server(self, read: Read) -> None:
+        """Start the mock server if a proxy needs it and it does not run."""
         if not self._is_mock_wanted(read) or self._mock is not None:
             return
         mock = MockServerProcess(
             self._options.mock_port, say=lambda text: self._console.event("mock", text, Style.WARN)
         )
-        self._mock = mock  # from here on it is ended with us, also if it never gets to listen
+        self._mock = mock  # from here on the exit stack stops it, even if it never listens
         try:
             await mock.start()
         except MockServerError as error:
-            self._mock = None  # the next change of a file is another try
-            hint = "If one runs there already, say --no-mock-server."
+            self._mock = None  # the next change of a file tries again
+            hint = "If one runs there already, use --no-mock-server."
             raise MockServerError(f"the mock MCP server does not start: {error}. {hint}") from None
         self._files.mock_port = mock.port
 
@@ -179,10 +179,10 @@ class LocalRun:
             await self._mock.stop()
 
     async def _put_in_force(self, state: ProjectState) -> None:
-        """Give the gateway what the files came to, and wait until it serves that.
+        """Write the compiled config, and wait until the gateway serves it.
 
         Raises:
-            OstiaryError: it does not.
+            OstiaryError: the gateway does not serve it.
             OSError: the config cannot be written.
         """
         if state.config is None:
@@ -193,10 +193,10 @@ class LocalRun:
             raise NotInForceError(f"the gateway refuses its config: {problem}")
 
     async def _reload(self) -> None:
-        """Read the files again and put in force what can be."""
+        """Read the files again, and put in force what is valid."""
         read = await asyncio.to_thread(self._sources.read)
         try:
-            await self._want_mock_server(read)
+            await self._ensure_mock_server(read)
         except MockServerError as error:
             self._console.event("broken", str(error), Style.BAD)
         state = await asyncio.to_thread(self._files.judge, read)
@@ -210,65 +210,68 @@ class LocalRun:
         self._report.meanwhile(state, before)
         self._live = live(before, state)
         self._report.news(state, before, self._live)
-        self._look_for_slips(state)
+        self._start_slip_check(state)
 
     async def _greet(self, read: Read, state: ProjectState) -> None:
         port = self._files.mock_port
         if port != MOCK_PORT and any(server.port == MOCK_PORT for server in upstreams.local_servers(read.manifests)):
             words = f"localhost:{MOCK_PORT} in these files is read as localhost:{port} (MOCK_PORT)"
             self._console.event("note", words)
-        opening = welcome.RunSummary(
+        summary = welcome.RunSummary(
             paths=self._options.paths,
-            doors=endpoint_summaries(state, mock_port=self._mock.port if self._mock is not None else None),
+            endpoints=endpoint_summaries(state, mock_port=self._mock.port if self._mock is not None else None),
             edit=file_to_edit(state),
             admin_url=f"http://localhost:{self._gateway.admin_port}",
             tracing_off=self._gateway.tracing_off,
         )
-        welcome.greet(self._console, opening)
-        self._look_for_slips(state, but_for=await self._warn_of_silence(state))
+        welcome.greet(self._console, summary)
+        self._start_slip_check(state, unreachable=await self._warn_of_unreachable(state))
 
-    def _look_for_slips(self, state: ProjectState, *, but_for: Set[str] = frozenset()) -> None:
-        """Begin to look for them, and let the look before be: no edit waits for a server that is silent."""
-        self._end_look_for_slips()
-        self._looking = asyncio.create_task(self._tell_slips(state, but_for), name="slips")
+    def _start_slip_check(self, state: ProjectState, *, unreachable: Set[str] = frozenset()) -> None:
+        """Check rules against the servers' offers in the background: an edit must not wait for a silent server.
 
-    def _end_look_for_slips(self) -> None:
-        if self._looking is not None:
-            self._looking.cancel()
+        A check that still runs is cancelled. ``unreachable`` are proxies whose server is known to be unreachable.
+        """
+        self._cancel_slip_check()
+        self._slip_check = asyncio.create_task(self._check_slips(state, unreachable), name="slips")
 
-    async def _tell_slips(self, state: ProjectState, but_for: Set[str]) -> None:
-        """Have the servers list what they offer, and tell of the rules that name something else."""
+    def _cancel_slip_check(self) -> None:
+        if self._slip_check is not None:
+            self._slip_check.cancel()
+
+    async def _check_slips(self, state: ProjectState, unreachable: Set[str]) -> None:
+        """List what the servers offer, and report the rules that name something else."""
         entries = state.config.entries.values() if state.config is not None else ()
         urls = [
             f"http://127.0.0.1:{self._gateway.port}{entry.endpoint}"
             for entry in entries
-            if entry.policies and entry.identity not in but_for
+            if entry.policies and entry.identity not in unreachable
         ]
         await asyncio.gather(*(list_offers(url, trace_id=self._gateway.own_trace) for url in urls))
         self._report.slips({slip for found in self._gateway.slips().values() for slip in found})
 
-    async def _warn_of_silence(self, state: ProjectState) -> Set[str]:
-        """Tell of proxies whose server cannot be reached, with its URL and the cause, before a client calls.
+    async def _warn_of_unreachable(self, state: ProjectState) -> Set[str]:
+        """Warn about proxies whose server cannot be reached, with its URL and the cause, before a client calls.
 
         Return those proxies, as ``namespace/name``.
         """
-        silent: set[str] = set()
+        unreachable: set[str] = set()
         servers = list(upstreams.named_servers(state.manifests))
         for server, fault in zip(servers, await asyncio.gather(*map(upstreams.fault, servers)), strict=True):
             if fault is not None:
-                silent.add(server.proxy)
+                unreachable.add(server.proxy)
                 words = f"MCPProxy {server.proxy}: {printable(server.url)} cannot be reached: {fault}"
                 self._console.event("warning", words, Style.WARN)
         for proxy in upstreams.cluster_only(state.manifests):
-            silent.add(proxy)
+            unreachable.add(proxy)
             words = (
                 f"MCPProxy {proxy}: its server is a Service, which only a cluster has: name it by url to try it here"
             )
             self._console.event("warning", words, Style.WARN)
-        return silent
+        return unreachable
 
-    def _tell(self, call: CallRecord) -> None:
-        """Write the line of a call."""
-        if call.worth_a_line or self._options.verbose:
+    def _show(self, call: CallRecord) -> None:
+        """Write a call as one line."""
+        if call.is_shown_by_default or self._options.verbose:
             word, style = call.outcome.value
             self._console.event(word, calls.line(call), style)

@@ -1,7 +1,7 @@
-"""The files of ``ostiary run``, read again and again. A file that cannot be read keeps what it said before.
+"""The source files of ``ostiary run``: a file that cannot be read keeps the objects of its last good version.
 
-The compiler keeps the last good version of an object that it can name. A file that is no YAML, or an object that lost
-its kind or name, names nothing: without this its policies would be gone, and the door open.
+The compiler keeps the last good version of an object by its kind and name. A file that is no YAML, or an object without
+kind or name, has no key to match: without this module its policies would be gone, and their proxies open.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from ostiary_operator.local.manifests import Manifest, Read, unreadable
 
 
 class SourceFiles:
-    """Reads what ``paths`` mean. ``namespace`` is for objects that name none."""
+    """Reads the files that ``paths`` name. ``namespace`` is the default of their objects."""
 
     def __init__(self, paths: Sequence[Path], *, namespace: str) -> None:
         self.paths = paths
@@ -20,15 +20,15 @@ class SourceFiles:
         self._good: dict[str, list[Manifest]] = {}
 
     def read(self) -> Read:
-        """Return the objects that count now, and what is wrong with the files."""
+        """Return the objects, with the last good ones of unreadable files, and what is wrong with the files."""
         read = Read()
         for path in self.paths:
             try:
                 found = files.find([path])
             except files.PathError as error:
-                # All of it gone at once is a checkout or a slip; what was there stays until something is there again.
+                # A path that vanished may be a checkout in progress or a mistake: its objects stay until it is back.
                 words = str(error).removeprefix(f"{path}: ")
-                read.findings.append(unreadable(str(path), words, "bring it back; what it held stays live until then"))
+                read.findings.append(unreadable(str(path), words, "restore it; what it held stays live until then"))
                 found = [Path(name) for name in self._good if Path(name).is_relative_to(path)]
                 read.manifests.extend(manifest for file in found for manifest in self._good[str(file)])
                 continue
@@ -54,11 +54,11 @@ class SourceFiles:
         read.manifests.extend(self._good.get(name, found.manifests))
 
     def _read(self, file: Path) -> Read | None:
-        """Read one file; None where it went while we looked."""
+        """Read one file; None if it was removed meanwhile."""
         try:
             return validating.read_file(file, namespace=self._namespace)
         except files.PathError as error:
             if not file.exists():
                 return None
             message = str(error).removeprefix(f"{file}: ")
-            return Read(findings=[unreadable(str(file), message, "see who may read it")])
+            return Read(findings=[unreadable(str(file), message, "correct its permissions")])

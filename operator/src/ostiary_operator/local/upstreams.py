@@ -1,4 +1,4 @@
-"""The servers behind the proxies: which one is the mock server, and can they be reached."""
+"""The servers of the proxies: which are the mock server, and whether they can be reached."""
 
 import asyncio
 import os
@@ -43,14 +43,14 @@ def named_servers(manifests: Iterable[Manifest]) -> Iterator[NamedServer]:
 
 
 def cluster_only(manifests: Iterable[Manifest]) -> Iterator[str]:
-    """Yield the proxies whose server is a Service: its name means something in a cluster only."""
+    """Yield the proxies whose server is a Service, which exists only in a cluster."""
     for manifest in manifests:
         if any("service" in server for server in _servers(manifest)):
             yield f"{manifest.key.namespace}/{manifest.key.name}"
 
 
 def moved(manifests: Iterable[Manifest], *, port: int) -> list[Manifest]:
-    """Return the manifests with the mock server's usual port on this machine read as the one that it has."""
+    """Return the manifests with the mock server's default port on this machine replaced by ``port``."""
     return [_moved(manifest, port) for manifest in manifests] if port != MOCK_PORT else list(manifests)
 
 
@@ -71,7 +71,7 @@ def _moved_server(server: Mapping[str, Any], port: int) -> Mapping[str, Any]:
 
 
 def _servers(manifest: Manifest) -> list[Mapping[str, Any]]:
-    """The servers of a proxy; none where the list is not as it should be, which is for others to say."""
+    """Return the servers of a proxy; none if the list is invalid, which validation reports."""
     spec = manifest.value.get("spec") if manifest.key.kind == PROXY_KIND else None
     servers = spec.get("servers") if isinstance(spec, Mapping) else None
     if not isinstance(servers, list) or not all(isinstance(server, Mapping) for server in servers):
@@ -90,13 +90,13 @@ def _split(url: object) -> SplitResult | None:
     try:
         parts = urlsplit(url)
         usable = bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is none
+    except ValueError:  # the port is not a number
         return None
     return parts if usable else None
 
 
 async def fault(server: NamedServer) -> str | None:
-    """Return why nothing answers there, and what to do; None if something does."""
+    """Return why a connection to the server fails, and the remedy; None if it succeeds."""
     try:
         async with asyncio.timeout(_CONNECT_SECONDS):
             error = await _try_each_address(server)
@@ -110,7 +110,7 @@ async def fault(server: NamedServer) -> str | None:
 
 
 async def _try_each_address(server: NamedServer) -> OSError | None:
-    """Connect to one of the server's addresses after the other; return the last error if none can be reached."""
+    """Connect to the server's addresses in turn; return the last error if all fail."""
     loop, error = asyncio.get_running_loop(), None
     for _, _, _, _, address in await loop.getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM):
         try:
@@ -125,10 +125,10 @@ async def _try_each_address(server: NamedServer) -> OSError | None:
 
 def _name_remedy(host: str) -> str:
     if host.endswith(".svc") or ".svc." in host:
-        return "names of Services mean something in a cluster only: name a server that this machine reaches"
+        return "a Service's name resolves only in a cluster: name a server that this machine reaches"
     return "correct the name, or see whether DNS works here"
 
 
 def _words(error: OSError) -> str:
-    """What the system says, in small letters."""
+    """Return the system's message in lower case."""
     return os.strerror(error.errno).lower() if error.errno else printable(str(error))

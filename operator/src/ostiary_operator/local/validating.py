@@ -1,4 +1,4 @@
-"""``ostiary validate``: paths to findings."""
+"""``ostiary validate``: reads files, validates them, and returns the findings."""
 
 import sys
 from collections.abc import Iterable
@@ -16,10 +16,10 @@ _STDIN_NAME: Final = "<stdin>"
 
 
 def read_all(paths: Iterable[str], *, namespace: str) -> Read:
-    """Read every file that the paths mean.
+    """Read every file that the paths name.
 
     Raises:
-        PathError: a path leads nowhere, or to a file that may not be read.
+        PathError: a path does not exist, or a file may not be read.
     """
     read = Read()
     for path in paths:
@@ -32,7 +32,7 @@ def read_all(paths: Iterable[str], *, namespace: str) -> Read:
 
 
 def read_file(path: Path, *, namespace: str) -> Read:
-    """Read one file; one that holds no text is a finding.
+    """Read one file; content that is no valid text becomes a finding.
 
     Raises:
         PathError: it cannot be read.

@@ -1,4 +1,4 @@
-"""Tells when files change, by looking: it works on every file system, and survives editors that write by renaming."""
+"""Detects changed files by polling: works on every file system, and with editors that save by renaming."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -7,12 +7,12 @@ from typing import TypeAlias
 
 from ostiary_operator.local import files
 
-#: What of a set of files shows a change: path, inode, size, time of modification.
+#: For each file what a change alters: path, inode, size, time of modification.
 FileStamps: TypeAlias = tuple[tuple[str, int, int, int], ...]
 
 
 def file_stamps(paths: Iterable[Path]) -> FileStamps:
-    """Look at the files that paths mean, without reading them."""
+    """Return the stamps of the files that paths name, without reading them."""
     return tuple(_stamp(file) for path in paths for file in _files(path))
 
 
@@ -34,10 +34,10 @@ def _stamp(file: Path) -> tuple[str, int, int, int]:
 async def changes(
     take: Callable[[], FileStamps], seen: FileStamps, *, period: float = 0.1
 ) -> AsyncIterator[FileStamps]:
-    """Yield whenever what ``take`` sees is another than before, starting from ``seen``.
+    """Yield whenever the stamps that ``take`` returns differ from the last ones; ``seen`` are the first.
 
-    A change counts once it has stayed the same for a period (in seconds): an editor may remove, write and rename before
-    the file is what its user meant.
+    A change is yielded once the stamps were stable for a ``period`` in seconds: an editor may remove, write and rename
+    a file to save it.
     """
     last = seen
     while True:

@@ -1,4 +1,4 @@
-"""What ``ostiary run`` says when the doors are open: where they are, and what to try next."""
+"""The welcome text of ``ostiary run``: the endpoints, and what to try next."""
 
 import os
 import shlex
@@ -21,7 +21,7 @@ _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT
 
 @dataclass(frozen=True, slots=True)
 class EndpointSummary:
-    """One proxy that is served. ``access`` says who governs it; ``mock`` that the mock server stands behind it."""
+    """One served proxy. ``access`` says which policies govern it, ``mock`` that its server is the mock server."""
 
     name: str
     url: str
@@ -32,58 +32,58 @@ class EndpointSummary:
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """All that the welcome tells. ``edit`` is the file to change first; ``traces`` says where spans go, or why not."""
+    """The contents of the welcome. ``edit`` is the file to change first; ``tracing_off`` why no spans are exported."""
 
     paths: Sequence[Path]
-    doors: Sequence[EndpointSummary]
+    endpoints: Sequence[EndpointSummary]
     edit: str
     admin_url: str
     tracing_off: str | None
 
 
-def greet(console: Console, opening: RunSummary) -> None:
+def greet(console: Console, summary: RunSummary) -> None:
     """Write the welcome."""
     head = console.paint(f"Ostiary {__version__}", Style.BOLD)
-    console.write(f"{head} serves {', '.join(map(str, opening.paths))}\n")
-    for line in _doors(console, opening.doors):
+    console.write(f"{head} serves {', '.join(map(str, summary.paths))}\n")
+    for line in _endpoint_lines(console, summary.endpoints):
         console.write(line)
-    if opening.doors:
+    if summary.endpoints:
         console.write("\nTry it:\n")
-        for line in _first_steps(opening.doors[0]):
+        for line in _first_steps(summary.endpoints[0]):
             console.write(line)
-        console.write(f"\nThen edit {opening.edit} and save it: a change is live at once.")
-    console.write(f"Health and metrics: {opening.admin_url}/readyz, {opening.admin_url}/metrics")
-    console.write(f"Traces: {_traces(opening.tracing_off)}")
+        console.write(f"\nThen edit {summary.edit} and save it: a change is live at once.")
+    console.write(f"Health and metrics: {summary.admin_url}/readyz, {summary.admin_url}/metrics")
+    console.write(f"Traces: {_traces(summary.tracing_off)}")
     console.write("\nTool calls and refusals follow, a line each. Ctrl-C ends it.\n")
 
 
-def _doors(console: Console, doors: Sequence[EndpointSummary]) -> Iterator[str]:
-    width = max((len(door.name) for door in doors), default=0)
-    for door in doors:
-        yield f"  {door.name:<{width}}  {console.paint(door.url, Style.BOLD)}"
-        yield f"  {'':<{width}}  to {door.server}, {door.access}"
-    if not doors:
+def _endpoint_lines(console: Console, endpoints: Sequence[EndpointSummary]) -> Iterator[str]:
+    width = max((len(endpoint.name) for endpoint in endpoints), default=0)
+    for endpoint in endpoints:
+        yield f"  {endpoint.name:<{width}}  {console.paint(endpoint.url, Style.BOLD)}"
+        yield f"  {'':<{width}}  to {endpoint.server}, {endpoint.access}"
+    if not endpoints:
         yield "  No MCPProxy is served: there is none in these files, or none that can be."
 
 
-def _first_steps(door: EndpointSummary) -> Iterator[str]:
+def _first_steps(endpoint: EndpointSummary) -> Iterator[str]:
     yield f"  # in Claude Code; for others see {_CLIENTS}"
-    yield f"  claude mcp add --transport http {door.name.rpartition('/')[2]} {door.url}\n"
+    yield f"  claude mcp add --transport http {endpoint.name.rpartition('/')[2]} {endpoint.url}\n"
     yield "  # the MCP Inspector, in a browser (needs Node.js 22.19 or newer)"
-    yield f"  npx @modelcontextprotocol/inspector --transport http --server-url {door.url}\n"
-    yield "  # one tool call, from a shell" if door.mock else "  # what the server says of itself, from a shell"
-    yield f"  {curl(door)}"
+    yield f"  npx @modelcontextprotocol/inspector --transport http --server-url {endpoint.url}\n"
+    yield "  # one tool call, from a shell" if endpoint.mock else "  # the server's description of itself, from a shell"
+    yield f"  {curl(endpoint)}"
 
 
-def curl(door: EndpointSummary) -> str:
+def curl(endpoint: EndpointSummary) -> str:
     """Return a command that shows that the endpoint works, in one request.
 
     The mock server speaks the stateless revision, in which one request can call a tool. Of another server nothing is
-    known yet: nearly all open a session with ``initialize``, and many know nothing else.
+    known yet: nearly all require a session that begins with ``initialize``.
     """
     headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
-    more, body = _tool_call("get_users") if door.mock else ({}, _INITIALIZE)
-    lines = [f"curl -s {door.url}", _flags(headers), _flags(more), f"-d {shlex.quote(body)}"]
+    more, body = _tool_call("get_users") if endpoint.mock else ({}, _INITIALIZE)
+    lines = [f"curl -s {endpoint.url}", _flags(headers), _flags(more), f"-d {shlex.quote(body)}"]
     return " \\\n    ".join(filter(None, lines))
 
 
@@ -92,7 +92,7 @@ def _flags(headers: Mapping[str, str]) -> str:
 
 
 def _tool_call(name: str) -> tuple[dict[str, str], str]:
-    """The headers and the body of a call in the stateless revision."""
+    """Return the headers and the body of a call in the stateless revision."""
     meta = (
         '"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28",'
         '"io.modelcontextprotocol/clientCapabilities":{}}'

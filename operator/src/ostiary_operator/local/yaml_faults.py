@@ -1,7 +1,7 @@
-"""What a YAML parser complains of, in words that say what to do.
+"""Explains the errors of the YAML parser with a remedy.
 
-The parser's own messages name its grammar. Here each becomes what people did: a tab, a star without quotes, a template
-that was not rendered.
+The parser's messages name its grammar rules. Here each becomes the likely mistake: a tab, a star without quotes, a
+template that was not rendered.
 """
 
 import re
@@ -15,7 +15,7 @@ from ostiary_operator.local.positions import Loader
 
 
 class YamlFault(NamedTuple):
-    """One fault of a text; line and column count from 1, 0 where they are not known."""
+    """One syntax error; line and column count from 1, 0 where they are not known."""
 
     line: int
     column: int
@@ -26,7 +26,7 @@ class YamlFault(NamedTuple):
 _QUOTE: Final = ("opens a quote that is never closed", "close the quote")
 _BRACKET: Final = ("opens a bracket that is never closed", "close the bracket, or add the comma before it")
 _TEMPLATE: Final = ("holds a template that was not rendered", "render it first, such as with helm template")
-#: Told where the opening is: the parser notices at the end of the file.
+#: Reported at the opening character: the parser notices only at the end of the file.
 _OPENINGS: Final = (_QUOTE, _BRACKET)
 
 #: A part of the parser's message -> (what is wrong, what to do).
@@ -42,7 +42,7 @@ _KNOWN: Final = (
     (
         "did not find expected '-' indicator",
         (
-            "stands in a list but is no item of it",
+            "is in a list but is no item of it",
             "begin it with a hyphen, or align it with the key it belongs to",
         ),
     ),
@@ -54,7 +54,7 @@ _KNOWN: Final = (
     (
         "found undefined alias",
         (
-            "begins with a star, and so names something defined elsewhere",
+            "begins with a star, so YAML reads it as a reference (alias)",
             'put a name that begins with a star in quotes, such as "*_internal"',
         ),
     ),
@@ -66,18 +66,21 @@ _KNOWN: Final = (
         "block sequence entries are not allowed",
         ("has a hyphen where no item can begin", "put the item on a line of its own"),
     ),
-    ("could not determine a constructor for the tag", ("has a tag, which no field takes", "remove it, or use quotes")),
+    (
+        "could not determine a constructor for the tag",
+        ("has a YAML tag, which no field accepts", "remove it, or use quotes"),
+    ),
     (
         "unknown escape character",
         ("has an escape that YAML does not know", "write the backslash twice, or use single quotes"),
     ),
-    ("nests deeper", ("nests too deep for any object of ours", "see whether all brackets are closed")),
+    ("nests deeper", ("is nested too deeply", "check that all brackets are closed")),
     ("holds more than", ("holds too many values", "write out what its aliases stand for, or split it")),
 )
 
 
 def explain(error: YamlError, text: str) -> YamlFault:
-    """Return a parser's complaint about a text as a fault that its author can mend."""
+    """Return a parser error as an explanation with a remedy for the author of the text."""
     if error.line == 0:
         return _unprintable(text) or YamlFault(0, 0, *_split(error.message))
     line = _line(text, error.line)
@@ -91,7 +94,7 @@ def explain(error: YamlError, text: str) -> YamlFault:
 
 
 def _words(message: str, rest: str) -> tuple[str, str]:
-    """What is wrong where the line goes on with ``rest``, and what to do."""
+    """Return what is wrong, and the remedy. ``rest`` is the line from the position of the error on."""
     if "tab character" in message or rest.startswith("\t"):
         return "has a tab where YAML wants spaces", "indent with spaces only"
     if "cannot start any token" in message:
@@ -103,7 +106,7 @@ def _words(message: str, rest: str) -> tuple[str, str]:
 
 
 def read_otherwise(spelled: str | None) -> str | None:
-    """Return a remedy for a word that YAML reads as something else than it looks like, such as `on` and `012`."""
+    """Return a remedy for unquoted text that YAML reads as another type, such as `on` and `012`."""
     if not spelled:
         return None
     try:
@@ -117,7 +120,7 @@ def read_otherwise(spelled: str | None) -> str | None:
 
 
 def _opening(text: str) -> tuple[int, int] | None:
-    """Find where the quote or bracket begins that is never closed."""
+    """Return line and column of the quote or bracket that is never closed."""
     try:
         for _ in yaml.parse(text, Loader=Loader):
             pass
@@ -133,7 +136,7 @@ def _split(message: str) -> tuple[str, str]:
 
 
 def _unprintable(text: str) -> YamlFault | None:
-    """Find the character that no YAML text may hold: the parser does not say where it is."""
+    """Return the first character that YAML does not allow: the parser does not say where it is."""
     found = Reader.NON_PRINTABLE.search(text)
     if found is None:
         return None

@@ -1,4 +1,4 @@
-"""What is known of each resource and gateway, as plain data that tables, JSON and the summary are made of. Pure."""
+"""Rows: the shown fields of each resource and gateway, from which tables, JSON and the summary are made. Pure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -12,14 +12,14 @@ from ostiary_operator.view import verdict
 from ostiary_operator.view.reading import ClusterOverview, GatewayOverview, serving_gateways
 from ostiary_operator.view.verdict import Readiness
 
-#: Characters of a digest that tell entries apart.
+#: Shown characters of a digest: enough to distinguish entries.
 SHORT: Final = 12
 _URL: Final = 2048
 
 
 @dataclass(frozen=True, slots=True)
 class ProxyRow:
-    """An MCPProxy."""
+    """The row of an MCPProxy."""
 
     namespace: str
     name: str
@@ -29,21 +29,21 @@ class ProxyRow:
     replicas: Mapping[str, str]
     """By gateway, ``ready/desired``."""
     digests: Mapping[str, str]
-    """By gateway, as far as its config may be read."""
+    """By gateway; only those whose config may be read."""
     policies: tuple[str, ...]
     servers: tuple[str, ...]
     upstream: Readiness
-    """What the gateways saw of the server; no part of the verdict."""
+    """The condition UpstreamHealthy; it does not decide whether the proxy is ready."""
     remarks: tuple[Readiness, ...] = ()
 
     @property
     def digest(self) -> str:
-        """The digest in short; of several gateways, each different one."""
+        """The short digest; with several gateways, each distinct one."""
         return ",".join(dict.fromkeys(each[:SHORT] for each in self.digests.values()))
 
     @property
     def replica_counts(self) -> str:
-        """The replicas in one cell; a lone gateway needs no name."""
+        """The replica counts in one cell; the gateway is named if there are several."""
         if len(self.replicas) == 1:
             return next(iter(self.replicas.values()))
         return ",".join(f"{gateway.partition('/')[2]} {count}" for gateway, count in self.replicas.items())
@@ -51,7 +51,7 @@ class ProxyRow:
 
 @dataclass(frozen=True, slots=True)
 class PolicyRow:
-    """An MCPPolicy."""
+    """The row of an MCPPolicy."""
 
     namespace: str
     name: str
@@ -63,7 +63,7 @@ class PolicyRow:
 
 @dataclass(frozen=True, slots=True)
 class GatewayRow:
-    """A gateway."""
+    """The row of a gateway."""
 
     namespace: str
     name: str
@@ -73,7 +73,7 @@ class GatewayRow:
 
 
 def proxy_row(proxy: Mapping[str, Any], gateways: Mapping[str, GatewayOverview]) -> ProxyRow:
-    """Say of an MCPProxy what matters."""
+    """Return the row of an MCPProxy."""
     status = proxy.get("status") or {}
     identity = f"{namespace_of(proxy)}/{name_of(proxy)}"
     found = {each: gateways[each].digests.get(identity) for each in serving_gateways(proxy) if each in gateways}
@@ -96,18 +96,18 @@ def proxy_row(proxy: Mapping[str, Any], gateways: Mapping[str, GatewayOverview])
 
 
 def _verdict(proxy: Mapping[str, Any], identity: str, gateways: Mapping[str, GatewayOverview]) -> Readiness:
-    """Judge by the status, unless nobody keeps it true any more."""
+    """Return the readiness in the status, or Unknown if no operator seems to update the status any more."""
     judged = verdict.of(proxy)
     lacking = [each for each in serving_gateways(proxy) if each in gateways and gateways[each].lacks(identity)]
     if not judged.ready or not lacking:
         return judged
     message = f"its status says that it is ready, but it is not in the config of gateway {lacking[0]}"
-    remedy = "See whether an operator still serves its namespace: ostiary doctor says more."
+    remedy = "Check that an operator still serves its namespace: run ostiary doctor."
     return Readiness(ConditionStatus.UNKNOWN, ReadyReason.PENDING, message, remedy)
 
 
 def policy_row(policy: Mapping[str, Any]) -> PolicyRow:
-    """Say of an MCPPolicy what matters."""
+    """Return the row of an MCPPolicy."""
     status = policy.get("status") or {}
     return PolicyRow(
         namespace_of(policy),
@@ -120,7 +120,7 @@ def policy_row(policy: Mapping[str, Any]) -> PolicyRow:
 
 
 def gateway_row(gateway: GatewayOverview) -> GatewayRow:
-    """Say of a gateway what matters."""
+    """Return the row of a gateway."""
     namespace, _, name = gateway.identity.partition("/")
     manifest = gateway.manifest
     return GatewayRow(
@@ -133,7 +133,7 @@ def gateway_row(gateway: GatewayOverview) -> GatewayRow:
 
 
 def _references(found: Iterable[Mapping[str, Any]] | None, *, near: str) -> tuple[str, ...]:
-    """Return names; those of another namespace with it."""
+    """Return the referenced names, as `namespace/name` if the namespace is not ``near``."""
     return tuple(
         str(each.get("name")) if each.get("namespace") == near else f"{each.get('namespace')}/{each.get('name')}"
         for each in found or ()
@@ -141,28 +141,28 @@ def _references(found: Iterable[Mapping[str, Any]] | None, *, near: str) -> tupl
 
 
 def _server(server: Mapping[str, Any]) -> str:
-    """Return where a server is. A URL holds no credentials: the definition refuses those."""
+    """Return the address of a server. Its URL has no credentials: the CRD refuses those."""
     service = server.get("service") or {}
     return printable(str(server.get("url") or f"service {service.get('name')}:{service.get('port')}"), limit=_URL)
 
 
 def as_object(seen: ClusterOverview) -> dict[str, Any]:
-    """Return all of it for programs."""
+    """Return all rows as a JSON object."""
     proxies = [proxy_row(each, seen.gateways) for each in seen.proxies]
     policies = [policy_row(each) for each in seen.policies]
-    lines: list[ProxyRow | PolicyRow] = [*proxies, *policies]
+    rows: list[ProxyRow | PolicyRow] = [*proxies, *policies]
     return {
-        "ready": all(line.verdict.ready for line in lines),
+        "ready": all(row.verdict.ready for row in rows),
         "gateways": [asdict(gateway_row(each)) for each in seen.gateways.values()],
-        "proxies": [_flat(line) for line in proxies],
-        "policies": [_flat(line) for line in policies],
+        "proxies": [_flat(row) for row in proxies],
+        "policies": [_flat(row) for row in policies],
         "notes": list(seen.notes),
     }
 
 
-def _flat(line: ProxyRow | PolicyRow) -> dict[str, Any]:
-    """Return a line with its verdict's members beside its own, in the spelling of the API."""
-    fields = asdict(line)
+def _flat(row: ProxyRow | PolicyRow) -> dict[str, Any]:
+    """Return a row as JSON, with the members of its readiness at the top level, in the spelling of the API."""
+    fields = asdict(row)
     judged = fields.pop("verdict")
     if "target_count" in fields:
         fields["targetCount"] = fields.pop("target_count")

@@ -1,4 +1,4 @@
-"""``ostiary get``: what was asked for, read and laid out as kubectl does."""
+"""``ostiary get``: reads the requested objects and formats them as kubectl does."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -27,7 +27,7 @@ _KINDS: Final[Mapping[str, tuple[Kind, ...]]] = {
 
 @dataclass(frozen=True, slots=True)
 class ListRequest:
-    """What was asked for. ``kind`` is one of proxies, policies, gateways, all; ``namespace`` None is every one."""
+    """The requested objects. ``kind`` is proxies, policies, gateways or all; ``namespace`` None means all."""
 
     kind: str
     namespace: str | None
@@ -37,7 +37,7 @@ class ListRequest:
 
 @dataclass(frozen=True, slots=True)
 class ListResult:
-    """What there is, by kind."""
+    """The objects that were found, by kind. ``notes`` say what could not be read."""
 
     namespace: str | None
     by_kind: Mapping[Kind, Sequence[Object]]
@@ -51,11 +51,11 @@ class ListResult:
 
 
 async def read(cluster: ReadOnlyClient, wanted: ListRequest, *, digests: bool) -> ListResult:
-    """Read what was asked for; of the gateways their config too, where digests are to be shown.
+    """Read the requested objects; with ``digests`` also the manifests of their gateways.
 
     Raises:
         NotFound: a name does not exist.
-        ClusterError: it cannot be read.
+        ClusterError: an object cannot be read.
     """
     by_kind: dict[Kind, Sequence[Object]] = {}
     notes: list[str] = []
@@ -65,7 +65,7 @@ async def read(cluster: ReadOnlyClient, wanted: ListRequest, *, digests: bool) -
         except Forbidden as error:
             if wanted.kind != "all" or kind is not SERVICE:
                 raise
-            notes.append(f"gateways are left out: {error}")
+            notes.append(f"gateways are omitted: {error}")
     gateways, more = await _gateways(cluster, by_kind) if digests else ({}, [])
     return ListResult(wanted.namespace, by_kind, gateways, (*notes, *more))
 
@@ -79,7 +79,7 @@ async def _objects(cluster: ReadOnlyClient, kind: Kind, wanted: ListRequest) -> 
 
 
 async def _services(cluster: ReadOnlyClient, wanted: ListRequest) -> list[Object]:
-    """Return the Services that are gateways; their names are those of the gateways."""
+    """Return the Services of gateways; a requested name is that of the gateway."""
     selector = ",".join(filter(None, (labels.GATEWAY, wanted.selector)))
     found = await cluster.list(SERVICE, namespace=wanted.namespace, selector=selector)
     if not wanted.names:
@@ -104,7 +104,7 @@ async def _gateways(
 
 
 def changed(before: ListResult, now: ListResult) -> ListResult:
-    """Return what of the second is not in the first as it is now."""
+    """Return the objects that are new or changed since ``before``."""
     known = {_version(kind, each) for kind, objects in before.by_kind.items() for each in objects}
     by_kind = {
         kind: [each for each in objects if _version(kind, each) not in known] for kind, objects in now.by_kind.items()
@@ -113,7 +113,7 @@ def changed(before: ListResult, now: ListResult) -> ListResult:
 
 
 def gone(before: ListResult, now: ListResult) -> list[str]:
-    """Return the names of what is in the first and not in the second, as :func:`names` writes them."""
+    """Return the names of the objects that were deleted since ``before``, as :func:`names` writes them."""
     left = set(names(now))
     return [name for name in names(before) if name not in left]
 
@@ -124,7 +124,7 @@ def _version(kind: Kind, obj: Mapping[str, Any]) -> tuple[str, str, str]:
 
 
 def as_object(found: ListResult, *, single: bool) -> dict[str, Any]:
-    """Return the objects as the API server has them: one by itself, or a List; ``managedFields`` are left out."""
+    """Return the objects without ``managedFields``: a single one by itself, else a List."""
     items = [_shown(each) for each in found.objects]
     if single and len(items) == 1:
         return items[0]
@@ -137,7 +137,7 @@ def _shown(obj: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def names(found: ListResult) -> Iterator[str]:
-    """Yield ``kind.group/name`` of each object, which kubectl takes."""
+    """Yield ``kind.group/name`` of each object, as kubectl accepts it."""
     for kind, objects in found.by_kind.items():
         singular = f"{kind.name.lower()}.{kind.group}" if kind.group else kind.name.lower()
         for each in objects:
@@ -147,7 +147,7 @@ def names(found: ListResult) -> Iterator[str]:
 def tables_of(
     found: ListResult, *, wide: bool, namespaces: bool, headers: bool = True, paint: Paint = tables.plain
 ) -> str:
-    """Return a table for each kind that was found."""
+    """Return a table for each kind with objects."""
     shown = []
     for kind, objects in found.by_kind.items():
         if objects:

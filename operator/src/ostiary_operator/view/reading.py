@@ -1,7 +1,7 @@
-"""What is read of a cluster for people, with as few rights as a viewer of one namespace has.
+"""Reads what `ostiary status` and `ostiary get` show, with the few rights of a viewer of one namespace.
 
-The resources themselves must be readable. What lies beside a gateway (its Service, its config) is shown where it may be
-read, and else left out with a note.
+The resources themselves must be readable. The Service and the config of a gateway are shown if they may be read, else
+omitted with a note.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,19 +23,18 @@ from ostiary_operator.kube.visit import ReadOnlyClient
 
 @dataclass(frozen=True, slots=True)
 class GatewayOverview:
-    """A gateway: its Service where it could be read, and the manifest of its config likewise.
+    """A gateway: its Service and the manifest of its config, if they may be read.
 
-    The manifest is read as it lies there. Whether the operator wrote it only its key can tell, which people may not
-    read: ``ostiary doctor`` checks it for those who may.
+    The manifest's MAC is not checked, since users may not read its key; ``ostiary doctor`` checks it if they may.
     """
 
     identity: str
     service: str | None = None
     manifest: Manifest | None = None
     digests: Mapping[str, str] = field(default_factory=dict)
-    """Of each entry, by its proxy (``namespace/name``)."""
+    """The digest of each entry, by its proxy (``namespace/name``)."""
     problem: str = ""
-    """Why there is no manifest; empty where there is one, or where there is no config at all."""
+    """Why the manifest cannot be shown; empty if there is one, or no config at all."""
 
     @classmethod
     def of(cls, identity: str, service: str | None, manifest: Manifest | None, problem: str = "") -> "GatewayOverview":
@@ -44,13 +43,13 @@ class GatewayOverview:
         return cls(identity, service, manifest, {entry.proxy: entry.digest for entry in entries}, problem)
 
     def lacks(self, proxy: str) -> bool:
-        """Whether it is known that a proxy is not in its config."""
+        """Return whether a proxy is known to be missing in its config."""
         return not self.problem and proxy not in self.digests
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterOverview:
-    """What there is. ``notes`` say what could not be read, and why."""
+    """The resources and gateways of a cluster. ``notes`` say what could not be read, and why."""
 
     proxies: tuple[Object, ...] = ()
     policies: tuple[Object, ...] = ()
@@ -60,7 +59,7 @@ class ClusterOverview:
 
 
 async def read_overview(cluster: ReadOnlyClient, *, namespace: str | None, operator_namespace: str) -> ClusterOverview:
-    """Read the resources of a namespace, or of all (None), and the gateways that matter to them.
+    """Read the resources of a namespace, or of all (None), and the gateways that serve them.
 
     Raises:
         ClusterError: the resources themselves cannot be read.
@@ -69,7 +68,7 @@ async def read_overview(cluster: ReadOnlyClient, *, namespace: str | None, opera
     policies = tuple(await cluster.list(POLICY, namespace=namespace))
     places = {operator_namespace} if namespace is None else {operator_namespace, namespace}
     services, notes = await _services(cluster, everywhere=namespace is None, namespaces=sorted(places))
-    # Of two Services that claim one name the older is the gateway.
+    # If two Services claim one gateway name, the older one is the gateway.
     identities = {identity_of(service): name_of(service) for service in sorted(services, key=age, reverse=True)}
     serving = {identity: identities.get(identity) for proxy in proxies for identity in serving_gateways(proxy)}
     gateways = {}
@@ -83,7 +82,7 @@ async def read_overview(cluster: ReadOnlyClient, *, namespace: str | None, opera
 async def _services(
     cluster: ReadOnlyClient, *, everywhere: bool, namespaces: Iterable[str]
 ) -> tuple[list[Object], list[str]]:
-    """Return the Services that are gateways, as far as they may be read."""
+    """Return the Services of gateways that may be read, and notes about the others."""
     found: list[Object] = []
     notes: list[str] = []
     for namespace in (None,) if everywhere else namespaces:
@@ -96,7 +95,7 @@ async def _services(
 
 
 async def read_manifest(cluster: ReadOnlyClient, identity: str) -> tuple[Manifest | None, str]:
-    """Return the manifest of a gateway's config as it lies there, if any, and what keeps it from being shown."""
+    """Return the manifest of a gateway's config, or None and the problem; without a config both are empty."""
     namespace, _, name = identity.partition("/")
     try:
         config_map = await cluster.get(CONFIG_MAP, namespace=namespace, name=names.config_map(name, 0))

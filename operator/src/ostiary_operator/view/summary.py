@@ -1,4 +1,4 @@
-"""``ostiary status`` as text: gateways, proxies, policies, and of each that is not ready why, and what to do. Pure."""
+"""The text of ``ostiary status``: gateways, proxies, policies, then the reasons and remedies of problems. Pure."""
 
 import textwrap
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ _INDENT: Final = "    "
 
 
 def text(seen: ClusterOverview, *, wide: bool = False, paint: Paint = tables.plain) -> str:
-    """Return the whole page; it ends with one line that sums it up."""
+    """Return the whole page; its last line is a summary."""
     proxies = [proxy_row(each, seen.gateways) for each in seen.proxies]
     policies = [policy_row(each) for each in seen.policies]
     parts = [
@@ -39,7 +39,7 @@ def _gateways(gateways: Sequence[GatewayRow], proxies: Sequence[ProxyRow], paint
     for line in gateways:
         identity = f"{line.namespace}/{line.name}"
         counts = [proxy.replicas[identity] for proxy in proxies if identity in proxy.replicas]
-        # Each proxy is counted by itself; the worst count is what the gateway can be relied on for.
+        # Each proxy has its own count of replicas; the gateway shows the lowest.
         worst = min(counts, key=lambda count: int(count.partition("/")[0]), default="")
         rows.append([identity, worst, _number(line.entries), _number(line.revision), line.service])
     return tables.render(("GATEWAY", "REPLICAS", "PROXIES", "REVISION", "SERVICE"), rows, paint=paint)
@@ -68,7 +68,7 @@ def _policies(policies: Sequence[PolicyRow], paint: Paint, *, wide: bool) -> str
 
 
 def governs(line: PolicyRow, *, wide: bool) -> str:
-    """Return the targets of a policy in a cell: the first few, or all that its status names."""
+    """Return the targets of a policy as a cell: the first three, or with ``wide`` all in its status."""
     shown = line.targets if wide else line.targets[:3]
     total = line.target_count if line.target_count is not None else len(line.targets)
     more = f" and {total - len(shown)} more" if total > len(shown) else ""
@@ -80,7 +80,7 @@ def _causes(lines: Sequence[ProxyRow | PolicyRow], paint: Paint) -> str:
 
 
 def _servers(proxies: Sequence[ProxyRow], paint: Paint) -> str:
-    """Return what is wrong with servers, though their proxies may well be ready."""
+    """Return the problems of servers; their proxies may be ready all the same."""
     failing = [line for line in proxies if line.upstream.status == ConditionStatus.FALSE]
     return "\n".join(
         f"The server of MCPProxy {line.namespace}/{line.name} fails: {paint(line.upstream.reason, Style.BAD)}\n"
@@ -90,7 +90,7 @@ def _servers(proxies: Sequence[ProxyRow], paint: Paint) -> str:
 
 
 def _remarks(lines: Sequence[ProxyRow | PolicyRow], paint: Paint) -> str:
-    """What is worth saying of resources that are ready; of others their fault comes first."""
+    """Return the remarks on ready resources; those that are not ready show only their problem."""
     return "\n".join(_remark(line, each, paint) for line in lines if line.verdict.ready for each in line.remarks)
 
 
@@ -119,14 +119,14 @@ def _paragraph(words: str) -> str:
 
 def _sum(proxies: Sequence[ProxyRow], policies: Sequence[PolicyRow], paint: Paint) -> str:
     if not proxies and not policies:
-        return "There are no MCPProxies and no MCPPolicies here. -A looks into all namespaces.\n"
+        return "There are no MCPProxies and no MCPPolicies here. -A shows all namespaces.\n"
     lines: list[ProxyRow | PolicyRow] = [*proxies, *policies]
     waiting = sum(not line.verdict.ready for line in lines)
     counted = (
         f"{_counted(len(proxies), 'MCPProxy', 'MCPProxies')}, {_counted(len(policies), 'MCPPolicy', 'MCPPolicies')}"
     )
     said = paint("all ready", Style.GOOD) if not waiting else paint(f"{waiting} not ready", Style.BAD)
-    hint = "" if not waiting else "; `ostiary doctor NAME` walks from the resource to an answer"
+    hint = "" if not waiting else "; `ostiary doctor NAME` finds the first broken link"
     return f"{counted}: {said}{hint}\n"
 
 

@@ -1,4 +1,4 @@
-"""Tables for a terminal: columns as wide as they must be, colours where they can be seen."""
+"""Tables for a terminal: aligned columns, and colours if the terminal shows them."""
 
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -7,20 +7,20 @@ from ostiary_operator.local.console import Style
 
 Paint = Callable[[str, Style], str]
 
-#: How a cell is coloured that holds nothing but the status of a condition.
+#: The colour of a cell whose whole text is the status of a condition.
 _STYLES: Final = {"True": Style.GOOD, "False": Style.BAD, "Unknown": Style.WARN}
 _GAP: Final = "   "
 NOTHING: Final = "-"
 
 
 def plain(text: str, style: Style) -> str:
-    """Paint nothing."""
+    """Return the text without colours."""
     del style
     return text
 
 
 def render(header: Sequence[str], rows: Sequence[Sequence[str]], *, paint: Paint = plain) -> str:
-    """Return a table as lines, as kubectl writes it; an empty cell is a dash."""
+    """Return a table as kubectl writes it; an empty cell is a dash."""
     shown = [[cell or NOTHING for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(header, *shown, strict=True)]
     head = _line(header, widths, lambda text, _: paint(text, Style.BOLD))
@@ -37,7 +37,7 @@ def _line(cells: Sequence[str], widths: Sequence[int], paint: Paint) -> str:
 
 
 def age(seconds: float) -> str:
-    """Return how long something has been there, in the two units that matter, as kubectl does."""
+    """Return an age in its one or two largest units, as kubectl does."""
     left = max(int(seconds), 0)
     parts: list[tuple[int, str]] = []
     for unit, size in (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)):

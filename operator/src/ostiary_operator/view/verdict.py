@@ -1,4 +1,4 @@
-"""Whether a resource works, and if not: why, and what to do. From its status alone; pure."""
+"""Readiness of a resource from its conditions: status, reason, message and remedy. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,16 +7,16 @@ from typing import Any, Final
 from ostiary_operator.api.status import ASIDE, REASONS, ConditionStatus, ConditionType, ReadyReason
 from ostiary_operator.local.console import printable
 
-#: Characters of a message that are shown: those of an API server's are bounded, but a page is a page.
+#: Shown characters of a message.
 _MESSAGE: Final = 1000
-#: In the order in which one depends on the other.
+#: In the order of their dependencies.
 _LINE: Final = (ConditionType.ACCEPTED, ConditionType.RESOLVED_REFS, ConditionType.PROGRAMMED)
 
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """``status`` is True, False or Unknown. ``reason`` is a word of :mod:`ostiary_operator.api.status`, ``message``
-    the operator's sentence, and ``remedy`` what to do; the last two are empty where it is ready.
+    """``status`` is True, False or Unknown. ``reason`` is one of :mod:`ostiary_operator.api.status`, ``message`` the
+    operator's sentence, and ``remedy`` what to do; the last two are empty if it is ready.
     """
 
     status: str
@@ -26,12 +26,12 @@ class Readiness:
 
     @property
     def ready(self) -> bool:
-        """Whether it works, as it is now."""
+        """Whether the newest generation works."""
         return self.status == ConditionStatus.TRUE
 
 
 def of(resource: Mapping[str, Any]) -> Readiness:
-    """Judge an MCPProxy or MCPPolicy by its conditions; one that speaks of an older generation says nothing."""
+    """Return the readiness of an MCPProxy or MCPPolicy; conditions of an older generation are ignored."""
     ready = condition(resource, ConditionType.READY)
     if ready.ready:
         return ready
@@ -40,7 +40,7 @@ def of(resource: Mapping[str, Any]) -> Readiness:
 
 
 def condition(resource: Mapping[str, Any], wanted: ConditionType) -> Readiness:
-    """Return what one condition says of the newest generation."""
+    """Return one condition, or Unknown if it is not of the newest generation."""
     generation = resource.get("metadata", {}).get("generation")
     conditions = (resource.get("status") or {}).get("conditions") or ()
     found = next((each for each in conditions if each.get("type") == wanted), None)
@@ -59,12 +59,12 @@ def condition(resource: Mapping[str, Any], wanted: ConditionType) -> Readiness:
 
 
 def remarks(resource: Mapping[str, Any], kind: str) -> tuple[Readiness, ...]:
-    """Return what is worth saying of a resource although it has no part in whether it is ready."""
-    # How the server does is told apart.
+    """Return the informational conditions that are False; they do not decide whether a resource is ready."""
+    # UpstreamHealthy is shown separately.
     said = (condition(resource, each) for each in ASIDE[kind] if each is not ConditionType.UPSTREAM_HEALTHY)
     return tuple(each for each in said if each.status == ConditionStatus.FALSE)
 
 
 def remedy(of_type: ConditionType, reason: str) -> str:
-    """Return what to do about a reason; empty for one that this version does not know."""
+    """Return the remedy for a reason; empty for one that this version does not know."""
     return next((each.remedy for each in REASONS[of_type] if each == reason), "")

@@ -1,4 +1,4 @@
-"""Counts what the server is asked, so that a test or a curious user can see what came through a gateway."""
+"""Counts the messages that the server gets, so that a test or a user can see what passed a gateway."""
 
 from collections import Counter
 from typing import Any, Final
@@ -6,10 +6,10 @@ from typing import Any, Final
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 
 _MAX_KINDS: Final = 100
-"""Names come from callers. After so many different ones further ones are counted together."""
+"""Names come from clients. After this many different names, further ones are counted together."""
 
 _MAX_LENGTH: Final = 128
-"""No tool has a longer name."""
+"""Longer names, which no tool has, are counted together."""
 
 _OTHER: Final = "(other)"
 
@@ -32,11 +32,11 @@ class Activity:
         try:
             return await call_next(ctx)
         finally:
-            # Also when the caller went away: then the call was cancelled, and it no longer runs.
+            # Also when the client disconnected: then the call was cancelled.
             self._running[name] -= 1
 
     def report(self) -> dict[str, dict[str, int]]:
-        """Messages by `methods`, tool calls by name in `calls`, and those of them that are `running`."""
+        """Return counts of messages by method (`methods`), and of tool calls by name (`calls`, `running`)."""
         return {"methods": dict(self._methods), "calls": dict(self._calls), "running": dict(+self._running)}
 
 

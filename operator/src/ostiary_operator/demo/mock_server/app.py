@@ -1,4 +1,4 @@
-"""Puts the mock server together: the MCP server, its resources and tools, and the ASGI application around it."""
+"""Builds the mock server: the MCP server with its tools, resources and prompts, and its ASGI application."""
 
 from dataclasses import dataclass
 
@@ -38,7 +38,7 @@ Nothing here is real, and everything is forgotten when the server stops."""
 
 @dataclass(frozen=True, slots=True)
 class MockServerParts:
-    """The parts whose lives the caller manages."""
+    """The parts of a mock server that the caller must run and close."""
 
     app: Starlette
     """Serves `/mcp` while `sessions.run()` is entered, and `/healthz`."""
@@ -52,10 +52,10 @@ class MockServerParts:
 
 
 def build(*, allowed_hosts: tuple[str, ...] = ()) -> MockServerParts:
-    """A fresh mock server with the sample data.
+    """Return a new mock server with the sample data.
 
     Args:
-        allowed_hosts: names under which it may be reached besides the loopback ones, each with or without a port.
+        allowed_hosts: accepted Host names besides the loopback ones, each with or without a port.
     """
     bus = InMemorySubscriptionBus()
     activity, calls = Activity(), RequestsInFlight()
@@ -79,7 +79,7 @@ def build(*, allowed_hosts: tuple[str, ...] = ()) -> MockServerParts:
     )
     app.router.routes.append(Route("/healthz", _healthz))
     listeners = ListenHandler(bus)
-    _answer_more_methods(server, sessions=sessions, listeners=listeners, completer=prompts.Completer(store))
+    _add_handlers(server, sessions=sessions, listeners=listeners, completer=prompts.Completer(store))
     return MockServerParts(app=app, sessions=server.session_manager, listeners=listeners, calls=calls)
 
 
@@ -87,13 +87,13 @@ async def _healthz(_: Request) -> Response:
     return PlainTextResponse("ok")
 
 
-def _answer_more_methods(
+def _add_handlers(
     server: MCPServer, *, sessions: Sessions, listeners: ListenHandler, completer: prompts.Completer
 ) -> None:
-    """Add what the SDK's high-level server leaves out.
+    """Add handlers for methods that the SDK's high-level server does not support.
 
-    The handlers also make it declare the capabilities `completions`, `logging` and `resources.subscribe`. The
-    listen handler replaces the SDK's own, to which there is no handle, so that its streams can be ended in order.
+    They also make it declare the capabilities `completions`, `logging` and `resources.subscribe`. The listen handler
+    replaces the SDK's own, which cannot be closed from outside.
     """
     protocol = server.session_manager.app
     protocol.add_request_handler("completion/complete", CompleteRequestParams, completer.complete)
@@ -104,7 +104,7 @@ def _answer_more_methods(
 
 
 def _security(allowed_hosts: tuple[str, ...]) -> TransportSecuritySettings:
-    """The SDK's protection against DNS rebinding: which Host and Origin headers may come."""
+    """Return the SDK's settings against DNS rebinding: the allowed Host and Origin headers."""
     hosts = [form for name in (*_LOOPBACK, *allowed_hosts) for form in (name, f"{name}:*")]
     return TransportSecuritySettings(
         enable_dns_rebinding_protection=True,

@@ -1,4 +1,4 @@
-"""The sample data. Every start of the mock server begins with exactly this."""
+"""The sample data with which the mock server starts."""
 
 from ostiary_operator.demo.mock_server.records import Post, Product, Role, User
 

@@ -1,4 +1,4 @@
-"""Ends what is open when the server stops: calls with an error, streams in order, so that nothing keeps it alive."""
+"""Graceful shutdown: open calls get an error, open streams a regular end."""
 
 import asyncio
 from typing import Any
@@ -14,15 +14,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 class RequestsInFlight:
     """A middleware of the MCP server that can end all requests in flight.
 
-    Each is answered with an error, so its client knows at once. Ending only the HTTP response would not do: a
-    session's requests run in the session's own task, which would wait a second to answer into a closed stream.
+    Each gets an error response at once. Ending only the HTTP response is not enough: a session's requests run in the
+    task of the session, which would wait a second to write to a closed stream.
     """
 
     def __init__(self) -> None:
         self._open: set[anyio.CancelScope] = set()
 
     async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-        """Pass one message on. Listen streams are left alone, for they end with a result of their own."""
+        """Pass one message on. Listen streams are not tracked: they end with a result of their own."""
         if ctx.request_id is None or ctx.method == "subscriptions/listen":
             return await call_next(ctx)
         with anyio.CancelScope() as cancel:
@@ -40,10 +40,10 @@ class RequestsInFlight:
 
 
 class DrainingApp:
-    """An ASGI application that runs another and can end all its open responses.
+    """An ASGI application that wraps another and can end all its open responses.
 
-    An ended stream ends in order (its last chunk is sent), so a client sees the end of the stream and not a broken
-    connection. Requests that come later, on connections that are still open, are answered 503.
+    A stream is ended with its last chunk, so that the client sees a complete response, not a broken connection. Later
+    requests on open connections get 503.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -71,7 +71,7 @@ class DrainingApp:
                     self._idle.set()
 
     async def drain(self, *, grace: float) -> None:
-        """Refuse new requests, give the open ones `grace` seconds to end by themselves, then end them."""
+        """Refuse new requests, wait `grace` seconds for the open ones, then end those that are left."""
         self._draining = True
         if self._open:
             self._idle.clear()
@@ -82,7 +82,7 @@ class DrainingApp:
 
 
 class _Response:
-    """Remembers how far a response has come."""
+    """Records whether a response has started and is complete."""
 
     def __init__(self, send: Send) -> None:
         self._send = send

@@ -1,4 +1,4 @@
-"""The OpenTelemetry SDK as the mock server uses it: one provider, one batch processor, one OTLP exporter."""
+"""The OpenTelemetry SDK of the mock server: one provider, one batch processor, one OTLP exporter."""
 
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -13,14 +13,14 @@ SERVICE_NAME: Final = "mock-mcp-server"
 """`service.name`, unless OTEL_SERVICE_NAME or OTEL_RESOURCE_ATTRIBUTES gives another."""
 
 _SCHEDULE_DELAY_MILLIS: Final = 1000
-"""A span is exported within a second, unless OTEL_BSP_SCHEDULE_DELAY says otherwise: people wait for the first."""
+"""A span is exported within a second, unless OTEL_BSP_SCHEDULE_DELAY says otherwise: users wait for the first one."""
 
 
 def start(environ: Mapping[str, str]) -> Callable[[], None]:
-    """Give the process its tracer provider.
+    """Set the tracer provider of the process.
 
     Returns:
-        What ends it. It exports what is left and may take as long as the exporter's timeout.
+        The function that shuts it down. It exports the last spans, and may take as long as the exporter's timeout.
 
     Raises:
         ImportError: the environment asks for grpc and its exporter is not installed.

@@ -1,4 +1,4 @@
-"""The mock server as a process: its signals, its one line of output, its exit code."""
+"""The mock server as a process: its signals, its line of output, its exit code."""
 
 import asyncio
 import logging
@@ -15,7 +15,9 @@ def run(*, host: str, port: int, allowed_hosts: tuple[str, ...]) -> int:
         The exit code: 0 after a signal, 1 when the server could not start.
     """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("opentelemetry").setLevel(logging.ERROR)  # the failure is enough; each retry is a warning
+    logging.getLogger("opentelemetry").setLevel(
+        logging.ERROR
+    )  # one error for a failed export is enough; each retry logs a warning
     try:
         end_tracing = tracing.start()
     except tracing.TracingError as error:

@@ -1,4 +1,4 @@
-"""The prompts, and the completion of their arguments and of the resource template's variable."""
+"""The prompts, and completion for their arguments and for the resource template's variable."""
 
 from collections.abc import Iterable
 from typing import Annotated, Any, Final
@@ -23,14 +23,14 @@ from ostiary_operator.demo.mock_server.store import NotFoundError, Store
 from ostiary_operator.demo.mock_server.updates import user_uri
 
 TONES: Final = ("formal", "friendly", "playful")
-"""What the argument `tone` completes to."""
+"""The completions of the argument `tone`."""
 
 _MAX_COMPLETIONS = 100
-"""The specification's bound on the values of one completion."""
+"""The specification's limit for the values of one completion."""
 
 
 def register(server: MCPServer, store: Store) -> None:
-    """Give the server its prompts."""
+    """Register the prompts."""
 
     @server.prompt(title="Get started")
     async def get_started() -> str:
@@ -70,7 +70,7 @@ class Completer:
         self._store = store
 
     async def complete(self, _: ServerRequestContext[Any, Any], params: CompleteRequestParams) -> CompleteResult:
-        """Answer `completion/complete`; where there is nothing to propose, with no values."""
+        """Handle `completion/complete`; unknown arguments have no values."""
         about = params.ref.name if isinstance(params.ref, PromptReference) else params.ref.uri
         return CompleteResult(completion=_matching(self._values(about, params.argument.name), params.argument.value))
 
@@ -88,9 +88,9 @@ def _matching(values: Iterable[str], typed: str) -> Completion:
 
 
 async def refuse_bad_prompts(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-    """Middleware: an unknown prompt or a missing argument is -32602, as the specification has it.
+    """Middleware that answers an unknown prompt or a missing argument with -32602, as specified.
 
-    The SDK raises a plain ValueError there, which would reach the client as an internal error.
+    The SDK raises a ValueError, which the client would get as an internal error.
     """
     try:
         return await call_next(ctx)

@@ -1,4 +1,4 @@
-"""The shapes of the mock server's records. The tools' output schemas are made from them."""
+"""The models of the mock server's records, from which the tools' output schemas are generated."""
 
 from typing import Literal
 
@@ -8,13 +8,13 @@ Role = Literal["admin", "editor", "viewer"]
 
 
 class SampleRecord(BaseModel):
-    """What all records share: they never change once made."""
+    """The base of all records: they are immutable."""
 
     model_config = ConfigDict(frozen=True)
 
 
 class User(SampleRecord):
-    """Somebody who reads or writes posts."""
+    """A user of the sample site."""
 
     id: int = Field(description="The user's id.")
     name: str = Field(description="Full name.")

@@ -33,11 +33,11 @@ _LOGO: Final = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAABAAAAAQAQMAAAAlPW0iAAAABlBMVEX///88KBQ/NLVdAAAAI0lEQVR42mNgYGCQ/8FgwMOQwMbgwISEuBgc"
     "pFBFmBjq/wEAhPAGLQ4aXaMAAAAASUVORK5CYII="
 )
-"""A door, 16 by 16 pixels."""
+"""The picture of a door, 16 by 16 pixels."""
 
 
 def register(server: MCPServer, *, store: Store, activity: Activity) -> None:
-    """Give the server its resources."""
+    """Register the resources."""
     _register_collections(server, store)
     _register_documents(server)
 

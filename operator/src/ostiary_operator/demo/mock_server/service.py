@@ -1,4 +1,4 @@
-"""Runs the mock server: one socket, one uvicorn server, an end within about a second."""
+"""Runs the mock server on one socket with uvicorn, and shuts it down within about a second."""
 
 import asyncio
 import contextlib
@@ -14,21 +14,21 @@ from ostiary_operator.demo.mock_server import app as mock
 from ostiary_operator.demo.mock_server.draining import DrainingApp
 
 _GRACE_SECONDS = 0.5
-"""How long open responses may take to end by themselves after `stop`."""
+"""How long open responses may take after `stop` before they are ended."""
 
 _KEEP_ALIVE_SECONDS = 75
-"""Longer than a proxy's pool keeps an idle connection, so that it never writes into one that just closed."""
+"""Longer than a gateway's pool keeps an idle connection, so that it never writes to one that was just closed."""
 
-_WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104  compared with, not listened on
+_WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104  compared with, not bound
 
 
 class ListenError(Exception):
-    """The address cannot be listened on. The message is the operating system's."""
+    """The address cannot be bound. The message is that of the operating system."""
 
     def __init__(self, message: str, *, port_refused: bool) -> None:
         super().__init__(message)
         self.port_refused = port_refused
-        """Another port would do: this one is taken, or not for us."""
+        """Another port would work: this one is in use, or needs privileges."""
 
 
 async def serve(
@@ -39,14 +39,14 @@ async def serve(
     stop: asyncio.Event,
     ready: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Serve until `stop` is set. Signals, logging and tracing are the caller's.
+    """Serve until `stop` is set. The caller handles signals, logging and tracing.
 
     Args:
         host: the address to listen on; a name is resolved.
         port: the port to listen on; 0 lets the system choose.
-        allowed_hosts: names under which clients may reach the server, besides the loopback ones.
+        allowed_hosts: accepted Host names, besides the loopback ones.
         stop: ends the server when it is set.
-        ready: called once, with the URL of the endpoint, when requests are accepted.
+        ready: called once with the URL of the endpoint when clients can connect.
 
     Raises:
         ListenError: the address is taken, not of this machine, or not permitted.
@@ -57,31 +57,31 @@ async def serve(
     server = _Server(_config(drain))
     async with parts.sessions.run():
         serving = asyncio.create_task(server.serve(sockets=[listener]))
-        # The socket listens already: whoever connects before uvicorn has started waits in the backlog.
+        # The socket listens already: connections before the start of uvicorn wait in the backlog.
         ready(_url(host, listener))
         await _first_of(serving, stop)
         parts.listeners.close()
         parts.calls.end()
         await drain.drain(grace=_GRACE_SECONDS)
-        # From here on uvicorn's errors only say that a client which reads no more was cut off.
+        # From here on uvicorn's errors only report clients that did not read and were cut off.
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         server.should_exit = True
         await serving
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, except that signals stay with the caller."""
+    """uvicorn without its signal handlers: the caller handles signals."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Capture none."""
+        """Install no signal handlers."""
         yield
 
 
 def _config(app: DrainingApp) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        lifespan="off",  # the SDK's session manager is entered by `serve`, which ends streams before it ends sessions
+        lifespan="off",  # `serve` runs the SDK's session manager, since streams must end before sessions
         ws="none",
         access_log=False,
         log_config=None,
@@ -98,16 +98,16 @@ def _listen(host: str, port: int) -> socket.socket:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return _bound(socket.socket(family, kind, protocol), address)
     except OSError as error:
-        # Names that do not resolve have error numbers of their own.
+        # Errors of name resolution have their own error numbers.
         message = str(error) if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
         raise ListenError(message, port_refused=error.errno in {errno.EADDRINUSE, errno.EACCES}) from error
 
 
 def _bound(listener: socket.socket, address: tuple[str | int, ...] | tuple[int, bytes]) -> socket.socket:
-    """The socket, bound, or closed again.
+    """Return the socket, bound and listening; close it on failure.
 
-    It was made with its protocol, which `socket.create_server` leaves out: asyncio sets TCP_NODELAY only where it
-    sees TCP, and without that every answer of two writes waits 40 ms for the other side's acknowledgement.
+    It was created with its protocol, unlike by `socket.create_server`: asyncio sets TCP_NODELAY only if the protocol is
+    TCP, and without it a response of two writes waits 40 ms for the peer's acknowledgement.
     """
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -125,7 +125,7 @@ def _url(host: str, listener: socket.socket) -> str:
 
 
 async def _first_of(serving: asyncio.Task[None], stop: asyncio.Event) -> None:
-    """Wait for the stop event, or for a server that ends by itself because it failed."""
+    """Wait for the stop event, or for the server to end by a failure."""
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()

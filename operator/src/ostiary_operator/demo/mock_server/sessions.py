@@ -1,7 +1,7 @@
-"""What the sessions of the revisions before 2026-07-28 asked for: a log level, resource subscriptions.
+"""Log level and resource subscriptions of sessions (revisions before 2026-07-28).
 
-The SDK keeps the sessions themselves but answers neither `logging/setLevel` nor `resources/subscribe` and tells
-nobody when a session ends, so the records are kept here by session id, and the oldest go when there are too many.
+The SDK manages the sessions, but handles neither `logging/setLevel` nor `resources/subscribe`, and has no event for the
+end of a session. So this module keeps a record for each session id, and drops the oldest when there are too many.
 """
 
 import warnings
@@ -32,7 +32,7 @@ _MAX_SUBSCRIPTIONS = 100
 """How many resources one session may subscribe to."""
 
 _SEND_SECONDS = 1.0
-"""A session that does not take a notification in this time loses its subscriptions: it must not stop others."""
+"""A session that does not accept a notification in this time loses its subscriptions: it must not delay others."""
 
 
 @dataclass(slots=True)
@@ -40,7 +40,7 @@ class _Session:
     level: LoggingLevel = "debug"
     subscriptions: set[str] = field(default_factory=set)
     channel: ServerSession | None = None
-    """The way to the session's own GET stream."""
+    """The SDK's session, which sends on the GET stream."""
 
 
 class Sessions:
@@ -51,15 +51,15 @@ class Sessions:
         self._sessions: OrderedDict[str, _Session] = OrderedDict()
 
     async def set_level(self, ctx: ServerRequestContext[Any, Any], params: SetLevelRequestParams) -> EmptyResult:
-        """Answer `logging/setLevel`."""
+        """Handle `logging/setLevel`."""
         self._touch(ctx).level = params.level
         return EmptyResult()
 
     async def subscribe(self, ctx: ServerRequestContext[Any, Any], params: SubscribeRequestParams) -> EmptyResult:
-        """Answer `resources/subscribe`.
+        """Handle `resources/subscribe`.
 
         Raises:
-            MCPError: the session has as many subscriptions as it may have.
+            MCPError: the session has the maximum number of subscriptions.
         """
         session = self._touch(ctx)
         if len(session.subscriptions) >= _MAX_SUBSCRIPTIONS and params.uri not in session.subscriptions:
@@ -69,24 +69,24 @@ class Sessions:
         return EmptyResult()
 
     async def unsubscribe(self, ctx: ServerRequestContext[Any, Any], params: UnsubscribeRequestParams) -> EmptyResult:
-        """Answer `resources/unsubscribe`. To end what never began is no error."""
+        """Handle `resources/unsubscribe`. A subscription that does not exist is no error."""
         self._touch(ctx).subscriptions.discard(params.uri)
         return EmptyResult()
 
     async def resource_updated(self, uri: str) -> None:
-        """Tell the sessions that subscribed to this resource."""
+        """Notify the sessions that are subscribed to this resource."""
         for session in list(self._sessions.values()):
             if uri in session.subscriptions and session.channel is not None:
                 await _notify(session, session.channel, uri)
 
     async def log(self, ctx: Context, level: LoggingLevel, data: Any, *, logger: str) -> None:
-        """Send a log message on the stream of the caller's request, if the caller wants such messages."""
+        """Send a log message on the stream of the client's request, if its log level includes the message."""
         request = ctx.request_context
         session = self._sessions.get(_session_id(request) or "")
         if session is not None and _LEVELS.index(level) < _LEVELS.index(session.level):
             return
-        # Logging is deprecated in 2026-07-28, but clients use it and a gateway must carry it: that is what the
-        # tool is for. The warning comes when the coroutine is made, so no other task runs inside the filter.
+        # Logging is deprecated in 2026-07-28, but clients use it, and a gateway must relay it, which the tool tests.
+        # The warning is raised when the coroutine is created, so no other task runs inside the filter.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", MCPDeprecationWarning)
             sending = request.session.send_log_message(level, data, logger, related_request_id=request.request_id)
@@ -104,7 +104,7 @@ class Sessions:
 
 
 def _session_id(ctx: ServerRequestContext[Any, Any]) -> str | None:
-    """The session id the transport accepted. In 2026-07-28 the header means nothing, so there is none."""
+    """Return the session id that the transport accepted; None in 2026-07-28, which has no sessions."""
     if ctx.protocol_version in MODERN_PROTOCOL_VERSIONS or ctx.request is None:
         return None
     value = ctx.request.headers.get(_SESSION_HEADER)

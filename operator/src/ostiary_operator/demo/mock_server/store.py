@@ -1,6 +1,6 @@
-"""The mock server's state: the sample data and what callers added or removed since the start.
+"""The mock server's state: the sample data, and what clients have added or removed since the start.
 
-It lives as long as the process and is bounded: who asks for more than fits is told so.
+It is in memory and bounded: a request that exceeds the limit gets an error.
 """
 
 from datetime import UTC, datetime
@@ -10,7 +10,7 @@ from ostiary_operator.demo.mock_server.records import Post, Product, Role, User
 
 
 class StoreError(Exception):
-    """The store cannot do what was asked. The message is for the caller."""
+    """An operation on the store failed. The message is for the client."""
 
 
 class NotFoundError(StoreError):
@@ -22,7 +22,7 @@ class DuplicateError(StoreError):
 
 
 class StoreFullError(StoreError):
-    """The bound is reached."""
+    """The store has the maximum number of records."""
 
 
 class Store:
@@ -32,7 +32,7 @@ class Store:
         """Start from the sample data.
 
         Args:
-            limit: how many users, and how many posts, there may be.
+            limit: the maximum number of users, and of posts.
         """
         self._limit = limit
         self._users = {user.id: user for user in data.users()}
@@ -50,7 +50,7 @@ class Store:
         """One user.
 
         Raises:
-            NotFoundError: nobody has this id.
+            NotFoundError: no user has this id.
         """
         if (user := self._users.get(user_id)) is None:
             raise NotFoundError(f"There is no user {user_id}. get_users lists them.")
@@ -61,7 +61,7 @@ class Store:
 
         Raises:
             DuplicateError: the e-mail address is taken.
-            FullError: there are as many users as there may be.
+            FullError: there is the maximum number of users.
         """
         if any(user.email.casefold() == email.casefold() for user in self._users.values()):
             raise DuplicateError(f"A user with the e-mail address {email} exists already.")
@@ -75,7 +75,7 @@ class Store:
         """Delete a user and the posts the user wrote; both are returned.
 
         Raises:
-            NotFoundError: nobody has this id.
+            NotFoundError: no user has this id.
         """
         user = self.user(user_id)
         posts = self.posts(user_id=user_id)
@@ -96,8 +96,8 @@ class Store:
         """Create a post.
 
         Raises:
-            NotFoundError: nobody has this user id.
-            FullError: there are as many posts as there may be.
+            NotFoundError: no user has this id.
+            FullError: there is the maximum number of posts.
         """
         self.user(user_id)
         self._check_room(self._posts, "posts")

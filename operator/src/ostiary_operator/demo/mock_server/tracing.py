@@ -1,6 +1,6 @@
-"""Exports the spans that the MCP SDK makes, if the environment names an OTLP endpoint.
+"""Exports the MCP SDK's spans, if the environment names an OTLP endpoint.
 
-The SDK speaks to the OpenTelemetry API only; here it gets a provider. The standard `OTEL_*` variables hold.
+The MCP SDK uses only the OpenTelemetry API; this module sets the provider. The standard `OTEL_*` variables apply.
 """
 
 import os
@@ -12,14 +12,14 @@ _SHUTDOWN_SECONDS: Final = 2.0
 
 
 class TracingError(Exception):
-    """Traces were asked for and cannot be had. The message names the remedy."""
+    """Traces are configured but cannot be exported. The message names the remedy."""
 
 
 def start(environ: Mapping[str, str] = os.environ) -> Callable[[], None]:
-    """Begin to export for the whole process, if it is asked for.
+    """Start the export for the whole process, if the environment configures it.
 
     Returns:
-        What to call at the end. It exports the last spans and takes two seconds at most.
+        The function to call at the end. It exports the last spans, and takes at most two seconds.
 
     Raises:
         TracingError: a package that the protocol in the environment needs is not installed.
@@ -27,7 +27,7 @@ def start(environ: Mapping[str, str] = os.environ) -> Callable[[], None]:
     if not _wanted(environ):
         return _nothing
     try:
-        # The packages belong to other extras, and loading them takes time: only who exports pays.
+        # The packages belong to other extras and are slow to import: load them only if spans are exported.
         from ostiary_operator.demo.mock_server import otlp  # noqa: PLC0415  see above
 
         shutdown = otlp.start(environ)
@@ -40,7 +40,7 @@ def start(environ: Mapping[str, str] = os.environ) -> Callable[[], None]:
 
 
 def _nothing() -> None:
-    """Nothing was started, so nothing ends."""
+    """Do nothing: tracing was not started."""
 
 
 def _wanted(environ: Mapping[str, str]) -> bool:
@@ -50,7 +50,7 @@ def _wanted(environ: Mapping[str, str]) -> bool:
 
 
 def _within(seconds: float, action: Callable[[], None]) -> None:
-    """Do it, but go on when it takes longer: a dead collector holds an exporter's shutdown for ten seconds."""
+    """Run an action in a thread, and stop waiting after ``seconds``: without a collector a shutdown takes ten."""
     thread = threading.Thread(target=action, name="tracing-shutdown", daemon=True)
     thread.start()
     thread.join(seconds)

@@ -1,4 +1,4 @@
-"""Tells subscribers that a resource changed, each in the way of its protocol revision."""
+"""Notifies subscribers of changed resources, as their protocol revision requires."""
 
 from mcp.server.subscriptions import ResourceUpdated, SubscriptionBus
 
@@ -9,7 +9,7 @@ POSTS_URI = "mock://posts"
 
 
 def user_uri(user_id: int) -> str:
-    """The URI of one user's resource."""
+    """Return the URI of a user's resource."""
     return f"{USERS_URI}/{user_id}"
 
 
@@ -21,7 +21,7 @@ class Updates:
         self._sessions = sessions
 
     async def publish(self, *uris: str) -> None:
-        """Say that these resources changed."""
+        """Notify subscribers that these resources changed."""
         for uri in uris:
             await self._bus.publish(ResourceUpdated(uri=uri))
             await self._sessions.resource_updated(uri)

@@ -1,4 +1,4 @@
-"""What the tools share: their annotations, how a category is shown, how a store's refusal reaches the caller."""
+"""Shared by the tools: annotations, the category in `_meta`, errors of the store as tool errors."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,13 +14,13 @@ READ = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_h
 """Changes nothing."""
 
 CREATE = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=False)
-"""Adds something, each time anew."""
+"""Adds something with each call."""
 
 DELETE = ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=False)
-"""Takes something away; a second time changes nothing more."""
+"""Deletes something; a repeated call changes nothing."""
 
 CATEGORY_KEY = "ostiary.dev/category"
-"""The key in a tool's `_meta` under which its category stands."""
+"""The key of the category in a tool's `_meta`."""
 
 Limit = Annotated[int, Field(ge=1, le=100, description="At most how many to return.")]
 Offset = Annotated[int, Field(ge=0, le=10_000, description="How many to skip first.")]
@@ -34,7 +34,7 @@ def category(name: str) -> dict[str, Any]:
 
 @contextmanager
 def store_errors() -> Iterator[None]:
-    """Turn the store's refusals into tool errors (`isError`), which the model can read and act on."""
+    """Turn errors of the store into tool errors (`isError`), which the model can read and act on."""
     try:
         yield
     except StoreError as error:

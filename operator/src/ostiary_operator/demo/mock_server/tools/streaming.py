@@ -1,7 +1,7 @@
 """The category `streaming`: tools that report progress and log while they work.
 
-Progress goes to callers that sent a progress token. Log messages go to callers that want them: those of a
-session down to its `logging/setLevel`, in 2026-07-28 those that name a level in the request's `_meta`.
+Progress is sent to clients that sent a progress token. Log messages are sent according to the log level: that of
+`logging/setLevel` in a session, and in 2026-07-28 that in the request's `_meta`.
 """
 
 from typing import Annotated
@@ -21,13 +21,13 @@ _LOGGER = "mock.streaming"
 
 
 class Count(BaseModel):
-    """The end of a count."""
+    """The result of a count."""
 
     counted: int = Field(description="How far it counted.")
 
 
 class LongTask(BaseModel):
-    """The end of a long task."""
+    """The result of a long task."""
 
     steps: int = Field(description="How many steps were done.")
     seconds: float = Field(description="How long the task was asked to take.")
