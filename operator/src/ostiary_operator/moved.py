@@ -16,6 +16,10 @@ class ChangedNamespaces:
         """Return changes in these namespaces and, as far as known, in no others."""
         return cls(frozenset(namespaces))
 
+    def includes(self, namespace: str) -> bool:
+        """Say whether a namespace may have changed."""
+        return self.namespaces is None or namespace in self.namespaces
+
     def __or__(self, other: "ChangedNamespaces") -> "ChangedNamespaces":
         if self.namespaces is None or other.namespaces is None:
             return EVERYTHING

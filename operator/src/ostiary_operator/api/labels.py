@@ -38,6 +38,9 @@ NAMESPACE_NAME: Final = "kubernetes.io/metadata.name"
 #: The namespace of an object that names none, as for kubectl.
 DEFAULT_NAMESPACE: Final = "default"
 
+#: The namespace of the operator, the shared gateways and the platform's policies, unless it is configured.
+OPERATOR_NAMESPACE: Final = "ostiary-system"
+
 #: A DNS label (RFC 1123) of any length, for a schema that bounds the length by itself.
 DNS_LABEL_OF_ANY_LENGTH: Final = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 #: A DNS label (RFC 1123): the name of a namespace, a Service or a gateway.

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Annotated, Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Generic, Literal, TypeAlias, TypeVar
 
 from pydantic import AwareDatetime, Field, StrictInt, StrictStr, StringConstraints, model_validator
 
@@ -23,7 +23,8 @@ POLICY_KIND = "MCPPolicy"
 
 SpecT_co = TypeVar("SpecT_co", bound=ApiModel, covariant=True)
 
-_EPOCH = datetime.fromtimestamp(0, tz=UTC)
+#: When an object was created that does not state it.
+EPOCH: Final = datetime.fromtimestamp(0, tz=UTC)
 #: The namespace of uids that are derived for objects from files.
 _UIDS = uuid.UUID("6f737469-6172-5900-8000-000000000000")
 
@@ -70,7 +71,7 @@ class ObjectMeta(ApiModel):
     generation: Annotated[StrictInt, Field(ge=1)] = 1
     """Counts the changes of spec."""
 
-    creation_timestamp: AwareDatetime = _EPOCH
+    creation_timestamp: AwareDatetime = EPOCH
     """When the object was created."""
 
     labels: Annotated[dict[StrictStr, StrictStr], Field(default_factory=dict)]

@@ -4,6 +4,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
+from ostiary_operator.api.labels import OPERATOR_NAMESPACE
 from ostiary_operator.cli import shared
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ def add_connection(parser: argparse.ArgumentParser) -> None:
         "--operator-namespace",
         metavar="NAME",
         type=shared.namespace,
-        default="ostiary-system",
-        help="where operator and shared gateways are (default: ostiary-system)",
+        default=OPERATOR_NAMESPACE,
+        help=f"where operator and shared gateways are (default: {OPERATOR_NAMESPACE})",
     )
 
 

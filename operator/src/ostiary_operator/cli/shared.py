@@ -3,7 +3,7 @@
 import argparse
 import os
 
-from ostiary_operator.api.labels import is_dns_label
+from ostiary_operator.api.labels import OPERATOR_NAMESPACE, is_dns_label
 
 
 def add_namespaces(parser: argparse.ArgumentParser) -> None:
@@ -20,8 +20,8 @@ def add_namespaces(parser: argparse.ArgumentParser) -> None:
         "--operator-namespace",
         metavar="NAME",
         type=namespace,
-        default="ostiary-system",
-        help="where the shared gateway is, and whose policies are the platform's (default: ostiary-system)",
+        default=OPERATOR_NAMESPACE,
+        help=f"where the shared gateway is, and whose policies are the platform's (default: {OPERATOR_NAMESPACE})",
     )
 
 

@@ -7,22 +7,20 @@ it gets a status.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Final, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from ostiary_core.contract.documents import AccessRulesConfig
 from ostiary_operator.api.load import InvalidResource, parse_policy, parse_proxy
 from ostiary_operator.api.policy import TargetSelector
 from ostiary_operator.api.problems import Problem
 from ostiary_operator.api.proxy import ProxySpec
-from ostiary_operator.api.resources import POLICY_KIND, PROXY_KIND, derived_uid
+from ostiary_operator.api.resources import EPOCH, POLICY_KIND, PROXY_KIND, derived_uid
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.model import ObjectKey
 from ostiary_operator.compile.packed import Document, EncodedResource, compiled_part, from_json, to_json
 
 SpecT_co = TypeVar("SpecT_co", covariant=True)
 SpecT = TypeVar("SpecT")
-
-_EPOCH: Final = datetime.fromtimestamp(0, tz=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +168,7 @@ def _moment(value: object) -> datetime:
         try:
             value = datetime.fromisoformat(value)
         except ValueError:
-            return _EPOCH
+            return EPOCH
     if not isinstance(value, datetime):
-        return _EPOCH
+        return EPOCH
     return value if value.tzinfo is not None else value.replace(tzinfo=UTC)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ostiary_core.contract.manifest import Manifest
+from ostiary_operator.api.labels import OPERATOR_NAMESPACE
 from ostiary_operator.compile.model import DiscoveredGateway
 from ostiary_operator.delivery.secret import Keys
 from ostiary_operator.kube.client import Object
@@ -68,7 +69,7 @@ class Options:
     to wait for a change that is in progress.
     """
 
-    operator_namespace: str = "ostiary-system"
+    operator_namespace: str = OPERATOR_NAMESPACE
     gateway_replicas: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     operator_url: str | None = None
     via: str | None = None

@@ -42,7 +42,7 @@ class ApiServerReader:
         Raises:
             ClusterError: the API server could not be asked; that is no answer.
         """
-        if self._known is None or changed.namespaces is None or DEFAULT_NAMESPACE in changed.namespaces:
+        if self._known is None or changed.includes(DEFAULT_NAMESPACE):
             self._known = await self._read() or self._known or ()
         return self._known
 

@@ -34,15 +34,11 @@ class ReferenceReader:
         """
         keys = sorted(wanted)
         turn = asyncio.Semaphore(_AT_ONCE)
-        stale = [key for key in keys if key not in self._known or _is_among(key, changed)]
+        stale = [key for key in keys if key not in self._known or changed.includes(key.namespace)]
         found = await asyncio.gather(*(_read(self._cluster, key, turn) for key in stale))
         read = dict(zip(stale, found, strict=True))
         self._known = {key: read[key] if key in read else self._known[key] for key in keys}
         return dict(self._known)
-
-
-def _is_among(key: ReferenceKey, changed: ChangedNamespaces) -> bool:
-    return changed.namespaces is None or key.namespace in changed.namespaces
 
 
 async def _read(cluster: KubernetesClient, key: ReferenceKey, turn: asyncio.Semaphore) -> _Found:

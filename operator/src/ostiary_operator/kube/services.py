@@ -55,7 +55,7 @@ class ServiceReader:
         """
         wanted = frozenset(namespaces)
         self._follow(wanted)
-        stale = {each for each in wanted if each not in self._known or _is_among(each, changed)}
+        stale = {each for each in wanted if each not in self._known or changed.includes(each)}
         fresh = await self._whole(stale) if self._is_most(stale) else await self._each(stale)
         self._known = {each: fresh[each] if each in fresh else self._known[each] for each in wanted}
         return self._known
@@ -97,7 +97,3 @@ class ServiceReader:
         judged = services_from_objects(services, slices or ())
         none = NamespaceServices()
         return {each: replace(judged.get(each, none), slices_readable=slices is not None) for each in namespaces}
-
-
-def _is_among(namespace: str, changed: ChangedNamespaces) -> bool:
-    return changed.namespaces is None or namespace in changed.namespaces

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from ostiary_operator.api.labels import OPERATOR_NAMESPACE
+
 MOCK_PORT = 7878
 """The default port of the mock MCP server, which the examples use."""
 
@@ -13,7 +15,7 @@ class RunOptions:
 
     paths: tuple[Path, ...]
     namespace: str = "default"
-    operator_namespace: str = "ostiary-system"
+    operator_namespace: str = OPERATOR_NAMESPACE
     host: str = "127.0.0.1"
     port: int = 8080
     admin_host: str = "127.0.0.1"

@@ -34,7 +34,6 @@ from ostiary_operator.local import judging, meant
 from ostiary_operator.local.findings import Finding, Severity
 from ostiary_operator.local.manifests import Key, Manifest, key_of
 
-OPERATOR_NAMESPACE: Final = "ostiary-system"
 GATEWAY: Final = "default"
 
 #: What may be missing from the files and yet be in the cluster: nobody need be wrong.
@@ -52,7 +51,7 @@ _FIELD: Final = re.compile(r"(?:spec|metadata)(?:[.\[][\w.\[\]-]*)?")
 class Surroundings:
     """What the files stand in. ``defaults`` are settings of the implied gateway that its own ConfigMap may replace."""
 
-    operator_namespace: str = OPERATOR_NAMESPACE
+    operator_namespace: str = labels.OPERATOR_NAMESPACE
     gateway: str = GATEWAY
     defaults: Mapping[str, Any] = field(default_factory=dict)
 

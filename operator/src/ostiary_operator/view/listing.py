@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from ostiary_operator.api import labels
-from ostiary_operator.compile.gateways import age, data_port
+from ostiary_operator.compile.gateways import age, data_port, gateway_of, names_gateway
 from ostiary_operator.kube.client import Object, name_of, namespace_of
 from ostiary_operator.kube.errors import Forbidden, NotFound
 from ostiary_operator.kube.kinds import POLICY, PROXY, SERVICE, Kind
@@ -81,10 +81,11 @@ async def _objects(cluster: ReadOnlyClient, kind: Kind, wanted: ListRequest) -> 
 async def _services(cluster: ReadOnlyClient, wanted: ListRequest) -> list[Object]:
     """Return the Services of gateways; a requested name is that of the gateway."""
     selector = ",".join(filter(None, (labels.GATEWAY, wanted.selector)))
-    found = await cluster.list(SERVICE, namespace=wanted.namespace, selector=selector)
+    listed = await cluster.list(SERVICE, namespace=wanted.namespace, selector=selector)
+    found = [service for service in listed if names_gateway(service)]
     if not wanted.names:
         return found
-    by_name = {labels.of(each)[labels.GATEWAY]: each for each in sorted(found, key=age, reverse=True)}
+    by_name = {gateway_of(each)[1]: each for each in sorted(found, key=age, reverse=True)}
     missing = [name for name in wanted.names if name not in by_name]
     if missing:
         raise NotFound(f"there is no gateway {missing[0]} in namespace {wanted.namespace}")
@@ -205,7 +206,7 @@ def _gateway_header(wide: bool) -> list[str]:
 
 
 def _gateway_row(service: Object, found: ListResult, wide: bool) -> list[str]:
-    row = [labels.of(service)[labels.GATEWAY], name_of(service), str(data_port(service) or "")]
+    row = [gateway_of(service)[1], name_of(service), str(data_port(service) or "")]
     seen = found.gateways.get(identity_of(service))
     manifest = seen.manifest if seen is not None else None
     if not wide:

@@ -12,10 +12,10 @@ from ostiary_core.contract import manifest_files
 from ostiary_core.contract.manifest import Manifest, parse_manifest
 from ostiary_core.errors import ContractError
 from ostiary_operator.api import labels
-from ostiary_operator.compile.gateways import age
+from ostiary_operator.compile.gateways import discover, elected, gateway_of
 from ostiary_operator.delivery import live
 from ostiary_operator.kube import names
-from ostiary_operator.kube.client import Object, name_of, namespace_of
+from ostiary_operator.kube.client import Object
 from ostiary_operator.kube.errors import ClusterError, Forbidden, NotFound
 from ostiary_operator.kube.kinds import CONFIG_MAP, POLICY, PROXY, SERVICE
 from ostiary_operator.kube.visit import ReadOnlyClient
@@ -68,8 +68,7 @@ async def read_overview(cluster: ReadOnlyClient, *, namespace: str | None, opera
     policies = tuple(await cluster.list(POLICY, namespace=namespace))
     places = {operator_namespace} if namespace is None else {operator_namespace, namespace}
     services, notes = await _services(cluster, everywhere=namespace is None, namespaces=sorted(places))
-    # If two Services claim one gateway name, the older one is the gateway.
-    identities = {identity_of(service): name_of(service) for service in sorted(services, key=age, reverse=True)}
+    identities = {identity: each.service for identity, each in elected(discover(services, ()).gateways).items()}
     serving = {identity: identities.get(identity) for proxy in proxies for identity in serving_gateways(proxy)}
     gateways = {}
     for identity, service in sorted((identities | serving).items()):
@@ -110,7 +109,7 @@ async def read_manifest(cluster: ReadOnlyClient, identity: str) -> tuple[Manifes
 
 def identity_of(service: Mapping[str, Any]) -> str:
     """Return the identity of the gateway that a Service declares."""
-    return f"{namespace_of(service)}/{labels.of(service).get(labels.GATEWAY, '')}"
+    return "/".join(gateway_of(service))
 
 
 def serving_gateways(proxy: Mapping[str, Any]) -> tuple[str, ...]:
