@@ -11,17 +11,18 @@ import pytest
 import yaml
 from charts import CASES, CHART, NAMESPACE, Object, container, helm, of_kind, one, render, values
 
-from ostiary_core.contract.parts import MAX_PARTS
+from ostiary_core.contract.key_names import secret_name
+from ostiary_core.contract.parts import MAX_PARTS, config_map_name
 from ostiary_operator.api.load import parse_settings
 from ostiary_operator.cli.commands import COMMANDS
 from ostiary_operator.cli.gateway import read_options
 from ostiary_operator.compile import gateways
-from ostiary_operator.kube import names, options
+from ostiary_operator.kube import options
 from ostiary_operator.status import replicas
 from ostiary_tools.errors import CommandError
 
 SCALING = "gatewayDefaults.autoscaling"
-CONFIG_MAPS = [names.config_map("default", number) for number in range(MAX_PARTS)]
+CONFIG_MAPS = [config_map_name("default", number) for number in range(MAX_PARTS)]
 
 
 @pytest.fixture(scope="module")
@@ -226,7 +227,7 @@ def test_no_gateway_mounts_its_secret_where_a_config_map_is_mounted(case: str) -
             continue
         name = gateway["spec"]["template"]["metadata"]["labels"]["ostiary.dev/gateway"]
         volumes = {each["name"]: each for each in gateway["spec"]["template"]["spec"]["volumes"]}
-        keys = {"secretName": names.secret(name), "optional": True, "defaultMode": 0o440}
+        keys = {"secretName": secret_name(name), "optional": True, "defaultMode": 0o440}
         assert volumes["keys"] == {"name": "keys", "secret": keys}
         assert not [each for each in volumes["config"]["projected"]["sources"] if "secret" in each]
         mounts = {each["name"]: each["mountPath"] for each in container(gateway)["volumeMounts"]}
@@ -240,7 +241,7 @@ def test_both_sides_have_rights_on_exactly_what_is_mounted(objects: list[Object]
         named = [rule for rule in one(objects, "Role", role)["rules"] if "resourceNames" in rule]
         assert {rule["resources"][0]: rule["resourceNames"] for rule in named} == {
             "configmaps": CONFIG_MAPS,
-            "secrets": [names.secret("default")],
+            "secrets": [secret_name("default")],
         }
 
 

@@ -18,7 +18,7 @@ from ready_gateway import ready_gateway, resident_memory, upstream_at
 from wire import connected, post
 
 from ostiary_operator.api.settings import GatewaySettings
-from ostiary_operator.compile.sites import _document
+from ostiary_operator.compile.sites import settings_document
 
 CALLERS: Final = 100
 SIZE: Final = (4 << 20) - 1024
@@ -68,7 +68,7 @@ async def attacked(directory: Path, body: bytes, server: MinimalServer) -> Async
     async with minimal_server() as slow:
         slow.gate.clear()
         proxies = [entry("mock", servers=[upstream_at(server.url)]), entry("slow", servers=[upstream_at(slow.url)])]
-        async with ready_gateway(directory, *proxies, bounds=_document(GatewaySettings()).bounds) as gateway:
+        async with ready_gateway(directory, *proxies, bounds=settings_document(GatewaySettings()).bounds) as gateway:
             attack = Attack(gateway.port, body)
             callers = [asyncio.create_task(attack.go_on()) for _ in range(CALLERS)]
             try:

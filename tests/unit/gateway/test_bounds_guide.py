@@ -12,7 +12,7 @@ from ostiary_gateway.line.tally import Bound
 from ostiary_gateway.server.response import Response
 from ostiary_operator.api.load import parse_settings
 from ostiary_operator.api.settings import Bounds, GatewaySettings
-from ostiary_operator.compile.sites import _document
+from ostiary_operator.compile.sites import settings_document
 
 GUIDE = Path(__file__).parents[3] / "docs/guides/bounds.md"
 
@@ -43,7 +43,7 @@ def test_the_table_holds_the_defaults() -> None:
 
 def test_its_example_is_accepted_and_becomes_what_the_gateway_enforces() -> None:
     settings = parse_settings(fenced_blocks("docs/guides/bounds.md", "yaml")[0])
-    document = _document(settings)
+    document = settings_document(settings)
     limiter = Limiter(lambda _: Response(503))
     limiter.set_bounds(document.bounds, trusted_proxies=document.trusted_proxies)
 
@@ -67,7 +67,7 @@ def test_the_metrics_it_names_are_counted_by_scope_and_bound() -> None:
 
 
 def test_the_defaults_of_the_settings_reach_the_contract_whole() -> None:
-    bounds = _document(GatewaySettings()).bounds
+    bounds = settings_document(GatewaySettings()).bounds
     assert isinstance(bounds, Compiled)
     assert bounds.connections == Bounds().connections
     assert bounds.message_values == Bounds().message_values
@@ -75,7 +75,7 @@ def test_the_defaults_of_the_settings_reach_the_contract_whole() -> None:
 
 
 def test_one_source_leaves_a_quarter_of_everything_to_all_others() -> None:
-    bounds = _document(GatewaySettings()).bounds
+    bounds = settings_document(GatewaySettings()).bounds
     whole, source = bounds.model_dump(), bounds.per_source.model_dump()
     assert {name: share / whole[name] for name, share in source.items()} == dict.fromkeys(source, 0.75)
 
@@ -83,6 +83,6 @@ def test_one_source_leaves_a_quarter_of_everything_to_all_others() -> None:
 def test_where_the_system_carries_fewer_connections_a_source_has_the_same_share_of_them() -> None:
     limiter = Limiter(lambda _: Response(503))
     limiter.carried = 400
-    limiter.set_bounds(_document(GatewaySettings()).bounds, trusted_proxies=[])
+    limiter.set_bounds(settings_document(GatewaySettings()).bounds, trusted_proxies=[])
     gateway, source, *_ = limiter.scopes
     assert (gateway.connections, source.connections) == (400, 300)

@@ -8,7 +8,7 @@ The order of reading is the order of work:
 
 model       what goes in and what comes out; ``objects`` makes the input of plain Kubernetes objects
 subjects    the resources, each judged on its own; ``packed`` is how thousands of them are carried
-sites       the gateways and their settings
+gateways    which gateways exist and the text of their settings; ``sites`` judges the settings
 targets     which proxies a policy means, and ``policies``: which version of each policy is in force
 admission   which version of each proxy is in force where, by ``placement``, ``grants``, ``paths``, ``references``
 entries     the documents, of ``servers`` and the policies in force; ``budget`` bounds them per namespace

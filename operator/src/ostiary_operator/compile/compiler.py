@@ -37,7 +37,7 @@ def compile_resources(
     memory = cache if cache is not None else Cache()
     proxies = subjects.read_proxies(resources.proxies, memory)
     owners = subjects.read_policies(resources.policies, memory)
-    places, problems = sites.discover(resources, previous, memory)
+    places, problems = sites.resolve_sites(resources, previous, memory)
     api_servers = frozenset(address for text in resources.api_servers if (address := parse(text)) is not None)
     known = ClusterFacts(_namespaces(resources, proxies), resources.services, api_servers)
     context = AdmissionContext(places, resources.operator_namespace, known, resources.references, previous)

@@ -51,7 +51,7 @@ class Site:
         return self.shared or self.gateway.namespace == namespace
 
 
-def discover(
+def resolve_sites(
     resources: Resources, previous: Mapping[str, GatewayConfig], cache: Cache
 ) -> tuple[tuple[Site, ...], tuple[GatewayProblem, ...]]:
     """Return the gateways, shared ones first and then by identity, and what is wrong with them."""
@@ -122,10 +122,11 @@ def _parsed(
         settings = parse_settings(text, subject=f"settings of gateway {gateway.identity}")
     except InvalidSettings as error:
         return str(error)
-    return settings, _document(settings, api_servers)
+    return settings, settings_document(settings, api_servers)
 
 
-def _document(settings: GatewaySettings, api_servers: tuple[str, ...] = ()) -> SettingsDocument:
+def settings_document(settings: GatewaySettings, api_servers: tuple[str, ...] = ()) -> SettingsDocument:
+    """Return the document that a gateway reads; ``api_servers`` are addresses that it never connects to."""
     return SettingsDocument(
         external_url=settings.external_url,
         allowed_origins=list(settings.allowed_origins),

@@ -5,8 +5,7 @@ import binascii
 from collections.abc import Mapping
 from typing import Any
 
-from ostiary_core.contract.parts import MAX_PARTS
-from ostiary_operator.kube import names
+from ostiary_core.contract.parts import MAX_PARTS, config_map_name
 from ostiary_operator.kube.client import Object
 
 
@@ -24,7 +23,7 @@ def files_of(config_map: Mapping[str, Any] | None) -> dict[str, bytes]:
 
 def numbered(gateway: str, config_maps: Mapping[str, Object]) -> dict[int, Object]:
     """Return a gateway's ConfigMaps by number."""
-    found = {number: config_maps.get(names.config_map(gateway, number)) for number in range(MAX_PARTS)}
+    found = {number: config_maps.get(config_map_name(gateway, number)) for number in range(MAX_PARTS)}
     return {number: obj for number, obj in found.items() if obj is not None}
 
 

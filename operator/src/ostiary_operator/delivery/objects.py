@@ -4,10 +4,11 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
+from ostiary_core.contract.key_names import secret_name
+from ostiary_core.contract.parts import config_map_name
 from ostiary_operator.api import labels
 from ostiary_operator.compile.model import DiscoveredGateway
 from ostiary_operator.delivery.secret import Keys
-from ostiary_operator.kube import names
 from ostiary_operator.kube.client import Object
 
 _DATA = ("data", "binaryData")
@@ -19,14 +20,14 @@ def config_map(
     """Return the ConfigMap of one part. Compressed files lie in ``binaryData``, readable ones in ``data``."""
     packed = {name: base64.b64encode(data).decode() for name, data in sorted(files.items()) if name.endswith(".gz")}
     plain = {name: data.decode() for name, data in sorted(files.items()) if not name.endswith(".gz")}
-    body: Object = {"metadata": _metadata(gateway, names.config_map(gateway.name, number), replaces)}
+    body: Object = {"metadata": _metadata(gateway, config_map_name(gateway.name, number), replaces)}
     return body | ({"data": plain} if plain else {}) | ({"binaryData": packed} if packed else {})
 
 
 def secret(gateway: DiscoveredGateway, keys: Keys, *, replaces: Object | None) -> Object:
     """Return the Secret with a gateway's keys."""
     data = {name: value.base64() for name, value in sorted(keys.entries().items())}
-    return {"metadata": _metadata(gateway, names.secret(gateway.name), replaces), "type": "Opaque", "data": data}
+    return {"metadata": _metadata(gateway, secret_name(gateway.name), replaces), "type": "Opaque", "data": data}
 
 
 def _metadata(gateway: DiscoveredGateway, name: str, replaces: Object | None) -> Object:

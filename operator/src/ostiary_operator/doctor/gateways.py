@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from ostiary_core.contract.key_names import secret_name
 from ostiary_core.contract.manifest import Manifest
+from ostiary_core.contract.parts import config_map_name
 from ostiary_operator.api import labels
 from ostiary_operator.api.status import ConditionType, ProgrammedReason
 from ostiary_operator.compile import gateways as discovery
@@ -13,7 +15,6 @@ from ostiary_operator.compile.model import DiscoveredGateway, GatewayProblem, Re
 from ostiary_operator.delivery import live, reader, secret
 from ostiary_operator.doctor import nodes
 from ostiary_operator.doctor.model import Case, CheckResult, Config, broken, ok, unknown, warning
-from ostiary_operator.kube import names
 from ostiary_operator.kube.client import Object, name_of
 from ostiary_operator.kube.errors import Forbidden, NotFound
 from ostiary_operator.kube.kinds import CONFIG_MAP, ENDPOINT_SLICE, SECRET, SERVICE
@@ -78,7 +79,7 @@ async def settings(case: Case) -> CheckResult:
         there = discovery.discover(found, config_maps)
         elected = tuple(discovery.elected(there.gateways).values())
         resources = Resources(case.options.operator_namespace, gateways=elected)
-        judged = sites.discover(resources, previous={}, cache=Cache())[1]
+        judged = sites.resolve_sites(resources, previous={}, cache=Cache())[1]
         problems += [each for each in judged if any(each.gateway == ours.identity for ours in case.gateways)]
         superfluous += _superfluous(case, there)
     if problems:
@@ -138,13 +139,13 @@ async def _config(case: Case, gateway: DiscoveredGateway) -> tuple[Config | None
     found = await case.cluster.list(CONFIG_MAP, namespace=gateway.namespace, selector=f"{labels.CONFIG}={gateway.name}")
     numbered = live.numbered(gateway.name, {name_of(each): each for each in found})
     if 0 not in numbered:
-        return None, f"there is no ConfigMap {names.config_map(gateway.name, 0)} with its config"
+        return None, f"there is no ConfigMap {config_map_name(gateway.name, 0)} with its config"
     keys = await _keys(case, gateway)
     if keys is None:
         manifest, problem = await read_manifest(case.cluster, gateway.identity)
         return (Config(manifest), "") if manifest is not None else (None, problem)
     if not keys.mac:
-        return None, f"its Secret {names.secret(gateway.name)} does not exist, or has no keys"
+        return None, f"its Secret {secret_name(gateway.name)} does not exist, or has no keys"
     delivered = reader.read(live.all_files(numbered), keys.mac_keys(), gateway=gateway.identity)
     if delivered.manifest is None or delivered.problem:
         return None, f"{delivered.problem or 'it has no manifest'}; replicas keep their last good config"
@@ -154,7 +155,7 @@ async def _config(case: Case, gateway: DiscoveredGateway) -> tuple[Config | None
 async def _keys(case: Case, gateway: DiscoveredGateway) -> secret.Keys | None:
     """Return the keys of a gateway; None where they may not be read."""
     try:
-        found = await case.cluster.get(SECRET, namespace=gateway.namespace, name=names.secret(gateway.name))
+        found = await case.cluster.get(SECRET, namespace=gateway.namespace, name=secret_name(gateway.name))
     except Forbidden:
         return None
     except NotFound:

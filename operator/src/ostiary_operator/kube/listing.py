@@ -5,10 +5,10 @@ import logging
 from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ostiary_core.contract.key_names import secret_name
 from ostiary_operator.api import labels
 from ostiary_operator.compile.gateways import names_gateway
 from ostiary_operator.compile.model import DiscoveredGateway
-from ostiary_operator.kube import names
 from ostiary_operator.kube.client import KubernetesClient, Object, Objects, name_of, namespace_of
 from ostiary_operator.kube.errors import Forbidden, NotFound
 from ostiary_operator.kube.kinds import CONFIG_MAP, ENDPOINT_SLICE, SECRET
@@ -88,7 +88,7 @@ async def _all_or_the_first_failure(*requests: Awaitable[Objects]) -> list[Objec
 
 async def _secret(cluster: KubernetesClient, namespace: str, gateway: str) -> list[Object]:
     try:
-        return [await cluster.get(SECRET, namespace=namespace, name=names.secret(gateway))]
+        return [await cluster.get(SECRET, namespace=namespace, name=secret_name(gateway))]
     except NotFound:
         return []
 
@@ -99,7 +99,7 @@ def objects_of_gateway(gateway: DiscoveredGateway, around: NamespaceObjects) -> 
         config_maps={
             name_of(each): each for each in around.config_maps if labels.of(each).get(labels.CONFIG) == gateway.name
         },
-        secret=around.secrets.get(names.secret(gateway.name)),
+        secret=around.secrets.get(secret_name(gateway.name)),
         slices=tuple(each for each in around.slices if labels.of(each).get(labels.SERVICE_NAME) == gateway.service),
         forbidden=around.forbidden,
     )

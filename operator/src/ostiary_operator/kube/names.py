@@ -1,4 +1,4 @@
-"""How our own ConfigMaps and Secrets are called, and by whom fields are written. The chart says the same."""
+"""The names of the operator's field managers and of its Lease that claims a namespace."""
 
 from typing import Final
 
@@ -13,13 +13,3 @@ LEASE_MAKER: Final = "ostiary-operator/lease-maker"
 
 #: The Lease that says, in each namespace with something to serve, which operator serves it.
 CLAIM: Final = "ostiary-claim"
-
-
-def config_map(gateway: str, number: int) -> str:
-    """Return the name of the ConfigMap that holds a part of a gateway's config; number 0 holds the manifest too."""
-    return f"ostiary-{gateway}-{number}"
-
-
-def secret(gateway: str) -> str:
-    """Return the name of the Secret that holds a gateway's keys."""
-    return f"ostiary-{gateway}"

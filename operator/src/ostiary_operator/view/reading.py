@@ -10,11 +10,11 @@ from typing import Any
 
 from ostiary_core.contract import manifest_files
 from ostiary_core.contract.manifest import Manifest, parse_manifest
+from ostiary_core.contract.parts import config_map_name
 from ostiary_core.errors import ContractError
 from ostiary_operator.api import labels
 from ostiary_operator.compile.gateways import discover, elected, gateway_of
 from ostiary_operator.delivery import live
-from ostiary_operator.kube import names
 from ostiary_operator.kube.client import Object
 from ostiary_operator.kube.errors import ClusterError, Forbidden, NotFound
 from ostiary_operator.kube.kinds import CONFIG_MAP, POLICY, PROXY, SERVICE
@@ -97,7 +97,7 @@ async def read_manifest(cluster: ReadOnlyClient, identity: str) -> tuple[Manifes
     """Return the manifest of a gateway's config, or None and the problem; without a config both are empty."""
     namespace, _, name = identity.partition("/")
     try:
-        config_map = await cluster.get(CONFIG_MAP, namespace=namespace, name=names.config_map(name, 0))
+        config_map = await cluster.get(CONFIG_MAP, namespace=namespace, name=config_map_name(name, 0))
         return parse_manifest(manifest_files.read(live.files_of(config_map), None)), ""
     except NotFound:
         return None, ""

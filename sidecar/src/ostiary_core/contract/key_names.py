@@ -22,6 +22,11 @@ FOLDER: Final = "keys"
 _NAMED: Final = 5
 
 
+def secret_name(gateway: str) -> str:
+    """Return the name of the Secret with a gateway's keys."""
+    return f"ostiary-{gateway}"
+
+
 def is_key(name: str) -> bool:
     """Say whether this is the name of a key."""
     return name.startswith((MAC_PREFIX, SESSION_PREFIX)) or name == ADMIN_TOKEN

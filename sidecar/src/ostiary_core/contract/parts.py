@@ -29,6 +29,11 @@ ONE_PART_BYTES: Final = 512 * 1024
 _COUNTS: Final = (2, 4, 8, MAX_PARTS - 1)
 
 
+def config_map_name(gateway: str, number: int) -> str:
+    """Return the name of the ConfigMap with a part of a gateway's config; number 0 has the manifest too."""
+    return f"ostiary-{gateway}-{number}"
+
+
 def file_name(number: int, *, compressed: bool) -> str:
     """Return the name of a part's file."""
     return f"documents-{number}.jsonl.gz" if compressed else f"documents-{number}.jsonl"

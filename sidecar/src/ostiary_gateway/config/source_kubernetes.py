@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from ostiary_core.contract import parts
 from ostiary_core.contract.bundle import open_manifest
+from ostiary_core.contract.key_names import secret_name
 from ostiary_core.errors import ContractError
 from ostiary_gateway.background import in_background
 from ostiary_gateway.config.keyring import Keyring
@@ -61,8 +62,7 @@ class KubernetesSource:
     """
 
     def __init__(self, gateway: str, options: KubernetesOptions, store: ConfigStore) -> None:
-        self._namespace, _, name = gateway.partition("/")
-        self._base = f"ostiary-{name}"
+        self._namespace, _, self._name = gateway.partition("/")
         self._options = options
         self._store = store
         self._manifest_files: dict[str, bytes] = {}
@@ -77,8 +77,8 @@ class KubernetesSource:
             backoff.begin()
             try:
                 async with KubernetesApi(self._options) as api, asyncio.TaskGroup() as tasks:
-                    tasks.create_task(self._follow(api, "configmaps", f"{self._base}-0"))
-                    tasks.create_task(self._follow(api, "secrets", self._base))
+                    tasks.create_task(self._follow(api, "configmaps", parts.config_map_name(self._name, 0)))
+                    tasks.create_task(self._follow(api, "secrets", secret_name(self._name)))
             except ConfigUnavailable as error:
                 await self._pause(backoff, f"connecting to {self._options.api}", error)
 
@@ -154,7 +154,8 @@ class KubernetesSource:
         digests = manifest.parts
         for number, wanted in enumerate(digests[1:], start=1):
             if self._parts.get(number, ("", {}))[0] != wanted:
-                path = f"/api/v1/namespaces/{self._namespace}/configmaps/{self._base}-{number}"
+                name = parts.config_map_name(self._name, number)
+                path = f"/api/v1/namespaces/{self._namespace}/configmaps/{name}"
                 files = config_map_files(await api.get(path, {}))
                 # The documents in a part of another revision are used, and the part is fetched again next time.
                 self._parts[number] = (await in_background(_digest_of, number, files), files)
