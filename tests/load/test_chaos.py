@@ -187,7 +187,7 @@ async def configure(gateway: RunningGateway, port: int, rule: str) -> None:
 
 def left(gateway: RunningGateway) -> dict[str, Any]:
     """Whatever is still counted, open or waiting."""
-    line, pools = gateway.app.line, gateway.app.pools
+    line, pools = gateway.app.pipeline, gateway.app.pools
     counters = [line.limiter.total, *line.limiter.sources.by_key.values(), *line.limiter.proxies.by_key.values()]
     servers = [*pools._servers.values(), *pools._retiring]
     found = {

@@ -104,7 +104,7 @@ async def test_what_is_gone_leaves_nothing_to_the_garbage_collector(gateway: Run
         await gateway.apply(gateway.entry("mock", upstream.url))
         async with mcp_caller(gateway.url()) as caller, caller.listen():
             pass
-        await eventually(lambda: not gateway.app.line.limiter.total.connections)
+        await eventually(lambda: not gateway.app.pipeline.limiter.total.connections)
         gc.collect()
         gc.disable()
         try:
@@ -113,7 +113,7 @@ async def test_what_is_gone_leaves_nothing_to_the_garbage_collector(gateway: Run
                 async with connected(gateway.app.port) as wire:
                     await wire.send(GET if how == "dropped" else GET.replace(b"mock", b"none"))
                     assert (await wire.head()).status == (200 if how == "dropped" else 404)
-            await eventually(lambda: not gateway.app.line.limiter.total.connections)
+            await eventually(lambda: not gateway.app.pipeline.limiter.total.connections)
             await eventually(lambda: ours() <= before)
         finally:
             gc.enable()

@@ -263,7 +263,7 @@ async def test_a_load_balancer_finds_out_on_the_data_port_whether_requests_are_w
     await gateway.apply()
     assert await asked() == (200, b"ok\n")
     assert (await asked("POST"))[0] == 405
-    gateway.app.line.draining = True
+    gateway.app.pipeline.draining = True
     assert await asked() == (503, b"not ready\n")
 
 

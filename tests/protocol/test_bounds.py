@@ -91,7 +91,7 @@ async def test_requests_beyond_the_bound_of_a_proxy_are_refused_and_those_of_oth
             assert (await other).status == 200
         assert [reply.status for reply in await asyncio.gather(*waiting)] == [200, 200]
         assert (await caller.post(legacy("tools/call", CALL))).status == 200
-        assert gateway.app.line.limiter.requests == 0
+        assert gateway.app.pipeline.limiter.requests == 0
 
 
 @pytest.mark.parametrize("kind", ["listen", "GET"])
@@ -107,7 +107,7 @@ async def test_streams_beyond_the_bound_are_refused_and_the_next_passes_when_one
             assert second.status == 200
             async with opened(caller) as third:
                 assert third.status == 503
-        await eventually(lambda: gateway.app.line.limiter.streams == 1)
+        await eventually(lambda: gateway.app.pipeline.limiter.streams == 1)
         assert (await others.enter_async_context(opened(caller))).status == 200
         assert await metric(gateway, 'ostiary_bound_refusals_total{bound="streams",scope="gateway"}') == 1
 
@@ -122,14 +122,14 @@ async def test_connections_beyond_the_bound_are_told_so_and_closed(
         first = AsyncExitStack()
         await first.enter_async_context(connected(gateway.app.port))
         await held.enter_async_context(connected(gateway.app.port))
-        await eventually(lambda: gateway.app.line.limiter.total.connections == 2)
+        await eventually(lambda: gateway.app.pipeline.limiter.total.connections == 2)
         async with mcp_caller(gateway.url()) as caller:
             refused = await caller.post(legacy("tools/call", CALL))
         assert is_full(refused)
         assert refused.headers["Connection"] == "close"
         assert upstream.count("tools/call") == 0
         await first.aclose()
-        await eventually(lambda: gateway.app.line.limiter.total.connections == 1)
+        await eventually(lambda: gateway.app.pipeline.limiter.total.connections == 1)
         async with mcp_caller(gateway.url()) as caller:
             assert (await caller.post(legacy("tools/call", CALL))).status == 200
         name = f'ostiary_bound_refusals_total{{bound="connections",scope="{scope}"}}'
@@ -141,7 +141,7 @@ async def test_a_flood_of_connections_that_are_not_let_in_is_not_kept(upstream: 
         for _ in range(300):
             await held.enter_async_context(connected(gateway.app.port))
         await eventually(lambda: 250 < len(gateway.app._data.connections) <= 257)
-        assert gateway.app.line.limiter.total.connections == 1
+        assert gateway.app.pipeline.limiter.total.connections == 1
 
 
 async def test_bodies_in_flight_are_bounded_while_they_are_read(scene: Scene, upstream: Upstream) -> None:
@@ -150,12 +150,12 @@ async def test_bodies_in_flight_are_bounded_while_they_are_read(scene: Scene, up
         async with connected(gateway.app.port) as slow:
             head = "POST /mock/mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
             await slow.send(f"{head}Content-Length: 90001\r\n\r\n".encode() + b" " * 90_000)
-            await eventually(lambda: gateway.app.line.limiter.total.bytes == 90_000)
+            await eventually(lambda: gateway.app.pipeline.limiter.total.bytes == 90_000)
             assert await metric(gateway, "ostiary_bytes_in_flight") == 90_000
             padded = legacy("tools/call", {"name": "get_users", "arguments": {"x": "y" * 20_000}})
             assert is_full(await caller.post(padded))
             assert (await caller.post(legacy("tools/call", CALL))).status == 200
-        await eventually(lambda: gateway.app.line.limiter.total.bytes == 0)
+        await eventually(lambda: gateway.app.pipeline.limiter.total.bytes == 0)
         assert (await caller.post(padded)).status == 200
 
 
@@ -169,7 +169,7 @@ async def test_bodies_that_arrive_slowly_take_no_place_of_requests_and_are_answe
         slow = [await stack.enter_async_context(connected(gateway.app.port)) for _ in range(3)]
         for wire in slow:
             await wire.send(whole[:-10])
-        held = gateway.app.line.limiter.total
+        held = gateway.app.pipeline.limiter.total
         await eventually(lambda: held.uploads == 3)
         async with mcp_caller(gateway.url()) as caller:
             assert (await caller.post(legacy("tools/call", CALL))).result
@@ -179,7 +179,7 @@ async def test_bodies_that_arrive_slowly_take_no_place_of_requests_and_are_answe
         await eventually(lambda: held.uploads == 1)
 
         stopping = asyncio.create_task(gateway.app.stop())
-        await eventually(lambda: gateway.app.line.draining)
+        await eventually(lambda: gateway.app.pipeline.draining)
         await slow[2].send(whole[-10:])
         assert (await slow[2].reply()).status == 200
         await asyncio.wait_for(stopping, TIMEOUT_SECONDS)
@@ -208,7 +208,7 @@ async def test_answers_without_room_end_with_an_error_and_small_ones_go_on(scene
     ):
         listing = asyncio.create_task(caller.post(legacy("tools/list", {})))
         await begun.wait()
-        await eventually(lambda: gateway.app.line.limiter.total.bytes >= 60_000)
+        await eventually(lambda: gateway.app.pipeline.limiter.total.bytes >= 60_000)
         refused = await caller.post(legacy("tools/call", CALL))
         assert (refused.status, refused.error["code"]) == (200, -31002)
         assert refused.error["data"] == {"reason": "GatewayFull"}
@@ -228,7 +228,7 @@ async def test_an_answer_that_its_caller_does_not_take_is_held_against_the_bound
         bounded(upstream, message_bytes=16 << 20, bytes_in_flight=4 << 20) as gateway,
         mcp_caller(gateway.url()) as caller,
     ):
-        held = gateway.app.line.limiter.total
+        held = gateway.app.pipeline.limiter.total
         async with narrow(gateway.app.port) as slow:
             slow.sendall(post("/mock/mcp", body))
             await eventually(lambda: upstream.count("tools/call") == 1 and held.requests == 0)
@@ -256,7 +256,7 @@ async def test_an_event_that_its_caller_does_not_take_is_held_against_the_bound(
         bounded(upstream, message_bytes=16 << 20, bytes_in_flight=4 << 20) as gateway,
         mcp_caller(gateway.url()) as caller,
     ):
-        held = gateway.app.line.limiter.total
+        held = gateway.app.pipeline.limiter.total
         async with narrow(gateway.app.port) as slow:
             slow.sendall(post("/mock/mcp", body))
             await eventually(lambda: held.bytes > 4 << 20)
@@ -276,7 +276,7 @@ async def test_an_event_that_was_taken_is_held_no_longer() -> None:
         return stream.response
 
     async with serving(large) as upstream, bounded(upstream) as gateway, mcp_caller(gateway.url()) as caller:
-        held = gateway.app.line.limiter.total
+        held = gateway.app.pipeline.limiter.total
         async with caller.stream(modern("tools/call", CALL)) as stream:
             assert (await stream.message())["method"] == "notifications/message"
             await eventually(lambda: held.bytes < 1000)
@@ -292,7 +292,7 @@ async def test_large_messages_that_nobody_ends_leave_room_for_small_ones(scene: 
         connected(gateway.app.port) as slow,
         connected(gateway.app.port) as other,
     ):
-        held = gateway.app.line.limiter.total
+        held = gateway.app.pipeline.limiter.total
         await slow.send(post("/mock/mcp", first, length=900_000))
         await eventually(lambda: held.bytes == len(first))
         await other.send(post("/mock/mcp", second, length=900_000))
@@ -323,10 +323,10 @@ async def test_an_event_that_is_not_whole_is_counted_and_released(upstream: Upst
 
     async with serving(halves) as slow, bounded(slow) as gateway, mcp_caller(gateway.url()) as caller:
         calls = asyncio.create_task(caller.post(modern("tools/call", CALL)))
-        await eventually(lambda: gateway.app.line.limiter.total.bytes > 40_000)
+        await eventually(lambda: gateway.app.pipeline.limiter.total.bytes > 40_000)
         gate.set()
         assert (await calls).result
-        assert gateway.app.line.limiter.total.bytes == 0
+        assert gateway.app.pipeline.limiter.total.bytes == 0
 
 
 async def test_a_request_that_finds_no_free_connection_to_its_server_is_refused(
@@ -450,7 +450,7 @@ async def test_heads_in_pieces_are_counted_and_where_they_are_too_many_the_large
 ) -> None:
     scene.gate.set()
     async with bounded(upstream, bytes_in_flight=1 << 20) as gateway, AsyncExitStack() as stack:
-        limiter = gateway.app.line.limiter
+        limiter = gateway.app.pipeline.limiter
         small = await stack.enter_async_context(connected(gateway.app.port))
         await small.send(HEAD_IN_PIECES)
         await eventually(lambda: limiter.total.bytes == len(HEAD_IN_PIECES))
@@ -485,12 +485,12 @@ async def test_requests_that_come_early_are_counted_until_they_are_worked_on(sce
         await eventually(lambda: unasked(gateway) >= 2 * len(request))
         scene.gate.set()
         assert [(await wire.reply()).status for _ in range(3)] == [200] * 3
-        await eventually(lambda: gateway.app.line.limiter.total.bytes == 0)
+        await eventually(lambda: gateway.app.pipeline.limiter.total.bytes == 0)
 
 
 async def test_a_source_behind_no_trusted_proxy_pays_for_its_heads_in_pieces(scene: Scene, upstream: Upstream) -> None:
     async with bounded(upstream) as gateway, connected(gateway.app.port) as wire:
         await wire.send(HEAD_IN_PIECES)
         await eventually(lambda: unasked(gateway) == len(HEAD_IN_PIECES))
-        (source,) = gateway.app.line.limiter.sources.by_key.values()
+        (source,) = gateway.app.pipeline.limiter.sources.by_key.values()
         assert source.bytes == len(HEAD_IN_PIECES)

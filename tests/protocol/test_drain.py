@@ -383,7 +383,7 @@ async def test_a_stream_whose_server_hesitates_over_the_drain_ends_as_well() -> 
         posting = asyncio.create_task(caller.post(LISTEN))
         await upstream.first("subscriptions/listen")
         stopping = asyncio.create_task(gateway.app.stop())
-        await eventually(lambda: gateway.app.line.draining)
+        await eventually(lambda: gateway.app.pipeline.draining)
         gate.set()
         reply: Reply = await asyncio.wait_for(posting, TIMEOUT_SECONDS)
         await asyncio.wait_for(stopping, TIMEOUT_SECONDS)

@@ -146,9 +146,9 @@ async def test_a_caller_that_leaves_within_its_message_is_told_as_that() -> None
             "POST /mock/mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
         )
         writer.write(head.encode())
-        await eventually(lambda: gateway.app.line.limiter.total.uploads == 1)
+        await eventually(lambda: gateway.app.pipeline.limiter.total.uploads == 1)
         writer.close()
-        await eventually(lambda: gateway.app.line.limiter.total.uploads == 0)
+        await eventually(lambda: gateway.app.pipeline.limiter.total.uploads == 0)
 
     spans = await spans_of(well, leave)
 
@@ -172,7 +172,7 @@ async def test_once_a_caller_has_its_answer_it_may_leave_and_the_answer_is_what_
         async with caller.stream(make("tools/call", CALL)) as stream:
             await stream.message()
             stream.drop()
-        await eventually(lambda: gateway.app.line.limiter.total.requests == 0)
+        await eventually(lambda: gateway.app.pipeline.limiter.total.requests == 0)
 
     spans = await spans_of(script, leave)
 
@@ -206,7 +206,7 @@ async def test_that_a_caller_ends_a_stream_which_it_opened_is_no_error(how: str,
         if not begun:
             opening.cancel()
         await asyncio.gather(opening, return_exceptions=True)
-        await eventually(lambda: gateway.app.line.limiter.total.streams == 0)
+        await eventually(lambda: gateway.app.pipeline.limiter.total.streams == 0)
 
     spans = await spans_of(script, leave)
 
@@ -258,8 +258,8 @@ async def test_a_request_that_its_caller_cancelled_is_told_as_that(answered: boo
     async def cancel(caller: McpCaller, gateway: RunningGateway) -> None:
         await caller.initialize()
         mcp_caller = asyncio.create_task(caller.post(legacy("tools/call", CALL, id=5)))
-        await eventually(lambda: len(gateway.app.line.request_ids) == 1)
-        await eventually(lambda: gateway.app.line.limiter.total.requests == 1)
+        await eventually(lambda: len(gateway.app.pipeline.request_ids) == 1)
+        await eventually(lambda: gateway.app.pipeline.limiter.total.requests == 1)
         assert (await caller.post(legacy("notifications/cancelled", {"requestId": 5}, id=None))).status == 202
         await mcp_caller
 

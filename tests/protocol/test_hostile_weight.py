@@ -15,7 +15,7 @@ from slow_callbacks import slow_callbacks
 from upstreams import Arrived, Upstream, document, events, for_ever
 
 from ostiary_core import strict_json
-from ostiary_gateway.line.large import FAIR_QUEUE
+from ostiary_gateway.line.large import LARGE_MESSAGES
 from ostiary_gateway.main import tune_collector
 
 VALUES = 100_000
@@ -149,7 +149,7 @@ async def test_what_a_body_was_parsed_to_is_gone_once_it_went_upstream(scene: Sc
         calls = [asyncio.create_task(caller.post(call_with(argument))) for _ in range(3)]
         await eventually(lambda: len(upstream.arrived) == 3)
         assert containers() - before < 10_000
-        limiter = gateway.app.line.limiter
+        limiter = gateway.app.pipeline.limiter
         assert limiter.total.bytes < 4 * len(argument)
         scene.gate.set()
         assert [reply.status for reply in await asyncio.gather(*calls)] == [200] * 3
@@ -161,8 +161,8 @@ async def test_of_a_listen_only_the_filter_is_kept_for_as_long_as_it_is_open(sce
     listen = modern("subscriptions/listen", {"notifications": {"toolsListChanged": True}, **padding})
     async with bounded(upstream) as gateway, mcp_caller(gateway.url()) as caller:
         opened = asyncio.create_task(caller.post(listen))
-        await eventually(lambda: len(gateway.app.line.streams._streams) == 1)
-        (stream,) = gateway.app.line.streams._streams
+        await eventually(lambda: len(gateway.app.pipeline.streams._streams) == 1)
+        (stream,) = gateway.app.pipeline.streams._streams
         assert stream.exchange.message is not None
         assert stream.exchange.message.body == {"params": {"notifications": {"toolsListChanged": True}}}
         opened.cancel()
@@ -398,9 +398,9 @@ async def test_an_event_that_waits_for_its_turn_is_not_delivered_on_a_stream_tha
         listen = modern("subscriptions/listen", {"notifications": {"resourceSubscriptions": [uri]}})
         async with caller.stream(listen) as stream:
             assert (await stream.message())["params"]["data"] == "first"
-            async with FAIR_QUEUE.turn("the test"):
+            async with LARGE_MESSAGES.turn("the test"):
                 sent.set()
-                await eventually(lambda: bool(FAIR_QUEUE._queues))
+                await eventually(lambda: bool(LARGE_MESSAGES._queues))
                 await gateway.apply(gateway.entry("mock", upstream.url, [deny]))
             assert "result" in await stream.message()
             assert await stream.ended()

@@ -65,7 +65,7 @@ async def call_in_flight(gateway: RunningGateway, era: str = "modern", name: str
 async def listening(gateway: RunningGateway, *uris: str) -> AsyncIterator[Stream]:
     body = modern("subscriptions/listen", {"notifications": {"resourceSubscriptions": list(uris)}}, id="listen-1")
     async with mcp_caller(gateway.url()) as caller, caller.stream(body) as stream:
-        await eventually(lambda: gateway.app.line.limiter.streams == 1)
+        await eventually(lambda: gateway.app.pipeline.limiter.streams == 1)
         yield stream
 
 
@@ -74,7 +74,7 @@ async def get_stream(gateway: RunningGateway) -> AsyncIterator[Stream]:
     async with mcp_caller(gateway.url()) as caller:
         await caller.initialize()
         async with caller.listen() as stream:
-            await eventually(lambda: gateway.app.line.limiter.streams == 1)
+            await eventually(lambda: gateway.app.pipeline.limiter.streams == 1)
             yield stream
 
 
@@ -278,7 +278,7 @@ async def test_a_get_stream_ends_with_its_proxy_its_server_or_its_uid(
             await gateway.apply(gateway.entry("mock", upstream.url + "/elsewhere"))
         assert await stream.ended()
     await asyncio.wait_for((await upstream.first("GET")).gone.wait(), TIMEOUT_SECONDS)
-    await eventually(lambda: gateway.app.line.limiter.streams == 0)
+    await eventually(lambda: gateway.app.pipeline.limiter.streams == 0)
 
 
 async def test_a_get_stream_goes_on_under_a_changed_policy_and_shows_what_that_allows(

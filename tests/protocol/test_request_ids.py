@@ -95,7 +95,7 @@ async def test_one_id_twice_in_flight_is_two_upstream_and_each_call_is_answered_
     sent = [each.message["id"] for each in upstream.arrived if each.method in ("tools/call", "tools/list")]
     assert sent[0] == identifier
     assert len(set(sent)) == 4
-    assert len(gateway.app.line.request_ids) == 0
+    assert len(gateway.app.pipeline.request_ids) == 0
 
 
 async def test_a_number_and_its_text_are_two_upstream_for_servers_exist_that_keep_ids_as_text(
@@ -220,7 +220,7 @@ async def test_afterwards_the_id_is_free_however_its_request_ended(
     assert (await caller.post(legacy("no/such", id=7))).error["code"] == -32601
     assert (await caller.post(legacy("ping", id=7), {"Accept": "x"})).status == 406
     assert (await caller.post(legacy("ping", id=7))).status == 200
-    assert len(gateway.app.line.request_ids) == 0
+    assert len(gateway.app.pipeline.request_ids) == 0
 
 
 async def test_sessions_count_their_ids_each_by_itself(
@@ -268,7 +268,7 @@ async def test_a_legacy_caller_that_goes_leaves_its_request_in_flight_and_nothin
     await in_flight(upstream, 2)
     gate.open.set()
     assert (await second).json["id"] == 7
-    await eventually(lambda: len(gateway.app.line.request_ids) == 0)
+    await eventually(lambda: len(gateway.app.pipeline.request_ids) == 0)
 
 
 def test_it_costs_next_to_nothing() -> None:

@@ -66,7 +66,7 @@ async def test_a_cancellation_ends_every_call_that_bears_the_id(
     gateway: RunningGateway, callers: list[McpCaller], server: str
 ) -> None:
     waiting = [asyncio.create_task(callers[n].post(call("wait"))) for n in range(3)]
-    await eventually(lambda: len(gateway.app.line.request_ids) == 2 * len(waiting))
+    await eventually(lambda: len(gateway.app.pipeline.request_ids) == 2 * len(waiting))
     cancelled = legacy("notifications/cancelled", {"requestId": 1}, id=None)
 
     async def all_are() -> bool:

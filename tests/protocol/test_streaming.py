@@ -352,7 +352,7 @@ async def test_a_modern_caller_who_goes_away_ends_the_work_at_once(gateway: Runn
             await stream.message()
             stream.drop()
             await asyncio.wait_for(upstream.arrived[0].gone.wait(), TIMEOUT_SECONDS)
-        await eventually(lambda: gateway.app.line.limiter.requests == 0)
+        await eventually(lambda: gateway.app.pipeline.limiter.requests == 0)
 
 
 async def test_a_modern_caller_who_goes_away_before_the_head_ends_the_work_at_once(gateway: RunningGateway) -> None:
@@ -396,7 +396,7 @@ async def test_a_legacy_caller_who_goes_away_does_not_end_the_work(gateway: Runn
         gate.set()
         await asyncio.wait_for(finished.wait(), TIMEOUT_SECONDS)
         assert not arrived.gone.is_set()
-        await eventually(lambda: gateway.app.line.limiter.requests == 0)
+        await eventually(lambda: gateway.app.pipeline.limiter.requests == 0)
 
 
 async def test_a_server_that_never_ends_is_left_alone_some_time_after_its_legacy_caller_has_gone(
@@ -418,7 +418,7 @@ async def test_a_server_that_never_ends_is_left_alone_some_time_after_its_legacy
             stream.drop()
         arrived = await upstream.first("tools/call")
         await asyncio.wait_for(arrived.gone.wait(), TIMEOUT_SECONDS)
-        await eventually(lambda: gateway.app.line.limiter.requests == 0)
+        await eventually(lambda: gateway.app.pipeline.limiter.requests == 0)
 
 
 async def test_a_listener_who_goes_away_frees_his_stream_at_once(gateway: RunningGateway) -> None:
@@ -431,10 +431,10 @@ async def test_a_listener_who_goes_away_frees_his_stream_at_once(gateway: Runnin
         await gateway.apply(gateway.entry("mock", upstream.url))
         await caller.initialize()
         async with caller.listen() as stream:
-            await eventually(lambda: gateway.app.line.limiter.streams == 1)
+            await eventually(lambda: gateway.app.pipeline.limiter.streams == 1)
             stream.drop()
             await asyncio.wait_for((await upstream.first("GET")).gone.wait(), TIMEOUT_SECONDS)
-        await eventually(lambda: gateway.app.line.limiter.streams == 0)
+        await eventually(lambda: gateway.app.pipeline.limiter.streams == 0)
 
 
 async def test_a_slow_reader_slows_the_server_and_not_our_memory(gateway: RunningGateway) -> None:

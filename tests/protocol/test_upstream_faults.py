@@ -55,7 +55,7 @@ async def told(gateway: RunningGateway, url: str, era: str = "modern", **entry: 
     await gateway.apply(gateway.entry("mock", url, **entry))
     async with mcp_caller(gateway.url()) as caller:
         reply = await caller.post(call(era))
-    await eventually(lambda: gateway.app.line.limiter.requests == 0)
+    await eventually(lambda: gateway.app.pipeline.limiter.requests == 0)
     return reply
 
 
@@ -522,7 +522,7 @@ async def test_a_dead_server_does_not_slow_the_others(gateway: RunningGateway) -
         await gateway.apply(gateway.entry("dead", f"http://127.0.0.1:{port}/mcp"), gateway.entry("mock", upstream.url))
         async with mcp_caller(gateway.url("dead")) as unlucky, mcp_caller(gateway.url()) as caller:
             waiting = [asyncio.create_task(post(unlucky)) for _ in range(30)]
-            await eventually(lambda: gateway.app.line.limiter.requests == 30)
+            await eventually(lambda: gateway.app.pipeline.limiter.requests == 30)
             for _ in range(20):
                 assert (await caller.post(call())).result == RESULT
             assert not any(task.done() for task in waiting)

@@ -38,7 +38,7 @@ async def told(
         await gateway.apply(gateway.entry("mock", f"{scheme}://127.0.0.1:{port}/mcp", timeouts=timeouts))
         async with asyncio.timeout(TIMEOUT_SECONDS):
             reply = await caller.post(modern("tools/call", {"name": "x", "arguments": {"x": "y" * padding}}, id=7))
-        await eventually(lambda: gateway.app.line.limiter.requests == 0)
+        await eventually(lambda: gateway.app.pipeline.limiter.requests == 0)
     return reply
 
 

@@ -433,7 +433,7 @@ async def test_a_caller_who_breaks_off_in_his_body_leaves_nothing_behind(
         await eventually(lambda: any(not each.idle for each in gateway.app._data.connections))
     await eventually(lambda: not gateway.app._data.connections)
     assert upstream.arrived == []
-    assert gateway.app.line.limiter.requests == 0
+    assert gateway.app.pipeline.limiter.requests == 0
 
 
 SMUGGLED = {
@@ -560,7 +560,7 @@ async def test_over_the_bound_of_requests_the_next_is_told_to_come_again() -> No
     async with running_gateway(bounds=SMALL) as gateway, serving(slow) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         waiting = [asyncio.create_task(caller.post(legacy("ping", id=number))) for number in range(5)]
-        await eventually(lambda: gateway.app.line.limiter.requests == 5)
+        await eventually(lambda: gateway.app.pipeline.limiter.requests == 5)
         reply = await caller.post(legacy("ping", id=9))
         assert (reply.status, reply.json["error"]["code"], reply.json["id"]) == (
             503,

@@ -44,19 +44,19 @@ class GatewayApp:
         own = OwnEndpoints.from_environment(ports=(options.port, options.admin_port))
         self.pools = ServerPools(own, installation=options.installation, egress=Egress.from_environment(os.environ))
         self.store = ConfigStore(gateway=options.gateway or None, servers=self.pools.take)
-        self.line = RequestPipeline(
+        self.pipeline = RequestPipeline(
             snapshot=lambda: self.store.snapshot,
             sealer=Sealer(lambda: self.store.keyring.sessions),
             telemetry=telemetry,
             loopback=options.host in _LOOPBACK,
         )
-        self._data = Listener(self.line.serve, gate=self.line.limiter)
+        self._data = Listener(self.pipeline.serve, gate=self.pipeline.limiter)
         self._certificate: Certificate | None = None
-        self.metrics = GatewayMetrics(self.store, self.line.limiter, self.pools, telemetry)
-        self.line.observe = self.metrics.observe
+        self.metrics = GatewayMetrics(self.store, self.pipeline.limiter, self.pools, telemetry)
+        self.pipeline.observe = self.metrics.observe
         self.store.listeners += [
-            self.line.limiter.on_swap,
-            self.line.streams.on_swap,
+            self.pipeline.limiter.on_swap,
+            self.pipeline.streams.on_swap,
             self.pools.on_swap,
             self.metrics.on_swap,
         ]
@@ -73,7 +73,7 @@ class GatewayApp:
             StartupError: a port is taken, or the certificate cannot be used.
         """
         options = self.options
-        self.line.limiter.carried = descriptors.connections(descriptors.raise_limit())
+        self.pipeline.limiter.carried = descriptors.connections(descriptors.raise_limit())
         if options.tls is not None:
             self._certificate = Certificate(options.tls)
             self.metrics.show(self._certificate)
@@ -110,7 +110,7 @@ class GatewayApp:
 
     def not_ready(self) -> str | None:
         """Return why requests are not accepted now, or None."""
-        if self._leaving or self.line.draining:
+        if self._leaving or self.pipeline.draining:
             return "draining"
         return "no config yet" if self.store.snapshot is None else None
 
@@ -125,14 +125,14 @@ class GatewayApp:
             self._leaving = True
             await asyncio.sleep(self.options.drain_delay_seconds)
         self._data.end_idle()
-        self.line.draining = True
-        self.line.streams.end_all()
+        self.pipeline.draining = True
+        self.pipeline.streams.end_all()
         with suppress(TimeoutError):
             async with asyncio.timeout(self.options.drain_seconds):
-                await self.line.limiter.empty()
-        if left := self.line.limiter.total.requests:
+                await self.pipeline.limiter.empty()
+        if left := self.pipeline.limiter.total.requests:
             _log.warning("%d requests were still unanswered after %.0f s", left, self.options.drain_seconds)
-        self.line.ending = True
+        self.pipeline.ending = True
         self._data.interrupt()
         for task in self._watching:
             task.cancel()

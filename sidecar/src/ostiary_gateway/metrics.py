@@ -144,8 +144,8 @@ class _State(Collector):
         yield _counter("ostiary_config_rejections", "Configs or entries rejected", self._store.rejections)
         held = self._limiter.total
         yield _gauge("ostiary_connections_open", "Connections of callers", held.connections)
-        yield _gauge("ostiary_requests_in_flight", "Requests that await an answer", held.requests)
-        yield _gauge("ostiary_streams_open", "Streams that stay open", held.streams)
+        yield _gauge("ostiary_requests_in_flight", "Requests in flight", held.requests)
+        yield _gauge("ostiary_streams_open", "Open streams", held.streams)
         yield _gauge("ostiary_bytes_in_flight", "Bytes of requests and responses in memory", held.bytes)
         yield self._refusals()
         yield _dropped_items()

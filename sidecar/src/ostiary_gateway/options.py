@@ -6,7 +6,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class KubernetesOptions:
-    """Where the gateway's ConfigMap and Secret are watched. Defaults are those of a pod."""
+    """How to reach the Kubernetes API. The defaults are those of a pod."""
 
     api: str
     token_file: Path

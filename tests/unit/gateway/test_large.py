@@ -7,16 +7,16 @@ import pytest
 from timeouts import TIMEOUT_SECONDS
 
 from ostiary_core import json_weight
-from ostiary_gateway.line.large import LIGHT_BYTES, FairQueue, at_once, in_slices, is_light, weighed
+from ostiary_gateway.line.large import LIGHT_BYTES, LargeMessageQueue, at_once, in_slices, is_light, weighed
 
 
-async def take(turns: FairQueue, key: str, name: str, done: list[str]) -> None:
+async def take(turns: LargeMessageQueue, key: str, name: str, done: list[str]) -> None:
     async with turns.turn(key):
         done.append(name)
 
 
 async def test_a_proxy_with_many_large_messages_lets_the_one_of_another_go_before_its_next() -> None:
-    turns, done = FairQueue(), list[str]()
+    turns, done = LargeMessageQueue(), list[str]()
     async with asyncio.TaskGroup() as group:
         for n in range(4):
             group.create_task(take(turns, "crm", f"crm-{n}", done))
@@ -26,7 +26,7 @@ async def test_a_proxy_with_many_large_messages_lets_the_one_of_another_go_befor
 
 
 async def test_the_loop_goes_round_for_others_between_two_large_messages() -> None:
-    turns, done = FairQueue(), list[str]()
+    turns, done = LargeMessageQueue(), list[str]()
 
     async def others() -> None:
         while len(done) < 12:
@@ -42,7 +42,7 @@ async def test_the_loop_goes_round_for_others_between_two_large_messages() -> No
 
 @pytest.mark.parametrize("given_already", [False, True])
 async def test_one_that_is_cancelled_while_it_waits_keeps_no_turn(given_already: bool) -> None:
-    turns, done = FairQueue(), list[str]()
+    turns, done = LargeMessageQueue(), list[str]()
     async with turns.turn("crm"):
         waiting = asyncio.create_task(take(turns, "crm", "cancelled", done))
         await asyncio.sleep(0)
@@ -59,7 +59,7 @@ async def test_one_that_is_cancelled_while_it_waits_keeps_no_turn(given_already:
 
 
 async def test_what_fails_gives_its_turn_back() -> None:
-    turns, done = FairQueue(), list[str]()
+    turns, done = LargeMessageQueue(), list[str]()
     with pytest.raises(ZeroDivisionError):
         async with turns.turn("crm"):
             1 / 0  # noqa: B018

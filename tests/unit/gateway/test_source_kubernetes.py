@@ -250,7 +250,7 @@ async def test_while_the_api_server_is_away_the_last_good_stays_and_then_it_reco
     keys = scene.store.keyring
     scene.api.away = True
     scene.api.end_watches()
-    await eventually(lambda: "again in" in caplog.text)
+    await eventually(lambda: "retrying in" in caplog.text)
     assert scene.names == ["crm"]
     assert scene.store.keyring == keys
 

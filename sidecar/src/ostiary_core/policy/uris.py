@@ -100,10 +100,10 @@ def _read(uri: str) -> tuple[tuple[str, ...], *tuple[str, ...]]:
     looked_up = [uri, parsed, *_of_other_parsers(uri, parsed)]
     parts = _PARTS.fullmatch(parsed)
     if parts is None:
-        raise AmbiguousURIError("it has no form that could be judged")
+        raise AmbiguousURIError("it cannot be represented in a form that can be judged")
     path = _decoded(parts[3])
     if _climbs(path) or _climbs(_decoded(parts[2] or "")):
-        raise AmbiguousURIError('it has a ".." segment that is encoded, behind a backslash, or no part of a path')
+        raise AmbiguousURIError('it has a ".." segment that is encoded, after a backslash, or not part of a path')
     if parts[1] == "file" and (parts[4] or parts[5]):
         looked_up.append(parsed[: parts.end(3)])  # query and fragment are not part of a file's path
     bare = _end(parts, path, bare=True)
@@ -134,17 +134,17 @@ def _require_plain(uri: str) -> None:
             raise AmbiguousURIError("it has the scheme of a URL and is not a valid one")
     if _UNSAFE.search(uri):
         raise AmbiguousURIError(
-            "it is no absolute URI, and holds a backslash, a control character or a space at an end"
+            "it is not an absolute URI, and has a backslash, a control character or a space at an end"
         )
     if _climbs(_decoded(uri)):
-        raise AmbiguousURIError('it is no absolute URI, and has a ".." segment')
+        raise AmbiguousURIError('it is not an absolute URI, and has a ".." segment')
 
 
 def _of_other_parsers(uri: str, parsed: str) -> Iterable[str]:
     """Return the readings of a URI by other parsers than ours."""
     stripped = _STRIPPED.sub("", uri)
     if stripped != uri:
-        yield _parse(stripped) or uri  # ours takes a drive letter before one of these for a segment of its own
+        yield _parse(stripped) or uri  # our parser takes a drive letter before one of these for a segment
     drive = _DRIVE_WITH_BAR.sub(r"\1:", parsed)
     if drive != parsed:
         yield drive

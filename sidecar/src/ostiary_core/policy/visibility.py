@@ -171,7 +171,7 @@ class Visibility:
         return next((verdict for verdict in verdicts if not verdict.allowed), verdicts[0])
 
     def shows(self, primitive: Primitive, name: str) -> bool:
-        """Say whether the caller may know that the name exists."""
+        """Say whether the caller may see the name."""
         return self.decide(primitive, Verb.LIST, name).allowed
 
     def shows_all(self, primitive: Primitive) -> bool:

@@ -98,7 +98,7 @@ class KubernetesSource:
     async def _pause(backoff: _Backoff, doing: str, problem: ConfigUnavailable | None) -> None:
         delay = backoff.delay()
         if problem is not None:
-            _log.warning("%s: %s; again in %.1f s", doing, problem, delay)
+            _log.warning("%s: %s; retrying in %.1f s", doing, problem, delay)
         await asyncio.sleep(delay)
 
     async def _watch(self, api: KubernetesApi, kind: str, name: str) -> None:

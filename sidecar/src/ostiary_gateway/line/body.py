@@ -13,7 +13,7 @@ from ostiary_core.mcp import codes
 from ostiary_gateway.errors import CallerGone, Refusal
 from ostiary_gateway.line.exchange import Exchange
 from ostiary_gateway.line.frame import parsing
-from ostiary_gateway.line.large import FAIR_QUEUE, in_slices, limit_of, weighed
+from ostiary_gateway.line.large import LARGE_MESSAGES, in_slices, limit_of, weighed
 from ostiary_gateway.line.limit import finish_upload, reserve_request_bytes, reserve_tree_bytes
 from ostiary_gateway.media_types import BOTH, EVENT_STREAM, JSON
 from ostiary_gateway.server.request import Request
@@ -150,7 +150,7 @@ async def parse_large(exchange: Exchange, text: bytes) -> dict[str, Any]:
             :func:`.frame.parsing`.
     """
     limit = limit_of(exchange.snapshot.settings.bounds)
-    async with FAIR_QUEUE.turn(exchange.proxy.uid):
+    async with LARGE_MESSAGES.turn(exchange.proxy.uid):
         weight = await in_slices(weighed(text, limit))
         if weight > limit:
             raise _too_many_values(limit // json_weight.UNIT)

@@ -176,7 +176,7 @@ async def _judge_head(exchange: Exchange, answer: Answer) -> None:
     """
     status = answer.status
     if answer.encoded:
-        raise UpstreamFault(faults.INVALID, "the answer is compressed although none was asked for")
+        raise UpstreamFault(faults.INVALID, "the response is compressed, which was not requested")
     if status < 300:
         return
     if status == 404 and exchange.session is not None:
@@ -229,7 +229,9 @@ def _passed_on(exchange: Exchange, status: int) -> Refusal:
 
 def no_stream() -> Refusal:
     """Return the refusal where a server offers no GET or DELETE."""
-    return Refusal(405, "MethodNotAllowed", "The MCP server offers no such thing here", headers={"Allow": "POST"})
+    return Refusal(
+        405, "MethodNotAllowed", "The MCP server does not support this HTTP method here", headers={"Allow": "POST"}
+    )
 
 
 def refuses_in_text(answer: Answer) -> bool:

@@ -142,7 +142,7 @@ def frame(body: dict[str, Any], headers: Mapping[str, str], open_session: OpenSe
     if params is not None:
         _check_params(params)
     if not body.keys() <= _MEMBERS:
-        raise invalid("A request holds jsonrpc, id, method and params, and nothing else")
+        raise invalid("A request may have jsonrpc, id, method and params, and nothing else")
     identifier, meta = _id(body), _meta(params)
     if META_PROTOCOL_VERSION in meta or (headers.get(_VERSION_KEY) in MODERN_REVISIONS and name != "initialize"):
         return _modern(body, identifier, headers, meta)
@@ -194,9 +194,9 @@ def _require_envelope(meta: dict[str, Any]) -> None:
         Refusal: -32602 with HTTP 400, naming the field.
     """
     if META_PROTOCOL_VERSION not in meta:
-        raise _bad_envelope(META_PROTOCOL_VERSION, "there, and a string")
+        raise _bad_envelope(META_PROTOCOL_VERSION, "present, and a string")
     if not isinstance(meta.get(META_CLIENT_CAPABILITIES), dict):
-        raise _bad_envelope(META_CLIENT_CAPABILITIES, "there, and an object")
+        raise _bad_envelope(META_CLIENT_CAPABILITIES, "present, and an object")
 
 
 def _bad_envelope(field: str, what: str) -> Refusal:
@@ -244,7 +244,7 @@ def bodiless_revision(headers: Mapping[str, str], session: UpstreamSession | Non
         Refusal: 405 for that revision; 400 as for a message.
     """
     if headers.get(_VERSION_KEY) in MODERN_REVISIONS:
-        raise Refusal(405, "MethodNotAllowed", "This revision of MCP knows POST only", headers={"Allow": "POST"})
+        raise Refusal(405, "MethodNotAllowed", "This revision of MCP supports POST only", headers={"Allow": "POST"})
     return legacy_revision(headers, session)
 
 
@@ -312,7 +312,7 @@ def _answer(body: dict[str, Any], headers: Mapping[str, str], session: UpstreamS
     shapes = ({"jsonrpc", "id", "result"}, {"jsonrpc", "id", "error"})
     payload = body.get("result", body.get("error"))
     if identifier is None or body.keys() not in shapes or not isinstance(payload, dict):
-        raise invalid("Neither a request, nor a notification, nor an answer")
+        raise invalid("Neither a request, nor a notification, nor a response")
     if session is None:
-        raise invalid("An answer is taken only within the session in which the server asked")
+        raise invalid("A response is accepted only in the session of the server's request")
     return Message(body, LEGACY, legacy_revision(headers, session), None, identifier)

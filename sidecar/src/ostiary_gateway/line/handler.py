@@ -139,7 +139,7 @@ class RequestPipeline:
     def _broken(
         self, error: BaseException, request: Request, exchange: Exchange | None, span: ServerSpan
     ) -> Response | None:
-        """Answer for what no stage expected; None where there is no answer to it."""
+        """Return the response to an unexpected error; None where none is possible."""
         has_begun = request.connection.stream is not None
         identifier = exchange.request_id if exchange is not None else None
         if isinstance(error, asyncio.CancelledError) and self._is_cut_off(request) and not has_begun:

@@ -42,7 +42,7 @@ _COUNTED_AT_ONCE: Final = 1 << 20
 _WORDS: Final = "the answer holds more than %d values (bounds.messageValues)"
 
 
-class FairQueue:
+class LargeMessageQueue:
     """Serves one waiter at a time, round-robin over keys. Must be used within one event loop."""
 
     def __init__(self) -> None:
@@ -98,7 +98,7 @@ class FairQueue:
 
 
 #: The queue of this process, which has one event loop.
-FAIR_QUEUE: Final = FairQueue()
+LARGE_MESSAGES: Final = LargeMessageQueue()
 
 
 def is_light(text: bytes) -> bool:
@@ -161,7 +161,7 @@ async def process_large(steps: Steps[Result], *, text: bytes, proxy: str) -> Res
     """
     if len(text) <= LIGHT_ANSWER_BYTES:
         return at_once(steps)
-    async with FAIR_QUEUE.turn(proxy):
+    async with LARGE_MESSAGES.turn(proxy):
         return await in_slices(steps)
 
 

@@ -25,7 +25,7 @@ from ostiary_gateway.line.document import SealSession, opens_session, session_he
 from ostiary_gateway.line.dropped import DROPPED
 from ostiary_gateway.line.exchange import Exchange
 from ostiary_gateway.line.large import (
-    FAIR_QUEUE,
+    LARGE_MESSAGES,
     LIGHT_ANSWER_BYTES,
     LIGHT_BYTES,
     UNJUDGED,
@@ -153,7 +153,7 @@ class EventRelay:
     async def _pass_on_large(self, block: bytes) -> None:
         """Shape an event in slices, when its turn comes."""
         self._large = None
-        async with FAIR_QUEUE.turn(self._exchange.proxy.uid):
+        async with LARGE_MESSAGES.turn(self._exchange.proxy.uid):
             if self._stream is not None:
                 self._stream.settle()  # the policy may have changed while it waited
             if self._is_over:

@@ -120,7 +120,7 @@ class BatchSpanProcessor:
         self._queue.clear()
         self._exporter.close()
         if abandoned:
-            _log.warning("%d spans were not sent to %s before the end", abandoned, self._exporter.address)
+            _log.warning("%d spans were not sent to %s before shutdown", abandoned, self._exporter.address)
 
     def _run(self) -> None:
         while True:

@@ -76,7 +76,7 @@ class Span:
     _recorder: Recorder
     _attributes: dict[str, AttributeValue] | None
     _description: str
-    #: The start: nanoseconds since the epoch, and the same instant on the monotone clock.
+    #: The start: nanoseconds since the epoch, and the same instant on the monotonic clock.
     _start_ns: int
     _started: int
     _flags: int

@@ -77,7 +77,7 @@ def _proxy(name: str, text: str) -> ProxyAddress:
     if url is None or url.scheme != "http" or not url.host or not url.port:
         raise StartupError(
             f"{name} is not the URL of a proxy that can be used: write it as http://host:port, with user:password@ "
-            "before the host where the proxy wants credentials"
+            "before the host if the proxy requires credentials"
         )
     authorization = None
     if url.user is not None:

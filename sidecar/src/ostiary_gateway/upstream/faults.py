@@ -113,9 +113,9 @@ def drain_expired() -> UpstreamFault:
 
     Another replica can be called.
     """
-    return UpstreamFault(DRAINING, "the gateway ended before the answer came", retry_after_ms=_RETRY_AFTER_MS)
+    return UpstreamFault(DRAINING, "the gateway shut down before the response arrived", retry_after_ms=_RETRY_AFTER_MS)
 
 
 def idle_timeout() -> UpstreamFault:
     """Return the fault of a server that was silent within a response for too long."""
-    return UpstreamFault(TIMEOUT, "the server fell silent within its answer")
+    return UpstreamFault(TIMEOUT, "the server sent nothing for too long within its response")
