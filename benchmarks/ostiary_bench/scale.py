@@ -41,7 +41,7 @@ The next limits, in the order in which an installation reaches them:
 - **Time of a pass**: it compiles everything, some 0.1 ms for a proxy with two policies, although it reads only the
   namespaces that changed, rewrites only the parts that changed and writes only statuses that differ. A full pass, at
   start and every five minutes, lists everything: 20 KiB for a proxy with two policies, most of it `managedFields`.
-- **One namespace**: its share of one gateway's config is bounded at 4 MiB, some 1,600 policies of 20 rules, and all
+- **One namespace**: what it adds to one gateway's config is bounded at 4 MiB, some 1,600 policies of 20 rules, and all
   of it is read again for each edit in it.
 - **One gateway's config**: 15 parts of 700 KiB compressed hold some 16,000 proxies with two policies each, and the
   manifest, 900 KiB compressed, some 18,000. Beyond that the proxies must be divided among several gateways.

@@ -88,9 +88,9 @@ class _StreamScenario:
     def __init__(self, directory: Path, count: int) -> None:
         self._count = count
         self._upstream = reserve_port()
-        holder = on_core(OTHER_CORE, sys.executable, Path(__file__).with_name("holder.py"), str(self._upstream))
-        self._holder = Process("the holder", holder, log=directory / "holder.log")
-        wait_until(lambda: answers(self._upstream), what="the holder", processes=[self._holder])
+        command = on_core(OTHER_CORE, sys.executable, Path(__file__).with_name("holder.py"), str(self._upstream))
+        self._upstream_process = Process("the upstream", command, log=directory / "holder.log")
+        wait_until(lambda: answers(self._upstream), what="the upstream", processes=[self._upstream_process])
         config = directory / "config"
         room = count + 16
         bounds: dict[str, Any] = {"streams": room, "connections": room}
@@ -104,7 +104,7 @@ class _StreamScenario:
             return asyncio.run(self._measured())
         finally:
             self._gateway.stop(grace=10)
-            self._holder.stop(grace=2)
+            self._upstream_process.stop(grace=2)
 
     async def _measured(self) -> Streams:
         warm = await self._opened(_AT_A_TIME)

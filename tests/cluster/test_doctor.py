@@ -317,7 +317,7 @@ def test_the_url_leads_nowhere(stack: DoctorStack, external_url: Callable[[str],
 
 def test_something_else_answers_at_the_url(stack: DoctorStack) -> None:
     elsewhere = stack.cluster.mock_url.removesuffix("/mcp")
-    remedy = stack.breaks_at("door", "HTTP 404", EXAMPLE_PROXY, "--via", elsewhere)
+    remedy = stack.breaks_at("handshake", "HTTP 404", EXAMPLE_PROXY, "--via", elsewhere)
     assert "externalURL" in remedy
 
 

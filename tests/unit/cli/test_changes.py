@@ -1,13 +1,13 @@
 from typing import Any
 
 from ostiary_operator.local import changes
-from ostiary_operator.local.manifests import Manifest
+from ostiary_operator.local.manifests import ObjectManifest
 from ostiary_operator.local.positions import Places, Position
 
 
-def policy(name: str, **spec: Any) -> Manifest:
+def policy(name: str, **spec: Any) -> ObjectManifest:
     value = {"kind": "MCPPolicy", "metadata": {"namespace": "default", "name": name}, "spec": spec}
-    return Manifest("f.yaml", value, Places(Position(1, 1)))
+    return ObjectManifest("f.yaml", value, Places(Position(1, 1)))
 
 
 def test_objects_that_come_and_go_are_named() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ostiary_operator.local import validating
-from ostiary_operator.local.together import Surroundings
+from ostiary_operator.local.together import ValidationContext
 
 PROXY = """
 apiVersion: ostiary.dev/v1alpha1
@@ -45,7 +45,7 @@ def test_a_target_that_is_not_there_is_answered_with_the_name_that_was_probably_
     parts = [PROXY.format(namespace=each.partition("/")[0], name=each.partition("/")[2]) for each in proxies]
     file = tmp_path / "all.yaml"
     file.write_text("".join([*parts, POLICY.format(target=target)]))
-    found = validating.judge(validating.read_file(file, namespace="default"), Surroundings())
+    found = validating.validate(validating.read_file(file, namespace="default"), ValidationContext())
     (finding,) = (each for each in found if "there is no MCPProxy" in each.message)
     assert finding.field == "spec.targetRefs[0]"
     assert finding.remedy.startswith(remedy)

@@ -6,17 +6,17 @@ from typing import Any
 import pytest
 
 from ostiary_operator.local import upstreams
-from ostiary_operator.local.manifests import Manifest
+from ostiary_operator.local.manifests import ObjectManifest
 from ostiary_operator.local.positions import Places, Position
 
 
-def proxy(*urls: Any, kind: str = "MCPProxy") -> Manifest:
+def proxy(*urls: Any, kind: str = "MCPProxy") -> ObjectManifest:
     servers = [{"name": "s", "url": url} for url in urls]
     value = {"kind": kind, "metadata": {"namespace": "default", "name": "p"}, "spec": {"servers": servers}}
-    return Manifest("f.yaml", value, Places(Position(1, 1)))
+    return ObjectManifest("f.yaml", value, Places(Position(1, 1)))
 
 
-def urls(manifest: Manifest) -> list[Any]:
+def urls(manifest: ObjectManifest) -> list[Any]:
     return [server["url"] for server in manifest.value["spec"]["servers"]]
 
 
@@ -39,7 +39,9 @@ def test_the_mock_servers_port_is_moved_on_this_machine_and_nowhere_else(url: ob
 
 @pytest.mark.parametrize("spec", [None, [], {"servers": {}}, {"servers": ["x"]}, {"servers": [{}]}])
 def test_what_is_no_proxy_is_left_as_it_is(spec: object) -> None:
-    manifest = Manifest("f", {"kind": "MCPProxy", "metadata": {"name": "p"}, "spec": spec}, Places(Position(1, 1)))
+    manifest = ObjectManifest(
+        "f", {"kind": "MCPProxy", "metadata": {"name": "p"}, "spec": spec}, Places(Position(1, 1))
+    )
     assert upstreams.moved([manifest], port=1)[0].value == manifest.value
 
 

@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     except files.PathError as error:
         sys.stderr.write(f"ostiary validate: {error}\n")
         return UNUSABLE
-    findings = validating.judge(read, together.Surroundings(arguments.operator_namespace))
+    findings = validating.validate(read, together.ValidationContext(arguments.operator_namespace))
     for note in read.notes:
         sys.stderr.write(f"{note}\n")
     if arguments.output == "json":

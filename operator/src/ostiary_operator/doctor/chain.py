@@ -22,7 +22,7 @@ CHAIN: Final = (
     Check("running", running.running),
     Check("programmed", resource.programmed),
     Check("address", door.address),
-    Check("door", door.handshake),
+    Check("handshake", door.handshake),
     Check("server", door.server),
 )
 

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ostiary_operator.local.manifests import Key, Manifest
+from ostiary_operator.local.manifests import ManifestKey, ObjectManifest
 
 _MAX_FIELDS = 4
 
 
-def describe(before: Iterable[Manifest], after: Iterable[Manifest]) -> list[str]:
+def describe(before: Iterable[ObjectManifest], after: Iterable[ObjectManifest]) -> list[str]:
     """Return a line for each object that was added, removed or changed. It names fields, never values."""
     old, new = _by_key(before), _by_key(after)
     lines = []
@@ -25,7 +25,9 @@ def describe(before: Iterable[Manifest], after: Iterable[Manifest]) -> list[str]
     return lines
 
 
-def _renamed(old: Mapping[Key, Mapping[str, Any]], new: Mapping[Key, Mapping[str, Any]]) -> dict[Key, Key]:
+def _renamed(
+    old: Mapping[ManifestKey, Mapping[str, Any]], new: Mapping[ManifestKey, Mapping[str, Any]]
+) -> dict[ManifestKey, ManifestKey]:
     """Pair removed and added objects of one kind and namespace whose specs are equal, where the pair is unique."""
     gone, come = sorted(old.keys() - new.keys()), sorted(new.keys() - old.keys())
     found = {}
@@ -37,16 +39,16 @@ def _renamed(old: Mapping[Key, Mapping[str, Any]], new: Mapping[Key, Mapping[str
     return found
 
 
-def _alike(key: Key, value: Mapping[str, Any], other: Key, wanted: Mapping[str, Any]) -> bool:
+def _alike(key: ManifestKey, value: Mapping[str, Any], other: ManifestKey, wanted: Mapping[str, Any]) -> bool:
     return (key.kind, key.namespace) == (other.kind, other.namespace) and value.get("spec") == wanted.get("spec")
 
 
-def title(key: Key) -> str:
+def title(key: ManifestKey) -> str:
     """Return the name of an object as lines show it."""
     return f"{key.kind} {key.namespace}/{key.name}" if key.namespace else f"{key.kind} {key.name}"
 
 
-def _by_key(manifests: Iterable[Manifest]) -> dict[Key, Mapping[str, Any]]:
+def _by_key(manifests: Iterable[ObjectManifest]) -> dict[ManifestKey, Mapping[str, Any]]:
     return {manifest.key: manifest.value for manifest in manifests}
 
 

@@ -66,7 +66,7 @@ class Compiler:
             OutUnusable: the folder cannot be written.
         """
         read = self._sources.read()
-        state = self._project.judge(read)
+        state = self._project.update(read)
         for line in (*read.notes, *map(str, (*state.findings, *state.ungoverned()))):
             self._say(line)
         if state.errors or state.config is None:

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_core.contract.documents import EntryDocument
 from ostiary_operator.api.resources import POLICY_KIND, PROXY_KIND
-from ostiary_operator.local.manifests import Key
+from ostiary_operator.local.manifests import ManifestKey
 from ostiary_operator.local.project import ProjectState
 from ostiary_operator.local.welcome import EndpointSummary
 
@@ -17,7 +17,7 @@ def endpoint_summaries(state: ProjectState, *, mock_port: int | None) -> list[En
     if config is None:
         return []
     return [
-        _summary(entry, config, urls[Key(PROXY_KIND, entry.namespace, entry.name)], mock_port)
+        _summary(entry, config, urls[ManifestKey(PROXY_KIND, entry.namespace, entry.name)], mock_port)
         for _, entry in sorted(config.entries.items())
     ]
 

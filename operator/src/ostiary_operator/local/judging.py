@@ -1,4 +1,4 @@
-"""What the models say of one object: problems of the API become findings with a place in a file."""
+"""Validates one object by its model: problems become findings with a position in the file."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -12,7 +12,7 @@ from ostiary_operator.api.resources import POLICY_KIND, PROXY_KIND
 from ostiary_operator.compile import gateways
 from ostiary_operator.local import yaml_faults
 from ostiary_operator.local.findings import Finding
-from ostiary_operator.local.manifests import Manifest
+from ostiary_operator.local.manifests import ObjectManifest
 from ostiary_operator.local.positions import Places, Position, read_places
 
 _PARSERS: Final[Mapping[str, Callable[[Mapping[str, Any]], object]]] = {
@@ -21,8 +21,8 @@ _PARSERS: Final[Mapping[str, Callable[[Mapping[str, Any]], object]]] = {
 }
 
 
-def judge(manifest: Manifest) -> list[Finding]:
-    """Return what is wrong with an object, by itself."""
+def validate_object(manifest: ObjectManifest) -> list[Finding]:
+    """Return the findings for one object, without regard to others."""
     if manifest.ours:
         return _judged(manifest, lambda: _PARSERS[manifest.key.kind](manifest.value))
     if is_settings(manifest):
@@ -30,12 +30,12 @@ def judge(manifest: Manifest) -> list[Finding]:
     return []
 
 
-def is_settings(manifest: Manifest) -> bool:
-    """Say whether an object holds a gateway's settings."""
+def is_settings(manifest: ObjectManifest) -> bool:
+    """Return whether an object is a ConfigMap with a gateway's settings."""
     return manifest.companion and manifest.key.kind == "ConfigMap" and gateways.is_settings(manifest.value)
 
 
-def _judged(manifest: Manifest, parse: Callable[[], object]) -> list[Finding]:
+def _judged(manifest: ObjectManifest, parse: Callable[[], object]) -> list[Finding]:
     try:
         parse()
     except InvalidDocument as error:
@@ -43,15 +43,15 @@ def _judged(manifest: Manifest, parse: Callable[[], object]) -> list[Finding]:
     return []
 
 
-def _finding(manifest: Manifest, problem: Problem) -> Finding:
+def _finding(manifest: ObjectManifest, problem: Problem) -> Finding:
     otherwise = yaml_faults.read_otherwise(manifest.spelled(problem.field))
     return manifest.finding(problem.field, problem.message, otherwise or problem.remedy)
 
 
-def _settings(manifest: Manifest) -> Iterator[Finding]:
+def _settings(manifest: ObjectManifest) -> Iterator[Finding]:
     if not labels.of(manifest.value).get(labels.GATEWAY):
         remedy = f"add the label {labels.GATEWAY} with the name of the gateway"
-        yield manifest.finding("metadata.labels", "does not say whose settings these are", remedy)
+        yield manifest.finding("metadata.labels", "does not name the gateway of these settings", remedy)
     text = gateways.settings_text(manifest.value)
     if text is None:
         yield manifest.finding("data", f"has no key {labels.SETTINGS_KEY}", "add it, with the settings as its text")
@@ -70,12 +70,12 @@ def _settings(manifest: Manifest) -> Iterator[Finding]:
 
 
 def _places_within(text: str) -> Iterator[Places]:
-    list(read_documents(text))  # the strict reader first: the other one trusts that a text is not hostile
+    list(read_documents(text))  # the strict reader first: read_places has no limits for hostile text
     yield from read_places(text)
 
 
-def _within(manifest: Manifest, problem: Problem, place: Position | None) -> Finding:
-    """Place a problem inside the settings: a YAML text within a YAML text."""
+def _within(manifest: ObjectManifest, problem: Problem, place: Position | None) -> Finding:
+    """Return a finding with a position inside the settings, which are a YAML text within a YAML text."""
     key = f"data.{labels.SETTINGS_KEY}"
     field = f"{labels.SETTINGS_KEY}: {problem.field}" if problem.field else labels.SETTINGS_KEY
     finding = replace(manifest.finding(key, problem.message, problem.remedy), field=field)

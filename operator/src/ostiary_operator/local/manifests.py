@@ -1,7 +1,7 @@
 """Reads YAML texts as Kubernetes objects, each with the positions of its fields.
 
-What is no object becomes a finding. Objects of other kinds are kept if ours depend on them (a namespace's labels, a
-gateway's settings, a CA bundle); any other becomes a note.
+What is no object becomes a finding. Objects of other kinds are kept if MCPProxies and MCPPolicies depend on them (a
+namespace's labels, a gateway's settings, a CA bundle); any other becomes a note.
 """
 
 import difflib
@@ -16,7 +16,7 @@ from ostiary_operator.local.findings import Finding, Severity
 from ostiary_operator.local.positions import Places, read_places
 
 OURS: Final = (PROXY_KIND, POLICY_KIND)
-#: Kubernetes kinds that our objects depend on, with their API version.
+#: Kubernetes kinds that MCPProxies and MCPPolicies depend on, with their API version.
 COMPANIONS: Final[Mapping[str, str]] = {
     "ConfigMap": "v1",
     "Secret": "v1",
@@ -28,7 +28,7 @@ COMPANIONS: Final[Mapping[str, str]] = {
 _NO_OBJECT: Final = "start it with apiVersion, kind, metadata and spec"
 
 
-class Key(NamedTuple):
+class ManifestKey(NamedTuple):
     """Names an object; ``namespace`` is empty for one outside namespaces."""
 
     kind: str
@@ -37,7 +37,7 @@ class Key(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Manifest:
+class ObjectManifest:
     """One object of a file. ``prefix`` is its path in the document if it is a list item, such as `items[0].`."""
 
     file: str
@@ -46,11 +46,11 @@ class Manifest:
     prefix: str = ""
 
     @property
-    def key(self) -> Key:
+    def key(self) -> ManifestKey:
         """The object's kind, namespace and name; empty text for what is missing."""
         metadata = self.value.get("metadata")
         meta = metadata if isinstance(metadata, Mapping) else {}
-        return Key(_text(self.value.get("kind")), _text(meta.get("namespace")), _text(meta.get("name")))
+        return ManifestKey(_text(self.value.get("kind")), _text(meta.get("namespace")), _text(meta.get("name")))
 
     @property
     def ours(self) -> bool:
@@ -59,7 +59,7 @@ class Manifest:
 
     @property
     def companion(self) -> bool:
-        """Whether it is a Kubernetes object that ours depend on."""
+        """Whether it is a Kubernetes object that MCPProxies and MCPPolicies depend on."""
         return self.key.kind in COMPANIONS and self.value.get("apiVersion") == COMPANIONS[self.key.kind]
 
     def finding(self, field: str, message: str, remedy: str, *, severity: Severity = Severity.ERROR) -> Finding:
@@ -76,7 +76,7 @@ class Manifest:
 class Read:
     """The objects, findings and notes of one text or several."""
 
-    manifests: list[Manifest] = field(default_factory=list)
+    manifests: list[ObjectManifest] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -97,15 +97,15 @@ def read_text(text: str, *, file: str, namespace: str = "default") -> Read:
         return read
     places = {each.start.line: each for each in read_places(text)}
     for document in documents:
-        whole = Manifest(file, {}, places[document.line])
+        whole = ObjectManifest(file, {}, places[document.line])
         for value, prefix in _objects(document.value):
-            _take(read, Manifest(file, _with_namespace(value, namespace), whole.places, prefix), value)
+            _take(read, ObjectManifest(file, _with_namespace(value, namespace), whole.places, prefix), value)
     return read
 
 
-def key_of(finding: Finding) -> Key:
+def key_of(finding: Finding) -> ManifestKey:
     """Return the key of the object that a finding is about."""
-    return Key(finding.kind, finding.namespace, finding.name)
+    return ManifestKey(finding.kind, finding.namespace, finding.name)
 
 
 def unreadable(file: str, message: str, remedy: str, *, line: int = 0, column: int = 0) -> Finding:
@@ -137,7 +137,7 @@ def _with_namespace(value: Any, namespace: str) -> Mapping[str, Any]:
     return {**value, "metadata": {**metadata, "namespace": namespace}}
 
 
-def _take(read: Read, manifest: Manifest, value: Any) -> None:
+def _take(read: Read, manifest: ObjectManifest, value: Any) -> None:
     """Add an object to the manifests, the findings or the notes."""
     finding = _no_object(manifest, value) or _misnamed(manifest) or _nameless(manifest)
     if finding is not None:
@@ -152,7 +152,7 @@ def _take(read: Read, manifest: Manifest, value: Any) -> None:
         )
 
 
-def _no_object(manifest: Manifest, value: Any) -> Finding | None:
+def _no_object(manifest: ObjectManifest, value: Any) -> Finding | None:
     if not isinstance(value, Mapping):
         return manifest.finding("", "is not a Kubernetes object", _NO_OBJECT)
     for name, example in (("apiVersion", API_VERSION), ("kind", PROXY_KIND)):
@@ -163,8 +163,8 @@ def _no_object(manifest: Manifest, value: Any) -> Finding | None:
     return None
 
 
-def _misnamed(manifest: Manifest) -> Finding | None:
-    """Report a misspelled kind of ours: the object would be ignored, and with it perhaps a policy."""
+def _misnamed(manifest: ObjectManifest) -> Finding | None:
+    """Report a misspelled MCPProxy or MCPPolicy kind: the object would be ignored, and with it perhaps a policy."""
     kind, version = manifest.key.kind, str(manifest.value["apiVersion"])
     if kind in OURS:
         return None
@@ -176,7 +176,7 @@ def _misnamed(manifest: Manifest) -> Finding | None:
     return manifest.finding("kind", f"{kind} is not a kind of {GROUP}", remedy)
 
 
-def _nameless(manifest: Manifest) -> Finding | None:
+def _nameless(manifest: ObjectManifest) -> Finding | None:
     """Report an object without a valid name, namespace or labels: it cannot be matched with its last version."""
     if not (manifest.ours or manifest.companion):
         return None

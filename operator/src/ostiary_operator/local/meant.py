@@ -8,12 +8,12 @@ from typing import Final
 
 from ostiary_operator.api.resources import POLICY_KIND, PROXY_KIND
 from ostiary_operator.local.findings import Finding
-from ostiary_operator.local.manifests import Key, Manifest
+from ostiary_operator.local.manifests import ManifestKey, ObjectManifest
 
 _REFERENCE: Final = re.compile(r"spec\.targetRefs\[(\d+)\]")
 
 
-def hinted(finding: Finding, manifest: Manifest, known: Iterable[Key]) -> Finding:
+def with_suggestion(finding: Finding, manifest: ObjectManifest, known: Iterable[ManifestKey]) -> Finding:
     """Return a finding about a missing MCPProxy with a suggestion as its remedy; any other finding unchanged.
 
     The suggestion is a similar name in the same namespace, the same name in another namespace (which a policy cannot
@@ -28,7 +28,7 @@ def hinted(finding: Finding, manifest: Manifest, known: Iterable[Key]) -> Findin
     return dataclasses.replace(finding, remedy=hint) if hint else finding
 
 
-def _hint(name: str, namespace: str, proxies: list[Key]) -> str:
+def _hint(name: str, namespace: str, proxies: list[ManifestKey]) -> str:
     here = [key.name for key in proxies if key.namespace == namespace]
     close = difflib.get_close_matches(name, here, n=1)
     if close:

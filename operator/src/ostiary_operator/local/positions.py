@@ -103,7 +103,7 @@ class _PositionReader:
         while not isinstance(key := next(self._events), yaml.MappingEndEvent):
             name = key.value if isinstance(key, yaml.ScalarEvent) else ""
             if not isinstance(key, yaml.ScalarEvent):
-                self._value(key, "\0")  # the events of a key that no object of ours has
+                self._value(key, "\0")  # skips the events of a key that is no scalar, which our objects do not have
             place = f"{path}.{name}" if path else name
             self._fields[place] = _position(key)
             self._value(next(self._events), place)

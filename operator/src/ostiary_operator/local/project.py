@@ -10,8 +10,8 @@ from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.model import Compiled, ObjectKey, ResourceStatus
 from ostiary_operator.local import upstreams
 from ostiary_operator.local.findings import Finding, Severity, in_order
-from ostiary_operator.local.manifests import Key, Manifest, Read, key_of
-from ostiary_operator.local.together import Surroundings, Verdict, judge_all, ungoverned
+from ostiary_operator.local.manifests import ManifestKey, ObjectManifest, Read, key_of
+from ostiary_operator.local.together import ValidationContext, ValidationResult, ungoverned, validate_objects
 
 #: This machine, which gateways do not connect to unless their settings say so.
 _LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
@@ -25,9 +25,9 @@ class ProjectState:
     files whose last good content is kept: their findings are not reported again.
     """
 
-    manifests: tuple[Manifest, ...]
+    manifests: tuple[ObjectManifest, ...]
     findings: tuple[Finding, ...]
-    faulty: frozenset[Key]
+    faulty: frozenset[ManifestKey]
     compiled: Compiled
     gateway: str
 
@@ -41,30 +41,30 @@ class ProjectState:
         """The findings that are errors."""
         return tuple(finding for finding in self.findings if finding.severity is Severity.ERROR)
 
-    def status(self, key: Key) -> ResourceStatus | None:
+    def status(self, key: ManifestKey) -> ResourceStatus | None:
         """The compiler's status of an MCPProxy or MCPPolicy."""
         return self.compiled.statuses.get(ObjectKey(*key))
 
-    def open_to_all(self) -> frozenset[Key]:
+    def open_to_all(self) -> frozenset[ManifestKey]:
         """The served proxies that no policy governs, so that every client may use everything."""
         entries = self.config.entries.values() if self.config is not None else ()
         return frozenset(
-            Key(PROXY_KIND, entry.namespace, entry.name)
+            ManifestKey(PROXY_KIND, entry.namespace, entry.name)
             for entry in entries
             if not entry.policies and not entry.invalid and entry.without_policy == "Allow"
         )
 
     def ungoverned(self) -> list[Finding]:
         """A warning for each proxy that no policy governs, in the order of the files."""
-        return in_order(ungoverned(Verdict(self.manifests, self.findings, self.compiled)))
+        return in_order(ungoverned(ValidationResult(self.manifests, self.findings, self.compiled)))
 
-    def urls(self) -> Mapping[Key, str]:
+    def urls(self) -> Mapping[ManifestKey, str]:
         """The endpoint of each proxy that the gateway serves."""
         found = {}
         for key, status in self.compiled.statuses.items():
             at = [url for gateway, _, url in status.urls if gateway == self.gateway]
             if at:
-                found[Key(*key)] = at[0]
+                found[ManifestKey(*key)] = at[0]
         return found
 
 
@@ -75,7 +75,7 @@ class Project:
     """
 
     def __init__(self, *, operator_namespace: str, base_url: str, mock_port: int) -> None:
-        self._surroundings = Surroundings(operator_namespace, defaults=default_settings(base_url))
+        self._context = ValidationContext(operator_namespace, defaults=default_settings(base_url))
         self.mock_port = mock_port
         self._cache = Cache()
         self._previous: Mapping[str, GatewayConfig] = {}
@@ -83,23 +83,23 @@ class Project:
     @property
     def gateway(self) -> str:
         """The identity of the local gateway."""
-        return self._surroundings.identity
+        return self._context.identity
 
-    def judge(self, read: Read) -> ProjectState:
+    def update(self, read: Read) -> ProjectState:
         """Validate and compile; an object whose new version is invalid keeps its last accepted version."""
         manifests = upstreams.moved(read.manifests, port=self.mock_port)
-        verdict = judge_all(manifests, self._surroundings, previous=self._previous, cache=self._cache)
-        self._previous = verdict.compiled.configs
+        result = validate_objects(manifests, self._context, previous=self._previous, cache=self._cache)
+        self._previous = result.compiled.configs
         stale = {finding.file for finding in read.findings}
-        told = [*read.findings, *(finding for finding in verdict.findings if finding.file not in stale)]
-        return ProjectState(verdict.manifests, tuple(in_order(told)), _faulty(verdict), verdict.compiled, self.gateway)
+        findings = [*read.findings, *(finding for finding in result.findings if finding.file not in stale)]
+        return ProjectState(result.manifests, tuple(in_order(findings)), _faulty(result), result.compiled, self.gateway)
 
 
-def _faulty(verdict: Verdict) -> frozenset[Key]:
-    wrong = {key_of(error) for error in verdict.errors}
+def _faulty(result: ValidationResult) -> frozenset[ManifestKey]:
+    wrong = {key_of(error) for error in result.errors}
     refused = {
-        Key(*key)
-        for key, status in verdict.compiled.statuses.items()
+        ManifestKey(*key)
+        for key, status in result.compiled.statuses.items()
         if any(condition.status == "False" for condition in status.conditions)
     }
     return frozenset(wrong | refused)
@@ -113,12 +113,14 @@ def default_settings(base_url: str) -> dict[str, Any]:
     }
 
 
-def live(before: Mapping[Key, Manifest], state: ProjectState) -> dict[Key, Manifest]:
+def live(before: Mapping[ManifestKey, ObjectManifest], state: ProjectState) -> dict[ManifestKey, ObjectManifest]:
     """Return the version of each object that is in force: for a faulty object the last good one, if any."""
     return dict(_live(before, state))
 
 
-def _live(before: Mapping[Key, Manifest], state: ProjectState) -> Iterable[tuple[Key, Manifest]]:
+def _live(
+    before: Mapping[ManifestKey, ObjectManifest], state: ProjectState
+) -> Iterable[tuple[ManifestKey, ObjectManifest]]:
     for manifest in state.manifests:
         key = manifest.key
         if key not in state.faulty:

@@ -8,7 +8,7 @@ from ostiary_operator.api.resources import POLICY_KIND, PROXY_KIND
 from ostiary_operator.local import changes
 from ostiary_operator.local.console import Console, Style, printable
 from ostiary_operator.local.findings import Finding, Severity
-from ostiary_operator.local.manifests import Key, Manifest, key_of
+from ostiary_operator.local.manifests import ManifestKey, ObjectManifest, key_of
 from ostiary_operator.local.project import ProjectState
 
 _MAX_FINDINGS: Final = 12
@@ -20,8 +20,8 @@ class Reporter:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._broken = False
-        self._urls: Mapping[Key, str] = {}
-        self._open: frozenset[Key] = frozenset()
+        self._urls: Mapping[ManifestKey, str] = {}
+        self._open: frozenset[ManifestKey] = frozenset()
         self._slips: frozenset[Slip] = frozenset()
 
     def faults(self, state: ProjectState) -> None:
@@ -33,13 +33,18 @@ class Reporter:
         if len(state.findings) > _MAX_FINDINGS:
             self._console.more(f"and {len(state.findings) - _MAX_FINDINGS} more; `ostiary validate` lists all")
 
-    def meanwhile(self, state: ProjectState, before: Mapping[Key, Manifest]) -> None:
+    def meanwhile(self, state: ProjectState, before: Mapping[ManifestKey, ObjectManifest]) -> None:
         """Report what is in force until the errors are fixed."""
         concerning = [it for it in state.findings if it.severity is Severity.ERROR or key_of(it) in state.faulty]
         for line in dict.fromkeys(_meanwhile(finding, state, before) for finding in concerning):
             self._console.more(line)
 
-    def news(self, state: ProjectState, before: Mapping[Key, Manifest], after: Mapping[Key, Manifest]) -> None:
+    def news(
+        self,
+        state: ProjectState,
+        before: Mapping[ManifestKey, ObjectManifest],
+        after: Mapping[ManifestKey, ObjectManifest],
+    ) -> None:
         """Report what is newly in force."""
         lines = changes.describe(before.values(), after.values())
         fixed = self._broken and not state.errors
@@ -78,7 +83,7 @@ class Reporter:
         self._broken = bool(state.errors)
 
 
-def _meanwhile(finding: Finding, state: ProjectState, before: Mapping[Key, Manifest]) -> str:
+def _meanwhile(finding: Finding, state: ProjectState, before: Mapping[ManifestKey, ObjectManifest]) -> str:
     """Return what is in force until an error is fixed."""
     key = key_of(finding)
     status = state.status(key)

@@ -19,7 +19,7 @@ from ostiary_operator.local.calls import CallRecord
 from ostiary_operator.local.console import Console, Style, printable
 from ostiary_operator.local.doors import endpoint_summaries, file_to_edit
 from ostiary_operator.local.gateway import LocalGateway
-from ostiary_operator.local.manifests import Key, Manifest, Read
+from ostiary_operator.local.manifests import ManifestKey, ObjectManifest, Read
 from ostiary_operator.local.mock_server import MockServerError, MockServerProcess
 from ostiary_operator.local.options import MOCK_PORT, RunOptions
 from ostiary_operator.local.project import Project, ProjectState, live
@@ -71,7 +71,7 @@ class LocalRun:
         self._report = Reporter(console)
         self._sources = SourceFiles(options.paths, namespace=options.namespace)
         self._mock: MockServerProcess | None = None
-        self._live: dict[Key, Manifest] = {}
+        self._live: dict[ManifestKey, ObjectManifest] = {}
         self._slip_check: asyncio.Task[None] | None = None
 
     async def serve(self) -> int:
@@ -92,7 +92,7 @@ class LocalRun:
 
     def _is_sound(self, read: Read) -> bool:
         """Validate the files before anything is started: at the start there is no last good version to keep."""
-        state = self._project(self._options.port).judge(read)
+        state = self._project(self._options.port).update(read)
         for note in read.notes:
             self._console.event("note", note, Style.DIM)
         self._report.faults(state)
@@ -121,7 +121,7 @@ class LocalRun:
         self._files = self._project(self._gateway.port)
         await self._ensure_mock_server(read)
         self._directory = ConfigDirectory(folder, gateway=gateway, keys=keys)
-        state = self._files.judge(read)
+        state = self._files.update(read)
         await self._put_in_force(state)
         stack.callback(asyncio.create_task(self._directory.renewing(), name="keys").cancel)
         self._live = live({}, state)
@@ -199,7 +199,7 @@ class LocalRun:
             await self._ensure_mock_server(read)
         except MockServerError as error:
             self._console.event("broken", str(error), Style.BAD)
-        state = await asyncio.to_thread(self._files.judge, read)
+        state = await asyncio.to_thread(self._files.update, read)
         before = self._live
         self._report.faults(state)
         try:

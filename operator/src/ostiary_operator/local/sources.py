@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ostiary_operator.local import files, validating
-from ostiary_operator.local.manifests import Manifest, Read, unreadable
+from ostiary_operator.local.manifests import ObjectManifest, Read, unreadable
 
 
 class SourceFiles:
@@ -17,7 +17,7 @@ class SourceFiles:
     def __init__(self, paths: Sequence[Path], *, namespace: str) -> None:
         self.paths = paths
         self._namespace = namespace
-        self._good: dict[str, list[Manifest]] = {}
+        self._good: dict[str, list[ObjectManifest]] = {}
 
     def read(self) -> Read:
         """Return the objects, with the last good ones of unreadable files, and what is wrong with the files."""

@@ -1,8 +1,8 @@
-"""All objects of the files, judged together: what the compiler says of them, with the gateway that is implied.
+"""Validates all objects of the files together: compiles them, with an implied gateway, and returns the findings.
 
-A cluster has gateways; a folder of proxies and policies mostly has none. Unless the files declare a shared gateway, one
-called ``default`` is implied, in the operator's namespace, ``ostiary-system``. Policies of that namespace are the
-platform's, all others are their owners'.
+A cluster has gateways; a folder of proxies and policies usually has none. Unless the files declare a shared gateway,
+one named ``default`` is implied in the operator's namespace, ``ostiary-system``. Policies of that namespace are
+platform policies, all others are owner policies.
 """
 
 import re
@@ -32,11 +32,11 @@ from ostiary_operator.compile.model import (
 from ostiary_operator.compile.objects import resources_from_objects
 from ostiary_operator.local import judging, meant
 from ostiary_operator.local.findings import Finding, Severity
-from ostiary_operator.local.manifests import Key, Manifest, key_of
+from ostiary_operator.local.manifests import ManifestKey, ObjectManifest, key_of
 
 GATEWAY: Final = "default"
 
-#: What may be missing from the files and yet be in the cluster: nobody need be wrong.
+#: Reasons that are warnings: what the files lack may exist in the cluster.
 _MAYBE_ELSEWHERE: Final = frozenset(
     {
         AcceptedReason.NO_GATEWAY.value,
@@ -48,8 +48,8 @@ _FIELD: Final = re.compile(r"(?:spec|metadata)(?:[.\[][\w.\[\]-]*)?")
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What the files stand in. ``defaults`` are settings of the implied gateway that its own ConfigMap may replace."""
+class ValidationContext:
+    """The implied gateway. ``defaults`` are its settings, which a ConfigMap in the files may override."""
 
     operator_namespace: str = labels.OPERATOR_NAMESPACE
     gateway: str = GATEWAY
@@ -62,10 +62,10 @@ class Surroundings:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What came of all objects together. ``manifests`` are those that count: of two alike, the first."""
+class ValidationResult:
+    """The result of validation. ``manifests`` are without duplicates: of two with one key, the first."""
 
-    manifests: tuple[Manifest, ...]
+    manifests: tuple[ObjectManifest, ...]
     findings: tuple[Finding, ...]
     compiled: Compiled
 
@@ -75,33 +75,33 @@ class Verdict:
         return tuple(finding for finding in self.findings if finding.severity is Severity.ERROR)
 
 
-def judge_all(
-    manifests: Iterable[Manifest],
-    surroundings: Surroundings,
+def validate_objects(
+    manifests: Iterable[ObjectManifest],
+    context: ValidationContext,
     *,
     previous: Mapping[str, GatewayConfig] | None = None,
     cache: Cache | None = None,
-) -> Verdict:
-    """Judge each object, compile all, and say what is wrong with any of them.
+) -> ValidationResult:
+    """Validate each object, compile all, and return all findings.
 
-    ``previous`` are the configs of the last compilation: versions accepted then stay where new ones cannot be used.
+    ``previous`` are the configs of the last compilation: their versions are kept where new ones are invalid.
     """
     distinct, findings = _distinct(manifests)
     for manifest in distinct.values():
-        findings += judging.judge(manifest)
+        findings += judging.validate_object(manifest)
     faulty = {key_of(finding) for finding in findings}
-    found = _discovered(distinct.values(), surroundings)
+    found = _discovered(distinct.values(), context)
     findings += _without_effect(found, distinct, faulty)
-    compiled = compile_resources(_resources(distinct.values(), found, surroundings), previous or {}, cache=cache)
+    compiled = compile_resources(_resources(distinct.values(), found, context), previous or {}, cache=cache)
     for manifest in distinct.values():
         if manifest.ours and manifest.key not in faulty:
-            told = _conditions(manifest, compiled.statuses[ObjectKey(*manifest.key)], distinct)
-            findings += [meant.hinted(finding, manifest, distinct) for finding in told]
-    return Verdict(tuple(distinct.values()), tuple(findings), compiled)
+            found_by_compiler = _conditions(manifest, compiled.statuses[ObjectKey(*manifest.key)], distinct)
+            findings += [meant.with_suggestion(finding, manifest, distinct) for finding in found_by_compiler]
+    return ValidationResult(tuple(distinct.values()), tuple(findings), compiled)
 
 
-def _distinct(manifests: Iterable[Manifest]) -> tuple[dict[Key, Manifest], list[Finding]]:
-    distinct: dict[Key, Manifest] = {}
+def _distinct(manifests: Iterable[ObjectManifest]) -> tuple[dict[ManifestKey, ObjectManifest], list[Finding]]:
+    distinct: dict[ManifestKey, ObjectManifest] = {}
     findings = []
     for manifest in manifests:
         first = distinct.setdefault(manifest.key, manifest)
@@ -111,13 +111,13 @@ def _distinct(manifests: Iterable[Manifest]) -> tuple[dict[Key, Manifest], list[
     return distinct, findings
 
 
-def _resources(manifests: Iterable[Manifest], found: Discovery, surroundings: Surroundings) -> Resources:
-    resources = resources_from_objects((each.value for each in manifests), surroundings.operator_namespace)
-    return replace(resources, gateways=[_with_defaults(each, surroundings) for each in found.gateways])
+def _resources(manifests: Iterable[ObjectManifest], found: Discovery, context: ValidationContext) -> Resources:
+    resources = resources_from_objects((each.value for each in manifests), context.operator_namespace)
+    return replace(resources, gateways=[_with_defaults(each, context) for each in found.gateways])
 
 
-def _discovered(manifests: Iterable[Manifest], surroundings: Surroundings) -> Discovery:
-    """Discover gateways as the operator does, as if those that the files only imply had a Service, too."""
+def _discovered(manifests: Iterable[ObjectManifest], context: ValidationContext) -> Discovery:
+    """Discover gateways as the operator does; each implied gateway gets a Service."""
     values: dict[str, list[Mapping[str, Any]]] = {"Service": [], "ConfigMap": []}
     for manifest in manifests:
         values.setdefault(manifest.key.kind, []).append(manifest.value)
@@ -125,34 +125,36 @@ def _discovered(manifests: Iterable[Manifest], surroundings: Surroundings) -> Di
     declared = set(map(gateways.gateway_of, filter(gateways.names_gateway, services)))
     settled = set(map(gateways.gateway_of, filter(gateways.names_gateway, filter(gateways.is_settings, config_maps))))
     implied = settled - declared
-    platform = surroundings.operator_namespace
-    if surroundings.defaults or all(namespace != platform for namespace, _ in declared | settled):
-        implied |= {(platform, surroundings.gateway)} - declared
+    platform = context.operator_namespace
+    if context.defaults or all(namespace != platform for namespace, _ in declared | settled):
+        implied |= {(platform, context.gateway)} - declared
     return discover([*services, *(_service(*each) for each in sorted(implied))], config_maps)
 
 
 def _service(namespace: str, gateway: str) -> dict[str, Any]:
-    """Return the Service of a gateway that is implied."""
+    """Return the Service of an implied gateway."""
     metadata = {"namespace": namespace, "name": f"ostiary-{gateway}", "labels": {labels.GATEWAY: gateway}}
     return {"metadata": metadata}
 
 
-def _with_defaults(gateway: DiscoveredGateway, surroundings: Surroundings) -> DiscoveredGateway:
-    if gateway.identity != surroundings.identity or gateway.settings_problem:
+def _with_defaults(gateway: DiscoveredGateway, context: ValidationContext) -> DiscoveredGateway:
+    if gateway.identity != context.identity or gateway.settings_problem:
         return gateway
-    return replace(gateway, settings=_completed(gateway.settings, surroundings.defaults))
+    return replace(gateway, settings=_completed(gateway.settings, context.defaults))
 
 
-def _without_effect(found: Discovery, known: Mapping[Key, Manifest], faulty: Collection[Key]) -> Iterator[Finding]:
-    """Warn of Services and ConfigMaps that the operator would ignore, unless they are known to be wrong."""
+def _without_effect(
+    found: Discovery, known: Mapping[ManifestKey, ObjectManifest], faulty: Collection[ManifestKey]
+) -> Iterator[Finding]:
+    """Yield a warning for each Service and ConfigMap that the operator would ignore, unless it has other findings."""
     for each in found.ignored:
-        manifest = known.get(Key(each.kind, each.namespace, each.name))
+        manifest = known.get(ManifestKey(each.kind, each.namespace, each.name))
         if manifest is not None and manifest.key not in faulty:
             yield manifest.finding("metadata.labels", each.problem, each.remedy, severity=Severity.WARNING)
 
 
 def _completed(text: str | None, defaults: Mapping[str, Any]) -> str | None:
-    """Return settings with the defaults for what they do not say; unusable ones as they are, for the compiler."""
+    """Return settings completed with the defaults; invalid ones unchanged, since the compiler reports them."""
     if not defaults:
         return text
     try:
@@ -163,8 +165,10 @@ def _completed(text: str | None, defaults: Mapping[str, Any]) -> str | None:
     return yaml.safe_dump({**defaults, **value}) if isinstance(value, Mapping) else text
 
 
-def _conditions(manifest: Manifest, status: ResourceStatus, known: Mapping[Key, Manifest]) -> list[Finding]:
-    """What a valid object is told all the same."""
+def _conditions(
+    manifest: ObjectManifest, status: ResourceStatus, known: Mapping[ManifestKey, ObjectManifest]
+) -> list[Finding]:
+    """Return the findings of the compiler for a valid object."""
     findings = [_finding(manifest, condition) for condition in status.conditions if condition.status == "False"]
     if status.too_large:
         reason = ProgrammedReason.CONFIG_TOO_LARGE
@@ -175,21 +179,21 @@ def _conditions(manifest: Manifest, status: ResourceStatus, known: Mapping[Key, 
     return [_finding(manifest, each, severity=Severity.WARNING) for each in status.aside if each.status == "False"]
 
 
-def ungoverned(verdict: Verdict) -> list[Finding]:
-    """Return a warning for each proxy that no policy of the files governs, and that nothing else is wrong with."""
-    statuses = verdict.compiled.statuses
-    faulty = {key_of(finding) for finding in verdict.findings}
+def ungoverned(result: ValidationResult) -> list[Finding]:
+    """Return a warning for each proxy without a policy and without other findings."""
+    statuses = result.compiled.statuses
+    faulty = {key_of(finding) for finding in result.findings}
     return [
         _finding(manifest, each, severity=Severity.WARNING)
-        for manifest in verdict.manifests
+        for manifest in result.manifests
         if manifest.key.kind == PROXY_KIND and manifest.key not in faulty
         for each in statuses[ObjectKey(*manifest.key)].aside
         if each.reason == GovernedReason.NO_POLICY
     ]
 
 
-def _finding(manifest: Manifest, condition: ConditionDraft, *, severity: Severity | None = None) -> Finding:
-    """Take a condition apart: its message is `object: field: what is wrong; what to do. What holds meanwhile`."""
+def _finding(manifest: ObjectManifest, condition: ConditionDraft, *, severity: Severity | None = None) -> Finding:
+    """Return a condition as a finding: its message is `object: field: problem; remedy. What stays in force`."""
     text = condition.message.removeprefix(f"{manifest.key.kind} {manifest.key.namespace}/{manifest.key.name}: ")
     head, separator, tail = text.partition(": ")
     path, text = (head, tail) if separator and _FIELD.fullmatch(head) else ("", text)
@@ -198,12 +202,12 @@ def _finding(manifest: Manifest, condition: ConditionDraft, *, severity: Severit
     return manifest.finding(path, what, _clause(remedy), severity=severity)
 
 
-def _lost_targets(manifest: Manifest, known: Mapping[Key, Manifest]) -> Iterator[Finding]:
-    """A policy that governs something may still name something that is not there."""
+def _lost_targets(manifest: ObjectManifest, known: Mapping[ManifestKey, ObjectManifest]) -> Iterator[Finding]:
+    """Yield a warning for each targetRef without an MCPProxy in a policy that governs others."""
     if manifest.key.kind != POLICY_KIND:
         return
     for index, reference in enumerate(manifest.value["spec"].get("targetRefs", ())):
-        target = Key(PROXY_KIND, manifest.key.namespace, reference["name"])
+        target = ManifestKey(PROXY_KIND, manifest.key.namespace, reference["name"])
         if target not in known:
             words = f"there is no MCPProxy {target.namespace}/{target.name}"
             remedy = "correct the name, or create the MCPProxy in the policy's namespace"

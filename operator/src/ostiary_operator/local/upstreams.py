@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from ostiary_operator.api.resources import PROXY_KIND
 from ostiary_operator.local.console import printable
-from ostiary_operator.local.manifests import Manifest
+from ostiary_operator.local.manifests import ObjectManifest
 from ostiary_operator.local.options import MOCK_PORT
 
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -26,12 +26,12 @@ class NamedServer(NamedTuple):
     port: int
 
 
-def local_servers(manifests: Iterable[Manifest]) -> Iterator[NamedServer]:
+def local_servers(manifests: Iterable[ObjectManifest]) -> Iterator[NamedServer]:
     """Yield the servers on this machine that MCPProxies name by ``url``."""
     return (server for server in named_servers(manifests) if server.host in _LOOPBACK)
 
 
-def named_servers(manifests: Iterable[Manifest]) -> Iterator[NamedServer]:
+def named_servers(manifests: Iterable[ObjectManifest]) -> Iterator[NamedServer]:
     """Yield the servers that MCPProxies name by ``url``."""
     for manifest in manifests:
         for server in _servers(manifest):
@@ -42,19 +42,19 @@ def named_servers(manifests: Iterable[Manifest]) -> Iterator[NamedServer]:
                 yield NamedServer(f"{key.namespace}/{key.name}", str(server["url"]), parts.hostname or "", port)
 
 
-def cluster_only(manifests: Iterable[Manifest]) -> Iterator[str]:
+def cluster_only(manifests: Iterable[ObjectManifest]) -> Iterator[str]:
     """Yield the proxies whose server is a Service, which exists only in a cluster."""
     for manifest in manifests:
         if any("service" in server for server in _servers(manifest)):
             yield f"{manifest.key.namespace}/{manifest.key.name}"
 
 
-def moved(manifests: Iterable[Manifest], *, port: int) -> list[Manifest]:
+def moved(manifests: Iterable[ObjectManifest], *, port: int) -> list[ObjectManifest]:
     """Return the manifests with the mock server's default port on this machine replaced by ``port``."""
     return [_moved(manifest, port) for manifest in manifests] if port != MOCK_PORT else list(manifests)
 
 
-def _moved(manifest: Manifest, port: int) -> Manifest:
+def _moved(manifest: ObjectManifest, port: int) -> ObjectManifest:
     servers = [_moved_server(server, port) for server in _servers(manifest)]
     if not servers:
         return manifest
@@ -70,7 +70,7 @@ def _moved_server(server: Mapping[str, Any], port: int) -> Mapping[str, Any]:
     return {**server, "url": parts._replace(netloc=f"{host}:{port}").geturl()}
 
 
-def _servers(manifest: Manifest) -> list[Mapping[str, Any]]:
+def _servers(manifest: ObjectManifest) -> list[Mapping[str, Any]]:
     """Return the servers of a proxy; none if the list is invalid, which validation reports."""
     spec = manifest.value.get("spec") if manifest.key.kind == PROXY_KIND else None
     servers = spec.get("servers") if isinstance(spec, Mapping) else None

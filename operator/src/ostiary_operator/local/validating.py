@@ -8,7 +8,7 @@ from typing import Final
 from ostiary_operator.local import files
 from ostiary_operator.local.findings import Finding, in_order
 from ostiary_operator.local.manifests import Read, read_text, unreadable
-from ostiary_operator.local.together import Surroundings, judge_all, ungoverned
+from ostiary_operator.local.together import ValidationContext, ungoverned, validate_objects
 
 #: The path that means standard input, and what findings call it.
 STDIN: Final = "-"
@@ -50,7 +50,7 @@ def _read_stdin(namespace: str) -> Read:
         return Read(findings=[unreadable(_STDIN_NAME, error.message, error.remedy)])
 
 
-def judge(read: Read, surroundings: Surroundings) -> list[Finding]:
+def validate(read: Read, context: ValidationContext) -> list[Finding]:
     """Return all that is wrong with what was read, in the order of the files."""
-    verdict = judge_all(read.manifests, surroundings)
-    return in_order([*read.findings, *verdict.findings, *ungoverned(verdict)])
+    result = validate_objects(read.manifests, context)
+    return in_order([*read.findings, *result.findings, *ungoverned(result)])
