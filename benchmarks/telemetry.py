@@ -1,4 +1,4 @@
-"""Compares the cost of our SERVER and CLIENT spans with those of the OpenTelemetry SDK, sampled and unsampled.
+"""Compares the cost of our spans with those of the OpenTelemetry SDK.
 
     python benchmarks/telemetry.py [PAIRS]
 
@@ -140,7 +140,10 @@ def sdk(tracer: Any, propagator: Any, number: int, meta: dict[str, Any]) -> None
 
 
 def measure(one: Callable[[int], None], flush: Callable[[], object], pairs: int) -> tuple[float, float]:
-    """Return CPU microseconds per pair: (caller, total). It runs in bursts, so that no queue drops spans."""
+    """Return CPU microseconds per pair: (caller, total).
+
+    It runs in bursts, so that no queue drops spans.
+    """
     caller = 0.0
     total = time.process_time()
     for start in range(0, pairs, BURST):

@@ -1,4 +1,6 @@
-"""Benchmarks. All variants run in one run, because ratios are comparable between machines and times are not.
+"""Benchmarks.
+
+All variants run in one run, because ratios are comparable between machines and times are not.
 
 load       wrk in a closed loop, and our own open loop for latencies
 meters     CPU and memory of a process tree, from /proc

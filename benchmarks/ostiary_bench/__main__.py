@@ -1,4 +1,6 @@
-"""``make bench``: measure, print the tables, keep the figures; ``--write-docs`` also writes docs/benchmarks.md.
+"""``make bench``: measure, print the tables, keep the figures.
+
+``--write-docs`` also writes docs/benchmarks.md.
 
 There are three parts, each of which can run alone: `calls` measures the cost of a call, `hostile` the effect of hostile
 clients and servers on others, and `scale` the cost of many proxies. A part replaces its own figures and its own section

@@ -38,7 +38,7 @@ class CallRow:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """Parameters of a run: folder, upstream, seconds of each measurement, rate of the open loop (calls/s)."""
+    """Parameters of a run. ``seconds`` are per measurement, ``rate`` is in calls a second."""
 
     directory: Path
     upstream: Upstream
@@ -59,7 +59,10 @@ class Bench:
 
 
 def _require_result(url: str, body: bytes) -> None:
-    """Check that a call returns the upstream's result: an error response would be fast, and the figures wrong."""
+    """Check that a call returns the upstream's result.
+
+    An error response would be fast, and the figures wrong.
+    """
     headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
     request = urllib.request.Request(url, data=body, headers=headers)  # noqa: S310  our own URL
     with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310  our own URL

@@ -1,4 +1,4 @@
-"""Measures the time from `kubectl apply` until every gateway replica enforces a change, on a real API server."""
+"""Measures the time until every gateway replica enforces a change, on a real API server."""
 
 import http.client
 import json
@@ -21,7 +21,7 @@ _HEADERS: Final = {"Content-Type": "application/json", "Accept": "application/js
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Milliseconds from the API server's response to the write until the last replica enforces it."""
+    """Milliseconds from the API server's response until the last replica enforces an edit."""
 
     edits: int
     replicas: int
@@ -75,7 +75,7 @@ def _wait(ports: Sequence[int], *, refused: bool) -> None:
 
 
 def _is_refused(connection: http.client.HTTPConnection) -> bool:
-    """Call without a session: the mock server refuses that too, but with another code than the gateway."""
+    """Return whether the gateway denies a call; the server refuses it with another code."""
     connection.request("POST", "/mock-mcp-server/mcp", _CALL, _HEADERS)
     reply = json.loads(connection.getresponse().read())
     return bool(reply.get("error", {}).get("code") == -32602)

@@ -1,4 +1,4 @@
-"""The gateway under test: started with `ostiary gateway`, on a config compiled from resources."""
+"""The gateway under test: `ostiary gateway` with a config compiled from resources."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -41,7 +41,7 @@ def policy(name: str, proxies: Sequence[str], rules: int) -> dict[str, Any]:
 def compile_into(
     directory: Path, resources: Sequence[Mapping[str, Any]], settings: Mapping[str, Any] | None = None
 ) -> None:
-    """Compile resources, with further gateway settings, and write the config that a gateway loads."""
+    """Compile resources with further gateway settings, and write a gateway's config."""
     config = local_gateway.compiled(resources, settings=settings)
     ConfigDirectory(directory, gateway=local_gateway.GATEWAY).write(config)
 
@@ -55,7 +55,7 @@ def start_gateway(
     command: Sequence[str | Path] = (Path(sys.executable).with_name("ostiary"),),
     admin: int | None = None,
 ) -> tuple[Process, int]:
-    """Start a gateway on the measured core, wait until it is ready, and return it with its port.
+    """Start a gateway on the measured core, wait until it is ready, return it and its port.
 
     ``admin`` is the admin port; a free one by default.
     """

@@ -1,4 +1,7 @@
-"""An MCP server that keeps every GET open as a stream; a POST to ``/say`` sends one event on each."""
+"""An MCP server that keeps every GET open as a stream.
+
+A POST to ``/say`` sends one event on each.
+"""
 
 import asyncio
 import sys

@@ -1,4 +1,6 @@
-"""The effect of a hundred hostile clients, or a hostile server, on others: latency of calls and probes, and memory.
+"""The effect of a hundred hostile clients, or a hostile server, on others.
+
+It is measured as latency of calls and probes, and as memory.
 
 The gateway has its default bounds. During the attack, another proxy and ``/healthz`` are called at a fixed rate; the
 latency is counted from when a call was due.
@@ -71,7 +73,7 @@ _HEAD: Final = b"POST /slow/mcp HTTP/1.1\r\nHost: localhost\r\nX-Padding: " + b"
 
 @dataclass(frozen=True, slots=True)
 class AttackRow:
-    """The effect of one attack: latencies in milliseconds, and the peak memory of the process in MiB."""
+    """The effect of one attack: latencies in milliseconds, and peak memory in MiB."""
 
     attack: str
     call_p50: float
@@ -195,7 +197,7 @@ async def _answered(reader: asyncio.StreamReader) -> int:
 
 
 async def _at_a_rate(port: int, request: bytes, rate: int, seconds: float) -> list[float]:
-    """Send a request at a rate, and return the seconds from when each was due until its response.
+    """Send a request at a rate; return the seconds from when each was due to its response.
 
     Raises:
         ToolError: a request failed.

@@ -1,4 +1,4 @@
-"""An MCP server that answers `fast` at once, `slow` never, and `tiny` with a list of many tiny tools."""
+"""An MCP server that answers `fast` at once, `slow` never, `tiny` with many tiny tools."""
 
 import asyncio
 import sys

@@ -1,4 +1,4 @@
-"""Load: wrk in a closed loop for cost and throughput, and an open loop at a fixed rate for latency."""
+"""Load: a closed loop (wrk) for cost and throughput, an open loop for latency."""
 
 import asyncio
 import re
@@ -23,7 +23,10 @@ wrk.headers["Accept"] = "application/json, text/event-stream"
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """Figures of a closed loop of 32 connections: CPU time, throughput and memory of the measured process."""
+    """Figures of a closed loop of 32 connections.
+
+    They are CPU time, throughput and memory of the measured process.
+    """
 
     cpu_microseconds: float
     calls_per_second: float
@@ -32,7 +35,7 @@ class Closed:
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """Latencies in milliseconds at a fixed rate, counted from the moment at which a call was due."""
+    """Latencies in milliseconds at a fixed rate, counted from when a call was due."""
 
     p50: float
     p99: float
@@ -63,7 +66,7 @@ def _wrk(script: Path, url: str, seconds: float) -> tuple[int, float]:
 
 
 def open_loop(*, port: int, path: str, body: bytes, rate: int, seconds: float) -> Open:
-    """Send at a fixed rate, whatever the responses do, so that a stall shows in every call that it delays."""
+    """Send at a fixed rate, so that a stall shows in every call that it delays."""
     return asyncio.run(_open_loop(port=port, path=path, body=body, rate=rate, seconds=seconds))
 
 

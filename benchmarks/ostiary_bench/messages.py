@@ -26,7 +26,10 @@ def as_event(data: bytes) -> bytes:
 
 
 def tools(count: int, variant: int = 0) -> dict[str, Any]:
-    """Return a list of tools; every tenth starts with ``get_``. Lists of another ``variant`` differ in one number."""
+    """Return a list of tools; every tenth starts with ``get_``.
+
+    Lists of another ``variant`` differ in one number.
+    """
     return {
         "_meta": {"variant": variant},
         "tools": [_tool(f"{'get' if n % 10 == 0 else 'do'}_something_{n}") for n in range(count)],

@@ -34,7 +34,10 @@ def resident_mebibytes(root: int) -> float:
 
 
 def _stat(pid: int) -> list[str] | None:
-    """Return the fields behind the name, which may hold spaces and parentheses; [0] is the state."""
+    """Return the fields behind the name, which may hold spaces and parentheses.
+
+    [0] is the state.
+    """
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

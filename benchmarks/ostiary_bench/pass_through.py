@@ -1,4 +1,7 @@
-"""A minimal pass-through proxy of aiohttp's server and client: the cost of a gateway without any function."""
+"""A minimal pass-through proxy of aiohttp's server and client.
+
+It shows the cost of a gateway without any function.
+"""
 
 import asyncio
 import sys

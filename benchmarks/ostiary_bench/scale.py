@@ -67,7 +67,7 @@ def measure(sizes: Sequence[int], *, edits: int) -> Scales:
 
 
 def section(found: Mapping[str, Any]) -> str:
-    """Return the section, from the document that :meth:`Scales.document` makes, with `at` and `machine`."""
+    """Return the section, from :meth:`Scales.document` with `at` and `machine`."""
     platforms, loads = found["platforms"], found["loads"]
     return _SECTION.format(
         title=TITLE,

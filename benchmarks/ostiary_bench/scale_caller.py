@@ -1,4 +1,7 @@
-"""Calls one tool 200 times a second; prints the end of each call, and its latency since it was due."""
+"""Calls one tool 200 times a second.
+
+It prints the end of each call, and its latency since it was due.
+"""
 
 import http.client
 import json

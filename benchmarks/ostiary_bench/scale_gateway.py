@@ -28,7 +28,9 @@ _LOADED: Final = re.compile(r"revision (\d+) in force: .*; built in (\d+) ms")
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Milliseconds to build a config in the background; the longest call meanwhile, in ms; memory in MiB.
+    """Milliseconds to build a config in the background; the longest call meanwhile, in ms.
+
+    ``memory`` is in MiB.
 
     ``calm_longest_call`` is the longest call of three seconds without a load: the share of the machine itself.
     """

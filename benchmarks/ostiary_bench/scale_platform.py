@@ -1,4 +1,7 @@
-"""A platform with many proxies on a real API server: operator start, edits, a burst of edits, memory."""
+"""A platform with many proxies on a real API server.
+
+Measured are operator start, edits, a burst of edits, memory.
+"""
 
 import statistics
 import sys

@@ -1,4 +1,7 @@
-"""Probes of a running platform: the operator's metrics, the replicas' configs, the change of a ConfigMap."""
+"""Probes of a running platform.
+
+They read the operator's metrics, the replicas' configs, and changes of a ConfigMap.
+"""
 
 import http.client
 import json
@@ -26,7 +29,9 @@ _POLL: Final = 0.01
 
 
 def until(holds: Callable[[], bool], *, what: str, seconds: float = 300.0, poll: float = _POLL) -> float:
-    """Wait until a condition holds, ignoring connection errors; return the moment (`time.perf_counter`).
+    """Wait until a condition holds, ignoring connection errors.
+
+    Return the moment (`time.perf_counter`).
 
     Raises:
         ToolError: it does not hold in time.
@@ -50,7 +55,7 @@ def metrics(cluster: LocalCluster) -> dict[str, float]:
 
 
 def writes(found: dict[str, float]) -> dict[str, float]:
-    """Return the number of written objects by kind, without Events, and without Leases, which are renewed regularly."""
+    """Return the number of written objects by kind, without Events and Lease renewals."""
     prefix, suffix = 'ostiary_operator_writes_total{kind="', '",outcome="written"}'
     kinds = {name.removeprefix(prefix).removesuffix(suffix): value for name, value in found.items() if prefix in name}
     return {kind: value for kind, value in kinds.items() if kind not in {"Event", "Lease"}}
@@ -82,7 +87,7 @@ class ReplicaProbe:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
 
     def refuses(self, number: int) -> bool:
-        """Call without a session: the server refuses that too, but with another code than the gateway."""
+        """Return whether the gateway denies a call; the server refuses it with another code."""
         self._connection.request("POST", f"{path_of(number)}/mcp", _CALL, _HEADERS)
         answer = json.loads(self._connection.getresponse().read())
         return bool(answer.get("error", {}).get("code") == INVALID_PARAMS)
@@ -98,7 +103,10 @@ def enforced(replicas: Sequence[ReplicaProbe], number: int, *, refused: bool) ->
 
 
 class ManifestWatch:
-    """Records the changes of the manifest's ConfigMap; ``changes`` are moments of `time.perf_counter`."""
+    """Records the changes of the manifest's ConfigMap.
+
+    ``changes`` are moments of `time.perf_counter`.
+    """
 
     def __init__(self, control_plane: ControlPlane) -> None:
         self.changes: list[float] = []

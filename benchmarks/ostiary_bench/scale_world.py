@@ -1,4 +1,7 @@
-"""The resources of a platform of many teams: for each proxy two different policies of twenty rules."""
+"""The resources of a platform of many teams.
+
+Each proxy has two different policies of twenty rules.
+"""
 
 import asyncio
 import json
@@ -24,7 +27,10 @@ _VERBS: Final = ("get", "list", "search", "create", "update", "delete", "export"
 
 @dataclass(frozen=True, slots=True)
 class ScaleWorkload:
-    """The number of proxies; there are twice as many policies. ``url`` is the server of all of them."""
+    """The number of proxies; there are twice as many policies.
+
+    ``url`` is the server of all of them.
+    """
 
     proxies: int
     url: str

@@ -1,4 +1,4 @@
-"""The servers to compare with: nginx as upstream and as baseline, and a plain aiohttp pass-through."""
+"""The servers to compare with: nginx as upstream and baseline, an aiohttp pass-through."""
 
 import os
 import shutil

@@ -1,4 +1,6 @@
-"""Measures the cost of open streams: many GET streams through one gateway process, and its memory.
+"""Measures the cost of open streams.
+
+It opens many GET streams through one gateway process, and reads its memory.
 
 ``python -m ostiary_bench.streams --streams 10000`` runs it alone.
 """

@@ -1,1 +1,1 @@
-"""Developer tools: a Kubernetes control plane without containers, conformance runs, generators, tool chains."""
+"""Developer tools: local clusters, conformance runs, generators, tool chains."""

@@ -1,4 +1,4 @@
-"""etcd, kube-apiserver, kube-controller-manager, kubectl and helm, built from source once per machine.
+"""The programs of a control plane, kubectl and helm, built from source once per machine.
 
 `python -m ostiary_tools.binaries [NAME…]` prints their paths, and builds them first if necessary.
 """

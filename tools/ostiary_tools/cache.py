@@ -15,7 +15,10 @@ from ostiary_tools.progress import say
 
 
 def root() -> Path:
-    """`${XDG_CACHE_HOME:-~/.cache}/ostiary`. A relative XDG_CACHE_HOME is ignored, as its specification asks."""
+    """Return `${XDG_CACHE_HOME:-~/.cache}/ostiary`.
+
+    A relative XDG_CACHE_HOME is ignored, as its specification asks.
+    """
     configured = Path(os.environ.get("XDG_CACHE_HOME") or "")
     return (configured if configured.is_absolute() else Path.home() / ".cache") / "ostiary"
 

@@ -1,4 +1,4 @@
-"""`make cluster`: Ostiary on a real Kubernetes control plane, without containers, until Ctrl-C.
+"""`make cluster`: runs Ostiary on a Kubernetes control plane without containers.
 
 PORT, ADMIN_PORT and MOCK_PORT set its ports; OTEL_* variables are passed to the gateways and the mock server.
 """
@@ -55,7 +55,10 @@ def main() -> int:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    """Raise KeyboardInterrupt, and ignore further signals: the shutdown has its own time limits."""
+    """Raise KeyboardInterrupt, and ignore further signals.
+
+    The shutdown has its own time limits.
+    """
     del number, frame
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_IGN)
@@ -104,7 +107,10 @@ def _link_programs(folder: Path) -> None:
 
 
 def welcome(cluster: LocalCluster) -> str:
-    """Return the text that is shown when all is up: endpoints, the use of kubectl, and what to try."""
+    """Return the text that is shown when all is up.
+
+    Endpoints, the use of kubectl, and what to try.
+    """
     folder = _shell_path(cluster.control_plane.directory)
     first_gateway = cluster.processes["gateway-1"].pid
     endpoints = "\n".join(f"  {cluster.endpoint(n).replace('127.0.0.1', 'localhost')}" for n in cluster.replicas)
@@ -130,7 +136,10 @@ Logs are in {folder.removeprefix("$PWD/")}/logs; important lines follow. Ctrl-C 
 
 
 def doctor(cluster: LocalCluster) -> str:
-    """Return the `ostiary doctor` command for the example; without Pods it needs the addresses of the programs."""
+    """Return the `ostiary doctor` command for the example.
+
+    Without Pods it needs the addresses of the programs.
+    """
     replicas = f"--gateway-replicas {GATEWAY}={','.join(cluster.gateway_admin_urls)}"
     return f"ostiary doctor {EXAMPLE_PROXY} -n default --operator-url {cluster.operator_admin_url} {replicas}"
 

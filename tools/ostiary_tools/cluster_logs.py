@@ -10,7 +10,10 @@ _LINE = re.compile(r"\d{4}-\d\d-\d\d (?P<time>\d\d:\d\d:\d\d),\d+ (?P<level>[A-Z
 
 @dataclass(slots=True)
 class LogReader:
-    """Reads the lines that were added to log files since the last read; `files` are by process name."""
+    """Reads the lines that were added to log files since the last read.
+
+    `files` are by process name.
+    """
 
     files: Mapping[str, Path]
     _offsets: dict[str, int] = field(default_factory=dict)
@@ -42,7 +45,9 @@ class LogReader:
 
 
 def important(line: str) -> str | None:
-    """Return a log line as it is shown: time, message, and the level from WARNING on; None for any other line.
+    """Return a log line as it is shown: time, message, and the level from WARNING on.
+
+    None for any other line.
 
     Lines in another format, such as tracebacks, are printed only when their process dies.
     """

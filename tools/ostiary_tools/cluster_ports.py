@@ -34,7 +34,9 @@ def free(replicas: int = 2) -> Ports:
 
 
 def chosen(replicas: int = 2, environ: Mapping[str, str] = os.environ) -> Ports:
-    """Return PORT, ADMIN_PORT and MOCK_PORT; the ports of further replicas follow in steps of ten, or are free ones.
+    """Return PORT, ADMIN_PORT and MOCK_PORT.
+
+    The ports of further replicas follow in steps of ten, or are free ones.
 
     Raises:
         ToolError: a value is no port, two are the same, or a port is in use; the message says what to do.
@@ -68,7 +70,10 @@ def _check(wanted: Mapping[str, int]) -> None:
 
 
 def _free_near(port: int, *, avoid: set[int]) -> int:
-    """Return a free port that differs by a multiple of 1,000, which is easy to remember; else any free one."""
+    """Return a free port that differs by a multiple of 1,000, which is easy to remember.
+
+    Else any free one.
+    """
     candidates = (*range(port + 1000, 65536, 1000), *range(port - 1000, 1023, -1000))
     return next((each for each in candidates if each not in avoid and is_free(each)), None) or reserve_port()
 

@@ -25,7 +25,9 @@ Command = list[str | Path]
 
 
 def operator(control_plane: ControlPlane, ports: Ports, watched: Iterable[str]) -> Command:
-    """Return the operator's command; it names the gateway's replicas, since without nodes no EndpointSlice does.
+    """Return the operator's command.
+
+    It names the gateway's replicas, since without nodes no EndpointSlice does.
 
     Args:
         control_plane: the API server to use.
@@ -45,7 +47,10 @@ def operator(control_plane: ControlPlane, ports: Ports, watched: Iterable[str]) 
 
 
 def gateway(control_plane: ControlPlane, ports: Ports, number: int) -> Command:
-    """Return the command of a gateway replica, which watches the API: without nodes there is no volume to mount."""
+    """Return the command of a gateway replica, which watches the API.
+
+    Without nodes there is no volume to mount.
+    """
     token = control_plane.directory / "kubeconfigs" / f"{GATEWAY_ACCOUNT}.token"
     private.write(token, control_plane.service_account_token(NAMESPACE, GATEWAY_ACCOUNT))
     return [
@@ -68,7 +73,10 @@ def mock_server(ports: Ports) -> Command:
 
 
 def environment(environ: Mapping[str, str], further: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of a process: ours without variables that would configure it, plus `further`."""
+    """Return the environment of a process.
+
+    Ours without variables that would configure it, plus `further`.
+    """
     clean = {
         name: value
         for name, value in environ.items()

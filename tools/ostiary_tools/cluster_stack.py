@@ -1,4 +1,6 @@
-"""Ostiary on a control plane without nodes: the installed chart, and its processes on this machine with its rights.
+"""Ostiary on a control plane without nodes.
+
+The installed chart, and its processes on this machine with its rights.
 
 with LocalCluster(directory) as cluster:
     cluster.apply(Path("examples/quickstart"))
@@ -223,7 +225,9 @@ class LocalCluster:
         return self.control_plane.kubectl(*arguments, input=input)
 
     def apply(self, path: Path) -> None:
-        """Apply a YAML file or those of a folder; the mock server's default port is replaced by the actual one.
+        """Apply a YAML file or those of a folder.
+
+        The mock server's default port is replaced by the actual one.
 
         Raises:
             CommandError: the API server refuses something.

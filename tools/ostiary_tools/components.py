@@ -46,7 +46,7 @@ def etcd(binary: Path) -> list[str | Path]:
 
 
 def api_server(binary: Path, *, port: int) -> list[str | Path]:
-    """Return the command of the API server, with default admission (ServiceAccount, PodSecurity, quota) and RBAC."""
+    """Return the command of the API server, with its default admission plugins and RBAC."""
     return [
         binary,
         f"--etcd-servers={_ETCD_CLIENTS}",
@@ -67,7 +67,7 @@ def api_server(binary: Path, *, port: int) -> list[str | Path]:
 
 
 def controller_manager(binary: Path) -> list[str | Path]:
-    """Return the command of the controllers, with high client-side rate limits, so that deletions are quick."""
+    """Return the command of the controllers, with high rate limits for quick deletions."""
     return [
         binary,
         "--kubeconfig=kubeconfig",

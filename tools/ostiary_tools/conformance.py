@@ -1,4 +1,4 @@
-"""Runs the official conformance suite against each everything-server, direct and through the gateway.
+"""Runs the official conformance suite, direct and through the gateway.
 
 `python -m ostiary_tools.conformance` (`make conformance`) prints the differences, and fails if a check is unexpectedly
 worse through the gateway; `--write-docs` also writes the table of `docs/conformance.md`.
@@ -92,7 +92,10 @@ def _once(world: ConformanceEnvironment, server: str, leg: Leg, output: Path) ->
 
 
 def measure_all(servers: Sequence[str], legs: Sequence[Leg], directory: Path) -> list[Result]:
-    """Run every leg against every server: the servers in parallel, the legs of a server one after the other."""
+    """Run every leg against every server.
+
+    The servers in parallel, the legs of a server one after the other.
+    """
 
     def one_server(server: str) -> list[Result]:
         return list(_reported(measure(world, server, leg, directory / "results") for leg in legs))

@@ -1,4 +1,4 @@
-"""Tests the features of official clients through the gateway, and writes the compatibility table.
+"""Tests official clients through the gateway, and writes the compatibility table.
 
 `python -m ostiary_tools.conformance_clients` prints the table, and fails if a client cannot use a feature through the
 gateway that it supports; `--write-docs` writes `docs/compatibility.md`. Each client has a process and an installation

@@ -1,4 +1,4 @@
-"""Compares a run through the gateway with the direct one, and lists the expected differences."""
+"""Compares a run through the gateway with the direct one; lists expected differences."""
 
 import dataclasses
 from collections.abc import Iterable, Sequence
@@ -34,7 +34,9 @@ class Difference:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ExpectedRefusal:
-    """A scenario of one leg that the gateway refuses on purpose, and that servers accept: all of its checks.
+    """A scenario of one leg that the gateway refuses on purpose, and that servers accept.
+
+    All of its checks.
 
     Attributes:
         leg: the leg's name.
@@ -52,7 +54,10 @@ REFUSED_ON_PURPOSE: Final[tuple[ExpectedRefusal, ...]] = ()
 
 
 def differences(direct: Run, through: Run) -> list[Difference]:
-    """Return every check that is worse through the gateway, expected or not. A better one is no difference."""
+    """Return every check that is worse through the gateway, expected or not.
+
+    A better one is no difference.
+    """
     found = []
     for key in sorted({*direct.outcomes, *through.outcomes}):
         found += _worse(key, direct.outcomes.get(key, ()), through.outcomes.get(key, ()))
@@ -72,7 +77,7 @@ def stale(leg: str, differing: Iterable[Difference]) -> list[ExpectedRefusal]:
 
 
 def _worse(key: CheckKey, direct: Sequence[CheckOutcome], through: Sequence[CheckOutcome]) -> list[Difference]:
-    """Compare the outcomes of one check, sorted by rank, because the suite may emit them in any order."""
+    """Compare the outcomes of one check, sorted by rank: the suite does not order them."""
     pairs = zip_longest(sorted(direct, key=_rank, reverse=True), sorted(through, key=_rank, reverse=True))
     found = []
     for before, after in pairs:

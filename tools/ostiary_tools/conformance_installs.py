@@ -1,4 +1,4 @@
-"""Installations of the clients of the compatibility table, each separate and created on first use."""
+"""Separate installations of the tested clients, created on first use."""
 
 import hashlib
 import os
@@ -27,7 +27,7 @@ def inspector() -> list[str]:
 
 
 def virtual_environment(name: str) -> Path:
-    """Return the Python of an environment with the packages of `clients/<name>.txt`, created on first use."""
+    """Return the Python of an environment with the packages of `clients/<name>.txt`."""
     lock = DRIVERS / f"{name}.txt"
     digest = hashlib.sha256(f"{sys.version}\n{lock.read_text()}".encode()).hexdigest()[:16]
     home = cache.root() / "clients" / f"{name}-{digest}"
@@ -50,7 +50,10 @@ def _checked(command: Sequence[str]) -> None:
 
 
 def typescript_driver() -> Path:
-    """Return the driver, copied to the folder of the SDKs: Node resolves imports relative to the script."""
+    """Return the driver, copied to the folder of the SDKs.
+
+    Node resolves imports relative to the script.
+    """
     lock = (_TYPESCRIPT / "package-lock.json").read_bytes()
     home = cache.root() / "typescript" / hashlib.sha256(lock).hexdigest()[:16]
     home.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,6 @@
-"""The official conformance suite: its legs, a run of a leg against one URL, and the outcomes of the run.
+"""The official conformance suite.
+
+Its legs, a run of a leg against one URL, and the outcomes of the run.
 
 The suite is two npm packages, locked in `tests/conformance/suite`: 0.1.16, which knows the revisions up to 2025-11-25,
 and 0.2.0-alpha.12, which knows 2026-07-28 as well and emits other checks for each revision.

@@ -1,4 +1,6 @@
-"""The environment of a conformance run: the everything-servers and a gateway for them, as processes.
+"""The environment of a conformance run.
+
+The everything-servers and a gateway for them, as processes.
 
 Every server has two proxies: one without a policy, and one under a policy that allows everything by name, so that every
 message passes the code that filters and authorizes.
@@ -113,7 +115,10 @@ def _proxy(name: str, url: str) -> dict[str, Any]:
 
 
 def _policy(proxies: Sequence[str]) -> dict[str, Any]:
-    """Return a policy that allows everything by name: each listed item and each call is checked."""
+    """Return a policy that allows everything by name.
+
+    Each listed item and each call is checked.
+    """
     everything = {primitive: {"names": ["*"]} for primitive in ("tools", "resources", "prompts")}
     rules = [{"name": "everything", "effect": "Allow", **everything}]
     targets = [{"kind": "MCPProxy", "name": name} for name in proxies]

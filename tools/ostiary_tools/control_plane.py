@@ -1,4 +1,6 @@
-"""A real Kubernetes control plane on 127.0.0.1, without containers: for the tests and for `make cluster`.
+"""A real Kubernetes control plane on 127.0.0.1, without containers.
+
+For the tests and for `make cluster`.
 
     with ControlPlane(directory) as control_plane:
         control_plane.apply_crds(Path("crds"))
@@ -104,7 +106,10 @@ class ControlPlane:
         return dict(self._processes)
 
     def start_api_server(self) -> None:
-        """Start the API server and wait until it serves; after `kill_api_server` its objects are still in etcd."""
+        """Start the API server and wait until it serves.
+
+        After `kill_api_server` its objects are still in etcd.
+        """
         self._spawn("api-server", components.api_server(binaries.ensure()["kube-apiserver"], port=self._port))
         self._wait("the API server", "/readyz")
 
@@ -130,7 +135,10 @@ class ControlPlane:
         self.stop()
 
     def environment(self) -> dict[str, str]:
-        """Return the environment for kubectl and helm: this cluster, without the user's own configuration."""
+        """Return the environment for kubectl and helm.
+
+        This cluster, without the user's own configuration.
+        """
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("KUBE", "HELM_"))}
         cache = str(self.directory / "client-cache")
         helm = {f"HELM_{kind}_HOME": f"{cache}/helm-{kind.lower()}" for kind in ("CACHE", "CONFIG", "DATA")}
@@ -191,7 +199,7 @@ class ControlPlane:
         return path
 
     def apply_crds(self, path: Path) -> list[str]:
-        """Apply the CustomResourceDefinitions in a file or folder and wait until their objects can be used.
+        """Apply the CRDs in a file or folder, and wait until their objects can be used.
 
         Returns:
             Their names.

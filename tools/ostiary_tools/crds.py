@@ -35,14 +35,14 @@ def apply(path: Path, *, kubectl: Callable[..., str], api: KubeApi) -> list[str]
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """Return the CustomResourceDefinitions of a YAML file, or of those in a folder, sorted by file name."""
+    """Return the CRDs of a YAML file, or of those in a folder, sorted by file name."""
     files = sorted(file for file in path.iterdir() if file.suffix in {".yaml", ".yml"}) if path.is_dir() else [path]
     documents = [document for file in files for document in yaml.safe_load_all(file.read_text())]
     return [document for document in documents if document and document.get("kind") == "CustomResourceDefinition"]
 
 
 def usable(name: str, api: KubeApi) -> bool:
-    """Return whether each served version of this CRD is established, in discovery, and can be listed."""
+    """Return whether each served version of a CRD is established, discovered and listable."""
     definition = api.request("GET", f"{_DEFINITIONS}/{name}")
     spec, plural = definition["spec"], definition["spec"]["names"]["plural"]
     conditions = definition.get("status", {}).get("conditions") or ()  # null at first

@@ -1,4 +1,4 @@
-"""CustomResourceDefinitions of other projects that our chart and examples use, from releases of their Go modules.
+"""CRDs of other projects that our chart and examples use, from their Go modules.
 
 foreign_crds.ensure()   a folder with their YAML files
 """

@@ -1,4 +1,6 @@
-"""Writes `tools/control-plane/go.mod` and go.sum: one Go module whose tools are the whole control plane.
+"""Writes `tools/control-plane/go.mod` and go.sum.
+
+One Go module whose tools are the whole control plane.
 
 Nothing imports that module; it pins versions. Kubernetes requires its staging modules at v0.0.0 and replaces them by
 folders of its own repository. Another module must replace each by its published release. The list changes with every

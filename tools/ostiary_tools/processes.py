@@ -73,7 +73,10 @@ class Process:
             raise ProcessDiedError(f"{self.name} ended with {self._child.returncode}\n{self.log_tail()}")
 
     def stop(self, *, grace: float = 10.0) -> int:
-        """Send SIGTERM, and SIGKILL after `grace` seconds; return its exit code (negative: the signal)."""
+        """Send SIGTERM, and SIGKILL after `grace` seconds.
+
+        Return its exit code (negative: the signal).
+        """
         self._child.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             return self._child.wait(grace)

@@ -1,4 +1,4 @@
-"""Progress lines on stderr: long steps must not look like a hang, and stdout is for results."""
+"""Progress lines on stderr, so that long steps do not look like a hang."""
 
 import contextlib
 import sys

@@ -60,7 +60,10 @@ def pinned(go_mod: str, module: str) -> str:
 
 
 def linker_flags(*, kubernetes: str, helm: str) -> str:
-    """Return flags that set the versions; without them `/version` is v0.0.0, and Helm's `kubeVersion` check fails."""
+    """Return flags that set the versions.
+
+    Without them `/version` is v0.0.0, and Helm's `kubeVersion` check fails.
+    """
     major, minor, _ = kubernetes.removeprefix("v").split(".", 2)
     values = {"gitVersion": kubernetes, "gitMajor": major, "gitMinor": minor, "gitTreeState": "archive"}
     stamps = [f"-X {package}.{name}={value}" for package in _VERSION_PACKAGES for name, value in values.items()]

@@ -1,4 +1,6 @@
-"""Generates `docs/reference/rights.md` from the rendered chart: the rights that it requires, each with its reason.
+"""Generates `docs/reference/rights.md` from the rendered chart.
+
+The rights that it requires, each with its reason.
 
 `python -m ostiary_tools.rights` writes the page. It fails if a right has no reason, or a reason no right; a test
 compares the page with the chart.
@@ -34,7 +36,7 @@ Secret that is not named here. The gateway's service account reads its own confi
 
 @dataclass(frozen=True, slots=True)
 class RightsTable:
-    """A table of the page: title, introduction, values of the rendered chart, and the roles to show."""
+    """A table of the page: title, introduction, values of the chart, and roles to show."""
 
     title: str
     introduction: str

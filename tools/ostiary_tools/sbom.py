@@ -1,4 +1,6 @@
-"""Prints the bill of materials of the running Python: CycloneDX 1.6, the same bytes for the same packages.
+"""Prints the bill of materials of the running Python.
+
+CycloneDX 1.6, the same bytes for the same packages.
 
 /opt/ostiary/bin/python sbom.py --lock requirements/dev.txt
 

@@ -1,4 +1,6 @@
-"""Sends traffic to an endpoint and counts failures: for use while something is restarted, killed or upgraded.
+"""Sends traffic to an endpoint and counts failures.
+
+For use while something is restarted, killed or upgraded.
 
     PYTHONPATH=tools python -m ostiary_tools.traffic http://HOST/PATH/mcp --seconds 60
 

@@ -1,4 +1,6 @@
-"""The health of an object as other tools see it: kstatus (Flux, Helm 4), and the Lua scripts of Argo CD.
+"""The health of an object as other tools see it.
+
+Kstatus (Flux, Helm 4), and the Lua scripts of Argo CD.
 
 verdicts.kstatus(obj)            Verdict(status="Current", message="Resource is current")
 verdicts.lua(obj, Path("…"))     Verdict(status="Healthy", message="…")
@@ -33,7 +35,10 @@ def kstatus(obj: Mapping[str, Any]) -> HealthStatus:
 
 
 def lua(obj: Mapping[str, Any], script: Path) -> HealthStatus:
-    """Return the status by Argo CD with this health script: Healthy, Progressing, Degraded or Suspended."""
+    """Return the status by Argo CD with this health script.
+
+    Healthy, Progressing, Degraded or Suspended.
+    """
     return _judge(obj, "lua", str(script))
 
 

@@ -18,7 +18,7 @@ LOCKS = Path(__file__).parent.parent / "wheels"
 
 
 def install(name: str) -> Path:
-    """Return the directory with the wheel locked in `tools/wheels/<name>.txt`, installed on first use.
+    """Return the directory of the wheel in `tools/wheels/<name>.txt`, installed on first use.
 
     Raises:
         ToolError: pip could not install it.

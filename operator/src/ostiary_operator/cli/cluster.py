@@ -1,4 +1,7 @@
-"""Arguments of the commands that read a cluster: connection and namespaces, named as kubectl names them."""
+"""Arguments of the commands that read a cluster.
+
+They are connection and namespaces, named as in kubectl.
+"""
 
 import argparse
 import sys

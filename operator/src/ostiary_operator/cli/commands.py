@@ -1,4 +1,7 @@
-"""The sub-commands: name, help text and module of each. It imports nothing else, so that --help is fast."""
+"""The sub-commands: name, help text and module of each.
+
+It imports nothing else, so that --help is fast.
+"""
 
 from dataclasses import dataclass
 from typing import Final
@@ -6,8 +9,10 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One sub-command. ``module`` has ``run(arguments) -> int`` and, unless ``arguments`` names another module that has
-    it, ``add_arguments(parser)``.
+    """One sub-command.
+
+    ``module`` has ``run(arguments) -> int`` and, unless ``arguments`` names another module for it,
+    ``add_arguments(parser)``.
 
     ``extras`` are the extras of the distribution that it needs; ``examples`` are pairs of command line and effect.
     """

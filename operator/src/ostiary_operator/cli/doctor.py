@@ -49,7 +49,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the checks; return 0 if none fails, 1 if one does, 2 if the cluster cannot be reached."""
+    """Run the checks.
+
+    Return 0 if none fails, 1 if one does, 2 if the cluster cannot be reached.
+    """
     from ostiary_operator.kube.errors import ClusterError  # noqa: PLC0415  --help must work without these packages
 
     try:
@@ -72,7 +75,10 @@ async def _check_all(arguments: argparse.Namespace) -> int:
 
 
 async def _cases(api: "ReadOnlyClient", options: "Options", namespace: str, name: str | None) -> AsyncIterator["Case"]:
-    """Yield a case for the named MCPProxy, or for each of the namespace; one without a name if there is none."""
+    """Yield a case for the named MCPProxy, or for each of the namespace.
+
+    Yield one without a name if there is none.
+    """
     from ostiary_operator.doctor.model import Case  # noqa: PLC0415  likewise
     from ostiary_operator.kube.errors import ClusterError  # noqa: PLC0415  likewise
     from ostiary_operator.kube.kinds import PROXY  # noqa: PLC0415  likewise

@@ -61,7 +61,10 @@ def _named(argv: Sequence[str]) -> Command | None:
 
 
 def _parser(chosen: Command | None) -> argparse.ArgumentParser:
-    """Return the parser; only the chosen command has its arguments, since they require an import."""
+    """Return the parser of the command line.
+
+    Only the chosen command has its arguments, since they require an import.
+    """
     parser = argparse.ArgumentParser(prog="ostiary", description=_DESCRIPTION, epilog=_EPILOG, formatter_class=_Help)
     parser.add_argument("--version", action="version", version=f"ostiary {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)

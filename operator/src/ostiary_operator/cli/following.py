@@ -1,4 +1,6 @@
-"""`--watch` of the commands that read a cluster: the output once, then every change, until Ctrl-C.
+"""`--watch` of the commands that read a cluster.
+
+It prints the output once, then every change, until Ctrl-C.
 
 It polls every two seconds instead of opening a watch, so that it needs no rights besides get and list.
 """
@@ -30,7 +32,9 @@ def unfit(arguments: argparse.Namespace) -> str | None:
 
 
 async def polls(poll: Callable[[], Awaitable[T]], *, command: str, seconds: float = _SECONDS) -> AsyncIterator[T]:
-    """Poll and yield each result; note once when the API server stops answering, and when it answers again.
+    """Poll and yield each result.
+
+    Note once when the API server stops answering, and when it answers again.
 
     Raises:
         NotFound: a named object no longer exists.

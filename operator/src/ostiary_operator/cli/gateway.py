@@ -1,4 +1,7 @@
-"""``ostiary gateway``: its arguments as options of the gateway; rejects invalid combinations."""
+"""``ostiary gateway``: its arguments as options of the gateway.
+
+It rejects invalid combinations.
+"""
 
 import argparse
 import os
@@ -15,7 +18,10 @@ _ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
 class CombinationError(Exception):
-    """Arguments cannot be combined, or cannot be used here; the message names them and the remedy."""
+    """Arguments cannot be combined, or cannot be used here.
+
+    The message names them and the remedy.
+    """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -56,7 +56,10 @@ def _kind(text: str) -> str:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """List; return 0, or 1 if a name does not exist, or 2 for wrong usage or an unreadable cluster."""
+    """List the requested objects.
+
+    Return 0, or 1 if a name does not exist, or 2 for wrong usage or an unreadable cluster.
+    """
     from ostiary_operator.kube.errors import ClusterError, KindMissing, NotFound  # noqa: PLC0415  --help must work without these packages
 
     if arguments.names and (arguments.kind == "all" or arguments.all_namespaces or arguments.selector):
@@ -103,7 +106,10 @@ async def _follow(arguments: argparse.Namespace) -> None:
 
 
 def _write_changes(arguments: argparse.Namespace, before: "ListResult", found: "ListResult") -> None:
-    """Write new and changed objects as rows without a header, as kubectl does; note deleted ones on stderr."""
+    """Write new and changed objects as rows without a header, as kubectl does.
+
+    Note deleted ones on stderr.
+    """
     from ostiary_operator.view import listing  # noqa: PLC0415  likewise
 
     news = listing.changed(before, found)

@@ -28,7 +28,7 @@ def configure(log_format: str) -> None:
 
 
 class JSONFormatter(logging.Formatter):
-    """Formats a record as JSON: ``time`` (UTC, ISO 8601), ``level``, ``logger``, ``message``, and ``exception``."""
+    """Formats a record as JSON; ``time`` is UTC in ISO 8601."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as JSON."""

@@ -36,7 +36,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Serve until Ctrl-C; return 0, or 1 if nothing could be served, or 2 for invalid arguments."""
+    """Serve until Ctrl-C.
+
+    Return 0, or 1 if nothing could be served, or 2 for invalid arguments.
+    """
     from ostiary_operator.local import files  # noqa: PLC0415  --help must work without pydantic
 
     options = _options(arguments)

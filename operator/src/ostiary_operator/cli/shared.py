@@ -26,7 +26,10 @@ def add_namespaces(parser: argparse.ArgumentParser) -> None:
 
 
 def add_listeners(parser: argparse.ArgumentParser) -> None:
-    """Add addresses and ports of the data and admin listeners; the ports default to PORT and ADMIN_PORT."""
+    """Add addresses and ports of the data and admin listeners.
+
+    The ports default to PORT and ADMIN_PORT.
+    """
     loopback = "(default: 127.0.0.1, this machine only)"
     parser.add_argument("--host", default="127.0.0.1", help=f"address of the data port {loopback}")
     add_port(parser, "--port", variable="PORT", default=8080, what="data port, where MCP clients connect")
@@ -61,7 +64,9 @@ def namespace(text: str) -> str:
 
 
 def port(text: str, *, source: str) -> int:
-    """Return the number of a port. ``source`` names the argument and variable in the error message.
+    """Return the number of a port.
+
+    ``source`` names the argument and variable in the error message.
 
     Raises:
         argparse.ArgumentTypeError: it is not one.

@@ -1,4 +1,4 @@
-"""``ostiary status``: reports whether gateways, proxies and policies are ready, with reasons and remedies."""
+"""``ostiary status``: reports what is not ready, with reasons and remedies."""
 
 import argparse
 import asyncio

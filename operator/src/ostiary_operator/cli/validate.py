@@ -1,4 +1,4 @@
-"""``ostiary validate``: validates files, prints the findings, and returns them as exit code."""
+"""``ostiary validate``: validates files, and prints the findings."""
 
 import argparse
 import json

@@ -1,4 +1,7 @@
-"""The chain of checks, in the order of their dependencies; it ends at the first broken link."""
+"""The chain of checks, in the order of their dependencies.
+
+It ends at the first broken link.
+"""
 
 from collections.abc import AsyncIterator, Sequence
 from typing import Final

@@ -1,4 +1,4 @@
-"""The last checks: the published URL, the gateway's response there, and the proxy's MCP server."""
+"""The last checks: the published URL, the gateway's response, and the MCP server."""
 
 import asyncio
 import socket
@@ -130,7 +130,7 @@ def _refused_by_status(case: Case, reply: McpReply) -> CheckResult:
 
 
 async def _upstream_message(case: Case, reason: str) -> str:
-    """Return the message of the condition UpstreamHealthy, if it has this reason, else an empty string.
+    """Return the message of the condition UpstreamHealthy if it has this reason, else nothing.
 
     It has details of the server's error that clients do not get. It is a few seconds old, hence the comparison.
     """

@@ -104,7 +104,7 @@ def _superfluous(case: Case, there: discovery.Discovery) -> Iterator[str]:
 
 
 async def config(case: Case) -> CheckResult:
-    """Check that the config of each gateway has this MCPProxy, and that the operator wrote it (MAC)."""
+    """Check that the config of each gateway has this MCPProxy, and verify its MAC."""
     details, unread = [], ""
     written = verdict.condition(case.proxy, ConditionType.PROGRAMMED)
     if written.reason == ProgrammedReason.WRITE_FAILED:

@@ -1,4 +1,7 @@
-"""The checks that do not depend on an MCPProxy: the API server and the CustomResourceDefinitions."""
+"""The checks that do not depend on an MCPProxy.
+
+They are about the API server and the CustomResourceDefinitions.
+"""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -17,7 +20,10 @@ _SHOWN: Final = 3
 
 
 async def api_server(case: Case) -> CheckResult:
-    """Check that the API server answers and accepts the credentials; a cluster error says why it does not."""
+    """Check that the API server answers and accepts the credentials.
+
+    A cluster error says why it does not.
+    """
     version = await case.cluster.document("/version")
     return ok(f"Kubernetes {printable(str(version.get('gitVersion', 'of an unknown version')))}")
 

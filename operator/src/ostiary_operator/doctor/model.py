@@ -1,4 +1,7 @@
-"""The types of ``ostiary doctor``: a check, its result, the options, and what earlier checks found."""
+"""The types of ``ostiary doctor``.
+
+They are a check, its result, the options, and what earlier checks found.
+"""
 
 import enum
 from collections.abc import Awaitable, Callable, Mapping
@@ -116,7 +119,7 @@ class Case:
 
     @property
     def elsewhere(self) -> str:
-        """The namespace of its gateways in its status, if it is neither its own nor the operator's; else empty."""
+        """The namespace of its gateways, if neither its own nor the operator's; else empty."""
         named = {str(each.get("namespace")) for each in self.status.get("gateways") or ()} - {self.namespace}
         return min(named) if named and self.options.operator_namespace not in named else ""
 

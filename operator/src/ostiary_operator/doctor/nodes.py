@@ -1,4 +1,4 @@
-"""Remedies for clusters without nodes, such as that of `make cluster`, whose programs run outside of Pods."""
+"""Remedies for clusters without nodes, whose programs run outside of Pods."""
 
 from ostiary_operator.doctor.model import Case
 from ostiary_operator.kube.errors import ClusterError
@@ -7,7 +7,10 @@ _NODES = "/api/v1/nodes?limit=1"
 
 
 async def remedy(case: Case, usual: str, *, arguments: str) -> str:
-    """Return the ``usual`` remedy for Pods; in a cluster without nodes, to run again with ``arguments`` instead."""
+    """Return the ``usual`` remedy for Pods.
+
+    In a cluster without nodes, return the advice to run again with ``arguments`` instead.
+    """
     if not await _has_none(case):
         return usual
     return (

@@ -1,4 +1,4 @@
-"""The check of the operator: it runs, one replica leads, and it has processed this resource."""
+"""The check of the operator: it runs, a replica leads, and it has processed the resource."""
 
 import asyncio
 import time
@@ -91,7 +91,7 @@ async def _of_deployments(case: Case, deployments: list[Object], *, processed: b
 
 
 async def _claimed_by_another(case: Case) -> CheckResult | None:
-    """Return the result that another operator owns the namespace, so that ours does not serve it; else None."""
+    """Return the result that another operator owns the namespace; else None."""
     lease = await _lease(case, case.namespace, names.CLAIM)
     holder = lease.holder if lease is not None else ""
     if not holder or holder.partition("/")[0] == case.options.operator_namespace:
@@ -104,7 +104,10 @@ async def _claimed_by_another(case: Case) -> CheckResult | None:
 
 
 async def _without_leader(case: Case, deployments: list[Object]) -> CheckResult | None:
-    """Return the result that no replica leads, else None. A Deployment of one replica has no Lease."""
+    """Return the result that no replica leads, else None.
+
+    A Deployment of one replica has no Lease.
+    """
     for deployment in deployments:
         lease = await _lease(case, case.options.operator_namespace, name_of(deployment))
         silent = time.time() - lease.renewed if lease is not None and lease.holder else 0.0

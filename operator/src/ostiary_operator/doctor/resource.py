@@ -1,4 +1,7 @@
-"""The checks of the resource itself: it exists, and its conditions and those of its policies are good."""
+"""The checks of the resource itself.
+
+They verify that it exists, and that its conditions and those of its policies are good.
+"""
 
 from collections.abc import Mapping
 from typing import Any

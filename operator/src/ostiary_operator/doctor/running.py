@@ -39,7 +39,10 @@ async def running(case: Case) -> CheckResult:
 
 
 async def _gateway_runs(case: Case, session: aiohttp.ClientSession, gateway: DiscoveredGateway) -> CheckResult | None:
-    """Return what is wrong with the replicas of a gateway, or why they cannot be queried; None if all is well."""
+    """Return what is wrong with the replicas of a gateway, or why they cannot be queried.
+
+    Return None if all is well.
+    """
     found = case.configs.get(gateway.identity)
     token = found.keys.admin_token if found is not None and found.keys is not None else None
     if found is None or token is None:

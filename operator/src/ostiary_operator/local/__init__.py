@@ -1,4 +1,4 @@
-"""Ostiary without a cluster: the parts of ``ostiary validate``, ``ostiary compile`` and ``ostiary run``.
+"""Ostiary without a cluster: ``ostiary validate``, ``ostiary compile`` and ``ostiary run``.
 
 files       YAML files that the paths of a command line name
 positions   line and column of each field of a YAML text

@@ -1,4 +1,7 @@
-"""A minimal MCP client for diagnostics: one request, one response. Responses are untrusted input."""
+"""A minimal MCP client for diagnostics: one request, one response.
+
+Responses are untrusted input.
+"""
 
 import asyncio
 import itertools
@@ -29,7 +32,10 @@ _ACCEPT: Final = "application/json, text/event-stream"
 
 @dataclass(frozen=True, slots=True)
 class McpReply:
-    """An HTTP response and the JSON-RPC message in it, if there is one. ``text`` is the start of the body."""
+    """An HTTP response and the JSON-RPC message in it, if there is one.
+
+    ``text`` is the start of the body.
+    """
 
     status: int
     headers: Mapping[str, str]
@@ -50,7 +56,7 @@ class McpReply:
 
     @property
     def reason(self) -> str:
-        """The reason that a gateway gives in ``error.data``, or in the body of a response without JSON-RPC."""
+        """The gateway's reason, from ``error.data`` or from a body without JSON-RPC."""
         data = self.error.get("data")
         if isinstance(data, Mapping):
             return str(data.get("reason") or "")
@@ -137,7 +143,10 @@ class McpClientSession:
 
 
 async def list_offers(url: str, *, trace_id: str) -> None:
-    """List all tools and prompts of an endpoint, so that its gateway learns their names; ignore any failure."""
+    """List all tools and prompts of an endpoint, so that its gateway learns their names.
+
+    Ignore any failure.
+    """
     try:
         async with asyncio.timeout(_OFFERS_SECONDS), McpClientSession(url, trace_id=trace_id) as session:
             if (await session.initialize()).result is None:

@@ -1,4 +1,7 @@
-"""One line for each call through the gateway: proxy, tool, outcome, duration, and the policy that denied it."""
+"""One line for each call through the gateway.
+
+It shows proxy, tool, outcome, duration, and the policy that denied the call.
+"""
 
 import enum
 from collections.abc import Iterator

@@ -1,4 +1,7 @@
-"""Describes the differences between two sets of objects: which object, and which of its fields."""
+"""Describes the differences between two sets of objects.
+
+A line names an object and its changed fields.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -9,7 +12,10 @@ _MAX_FIELDS = 4
 
 
 def describe(before: Iterable[ObjectManifest], after: Iterable[ObjectManifest]) -> list[str]:
-    """Return a line for each object that was added, removed or changed. It names fields, never values."""
+    """Return a line for each object that was added, removed or changed.
+
+    It names fields, never values.
+    """
     old, new = _by_key(before), _by_key(after)
     lines = []
     for key, renamed in _renamed(old, new).items():
@@ -28,7 +34,7 @@ def describe(before: Iterable[ObjectManifest], after: Iterable[ObjectManifest]) 
 def _renamed(
     old: Mapping[ManifestKey, Mapping[str, Any]], new: Mapping[ManifestKey, Mapping[str, Any]]
 ) -> dict[ManifestKey, ManifestKey]:
-    """Pair removed and added objects of one kind and namespace whose specs are equal, where the pair is unique."""
+    """Pair removed and added objects of one kind and namespace with equal, unique specs."""
     gone, come = sorted(old.keys() - new.keys()), sorted(new.keys() - old.keys())
     found = {}
     for key in gone:
@@ -53,7 +59,10 @@ def _by_key(manifests: Iterable[ObjectManifest]) -> dict[ManifestKey, Mapping[st
 
 
 def _differences(old: Any, new: Any, path: str = "") -> Iterator[str]:
-    """Yield the paths of the deepest fields that differ. Lists of different lengths differ as a whole."""
+    """Yield the paths of the deepest fields that differ.
+
+    Lists of different lengths differ as a whole.
+    """
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for key in [*old, *(key for key in new if key not in old)]:
             yield from _differences(old.get(key), new.get(key), f"{path}.{key}" if path else str(key))

@@ -1,4 +1,4 @@
-"""``ostiary compile``: compiles YAML files into the folder that ``ostiary gateway --config`` reads."""
+"""``ostiary compile``: compiles YAML files into the config folder of a gateway."""
 
 import asyncio
 import os
@@ -112,7 +112,9 @@ def _counted(state: ProjectState) -> str:
 
 
 def _require_ours(out: Path) -> None:
-    """Refuse a folder with foreign files: writing a config removes the files that it does not name.
+    """Refuse a folder with foreign files.
+
+    Writing a config removes the files that it does not name.
 
     Raises:
         OutUnusable: it is not a folder, or neither empty nor one of our configs.
@@ -130,7 +132,9 @@ def _is_ours(path: Path) -> bool:
 
 
 def _require_private(folder: Path) -> None:
-    """Refuse a folder that other users may write: they could place keys that they know, or redirect what we remove.
+    """Refuse a folder that other users may write.
+
+    They could place keys that they know, or redirect what we remove.
 
     Raises:
         OutUnusable: another user owns it, others may write it, or its keys folder is a symbolic link.

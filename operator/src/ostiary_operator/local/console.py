@@ -1,4 +1,7 @@
-"""The terminal of ``ostiary run``: timed lines, colours if supported, and no control characters from clients."""
+"""The terminal of ``ostiary run``.
+
+It writes timed lines, with colours if supported, and no control characters from clients.
+"""
 
 import enum
 import logging
@@ -21,12 +24,18 @@ class Style(enum.StrEnum):
 
 
 def wants_colour(stream: TextIO, environ: Mapping[str, str] = os.environ) -> bool:
-    """Return whether to use colours: a terminal that has them, and NO_COLOR (https://no-color.org) is not set."""
+    """Return whether to use colours.
+
+    That is the case in a terminal with colours, if NO_COLOR (https://no-color.org) is not set.
+    """
     return stream.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
 
 
 def printable(text: str, *, limit: int = 200) -> str:
-    """Return untrusted text as one line without control characters: escape sequences could rewrite the terminal."""
+    """Return untrusted text as one line without control characters.
+
+    Escape sequences could rewrite the terminal.
+    """
     shown = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text[: limit + 1])
     return shown if len(shown) <= limit else f"{shown[: limit - 1]}…"
 

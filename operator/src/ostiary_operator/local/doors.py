@@ -12,7 +12,10 @@ from ostiary_operator.local.welcome import EndpointSummary
 
 
 def endpoint_summaries(state: ProjectState, *, mock_port: int | None) -> list[EndpointSummary]:
-    """Return the endpoints in order of their names. ``mock_port`` is the port of the mock server, if it runs."""
+    """Return the endpoints in order of their names.
+
+    ``mock_port`` is the port of the mock server, if it runs.
+    """
     config, urls = state.config, state.urls()
     if config is None:
         return []
@@ -45,7 +48,10 @@ def _access(entry: EntryDocument, config: GatewayConfig) -> str:
 
 
 def file_to_edit(state: ProjectState) -> str:
-    """Return the file to edit first: one with a policy, else one with a proxy; empty if there is none."""
+    """Return the file to edit first: one with a policy, else one with a proxy.
+
+    Empty if there is none.
+    """
     for kind in (POLICY_KIND, PROXY_KIND):
         file = next(_files(state, kind), None)
         if file is not None:

@@ -17,7 +17,10 @@ class PathError(OstiaryError):
 
 
 class TextError(OstiaryError):
-    """The content of a file is too large or not UTF-8; ``message`` and ``remedy`` are for its author."""
+    """The content of a file is too large or not UTF-8.
+
+    ``message`` and ``remedy`` are for its author.
+    """
 
     def __init__(self, message: str, remedy: str) -> None:
         super().__init__(f"{message}; {remedy}")
@@ -26,7 +29,9 @@ class TextError(OstiaryError):
 
 
 def find(paths: Iterable[Path]) -> list[Path]:
-    """Return the files that paths name, in order: files themselves, and the YAML files below folders.
+    """Return the files that paths name, in order.
+
+    These are files themselves, and the YAML files below folders.
 
     Raises:
         PathError: a path does not exist, or a folder holds no YAML file.
@@ -56,7 +61,7 @@ def _meant(path: Path) -> str:
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    """Yield the YAML files below a folder, without hidden ones, which belong to editors and to git."""
+    """Yield the YAML files below a folder, without hidden ones (of editors and git)."""
     for root, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in files:

@@ -6,7 +6,10 @@ from typing import Any
 
 
 class Severity(enum.StrEnum):
-    """How bad a finding is. An error keeps an object from being used; a warning may be harmless in a cluster."""
+    """How bad a finding is. An error keeps an object from being used.
+
+    A warning may be harmless in a cluster.
+    """
 
     ERROR = "error"
     WARNING = "warning"

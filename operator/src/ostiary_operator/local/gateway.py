@@ -1,4 +1,7 @@
-"""A gateway inside ``ostiary run``, and its spans as call records: the only module that imports both planes."""
+"""A gateway inside ``ostiary run``, and its spans as call records.
+
+This is the only module that imports both planes.
+"""
 
 import asyncio
 import contextlib
@@ -22,7 +25,9 @@ _DRAIN_SECONDS: Final = 2.0
 
 
 class LocalGateway:
-    """A gateway that loads its config and its keys from two folders. The config must name the gateway ``identity``.
+    """A gateway that loads its config and its keys from two folders.
+
+    The config must name the gateway ``identity``.
 
     ``on_call`` gets the record of each completed message, except those of the trace ``own_trace``.
     """

@@ -75,7 +75,7 @@ def _places_within(text: str) -> Iterator[Places]:
 
 
 def _within(manifest: ObjectManifest, problem: Problem, place: Position | None) -> Finding:
-    """Return a finding with a position inside the settings, which are a YAML text within a YAML text."""
+    """Return a finding positioned inside the settings, a YAML text within a YAML text."""
     key = f"data.{labels.SETTINGS_KEY}"
     field = f"{labels.SETTINGS_KEY}: {problem.field}" if problem.field else labels.SETTINGS_KEY
     finding = replace(manifest.finding(key, problem.message, problem.remedy), field=field)

@@ -1,4 +1,6 @@
-"""The state folder of ``ostiary run``: it keeps the gateway's keys between runs, so that sessions survive a restart.
+"""The state folder of ``ostiary run``.
+
+It keeps the gateway's keys between runs, so that sessions survive a restart.
 
 The keys are in ``$XDG_STATE_HOME/ostiary/run/<project>/keys``, by default below ``~/.local/state``: not in the project,
 which is committed and which others may read. A folder that other users own or can read is not used.
@@ -42,7 +44,9 @@ def state_folder(paths: Iterable[Path], *, gateway: str, environ: Mapping[str, s
 
 @contextmanager
 def locked(folder: Path) -> Iterator[Path]:
-    """Create and lock a state folder while the context lasts, and yield it: one run at a time may use it.
+    """Create and lock a state folder while the context lasts, and yield it.
+
+    One run at a time may use it.
 
     Raises:
         StateUnavailable: it cannot be written, others could read it, or another run has locked it.

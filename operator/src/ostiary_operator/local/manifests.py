@@ -38,7 +38,10 @@ class ManifestKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ObjectManifest:
-    """One object of a file. ``prefix`` is its path in the document if it is a list item, such as `items[0].`."""
+    """One object of a file.
+
+    ``prefix`` is its path in the document if it is a list item, such as `items[0].`.
+    """
 
     file: str
     value: Mapping[str, Any]
@@ -88,7 +91,10 @@ class Read:
 
 
 def read_text(text: str, *, file: str, namespace: str = "default") -> Read:
-    """Read the objects of a text. ``file`` is its name in findings, ``namespace`` the default of its objects."""
+    """Read the objects of a text.
+
+    ``file`` is its name in findings, ``namespace`` the default of its objects.
+    """
     read = Read()
     try:
         documents = list(read_documents(text))
@@ -118,7 +124,10 @@ def _broken(file: str, fault: yaml_faults.YamlFault) -> Finding:
 
 
 def _objects(value: Any) -> Iterator[tuple[Any, str]]:
-    """Yield the objects of a document with their paths: itself, or the items of a List (`kubectl get -o yaml`)."""
+    """Yield the objects of a document with their paths.
+
+    These are the document itself, or the items of a List (`kubectl get -o yaml`).
+    """
     items = value.get("items") if isinstance(value, Mapping) else None
     if isinstance(items, list) and _text(value.get("kind")).endswith("List"):
         for index, item in enumerate(items):
@@ -164,7 +173,10 @@ def _no_object(manifest: ObjectManifest, value: Any) -> Finding | None:
 
 
 def _misnamed(manifest: ObjectManifest) -> Finding | None:
-    """Report a misspelled MCPProxy or MCPPolicy kind: the object would be ignored, and with it perhaps a policy."""
+    """Report a misspelled MCPProxy or MCPPolicy kind.
+
+    The object would be ignored, and with it perhaps a policy.
+    """
     kind, version = manifest.key.kind, str(manifest.value["apiVersion"])
     if kind in OURS:
         return None
@@ -177,7 +189,10 @@ def _misnamed(manifest: ObjectManifest) -> Finding | None:
 
 
 def _nameless(manifest: ObjectManifest) -> Finding | None:
-    """Report an object without a valid name, namespace or labels: it cannot be matched with its last version."""
+    """Report an object without a valid name, namespace or labels.
+
+    It cannot be matched with its last version.
+    """
     if not (manifest.ours or manifest.companion):
         return None
     metadata = manifest.value.get("metadata")

@@ -1,4 +1,7 @@
-"""Suggestions for a policy's targetRef that names no MCPProxy: similar names, or other namespaces."""
+"""Suggestions for a policy's targetRef that names no MCPProxy.
+
+They are similar names, and other namespaces.
+"""
 
 import dataclasses
 import difflib
@@ -14,7 +17,9 @@ _REFERENCE: Final = re.compile(r"spec\.targetRefs\[(\d+)\]")
 
 
 def with_suggestion(finding: Finding, manifest: ObjectManifest, known: Iterable[ManifestKey]) -> Finding:
-    """Return a finding about a missing MCPProxy with a suggestion as its remedy; any other finding unchanged.
+    """Return a finding about a missing MCPProxy with a suggestion as its remedy.
+
+    Any other finding is returned unchanged.
 
     The suggestion is a similar name in the same namespace, the same name in another namespace (which a policy cannot
     target), or the only MCPProxy of the namespace.

@@ -1,4 +1,4 @@
-"""Runs the mock MCP server as a child process of ``ostiary run``, and restarts it when it dies."""
+"""Runs the mock MCP server as a child process, and restarts it when it dies."""
 
 import asyncio
 import contextlib
@@ -28,7 +28,9 @@ class MockServerError(OstiaryError):
 
 
 class MockServerProcess:
-    """The process of a mock server. With ``port`` 0 it takes a free one; :attr:`port` has the number once it runs.
+    """The process of a mock server. With ``port`` 0 it takes a free one.
+
+    :attr:`port` has the number once it runs.
 
     ``say`` gets a line when the process dies and when it runs again.
     """
@@ -152,5 +154,5 @@ def _command(port: int) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    """Return our environment without OTEL_SERVICE_NAME, since it is another service, and without MOCK_PORT."""
+    """Return our environment without OTEL_SERVICE_NAME (ours) and MOCK_PORT."""
     return {name: value for name, value in os.environ.items() if name not in ("OTEL_SERVICE_NAME", "MOCK_PORT")}

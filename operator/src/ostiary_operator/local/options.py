@@ -11,7 +11,10 @@ MOCK_PORT = 7878
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """The arguments of the command. Port 0 takes a free one. ``verbose`` shows every message, not only tool calls."""
+    """The arguments of the command. Port 0 takes a free one.
+
+    ``verbose`` shows every message, not only tool calls.
+    """
 
     paths: tuple[Path, ...]
     namespace: str = "default"

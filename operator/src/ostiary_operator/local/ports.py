@@ -22,7 +22,7 @@ class PortsTakenError(OstiaryError):
 
 @dataclass(frozen=True, slots=True)
 class PortRequest:
-    """A port to listen on: the flag of `ostiary run` that changes it, the address, and its purpose."""
+    """A port to listen on: the flag that changes it, its address and its purpose."""
 
     flag: str
     host: str
@@ -31,7 +31,9 @@ class PortRequest:
 
 
 def check(wanted: Sequence[PortRequest], *, command: Sequence[str]) -> None:
-    """Check that all ports are free. ``command`` is the command line that the error message repeats.
+    """Check that all ports are free.
+
+    ``command`` is the command line that the error message repeats.
 
     Raises:
         PortsTakenError: some are in use.
@@ -56,7 +58,10 @@ def _message(taken: Sequence[PortRequest], *, others: Mapping[str, int], command
 
 
 def again(command: Sequence[str], others: Mapping[str, int], environ: Mapping[str, str] = os.environ) -> str:
-    """Return the command with other ports: as variables for `make`, else as flags, which override variables."""
+    """Return the command with other ports.
+
+    They are variables for `make`, else flags, which override variables.
+    """
     if "MAKELEVEL" in environ:
         examples = [f"EXAMPLE={shlex.quote(path)}" for path in command[2:] if path != _EXAMPLE]
         return " ".join(["make run", *examples, *(f"{variable(flag)}={port}" for flag, port in others.items())])
@@ -74,7 +79,10 @@ def _others(taken: Iterable[PortRequest], wanted: Iterable[PortRequest]) -> dict
 
 
 def free_near(host: str, port: int, *, avoid: Iterable[int] = ()) -> int:
-    """Return a free port that differs by a multiple of 1,000, which is easy to remember; 0 (any) if there is none."""
+    """Return a free port that differs by a multiple of 1,000, which is easy to remember.
+
+    Return 0 (any port) if there is none.
+    """
     avoided = set(avoid)
     above, below = range(port + _STEP, _LAST + 1, _STEP), range(port - _STEP, 1023, -_STEP)
     candidates = (each for each in (*above, *below) if each not in avoided)

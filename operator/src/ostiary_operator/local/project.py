@@ -1,4 +1,4 @@
-"""The files as one project: validates and compiles them on each change, and keeps the last good versions."""
+"""Validates and compiles the files on each change, and keeps the last good versions."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -86,7 +86,10 @@ class Project:
         return self._context.identity
 
     def update(self, read: Read) -> ProjectState:
-        """Validate and compile; an object whose new version is invalid keeps its last accepted version."""
+        """Validate and compile.
+
+        An object whose new version is invalid keeps its last accepted version.
+        """
         manifests = upstreams.moved(read.manifests, port=self.mock_port)
         result = validate_objects(manifests, self._context, previous=self._previous, cache=self._cache)
         self._previous = result.compiled.configs
@@ -106,7 +109,10 @@ def _faulty(result: ValidationResult) -> frozenset[ManifestKey]:
 
 
 def default_settings(base_url: str) -> dict[str, Any]:
-    """Return the local gateway's default settings: its URL, and a grant for servers on this machine."""
+    """Return the local gateway's default settings.
+
+    They have its URL, and a grant for servers on this machine.
+    """
     return {
         "externalURL": base_url,
         "grants": [{"namespaces": ["*"], "addresses": list(_LOOPBACK)}],
@@ -114,7 +120,10 @@ def default_settings(base_url: str) -> dict[str, Any]:
 
 
 def live(before: Mapping[ManifestKey, ObjectManifest], state: ProjectState) -> dict[ManifestKey, ObjectManifest]:
-    """Return the version of each object that is in force: for a faulty object the last good one, if any."""
+    """Return the version of each object that is in force.
+
+    For a faulty object that is the last good one, if any.
+    """
     return dict(_live(before, state))
 
 

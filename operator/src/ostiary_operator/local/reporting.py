@@ -1,4 +1,7 @@
-"""Reports of ``ostiary run`` on a change of the files: errors, what stays in force, and what is live now."""
+"""Reports of ``ostiary run`` on a change of the files.
+
+They have the errors, what stays in force, and what is live now.
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import Final

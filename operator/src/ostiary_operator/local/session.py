@@ -1,4 +1,4 @@
-"""``ostiary run``: validates the files, serves them, reloads them on change, and ends in order."""
+"""``ostiary run``: validates the files, serves them, and reloads them on change."""
 
 import asyncio
 import os
@@ -37,7 +37,10 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 async def run(options: RunOptions, console: Console) -> int:
-    """Serve until SIGINT, SIGTERM or SIGHUP; return the exit code: 1 where nothing could be served."""
+    """Serve until SIGINT, SIGTERM or SIGHUP; return the exit code.
+
+    It is 1 if nothing could be served.
+    """
     stop = asyncio.Event()
     for number in _SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves SIGHUP
@@ -56,7 +59,10 @@ async def run(options: RunOptions, console: Console) -> int:
 
 
 def _once(stop: asyncio.Event) -> None:
-    """Handle the first signal by draining; the second has Python's default action, which ends the process."""
+    """Handle the first signal by draining.
+
+    The second has Python's default action, which ends the process.
+    """
     stop.set()
     for number in _SIGNALS:
         asyncio.get_running_loop().remove_signal_handler(number)
@@ -91,7 +97,10 @@ class LocalRun:
         return 0
 
     def _is_sound(self, read: Read) -> bool:
-        """Validate the files before anything is started: at the start there is no last good version to keep."""
+        """Validate the files before anything is started.
+
+        At the start there is no last good version to keep.
+        """
         state = self._project(self._options.port).update(read)
         for note in read.notes:
             self._console.event("note", note, Style.DIM)
@@ -108,7 +117,10 @@ class LocalRun:
         )
 
     async def _open(self, stack: AsyncExitStack, read: Read) -> None:
-        """Start everything; the end is in reverse order, so that the gateway drains while the mock server runs."""
+        """Start everything.
+
+        The end is in reverse order, so that the gateway drains while the mock server runs.
+        """
         self._check_ports(read)
         folder = stack.enter_context(keeping.temporary_folder())
         stack.push_async_callback(self._end_mock_server)
@@ -153,7 +165,7 @@ class LocalRun:
         ports.check(wanted, command=["ostiary", *sys.argv[1:]])
 
     def _is_mock_wanted(self, read: Read) -> bool:
-        """Whether a proxy's server has the mock server's address, and the options allow to start it."""
+        """Whether a proxy uses the mock server's address, and the options allow to start it."""
         there = {MOCK_PORT, self._options.mock_port}
         wanted = any(server.port in there for server in upstreams.local_servers(read.manifests))
         return wanted and self._options.mock_server
@@ -228,7 +240,9 @@ class LocalRun:
         self._start_slip_check(state, unreachable=await self._warn_of_unreachable(state))
 
     def _start_slip_check(self, state: ProjectState, *, unreachable: Set[str] = frozenset()) -> None:
-        """Check rules against the servers' offers in the background: an edit must not wait for a silent server.
+        """Check rules against the servers' offers in the background.
+
+        An edit must not wait for a silent server.
 
         A check that still runs is cancelled. ``unreachable`` are proxies whose server is known to be unreachable.
         """
@@ -251,7 +265,7 @@ class LocalRun:
         self._report.slips({slip for found in self._gateway.slips().values() for slip in found})
 
     async def _warn_of_unreachable(self, state: ProjectState) -> Set[str]:
-        """Warn about proxies whose server cannot be reached, with its URL and the cause, before a client calls.
+        """Warn about proxies whose server cannot be reached, with its URL and the cause.
 
         Return those proxies, as ``namespace/name``.
         """

@@ -1,4 +1,6 @@
-"""The source files of ``ostiary run``: a file that cannot be read keeps the objects of its last good version.
+"""The source files of ``ostiary run``.
+
+A file that cannot be read keeps the objects of its last good version.
 
 The compiler keeps the last good version of an object by its kind and name. A file that is no YAML, or an object without
 kind or name, has no key to match: without this module its policies would be gone, and their proxies open.
@@ -20,7 +22,7 @@ class SourceFiles:
         self._good: dict[str, list[ObjectManifest]] = {}
 
     def read(self) -> Read:
-        """Return the objects, with the last good ones of unreadable files, and what is wrong with the files."""
+        """Return the objects (of unreadable files the last good ones) and the findings."""
         read = Read()
         for path in self.paths:
             try:

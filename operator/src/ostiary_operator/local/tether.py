@@ -1,4 +1,6 @@
-"""Runs a command that is killed when its parent dies: ``python tether.py PARENT_PID COMMAND…``.
+"""Runs a command that is killed when its parent dies.
+
+``python tether.py PARENT_PID COMMAND…``.
 
 It is a script, started without site-packages, because the alternative (``preexec_fn``) runs Python between fork and
 exec, which can deadlock in a process with threads. It needs prctl of Linux; elsewhere it only executes the command.

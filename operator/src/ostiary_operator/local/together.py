@@ -1,4 +1,6 @@
-"""Validates all objects of the files together: compiles them, with an implied gateway, and returns the findings.
+"""Validates all objects of the files together.
+
+It compiles them, with an implied gateway, and returns the findings.
 
 A cluster has gateways; a folder of proxies and policies usually has none. Unless the files declare a shared gateway,
 one named ``default`` is implied in the operator's namespace, ``ostiary-system``. Policies of that namespace are
@@ -49,7 +51,10 @@ _FIELD: Final = re.compile(r"(?:spec|metadata)(?:[.\[][\w.\[\]-]*)?")
 
 @dataclass(frozen=True, slots=True)
 class ValidationContext:
-    """The implied gateway. ``defaults`` are its settings, which a ConfigMap in the files may override."""
+    """The implied gateway.
+
+    ``defaults`` are its settings, which a ConfigMap in the files may override.
+    """
 
     operator_namespace: str = labels.OPERATOR_NAMESPACE
     gateway: str = GATEWAY
@@ -63,7 +68,10 @@ class ValidationContext:
 
 @dataclass(frozen=True, slots=True)
 class ValidationResult:
-    """The result of validation. ``manifests`` are without duplicates: of two with one key, the first."""
+    """The result of validation. ``manifests`` are without duplicates.
+
+    Of two with one key, the first is kept.
+    """
 
     manifests: tuple[ObjectManifest, ...]
     findings: tuple[Finding, ...]
@@ -146,7 +154,7 @@ def _with_defaults(gateway: DiscoveredGateway, context: ValidationContext) -> Di
 def _without_effect(
     found: Discovery, known: Mapping[ManifestKey, ObjectManifest], faulty: Collection[ManifestKey]
 ) -> Iterator[Finding]:
-    """Yield a warning for each Service and ConfigMap that the operator would ignore, unless it has other findings."""
+    """Warn of Services and ConfigMaps that the operator would ignore, without other findings."""
     for each in found.ignored:
         manifest = known.get(ManifestKey(each.kind, each.namespace, each.name))
         if manifest is not None and manifest.key not in faulty:
@@ -154,7 +162,10 @@ def _without_effect(
 
 
 def _completed(text: str | None, defaults: Mapping[str, Any]) -> str | None:
-    """Return settings completed with the defaults; invalid ones unchanged, since the compiler reports them."""
+    """Return settings completed with the defaults.
+
+    Invalid settings are returned unchanged, since the compiler reports them.
+    """
     if not defaults:
         return text
     try:
@@ -193,7 +204,10 @@ def ungoverned(result: ValidationResult) -> list[Finding]:
 
 
 def _finding(manifest: ObjectManifest, condition: ConditionDraft, *, severity: Severity | None = None) -> Finding:
-    """Return a condition as a finding: its message is `object: field: problem; remedy. What stays in force`."""
+    """Return a condition as a finding.
+
+    Its message is `object: field: problem; remedy. What stays in force`.
+    """
     text = condition.message.removeprefix(f"{manifest.key.kind} {manifest.key.namespace}/{manifest.key.name}: ")
     head, separator, tail = text.partition(": ")
     path, text = (head, tail) if separator and _FIELD.fullmatch(head) else ("", text)

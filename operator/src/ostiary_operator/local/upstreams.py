@@ -50,7 +50,7 @@ def cluster_only(manifests: Iterable[ObjectManifest]) -> Iterator[str]:
 
 
 def moved(manifests: Iterable[ObjectManifest], *, port: int) -> list[ObjectManifest]:
-    """Return the manifests with the mock server's default port on this machine replaced by ``port``."""
+    """Return the manifests with the mock server's default port replaced by ``port``."""
     return [_moved(manifest, port) for manifest in manifests] if port != MOCK_PORT else list(manifests)
 
 

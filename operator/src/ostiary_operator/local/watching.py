@@ -1,4 +1,7 @@
-"""Detects changed files by polling: works on every file system, and with editors that save by renaming."""
+"""Detects changed files by polling.
+
+It works on every file system, and with editors that save by renaming.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -34,7 +37,9 @@ def _stamp(file: Path) -> tuple[str, int, int, int]:
 async def changes(
     take: Callable[[], FileStamps], seen: FileStamps, *, period: float = 0.1
 ) -> AsyncIterator[FileStamps]:
-    """Yield whenever the stamps that ``take`` returns differ from the last ones; ``seen`` are the first.
+    """Yield whenever the stamps that ``take`` returns differ from the last ones.
+
+    ``seen`` are the first stamps.
 
     A change is yielded once the stamps were stable for a ``period`` in seconds: an editor may remove, write and rename
     a file to save it.

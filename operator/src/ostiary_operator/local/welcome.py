@@ -21,7 +21,10 @@ _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT
 
 @dataclass(frozen=True, slots=True)
 class EndpointSummary:
-    """One served proxy. ``access`` says which policies govern it, ``mock`` that its server is the mock server."""
+    """One served proxy.
+
+    ``access`` says which policies govern it, ``mock`` that its server is the mock server.
+    """
 
     name: str
     url: str
@@ -32,7 +35,10 @@ class EndpointSummary:
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """The contents of the welcome. ``edit`` is the file to change first; ``tracing_off`` why no spans are exported."""
+    """The contents of the welcome. ``edit`` is the file to change first.
+
+    ``tracing_off`` says why no spans are exported.
+    """
 
     paths: Sequence[Path]
     endpoints: Sequence[EndpointSummary]

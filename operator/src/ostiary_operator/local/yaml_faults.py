@@ -94,7 +94,10 @@ def explain(error: YamlError, text: str) -> YamlFault:
 
 
 def _words(message: str, rest: str) -> tuple[str, str]:
-    """Return what is wrong, and the remedy. ``rest`` is the line from the position of the error on."""
+    """Return what is wrong, and the remedy.
+
+    ``rest`` is the line from the position of the error on.
+    """
     if "tab character" in message or rest.startswith("\t"):
         return "has a tab where YAML wants spaces", "indent with spaces only"
     if "cannot start any token" in message:
@@ -106,7 +109,7 @@ def _words(message: str, rest: str) -> tuple[str, str]:
 
 
 def read_otherwise(spelled: str | None) -> str | None:
-    """Return a remedy for unquoted text that YAML reads as another type, such as `on` and `012`."""
+    """Return a remedy for unquoted text that YAML reads as another type, such as `on`."""
     if not spelled:
         return None
     try:

@@ -1,1 +1,4 @@
-"""What people see of a cluster: ``ostiary get`` and ``ostiary status``. It reads, and never writes."""
+"""What people see of a cluster: ``ostiary get`` and ``ostiary status``.
+
+It reads, and never writes.
+"""

@@ -1,4 +1,4 @@
-"""Rows: the shown fields of each resource and gateway, from which tables, JSON and the summary are made. Pure."""
+"""Rows: the shown fields of each resource and gateway, for tables and JSON. Pure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -96,7 +96,7 @@ def proxy_row(proxy: Mapping[str, Any], gateways: Mapping[str, GatewayOverview])
 
 
 def _verdict(proxy: Mapping[str, Any], identity: str, gateways: Mapping[str, GatewayOverview]) -> Readiness:
-    """Return the readiness in the status, or Unknown if no operator seems to update the status any more."""
+    """Return the readiness in the status, or Unknown if no operator seems to update it."""
     judged = verdict.of(proxy)
     lacking = [each for each in serving_gateways(proxy) if each in gateways and gateways[each].lacks(identity)]
     if not judged.ready or not lacking:
@@ -161,7 +161,7 @@ def as_object(seen: ClusterOverview) -> dict[str, Any]:
 
 
 def _flat(row: ProxyRow | PolicyRow) -> dict[str, Any]:
-    """Return a row as JSON, with the members of its readiness at the top level, in the spelling of the API."""
+    """Return a row as JSON, with the members of its readiness at the top level."""
     fields = asdict(row)
     judged = fields.pop("verdict")
     if "target_count" in fields:

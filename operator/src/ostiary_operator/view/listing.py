@@ -27,7 +27,10 @@ _KINDS: Final[Mapping[str, tuple[Kind, ...]]] = {
 
 @dataclass(frozen=True, slots=True)
 class ListRequest:
-    """The requested objects. ``kind`` is proxies, policies, gateways or all; ``namespace`` None means all."""
+    """The requested objects. ``kind`` is proxies, policies, gateways or all.
+
+    ``namespace`` None means all.
+    """
 
     kind: str
     namespace: str | None
@@ -114,7 +117,7 @@ def changed(before: ListResult, now: ListResult) -> ListResult:
 
 
 def gone(before: ListResult, now: ListResult) -> list[str]:
-    """Return the names of the objects that were deleted since ``before``, as :func:`names` writes them."""
+    """Return the names (see :func:`names`) of objects that were deleted since ``before``."""
     left = set(names(now))
     return [name for name in names(before) if name not in left]
 

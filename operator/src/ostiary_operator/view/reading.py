@@ -1,4 +1,4 @@
-"""Reads what `ostiary status` and `ostiary get` show, with the few rights of a viewer of one namespace.
+"""Reads a cluster for `ostiary status` and `ostiary get`, with the rights of a viewer.
 
 The resources themselves must be readable. The Service and the config of a gateway are shown if they may be read, else
 omitted with a note.
@@ -94,7 +94,10 @@ async def _services(
 
 
 async def read_manifest(cluster: ReadOnlyClient, identity: str) -> tuple[Manifest | None, str]:
-    """Return the manifest of a gateway's config, or None and the problem; without a config both are empty."""
+    """Return the manifest of a gateway's config, or None and the problem.
+
+    Without a config both are empty.
+    """
     namespace, _, name = identity.partition("/")
     try:
         config_map = await cluster.get(CONFIG_MAP, namespace=namespace, name=config_map_name(name, 0))

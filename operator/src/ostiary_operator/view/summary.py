@@ -1,4 +1,7 @@
-"""The text of ``ostiary status``: gateways, proxies, policies, then the reasons and remedies of problems. Pure."""
+"""The text of ``ostiary status``.
+
+It has gateways, proxies and policies, then the reasons and remedies of problems. Pure.
+"""
 
 import textwrap
 from collections.abc import Sequence
@@ -68,7 +71,10 @@ def _policies(policies: Sequence[PolicyRow], paint: Paint, *, wide: bool) -> str
 
 
 def governs(line: PolicyRow, *, wide: bool) -> str:
-    """Return the targets of a policy as a cell: the first three, or with ``wide`` all in its status."""
+    """Return the targets of a policy as a cell.
+
+    These are the first three, or with ``wide`` all in its status.
+    """
     shown = line.targets if wide else line.targets[:3]
     total = line.target_count if line.target_count is not None else len(line.targets)
     more = f" and {total - len(shown)} more" if total > len(shown) else ""

@@ -15,7 +15,9 @@ _LINE: Final = (ConditionType.ACCEPTED, ConditionType.RESOLVED_REFS, ConditionTy
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """``status`` is True, False or Unknown. ``reason`` is one of :mod:`ostiary_operator.api.status`, ``message`` the
+    """Whether a resource is ready, and why not.
+
+    ``status`` is True, False or Unknown. ``reason`` is one of :mod:`ostiary_operator.api.status`, ``message`` the
     operator's sentence, and ``remedy`` what to do; the last two are empty if it is ready.
     """
 
@@ -31,7 +33,10 @@ class Readiness:
 
 
 def of(resource: Mapping[str, Any]) -> Readiness:
-    """Return the readiness of an MCPProxy or MCPPolicy; conditions of an older generation are ignored."""
+    """Return the readiness of an MCPProxy or MCPPolicy.
+
+    Conditions of an older generation are ignored.
+    """
     ready = condition(resource, ConditionType.READY)
     if ready.ready:
         return ready
@@ -59,7 +64,10 @@ def condition(resource: Mapping[str, Any], wanted: ConditionType) -> Readiness:
 
 
 def remarks(resource: Mapping[str, Any], kind: str) -> tuple[Readiness, ...]:
-    """Return the informational conditions that are False; they do not decide whether a resource is ready."""
+    """Return the informational conditions that are False.
+
+    They do not decide whether a resource is ready.
+    """
     # UpstreamHealthy is shown separately.
     said = (condition(resource, each) for each in ASIDE[kind] if each is not ConditionType.UPSTREAM_HEALTHY)
     return tuple(each for each in said if each.status == ConditionStatus.FALSE)

@@ -1,4 +1,4 @@
-"""Counts the messages that the server gets, so that a test or a user can see what passed a gateway."""
+"""Counts the messages that the server gets, to show what passed a gateway."""
 
 from collections import Counter
 from typing import Any, Final
@@ -36,7 +36,7 @@ class Activity:
             self._running[name] -= 1
 
     def report(self) -> dict[str, dict[str, int]]:
-        """Return counts of messages by method (`methods`), and of tool calls by name (`calls`, `running`)."""
+        """Return counts of messages by method, and of tool calls (all, and running) by name."""
         return {"methods": dict(self._methods), "calls": dict(self._calls), "running": dict(+self._running)}
 
 

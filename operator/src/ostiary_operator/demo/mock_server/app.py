@@ -1,4 +1,4 @@
-"""Builds the mock server: the MCP server with its tools, resources and prompts, and its ASGI application."""
+"""Builds the mock server: the MCP server with its features, and its ASGI application."""
 
 from dataclasses import dataclass
 

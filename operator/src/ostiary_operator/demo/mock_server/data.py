@@ -69,7 +69,10 @@ def products() -> list[Product]:
 
 
 def page_views() -> dict[str, list[int]]:
-    """Views of each page on the last 30 days, the oldest day first: steady growth, quiet at weekends."""
+    """Views of each page on the last 30 days, the oldest day first.
+
+    Steady growth, quiet at weekends.
+    """
     return {path: [_views(busy, day) for day in range(_DAYS)] for path, busy in _BUSY_DAY.items()}
 
 

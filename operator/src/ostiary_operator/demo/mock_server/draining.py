@@ -71,7 +71,7 @@ class DrainingApp:
                     self._idle.set()
 
     async def drain(self, *, grace: float) -> None:
-        """Refuse new requests, wait `grace` seconds for the open ones, then end those that are left."""
+        """Refuse new requests, wait `grace` seconds for open ones, then end the others."""
         self._draining = True
         if self._open:
             self._idle.clear()

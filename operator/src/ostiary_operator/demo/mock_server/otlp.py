@@ -1,4 +1,7 @@
-"""The OpenTelemetry SDK of the mock server: one provider, one batch processor, one OTLP exporter."""
+"""The OpenTelemetry SDK of the mock server.
+
+It has one provider, one batch processor, one OTLP exporter.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Final

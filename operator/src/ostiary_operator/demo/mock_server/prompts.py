@@ -88,7 +88,7 @@ def _matching(values: Iterable[str], typed: str) -> Completion:
 
 
 async def refuse_bad_prompts(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-    """Middleware that answers an unknown prompt or a missing argument with -32602, as specified.
+    """Middleware: answer an unknown prompt or a missing argument with -32602, as specified.
 
     The SDK raises a ValueError, which the client would get as an internal error.
     """

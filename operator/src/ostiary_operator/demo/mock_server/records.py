@@ -1,4 +1,4 @@
-"""The models of the mock server's records, from which the tools' output schemas are generated."""
+"""The models of the records, from which the tools' output schemas are generated."""
 
 from typing import Literal
 

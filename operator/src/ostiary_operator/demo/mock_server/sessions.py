@@ -80,7 +80,7 @@ class Sessions:
                 await _notify(session, session.channel, uri)
 
     async def log(self, ctx: Context, level: LoggingLevel, data: Any, *, logger: str) -> None:
-        """Send a log message on the stream of the client's request, if its log level includes the message."""
+        """Send a log message on the stream of the client's request, if its log level allows."""
         request = ctx.request_context
         session = self._sessions.get(_session_id(request) or "")
         if session is not None and _LEVELS.index(level) < _LEVELS.index(session.level):
@@ -104,7 +104,10 @@ class Sessions:
 
 
 def _session_id(ctx: ServerRequestContext[Any, Any]) -> str | None:
-    """Return the session id that the transport accepted; None in 2026-07-28, which has no sessions."""
+    """Return the session id that the transport accepted.
+
+    Return None in 2026-07-28, which has no sessions.
+    """
     if ctx.protocol_version in MODERN_PROTOCOL_VERSIONS or ctx.request is None:
         return None
     value = ctx.request.headers.get(_SESSION_HEADER)

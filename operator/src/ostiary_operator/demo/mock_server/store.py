@@ -1,4 +1,4 @@
-"""The mock server's state: the sample data, and what clients have added or removed since the start.
+"""The mock server's state: the sample data with the changes of clients.
 
 It is in memory and bounded: a request that exceeds the limit gets an error.
 """
@@ -26,7 +26,10 @@ class StoreFullError(StoreError):
 
 
 class Store:
-    """Users, posts, products and page views. Not thread-safe: the server's one event loop owns it."""
+    """Users, posts, products and page views. Not thread-safe.
+
+    The server's one event loop owns it.
+    """
 
     def __init__(self, *, limit: int = 1000) -> None:
         """Start from the sample data.

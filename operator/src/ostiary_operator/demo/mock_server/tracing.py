@@ -50,7 +50,10 @@ def _wanted(environ: Mapping[str, str]) -> bool:
 
 
 def _within(seconds: float, action: Callable[[], None]) -> None:
-    """Run an action in a thread, and stop waiting after ``seconds``: without a collector a shutdown takes ten."""
+    """Run an action in a thread, and stop waiting after ``seconds``.
+
+    Without a collector a shutdown takes ten.
+    """
     thread = threading.Thread(target=action, name="tracing-shutdown", daemon=True)
     thread.start()
     thread.join(seconds)

@@ -14,7 +14,7 @@ def user_uri(user_id: int) -> str:
 
 
 class Updates:
-    """Publishes to `subscriptions/listen` streams (2026-07-28) and to subscribed sessions (before)."""
+    """Publishes to `subscriptions/listen` streams (2026-07-28) and to sessions (before)."""
 
     def __init__(self, *, bus: SubscriptionBus, sessions: Sessions) -> None:
         self._bus = bus

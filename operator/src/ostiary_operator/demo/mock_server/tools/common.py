@@ -1,4 +1,4 @@
-"""Shared by the tools: annotations, the category in `_meta`, errors of the store as tool errors."""
+"""Annotations, categories (`_meta`) and error handling of the tools."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,7 +34,7 @@ def category(name: str) -> dict[str, Any]:
 
 @contextmanager
 def store_errors() -> Iterator[None]:
-    """Turn errors of the store into tool errors (`isError`), which the model can read and act on."""
+    """Turn errors of the store into tool errors (`isError`), which the model can read."""
     try:
         yield
     except StoreError as error:
