@@ -7,5 +7,6 @@ resources, load, problems   turn an object or a text into what the compiler read
 documents                   parses YAML strictly into plain values, with the line of every field
 model, constraints          the base of all models; constraints that the models and the API server share
 names, urls, patterns, durations, quantities, numbers    the types of single values
+labels                      the labels of objects, read and written, and what a DNS label is
 schema, crd, reference      what is generated: structural schemas, the CRDs, the field reference
 """

@@ -10,6 +10,7 @@ from typing import Annotated, Final
 
 from pydantic import Field, StrictInt, StrictStr, StringConstraints
 
+from ostiary_operator.api import labels
 from ostiary_operator.api.constraints import Atomic, Unique
 from ostiary_operator.api.model import ApiModel
 from ostiary_operator.api.reason import NOTHING, WAIT, Reason
@@ -123,7 +124,7 @@ class ResolvedRefsReason(Reason):
     NOT_PERMITTED = (
         "NotPermitted",
         "The operator has no right to read the object, or a Secret does not have the required label.",
-        "Label the Secret with ostiary.dev/usage, or bind the operator's role for Secrets in this namespace.",
+        f"Label the Secret with {labels.USAGE}, or bind the operator's role for Secrets in this namespace.",
     )
 
 

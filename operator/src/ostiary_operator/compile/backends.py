@@ -48,6 +48,11 @@ def service_of(host: str) -> ServiceName | None:
     return ServiceName(namespace=labels[-2], name=labels[-3])
 
 
+def is_in_cluster(host: str) -> bool:
+    """Say whether a host is the name of a Service in the DNS of some cluster, whatever that cluster's domain is."""
+    return host.endswith(".svc") or ".svc." in host
+
+
 def spellings(host: str) -> tuple[str, ...]:
     """Return all names under which a host may be granted: of a Service, with the cluster's domain and without."""
     plain = plain_host(host)

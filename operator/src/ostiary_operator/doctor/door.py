@@ -10,6 +10,7 @@ import aiohttp
 
 from ostiary_core.mcp import codes
 from ostiary_operator.api.status import ConditionType
+from ostiary_operator.compile.backends import is_in_cluster
 from ostiary_operator.compile.model import DiscoveredGateway
 from ostiary_operator.doctor import nodes
 from ostiary_operator.doctor.model import Case, CheckResult, broken, ok, unknown, warning
@@ -60,7 +61,7 @@ def _forwarded(gateway: DiscoveredGateway, host: str) -> str:
         "forward its port, and run again with --via http://127.0.0.1:8080\n"
         f" kubectl -n {gateway.namespace} port-forward service/{gateway.service} 8080:{gateway.port}"
     )
-    if host.endswith(".svc") or ".svc." in host:
+    if is_in_cluster(host):
         return f"this name resolves only inside the cluster, and clients outside need externalURL; from here {forward}"
     return f"see DNS, load balancer and Ingress of externalURL; to bypass them {forward}"
 

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from ostiary_operator.api.resources import PROXY_KIND
+from ostiary_operator.compile.backends import is_in_cluster
 from ostiary_operator.local.console import printable
 from ostiary_operator.local.manifests import ObjectManifest
 from ostiary_operator.local.options import MOCK_PORT
@@ -124,7 +125,7 @@ async def _try_each_address(server: NamedServer) -> OSError | None:
 
 
 def _name_remedy(host: str) -> str:
-    if host.endswith(".svc") or ".svc." in host:
+    if is_in_cluster(host):
         return "a Service's name resolves only in a cluster: name a server that this machine reaches"
     return "correct the name, or see whether DNS works here"
 
