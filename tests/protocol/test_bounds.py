@@ -440,9 +440,9 @@ async def test_a_body_beyond_request_bytes_is_refused_with_its_size_the_bound_an
 HEAD_IN_PIECES = b"POST /mock/mcp HTTP/1.1\r\nHost: localhost\r\n"
 
 
-def unasked(gateway: RunningGateway) -> int:
+def unhandled(gateway: RunningGateway) -> int:
     """How many bytes the connections hold of requests that nobody works on."""
-    return sum(each.unasked for each in gateway.app._data.connections)
+    return sum(each.unhandled for each in gateway.app._data.connections)
 
 
 async def test_heads_in_pieces_are_counted_and_where_they_are_too_many_the_largest_are_told_to_go(
@@ -460,7 +460,7 @@ async def test_heads_in_pieces_are_counted_and_where_they_are_too_many_the_large
         refused = await large[0].reply()
         assert (refused.status, refused.json["error"]) == (503, "GatewayFull")
         assert await large[0].closed()
-        await eventually(lambda: unasked(gateway) == limiter.total.bytes > 3 * 30_000)
+        await eventually(lambda: unhandled(gateway) == limiter.total.bytes > 3 * 30_000)
         assert limiter.total.bytes <= 1 << 17
 
         body = json.dumps(legacy("tools/call", CALL)).encode()
@@ -469,7 +469,7 @@ async def test_heads_in_pieces_are_counted_and_where_they_are_too_many_the_large
         for wire in large:
             wire.writer.close()
         await eventually(lambda: limiter.total.bytes == 0)
-        assert not gateway.app._data._waiting
+        assert not gateway.app._data._unhandled
 
 
 async def test_requests_that_come_early_are_counted_until_they_are_worked_on(scene: Scene, upstream: Upstream) -> None:
@@ -482,7 +482,7 @@ async def test_requests_that_come_early_are_counted_until_they_are_worked_on(sce
     async with bounded(upstream, bytes_in_flight=1 << 20) as gateway, connected(gateway.app.port) as wire:
         await wire.send(request * 3)
         await upstream.first("tools/call")
-        await eventually(lambda: unasked(gateway) >= 2 * len(request))
+        await eventually(lambda: unhandled(gateway) >= 2 * len(request))
         scene.gate.set()
         assert [(await wire.reply()).status for _ in range(3)] == [200] * 3
         await eventually(lambda: gateway.app.pipeline.limiter.total.bytes == 0)
@@ -491,6 +491,6 @@ async def test_requests_that_come_early_are_counted_until_they_are_worked_on(sce
 async def test_a_source_behind_no_trusted_proxy_pays_for_its_heads_in_pieces(scene: Scene, upstream: Upstream) -> None:
     async with bounded(upstream) as gateway, connected(gateway.app.port) as wire:
         await wire.send(HEAD_IN_PIECES)
-        await eventually(lambda: unasked(gateway) == len(HEAD_IN_PIECES))
+        await eventually(lambda: unhandled(gateway) == len(HEAD_IN_PIECES))
         (source,) = gateway.app.pipeline.limiter.sources.by_key.values()
         assert source.bytes == len(HEAD_IN_PIECES)

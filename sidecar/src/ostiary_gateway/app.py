@@ -119,12 +119,12 @@ class GatewayApp:
 
         Accept no new work, close streams, finish requests in flight within the limit, flush spans.
         """
-        self._data.take_leave()
+        self._data.start_draining()
         if self.options.drain_delay_seconds:
             # Load balancers send requests here until they notice that we are not ready, and clients keep connections.
             self._leaving = True
             await asyncio.sleep(self.options.drain_delay_seconds)
-        self._data.end_idle()
+        self._data.close_idle()
         self.pipeline.draining = True
         self.pipeline.streams.end_all()
         with suppress(TimeoutError):
@@ -133,7 +133,7 @@ class GatewayApp:
         if left := self.pipeline.limiter.total.requests:
             _log.warning("%d requests were still unanswered after %.0f s", left, self.options.drain_seconds)
         self.pipeline.ending = True
-        self._data.interrupt()
+        self._data.cancel_requests()
         for task in self._watching:
             task.cancel()
         await asyncio.gather(*self._watching, return_exceptions=True)

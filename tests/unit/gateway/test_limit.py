@@ -43,8 +43,8 @@ class Peer:
     def __init__(self, peer: str) -> None:
         self.peer = peer
         self.source: Any = None
-        self.holding: Any = None
-        self.unasked = 0
+        self.held_response: Any = None
+        self.unhandled = 0
         self.lost = False
         self.told: Any = None
 
@@ -349,7 +349,7 @@ async def test_empty_waits_for_the_last_one() -> None:
     await asyncio.wait_for(waiting, TIMEOUT_SECONDS)
 
 
-@pytest.mark.parametrize("end", ["taken", "closed"])
+@pytest.mark.parametrize("end", ["response_taken", "closed"])
 def test_a_large_answer_counts_until_its_caller_has_taken_it(end: str) -> None:
     limiter = bounded()
     over = connection(limiter)

@@ -221,7 +221,7 @@ class Chunks(Stub):
     def ready(self) -> bytes:
         return self.chunks.pop()
 
-    def keeps(self, _: Any) -> bool:
+    def keeps_connection(self) -> bool:
         return True
 
     def write(self, data: bytes) -> None:

@@ -233,10 +233,10 @@ class Doorkeeper:
         self.inside.add(connection)
         return None
 
-    def taken(self, connection: Connection) -> None:
+    def response_taken(self, connection: Connection) -> None:
         pass
 
-    def waits(self, _: Connection, __: int) -> bool:
+    def unhandled_changed(self, _: Connection, __: int) -> bool:
         return False
 
     def closed(self, connection: Connection) -> None:

@@ -207,7 +207,7 @@ async def test_who_was_not_asked_for_his_body_is_not_read_on(asked: bool) -> Non
 
     async def early(request: Request) -> Response:
         if asked:
-            request.invite()
+            request.send_continue()
         return Response(404)
 
     async with serving(early, Limits(linger_seconds=0.1)) as (_, port), connected(port) as wire:
@@ -331,7 +331,7 @@ async def test_behind_a_stream_that_stays_nothing_is_kept_and_who_goes_is_notice
 
     async def listen(request: Request) -> None:
         stream = ResponseStream(request, {})
-        request.connection.take_no_more()
+        request.connection.accept_no_more()
         stream.begin()
         await flush(stream)
         begun.set()
@@ -378,10 +378,10 @@ async def test_who_is_turned_away_is_told_so_once_however_much_he_asks(caplog: p
         def opened(self, connection: Connection) -> Response | None:  # noqa: ARG002  as the gate's
             return Response(503, b"full", close=True)
 
-        def taken(self, connection: Connection) -> None:
+        def response_taken(self, connection: Connection) -> None:
             pass
 
-        def waits(self, _: Connection, __: int) -> bool:
+        def unhandled_changed(self, _: Connection, __: int) -> bool:
             return False
 
         def closed(self, connection: Connection) -> None:

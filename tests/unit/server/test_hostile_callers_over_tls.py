@@ -13,8 +13,9 @@ from tls_secrets import MountedSecret
 from wire import Wire, post
 
 from ostiary_gateway.server import listener as listener_module
+from ostiary_gateway.server.connection import Handler
 from ostiary_gateway.server.limits import Limits
-from ostiary_gateway.server.listener import Handler, Listener
+from ostiary_gateway.server.listener import Listener
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import Response
 

@@ -101,7 +101,7 @@ async def read_body(exchange: Exchange, *, limit: int) -> bytes:
     request = exchange.request
     if request.declared_length > limit:
         raise _too_large(limit, request.declared_length)
-    request.invite()
+    request.send_continue()
     body = await _read_slowly(exchange, limit=limit)
     finish_upload(exchange.reservation)
     return body

@@ -301,7 +301,7 @@ class RequestPipeline:
         health = exchange.selected.health
         if stream is not None:
             health.succeeded()
-            exchange.request.connection.take_no_more()
+            exchange.request.connection.accept_no_more()
             self.streams.opened(stream, self._snapshot() if not self.draining else None)
         try:
             await relay.run()

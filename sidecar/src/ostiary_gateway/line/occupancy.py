@@ -118,7 +118,7 @@ class Limiter:
             source.connections += 1
         return None
 
-    def waits(self, connection: Connection, change: int) -> bool:
+    def unhandled_changed(self, connection: Connection, change: int) -> bool:
         """Count bytes of requests that are received and not being handled: also for their source, if there is one.
 
         Return whether all connections together have more of them than they may.
@@ -134,10 +134,10 @@ class Limiter:
 
     def closed(self, connection: Connection) -> None:
         """Stop counting a connection; one that was refused was never counted."""
-        self.taken(connection)
+        self.response_taken(connection)
         if connection in self._connections:
-            self.total.bytes -= connection.unasked
-            self._unhandled -= connection.unasked
+            self.total.bytes -= connection.unhandled
+            self._unhandled -= connection.unhandled
             self.total.connections -= 1
             self._uncount(connection)
             del self._connections[connection]
@@ -151,20 +151,20 @@ class Limiter:
         connection.source = self._connections[connection] = source = self._source_of(connection)
         if source is not None:
             source.connections += 1
-            source.bytes += connection.unasked
+            source.bytes += connection.unhandled
 
     def _uncount(self, connection: Connection) -> None:
         source = self._connections[connection]
         if source is not None:
             source.connections -= 1
-            source.bytes -= connection.unasked
+            source.bytes -= connection.unhandled
             source.drop_if_empty()
 
-    def taken(self, connection: Connection) -> None:
+    def response_taken(self, connection: Connection) -> None:
         """Release the bytes of a response that the client has taken, or never will."""
-        if connection.holding is None:
+        if connection.held_response is None:
             return
-        (counters, size), connection.holding = connection.holding, None
+        (counters, size), connection.held_response = connection.held_response, None
         for each in counters:
             each.bytes -= size
             each.drop_if_empty()
@@ -211,7 +211,7 @@ class Limiter:
             return
         size, connection = reservation.bytes, request.connection
         if size > SENT_AT_ONCE and not connection.lost:
-            connection.holding, size = (counters, size), 0
+            connection.held_response, size = (counters, size), 0
         for each in counters:
             if reservation.is_stream:
                 each.streams -= 1

@@ -1,13 +1,17 @@
-"""The data port's HTTP/1.1 server, on llhttp: what comes in is bounded before it is understood.
+"""The data port's HTTP/1.1 server, on llhttp. Input is bounded before it is interpreted.
 
-listener    takes connections, sweeps the slow ones, ends them all
-channel     one connection's bytes: written, taken, read or not
-connection  one connection: requests in their order, one handled at a time
+listener    accepts connections, closes those beyond their deadline, drains and stops
+transport   one connection's bytes: writing, flow control, reading or not
+pipelining  one connection's input: parsed into requests, early ones queued
+connection  one connection: its requests in order, one handled at a time
+teardown    one connection's deadlines, and its orderly end
 parser      bytes to requests
-request     a request and its body as it arrives
-response    an answer: whole, or as a stream
-handshake   TLS, begun within its time and bounds
-certificate what is shown in it, renewed without a restart
+request     a request, and its body as it arrives
+response    a response: whole, or as a stream
+tls         the TLS handshake, within its deadline and limits
+certificate the certificate of the handshake, renewed without a restart
+host        protocols between these parts
+limits      limits of one connection
 
-Why it is ours: docs/decisions/0006.
+Why it is our own: docs/decisions/0006.
 """

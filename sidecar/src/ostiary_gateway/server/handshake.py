@@ -1,22 +1,19 @@
-"""A connection before its TLS handshake is done: counted, bounded and timed from its first packet.
+"""A connection before its TLS handshake is complete: counted, bounded and timed from its first packet.
 
-asyncio's own way tells of a connection only after the handshake, so that whoever never ends one would be nobody's.
+asyncio reports a connection only after its handshake, so a client that never completes one would be counted nowhere.
 """
 
 import asyncio
 import ssl
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
-from ostiary_gateway.server.connection import Connection
-
-if TYPE_CHECKING:
-    from ostiary_gateway.server.listener import Listener
+from ostiary_gateway.server.connection import Connection, ConnectionHost
 
 
-class Handshake(asyncio.Protocol):
-    """Stands between a caller and his :class:`Connection` until both can speak."""
+class TlsHandshake(asyncio.Protocol):
+    """The protocol of a connection until its handshake is complete; then its :class:`Connection` takes over."""
 
-    def __init__(self, listener: "Listener", tls: ssl.SSLContext) -> None:
+    def __init__(self, listener: ConnectionHost, tls: ssl.SSLContext) -> None:
         self._listener = listener
         self._tls = tls
         self._connection = Connection(listener)
@@ -25,13 +22,13 @@ class Handshake(asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None  # kept, or it might be collected
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Let the caller in or not; without TLS there is no way to tell him why."""
+        """Begin the handshake, unless the connection is refused: without TLS no reason can be sent."""
         self._connection.connection_made(transport)
         plain = cast("asyncio.Transport", transport)
-        if self._connection.is_turned_away:
+        if self._connection.is_refused:
             plain.abort()
             return
-        plain.pause_reading()  # what comes belongs to TLS
+        plain.pause_reading()  # the bytes that arrive belong to TLS
         self._task = self._listener.loop.create_task(self._shake(plain))
 
     async def _shake(self, plain: asyncio.Transport) -> None:
@@ -40,11 +37,11 @@ class Handshake(asyncio.Protocol):
             secured = await self._listener.loop.start_tls(
                 plain, self, self._tls, server_side=True, ssl_handshake_timeout=seconds
             )
-        except OSError as error:  # no TLS, nothing in common, no time left, or nobody there
+        except OSError as error:  # no TLS, no common version, beyond the deadline, or disconnected
             plain.abort()
             self.connection_lost(error)
             return
-        if self._over or secured is None:  # gone with the end of the handshake
+        if self._over or secured is None:  # the client disconnected at the end of the handshake
             self.connection_lost(None)
             return
         self._connection.secured(secured)
@@ -53,11 +50,11 @@ class Handshake(asyncio.Protocol):
             self._connection.data_received(self._early)
 
     def data_received(self, data: bytes) -> None:
-        """Keep what came with the end of the handshake: the connection's transport is not there yet."""
+        """Keep what came with the end of the handshake, before the connection has its transport."""
         self._early += data
 
     def eof_received(self) -> bool:
-        """A caller who ends his side has gone away."""
+        """Treat a half-closed connection as closed."""
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -1,4 +1,4 @@
-"""What a caller may take of us before anybody knows who he is."""
+"""Per-connection limits, applied before authentication."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -8,11 +8,11 @@ from typing import Final
 class Limits:
     """Bytes, counts and seconds of one connection.
 
-    ``head_seconds`` is for a whole head from its first byte; a new connection has as long for that byte.
-    ``keep_seconds`` is how long a connection may idle between requests: longer than load balancers keep theirs, or they
-    would send into a connection that we are closing. ``stall_seconds`` is how long a caller may take nothing, or next
-    to nothing, of what we have for him. After an early answer what still comes is read and dropped for
-    ``linger_seconds``: closing at once would reset the connection and eat the answer.
+    ``head_seconds`` is the time for a whole head from its first byte; a new connection has the same time for that byte.
+    ``keep_seconds`` is how long a connection may be idle between requests. It is longer than load balancers keep their
+    connections, so that they do not send into one that we are closing. ``stall_seconds`` is how long a client may take
+    nothing, or nearly nothing, of what we send. After an early response the rest of the request is read and dropped for
+    ``linger_seconds``: closing at once would reset the connection and lose the response.
     """
 
     target_bytes: int = 8190
@@ -25,14 +25,14 @@ class Limits:
 
 
 DEFAULT: Final = Limits()
-#: Of a body nobody takes, so much is held before reading stops.
+#: Reading pauses once this many bytes of a body are waiting to be read by its handler.
 BODY_HIGH_WATER: Final = 64 * 1024
-#: What is parsed at once, in bytes: the most that one caller keeps all others waiting for.
+#: The most bytes that are parsed at once, while all other clients wait.
 SLICE_BYTES: Final = 16 * 1024
-#: So many requests may come early. What came behind them waits unparsed: as bytes it takes forty times less.
+#: The most pipelined requests. Input behind them waits unparsed: bytes take a fortieth of what requests take.
 EARLY_REQUESTS: Final = 16
-#: Who takes less than this in ``stall_seconds`` takes next to nothing.
+#: A client that takes less than this in ``stall_seconds`` counts as stalled.
 LEAST_TAKEN_BYTES: Final = 16 * 1024
-#: What chunks, their extensions and trailers may take besides the body, in bytes: in all, and for each byte of it.
+#: The most bytes that chunk headers, extensions and trailers may take: in all, and more for each byte of the body.
 FRAMING_BYTES: Final = 64 * 1024
 FRAMING_EACH: Final = 8

@@ -1,29 +1,27 @@
 """From bytes to requests, by llhttp in its strict mode, within bounds.
 
-llhttp refuses what two readers could frame in two ways (RFC 9112 §6.3): two lengths, a length beside a transfer coding,
-bodies that do not end with the chunked coding, bare line feeds, folded headers, spaces before a colon. We refuse more:
-any coding but chunked alone, transfer codings in HTTP/1.0, which has none (§6.1), and RTSP and ICE, which it speaks.
+llhttp refuses what two readers could frame in two ways (RFC 9112 §6.3): two lengths, a length with a transfer coding,
+bodies that do not end with the chunked coding, bare line feeds, folded headers, spaces before a colon. We also refuse
+any coding but chunked alone, transfer codings in HTTP/1.0, which has none (§6.1), and RTSP and ICE, which llhttp takes.
 """
 
 import logging
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import httptools
 
 from ostiary_core.errors import OstiaryError
+from ostiary_gateway.server.host import RequestConnection
 from ostiary_gateway.server.limits import FRAMING_BYTES, FRAMING_EACH, Limits
 from ostiary_gateway.server.request import Request
-
-if TYPE_CHECKING:
-    from ostiary_gateway.server.connection import Connection
 
 _log: Final = logging.getLogger(__name__)
 
 _NONE_REPEATED: Final[frozenset[str]] = frozenset()
 _FRAMING: Final = ("content-length", "transfer-encoding")
-#: Names as nearly all callers spell them, so that no request pays for folding their case.
+#: Header names in the usual spellings, so that their case need not be folded for each request.
 _NAMES: Final[dict[bytes, str]] = {
     spelling.encode(): name.lower()
     for name in (
@@ -52,7 +50,7 @@ _NAMES: Final[dict[bytes, str]] = {
 
 
 class BadRequestError(OstiaryError):
-    """What came is no HTTP/1.1 request; the connection ends with this answer."""
+    """Input is not an HTTP/1.1 request; the connection ends with this response."""
 
     def __init__(self, status: int, reason: str, message: str) -> None:
         super().__init__(message)
@@ -66,24 +64,24 @@ _FOREIGN: Final = re.compile(rb"(?:^|\n)[A-Z-]+ [^ \r\n]+ (?:RTSP|ICE)/")
 
 
 class RequestParser:
-    """Parses one connection. ``begun`` is given each request as soon as its head is whole."""
+    """Parses one connection. ``begun`` is called with each request as soon as its head is complete."""
 
-    def __init__(self, connection: "Connection", begun: Callable[[Request], None], limits: Limits) -> None:
+    def __init__(self, connection: RequestConnection, begun: Callable[[Request], None], limits: Limits) -> None:
         self._connection = connection
         self._begun = begun
         self._limits = limits
         self._parser = httptools.HttpRequestParser(self)
-        #: Whether we are within a head, which has begun and is not whole.
+        #: Whether a head has begun and is not complete.
         self.in_head = False
         #: The request whose body is arriving.
         self.request: Request | None = None
         self._fed = self._seen = self._count = self._taken = 0
         self._ended = False
-        #: A request that asked for another protocol: llhttp has not looked at its body; and then, whose body follows.
+        #: A request that asks for another protocol, whose body llhttp does not parse; then the one whose body follows.
         self._changing: Request | None = None
         self._resuming: Request | None = None
         self._target = b""
-        #: The beginning of a line of a head that has not ended.
+        #: The beginning of a line of a head that is not complete.
         self._unended = b""
         self._is_mentioned = False
         self._headers: dict[str, str] = {}
@@ -91,11 +89,11 @@ class RequestParser:
 
     @property
     def partial(self) -> int:
-        """How many bytes are held of a head that is not whole yet."""
+        """How many bytes are held of a head that is not complete yet."""
         return self._fed if self.in_head else 0
 
     def release(self) -> None:
-        """Have done with the connection, which is gone: nothing is fed any more."""
+        """Drop all references to the connection, which is closed: nothing is fed any more."""
         self.request = None
         del self._parser, self._begun, self._connection
 
@@ -103,7 +101,7 @@ class RequestParser:
         """Parse what arrived.
 
         Raises:
-            BadRequestError: it is no request, or one beyond the bounds. Nothing behind it can be read.
+            BadRequestError: it is not a request, or one beyond the limits. Nothing after it can be read.
         """
         self._ended = False
         if self.request is None:
@@ -113,7 +111,7 @@ class RequestParser:
         try:
             self._parse(data)
         except httptools.HttpParserError as error:
-            raise _meant(error) from None
+            raise _bad_request(error) from None
         if self.in_head or self._unended:
             self._keep_unended(data)
         if not self._ended:
@@ -121,7 +119,7 @@ class RequestParser:
             self._check_fed()
 
     def _check_protocol(self, data: bytes) -> None:
-        """Refuse the other protocols that llhttp speaks, RTSP and ICE: it does not say which one a head was of."""
+        """Refuse RTSP and ICE, which llhttp parses as well: it does not report the protocol of a head."""
         if self._unended:
             data = self._unended + data
         self._is_mentioned = b"RTSP/" in data or b"ICE/" in data
@@ -137,7 +135,7 @@ class RequestParser:
             self._unended = b""
 
     def _check_fed(self) -> None:
-        """Bound what llhttp tells nothing of: a name or value that goes on and on, extensions of chunks, trailers."""
+        """Bound what llhttp does not report: an endless name or value, chunk extensions, trailers."""
         if self.in_head:
             if self._fed > self._limits.head_bytes:
                 raise _head_too_large()
@@ -155,10 +153,10 @@ class RequestParser:
                 return
 
     def _stay(self) -> None:
-        """Stay with HTTP/1.1 though the caller would rather change (RFC 9110 §7.8), as Java's client asks at first.
+        """Stay with HTTP/1.1 if the client asks to upgrade (RFC 9110 §7.8), as Java's client does at first.
 
-        llhttp stops behind such a head and takes the body for another protocol. A new one is told the body's framing,
-        and nothing else, as a head of its own.
+        llhttp stops after such a head and takes the body for another protocol. A new parser gets the framing of the
+        body, and nothing else, as a head of its own.
         """
         request, self._changing = self._changing, None
         self._parser = httptools.HttpRequestParser(self)
@@ -172,9 +170,9 @@ class RequestParser:
     # llhttp
 
     def on_message_begin(self) -> None:
-        """A new head."""
+        """Reset for a new head."""
         if self._ended and self._is_mentioned:
-            raise _other_protocol()  # behind a body a first line cannot be told from text
+            raise _other_protocol()  # after a body a first line cannot be told from text
         self.in_head = self._resuming is None
         self._fed = self._seen = self._count = self._taken = 0
         self._target = b""
@@ -183,7 +181,7 @@ class RequestParser:
             self._repeated = set()
 
     def on_url(self, target: bytes) -> None:
-        """A piece of the target."""
+        """Take a piece of the target."""
         if not self.in_head:
             return
         self._target += target
@@ -191,9 +189,9 @@ class RequestParser:
             raise BadRequestError(414, "TargetTooLong", f"A target is at most {self._limits.target_bytes} bytes long")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header, or a trailer, which nobody reads and which is bounded all the same."""
+        """Take a header, or a trailer, which is counted and dropped."""
         if not self.in_head:
-            self._pass_over(name, value)
+            self._count_trailer(name, value)
             return
         key = _NAMES.get(name) or name.decode("latin-1").lower()
         text = value.decode("utf-8", "surrogateescape")
@@ -205,34 +203,34 @@ class RequestParser:
         headers[key] = text
 
     def _joined(self, key: str, text: str) -> str:
-        """Return a header that stands once more, with what it said before."""
+        """Return the value of a repeated header, joined to the earlier one."""
         self._repeated.add(key)
         self._count += 1
-        if self._count > self._limits.headers:  # each costs what all before it cost
+        if self._count > self._limits.headers:  # each join copies all earlier values
             raise _head_too_large()
         return f"{self._headers[key]}, {text}"
 
     @property
-    def _held(self) -> int:
-        """What is kept of a head: its target, and the names and values of its headers."""
+    def _head_bytes(self) -> int:
+        """The bytes that are kept of a head: its target, and the names and values of its headers."""
         return len(self._target) + sum(map(len, self._headers)) + sum(map(len, self._headers.values()))
 
-    def _pass_over(self, name: bytes, value: bytes) -> None:
+    def _count_trailer(self, name: bytes, value: bytes) -> None:
         self._seen += len(name) + len(value)
         self._count += 1
         if self._seen > self._limits.head_bytes or self._count > self._limits.headers:
             raise _head_too_large()
 
     def on_headers_complete(self) -> None:
-        """The head is whole."""
+        """Start the request, since its head is complete."""
         if self._resuming is not None:
             self.request, self._resuming = self._resuming, None
             return
         self.in_head = False
         if len(self._headers) + self._count > self._limits.headers:
             raise _head_too_large()
-        # A head that came in one piece is within the bound, since pieces are smaller.
-        if self._fed and self._held > self._limits.head_bytes:
+        # A head that came in one piece is within the limit, since pieces are smaller.
+        if self._fed and self._head_bytes > self._limits.head_bytes:
             raise _head_too_large()
         self._fed = self._seen = self._count = 0
         parser = self._parser
@@ -249,7 +247,7 @@ class RequestParser:
             headers=self._headers,
             repeated=frozenset(self._repeated) if self._repeated else _NONE_REPEATED,
             minor_version=1 if version == "1.1" else 0,
-            # What follows a CONNECT would not be HTTP.
+            # What follows CONNECT would not be HTTP.
             keep_alive=parser.should_keep_alive() and method != b"CONNECT",
         )
         if parser.should_upgrade():
@@ -257,13 +255,13 @@ class RequestParser:
         self._begun(self.request)
 
     def on_body(self, data: bytes) -> None:
-        """A piece of the body."""
+        """Take a piece of the body."""
         self._taken += len(data)
         if self.request is not None:
             self.request.feed(data)
 
     def on_message_complete(self) -> None:
-        """The request is whole."""
+        """Finish the request, since its body is complete."""
         if self._changing is not None:
             return
         self._ended = True
@@ -280,7 +278,7 @@ def _head_too_large() -> BadRequestError:
     return BadRequestError(431, "HeadTooLarge", "The head of the request is too large")
 
 
-def _meant(error: httptools.HttpParserError) -> BadRequestError:
+def _bad_request(error: httptools.HttpParserError) -> BadRequestError:
     cause = error.__context__  # httptools wraps what our callbacks raise
     if isinstance(cause, BadRequestError):
         return cause

@@ -1,21 +1,18 @@
-"""A request: its head whole, its body as it arrives."""
+"""A request: its complete head, and its body as it arrives."""
 
 import asyncio
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from ostiary_gateway.errors import CallerGone
+from ostiary_gateway.server.host import RequestConnection
 from ostiary_gateway.server.limits import BODY_HIGH_WATER
-
-if TYPE_CHECKING:
-    from ostiary_gateway.server.connection import Connection
 
 
 class Request:
     """One request.
 
-    ``target`` is what stood on its first line, untouched. ``headers`` have lower-case names; values of a header that
-    stood more than once are joined by commas, and ``repeated`` names it. Bytes that are no UTF-8 are surrogates.
+    ``target`` is the one of its first line, unchanged. ``headers`` have lower-case names; the values of a repeated
+    header are joined by commas, and ``repeated`` names it. Bytes that are not UTF-8 become surrogates.
     """
 
     __slots__ = (
@@ -25,9 +22,9 @@ class Request:
         "answer_headers",
         "complete",
         "connection",
+        "continue_sent",
         "discarded",
         "headers",
-        "invited",
         "keep_alive",
         "method",
         "minor_version",
@@ -37,7 +34,7 @@ class Request:
 
     def __init__(
         self,
-        connection: "Connection",
+        connection: RequestConnection,
         *,
         method: str,
         target: str,
@@ -54,14 +51,14 @@ class Request:
         #: 1 for HTTP/1.1, 0 for HTTP/1.0.
         self.minor_version = minor_version
         self.keep_alive = keep_alive
-        #: Whether the body has arrived whole.
+        #: Whether the whole body has arrived.
         self.complete = False
         self.discarded = False
-        #: What the answer bears besides its own headers, whatever it will be.
+        #: Headers that are added to the response, whichever it will be.
         self.answer_headers: Mapping[str, str] | None = None
-        #: Whether a sender who holds his body back was asked for it.
-        self.invited = False
-        #: What is there and was not taken. Pieces are joined as they come: a thousand small ones must not take more.
+        #: Whether ``100 Continue`` was sent.
+        self.continue_sent = False
+        #: What has arrived and was not read yet. Pieces are joined as they come: a thousand small ones would take more.
         self._body: bytes | bytearray = b""
         self._fault: CallerGone | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -73,52 +70,59 @@ class Request:
 
     @property
     def declared_length(self) -> int:
-        """What Content-Length says, 0 where there is none; the parser has seen to it that it is a number."""
-        # Python refuses to read thousands of digits, be they zeros.
+        """The Content-Length, 0 without one; the parser has checked that it is a number."""
+        # Python refuses to read thousands of digits, even if they are zeros.
         return int(self.headers.get("content-length", "").lstrip("0") or 0)
 
     @property
     def has_body(self) -> bool:
-        """Whether a body comes with the head, be it there yet or not."""
+        """Whether the request has a body, which may not have arrived yet."""
         return "transfer-encoding" in self.headers or self.declared_length > 0
 
     @property
-    def holds_back(self) -> bool:
-        """Whether the sender may be waiting to be asked for his body (RFC 9110 §10.1.1), and was not."""
-        return not self.complete and not self.invited and bool(self.minor_version) and self._expects
+    def awaits_continue(self) -> bool:
+        """Whether the client may be waiting for ``100 Continue`` before it sends its body (RFC 9110 §10.1.1)."""
+        return not self.complete and not self.continue_sent and bool(self.minor_version) and self._expects
 
     @property
     def _expects(self) -> bool:
         return self.headers.get("expect", "").lower() == "100-continue"
 
+    def keeps_connection(self) -> bool:
+        """Return whether another request may follow this one on its connection."""
+        if not self.complete and self.awaits_continue:
+            # The client may send the body that it was not asked for, or the next request: both are possible readings.
+            self.keep_alive = False
+        return self.keep_alive and not self.connection.is_draining
+
     def bind_to_caller(self) -> None:
-        """Have the current task cancelled if the caller goes away, until :meth:`release_from_caller`.
+        """Cancel the current task if the client disconnects, until :meth:`release_from_caller`.
 
         Raises:
-            asyncio.CancelledError: he is gone already.
+            asyncio.CancelledError: it has disconnected already.
         """
         if self.connection.lost:
             raise asyncio.CancelledError
         self.connection.bound = asyncio.current_task()
 
     def release_from_caller(self) -> None:
-        """Go on though the caller goes away."""
+        """Let the current task continue if the client disconnects."""
         self.connection.bound = None
 
-    # The body, for whoever reads it
+    # The body, for the handler
 
     def whole_body(self) -> bytes | None:
-        """Return the body if all of it is there and none was taken, as nearly always; None where it must be awaited."""
+        """Return the body if all of it has arrived and none was read, as nearly always; None if it must be awaited."""
         if not self.complete:
             return None
-        body, self._body = self._body, b""  # or it would be held until the answer has gone out
+        body, self._body = self._body, b""  # or it would stay in memory until the response has been sent
         return bytes(body)
 
     async def read_some(self) -> bytes:
-        """Return what has arrived of the body, waiting for something; empty at its end.
+        """Wait for a piece of the body and return it; empty at the end.
 
         Raises:
-            CallerGone: he broke off, or what came is no body.
+            CallerGone: the client disconnected, or the framing of the body is broken.
         """
         while not self._body and not self.complete:
             if self._fault is not None:
@@ -132,10 +136,10 @@ class Request:
         self.connection.resume_reading()
         return data
 
-    def invite(self) -> None:
-        """Ask for a body that its sender holds back until he knows that it is welcome (RFC 9110 §10.1.1)."""
-        if self.holds_back:
-            self.invited = True
+    def send_continue(self) -> None:
+        """Send ``100 Continue`` to a client that waits for it (RFC 9110 §10.1.1)."""
+        if self.awaits_continue:
+            self.continue_sent = True
             if not self._body:
                 self.connection.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
@@ -156,18 +160,18 @@ class Request:
         self._wake()
 
     def finish(self) -> None:
-        """The body is whole."""
+        """Note that the body is complete."""
         self.complete = True
         self._wake()
 
     def fail(self, fault: CallerGone) -> None:
-        """The body will not become whole."""
+        """Note that the body will never be complete."""
         if not self.complete and self._fault is None:
             self._fault = fault
             self._wake()
 
     def discard(self) -> None:
-        """Nobody will read what is still to come."""
+        """Drop the body, and what is still to come of it."""
         self.discarded = True
         self._body = b""
 

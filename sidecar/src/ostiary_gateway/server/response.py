@@ -1,4 +1,4 @@
-"""Answers on the wire: a whole one, written at once, or a stream, written as it comes."""
+"""Responses on the wire: a whole one, written at once, or a stream, written as it comes."""
 
 import http
 import time
@@ -20,7 +20,7 @@ _LAST_CHUNK: Final = b"0\r\n\r\n"
 
 
 class Response:
-    """A whole answer. ``close`` ends the connection with it."""
+    """A whole response. ``close`` ends the connection with it."""
 
     __slots__ = ("body", "close", "headers", "status")
 
@@ -33,7 +33,7 @@ class Response:
         self.close = close
 
     def encoded(self, request: Request, *, keep: bool) -> bytes:
-        """Return the bytes that go out; ``keep`` says whether another request may follow."""
+        """Return the bytes of the response; ``keep`` says whether another request may follow."""
         parts = [_status_line(self.status), _date(), _connection(request, keep=keep)]
         if self.headers:
             parts.append(_lines(self.headers))
@@ -48,7 +48,7 @@ class Response:
 
 
 class ResponseStream:
-    """An answer written as it comes. What is written is sent by :meth:`send`: call it before waiting for more."""
+    """A response written as it comes. :meth:`send` sends what was written: call it before waiting for more."""
 
     __slots__ = ("_pending", "begun", "ended", "headers", "keep", "request")
 
@@ -57,20 +57,20 @@ class ResponseStream:
         self.headers = headers
         self.begun = False
         self.ended = False
-        #: Whether its head said that another request may follow.
+        #: Whether its head says that another request may follow.
         self.keep = False
         self._pending: list[bytes] = []
 
     def begin(self) -> None:
-        """Fix status and headers; nothing but the stream can be answered any more."""
+        """Fix status and headers: from now on the request cannot be answered otherwise."""
         if self.begun:
             return
         self.begun = True
         request = self.request
         request.connection.stream = self
         chunked = request.minor_version
-        # What has no length and no chunks ends with its connection (HTTP/1.0).
-        self.keep = bool(chunked) and request.connection.keeps(request)
+        # A body without length and chunks ends with its connection (HTTP/1.0).
+        self.keep = bool(chunked) and request.keeps_connection()
         self._pending += [_status_line(200), _date(), _connection(request, keep=self.keep), _lines(self.headers)]
         if request.answer_headers:
             self._pending.append(_lines(request.answer_headers))
@@ -89,10 +89,10 @@ class ResponseStream:
                 self._pending.append(_LAST_CHUNK)
 
     def send(self) -> bool:
-        """Send what was written, and return whether the caller must be waited for: then :meth:`taken` before more.
+        """Send what was written. Return whether the client is slow: then wait for :meth:`taken` before more.
 
         Raises:
-            CallerGone: he takes nothing any more.
+            CallerGone: the client has disconnected.
         """
         connection = self.request.connection
         if connection.lost:
@@ -103,10 +103,10 @@ class ResponseStream:
         return connection.stalled_since is not None
 
     async def taken(self) -> None:
-        """Wait until the caller has taken most of what was sent.
+        """Wait until the client has taken most of what was sent.
 
         Raises:
-            CallerGone: he has gone instead.
+            CallerGone: it has disconnected instead.
         """
         await self.request.connection.drained()
 
@@ -132,7 +132,7 @@ def _lines(headers: Mapping[str, str]) -> bytes:
 def _written(headers: Mapping[str, str]) -> bytes:
     text = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
     if text.count("\r") != len(headers) or text.count("\n") != len(headers):
-        raise ValueError("a header of an answer would break out of its line")
+        raise ValueError("a header of a response would break out of its line")
     return text.encode("latin-1")
 
 

@@ -1,0 +1,58 @@
+"""Protocols between the parts of a connection, so that no part imports the one that uses it."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from ostiary_gateway.server.limits import Limits
+
+
+class TransportHost(Protocol):
+    """What a connection's transport needs of the listener."""
+
+    limits: Limits
+    loop: asyncio.AbstractEventLoop
+    #: Seconds of the loop's clock.
+    now: Callable[[], float]
+
+
+class OpenResponse(Protocol):
+    """What a connection needs of a response that is being streamed."""
+
+    ended: bool
+    keep: bool
+
+
+class RequestConnection(Protocol):
+    """What a request, its response and its handler need of the connection."""
+
+    lost: bool
+    stalled_since: float | None
+    peer: str
+    source: Any
+    held_response: Any
+    bound: asyncio.Task[Any] | None
+    stream: OpenResponse | None
+
+    @property
+    def local_port(self) -> int:
+        """The port that the client connected to."""
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether every response that begins now is the last of its connection."""
+
+    def accept_no_more(self) -> None:
+        """Make the current response the last one."""
+
+    def write(self, data: bytes, /) -> None:
+        """Send bytes."""
+
+    async def drained(self) -> None:
+        """Wait until the client has taken most of what was sent."""
+
+    def pause_reading(self) -> None:
+        """Stop reading until :meth:`resume_reading`."""
+
+    def resume_reading(self) -> None:
+        """Continue to read."""
