@@ -14,7 +14,7 @@ from timeouts import TIMEOUT_SECONDS
 
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream.addresses import OwnEndpoints, networks
-from ostiary_gateway.upstream.http1.answer import Answer
+from ostiary_gateway.upstream.http1.answer import UpstreamResponse
 from ostiary_gateway.upstream.http1.dialing import Dialer
 from ostiary_gateway.upstream.http1.pool import Pool
 
@@ -169,7 +169,7 @@ class ClientComparison:
         return Pool(dialer.dial, limit=2, keep_seconds=_SECONDS, wait_seconds=_SECONDS)
 
 
-async def _read(response: Answer, names: Sequence[str]) -> ClientReading:
+async def _read(response: UpstreamResponse, names: Sequence[str]) -> ClientReading:
     pieces = []
     try:
         while piece := await response.read_some(_SECONDS):

@@ -11,8 +11,8 @@ from timeouts import TIMEOUT_SECONDS
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.addresses import OwnEndpoints, networks
-from ostiary_gateway.upstream.http1.answer import HIGH_WATER, Answer
-from ostiary_gateway.upstream.http1.connection import Connection
+from ostiary_gateway.upstream.http1.answer import HIGH_WATER, UpstreamResponse
+from ostiary_gateway.upstream.http1.connection import UpstreamConnection
 from ostiary_gateway.upstream.http1.dialing import Dialer
 from ostiary_gateway.upstream.http1.pool import Pool
 from ostiary_gateway.upstream.http1.resolving import Resolver
@@ -36,7 +36,7 @@ async def pool_for(
             pool.close()
 
 
-async def body(response: Answer) -> bytes:
+async def body(response: UpstreamResponse) -> bytes:
     pieces = []
     while piece := await response.read_some(5):
         pieces.append(piece)
@@ -442,7 +442,7 @@ async def test_where_every_address_refuses_the_last_one_is_told(monkeypatch: pyt
 async def test_of_two_addresses_that_answer_at_once_one_connection_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     connect, both, made = Dialer._connect, asyncio.Barrier(2), []
 
-    async def together(dialer: Dialer, _: str) -> Connection:
+    async def together(dialer: Dialer, _: str) -> UpstreamConnection:
         connection = await connect(dialer, "127.0.0.1")
         made.append(connection)
         await both.wait()

@@ -10,10 +10,10 @@ from ostiary_gateway.upstream.http1 import request as http1
 @pytest.mark.parametrize("header", [("Mcp-Param-" + "x" * 30_000, "1"), ("Mcp-Name", "x" * 4000)])
 def test_long_headers_are_not_remembered_whichever_part_is_long(header: tuple[str, str]) -> None:
     name, value = header
-    before = http1._remembered.cache_info().currsize
+    before = http1._cached_line.cache_info().currsize
 
     assert http1.lines({name: value}) == f"{name}: {value}\r\n".encode()
-    assert http1._remembered.cache_info().currsize == before
+    assert http1._cached_line.cache_info().currsize == before
 
 
 @pytest.mark.parametrize("header", [("a b", "x"), ("a", "x\ny"), ("a:", "x"), ("", "x"), ("a" * 300, "x\r\ny")])

@@ -26,7 +26,7 @@ from ostiary_gateway.media_types import JSON_HEADERS
 from ostiary_gateway.server.response import Response
 from ostiary_gateway.session import UpstreamSession
 from ostiary_gateway.upstream import faults
-from ostiary_gateway.upstream.http1.answer import Answer
+from ostiary_gateway.upstream.http1.answer import UpstreamResponse
 
 _SESSION: Final = "Mcp-Session-Id"
 #: A small complete response is sent to the caller in the same loop iteration, so no memory is reserved for it; bytes.
@@ -40,7 +40,7 @@ _NONE: Final[Mapping[str, str]] = {}
 SealSession = Callable[[UpstreamSession], str]
 
 
-async def read_whole(exchange: Exchange, answer: Answer, *, limit: int) -> bytes:
+async def read_whole(exchange: Exchange, answer: UpstreamResponse, *, limit: int) -> bytes:
     """Read a body of at most ``limit`` bytes, which are counted as they arrive.
 
     All of it must arrive within the server's response timeout: a document is not a stream, and one that arrives byte by
@@ -62,14 +62,16 @@ async def read_whole(exchange: Exchange, answer: Answer, *, limit: int) -> bytes
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-async def _read_some(answer: Answer, until: float, seconds: float) -> bytes:
+async def _read_some(answer: UpstreamResponse, until: float, seconds: float) -> bytes:
     try:
         return await answer.read_some(max(0.0, until - monotonic()))
     except TimeoutError as error:
         raise UpstreamFault(faults.TIMEOUT, f"the answer was not whole {seconds:g} s after its head") from error
 
 
-async def relay_document(exchange: Exchange, answer: Answer, *, seal: SealSession) -> tuple[Response, ResponseSummary]:
+async def relay_document(
+    exchange: Exchange, answer: UpstreamResponse, *, seal: SealSession
+) -> tuple[Response, ResponseSummary]:
     """Return the response to a request for a JSON document, and its summary.
 
     Raises:
@@ -104,7 +106,7 @@ async def relay_document(exchange: Exchange, answer: Answer, *, seal: SealSessio
     return Response(answer.status, text, headers), answers.outcome(message)
 
 
-async def _list(exchange: Exchange, answer: Answer, method: Method, text: bytes) -> ListResponse:
+async def _list(exchange: Exchange, answer: UpstreamResponse, method: Method, text: bytes) -> ListResponse:
     """Return a list as the caller may see it."""
     visibility = exchange.proxy.visibility
     known = LISTS.recall(method, text, visibility, exchange.request_id, sent_id=exchange.sent_id)
@@ -113,7 +115,7 @@ async def _list(exchange: Exchange, answer: Answer, method: Method, text: bytes)
     return known
 
 
-def _judged(exchange: Exchange, answer: Answer, method: Method, text: bytes) -> Steps[ListResponse]:
+def _judged(exchange: Exchange, answer: UpstreamResponse, method: Method, text: bytes) -> Steps[ListResponse]:
     """Filter a list that was not seen before."""
     visibility = exchange.proxy.visibility
     reading = yield from _checked(exchange, answer, text, method)
@@ -133,7 +135,7 @@ def _judged(exchange: Exchange, answer: Answer, method: Method, text: bytes) -> 
     return known
 
 
-def _checked(exchange: Exchange, answer: Answer, text: bytes, method: Method | None) -> Steps[Reading]:
+def _checked(exchange: Exchange, answer: UpstreamResponse, text: bytes, method: Method | None) -> Steps[Reading]:
     """Read a response, and check that it answers the request.
 
     Raises:
@@ -149,7 +151,7 @@ def _checked(exchange: Exchange, answer: Answer, text: bytes, method: Method | N
     return reading
 
 
-def _read(exchange: Exchange, answer: Answer, text: bytes) -> dict[str, Any]:
+def _read(exchange: Exchange, answer: UpstreamResponse, text: bytes) -> dict[str, Any]:
     """Read a response as :func:`_checked` does, in one step.
 
     It is for short responses that are not lists.
@@ -163,7 +165,7 @@ def _read(exchange: Exchange, answer: Answer, text: bytes) -> dict[str, Any]:
     return message
 
 
-def _or_http(answer: Answer, fault: UpstreamFault) -> UpstreamFault:
+def _or_http(answer: UpstreamResponse, fault: UpstreamFault) -> UpstreamFault:
     """Return the fault of an HTTP error status, if there is one: it says more than ``fault``."""
     return http_fault(answer) if answer.status >= 400 else fault
 
@@ -178,20 +180,22 @@ def with_own_id(exchange: Exchange, text: bytes, message: dict[str, Any]) -> byt
     return text
 
 
-def _no_answer(answer: Answer) -> UpstreamFault:
+def _no_answer(answer: UpstreamResponse) -> UpstreamFault:
     if answer.status >= 400:
         return http_fault(answer)
     return UpstreamFault(faults.INVALID, "the response does not answer the request")
 
 
-def _headers(answer: Answer, session: Mapping[str, str] = _NONE) -> Mapping[str, str]:
+def _headers(answer: UpstreamResponse, session: Mapping[str, str] = _NONE) -> Mapping[str, str]:
     """Return the headers of a document: its type, its session, and those of an HTTP error."""
     if answer.status < 400 and not session:
         return JSON_HEADERS
     return {**rejections.headers(answer), **session}
 
 
-def session_header(exchange: Exchange, answer: Answer, message: dict[str, Any], seal: SealSession) -> Mapping[str, str]:
+def session_header(
+    exchange: Exchange, answer: UpstreamResponse, message: dict[str, Any], seal: SealSession
+) -> Mapping[str, str]:
     """Return the session header for a response to initialize.
 
     None if the server keeps no session.

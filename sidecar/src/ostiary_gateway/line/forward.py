@@ -25,7 +25,7 @@ from ostiary_gateway.telemetry import ClientSpan
 from ostiary_gateway.upstream import faults, redirects
 from ostiary_gateway.upstream.health import printable
 from ostiary_gateway.upstream.http1 import request as http1
-from ostiary_gateway.upstream.http1.answer import Answer
+from ostiary_gateway.upstream.http1.answer import UpstreamResponse
 
 _PARAM_LIMIT: Final = 64
 #: Up to this body size in bytes the parsed tree is not freed early: it takes at most about 20 KiB.
@@ -112,7 +112,7 @@ def _mirror(exchange: Exchange, message: Message, headers: dict[str, str]) -> No
     headers.update(parameters)
 
 
-async def forward(exchange: Exchange, span: ClientSpan) -> Answer:
+async def forward(exchange: Exchange, span: ClientSpan) -> UpstreamResponse:
     """Send the exchange upstream, check the head of the response and return it.
 
     The caller must close it.
@@ -166,7 +166,7 @@ async def cancel_duplicates(exchange: Exchange, span: ClientSpan) -> None:
     params["requestId"] = first
 
 
-async def _judge_head(exchange: Exchange, answer: Answer) -> None:
+async def _judge_head(exchange: Exchange, answer: UpstreamResponse) -> None:
     """Raise for a response that is not MCP.
 
     Raises:
@@ -198,7 +198,7 @@ async def _judge_head(exchange: Exchange, answer: Answer) -> None:
     raise http_fault(answer)
 
 
-async def _response_text(answer: Answer) -> str:
+async def _response_text(answer: UpstreamResponse) -> str:
     """Return the start of a response's text for the operator.
 
     Empty if the server sends none in time.
@@ -234,7 +234,7 @@ def no_stream() -> Refusal:
     )
 
 
-def refuses_in_text(answer: Answer) -> bool:
+def refuses_in_text(answer: UpstreamResponse) -> bool:
     """Say whether a response is a server's refusal in plain text, typed so or untyped.
 
     404 is not among the statuses: without a session it means that there is no MCP server at this URL.
@@ -246,7 +246,7 @@ def _is_overload(status: int) -> bool:
     return status == 429 or (status >= 500 and status != 501)
 
 
-def http_fault(answer: Answer) -> UpstreamFault:
+def http_fault(answer: UpstreamResponse) -> UpstreamFault:
     """Return the fault for an HTTP error status that came without a JSON-RPC response."""
     words = f"the upstream answered HTTP {answer.status}"
     if _is_overload(answer.status):
@@ -254,7 +254,7 @@ def http_fault(answer: Answer) -> UpstreamFault:
     return UpstreamFault(faults.INVALID, words)
 
 
-def retry_after_ms(answer: Answer) -> int | None:
+def retry_after_ms(answer: UpstreamResponse) -> int | None:
     """Return a Retry-After in milliseconds; None unless it is given in seconds."""
     text = answer.header("retry-after") or ""
     if not (text.isascii() and text.isdecimal()) or len(text) > 9:

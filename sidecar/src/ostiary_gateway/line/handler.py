@@ -38,7 +38,7 @@ from ostiary_gateway.server.response import Response
 from ostiary_gateway.session import Sealer, UpstreamSession
 from ostiary_gateway.telemetry import ClientSpan, ServerSpan, Telemetry
 from ostiary_gateway.upstream import faults
-from ostiary_gateway.upstream.http1.answer import Answer
+from ostiary_gateway.upstream.http1.answer import UpstreamResponse
 
 _log = logging.getLogger(__name__)
 
@@ -264,7 +264,9 @@ class RequestPipeline:
                 if self.request_ids.cancelled and self.request_ids.is_cancelled(exchange):
                     record.cancelled(client)
 
-    async def _shape(self, exchange: Exchange, answer: Answer, span: ServerSpan, client: ClientSpan) -> Response | None:
+    async def _shape(
+        self, exchange: Exchange, answer: UpstreamResponse, span: ServerSpan, client: ClientSpan
+    ) -> Response | None:
         health = exchange.selected.health
         if exchange.request.method == "DELETE":
             health.succeeded()
@@ -289,7 +291,9 @@ class RequestPipeline:
         await self._relay_events(exchange, answer, span, client)
         return None
 
-    async def _relay_events(self, exchange: Exchange, answer: Answer, span: ServerSpan, client: ClientSpan) -> None:
+    async def _relay_events(
+        self, exchange: Exchange, answer: UpstreamResponse, span: ServerSpan, client: ClientSpan
+    ) -> None:
         stream = OpenStream(exchange.proxy, exchange, answer) if exchange.stays_open else None
         relay = EventRelay(
             exchange,

@@ -23,13 +23,13 @@ from ostiary_gateway.line.refusals import error_message
 from ostiary_gateway.media_types import JSON_HEADERS
 from ostiary_gateway.server.response import Response
 from ostiary_gateway.upstream.health import printable
-from ostiary_gateway.upstream.http1.answer import Answer
+from ostiary_gateway.upstream.http1.answer import UpstreamResponse
 
 #: The number of bytes of a server's text that are read.
 _WORDS_BYTES: Final = 2048
 
 
-def rejection(exchange: Exchange, answer: Answer, text: bytes) -> tuple[Response, ResponseSummary] | None:
+def rejection(exchange: Exchange, answer: UpstreamResponse, text: bytes) -> tuple[Response, ResponseSummary] | None:
     """Return the response where a server refuses its request, and its summary.
 
     None for any other response. The HTTP status of ``answer`` must be an error.
@@ -47,7 +47,7 @@ def rejection(exchange: Exchange, answer: Answer, text: bytes) -> tuple[Response
     return Response(answer.status, body, headers(answer)), answers.outcome(message)
 
 
-def _error_of_no_request(exchange: Exchange, answer: Answer, text: bytes) -> dict[str, Any] | None:
+def _error_of_no_request(exchange: Exchange, answer: UpstreamResponse, text: bytes) -> dict[str, Any] | None:
     """Return an error that does not have the id of its request.
 
     From HTTP 500 on it must have no id at all.
@@ -64,7 +64,7 @@ def _error_of_no_request(exchange: Exchange, answer: Answer, text: bytes) -> dic
     return message if message.get("id") is None or answer.status < 500 else None
 
 
-def _of_text(exchange: Exchange, answer: Answer, text: bytes) -> tuple[Response, ResponseSummary]:
+def _of_text(exchange: Exchange, answer: UpstreamResponse, text: bytes) -> tuple[Response, ResponseSummary]:
     refusal = Refusal(
         answer.status, "UpstreamRefused", _refusal_text(exchange, answer.status), code=codes.INVALID_REQUEST
     )
@@ -83,7 +83,7 @@ def _refusal_text(exchange: Exchange, status: int) -> str:
     return f"{words}; it may want initialize first, and the session that it opens" if outside else words
 
 
-def headers(answer: Answer) -> Mapping[str, str]:
+def headers(answer: UpstreamResponse) -> Mapping[str, str]:
     """Return the headers of a document with an HTTP error status.
 
     They are its type, and when to retry at an overloaded server.

@@ -46,7 +46,7 @@ from ostiary_gateway.line.shape import Shaped, must_filter, reading_for, shaping
 from ostiary_gateway.line.streams import OpenStream, listen_ended
 from ostiary_gateway.media_types import EVENT_STREAM_HEADERS
 from ostiary_gateway.upstream import faults
-from ostiary_gateway.upstream.http1.answer import Answer
+from ostiary_gateway.upstream.http1.answer import UpstreamResponse
 
 #: A comment is sent into a stream that is silent for so long, in seconds.
 KEEP_ALIVE_SECONDS: Final = 15.0
@@ -73,7 +73,7 @@ class EventRelay:
     def __init__(
         self,
         exchange: Exchange,
-        answer: Answer,
+        answer: UpstreamResponse,
         *,
         stream: OpenStream | None,
         seal: SealSession,

@@ -18,7 +18,7 @@ from ostiary_gateway.errors import Refusal
 from ostiary_gateway.line.authorize import authorize
 from ostiary_gateway.line.exchange import Exchange
 from ostiary_gateway.line.list_notices import ListNotices
-from ostiary_gateway.upstream.http1.answer import Answer
+from ostiary_gateway.upstream.http1.answer import UpstreamResponse
 
 #: So many seconds streams are judged before others have their turn.
 _SLICE_SECONDS: Final = 0.01
@@ -33,7 +33,7 @@ class OpenStream:
 
     proxy: ProxyRuntime
     exchange: Exchange
-    answer: Answer
+    answer: UpstreamResponse
     ended: bool = False
     unsettled: bool = False
     notices: ListNotices = field(init=False)

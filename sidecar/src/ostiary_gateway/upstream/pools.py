@@ -1,14 +1,16 @@
-"""Servers by what they are: two entries that describe the same server share its connections, and an edit of a policy
-keeps them. What no entry uses any more is closed once its requests are done.
+"""Upstream servers by their description, so that an edit of a policy keeps the connections.
+
+A server that no entry uses any more is closed once its requests are done.
 """
 
 import asyncio
 import logging
+from collections.abc import Mapping
+from typing import Protocol
 
 from ostiary_core.canonical import digest
 from ostiary_core.contract.documents import EntryDocument, ServerShareConfig, SettingsDocument
 from ostiary_core.errors import ContractError
-from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.upstream import hops
 from ostiary_gateway.upstream.addresses import OwnEndpoints
 from ostiary_gateway.upstream.egress import Egress
@@ -17,20 +19,40 @@ from ostiary_gateway.upstream.server import UpstreamServer
 _log = logging.getLogger(__name__)
 
 
+class ServerUser(Protocol):
+    """A proxy, as far as it uses a server."""
+
+    @property
+    def server(self) -> UpstreamServer:
+        """Its server."""
+
+
+class ServerConfig(Protocol):
+    """What a config says of servers."""
+
+    @property
+    def settings(self) -> SettingsDocument:
+        """The gateway's settings."""
+
+    @property
+    def proxies(self) -> Mapping[str, ServerUser]:
+        """The proxies, by identity."""
+
+
 class ServerPools:
-    """Hands out servers. Safe to call from the thread that builds a config: opening happens with the first request."""
+    """Creates and keeps servers. :meth:`take` may be called from the thread that builds a config."""
 
     def __init__(self, own: OwnEndpoints, *, installation: str = "", egress: Egress | None = None) -> None:
         self._environment = self._egress = egress or Egress()
         self._pod = self._own = own
         self._installation = installation
         self._connections = ServerShareConfig().connections
-        self._refused_by_gone = 0
+        self._refused_by_retired = 0
         self._servers: dict[str, UpstreamServer] = {}
         self._retiring: dict[UpstreamServer, asyncio.Task[None]] = {}
 
     def take(self, entry: EntryDocument) -> UpstreamServer:
-        """Return the server of an entry, the same object for the same description within one proxy.
+        """Return the server of an entry: the same object for the same description within one proxy.
 
         Raises:
             ContractError: the entry's TLS material cannot be used.
@@ -51,9 +73,9 @@ class ServerPools:
                 raise ContractError(f"server {document.name}: {error}") from error
         return self._servers[key]
 
-    def on_swap(self, snapshot: Snapshot, changed: frozenset[str]) -> None:
-        """Take the bound and the egress of the new snapshot, and let go of servers that it does not use."""
-        self._lead(snapshot.settings)
+    def on_swap(self, snapshot: ServerConfig, changed: frozenset[str]) -> None:
+        """Take the limits and the egress proxy of a new config, and retire the servers that it does not use."""
+        self._reroute(snapshot.settings)
         connections = snapshot.settings.bounds.per_server.connections
         if connections != self._connections:
             self._connections = connections
@@ -67,8 +89,8 @@ class ServerPools:
                 del self._servers[key]
                 self._retiring[server] = asyncio.get_running_loop().create_task(self._retire(server))
 
-    def _lead(self, settings: SettingsDocument) -> None:
-        """Have every server reached as these settings say, those too that were made before they were in force."""
+    def _reroute(self, settings: SettingsDocument) -> None:
+        """Route to every server as these settings say, also to servers that were created before."""
         proxy = settings.egress_proxy
         self._egress = Egress.from_settings(proxy) if proxy is not None else self._environment
         self._own = self._pod.with_api_servers(settings.refused_addresses or ())
@@ -78,16 +100,16 @@ class ServerPools:
     async def _retire(self, server: UpstreamServer) -> None:
         await server.unused()
         server.close()
-        self._refused_by_gone += server.refused
+        self._refused_by_retired += server.refused
         del self._retiring[server]
 
     @property
     def refused(self) -> int:
         """How many requests found no free connection to their server in time."""
-        return self._refused_by_gone + sum(server.refused for server in (*self._servers.values(), *self._retiring))
+        return self._refused_by_retired + sum(server.refused for server in (*self._servers.values(), *self._retiring))
 
     async def close(self) -> None:
-        """Close everything, also what is still in use."""
+        """Close all servers, also those in use."""
         for task in self._retiring.values():
             task.cancel()
         await asyncio.gather(*self._retiring.values(), return_exceptions=True)

@@ -17,7 +17,7 @@ from ostiary_gateway.upstream.addresses import OwnEndpoints, networks
 from ostiary_gateway.upstream.egress import Egress
 from ostiary_gateway.upstream.health import Health
 from ostiary_gateway.upstream.http1 import request as http1
-from ostiary_gateway.upstream.http1.answer import Answer
+from ostiary_gateway.upstream.http1.answer import UpstreamResponse
 from ostiary_gateway.upstream.http1.dialing import Dialer
 from ostiary_gateway.upstream.http1.pool import Pool
 from ostiary_gateway.upstream.route import Place, Route
@@ -73,7 +73,7 @@ class UpstreamServer:
 
     async def request(
         self, method: str, lines: bytes, body: bytes | None, *, passed: Sequence[str] = (), repeatable: bool = False
-    ) -> Answer:
+    ) -> UpstreamResponse:
         """Send a request and return its response as soon as the head has arrived.
 
         The caller must close it.
@@ -104,8 +104,8 @@ class UpstreamServer:
         return head.replace(self._via, _via([*passed, self.mark]))
 
     async def _follow_redirect(
-        self, route: Route, answer: Answer, method: str, rest: bytes, passed: Sequence[str]
-    ) -> Answer:
+        self, route: Route, answer: UpstreamResponse, method: str, rest: bytes, passed: Sequence[str]
+    ) -> UpstreamResponse:
         """Follow a redirect to another path of this server, once.
 
         Return any other response unchanged.

@@ -1,26 +1,36 @@
-"""An answer as it arrives. Its body is read piece by piece; who reads slowly slows the sender, not our memory."""
+"""A response as it arrives. Its body is read piece by piece; a slow reader slows the server, and no memory grows."""
 
 import asyncio
 from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
 
-if TYPE_CHECKING:
-    from ostiary_gateway.upstream.http1.connection import Connection
-
-#: Buffered bytes at which the connection stops to read; it goes on when they have been taken.
+#: Buffered bytes at which the connection stops reading, until they have been read.
 HIGH_WATER: Final = 256 * 1024
 _PLAIN: Final = (b"identity", b"")
 _FOREVER: Final = float("inf")
 
 
-class Answer:
-    """One answer. ``status`` and headers are there from the start; :meth:`read_some` gives the body.
+class ResponseConnection(Protocol):
+    """What a response needs of its connection."""
 
-    ``released`` is called once, when the answer has been closed.
+    def close(self) -> None:
+        """Close at once."""
+
+    def pause(self) -> None:
+        """Stop reading until :meth:`resume`."""
+
+    def resume(self) -> None:
+        """Continue to read."""
+
+
+class UpstreamResponse:
+    """One response. ``status`` and headers are complete from the start; :meth:`read_some` returns the body.
+
+    ``released`` is called once, when the response has been closed.
     """
 
     __slots__ = (
@@ -38,13 +48,13 @@ class Answer:
         "status",
     )
 
-    def __init__(self, status: int, headers: dict[bytes, bytes], connection: "Connection") -> None:
+    def __init__(self, status: int, headers: dict[bytes, bytes], connection: ResponseConnection) -> None:
         self.status = status
         self.complete = False
         self._headers = headers
         #: The media type, without its parameters.
         self.content_type = _media_type(headers[b"content-type"]) if b"content-type" in headers else ""
-        #: Whether the body is compressed, or otherwise not as it is.
+        #: Whether the body has a content encoding, such as compression.
         self.encoded = b"content-encoding" in headers and headers[b"content-encoding"].strip().lower() not in _PLAIN
         self.released: Callable[[], None] | None = None
         self._chunks: list[bytes] = []
@@ -55,24 +65,24 @@ class Answer:
         self._connection = connection
 
     def header(self, name: str) -> str | None:
-        """Return a header by its name in any case, None without it; what stood twice is joined by commas."""
+        """Return a header by its name in any case, None without it; repeated values are joined by commas."""
         value = self._headers.get(name.lower().encode("latin-1"))
         return value.decode("latin-1").strip(" \t") if value is not None else None
 
     def ready(self) -> bytes | None:
-        """Return what has arrived without waiting: empty at the end, None where there is something to wait for."""
+        """Return what has arrived, without waiting: empty at the end, None if more must be awaited."""
         if self._chunks:
             return self._take()
         return b"" if self.complete else None
 
     def at_hand(self, most: int) -> bytes | None:
-        """Return what is left of the body if it has arrived whole and holds at most so many bytes; else None."""
+        """Return the rest of the body if all of it has arrived and it has at most ``most`` bytes; else None."""
         if not self.complete or self._size > most or not self._chunks:
             return None
         return self._take()
 
     async def read_some(self, seconds: float) -> bytes:
-        """Return what has arrived, waiting so long for something to arrive; empty at the end.
+        """Return what has arrived, waiting at most ``seconds`` for it; empty at the end.
 
         Raises:
             UpstreamFault: the body broke off before its end.
@@ -83,14 +93,14 @@ class Answer:
                 raise self._fault
             if self.complete:
                 return b""
-            await self._something(seconds)
+            await self._wait(seconds)
         return self._take()
 
-    async def _something(self, seconds: float) -> None:
-        self._go_on()
+    async def _wait(self, seconds: float) -> None:
+        self._resume()
         loop = asyncio.get_running_loop()
         waiter = self._waiter = loop.create_future()
-        # A bare timer: asyncio.timeout would cost more than all else that a piece of a stream costs.
+        # A bare timer: asyncio.timeout would cost more than everything else that one piece of a stream costs.
         timer = loop.call_later(seconds, _too_late, waiter) if seconds < _FOREVER else None
         try:
             await waiter
@@ -100,7 +110,7 @@ class Answer:
                 timer.cancel()
 
     def close(self) -> None:
-        """Have done with the answer: unless it arrived whole, its connection is closed."""
+        """Release the response: unless all of it has arrived, its connection is closed."""
         self._chunks.clear()
         if not self.complete:
             self._connection.close()
@@ -112,21 +122,21 @@ class Answer:
         data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
         self._chunks.clear()
         self._size = 0
-        self._go_on()
+        self._resume()
         return data
 
     def hold_back(self) -> None:
-        """Stop the sender until what is there is taken, however little: nobody takes it now."""
+        """Stop reading from the server until what has arrived is read, however little that is."""
         if not self._paused and not self.complete and self._fault is None:
             self._paused = True
             self._connection.pause()
 
-    def _go_on(self) -> None:
+    def _resume(self) -> None:
         if self._paused:
             self._paused = False
             self._connection.resume()
 
-    # What the connection tells:
+    # From the connection:
 
     def feed(self, data: bytes) -> None:
         """Take a piece of the body."""
@@ -137,13 +147,13 @@ class Answer:
         self._wake()
 
     def finish(self) -> None:
-        """The body is whole, and the connection somebody else's: it goes on by itself."""
+        """Note that the body is complete. The connection belongs to another request now, so it must be reading."""
         self.complete = True
-        self._go_on()
+        self._resume()
         self._wake()
 
     def fail(self, fault: UpstreamFault) -> None:
-        """The body will not become whole. What has arrived can still be read."""
+        """Note that the body will never be complete. What has arrived can still be read."""
         if not self.complete and self._fault is None:
             self._fault = fault
             self._wake()

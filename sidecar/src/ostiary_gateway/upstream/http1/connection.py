@@ -1,7 +1,7 @@
 """One connection to an upstream server: one exchange at a time.
 
-Whatever arrives that was not asked for (bytes while idle, a second answer, an answer before the request was sent) makes
-the connection unusable: taking it for the next answer would give one caller what belongs to another.
+Any input that was not requested (bytes while idle, a second response, a response before the request was sent) makes the
+connection unusable: if it were taken for the next response, one client would get what belongs to another.
 """
 
 import asyncio
@@ -14,22 +14,22 @@ import httptools
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.transports import break_cycles, is_unsent, limit_read_size
 from ostiary_gateway.upstream import faults
-from ostiary_gateway.upstream.http1.answer import Answer, broken_off
+from ostiary_gateway.upstream.http1.answer import UpstreamResponse, broken_off
 from ostiary_gateway.upstream.http1.deadlines import Deadlines
 from ostiary_gateway.upstream.http1.status_line import USUAL, StatusLine
 
-#: After how many seconds of silence the kernel asks, how often and how many times: 2 minutes in all.
+#: TCP keep-alive: seconds of silence before the first probe, seconds between probes, their number. 2 minutes in all.
 _PROBING: Final = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
 _HEAD_LIMIT: Final = 64 * 1024
 _HEADER_COUNT_LIMIT: Final = 200
-#: Requests up to this size are not asked after: the kernel takes them whole. In bytes, below any socket's buffer.
+#: Requests up to this size, in bytes, are sent at once: they fit into any socket's buffer.
 _SMALL: Final = 2048
 _TOO_LARGE: Final = "the head of the answer is too large"
 _BODILESS: Final = frozenset({204, 304})
 
 
-class Connection(asyncio.Protocol):
-    """A protocol of asyncio and of llhttp at once. ``pool`` callbacks: :meth:`.Pool.put_back`, :meth:`.Pool.lost`."""
+class UpstreamConnection(asyncio.Protocol):
+    """A protocol of asyncio and of llhttp. Its pool sets ``on_idle`` and ``on_lost``, which are called with it."""
 
     def __init__(self) -> None:
         self.usable = True
@@ -37,31 +37,31 @@ class Connection(asyncio.Protocol):
         self.on_lost: Any = None
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
-        #: Kept, since asking for it is a system call each time (CPython 3.11 looks whether the process has forked).
+        #: Kept, since getting it is a system call each time (CPython 3.11 checks whether the process has forked).
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._head: asyncio.Future[Answer] | None = None
-        self._response: Answer | None = None
+        self._head: asyncio.Future[UpstreamResponse] | None = None
+        self._response: UpstreamResponse | None = None
         self._headers: dict[bytes, bytes] = {}
         self._repeated = self._fed = self._sent = 0
         self._body_ends_with_connection = False
-        #: The final head came before the request had ended, so that the rest of it may still be under way.
+        #: The final head came before the whole request was sent, so that the rest of it may still be in transit.
         self._answered_early = False
         self._line = StatusLine()
         self._poll: select.poll | None = None
-        #: When the head must be there, on the loop's clock.
+        #: When the head must have come, on the loop's clock.
         self.deadline = 0.0
         self.deadlines = Deadlines()
         self._seconds = 0.0
 
-    # Towards the pool and its users
+    # For the pool and its users
 
-    async def exchange(self, request: bytes, *, seconds: float) -> Answer:
-        """Send a request and return its answer when the head is there, within so many seconds.
+    async def exchange(self, request: bytes, *, seconds: float) -> UpstreamResponse:
+        """Send a request and return its response once the head has come, within ``seconds``.
 
         Cancelling closes the connection.
 
         Raises:
-            UpstreamFault: no answer, none in time, or one that is not HTTP/1.1.
+            UpstreamFault: no response, none in time, or one that is not HTTP/1.1.
         """
         if self._transport is None or not self.usable or self._head is not None or self._response is not None:
             raise broken_off()
@@ -73,7 +73,7 @@ class Connection(asyncio.Protocol):
         loop = self._loop
         if loop is None:
             loop = self._loop = asyncio.get_running_loop()
-        head: asyncio.Future[Answer] = loop.create_future()
+        head: asyncio.Future[UpstreamResponse] = loop.create_future()
         self._head = head
         self._seconds = seconds
         self.deadline = loop.time() + seconds
@@ -82,7 +82,7 @@ class Connection(asyncio.Protocol):
         try:
             return await head
         except asyncio.CancelledError:
-            # The head may have come in the same turn; a whole answer has given the connection to somebody else.
+            # The head may have come in the same iteration; a complete response has freed the connection for another.
             if head.done() and not head.cancelled() and head.exception() is None:
                 head.result().close()
             else:
@@ -90,28 +90,28 @@ class Connection(asyncio.Protocol):
             raise
 
     def too_late(self) -> None:
-        """The head did not come in time."""
+        """Fail the exchange: the head did not come in time."""
         self._fail(UpstreamFault(faults.TIMEOUT, f"no answer within {self._seconds:g} s"))
 
     def probe_when_silent(self) -> None:
-        """Have the kernel find out that the other side is gone: a stream may be silent for days."""
+        """Turn on TCP keep-alive, which detects a dead server: a stream may be silent for days."""
         made = self._transport.get_extra_info("socket") if self._transport is not None else None
         if made is None:
             return
         made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for option, value in _PROBING:
-            if hasattr(socket, option):  # not everywhere under this name; then the system's own patience holds
+            if hasattr(socket, option):  # not every system has this name; then its defaults apply
                 made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
     @property
     def has_heard(self) -> bool:
-        """Whether any byte of an answer came to the exchange that is waiting, or waited last, for a head."""
+        """Whether any byte of a response came to the exchange that waits, or waited last, for a head."""
         return self._fed > 0
 
     def still_open(self) -> bool:
-        """Ask the socket itself whether the other side has ended, or sent anything, while the connection was idle.
+        """Check on the socket that the server has neither closed nor sent anything while the connection was idle.
 
-        The event loop learns of it one turn later than we would write into it.
+        The event loop would report it one iteration later, after we had written to it.
         """
         if not self.usable or self._transport is None or self._transport.is_closing():
             return False
@@ -123,7 +123,7 @@ class Connection(asyncio.Protocol):
         return not self._poll.poll(0)
 
     def close(self) -> None:
-        """Close at once; an exchange on it fails."""
+        """Close at once; its exchange fails."""
         self.usable = False
         if self._transport is not None:
             self._transport.abort()
@@ -139,7 +139,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Parse what arrived."""
         if self._head is None and self._response is None:
-            self.close()  # nobody asked
+            self.close()  # it was not requested
             return
         try:
             self._fed += len(data)
@@ -151,27 +151,25 @@ class Connection(asyncio.Protocol):
                     data = line.feed(self._parser, data)
             self._parser.feed_data(data)
             if self._fed > _HEAD_LIMIT:
-                self._bound_what_is_held()
+                self._check_head_size()
         except UpstreamFault as fault:
             self._fail(fault)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._fail(_not_http(error))
 
-    def _bound_what_is_held(self) -> None:
-        """A head or a trailer that goes on and on is held by the parser, so what was fed since the last piece of a body
-        is what counts.
-        """
+    def _check_head_size(self) -> None:
+        """Refuse an endless head or trailer, which the parser holds: bytes count from the last piece of a body."""
         if self._head is not None or self._response is not None:
             raise UpstreamFault(faults.INVALID, _TOO_LARGE)
 
     def eof_received(self) -> bool:
-        """The other side has sent all it had: the end of a body that has no other."""
+        """End a body that has neither length nor chunks: it ends with the connection."""
         if self._response is not None and self._body_ends_with_connection:
             self._end_of_message()
         return False
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Tell whoever waits."""
+        """Fail or finish the exchange."""
         self.usable = False
         break_cycles(self._transport)
         self._transport = None
@@ -180,67 +178,67 @@ class Connection(asyncio.Protocol):
         self._fail(broken_off())
         if self.on_lost is not None:
             self.on_lost(self)
-        del self._parser  # they know each other, and the collector comes rarely
+        del self._parser  # a cycle, and the garbage collector runs rarely
 
     # llhttp
 
     def on_message_begin(self) -> None:
-        """A second answer to one request is none of ours."""
+        """Refuse a second response to one request."""
         if self._head is None:
             raise UpstreamFault(faults.INVALID, "an answer that nobody asked for")
         self._headers = {}
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header; what follows the body (trailers) is not kept."""
+        """Keep a header; trailers are dropped."""
         if self._response is not None:
             return
         key, headers = name.lower(), self._headers
         if key in headers:
             value = self._joined(key, value)
-        headers[key] = value  # their bytes are bounded by what is read at once, and by what is fed
+        headers[key] = value  # their size is bounded by one read, and by what is fed
 
     def _joined(self, key: bytes, value: bytes) -> bytes:
-        """Return a header that stands once more, with what it said before."""
+        """Return the value of a repeated header, joined to the earlier one."""
         self._repeated += 1
-        if self._repeated > _HEADER_COUNT_LIMIT:  # each costs what all before it cost
+        if self._repeated > _HEADER_COUNT_LIMIT:  # each join copies all earlier values
             raise UpstreamFault(faults.INVALID, _TOO_LARGE)
         return self._headers[key] + b", " + value.strip(b" \t")
 
     def on_headers_complete(self) -> None:
-        """The head is there: give it to who waits."""
+        """Hand the complete head to the exchange."""
         if len(self._headers) + self._repeated > _HEADER_COUNT_LIMIT:
             raise UpstreamFault(faults.INVALID, _TOO_LARGE)
         status = self._parser.get_status_code()
         if status < 200:
             _check_interim(status)
             self._line.begin()
-            return  # the answer is still to come
+            return  # the final response is still to come
         self._fed = 0
         encoding = self._headers.get(b"transfer-encoding")
-        # Not a tab: llhttp does not take "chunked" and a tab for chunked, and it is llhttp that cuts the body.
+        # Tabs are not stripped: llhttp does not take "chunked" and a tab for chunked, and llhttp frames the body.
         if encoding is not None and encoding.strip(b" ").lower() != b"chunked":
             raise UpstreamFault(faults.INVALID, "a transfer encoding that was not asked for")
         length = b"content-length" in self._headers
         self._body_ends_with_connection = not length and encoding is None and status not in _BODILESS
         self._answered_early = self._sent > _SMALL and is_unsent(self._transport)
-        self._response = Answer(status, self._headers, self)
+        self._response = UpstreamResponse(status, self._headers, self)
         head = self._take_head()
         if head is not None and not head.done():
             head.set_result(self._response)
 
     def on_body(self, data: bytes) -> None:
-        """Pass a piece of the body on."""
+        """Pass on a piece of the body."""
         self._fed = 0
         if self._response is not None:
             self._response.feed(data)
 
     def on_message_complete(self) -> None:
-        """The answer is whole; an interim one is none."""
+        """Finish the response, unless it was an interim one."""
         if self._response is not None:
             self._end_of_message()
 
-    def _take_head(self) -> asyncio.Future[Answer] | None:
-        """Return who waits for a head, and wait no longer."""
+    def _take_head(self) -> asyncio.Future[UpstreamResponse] | None:
+        """Return the future that waits for a head, and forget it."""
         self.deadlines.remove(self)
         head, self._head = self._head, None
         return head
@@ -267,12 +265,12 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     def pause(self) -> None:
-        """Read no more until :meth:`resume`."""
+        """Stop reading until :meth:`resume`."""
         if self._transport is not None:
             self._transport.pause_reading()
 
     def resume(self) -> None:
-        """Read on."""
+        """Continue to read."""
         if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
 

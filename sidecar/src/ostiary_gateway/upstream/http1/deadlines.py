@@ -1,37 +1,43 @@
-"""Who waits for a head, and until when: one timer for all exchanges of a pool, since nearly all end long before."""
+"""Deadlines of the response heads that a pool waits for: one timer for all, since nearly all come long before."""
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from ostiary_gateway.upstream.http1.connection import Connection
+
+class Waiting(Protocol):
+    """A connection that waits for a head. ``deadline`` is on the loop's clock."""
+
+    deadline: float
+
+    def too_late(self) -> None:
+        """Fail the exchange: the head did not come in time."""
 
 
 class Deadlines:
-    """The connections that wait. A timer is set while there are any, for the earliest of them."""
+    """The connections that wait for a head. While there are any, a timer is set for the earliest deadline."""
 
     def __init__(self) -> None:
-        self._waiting: set[Connection] = set()
+        self._waiting: set[Waiting] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
 
-    def add(self, connection: "Connection", deadline: float) -> None:
-        """Call a connection's ``too_late`` at this time of the loop's clock, unless it is removed before."""
+    def add(self, connection: Waiting, deadline: float) -> None:
+        """Call the connection's ``too_late`` at the deadline, unless it is removed before."""
         self._waiting.add(connection)
         if self._timer is None or deadline < self._due:
             self._set(deadline)
 
-    def remove(self, connection: "Connection") -> None:
-        """The head is there, or will never be."""
+    def remove(self, connection: Waiting) -> None:
+        """Forget a connection: its head has come, or never will."""
         self._waiting.discard(connection)
 
     def _set(self, due: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._due = due
-        self._timer = asyncio.get_running_loop().call_at(due, self._look)
+        self._timer = asyncio.get_running_loop().call_at(due, self._expire)
 
-    def _look(self) -> None:
+    def _expire(self) -> None:
         self._timer = None
         now = asyncio.get_running_loop().time()
         for connection in [c for c in self._waiting if c.deadline <= now]:
@@ -41,7 +47,7 @@ class Deadlines:
             self._set(min(connection.deadline for connection in self._waiting))
 
     def close(self) -> None:
-        """Tell nobody any more."""
+        """Forget all connections."""
         self._waiting.clear()
         if self._timer is not None:
             self._timer.cancel()

@@ -1,4 +1,4 @@
-"""From a URL to a connection: resolve, judge, connect to what was judged, and shake hands."""
+"""From a URL to a connection: resolve the name, check the addresses, connect to a checked one, do the handshake."""
 
 import asyncio
 import ipaddress
@@ -13,12 +13,12 @@ from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.addresses import Network, OwnEndpoints, allowed, is_own_endpoint
 from ostiary_gateway.upstream.egress import ProxyAddress
 from ostiary_gateway.upstream.http1 import tunnel
-from ostiary_gateway.upstream.http1.connection import Connection
+from ostiary_gateway.upstream.http1.connection import UpstreamConnection
 from ostiary_gateway.upstream.http1.resolving import Resolver
 
-#: So many addresses of a name are tried: whoever owns the name must not have us knock at a whole network for one call.
+#: The most addresses of a name that are tried: the name's owner must not make us scan a network with one call.
 _MOST_ADDRESSES: Final = 16
-#: An address has so long before the next one is tried beside it, in seconds (RFC 8305 §8).
+#: Seconds before the next address is tried in parallel (RFC 8305 §8).
 _HEAD_START_SECONDS: Final = 0.25
 
 
@@ -34,8 +34,8 @@ class Dialer:
     granted: Sequence[Network]
     own: OwnEndpoints
     egress: ProxyAddress | None = None
-    """The proxy that leads to the server, if one does. It connects in our place, and may resolve the name otherwise.
-    What the name resolves to here is judged all the same; one that does not resolve here is the proxy's to judge.
+    """The egress proxy to the server, if there is one. It connects in our place, and may resolve the name differently.
+    The addresses that the name has here are checked all the same; a name that does not resolve here is left to it.
     """
     _resolver: Resolver = field(init=False, repr=False, compare=False)
     _proxies: Resolver = field(init=False, repr=False, compare=False)
@@ -45,11 +45,11 @@ class Dialer:
         if self.egress is not None:
             object.__setattr__(self, "_proxies", Resolver(self.egress.host, self.egress.port))
 
-    async def dial(self) -> Connection:
+    async def dial(self) -> UpstreamConnection:
         """Open a connection.
 
         Raises:
-            UpstreamFault: no address that may be connected to, none that answers, or a handshake that fails.
+            UpstreamFault: no permitted address, none that accepts a connection, or a failed handshake.
         """
         try:
             async with asyncio.timeout(self.seconds):
@@ -57,13 +57,13 @@ class Dialer:
                     connection = await self._through(self.egress)
                     connection.probe_when_silent()
                     return connection
-                return await self._first_that_answers(await self.addresses())
+                return await self._connect_to_first(await self.addresses())
         except TimeoutError as error:
             words = f"no connection to {self.host}:{self.port} within {self.seconds:g} s"
             raise UpstreamFault(faults.CONNECT_TIMEOUT, words) from error
 
-    async def _through(self, egress: ProxyAddress) -> Connection:
-        """Open a connection by way of the egress proxy: a tunnel to a server that speaks TLS, else one to the proxy."""
+    async def _through(self, egress: ProxyAddress) -> UpstreamConnection:
+        """Open a connection through the egress proxy: a tunnel to a server with TLS, else one to the proxy itself."""
         try:
             await self.addresses()
         except UpstreamFault as fault:
@@ -74,7 +74,7 @@ class Dialer:
             address = (await self._proxies.addresses())[0]
             if self.tls is None:
                 loop = asyncio.get_running_loop()
-                _, connection = await loop.create_connection(Connection, address, egress.port)
+                _, connection = await loop.create_connection(UpstreamConnection, address, egress.port)
                 return connection
             host = f"[{self.host}]" if ":" in self.host else self.host
             transport = await tunnel.connect(address, egress.port, egress, f"{host}:{self.port}")
@@ -85,18 +85,18 @@ class Dialer:
             return await tunnel.encrypt(transport, self.tls, name=self.tls_name or self.host)
         except BaseException as error:
             transport.abort()
-            if isinstance(error, OSError):  # TLS's own errors among them
+            if isinstance(error, OSError):  # includes the errors of TLS
                 raise self._tls_failed(error) from error
             raise
 
     async def addresses(self) -> list[str]:
-        """Return what the host resolves to and may be connected to, in the resolver's order.
+        """Return the permitted addresses of the host, in the resolver's order.
 
-        The connection is made to these very addresses, so a name that changes between check and use (DNS rebinding)
-        gains nothing.
+        The connection is made to one of these addresses, so a name that changes between check and use (DNS rebinding)
+        has no effect.
 
         Raises:
-            UpstreamFault: it does not resolve, or to nothing that may be connected to.
+            UpstreamFault: the host does not resolve, or to no permitted address.
         """
         if _is_disguised(self.host):
             raise self._forbidden()
@@ -120,15 +120,14 @@ class Dialer:
             "(loopback, link-local, metadata or API server)",
         )
 
-    async def _first_that_answers(self, addresses: Sequence[str]) -> Connection:
-        """Connect to the first address that lets us; the next is tried once one fails, or says nothing for a while.
+    async def _connect_to_first(self, addresses: Sequence[str]) -> UpstreamConnection:
+        """Connect to the first address that accepts. The next one is tried if one fails or is silent for a while.
 
-        A name may have an address where nobody is any more (a pod on a node that is gone): it must not take all the
-        time that there is (RFC 8305 §5).
+        A name may have a dead address (a pod on a node that is gone): it must not use up all the time (RFC 8305 §5).
         """
         if len(addresses) == 1:
             return await self._connect(addresses[0])
-        attempts: set[asyncio.Task[Connection]] = set()
+        attempts: set[asyncio.Task[UpstreamConnection]] = set()
         last: UpstreamFault | None = None
         left = list(reversed(addresses))
         try:
@@ -149,17 +148,17 @@ class Dialer:
                 attempt.cancel()
         raise last or UpstreamFault(faults.UNREACHABLE, f"{self.host} has no address")
 
-    async def _connect(self, address: str) -> Connection:
+    async def _connect(self, address: str) -> UpstreamConnection:
         loop = asyncio.get_running_loop()
         name = (self.tls_name or self.host) if self.tls is not None else None
         try:
             _, connection = await loop.create_connection(
-                Connection, address, self.port, ssl=self.tls, server_hostname=name
+                UpstreamConnection, address, self.port, ssl=self.tls, server_hostname=name
             )
         except ssl.SSLError as error:
             raise self._tls_failed(error) from error
         except OSError as error:
-            # asyncio's own words repeat the address, and not why.
+            # asyncio's message repeats the address, not the reason.
             reason = os.strerror(error.errno) if error.errno else str(error)
             words = f"{address} port {self.port}: {reason}"
             raise UpstreamFault(faults.UNREACHABLE, words) from error
@@ -171,14 +170,14 @@ class Dialer:
         return UpstreamFault(faults.TLS_FAILED, f"TLS with {self.host}:{self.port}: {reason}")
 
 
-def _close_unused(attempt: "asyncio.Task[Connection]") -> None:
-    """Another address was faster."""
+def _close_unused(attempt: "asyncio.Task[UpstreamConnection]") -> None:
+    """Close a connection that another address made unnecessary."""
     if not attempt.cancelled() and attempt.exception() is None:
         attempt.result().close()
 
 
 def _is_disguised(host: str) -> bool:
-    """Say whether a host is a number that some take for an address and some do not: ``127.1``, ``2130706433``."""
+    """Return whether a host is a number that only some resolvers take for an address: ``127.1``, ``2130706433``."""
     if ":" not in host and not host.replace(".", "").isdigit():
         return False
     try:

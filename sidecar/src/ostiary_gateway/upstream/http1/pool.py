@@ -1,4 +1,4 @@
-"""Connections of one server, kept for the next exchange; the one used last is used first, so that the rest can age."""
+"""A server's idle connections, kept for the next exchange: last in, first out, so that the rest can expire."""
 
 import asyncio
 from collections import deque
@@ -8,8 +8,8 @@ from typing import Final
 
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
-from ostiary_gateway.upstream.http1.answer import Answer, broken_off
-from ostiary_gateway.upstream.http1.connection import Connection
+from ostiary_gateway.upstream.http1.answer import UpstreamResponse, broken_off
+from ostiary_gateway.upstream.http1.connection import UpstreamConnection
 from ostiary_gateway.upstream.http1.deadlines import Deadlines
 
 _RETRY_AFTER_MS: Final = 1000
@@ -18,19 +18,19 @@ _RETRY_AFTER_MS: Final = 1000
 class Pool:
     """At most ``limit`` connections, idle ones for at most ``keep_seconds``. Lives in one event loop.
 
-    Who finds all in use waits for one, at most ``wait_seconds``; ``refused`` counts those who waited in vain.
+    If all are in use, a request waits for one at most ``wait_seconds``; ``refused`` counts those that waited in vain.
     """
 
     def __init__(
-        self, dial: Callable[[], Awaitable[Connection]], *, limit: int, keep_seconds: float, wait_seconds: float
+        self, dial: Callable[[], Awaitable[UpstreamConnection]], *, limit: int, keep_seconds: float, wait_seconds: float
     ) -> None:
         self.refused = 0
         self._wait_seconds = wait_seconds
         self._dial = dial
         self._limit = limit
         self._keep_seconds = keep_seconds
-        self._idle: list[tuple[Connection, float]] = []
-        self._all: set[Connection] = set()
+        self._idle: list[tuple[UpstreamConnection, float]] = []
+        self._all: set[UpstreamConnection] = set()
         self._dialing = 0
         self._deadlines = Deadlines()
         self._waiters: deque[asyncio.Future[None]] = deque()
@@ -38,24 +38,24 @@ class Pool:
         self._closed = False
         self._keeps = True
 
-    async def exchange(self, request: bytes, *, seconds: float, repeatable: bool = False) -> Answer:
-        """Send a request over a free connection, or a new one; ``seconds`` bounds the wait for the answer's head.
+    async def exchange(self, request: bytes, *, seconds: float, repeatable: bool = False) -> UpstreamResponse:
+        """Send a request over a free connection, or a new one; ``seconds`` bounds the wait for the response's head.
 
         A connection that died while idle is replaced before a byte is sent. After that nothing is sent again, since the
-        upstream may have acted on it; but for a request that is ``repeatable``: once, where a connection that was kept
-        ended before a byte of an answer, which is what a server does that closes it just then (RFC 9112 §9.3.1).
+        upstream may have acted on it. A ``repeatable`` request is an exception: it is sent once more if a kept
+        connection ended before a byte of a response, as when a server closes it at that moment (RFC 9112 §9.3.1).
 
         Raises:
-            UpstreamFault: no connection, none free in time, or no answer in time.
+            UpstreamFault: no connection, none free in time, or no response in time.
         """
         connection = self._take_idle()
         if connection is None:
             connection = await self._take()
         elif repeatable:
-            return await self._twice(connection, request, seconds=seconds)
+            return await self._exchange_twice(connection, request, seconds=seconds)
         return await connection.exchange(request, seconds=seconds)
 
-    async def _twice(self, kept: Connection, request: bytes, *, seconds: float) -> Answer:
+    async def _exchange_twice(self, kept: UpstreamConnection, request: bytes, *, seconds: float) -> UpstreamResponse:
         try:
             return await kept.exchange(request, seconds=seconds)
         except UpstreamFault as fault:
@@ -63,7 +63,7 @@ class Pool:
                 raise
         return await (await self._take()).exchange(request, seconds=seconds)
 
-    def _take_idle(self) -> Connection | None:
+    def _take_idle(self) -> UpstreamConnection | None:
         while self._idle:
             connection, _ = self._idle.pop()
             if connection.still_open():
@@ -71,7 +71,7 @@ class Pool:
             connection.close()
         return None
 
-    async def _take(self) -> Connection:
+    async def _take(self) -> UpstreamConnection:
         until = asyncio.get_running_loop().time() + self._wait_seconds
         while True:
             connection = self._take_idle()
@@ -81,20 +81,20 @@ class Pool:
                 return await self._open()
             try:
                 async with asyncio.timeout_at(until):
-                    await self._turn()
+                    await self._wait_for_free()
             except TimeoutError as error:
                 self.refused += 1
                 words = f"none of {self._limit} connections became free within {self._wait_seconds:g} s"
                 raise UpstreamFault(faults.FULL, words, retry_after_ms=_RETRY_AFTER_MS) from error
 
-    async def _turn(self) -> None:
+    async def _wait_for_free(self) -> None:
         """Wait until a connection may be free."""
         waiter = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         try:
             await waiter
         except asyncio.CancelledError:
-            # A turn that was given to us and is not used must go to the next.
+            # A free connection that we do not use goes to the next waiter.
             if waiter.done() and not waiter.cancelled():
                 self._wake_one()
             elif waiter in self._waiters:
@@ -119,7 +119,7 @@ class Pool:
         """Whether there is no connection, and no request that waits for one."""
         return not (self._all or self._dialing or self._waiters)
 
-    async def _open(self) -> Connection:
+    async def _open(self) -> UpstreamConnection:
         self._dialing += 1
         try:
             connection = await self._dial()
@@ -136,7 +136,7 @@ class Pool:
         self._all.add(connection)
         return connection
 
-    def _put_back(self, connection: Connection) -> None:
+    def _put_back(self, connection: UpstreamConnection) -> None:
         if self._closed or not self._keeps or len(self._all) > self._limit:
             connection.close()
             return
@@ -148,7 +148,7 @@ class Pool:
     def _sweep_later(self) -> None:
         self._sweep = asyncio.get_running_loop().call_later(self._keep_seconds, self._close_aged)
 
-    def _lost(self, connection: Connection) -> None:
+    def _lost(self, connection: UpstreamConnection) -> None:
         self._all.discard(connection)
         self._wake_one()
 

@@ -1,4 +1,4 @@
-"""The bytes of a request. What a header may not hold cannot get into one, wherever it came from."""
+"""The bytes of a request. Header names and values are checked, wherever they come from."""
 
 import re
 from collections.abc import Mapping
@@ -14,12 +14,12 @@ from ostiary_gateway.upstream import faults
 _NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE: Final = re.compile(r"[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?|")
 _USUAL_PORTS: Final = {"http": 80, "https": 443}
-#: Longer headers are not worth their place in the memo, in characters: callers choose names as well.
-_REMEMBERED_LENGTH: Final = 256
+#: Longer headers are not cached, in characters: clients choose names as well.
+_CACHED_LENGTH: Final = 256
 
 
 def authority(url: URL) -> str:
-    """Return host and port of a URL as a Host header has them (RFC 9110 §7.2): without the port that is usual."""
+    """Return host and port of a URL as in a Host header (RFC 9110 §7.2): without the scheme's default port."""
     host = url.host_subcomponent or ""
     return host if url.port == _USUAL_PORTS.get(url.scheme) else f"{host}:{url.port}"
 
@@ -37,19 +37,19 @@ def head_start(
 
 
 def lines(headers: Mapping[str, str]) -> bytes:
-    """Return headers as they stand in a head.
+    """Return the lines of headers.
 
     Raises:
-        UpstreamFault: one would break out of its line.
+        UpstreamFault: a name or value is not permitted in a header.
     """
     text = b""
     for name, value in headers.items():
-        text += _remembered(name, value) if len(name) + len(value) <= _REMEMBERED_LENGTH else _line(name, value)
+        text += _cached_line(name, value) if len(name) + len(value) <= _CACHED_LENGTH else _line(name, value)
     return text
 
 
 def trusted_lines(headers: Mapping[str, str]) -> bytes:
-    """Return headers that are of our own making to the last letter, such as the context of a span."""
+    """Return the lines of headers that contain nothing from outside, such as the context of a span."""
     text = ""
     for name, value in headers.items():
         text += f"{name}: {value}\r\n"
@@ -62,12 +62,12 @@ def _line(name: str, value: str) -> bytes:
     return f"{name}: {value}\r\n".encode("ascii")
 
 
-#: Sessions, revisions and names come again and again.
-_remembered: Final = lru_cache(maxsize=1024)(_line)
+#: Sessions, revisions and names repeat.
+_cached_line: Final = lru_cache(maxsize=1024)(_line)
 
 
 def message(start: bytes, more: bytes, body: bytes | None) -> bytes:
-    """Return a whole request: what :func:`head_start` and :func:`lines` made, and its body."""
+    """Return a whole request: the results of :func:`head_start` and :func:`lines`, and its body."""
     if body is None:
         return b"%b%b\r\n" % (start, more)
     return b"%b%bContent-Length: %d\r\n\r\n%b" % (start, more, len(body), body)

@@ -1,8 +1,8 @@
-"""From a name to addresses, beside the event loop, and beside every other name.
+"""Name resolution, in a thread of its own for each name.
 
-A resolver has no time limit that we could set: a name whose name servers are silent holds its thread for half a
-minute, whoever still waits for it. Threads that all names share would soon be all held by such names, and no other
-server could be connected to. So each look-up has a thread of its own, and there is one look-up of a name at a time.
+A resolver has no timeout that we could set: a name whose name servers are silent blocks its thread for half a minute,
+whether or not a request still waits for it. Such names would soon block all threads of a shared pool, and no other
+server could be connected to. So each look-up has its own thread, and there is one look-up of a name at a time.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ import threading
 from contextlib import suppress
 from typing import Any, Final
 
-#: What a resolver says of a name that does not exist, or has no address.
+#: The resolver's errors for a name that does not exist or has no address.
 _NO_SUCH_NAME: Final = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
 
 
@@ -26,7 +26,7 @@ class Resolver:
         self._pending: asyncio.Future[list[str]] | None = None
 
     async def addresses(self) -> list[str]:
-        """Return what the host resolves to now, in the resolver's order; all who ask at the same time are told alike.
+        """Return the host's addresses, in the resolver's order. Concurrent callers share one look-up.
 
         Raises:
             OSError: it does not resolve.
@@ -35,18 +35,18 @@ class Resolver:
             return [self._host]
         if self._pending is None:
             self._pending = self._look_up()
-        # Who gives up must not end it for the others: nor could he, for it has a thread.
+        # A caller that gives up must not cancel the look-up for the others; its thread could not be stopped either.
         return await asyncio.shield(self._pending)
 
     def _look_up(self) -> asyncio.Future[list[str]]:
         loop = asyncio.get_running_loop()
         found: asyncio.Future[list[str]] = loop.create_future()
         found.add_done_callback(self._done)
-        # A daemon, or the process could not end before the resolver gives up.
-        threading.Thread(target=self._ask, args=(loop, found), name="ostiary-resolve", daemon=True).start()
+        # A daemon thread: otherwise the process could not exit before the resolver gives up.
+        threading.Thread(target=self._resolve, args=(loop, found), name="ostiary-resolve", daemon=True).start()
         return found
 
-    def _ask(self, loop: asyncio.AbstractEventLoop, found: asyncio.Future[list[str]]) -> None:
+    def _resolve(self, loop: asyncio.AbstractEventLoop, found: asyncio.Future[list[str]]) -> None:
         addresses: list[str] = []
         error: OSError | None = None
         try:
@@ -54,23 +54,22 @@ class Resolver:
             addresses = list(dict.fromkeys(str(answer[4][0]) for answer in answers))
         except OSError as failed:
             error = failed
-        except UnicodeError:  # a part of the name that is empty, or longer than names can have
+        except UnicodeError:  # a label of the name is empty or too long
             error = socket.gaierror(socket.EAI_NONAME, "this is no name")
-        with suppress(RuntimeError):  # the loop is closed: nobody asks any more
-            loop.call_soon_threadsafe(_tell, found, addresses, error)
+        with suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(_set_outcome, found, addresses, error)
 
     def _done(self, found: asyncio.Future[Any]) -> None:
         self._pending = None
         if not found.cancelled():
-            found.exception()  # seen, though perhaps nobody waits any more
+            found.exception()  # retrieved, or asyncio would warn where no caller waits any more
 
 
 def _resolved(host: str, port: int) -> list[Any]:
-    """Ask the system's resolver: for a name of the Internet as it stands, before what its search domains make of it.
+    """Ask the system's resolver. A name with two dots or more is tried as an absolute name first.
 
-    A Pod's resolver looks below its search domains first, so that ``api.example.com`` could be a Pod ``api`` of a
-    Service ``example`` in a namespace ``com``. What ends in ``.svc`` needs those domains, and ``service.namespace``
-    means them.
+    A Pod's resolver tries its search domains first, so that ``api.example.com`` could be a Pod ``api`` of a Service
+    ``example`` in a namespace ``com``. Names that end in ``.svc`` need those domains, as ``service.namespace`` does.
     """
     if host.count(".") >= 2 and not host.endswith((".", ".svc")):
         try:
@@ -81,7 +80,7 @@ def _resolved(host: str, port: int) -> list[Any]:
     return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
 
 
-def _tell(found: asyncio.Future[list[str]], addresses: list[str], error: OSError | None) -> None:
+def _set_outcome(found: asyncio.Future[list[str]], addresses: list[str], error: OSError | None) -> None:
     if found.done():
         return
     if error is not None:

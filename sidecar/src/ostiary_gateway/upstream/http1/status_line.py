@@ -1,7 +1,7 @@
-"""The first line of an answer must be HTTP/1's: llhttp takes RTSP, ICE and HTTP/2.0, too, and does not tell which.
+"""The check that a response is HTTP/1: llhttp also takes RTSP, ICE and HTTP/2.0, and does not report which it was.
 
-Interim answers (1xx) stand before the final one, so a piece of bytes may hold several first lines. Nearly every answer
-begins with a final one, which costs one comparison.
+Interim responses (1xx) precede the final one, so one read may hold several status lines. Nearly every response begins
+with a final one, which costs one comparison.
 """
 
 from typing import Any, Final
@@ -10,15 +10,15 @@ from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
 
 _PROTOCOL: Final = b"HTTP/1."
-#: So much of a line says its protocol, its version and the class of its status.
+#: The length of protocol, version and the first digit of the status.
 _LENGTH: Final = len(b"HTTP/1.1 2")
-#: How nearly every answer begins: with a final one. Whoever feeds a parser compares this first.
+#: The beginning of nearly every response. Compare this before :meth:`StatusLine.feed`.
 USUAL: Final = b"HTTP/1.1 2"
 _INTERIM: Final = b"1"
 
 
 class StatusLine:
-    """What has come of the first line that is due."""
+    """The part of the next status line that has come."""
 
     __slots__ = ("_come", "_is_interim", "is_final", "is_new")
 
@@ -26,21 +26,21 @@ class StatusLine:
         self.begin()
 
     def begin(self) -> None:
-        """Another first line is due."""
+        """Expect another status line."""
         self._come = b""
         self._is_interim = False
         #: Whether nothing of it has come.
         self.is_new = True
-        #: Whether the final answer has begun, so that nothing is to be looked at any more.
+        #: Whether the final response has begun, so that nothing is left to check.
         self.is_final = False
 
     def feed(self, parser: Any, data: bytes) -> bytes:
-        """Feed a parser up to where the final answer's first line is known to be one; return what is left.
+        """Feed a parser until the status line of the final response is checked; return the rest of the data.
 
-        The parser calls :meth:`begin` at the end of an interim answer.
+        The parser's owner calls :meth:`begin` at the end of an interim response.
 
         Raises:
-            UpstreamFault: it is of another protocol.
+            UpstreamFault: the line is of another protocol.
         """
         self.is_new = False
         while data and not self.is_final:

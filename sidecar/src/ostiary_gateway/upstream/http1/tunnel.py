@@ -1,4 +1,4 @@
-"""Through an egress proxy: a connection to it that becomes one to the server (CONNECT, RFC 9110 §9.3.6)."""
+"""Tunnels through an egress proxy to a server (CONNECT, RFC 9110 §9.3.6)."""
 
 import asyncio
 import re
@@ -8,14 +8,14 @@ from typing import Final
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.egress import ProxyAddress
-from ostiary_gateway.upstream.http1.connection import Connection
+from ostiary_gateway.upstream.http1.connection import UpstreamConnection
 
 _HEAD_LIMIT: Final = 16 * 1024
 _STATUS: Final = re.compile(rb"HTTP/1\.[01] ([0-9]{3})(?: [^\r\n]*)?\r\n")
 
 
-class _Answer(asyncio.Protocol):
-    """Reads the proxy's answer up to the end of its head, and not a byte further may come before we speak."""
+class _ConnectResponse(asyncio.Protocol):
+    """Reads the head of the proxy's response. No byte may follow it before we send something."""
 
     def __init__(self) -> None:
         self.head: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
@@ -28,20 +28,20 @@ class _Answer(asyncio.Protocol):
             self.head.set_result(self._come)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  asyncio's name
-        """It will not answer."""
+        """Fail: the proxy will not respond."""
         if not self.head.done():
             self.head.set_exception(_failed("it closed the connection without an answer"))
 
 
 async def connect(address: str, port: int, proxy: ProxyAddress, authority: str) -> asyncio.Transport:
-    """Return a connection to a server, through the proxy at an address; what is sent on it reaches the server.
+    """Return a connection to a server through the proxy at an address.
 
     Raises:
-        UpstreamFault: the proxy refuses, or does not speak as a proxy does.
+        UpstreamFault: the proxy refuses, or does not answer as an HTTP proxy.
         OSError: it cannot be connected to.
     """
     loop = asyncio.get_running_loop()
-    transport, answer = await loop.create_connection(_Answer, address, port)
+    transport, answer = await loop.create_connection(_ConnectResponse, address, port)
     try:
         transport.write(_request(authority, proxy))
         _check(await answer.head)
@@ -71,9 +71,9 @@ def _failed(words: str) -> UpstreamFault:
     return UpstreamFault(faults.EGRESS_FAILED, f"the egress proxy: {words}")
 
 
-async def encrypt(transport: asyncio.Transport, context: ssl.SSLContext, *, name: str) -> Connection:
-    """Shake hands with the server at the other end of a tunnel, and return the connection."""
-    connection = Connection()
+async def encrypt(transport: asyncio.Transport, context: ssl.SSLContext, *, name: str) -> UpstreamConnection:
+    """Do the TLS handshake with the server at the other end of a tunnel, and return the connection."""
+    connection = UpstreamConnection()
     encrypted = await asyncio.get_running_loop().start_tls(transport, connection, context, server_hostname=name)
     if encrypted is None:
         raise _failed("it closed the connection in the handshake with the server")
