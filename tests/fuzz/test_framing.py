@@ -129,7 +129,7 @@ def assert_headers_agree(message: Message, given_headers: dict[str, str]) -> Non
     if message.era is Era.MODERN:
         assert given_headers["MCP-Protocol-Version"] == message.revision == MODERN
         assert message.id is None or given_headers["Mcp-Method"] == method.name
-        if not message.goes_nowhere:
+        if not message.is_dropped:
             assert given_headers.get("Mcp-Method", method.name) == method.name
         if (
             method.name in ("tools/call", "prompts/get", "resources/read")
@@ -146,7 +146,7 @@ def judge(body: bytes, given_headers: dict[str, str], session: UpstreamSession |
         return
     event(f"{message.era.value} {message.method.authorization.value if message.method is not None else 'answer'}")
     assert_headers_agree(message, given_headers)
-    if message.goes_nowhere:
+    if message.is_dropped:
         assert message.id is None
         return
     assert_decided_on_what_is_sent(message, body)

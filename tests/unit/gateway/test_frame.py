@@ -241,7 +241,7 @@ def test_a_method_that_is_unknown_is_200_in_the_legacy_era(method: str) -> None:
 def test_an_unknown_notification_is_taken_in_both_eras_under_a_name_that_is_not_its_own(method: str) -> None:
     for headers in ({}, {"MCP-Protocol-Version": LEGACY}, {"MCP-Protocol-Version": MODERN}):
         message = framed(legacy(method, {"a": 1}, id=None), headers)
-        assert message.goes_nowhere
+        assert message.is_dropped
         assert message.method is not None
         assert (message.method.name, message.name) == ("_OTHER", "")
 
@@ -249,8 +249,8 @@ def test_an_unknown_notification_is_taken_in_both_eras_under_a_name_that_is_not_
 def test_a_notification_of_the_other_era_is_as_unknown() -> None:
     known = legacy("notifications/initialized", id=None)
 
-    assert not framed(known).goes_nowhere
-    assert framed(known, {"MCP-Protocol-Version": MODERN}).goes_nowhere
+    assert not framed(known).is_dropped
+    assert framed(known, {"MCP-Protocol-Version": MODERN}).is_dropped
 
 
 def test_an_unknown_method_without_an_id_is_refused_in_both_eras_where_it_is_not_named_as_a_notification() -> None:

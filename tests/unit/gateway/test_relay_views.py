@@ -61,7 +61,7 @@ def relayed(chunks: list[bytes], *, as_get: bool) -> bytes:
     splitter = sse.BlockSplitter(limit=1 << 20)
     sent = b""
     for chunk in chunks:
-        shaped, fault = relay._shaped_all(splitter.feed(chunk))
+        shaped, fault = relay._filtered(splitter.feed(chunk))
         sent += b"".join(shaped)
         if fault is not None:
             break

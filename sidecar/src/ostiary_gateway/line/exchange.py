@@ -1,4 +1,4 @@
-"""What one request is, as far as the stations have found out."""
+"""One request, with what the stages of the pipeline have found out about it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,10 +15,10 @@ from ostiary_gateway.server.request import Request
 from ostiary_gateway.session import UpstreamSession
 from ostiary_gateway.upstream.server import UpstreamServer
 
-#: The principal of callers without credentials.
+#: The principal of clients without credentials.
 ANONYMOUS = "anonymous"
 _LISTEN: Final = AuthorizationKind.LISTEN
-#: By method, what of the params is asked for again after the request has gone upstream.
+#: By method, the member of the params that is read again after the request has been forwarded.
 _KEPT: Final = {"subscriptions/listen": "notifications", "initialize": "protocolVersion"} | {
     method.name: "cursor" for method in METHODS.values() if method.authorization is AuthorizationKind.LIST
 }
@@ -26,11 +26,11 @@ _KEPT: Final = {"subscriptions/listen": "notifications", "initialize": "protocol
 
 @dataclass(slots=True)
 class Message:
-    """One JSON-RPC message from a client, framed: parsed once, its era decided, its headers in agreement.
+    """One JSON-RPC message from a client, decoded: parsed once, its era known, its headers consistent with the body.
 
-    ``method`` is None for an answer to a request of the server. ``id`` is None for a notification. ``name`` is the name
-    or URI that the method is about, or empty. ``revision`` is what its headers, envelope or session say, or empty for a
-    legacy message that says nothing.
+    ``method`` is None for a response to a request of the server. ``id`` is None for a notification. ``name`` is the
+    name or URI that the method is about, or empty. ``revision`` is the protocol version of its headers, envelope or
+    session, or empty for a legacy message without one.
     """
 
     body: dict[str, Any]
@@ -47,19 +47,19 @@ class Message:
         return params if isinstance(params, dict) else {}
 
     @property
-    def goes_nowhere(self) -> bool:
-        """Whether this is a notification that we do not know: it is taken, and nothing is passed on."""
+    def is_dropped(self) -> bool:
+        """Whether this is an unknown notification: it is accepted, and not forwarded."""
         return self.method is UNKNOWN_NOTIFICATION
 
     @property
     def is_request(self) -> bool:
-        """Whether an answer with this id is due."""
+        """Whether a response with this id is due."""
         return self.method is not None and self.id is not None
 
-    def let_go(self) -> None:
-        """Forget what the body of a request says, for it has gone upstream: an answer may take hours, and a tree takes
-        twenty times the bytes that it was read from. The filter of a listen stays, since that is judged again, the
-        revision that an initialize asks for, which its answer is compared with, and which page of a list was asked for.
+    def drop_body(self) -> None:
+        """Drop the body of a forwarded request: a parsed body takes twenty times its bytes, and the response
+        may take hours. What is read again stays: the filter of a listen, the revision that an initialize asks for, and
+        the requested page of a list.
         """
         if self.method is None or self.id is None:
             return
@@ -67,20 +67,19 @@ class Message:
         self.body = {} if kept is None or kept not in self.params else {"params": {kept: self.params[kept]}}
 
 
-#: An id or progress token in flight: the proxy's uid, the upstream's session, the text of what stands upstream.
+#: An id or progress token in flight: the proxy's uid, the upstream's session, and its text as it is sent upstream.
 Taken = tuple[str, str, str]
 
 
 @dataclass(slots=True)
 class Exchange:
-    """A request on its way, from the route on.
+    """A request and its state, from the time its route is known.
 
-    ``message`` is None for GET and DELETE, which carry none, and before a message has been framed. ``request_id`` is
-    the id that an answer of ours must bear, known as soon as the body has been parsed; None where no answer is due.
-    ``sent_id`` is the id that stands upstream in its place, None where that is the same. ``taken_id`` and
-    ``taken_token`` are what it has taken of :class:`~ostiary_gateway.line.request_ids.RequestIds`; ``cancels_too`` are
-    the ids that a cancellation is sent for besides the one in its body. ``is_answered`` once an answer, of the upstream
-    or our own, has gone out as an event.
+    ``message`` is None for GET and DELETE, which carry none, and before the message is decoded. ``request_id`` is the
+    id of the response, known as soon as the body is parsed; None if no response is due. ``sent_id`` is the id that is
+    sent upstream in its place, None if it is the same. ``taken_id`` and ``taken_token`` are registered in
+    :class:`~ostiary_gateway.line.request_ids.RequestIds`; ``cancels_too`` are the ids that a cancellation is sent for
+    besides the one in its body. ``is_answered`` once a response, of the upstream or our own, was sent as an event.
     ``sealed_session`` is the session that the client sent, None without one. ``reservation`` is what the request takes
     of the limits (:mod:`ostiary_gateway.line.limit`).
     """
@@ -107,17 +106,17 @@ class Exchange:
 
     @property
     def awaits_answer(self) -> bool:
-        """Whether this is a request, to which exactly one answer is due."""
+        """Whether this is a request, to which exactly one response is due."""
         return self.request_id is not None and self.message is not None
 
     @property
     def upstream_id(self) -> str | int | None:
-        """The id that the upstream's answer must bear."""
+        """The id of the upstream's response."""
         return self.request_id if self.sent_id is None else self.sent_id
 
     @property
     def stays_open(self) -> bool:
-        """Whether this opens a stream that may stay for days: a legacy GET, a modern listen."""
+        """Whether this opens a stream that may stay open for days: a legacy GET, a modern listen."""
         message = self.message
         if message is None:
             return self.request.method == "GET"
@@ -125,12 +124,12 @@ class Exchange:
 
     @property
     def ends_with_caller(self) -> bool:
-        """Whether losing the caller ends the work upstream: not for legacy messages (specification, Disconnection)."""
+        """Whether a disconnect cancels the work upstream: not for legacy messages (specification, Disconnection)."""
         return self.message is None or self.message.era is MODERN
 
     @property
     def selected(self) -> UpstreamServer:
-        """The server, for stations behind the selection."""
+        """The server, for the stages after the selection."""
         if self.server is None:
             raise RuntimeError("asked for the server of an exchange before one was selected")
         return self.server

@@ -147,7 +147,7 @@ def _body(exchange: Exchange, span: ClientSpan) -> bytes | None:
         return None
     body = upstream_body(message, span)
     if len(body) > _SMALL:
-        message.let_go()
+        message.drop_body()
     if exchange.reservation.tree_bytes:
         release_tree_bytes(exchange.reservation)
     return body

@@ -239,7 +239,7 @@ class RequestPipeline:
     async def _forward_and_shape(self, exchange: Exchange, span: ServerSpan) -> Response | None:
         """Send the request upstream, and shape the response."""
         request = exchange.request
-        if exchange.request_id is None and exchange.message is not None and exchange.message.goes_nowhere:
+        if exchange.request_id is None and exchange.message is not None and exchange.message.is_dropped:
             return Response(202)
         if exchange.ends_with_caller:
             request.bind_to_caller()
@@ -312,12 +312,13 @@ class RequestPipeline:
         finally:
             if stream is not None:
                 self.streams.closed(stream)
-            exchange.is_answered = relay.outcome is not None
-            record.answered(span, client, relay.outcome, relay.fault)
+            outcome = relay.outcome
+            exchange.is_answered = outcome is not None
+            record.answered(span, client, outcome, relay.fault)
             if relay.fault is not None:
                 health.failed(relay.fault)
-            elif relay.outcome is not None:
-                record_result(exchange, relay.outcome)
+            elif outcome is not None:
+                record_result(exchange, outcome)
 
     def _seal(self, exchange: Exchange, session: UpstreamSession) -> str:
         return self._sealer.seal(session, proxy_uid=exchange.proxy.uid, principal=exchange.principal)

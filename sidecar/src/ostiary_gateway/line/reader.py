@@ -1,4 +1,4 @@
-"""The caller as the reader of a stream: what he has not taken yet, and what becomes of it once he has gone."""
+"""Writes a stream to its client, at the client's pace, and drops it once the client has disconnected."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -10,14 +10,14 @@ from ostiary_gateway.line.occupancy import SENT_AT_ONCE
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import ResponseStream
 
-#: An answer whose caller has gone is read on for so long, in seconds: a server that never ends would hold us for ever.
+#: How long a response is read on after its client has disconnected, in seconds: some servers never end.
 ORPHAN_SECONDS: Final = 300.0
 
 
-class Reader:
-    """Takes a stream at his own pace; ``stalled`` is called when that is too slow for us, before he is waited for.
+class DownstreamWriter:
+    """Writes one stream. ``stalled`` is called before waiting for a client that is slower than the upstream.
 
-    ``gone`` once he has left; ``untaken`` are bytes of large pieces that wait.
+    ``gone`` once the client has disconnected; ``untaken`` is how many bytes of large pieces it has not taken yet.
     """
 
     def __init__(self, request: Request, headers: Mapping[str, str], *, stalled: Callable[[], None]) -> None:
@@ -33,12 +33,12 @@ class Reader:
         return self._stream.begun
 
     def add_headers(self, headers: Mapping[str, str]) -> None:
-        """Add headers before it has begun."""
+        """Add headers, before the stream has begun."""
         self._stream.headers = {**self._stream.headers, **headers}
 
     @property
     def is_given_up(self) -> bool:
-        """Whether he has been gone for so long that nobody can want the rest."""
+        """Whether the client has been gone for :data:`ORPHAN_SECONDS`."""
         return self.gone and monotonic() > self._given_up_at
 
     def begin(self) -> None:
@@ -55,9 +55,9 @@ class Reader:
             self.untaken += len(data)
 
     def push(self) -> None:
-        """Send what was written as far as it goes, without waiting; the next :meth:`flush` sees to the rest."""
+        """Send what was written as far as it goes, without waiting; the next :meth:`flush` sends the rest."""
         if not self.gone:
-            with suppress(CallerGone):  # the next flush finds that out, too
+            with suppress(CallerGone):  # the next flush notices it, too
                 self._stream.send()
 
     def end(self) -> None:
@@ -65,7 +65,7 @@ class Reader:
         self._stream.end()
 
     async def flush(self) -> None:
-        """Send what was written, as fast as he takes it. Once he has gone it is dropped."""
+        """Send what was written, as fast as the client takes it. Once it has disconnected everything is dropped."""
         if not self.gone:
             try:
                 if self._stream.send():

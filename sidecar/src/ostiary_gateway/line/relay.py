@@ -1,72 +1,46 @@
-"""The answer on its way back as a stream of events, each as it comes and as the caller may see it.
+"""The response as a stream of events, each passed on as it comes and as the client may see it.
 
-Nothing of a stream is held back but the event that is arriving. A caller who goes away cancels his request in the
-modern era (the server detects that and cancels us); in the legacy era the upstream's work goes on and is read to its
-end, because there a lost connection is not a cancellation.
+Only the event that is arriving is buffered. In the modern era a client that disconnects cancels its request (the server
+detects it and cancels us). In the legacy era the upstream's work continues and its stream is read to the end, because
+there a lost connection is not a cancellation.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from itertools import islice
 from time import monotonic
-from typing import Any, Final
+from typing import Final
 
-from ostiary_core import json_weight, strict_json
-from ostiary_core.mcp.methods import AuthorizationKind, Method
-from ostiary_core.mcp.revisions import LEGACY
-from ostiary_core.policy.visibility import Visibility
+from ostiary_core import strict_json
 from ostiary_gateway import sse
 from ostiary_gateway.background import uncancel
 from ostiary_gateway.errors import UpstreamFault
-from ostiary_gateway.line import answers, mirrored, spoken
 from ostiary_gateway.line.answers import ResponseSummary
-from ostiary_gateway.line.declared import with_list_changed
-from ostiary_gateway.line.document import SealSession, opens_session, session_header, with_own_id
-from ostiary_gateway.line.dropped import DROPPED
+from ostiary_gateway.line.document import SealSession, opens_session
 from ostiary_gateway.line.exchange import Exchange
-from ostiary_gateway.line.large import (
-    LARGE_MESSAGES,
-    LIGHT_ANSWER_BYTES,
-    LIGHT_BYTES,
-    UNJUDGED,
-    Steps,
-    at_once,
-    check_weight,
-    in_slices,
-    limit_of,
-)
+from ostiary_gateway.line.large import LARGE_MESSAGES, LIGHT_BYTES, at_once, in_slices
 from ostiary_gateway.line.limit import reserve_response_bytes
-from ostiary_gateway.line.list_memo import LISTS, ListResponse
-from ostiary_gateway.line.list_notices import ACKNOWLEDGED
-from ostiary_gateway.line.offered import OFFERED
-from ostiary_gateway.line.own_ids import with_original_ids
-from ostiary_gateway.line.reader import Reader
+from ostiary_gateway.line.reader import DownstreamWriter
 from ostiary_gateway.line.refusals import error_message
-from ostiary_gateway.line.shape import Shaped, must_filter, reading_for, shaping, shaping_streamed, shows_everything
+from ostiary_gateway.line.sse_filter import EventFilter, is_light
 from ostiary_gateway.line.streams import OpenStream, listen_ended
 from ostiary_gateway.media_types import EVENT_STREAM_HEADERS
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.http1.answer import UpstreamResponse
 
-#: A comment is sent into a stream that is silent for so long, in seconds.
+#: After this many seconds of silence a comment is sent into a stream.
 KEEP_ALIVE_SECONDS: Final = 15.0
-#: After the answer a server should end its stream, and has so long for it, in seconds.
+#: A server should end its stream after the response, and has this many seconds to do so.
 AFTERMATH_SECONDS: Final = 1.0
-
-#: So many events of one chunk are shaped before others have their turn.
+#: The most events of one chunk that are filtered before other requests are served.
 BLOCKS_AT_ONCE: Final = 256
-#: An event of more lines takes its turn among the large ones.
-_FEW_LINES: Final = 256
-
-_LIST: Final = AuthorizationKind.LIST
-_LIFECYCLE: Final = AuthorizationKind.ALWAYS
 
 
 class EventRelay:
-    """Relays one event stream. ``stream`` is set where it stays open and is judged again (a GET, a listen). ``ending``
-    says whether the gateway's time is over, if the relay is cancelled.
+    """Relays one event stream. ``stream`` is set if it stays open and follows changes of the policy (a GET, a listen).
+    ``ending`` returns, when the relay is cancelled, whether that is because the gateway's time to drain is over.
 
-    Afterwards ``outcome`` says how the request was answered, None if it was not, and ``fault`` what the upstream did
+    Afterwards ``outcome`` is how the request was answered, None if it was not, and ``fault`` what the upstream did
     wrong after the stream had begun.
     """
 
@@ -79,71 +53,72 @@ class EventRelay:
         seal: SealSession,
         ending: Callable[[], bool] = lambda: False,
     ) -> None:
-        self.outcome: ResponseSummary | None = None
         self.fault: UpstreamFault | None = None
         self._exchange = exchange
         self._upstream = answer
         self._stream = stream
-        self._seal = seal
         self._ending = ending
         self._limit = exchange.snapshot.settings.bounds.message_bytes
         self._splitter = sse.BlockSplitter(limit=self._limit)
-        self._caller = Reader(exchange.request, EVENT_STREAM_HEADERS, stalled=answer.hold_back)
+        self._downstream = DownstreamWriter(exchange.request, EVENT_STREAM_HEADERS, stalled=answer.hold_back)
+        self._filter = EventFilter(exchange, answer, stream=stream, seal=seal, add_headers=self._downstream.add_headers)
         if stream is not None:
-            stream.notices.ready = self._tell
-        self._resumable = False
-        self._foreign_answers = 0
+            stream.notices.ready = self._send_notices
         self._is_document: bool | None = None
         self._answered_at = 0.0
-        self._weight = limit_of(exchange.snapshot.settings.bounds)
-        #: An event that is to be shaped when its turn comes, before what follows it.
+        #: A large event that waits for its turn, before what follows it.
         self._large: bytes | None = None
-        #: What waits for the session's header.
-        self._back = b""
-        self._held = 0
+        #: What waits until the session's header is known.
+        self._before_header = b""
+        self._reserved = 0
+
+    @property
+    def outcome(self) -> ResponseSummary | None:
+        """How the request was answered, None if it was not."""
+        return self._filter.outcome
 
     async def run(self) -> None:
         """Relay until the upstream ends.
 
         Raises:
-            UpstreamFault: the upstream failed before anything was sent to the caller.
+            UpstreamFault: the upstream failed before anything was sent to the client.
         """
         try:
             await self._relay()
-            self._say_ended()
+            self._finish()
         except UpstreamFault as fault:
-            if not self._caller.begun:
+            if not self._downstream.begun:
                 raise
             self.fault = fault
-            self._say_broken(fault)
+            self._send_error(fault)
         except asyncio.CancelledError:
-            if not self._caller.begun or not self._ending():
+            if not self._downstream.begun or not self._ending():
                 raise
             uncancel()
-            self._say_cut_off()
+            self._send_cut_off()
         if self._stream is not None:
             self._stream.notices.close()  # nothing may follow the end
-        self._caller.end()
+        self._downstream.end()
         await self._flush()
 
     async def _relay(self) -> None:
         if not opens_session(self._exchange):
-            self._caller.begin()
-        # Empty is the end, and known without waiting: then answer and end go out in one piece.
+            self._downstream.begin()
+        # An end that has arrived already is empty: then response and end are sent in one piece.
         while chunk := await self._next_chunk() if (ready := self._upstream.ready()) is None else ready:
             await self._pass_all(self._blocks(chunk))
-            if self._answered and self._aftermath_is_over():
+            if self._filter.outcome is not None and self._aftermath_is_over():
                 break
         if self._is_document and not self._splitter.between_blocks:
             await self._pass_all(iter((sse.event(self._splitter.rest()),)))
-        if not self._caller.begun:
+        if not self._downstream.begun:
             raise UpstreamFault(faults.RESET, "the stream ended without the answer")
 
     async def _pass_all(self, blocks: Iterator[bytes]) -> None:
-        """Shape and send what a chunk has completed."""
-        while self._pass_on(blocks) and not self._is_over:
-            # A chunk of nothing but tiny events takes long, and others wait. Meanwhile more comes, so there must be
-            # a flush: else nobody would ever wait for the caller.
+        """Filter and send the events that a chunk has completed."""
+        while self._pass_on(blocks) and not self._is_ended:
+            # A chunk of many tiny events takes long, while other requests wait. More chunks come meanwhile, so there
+            # must be a flush: without it a slow client would never slow the upstream.
             await self._flush()
             if self._large is None:
                 await asyncio.sleep(0)
@@ -151,61 +126,74 @@ class EventRelay:
                 await self._pass_on_large(self._large)
 
     async def _pass_on_large(self, block: bytes) -> None:
-        """Shape an event in slices, when its turn comes."""
+        """Filter a large event in slices, in its turn."""
         self._large = None
         async with LARGE_MESSAGES.turn(self._exchange.proxy.uid):
             if self._stream is not None:
                 self._stream.settle()  # the policy may have changed while it waited
-            if self._is_over:
+            if self._is_ended:
                 return
-            shaped = await in_slices(self._shaping(block))
-        self._send_on(shaped)
+            filtered = await in_slices(self._filter.filtering(block))
+        self._send_on(filtered)
 
     def _pass_on(self, blocks: Iterator[bytes]) -> bool:
-        """Shape and send a number of blocks; return whether there may be more."""
+        """Filter and send a number of events; return whether there may be more."""
         if self._stream is not None:
             self._stream.settle()
             if self._stream.ended:
                 return False
-        shaped, fault = self._shaped_all(islice(blocks, BLOCKS_AT_ONCE))
-        self._send_on(b"".join(shaped))
+        filtered, fault = self._filtered(islice(blocks, BLOCKS_AT_ONCE))
+        self._send_on(b"".join(filtered))
         if fault is not None:
             raise fault
-        if len(shaped) == BLOCKS_AT_ONCE or self._large is not None:
+        if len(filtered) == BLOCKS_AT_ONCE or self._large is not None:
             return True
-        self._account()
-        self._tell()
+        self._reserve()
+        self._send_notices()
         return False
 
-    def _send_on(self, shaped: bytes) -> None:
-        self._back += shaped
-        # An answer to initialize is held until its revision is known: the session header stands before it.
-        if self._caller.begun or self._answered:
-            self._caller.write(self._back)
-            self._back = b""
-        elif len(self._back) > self._limit:
+    def _filtered(self, blocks: Iterator[bytes]) -> tuple[list[bytes], UpstreamFault | None]:
+        """Filter events up to the first that fails or is large: what came before it is still to be sent."""
+        filtered: list[bytes] = []
+        try:
+            for block in blocks:
+                if len(block) > LIGHT_BYTES and not is_light(block):
+                    self._large = block
+                    break
+                filtered.append(at_once(self._filter.filtering(block)))
+        except UpstreamFault as fault:
+            return filtered, fault
+        return filtered, None
+
+    def _send_on(self, filtered: bytes) -> None:
+        self._before_header += filtered
+        # The response to initialize waits until its revision is known: the session's header is sent before it.
+        if self._downstream.begun or self._filter.outcome is not None:
+            self._downstream.write(self._before_header)
+            self._before_header = b""
+        elif len(self._before_header) > self._limit:
             raise UpstreamFault(
                 faults.TOO_LARGE, f"more than {self._limit} bytes came before the answer (bounds.messageBytes)"
             )
 
     @property
-    def _is_over(self) -> bool:
-        """Whether the stream was ended by us."""
+    def _is_ended(self) -> bool:
+        """Whether we have ended the stream."""
         return self._stream is not None and self._stream.ended
 
-    def _account(self) -> None:
-        """Count what is held: an event that is not whole, what waits for the session's header or for the caller."""
-        size = self._splitter.pending + len(self._back) + self._caller.untaken
-        if size != self._held:
-            reserve_response_bytes(self._exchange.reservation, size - self._held)
-            self._held = size
+    def _reserve(self) -> None:
+        """Count what is buffered: an incomplete event, and what waits for the session's header or for the client."""
+        size = self._splitter.pending + len(self._before_header) + self._downstream.untaken
+        if size != self._reserved:
+            reserve_response_bytes(self._exchange.reservation, size - self._reserved)
+            self._reserved = size
 
     def _blocks(self, chunk: bytes) -> Iterator[bytes]:
-        """Return the blocks that a chunk completes. JSON that is only labelled as events becomes one."""
+        """Return the events that a chunk completes. JSON that is only labelled as an event stream becomes one event."""
         if self._is_document is None and (start := chunk.lstrip()):
             self._is_document = start.startswith(b"{")
         if self._is_document:
-            # The splitter must not see the blank lines of a document, so it gets none.
+            # The splitter must not see the blank lines of a JSON document.
             chunk = chunk.replace(b"\r", b" ").replace(b"\n", b" ")
         return self._split(chunk)
 
@@ -216,258 +204,85 @@ class EventRelay:
             raise UpstreamFault(faults.TOO_LARGE, f"{error} (bounds.messageBytes)") from error
 
     async def _next_chunk(self) -> bytes:
-        """Wait for what comes; empty at the end. Silence is filled with comments for as long as it may last."""
+        """Wait for the next chunk; empty at the end. Send comments while the upstream is silent."""
         since = self._answered_at or monotonic()
         while True:
             await self._flush()
-            if self._caller.is_given_up:
+            if self._downstream.is_given_up:
                 raise UpstreamFault(faults.TIMEOUT, "the server did not end although its caller has gone")
-            left = self._patience(since=monotonic() - since)
+            left = self._seconds_left(since=monotonic() - since)
             try:
                 return await self._upstream.read_some(min(left, KEEP_ALIVE_SECONDS))
             except TimeoutError as error:
                 if left > KEEP_ALIVE_SECONDS:
                     self._keep_alive()
-                elif self._answered:
+                elif self._filter.outcome is not None:
                     return b""
                 else:
                     raise faults.idle_timeout() from error
             except UpstreamFault:
-                if self._answered or self._is_over:
+                if self._filter.outcome is not None or self._is_ended:
                     return b""
                 raise
 
-    def _patience(self, *, since: float) -> float:
+    def _seconds_left(self, *, since: float) -> float:
         """Return how many seconds the upstream may still be silent."""
-        if self._answered:
+        if self._filter.outcome is not None:
             return max(0.0, AFTERMATH_SECONDS - since)
         return float("inf") if self._stream is not None else max(0.0, self._exchange.selected.idle_seconds - since)
 
-    @property
-    def _answered(self) -> bool:
-        return self.outcome is not None
-
     def _aftermath_is_over(self) -> bool:
-        """Say whether a server that goes on after its answer has had its time."""
+        """Return whether a server that continues after its response has used up its time."""
         now = monotonic()
         self._answered_at = self._answered_at or now
         return now - self._answered_at >= AFTERMATH_SECONDS
 
-    def _tell(self) -> None:
-        """Put our own notices between two events, as soon as the stream stands there."""
+    def _send_notices(self) -> None:
+        """Send our own notifications, as soon as the stream is between two events."""
         stream = self._stream
-        if stream is None or self._answered or not self._caller.begun:
+        if stream is None or self._filter.outcome is not None or not self._downstream.begun:
             return
         stream.settle()
         if stream.ended:
             return
         if self._splitter.between_blocks and (notices := stream.notices.take()):
-            self._caller.write(notices)
-            self._caller.push()
+            self._downstream.write(notices)
+            self._downstream.push()
 
     def _keep_alive(self) -> None:
-        if self._caller.begun and self._splitter.between_blocks:
-            self._caller.write(sse.KEEP_ALIVE)
+        if self._downstream.begun and self._splitter.between_blocks:
+            self._downstream.write(sse.KEEP_ALIVE)
 
-    def _shaped_all(self, blocks: Iterator[bytes]) -> tuple[list[bytes], UpstreamFault | None]:
-        """Shape blocks up to the first that cannot be, or not now: what came before it is still to be sent."""
-        shaped: list[bytes] = []
-        try:
-            for block in blocks:
-                if len(block) > LIGHT_BYTES and not _is_light(block):
-                    self._large = block
-                    break
-                shaped.append(at_once(self._shaping(block)))
-        except UpstreamFault as fault:
-            return shaped, fault
-        return shaped, None
-
-    def _shaping(self, block: bytes) -> Steps[bytes]:
-        """Return a block as the caller may see it; empty drops it."""
-        if len(block) > LIGHT_BYTES:
-            self._check_lines(block)
-            yield
-        event = sse.read(block)
-        block, data = event.block, event.data
-        self._note_resumability(event)
-        if data is None:
-            return block
-        if not event.is_message and sse.is_endpoint(block):
-            return self._without_endpoint()
-        known = self._recalled(data)
-        if known is not None and event.is_message:
-            self.outcome = known.outcome
-            return block if known.body is data else sse.with_data(block, known.body)
-        try:
-            message = answers.read(data) if len(data) <= LIGHT_BYTES else (yield from self._reading(data))
-        except UpstreamFault:
-            if event.is_message:
-                raise
-            # An event of another kind, a ping: nobody reads it, and what a careless client might does not pass.
-            return sse.KEEP_ALIVE if b"{" in data else block
-        shaped = yield from self._shaping_message(event, data, message)
-        if shaped is None:
-            return b""
-        return block if shaped is data else sse.with_data(block, shaped)
-
-    def _reading(self, data: bytes) -> Steps[dict[str, Any]]:
-        yield from check_weight(data, self._weight if self._judges else self._weight * UNJUDGED)
-        return (yield from answers.reading(data))
-
-    @property
-    def _judges(self) -> bool:
-        """Whether the answer is one that a rule must see."""
-        request = self._exchange.message
-        return request is not None and must_filter(request.method, self._visibility)
-
-    def _check_lines(self, block: bytes) -> None:
-        most = self._weight // json_weight.UNIT
-        if _line_ends(block) > most:
-            raise UpstreamFault(faults.TOO_LARGE, f"an event has more than {most} lines (bounds.messageValues)")
-
-    def _without_endpoint(self) -> bytes:
-        """An address of the server is none of its callers', and what they post there would pass the gateway by.
-
-        Raises:
-            UpstreamFault: the server speaks that old transport alone: whoever opened the stream would wait in vain.
-        """
-        if self._exchange.message is None and self._exchange.session is None:
-            raise UpstreamFault(faults.INVALID, "the server speaks HTTP+SSE (2024-11-05), which is not supported")
-        return b""
-
-    def _recalled(self, data: bytes) -> ListResponse | None:
-        """Return what became of this answer, if it was judged before and is the first to our request."""
-        request = self._exchange.message
-        if self._answered or request is None:
-            return None
-        exchange = self._exchange
-        return LISTS.recall(request.method, data, self._visibility, exchange.request_id, sent_id=exchange.sent_id)
-
-    def _note_resumability(self, event: sse.Event) -> None:
-        """A stream whose events have ids can be resumed elsewhere; the newest revision does not know that any more."""
-        message = self._exchange.message
-        if event.id and message is not None and message.era is LEGACY:
-            self._resumable = self._resumable or b"\0" not in event.id  # with NUL it is none to clients
-
-    def _shaping_message(self, event: sse.Event, data: bytes, message: dict[str, Any]) -> Steps[bytes | None]:
-        # In an event of another kind clients see no answer; what a careless one might take for it is shaped too.
-        if self._exchange.awaits_answer and answers.is_answer(message) and event.is_message:
-            return (yield from self._shaping_answer(data, message))
-        if self._stream is not None and message.get("method") == ACKNOWLEDGED:
-            data = self._stream.notices.acknowledged(data, message, self._visibility)
-        try:
-            if self._exchange.session is not None:
-                data = with_original_ids(data, message, answers_too=not self._exchange.awaits_answer)
-            visibility = self._visibility
-            if shows_everything(visibility):
-                return data
-            shaped = yield from shaping_streamed(data, message, visibility, limit=self._weight)
-        except UpstreamFault as fault:
-            if "method" in message and "id" not in message:
-                return None  # a notice that cannot be judged is not passed on, and nobody waits for it
-            if self._exchange.awaits_answer or not answers.is_answer(message):
-                raise
-            # Somebody waits for this one, and others for what comes behind it.
-            return strict_json.dumps(error_message(faults.refusal(fault), answers.id_of(message)))
-        if shaped is None:
-            return None
-        if shaped.dropped:
-            DROPPED.note(self._exchange.proxy.identity, shaped.dropped)
-        return shaped.body
-
-    def _shaping_answer(self, data: bytes, message: dict[str, Any]) -> Steps[bytes | None]:
-        """One request has one answer, whatever a server sends: its own, and the first."""
-        request = self._exchange.message
-        if not answers.answers(message, self._exchange.upstream_id):
-            self._foreign_answers += 1
-            return None
-        if self._answered:
-            return None
-        if answers.needs_own_id(message, self._exchange.request_id):
-            data = with_own_id(self._exchange, data, message)
-        method = request.method if request is not None else None
-        if method is None or method.authorization is not _LIST:
-            return self._answer(method, data, message)
-        return (yield from self._shaping_list(method, data, message))
-
-    def _answer(self, method: Method | None, data: bytes, message: dict[str, Any]) -> bytes:
-        """Return an answer that is no list: no rule takes anything away from it."""
-        headers: Mapping[str, str] = {}
-        if method is None or method.authorization is _LIFECYCLE or "error" in message:
-            spoken.learn(self._exchange, message)
-            headers = session_header(self._exchange, self._upstream, message, self._seal)
-            data = with_list_changed(self._exchange, data, message, in_session=bool(headers))
-        if self._exchange.captured is not None:
-            self._exchange.captured.take(message)
-        self.outcome = answers.outcome(message)
-        if headers:
-            self._caller.add_headers(headers)
-        return data
-
-    def _shaping_list(self, method: Method, data: bytes, message: dict[str, Any]) -> Steps[bytes]:
-        """Return a list as the caller may see it."""
-        visibility = self._visibility  # one for all steps: it may be another one after any of them
-        reading = None
-        if must_filter(method, visibility):
-            reading = yield from reading_for(method, data, visibility, limit=self._weight)
-        spoken.learn(self._exchange, message)
-        teaches = mirrored.learn(self._exchange.server, method, data, message)
-        OFFERED.learn(self._exchange, method, message)
-        if len(data) > LIGHT_BYTES:
-            yield
-        shaped = (yield from shaping(method, data, reading, visibility)) if reading is not None else Shaped(data)
-        if shaped.dropped:
-            DROPPED.note(self._exchange.proxy.identity, shaped.dropped)
-        shown = ListResponse(shaped.body, answers.outcome(message, dropped=len(shaped.dropped)))
-        if len(data) > LIGHT_BYTES:
-            yield
-        if not teaches:
-            LISTS.keep(method, data, shown, visibility, self._exchange.request_id)
-        self.outcome = shown.outcome
-        return shown.body
-
-    @property
-    def _visibility(self) -> Visibility:
-        return (self._stream.proxy if self._stream is not None else self._exchange.proxy).visibility
-
-    def _say_ended(self) -> None:
-        """A stream that ended without the answer: ours to end (a listen), or broken off by the upstream."""
-        if self._answered or not self._exchange.awaits_answer:
+    def _finish(self) -> None:
+        """End a stream without a response: with our own end of a listen, or as a fault of the upstream."""
+        if self._filter.outcome is not None or not self._exchange.awaits_answer:
             return
-        if self._is_over:
-            self._caller.write(sse.event(strict_json.dumps(listen_ended(self._exchange.request_id))))
-            self.outcome = ResponseSummary()
-        elif self._foreign_answers:
+        if self._is_ended:
+            self._downstream.write(sse.event(strict_json.dumps(listen_ended(self._exchange.request_id))))
+            self._filter.outcome = ResponseSummary()
+        elif self._filter.foreign_responses:
             raise UpstreamFault(faults.INVALID, "the stream held answers to other requests only")
-        elif not self._resumable:
+        elif not self._filter.resumable:
             raise UpstreamFault(faults.RESET, "the stream ended without the answer")
 
-    def _say_broken(self, fault: UpstreamFault) -> None:
-        """Tell a caller who waits for an answer that there will be none, unless he can resume the stream."""
-        if self._answered or not self._exchange.awaits_answer or (self._resumable and fault.kind == faults.RESET):
+    def _send_error(self, fault: UpstreamFault) -> None:
+        """Send an error to a client that waits for a response, unless it can resume the stream."""
+        answered = self._filter.outcome is not None
+        if answered or not self._exchange.awaits_answer or (self._filter.resumable and fault.kind == faults.RESET):
             return
         refusal = faults.refusal(fault)
-        self.outcome = ResponseSummary(refusal.code, refusal.message)
-        self._caller.write(sse.event(strict_json.dumps(error_message(refusal, self._exchange.request_id))))
+        self._filter.outcome = ResponseSummary(refusal.code, refusal.message)
+        self._downstream.write(sse.event(strict_json.dumps(error_message(refusal, self._exchange.request_id))))
 
-    def _say_cut_off(self) -> None:
-        """End a stream because the gateway does. A call that can be resumed is: the next replica is asked for it."""
-        if self._exchange.awaits_answer and not self._answered and not self._resumable:
+    def _send_cut_off(self) -> None:
+        """End a stream because the gateway stops. A client that can resume it will do so at another replica."""
+        if self._exchange.awaits_answer and self._filter.outcome is None and not self._filter.resumable:
             self.fault = faults.drain_expired()
-            self._say_broken(self.fault)
+            self._send_error(self.fault)
 
     async def _flush(self) -> None:
-        """Send what was written. Once the caller is gone the upstream is only read to its end, see above."""
-        untaken = self._caller.untaken
-        await self._caller.flush()
+        """Send what was written. Once the client has disconnected, the upstream is only read to its end."""
+        untaken = self._downstream.untaken
+        await self._downstream.flush()
         if untaken:
-            self._account()
-
-
-def _is_light(block: bytes) -> bool:
-    """Say whether an event can be shaped at once: with so many bytes, and so many lines."""
-    return len(block) <= LIGHT_ANSWER_BYTES and _line_ends(block) <= _FEW_LINES
-
-
-def _line_ends(block: bytes) -> int:
-    return block.count(b"\n") + block.count(b"\r")
+            self._reserve()

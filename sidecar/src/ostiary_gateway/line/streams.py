@@ -1,10 +1,10 @@
-"""Open streams, and what a new config means for them.
+"""Open streams, and the effect of a new config on them.
 
-A call in flight finishes on the policy it was judged by. A stream can stay open for days, so it is judged again
-when the entry of its proxy changes: what may go on goes on under the new policy, what may not is closed.
-There may be hundreds, each with a thousand URIs, so they are judged in slices between which others have their turn. A
-stream that waits for its turn has the new policy already, and delivers nothing before it is judged.
-Draining closes all: their clients open them again, elsewhere.
+A call in flight ends under the policy that authorized it. A stream can stay open for days, so it is authorized again
+when the entry of its proxy changes: it continues under the new policy, or is closed.
+There may be hundreds of streams, each with a thousand URIs, so they are authorized in slices between which other
+requests are served. A stream that waits for this has the new policy already, and delivers nothing before.
+Draining closes all streams: their clients open them again at another replica.
 """
 
 import asyncio
@@ -20,15 +20,15 @@ from ostiary_gateway.line.exchange import Exchange
 from ostiary_gateway.line.list_notices import ListNotices
 from ostiary_gateway.upstream.http1.answer import UpstreamResponse
 
-#: So many seconds streams are judged before others have their turn.
+#: How long streams are authorized before other requests are served.
 _SLICE_SECONDS: Final = 0.01
 
 
 @dataclass(slots=True, eq=False)
 class OpenStream:
-    """A GET or a listen that is being relayed. ``proxy`` is the runtime that its messages are judged by now.
+    """A GET or a listen that is being relayed. ``proxy`` is the runtime whose policy applies to its messages now.
 
-    ``unsettled`` says that it has a new runtime and was not judged by it as a whole.
+    ``unsettled`` while it has a new runtime and has not been authorized by it.
     """
 
     proxy: ProxyRuntime
@@ -39,16 +39,16 @@ class OpenStream:
     notices: ListNotices = field(init=False)
 
     def __post_init__(self) -> None:
-        """Owe its caller nothing yet."""
+        """Create the notices of the stream."""
         self.notices = ListNotices(self.exchange)
 
     def end(self) -> None:
-        """Close the stream: its relay sees the upstream end."""
+        """Close the stream: its relay reads the end of the upstream response."""
         self.ended = True
         self.answer.close()
 
-    def moved(self, proxy: ProxyRuntime | None) -> None:
-        """Take a new runtime, to be judged by it later; end where it is of another server."""
+    def replace_runtime(self, proxy: ProxyRuntime | None) -> None:
+        """Take a new runtime, which authorizes the stream later; end the stream if its server is another one."""
         if proxy is None or proxy.uid != self.proxy.uid or proxy.server is not self.proxy.server:
             self.end()
             return
@@ -57,7 +57,7 @@ class OpenStream:
         self.unsettled = self.exchange.message is not None
 
     def settle(self) -> None:
-        """Judge the stream if that is still to be done, and end it where the new runtime refuses it."""
+        """Authorize the stream again if that is due, and end it if the new runtime refuses it."""
         message = self.exchange.message
         if not self.unsettled or message is None:
             return
@@ -70,40 +70,40 @@ class OpenStream:
 
 @dataclass(slots=True)
 class OpenStreams:
-    """All of them, for one gateway process."""
+    """All open streams of one gateway process."""
 
     _streams: set[OpenStream] = field(default_factory=set)
     _settling: asyncio.Task[None] | None = None
 
     def opened(self, stream: OpenStream, current: Snapshot | None) -> None:
-        """Know a stream, until :meth:`closed`. ``current`` is the config in force now, None while draining.
+        """Add a stream, until :meth:`closed`. ``current`` is the config in force now, None while draining.
 
-        It was judged before the upstream was asked, and the config may have changed since: then it is judged again.
+        It was authorized before the request was forwarded: if the config has changed since, it is authorized again.
         """
         proxy = current.proxies.get(stream.proxy.identity) if current is not None else None
         if current is not None:
             stream.exchange.snapshot = current
         if proxy is not stream.proxy:
-            stream.moved(proxy)
+            stream.replace_runtime(proxy)
             stream.settle()
         self._streams.add(stream)
 
     def closed(self, stream: OpenStream) -> None:
-        """Forget a stream."""
+        """Remove a stream."""
         self._streams.discard(stream)
         stream.notices.close()
 
     def on_swap(self, snapshot: Snapshot, changed: frozenset[str]) -> None:
-        """Judge the streams of changed proxies again. No stream keeps an old snapshot: it may be open for days."""
+        """Authorize the streams of changed proxies again. No stream keeps an old snapshot: it may be open for days."""
         for stream in list(self._streams):
             stream.exchange.snapshot = snapshot
             if stream.proxy.identity in changed:
-                stream.moved(snapshot.proxies.get(stream.proxy.identity))
+                stream.replace_runtime(snapshot.proxies.get(stream.proxy.identity))
         if self._settling is None and any(stream.unsettled for stream in self._streams):
             self._settling = asyncio.get_running_loop().create_task(self._settle())
 
     async def _settle(self) -> None:
-        """Judge the streams that are still to be judged, also those that a further swap adds meanwhile."""
+        """Authorize all streams that are unsettled, also those that a further swap adds meanwhile."""
         try:
             since = monotonic()
             while waiting := [stream for stream in self._streams if stream.unsettled]:

@@ -1,7 +1,7 @@
 """The data port's certificate: read from files, and read again when they change, without a restart.
 
-The files are a mounted Secret as cert-manager writes it. A connection takes the certificate that is in force when its
-handshake begins; those that stand keep theirs. A renewal that cannot be used is told, and the old certificate stays.
+The files are a mounted Secret as cert-manager writes it. A connection uses the certificate that is in force when its
+handshake begins, and keeps it. A renewal that cannot be used is logged, and the old certificate stays in force.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ class CertificateError(OstiaryError):
 
 @dataclass(frozen=True, slots=True)
 class _Loaded:
-    """One version: for whom it is in words, and until when in seconds of the epoch (0 where that cannot be read)."""
+    """One version: a description for logs, and its end in seconds of the epoch (0 if that cannot be read)."""
 
     context: ssl.SSLContext
     about: str
@@ -36,10 +36,10 @@ class _Loaded:
 
 
 class Certificate:
-    """The certificate in force. ``context`` is what to listen with; ``period`` is in seconds.
+    """The certificate in force. ``context`` is the one to listen with; ``period`` is in seconds.
 
-    A context is never changed: a renewal makes a new one, to which the handshake switches. ``rejected`` says whether
-    what lies in the files now cannot be used.
+    A context is never changed: a renewal creates a new one, to which each handshake switches. ``rejected`` while the
+    files hold a certificate that cannot be used.
     """
 
     def __init__(self, files: TlsFiles, *, period: float = 1.0) -> None:
@@ -62,11 +62,11 @@ class Certificate:
 
     @property
     def expires(self) -> float:
-        """Until when the certificate in force is good, in seconds of the epoch; 0 where that cannot be read."""
+        """When the certificate in force expires, in seconds of the epoch; 0 if that cannot be read."""
         return self._current.expires
 
     def _switch(self, connection: ssl.SSLObject, _: str | None, __: ssl.SSLContext) -> None:
-        """Let a handshake that begins go on with the certificate in force; called also without a server name."""
+        """Switch a handshake to the certificate in force. It is called without a server name, too."""
         connection.context = self._current.context
 
     async def run(self) -> None:
@@ -76,11 +76,11 @@ class Certificate:
             await self.poll()
 
     async def poll(self) -> None:
-        """Look once, and take over what is new."""
+        """Check once, and use a new certificate."""
         now = _version(self._files)
         if now == self._seen:
             return
-        self._seen = now  # what changes while we read is another version, and read at the next look
+        self._seen = now  # a change while we read is another version, which the next poll reads
         try:
             self._current = await in_background(_load, self._files)
         except CertificateError as error:
@@ -92,7 +92,7 @@ class Certificate:
 
 
 def _version(files: TlsFiles) -> str:
-    """Return what changes whenever one of the files does: a mounted Secret's are links into a folder of the version."""
+    """Return text that changes with each of the files: in a mounted Secret they link into a folder of the version."""
     found: list[object] = []
     for file in (files.certificate, files.key):
         try:
@@ -105,7 +105,7 @@ def _version(files: TlsFiles) -> str:
 
 
 def _load(files: TlsFiles) -> _Loaded:
-    """Return what is in the files; try again where they change meanwhile.
+    """Load the files; try again if they change meanwhile.
 
     Raises:
         CertificateError: they cannot be used.
@@ -125,7 +125,7 @@ def _context(files: TlsFiles) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     try:
-        # With no password given, an encrypted key would be asked for on the terminal.
+        # Without a password OpenSSL would ask for that of an encrypted key on the terminal.
         context.load_cert_chain(files.certificate, files.key, password="")
     except ssl.SSLError as error:
         reason = (error.reason or "no PEM").lower().replace("_", " ")
@@ -136,12 +136,12 @@ def _context(files: TlsFiles) -> ssl.SSLContext:
 
 
 def _about(files: TlsFiles) -> tuple[str, float]:
-    """Return for whom and until when, in words, and the latter in seconds of the epoch."""
+    """Return a description of names and expiry, and the expiry in seconds of the epoch."""
     try:
         certificate = x509.load_pem_x509_certificates(files.certificate.read_bytes())[0]
         until = certificate.not_valid_after_utc
         return f"of {_names(certificate)} until {until:%Y-%m-%dT%H:%M:%SZ}", until.timestamp()
-    except (OSError, ValueError) as error:  # OpenSSL takes it, so it is served
+    except (OSError, ValueError) as error:  # OpenSSL accepts it, so it is used
         return f"(which cannot be described: {error})", 0.0
 
 
@@ -149,5 +149,5 @@ def _names(certificate: x509.Certificate) -> str:
     try:
         found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
-        return certificate.subject.rfc4514_string() or "nobody"
+        return certificate.subject.rfc4514_string() or "no name"
     return ", ".join(str(name.value) for name in found)
