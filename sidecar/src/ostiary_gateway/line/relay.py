@@ -22,7 +22,7 @@ from ostiary_gateway.line.large import LARGE_MESSAGES, LIGHT_BYTES, at_once, in_
 from ostiary_gateway.line.limit import reserve_response_bytes
 from ostiary_gateway.line.reader import DownstreamWriter
 from ostiary_gateway.line.refusals import error_message
-from ostiary_gateway.line.sse_filter import EventFilter, is_light
+from ostiary_gateway.line.sse_filter import SseFilter, is_light
 from ostiary_gateway.line.streams import OpenStream, listen_ended
 from ostiary_gateway.media_types import EVENT_STREAM_HEADERS
 from ostiary_gateway.upstream import faults
@@ -61,7 +61,7 @@ class EventRelay:
         self._limit = exchange.snapshot.settings.bounds.message_bytes
         self._splitter = sse.BlockSplitter(limit=self._limit)
         self._downstream = DownstreamWriter(exchange.request, EVENT_STREAM_HEADERS, stalled=answer.hold_back)
-        self._filter = EventFilter(exchange, answer, stream=stream, seal=seal, add_headers=self._downstream.add_headers)
+        self._filter = SseFilter(exchange, answer, stream=stream, seal=seal, add_headers=self._downstream.add_headers)
         if stream is not None:
             stream.notices.ready = self._send_notices
         self._is_document: bool | None = None

@@ -35,7 +35,7 @@ _LIST: Final = AuthorizationKind.LIST
 _LIFECYCLE: Final = AuthorizationKind.ALWAYS
 
 
-class EventFilter:
+class SseFilter:
     """Filters the events of one stream. ``stream`` is set if it stays open and follows changes of the policy.
 
     ``outcome`` is the response to the request once it has come. ``resumable`` once the client can resume the stream,

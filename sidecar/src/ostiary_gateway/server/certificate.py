@@ -54,7 +54,7 @@ class Certificate:
         try:
             self._current = _load(files)
         except CertificateError as error:
-            raise StartupError(f"data port: {error}. Correct it, or leave --tls-cert and --tls-key out.") from error
+            raise StartupError(f"data port: {error}. Correct it, or omit --tls-cert and --tls-key.") from error
         _log.info("data port: serving the certificate %s", self._current.about)
         self.rejected = False
         self.context = self._current.context

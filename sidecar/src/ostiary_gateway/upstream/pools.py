@@ -27,8 +27,8 @@ class ServerUser(Protocol):
         """Its server."""
 
 
-class ServerConfig(Protocol):
-    """What a config says of servers."""
+class PoolConfig(Protocol):
+    """The part of a config that concerns servers."""
 
     @property
     def settings(self) -> SettingsDocument:
@@ -73,7 +73,7 @@ class ServerPools:
                 raise ContractError(f"server {document.name}: {error}") from error
         return self._servers[key]
 
-    def on_swap(self, snapshot: ServerConfig, changed: frozenset[str]) -> None:
+    def on_swap(self, snapshot: PoolConfig, changed: frozenset[str]) -> None:
         """Take the limits and the egress proxy of a new config, and retire the servers that it does not use."""
         self._reroute(snapshot.settings)
         connections = snapshot.settings.bounds.per_server.connections
