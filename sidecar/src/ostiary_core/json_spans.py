@@ -147,7 +147,7 @@ class SpanReader:
     def _opened(self, start: int, opening: str, closing: str) -> int | None:
         """Return the position of the first element.
 
-        None where there is none, and then ``_end`` is set.
+        It is None where there is none, and then ``_end`` is set.
         """
         if self.text[start : start + 1] != opening:
             raise StrictJSONError(f"no {opening} at character {start}")
@@ -160,7 +160,7 @@ class SpanReader:
     def _next(self, end: int, closing: str) -> int | None:
         """Return the position of the element after the one that ends at ``end``.
 
-        None as for the first.
+        It is None as for the first.
         """
         place = self._after_space(end)
         sign = self.text[place : place + 1]

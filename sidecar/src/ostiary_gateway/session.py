@@ -78,7 +78,7 @@ class Sealer:
     def open(self, sealed: str, *, proxy_uid: str, principal: str, max_age: float) -> UpstreamSession | None:
         """Return the content of an id.
 
-        None for any id that is not ours: foreign, altered, expired, or of a lost key.
+        It is None for any id that is not ours: foreign, altered, expired, or of a lost key.
 
         ``max_age`` is in seconds.
         """

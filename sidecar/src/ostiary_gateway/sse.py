@@ -183,7 +183,7 @@ def _lines(block: bytes) -> list[bytes]:
 def _few_lines(block: bytes) -> list[bytes] | None:
     """Return the lines of a block.
 
-    None for many lines, since cutting them one by one would be slower.
+    It is None for many lines, since cutting them one by one would be slower.
     """
     lines = []
     start = 0
@@ -256,7 +256,7 @@ def _joined(data: list[bytes]) -> bytes | None:
 def data_of(block: bytes) -> bytes | None:
     """Return the joined data lines of a block.
 
-    None where it has none or they are blank, as in a priming event.
+    It is None where it has none or they are blank, as in a priming event.
     """
     if b"data" not in block:
         return None

@@ -17,7 +17,7 @@ from otlp_sink import Sink, grpc_sink, http_sink
 from timeouts import TIMEOUT_SECONDS
 
 from ostiary_gateway.telemetry import SpanRecord, Telemetry
-from ostiary_gateway.telemetry.exporting import Closing, ExportResult
+from ostiary_gateway.telemetry.exporting import ExportResult, ShutdownSignal
 from ostiary_gateway.telemetry.record import PlainRecord
 from ostiary_gateway.telemetry.settings import Settings
 
@@ -30,7 +30,7 @@ class MemoryExporter:
     def __init__(self) -> None:
         self.spans: list[SpanRecord] = []
 
-    def export(self, batch: Sequence[PlainRecord], closing: Closing) -> ExportResult:  # noqa: ARG002  the protocol's
+    def export(self, batch: Sequence[PlainRecord], closing: ShutdownSignal) -> ExportResult:  # noqa: ARG002  the protocol's
         self.spans.extend(SpanRecord._make(span) for span in batch)
         return ExportResult()
 

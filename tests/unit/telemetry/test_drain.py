@@ -10,9 +10,9 @@ import pytest
 from timeouts import TIMEOUT_SECONDS
 
 from ostiary_gateway.telemetry.drain import BatchSpanProcessor, Stats
-from ostiary_gateway.telemetry.exporting import Closing, ExportResult
+from ostiary_gateway.telemetry.exporting import ExportResult, ShutdownSignal
 from ostiary_gateway.telemetry.record import PlainRecord
-from ostiary_gateway.telemetry.warner import Warner
+from ostiary_gateway.telemetry.warner import WarningLimiter
 
 SPAN: PlainRecord = ("a" * 32, "b" * 16, "", False, "", "ping", 2, 1, 2, {}, 0, "", (), 0)
 
@@ -30,7 +30,7 @@ class Gated:
         self.thread = ""
         self._deliver = deliver
 
-    def export(self, batch: Sequence[PlainRecord], closing: Closing) -> ExportResult:  # noqa: ARG002  the protocol's
+    def export(self, batch: Sequence[PlainRecord], closing: ShutdownSignal) -> ExportResult:  # noqa: ARG002  the protocol's
         self.thread = threading.current_thread().name
         self.entered.set()
         self.gate.wait()
@@ -245,7 +245,7 @@ def test_a_warning_comes_once_a_minute_and_tells_how_many_it_held_back(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     now = [0.0]
-    warner = Warner(logging.getLogger("test"), clock=lambda: now[0])
+    warner = WarningLimiter(logging.getLogger("test"), clock=lambda: now[0])
     with caplog.at_level(logging.WARNING, "test"):
         for now[0] in (0.0, 1.0, 59.0, 60.0, 61.0):
             warner.warn("lost %d", 7)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from otlp_sink import decode
 
 from ostiary_gateway.telemetry.encode import TraceEncoder
-from ostiary_gateway.telemetry.exporting import Closing, ExportResult, OTLPExporter, SendResult
+from ostiary_gateway.telemetry.exporting import ExportResult, OTLPExporter, SendResult, ShutdownSignal
 from ostiary_gateway.telemetry.record import PlainRecord
 
 SPAN: PlainRecord = ("a" * 32, "b" * 16, "", False, "", "ping", 2, 1, 2, {}, 0, "", (), 0)
@@ -32,7 +32,7 @@ class Scripted:
         pass
 
 
-class Patient(Closing):
+class Patient(ShutdownSignal):
     """Notes how long it should wait, and does not."""
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class Patient(Closing):
 
 
 def export(
-    outcomes: Iterable[SendResult], *, timeout: float = 1000.0, closing: Closing | None = None, batch: int = 3
+    outcomes: Iterable[SendResult], *, timeout: float = 1000.0, closing: ShutdownSignal | None = None, batch: int = 3
 ) -> tuple[ExportResult, Scripted, Patient]:
     transport, patient = Scripted(*outcomes), Patient()
     encoder = TraceEncoder({"service.name": "x"}, scope_name="s", scope_version="1")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ostiary_gateway.telemetry import Telemetry
 from ostiary_gateway.telemetry.encode import encode_span
-from ostiary_gateway.telemetry.exporting import Closing, ExportResult
+from ostiary_gateway.telemetry.exporting import ExportResult, ShutdownSignal
 from ostiary_gateway.telemetry.record import PlainRecord
 from ostiary_gateway.telemetry.settings import Settings
 
@@ -31,7 +31,7 @@ class Encoding:
 
     address = "nowhere"
 
-    def export(self, batch: Sequence[PlainRecord], closing: Closing) -> ExportResult:  # noqa: ARG002  the protocol's
+    def export(self, batch: Sequence[PlainRecord], closing: ShutdownSignal) -> ExportResult:  # noqa: ARG002  the protocol's
         for span in batch:
             encode_span(span)
         return ExportResult()

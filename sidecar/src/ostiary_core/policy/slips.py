@@ -31,7 +31,7 @@ class ExactName(NamedTuple):
 class Slip(NamedTuple):
     """A name that no server offers, and the one that was probably meant.
 
-    Empty where none is similar.
+    It is empty where none is similar.
     """
 
     exact: ExactName

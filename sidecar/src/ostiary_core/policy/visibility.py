@@ -134,7 +134,7 @@ class Visibility:
     def bytes_for_a_decision(self, primitive: Primitive) -> int | None:
         """Return how many bytes of names take the steps of one decision at its limit.
 
-        None where they take none.
+        It is None where they take none.
         """
         size = self._size(primitive)
         return STEPS // size if size else None

@@ -32,7 +32,7 @@ _MAX_FILE_BYTES: Final = 2 * 1024 * 1024
 def version(directory: Path) -> str:
     """Return a value that changes with the directory's content.
 
-    Empty where there is nothing to read now.
+    It is empty where there is nothing to read now.
     """
     try:
         link = directory / _LINK
@@ -94,7 +94,7 @@ class DirectorySource:
             await asyncio.sleep(self._period)
 
     async def poll(self) -> None:
-        """Look once."""
+        """Compare both versions, and offer the files if one changed."""
         now = version(self._directory), version(self._keys)
         if not any(now) or now == self._seen:
             return

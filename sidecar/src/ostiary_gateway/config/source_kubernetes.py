@@ -144,7 +144,7 @@ class KubernetesSource:
     async def _complete_parts(self, api: KubernetesApi) -> None:
         """Fetch the further parts that the manifest names and that are missing here.
 
-        None for a forged manifest.
+        None is fetched for a forged manifest.
         """
         keys = {**self._store.keyring.mac, **Keyring.from_secret(self._secret_files).mac}
         try:

@@ -127,7 +127,7 @@ def is_error(error: Any) -> bool:
 def id_of(message: dict[str, Any]) -> str | int | None:
     """Return the id of a message.
 
-    None where it has none, or one that cannot be written in an answer.
+    It is None where it has none, or one that cannot be written in an answer.
     """
     found = message.get("id")
     if type(found) not in (str, int):

@@ -76,7 +76,7 @@ def check_accept(request: Request, *kinds: str) -> None:
 def body_at_hand(exchange: Exchange, *, limit: int) -> bytes | None:
     """Return a body that arrived with its head, as nearly all do.
 
-    None where the rest has not arrived.
+    It is None where the rest has not arrived.
 
     Raises:
         Refusal: 503 where the gateway has no memory reserved for it; 413 beyond the limit.

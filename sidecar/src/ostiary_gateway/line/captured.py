@@ -18,7 +18,7 @@ _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 class CapturedContent:
     """The content of one ``tools/call``, as JSON texts of at most ``limit`` characters.
 
-    Empty where there is none.
+    It is empty where there is none.
 
     ``words`` is the first text of a result with ``isError``.
     """
@@ -44,7 +44,7 @@ class CapturedContent:
 def start_capture(method: str, params: dict[str, Any], *, limit: int) -> CapturedContent | None:
     """Start capturing a message.
 
-    None where it is not a tools/call, or where ``limit`` is 0 (capturing is off).
+    It is None where it is not a tools/call, or where ``limit`` is 0 (capturing is off).
     """
     return CapturedContent(params.get("arguments"), limit=limit) if limit and method == _CALL else None
 

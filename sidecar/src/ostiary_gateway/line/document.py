@@ -198,7 +198,7 @@ def session_header(
 ) -> Mapping[str, str]:
     """Return the session header for a response to initialize.
 
-    None if the server keeps no session.
+    It is None if the server keeps no session.
 
     Raises:
         UpstreamFault: the revision is not a legacy one, or the session id is invalid.

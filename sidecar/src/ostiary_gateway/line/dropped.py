@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping, Sequence, Set
 from typing import Final
 
-from ostiary_gateway.telemetry.warner import Warner
+from ostiary_gateway.telemetry.warner import WarningLimiter
 
 _log = logging.getLogger(__name__)
 #: The number of items of one list that the log names.
@@ -19,7 +19,7 @@ class DroppedItems:
 
     def __init__(self) -> None:
         self._counts: dict[str, int] = {}
-        self._warners: dict[str, Warner] = {}
+        self._warners: dict[str, WarningLimiter] = {}
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -31,7 +31,7 @@ class DroppedItems:
         self._counts[proxy] = self._counts.get(proxy, 0) + len(dropped)
         told = "; ".join(dropped[:_MOST_NAMED])
         more = f"; and {len(dropped) - _MOST_NAMED} more" if len(dropped) > _MOST_NAMED else ""
-        warner = self._warners.setdefault(proxy, Warner(_log))
+        warner = self._warners.setdefault(proxy, WarningLimiter(_log))
         warner.warn("proxy %s: dropped from a list, since it cannot be judged: %s%s", proxy, told, more)
 
     def forget(self, proxies: Set[str]) -> None:

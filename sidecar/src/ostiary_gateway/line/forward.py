@@ -43,7 +43,7 @@ _PASSABLE: Final = re.compile(r"[\x20-\x7e]{1,2048}")
 
 
 def upstream_body(message: Message, span: ClientSpan) -> bytes:
-    """Serialise the message, with our span's context in ``_meta`` for the caller's (SEP-414).
+    """Serialise the message with our trace context in ``_meta``, not the caller's (SEP-414).
 
     Raises:
         Refusal: it holds something that JSON cannot represent.
@@ -53,7 +53,7 @@ def upstream_body(message: Message, span: ClientSpan) -> bytes:
     try:
         return strict_json.dumps(message.body)
     except StrictJSONError as error:
-        raise invalid(f"The message cannot be passed on: {error}") from None
+        raise invalid(f"The message cannot be forwarded: {error}") from None
 
 
 def _put_context(body: dict[str, Any], span: ClientSpan) -> None:
@@ -201,7 +201,7 @@ async def _judge_head(exchange: Exchange, answer: UpstreamResponse) -> None:
 async def _response_text(answer: UpstreamResponse) -> str:
     """Return the start of a response's text for the operator.
 
-    Empty if the server sends none in time.
+    It is empty if the server sends none in time.
 
     The text becomes one harmless line (:func:`ostiary_gateway.upstream.health.printable`).
     """

@@ -116,7 +116,7 @@ def _message(value: Any) -> dict[str, Any]:
 def request_id(body: dict[str, Any]) -> str | int | None:
     """Return the id that the response to this body must have, even if the body is invalid.
 
-    None if it has none.
+    It is None if it has none.
     """
     try:
         return _id(body) if "method" in body else None

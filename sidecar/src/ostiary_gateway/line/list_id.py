@@ -46,7 +46,7 @@ class Around:
 def around_id(text: bytes, identifier: bytes) -> Around | None:
     """Split a response at its id.
 
-    None where that is not certainly the id, or not written as ``identifier``.
+    It is None where that is not certainly the id, or not written as ``identifier``.
 
     ``text`` must be strict JSON, an object whose id is ``identifier``. Then the place is certain, whatever the server
     wrote around it. At the start, only the version precedes the key. At the end, the quote before ``id`` is not

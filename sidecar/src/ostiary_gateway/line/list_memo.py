@@ -128,7 +128,7 @@ class ListMemo:
     ) -> ListResponse | None:
         """Return the cached result for a response to the request with this id.
 
-        None if there is none.
+        It is None if there is none.
 
         ``sent_id`` is the id in the response, where it differs: the caller's own id replaces it.
         """

@@ -90,7 +90,7 @@ class ListNotices:
     def take(self) -> bytes:
         """Return the events that are due.
 
-        Empty before their time, and before the subscription is acknowledged.
+        It is empty before their time, and before the subscription is acknowledged.
         """
         if not self._owed or self._timer is not None or not self._open:
             return b""

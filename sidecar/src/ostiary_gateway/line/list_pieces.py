@@ -81,7 +81,7 @@ _STANDARD_MEMBERS: Final = frozenset(
 def look_alike(members: Mapping[str, Any], key: str) -> str | None:
     """Return a member that differs from ``key`` only in case, which some readers ignore.
 
-    None where there is none.
+    It is None where there is none.
     """
     return next((member for member in members if member != key and member.casefold() == key.casefold()), None)
 

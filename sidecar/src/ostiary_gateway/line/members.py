@@ -27,7 +27,7 @@ _BY_FOLD: Final = {member.casefold(): member for member in _JUDGED}
 def case_variant(members: dict[str, Any]) -> str | None:
     """Return the first member whose name differs from a judged one only in case.
 
-    None where there is none.
+    It is None where there is none.
     """
     if members.keys() <= _JUDGED:
         return None

@@ -32,7 +32,7 @@ _WORDS_BYTES: Final = 2048
 def rejection(exchange: Exchange, answer: UpstreamResponse, text: bytes) -> tuple[Response, ResponseSummary] | None:
     """Return the response where a server refuses its request, and its summary.
 
-    None for any other response. The HTTP status of ``answer`` must be an error.
+    It is None for any other response. The HTTP status of ``answer`` must be an error.
     """
     if refuses_in_text(answer):
         return _of_text(exchange, answer, text)
@@ -80,7 +80,7 @@ def _refusal_text(exchange: Exchange, status: int) -> str:
     words = f"The MCP server refused this request with HTTP {status}"
     message = exchange.message
     outside = exchange.session is None and message is not None and message.era is LEGACY
-    return f"{words}; it may want initialize first, and the session that it opens" if outside else words
+    return f"{words}; it may require initialize first, and the session that this opens" if outside else words
 
 
 def headers(answer: UpstreamResponse) -> Mapping[str, str]:

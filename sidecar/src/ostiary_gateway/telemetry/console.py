@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, TextIO
 
-from ostiary_gateway.telemetry.exporting import Closing, ExportResult
+from ostiary_gateway.telemetry.exporting import ExportResult, ShutdownSignal
 from ostiary_gateway.telemetry.record import KINDS, STATUSES, PlainRecord, SpanRecord
 
 
@@ -17,7 +17,7 @@ class ConsoleExporter:
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream if stream is not None else sys.stdout
 
-    def export(self, batch: Sequence[PlainRecord], closing: Closing) -> ExportResult:  # noqa: ARG002  writing is quick
+    def export(self, batch: Sequence[PlainRecord], closing: ShutdownSignal) -> ExportResult:  # noqa: ARG002  writing is quick
         """Write the batch."""
         lines = [json.dumps(_readable(SpanRecord._make(span)), default=str) for span in batch]
         try:

@@ -9,9 +9,9 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
-from ostiary_gateway.telemetry.exporting import Closing, Exporter, ExportResult
+from ostiary_gateway.telemetry.exporting import Exporter, ExportResult, ShutdownSignal
 from ostiary_gateway.telemetry.record import PlainRecord
-from ostiary_gateway.telemetry.warner import Warner
+from ostiary_gateway.telemetry.warner import WarningLimiter
 
 _log: Final = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class BatchSpanProcessor:
         self._delay = delay
         self._queue: deque[PlainRecord] = deque()
         self._wake = threading.Event()
-        self._closing = Closing()
+        self._closing = ShutdownSignal()
         self._lock = threading.Lock()
         self._settled = False
         self._accepted = 0
@@ -67,7 +67,7 @@ class BatchSpanProcessor:
         self._exported = 0
         self._failed = 0
         self._abandoned = 0
-        self._warner = Warner(_log)
+        self._warner = WarningLimiter(_log)
         self._thread = threading.Thread(target=self._run, name="ostiary-telemetry", daemon=True)
         self._thread.start()
 

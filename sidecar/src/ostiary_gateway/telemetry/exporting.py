@@ -1,7 +1,7 @@
 """Exporters and transports, and the retries between them.
 
 An exporter takes a batch of records and returns when it is sent or lost. It runs in the batch processor's thread, never
-in the event loop, and must return soon once :class:`Closing` has begun.
+in the event loop, and must return soon once :class:`ShutdownSignal` has begun.
 """
 
 import random
@@ -52,7 +52,7 @@ class Transport(Protocol):
         """Close the connections."""
 
 
-class Closing:
+class ShutdownSignal:
     """Tells the exporting thread about shutdown: a flag to wait on, and the deadline."""
 
     def __init__(self) -> None:
@@ -95,7 +95,7 @@ class Exporter(Protocol):
     #: The destination, without secrets.
     address: str
 
-    def export(self, batch: Sequence[PlainRecord], closing: Closing) -> ExportResult:
+    def export(self, batch: Sequence[PlainRecord], closing: ShutdownSignal) -> ExportResult:
         """Export the batch, or give it up."""
 
     def close(self) -> None:
@@ -122,14 +122,14 @@ class OTLPExporter:
         self._timeout = timeout
         self._jitter = jitter
 
-    def export(self, batch: Sequence[PlainRecord], closing: Closing) -> ExportResult:
+    def export(self, batch: Sequence[PlainRecord], closing: ShutdownSignal) -> ExportResult:
         """Export the batch, or give it up."""
         outcome = self._send(self._encoder.request(_encoded(batch)), closing)
         if outcome.fault:
             return ExportResult(len(batch), outcome.fault)
         return ExportResult(min(outcome.rejected, len(batch)), "rejected by the collector" if outcome.rejected else "")
 
-    def _send(self, payload: bytes, closing: Closing) -> SendResult:
+    def _send(self, payload: bytes, closing: ShutdownSignal) -> SendResult:
         deadline = closing.within(self._timeout)
         outcome = SendResult(fault="no time left")
         for attempt in range(_ATTEMPTS):
@@ -142,7 +142,7 @@ class OTLPExporter:
                 break
         return outcome
 
-    def _may_retry(self, outcome: SendResult, attempt: int, deadline: float, closing: Closing) -> bool:
+    def _may_retry(self, outcome: SendResult, attempt: int, deadline: float, closing: ShutdownSignal) -> bool:
         """Wait before the next attempt; return false if the batch's time does not allow one."""
         pause, left = self._pause(outcome, attempt), deadline - time.monotonic()
         if pause > left:

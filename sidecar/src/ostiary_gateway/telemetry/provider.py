@@ -20,7 +20,7 @@ from ostiary_gateway.telemetry.resource import resource_attributes
 from ostiary_gateway.telemetry.sampling import RateLimit, make_sampler
 from ostiary_gateway.telemetry.server_span import ServerSpan
 from ostiary_gateway.telemetry.settings import Collector, Settings, read_settings
-from ostiary_gateway.telemetry.warner import Warner
+from ostiary_gateway.telemetry.warner import WarningLimiter
 
 _log: Final = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class Telemetry:
         self.decide: Decide | None = None
         self._drain: BatchSpanProcessor | None = None
         self._refused: Callable[[], int] = int
-        self._warner = Warner(_log)
+        self._warner = WarningLimiter(_log)
         if exporter is not None:
             self._start(settings, exporter)
 

@@ -8,7 +8,7 @@ from typing import Final
 _INTERVAL: Final = 60.0
 
 
-class Warner:
+class WarningLimiter:
     """Logs at most one warning in 60 seconds, and reports how many it suppressed."""
 
     def __init__(self, log: logging.Logger, *, clock: Callable[[], float] = time.monotonic) -> None:

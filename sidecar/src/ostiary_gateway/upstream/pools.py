@@ -80,7 +80,7 @@ class ServerPools:
         if connections != self._connections:
             self._connections = connections
             for server in self._servers.values():
-                server.bound(connections)
+                server.set_connection_limit(connections)
         if not changed:
             return
         used = {id(proxy.server) for proxy in snapshot.proxies.values()}
@@ -95,7 +95,7 @@ class ServerPools:
         self._egress = Egress.from_settings(proxy) if proxy is not None else self._environment
         self._own = self._pod.with_api_servers(settings.refused_addresses or ())
         for server in self._servers.values():
-            server.lead(own=self._own, egress=self._egress)
+            server.set_route(own=self._own, egress=self._egress)
 
     async def _retire(self, server: UpstreamServer) -> None:
         await server.unused()

@@ -19,7 +19,7 @@ _LENGTH: Final = 2048
 def target(location: str | None, url: URL, *, host: str | None) -> URL | None:
     """Return where to send the same request again.
 
-    None for another origin, or an invalid Location.
+    It is None for another origin, or an invalid Location.
 
     ``host`` is what is sent as Host in place of the URL's own: a server that writes absolute URLs uses it.
     """

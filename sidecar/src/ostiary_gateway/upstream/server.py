@@ -127,7 +127,7 @@ class UpstreamServer:
             route.heads = heads
         return answer
 
-    def lead(self, *, own: OwnEndpoints, egress: Egress) -> None:
+    def set_route(self, *, own: OwnEndpoints, egress: Egress) -> None:
         """Use another route from now on, if it differs.
 
         Requests in flight end on the old one, and its connections.
@@ -169,7 +169,7 @@ class UpstreamServer:
             self._unused.clear()
             await self._unused.wait()
 
-    def bound(self, connections: int) -> None:
+    def set_connection_limit(self, connections: int) -> None:
         """Keep at most ``connections`` connections from now on."""
         self._connections = connections
         self._route.pool.bound(connections)
