@@ -184,7 +184,7 @@ def columns_of(cluster: ControlPlane) -> int:
     return len(version.get("additionalPrinterColumns", ()))
 
 
-def test_a_further_gateway_stands_beside_the_first(released: ControlPlane) -> None:
+def test_a_further_gateway_is_rendered_next_to_the_first(released: ControlPlane) -> None:
     further = ("--set", "operator.enabled=false,crds.install=false,rbac.aggregate=false,gateways[0].name=edge")
     released.helm("install", "edge", str(CHART), "--namespace", NAMESPACE, *further)
     try:

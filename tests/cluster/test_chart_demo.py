@@ -37,7 +37,7 @@ def test_the_api_server_accepts_all_that_is_rendered_without_a_warning(
     assert applied.count("created (server dry run)") == len(objects)
 
 
-def test_the_door_leads_to_the_service_of_the_server() -> None:
+def test_the_proxy_points_to_the_service_of_the_server() -> None:
     objects = render(namespace="tools", chart=DEMO)
     (server,) = of_kind(objects, "MCPProxy")[0]["spec"]["servers"]
     service = one(objects, "Service", server["service"]["name"])
@@ -65,7 +65,7 @@ def test_the_mock_server_understands_its_arguments() -> None:
         (("--set", "proxy.path=,test.gatewayURL=https://a"), "https://a/tools/mock-mcp-server/mcp"),
     ],
 )
-def test_the_test_knocks_at_the_door_that_is_installed(further: tuple[str, ...], url: str) -> None:
+def test_the_helm_test_calls_the_proxy_that_is_installed(further: tuple[str, ...], url: str) -> None:
     objects = render(*further, namespace="tools", chart=DEMO)
     (pod,) = of_kind(objects, "Pod")
     assert url in pod["spec"]["containers"][0]["command"]

@@ -128,7 +128,7 @@ def ingress_of(objects: list[Object], name: str) -> dict[str, list[Any]]:
     return found
 
 
-def test_by_default_everybody_may_come_to_the_door_and_the_operator_alone_behind_it() -> None:
+def test_by_default_every_client_may_reach_the_data_port_and_only_the_operator_the_admin_port() -> None:
     objects = render()
     allowed = ingress_of(objects, "ostiary-gateway")
     assert allowed["http"] == [None]
@@ -176,7 +176,7 @@ def test_a_gateway_without_a_watch_cannot_reach_the_api_server() -> None:
     assert [{"port": 443}, {"port": 6443}] not in [rule["ports"] for rule in closed["egress"]]
 
 
-def test_a_server_can_be_given_a_wall_beside_its_door() -> None:
+def test_a_server_can_be_closed_to_all_but_the_gateway_by_a_network_policy() -> None:
     objects = render("-f", values("locked-down"))
     wall = one(objects, "NetworkPolicy", "ostiary-crm", namespace="sales")["spec"]
     (rule,) = wall["ingress"]
@@ -203,7 +203,7 @@ def test_a_certificate_is_mounted_as_a_folder_so_that_it_can_be_renewed() -> Non
         assert service["spec"]["ports"][0]["appProtocol"] == "https"
 
 
-def test_further_authorities_come_beside_the_systems() -> None:
+def test_further_authorities_are_trusted_in_addition_to_the_systems() -> None:
     gateway = one(render(*set_(extraCA__configMap="internal")), "Deployment", "ostiary-gateway")
     environment = {each["name"]: each.get("value") for each in container(gateway)["env"]}
     (mount,) = (each for each in container(gateway)["volumeMounts"] if each["name"] == "extra-ca")
@@ -221,7 +221,7 @@ def beside() -> list[Object]:
     return render("-f", values("sidecar"), release="crm", namespace="sales")
 
 
-def test_a_server_beside_the_gateway_starts_before_it_and_ends_after_it(beside: list[Object]) -> None:
+def test_a_sidecar_server_starts_before_the_gateway_and_ends_after_it(beside: list[Object]) -> None:
     pod = one(beside, "Deployment", "crm-ostiary-crm-gateway")["spec"]["template"]["spec"]
     (server,) = pod["initContainers"]
     assert (server["name"], server["restartPolicy"]) == ("crm-server", "Always")

@@ -202,7 +202,7 @@ def test_no_right_is_a_wildcard_and_no_secret_can_be_listed_without_its_name(cas
             assert rule["verbs"] == ["get"] or rule["resourceNames"]
 
 
-def test_the_whole_clusters_secrets_are_nobodys() -> None:
+def test_no_role_can_read_secrets_of_the_whole_cluster() -> None:
     roles = of_kind(render("-f", values("everything")), "ClusterRole")
     assert roles
     assert not [rule for role in roles for rule in role["rules"] if "secrets" in rule["resources"]]

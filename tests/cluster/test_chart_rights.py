@@ -107,7 +107,7 @@ def test_the_gateway_may_read_its_own_config_and_nothing_else(rights: Rights) ->
     ("role", "verbs"),
     [("view", ["get"]), ("edit", ["get", "create"]), ("admin", ["get", "create", "deletecollection"])],
 )
-def test_who_may_use_a_namespace_may_use_its_doors(rights: Rights, role: str, verbs: list[str]) -> None:
+def test_a_user_of_a_namespace_may_use_its_proxies(rights: Rights, role: str, verbs: list[str]) -> None:
     user = f"who-may-{role}"
     bind = ("create", "rolebinding", user, f"--clusterrole={role}", f"--user={user}", "-n", rights.other)
     rights.control_plane.kubectl(*bind)

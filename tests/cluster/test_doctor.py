@@ -31,7 +31,7 @@ def stack(cluster: LocalCluster, capsys: pytest.CaptureFixture[str]) -> Iterator
             cluster.kubectl("delete", name, "-n", "default")
 
 
-def test_a_sound_door_is_walked_to_its_end(stack: DoctorStack) -> None:
+def test_a_working_proxy_is_checked_to_the_end_of_the_chain(stack: DoctorStack) -> None:
     found = stack.diagnose()
     assert found["broken"] is None
     assert {link["state"] for link in found["links"]} == {"ok"}
@@ -121,7 +121,7 @@ def test_the_name_is_wrong(stack: DoctorStack) -> None:
     assert EXAMPLE_PROXY in remedy
 
 
-def test_nobody_judges(stack: DoctorStack) -> None:
+def test_no_operator_runs(stack: DoctorStack) -> None:
     with without_operator(stack.cluster):
         stack.breaks_at("operator", "nothing answers at http://127.0.0.1")
         edit = ("--type=merge", "-p", '{"spec":{"description":"new"}}')
@@ -199,7 +199,7 @@ def test_a_policy_cannot_be_used(stack: DoctorStack) -> None:
         becomes({"targetRefs": [{"kind": "MCPProxy", "name": EXAMPLE_PROXY}], "targetSelector": None}, "every ready")
 
 
-def test_somebody_edited_the_config(stack: DoctorStack) -> None:
+def test_the_config_was_edited_by_hand(stack: DoctorStack) -> None:
     api, path = stack.cluster.control_plane.api, f"{SYSTEM}/configmaps/ostiary-default-0"
     with without_operator(stack.cluster):
         manifest = json.loads(api.request("GET", path)["data"]["manifest.json"])
@@ -321,7 +321,7 @@ def test_something_else_answers_at_the_url(stack: DoctorStack) -> None:
     assert "externalURL" in remedy
 
 
-def test_the_server_behind_the_door_is_away(stack: DoctorStack) -> None:
+def test_the_server_behind_the_proxy_is_unreachable(stack: DoctorStack) -> None:
     stack.cluster.stop_mock_server()
     try:
         remedy = stack.breaks_at("server", f"UpstreamUnreachable: {stack.cluster.mock_url}")
@@ -330,7 +330,7 @@ def test_the_server_behind_the_door_is_away(stack: DoctorStack) -> None:
         stack.cluster.start_mock_server()
 
 
-def test_a_viewer_is_told_what_he_may_not_look_at(stack: DoctorStack) -> None:
+def test_a_viewer_learns_what_their_rights_do_not_let_doctor_read(stack: DoctorStack) -> None:
     cluster = stack.cluster
     cluster.kubectl("create", "serviceaccount", "visitor", "-n", "default")
     cluster.kubectl(
@@ -345,7 +345,7 @@ def test_a_viewer_is_told_what_he_may_not_look_at(stack: DoctorStack) -> None:
     assert set(states.values()) == {"ok"}
 
 
-def test_a_namespace_without_doors_is_no_fault(stack: DoctorStack) -> None:
+def test_a_namespace_without_proxies_is_no_fault(stack: DoctorStack) -> None:
     kubeconfig = str(stack.cluster.control_plane.kubeconfig)
     replicas = f"{cluster_processes.GATEWAY}={stack.cluster.gateway_admin_urls[0]}"
     reach = ("--operator-url", stack.cluster.operator_admin_url, "--gateway-replicas", replicas)

@@ -50,7 +50,7 @@ def served(gateway: GatewayApp) -> set[str]:
     return {proxy.name for proxy in snapshot.proxies.values()} if snapshot is not None else set()
 
 
-async def test_a_gateway_that_the_operator_cannot_reach_takes_what_changes_and_the_status_says_that_nobody_knows(
+async def test_a_gateway_that_the_operator_cannot_reach_loads_changes_and_the_status_is_unknown(
     world: OperatorEnvironment, gateway: GatewayApp, between: TcpLink
 ) -> None:
     async with running_operator(world.options()):

@@ -56,7 +56,7 @@ def verdict(cluster: LocalCluster, what: str) -> tuple[str, str]:
     return verdicts.kstatus(obj).status, verdicts.lua(obj, HEALTH).status
 
 
-def test_helm_waits_until_the_door_works(cluster: LocalCluster, releases: list[str]) -> None:
+def test_helm_waits_until_the_proxy_is_ready(cluster: LocalCluster, releases: list[str]) -> None:
     releases.append("works")
     install_proxy(cluster, "works", "proxy.path=/works")
     for kind in ("mcpproxy", "mcppolicy"):
@@ -84,14 +84,14 @@ def test_helms_test_fails_where_a_call_is_not_denied_that_should_be(cluster: Loc
     assert knock(cluster.endpoint(path="/open"), "--any-server")[0] == 0
 
 
-def test_helms_test_fails_where_nobody_opens(cluster: LocalCluster) -> None:
+def test_the_helm_test_fails_where_no_gateway_answers(cluster: LocalCluster) -> None:
     code, (line,) = knock(cluster.endpoint(path="/nowhere"), "--patience=0")
     assert code == 2
     assert re.match(r"http://\S+ does not respond: ", line)
     assert knock("http://127.0.0.1:1/mcp", "--patience=0")[0] == 2
 
 
-def test_helm_fails_where_the_door_does_not_work(cluster: LocalCluster, releases: list[str]) -> None:
+def test_helm_fails_where_the_proxy_does_not_become_ready(cluster: LocalCluster, releases: list[str]) -> None:
     releases += ["first", "second"]
     install_proxy(cluster, "first", "proxy.path=/contested")
     with pytest.raises(CommandError, match=r"(?i)mcpproxy"):

@@ -48,7 +48,7 @@ async def test_it_waits_for_definitions_that_come_late(own: ControlPlane, world:
         await eventually(lambda: world.served() == {"crm"})
 
 
-async def test_definitions_made_again_take_no_door_away_before_it_is_confirmed(
+async def test_recreated_definitions_remove_no_proxy_before_the_deletion_is_confirmed(
     own: ControlPlane, world: OperatorEnvironment
 ) -> None:
     own.apply_crds(CRDS)

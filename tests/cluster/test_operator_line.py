@@ -97,7 +97,7 @@ async def test_the_gateway_is_asked_with_the_bearer_of_its_secret(world: Operato
     assert len(one.bearers[0].removeprefix("Bearer ")) >= 40
 
 
-async def test_what_somebody_edits_by_hand_is_healed(world: OperatorEnvironment) -> None:
+async def test_a_config_that_was_edited_by_hand_is_restored(world: OperatorEnvironment) -> None:
     async with running_operator(world.options()):
         world.has_proxy("crm")
         await eventually(lambda: world.said(PROXY, "crm", "Accepted") == ("True", "Accepted"))
@@ -110,7 +110,7 @@ async def test_what_somebody_edits_by_hand_is_healed(world: OperatorEnvironment)
         await eventually(lambda: world.served() == {"crm"})
 
 
-async def test_keys_that_somebody_adds_to_a_config_map_are_named_and_taken_away(world: OperatorEnvironment) -> None:
+async def test_keys_that_were_added_to_a_config_map_are_named_and_removed(world: OperatorEnvironment) -> None:
     async with running_operator(world.options()):
         world.has_proxy("crm")
         await eventually(lambda: world.served() == {"crm"})
@@ -141,7 +141,7 @@ def revision(world: OperatorEnvironment) -> int:
     return bundle.manifest.revision if bundle is not None else 0
 
 
-async def test_a_status_that_somebody_edits_is_healed(world: OperatorEnvironment) -> None:
+async def test_a_status_that_was_edited_by_hand_is_restored(world: OperatorEnvironment) -> None:
     async with running_operator(world.options()):
         world.has_proxy("crm")
         await eventually(lambda: world.said(PROXY, "crm", "Accepted") == ("True", "Accepted"))

@@ -91,7 +91,7 @@ async def test_a_list_that_fails_half_way_drops_nothing_and_is_repeated(
         await serves(world, "crm", "wiki")
 
 
-async def test_a_token_that_was_rotated_is_read_anew_by_requests_and_watches(
+async def test_a_rotated_token_is_read_again_by_requests_and_watches(
     control_plane: ControlPlane, world: OperatorEnvironment, api: KubeApiProxy
 ) -> None:
     old = await asyncio.to_thread(token_of, control_plane, world)
@@ -137,7 +137,7 @@ async def _edit(hands: ThreadPoolExecutor, world: OperatorEnvironment, name: str
     await loop.run_in_executor(hands, lambda: world.patch(PROXY, name, {"spec": {"path": path}}))
 
 
-async def test_a_namespace_in_deletion_takes_its_own_doors_and_nobody_elses(
+async def test_a_namespace_in_deletion_loses_its_own_proxies_and_no_others(
     unrestricted: OperatorEnvironment, new_namespace: Callable[..., str]
 ) -> None:
     world, leaving = unrestricted, new_namespace()

@@ -58,7 +58,7 @@ def beside(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -> I
     process.stop()
 
 
-async def test_the_door_of_the_guide_leads_to_the_server_beside_it(beside: str) -> None:
+async def test_the_proxy_of_the_guide_leads_to_the_sidecar_server(beside: str) -> None:
     async with connect(f"{beside}/sales/crm/mcp", era="modern") as client:
         names = {tool.name for tool in (await client.list_tools()).tools}
         assert names

@@ -99,7 +99,7 @@ def test_programs_get_the_same_as_one_object(ask: Ask) -> None:
     }
 
 
-def test_an_edit_that_nobody_has_judged_is_not_ready(ask: Ask, cluster: LocalCluster) -> None:
+def test_an_edit_that_no_operator_has_judged_is_not_ready(ask: Ask, cluster: LocalCluster) -> None:
     cluster.stop_operator()
     try:
         cluster.kubectl("patch", "mcppolicy", "quickstart", "--type=merge", "-p", '{"spec":{"access":{"rules":[]}}}')
@@ -112,7 +112,7 @@ def test_an_edit_that_nobody_has_judged_is_not_ready(ask: Ask, cluster: LocalClu
         cluster.wait_until_ready()
 
 
-def test_a_viewer_of_one_namespace_is_told_what_he_may_know(as_viewer: Ask, cluster: LocalCluster) -> None:
+def test_a_viewer_of_one_namespace_sees_what_their_rights_allow(as_viewer: Ask, cluster: LocalCluster) -> None:
     answer = as_viewer("status", "-n", "default")
     assert answer.code == 0
     assert cluster.proxy()["status"]["url"] in answer.out

@@ -24,7 +24,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConformanceEnvir
 
 
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: f"{client.name}, {client.revision}")
-def test_a_client_does_through_the_door_all_that_it_can_do(world: ConformanceEnvironment, client: Client) -> None:
+def test_a_client_does_through_the_gateway_all_that_it_can_do(world: ConformanceEnvironment, client: Client) -> None:
     urls = [world.through(server, "governed") for server in SERVERS]
     with ThreadPoolExecutor(len(SERVERS)) as pool:
         outcomes = list(pool.map(lambda url: conformance_clients.run(client, url), urls))

@@ -32,7 +32,7 @@ def test_one_of_several_outcomes_of_a_check_is_enough() -> None:
     assert len(differences(run(PASSED, PASSED, PASSED), run(PASSED, PASSED))) == 1
 
 
-def test_a_failure_that_comes_only_through_the_door_is_worse() -> None:
+def test_a_failure_that_comes_only_through_the_gateway_is_worse() -> None:
     assert len(differences(run(), run(FAILED))) == 1
 
 

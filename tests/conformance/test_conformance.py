@@ -26,7 +26,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConformanceEnvir
 
 
 @pytest.mark.parametrize("leg", LEGS, ids=lambda leg: leg.revision or leg.name)
-def test_no_check_is_worse_through_the_door(world: ConformanceEnvironment, leg: Leg, tmp_path: Path) -> None:
+def test_no_check_is_worse_through_the_gateway(world: ConformanceEnvironment, leg: Leg, tmp_path: Path) -> None:
     with ThreadPoolExecutor(len(SERVERS)) as pool:  # the suite waits more than it works
         results = list(pool.map(lambda server: conformance.measure(world, server, leg, tmp_path), SERVERS))
 
@@ -39,7 +39,7 @@ def test_no_check_is_worse_through_the_door(world: ConformanceEnvironment, leg: 
         assert conformance_report.row(result) in conformance.DOCS.read_text()
 
 
-def test_the_door_writes_no_error_into_its_log(world: ConformanceEnvironment) -> None:
+def test_the_gateway_writes_no_error_into_its_log(world: ConformanceEnvironment) -> None:
     told = [line for line in world.log.read_text().splitlines() if " ERROR " in line or "Traceback" in line]
 
     assert told == []

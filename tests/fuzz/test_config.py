@@ -83,7 +83,7 @@ def text_of(value: Any) -> bytes:
 )
 @example(text_of(MANIFEST | {"revision": 10**30, "mac": {"key": "mac-1", "value": "0" * 64}}))
 @example(text_of(MANIFEST | {"mac": {"key": "mac-1", "value": "ü"}}))
-def test_a_manifest_that_nobody_signed_is_never_in_force(text: bytes) -> None:
+def test_an_unsigned_manifest_is_never_in_force(text: bytes) -> None:
     try:
         open_files({parts.MANIFEST_FILE: text}, KEYS)
     except ContractError:
@@ -112,7 +112,7 @@ def test_a_signed_manifest_is_read_as_it_was_signed_and_no_other(data: st.DataOb
         st.sampled_from(["documents-0.jsonl", "documents-0.jsonl.gz", "documents-1.jsonl", "x"]), st.binary()
     )
 )
-def test_parts_of_anybody_give_documents_or_an_error_of_the_contract(files: dict[str, bytes]) -> None:
+def test_parts_from_any_source_give_documents_or_an_error_of_the_contract(files: dict[str, bytes]) -> None:
     manifest = mac.sign(parse_manifest(text_of(MANIFEST)), key_name="mac-1", key=KEY)
     try:
         opened = open_files({**files, parts.MANIFEST_FILE: manifest.canonical()}, KEYS)
@@ -130,7 +130,7 @@ def test_parts_of_anybody_give_documents_or_an_error_of_the_contract(files: dict
 @example(text_of(ENTRY | {"generation": 10**30}))
 @example(text_of(ENTRY | {"servers": [SERVER | {"timeouts": TIMEOUTS | {"connect": 10**400}}]}))
 @example(text_of(ENTRY | {"servers": [SERVER | {"url": "https://h/", "tls": {"ca": "ü"}}]}))
-def test_an_entry_of_anybody_is_served_or_refused_by_an_error_of_ours(text: bytes) -> None:
+def test_an_entry_from_any_source_is_served_or_refused_with_a_defined_error(text: bytes) -> None:
     def policy(key: str) -> CompiledPolicy:
         raise ContractError(f"no policy {key[:8]}")
 
@@ -146,7 +146,7 @@ def test_an_entry_of_anybody_is_served_or_refused_by_an_error_of_ours(text: byte
 
 @given(st.one_of(*[changed(POLICY).flatmap(spelt)] * 9, mangled()), any_text)
 @example(text_of(POLICY | {"generation": 10**30}), "")
-def test_a_policy_of_anybody_decides_or_is_refused_by_an_error_of_ours(text: bytes, name: str) -> None:
+def test_a_policy_from_any_source_decides_or_is_refused_with_a_defined_error(text: bytes, name: str) -> None:
     try:
         document = parse_policy(text)
         compiled = CompiledPolicy.build(document)

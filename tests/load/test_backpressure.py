@@ -102,7 +102,7 @@ class Deaf(asyncio.Protocol):
         self.transport = transport
 
 
-async def test_a_server_that_reads_nothing_fills_its_own_share_and_nobody_elses(tmp_path: Path) -> None:
+async def test_a_server_that_reads_nothing_fills_its_own_share_and_no_other(tmp_path: Path) -> None:
     deaf: list[Deaf] = []
 
     def made() -> Deaf:

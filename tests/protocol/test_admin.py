@@ -75,7 +75,7 @@ async def test_the_config_wants_the_bearer(gateway: RunningGateway, token: str |
     assert TOKEN.encode() not in reply.body
 
 
-async def test_before_there_is_a_bearer_nobody_has_it(gateway: RunningGateway) -> None:
+async def test_without_a_configured_token_no_request_is_authorized(gateway: RunningGateway) -> None:
     for token in (None, "Bearer ", "Bearer None"):
         assert (await admin(gateway, "/config", token=token)).status == 401
 

@@ -283,7 +283,7 @@ async def test_an_event_that_was_taken_is_held_no_longer() -> None:
             assert held.requests == 1
 
 
-async def test_large_messages_that_nobody_ends_leave_room_for_small_ones(scene: Scene, upstream: Upstream) -> None:
+async def test_large_messages_that_never_end_leave_room_for_small_ones(scene: Scene, upstream: Upstream) -> None:
     scene.gate.set()
     first, second = b" " * 600_000, b" " * (1_048_576 - 600_010)
     async with (

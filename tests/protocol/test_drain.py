@@ -147,7 +147,7 @@ async def test_an_idle_gateway_ends_at_once(tmp_path: Path, upstream: Upstream) 
         assert await gateway.ended() == 0
 
 
-async def test_open_streams_end_gracefully_and_hold_nobody_up(tmp_path: Path, upstream: Upstream) -> None:
+async def test_open_streams_end_gracefully_and_delay_no_shutdown(tmp_path: Path, upstream: Upstream) -> None:
     async with started(tmp_path, upstream) as gateway, mcp_caller(url(gateway)) as caller:
         await caller.initialize()
         async with caller.listen() as gets, caller.stream(LISTEN) as listens:

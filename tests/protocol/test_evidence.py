@@ -359,7 +359,7 @@ async def test_the_session_is_told_as_a_digest_and_its_id_never() -> None:
     assert not [span for span in spans if sessions[0] in str(span) or "upstream-session" in str(span)]
 
 
-async def test_the_span_names_the_caller_and_not_the_trusted_proxy_before_him() -> None:
+async def test_the_span_names_the_caller_and_not_the_trusted_proxy_in_front() -> None:
     async def trusting(caller: McpCaller, gateway: RunningGateway) -> None:
         gateway.settings = gateway.settings.model_copy(update={"trusted_proxies": ["127.0.0.0/8"]})
         await gateway.apply(gateway.entry("mock", "http://127.0.0.1:1/mcp"))

@@ -81,7 +81,7 @@ async def test_an_admin_token_of_a_config_map_is_no_bearer(gateway: RunningGatew
     assert (status, report["misplacedKeys"]) == (200, ["admin-token"])
 
 
-async def test_a_good_config_beside_forged_keys_stays_in_force(gateway: RunningGateway, mock: str) -> None:
+async def test_a_good_config_with_forged_keys_next_to_it_stays_in_force(gateway: RunningGateway, mock: str) -> None:
     await place(gateway, {**config_of(gateway), "mac-9": FORGED, "session-9": FORGED, "admin-token": b"x"})
     gateway.write(gateway.entry("mock", mock))
     await place(gateway, {**config_of(gateway), "mac-9": FORGED})

@@ -70,7 +70,7 @@ async def test_a_part_in_place_of_the_named_one_is_unfolded_within_bounds_and_re
         assert hostile < usual + 48 * MIB
 
 
-async def test_a_compressed_manifest_that_nobody_signed_is_unfolded_within_bounds_and_refused(
+async def test_an_unsigned_compressed_manifest_is_decompressed_within_bounds_and_refused(
     tmp_path: Path, bomb: bytes
 ) -> None:
     operator = ConfigWriter()

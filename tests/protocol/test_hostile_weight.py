@@ -265,7 +265,9 @@ async def test_a_list_of_more_values_than_allowed_is_refused_unparsed_and_names_
         assert "more than 100000 values (bounds.messageValues)" in error["message"]
 
 
-async def test_a_list_of_resources_whose_uris_are_all_escapes_holds_nobody_up(scene: Scene, upstream: Upstream) -> None:
+async def test_a_list_of_resources_whose_uris_are_all_escapes_delays_no_other_request(
+    scene: Scene, upstream: Upstream
+) -> None:
     tune_collector()
     uris = (b'{"uri":"db://%b%d/%%%d"}' % (b"%c3" * 5000, n, 10 + n % 90) for n in range(200))
     scene.gate.set()
@@ -280,7 +282,7 @@ async def test_a_list_of_resources_whose_uris_are_all_escapes_holds_nobody_up(sc
 
 
 @pytest.mark.parametrize("where", ["result", "item"])
-async def test_a_list_that_no_strict_reader_takes_with_very_many_members_holds_nobody_up(
+async def test_a_list_with_very_many_members_that_no_strict_reader_accepts_delays_no_other_request(
     where: str, scene: Scene, upstream: Upstream
 ) -> None:
     tune_collector()
@@ -299,7 +301,7 @@ async def test_a_list_that_no_strict_reader_takes_with_very_many_members_holds_n
         assert reply.error["data"]["reason"] == "UpstreamInvalidAnswer"
 
 
-async def test_an_id_that_stands_where_none_does_in_a_large_answer_holds_nobody_up(
+async def test_an_id_in_an_unusual_place_of_a_large_response_delays_no_other_request(
     scene: Scene, upstream: Upstream
 ) -> None:
     tune_collector()
@@ -327,7 +329,7 @@ async def test_a_result_that_no_rule_reads_may_hold_more_and_keeps_its_bytes(
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("unit", [b"[[]],", b'{"a":1},', b'"\\ud800",[],'], ids=["arrays", "objects", "surrogates"])
-async def test_a_result_of_far_too_many_values_is_refused_and_holds_nobody_up(
+async def test_a_result_of_far_too_many_values_is_refused_and_delays_no_other_request(
     unit: bytes, form: str, scene: Scene, upstream: Upstream
 ) -> None:
     text = result(b'"content":[],"structuredContent":{"a":' + many(unit, (16 << 20) - 1024) + b"}")
@@ -339,7 +341,9 @@ async def test_a_result_of_far_too_many_values_is_refused_and_holds_nobody_up(
 
 
 @pytest.mark.parametrize("form", FORMS)
-async def test_half_a_character_in_a_large_result_holds_nobody_up(form: str, scene: Scene, upstream: Upstream) -> None:
+async def test_half_a_character_in_a_large_result_delays_no_other_request(
+    form: str, scene: Scene, upstream: Upstream
+) -> None:
     tune_collector()
     text = result(b'"content":[],"structuredContent":{"a":' + many(b'{"a":1},', VALUES * 8)[:-1] + rb',"\ud800"]}')
     async with answering(upstream, scene, FORMS[form](text), governed=False) as caller:
@@ -350,7 +354,7 @@ async def test_half_a_character_in_a_large_result_holds_nobody_up(form: str, sce
 
 
 @pytest.mark.parametrize("line", [b"data:\n", b"x\n", b"id: 1\n", b"data:\r"], ids=["data", "stray", "ids", "CR"])
-async def test_an_event_of_very_many_lines_is_refused_and_holds_nobody_up(
+async def test_an_event_of_very_many_lines_is_refused_and_delays_no_other_request(
     line: bytes, scene: Scene, upstream: Upstream
 ) -> None:
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
@@ -367,7 +371,7 @@ async def test_an_event_of_very_many_lines_is_refused_and_holds_nobody_up(
         assert "lines (bounds.messageValues)" in error_of(reply)["message"]
 
 
-async def test_an_event_of_many_lines_passes_and_holds_nobody_up(scene: Scene, upstream: Upstream) -> None:
+async def test_an_event_of_many_lines_passes_and_delays_no_other_request(scene: Scene, upstream: Upstream) -> None:
     tune_collector()
     text = result(b'"content":[' + b"1,\ndata: " * (VALUES - 10) + b"1]")
     async with answering(upstream, scene, as_event(text), governed=False) as caller:

@@ -100,7 +100,9 @@ async def test_from_500_on_only_an_error_that_names_no_request_is_one(
     assert (reply.json["id"], reply.error["code"]) == (7, code)
 
 
-async def test_in_a_session_404_stays_404_whatever_its_body_so_that_clients_begin_anew(gateway: RunningGateway) -> None:
+async def test_in_a_session_404_stays_404_whatever_its_body_so_that_clients_start_again(
+    gateway: RunningGateway,
+) -> None:
     bodies = [error("server-error"), error(None), b"Not Found: Session not found"]
 
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:

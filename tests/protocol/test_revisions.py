@@ -196,7 +196,7 @@ async def test_where_the_server_speaks_the_modern_revision_an_envelope_is_told_w
     assert reply.error["data"]["supported"] == [MODERN]
 
 
-async def test_a_server_that_was_replaced_teaches_anew(gateway: RunningGateway) -> None:
+async def test_the_revisions_of_a_replaced_server_are_learned_again(gateway: RunningGateway) -> None:
     speaks_modern = False
 
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:

@@ -421,7 +421,7 @@ async def test_a_server_that_never_ends_is_left_alone_some_time_after_its_legacy
         await eventually(lambda: gateway.app.pipeline.limiter.requests == 0)
 
 
-async def test_a_listener_who_goes_away_frees_his_stream_at_once(gateway: RunningGateway) -> None:
+async def test_a_listener_that_disconnects_frees_its_stream_at_once(gateway: RunningGateway) -> None:
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         async with events(request) as stream:
             await for_ever()

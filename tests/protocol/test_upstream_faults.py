@@ -531,7 +531,7 @@ async def test_a_dead_server_does_not_slow_the_others(gateway: RunningGateway) -
             await asyncio.gather(*waiting, return_exceptions=True)
 
 
-async def test_names_that_nobody_answers_for_do_not_slow_the_others(
+async def test_names_that_do_not_resolve_do_not_slow_the_others(
     gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     release, resolve, threads = threading.Event(), socket.getaddrinfo, set()

@@ -391,7 +391,7 @@ async def test_a_body_of_exactly_the_limit_is_taken(caller: McpCaller) -> None:
     assert (await caller.post(whole + b" " * (4097 - len(whole)))).status == 413
 
 
-async def test_a_caller_who_waits_to_be_asked_for_his_body_is_asked(gateway: RunningGateway) -> None:
+async def test_a_caller_that_expects_100_continue_receives_it(gateway: RunningGateway) -> None:
     async with connected(gateway.app.port) as wire:
         await wire.send(post("/mock/mcp", b"", "Expect: 100-continue", length=len(PING)))
         assert (await wire.head()).status == 100
@@ -425,7 +425,7 @@ async def drip(send: Any) -> None:
         await asyncio.sleep(0.02)
 
 
-async def test_a_caller_who_breaks_off_in_his_body_leaves_nothing_behind(
+async def test_a_caller_that_disconnects_during_its_body_leaves_nothing_behind(
     gateway: RunningGateway, upstream: Upstream
 ) -> None:
     async with connected(gateway.app.port) as wire:
@@ -460,7 +460,7 @@ TOO_MUCH = {"a header without end", "too many headers"}
 
 
 @pytest.mark.parametrize("name", SMUGGLED)
-async def test_what_could_be_two_requests_to_somebody_is_none_to_us(
+async def test_bytes_that_some_server_reads_as_two_requests_are_refused(
     gateway: RunningGateway, upstream: Upstream, name: str
 ) -> None:
     async with connected(gateway.app.port) as wire:

@@ -23,7 +23,7 @@ def folder(request: pytest.FixtureRequest) -> Path:
     return path
 
 
-def test_the_chart_installs_the_version_that_it_lies_beside(folder: Path) -> None:
+def test_the_chart_installs_the_version_of_its_own_repository(folder: Path) -> None:
     metadata = yaml.safe_load((folder / "Chart.yaml").read_text())
     assert metadata["appVersion"] == __version__
 

@@ -47,7 +47,7 @@ def test_a_folder_of_something_else_is_not_written_into(ostiary: Ostiary, tmp_pa
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "..data"])
-def test_links_of_somebody_else_are_not_followed_and_nothing_behind_them_is_removed(
+def test_foreign_links_are_not_followed_and_their_targets_are_not_removed(
     ostiary: Ostiary, tmp_path: Path, name: str
 ) -> None:
     out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
@@ -138,7 +138,7 @@ def test_what_compose_and_systemd_start_is_valid_and_the_gateway_reads_what_is_w
     assert found["gateway"].keys is None, "they lie in the folder of the config"
 
 
-def test_the_doors_of_compose_are_valid_and_their_settings_count(ostiary: Ostiary, tmp_path: Path) -> None:
+def test_the_objects_of_compose_are_valid_and_their_settings_apply(ostiary: Ostiary, tmp_path: Path) -> None:
     assert ostiary("validate", "--strict", str(OBJECTS)).code == 0
     ostiary("compile", str(OBJECTS), "--out", str(tmp_path / "out"))
     documents = (tmp_path / "out" / "documents-0.jsonl").read_text()

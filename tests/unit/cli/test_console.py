@@ -14,7 +14,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_a_terminal_is_coloured_unless_somebody_minds() -> None:
+def test_a_terminal_is_coloured_unless_the_environment_forbids_it() -> None:
     assert wants_colour(Terminal(), {"TERM": "xterm"})
     assert not wants_colour(Terminal(), {"TERM": "dumb"})
     assert not wants_colour(Terminal(), {"NO_COLOR": "1"})
@@ -33,7 +33,7 @@ def test_colour_surrounds_words_and_ends_behind_them() -> None:
     assert "\x1b[31mdenied    \x1b[0m  x\n" in stream.getvalue()
 
 
-def test_nothing_of_a_stranger_reaches_the_terminal_as_a_command() -> None:
+def test_no_text_of_a_client_reaches_the_terminal_as_a_control_sequence() -> None:
     assert printable("a\x1b[2Jb\r\nc\u202ed") == "a�[2Jb��c�d"
     assert printable("x" * 300) == "x" * 199 + "…"
 

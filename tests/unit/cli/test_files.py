@@ -27,6 +27,6 @@ def test_the_path_that_was_probably_meant_is_named(
     assert str(caught.value) == f"{tmp_path / typed}: there is no such file or folder{hint}"
 
 
-def test_a_folder_that_is_not_there_has_nothing_beside_it(tmp_path: Path) -> None:
+def test_a_missing_folder_has_no_neighbours(tmp_path: Path) -> None:
     with pytest.raises(files.PathError, match=r"no such file or folder$"):
         files.find([tmp_path / "nowhere" / "x.yaml"])

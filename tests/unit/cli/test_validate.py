@@ -60,7 +60,7 @@ def test_a_folder_is_searched_for_yaml_and_yml_but_not_in_hidden_places(ostiary:
     ]
 
 
-def test_standard_input_is_judged_with_the_files_beside_it(
+def test_standard_input_is_validated_together_with_the_files_given(
     ostiary: Ostiary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "a.yaml").write_text(PROXY % "a")

@@ -86,7 +86,7 @@ def test_data_that_is_no_text_is_left_out() -> None:
     assert references_from_objects([secret], wanted=[key]) == {key: {"good": "text", "good2": "more"}}
 
 
-def test_a_gateway_is_a_labelled_service_with_the_settings_beside_it() -> None:
+def test_a_gateway_is_a_labelled_service_with_settings_next_to_it() -> None:
     plain = made("Service", "plain", "sys")
     foreign = made("Service", "svc", "elsewhere", {"ostiary.dev/gateway": "gw"})
 

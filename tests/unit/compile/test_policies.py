@@ -64,7 +64,7 @@ def test_what_a_tenant_signs_with_the_key_of_its_own_gateway_is_no_version_of_a_
     ],
     ids=str,
 )
-def test_a_version_that_somebody_signed_and_that_no_one_can_judge_is_kept_by_none_and_stops_no_other(
+def test_a_signed_version_that_cannot_be_compiled_is_not_kept_and_blocks_no_other(
     claim: dict[str, str],
 ) -> None:
     good, *_ = golden_cases.load("a-broken-edit-keeps-the-last-accepted-policy").steps

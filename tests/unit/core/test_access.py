@@ -237,7 +237,7 @@ def test_a_caller_who_invents_long_names_cannot_fill_the_memory() -> None:
     assert sum(len(name) for _, _, name in subject._memo) < 1_000_000
 
 
-def test_a_caller_who_invents_names_at_many_doors_cannot_fill_the_memory_either() -> None:
+def test_a_caller_that_invents_names_at_many_proxies_cannot_fill_the_memory_either() -> None:
     proxies = [access(policy(rule("Deny", tools={"names": ["bad"]}))) for _ in range(20)]
 
     for proxy in proxies:
@@ -249,7 +249,7 @@ def test_a_caller_who_invents_names_at_many_doors_cannot_fill_the_memory_either(
     assert not any(proxy.decide(TOOLS, Verb.CALL, "bad").allowed for proxy in proxies)
 
 
-def test_what_was_decided_at_doors_that_are_gone_takes_no_room() -> None:
+def test_decisions_of_removed_proxies_use_no_memory() -> None:
     shelf = DecisionCache(limit=10)
     kept = Memo[int, bool]()
     for number in range(8):

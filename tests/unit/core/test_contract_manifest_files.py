@@ -44,7 +44,7 @@ def test_a_reader_that_knows_readable_manifests_only_says_that_it_does_not_know_
         parse_manifest(pointer)
 
 
-def test_what_lies_compressed_beside_a_readable_manifest_is_not_looked_at() -> None:
+def test_a_compressed_manifest_next_to_a_readable_one_is_ignored() -> None:
     files = {**written(3), "manifest.json.gz": b"left over"}
     assert manifest_files.read(files, KEYS) == manifest(3)
 

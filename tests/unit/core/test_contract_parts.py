@@ -110,7 +110,7 @@ def test_the_digest_of_a_part_is_that_of_its_lines() -> None:
 
 
 @given(st.binary(max_size=300))
-def test_lines_of_anybody_are_taken_apart_or_refused(lines: bytes) -> None:
+def test_lines_from_any_source_are_parsed_or_refused(lines: bytes) -> None:
     try:
         documents = parts.read("documents-0.jsonl", lines, limit=300).documents
     except ContractError:

@@ -36,7 +36,7 @@ def tools_visibility(
     )
 
 
-def test_what_is_not_in_the_catalogue_exists_for_nobody() -> None:
+def test_names_outside_the_catalogue_exist_for_no_caller() -> None:
     subject = tools_visibility(include=["read_*"], exclude=["read_secret"], rules=[EVERYTHING])
 
     assert subject.shows(TOOLS, "read_a")

@@ -50,7 +50,7 @@ def test_the_id_of_a_deleted_user_is_not_given_again() -> None:
     assert user.id > last
 
 
-def test_nobody_can_fill_the_store_without_end() -> None:
+def test_no_client_can_fill_the_store_without_limit() -> None:
     store = Store(limit=11)
     store.add_user(name="Eleven", email="11@example.com", role="viewer", city="")
 

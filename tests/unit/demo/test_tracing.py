@@ -88,7 +88,7 @@ async def test_a_dead_collector_does_not_hold_the_end_for_long() -> None:
         {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318", "OTEL_TRACES_EXPORTER": "none"},
     ],
 )
-def test_nothing_is_loaded_for_traces_that_nobody_wants(
+def test_nothing_is_imported_for_traces_while_tracing_is_off(
     monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "ostiary_operator.demo.mock_server.otlp", None)

@@ -104,7 +104,7 @@ def test_no_grant_opens_the_gateways_own_ports(address: str, port: int) -> None:
     assert permits(address, 9999, "0.0.0.0/0", "::/0")
 
 
-def test_the_gateways_ports_elsewhere_are_somebody_elses() -> None:
+def test_the_gateways_ports_at_other_addresses_belong_to_other_servers() -> None:
     assert permits("10.1.2.4", 8080)
 
 

@@ -157,7 +157,7 @@ def test_a_message_that_is_alone_always_finds_room() -> None:
     limit.reserve_request_bytes(admitted(limiter).reservation, 10)
 
 
-def test_an_answer_without_room_is_a_fault_that_nobody_is_told_to_retry() -> None:
+def test_a_response_without_room_is_a_fault_without_a_retry_hint() -> None:
     limiter = bounded(bytes_in_flight=100)
     limit.reserve_request_bytes(admitted(limiter).reservation, 60)
 
@@ -217,7 +217,7 @@ def test_callers_without_credentials_do_not_share_the_bound_of_a_principal() -> 
     assert not limiter.principals.by_key
 
 
-def test_whoever_holds_nothing_is_forgotten() -> None:
+def test_a_source_without_reservations_is_forgotten() -> None:
     limiter = bounded(trusted_proxies=["192.0.2.0/24"], per_source=ShareConfig(requests_in_flight=1))
     for number in range(300):
         made = admitted(limiter, forwarded_for=f"203.0.113.{number % 250}", principal=f"p{number}")
@@ -299,7 +299,7 @@ def test_who_is_no_trusted_proxy_gains_nothing_by_x_forwarded_for() -> None:
         admitted(limiter, forwarded_for="198.51.100.2")
 
 
-def test_a_connection_is_counted_anew_when_it_becomes_trusted() -> None:
+def test_a_connection_is_counted_again_when_it_becomes_trusted() -> None:
     limiter = bounded(per_source=ShareConfig(connections=2))
     first, second = connection(limiter), connection(limiter)
     limiter.set_bounds(BOUNDS, trusted_proxies=["192.0.2.1/32"])

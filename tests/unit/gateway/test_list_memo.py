@@ -184,7 +184,7 @@ def test_what_is_recalled_is_what_would_have_been_read(
 
 
 @given(st.binary(max_size=3), st.integers(0, 200), st.sampled_from(VISIBILITIES))
-def test_an_answer_that_differs_in_any_byte_is_read_anew(change: bytes, place: int, visibility: Visibility) -> None:
+def test_a_response_that_differs_in_any_byte_is_parsed_again(change: bytes, place: int, visibility: Visibility) -> None:
     memo = ListMemo()
     text = json.dumps({"jsonrpc": "2.0", "id": 1, "result": LISTED}).encode()
     with_memo(memo, TOOLS, text, visibility, 1)
@@ -221,7 +221,7 @@ def test_an_answer_as_the_common_servers_write_it_is_known_again(
     assert known is not None
 
 
-def test_what_nobody_filters_keeps_its_bytes() -> None:
+def test_an_unfiltered_list_keeps_its_bytes() -> None:
     memo = ListMemo()
     with_memo(memo, TOOLS, page(), OPEN, 1)
     text = page()
@@ -246,7 +246,7 @@ def test_what_was_filtered_for_one_is_never_shown_to_another() -> None:
     assert [_names(known) for known in shown] == [["get_000000", "delete"], ["get_000000"], ["delete"]]
 
 
-def test_a_reload_begins_anew_even_with_the_same_rules() -> None:
+def test_a_reload_empties_the_cache_even_with_the_same_rules() -> None:
     rule = {"name": "users", "effect": "Allow", "tools": {"names": ["get_*"]}}
     memo = ListMemo()
     before, after = visibility_by_rules(rule), visibility_by_rules(rule)
@@ -325,7 +325,7 @@ def test_how_a_list_ended_is_remembered() -> None:
         b'{"jsonrpc":"2.0","\\u0069d":1,"result":{"tools":[]}}',
     ],
 )
-def test_an_answer_that_could_be_read_in_two_ways_passes_unfiltered_doors_as_ever_and_is_not_kept(text: bytes) -> None:
+def test_an_ambiguous_response_still_passes_unfiltered_proxies_and_is_not_cached(text: bytes) -> None:
     memo = ListMemo()
 
     assert with_memo(memo, TOOLS, text, OPEN, 1) == ListResponse(text, answers.ResponseSummary())

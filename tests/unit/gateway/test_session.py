@@ -49,7 +49,7 @@ def test_two_seals_of_one_session_differ() -> None:
     assert seal(sealer()) != seal(sealer())
 
 
-def test_an_id_opens_at_no_other_proxy_and_for_nobody_else() -> None:
+def test_an_id_is_valid_at_no_other_proxy_and_for_no_other_caller() -> None:
     sealed = seal(sealer())
 
     assert opened(sealer(), sealed, proxy_uid="uid-2") is None

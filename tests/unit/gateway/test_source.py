@@ -70,7 +70,7 @@ def test_an_address_is_shown_whole_and_counted_by_its_network() -> None:
     assert TrustedProxies().of_peer("") == Source("", "")
 
 
-def test_without_trusted_proxies_nobody_is_trusted() -> None:
+def test_without_trusted_proxies_no_peer_is_trusted() -> None:
     assert not TrustedProxies().trusts(PEER)
     assert SOURCES.trusts(PEER)
     assert SOURCES.trusts("::ffff:10.0.0.1")
@@ -86,7 +86,7 @@ def test_remembered_headers_are_bounded() -> None:
 
 
 @given(st.text(max_size=300))
-def test_whatever_a_caller_writes_the_address_that_the_proxy_saw_is_his(written: str) -> None:
+def test_whatever_a_caller_writes_its_address_is_the_one_that_the_proxy_saw(written: str) -> None:
     assert behind(f"{written}, 198.51.100.1") == "198.51.100.1"
 
 

@@ -203,7 +203,7 @@ async def test_a_part_that_is_missing_is_waited_for(scene: Scene, run: Running) 
     await scene.until(*NAMES)
 
 
-async def test_of_a_manifest_that_nobody_signed_no_part_is_fetched(scene: Scene, run: Running) -> None:
+async def test_no_part_of_an_unsigned_manifest_is_fetched(scene: Scene, run: Running) -> None:
     scene.deliver_secret()
     scene.deliver("crm")
     await run()

@@ -135,7 +135,7 @@ async def test_the_last_good_of_a_proxy_is_not_that_of_its_namesake(taken: Taken
     assert taken.snapshot.proxies == {}
 
 
-async def test_a_mended_entry_is_no_longer_rejected(taken: Taken, operator: ConfigWriter) -> None:
+async def test_a_corrected_entry_is_no_longer_rejected(taken: Taken, operator: ConfigWriter) -> None:
     bad = bad_policy()
     await taken.take(operator.files(entry("crm", [bad]), policies=[bad]), operator.keys)
     await taken.take(operator.files(entry("crm")), operator.keys)
@@ -158,7 +158,7 @@ async def test_tls_material_that_cannot_be_used_rejects_its_entry_only(taken: Ta
 # -- revisions
 
 
-async def test_an_older_revision_is_never_taken_whoever_brings_it(taken: Taken, operator: ConfigWriter) -> None:
+async def test_an_older_revision_is_never_loaded_from_any_source(taken: Taken, operator: ConfigWriter) -> None:
     await taken.take(operator.files(entry("crm"), revision=7), operator.keys)
     await taken.take(operator.files(entry("wiki"), revision=6), operator.keys, source="kubernetes")
     await taken.take(operator.files(entry("wiki"), revision=5), operator.keys)
@@ -313,9 +313,7 @@ async def test_a_poisoned_config_opens_nothing_at_a_cold_start(
     assert taken.store.snapshot is None
 
 
-async def test_what_lies_beside_the_part_that_the_manifest_names_is_not_looked_at(
-    taken: Taken, operator: ConfigWriter
-) -> None:
+async def test_files_next_to_the_part_that_the_manifest_names_are_ignored(taken: Taken, operator: ConfigWriter) -> None:
     files = operator.files(entry("crm"))
     await taken.take({**files, "documents-0.jsonl.gz": b"no gzip", "documents-3.jsonl": b"no part"}, operator.keys)
 

@@ -358,7 +358,7 @@ async def test_loopback_is_not_connected_to_without_a_grant() -> None:
     assert refused.value.kind == faults.ADDRESS_FORBIDDEN
 
 
-async def test_a_port_where_nobody_listens_is_unreachable() -> None:
+async def test_a_port_without_a_listener_is_unreachable() -> None:
     async with scripted(answering(OK)) as port:
         pass
     dialer = Dialer("127.0.0.1", port, 2.0, None, None, networks(["127.0.0.0/8"]), OwnEndpoints())
@@ -416,7 +416,7 @@ async def test_an_answer_that_is_held_back_goes_on_when_more_is_waited_for() -> 
         assert connection._transport.is_reading()
 
 
-async def test_an_address_where_nobody_answers_does_not_take_all_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_address_that_does_not_answer_does_not_use_up_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     async with scripted(answering(OK)) as port, deaf_at("127.0.0.2", port):
         dialer = dialing(monkeypatch, port, "127.0.0.2", "127.0.0.1")
         connection = await dialer.dial()

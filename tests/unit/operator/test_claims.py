@@ -53,7 +53,7 @@ def conditions(cluster: FakeClient) -> Any:
     return (cluster.peek(PROXY, name="crm", namespace="tools") or {}).get("status")
 
 
-async def test_whoever_comes_first_serves_a_namespace_and_the_second_refuses_it_loudly(
+async def test_the_first_operator_serves_a_namespace_and_the_second_refuses_it_with_an_error(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     clock = ManualClock()
@@ -153,7 +153,7 @@ async def test_a_namespace_whose_claim_cannot_be_written_is_served_all_the_same(
 
 
 @pytest.mark.parametrize("renewed", ["2999-01-01T00:00:00.000000Z", "never", None])
-async def test_a_claim_of_no_real_moment_is_nobodys(renewed: str | None) -> None:
+async def test_a_claim_with_an_invalid_time_belongs_to_no_operator(renewed: str | None) -> None:
     clock = ManualClock()
     cluster = populated(proxy("crm"), time=clock.time)
     spec = {"holderIdentity": "evil", "renewTime": renewed, "leaseDurationSeconds": 10**9}

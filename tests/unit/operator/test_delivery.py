@@ -207,7 +207,7 @@ async def test_superfluous_documents_go_only_when_every_replica_runs_the_new_rev
     assert (await world.deliver(new, acknowledged=done.manifest.revision)).wrote == ()
 
 
-async def test_documents_of_older_configs_do_not_pile_up_while_nobody_acknowledges(world: World) -> None:
+async def test_documents_of_older_configs_do_not_pile_up_while_no_gateway_acknowledges(world: World) -> None:
     for seed in range(5):
         await world.deliver(config(*incompressible("p", kilobytes=900, seed=seed)))
     files = delivered_files(world.cluster)
@@ -217,7 +217,7 @@ async def test_documents_of_older_configs_do_not_pile_up_while_nobody_acknowledg
     assert len(documents) <= of_two_configs
 
 
-async def test_an_edited_manifest_is_not_believed_and_is_written_anew(world: World) -> None:
+async def test_an_edited_manifest_is_not_trusted_and_is_written_again(world: World) -> None:
     first = await world.deliver(config(entry("crm")))
     obj = world.peek()
     forged = json.loads(obj["data"]["manifest.json"])
@@ -249,7 +249,7 @@ async def test_an_edited_part_beyond_the_first_is_healed(world: World) -> None:
     assert world.opens() == set(big.entries)
 
 
-async def test_what_somebody_added_is_removed(world: World) -> None:
+async def test_foreign_keys_are_removed(world: World) -> None:
     await world.deliver(config(entry("crm")))
     obj = world.peek()
     extra = {"documents-0.jsonl.gz": base64.b64encode(b"bomb").decode()}
@@ -273,7 +273,7 @@ async def test_labels_and_owner_that_were_removed_come_back(world: World) -> Non
     assert metadata["ownerReferences"][0]["uid"] == world.gateway.uid
 
 
-async def test_a_lost_secret_is_made_anew_and_the_config_signed_again(world: World) -> None:
+async def test_a_lost_secret_is_created_again_and_the_config_signed_again(world: World) -> None:
     await world.deliver(config(entry("crm")))
     world.cluster.remove(SECRET, namespace=SYSTEM, name="ostiary-default")
     await world.clock.advance(5)
@@ -329,6 +329,6 @@ def test_nothing_there_is_no_problem() -> None:
     assert reader.read({}, {}, gateway=GATEWAY) == reader.Delivered()
 
 
-def test_undecodable_content_is_read_as_empty_and_believed_by_nobody() -> None:
+def test_undecodable_content_is_read_as_empty_and_not_trusted() -> None:
     assert live.files_of({"binaryData": {"documents-0.jsonl.gz": "not base64!"}}) == {"documents-0.jsonl.gz": b""}
     assert reader.documents_of({"documents-1.jsonl.gz": b"", "documents-1.jsonl": b"no digest\n"}, 1) == {}

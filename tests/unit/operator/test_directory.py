@@ -72,7 +72,7 @@ def test_files_that_are_not_needed_any_more_disappear_from_sight(tmp_path: Path)
     assert opened(tmp_path) == {"tools/crm"}
 
 
-def test_nobody_else_can_read_the_keys(tmp_path: Path) -> None:
+def test_no_other_user_can_read_the_keys(tmp_path: Path) -> None:
     ConfigDirectory(tmp_path / "config", gateway=GATEWAY).write(config(entry("crm")))
     for folder in (tmp_path / "config", tmp_path / "config" / "keys"):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700

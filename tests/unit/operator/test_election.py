@@ -64,7 +64,7 @@ async def test_who_is_released_is_followed_at_once(cluster: FakeClient) -> None:
     assert lease(cluster)["leaseTransitions"] == 2
 
 
-async def test_who_falls_silent_is_followed_when_his_lease_has_stood_still(cluster: FakeClient) -> None:
+async def test_a_silent_leader_is_replaced_after_its_lease_expired(cluster: FakeClient) -> None:
     clock = ManualClock()
     one, two = candidate(cluster, clock, "one"), candidate(cluster, clock, "two")
     await one.win()
@@ -102,7 +102,7 @@ async def test_who_was_overtaken_ends(cluster: FakeClient) -> None:
     assert not one.leads()
 
 
-async def test_while_the_api_server_is_away_nobody_writes_and_nobody_ends(cluster: FakeClient) -> None:
+async def test_while_the_api_server_is_unreachable_no_replica_writes_and_none_ends(cluster: FakeClient) -> None:
     clock, told = ManualClock(), []
     one = candidate(cluster, clock, "one")
     await one.win()
@@ -117,7 +117,7 @@ async def test_while_the_api_server_is_away_nobody_writes_and_nobody_ends(cluste
         assert told == ["regained"]
 
 
-async def test_a_lease_that_somebody_deleted_is_not_free_before_it_would_have_run_out(cluster: FakeClient) -> None:
+async def test_a_deleted_lease_is_not_free_before_it_would_have_expired(cluster: FakeClient) -> None:
     clock = ManualClock()
     one, two = candidate(cluster, clock, "one"), candidate(cluster, clock, "two")
     await one.win()
@@ -128,7 +128,7 @@ async def test_a_lease_that_somebody_deleted_is_not_free_before_it_would_have_ru
         assert (one.leads(), two.leads()) == (True, False)
 
 
-async def test_a_lease_that_its_leader_makes_again_at_that_moment_is_his(cluster: FakeClient) -> None:
+async def test_a_lease_that_its_leader_recreates_at_that_moment_stays_with_the_leader(cluster: FakeClient) -> None:
     clock, late = ManualClock(), ManualClock()
     one, two = candidate(cluster, clock, "one"), candidate(cluster, late, "two")
     await one.win()
@@ -149,7 +149,7 @@ async def test_a_lease_that_its_leader_makes_again_at_that_moment_is_his(cluster
 
 
 @pytest.mark.parametrize("junk", [{}, {"holderIdentity": "x", "leaseDurationSeconds": 10**9}, {"renewTime": "soon"}])
-async def test_a_lease_that_was_written_by_hand_holds_nobody_up_for_long(cluster: FakeClient, junk: Any) -> None:
+async def test_a_lease_that_was_written_by_hand_delays_an_election_only_briefly(cluster: FakeClient, junk: Any) -> None:
     cluster.put(LEASE, {"metadata": {"name": "ostiary-operator", "namespace": SYSTEM}, "spec": junk})
     clock = ManualClock()
     one = candidate(cluster, clock, "one")
@@ -159,7 +159,7 @@ async def test_a_lease_that_was_written_by_hand_holds_nobody_up_for_long(cluster
     assert lease(cluster)["holderIdentity"] == "one"
 
 
-async def test_whoever_does_not_lead_reads_and_writes_nothing(cluster: FakeClient) -> None:
+async def test_a_replica_that_does_not_lead_reads_and_writes_nothing(cluster: FakeClient) -> None:
     may = [True]
     fenced = FencedClient(cluster, lambda: may[0])
     body = {"metadata": {"name": "x", "namespace": SYSTEM}, "data": {"a": "b"}}

@@ -54,7 +54,7 @@ def test_one_fault_is_one_event_whichever_conditions_show_it() -> None:
     assert told(before, after) == [("Fine", "Accepted is True", False), ("Bad", "ResolvedRefs is False", True)]
 
 
-def test_a_fault_that_stays_the_same_is_told_once_and_another_one_anew() -> None:
+def test_an_unchanged_fault_gives_one_event_and_a_new_fault_another() -> None:
     before, after = status(Programmed="False", Ready="False"), status(Programmed="False", Ready="False")
     for each in after["conditions"]:
         each["message"] = "one more replica does not run it"
@@ -64,7 +64,7 @@ def test_a_fault_that_stays_the_same_is_told_once_and_another_one_anew() -> None
     assert told(before, after) == [("Worse", "one more replica does not run it", True)]
 
 
-def test_a_proxy_that_nothing_governs_any_more_is_a_warning_beside_everything_else() -> None:
+def test_a_proxy_that_no_policy_governs_any_more_gives_a_warning_in_addition_to_other_events() -> None:
     before, after = status(Ready="Unknown", Governed="True"), status(Ready="True", Governed="False")
     assert told(before, after) == [("Fine", "Ready is True", False), ("Bad", "Governed is False", True)]
 
@@ -86,7 +86,7 @@ async def running(cluster: FakeClient, clock: ManualClock) -> AsyncIterator[Even
         await asyncio.wait([task])
 
 
-async def test_an_event_has_the_shape_of_events_k8s_io_and_lies_beside_its_object() -> None:
+async def test_an_event_has_the_shape_of_events_k8s_io_and_is_in_the_namespace_of_its_object() -> None:
     cluster, clock = FakeClient(), ManualClock()
     async with running(cluster, clock) as events:
         events.tell(EventRecord(CRM, "Rejected", "n" * 5000, warning=True))

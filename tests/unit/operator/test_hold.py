@@ -42,7 +42,7 @@ def test_when_all_proxies_are_gone_the_last_good_is_held_until_a_later_listing_c
     assert hold.check(seen(), IN_FORCE, now=CONFIRM_AFTER) is None
 
 
-def test_policies_that_are_gone_all_at_once_are_held_too_since_that_would_open_doors() -> None:
+def test_policies_that_all_disappear_at_once_are_kept_too_since_their_proxies_would_be_open() -> None:
     held = MassDeletionGuard().check(seen(["uid-a"]), GOVERNED, now=0)
     assert held is not None
     assert held.kinds == ("MCPPolicy",)

@@ -109,7 +109,7 @@ def test_of_two_services_that_claim_a_name_the_older_is_the_gateway() -> None:
         assert elected(discover(order, []).gateways)[GATEWAY].service == "z-old"
 
 
-def test_a_gateway_takes_its_settings_and_its_port_from_beside_it() -> None:
+def test_a_gateway_takes_its_settings_and_its_port_from_its_own_namespace() -> None:
     services, config_maps = [service(), service("edge")], [settings("tenancy: Multi"), settings("x", namespace="tools")]
     gateways = discover(services, config_maps).gateways
     assert [(it.name, it.settings, it.port) for it in gateways] == [
@@ -175,7 +175,7 @@ async def test_references_are_read_and_a_secret_only_with_its_label() -> None:
     }
 
 
-async def test_a_reference_is_read_again_only_where_something_moved_and_forgotten_where_nobody_wants_it() -> None:
+async def test_a_reference_is_read_again_only_after_a_change_and_forgotten_when_unused() -> None:
     cluster = populated()
     one, two = (ReferenceKey("ConfigMap", namespace, "ca") for namespace in ("sales", "tools"))
     it = references.ReferenceReader(cluster)

@@ -202,7 +202,7 @@ async def test_a_forged_config_is_never_the_last_good_and_is_told(caplog: pytest
     assert "is not trusted" in caplog.text
 
 
-async def test_a_status_that_somebody_edited_is_mended() -> None:
+async def test_an_edited_status_is_corrected() -> None:
     it = operator(proxy("crm"))
     await it.run_pass()
     right = it.obj()["status"]

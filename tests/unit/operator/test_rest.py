@@ -136,7 +136,7 @@ async def test_a_namespace_that_is_listed_alone_replaces_only_its_own_objects() 
     assert again[1] is whole[1]
 
 
-async def test_fields_that_nobody_reads_are_dropped() -> None:
+async def test_unused_fields_are_dropped() -> None:
     item = {"metadata": {"name": "a", "managedFields": [{"manager": "kubectl"}]}, "spec": {}}
     async with api_server(ok({"metadata": {}, "items": [item]})) as (cluster, _):
         assert (await cluster.list(PROXY))[0]["metadata"] == {"name": "a"}

@@ -7,7 +7,7 @@ def schedule(random: float = 0.5) -> Schedule:
     return Schedule(lambda: random)
 
 
-def test_nothing_is_due_before_anybody_asks() -> None:
+def test_nothing_is_due_before_the_first_request() -> None:
     assert schedule().due() == float("inf")
 
 

@@ -20,7 +20,7 @@ def as_entries(keys: Keys) -> dict[str, bytes]:
     return {name: value.reveal() for name, value in keys.entries().items()}
 
 
-def test_the_first_session_key_is_everybodys_at_once_whatever_their_clocks_say() -> None:
+def test_the_first_session_key_is_used_by_all_replicas_at_once_whatever_their_clocks() -> None:
     keys = at(Keys(), NOW)
     assert sorted(keys.entries()) == ["admin-token", f"mac-{int(NOW)}", "session-0"]
     assert {len(value) for name, value in as_entries(keys).items() if name != "admin-token"} == {32}

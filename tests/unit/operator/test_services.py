@@ -44,7 +44,7 @@ async def test_services_are_known_with_all_that_says_where_their_endpoints_are()
     )
 
 
-async def test_only_what_moved_is_read_again_and_what_nobody_wants_is_forgotten() -> None:
+async def test_only_changed_services_are_read_again_and_unused_ones_forgotten() -> None:
     cluster = populated()
     it = ServiceReader(cluster, WHOLE)
     assert set((await it.read(["tools", "sales"]))["sales"].services) == set()

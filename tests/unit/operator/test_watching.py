@@ -199,7 +199,7 @@ def registry_of(*kinds: Kind) -> kopf.OperatorRegistry:
     return make_registry(Scope(None, kinds), Login(options, kinds, lambda: None), changes(), lambda _, __: None)
 
 
-def test_once_kopf_has_listed_everything_it_asks_for_a_look_at_what_was_deleted_before_and_so_each_time_anew() -> None:
+def test_after_each_complete_listing_kopf_requests_a_check_for_earlier_deletions() -> None:
     told: list[str] = []
     login = Login(OperatorOptions(operator_namespace=SYSTEM), EVERY_KIND, lambda: told.append("listed"))
     proxies, policies = URL("http://api/apis/ostiary.dev/v1alpha1/mcpproxies"), URL("http://api/apis/x/mcppolicies")

@@ -243,7 +243,7 @@ class Doorkeeper:
         self.inside.discard(connection)
 
 
-async def test_who_has_not_ended_his_handshake_counts_and_who_is_too_many_is_turned_away(secret: MountedSecret) -> None:
+async def test_a_connection_in_its_tls_handshake_counts_and_one_too_many_is_refused(secret: MountedSecret) -> None:
     keeper = Doorkeeper(2)
     async with serving(secret, keeper=keeper) as (_, port):
         silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]

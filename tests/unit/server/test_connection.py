@@ -154,7 +154,7 @@ async def test_what_was_not_read_of_a_body_is_dropped_and_the_next_request_serve
         assert (await wire.reply()).status == 404
 
 
-async def test_a_body_that_nobody_takes_stops_being_read() -> None:
+async def test_a_body_that_no_handler_reads_is_no_longer_received() -> None:
     started = asyncio.Event()
     go_on = asyncio.Event()
     taken: list[int] = []
@@ -181,7 +181,7 @@ async def test_a_body_that_nobody_takes_stops_being_read() -> None:
     assert max(taken) < 1_000_000
 
 
-async def test_an_answer_that_nobody_takes_ends_with_its_time() -> None:
+async def test_a_response_that_the_caller_does_not_read_ends_after_its_timeout() -> None:
     gone = asyncio.Event()
 
     async def endless(request: Request) -> None:
@@ -210,7 +210,7 @@ async def test_a_head_that_comes_too_slowly_is_told_so(sent: bytes) -> None:
         assert await wire.closed()
 
 
-async def test_who_closes_his_half_of_the_connection_has_gone() -> None:
+async def test_a_caller_that_closes_its_half_of_the_connection_counts_as_disconnected() -> None:
     begun, gate = asyncio.Event(), asyncio.Event()
 
     async def waits(_: Request) -> Response:
@@ -267,7 +267,7 @@ async def test_requests_before_a_malformed_one_are_answered_first() -> None:
         assert await wire.closed()
 
 
-async def test_a_caller_who_goes_cancels_only_what_is_bound_to_him() -> None:
+async def test_a_caller_that_disconnects_cancels_only_its_own_requests() -> None:
     ended: dict[str, str] = {}
     go_on = asyncio.Event()
 

@@ -96,7 +96,7 @@ async def trickle(wire: Wire) -> int:
 
 @pytest.mark.usefixtures("often")
 @pytest.mark.parametrize("last", [True, False])
-async def test_a_slow_reader_gets_all_of_his_answer(last: bool) -> None:
+async def test_a_slow_reader_receives_its_whole_response(last: bool) -> None:
     limits = Limits(stall_seconds=0.3, linger_seconds=0.1, keep_seconds=0.1)
     async with serving(big, limits) as (_, port), connected(port) as wire:
         await wire.send(b"GET / HTTP/1.1\r\n" + (b"Connection: close\r\n" if last else b"") + b"\r\n")
@@ -113,7 +113,7 @@ async def test_a_reader_who_takes_nothing_is_cut_off(last: bool) -> None:
         await eventually(lambda: not listener.connections)
 
 
-async def test_stopping_lets_a_slow_reader_take_his_answer() -> None:
+async def test_stopping_lets_a_slow_reader_receive_its_response() -> None:
     async with connected(await start(listener := Listener(big))) as wire:
         await wire.send(b"GET / HTTP/1.1\r\n\r\n")
         await eventually(lambda: any(each.stalled_since is not None for each in listener.connections))
@@ -202,7 +202,7 @@ async def test_a_length_of_thousands_of_zeros_is_a_number() -> None:
 
 
 @pytest.mark.parametrize("asked", [True, False])
-async def test_who_was_not_asked_for_his_body_is_not_read_on(asked: bool) -> None:
+async def test_after_a_refusal_before_100_continue_the_connection_is_not_read_further(asked: bool) -> None:
     """He may send it or the next request, and a proxy between us may think otherwise than we."""
 
     async def early(request: Request) -> Response:
@@ -373,7 +373,7 @@ async def test_of_what_comes_early_one_piece_is_held() -> None:
         await sending
 
 
-async def test_who_is_turned_away_is_told_so_once_however_much_he_asks(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_refused_client_gets_one_response_however_much_it_sends(caplog: pytest.LogCaptureFixture) -> None:
     class Closed:
         def opened(self, connection: Connection) -> Response | None:  # noqa: ARG002  as the gate's
             return Response(503, b"full", close=True)
@@ -397,7 +397,7 @@ async def test_who_is_turned_away_is_told_so_once_however_much_he_asks(caplog: p
 
 
 @pytest.mark.parametrize("sent", [b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n", b"nonsense\r\n\r\n"])
-async def test_who_resets_the_connection_as_he_asks_leaves_no_word_in_our_log(
+async def test_a_client_that_resets_the_connection_during_its_request_leaves_no_log_line(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, sent: bytes
 ) -> None:
     def reset(_: object) -> None:  # what shutdown says where the reset arrived and was not reported yet

@@ -85,7 +85,7 @@ async def test_a_reader_who_takes_nothing_is_cut_off(
 
 
 @pytest.mark.parametrize("last", [True, False])
-async def test_a_slow_reader_gets_all_of_his_answer(
+async def test_a_slow_reader_receives_its_whole_response(
     secret: MountedSecret, monkeypatch: pytest.MonkeyPatch, last: bool
 ) -> None:
     monkeypatch.setattr(listener_module, "_SWEEP_SECONDS", 0.02)

@@ -136,7 +136,7 @@ def test_a_new_id_is_never_all_zero(monkeypatch: pytest.MonkeyPatch) -> None:
     assert context.parse(f"00-{context.new_trace_id()}-{context.new_span_id()}-00") is not None
 
 
-def test_injecting_replaces_the_callers_context_and_drops_his_baggage() -> None:
+def test_injecting_replaces_the_callers_context_and_drops_its_baggage() -> None:
     meta: dict[str, Any] = {"traceparent": 5, "tracestate": "old=1", "baggage": "user=eve", "progressToken": 7}
 
     context.inject(meta, context.members(VALID, ""))

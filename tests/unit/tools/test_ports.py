@@ -14,7 +14,7 @@ def test_a_server_can_listen_on_a_reserved_port_at_once() -> None:
         assert server.getsockname() == (LOOPBACK, port)
 
 
-def test_the_kernel_gives_a_reserved_port_to_nobody_else() -> None:
+def test_the_kernel_gives_a_reserved_port_to_no_other_process() -> None:
     reserved = {reserve_port() for _ in range(20)}
     others = [socket.socket() for _ in range(500)]
     try:

@@ -20,7 +20,7 @@ def told(gateway: GatewayOverview) -> tuple[str, str]:
     return line.verdict.status, line.verdict.message
 
 
-def test_a_status_that_nobody_keeps_true_any_more_is_not_believed() -> None:
+def test_a_status_that_no_operator_updates_any_more_is_not_trusted() -> None:
     message = f"its status says that it is ready, but it is not in the config of gateway {GATEWAY}"
     assert told(GatewayOverview.of(GATEWAY, "ostiary-gateway", None)) == ("Unknown", message)
 
