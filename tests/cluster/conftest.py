@@ -57,7 +57,7 @@ def new_namespace(control_plane: ControlPlane) -> Iterator[Callable[..., str]]:
     yield make
     for name in names:
         with contextlib.suppress(ApiError):  # the test deleted it itself
-            control_plane.api.request("DELETE", f"/api/v1/namespaces/{name}")  # goes on behind us
+            control_plane.api.request("DELETE", f"/api/v1/namespaces/{name}")  # continues in the background
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ def test_the_api_server_accepts_a_good_manifest(case: Case, api: KubeApi) -> Non
 
 
 @pytest.mark.parametrize("case", cases("good"), ids=lambda case: case.name)
-def test_what_the_api_server_stores_means_what_the_manifest_meant(case: Case, api: KubeApi) -> None:
+def test_the_stored_object_means_the_same_as_the_manifest(case: Case, api: KubeApi) -> None:
     parse = PARSERS[case.kind]
     assert parse(create(api, case.document)).spec == parse(case.document).spec
 
@@ -114,7 +114,7 @@ def test_an_absent_key_is_the_same_as_the_default_one(api: KubeApi) -> None:
         create(api, proxy(service={"name": "crm", "port": 443}, tls={"caCertificateRefs": twice}))
 
 
-def test_explain_tells_the_defaults(control_plane: ControlPlane) -> None:
+def test_explain_names_the_defaults(control_plane: ControlPlane) -> None:
     told = control_plane.kubectl("explain", "mcpproxy.spec.servers.timeouts")
     for words in ("Default: `5s`.", "Default: `2m`.", "Default: `5m`."):
         assert words in " ".join(told.split())

@@ -1,4 +1,4 @@
-"""No MCPProxy leads to the API server: what is behind its Service, the real one says in its own EndpointSlice."""
+"""No MCPProxy leads to the API server: its addresses are in the EndpointSlice of its own Service."""
 
 import base64
 import functools
@@ -113,7 +113,7 @@ async def test_an_address_that_the_api_server_comes_to_have_is_refused_at_once(
             await eventually(follows)
 
 
-async def test_without_the_right_to_read_them_the_operator_says_so_once_and_goes_on(
+async def test_without_the_right_to_read_them_the_operator_logs_it_once_and_continues(
     control_plane: ControlPlane, open_world: OperatorEnvironment, caplog: pytest.LogCaptureFixture
 ) -> None:
     def told() -> list[str]:

@@ -101,8 +101,8 @@ def test_the_notes_name_the_demos_test_the_gateway_that_is_installed(cluster: Co
         return next(line.strip() for line in notes.splitlines() if "helm/ostiary-demo" in line)
 
     assert demo() == "helm install demo helm/ostiary-demo --wait"
-    other = ("--set", "fullnameOverride=door,gatewayDefaults.service.port=8080")
-    assert demo(*other).endswith(" --set 'test.gatewayURL=http://door-gateway.ostiary-system.svc:8080'")
+    other = ("--set", "fullnameOverride=front,gatewayDefaults.service.port=8080")
+    assert demo(*other).endswith(" --set 'test.gatewayURL=http://front-gateway.ostiary-system.svc:8080'")
 
 
 def test_the_example_of_the_notes_is_a_valid_resource(released: ControlPlane) -> None:
@@ -201,7 +201,7 @@ def test_a_second_release_may_not_bring_a_gateway_of_the_same_name(released: Con
     released.helm("upgrade", *RELEASE, "--set", "fullnameOverride=other")  # its own one is no other's
 
 
-def test_a_chart_that_is_packed_is_whole(cluster: ControlPlane, tmp_path: Path) -> None:
+def test_a_packaged_chart_is_complete(cluster: ControlPlane, tmp_path: Path) -> None:
     cluster.helm("package", str(CHART), "--destination", str(tmp_path))
     (package,) = tmp_path.iterdir()
     assert cluster.helm("template", "ostiary", str(package)) == cluster.helm("template", "ostiary", str(CHART))

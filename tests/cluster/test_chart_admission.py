@@ -74,7 +74,7 @@ def enforced(control_plane: ControlPlane) -> Iterator[ControlPlane]:
 
 
 @pytest.mark.parametrize("secret", SECRETS)
-def test_what_looks_like_a_secret_is_refused_wherever_it_stands(enforced: ControlPlane, secret: str) -> None:
+def test_a_value_that_looks_like_a_secret_is_refused_everywhere(enforced: ControlPlane, secret: str) -> None:
     told = complaint(enforced, proxy("default", description=f"Use {secret} to log in"))
     assert "MCPProxy crm holds what looks like a token or a key" in told
     assert "put it into a Secret" in told

@@ -1,4 +1,4 @@
-"""The gateways of a release: each whole and apart from the others, and what may reach them and what they may reach."""
+"""The gateways of a release: each complete and separate, with its own NetworkPolicies."""
 
 import json
 from pathlib import Path
@@ -58,7 +58,7 @@ def test_no_gateway_is_a_release_too() -> None:
     assert [obj["metadata"]["name"] for obj in of_kind(objects, "Deployment")] == ["ostiary-operator"]
 
 
-def test_who_scales_it_is_the_only_one_to_say_how_many() -> None:
+def test_with_autoscaling_the_chart_sets_no_number_of_replicas() -> None:
     objects = render(*set_(gatewayDefaults__autoscaling__enabled="true"))
     assert "replicas" not in one(objects, "Deployment", "ostiary-gateway")["spec"]
     (scaler,) = of_kind(objects, "HorizontalPodAutoscaler")
@@ -120,7 +120,7 @@ def test_metrics_are_scraped_where_they_are_served() -> None:
 
 
 def ingress_of(objects: list[Object], name: str) -> dict[str, list[Any]]:
-    """Who may come in, by port; None is everybody."""
+    """The allowed sources by port; None means all."""
     found: dict[str, list[Any]] = {}
     for rule in one(objects, "NetworkPolicy", name)["spec"].get("ingress") or ():
         for port in rule["ports"]:
@@ -213,35 +213,35 @@ def test_further_authorities_are_trusted_in_addition_to_the_systems() -> None:
     assert not [each for each in container(plain)["env"] if each["name"].startswith("SSL_")]
 
 
-# Beside a server
+# As a sidecar of a server
 
 
 @pytest.fixture
-def beside() -> list[Object]:
+def sidecar() -> list[Object]:
     return render("-f", values("sidecar"), release="crm", namespace="sales")
 
 
-def test_a_sidecar_server_starts_before_the_gateway_and_ends_after_it(beside: list[Object]) -> None:
-    pod = one(beside, "Deployment", "crm-ostiary-crm-gateway")["spec"]["template"]["spec"]
+def test_a_sidecar_server_starts_before_the_gateway_and_ends_after_it(sidecar: list[Object]) -> None:
+    pod = one(sidecar, "Deployment", "crm-ostiary-crm-gateway")["spec"]["template"]["spec"]
     (server,) = pod["initContainers"]
     assert (server["name"], server["restartPolicy"]) == ("crm-server", "Always")
     assert server["securityContext"] == {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 
 
-def test_only_the_gateways_own_namespace_may_use_its_localhost(beside: list[Object]) -> None:
-    (gateway,) = discovered(beside)
+def test_only_the_gateways_own_namespace_may_use_its_localhost(sidecar: list[Object]) -> None:
+    (gateway,) = discovered(sidecar)
     (grant,) = parse_settings(gateway.settings).grants
     assert (grant.namespaces, [str(each) for each in grant.addresses]) == (("sales",), ["127.0.0.0/8", "::1/128"])
-    (binding,) = (obj for obj in of_kind(beside, "RoleBinding") if obj["metadata"]["name"].endswith("-config"))
+    (binding,) = (obj for obj in of_kind(sidecar, "RoleBinding") if obj["metadata"]["name"].endswith("-config"))
     assert binding["subjects"][0]["namespace"] == "ostiary-system"
 
 
-def test_the_guide_shows_the_values_that_are_tested_and_valid_resources(beside: list[Object]) -> None:
+def test_the_guide_shows_the_values_that_are_tested_and_valid_resources(sidecar: list[Object]) -> None:
     shown, resources = fenced_blocks("docs/guides/sidecar.md", "yaml")
     assert yaml.safe_load(shown) == yaml.safe_load(Path(values("sidecar")).read_text())
     proxy, _ = yaml.safe_load_all(resources)
     (reference,) = parse_proxy(proxy).spec.gateways
-    assert (f"{reference.namespace}/{reference.name}",) == tuple(each.identity for each in discovered(beside))
+    assert (f"{reference.namespace}/{reference.name}",) == tuple(each.identity for each in discovered(sidecar))
 
 
 def test_the_tls_guide_shows_values_that_work() -> None:

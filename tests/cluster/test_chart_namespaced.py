@@ -46,7 +46,7 @@ def condition(cluster: LocalCluster, namespace: str, name: str, of_type: str) ->
     return next((each for each in conditions if each["type"] == of_type), {})
 
 
-async def test_what_lies_in_a_watched_namespace_is_served(cluster: LocalCluster) -> None:
+async def test_objects_in_a_watched_namespace_are_served(cluster: LocalCluster) -> None:
     create(cluster, proxy("support", "desk", url=cluster.mock_url))
     cluster.wait_until_ready("desk", namespace="support")
     async with connect(cluster.endpoint(path="/support/desk"), era="modern") as client:
@@ -69,14 +69,14 @@ def test_a_secret_can_be_referred_to_only_where_it_may_be_read(cluster: LocalClu
     assert (refused["status"], refused["reason"]) == ("False", "NotPermitted")
 
 
-def test_what_lies_elsewhere_is_left_alone(cluster: LocalCluster) -> None:
+def test_objects_in_other_namespaces_are_ignored(cluster: LocalCluster) -> None:
     create(cluster, proxy("elsewhere", "crm", url=cluster.mock_url), proxy("sales", "later", url=cluster.mock_url))
     cluster.wait_until_ready("later", namespace="sales")
     conditions = cluster.proxy("crm", namespace="elsewhere")["status"]["conditions"]
     assert {each["message"] for each in conditions} == {"Waiting for the operator."}
 
 
-def test_transitions_are_told_as_events_where_they_happen(cluster: LocalCluster) -> None:
+def test_transitions_are_reported_as_events_where_they_happen(cluster: LocalCluster) -> None:
     create(cluster, proxy("support", "told", url=cluster.mock_url))
     cluster.wait_until_ready("told", namespace="support")
 

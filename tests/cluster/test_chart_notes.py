@@ -1,4 +1,4 @@
-"""What `helm install` says afterwards: how the image comes to be, and a first resource that the release serves."""
+"""The notes after `helm install`: how to get the image, and a first resource that the release serves."""
 
 from pathlib import Path
 
@@ -32,11 +32,11 @@ def test_the_proxy_that_the_notes_propose_is_served_by_the_gateway_that_is_insta
     told = notes(*chosen, namespace=namespace)
     example = yaml.safe_load(told.partition("<<EOF\n")[2].partition("\nEOF\n")[0])
     objects = render(*chosen, namespace=namespace)
-    beside = [obj for obj in objects if "ostiary.dev/gateway" in obj["metadata"].get("labels", {})]
-    compiled = compile_resources(resources_from_objects([*beside, example], NAMESPACE), {})
+    own = [obj for obj in objects if "ostiary.dev/gateway" in obj["metadata"].get("labels", {})]
+    compiled = compile_resources(resources_from_objects([*own, example], NAMESPACE), {})
     (status,) = (each for key, each in compiled.statuses.items() if key.name == "my-server")
     assert {condition.type: condition.status for condition in status.conditions}["Accepted"] == "True"
-    gateway = of_kind(beside, "Service")[0]["metadata"]["labels"]["ostiary.dev/gateway"]
+    gateway = of_kind(own, "Service")[0]["metadata"]["labels"]["ostiary.dev/gateway"]
     assert f"{namespace}/{gateway}" in status.expected
     assert example["metadata"]["namespace"] == place
     assert f"kubectl -n {place} get mcpproxies" in told
@@ -78,7 +78,7 @@ def test_the_notes_say_that_callers_are_not_authenticated() -> None:
 
 
 @pytest.mark.parametrize("chart", [CHART, DEMO], ids=lambda path: path.name)
-def test_user_and_groups_can_be_left_out_or_chosen(chart: Path) -> None:
+def test_user_and_groups_can_be_omitted_or_chosen(chart: Path) -> None:
     def contexts(*further: str) -> list[dict[str, object]]:
         objects = render(*further, chart=chart)
         pods = [obj["spec"]["template"]["spec"] for obj in of_kind(objects, "Deployment")]

@@ -9,7 +9,7 @@ NAME = "ostiary-operator"
 
 
 @pytest.mark.parametrize(("replicas", "budgets"), [("1", 0), ("2", 1)])
-def test_replicas_stand_for_election_and_give_way_to_the_next_version_one_by_one(replicas: str, budgets: int) -> None:
+def test_replicas_take_part_in_the_election_and_are_replaced_one_by_one(replicas: str, budgets: int) -> None:
     objects = render("--set", f"operator.replicas={replicas}")
     deployment = one(objects, "Deployment", NAME)
     assert deployment["spec"]["replicas"] == int(replicas)

@@ -1,4 +1,4 @@
-"""What the chart says, held against the programs that it starts and against what the operator looks for."""
+"""The rendered chart, compared with the programs that it starts and with what the operator expects."""
 
 import argparse
 import importlib
@@ -46,13 +46,13 @@ def test_the_definitions_are_those_of_the_repository(objects: list[Object]) -> N
     assert not rendered
 
 
-def test_the_definitions_can_be_given_up_or_left_out() -> None:
+def test_the_definitions_can_be_released_or_omitted() -> None:
     for obj in of_kind(render("--set", "crds.keep=false"), "CustomResourceDefinition"):
         assert "annotations" not in obj["metadata"]
     assert not of_kind(render("--set", "crds.install=false"), "CustomResourceDefinition")
 
 
-def test_the_lease_of_the_election_is_part_of_the_release_and_so_goes_with_it(objects: list[Object]) -> None:
+def test_the_lease_of_the_election_is_part_of_the_release_and_is_removed_with_it(objects: list[Object]) -> None:
     lease = one(objects, "Lease", "ostiary-operator", namespace=NAMESPACE)
     assert "spec" not in lease  # whose it is says the operator alone
     assert not of_kind(render("--set", "operator.leaderElection.enabled=false"), "Lease")
@@ -180,7 +180,7 @@ def test_a_name_that_looks_like_a_number_stays_a_name(name: str) -> None:
 def named(name: str) -> list[Object]:
     """The chart with `name` wherever there may be one."""
     chosen = ("--set-string", re.sub(r"\bN\b", name, ",".join(NAMES.split())))
-    return render(*chosen, *SWITCHES, "--set", "fullnameOverride=door,crds.install=false", release="r", namespace=name)
+    return render(*chosen, *SWITCHES, "--set", "fullnameOverride=front,crds.install=false", release="r", namespace=name)
 
 
 def test_a_release_whose_name_has_dots_has_services_all_the_same() -> None:

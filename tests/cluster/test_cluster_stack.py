@@ -56,7 +56,7 @@ async def test_a_replica_comes_back_and_the_other_one_never_left(cluster: LocalC
     assert await tool_count(cluster, 0) == 15
 
 
-async def test_traffic_goes_on_without_the_operator(cluster: LocalCluster) -> None:
+async def test_traffic_continues_without_the_operator(cluster: LocalCluster) -> None:
     assert cluster.stop_operator() == 0
     cluster.restart_gateway(1)
     assert await tool_count(cluster, 1) == 15
@@ -91,7 +91,7 @@ def test_a_further_gateway_is_given_a_config_by_the_operator_that_is_there(
     wait_until(lambda: not cluster.control_plane.api.answers(config), what="its config to go with it")
 
 
-def test_what_is_not_ready_is_told_with_its_status(cluster: LocalCluster) -> None:
+def test_an_unready_object_is_reported_with_its_status(cluster: LocalCluster) -> None:
     proxy = {
         "apiVersion": "ostiary.dev/v1alpha1",
         "kind": "MCPProxy",

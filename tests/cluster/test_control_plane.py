@@ -36,7 +36,7 @@ spec:
           spec:
             type: object
             required: [low, high]
-            properties: {low: {type: integer}, high: {type: integer}, mode: {type: string, default: calm}}
+            properties: {low: {type: integer}, high: {type: integer}, mode: {type: string, default: slow}}
             x-kubernetes-validations: [{rule: self.low <= self.high, message: low must not exceed high}]
 """
 
@@ -69,7 +69,7 @@ def test_an_object_can_be_made_as_soon_as_its_definition_is_applied(
 ) -> None:
     control_plane.kubectl("apply", "-n", namespace, "-f", "-", input=widget("a", low=1, high=2))
     mode = control_plane.kubectl("get", "widget", "a", "-n", namespace, "-o", "jsonpath={.spec.mode}")
-    assert mode == "calm"
+    assert mode == "slow"
 
 
 def test_a_rule_in_a_definition_refuses_what_breaks_it(
@@ -144,7 +144,7 @@ async def test_a_watch_by_name_shows_a_change(control_plane: ControlPlane, names
     assert (event["type"], event["object"]["data"]) == ("MODIFIED", {"colour": "blue"})
 
 
-def test_what_an_object_owns_goes_with_it(control_plane: ControlPlane, namespace: str) -> None:
+def test_owned_objects_are_deleted_with_their_owner(control_plane: ControlPlane, namespace: str) -> None:
     path = f"/api/v1/namespaces/{namespace}/configmaps"
     owner = control_plane.api.request("POST", path, config_map("owner"))
     owned = config_map("owned")
@@ -155,7 +155,7 @@ def test_what_an_object_owns_goes_with_it(control_plane: ControlPlane, namespace
     wait_until(lambda: not control_plane.api.answers(f"{path}/owned"), what="garbage collection")
 
 
-def test_a_deleted_namespace_goes_with_all_that_is_in_it(
+def test_a_deleted_namespace_is_removed_with_everything_in_it(
     control_plane: ControlPlane, widgets: None, new_namespace: Callable[..., str]
 ) -> None:
     name = new_namespace()

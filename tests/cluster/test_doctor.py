@@ -65,7 +65,7 @@ def test_without_any_node_the_advice_is_what_can_work_there_and_following_it_hel
 
 
 @pytest.mark.usefixtures("node")
-def test_people_are_told_line_by_line(stack: DoctorStack, cluster: LocalCluster) -> None:
+def test_the_report_for_people_has_one_line_per_link(stack: DoctorStack, cluster: LocalCluster) -> None:
     kubeconfig = ("--kubeconfig", str(cluster.control_plane.kubeconfig))
     answer = stack.ostiary("doctor", "-n", "default", *kubeconfig)
     assert answer.code == 0
@@ -76,7 +76,7 @@ def test_people_are_told_line_by_line(stack: DoctorStack, cluster: LocalCluster)
     assert "\x1b" not in answer.out
 
 
-def test_the_api_server_is_away(stack: DoctorStack, tmp_path: Path) -> None:
+def test_the_api_server_is_unreachable(stack: DoctorStack, tmp_path: Path) -> None:
     document = yaml.safe_load(stack.cluster.control_plane.kubeconfig.read_text())
     document["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:1"
     file = tmp_path / "kubeconfig"
@@ -117,7 +117,7 @@ def test_a_definition_has_no_status(stack: DoctorStack) -> None:
 
 
 def test_the_name_is_wrong(stack: DoctorStack) -> None:
-    remedy = stack.breaks_at("resource", "there is no MCPProxy default/nobody", "nobody")
+    remedy = stack.breaks_at("resource", "there is no MCPProxy default/missing", "missing")
     assert EXAMPLE_PROXY in remedy
 
 
@@ -146,7 +146,7 @@ def test_another_operator_claims_the_namespace(stack: DoctorStack) -> None:
     assert (before_an_edit["state"], before_an_edit["detail"]) == ("warning", found["links"][-1]["detail"])
 
 
-def test_the_operator_is_looked_for_in_the_wrong_namespace(stack: DoctorStack) -> None:
+def test_the_operator_is_in_another_namespace(stack: DoctorStack) -> None:
     remedy = stack.breaks_at("gateways", "its status names ostiary-system/default", EXAMPLE_PROXY, *ELSEWHERE)
     assert remedy == "run again with --operator-namespace ostiary-system"
 
@@ -276,7 +276,7 @@ def test_a_replica_does_not_answer(stack: DoctorStack) -> None:
         stack.cluster.start_gateway(1)
 
 
-def test_a_replica_refused_it_by_the_word_of_the_operator(stack: DoctorStack) -> None:
+def test_the_operator_reports_that_a_replica_refused_the_entry(stack: DoctorStack) -> None:
     api, path = stack.cluster.control_plane.api, f"{PROXIES}/{EXAMPLE_PROXY}/status"
     with without_operator(stack.cluster):
         conditions = stack.cluster.proxy()["status"]["conditions"]
@@ -338,7 +338,7 @@ def test_a_viewer_learns_what_their_rights_do_not_let_doctor_read(stack: DoctorS
         *("-n", "default"),
     )
     kubeconfig = ("--kubeconfig", str(cluster.control_plane.kubeconfig_for_service_account("default", "visitor")))
-    wait_until(lambda: stack.run_doctor(EXAMPLE_PROXY, *kubeconfig)["broken"] is None, what="his role to be in force")
+    wait_until(lambda: stack.run_doctor(EXAMPLE_PROXY, *kubeconfig)["broken"] is None, what="the role to be in force")
     states = {link["name"]: link["state"] for link in stack.run_doctor(EXAMPLE_PROXY, *kubeconfig)["links"]}
     assert states.pop("gateways") == states.pop("settings") == states.pop("config") == "unknown"
     assert states.pop("endpoints") == states.pop("running") == "unknown"
@@ -365,7 +365,7 @@ def test_the_settings_of_the_gateway_are_wrong(stack: DoctorStack) -> None:
         api.request("PATCH", path, {"data": before})
 
 
-def test_without_definitions_nothing_goes(stack: DoctorStack) -> None:
+def test_without_definitions_nothing_works(stack: DoctorStack) -> None:
     names = ("mcpproxies.ostiary.dev", "mcppolicies.ostiary.dev")
     stack.cluster.kubectl("delete", "crd", *names)
     kubeconfig = str(stack.cluster.control_plane.kubeconfig)

@@ -19,7 +19,7 @@ ON_A_CLUSTER = (
     "docs/guides/adoption.md",
     "docs/guides/gitops.md",  # before the next ones: `helm upgrade` without values keeps those of the release
 )
-#: Pages likewise that leave the cluster as it was, and whose commands find no `ostiary` but by what the page says.
+#: Pages that also restore the cluster, and whose commands find `ostiary` only as the page installs it.
 TUTORIALS = ("docs/tutorials/4-gateways.md", "docs/tutorials/5-tenancy.md")
 #: Pages whose commands are run here, each on a control plane without anything on it.
 FROM_NOTHING = (
@@ -54,12 +54,12 @@ NOT_HERE = {
     "cp deploy/systemd/": "it changes the machine",
     "systemctl ": "it changes the machine",
     "helm test ": "it needs a kubelet that runs Pods",
-    "python3 -m venv phoenix": "it installs 850 MB of somebody else's software",
-    "phoenix/bin/": "it installs 850 MB of somebody else's software, or runs it",
+    "python3 -m venv phoenix": "it installs 850 MB of third-party software",
+    "phoenix/bin/": "it installs 850 MB of third-party software, or runs it",
     "git tag ": "it makes a release",
     "git push ": "it makes a release",
-    "PHOENIX_HOST": "it runs somebody else's software",
-    "OTEL_EXPORTER_OTLP_ENDPOINT": "it sends to somebody else's software; tests/unit/telemetry has a sink of its own",
+    "PHOENIX_HOST": "it runs third-party software",
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "it sends to third-party software; tests/unit/telemetry has a sink of its own",
 }
 
 
@@ -93,14 +93,16 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
 
 
 @pytest.mark.parametrize("page", ON_A_CLUSTER)
-def test_the_commands_do_what_the_page_says(page: str, cluster: LocalCluster, folder: Callable[..., Folder]) -> None:
+def test_the_commands_work_as_the_page_describes(
+    page: str, cluster: LocalCluster, folder: Callable[..., Folder]
+) -> None:
     place = folder(cluster.control_plane)
     place.run("kubectl create namespace sales --dry-run=client -o yaml | kubectl apply -f -")
     do_what_the_page_says(page, place)
 
 
 @pytest.mark.parametrize("page", TUTORIALS)
-def test_a_tutorial_does_what_it_says_and_leaves_the_cluster_as_it_was(
+def test_a_tutorial_works_as_written_and_leaves_the_cluster_as_it_was(
     page: str, cluster: LocalCluster, folder: Callable[..., Folder]
 ) -> None:
     place = folder(cluster.control_plane)

@@ -126,7 +126,7 @@ async def test_what_is_applied_is_enforced_at_every_replica_then_edited_then_gon
     await eventually(lambda: is_gone(cluster, "crm"))
 
 
-async def test_the_status_tells_where_and_by_whom_a_proxy_is_served(cluster: LocalCluster) -> None:
+async def test_the_status_names_the_urls_and_the_gateways_of_a_proxy(cluster: LocalCluster) -> None:
     status = cluster.proxy()["status"]
 
     assert status["url"] == f"http://localhost:{cluster.ports.data[0]}/mock-mcp-server/mcp"
@@ -152,7 +152,9 @@ async def test_a_policy_is_programmed_when_every_replica_runs_it(cluster: LocalC
     assert found["reason"] == "Programmed"
 
 
-async def test_a_rule_that_names_no_tool_is_told_in_the_status_once_a_list_has_passed(cluster: LocalCluster) -> None:
+async def test_a_rule_that_names_no_tool_is_reported_in_the_status_once_a_list_has_passed(
+    cluster: LocalCluster,
+) -> None:
     rule = {"name": "no", "effect": "Deny", "tools": {"verbs": ["Call"], "names": ["delete_usr"]}}
     apply(cluster, policy("slip", "mock-mcp-server", [rule]))
     url = cluster.proxy()["status"]["url"]
@@ -181,7 +183,7 @@ async def test_a_second_claim_on_a_path_is_refused_and_names_the_first(cluster: 
     assert len(await tools(cluster, "mock-mcp-server")) == 15
 
 
-async def test_a_policy_that_targets_nothing_says_so(cluster: LocalCluster) -> None:
+async def test_a_policy_that_targets_nothing_is_reported(cluster: LocalCluster) -> None:
     apply(cluster, policy("lost", "no-such-proxy", [allowing("get_users")]))
 
     found = wait_for_condition(cluster, "mcppolicies", "lost", "Accepted", lambda c: c["status"] == "False")
@@ -276,7 +278,7 @@ async def test_one_poisoned_replica_of_two_is_named_and_traffic_goes_on(cluster:
     assert "MCPProxy default/poison" in found["message"]
 
 
-async def test_the_operator_ends_when_told_and_picks_up_where_it_was(cluster: LocalCluster) -> None:
+async def test_the_operator_ends_on_sigterm_and_resumes_after_a_restart(cluster: LocalCluster) -> None:
     before = cluster.control_plane.api.request("GET", "/api/v1/namespaces/ostiary-system/configmaps/ostiary-default-0")
     assert cluster.stop_operator() == 0
     cluster.start_operator()

@@ -1,4 +1,4 @@
-"""What callers notice when a replica hangs or dies, or when somebody lays hands on its config: nothing."""
+"""Callers notice nothing when a replica hangs or dies, or when its config is edited by hand."""
 
 import asyncio
 import base64
@@ -117,7 +117,7 @@ def forged(data: Mapping[str, str]) -> dict[str, str]:
     return {"manifest.json": signed.canonical().decode()}
 
 
-async def test_without_the_operator_a_forged_config_is_refused_and_a_deleted_one_is_kept_and_both_are_healed(
+async def test_without_the_operator_a_forged_config_is_refused_a_deleted_one_kept_and_both_restored_later(
     cluster: LocalCluster,
 ) -> None:
     api, token = cluster.control_plane.api, cluster.admin_token()

@@ -39,7 +39,7 @@ async def gateway(control_plane: ControlPlane, world: OperatorEnvironment, tmp_p
 
 @pytest.fixture
 async def between(world: OperatorEnvironment, gateway: GatewayApp) -> AsyncIterator[TcpLink]:
-    """What lies between the operator and the gateway."""
+    """The link between the operator and the gateway."""
     async with tcp_link(gateway.admin_port) as it:
         world.replicas = (it.url,)
         yield it

@@ -1,4 +1,4 @@
-"""What GitOps tools make of our resources: kstatus (Flux, `helm --wait`) and Argo CD's Lua, each by its own library."""
+"""How GitOps tools judge the resources: kstatus (Flux, `helm --wait`) and Argo CD's Lua, each by its own library."""
 
 import json
 import re
@@ -51,7 +51,7 @@ def get(cluster: LocalCluster, what: str) -> Any:
 
 
 def verdict(cluster: LocalCluster, what: str) -> tuple[str, str]:
-    """The words of kstatus and of Argo CD."""
+    """The states that kstatus and Argo CD report."""
     obj = get(cluster, what)
     return verdicts.kstatus(obj).status, verdicts.lua(obj, HEALTH).status
 
@@ -115,7 +115,7 @@ def test_what_the_operator_has_not_seen_is_not_taken_for_done(cluster: LocalClus
     wait_until(lambda: verdict(cluster, "mcpproxy/unseen") == ("Current", "Healthy"), what="the proxy to be ready")
 
 
-def test_a_new_version_is_on_its_way_until_it_is_in_force(cluster: LocalCluster, releases: list[str]) -> None:
+def test_a_new_version_is_in_progress_until_it_is_in_force(cluster: LocalCluster, releases: list[str]) -> None:
     releases.append("changed")
     install_proxy(cluster, "changed", "proxy.path=/changed")
     cluster.stop_operator()

@@ -26,7 +26,7 @@ def world(control_plane: ControlPlane, unrestricted: OperatorEnvironment) -> Ite
 
 @pytest.fixture
 def evil(world: OperatorEnvironment, new_namespace: Callable[..., str]) -> OperatorEnvironment:
-    """The hands of somebody who may do anything in a namespace of his own, which the operator serves too."""
+    """A tenant that may do anything in its own namespace, which the operator serves too."""
     return OperatorEnvironment(world.api, world.kubeconfig, system=world.system, team=new_namespace())
 
 
@@ -54,7 +54,7 @@ def leads_out(evil: OperatorEnvironment, victim: OperatorEnvironment) -> dict[st
 
 
 def hand_written_slice(world: OperatorEnvironment, service: str) -> dict[str, Any]:
-    """What leads a Service to an address of any namespace, beside the endpoints that Kubernetes finds."""
+    """The ways to point a Service to an address of any namespace, besides the endpoints that Kubernetes finds."""
     labels = {"kubernetes.io/service-name": service}
     return {
         "metadata": {"name": f"{service}-by-hand", "namespace": world.team, "labels": labels},
@@ -79,7 +79,7 @@ def does_his_worst(evil: OperatorEnvironment, victim: OperatorEnvironment) -> di
         "reaches-the-api": ("UpstreamNotPermitted", {"servers": server("https://kubernetes.default.svc/mcp")}),
         "reaches-others": ("UpstreamNotPermitted", {"servers": server(f"http://mock.{victim.team}.svc:7878/mcp")}),
     }
-    # Services of his own namespace that lead out of it, by reference and by name.
+    # Services of the tenant's own namespace that lead out of it, by reference and by name.
     for name, leads in leads_out(evil, victim).items():
         evil.create(SERVICE, {"metadata": {"name": name, "namespace": evil.team}, "spec": leads})
         proxies[name] = ("UpstreamNotPermitted", {"servers": behind(name)})
@@ -95,7 +95,7 @@ def does_his_worst(evil: OperatorEnvironment, victim: OperatorEnvironment) -> di
         body = policy(name, namespace=evil.team)
         del body["spec"]["targetSelector"]
         evil.create(POLICY, body | {"spec": body["spec"] | target})
-    # A gateway of his own, and one that is called as the shared one.
+    # A gateway of its own, and one with the name of the shared one.
     for gateway in ("default", "mine"):
         evil.create(SERVICE, service(gateway, namespace=evil.team))
     return {name: reason for name, (reason, _) in proxies.items()}
@@ -130,7 +130,7 @@ async def test_a_namespace_that_does_its_worst_harms_itself_only(
 
         assert entry_of(world, "crm") == digest
         assert all(world.versions()[f"{kind} {name}"] == before[f"{kind} {name}"] for kind, name in STATUSES)
-        # And what is in order works on, his too.
+        # What is valid keeps working, also the tenant's.
         world.has_proxy("wiki", servers=behind("s"))
         evil.has_proxy("honest", servers=behind("s"))
         await eventually(lambda: world.served() == {"crm", "wiki", "honest"})
@@ -158,7 +158,7 @@ async def test_a_service_that_comes_to_lead_out_of_its_namespace_takes_its_proxy
         await eventually(lambda: world.served() == {"alias", "hand"})
 
 
-async def test_a_service_that_is_missing_is_told_and_found_as_soon_as_it_is_there(world: OperatorEnvironment) -> None:
+async def test_a_missing_service_is_reported_and_found_as_soon_as_it_exists(world: OperatorEnvironment) -> None:
     async with running_operator(world.options()):
         world.has_proxy("crm", servers=behind("crm"))
         missing = ("False", "BackendNotFound")

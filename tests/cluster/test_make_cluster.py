@@ -1,4 +1,4 @@
-"""`make cluster` as somebody would use it: started, tried, interrupted."""
+"""`make cluster` as a user runs it: started, tried, interrupted."""
 
 import json
 import os

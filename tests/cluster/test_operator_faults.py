@@ -1,4 +1,4 @@
-"""What happens to a gateway's config when the API server, or the definitions, go away: nothing."""
+"""A gateway keeps its config when the API server is unreachable or the definitions are deleted."""
 
 import asyncio
 import signal
@@ -36,7 +36,9 @@ def world(own: ControlPlane) -> OperatorEnvironment:
     return it
 
 
-async def test_without_the_definitions_it_gives_up_and_says_how_to_install_them(world: OperatorEnvironment) -> None:
+async def test_without_the_definitions_it_gives_up_and_names_the_command_that_installs_them(
+    world: OperatorEnvironment,
+) -> None:
     with pytest.raises(OperatorStartupError, match="kubectl apply -f crds/"):
         await run_operator(world.options(startup_timeout=1.5), asyncio.Event())
 
@@ -121,7 +123,7 @@ async def text_of(url: str) -> str:
         return await answer.text()
 
 
-async def test_the_process_shows_its_health_and_ends_when_told(own: ControlPlane, world: OperatorEnvironment) -> None:
+async def test_the_process_shows_its_health_and_ends_on_sigterm(own: ControlPlane, world: OperatorEnvironment) -> None:
     own.apply_crds(CRDS)
     async with operator_process(world, "one") as one:
         await until(one.leads)

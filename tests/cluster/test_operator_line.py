@@ -155,7 +155,7 @@ async def test_a_status_that_was_edited_by_hand_is_restored(world: OperatorEnvir
 _NOW = "2026-11-21T08:00:00Z"
 
 
-async def test_a_deleted_proxy_leaves_the_config_at_once_and_the_last_one_after_a_second_look(
+async def test_a_deleted_proxy_leaves_the_config_at_once_and_the_last_one_after_a_second_listing(
     world: OperatorEnvironment,
 ) -> None:
     async with running_operator(world.options()):
@@ -187,8 +187,8 @@ async def test_an_edit_is_delivered_and_a_broken_one_keeps_the_last_good(world: 
         held = world.delivered()
         assert held is not None
         assert held.manifest.entries == before
-        mended = policy("p", "crm", allow="write_*")["spec"]
-        world.patch(POLICY, "p", {"spec": {"targetSelector": None, **mended}})
+        corrected = policy("p", "crm", allow="write_*")["spec"]
+        world.patch(POLICY, "p", {"spec": {"targetSelector": None, **corrected}})
         await eventually(lambda: (found := world.delivered()) is not None and found.manifest.entries != before)
 
 
@@ -212,7 +212,7 @@ async def test_replicas_are_found_in_the_endpoint_slices_of_the_service(world: O
         assert (world.get(PROXY, "crm") or {})["status"]["programmed"] == "default 0/1"
 
 
-async def test_transitions_are_told_as_events(world: OperatorEnvironment) -> None:
+async def test_transitions_are_reported_as_events(world: OperatorEnvironment) -> None:
     def reasons() -> set[str]:
         path = f"/apis/events.k8s.io/v1/namespaces/{world.team}/events"
         items = world.api.request("GET", path)["items"]
@@ -223,7 +223,7 @@ async def test_transitions_are_told_as_events(world: OperatorEnvironment) -> Non
         await eventually(lambda: {"Accepted", "NoReplicas"} <= reasons())
 
 
-async def test_a_proxy_that_nothing_governs_and_a_policy_that_protects_nothing_say_so(
+async def test_an_ungoverned_proxy_and_a_policy_that_protects_nothing_are_reported(
     world: OperatorEnvironment,
 ) -> None:
     def warned(name: str) -> list[tuple[str, str]]:

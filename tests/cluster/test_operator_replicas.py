@@ -18,7 +18,7 @@ from ostiary_operator.kube.kinds import LEASE, PROXY
 
 #: Seconds within which another replica must work after a kill.
 HAND_OVER = 15.0
-#: A lease that nobody renews holds so long: what comes before that was handed over, not waited for.
+#: A lease that is not renewed expires after this time: what happens earlier was handed over, not waited for.
 LEASE_SECONDS = 8.0
 
 
@@ -51,7 +51,7 @@ async def test_a_leader_that_is_killed_is_followed_within_fifteen_seconds(world:
         assert lease(world)["holderIdentity"].startswith("two_")
 
 
-async def test_a_leader_that_is_told_to_end_hands_over_at_once(world: OperatorEnvironment) -> None:
+async def test_a_leader_that_receives_sigterm_hands_over_at_once(world: OperatorEnvironment) -> None:
     async with leader_and_standby(world) as (one, two):
         one.signal(signal.SIGTERM)
         assert await one.ended() == 0

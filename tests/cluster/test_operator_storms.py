@@ -1,4 +1,4 @@
-"""What the operator does when the API server is there and misbehaves, and when it is killed at any step of a change."""
+"""The operator under faults of the API server, and when it is killed at any step of a change."""
 
 import asyncio
 import signal
@@ -60,7 +60,7 @@ async def test_an_expired_watch_is_begun_again_and_tells_what_happened_meanwhile
         await serves(world, "wiki", "mail")
 
 
-async def test_while_a_list_does_not_end_nothing_that_it_might_hold_is_dropped(
+async def test_while_a_listing_is_incomplete_no_object_that_it_may_contain_is_dropped(
     world: OperatorEnvironment, api: KubeApiProxy
 ) -> None:
     async with running_operator(world.options()):

@@ -1,4 +1,4 @@
-"""The page of rights says what the chart asks for: all of it, and nothing that it does not."""
+"""The page of rights lists exactly the rights that the chart requests."""
 
 import re
 

@@ -1,6 +1,6 @@
-"""The gateway beside an MCP server, as the guide tells: with the rights and the grants that its values give it.
+"""The gateway as a sidecar of an MCP server, as in the guide: with the rights and grants that its values give it.
 
-There are no Pods: its container's own arguments are run as a process here, and the server beside it is the one of the
+There are no Pods: its container's own arguments are run as a process here, and its server is the one of the
 cluster, on localhost as it would be.
 """
 
@@ -32,7 +32,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
 
 
 @pytest.fixture(scope="module")
-def beside(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def base_url(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The base URL of the gateway of the release, once it serves the proxy of the guide."""
     control_plane, port, admin = cluster.control_plane, reserve_port(), reserve_port()
     token = tmp_path_factory.mktemp("account") / "token"
@@ -58,25 +58,25 @@ def beside(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -> I
     process.stop()
 
 
-async def test_the_proxy_of_the_guide_leads_to_the_sidecar_server(beside: str) -> None:
-    async with connect(f"{beside}/sales/crm/mcp", era="modern") as client:
+async def test_the_proxy_of_the_guide_leads_to_the_sidecar_server(base_url: str) -> None:
+    async with connect(f"{base_url}/sales/crm/mcp", era="modern") as client:
         names = {tool.name for tool in (await client.list_tools()).tools}
         assert names
         assert all(name.startswith(("get_", "search_")) for name in names)
         assert not (await client.call_tool("get_users", {"limit": 1})).is_error
 
 
-def test_the_shared_gateway_does_not_have_it(cluster: LocalCluster, beside: str) -> None:
+def test_the_shared_gateway_does_not_have_it(cluster: LocalCluster, base_url: str) -> None:
     assert httpx2.get(cluster.endpoint(path="/sales/crm")).status_code == 404
 
 
-def test_what_the_page_says_of_its_url_is_what_its_status_says(cluster: LocalCluster, beside: str) -> None:
+def test_the_url_on_the_page_is_the_url_in_the_status(cluster: LocalCluster, base_url: str) -> None:
     url = cluster.proxy("crm", namespace="sales")["status"]["url"]
     page = (CHART.parents[1] / "docs" / "guides" / "sidecar.md").read_text()
     assert f"Its endpoint is `{url}`" in page
 
 
-def test_another_namespace_is_not_served_there(cluster: LocalCluster, beside: str) -> None:
+def test_another_namespace_is_not_served_there(cluster: LocalCluster, base_url: str) -> None:
     obj = f"""
 apiVersion: ostiary.dev/v1alpha1
 kind: MCPProxy
@@ -87,4 +87,4 @@ spec:
 """
     cluster.kubectl("apply", "-f", "-", input=obj)
     cluster.kubectl("wait", "mcpproxy", "thief", "--for", "condition=Accepted=False", "--timeout=20s")
-    assert httpx2.get(f"{beside}/default/thief/mcp").status_code == 404
+    assert httpx2.get(f"{base_url}/default/thief/mcp").status_code == 404

@@ -34,7 +34,7 @@ def ask(cluster: LocalCluster, capsys: pytest.CaptureFixture[str]) -> Ask:
 
 @pytest.fixture
 def as_viewer(cluster: LocalCluster, capsys: pytest.CaptureFixture[str]) -> Ask:
-    """Calls `ostiary` as somebody who may view MCPProxies and MCPPolicies of namespace default, and nothing else."""
+    """Calls `ostiary` as a user with the right to view MCPProxies and MCPPolicies of namespace default only."""
     cluster.kubectl("create", "serviceaccount", "viewer", "-n", "default")
     bind = ("create", "rolebinding", "viewer", "--clusterrole=ostiary-viewer", "--serviceaccount=default:viewer")
     cluster.kubectl(*bind, "-n", "default")
@@ -57,7 +57,7 @@ def conflict(cluster: LocalCluster) -> Iterator[None]:
     cluster.kubectl("delete", "mcpproxy", "twin", "-n", "default")
 
 
-def test_all_that_is_ready_is_told_with_where_it_is_and_who_runs_it(ask: Ask, cluster: LocalCluster) -> None:
+def test_readiness_is_printed_with_the_address_and_the_process(ask: Ask, cluster: LocalCluster) -> None:
     answer = ask("status", "-n", "default")
     assert (answer.code, answer.err) == (0, "")
     assert cluster.proxy()["status"]["url"] in answer.out
@@ -77,7 +77,7 @@ def test_the_digest_is_the_one_that_the_replicas_run(ask: Ask, cluster: LocalClu
 
 
 @pytest.mark.usefixtures("conflict")
-def test_what_is_not_ready_says_why_and_what_to_do(ask: Ask) -> None:
+def test_an_unready_object_is_reported_with_cause_and_remedy(ask: Ask) -> None:
     answer = ask("status", "-n", "default")
     assert answer.code == 1
     words = " ".join(answer.out.split())
@@ -168,9 +168,9 @@ def test_of_two_services_that_claim_a_gateway_the_older_is_shown(cluster: LocalC
 
 
 def test_what_is_not_there_is_an_error_and_what_is_empty_is_none(ask: Ask) -> None:
-    missing = ask("get", "proxies", "nobody", "-n", "default")
+    missing = ask("get", "proxies", "missing", "-n", "default")
     assert (missing.code, missing.out) == (1, "")
-    assert "nobody" in missing.err
+    assert "missing" in missing.err
     empty = ask("get", "-n", "kube-system")
     assert (empty.code, empty.out, empty.err) == (0, "", "ostiary get: nothing found in namespace kube-system\n")
 
@@ -200,7 +200,7 @@ def test_an_api_server_that_is_away_and_a_wrong_context_are_named(
 
 @pytest.fixture
 def following(cluster: LocalCluster, tmp_path: Path) -> Iterator[Callable[..., Callable[[], str]]]:
-    """Runs `ostiary` until the test ends; what it returns tells what was written until now."""
+    """Runs `ostiary` until the test ends; the returned function gives the output so far."""
     running: list[subprocess.Popen[bytes]] = []
 
     def follow(command: str, *arguments: str) -> Callable[[], str]:
@@ -230,7 +230,7 @@ def test_get_with_watch_shows_each_change_in_a_row_of_its_own(
     assert told().count("NAME") == 1
 
 
-def test_status_with_watch_is_told_again_when_something_changed(
+def test_status_with_watch_prints_again_after_a_change(
     following: Callable[..., Callable[[], str]], cluster: LocalCluster
 ) -> None:
     told = following("status", "-n", "default", "--watch")

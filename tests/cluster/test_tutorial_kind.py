@@ -1,7 +1,7 @@
 """The tutorial for kind: every command that needs no container engine is run, in its order, on a real API server.
 
-Operator and gateway run as processes with the rights that the tutorial's own `helm install` gives them; a pretended
-kubelet says of the Pods that they are ready.
+Operator and gateway run as processes with the rights that the tutorial's own `helm install` gives them; a fake
+kubelet marks the Pods as ready.
 """
 
 import shlex
@@ -56,7 +56,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
         yield running
 
 
-def test_every_command_does_what_the_page_says(cluster: LocalCluster) -> None:
+def test_every_command_works_as_the_page_describes(cluster: LocalCluster) -> None:
     said = {}
     for line in COMMANDS[COMMANDS.index(INSTALL) + 1 :]:
         if not line.startswith(NOT_HERE):

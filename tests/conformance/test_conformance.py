@@ -35,7 +35,7 @@ def test_no_check_is_worse_through_the_gateway(world: ConformanceEnvironment, le
         assert result.lost == []
         assert result.stale == []
         assert all(result.through[way].scenarios >= result.direct.scenarios for way in WAYS)
-        # `make conformance WRITE_DOCS=1` writes the page anew.
+        # `make conformance WRITE_DOCS=1` rewrites the page.
         assert conformance_report.row(result) in conformance.DOCS.read_text()
 
 

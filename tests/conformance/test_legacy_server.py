@@ -36,7 +36,7 @@ async def gateway(server: str) -> AsyncIterator[RunningGateway]:
         yield gateway
 
 
-async def test_a_request_without_a_session_is_400_with_its_own_id_and_the_words_of_the_server(
+async def test_a_request_without_a_session_is_400_with_its_own_id_and_the_message_of_the_server(
     gateway: RunningGateway,
 ) -> None:
     async with mcp_caller(gateway.url()) as caller:

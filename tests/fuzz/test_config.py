@@ -1,4 +1,4 @@
-"""Config that anybody may have written: it is in force as it was meant, or refused with an error of its own kind."""
+"""Config from any source: it takes effect as written, or is refused with an error of a defined class."""
 
 import json
 from typing import Any

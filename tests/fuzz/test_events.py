@@ -1,4 +1,4 @@
-"""Event streams, cut anywhere: what a client dispatches of what we pass on is what it would of what the server sent.
+"""Event streams, split anywhere: a client dispatches the same events from the forwarded stream as from the server's.
 
 The reader below is the algorithm of the HTML specification over the whole text, written apart from ours.
 """
@@ -57,7 +57,7 @@ def dispatched(stream: bytes) -> list[Event]:
 
 
 def within(block: bytes) -> list[Event]:
-    """The events of a block that does not stand at the start of its stream, where a mark would be taken away."""
+    """The events of a block that is not at the start of its stream, where a byte order mark would be removed."""
     return dispatched(b"\n" + block)
 
 
@@ -129,7 +129,7 @@ def test_whatever_the_cuts_a_client_dispatches_the_same(stream: bytes, places: l
 
 
 @given(streams, cuts)
-def test_a_block_holds_one_event_at_most_and_says_of_it_what_a_client_reads(stream: bytes, places: list[int]) -> None:
+def test_a_block_contains_at_most_one_event_as_a_client_reads_it(stream: bytes, places: list[int]) -> None:
     *blocks, _ = split(split_at(stream, places))
     found: list[Event] = []
     for block in blocks:
@@ -180,7 +180,7 @@ def test_other_data_are_the_only_data_of_their_event(stream: bytes, places: list
 
 
 @given(streams, cuts, st.integers(1, 60))
-def test_no_block_beyond_the_bound_is_held_or_passed_on_however_it_arrives(
+def test_no_block_beyond_the_bound_is_buffered_or_forwarded_however_it_arrives(
     stream: bytes, places: list[int], limit: int
 ) -> None:
     whole = split([stream])

@@ -1,4 +1,4 @@
-"""Framing: what is decided on is what is sent, and what cannot be framed is refused in the specification's words."""
+"""Framing: the judged message is the one that is sent; what cannot be framed is refused as specified."""
 
 import base64
 import json
@@ -57,7 +57,7 @@ def sent(message: Message) -> Any:
 
 
 def without_trace(value: Any) -> Any:
-    """A message without what is ours to write; null stands for what is not there."""
+    """A message without the members that the gateway writes; null means absent."""
     found = json.loads(json.dumps(value))
     params = found.get("params")
     if isinstance(params, dict):

@@ -1,4 +1,4 @@
-"""Headers of strangers: read as the specifications read them, and never able to break out of their line."""
+"""Headers of any client: parsed as specified, and never able to break out of their line."""
 
 import base64
 import re
@@ -157,7 +157,7 @@ header_values = st.text(alphabet="ab \t\r\n\x00\x7f\xa0é:\udcff", max_size=8) |
 
 @given(st.dictionaries(header_names, header_values, max_size=4), st.none() | st.binary(max_size=5))
 @example({"Mcp-Param-X": "a\r\nTransfer-Encoding: chunked"}, b"")
-def test_what_a_header_may_not_hold_never_gets_into_a_request(headers: dict[str, str], body: bytes | None) -> None:
+def test_characters_forbidden_in_headers_never_get_into_a_request(headers: dict[str, str], body: bytes | None) -> None:
     start = http1.head_start("POST", URL("http://h:81/mcp?a=b"), {})
     try:
         message = http1.message(start, http1.lines(headers), body)

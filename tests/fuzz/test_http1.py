@@ -1,4 +1,4 @@
-"""Our HTTP client beside aiohttp's, before a server that sends any bytes.
+"""The gateway's HTTP client compared with aiohttp's, against a server that sends any bytes.
 
 A valid answer is read alike by both, and as it was meant. What aiohttp refuses, ours refuses; where it does not there
 is a name and a reason in ``LAXER``. And whatever a server sends, the next exchange never gets a byte of it.

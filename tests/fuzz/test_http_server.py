@@ -1,4 +1,4 @@
-"""Our HTTP server before any bytes: one reading however they are cut, and none that h11 reads otherwise.
+"""The gateway's HTTP server on any bytes: the same result however they are split, and none that h11 contradicts.
 
 h11 is strict. Where ours takes what h11 refuses there is a name and a reason in ``LAXER``.
 """
@@ -12,7 +12,7 @@ from http_server_comparison import ServerComparison, ServerReading, http_server_
 from hypothesis import event, example, given
 from hypothesis import strategies as st
 
-#: What h11 says where ours goes on, and why that is no second reading of the same bytes.
+#: Errors of h11 where our server continues, and why that is no second reading of the same bytes.
 LAXER = {
     "illegal request line": "llhttp takes more than one space around the target; the target is the same",
     "no request line received": "empty lines before a request are passed over (RFC 9112 §2.2)",

@@ -1,4 +1,4 @@
-"""Lists of any server under any policy: nothing hidden stays, nothing visible goes, and the rest is as it was."""
+"""Lists of any server under any policy: hidden items are removed, visible ones stay, the rest is unchanged."""
 
 import json
 import re
@@ -132,7 +132,7 @@ policies = st.builds(
 
 @st.composite
 def items(draw: st.DrawFn, key: str) -> Any:
-    """One thing of a list, or what stands in its place."""
+    """One item of a list, or an invalid value in its place."""
     if not draw(st.integers(0, 14)):
         return draw(plain)
     item: dict[str, Any] = {key: draw(st.sampled_from(NAMES) | any_text)}
@@ -147,7 +147,7 @@ def items(draw: st.DrawFn, key: str) -> Any:
 
 @st.composite
 def results(draw: st.DrawFn, row: Method) -> Any:
-    """The result of a list request, or what stands in its place."""
+    """The result of a list request, or an invalid value in its place."""
     if not draw(st.integers(0, 19)):
         return draw(plain)
     result: dict[str, Any] = {row.list_key: draw(st.lists(items(row.item_key), max_size=5))}
@@ -159,7 +159,7 @@ def results(draw: st.DrawFn, row: Method) -> Any:
 
 
 def expected(result: dict[str, Any], lists: Iterable[Method], held: Policies) -> dict[str, Any]:
-    """A result without what is hidden: everything else as it was, in its order."""
+    """A result without its hidden items; everything else is unchanged and in its order."""
     shaped = dict(result)
     for row in lists:
         assert row.primitive is not None
@@ -232,7 +232,7 @@ def test_a_list_loses_what_is_hidden_and_nothing_else(method: str, held: Policie
 
 
 @given(policies, st.data())
-def test_a_list_of_unknown_origin_is_filtered_by_its_looks(held: Policies, data: st.DataObject) -> None:
+def test_a_list_of_unknown_origin_is_filtered_by_its_shape(held: Policies, data: st.DataObject) -> None:
     row, visibility = METHODS[data.draw(st.sampled_from(LIST_METHODS))], held.compiled()
     message = {"jsonrpc": "2.0", "id": 1, "result": data.draw(results(row))}
     text = data.draw(spelt(message))

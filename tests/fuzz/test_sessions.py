@@ -1,4 +1,4 @@
-"""Session ids: no text opens but the very one that was sealed, where and for whom it was."""
+"""Session ids: only a sealed id is valid, only at its proxy and for its caller."""
 
 import base64
 from typing import Final
@@ -25,9 +25,7 @@ def opened(sealed: str, *, proxy_uid: str = "uid", principal: str = "me") -> Ups
 
 
 @given(anything, anything, visible, st.sampled_from(REVISIONS))
-def test_what_was_sealed_opens_for_whom_and_where_it_was(
-    uid: str, principal: str, upstream: str, revision: str
-) -> None:
+def test_a_sealed_id_opens_for_its_caller_at_its_proxy(uid: str, principal: str, upstream: str, revision: str) -> None:
     assume(not any("\ud800" <= c <= "\udfff" for c in uid + principal))  # no uid and no principal holds half a pair
     session = UpstreamSession(upstream, revision)
 

@@ -1,4 +1,4 @@
-"""Two readers of one text: ours, and the standard library's without its leniencies. They must agree on every byte."""
+"""Two JSON readers of one text: the core's, and the standard library's in a strict form. They must agree."""
 
 from hypothesis import example, given
 from hypothesis import strategies as st

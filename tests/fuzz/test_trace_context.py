@@ -1,4 +1,4 @@
-"""Trace context of strangers, in headers and in ``_meta``: of any type and size, never an error, never sent on raw."""
+"""Trace context of any client, in headers and ``_meta``: of any type and size, never an error, never forwarded raw."""
 
 import re
 from typing import Any

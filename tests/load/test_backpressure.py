@@ -68,7 +68,7 @@ async def stalled(endless: Endless) -> None:
             return
 
 
-async def test_a_reader_who_takes_nothing_stops_an_endless_stream_and_not_the_gateway(tmp_path: Path) -> None:
+async def test_a_client_that_reads_nothing_stops_an_endless_stream_and_not_the_gateway(tmp_path: Path) -> None:
     made: list[Endless] = []
 
     def endless() -> Endless:
@@ -89,7 +89,7 @@ async def test_a_reader_who_takes_nothing_stops_an_endless_stream_and_not_the_ga
             taken = made[0].sent
             async with asyncio.timeout(TIMEOUT_SECONDS):
                 while made[0].sent < taken + (8 << 20):
-                    assert await wire.reader.read(1 << 20)  # and who takes again is sent more
+                    assert await wire.reader.read(1 << 20)  # and a caller that reads again is sent more
             assert resident_memory(gateway) - before < 24 * MIB
 
 

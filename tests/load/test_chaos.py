@@ -1,7 +1,7 @@
-"""Callers who break off anywhere and a server that does anything, many at a time: afterwards nothing is left of them.
+"""Many callers that disconnect anywhere and a server that does anything: afterwards nothing of them is left.
 
 Whatever an early exit forgets to release (a count, an id, a connection, a task) is found here, by numbers and not by
-stories. What each of them is answered is proved elsewhere.
+examples. The response to each of them is tested elsewhere.
 """
 
 import asyncio
@@ -206,7 +206,7 @@ def left(gateway: RunningGateway) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("seed", [1])
-async def test_of_callers_and_servers_who_break_off_anywhere_nothing_is_left(
+async def test_callers_and_servers_that_disconnect_anywhere_leave_nothing_behind(
     seed: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     chaos, calls, reloads = Chaos(seed), 0, 0

@@ -37,7 +37,7 @@ class Tally:
             self.refused += status == 503
 
 
-async def test_no_answer_is_lost_when_a_gateway_is_told_to_go(tmp_path: Path) -> None:
+async def test_no_response_is_lost_when_a_gateway_is_terminated(tmp_path: Path) -> None:
     tally = Tally()
     async with minimal_server() as server:
         mock = entry("mock", servers=[upstream_at(server.url)])

@@ -44,7 +44,7 @@ ATTACKS: Final = {
 
 
 class Attack:
-    """Callers that send the same again and again; ``answered`` counts what they were told."""
+    """Callers that repeat one request; ``answered`` counts the responses."""
 
     def __init__(self, port: int, body: bytes) -> None:
         self.answered = 0

@@ -15,7 +15,7 @@ from ostiary_core.mcp import codes
 
 RATE = 100
 CALLS = 200
-#: How long callers of a dead server wait. Who shared their fate would wait as long.
+#: How long callers of a dead server wait. Any other caller that is blocked by them would wait as long.
 DEAD_SECONDS = 2.0
 
 
@@ -66,7 +66,7 @@ class Hanging:
 
 @asynccontextmanager
 async def calling_in_vain(callers: list[MinimalCaller]) -> AsyncIterator[None]:
-    """A hundred calls a second to a server that is dead, each of which must be told so."""
+    """A hundred calls a second to a dead server, each of which must get an error."""
     done = asyncio.Event()
     in_vain = asyncio.create_task(call_at_rate(callers, rate=RATE, until=done))
     yield
@@ -77,7 +77,7 @@ async def calling_in_vain(callers: list[MinimalCaller]) -> AsyncIterator[None]:
 async def test_a_dead_server_does_not_slow_the_others(tmp_path: Path) -> None:
     hanging = Hanging()
     async with minimal_server() as server, tcp_server(hanging) as silent, full_backlog() as full:
-        ports = {"hangs": silent, "refuses": 1, "accepts-nobody": full}
+        ports = {"hangs": silent, "refuses": 1, "accepts-none": full}
         gone = [
             entry(
                 name,
@@ -96,11 +96,11 @@ async def test_a_dead_server_does_not_slow_the_others(tmp_path: Path) -> None:
             minimal_callers(gateway.port, "alive", 10) as callers,
         ):
             await p99(callers)
-            before, beside = await p99(callers), {}
+            before, loaded = await p99(callers), {}
             for name in ports:
                 async with minimal_callers(gateway.port, name, 100) as unlucky, calling_in_vain(unlucky):
                     if name == "hangs":
                         await eventually(lambda: len(hanging.connections) > 20)
-                    beside[name] = await p99(callers)
-            assert max(beside.values()) < 5 * before + DEAD_SECONDS / 2, (before, beside)
+                    loaded[name] = await p99(callers)
+            assert max(loaded.values()) < 5 * before + DEAD_SECONDS / 2, (before, loaded)
         hanging.close()

@@ -94,7 +94,7 @@ def ours() -> int:
 
 
 @pytest.mark.parametrize("how", ["dropped", "refused"])
-async def test_what_is_gone_leaves_nothing_to_the_garbage_collector(gateway: RunningGateway, how: str) -> None:
+async def test_closed_connections_leave_nothing_to_the_garbage_collector(gateway: RunningGateway, how: str) -> None:
     async def hold(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         async with events(request) as stream:
             await for_ever()

@@ -1,4 +1,4 @@
-"""The mock server, once a module; a gateway and what stands at its two sides, in each test's own loop."""
+"""The mock server, once a module; a gateway with its caller and its server in each test's own event loop."""
 
 import logging
 from collections.abc import AsyncIterator, Iterator
@@ -47,7 +47,7 @@ async def two_proxies(gateway: RunningGateway, upstream: Upstream) -> None:
 
 @pytest.fixture
 async def caller(gateway: RunningGateway) -> AsyncIterator[McpCaller]:
-    """Somebody who calls the proxy `mock`, and has not said a word yet."""
+    """A caller of the proxy `mock` that has sent nothing yet."""
     async with mcp_caller(gateway.url()) as caller:
         yield caller
 

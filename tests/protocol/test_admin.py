@@ -80,7 +80,7 @@ async def test_without_a_configured_token_no_request_is_authorized(gateway: Runn
         assert (await admin(gateway, "/config", token=token)).status == 401
 
 
-async def test_the_config_tells_what_runs_by_digest(gateway: RunningGateway, mock: str) -> None:
+async def test_the_config_lists_what_runs_by_digest(gateway: RunningGateway, mock: str) -> None:
     one, two = gateway.entry("one", mock), gateway.entry("two", mock, [policy("p")])
     await gateway.apply(one, two)
     report = await config(gateway)
@@ -95,7 +95,7 @@ async def test_the_config_tells_what_runs_by_digest(gateway: RunningGateway, moc
     assert (report["rejected"], report["incomplete"]) == (None, None)
 
 
-async def test_a_rejected_entry_is_told_with_digest_reason_and_field(gateway: RunningGateway, mock: str) -> None:
+async def test_a_rejected_entry_is_reported_with_digest_reason_and_field(gateway: RunningGateway, mock: str) -> None:
     good, bad = gateway.entry("mock", mock), gateway.entry("mock", mock, [policy("p", BAD)])
     await gateway.apply(good)
     await gateway.apply(bad)
@@ -107,7 +107,7 @@ async def test_a_rejected_entry_is_told_with_digest_reason_and_field(gateway: Ru
     assert "'('" in entry["rejected"]["message"]
 
 
-async def test_a_rejected_config_is_told_with_its_revision_where_it_can_be_believed(gateway: RunningGateway) -> None:
+async def test_a_rejected_config_is_reported_with_its_revision_where_that_is_verified(gateway: RunningGateway) -> None:
     await gateway.apply()
     secret, gateway.mac_key = gateway.secret, b"x" * 32
     gateway.write()
@@ -166,7 +166,7 @@ async def test_metrics_count_calls_by_method_proxy_and_outcome_and_nothing_a_cal
         return counted.get(("mcp_server_operation_duration_seconds_count", labels))
 
     assert calls("tools/call", "") == 2  # what is hidden is the caller's own error, as an unknown name is
-    assert calls("", "") == 1  # a method that nobody knows
+    assert calls("", "") == 1  # an unknown method
     assert calls("GET", "406") == 1
     assert calls("", "404", "") == 1
     values = {value for _, labels in counted for _, value in labels}
@@ -208,7 +208,7 @@ async def test_rejections_are_counted(gateway: RunningGateway, mock: str) -> Non
 
 
 @pytest.mark.parametrize("option", ["port", "admin_port"])
-async def test_a_port_that_is_taken_is_told_with_the_option_that_moves_it(option: str) -> None:
+async def test_a_port_in_use_is_reported_with_the_option_that_changes_it(option: str) -> None:
     async with running_gateway() as gateway:
         taken: dict[str, Any] = {option: gateway.app.port}
         with pytest.raises(StartupError, match=f"--{option.replace('_', '-')} "):
@@ -216,7 +216,7 @@ async def test_a_port_that_is_taken_is_told_with_the_option_that_moves_it(option
                 pass
 
 
-async def test_the_config_tells_how_a_server_has_been_doing_and_holds_no_word_of_callers(
+async def test_the_config_reports_the_health_of_a_server_and_no_text_of_callers(
     gateway: RunningGateway, mock: str
 ) -> None:
     await gateway.apply(gateway.entry("up", mock), gateway.entry("down", "http://127.0.0.1:1/mcp?key=secret"))
@@ -235,7 +235,7 @@ async def test_the_config_tells_how_a_server_has_been_doing_and_holds_no_word_of
     }
 
 
-async def test_the_log_says_why_a_call_to_a_server_failed_and_where_without_its_query(
+async def test_the_log_states_why_and_where_a_call_to_a_server_failed_without_its_query(
     gateway: RunningGateway, caplog: pytest.LogCaptureFixture
 ) -> None:
     await gateway.apply(gateway.entry("down", "http://127.0.0.1:1/mcp?key=secret"))
@@ -268,7 +268,7 @@ async def test_a_load_balancer_finds_out_on_the_data_port_whether_requests_are_w
 
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["document", "events"])
-async def test_a_name_of_a_rule_that_no_complete_list_holds_is_reported_with_the_nearest(
+async def test_a_name_of_a_rule_that_no_complete_list_contains_is_reported_with_the_nearest(
     gateway: RunningGateway, streamed: bool
 ) -> None:
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:

@@ -78,7 +78,7 @@ async def test_all_but_the_id_keeps_its_bytes(
         assert (await caller.post(legacy("tools/call", {"name": "a"}, id=1))).body == told
 
 
-async def test_an_answer_whose_id_stands_twice_in_another_spelling_is_none(
+async def test_a_response_with_a_duplicate_id_in_another_spelling_is_invalid(
     gateway: RunningGateway, caller: McpCaller
 ) -> None:
     async def script(_: web.BaseRequest, __: Arrived) -> web.StreamResponse:

@@ -218,11 +218,11 @@ async def test_answers_without_room_end_with_an_error_and_small_ones_go_on(scene
         await asyncio.gather(listing, return_exceptions=True)
 
 
-async def test_an_answer_that_its_caller_does_not_take_is_held_against_the_bound(
+async def test_a_response_that_its_caller_does_not_read_counts_against_the_bound(
     scene: Scene, upstream: Upstream
 ) -> None:
     scene.gate.set()
-    scene.text = "x" * (4 << 20)  # more than the kernel's buffers take of him
+    scene.text = "x" * (4 << 20)  # more than the kernel's buffers take from the caller
     body = json.dumps(legacy("tools/call", CALL)).encode()
     async with (
         bounded(upstream, message_bytes=16 << 20, bytes_in_flight=4 << 20) as gateway,
@@ -441,11 +441,11 @@ HEAD_IN_PIECES = b"POST /mock/mcp HTTP/1.1\r\nHost: localhost\r\n"
 
 
 def unhandled(gateway: RunningGateway) -> int:
-    """How many bytes the connections hold of requests that nobody works on."""
+    """How many bytes the connections buffer of requests that no handler processes."""
     return sum(each.unhandled for each in gateway.app._data.connections)
 
 
-async def test_heads_in_pieces_are_counted_and_where_they_are_too_many_the_largest_are_told_to_go(
+async def test_incomplete_heads_are_counted_and_beyond_the_limit_the_largest_are_refused(
     scene: Scene, upstream: Upstream
 ) -> None:
     scene.gate.set()
@@ -488,7 +488,7 @@ async def test_requests_that_come_early_are_counted_until_they_are_worked_on(sce
         await eventually(lambda: gateway.app.pipeline.limiter.total.bytes == 0)
 
 
-async def test_a_source_behind_no_trusted_proxy_pays_for_its_heads_in_pieces(scene: Scene, upstream: Upstream) -> None:
+async def test_an_untrusted_source_is_charged_for_incomplete_heads(scene: Scene, upstream: Upstream) -> None:
     async with bounded(upstream) as gateway, connected(gateway.app.port) as wire:
         await wire.send(HEAD_IN_PIECES)
         await eventually(lambda: unhandled(gateway) == len(HEAD_IN_PIECES))

@@ -1,4 +1,4 @@
-"""What calls say stands in their spans only where the operator asked for it, and no more of it than a bound."""
+"""Spans contain the content of calls only where this is configured, and at most a limited size."""
 
 import json
 from collections.abc import Iterator
@@ -74,7 +74,7 @@ async def test_by_default_no_span_holds_what_a_call_says(value: str | None) -> N
 
 @pytest.mark.parametrize("make", [legacy, modern])
 @pytest.mark.parametrize("form", ["document", "events"])
-async def test_where_it_is_asked_for_the_span_of_the_call_holds_arguments_and_result(form: str, make: Any) -> None:
+async def test_with_captured_content_the_span_of_the_call_has_arguments_and_result(form: str, make: Any) -> None:
     async def as_events(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         async with events(request) as stream:
             await stream.send(answer(arrived, {"content": [{"type": "text", "text": "hello"}]}))
@@ -132,7 +132,7 @@ class CountingEncoder(json.JSONEncoder):
             yield piece
 
 
-async def test_a_tool_that_fails_says_why_in_the_status_where_content_is_asked_for() -> None:
+async def test_the_span_status_holds_the_error_of_a_tool_where_content_is_recorded() -> None:
     failing = says([{"type": "image"}, {"type": "text", "text": "no such city"}], isError=True)
     spans = await spans_of(failing, legacy("tools/call", CALL), CAPTURE)
 
@@ -141,7 +141,7 @@ async def test_a_tool_that_fails_says_why_in_the_status_where_content_is_asked_f
     assert server.attributes["error.type"] == "tool_error"
 
 
-async def test_a_denied_call_says_which_policy_and_rule_denied_it_in_the_status() -> None:
+async def test_the_span_status_of_a_denied_call_names_policy_and_rule() -> None:
     spans = await spans_of(HELLO, legacy("tools/call", CALL), {}, rules=[{"name": "a", "effect": "Allow"}, DENY])
 
     assert list(spans) == ["SERVER"]

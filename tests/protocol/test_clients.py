@@ -71,7 +71,7 @@ async def test_tools_resources_prompts_and_completions_answer(url: str, era: Era
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_what_the_server_says_of_itself_reaches_the_client(url: str, era: Era) -> None:
+async def test_the_servers_description_of_itself_reaches_the_client(url: str, era: Era) -> None:
     async with connect(url, era=era) as client:
         assert client.server_info is not None
         assert client.server_info.name == "mock-mcp-server"

@@ -46,7 +46,7 @@ def listed(text: str) -> list[str]:
     return [each.strip().lower() for each in text.split(",")]
 
 
-async def test_a_preflight_of_an_allowed_origin_is_told_what_pages_may_send(
+async def test_a_preflight_of_an_allowed_origin_lists_what_pages_may_send(
     caller: McpCaller, upstream: Upstream
 ) -> None:
     reply = await caller.request("OPTIONS", {**ASKING, "Access-Control-Request-Headers": "content-type"})
@@ -73,7 +73,7 @@ async def test_a_preflight_admits_mirrored_parameters_and_nothing_else_that_is_a
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "https://app.example.com.evil.example", ""])
-async def test_a_preflight_of_any_other_origin_is_403_and_is_told_nothing(
+async def test_a_preflight_of_any_other_origin_is_403_without_cors_headers(
     caller: McpCaller, upstream: Upstream, origin: str
 ) -> None:
     reply = await caller.request("OPTIONS", {**ASKING, "Origin": origin})
@@ -122,7 +122,7 @@ async def test_a_page_can_read_the_id_of_its_session(caller: McpCaller) -> None:
     assert "mcp-session-id" in listed(told(reply)["access-control-expose-headers"])
 
 
-async def test_others_are_told_nothing(caller: McpCaller) -> None:
+async def test_other_origins_get_no_cors_headers(caller: McpCaller) -> None:
     for headers in ({}, {"Origin": "https://evil.example"}):
         for message in (legacy("ping"), modern("tools/call", {"name": "x"})):
             assert told(await caller.post(message, headers)) == {}
@@ -138,7 +138,7 @@ async def test_on_loopback_a_page_of_this_gateway_is_admitted_under_each_of_its_
     assert reply.headers["access-control-allow-origin"] == f"http://127.0.0.1:{port}"
 
 
-async def test_what_was_told_about_one_request_is_not_told_about_the_next_of_its_connection(
+async def test_details_of_one_request_are_not_recorded_for_the_next_on_its_connection(
     gateway: RunningGateway,
 ) -> None:
     request = b"DELETE /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n"

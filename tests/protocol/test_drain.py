@@ -182,7 +182,7 @@ FORMS = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-async def test_a_call_that_is_in_flight_when_draining_ends_is_told_so_in_its_own_form(
+async def test_a_call_in_flight_when_draining_ends_gets_an_error_in_its_own_form(
     form: str, tmp_path: Path, upstream: Upstream
 ) -> None:
     method, message = FORMS[form]
@@ -246,9 +246,7 @@ async def test_a_call_that_can_be_resumed_elsewhere_is_ended_without_an_error_wh
         assert await gateway.ended() == 0
 
 
-async def test_a_body_that_never_becomes_whole_is_told_so_when_draining_ends(
-    tmp_path: Path, upstream: Upstream
-) -> None:
+async def test_an_incomplete_body_gets_a_refusal_when_draining_ends(tmp_path: Path, upstream: Upstream) -> None:
     async with started(tmp_path, upstream, drain=0.3) as gateway:
         reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
         writer.write(
@@ -308,7 +306,7 @@ async def test_while_load_balancers_learn_requests_are_still_taken(
         assert await gateway.ended() == 0
 
 
-async def test_a_kept_connection_is_told_to_go_before_requests_are_refused(
+async def test_an_idle_connection_gets_connection_close_before_requests_are_refused(
     tmp_path: Path, scene: Scene, upstream: Upstream
 ) -> None:
     scene.gate.set()
@@ -339,7 +337,7 @@ async def test_a_connection_without_a_request_is_closed_before_one_would_be_refu
         assert await gateway.ended() == 0
 
 
-async def test_a_stream_that_began_before_the_drain_keeps_its_word_that_the_connection_stays(
+async def test_a_stream_that_began_before_the_drain_keeps_its_connection_open(
     tmp_path: Path, scene: Scene, upstream: Upstream
 ) -> None:
     async with started(tmp_path, upstream, delay=4.0) as gateway, mcp_caller(url(gateway)) as caller:

@@ -1,4 +1,4 @@
-"""Servers behind an egress proxy: through a tunnel where they speak TLS, by their whole URL else, never past a rule.
+"""Servers behind an egress proxy: through a tunnel with TLS, else by absolute URL, never around an address rule.
 
 The proxy is that of the environment, or of the gateway's settings, which can change while it runs.
 """
@@ -149,7 +149,7 @@ async def test_an_egress_proxy_that_refuses_is_told_apart_and_its_credentials_ar
 
 
 @pytest.mark.parametrize("url", ["http://169.254.169.254/mcp", "https://10.96.0.1/mcp", "http://2130706433/mcp"])
-async def test_a_proxy_is_no_way_past_the_judgement_of_addresses(environment: pytest.MonkeyPatch, url: str) -> None:
+async def test_a_proxy_does_not_bypass_the_judgement_of_addresses(environment: pytest.MonkeyPatch, url: str) -> None:
     environment.setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1")
     async with serving(good) as upstream, proxying(port_of(upstream.url)) as (port, heads):
         for name in ("HTTP_PROXY", "HTTPS_PROXY"):
@@ -288,7 +288,7 @@ def test_no_proxy_is_read_as_most_programs_read_it(host: str, port: int, direct:
 
 
 @pytest.mark.parametrize("text", ["https://p:3128", "socks5://p:1080", "http://:80", "http://p:99999", "http://[::1"])
-def test_a_proxy_that_cannot_be_used_is_told_at_the_start_without_its_value(text: str) -> None:
+def test_an_unusable_proxy_is_reported_at_the_start_without_its_value(text: str) -> None:
     with pytest.raises(StartupError, match="HTTPS_PROXY") as refused:
         Egress.from_environment({"HTTPS_PROXY": text.replace("://", "://user:secret@")})
     assert "secret" not in str(refused.value)

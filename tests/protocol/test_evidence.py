@@ -97,7 +97,7 @@ async def test_a_fault_is_its_kind_towards_the_server_and_its_code_towards_the_c
     assert spans["CLIENT"].description != ""
 
 
-async def test_a_fault_in_the_middle_of_a_stream_is_told_like_one_before_it() -> None:
+async def test_a_fault_in_the_middle_of_a_stream_is_reported_like_one_before_it() -> None:
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         async with events(request) as stream:
             await stream.send({"jsonrpc": "2.0", "method": "notifications/progress", "params": {}})
@@ -120,7 +120,7 @@ async def test_a_server_that_hangs_is_a_timeout() -> None:
     assert error(spans["SERVER"])[0] == "-31004"
 
 
-async def test_a_caller_that_leaves_before_its_answer_is_told_as_that() -> None:
+async def test_a_caller_that_disconnects_before_its_response_is_recorded_as_such() -> None:
     reached = asyncio.Event()
 
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
@@ -139,7 +139,7 @@ async def test_a_caller_that_leaves_before_its_answer_is_told_as_that() -> None:
     assert error(spans["CLIENT"])[0] == "caller_left"
 
 
-async def test_a_caller_that_leaves_within_its_message_is_told_as_that() -> None:
+async def test_a_caller_that_disconnects_within_its_message_is_recorded_as_such() -> None:
     async def leave(_: McpCaller, gateway: RunningGateway) -> None:
         writer = (await asyncio.open_connection("127.0.0.1", gateway.app.port))[1]
         head = (
@@ -157,10 +157,10 @@ async def test_a_caller_that_leaves_within_its_message_is_told_as_that() -> None
 
 @pytest.mark.parametrize("make", [legacy, modern])
 @pytest.mark.parametrize("failed", [False, True])
-async def test_once_a_caller_has_its_answer_it_may_leave_and_the_answer_is_what_is_told(
+async def test_a_caller_that_disconnects_after_its_response_is_recorded_with_the_response(
     make: Any, failed: bool
 ) -> None:
-    """The server has not ended its stream yet, and need not ever."""
+    """The server has not ended its stream yet, and may never do so."""
 
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         async with events(request) as stream:
@@ -242,7 +242,7 @@ async def test_what_no_mcp_method_names_is_named_by_that_of_http() -> None:
 
 
 @pytest.mark.parametrize("answered", [True, False])
-async def test_a_request_that_its_caller_cancelled_is_told_as_that(answered: bool) -> None:
+async def test_a_request_that_its_caller_cancelled_is_recorded_as_cancelled(answered: bool) -> None:
     cancelled = asyncio.Event()
 
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
@@ -329,7 +329,7 @@ async def test_what_never_became_a_message_is_a_span_too(
     assert server.attributes.get("ostiary.proxy.name") == (None if name == "PUT" else "mock")
 
 
-async def test_the_session_is_told_as_a_digest_and_its_id_never() -> None:
+async def test_the_session_is_recorded_as_a_digest_and_its_id_never() -> None:
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         if arrived.method == "initialize":
             result = {"protocolVersion": "2025-11-25", "capabilities": {}, "serverInfo": {}}
@@ -369,13 +369,13 @@ async def test_the_span_names_the_caller_and_not_the_trusted_proxy_in_front() ->
     assert (await spans_of(well, call))["SERVER"].attributes["client.address"] == "127.0.0.1"
 
 
-async def test_of_an_answer_that_is_too_large_the_span_says_how_large_one_may_be_and_by_which_setting() -> None:
+async def test_the_span_of_a_response_that_is_too_large_names_the_limit_and_its_setting() -> None:
     spans = await said(lambda arrived: answer(arrived, {"content": "x" * (5 << 20)}))
     assert "bytes or more, and a message may have 4194304 (bounds.messageBytes)" in spans["CLIENT"].description
     assert "4194304 (bounds.messageBytes)" in spans["SERVER"].description
 
 
-async def test_of_a_body_that_is_too_large_the_span_says_how_large_one_may_be_and_by_which_setting() -> None:
+async def test_the_span_of_a_body_that_is_too_large_names_the_limit_and_its_setting() -> None:
     async def too_much(caller: McpCaller, _: RunningGateway) -> None:
         refused = await caller.post(modern("tools/call", {**CALL, "arguments": {"x": "y" * (2 << 20)}}))
         assert refused.status == 413

@@ -1,4 +1,4 @@
-"""What passes is what was sent: lists in each shape they come in, cache hints, encodings, sessions over key changes."""
+"""Messages pass unchanged: lists in every shape, cache hints, encodings, sessions over key changes."""
 
 import json
 import time
@@ -82,7 +82,7 @@ async def test_a_filtered_list_keeps_unknown_members_their_order_and_its_cursor(
 
 @all_lists
 @in_either_form
-async def test_the_hint_that_a_list_may_be_shared_goes_where_the_list_depends_on_its_caller(
+async def test_the_hint_that_a_list_may_be_shared_is_removed_where_the_list_depends_on_its_caller(
     gateway: RunningGateway, method: str, form: str
 ) -> None:
     hints = {"ttlMs": 60_000, "cacheScope": "public"}
@@ -164,7 +164,9 @@ async def test_several_answers_on_one_resumed_stream_are_filtered_each(gateway: 
 
 
 @both_eras
-async def test_who_would_take_a_compressed_answer_gets_a_plain_one(gateway: RunningGateway, era: str) -> None:
+async def test_a_caller_that_accepts_compression_gets_an_uncompressed_response(
+    gateway: RunningGateway, era: str
+) -> None:
     asked: list[str] = []
 
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:

@@ -1,4 +1,4 @@
-"""Who may write ConfigMaps beside a gateway writes neither policy nor keys: trust goes by origin, not by name."""
+"""A tenant that may write ConfigMaps next to a gateway controls neither policy nor keys: trust needs the signature."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -23,7 +23,7 @@ async def gateway(mock: str) -> AsyncIterator[RunningGateway]:
 
 
 def config_of(gateway: RunningGateway) -> dict[str, bytes]:
-    """What lies among the ConfigMaps."""
+    """The files of the current config."""
     return {each.name: each.read_bytes() for each in (gateway.directory / "..data").iterdir()}
 
 

@@ -36,7 +36,7 @@ def peak(gateway: GatewayProcess) -> float:
 
 
 async def peak_of(directory: Path, files: dict[str, bytes], operator: ConfigWriter, *, ready: bool) -> float:
-    """The peak of a gateway that starts on a volume, once it is ready or has refused what lies there."""
+    """The peak memory of a gateway that starts with a volume, once it is ready or has refused the config."""
     await asyncio.to_thread(directory.mkdir)
     swap_in_config(directory, files, secret=operator.secret)
     async with gateway_process(directory) as gateway:

@@ -1,4 +1,4 @@
-"""Messages that cost much for their bytes: bounded by what they hold, one at a time, and let go once they are sent."""
+"""Messages that cost much for their size: bounded by their content, one at a time, and freed once they are sent."""
 
 import asyncio
 import gc
@@ -20,7 +20,7 @@ from ostiary_gateway.main import tune_collector
 
 VALUES = 100_000
 SIZE = 4 << 20
-#: Twice what is promised for this machine, since others are slower: the processor's time of one callback, in seconds.
+#: The longest CPU time of one callback in seconds: twice what this machine needs, since others are slower.
 HELD_SECONDS = 0.1
 CALL = {"name": "get_users"}
 #: What costs most for its bytes, each at four mebibytes.
@@ -112,7 +112,7 @@ async def test_a_body_of_more_values_than_allowed_is_refused_unparsed_and_names_
     ],
     ids=["members", "objects", "arrays", "numbers", "small numbers", "text", "punctuation", "escapes"],
 )
-async def test_a_body_at_its_bounds_passes_and_holds_the_loop_for_less_than_the_bound(
+async def test_a_body_at_its_bounds_passes_and_blocks_the_loop_for_less_than_the_bound(
     argument: bytes, scene: Scene, upstream: Upstream
 ) -> None:
     scene.gate.set()
@@ -125,7 +125,7 @@ async def test_a_body_at_its_bounds_passes_and_holds_the_loop_for_less_than_the_
         assert upstream.arrived[-1].body.endswith(argument + b"}}}")
 
 
-async def test_a_body_of_long_integers_as_javascript_writes_them_holds_the_loop_for_less_than_the_bound(
+async def test_a_body_of_long_integers_as_javascript_writes_them_blocks_the_loop_for_less_than_the_bound(
     scene: Scene, upstream: Upstream
 ) -> None:
     scene.gate.set()
@@ -142,7 +142,7 @@ def containers() -> int:
     return sum(type(each) is list and not each for each in gc.get_objects())
 
 
-async def test_what_a_body_was_parsed_to_is_gone_once_it_went_upstream(scene: Scene, upstream: Upstream) -> None:
+async def test_the_parsed_body_is_freed_once_it_was_sent_upstream(scene: Scene, upstream: Upstream) -> None:
     argument = many(b"[],", VALUES * 2)
     async with bounded(upstream) as gateway, mcp_caller(gateway.url()) as caller:
         before = containers()
@@ -210,7 +210,7 @@ def result(members: bytes) -> bytes:
 
 
 def tools(count: int) -> bytes:
-    """A list of so many tools with nothing but a name, every other one of which may be seen."""
+    """A list of this number of tools with nothing but a name, every other one of which is visible."""
     names = (b'{"name":"%b_%d"}' % (b"get" if n % 2 else b"set", n) for n in range(count))
     return result(b'"tools":[' + b",".join(names) + b"]")
 
@@ -314,7 +314,7 @@ async def test_an_id_in_an_unusual_place_of_a_large_response_delays_no_other_req
 
 
 @pytest.mark.parametrize("form", FORMS)
-async def test_a_result_that_no_rule_reads_may_hold_more_and_keeps_its_bytes(
+async def test_a_result_that_no_rule_reads_may_contain_more_and_keeps_its_bytes(
     form: str, scene: Scene, upstream: Upstream
 ) -> None:
     tune_collector()

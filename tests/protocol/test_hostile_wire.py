@@ -94,7 +94,7 @@ NO_JSON = {
 
 
 @pytest.mark.parametrize("name", NO_JSON)
-async def test_what_is_not_strict_json_is_a_parse_error_and_goes_nowhere(
+async def test_a_body_that_is_not_strict_json_is_a_parse_error_and_is_not_forwarded(
     caller: McpCaller, upstream: Upstream, name: str
 ) -> None:
     reply = await caller.post(NO_JSON[name])
@@ -106,7 +106,7 @@ async def test_what_is_not_strict_json_is_a_parse_error_and_goes_nowhere(
 
 
 @pytest.mark.parametrize("digits", [10_000, 300_000])
-async def test_a_fraction_of_so_many_digits_is_rounded_or_refused_and_never_travels(
+async def test_a_fraction_of_too_many_digits_is_rounded_or_refused_and_never_forwarded(
     caller: McpCaller, upstream: Upstream, digits: int
 ) -> None:
     """JSON has no bound for them, and every reader rounds: what is sent is the number as we read it."""
@@ -259,7 +259,7 @@ CONTRADICTIONS: dict[str, dict[str, str | None]] = {
     "an empty name": {"Mcp-Name": ""},
     "two names": {"Mcp-Name": "get_users, get_users"},
     "another revision": {"MCP-Protocol-Version": LEGACY},
-    "a revision of nobody": {"MCP-Protocol-Version": "9999-99-99"},
+    "a revision that does not exist": {"MCP-Protocol-Version": "9999-99-99"},
     "no revision": {"MCP-Protocol-Version": None},
     "two revisions": {"MCP-Protocol-Version": f"{MODERN}, {MODERN}"},
     "a parameter that is badly encoded": {"Mcp-Param-Region": "=?base64?%?="},
@@ -362,7 +362,7 @@ async def test_a_body_that_belongs_to_no_post_is_refused(
     assert upstream.arrived == []
 
 
-async def test_a_delete_that_says_that_it_has_no_body_is_taken(caller: McpCaller) -> None:
+async def test_a_delete_with_content_length_zero_is_accepted(caller: McpCaller) -> None:
     await caller.initialize()
     assert (await caller.request("DELETE", {"Content-Length": "0"})).status != 400
 

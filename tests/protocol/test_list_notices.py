@@ -1,4 +1,4 @@
-"""A policy edit that changes what an open session or subscription sees is told to it, in both eras."""
+"""An open session or subscription gets a notice when a policy edit changes what it sees, in both eras."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -93,7 +93,9 @@ async def test_a_session_hears_that_its_tools_changed_on_its_open_stream(edit: A
         assert await stream.message() == {"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}
 
 
-async def test_a_policy_that_comes_or_goes_is_told_for_each_list_that_it_closes(edit: Any, caller: McpCaller) -> None:
+async def test_an_added_or_removed_policy_sends_a_notice_for_each_list_that_it_changes(
+    edit: Any, caller: McpCaller
+) -> None:
     await edit()
     await caller.initialize()
     async with caller.listen() as stream:
@@ -107,7 +109,7 @@ async def test_an_edit_that_changes_no_list_is_not_told_of(edit: Any, caller: Mc
     await edit(ONE, NO_CALL)
     await caller.initialize()
     async with caller.listen() as stream:
-        await edit(ONE)  # who may call is another question than who may see
+        await edit(ONE)  # the right to call does not follow from the right to list
         await edit(ONE, NO_PROMPT)
         assert (await stream.message())["method"] == "notifications/prompts/list_changed"
 
@@ -120,7 +122,7 @@ async def test_a_notice_stands_between_two_events_of_the_server_and_never_within
     async with caller.listen() as stream:
         await server.say.put(b'event: message\ndata: {"jsonrpc":"2.0","method":"notif')
         await edit(TWO)
-        await asyncio.sleep(1)  # longer than a notice takes; the event goes on only then
+        await asyncio.sleep(1)  # longer than a notice takes; only then does the event continue
         await server.say.put(b'ications/message","params":{"level":"info","data":1}}\n\n')
         told = [(await stream.message())["method"] for _ in range(2)]
     assert told == ["notifications/message", "notifications/tools/list_changed"]
@@ -185,7 +187,7 @@ async def test_list_changed_is_declared_for_governed_lists_that_the_server_has(
 ) -> None:
     told = {"tools": {"listChanged": True}, "prompts": {"listChanged": True}, "logging": {}}
     await edit(ONE)
-    # In 2026-07-28 a server that tells of nothing need not take subscriptions.
+    # In 2026-07-28 a server that sends no notices need not accept subscriptions.
     assert await declared(caller) == (told, CAPABILITIES)
     server.capabilities = {**CAPABILITIES, "resources": {"subscribe": True}}
     resources = {"resources": {"subscribe": True, "listChanged": True}}
@@ -197,7 +199,7 @@ async def test_what_is_not_governed_is_declared_as_the_server_does(edit: Any, ca
     assert await declared(caller) == (CAPABILITIES, CAPABILITIES)
 
 
-async def test_a_server_without_sessions_has_no_stream_to_be_told_on(
+async def test_a_server_without_sessions_has_no_stream_for_notices(
     edit: Any, caller: McpCaller, server: Server
 ) -> None:
     server.session = None
@@ -226,7 +228,7 @@ async def test_the_official_python_client_hears_of_an_edit_in_a_session(gateway:
 
             async def heard_of_it() -> bool:
                 nonlocal turn
-                turn += 1  # the client's stream may not be open yet: then an edit goes unheard
+                turn += 1  # the client's stream may not be open yet: then it misses the notice of an edit
                 await gateway.apply(gateway.entry("asking", url, [(second, first)[turn % 2]]))
                 await asyncio.sleep(1)
                 return bool(heard)

@@ -1,4 +1,4 @@
-"""A proxy whose server leads back to it costs one turn, and is told so; proxies in a row are no loop."""
+"""A proxy whose server leads back to it costs one round and gets an error; proxies in a row are no loop."""
 
 import itertools
 from collections.abc import Mapping
@@ -129,7 +129,7 @@ async def test_the_mark_of_a_proxy_ends_the_request_that_bears_it_and_no_other()
         assert (await call(gateway, "mock")).result == RESULT
 
 
-async def test_a_loop_of_two_proxies_of_two_tenants_ends_at_its_first_turn_and_is_reported_where_it_began() -> None:
+async def test_a_loop_of_two_proxies_of_two_tenants_ends_at_its_first_round_and_is_reported_at_its_start() -> None:
     async with running_gateway() as gateway, serving(good) as upstream:
         a = gateway.entry("a", gateway.url("b"), namespace="sales", uid="uid-of-sales")
         b = gateway.entry("b", gateway.url("a"), namespace="support", uid="uid-of-support")

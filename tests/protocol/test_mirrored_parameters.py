@@ -85,7 +85,7 @@ async def test_a_broken_encoding_is_refused_of_any_tool(caller: McpCaller, upstr
     assert upstream.arrived == []
 
 
-async def test_what_one_server_says_counts_for_no_other(
+async def test_the_report_of_one_server_is_not_used_for_another(
     gateway: RunningGateway, caller: McpCaller, upstream: Upstream
 ) -> None:
     await caller.post(modern("tools/list"))

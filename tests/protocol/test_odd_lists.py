@@ -52,7 +52,7 @@ async def test_one_odd_schema_takes_nothing_from_a_filtered_list(
             assert f'"id":{number},"result":{{"tools":[{odd},{plain}]}}}}'.encode() in body
 
 
-async def test_what_cannot_be_judged_is_left_out_alone_and_said_in_log_and_metric(
+async def test_an_entry_that_cannot_be_judged_is_dropped_alone_and_reported_in_log_and_metric(
     gateway: RunningGateway, caller: McpCaller, caplog: pytest.LogCaptureFixture
 ) -> None:
     twice, good = '{"name":"shown_a","name":"hidden"}', '{"name":"shown_b"}'
@@ -71,7 +71,7 @@ async def test_what_cannot_be_judged_is_left_out_alone_and_said_in_log_and_metri
         assert 'ostiary_list_items_dropped_total{ostiary_proxy="default/odd"} 2.0' in await page.text()
 
 
-async def test_the_span_of_a_list_counts_what_was_left_out_of_it() -> None:
+async def test_the_span_of_a_list_counts_the_hidden_items() -> None:
     with http_sink() as sink:
         telemetry = Telemetry.from_env({"OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint})
         async with (
@@ -125,7 +125,7 @@ async def test_a_float_passes_however_a_client_spells_it(
         ("-Infinity", ""),
     ],
 )
-async def test_a_number_that_servers_would_read_differently_is_refused_and_told_where_it_stands(
+async def test_a_number_that_servers_would_read_differently_is_refused_with_its_position(
     gateway: RunningGateway, caller: McpCaller, spelt: str, words: str
 ) -> None:
     body = f'{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"t","arguments":{{"ns":[0,{spelt}]}}}}}}'

@@ -53,7 +53,7 @@ async def test_an_error_that_names_no_request_or_another_gets_the_id_of_the_requ
 @pytest.mark.parametrize("kind", [TEXT, "text/plain", None])
 @pytest.mark.parametrize("status", [400, 409, 410, 422])
 @pytest.mark.parametrize("message", [legacy("tools/call", {"name": "x"}, id=7), modern("tools/list", id=7)])
-async def test_a_refusal_in_plain_text_keeps_its_status_and_is_told_in_our_words(
+async def test_a_refusal_in_plain_text_keeps_its_status_and_becomes_a_json_rpc_error(
     gateway: RunningGateway, message: dict[str, Any], status: int, kind: str | None
 ) -> None:
     reply = await refused(gateway, (status, b"secret words: expect initialize request", kind or TEXT), message)
@@ -119,7 +119,7 @@ async def test_in_a_session_404_stays_404_whatever_its_body_so_that_clients_star
             assert (reply.status, reply.json["id"], reply.error["code"]) == (404, 7, -32001)
 
 
-async def test_the_operator_reads_the_words_that_the_caller_is_not_told() -> None:
+async def test_the_operator_reads_the_details_that_the_caller_does_not_get() -> None:
     with http_sink() as sink:
         async with running_gateway(
             telemetry=Telemetry.from_env({"OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint})

@@ -94,7 +94,7 @@ async def test_a_policy_is_enforced_with_the_next_message(gateway: RunningGatewa
         assert (await caller.post(legacy("tools/list", {}))).status == 404
 
 
-async def test_the_directory_is_watched_and_a_change_is_in_force_without_a_word(
+async def test_the_directory_is_watched_and_a_change_takes_effect_without_a_signal(
     gateway: RunningGateway, upstream: Upstream
 ) -> None:
     gateway.write(gateway.entry("mock", upstream.url))
@@ -109,7 +109,7 @@ async def test_the_directory_is_watched_and_a_change_is_in_force_without_a_word(
         await eventually(enforced)
 
 
-async def test_names_that_hang_do_not_hold_up_a_new_policy(gateway: RunningGateway, upstream: Upstream) -> None:
+async def test_names_that_hang_do_not_delay_a_new_policy(gateway: RunningGateway, upstream: Upstream) -> None:
     release = threading.Event()
     hung = [asyncio.get_running_loop().run_in_executor(None, release.wait) for _ in range(64)]  # as getaddrinfo does
     try:
@@ -215,7 +215,7 @@ async def test_a_listen_that_waits_to_be_judged_again_delivers_nothing(
         assert await stream.ended()
 
 
-async def test_a_policy_that_turned_while_the_server_hesitated_holds_for_the_stream_too(
+async def test_a_policy_that_changed_while_the_server_delayed_applies_to_the_stream_too(
     gateway: RunningGateway,
 ) -> None:
     gate = asyncio.Event()
@@ -297,7 +297,7 @@ async def test_a_get_stream_goes_on_under_a_changed_policy_and_shows_what_that_a
 POISON: dict[str, Callable[[dict[str, bytes]], dict[str, bytes]]] = {
     "garbage for a manifest": lambda files: {**files, "manifest.json": b"\x00garbage"},
     "a manifest cut off": lambda files: {**files, "manifest.json": files["manifest.json"][:40]},
-    "a manifest that somebody altered": lambda files: {
+    "a manifest that was altered": lambda files: {
         **files,
         "manifest.json": files["manifest.json"].replace(b'"revision":2', b'"revision":9'),
     },

@@ -1,4 +1,4 @@
-"""One id twice in flight in a session: an id of ours stands upstream for the second, and each caller is given its own.
+"""One id twice in flight in a session: the second gets another id upstream, and each caller its own id back.
 
 Without a session there is nothing to count ids in, and all are sent as they came.
 """
@@ -79,7 +79,7 @@ async def in_flight(upstream: Upstream, calls: int) -> None:
 
 
 @pytest.mark.parametrize("identifier", [1, "1", 0, "", -1, 'ü\n"', 2**63])
-async def test_one_id_twice_in_flight_is_two_upstream_and_each_call_is_answered_with_its_own(
+async def test_two_calls_in_flight_with_one_id_have_two_ids_upstream_and_each_gets_its_own_response(
     gateway: RunningGateway, caller: McpCaller, upstream: Upstream, gate: Gate, identifier: Any
 ) -> None:
     calls = [asyncio.create_task(caller.post(legacy("tools/call", {**CALL, "n": n}, id=identifier))) for n in range(3)]
@@ -135,7 +135,7 @@ async def test_a_cancellation_reaches_every_request_that_bears_the_id(
 
 
 @pytest.mark.parametrize("named", [2, "1", 1.0, True, None, [1]])
-async def test_a_cancellation_of_anything_else_goes_as_it_came(
+async def test_a_cancellation_of_anything_else_passes_unchanged(
     caller: McpCaller, upstream: Upstream, gate: Gate, named: Any
 ) -> None:
     calls = [asyncio.create_task(caller.post(legacy("tools/call", CALL, id=1))) for _ in range(2)]
@@ -257,7 +257,7 @@ async def test_an_answer_to_the_server_may_bear_the_id_of_a_request_in_flight(
     assert (await first).status == 200
 
 
-async def test_a_legacy_caller_that_goes_leaves_its_request_in_flight_and_nothing_afterwards(
+async def test_a_legacy_caller_that_disconnects_leaves_its_request_in_flight_and_nothing_afterwards(
     gateway: RunningGateway, caller: McpCaller, upstream: Upstream, gate: Gate
 ) -> None:
     first = asyncio.create_task(caller.post(legacy("tools/call", CALL, id=7)))

@@ -56,7 +56,7 @@ async def test_the_servers_take_many_spellings_for_one_resource(files: str, gate
 @pytest.mark.node
 @pytest.mark.parametrize("rules", GUARDS.values(), ids=GUARDS)
 @pytest.mark.parametrize(("files", "era"), SIDES, indirect=["files"])
-async def test_no_spelling_reads_what_a_rule_keeps_away_and_plain_ones_work(
+async def test_no_spelling_reads_what_a_rule_denies_and_plain_ones_work(
     files: str, gateway: RunningGateway, era: Era, rules: list[dict[str, Any]]
 ) -> None:
     await gateway.apply(gateway.entry("mock", files, [policy("p", *rules)]))
@@ -68,7 +68,7 @@ async def test_no_spelling_reads_what_a_rule_keeps_away_and_plain_ones_work(
 
 @pytest.mark.node
 @pytest.mark.parametrize(("files", "era"), SIDES, indirect=["files"])
-async def test_no_spelling_reads_what_the_catalogue_leaves_out(files: str, gateway: RunningGateway, era: Era) -> None:
+async def test_no_spelling_reads_what_the_catalogue_excludes(files: str, gateway: RunningGateway, era: Era) -> None:
     for selection in ({"include": ["file:///docs/*"]}, {"exclude": ["file:///secret/*"]}):
         await gateway.apply(gateway.entry("mock", files, catalogue={"resources": selection}))
 

@@ -1,4 +1,4 @@
-"""Which revision is spoken: the body of `initialize` negotiates it, and errors list what the server behind speaks."""
+"""Which revision is used: the body of `initialize` negotiates it, and errors list those of the server."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -76,7 +76,7 @@ async def test_the_official_typescript_client_negotiates_each_revision(
     assert len(listed["result"]["tools"]) == 15
 
 
-async def test_a_client_that_knows_no_revision_of_ours_is_offered_one_and_may_leave(
+async def test_a_client_without_a_supported_revision_is_offered_one(
     mock: str, gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mcp.client.session.LATEST_HANDSHAKE_VERSION", "2027-01-01")
@@ -89,7 +89,7 @@ async def test_a_client_that_knows_no_revision_of_ours_is_offered_one_and_may_le
 
 
 async def told(caller: McpCaller, *, modern_too: bool = True) -> list[str]:
-    """The list that callers without an envelope are told, and with ``modern_too`` those with one."""
+    """The revisions listed for callers without an envelope, and with ``modern_too`` also for those with one."""
     body = legacy("server/discover", {"_meta": envelope("2099-01-01")})
     replies = [
         await caller.post(legacy("tools/list"), {"MCP-Protocol-Version": "2099-01-01"}),
@@ -134,7 +134,9 @@ async def taught(
         return await told(caller, modern_too=modern_too), upstream
 
 
-async def test_of_a_server_that_has_not_said_a_word_all_our_revisions_are_listed(gateway: RunningGateway) -> None:
+async def test_all_supported_revisions_are_listed_for_a_server_that_has_not_answered_yet(
+    gateway: RunningGateway,
+) -> None:
     found, upstream = await taught(gateway, echo)
 
     assert found == ALL
@@ -167,7 +169,7 @@ async def test_a_server_that_answers_with_an_older_revision_is_listed_without_ne
         (None, ALL),
     ],
 )
-async def test_the_list_of_the_server_itself_is_told_as_far_as_the_gateway_speaks_it(
+async def test_the_revisions_of_the_server_are_listed_as_far_as_the_gateway_supports_them(
     gateway: RunningGateway, supported: Any, expected: list[str]
 ) -> None:
     async def discovered(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
@@ -181,7 +183,7 @@ async def test_the_list_of_the_server_itself_is_told_as_far_as_the_gateway_speak
     assert (await taught(gateway, refused, modern("tools/list"), modern_too=both))[0] == expected
 
 
-async def test_where_the_server_speaks_the_modern_revision_an_envelope_is_told_what_discover_lists(
+async def test_an_unsupported_envelope_gets_the_revisions_of_discover_where_the_server_is_modern(
     gateway: RunningGateway,
 ) -> None:
     async def discovered(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:

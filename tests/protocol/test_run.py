@@ -104,7 +104,7 @@ def start(
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
     return subprocess.Popen(
         [sys.executable, "-m", "ostiary_operator.cli", "run", str(folder), *arguments],
-        # Next to the project of the test, so that it keeps nothing in the home of whoever runs the tests.
+        # Next to the project of the test, so that it keeps nothing in the home directory of the user.
         env={
             **inherited,
             "XDG_STATE_HOME": str(folder.parent / "state"),
@@ -163,7 +163,7 @@ async def call(run: Run, name: str, arguments: dict[str, Any] | None = None, *, 
 
 
 async def refused(run: Run, name: str, arguments: dict[str, Any] | None = None, *, era: Era = "modern") -> str:
-    """The words of a tool's error."""
+    """The text of a tool's error."""
     async with connect(run.url, era=era) as client:
         result = await client.call_tool(name, arguments or {})
     assert result.is_error
@@ -185,7 +185,7 @@ async def test_the_quickstart_shows_all_tools_and_users_and_refuses_one_call(run
     assert [line.split()[1:4] for line in calls] == [["ok", "mock-mcp-server", "get_users"]]
 
 
-async def test_it_says_where_the_door_is_and_what_to_try(run: Run) -> None:
+async def test_it_prints_the_endpoint_and_what_to_try(run: Run) -> None:
     text = run.text()
     assert f"mock-mcp-server  {run.url}\n" in text
     assert f"to http://localhost:{run.mock_port}/mcp, under policy quickstart" in text
@@ -218,7 +218,7 @@ async def shown_command(run: Run) -> bytes:
     return await asyncio.to_thread(subprocess.check_output, ["/bin/sh", "-c", command], timeout=20)
 
 
-async def test_the_admin_port_says_that_it_is_ready(run: Run) -> None:
+async def test_the_admin_port_reports_that_it_is_ready(run: Run) -> None:
     def ready() -> int:
         with urllib.request.urlopen(f"http://127.0.0.1:{run.admin_port}/readyz", timeout=TIMEOUT_SECONDS) as answer:
             return int(answer.status)
@@ -272,7 +272,7 @@ async def test_a_save_that_changes_nothing_is_acknowledged(run: Run) -> None:
     await run.tells("saved", "nothing that is in force changed", after=before)
 
 
-async def test_a_new_proxy_is_served_and_its_endpoint_told(run: Run) -> None:
+async def test_a_new_proxy_is_served_and_its_endpoint_printed(run: Run) -> None:
     before = len(run.lines)
     text = (run.folder / "mcpproxy.yaml").read_text().replace("mock-mcp-server", "second")
     await asyncio.to_thread((run.folder / "second.yaml").write_text, text)
@@ -304,20 +304,20 @@ async def test_an_edit_that_takes_the_last_policy_away_says_that_the_proxy_is_no
     await run.tells("open", "MCPProxy default/mock-mcp-server", words, after=before)
 
 
-async def test_a_renamed_proxy_leaves_a_policy_that_is_told_to_protect_nothing(run: Run) -> None:
+async def test_a_renamed_proxy_leaves_a_policy_that_is_reported_to_protect_nothing(run: Run) -> None:
     before = run.edit("mcpproxy.yaml", "name: mock-mcp-server", "name: renamed")
     await run.tells("open", "MCPProxy default/renamed", "open to everyone", after=before)
     assert run.told("It governs nothing, and so protects nothing, until it is fixed.", after=before)
     assert not run.told("stays live", after=before)
 
 
-async def test_a_rule_that_names_no_tool_is_told_with_the_name_that_was_probably_meant(run: Run) -> None:
+async def test_a_rule_that_names_no_tool_is_reported_with_the_name_that_was_probably_meant(run: Run) -> None:
     before = run.edit("mcppolicy.yaml", "names: [delete_user]", "names: [delete_usr]")
     words = "no tool is called delete_usr; did you mean delete_user?"
     await run.tells("warning", "MCPPolicy default/quickstart: rule", words, after=before)
 
 
-async def test_what_the_run_itself_asks_of_a_server_is_not_told_as_what_a_client_did(run: Run) -> None:
+async def test_requests_of_the_run_itself_are_not_printed_as_requests_of_a_client(run: Run) -> None:
     before = run.edit("mcpproxy.yaml", "/mcp # `", "/nope # `")
     await run.tells("warning", "UpstreamInvalidAnswer: the upstream answered HTTP 404", after=before)
     after = run.edit("mcppolicy.yaml", "# Who may", "# Who, indeed, may")
@@ -325,7 +325,7 @@ async def test_what_the_run_itself_asks_of_a_server_is_not_told_as_what_a_client
     assert not run.told("failed", after=before)
 
 
-async def test_a_server_that_dies_is_started_again_and_calls_meanwhile_say_so(whole_run: Run) -> None:
+async def test_a_server_that_dies_is_started_again_and_calls_meanwhile_get_an_error(whole_run: Run) -> None:
     run = whole_run
     pid = await asyncio.to_thread(child_of, run.process.pid)
     os.kill(pid, signal.SIGKILL)
@@ -343,7 +343,7 @@ def child_of(parent: int) -> int:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
-async def test_it_ends_with_clean_words_and_leaves_nothing_behind(
+async def test_it_ends_with_a_message_and_leaves_nothing_behind(
     folder: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
     private = tmp_path / "tmp"
@@ -352,7 +352,7 @@ async def test_it_ends_with_clean_words_and_leaves_nothing_behind(
         await run.opens()
         child = await asyncio.to_thread(child_of, run.process.pid)
         assert [oct(path.stat().st_mode) for path in private.glob("ostiary-run-*")] == ["0o40700"]
-        async with connect(run.url, era="legacy"):  # an open stream holds nobody up
+        async with connect(run.url, era="legacy"):  # an open stream does not delay the end
             run.process.send_signal(number)
             assert await asyncio.to_thread(run.process.wait, TIMEOUT_SECONDS) == 0
         await run.tells("ended", "the gateway is closed, and nothing is left running")
@@ -376,7 +376,7 @@ async def test_a_second_ctrl_c_ends_it_at_once(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("positions", [(0,), (1,), (2,), (0, 1, 2)], ids=["PORT", "ADMIN_PORT", "MOCK_PORT", "all"])
-async def test_all_ports_that_are_taken_are_told_with_one_command_that_works(
+async def test_all_ports_in_use_are_reported_with_one_command_that_works(
     positions: tuple[int, ...], folder: Path
 ) -> None:
     names = ("PORT", "ADMIN_PORT", "MOCK_PORT")
@@ -416,12 +416,12 @@ def test_a_folder_that_is_not_there_is_wrong_usage(folder: Path) -> None:
     assert said.startswith(f"ostiary run: {folder}/nowhere: there is no such file or folder. Name a folder with")
 
 
-def test_two_ports_that_are_one_are_told(folder: Path) -> None:
+def test_two_equal_ports_are_reported(folder: Path) -> None:
     code, said = ended(folder, env={"PORT": "9999", "MOCK_PORT": "9999"})
     assert (code, said) == (2, "ostiary run: PORT and MOCK_PORT are both 9999: give one of them another number.\n")
 
 
-async def test_without_the_mock_server_the_door_opens_and_says_that_nobody_answers(folder: Path) -> None:
+async def test_without_the_mock_server_the_gateway_starts_and_reports_that_no_server_answers(folder: Path) -> None:
     with running(folder, "--no-mock-server") as run:
         words = f"http://localhost:{run.mock_port}/mcp cannot be reached: nothing listens on port {run.mock_port} yet"
         await run.tells("warning", words)
@@ -520,9 +520,7 @@ async def test_the_operators_own_secret_is_no_ca_bundle(mock: str, folder: Path)
     assert "Secret default/own lacks the label ostiary.dev/usage." in said
 
 
-async def test_a_collector_is_named_without_its_password_and_a_dead_one_holds_nobody_up(
-    mock: str, folder: Path
-) -> None:
+async def test_a_collector_is_named_without_its_password_and_a_dead_one_delays_nothing(mock: str, folder: Path) -> None:
     env = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://user:password@127.0.0.1:9"}
     with running_before(mock, folder, env=env) as run:
         await run.opens()
@@ -581,7 +579,7 @@ async def test_a_restart_of_the_run_ends_no_session(mock: str, folder: Path) -> 
 
 
 def assert_private(folder: Path) -> None:
-    """What a run kept is for its owner alone, and nothing of it lies in the project."""
+    """Only the owner can read what a run kept, and nothing of it is in the project."""
     (state,) = (folder.parent / "state").glob("ostiary/run/*")
     files = [each for each in state.rglob("*") if each.is_file() and not each.is_symlink()]
     assert {stat.S_IMODE(each.stat().st_mode) for each in files} == {0o600}
@@ -589,7 +587,7 @@ def assert_private(folder: Path) -> None:
     assert not list(folder.rglob("session-*"))
 
 
-async def test_a_second_run_of_the_same_project_has_keys_of_its_own_and_says_so(mock: str, folder: Path) -> None:
+async def test_a_second_run_of_the_same_project_has_keys_of_its_own_and_reports_it(mock: str, folder: Path) -> None:
     with running_before(mock, folder) as first, running_before(mock, folder) as second:
         await first.opens()
         await second.opens()

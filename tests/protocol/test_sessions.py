@@ -58,7 +58,7 @@ async def test_a_session_id_of_4_kib_is_sealed_and_opened(gateway: RunningGatewa
     assert len(caller.session) < 5632
 
 
-async def test_a_longer_one_is_refused_and_the_span_says_how_long_it_may_be() -> None:
+async def test_a_longer_session_id_is_refused_and_the_span_names_the_limit() -> None:
     with http_sink() as sink:
         telemetry = Telemetry.from_env({"OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint})
         async with (
@@ -182,7 +182,7 @@ async def dead(caller: McpCaller, session: str) -> None:
     }
 
 
-async def test_a_session_id_that_is_not_ours_is_404_and_never_reaches_the_server(gateway: RunningGateway) -> None:
+async def test_a_foreign_session_id_is_404_and_never_reaches_the_server(gateway: RunningGateway) -> None:
     async with serving(with_handshake(echo)) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         await caller.initialize()
@@ -428,7 +428,7 @@ async def test_the_newest_revision_has_no_sessions_and_ignores_their_headers(gat
     assert not {"Mcp-Session-Id", "Last-Event-ID"} & {name.title() for name in upstream.arrived[0].headers}
 
 
-async def test_discover_passes_and_tells_what_the_server_says(mock: str, gateway: RunningGateway) -> None:
+async def test_discover_passes_with_the_response_of_the_server(mock: str, gateway: RunningGateway) -> None:
     await gateway.apply(gateway.entry("mock", mock))
 
     async with mcp_caller(gateway.url()) as caller:
@@ -467,7 +467,7 @@ async def test_an_error_of_an_overloaded_server_keeps_the_time_to_wait(
     assert (reply.status, reply.headers.get("Retry-After")) == (status, passed_on)
 
 
-async def test_what_the_caller_sends_besides_mcp_goes_no_further(gateway: RunningGateway) -> None:
+async def test_headers_of_the_caller_outside_mcp_are_not_forwarded(gateway: RunningGateway) -> None:
     async with serving(echo) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         secrets = {

@@ -151,7 +151,7 @@ async def test_a_filtered_document_has_the_length_that_is_left(gateway: RunningG
 
 
 @both_eras
-async def test_a_walk_over_pages_goes_on_behind_an_emptied_one(gateway: RunningGateway, era: str) -> None:
+async def test_paging_continues_after_an_emptied_page(gateway: RunningGateway, era: str) -> None:
     pages = {None: (["get_a"], "p 2/ü"), "p 2/ü": (["hidden"], ""), "": (["get_b"], None)}
 
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
@@ -315,7 +315,7 @@ async def test_a_get_stream_may_be_silent_for_longer_than_that(
 
 
 @both_eras
-async def test_after_the_answer_a_server_that_goes_on_is_left_alone(
+async def test_after_the_response_a_server_that_keeps_sending_is_disconnected(
     gateway: RunningGateway, era: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(relay, "AFTERMATH_SECONDS", 0.1)
@@ -339,7 +339,7 @@ async def test_after_the_answer_a_server_that_goes_on_is_left_alone(
 # -- callers that go
 
 
-async def test_a_modern_caller_who_goes_away_ends_the_work_at_once(gateway: RunningGateway) -> None:
+async def test_a_modern_caller_that_disconnects_cancels_the_call_at_once(gateway: RunningGateway) -> None:
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         async with events(request) as stream:
             await stream.send(progress(1))
@@ -355,7 +355,9 @@ async def test_a_modern_caller_who_goes_away_ends_the_work_at_once(gateway: Runn
         await eventually(lambda: gateway.app.pipeline.limiter.requests == 0)
 
 
-async def test_a_modern_caller_who_goes_away_before_the_head_ends_the_work_at_once(gateway: RunningGateway) -> None:
+async def test_a_modern_caller_that_disconnects_before_the_head_cancels_the_call_at_once(
+    gateway: RunningGateway,
+) -> None:
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         await for_ever()
         raise AssertionError
@@ -369,7 +371,9 @@ async def test_a_modern_caller_who_goes_away_before_the_head_ends_the_work_at_on
 
 
 @pytest.mark.parametrize("as_stream", [True, False])
-async def test_a_legacy_caller_who_goes_away_does_not_end_the_work(gateway: RunningGateway, as_stream: bool) -> None:
+async def test_a_legacy_caller_that_disconnects_does_not_cancel_the_call(
+    gateway: RunningGateway, as_stream: bool
+) -> None:
     gate, finished = asyncio.Event(), asyncio.Event()
 
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
@@ -399,7 +403,7 @@ async def test_a_legacy_caller_who_goes_away_does_not_end_the_work(gateway: Runn
         await eventually(lambda: gateway.app.pipeline.limiter.requests == 0)
 
 
-async def test_a_server_that_never_ends_is_left_alone_some_time_after_its_legacy_caller_has_gone(
+async def test_a_server_that_never_ends_is_disconnected_some_time_after_its_legacy_caller(
     gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:

@@ -49,7 +49,7 @@ async def test_a_session_and_its_stream_outlive_a_renewal(mock: str, tmp_path: P
                 stream.drop()
 
 
-async def test_metrics_tell_until_when_the_certificate_is_good_and_that_a_renewal_failed(tmp_path: Path) -> None:
+async def test_metrics_state_when_the_certificate_expires_and_that_a_renewal_failed(tmp_path: Path) -> None:
     secret = MountedSecret(tmp_path)
     secret.renew("localhost")
     async with running_gateway(tls=secret.files) as gateway:

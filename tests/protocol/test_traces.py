@@ -1,4 +1,4 @@
-"""A tool call is one trace from agent to server, whoever made its spans (rows TQ-3, TA-50; SEP-414)."""
+"""A tool call is one trace from agent to server, whichever library made its spans (rows TQ-3, TA-50; SEP-414)."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager

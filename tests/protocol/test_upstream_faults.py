@@ -24,7 +24,7 @@ SMALL = BoundsConfig(
 )
 CALL = {"name": "get_users", "arguments": {}}
 RESULT: dict[str, Any] = {"content": []}
-#: What the caller is told for each code; the upstream's own words never.
+#: The message to the caller for each code; never the upstream's own.
 WORDS = {
     -31003: "The MCP server behind this gateway is unavailable",
     -31004: "The MCP server behind this gateway did not answer in time",
@@ -51,7 +51,7 @@ def until(code: int) -> TimeoutsConfig:
 
 
 async def told(gateway: RunningGateway, url: str, era: str = "modern", **entry: Any) -> Reply:
-    """What a caller is told, long before the server's time is over, with all its traces gone from the gateway."""
+    """The response to a caller, long before the server's timeout, with nothing left in the gateway."""
     await gateway.apply(gateway.entry("mock", url, **entry))
     async with mcp_caller(gateway.url()) as caller:
         reply = await caller.post(call(era))
@@ -72,9 +72,9 @@ def assert_told(reply: Reply, code: int, reason: str) -> None:
 
 @both_eras
 async def test_a_refused_connection(gateway: RunningGateway, era: str) -> None:
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{nobody.getsockname()[1]}/mcp"
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}/mcp"
         assert_told(await told(gateway, url, era), -31003, "UpstreamUnreachable")
 
 
@@ -87,7 +87,7 @@ async def test_an_address_that_was_not_granted(gateway: RunningGateway) -> None:
         assert_told(await told(gateway, url, addresses=[]), -31003, "UpstreamAddressForbidden")
 
 
-async def test_a_gateway_that_is_its_own_server_is_told_as_a_loop_though_loopback_is_granted() -> None:
+async def test_a_gateway_that_is_its_own_server_is_reported_as_a_loop_though_loopback_is_granted() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -420,7 +420,7 @@ async def test_in_an_event_of_another_kind_there_is_no_answer(gateway: RunningGa
 
 
 @both_eras
-async def test_what_comes_behind_the_answer_cannot_spoil_it(gateway: RunningGateway, era: str) -> None:
+async def test_data_after_the_response_does_not_change_it(gateway: RunningGateway, era: str) -> None:
     assert await answers_of(gateway, data(GOOD) + b"data: {garbage\n\n", era) == [GOOD]
     assert await answers_of(gateway, data(GOOD) + b"data: " + b"x" * 70_000, era) == [GOOD]
 
@@ -484,7 +484,7 @@ async def test_a_server_whose_session_id_is_none(gateway: RunningGateway, sessio
     assert_told(await initialized(gateway, script), -31005, "UpstreamInvalidAnswer")
 
 
-async def test_what_is_held_before_the_answer_to_initialize_is_bounded(gateway: RunningGateway) -> None:
+async def test_what_is_buffered_before_the_initialize_response_is_bounded(gateway: RunningGateway) -> None:
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         async with events(request) as stream:
             for _ in range(100):
@@ -495,7 +495,7 @@ async def test_what_is_held_before_the_answer_to_initialize_is_bounded(gateway: 
     assert_told(await initialized(gateway, script), -31006, "UpstreamAnswerTooLarge")
 
 
-async def test_a_stream_that_ends_before_the_answer_to_initialize_is_told_as_a_document(
+async def test_a_stream_that_ends_before_the_initialize_response_becomes_a_json_error(
     gateway: RunningGateway,
 ) -> None:
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
@@ -541,7 +541,7 @@ async def test_names_that_do_not_resolve_do_not_slow_the_others(
             return resolve(host, *args, **more)
         threads.add(threading.current_thread())
         release.wait()
-        raise socket.gaierror(socket.EAI_AGAIN, "nobody answered")
+        raise socket.gaierror(socket.EAI_AGAIN, "no answer")
 
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         return document(answer(arrived, RESULT))

@@ -33,7 +33,7 @@ async def told(
     padding: int = 0,
     timeouts: TimeoutsConfig = SHORT_TIMEOUTS,
 ) -> Reply:
-    """What a caller is told, with nothing left in flight."""
+    """The response to a caller, with nothing left in flight."""
     async with scripted(script) as port, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", f"{scheme}://127.0.0.1:{port}/mcp", timeouts=timeouts))
         async with asyncio.timeout(TIMEOUT_SECONDS):
@@ -52,7 +52,7 @@ async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 
 def saying(*pieces: bytes, every: float | None = None) -> Script:
-    """Read the request, say the pieces, then say the last one again and again, or hang until the gateway goes."""
+    """Read the request, send the pieces, then repeat the last one, or hang until the gateway disconnects."""
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)

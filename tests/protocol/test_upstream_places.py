@@ -1,4 +1,4 @@
-"""Servers that stand at another path than they were said to, or that want another name, are reached or told apart."""
+"""Servers at another path than configured, or that require another Host, are reached or reported."""
 
 import asyncio
 import re
@@ -86,7 +86,7 @@ async def test_a_server_that_redirects_again_and_again_is_followed_once(gateway:
     assert len(upstream.arrived) == 2
 
 
-async def test_where_a_redirect_leads_that_is_not_followed_is_told_to_the_operator_alone(
+async def test_the_target_of_a_refused_redirect_is_reported_to_the_operator_only(
     gateway: RunningGateway, caplog: pytest.LogCaptureFixture
 ) -> None:
     elsewhere = "https://login.example/start?state=secret"
@@ -114,7 +114,7 @@ def checking(allowed: str) -> Script:
     return script
 
 
-async def test_a_server_that_checks_host_is_told_with_its_words_and_the_host_that_was_sent(
+async def test_a_server_that_checks_host_is_reported_with_its_message_and_the_host_that_was_sent(
     gateway: RunningGateway, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with serving(checking("localhost:8000")) as upstream, mcp_caller(gateway.url()) as caller:
@@ -134,7 +134,7 @@ async def test_the_host_that_is_set_is_sent_in_place_of_the_urls(gateway: Runnin
         assert (await caller.post(CALL)).result == RESULT
 
 
-async def test_a_server_that_refuses_and_never_ends_its_words_costs_no_time(gateway: RunningGateway) -> None:
+async def test_a_refusal_with_an_endless_body_costs_no_time(gateway: RunningGateway) -> None:
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         response = web.StreamResponse(status=403)
         await response.prepare(request)
@@ -148,7 +148,7 @@ async def test_a_server_that_refuses_and_never_ends_its_words_costs_no_time(gate
             assert (await caller.post(CALL)).error["data"] == {"reason": "UpstreamHostRefused"}
 
 
-async def test_a_query_of_a_url_goes_to_the_server(gateway: RunningGateway) -> None:
+async def test_the_query_of_a_url_is_sent_to_the_server(gateway: RunningGateway) -> None:
     async with serving(redirecting(308, "/none")) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", f"{upstream.url}?profile=a%20b&x"))
         assert (await caller.post(CALL)).result["at"] == "/mcp?profile=a%20b&x"

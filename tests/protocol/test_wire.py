@@ -107,7 +107,7 @@ async def test_an_endpoint_with_a_slash_at_its_end_is_the_endpoint(gateway: Runn
 
 
 @pytest.mark.parametrize("path", ["/mock", "/mock/", "/mock/mcp//"])
-async def test_a_near_miss_is_told_the_endpoint(gateway: RunningGateway, path: str) -> None:
+async def test_a_request_to_a_similar_path_is_told_the_endpoint(gateway: RunningGateway, path: str) -> None:
     reply = await raw(gateway, post(path, PING))
 
     refused(reply, 404, "NotTheEndpoint")
@@ -265,7 +265,7 @@ async def test_an_encoded_body_is_415_and_is_not_unpacked(caller: McpCaller, enc
         "text/html;q=0, */*;q=0.01",
     ],
 )
-async def test_who_takes_both_kinds_of_answers_is_served(caller: McpCaller, accept: str | None) -> None:
+async def test_a_caller_that_accepts_both_types_is_served(caller: McpCaller, accept: str | None) -> None:
     assert (await caller.post(legacy("ping"), {"Accept": accept})).status == 200
 
 
@@ -276,7 +276,9 @@ async def test_who_takes_both_kinds_of_answers_is_served(caller: McpCaller, acce
         *("application/json;q=0, text/event-stream", "*/*, text/event-stream; x=1; Q=0.000"),
     ],
 )
-async def test_who_does_not_is_406(caller: McpCaller, upstream: Upstream, accept: str) -> None:
+async def test_a_caller_that_does_not_accept_both_types_gets_406(
+    caller: McpCaller, upstream: Upstream, accept: str
+) -> None:
     assert (await caller.post(legacy("ping"), {"Accept": accept})).status == 406
     assert upstream.arrived == []
 
@@ -289,7 +291,7 @@ async def test_two_accept_headers_are_one_list(gateway: RunningGateway) -> None:
     assert (await raw(gateway, data)).status == 200
 
 
-# -- headers that stand twice
+# -- duplicate headers
 
 
 TWICE = ["MCP-Protocol-Version", "Mcp-Method", "Mcp-Name", "Mcp-Session-Id", "Origin", "Host", "Content-Type"]
@@ -298,7 +300,7 @@ TWICE += ["traceparent", "Authorization", "Last-Event-ID"]
 
 @pytest.mark.parametrize("name", TWICE)
 @pytest.mark.parametrize("second", ["same", "other"])
-async def test_a_routing_header_that_stands_twice_is_refused(
+async def test_a_duplicate_routing_header_is_refused(
     gateway: RunningGateway, upstream: Upstream, name: str, second: str
 ) -> None:
     first = {"Host": "localhost", "Content-Type": "application/json"}.get(name, "x")
@@ -311,7 +313,7 @@ async def test_a_routing_header_that_stands_twice_is_refused(
     assert upstream.arrived == []
 
 
-async def test_a_mirrored_parameter_that_stands_twice_is_refused(gateway: RunningGateway, upstream: Upstream) -> None:
+async def test_a_duplicate_mirrored_parameter_is_refused(gateway: RunningGateway, upstream: Upstream) -> None:
     body = modern("tools/call", {"name": "x"})
     lines = [f"{name}: {value}" for name, value in modern_headers(body).items()]
     reply = await raw(gateway, post("/mock/mcp", json.dumps(body).encode(), *lines, "Mcp-Param-A: 1", "mcp-param-a: 1"))
@@ -520,7 +522,7 @@ async def test_a_refusal_bears_the_id_of_its_request(
 
 
 @pytest.mark.parametrize("params", [{}, {"_meta": {}}])
-async def test_a_modern_request_without_its_envelope_is_told_so(caller: McpCaller, params: dict[str, Any]) -> None:
+async def test_a_modern_request_without_its_envelope_gets_an_error(caller: McpCaller, params: dict[str, Any]) -> None:
     reply = await caller.post(
         legacy("server/discover", params, id=101), {"MCP-Protocol-Version": MODERN, "Mcp-Method": "server/discover"}
     )
@@ -528,7 +530,7 @@ async def test_a_modern_request_without_its_envelope_is_told_so(caller: McpCalle
     assert (reply.status, reply.json["error"]["code"], reply.json["id"]) == (400, -32602, 101)
 
 
-async def test_a_modern_initialize_is_gone(caller: McpCaller) -> None:
+async def test_initialize_does_not_exist_in_the_modern_revision(caller: McpCaller) -> None:
     reply = await caller.post(modern("initialize", {"protocolVersion": LEGACY}, id=500))
 
     assert (reply.status, reply.json["error"]["code"], reply.json["id"]) == (404, -32601, 500)
@@ -550,7 +552,7 @@ async def test_what_is_passed_on_is_what_was_judged(caller: McpCaller, upstream:
 # -- bounds and readiness
 
 
-async def test_over_the_bound_of_requests_the_next_is_told_to_come_again() -> None:
+async def test_beyond_the_limit_of_requests_the_next_gets_retry_after() -> None:
     gate = asyncio.Event()
 
     async def slow(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:

@@ -1,4 +1,4 @@
-"""What every Python client of the compatibility table is asked to do, and how it tells the outcome.
+"""The features that every Python client of the compatibility table runs, and the report of their outcome.
 
 A driver (`python_v1.py`, `python_v2.py`, `fastmcp_client.py`) gives an `Agent` to `main`, which runs each feature and
 prints one JSON object: the feature's name and either `{"ok": true}` or `{"error": why}`. It runs in a virtual

@@ -152,7 +152,7 @@ class Everything:
 
 
 class _Server(Server[Any]):
-    """The SDK's server, which tells sessions that its lists may change."""
+    """The SDK's server, which announces to sessions that its lists may change."""
 
     def create_initialization_options(
         self,

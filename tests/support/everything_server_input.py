@@ -64,7 +64,7 @@ def _given(params: CallToolRequestParams | GetPromptRequestParams, key: str) -> 
 
 
 def _said(response: Mapping[str, Any]) -> str:
-    """What a response says, in words."""
+    """The text of a response."""
     if "roots" in response:
         return ", ".join(str(root["uri"]) for root in response["roots"])
     content = response.get("content") or {}

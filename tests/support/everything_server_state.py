@@ -1,4 +1,4 @@
-"""What the Python everything-server remembers: who watches what, what was added, what was cancelled."""
+"""The state of the Python everything-server: subscriptions, added tools, cancelled calls."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +15,7 @@ Request = ServerRequestContext[Any, Any]
 
 @dataclass(slots=True)
 class State:
-    """One server's. Changes are told on listen streams (2026-07-28) and on the GET streams of sessions (before)."""
+    """The state of one server. Changes go to listen streams (2026-07-28) and GET streams of sessions (before)."""
 
     bus: InMemorySubscriptionBus = field(default_factory=InMemorySubscriptionBus)
     tool_added: bool = False
@@ -34,21 +34,21 @@ class State:
         return EmptyResult()
 
     async def touch(self, uri: str) -> None:
-        """Tell everyone who watches this resource that it changed."""
+        """Notify every subscriber of this resource that it changed."""
         await self.bus.publish(ResourceUpdated(uri=uri))
         for (_, watched), channel in list(self._watchers.items()):
             if watched == uri:
                 await channel.send_resource_updated(uri)
 
     async def change_tools(self, ctx: Request) -> None:
-        """Add a tool or take it away, and tell."""
+        """Add a tool or remove it, and send the notice."""
         self.tool_added = not self.tool_added
         await self.bus.publish(ToolsListChanged())
         if ctx.protocol_version not in MODERN_PROTOCOL_VERSIONS:
             await ctx.session.send_tool_list_changed()
 
     async def change_prompts(self, ctx: Request) -> None:
-        """Add a prompt or take it away, and tell."""
+        """Add a prompt or remove it, and send the notice."""
         self.prompt_added = not self.prompt_added
         await self.bus.publish(PromptsListChanged())
         if ctx.protocol_version not in MODERN_PROTOCOL_VERSIONS:

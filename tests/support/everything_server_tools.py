@@ -1,4 +1,4 @@
-"""The tools of the conformance suite: content, logging, progress, and what a session asks of its client.
+"""The tools of the conformance suite: content, logging, progress, and requests to the client of a session.
 
 `everything_input` holds those that ask by multi-round-trip results instead (2026-07-28).
 """

@@ -149,7 +149,7 @@ class FakeApi:
 
 @asynccontextmanager
 async def fake_api(directory: Path) -> AsyncIterator[FakeApi]:
-    """Serve it over TLS on a free port of loopback; keys and the token's file lie in the directory."""
+    """Serve it over TLS on a free port of loopback; keys and the token's file are in the directory."""
     certificates.write_authority_and_server(directory, names=["localhost"], addresses=["127.0.0.1"])
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(directory / "server.crt", directory / "server.key")

@@ -1,10 +1,10 @@
 """Golden cases of the compiler: folders of YAML whose names are sentences.
 
-`pytest tests/unit/compile --update-golden` writes what the compiler says now; read the difference before it is kept.
+`pytest tests/unit/compile --update-golden` writes the current output of the compiler; review the diff before you commit it.
 
 `tests/golden/<case>/in.yaml` holds plain Kubernetes objects, `out.yaml` what the compiler makes of them, written for
-people. A case in several steps has `1-in.yaml`, `1-out.yaml`, `2-in.yaml` and so on; each is compiled with what the
-step before put in force. `options.yaml` may set `budget`, and `ask` what callers may do:
+people. A case in several steps has `1-in.yaml`, `1-out.yaml`, `2-in.yaml` and so on; each is compiled with the
+result of the step before. `options.yaml` may set `budget`, and `ask` what callers may do:
 `{team-a/crm: [tools Call read_ticket]}`.
 """
 

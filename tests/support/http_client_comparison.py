@@ -1,4 +1,4 @@
-"""An upstream that sends any bytes, and two HTTP clients that read them: ours, and aiohttp's ClientSession.
+"""An upstream that sends any bytes, and two HTTP clients that read them: the gateway's and aiohttp's.
 
 One event loop and one server on loopback serve every example of a test: enter the context once for a module.
 """
@@ -20,14 +20,14 @@ from ostiary_gateway.upstream.http1.pool import Pool
 
 REQUEST = b"POST /mcp HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}"
 HONEST = b"the honest answer"
-#: Turns of the loop in which whatever was written to a socket of loopback has been read from it.
+#: After this number of loop iterations, all that was written to a socket of loopback has been read from it.
 _TURNS = 4
 _SECONDS = TIMEOUT_SECONDS / 2
 
 
 @dataclass(frozen=True, slots=True)
 class ClientReading:
-    """What a client read: headers by lower-case name, those that stood twice joined by commas."""
+    """What a client read: headers by lower-case name, duplicates joined by commas."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
@@ -111,7 +111,7 @@ class ClientComparison:
         """Read such an answer as aiohttp's client does.
 
         Raises:
-            TimeoutError: it does neither take nor refuse it. After some broken chunks it waits for ever.
+            TimeoutError: it neither accepts nor refuses it. After some broken chunks it waits forever.
         """
 
         async def read() -> Outcome:
@@ -181,9 +181,9 @@ async def _read(response: UpstreamResponse, names: Sequence[str]) -> ClientReadi
 
 
 def joined(headers: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    """Return headers by lower-case name, sorted, those that stood twice joined by commas (RFC 9110 §5.3).
+    """Return headers by lower-case name, sorted, duplicates joined by commas (RFC 9110 §5.3).
 
-    White space around commas is nothing.
+    White space around commas is dropped.
     """
     found: dict[str, str] = {}
     for name, value in headers:

@@ -1,4 +1,4 @@
-"""Our HTTP server without a socket: bytes in, in any pieces, and the requests that it parsed; h11 to compare with."""
+"""The gateway's HTTP server without a socket: bytes in, in any pieces, parsed requests out; and h11 to compare with."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ class ParsedRequest:
 
 @dataclass(frozen=True, slots=True)
 class ServerReading:
-    """The requests of a connection that were whole, and why it ended (the status of a refusal, or words), if it did."""
+    """The complete requests of a connection, and why it ended (the status of a refusal, or a message), if it did."""
 
     requests: tuple[ParsedRequest, ...]
     ended: str | None
@@ -106,7 +106,7 @@ class ServerComparison:
         transport.connection = connection = Connection(self._listener)
         connection.connection_made(cast("asyncio.Transport", transport))
         for piece in pieces:
-            while transport.paused and not transport.closed:  # noqa: ASYNC110  no event tells that
+            while transport.paused and not transport.closed:  # noqa: ASYNC110  there is no event for that
                 await asyncio.sleep(0)
             if not transport.closed:
                 connection.data_received(piece)

@@ -1,7 +1,7 @@
 """JSON in every spelling that a client may send, and a JSON reader that shares no code with ours.
 
-``read_strictly`` is the standard library's parser with its leniencies taken away. What both readers say of the same
-bytes must be the same; where they differ, two views of one message are possible.
+``read_strictly`` is the standard library's parser with its leniencies removed. Both readers must give the same
+result for the same bytes; where they differ, two readings of one message are possible.
 """
 
 import json
@@ -11,7 +11,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-#: A value may lie within so many containers.
+#: A value may be nested in at most this number of containers.
 DEPTH = 200
 
 _TRICKY_NUMBERS = ["0", "-0", "1", "-1", "01", "1.", ".5", "+1", "0x10", "1_0", "\u0661", "1e", "1e+", "1E+2", "1e-2"]
@@ -156,7 +156,7 @@ def _bounded(digits: str) -> int | float:
     number = int(digits)
     if -(2**63) <= number < 2**64:
         return number
-    # JavaScript writes floats below 1e21 like this: so many digits as tell it from its neighbours, then zeros.
+    # JavaScript writes floats below 1e21 like this: the digits that distinguish it from its neighbours, then zeros.
     if abs(number) < 10**21 and _shortest(digits) == digits:
         return float(digits)
     raise ValueError("beyond 64 bits")

@@ -1,6 +1,6 @@
 """A proxy in front of a real API server that fails on demand: refuses, hangs, ends watches, rejects tokens.
 
-async with api_proxy(control_plane, directory) as api:
+async with kube_api_proxy(control_plane, directory) as api:
     world.kubeconfig = api.kubeconfig(token)
     api.refuse(lambda request: request.method == "GET", status=429, times=3)
     with api.holding(lambda request: is_write(request, SECRET)) as held: await held.reached.wait()
@@ -42,7 +42,7 @@ def is_watch(request: web.BaseRequest) -> bool:
 
 @dataclass
 class Held:
-    """A request that waits. ``reached`` is set when there is one; it goes on once ``go`` is set."""
+    """A request that waits. ``reached`` is set when there is one; it continues once ``go`` is set."""
 
     chooses: Chooses
     answered: bool

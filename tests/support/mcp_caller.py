@@ -1,4 +1,4 @@
-"""A caller that says exactly what the test wants, over real HTTP: messages, headers, sessions, streams."""
+"""An MCP caller that sends exactly what the test wants, over real HTTP: messages, headers, sessions, streams."""
 
 import asyncio
 import io

@@ -106,7 +106,7 @@ def _change(body: dict[str, Any], draw: st.DrawFn) -> None:
 
 @st.composite
 def spelt(draw: st.DrawFn, body: Any) -> bytes:
-    """A body in some spelling; now and then a key stands twice, or the bytes are mangled."""
+    """A body in some spelling; sometimes with a duplicate key, or with mangled bytes."""
     text = json.dumps(body, ensure_ascii=draw(st.booleans()), indent=draw(st.sampled_from([None, None, 1])))
     trick = draw(st.integers(0, 15))
     if trick == 0:
@@ -132,7 +132,7 @@ def _says(body: Any, *path: str) -> str:
 
 @st.composite
 def headers(draw: st.DrawFn, body: dict[str, Any]) -> dict[str, str]:
-    """The headers that mirror a body, in any encoding; one in three sets holds a lie, or lacks one."""
+    """The headers that mirror a body, in any encoding; in one of three sets, one is wrong or missing."""
     method = _says(body, "method")
     name = _says(body, "params", METHODS[method].name_key) if method in METHODS else draw(names)
     made = {"Mcp-Method": method, "Mcp-Name": draw(_mirrored(name))}

@@ -163,7 +163,7 @@ async def call_at_rate(callers: list[MinimalCaller], *, rate: float, until: asyn
         while not until.is_set():
             await asyncio.sleep(max(0.0, due - loop.time()))
             found.append((await caller.call(), loop.time() - due))
-            due = max(due + step, loop.time() - 1.0)  # a machine that is too slow is not asked for ever more
+            due = max(due + step, loop.time() - 1.0)  # do not queue more and more calls on a machine that is too slow
         return found
 
     everyone: list[Any] = await asyncio.gather(*(one(number, caller) for number, caller in enumerate(callers)))

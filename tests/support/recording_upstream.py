@@ -1,7 +1,7 @@
 """An MCP server that records the bytes of each request, and a gateway in front of it.
 
 Requests are cut as RFC 9112 has it and in no other way, so bytes that a gateway framed otherwise than it judged them
-show as a request that nobody meant.
+show as an additional request.
 """
 
 import asyncio

@@ -17,7 +17,7 @@ from pydantic import AnyUrl
 from sdk_server import serving_app
 from typescript_sdk import node_server
 
-SECRET = "nobody may read this"
+SECRET = "not for any caller"
 FILES = {"/docs/readme.md": "welcome", "/docs/a b.md": "blank", "/secret/key": SECRET}
 
 #: Each may be `file:///secret/key` to a server. None may be read where that is denied, nor where only docs are allowed.

@@ -61,7 +61,7 @@ class Events(EventStore):
 
 
 class Gates:
-    """What tools of the server wait for, and tell."""
+    """Events that tools of the server wait for and set."""
 
     def __init__(self) -> None:
         self.reached = asyncio.Event()

@@ -131,7 +131,7 @@ async def node_server(name: str, *arguments: str) -> AsyncIterator[str]:
 def _installed_script(name: str = "session") -> Path:
     """A script next to the SDKs, which are installed once for each lock into the user's cache.
 
-    Node resolves imports from where a script lies, so the script is copied there, under a name of its content.
+    Node resolves imports from the directory of a script, so the script is copied there, named by its digest.
     """
     home = cache.root() / "typescript" / _digest(SOURCE / "package-lock.json")
     home.mkdir(parents=True, exist_ok=True)

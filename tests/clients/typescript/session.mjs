@@ -80,7 +80,7 @@ async function connectV2({ era, url, headers, timeout, revision }) {
   throw new Error(`asked for the ${era} era, got ${protocolVersion()}`);
 }
 
-// A list is asked for anew each time: what a test wants to see is what the server says now.
+// A list is requested again each time: a test wants to see the current response of the server.
 const FRESH = { cacheMode: 'refresh' };
 
 const STEPS = {

@@ -51,7 +51,7 @@ def _features(inspector: Inspector, revision: str) -> dict[str, Any]:
     }
     if revision == LEGACY:
         found |= {
-            "roots": lambda: is_answered("test_list_roots", "Roots: "),  # it has none, and says so
+            "roots": lambda: is_answered("test_list_roots", "Roots: "),  # it has none, and reports that
             "resumption": lambda: is_answered("test_reconnection", "Reconnection test completed"),
         }
     return found

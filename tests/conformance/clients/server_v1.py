@@ -16,7 +16,7 @@ def main():
         """Add."""
         return a + b
 
-    # Who connects before it has started waits in the backlog.
+    # A client that connects before the start waits in the backlog.
     with socket.create_server(("127.0.0.1", 0)) as listening:
         print(f"http://127.0.0.1:{listening.getsockname()[1]}/mcp", flush=True)
         uvicorn.Server(uvicorn.Config(server.streamable_http_app(), log_level="critical")).run(sockets=[listening])

@@ -22,12 +22,12 @@ def test_the_models_refuse_a_bad_manifest_and_blame_its_field(case: Case) -> Non
 
 
 @pytest.mark.parametrize("case", BAD, ids=lambda case: case.name)
-def test_every_refusal_is_in_words_of_our_own(case: Case) -> None:
+def test_every_refusal_has_a_message_of_the_gateway(case: Case) -> None:
     with pytest.raises(InvalidResource) as refused:
         PARSERS[case.kind](case.document)
     (problem,) = refused.value.problems
     assert problem.remedy
-    assert "Input should" not in problem.message  # pydantic's words
+    assert "Input should" not in problem.message  # the message of pydantic
     assert "see the reference" not in problem.remedy
 
 

@@ -1,4 +1,4 @@
-"""The schemas that editors use: they take what the models take, and show a mistake while it is typed."""
+"""The schemas for editors: they accept what the models accept, and show a mistake while it is typed."""
 
 import re
 from pathlib import Path

@@ -67,7 +67,7 @@ def test_a_null_that_tools_write_into_metadata_is_no_problem() -> None:
     assert parse_proxy(proxy(creationTimestamp=None, annotations=None, labels=None)).name == "crm"
 
 
-def test_what_is_left_out_has_its_default() -> None:
+def test_an_omitted_field_has_its_default() -> None:
     (server,) = parse_proxy(proxy({"servers": [{"name": "a", "service": {"name": "b", "port": 80}}]})).spec.servers
     assert server.service is not None
     assert server.service.path == "/mcp"
@@ -100,7 +100,7 @@ def test_a_resource_cannot_be_changed() -> None:
         setattr(resource.spec, "path", "/other")  # noqa: B010  likewise
 
 
-def test_all_problems_are_told_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     spec = {"path": "/crm/", "hostnames": ["MCP.example.com"], "servers": [SERVER | {"url": "mcp"}]}
     assert [problem.field for problem in refusal(proxy(spec))] == [
         "spec.hostnames[0]",

@@ -71,7 +71,7 @@ def test_a_value_that_does_not_exist_is_never_taken(folder: Path) -> None:
     assert closed(yaml.safe_load((folder / "values.schema.json").read_text()))
 
 
-def test_a_null_is_refused_wherever_it_would_take_a_default_away(folder: Path) -> None:
+def test_a_null_is_refused_wherever_it_would_remove_a_default(folder: Path) -> None:
     values = yaml.safe_load((folder / "values.yaml").read_text())
     schema = yaml.safe_load((folder / "values.schema.json").read_text())
     optional = {".".join(path) for path in may_be_null(schema, schema, values)}
@@ -124,7 +124,7 @@ def commented(text: str) -> dict[str, str]:
     return found
 
 
-def test_a_value_that_its_schema_does_not_know_is_told() -> None:
+def test_a_value_that_its_schema_does_not_know_is_reported() -> None:
     schema = {"properties": {"image": {"properties": {"tag": {"description": "Its tag."}}}}}
     assert annotated("# Head.\n\n# old\nimage:\n  tag: x\n", schema) == "# Head.\n\nimage:\n  # -- Its tag.\n  tag: x\n"
     with pytest.raises(ToolError, match=r"values\.yaml: tug is not in values\.schema\.json"):

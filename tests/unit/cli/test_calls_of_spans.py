@@ -53,7 +53,9 @@ def call_after(
         (tool_error, CallOutcome.TOOL_ERROR, ""),
     ],
 )
-def test_each_end_of_a_call_has_its_word(report: Callable[[ServerSpan], None], outcome: CallOutcome, why: str) -> None:
+def test_each_outcome_of_a_call_has_its_name(
+    report: Callable[[ServerSpan], None], outcome: CallOutcome, why: str
+) -> None:
     call = call_after(report)
     assert (call.outcome, call.why) == (outcome, why)
     assert (call.method, call.target, call.proxy) == ("tools/call", "echo", "default/mock")

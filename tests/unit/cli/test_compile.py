@@ -32,7 +32,7 @@ def test_the_same_files_again_change_nothing(ostiary: Ostiary, tmp_path: Path) -
     assert (tmp_path / "out" / "..data").readlink() == before
 
 
-def test_a_first_try_that_was_cut_off_is_gone_on_with(ostiary: Ostiary, tmp_path: Path) -> None:
+def test_an_interrupted_first_attempt_is_continued(ostiary: Ostiary, tmp_path: Path) -> None:
     (tmp_path / "out" / "keys").mkdir(parents=True)
     (tmp_path / "out" / "..2026_11_29_00_00_00.000000001").mkdir()
     assert ostiary("compile", str(OBJECTS), "--out", str(tmp_path / "out")).code == 0
@@ -78,7 +78,7 @@ def test_no_key_is_taken_from_a_folder_that_others_may_write_or_behind_a_link(os
     assert (answer.code, f"chmod go-w {planted}" in answer.err) == (2, True)
 
 
-def test_a_folder_of_links_that_are_not_ours_is_left_alone(ostiary: Ostiary, tmp_path: Path) -> None:
+def test_a_folder_of_foreign_links_is_left_unchanged(ostiary: Ostiary, tmp_path: Path) -> None:
     out = tmp_path / "bin"
     out.mkdir(mode=0o700)
     (out / "tool").symlink_to("/nowhere/tool")
@@ -88,7 +88,7 @@ def test_a_folder_of_links_that_are_not_ours_is_left_alone(ostiary: Ostiary, tmp
     assert [each.name for each in out.iterdir()] == ["tool"]
 
 
-def test_what_cannot_be_written_and_files_that_are_not_there_are_told(ostiary: Ostiary, tmp_path: Path) -> None:
+def test_unwritable_and_missing_files_are_reported(ostiary: Ostiary, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     answer = ostiary("compile", str(OBJECTS), "--out", str(tmp_path / "file" / "out"))
     assert (answer.code, "cannot be written" in answer.err) == (2, True)
@@ -105,7 +105,7 @@ def test_files_with_problems_make_nothing(ostiary: Ostiary, tmp_path: Path) -> N
     assert not (tmp_path / "out" / "..data").exists()
 
 
-def test_a_proxy_that_no_policy_governs_is_told_whenever_files_are_compiled(ostiary: Ostiary, tmp_path: Path) -> None:
+def test_a_proxy_that_no_policy_governs_is_reported_at_every_compilation(ostiary: Ostiary, tmp_path: Path) -> None:
     proxy = OBJECTS / "mcpproxy.yaml"
     for _ in range(2):
         answer = ostiary("compile", str(proxy), "--out", str(tmp_path / "out"))

@@ -38,7 +38,7 @@ def test_no_text_of_a_client_reaches_the_terminal_as_a_control_sequence() -> Non
     assert printable("x" * 300) == "x" * 199 + "…"
 
 
-def test_a_reader_that_went_away_is_no_failure() -> None:
+def test_a_closed_pipe_is_no_failure() -> None:
     stream = io.StringIO()
     stream.close()
     Console(stream, colour=False).write("x")

@@ -31,7 +31,7 @@ def test_the_schemas_for_editors_are_written_below_their_group(ostiary: Ostiary,
     assert set(written) == {"ostiary.dev/mcpproxy_v1alpha1.json", "ostiary.dev/mcppolicy_v1alpha1.json"}
 
 
-def test_a_folder_that_cannot_be_made_is_told(ostiary: Ostiary, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_reported(ostiary: Ostiary, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     answer = ostiary("crds", "--write", str(tmp_path / "file"))
     assert (answer.code, answer.out) == (1, "")

@@ -25,7 +25,7 @@ def without_extras(*arguments: str, code: str = _WITHOUT_EXTRAS) -> subprocess.C
     return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
 
 
-def test_the_version_is_told(ostiary: Ostiary) -> None:
+def test_the_version_is_printed(ostiary: Ostiary) -> None:
     assert ostiary("--version") == (0, f"ostiary {__version__}\n", "")
 
 
@@ -36,7 +36,7 @@ def test_help_names_every_command(ostiary: Ostiary) -> None:
         assert command.summary in " ".join(answer.out.split())
 
 
-def test_without_arguments_the_help_is_told_as_wrong_usage(ostiary: Ostiary) -> None:
+def test_without_arguments_the_help_is_printed_as_a_usage_error(ostiary: Ostiary) -> None:
     answer = ostiary()
     assert (answer.code, answer.out) == (2, "")
     assert "start here:" in answer.err
@@ -93,7 +93,7 @@ def test_an_unknown_command_is_wrong_usage(ostiary: Ostiary) -> None:
     assert "invalid choice: 'validat'" in answer.err
 
 
-def test_a_reader_that_goes_away_is_no_failure_to_shout_about() -> None:
+def test_a_closed_pipe_prints_no_traceback() -> None:
     command = f"{sys.executable} -c 'from ostiary_operator.cli import main; import sys; sys.exit(main([\"crds\"]))'"
     told = subprocess.run(["/bin/sh", "-c", f"{command} | head -n 1"], capture_output=True, text=True, check=False)
     assert told.stdout.startswith("# Generated")

@@ -8,7 +8,7 @@ from ostiary_operator.local import files
 
 
 @pytest.mark.parametrize(
-    ("beside", "typed", "meant"),
+    ("neighbours", "typed", "meant"),
     [
         (["quickstart", "two-tiers"], "quikstart", "quickstart"),
         (["proxies.yaml", "notes.txt"], "proxy.yaml", "proxies.yaml"),
@@ -17,9 +17,9 @@ from ostiary_operator.local import files
     ],
 )
 def test_the_path_that_was_probably_meant_is_named(
-    beside: list[str], typed: str, meant: str | None, tmp_path: Path
+    neighbours: list[str], typed: str, meant: str | None, tmp_path: Path
 ) -> None:
-    for name in beside:
+    for name in neighbours:
         (tmp_path / name).touch() if "." in name else (tmp_path / name).mkdir()
     hint = f"; did you mean {tmp_path / meant}?" if meant else ""
     with pytest.raises(files.PathError) as caught:

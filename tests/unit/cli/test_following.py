@@ -6,7 +6,7 @@ from ostiary_operator.cli import following
 from ostiary_operator.kube.errors import NotFound, Unreachable
 
 
-async def test_a_lost_api_server_is_told_once_and_so_is_its_return(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_lost_api_server_is_logged_once_and_so_is_its_return(capsys: pytest.CaptureFixture[str]) -> None:
     answers: list[int | Exception] = [1, Unreachable("no answer"), Unreachable("no answer"), 2, NotFound("it is gone")]
 
     async def look() -> int:

@@ -44,7 +44,7 @@ def test_a_folder_is_enough(tmp_path: Path) -> None:
     assert options("--config", str(tmp_path)) == GatewayOptions(config=tmp_path)
 
 
-def test_variables_stand_in_for_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_variables_replace_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OSTIARY_CONFIG", str(tmp_path))
     monkeypatch.setenv("PORT", "9000")
     monkeypatch.setenv("ADMIN_PORT", "9001")
@@ -52,13 +52,13 @@ def test_variables_stand_in_for_arguments(tmp_path: Path, monkeypatch: pytest.Mo
     assert options("--port", "9002").port == 9002
 
 
-def test_the_keys_may_lie_in_a_folder_that_does_not_exist_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_keys_may_be_in_a_folder_that_does_not_exist_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert options("--config", str(tmp_path), "--keys", str(tmp_path / "later")).keys == tmp_path / "later"
     monkeypatch.setenv("OSTIARY_KEYS", "/etc/ostiary-keys")
     assert options("--config", str(tmp_path)).keys == Path("/etc/ostiary-keys")
 
 
-def test_keys_are_not_read_from_where_the_config_lies(tmp_path: Path) -> None:
+def test_keys_are_not_read_from_the_directory_of_the_config(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path)
     (tmp_path / "file").touch()
     for keys, complaint in (("", "are both"), ("link", "are both"), ("file", "is no folder")):
@@ -68,7 +68,7 @@ def test_keys_are_not_read_from_where_the_config_lies(tmp_path: Path) -> None:
         options("--keys", str(tmp_path), "--watch")
 
 
-def test_everything_can_be_said(tmp_path: Path) -> None:
+def test_every_option_can_be_given(tmp_path: Path) -> None:
     given = options(
         *("--config", str(tmp_path), "--gateway", "ostiary-system/default"),
         *("--host", "0.0.0.0", "--port", "1", "--admin-host", "::", "--admin-port", "2"),  # noqa: S104  said, not listened on

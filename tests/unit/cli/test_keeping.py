@@ -1,4 +1,4 @@
-"""What a run keeps for the next one: keys, for their owner alone."""
+"""What `ostiary run` keeps for the next run: keys that only their owner can read."""
 
 import stat
 from pathlib import Path
@@ -18,7 +18,7 @@ def test_each_project_and_each_gateway_has_a_folder_of_its_own(tmp_path: Path) -
     assert all(each.parent == tmp_path / "ostiary" / "run" for each in folders)
 
 
-def test_without_the_variable_it_lies_in_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_variable_it_is_in_the_home_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     for environ in ({}, {"XDG_STATE_HOME": "relative"}):
         folder = state_folder([tmp_path / "a"], gateway="sys/default", environ=environ)
@@ -53,7 +53,7 @@ def test_a_link_to_elsewhere_is_not_used(tmp_path: Path) -> None:
         pass
 
 
-def test_of_two_runs_of_a_project_one_holds_it(tmp_path: Path) -> None:
+def test_of_two_runs_of_a_project_one_has_the_lock(tmp_path: Path) -> None:
     folder = tmp_path / "ostiary" / "run" / "a"
     with locked(folder), pytest.raises(StateUnavailable, match="another run"), locked(folder):
         pass
@@ -61,7 +61,7 @@ def test_of_two_runs_of_a_project_one_holds_it(tmp_path: Path) -> None:
         pass
 
 
-def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:
+def test_an_unwritable_file_is_reported(tmp_path: Path) -> None:
     (tmp_path / "ostiary").write_text("")
     with pytest.raises(StateUnavailable, match="ostiary"), locked(tmp_path / "ostiary" / "run" / "a"):
         pass

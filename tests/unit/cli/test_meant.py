@@ -1,4 +1,4 @@
-"""A policy whose target does not exist: what was probably meant is said."""
+"""A policy whose target does not exist: the message names the probable target."""
 
 from pathlib import Path
 
@@ -39,7 +39,7 @@ spec: {{targetRefs: [{{kind: MCPProxy, name: {target}}}], access: {{rules: []}}}
         ("crm", [], "correct the name, or create the MCPProxy in the policy's namespace"),
     ],
 )
-def test_a_target_that_is_not_there_is_answered_with_the_name_that_was_probably_meant(
+def test_a_missing_target_is_reported_with_the_name_that_was_probably_meant(
     target: str, proxies: list[str], remedy: str, tmp_path: Path
 ) -> None:
     parts = [PROXY.format(namespace=each.partition("/")[0], name=each.partition("/")[2]) for each in proxies]

@@ -29,7 +29,7 @@ async def mock() -> AsyncIterator[tuple[MockServerProcess, list[str]]]:
     await server.stop()
 
 
-async def test_it_answers_and_ends_with_us(mock: tuple[MockServerProcess, list[str]]) -> None:
+async def test_it_answers_and_ends_with_its_parent(mock: tuple[MockServerProcess, list[str]]) -> None:
     server, said = mock
     async with connect(server.url, era="modern") as client:
         assert len((await client.list_tools()).tools) == 15
@@ -54,7 +54,7 @@ async def test_it_comes_back_at_the_same_port_when_it_dies(mock: tuple[MockServe
         assert (await client.call_tool("echo", {"message": "hi"})).structured_content == {"message": "hi"}
 
 
-async def test_a_port_that_is_taken_is_told_in_its_own_words() -> None:
+async def test_a_port_in_use_has_an_error_message_of_its_own() -> None:
     listener = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
     port = listener.sockets[0].getsockname()[1]
     server = MockServerProcess(port, say=lambda _: None)

@@ -1,4 +1,4 @@
-"""Ports that are in use: all of them are told at once, with a command that works."""
+"""Ports that are in use: all of them are reported at once, with a command that works."""
 
 import socket
 
@@ -41,7 +41,7 @@ def test_two_ports_are_moved_to_two_that_differ() -> None:
     assert ports.free_near("127.0.0.1", 40000, avoid=[near]) != near
 
 
-def test_who_came_by_make_is_told_what_to_type_for_make() -> None:
+def test_a_run_that_make_started_prints_make_commands() -> None:
     others = {"--port": 9080, "--admin-port": 9081}
     assert ports.again(COMMAND, others, {}) == "ostiary run 'my doors' --port 9080 --admin-port 9081"
     assert ports.again(COMMAND, others, {"MAKELEVEL": "1"}) == "make run EXAMPLE='my doors' PORT=9080 ADMIN_PORT=9081"

@@ -27,7 +27,9 @@ def names(sources: SourceFiles) -> list[str]:
         "no object",
     ],
 )
-def test_a_file_that_names_no_object_keeps_what_it_said(text: str, sources: SourceFiles, tmp_path: Path) -> None:
+def test_a_file_that_names_no_object_keeps_its_last_good_content(
+    text: str, sources: SourceFiles, tmp_path: Path
+) -> None:
     assert names(sources) == ["a", "b"]
     (tmp_path / "a.yaml").write_text(text)
     read = sources.read()
@@ -35,7 +37,7 @@ def test_a_file_that_names_no_object_keeps_what_it_said(text: str, sources: Sour
     assert names(sources) == ["a", "b"]
 
 
-def test_what_a_broken_file_says_besides_counts_only_where_it_said_nothing_good_before(
+def test_readable_objects_of_a_broken_file_count_only_without_a_last_good_version(
     sources: SourceFiles, tmp_path: Path
 ) -> None:
     (tmp_path / "c.yaml").write_text(POLICY % "c" + "---\nkind: x\n")
@@ -66,7 +68,7 @@ def test_a_deleted_file_is_not_remembered(sources: SourceFiles, tmp_path: Path) 
     assert names(sources) == ["b"]
 
 
-def test_a_folder_that_is_gone_at_once_keeps_what_it_said(sources: SourceFiles, tmp_path: Path) -> None:
+def test_a_folder_that_disappears_at_once_keeps_its_last_good_content(sources: SourceFiles, tmp_path: Path) -> None:
     names(sources)
     for path in tmp_path.iterdir():
         path.unlink()

@@ -64,7 +64,7 @@ def test_a_service_is_known_to_be_out_of_reach() -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-async def test_a_server_answers_or_it_is_said_why_not(host: str) -> None:
+async def test_a_server_answers_or_the_reason_is_reported(host: str) -> None:
     listener = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
     port = listener.sockets[0].getsockname()[1]
     server = upstreams.NamedServer("default/p", "", host, port)
@@ -83,7 +83,7 @@ async def test_a_server_answers_or_it_is_said_why_not(host: str) -> None:
         ("192.0.2.1", TimeoutError(errno.ETIMEDOUT, "x"), "connection timed out; see the network"),
     ],
 )
-async def test_a_network_that_is_away_is_told_with_its_cause(
+async def test_an_unreachable_network_is_reported_with_its_cause(
     host: str, error: Exception, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(*_: object, **__: object) -> None:

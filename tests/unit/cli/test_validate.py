@@ -27,7 +27,7 @@ spec: {targetSelector: {}}
 
 
 @pytest.mark.parametrize("case", sorted(path.name for path in CASES.iterdir()))
-def test_each_fault_is_told_with_its_place_and_its_remedy(
+def test_each_fault_is_reported_with_its_place_and_its_remedy(
     case: str, ostiary: Ostiary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(CASES / case)
@@ -127,11 +127,11 @@ def test_a_path_that_leads_nowhere_is_wrong_usage(path: str, words: str, ostiary
     assert answer == (2, "", f"ostiary validate: {tmp_path / path}: {words}\n")
 
 
-def test_a_file_that_may_not_be_read_is_told_so(
+def test_a_file_without_read_permission_is_reported(
     ostiary: Ostiary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "a.yaml"
-    path.mkdir()  # a folder of this name cannot be opened, whoever asks; rights do not stop root
+    path.mkdir()  # a folder of this name cannot be opened by any user; rights do not stop root
     monkeypatch.setattr(Path, "is_dir", lambda _: False)
     answer = ostiary("validate", str(path))
     assert (answer.code, answer.err) == (2, f"ostiary validate: {path}: it cannot be read: Is a directory\n")
@@ -144,9 +144,7 @@ def test_a_file_that_may_not_be_read_is_told_so(
         (b"#" * (8 * 1024 * 1024 + 1), "Is larger than 8 MiB. Split it."),
     ],
 )
-def test_a_file_that_is_no_text_of_ours_is_a_fault(
-    content: bytes, words: str, ostiary: Ostiary, tmp_path: Path
-) -> None:
+def test_a_file_that_is_not_utf_8_is_a_fault(content: bytes, words: str, ostiary: Ostiary, tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_bytes(content)
     answer = ostiary("validate", str(tmp_path))
     assert (answer.code, answer.out.splitlines()[0]) == (1, f"{tmp_path}/a.yaml: {words}")
@@ -157,14 +155,14 @@ def test_a_byte_order_mark_and_windows_line_ends_are_no_fault(ostiary: Ostiary, 
     assert ostiary("validate", str(tmp_path)).code == 0
 
 
-def test_what_is_wrong_with_a_url_is_told_without_the_url(ostiary: Ostiary, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_about_a_url_does_not_contain_the_url(ostiary: Ostiary, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(CASES / "a-url-carries-a-password")
     answer = ostiary("validate", "in.yaml")
     assert "user information" in answer.out
     assert "hunter2" not in answer.out + answer.err
 
 
-def test_settings_in_the_files_hold_for_the_implied_gateway(ostiary: Ostiary, tmp_path: Path) -> None:
+def test_settings_in_the_files_apply_to_the_implied_gateway(ostiary: Ostiary, tmp_path: Path) -> None:
     (tmp_path / "settings.yaml").write_text(
         "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  namespace: ostiary-system\n  name: s\n"
         "  labels: {ostiary.dev/gateway: default, ostiary.dev/usage: settings}\n"

@@ -67,7 +67,7 @@ async def test_an_editor_that_renames_is_seen_once_and_never_as_a_loss(file: Pat
         assert [name for name, *_ in await first(seen)] == [str(file)]
 
 
-async def test_a_file_that_comes_or_goes_is_seen(file: Path) -> None:
+async def test_a_created_or_removed_file_is_noticed(file: Path) -> None:
     async with watch(file.parent) as seen:
         write(file.parent / "b.yaml", "")
         assert len(await first(seen)) == 2
@@ -75,7 +75,7 @@ async def test_a_file_that_comes_or_goes_is_seen(file: Path) -> None:
         assert [name for name, *_ in await first(seen)] == [str(file.parent / "b.yaml")]
 
 
-async def test_a_folder_that_goes_is_seen_as_empty(file: Path) -> None:
+async def test_a_removed_folder_is_treated_as_empty(file: Path) -> None:
     async with watch(file.parent) as seen:
         remove(file, folder=True)
         assert await first(seen) == ()

@@ -46,6 +46,6 @@ def test_a_chain_of_aliases_is_followed_only_so_far() -> None:
     assert follow_chain(service_of("a0.sales.svc") or pytest.fail("a Service"), services).endless
 
 
-def test_a_service_that_is_not_known_is_the_end_of_the_way() -> None:
+def test_an_unknown_service_ends_the_chain() -> None:
     start = service_of("crm.sales.svc") or pytest.fail("a Service")
     assert follow_chain(start, {}) == ServiceChain((start,))

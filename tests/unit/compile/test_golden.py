@@ -9,7 +9,7 @@ from ostiary_operator.compile.compiler import compile_resources
 
 
 @pytest.mark.parametrize("name", golden_cases.names())
-def test_the_compiler_says_what_the_golden_case_says(name: str, update_golden: bool) -> None:
+def test_the_compiler_gives_the_output_of_the_golden_case(name: str, update_golden: bool) -> None:
     case = golden_cases.load(name)
     previous: Mapping[str, GatewayConfig] = {}
 

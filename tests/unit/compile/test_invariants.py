@@ -132,7 +132,7 @@ def check(compiled: Compiled, before: Before, resources: Resources) -> None:
 
 
 @given(cluster_histories(), st.sampled_from([600, 10_000]))
-def test_whatever_happens_the_rules_of_the_house_hold(history: list[Resources], budget: int) -> None:
+def test_whatever_happens_the_invariants_hold(history: list[Resources], budget: int) -> None:
     before: Before = {}
     for resources in history:
         compiled = compile_resources(resources, before, budget=budget)
@@ -142,7 +142,7 @@ def test_whatever_happens_the_rules_of_the_house_hold(history: list[Resources], 
 
 
 @pytest.mark.parametrize("name", golden_cases.names())
-def test_the_rules_of_the_house_hold_in_every_golden_case(name: str) -> None:
+def test_the_invariants_hold_in_every_golden_case(name: str) -> None:
     case = golden_cases.load(name)
     before: Before = {}
     for step in case.steps:
@@ -185,7 +185,7 @@ def test_in_multi_tenancy_no_namespace_changes_the_config_of_another(history: li
     for step in history:
         resources = replace(step, gateways=[replace(it, settings="tenancy: Multi") for it in step.gateways])
         # A broken platform policy holds its last version, which some tenant's entry must have carried: that one thing
-        # depends on who was there.
+        # depends on which objects existed before.
         resources = with_usable_platform_policies(resources)
         together = compile_resources(resources, together, budget=budget).configs
         alone = compile_resources(without(resources, "team-b"), alone, budget=budget).configs

@@ -1,4 +1,4 @@
-"""Whatever lies in a resource, the compiler answers with a status and never fails."""
+"""Whatever a resource contains, the compiler returns a status and never fails."""
 
 import copy
 from collections.abc import Iterator

@@ -137,6 +137,6 @@ def test_the_port_is_the_first_that_is_for_clients(ports: object, expected: int)
         ),
     ],
 )
-def test_what_is_no_object_is_refused_with_words(text: str, words: str) -> None:
+def test_a_document_that_is_no_object_is_refused_with_a_message(text: str, words: str) -> None:
     with pytest.raises(InvalidObject, match=words):
         resources_from_objects([document.value for document in read_documents(text)], "sys")

@@ -29,9 +29,9 @@ def test_the_tier_of_a_kept_policy_is_a_matter_of_today() -> None:
 
 
 def test_of_several_gateways_the_newest_version_that_was_accepted_is_kept() -> None:
-    good, broken, mended = golden_cases.load("a-broken-edit-keeps-the-last-accepted-policy").steps
+    good, broken, corrected = golden_cases.load("a-broken-edit-keeps-the-last-accepted-policy").steps
     old = compile_resources(good.resources, {}).configs[DEFAULT]
-    new = compile_resources(mended.resources, {}).configs[DEFAULT]
+    new = compile_resources(corrected.resources, {}).configs[DEFAULT]
 
     for previous in ({DEFAULT: old, "ostiary-system/other": new}, {DEFAULT: new, "ostiary-system/other": old}):
         after = compile_resources(broken.resources, previous)
@@ -39,9 +39,9 @@ def test_of_several_gateways_the_newest_version_that_was_accepted_is_kept() -> N
 
 
 def test_what_a_tenant_signs_with_the_key_of_its_own_gateway_is_no_version_of_a_policy_of_others() -> None:
-    good, broken, mended = golden_cases.load("a-broken-edit-keeps-the-last-accepted-policy").steps
+    good, broken, corrected = golden_cases.load("a-broken-edit-keeps-the-last-accepted-policy").steps
     true = compile_resources(good.resources, {}).configs[DEFAULT]
-    forged = compile_resources(mended.resources, {}).configs[DEFAULT]
+    forged = compile_resources(corrected.resources, {}).configs[DEFAULT]
 
     after = compile_resources(broken.resources, {DEFAULT: true, "tenant/own": forged})
     assert [policy.generation for policy in carried(after, "team-a/crm")] == [1]

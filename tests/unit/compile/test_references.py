@@ -32,7 +32,7 @@ def refusal(references: References) -> tuple[str, str]:
     return found.reason, found.message
 
 
-def test_the_shell_is_told_which_objects_to_read() -> None:
+def test_the_referenced_objects_are_listed() -> None:
     references = [{"kind": "ConfigMap", "name": "ca"}, {"kind": "Secret", "name": "ca", "key": "tls.crt"}]
 
     assert wanted([proxy(*references)]) == {CA, ReferenceKey("Secret", "team-a", "ca")}

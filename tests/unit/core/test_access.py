@@ -218,7 +218,7 @@ def test_where_several_policies_deny_the_first_by_name_is_the_evidence() -> None
     assert subject.decide(TOOLS, Verb.CALL, "x").policy == "ns/a"
 
 
-def test_a_caller_who_invents_names_cannot_fill_the_memory() -> None:
+def test_a_caller_that_invents_names_cannot_fill_the_memory() -> None:
     subject = access(policy(rule("Deny", tools={"names": ["bad"]})))
 
     for number in range(10_000):
@@ -228,7 +228,7 @@ def test_a_caller_who_invents_names_cannot_fill_the_memory() -> None:
     assert not subject.decide(TOOLS, Verb.CALL, "bad").allowed
 
 
-def test_a_caller_who_invents_long_names_cannot_fill_the_memory() -> None:
+def test_a_caller_that_invents_long_names_cannot_fill_the_memory() -> None:
     subject = access(policy(rule("Deny", tools={"names": ["bad*"]})))
 
     for number in range(10):
@@ -250,14 +250,14 @@ def test_a_caller_that_invents_names_at_many_proxies_cannot_fill_the_memory_eith
 
 
 def test_decisions_of_removed_proxies_use_no_memory() -> None:
-    shelf = DecisionCache(limit=10)
+    cache = DecisionCache(limit=10)
     kept = Memo[int, bool]()
     for number in range(8):
-        shelf.keep(kept, number, True, name="a")
+        cache.keep(kept, number, True, name="a")
     for number in range(100):
-        shelf.keep(Memo(), number, True, name="a")
+        cache.keep(Memo(), number, True, name="a")
 
-    assert shelf.held == len(kept) == 8
+    assert cache.held == len(kept) == 8
 
 
 def test_an_invalid_pattern_is_found_when_the_policy_is_compiled() -> None:

@@ -83,7 +83,7 @@ def test_revision_and_mac_do_not_make_the_content_another() -> None:
     assert not first.same_content(None)
 
 
-def test_a_manifest_says_what_compressed_parts_unfold_to_and_no_more_is_unfolded() -> None:
+def test_a_manifest_states_the_size_of_decompressed_parts_and_no_more_is_decompressed() -> None:
     plain, large = signed(config()), signed(config(900))
     assert plain.manifest.sizes is None, "an earlier reader need not know the member"
     assert large.manifest.sizes is not None
@@ -126,7 +126,7 @@ def test_an_altered_document_is_refused_when_it_is_taken() -> None:
     assert len(taken) == 2
 
 
-def test_a_document_that_lies_in_no_part_is_named() -> None:
+def test_a_document_that_is_in_no_part_is_named() -> None:
     content = files(signed(config()))
     del content["documents-0.jsonl"]
     opened = open_files(content, KEYS)
@@ -205,7 +205,7 @@ def test_a_mac_that_moved_to_another_place_of_a_large_manifest_proves_nothing() 
         open_files({"manifest.json": moved}, KEYS)
 
 
-def test_of_many_bad_members_of_a_manifest_the_first_is_told_and_no_other_is_looked_at() -> None:
+def test_of_many_bad_members_of_a_manifest_the_first_is_reported_and_no_other_is_read() -> None:
     with pytest.raises(ContractError, match="manifest: "):
         parse_manifest(FORGED)
     with pytest.raises(ValidationError) as found:

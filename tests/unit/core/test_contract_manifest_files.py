@@ -38,7 +38,7 @@ def test_a_manifest_of_five_thousand_proxies_leaves_room_for_a_part_in_one_confi
     assert files == written(5000)
 
 
-def test_a_reader_that_knows_readable_manifests_only_says_that_it_does_not_know_this_version() -> None:
+def test_a_reader_of_the_older_manifest_format_refuses_the_version_as_unknown() -> None:
     pointer = written(5000)["manifest.json"]
     with pytest.raises(ContractError, match="version"):
         parse_manifest(pointer)
@@ -100,11 +100,11 @@ def test_what_an_earlier_operator_compressed_without_a_seal_is_read() -> None:
     assert manifest_files.read(files, KEYS) == manifest(5000)
 
 
-def test_who_may_not_read_the_keys_reads_a_compressed_manifest_all_the_same() -> None:
+def test_a_reader_without_the_keys_reads_a_compressed_manifest_too() -> None:
     assert manifest_files.read(written(5000), None) == manifest(5000)
 
 
-def test_where_there_is_no_manifest_that_is_said() -> None:
+def test_a_missing_manifest_is_reported() -> None:
     with pytest.raises(ContractError, match="no manifest"):
         manifest_files.read({"manifest.json.gz": b"alone"}, KEYS)
 

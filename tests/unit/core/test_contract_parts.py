@@ -55,7 +55,7 @@ def random_documents(count: int, size: int) -> dict[str, bytes]:
     return {digest(text): text for text in texts}
 
 
-def test_what_one_part_cannot_hold_is_spread_over_several_that_can() -> None:
+def test_a_config_too_large_for_one_part_is_spread_over_several() -> None:
     documents = random_documents(30, 100_000)
 
     lines = parts.spread(documents, {key: key for key in documents})
@@ -80,7 +80,7 @@ def test_one_edit_touches_one_part() -> None:
     assert sum(old != new for old, new in zip(before, after, strict=True)) == 1
 
 
-def test_what_no_number_of_parts_can_hold_is_refused() -> None:
+def test_a_config_that_does_not_fit_in_any_number_of_parts_is_refused() -> None:
     with pytest.raises(ContractError, match="does not fit"):
         parts.spread(random_documents(1, 2_000_000), {key: key for key in random_documents(1, 2_000_000)})
 

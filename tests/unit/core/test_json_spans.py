@@ -71,12 +71,12 @@ def as_python(text: str) -> Any:
         b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
     ],
 )
-def test_what_is_no_object_or_holds_a_key_twice_is_refused(text: bytes) -> None:
+def test_a_document_that_is_no_object_or_has_a_duplicate_key_is_refused(text: bytes) -> None:
     with pytest.raises(StrictJSONError):
         read_members(text)
 
 
-def test_the_items_of_a_list_keep_what_no_tree_of_values_holds() -> None:
+def test_the_items_of_a_list_keep_details_that_parsed_values_lose() -> None:
     items = ['{"n":' + "9" * 6000 + "}", '{"a":1,"a":2}', '"\\ud800"', "1.50", '{"x":NaN}', "[ ]"]
     reader = SpanReader(f"\ufeff[ {' , '.join(items)} ]".encode())
     found = list(reader.items(0))

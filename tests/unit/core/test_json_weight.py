@@ -1,4 +1,4 @@
-"""The weight of a JSON text, counted in its bytes, is what its tree holds."""
+"""The weight of a JSON text, estimated from its bytes, is that of its parsed tree."""
 
 import json
 from typing import Any

@@ -22,7 +22,7 @@ from ostiary_core.policy.slips import COMPARED, ExactName, find
         ("x", ""),
     ],
 )
-def test_a_slip_of_the_pen_is_like_what_was_meant_and_another_name_is_not(wrong: str, meant: str) -> None:
+def test_a_misspelt_name_is_similar_to_the_right_one_and_another_name_is_not(wrong: str, meant: str) -> None:
     assert Nearest(["delete_user", "create_user", "crm2", "list_issues"]).to(wrong) == meant
 
 

@@ -19,11 +19,11 @@ def words(*names: str, offered: dict[Primitive, list[str]] | None = None) -> lis
     return [slip.words for slip in find(exact_names([policy(*names)]), known)]
 
 
-def test_a_name_that_no_tool_has_is_told_with_the_one_that_was_probably_meant() -> None:
+def test_a_name_that_no_tool_has_is_reported_with_the_one_that_was_probably_meant() -> None:
     assert words("delete_usr", "echo") == ["rule no-delete: no tool is called delete_usr; did you mean delete_user?"]
 
 
-def test_a_name_like_no_other_is_told_alone() -> None:
+def test_an_unknown_name_without_a_similar_one_is_reported_alone() -> None:
     assert words("zzz") == ["rule no-delete: no tool is called zzz"]
 
 
@@ -32,9 +32,9 @@ def test_wildcards_wait_for_what_is_to_come_and_resources_need_no_list() -> None
     assert exact_names([policy("file:///a", primitive="resources")]) == ()
 
 
-def test_of_a_list_that_is_not_known_nothing_is_said() -> None:
+def test_nothing_is_reported_for_an_unknown_list() -> None:
     assert words("delete_usr", offered={Primitive.PROMPTS: []}) == []
 
 
-def test_few_of_many_are_told() -> None:
+def test_at_most_a_few_of_many_names_are_reported() -> None:
     assert len(words(*(f"x{number}" for number in range(100)))) == MOST_REPORTED

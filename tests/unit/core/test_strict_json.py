@@ -120,7 +120,7 @@ def test_a_number_that_passes_is_in_range_however_it_is_written(number: str, sha
 
 
 @pytest.mark.parametrize("number", ["1" * 17 + "e99", "9" * 17 + ".9E+99", "1e+0000400", "1E400", "0.1e309", "1e0308"])
-def test_the_quick_look_for_wild_numbers_agrees_with_the_walk(number: str) -> None:
+def test_the_quick_search_for_unsafe_numbers_agrees_with_the_full_check(number: str) -> None:
     with suppress(StrictJSONError):
         assert math.isfinite(loads(number.encode()))
 
@@ -148,7 +148,7 @@ def test_what_is_almost_json_is_refused(text: bytes) -> None:
 
 
 @pytest.mark.parametrize("value", [2**64, "\ud800", {1: 2}, object(), {"a": {1, 2}}])
-def test_what_json_cannot_hold_is_not_written(value: Any) -> None:
+def test_values_that_json_cannot_express_are_not_written(value: Any) -> None:
     with pytest.raises(StrictJSONError):
         dumps(value)
 

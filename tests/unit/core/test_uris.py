@@ -109,7 +109,7 @@ def test_a_plain_uri_or_template_has_its_spelling_as_its_only_reading(uri: str) 
         ),
     ],
 )
-def test_what_no_one_can_tell_is_ambiguous(uri: str) -> None:
+def test_an_undecidable_uri_is_ambiguous(uri: str) -> None:
     with pytest.raises(AmbiguousURIError):
         read_uri(uri)
 
@@ -140,7 +140,7 @@ def test_a_rule_speaks_of_a_resource_however_the_rule_spells_it() -> None:
     assert not reads(resources("Deny", "file://localhost/secret/*"), "file:///secret/key")
 
 
-def test_a_rule_of_one_host_says_nothing_of_others_and_an_encoded_star_is_no_wildcard() -> None:
+def test_a_rule_for_one_host_does_not_match_others_and_an_encoded_star_is_no_wildcard() -> None:
     assert rule_names(["file://host/a/*"], denies=True) == ["file://host/a/*"]
     assert rule_names(["test://a/%2A%61"], denies=True) == ["test://a/%2A%61", "test://a/%2Aa"]
     assert rule_names(None, denies=True) is None
@@ -216,7 +216,7 @@ def _is_read(uri: str, href: str | None) -> bool:
 
 
 def _plain(uri: str) -> str:
-    """Braces, bars and carets stand for their escapes, and the other way round."""
+    """Braces, bars and carets mean the same as their escapes, and vice versa."""
     for character in "{}|^":
         uri = uri.replace(f"%{ord(character):02X}", character)
     return uri

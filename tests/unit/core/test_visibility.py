@@ -93,7 +93,7 @@ CLOSED: dict[str, Visibility] = {
     "Denies that match all together": visibility_by_rules(
         rule("Deny", patterns=["[a-m].*"]), rule("Deny", patterns=["[^a-m].*"])
     ),
-    "a Deny of all beside an Allow": visibility_by_rules(rule("Allow"), rule("Deny", names=["*"])),
+    "a Deny of all next to an Allow": visibility_by_rules(rule("Allow"), rule("Deny", names=["*"])),
     "a Deny of each that is allowed": visibility_by_rules(
         rule("Allow", names=["a", "b"]), rule("Deny", names=["a", "b*"])
     ),
@@ -120,7 +120,7 @@ OPEN: dict[str, Visibility] = {
     "a Deny of other primitives": visibility_by_rules({"name": "r", "effect": "Deny", "resources": {}}),
     "an Allow of one": visibility_by_rules(rule("Allow", names=["get_users"])),
     "an Allow of a pattern that few names match": visibility_by_rules(rule("Allow", patterns=["q[0-9]{12}"])),
-    "an Allow beside a Deny of all but that": visibility_by_rules(
+    "an Allow next to a Deny of all but that": visibility_by_rules(
         rule("Allow", names=["zz_*"]), rule("Deny", patterns=["[^z].*|z[^z].*|z"])
     ),
     "tiers that allow one name together": visibility_of(

@@ -14,7 +14,7 @@ from ostiary_operator.demo.mock_server.service import ListenError, serve
 
 @asynccontextmanager
 async def _serving() -> AsyncIterator[str]:
-    """The server inside this process, as another command may run it beside its own things."""
+    """The server inside this process, as another command may run it in addition to its own work."""
     stop, url = asyncio.Event(), asyncio.get_running_loop().create_future()
     serving = asyncio.create_task(serve(port=0, stop=stop, ready=url.set_result))
     try:
@@ -53,7 +53,7 @@ async def test_two_servers_do_not_share_their_data() -> None:
     assert not answer.is_error
 
 
-async def test_a_taken_port_is_told_from_an_address_that_is_not_ours() -> None:
+async def test_a_port_in_use_is_distinguished_from_an_address_of_another_machine() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(ListenError) as busy:
         await serve(port=taken.getsockname()[1], stop=asyncio.Event())
     with pytest.raises(ListenError) as foreign:

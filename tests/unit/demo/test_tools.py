@@ -44,7 +44,7 @@ async def test_every_tool_and_every_argument_is_described(mock: MockProcess) -> 
             assert schema.get("description"), f"{tool.name}: {name}"
 
 
-async def test_the_annotations_tell_readers_writers_and_destroyers_apart(mock: MockProcess) -> None:
+async def test_the_annotations_distinguish_reading_writing_and_destructive_tools(mock: MockProcess) -> None:
     async with connect(mock.url, era="modern") as client:
         tools = {tool.name: tool.annotations for tool in (await client.list_tools()).tools}
 

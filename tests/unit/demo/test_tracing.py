@@ -51,7 +51,7 @@ async def test_a_tool_call_is_a_span_under_its_service_name(variables: dict[str,
         with mock_process(env=environment) as mock:
             async with connect(mock.url, era="modern") as client:
                 await client.call_tool("echo", {"message": "hello"})
-        # The server has ended: what its batch still held was exported on the way.
+        # The server has ended: the spans left in its batch were exported at shutdown.
         spans = {span.name: (name, span) for name, span in _spans()}
 
     name, span = spans["tools/call echo"]
@@ -68,7 +68,7 @@ def _spans() -> Iterator[tuple[str, Span]]:
                     yield attributes["service.name"], span
 
 
-async def test_a_dead_collector_does_not_hold_the_end_for_long() -> None:
+async def test_a_dead_collector_does_not_delay_the_end_for_long() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts into its backlog, and never answers
         endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with mock_process(env={"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}) as mock:

@@ -131,7 +131,9 @@ async def test_subscribers_hear_of_changes(fresh_mock: MockProcess, sdk: Sdk, er
 
 
 @pytest.mark.parametrize(("sdk", "era"), CLIENTS)
-async def test_headers_are_sent_and_a_refused_connection_says_why(mock: MockProcess, sdk: Sdk, era: Era) -> None:
+async def test_headers_are_sent_and_a_refused_connection_reports_the_reason(
+    mock: MockProcess, sdk: Sdk, era: Era
+) -> None:
     with pytest.raises(ConnectError) as refused:
         await run_session(mock.url, sdk=sdk, era=era, steps=[], headers={"Origin": "https://evil.example"})
 

@@ -1,4 +1,4 @@
-"""The page about clients: what it shows can be pasted, and leads to the quickstart's endpoint."""
+"""The page about clients: its snippets can be pasted and use the quickstart's endpoint."""
 
 import ast
 import json
@@ -34,7 +34,9 @@ def test_each_program_is_python_and_names_the_endpoint(text: str) -> None:
     assert ENDPOINT in constants
 
 
-def test_the_welcome_prints_the_first_and_says_where_the_others_are(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_welcome_prints_the_first_command_and_names_the_page_of_the_others(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     import sys  # noqa: PLC0415  as it is while output is captured
 
     proxy = EndpointSummary(

@@ -1,4 +1,4 @@
-"""The pages as somebody who is in trouble uses them: complete, true to the code, with links that lead somewhere."""
+"""The pages for troubleshooting: complete, true to the code, with working links."""
 
 import re
 from pathlib import Path
@@ -17,7 +17,7 @@ PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("helm/*/READ
 
 
 def test_what_is_generated_of_pages_is_up_to_date() -> None:
-    # The index's sentences may lag behind their pages; which pages are in it may not (below).
+    # The sentences of the index may be older than their pages; the set of its pages may not (below).
     assert set(pages.stale()) <= {pages.LLMS}, "run: make generate"
 
 

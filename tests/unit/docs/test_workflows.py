@@ -41,7 +41,7 @@ def test_a_workflow_grants_reading_by_default_and_no_job_runs_without_a_time_lim
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda workflow: workflow.stem)
 def test_no_command_of_a_workflow_is_built_from_what_others_may_write(workflow: Path) -> None:
-    # An expression inside `run` becomes part of the script: whoever names a branch would write commands.
+    # An expression inside `run` becomes part of the script: the name of a branch could contain commands.
     assert [command for command in commands(workflow) if "${{" in command] == []
 
 

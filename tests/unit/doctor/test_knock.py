@@ -1,4 +1,4 @@
-"""The doctor's MCP client against servers that answer in every way they may, and in some that they may not."""
+"""The doctor's MCP client against servers with every permitted response, and some forbidden ones."""
 
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -38,8 +38,8 @@ async def test_an_answer_in_a_stream_is_found_behind_other_events() -> None:
         await response.write(b": goes on\n\n")
         return response
 
-    async with serving(handler) as url, McpClientSession(url) as knock:
-        assert (await knock.initialize()).result is not None
+    async with serving(handler) as url, McpClientSession(url) as session:
+        assert (await session.initialize()).result is not None
 
 
 async def test_the_session_is_named_in_what_follows_and_ended() -> None:
@@ -49,8 +49,8 @@ async def test_the_session_is_named_in_what_follows_and_ended() -> None:
         seen.append((request.method, request.headers.get("Mcp-Session-Id"), request.headers.get("Authorization")))
         return web.Response(body=HELLO, content_type="application/json", headers={"Mcp-Session-Id": "s"})
 
-    async with serving(handler) as url, McpClientSession(url, bearer="t") as knock:
-        await knock.initialize()
+    async with serving(handler) as url, McpClientSession(url, bearer="t") as session:
+        await session.initialize()
     assert seen == [("POST", None, "Bearer t"), ("POST", "s", "Bearer t"), ("DELETE", "s", "Bearer t")]
 
 
@@ -66,8 +66,8 @@ async def test_a_redirect_is_not_followed_so_the_token_stays() -> None:
         async def handler(request: web.Request) -> web.StreamResponse:
             return web.Response(status=307, headers={"Location": other})
 
-        async with serving(handler) as url, McpClientSession(url, bearer="t") as knock:
-            assert (await knock.initialize()).status == 307
+        async with serving(handler) as url, McpClientSession(url, bearer="t") as session:
+            assert (await session.initialize()).status == 307
     assert asked == []
 
 
@@ -76,8 +76,8 @@ async def test_what_is_no_message_is_an_answer_without_one(body: bytes) -> None:
     async def handler(request: web.Request) -> web.StreamResponse:
         return web.Response(status=502, body=body)
 
-    async with serving(handler) as url, McpClientSession(url) as knock:
-        reply = await knock.initialize()
+    async with serving(handler) as url, McpClientSession(url) as session:
+        reply = await session.initialize()
         assert (reply.status, reply.result, reply.error, reply.reason) == (502, None, {}, "")
 
 
@@ -89,9 +89,9 @@ async def test_an_answer_without_end_is_not_read_to_its_end() -> None:
             await response.write(b" " * 1_000_000)
         return response
 
-    async with serving(handler) as url, McpClientSession(url) as knock:
+    async with serving(handler) as url, McpClientSession(url) as session:
         with pytest.raises(aiohttp.ClientPayloadError, match="larger than"):
-            await knock.initialize()
+            await session.initialize()
 
 
 async def test_past_a_load_balancer_the_certificate_must_be_for_the_published_name(
@@ -108,9 +108,9 @@ async def test_past_a_load_balancer_the_certificate_must_be_for_the_published_na
         return web.Response(body=HELLO, content_type="application/json")
 
     async with serving(handler, tls) as url:
-        async with McpClientSession(url, host="mcp.example.com:8443") as knock:
-            assert (await knock.initialize()).result is not None
-        async with McpClientSession(url, host="other.example.com") as knock:
+        async with McpClientSession(url, host="mcp.example.com:8443") as session:
+            assert (await session.initialize()).result is not None
+        async with McpClientSession(url, host="other.example.com") as session:
             with pytest.raises(aiohttp.ClientConnectorCertificateError, match=r"other\.example\.com"):
-                await knock.initialize()
+                await session.initialize()
     assert set(hosts) == {"mcp.example.com:8443"}

@@ -1,4 +1,4 @@
-"""What the doctor says of a server: more than callers are told, where the gateways saw more."""
+"""What the doctor reports on a server: more than callers learn, where the gateways saw more."""
 
 from typing import Any, cast
 
@@ -22,7 +22,7 @@ SEEN = "server mock: the upstream answered HTTP 421: Invalid Host header (the ga
     ("reason", "told"),
     [("UpstreamHostRefused", SEEN), ("UpstreamUnreachable", "The MCP server is unavailable")],
 )
-async def test_the_servers_own_words_are_told_where_gateways_saw_the_same_fault(reason: str, told: str) -> None:
+async def test_the_servers_own_message_is_reported_where_gateways_saw_the_same_fault(reason: str, told: str) -> None:
     condition = {
         "type": "UpstreamHealthy",
         "status": "False",

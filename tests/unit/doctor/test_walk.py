@@ -48,7 +48,7 @@ async def test_a_check_without_the_right_is_unknown_and_the_next_one_runs() -> N
     assert "secrets are forbidden" in first.detail
 
 
-async def test_an_api_server_that_goes_away_is_a_broken_link() -> None:
+async def test_an_api_server_that_becomes_unreachable_is_a_broken_link() -> None:
     ((_, found),) = await results_of(Check("a", gets_no_response), Check("b", succeeds))
     assert found.state is CheckState.BROKEN
 
@@ -74,5 +74,5 @@ def test_no_two_links_have_one_name_and_none_is_too_long_for_its_column() -> Non
     assert max(map(len, names)) < 13
 
 
-def test_a_token_is_not_in_what_options_say_of_themselves() -> None:
+def test_a_token_is_not_in_the_repr_of_the_options() -> None:
     assert "hunter2" not in repr(Options(bearer="hunter2"))

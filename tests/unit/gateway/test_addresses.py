@@ -108,7 +108,7 @@ def test_the_gateways_ports_at_other_addresses_belong_to_other_servers() -> None
     assert permits("10.1.2.4", 8080)
 
 
-def test_our_places_come_from_what_kubernetes_tells_a_pod(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_own_addresses_come_from_the_environment_of_the_pod(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POD_IP", "10.1.2.3")
     monkeypatch.setenv("POD_IPS", "10.1.2.3, fd00::3, rubbish")
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1")
@@ -160,7 +160,7 @@ async def test_a_name_with_no_address_that_passes_is_forbidden(monkeypatch: pyte
     assert fault.value.kind == "UpstreamAddressForbidden"
 
 
-# -- what stands in the URL itself
+# -- addresses in the URL itself
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,9 @@ async def test_what_is_no_name_does_not_resolve(name: str) -> None:
     assert fault.value.kind == "UpstreamUnreachable"
 
 
-async def test_who_gives_up_waiting_for_a_name_leaves_the_look_up_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_caller_that_gives_up_does_not_cancel_the_lookup_for_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     release, asked = threading.Event(), 0
 
     def slow(host: str, port: int, *_: Any, **__: Any) -> list[Any]:

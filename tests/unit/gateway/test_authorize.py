@@ -63,7 +63,7 @@ LIFECYCLE = [
 
 @pytest.mark.parametrize(("method", "params", "identifier"), LIFECYCLE)
 @pytest.mark.parametrize("visibility", [OPEN, EMPTY, NOTHING, INVALID])
-def test_the_lifecycle_passes_whatever_the_policy_says(
+def test_the_lifecycle_passes_under_every_policy(
     method: str, params: dict[str, Any] | None, identifier: int | None, visibility: Visibility
 ) -> None:
     assert authorize(message(method, params, identifier=identifier), visibility) is None
@@ -124,14 +124,14 @@ def test_an_allowed_call_carries_the_rule_that_let_it_pass() -> None:
     assert (decision.allowed, decision.policy, decision.rule) == (True, "default/p", "one")
 
 
-def test_a_refusal_tells_neither_policy_nor_rule() -> None:
+def test_a_refusal_names_neither_policy_nor_rule() -> None:
     refusal = denied(message("tools/call", {"name": "x"}), visibility_by_rules({"name": "r-secret", "effect": "Deny"}))
 
     assert "r-secret" not in f"{refusal.message}{refusal.data}"
     assert (refusal.decision.policy, refusal.decision.rule) == ("default/p", "r-secret")
 
 
-def test_a_long_name_is_told_back_cut() -> None:
+def test_a_long_name_is_shortened_in_messages() -> None:
     assert len(denied(message("tools/call", {"name": "x" * 4000}), EMPTY).message) < 300
 
 
@@ -232,7 +232,7 @@ def test_a_filter_of_another_shape_is_refused(params: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("method", ["tasks/get", "tasks/result", "tasks/cancel"])
-def test_a_task_follows_from_a_call_so_who_may_call_nothing_has_none(method: str) -> None:
+def test_a_caller_that_may_call_nothing_has_no_tasks(method: str) -> None:
     asking = message(method, {"taskId": "t-1"})
 
     assert authorize(asking, OPEN) is None
@@ -252,7 +252,7 @@ def test_a_list_of_tasks_cannot_be_filtered_so_it_passes_only_where_tools_are_no
     assert code(asking, INVALID) == -31007
 
 
-# -- how a denial is told
+# -- the message of a denial
 
 
 def test_a_tool_that_may_be_seen_and_not_called_answers_a_result_that_a_model_can_read() -> None:
@@ -267,13 +267,13 @@ def test_a_tool_that_may_be_seen_and_not_called_answers_a_result_that_a_model_ca
     assert "resultType" not in answer["result"]
 
 
-def test_in_2026_07_28_that_result_says_that_it_is_complete() -> None:
+def test_in_2026_07_28_that_result_is_marked_complete() -> None:
     refusal = denied(modern_message("tools/call", {"name": "shown"}), visibility_by_rules(LIST_TOOLS))
 
     assert message_for(refusal, 1)["result"]["resultType"] == "complete"
 
 
-def test_who_asks_for_a_task_is_told_an_error_for_it_awaits_a_result_of_another_shape() -> None:
+def test_a_refused_task_request_gets_an_error_since_it_awaits_another_result() -> None:
     refusal = denied(message("tools/call", {"name": "shown", "task": {"ttl": 1000}}), visibility_by_rules(LIST_TOOLS))
 
     assert message_for(refusal, 7)["error"]["code"] == -31001
@@ -368,6 +368,6 @@ def test_a_listen_filter_that_would_cost_too_much_to_judge_is_refused() -> None:
         visibility_of(catalogue={"tools": {"exclude": ["*"]}}),
     ],
 )
-def test_where_all_tools_are_denied_or_left_out_there_are_no_tasks(method: str, nothing: Visibility) -> None:
+def test_where_all_tools_are_denied_or_excluded_there_are_no_tasks(method: str, nothing: Visibility) -> None:
     assert code(message(method, {"taskId": "t-1"}), nothing) == -31001
     assert code(listen(taskIds=["t-1"]), nothing) == -31001

@@ -1,4 +1,4 @@
-"""The guide to bounds says what is."""
+"""The guide to bounds matches the code."""
 
 import re
 from pathlib import Path

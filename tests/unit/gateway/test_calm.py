@@ -36,10 +36,10 @@ def test_all_is_as_before_when_building_fails() -> None:
 
 
 @pytest.mark.parametrize(("built", "frozen"), [(FREEZE_FROM, True), (FREEZE_FROM - 1, False)])
-def test_only_what_a_large_build_left_is_set_apart_from_what_the_collector_walks(built: int, *, frozen: bool) -> None:
+def test_only_objects_of_a_large_build_are_frozen_for_the_garbage_collector(built: int, *, frozen: bool) -> None:
     gc.unfreeze()
-    with cooperative_build() as calm:
-        calm.built = built
+    with cooperative_build() as build:
+        build.built = built
     assert (gc.get_freeze_count() > 0) is frozen
 
 
@@ -51,15 +51,15 @@ def test_the_builder_rests_whenever_it_has_worked_for_a_while(monkeypatch: pytes
 
     monkeypatch.setattr(time, "perf_counter", lambda: now)
     monkeypatch.setattr(time, "sleep", rest)
-    calm = CooperativeBuild()
+    build = CooperativeBuild()
     for _ in range(10):
         now += 0.0005
-        calm.built_one()
+        build.built_one()
     assert [at for at, _ in rests] == [100.002, 100.004]
     assert all(seconds > 0 for _, seconds in rests)
 
 
-async def test_a_server_that_is_no_longer_used_goes_without_the_collector() -> None:
+async def test_an_unused_server_is_freed_without_the_garbage_collector() -> None:
     gc.disable()
     try:
         server = UpstreamServer(entry("crm").servers[0], own=OwnEndpoints(), connections=1, proxy="a/b", mark="m")

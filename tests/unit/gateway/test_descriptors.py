@@ -1,4 +1,4 @@
-"""Open files: what the system allows is used, and what it carries is known."""
+"""Open files: the limit of the system is used, and the connections that it allows are known."""
 
 import resource
 import subprocess

@@ -78,7 +78,7 @@ def test_in_a_session_the_revision_is_the_sealed_one_and_no_header_replaces_it()
     assert refused(legacy("tools/list"), {"MCP-Protocol-Version": "1999-01-01"}, SESSION)[0] == 400
 
 
-def test_a_legacy_message_that_says_nothing_of_its_revision_passes_without_one() -> None:
+def test_a_legacy_message_without_a_revision_passes_without_one() -> None:
     assert framed(legacy("tools/list")).revision == ""
 
 
@@ -187,7 +187,7 @@ def test_a_header_that_contradicts_an_unknown_revision_is_a_mismatch_first() -> 
 
 
 @pytest.mark.parametrize("value", [None, "tools/call", "TOOLS/LIST", "tools/list ", ""])
-def test_the_method_header_must_say_what_the_body_says(value: str | None) -> None:
+def test_the_method_header_must_equal_the_body(value: str | None) -> None:
     assert refused_modern(modern("tools/list"), {"Mcp-Method": value}) == (400, -32020)
 
 
@@ -201,7 +201,7 @@ def test_the_method_header_must_say_what_the_body_says(value: str | None) -> Non
     ],
 )
 @pytest.mark.parametrize("value", [None, "another", "=?base64?YW5vdGhlcg==?=", "=?base64?broken?="])
-def test_the_name_header_must_say_what_the_body_says(method: str, params: dict[str, str], value: str | None) -> None:
+def test_the_name_header_must_equal_the_body(method: str, params: dict[str, str], value: str | None) -> None:
     assert framed_modern(modern(method, params)).name == next(iter(params.values()))
     assert refused_modern(modern(method, params), {"Mcp-Name": value}) == (400, -32020)
 

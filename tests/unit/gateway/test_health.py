@@ -1,4 +1,4 @@
-"""What a gateway remembers of a server, and what it logs: enough to know why calls fail, and no more."""
+"""What a gateway records and logs of a server: enough to know why calls fail, and no more."""
 
 import logging
 
@@ -42,7 +42,7 @@ def assert_well(health: Health) -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(OF_ONE_CALL))
-def test_a_call_that_fails_by_itself_tells_nothing_of_a_server_that_answers_others(health: Health, kind: str) -> None:
+def test_a_call_that_fails_by_itself_does_not_mark_a_server_that_answers_others(health: Health, kind: str) -> None:
     health.succeeded()
     for _ in range(5):
         for _ in range(IN_A_ROW - 1):
@@ -55,7 +55,7 @@ def test_a_call_that_fails_by_itself_tells_nothing_of_a_server_that_answers_othe
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS - OF_ONE_CALL - NOT_OF_THE_SERVER))
-def test_what_every_call_would_meet_is_told_at_the_first(health: Health, kind: str) -> None:
+def test_a_fault_of_every_call_is_reported_at_the_first(health: Health, kind: str) -> None:
     health.succeeded()
     health.failed(UpstreamFault(kind, "words"))
     assert health.fault is not None
@@ -80,7 +80,7 @@ def test_a_server_that_is_down_fills_no_log(
     assert caplog.messages[1].endswith("Connection refused (and 999 more since the last such record)")
 
 
-def test_a_server_that_comes_and_goes_fills_no_log(
+def test_an_unstable_server_does_not_fill_the_log(
     health: Health, clock: list[float], caplog: pytest.LogCaptureFixture
 ) -> None:
     for turn in range(6000):
@@ -100,7 +100,7 @@ def test_another_kind_of_fault_is_logged_though_the_first_was_a_moment_ago(
 
 
 @pytest.mark.parametrize("words", ["a\r\nlevel=error b", "\x1b[31mred\x1b[0m", "\u202eevil", "x" * 10_000, "\0"])
-def test_words_of_a_server_are_one_harmless_line(words: str) -> None:
+def test_the_message_of_a_server_becomes_one_harmless_line(words: str) -> None:
     shown = printable(words)
     assert shown.isascii()
     assert shown.isprintable()

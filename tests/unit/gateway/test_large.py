@@ -1,4 +1,4 @@
-"""Large messages take turns, and what comes in steps lets others in between."""
+"""Large messages are queued fairly, and work in steps lets other tasks run in between."""
 
 import asyncio
 from collections.abc import Generator
@@ -25,7 +25,7 @@ async def test_a_proxy_with_many_large_messages_lets_the_one_of_another_go_befor
     assert done == ["crm-0", "crm-1", "docs-0", "crm-2", "crm-3"]
 
 
-async def test_the_loop_goes_round_for_others_between_two_large_messages() -> None:
+async def test_the_event_loop_serves_others_between_two_large_messages() -> None:
     turns, done = LargeMessageQueue(), list[str]()
 
     async def others() -> None:
@@ -41,7 +41,7 @@ async def test_the_loop_goes_round_for_others_between_two_large_messages() -> No
 
 
 @pytest.mark.parametrize("given_already", [False, True])
-async def test_one_that_is_cancelled_while_it_waits_keeps_no_turn(given_already: bool) -> None:
+async def test_a_waiter_that_is_cancelled_keeps_no_place_in_the_queue(given_already: bool) -> None:
     turns, done = LargeMessageQueue(), list[str]()
     async with turns.turn("crm"):
         waiting = asyncio.create_task(take(turns, "crm", "cancelled", done))
@@ -58,7 +58,7 @@ async def test_one_that_is_cancelled_while_it_waits_keeps_no_turn(given_already:
     assert done == ["next"]
 
 
-async def test_what_fails_gives_its_turn_back() -> None:
+async def test_a_failed_task_releases_its_place() -> None:
     turns, done = LargeMessageQueue(), list[str]()
     with pytest.raises(ZeroDivisionError):
         async with turns.turn("crm"):
@@ -96,7 +96,7 @@ async def test_work_in_steps_lets_others_in_and_comes_to_the_same_at_once() -> N
             rounds += 1
             await asyncio.sleep(0)
 
-    beside = asyncio.create_task(others())
+    parallel = asyncio.create_task(others())
     assert await in_slices(steps()) == at_once(steps()) == "made"
-    beside.cancel()
+    parallel.cancel()
     assert rounds > 3

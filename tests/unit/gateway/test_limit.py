@@ -204,8 +204,8 @@ def test_a_listen_becomes_a_stream_or_is_refused_as_one() -> None:
 
 def test_leaving_twice_or_without_having_entered_counts_once() -> None:
     limiter = bounded()
-    stranger, made = arrival(limiter), admitted(limiter)
-    for each in (stranger, made, made):
+    client, made = arrival(limiter), admitted(limiter)
+    for each in (client, made, made):
         each.release()
     assert limiter.requests == 0
 
@@ -258,7 +258,9 @@ def test_the_open_files_bound_connections_whatever_the_settings_say() -> None:
     assert connection(limiter, "192.0.2.9").told is not None
 
 
-def test_a_bound_beyond_the_open_files_is_told_once_and_not_with_each_config(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_bound_beyond_the_open_files_is_logged_once_and_not_with_each_config(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     limiter = unbounded()
     limiter.carried = 1
     for wanted in (66, 66, None, 66, 77):
@@ -291,7 +293,7 @@ def test_behind_a_trusted_proxy_each_source_has_its_own_bound() -> None:
     assert made.reservation.client_address == "198.51.100.2"
 
 
-def test_who_is_no_trusted_proxy_gains_nothing_by_x_forwarded_for() -> None:
+def test_an_untrusted_peer_gains_nothing_by_x_forwarded_for() -> None:
     limiter = bounded(["10.0.0.0/8"], per_source=ShareConfig(requests_in_flight=1))
     made = admitted(limiter, forwarded_for="198.51.100.1")
     assert made.reservation.client_address == "192.0.2.1"
@@ -366,7 +368,7 @@ def test_a_large_answer_counts_until_its_caller_has_taken_it(end: str) -> None:
     assert not limiter.principals.by_key
 
 
-def test_nothing_is_held_for_a_caller_who_is_gone() -> None:
+def test_nothing_is_buffered_for_a_caller_that_disconnected() -> None:
     limiter = bounded()
     over = connection(limiter)
     made = admitted(limiter, over=over)

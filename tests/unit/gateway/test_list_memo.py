@@ -1,4 +1,4 @@
-"""A list that was judged before is answered from memory: always as if it had been read anew, and never for others."""
+"""A list that was judged before comes from the cache: always as if judged again, and only for the same visibility."""
 
 import gc
 import json
@@ -82,7 +82,7 @@ IDS: list[Id] = [
     'é"\n\x00',
 ]
 ids: st.SearchStrategy[Id] = st.sampled_from(IDS) | st.integers(-(2**63), 2**64 - 1) | st.text(max_size=8)
-#: What stands for the id: each occurrence becomes the id, as JSON or within a string.
+#: The placeholder of the id: each occurrence becomes the id, as JSON or within a string.
 SLOT = "\ufffc"
 members = st.sampled_from(
     [
@@ -113,11 +113,11 @@ spaces = st.sampled_from(["", "", "", " ", "\n", "\r\n\t"])
 
 @st.composite
 def templates(draw: st.DrawFn) -> str:
-    """An answer as a server might make it to mislead: often good, with ids in many places, with a key twice."""
+    """A response that may mislead: often valid, with ids in many places, with a duplicate key."""
     space = draw(spaces)
     good = [f'"id":{SLOT}', draw(members.filter(lambda m: m.startswith('"result"')))]
     more = draw(st.lists(members, max_size=3))
-    # Often the id stands neither first nor last, with something that looks like it at the end.
+    # Often the id is neither first nor last, with something similar at the end.
     text = f"{space},{space}".join(draw(st.permutations([*good, *more]) | st.just([good[1], good[0], *more])))
     return f"{space}{{{space}{text}{space}}}{draw(st.sampled_from(['', '', '', ' ', '}', '{}', ',', chr(10)]))}"
 
@@ -256,7 +256,7 @@ def test_a_reload_empties_the_cache_even_with_the_same_rules() -> None:
     assert not recalled(memo, page(), after)
 
 
-def test_what_is_kept_goes_with_its_visibility() -> None:
+def test_cached_lists_are_freed_with_their_visibility() -> None:
     memo = ListMemo()
     visibility = visibility_by_rules({"name": "users", "effect": "Allow", "tools": {"names": ["get_*"]}})
     with_memo(memo, TOOLS, page(), visibility, 1)
@@ -363,7 +363,7 @@ def test_of_many_lists_the_last_used_are_kept() -> None:
     assert known == [0, *range(169, 200)]
 
 
-def test_one_visibility_holds_at_most_a_megabyte() -> None:
+def test_one_visibility_caches_at_most_a_megabyte() -> None:
     memo = ListMemo()
     for number in range(40):
         for _ in range(2):
@@ -410,7 +410,7 @@ def test_what_went_with_its_visibility_makes_room_and_costs_others_nothing() -> 
     assert recalled(memo, page(padding=20_000))
 
 
-def test_a_server_that_never_tells_the_same_list_twice_is_soon_given_up_and_tried_again() -> None:
+def test_lists_of_a_server_that_never_repeats_one_are_soon_no_longer_cached_and_tried_again() -> None:
     memo = ListMemo()
     kept = []
     for number in range(64):

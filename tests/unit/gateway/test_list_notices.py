@@ -1,4 +1,4 @@
-"""Which lists an edit of a policy may have changed, and that a stream is told of it once."""
+"""Which lists an edit of a policy may have changed, and that a stream gets one notice."""
 
 import asyncio
 import gc
@@ -46,7 +46,7 @@ EDITS: dict[str, tuple[Visibility, Visibility, frozenset[Primitive]]] = {
     "who may call, and no more": (visibility_of(), visibility_by_rules(deny(tools={"verbs": ["Call"]})), NONE),
     "a first policy that denies a tool": (visibility_of(), visibility_by_rules(deny(tools=ONE)), frozenset({TOOLS})),
     "a first policy that allows one": (visibility_of(), visibility_by_rules(allow(tools=ONE)), ALL),
-    "a policy beside that says nothing of lists": (
+    "a further policy without rules for lists": (
         visibility_of(policy("a", allow(tools=ONE))),
         visibility_of(policy("a", allow(tools=ONE)), policy("b", deny(resources={"verbs": ["Read"]}))),
         NONE,
@@ -105,7 +105,7 @@ def methods(events: bytes) -> list[str]:
 
 
 @pytest.mark.usefixtures("at_once")
-async def test_edits_that_follow_one_another_are_told_of_once() -> None:
+async def test_edits_in_quick_succession_are_reported_once() -> None:
     notices, ready = ListNotices(exchange(None)), asyncio.Event()
     notices.ready = ready.set
     for old, new in ((ONE, TWO), (TWO, ONE), (ONE, TWO)):
@@ -118,7 +118,7 @@ async def test_edits_that_follow_one_another_are_told_of_once() -> None:
 
 
 @pytest.mark.usefixtures("at_once")
-async def test_a_subscription_is_told_nothing_before_it_is_acknowledged_and_only_what_it_asked_for() -> None:
+async def test_a_subscription_gets_notices_only_after_its_acknowledgement_and_only_requested_ones() -> None:
     notices, ready = ListNotices(exchange({"toolsListChanged": True, "promptsListChanged": 1})), asyncio.Event()
     notices.ready = ready.set
     notices.compare(visibility_of(), visibility_of(invalid=True))
@@ -145,7 +145,7 @@ async def test_an_acknowledgement_of_another_shape_passes_as_it_is(params: Any) 
     )
 
 
-async def test_a_stream_that_has_ended_is_told_nothing() -> None:
+async def test_an_ended_stream_gets_no_notice() -> None:
     notices = ListNotices(exchange(None))
     notices.ready = lambda: pytest.fail("told")
     notices.compare(visibility_of(), visibility_by_rules())

@@ -12,7 +12,7 @@ from ostiary_gateway.main import tune_collector
 
 @pytest.fixture
 def collections() -> Iterator[list[str]]:
-    """What the garbage collector does; afterwards all is as it was."""
+    """The collections that run during the test; its settings are restored afterwards."""
     seen: list[str] = []
     threshold = gc.get_threshold()
 

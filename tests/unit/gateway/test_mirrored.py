@@ -1,4 +1,4 @@
-"""Mirrored parameters: what is learnt of tools from their lists, and which headers contradict the body (SEP-2243)."""
+"""Mirrored parameters: what the gateway learns from tool lists, and which headers contradict the body (SEP-2243)."""
 
 from typing import Any
 
@@ -73,12 +73,12 @@ CONTRADICTING: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize(("value", "text"), AGREEING)
-def test_a_header_that_says_what_the_argument_says_passes(value: Any, text: str) -> None:
+def test_a_header_that_equals_the_argument_passes(value: Any, text: str) -> None:
     assert not contradicts(knowing(tool(region=marked("Region"))), {"region": value}, {"region": text})
 
 
 @pytest.mark.parametrize(("value", "text"), CONTRADICTING)
-def test_a_header_that_says_something_else_is_refused(value: Any, text: str) -> None:
+def test_a_header_that_differs_from_the_argument_is_refused(value: Any, text: str) -> None:
     assert contradicts(knowing(tool(region=marked("Region"))), {"region": value}, {"region": text})
 
 
@@ -102,7 +102,7 @@ def test_every_number_agrees_with_its_json(value: float) -> None:
     assert not contradicts(known, {"region": value}, {"region": text})
 
 
-def test_the_argument_may_lie_deeper() -> None:
+def test_the_argument_may_be_nested() -> None:
     known = knowing(tool(options={"type": "object", "properties": {"limit": marked("Limit", "integer")}}))
 
     assert not contradicts(known, {"options": {"limit": 5}}, {"limit": "5"})
@@ -118,11 +118,11 @@ def test_what_is_not_known_is_handed_on() -> None:
     assert not contradicts(known, {"region": "a"}, {"region": "b"}, name="unheard-of")
 
 
-def test_a_header_that_is_missing_is_left_to_the_server_who_may_have_stopped_asking_for_it() -> None:
+def test_a_missing_parameter_header_is_left_to_the_server_to_judge() -> None:
     assert not contradicts(knowing(tool(region=marked("Region"))), {"region": "a"}, {})
 
 
-def test_what_a_list_says_now_replaces_what_one_said_before() -> None:
+def test_a_new_list_replaces_the_previous_one() -> None:
     known = knowing(tool(region=marked("Region")), tool("other", x=marked("X")))
     known.learn([tool(zone=marked("Region"))])
     assert not contradicts(known, {"region": "a", "zone": "b"}, {"region": "b"})
@@ -136,7 +136,7 @@ def test_an_annotation_that_is_no_name_of_a_header_is_none(header: Any) -> None:
     assert len(knowing(tool(region=marked(header)))) == 0
 
 
-def test_an_annotation_that_stands_twice_says_nothing() -> None:
+def test_a_duplicate_annotation_is_ignored() -> None:
     known = knowing(tool(a=marked("Region"), b=marked("REGION"), c=marked("Other")))
 
     assert not contradicts(known, {"a": "1", "b": "2"}, {"region": "3"})
@@ -162,7 +162,7 @@ def test_a_list_of_no_shape_teaches_nothing_and_is_no_accident(odd: Any) -> None
     assert len(known) == 1
 
 
-def test_what_a_server_may_have_us_remember_is_bounded() -> None:
+def test_what_the_gateway_remembers_for_a_server_is_bounded() -> None:
     known = MirroredParameters()
     for page in range(20):
         known.learn([tool(f"tool-{page}-{n}", **{f"p{i}": marked(f"H{i}") for i in range(200)}) for n in range(20)])
@@ -170,7 +170,7 @@ def test_what_a_server_may_have_us_remember_is_bounded() -> None:
     assert contradicts(known, {"p1": "a"}, {"h1": "b"}, name="tool-19-3")
 
 
-def test_what_a_server_may_have_us_walk_is_bounded() -> None:
+def test_the_depth_and_size_of_a_servers_schema_are_bounded() -> None:
     deep: dict[str, Any] = marked("Deep")
     for _ in range(100):
         deep = {"properties": {"x": deep}}

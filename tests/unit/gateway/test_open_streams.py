@@ -1,4 +1,4 @@
-"""Open streams are judged again in slices: none holds the loop for long, and none speaks before it is judged."""
+"""Open streams are judged again in slices: none blocks the loop for long, and none sends before it is judged."""
 
 import asyncio
 from types import SimpleNamespace
@@ -55,7 +55,7 @@ def slow_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "monotonic", lambda: next(now))
 
 
-async def test_others_have_their_turn_between_slices(slow_clock: None) -> None:
+async def test_other_tasks_run_between_slices(slow_clock: None) -> None:
     all_of_them, found = opened(20)
     settled: list[int] = []
     swap(all_of_them, REFUSE)
@@ -88,7 +88,7 @@ async def test_a_stream_has_the_new_policy_at_once_and_is_judged_before_it_speak
     assert found[1].ended
 
 
-async def test_a_stream_of_a_proxy_that_is_gone_ends_at_once() -> None:
+async def test_a_stream_of_a_removed_proxy_ends_at_once() -> None:
     all_of_them, found = opened(1)
     gone = cast("Snapshot", SimpleNamespace(proxies={}))
     all_of_them.on_swap(gone, frozenset({"default/mock"}))

@@ -1,4 +1,4 @@
-"""Servers by what they are: shared, kept over edits, and let go only when nobody uses them any more."""
+"""Server pools: shared by equal servers, kept over edits, and closed only when unused."""
 
 from dataclasses import dataclass
 

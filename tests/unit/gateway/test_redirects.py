@@ -1,4 +1,4 @@
-"""A redirect is followed to another path of the same origin, and of any other no secret is told."""
+"""A redirect is followed to another path of the same origin; the report of any other contains no secret."""
 
 import pytest
 from yarl import URL
@@ -49,5 +49,5 @@ def test_a_slash_and_a_permanent_move_are_remembered(status: int, after: str, la
 
 
 @pytest.mark.parametrize("location", ["https://user:word@a.example/x?token=secret#secret", "/login?next=secret"])
-def test_what_may_be_secret_in_a_location_is_not_told(location: str) -> None:
+def test_possible_secrets_in_a_location_are_not_reported(location: str) -> None:
     assert shown(location) in {"https://a.example/x", "/login"}

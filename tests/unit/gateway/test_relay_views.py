@@ -239,7 +239,7 @@ def relaying(stub: Chunks) -> "asyncio.Task[None]":
     return asyncio.create_task(EventRelay(exchange, anything, stream=stream, seal=lambda _: "").run())
 
 
-async def test_a_chunk_of_nothing_but_tiny_events_lets_others_have_their_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_chunk_of_many_tiny_events_lets_other_requests_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ostiary_gateway.line.relay.BLOCKS_AT_ONCE", 100)
     stub, turns = Chunks(1), 0
     task = relaying(stub)
@@ -260,4 +260,4 @@ async def test_tiny_events_are_not_taken_on_while_the_caller_takes_none() -> Non
     await asyncio.gather(task, return_exceptions=True)
 
     assert len(stub.chunks) > 48
-    assert stub.held_back, "what he does not take stays with its sender"
+    assert stub.held_back, "what the caller does not read stays with its sender"

@@ -92,7 +92,7 @@ def test_an_id_expires() -> None:
     assert opened(sealer(now=NOW + HOUR + 2), sealed) is None
 
 
-def test_a_replica_whose_clock_is_behind_opens_it_too() -> None:
+def test_a_replica_whose_clock_is_late_opens_a_session_too() -> None:
     assert opened(sealer(now=NOW - 60), seal(sealer())) == SESSION
 
 

@@ -1,4 +1,4 @@
-"""Responses keep their bytes unless a rule removes something from what the caller may see."""
+"""Responses keep their bytes unless a rule hides something from the caller."""
 
 import json
 from typing import Any
@@ -139,13 +139,13 @@ def test_an_item_that_no_strict_reader_takes_keeps_its_bytes_where_it_can_be_jud
     assert shape_streamed(text.encode(), answers.read(text.encode()), USERS) is not None
 
 
-def test_a_byte_order_mark_goes() -> None:
+def test_a_byte_order_mark_is_removed() -> None:
     text = page("tools", [{"name": "get_a"}, {"name": "x"}])
 
     assert json.loads(shaped("tools/list", b"\xef\xbb\xbf" + text, USERS))["result"]["tools"] == [{"name": "get_a"}]
 
 
-#: What cannot be judged, and the words for it.
+#: Items that cannot be judged, and the message for each.
 UNJUDGED = {
     '{"name":"get_b","name":"get_b"}': 'tools[0]: duplicate "name"',
     '{"name":"get_b","n\\u0061me":"x"}': 'tools[0]: duplicate "name"',
@@ -169,7 +169,7 @@ def test_an_item_that_cannot_be_judged_is_left_out_alone_and_told_of(item: str, 
     assert list(found.dropped) == [words]
 
 
-def test_of_a_name_that_is_told_a_log_gets_little_and_nothing_that_could_break_it() -> None:
+def test_a_name_in_a_log_is_shortened_and_escaped() -> None:
     row = METHODS["tools/list"]
     text = page("tools", [{"name": "\n\x1b[31m" + "x" * 9999, "NAME": 1}])
     (words,) = shape_result(row, text, read_for(row, text, USERS), USERS).dropped
@@ -194,7 +194,7 @@ def test_what_is_no_list_keeps_its_bytes_even_where_it_looks_like_one(method: st
 # -- streams whose requests are not known
 
 
-def test_a_list_on_a_resumed_stream_is_filtered_by_its_looks() -> None:
+def test_a_list_on_a_resumed_stream_is_filtered_by_its_shape() -> None:
     both = {"tools": [{"name": "x"}, {"name": "get_y"}], "prompts": [{"name": "hello"}]}
     shaped = streamed({"jsonrpc": "2.0", "id": 3, "result": both}, USERS)
 

@@ -77,7 +77,7 @@ def test_a_proxy_with_hostnames_is_at_no_other_host() -> None:
     assert at(found, "/a/mcp", "localhost") is None
 
 
-def test_who_asks_for_the_path_can_be_told_the_endpoint() -> None:
+def test_a_proxy_found_by_its_path_names_its_endpoint() -> None:
     proxy = snapshot(entry("a")).at_path("any", "/a")
 
     assert proxy is not None

@@ -29,7 +29,7 @@ def behind(forwarded_for: str) -> str:
         ("::ffff:198.51.100.1", "198.51.100.1"),
     ],
 )
-def test_the_rightmost_address_that_is_no_trusted_proxy_is_believed(forwarded_for: str, key: str) -> None:
+def test_the_rightmost_address_that_is_no_trusted_proxy_is_used(forwarded_for: str, key: str) -> None:
     assert behind(forwarded_for) == key
 
 

@@ -100,7 +100,7 @@ def test_hidden_files_folders_and_what_is_far_too_large_are_not_read(tmp_path: P
     assert read(tmp_path) == {"a": b"1"}
 
 
-def test_a_file_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreadable_file_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def denied(self: Path) -> bytes:
         raise PermissionError(13, "Permission denied")
 

@@ -240,7 +240,7 @@ async def test_a_watch_that_ends_in_time_is_begun_again(scene: Scene, run: Runni
     await scene.until("crm")
 
 
-async def test_while_the_api_server_is_away_the_last_good_stays_and_then_it_recovers(
+async def test_while_the_api_server_is_unreachable_the_last_good_config_stays_and_then_it_recovers(
     scene: Scene, run: Running, caplog: pytest.LogCaptureFixture
 ) -> None:
     scene.deliver_secret()
@@ -259,7 +259,7 @@ async def test_while_the_api_server_is_away_the_last_good_stays_and_then_it_reco
     await scene.until("wiki")
 
 
-async def test_it_starts_while_the_api_server_is_away(scene: Scene, run: Running) -> None:
+async def test_it_starts_while_the_api_server_is_unreachable(scene: Scene, run: Running) -> None:
     scene.api.away = True
     await run(api=scene.options.api)
     await eventually(lambda: len(scene.api.seen) > 3)
@@ -308,7 +308,9 @@ async def test_an_authority_that_cannot_be_read_is_tried_again(
     await scene.until("crm")
 
 
-async def test_a_missing_right_is_told_in_words(scene: Scene, run: Running, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_missing_right_is_described_in_the_message(
+    scene: Scene, run: Running, caplog: pytest.LogCaptureFixture
+) -> None:
     scene.api.forbidden = {"secrets"}
     scene.deliver("crm")
     await run(api=scene.options.api)

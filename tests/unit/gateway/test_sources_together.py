@@ -83,7 +83,7 @@ async def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         await it.stop()
 
 
-async def test_it_starts_on_what_lies_on_disk_while_the_api_server_is_away_and_takes_the_newest_when_it_is_back(
+async def test_it_starts_from_disk_while_the_api_server_is_unreachable_and_loads_the_newest_when_it_returns(
     scene: Scene,
 ) -> None:
     await scene.mount(scene.files("crm"))
@@ -125,7 +125,7 @@ async def test_a_config_signed_with_a_key_that_is_not_there_yet_is_taken_when_th
     scene.watched(scene.files("crm"))
     scene.start()
     await scene.until("crm")
-    scene.operator.mac_key = b"n" * 32  # the Secret was made anew
+    scene.operator.mac_key = b"n" * 32  # the Secret was created again
     scene.watched(scene.files("crm", "wiki"))
     await eventually(lambda: scene.store.rejected_config is not None)
     assert scene.names == ["crm"]
@@ -161,7 +161,7 @@ async def test_under_an_earlier_chart_a_gateway_that_watches_takes_its_keys_from
     assert scene.store.misplaced == ("admin-token", "mac-1", "session-0")
 
 
-async def test_under_an_earlier_chart_a_gateway_that_does_not_watch_serves_nothing_and_says_why(
+async def test_under_an_earlier_chart_a_gateway_that_does_not_watch_serves_nothing_and_reports_why(
     scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
     await scene.mount({**scene.files("crm"), **scene.operator.secret}, secret={})

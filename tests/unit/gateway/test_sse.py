@@ -108,7 +108,7 @@ def test_a_block_is_read_alike_whether_its_lines_are_few_or_many(block: bytes) -
 
 
 @given(mixtures)
-def test_what_is_clean_holds_fields_and_comments_only(block: bytes) -> None:
+def test_a_clean_block_contains_fields_and_comments_only(block: bytes) -> None:
     lines = re.split(rb"\r\n|\n|\r", block)
     stray = any(line and line.partition(b":")[0] not in {b"", b"data", b"event", b"id", b"retry"} for line in lines)
 
@@ -229,7 +229,7 @@ def test_a_block_of_fields_and_comments_is_clean(block: bytes) -> None:
         (b"Data: 1\rdata: 2\r\r", b"data: 2\n\n"),
     ],
 )
-def test_lines_that_are_no_fields_are_taken_away(block: bytes, kept: bytes) -> None:
+def test_lines_that_are_no_fields_are_removed(block: bytes, kept: bytes) -> None:
     assert clean(block) == kept
 
 

@@ -26,7 +26,7 @@ BAD_PATTERN = {"name": "bad", "effect": "Deny", "tools": {"patterns": ["("]}}
 
 
 class Taken:
-    """A store, and what it told its listeners."""
+    """A store, and the swaps that its listeners received."""
 
     def __init__(self, gateway: str | None = GATEWAY) -> None:
         self.store = ConfigStore(gateway=gateway, servers=ServerPools(OwnEndpoints()).take)
@@ -278,7 +278,7 @@ def poisoned(files: Mapping[str, bytes]) -> list[tuple[str, dict[str, bytes], Ke
         ("of another version", {**files, "manifest.json": manifest.replace(b"config/v1", b"config/v2")}, None, "Inv"),
         ("altered", {**files, "manifest.json": manifest.replace(b'"revision":2', b'"revision":9')}, None, "Invalid"),
         ("without a MAC", {**files, "manifest.json": manifest.partition(b'"mac":')[0] + b'"x":1}'}, None, "Invalid"),
-        ("of a stranger's key", dict(files), Keyring({"mac-1": b"x" * 32}), "InvalidDocument"),
+        ("of another operator's key", dict(files), Keyring({"mac-1": b"x" * 32}), "InvalidDocument"),
         ("of an unknown key", dict(files), Keyring({"mac-2": b"x" * 32}), "InvalidDocument"),
         ("with a part that is no gzip", {**renamed(files), "documents-0.jsonl.gz": b"plain"}, None, "InvalidDocument"),
         ("with a part of garbage", {**files, "documents-0.jsonl": b"\xff\xfe garbage"}, None, "InvalidDocument"),
@@ -366,7 +366,7 @@ async def test_the_config_of_another_gateway_is_refused(taken: Taken, operator: 
     assert "ostiary/other" in taken.store.rejected_config.message
 
 
-async def test_a_gateway_that_was_not_told_its_name_takes_what_the_config_says(operator: ConfigWriter) -> None:
+async def test_a_gateway_without_a_configured_name_takes_the_name_in_the_config(operator: ConfigWriter) -> None:
     taken = Taken(gateway=None)
     other = GatewayIdentity(namespace="ostiary", name="other")
     await taken.take(operator.files(entry("crm"), gateway=other), operator.keys)
@@ -421,7 +421,7 @@ async def test_an_unchanged_entry_needs_no_document(taken: Taken, operator: Conf
     assert taken.snapshot.revision == 2
 
 
-async def test_a_document_that_was_altered_on_its_way_is_taken_from_the_source_that_has_it_whole(
+async def test_a_document_altered_in_transit_is_taken_from_the_source_that_has_it_intact(
     taken: Taken, operator: ConfigWriter
 ) -> None:
     files = operator.files(entry("crm"), entry("wiki"))
@@ -479,7 +479,7 @@ async def test_keys_alone_are_no_bad_config(taken: Taken, operator: ConfigWriter
     assert (taken.store.rejected_config, taken.store.rejections) == (None, 0)
 
 
-async def test_a_secret_that_is_gone_for_a_moment_ends_no_session(taken: Taken, operator: ConfigWriter) -> None:
+async def test_a_secret_that_is_missing_for_a_moment_ends_no_session(taken: Taken, operator: ConfigWriter) -> None:
     await taken.take(operator.files(entry("crm")), operator.keys)
     await taken.take(operator.files(entry("crm")), Keyring())
 
@@ -487,7 +487,7 @@ async def test_a_secret_that_is_gone_for_a_moment_ends_no_session(taken: Taken, 
     assert taken.snapshot.revision == 2
 
 
-async def test_a_key_that_was_taken_back_is_gone(taken: Taken, operator: ConfigWriter) -> None:
+async def test_a_withdrawn_key_is_removed(taken: Taken, operator: ConfigWriter) -> None:
     both = Keyring.from_secret({**operator.secret, "session-99": b"y" * 32})
     await taken.take(operator.files(entry("crm")), both)
     assert set(taken.store.keyring.sessions) == {0, 99}

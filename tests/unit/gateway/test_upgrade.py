@@ -1,7 +1,7 @@
-"""Operator and gateways of different versions: upgraded in any order, nothing in force is lost, and it is said clearly.
+"""Operator and gateways of different versions: upgraded in any order, no config is lost, and the status explains it.
 
 `tests/contract/` holds configs as earlier versions of the operator wrote them, signed with a key of 32 `k`. They are
-never written anew: what this version cannot read any more breaks an upgrade.
+never rewritten: a config that this version can no longer read breaks an upgrade.
 """
 
 from collections.abc import Callable
@@ -55,7 +55,7 @@ def test_an_operator_reads_back_what_an_earlier_one_wrote_so_that_the_last_accep
 
 
 @pytest.mark.parametrize("version", OLDER)
-async def test_a_newer_operator_goes_on_where_an_earlier_one_was(version: str) -> None:
+async def test_a_newer_operator_continues_from_the_state_of_an_earlier_one(version: str) -> None:
     it = store(OLD_GATEWAY)
     await it.offer("directory", files_in(version), Keyring(dict(OLD_KEY)))
     before = parse_manifest(files_in(version)["manifest.json"])

@@ -131,7 +131,7 @@ async def test_an_answer_is_understood_however_it_is_cut_and_whatever_stands_bef
 
 @pytest.mark.parametrize("beginning", [b"", b"1\r\na\r\n"])
 @pytest.mark.parametrize("endless", [b"0\r\nX: ", b"0\r\n", b"1;"])
-async def test_trailers_and_extensions_without_end_are_not_held(beginning: bytes, endless: bytes) -> None:
+async def test_endless_trailers_and_extensions_are_not_buffered(beginning: bytes, endless: bytes) -> None:
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
         writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + beginning + endless)
@@ -247,7 +247,7 @@ async def test_a_reader_that_does_not_read_stops_the_sender() -> None:
     async with pool_for(script) as pool:
         response = await pool.exchange(REQUEST, seconds=TIMEOUT_SECONDS)
         seen = -1
-        while seen != written:  # until the sender stands still, for a fifth of a second at least
+        while seen != written:  # until the sender has sent nothing for at least a fifth of a second
             seen = written
             await asyncio.sleep(0.2)
         stood_at = written
@@ -394,7 +394,7 @@ async def test_an_answer_that_is_read_late_does_not_let_the_next_one_flow() -> N
         second.close()
 
 
-async def test_an_answer_that_is_held_back_goes_on_when_more_is_waited_for() -> None:
+async def test_a_paused_response_continues_when_more_is_awaited() -> None:
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabc")
@@ -432,7 +432,7 @@ async def test_an_address_that_refuses_is_followed_by_the_next(monkeypatch: pyte
         connection.close()
 
 
-async def test_where_every_address_refuses_the_last_one_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_where_every_address_refuses_the_last_one_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     async with scripted(answering(OK)) as port:
         with pytest.raises(UpstreamFault, match=r"127\.0\.0\.4") as refused:
             await dialing(monkeypatch, port, "127.0.0.3", "127.0.0.4").dial()

@@ -1,4 +1,4 @@
-"""The bytes of a request to a server, and what is remembered of its headers."""
+"""The bytes of a request to a server, and the cache of its headers."""
 
 import pytest
 from yarl import URL

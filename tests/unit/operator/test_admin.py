@@ -71,7 +71,7 @@ async def test_a_worker_that_gives_no_sign_of_life_is_dead() -> None:
         assert (await get(parts, "/healthz"))[0] == 503
 
 
-async def test_metrics_tell_of_passes_resources_replicas_and_writes() -> None:
+async def test_metrics_count_passes_resources_replicas_and_writes() -> None:
     cluster = populated(proxy("crm"))
     async with (
         listening_replica(StubReplica()) as replica,
@@ -95,7 +95,7 @@ async def test_metrics_tell_of_passes_resources_replicas_and_writes() -> None:
     assert "ostiary_operator_last_success_timestamp_seconds" in text
 
 
-async def test_a_port_that_is_taken_is_said_so() -> None:
+async def test_a_port_in_use_is_reported() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         options = OperatorOptions(operator_namespace=SYSTEM, admin_host="127.0.0.1", admin_port=taken.getsockname()[1])
         parts = assemble(populated(), options, SystemClock())

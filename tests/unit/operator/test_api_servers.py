@@ -1,4 +1,4 @@
-"""Where the API server itself is: read with one narrow right, remembered, and told once where the right is missing."""
+"""The addresses of the API server: read with one narrow right, cached, and reported once where the right is missing."""
 
 import logging
 from typing import Any
@@ -26,7 +26,7 @@ async def test_the_addresses_are_those_of_the_slice_of_the_default_namespace_alo
     assert await ApiServerReader(cluster).read() == ("192.0.2.1", "192.0.2.2", "fd00::1")
 
 
-async def test_they_are_read_again_when_they_may_have_moved_and_not_before() -> None:
+async def test_they_are_read_again_when_they_may_have_changed_and_not_before() -> None:
     cluster, told = populated(), list[str]()
     listens_at(cluster, "192.0.2.1")
     it = ApiServerReader(cluster, on_seen=lambda kind, obj: told.append(f"{kind.name} {obj['metadata']['name']}"))
@@ -37,7 +37,7 @@ async def test_they_are_read_again_when_they_may_have_moved_and_not_before() -> 
     assert told == ["EndpointSlice kubernetes"] * 2
 
 
-async def test_a_missing_right_is_told_once_with_its_fix_and_what_was_known_stays(
+async def test_a_missing_right_is_logged_once_with_its_fix_and_the_snapshot_stays(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     cluster = populated()
@@ -53,13 +53,13 @@ async def test_a_missing_right_is_told_once_with_its_fix_and_what_was_known_stay
     assert "cannot get resource" in caplog.records[0].getMessage()
 
 
-async def test_without_the_right_from_the_beginning_the_operator_goes_on() -> None:
+async def test_without_the_right_from_the_beginning_the_operator_continues() -> None:
     cluster = populated()
     cluster.fail("get", ENDPOINT_SLICE, Forbidden("no"))
     assert await ApiServerReader(cluster).read() == ()
 
 
-async def test_a_slice_that_is_gone_for_a_moment_takes_nothing_away_and_a_failure_is_no_answer() -> None:
+async def test_an_endpoint_slice_that_is_missing_for_a_moment_removes_no_replica() -> None:
     cluster = populated()
     listens_at(cluster, "192.0.2.1")
     it = ApiServerReader(cluster)

@@ -87,7 +87,7 @@ async def test_two_releases_in_one_namespace_are_one_too_many() -> None:
     assert [each for each in cluster.writes if each not in writes] == []
 
 
-async def test_a_restart_goes_on_with_its_own_claim() -> None:
+async def test_a_restart_continues_with_its_own_claim() -> None:
     clock = ManualClock()
     cluster = populated(proxy("crm"), time=clock.time)
     await run_pass(operator(cluster, clock))
@@ -127,7 +127,7 @@ async def test_between_renewals_a_claim_costs_no_request() -> None:
     assert not parts.claims.refused
 
 
-async def test_a_claim_goes_with_the_last_object_that_it_stands_for() -> None:
+async def test_a_claim_is_deleted_with_the_last_object_that_it_is_for() -> None:
     clock = ManualClock()
     cluster = populated(proxy("crm"), proxy("wiki"), time=clock.time)
     parts = operator(cluster, clock)
@@ -162,7 +162,7 @@ async def test_a_claim_with_an_invalid_time_belongs_to_no_operator(renewed: str 
     assert served(cluster, SYSTEM) == {"tools/crm"}
 
 
-async def test_a_look_at_the_claims_is_asked_for_when_one_is_due() -> None:
+async def test_a_check_of_the_claims_is_requested_when_one_is_due() -> None:
     clock = ManualClock()
     cluster = populated(proxy("crm"), time=clock.time)
     parts, asked = operator(cluster, clock), []

@@ -131,7 +131,7 @@ async def test_a_revision_far_ahead_of_the_clock_is_overtaken(world: World, *, s
     assert again.manifest.revision == done.manifest.revision + 1
 
 
-async def test_what_others_add_to_the_config_maps_under_the_names_of_keys_is_named_and_taken_away(world: World) -> None:
+async def test_foreign_entries_named_like_keys_are_reported_and_removed_from_config_maps(world: World) -> None:
     await world.deliver(config(entry("crm")))
     key = base64.b64encode(b"k" * 32).decode()
     obj = world.peek()

@@ -35,7 +35,7 @@ def test_a_directory_reads_like_a_projected_volume(tmp_path: Path) -> None:
     assert opened(tmp_path / "config") == {"tools/crm"}
 
 
-def test_a_change_renames_the_link_and_the_old_version_goes(tmp_path: Path) -> None:
+def test_a_change_renames_the_link_and_removes_the_old_version(tmp_path: Path) -> None:
     directory = ConfigDirectory(tmp_path, gateway=GATEWAY)
     directory.write(config(entry("crm")))
     before = (tmp_path / "..data").readlink()
@@ -81,7 +81,7 @@ def test_no_other_user_can_read_the_keys(tmp_path: Path) -> None:
         assert {stat.S_IMODE(each.stat().st_mode) for each in version.iterdir()} == {0o600}
 
 
-def test_no_key_lies_among_the_files_of_the_config(tmp_path: Path) -> None:
+def test_no_key_is_among_the_files_of_the_config(tmp_path: Path) -> None:
     directory = ConfigDirectory(tmp_path, gateway=GATEWAY)
     directory.write(config(entry("crm")))
     assert misplaced(files(tmp_path)) == ()
@@ -99,7 +99,7 @@ def test_what_has_the_name_of_a_key_in_the_config_is_no_key(tmp_path: Path) -> N
     assert misplaced(files(tmp_path)) == ()
 
 
-def test_keys_may_lie_in_a_folder_elsewhere(tmp_path: Path) -> None:
+def test_keys_may_be_in_another_folder(tmp_path: Path) -> None:
     apart = tmp_path / "keys-elsewhere"
     first = ConfigDirectory(tmp_path / "one", gateway=GATEWAY, keys=apart)
     first.write(config(entry("crm")))

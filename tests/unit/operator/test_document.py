@@ -70,7 +70,7 @@ def test_only_what_changes_gets_a_new_time() -> None:
     assert times == {"Accepted": NOW, "ResolvedRefs": NOW, "Programmed": LATER, "Ready": LATER}
 
 
-def test_what_is_not_settled_stays_as_it_was_said() -> None:
+def test_an_unsettled_condition_keeps_its_last_value() -> None:
     first = build(proxy_status(), DONE, {}, now=NOW)
     on_its_way = ProgrammedState(DONE.condition, (GatewayCount("ostiary-system", "default", 1, 3),), settled=False)
     assert build(proxy_status(), on_its_way, first, now=LATER) == first
@@ -85,7 +85,7 @@ def test_ready_repeats_the_first_that_fails_and_failures_go_before_waiting() -> 
     assert ready([ACCEPTED, unknown]) == ConditionDraft("Ready", "Unknown", "Pending", "ResolvedRefs: waiting")
 
 
-def test_gateways_of_one_name_are_told_apart() -> None:
+def test_gateways_of_one_name_are_distinguished() -> None:
     counts = tuple(GatewayCount(namespace, "default", 1, 2) for namespace in ("a", "b"))
     status = build(
         proxy_status(), ProgrammedState(DONE.condition, (*counts, GatewayCount("a", "edge", 0, 1))), {}, now=NOW
@@ -121,7 +121,7 @@ def test_any_edit_of_ours_is_a_difference() -> None:
     assert not same("MCPProxy", less, status)
 
 
-def test_a_change_of_mere_numbers_is_told_apart() -> None:
+def test_a_change_of_numbers_only_is_recognised() -> None:
     live = build(proxy_status(), DONE, {}, now=NOW)
     three = ProgrammedState(DONE.condition, (GatewayCount("ostiary-system", "default", 3, 3),))
     assert only_numbers_differ("MCPProxy", build(proxy_status(), three, live, now=NOW), live)

@@ -52,7 +52,7 @@ async def test_of_two_that_begin_at_once_one_leads(cluster: FakeClient) -> None:
         assert one.leader == two.leader == lease(cluster)["holderIdentity"]
 
 
-async def test_who_is_released_is_followed_at_once(cluster: FakeClient) -> None:
+async def test_a_released_lease_is_taken_over_at_once(cluster: FakeClient) -> None:
     clock = ManualClock()
     one, two = candidate(cluster, clock, "one"), candidate(cluster, clock, "two")
     await one.win()
@@ -88,7 +88,7 @@ async def test_clocks_that_disagree_change_nothing(cluster: FakeClient, skew: fl
             assert (one.leads(), two.leads()) == (True, False)
 
 
-async def test_who_was_overtaken_ends(cluster: FakeClient) -> None:
+async def test_a_replaced_leader_ends(cluster: FakeClient) -> None:
     clock, late = ManualClock(), ManualClock()
     one, two = candidate(cluster, late, "one"), candidate(cluster, clock, "two")
     await one.win()
@@ -177,7 +177,7 @@ async def test_a_replica_that_does_not_lead_reads_and_writes_nothing(cluster: Fa
     assert cluster.writes == [("apply", "configmaps", "x")]
 
 
-async def test_a_release_that_cannot_be_told_ends_all_the_same(cluster: FakeClient) -> None:
+async def test_a_lease_that_cannot_be_released_does_not_prevent_the_end(cluster: FakeClient) -> None:
     one = candidate(cluster, ManualClock(), "one")
     await one.win()
     cluster.fail("apply", LEASE, Unreachable("away"), times=1000)

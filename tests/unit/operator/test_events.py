@@ -29,22 +29,22 @@ def told(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[str, str, 
     return [(each.reason, each.note, each.warning) for each in transitions(CRM, before, after)]
 
 
-def test_nothing_is_told_of_what_did_not_change() -> None:
+def test_nothing_is_reported_without_a_change() -> None:
     same = status(Accepted="True", Programmed="True", Ready="True")
     assert told(same, same) == []
 
 
-def test_a_resource_that_is_new_and_waits_is_not_told_yet() -> None:
+def test_a_new_resource_that_waits_is_not_reported_yet() -> None:
     assert told({}, status(Programmed="Unknown", Ready="Unknown")) == []
 
 
-def test_a_transition_is_told_once_and_not_again_by_the_summary() -> None:
+def test_a_transition_gives_one_event_and_none_for_the_summary() -> None:
     before = status(Accepted="True", Programmed="Unknown", Ready="Unknown")
     after = status(Accepted="True", Programmed="True", Ready="True")
     assert told(before, after) == [("Fine", "Programmed is True", False)]
 
 
-def test_what_goes_wrong_is_a_warning() -> None:
+def test_a_failure_is_a_warning() -> None:
     assert told(status(Accepted="True"), status(Accepted="False")) == [("Bad", "Accepted is False", True)]
 
 
@@ -69,7 +69,7 @@ def test_a_proxy_that_no_policy_governs_any_more_gives_a_warning_in_addition_to_
     assert told(before, after) == [("Fine", "Ready is True", False), ("Bad", "Governed is False", True)]
 
 
-def test_references_that_fail_are_told_by_their_own_condition() -> None:
+def test_failing_references_are_reported_in_their_own_condition() -> None:
     before = status(Accepted="True", ResolvedRefs="True", Ready="True")
     after = status(Accepted="True", ResolvedRefs="False", Ready="False")
     assert told(before, after) == [("Bad", "ResolvedRefs is False", True)]
@@ -114,7 +114,7 @@ async def test_a_flood_is_bounded_and_slowed_down() -> None:
         assert events.dropped >= 800
 
 
-async def test_a_namespace_with_much_to_tell_takes_neither_room_nor_time_from_another() -> None:
+async def test_a_namespace_with_many_events_takes_neither_room_nor_time_from_another() -> None:
     cluster, clock = FakeClient(), ManualClock()
     async with running(cluster, clock) as events:
         for _ in range(1000):
@@ -146,7 +146,7 @@ async def test_an_event_about_something_without_a_namespace_goes_to_default() ->
     assert await cluster.list(EVENT, namespace=SYSTEM) == []
 
 
-def test_of_a_server_its_faults_are_told_and_that_it_is_well_after_one_but_not_its_first_answer() -> None:
+def test_a_server_is_reported_at_a_fault_and_at_its_recovery_but_not_at_its_first_response() -> None:
     unknown, well, down = (status(UpstreamHealthy=value) for value in ("Unknown", "True", "False"))
     assert told(unknown, well) == []
     assert told(well, down) == [("Bad", "UpstreamHealthy is False", True)]

@@ -17,7 +17,7 @@ async def test_applying_the_same_again_keeps_the_resource_version() -> None:
     assert cluster.writes == [("apply", "configmaps", "a")]
 
 
-async def test_a_field_that_its_manager_no_longer_applies_goes_and_others_stay() -> None:
+async def test_a_field_that_its_manager_no_longer_applies_is_removed_and_others_stay() -> None:
     cluster = FakeClient()
     await cluster.apply(CONFIG_MAP, config_map(a="1", b="2"), manager="m")
     await cluster.patch(CONFIG_MAP, {"data": {"human": "x"}}, name="a", namespace=SYSTEM)
@@ -58,7 +58,7 @@ async def test_conditions_merge_by_type() -> None:
     assert {each["type"]: each["status"] for each in after["status"]["conditions"]} == {"Theirs": "True", "A": "False"}
 
 
-async def test_it_fails_as_told_and_misses_kinds() -> None:
+async def test_the_fake_cluster_fails_on_demand_and_can_lack_kinds() -> None:
     cluster = FakeClient()
     cluster.fail("list", PROXY, Forbidden("no"))
     with pytest.raises(Forbidden):

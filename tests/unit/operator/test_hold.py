@@ -25,7 +25,7 @@ def seen(proxies: Iterable[str] = (), policies: Iterable[str] = ()) -> ClusterSn
     )
 
 
-def test_a_listing_that_shows_some_of_what_was_there_is_believed() -> None:
+def test_a_listing_that_contains_part_of_the_previous_one_is_accepted() -> None:
     assert MassDeletionGuard().check(seen(["uid-a"]), IN_FORCE, now=0) is None
 
 
@@ -33,7 +33,7 @@ def test_an_empty_listing_is_believed_where_nothing_was_in_force() -> None:
     assert MassDeletionGuard().check(seen(), {}, now=0) is None
 
 
-def test_when_all_proxies_are_gone_the_last_good_is_held_until_a_later_listing_confirms_it() -> None:
+def test_when_all_proxies_are_gone_the_last_good_config_is_kept_until_a_later_listing_confirms_it() -> None:
     hold = MassDeletionGuard()
     held = hold.check(seen(), IN_FORCE, now=0)
     assert held is not None
@@ -56,7 +56,7 @@ def test_the_objects_of_a_crd_made_again_come_back_one_by_one_and_are_waited_for
     assert hold.check(seen(back), IN_FORCE, now=4 + CONFIRM_AFTER) is None
 
 
-def test_a_listing_that_never_stands_still_is_believed_in_the_end() -> None:
+def test_a_listing_that_keeps_changing_is_accepted_in_the_end() -> None:
     hold = MassDeletionGuard()
     now = 0.0
     while hold.check(seen([f"new-{now}"]), IN_FORCE, now=now) is not None:

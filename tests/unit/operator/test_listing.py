@@ -40,7 +40,7 @@ async def test_only_the_watched_namespaces_and_the_operators_own_are_seen() -> N
 
 
 @pytest.mark.parametrize("kind", [PROXY, POLICY, SERVICE, NAMESPACE, CONFIG_MAP, ENDPOINT_SLICE])
-async def test_whatever_cannot_be_listed_fails_the_whole_look(kind: Kind) -> None:
+async def test_a_kind_that_cannot_be_listed_fails_the_whole_pass(kind: Kind) -> None:
     cluster = populated(proxy("crm"))
     cluster.fail("list", kind, Busy("503"))
     with pytest.raises(Busy):
@@ -54,7 +54,7 @@ async def test_a_secret_that_cannot_be_read_is_no_absent_secret() -> None:
         await look(cluster, WHOLE)
 
 
-async def test_a_missing_crd_fails_the_look() -> None:
+async def test_a_missing_crd_fails_the_listing() -> None:
     cluster = populated()
     cluster.missing_kinds.add(POLICY)
     with pytest.raises(KindMissing):
@@ -77,7 +77,7 @@ async def test_a_cluster_wide_operator_without_the_right_to_list_namespaces_does
         await look(cluster, WHOLE)
 
 
-async def test_a_gateway_elsewhere_whose_neighbourhood_is_closed_to_us_is_left_as_it_is() -> None:
+async def test_a_gateway_in_a_namespace_without_rights_is_left_as_it_is() -> None:
     cluster = populated(proxy("crm"))
     cluster.put(SERVICE, service("own", namespace="tools"))
     cluster.failures.append(

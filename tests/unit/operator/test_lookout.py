@@ -53,24 +53,24 @@ def names(objects: Iterable[Object]) -> list[str]:
     return [f"{each['metadata']['namespace']}/{each['metadata']['name']}" for each in objects]
 
 
-async def looked(cluster: Listed, options: OperatorOptions = WHOLE) -> Lister:
-    lookout = Lister(cluster, options)
-    await lookout.snapshot()
+async def listed(cluster: Listed, options: OperatorOptions = WHOLE) -> Lister:
+    lister = Lister(cluster, options)
+    await lister.snapshot()
     cluster.taken()
-    return lookout
+    return lister
 
 
-async def test_only_the_namespaces_that_moved_and_the_operators_own_are_read_again() -> None:
+async def test_only_changed_namespaces_and_the_operators_own_are_read_again() -> None:
     cluster = platform()
-    lookout = await looked(cluster)
-    await lookout.snapshot(ChangedNamespaces.within(["team-3"]))
+    lister = await listed(cluster)
+    await lister.snapshot(ChangedNamespaces.within(["team-3"]))
     assert cluster.taken() == {(kind.name, place) for kind in OURS for place in ("team-3", SYSTEM)}
 
 
-async def test_where_nothing_moved_no_resource_is_read() -> None:
+async def test_without_changes_no_resource_is_read() -> None:
     cluster = platform()
-    lookout = await looked(cluster)
-    seen = await lookout.snapshot(NOTHING)
+    lister = await listed(cluster)
+    seen = await lister.snapshot(NOTHING)
     assert cluster.taken() == set()
     assert len(seen.proxies) == len(TEAMS)
     assert list(seen.fresh) == []
@@ -78,10 +78,10 @@ async def test_where_nothing_moved_no_resource_is_read() -> None:
 
 async def test_a_part_sees_what_changed_there_and_the_rest_as_it_was() -> None:
     cluster = platform()
-    lookout = await looked(cluster)
+    lister = await listed(cluster)
     cluster.cluster.put(PROXY, proxy("wiki", namespace="team-3"))
     cluster.cluster.put(PROXY, proxy("unseen", namespace="team-4"))
-    seen = await lookout.snapshot(ChangedNamespaces.within(["team-3"]))
+    seen = await lister.snapshot(ChangedNamespaces.within(["team-3"]))
     assert {"team-3/crm", "team-3/wiki", "team-4/crm"} <= set(names(seen.proxies))
     assert "team-4/unseen" not in names(seen.proxies)
     assert names(seen.fresh) == ["team-3/crm", "team-3/wiki", "team-3/rules"]
@@ -89,11 +89,11 @@ async def test_a_part_sees_what_changed_there_and_the_rest_as_it_was() -> None:
 
 async def test_a_new_proxy_is_never_seen_without_the_policies_of_its_namespace_and_of_the_platform() -> None:
     cluster = platform()
-    lookout = await looked(cluster)
+    lister = await listed(cluster)
     cluster.cluster.put(POLICY, policy("floor", namespace=SYSTEM))
     cluster.cluster.put(POLICY, policy("more", namespace="team-3"))
     cluster.cluster.put(PROXY, proxy("wiki", namespace="team-3"))
-    seen = await lookout.snapshot(ChangedNamespaces.within(["team-3"]))
+    seen = await lister.snapshot(ChangedNamespaces.within(["team-3"]))
     assert {f"{SYSTEM}/floor", "team-3/more"} <= set(names(seen.policies))
 
 
@@ -102,7 +102,7 @@ async def test_a_proxy_that_is_made_with_its_policy_while_we_read_is_not_seen_wi
     moved: ChangedNamespaces,
 ) -> None:
     cluster = platform()
-    lookout = await looked(cluster)
+    lister = await listed(cluster)
 
     def make(kind: Kind) -> None:
         if kind == POLICY:
@@ -110,8 +110,8 @@ async def test_a_proxy_that_is_made_with_its_policy_while_we_read_is_not_seen_wi
             cluster.cluster.put(PROXY, proxy("wiki", namespace="team-3"))
 
     cluster.after_list = make
-    assert "team-3/wiki" not in names((await lookout.snapshot(moved)).proxies)
-    seen = await lookout.snapshot(moved)
+    assert "team-3/wiki" not in names((await lister.snapshot(moved)).proxies)
+    seen = await lister.snapshot(moved)
     assert "team-3/wiki" in names(seen.proxies)
     assert "team-3/late" in names(seen.policies)
 
@@ -121,7 +121,7 @@ async def test_a_proxy_that_is_deleted_before_its_policy_while_we_read_is_not_se
     moved: ChangedNamespaces,
 ) -> None:
     cluster = platform(proxy("wiki", namespace="team-3"), policy("its", "wiki", namespace="team-3"))
-    lookout = await looked(cluster)
+    lister = await listed(cluster)
     steps = iter([(PROXY, "wiki"), (POLICY, "its")])
 
     def delete(kind: Kind) -> None:
@@ -129,73 +129,73 @@ async def test_a_proxy_that_is_deleted_before_its_policy_while_we_read_is_not_se
             cluster.cluster.remove(of, name=name, namespace="team-3")
 
     cluster.after_list = delete
-    seen = await lookout.snapshot(moved)
+    seen = await lister.snapshot(moved)
     assert "team-3/its" not in names(seen.policies)
     assert "team-3/wiki" not in names(seen.proxies)
 
 
-async def test_a_namespace_that_lost_all_it_had_is_believed_only_after_a_look_at_everything() -> None:
+async def test_a_namespace_that_lost_all_its_objects_is_believed_only_after_a_full_listing() -> None:
     cluster = platform()
-    lookout = await looked(cluster)
+    lister = await listed(cluster)
     for team in TEAMS:
         cluster.cluster.remove(PROXY, name="crm", namespace=team)
-    seen = await lookout.snapshot(ChangedNamespaces.within(["team-3"]))
+    seen = await lister.snapshot(ChangedNamespaces.within(["team-3"]))
     assert ("MCPProxy", None) in cluster.taken()
     assert list(seen.proxies) == []
 
 
-async def test_where_most_namespaces_moved_everything_is_read_at_once() -> None:
+async def test_where_most_namespaces_changed_everything_is_read_at_once() -> None:
     cluster = platform()
-    lookout = await looked(cluster)
-    await lookout.snapshot(ChangedNamespaces.within(TEAMS[:10]))
+    lister = await listed(cluster)
+    await lister.snapshot(ChangedNamespaces.within(TEAMS[:10]))
     assert cluster.taken() == {(kind.name, None) for kind in OURS}
 
 
-async def test_the_first_look_is_a_whole_one_whatever_moved() -> None:
+async def test_the_first_listing_is_a_full_one_whatever_changed() -> None:
     cluster = platform()
     seen = await Lister(cluster, WHOLE).snapshot(ChangedNamespaces.within(["team-3"]))
     assert len(seen.proxies) == len(TEAMS)
 
 
-async def test_a_failed_look_leaves_the_memory_as_it_was() -> None:
+async def test_a_failed_listing_leaves_the_snapshot_as_it_was() -> None:
     cluster = platform()
-    lookout = await looked(cluster)
+    lister = await listed(cluster)
     cluster.cluster.fail("list", POLICY, Busy("503"))
     with pytest.raises(Busy):
-        await lookout.snapshot(ChangedNamespaces.within(["team-3"]))
-    assert len((await lookout.snapshot(NOTHING)).policies) == len(TEAMS)
+        await lister.snapshot(ChangedNamespaces.within(["team-3"]))
+    assert len((await lister.snapshot(NOTHING)).policies) == len(TEAMS)
 
 
 async def test_namespaces_that_are_not_watched_are_not_read() -> None:
     cluster = platform()
-    lookout = await looked(cluster, OperatorOptions(operator_namespace=SYSTEM, watch_namespaces=("team-1",)))
-    seen = await lookout.snapshot(ChangedNamespaces.within(["team-2"]))
+    lister = await listed(cluster, OperatorOptions(operator_namespace=SYSTEM, watch_namespaces=("team-1",)))
+    seen = await lister.snapshot(ChangedNamespaces.within(["team-2"]))
     assert cluster.taken() == {(kind.name, SYSTEM) for kind in OURS}
     assert names(seen.proxies) == ["team-1/crm"]
 
 
 async def test_the_labels_of_namespaces_are_those_of_now() -> None:
     cluster = platform()
-    lookout = await looked(cluster)
+    lister = await listed(cluster)
     cluster.cluster.put(NAMESPACE, {"metadata": {"name": "team-3", "labels": {"env": "prod"}}})
-    assert (await lookout.snapshot(NOTHING)).namespaces["team-3"] == {"env": "prod"}
+    assert (await lister.snapshot(NOTHING)).namespaces["team-3"] == {"env": "prod"}
 
 
 async def test_parts_look_like_the_whole_after_any_moves() -> None:
     cluster = platform()
-    lookout = await looked(cluster)
+    lister = await listed(cluster)
     for number, team in enumerate([*TEAMS, *TEAMS[:4]]):
         cluster.cluster.put(POLICY, policy("rules", allow=f"read_{number}_*", namespace=team))
         cluster.cluster.put(PROXY, proxy(f"wiki-{number}", namespace=team))
-        await lookout.snapshot(ChangedNamespaces.within([team]))
-    part = await lookout.snapshot(NOTHING)
+        await lister.snapshot(ChangedNamespaces.within([team]))
+    part = await lister.snapshot(NOTHING)
     whole: ClusterSnapshot = await Lister(cluster, WHOLE).snapshot(EVERYTHING)
     assert (part.proxies, part.policies) == (whole.proxies, whole.policies)
 
 
-async def test_whatever_is_read_is_told() -> None:
+async def test_every_object_that_is_read_is_reported() -> None:
     told: list[str] = []
     cluster = platform()
-    lookout = Lister(cluster, WHOLE, lambda kind, obj: told.append(f"{kind.name} {obj['metadata']['name']}"))
-    await lookout.snapshot()
+    lister = Lister(cluster, WHOLE, lambda kind, obj: told.append(f"{kind.name} {obj['metadata']['name']}"))
+    await lister.snapshot()
     assert {"MCPProxy crm", "MCPPolicy rules", "Namespace team-3", "Service ostiary-gateway-default"} <= set(told)

@@ -22,7 +22,7 @@ def test_the_pod_says_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     assert options().namespaces is None
 
 
-def test_without_a_namespace_of_its_own_the_operator_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_namespace_of_its_own_the_operator_names_the_missing_option(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("POD_NAMESPACE", raising=False)
     with pytest.raises(ValueError, match="--operator-namespace or POD_NAMESPACE"):
         options()
@@ -62,7 +62,9 @@ def test_a_bad_value_is_refused_by_name(bad: str) -> None:
         options("--operator-namespace=s", bad)
 
 
-async def test_without_any_credentials_it_says_where_it_looked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+async def test_without_any_credentials_the_searched_places_are_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     for name in ("KUBECONFIG", "KUBERNETES_SERVICE_HOST"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -71,7 +73,7 @@ async def test_without_any_credentials_it_says_where_it_looked(monkeypatch: pyte
 
 
 @pytest.mark.parametrize("text", ["", "{", "apiVersion: v1\nkind: Config\n"])
-async def test_a_broken_kubeconfig_is_said_so(tmp_path: Path, text: str) -> None:
+async def test_a_broken_kubeconfig_is_reported(tmp_path: Path, text: str) -> None:
     file = tmp_path / "kubeconfig"
     file.write_text(text)
     with pytest.raises(Unreachable, match="cannot be used"):
@@ -98,7 +100,7 @@ current-context: x
     assert info.aiohttp_session.closed
 
 
-async def test_kopf_is_told_why_it_cannot_log_in(tmp_path: Path) -> None:
+async def test_kopf_receives_the_reason_why_it_cannot_log_in(tmp_path: Path) -> None:
     login = Login(options("--operator-namespace=s", f"--kubeconfig={tmp_path / 'none'}"), (), lambda: None)
     with pytest.raises(kopf.LoginError, match="cannot be used"):
         await login.log_in()

@@ -137,7 +137,7 @@ def test_silence_is_unreachable_after_ten_seconds_and_not_before() -> None:
     assert "no answer: it took too long" in after.condition.message
 
 
-def test_a_missed_answer_takes_nothing_from_what_was_said_just_before() -> None:
+def test_one_missed_poll_keeps_the_previous_report() -> None:
     it = watch("a")
     says(it, "a", now=100.0)
     silent(it, "a")
@@ -147,7 +147,7 @@ def test_a_missed_answer_takes_nothing_from_what_was_said_just_before() -> None:
     assert verdict(judged(it, 110.0 + GRACE, was=True)) == ("Unknown", "Unreachable")
 
 
-def test_a_replica_that_answered_and_fell_silent_has_no_grace_of_a_new_one() -> None:
+def test_a_replica_that_stopped_answering_gets_no_grace_period_of_a_new_one() -> None:
     it = watch("a", at=99.0)
     says(it, "a", now=100.0)
     silent(it, "a")
@@ -191,7 +191,7 @@ def test_a_process_that_was_replaced_at_its_address_is_a_new_replica() -> None:
     assert verdict(judged(it, 200.0 + GRACE, was=True)) == ("Unknown", "Pending")
 
 
-def test_a_change_of_its_neighbours_may_travel_before_it_is_told() -> None:
+def test_a_change_of_its_neighbours_may_be_delivered_before_it_is_reported() -> None:
     it = watch("a", at=0.0)
     says(it, "a", OLD, now=100.0)
     it.written_at = 100.0
@@ -223,11 +223,11 @@ def test_an_unknown_gateway_has_no_replicas() -> None:
     assert verdict(judged({}, GRACE)) == ("False", "NoReplicas")
 
 
-def test_what_exceeds_its_budget_says_so() -> None:
+def test_an_exceeded_budget_is_reported() -> None:
     assert verdict(judged(watch("a"), too_large=True)) == ("False", "ConfigTooLarge")
 
 
-def test_what_was_not_accepted_says_whether_an_older_version_is_in_force() -> None:
+def test_an_unaccepted_object_states_whether_an_older_version_is_in_force() -> None:
     refused = ConditionDraft("Accepted", "False", "Invalid", "spec.path: no")
     nothing = judged(watch("a"), conditions=(refused, RESOLVED), expected={})
     assert verdict(nothing) == ("False", "NotAccepted")

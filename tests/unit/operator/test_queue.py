@@ -56,7 +56,7 @@ async def test_a_burst_of_pokes_becomes_one_pass_that_knows_the_reasons() -> Non
     assert passes.reasons == [frozenset({"MCPProxy", "MCPPolicy"})]
 
 
-async def test_a_pass_is_told_all_that_moved_and_the_next_one_only_what_moved_since() -> None:
+async def test_a_pass_receives_all_changes_and_the_next_one_only_later_changes() -> None:
     clock, passes = ManualClock(), Passes()
     async with running(passes, clock) as queue:
         queue.enqueue("MCPProxy", ChangedNamespaces.within(["a"]))
@@ -70,12 +70,12 @@ async def test_a_pass_is_told_all_that_moved_and_the_next_one_only_what_moved_si
     ]
 
 
-@pytest.mark.parametrize("poke", [EVERYTHING, None], ids=["everything", "nobody says what"])
-async def test_where_anything_may_have_moved_a_pass_looks_at_everything(poke: ChangedNamespaces | None) -> None:
+@pytest.mark.parametrize("change", [EVERYTHING, None], ids=["everything", "unknown changes"])
+async def test_where_anything_may_have_changed_a_pass_checks_everything(change: ChangedNamespaces | None) -> None:
     clock, passes = ManualClock(), Passes()
     async with running(passes, clock) as queue:
         queue.enqueue("MCPProxy", ChangedNamespaces.within(["a"]))
-        queue.enqueue("watch", *([poke] if poke is not None else []))
+        queue.enqueue("watch", *([change] if change is not None else []))
         await clock.advance(QUIET)
     assert passes.calls[0].changed == EVERYTHING
 
@@ -85,7 +85,7 @@ async def test_where_anything_may_have_moved_a_pass_looks_at_everything(poke: Ch
     [raising(Unreachable("away")), raising(Conflict("raced")), lambda n: PassResult(("half",) if n == 1 else ())],
     ids=["failed", "raced", "incomplete"],
 )
-async def test_what_a_pass_that_went_wrong_was_to_look_at_is_not_forgotten(script: Script) -> None:
+async def test_the_changes_of_a_failed_pass_are_not_lost(script: Script) -> None:
     clock, passes = ManualClock(), Passes(script)
     async with running(passes, clock) as queue:
         queue.enqueue("MCPProxy", ChangedNamespaces.within(["a"]))
@@ -95,7 +95,7 @@ async def test_what_a_pass_that_went_wrong_was_to_look_at_is_not_forgotten(scrip
     assert [call.changed for call in passes.calls] == [ChangedNamespaces.within(["a"]), EVERYTHING]
 
 
-async def test_what_comes_round_looks_at_everything() -> None:
+async def test_the_periodic_resync_checks_everything() -> None:
     clock, passes = ManualClock(), Passes()
     async with running(passes, clock) as queue:
         queue.enqueue("MCPProxy", ChangedNamespaces.within(["a"]))
@@ -171,7 +171,7 @@ async def test_a_bug_does_not_end_the_worker(caplog: pytest.LogCaptureFixture) -
 
 
 async def test_a_lost_race_is_repeated_at_once_and_is_no_failure() -> None:
-    clock, passes = ManualClock(), Passes(raising(Conflict("somebody was faster")))
+    clock, passes = ManualClock(), Passes(raising(Conflict("another writer was faster")))
     async with running(passes, clock) as queue:
         queue.enqueue("start")
         await clock.advance(QUIET)
@@ -205,7 +205,7 @@ async def test_a_pass_can_ask_for_another_one() -> None:
         assert len(passes.reasons) == 2
 
 
-async def test_the_worker_shows_that_it_lives_although_nothing_happens() -> None:
+async def test_the_worker_reports_liveness_although_nothing_happens() -> None:
     clock, passes = ManualClock(), Passes()
     async with running(passes, clock) as queue:
         await clock.advance(60.0)

@@ -82,7 +82,7 @@ async def test_a_proxy_and_its_policy_reach_the_gateway_in_one_pass() -> None:
     assert rules[0]["tools"]["names"] == ["read_*"]
 
 
-async def test_the_status_is_true_only_after_every_replica_said_so() -> None:
+async def test_the_status_is_true_only_after_every_replica_acknowledged() -> None:
     async with listening_replica(StubReplica()) as one, listening_replica(StubReplica()) as two:
         it = operator(proxy("crm"), policy("p", "crm"), replicas=(one.url, two.url))
         await it.run_pass()
@@ -150,7 +150,7 @@ async def test_a_failed_list_changes_nothing(kind: Any) -> None:
     assert delivered_files(it.cluster) == files
 
 
-async def test_all_proxies_gone_at_once_are_held_and_then_believed() -> None:
+async def test_when_all_proxies_disappear_at_once_they_are_kept_until_confirmed() -> None:
     it = operator(proxy("crm"))
     await it.run_pass()
     it.cluster.remove(PROXY, name="crm", namespace="tools")
@@ -162,7 +162,7 @@ async def test_all_proxies_gone_at_once_are_held_and_then_believed() -> None:
     assert it.served() == set()
 
 
-async def test_a_restart_while_everything_is_gone_holds_what_lies_at_the_gateway() -> None:
+async def test_a_restart_while_all_objects_are_missing_keeps_the_delivered_config() -> None:
     it = operator(proxy("crm"))
     await it.run_pass()
     it.cluster.remove(PROXY, name="crm", namespace="tools")
@@ -187,7 +187,7 @@ async def test_a_policy_that_became_unusable_stays_in_force_as_last_accepted_als
     assert condition(obj, "Ready")[0] == "False"
 
 
-async def test_a_forged_config_is_never_the_last_good_and_is_told(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_forged_config_is_never_the_last_good_and_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     it = operator(proxy("crm"))
     await it.run_pass()
     held = it.cluster.peek(CONFIG_MAP, name="ostiary-default-0", namespace=SYSTEM)
@@ -215,7 +215,7 @@ async def test_an_edited_status_is_corrected() -> None:
     assert it.parts.publisher.is_known(it.obj()["metadata"]["uid"], it.obj()["status"])
 
 
-async def test_a_gateway_that_cannot_be_written_keeps_no_other_waiting_and_says_so() -> None:
+async def test_a_gateway_that_cannot_be_written_delays_no_other_and_is_reported() -> None:
     it = operator(proxy("crm"))
     it.cluster.put(SERVICE, service("edge"))
     it.cluster.failures.append(
@@ -232,20 +232,20 @@ async def test_a_gateway_that_cannot_be_written_keeps_no_other_waiting_and_says_
     assert {each.proxy for each in delivered(it.cluster, "edge").manifest.entries} == {"tools/crm"}
 
 
-async def test_a_namespaced_gateway_closed_to_us_is_left_alone_and_named() -> None:
+async def test_a_namespaced_gateway_without_rights_is_skipped_and_named() -> None:
     it = operator(proxy("crm"))
     it.cluster.put(SERVICE, service("own", namespace="tools"))
     it.cluster.failures.append(
         lambda verb, _, name: Forbidden("get secrets: 403: no") if (verb, name) == ("get", "ostiary-own") else None
     )
     outcome = await it.run_pass()
-    assert outcome.failures == ()  # anybody may label a Service: nobody else's edits wait for it
+    assert outcome.failures == ()  # every tenant may label a Service: edits of others do not wait for it
     assert outcome.requeue_after == 60.0
     assert it.cluster.peek(SECRET, name="ostiary-own", namespace="tools") is None
     assert it.served() == {"tools/crm"}
 
 
-async def test_a_replica_that_rejects_is_named_while_the_rest_goes_on() -> None:
+async def test_a_replica_that_rejects_is_named_while_the_others_continue() -> None:
     async with listening_replica(StubReplica()) as good, listening_replica(StubReplica(replica="poisoned")) as bad:
         it = operator(proxy("crm"), proxy("wiki"), replicas=(good.url, bad.url))
         await it.run_pass()
@@ -262,7 +262,7 @@ async def test_a_replica_that_rejects_is_named_while_the_rest_goes_on() -> None:
         assert condition(it.obj("wiki"), "Ready") == ("True", "Ready")
 
 
-async def test_a_replica_that_lies_about_its_gateway_acknowledges_nothing() -> None:
+async def test_a_replica_that_names_another_gateway_acknowledges_nothing() -> None:
     async with listening_replica(StubReplica()) as liar:
         it = operator(proxy("crm"), replicas=(liar.url,))
         await it.run_pass()
@@ -282,7 +282,7 @@ async def test_a_gateway_without_replicas_programs_nothing() -> None:
     assert it.obj()["status"]["programmed"] == "default 0/0"
 
 
-async def test_mere_numbers_are_written_once_the_replicas_stand_still() -> None:
+async def test_changes_of_numbers_only_are_written_once_the_replicas_are_stable() -> None:
     async with listening_replica(StubReplica()) as one, listening_replica(StubReplica()) as two:
         it = operator(proxy("crm"), replicas=(one.url,))
         await it.run_pass()
@@ -297,7 +297,7 @@ async def test_mere_numbers_are_written_once_the_replicas_stand_still() -> None:
         assert it.obj()["status"]["programmed"] == "default 2/2"
 
 
-async def test_settings_that_break_keep_the_last_good_and_are_told_once(caplog: pytest.LogCaptureFixture) -> None:
+async def test_broken_settings_keep_the_last_good_ones_and_are_reported_once(caplog: pytest.LogCaptureFixture) -> None:
     it = operator(proxy("crm"))
     it.cluster.put(CONFIG_MAP, settings("withoutPolicy: Deny"))
     await it.run_pass()
@@ -334,7 +334,7 @@ async def test_the_acknowledgement_asks_for_the_pass_that_prunes() -> None:
         assert it.parts.queue.observed.requests == {"acknowledged": 1}
 
 
-async def test_a_replica_that_rejects_the_config_or_our_token_asks_for_a_look_once() -> None:
+async def test_a_replica_that_rejects_the_config_or_the_token_enqueues_one_check() -> None:
     async with listening_replica(StubReplica()) as one:
         it = operator(proxy("crm"), replicas=(one.url,))
         await it.run_pass()
@@ -363,7 +363,7 @@ def asked_once_before() -> Callable[[], bool]:
     return lambda: next(answers, True)
 
 
-async def test_a_flood_of_statuses_gives_way_to_a_new_pass_and_is_finished_later() -> None:
+async def test_a_flood_of_statuses_yields_to_a_new_pass_and_is_finished_later() -> None:
     names = [f"p{number:03}" for number in range(150)]
     it = operator(*(proxy(name) for name in names))
 
@@ -426,7 +426,7 @@ async def test_what_gateways_saw_of_a_server_becomes_a_condition_outside_ready_a
         assert condition(it.obj(), "Ready") == ("True", "Ready")
 
 
-async def test_a_server_that_comes_and_goes_is_written_once_a_minute_and_then_as_it_is() -> None:
+async def test_the_status_of_an_unstable_server_is_written_once_a_minute_and_then_as_it_is() -> None:
     async with listening_replica(StubReplica()) as one:
         it = operator(proxy("crm"), replicas=(one.url,))
         await it.run_pass()

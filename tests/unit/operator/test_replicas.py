@@ -59,7 +59,7 @@ async def ask(replica: StubReplica) -> Report:
         return await replicas.ask(session, from_urls([replica.url])[0], gateway=GATEWAY, token=TOKEN)
 
 
-async def test_a_replica_is_asked_with_the_bearer_and_believed_in_form() -> None:
+async def test_a_replica_is_polled_with_the_bearer_and_its_document_parsed() -> None:
     async with listening_replica(StubReplica(revision=7)) as replica:
         replica.entries = {"tools/crm": {"active": DIGEST, "rejected": None, "since": "a newer field"}}
         report = await ask(replica)
@@ -105,7 +105,7 @@ def test_what_is_no_object_is_refused(body: bytes) -> None:
         parse_report(body, gateway=GATEWAY)
 
 
-def test_words_of_a_replica_become_one_bounded_line_and_its_reason_one_word() -> None:
+def test_the_message_of_a_replica_becomes_one_bounded_line_and_its_reason_one_word() -> None:
     rejected = {"digest": DIGEST, "reason": "Odd\nReason: True", "message": "a\x1b[31m\nb\u202e" + "x" * 9999}
     entries = {"tools/crm": {"active": None, "rejected": rejected}}
     document = {"gateway": GATEWAY, "revision": 1, "replica": "r\n", "entries": entries, "rejected": None}
@@ -125,7 +125,7 @@ def test_words_of_a_replica_become_one_bounded_line_and_its_reason_one_word() ->
     ],
     ids=["entries", "servers", "names"],
 )
-def test_of_an_answer_with_a_hundred_thousand_faults_only_the_first_is_looked_at(
+def test_of_a_response_with_a_hundred_thousand_faults_only_the_first_is_read(
     entries: dict[str, Any],
 ) -> None:
     body = json.dumps({"gateway": GATEWAY, "revision": 1, "replica": "r", "entries": entries}).encode()
@@ -163,7 +163,7 @@ async def test_any_status_but_200_is_no_answer(status: int) -> None:
             await ask(replica)
 
 
-async def test_a_replica_that_is_away_or_hangs_is_no_answer_and_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unreachable_or_hanging_replica_is_reported_as_not_answering(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(NoAnswer, match=r"^no answer: Connection refused$"):
         await ask(StubReplica(url="http://127.0.0.1:1"))
     monkeypatch.setattr(replicas, "TIMEOUT", aiohttp.ClientTimeout(total=0.05))

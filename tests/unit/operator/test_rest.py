@@ -142,7 +142,7 @@ async def test_unused_fields_are_dropped() -> None:
         assert (await cluster.list(PROXY))[0]["metadata"] == {"name": "a"}
 
 
-async def test_a_missing_crd_says_how_to_install_it() -> None:
+async def test_the_error_about_a_missing_crd_names_the_command_that_installs_it() -> None:
     async with api_server(status(404)) as (cluster, _):
         with pytest.raises(KindMissing, match="kubectl apply -f crds/"):
             await cluster.list(PROXY)
@@ -172,7 +172,7 @@ async def test_every_refusal_has_its_class_and_the_servers_words(code: int, erro
 
 
 @pytest.mark.parametrize("code", [429, 503])
-async def test_a_busy_server_is_asked_again_when_it_says(code: int) -> None:
+async def test_a_busy_api_server_is_asked_again_after_its_retry_after(code: int) -> None:
     async with api_server(status(code, Retry_After="0.2"), ok({"metadata": {"name": "a"}})) as (cluster, requests):
         began = time.monotonic()
         await cluster.get(CONFIG_MAP, name="a", namespace="tools")
@@ -200,7 +200,7 @@ async def test_credentials_that_stay_refused_are_an_error_without_them_in_it() -
     assert "token-" not in str(caught.value)
 
 
-async def test_no_server_is_said_so() -> None:
+async def test_a_missing_server_is_reported() -> None:
     async def configure() -> Configuration:
         return Configuration(host="http://127.0.0.1:1")
 

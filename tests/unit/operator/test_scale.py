@@ -1,4 +1,4 @@
-"""What must hold for thousands of resources, shown with few: work is in proportion to what changed."""
+"""Work is in proportion to what changed, for thousands of resources; shown with few."""
 
 import json
 from dataclasses import replace
@@ -107,7 +107,7 @@ async def test_one_edit_touches_one_entry_and_the_status_of_its_proxy_and_polici
         await line.ask()
     assert {key for key in before if before[key] != after[key]} == {"team-4/crm"}
     statuses = {(kind, name) for kind, name in line.writes_since(mark) if kind.startswith("mcp")}
-    assert statuses == {("mcppolicies", "crm-rules")}  # nothing changed in what its proxy is told
+    assert statuses == {("mcppolicies", "crm-rules")}  # the report to its proxy did not change
 
 
 async def test_one_edit_rewrites_the_parts_of_its_proxy_and_policy_only(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,7 +161,7 @@ async def test_what_the_replicas_of_a_tenants_gateway_say_has_no_status_of_other
         assert len(judged) == len(line.parts.publisher._statuses)
 
 
-async def test_a_namespace_that_is_no_longer_ours_leaves_the_config_in_a_pass_in_which_nothing_moved() -> None:
+async def test_a_namespace_that_is_no_longer_served_leaves_the_config_in_a_pass_without_changes() -> None:
     line = Line(world(*two_teams_proxies()))
     await line.run_pass()
     reconciler = line.parts.queue._work.__self__  # type: ignore[attr-defined]  # a bound method
@@ -181,7 +181,7 @@ async def test_a_namespace_that_is_no_longer_ours_leaves_the_config_in_a_pass_in
 Edits: TypeAlias = list[tuple[str, str, str, str]]
 
 
-async def test_thousands_of_statuses_hold_up_no_pass_and_are_written_all_the_same(
+async def test_thousands_of_statuses_delay_no_pass_and_are_still_written(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     line = Line(world(*two_teams_proxies()))
@@ -259,7 +259,7 @@ def drop(cluster: FakeClient, kind: Kind, name: str, team: str) -> None:
 
 @given(EDITS)
 @given_settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-async def test_passes_over_what_moved_end_where_passes_over_everything_do(
+async def test_passes_over_changes_give_the_same_result_as_full_passes(
     edits: list[tuple[str, str, str, str]],
 ) -> None:
     # What is kept of unusable versions depends on the way there, so both operators go it, side by side.

@@ -52,7 +52,7 @@ def test_a_manifest_is_signed_with_the_old_key_until_the_moment_of_the_new_one()
     assert keys.signing(moment)[0] == f"mac-{moment}"
 
 
-def test_a_superseded_key_stays_for_as_long_as_a_session_that_it_sealed_may_live() -> None:
+def test_a_superseded_key_stays_as_long_as_a_session_that_it_sealed_is_valid() -> None:
     keys = at(at(Keys(), NOW), NOW + ROTATION, session_max_age=8 * 3600)
     superseded = NOW + ROTATION + LEAD
     assert 0 in at(keys, superseded + 8 * 3600, session_max_age=8 * 3600).session
@@ -93,7 +93,7 @@ def test_a_clock_that_was_far_ahead_does_not_leave_the_gateway_without_a_key() -
     assert keys.signing(NOW)[0] == f"mac-{int(NOW)}"
 
 
-def test_values_that_are_not_base64_hold_no_keys() -> None:
+def test_values_that_are_not_base64_contain_no_keys() -> None:
     assert parse_secret({"data": {"session-0": "***", "mac-1": None}}) == Keys()
     assert parse_secret({}) == parse_secret(None) == Keys()
 

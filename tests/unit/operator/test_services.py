@@ -78,7 +78,7 @@ async def test_without_the_right_to_see_endpoint_slices_that_is_known_and_a_fail
         await ServiceReader(cluster, WHOLE).read(["tools"])
 
 
-async def test_where_services_matter_is_said_before_they_are_read() -> None:
+async def test_the_services_in_use_are_known_before_they_are_read() -> None:
     told: list[Any] = []
     cluster = populated()
     has(cluster, "tools")

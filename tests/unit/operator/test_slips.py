@@ -35,7 +35,7 @@ def offers(*names: dict[str, Any], known: tuple[str, ...] = ("tools",), cut: boo
     return {"known": known, "slips": names, "cut": cut}
 
 
-def test_a_rule_that_names_what_no_target_offers_is_told_with_the_nearest_name() -> None:
+def test_a_rule_that_names_what_no_target_offers_is_reported_with_the_nearest_name() -> None:
     reason, message = said(watches(crm=offers(SLIP), wiki=None))
     assert reason == "RuleMatchesNothing"
     assert message == (
@@ -47,23 +47,23 @@ def test_what_one_target_offers_is_no_slip_though_another_has_it_not() -> None:
     assert said(watches(crm=offers(SLIP), wiki=offers()))[0] == "Effective"
 
 
-def test_a_target_that_tells_only_some_or_of_other_lists_has_no_say() -> None:
+def test_a_target_with_an_incomplete_list_or_other_lists_is_ignored() -> None:
     assert said(watches(crm=offers(SLIP), wiki=offers(cut=True)))[0] == "RuleMatchesNothing"
     assert said(watches(crm=offers(SLIP), wiki=offers(known=("prompts",))))[0] == "RuleMatchesNothing"
 
 
-def test_a_slip_of_another_policy_is_not_ours() -> None:
+def test_a_misspelt_name_of_another_policy_is_not_reported_here() -> None:
     assert said(watches(crm=offers(SLIP | {"policy": "a/q"})))[0] == "Effective"
 
 
-def test_until_a_list_is_known_again_what_was_said_of_this_version_stays() -> None:
+def test_until_a_list_is_known_again_the_report_of_this_version_stays() -> None:
     live = {"reason": "RuleMatchesNothing", "message": "as it was", "observedGeneration": 2}
     assert said(watches(crm=None), live) == ("RuleMatchesNothing", "as it was")
     assert said(watches(crm=None), live | {"observedGeneration": 1})[0] == "Effective"
     assert said(watches(crm=offers()), live)[0] == "Effective"
 
 
-def test_a_policy_that_protects_nothing_says_that_first() -> None:
+def test_the_status_of_a_policy_that_protects_nothing_starts_with_that() -> None:
     nothing = ConditionDraft("Effective", "False", "ProtectsNothing", "")
     status = ResourceStatus(STATUS.key, "u", 2, (), aside=(nothing,), expected=STATUS.expected)
     assert slips.remarks(status, watches(crm=offers(SLIP)), None) == (nothing,)

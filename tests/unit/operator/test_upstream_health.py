@@ -1,4 +1,4 @@
-"""What is told of the server of a proxy, by what replicas saw of it: at once, in few words, and not again and again."""
+"""The condition of a proxy's server, from the reports of replicas: at once, short, and not repeatedly."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,7 +21,7 @@ def status(kind: str = "MCPProxy", *, generation: int = 3) -> ResourceStatus:
 
 
 def saying(*servers: Mapping[str, Any] | None) -> dict[str, GatewayState]:
-    """A gateway with a replica for each of these, which says so of its server; None knows nothing."""
+    """A gateway with one replica for each of these reports; None reports nothing on the server."""
     states = {}
     for number, server in enumerate(servers):
         entry = {"active": "a" * 64, **({"servers": {"crm": server}} if server is not None else {})}
@@ -46,18 +46,18 @@ def test_one_replica_that_was_answered_is_enough() -> None:
     assert judged(None, WELL) == ("True", "UpstreamHealthy")
 
 
-def test_one_replica_that_was_not_served_is_told_with_the_servers_words_and_the_remedy() -> None:
+def test_one_replica_that_was_not_served_is_reported_with_the_servers_message_and_the_remedy() -> None:
     assert judged(WELL, REFUSED, None) == ("False", "UpstreamHostRefused")
     found = judge(status(), saying(REFUSED))
     assert found is not None
     assert found.message.startswith("server crm: HTTP 421: no such host. Add the host that the gateway sends")
 
 
-def test_a_fault_that_only_a_newer_gateway_knows_is_told_by_its_name() -> None:
+def test_a_fault_that_only_a_newer_gateway_knows_is_reported_by_its_name() -> None:
     assert judged({"fault": {"kind": "UpstreamNovel", "message": "words"}}) == ("False", "UpstreamNovel")
 
 
-def test_of_a_policy_nothing_is_told() -> None:
+def test_a_policy_has_no_condition_of_its_upstream() -> None:
     assert judge(status("MCPPolicy"), saying(REFUSED)) is None
 
 
@@ -76,19 +76,19 @@ DOWN, LOOP = condition("False", "UpstreamUnreachable"), condition("False", "Upst
 
 
 @pytest.mark.parametrize("found", [TRUE, DOWN, UNKNOWN])
-def test_what_comes_after_nothing_is_told_at_once(found: ConditionDraft) -> None:
+def test_the_first_condition_is_written_at_once(found: ConditionDraft) -> None:
     assert settle(found, None, generation=3, told_at=0, now=1).condition == found
     assert settle(found, said(UNKNOWN), generation=3, told_at=0, now=1).condition == found
 
 
 @pytest.mark.parametrize(("before", "after"), [(TRUE, DOWN), (DOWN, TRUE), (DOWN, LOOP)])
-def test_a_server_that_comes_and_goes_is_told_once_a_minute(before: ConditionDraft, after: ConditionDraft) -> None:
+def test_an_unstable_server_is_reported_once_a_minute(before: ConditionDraft, after: ConditionDraft) -> None:
     early = settle(after, said(before), generation=3, told_at=100, now=100 + DWELL - 1)
     assert (early.condition, early.until) == (before, 100 + DWELL)
     assert settle(after, said(before), generation=3, told_at=100, now=100 + DWELL).condition == after
 
 
-def test_other_words_for_the_same_are_told_every_ten_minutes() -> None:
+def test_another_message_for_the_same_fault_is_reported_every_ten_minutes() -> None:
     other = condition("False", "UpstreamUnreachable", "other words")
     assert settle(other, said(DOWN), generation=3, told_at=100, now=100 + DWELL).condition == DOWN
     assert settle(other, said(DOWN), generation=3, told_at=100, now=100 + WORDS_DWELL).condition == other

@@ -61,7 +61,7 @@ def test_what_a_pass_has_seen_does_not_matter_and_what_came_after_it_does() -> N
     assert it.matters(PROXY, "MODIFIED", seen(metadata={"generation": 2, "resourceVersion": "2"}))
 
 
-def test_what_a_pass_saw_late_is_told_again_rather_than_lost() -> None:
+def test_a_late_change_is_reported_again_rather_than_lost() -> None:
     it = changes()
     it.record(PROXY, seen(metadata={"generation": 2, "resourceVersion": "2"}))
     assert it.matters(PROXY, "MODIFIED", seen())
@@ -261,7 +261,7 @@ def test_to_have_no_right_to_watch_our_own_kinds_is_worth_a_warning(caplog: pyte
     )
 
 
-def test_with_every_right_there_is_nothing_to_tell(caplog: pytest.LogCaptureFixture) -> None:
+def test_with_every_right_there_is_nothing_to_report(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         tell(Watched((), ()))
     assert not caplog.records

@@ -1,4 +1,4 @@
-"""The data port's certificate over real TLS: what is served, when it changes, and what never breaks it."""
+"""The data port's certificate over real TLS: what is served, when it changes, and which faults keep the last good one."""
 
 import asyncio
 import contextlib
@@ -94,7 +94,7 @@ async def test_a_call_is_answered_over_tls(secret: MountedSecret, name: str | No
 
 
 @pytest.mark.parametrize("name", [None, "second.example.com"])
-async def test_a_renewed_certificate_is_shown_to_new_connections_and_old_ones_live_on(
+async def test_a_renewed_certificate_is_used_for_new_connections_and_old_ones_continue(
     secret: MountedSecret, name: str | None
 ) -> None:
     async with serving(secret) as (certificate, port), calling(port, secret.authority) as old:
@@ -116,7 +116,7 @@ async def test_it_is_renewed_as_often_as_it_changes(secret: MountedSecret) -> No
                 assert caller.names == [f"number-{number}.example.com"]
 
 
-async def test_it_looks_by_itself(secret: MountedSecret) -> None:
+async def test_it_polls_by_itself(secret: MountedSecret) -> None:
     certificate = Certificate(secret.files, period=0.01)
     before = certificate.context
     watching = asyncio.create_task(certificate.run())
@@ -151,7 +151,7 @@ KINDS = ("empty", "no PEM", "no key", "another's key", "a key that wants a passw
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_broken_renewal_leaves_the_old_one_and_is_told_once(
+async def test_a_broken_renewal_keeps_the_old_certificate_and_is_logged_once(
     secret: MountedSecret, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     authority = secret.authority
@@ -169,11 +169,11 @@ async def test_a_broken_renewal_leaves_the_old_one_and_is_told_once(
             assert caller.names == ["first.example.com"]
             assert await caller.ask() == b"HTTP/1.1 200 OK"
 
-        secret.renew("mended.example.com")
+        secret.renew("renewed.example.com")
         await certificate.poll()
         assert not certificate.rejected
         async with calling(port, secret.authority) as caller:
-            assert caller.names == ["mended.example.com"]
+            assert caller.names == ["renewed.example.com"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -183,7 +183,9 @@ def test_it_does_not_start_with_files_that_cannot_be_used(secret: MountedSecret,
         Certificate(secret.files)
 
 
-def test_the_log_says_for_whom_and_until_when(secret: MountedSecret, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_names_the_hosts_and_the_expiry_of_the_certificate(
+    secret: MountedSecret, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO, logger=LOG)
     Certificate(secret.files)
     assert "of first.example.com, 127.0.0.1 until 20" in caplog.text
@@ -202,7 +204,7 @@ async def test_plain_files_are_watched_as_well(tmp_path: Path, secret: MountedSe
     assert certificate._current.context is not before
 
 
-async def test_who_speaks_no_tls_is_turned_away_and_others_are_not(secret: MountedSecret) -> None:
+async def test_a_client_without_tls_is_refused_and_others_are_not(secret: MountedSecret) -> None:
     async with serving(secret) as (_, port):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(REQUEST)
@@ -221,7 +223,7 @@ async def test_a_handshake_that_is_never_ended_is_ended_for_it(secret: MountedSe
 
 
 class Doorkeeper:
-    """Lets so many connections in at a time."""
+    """Admits at most this number of connections at a time."""
 
     def __init__(self, bound: int) -> None:
         self.bound = bound
@@ -273,7 +275,7 @@ async def test_the_end_waits_for_no_handshake(secret: MountedSecret) -> None:
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-async def test_a_request_may_come_with_the_last_word_of_the_handshake(
+async def test_a_request_may_come_with_the_last_message_of_the_handshake(
     secret: MountedSecret, version: ssl.TLSVersion
 ) -> None:
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -283,7 +285,7 @@ async def test_a_request_may_come_with_the_last_word_of_the_handshake(
     async with serving(secret) as (_, port):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         await exchange(tls.do_handshake, incoming, outgoing, reader, writer)
-        tls.write(REQUEST)  # goes out together with what the handshake still has to say
+        tls.write(REQUEST)  # is sent together with the last messages of the handshake
         answer = await exchange(lambda: tls.read(1000), incoming, outgoing, reader, writer)
         writer.close()
     assert isinstance(answer, bytes)

@@ -68,7 +68,7 @@ async def test_names_of_headers_are_lower_case_and_repeated_ones_are_known() -> 
     assert found.headers["x-bytes"] == "é"
 
 
-async def test_who_asks_for_another_protocol_is_answered_in_this_one() -> None:
+async def test_a_request_for_an_upgrade_is_answered_in_http_1_1() -> None:
     asking = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA")
     async with http_listener(echo) as (_, port), connected(port) as wire:
         await wire.send(post("/one", b"first", *asking) + request(*asking, target="/two") + post("/three", b"third"))
@@ -202,7 +202,7 @@ async def test_a_response_that_the_caller_does_not_read_ends_after_its_timeout()
 
 
 @pytest.mark.parametrize("sent", [b"", b"POST / HT", b"POST / HTTP/1.1\r\nHost: x\r\nX: "])
-async def test_a_head_that_comes_too_slowly_is_told_so(sent: bytes) -> None:
+async def test_a_head_that_arrives_too_slowly_gets_a_response(sent: bytes) -> None:
     async with http_listener(echo, Limits(head_seconds=0.1)) as (_, port), connected(port) as wire:
         await wire.send(sent)
         if sent:
@@ -309,7 +309,7 @@ async def test_stopping_lets_requests_in_flight_finish_and_closes_the_idle() -> 
         go_on.set()
         reply = await busy.reply()
         assert (reply.status, reply.headers["connection"]) == (200, "close")
-    await stopping  # which waits for those who do not go, though they have their answer
+    await stopping  # which waits for callers that stay connected though they have their response
 
 
 async def test_a_header_of_an_answer_cannot_break_out_of_its_line(caplog: pytest.LogCaptureFixture) -> None:

@@ -106,7 +106,7 @@ async def test_a_slow_reader_receives_its_whole_response(last: bool) -> None:
 
 @pytest.mark.usefixtures("often")
 @pytest.mark.parametrize("last", [True, False])
-async def test_a_reader_who_takes_nothing_is_cut_off(last: bool) -> None:
+async def test_a_client_that_reads_nothing_is_disconnected(last: bool) -> None:
     async with serving(big, Limits(stall_seconds=0.2)) as (listener, port), connected(port) as wire:
         await wire.send(b"GET / HTTP/1.1\r\n" + (b"Connection: close\r\n" if last else b"") + b"\r\n")
         await eventually(lambda: bool(listener.connections))
@@ -120,7 +120,7 @@ async def test_stopping_lets_a_slow_reader_receive_its_response() -> None:
         stopping = asyncio.create_task(listener.stop(20))
         await asyncio.sleep(0)
         assert (await wire.reply()).body == BIG
-    await stopping  # which waits for those who do not go, though they have their answer
+    await stopping  # which waits for callers that stay connected though they have their response
 
 
 async def start(listener: Listener) -> int:
@@ -166,7 +166,7 @@ async def test_a_body_that_is_all_framing_ends(name: str) -> None:
         await eventually(lambda: not listener.connections)
 
 
-async def test_a_body_in_the_smallest_chunks_is_taken_and_costs_what_it_holds() -> None:
+async def test_a_body_in_the_smallest_chunks_is_accepted_and_costs_its_content() -> None:
     size = 600_000
     body = b"".join(b"2\r\nab\r\n" for _ in range(size // 2)) + b"0\r\n\r\n"
     seen = asyncio.Event()
@@ -203,7 +203,7 @@ async def test_a_length_of_thousands_of_zeros_is_a_number() -> None:
 
 @pytest.mark.parametrize("asked", [True, False])
 async def test_after_a_refusal_before_100_continue_the_connection_is_not_read_further(asked: bool) -> None:
-    """He may send it or the next request, and a proxy between us may think otherwise than we."""
+    """The client may send the body or the next request, and a proxy in between may read it otherwise than the server."""
 
     async def early(request: Request) -> Response:
         if asked:
@@ -355,7 +355,7 @@ async def test_behind_a_stream_that_stays_nothing_is_kept_and_who_goes_is_notice
         await asyncio.wait_for(gone.wait(), TIMEOUT_SECONDS)
 
 
-async def test_of_what_comes_early_one_piece_is_held() -> None:
+async def test_of_early_data_one_piece_is_buffered() -> None:
     go_on = asyncio.Event()
 
     async def later(request: Request) -> Response:

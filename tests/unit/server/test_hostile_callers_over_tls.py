@@ -71,7 +71,7 @@ async def test_an_answer_that_is_the_last_arrives_whole(secret: MountedSecret) -
 
 
 @pytest.mark.parametrize("last", [True, False])
-async def test_a_reader_who_takes_nothing_is_cut_off(
+async def test_a_client_that_reads_nothing_is_disconnected(
     secret: MountedSecret, monkeypatch: pytest.MonkeyPatch, last: bool
 ) -> None:
     monkeypatch.setattr(listener_module, "_SWEEP_SECONDS", 0.02)

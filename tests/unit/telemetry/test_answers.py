@@ -1,4 +1,4 @@
-"""Reading a collector's answers: the two messages that we read, against protobuf's own library."""
+"""Reading a collector's responses: the two messages that the gateway parses, compared with protobuf's own library."""
 
 import pytest
 from google.protobuf.duration_pb2 import Duration  # type: ignore[import-untyped]
@@ -32,7 +32,7 @@ def test_a_retry_delay_is_read_as_protobuf_reads_it(seconds: int, nanos: int) ->
 
 
 @given(st.binary(max_size=64))
-def test_garbage_says_nothing_and_breaks_nothing(answer: bytes) -> None:
+def test_invalid_input_is_ignored_and_breaks_nothing(answer: bytes) -> None:
     assert rejected_spans(answer) >= 0
     assert (retry_delay(answer) or 0.0) >= 0.0
 
@@ -67,7 +67,7 @@ def test_retry_after_is_seconds_or_a_date(value: str | None, seconds: float | No
     assert retry_after(value) == seconds
 
 
-def test_a_date_in_the_future_is_a_wait_of_so_many_seconds() -> None:
+def test_a_date_in_the_future_gives_the_seconds_to_wait() -> None:
     wait = retry_after("Fri, 31 Dec 2100 23:59:59 GMT")
 
     assert wait is not None

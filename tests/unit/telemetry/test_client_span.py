@@ -162,7 +162,7 @@ def test_the_traceparent_stays_the_same_however_often_it_is_asked_for(traced: An
             assert upstream.context["traceparent"] == upstream.context["traceparent"]
 
 
-def test_a_trace_of_our_own_says_that_its_id_is_random(traced: Any) -> None:
+def test_a_trace_that_starts_here_sets_the_random_flag(traced: Any) -> None:
     value, _ = traceparent(traced.telemetry, None)
 
     context = parse(value)

@@ -1,4 +1,4 @@
-"""W3C Trace Context: what is read, what is refused, what goes out."""
+"""W3C Trace Context: what is read, what is refused, what is sent."""
 
 from typing import Any
 
@@ -79,7 +79,7 @@ def test_a_tracestate_within_the_limit_is_read_as_the_sdk_reads_it(tracestate: s
         assert set(ours.split(",") if ours else ()) <= set(theirs.split(","))
 
 
-def test_a_line_break_behind_a_traceparent_is_refused_though_the_sdk_takes_it() -> None:
+def test_a_line_break_after_a_traceparent_is_refused_though_the_sdk_accepts_it() -> None:
     assert by_the_sdk(VALID + "\n") is not None
     assert context.parse(VALID + "\n") is None
 
@@ -115,7 +115,7 @@ def test_a_tracestate_of_small_members_loses_those_at_the_end() -> None:
     assert context.parse_tracestate(",".join(small)) == ",".join(small[:4])
 
 
-def test_a_traceparent_goes_out_as_version_00_with_known_flags_only() -> None:
+def test_a_traceparent_is_sent_as_version_00_with_known_flags_only() -> None:
     parsed = context.parse(f"cc-{TRACE_ID}-{SPAN_ID}-ff-what the future brings")
 
     assert parsed is not None

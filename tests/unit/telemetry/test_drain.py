@@ -1,4 +1,4 @@
-"""The queue and its thread: bounded, counted, and out of every request's way."""
+"""The queue of spans and its thread: bounded, counted, and never blocking a request."""
 
 import logging
 import threading
@@ -241,7 +241,7 @@ def test_a_full_queue_is_warned_of(start: Any, eventually: Any, caplog: pytest.L
         eventually(lambda: any("the queue of 10 is full" in entry for entry in caplog.messages))
 
 
-def test_a_warning_comes_once_a_minute_and_tells_how_many_it_held_back(
+def test_a_warning_comes_once_a_minute_with_the_number_of_suppressed_ones(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     now = [0.0]

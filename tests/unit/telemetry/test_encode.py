@@ -1,4 +1,4 @@
-"""Our encoder against the SDK's: the same span, built both ways, gives the same message."""
+"""The gateway's encoder compared with the SDK's: the same span gives the same message."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -115,7 +115,7 @@ def test_a_batch_is_encoded_as_the_sdk_encodes_it(
 
 
 @given(records(), st.sampled_from([True, 1, 1.0, "1", False, 0, 0.0, -0.0, "", "True"]))
-def test_values_that_python_calls_equal_keep_their_types_behind_the_cache(span: SpanRecord, value: Any) -> None:
+def test_values_that_python_considers_equal_keep_their_types_in_the_cache(span: SpanRecord, value: Any) -> None:
     same: dict[str, Any] = {"k": value}
     theirs = encode_spans([the_sdks(span._replace(attributes=same), {}, InstrumentationScope("s"))])
     message = theirs.resource_spans[0].scope_spans[0].spans[0].attributes
@@ -126,7 +126,7 @@ def test_values_that_python_calls_equal_keep_their_types_behind_the_cache(span: 
     assert [pair.SerializeToString() for pair in parsed] == [pair.SerializeToString() for pair in message]
 
 
-def test_a_number_beyond_64_bits_goes_as_text() -> None:
+def test_a_number_beyond_64_bits_is_sent_as_text() -> None:
     assert any_value(2**64) == any_value(str(2**64))
     assert any_value(-(2**63) - 1) == any_value(str(-(2**63) - 1))
 

@@ -1,4 +1,4 @@
-"""Retries between exporter and transport: the transport answers as the test wants, and nobody waits for a clock."""
+"""Retries between exporter and transport: the transport is scripted, and no test waits for a clock."""
 
 from collections.abc import Iterable
 
@@ -14,7 +14,7 @@ BROKEN = SendResult("no connection", retryable=True, broken=True)
 
 
 class Scripted:
-    """Answers in turn; the last answer stays."""
+    """Returns the outcomes in order; the last one repeats."""
 
     address = "http://collector/v1/traces"
 
@@ -75,7 +75,7 @@ def test_a_fault_that_may_pass_is_retried_with_growing_pauses() -> None:
     assert len(set(transport.payloads)) == 1
 
 
-def test_a_collector_that_stays_away_gets_six_attempts() -> None:
+def test_an_unreachable_collector_gets_six_attempts() -> None:
     delivery, transport, _ = export([BUSY])
 
     assert delivery == ExportResult(3, "HTTP 503")
@@ -130,7 +130,7 @@ def test_spans_that_the_collector_rejects_are_lost_and_the_rest_is_not() -> None
     assert (delivery.lost, delivery.fault) == (2, "rejected by the collector")
 
 
-def test_a_collector_that_rejects_more_than_it_got_is_not_believed() -> None:
+def test_a_collector_that_rejects_more_than_it_received_is_ignored() -> None:
     assert export([SendResult(rejected=1000)])[0].lost == 3
 
 

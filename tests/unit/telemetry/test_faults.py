@@ -90,7 +90,7 @@ def test_a_black_hole_costs_requests_nothing_and_shutdown_its_bound(protocol: st
         before = time.monotonic()
         stats = telemetry.close(0.5)
 
-    assert time.monotonic() - before < 15.0  # an export would wait twice as long
+    assert time.monotonic() - before < 15.0  # an export would wait for double the time
     assert slowest < 15.0
     assert (stats.exported, stats.waiting, stats.ended) == (0, 0, 4000)
     assert stats.lost_queue_full > 0
@@ -110,7 +110,7 @@ def test_a_refused_port_loses_spans_and_counts_them_as_failed(protocol: str, ref
     assert stats.lost == {"queue_full": 0, "export_failed": 20, "shutdown": 0}
 
 
-def test_a_refused_port_does_not_hold_shutdown_up(protocol: str, refused: str) -> None:
+def test_a_refused_port_does_not_delay_shutdown(protocol: str, refused: str) -> None:
     telemetry = Telemetry.from_env(environ(refused, protocol, OTEL_BSP_SCHEDULE_DELAY="60000"))
     call(telemetry, 2000)
     before = time.monotonic()
@@ -131,7 +131,7 @@ def test_a_slow_collector_loses_nothing(sink: Sink, protocol: str) -> None:
     assert (stats.exported, len(sink.spans)) == (200, 200)
 
 
-def test_a_collector_that_never_answers_does_not_hold_shutdown_up(sink: Sink, protocol: str) -> None:
+def test_a_collector_that_never_answers_does_not_delay_shutdown(sink: Sink, protocol: str) -> None:
     sink.answer = Answer(hang=True)
     telemetry = Telemetry.from_env(environ(sink.endpoint, protocol, OTEL_EXPORTER_OTLP_TIMEOUT="30"))
     call(telemetry, 10)

@@ -1,4 +1,4 @@
-"""The sink that other tests trust: it decodes what the official SDK sends, over both protocols, and fails loudly."""
+"""The OTLP sink of the tests: it decodes what the official SDK sends, over both protocols, and fails with an error."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

@@ -55,7 +55,7 @@ def test_outside_a_pod_a_variable_that_happens_to_have_the_name_is_not_kubernete
     assert not [key for key in resource if key.startswith("k8s.") or key == "service.namespace"]
 
 
-def test_a_sidecar_tells_its_container_apart() -> None:
+def test_a_sidecar_has_a_container_name_of_its_own() -> None:
     resource = attributes({**POD, "CONTAINER_NAME": "ostiary"})
 
     assert resource["k8s.container.name"] == "ostiary"
@@ -100,7 +100,7 @@ def test_resource_attributes_are_read_as_the_sdk_reads_them(value: str, monkeypa
     assert ours == dict(OTELResourceDetector().detect().attributes)
 
 
-def test_a_malformed_pair_is_left_out_with_a_warning() -> None:
+def test_a_malformed_pair_is_dropped_with_a_warning() -> None:
     env = Environment({"OTEL_RESOURCE_ATTRIBUTES": "a=1,bad,c=3"})
 
     assert resource_attributes(env, {})["c"] == "3"

@@ -197,7 +197,7 @@ def test_a_span_may_end_before_its_block(traced: Any) -> None:
     assert "ostiary.access.rule" not in traced.span().attributes
 
 
-def test_times_are_wall_clock_and_children_lie_within_their_parents(traced: Any) -> None:
+def test_times_are_wall_clock_and_children_are_within_their_parents(traced: Any) -> None:
     with traced.telemetry.server_span() as span:
         span.message(method="ping")
         with span.client(server_name="a"):

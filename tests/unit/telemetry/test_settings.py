@@ -1,4 +1,4 @@
-"""The standard variables: what they mean to the SDK, what they mean to us, and what a wrong one does."""
+"""The standard variables: what they mean to the SDK and to the gateway, and what an invalid one does."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -45,7 +45,7 @@ def environ(monkeypatch: pytest.MonkeyPatch) -> Any:
         ({**ENDPOINT, "OTEL_TRACES_EXPORTER": "none"}, "OTEL_TRACES_EXPORTER is none"),
     ],
 )
-def test_tracing_is_off_without_an_endpoint_or_on_request_and_says_why(
+def test_tracing_is_off_without_an_endpoint_or_on_request_and_the_reason_is_logged(
     variables: Mapping[str, str], reason: str
 ) -> None:
     settings = read_settings(variables)
@@ -297,7 +297,7 @@ def test_an_http_endpoint_needs_its_scheme_and_is_told_how_to_write_it() -> None
     )
 
 
-def test_a_grpc_endpoint_without_a_scheme_is_taken_as_the_sdks_take_it_and_said_to_mean_tls() -> None:
+def test_a_grpc_endpoint_without_a_scheme_means_tls_as_in_the_sdks_and_is_logged() -> None:
     environ = {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_EXPORTER_OTLP_ENDPOINT": "localhost:4317"}
     settings = read_settings(environ)
     assert settings.collector is not None
@@ -325,7 +325,7 @@ def test_an_http_endpoint_of_another_kind_is_not_used(endpoint: str) -> None:
     assert read_settings({"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}).off == "the OTLP endpoint is not usable"
 
 
-def test_a_query_of_the_base_stays_behind_the_path() -> None:
+def test_the_query_of_the_base_url_stays_after_the_path() -> None:
     ours = collector({"OTEL_EXPORTER_OTLP_ENDPOINT": "https://collector/base/?tenant=a"})
 
     assert ours.endpoint == "https://collector/base/v1/traces?tenant=a"

@@ -52,7 +52,7 @@ def test_a_result_with_is_error_is_a_tool_error(traced: Any) -> None:
     assert "rpc.response.status_code" not in ended.attributes
 
 
-def test_a_denied_call_tells_who_denied_it_and_why(traced: Any) -> None:
+def test_a_denied_call_prints_the_policy_that_denied_it_and_why(traced: Any) -> None:
     with traced.telemetry.server_span() as span:
         span.message(method="tools/call", target="delete_ticket")
         span.deny(policy="sales/readers", rule="no-delete", reason="denied", code=-31001, message="Denied")
@@ -84,7 +84,7 @@ def test_a_hidden_tool_is_a_denial_without_error_whose_name_does_not_name_the_sp
     assert ended.status == 0
 
 
-def test_an_allowed_call_tells_which_rule_allowed_it(traced: Any) -> None:
+def test_an_allowed_call_prints_the_rule_that_allowed_it(traced: Any) -> None:
     with traced.telemetry.server_span() as span:
         span.message(method="tools/call", target="echo")
         span.allow(policy="sales/readers", rule="read")

@@ -1,4 +1,4 @@
-"""Whose child a SERVER span is: ``_meta``, the HTTP headers, or nobody's. The sender may be hostile."""
+"""The parent of a SERVER span: from ``_meta``, from the HTTP headers, or none. The sender may be hostile."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any

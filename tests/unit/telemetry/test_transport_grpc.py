@@ -49,7 +49,7 @@ def test_a_busy_collector_may_be_asked_again(grpc: Sink, status: str) -> None:
     assert (outcome.fault, outcome.retryable, outcome.retry_after) == (f"gRPC {status}", True, None)
 
 
-def test_a_busy_collector_may_say_when(grpc: Sink) -> None:
+def test_a_busy_collector_may_send_retry_after(grpc: Sink) -> None:
     info = RetryInfo(retry_delay=Duration(seconds=2, nanos=500_000_000)).SerializeToString()
     grpc.answer = Answer(grpc_status="UNAVAILABLE", headers={"google.rpc.retryinfo-bin": info})
 
@@ -79,7 +79,7 @@ def test_a_black_hole_takes_no_longer_than_the_timeout() -> None:
     assert (outcome.fault, outcome.retryable) == ("gRPC DEADLINE_EXCEEDED", True)
 
 
-def test_a_call_under_way_ends_when_the_transport_closes(grpc: Sink) -> None:
+def test_a_call_in_flight_ends_when_the_transport_closes(grpc: Sink) -> None:
     grpc.answer = Answer(hang=True)
     transport = GRPCTransport(
         Collector(protocol="grpc", endpoint=grpc.endpoint.partition("://")[2], secure=False, headers={})

@@ -70,7 +70,7 @@ def test_a_busy_collector_may_be_asked_again(http: Sink, status: int) -> None:
     assert send(http.endpoint) == SendResult(f"HTTP {status}", retryable=True)
 
 
-def test_a_busy_collector_may_say_when(http: Sink) -> None:
+def test_a_busy_collector_may_send_retry_after(http: Sink) -> None:
     http.answer = Answer(http_status=429, headers={"Retry-After": "7"})
 
     assert send(http.endpoint).retry_after == 7.0
@@ -164,7 +164,7 @@ def test_a_trusted_collector_is_spoken_to_over_tls(certificates: Any) -> None:
         assert sink.named("ping").service == "x"
 
 
-def test_a_collector_that_asks_for_a_certificate_gets_ours(certificates: Any) -> None:
+def test_a_collector_that_requests_a_client_certificate_gets_it(certificates: Any) -> None:
     tls = TLS(str(certificates.authority), str(certificates.certificate), str(certificates.key))
     with http_sink(tls=_server_side(certificates, mutual=True)) as sink:
         assert send(sink.endpoint, tls=tls) == SendResult()

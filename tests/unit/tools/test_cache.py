@@ -15,7 +15,7 @@ def write(text: str) -> Callable[[Path], None]:
     return make
 
 
-def test_the_cache_is_where_xdg_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_cache_is_in_the_xdg_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cache.root() == tmp_path / "ostiary"
 
@@ -36,7 +36,7 @@ def test_what_is_there_is_not_made_again(tmp_path: Path) -> None:
     assert (second / "file").read_text() == "first"
 
 
-def test_what_failed_half_way_leaves_nothing_and_is_made_afresh(tmp_path: Path) -> None:
+def test_a_failed_attempt_leaves_nothing_and_is_repeated(tmp_path: Path) -> None:
     def fail(directory: Path) -> None:
         (directory / "half").touch()
         raise OSError("disk full")

@@ -24,7 +24,7 @@ def test_the_users_ports_are_taken() -> None:
     assert len(ports.data) == len(ports.admin) == 2
 
 
-def test_a_further_replica_goes_elsewhere_if_the_next_port_is_busy() -> None:
+def test_a_further_replica_takes_another_port_if_the_next_one_is_busy() -> None:
     first = next(port for port in iter(reserve_port, None) if cluster_ports.is_free(port + 10))
     with socket.create_server((LOOPBACK, first + 10)):
         ports = cluster_ports.chosen(environ=environ(PORT=first))

@@ -1,4 +1,4 @@
-"""What `make` says while it installs, and where it cannot."""
+"""What `make` prints while it installs, and where it cannot."""
 
 import socket
 import sys
@@ -23,14 +23,14 @@ def test_progress_counts_packages_and_then_says_that_they_are_installed() -> Non
     assert progress.line(31.4) == "  installing 99 packages, 31 s so far"
 
 
-def test_a_silent_index_is_told_once_and_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_silent_package_index_is_reported_once_and_at_once(capsys: pytest.CaptureFixture[str]) -> None:
     progress = install.Progress(total=99)
     for number in range(5):
         progress.feed(f"WARNING: Retrying (Retry(total={4 - number})) after connection broken by 'NewConnectionError'")
     assert capsys.readouterr().err == "  the package index does not answer; pip tries again\n"
 
 
-def test_without_a_network_it_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_network_the_remedy_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     for name, value in {"INDEX_URL": f"http://127.0.0.1:{port}/simple", "RETRIES": "0", "CACHE_DIR": "off"}.items():

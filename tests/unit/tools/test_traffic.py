@@ -1,4 +1,4 @@
-"""What the tool says of a door must be so: it is the witness of every restart."""
+"""The traffic tool must count every call of an endpoint correctly: tests of restarts rely on it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -14,7 +14,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @asynccontextmanager
 async def serving(call: Handler, listen: Handler) -> AsyncIterator[str]:
-    """A server that opens sessions, answers calls as told, and streams as told."""
+    """A server that opens sessions, and answers and streams as the test sets."""
 
     async def post(request: web.Request) -> web.StreamResponse:
         message = await request.json()
@@ -87,12 +87,12 @@ async def test_a_connection_that_is_closed_without_an_answer_is_a_failure() -> N
 
 async def test_a_stream_that_ended_is_opened_again() -> None:
     again = asyncio.Event()
-    visits = 0
+    calls = 0
 
     async def listen(request: web.Request) -> web.StreamResponse:
-        nonlocal visits
-        visits += 1
-        if visits > 1:
+        nonlocal calls
+        calls += 1
+        if calls > 1:
             again.set()
         return await ended(request)
 
@@ -107,12 +107,12 @@ async def test_a_stream_that_ended_is_opened_again() -> None:
 
 async def test_a_stream_that_is_refused_is_a_failure() -> None:
     tried = asyncio.Event()
-    visits = 0
+    calls = 0
 
     async def listen(request: web.Request) -> web.StreamResponse:
-        nonlocal visits
-        visits += 1
-        if visits > 1:  # so the first refusal was counted
+        nonlocal calls
+        calls += 1
+        if calls > 1:  # so the first refusal was counted
             tried.set()
         return await refused(request)
 

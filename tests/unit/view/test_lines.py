@@ -25,7 +25,7 @@ def test_a_status_that_no_operator_updates_any_more_is_not_trusted() -> None:
     assert told(GatewayOverview.of(GATEWAY, "ostiary-gateway", None)) == ("Unknown", message)
 
 
-def test_a_status_is_believed_where_the_config_holds_it_or_may_not_be_read() -> None:
+def test_a_status_is_trusted_where_the_config_contains_it_or_may_not_be_read() -> None:
     assert told(GatewayOverview(GATEWAY, digests={"sales/crm": "a" * 64})) == ("True", "")
     assert told(GatewayOverview.of(GATEWAY, None, None, "you may not read the config")) == ("True", "")
 

@@ -18,7 +18,7 @@ from ostiary_operator.view import tables
         (400 * 86_400, "400d"),
     ],
 )
-def test_an_age_is_told_in_the_units_that_matter(seconds: float, shown: str) -> None:
+def test_an_age_is_printed_in_suitable_units(seconds: float, shown: str) -> None:
     assert tables.age(seconds) == shown
 
 

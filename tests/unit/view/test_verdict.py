@@ -12,7 +12,7 @@ def resource(*conditions: tuple[str, str, str], generation: int = 2, message: st
     return {"metadata": {"generation": 2}, "status": {"conditions": told}}
 
 
-def test_the_first_cause_is_told_and_not_the_summary() -> None:
+def test_the_first_cause_is_reported_and_not_the_summary() -> None:
     judged = verdict.of(
         resource(
             ("Ready", "False", "PathConflict"),
@@ -24,7 +24,7 @@ def test_the_first_cause_is_told_and_not_the_summary() -> None:
     assert judged.remedy == AcceptedReason.PATH_CONFLICT.remedy
 
 
-def test_what_speaks_of_an_older_generation_says_nothing() -> None:
+def test_a_condition_of_an_older_generation_is_ignored() -> None:
     judged = verdict.of(resource(("Ready", "True", "Ready"), generation=1))
     assert (judged.status, judged.reason, judged.ready) == ("Unknown", "Pending", False)
 
