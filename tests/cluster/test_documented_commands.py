@@ -98,7 +98,7 @@ def test_the_commands_work_as_the_page_describes(
 ) -> None:
     place = folder(cluster.control_plane)
     place.run("kubectl create namespace sales --dry-run=client -o yaml | kubectl apply -f -")
-    do_what_the_page_says(page, place)
+    run_the_commands_of_the_page(page, place)
 
 
 @pytest.mark.parametrize("page", TUTORIALS)
@@ -109,7 +109,7 @@ def test_a_tutorial_works_as_written_and_leaves_the_cluster_as_it_was(
     wait_until(lambda: place.run("kubectl delete namespace sales --ignore-not-found") == "", what="no namespace sales")
     before = left(place)
     place.has_ostiary = False
-    do_what_the_page_says(page, place)
+    run_the_commands_of_the_page(page, place)
     assert not (place.path / "before.yaml").exists()
     assert left(place) == before
 
@@ -127,7 +127,7 @@ def left(place: Folder) -> list[str]:
     return [place.run(question) for question in questions]
 
 
-def do_what_the_page_says(page: str, place: Folder) -> None:
+def run_the_commands_of_the_page(page: str, place: Folder) -> None:
     printed = [place.run(each) for each in commands(page) if not cannot(each)]
     headers = [block.splitlines()[0].split() for block in fenced_blocks(page, "text")]
     rows = [row.split() for text in printed for row in text.splitlines()]

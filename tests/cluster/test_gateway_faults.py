@@ -65,7 +65,7 @@ def rejects(cluster: LocalCluster, replica: int, token: str) -> bool:
     return report(cluster, replica, token)["rejected"] is not None
 
 
-async def until_said(cluster: LocalCluster, of_type: str, *verdict: str) -> str:
+async def until_logged(cluster: LocalCluster, of_type: str, *verdict: str) -> str:
     def holds() -> bool:
         return said(cluster, of_type)[:2] == verdict
 
@@ -85,13 +85,13 @@ async def test_a_replica_that_hangs_is_named_while_the_other_enforces_what_chang
             return await tools(cluster, replica) == {"get_users"}
 
         await eventually(enforced)
-        message = await until_said(cluster, "Programmed", "Unknown", "Unreachable")
+        message = await until_logged(cluster, "Programmed", "Unknown", "Unreachable")
         assert cluster.gateway_admin_urls[1] in message
         assert cluster.proxy()["status"]["programmed"] == "default 1/2"
     finally:
         os.kill(hung, signal.SIGCONT)
     await eventually(lambda: enforced(1))
-    await until_said(cluster, "Ready", "True", "Ready")
+    await until_logged(cluster, "Ready", "True", "Ready")
     cluster.kubectl("delete", "mcppolicy", "only", "-n", "default")
     await eventually(lambda: serve_all(cluster, 0, 1))
 
@@ -105,7 +105,7 @@ async def test_a_replica_that_is_killed_costs_the_other_nothing_and_is_itself_ag
     finally:
         cluster.start_gateway(1)
     assert await serve_all(cluster, 0, 1)
-    await until_said(cluster, "Ready", "True", "Ready")
+    await until_logged(cluster, "Ready", "True", "Ready")
 
 
 def forged(data: Mapping[str, str]) -> dict[str, str]:
@@ -137,5 +137,5 @@ async def test_without_the_operator_a_forged_config_is_refused_a_deleted_one_kep
         cluster.start_operator()
     await asyncio.to_thread(wait_until, lambda: api.answers(CONFIG), what="the config")
     assert base64.b64decode(api.request("GET", SECRET)["data"]["admin-token"]) != base64.b64decode(keys["admin-token"])
-    await until_said(cluster, "Ready", "True", "Ready")
+    await until_logged(cluster, "Ready", "True", "Ready")
     assert await serve_all(cluster, 0, 1)

@@ -107,7 +107,7 @@ async def test_it_starts_serves_can_be_tried_lets_no_second_one_in_and_ends_with
         for endpoint in endpoints:
             assert len(await tools(endpoint)) == 15
         await edit_the_policy_and_see_it_enforced(terminal, endpoints)
-        kill_a_replica_and_be_told(terminal)
+        kill_a_replica_and_see_the_report(terminal)
         assert len(await tools(endpoints[0])) == 14
         children = terminal.children()
         assert len(children) == len({"etcd", "API server", "controllers", "operator", "gateway-0", "mock server"})
@@ -141,7 +141,7 @@ async def edit_the_policy_and_see_it_enforced(terminal: Terminal, endpoints: lis
     terminal.wait_for("every ready replica runs revision")
 
 
-def kill_a_replica_and_be_told(terminal: Terminal) -> None:
+def kill_a_replica_and_see_the_report(terminal: Terminal) -> None:
     (victim,) = re.findall(r"kill -9 (\d+)", terminal.text())
     os.kill(int(victim), signal.SIGKILL)
     terminal.wait_for("gateway-1 is not started again")

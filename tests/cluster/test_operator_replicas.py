@@ -95,13 +95,13 @@ async def test_a_foreign_release_elsewhere_serves_nothing_of_a_namespace_that_is
         with caplog.at_level(logging.ERROR):
             async with running_operator(other.options()):
                 await eventually(lambda: other.served() is not None)
-                await eventually(lambda: told_of_refusal(world))
+                await eventually(lambda: reports_refusal(world))
         assert "crm" not in (other.served() or ())
         assert f"namespace {world.team} is served by another operator, {world.system}/" in caplog.text
         assert world.versions() == before
         assert world.served() == {"crm"}
 
 
-def told_of_refusal(world: OperatorEnvironment) -> bool:
+def reports_refusal(world: OperatorEnvironment) -> bool:
     events = world.api.request("GET", f"/apis/events.k8s.io/v1/namespaces/{world.team}/events")["items"]
     return any(event["reason"] == "NamespaceRefused" for event in events)

@@ -120,7 +120,7 @@ async def test_two_hundred_edits_a_second_are_few_writes_and_the_last_one_counts
             edits = [(name, f"/{world.team}/{name}/v{turn}") for turn in range(20) for name in names]
             await asyncio.gather(*(_edit(hands, world, name, path) for name, path in edits))
 
-        def all_say_the_last() -> bool:
+        def all_run_the_last() -> bool:
             found = [world.get(PROXY, name) or {} for name in names]
             return all(
                 obj["status"]["observedGeneration"] == obj["metadata"]["generation"]
@@ -128,7 +128,7 @@ async def test_two_hundred_edits_a_second_are_few_writes_and_the_last_one_counts
                 for obj in found
             )
 
-        await eventually(all_say_the_last)
+        await eventually(all_run_the_last)
         assert api.count("PATCH", "configmaps/ostiary-default-0") - before < 40  # of 200 edits
 
 

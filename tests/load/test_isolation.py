@@ -65,7 +65,7 @@ class Hanging:
 
 
 @asynccontextmanager
-async def calling_in_vain(callers: list[MinimalCaller]) -> AsyncIterator[None]:
+async def calling_dead_servers(callers: list[MinimalCaller]) -> AsyncIterator[None]:
     """A hundred calls a second to a dead server, each of which must get an error."""
     done = asyncio.Event()
     in_vain = asyncio.create_task(call_at_rate(callers, rate=RATE, until=done))
@@ -98,7 +98,7 @@ async def test_a_dead_server_does_not_slow_the_others(tmp_path: Path) -> None:
             await p99(callers)
             before, loaded = await p99(callers), {}
             for name in ports:
-                async with minimal_callers(gateway.port, name, 100) as unlucky, calling_in_vain(unlucky):
+                async with minimal_callers(gateway.port, name, 100) as unlucky, calling_dead_servers(unlucky):
                     if name == "hangs":
                         await eventually(lambda: len(hanging.connections) > 20)
                     loaded[name] = await p99(callers)

@@ -59,7 +59,7 @@ async def told(gateway: RunningGateway, url: str, era: str = "modern", **entry: 
     return reply
 
 
-def assert_told(reply: Reply, code: int, reason: str) -> None:
+def assert_error(reply: Reply, code: int, reason: str) -> None:
     assert reply.status == 200
     last = reply.messages[-1]
     words = last["error"].pop("message")
@@ -75,16 +75,16 @@ async def test_a_refused_connection(gateway: RunningGateway, era: str) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/mcp"
-        assert_told(await told(gateway, url, era), -31003, "UpstreamUnreachable")
+        assert_error(await told(gateway, url, era), -31003, "UpstreamUnreachable")
 
 
 async def test_a_name_that_does_not_resolve(gateway: RunningGateway) -> None:
-    assert_told(await told(gateway, "http://no-such-host.invalid/mcp"), -31003, "UpstreamUnreachable")
+    assert_error(await told(gateway, "http://no-such-host.invalid/mcp"), -31003, "UpstreamUnreachable")
 
 
 async def test_an_address_that_was_not_granted(gateway: RunningGateway) -> None:
     for url in ("http://127.0.0.1:1/mcp", "http://localhost:1/mcp", "http://169.254.169.254/mcp"):
-        assert_told(await told(gateway, url, addresses=[]), -31003, "UpstreamAddressForbidden")
+        assert_error(await told(gateway, url, addresses=[]), -31003, "UpstreamAddressForbidden")
 
 
 async def test_a_gateway_that_is_its_own_server_is_reported_as_a_loop_though_loopback_is_granted() -> None:
@@ -118,7 +118,7 @@ async def deaf_port() -> AsyncIterator[int]:
 async def test_a_connection_that_hangs(gateway: RunningGateway) -> None:
     async with deaf_port() as port:
         reply = await told(gateway, f"http://127.0.0.1:{port}/mcp", timeouts=SHORT_CONNECT_TIMEOUT)
-    assert_told(reply, -31004, "UpstreamConnectTimeout")
+    assert_error(reply, -31004, "UpstreamConnectTimeout")
 
 
 async def test_tls_to_a_server_that_speaks_none(gateway: RunningGateway) -> None:
@@ -128,7 +128,7 @@ async def test_tls_to_a_server_that_speaks_none(gateway: RunningGateway) -> None
         await writer.drain()
 
     async with scripted(plain) as port:
-        assert_told(await told(gateway, f"https://127.0.0.1:{port}/mcp"), -31003, "UpstreamTLSFailed")
+        assert_error(await told(gateway, f"https://127.0.0.1:{port}/mcp"), -31003, "UpstreamTLSFailed")
 
 
 # -- bytes
@@ -178,7 +178,7 @@ async def test_a_server_that(gateway: RunningGateway, name: str, era: str) -> No
             await reader.read()  # until the gateway hangs up
 
     async with scripted(script) as port:
-        assert_told(await told(gateway, f"http://127.0.0.1:{port}/mcp", era, timeouts=until(code)), code, reason)
+        assert_error(await told(gateway, f"http://127.0.0.1:{port}/mcp", era, timeouts=until(code)), code, reason)
 
 
 async def test_a_reset_in_the_middle(gateway: RunningGateway) -> None:
@@ -192,7 +192,7 @@ async def test_a_reset_in_the_middle(gateway: RunningGateway) -> None:
 
     async with scripted(script) as port:
         reply = await told(gateway, f"http://127.0.0.1:{port}/mcp")
-    assert_told(reply, -31003, "UpstreamReset")
+    assert_error(reply, -31003, "UpstreamReset")
 
 
 async def test_a_connection_that_died_idle_costs_no_call(gateway: RunningGateway) -> None:
@@ -309,7 +309,7 @@ async def test_an_answer_of(gateway: RunningGateway, name: str, era: str) -> Non
     async with serving(script) as upstream:
         reply = await told(gateway, upstream.url, era, timeouts=until(code))
 
-    assert_told(reply, code, reason)
+    assert_error(reply, code, reason)
     assert "WWW-Authenticate" not in reply.headers
     assert b"secret" not in reply.body
     assert len(upstream.arrived) == 1  # nothing is followed, nothing is tried again
@@ -337,7 +337,7 @@ async def test_a_compressed_bomb_is_not_unpacked(gateway: RunningGateway) -> Non
         return web.Response(body=bomb, headers={"Content-Type": "application/json", "Content-Encoding": "gzip"})
 
     async with serving(script) as upstream:
-        assert_told(await told(gateway, upstream.url), -31005, "UpstreamInvalidAnswer")
+        assert_error(await told(gateway, upstream.url), -31005, "UpstreamInvalidAnswer")
     assert upstream.arrived[0].headers["Accept-Encoding"] == "identity"
 
 
@@ -376,7 +376,7 @@ async def test_a_stream_of(gateway: RunningGateway, name: str, era: str) -> None
     async with serving(script) as upstream:
         reply = await told(gateway, upstream.url, era, timeouts=until(code))
 
-    assert_told(reply, code, reason)
+    assert_error(reply, code, reason)
     assert reply.headers["Content-Type"] == "text/event-stream"
     if said.startswith(data(NOTICE)):
         assert reply.messages[0] == NOTICE  # what came before the fault is not lost with it
@@ -473,7 +473,7 @@ async def test_a_server_that_negotiates_a_revision_without_a_handshake(gateway: 
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         return document(answer(arrived, {"protocolVersion": revision}), headers={"Mcp-Session-Id": "s"})
 
-    assert_told(await initialized(gateway, script), -31005, "UpstreamInvalidAnswer")
+    assert_error(await initialized(gateway, script), -31005, "UpstreamInvalidAnswer")
 
 
 @pytest.mark.parametrize("session", ["", "with space", "é", "x" * 5000])
@@ -481,7 +481,7 @@ async def test_a_server_whose_session_id_is_none(gateway: RunningGateway, sessio
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         return document(answer(arrived, {"protocolVersion": "2025-11-25"}), headers={"Mcp-Session-Id": session})
 
-    assert_told(await initialized(gateway, script), -31005, "UpstreamInvalidAnswer")
+    assert_error(await initialized(gateway, script), -31005, "UpstreamInvalidAnswer")
 
 
 async def test_what_is_buffered_before_the_initialize_response_is_bounded(gateway: RunningGateway) -> None:
@@ -492,7 +492,7 @@ async def test_what_is_buffered_before_the_initialize_response_is_bounded(gatewa
             await for_ever()
         return stream.response
 
-    assert_told(await initialized(gateway, script), -31006, "UpstreamAnswerTooLarge")
+    assert_error(await initialized(gateway, script), -31006, "UpstreamAnswerTooLarge")
 
 
 async def test_a_stream_that_ends_before_the_initialize_response_becomes_a_json_error(
@@ -504,7 +504,7 @@ async def test_a_stream_that_ends_before_the_initialize_response_becomes_a_json_
         return stream.response
 
     reply = await initialized(gateway, script)
-    assert_told(reply, -31003, "UpstreamReset")
+    assert_error(reply, -31003, "UpstreamReset")
     assert reply.headers["Content-Type"] == "application/json"
 
 
@@ -556,7 +556,7 @@ async def test_names_that_do_not_resolve_do_not_slow_the_others(
         unlucky = [await stack.enter_async_context(mcp_caller(gateway.url(name))) for name in names]
         for _ in range(3):
             for reply in await asyncio.gather(*map(post, unlucky)):
-                assert_told(reply, -31004, "UpstreamConnectTimeout")
+                assert_error(reply, -31004, "UpstreamConnectTimeout")
         assert len(threads) == len(names), "one look-up of a name at a time"
         async with mcp_caller(gateway.url()) as caller:
             assert (await caller.post(call())).result == RESULT

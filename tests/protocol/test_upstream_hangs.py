@@ -42,7 +42,7 @@ async def told(
     return reply
 
 
-def assert_told(reply: Reply, code: int, reason: str) -> None:
+def assert_error(reply: Reply, code: int, reason: str) -> None:
     assert (reply.status, reply.messages[-1]["id"]) == (200, 7)
     assert (reply.error["code"], reply.error["data"]) == (code, {"reason": reason})
 
@@ -69,14 +69,14 @@ def saying(*pieces: bytes, every: float | None = None) -> Script:
 
 
 async def test_in_the_tls_handshake(gateway: RunningGateway) -> None:
-    assert_told(
+    assert_error(
         await told(gateway, hang, scheme="https", timeouts=SHORT_CONNECT_TIMEOUT), -31004, "UpstreamConnectTimeout"
     )
 
 
 @pytest.mark.parametrize("padding", [0, 900_000])
 async def test_without_reading_the_request(gateway: RunningGateway, padding: int) -> None:
-    assert_told(await told(gateway, hang, padding=padding), -31004, "UpstreamTimeout")
+    assert_error(await told(gateway, hang, padding=padding), -31004, "UpstreamTimeout")
 
 
 STAGES = {
@@ -96,7 +96,7 @@ STAGES = {
 
 @pytest.mark.parametrize("stage", STAGES)
 async def test_a_server_that_hangs(gateway: RunningGateway, stage: str) -> None:
-    assert_told(await told(gateway, STAGES[stage]), -31004, "UpstreamTimeout")
+    assert_error(await told(gateway, STAGES[stage]), -31004, "UpstreamTimeout")
 
 
 DAWDLING = {
@@ -116,7 +116,7 @@ async def test_a_server_that_dawdles(gateway: RunningGateway, how: str) -> None:
 async def test_a_document_that_comes_byte_by_byte_has_a_bound_in_all(gateway: RunningGateway) -> None:
     dribbling = saying(JSON_HEAD + b"Content-Length: 100000\r\n\r\n{", b" ", every=0.02)
 
-    assert_told(await told(gateway, dribbling), -31004, "UpstreamTimeout")
+    assert_error(await told(gateway, dribbling), -31004, "UpstreamTimeout")
 
 
 FLOODS = {

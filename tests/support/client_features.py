@@ -204,7 +204,7 @@ async def _resumes(agent: Agent, _revision: str) -> None:
     _expect(await agent.call("test_reconnection"), "Reconnection test completed")
 
 
-async def _goes_rounds(agent: Agent, _revision: str) -> None:
+async def _multi_round_trip(agent: Agent, _revision: str) -> None:
     _expect(await agent.call("test_input_required_result_multi_round"), f"Your favourite colour is {USER_SAYS}")
 
 
@@ -227,7 +227,7 @@ _ALWAYS: dict[str, Feature] = {
     "list_changed": _list_changes,
     "logging": _logs,
 }
-_OF = {LEGACY: {"resumption": _resumes}, MODERN: {"mrtr": _goes_rounds, "listen": _listens}}
+_OF = {LEGACY: {"resumption": _resumes}, MODERN: {"mrtr": _multi_round_trip, "listen": _listens}}
 
 
 async def _run(opened: AbstractAsyncContextManager[Agent], revision: str) -> dict[str, Any]:

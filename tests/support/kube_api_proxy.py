@@ -41,7 +41,7 @@ def is_watch(request: web.BaseRequest) -> bool:
 
 
 @dataclass
-class Held:
+class HeldRequest:
     """A request that waits. ``reached`` is set when there is one; it continues once ``go`` is set."""
 
     chooses: Chooses
@@ -72,7 +72,7 @@ class KubeApiProxy:
     watches: set[asyncio.Event] = field(default_factory=set)
     """One for each that is open; it ends with 410 when its event is set."""
     _refusals: list[_Refusal] = field(default_factory=list)
-    _held: list[Held] = field(default_factory=list)
+    _held: list[HeldRequest] = field(default_factory=list)
 
     def kubeconfig(self, token: str) -> Path:
         """Write a kubeconfig that leads here, at the same place each time, as a token's file is renewed."""
@@ -91,9 +91,9 @@ class KubeApiProxy:
         return sum(refusal.left for refusal in self._refusals)
 
     @contextlib.contextmanager
-    def holding(self, chooses: Chooses, *, answered: bool = False) -> Iterator[Held]:
+    def holding(self, chooses: Chooses, *, answered: bool = False) -> Iterator[HeldRequest]:
         """Let such requests wait until the end, or until they are let go."""
-        held = Held(chooses, answered)
+        held = HeldRequest(chooses, answered)
         self._held.append(held)
         try:
             yield held

@@ -29,7 +29,7 @@ TOOLS = "tools/list"
 LISTED = {"tools": [{"name": "get_users"}, {"name": "delete_user", "id": 1}]}
 
 
-def read_anew(method: str, text: bytes, visibility: Visibility, request_id: Id) -> ListResponse | None:
+def read_uncached(method: str, text: bytes, visibility: Visibility, request_id: Id) -> ListResponse | None:
     """What becomes of an answer that was never seen; None where it is none."""
     row = METHODS[method]
     try:
@@ -44,7 +44,7 @@ def read_anew(method: str, text: bytes, visibility: Visibility, request_id: Id) 
 def with_memo(memo: ListMemo, method: str, text: bytes, visibility: Visibility, request_id: Id) -> ListResponse | None:
     known = memo.recall(METHODS[method], text, visibility, request_id)
     if known is None:
-        known = read_anew(method, text, visibility, request_id)
+        known = read_uncached(method, text, visibility, request_id)
         if known is not None:
             memo.keep(METHODS[method], text, known, visibility, request_id)
     return known
@@ -178,7 +178,7 @@ def test_what_is_recalled_is_what_would_have_been_read(
             written, asked = data.draw(ids), data.draw(ids)
             for request_id in {written, asked}:
                 text = filled(template, written)
-                assert with_memo(memo, TOOLS, text, visibility, request_id) == read_anew(
+                assert with_memo(memo, TOOLS, text, visibility, request_id) == read_uncached(
                     TOOLS, text, visibility, request_id
                 )
 
@@ -190,7 +190,7 @@ def test_a_response_that_differs_in_any_byte_is_parsed_again(change: bytes, plac
     with_memo(memo, TOOLS, text, visibility, 1)
     changed = text[:place] + change + text[place + len(change) :]
 
-    assert with_memo(memo, TOOLS, changed, visibility, 1) == read_anew(TOOLS, changed, visibility, 1)
+    assert with_memo(memo, TOOLS, changed, visibility, 1) == read_uncached(TOOLS, changed, visibility, 1)
     assert recalled(memo, text, visibility)
 
 
@@ -217,7 +217,7 @@ def test_an_answer_as_the_common_servers_write_it_is_known_again(
 
     known = memo.recall(METHODS[TOOLS], second, visibility, request_id)
 
-    assert known == read_anew(TOOLS, second, visibility, request_id)
+    assert known == read_uncached(TOOLS, second, visibility, request_id)
     assert known is not None
 
 
