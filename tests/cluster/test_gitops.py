@@ -61,12 +61,12 @@ def test_helm_waits_until_the_proxy_is_ready(cluster: LocalCluster, releases: li
     install_proxy(cluster, "works", "proxy.path=/works")
     for kind in ("mcpproxy", "mcppolicy"):
         assert verdict(cluster, f"{kind}/works") == ("Current", "Healthy")
-    code, lines = knock(cluster.endpoint(path="/works"))
+    code, lines = call_proxy(cluster.endpoint(path="/works"))
     assert code == 0, lines
     assert [line.split()[0] for line in lines] == ["ok"] * 7
 
 
-def knock(url: str, *further: str) -> tuple[int, list[str]]:
+def call_proxy(url: str, *further: str) -> tuple[int, list[str]]:
     """What `helm test` runs: its exit code and what it says."""
     command = [sys.executable, str(KNOCK), url, *further]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=TIMEOUT_SECONDS)
@@ -77,18 +77,18 @@ def knock(url: str, *further: str) -> tuple[int, list[str]]:
 def test_helms_test_fails_where_a_call_is_not_denied_that_should_be(cluster: LocalCluster, releases: list[str]) -> None:
     releases.append("open")
     install_proxy(cluster, "open", "proxy.path=/open", "policy.enabled=false")
-    code, lines = knock(cluster.endpoint(path="/open"))
+    code, lines = call_proxy(cluster.endpoint(path="/open"))
     assert code == 1
     (wrong,) = (line for line in lines if not line.startswith("ok"))
     assert wrong.startswith("WRONG A denied call is refused by the gateway")
-    assert knock(cluster.endpoint(path="/open"), "--any-server")[0] == 0
+    assert call_proxy(cluster.endpoint(path="/open"), "--any-server")[0] == 0
 
 
 def test_the_helm_test_fails_where_no_gateway_answers(cluster: LocalCluster) -> None:
-    code, (line,) = knock(cluster.endpoint(path="/nowhere"), "--patience=0")
+    code, (line,) = call_proxy(cluster.endpoint(path="/nowhere"), "--patience=0")
     assert code == 2
     assert re.match(r"http://\S+ does not respond: ", line)
-    assert knock("http://127.0.0.1:1/mcp", "--patience=0")[0] == 2
+    assert call_proxy("http://127.0.0.1:1/mcp", "--patience=0")[0] == 2
 
 
 def test_helm_fails_where_the_proxy_does_not_become_ready(cluster: LocalCluster, releases: list[str]) -> None:

@@ -48,7 +48,7 @@ def base_url(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) ->
         f"--kubernetes-token-file={token}",
         f"--kubernetes-ca-file={control_plane.ca_file}",
     ]
-    process = Process("beside", command, log=token.with_name("log"))
+    process = Process("sidecar", command, log=token.with_name("log"))
     wait_until(lambda: answers(f"http://{LOOPBACK}:{admin}/readyz"), what="it to be ready", processes=[process])
     resources = fenced_blocks("docs/guides/sidecar.md", "yaml")[1]
     cluster.kubectl("apply", "-f", "-", input=resources.replace("http://localhost:7878/mcp", cluster.mock_url))

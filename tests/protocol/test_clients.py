@@ -59,8 +59,8 @@ async def test_tools_resources_prompts_and_completions_answer(url: str, era: Era
         [content] = (await client.read_resource("mock://users/1")).contents
         assert isinstance(content, TextResourceContents)
         assert '"id": 1' in content.text
-        messages = (await client.get_prompt("draft_post", {"topic": "doors"})).messages
-        assert "doors" in str(messages[0].content)
+        messages = (await client.get_prompt("draft_post", {"topic": "bridges"})).messages
+        assert "bridges" in str(messages[0].content)
         prompt = PromptReference(type="ref/prompt", name="draft_post")
         assert (await client.complete(prompt, {"name": "tone", "value": "f"})).completion.values == [
             "formal",

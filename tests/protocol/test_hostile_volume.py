@@ -1,5 +1,7 @@
-"""Who may write ConfigMaps beside a gateway does not choose what it costs: nothing is unfolded beyond what the manifest
-says, and nothing that it does not name."""
+"""A tenant that may write ConfigMaps next to a gateway cannot choose its costs.
+
+Nothing is decompressed beyond the size in the manifest, and nothing that the manifest does not name.
+"""
 
 import asyncio
 import zlib

@@ -37,7 +37,7 @@ async def test_a_governed_client_does_all_that_an_ungoverned_one_does(
         {"op": "listResourceTemplates"},
         {"op": "callTool", "name": "echo", "arguments": {"message": "Grüße 世界"}},
         {"op": "readResource", "uri": "mock://users/1"},
-        {"op": "getPrompt", "name": "draft_post", "arguments": {"topic": "doors"}},
+        {"op": "getPrompt", "name": "draft_post", "arguments": {"topic": "bridges"}},
         {"op": "callTool", "name": "stream_count", "arguments": {"count": 3, "interval_ms": 5}, "progress": True},
     )
     server, tools, templates, echoed, user, prompt, counted = results(lines)
@@ -48,7 +48,7 @@ async def test_a_governed_client_does_all_that_an_ungoverned_one_does(
     assert len(templates["resourceTemplates"]) == 1
     assert echoed["structuredContent"] == {"message": "Grüße 世界"}
     assert '"id": 1' in user["contents"][0]["text"]
-    assert "doors" in prompt["messages"][0]["content"]["text"]
+    assert "bridges" in prompt["messages"][0]["content"]["text"]
     assert counted["structuredContent"] == {"counted": 3}
     heard = [n["params"]["progress"] for n in lines[-1]["notifications"] if n["method"] == "notifications/progress"]
     assert heard == [1, 2, 3]

@@ -1,6 +1,6 @@
 """Golden cases of the compiler: folders of YAML whose names are sentences.
 
-`pytest tests/unit/compile --update-golden` writes the current output of the compiler; review the diff before you commit it.
+`pytest tests/unit/compile --update-golden` writes the current output of the compiler; review the diff.
 
 `tests/golden/<case>/in.yaml` holds plain Kubernetes objects, `out.yaml` what the compiler makes of them, written for
 people. A case in several steps has `1-in.yaml`, `1-out.yaml`, `2-in.yaml` and so on; each is compiled with the

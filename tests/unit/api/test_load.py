@@ -188,7 +188,7 @@ def test_an_object_of_another_kind_is_refused(change: dict[str, Any], field: str
 
 
 def test_a_flood_of_problems_is_cut() -> None:
-    error = InvalidDocument("it", [Problem(f"f{i}", "is wrong", "mend it") for i in range(100)])
+    error = InvalidDocument("it", [Problem(f"f{i}", "is wrong", "fix it") for i in range(100)])
     assert len(str(error).splitlines()) == 21
     assert str(error).endswith("and 80 more")
 

@@ -8,7 +8,7 @@ from ostiary_operator.local import ports
 from ostiary_operator.local.ports import PortRequest
 from ostiary_tools.ports import reserve_port
 
-COMMAND = ["ostiary", "run", "my doors"]
+COMMAND = ["ostiary", "run", "my proxies"]
 
 
 def test_free_ports_and_any_port_are_fine() -> None:
@@ -31,7 +31,7 @@ def test_what_is_taken_is_named_and_what_is_free_is_not() -> None:
     assert said.startswith(f"port {port} (MOCK_PORT, the mock MCP server) is in use.")
     assert f"If an MCP server of your own is at {port}, `ostiary run --no-mock-server` uses that." in said
     assert "End what uses it, or take another:\n\n" in said
-    assert "'my doors' --mock-port" in said
+    assert "'my proxies' --mock-port" in said
     assert str(free) not in said
 
 
@@ -43,7 +43,7 @@ def test_two_ports_are_moved_to_two_that_differ() -> None:
 
 def test_a_run_that_make_started_prints_make_commands() -> None:
     others = {"--port": 9080, "--admin-port": 9081}
-    assert ports.again(COMMAND, others, {}) == "ostiary run 'my doors' --port 9080 --admin-port 9081"
-    assert ports.again(COMMAND, others, {"MAKELEVEL": "1"}) == "make run EXAMPLE='my doors' PORT=9080 ADMIN_PORT=9081"
+    assert ports.again(COMMAND, others, {}) == "ostiary run 'my proxies' --port 9080 --admin-port 9081"
+    assert ports.again(COMMAND, others, {"MAKELEVEL": "1"}) == "make run EXAMPLE='my proxies' PORT=9080 ADMIN_PORT=9081"
     usual = ["ostiary", "run", "examples/quickstart"]
     assert ports.again(usual, {"--mock-port": 8878}, {"MAKELEVEL": "1"}) == "make run MOCK_PORT=8878"

@@ -11,7 +11,7 @@ async def test_prompts_are_listed_and_rendered(mock: MockProcess, era: Era) -> N
     async with connect(mock.url, era=era) as client:
         prompts = {prompt.name: prompt for prompt in (await client.list_prompts()).prompts}
         started = await client.get_prompt("get_started")
-        drafted = await client.get_prompt("draft_post", {"topic": "doors", "tone": "playful"})
+        drafted = await client.get_prompt("draft_post", {"topic": "bridges", "tone": "playful"})
 
     assert set(prompts) == {"get_started", "introduce_user", "draft_post"}
     assert [(argument.name, argument.required) for argument in prompts["draft_post"].arguments or []] == [
@@ -19,7 +19,7 @@ async def test_prompts_are_listed_and_rendered(mock: MockProcess, era: Era) -> N
         ("tone", False),
     ]
     assert "get_users" in _text(started.messages[0])
-    assert "playful post of about 100 words on: doors" in _text(drafted.messages[0])
+    assert "playful post of about 100 words on: bridges" in _text(drafted.messages[0])
 
 
 @pytest.mark.parametrize("era", ERAS)

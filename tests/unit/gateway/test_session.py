@@ -53,7 +53,7 @@ def test_an_id_is_valid_at_no_other_proxy_and_for_no_other_caller() -> None:
     sealed = seal(sealer())
 
     assert opened(sealer(), sealed, proxy_uid="uid-2") is None
-    assert opened(sealer(), sealed, principal="somebody") is None
+    assert opened(sealer(), sealed, principal="another") is None
 
 
 def test_uid_and_principal_cannot_be_shifted_into_one_another() -> None:

@@ -355,7 +355,7 @@ async def test_a_deleted_object_leaves_the_last_good_in_force(
         {"type": "ERROR", "object": {}},
         {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "999"}}},
         {"type": "WHATEVER", "object": {}},
-        {"type": "MODIFIED", "object": {"metadata": {"name": "somebody-elses"}, "data": {"manifest.json": "{"}}},
+        {"type": "MODIFIED", "object": {"metadata": {"name": "another"}, "data": {"manifest.json": "{"}}},
         b"x" * (5 << 20),
     ],
 )

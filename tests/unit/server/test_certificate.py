@@ -1,4 +1,4 @@
-"""The data port's certificate over real TLS: what is served, when it changes, and which faults keep the last good one."""
+"""The data port's certificate over real TLS: what is served, when it changes, and which faults keep the last."""
 
 import asyncio
 import contextlib

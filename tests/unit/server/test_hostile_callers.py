@@ -203,7 +203,7 @@ async def test_a_length_of_thousands_of_zeros_is_a_number() -> None:
 
 @pytest.mark.parametrize("asked", [True, False])
 async def test_after_a_refusal_before_100_continue_the_connection_is_not_read_further(asked: bool) -> None:
-    """The client may send the body or the next request, and a proxy in between may read it otherwise than the server."""
+    """The client may send the body or the next request, and a proxy in between may read it otherwise."""
 
     async def early(request: Request) -> Response:
         if asked:
