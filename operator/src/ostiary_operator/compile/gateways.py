@@ -21,7 +21,7 @@ _DEFAULT_PORT: Final = 80
 
 @dataclass(frozen=True, slots=True)
 class IgnoredObject:
-    """A Service or ConfigMap that claims to be of a gateway and has no effect. ``gateway`` is what its label says."""
+    """A Service or ConfigMap that claims a gateway and has no effect. ``gateway`` is the value of its label."""
 
     kind: str
     namespace: str
@@ -47,7 +47,7 @@ def discover(services: Iterable[_Object], config_maps: Iterable[_Object]) -> Dis
     """Return the gateways that Services declare, with their settings. Services without the label are passed over.
 
     A label value that is no DNS label names no gateway: objects are named after it. Two Services may claim one name;
-    both are returned, and :func:`elected` says which one is the gateway.
+    both are returned, and :func:`elected` picks the gateway.
     """
     claiming = [service for service in services if labels.GATEWAY in labels.of(service)]
     named = [service for service in claiming if names_gateway(service)]
@@ -58,7 +58,7 @@ def discover(services: Iterable[_Object], config_maps: Iterable[_Object]) -> Dis
 
 
 def claimants(gateways: Iterable[DiscoveredGateway]) -> dict[str, list[DiscoveredGateway]]:
-    """Return, by identity, the gateways that claim it; the first is the oldest and has it."""
+    """Return, by identity, the gateways that claim it; the first is the oldest and wins."""
     found: dict[str, list[DiscoveredGateway]] = {}
     for gateway in sorted(gateways, key=_seniority):
         found.setdefault(gateway.identity, []).append(gateway)
@@ -139,7 +139,7 @@ def _settings(config_maps: Iterable[_Object]) -> tuple[dict[_Identity, _Object],
         if not names_gateway(config_map):
             ignored.append(_misnamed("ConfigMap", config_map))
         elif found.setdefault(gateway_of(config_map), config_map) is not config_map:
-            problem, remedy = "an older one holds the settings of this gateway", "delete it, or take its labels away"
+            problem, remedy = "an older one has the settings of this gateway", "delete it, or take its labels away"
             ignored.append(_ignored("ConfigMap", config_map, problem, remedy))
     return found, ignored
 

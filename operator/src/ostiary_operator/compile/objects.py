@@ -29,7 +29,7 @@ Object = Mapping[str, Any]
 
 
 class InvalidObject(InvalidDocument):
-    """An object that is not even shaped like one of Kubernetes; ``problems`` says what to mend."""
+    """An object that lacks the shape of a Kubernetes object; ``problems`` lists what to correct."""
 
 
 def resources_from_objects(objects: Iterable[Object], operator_namespace: str) -> Resources:
@@ -67,7 +67,7 @@ def resources_from_objects(objects: Iterable[Object], operator_namespace: str) -
 def services_from_objects(
     services: Iterable[Object], slices: Iterable[Object], *, complete: bool = True
 ) -> dict[str, NamespaceServices]:
-    """Return what Services and EndpointSlices say of where servers are, by namespace."""
+    """Return where servers are according to Services and EndpointSlices, by namespace."""
     foreign: dict[tuple[str, str], list[str]] = {}
     for item in slices:
         if labels.of(item).get(labels.SLICE_MANAGER) != labels.SLICE_CONTROLLER:

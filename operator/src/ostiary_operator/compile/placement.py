@@ -26,7 +26,7 @@ def place(
         namespace = reference.namespace or operator_namespace
         site = known.get((namespace, reference.name))
         if namespace not in (operator_namespace, subject.key.namespace):
-            # Said of any foreign namespace alike, so that nobody learns what is there.
+            # The message is the same for every foreign namespace, so that it does not reveal what exists there.
             return _refusal(subject, index, f"gateway {namespace}/{reference.name} belongs to another namespace")
         if site is None:
             known_names = ", ".join(_names(sites, subject.key.namespace)) or "none"
@@ -46,7 +46,7 @@ def _usable(subject: ParsedProxy, sites: tuple[Site, ...]) -> tuple[Site, ...] |
     if usable:
         return usable
     names = ", ".join(site.identity for site in sites)
-    what = f"the settings of {names} cannot be used; mend the settings, or name another gateway"
+    what = f"the settings of {names} cannot be used; correct the settings, or name another gateway"
     message = f"{subject.title}: spec.gateways: {what}"
     return ResourceRejection(AcceptedReason.NO_GATEWAY, message)
 

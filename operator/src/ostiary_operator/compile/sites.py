@@ -1,4 +1,4 @@
-"""Gateways as discovered, with the settings that hold for them: the places where entries can go.
+"""Finds the settings in force at each discovered gateway, and so where entries can go.
 
 A gateway whose settings cannot be used keeps its last good ones, which its previous config carries. Without any it is
 known, but nothing can be placed there: falling back to defaults would open what the settings close.
@@ -79,7 +79,7 @@ def _rivalry(rivals: Sequence[DiscoveredGateway]) -> GatewayProblem | None:
 def _settle(
     gateway: DiscoveredGateway, resources: Resources, previous: GatewayConfig | None, cache: Cache
 ) -> tuple[Site, GatewayProblem | None]:
-    """Find the settings that hold: those of today, else the last good ones."""
+    """Find the settings in force: the current ones, else the last good ones."""
     shared = gateway.namespace == resources.operator_namespace
     source = previous.settings.source if previous is not None else None
     if not labels.is_dns_label(gateway.name):
@@ -97,7 +97,7 @@ def _settle(
 def _today(
     gateway: DiscoveredGateway, resources: Resources, cache: Cache, *, is_new: bool
 ) -> tuple[GatewaySettings, SettingsDocument] | str:
-    """Return the settings that a gateway has now, or what is wrong with them; a new one may have none."""
+    """Return a gateway's current settings, or what is wrong with them; a new gateway may have none."""
     if gateway.settings_problem:
         return gateway.settings_problem
     text = _DEFAULTS if gateway.settings is None and is_new else gateway.settings

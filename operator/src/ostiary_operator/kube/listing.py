@@ -1,4 +1,4 @@
-"""What a pass sees: the resources, the gateways, and what lies beside those."""
+"""The snapshot that a pass works on: resources, gateways, and the objects that belong to each gateway."""
 
 import asyncio
 import logging
@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class GatewayObjects:
-    """What lies beside one gateway: our outputs as read, its EndpointSlices; or why we may not see them."""
+    """The objects of one gateway: the operator's outputs as read, and EndpointSlices; or why they are not readable."""
 
     config_maps: Mapping[str, Object] = field(default_factory=dict)
     """By name: those labelled as this gateway's config."""
@@ -55,7 +55,7 @@ class NamespaceObjects:
 async def read_namespace(
     cluster: KubernetesClient, options: OperatorOptions, namespace: str, services: Iterable[Object]
 ) -> NamespaceObjects:
-    """Read what lies beside the gateways of a namespace.
+    """Read the objects that belong to the gateways of a namespace.
 
     Raises:
         ClusterError: it could not be read, but for a namespace other than the operator's that we may not look into.
@@ -78,7 +78,7 @@ async def read_namespace(
 
 
 async def _all_or_the_first_failure(*requests: Awaitable[Objects]) -> list[Objects]:
-    """Wait for all; of several failures raise the first by order and not by time, so that it is told once."""
+    """Wait for all requests; raise the first failure by order, not by time, so that it is reported once."""
     results = await asyncio.gather(*requests, return_exceptions=True)
     for result in results:
         if isinstance(result, BaseException):

@@ -1,4 +1,4 @@
-"""What the operator is told on its command line."""
+"""The operator's command line options."""
 
 import argparse
 import os
