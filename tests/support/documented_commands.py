@@ -17,9 +17,9 @@ from ostiary_tools import binaries
 from ostiary_tools.control_plane import ControlPlane
 
 ROOT = Path(__file__).parents[2]
-#: Takes the place of the reader's own chart, `my-doors`, which pages name.
+#: Takes the place of the reader's own chart, `my-proxies`, which pages name.
 _CHART = {
-    "Chart.yaml": "apiVersion: v2\nname: my-doors\nversion: 0.1.0\n",
+    "Chart.yaml": "apiVersion: v2\nname: my-proxies\nversion: 0.1.0\n",
     "templates/door.yaml": """\
 apiVersion: ostiary.dev/v1alpha1
 kind: MCPProxy
@@ -97,9 +97,9 @@ class Folder:
         """Create the files that the commands expect."""
         for name in ("helm", "examples", "docs", "crds", "kind-config.yaml"):
             (self.path / name).symlink_to(ROOT / name)
-        (self.path / "doors").symlink_to(ROOT / "examples" / "quickstart")
+        (self.path / "proxies").symlink_to(ROOT / "examples" / "quickstart")
         for name, text in _CHART.items():
-            file = self.path / "my-doors" / name
+            file = self.path / "my-proxies" / name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text)
         programs = self.path / "bin"
