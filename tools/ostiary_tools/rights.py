@@ -60,13 +60,13 @@ _PARTS = (
     ),
     RightsTable(
         "The operator, in `default`",
-        "With `rbac.apiServerEndpoints: true`, the default, whichever namespaces are watched. Without it gateways "
-        "refuse the address of the API server's Service alone.",
+        "With `rbac.apiServerEndpoints: true`, the default, for any watched namespaces. Without it gateways refuse "
+        "only the address of the API server's Service.",
         (),
         (("Role", "ostiary-operator-ostiary-system-api-server"),),
     ),
     RightsTable(
-        "The operator, among its replicas",
+        "The operator, for leader election",
         "With `operator.leaderElection.enabled: true`, in the operator's own namespace.",
         ("--set", "operator.leaderElection.enabled=true"),
         (("Role", "ostiary-operator-election"),),
@@ -86,14 +86,14 @@ _PARTS = (
     ),
     RightsTable(
         "The gateway",
-        "With `watch: false` it has none, and its Pods no token.",
+        "With `watch: false` it has no rights, and its Pods have no token.",
         (),
         (("Role", "ostiary-gateway"),),
     ),
     RightsTable(
         "People",
         "With `rbac.aggregate: true`, the default, these are part of Kubernetes' own `view`, `edit` and `admin`; each "
-        "can be bound by itself.",
+        "can also be bound by itself.",
         (),
         (("ClusterRole", "ostiary-viewer"), ("ClusterRole", "ostiary-editor"), ("ClusterRole", "ostiary-admin")),
     ),
@@ -112,9 +112,9 @@ _REASONS: dict[tuple[str, str, str], str] = {
     ("ostiary-operator", "mcpproxies/status, mcppolicies/status", ""): (
         "the result; nothing else of users' objects is ever written"
     ),
-    ("ostiary-operator", "services", ""): "which gateways there are, and where the servers of proxies are",
+    ("ostiary-operator", "services", ""): "the gateways, and the Services that MCPProxies name as servers",
     ("ostiary-operator", "endpointslices", ""): "which Services have endpoints that were written by hand",
-    ("ostiary-operator", "configmaps", ""): "certificates that an MCPProxy refers to, by name",
+    ("ostiary-operator", "configmaps", ""): "CA certificates that an MCPProxy refers to, by name",
     ("ostiary-operator", "events", ""): "changes of conditions, for users",
     ("ostiary-operator", "namespaces", ""): "their labels, for the platform's policies",
     ("ostiary-operator", "leases", "`ostiary-claim`"): "which operator serves a namespace: of two, only one does",
@@ -126,7 +126,7 @@ _REASONS: dict[tuple[str, str, str], str] = {
     ("ostiary-gateway-config", "configmaps", _CONFIG): "the compiled config",
     ("ostiary-gateway-config", "secrets", _KEYS): "the gateway's keys, which the operator creates and renews",
     ("ostiary-gateway-config", "endpointslices", ""): "which replicas there are, to query what they run",
-    ("ostiary-operator-secrets", "secrets", ""): "what an MCPProxy there refers to, by name",
+    ("ostiary-operator-secrets", "secrets", ""): "Secrets that an MCPProxy there refers to, by name",
     ("ostiary-gateway", "configmaps", _CONFIG): "its own compiled config",
     ("ostiary-gateway", "secrets", _KEYS): "the keys that verify the config and seal sessions",
 } | {(role, "mcpproxies, mcppolicies", ""): why for role, why in _USERS.items()}

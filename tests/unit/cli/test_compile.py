@@ -13,7 +13,7 @@ from command_line import Ostiary
 from ostiary_operator.cli import entry
 
 ROOT = Path(__file__).parents[3]
-OBJECTS = ROOT / "deploy" / "compose" / "doors"
+OBJECTS = ROOT / "deploy" / "compose" / "proxies"
 
 
 def test_a_folder_that_is_missing_is_made_for_its_owner_alone(ostiary: Ostiary, tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def test_the_keys_may_be_in_a_folder_that_does_not_exist_yet(tmp_path: Path, mon
 def test_keys_are_not_read_from_the_directory_of_the_config(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path)
     (tmp_path / "file").touch()
-    for keys, complaint in (("", "are both"), ("link", "are both"), ("file", "is no folder")):
+    for keys, complaint in (("", "are both"), ("link", "are both"), ("file", "is not a folder")):
         with pytest.raises(gateway.CombinationError, match=complaint):
             options("--config", str(tmp_path), "--keys", str(tmp_path / keys))
     with pytest.raises(gateway.CombinationError, match="without --config"):
@@ -116,20 +116,23 @@ def test_a_certificate_and_its_key_make_tls(tmp_path: Path) -> None:
         (["--config", "/", "--tls-key", "/x"], "--tls-key has no effect without --tls-cert: give both, or neither"),
         (
             ["--config", "/", "--tls-cert", "/nowhere", "--tls-key", "/nowhere"],
-            "--tls-cert: /nowhere is no file that can be read",
+            "--tls-cert: /nowhere is not a readable file",
         ),
-        ([], "it has no source of config: give --config DIR (or OSTIARY_CONFIG), --watch, or both"),
-        (["--config", "/nowhere"], "--config: /nowhere is no folder: correct it, or create it before the start"),
+        ([], "there is no source of config: give --config DIR (or OSTIARY_CONFIG), --watch, or both"),
+        (["--config", "/nowhere"], "--config: /nowhere is not a folder: correct it, or create it first"),
         (["--config", "/", "--port", "7", "--admin-port", "7"], "--port and --admin-port are both 7"),
         (["--watch"], "--watch needs --gateway NAMESPACE/NAME"),
-        (["--watch", "--gateway", "a/b"], "this is no pod (KUBERNETES_SERVICE_HOST is not set): give --kubernetes-api"),
+        (
+            ["--watch", "--gateway", "a/b"],
+            "this is not a Pod (KUBERNETES_SERVICE_HOST is not set): give --kubernetes-api",
+        ),
         (
             ["--config", "/", "--kubernetes-api", "https://x"],
             "--kubernetes-api says how to watch, but --watch is missing",
         ),
         (
             ["--watch", "--gateway", "a/b", "--kubernetes-api", "https://x", "--kubernetes-token-file", "/nowhere"],
-            "--kubernetes-token-file: /nowhere is no file that can be read: give another one",
+            "--kubernetes-token-file: /nowhere is not a readable file: give another one",
         ),
     ],
 )

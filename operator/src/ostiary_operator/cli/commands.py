@@ -38,27 +38,28 @@ COMMANDS: Final = (
         "run",
         f"{_PACKAGE}.cli.run",
         "serve a folder of MCPProxies and MCPPolicies on this machine",
-        "Serve the MCPProxies in YAML files under the MCPPolicies beside them: the same compiler and the same "
-        "gateway as in a cluster, without one. An edited file is live when it is saved; a broken one is explained,"
-        " and what was live before stays. The mock MCP server is started where a proxy's server is localhost:7878.",
+        "Serve the MCPProxies in YAML files, under the MCPPolicies in the same files, with the same compiler and the "
+        "same gateway as in a cluster, but without one. A changed file is in force as soon as it is saved. For an "
+        "invalid file the problems are printed, and the last good version stays in force. If the server of an MCPProxy "
+        "is localhost:7878, the mock MCP server is started.",
         (
             ("ostiary run", "serve examples/quickstart"),
             ("ostiary run my-proxies/", "serve the *.yaml files of a folder"),
-            ("PORT=9080 MOCK_PORT=9878 ostiary run", "on other ports"),
+            ("PORT=9080 MOCK_PORT=9878 ostiary run", "serve on other ports"),
         ),
         ("gateway", "demo"),
     ),
     Command(
         "validate",
         f"{_PACKAGE}.cli.validate",
-        "judge MCPProxies, MCPPolicies and gateway settings in YAML files",
-        "Judge YAML files as a cluster would: each object by itself, then all of them together. Every problem is "
-        "told with file, line, column, field and remedy. The exit code is 0 if all is well, 1 if there are "
-        "problems, and 2 if the command was used wrongly.",
+        "check MCPProxies, MCPPolicies and gateway settings in YAML files",
+        "Check YAML files with the same rules as a cluster: each object by itself, then all of them together. Every "
+        "problem is reported with file, line, column, field and remedy. The exit code is 0 if there are no problems, "
+        "1 if there are, and 2 if the arguments are wrong.",
         (
-            ("ostiary validate deploy/", "all *.yaml and *.yml files below a folder"),
-            ("helm template my-chart | ostiary validate -", "what another tool renders"),
-            ("ostiary validate -o json deploy/", "an array of objects, for programs"),
+            ("ostiary validate deploy/", "check all *.yaml and *.yml files below a folder"),
+            ("helm template my-chart | ostiary validate -", "check the output of another tool"),
+            ("ostiary validate -o json deploy/", "print an array of objects, for programs"),
         ),
     ),
     Command(
@@ -66,29 +67,29 @@ COMMANDS: Final = (
         f"{_PACKAGE}.cli.compile",
         "compile YAML files into the folder that a gateway outside a cluster reads",
         "Compile MCPProxies, MCPPolicies and the settings of one gateway into the folder that `ostiary gateway "
-        "--config` reads: on virtual machines and in compose files, where no operator writes it. The folder changes in "
-        "one step and only if all files are good; a running gateway takes the change over without dropping a request. "
-        "Keys are made once, kept, and replaced as they age. The exit code is 0 if all is well, 1 if the files have "
-        "problems, and 2 if the command was used wrongly.",
+        "--config` reads. Use it on virtual machines and in compose files, where no operator writes that folder. The "
+        "folder changes in one step, and only if all files are valid; a running gateway applies the change without "
+        "dropping a request. Keys are created once, kept, and rotated. The exit code is 0 if there are no problems, 1 "
+        "if the files have problems, and 2 if the arguments are wrong.",
         (
-            ("ostiary compile doors/ --out /var/lib/ostiary", "once, as before a start or a reload"),
-            ("ostiary gateway --config /var/lib/ostiary", "what serves it"),
-            ("ostiary compile doors/ --out /var/lib/ostiary --watch", "and again whenever a file changes"),
+            ("ostiary compile proxies/ --out /var/lib/ostiary", "compile once, before a start or a reload"),
+            ("ostiary gateway --config /var/lib/ostiary", "serve the result"),
+            ("ostiary compile proxies/ --out /var/lib/ostiary --watch", "compile again whenever a file changes"),
         ),
     ),
     Command(
         "status",
         f"{_PACKAGE}.cli.status",
-        "say whether all doors of a cluster work, and why not",
-        "Look at a cluster: gateways, MCPProxies with their URL, replicas, digest and policies, MCPPolicies with what "
-        "they govern; and of everything that is not ready why, and what to do. The right to view MCPProxies and "
-        "MCPPolicies is enough. The exit code is 0 if all is ready, 1 if something is not, and 2 if the command was "
-        "used wrongly or the cluster could not be asked.",
+        "show whether all MCPProxies of a cluster work, and why not",
+        "Show the state of a cluster: gateways, MCPProxies with their URL, replicas, digest and policies, and "
+        "MCPPolicies with their targets. For everything that is not ready it shows the cause and the remedy. The right "
+        "to view MCPProxies and MCPPolicies is enough. The exit code is 0 if everything is ready, 1 if something is "
+        "not, and 2 if the arguments are wrong or the API server cannot be reached.",
         (
-            ("ostiary status", "of the namespace of your kubeconfig's context"),
-            ("ostiary status -A", "of the whole cluster"),
-            ("ostiary status --watch", "and again whenever something changed"),
-            ("ostiary status -n sales -o json", "one object for programs; its field `ready` is the exit code"),
+            ("ostiary status", "the namespace of your kubeconfig's context"),
+            ("ostiary status -A", "the whole cluster"),
+            ("ostiary status --watch", "show it again whenever something changes"),
+            ("ostiary status -n sales -o json", "one object for programs; the exit code follows its field `ready`"),
         ),
         ("operator",),
     ),
@@ -96,14 +97,14 @@ COMMANDS: Final = (
         "get",
         f"{_PACKAGE}.cli.get",
         "list MCPProxies, MCPPolicies and gateways of a cluster",
-        "List what there is, as kubectl does, with what its columns cannot say: the policies, the reason, and with -o "
-        "wide the digest that replicas report when they run this version. The exit code is 0, 1 if a name does not "
-        "exist, and 2 if the command was used wrongly or the cluster could not be asked.",
+        "List objects like kubectl, with columns that kubectl cannot show: the policies, the reason, and with -o wide "
+        "the digest that replicas report when they run this version. The exit code is 0, 1 if a name does not exist, "
+        "and 2 if the arguments are wrong or the API server cannot be reached.",
         (
             ("ostiary get", "everything in the namespace of your kubeconfig's context"),
             ("ostiary get proxies -A -o wide", "the MCPProxies of all namespaces, with digests and servers"),
-            ("ostiary get proxies --watch", "and then each that changes, a row each"),
-            ("ostiary get policies quickstart -o yaml", "one MCPPolicy as the API server has it"),
+            ("ostiary get proxies --watch", "the MCPProxies, and then a row for each change"),
+            ("ostiary get policies quickstart -o yaml", "one MCPPolicy as the API server returns it"),
             ("ostiary get gateways -n ostiary-system", "the shared gateways"),
         ),
         ("operator",),
@@ -111,12 +112,12 @@ COMMANDS: Final = (
     Command(
         "doctor",
         f"{_PACKAGE}.cli.doctor",
-        "walk from an MCPProxy to an answer, and name the first broken link",
-        "Walk the chain from a resource to an answer: API server, definitions, operator, gateways and their settings, "
-        "the resource's conditions and policies, the config that was delivered, what each replica runs, the URL, an "
-        "MCP handshake through the door, and the server behind it. The walk ends at the first broken link, with the "
-        "remedy. What you may not look at is said, and passed over. It writes nothing. The exit code is 0 if no link "
-        "is broken, 1 if one is, and 2 if the command was used wrongly or no API server is known.",
+        "check every step from an MCPProxy to a response, and name the first failure",
+        "Check the chain from a resource to a response: API server, CRDs, operator, gateways and their settings, the "
+        "resource's conditions and policies, the config that was delivered, what each replica runs, the URL, an MCP "
+        "handshake through the gateway, and the server behind it. It stops at the first broken link and prints the "
+        "remedy. Links that you have no right to read are reported and skipped. It writes nothing. The exit code is 0 "
+        "if no link is broken, 1 if one is, and 2 if the arguments are wrong or no API server is configured.",
         (
             ("ostiary doctor mock-mcp-server", "one MCPProxy of the namespace of your kubeconfig's context"),
             ("ostiary doctor -n sales", "each MCPProxy of a namespace"),
@@ -124,25 +125,25 @@ COMMANDS: Final = (
                 "ostiary doctor crm -n sales --via http://127.0.0.1:8080",
                 "through a port that `kubectl port-forward` opened",
             ),
-            ("ostiary doctor crm -n sales --bearer-file token", "knock with a token"),
+            ("ostiary doctor crm -n sales --bearer-file token", "send a token"),
         ),
         ("operator",),
     ),
     Command(
         "gateway",
         f"{_PACKAGE}.cli.gateway",
-        "run a gateway on a config that an operator wrote",
-        "Run one gateway process: it reads the config that the operator compiled, from a mounted folder, from the "
-        "API server, or from both, and serves it. A new config is taken over without dropping a request; a bad one"
-        " changes nothing. SIGTERM drains it.",
+        "run a gateway with a compiled config",
+        "Run one gateway process: it reads the config that the operator or `ostiary compile` wrote, from a mounted "
+        "folder, from the API server, or from both, and serves it. It applies a new config without dropping a request; "
+        "an invalid one changes nothing. SIGTERM drains it.",
         (
             (
                 "ostiary gateway --config /etc/ostiary --keys /etc/ostiary-keys --host 0.0.0.0",
-                "as in a pod, from mounted ConfigMaps and a Secret mounted apart",
+                "as in a Pod, from mounted ConfigMaps and a separately mounted Secret",
             ),
             (
                 "ostiary gateway --config /etc/ostiary --gateway ostiary-system/default --watch",
-                "and from the API, faster",
+                "also from the API server, which is faster",
             ),
         ),
         ("gateway",),
@@ -150,14 +151,14 @@ COMMANDS: Final = (
     Command(
         "operator",
         f"{_PACKAGE}.operator_command",
-        "watch a cluster and give its gateways their config",
-        "Watch MCPProxies and MCPPolicies in a cluster, compile them, deliver the result to the gateways, and say "
-        "in each object's status what came of it.",
+        "watch a cluster and deliver their config to its gateways",
+        "Watch MCPProxies and MCPPolicies in a cluster, compile them, deliver the result to the gateways, and report "
+        "the outcome in each object's status.",
         (
-            ("ostiary operator --operator-namespace ostiary-system", "the whole cluster, with the pod's credentials"),
+            ("ostiary operator --operator-namespace ostiary-system", "the whole cluster, with the Pod's credentials"),
             (
                 "ostiary operator --operator-namespace ostiary-system --kubeconfig ~/.kube/config",
-                "from this machine, with yours",
+                "from this machine, with your credentials",
             ),
         ),
         ("operator",),
@@ -166,7 +167,7 @@ COMMANDS: Final = (
     Command(
         "mock-server",
         f"{_PACKAGE}.demo.command",
-        "run an MCP server with sample data, to put behind a door",
+        "run an MCP server with sample data, to try a gateway with",
         "Run the mock MCP server: 15 tools with sample data, resources and prompts, no credentials.",
         (
             ("ostiary mock-server", "http://localhost:7878/mcp"),
@@ -178,11 +179,12 @@ COMMANDS: Final = (
         "crds",
         f"{_PACKAGE}.cli.crds",
         "print the CustomResourceDefinitions, or write them to files",
-        "Print the CustomResourceDefinitions of MCPProxy and MCPPolicy, generated from the models; or write them, "
-        "JSON Schemas of both kinds for editors, and the reference of their fields, to files.",
+        "Print the CustomResourceDefinitions of MCPProxy and MCPPolicy, which are generated from the models. With "
+        "options, write files instead: the definitions, JSON Schemas of both kinds for editors, and the reference of "
+        "their fields.",
         (
             ("ostiary crds | kubectl apply --server-side -f -", "install them"),
-            ("ostiary crds --json-schema schemas", "have an editor check and complete both kinds"),
+            ("ostiary crds --json-schema schemas", "write schemas with which editors check and complete both kinds"),
             (
                 "ostiary crds --write crds --json-schema schemas --docs docs/reference",
                 "write the files of this repository",

@@ -32,9 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         type=Path,
         required=True,
-        help="folder for `ostiary gateway --config`; made if it is missing, keys in it are kept",
+        help="folder for `ostiary gateway --config`; created if it is missing; existing keys are kept",
     )
-    parser.add_argument("--watch", action="store_true", help="go on, and compile again whenever a file changes")
+    parser.add_argument("--watch", action="store_true", help="keep running, and compile again whenever a file changes")
     add_namespaces(parser)
 
 

@@ -24,26 +24,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command to its parser."""
     from ostiary_operator.kube import options  # noqa: PLC0415  only this command needs it
 
-    parser.add_argument("name", metavar="MCPPROXY", nargs="?", help="the MCPProxy (default: each of the namespace)")
+    parser.add_argument("name", metavar="MCPPROXY", nargs="?", help="the MCPProxy (default: all of the namespace)")
     cluster.add_namespace(parser)
     parser.add_argument(
         "-o", "--output", choices=("text", "json"), default="text", help="lines for people, or an array for programs"
     )
     target = parser.add_argument_group("how to reach the door, its replicas and the operator")
     target.add_argument(
-        "--via", metavar="URL", type=options.base_url, help="connect here in place of the published URL's host"
+        "--via", metavar="URL", type=options.base_url, help="connect here instead of to the published URL's host"
     )
     target.add_argument("--bearer-file", metavar="FILE", type=Path, help="token to knock with; - for stdin")
     options.add_replicas(target)
     target.add_argument(
-        "--operator-url", metavar="URL", type=options.base_url, help="the operator's admin port, to ask it itself"
+        "--operator-url",
+        metavar="URL",
+        type=options.base_url,
+        help="URL of the operator's admin port",
     )
     parser.add_argument(
         "--wait",
         metavar="SECONDS",
         type=shared.seconds,
         default=10.0,
-        help="how long something that is on its way may take before it counts as broken (default: 10)",
+        help="how long a pending change may take before it counts as broken (default: 10)",
     )
     cluster.add_connection(parser)
 

@@ -14,8 +14,8 @@ from ostiary_operator.cli.commands import COMMANDS, OPTIONAL_PACKAGES, Command
 _DESCRIPTION: Final = "The gateway between AI agents and MCP servers on Kubernetes."
 _EPILOG: Final = """\
 start here:
-  ostiary run              a door on this machine, with a mock MCP server behind it
-  ostiary COMMAND --help   what a command does, with examples
+  ostiary run              start a gateway on this machine, with a mock MCP server behind it
+  ostiary COMMAND --help   show what a command does, with examples
 """
 
 

@@ -20,7 +20,7 @@ T = TypeVar("T")
 def add_watch(parser: argparse.ArgumentParser) -> None:
     """Add `--watch`."""
     parser.add_argument(
-        "-w", "--watch", action="store_true", help="go on, and tell every change until Ctrl-C (tables only)"
+        "-w", "--watch", action="store_true", help="keep running, and show every change until Ctrl-C (tables only)"
     )
 
 

@@ -38,14 +38,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         type=Path,
         default=os.environ.get("OSTIARY_KEYS") or None,
-        help="folder with the gateway's keys, such as its Secret mounted apart from the ConfigMaps; nothing in the "
-        "config's own folder is ever taken for a key (default: OSTIARY_KEYS, or the folder keys in --config)",
+        help="folder with the gateway's keys, such as its Secret, mounted separately from the ConfigMaps; keys are "
+        "read from this folder only (default: OSTIARY_KEYS, or the folder keys in --config)",
     )
     parser.add_argument(
         "--gateway",
         metavar="NAMESPACE/NAME",
         type=shared.gateway,
-        help="which gateway this is; a config for another one is refused (default: whatever the config says)",
+        help="identity of this gateway; a config for another one is refused (default: the one that the config names)",
     )
     shared.add_listeners(parser)
     _add_tls(parser)
@@ -55,14 +55,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         type=shared.seconds,
         default=25.0,
-        help="after SIGTERM, how long requests in flight may take (default: 25)",
+        help="how long requests in flight may take after SIGTERM (default: 25)",
     )
     parser.add_argument(
         "--drain-delay-seconds",
         metavar="SECONDS",
         type=shared.seconds,
         default=0.0,
-        help="after SIGTERM, how long new requests are still taken, while load balancers learn (default: 0)",
+        help="how long to accept new requests after SIGTERM, so that load balancers can remove it (default: 0)",
     )
     logs.add_format(parser)
 
@@ -75,21 +75,19 @@ def _add_tls(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="certificate and its chain as PEM, such as tls.crt of a mounted Secret; a renewed one needs no restart",
     )
-    group.add_argument("--tls-key", metavar="FILE", type=Path, help="its key as PEM, such as tls.key beside it")
+    group.add_argument("--tls-key", metavar="FILE", type=Path, help="its key as PEM, such as tls.key of that Secret")
 
 
 def _add_watch(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("watching the API server (the defaults are those of a pod)")
+    group = parser.add_argument_group("watching the API server (the defaults are for a Pod)")
     group.add_argument(
         "--watch", action="store_true", help="also watch the gateway's ConfigMaps and Secret; needs --gateway"
     )
     group.add_argument("--kubernetes-api", metavar="URL", help="base URL of the API server")
     group.add_argument(
-        "--kubernetes-token-file", metavar="FILE", type=Path, help="bearer token, read again as it changes"
+        "--kubernetes-token-file", metavar="FILE", type=Path, help="bearer token, read again when it changes"
     )
-    group.add_argument(
-        "--kubernetes-ca-file", metavar="FILE", type=Path, help="certificates that the API server's must be of"
-    )
+    group.add_argument("--kubernetes-ca-file", metavar="FILE", type=Path, help="CA certificates for the API server")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -114,9 +112,9 @@ def read_options(arguments: argparse.Namespace) -> "GatewayOptions":
     from ostiary_gateway.options import GatewayOptions  # noqa: PLC0415  the other plane: only this command imports it
 
     if arguments.config is None and not arguments.watch:
-        raise CombinationError("it has no source of config: give --config DIR (or OSTIARY_CONFIG), --watch, or both")
+        raise CombinationError("there is no source of config: give --config DIR (or OSTIARY_CONFIG), --watch, or both")
     if arguments.config is not None and not arguments.config.is_dir():
-        raise CombinationError(f"--config: {arguments.config} is no folder: correct it, or create it before the start")
+        raise CombinationError(f"--config: {arguments.config} is not a folder: correct it, or create it first")
     _check_keys(arguments)
     if arguments.port == arguments.admin_port != 0:
         raise CombinationError(f"--port and --admin-port are both {arguments.port}: give one of them another number")
@@ -143,7 +141,7 @@ def _check_keys(arguments: argparse.Namespace) -> None:
     if config is None:
         raise CombinationError("--keys has no effect without --config: with --watch alone keys come from the API")
     if keys.exists() and not keys.is_dir():
-        raise CombinationError(f"--keys: {keys} is no folder: give the one that the gateway's Secret is mounted at")
+        raise CombinationError(f"--keys: {keys} is not a folder: give the one that the gateway's Secret is mounted at")
     if keys.resolve() == config.resolve():
         raise CombinationError(
             f"--keys and --config are both {keys}: mount the Secret at a folder of its own, or anyone who may "
@@ -187,11 +185,11 @@ def _kubernetes(arguments: argparse.Namespace) -> "KubernetesOptions | None":
 def _api_of_pod() -> str:
     host, port = os.environ.get("KUBERNETES_SERVICE_HOST"), os.environ.get("KUBERNETES_SERVICE_PORT", "443")
     if not host:
-        raise CombinationError("this is no pod (KUBERNETES_SERVICE_HOST is not set): give --kubernetes-api URL")
+        raise CombinationError("this is not a Pod (KUBERNETES_SERVICE_HOST is not set): give --kubernetes-api URL")
     return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
 
 
 def _readable(flag: str, path: Path) -> Path:
     if not os.access(path, os.R_OK) or path.is_dir():
-        raise CombinationError(f"{flag}: {path} is no file that can be read: give another one")
+        raise CombinationError(f"{flag}: {path} is not a readable file: give another one")
     return path

@@ -33,17 +33,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("names", metavar="NAME", nargs="*", help="only these")
     cluster.add_scope(parser)
-    parser.add_argument(
-        "-l", "--selector", metavar="LABELS", help="only those with these labels, as kubectl takes them"
-    )
+    parser.add_argument("-l", "--selector", metavar="LABELS", help="only those with these labels, as in kubectl")
     parser.add_argument(
         "-o",
         "--output",
         choices=("table", "wide", "json", "yaml", "name"),
         default="table",
-        help="a table, a wider one, the objects as the API server has them, or their names (default: table)",
+        help="a table, a wider one, the objects as the API server returns them, or their names (default: table)",
     )
-    parser.add_argument("--no-headers", action="store_true", help="tables without their first line")
+    parser.add_argument("--no-headers", action="store_true", help="tables without a header")
     following.add_watch(parser)
     cluster.add_connection(parser)
 
@@ -63,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ostiary_operator.kube.errors import ClusterError, KindMissing, NotFound  # noqa: PLC0415  --help must work without these packages
 
     if arguments.names and (arguments.kind == "all" or arguments.all_namespaces or arguments.selector):
-        cluster.note("get", "a NAME goes with one KIND and one namespace, and without -A and --selector")
+        cluster.note("get", "a NAME needs one KIND and one namespace, and no -A and --selector")
         return cluster.UNANSWERED
     if (problem := following.unfit(arguments)) is not None:
         cluster.note("get", problem)

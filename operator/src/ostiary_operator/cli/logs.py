@@ -16,7 +16,7 @@ def add_format(parser: argparse.ArgumentParser) -> None:
         "--log-format",
         choices=("plain", "json"),
         default="plain",
-        help="lines for people, or one JSON object a line (default: plain)",
+        help="lines for people, or one JSON object per line (default: plain)",
     )
 
 

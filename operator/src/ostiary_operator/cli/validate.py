@@ -25,7 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-o", "--output", choices=("text", "json"), default="text", help="lines for people, or a JSON array of objects"
     )
     parser.add_argument(
-        "--strict", action="store_true", help="let warnings fail, too: nothing that the files name may be elsewhere"
+        "--strict",
+        action="store_true",
+        help="fail on warnings, too: the files must contain all that they refer to",
     )
     add_namespaces(parser)
 
