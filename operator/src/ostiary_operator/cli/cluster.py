@@ -32,7 +32,7 @@ def add_connection(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         type=shared.namespace,
         default=OPERATOR_NAMESPACE,
-        help=f"where operator and shared gateways are (default: {OPERATOR_NAMESPACE})",
+        help=f"namespace of operator and shared gateways (default: {OPERATOR_NAMESPACE})",
     )
 
 

@@ -29,11 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", choices=("text", "json"), default="text", help="lines for people, or an array for programs"
     )
-    target = parser.add_argument_group("how to reach the door, its replicas and the operator")
+    target = parser.add_argument_group("how to reach the endpoint, the gateway's replicas and the operator")
     target.add_argument(
         "--via", metavar="URL", type=options.base_url, help="connect here instead of to the published URL's host"
     )
-    target.add_argument("--bearer-file", metavar="FILE", type=Path, help="token to knock with; - for stdin")
+    target.add_argument("--bearer-file", metavar="FILE", type=Path, help="file with the token to send; - for stdin")
     options.add_replicas(target)
     target.add_argument(
         "--operator-url",
