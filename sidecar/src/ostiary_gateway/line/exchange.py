@@ -26,7 +26,9 @@ _KEPT: Final = {"subscriptions/listen": "notifications", "initialize": "protocol
 
 @dataclass(slots=True)
 class Message:
-    """One JSON-RPC message from a client, decoded: parsed once, its era known, its headers consistent with the body.
+    """One JSON-RPC message from a client, decoded.
+
+    It is parsed once, its era is known, and its headers are consistent with the body.
 
     ``method`` is None for a response to a request of the server. ``id`` is None for a notification. ``name`` is the
     name or URI that the method is about, or empty. ``revision`` is the protocol version of its headers, envelope or
@@ -57,7 +59,9 @@ class Message:
         return self.method is not None and self.id is not None
 
     def drop_body(self) -> None:
-        """Drop the body of a forwarded request: a parsed body takes twenty times its bytes, and the response
+        """Drop the body of a forwarded request.
+
+        A parsed body takes twenty times its bytes, and the response
         may take hours. What is read again stays: the filter of a listen, the revision that an initialize asks for, and
         the requested page of a list.
         """
@@ -124,7 +128,10 @@ class Exchange:
 
     @property
     def ends_with_caller(self) -> bool:
-        """Whether a disconnect cancels the work upstream: not for legacy messages (specification, Disconnection)."""
+        """Whether a disconnect cancels the work upstream.
+
+        It does not for legacy messages (specification, Disconnection).
+        """
         return self.message is None or self.message.era is MODERN
 
     @property

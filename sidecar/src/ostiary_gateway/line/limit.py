@@ -1,4 +1,4 @@
-"""The limits of one gateway process, from its settings: what is checked, and how a request is refused.
+"""The limits of one gateway process, and how a request is refused.
 
 A request is admitted as soon as its proxy is known (:mod:`.occupancy`), and counted for its source, its proxy, its
 principal and the whole process: its bytes as they come, the request itself once its body is complete. At a limit its
@@ -23,7 +23,9 @@ _WORDS: Final = {
 
 
 def finish_upload(reservation: Reservation) -> None:
-    """Count a request whose body is complete now: clients that send slowly take no place of those that do not.
+    """Count a request whose body is complete now.
+
+    Clients that send slowly take no place of those that do not.
 
     Raises:
         Refusal: a limit of requests is reached.
@@ -47,7 +49,9 @@ def become_stream(reservation: Reservation) -> None:
 
 
 def reserve_request_bytes(reservation: Reservation, size: int, *, close: bool = False) -> None:
-    """Count bytes of a request's body. ``close`` ends the connection with the refusal: more of the body will come.
+    """Count bytes of a request's body.
+
+    ``close`` ends the connection with the refusal: more of the body will come.
 
     Raises:
         Refusal: there is no room for them.
@@ -71,7 +75,7 @@ def reserve_response_bytes(reservation: Reservation, size: int) -> None:
 
 
 def reserve_tree_bytes(reservation: Reservation, size: int) -> None:
-    """Count the bytes that a large body takes once it is parsed, until :func:`release_tree_bytes`.
+    """Count the bytes of a parsed body, until :func:`release_tree_bytes`.
 
     Raises:
         Refusal: there is no room for them.

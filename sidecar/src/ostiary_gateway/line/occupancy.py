@@ -1,4 +1,4 @@
-"""Admission: counts connections and requests of one gateway process against the limits of its settings.
+"""Counts a process's connections and requests against the limits of its settings.
 
 Each is counted for its source, its proxy, its principal and the whole process (:mod:`.tally`).
 """
@@ -69,7 +69,10 @@ class Limiter:
         self.proxies.keep({proxy.uid for proxy in snapshot.proxies.values()})
 
     def set_bounds(self, bounds: BoundsConfig, *, trusted_proxies: list[str]) -> None:
-        """Take new limits; connections are counted again where another list of trusted proxies changes their source."""
+        """Take new limits.
+
+        Connections are counted again where another list of trusted proxies changes their source.
+        """
         gateway, source, principal, proxy = self.scopes
         self._report_what_is_carried(bounds.connections)
         gateway.set_limits(
@@ -94,7 +97,10 @@ class Limiter:
                 self._count(connection)
 
     def _report_what_is_carried(self, wanted: int | None) -> None:
-        """Log a limit that the process cannot reach, once for each value: most configs do not change it."""
+        """Log a limit that the process cannot reach, once for each value.
+
+        Most configs do not change it.
+        """
         if self.carried is None or wanted is None or wanted <= self.carried or wanted == self._reported:
             return
         self._reported = wanted
@@ -104,7 +110,7 @@ class Limiter:
     # Connections
 
     def opened(self, connection: Connection) -> Response | None:
-        """Count a connection, or return the response that it gets at the limit, before its request is read."""
+        """Count a connection, or return its response at the limit."""
         total = self.total
         connection.source = source = self._source_of(connection)
         for counters in (source, total):
@@ -119,7 +125,9 @@ class Limiter:
         return None
 
     def unhandled_changed(self, connection: Connection, change: int) -> bool:
-        """Count bytes of requests that are received and not being handled: also for their source, if there is one.
+        """Count bytes of requests that are received and not being handled.
+
+        They count for their source, too, if there is one.
 
         Return whether all connections together have more of them than they may.
         """
@@ -174,7 +182,9 @@ class Limiter:
     def admit(
         self, reservation: Reservation, request: Request, *, proxy: str, principal: str | None, is_stream: bool
     ) -> None:
-        """Count a request: as a stream if it asks for one, as an upload while its body is still arriving.
+        """Count a request.
+
+        It counts as a stream if it asks for one, as an upload while its body is still arriving.
 
         ``principal`` is None for clients without credentials.
 
@@ -205,7 +215,10 @@ class Limiter:
             raise refusal(reached) from None
 
     def release(self, reservation: Reservation, request: Request) -> None:
-        """Stop counting a request, if it was. A large response counts until the client has taken it."""
+        """Stop counting a request, if it was.
+
+        A large response counts until the client has taken it.
+        """
         counters, reservation.counters = reservation.counters, ()
         if not counters:
             return

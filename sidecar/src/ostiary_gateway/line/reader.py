@@ -1,4 +1,4 @@
-"""Writes a stream to its client, at the client's pace, and drops it once the client has disconnected."""
+"""Writes a stream to its client, at the client's pace, until it disconnects."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -15,7 +15,9 @@ ORPHAN_SECONDS: Final = 300.0
 
 
 class DownstreamWriter:
-    """Writes one stream. ``stalled`` is called before waiting for a client that is slower than the upstream.
+    """Writes one stream.
+
+    ``stalled`` is called before waiting for a client that is slower than the upstream.
 
     ``gone`` once the client has disconnected; ``untaken`` is how many bytes of large pieces it has not taken yet.
     """
@@ -55,7 +57,10 @@ class DownstreamWriter:
             self.untaken += len(data)
 
     def push(self) -> None:
-        """Send what was written as far as it goes, without waiting; the next :meth:`flush` sends the rest."""
+        """Send what was written as far as it goes, without waiting.
+
+        The next :meth:`flush` sends the rest.
+        """
         if not self.gone:
             with suppress(CallerGone):  # the next flush notices it, too
                 self._stream.send()
@@ -65,7 +70,10 @@ class DownstreamWriter:
         self._stream.end()
 
     async def flush(self) -> None:
-        """Send what was written, as fast as the client takes it. Once it has disconnected everything is dropped."""
+        """Send what was written, as fast as the client takes it.
+
+        Once it has disconnected everything is dropped.
+        """
         if not self.gone:
             try:
                 if self._stream.send():

@@ -1,4 +1,4 @@
-"""The response as a stream of events, each passed on as it comes and as the client may see it.
+"""Relays a response as a stream of events, each as the client may see it.
 
 Only the event that is arriving is buffered. In the modern era a client that disconnects cancels its request (the server
 detects it and cancels us). In the legacy era the upstream's work continues and its stream is read to the end, because
@@ -37,7 +37,9 @@ BLOCKS_AT_ONCE: Final = 256
 
 
 class EventRelay:
-    """Relays one event stream. ``stream`` is set if it stays open and follows changes of the policy (a GET, a listen).
+    """Relays one event stream.
+
+    ``stream`` is set if it stays open and follows changes of the policy (a GET, a listen).
     ``ending`` returns, when the relay is cancelled, whether that is because the gateway's time to drain is over.
 
     Afterwards ``outcome`` is how the request was answered, None if it was not, and ``fault`` what the upstream did
@@ -153,7 +155,10 @@ class EventRelay:
         return False
 
     def _filtered(self, blocks: Iterator[bytes]) -> tuple[list[bytes], UpstreamFault | None]:
-        """Filter events up to the first that fails or is large: what came before it is still to be sent."""
+        """Filter events up to the first that fails or is large.
+
+        What came before it is still to be sent.
+        """
         filtered: list[bytes] = []
         try:
             for block in blocks:
@@ -182,14 +187,20 @@ class EventRelay:
         return self._stream is not None and self._stream.ended
 
     def _reserve(self) -> None:
-        """Count what is buffered: an incomplete event, and what waits for the session's header or for the client."""
+        """Count what is buffered.
+
+        That is an incomplete event, and what waits for the session's header or for the client.
+        """
         size = self._splitter.pending + len(self._before_header) + self._downstream.untaken
         if size != self._reserved:
             reserve_response_bytes(self._exchange.reservation, size - self._reserved)
             self._reserved = size
 
     def _blocks(self, chunk: bytes) -> Iterator[bytes]:
-        """Return the events that a chunk completes. JSON that is only labelled as an event stream becomes one event."""
+        """Return the events that a chunk completes.
+
+        JSON that is only labelled as an event stream becomes one event.
+        """
         if self._is_document is None and (start := chunk.lstrip()):
             self._is_document = start.startswith(b"{")
         if self._is_document:
@@ -254,7 +265,10 @@ class EventRelay:
             self._downstream.write(sse.KEEP_ALIVE)
 
     def _finish(self) -> None:
-        """End a stream without a response: with our own end of a listen, or as a fault of the upstream."""
+        """End a stream without a response.
+
+        The end is our own, of a listen, or a fault of the upstream.
+        """
         if self._filter.outcome is not None or not self._exchange.awaits_answer:
             return
         if self._is_ended:
@@ -275,13 +289,19 @@ class EventRelay:
         self._downstream.write(sse.event(strict_json.dumps(error_message(refusal, self._exchange.request_id))))
 
     def _send_cut_off(self) -> None:
-        """End a stream because the gateway stops. A client that can resume it will do so at another replica."""
+        """End a stream because the gateway stops.
+
+        A client that can resume it will do so at another replica.
+        """
         if self._exchange.awaits_answer and self._filter.outcome is None and not self._filter.resumable:
             self.fault = faults.drain_expired()
             self._send_error(self.fault)
 
     async def _flush(self) -> None:
-        """Send what was written. Once the client has disconnected, the upstream is only read to its end."""
+        """Send what was written.
+
+        Once the client has disconnected, the upstream is only read to its end.
+        """
         untaken = self._downstream.untaken
         await self._downstream.flush()
         if untaken:

@@ -1,10 +1,12 @@
-"""What one request has reserved of the limits of its process: its place, and the bytes of its messages."""
+"""What one request has reserved of the limits of its process: a place, and bytes."""
 
 from ostiary_gateway.line.tally import SMALL_BYTES, Bound, Counters, LimitReachedError
 
 
 class Reservation:
-    """One request as its limits see it: counted as a request, as a stream, or as an upload, with its bytes.
+    """One request as its limits see it.
+
+    It is counted as a request, as a stream, or as an upload, with its bytes.
 
     ``counters`` are those of its source, its proxy, its principal and of the whole process; empty before the request is
     admitted and after it has been released. ``is_uploading`` while its body is still arriving.
@@ -50,7 +52,10 @@ class Reservation:
         self.is_stream = True
 
     def count_upload(self) -> None:
-        """Count it as a request whose body is still arriving: it takes bytes, and no place of a request yet."""
+        """Count it as a request whose body is still arriving.
+
+        It takes bytes, and no place of a request yet.
+        """
         self.is_uploading = True
         for each in self.counters:
             each.uploads += 1
@@ -79,7 +84,9 @@ class Reservation:
             each.requests -= 1
 
     def add_bytes(self, size: int) -> None:
-        """Count more bytes of its messages, or fewer with a negative size. A message that is alone always finds room.
+        """Count more bytes of its messages, or fewer with a negative size.
+
+        A message that is alone always finds room.
 
         Raises:
             LimitReachedError: other requests take the rest; none was changed.

@@ -29,7 +29,10 @@ class Source(NamedTuple):
 
 
 class TrustedProxies:
-    """Finds the source of a request. ``trusted`` are the CIDRs of proxies, validated by the operator."""
+    """Finds the source of a request.
+
+    ``trusted`` are the CIDRs of proxies, validated by the operator.
+    """
 
     def __init__(self, trusted: Iterable[str] = ()) -> None:
         self._trusted: tuple[Network, ...] = networks(trusted)

@@ -36,7 +36,9 @@ _LIFECYCLE: Final = AuthorizationKind.ALWAYS
 
 
 class SseFilter:
-    """Filters the events of one stream. ``stream`` is set if it stays open and follows changes of the policy.
+    """Filters the events of one stream.
+
+    ``stream`` is set if it stays open and follows changes of the policy.
 
     ``outcome`` is the response to the request once it has come. ``resumable`` once the client can resume the stream,
     and ``foreign_responses`` counts responses to other requests. ``add_headers`` adds headers to the HTTP response.
@@ -123,7 +125,7 @@ class SseFilter:
         return b""
 
     def _cached(self, data: bytes) -> ListResponse | None:
-        """Return the filtered response for the same list if it is cached, and this is the first to our request."""
+        """Return the filtered response if the list is cached and this is the first response."""
         request = self._exchange.message
         if self.outcome is not None or request is None:
             return None
@@ -131,7 +133,10 @@ class SseFilter:
         return LISTS.recall(request.method, data, self._visibility, exchange.request_id, sent_id=exchange.sent_id)
 
     def _note_resumability(self, event: sse.Event) -> None:
-        """Note that a legacy stream can be resumed, since its events have ids; the newest revision has no resuming."""
+        """Note that a legacy stream can be resumed, since its events have ids.
+
+        The newest revision has no resuming.
+        """
         message = self._exchange.message
         if event.id and message is not None and message.era is LEGACY:
             self.resumable = self.resumable or b"\0" not in event.id  # clients ignore an id with NUL
@@ -163,7 +168,10 @@ class SseFilter:
         return filtered.body
 
     def _filtering_response(self, data: bytes, message: dict[str, Any]) -> Steps[bytes | None]:
-        """Filter the response to the request; drop responses to other requests, and all but the first."""
+        """Filter the response to the request.
+
+        Drop responses to other requests, and all but the first.
+        """
         request = self._exchange.message
         if not answers.answers(message, self._exchange.upstream_id):
             self.foreign_responses += 1

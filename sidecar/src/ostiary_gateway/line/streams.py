@@ -26,7 +26,9 @@ _SLICE_SECONDS: Final = 0.01
 
 @dataclass(slots=True, eq=False)
 class OpenStream:
-    """A GET or a listen that is being relayed. ``proxy`` is the runtime whose policy applies to its messages now.
+    """A GET or a listen that is being relayed.
+
+    ``proxy`` is the runtime whose policy applies to its messages now.
 
     ``unsettled`` while it has a new runtime and has not been authorized by it.
     """
@@ -48,7 +50,10 @@ class OpenStream:
         self.answer.close()
 
     def replace_runtime(self, proxy: ProxyRuntime | None) -> None:
-        """Take a new runtime, which authorizes the stream later; end the stream if its server is another one."""
+        """Take a new runtime, which authorizes the stream later.
+
+        End the stream if its server is another one.
+        """
         if proxy is None or proxy.uid != self.proxy.uid or proxy.server is not self.proxy.server:
             self.end()
             return
@@ -76,7 +81,7 @@ class OpenStreams:
     _settling: asyncio.Task[None] | None = None
 
     def opened(self, stream: OpenStream, current: Snapshot | None) -> None:
-        """Add a stream, until :meth:`closed`. ``current`` is the config in force now, None while draining.
+        """Add a stream. ``current`` is the config in force now, None while draining.
 
         It was authorized before the request was forwarded: if the config has changed since, it is authorized again.
         """
@@ -94,7 +99,10 @@ class OpenStreams:
         stream.notices.close()
 
     def on_swap(self, snapshot: Snapshot, changed: frozenset[str]) -> None:
-        """Authorize the streams of changed proxies again. No stream keeps an old snapshot: it may be open for days."""
+        """Authorize the streams of changed proxies again.
+
+        No stream keeps an old snapshot: it may be open for days.
+        """
         for stream in list(self._streams):
             stream.exchange.snapshot = snapshot
             if stream.proxy.identity in changed:

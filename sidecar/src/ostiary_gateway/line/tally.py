@@ -1,4 +1,6 @@
-"""Counters of what is in use now: one set for each source, principal and proxy, and one for the whole process.
+"""Counters of what is in use now.
+
+There is one set for each source, principal and proxy, and one for the whole process.
 
 Everything is counted in one event loop. Counters know the limits of their scope, which the settings change. Counters
 that count nothing are dropped, so that clients cannot fill the memory with keys of their choice.
@@ -42,7 +44,10 @@ class ScopeLimits:
         self.refused = dict.fromkeys(Bound, 0)
 
     def bounds(self, bound: Bound) -> bool:
-        """Return whether the bound exists in this scope: connections are counted by source and in all only."""
+        """Return whether the bound exists in this scope.
+
+        Connections are counted by source and in all only.
+        """
         return bound is not Bound.CONNECTIONS or self.scope in ("gateway", "source")
 
     def set_limits(self, share: ShareConfig) -> None:
@@ -87,7 +92,10 @@ class Counters:
 
 
 class CountersByKey:
-    """The counters of one scope. Empty ones are dropped at once, or with ``stay`` when :meth:`keep` is called."""
+    """The counters of one scope.
+
+    Empty ones are dropped at once, or with ``stay`` when :meth:`keep` is called.
+    """
 
     __slots__ = ("_stay", "by_key", "limits")
 

@@ -1,4 +1,6 @@
-"""The data port's certificate: read from files, and read again when they change, without a restart.
+"""Reads the data port's certificate, and reads it again when its files change.
+
+No restart is needed.
 
 The files are a mounted Secret as cert-manager writes it. A connection uses the certificate that is in force when its
 handshake begins, and keeps it. A renewal that cannot be used is logged, and the old certificate stays in force.
@@ -28,7 +30,7 @@ class CertificateError(OstiaryError):
 
 @dataclass(frozen=True, slots=True)
 class _Loaded:
-    """One version: a description for logs, and its end in seconds of the epoch (0 if that cannot be read)."""
+    """One version, its description for logs, and its expiry in seconds of the epoch."""
 
     context: ssl.SSLContext
     about: str
@@ -36,7 +38,9 @@ class _Loaded:
 
 
 class Certificate:
-    """The certificate in force. ``context`` is the one to listen with; ``period`` is in seconds.
+    """The certificate in force.
+
+    ``context`` is the one to listen with; ``period`` is in seconds.
 
     A context is never changed: a renewal creates a new one, to which each handshake switches. ``rejected`` while the
     files hold a certificate that cannot be used.
@@ -92,7 +96,10 @@ class Certificate:
 
 
 def _version(files: TlsFiles) -> str:
-    """Return text that changes with each of the files: in a mounted Secret they link into a folder of the version."""
+    """Return text that changes with each of the files.
+
+    In a mounted Secret the files link into a folder of the version.
+    """
     found: list[object] = []
     for file in (files.certificate, files.key):
         try:

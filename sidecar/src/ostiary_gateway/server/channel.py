@@ -1,4 +1,7 @@
-"""The bytes of one connection: what is written, how fast the client takes it, and whether we read."""
+"""The bytes of one connection.
+
+This is what is written, how fast the client takes it, and whether we read.
+"""
 
 import asyncio
 import socket

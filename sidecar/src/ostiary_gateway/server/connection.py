@@ -48,7 +48,9 @@ class ConnectionHost(TransportHost, Protocol):
 
 
 class Connection(TimedConnection):
-    """A protocol of asyncio. ``bound`` is a task that is cancelled when the client disconnects; ``stream`` is the
+    """A protocol of asyncio.
+
+    ``bound`` is a task that is cancelled when the client disconnects; ``stream`` is the
     response that is being streamed.
     """
 
@@ -224,7 +226,10 @@ class Connection(TimedConnection):
             self.resume_reading()
 
     def _refuse(self, error: BadRequestError) -> None:
-        """Answer input that is not a request, after the responses that are due before it. The rest is unreadable."""
+        """Answer input that is not a request, after the responses that are due before it.
+
+        The rest is unreadable.
+        """
         self._bad = error
         broken = self._parser.request
         if broken is not None:

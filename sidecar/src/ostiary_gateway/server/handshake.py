@@ -1,4 +1,6 @@
-"""A connection before its TLS handshake is complete: counted, bounded and timed from its first packet.
+"""A connection before its TLS handshake is complete.
+
+It is counted, bounded and timed from its first packet.
 
 asyncio reports a connection only after its handshake, so a client that never completes one would be counted nowhere.
 """
@@ -11,7 +13,10 @@ from ostiary_gateway.server.connection import Connection, ConnectionHost
 
 
 class TlsHandshake(asyncio.Protocol):
-    """The protocol of a connection until its handshake is complete; then its :class:`Connection` takes over."""
+    """The protocol of a connection until its handshake is complete.
+
+    Then its :class:`Connection` takes over.
+    """
 
     def __init__(self, listener: ConnectionHost, tls: ssl.SSLContext) -> None:
         self._listener = listener

@@ -1,4 +1,4 @@
-"""Protocols between the parts of a connection, so that no part imports the one that uses it."""
+"""Protocols between the parts of a connection: no part imports the one that uses it."""
 
 import asyncio
 from collections.abc import Callable

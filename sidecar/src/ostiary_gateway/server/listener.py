@@ -1,4 +1,7 @@
-"""The listening socket and its connections: accepted or refused, closed beyond their deadline, drained."""
+"""The listening socket and its connections.
+
+Connections are accepted or refused, closed beyond their deadline, and drained.
+"""
 
 import asyncio
 import ssl
@@ -33,7 +36,10 @@ class Gate(Protocol):
         """Release what was held of a response that the client has taken."""
 
     def unhandled_changed(self, connection: Connection, change: int, /) -> bool:
-        """Count bytes of requests that are not being handled; return whether there are too many in all."""
+        """Count bytes of requests that are not being handled.
+
+        Return whether there are too many in all.
+        """
 
     def closed(self, connection: Connection) -> None:
         """Stop counting a connection, whether or not it was accepted."""
@@ -94,7 +100,10 @@ class Listener:
         return refusal
 
     def unhandled_changed(self, connection: Connection, change: int) -> None:
-        """Count bytes that a connection holds and that are not being handled; of too many the largest are dropped."""
+        """Count bytes that a connection holds and that are not being handled.
+
+        Of too many the largest are dropped.
+        """
         if connection.unhandled:
             self._unhandled[connection] = None
         else:
@@ -103,7 +112,9 @@ class Listener:
             self._shed()
 
     def _shed(self) -> None:
-        """Free a quarter, so that this is not due with each piece that arrives: the largest first, the oldest of equal
+        """Free a quarter, so that this is not due with each piece that arrives.
+
+        The largest go first, the oldest of equal
         ones first. A slow head of a few hundred bytes is kept.
         """
         enough = sum(each.unhandled for each in self._unhandled) // 4
@@ -135,7 +146,10 @@ class Listener:
         self._sweep = self.loop.call_later(_SWEEP_SECONDS, self._end_overdue)
 
     def start_draining(self) -> None:
-        """End each connection with its next response (``Connection: close``). All requests are still answered."""
+        """End each connection with its next response (``Connection: close``).
+
+        All requests are still answered.
+        """
         self.draining = True
         self._before_draining = set(self.connections)
 
@@ -157,7 +171,7 @@ class Listener:
                 connection.task.cancel()
 
     async def stop(self, seconds: float) -> None:
-        """Accept no more connections, close the idle ones, and give the others ``seconds`` to finish."""
+        """Accept no more connections, close idle ones, and give the others ``seconds``."""
         self.draining = self.closing = True
         if self._server is None:
             return

@@ -64,7 +64,10 @@ _FOREIGN: Final = re.compile(rb"(?:^|\n)[A-Z-]+ [^ \r\n]+ (?:RTSP|ICE)/")
 
 
 class RequestParser:
-    """Parses one connection. ``begun`` is called with each request as soon as its head is complete."""
+    """Parses one connection.
+
+    ``begun`` is called with each request as soon as its head is complete.
+    """
 
     def __init__(self, connection: RequestConnection, begun: Callable[[Request], None], limits: Limits) -> None:
         self._connection = connection
@@ -119,7 +122,10 @@ class RequestParser:
             self._check_fed()
 
     def _check_protocol(self, data: bytes) -> None:
-        """Refuse RTSP and ICE, which llhttp parses as well: it does not report the protocol of a head."""
+        """Refuse RTSP and ICE, which llhttp parses as well.
+
+        It does not report the protocol of a head.
+        """
         if self._unended:
             data = self._unended + data
         self._is_mentioned = b"RTSP/" in data or b"ICE/" in data
@@ -153,7 +159,7 @@ class RequestParser:
                 return
 
     def _stay(self) -> None:
-        """Stay with HTTP/1.1 if the client asks to upgrade (RFC 9110 §7.8), as Java's client does at first.
+        """Ignore an upgrade to another protocol (RFC 9110 §7.8), as Java's client requests.
 
         llhttp stops after such a head and takes the body for another protocol. A new parser gets the framing of the
         body, and nothing else, as a head of its own.

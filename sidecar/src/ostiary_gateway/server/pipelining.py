@@ -1,4 +1,6 @@
-"""The input of one connection: parsed into requests, of which the early ones are queued (RFC 9112 §9.3.2).
+"""The input of one connection.
+
+It is parsed into requests, of which the early ones are queued (RFC 9112 §9.3.2).
 
 While requests are queued nothing more is read. What has been received and is not being handled is counted.
 """
@@ -101,7 +103,10 @@ class PipelinedInput(ConnectionTransport):
             self._refuse(error)
 
     def _count_unhandled(self, arrived: int) -> None:
-        """Report the bytes that are held and not being handled. Those that wait came in one piece: reading stops."""
+        """Report the bytes that are held and not being handled.
+
+        Those that wait came in one piece: reading stops.
+        """
         early = max(self.unhandled, arrived) if self._waiting or self._unparsed else 0
         size = early or self._parser.partial
         if size != self.unhandled:
@@ -114,7 +119,9 @@ class PipelinedInput(ConnectionTransport):
             super().resume_reading()
 
     def accept_no_more(self) -> None:
-        """Make the current response the last: a stream may stay open for days, and pipelined requests would wait.
+        """Make the current response the last.
+
+        A stream may stay open for days, and pipelined requests would wait.
 
         Reading continues, so that the end of the connection is noticed.
         """

@@ -81,7 +81,7 @@ class Request:
 
     @property
     def awaits_continue(self) -> bool:
-        """Whether the client may be waiting for ``100 Continue`` before it sends its body (RFC 9110 §10.1.1)."""
+        """Whether the client may be waiting for ``100 Continue`` (RFC 9110 §10.1.1)."""
         return not self.complete and not self.continue_sent and bool(self.minor_version) and self._expects
 
     @property
@@ -112,7 +112,10 @@ class Request:
     # The body, for the handler
 
     def whole_body(self) -> bytes | None:
-        """Return the body if all of it has arrived and none was read, as nearly always; None if it must be awaited."""
+        """Return the body if all of it has arrived and none was read, as nearly always.
+
+        Return None if it must be awaited.
+        """
         if not self.complete:
             return None
         body, self._body = self._body, b""  # or it would stay in memory until the response has been sent

@@ -48,7 +48,10 @@ class Response:
 
 
 class ResponseStream:
-    """A response written as it comes. :meth:`send` sends what was written: call it before waiting for more."""
+    """A response written as it comes.
+
+    :meth:`send` sends what was written: call it before waiting for more.
+    """
 
     __slots__ = ("_pending", "begun", "ended", "headers", "keep", "request")
 
@@ -89,7 +92,9 @@ class ResponseStream:
                 self._pending.append(_LAST_CHUNK)
 
     def send(self) -> bool:
-        """Send what was written. Return whether the client is slow: then wait for :meth:`taken` before more.
+        """Send what was written.
+
+        Return whether the client is slow: then wait for :meth:`taken` before more.
 
         Raises:
             CallerGone: the client has disconnected.

@@ -9,7 +9,10 @@ from ostiary_gateway.server.pipelining import ANSWER, END, HEAD, REST, Pipelined
 
 
 class TimedConnection(PipelinedInput):
-    """A connection that ends: by itself, beyond its deadline, or once its last response has been taken."""
+    """A connection with deadlines.
+
+    It ends by itself, beyond its deadline, or once its last response has been taken.
+    """
 
     def _close_gracefully(self) -> None:
         """Close our half, so that the response arrives; then drop input for a while."""
@@ -26,7 +29,10 @@ class TimedConnection(PipelinedInput):
         self.resume_reading()
 
     def _close_tls(self) -> None:
-        """Close TLS, which cannot be half closed, once all is sent: asyncio drops the rest soon after closing."""
+        """Close TLS, which cannot be half closed, once all is sent.
+
+        After closing, asyncio soon drops the rest.
+        """
         if not self._unsent and (self._current is None or self._current.complete):
             self._transport.close()
 
@@ -76,7 +82,7 @@ class TimedConnection(PipelinedInput):
         return bool(self.unsent) or self._phase in (END, REST)
 
     def close_idle(self) -> None:
-        """Close a connection on which no request is being handled, once the client has its response."""
+        """Close a connection without a request, once the client has its response."""
         if not self.is_flushing:
             self.abort()
         elif self._phase is not END:

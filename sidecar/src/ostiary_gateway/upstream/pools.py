@@ -40,7 +40,10 @@ class PoolConfig(Protocol):
 
 
 class ServerPools:
-    """Creates and keeps servers. :meth:`take` may be called from the thread that builds a config."""
+    """Creates and keeps servers.
+
+    :meth:`take` may be called from the thread that builds a config.
+    """
 
     def __init__(self, own: OwnEndpoints, *, installation: str = "", egress: Egress | None = None) -> None:
         self._environment = self._egress = egress or Egress()
@@ -74,7 +77,7 @@ class ServerPools:
         return self._servers[key]
 
     def on_swap(self, snapshot: PoolConfig, changed: frozenset[str]) -> None:
-        """Take the limits and the egress proxy of a new config, and retire the servers that it does not use."""
+        """Take limits and egress proxy of a new config, and retire servers without use."""
         self._reroute(snapshot.settings)
         connections = snapshot.settings.bounds.per_server.connections
         if connections != self._connections:

@@ -1,4 +1,6 @@
-"""A lean HTTP/1.1 client for one upstream server: an exchange costs a seventh of one with aiohttp's client.
+"""A lean HTTP/1.1 client for one upstream server.
+
+An exchange costs a seventh of one with aiohttp's client.
 
     request     the bytes of a request's head
     response    the response as it arrives: head, then a body with backpressure

@@ -1,4 +1,7 @@
-"""A response as it arrives. Its body is read piece by piece; a slow reader slows the server, and no memory grows."""
+"""A response as it arrives.
+
+Its body is read piece by piece; a slow reader slows the server, and no memory grows.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -28,7 +31,9 @@ class ResponseConnection(Protocol):
 
 
 class UpstreamResponse:
-    """One response. ``status`` and headers are complete from the start; :meth:`read_some` returns the body.
+    """One response. ``status`` and headers are complete from the start.
+
+    :meth:`read_some` returns the body.
 
     ``released`` is called once, when the response has been closed.
     """
@@ -65,7 +70,10 @@ class UpstreamResponse:
         self._connection = connection
 
     def header(self, name: str) -> str | None:
-        """Return a header by its name in any case, None without it; repeated values are joined by commas."""
+        """Return a header by its name in any case, None without it.
+
+        Repeated values are joined by commas.
+        """
         value = self._headers.get(name.lower().encode("latin-1"))
         return value.decode("latin-1").strip(" \t") if value is not None else None
 
@@ -76,7 +84,10 @@ class UpstreamResponse:
         return b"" if self.complete else None
 
     def at_hand(self, most: int) -> bytes | None:
-        """Return the rest of the body if all of it has arrived and it has at most ``most`` bytes; else None."""
+        """Return the rest of the body if all of it has arrived and it has at most ``most`` bytes.
+
+        Else None.
+        """
         if not self.complete or self._size > most or not self._chunks:
             return None
         return self._take()
@@ -147,7 +158,10 @@ class UpstreamResponse:
         self._wake()
 
     def finish(self) -> None:
-        """Note that the body is complete. The connection belongs to another request now, so it must be reading."""
+        """Note that the body is complete.
+
+        The connection belongs to another request now, so it must be reading.
+        """
         self.complete = True
         self._resume()
         self._wake()

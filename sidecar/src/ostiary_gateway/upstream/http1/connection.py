@@ -29,7 +29,10 @@ _BODILESS: Final = frozenset({204, 304})
 
 
 class UpstreamConnection(asyncio.Protocol):
-    """A protocol of asyncio and of llhttp. Its pool sets ``on_idle`` and ``on_lost``, which are called with it."""
+    """A protocol of asyncio and of llhttp.
+
+    Its pool sets ``on_idle`` and ``on_lost``, which are called with it.
+    """
 
     def __init__(self) -> None:
         self.usable = True
@@ -105,11 +108,11 @@ class UpstreamConnection(asyncio.Protocol):
 
     @property
     def has_heard(self) -> bool:
-        """Whether any byte of a response came to the exchange that waits, or waited last, for a head."""
+        """Whether any byte of a response came to the present or the last exchange."""
         return self._fed > 0
 
     def still_open(self) -> bool:
-        """Check on the socket that the server has neither closed nor sent anything while the connection was idle.
+        """Check that the server has neither closed nor sent anything while idle.
 
         The event loop would report it one iteration later, after we had written to it.
         """
@@ -158,7 +161,10 @@ class UpstreamConnection(asyncio.Protocol):
             self._fail(_not_http(error))
 
     def _check_head_size(self) -> None:
-        """Refuse an endless head or trailer, which the parser holds: bytes count from the last piece of a body."""
+        """Refuse an endless head or trailer, which the parser holds.
+
+        Bytes count from the last piece of a body.
+        """
         if self._head is not None or self._response is not None:
             raise UpstreamFault(faults.INVALID, _TOO_LARGE)
 

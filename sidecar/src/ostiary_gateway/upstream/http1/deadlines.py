@@ -1,4 +1,7 @@
-"""Deadlines of the response heads that a pool waits for: one timer for all, since nearly all come long before."""
+"""Deadlines of the response heads that a pool waits for.
+
+One timer for all, since nearly all come long before.
+"""
 
 import asyncio
 from typing import Protocol
@@ -14,7 +17,10 @@ class Waiting(Protocol):
 
 
 class Deadlines:
-    """The connections that wait for a head. While there are any, a timer is set for the earliest deadline."""
+    """The connections that wait for a head.
+
+    While there are any, a timer is set for the earliest deadline.
+    """
 
     def __init__(self) -> None:
         self._waiting: set[Waiting] = set()

@@ -1,4 +1,7 @@
-"""From a URL to a connection: resolve the name, check the addresses, connect to a checked one, do the handshake."""
+"""From a URL to a connection.
+
+Resolve the name, check the addresses, connect to a checked one, do the handshake.
+"""
 
 import asyncio
 import ipaddress
@@ -24,7 +27,10 @@ _HEAD_START_SECONDS: Final = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Dialer:
-    """Opens connections to one server. ``seconds`` bounds everything from the name to the handshake."""
+    """Opens connections to one server.
+
+    ``seconds`` bounds everything from the name to the handshake.
+    """
 
     host: str
     port: int
@@ -63,7 +69,10 @@ class Dialer:
             raise UpstreamFault(faults.CONNECT_TIMEOUT, words) from error
 
     async def _through(self, egress: ProxyAddress) -> UpstreamConnection:
-        """Open a connection through the egress proxy: a tunnel to a server with TLS, else one to the proxy itself."""
+        """Open a connection through the egress proxy.
+
+        A tunnel to a server with TLS, else one to the proxy itself.
+        """
         try:
             await self.addresses()
         except UpstreamFault as fault:
@@ -121,7 +130,9 @@ class Dialer:
         )
 
     async def _connect_to_first(self, addresses: Sequence[str]) -> UpstreamConnection:
-        """Connect to the first address that accepts. The next one is tried if one fails or is silent for a while.
+        """Connect to the first address that accepts.
+
+        The next one is tried if one fails or is silent for a while.
 
         A name may have a dead address (a pod on a node that is gone): it must not use up all the time (RFC 8305 §5).
         """
@@ -177,7 +188,10 @@ def _close_unused(attempt: "asyncio.Task[UpstreamConnection]") -> None:
 
 
 def _is_disguised(host: str) -> bool:
-    """Return whether a host is a number that only some resolvers take for an address: ``127.1``, ``2130706433``."""
+    """Return whether a host is a number that only some resolvers take for an address.
+
+    ``127.1``, ``2130706433``.
+    """
     if ":" not in host and not host.replace(".", "").isdigit():
         return False
     try:

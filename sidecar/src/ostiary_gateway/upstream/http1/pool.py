@@ -1,4 +1,7 @@
-"""A server's idle connections, kept for the next exchange: last in, first out, so that the rest can expire."""
+"""A server's idle connections, kept for the next exchange.
+
+Last in, first out, so that the rest can expire.
+"""
 
 import asyncio
 from collections import deque
@@ -16,7 +19,9 @@ _RETRY_AFTER_MS: Final = 1000
 
 
 class Pool:
-    """At most ``limit`` connections, idle ones for at most ``keep_seconds``. Lives in one event loop.
+    """At most ``limit`` connections, idle ones for at most ``keep_seconds``.
+
+    Lives in one event loop.
 
     If all are in use, a request waits for one at most ``wait_seconds``; ``refused`` counts those that waited in vain.
     """
@@ -39,7 +44,9 @@ class Pool:
         self._keeps = True
 
     async def exchange(self, request: bytes, *, seconds: float, repeatable: bool = False) -> UpstreamResponse:
-        """Send a request over a free connection, or a new one; ``seconds`` bounds the wait for the response's head.
+        """Send a request over a free connection, or a new one.
+
+        ``seconds`` bounds the wait for the response's head.
 
         A connection that died while idle is replaced before a byte is sent. After that nothing is sent again, since the
         upstream may have acted on it. A ``repeatable`` request is an exception: it is sent once more if a kept
@@ -160,7 +167,10 @@ class Pool:
                 return
 
     def _close_aged(self) -> None:
-        """Close what was idle for too long; one timer for all, since most connections are used again at once."""
+        """Close what was idle for too long.
+
+        One timer for all, since most connections are used again at once.
+        """
         now = monotonic()
         aged = [connection for connection, until in self._idle if until <= now]
         self._idle = [entry for entry in self._idle if entry[1] > now]

@@ -19,7 +19,10 @@ _CACHED_LENGTH: Final = 256
 
 
 def authority(url: URL) -> str:
-    """Return host and port of a URL as in a Host header (RFC 9110 §7.2): without the scheme's default port."""
+    """Return host and port of a URL as in a Host header (RFC 9110 §7.2).
+
+    Without the scheme's default port.
+    """
     host = url.host_subcomponent or ""
     return host if url.port == _USUAL_PORTS.get(url.scheme) else f"{host}:{url.port}"
 
@@ -49,7 +52,7 @@ def lines(headers: Mapping[str, str]) -> bytes:
 
 
 def trusted_lines(headers: Mapping[str, str]) -> bytes:
-    """Return the lines of headers that contain nothing from outside, such as the context of a span."""
+    """Return the lines of headers of our own making, such as the context of a span."""
     text = ""
     for name, value in headers.items():
         text += f"{name}: {value}\r\n"
@@ -67,7 +70,10 @@ _cached_line: Final = lru_cache(maxsize=1024)(_line)
 
 
 def message(start: bytes, more: bytes, body: bytes | None) -> bytes:
-    """Return a whole request: the results of :func:`head_start` and :func:`lines`, and its body."""
+    """Return a whole request.
+
+    The results of :func:`head_start` and :func:`lines`, and its body.
+    """
     if body is None:
         return b"%b%b\r\n" % (start, more)
     return b"%b%bContent-Length: %d\r\n\r\n%b" % (start, more, len(body), body)

@@ -26,7 +26,9 @@ class Resolver:
         self._pending: asyncio.Future[list[str]] | None = None
 
     async def addresses(self) -> list[str]:
-        """Return the host's addresses, in the resolver's order. Concurrent callers share one look-up.
+        """Return the host's addresses, in the resolver's order.
+
+        Concurrent callers share one look-up.
 
         Raises:
             OSError: it does not resolve.
@@ -66,7 +68,9 @@ class Resolver:
 
 
 def _resolved(host: str, port: int) -> list[Any]:
-    """Ask the system's resolver. A name with two dots or more is tried as an absolute name first.
+    """Ask the system's resolver.
+
+    A name with two dots or more is tried as an absolute name first.
 
     A Pod's resolver tries its search domains first, so that ``api.example.com`` could be a Pod ``api`` of a Service
     ``example`` in a namespace ``com``. Names that end in ``.svc`` need those domains, as ``service.namespace`` does.

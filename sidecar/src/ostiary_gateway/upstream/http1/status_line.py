@@ -1,4 +1,6 @@
-"""The check that a response is HTTP/1: llhttp also takes RTSP, ICE and HTTP/2.0, and does not report which it was.
+"""The check that a response is HTTP/1.
+
+Llhttp also takes RTSP, ICE and HTTP/2.0, and does not report which it was.
 
 Interim responses (1xx) precede the final one, so one read may hold several status lines. Nearly every response begins
 with a final one, which costs one comparison.
@@ -35,7 +37,9 @@ class StatusLine:
         self.is_final = False
 
     def feed(self, parser: Any, data: bytes) -> bytes:
-        """Feed a parser until the status line of the final response is checked; return the rest of the data.
+        """Feed a parser until the status line of the final response is checked.
+
+        Return the rest of the data.
 
         The parser's owner calls :meth:`begin` at the end of an interim response.
 

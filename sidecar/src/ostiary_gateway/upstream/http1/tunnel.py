@@ -72,7 +72,7 @@ def _failed(words: str) -> UpstreamFault:
 
 
 async def encrypt(transport: asyncio.Transport, context: ssl.SSLContext, *, name: str) -> UpstreamConnection:
-    """Do the TLS handshake with the server at the other end of a tunnel, and return the connection."""
+    """Do the TLS handshake with the server of a tunnel, and return the connection."""
     connection = UpstreamConnection()
     encrypted = await asyncio.get_running_loop().start_tls(transport, connection, context, server_hostname=name)
     if encrypted is None:
