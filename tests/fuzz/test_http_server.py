@@ -138,7 +138,12 @@ def bare(reading: ServerReading) -> list[tuple[str, str, bytes]]:
     ]
 
 
+PIPELINED = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+NAMES_RTSP = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nRTSP/"
+
+
 @given(st.lists(good_requests(), min_size=1, max_size=5), cuts)
+@example([PIPELINED, NAMES_RTSP], [])
 def test_requests_that_keep_the_rules_are_understood_as_h11_understands_them(
     lab: ServerComparison, requests: list[bytes], places: list[int]
 ) -> None:
@@ -147,6 +152,10 @@ def test_requests_that_keep_the_rules_are_understood_as_h11_understands_them(
 
     if ours.ended is None:
         assert bare(ours) == bare(theirs)
+    elif ours.ended == "400":  # pipelined requests: after a body, a first line of RTSP or ICE looks like its text
+        assert bare(ours) == bare(theirs)[: len(ours.requests)]
+        assert len(requests) > 1
+        assert b"RTSP/" in data or b"ICE/" in data
     else:  # a body that was not asked for and is not there yet
         assert ours.ended == "closed"
         assert bare(ours) == bare(theirs)[: len(ours.requests)]
