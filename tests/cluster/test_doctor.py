@@ -219,7 +219,7 @@ def test_the_config_cannot_be_written(stack: DoctorStack) -> None:
     stack.create_proxy("late", until="WriteFailed")
     try:
         remedy = stack.breaks_at("config", "field is immutable", "late")
-        assert "delete what cannot be changed" in remedy
+        assert "delete the object that cannot be changed" in remedy
     finally:
         stack.cluster.kubectl("delete", "configmap", "ostiary-default-0", "-n", "ostiary-system")
         stack.cluster.wait_until_ready("late")

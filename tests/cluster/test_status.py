@@ -83,7 +83,7 @@ def test_an_unready_object_is_reported_with_cause_and_remedy(ask: Ask) -> None:
     words = " ".join(answer.out.split())
     assert "MCPProxy default/twin is not ready: PathConflict" in words
     assert "What to do: Choose another path or hostname" in words
-    assert answer.out.endswith("`ostiary doctor NAME` walks from the resource to an answer\n")
+    assert answer.out.endswith("`ostiary doctor NAME` finds the first broken link\n")
 
 
 @pytest.mark.usefixtures("conflict")
