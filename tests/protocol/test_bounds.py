@@ -113,7 +113,7 @@ async def test_streams_beyond_the_bound_are_refused_and_the_next_passes_when_one
 
 
 @pytest.mark.parametrize("scope", ["gateway", "source"])
-async def test_connections_beyond_the_bound_are_told_so_and_closed(
+async def test_connections_beyond_the_bound_get_a_refusal_and_are_closed(
     scene: Scene, upstream: Upstream, scope: str
 ) -> None:
     scene.gate.set()

@@ -200,7 +200,7 @@ async def test_a_call_in_flight_when_draining_ends_gets_an_error_in_its_own_form
     assert "Traceback" not in gateway.log
 
 
-async def test_an_initialize_that_is_answered_by_events_is_told_so_as_a_document(tmp_path: Path) -> None:
+async def test_a_failed_initialize_with_an_event_stream_gets_a_json_error(tmp_path: Path) -> None:
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         async with events(request) as stream:
             await stream.send({"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info"}})

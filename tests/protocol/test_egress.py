@@ -133,7 +133,7 @@ async def test_calls_go_through_a_tunnel_and_its_connection_is_kept(
         *[b"SSH-2.0\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\nmore", b"x" * 20_000],
     ],
 )
-async def test_an_egress_proxy_that_refuses_is_told_apart_and_its_credentials_are_never_told(
+async def test_a_refusing_egress_proxy_is_reported_as_such_without_its_credentials(
     environment: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, said: bytes
 ) -> None:
     async with serving(good) as upstream, proxying(port_of(upstream.url), connect=said) as (port, _):

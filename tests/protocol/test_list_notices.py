@@ -105,7 +105,7 @@ async def test_an_added_or_removed_policy_sends_a_notice_for_each_list_that_it_c
             assert told == [f"notifications/{kind}/list_changed" for kind in ("prompts", "resources", "tools")]
 
 
-async def test_an_edit_that_changes_no_list_is_not_told_of(edit: Any, caller: McpCaller) -> None:
+async def test_an_edit_that_changes_no_list_sends_no_notice(edit: Any, caller: McpCaller) -> None:
     await edit(ONE, NO_CALL)
     await caller.initialize()
     async with caller.listen() as stream:

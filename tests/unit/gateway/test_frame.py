@@ -158,7 +158,7 @@ def test_client_info_need_not_be_there() -> None:
 
 
 @pytest.mark.parametrize("revision", ["v999.0.0", "2025-11-25", "", "2027-01-01"])
-def test_an_unknown_revision_in_an_envelope_is_told_all_there_are(revision: str) -> None:
+def test_an_unknown_revision_in_an_envelope_gets_all_supported_ones(revision: str) -> None:
     body = legacy("server/discover", {"_meta": envelope(revision)})
 
     with pytest.raises(Refusal) as found:
@@ -168,7 +168,7 @@ def test_an_unknown_revision_in_an_envelope_is_told_all_there_are(revision: str)
     assert (found.value.data["supported"], found.value.data["requested"]) == (ALL_REVISIONS, revision)
 
 
-def test_an_unknown_revision_in_a_header_alone_is_told_all_there_are() -> None:
+def test_an_unknown_revision_in_a_header_alone_gets_all_supported_ones() -> None:
     with pytest.raises(Refusal) as found:
         framed(legacy("tools/list"), {"MCP-Protocol-Version": "1999-01-01\udcff"})
     assert (found.value.status, found.value.code) == (400, -32022)

@@ -108,7 +108,7 @@ def others(scope: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("scope", SCOPES)
 @pytest.mark.parametrize("method", ["POST", "GET"])
-def test_at_the_bound_the_next_is_told_to_come_again_and_others_pass(scope: str, method: str) -> None:
+def test_at_the_bound_the_next_request_gets_retry_after_and_others_pass(scope: str, method: str) -> None:
     limiter = bounded(**SCOPES[scope])
     first, _ = admitted(limiter, method=method), admitted(limiter, method=method)
 

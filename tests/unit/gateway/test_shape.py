@@ -160,7 +160,7 @@ UNJUDGED = {
 
 
 @pytest.mark.parametrize(("item", "words"), UNJUDGED.items())
-def test_an_item_that_cannot_be_judged_is_left_out_alone_and_told_of(item: str, words: str) -> None:
+def test_an_item_that_cannot_be_judged_is_dropped_alone_and_reported(item: str, words: str) -> None:
     row = METHODS["tools/list"]
     text = f'{{"jsonrpc":"2.0","id":1,"result":{{"tools":[{item},{{"name":"get_a"}}]}}}}'.encode()
     found = shape_result(row, text, read_for(row, text, USERS), USERS)

@@ -184,7 +184,7 @@ async def test_a_change_is_offered_once(volume: Volume) -> None:
     assert store.seen == [{MANIFEST: b"1"}, {MANIFEST: b"2"}]
 
 
-async def test_an_unreadable_directory_is_told_once_and_read_when_it_can_be(
+async def test_an_unreadable_directory_is_reported_once_and_read_when_it_can_be(
     volume: Volume, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = Offers()

@@ -289,7 +289,7 @@ def test_an_endpoint_that_cannot_work_turns_tracing_off_with_a_warning(protocol:
     assert len(settings.warnings) == 1
 
 
-def test_an_http_endpoint_needs_its_scheme_and_is_told_how_to_write_it() -> None:
+def test_an_http_endpoint_needs_its_scheme_and_the_error_shows_the_form() -> None:
     settings = read_settings({"OTEL_EXPORTER_OTLP_ENDPOINT": "localhost:4318"})
     assert settings.off == "the OTLP endpoint is not usable"
     assert settings.warnings == (
