@@ -61,9 +61,9 @@ def test_the_notes_say_that_no_registry_has_the_image_and_how_it_comes_to_the_no
         "image.repository",
     ):
         assert words in told
-    assert "nodes ask Docker Hub" not in told
-    assert "nodes ask Docker Hub" in notes("--set", "image.pullPolicy=Always")
-    assert "which no registry has" in notes(chart=str(DEMO))
+    assert "nodes try to pull it from Docker Hub" not in told
+    assert "nodes try to pull it from Docker Hub" in notes("--set", "image.pullPolicy=Always")
+    assert "since no public registry has it" in notes(chart=str(DEMO))
 
 
 @pytest.mark.parametrize("repository", ["registry.example.com/platform/ostiary", "localhost:5000/ostiary"])
