@@ -82,7 +82,7 @@ async def test_definitions_that_were_gone_for_long_are_watched_again(
         await eventually(lambda: world.served() == {"crm"})
         for name in DEFINITIONS:
             own.kubectl("delete", "crd", name)
-        await eventually(lambda: "the API server has not said that it offers mcppolicies, mcpproxies" in caplog.text)
+        await eventually(lambda: "the API server does not serve mcppolicies, mcpproxies yet" in caplog.text)
         await asyncio.to_thread(own.apply_crds, CRDS)
         world.has_proxy("crm")
         await eventually(lambda: world.said(PROXY, "crm", "Accepted") == ("True", "Accepted"), seconds=60)

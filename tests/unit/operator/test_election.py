@@ -172,7 +172,7 @@ async def test_a_replica_that_does_not_lead_reads_and_writes_nothing(cluster: Fa
         fenced.create(CONFIG_MAP, body),
         fenced.patch(CONFIG_MAP, {}, name="x", namespace=SYSTEM),
     ):
-        with pytest.raises(Fenced, match="another may lead"):
+        with pytest.raises(Fenced, match="another replica may lead"):
             await write
     assert cluster.writes == [("apply", "configmaps", "x")]
 

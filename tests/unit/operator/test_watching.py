@@ -24,7 +24,7 @@ from ostiary_operator.kube.kinds import (
 )
 from ostiary_operator.kube.options import OperatorOptions
 from ostiary_operator.kube.scopes import Scope, Watched, choose
-from ostiary_operator.kube.watches import tell
+from ostiary_operator.kube.watches import log_unwatched
 
 EVERY_KIND = (PROXY, POLICY, NAMESPACE, SERVICE, ENDPOINT_SLICE, CONFIG_MAP, SECRET)
 
@@ -163,7 +163,7 @@ async def test_with_every_right_the_whole_cluster_is_watched_in_one_scope_for_ea
         *(None, set(EVERY_KIND)),
         "ostiary.dev/gateway",
     )
-    assert slices == Scope(None, (ENDPOINT_SLICE,), turn=1)
+    assert slices == Scope(None, (ENDPOINT_SLICE,), index=1)
     assert slices.selector(ENDPOINT_SLICE) == "endpointslice.kubernetes.io/managed-by!=endpointslice-controller.k8s.io"
     assert watched.missing == ()
 
@@ -204,15 +204,15 @@ def test_after_each_complete_listing_kopf_requests_a_check_for_earlier_deletions
     login = Login(OperatorOptions(operator_namespace=SYSTEM), EVERY_KIND, lambda: told.append("listed"))
     proxies, policies = URL("http://api/apis/ostiary.dev/v1alpha1/mcpproxies"), URL("http://api/apis/x/mcppolicies")
     for request in (proxies % {"limit": "250"}, policies % {"limit": "250"}, proxies % {"watch": "true"}):
-        login.sees(request)
+        login.on_request(request)
     assert told == []
-    login.sees(policies % {"limit": "250", "continue": "2"})
-    login.sees(policies % {"watch": "true"})
+    login.on_request(policies % {"limit": "250", "continue": "2"})
+    login.on_request(policies % {"watch": "true"})
     assert told == ["listed"]
-    login.sees(proxies % {"watch": "true"})  # the watch went on where it had ended
+    login.on_request(proxies % {"watch": "true"})  # the watch went on where it had ended
     assert told == ["listed"]
-    login.sees(proxies % {"limit": "250"})
-    login.sees(proxies % {"watch": "true"})
+    login.on_request(proxies % {"limit": "250"})
+    login.on_request(proxies % {"watch": "true"})
     assert told == ["listed", "listed"]
 
 
@@ -246,22 +246,20 @@ def test_a_watch_is_tried_again_without_end() -> None:
 
 def test_what_the_chart_gives_no_right_to_watch_is_no_alarm(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
-        tell(Watched((), ("configmaps", "secrets")))
-    text = "looked at every 60 s where they are not watched, which needs no further right: configmaps, secrets"
+        log_unwatched(Watched((), ("configmaps", "secrets")))
+    text = "read every 60 s where they are not watched, which needs no further right: configmaps, secrets"
     assert caplog.record_tuples == [("ostiary_operator.kube.watches", logging.INFO, text)]
 
 
 def test_to_have_no_right_to_watch_our_own_kinds_is_worth_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        tell(Watched((), (PROXY.resource,)))
+        log_unwatched(Watched((), (PROXY.resource,)))
     ((_, level, text),) = caplog.record_tuples
     assert level == logging.WARNING
-    assert (
-        "no right to list and watch mcpproxies.ostiary.dev everywhere: what changes there is seen within 60 s" in text
-    )
+    assert "no right to list and watch mcpproxies.ostiary.dev everywhere: changes are seen within 60 s" in text
 
 
 def test_with_every_right_there_is_nothing_to_report(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
-        tell(Watched((), ()))
+        log_unwatched(Watched((), ()))
     assert not caplog.records

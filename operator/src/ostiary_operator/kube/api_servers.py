@@ -1,7 +1,8 @@
-"""Reads where the API server itself is: the addresses behind the Service ``kubernetes``, which no MCP server may have.
+"""Reads the addresses of the API server, which no MCP server may have.
 
-They stand in one EndpointSlice, which the API server keeps itself, in the namespace ``default``. The right to read it
-is a Role of its own; without it the gateways refuse the address of the Service alone, which their Pods are told.
+They are the endpoints of the Service ``kubernetes``, in one EndpointSlice that the API server maintains in the
+namespace ``default``. Reading it needs a Role of its own. Without that, gateways refuse only the address of the
+Service, which they know from their Pod's environment.
 """
 
 import logging
@@ -18,7 +19,7 @@ from ostiary_operator.moved import EVERYTHING, ChangedNamespaces
 _log = logging.getLogger(__name__)
 
 _FORBIDDEN: Final = (
-    "the addresses of the API server behind its Service cannot be read, so gateways refuse that of the Service alone; "
+    "the endpoints of the API server cannot be read, so gateways refuse only the address of its Service; "
     "give the operator the chart's Role in the namespace default (rbac.apiServerEndpoints): %s"
 )
 
@@ -28,19 +29,19 @@ def _ignore(*_: object) -> None:
 
 
 class ApiServerReader:
-    """Remembers the addresses: what cannot be read any more, or is gone for a moment, is refused as before."""
+    """Reads the addresses, and remembers the last known ones for when they cannot be read."""
 
     def __init__(self, cluster: KubernetesClient, *, on_seen: OnSeen = _ignore) -> None:
         self._cluster = cluster
         self._on_seen = on_seen
         self._known: tuple[str, ...] | None = None
-        self._told = False
+        self._warned = False
 
     async def read(self, changed: ChangedNamespaces = EVERYTHING) -> tuple[str, ...]:
-        """Return the addresses, sorted; none where they cannot be had.
+        """Return the addresses, sorted; none where they are not known.
 
         Raises:
-            ClusterError: the API server could not be asked; that is no answer.
+            ClusterError: the request failed.
         """
         if self._known is None or changed.includes(DEFAULT_NAMESPACE):
             self._known = await self._read() or self._known or ()
@@ -52,10 +53,10 @@ class ApiServerReader:
         except NotFound:
             return ()
         except Forbidden as error:
-            if not self._told:
+            if not self._warned:
                 _log.warning(_FORBIDDEN, error)
-            self._told = True
+            self._warned = True
             return ()
-        self._told = False
+        self._warned = False
         self._on_seen(ENDPOINT_SLICE, found)
         return api_servers_from_slice(found)

@@ -1,8 +1,8 @@
-"""Which events matter. An event carries no decision: it only says that it is worth looking again.
+"""Decides which watch events enqueue a pass.
 
-Most events are echoes of our own writes. A pass for each would double the work, so they are told apart by what they
-show: a resource by generation, labels and deletion, and by a status that is neither ours nor seen before; a ConfigMap
-or Secret by its content, where it is not what we wrote ourselves; an EndpointSlice by its endpoints.
+Most events are caused by our own writes, and a pass for each would double the work. An event counts if it shows a
+change: of a resource's generation, labels or deletion, or a status that is neither ours nor known; of the content of a
+ConfigMap or Secret, unless we wrote it; of the endpoints of an EndpointSlice.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ from ostiary_operator.kube.client import Object, name_of, namespace_of, uid_of
 from ostiary_operator.kube.kinds import CONFIG_MAP, ENDPOINT_SLICE, NAMESPACE, POLICY, PROXY, SECRET, SERVICE, Kind
 
 IsKnown = Callable[[str, Mapping[str, Any]], bool]
-"""Says whether a status, of the resource with this uid, is one that we judged or wrote."""
+"""Returns whether we have already read or written this status of the resource with this uid."""
 
 _PARTS: Final[Mapping[Kind, tuple[str, ...]]] = {
     PROXY: (),
@@ -31,9 +31,9 @@ _PARTS: Final[Mapping[Kind, tuple[str, ...]]] = {
 
 
 class EventFilter:
-    """Remembers the fingerprint of every object seen, by uid. Contents of Secrets are kept as digests only.
+    """Remembers the fingerprint of every object, by uid; of Secrets only a digest is stored.
 
-    Passes call it on the loop's thread, informers on theirs; each step of it is one operation on a dict.
+    Passes call it in the loop's thread, informers in theirs. This is safe since each step is one operation on a dict.
     """
 
     def __init__(self, is_known: IsKnown) -> None:
@@ -44,22 +44,25 @@ class EventFilter:
         self._followed: AbstractSet[str] = frozenset()
 
     def follow(self, namespaces: AbstractSet[str]) -> None:
-        """Say in which namespaces proxies lie, so that Services there matter; elsewhere only those of gateways do."""
+        """Set the namespaces with proxies. Elsewhere only the Services of gateways matter."""
         self._followed = namespaces
 
     def expect_write(self, kind: Kind, body: Object) -> None:
-        """Remember what we are about to write, so that its echo is told apart."""
+        """Remember an object that we are about to write, so that its event is ignored."""
         self._expected[_key(kind, body)] = _fingerprint(kind, body)
 
     def record(self, kind: Kind, obj: Object) -> None:
-        """Remember what a pass has seen: an event that shows nothing else is none."""
+        """Remember an object that a pass has read: an event with the same content is ignored."""
         uid, version = uid_of(obj), obj["metadata"].get("resourceVersion", "")
         if self._recorded.get(uid) != version:
             self._recorded[uid] = version
             self._seen[uid] = _fingerprint(kind, obj)
 
     def matters(self, kind: Kind, event: str | None, obj: Object) -> bool:
-        """Say whether an event is worth a pass. ``event`` is the watch's word; None while it lists."""
+        """Return whether an event needs a pass.
+
+        ``event`` is the type of the watch event; None for the initial list.
+        """
         uid = uid_of(obj)
         if not self._is_relevant(kind, obj):
             return False
@@ -75,7 +78,7 @@ class EventFilter:
         return kind in {PROXY, POLICY} and not self._is_known(uid, obj.get("status") or {})
 
     def _is_relevant(self, kind: Kind, obj: Object) -> bool:
-        """Whether an object could have a part in anything: a cluster holds thousands of Services that have none."""
+        """Return whether an object can affect any config: most Services of a cluster cannot."""
         if kind not in {SERVICE, ENDPOINT_SLICE} or labels.GATEWAY in labels.of(obj):
             return True
         return namespace_of(obj) in self._followed or uid_of(obj) in self._seen

@@ -1,6 +1,6 @@
-"""The verbs that the operator uses, as a protocol: everything above it can run against a cluster kept in memory.
+"""The verbs of the Kubernetes API that the operator uses, as a protocol.
 
-Objects are plain dicts, as the API serves them in JSON.
+Everything above it can run against an in-memory cluster. Objects are plain dicts, as the API serves them in JSON.
 """
 
 from collections.abc import Mapping
@@ -13,10 +13,13 @@ Objects: TypeAlias = list[Object]
 
 
 class KubernetesClient(Protocol):
-    """A Kubernetes API. Every method raises :class:`~ostiary_operator.kube.errors.ClusterError`."""
+    """A client of the Kubernetes API.
+
+    All methods raise :class:`~ostiary_operator.kube.errors.ClusterError`.
+    """
 
     async def list(self, kind: Kind, *, namespace: str | None = None, selector: str | None = None) -> Objects:
-        """Return all objects of a kind, in a namespace or cluster-wide, by label selector; a consistent read.
+        """Return all objects of a kind, in a namespace or cluster-wide, in a consistent read.
 
         Raises:
             KindMissing: the kind is not installed.
@@ -32,9 +35,10 @@ class KubernetesClient(Protocol):
         ...
 
     async def apply(self, kind: Kind, body: Mapping[str, Any], *, manager: str) -> Object:
-        """Apply an object server-side, as ``manager``, taking over fields of others; return it as it is now.
+        """Apply an object with server-side apply, and return the result.
 
-        A ``resourceVersion`` or ``uid`` in the body is a precondition.
+        ``manager`` is the field manager; conflicts with other managers are forced. A ``resourceVersion`` or ``uid`` in
+        the body is a precondition.
 
         Raises:
             Conflict: the precondition does not hold.
@@ -42,16 +46,16 @@ class KubernetesClient(Protocol):
         ...
 
     async def apply_status(self, kind: Kind, body: Mapping[str, Any], *, manager: str) -> Object:
-        """Apply the status subresource, and nothing else, of an object that exists.
+        """Apply only the status subresource of an existing object.
 
         Raises:
-            NotFound: it is gone.
-            Conflict: another object has its name now.
+            NotFound: the object is gone.
+            Conflict: another object has this name now.
         """
         ...
 
     async def create(self, kind: Kind, body: Mapping[str, Any]) -> Object:
-        """Create an object, and return it as the API server completed it."""
+        """Create an object, and return it with what the API server added."""
         ...
 
     async def patch(self, kind: Kind, body: Mapping[str, Any], *, name: str, namespace: str | None = None) -> Object:

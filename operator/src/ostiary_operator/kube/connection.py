@@ -1,6 +1,7 @@
-"""How to reach the API server, and as whom: one answer for our own client and for kopf's watches.
+"""Address and credentials of the API server, for our own client and for kopf's watches.
 
-In order: ``--kubeconfig``, the environment's ``KUBECONFIG``, the pod's service account, ``~/.kube/config``.
+They are taken from the first of: ``--kubeconfig``, the environment's ``KUBECONFIG``, the pod's service account,
+``~/.kube/config``.
 """
 
 import asyncio
@@ -18,19 +19,19 @@ from ostiary_operator.kube.options import OperatorOptions
 
 _DEFAULT_FILE = "~/.kube/config"
 _CONNECTIONS = 64
-#: What their loaders raise where a file is YAML, but no kubeconfig.
+#: What the client library's loaders raise where a file is YAML, but no kubeconfig.
 _SHAPE = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 
-#: A transport is closed some turns of the loop after it was told; on a busy machine a turn can last.
-_TURNS = 10
-_TURN_SECONDS = 0.005
+#: A transport closes some iterations of the loop after close() was called; each can last on a busy machine.
+_ITERATIONS = 10
+_ITERATION_SECONDS = 0.005
 
 
 async def load(options: OperatorOptions) -> Configuration:
-    """Read address and credentials afresh.
+    """Read address and credentials again.
 
     Raises:
-        Unreachable: there is none, or it cannot be used; the message says where it was looked for.
+        Unreachable: there are none, or they cannot be used; the message says where they were searched.
     """
     configuration = Configuration(connection_pool_maxsize=_CONNECTIONS)
     file = options.kubeconfig or os.environ.get("KUBECONFIG")
@@ -54,7 +55,7 @@ async def load(options: OperatorOptions) -> Configuration:
 
 
 async def open_session(configuration: Configuration, *traces: aiohttp.TraceConfig) -> aiohttp.ClientSession:
-    """Return a session with the same credentials, for watches: any number of connections. Whoever asks closes it."""
+    """Return a session with unlimited connections, for watches. The caller closes it."""
     auth = await configuration.auth_settings()
     bearer = auth.get("BearerToken", {}).get("value")
     tls = RESTClientObject(configuration).ssl_context
@@ -68,14 +69,14 @@ async def open_session(configuration: Configuration, *traces: aiohttp.TraceConfi
 
 
 async def close_at_once(*sessions: aiohttp.ClientSession) -> None:
-    """Close sessions without waiting for the goodbye of a TLS peer: the loop may end right after, and he may be gone.
+    """Close sessions without waiting for the TLS close of the peer.
 
-    aiohttp's own close begins that goodbye and does not wait for it either, which leaves the sockets to the garbage
-    collector where the loop ends first.
+    The loop may end right after, and the peer may be gone. aiohttp's own close starts that handshake and does not wait
+    for it either, so the garbage collector would have to close the sockets where the loop ends first.
     """
     for session in sessions:
         if isinstance(session.connector, aiohttp.TCPConnector):
             await session.connector.close(abort_ssl=True)
         await session.close()
-    for _ in range(_TURNS):
-        await asyncio.sleep(_TURN_SECONDS)
+    for _ in range(_ITERATIONS):
+        await asyncio.sleep(_ITERATION_SECONDS)

@@ -1,4 +1,4 @@
-"""What can go wrong between the operator and the API server, as a tree.
+"""The errors of requests to the API server, as a tree.
 
     ClusterError
     ├── Unreachable     no connection, or none in time
@@ -6,23 +6,23 @@
     ├── Forbidden       it knows, and the right is missing            (403)
     ├── NotFound        no such object                                (404)
     │   └── KindMissing no such kind: its CRD is not installed
-    ├── Conflict        somebody else wrote meanwhile                 (409)
-    ├── Invalid         the API server refuses the object             (400, 413, 422)
+    ├── Conflict        the object changed since it was read          (409)
+    ├── Invalid         the API server rejects the object             (400, 413, 422)
     ├── Fenced          we may not write now: another replica may lead
-    └── Busy            it asks to come again, longer than we wait    (429, 5xx)
+    └── Busy            the API server is overloaded, for longer than we retry (429, 5xx)
 
-All are I/O: a pass that meets one is tried again. None is ever the fault of a user's resource.
+All are I/O errors: a pass that meets one is repeated. None is ever caused by a user's resource.
 """
 
 from ostiary_core.errors import OstiaryError
 
 
 class ClusterError(OstiaryError):
-    """Base of all; the message names the request."""
+    """The base class; the message names the request."""
 
 
 class Unreachable(ClusterError):
-    """No answer."""
+    """No response."""
 
 
 class Unauthorized(ClusterError):
@@ -30,7 +30,7 @@ class Unauthorized(ClusterError):
 
 
 class Forbidden(ClusterError):
-    """A right is missing; the API server's own words name verb, resource and scope."""
+    """A right is missing; the API server's message names verb, resource and scope."""
 
 
 class NotFound(ClusterError):
@@ -42,19 +42,19 @@ class KindMissing(NotFound):
 
 
 class Conflict(ClusterError):
-    """The object is not as it was when it was read."""
+    """The object changed since it was read."""
 
 
 class Invalid(ClusterError):
-    """The object is refused."""
+    """The API server rejects the object."""
 
 
 class Fenced(ClusterError):
-    """We are not known to lead, so we write nothing."""
+    """This replica may not lead any more, so it writes nothing."""
 
 
 class Busy(ClusterError):
-    """The API server cannot serve us now."""
+    """The API server is overloaded or unavailable."""
 
 
 #: HTTP status to class; every other status of 400 and above is Busy.

@@ -1,7 +1,7 @@
-"""A cluster kept in memory: the verbs of :mod:`ostiary_operator.kube.client` with the semantics that matter.
+"""An in-memory cluster that implements :mod:`ostiary_operator.kube.client`, for tests.
 
-Server-side apply knows field managers, a write that changes nothing keeps the resourceVersion, resourceVersion and uid
-are preconditions, a status is written apart, and a change of spec raises the generation. Failures can be told to it.
+Server-side apply tracks field managers, a write that changes nothing keeps the resourceVersion, resourceVersion and uid
+are preconditions, a status is written separately, and a change of spec raises the generation. Failures can be injected.
 """
 
 import copy
@@ -18,7 +18,7 @@ from ostiary_operator.kube.kinds import NAMESPACE, Kind
 
 _Key: TypeAlias = tuple[str, str, str]
 Failure: TypeAlias = Callable[[str, Kind, str], ClusterError | None]
-"""Told (verb, kind, name) before each request; what it returns is raised."""
+"""Called with (verb, kind, name) before each request; an error that it returns is raised."""
 
 
 @dataclass(slots=True)
@@ -28,7 +28,10 @@ class _Entry:
 
 
 class FakeClient:
-    """Implements the protocol; ``writes`` holds (verb, plural, name) of every write that changed something."""
+    """Implements the protocol in memory.
+
+    ``writes`` lists (verb, plural, name) of every write that changed an object.
+    """
 
     def __init__(self, *, time: Callable[[], float] = lambda: 1_800_000_000.0) -> None:
         self.writes: list[tuple[str, str, str]] = []
@@ -42,7 +45,7 @@ class FakeClient:
     # What tests do, as users and other controllers would.
 
     def put(self, kind: Kind, body: Mapping[str, Any]) -> Object:
-        """Create or replace an object, except for its status where it has one and ``body`` does not."""
+        """Create or replace an object; it keeps its status where ``body`` has none."""
         metadata = body["metadata"]
         key = (kind.plural, metadata.get("namespace", ""), metadata["name"])
         old = self._entries.get(key)
@@ -64,12 +67,12 @@ class FakeClient:
         del self._entries[kind.plural, namespace, name]
 
     def peek(self, kind: Kind, *, name: str, namespace: str = "") -> Object | None:
-        """Return an object without counting as a request."""
+        """Return an object; this does not count as a request."""
         entry = self._entries.get((kind.plural, namespace, name))
         return copy.deepcopy(entry.obj) if entry is not None else None
 
     def fail(self, verb: str, kind: Kind, error: ClusterError, *, times: int = 1, name: str | None = None) -> None:
-        """Let the next requests of this verb and kind fail."""
+        """Make the next requests of this verb and kind fail."""
         left = [times]
 
         def failure(asked: str, of: Kind, at: str) -> ClusterError | None:
@@ -83,7 +86,7 @@ class FakeClient:
     # The protocol.
 
     async def list(self, kind: Kind, *, namespace: str | None = None, selector: str | None = None) -> Objects:
-        """Return what is there, in order of names."""
+        """Return the objects, sorted by namespace and name."""
         self._may_fail("list", kind, "")
         found = [
             entry.obj
@@ -98,7 +101,7 @@ class FakeClient:
         return copy.deepcopy(self._find(kind, namespace, name).obj)
 
     async def apply(self, kind: Kind, body: Mapping[str, Any], *, manager: str) -> Object:
-        """Merge by field ownership."""
+        """Apply by field ownership."""
         metadata = body["metadata"]
         self._may_fail("apply", kind, metadata["name"])
         key = (kind.plural, metadata.get("namespace", ""), metadata["name"])
@@ -111,7 +114,7 @@ class FakeClient:
         return self._merge(kind, entry, body, manager, verb="apply")
 
     async def apply_status(self, kind: Kind, body: Mapping[str, Any], *, manager: str) -> Object:
-        """Merge the status only."""
+        """Apply the status only."""
         metadata = body["metadata"]
         self._may_fail("apply_status", kind, metadata["name"])
         entry = self._find(kind, metadata.get("namespace"), metadata["name"])
@@ -191,7 +194,7 @@ class FakeClient:
 
 
 def add_namespaces(cluster: FakeClient, names: Iterable[str]) -> None:
-    """Make namespaces with the label that Kubernetes gives each."""
+    """Create namespaces with the label that Kubernetes adds to each."""
     for name in names:
         labels = {"kubernetes.io/metadata.name": name}
         cluster.put(NAMESPACE, {"metadata": {"name": name, "labels": labels}})
@@ -204,7 +207,7 @@ def _check_preconditions(kind: Kind, obj: Object, metadata: Mapping[str, Any]) -
 
 
 def _selected(obj: Object, selector: str | None) -> bool:
-    """Judge selectors of the forms ``key``, ``key=value``, ``key!=value`` and ``key in (a,b)``."""
+    """Evaluate a selector: ``key``, ``key=value``, ``key!=value`` or ``key in (a,b)``."""
     if selector is None:
         return True
     labels = obj["metadata"].get("labels") or {}

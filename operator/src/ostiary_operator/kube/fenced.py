@@ -1,4 +1,4 @@
-"""A cluster that is written to only by whoever leads."""
+"""A client that only writes while this replica leads."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from ostiary_operator.kube.kinds import Kind
 
 
 class FencedClient:
-    """Passes everything on, but for writes while ``may_write`` says no: it is asked before each of them.
+    """Passes requests on, and checks ``may_write`` before each write.
 
     Every verb raises :class:`~ostiary_operator.kube.errors.ClusterError`, those that write
     :class:`~ostiary_operator.kube.errors.Fenced` among them.
@@ -49,4 +49,4 @@ class FencedClient:
 
     def _check(self, kind: Kind) -> None:
         if not self._may_write():
-            raise Fenced(f"no {kind.name} is written: our lease could not be renewed in time, and another may lead")
+            raise Fenced(f"no {kind.name} is written: the lease was not renewed in time, and another replica may lead")

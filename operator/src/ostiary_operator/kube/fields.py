@@ -1,6 +1,6 @@
-"""Fields of an object as server-side apply sees them: paths to leaves, items of list-maps by their key.
+"""The fields of an object in server-side apply: paths to leaves, list-map items by key.
 
-For the cluster kept in memory only; the real one does this itself.
+Only the in-memory cluster uses this; a real API server does it itself.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ _IDENTITY: Final = {"name", "namespace", "uid", "resourceVersion", "generation",
 
 
 def leaves(body: Mapping[str, Any], *, root: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """Yield path and value of every field that somebody can own."""
+    """Yield path and value of every field that a field manager can own."""
     for key, value in body.items():
         path = (*root, key)
         if path in {("apiVersion",), ("kind",)} or (root == ("metadata",) and key in _IDENTITY):
@@ -44,7 +44,7 @@ def read(obj: Mapping[str, Any], path: Path) -> Any:
 
 
 def write(obj: dict[str, Any], path: Path, value: Any) -> None:
-    """Set the value at a path, making what lies above it."""
+    """Set the value at a path, and create its parents."""
     *parents, last = path
     here: Any = obj
     for depth, step in enumerate(parents):
@@ -60,7 +60,7 @@ def write(obj: dict[str, Any], path: Path, value: Any) -> None:
 
 
 def remove(obj: dict[str, Any], path: Path) -> None:
-    """Remove the value at a path, and what lies above it if that is empty then."""
+    """Remove the value at a path, and its parent if that is empty then."""
     *parents, last = path
     trail: list[Any] = [obj]
     for step in parents:

@@ -1,7 +1,7 @@
-"""kopf as an informer: it keeps the watches alive, and every event that matters becomes a poke. Nothing else.
+"""kopf as an informer: it keeps the watches open, and its event handlers enqueue passes.
 
-Only ``on.event`` handlers are used: all others write annotations or finalizers to the objects they see. kopf runs in a
-thread with a loop of its own, because it takes over signals and cancels tasks of the loop that it lives in.
+Only ``on.event`` handlers are used, since all others write annotations or finalizers to the watched objects. kopf runs
+in a thread with a loop of its own, because it installs signal handlers and cancels tasks of its loop.
 """
 
 import asyncio
@@ -29,27 +29,27 @@ from ostiary_operator.moved import EVERYTHING, ChangedNamespaces
 _log = logging.getLogger(__name__)
 
 Enqueue = Callable[[str, ChangedNamespaces], None]
-"""Told the kind of object that changed, and where. An informer calls it on its own thread."""
+"""Called with the kind of the changed object and its namespace, in the informer's own thread."""
 
-#: Seconds that each step of kopf's end is waited for, and that all of it is: then its thread, a daemon, is left behind.
+#: Seconds to wait for each step of kopf's shutdown, and for all of it. Then its thread, a daemon, is abandoned.
 _PATIENCE: Final = 0.5
-_FAREWELL: Final = 3.0
-#: Seconds between attempts to begin again after a watch ended in an error; from the first one after so long a run.
+_SHUTDOWN_TIMEOUT: Final = 3.0
+#: Seconds between restarts after a watch ended in an error; after a run of _LONG_RUN seconds they start from the first.
 _RESTARTS: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
 _LONG_RUN: Final = 60.0
-#: Seconds in which kopf asks for every kind, once it was told what the API server offers.
+#: Seconds within which kopf requests every kind, after it has read which API groups exist.
 _DISCOVERY: Final = 3.0
 
 
 class _Backoffs:
-    """Seconds between a watch's attempts, without end: a watch is never given up."""
+    """The endless sequence of back-offs, in seconds, between attempts to watch."""
 
     def __iter__(self) -> Iterator[float]:
         return itertools.chain((0.1, 0.25, 0.5, 1.0), itertools.repeat(2.0))
 
 
 class Informer:
-    """Watches the kinds of one scope until it is stopped, and begins again if the watches end."""
+    """Watches the kinds of one scope until it is stopped; restarts watches that end."""
 
     def __init__(self, scope: Scope, options: OperatorOptions, changes: EventFilter, enqueue: Enqueue) -> None:
         self._scope = scope
@@ -58,21 +58,21 @@ class Informer:
         self._enqueue = enqueue
         self._end = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._told = asyncio.Event()
+        self._stopping = asyncio.Event()
         self._thread = threading.Thread(target=self._main, name="informer", daemon=True)
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Start to watch."""
         self._thread.start()
 
     async def stop(self) -> None:
-        """End the watches, and wait for that a little."""
-        logging.getLogger("kopf").setLevel(logging.CRITICAL)  # how it ends is nobody's concern
+        """Stop the watches, and wait a limited time for their end."""
+        logging.getLogger("kopf").setLevel(logging.CRITICAL)  # errors of its shutdown do not matter
         self._end.set()
         if self._loop is not None:
-            with contextlib.suppress(RuntimeError):  # the loop is closed: it pauses between two attempts
-                self._loop.call_soon_threadsafe(self._told.set)
-        await asyncio.to_thread(self._thread.join, _FAREWELL)
+            with contextlib.suppress(RuntimeError):  # the loop is closed: the thread waits between two restarts
+                self._loop.call_soon_threadsafe(self._stopping.set)
+        await asyncio.to_thread(self._thread.join, _SHUTDOWN_TIMEOUT)
 
     def _main(self) -> None:
         pauses = _pauses()
@@ -81,31 +81,31 @@ class Informer:
             reason = "kopf ended on its own"
             try:
                 asyncio.run(self._watch())
-            except Exception as error:  # noqa: BLE001  whatever ends the watches, they begin again
+            except Exception as error:  # noqa: BLE001  any error ends the watches, and they restart
                 reason = str(error) or type(error).__name__
             if time.monotonic() - began > _LONG_RUN:
                 pauses = _pauses()
             pause = next(pauses)
             if not self._end.is_set():
-                _log.warning("the watches ended, beginning again in %.0f s: %s", pause, reason)
+                _log.warning("the watches ended, restarting in %.0f s: %s", pause, reason)
             if self._end.wait(pause):
                 return
-            self._enqueue("watch", EVERYTHING)  # what happened meanwhile was not seen
+            self._enqueue("watch", EVERYTHING)  # events in the meantime were missed
 
     async def _watch(self) -> None:
-        """Let kopf watch until we are told to stop, or it fails."""
-        self._told, self._loop = asyncio.Event(), asyncio.get_running_loop()
+        """Run kopf until :meth:`stop` is called or it fails."""
+        self._stopping, self._loop = asyncio.Event(), asyncio.get_running_loop()
         self._loop.set_exception_handler(_quietly)
         if self._end.is_set():
             return
         login = Login(self._options, self._scope.kinds, lambda: self._enqueue("watch", EVERYTHING))
-        stopping = asyncio.ensure_future(_until(self._told, login.watching))
-        lacking = asyncio.ensure_future(_lacking(login))
+        stopping = asyncio.ensure_future(_until(self._stopping, login.watching))
+        unwatched = asyncio.ensure_future(_fail_if_unwatched(login))
         try:
             operator = asyncio.ensure_future(self._operator(login, stopping))
-            await asyncio.wait({operator, stopping, lacking}, return_when=asyncio.FIRST_COMPLETED)
-            if lacking.done():
-                lacking.result()
+            await asyncio.wait({operator, stopping, unwatched}, return_when=asyncio.FIRST_COMPLETED)
+            if unwatched.done():
+                unwatched.result()
             await asyncio.wait({operator}, timeout=_PATIENCE if stopping.done() else None)
             if operator.done():
                 operator.result()
@@ -130,29 +130,29 @@ def _pauses() -> Iterator[float]:
     return itertools.chain(_RESTARTS, itertools.repeat(_RESTARTS[-1]))
 
 
-async def _lacking(login: "Login") -> Never:
-    """Fail if kopf does not watch every kind; else wait without end.
+async def _fail_if_unwatched(login: "Login") -> Never:
+    """Fail if kopf does not watch every kind; else wait forever.
 
-    It asks the API server once what it offers, and never looks for what was not there: a definition that was deleted,
-    or any at all of an API server that has only just begun.
+    kopf runs API discovery once, and never again for kinds that were missing then: because their CRD was deleted, or
+    because the API server had only just started.
     """
     await login.discovered.wait()
     await asyncio.sleep(_DISCOVERY)
-    if login.unasked:
-        raise Unreachable(f"the API server has not said that it offers {', '.join(sorted(login.unasked))}")
+    if login.unrequested:
+        raise Unreachable(f"the API server does not serve {', '.join(sorted(login.unrequested))} yet")
     while True:
         await asyncio.Event().wait()
 
 
-async def _until(told: asyncio.Event, watching: asyncio.Event) -> None:
-    """Wait to be told to stop, and then a little for kopf to be past its discovery: before that it ends badly."""
-    await told.wait()
+async def _until(stopping: asyncio.Event, watching: asyncio.Event) -> None:
+    """Wait until stopped, then briefly until kopf watches, since its shutdown fails before."""
+    await stopping.wait()
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(watching.wait(), _PATIENCE)
 
 
 async def _cancel_others() -> None:
-    """End what kopf left behind, so that it lets go of its connections."""
+    """Cancel the tasks that kopf left running, so that their connections close."""
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:
         task.cancel()
@@ -162,48 +162,48 @@ async def _cancel_others() -> None:
 
 
 class Login:
-    """Logs kopf in, again whenever its credentials are refused. The sessions are ours, so that we can close them.
+    """Logs kopf in, again whenever its credentials are rejected.
 
-    ``watching`` is set once kopf watches anything. Before that it must not be told to stop: it would close connections
-    that it goes on to wait for. ``discovered`` is set once the API server has said which groups it offers, ``unasked``
-    are the kinds that kopf did not ask for yet. ``on_listed`` is called whenever kopf has listed anew, and watches from
-    there on: what was deleted before that, no event ever told.
+    The sessions are ours, so that we can close them. ``watching`` is set once kopf watches any kind. Before that it
+    must not be stopped: it would close connections that it still waits for. ``discovered`` is set once the API server
+    has returned its API groups; ``unrequested`` are the kinds that kopf has not requested yet. ``on_listed`` is called
+    whenever kopf has listed again and watches from there: no event reports what was deleted before that.
     """
 
     def __init__(self, options: OperatorOptions, kinds: Iterable[Kind], on_listed: Callable[[], None]) -> None:
         self.watching = asyncio.Event()
         self.discovered = asyncio.Event()
-        self.unasked = {kind.plural for kind in kinds}
+        self.unrequested = {kind.plural for kind in kinds}
         self._options = options
         self._on_listed = on_listed
         self._listing: set[str] = set()
         self._sessions: list[aiohttp.ClientSession] = []
 
     async def log_in(self, **_: Any) -> kopf.AiohttpSession:
-        """Read the credentials afresh, and open a session with them."""
+        """Read the credentials again, and open a session with them."""
         try:
             configuration = await load(self._options)
         except Unreachable as error:
             raise kopf.LoginError(str(error)) from error
         trace = aiohttp.TraceConfig()
-        trace.on_request_start.append(self._sees)
-        trace.on_request_end.append(self._answered)
+        trace.on_request_start.append(self._on_request)
+        trace.on_request_end.append(self._on_response)
         session = await open_session(configuration, trace)
         self._sessions.append(session)
         return kopf.AiohttpSession(server=configuration.host, aiohttp_session=session)
 
-    async def _sees(self, *args: Any) -> None:
+    async def _on_request(self, *args: Any) -> None:
         request: aiohttp.TraceRequestStartParams = args[-1]
-        self.sees(request.url)
+        self.on_request(request.url)
 
-    async def _answered(self, *args: Any) -> None:
+    async def _on_response(self, *args: Any) -> None:
         request: aiohttp.TraceRequestEndParams = args[-1]
         if request.url.name == "apis" and request.response.ok:
             self.discovered.set()
 
-    def sees(self, url: URL) -> None:
-        """Note a request of kopf's."""
-        self.unasked.discard(url.name)
+    def on_request(self, url: URL) -> None:
+        """Record a request that kopf sends."""
+        self.unrequested.discard(url.name)
         if "watch" in url.query:
             self.watching.set()
             was_listing = url.path in self._listing
@@ -214,7 +214,7 @@ class Login:
             self._listing.add(url.path)
 
     async def close(self) -> None:
-        """Close all sessions: their loop ends now."""
+        """Close all sessions, since their loop ends now."""
         await close_at_once(*self._sessions)
 
 
@@ -223,7 +223,7 @@ def _quietly(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
 
 
 def make_registry(scope: Scope, login: Login, changes: EventFilter, enqueue: Enqueue) -> kopf.OperatorRegistry:
-    """Return a registry with one event handler a kind, and our own login."""
+    """Return a registry with one event handler for each kind, and our own login."""
     registry = kopf.OperatorRegistry()
     kopf.on.login(registry=registry, id="login")(login.log_in)
     for kind in scope.kinds:
@@ -246,15 +246,15 @@ def _place(kind: Kind, obj: Object) -> ChangedNamespaces:
 def make_settings(scope: Scope) -> kopf.OperatorSettings:
     """Return kopf's settings for an informer."""
     settings = kopf.OperatorSettings()
-    settings.scanning.disabled = True  # else it wants to watch CRDs and namespaces, and waits 54 s for the right
+    settings.scanning.disabled = True  # otherwise kopf watches CRDs and namespaces, and waits 54 s for the right
     settings.posting.enabled = False
     settings.peering.standalone = True
-    settings.process.ultimate_exiting_timeout = None  # the process is not kopf's to kill
+    settings.process.ultimate_exiting_timeout = None  # kopf must not kill the process
     settings.watching.connect_timeout = 10
     settings.watching.chunk_size = 100
     settings.watching.reconnect_backoff = 0.1
     settings.networking.error_backoffs = _Backoffs()
-    settings.queueing.idle_timeout = 0.1  # it keeps an object's last event for so long: of thousands, a lot of memory
+    settings.queueing.idle_timeout = 0.1  # kopf keeps each object's last event for this time
     settings.execution.max_workers = 1
     for kind in scope.kinds:
         if selector := scope.selector(kind):
@@ -263,7 +263,7 @@ def make_settings(scope: Scope) -> kopf.OperatorSettings:
 
 
 def quieten_logs() -> None:
-    """Keep kopf from writing a line for every event, and one for every attempt while the API server is away."""
+    """Keep kopf from logging every event, and every attempt while the API server is down."""
     logging.getLogger("kopf").setLevel(logging.ERROR)
     logging.getLogger("kopf.objects").setLevel(logging.ERROR)
     for noisy in ("kopf._cogs.clients", "kopf._core.reactor", "kopf.activities"):

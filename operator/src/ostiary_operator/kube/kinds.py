@@ -1,4 +1,4 @@
-"""The kinds of object that the operator reads or writes, and the paths at which the API serves them."""
+"""The kinds of objects that the operator reads or writes, and their paths in the API."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -28,7 +28,7 @@ class Kind:
         return f"{self.plural}.{self.group}" if self.group else self.plural
 
     def path(self, *, namespace: str | None = None, name: str | None = None, subresource: str | None = None) -> str:
-        """Return the URL path of a collection (no name), an object, or a subresource. No namespace is cluster-wide."""
+        """Return the path of a collection, object or subresource; no namespace is cluster-wide."""
         root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
         where = f"/namespaces/{quote(namespace, safe='')}" if namespace is not None and self.namespaced else ""
         parts = (f"{root}{where}/{self.plural}", quote(name or "", safe=""), subresource)
@@ -52,5 +52,5 @@ ACCESS_REVIEW: Final = Kind(
     "authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview", namespaced=False
 )
 
-#: The kinds whose definitions we bring ourselves.
+#: The kinds of Ostiary's own CRDs.
 OURS: Final = (PROXY, POLICY)

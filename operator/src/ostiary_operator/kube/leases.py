@@ -1,4 +1,4 @@
-"""Leases (coordination.k8s.io/v1): who has something, and for how long after he last said so."""
+"""Reads and writes Leases (coordination.k8s.io/v1)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from ostiary_operator.kube.kinds import LEASE
 
 @dataclass(frozen=True, slots=True)
 class LeaseRecord:
-    """What a Lease says. Nobody's is one with an empty holder.
+    """The spec of a Lease. A free one has an empty holder.
 
-    ``seconds`` is for how long it holds after ``renewed``; both moments are in epoch seconds by the holder's clock.
+    ``seconds`` is the lease duration after ``renewed``; both times are in epoch seconds by the holder's clock.
     """
 
     holder: str = ""
@@ -27,7 +27,7 @@ class LeaseRecord:
 
 
 def parse(lease: Object) -> LeaseRecord:
-    """Read a Lease; what it leaves out, or says in no known way, is as in one of nobody's."""
+    """Parse a Lease; missing or unreadable fields have the values of a free one."""
     spec = lease.get("spec") or {}
     return LeaseRecord(
         holder=str(spec.get("holderIdentity") or ""),
@@ -39,14 +39,14 @@ def parse(lease: Object) -> LeaseRecord:
 
 
 def taken(old: LeaseRecord, holder: str, *, now: float, seconds: int) -> LeaseRecord:
-    """Return the record after a holder took or renewed it; ``now`` is in epoch seconds."""
+    """Return the record after a holder acquired or renewed it; ``now`` is in epoch seconds."""
     if old.holder == holder:
         return LeaseRecord(holder, seconds, old.acquired, now, old.transitions)
     return LeaseRecord(holder, seconds, now, now, old.transitions + 1)
 
 
 async def find(cluster: KubernetesClient, *, namespace: str, name: str) -> Object | None:
-    """Read a Lease; None where there is none.
+    """Read a Lease; None if it does not exist.
 
     Raises:
         ClusterError: it cannot be read.
@@ -58,10 +58,10 @@ async def find(cluster: KubernetesClient, *, namespace: str, name: str) -> Objec
 
 
 async def make(cluster: KubernetesClient, *, namespace: str, name: str) -> Object:
-    """Make a Lease that is nobody's, unless there is one by now; return it as it is.
+    """Create a free Lease, unless it exists by now; return it.
 
     Raises:
-        ClusterError: it cannot be made.
+        ClusterError: it cannot be created.
     """
     metadata = {"namespace": namespace, "name": name, "labels": {labels.MANAGED_BY: "ostiary"}}
     return await cluster.apply(LEASE, {"metadata": metadata}, manager=names.LEASE_MAKER)
@@ -70,10 +70,12 @@ async def make(cluster: KubernetesClient, *, namespace: str, name: str) -> Objec
 async def write(
     cluster: KubernetesClient, lease: Object, record: LeaseRecord, *, owners: Sequence[Object] = ()
 ) -> Object:
-    """Replace what a Lease says, if nobody did since it was read. It goes when all its owners have gone.
+    """Replace the spec of a Lease, unless it changed since it was read.
+
+    Kubernetes deletes it when all its ``owners`` are gone.
 
     Raises:
-        Conflict: somebody did.
+        Conflict: it changed.
         ClusterError: it cannot be written.
     """
     metadata: dict[str, Any] = {

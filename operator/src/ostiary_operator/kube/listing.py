@@ -1,4 +1,4 @@
-"""The snapshot that a pass works on: resources, gateways, and the objects that belong to each gateway."""
+"""The snapshot that a pass reads: resources, gateways, and the objects of each gateway."""
 
 import asyncio
 import logging
@@ -19,10 +19,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class GatewayObjects:
-    """The objects of one gateway: the operator's outputs as read, and EndpointSlices; or why they are not readable."""
+    """The objects of one gateway: its ConfigMaps and Secret, its EndpointSlices.
+
+    ``forbidden`` says why the operator may not read them.
+    """
 
     config_maps: Mapping[str, Object] = field(default_factory=dict)
-    """By name: those labelled as this gateway's config."""
+    """By name: the ConfigMaps labelled as this gateway's config."""
     secret: Object | None = None
     slices: tuple[Object, ...] = ()
     forbidden: str | None = None
@@ -30,7 +33,7 @@ class GatewayObjects:
 
 @dataclass(frozen=True, slots=True)
 class ClusterSnapshot:
-    """Everything that was seen."""
+    """Everything that a pass reads of the cluster."""
 
     proxies: Sequence[Object]
     policies: Sequence[Object]
@@ -39,12 +42,12 @@ class ClusterSnapshot:
     gateway_objects: Mapping[str, GatewayObjects]
     """By gateway identity."""
     fresh: Collection[Object] = ()
-    """The proxies and policies that were read for this look; the others are as they were at an earlier one."""
+    """The proxies and policies that were read for this snapshot; the others are from an earlier one."""
 
 
 @dataclass(frozen=True, slots=True)
 class NamespaceObjects:
-    """ConfigMaps, Secrets and slices of one namespace with gateways."""
+    """The ConfigMaps, Secrets and EndpointSlices of one namespace with gateways."""
 
     config_maps: Sequence[Object] = ()
     secrets: Mapping[str, Object] = field(default_factory=dict)
@@ -55,10 +58,10 @@ class NamespaceObjects:
 async def read_namespace(
     cluster: KubernetesClient, options: OperatorOptions, namespace: str, services: Iterable[Object]
 ) -> NamespaceObjects:
-    """Read the objects that belong to the gateways of a namespace.
+    """Read the objects of the gateways in a namespace.
 
     Raises:
-        ClusterError: it could not be read, but for a namespace other than the operator's that we may not look into.
+        ClusterError: they could not be read; except a Forbidden in a namespace other than the operator's own.
     """
     here = [service for service in services if namespace_of(service) == namespace]
     gateway_names = sorted({labels.of(service)[labels.GATEWAY] for service in filter(names_gateway, here)})
@@ -72,13 +75,15 @@ async def read_namespace(
     except Forbidden as error:
         if namespace == options.operator_namespace:
             raise
-        _log.debug("gateways in namespace %s are left as they are: %s", namespace, error)  # `Problems` tells it once
+        _log.debug(
+            "gateways in namespace %s are left as they are: %s", namespace, error
+        )  # `GatewayProblems` logs it once
         return NamespaceObjects(forbidden=str(error))
     return NamespaceObjects(config_maps, {name_of(each): each for found in secrets for each in found}, slices)
 
 
 async def _all_or_the_first_failure(*requests: Awaitable[Objects]) -> list[Objects]:
-    """Wait for all requests; raise the first failure by order, not by time, so that it is reported once."""
+    """Wait for all requests; raise the first failure by order, so that it is logged once."""
     results = await asyncio.gather(*requests, return_exceptions=True)
     for result in results:
         if isinstance(result, BaseException):
@@ -94,7 +99,7 @@ async def _secret(cluster: KubernetesClient, namespace: str, gateway: str) -> li
 
 
 def objects_of_gateway(gateway: DiscoveredGateway, around: NamespaceObjects) -> GatewayObjects:
-    """Pick what is one gateway's."""
+    """Select the objects of one gateway."""
     return GatewayObjects(
         config_maps={
             name_of(each): each for each in around.config_maps if labels.of(each).get(labels.CONFIG) == gateway.name

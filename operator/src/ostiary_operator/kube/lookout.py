@@ -1,9 +1,11 @@
-"""Looks at the cluster, pass after pass. A look is complete or it fails: a config never shrinks by accident.
+"""The lister: reads a snapshot of the cluster for each pass.
 
-All that decides over the proxies of a namespace lies in that namespace, in the operator's, and at the gateways. So
-where only some namespaces moved, a look reads those and the operator's anew, consistently, and takes the rest as it
-was: no proxy is ever seen without the policies that were there before it. What events did not tell, a whole look finds:
-the first, every one that comes round, and every one after something went wrong.
+A snapshot is complete or the read fails, so a config never shrinks by accident.
+
+Everything that affects the proxies of a namespace is in that namespace, in the operator's namespace, or at the
+gateways. So where only some namespaces changed, the lister reads those and the operator's again, consistently, and
+reuses the rest: a proxy is never read without the policies that existed before it. Full reads find what events missed:
+the first one, every resync, and the one after a failure.
 """
 
 import asyncio
@@ -36,11 +38,11 @@ from ostiary_operator.moved import EVERYTHING, ChangedNamespaces
 _log = logging.getLogger(__name__)
 
 OnSeen: TypeAlias = Callable[[Kind, Object], None]
-"""Told of every object that was read."""
+"""Called with every object that was read."""
 
 _ByNamespace: TypeAlias = Mapping[str, list[Object]]
 
-#: Namespaces that are read at once. Where more than this share of all moved, reading everything is less work.
+#: Namespaces that are read in parallel. Where more than this share of all changed, a full read is less work.
 _AT_ONCE: Final = 16
 _SHARE: Final = 0.5
 _FEW: Final = 4
@@ -52,7 +54,7 @@ def _ignore(_kind: Kind, _obj: Object) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Resources:
-    """Proxies and policies by kind and namespace, the labels of namespaces, and what of all that was just read."""
+    """Proxies and policies by kind and namespace, labels of namespaces, and what was just read."""
 
     objects: Mapping[Kind, _ByNamespace]
     namespaces: Mapping[str, Mapping[str, str]]
@@ -64,7 +66,7 @@ class _Resources:
 
 
 class Lister:
-    """Remembers the last look. ``on_seen`` is told of every object that was read."""
+    """Reads snapshots. ``on_seen`` is called with every object that was read."""
 
     def __init__(self, cluster: KubernetesClient, options: OperatorOptions, on_seen: OnSeen = _ignore) -> None:
         self._cluster = cluster
@@ -73,10 +75,10 @@ class Lister:
         self._last: _Resources | None = None
 
     async def snapshot(self, changed: ChangedNamespaces = EVERYTHING) -> ClusterSnapshot:
-        """Read what moved.
+        """Read what changed, and return the whole snapshot.
 
         Raises:
-            ClusterError: any part could not be read, but for what lies beside a gateway of another namespace.
+            ClusterError: any part could not be read; except objects of a gateway in a forbidden namespace.
         """
         resources = await self._resources(changed)
         services = await self._everywhere(SERVICE, labels.GATEWAY)
@@ -89,7 +91,7 @@ class Lister:
         for ignored in found.ignored:
             _log.warning("%s", ignored)
         self._last = resources
-        self._tell(resources, services, contents)
+        self._report(resources, services, contents)
         return ClusterSnapshot(
             proxies=resources.every(PROXY),
             policies=resources.every(POLICY),
@@ -103,7 +105,7 @@ class Lister:
         )
 
     async def _resources(self, changed: ChangedNamespaces) -> _Resources:
-        """Read the namespaces that moved; everything where that is less work, or where too much is gone."""
+        """Read the changed namespaces, or everything where that is less work or a kind may be gone."""
         last, places = self._last, self._places(changed)
         if last is None or places is None or self._is_most(places, last):
             return await self._all()
@@ -111,7 +113,7 @@ class Lister:
         return part if part is not None else await self._all()
 
     def _places(self, changed: ChangedNamespaces) -> frozenset[str] | None:
-        """Return the namespaces to read: with those that moved the operator's own, whose policies reach everywhere."""
+        """Return the changed namespaces and the operator's own, whose policies reach everywhere."""
         if not changed.namespaces:
             return changed.namespaces
         places = changed.namespaces | {self._options.operator_namespace}
@@ -128,10 +130,10 @@ class Lister:
         return _Resources({kind: _grouped(objects[kind]) for kind in OURS}, namespaces, (*proxies, *policies))
 
     async def _part(self, places: frozenset[str], last: _Resources) -> _Resources | None:
-        """Read some namespaces, and join them with what is known of the others.
+        """Read some namespaces, and merge them with the last snapshot of the others.
 
-        Returns None where a namespace lost all it had of a kind: it may be that the whole kind went, and that only a
-        whole look can tell.
+        Returns None where a namespace lost all its objects of a kind: the whole kind may be gone, which only a full
+        read can show.
         """
         read, namespaces = await asyncio.gather(
             self._in_order(functools.partial(self._within, places)), self._namespaces()
@@ -145,10 +147,10 @@ class Lister:
 
     @staticmethod
     async def _in_order(read: Callable[[Kind], Awaitable[list[Object]]]) -> Mapping[Kind, list[Object]]:
-        """Read proxies, policies, and proxies again; only a proxy that was there all the time is seen.
+        """Read proxies, policies, and proxies again; return only proxies that are in both lists.
 
-        One made meanwhile may have a policy that was not read, and one deleted meanwhile may have lost its policy: for
-        a moment either would stand open. A new one is seen by the next look, which its event asks for.
+        A proxy that was created meanwhile may have a policy that was not read, and one that was deleted meanwhile may
+        have lost its policy: for a moment either would be open. The event of a new proxy enqueues the next pass.
         """
         before = {uid_of(proxy) for proxy in await read(PROXY)}
         policies = await read(POLICY)
@@ -172,7 +174,7 @@ class Lister:
         return [item for items in lists for item in items]
 
     async def _namespaces(self) -> dict[str, Mapping[str, str]]:
-        """Return the labels of each namespace; where we may not see them, the one label that every namespace has."""
+        """Return the labels of each namespace; without the right, the one label that every one has."""
         wanted = self._options.namespaces
         try:
             found = await self._cluster.list(NAMESPACE)
@@ -184,8 +186,8 @@ class Lister:
             self._on_seen(NAMESPACE, each)
         return {name_of(each): labels.of(each) for each in found if wanted is None or name_of(each) in wanted}
 
-    def _tell(self, resources: _Resources, services: Iterable[Object], contents: Iterable[NamespaceObjects]) -> None:
-        """Tell of all that was read; what stands twice in it is the same."""
+    def _report(self, resources: _Resources, services: Iterable[Object], contents: Iterable[NamespaceObjects]) -> None:
+        """Report all objects that were read; duplicates are identical."""
         for obj in resources.fresh:
             self._on_seen(PROXY if obj["kind"] == PROXY.name else POLICY, obj)
         for service in services:

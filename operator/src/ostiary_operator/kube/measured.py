@@ -1,4 +1,4 @@
-"""A cluster whose writes are counted."""
+"""A client that counts its writes."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -8,11 +8,11 @@ from ostiary_operator.kube.errors import ClusterError
 from ostiary_operator.kube.kinds import Kind
 
 OnWrite = Callable[[str, str], None]
-"""Told (kind, outcome) of every write; the outcome is ``written`` or the name of the error."""
+"""Called with (kind, outcome) of every write; the outcome is ``written`` or the name of the error."""
 
 
 class MeasuredClient:
-    """Passes everything on."""
+    """Passes requests on, and reports the outcome of each write."""
 
     def __init__(self, inner: KubernetesClient, on_write: OnWrite) -> None:
         self._inner = inner
@@ -44,9 +44,9 @@ class MeasuredClient:
 
     async def _counted(self, kind: str, request: Awaitable[Object]) -> Object:
         try:
-            answer = await request
+            response = await request
         except ClusterError as error:
             self._on_write(kind, type(error).__name__)
             raise
         self._on_write(kind, "written")
-        return answer
+        return response

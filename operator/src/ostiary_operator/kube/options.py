@@ -11,12 +11,12 @@ from ostiary_operator.api.labels import is_dns_label
 
 @dataclass(frozen=True, slots=True)
 class OperatorOptions:
-    """Everything that :func:`ostiary_operator.app.run_operator` needs to know.
+    """The options of :func:`ostiary_operator.app.run_operator`.
 
     ``watch_namespaces`` is empty for the whole cluster. ``gateway_replicas`` maps a gateway (``namespace/name``) to the
-    base URLs of its replicas' admin ports, in place of its EndpointSlices. ``startup_timeout`` is in seconds: how long
-    to try before the first pass succeeds. ``name`` tells operators of one namespace apart, and is the same for all
-    replicas of one; ``leader_elect`` says that there may be several, of which one works.
+    base URLs of its replicas' admin ports, instead of its EndpointSlices. ``startup_timeout`` is the time in seconds
+    within which the first pass must succeed. ``name`` distinguishes operators in one namespace, and is the same for all
+    replicas of one; ``leader_elect`` means that there may be several replicas, of which only the leader works.
     """
 
     operator_namespace: str
@@ -32,12 +32,12 @@ class OperatorOptions:
 
     @property
     def identity(self) -> str:
-        """The operator, whichever of its replicas: ``namespace/name``."""
+        """The operator's identity, the same for all its replicas: ``namespace/name``."""
         return f"{self.operator_namespace}/{self.name}"
 
     @property
     def namespaces(self) -> tuple[str, ...] | None:
-        """The namespaces to look at, the operator's own among them; None for all."""
+        """The namespaces to read, including the operator's own; None for all."""
         if not self.watch_namespaces:
             return None
         return tuple(sorted({self.operator_namespace, *self.watch_namespaces}))
@@ -85,7 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_replicas(parser: argparse._ActionsContainer) -> None:
-    """Add where the replicas of gateways are."""
+    """Add the flag for the addresses of gateway replicas."""
     parser.add_argument(
         "--gateway-replicas",
         metavar="NAMESPACE/NAME=URL[,URL]",
@@ -97,7 +97,7 @@ def add_replicas(parser: argparse._ActionsContainer) -> None:
 
 
 def from_arguments(arguments: argparse.Namespace) -> OperatorOptions:
-    """Make options of parsed arguments.
+    """Return the options from parsed arguments.
 
     Raises:
         ValueError: the operator's namespace is not known.
@@ -133,10 +133,10 @@ def _replicas(text: str) -> tuple[str, tuple[str, ...]]:
 
 
 def base_url(text: str) -> str:
-    """Return an http or https URL without query, and without a slash at its end.
+    """Return an http or https URL without query, and without a trailing slash.
 
     Raises:
-        argparse.ArgumentTypeError: it is none.
+        argparse.ArgumentTypeError: the text is no such URL.
     """
     parts = urlsplit(text)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:

@@ -1,4 +1,4 @@
-"""Parses what the API server sends, large lists above all."""
+"""Decodes responses of the API server, in particular large lists."""
 
 import gc
 from typing import Final
@@ -9,37 +9,37 @@ from ostiary_operator.compile.packed import EncodedResource, encode_resource
 from ostiary_operator.kube.client import Object, Objects, namespace_of, uid_of
 from ostiary_operator.kube.kinds import OURS, Kind
 
-#: Answers below this are parsed so fast that nothing is worth doing.
+#: Bytes of a response below which pausing the garbage collector gains nothing.
 _LARGE: Final = 100_000
 
 
-def parse(answer: bytes) -> Object:
-    """Parse an answer.
+def parse(response: bytes) -> Object:
+    """Parse a response.
 
-    A list of thousands of objects allocates millions of containers, none of them garbage. The collector would walk them
-    again and again meanwhile: it takes five times as long as the parsing itself.
+    A list of thousands of objects allocates millions of containers, none of them garbage. The garbage collector would
+    traverse them repeatedly meanwhile, which takes five times as long as the parsing itself.
     """
-    if len(answer) < _LARGE or not gc.isenabled():
-        return _parse(answer)
+    if len(response) < _LARGE or not gc.isenabled():
+        return _parse(response)
     gc.disable()
     try:
-        return _parse(answer)
+        return _parse(response)
     finally:
         gc.enable()
 
 
 class ObjectCache:
-    """Keeps the objects of the last lists, so that those that did not change exist once and not once a list."""
+    """Caches the objects of the last lists, so that unchanged ones exist only once."""
 
     def __init__(self) -> None:
         self._kept: dict[str, dict[str, Object]] = {}
 
     def exchange(self, items: Objects) -> Objects:
-        """Return the items, each unchanged one as the object that was returned before. Nobody may change them."""
+        """Return the items, unchanged ones as the object of the last list. Do not modify them."""
         return [self._kept_if_same(item) for item in items]
 
     def keep(self, items: Objects, *, namespace: str | None) -> None:
-        """Remember a whole list, of one namespace or of all, and forget what is not in it."""
+        """Store a complete list, of one namespace or of all, and remove what is not in it."""
         kept: dict[str, dict[str, Object]] = {}
         for item in items:
             if uid_of(item):
@@ -60,15 +60,15 @@ class ObjectCache:
         return item
 
 
-def _parse(answer: bytes) -> Object:
-    parsed: Object = orjson.loads(answer)
+def _parse(response: bytes) -> Object:
+    parsed: Object = orjson.loads(response)
     return parsed
 
 
 def lean(item: Object, kind: Kind) -> Object:
-    """Return an item of a list with the kind that built-in ones lack, without what nobody reads; ours are packed.
+    """Return a list item with its kind and without unused fields; our own kinds are encoded.
 
-    ``managedFields`` are most of an object's bytes where it has long lists.
+    Items of built-in kinds lack ``kind``. ``managedFields`` are most of an object's bytes where it has long lists.
     """
     if kind in OURS:
         return encode_resource(kind.name, item)

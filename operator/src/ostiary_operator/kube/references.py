@@ -1,4 +1,4 @@
-"""Reads the ConfigMaps and Secrets that resources refer to, and nothing else of any namespace."""
+"""Reads the ConfigMaps and Secrets that resources refer to, and no others."""
 
 import asyncio
 from collections.abc import Iterable, Mapping
@@ -18,7 +18,7 @@ _Found: TypeAlias = Mapping[str, str] | Missing
 
 
 class ReferenceReader:
-    """Remembers what was read, so that only what may have moved is read again."""
+    """Reads referenced objects; of unchanged namespaces it returns those it remembers."""
 
     def __init__(self, cluster: KubernetesClient) -> None:
         self._cluster = cluster
@@ -27,10 +27,10 @@ class ReferenceReader:
     async def resolve(
         self, wanted: Iterable[ReferenceKey], changed: ChangedNamespaces = EVERYTHING
     ) -> dict[ReferenceKey, _Found]:
-        """Return the data of each object, or why it cannot be had. What nobody wants any more is forgotten.
+        """Return the data of each object, or why it is not available; forget all others.
 
         Raises:
-            ClusterError: the API server could not be asked; that is no answer.
+            ClusterError: a request failed.
         """
         keys = sorted(wanted)
         turn = asyncio.Semaphore(_AT_ONCE)

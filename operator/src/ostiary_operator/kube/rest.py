@@ -1,6 +1,6 @@
-"""The protocol of :mod:`ostiary_operator.kube.client`, spoken to a real API server.
+"""The implementation of :mod:`ostiary_operator.kube.client` for a real API server.
 
-The official client brings connection, TLS and credentials (and renews the pod's token); requests are raw, since the
+The official client provides connection, TLS and credentials (and renews the pod's token); requests are raw, since the
 operator reads and writes plain dicts of few kinds.
 """
 
@@ -23,7 +23,7 @@ from ostiary_operator.kube.parsing import ObjectCache, lean, parse
 _log = logging.getLogger(__name__)
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=30, sock_connect=5)
-#: Objects at once: what a page is parsed into, before it is packed, is what a list takes of memory.
+#: Objects per page. A page before it is encoded determines how much memory a list needs.
 _PAGE: Final = 100
 _TRIES: Final = 5
 _LONGEST_WAIT: Final = 10.0
@@ -35,9 +35,10 @@ _JSON: Final = "application/json"
 
 
 class RestClient:
-    """A real API server. ``configure`` reads address and credentials; it is asked again when they are refused.
+    """Sends requests to an API server.
 
-    ``whole``: lists hold objects as they were sent, for whoever shows them; else only what the operator reads of them.
+    ``configure`` reads address and credentials, again when they are rejected. With ``whole``, lists return complete
+    objects, for commands that show them; else only what the operator needs.
     """
 
     def __init__(self, configure: Callable[[], Awaitable[Configuration]], *, whole: bool = False) -> None:
@@ -45,7 +46,7 @@ class RestClient:
         self._pick = _whole if whole else lean
         self._api: ApiClient | None = None
         self._opening = asyncio.Lock()
-        self._shelves: dict[tuple[Kind, str | None], ObjectCache] = {}
+        self._caches: dict[tuple[Kind, str | None], ObjectCache] = {}
 
     async def close(self) -> None:
         """Close all connections."""
@@ -56,18 +57,18 @@ class RestClient:
             await api.close()  # type: ignore[no-untyped-call]  # their client is untyped
 
     async def list(self, kind: Kind, *, namespace: str | None = None, selector: str | None = None) -> Objects:
-        """Read all pages. Without a resourceVersion the API server answers consistently, not from a stale cache."""
+        """Read all pages, without a resourceVersion, so that the read is consistent."""
         for _ in range(_TRIES):
             try:
                 return await self._pages(kind, namespace=namespace, selector=selector)
             except _Expired:
-                continue  # the list was too long for the page token's life: begin again
+                continue  # the continue token expired before the last page: start again
         raise errors.Busy(f"list {kind.resource}: its pages expired {_TRIES} times before they were read")
 
     async def _pages(self, kind: Kind, *, namespace: str | None, selector: str | None) -> Objects:
         query = {"limit": str(_PAGE)} | ({"labelSelector": selector} if selector else {})
         path = kind.path(namespace=namespace)
-        shelf = self._shelves.setdefault((kind, selector), ObjectCache())
+        cache = self._caches.setdefault((kind, selector), ObjectCache())
         items: Objects = []
         while True:
             try:
@@ -75,10 +76,10 @@ class RestClient:
             except errors.NotFound as error:
                 raise _missing(kind) if kind in OURS else error from error
             found = page.get("items") or ()
-            items += shelf.exchange([self._pick(item, kind) for item in found])
+            items += cache.exchange([self._pick(item, kind) for item in found])
             token = page.get("metadata", {}).get("continue")
             if not token:
-                shelf.keep(items, namespace=namespace)
+                cache.keep(items, namespace=namespace)
                 return items
             query["continue"] = token
 
@@ -88,10 +89,10 @@ class RestClient:
         return await self._request("GET", kind.path(namespace=namespace, name=name), what=what)
 
     async def document(self, path: str) -> Object:
-        """GET what is no object of a kind, such as ``/version``.
+        """GET a path that is no object of a kind, such as ``/version``.
 
         Raises:
-            NotFound: there is nothing at this path.
+            NotFound: the path does not exist.
         """
         return await self._request("GET", path, what=f"get {path}")
 
@@ -134,20 +135,20 @@ class RestClient:
         body: Mapping[str, Any] | None = None,
         content_type: str = _JSON,
     ) -> Object:
-        """Send a request; wait and repeat while the API server asks for it; log in once more if it refuses us."""
+        """Send a request; retry if the API server asks for it, and once with new credentials."""
         logged_in_again = False
         for attempt in range(1, _TRIES + 1):
-            status, headers, answer = await self._exchange(method, path, query, body, content_type)
+            status, headers, content = await self._exchange(method, path, query, body, content_type)
             if status < 400:
-                return parse(answer)
+                return parse(content)
             if status == 401 and not logged_in_again:
                 logged_in_again = True
                 await self.close()
                 continue
             wait = _asked_to_wait(status, headers, method=method)
             if wait is None or attempt == _TRIES:
-                raise _error(status, answer, what)
-            _log.debug("%s: %d, again in %.1f s", what, status, wait)
+                raise _error(status, content, what)
+            _log.debug("%s: %d, retry in %.1f s", what, status, wait)
             await asyncio.sleep(wait)
         raise errors.Unauthorized(f"{what}: the credentials are not accepted")
 
@@ -184,11 +185,11 @@ class RestClient:
 
 
 class _Expired(errors.ClusterError):
-    """The token of the next page is too old (410)."""
+    """The continue token of the next page expired (410)."""
 
 
 def _whole(item: Object, kind: Kind) -> Object:
-    """Return an item of a list with the kind that it lacks there."""
+    """Return a list item with its kind, which list items lack."""
     return {"apiVersion": kind.api_version, "kind": kind.name, **item}
 
 
@@ -207,15 +208,15 @@ def _asked_to_wait(status: int, headers: Mapping[str, str], *, method: str) -> f
     try:
         return min(max(float(headers["Retry-After"]), 0.1), _LONGEST_WAIT)
     except (KeyError, ValueError):
-        # Without the header nobody says that a write was not done.
+        # Without the header, the write may have been done.
         return 0.5 if method == "GET" or status == 429 else None
 
 
-def _error(status: int, answer: bytes, what: str) -> errors.ClusterError:
+def _error(status: int, content: bytes, what: str) -> errors.ClusterError:
     try:
-        message = str(orjson.loads(answer)["message"])
+        message = str(orjson.loads(content)["message"])
     except (orjson.JSONDecodeError, KeyError, TypeError):
-        message = answer[:_MESSAGE_LIMIT].decode("utf-8", "replace")
+        message = content[:_MESSAGE_LIMIT].decode("utf-8", "replace")
     if status == 410:
         return _Expired(what)
     return errors.BY_STATUS.get(status, errors.Busy)(f"{what}: {status}: {message[:_MESSAGE_LIMIT]}")

@@ -1,6 +1,6 @@
-"""What is watched where: as widely as the operator's rights reach, and no wider than it was told.
+"""Chooses what is watched where: as widely as the operator's rights and options permit.
 
-A kind that may not be watched is not lost: the operator looks again on its own, only later.
+A kind that may not be watched is not lost: the operator reads it at each resync.
 """
 
 import asyncio
@@ -14,13 +14,13 @@ from ostiary_operator.kube.client import KubernetesClient
 from ostiary_operator.kube.kinds import CONFIG_MAP, ENDPOINT_SLICE, NAMESPACE, POLICY, PROXY, SECRET, SERVICE, Kind
 from ostiary_operator.kube.options import OperatorOptions
 
-#: What is watched of each kind, as label selectors; an empty one is for all.
+#: The label selectors of the watches of each kind; an empty one selects all.
 SELECTORS: Final[Mapping[Kind, tuple[str, ...]]] = {
     PROXY: ("",),
     POLICY: ("",),
     NAMESPACE: ("",),
     SERVICE: ("",),  # gateways, and what proxies name as their servers
-    # Replicas of gateways, since Kubernetes copies a Service's labels to its slices; and what leads out of a namespace.
+    # Replicas of gateways, since Kubernetes copies a Service's labels to its slices; and slices written by hand.
     ENDPOINT_SLICE: (labels.GATEWAY, labels.FOREIGN_SLICES),
     CONFIG_MAP: (labels.USAGE,),
     SECRET: (labels.USAGE,),
@@ -29,46 +29,46 @@ SELECTORS: Final[Mapping[Kind, tuple[str, ...]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Kinds that are watched in the same places. No namespaces means the whole cluster.
+    """Kinds that are watched in the same namespaces. None means the whole cluster.
 
-    One watch has one selector, so the second selector of a kind is the matter of another scope: the one of ``turn`` 1.
+    One watch has one selector, so the second selector of a kind belongs to another scope, with ``index`` 1.
     """
 
     namespaces: tuple[str, ...] | None
     kinds: tuple[Kind, ...]
-    turn: int = 0
+    index: int = 0
 
     def selector(self, kind: Kind) -> str:
         """The label selector of one of its kinds."""
-        return SELECTORS[kind][self.turn]
+        return SELECTORS[kind][self.index]
 
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """The scopes; and the kinds that are not watched everywhere they could matter."""
+    """The scopes to watch, and the kinds that are not watched everywhere they could matter."""
 
     scopes: tuple[Scope, ...]
     missing: tuple[str, ...]
 
 
 async def choose(cluster: KubernetesClient, options: OperatorOptions) -> Watched:
-    """Ask what may be watched where.
+    """Check what may be watched where.
 
     Raises:
-        ClusterError: the API server cannot be asked.
+        ClusterError: a request to the API server failed.
     """
     reaches = await asyncio.gather(*(_reach(cluster, options, kind) for kind in SELECTORS))
     places: dict[tuple[tuple[str, ...] | None, int], list[Kind]] = {}
     for kind, reach in zip(SELECTORS, reaches, strict=True):
-        for turn in range(len(SELECTORS[kind])) if reach is None or reach else ():
-            places.setdefault((reach, turn), []).append(kind)
+        for index in range(len(SELECTORS[kind])) if reach is None or reach else ():
+            places.setdefault((reach, index), []).append(kind)
     whole = {None, options.namespaces}
     missing = [kind.resource for kind, reach in zip(SELECTORS, reaches, strict=True) if reach not in whole]
-    return Watched(tuple(Scope(where, tuple(kinds), turn) for (where, turn), kinds in places.items()), tuple(missing))
+    return Watched(tuple(Scope(where, tuple(kinds), index) for (where, index), kinds in places.items()), tuple(missing))
 
 
 async def _reach(cluster: KubernetesClient, options: OperatorOptions, kind: Kind) -> tuple[str, ...] | None:
-    """Return the namespaces in which a kind may be watched; None for everywhere."""
+    """Return the namespaces in which a kind may be watched; None for all."""
     if (options.namespaces is None or not kind.namespaced) and await access.may_watch(cluster, kind):
         return None
     if not kind.namespaced:

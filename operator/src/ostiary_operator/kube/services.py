@@ -1,4 +1,4 @@
-"""Reads the Services of namespaces with proxies, and the EndpointSlices there that are not Kubernetes' own."""
+"""Reads the Services of namespaces with proxies, and their EndpointSlices written by hand."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -15,13 +15,13 @@ from ostiary_operator.kube.kinds import ENDPOINT_SLICE, SERVICE, Kind
 from ostiary_operator.kube.options import OperatorOptions
 from ostiary_operator.moved import EVERYTHING, ChangedNamespaces
 
-#: Namespaces that are read at once. Of more than these it is less work to read the whole cluster.
+#: Namespaces that are read in parallel. Where more changed, it is less work to read the whole cluster.
 _AT_ONCE: Final = 16
 
 OnSeen = Callable[[Kind, Object], None]
-"""Told of every object that was read."""
+"""Called with every object that was read."""
 Follow = Callable[[AbstractSet[str]], None]
-"""Told, before they are read, of the namespaces whose Services matter."""
+"""Called with the namespaces whose Services matter, before they are read."""
 
 
 def _ignore(*_: object) -> None:
@@ -29,7 +29,7 @@ def _ignore(*_: object) -> None:
 
 
 class ServiceReader:
-    """Remembers what was read, so that only what may have moved is read again."""
+    """Reads Services, and remembers them, so that only changed namespaces are read again."""
 
     def __init__(
         self,
@@ -48,10 +48,10 @@ class ServiceReader:
     async def read(
         self, namespaces: Iterable[str], changed: ChangedNamespaces = EVERYTHING
     ) -> Mapping[str, NamespaceServices]:
-        """Return the Services of each namespace. What no proxy lies in any more is forgotten.
+        """Return the Services of each namespace; forget all other namespaces.
 
         Raises:
-            ClusterError: they could not be read; that is no answer.
+            ClusterError: a request failed.
         """
         wanted = frozenset(namespaces)
         self._follow(wanted)

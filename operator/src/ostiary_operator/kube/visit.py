@@ -1,4 +1,4 @@
-"""The API server as a person reaches it: with a kubeconfig, in the namespace of its context, to look and no more."""
+"""Read-only access to the API server for commands, as a kubeconfig describes it."""
 
 import functools
 import os
@@ -18,14 +18,17 @@ from ostiary_operator.kube.kinds import Kind
 from ostiary_operator.kube.options import OperatorOptions
 from ostiary_operator.kube.rest import RestClient
 
-#: Where a Pod learns its namespace.
+#: The file with a Pod's own namespace.
 _POD_NAMESPACE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _DEFAULT: Final = "default"
 _USUAL_FILE: Final = "~/.kube/config"
 
 
 class ReadOnlyClient(Protocol):
-    """What looking needs of a cluster. Every method raises :class:`~ostiary_operator.kube.errors.ClusterError`."""
+    """The requests of a client that only read.
+
+    All methods raise :class:`~ostiary_operator.kube.errors.ClusterError`.
+    """
 
     async def list(self, kind: Kind, *, namespace: str | None = None, selector: str | None = None) -> Objects:
         """Return all objects of a kind."""
@@ -36,26 +39,26 @@ class ReadOnlyClient(Protocol):
         ...
 
     async def document(self, path: str) -> Object:
-        """Return what is at a path."""
+        """Return the JSON document at a path."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Which kubeconfig, and which of its contexts; None for the usual ones."""
+    """The kubeconfig and the context to use; None for the defaults."""
 
     kubeconfig: str | None = None
     context: str | None = None
 
     @property
     def options(self) -> OperatorOptions:
-        """The same, as :mod:`ostiary_operator.kube.connection` takes it."""
+        """The options for :mod:`ostiary_operator.kube.connection`."""
         return OperatorOptions("", kubeconfig=self.kubeconfig, context=self.context)
 
 
 @asynccontextmanager
 async def opened(credentials: Credentials) -> AsyncIterator[RestClient]:
-    """Open the way to the API server.
+    """Open a client for the API server.
 
     Raises:
         Unreachable: the credentials cannot be used.
@@ -70,7 +73,7 @@ async def opened(credentials: Credentials) -> AsyncIterator[RestClient]:
 
 
 def namespace(credentials: Credentials) -> str:
-    """Return the namespace that kubectl would use: the context's, or the Pod's own, else ``default``.
+    """Return the namespace that kubectl would use: of the context or the Pod, else ``default``.
 
     Raises:
         Unreachable: the kubeconfig cannot be used, or has no such context.
@@ -88,7 +91,7 @@ def namespace(credentials: Credentials) -> str:
 
 
 def _check_file(credentials: Credentials) -> str | None:
-    """Return the kubeconfig, or several as KUBECONFIG lists them; None for the Pod's service account."""
+    """Return the kubeconfig files as KUBECONFIG lists them; None for the Pod's service account."""
     file = credentials.kubeconfig or os.environ.get("KUBECONFIG") or None
     if file is None and os.environ.get("KUBERNETES_SERVICE_HOST"):
         return None

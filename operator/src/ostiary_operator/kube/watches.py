@@ -1,4 +1,4 @@
-"""All watches of the operator: chosen by its rights, kept alive, ended together."""
+"""Starts and stops all watches of the operator, in the scopes that its rights permit."""
 
 import asyncio
 import contextlib
@@ -19,24 +19,24 @@ from ostiary_operator.schedule import RESYNC_UNWATCHED
 
 _log = logging.getLogger(__name__)
 
-#: Seconds until the API server is asked again what may be watched.
+#: Seconds until the permissions to watch are checked again after a failure.
 _AGAIN: Final = 2.0
 
 OnChosen = Callable[[Watched], None]
-"""Told what is watched, and what is not."""
+"""Called with what is watched and what is not."""
 
 
 async def watch(
     cluster: KubernetesClient, options: OperatorOptions, changes: EventFilter, enqueue: Enqueue, *, on_chosen: OnChosen
 ) -> None:
-    """Watch until cancelled. ``poke`` is called on this loop."""
+    """Watch until cancelled. ``enqueue`` is called in this loop."""
     watched = await _chosen(cluster, options)
     on_chosen(watched)
-    tell(watched)
+    log_unwatched(watched)
     loop = asyncio.get_running_loop()
 
     def enqueue_here(reason: str, changed: ChangedNamespaces) -> None:  # called on an informer's thread
-        with contextlib.suppress(RuntimeError):  # our loop is closed: too late
+        with contextlib.suppress(RuntimeError):  # our loop is closed: the event no longer matters
             loop.call_soon_threadsafe(enqueue, reason, changed)
 
     async with _informing([Informer(scope, options, changes, enqueue_here) for scope in watched.scopes]):
@@ -48,22 +48,23 @@ async def _chosen(cluster: KubernetesClient, options: OperatorOptions) -> Watche
         try:
             return await scopes.choose(cluster, options)
         except ClusterError as error:
-            _log.warning("nothing is watched yet: %s", error)
+            _log.warning("no watch is open yet: %s", error)
             await asyncio.sleep(_AGAIN)
 
 
-def tell(watched: Watched) -> None:
-    """Say what is not watched: without our own kinds we are slow, and the chart asks for no right to the others."""
+def log_unwatched(watched: Watched) -> None:
+    """Log which kinds are not watched.
+
+    It is a warning for our own kinds, whose changes are then seen late; the chart grants no right to watch the others.
+    """
     ours = [kind.resource for kind in OURS if kind.resource in watched.missing]
     others = [name for name in watched.missing if name not in ours]
     if ours:
-        told = (
-            "no right to list and watch %s everywhere: what changes there is seen within %.0f s; see the chart's roles"
-        )
-        _log.warning(told, ", ".join(ours), RESYNC_UNWATCHED)
+        message = "no right to list and watch %s everywhere: changes are seen within %.0f s; see the chart's roles"
+        _log.warning(message, ", ".join(ours), RESYNC_UNWATCHED)
     if others:
-        told = "looked at every %.0f s where they are not watched, which needs no further right: %s"
-        _log.info(told, RESYNC_UNWATCHED, ", ".join(others))
+        message = "read every %.0f s where they are not watched, which needs no further right: %s"
+        _log.info(message, RESYNC_UNWATCHED, ", ".join(others))
 
 
 @contextlib.asynccontextmanager
