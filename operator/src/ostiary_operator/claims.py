@@ -163,7 +163,7 @@ class NamespaceOwnership:
         _log.error("%s", _remedy(place, holder))
         regarding = {"apiVersion": LEASE.api_version, "kind": LEASE.name, "namespace": place, "name": names.CLAIM}
         note = f"{self.identity} serves nothing in this namespace: {holder} serves it"
-        self._events.tell(EventRecord(regarding, "NamespaceRefused", note, warning=True))
+        self._events.record(EventRecord(regarding, "NamespaceRefused", note, warning=True))
 
 
 def _remedy(place: str, holder: str) -> str:

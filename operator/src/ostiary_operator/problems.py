@@ -51,4 +51,4 @@ class GatewayProblems:
             "name": gateway.service,
             "uid": gateway.uid,
         }
-        self._events.tell(EventRecord(regarding, reason, note, warning=True))
+        self._events.record(EventRecord(regarding, reason, note, warning=True))

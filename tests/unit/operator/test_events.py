@@ -89,7 +89,7 @@ async def running(cluster: FakeClient, clock: ManualClock) -> AsyncIterator[Even
 async def test_an_event_has_the_shape_of_events_k8s_io_and_is_in_the_namespace_of_its_object() -> None:
     cluster, clock = FakeClient(), ManualClock()
     async with running(cluster, clock) as events:
-        events.tell(EventRecord(CRM, "Rejected", "n" * 5000, warning=True))
+        events.record(EventRecord(CRM, "Rejected", "n" * 5000, warning=True))
         await clock.advance(0)
     (event,) = await cluster.list(EVENT, namespace="tools")
     assert event["regarding"] == CRM
@@ -103,7 +103,7 @@ async def test_a_flood_is_bounded_and_slowed_down() -> None:
     cluster, clock = FakeClient(), ManualClock()
     async with running(cluster, clock) as events:
         for _ in range(1000):
-            events.tell(EventRecord(CRM, "Rejected", "m", warning=True))
+            events.record(EventRecord(CRM, "Rejected", "m", warning=True))
         await clock.advance(0)
         for _ in range(10):
             await clock.advance(0.1)
@@ -118,8 +118,8 @@ async def test_a_namespace_with_many_events_takes_neither_room_nor_time_from_ano
     cluster, clock = FakeClient(), ManualClock()
     async with running(cluster, clock) as events:
         for _ in range(1000):
-            events.tell(EventRecord(CRM, "Rejected", "m", warning=True))
-        events.tell(EventRecord({**CRM, "namespace": "quiet"}, "Rejected", "m", warning=True))
+            events.record(EventRecord(CRM, "Rejected", "m", warning=True))
+        events.record(EventRecord({**CRM, "namespace": "quiet"}, "Rejected", "m", warning=True))
         await clock.advance(0)
         assert len(await cluster.list(EVENT, namespace="quiet")) == 1
         assert len(await cluster.list(EVENT, namespace="tools")) <= 50
@@ -130,7 +130,7 @@ async def test_an_event_that_cannot_be_written_is_lost_and_nothing_else(caplog: 
     cluster.fail("create", EVENT, Forbidden("no"))
     async with running(cluster, clock) as events:
         for _ in range(2):
-            events.tell(EventRecord(CRM, "Rejected", "m", warning=True))
+            events.record(EventRecord(CRM, "Rejected", "m", warning=True))
         await clock.advance(0)
     assert len(cluster.writes) == 1
     assert events.dropped == 1
@@ -140,7 +140,7 @@ async def test_an_event_that_cannot_be_written_is_lost_and_nothing_else(caplog: 
 async def test_an_event_about_something_without_a_namespace_goes_to_default() -> None:
     cluster, clock = FakeClient(), ManualClock()
     async with running(cluster, clock) as events:
-        events.tell(EventRecord({**CRM, "namespace": ""}, "R", "m", warning=False))
+        events.record(EventRecord({**CRM, "namespace": ""}, "R", "m", warning=False))
         await clock.advance(0)
     assert len(await cluster.list(EVENT, namespace="default")) == 1
     assert await cluster.list(EVENT, namespace=SYSTEM) == []

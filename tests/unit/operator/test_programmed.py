@@ -6,7 +6,7 @@ from operator_objects import GATEWAY
 from ostiary_core.contract.manifest import GatewayIdentity, Manifest
 from ostiary_operator.compile.model import ConditionDraft, ObjectKey, ResourceStatus
 from ostiary_operator.delivery.secret_bytes import SecretBytes
-from ostiary_operator.status.programmed import GRACE, TRAVEL, UNREACHABLE_AFTER, ProgrammedState, judge, was_programmed
+from ostiary_operator.status.programmed import GRACE, ROLLOUT, UNREACHABLE_AFTER, ProgrammedState, judge, was_programmed
 from ostiary_operator.status.replicas import Replica
 from ostiary_operator.status.reports import Report
 from ostiary_operator.status.watch import GatewayState, problems
@@ -195,8 +195,8 @@ def test_a_change_of_its_neighbours_may_be_delivered_before_it_is_reported() -> 
     it = watch("a", at=0.0)
     says(it, "a", OLD, now=100.0)
     it.written_at = 100.0
-    assert not judged(it, 100.0 + TRAVEL - 1, was=True).settled
-    assert verdict(judged(it, 100.0 + TRAVEL, was=True)) == ("Unknown", "Pending")
+    assert not judged(it, 100.0 + ROLLOUT - 1, was=True).settled
+    assert verdict(judged(it, 100.0 + ROLLOUT, was=True)) == ("Unknown", "Pending")
 
 
 def test_a_gateway_that_is_new_has_time_to_get_replicas() -> None:

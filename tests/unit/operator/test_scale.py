@@ -150,7 +150,7 @@ async def test_what_the_replicas_of_a_tenants_gateway_say_has_no_status_of_other
         await settled(line, replica)
         tenants = GatewayState("team-4/own", known_since=0.0)
         line.parts.publisher.gateway_states["team-4/own"] = tenants
-        tenants.heard()
+        tenants.take_changes()
         judged: list[str] = []
         monkeypatch.setattr(line.parts.publisher, "_judge", lambda uid, *_: judged.append(uid))
         tenants.is_new = True  # as where another replica came, or one says something new of itself

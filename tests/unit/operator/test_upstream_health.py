@@ -8,7 +8,7 @@ import pytest
 from ostiary_operator.compile.model import ConditionDraft, ObjectKey, ResourceStatus
 from ostiary_operator.status.replicas import Replica
 from ostiary_operator.status.reports import Report
-from ostiary_operator.status.upstream import DWELL, WORDS_DWELL, judge, settle
+from ostiary_operator.status.upstream import DWELL, MESSAGE_DWELL, damp, judge
 from ostiary_operator.status.watch import GatewayState, ReplicaState
 
 GATEWAY, PROXY = "ostiary-system/default", "tools/crm"
@@ -77,26 +77,26 @@ DOWN, LOOP = condition("False", "UpstreamUnreachable"), condition("False", "Upst
 
 @pytest.mark.parametrize("found", [TRUE, DOWN, UNKNOWN])
 def test_the_first_condition_is_written_at_once(found: ConditionDraft) -> None:
-    assert settle(found, None, generation=3, told_at=0, now=1).condition == found
-    assert settle(found, said(UNKNOWN), generation=3, told_at=0, now=1).condition == found
+    assert damp(found, None, generation=3, written_at=0, now=1).condition == found
+    assert damp(found, said(UNKNOWN), generation=3, written_at=0, now=1).condition == found
 
 
 @pytest.mark.parametrize(("before", "after"), [(TRUE, DOWN), (DOWN, TRUE), (DOWN, LOOP)])
 def test_an_unstable_server_is_reported_once_a_minute(before: ConditionDraft, after: ConditionDraft) -> None:
-    early = settle(after, said(before), generation=3, told_at=100, now=100 + DWELL - 1)
+    early = damp(after, said(before), generation=3, written_at=100, now=100 + DWELL - 1)
     assert (early.condition, early.until) == (before, 100 + DWELL)
-    assert settle(after, said(before), generation=3, told_at=100, now=100 + DWELL).condition == after
+    assert damp(after, said(before), generation=3, written_at=100, now=100 + DWELL).condition == after
 
 
 def test_another_message_for_the_same_fault_is_reported_every_ten_minutes() -> None:
     other = condition("False", "UpstreamUnreachable", "other words")
-    assert settle(other, said(DOWN), generation=3, told_at=100, now=100 + DWELL).condition == DOWN
-    assert settle(other, said(DOWN), generation=3, told_at=100, now=100 + WORDS_DWELL).condition == other
+    assert damp(other, said(DOWN), generation=3, written_at=100, now=100 + DWELL).condition == DOWN
+    assert damp(other, said(DOWN), generation=3, written_at=100, now=100 + MESSAGE_DWELL).condition == other
 
 
 @pytest.mark.parametrize("before", [TRUE, DOWN])
 def test_replicas_that_have_just_started_take_nothing_from_what_is_known_of_the_same_generation(
     before: ConditionDraft,
 ) -> None:
-    assert settle(UNKNOWN, said(before), generation=3, told_at=0, now=1e9).condition == before
-    assert settle(UNKNOWN, said(before), generation=4, told_at=0, now=1e9).condition == UNKNOWN
+    assert damp(UNKNOWN, said(before), generation=3, written_at=0, now=1e9).condition == before
+    assert damp(UNKNOWN, said(before), generation=4, written_at=0, now=1e9).condition == UNKNOWN

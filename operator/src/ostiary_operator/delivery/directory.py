@@ -1,7 +1,7 @@
-"""The second way to a gateway: two directories with the semantics of projected volumes, for ``ostiary run``.
+"""Delivers a config for ``ostiary run``: two directories that act like projected volumes.
 
-One holds manifest and parts, the other the keys, as ConfigMaps and Secret are mounted apart in a Pod. Keys and revision
-live in the directories themselves, so they outlast the process.
+One contains manifest and parts, the other the keys, as ConfigMaps and Secret are mounted separately in a Pod. Keys and
+revision are stored only there, so they survive a restart of the process.
 """
 
 import asyncio
@@ -24,15 +24,15 @@ from ostiary_operator.delivery.volume import Volume
 
 _log = logging.getLogger(__name__)
 
-#: Seconds between two looks at whether keys want successors, which they do once a day.
+#: Seconds between checks for keys that are due for rotation, which is once a day.
 _RENEWAL: Final = 600.0
 
 
 class ConfigDirectory:
-    """Writes one gateway's config into a directory, and its keys into another. Only one may write at a time.
+    """Writes one gateway's config into a directory, and its keys into another.
 
-    ``keys`` is the other one, None for the folder in the first where a gateway looks for it. ``gateway`` is the
-    identity; ``clock`` returns epoch seconds.
+    A lock lets only one process write at a time. ``keys`` is the directory for the keys, None for the default folder
+    inside the first. ``gateway`` is the identity; ``clock`` returns epoch seconds.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class ConfigDirectory:
         self._turn = threading.Lock()
 
     def previous(self) -> Delivered:
-        """Read back what was written last, even by an earlier process.
+        """Read back the last config that was written, even by an earlier process.
 
         Raises:
             OSError: the directory cannot be read.
@@ -65,33 +65,33 @@ class ConfigDirectory:
         return self._found().admin_token
 
     def write(self, config: GatewayConfig) -> Manifest:
-        """Put a config in force, unless it is; return its manifest.
+        """Put a config in force, unless it already is; return its manifest.
 
         Raises:
-            ContractError: it is too large to travel.
-            OSError: the directory cannot be written; what was in force still is.
+            ContractError: the config is too large.
+            OSError: the directory cannot be written; the last config stays in force.
         """
         with self._turn:
             self._last = config
             return self._write(config)
 
     async def renewing(self) -> None:
-        """Write the last config again from time to time, until cancelled: that gives its keys their successors."""
+        """Write the last config again periodically, until cancelled, which rotates the keys."""
         while True:
             await asyncio.sleep(_RENEWAL)
             await asyncio.to_thread(self.renew)
 
     def renew(self) -> None:
-        """Write the last config again, with the keys as they should be now. A fault is only logged."""
+        """Write the last config again, with rotated keys. An error is only logged."""
         try:
             with self._turn:
                 if self._last is not None:
                     self._write(self._last)
         except OSError as error:
-            _log.warning("the keys could not be renewed, and will be tried again: %s", error)
+            _log.warning("the keys could not be rotated; this is tried again: %s", error)
 
     def _write(self, config: GatewayConfig) -> Manifest:
-        """Write as nobody else does meanwhile: keys and revision follow those that are there."""
+        """Write under the lock, since new keys and revision depend on those in the directory."""
         with self._config.locked():
             return self._write_locked(config)
 
@@ -104,7 +104,7 @@ class ConfigDirectory:
         wanted = dict(bundle.head)
         for part in bundle.files:
             wanted.update(part)
-        self._keys.write(_revealed(keys))  # first, so that whoever finds the manifest finds its key
+        self._keys.write(_revealed(keys))  # first, so that a reader of the manifest finds its key
         self._config.write(wanted)
         return bundle.manifest
 

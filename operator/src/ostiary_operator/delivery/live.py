@@ -1,4 +1,4 @@
-"""What lies at a gateway, as files: the same view of ConfigMaps and of a directory."""
+"""Reads a gateway's ConfigMaps as files, in the form that a directory has."""
 
 import base64
 import binascii
@@ -10,7 +10,7 @@ from ostiary_operator.kube.client import Object
 
 
 def files_of(config_map: Mapping[str, Any] | None) -> dict[str, bytes]:
-    """Return the files that a ConfigMap holds; undecodable ones are empty, so that nothing accepts them."""
+    """Return the files in a ConfigMap; undecodable ones are empty, so that they are rejected."""
     obj = config_map or {}
     files = {name: (text or "").encode() for name, text in (obj.get("data") or {}).items()}
     for name, value in (obj.get("binaryData") or {}).items():
@@ -28,5 +28,5 @@ def numbered(gateway: str, config_maps: Mapping[str, Object]) -> dict[int, Objec
 
 
 def all_files(config_maps: Mapping[int, Object]) -> dict[str, bytes]:
-    """Return the files of all ConfigMaps, as one directory would hold them."""
+    """Return the files of all ConfigMaps, as one directory would contain them."""
     return {name: content for number in sorted(config_maps) for name, content in files_of(config_maps[number]).items()}

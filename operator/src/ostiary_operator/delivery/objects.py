@@ -1,4 +1,4 @@
-"""Our ConfigMaps and Secrets as objects to apply, and whether the ones in the cluster are as they should be. Pure."""
+"""Builds our ConfigMaps and Secrets, and compares them with those in the cluster. Pure."""
 
 import base64
 from collections.abc import Mapping
@@ -17,11 +17,11 @@ _DATA = ("data", "binaryData")
 def config_map(
     gateway: DiscoveredGateway, number: int, files: Mapping[str, bytes], *, replaces: Object | None
 ) -> Object:
-    """Return the ConfigMap of one part. Compressed files lie in ``binaryData``, readable ones in ``data``."""
-    packed = {name: base64.b64encode(data).decode() for name, data in sorted(files.items()) if name.endswith(".gz")}
+    """Return the ConfigMap of one part: compressed files in ``binaryData``, text in ``data``."""
+    compressed = {name: base64.b64encode(data).decode() for name, data in sorted(files.items()) if name.endswith(".gz")}
     plain = {name: data.decode() for name, data in sorted(files.items()) if not name.endswith(".gz")}
     body: Object = {"metadata": _metadata(gateway, config_map_name(gateway.name, number), replaces)}
-    return body | ({"data": plain} if plain else {}) | ({"binaryData": packed} if packed else {})
+    return body | ({"data": plain} if plain else {}) | ({"binaryData": compressed} if compressed else {})
 
 
 def secret(gateway: DiscoveredGateway, keys: Keys, *, replaces: Object | None) -> Object:
@@ -44,7 +44,7 @@ def _metadata(gateway: DiscoveredGateway, name: str, replaces: Object | None) ->
 
 
 def is_as_wanted(body: Mapping[str, Any], live: Object | None) -> bool:
-    """Say whether an object need not be written: content exactly ours, our labels and our owner on it."""
+    """Return whether an object needs no write: its content, our labels and our owner are there."""
     if live is None or foreign_keys(body, live):
         return False
     metadata, wanted = live["metadata"], body["metadata"]
@@ -56,6 +56,6 @@ def is_as_wanted(body: Mapping[str, Any], live: Object | None) -> bool:
 
 
 def foreign_keys(body: Mapping[str, Any], live: Mapping[str, Any]) -> dict[str, dict[str, None]]:
-    """Return, as a merge patch, the keys that somebody added to the content of an object of ours."""
+    """Return a merge patch that removes keys which others added to one of our objects."""
     extra = {field: sorted((live.get(field) or {}).keys() - body.get(field, {}).keys()) for field in _DATA}
     return {field: dict.fromkeys(keys) for field, keys in extra.items() if keys}

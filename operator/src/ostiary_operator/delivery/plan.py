@@ -1,14 +1,14 @@
-"""What to write so that a gateway gets a config, in which order. Pure.
+"""Plans the writes that put a config in force, and their order. Pure.
 
-A crash between two writes is just another start:
+A crash between two writes is safe, because of this order:
 
-    1. the Secret, with old and new keys      so that either manifest can be checked
+    1. the Secret, with old and new keys      so that the MAC of either manifest can be verified
     2. parts 1 and up, with the documents     so that either manifest finds all that it names
        of the old and of the new manifest
-    3. part 0 with the new manifest, at once  from here on the new one is in force
-    4. parts without what is superfluous      once every replica runs the new one
+    3. part 0 with the new manifest           from here on the new one is in force
+    4. parts without unneeded documents       once every replica runs the new one
 
-An object that is as it should be is not written. Content that did not change keeps its revision.
+An object that is already as desired is not written. Unchanged content keeps its revision.
 """
 
 from collections.abc import Collection, Mapping
@@ -25,18 +25,18 @@ from ostiary_operator.kube import names
 from ostiary_operator.kube.client import Object, name_of
 from ostiary_operator.kube.kinds import CONFIG_MAP, SECRET, Kind
 
-#: What a ConfigMap holds at most, with room for its names; the API server's own bound is 1 MiB.
+#: The most bytes of content in a ConfigMap; the API server's limit is 1 MiB with the metadata.
 _MAX_CONTENT: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Current:
-    """What lies at a gateway now."""
+    """The objects of a gateway as they are now."""
 
     config_maps: Mapping[int, Object] = field(default_factory=dict)
     secret: Object | None = None
     manifest: Manifest | None = None
-    """Only if it is ours."""
+    """Only if its MAC is valid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,8 @@ class Write:
 class Plan:
     """The writes in their order, and the manifest that is in force after them.
 
-    ``steps`` follow each other; the writes of one step may go side by side. ``superfluous`` is set where something
-    waits to be pruned.
+    ``steps`` run one after another; the writes of one step may run in parallel. ``prunable`` is set where documents
+    wait to be pruned.
     """
 
     steps: tuple[tuple[Write, ...], ...]
@@ -68,9 +68,9 @@ class Plan:
 
 
 def stamped(bundle: Bundle, current: Manifest | None, keys: Keys, *, now: float, floor: int) -> Bundle:
-    """Return the bundle with the manifest to put in force: the current one if it says the same, else a new revision.
+    """Return the bundle with the current manifest, or a new revision if its content changed.
 
-    ``floor`` is the highest revision ever given out, as far as we know; ``now`` is in epoch seconds.
+    ``floor`` is the highest known revision; ``now`` is in epoch seconds.
     """
     key_name, key = keys.signing(now)
     if current is not None and _may_stay(current, bundle, key_name=key_name, now=now):
@@ -80,7 +80,7 @@ def stamped(bundle: Bundle, current: Manifest | None, keys: Keys, *, now: float,
 
 
 def _may_stay(current: Manifest, bundle: Bundle, *, key_name: str, now: float) -> bool:
-    """Say whether the current manifest says what is to be in force, and gateways take it."""
+    """Return whether the current manifest has the desired content, and gateways accept it."""
     return (
         current.same_content(bundle.manifest)
         and current.mac is not None
@@ -90,9 +90,9 @@ def _may_stay(current: Manifest, bundle: Bundle, *, key_name: str, now: float) -
 
 
 def make_plan(gateway: DiscoveredGateway, bundle: Bundle, keys: Keys, current: Current, *, acknowledged: bool) -> Plan:
-    """Compare what should be there with what is.
+    """Compare the desired objects with the current ones, and return the writes.
 
-    ``bundle`` is stamped. ``acknowledged`` says that every ready replica runs the manifest in force.
+    ``bundle`` is stamped. ``acknowledged`` means that every ready replica runs the manifest in force.
     """
     contents = _contents(bundle, current, prune=acknowledged and bundle.manifest == current.manifest)
     first, *others = [_part_write(gateway, number, contents[number], current) for number in sorted(contents)]
@@ -118,11 +118,11 @@ def _part_write(gateway: DiscoveredGateway, number: int, files: Mapping[str, byt
 
 
 def _contents(bundle: Bundle, current: Current, *, prune: bool) -> dict[int, Mapping[str, bytes]]:
-    """Return the files of every part that should be, or is, there."""
+    """Return the files of every part that is desired or exists."""
     contents: dict[int, Mapping[str, bytes]] = dict(enumerate(bundle.files))
     contents[0] = {**bundle.head, **bundle.files[0]}
     files = {number: live.files_of(obj) for number, obj in current.config_maps.items()}
-    # A part that lies there as it should be holds nothing else, and need not be read: of many parts few change.
+    # A part that is already as desired contains nothing else, and need not be read: most parts do not change.
     present = {
         number: reader.documents_of(found, number)
         for number, found in files.items()
@@ -139,7 +139,7 @@ def _contents(bundle: Bundle, current: Current, *, prune: bool) -> dict[int, Map
 def _still_needed(
     new: Manifest, current: Manifest | None, present: Mapping[int, Mapping[str, bytes]]
 ) -> Collection[str]:
-    """Return the digests that replicas may still need: of the manifest that is replaced, or of those before it.
+    """Return the digests that replicas may still need from earlier manifests.
 
     ``lying`` are the documents of the parts that change. An entry in another part is in the new manifest too, and so is
     all that it names.
@@ -147,12 +147,12 @@ def _still_needed(
     if current is None:
         return set()
     documents = {key: document for found in present.values() for key, document in found.items()}
-    # The same manifest again: what lies there beyond it was left for replicas that had not taken it over.
+    # The same manifest again: the other documents were kept for replicas that did not run it yet.
     return set(documents) if new == current else reader.needed(current, documents)
 
 
 def _joined(number: int, new: Mapping[str, bytes], kept: Mapping[str, bytes]) -> Mapping[str, bytes]:
-    """Return one file with the documents of both, unless that is too much or adds nothing."""
+    """Return one file with the documents of both, unless that is too large or adds nothing."""
     if not kept:
         return new
     documents = reader.documents_of(new, number)
@@ -166,5 +166,5 @@ def _joined(number: int, new: Mapping[str, bytes], kept: Mapping[str, bytes]) ->
 
 
 def what(write: Write) -> str:
-    """Name a write for people."""
+    """Return the name of a write for logs."""
     return f"{write.kind.name} {name_of(write.body)}"

@@ -1,6 +1,6 @@
-"""Reads back what was delivered: the operator keeps no state of its own but this.
+"""Reads back the delivered config: the operator has no other persistent state.
 
-Whatever does not carry our MAC is not ours. It is never believed, neither to keep something nor to drop it.
+A config without a valid MAC is not ours. It is never trusted, neither to keep a version nor to drop one.
 """
 
 import contextlib
@@ -19,9 +19,9 @@ from ostiary_core.errors import ContractError
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """What a gateway was given last: the manifest if it is ours, the config if all of it is there.
+    """The last config of a gateway: the manifest if it is ours, the config if it is complete.
 
-    ``problem`` says why there is something and it cannot be used.
+    ``problem`` says why a config exists that cannot be used.
     """
 
     manifest: Manifest | None = None
@@ -44,7 +44,7 @@ def read(files: Mapping[str, bytes], mac_keys: Mapping[str, bytes], *, gateway: 
 
 
 def read_manifest(files: Mapping[str, bytes], mac_keys: Mapping[str, bytes], *, gateway: str) -> Delivered:
-    """Read the manifest among the files, if it is ours and this gateway's, without opening its parts."""
+    """Read the manifest, if it is ours and this gateway's, without reading the parts."""
     if parts.MANIFEST_FILE not in files:
         return Delivered()
     try:
@@ -54,7 +54,7 @@ def read_manifest(files: Mapping[str, bytes], mac_keys: Mapping[str, bytes], *, 
 
 
 def documents_of(files: Mapping[str, bytes], number: int) -> dict[str, bytes]:
-    """Return the sound documents of one part by digest; broken lines and files are left out."""
+    """Return the valid documents of one part by digest; broken lines and files are omitted."""
     found: dict[str, bytes] = {}
     for name in filter(files.__contains__, parts.file_names(number)):
         with contextlib.suppress(ContractError):
@@ -65,7 +65,7 @@ def documents_of(files: Mapping[str, bytes], number: int) -> dict[str, bytes]:
 
 
 def needed(manifest: Manifest, documents: Mapping[str, bytes]) -> set[str]:
-    """Return the digests of all that a manifest puts in force, as far as its entries are at hand."""
+    """Return the digests of all documents in force, as far as the manifest's entries are given."""
     digests = {manifest.settings, *(entry.digest for entry in manifest.entries)}
     for entry in manifest.entries:
         if entry.digest in documents:

@@ -1,6 +1,6 @@
-"""The keys of one gateway: made here, rotated every day, kept for as long as a session may live. Pure.
+"""The keys of one gateway: created, rotated daily, and kept as long as sessions live. Pure.
 
-A key exists :data:`LEAD` seconds before its moment, so that every replica holds it when the first one uses it.
+A key exists :data:`LEAD` seconds before its activation, so that every replica has it when the first one uses it.
 """
 
 import base64
@@ -13,13 +13,13 @@ from typing import Any, Final
 from ostiary_core.contract.key_names import ADMIN_TOKEN, MAC_PREFIX, SESSION_PREFIX
 from ostiary_operator.delivery.secret_bytes import SecretBytes
 
-#: Seconds between a key's making and its first use.
+#: Seconds between a key's creation and its activation.
 LEAD: Final = 600
 #: Seconds after which a key has a successor.
 ROTATION: Final = 24 * 3600
-#: Seconds that a superseded key stays beyond the longest session: clocks differ.
+#: Seconds that a superseded key is kept beyond the longest session, since clocks differ.
 _MARGIN: Final = 600
-#: A key whose moment lies further ahead than this was not made by us.
+#: A key with an activation further in the future than this was not created by us.
 _FURTHEST: Final = 2 * LEAD
 _BYTES: Final = 32
 _NAME: Final = re.compile(r"(mac|session)-(0|[1-9][0-9]{0,11})")
@@ -29,31 +29,31 @@ RandomBytes = Callable[[int], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Keys by activation, in epoch seconds."""
+    """Keys by the time of their activation, in epoch seconds."""
 
     mac: Mapping[int, SecretBytes] = field(default_factory=dict)
     session: Mapping[int, SecretBytes] = field(default_factory=dict)
     admin_token: SecretBytes | None = None
 
     def mac_keys(self) -> dict[str, bytes]:
-        """Return the MAC keys by name, as :func:`ostiary_core.contract.mac.verify` wants them."""
+        """Return the MAC keys by name, for :func:`ostiary_core.contract.mac.verify`."""
         return {f"{MAC_PREFIX}{activation}": key.reveal() for activation, key in self.mac.items()}
 
     def signing(self, now: float) -> tuple[str, SecretBytes]:
-        """Return name and value of the MAC key in use: the newest whose moment has come, or else the oldest."""
-        come = [activation for activation in self.mac if activation <= now]
-        activation = max(come) if come else min(self.mac)
+        """Return name and value of the MAC key in use: the newest active one, or else the oldest."""
+        active = [activation for activation in self.mac if activation <= now]
+        activation = max(active) if active else min(self.mac)
         return f"{MAC_PREFIX}{activation}", self.mac[activation]
 
     def entries(self) -> dict[str, SecretBytes]:
-        """Return everything by the name of its key in the Secret."""
+        """Return all keys and the token by their names in the Secret."""
         entries = {f"{MAC_PREFIX}{activation}": key for activation, key in self.mac.items()}
         entries |= {f"{SESSION_PREFIX}{activation}": key for activation, key in self.session.items()}
         return entries | ({ADMIN_TOKEN: self.admin_token} if self.admin_token is not None else {})
 
 
 def parse(entries: Mapping[str, bytes]) -> Keys:
-    """Read keys by name; what is no key of ours, or has not its length, is left out."""
+    """Read keys by name; entries with another name or a wrong length are omitted."""
     found: dict[str, dict[int, SecretBytes]] = {"mac": {}, "session": {}}
     for name, value in entries.items():
         match = _NAME.fullmatch(name)
@@ -64,7 +64,7 @@ def parse(entries: Mapping[str, bytes]) -> Keys:
 
 
 def parse_secret(secret: Mapping[str, Any] | None) -> Keys:
-    """Read the keys of a Secret object; None and undecodable values hold no keys."""
+    """Read the keys of a Secret object; None and undecodable values contain no keys."""
     entries = {}
     for name, value in ((secret or {}).get("data") or {}).items():
         try:
@@ -75,12 +75,12 @@ def parse_secret(secret: Mapping[str, Any] | None) -> Keys:
 
 
 def renewed(keys: Keys, *, now: float, session_max_age: float, random: RandomBytes) -> Keys:
-    """Return the keys as they should be now: what is missing made, the day's successor added, the outlived dropped.
+    """Return the keys after creating missing ones, rotating, and removing expired ones.
 
     ``now`` is in epoch seconds, ``session_max_age`` in seconds.
     """
     keep = session_max_age + _MARGIN
-    # The first session key has moment 0; the MAC key made with it tells its age.
+    # The first session key has activation 0; the MAC key that was created with it shows its age.
     born = min(keys.mac, default=now)
     mac = _rotated(keys.mac, first=int(now), now=now, born=born, keep=keep, random=random)
     session = _rotated(keys.session, first=0, now=now, born=born, keep=keep, random=random)
@@ -93,14 +93,14 @@ def _rotated(
 ) -> dict[int, SecretBytes]:
     ours = {activation: key for activation, key in keys.items() if activation <= now + _FURTHEST}
     if not any(activation <= now for activation in ours):
-        # A replica's clock may be behind ours: the first session key, with moment 0, is everybody's at once.
+        # A replica's clock may be behind ours: the first session key has activation 0, so all replicas use it at once.
         ours[first] = SecretBytes(random(_BYTES))
         return ours
     if now - (max(ours) or born) >= ROTATION:
         ours[int(now) + LEAD] = SecretBytes(random(_BYTES))
-    return {activation: key for activation, key in ours.items() if not _outlived(activation, ours, now - keep)}
+    return {activation: key for activation, key in ours.items() if not _is_expired(activation, ours, now - keep)}
 
 
-def _outlived(activation: int, keys: Mapping[int, SecretBytes], before: float) -> bool:
-    """Say whether the key's successor was in use before a moment."""
+def _is_expired(activation: int, keys: Mapping[int, SecretBytes], before: float) -> bool:
+    """Return whether the key's successor became active before the given time."""
     return any(activation < successor <= before for successor in keys)

@@ -6,7 +6,7 @@ from typing import NoReturn
 
 
 class SecretBytes:
-    """Holds a secret; only :meth:`reveal` gives it away."""
+    """Contains a secret that only :meth:`reveal` returns."""
 
     __slots__ = ("_value",)
 
@@ -14,11 +14,11 @@ class SecretBytes:
         self._value = value
 
     def reveal(self) -> bytes:
-        """Return the secret. Whoever calls this must not print it."""
+        """Return the secret. The caller must not print it."""
         return self._value
 
     def base64(self) -> str:
-        """Return it as the ``data`` of a Secret holds it."""
+        """Return it in the encoding of a Secret's ``data``."""
         return base64.b64encode(self._value).decode()
 
     def __repr__(self) -> str:
@@ -28,7 +28,7 @@ class SecretBytes:
         return isinstance(other, SecretBytes) and hmac.compare_digest(self._value, other._value)
 
     def __hash__(self) -> NoReturn:
-        raise TypeError("a secret has no hash: it would tell something of it")
+        raise TypeError("a secret has no hash: it would reveal information about it")
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a secret is not serialised")
+        raise TypeError("a secret cannot be serialised")

@@ -1,11 +1,11 @@
-"""A directory with the semantics of a projected volume: all its files change in one step.
+"""A directory with the semantics of a projected volume: all its files change atomically.
 
     ..2026_11_21_08_00_00.000000001/    one version: the files
     ..data -> ..2026_11_21_…            renamed into place: the one atomic step
     manifest.json -> ..data/manifest.json
 
-Only its owner may read it: directories have mode 0700, files 0600. Links that were not made here are not followed, and
-what they lead to is neither read nor removed.
+Only its owner may read it: directories have mode 0700, files 0600. Links that this module did not create are not
+followed, and their targets are neither read nor removed.
 """
 
 import fcntl
@@ -20,19 +20,19 @@ from typing import Final
 _LINK: Final = "..data"
 _NEXT_LINK: Final = "..data_tmp"
 _LOCK: Final = "..lock"
-#: What the names of versions begin with, and nothing else.
+#: The prefix of the names of versions, and of no file.
 _HIDDEN: Final = ".."
 
 
 def is_made_here(path: Path) -> bool:
-    """Say whether something in such a directory is of it: a version, the link to it, or a link to a file of it."""
+    """Return whether this module created a path: a version, its link, or a link to a file."""
     if path.name.startswith(_HIDDEN):
         return True
     return path.is_symlink() and path.readlink() == Path(_LINK) / path.name
 
 
 class Volume:
-    """One such directory, made where it is not there. Only who holds it (:meth:`held`) may write."""
+    """One such directory, created if it is missing. Writing needs the lock (:meth:`locked`)."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -40,10 +40,10 @@ class Volume:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the directory against other processes, and wait for it where another holds it.
+        """Lock the directory against other processes, and wait while another one has the lock.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: the lock file cannot be written.
         """
         lock = os.open(self._path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
@@ -53,10 +53,10 @@ class Volume:
             os.close(lock)
 
     def files(self) -> dict[str, bytes]:
-        """Return what lies there.
+        """Return the files of the current version.
 
         Raises:
-            OSError: it cannot be read.
+            OSError: they cannot be read.
         """
         root = self._current()
         if root is None:
@@ -64,16 +64,16 @@ class Volume:
         return {each.name: each.read_bytes() for each in root.iterdir() if each.is_file()}
 
     def write(self, files: Mapping[str, bytes]) -> None:
-        """Let exactly these files lie there, unless they do.
+        """Replace the files with exactly these, unless they are the same.
 
         Raises:
-            OSError: it cannot be written; what was there still is.
+            OSError: they cannot be written; the current version stays.
         """
         if files != self.files():
             self._swap(files)
 
     def _current(self) -> Path | None:
-        """Return the version in force. A link that leads to something else is as good as none."""
+        """Return the current version; None if the link is missing or has another target."""
         link = self._path / _LINK
         name = os.fspath(link.readlink()) if link.is_symlink() else ""
         version = self._path / name
@@ -81,7 +81,7 @@ class Volume:
         return version if is_version and version.is_dir() and not version.is_symlink() else None
 
     def _swap(self, files: Mapping[str, bytes]) -> None:
-        """Do as the kubelet does: write a new version beside the old, rename the link, then tidy up."""
+        """Do as the kubelet does: write a new version, rename the link, remove the old version."""
         old = self._current()
         version = self._path / f"..{time.strftime('%Y_%m_%d_%H_%M_%S')}.{time.time_ns() % 1_000_000_000:09d}"
         version.mkdir(mode=0o700)
@@ -96,7 +96,7 @@ class Volume:
             shutil.rmtree(old, ignore_errors=True)
 
     def _show(self, files: Mapping[str, bytes]) -> None:
-        """Make the visible links, and remove those that lead nowhere now."""
+        """Create the links to the files, and remove those without a target."""
         for name in files:
             if not (self._path / name).is_symlink():
                 (self._path / name).symlink_to(Path(_LINK) / name)

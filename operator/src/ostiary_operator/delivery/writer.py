@@ -1,4 +1,4 @@
-"""Delivers configs to gateways in the cluster."""
+"""Writes configs and keys of gateways to the cluster."""
 
 import asyncio
 import os
@@ -21,9 +21,9 @@ from ostiary_operator.kube.listing import GatewayObjects
 
 @dataclass(frozen=True, slots=True)
 class AppliedConfig:
-    """What a gateway was given: the manifest, the bearer of its admin port, and what had to be written for it.
+    """A config in force: its manifest, the admin port's bearer token, and the objects written.
 
-    ``superfluous`` is set where something waits to be pruned until every replica runs the manifest.
+    ``prunable`` is set where documents wait to be pruned until every replica runs the manifest.
     """
 
     manifest: Manifest
@@ -33,7 +33,7 @@ class AppliedConfig:
 
 
 OnWrite = Callable[[Kind, Object], None]
-"""Told what is about to be written."""
+"""Called with each object that is about to be written."""
 
 
 def _ignore(_kind: Kind, _body: Object) -> None:
@@ -41,7 +41,7 @@ def _ignore(_kind: Kind, _body: Object) -> None:
 
 
 class ConfigWriter:
-    """Writes configs. ``random`` makes key material."""
+    """Writes the config of each gateway. ``random`` creates key material."""
 
     def __init__(
         self, cluster: KubernetesClient, clock: Clock, *, random: RandomBytes = os.urandom, on_write: OnWrite = _ignore
@@ -61,21 +61,21 @@ class ConfigWriter:
         *,
         acknowledged: int | None,
     ) -> AppliedConfig:
-        """Bring one gateway's ConfigMaps and Secret to what they should be.
+        """Bring one gateway's ConfigMaps and Secret to the desired state.
 
         ``acknowledged`` is the revision that every ready replica runs, if there is one.
 
         Raises:
-            ContractError: the config is too large to travel.
-            Conflict: somebody wrote meanwhile; look again.
-            ClusterError: a write failed; all before it are done, and the old config is still whole.
+            ContractError: the config is too large.
+            Conflict: an object changed meanwhile; list again.
+            ClusterError: a write failed; the writes before it are done, and the old config is still complete.
         """
         keys = self._keys(config, gateway_objects)
-        # Serialising thousands of documents takes long enough to delay everything else on the loop.
+        # In the worker thread: serialising thousands of documents would block the event loop.
         ours = await compute(self._plan, gateway, config, keys, gateway_objects, acknowledged)
         self._floors[gateway.identity] = ours.manifest.revision
         for step in ours.steps:
-            # Side by side: one after the other would take many times as long where the API server is busy.
+            # In parallel: in sequence it would take many times as long where the API server is busy.
             results = await asyncio.gather(*(self._write(write) for write in step), return_exceptions=True)
             for failure in filter(None, results):
                 raise failure
@@ -83,7 +83,7 @@ class ConfigWriter:
         return AppliedConfig(ours.manifest, token, tuple(plan.what(each) for each in ours.writes), ours.prunable)
 
     def keep_only(self, identities: Container[str]) -> None:
-        """Forget what is remembered of all other gateways."""
+        """Forget the state of all other gateways."""
         self._floors = {identity: floor for identity, floor in self._floors.items() if identity in identities}
         self._packers = {identity: packer for identity, packer in self._packers.items() if identity in identities}
 
@@ -101,7 +101,7 @@ class ConfigWriter:
         acknowledged: int | None,
     ) -> plan.Plan:
         config_maps = live.numbered(gateway.name, gateway_objects.config_maps)
-        # Judged by the Secret as it lies there: a key that we only now make has signed nothing.
+        # Verified with the Secret in the cluster: a key that was only just created has signed nothing.
         mac_keys = secret.parse_secret(gateway_objects.secret).mac_keys()
         manifest = reader.read_manifest(live.all_files(config_maps), mac_keys, gateway=gateway.identity).manifest
         packer = self._packers.setdefault(gateway.identity, Packer())
@@ -114,6 +114,6 @@ class ConfigWriter:
         self._on_write(write.kind, write.body)
         written = await self._cluster.apply(write.kind, write.body, manager=write.manager)
         foreign = objects.foreign_keys(write.body, written)
-        if foreign:  # server-side apply leaves what others added; nothing but ours belongs here
+        if foreign:  # server-side apply keeps what others added; only our content belongs here
             body = {"metadata": {"resourceVersion": written["metadata"]["resourceVersion"]}, **foreign}
             await self._cluster.patch(write.kind, body, name=name_of(written), namespace=namespace_of(written))

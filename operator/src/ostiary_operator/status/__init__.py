@@ -1,14 +1,15 @@
-"""What the operator says of the resources, and how it knows.
+"""The status of the resources, from the compiler and from the replicas' reports.
 
-replicas    which replicas a gateway has, and what each says that it runs
-reports     that answer, judged as hostile input
-watch       what is remembered of replicas between two questions
-poller      asks, fast while something is awaited, slowly else
-programmed  whether a resource is in force everywhere (pure)
-upstream    how the server of a proxy has been doing (pure)
-document    the whole status of a resource (pure)
-writer      writes it, where it differs
-events      tells of transitions
-turns       in what order, so that no namespace waits for another's
-board       holds the latest of all this together
+replicas    finds the replicas of a gateway, and requests their reports
+reports     parses a report as untrusted input
+watch       the state of each replica between two polls
+poller      polls the replicas, fast while a change is expected, slowly otherwise
+programmed  computes the condition Programmed (pure)
+slips       computes names in rules that no server offers (pure)
+upstream    computes the condition UpstreamHealthy (pure)
+document    builds the whole status of a resource (pure)
+writer      writes statuses that differ
+events      records transitions as Events
+turns       a fair queue, so that no namespace waits for another
+board       the status publisher: it combines all of these
 """

@@ -1,6 +1,6 @@
-"""Holds the latest of everything that a status is made of, and writes those that differ.
+"""The status publisher: keeps the inputs of all statuses, and writes those that differ.
 
-Two hands use it: a pass brings what was compiled, the poller brings what replicas say. Either may publish.
+A pass updates it with compiled statuses, the poller with the reports of replicas. Both publish.
 """
 
 import asyncio
@@ -21,9 +21,9 @@ from ostiary_operator.status.events import EventRecorder, transitions
 from ostiary_operator.status.watch import GatewayState
 from ostiary_operator.status.writer import StatusWrite, WriteResult, write_all
 
-#: Seconds for which the set of replicas must stand still before mere numbers are written to thousands of objects.
+#: Seconds for which the set of replicas must not change before only counts are written to thousands of objects.
 SETTLE: Final = 5.0
-#: Statuses that are written before it is asked again whether to go on.
+#: Statuses that are written before it is checked again whether to continue.
 _CHUNK: Final = 16
 _NEVER: Final = float("inf")
 _API_VERSION: Final = OURS[0].api_version
@@ -31,7 +31,7 @@ _API_VERSION: Final = OURS[0].api_version
 
 @dataclass(slots=True)
 class _Live:
-    """One resource's status as it is, and since when we know (monotonic)."""
+    """One resource's status in the cluster, and when it was read (monotonic)."""
 
     status: Mapping[str, Any]
     known_at: float
@@ -46,19 +46,19 @@ class Published:
 
 
 class StatusPublisher:
-    """Statuses of all resources."""
+    """Computes and writes the statuses of all resources."""
 
     def __init__(self, cluster: KubernetesClient, clock: Clock, events: EventRecorder) -> None:
         self.gateway_states: dict[str, GatewayState] = {}
         """By gateway identity."""
         self.poll_now = asyncio.Event()
-        """Set when something was put in force: replicas are worth asking."""
+        """Set when a config was put in force, so that the poller polls at once."""
         self.until = _NEVER
-        """The monotonic moment at which silence alone changes a judgement."""
+        """The monotonic time at which a status changes without any new report."""
         self.unfinished = False
-        """Whether the last to publish ended early, so that somebody has to go on."""
+        """Whether the last publish ended early, so that another one must write the rest."""
         self.readiness: Mapping[tuple[str, str], int] = {}
-        """How many resources there are by (kind, status of Ready)."""
+        """The number of resources by (kind, status of Ready)."""
         self._cluster = cluster
         self._clock = clock
         self._events = events
@@ -66,11 +66,11 @@ class StatusPublisher:
         self._by_entry: dict[tuple[str, str], list[str]] = {}
         self._live: dict[str, _Live] = {}
         self._known: dict[str, tuple[str, ...]] = {}
-        # What is judged again whenever anybody publishes: a write or time will change it, time at that moment.
+        # The uids that each publish evaluates again, with the time at which their status changes without new input.
         self._open: dict[str, float] = {}
         self._due_now: set[str] = set()
-        #: When something was last told of a server (monotonic), by the uid of its proxy.
-        self._upstream_told: dict[str, float] = {}
+        #: When UpstreamHealthy was last written (monotonic), by the uid of its proxy.
+        self._upstream_written: dict[str, float] = {}
         self._ready: dict[str, tuple[str, str]] = {}
         self._lock = asyncio.Lock()
         self._calls = 0
@@ -78,7 +78,7 @@ class StatusPublisher:
 
     @contextlib.contextmanager
     def waiting(self) -> Iterator[None]:
-        """Let the statuses wait: what goes on now is what people wait for, and the API server does not do both fast."""
+        """Pause status writes: the config has priority, and the API server is slow with both."""
         self._waits = True
         try:
             yield
@@ -87,13 +87,13 @@ class StatusPublisher:
 
     @property
     def outstanding(self) -> int:
-        """How many resources do not have the status that they should have."""
+        """The number of resources whose status must be written."""
         return len(self._due_now)
 
     def take(self, statuses: Mapping[ObjectKey, ResourceStatus], fresh: Iterable[Object], *, seen_at: float) -> None:
-        """Take over what a pass compiled, and the statuses of the resources that it read.
+        """Take over the compiled statuses of a pass, and the statuses in the cluster that it read.
 
-        ``seen_at`` is the monotonic moment at which the reading began: what we wrote since is newer than what it saw.
+        ``seen_at`` is the monotonic time at which the pass began to list: a status that we wrote since is newer.
         """
         before, self._statuses = self._statuses, {status.uid: status for status in statuses.values()}
         for uid, status in self._statuses.items():
@@ -101,7 +101,7 @@ class StatusPublisher:
                 self._open[uid] = _NEVER
         for uid in before.keys() - self._statuses.keys():
             self._due_now.discard(uid)
-            for known in (self._live, self._known, self._open, self._ready, self._upstream_told):
+            for known in (self._live, self._known, self._open, self._ready, self._upstream_written):
                 known.pop(uid, None)
         self._by_entry = _uids_by_entry(self._statuses.values())
         for obj in fresh:
@@ -116,15 +116,14 @@ class StatusPublisher:
         self._open[uid] = _NEVER
 
     def is_known(self, uid: str, status: Mapping[str, Any]) -> bool:
-        """Say whether a status is one that we judged or wrote ourselves. Safe to call from any thread."""
+        """Return whether we have read or written this status before. Safe in any thread."""
         return document.fingerprint(status) in self._known.get(uid, ())
 
     async def publish(self, superseded: Callable[[], bool] = lambda: False) -> Published:
-        """Judge every resource, and write the statuses that differ, those of new generations first.
+        """Compute the statuses, and write those that differ, new generations first.
 
-        Thousands of writes take a while. They end early when somebody publishes anew, who judges all of it afresh, or
-        when something better is to be done, as ``superseded`` and :meth:`waiting` say; the next to publish finds what
-        is left.
+        Thousands of writes take long. They end early when another publish starts, which computes all of them again, or
+        when other work has priority, according to ``superseded`` and :meth:`waiting`. The next publish writes the rest.
         """
         self._calls += 1
         mine = self._calls
@@ -139,7 +138,7 @@ class StatusPublisher:
             return Published(written, failure)
 
     def _due(self) -> list[StatusWrite]:
-        """Judge every resource whose status may have changed; return what has to be written, new generations first."""
+        """Compute the statuses that may have changed; return the writes, new generations first."""
         now, stamp = self._clock.monotonic(), rfc3339(self._clock.time())
         writes = [write for uid in self._to_judge() if (write := self._judge(uid, now, stamp)) is not None]
         self.until = min(self._open.values(), default=_NEVER)
@@ -148,13 +147,13 @@ class StatusPublisher:
         return writes
 
     def _to_judge(self) -> list[str]:
-        """Return what is open, and what replicas said something new of."""
-        heard = {identity: watch.heard() for identity, watch in self.gateway_states.items()}
-        # A gateway may be a tenant's, and its replicas anybody: what they say costs those that are served there alone.
-        loud = {identity for identity, poll_now in heard.items() if poll_now.everything}
-        said = {(identity, proxy) for identity, poll_now in heard.items() for proxy in poll_now.proxies}
-        said |= {each for each in self._by_entry if each[0] in loud}
-        found = {uid for each in said for uid in self._by_entry.get(each, ())} | self._open.keys()
+        """Return the unsettled resources, and those with changes in a report."""
+        changes = {identity: state.take_changes() for identity, state in self.gateway_states.items()}
+        # A tenant may run the gateway and control its replicas: its reports cost only resources that are served there.
+        whole = {identity for identity, change in changes.items() if change.everything}
+        changed = {(identity, proxy) for identity, change in changes.items() for proxy in change.proxies}
+        changed |= {each for each in self._by_entry if each[0] in whole}
+        found = {uid for each in changed for uid in self._by_entry.get(each, ())} | self._open.keys()
         return sorted(found & self._statuses.keys(), key=self._key)
 
     def _key(self, uid: str) -> ObjectKey:
@@ -164,7 +163,7 @@ class StatusPublisher:
         return bool(self._live_status(write.uid).get("observedGeneration") == write.status["observedGeneration"])
 
     def _judge(self, uid: str, now: float, stamp: str) -> StatusWrite | None:
-        """Judge one resource; return its status if that has to be written."""
+        """Compute one resource's status; return it if it must be written."""
         status, live = self._statuses[uid], self._live_status(uid)
         was = programmed.was_programmed(live.get("conditions") or (), status.generation)
         judgement = programmed.judge(status, self.gateway_states, was_programmed=was, now=now)
@@ -185,15 +184,15 @@ class StatusPublisher:
             self._open[uid] = min(until, settled_at)
             return None
         self._open[uid] = until
-        self._due_now.add(uid)  # until it is written and found as it should be
+        self._due_now.add(uid)  # until it is written and verified
         return StatusWrite(status.key, uid, body)
 
     def _servers(self, status: ResourceStatus, live: Mapping[str, Any], now: float) -> upstream.UpstreamState:
-        return upstream.settle(
+        return upstream.damp(
             upstream.judge(status, self.gateway_states),
             document.condition_of(live, ConditionType.UPSTREAM_HEALTHY),
             generation=status.generation,
-            told_at=self._upstream_told.get(status.uid, -_NEVER),
+            written_at=self._upstream_written.get(status.uid, -_NEVER),
             now=now,
         )
 
@@ -210,7 +209,7 @@ class StatusPublisher:
         self._wrote(writes, written.statuses)
         now, stamp = self._clock.monotonic(), rfc3339(self._clock.time())
         for uid in written.statuses.keys() & self._statuses.keys():
-            self._judge(uid, now, stamp)  # what is as it should be now is closed
+            self._judge(uid, now, stamp)  # settles those that are as desired now
         return written
 
     def _wrote(self, writes: Sequence[StatusWrite], statuses: Mapping[str, Mapping[str, Any]]) -> None:
@@ -220,10 +219,10 @@ class StatusPublisher:
                 continue
             key = write.key
             if document.differs(ConditionType.UPSTREAM_HEALTHY, self._live_status(write.uid), after):
-                self._upstream_told[write.uid] = self._clock.monotonic()
+                self._upstream_written[write.uid] = self._clock.monotonic()
             regarding = {"apiVersion": _API_VERSION, **key._asdict(), "uid": write.uid}
-            for happening in transitions(regarding, self._live_status(write.uid), after):
-                self._events.tell(happening)
+            for event in transitions(regarding, self._live_status(write.uid), after):
+                self._events.record(event)
             self._live[write.uid] = _Live(after, self._clock.monotonic())
             self._known[write.uid] = (*self._known[write.uid][-2:], document.fingerprint(after))
 
@@ -233,7 +232,7 @@ class StatusPublisher:
 
 
 def _uids_by_entry(statuses: Iterable[ResourceStatus]) -> dict[tuple[str, str], list[str]]:
-    """Return, by (gateway, proxy), the uids of the resources that what runs there concerns."""
+    """Return, by (gateway, proxy), the uids of the resources that depend on that entry."""
     found: dict[tuple[str, str], list[str]] = {}
     for status in statuses:
         for gateway, entries in status.expected.items():

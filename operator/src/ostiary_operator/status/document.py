@@ -1,4 +1,4 @@
-"""The whole status of one resource, as it should be. Pure."""
+"""Builds the whole desired status of one resource. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -15,7 +15,7 @@ _PROGRAMMED_LENGTH: Final = 1024
 
 _NUMBERS: Final = ("gateways", "programmed")
 
-#: What we write of a status; the rest, if there is any, is somebody else's.
+#: The fields of a status that the operator writes; others belong to other field managers.
 FIELDS: Final = {
     "MCPProxy": (
         "observedGeneration",
@@ -40,15 +40,15 @@ def build(
     upstream: ConditionDraft | None = None,
     aside: Sequence[ConditionDraft] | None = None,
 ) -> dict[str, Any]:
-    """Return the status to write. ``upstream`` and ``aside`` are conditions that are no part of Ready.
+    """Return the status to write. ``upstream`` and ``aside`` are conditions that Ready ignores.
 
-    ``live`` is the status as it is: from it come the times of transitions, and what stays said while the judgement is
-    not settled. ``now`` is the time in RFC 3339.
+    ``live`` is the status in the cluster. It provides the transition times, and Programmed while ``judgement`` is not
+    settled. ``now`` is the time in RFC 3339.
     """
     programmed = judgement.condition
     gateways = [_gateway(count) for count in judgement.gateways]
     if not judgement.settled:
-        programmed, gateways = _as_said(live, programmed, gateways)
+        programmed, gateways = _as_written(live, programmed, gateways)
     conditions = [*status.conditions, programmed]
     conditions += [
         ready(conditions),
@@ -63,7 +63,7 @@ def build(
 
 
 def ready(conditions: Sequence[ConditionDraft]) -> ConditionDraft:
-    """Sum up the other conditions: True if all are, else what the first says that is not, False before Unknown."""
+    """Summarize the other conditions: the first that is False, else Unknown, else True."""
     for value in (ConditionStatus.FALSE, ConditionStatus.UNKNOWN):
         for each in conditions:
             if each.status == value:
@@ -100,7 +100,7 @@ def _gateway(count: GatewayCount) -> dict[str, Any]:
 
 
 def _in_short(gateways: Sequence[Mapping[str, Any]]) -> str:
-    """Write ``default 2/2, edge 1/2``; of two gateways of one name, with their namespaces."""
+    """Return ``default 2/2, edge 1/2``; gateways with the same name get their namespaces."""
     names = [gateway["name"] for gateway in gateways]
     texts = []
     for gateway in gateways:
@@ -110,14 +110,14 @@ def _in_short(gateways: Sequence[Mapping[str, Any]]) -> str:
     return ", ".join(texts)[:_PROGRAMMED_LENGTH]
 
 
-def _as_said(
+def _as_written(
     live: Mapping[str, Any], programmed: ConditionDraft, gateways: list[dict[str, Any]]
 ) -> tuple[ConditionDraft, list[dict[str, Any]]]:
-    """Return what the live status says of the replicas."""
-    said = condition_of(live, ConditionType.PROGRAMMED)
-    if said is None:
+    """Return Programmed and the counts as the live status has them."""
+    written = condition_of(live, ConditionType.PROGRAMMED)
+    if written is None:
         return programmed, gateways
-    condition = ConditionDraft(ConditionType.PROGRAMMED, said["status"], said["reason"], said["message"])
+    condition = ConditionDraft(ConditionType.PROGRAMMED, written["status"], written["reason"], written["message"])
     return condition, list(live.get("gateways") or [])
 
 
@@ -127,18 +127,18 @@ def condition_of(status: Mapping[str, Any], of_type: str) -> Mapping[str, Any] |
 
 
 def differs(of_type: str, one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Say whether two statuses say something else by a condition; times and generations say nothing."""
+    """Return whether a condition differs between two statuses, apart from its time."""
     first, second = condition_of(one, of_type) or {}, condition_of(other, of_type) or {}
     return any(first.get(key) != second.get(key) for key in ("status", "reason", "message"))
 
 
 def _condition(condition: ConditionDraft, generation: int, live: Mapping[str, Any], now: str) -> dict[str, Any]:
-    """Return a condition as Kubernetes has it; the time stays as long as the value does."""
+    """Return a condition as in the API; its transition time stays while the value is the same."""
     before = condition_of(live, condition.type)
     same = before is not None and before.get("status") == condition.status
     since = before.get("lastTransitionTime") if before is not None and same else None
     if since == UNJUDGED_SINCE:
-        since = None  # nobody has said it yet
+        since = None  # the placeholder of a new resource: no controller has set the condition yet
     return {
         "type": str(condition.type),
         "status": str(condition.status),
@@ -150,7 +150,7 @@ def _condition(condition: ConditionDraft, generation: int, live: Mapping[str, An
 
 
 def same(kind: str, wanted: Mapping[str, Any], live: Mapping[str, Any]) -> bool:
-    """Say whether a live status says all of ours, and nothing else in our fields."""
+    """Return whether our fields in the live status are exactly as desired."""
     ours = {each["type"]: each for each in wanted["conditions"]}
     theirs = {each.get("type"): each for each in live.get("conditions") or () if each.get("type") in ours}
     fields = (field for field in FIELDS[kind] if field != "conditions")
@@ -158,12 +158,12 @@ def same(kind: str, wanted: Mapping[str, Any], live: Mapping[str, Any]) -> bool:
 
 
 def only_numbers_differ(kind: str, wanted: Mapping[str, Any], live: Mapping[str, Any]) -> bool:
-    """Say whether nothing but the count of replicas is new."""
+    """Return whether only the counts of replicas differ."""
     plain = {field: value for field, value in wanted.items() if field not in _NUMBERS}
     return same(kind, plain | {field: live[field] for field in _NUMBERS if field in live}, live)
 
 
 def fingerprint(status: Mapping[str, Any]) -> str:
-    """Return what equal statuses have in common, whatever the order of their conditions."""
+    """Return a fingerprint that is equal for equal statuses, in any order of conditions."""
     conditions = sorted(status.get("conditions") or (), key=lambda each: str(each.get("type")))
     return digest(canonical({**status, "conditions": conditions}))

@@ -1,6 +1,6 @@
-"""Tells of transitions as Events (events.k8s.io/v1), few and late rather than many: they are for people.
+"""Records transitions as Events (events.k8s.io/v1), with a rate limit: they are for people.
 
-An Event that cannot be written is lost; nothing waits for it.
+An Event that cannot be written is dropped; nothing waits for it.
 """
 
 import asyncio
@@ -23,23 +23,23 @@ from ostiary_operator.status.turns import FairQueue
 _log = logging.getLogger(__name__)
 
 _CONTROLLER: Final = "ostiary.dev/operator"
-#: Events that may be written at once, and a second after that.
+#: The rate limit: the burst, and events per second after that.
 _BURST: Final = 50.0
 _RATE: Final = 5.0
 _LEAST: Final = 0.01
-#: Events that wait, of one namespace and in all. Those of others are what one namespace could crowd out.
+#: Events that may wait, of one namespace and in total, so that one namespace cannot crowd out the others.
 _WAITING_EACH: Final = 100
 _WAITING: Final = 1000
 _NOTE: Final = 1000
 _SUMMED: Final = (ConditionType.ACCEPTED, ConditionType.RESOLVED_REFS, ConditionType.PROGRAMMED, ConditionType.READY)
-#: What is worth telling when it begins to hold.
+#: The conditions that get an Event when they become True.
 _WELL: Final = (ConditionType.ACCEPTED, ConditionType.PROGRAMMED, ConditionType.READY)
 _ASIDE: Final = tuple(each for aside in ASIDE.values() for each in aside)
 
 
 @dataclass(frozen=True, slots=True)
 class EventRecord:
-    """One thing to tell of one object."""
+    """An Event to write about one object."""
 
     regarding: Mapping[str, Any]
     reason: str
@@ -50,16 +50,16 @@ class EventRecord:
 def transitions(
     regarding: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[str, Any]
 ) -> Iterator[EventRecord]:
-    """Yield what changed between two statuses: one Event a fault.
+    """Yield the changes between two statuses: one Event for each fault.
 
-    Of the conditions that Ready sums up only the first that fails is told, since the others fail with it, and Ready
-    only where nothing else was told. Another reason is another fault; another message is the same one.
+    Of the conditions that Ready summarizes, only the first that fails gets an Event, since the others fail with it.
+    Ready gets one only where no other condition did. Another reason is another fault; another message is not.
     """
     summed = list(_news(_SUMMED, before, after))
     fine = [new for new in summed if new["status"] == ConditionStatus.TRUE and new["type"] in _WELL]
     bad = [new for new in summed if new["status"] == ConditionStatus.FALSE]
-    told = [*(new for new in fine if new["type"] != ConditionType.READY), *bad[:1]] or fine
-    for new in (*told, *_news(_ASIDE, before, after)):
+    recorded = [*(new for new in fine if new["type"] != ConditionType.READY), *bad[:1]] or fine
+    for new in (*recorded, *_news(_ASIDE, before, after)):
         if new["status"] != ConditionStatus.UNKNOWN:
             yield EventRecord(regarding, new["reason"], new["message"], warning=new["status"] == ConditionStatus.FALSE)
 
@@ -67,23 +67,23 @@ def transitions(
 def _news(
     types: Iterable[ConditionType], before: Mapping[str, Any], after: Mapping[str, Any]
 ) -> Iterator[Mapping[str, Any]]:
-    """Yield the conditions that began or ceased to hold, or that fail for another reason."""
+    """Yield the conditions whose status changed, or that fail for another reason."""
     for of_type in types:
         new, old = condition_of(after, of_type), condition_of(before, of_type) or {}
-        if new is None or (of_type == ConditionType.UPSTREAM_HEALTHY and not _is_worth_telling(old, new)):
+        if new is None or (of_type == ConditionType.UPSTREAM_HEALTHY and not _is_fault_or_recovery(old, new)):
             continue
         was = (old.get("status", ConditionStatus.UNKNOWN), old.get("reason"))
         if new["status"] != was[0] or (new["status"] == ConditionStatus.FALSE and new["reason"] != was[1]):
             yield new
 
 
-def _is_worth_telling(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    """Say whether something of a server is told: its faults, and that it is well after one; not its first answer."""
+def _is_fault_or_recovery(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Return whether a server failed or recovered; its first response gets no Event."""
     return ConditionStatus.FALSE in {new["status"], old.get("status")}
 
 
 class EventRecorder:
-    """Writes what happened in the background."""
+    """Writes Events in the background."""
 
     def __init__(self, cluster: KubernetesClient, clock: Clock) -> None:
         self.dropped = 0
@@ -95,9 +95,9 @@ class EventRecorder:
         self._measured = clock.monotonic()
         self._instance = socket.gethostname()[:128]
 
-    def tell(self, happening: EventRecord) -> None:
-        """Put something in line; beyond a bound it is dropped."""
-        if not self._waiting.put(str(happening.regarding.get("namespace")), happening):
+    def record(self, event: EventRecord) -> None:
+        """Enqueue an Event; it is dropped when the queue is full."""
+        if not self._waiting.put(str(event.regarding.get("namespace")), event):
             self.dropped += 1
             return
         self._more.set()
@@ -114,7 +114,7 @@ class EventRecorder:
                 await self._write(self._waiting.take())
 
     def _take(self) -> float:
-        """Take one from the allowance, or return the seconds until there is one."""
+        """Take a token of the rate limit, or return the seconds until there is one."""
         now = self._clock.monotonic()
         self._allowance = min(_BURST, self._allowance + (now - self._measured) * _RATE)
         self._measured = now
@@ -123,15 +123,15 @@ class EventRecorder:
         self._allowance -= 1
         return 0.0
 
-    async def _write(self, happening: EventRecord) -> None:
+    async def _write(self, event: EventRecord) -> None:
         try:
-            await self._cluster.create(EVENT, self._body(happening))
+            await self._cluster.create(EVENT, self._body(event))
         except ClusterError as error:
             self.dropped += 1
-            _log.debug("an Event is lost: %s", error)
+            _log.debug("an Event is dropped: %s", error)
 
-    def _body(self, happening: EventRecord) -> Object:
-        regarding = happening.regarding
+    def _body(self, event: EventRecord) -> Object:
+        regarding = event.regarding
         namespace = regarding.get("namespace") or "default"
         moment = datetime.fromtimestamp(self._clock.time(), UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         return {
@@ -140,8 +140,8 @@ class EventRecorder:
             "reportingController": _CONTROLLER,
             "reportingInstance": self._instance,
             "action": "Reconcile",
-            "reason": happening.reason,
+            "reason": event.reason,
             "regarding": dict(regarding),
-            "note": happening.note[:_NOTE],
-            "type": "Warning" if happening.warning else "Normal",
+            "note": event.note[:_NOTE],
+            "type": "Warning" if event.warning else "Normal",
         }

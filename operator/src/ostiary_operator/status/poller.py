@@ -1,4 +1,4 @@
-"""Asks the replicas what they run: fast while an answer is awaited, slowly else."""
+"""Polls the replicas for their reports: fast while a change is expected, slowly otherwise."""
 
 import asyncio
 import logging
@@ -17,15 +17,15 @@ from ostiary_operator.status.watch import GatewayState, ReplicaState
 
 _log = logging.getLogger(__name__)
 
-#: Seconds between questions while something new is on its way, and for how long it is awaited so.
+#: Seconds between polls while a new config is rolled out, and how long that is expected to take at most.
 FAST: Final = 0.15
 PATIENCE: Final = 10.0
-#: Seconds between questions else.
+#: Seconds between polls otherwise.
 SLOW: Final = 5.0
 
 
 class Poller:
-    """``poke`` asks for a pass, with the reason and what of the resources moved: here never anything."""
+    """Polls replicas. ``enqueue`` requests a pass, with its reason and no changed namespaces."""
 
     def __init__(
         self, publisher: StatusPublisher, clock: Clock, enqueue: Callable[[str, ChangedNamespaces], None]
@@ -36,7 +36,7 @@ class Poller:
         self._acknowledged: dict[str, int | None] = {}
 
     async def run(self) -> None:
-        """Ask until cancelled."""
+        """Poll until cancelled."""
         async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
             while True:
                 await self.round(session)
@@ -44,20 +44,20 @@ class Poller:
                 await self._clock.wait(self._publisher.poll_now, self._pause())
 
     async def round(self, session: aiohttp.ClientSession) -> None:
-        """Ask every replica once, and publish what changed by it."""
+        """Poll every replica once, and publish the statuses that change."""
         gateway_states = list(self._publisher.gateway_states.values())
         changed = await asyncio.gather(
             *(self._ask(session, watch, state) for watch in gateway_states for state in list(watch.states.values()))
         )
         if any(changed) or self._publisher.unfinished or self._clock.monotonic() >= self._publisher.until:
-            published = await self._publisher.publish(self._question())
+            published = await self._publisher.publish(self._next_poll())
             if published.failure is not None:
                 _log.warning("a status could not be written: %s", published.failure)
                 self._enqueue("status not written", NOTHING)
-        self._tell_acknowledged()
+        self._note_acknowledged()
 
-    def _question(self) -> Callable[[], bool]:
-        """Return what tells when to ask again: thousands of statuses wait while replicas change what is to be said."""
+    def _next_poll(self) -> Callable[[], bool]:
+        """Return a function that returns whether the next poll is due, which interrupts a publish."""
         began = self._clock.monotonic()
 
         def is_time() -> bool:
@@ -66,7 +66,7 @@ class Poller:
         return is_time
 
     async def _ask(self, session: aiohttp.ClientSession, watch: GatewayState, state: ReplicaState) -> bool:
-        """Ask one replica; say whether it says anything new."""
+        """Poll one replica; return whether its report changed."""
         if watch.token is None:
             return False
         try:
@@ -81,7 +81,7 @@ class Poller:
         if report.rejected is not None and report.rejected != rejected_before:
             self._enqueue(
                 "replica rejects", NOTHING
-            )  # somebody may have changed what we wrote, where we cannot watch it
+            )  # another client may have changed what we wrote, where we cannot watch
         return state.answered(report, self._clock.monotonic())
 
     def _silent(self, watch: GatewayState, state: ReplicaState, error: OstiaryError) -> bool:
@@ -92,8 +92,8 @@ class Poller:
             self._enqueue("replica refuses", NOTHING)
         return True
 
-    def _tell_acknowledged(self) -> None:
-        """Once all replicas run a revision, what only older ones needed can go."""
+    def _note_acknowledged(self) -> None:
+        """Enqueue a pass once all replicas run a revision, to prune documents of older ones."""
         now = {identity: watch.acknowledged() for identity, watch in self._publisher.gateway_states.items()}
         for identity, revision in now.items():
             if revision is not None and revision != self._acknowledged.get(identity):

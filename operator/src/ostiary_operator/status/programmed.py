@@ -1,7 +1,8 @@
-"""Whether a resource is in force: every ready replica of every gateway that must serve it says so itself. Pure.
+"""Computes Programmed: whether all ready replicas of the serving gateways run the resource.
 
-Nothing is called unprogrammed for what is only on its way: a resource that was programmed at this generation stays so
-while a change of its neighbours travels, or a new replica starts. A refusal, and silence, are told.
+The computation is pure. A rollout in progress does not unset the condition: a resource that was programmed at this
+generation stays so while a change of another resource rolls out, or while a new replica starts. A rejection, and a
+replica that does not respond, do unset it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,19 +14,19 @@ from ostiary_operator.api.status import ConditionStatus, ConditionType, Programm
 from ostiary_operator.compile.model import ConditionDraft, ResourceStatus
 from ostiary_operator.status.watch import GatewayState, ReplicaState
 
-#: Seconds without an answer after which a replica counts as unreachable.
+#: Seconds without a response after which a replica counts as unreachable.
 UNREACHABLE_AFTER: Final = 10.0
-#: Seconds that a new replica, or a new gateway, is given before it takes from what was programmed.
+#: Seconds that a new replica, or a new gateway, may take before a programmed resource stops being programmed.
 GRACE: Final = 30.0
-#: Seconds that a changed entry may travel before it takes from what was programmed.
-TRAVEL: Final = 10.0
+#: Seconds that a changed entry may take to roll out before a programmed resource stops being programmed.
+ROLLOUT: Final = 10.0
 _NAMED: Final = 3
 _NEVER: Final = float("inf")
 
 
 @dataclass(frozen=True, slots=True)
 class GatewayCount:
-    """How many replicas of a gateway run the resource, of how many."""
+    """The number of replicas of a gateway that run the resource, and of all its replicas."""
 
     namespace: str
     name: str
@@ -35,10 +36,10 @@ class GatewayCount:
 
 @dataclass(frozen=True, slots=True)
 class ProgrammedState:
-    """The condition and the numbers behind it.
+    """The condition Programmed and the counts behind it.
 
-    ``settled`` is unset while something is on its way that must not be told yet: what was said before stays. ``until``
-    is the moment (monotonic) at which silence alone would change the judgement.
+    ``settled`` is unset during a tolerated rollout: the written condition stays. ``until`` is the time (monotonic) at
+    which the result changes without any new report.
     """
 
     condition: ConditionDraft
@@ -48,13 +49,13 @@ class ProgrammedState:
 
     @property
     def final(self) -> bool:
-        """Whether it stays until replicas, or what is expected of them, change."""
+        """Whether it stays the same until a report or the expected entries change."""
         return self.settled and self.until == _NEVER and self.condition.status == ConditionStatus.TRUE
 
 
 @dataclass(frozen=True, slots=True)
 class _Verdict:
-    """Of one replica, or of a gateway as a whole. Lower ``rank`` is told first."""
+    """The result for one replica, or for a whole gateway. A lower ``rank`` is reported first."""
 
     rank: int
     status: ConditionStatus
@@ -67,13 +68,13 @@ class _Verdict:
 def judge(
     status: ResourceStatus, gateway_states: Mapping[str, GatewayState], *, was_programmed: bool, now: float
 ) -> ProgrammedState:
-    """Judge one resource.
+    """Compute the condition of one resource.
 
-    ``watches`` are gateways by identity. ``was_programmed`` says that the condition is True for this generation.
+    ``gateway_states`` is by identity. ``was_programmed`` means that the condition is True for this generation.
     """
-    rejection = _without_replicas(status)
-    if rejection is not None:
-        return ProgrammedState(rejection)
+    condition = _without_replicas(status)
+    if condition is not None:
+        return ProgrammedState(condition)
     verdicts: list[_Verdict] = []
     counts: list[GatewayCount] = []
     for identity in sorted(identity for identity, entries in status.expected.items() if entries):
@@ -85,7 +86,7 @@ def judge(
 
 
 def was_programmed(conditions: Iterable[Mapping[str, object]], generation: int) -> bool:
-    """Say whether a live status calls this generation programmed."""
+    """Return whether Programmed is True for this generation in a live status."""
     return any(
         each.get("type") == ConditionType.PROGRAMMED
         and each.get("status") == ConditionStatus.TRUE
@@ -95,7 +96,7 @@ def was_programmed(conditions: Iterable[Mapping[str, object]], generation: int) 
 
 
 def _without_replicas(status: ResourceStatus) -> ConditionDraft | None:
-    """Return the condition of a resource whose newest version no replica was given."""
+    """Return the condition of a resource whose newest version is in no config."""
     if status.too_large:
         return _false(
             ProgrammedReason.CONFIG_TOO_LARGE,
@@ -128,7 +129,7 @@ def _false(reason: ProgrammedReason, message: str) -> ConditionDraft:
 def _verdicts(
     watch: GatewayState, expected: Mapping[str, str], *, was_programmed: bool, now: float
 ) -> Iterator[_Verdict]:
-    """Yield one verdict a replica; of a gateway without replicas, one in all."""
+    """Yield one result for each replica; one in total for a gateway without replicas."""
     if not watch.states:
         yield _blamed(watch, _without_states(watch, was_programmed=was_programmed, now=now))
     for state in watch.states.values():
@@ -136,7 +137,7 @@ def _verdicts(
 
 
 def _blamed(watch: GatewayState, verdict: _Verdict) -> _Verdict:
-    """Where the config could not be written, that is why a replica does not run it."""
+    """Report a failed config write as the cause where a replica does not run the resource."""
     if not watch.problem or verdict.status == ConditionStatus.TRUE:
         return verdict
     message = f"the config of gateway {watch.identity} could not be written: {watch.problem}"
@@ -154,12 +155,12 @@ def _of_replica(
 ) -> _Verdict:
     who = f"replica {state.replica.name} of gateway {watch.identity}"
     grace = state.first_seen + GRACE if was_programmed else 0.0
-    travel = watch.written_at + TRAVEL if was_programmed else 0.0
+    rollout = watch.written_at + ROLLOUT if was_programmed else 0.0
     silent_until = state.silent_since() + UNREACHABLE_AFTER if state.problem else _NEVER
     if now >= silent_until:
         message = f"{who} does not say what it runs: {state.problem}"
         verdict = _Verdict(3, ConditionStatus.UNKNOWN, ProgrammedReason.UNREACHABLE, message)
-        # Who has answered before is not starting.
+        # A replica that has responded before is not starting.
         return _tolerated(verdict, until=grace if state.answered_at is None else 0.0, now=now)
     behind = [proxy for proxy, digest in expected.items() if not _runs(state, proxy, digest)]
     if not behind:
@@ -169,7 +170,7 @@ def _of_replica(
         return _Verdict(1, ConditionStatus.FALSE, ProgrammedReason.REJECTED, f"{who} {refused}")
     message = f"{who} does not run it yet{_waits_for(watch, state)}"
     verdict = _Verdict(4, ConditionStatus.UNKNOWN, ProgrammedReason.PENDING, message, until=silent_until)
-    return _tolerated(verdict, until=max(grace, travel), now=now)
+    return _tolerated(verdict, until=max(grace, rollout), now=now)
 
 
 def _waits_for(watch: GatewayState, state: ReplicaState) -> str:
@@ -184,7 +185,7 @@ def _waits_for(watch: GatewayState, state: ReplicaState) -> str:
 
 
 def _tolerated(verdict: _Verdict, *, until: float, now: float) -> _Verdict:
-    """Let a verdict wait until a moment, if that is still to come."""
+    """Mark a result as tolerated until the given time, if that is in the future."""
     return replace(verdict, tolerated=True, until=min(verdict.until, until)) if now < until else verdict
 
 
@@ -196,7 +197,7 @@ def _runs(state: ReplicaState, proxy: str, digest: str) -> bool:
 def _rejection(
     watch: GatewayState, state: ReplicaState, expected: Mapping[str, str], behind: Sequence[str]
 ) -> str | None:
-    """Return what the replica refused of this resource, in its own words."""
+    """Return what the replica rejected of this resource, with its own message."""
     report = state.report
     if report is None:
         return None
@@ -220,10 +221,10 @@ def _count(watch: GatewayState, verdicts: Iterable[_Verdict]) -> GatewayCount:
 def _summary(verdicts: Sequence[_Verdict], counts: tuple[GatewayCount, ...]) -> ProgrammedState:
     until = min((verdict.until for verdict in verdicts), default=_NEVER)
     bad = [verdict for verdict in verdicts if verdict.status != ConditionStatus.TRUE]
-    told = sorted((verdict for verdict in bad if not verdict.tolerated), key=lambda verdict: verdict.rank)
-    if told:
-        worst = told[0]
-        condition = ConditionDraft(ConditionType.PROGRAMMED, worst.status, worst.reason, _joined(told, worst.reason))
+    found = sorted((verdict for verdict in bad if not verdict.tolerated), key=lambda verdict: verdict.rank)
+    if found:
+        worst = found[0]
+        condition = ConditionDraft(ConditionType.PROGRAMMED, worst.status, worst.reason, _joined(found, worst.reason))
         return ProgrammedState(condition, counts, until=until)
     message = "every ready replica runs it"
     condition = ConditionDraft(ConditionType.PROGRAMMED, ConditionStatus.TRUE, ProgrammedReason.PROGRAMMED, message)

@@ -1,4 +1,4 @@
-"""Which replicas a gateway has, and what one of them says that it runs."""
+"""Finds the replicas of a gateway, and requests the report of each."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -18,16 +18,16 @@ _CHUNK: Final = 64 * 1024
 
 
 class NoAnswer(OstiaryError):
-    """A replica could not be asked."""
+    """A replica sent no report."""
 
 
 class Refused(NoAnswer):
-    """A replica does not accept our bearer: its Secret is another one than we think."""
+    """A replica does not accept our bearer token: it has another Secret."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Replica:
-    """One replica: the base URL of its admin port, and how people call it."""
+    """One replica: the base URL of its admin port, and its name in messages."""
 
     url: str
     name: str
@@ -36,8 +36,8 @@ class Replica:
 def from_slices(slices: Iterable[Mapping[str, Any]]) -> tuple[Replica, ...]:
     """Return the ready replicas in the EndpointSlices of a gateway's Service, each once.
 
-    A Service of both families has slices of both, with the same Pods. They are asked by IPv4: a gateway that listens on
-    IPv6 only is one of a cluster that has nothing else.
+    A dual-stack Service has slices of both families, with the same Pods. IPv4 is preferred: a gateway listens on IPv6
+    only in a cluster without IPv4.
     """
     found: dict[str, Replica] = {}
     for each in slices:
@@ -70,12 +70,12 @@ def _replica(endpoint: Mapping[str, Any], port: int) -> Replica | None:
 async def ask(
     session: aiohttp.ClientSession, replica: Replica, *, gateway: str, token: SecretBytes, most: int = MAX_BYTES
 ) -> Report:
-    """Ask a replica what it runs; ``most`` are the bytes that are read of its answer.
+    """Request the report of a replica; ``most`` is the limit of its size in bytes.
 
     Raises:
-        NoAnswer: no connection, no answer in time, or an answer that is none.
-        Refused: the bearer is not accepted.
-        ReportError: an answer that is no report of this gateway.
+        NoAnswer: no connection, no response in time, or an unusable one.
+        Refused: the bearer token is not accepted.
+        ReportError: the response is no report of this gateway.
     """
     headers = {"Authorization": f"Bearer {token.reveal().decode('ascii', 'replace')}", "Accept-Encoding": "identity"}
     try:
@@ -92,7 +92,7 @@ async def ask(
 
 
 def _cause(error: Exception) -> str:
-    """Say in words why nothing came: those of the system where it has some."""
+    """Return why there was no response, in the operating system's words where it has any."""
     if isinstance(error, TimeoutError):  # first: it is an OSError, too
         return "it took too long"
     if isinstance(error, OSError) and error.errno is not None and error.errno > 0:

@@ -1,4 +1,4 @@
-"""What a replica says that it runs, judged as hostile input: it may be anybody who got hold of its address."""
+"""Parses a replica's report as untrusted input: another process may have its address."""
 
 import re
 from typing import Annotated, Any, Final
@@ -19,16 +19,16 @@ from pydantic import (
 from ostiary_core.errors import OstiaryError
 from ostiary_operator.api.labels import DNS_LABEL
 
-#: Bytes of an answer that are read at most, whatever its gateway serves.
+#: The most bytes of a report, however many proxies the gateway has.
 MAX_BYTES: Final = 16 * 1024 * 1024
-#: What an answer may take in any case, and for each proxy that its gateway was given.
+#: The bytes that a report may have in any case, and for each proxy of its gateway.
 _LEAST_BYTES: Final = 512 * 1024
 _BYTES_PER_PROXY: Final = 4 * 1024
 _SERVERS: Final = 64
 _ENTRIES: Final = 100_000
 _MESSAGE: Final = 500
 _MISPLACED: Final = 100
-#: Slips that are taken of one proxy, and characters of each name.
+#: The most slips that are read of one proxy, and characters of each name.
 _SLIPS: Final = 32
 _NAME: Final = 128
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
@@ -36,16 +36,16 @@ _WORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9]{0,63}")
 
 
 class ReportError(OstiaryError):
-    """An answer that is no report of this gateway."""
+    """A response that is no report of this gateway."""
 
 
 def most_bytes(proxies: int) -> int:
-    """Return the bytes that a replica of a gateway with so many proxies may answer."""
+    """Return the size limit, in bytes, of the report of a gateway with this number of proxies."""
     return min(MAX_BYTES, _LEAST_BYTES + _BYTES_PER_PROXY * proxies)
 
 
 class _Broken(Exception):
-    """The first item that cannot be read. Not an error of validation: of those, all would be gathered first."""
+    """The first invalid item. Not a ValidationError, of which pydantic would collect all first."""
 
 
 def _or_stop(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
@@ -93,7 +93,7 @@ class _Part(BaseModel):
 
 
 class ReportedEntryRejection(_Part):
-    """An entry that the replica did not take over."""
+    """An entry that the replica rejected."""
 
     digest: _Digest
     reason: _Reason
@@ -101,21 +101,21 @@ class ReportedEntryRejection(_Part):
 
 
 class ReportedFault(_Part):
-    """What a replica met last at a server."""
+    """The last fault that a replica had with a server."""
 
     kind: _Reason
     message: _Line = ""
 
 
 class ReportedServer(_Part):
-    """How a server of a proxy has been doing: did it ever answer, and what is wrong since."""
+    """The health of a server of a proxy: whether it ever responded, and its current fault."""
 
     answered: StrictBool = False
     fault: ReportedFault | None = None
 
 
 class ReportedSlip(_Part):
-    """A name of a policy's rule that is not in a list, and the nearest one that is."""
+    """A name in a policy's rule that is not in a server's list, and the nearest one that is."""
 
     policy: _Identity
     rule: _Name
@@ -125,12 +125,15 @@ class ReportedSlip(_Part):
 
     @property
     def place(self) -> tuple[str, str, str]:
-        """Where it stands in its policy."""
+        """Its position in the policy."""
         return self.rule, self.primitive, self.name
 
 
 class Offers(_Part):
-    """Of which lists all is known, and which names of rules are not in them; ``cut`` where there may be more."""
+    """The completely known lists of a proxy, and the names in rules that are not in them.
+
+    ``cut`` is set where there may be more such names.
+    """
 
     known: Annotated[tuple[_Word, ...], Field(max_length=_SLIPS)] = ()
     slips: Annotated[tuple[ReportedSlip, ...], Field(max_length=_SLIPS)] = ()
@@ -138,7 +141,7 @@ class Offers(_Part):
 
 
 class ReportedEntry(_Part):
-    """What runs of one proxy, and what was refused; by name its servers that were called, and what they offer."""
+    """The entry of one proxy: its active and rejected digests, servers by name, and offers."""
 
     active: _Digest | None = None
     rejected: ReportedEntryRejection | None = None
@@ -147,7 +150,7 @@ class ReportedEntry(_Part):
 
 
 class ReportedConfigRejection(_Part):
-    """A whole config that the replica did not take over, for now or for good. Its revision is not always known."""
+    """A config that the replica rejected or has not yet loaded. Its revision may be unknown."""
 
     revision: StrictInt | None = None
     reason: _Reason
@@ -155,7 +158,7 @@ class ReportedConfigRejection(_Part):
 
 
 class Report(_Part):
-    """The answer of one replica. One that has no config yet does not know its gateway, and runs revision 0."""
+    """The report of one replica. Without a config it knows no gateway, and has revision 0."""
 
     gateway: _Identity | None
     revision: Annotated[StrictInt, Field(ge=0, lt=2**63), BeforeValidator(_zero)]
@@ -163,9 +166,9 @@ class Report(_Part):
     entries: Annotated[dict[_Identity, Annotated[ReportedEntry, WrapValidator(_or_stop)]], Field(max_length=_ENTRIES)]
     rejected: ReportedConfigRejection | None = None
     incomplete: ReportedConfigRejection | None = None
-    """A config that waits for something that it names."""
+    """A config that waits for a document that it names."""
     misplaced_keys: Annotated[list[_Line], Field(max_length=_MISPLACED, alias="misplacedKeys")] = []
-    """What has the name of a key among its config's files, where no key belongs."""
+    """The files with the name of a key in the config's directory, where no key belongs."""
 
     @property
     def runs_nothing(self) -> bool:
@@ -174,7 +177,7 @@ class Report(_Part):
 
 
 def parse_report(body: bytes, *, gateway: str) -> Report:
-    """Read an answer.
+    """Parse a report.
 
     Raises:
         ReportError: it is no report, or one of another gateway; the message quotes nothing of it.

@@ -1,6 +1,6 @@
-"""Rules that name what no server offers, by what replicas heard of the lists that passed through them. Pure.
+"""Finds names in rules that no server offers, from the lists that replicas have seen. Pure.
 
-A name is a slip only where every known list lacks it: of several targets one may have what the others have not.
+A name is a slip only where every known list lacks it, since one of several targets may offer what the others do not.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,30 +12,30 @@ from ostiary_operator.kube.kinds import POLICY
 from ostiary_operator.status.reports import Offers, ReportedSlip
 from ostiary_operator.status.watch import GatewayState
 
-_TOLD: Final = 3
+_REPORTED: Final = 3
 
 
 def remarks(
     status: ResourceStatus, gateway_states: Mapping[str, GatewayState], live: Mapping[str, Any] | None
 ) -> tuple[ConditionDraft, ...]:
-    """Return the conditions that have no part in Ready; of a policy with what replicas say of its rules.
+    """Return the conditions that Ready ignores; for a policy with the reported slips.
 
-    ``live`` is the condition Effective as it is: a replica that has begun anew knows no list yet, and until one does,
-    what was said of this version stays.
+    ``live`` is the condition Effective in the cluster: a replica that has restarted knows no list yet, and until one
+    does, the condition for this generation stays.
     """
     if status.key.kind != POLICY.name:
         return status.aside
     offers = list(_offers(status, gateway_states))
     found = list(_slips(f"{status.key.namespace}/{status.key.name}", offers))
-    told = _as_said(live, status.generation) if not offers else _told(found, status)
-    return tuple(told if told is not None and _may_replace(each) else each for each in status.aside)
+    effective = _as_written(live, status.generation) if not offers else _effective(found, status)
+    return tuple(effective if effective is not None and _may_replace(each) else each for each in status.aside)
 
 
 def _may_replace(condition: ConditionDraft) -> bool:
     return condition.type == ConditionType.EFFECTIVE and condition.status == ConditionStatus.TRUE
 
 
-def _as_said(live: Mapping[str, Any] | None, generation: int) -> ConditionDraft | None:
+def _as_written(live: Mapping[str, Any] | None, generation: int) -> ConditionDraft | None:
     if live is None or live.get("reason") != EffectiveReason.RULE_MATCHES_NOTHING:
         return None
     if live.get("observedGeneration") != generation:
@@ -43,18 +43,18 @@ def _as_said(live: Mapping[str, Any] | None, generation: int) -> ConditionDraft 
     return ConditionDraft(ConditionType.EFFECTIVE, ConditionStatus.FALSE, live["reason"], str(live.get("message")))
 
 
-def _told(found: list[ReportedSlip], status: ResourceStatus) -> ConditionDraft | None:
+def _effective(found: list[ReportedSlip], status: ResourceStatus) -> ConditionDraft | None:
     if not found:
         return None
-    told = "; ".join(map(_words, found[:_TOLD]))
-    more = f" (and {len(found) - _TOLD} more)" if len(found) > _TOLD else ""
+    listed = "; ".join(map(_message, found[:_REPORTED]))
+    more = f" (and {len(found) - _REPORTED} more)" if len(found) > _REPORTED else ""
     key = status.key
-    message = f"{key.kind} {key.namespace}/{key.name}: {told}{more}"
+    message = f"{key.kind} {key.namespace}/{key.name}: {listed}{more}"
     reason = EffectiveReason.RULE_MATCHES_NOTHING
     return ConditionDraft(ConditionType.EFFECTIVE, ConditionStatus.FALSE, reason, message)
 
 
-def _words(slip: ReportedSlip) -> str:
+def _message(slip: ReportedSlip) -> str:
     meant = f", did you mean {slip.nearest}?" if slip.nearest else ""
     return f"spec.access.rules[{slip.rule}]: no {slip.primitive.removesuffix('s')} is called {slip.name}{meant}"
 
@@ -70,9 +70,9 @@ def _offers(status: ResourceStatus, gateway_states: Mapping[str, GatewayState]) 
 
 
 def _slips(policy: str, offers: list[Offers]) -> Iterator[ReportedSlip]:
-    """Yield what every list lacks, as far as it is known; sorted, and each once."""
-    told = {each.place: each for offer in offers for each in offer.slips if each.policy == policy}
-    for _, slip in sorted(told.items()):
+    """Yield the names that every known list lacks; sorted, and each once."""
+    reported = {each.place: each for offer in offers for each in offer.slips if each.policy == policy}
+    for _, slip in sorted(reported.items()):
         knowing = [offer for offer in offers if slip.primitive in offer.known]
         if all(slip.place in {each.place for each in offer.slips} or offer.cut for offer in knowing):
             yield slip

@@ -1,4 +1,4 @@
-"""A queue in which namespaces take turns, so that one with much to tell takes neither room nor time from others."""
+"""A fair queue: round-robin over namespaces, so that none delays the others."""
 
 import collections
 from typing import Generic, TypeVar
@@ -7,7 +7,7 @@ T = TypeVar("T")
 
 
 class FairQueue(Generic[T]):
-    """Holds up to ``each`` items of one namespace and ``most`` in all."""
+    """Queues up to ``each`` items of one namespace, and ``most`` in total."""
 
     def __init__(self, *, each: int, most: int) -> None:
         self._each = each
@@ -19,7 +19,7 @@ class FairQueue(Generic[T]):
         return self._size
 
     def put(self, namespace: str, item: T) -> bool:
-        """Let an item wait; say whether there was room."""
+        """Enqueue an item; return whether there was room."""
         found = self._waiting.get(namespace)
         if self._size >= self._most or (found is not None and len(found) >= self._each):
             return False
@@ -28,10 +28,10 @@ class FairQueue(Generic[T]):
         return True
 
     def take(self) -> T:
-        """Return the first item of the namespace whose turn it is.
+        """Remove and return the first item of the next namespace.
 
         Raises:
-            KeyError: nothing waits.
+            KeyError: the queue is empty.
         """
         namespace, items = self._waiting.popitem(last=False)
         item = items.popleft()

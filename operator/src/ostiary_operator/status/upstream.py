@@ -1,7 +1,8 @@
-"""How the server of an MCPProxy has been doing, by what replicas say that they saw of it. Pure.
+"""Computes UpstreamHealthy of an MCPProxy from the reports of replicas. Pure.
 
-What replicas saw changes with every call, and a status is written for people: a fault is told at once, but then a
-minute passes before the same object is told something else, and other words for the same are told every ten minutes.
+What replicas observe changes with every call, and a status is for people, so changes are damped: a fault is written at
+once, another state of the same object at the earliest a minute later, and another message for the same state ten
+minutes later.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,25 +16,25 @@ from ostiary_operator.kube.kinds import PROXY
 from ostiary_operator.status.reports import ReportedServer
 from ostiary_operator.status.watch import GatewayState
 
-#: Seconds that a condition stays as it was told, where another state follows.
+#: Seconds before a written condition changes to another state.
 DWELL: Final = 60.0
-#: The same where only its words differ.
-WORDS_DWELL: Final = 600.0
+#: Seconds before it changes where only the message differs.
+MESSAGE_DWELL: Final = 600.0
 _NEVER: Final = float("inf")
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamState:
-    """The condition to tell, None for none; and the moment (monotonic) at which another may be told that waits now."""
+    """The condition to write, if any. ``until`` is when a delayed one is due (monotonic)."""
 
     condition: ConditionDraft | None
     until: float = _NEVER
 
 
 def judge(status: ResourceStatus, gateway_states: Mapping[str, GatewayState]) -> ConditionDraft | None:
-    """Say how the servers of a proxy are; of anything else nothing.
+    """Return the health of the servers of a proxy; None for other kinds.
 
-    One replica that cannot use a server is enough: callers meet that one, too.
+    One replica that cannot use a server is enough for a fault, since clients are routed to that replica, too.
     """
     if status.key.kind != PROXY.name:
         return None
@@ -49,7 +50,7 @@ def judge(status: ResourceStatus, gateway_states: Mapping[str, GatewayState]) ->
 
 
 def _seen(status: ResourceStatus, gateway_states: Mapping[str, GatewayState]) -> Iterator[tuple[str, ReportedServer]]:
-    """Yield each server with how people call it."""
+    """Yield each server with its name for messages."""
     proxy = f"{status.key.namespace}/{status.key.name}"
     for identity, entries in status.expected.items():
         watch = gateway_states.get(identity)
@@ -61,25 +62,26 @@ def _seen(status: ResourceStatus, gateway_states: Mapping[str, GatewayState]) ->
 
 def _fault(who: str, kind: str, message: str) -> ConditionDraft:
     remedy = next((each.remedy for each in UpstreamHealthyReason if each == kind), "")
-    words = f"{who}: {message}" if message else f"{who} cannot be used"
-    told = f"{words}. {remedy}" if remedy else words
-    return ConditionDraft(ConditionType.UPSTREAM_HEALTHY, ConditionStatus.FALSE, kind, told)
+    fault = f"{who}: {message}" if message else f"{who} cannot be used"
+    text = f"{fault}. {remedy}" if remedy else fault
+    return ConditionDraft(ConditionType.UPSTREAM_HEALTHY, ConditionStatus.FALSE, kind, text)
 
 
-def settle(
-    found: ConditionDraft | None, said: Mapping[str, Any] | None, *, generation: int, told_at: float, now: float
+def damp(
+    found: ConditionDraft | None, live: Mapping[str, Any] | None, *, generation: int, written_at: float, now: float
 ) -> UpstreamState:
-    """Decide what to tell, after what was said last; ``told_at`` and ``now`` are monotonic.
+    """Decide whether to write a new condition over the live one, or to keep that for now.
 
-    Silence is no news: a replica that has just started knows nothing yet, and takes nothing from what is known.
+    ``written_at`` and ``now`` are monotonic. A replica that has just started knows nothing yet, so an unknown state
+    does not replace a known one.
     """
-    if found is None or said is None or said.get("status") == ConditionStatus.UNKNOWN:
+    if found is None or live is None or live.get("status") == ConditionStatus.UNKNOWN:
         return UpstreamState(found)
-    last = ConditionDraft(ConditionType.UPSTREAM_HEALTHY, said["status"], said["reason"], said["message"])
+    last = ConditionDraft(ConditionType.UPSTREAM_HEALTHY, live["status"], live["reason"], live["message"])
     if found == last:
         return UpstreamState(found)
     if found.status == ConditionStatus.UNKNOWN:
-        return UpstreamState(last if said.get("observedGeneration") == generation else found)
+        return UpstreamState(last if live.get("observedGeneration") == generation else found)
     alike = (found.status, found.reason) == (last.status, last.reason)
-    until = told_at + (WORDS_DWELL if alike else DWELL)
+    until = written_at + (MESSAGE_DWELL if alike else DWELL)
     return UpstreamState(found) if now >= until else UpstreamState(last, until)

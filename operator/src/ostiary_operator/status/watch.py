@@ -1,4 +1,4 @@
-"""What is remembered of a gateway's replicas between two questions."""
+"""The state of gateways and their replicas between two polls."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,13 +13,13 @@ from ostiary_operator.status.reports import Report
 
 @dataclass(slots=True)
 class ReportChanges:
-    """What was heard since somebody last judged: of these proxies, or something that concerns every one."""
+    """The changes in reports since the last publish: of these proxies, or of all."""
 
     everything: bool = False
     proxies: set[str] = field(default_factory=set)
 
     def add(self, before: Report | None, report: Report) -> None:
-        """Compare an answer with the one before it; None where that counts for nothing."""
+        """Add the differences between two reports; None for ``before`` means that all changed."""
         if before is None or _apart_from_entries(before) != _apart_from_entries(report):
             self.everything = True
             return
@@ -28,46 +28,46 @@ class ReportChanges:
 
 
 def _apart_from_entries(report: Report) -> tuple[object, ...]:
-    # Not the revision: an entry that runs is judged by its digest alone.
+    # Not the revision: only the digest of an active entry matters.
     return report.replica, report.rejected, report.incomplete, report.misplaced_keys
 
 
 @dataclass(slots=True)
 class ReplicaState:
-    """One replica. Moments are monotonic, in seconds."""
+    """The state of one replica. Times are monotonic, in seconds."""
 
     replica: Replica
     first_seen: float
     answered_at: float | None = None
     report: Report | None = None
     problem: str = ""
-    """Why the last question had no answer."""
-    news: "ReportChanges" = field(default_factory=lambda: ReportChanges(everything=True))
+    """Why the last poll had no response."""
+    changes: "ReportChanges" = field(default_factory=lambda: ReportChanges(everything=True))
 
     def answered(self, report: Report, now: float) -> bool:
-        """Remember an answer; say whether it is another one than before."""
+        """Record a report; return whether it differs from the last."""
         changed = report != self.report or bool(self.problem)
         if changed:
-            self.news.add(None if self.problem else self.report, report)
+            self.changes.add(None if self.problem else self.report, report)
         if self.report is not None and report.replica != self.report.replica:
             self.first_seen = now  # a new process at the old address is a new replica
         self.report, self.answered_at, self.problem = report, now, ""
         return changed
 
     def silent(self, problem: str) -> bool:
-        """Remember that there was no answer; say whether that is new."""
+        """Record a poll without a response; return whether that is new."""
         changed, self.problem = problem != self.problem, problem
-        self.news.everything |= changed
+        self.changes.everything |= changed
         return changed
 
     def silent_since(self) -> float:
-        """Return the moment of the last answer, or else of its first sight."""
+        """Return the time of the last response, or else when the replica was first seen."""
         return self.first_seen if self.answered_at is None else max(self.first_seen, self.answered_at)
 
 
 @dataclass(slots=True)
 class GatewayState:
-    """One gateway: what it was given, and what its replicas say."""
+    """The state of one gateway: its config in force, and its replicas by URL."""
 
     identity: str
     known_since: float
@@ -78,28 +78,28 @@ class GatewayState:
     problem: str = ""
     """Why its config could not be written."""
     prunable: bool = False
-    """Something waits to be pruned until every replica runs the manifest."""
+    """Documents wait to be pruned until every replica runs the manifest."""
     states: dict[str, ReplicaState] = field(default_factory=dict)
     changed_at: float = 0.0
-    """When the set of replicas changed last."""
+    """When the set of replicas last changed."""
     is_new: bool = True
-    """That set is another one than when somebody last judged."""
+    """The set has changed since the last publish."""
 
     @property
     def proxies(self) -> int:
-        """How many proxies it was given."""
+        """The number of proxies in its config."""
         return len(self.manifest.entries) if self.manifest is not None else 0
 
     def given(self, manifest: Manifest, token: SecretBytes, now: float) -> bool:
-        """Remember what is in force; say whether that is news to the replicas."""
-        news = self.manifest is None or manifest.revision != self.manifest.revision
-        if news:
+        """Record the manifest in force; return whether its revision is new."""
+        is_new = self.manifest is None or manifest.revision != self.manifest.revision
+        if is_new:
             self.written_at = now
         self.manifest, self.token, self.problem = manifest, token, ""
-        return news
+        return is_new
 
     def has(self, replicas: Sequence[Replica], now: float) -> None:
-        """Take over the list of ready replicas; those that were known keep what they said."""
+        """Set the ready replicas; known ones keep their state."""
         wanted = {replica.url: replica for replica in replicas}
         if wanted.keys() != self.states.keys():
             self.changed_at, self.is_new = now, True
@@ -107,17 +107,17 @@ class GatewayState:
             url: self.states.get(url) or ReplicaState(replica, first_seen=now) for url, replica in wanted.items()
         }
 
-    def heard(self) -> ReportChanges:
-        """Return what is new since this was last asked."""
-        told = ReportChanges(everything=self.is_new)
+    def take_changes(self) -> ReportChanges:
+        """Return the changes since the last call."""
+        found = ReportChanges(everything=self.is_new)
         self.is_new = False
         for state in self.states.values():
-            told = ReportChanges(told.everything or state.news.everything, told.proxies | state.news.proxies)
-            state.news = ReportChanges()
-        return told
+            found = ReportChanges(found.everything or state.changes.everything, found.proxies | state.changes.proxies)
+            state.changes = ReportChanges()
+        return found
 
     def current(self) -> int:
-        """Return how many replicas said last that they run the manifest in force."""
+        """Return the number of replicas whose last report has the manifest in force."""
         if self.manifest is None:
             return 0
         reports = [state.report for state in self.states.values() if not state.problem]
@@ -126,14 +126,14 @@ class GatewayState:
         )
 
     def acknowledged(self) -> int | None:
-        """Return the revision in force, if there are replicas and every one says that it runs it."""
+        """Return the revision in force, if there are replicas and every one reports it."""
         if self.manifest is None or not self.states or self.current() < len(self.states):
             return None
         return self.manifest.revision
 
 
 def restrict(gateway_states: dict[str, GatewayState], identities: Iterable[str], now: float) -> None:
-    """Keep the watches of these gateways, begin those that are missing, forget the rest."""
+    """Keep the states of these gateways, add missing ones, remove the rest."""
     wanted = set(identities)
     for identity in gateway_states.keys() - wanted:
         del gateway_states[identity]
@@ -142,7 +142,7 @@ def restrict(gateway_states: dict[str, GatewayState], identities: Iterable[str],
 
 
 def problems(gateway_states: Mapping[str, GatewayState]) -> Iterator[GatewayProblem]:
-    """Yield what replicas say is wrong with what was mounted for them, although they may run what they should."""
+    """Yield the problems that replicas report with their mounted files."""
     for identity, watch in gateway_states.items():
         for state in watch.states.values():
             if state.report is not None and state.report.misplaced_keys:
@@ -151,6 +151,7 @@ def problems(gateway_states: Mapping[str, GatewayState]) -> Iterator[GatewayProb
 
 def _misplaced(replica: Replica, names: Iterable[str]) -> str:
     return (
-        f"replica {replica.name} finds {key_names.first_few(tuple(names))} among its ConfigMaps, and uses none: keys "
-        "are read from the Secret alone; mount it apart as this version's chart does, and see who writes the ConfigMaps"
+        f"replica {replica.name} finds {key_names.first_few(tuple(names))} among its ConfigMaps, and uses none: keys are "
+        "read from the Secret only; mount it separately as this version's chart does, and check what writes the "
+        "ConfigMaps"
     )

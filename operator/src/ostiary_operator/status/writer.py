@@ -1,4 +1,4 @@
-"""Writes statuses: server-side apply of the status subresource, only where it differs, and never anything else."""
+"""Writes the status subresource with server-side apply, and nothing else of an object."""
 
 import asyncio
 import logging
@@ -20,7 +20,7 @@ _KINDS: Final = {PROXY.name: (PROXY, names.PROXY_STATUS_MANAGER), POLICY.name: (
 
 @dataclass(frozen=True, slots=True)
 class StatusWrite:
-    """One status to write, to the object of this uid and no other."""
+    """One status to write, to the object with this uid only."""
 
     key: ObjectKey
     uid: str
@@ -29,14 +29,14 @@ class StatusWrite:
 
 @dataclass(frozen=True, slots=True)
 class WriteResult:
-    """What became of the writes: the statuses as they are now, by uid, and the first failure."""
+    """The result of the writes: the statuses in the cluster now, by uid, and the first failure."""
 
     statuses: Mapping[str, Mapping[str, Any]]
     failure: ClusterError | None = None
 
 
 async def write_all(cluster: KubernetesClient, writes: Sequence[StatusWrite]) -> WriteResult:
-    """Write statuses, several at a time. An object that is gone, or another one by now, needs none."""
+    """Write statuses, several in parallel. Objects that are gone or were replaced are skipped."""
     turn = asyncio.Semaphore(_AT_ONCE)
     results = await asyncio.gather(*(_write(cluster, each, turn) for each in writes))
     failures = [result for result in results if isinstance(result, ClusterError)]
