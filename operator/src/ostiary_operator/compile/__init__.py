@@ -1,10 +1,10 @@
-"""The pure compiler: ``compile(resources, previous) -> (config per gateway, status per resource)``.
+"""The pure compiler: from resources and previous configs to a config for each gateway.
 
-It does no I/O, reads no clock and knows no kopf. The operator, ``ostiary run``, ``ostiary validate`` and the golden
-tests all call :func:`ostiary_operator.compile.compiler.compile_resources`. The order of its inputs never changes a byte
-of its output.
+It also returns a status for each resource. It does no I/O, reads no clock and does not import kopf. The operator,
+``ostiary run``, ``ostiary validate`` and the golden tests all call
+:func:`ostiary_operator.compile.compiler.compile_resources`. The order of its inputs never changes a byte of its output.
 
-The order of reading is the order of work:
+The modules in the order in which the compiler uses them:
 
 model       what goes in and what comes out; ``objects`` makes the input of plain Kubernetes objects
 subjects    the resources, each judged on its own; ``packed`` is how thousands of them are carried

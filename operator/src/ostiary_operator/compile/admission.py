@@ -1,8 +1,8 @@
-"""Which version of each proxy is served at which gateway.
+"""Decides which version of each proxy is served at which gateway.
 
-Proxies are asked in order of age, so the older keeps a path. The newest version is accepted at all gateways that it is
-for, or at none. Where it is not accepted, or what it refers to cannot be had, the last accepted version stays as it
-was: at its gateways, and only where nothing speaks against it today. A version that is kept keeps its path, too.
+Proxies are evaluated in order of age, so the older one keeps a path. The newest version is accepted at all its gateways
+or at none. Where it is not accepted, or a reference is unusable, the last accepted version stays in force at its
+gateways, wherever today's rules still permit it. A version that is kept keeps its path, too.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,10 +25,10 @@ from ostiary_operator.compile.subjects import ParsedProxy
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """What came of one proxy.
+    """The result for one proxy.
 
     ``sites`` are where the newest version is served, with the CA bundles in ``resolution``; ``kept`` are the last
-    accepted entries that are served instead, by gateway. ``refusal`` says why the newest version is not accepted, and
+    accepted entries that are served instead, by gateway. ``rejection`` says why the newest version is not accepted, and
     ``objection`` why the last accepted one is no longer served at some gateway.
     """
 
@@ -41,13 +41,13 @@ class Admission:
 
     @property
     def serves_last_accepted(self) -> bool:
-        """Whether an earlier version is served."""
+        """Whether the last accepted version is served instead of the newest."""
         return bool(self.kept)
 
 
 @dataclass(frozen=True, slots=True)
 class AdmissionContext:
-    """What all proxies are judged against."""
+    """The input that is common to the admission of all proxies."""
 
     sites: Sequence[Site]
     operator_namespace: str
@@ -58,14 +58,14 @@ class AdmissionContext:
 
 
 def admit(proxies: Iterable[ParsedProxy], context: AdmissionContext, cache: Cache) -> tuple[Admission, ...]:
-    """Judge every proxy; they must come in order of age."""
+    """Decide for every proxy; they must be in order of age."""
     return tuple(_admit(proxy, context, cache) for proxy in proxies)
 
 
 def object_to(
     claim: Claim, site: Site, context: AdmissionContext, *, ignoring_namespace: str | None = None
 ) -> ResourceRejection | None:
-    """Say which security rule of today, or which other proxy, is against keeping an accepted claim at a gateway.
+    """Return why an accepted claim may not be kept at a gateway: a grant rule or another proxy.
 
     With ``ignoring_namespace``, the claims of that namespace do not count.
     """
@@ -76,7 +76,7 @@ def object_to(
 
 
 def last_entry(subject: ParsedProxy, site: Site, previous: Mapping[str, GatewayConfig]) -> EntryDocument | None:
-    """Return what a gateway last had of this very proxy, not of an earlier one with its name."""
+    """Return a gateway's last entry of this proxy, by uid: not of an earlier one with its name."""
     config = previous.get(site.identity)
     entry = config.entries.get(subject.identity) if config is not None else None
     is_its_own = entry is not None and entry.uid == subject.uid
@@ -90,7 +90,7 @@ def _admit(subject: ParsedProxy, context: AdmissionContext, cache: Cache) -> Adm
     sites = _accepted_at(subject, subject.spec, context)
     if isinstance(sites, ResourceRejection):
         return _keep(Admission(subject, sites, resolution), context)
-    # Accepted is accepted: the path is taken even while a reference is missing.
+    # The version is accepted, so it takes the path even while a reference is missing.
     context.ledger.grant(claim_of_spec(subject.key, subject.spec), sites)
     if resolution.rejection is not None:
         return _keep(Admission(subject, None, resolution), context)
@@ -100,7 +100,7 @@ def _admit(subject: ParsedProxy, context: AdmissionContext, cache: Cache) -> Adm
 def _accepted_at(
     subject: ParsedProxy, spec: ProxySpec, context: AdmissionContext
 ) -> tuple[Site, ...] | ResourceRejection:
-    """Return the gateways of a version, if it may be at all of them."""
+    """Return the gateways of a version, if it is permitted at all of them."""
     sites = place(subject, spec.gateways, context.sites, operator_namespace=context.operator_namespace)
     if isinstance(sites, ResourceRejection):
         return sites
@@ -113,7 +113,7 @@ def _accepted_at(
 
 
 def _keep(admission: Admission, context: AdmissionContext) -> Admission:
-    """Let the last accepted version stay, as far as it may."""
+    """Keep the last accepted version wherever it is still permitted."""
     kept, objections = {}, []
     for site, entry in _last_entries(admission.subject, context):
         claim = claim_of_entry(admission.subject.key, entry)

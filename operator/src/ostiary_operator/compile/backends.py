@@ -1,8 +1,8 @@
-"""Where a host name of the cluster's DNS leads: to which Service, and through it to Pods of which namespace.
+"""Resolves host names of the cluster's DNS to Services, and to the namespace of their Pods.
 
-A Service is only as much of its namespace as its endpoints are. One of type ExternalName is an alias in the DNS. One
-without a selector has the endpoints that somebody wrote, and so has any for which somebody wrote an EndpointSlice by
-hand. What an address belongs to changes from one moment to the next, so an address in a URL is of no namespace.
+A Service belongs to its namespace only if its endpoints do. One of type ExternalName is a DNS alias. One without a
+selector has endpoints written by hand, and so has any Service with a handwritten EndpointSlice. The owner of an IP
+address changes at any time, so an address in a URL belongs to no namespace.
 """
 
 from collections.abc import Mapping
@@ -11,9 +11,9 @@ from typing import Final, NamedTuple, TypeAlias
 from ostiary_operator.compile.model import NamespaceServices, Service
 
 Services: TypeAlias = Mapping[str, NamespaceServices]
-"""What is known, by namespace."""
+"""The known Services, by namespace."""
 
-#: Services of type ExternalName that may lead to one another; more are a mistake, and resolvers give up as well.
+#: The longest chain of Services of type ExternalName; longer ones are a mistake, and resolvers give up as well.
 LONGEST_CHAIN: Final = 8
 
 _CLUSTER_DOMAIN: Final = ".cluster.local"
@@ -27,20 +27,20 @@ class ServiceName(NamedTuple):
 
     @property
     def host(self) -> str:
-        """Its name in the cluster's DNS, as entries hold it."""
+        """Its name in the cluster's DNS, as entries contain it."""
         return f"{self.name}.{self.namespace}.svc"
 
 
 def plain_host(host: str) -> str:
-    """Return a host as names are compared: in lower case, without a final dot."""
+    """Return a host normalized for comparison: in lower case, without a trailing dot."""
     return host.lower().removesuffix(".")
 
 
 def service_of(host: str) -> ServiceName | None:
-    """Return the Service that a host can only be: ``name.namespace.svc``, also with ``cluster.local``, also of one Pod.
+    """Return the Service of a host ``name.namespace.svc``; ``cluster.local`` may follow.
 
-    The short form ``name.namespace`` does not count: where a namespace is called ``com``, the resolver would find the
-    Internet behind it. Nor does any other cluster domain: it may be a domain of the Internet.
+    A Pod's name may precede it. The short form ``name.namespace`` does not count: with a namespace ``com`` it may be a
+    public domain. Other cluster domains do not count either, for the same reason.
     """
     labels = plain_host(host).removesuffix(_CLUSTER_DOMAIN).split(".")
     if len(labels) < 3 or labels[-1] != "svc" or not all(labels):
@@ -54,7 +54,7 @@ def is_in_cluster(host: str) -> bool:
 
 
 def spellings(host: str) -> tuple[str, ...]:
-    """Return all names under which a host may be granted: of a Service, with the cluster's domain and without."""
+    """Return the names by which a host may be granted; a Service also with the cluster domain."""
     plain = plain_host(host)
     if service_of(plain) is None:
         return (plain,)
@@ -69,19 +69,19 @@ def find(name: ServiceName, services: Services) -> Service | None:
 
 
 def is_missing(name: ServiceName, services: Services) -> bool:
-    """Whether there is certainly no such Service."""
+    """Return whether the Service certainly does not exist."""
     known = services.get(name.namespace)
     return known is not None and known.complete and name.name not in known.services
 
 
 def may_have_unseen_slices(name: ServiceName, services: Services) -> bool:
-    """Whether somebody may have written EndpointSlices of the Service that the operator cannot see."""
+    """Return whether the Service may have EndpointSlices that the operator may not list."""
     known = services.get(name.namespace)
     return known is not None and not known.slices_readable
 
 
 class ServiceChain(NamedTuple):
-    """Where a host leads within a namespace: to the last Service of the chain, or to a host outside (``exit``)."""
+    """A chain of ExternalName Services in a namespace; ``exit`` is the host outside, if any."""
 
     chain: tuple[ServiceName, ...]
     exit: str | None = None
@@ -89,12 +89,12 @@ class ServiceChain(NamedTuple):
 
     @property
     def last(self) -> ServiceName:
-        """The Service that is not of type ExternalName, or leads outside."""
+        """The Service at the end: not of type ExternalName, or an alias of a host outside."""
         return self.chain[-1]
 
 
 def follow_chain(start: ServiceName, services: Services) -> ServiceChain:
-    """Follow Services of type ExternalName as long as they stay in the namespace in which they began."""
+    """Follow Services of type ExternalName while they stay in the namespace of the first."""
     chain = [start]
     while (service := find(chain[-1], services)) is not None and service.external_name is not None:
         target = service_of(service.external_name)

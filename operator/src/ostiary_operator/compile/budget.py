@@ -1,9 +1,9 @@
-"""What one namespace may add to a gateway's config, so that it cannot crowd out the others.
+"""Limits what one namespace adds to a gateway's config, so that it cannot crowd out others.
 
-A namespace that exceeds its budget keeps what it had there: the entries and owner policies of before, without those
-that were deleted, under the platform policies of today. Nothing new of it gets in; other namespaces notice nothing.
-The budget is of bytes, and of what patterns cost to match (:mod:`ostiary_core.policy.budget`). The latter has a bound
-for each proxy as well, and what exceeds that keeps what this proxy had.
+A namespace that exceeds its budget keeps its previous entries and owner policies, except deleted ones, under today's
+platform policies. Its changes are not applied; other namespaces are not affected. The budget limits bytes, and the cost
+of matching patterns (:mod:`ostiary_core.policy.budget`). Patterns have a limit for each proxy as well; a proxy beyond
+that keeps its previous entry.
 """
 
 from collections import defaultdict
@@ -32,11 +32,11 @@ _UNGOVERNED: Final = Governance()
 
 @dataclass(frozen=True, slots=True)
 class BudgetedConfig:
-    """One gateway's config as it is settled: entries by proxy, and the policies that they name, by digest.
+    """One gateway's config within the budgets: entries by proxy, and their policies by digest.
 
-    ``written`` holds the texts of what was compiled today: of entries by ``namespace/name``, of policies by digest.
-    ``unmet`` holds, for what is beyond a budget, the entries that should have been there; ``excesses`` says of each in
-    words which budget that is, and what to do.
+    ``written`` has the JSON text of the documents compiled in this pass: entries by ``namespace/name``, policies by
+    digest. ``over_budget`` has the desired entries that exceed a budget; ``excesses`` has a message for each with the
+    budget and the remedy.
     """
 
     entries: Mapping[ObjectKey, EncodedEntry]
@@ -48,7 +48,7 @@ class BudgetedConfig:
 
 @dataclass(frozen=True, slots=True)
 class ExistingResources:
-    """What exists today: proxies by key, policies by uid. What was deleted is not kept."""
+    """The resources that exist: proxies by key, policies by uid. Deleted ones are not kept."""
 
     proxies: Mapping[ObjectKey, ParsedProxy]
     policy_uids: AbstractSet[str]
@@ -64,7 +64,7 @@ def apply_budget(
     budget: int,
     cache: Cache,
 ) -> BudgetedConfig:
-    """Settle the config of one gateway, of the entries that it should have."""
+    """Return the config of one gateway from its desired entries, within the budgets."""
     excesses = _excesses(_costs(entries, governance, cache), budget)
     settled, policies, over_budget = {}, {}, {}
     written: dict[str, bytes] = {}
@@ -86,7 +86,7 @@ def apply_budget(
 
 @dataclass(frozen=True, slots=True)
 class _Cost:
-    """What a document takes: bytes of canonical JSON, and the weight of its patterns."""
+    """The cost of a document: bytes of canonical JSON, and the weight of its patterns."""
 
     title: str
     size: int
@@ -96,7 +96,7 @@ class _Cost:
 def _costs(
     entries: Mapping[ObjectKey, EncodedEntry], governance: Mapping[ObjectKey, Governance], cache: Cache
 ) -> Mapping[ObjectKey, Mapping[str, _Cost]]:
-    """Return for each proxy what its entry and its owner policies take, by digest."""
+    """Return for each proxy the costs of its entry and its owner policies, by digest."""
     found: dict[ObjectKey, dict[str, _Cost]] = {}
     for key, entry in entries.items():
         title = f"spec.catalogue of MCPProxy {entry.document.identity}"
@@ -109,7 +109,7 @@ def _costs(
 
 
 def _excesses(costs: Mapping[ObjectKey, Mapping[str, _Cost]], budget: int) -> Mapping[ObjectKey, str]:
-    """Say of each proxy which budget it or its namespace is beyond."""
+    """Return for each proxy which budget it or its namespace exceeds."""
     parts: dict[str, dict[str, _Cost]] = defaultdict(dict)
     for key, documents in costs.items():
         parts[key.namespace] |= documents
@@ -145,7 +145,7 @@ def _excess_of_proxy(documents: Mapping[str, _Cost]) -> str:
 
 
 def _remedy(documents: Mapping[str, _Cost]) -> str:
-    """Name what to shorten; of what weighs alike the first by its name, whatever the order."""
+    """Name the heaviest document to shorten; among equals the first by name."""
     heaviest = min(documents.values(), key=lambda cost: (-cost.weight, cost.title))
     return f"write fewer or shorter ones, first in {heaviest.title}, which has {heaviest.weight}"
 
@@ -153,9 +153,9 @@ def _remedy(documents: Mapping[str, _Cost]) -> str:
 def _before(
     site: Site, subject: ParsedProxy, governance: Governance, context: AdmissionContext, policy_uids: AbstractSet[str]
 ) -> tuple[EncodedEntry, Mapping[str, PolicyDocument]] | None:
-    """Return what the gateway had of a proxy, as far as it may stay, with the policies that it names now."""
+    """Return a proxy's previous entry, if it is still permitted, with its policies of today."""
     entry = last_entry(subject, site, context.previous)
-    # The namespace's own newer claims are not in force here, so they take nothing from its older ones.
+    # The namespace's own newer claims are not in force here, so they do not displace its older ones.
     if entry is None or object_to(
         claim_of_entry(subject.key, entry), site, context, ignoring_namespace=subject.key.namespace
     ):
@@ -165,6 +165,6 @@ def _before(
     documents = {digest: known[digest] for digest in entry.policies if digest in known}
     documents = {key: it for key, it in documents.items() if it.tier == "owner" and it.uid in policy_uids}
     documents |= {it.digest: it.document for it in governance.encoded if it.document.tier == "platform"}
-    # A policy that closed the proxy may be mended by now, but its rules are not in force here: it stays closed.
+    # A policy that closed the proxy may be fixed by now, but its rules are not in force here: it stays closed.
     invalid = entry.invalid or lost or bool(governance.closed_by)
     return refreshed(entry, site, policies=sorted(documents), invalid=invalid), documents

@@ -1,7 +1,7 @@
-"""Results that are kept from one compilation to the next, by everything that they were made of.
+"""Caches results from one compilation to the next, by all their inputs.
 
-The cache is an argument, never a global, and no result depends on it: a key holds every input of its value. What a
-compilation did not ask for is forgotten when it ends, so the cache is never larger than what is in force.
+The cache is an argument, never a global, and no result depends on it: a key contains every input of its value. Values
+that a compilation did not use are removed when it ends, so the cache is never larger than what is in force.
 """
 
 from collections.abc import Callable, Hashable
@@ -11,14 +11,14 @@ T = TypeVar("T")
 
 
 class Cache:
-    """Remembers what the last compilation used. Not for use by several threads at once."""
+    """Keeps the values that the last compilation used. Not thread-safe."""
 
     def __init__(self) -> None:
         self._kept: dict[Hashable, Any] = {}
         self._used: dict[Hashable, Any] = {}
 
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
-        """Return what ``make`` returned for an equal key; ``make`` must be pure and its result frozen."""
+        """Return the value of an equal key, or call ``make``, which must be pure."""
         if key in self._used:
             return cast("T", self._used[key])
         value = self._kept[key] if key in self._kept else make()
@@ -26,5 +26,5 @@ class Cache:
         return cast("T", value)
 
     def turn(self) -> None:
-        """End a compilation: keep what it used, forget the rest."""
+        """End a compilation: keep the values that it used, remove the rest."""
         self._kept, self._used = self._used, {}

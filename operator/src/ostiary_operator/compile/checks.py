@@ -1,4 +1,4 @@
-"""What a check says: nothing, or a refusal. A chain of checks says the first refusal of its members."""
+"""Checks return None or a rejection; a chain of checks returns the first rejection."""
 
 from collections.abc import Callable, Iterable
 from typing import NamedTuple, ParamSpec
@@ -9,7 +9,7 @@ P = ParamSpec("P")
 
 
 class ResourceRejection(NamedTuple):
-    """Why a resource may not be used as it is: a reason for machines, a message with object, field and remedy."""
+    """Why a resource is not accepted: a reason, and a message with object, field and remedy."""
 
     reason: Reason
     message: str
@@ -18,7 +18,7 @@ class ResourceRejection(NamedTuple):
 def first_rejection(
     checks: Iterable[Callable[P, ResourceRejection | None]], *args: P.args, **kwargs: P.kwargs
 ) -> ResourceRejection | None:
-    """Ask the checks in order; the first refusal is the answer."""
+    """Run the checks in order, and return the first rejection."""
     for check in checks:
         rejection = check(*args, **kwargs)
         if rejection is not None:

@@ -1,4 +1,7 @@
-"""What a proxy claims at a gateway: a path, hostnames, servers. Judged alike for a new version and for a kept one."""
+"""The claim of a proxy at a gateway: path, hostnames and servers.
+
+The same checks apply to the claim of a new version and of a kept one.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -25,11 +28,11 @@ class Claim:
     hostnames: tuple[str, ...]
     urls: tuple[str, ...]
     hosts: tuple[str | None, ...] = ()
-    """What is sent to each server as Host in place of its URL's."""
+    """The Host header for each server, where it is not that of its URL."""
     tls_names: tuple[str | None, ...] = ()
-    """What each server is called in TLS (SNI) in place of its URL's host."""
+    """The TLS server name (SNI) of each server, where it is not that of its URL."""
     forwarded: tuple[str, ...] = ()
-    """What is sent to each server as X-Forwarded-Host, which some take for the Host."""
+    """The X-Forwarded-Host for each server, which some servers use as the Host."""
 
     @property
     def title(self) -> str:
@@ -43,7 +46,7 @@ class Claim:
 
 
 def claim_of_spec(key: ObjectKey, spec: ProxySpec) -> Claim:
-    """What a version claims that a user wrote."""
+    """Return the claim of a version that a user wrote."""
     path = spec.path if spec.path is not None else f"/{key.namespace}/{key.name}"
     urls = tuple(server_url(server, key.namespace) for server in spec.servers)
     hosts = tuple(server.host for server in spec.servers)
@@ -51,7 +54,7 @@ def claim_of_spec(key: ObjectKey, spec: ProxySpec) -> Claim:
 
 
 def claim_of_entry(key: ObjectKey, entry: EntryDocument) -> Claim:
-    """What a version claims that was accepted before."""
+    """Return the claim of a version that was accepted before."""
     urls, hosts = zip(*((server.url, server.host) for server in entry.servers), strict=True)
     return Claim(
         key,
@@ -76,15 +79,15 @@ def _forwarded(servers: Iterable[Server] | Iterable[ServerDocument]) -> tuple[st
 
 
 def is_judgeable(entry: EntryDocument) -> bool:
-    """Whether an entry claims what can be asked about at all.
+    """Return whether an entry's claim can be parsed at all.
 
-    Whoever holds the key of a gateway may have written what is read back as accepted there: in a tenant's namespace the
-    tenant. Nothing in it may stop the judging of all others.
+    Anyone with the key of a gateway can write the config that is read back as accepted there: in a tenant's namespace
+    the tenant. No content of it may stop the compilation of the others.
     """
     try:
         hosts = [urlsplit(f"//{server.host}").hostname for server in entry.servers if server.host is not None]
         urls = [urlsplit(server.url) for server in entry.servers]
-        # Reading a port is what finds out that it is none.
+        # Reading the port raises ValueError where it is invalid.
         hosts += [url.hostname for url in urls if url.port != 0 and url.scheme in DEFAULT_PORTS]
     except ValueError:
         return False
@@ -92,7 +95,7 @@ def is_judgeable(entry: EntryDocument) -> bool:
 
 
 def server_url(server: Server, namespace: str) -> str:
-    """Return where a server listens; a Service is addressed by its name in the cluster's DNS."""
+    """Return the URL of a server; a Service has its name in the cluster's DNS."""
     if server.url is not None:
         return server.url
     service = server.service

@@ -1,4 +1,4 @@
-"""The compiler: from what users wrote, and what was in force, to what is to be in force and what they are told."""
+"""The compiler: turns resources and the previous configs into new configs and statuses."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -28,11 +28,11 @@ def compile_resources(
 ) -> Compiled:
     """Compile resources into a config for each gateway and a status for each resource.
 
-    ``previous`` are the configs that the last compilation returned, by gateway (``namespace/name``); they hold the last
-    accepted versions. ``cache`` makes it fast and changes nothing else. ``budget`` is what each namespace may add to
-    one config, in bytes of canonical JSON.
+    ``previous`` are the configs of the last compilation, by gateway (``namespace/name``); they contain the last
+    accepted versions. ``cache`` only makes it faster. ``budget`` limits what each namespace adds to one config, in
+    bytes of canonical JSON.
 
-    Broken resources and settings are no errors: they are what statuses and problems speak of.
+    Invalid resources and settings raise no errors: statuses and problems report them.
     """
     memory = cache if cache is not None else Cache()
     proxies = subjects.read_proxies(resources.proxies, memory)
@@ -61,7 +61,7 @@ def compile_resources(
 
 
 def _namespaces(resources: Resources, proxies: Iterable[ParsedProxy]) -> frozenset[str]:
-    """Return the namespaces that are known to exist, also where the operator may not list them."""
+    """Return the namespaces that are known to exist, even where the operator may not list them."""
     occupied = {proxy.key.namespace for proxy in proxies} | {gateway.namespace for gateway in resources.gateways}
     return frozenset(resources.namespaces) | occupied | {resources.operator_namespace}
 

@@ -1,4 +1,4 @@
-"""The entries of a gateway's config: one for each proxy that it serves, with the policies of today."""
+"""Compiles the entries of a gateway's config: one for each proxy, with today's policies."""
 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, TypeAlias
@@ -69,7 +69,7 @@ def _fresh(admission: Admission, site: Site, governance: Governance, cache: Cach
 
 
 class _Shape(NamedTuple):
-    """What an entry is made of besides the resource itself."""
+    """The input of an entry besides the resource itself."""
 
     default: Default
     invalid: bool

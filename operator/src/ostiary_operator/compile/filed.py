@@ -1,4 +1,4 @@
-"""A document of the contract with its digest, written once."""
+"""A document of the contract, encoded once, with its digest."""
 
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -12,7 +12,7 @@ DocumentT = TypeVar("DocumentT", bound=ContractDocument)
 
 @dataclass(frozen=True, slots=True)
 class EncodedDocument(Generic[DocumentT_co]):
-    """``text`` is its canonical JSON."""
+    """A document with its canonical JSON as ``text``, and the digest of that."""
 
     document: DocumentT_co
     digest: str
@@ -25,6 +25,6 @@ class EncodedDocument(Generic[DocumentT_co]):
 
 
 def encode_document(document: DocumentT) -> EncodedDocument[DocumentT]:
-    """Write a document and take its digest."""
+    """Encode a document and compute its digest."""
     text = document.canonical()
     return EncodedDocument(document, digest(text), text)

@@ -1,7 +1,6 @@
-"""What a namespace may have at a gateway: its own path prefix always, everything else by tenancy and grants.
+"""Checks what a namespace may claim at a gateway: its own path prefix, and what is granted.
 
-Each check is a function of a claim, a site and what is known of the cluster. It returns why the claim may not be, or
-None.
+Each check is a function of a claim, a site and facts about the cluster. It returns why the claim is rejected, or None.
 """
 
 import re
@@ -22,8 +21,9 @@ from ostiary_operator.compile.sites import Site
 
 @dataclass(frozen=True, slots=True)
 class ClusterFacts:
-    """What is known of the cluster: the namespaces that exist, the Services of those with proxies, and where the API
-    server itself is.
+    """Facts about the cluster that the checks need.
+
+    They are the existing namespaces, the Services of those with proxies, and the addresses of the API server.
     """
 
     namespaces: AbstractSet[str]
@@ -32,17 +32,17 @@ class ClusterFacts:
 
 
 def permitted(claim: Claim, site: Site, facts: ClusterFacts) -> ResourceRejection | None:
-    """Ask whether the claim may be made at a gateway at all, whoever else is there."""
+    """Run all checks of a claim at a gateway that do not depend on other claims."""
     return first_rejection(_CHAIN, claim, site, facts)
 
 
 def addresses(site: Site, namespace: str) -> list[str]:
-    """Return the CIDRs that servers of a namespace may resolve to although the gateway refuses them otherwise."""
+    """Return the CIDRs that are granted to servers of a namespace; the gateway refuses others."""
     return sorted({str(network) for grant in _grants(site, namespace) for network in grant.addresses})
 
 
 def path_is_of_no_other_namespace(claim: Claim, _site: Site, facts: ClusterFacts) -> ResourceRejection | None:
-    """``/<namespace>/…`` belongs to that namespace, in every tenancy and against every grant."""
+    """``/<namespace>/…`` belongs to that namespace, in every tenancy, despite any grant."""
     owner = claim.path.split("/", 2)[1]
     if owner == claim.key.namespace or owner not in facts.namespaces:
         return None
@@ -81,7 +81,7 @@ def hostnames_are_granted(claim: Claim, site: Site, _facts: ClusterFacts) -> Res
 
 
 def upstreams_are_granted(claim: Claim, site: Site, facts: ClusterFacts) -> ResourceRejection | None:
-    """In Multi, a server outside the namespace needs a grant, by whatever Service it is reached."""
+    """In Multi, a server outside the namespace needs a grant, through any chain of Services."""
     for index, host in enumerate(claim.upstreams if _is_multi(site) else ()):
         where = f"{claim.title}: spec.servers[{index}]"
         what = _outside(host, claim.key.namespace, site, facts)
@@ -93,7 +93,7 @@ def upstreams_are_granted(claim: Claim, site: Site, facts: ClusterFacts) -> Reso
 def api_server_is_granted(claim: Claim, site: Site, facts: ClusterFacts) -> ResourceRejection | None:
     """In every tenancy, a URL with an address of the API server needs a grant of that address.
 
-    A name that resolves to one is refused by the gateway, when it connects.
+    Where a name resolves to one, the gateway refuses it at the connect.
     """
     namespace = claim.key.namespace
     for index, host in enumerate(claim.upstreams if facts.api_servers else ()):
@@ -114,9 +114,9 @@ def _grants_address(grants: Iterable[Grant], address: Address) -> bool:
 
 
 def hosts_are_granted(claim: Claim, site: Site, _facts: ClusterFacts) -> ResourceRejection | None:
-    """In Multi, what is sent as Host must be of the namespace, of loopback, or granted.
+    """In Multi, the Host header must name the namespace's Service or loopback, or be granted.
 
-    Behind one address there may be the servers of many, told apart by that name alone.
+    One address may serve many hosts, which only this name distinguishes.
     """
     for index, host in enumerate(claim.hosts if _is_multi(site) else ()):
         name = urlsplit(f"//{host}").hostname or "" if host is not None else ""
@@ -127,9 +127,9 @@ def hosts_are_granted(claim: Claim, site: Site, _facts: ClusterFacts) -> Resourc
 
 
 def tls_names_are_granted(claim: Claim, site: Site, _facts: ClusterFacts) -> ResourceRejection | None:
-    """In Multi, the same of what is sent as the server's name in TLS, which ingresses choose a server by, too.
+    """In Multi, the same for the TLS server name (SNI), which ingresses route by, too.
 
-    A Service of the namespace may be called anything: there is no one else behind it.
+    A Service of the namespace may have any name, since no other tenant is behind it.
     """
     servers = zip(claim.upstreams, claim.tls_names, strict=True) if _is_multi(site) else ()
     for index, (host, name) in enumerate(servers):
@@ -142,9 +142,9 @@ def tls_names_are_granted(claim: Claim, site: Site, _facts: ClusterFacts) -> Res
 
 
 def forwarded_hosts_are_granted(claim: Claim, site: Site, _facts: ClusterFacts) -> ResourceRejection | None:
-    """In Multi, the same of what is sent as X-Forwarded-Host, which some ingresses and servers take for the Host.
+    """In Multi, the same for X-Forwarded-Host, which some servers use as the Host.
 
-    A Service of the namespace may be told anything.
+    A Service of the namespace may get any value.
     """
     servers = zip(claim.upstreams, claim.forwarded, strict=True) if _is_multi(site) else ()
     for index, (host, listed) in enumerate(servers):
@@ -160,7 +160,7 @@ def _name_outside(claim: Claim, site: Site, field: str, name: str) -> ResourceRe
     if not name or name in _LOOPBACK or _is_own(name, namespace) or _covers(_grants(site, namespace), name):
         return None
     message = (
-        f"{claim.title}: spec.{field}: {name} lies outside the namespace {namespace}, and gateway "
+        f"{claim.title}: spec.{field}: {name} is outside the namespace {namespace}, and gateway "
         f"{site.identity} does not grant it; remove it, or ask the platform team for a grant in the gateway's "
         "settings"
     )
@@ -173,14 +173,14 @@ def _is_own(host: str, namespace: str) -> bool:
 
 
 def _outside(host: str, namespace: str, site: Site, facts: ClusterFacts) -> str | None:
-    """Say how a host leads out of a namespace without a grant; None where it does not."""
+    """Return how a host leaves a namespace without a grant; None where it does not."""
     grants = list(_grants(site, namespace))
     service = backends.service_of(host)
     if service is None or service.namespace != namespace:
         if _covers(grants, host):
             return None
         return (
-            f".url: {host} lies outside the namespace {namespace}, and gateway {site.identity} does not grant it; "
+            f".url: {host} is outside the namespace {namespace}, and gateway {site.identity} does not grant it; "
             "use a Service of the namespace, or ask the platform team for a grant in the gateway's settings"
         )
     walk = backends.follow_chain(service, facts.services)
@@ -201,14 +201,14 @@ def _leads_out(walk: backends.ServiceChain, host: str, site: Site) -> str:
 
 
 def _endpoints(walk: backends.ServiceChain, site: Site, facts: ClusterFacts) -> str | None:
-    """Say why the endpoints behind a Service may be anywhere; None where they are Pods of the namespace."""
+    """Return why a Service's endpoints may be in any namespace; None where they are not."""
     name = f"Service {walk.last.namespace}/{walk.last.name}"
     if walk.endless:
         return f": {name} leads back to itself, or through too many of type ExternalName; let it select Pods"
     if backends.may_have_unseen_slices(walk.last, facts.services):
         return (
             f": the operator may not list EndpointSlices in the namespace {walk.last.namespace}, so it cannot tell "
-            f"whether somebody wrote endpoints of {name} by hand; give the operator the chart's rights"
+            f"whether endpoints of {name} were written by hand; give the operator the chart's rights"
         )
     service = backends.find(walk.last, facts.services)
     if service is None or (service.has_selector and not service.foreign_slices):
@@ -222,7 +222,7 @@ def _endpoints(walk: backends.ServiceChain, site: Site, facts: ClusterFacts) -> 
 
 
 def _is_trusted(walk: backends.ServiceChain, grants: Iterable[Grant]) -> bool:
-    """Whether a grant names one of the Services itself, so that it may lead anywhere. A pattern is no name."""
+    """Return whether a grant names a Service of the chain, so that it may have any endpoints."""
     names = {spelling for service in walk.chain for spelling in backends.spellings(service.host)}
     return any("*" in grant.upstreams or not names.isdisjoint(grant.upstreams) for grant in grants)
 

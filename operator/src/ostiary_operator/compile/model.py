@@ -1,7 +1,7 @@
-"""What goes into the compiler and what comes out of it, as plain frozen data.
+"""The input and the output of the compiler, as plain frozen data.
 
-Custom resources enter as Kubernetes objects (dicts), since the compiler is the one who judges their shape. Everything
-else is narrowed by its reader to what the compiler may know: in particular no Secret but a CA bundle ever enters.
+Custom resources enter as Kubernetes objects (dicts), since the compiler validates them. Of everything else its reader
+passes only what the compiler needs: in particular, no Secret but a CA bundle ever enters.
 """
 
 import enum
@@ -39,11 +39,11 @@ class Missing(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A Service as far as it says where a server is.
+    """The part of a Service that determines where a server is.
 
-    ``external_name`` is where a Service of type ExternalName leads. ``ports`` are its ports by number; None where any
-    will do. ``has_selector`` says whether Kubernetes itself finds its endpoints, among the Pods of its namespace;
-    ``foreign_slices`` names the EndpointSlices of it that somebody else wrote.
+    ``external_name`` is the target of a Service of type ExternalName. ``ports`` are its port numbers; None where any
+    is valid. ``has_selector`` means that Kubernetes itself sets its endpoints, from Pods of its namespace;
+    ``foreign_slices`` names its EndpointSlices that Kubernetes did not create.
     """
 
     external_name: str | None = None
@@ -54,10 +54,10 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class NamespaceServices:
-    """What is known of the Services of one namespace.
+    """The known Services of one namespace.
 
-    ``complete`` is False where there may be others, as beside files that do not hold all of a namespace.
-    ``slices_readable`` is False where the operator has no right to see their EndpointSlices.
+    ``complete`` is False where there may be others, as with files that do not contain a whole namespace.
+    ``slices_readable`` is False where the operator has no right to list their EndpointSlices.
     """
 
     services: Mapping[str, Service] = field(default_factory=dict)
@@ -67,7 +67,7 @@ class NamespaceServices:
 
 @dataclass(frozen=True, slots=True)
 class DiscoveredGateway:
-    """A gateway as discovered: a Service labelled ``ostiary.dev/gateway: <name>`` and the settings beside it.
+    """A discovered gateway: a Service with the label ``ostiary.dev/gateway``, and its settings.
 
     ``settings`` is the text of the ConfigMap's ``settings.yaml``, or None where there is no ConfigMap; None with a
     ``settings_problem`` where there is one without that key. ``created`` is the Service's creationTimestamp: of two
@@ -95,7 +95,7 @@ class Resources:
     """Everything that one compilation reads.
 
     ``namespaces`` maps each known namespace to its labels. ``references`` maps each referenced ConfigMap or Secret to
-    its data, or to the reason why it cannot be had; :func:`ostiary_operator.compile.references.wanted` names them.
+    its data, or to why it is not available; :func:`ostiary_operator.compile.references.wanted` lists them.
     ``services`` maps each namespace with proxies to its Services; of a namespace that is not in it nothing is known.
     ``api_servers`` are the addresses behind the Service ``kubernetes``, sorted.
     """
@@ -112,7 +112,10 @@ class Resources:
 
 @dataclass(frozen=True, slots=True)
 class ConditionDraft:
-    """One condition without time: the writer of status stamps transitions. ``status`` is True, False or Unknown."""
+    """A condition without transition time, which the status publisher adds.
+
+    ``status`` is True, False or Unknown.
+    """
 
     type: str
     status: str
@@ -122,12 +125,12 @@ class ConditionDraft:
 
 @dataclass(frozen=True, slots=True)
 class ResourceStatus:
-    """What the compiler can say of one resource: all but Programmed and Ready, which the replicas decide.
+    """A resource's status without Programmed and Ready, which depend on the replicas.
 
-    ``conditions`` are summed up in Ready, ``aside`` are not.
+    ``conditions`` are summarized in Ready, ``aside`` are not.
     ``expected`` maps each gateway that must serve this resource to what its replicas must report: for a proxy the
-    digest of its entry; for a policy the digests of all entries that carry it, by proxy. A proxy or policy whose
-    newest version was not accepted but whose last accepted version is served has ``held`` set, with the reason.
+    digest of its entry; for a policy the digests of all entries with this policy, by proxy. ``serves_last_accepted`` is
+    set where the newest version was not accepted and the last accepted one is served.
     ``too_large`` is set where the namespace exceeds its budget, so that the newest version is not in the config.
     """
 
@@ -148,7 +151,7 @@ class ResourceStatus:
 
 @dataclass(frozen=True, slots=True)
 class GatewayProblem:
-    """A gateway whose settings cannot be used: its last good settings stay, or it gets no config at all."""
+    """A problem with a gateway's settings: the last good ones stay, or it gets no config."""
 
     gateway: str
     message: str

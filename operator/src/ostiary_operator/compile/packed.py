@@ -1,7 +1,7 @@
-"""Custom resources on their way into the compiler: which part of one is judged, and how to carry thousands of them.
+"""Encodes custom resources compactly for the compiler, as JSON of the part that it reads.
 
-An object as an API server sends it is some hundred small dicts and strings. Kept as the JSON text of the part that is
-judged it takes a fifth of that, and the text is at once what tells whether it was judged before.
+An object from the API server consists of some hundred small dicts and strings. The JSON text of the relevant part takes
+a fifth of that memory, and is also the cache key for its validation.
 """
 
 from collections.abc import Mapping
@@ -14,15 +14,15 @@ from ostiary_operator.api.resources import API_VERSION
 
 Document = dict[str, Any]
 
-#: What of the metadata is judged. The rest is the API server's, and newer ones add to it.
+#: The metadata that the compiler reads. The API server sets the rest, and newer versions add to it.
 _JUDGED: Final = ("name", "namespace", "uid", "generation", "creationTimestamp", "labels")
-#: What of the metadata others than the compiler read.
+#: The metadata that other packages read.
 _READ: Final = ("name", "namespace", "uid", "generation", "resourceVersion", "deletionTimestamp", "labels")
 _PLAIN: Final = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
 
 
 class EncodedResource(dict[str, Any]):
-    """A custom resource whose metadata and status are there as ever; the spec is only in ``judged``, as JSON."""
+    """A custom resource with its metadata and status; the spec is only in ``judged``, as JSON."""
 
     __slots__ = ("judged",)
 
@@ -32,14 +32,14 @@ class EncodedResource(dict[str, Any]):
 
 
 def encode_resource(kind: str, item: Mapping[str, Any]) -> EncodedResource:
-    """Pack an object that was parsed from JSON. ``kind`` is what its list says, where the object itself does not."""
+    """Encode an object that was parsed from JSON. ``kind`` is that of its list."""
     metadata = {key: item["metadata"][key] for key in _READ if key in item["metadata"]}
     rest = {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "status": item.get("status") or {}}
     return EncodedResource(rest, to_json(compiled_part(kind, item)))
 
 
 def compiled_part(kind: str, item: Mapping[str, Any]) -> Document:
-    """Return what of an object the compiler judges: all but the status, and of the metadata what users wrote."""
+    """Return the part that the compiler reads: no status, and of the metadata what users write."""
     metadata = item.get("metadata")
     part = {"apiVersion": API_VERSION, "kind": kind, **item}
     part.pop("status", None)
@@ -49,20 +49,20 @@ def compiled_part(kind: str, item: Mapping[str, Any]) -> Document:
 
 
 def to_json(part: Document) -> bytes:
-    """Return the JSON of a judged part.
+    """Return the JSON of such a part.
 
     Raises:
-        TypeError: it holds what JSON cannot.
+        TypeError: it contains values that JSON cannot represent.
     """
     return orjson.dumps(part, option=_PLAIN)
 
 
 def from_json(text: bytes) -> Document:
-    """Return the judged part that was written so."""
+    """Return the part from its JSON."""
     part: Document = orjson.loads(text)
     return part
 
 
 def _plain(value: Any) -> Any:
-    """Return what YAML readers make a time of as the text that it was."""
+    """Return a time as text, since YAML readers convert timestamps."""
     return value.isoformat() if isinstance(value, datetime) else value

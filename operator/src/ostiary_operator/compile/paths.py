@@ -1,7 +1,7 @@
-"""Who has which path at which gateway: the older keeps it.
+"""Assigns paths at each gateway to proxies: of two that conflict, the older keeps its path.
 
-A proxy answers at its path and at its endpoint, the path with ``/mcp`` behind it. Two claims conflict where one of
-these addresses is the same at overlapping hosts; a claim without hostnames overlaps every host.
+A proxy serves its path and its endpoint, the path followed by ``/mcp``. Two claims conflict where one of these is the
+same at overlapping hosts; a claim without hostnames overlaps every host.
 """
 
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from ostiary_operator.compile.sites import Site
 
 
 class GrantedRoutes:
-    """The claims that were granted so far. Ask and grant in order of age: whoever comes first keeps it."""
+    """The claims that were granted so far. Grant in order of age: the first one keeps its path."""
 
     def __init__(self) -> None:
         self._claims: dict[tuple[str, str], list[Claim]] = {}
@@ -28,7 +28,7 @@ class GrantedRoutes:
         return None
 
     def grant(self, claim: Claim, sites: Iterable[Site]) -> None:
-        """Write a claim down."""
+        """Record a claim."""
         for site in sites:
             for address in _addresses(claim):
                 self._claims.setdefault((site.identity, address), []).append(claim)
@@ -37,7 +37,7 @@ class GrantedRoutes:
 def path_is_free(
     claim: Claim, site: Site, ledger: GrantedRoutes, *, ignoring_namespace: str | None = None
 ) -> ResourceRejection | None:
-    """Refuse a claim whose path an older proxy has; proxies of ``ignoring_namespace`` do not count."""
+    """Reject a claim whose path an older proxy has, except one of ``ignoring_namespace``."""
     rival = ledger.rival(claim, site, ignoring_namespace=ignoring_namespace)
     return None if rival is None else _refusal(claim, rival, site)
 

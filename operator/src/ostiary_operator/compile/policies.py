@@ -1,8 +1,8 @@
-"""Which version of each policy is in force, and whom it governs.
+"""Decides which version of each policy is in force, and which proxies it governs.
 
-An unusable policy never opens. A version that is not accepted changes nothing: the last accepted one stays, rules and
-targets together, as the previous configs carry it. What only the unusable version targets refuses every call, and so
-does everything that it targets where no version was ever accepted. A deleted policy is gone.
+An unusable policy never opens a proxy. A version that is not accepted changes nothing: the last accepted one stays in
+force with its rules and targets, as the previous configs contain it. Proxies that only the unusable version targets
+refuse every call; so do all its targets where no version was ever accepted. A deleted policy is no longer in force.
 """
 
 from collections import defaultdict
@@ -27,10 +27,11 @@ EncodedPolicy: TypeAlias = EncodedDocument[PolicyDocument]
 
 @dataclass(frozen=True, slots=True)
 class PolicyDecision:
-    """What came of one policy: ``filed`` is in force at ``governs``; the proxies in ``closes`` refuse every call.
+    """The result for one policy: which version is in force, and at which proxies.
 
-    ``refusal`` says why the newest version is not accepted; ``missing`` names targets that do not exist. ``evadable``
-    is set where the owner of a proxy decides by its labels whether the platform's policy governs it.
+    ``encoded`` is in force at ``governs``; the proxies in ``closes`` refuse every call. ``rejection`` says why the
+    newest version is not accepted; ``missing`` names targets that do not exist. ``evadable`` is set where the owner of
+    a proxy can evade the platform's policy with the proxy's labels.
     """
 
     subject: ParsedPolicy
@@ -44,13 +45,13 @@ class PolicyDecision:
 
     @property
     def serves_last_accepted(self) -> bool:
-        """Whether an earlier version is in force."""
+        """Whether the last accepted version is in force instead of the newest."""
         return self.rejection is not None and self.encoded is not None
 
 
 @dataclass(slots=True)
 class Governance:
-    """The policies of one proxy: those in force, and those that close it until they are mended."""
+    """The policies of one proxy: those in force, and those that close it until they are fixed."""
 
     decisions: list[PolicyDecision] = field(default_factory=list)
     closed_by: list[PolicyDecision] = field(default_factory=list)
@@ -72,7 +73,7 @@ def decide(
     previous: Mapping[str, GatewayConfig],
     cache: Cache,
 ) -> tuple[PolicyDecision, ...]:
-    """Judge every policy."""
+    """Decide for every policy."""
     last = _LastAccepted(previous, cache, operator_namespace=operator_namespace)
     return tuple(
         _rule(policy, proxies, tier_of(policy.key.namespace, operator_namespace), last, cache) for policy in policies
@@ -80,7 +81,7 @@ def decide(
 
 
 def govern(decisions: Iterable[PolicyDecision]) -> Mapping[ObjectKey, Governance]:
-    """Turn rulings round: from policies to the proxies that they concern."""
+    """Group decisions on policies by the proxies that they concern."""
     found: dict[ObjectKey, Governance] = defaultdict(Governance)
     for decision in decisions:
         for key in decision.governs:
@@ -91,10 +92,10 @@ def govern(decisions: Iterable[PolicyDecision]) -> Mapping[ObjectKey, Governance
 
 
 class _LastAccepted:
-    """The last accepted version of each policy, by uid; looked up only when one is needed.
+    """The last accepted version of each policy, by uid; read only when one is needed.
 
-    Believed are the configs of the shared gateways, and those of gateways in the policy's own namespace. Of any other
-    gateway the key lies with another tenant, who would write the policies of all others with it.
+    Only the configs of shared gateways, and of gateways in the policy's own namespace, are trusted. The key of any
+    other gateway belongs to another tenant, who could forge everyone's policies with it.
     """
 
     def __init__(self, previous: Mapping[str, GatewayConfig], cache: Cache, *, operator_namespace: str) -> None:
@@ -104,7 +105,7 @@ class _LastAccepted:
         self._by_origin: dict[tuple[str, str], PolicyDocument] | None = None
 
     def _known(self) -> Mapping[tuple[str, str], PolicyDocument]:
-        """Return the newest version that the gateways of a namespace had of a policy, by namespace and uid."""
+        """Return the newest version of each policy at a namespace's gateways, by namespace and uid."""
         if self._by_origin is None:
             found = [
                 (identity.partition("/")[0], *item)
@@ -121,9 +122,9 @@ class _LastAccepted:
         document = max(filter(None, versions), key=lambda each: each.generation, default=None)
         if document is None:
             return None
-        # The tier is a matter of today: the operator may have moved.
+        # The tier is computed again, since the operator may have another namespace now.
         encoded = encode_document(document.model_copy(update={"tier": tier}))
-        # A version of before today's bounds may cost more than any gateway takes.
+        # A version from before the current limits may cost more than any gateway accepts.
         runs = self._cache.get(("runs", encoded.digest), lambda: _runs(encoded.document))
         return encoded if runs else None
 
@@ -160,7 +161,7 @@ def _hold(
     rejection: ResourceRejection | None,
     targeting: Targeting,
 ) -> PolicyDecision:
-    """Let the last accepted version stand, and close what only the unusable one targets."""
+    """Keep the last accepted version in force, and close what only the unusable one targets."""
     encoded = last.find(subject, tier)
     governs: tuple[ObjectKey, ...] = ()
     if encoded is not None:
@@ -174,7 +175,7 @@ def _hold(
 def names_a_target(
     subject: ParsedPolicy, content: PolicyContent, _tier: Tier, _targets: Targets
 ) -> ResourceRejection | None:
-    """A policy that targets nothing was meant otherwise."""
+    """A policy without any target is a mistake."""
     if not Targeting.of_content(content).says_nothing:
         return None
     remedy = "set one of them; targetSelector: {} selects every MCPProxy that the policy reaches"
@@ -198,7 +199,7 @@ def selects_only_where_it_may(
 def finds_a_target(
     subject: ParsedPolicy, content: PolicyContent, _tier: Tier, targets: Targets
 ) -> ResourceRejection | None:
-    """Names behind which there is nothing are a slip, unless others have something; a selector may wait for proxies."""
+    """At least one named target must exist; a selector may match proxies created later."""
     if targets.found or not targets.missing:
         return None
     index = next(i for i, name in enumerate(content.target_names) if name in targets.missing)
@@ -223,7 +224,7 @@ def _compiled(
 
 
 def _compile(subject: ParsedPolicy, content: PolicyContent, tier: Tier) -> EncodedPolicy | ResourceRejection:
-    """Write the document of a policy and prove that a gateway can compile it."""
+    """Encode the document of a policy, and verify that a gateway can compile it."""
     document = PolicyDocument(
         namespace=subject.key.namespace,
         name=subject.key.name,

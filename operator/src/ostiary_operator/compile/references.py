@@ -1,4 +1,4 @@
-"""What resources refer to outside themselves, in their own namespace: Services, and CA bundles."""
+"""Resolves the references of resources in their own namespace: Services and CA bundles."""
 
 import re
 import ssl
@@ -24,7 +24,7 @@ _CERTIFICATE: Final = re.compile(r"-----BEGIN CERTIFICATE-----\s[A-Za-z0-9+/=\s]
 
 
 def wanted(proxies: Iterable[Mapping[str, Any]], cache: Cache | None = None) -> set[ReferenceKey]:
-    """Return the objects that the shell must read before it compiles these proxies."""
+    """Return the objects that the caller must read before it compiles these proxies."""
     subjects = read_proxies(proxies, cache if cache is not None else Cache())
     return {
         _key(subject, reference)
@@ -36,19 +36,19 @@ def wanted(proxies: Iterable[Mapping[str, Any]], cache: Cache | None = None) -> 
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """What the references of one proxy came to: the CA bundle of each server that names one, or why not."""
+    """The resolved references of one proxy: CA bundles by server, or why one is unusable."""
 
     bundles: Mapping[str, str] = field(default_factory=dict)
     """Server name -> certificates as PEM."""
     found_services: bool = False
-    """Whether it refers to Services, and all are there."""
+    """Whether it refers to Services, and all exist."""
     rejection: ResourceRejection | None = None
 
 
 def resolve(
     subject: ParsedProxy, spec: ProxySpec, references: References, services: Services, cache: Cache
 ) -> Resolution:
-    """Read what a proxy refers to; the first reference that cannot be used is the answer."""
+    """Resolve the references of a proxy; the first unusable one is the rejection."""
     names = [_backend(subject, number, server, services) for number, server in enumerate(spec.servers)]
     rejection = next((name for name in names if isinstance(name, ResourceRejection)), None)
     if rejection is not None:
@@ -63,7 +63,7 @@ def resolve(
 
 
 def _backend(subject: ParsedProxy, number: int, server: Server, services: Services) -> bool | ResourceRejection:
-    """Say whether a server is a Service that is there, with its port; or that it is not."""
+    """Return whether a server is a Service that exists with its port, or why that is missing."""
     url = urlsplit(server_url(server, subject.key.namespace))
     name = service_of(url.hostname or "")
     if name is None or name.namespace != subject.key.namespace:
@@ -83,7 +83,7 @@ def _backend(subject: ParsedProxy, number: int, server: Server, services: Servic
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a reference stands."""
+    """The position of a reference in the resource."""
 
     server: str
     field: str
@@ -103,7 +103,7 @@ def _key(subject: ParsedProxy, reference: CaCertificateReference) -> ReferenceKe
 def _certificates(
     subject: ParsedProxy, place: _Place, reference: CaCertificateReference, references: References, cache: Cache
 ) -> str | ResourceRejection:
-    """Return the certificates that a reference names, or why they cannot be had."""
+    """Return the certificates that a reference names, or why they are not usable."""
     key = _key(subject, reference)
     where = f"{subject.title}: {place.field}: {key.kind} {key.namespace}/{key.name}"
     data = references.get(key, Missing.NOT_FOUND)
@@ -138,9 +138,10 @@ def _unreadable(why: Missing, where: str, key: ReferenceKey) -> ResourceRejectio
 
 
 def _bundle(text: str) -> tuple[str, str]:
-    """Return (certificates, "") or ("", what is wrong with them).
+    """Return (certificates, "") or ("", the defect).
 
-    Only the certificates travel: what else a Secret holds, above all a private key, must never reach a ConfigMap.
+    Only the certificates are returned: other content of a Secret, above all a private key, must never reach a
+    ConfigMap.
     """
     found = _PEM_LABEL.findall(text)
     if not found:
@@ -148,7 +149,7 @@ def _bundle(text: str) -> tuple[str, str]:
     if set(found) != {"CERTIFICATE"}:
         return "", "holds something other than certificates; leave nothing in it but certificates as PEM"
     blocks = [block.replace("\r", "") for block in _CERTIFICATE.findall(text)]
-    # One by one: in a row OpenSSL stops at the first that it cannot read, and takes those before it for all.
+    # One by one: given all at once, OpenSSL silently stops at the first that it cannot read.
     if len(blocks) != len(found) or not all(map(_loads, blocks)):
         return "", "holds a certificate that cannot be read; it needs certificates as PEM"
     return "".join(f"{block}\n" for block in blocks), ""

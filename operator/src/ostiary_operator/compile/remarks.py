@@ -1,4 +1,4 @@
-"""What has no part in Ready and yet has to be seen: a proxy that nothing governs, a policy that protects nothing."""
+"""The conditions that Ready ignores: Governed of a proxy, and Effective of a policy."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -11,13 +11,13 @@ from ostiary_operator.compile.subjects import ParsedProxy
 from ostiary_operator.compile.wording import condition, identity, listing, nearest
 
 _EVADABLE: Final = (
-    "spec.targetSelector: selects MCPProxies by their own labels, and whoever may edit one can take it out; "
+    "spec.targetSelector: selects MCPProxies by their own labels, and any user who may edit one can evade it; "
     "select namespaces with namespaceSelector, or leave the selector empty to govern every MCPProxy"
 )
 
 
 def governed(subject: ParsedProxy, governance: Governance, access: str) -> ConditionDraft:
-    """Say of a proxy whether any policy governs it; ``access`` says who may use what."""
+    """Return whether any policy governs a proxy; ``access`` is the text on who may use what."""
     status, reason = ConditionStatus.TRUE, GovernedReason.GOVERNED
     if governance.closed_by:
         reason = GovernedReason.CLOSED
@@ -29,7 +29,7 @@ def governed(subject: ParsedProxy, governance: Governance, access: str) -> Condi
 
 
 def effective(decision: PolicyDecision, known: Sequence[str]) -> ConditionDraft:
-    """Say of a policy whether it protects anything. ``known`` are the names of the proxies in its namespace."""
+    """Return whether a policy protects anything. ``known`` are the proxies in its namespace."""
     reason, message = next(_slips(decision, known), (EffectiveReason.EFFECTIVE, ""))
     if message:
         return condition(ConditionType.EFFECTIVE, ConditionStatus.FALSE, reason, f"{decision.subject.title}: {message}")

@@ -1,4 +1,4 @@
-"""The servers of a proxy as the gateway needs them: complete URLs, milliseconds, certificates, granted addresses."""
+"""Compiles the servers of a proxy: complete URLs, milliseconds, certificates, addresses."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ from ostiary_operator.compile.claims import server_url
 def compile_servers(
     spec: ProxySpec, namespace: str, *, bundles: Mapping[str, str], addresses: list[str]
 ) -> list[ServerConfig]:
-    """Write the servers out. ``bundles`` are CA certificates by server; ``addresses`` are what the gateway grants."""
+    """Compile the servers. ``bundles`` are CA certificates by server, ``addresses`` CIDRs."""
     return [_server(server, namespace, bundles.get(server.name), addresses) for server in spec.servers]
 
 

@@ -1,4 +1,4 @@
-"""What each resource is told: conditions with object, field and remedy, URLs, relations, and what replicas must run."""
+"""Builds each resource's status: conditions, URLs, relations and expected entries."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,14 +22,14 @@ from ostiary_operator.compile.wording import condition, identity, joined, listin
 
 @dataclass(frozen=True, slots=True)
 class CompiledGateway:
-    """One gateway with its settled config."""
+    """One gateway with its compiled config."""
 
     site: Site
     config: BudgetedConfig
 
 
 def proxy_status(admission: Admission, governance: Governance, settled: Sequence[CompiledGateway]) -> ResourceStatus:
-    """Return what an MCPProxy is told."""
+    """Return the status of an MCPProxy."""
     subject = admission.subject
     served = [(it.site, it.config.entries[subject.key]) for it in settled if subject.key in it.config.entries]
     over_budget = [it for it in settled if _is_over_budget(it.config, subject.key)]
@@ -49,13 +49,13 @@ def proxy_status(admission: Admission, governance: Governance, settled: Sequence
 
 
 def _urls(served: Sequence[tuple[Site, EncodedEntry]]) -> tuple[tuple[str, str, str], ...]:
-    """Return all endpoints. First those of gateways with an externalURL: `status.url` is for clients anywhere."""
+    """Return all endpoints, first those with an externalURL, for `status.url`."""
     ordered = sorted(served, key=lambda it: it[0].settings is None or it[0].settings.external_url is None)
     return tuple(url for site, entry in ordered for url in endpoints(site, entry.document))
 
 
 def policy_status(decision: PolicyDecision, settled: Sequence[CompiledGateway], known: Sequence[str]) -> ResourceStatus:
-    """Return what an MCPPolicy is told; ``known`` are the names of the proxies in its namespace."""
+    """Return the status of an MCPPolicy; ``known`` are the proxies in its namespace."""
     subject = decision.subject
     expected = {it.site.identity: dict(_carriers(decision, it.config)) for it in settled}
     over_budget = [it for it in settled if _lacks(decision, it.config)]
@@ -79,14 +79,14 @@ def policy_status(decision: PolicyDecision, settled: Sequence[CompiledGateway], 
 
 
 def _is_over_budget(config: BudgetedConfig, key: ObjectKey) -> bool:
-    """Whether a gateway has something else of a proxy than it should."""
+    """Return whether a gateway has another entry of a proxy than the desired one."""
     if key not in config.over_budget:
         return False
     return key not in config.entries or config.entries[key].digest != config.over_budget[key].digest
 
 
 def _carriers(decision: PolicyDecision, config: BudgetedConfig) -> Iterator[tuple[str, str]]:
-    """Yield the proxies whose entries carry a policy, with the digests of those."""
+    """Yield the proxies whose entries contain a policy, with the digests of the entries."""
     for key in decision.governs if decision.encoded is not None else ():
         entry = config.entries.get(key)
         if entry is not None and decision.encoded is not None and decision.encoded.digest in entry.document.policies:
@@ -94,7 +94,7 @@ def _carriers(decision: PolicyDecision, config: BudgetedConfig) -> Iterator[tupl
 
 
 def _lacks(decision: PolicyDecision, config: BudgetedConfig) -> bool:
-    """Whether an entry of a namespace beyond its budget should carry the policy and does not."""
+    """Return whether an entry beyond its budget should contain the policy and does not."""
     # Platform policies have no budget: they govern whatever is served, also what is kept.
     if decision.encoded is None or decision.tier == "platform":
         return False
@@ -119,7 +119,7 @@ def _proxy_accepted(
 
 
 def _beyond_budget(proxies: Sequence[ObjectKey], over_budget: Sequence[CompiledGateway]) -> str:
-    """Say why a version that is accepted is not in force at the first of these proxies where it is not."""
+    """Return why an accepted version is not in force, for the first of these proxies."""
     found = ((it, key) for it in over_budget for key in sorted(proxies) if key in it.config.excesses)
     first = next(found, None)
     if first is None:
@@ -130,10 +130,10 @@ def _beyond_budget(proxies: Sequence[ObjectKey], over_budget: Sequence[CompiledG
 
 
 def _access(governance: Governance, served: Sequence[tuple[Site, EncodedEntry]]) -> str:
-    """Say who may use what, as far as that is a matter of having policies."""
+    """Return who may use what, as far as that depends on having policies."""
     if governance.closed_by:
         names = listing(identity(decision.subject.key) for decision in governance.closed_by)
-        return f"every call is refused until {names} is mended, which targets it and was never accepted for it"
+        return f"every call is refused until {names} is fixed, which targets it and was never accepted for it"
     if any(entry.document.invalid for _, entry in served):
         return "every call is refused until what it needs is within its budget again"
     if governance.decisions:
@@ -143,15 +143,15 @@ def _access(governance: Governance, served: Sequence[tuple[Site, EncodedEntry]])
 
 
 def _without_policy(served: Sequence[tuple[Site, EncodedEntry]]) -> str:
-    """Say what the gateways let pass without any policy; which one, where they differ."""
+    """Return what the gateways permit without any policy; by gateway, where they differ."""
     gateways: dict[str, list[str]] = {}
     for site, entry in served:
         gateways.setdefault(entry.document.without_policy, []).append(site.identity)
-    told = []
+    texts = []
     for default, names in sorted(gateways.items()):
         where = f" at {', '.join(names)}" if len(gateways) > 1 else ""
-        told.append(f"{_WITHOUT_POLICY[default]}{where} (withoutPolicy: {default})")
-    return " and ".join(told)
+        texts.append(f"{_WITHOUT_POLICY[default]}{where} (withoutPolicy: {default})")
+    return " and ".join(texts)
 
 
 _WITHOUT_POLICY: Mapping[str, str] = {
@@ -180,13 +180,13 @@ def _proxy_resolved(admission: Admission, served: Sequence[tuple[Site, EncodedEn
 
 
 def _instead(admission: Admission, served: Sequence[tuple[Site, EncodedEntry]]) -> str:
-    """Say what is served instead of a version that cannot be, and why the last accepted one is not."""
+    """Return what is served instead of a rejected version, or why nothing is."""
     sentences = ["Nothing is served until then."]
     if served:
         generations = sorted({entry.document.generation for _, entry in served})
         names = " and ".join(str(generation) for generation in generations)
         sentences = [f"The last accepted version (generation {names}) is served until then."]
-    # Where the newest version fails for the same reason it need not be said twice.
+    # Where the newest version fails for the same reason, that is not repeated.
     if admission.objection is not None and admission.objection != admission.rejection:
         sentences.append(f"The last accepted version is no longer permitted everywhere: {admission.objection.message}.")
     return " ".join(sentences)
@@ -213,7 +213,7 @@ def _policy_accepted(decision: PolicyDecision, over_budget: Sequence[CompiledGat
 
 
 def _in_force(decision: PolicyDecision) -> str:
-    """Say what is in force instead of a version that is not accepted."""
+    """Return what is in force instead of a version that is not accepted."""
     parts = []
     if decision.encoded is not None and decision.governs:
         parts.append(f"The last accepted version (generation {decision.encoded.document.generation}) stays in force.")

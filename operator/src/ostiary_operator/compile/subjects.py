@@ -1,7 +1,6 @@
-"""Custom resources as the compiler meets them: judged, but never lost for being wrong.
+"""Parses and validates custom resources; invalid ones are kept with their problem.
 
-A resource that cannot be read still has a name, an age and labels. It is targeted by policies, it keeps its claims, and
-it gets a status.
+An invalid resource still has a name, an age and labels. Policies target it, it keeps its claims, and it gets a status.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -25,10 +24,10 @@ SpecT = TypeVar("SpecT")
 
 @dataclass(frozen=True, slots=True)
 class ParsedResource(Generic[SpecT_co]):
-    """One custom resource. Either ``spec`` is set, or ``problem`` says why it cannot be.
+    """One custom resource. Either ``spec`` is set, or ``problem`` says why it is invalid.
 
-    ``fingerprint`` is equal for equal resources, and None where there is none. ``raw`` is a spec that cannot be used,
-    as it came.
+    ``fingerprint`` is equal for equal resources, and None where there is none. ``raw`` is the original spec of an
+    invalid resource.
     """
 
     key: ObjectKey
@@ -53,13 +52,13 @@ class ParsedResource(Generic[SpecT_co]):
 
     @property
     def age(self) -> tuple[datetime, str, str]:
-        """What sorts the oldest first; of equal age, by namespace and name."""
+        """The sort key: the oldest first; of equal age, by namespace and name."""
         return (self.created, self.key.namespace, self.key.name)
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyContent:
-    """What a valid policy says, without the many small models that it was judged with."""
+    """The content of a valid policy, without the many small models of its validation."""
 
     target_names: tuple[str, ...]
     target_selector: TargetSelector | None
@@ -71,12 +70,12 @@ ParsedPolicy: TypeAlias = ParsedResource[PolicyContent]
 
 
 def read_proxies(objects: Iterable[Mapping[str, Any]], cache: Cache) -> tuple[ParsedProxy, ...]:
-    """Judge the shape of MCPProxies; the oldest come first."""
+    """Parse and validate MCPProxies; the oldest come first."""
     return _read_all(PROXY_KIND, _proxy, objects, cache)
 
 
 def read_policies(objects: Iterable[Mapping[str, Any]], cache: Cache) -> tuple[ParsedPolicy, ...]:
-    """Judge the shape of MCPPolicies; the oldest come first."""
+    """Parse and validate MCPPolicies; the oldest come first."""
     return _read_all(POLICY_KIND, _policy, objects, cache)
 
 
@@ -86,7 +85,7 @@ def _proxy(document: Document) -> ProxySpec:
 
 def _policy(document: Document) -> PolicyContent:
     spec = parse_policy(document).spec
-    # The rules of the contract have the shape of the API's; written out and read back they are converted in one go.
+    # The rules of the contract have the shape of the API's, so a round trip through JSON converts them.
     access = spec.access.model_dump_json(by_alias=True, exclude_none=True) if spec.access is not None else None
     return PolicyContent(
         target_names=tuple(reference.name for reference in spec.target_refs),
@@ -100,7 +99,7 @@ def _read_all(
 ) -> tuple[ParsedResource[SpecT], ...]:
     found = [_read(kind, parse, item, cache) for item in objects]
     found.sort(key=lambda subject: (*subject.age, subject.uid, subject.fingerprint or b""))
-    # No API server holds two objects of one key. Where files do, the last by this order is the one.
+    # No API server has two objects with one key. Where files do, the last in this order counts.
     return tuple({subject.key: subject for subject in found}.values())
 
 
@@ -146,13 +145,13 @@ def _judge(
     except InvalidResource as error:
         return replace(subject, problem=str(error))
     if not is_json:
-        problem = Problem("spec", "holds what JSON cannot", r"write plain text, and no escapes such as \ud800")
+        problem = Problem("spec", "contains what JSON cannot", r"write plain text, and no escapes such as \ud800")
         return replace(subject, problem=f"{subject.title}: {problem}")
     return replace(subject, spec=spec, raw=None)
 
 
 def _text(value: object) -> str:
-    """Return text, and nothing of what only Python takes for text: lone surrogates."""
+    """Return text without lone surrogates, which only Python accepts as text."""
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else ""
 
 
@@ -163,7 +162,7 @@ def _labels(value: object) -> Mapping[str, str]:
 
 
 def _moment(value: object) -> datetime:
-    """Return when an object was created; what has no time is as old as can be, and so is ordered by its name."""
+    """Return when an object was created; without a time it counts as the oldest."""
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value)

@@ -1,4 +1,4 @@
-"""Which proxies a policy targets: by name, or by labels. Everything else about a policy is none of this module's."""
+"""Finds the proxies that a policy targets, by name or by labels."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,9 +19,9 @@ from ostiary_operator.compile.wording import nearest
 
 @dataclass(frozen=True, slots=True)
 class Targeting:
-    """What a policy says of its targets: proxies of its namespace by name, and a selector.
+    """The targets in a policy: proxies of its namespace by name, and a selector.
 
-    ``unreadable`` is set where a part of it could not be read, so that it may mean anything in the policy's reach.
+    ``unreadable`` is set where a part of them could not be parsed, so they may include any proxy in the policy's reach.
     """
 
     names: tuple[str, ...] = ()
@@ -35,18 +35,18 @@ class Targeting:
 
     @property
     def is_by_labels_of_proxies(self) -> bool:
-        """Whether it selects proxies by what their owners wrote on them, and no namespaces."""
+        """Whether it selects proxies by their own labels, and no namespaces."""
         selector = self.selector
         return selector is not None and selector.chooses and not _chooses(selector.namespace_selector)
 
     @classmethod
     def of_content(cls, content: PolicyContent) -> "Targeting":
-        """What a valid policy says."""
+        """Return the targets of a valid policy."""
         return cls(content.target_names, content.target_selector)
 
     @classmethod
     def of_source(cls, source: str | None) -> "Targeting":
-        """What an accepted policy said, as :meth:`source` wrote it."""
+        """Return the targets of an accepted policy, as :meth:`source` wrote them."""
         try:
             spec = PolicySpec.model_validate_json(source or "{}")
         except ValidationError:  # written by a version whose selectors we do not know
@@ -55,7 +55,7 @@ class Targeting:
 
     @classmethod
     def of_raw(cls, raw: Any) -> "Targeting":
-        """What can be understood of a policy that is not valid; what cannot, may mean everything in its reach."""
+        """Return the targets of an invalid policy, as far as they can be parsed."""
         spec = raw if isinstance(raw, Mapping) else {}
         references = spec.get("targetRefs") or []
         names = [_name(item) for item in references] if isinstance(references, list) else [""]
@@ -63,7 +63,7 @@ class Targeting:
         return cls(tuple(name for name in names if name), selector, unreadable or "" in names or spec is not raw)
 
     def source(self) -> str:
-        """Write it down for later."""
+        """Return them as JSON, for the policy's document."""
         references = [{"kind": "MCPProxy", "name": name} for name in self.names]
         selector = {"targetSelector": self.selector.document()} if self.selector is not None else {}
         return canonical({"targetRefs": references} | selector).decode()
@@ -90,9 +90,9 @@ def _selector(spec: Mapping[str, Any]) -> tuple[TargetSelector | None, bool]:
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """The proxies that are meant, sorted, and the names behind which there is none.
+    """The targeted proxies, sorted, and the names without a proxy.
 
-    ``nearest`` is what the first of those was probably meant to be; empty where nothing is like it.
+    ``nearest`` is the existing name most similar to the first missing one; empty where none is similar.
     """
 
     found: tuple[ObjectKey, ...]
@@ -101,7 +101,7 @@ class Targets:
 
 
 class TargetIndex:
-    """All proxies, ready to be found by name and by label.
+    """An index of all proxies, by name and by label.
 
     Owner policies reach the proxies of their own namespace. Platform policies reach every namespace, or those that
     their ``namespaceSelector`` selects; their ``targetRefs`` stay within the operator's namespace.
@@ -141,7 +141,7 @@ class TargetIndex:
                 yield proxy.key
 
     def _candidates(self, selector: LabelSelector, namespace: str, tier: Tier) -> Iterable[ParsedProxy]:
-        """Return few proxies that hold all that can match: with thousands of policies, asking all is too slow."""
+        """Return a small superset of the matches, since testing all proxies is too slow."""
         for key, value in selector.match_labels.items():
             if tier == "platform":
                 return self._by_label.get((key, value), ())

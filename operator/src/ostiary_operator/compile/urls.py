@@ -8,7 +8,7 @@ from ostiary_operator.compile.sites import Site
 
 
 def endpoints(site: Site, entry: EntryDocument) -> list[tuple[str, str, str]]:
-    """Return (gateway, hostname or empty, URL) for each place where a gateway serves an entry.
+    """Return (gateway, hostname or empty, URL) for each URL at which a gateway serves an entry.
 
     With hostnames it is served at those only, with scheme and port of externalURL. Without externalURL the address is
     that of the gateway's Service.

@@ -1,6 +1,6 @@
-"""What policies and catalogues weigh: what it costs a gateway to keep and to match their patterns.
+"""The weights of policies and catalogues: the cost of keeping and matching their patterns.
 
-A policy that weighs too much is invalid. What several add up to at a proxy or in a namespace is a matter of the budget.
+A policy that is too heavy is invalid. The budget limits the sum of several at a proxy or in a namespace.
 """
 
 from ostiary_core.contract.documents import CatalogueConfig, EntryDocument
@@ -30,4 +30,4 @@ def _weigh(catalogue: CatalogueConfig) -> int:
     try:
         return sum(matcher.weight for matcher in compile_catalogue(catalogue).values())
     except PatternError:
-        return PROXY_WEIGHT + 1  # a version of before today's bounds
+        return PROXY_WEIGHT + 1  # a version from before the current limits

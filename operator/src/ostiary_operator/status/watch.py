@@ -151,7 +151,7 @@ def problems(gateway_states: Mapping[str, GatewayState]) -> Iterator[GatewayProb
 
 def _misplaced(replica: Replica, names: Iterable[str]) -> str:
     return (
-        f"replica {replica.name} finds {key_names.first_few(tuple(names))} among its ConfigMaps, and uses none: keys are "
-        "read from the Secret only; mount it separately as this version's chart does, and check what writes the "
+        f"replica {replica.name} finds {key_names.first_few(tuple(names))} among its ConfigMaps, and uses none: keys "
+        "are read from the Secret only; mount it separately as this version's chart does, and check what writes the "
         "ConfigMaps"
     )
