@@ -1,1 +1,1 @@
-"""The control plane: resource models, the pure compiler, and the only code that speaks to Kubernetes."""
+"""The control plane: resource models, the pure compiler, and all access to Kubernetes."""

@@ -28,7 +28,7 @@ class AdminError(OstiaryError):
 
 @dataclass(slots=True)
 class AdminServer:
-    """Serves health, readiness and metrics. After the start, ``port`` is the actual port, also where 0 was given."""
+    """Serves health, readiness and metrics. Once started, ``port`` is the actual port."""
 
     host: str
     port: int

@@ -56,11 +56,11 @@ class Components:
     queue: WorkQueue
     schedule: Schedule
     publisher: StatusPublisher
-    changes: EventFilter
+    event_filter: EventFilter
     poller: Poller
     events: EventRecorder
     admin: AdminServer
-    claims: NamespaceOwnership | None
+    ownership: NamespaceOwnership | None
 
 
 def assemble(
@@ -71,37 +71,38 @@ def assemble(
     election: LeaderElector | None = None,
     claim: bool = False,
 ) -> Components:
-    """Connect the stages: event -> enqueue -> debounced queue -> list -> compile -> apply config -> apply status.
+    """Connect the stages of the reconcile loop.
 
-    ``election`` decides whether this replica may write. ``claim`` makes the operator claim its namespaces, so that no
-    other operator serves them.
+    They are: event -> enqueue -> debounced queue -> list -> compile -> apply config -> apply status. ``election``
+    decides whether this replica may write. ``claim`` makes the operator claim its namespaces, so that no other operator
+    serves them.
     """
     metrics = OperatorMetrics(clock)
     fenced = cluster if election is None else FencedClient(cluster, election.leads)
     measured = MeasuredClient(fenced, metrics.wrote)
     events = EventRecorder(measured, clock)
-    claims = NamespaceOwnership(measured, clock, options, events) if claim else None
+    ownership = NamespaceOwnership(measured, clock, options, events) if claim else None
     publisher = StatusPublisher(measured, clock, events)
-    changes = EventFilter(publisher.is_known)
+    event_filter = EventFilter(publisher.is_known)
     schedule = Schedule(random.random)
     reconciler = Reconciler(
         options=options,
         clock=clock,
-        lister=Lister(measured, options, changes.record),
+        lister=Lister(measured, options, event_filter.record),
         references=ReferenceReader(measured),
-        services=ServiceReader(measured, options, on_seen=changes.record, follow=changes.follow),
-        api_servers=ApiServerReader(measured, on_seen=changes.record),
-        config_writer=ConfigWriter(measured, clock, on_write=changes.expect_write),
+        services=ServiceReader(measured, options, on_seen=event_filter.record, follow=event_filter.follow),
+        api_servers=ApiServerReader(measured, on_seen=event_filter.record),
+        config_writer=ConfigWriter(measured, clock, on_write=event_filter.expect_write),
         publisher=publisher,
         gateway_problems=GatewayProblems(events),
         metrics=metrics,
-        ownership=claims if claims is not None else OwnsEverything(),
+        ownership=ownership if ownership is not None else OwnsEverything(),
     )
     queue = WorkQueue(reconciler.run_pass, clock, schedule)
     poller = Poller(publisher, clock, queue.enqueue)
-    metrics.show(queue, publisher, claims, election)
+    metrics.show(queue, publisher, ownership, election)
     admin = AdminServer(options.admin_host, options.admin_port, queue, metrics, clock, election)
-    return Components(queue, schedule, publisher, changes, poller, events, admin, claims)
+    return Components(queue, schedule, publisher, event_filter, poller, events, admin, ownership)
 
 
 def _nothing() -> None:
@@ -135,8 +136,8 @@ async def run_operator(
             if not await wait_until_leading(election, stop):
                 return
             working += await stack.enter_async_context(_tasks(election.keep(lambda: components.queue.enqueue("lease"))))
-        if components.claims is not None:
-            renewing = components.claims.run(lambda: components.queue.enqueue("claims", NOTHING))
+        if components.ownership is not None:
+            renewing = components.ownership.run(lambda: components.queue.enqueue("claims", NOTHING))
             working += await stack.enter_async_context(_tasks(renewing))
         components.queue.enqueue("start")
         if await _first_success(components, options, stop):
@@ -167,7 +168,7 @@ async def _watch(cluster: KubernetesClient, options: OperatorOptions, components
     def chosen(watched: Watched) -> None:
         components.schedule.resync = RESYNC_UNWATCHED if watched.missing else RESYNC
 
-    await watches.watch(cluster, options, components.changes, components.queue.enqueue, on_chosen=chosen)
+    await watches.watch(cluster, options, components.event_filter, components.queue.enqueue, on_chosen=chosen)
 
 
 @contextlib.asynccontextmanager

@@ -1,4 +1,4 @@
-"""One worker thread for computations that would block the event loop, and with it probes and responses.
+"""One worker thread for computations that would block the event loop.
 
 One thread is enough, since passes run one after another. It is always the same one, because each thread that handled
 large buffers keeps some of their memory.

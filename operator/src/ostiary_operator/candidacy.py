@@ -1,4 +1,4 @@
-"""A replica's candidacy for leader election: a unique identity, connections of its own, and the release at the end."""
+"""A replica's candidacy in leader election: its identity, connections, and final release."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ from ostiary_operator.kube.rest import RestClient
 
 @contextlib.asynccontextmanager
 async def candidate(options: OperatorOptions, clock: Clock) -> AsyncIterator[LeaderElector | None]:
-    """Take part in leader election, and release the Lease at the end; yield None where there is no election.
+    """Take part in leader election, if it is enabled, and release the Lease at the end.
 
     All tasks that write must end before this context is left.
     """

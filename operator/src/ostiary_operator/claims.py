@@ -53,7 +53,7 @@ class _Known:
 class OwnershipFilter(Protocol):
     """Reduces a snapshot to the namespaces that this operator serves."""
 
-    async def owned(self, seen: ClusterSnapshot) -> ClusterSnapshot:
+    async def owned(self, snapshot: ClusterSnapshot) -> ClusterSnapshot:
         """Return the part of the snapshot that this operator serves."""
         ...
 
@@ -61,9 +61,9 @@ class OwnershipFilter(Protocol):
 class OwnsEverything:
     """The filter for tests and tools without other operators: everything is ours."""
 
-    async def owned(self, seen: ClusterSnapshot) -> ClusterSnapshot:
+    async def owned(self, snapshot: ClusterSnapshot) -> ClusterSnapshot:
         """Return the whole snapshot."""
-        return seen
+        return snapshot
 
 
 class NamespaceOwnership:
@@ -94,14 +94,14 @@ class NamespaceOwnership:
         """The namespaces that other operators serve, with the identity of each."""
         return {place: known.holder for place, known in self._known.items() if known.holder}
 
-    async def owned(self, seen: ClusterSnapshot) -> ClusterSnapshot:
+    async def owned(self, snapshot: ClusterSnapshot) -> ClusterSnapshot:
         """Claim every namespace in the snapshot; return the part that this operator serves.
 
         Raises:
             ForeignNamespace: another operator serves our own namespace.
             ClusterError: a request to the API server failed.
         """
-        owners = dict(_owners(seen))
+        owners = dict(_owners(snapshot))
         self._known = {place: known for place, known in self._known.items() if place in owners}
         due = [place for place, owner in owners.items() if self._is_due(place, owner)]
         turn = asyncio.Semaphore(_AT_ONCE)
@@ -109,10 +109,10 @@ class NamespaceOwnership:
         own = self.refused.get(self._options.operator_namespace)
         if own is not None:
             raise ForeignNamespace(_remedy(self._options.operator_namespace, own))
-        return _without(seen, self.refused)
+        return _without(snapshot, self.refused)
 
     async def run(self, enqueue: Callable[[], None]) -> None:
-        """Enqueue a pass when a claim is due for renewal or one of another operator may have expired."""
+        """Enqueue a pass when our claim is due for renewal or another's may have expired."""
         while True:
             await self._clock.wait(asyncio.Event(), CHECK_EVERY)
             now = self._clock.monotonic()
@@ -174,35 +174,35 @@ def _remedy(place: str, holder: str) -> str:
     )
 
 
-def _owners(seen: ClusterSnapshot) -> Iterator[tuple[str, Object]]:
+def _owners(snapshot: ClusterSnapshot) -> Iterator[tuple[str, Object]]:
     """Return each namespace to serve, with the object that owns its claim.
 
     That is the Service of its first gateway, or else its first resource.
     """
     found: dict[str, Object] = {}
-    for gateway in seen.gateways:
+    for gateway in snapshot.gateways:
         service = {"apiVersion": SERVICE.api_version, "kind": SERVICE.name, "name": gateway.service, "uid": gateway.uid}
         found.setdefault(gateway.namespace, service)
-    for obj in (*seen.proxies, *seen.policies):
+    for obj in (*snapshot.proxies, *snapshot.policies):
         if namespace_of(obj) not in found:
             of_kind = {"apiVersion": obj["apiVersion"], "kind": obj["kind"]}
             found[namespace_of(obj)] = {**of_kind, "name": name_of(obj), "uid": uid_of(obj)}
     return iter(sorted(found.items()))
 
 
-def _without(seen: ClusterSnapshot, refused: Mapping[str, str]) -> ClusterSnapshot:
+def _without(snapshot: ClusterSnapshot, refused: Mapping[str, str]) -> ClusterSnapshot:
     if not refused:
-        return seen
-    gateways: tuple[DiscoveredGateway, ...] = tuple(each for each in seen.gateways if each.namespace not in refused)
+        return snapshot
+    gateways: tuple[DiscoveredGateway, ...] = tuple(each for each in snapshot.gateways if each.namespace not in refused)
     return replace(
-        seen,
-        proxies=_outside(seen.proxies, refused),
-        policies=_outside(seen.policies, refused),
+        snapshot,
+        proxies=_outside(snapshot.proxies, refused),
+        policies=_outside(snapshot.policies, refused),
         gateways=gateways,
         gateway_objects={
-            key: found for key, found in seen.gateway_objects.items() if key.partition("/")[0] not in refused
+            key: found for key, found in snapshot.gateway_objects.items() if key.partition("/")[0] not in refused
         },
-        fresh=_outside(seen.fresh, refused),
+        fresh=_outside(snapshot.fresh, refused),
     )
 
 

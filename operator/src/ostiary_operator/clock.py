@@ -1,4 +1,4 @@
-"""The clock as an argument: code that waits or writes timestamps takes one, so that tests need not wait."""
+"""The clock, an argument of code that waits or writes timestamps, so that tests can set it."""
 
 import asyncio
 import contextlib
@@ -27,7 +27,7 @@ class SystemClock:
     """The machine's clock."""
 
     def monotonic(self) -> float:
-        """Return seconds since some moment."""
+        """Return seconds since an arbitrary start."""
         return time.monotonic()
 
     def time(self) -> float:

@@ -30,7 +30,7 @@ _LONGEST: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class LeaseTimings:
-    """Seconds: lease duration, renew deadline, between renewals, and between attempts to acquire the Lease.
+    """The times of the Lease, in seconds: its duration, renew deadline, and retry periods.
 
     After ``deadline`` without a renewal the leader stops to write. ``lease`` must be longer by the time that a write
     may be in transit.
@@ -47,9 +47,10 @@ class LeadershipLost(OstiaryError):
 
 
 class LeaderElector:
-    """Acquires, renews and releases the Lease for one replica. ``identity`` is unique, and new after each restart.
+    """Acquires, renews and releases the Lease for one replica.
 
-    The client needs connections of its own: a renewal that waits behind other requests may come too late.
+    ``identity`` is unique, and new after each restart. The client needs connections of its own: a renewal that waits
+    behind other requests may come too late.
     """
 
     def __init__(
@@ -94,7 +95,9 @@ class LeaderElector:
         _log.info("leading as %s", self.identity)
 
     async def keep(self, regained: Callable[[], None]) -> None:
-        """Renew the Lease until cancelled. ``regained`` is called when this replica leads again after a late renewal.
+        """Renew the Lease until cancelled.
+
+        ``regained`` is called when this replica leads again after a late renewal.
 
         Raises:
             LeadershipLost: another replica leads.
@@ -112,7 +115,7 @@ class LeaderElector:
                 raise LeadershipLost(f"{self.leader} leads now: our lease was not renewed in time")
 
     async def release(self) -> None:
-        """Stop to lead, and release the Lease for the next replica. If that fails, the Lease expires."""
+        """Stop to lead, and release the Lease. If that fails, the Lease expires."""
         ours, self._ours, self._until = self._ours, None, float("-inf")
         if ours is None or self.leader != self.identity:
             return
@@ -155,7 +158,7 @@ class LeaderElector:
         return True
 
     def _is_anothers(self) -> bool:
-        """Return whether another replica holds it, unexpired. A Lease that was deleted must expire all the same."""
+        """Return whether another replica holds it, unexpired; so may a Lease that was deleted."""
         seen = self._seen
         seconds = seen.seconds if 0 < seen.seconds <= _LONGEST else self._times.lease
         runs = self._clock.monotonic() < self._seen_at + seconds

@@ -1,4 +1,4 @@
-"""Delays a pass that would remove all proxies or all policies, until a second list confirms it. Pure.
+"""Delays removing all proxies or all policies until a second list confirms it. Pure.
 
 Deleting a CRD deletes all its objects. When it is installed again they come back one by one, with new uids. Meanwhile a
 gateway must not lose all its proxies or all its policies. So where all objects of a kind are gone, the last good config
@@ -35,7 +35,7 @@ class _Uids:
 
 @dataclass(frozen=True, slots=True)
 class ConfirmationPending:
-    """The pass must stop here: the kinds that lost all objects in force, and in how many seconds to list again."""
+    """The pass must stop: the kinds that lost all objects, and when to list again in seconds."""
 
     kinds: tuple[str, ...]
     requeue_after: float

@@ -18,7 +18,7 @@ _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
 class OperatorMetrics:
-    """Counts and measures passes and writes. Labels hold kinds and outcomes, never names of resources."""
+    """Counts and measures passes and writes. Labels never contain names of resources."""
 
     def __init__(self, clock: Clock) -> None:
         self.registry = CollectorRegistry()
@@ -59,7 +59,7 @@ class OperatorMetrics:
         claims: NamespaceOwnership | None,
         election: LeaderElector | None,
     ) -> None:
-        """Export the queue, the statuses, the ownership and the election, as they are at each scrape."""
+        """Export the state of queue, statuses, ownership and election at each scrape."""
         self.registry.register(_QueueCollector(queue))
         self.registry.register(_StatusCollector(publisher))
         self.registry.register(_RightsCollector(claims, election))
@@ -104,9 +104,9 @@ class _StatusCollector(Collector):
             "Ready replicas of a gateway, and those that run its newest config",
             labels=["gateway", "state"],
         )
-        for identity, watch in self._publisher.gateway_states.items():
-            replicas.add_metric([identity, "ready"], len(watch.states))
-            replicas.add_metric([identity, "current"], watch.current())
+        for identity, gateway in self._publisher.gateway_states.items():
+            replicas.add_metric([identity, "ready"], len(gateway.states))
+            replicas.add_metric([identity, "current"], gateway.current())
         yield replicas
 
 

@@ -1,4 +1,4 @@
-"""The last config applied to each gateway: kept in memory, read back from the cluster at start.
+"""The last config applied to each gateway: kept in memory, read back at the start.
 
 It decides what stays in force when the newest version cannot be used, so only configs with a valid MAC are accepted.
 """
@@ -24,13 +24,13 @@ class AppliedConfigs:
         self.configs: dict[str, GatewayConfig] = {}
         self._revisions: dict[str, int] = {}
 
-    def refresh(self, listing: ClusterSnapshot, *, now: float) -> dict[str, str]:
+    def refresh(self, snapshot: ClusterSnapshot, *, now: float) -> dict[str, str]:
         """Read configs that are new; return why others were ignored, by gateway.
 
         A config is new at the start, or when another replica wrote it since. ``now`` is in epoch seconds.
         """
         problems = {}
-        for identity, gateway_objects in listing.gateway_objects.items():
+        for identity, gateway_objects in snapshot.gateway_objects.items():
             if gateway_objects.forbidden is not None:
                 continue
             found = _manifest(identity, gateway_objects)
@@ -40,7 +40,7 @@ class AppliedConfigs:
             problem = found.problem or _misplaced(identity, gateway_objects) or _absurd(found, now=now)
             if problem is not None:
                 problems[identity] = problem
-        self._forget_others(listing.gateway_objects)
+        self._forget_others(snapshot.gateway_objects)
         return problems
 
     def accept(self, identity: str, config: GatewayConfig, manifest: Manifest) -> None:
@@ -49,7 +49,7 @@ class AppliedConfigs:
         self._revisions[identity] = manifest.revision
 
     def _is_news(self, identity: str, found: Delivered, *, now: float) -> bool:
-        # An older revision that somebody restored is ignored, although we signed it once. Where no revision is known,
+        # An older revision that was restored is ignored, although we signed it once. Where no revision is known,
         # any that we signed is accepted, even if a clock was wrong then: else all policies lose their last good one.
         if found.manifest is None or identity not in self._revisions:
             return found.manifest is not None

@@ -1,4 +1,4 @@
-"""Reports problems of gateways once when they begin and once when they end: in the log and as an Event."""
+"""Reports the begin and the end of a gateway's problem, in the log and as an Event."""
 
 import logging
 from collections.abc import Iterable, Mapping
@@ -19,21 +19,21 @@ class GatewayProblems:
         self._events = events
         self._reported: dict[str, tuple[str, ...]] = {}
 
-    def unusable(self, problems: Mapping[str, str], seen: ClusterSnapshot) -> None:
-        """Report configs in the cluster that are not ours or are damaged: they are ignored and will be overwritten."""
-        chosen = gateways.elected(seen.gateways)
+    def unusable(self, problems: Mapping[str, str], snapshot: ClusterSnapshot) -> None:
+        """Report configs that are not ours or damaged; they are ignored and overwritten."""
+        chosen = gateways.elected(snapshot.gateways)
         for identity, message in problems.items():
             _log.error("gateway %s: the config in the cluster is not trusted and is ignored: %s", identity, message)
             self._report(chosen[identity], "ConfigNotOurs", f"the config in the cluster is overwritten: {message}")
 
-    def found(self, compiled: Iterable[GatewayProblem], failures: Mapping[str, str], seen: ClusterSnapshot) -> None:
+    def found(self, compiled: Iterable[GatewayProblem], failures: Mapping[str, str], snapshot: ClusterSnapshot) -> None:
         """Report the problems of a pass that are new, and those that ended."""
         now: dict[str, tuple[str, ...]] = {}
         for problem in compiled:
             now[problem.gateway] = (*now.get(problem.gateway, ()), problem.message)
         for identity, message in failures.items():
             now[identity] = (*now.get(identity, ()), message)
-        chosen = gateways.elected(seen.gateways)
+        chosen = gateways.elected(snapshot.gateways)
         for identity, messages in now.items():
             for message in messages:
                 if message not in self._reported.get(identity, ()):

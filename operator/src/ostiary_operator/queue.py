@@ -34,7 +34,7 @@ class PassResult:
 
 @dataclass(frozen=True, slots=True)
 class PassRequest:
-    """The input of a pass: why it runs, which namespaces changed, and whether newer requests wait."""
+    """The input of a pass: why it runs, what changed, and whether newer requests wait."""
 
     reasons: frozenset[str]
     superseded: Callable[[], bool] = lambda: False

@@ -77,17 +77,17 @@ class _Last:
     """The last compilation and its input."""
 
     compiled: Compiled
-    seen: ClusterSnapshot
+    snapshot: ClusterSnapshot
 
-    def holds(self, seen: ClusterSnapshot, previous: Mapping[str, GatewayConfig]) -> bool:
+    def holds(self, snapshot: ClusterSnapshot, previous: Mapping[str, GatewayConfig]) -> bool:
         """Return whether compiling again gives the same, if no referenced object changed."""
-        mine, before = self.compiled.configs, self.seen
+        mine, before = self.compiled.configs, self.snapshot
         return (
             previous.keys() == mine.keys()
             and all(previous[key] is mine[key] for key in mine)
-            and _are_same(before.proxies, seen.proxies)
-            and _are_same(before.policies, seen.policies)
-            and (before.gateways, before.namespaces) == (seen.gateways, seen.namespaces)
+            and _are_same(before.proxies, snapshot.proxies)
+            and _are_same(before.policies, snapshot.policies)
+            and (before.gateways, before.namespaces) == (snapshot.gateways, snapshot.namespaces)
         )
 
 
@@ -115,7 +115,7 @@ class Reconciler:
     cache: Cache = field(default_factory=Cache)
     _last: _Last | None = None
 
-    async def run_pass(self, call: PassRequest) -> PassResult:
+    async def run_pass(self, request: PassRequest) -> PassResult:
         """List, compile, and bring configs and statuses to the desired state.
 
         Raises:
@@ -125,9 +125,9 @@ class Reconciler:
         began = self.clock.monotonic()
         with self.publisher.waiting():
             with self.metrics.stage("list"):
-                seen = await self.ownership.owned(await self.lister.snapshot(call.changed))
-            self.gateway_problems.unusable(await compute(self._refreshed, seen), seen)
-            pending = self.deletion_guard.check(seen, self.applied_configs.configs, now=began)
+                snapshot = await self.ownership.owned(await self.lister.snapshot(request.changed))
+            self.gateway_problems.unusable(await compute(self._refreshed, snapshot), snapshot)
+            pending = self.deletion_guard.check(snapshot, self.applied_configs.configs, now=began)
             if pending is not None:
                 _log.warning(
                     "all %s in force are gone; listing again before they are removed",
@@ -135,48 +135,48 @@ class Reconciler:
                 )
                 return PassResult(requeue_after=pending.requeue_after)
             with self.metrics.stage("compile"):
-                compiled = await self._compile(seen, call.changed)
+                compiled = await self._compile(snapshot, request.changed)
             with self.metrics.stage("apply_config"):
-                applied = await self._apply_config(compiled, seen, began)
+                applied = await self._apply_config(compiled, snapshot, began)
         with self.metrics.stage("apply_status"):
-            failures = await self._apply_status(compiled, seen, applied, call, began=began)
-        _log.debug("pass for %s: %.3f s", ", ".join(sorted(call.reasons)), self.clock.monotonic() - began)
+            failures = await self._apply_status(compiled, snapshot, applied, request, began=began)
+        _log.debug("pass for %s: %.3f s", ", ".join(sorted(request.reasons)), self.clock.monotonic() - began)
         return PassResult(failures, requeue_after=applied.requeue_after)
 
-    def _refreshed(self, seen: ClusterSnapshot) -> dict[str, str]:
-        return self.applied_configs.refresh(seen, now=self.clock.time())
+    def _refreshed(self, snapshot: ClusterSnapshot) -> dict[str, str]:
+        return self.applied_configs.refresh(snapshot, now=self.clock.time())
 
-    async def _compile(self, seen: ClusterSnapshot, changed: ChangedNamespaces) -> Compiled:
+    async def _compile(self, snapshot: ClusterSnapshot, changed: ChangedNamespaces) -> Compiled:
         """Compile in the worker thread, since it would delay probes and responses."""
         last = self._last
-        if last is not None and changed == NOTHING and last.holds(seen, self.applied_configs.configs):
+        if last is not None and changed == NOTHING and last.holds(snapshot, self.applied_configs.configs):
             return last.compiled
-        compiled = await self._compile_changed(seen, changed)
-        self._last = _Last(compiled, seen)
+        compiled = await self._compile_changed(snapshot, changed)
+        self._last = _Last(compiled, snapshot)
         return compiled
 
-    async def _compile_changed(self, seen: ClusterSnapshot, changed: ChangedNamespaces) -> Compiled:
-        keys = await compute(wanted, seen.proxies, self.cache)
+    async def _compile_changed(self, snapshot: ClusterSnapshot, changed: ChangedNamespaces) -> Compiled:
+        keys = await compute(wanted, snapshot.proxies, self.cache)
         resources = Resources(
             operator_namespace=self.options.operator_namespace,
-            proxies=seen.proxies,
-            policies=seen.policies,
-            gateways=seen.gateways,
-            namespaces=seen.namespaces,
+            proxies=snapshot.proxies,
+            policies=snapshot.policies,
+            gateways=snapshot.gateways,
+            namespaces=snapshot.namespaces,
             references=await self.references.resolve(keys, changed),
-            services=await self.services.read({namespace_of(proxy) for proxy in seen.proxies}, changed),
+            services=await self.services.read({namespace_of(proxy) for proxy in snapshot.proxies}, changed),
             api_servers=await self.api_servers.read(changed),
         )
         return await compute(compile_resources, resources, self.applied_configs.configs, cache=self.cache)
 
-    async def _apply_config(self, compiled: Compiled, seen: ClusterSnapshot, began: float) -> _Applied:
-        """Write the config of every gateway in parallel; a failure at one does not delay the others."""
-        watch.restrict(self.publisher.gateway_states, seen.gateway_objects, self.clock.monotonic())
-        self.config_writer.keep_only(seen.gateway_objects)
+    async def _apply_config(self, compiled: Compiled, snapshot: ClusterSnapshot, began: float) -> _Applied:
+        """Write the config of every gateway in parallel; a failure does not delay the others."""
+        watch.restrict(self.publisher.gateway_states, snapshot.gateway_objects, self.clock.monotonic())
+        self.config_writer.keep_only(snapshot.gateway_objects)
         applied = _Applied(began)
-        chosen = gateways.elected(seen.gateways)
+        chosen = gateways.elected(snapshot.gateways)
         work = [
-            self._deliver(chosen[identity], config, seen.gateway_objects[identity], applied)
+            self._deliver(chosen[identity], config, snapshot.gateway_objects[identity], applied)
             for identity, config in compiled.configs.items()
         ]
         await asyncio.gather(*work)
@@ -212,22 +212,22 @@ class Reconciler:
             self.publisher.poll_now.set()
 
     async def _apply_status(
-        self, compiled: Compiled, seen: ClusterSnapshot, applied: _Applied, call: PassRequest, *, began: float
+        self, compiled: Compiled, snapshot: ClusterSnapshot, applied: _Applied, request: PassRequest, *, began: float
     ) -> tuple[str, ...]:
         """Write the statuses; return the failures of this stage and the one before."""
         now = self.clock.monotonic()
-        for identity, gateway_objects in seen.gateway_objects.items():
+        for identity, gateway_objects in snapshot.gateway_objects.items():
             static = self.options.gateway_replicas.get(identity)
             found = replicas.from_urls(static) if static is not None else replicas.from_slices(gateway_objects.slices)
             self.publisher.gateway_states[identity].has(found, now)
         self.gateway_problems.found(
             [*compiled.problems, *watch.problems(self.publisher.gateway_states)],
             applied.failures | applied.forbidden,
-            seen,
+            snapshot,
         )
-        self.publisher.take(compiled.statuses, seen.fresh, seen_at=began)
+        self.publisher.take(compiled.statuses, snapshot.fresh, seen_at=began)
         end = self.clock.monotonic() + _PUBLISHING
-        published = await self.publisher.publish(lambda: call.superseded() or self.clock.monotonic() >= end)
+        published = await self.publisher.publish(lambda: request.superseded() or self.clock.monotonic() >= end)
         if self.publisher.unfinished:
             self.publisher.poll_now.set()  # the poller writes the rest
         failed = [f"gateway {identity}: {message}" for identity, message in sorted(applied.failures.items())]

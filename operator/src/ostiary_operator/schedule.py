@@ -59,7 +59,7 @@ class Schedule:
         return min(requested, self._retry_at, self._resync_at)
 
     def started(self) -> None:
-        """Record that a pass starts: it serves all requests until now; later ones need another pass."""
+        """Record that a pass starts: it serves all requests until now, and no later ones."""
         self._first_request = None
         self._retry_at = _NEVER
 

@@ -93,8 +93,8 @@ async def test_a_restart_continues_with_its_own_claim() -> None:
     await run_pass(operator(cluster, clock))
     again = operator(cluster, clock)
     await run_pass(again)
-    assert again.claims is not None
-    assert again.claims.refused == {}
+    assert again.ownership is not None
+    assert again.ownership.refused == {}
 
 
 async def test_a_claim_lasts_as_long_as_it_is_renewed() -> None:
@@ -110,8 +110,8 @@ async def test_a_claim_lasts_as_long_as_it_is_renewed() -> None:
     await run_pass(second)  # the first is gone for long
     assert served(cluster, OTHER) == {"tools/crm"}
     await run_pass(first)
-    assert first.claims is not None
-    assert first.claims.refused == {"tools": f"{OTHER}/ostiary-operator"}
+    assert first.ownership is not None
+    assert first.ownership.refused == {"tools": f"{OTHER}/ostiary-operator"}
 
 
 async def test_between_renewals_a_claim_costs_no_request() -> None:
@@ -123,8 +123,8 @@ async def test_between_renewals_a_claim_costs_no_request() -> None:
     cluster.fail("get", LEASE, Forbidden("asked"), times=1)
     await run_pass(parts)
     assert len(cluster.writes) == writes
-    assert parts.claims is not None
-    assert not parts.claims.refused
+    assert parts.ownership is not None
+    assert not parts.ownership.refused
 
 
 async def test_a_claim_is_deleted_with_the_last_object_that_it_is_for() -> None:
@@ -167,8 +167,8 @@ async def test_a_check_of_the_claims_is_requested_when_one_is_due() -> None:
     cluster = populated(proxy("crm"), time=clock.time)
     parts, asked = operator(cluster, clock), []
     await run_pass(parts)
-    assert parts.claims is not None
-    task = asyncio.ensure_future(parts.claims.run(lambda: asked.append(clock.monotonic())))
+    assert parts.ownership is not None
+    task = asyncio.ensure_future(parts.ownership.run(lambda: asked.append(clock.monotonic())))
     await clock.advance(RENEW + CHECK_EVERY)
     task.cancel()
     assert asked

@@ -6,7 +6,14 @@ from operator_objects import GATEWAY
 from ostiary_core.contract.manifest import GatewayIdentity, Manifest
 from ostiary_operator.compile.model import ConditionDraft, ObjectKey, ResourceStatus
 from ostiary_operator.delivery.secret_bytes import SecretBytes
-from ostiary_operator.status.programmed import GRACE, ROLLOUT, UNREACHABLE_AFTER, ProgrammedState, judge, was_programmed
+from ostiary_operator.status.programmed import (
+    GRACE,
+    ROLLOUT,
+    UNREACHABLE_AFTER,
+    ProgrammedState,
+    evaluate,
+    was_programmed,
+)
 from ostiary_operator.status.replicas import Replica
 from ostiary_operator.status.reports import Report
 from ostiary_operator.status.watch import GatewayState, problems
@@ -54,7 +61,7 @@ def judged(
     it: GatewayState | Mapping[str, GatewayState], now: float = 1.0, *, was: bool = False, **changes: Any
 ) -> ProgrammedState:
     watches = {it.identity: it} if isinstance(it, GatewayState) else it
-    return judge(status(**changes), watches, was_programmed=was, now=now)
+    return evaluate(status(**changes), watches, was_programmed=was, now=now)
 
 
 def verdict(judgement: ProgrammedState) -> tuple[str, str]:

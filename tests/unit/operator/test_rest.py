@@ -115,9 +115,9 @@ async def test_what_the_compiler_judges_is_kept_as_text_and_the_same_text_until_
     assert isinstance(second, EncodedResource)
     assert isinstance(third, EncodedResource)
     assert "spec" not in first
-    assert second.judged is first.judged
+    assert second.content is first.content
     assert second["metadata"]["resourceVersion"] == "2"
-    assert from_json(third.judged)["spec"] == {"path": "/b"}
+    assert from_json(third.content)["spec"] == {"path": "/b"}
 
 
 async def test_a_namespace_that_is_listed_alone_replaces_only_its_own_objects() -> None:

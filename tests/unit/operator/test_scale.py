@@ -127,13 +127,13 @@ async def test_a_status_is_judged_again_only_where_something_changed(monkeypatch
         line = Line(world(*two_teams_proxies()), replica.url)
         await settled(line, replica)
         judged: list[str] = []
-        judge = line.parts.publisher._judge
+        judge = line.parts.publisher._evaluate
 
         def counted(uid: str, *rest: Any) -> Any:
             judged.append(line.parts.publisher._statuses[uid].key.name)
             return judge(uid, *rest)
 
-        monkeypatch.setattr(line.parts.publisher, "_judge", counted)
+        monkeypatch.setattr(line.parts.publisher, "_evaluate", counted)
         await line.run_pass()
         await line.ask()
         assert judged == []
@@ -152,7 +152,7 @@ async def test_what_the_replicas_of_a_tenants_gateway_say_has_no_status_of_other
         line.parts.publisher.gateway_states["team-4/own"] = tenants
         tenants.take_changes()
         judged: list[str] = []
-        monkeypatch.setattr(line.parts.publisher, "_judge", lambda uid, *_: judged.append(uid))
+        monkeypatch.setattr(line.parts.publisher, "_evaluate", lambda uid, *_: judged.append(uid))
         tenants.is_new = True  # as where another replica came, or one says something new of itself
         await line.parts.publisher.publish()
         assert judged == []

@@ -8,7 +8,7 @@ import pytest
 from ostiary_operator.compile.model import ConditionDraft, ObjectKey, ResourceStatus
 from ostiary_operator.status.replicas import Replica
 from ostiary_operator.status.reports import Report
-from ostiary_operator.status.upstream import DWELL, MESSAGE_DWELL, damp, judge
+from ostiary_operator.status.upstream import DWELL, MESSAGE_DWELL, damp, evaluate
 from ostiary_operator.status.watch import GatewayState, ReplicaState
 
 GATEWAY, PROXY = "ostiary-system/default", "tools/crm"
@@ -33,7 +33,7 @@ def saying(*servers: Mapping[str, Any] | None) -> dict[str, GatewayState]:
 
 
 def judged(*servers: Mapping[str, Any] | None) -> tuple[str, str]:
-    found = judge(status(), saying(*servers))
+    found = evaluate(status(), saying(*servers))
     assert found is not None
     return found.status, found.reason
 
@@ -48,7 +48,7 @@ def test_one_replica_that_was_answered_is_enough() -> None:
 
 def test_one_replica_that_was_not_served_is_reported_with_the_servers_message_and_the_remedy() -> None:
     assert judged(WELL, REFUSED, None) == ("False", "UpstreamHostRefused")
-    found = judge(status(), saying(REFUSED))
+    found = evaluate(status(), saying(REFUSED))
     assert found is not None
     assert found.message.startswith("server crm: HTTP 421: no such host. Add the host that the gateway sends")
 
@@ -58,7 +58,7 @@ def test_a_fault_that_only_a_newer_gateway_knows_is_reported_by_its_name() -> No
 
 
 def test_a_policy_has_no_condition_of_its_upstream() -> None:
-    assert judge(status("MCPPolicy"), saying(REFUSED)) is None
+    assert evaluate(status("MCPPolicy"), saying(REFUSED)) is None
 
 
 def said(found: ConditionDraft, *, generation: int = 3) -> dict[str, Any]:

@@ -6,11 +6,11 @@ It also returns a status for each resource. It does no I/O, reads no clock and d
 
 The modules in the order in which the compiler uses them:
 
-model       what goes in and what comes out; ``objects`` makes the input of plain Kubernetes objects
-subjects    the resources, each judged on its own; ``packed`` is how thousands of them are carried
-gateways    which gateways exist and the text of their settings; ``sites`` judges the settings
+model       input and output; ``objects`` builds the input from plain Kubernetes objects
+subjects    the resources, each parsed and validated on its own; ``packed`` encodes them compactly
+gateways    which gateways exist, with the text of their settings; ``sites`` parses the settings
 targets     which proxies a policy means, and ``policies``: which version of each policy is in force
 admission   which version of each proxy is in force where, by ``placement``, ``grants``, ``paths``, ``references``
 entries     the documents, of ``servers`` and the policies in force; ``budget`` bounds them per namespace
-statuses    what each resource is told
+statuses    the status of each resource
 """

@@ -14,7 +14,7 @@ from ostiary_operator.api.proxy import ProxySpec
 from ostiary_operator.api.status import AcceptedReason
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.checks import ResourceRejection
-from ostiary_operator.compile.claims import Claim, claim_of_entry, claim_of_spec, is_judgeable
+from ostiary_operator.compile.claims import Claim, claim_of_entry, claim_of_spec, is_parseable
 from ostiary_operator.compile.grants import ClusterFacts, permitted
 from ostiary_operator.compile.paths import GrantedRoutes, path_is_free
 from ostiary_operator.compile.placement import place
@@ -80,7 +80,7 @@ def last_entry(subject: ParsedProxy, site: Site, previous: Mapping[str, GatewayC
     config = previous.get(site.identity)
     entry = config.entries.get(subject.identity) if config is not None else None
     is_its_own = entry is not None and entry.uid == subject.uid
-    return entry if entry is not None and is_its_own and is_judgeable(entry) else None
+    return entry if entry is not None and is_its_own and is_parseable(entry) else None
 
 
 def _admit(subject: ParsedProxy, context: AdmissionContext, cache: Cache) -> Admission:

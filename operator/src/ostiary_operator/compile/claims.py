@@ -78,7 +78,7 @@ def _forwarded(servers: Iterable[Server] | Iterable[ServerDocument]) -> tuple[st
     )
 
 
-def is_judgeable(entry: EntryDocument) -> bool:
+def is_parseable(entry: EntryDocument) -> bool:
     """Return whether an entry's claim can be parsed at all.
 
     Anyone with the key of a gateway can write the config that is read back as accepted there: in a tenant's namespace

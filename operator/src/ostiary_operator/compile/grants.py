@@ -183,47 +183,47 @@ def _outside(host: str, namespace: str, site: Site, facts: ClusterFacts) -> str 
             f".url: {host} is outside the namespace {namespace}, and gateway {site.identity} does not grant it; "
             "use a Service of the namespace, or ask the platform team for a grant in the gateway's settings"
         )
-    walk = backends.follow_chain(service, facts.services)
-    if _is_trusted(walk, grants):
+    chain = backends.follow_chain(service, facts.services)
+    if _is_trusted(chain, grants):
         return None
-    if walk.exit is not None:
-        return None if _covers(grants, walk.exit) else _leads_out(walk, walk.exit, site)
-    return _endpoints(walk, site, facts)
+    if chain.exit is not None:
+        return None if _covers(grants, chain.exit) else _leads_out(chain, chain.exit, site)
+    return _endpoints(chain, site, facts)
 
 
-def _leads_out(walk: backends.ServiceChain, host: str, site: Site) -> str:
-    name = f"Service {walk.last.namespace}/{walk.last.name}"
+def _leads_out(chain: backends.ServiceChain, host: str, site: Site) -> str:
+    name = f"Service {chain.last.namespace}/{chain.last.name}"
     return (
-        f": {name} is of type ExternalName and leads to {host}, outside the namespace {walk.last.namespace}, and "
+        f": {name} is of type ExternalName and leads to {host}, outside the namespace {chain.last.namespace}, and "
         f"gateway {site.identity} does not grant {host}; use a Service that selects Pods of the namespace, or ask the "
         "platform team for a grant in the gateway's settings"
     )
 
 
-def _endpoints(walk: backends.ServiceChain, site: Site, facts: ClusterFacts) -> str | None:
+def _endpoints(chain: backends.ServiceChain, site: Site, facts: ClusterFacts) -> str | None:
     """Return why a Service's endpoints may be in any namespace; None where they are not."""
-    name = f"Service {walk.last.namespace}/{walk.last.name}"
-    if walk.endless:
+    name = f"Service {chain.last.namespace}/{chain.last.name}"
+    if chain.endless:
         return f": {name} leads back to itself, or through too many of type ExternalName; let it select Pods"
-    if backends.may_have_unseen_slices(walk.last, facts.services):
+    if backends.may_have_unseen_slices(chain.last, facts.services):
         return (
-            f": the operator may not list EndpointSlices in the namespace {walk.last.namespace}, so it cannot tell "
+            f": the operator may not list EndpointSlices in the namespace {chain.last.namespace}, so it cannot tell "
             f"whether endpoints of {name} were written by hand; give the operator the chart's rights"
         )
-    service = backends.find(walk.last, facts.services)
+    service = backends.find(chain.last, facts.services)
     if service is None or (service.has_selector and not service.foreign_slices):
         return None
     slices = f"the EndpointSlice {service.foreign_slices[0]} is not Kubernetes' own" if service.has_selector else ""
     return (
         f": {name} has endpoints that may be of any namespace ({slices or 'it has no selector'}), and gateway "
-        f"{site.identity} does not grant {walk.last.host} by name; use a Service that selects Pods of the namespace, "
+        f"{site.identity} does not grant {chain.last.host} by name; use a Service that selects Pods of the namespace, "
         "or ask the platform team for a grant in the gateway's settings"
     )
 
 
-def _is_trusted(walk: backends.ServiceChain, grants: Iterable[Grant]) -> bool:
+def _is_trusted(chain: backends.ServiceChain, grants: Iterable[Grant]) -> bool:
     """Return whether a grant names a Service of the chain, so that it may have any endpoints."""
-    names = {spelling for service in walk.chain for spelling in backends.spellings(service.host)}
+    names = {spelling for service in chain.chain for spelling in backends.spellings(service.host)}
     return any("*" in grant.upstreams or not names.isdisjoint(grant.upstreams) for grant in grants)
 
 

@@ -22,13 +22,13 @@ _PLAIN: Final = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETI
 
 
 class EncodedResource(dict[str, Any]):
-    """A custom resource with its metadata and status; the spec is only in ``judged``, as JSON."""
+    """A custom resource with its metadata and status; the spec is only in ``content``, as JSON."""
 
-    __slots__ = ("judged",)
+    __slots__ = ("content",)
 
-    def __init__(self, item: Mapping[str, Any], judged: bytes) -> None:
+    def __init__(self, item: Mapping[str, Any], content: bytes) -> None:
         super().__init__(item)
-        self.judged = judged
+        self.content = content
 
 
 def encode_resource(kind: str, item: Mapping[str, Any]) -> EncodedResource:

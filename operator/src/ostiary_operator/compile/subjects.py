@@ -107,19 +107,19 @@ def _read(
     kind: str, parse: Callable[[Document], SpecT], item: Mapping[str, Any], cache: Cache
 ) -> ParsedResource[SpecT]:
     if isinstance(item, EncodedResource):
-        text = item.judged
-        return cache.get((kind, text), lambda: _judge(kind, parse, from_json(text), text, is_json=True))
+        text = item.content
+        return cache.get((kind, text), lambda: _validate(kind, parse, from_json(text), text, is_json=True))
     document = compiled_part(kind, item)
     try:
         text = to_json(document)
     except TypeError:
-        return _judge(kind, parse, document, None, is_json=False)
+        return _validate(kind, parse, document, None, is_json=False)
     if b"null" in text:  # NaN is written as null too, so two documents may share this text
-        return _judge(kind, parse, document, None, is_json=True)
-    return cache.get((kind, text), lambda: _judge(kind, parse, document, text, is_json=True))
+        return _validate(kind, parse, document, None, is_json=True)
+    return cache.get((kind, text), lambda: _validate(kind, parse, document, text, is_json=True))
 
 
-def _judge(
+def _validate(
     kind: str,
     parse: Callable[[Document], SpecT],
     document: Document,

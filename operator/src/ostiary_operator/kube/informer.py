@@ -51,10 +51,10 @@ class _Backoffs:
 class Informer:
     """Watches the kinds of one scope until it is stopped; restarts watches that end."""
 
-    def __init__(self, scope: Scope, options: OperatorOptions, changes: EventFilter, enqueue: Enqueue) -> None:
+    def __init__(self, scope: Scope, options: OperatorOptions, event_filter: EventFilter, enqueue: Enqueue) -> None:
         self._scope = scope
         self._options = options
-        self._changes = changes
+        self._event_filter = event_filter
         self._enqueue = enqueue
         self._end = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -118,7 +118,7 @@ class Informer:
             {"clusterwide": True} if self._scope.namespaces is None else {"namespaces": self._scope.namespaces}
         )
         await kopf.operator(
-            registry=make_registry(self._scope, login, self._changes, self._enqueue),
+            registry=make_registry(self._scope, login, self._event_filter, self._enqueue),
             settings=make_settings(self._scope),
             standalone=True,
             stop_flag=stopping,
@@ -222,20 +222,20 @@ def _quietly(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     _log.debug("in the informer's loop: %s", context.get("message"))
 
 
-def make_registry(scope: Scope, login: Login, changes: EventFilter, enqueue: Enqueue) -> kopf.OperatorRegistry:
+def make_registry(scope: Scope, login: Login, event_filter: EventFilter, enqueue: Enqueue) -> kopf.OperatorRegistry:
     """Return a registry with one event handler for each kind, and our own login."""
     registry = kopf.OperatorRegistry()
     kopf.on.login(registry=registry, id="login")(login.log_in)
     for kind in scope.kinds:
-        _register(registry, kind, changes, enqueue)
+        _register(registry, kind, event_filter, enqueue)
     return registry
 
 
-def _register(registry: kopf.OperatorRegistry, kind: Kind, changes: EventFilter, enqueue: Enqueue) -> None:
-    @kopf.on.event(kind.group, kind.version, kind.plural, registry=registry, id=f"{kind.plural}-moved")
+def _register(registry: kopf.OperatorRegistry, kind: Kind, event_filter: EventFilter, enqueue: Enqueue) -> None:
+    @kopf.on.event(kind.group, kind.version, kind.plural, registry=registry, id=f"{kind.plural}-changed")
     async def changed(event: Any, **_: Any) -> None:
         obj = dict(event["object"])
-        if changes.matters(kind, event["type"], obj):
+        if event_filter.matters(kind, event["type"], obj):
             enqueue(kind.name, _place(kind, obj))
 
 

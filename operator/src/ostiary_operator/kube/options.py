@@ -65,12 +65,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         type=_namespace,
         default="ostiary-operator",
-        help="what this operator is called, the same for all its replicas (default: ostiary-operator)",
+        help="name of this operator, the same for all its replicas (default: ostiary-operator)",
     )
     parser.add_argument(
         "--leader-elect",
         action="store_true",
-        help="be one of several replicas, of which one works: the one that holds the Lease of the operator's name",
+        help="run as one of several replicas with leader election: only the holder of the Lease of that name works",
     )
     parser.add_argument("--kubeconfig", metavar="FILE", help="credentials for the API server (default: the pod's own)")
     parser.add_argument("--context", metavar="NAME", help="which context of the kubeconfig (default: its current one)")

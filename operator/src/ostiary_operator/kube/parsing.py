@@ -55,8 +55,8 @@ class ObjectCache:
             return item
         if kept["metadata"].get("resourceVersion") == item["metadata"].get("resourceVersion"):
             return kept
-        if isinstance(kept, EncodedResource) and isinstance(item, EncodedResource) and kept.judged == item.judged:
-            item.judged = kept.judged
+        if isinstance(kept, EncodedResource) and isinstance(item, EncodedResource) and kept.content == item.content:
+            item.content = kept.content
         return item
 
 

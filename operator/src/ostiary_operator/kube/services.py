@@ -65,7 +65,7 @@ class ServiceReader:
 
     async def _whole(self, namespaces: AbstractSet[str]) -> dict[str, NamespaceServices]:
         services, slices = await asyncio.gather(self._cluster.list(SERVICE), self._slices(None))
-        return self._judged(namespaces, services, slices)
+        return self._by_namespace(namespaces, services, slices)
 
     async def _each(self, namespaces: AbstractSet[str]) -> dict[str, NamespaceServices]:
         turn = asyncio.Semaphore(_AT_ONCE)
@@ -74,7 +74,7 @@ class ServiceReader:
             async with turn:
                 listed: Awaitable[Objects] = self._cluster.list(SERVICE, namespace=namespace)
                 services, slices = await asyncio.gather(listed, self._slices(namespace))
-            return self._judged({namespace}, services, slices)
+            return self._by_namespace({namespace}, services, slices)
 
         found: dict[str, NamespaceServices] = {}
         for each in await asyncio.gather(*(one(namespace) for namespace in sorted(namespaces))):
@@ -87,13 +87,13 @@ class ServiceReader:
         except Forbidden:
             return None
 
-    def _judged(
+    def _by_namespace(
         self, namespaces: AbstractSet[str], services: Objects, slices: Objects | None
     ) -> dict[str, NamespaceServices]:
         services = [each for each in services if namespace_of(each) in namespaces]
         for kind, found in ((SERVICE, services), (ENDPOINT_SLICE, slices or ())):
             for obj in found:
                 self._on_seen(kind, obj)
-        judged = services_from_objects(services, slices or ())
+        found_in = services_from_objects(services, slices or ())
         none = NamespaceServices()
-        return {each: replace(judged.get(each, none), slices_readable=slices is not None) for each in namespaces}
+        return {each: replace(found_in.get(each, none), slices_readable=slices is not None) for each in namespaces}

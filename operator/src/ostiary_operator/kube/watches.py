@@ -27,7 +27,12 @@ OnChosen = Callable[[Watched], None]
 
 
 async def watch(
-    cluster: KubernetesClient, options: OperatorOptions, changes: EventFilter, enqueue: Enqueue, *, on_chosen: OnChosen
+    cluster: KubernetesClient,
+    options: OperatorOptions,
+    event_filter: EventFilter,
+    enqueue: Enqueue,
+    *,
+    on_chosen: OnChosen,
 ) -> None:
     """Watch until cancelled. ``enqueue`` is called in this loop."""
     watched = await _chosen(cluster, options)
@@ -39,7 +44,7 @@ async def watch(
         with contextlib.suppress(RuntimeError):  # our loop is closed: the event no longer matters
             loop.call_soon_threadsafe(enqueue, reason, changed)
 
-    async with _informing([Informer(scope, options, changes, enqueue_here) for scope in watched.scopes]):
+    async with _informing([Informer(scope, options, event_filter, enqueue_here) for scope in watched.scopes]):
         await asyncio.Event().wait()
 
 

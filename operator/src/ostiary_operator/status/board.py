@@ -140,13 +140,13 @@ class StatusPublisher:
     def _due(self) -> list[StatusWrite]:
         """Compute the statuses that may have changed; return the writes, new generations first."""
         now, stamp = self._clock.monotonic(), rfc3339(self._clock.time())
-        writes = [write for uid in self._to_judge() if (write := self._judge(uid, now, stamp)) is not None]
+        writes = [write for uid in self._to_evaluate() if (write := self._evaluate(uid, now, stamp)) is not None]
         self.until = min(self._open.values(), default=_NEVER)
         self.readiness = collections.Counter(self._ready.values())
         writes.sort(key=self._is_of_known_generation)
         return writes
 
-    def _to_judge(self) -> list[str]:
+    def _to_evaluate(self) -> list[str]:
         """Return the unsettled resources, and those with changes in a report."""
         changes = {identity: state.take_changes() for identity, state in self.gateway_states.items()}
         # A tenant may run the gateway and control its replicas: its reports cost only resources that are served there.
@@ -162,21 +162,21 @@ class StatusPublisher:
     def _is_of_known_generation(self, write: StatusWrite) -> bool:
         return bool(self._live_status(write.uid).get("observedGeneration") == write.status["observedGeneration"])
 
-    def _judge(self, uid: str, now: float, stamp: str) -> StatusWrite | None:
+    def _evaluate(self, uid: str, now: float, stamp: str) -> StatusWrite | None:
         """Compute one resource's status; return it if it must be written."""
         status, live = self._statuses[uid], self._live_status(uid)
         was = programmed.was_programmed(live.get("conditions") or (), status.generation)
-        judgement = programmed.judge(status, self.gateway_states, was_programmed=was, now=now)
+        programmed_state = programmed.evaluate(status, self.gateway_states, was_programmed=was, now=now)
         servers = self._servers(status, live, now)
-        until = min(judgement.until, servers.until)
+        until = min(programmed_state.until, servers.until)
         aside = slips.remarks(status, self.gateway_states, document.condition_of(live, ConditionType.EFFECTIVE))
-        body = document.build(status, judgement, live, now=stamp, upstream=servers.condition, aside=aside)
+        body = document.build(status, programmed_state, live, now=stamp, upstream=servers.condition, aside=aside)
         ready = document.condition_of(body, ConditionType.READY) or {}
         self._ready[uid] = (status.key.kind, str(ready.get("status")))
         self._open.pop(uid, None)
         self._due_now.discard(uid)
         if document.same(status.key.kind, body, live):
-            if not judgement.final or servers.until < _NEVER:
+            if not programmed_state.final or servers.until < _NEVER:
                 self._open[uid] = until
             return None
         settled_at = self._settled_at(status)
@@ -189,7 +189,7 @@ class StatusPublisher:
 
     def _servers(self, status: ResourceStatus, live: Mapping[str, Any], now: float) -> upstream.UpstreamState:
         return upstream.damp(
-            upstream.judge(status, self.gateway_states),
+            upstream.evaluate(status, self.gateway_states),
             document.condition_of(live, ConditionType.UPSTREAM_HEALTHY),
             generation=status.generation,
             written_at=self._upstream_written.get(status.uid, -_NEVER),
@@ -209,7 +209,7 @@ class StatusPublisher:
         self._wrote(writes, written.statuses)
         now, stamp = self._clock.monotonic(), rfc3339(self._clock.time())
         for uid in written.statuses.keys() & self._statuses.keys():
-            self._judge(uid, now, stamp)  # settles those that are as desired now
+            self._evaluate(uid, now, stamp)  # settles those that are as desired now
         return written
 
     def _wrote(self, writes: Sequence[StatusWrite], statuses: Mapping[str, Mapping[str, Any]]) -> None:

@@ -33,7 +33,7 @@ FIELDS: Final = {
 
 def build(
     status: ResourceStatus,
-    judgement: ProgrammedState,
+    programmed_state: ProgrammedState,
     live: Mapping[str, Any],
     *,
     now: str,
@@ -42,12 +42,12 @@ def build(
 ) -> dict[str, Any]:
     """Return the status to write. ``upstream`` and ``aside`` are conditions that Ready ignores.
 
-    ``live`` is the status in the cluster. It provides the transition times, and Programmed while ``judgement`` is not
-    settled. ``now`` is the time in RFC 3339.
+    ``live`` is the status in the cluster. It provides the transition times, and Programmed while ``programmed_state``
+    is not settled. ``now`` is the time in RFC 3339.
     """
-    programmed = judgement.condition
-    gateways = [_gateway(count) for count in judgement.gateways]
-    if not judgement.settled:
+    programmed = programmed_state.condition
+    gateways = [_gateway(count) for count in programmed_state.gateways]
+    if not programmed_state.settled:
         programmed, gateways = _as_written(live, programmed, gateways)
     conditions = [*status.conditions, programmed]
     conditions += [

@@ -18,7 +18,7 @@ from ostiary_operator.kube.client import KubernetesClient, Object
 from ostiary_operator.kube.errors import ClusterError
 from ostiary_operator.kube.kinds import EVENT
 from ostiary_operator.status.document import condition_of
-from ostiary_operator.status.turns import FairQueue
+from ostiary_operator.status.turns import NamespaceQueue
 
 _log = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ class EventRecorder:
         self.dropped = 0
         self._cluster = cluster
         self._clock = clock
-        self._waiting: FairQueue[EventRecord] = FairQueue(each=_WAITING_EACH, most=_WAITING)
+        self._waiting: NamespaceQueue[EventRecord] = NamespaceQueue(each=_WAITING_EACH, most=_WAITING)
         self._more = asyncio.Event()
         self._allowance = _BURST
         self._measured = clock.monotonic()

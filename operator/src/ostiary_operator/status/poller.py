@@ -47,7 +47,11 @@ class Poller:
         """Poll every replica once, and publish the statuses that change."""
         gateway_states = list(self._publisher.gateway_states.values())
         changed = await asyncio.gather(
-            *(self._ask(session, watch, state) for watch in gateway_states for state in list(watch.states.values()))
+            *(
+                self._ask(session, gateway, state)
+                for gateway in gateway_states
+                for state in list(gateway.states.values())
+            )
         )
         if any(changed) or self._publisher.unfinished or self._clock.monotonic() >= self._publisher.until:
             published = await self._publisher.publish(self._next_poll())
@@ -65,15 +69,17 @@ class Poller:
 
         return is_time
 
-    async def _ask(self, session: aiohttp.ClientSession, watch: GatewayState, state: ReplicaState) -> bool:
+    async def _ask(self, session: aiohttp.ClientSession, gateway: GatewayState, state: ReplicaState) -> bool:
         """Poll one replica; return whether its report changed."""
-        if watch.token is None:
+        if gateway.token is None:
             return False
         try:
-            most = most_bytes(watch.proxies)
-            report = await replicas.ask(session, state.replica, gateway=watch.identity, token=watch.token, most=most)
+            most = most_bytes(gateway.proxies)
+            report = await replicas.ask(
+                session, state.replica, gateway=gateway.identity, token=gateway.token, most=most
+            )
         except OstiaryError as error:
-            return self._silent(watch, state, error)
+            return self._silent(gateway, state, error)
         before = state.report
         rejected_before = before.rejected if before is not None else None
         if report.misplaced_keys != (before.misplaced_keys if before is not None else []):
@@ -84,17 +90,17 @@ class Poller:
             )  # another client may have changed what we wrote, where we cannot watch
         return state.answered(report, self._clock.monotonic())
 
-    def _silent(self, watch: GatewayState, state: ReplicaState, error: OstiaryError) -> bool:
+    def _silent(self, gateway: GatewayState, state: ReplicaState, error: OstiaryError) -> bool:
         if not state.silent(str(error)):
             return False
-        _log.warning("replica %s of gateway %s: %s", state.replica.name, watch.identity, error)
+        _log.warning("replica %s of gateway %s: %s", state.replica.name, gateway.identity, error)
         if isinstance(error, replicas.Refused):
             self._enqueue("replica refuses", NOTHING)
         return True
 
     def _note_acknowledged(self) -> None:
         """Enqueue a pass once all replicas run a revision, to prune documents of older ones."""
-        now = {identity: watch.acknowledged() for identity, watch in self._publisher.gateway_states.items()}
+        now = {identity: gateway.acknowledged() for identity, gateway in self._publisher.gateway_states.items()}
         for identity, revision in now.items():
             if revision is not None and revision != self._acknowledged.get(identity):
                 _log.info("gateway %s: every ready replica runs revision %d", identity, revision)
@@ -110,9 +116,9 @@ class Poller:
 
     def _awaits(self) -> bool:
         now = self._clock.monotonic()
-        return any(_awaited(watch, now) for watch in self._publisher.gateway_states.values())
+        return any(_awaited(gateway, now) for gateway in self._publisher.gateway_states.values())
 
 
-def _awaited(watch: GatewayState, now: float) -> bool:
-    recent = now - max(watch.written_at, watch.changed_at) < PATIENCE
-    return recent and bool(watch.states) and watch.acknowledged() is None
+def _awaited(gateway: GatewayState, now: float) -> bool:
+    recent = now - max(gateway.written_at, gateway.changed_at) < PATIENCE
+    return recent and bool(gateway.states) and gateway.acknowledged() is None

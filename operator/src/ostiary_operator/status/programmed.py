@@ -65,7 +65,7 @@ class _Verdict:
     tolerated: bool = False
 
 
-def judge(
+def evaluate(
     status: ResourceStatus, gateway_states: Mapping[str, GatewayState], *, was_programmed: bool, now: float
 ) -> ProgrammedState:
     """Compute the condition of one resource.
@@ -78,10 +78,10 @@ def judge(
     verdicts: list[_Verdict] = []
     counts: list[GatewayCount] = []
     for identity in sorted(identity for identity, entries in status.expected.items() if entries):
-        watch = gateway_states.get(identity) or GatewayState(identity, known_since=now)
-        found = list(_verdicts(watch, status.expected[identity], was_programmed=was_programmed, now=now))
+        gateway = gateway_states.get(identity) or GatewayState(identity, known_since=now)
+        found = list(_verdicts(gateway, status.expected[identity], was_programmed=was_programmed, now=now))
         verdicts += found
-        counts.append(_count(watch, found))
+        counts.append(_count(gateway, found))
     return _summary(verdicts, tuple(counts))
 
 
@@ -127,35 +127,35 @@ def _false(reason: ProgrammedReason, message: str) -> ConditionDraft:
 
 
 def _verdicts(
-    watch: GatewayState, expected: Mapping[str, str], *, was_programmed: bool, now: float
+    gateway: GatewayState, expected: Mapping[str, str], *, was_programmed: bool, now: float
 ) -> Iterator[_Verdict]:
     """Yield one result for each replica; one in total for a gateway without replicas."""
-    if not watch.states:
-        yield _blamed(watch, _without_states(watch, was_programmed=was_programmed, now=now))
-    for state in watch.states.values():
-        yield _blamed(watch, _of_replica(watch, state, expected, was_programmed=was_programmed, now=now))
+    if not gateway.states:
+        yield _blamed(gateway, _without_states(gateway, was_programmed=was_programmed, now=now))
+    for state in gateway.states.values():
+        yield _blamed(gateway, _of_replica(gateway, state, expected, was_programmed=was_programmed, now=now))
 
 
-def _blamed(watch: GatewayState, verdict: _Verdict) -> _Verdict:
+def _blamed(gateway: GatewayState, verdict: _Verdict) -> _Verdict:
     """Report a failed config write as the cause where a replica does not run the resource."""
-    if not watch.problem or verdict.status == ConditionStatus.TRUE:
+    if not gateway.problem or verdict.status == ConditionStatus.TRUE:
         return verdict
-    message = f"the config of gateway {watch.identity} could not be written: {watch.problem}"
+    message = f"the config of gateway {gateway.identity} could not be written: {gateway.problem}"
     return _Verdict(0, ConditionStatus.FALSE, ProgrammedReason.WRITE_FAILED, message)
 
 
-def _without_states(watch: GatewayState, *, was_programmed: bool, now: float) -> _Verdict:
-    message = f"gateway {watch.identity} has no ready replica"
+def _without_states(gateway: GatewayState, *, was_programmed: bool, now: float) -> _Verdict:
+    message = f"gateway {gateway.identity} has no ready replica"
     verdict = _Verdict(2, ConditionStatus.FALSE, ProgrammedReason.NO_REPLICAS, message)
-    return _tolerated(verdict, until=watch.known_since + GRACE if was_programmed else 0.0, now=now)
+    return _tolerated(verdict, until=gateway.known_since + GRACE if was_programmed else 0.0, now=now)
 
 
 def _of_replica(
-    watch: GatewayState, state: ReplicaState, expected: Mapping[str, str], *, was_programmed: bool, now: float
+    gateway: GatewayState, state: ReplicaState, expected: Mapping[str, str], *, was_programmed: bool, now: float
 ) -> _Verdict:
-    who = f"replica {state.replica.name} of gateway {watch.identity}"
+    who = f"replica {state.replica.name} of gateway {gateway.identity}"
     grace = state.first_seen + GRACE if was_programmed else 0.0
-    rollout = watch.written_at + ROLLOUT if was_programmed else 0.0
+    rollout = gateway.written_at + ROLLOUT if was_programmed else 0.0
     silent_until = state.silent_since() + UNREACHABLE_AFTER if state.problem else _NEVER
     if now >= silent_until:
         message = f"{who} does not say what it runs: {state.problem}"
@@ -165,16 +165,16 @@ def _of_replica(
     behind = [proxy for proxy, digest in expected.items() if not _runs(state, proxy, digest)]
     if not behind:
         return _Verdict(9, ConditionStatus.TRUE, ProgrammedReason.PROGRAMMED, "", until=silent_until)
-    refused = _rejection(watch, state, expected, behind)
+    refused = _rejection(gateway, state, expected, behind)
     if refused is not None:
         return _Verdict(1, ConditionStatus.FALSE, ProgrammedReason.REJECTED, f"{who} {refused}")
-    message = f"{who} does not run it yet{_waits_for(watch, state)}"
+    message = f"{who} does not run it yet{_waits_for(gateway, state)}"
     verdict = _Verdict(4, ConditionStatus.UNKNOWN, ProgrammedReason.PENDING, message, until=silent_until)
     return _tolerated(verdict, until=max(grace, rollout), now=now)
 
 
-def _waits_for(watch: GatewayState, state: ReplicaState) -> str:
-    newest = watch.manifest.revision if watch.manifest is not None else 0
+def _waits_for(gateway: GatewayState, state: ReplicaState) -> str:
+    newest = gateway.manifest.revision if gateway.manifest is not None else 0
     if state.report is not None and state.report.revision > newest + revisions.AHEAD_MS:
         return (
             f": it runs revision {state.report.revision}, more than a day ahead of the newest, {newest}; "
@@ -195,7 +195,7 @@ def _runs(state: ReplicaState, proxy: str, digest: str) -> bool:
 
 
 def _rejection(
-    watch: GatewayState, state: ReplicaState, expected: Mapping[str, str], behind: Sequence[str]
+    gateway: GatewayState, state: ReplicaState, expected: Mapping[str, str], behind: Sequence[str]
 ) -> str | None:
     """Return what the replica rejected of this resource, with its own message."""
     report = state.report
@@ -206,16 +206,16 @@ def _rejection(
         if entry is not None and entry.rejected is not None and entry.rejected.digest == expected[proxy]:
             return f"rejected MCPProxy {proxy}: {entry.rejected.reason}: {entry.rejected.message}"
     whole = report.rejected
-    newest = watch.manifest.revision if watch.manifest is not None else 0
+    newest = gateway.manifest.revision if gateway.manifest is not None else 0
     if whole is not None and report.revision < newest and whole.revision in {None, newest}:
         return f"rejected the whole config: {whole.reason}: {whole.message}"
     return None
 
 
-def _count(watch: GatewayState, verdicts: Iterable[_Verdict]) -> GatewayCount:
-    namespace, _, name = watch.identity.partition("/")
+def _count(gateway: GatewayState, verdicts: Iterable[_Verdict]) -> GatewayCount:
+    namespace, _, name = gateway.identity.partition("/")
     ready = sum(verdict.status == ConditionStatus.TRUE for verdict in verdicts)
-    return GatewayCount(namespace, name, ready, len(watch.states))
+    return GatewayCount(namespace, name, ready, len(gateway.states))
 
 
 def _summary(verdicts: Sequence[_Verdict], counts: tuple[GatewayCount, ...]) -> ProgrammedState:

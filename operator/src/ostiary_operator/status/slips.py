@@ -61,8 +61,8 @@ def _message(slip: ReportedSlip) -> str:
 
 def _offers(status: ResourceStatus, gateway_states: Mapping[str, GatewayState]) -> Iterator[Offers]:
     for identity, entries in status.expected.items():
-        watch = gateway_states.get(identity)
-        for state in watch.states.values() if watch is not None else ():
+        gateway = gateway_states.get(identity)
+        for state in gateway.states.values() if gateway is not None else ():
             for proxy in entries if state.report is not None else ():
                 entry = state.report.entries.get(proxy) if state.report is not None else None
                 if entry is not None and entry.offers is not None:

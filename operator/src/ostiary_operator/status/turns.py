@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class FairQueue(Generic[T]):
+class NamespaceQueue(Generic[T]):
     """Queues up to ``each`` items of one namespace, and ``most`` in total."""
 
     def __init__(self, *, each: int, most: int) -> None:

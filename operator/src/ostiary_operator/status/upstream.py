@@ -31,7 +31,7 @@ class UpstreamState:
     until: float = _NEVER
 
 
-def judge(status: ResourceStatus, gateway_states: Mapping[str, GatewayState]) -> ConditionDraft | None:
+def evaluate(status: ResourceStatus, gateway_states: Mapping[str, GatewayState]) -> ConditionDraft | None:
     """Return the health of the servers of a proxy; None for other kinds.
 
     One replica that cannot use a server is enough for a fault, since clients are routed to that replica, too.
@@ -53,8 +53,8 @@ def _seen(status: ResourceStatus, gateway_states: Mapping[str, GatewayState]) ->
     """Yield each server with its name for messages."""
     proxy = f"{status.key.namespace}/{status.key.name}"
     for identity, entries in status.expected.items():
-        watch = gateway_states.get(identity)
-        for state in watch.states.values() if watch is not None and entries else ():
+        gateway = gateway_states.get(identity)
+        for state in gateway.states.values() if gateway is not None and entries else ():
             entry = state.report.entries.get(proxy) if state.report is not None else None
             for name, server in entry.servers.items() if entry is not None else ():
                 yield f"server {name}", server
