@@ -28,7 +28,7 @@ RUN pip wheel --quiet --no-index --find-links /wheels --no-deps --wheel-dir /whe
  && pip --python /opt/ostiary/bin/python install --quiet --no-index --find-links /wheels --compile "ostiary[${EXTRAS}]"
 
 # The bill of materials, from what is installed. Scanners also find it in the image.
-COPY tools/ostiary_tools/sbom.py ./
+COPY tools/ostiary_tools/generate/sbom.py ./
 RUN /opt/ostiary/bin/python sbom.py --lock requirements/dev.txt > /build/ostiary.cdx.json
 
 FROM scratch AS sbom

@@ -28,12 +28,12 @@ run: $(READY) ## start an example and its MCP server here (EXAMPLE=examples/quic
 	$(BIN)/ostiary run $(EXAMPLE)
 
 cluster: $(READY) ## a whole Kubernetes control plane with operator and gateways, without containers
-	$(TOOL) ostiary_tools.cluster
+	$(TOOL) ostiary_tools.cluster.main
 
 ##@ Change it
 test: lint ## lint, then run every test (WORKERS=2, PYTEST_ARGS=)
-	$(TOOL) ostiary_tools.binaries > /dev/null
-	$(if $(NODE_PACKAGES),$(TOOL) ostiary_tools.node $(NODE_PACKAGES) > /dev/null)
+	$(TOOL) ostiary_tools.toolchain.binaries > /dev/null
+	$(if $(NODE_PACKAGES),$(TOOL) ostiary_tools.toolchain.node $(NODE_PACKAGES) > /dev/null)
 	$(BIN)/pytest -q -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 	echo "make test: all passed"
 
@@ -45,12 +45,12 @@ lint: $(READY) ## style, types, and which package may import which
 
 generate: $(READY) ## rewrite what is generated: CRDs, schemas, field reference, chart, pages, llms.txt
 	$(BIN)/ostiary crds --write crds --json-schema schemas --docs docs/reference
-	$(TOOL) ostiary_tools.chart
-	$(TOOL) ostiary_tools.rights
-	$(TOOL) ostiary_tools.pages
+	$(TOOL) ostiary_tools.generate.chart
+	$(TOOL) ostiary_tools.generate.rights
+	$(TOOL) ostiary_tools.generate.pages
 
 lock: $(READY) ## regenerate the lock files (UPGRADE=1 takes the newest versions)
-	$(TOOL) ostiary_tools.lock $(if $(UPGRADE),--upgrade)
+	$(TOOL) ostiary_tools.generate.lock $(if $(UPGRADE),--upgrade)
 
 clean: ## remove .venv and all that is derived; built tools stay in the user's cache
 	rm -rf .venv .cluster dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .grimp_cache
@@ -59,11 +59,11 @@ clean: ## remove .venv and all that is derived; built tools stay in the user's c
 
 ##@ Prove it
 conformance: $(READY) ## the official conformance suite and clients through the gateway (WRITE_DOCS=1)
-	$(TOOL) ostiary_tools.conformance $(if $(WRITE_DOCS),--write-docs)
-	$(TOOL) ostiary_tools.conformance_clients $(if $(WRITE_DOCS),--write-docs)
+	$(TOOL) ostiary_tools.conformance.main $(if $(WRITE_DOCS),--write-docs)
+	$(TOOL) ostiary_tools.conformance.clients $(if $(WRITE_DOCS),--write-docs)
 
 chart: $(READY) ## lint and render both charts; dry-run all of it on a real API server, restricted
-	$(TOOL) ostiary_tools.binaries > /dev/null
+	$(TOOL) ostiary_tools.toolchain.binaries > /dev/null
 	$(BIN)/pytest -q tests/unit/chart tests/cluster/test_chart*.py tests/cluster/test_gitops.py \
 	  tests/cluster/test_tutorial_kind.py
 
@@ -71,7 +71,7 @@ fuzz: $(READY) ## look for inputs that break a property (FUZZ_SECONDS=300, PYTES
 	$(TOOL) ostiary_tools.fuzz $(if $(FUZZ_SECONDS),--seconds $(FUZZ_SECONDS)) -- $(PYTEST_ARGS)
 
 control-plane: $(READY) ## build etcd, kube-apiserver, kubectl, helm into the user's cache (once; minutes)
-	$(TOOL) ostiary_tools.binaries
+	$(TOOL) ostiary_tools.toolchain.binaries
 
 ##@ Measure it
 bench: $(READY) ## what a call costs, compared with nginx, under attack, and with many proxies (ONLY=calls|hostile|scale, WRITE_DOCS=1)

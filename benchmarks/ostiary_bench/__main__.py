@@ -20,7 +20,7 @@ from ostiary_bench import hostile, report, scale, servers, streams
 from ostiary_bench.calls import Bench, rows
 from ostiary_bench.change import measure
 from ostiary_bench.servers import Upstream
-from ostiary_tools.errors import ToolError
+from ostiary_tools.common.errors import ToolError
 
 _ROOT: Final = Path(__file__).parents[2]
 _RESULTS: Final = _ROOT / "benchmarks" / "results" / "latest.json"

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from ostiary_bench import messages, servers
-from ostiary_bench.doors import GatewayUnderTest
+from ostiary_bench.gateways import GatewayUnderTest
 from ostiary_bench.load import Closed, Open, closed_loop, open_loop
 from ostiary_bench.probes import answers
 from ostiary_bench.servers import OTHER_CORE, Upstream, on_core
-from ostiary_tools.errors import ToolError
-from ostiary_tools.ports import reserve_port
-from ostiary_tools.processes import Process, wait_until
+from ostiary_tools.common.errors import ToolError
+from ostiary_tools.common.ports import reserve_port
+from ostiary_tools.common.processes import Process, wait_until
 
 CALL: Final = messages.encoded(messages.CALL)
 LIST: Final = messages.encoded(messages.LIST)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from ostiary_bench import messages
-from ostiary_tools.cluster import LocalCluster
-from ostiary_tools.cluster_stack import EXAMPLE
+from ostiary_tools.cluster.main import LocalCluster
+from ostiary_tools.cluster.stack import EXAMPLE
 
 _POLICY: Final = "/apis/ostiary.dev/v1alpha1/namespaces/default/mcppolicies/bench"
 _POLICIES: Final = _POLICY.rpartition("/")[0]

@@ -10,7 +10,7 @@ from typing import Final
 
 from ostiary_bench import meters
 from ostiary_bench.servers import OTHER_CORE, find, on_core
-from ostiary_tools.errors import ToolError
+from ostiary_tools.common.errors import ToolError
 
 _CONNECTIONS: Final = 32
 _SCRIPT: Final = """

@@ -12,34 +12,29 @@ from typing import Final
 
 from ostiary_bench import servers
 from ostiary_bench.calls import CALL, LIST
-from ostiary_bench.doors import GatewayUnderTest
+from ostiary_bench.gateways import GatewayUnderTest
 from ostiary_bench.load import closed_loop
 from ostiary_bench.servers import Upstream
-from ostiary_tools.errors import ToolError
+from ostiary_tools.common.errors import ToolError
 
 #: The modules of each stage, in the order of the pipeline; more specific prefixes come first.
 STAGES: Final = {
-    "receive": ("server/", "line/receive", "line/body"),
-    "route": ("line/route", "config/"),
-    "identify": ("line/identify", "session"),
-    "frame": ("line/frame", "line/headers"),
-    "authorize": ("line/authorize",),
-    "limit": ("line/limit", "line/occupancy", "line/tally", "line/source", "line/reservation"),
-    "select": ("line/select",),
-    "forward": ("line/forward", "upstream/"),
+    "receive": ("server/", "pipeline/http_checks", "pipeline/body"),
+    "route": ("pipeline/route", "config/"),
+    "decode": ("pipeline/decode", "pipeline/mirrored_headers", "session"),
+    "authorize": ("pipeline/authorize",),
+    "limit": ("limits/",),
+    "forward": ("pipeline/forward", "upstream/"),
     "shape": (
-        "line/shape",
-        "line/document",
-        "line/relay",
-        "line/sse_filter",
-        "line/reader",
-        "line/answers",
-        "line/list_memo",
+        "pipeline/list_filter",
+        "pipeline/json_response",
+        "pipeline/sse_",
+        "pipeline/list_cache",
         "sse",
     ),
-    "record": ("line/record", "telemetry/", "metrics"),
-    "the pipeline itself": ("line/",),
-    "event loop and kernel": ("asyncio", "main"),
+    "record": ("pipeline/record", "telemetry/", "metrics"),
+    "the pipeline itself": ("pipeline/",),
+    "event loop and kernel": ("asyncio", "process"),
 }
 
 

@@ -18,8 +18,8 @@ from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.delivery.directory import ConfigDirectory
 from ostiary_tools import local_gateway
-from ostiary_tools.ports import reserve_port
-from ostiary_tools.processes import Process, wait_until
+from ostiary_tools.common.ports import reserve_port
+from ostiary_tools.common.processes import Process, wait_until
 
 _EDITS: Final = 10
 _IDLE_SECONDS: Final = 3.0

@@ -16,8 +16,8 @@ from ostiary_bench import scale_probes as probes
 from ostiary_bench import scale_world as world
 from ostiary_bench.scale_probes import ManifestWatch, ReplicaProbe
 from ostiary_bench.scale_world import ScaleWorkload
-from ostiary_tools import cluster_ports
-from ostiary_tools.cluster import LocalCluster
+from ostiary_tools.cluster import ports
+from ostiary_tools.cluster.main import LocalCluster
 
 REPLICAS: Final = 3
 _BURST: Final = 500
@@ -75,7 +75,7 @@ def measure(proxies: int, *, edits: int) -> Platform:
     """Build a platform with ``proxies`` proxies, and measure it."""
     with (
         tempfile.TemporaryDirectory() as directory,
-        LocalCluster(Path(directory) / "cluster", ports=cluster_ports.free(REPLICAS)) as cluster,
+        LocalCluster(Path(directory) / "cluster", ports=ports.free(REPLICAS)) as cluster,
     ):
         return _Run(cluster, ScaleWorkload(proxies, cluster.mock_url)).measure(min(edits, proxies // 4))
 

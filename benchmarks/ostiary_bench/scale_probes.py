@@ -18,9 +18,9 @@ from urllib.parse import urlsplit
 from ostiary_bench import messages
 from ostiary_bench.scale_world import TOOL, path_of
 from ostiary_core.mcp.codes import INVALID_PARAMS
-from ostiary_tools.cluster import LocalCluster
-from ostiary_tools.control_plane import ControlPlane
-from ostiary_tools.errors import ToolError
+from ostiary_tools.cluster.control_plane import ControlPlane
+from ostiary_tools.cluster.main import LocalCluster
+from ostiary_tools.common.errors import ToolError
 
 _CALL: Final = messages.encoded({**messages.CALL, "params": {"name": TOOL, "arguments": {}}})
 _HEADERS: Final = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}

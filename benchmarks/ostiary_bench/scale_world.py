@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import aiohttp
 
-from ostiary_tools.control_plane import ControlPlane
-from ostiary_tools.errors import ToolError
+from ostiary_tools.cluster.control_plane import ControlPlane
+from ostiary_tools.common.errors import ToolError
 
 #: The tool that edits allow or deny; the last rule of every policy names it.
 TOOL: Final = "probe"

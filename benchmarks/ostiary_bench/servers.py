@@ -8,9 +8,9 @@ from typing import Final
 
 from ostiary_bench import messages
 from ostiary_bench.probes import answers
-from ostiary_tools.errors import ToolError
-from ostiary_tools.ports import reserve_port
-from ostiary_tools.processes import Process, wait_until
+from ostiary_tools.common.errors import ToolError
+from ostiary_tools.common.ports import reserve_port
+from ostiary_tools.common.processes import Process, wait_until
 
 #: One core for what is measured, the other for load and upstream.
 MEASURED_CORE: Final = "0"

@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from ostiary_bench import meters
-from ostiary_bench.doors import compile_into, proxy, start_gateway
+from ostiary_bench.gateways import compile_into, proxy, start_gateway
 from ostiary_bench.probes import answers
 from ostiary_bench.servers import OTHER_CORE, on_core
-from ostiary_gateway.descriptors import connections, raise_limit
-from ostiary_tools.errors import ToolError
-from ostiary_tools.ports import reserve_port
-from ostiary_tools.processes import Process, wait_until
+from ostiary_gateway.app import connections, raise_limit
+from ostiary_tools.common.errors import ToolError
+from ostiary_tools.common.ports import reserve_port
+from ostiary_tools.common.processes import Process, wait_until
 
 #: Streams that are being opened at a time.
 _AT_A_TIME: Final = 200

@@ -8,12 +8,12 @@ import pytest
 from operator_environment import CRDS, OperatorEnvironment
 from operator_replicas import chart_rights
 
-from ostiary_tools import binaries, foreign_crds, verdicts
-from ostiary_tools.cluster import LocalCluster
-from ostiary_tools.cluster_stack import EXAMPLE
-from ostiary_tools.control_plane import ControlPlane
-from ostiary_tools.kube_api import ApiError
-from ostiary_tools.processes import wait_until
+from ostiary_tools.cluster.api import ApiError
+from ostiary_tools.cluster.control_plane import ControlPlane
+from ostiary_tools.cluster.main import LocalCluster
+from ostiary_tools.cluster.stack import EXAMPLE
+from ostiary_tools.common.processes import wait_until
+from ostiary_tools.toolchain import binaries, foreign_crds, gitops_health
 
 _HERE = Path(__file__).parent
 
@@ -32,7 +32,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         with session.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
             binaries.ensure()
             foreign_crds.ensure()
-            verdicts.ensure()
+            gitops_health.ensure()
 
 
 @pytest.fixture(scope="session")

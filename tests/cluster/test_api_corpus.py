@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from ostiary_operator.api.load import InvalidResource, parse_policy, parse_proxy
 from ostiary_operator.api.resources import API_VERSION, POLICY_KIND, PROXY_KIND
-from ostiary_tools.control_plane import ControlPlane
-from ostiary_tools.kube_api import ApiError, KubeApi
+from ostiary_tools.cluster.api import ApiError, KubeApi
+from ostiary_tools.cluster.control_plane import ControlPlane
 
 CRDS = Path(__file__).parents[2] / "crds"
 PLURALS = {PROXY_KIND: "mcpproxies", POLICY_KIND: "mcppolicies"}

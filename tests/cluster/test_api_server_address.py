@@ -16,11 +16,11 @@ from operator_objects import settings
 from operator_replicas import chart_rights
 from volumes import swap_in_config
 
-from ostiary_gateway.config.source_directory import DirectorySource
-from ostiary_operator.delivery import live
+from ostiary_gateway.config.directory_source import DirectorySource
+from ostiary_operator.delivery import reader
 from ostiary_operator.kube.kinds import CONFIG_MAP, ENDPOINT_SLICE, PROXY, SECRET
-from ostiary_tools.components import ADVERTISED
-from ostiary_tools.control_plane import ControlPlane
+from ostiary_tools.cluster.components import ADVERTISED
+from ostiary_tools.cluster.control_plane import ControlPlane
 
 #: All hosts are granted, so that nothing but the address is in the way.
 OPEN = "tenancy: Multi\ngrants: [{namespaces: ['*'], upstreams: ['*']}]\n"
@@ -67,7 +67,7 @@ async def answer_of(world: OperatorEnvironment, name: str) -> dict[str, Any]:
         running_gateway() as gateway,
         mcp_caller(f"http://127.0.0.1:{gateway.app.port}/{world.team}/{name}/mcp") as caller,
     ):
-        swap_in_config(gateway.directory, live.files_of(world.get(CONFIG_MAP, "ostiary-default-0")), secret=keys)
+        swap_in_config(gateway.directory, reader.files_of(world.get(CONFIG_MAP, "ostiary-default-0")), secret=keys)
         source = gateway.app.sources[0]
         assert isinstance(source, DirectorySource)
         await source.poll()

@@ -14,10 +14,11 @@ import pytest
 import yaml
 from charts import CASES, CHART, NAMESPACE, of_kind, render, values
 
-from ostiary_tools import crds, foreign_crds
-from ostiary_tools.control_plane import ControlPlane
-from ostiary_tools.errors import CommandError
-from ostiary_tools.processes import wait_until
+from ostiary_tools.cluster import crds
+from ostiary_tools.cluster.control_plane import ControlPlane
+from ostiary_tools.common.errors import CommandError
+from ostiary_tools.common.processes import wait_until
+from ostiary_tools.toolchain import foreign_crds
 
 DEFINITIONS = "mcppolicies.ostiary.dev", "mcpproxies.ostiary.dev"
 RELEASE = ("ostiary", str(CHART), "--namespace", NAMESPACE)

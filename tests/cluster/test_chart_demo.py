@@ -9,8 +9,8 @@ import yaml
 from charts import DEMO, cases, helm, of_kind, one, render, values
 
 from ostiary_operator.demo import command
-from ostiary_tools.control_plane import ControlPlane
-from ostiary_tools.errors import CommandError
+from ostiary_tools.cluster.control_plane import ControlPlane
+from ostiary_tools.common.errors import CommandError
 
 CRDS = DEMO.parents[1] / "crds"
 RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}

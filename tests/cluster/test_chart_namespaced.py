@@ -8,9 +8,9 @@ import pytest
 import yaml
 from mcp_clients import connect
 
-from ostiary_tools.certificates import write_authority_and_server
-from ostiary_tools.cluster import LocalCluster
-from ostiary_tools.processes import wait_until
+from ostiary_tools.cluster.certificates import write_authority_and_server
+from ostiary_tools.cluster.main import LocalCluster
+from ostiary_tools.common.processes import wait_until
 
 VALUES = {"rbac": {"aggregate": False}, "watchNamespaces": ["sales", "support"], "secretNamespaces": ["sales"]}
 

@@ -7,8 +7,8 @@ import yaml
 from charts import CHART, DEMO, NAMESPACE, helm, of_kind, render, values
 
 from ostiary_operator.compile.compiler import compile_resources
-from ostiary_operator.compile.objects import resources_from_objects
-from ostiary_tools.errors import CommandError
+from ostiary_operator.compile.inputs import resources_from_objects
+from ostiary_tools.common.errors import CommandError
 
 
 def notes(*arguments: str, namespace: str = NAMESPACE, chart: str = str(CHART)) -> str:

@@ -3,7 +3,7 @@
 import pytest
 from charts import container, of_kind, one, render
 
-from ostiary_tools.errors import CommandError
+from ostiary_tools.common.errors import CommandError
 
 NAME = "ostiary-operator"
 

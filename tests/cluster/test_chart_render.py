@@ -19,7 +19,7 @@ from ostiary_operator.cli.gateway import read_options
 from ostiary_operator.compile import gateways
 from ostiary_operator.kube import options
 from ostiary_operator.status import replicas
-from ostiary_tools.errors import CommandError
+from ostiary_tools.common.errors import CommandError
 
 SCALING = "gatewayDefaults.autoscaling"
 CONFIG_MAPS = [config_map_name("default", number) for number in range(MAX_PARTS)]

@@ -7,9 +7,9 @@ import pytest
 import yaml
 from charts import CHART, render
 
-from ostiary_tools.control_plane import ControlPlane
-from ostiary_tools.errors import CommandError
-from ostiary_tools.processes import wait_until
+from ostiary_tools.cluster.control_plane import ControlPlane
+from ostiary_tools.common.errors import CommandError
+from ostiary_tools.common.processes import wait_until
 
 
 @dataclass(frozen=True)

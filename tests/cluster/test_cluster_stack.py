@@ -10,10 +10,10 @@ import yaml
 from mcp_clients import connect
 from timeouts import TIMEOUT_SECONDS
 
-from ostiary_tools.cluster import LocalCluster
-from ostiary_tools.cluster_stack import CHART, EXAMPLE
-from ostiary_tools.errors import ToolError
-from ostiary_tools.processes import wait_until
+from ostiary_tools.cluster.main import LocalCluster
+from ostiary_tools.cluster.stack import CHART, EXAMPLE
+from ostiary_tools.common.errors import ToolError
+from ostiary_tools.common.processes import wait_until
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,10 @@ import pytest
 import yaml
 from timeouts import TIMEOUT_SECONDS
 
-from ostiary_tools.control_plane import ControlPlane
-from ostiary_tools.errors import CommandError, ToolError
-from ostiary_tools.kube_api import ApiError, KubeApi
-from ostiary_tools.processes import wait_until
+from ostiary_tools.cluster.api import ApiError, KubeApi
+from ostiary_tools.cluster.control_plane import ControlPlane
+from ostiary_tools.common.errors import CommandError, ToolError
+from ostiary_tools.common.processes import wait_until
 
 WIDGETS = """
 apiVersion: apiextensions.k8s.io/v1

@@ -8,10 +8,10 @@ from documented_commands import ROOT, Folder, commands, pages
 from fake_kubelet import FakeKubelet
 from fenced_blocks import fenced_blocks
 
-from ostiary_tools.cluster import LocalCluster
-from ostiary_tools.cluster_stack import EXAMPLE
-from ostiary_tools.control_plane import ControlPlane
-from ostiary_tools.processes import wait_until
+from ostiary_tools.cluster.control_plane import ControlPlane
+from ostiary_tools.cluster.main import LocalCluster
+from ostiary_tools.cluster.stack import EXAMPLE
+from ostiary_tools.common.processes import wait_until
 
 #: Pages whose commands are run here, on a control plane with operator and gateways, one page after the other.
 ON_A_CLUSTER = (

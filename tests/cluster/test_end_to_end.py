@@ -13,9 +13,9 @@ from mcp import MCPError
 from mcp_clients import connect, eventually
 from otlp_sink import Sink, http_sink
 
-from ostiary_tools.cluster import LocalCluster
-from ostiary_tools.cluster_stack import EXAMPLE
-from ostiary_tools.processes import Process, wait_until
+from ostiary_tools.cluster.main import LocalCluster
+from ostiary_tools.cluster.stack import EXAMPLE
+from ostiary_tools.common.processes import Process, wait_until
 
 _API = "/apis/ostiary.dev/v1alpha1"
 

@@ -15,8 +15,8 @@ from timeouts import TIMEOUT_SECONDS
 
 from ostiary_core.contract import mac
 from ostiary_core.contract.manifest import parse_manifest
-from ostiary_tools.cluster import LocalCluster
-from ostiary_tools.processes import wait_until
+from ostiary_tools.cluster.main import LocalCluster
+from ostiary_tools.common.processes import wait_until
 
 NAMESPACE = "ostiary-system"
 CONFIG = f"/api/v1/namespaces/{NAMESPACE}/configmaps/ostiary-default-0"

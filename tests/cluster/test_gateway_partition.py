@@ -12,7 +12,7 @@ from ostiary_gateway.app import GatewayApp
 from ostiary_gateway.options import GatewayOptions, KubernetesOptions
 from ostiary_gateway.telemetry import Telemetry
 from ostiary_operator.kube.kinds import PROXY
-from ostiary_tools.control_plane import ControlPlane
+from ostiary_tools.cluster.control_plane import ControlPlane
 
 
 @pytest.fixture

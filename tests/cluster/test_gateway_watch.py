@@ -18,8 +18,8 @@ from ostiary_core.contract.documents import ServerConfig
 from ostiary_gateway.app import GatewayApp
 from ostiary_gateway.options import GatewayOptions, KubernetesOptions
 from ostiary_gateway.telemetry import Telemetry
-from ostiary_tools.control_plane import ControlPlane
-from ostiary_tools.processes import wait_until
+from ostiary_tools.cluster.control_plane import ControlPlane
+from ostiary_tools.common.processes import wait_until
 
 NAMESPACE, ACCOUNT = "ostiary", "gateway"
 CONFIG, SECRET = "ostiary-default-0", "ostiary-default"

@@ -13,10 +13,10 @@ import yaml
 from charts import CHART, DEMO, helm
 from timeouts import TIMEOUT_SECONDS
 
-from ostiary_tools import verdicts
-from ostiary_tools.cluster import LocalCluster
-from ostiary_tools.errors import CommandError
-from ostiary_tools.processes import wait_until
+from ostiary_tools.cluster.main import LocalCluster
+from ostiary_tools.common.errors import CommandError
+from ostiary_tools.common.processes import wait_until
+from ostiary_tools.toolchain import gitops_health
 
 ROOT = Path(__file__).parents[2]
 ARGO = ROOT / "examples" / "gitops" / "argocd"
@@ -53,7 +53,7 @@ def get(cluster: LocalCluster, what: str) -> Any:
 def verdict(cluster: LocalCluster, what: str) -> tuple[str, str]:
     """The states that kstatus and Argo CD report."""
     obj = get(cluster, what)
-    return verdicts.kstatus(obj).status, verdicts.lua(obj, HEALTH).status
+    return gitops_health.kstatus(obj).status, gitops_health.lua(obj, HEALTH).status
 
 
 def test_helm_waits_until_the_proxy_is_ready(cluster: LocalCluster, releases: list[str]) -> None:
@@ -97,8 +97,8 @@ def test_helm_fails_where_the_proxy_does_not_become_ready(cluster: LocalCluster,
     with pytest.raises(CommandError, match=r"(?i)mcpproxy"):
         install_proxy(cluster, "second", "proxy.path=/contested", timeout="3s")
     obj = get(cluster, "mcpproxy/second")
-    assert verdicts.kstatus(obj).status == "InProgress"
-    assert "PathConflict" in verdicts.lua(obj, HEALTH).message
+    assert gitops_health.kstatus(obj).status == "InProgress"
+    assert "PathConflict" in gitops_health.lua(obj, HEALTH).message
     assert verdict(cluster, "mcpproxy/second")[1] == "Degraded"
 
 

@@ -10,7 +10,7 @@ from operator_objects import policy, service, settings
 from operator_replicas import chart_rights
 
 from ostiary_operator.kube.kinds import CONFIG_MAP, ENDPOINT_SLICE, POLICY, PROXY, SERVICE
-from ostiary_tools.control_plane import ControlPlane
+from ostiary_tools.cluster.control_plane import ControlPlane
 
 MULTI = "externalURL: https://mcp.example.com\ntenancy: Multi\n"
 

@@ -16,14 +16,14 @@ import pytest
 from mcp_clients import connect, eventually
 from timeouts import TIMEOUT_SECONDS
 
-from ostiary_tools import cluster
-from ostiary_tools.cluster_ports import is_free
-from ostiary_tools.ports import LOOPBACK, reserve_port
-from ostiary_tools.processes import wait_until
+from ostiary_tools.cluster import main
+from ostiary_tools.cluster.ports import is_free
+from ostiary_tools.common.ports import LOOPBACK, reserve_port
+from ostiary_tools.common.processes import wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 
-TOOLS = Path(cluster.__file__).parents[1]
+TOOLS = Path(main.__file__).parents[1]
 HIDE_IT = [{"op": "add", "path": "/spec/access/rules/0/tools/verbs/-", "value": "List"}]
 
 
@@ -87,7 +87,7 @@ def make_cluster(directory: Path, *, terminal: str = "terminal", **ports: int) -
     ports = {name: reserve_port() for name in ("PORT", "ADMIN_PORT", "MOCK_PORT")} | ports
     output = directory / terminal
     environment = {**os.environ, "PYTHONPATH": str(TOOLS), **{name: str(port) for name, port in ports.items()}}
-    command = [sys.executable, "-m", "ostiary_tools.cluster", "--directory", str(directory / "cluster")]
+    command = [sys.executable, "-m", "ostiary_tools.cluster.main", "--directory", str(directory / "cluster")]
     with output.open("wb") as file:
         process = subprocess.Popen(command, env=environment, stdout=file, stderr=subprocess.STDOUT, cwd=directory)
     try:

@@ -11,9 +11,9 @@ from operator_environment import CRDS, OperatorEnvironment, eventually, running_
 from operator_objects import until
 from operator_replicas import operator_process
 
-from ostiary_operator.app import OperatorStartupError, run_operator
+from ostiary_operator.controller.app import OperatorStartupError, run_operator
 from ostiary_operator.kube.kinds import PROXY
-from ostiary_tools.control_plane import ControlPlane
+from ostiary_tools.cluster.control_plane import ControlPlane
 
 DEFINITIONS = ("mcpproxies.ostiary.dev", "mcppolicies.ostiary.dev")
 

@@ -13,7 +13,7 @@ from operator_environment import OperatorEnvironment, eventually, running_operat
 from operator_objects import until
 from operator_replicas import OperatorProcess, operator_process
 
-from ostiary_operator.app import OperatorStartupError, run_operator
+from ostiary_operator.controller.app import OperatorStartupError, run_operator
 from ostiary_operator.kube.kinds import LEASE, PROXY
 
 #: Seconds within which another replica must work after a kill.

@@ -7,9 +7,9 @@ import pytest
 from operator_environment import OperatorEnvironment, eventually, running_operator
 from operator_replicas import chart_rights
 
-from ostiary_operator.app import OperatorStartupError, run_operator
+from ostiary_operator.controller.app import OperatorStartupError, run_operator
 from ostiary_operator.kube.kinds import CONFIG_MAP, PROXY, SECRET
-from ostiary_tools.control_plane import ControlPlane
+from ostiary_tools.cluster.control_plane import ControlPlane
 
 
 @pytest.fixture

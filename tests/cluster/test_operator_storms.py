@@ -13,7 +13,7 @@ from operator_replicas import operator_process
 from timeouts import TIMEOUT_SECONDS
 
 from ostiary_operator.kube.kinds import CONFIG_MAP, PROXY
-from ostiary_tools.control_plane import ControlPlane
+from ostiary_tools.cluster.control_plane import ControlPlane
 
 
 def token_of(control_plane: ControlPlane, world: OperatorEnvironment) -> str:

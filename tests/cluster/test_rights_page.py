@@ -5,7 +5,7 @@ import re
 import pytest
 from charts import CASES, values
 
-from ostiary_tools import rights
+from ostiary_tools.generate import rights
 
 PAGE = rights.PAGE.read_text()
 

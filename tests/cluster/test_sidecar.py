@@ -14,11 +14,11 @@ from charts import CHART, container, one, render, values
 from fenced_blocks import fenced_blocks
 from mcp_clients import connect
 
-from ostiary_tools import private
-from ostiary_tools.cluster import LocalCluster
-from ostiary_tools.cluster_processes import answers
-from ostiary_tools.ports import LOOPBACK, reserve_port
-from ostiary_tools.processes import Process, wait_until
+from ostiary_tools.cluster.main import LocalCluster
+from ostiary_tools.cluster.processes import answers
+from ostiary_tools.common import private
+from ostiary_tools.common.ports import LOOPBACK, reserve_port
+from ostiary_tools.common.processes import Process, wait_until
 
 RELEASE = ("crm", str(CHART), "--namespace", "sales", "-f", values("sidecar"))
 NAME = "crm-ostiary-crm-gateway"

@@ -11,9 +11,9 @@ import pytest
 import yaml
 from command_line import CommandResult, ostiary_command
 
-from ostiary_tools.cluster import LocalCluster
-from ostiary_tools.cluster_stack import EXAMPLE
-from ostiary_tools.processes import wait_until
+from ostiary_tools.cluster.main import LocalCluster
+from ostiary_tools.cluster.stack import EXAMPLE
+from ostiary_tools.common.processes import wait_until
 
 Ask = Callable[..., CommandResult]
 

@@ -14,9 +14,10 @@ from fake_kubelet import FakeKubelet
 from fenced_blocks import ROOT, fenced_blocks
 from timeouts import TIMEOUT_SECONDS
 
-from ostiary_tools import binaries, crds
-from ostiary_tools.cluster import LocalCluster
-from ostiary_tools.processes import wait_until
+from ostiary_tools.cluster import crds
+from ostiary_tools.cluster.main import LocalCluster
+from ostiary_tools.common.processes import wait_until
+from ostiary_tools.toolchain import binaries
 
 PAGE = "docs/tutorials/3-kind.md"
 COMMANDS = [line for block in fenced_blocks(PAGE, "sh") for line in block.replace("\\\n", " ").splitlines() if line]

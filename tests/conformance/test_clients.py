@@ -7,9 +7,9 @@ import everything_server_input
 import everything_server_tools
 import pytest
 
-from ostiary_tools import conformance_clients
-from ostiary_tools.conformance_clients import CLIENTS, Client
-from ostiary_tools.conformance_world import SERVERS, ConformanceEnvironment, running
+from ostiary_tools.conformance import clients
+from ostiary_tools.conformance.clients import CLIENTS, Client
+from ostiary_tools.conformance.environment import SERVERS, ConformanceEnvironment, running
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(240)]
 
@@ -19,7 +19,7 @@ ALL_TOOLS = sorted(fixture.name for fixture in (*everything_server_tools.FIXTURE
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConformanceEnvironment]:
     directory = tmp_path_factory.mktemp("clients")
-    with running(directory, page_size=conformance_clients.PAGE_SIZE) as world:
+    with running(directory, page_size=clients.PAGE_SIZE) as world:
         yield world
 
 
@@ -27,8 +27,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConformanceEnvir
 def test_a_client_does_through_the_gateway_all_that_it_can_do(world: ConformanceEnvironment, client: Client) -> None:
     urls = [world.through(server, "governed") for server in SERVERS]
     with ThreadPoolExecutor(len(SERVERS)) as pool:
-        outcomes = list(pool.map(lambda url: conformance_clients.run(client, url), urls))
+        outcomes = list(pool.map(lambda url: clients.run(client, url), urls))
 
-    assert [line for each in outcomes for line in conformance_clients.failures(client, each)] == []
+    assert [line for each in outcomes for line in clients.failures(client, each)] == []
     assert all(each["list"]["names"] == ALL_TOOLS for each in outcomes)
-    assert conformance_clients.row(client, outcomes) in conformance_clients.DOCS.read_text()
+    assert clients.row(client, outcomes) in clients.DOCS.read_text()

@@ -1,8 +1,8 @@
 import pytest
 
-from ostiary_tools import conformance_compare
-from ostiary_tools.conformance_compare import ExpectedRefusal, differences, refusal, stale
-from ostiary_tools.conformance_suite import CheckKey, CheckOutcome, Run
+from ostiary_tools.conformance import compare
+from ostiary_tools.conformance.compare import ExpectedRefusal, differences, refusal, stale
+from ostiary_tools.conformance.suite import CheckKey, CheckOutcome, Run
 
 KEY = CheckKey("tools-list", "tools-list", "ToolsList")
 PASSED, INFORMED, SKIPPED, WARNED, FAILED = (
@@ -52,7 +52,7 @@ def test_what_is_equal_or_better_or_only_informs_is_no_difference(direct: Run, t
 
 def test_a_refusal_on_purpose_excuses_its_scenario_in_its_leg_only(monkeypatch: pytest.MonkeyPatch) -> None:
     listed = ExpectedRefusal("a leg", "a-scenario", "a reason")
-    monkeypatch.setattr(conformance_compare, "REFUSED_ON_PURPOSE", (listed,))
+    monkeypatch.setattr(compare, "REFUSED_ON_PURPOSE", (listed,))
     key = CheckKey(listed.scenario, "some-check", "SomeCheck")
     (found,) = differences(run(PASSED, key=key), run(FAILED, key=key))
 

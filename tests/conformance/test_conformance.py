@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from ostiary_tools import conformance, conformance_report
-from ostiary_tools.conformance_suite import LEGS, Leg
-from ostiary_tools.conformance_world import SERVERS, WAYS, ConformanceEnvironment, running
+from ostiary_tools.conformance import main, report
+from ostiary_tools.conformance.environment import SERVERS, WAYS, ConformanceEnvironment, running
+from ostiary_tools.conformance.suite import LEGS, Leg
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(400)]
 
@@ -28,7 +28,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConformanceEnvir
 @pytest.mark.parametrize("leg", LEGS, ids=lambda leg: leg.revision or leg.name)
 def test_no_check_is_worse_through_the_gateway(world: ConformanceEnvironment, leg: Leg, tmp_path: Path) -> None:
     with ThreadPoolExecutor(len(SERVERS)) as pool:  # the suite waits more than it works
-        results = list(pool.map(lambda server: conformance.measure(world, server, leg, tmp_path), SERVERS))
+        results = list(pool.map(lambda server: main.measure(world, server, leg, tmp_path), SERVERS))
 
     for result in results:
         assert result.direct.score == f"{PASSES[leg.revision or leg.name]}/0", result.server
@@ -36,7 +36,7 @@ def test_no_check_is_worse_through_the_gateway(world: ConformanceEnvironment, le
         assert result.stale == []
         assert all(result.through[way].scenarios >= result.direct.scenarios for way in WAYS)
         # `make conformance WRITE_DOCS=1` rewrites the page.
-        assert conformance_report.row(result) in conformance.DOCS.read_text()
+        assert report.row(result) in main.DOCS.read_text()
 
 
 def test_the_gateway_writes_no_error_into_its_log(world: ConformanceEnvironment) -> None:

@@ -11,7 +11,7 @@ from mcp_caller import legacy, mcp_caller, modern
 from mcp_clients import Era
 from typescript_sdk import run_session
 
-from ostiary_tools import conformance_installs
+from ostiary_tools.conformance import installs
 
 pytestmark = [pytest.mark.timeout(240)]
 
@@ -19,8 +19,8 @@ pytestmark = [pytest.mark.timeout(240)]
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     """Its endpoint."""
-    python = conformance_installs.virtual_environment("python-v1")
-    command = [python, conformance_installs.DRIVERS / "server_v1.py"]
+    python = installs.virtual_environment("python-v1")
+    command = [python, installs.DRIVERS / "server_v1.py"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:

@@ -18,7 +18,7 @@ from ostiary_core.policy.access import CompiledPolicy
 from ostiary_gateway.config.keyring import Keyring
 from ostiary_gateway.config.runtime import build_runtime, parse_entry, parse_policy
 from ostiary_gateway.config.store import ConfigStore
-from ostiary_gateway.upstream.addresses import OwnEndpoints
+from ostiary_gateway.upstream.allowed_addresses import OwnEndpoints
 from ostiary_gateway.upstream.pools import ServerPools
 
 KEY = bytes(range(32))

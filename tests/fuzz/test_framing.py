@@ -13,12 +13,12 @@ from messages import VERSION_KEY, bodies, encoded, headers, names, spelt
 from multidict import CIMultiDict
 
 from ostiary_core.mcp.methods import METHODS, AuthorizationKind
-from ostiary_core.mcp.revisions import LEGACY_REVISIONS, NEWEST_LEGACY_REVISION, Era
+from ostiary_core.mcp.protocol_revisions import LEGACY_REVISIONS, NEWEST_LEGACY_REVISION, Era
 from ostiary_gateway.errors import Refusal
-from ostiary_gateway.line.exchange import Message
-from ostiary_gateway.line.forward import upstream_body
-from ostiary_gateway.line.frame import frame, parse, request_id
-from ostiary_gateway.line.refusals import response_for
+from ostiary_gateway.pipeline.decode import frame, parse, request_id
+from ostiary_gateway.pipeline.exchange import Message
+from ostiary_gateway.pipeline.forward import upstream_body
+from ostiary_gateway.pipeline.jsonrpc import response_for
 from ostiary_gateway.session import UpstreamSession
 from ostiary_gateway.telemetry import Telemetry
 

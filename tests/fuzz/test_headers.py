@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from ostiary_gateway.errors import Refusal, UpstreamFault
-from ostiary_gateway.line.body import check_accept, check_head
-from ostiary_gateway.line.headers import decoded, encoded
-from ostiary_gateway.line.route import host_name
+from ostiary_gateway.pipeline.body import check_accept, check_head
+from ostiary_gateway.pipeline.mirrored_headers import decoded, encoded
+from ostiary_gateway.pipeline.route import host_name
 from ostiary_gateway.upstream.http1 import request as http1
 
 #: Text as a header brings it: bytes that are no UTF-8 come as lone surrogates.

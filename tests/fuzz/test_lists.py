@@ -15,11 +15,11 @@ from visibilities import visibility_of
 
 from ostiary_core.errors import AmbiguousURIError
 from ostiary_core.mcp.methods import LISTS, METHODS, AuthorizationKind, Method, Primitive, Verb
-from ostiary_core.policy.uris import read_uri
+from ostiary_core.policy.uri_readings import read_uri
 from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway.errors import UpstreamFault
-from ostiary_gateway.line import answers
-from ostiary_gateway.line.shape import read_for, shape_result, shape_streamed
+from ostiary_gateway.pipeline import jsonrpc
+from ostiary_gateway.pipeline.list_filter import read_for, shape_result, shape_streamed
 
 NAMES = [
     "get_users",
@@ -241,7 +241,7 @@ def test_a_list_of_unknown_origin_is_filtered_by_its_shape(held: Policies, data:
     governed = [each for each in LISTS.values() if isinstance(result, dict) and each.list_key in result]
     governed = [each for each in governed if each.primitive is not None and not visibility.shows_all(each.primitive)]
     try:
-        found = shape_streamed(text, answers.read(text), visibility)
+        found = shape_streamed(text, jsonrpc.read(text), visibility)
     except UpstreamFault:
         event("fault")
         assert not isinstance(original, dict) or not all(is_list(result, each) for each in governed)
@@ -299,7 +299,7 @@ def test_a_notice_of_a_resource_passes_only_where_it_may_be_subscribed_to(
     text, visibility = data.draw(spelt(message)), held.compiled()
     read_alike = read(text)
     try:
-        found = shape_streamed(text, answers.read(text), visibility)
+        found = shape_streamed(text, jsonrpc.read(text), visibility)
     except UpstreamFault:
         assert not isinstance(read_alike, dict)
         return

@@ -18,7 +18,7 @@ from ready_gateway import ready_gateway, resident_memory, upstream_at
 from wire import connected, post
 
 from ostiary_operator.api.settings import GatewaySettings
-from ostiary_operator.compile.sites import settings_document
+from ostiary_operator.compile.gateway_settings import settings_document
 
 CALLERS: Final = 100
 SIZE: Final = (4 << 20) - 1024

@@ -17,7 +17,7 @@ from timeouts import TIMEOUT_SECONDS
 from upstreams import Arrived, events, for_ever, serving
 from wire import Wire, connected
 
-from ostiary_gateway.line.exchange import Exchange
+from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.server.connection import Connection
 from ostiary_gateway.upstream.http1.connection import UpstreamConnection
 

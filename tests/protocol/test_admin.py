@@ -15,7 +15,7 @@ from volumes import swap_in_config
 
 from ostiary_core.canonical import digest
 from ostiary_gateway.errors import StartupError
-from ostiary_operator.status.reports import parse_report
+from ostiary_operator.status.replica_reports import parse_report
 
 BAD = {"name": "bad", "effect": "Deny", "tools": {"patterns": ["("]}}
 TOKEN = "admin-for-tests"

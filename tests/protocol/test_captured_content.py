@@ -12,7 +12,7 @@ from mcp_caller import legacy, mcp_caller, modern
 from otlp_sink import SinkSpan, http_sink
 from upstreams import Arrived, Script, answer, document, events, serving, with_handshake
 
-from ostiary_gateway.line import captured
+from ostiary_gateway.pipeline import content_capture
 from ostiary_gateway.telemetry import Telemetry
 
 ARGUMENTS = "gen_ai.tool.call.arguments"
@@ -114,7 +114,7 @@ async def test_of_a_result_of_very_many_values_only_what_is_kept_is_written() ->
     async def script(_: web.BaseRequest, __: Arrived) -> web.StreamResponse:
         return document(b'{"jsonrpc":"2.0","id":1,"result":{"content":[],"a":"\\ud83d","b":[%b]}}' % values)
 
-    with mock.patch.object(captured, "_ENCODER", CountingEncoder(separators=(",", ":"))):
+    with mock.patch.object(content_capture, "_ENCODER", CountingEncoder(separators=(",", ":"))):
         spans = await spans_of(script, legacy("tools/call", CALL), CAPTURE)
 
     assert len(spans["SERVER"].attributes[RESULT]) == 4096

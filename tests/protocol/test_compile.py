@@ -14,7 +14,7 @@ from mcp_caller import legacy, mcp_caller
 from mcp_clients import Era, connect, eventually
 from ready_gateway import readiness
 
-from ostiary_tools.ports import reserve_port
+from ostiary_tools.common.ports import reserve_port
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 OSTIARY = (sys.executable, "-m", "ostiary_operator.cli")

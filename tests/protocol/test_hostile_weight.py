@@ -15,8 +15,8 @@ from slow_callbacks import slow_callbacks
 from upstreams import Arrived, Upstream, document, events, for_ever
 
 from ostiary_core import strict_json
-from ostiary_gateway.line.large import LARGE_MESSAGES
-from ostiary_gateway.main import tune_collector
+from ostiary_gateway.pipeline.large_messages import LARGE_MESSAGES
+from ostiary_gateway.process import tune_collector
 
 VALUES = 100_000
 SIZE = 4 << 20

@@ -17,7 +17,7 @@ from timeouts import TIMEOUT_SECONDS
 from upstreams import Arrived, Upstream, answer, document, events, for_ever, progress_and_then, serving
 
 from ostiary_gateway.config.snapshot import Snapshot
-from ostiary_gateway.line.streams import OpenStreams
+from ostiary_gateway.pipeline.open_streams import OpenStreams
 
 ALLOW = {"name": "all", "effect": "Allow"}
 ONE = {"name": "one", "effect": "Allow", "tools": {"names": ["get_users"]}}

@@ -17,10 +17,10 @@ from mcp_clients import eventually
 from upstreams import Arrived, Upstream, answer, document, events, serving, with_handshake
 
 from ostiary_core.mcp.methods import METHODS
-from ostiary_core.mcp.revisions import LEGACY
-from ostiary_gateway.line import own_ids
-from ostiary_gateway.line.exchange import Exchange, Message
-from ostiary_gateway.line.request_ids import RequestIds
+from ostiary_core.mcp.protocol_revisions import LEGACY
+from ostiary_gateway.pipeline import upstream_ids
+from ostiary_gateway.pipeline.exchange import Exchange, Message
+from ostiary_gateway.pipeline.request_ids import RequestIds
 from ostiary_gateway.session import UpstreamSession
 
 pytestmark = pytest.mark.usefixtures("two_proxies")
@@ -112,7 +112,7 @@ async def test_an_id_that_looks_like_one_of_ours_is_given_back_as_it_was(
     caller: McpCaller, upstream: Upstream, gate: Gate
 ) -> None:
     gate.open.set()
-    identifier = own_ids.substitute(5)
+    identifier = upstream_ids.substitute(5)
     assert (await caller.post(legacy("tools/call", CALL, id=identifier))).json["id"] == identifier
     assert (await upstream.first("tools/call")).message["id"] != identifier
 
@@ -202,7 +202,7 @@ async def test_an_answer_to_another_request_of_the_same_id_is_not_taken(
 ) -> None:
     first = asyncio.create_task(caller.post(legacy("tools/call", CALL, id=1)))
     await in_flight(upstream, 1)
-    gate.events = [{"id": own_ids.substitute(1), "result": {"content": ["of another"]}}]
+    gate.events = [{"id": upstream_ids.substitute(1), "result": {"content": ["of another"]}}]
     second = await caller.post(legacy("tools/list", id=1))
     assert "result" in second.messages[0]
     assert second.result == {"tools": []}

@@ -29,7 +29,7 @@ from mcp_clients import ERAS, Era, connect, eventually
 from timeouts import TIMEOUT_SECONDS
 from upstreams import Arrived, serving, with_handshake
 
-from ostiary_tools.ports import reserve_port
+from ostiary_tools.common.ports import reserve_port
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 CLOCK = re.compile(r"^\d\d:\d\d:\d\d  ")

@@ -13,7 +13,7 @@ from timeouts import TIMEOUT_SECONDS
 from upstreams import Arrived, answer, document, events, for_ever, serving, with_handshake
 
 from ostiary_core.contract.documents import TimeoutsConfig
-from ostiary_gateway.line import reader, relay
+from ostiary_gateway.pipeline import sse_downstream, sse_response
 
 ALLOW = {"name": "all", "effect": "Allow"}
 GET_ONLY = {"name": "get", "effect": "Allow", "tools": {"names": ["get_*"]}, "resources": {"names": ["doc://*"]}}
@@ -244,7 +244,7 @@ async def test_a_notice_about_a_hidden_resource_is_dropped_on_a_get_stream(gatew
 async def test_a_silent_stream_is_kept_alive_with_comments_between_its_events(
     gateway: RunningGateway, era: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(relay, "KEEP_ALIVE_SECONDS", 0.02)
+    monkeypatch.setattr(sse_response, "KEEP_ALIVE_SECONDS", 0.02)
     gate, half = asyncio.Event(), asyncio.Event()
 
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
@@ -274,7 +274,7 @@ async def test_a_silent_stream_is_kept_alive_with_comments_between_its_events(
 async def test_a_call_that_is_silent_for_longer_than_its_idle_time_ends_with_a_timeout(
     gateway: RunningGateway, patience: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(relay, "KEEP_ALIVE_SECONDS", 0.2)
+    monkeypatch.setattr(sse_response, "KEEP_ALIVE_SECONDS", 0.2)
 
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         async with events(request) as stream:
@@ -298,7 +298,7 @@ async def test_a_call_that_is_silent_for_longer_than_its_idle_time_ends_with_a_t
 async def test_a_get_stream_may_be_silent_for_longer_than_that(
     gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(relay, "KEEP_ALIVE_SECONDS", 0.05)
+    monkeypatch.setattr(sse_response, "KEEP_ALIVE_SECONDS", 0.05)
 
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         async with events(request) as stream:
@@ -318,7 +318,7 @@ async def test_a_get_stream_may_be_silent_for_longer_than_that(
 async def test_after_the_response_a_server_that_keeps_sending_is_disconnected(
     gateway: RunningGateway, era: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(relay, "AFTERMATH_SECONDS", 0.1)
+    monkeypatch.setattr(sse_response, "AFTERMATH_SECONDS", 0.1)
 
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         async with events(request) as stream:
@@ -416,7 +416,7 @@ async def test_a_server_that_never_ends_is_disconnected_some_time_after_its_lega
     async with serving(script) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         async with caller.stream(call("legacy")) as stream:
-            monkeypatch.setattr(reader, "ORPHAN_SECONDS", 0.2)
+            monkeypatch.setattr(sse_downstream, "ORPHAN_SECONDS", 0.2)
             for _ in range(50):  # longer than that
                 await stream.message()
             stream.drop()

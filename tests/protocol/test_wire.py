@@ -14,7 +14,7 @@ from upstreams import Arrived, Upstream, answer, document, serving, with_handsha
 from wire import RawReply, connected, exchange, post
 
 from ostiary_core.contract.documents import BoundsConfig
-from ostiary_gateway.line import body as body_station
+from ostiary_gateway.pipeline import body as body_station
 
 pytestmark = pytest.mark.usefixtures("quiet")
 
@@ -486,7 +486,7 @@ async def test_a_refusal_keeps_the_connection_for_the_next_request(gateway: Runn
             assert (await wire.reply()).status == status
 
 
-# -- messages (the table of shapes is in tests/unit/gateway/test_frame.py)
+# -- messages (the table of shapes is in tests/unit/ostiary_gateway/pipeline/test_decode.py)
 
 
 @pytest.mark.parametrize(
@@ -592,7 +592,7 @@ async def test_a_bug_of_ours_is_an_internal_error_and_not_a_crash(
     def bug(*_: Any) -> None:
         raise RuntimeError("secret words")
 
-    monkeypatch.setattr("ostiary_gateway.line.handler.authorize", bug)
+    monkeypatch.setattr("ostiary_gateway.pipeline.pipeline.authorize", bug)
     reply = await caller.post(legacy("ping", id=3))
     assert (reply.status, reply.json["error"], reply.json["id"]) == (
         500,

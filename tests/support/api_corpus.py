@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ostiary_operator.api.documents import read_documents
+from ostiary_operator.api.yaml_reader import read_documents
 
 _ROOT = Path(__file__).parent.parent / "corpus"
 

@@ -13,8 +13,8 @@ from typing import Any
 import yaml
 from timeouts import TIMEOUT_SECONDS
 
-from ostiary_tools import binaries
-from ostiary_tools.errors import CommandError
+from ostiary_tools.common.errors import CommandError
+from ostiary_tools.toolchain import binaries
 
 CHART = Path(__file__).parents[2] / "helm" / "ostiary"
 DEMO = CHART.parent / "ostiary-demo"

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from timeouts import TIMEOUT_SECONDS
 
-from ostiary_tools import binaries
-from ostiary_tools.control_plane import ControlPlane
+from ostiary_tools.cluster.control_plane import ControlPlane
+from ostiary_tools.toolchain import binaries
 
 ROOT = Path(__file__).parents[2]
 #: Takes the place of the reader's own chart, `my-proxies`, which pages name.

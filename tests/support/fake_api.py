@@ -15,7 +15,7 @@ from typing import Any
 
 from aiohttp import web
 
-from ostiary_tools import certificates
+from ostiary_tools.cluster import certificates
 
 NAMESPACE = "ostiary"
 

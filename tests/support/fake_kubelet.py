@@ -8,8 +8,8 @@ import threading
 from types import TracebackType
 from typing import Any, Self
 
-from ostiary_tools.control_plane import ControlPlane
-from ostiary_tools.kube_api import ApiError
+from ostiary_tools.cluster.api import ApiError
+from ostiary_tools.cluster.control_plane import ControlPlane
 
 _PERIOD = 0.1  # seconds between two looks
 

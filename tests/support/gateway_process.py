@@ -19,7 +19,7 @@ from timeouts import TIMEOUT_SECONDS
 _PROGRAM = """
 import sys
 from pathlib import Path
-from ostiary_gateway.main import run
+from ostiary_gateway.process import run
 from ostiary_gateway.options import GatewayOptions
 directory, drain, delay = sys.argv[1:]
 options = GatewayOptions(config=Path(directory), port=0, admin_port=0, drain_seconds=float(drain),

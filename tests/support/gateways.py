@@ -28,7 +28,7 @@ from ostiary_core.contract.documents import (
 )
 from ostiary_core.contract.manifest import GatewayIdentity
 from ostiary_gateway.app import GatewayApp
-from ostiary_gateway.config.source_directory import DirectorySource
+from ostiary_gateway.config.directory_source import DirectorySource
 from ostiary_gateway.options import GatewayOptions
 from ostiary_gateway.telemetry import Telemetry
 

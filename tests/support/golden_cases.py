@@ -22,12 +22,12 @@ from ostiary_core.contract.documents import EntryDocument
 from ostiary_core.mcp.methods import Primitive, Verb
 from ostiary_core.policy.access import AccessEvaluator, CompiledPolicy
 from ostiary_core.policy.visibility import Visibility
-from ostiary_operator.api.documents import read_documents
 from ostiary_operator.api.resources import derived_uid
 from ostiary_operator.api.settings import Bounds
-from ostiary_operator.compile.budget import DEFAULT_BUDGET
+from ostiary_operator.api.yaml_reader import read_documents
+from ostiary_operator.compile.inputs import resources_from_objects
 from ostiary_operator.compile.model import Compiled, Resources, ResourceStatus
-from ostiary_operator.compile.objects import resources_from_objects
+from ostiary_operator.compile.quota import DEFAULT_BUDGET
 
 ROOT = Path(__file__).parent.parent / "golden"
 OPERATOR_NAMESPACE = "ostiary-system"

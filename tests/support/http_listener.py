@@ -7,7 +7,7 @@ async with serving(echo) as (listener, port), connected(port) as wire:
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from ostiary_gateway.server.limits import Limits
+from ostiary_gateway.server.connection_limits import Limits
 from ostiary_gateway.server.listener import Listener
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import Response, ResponseStream

@@ -17,8 +17,9 @@ from pathlib import Path
 import aiohttp
 from aiohttp import web
 
-from ostiary_tools import certificates, kubeconfig, private
-from ostiary_tools.control_plane import ControlPlane
+from ostiary_tools.cluster import certificates, control_plane
+from ostiary_tools.cluster.control_plane import ControlPlane
+from ostiary_tools.common import private
 
 Chooses = Callable[[web.BaseRequest], bool]
 _HOP = {"Connection", "Keep-Alive", "Transfer-Encoding", "Content-Length", "Content-Encoding", "Host"}
@@ -78,7 +79,7 @@ class KubeApiProxy:
         """Write a kubeconfig that leads here, at the same place each time, as a token's file is renewed."""
         authority = (self.directory / "ca.crt").read_bytes()
         path = self.directory / "kubeconfig"
-        private.write(path, kubeconfig.render(url=self.url, authority=authority, token=token, user="operator"))
+        private.write(path, control_plane.render(url=self.url, authority=authority, token=token, user="operator"))
         return path
 
     def refuse(self, chooses: Chooses, *, status: int, times: int, **headers: str) -> None:

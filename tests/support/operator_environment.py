@@ -12,11 +12,11 @@ from timeouts import TIMEOUT_SECONDS
 
 from ostiary_core.contract.bundle import OpenedBundle, open_files
 from ostiary_core.errors import ContractError
-from ostiary_operator.app import run_operator
-from ostiary_operator.delivery import live, secret
+from ostiary_operator.controller.app import run_operator
+from ostiary_operator.delivery import reader, secret
 from ostiary_operator.kube.kinds import CONFIG_MAP, POLICY, PROXY, SECRET, SERVICE, Kind
 from ostiary_operator.kube.options import OperatorOptions
-from ostiary_tools.kube_api import ApiError, KubeApi
+from ostiary_tools.cluster.api import ApiError, KubeApi
 
 CRDS = Path(__file__).parents[2] / "crds"
 
@@ -114,7 +114,7 @@ class OperatorEnvironment:
         obj = self.get(CONFIG_MAP, "ostiary-default-0")
         keys = secret.parse_secret(self.get(SECRET, "ostiary-default")).mac_keys()
         try:
-            return open_files(live.files_of(obj), keys, gateway=self.gateway)
+            return open_files(reader.files_of(obj), keys, gateway=self.gateway)
         except ContractError:
             return None
 

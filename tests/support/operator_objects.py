@@ -21,7 +21,7 @@ from ostiary_core.contract.documents import (
     TimeoutsConfig,
 )
 from ostiary_core.contract.manifest import GatewayIdentity
-from ostiary_operator.delivery import live, secret
+from ostiary_operator.delivery import reader, secret
 from ostiary_operator.kube.fake import FakeClient, add_namespaces
 from ostiary_operator.kube.kinds import CONFIG_MAP, POLICY, PROXY, SECRET, SERVICE
 
@@ -117,7 +117,7 @@ def delivered(cluster: FakeClient, gateway: str = "default", *, namespace: str =
 def delivered_files(cluster: FakeClient, gateway: str = "default", *, namespace: str = SYSTEM) -> dict[str, bytes]:
     """The files of all of a gateway's ConfigMaps."""
     found = {n: cluster.peek(CONFIG_MAP, name=f"ostiary-{gateway}-{n}", namespace=namespace) for n in range(16)}
-    return live.all_files({number: obj for number, obj in found.items() if obj is not None})
+    return reader.all_files({number: obj for number, obj in found.items() if obj is not None})
 
 
 def condition(obj: Mapping[str, Any] | None, of_type: str) -> tuple[str, str]:

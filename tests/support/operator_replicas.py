@@ -22,11 +22,11 @@ from charts import render
 from operator_environment import OperatorEnvironment
 from operator_objects import until
 
-from ostiary_tools.control_plane import ControlPlane
+from ostiary_tools.cluster.control_plane import ControlPlane
 
 _PROGRAM = """
 import argparse, sys
-from ostiary_operator import operator_command as it
+from ostiary_operator.cli import operator as it
 parser = argparse.ArgumentParser()
 it.add_arguments(parser)
 sys.exit(it.run(parser.parse_args()))

@@ -11,7 +11,7 @@ from pathlib import Path
 from volumes import swap_in
 
 from ostiary_gateway.options import TlsFiles
-from ostiary_tools.certificates import write_authority_and_server
+from ostiary_tools.cluster.certificates import write_authority_and_server
 
 
 class MountedSecret:

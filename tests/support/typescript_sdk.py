@@ -20,7 +20,7 @@ from typing import Any, Literal
 from mcp_clients import Era
 from timeouts import TIMEOUT_SECONDS
 
-from ostiary_tools import cache, node
+from ostiary_tools.toolchain import cache, node
 
 Sdk = Literal["v1", "v2"]
 """v1: `@modelcontextprotocol/sdk`, legacy only; v2: `@modelcontextprotocol/client`, both eras."""

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from ostiary_tools.progress import say
+from ostiary_tools.common.progress import say
 
 #: The tests of code that processes untrusted input; the other property tests are about our own compiler.
 SURFACES = ("tests/fuzz", "tests/unit/gateway", "tests/unit/core", "tests/unit/telemetry")

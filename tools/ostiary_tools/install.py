@@ -13,8 +13,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from ostiary_tools.errors import ToolError
-from ostiary_tools.progress import reporting, say
+from ostiary_tools.common.errors import ToolError
+from ostiary_tools.common.progress import reporting, say
 
 #: pip's line at the start of a package.
 _BEGUN = re.compile(r"^Collecting (\S+)")

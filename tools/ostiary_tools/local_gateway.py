@@ -14,8 +14,8 @@ import yaml
 from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.compiler import compile_resources
-from ostiary_operator.compile.objects import resources_from_objects
-from ostiary_tools.ports import LOOPBACK
+from ostiary_operator.compile.inputs import resources_from_objects
+from ostiary_tools.common.ports import LOOPBACK
 
 GATEWAY: Final = "ostiary-system/default"
 

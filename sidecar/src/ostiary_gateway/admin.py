@@ -11,14 +11,14 @@ from typing import Any, Final
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from ostiary_core.policy.slips import MOST_REPORTED
+from ostiary_core.policy.unmatched_names import MOST_REPORTED
 from ostiary_core.strict_json import dumps
-from ostiary_gateway.background import in_background
+from ostiary_gateway.config.observed_items import OFFERED
 from ostiary_gateway.config.rejections import ConfigRejection, EntryRejection
 from ostiary_gateway.config.runtime import ProxyRuntime
 from ostiary_gateway.config.store import ConfigStore
 from ostiary_gateway.errors import port_taken
-from ostiary_gateway.line.offered import OFFERED
+from ostiary_gateway.threads import in_background
 
 #: The number of misplaced keys that are named.
 _MISPLACED: Final = 10

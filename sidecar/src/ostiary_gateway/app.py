@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import resource
 import socket
 from contextlib import suppress
 from typing import Final
@@ -10,22 +11,50 @@ from typing import Final
 from aiohttp import web
 
 from ostiary_core.contract import key_names
-from ostiary_gateway import descriptors
 from ostiary_gateway.admin import Admin, listen
-from ostiary_gateway.config.second_look import RejectionRecheck
-from ostiary_gateway.config.source_directory import DirectorySource
-from ostiary_gateway.config.source_kubernetes import KubernetesSource
-from ostiary_gateway.config.store import ConfigStore
-from ostiary_gateway.line.handler import RequestPipeline
+from ostiary_gateway.config.directory_source import DirectorySource
+from ostiary_gateway.config.kubernetes_source import KubernetesSource
+from ostiary_gateway.config.store import ConfigStore, RejectionRecheck
 from ostiary_gateway.metrics import GatewayMetrics
 from ostiary_gateway.options import GatewayOptions
+from ostiary_gateway.pipeline.pipeline import RequestPipeline
 from ostiary_gateway.server.certificate import Certificate
 from ostiary_gateway.server.listener import Listener
 from ostiary_gateway.session import Sealer
 from ostiary_gateway.telemetry import Telemetry
-from ostiary_gateway.upstream.addresses import OwnEndpoints
+from ostiary_gateway.upstream.allowed_addresses import OwnEndpoints
 from ostiary_gateway.upstream.egress import Egress
 from ostiary_gateway.upstream.pools import ServerPools
+
+# The limit of open files.
+#
+# Each connection needs one, and the usual soft limit of 1024 is soon reached.
+
+#: More than anyone has connections; some systems accept no larger number.
+_MOST: Final = 1 << 20
+#: Files that the process opens besides connections: config, logs, telemetry, the admin port.
+_OWN: Final = 128
+
+
+def raise_limit() -> int:
+    """Raise the soft limit towards the hard one, and return how many files may be open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return _MOST
+    wanted = _MOST if hard == resource.RLIM_INFINITY else min(hard, _MOST)
+    if wanted > soft:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def connections(files: int) -> int:
+    """Return how many client connections this many files allow.
+
+    Each may need one to an upstream server.
+    """
+    return max(1, (files - _OWN) // 2)
+
 
 _log = logging.getLogger(__name__)
 
@@ -73,7 +102,7 @@ class GatewayApp:
             StartupError: a port is taken, or the certificate cannot be used.
         """
         options = self.options
-        self.pipeline.limiter.carried = descriptors.connections(descriptors.raise_limit())
+        self.pipeline.limiter.carried = connections(raise_limit())
         if options.tls is not None:
             self._certificate = Certificate(options.tls)
             self.metrics.show(self._certificate)

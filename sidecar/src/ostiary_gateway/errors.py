@@ -1,7 +1,7 @@
 """The errors of the gateway, as a tree.
 
 OstiaryError (core)
-├── Refusal               the request ends here, with an answer to its sender   (see line/refusals.py)
+├── Refusal               the request ends here, with an answer to its sender   (see pipeline/jsonrpc.py)
 ├── UpstreamFault         the upstream failed; the forward stage turns it into a Refusal
 ├── CallerGone            the caller disconnected, or sends what cannot be read: no answer is possible
 ├── StartupError          the process cannot start; the message says what to change

@@ -18,12 +18,12 @@ from ostiary_core.mcp import codes
 from ostiary_core.version import __version__
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.config.store import ConfigStore
-from ostiary_gateway.line.dropped import DROPPED
-from ostiary_gateway.line.occupancy import Limiter
-from ostiary_gateway.line.tally import Bound
+from ostiary_gateway.limits.counters import Bound
+from ostiary_gateway.limits.limiter import Limiter
 from ostiary_gateway.server.certificate import Certificate
 from ostiary_gateway.telemetry import Telemetry
-from ostiary_gateway.telemetry.names import OPERATION_DURATION_BUCKETS
+from ostiary_gateway.telemetry.dropped_items import DROPPED
+from ostiary_gateway.telemetry.semantic_conventions import OPERATION_DURATION_BUCKETS
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.pools import ServerPools
 

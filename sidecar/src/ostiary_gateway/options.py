@@ -33,7 +33,7 @@ class GatewayOptions:
     the wait for requests in flight after SIGTERM; ``drain_delay_seconds`` is how long new requests are still accepted,
     until load balancers have noticed. Without ``tls`` the data port uses plain HTTP. ``installation`` distinguishes
     this installation from others whose proxies have the same uids, as those from files may
-    (:mod:`ostiary_gateway.upstream.hops`).
+    (:mod:`ostiary_gateway.upstream.via`).
     """
 
     config: Path | None

@@ -7,13 +7,13 @@ import pytest
 import yaml
 
 from ostiary_core.version import __version__
-from ostiary_tools import chart
-from ostiary_tools.chart_values import annotated, resolved
-from ostiary_tools.errors import ToolError
+from ostiary_tools.common.errors import ToolError
+from ostiary_tools.generate import chart
+from ostiary_tools.generate.chart_values import annotated, resolved
 
 
 def test_what_is_generated_in_the_chart_is_up_to_date() -> None:
-    assert chart.stale() == [], "run: PYTHONPATH=tools python -m ostiary_tools.chart"
+    assert chart.stale() == [], "run: PYTHONPATH=tools python -m ostiary_tools.generate.chart"
 
 
 @pytest.fixture(params=[chart.CHART, chart.DEMO], ids=lambda path: path.name)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import yaml
 
-from ostiary_tools import sbom
-from ostiary_tools.chart import CHART, DEMO, ROOT
+from ostiary_tools.generate import sbom
+from ostiary_tools.generate.chart import CHART, DEMO, ROOT
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 

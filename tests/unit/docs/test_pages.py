@@ -8,9 +8,9 @@ import pytest
 from ostiary_core.mcp import codes
 from ostiary_operator.api.status import REASONS
 from ostiary_operator.cli.commands import COMMANDS
-from ostiary_operator.doctor.remedies import UPSTREAM
-from ostiary_tools import pages
-from ostiary_tools.errors import ToolError
+from ostiary_operator.doctor.endpoint import UPSTREAM
+from ostiary_tools.common.errors import ToolError
+from ostiary_tools.generate import pages
 
 ROOT = pages.ROOT
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("helm/*/README.md"), *ROOT.glob("examples/*.md")]

@@ -4,9 +4,9 @@ proxy, policy, selectors    what users write: MCPProxy and MCPPolicy
 settings, grants            what the platform team writes: the settings of a gateway
 status                      what the operator reports: conditions, their reasons, both statuses
 resources, load, problems   turn an object or a text into what the compiler reads, or into the list of its problems
-documents                   parses YAML strictly into plain values, with the line of every field
-model, constraints          the base of all models; constraints that the models and the API server share
-names, urls, patterns, durations, quantities, numbers    the types of single values
+yaml_reader                 parses YAML strictly into plain values, with the line of every field
+base_model, constraints        the base of all models; constraints that the models and the API server share
+names, urls, patterns, durations, quantities    the types of single values
 labels                      the labels of objects, read and written, and what a DNS label is
-schema, crd, reference      what is generated: structural schemas, the CRDs, the field reference
+schema, crd, field_reference    what is generated: structural schemas, the CRDs, the field reference
 """

@@ -5,9 +5,9 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic import BeforeValidator, Field, PlainSerializer, StrictStr, StringConstraints, WithJsonSchema
 
+from ostiary_operator.api.base_model import ApiModel
 from ostiary_operator.api.constraints import Pattern, Rule, Unique, problem
 from ostiary_operator.api.labels import DNS_LABEL_OF_ANY_LENGTH
-from ostiary_operator.api.model import ApiModel
 from ostiary_operator.api.names import HostPattern
 from ostiary_operator.api.urls import PathPrefix
 

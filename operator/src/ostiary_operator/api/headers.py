@@ -4,8 +4,8 @@ from typing import Annotated, Final
 
 from pydantic import StrictStr, StringConstraints
 
+from ostiary_operator.api.base_model import ApiModel
 from ostiary_operator.api.constraints import Pattern, excludes
-from ostiary_operator.api.model import ApiModel
 
 #: Headers of message framing, MCP, hop-by-hop HTTP and tracing, and others that the gateway writes. Servers that pass
 #: headers on as variables treat an underscore like a hyphen.

@@ -7,7 +7,7 @@ Names and folders are those of public CRD schema catalogues, so that one folder 
 import json
 from typing import Any, Final
 
-from ostiary_operator.api.model import ApiModel
+from ostiary_operator.api.base_model import ApiModel
 from ostiary_operator.api.resources import GROUP, VERSION, MCPPolicy, MCPProxy
 from ostiary_operator.api.schema import Schema, editor_schema
 

@@ -5,13 +5,13 @@ from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
-from ostiary_operator.api.documents import YamlError, read_documents
-from ostiary_operator.api.model import ApiModel
+from ostiary_operator.api.base_model import ApiModel
 from ostiary_operator.api.policy import PolicySpec
 from ostiary_operator.api.problems import InvalidDocument, Problem, nulls, problems
 from ostiary_operator.api.proxy import ProxySpec
 from ostiary_operator.api.resources import POLICY_KIND, PROXY_KIND, MCPPolicy, MCPProxy, Resource, resource
 from ostiary_operator.api.settings import GatewaySettings
+from ostiary_operator.api.yaml_reader import YamlError, read_documents
 
 DocumentT = TypeVar("DocumentT", bound=ApiModel)
 

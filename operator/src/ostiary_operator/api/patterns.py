@@ -10,8 +10,8 @@ import re2
 from pydantic_core import PydanticCustomError
 
 from ostiary_core.errors import PatternError
-from ostiary_core.policy.budget import POLICY_WEIGHT
-from ostiary_core.policy.names import PATTERN_MEMORY, NameMatcher, needs_expression
+from ostiary_core.policy.cost_limits import POLICY_WEIGHT
+from ostiary_core.policy.name_matcher import PATTERN_MEMORY, NameMatcher, needs_expression
 from ostiary_operator.api.constraints import Rule, problem
 
 

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from ostiary_operator.api.base_model import ApiModel
 from ostiary_operator.api.constraints import Unique
-from ostiary_operator.api.model import ApiModel
 from ostiary_operator.api.names import DnsLabel, NameGlobs, NamePatterns, ObjectName
 from ostiary_operator.api.patterns import check_together, weigh_patterns
 from ostiary_operator.api.selectors import LabelSelector

@@ -5,13 +5,13 @@ from typing import Annotated, Self
 
 from pydantic import Field, StrictInt, StrictStr, StringConstraints, model_validator
 
+from ostiary_operator.api.base_model import ApiModel
 from ostiary_operator.api.constraints import Atomic, Rule, Unique
 from ostiary_operator.api.durations import Duration, between
 from ostiary_operator.api.headers import Header
-from ostiary_operator.api.model import ApiModel
 from ostiary_operator.api.names import DataKey, DnsLabel, Hostname, NameGlobs, ObjectName
-from ostiary_operator.api.numbers import INTEGRAL
 from ostiary_operator.api.patterns import check_together
+from ostiary_operator.api.quantities import INTEGRAL
 from ostiary_operator.api.urls import Authority, EndpointPath, ProxyPath, UpstreamUrl
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any, Self
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import BeforeValidator, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from ostiary_operator.api.constraints import Rule, compiled, problem
@@ -61,3 +61,14 @@ def between_sizes(smallest: str, largest: str) -> Rule:
         f"must be from {smallest} to {largest}",
         "choose a size within these bounds",
     )
+
+
+# Whole numbers, as JSON has them.
+
+
+def _from_float(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+INTEGRAL = BeforeValidator(_from_float)
+"""Write it after a `StrictInt` and its bounds: it accepts `80.0`, as JSON Schema and the API server do."""

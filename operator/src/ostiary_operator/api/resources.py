@@ -8,8 +8,8 @@ from typing import Annotated, Any, ClassVar, Final, Generic, Literal, TypeAlias,
 
 from pydantic import AwareDatetime, Field, StrictInt, StrictStr, StringConstraints, model_validator
 
+from ostiary_operator.api.base_model import ApiModel
 from ostiary_operator.api.constraints import Rule
-from ostiary_operator.api.model import ApiModel
 from ostiary_operator.api.names import DnsLabel, ObjectName
 from ostiary_operator.api.policy import PolicySpec
 from ostiary_operator.api.proxy import ProxySpec

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import Field
 
+from ostiary_operator.api.base_model import ApiModel
 from ostiary_operator.api.constraints import Atomic, Rule, Unique
-from ostiary_operator.api.model import ApiModel
 from ostiary_operator.api.names import LabelKey, Labels, LabelValue
 
 

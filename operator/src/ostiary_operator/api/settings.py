@@ -8,12 +8,11 @@ from typing import Annotated
 
 from pydantic import Field, StrictInt
 
+from ostiary_operator.api.base_model import ApiModel
 from ostiary_operator.api.constraints import Unique
 from ostiary_operator.api.durations import Duration, between
 from ostiary_operator.api.grants import Cidr, Grant
-from ostiary_operator.api.model import ApiModel
-from ostiary_operator.api.numbers import INTEGRAL
-from ostiary_operator.api.quantities import Size, between_sizes
+from ostiary_operator.api.quantities import INTEGRAL, Size, between_sizes
 from ostiary_operator.api.urls import EgressProxyUrl, HttpOrigin, NoProxyItem, Origin
 
 

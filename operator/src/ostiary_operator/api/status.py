@@ -11,8 +11,8 @@ from typing import Annotated, Final
 from pydantic import Field, StrictInt, StrictStr, StringConstraints
 
 from ostiary_operator.api import labels
+from ostiary_operator.api.base_model import ApiModel
 from ostiary_operator.api.constraints import Atomic, Unique
-from ostiary_operator.api.model import ApiModel
 from ostiary_operator.api.reason import NOTHING, WAIT, Reason
 from ostiary_operator.api.upstream_reasons import UpstreamHealthyReason
 

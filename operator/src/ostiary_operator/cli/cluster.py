@@ -11,8 +11,11 @@ from ostiary_operator.api.labels import OPERATOR_NAMESPACE
 from ostiary_operator.cli import shared
 
 if TYPE_CHECKING:
-    from ostiary_operator.kube.visit import Credentials
+    from ostiary_operator.kube.kubeconfig import Credentials
     from ostiary_operator.view.tables import Paint
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Final, TypeVar
 
 WELL, NOT_WELL, UNANSWERED = 0, 1, 2
 """The exit codes: all is well; something is not; wrong usage, or the cluster could not be read."""
@@ -55,7 +58,7 @@ def add_namespace(parser: argparse.ArgumentParser) -> None:
 
 def credentials(arguments: argparse.Namespace) -> "Credentials":
     """Return the kubeconfig and context that the arguments name."""
-    from ostiary_operator.kube.visit import Credentials  # noqa: PLC0415  --help must work without kubernetes
+    from ostiary_operator.kube.kubeconfig import Credentials  # noqa: PLC0415  --help must work without kubernetes
 
     return Credentials(arguments.kubeconfig, arguments.context)
 
@@ -66,10 +69,10 @@ def chosen_namespace(arguments: argparse.Namespace) -> str:
     Raises:
         Unreachable: the kubeconfig cannot be used.
     """
-    from ostiary_operator.kube import visit  # noqa: PLC0415  likewise
+    from ostiary_operator.kube import kubeconfig  # noqa: PLC0415  likewise
 
     given: str | None = arguments.namespace
-    return given if given is not None else visit.namespace(credentials(arguments))
+    return given if given is not None else kubeconfig.namespace(credentials(arguments))
 
 
 def painter() -> "Paint":
@@ -82,3 +85,56 @@ def painter() -> "Paint":
 def note(command: str, text: str) -> None:
     """Write a note to stderr, apart from the output."""
     sys.stderr.write(f"ostiary {command}: {text}\n")
+
+
+# `--watch` of the commands that read a cluster.
+#
+# It prints the output once, then every change, until Ctrl-C.
+#
+# It polls every two seconds instead of opening a watch, so that it needs no rights besides get and list.
+
+_SECONDS: Final = 2.0
+
+T = TypeVar("T")
+
+
+def add_watch(parser: argparse.ArgumentParser) -> None:
+    """Add `--watch`."""
+    parser.add_argument(
+        "-w", "--watch", action="store_true", help="keep running, and show every change until Ctrl-C (tables only)"
+    )
+
+
+def unfit(arguments: argparse.Namespace) -> str | None:
+    """Return why `--watch` cannot be combined with the other arguments, or None."""
+    if arguments.watch and arguments.output in {"json", "yaml"}:
+        return f"--watch shows tables, and -o {arguments.output} one object: omit one of them"
+    return None
+
+
+async def polls(poll: Callable[[], Awaitable[T]], *, command: str, seconds: float = _SECONDS) -> AsyncIterator[T]:
+    """Poll and yield each result.
+
+    Note once when the API server stops answering, and when it answers again.
+
+    Raises:
+        NotFound: a named object no longer exists.
+    """
+    from ostiary_operator.kube.errors import ClusterError, NotFound  # noqa: PLC0415  --help must work without these packages
+
+    lost = False
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            found = await poll()
+        except NotFound:
+            raise
+        except ClusterError as error:
+            if not lost:
+                note(command, f"{error}; trying again")
+            lost = True
+            continue
+        if lost:
+            note(command, "the API server answers again")
+            lost = False
+        yield found

@@ -150,7 +150,7 @@ COMMANDS: Final = (
     ),
     Command(
         "operator",
-        f"{_PACKAGE}.operator_command",
+        f"{_PACKAGE}.cli.operator",
         "watch a cluster and deliver their config to its gateways",
         "Watch MCPProxies and MCPPolicies in a cluster, compile them, deliver the result to the gateways, and report "
         "the outcome in each object's status.",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from ostiary_operator.cli.shared import add_namespaces
 
 if TYPE_CHECKING:
-    from ostiary_operator.local.compiling import Compiler
+    from ostiary_operator.local.compilation import Compiler
 
 WELL, PROBLEMS, UNUSABLE = 0, 1, 2
 """The exit codes."""
@@ -40,11 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Compile; return 0, or 1 if the files have problems, or 2 if a path cannot be used."""
-    from ostiary_operator.local import compiling, files  # noqa: PLC0415  --help must work without pydantic
+    from ostiary_operator.local import compilation, files  # noqa: PLC0415  help needs none of it
 
     try:
         files.find(arguments.paths)
-        compiler = compiling.Compiler(
+        compiler = compilation.Compiler(
             tuple(arguments.paths),
             arguments.out,
             namespace=arguments.namespace,
@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
             asyncio.run(_follow(compiler))
             return WELL
         return WELL if compiler.compile() else PROBLEMS
-    except (files.PathError, compiling.OutUnusable) as error:
+    except (files.PathError, compilation.OutUnusable) as error:
         sys.stderr.write(f"ostiary compile: {error}\n")
         return UNUSABLE
 

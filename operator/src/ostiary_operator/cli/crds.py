@@ -18,8 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the CRDs, or write the files that the arguments name; return the exit code."""
     from ostiary_operator.api.crd import render_crds  # noqa: PLC0415  --help must work without pydantic
+    from ostiary_operator.api.field_reference import render_reference  # noqa: PLC0415  likewise
     from ostiary_operator.api.json_schema import render_json_schemas  # noqa: PLC0415  likewise
-    from ostiary_operator.api.reference import render_reference  # noqa: PLC0415  likewise
 
     wanted = (
         (arguments.write, render_crds),

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from ostiary_operator.cli import cluster, shared
 
 if TYPE_CHECKING:
-    from ostiary_operator.doctor.model import Case, Options
-    from ostiary_operator.kube.visit import ReadOnlyClient
+    from ostiary_operator.doctor.diagnosis import Case, Options
+    from ostiary_operator.kube.kubeconfig import ReadOnlyClient
 
 
 class BearerError(Exception):
@@ -66,10 +66,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _check_all(arguments: argparse.Namespace) -> int:
-    from ostiary_operator.kube import visit  # noqa: PLC0415  likewise
+    from ostiary_operator.kube import kubeconfig  # noqa: PLC0415  likewise
 
     options, namespace = _options(arguments), cluster.chosen_namespace(arguments)
-    async with visit.opened(cluster.credentials(arguments)) as api:
+    async with kubeconfig.opened(cluster.credentials(arguments)) as api:
         cases = _cases(api, options, namespace, arguments.name)
         objects = [await _check(case, text=arguments.output == "text") async for case in cases]
     if arguments.output == "json":
@@ -82,7 +82,7 @@ async def _cases(api: "ReadOnlyClient", options: "Options", namespace: str, name
 
     Yield one without a name if there is none.
     """
-    from ostiary_operator.doctor.model import Case  # noqa: PLC0415  likewise
+    from ostiary_operator.doctor.diagnosis import Case  # noqa: PLC0415  likewise
     from ostiary_operator.kube.errors import ClusterError  # noqa: PLC0415  likewise
     from ostiary_operator.kube.kinds import PROXY  # noqa: PLC0415  likewise
 
@@ -97,7 +97,7 @@ async def _cases(api: "ReadOnlyClient", options: "Options", namespace: str, name
 
 
 async def _check(case: "Case", *, text: bool) -> dict[str, Any]:
-    from ostiary_operator.doctor import chain, report  # noqa: PLC0415  likewise
+    from ostiary_operator.doctor import chain  # noqa: PLC0415  likewise
 
     paint = cluster.painter()
     results = []
@@ -106,15 +106,15 @@ async def _check(case: "Case", *, text: bool) -> dict[str, Any]:
     async for check, result in chain.run_checks(case, chain.CHAIN if case.name else chain.INSTALLATION):
         results.append((check, result))
         if text:
-            sys.stdout.write(report.line(check, result, paint))
+            sys.stdout.write(chain.line(check, result, paint))
             sys.stdout.flush()
     if text:
-        sys.stdout.write(report.summary(results, paint))
-    return report.as_object(case.identity if case.name else None, results)
+        sys.stdout.write(chain.summary(results, paint))
+    return chain.as_object(case.identity if case.name else None, results)
 
 
 def _options(arguments: argparse.Namespace) -> "Options":
-    from ostiary_operator.doctor.model import Options  # noqa: PLC0415  likewise
+    from ostiary_operator.doctor.diagnosis import Options  # noqa: PLC0415  likewise
 
     return Options(
         operator_namespace=arguments.operator_namespace,

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from ostiary_operator.cli import logs, shared
+from ostiary_operator.cli import shared
 
 if TYPE_CHECKING:
     from ostiary_gateway.options import GatewayOptions, KubernetesOptions, TlsFiles
@@ -64,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=0.0,
         help="how long to accept new requests after SIGTERM, so that load balancers can remove it (default: 0)",
     )
-    logs.add_format(parser)
+    shared.add_format(parser)
 
 
 def _add_tls(parser: argparse.ArgumentParser) -> None:
@@ -97,10 +97,10 @@ def run(arguments: argparse.Namespace) -> int:
     except CombinationError as error:
         sys.stderr.write(f"ostiary gateway: {error}\n")
         return 2
-    from ostiary_gateway import main  # noqa: PLC0415  an extra, and slow to load
+    from ostiary_gateway import process  # noqa: PLC0415  an extra, and slow to load
 
-    logs.configure(arguments.log_format)
-    return main.run(options)
+    shared.configure(arguments.log_format)
+    return process.run(options)
 
 
 def read_options(arguments: argparse.Namespace) -> "GatewayOptions":

@@ -7,7 +7,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Final
 
-from ostiary_operator.cli import cluster, following
+from ostiary_operator.cli import cluster
 
 if TYPE_CHECKING:
     from ostiary_operator.view.listing import ListResult
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a table, a wider one, the objects as the API server returns them, or their names (default: table)",
     )
     parser.add_argument("--no-headers", action="store_true", help="tables without a header")
-    following.add_watch(parser)
+    cluster.add_watch(parser)
     cluster.add_connection(parser)
 
 
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.names and (arguments.kind == "all" or arguments.all_namespaces or arguments.selector):
         cluster.note("get", "a NAME needs one KIND and one namespace, and no -A and --selector")
         return cluster.UNANSWERED
-    if (problem := following.unfit(arguments)) is not None:
+    if (problem := cluster.unfit(arguments)) is not None:
         cluster.note("get", problem)
         return cluster.UNANSWERED
     try:
@@ -88,17 +88,17 @@ def _write(arguments: argparse.Namespace, found: "ListResult") -> None:
 
 async def _follow(arguments: argparse.Namespace) -> None:
     """Write what there is, and with `--watch` every change, until interrupted."""
-    from ostiary_operator.kube import visit  # noqa: PLC0415  likewise
+    from ostiary_operator.kube import kubeconfig  # noqa: PLC0415  likewise
     from ostiary_operator.view import listing  # noqa: PLC0415  likewise
 
     namespace = None if arguments.all_namespaces else cluster.chosen_namespace(arguments)
-    async with visit.opened(cluster.credentials(arguments)) as api:
+    async with kubeconfig.opened(cluster.credentials(arguments)) as api:
         wanted = listing.ListRequest(arguments.kind, namespace, tuple(arguments.names), arguments.selector)
         poll = functools.partial(listing.read, api, wanted, digests=arguments.output == "wide")
         before = await poll()
         _write(arguments, before)
         if arguments.watch:
-            async for found in following.polls(poll, command="get"):
+            async for found in cluster.polls(poll, command="get"):
                 _write_changes(arguments, before, found)
                 before = found
 

@@ -87,8 +87,8 @@ def _clash(options: "RunOptions") -> str | None:
 
 
 def _serve(options: "RunOptions") -> int:
-    from ostiary_operator.local import console, session  # noqa: PLC0415  they need extras, and are slow to import
+    from ostiary_operator.local import console, runner  # noqa: PLC0415  help needs none of it
 
     terminal = console.Console(sys.stdout, colour=console.wants_colour(sys.stdout))
     logging.basicConfig(level=logging.WARNING, handlers=[console.ConsoleHandler(terminal)])
-    return asyncio.run(session.run(options, terminal))
+    return asyncio.run(runner.run(options, terminal))

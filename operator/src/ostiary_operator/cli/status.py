@@ -8,10 +8,10 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from ostiary_operator.cli import cluster, following
+from ostiary_operator.cli import cluster
 
 if TYPE_CHECKING:
-    from ostiary_operator.view.reading import ClusterOverview
+    from ostiary_operator.view.cluster_reader import ClusterOverview
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="text",
         help="tables for people, wider ones, or one object for programs (default: text)",
     )
-    following.add_watch(parser)
+    cluster.add_watch(parser)
     cluster.add_connection(parser)
 
 
@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Report; return 0 if all is ready, 1 if something is not, 2 if the cluster cannot be read."""
     from ostiary_operator.kube.errors import ClusterError  # noqa: PLC0415  --help must work without these packages
 
-    if (problem := following.unfit(arguments)) is not None:
+    if (problem := cluster.unfit(arguments)) is not None:
         cluster.note("status", problem)
         return cluster.UNANSWERED
     try:
@@ -62,21 +62,21 @@ def _write(arguments: argparse.Namespace, seen: "ClusterOverview", whole: dict[s
 
 async def _follow(arguments: argparse.Namespace) -> bool:
     """Report, and with `--watch` again on every change; return whether all was ready at first."""
-    from ostiary_operator.kube import visit  # noqa: PLC0415  likewise
-    from ostiary_operator.view import lines, reading  # noqa: PLC0415  likewise
+    from ostiary_operator.kube import kubeconfig  # noqa: PLC0415  likewise
+    from ostiary_operator.view import cluster_reader, rows  # noqa: PLC0415  help needs none of it
 
     namespace = None if arguments.all_namespaces else cluster.chosen_namespace(arguments)
-    async with visit.opened(cluster.credentials(arguments)) as api:
+    async with kubeconfig.opened(cluster.credentials(arguments)) as api:
         poll = functools.partial(
-            reading.read_overview, api, namespace=namespace, operator_namespace=arguments.operator_namespace
+            cluster_reader.read_overview, api, namespace=namespace, operator_namespace=arguments.operator_namespace
         )
         seen = await poll()
-        whole = lines.as_object(seen)
+        whole = rows.as_object(seen)
         _write(arguments, seen, whole)
         ready = bool(whole["ready"])
         if arguments.watch:
-            async for seen in following.polls(poll, command="status"):
-                if (now := lines.as_object(seen)) != whole:
+            async for seen in cluster.polls(poll, command="status"):
+                if (now := rows.as_object(seen)) != whole:
                     sys.stdout.write(f"\n{time.strftime('%H:%M:%S')}\n")
                     _write(arguments, seen, now)
                 whole = now

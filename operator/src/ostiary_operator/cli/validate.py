@@ -34,14 +34,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Validate the files; return 0, or 1 for problems, or 2 for paths that cannot be used."""
-    from ostiary_operator.local import files, together, validating  # noqa: PLC0415  --help must work without pydantic
+    from ostiary_operator.local import files, validation  # noqa: PLC0415  help needs none of it
 
     try:
-        read = validating.read_all(arguments.paths, namespace=arguments.namespace)
+        read = validation.read_all(arguments.paths, namespace=arguments.namespace)
     except files.PathError as error:
         sys.stderr.write(f"ostiary validate: {error}\n")
         return UNUSABLE
-    findings = validating.validate(read, together.ValidationContext(arguments.operator_namespace))
+    findings = validation.validate(read, validation.ValidationContext(arguments.operator_namespace))
     for note in read.notes:
         sys.stderr.write(f"{note}\n")
     if arguments.output == "json":

@@ -6,11 +6,11 @@ It also returns a status for each resource. It does no I/O, reads no clock and d
 
 The modules in the order in which the compiler uses them:
 
-model       input and output; ``objects`` builds the input from plain Kubernetes objects
-subjects    the resources, each parsed and validated on its own; ``packed`` encodes them compactly
-gateways    which gateways exist, with the text of their settings; ``sites`` parses the settings
-targets     which proxies a policy means, and ``policies``: which version of each policy is in force
-admission   which version of each proxy is in force where, by ``placement``, ``grants``, ``paths``, ``references``
-entries     the documents, of ``servers`` and the policies in force; ``budget`` bounds them per namespace
-statuses    the status of each resource
+model               input and output; ``inputs`` builds the input from plain Kubernetes objects
+resource_parser     the resources, each parsed and validated on its own
+gateways            which gateways exist, with the text of their settings; ``gateway_settings`` parses it
+targets, policies   which proxies a policy means; which version of each policy is in force
+proxies             which version of each proxy is in force where, by ``grants``, ``routes``, ``references``
+entries             the documents of the proxies; ``quota`` bounds them per namespace
+statuses            the status of each resource, with ``advisories`` that are no part of Ready
 """

@@ -5,17 +5,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from ostiary_core.addresses import parse
 from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_core.contract.manifest import GatewayIdentity
-from ostiary_operator.compile import policies, sites, subjects
-from ostiary_operator.compile.admission import Admission, AdmissionContext, admit
-from ostiary_operator.compile.budget import DEFAULT_BUDGET, BudgetedConfig, ExistingResources, apply_budget
+from ostiary_operator.compile import gateway_settings, policies, resource_parser
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.entries import entries_of
+from ostiary_operator.compile.gateway_settings import Site
 from ostiary_operator.compile.grants import ClusterFacts
 from ostiary_operator.compile.model import Compiled, ObjectKey, Resources, ResourceStatus
 from ostiary_operator.compile.policies import Governance, PolicyDecision
-from ostiary_operator.compile.sites import Site
+from ostiary_operator.compile.proxies import Admission, AdmissionContext, admit
+from ostiary_operator.compile.quota import DEFAULT_BUDGET, BudgetedConfig, ExistingResources, apply_budget
+from ostiary_operator.compile.resource_parser import ParsedProxy
 from ostiary_operator.compile.statuses import CompiledGateway, policy_status, proxy_status
-from ostiary_operator.compile.subjects import ParsedProxy
 from ostiary_operator.compile.targets import TargetIndex
 
 
@@ -35,9 +35,9 @@ def compile_resources(
     Invalid resources and settings raise no errors: statuses and problems report them.
     """
     memory = cache if cache is not None else Cache()
-    proxies = subjects.read_proxies(resources.proxies, memory)
-    owners = subjects.read_policies(resources.policies, memory)
-    places, problems = sites.resolve_sites(resources, previous, memory)
+    proxies = resource_parser.read_proxies(resources.proxies, memory)
+    owners = resource_parser.read_policies(resources.policies, memory)
+    places, problems = gateway_settings.resolve_sites(resources, previous, memory)
     api_servers = frozenset(address for text in resources.api_servers if (address := parse(text)) is not None)
     known = ClusterFacts(_namespaces(resources, proxies), resources.services, api_servers)
     context = AdmissionContext(places, resources.operator_namespace, known, resources.references, previous)

@@ -3,19 +3,55 @@
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, TypeAlias
 
-from ostiary_core.contract.documents import CatalogueConfig, CatalogueSelectionConfig, Default, EntryDocument
+from ostiary_core.contract.documents import (
+    CatalogueConfig,
+    CatalogueSelectionConfig,
+    Default,
+    EntryDocument,
+    HeaderConfig,
+    ServerConfig,
+    TimeoutsConfig,
+    TlsConfig,
+)
 from ostiary_operator.api.proxy import Catalogue as ApiCatalogue
 from ostiary_operator.api.proxy import NameSelection, ProxySpec
+from ostiary_operator.api.proxy import Server as ApiServer
 from ostiary_operator.compile import grants
-from ostiary_operator.compile.admission import Admission
 from ostiary_operator.compile.cache import Cache
-from ostiary_operator.compile.claims import claim_of_spec
-from ostiary_operator.compile.filed import EncodedDocument, encode_document
+from ostiary_operator.compile.encoded_document import EncodedDocument, encode_document
+from ostiary_operator.compile.gateway_settings import Site
 from ostiary_operator.compile.model import ObjectKey
 from ostiary_operator.compile.policies import Governance
-from ostiary_operator.compile.servers import compile_servers
-from ostiary_operator.compile.sites import Site
-from ostiary_operator.compile.subjects import ParsedProxy
+from ostiary_operator.compile.proxies import Admission
+from ostiary_operator.compile.resource_parser import ParsedProxy
+from ostiary_operator.compile.routes import claim_of_spec, server_url
+
+# Compiles the servers of a proxy: complete URLs, milliseconds, certificates, addresses.
+
+
+def compile_servers(
+    spec: ProxySpec, namespace: str, *, bundles: Mapping[str, str], addresses: list[str]
+) -> list[ServerConfig]:
+    """Compile the servers. ``bundles`` are CA certificates by server, ``addresses`` CIDRs."""
+    return [_server(server, namespace, bundles.get(server.name), addresses) for server in spec.servers]
+
+
+def _server(server: ApiServer, namespace: str, bundle: str | None, addresses: list[str]) -> ServerConfig:
+    timeouts = server.timeouts
+    return ServerConfig(
+        name=server.name,
+        url=server_url(server, namespace),
+        timeouts=TimeoutsConfig(
+            connect=timeouts.connect.milliseconds,
+            request=timeouts.request.milliseconds,
+            idle=timeouts.idle.milliseconds,
+        ),
+        tls=TlsConfig(ca=bundle, hostname=server.tls.hostname) if server.tls is not None else None,
+        addresses=addresses,
+        host=server.host,
+        headers=[HeaderConfig(name=header.name, value=header.value) for header in server.headers] or None,
+    )
+
 
 EncodedEntry: TypeAlias = EncodedDocument[EntryDocument]
 

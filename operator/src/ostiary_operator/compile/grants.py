@@ -14,9 +14,9 @@ from ostiary_operator.api.grants import Grant
 from ostiary_operator.api.settings import GatewaySettings, Tenancy
 from ostiary_operator.api.status import AcceptedReason
 from ostiary_operator.compile import backends
-from ostiary_operator.compile.checks import ResourceRejection, first_rejection
-from ostiary_operator.compile.claims import Claim
-from ostiary_operator.compile.sites import Site
+from ostiary_operator.compile.gateway_settings import Site
+from ostiary_operator.compile.model import ResourceRejection, first_rejection
+from ostiary_operator.compile.routes import Claim
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,13 @@ passes only what the compiler needs: in particular, no Secret but a CA bundle ev
 """
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, ParamSpec
 
 from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_operator.api import labels
+from ostiary_operator.api.reason import Reason
 
 
 class ObjectKey(NamedTuple):
@@ -164,3 +165,26 @@ class Compiled:
     configs: Mapping[str, GatewayConfig]
     statuses: Mapping[ObjectKey, ResourceStatus]
     problems: tuple[GatewayProblem, ...] = ()
+
+
+# Checks return None or a rejection; a chain of checks returns the first rejection.
+
+P = ParamSpec("P")
+
+
+class ResourceRejection(NamedTuple):
+    """Why a resource is not accepted: a reason, and a message with object, field and remedy."""
+
+    reason: Reason
+    message: str
+
+
+def first_rejection(
+    checks: Iterable[Callable[P, ResourceRejection | None]], *args: P.args, **kwargs: P.kwargs
+) -> ResourceRejection | None:
+    """Run the checks in order, and return the first rejection."""
+    for check in checks:
+        rejection = check(*args, **kwargs)
+        if rejection is not None:
+            return rejection
+    return None

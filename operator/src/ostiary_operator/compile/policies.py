@@ -16,10 +16,9 @@ from ostiary_core.errors import PatternError
 from ostiary_core.policy.access import CompiledPolicy
 from ostiary_operator.api.status import AcceptedReason
 from ostiary_operator.compile.cache import Cache
-from ostiary_operator.compile.checks import ResourceRejection, first_rejection
-from ostiary_operator.compile.filed import EncodedDocument, encode_document
-from ostiary_operator.compile.model import ObjectKey
-from ostiary_operator.compile.subjects import ParsedPolicy, PolicyContent
+from ostiary_operator.compile.encoded_document import EncodedDocument, encode_document
+from ostiary_operator.compile.model import ObjectKey, ResourceRejection, first_rejection
+from ostiary_operator.compile.resource_parser import ParsedPolicy, PolicyContent
 from ostiary_operator.compile.targets import TargetIndex, Targeting, Targets, tier_of
 
 EncodedPolicy: TypeAlias = EncodedDocument[PolicyDocument]

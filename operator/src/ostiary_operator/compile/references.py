@@ -12,10 +12,9 @@ from ostiary_operator.api.proxy import CaCertificateReference, ProxySpec, Server
 from ostiary_operator.api.status import ResolvedRefsReason
 from ostiary_operator.compile.backends import Services, find, is_missing, service_of
 from ostiary_operator.compile.cache import Cache
-from ostiary_operator.compile.checks import ResourceRejection
-from ostiary_operator.compile.claims import DEFAULT_PORTS, server_url
-from ostiary_operator.compile.model import Missing, ReferenceKey
-from ostiary_operator.compile.subjects import ParsedProxy, read_proxies
+from ostiary_operator.compile.model import Missing, ReferenceKey, ResourceRejection
+from ostiary_operator.compile.resource_parser import ParsedProxy, read_proxies
+from ostiary_operator.compile.routes import DEFAULT_PORTS, server_url
 
 References = Mapping[ReferenceKey, Mapping[str, str] | Missing]
 

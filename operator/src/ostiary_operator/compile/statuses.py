@@ -2,22 +2,52 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
+from ostiary_core.contract.documents import EntryDocument
 from ostiary_operator.api.status import (
     AcceptedReason,
     ConditionStatus,
     ConditionType,
     ResolvedRefsReason,
 )
-from ostiary_operator.compile import remarks
-from ostiary_operator.compile.admission import Admission
-from ostiary_operator.compile.budget import BudgetedConfig
+from ostiary_operator.compile import advisories
 from ostiary_operator.compile.entries import EncodedEntry
+from ostiary_operator.compile.gateway_settings import Site
+from ostiary_operator.compile.messages import condition, identity, joined, listing
 from ostiary_operator.compile.model import ConditionDraft, ObjectKey, ResourceStatus
 from ostiary_operator.compile.policies import Governance, PolicyDecision
-from ostiary_operator.compile.sites import Site
-from ostiary_operator.compile.urls import endpoints
-from ostiary_operator.compile.wording import condition, identity, joined, listing
+from ostiary_operator.compile.proxies import Admission
+from ostiary_operator.compile.quota import BudgetedConfig
+from ostiary_operator.compile.routes import DEFAULT_PORTS
+
+# The public URLs of a proxy: from externalURL and hostnames only, never from a request.
+
+
+def endpoints(site: Site, entry: EntryDocument) -> list[tuple[str, str, str]]:
+    """Return (gateway, hostname or empty, URL) for each URL at which a gateway serves an entry.
+
+    With hostnames it is served at those only, with scheme and port of externalURL. Without externalURL the address is
+    that of the gateway's Service.
+    """
+    base = _base(site)
+    if not entry.hostnames:
+        return [(site.identity, "", f"{base}{entry.endpoint}")]
+    return [(site.identity, host, f"{_at(base, host)}{entry.endpoint}") for host in entry.hostnames]
+
+
+def _base(site: Site) -> str:
+    if site.settings is not None and site.settings.external_url is not None:
+        return site.settings.external_url
+    gateway = site.gateway
+    port = "" if gateway.port == DEFAULT_PORTS["http"] else f":{gateway.port}"
+    return f"http://{gateway.service}.{gateway.namespace}.svc{port}"
+
+
+def _at(base: str, host: str) -> str:
+    parts = urlsplit(base)
+    port = "" if parts.port in (None, DEFAULT_PORTS[parts.scheme]) else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +69,7 @@ def proxy_status(admission: Admission, governance: Governance, settled: Sequence
         uid=subject.uid,
         generation=subject.generation,
         conditions=(_proxy_accepted(admission, governance, served, over_budget), _proxy_resolved(admission, served)),
-        aside=(remarks.governed(subject, governance, _access(governance, served)),),
+        aside=(advisories.governed(subject, governance, _access(governance, served)),),
         urls=_urls(served),
         related=_sorted_names(decision.subject.key for decision in decisions),
         expected={site.identity: {subject.identity: entry.digest} for site, entry in served},
@@ -70,7 +100,7 @@ def policy_status(decision: PolicyDecision, settled: Sequence[CompiledGateway], 
         uid=subject.uid,
         generation=subject.generation,
         conditions=(_policy_accepted(decision, over_budget), resolved),
-        aside=(remarks.effective(decision, known),),
+        aside=(advisories.effective(decision, known),),
         related=_sorted_names([*decision.governs, *decision.closes]),
         expected={gateway: digests for gateway, digests in expected.items() if digests},
         serves_last_accepted=decision.serves_last_accepted,

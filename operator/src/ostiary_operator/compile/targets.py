@@ -12,9 +12,9 @@ from ostiary_core.contract.documents import Tier
 from ostiary_operator.api import labels
 from ostiary_operator.api.policy import PolicySpec, TargetSelector
 from ostiary_operator.api.selectors import LabelSelector
+from ostiary_operator.compile.messages import nearest
 from ostiary_operator.compile.model import ObjectKey
-from ostiary_operator.compile.subjects import ParsedProxy, PolicyContent
-from ostiary_operator.compile.wording import nearest
+from ostiary_operator.compile.resource_parser import ParsedProxy, PolicyContent
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,7 @@ from ostiary_core.contract.bundle import GatewayConfig, fold_config
 from ostiary_core.contract.manifest import Manifest
 from ostiary_operator.delivery import plan, reader, secret
 from ostiary_operator.delivery.reader import Delivered
-from ostiary_operator.delivery.secret import Keys, RandomBytes
-from ostiary_operator.delivery.secret_bytes import SecretBytes
+from ostiary_operator.delivery.secret import Keys, RandomBytes, SecretBytes
 from ostiary_operator.delivery.volume import Volume
 
 _log = logging.getLogger(__name__)

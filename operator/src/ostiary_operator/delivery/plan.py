@@ -11,19 +11,75 @@ A crash between two writes is safe, because of this order:
 An object that is already as desired is not written. Unchanged content keeps its revision.
 """
 
+import base64
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from ostiary_core.contract import parts, revisions
 from ostiary_core.contract.bundle import Bundle, stamp, with_head
+from ostiary_core.contract.key_names import secret_name
 from ostiary_core.contract.manifest import Manifest
+from ostiary_core.contract.parts import config_map_name
+from ostiary_operator.api import labels
 from ostiary_operator.compile.model import DiscoveredGateway
-from ostiary_operator.delivery import live, objects, reader
+from ostiary_operator.delivery import reader
 from ostiary_operator.delivery.secret import Keys
-from ostiary_operator.kube import names
+from ostiary_operator.kube import kinds
 from ostiary_operator.kube.client import Object, name_of
 from ostiary_operator.kube.kinds import CONFIG_MAP, SECRET, Kind
+
+# Builds our ConfigMaps and Secrets, and compares them with those in the cluster. Pure.
+
+_DATA = ("data", "binaryData")
+
+
+def config_map(
+    gateway: DiscoveredGateway, number: int, files: Mapping[str, bytes], *, replaces: Object | None
+) -> Object:
+    """Return the ConfigMap of one part: compressed files in ``binaryData``, text in ``data``."""
+    compressed = {name: base64.b64encode(data).decode() for name, data in sorted(files.items()) if name.endswith(".gz")}
+    plain = {name: data.decode() for name, data in sorted(files.items()) if not name.endswith(".gz")}
+    body: Object = {"metadata": _metadata(gateway, config_map_name(gateway.name, number), replaces)}
+    return body | ({"data": plain} if plain else {}) | ({"binaryData": compressed} if compressed else {})
+
+
+def secret(gateway: DiscoveredGateway, keys: Keys, *, replaces: Object | None) -> Object:
+    """Return the Secret with a gateway's keys."""
+    data = {name: value.base64() for name, value in sorted(keys.entries().items())}
+    return {"metadata": _metadata(gateway, secret_name(gateway.name), replaces), "type": "Opaque", "data": data}
+
+
+def _metadata(gateway: DiscoveredGateway, name: str, replaces: Object | None) -> Object:
+    owner = {"apiVersion": "v1", "kind": "Service", "name": gateway.service, "uid": gateway.uid}
+    metadata: Object = {
+        "name": name,
+        "namespace": gateway.namespace,
+        "labels": labels.of_outputs(gateway.name),
+        "ownerReferences": [owner],
+    }
+    if replaces is not None:
+        metadata["resourceVersion"] = replaces["metadata"]["resourceVersion"]
+    return metadata
+
+
+def is_as_wanted(body: Mapping[str, Any], live: Object | None) -> bool:
+    """Return whether an object needs no write: its content, our labels and our owner are there."""
+    if live is None or foreign_keys(body, live):
+        return False
+    metadata, wanted = live["metadata"], body["metadata"]
+    return (
+        all((live.get(key) or {}) == body.get(key, {}) for key in _DATA)
+        and wanted["labels"].items() <= (metadata.get("labels") or {}).items()
+        and all(owner in (metadata.get("ownerReferences") or []) for owner in wanted["ownerReferences"])
+    )
+
+
+def foreign_keys(body: Mapping[str, Any], live: Mapping[str, Any]) -> dict[str, dict[str, None]]:
+    """Return a merge patch that removes keys which others added to one of our objects."""
+    extra = {field: sorted((live.get(field) or {}).keys() - body.get(field, {}).keys()) for field in _DATA}
+    return {field: dict.fromkeys(keys) for field, keys in extra.items() if keys}
+
 
 #: The most bytes of content in a ConfigMap; the API server's limit is 1 MiB with the metadata.
 _MAX_CONTENT: Final = 1_000_000
@@ -99,29 +155,27 @@ def make_plan(gateway: DiscoveredGateway, bundle: Bundle, keys: Keys, current: C
     steps = ([_secret_write(gateway, keys, current)], others, [first])
     exact = dict(enumerate(bundle.files))
     return Plan(
-        steps=tuple(
-            tuple(write for write in step if not objects.is_as_wanted(write.body, write.live)) for step in steps
-        ),
+        steps=tuple(tuple(write for write in step if not is_as_wanted(write.body, write.live)) for step in steps),
         manifest=bundle.manifest,
         prunable=any(files != exact.get(number, {}) for number, files in contents.items() if number),
     )
 
 
 def _secret_write(gateway: DiscoveredGateway, keys: Keys, current: Current) -> Write:
-    body = objects.secret(gateway, keys, replaces=current.secret)
-    return Write(SECRET, body, names.SECRET_MANAGER, current.secret)
+    body = secret(gateway, keys, replaces=current.secret)
+    return Write(SECRET, body, kinds.SECRET_MANAGER, current.secret)
 
 
 def _part_write(gateway: DiscoveredGateway, number: int, files: Mapping[str, bytes], current: Current) -> Write:
     old = current.config_maps.get(number)
-    return Write(CONFIG_MAP, objects.config_map(gateway, number, files, replaces=old), names.CONFIG_MANAGER, old)
+    return Write(CONFIG_MAP, config_map(gateway, number, files, replaces=old), kinds.CONFIG_MANAGER, old)
 
 
 def _contents(bundle: Bundle, current: Current, *, prune: bool) -> dict[int, Mapping[str, bytes]]:
     """Return the files of every part that is desired or exists."""
     contents: dict[int, Mapping[str, bytes]] = dict(enumerate(bundle.files))
     contents[0] = {**bundle.head, **bundle.files[0]}
-    files = {number: live.files_of(obj) for number, obj in current.config_maps.items()}
+    files = {number: reader.files_of(obj) for number, obj in current.config_maps.items()}
     # A part that is already as desired contains nothing else, and need not be read: most parts do not change.
     present = {
         number: reader.documents_of(found, number)

@@ -3,9 +3,12 @@
 A config without a valid MAC is not ours. It is never trusted, neither to keep a version nor to drop one.
 """
 
+import base64
+import binascii
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 from pydantic import ValidationError
@@ -14,7 +17,9 @@ from ostiary_core.contract import parts
 from ostiary_core.contract.bundle import GatewayConfig, OpenedBundle, open_files, open_manifest
 from ostiary_core.contract.documents import EntryDocument, PolicyDocument, SettingsDocument
 from ostiary_core.contract.manifest import Manifest
+from ostiary_core.contract.parts import MAX_PARTS, config_map_name
 from ostiary_core.errors import ContractError
+from ostiary_operator.kube.client import Object
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,3 +90,29 @@ def _config(bundle: OpenedBundle) -> GatewayConfig:
         first = error.errors(include_url=False, include_input=False)[0]
         raise ContractError(f"a document is not of this version: {first['loc']}: {first['msg']}") from None
     return GatewayConfig(bundle.manifest.gateway, settings, entries, policies)
+
+
+# Reads a gateway's ConfigMaps as files, in the form that a directory has.
+
+
+def files_of(config_map: Mapping[str, Any] | None) -> dict[str, bytes]:
+    """Return the files in a ConfigMap; undecodable ones are empty, so that they are rejected."""
+    obj = config_map or {}
+    files = {name: (text or "").encode() for name, text in (obj.get("data") or {}).items()}
+    for name, value in (obj.get("binaryData") or {}).items():
+        try:
+            files[name] = base64.b64decode(value or "", validate=True)
+        except (binascii.Error, ValueError):
+            files[name] = b""
+    return files
+
+
+def numbered(gateway: str, config_maps: Mapping[str, Object]) -> dict[int, Object]:
+    """Return a gateway's ConfigMaps by number."""
+    found = {number: config_maps.get(config_map_name(gateway, number)) for number in range(MAX_PARTS)}
+    return {number: obj for number, obj in found.items() if obj is not None}
+
+
+def all_files(config_maps: Mapping[int, Object]) -> dict[str, bytes]:
+    """Return the files of all ConfigMaps, as one directory would contain them."""
+    return {name: content for number in sorted(config_maps) for name, content in files_of(config_maps[number]).items()}

@@ -5,13 +5,45 @@ A key exists :data:`LEAD` seconds before its activation, so that every replica h
 
 import base64
 import binascii
+import hmac
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from ostiary_core.contract.key_names import ADMIN_TOKEN, MAC_PREFIX, SESSION_PREFIX
-from ostiary_operator.delivery.secret_bytes import SecretBytes
+
+# Bytes that cannot be printed, logged, serialised or pickled by accident.
+
+
+class SecretBytes:
+    """Contains a secret that only :meth:`reveal` returns."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: bytes) -> None:
+        self._value = value
+
+    def reveal(self) -> bytes:
+        """Return the secret. The caller must not print it."""
+        return self._value
+
+    def base64(self) -> str:
+        """Return it in the encoding of a Secret's ``data``."""
+        return base64.b64encode(self._value).decode()
+
+    def __repr__(self) -> str:
+        return "SecretBytes(...)"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SecretBytes) and hmac.compare_digest(self._value, other._value)
+
+    def __hash__(self) -> NoReturn:
+        raise TypeError("a secret has no hash: it would reveal information about it")
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret cannot be serialised")
+
 
 #: Seconds between a key's creation and its activation.
 LEAD: Final = 600

@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from ostiary_core.contract.bundle import GatewayConfig, fold_config
 from ostiary_core.contract.manifest import Manifest
 from ostiary_core.contract.parts import Packer
-from ostiary_operator.background import compute
 from ostiary_operator.clock import Clock
 from ostiary_operator.compile.model import DiscoveredGateway
-from ostiary_operator.delivery import live, objects, plan, reader, secret
-from ostiary_operator.delivery.secret import Keys, RandomBytes
-from ostiary_operator.delivery.secret_bytes import SecretBytes
+from ostiary_operator.delivery import plan, reader, secret
+from ostiary_operator.delivery.secret import Keys, RandomBytes, SecretBytes
 from ostiary_operator.kube.client import KubernetesClient, Object, name_of, namespace_of
+from ostiary_operator.kube.cluster_snapshot import GatewayObjects
 from ostiary_operator.kube.kinds import Kind
-from ostiary_operator.kube.listing import GatewayObjects
+from ostiary_operator.worker_thread import compute
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +99,10 @@ class ConfigWriter:
         gateway_objects: GatewayObjects,
         acknowledged: int | None,
     ) -> plan.Plan:
-        config_maps = live.numbered(gateway.name, gateway_objects.config_maps)
+        config_maps = reader.numbered(gateway.name, gateway_objects.config_maps)
         # Verified with the Secret in the cluster: a key that was only just created has signed nothing.
         mac_keys = secret.parse_secret(gateway_objects.secret).mac_keys()
-        manifest = reader.read_manifest(live.all_files(config_maps), mac_keys, gateway=gateway.identity).manifest
+        manifest = reader.read_manifest(reader.all_files(config_maps), mac_keys, gateway=gateway.identity).manifest
         packer = self._packers.setdefault(gateway.identity, Packer())
         floor = self._floors.get(gateway.identity, 0)
         bundle = plan.stamped(fold_config(config, packer=packer), manifest, keys, now=self._clock.time(), floor=floor)
@@ -113,7 +112,7 @@ class ConfigWriter:
     async def _write(self, write: plan.Write) -> None:
         self._on_write(write.kind, write.body)
         written = await self._cluster.apply(write.kind, write.body, manager=write.manager)
-        foreign = objects.foreign_keys(write.body, written)
+        foreign = plan.foreign_keys(write.body, written)
         if foreign:  # server-side apply keeps what others added; only our content belongs here
             body = {"metadata": {"resourceVersion": written["metadata"]["resourceVersion"]}, **foreign}
             await self._cluster.patch(write.kind, body, name=name_of(written), namespace=namespace_of(written))

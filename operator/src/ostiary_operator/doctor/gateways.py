@@ -8,20 +8,20 @@ from ostiary_core.contract.manifest import Manifest
 from ostiary_core.contract.parts import config_map_name
 from ostiary_operator.api import labels
 from ostiary_operator.api.status import ConditionType, ProgrammedReason
+from ostiary_operator.compile import gateway_settings
 from ostiary_operator.compile import gateways as discovery
-from ostiary_operator.compile import sites
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.model import DiscoveredGateway, GatewayProblem, Resources
-from ostiary_operator.delivery import live, reader, secret
+from ostiary_operator.delivery import reader, secret
 from ostiary_operator.doctor import nodes
-from ostiary_operator.doctor.model import Case, CheckResult, Config, broken, ok, unknown, warning
+from ostiary_operator.doctor.diagnosis import Case, CheckResult, Config, broken, ok, unknown, warning
 from ostiary_operator.kube.client import Object, name_of
 from ostiary_operator.kube.errors import Forbidden, NotFound
 from ostiary_operator.kube.kinds import CONFIG_MAP, ENDPOINT_SLICE, SECRET, SERVICE
 from ostiary_operator.status import replicas
-from ostiary_operator.view import verdict
-from ostiary_operator.view.lines import SHORT
-from ostiary_operator.view.reading import read_manifest
+from ostiary_operator.view import rows
+from ostiary_operator.view.cluster_reader import read_manifest
+from ostiary_operator.view.rows import SHORT
 
 _INSTALL: Final = "install the gateway (values `gateways` of the chart), or correct spec.gateways"
 _UNSERVED: Final = "check that the operator watches this namespace (`watchNamespaces` of the chart), and see its log"
@@ -79,7 +79,7 @@ async def settings(case: Case) -> CheckResult:
         there = discovery.discover(found, config_maps)
         elected = tuple(discovery.elected(there.gateways).values())
         resources = Resources(case.options.operator_namespace, gateways=elected)
-        judged = sites.resolve_sites(resources, previous={}, cache=Cache())[1]
+        judged = gateway_settings.resolve_sites(resources, previous={}, cache=Cache())[1]
         problems += [each for each in judged if any(each.gateway == ours.identity for ours in case.gateways)]
         superfluous += _superfluous(case, there)
     if problems:
@@ -106,7 +106,7 @@ def _superfluous(case: Case, there: discovery.Discovery) -> Iterator[str]:
 async def config(case: Case) -> CheckResult:
     """Check that the config of each gateway has this MCPProxy, and verify its MAC."""
     details, unread = [], ""
-    written = verdict.condition(case.proxy, ConditionType.PROGRAMMED)
+    written = rows.condition(case.proxy, ConditionType.PROGRAMMED)
     if written.reason == ProgrammedReason.WRITE_FAILED:
         return broken(written.message, written.remedy)
     for gateway in case.gateways:
@@ -137,7 +137,7 @@ def _detail(gateway: DiscoveredGateway, found: Config, digest: str | None) -> st
 async def _config(case: Case, gateway: DiscoveredGateway) -> tuple[Config | None, str]:
     """Return the delivered config of a gateway, or what is wrong with it."""
     found = await case.cluster.list(CONFIG_MAP, namespace=gateway.namespace, selector=f"{labels.CONFIG}={gateway.name}")
-    numbered = live.numbered(gateway.name, {name_of(each): each for each in found})
+    numbered = reader.numbered(gateway.name, {name_of(each): each for each in found})
     if 0 not in numbered:
         return None, f"there is no ConfigMap {config_map_name(gateway.name, 0)} with its config"
     keys = await _keys(case, gateway)
@@ -146,7 +146,7 @@ async def _config(case: Case, gateway: DiscoveredGateway) -> tuple[Config | None
         return (Config(manifest), "") if manifest is not None else (None, problem)
     if not keys.mac:
         return None, f"its Secret {secret_name(gateway.name)} does not exist, or has no keys"
-    delivered = reader.read(live.all_files(numbered), keys.mac_keys(), gateway=gateway.identity)
+    delivered = reader.read(reader.all_files(numbered), keys.mac_keys(), gateway=gateway.identity)
     if delivered.manifest is None or delivered.problem:
         return None, f"{delivered.problem or 'it has no manifest'}; replicas keep their last good config"
     return Config(delivered.manifest, keys), ""

@@ -1,6 +1,6 @@
 """Remedies for clusters without nodes, whose programs run outside of Pods."""
 
-from ostiary_operator.doctor.model import Case
+from ostiary_operator.doctor.diagnosis import Case
 from ostiary_operator.kube.errors import ClusterError
 
 _NODES = "/api/v1/nodes?limit=1"

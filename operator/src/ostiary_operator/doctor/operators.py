@@ -6,11 +6,11 @@ from typing import Final
 
 import aiohttp
 
-from ostiary_operator import claims
+from ostiary_operator.controller import namespace_ownership
 from ostiary_operator.doctor import nodes
+from ostiary_operator.doctor.diagnosis import Case, CheckResult, broken, ok, warning
 from ostiary_operator.doctor.installation import INSTALL
-from ostiary_operator.doctor.model import Case, CheckResult, broken, ok, warning
-from ostiary_operator.kube import leases, names
+from ostiary_operator.kube import kinds, leases
 from ostiary_operator.kube.client import Object, name_of
 from ostiary_operator.kube.errors import Forbidden, NotFound
 from ostiary_operator.kube.kinds import DEPLOYMENT, LEASE, PROXY
@@ -92,14 +92,14 @@ async def _of_deployments(case: Case, deployments: list[Object], *, processed: b
 
 async def _claimed_by_another(case: Case) -> CheckResult | None:
     """Return the result that another operator owns the namespace; else None."""
-    lease = await _lease(case, case.namespace, names.CLAIM)
+    lease = await _lease(case, case.namespace, kinds.CLAIM)
     holder = lease.holder if lease is not None else ""
     if not holder or holder.partition("/")[0] == case.options.operator_namespace:
         return None
     return broken(
         f"the operator {printable(holder)} claims namespace {case.namespace}, and no other serves it",
         "use --operator-namespace with its namespace, or stop one of the two; the claim expires "
-        f"{claims.LASTS} s after its holder has stopped",
+        f"{namespace_ownership.LASTS} s after its holder has stopped",
     )
 
 

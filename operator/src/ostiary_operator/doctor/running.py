@@ -9,13 +9,13 @@ import aiohttp
 from ostiary_core.errors import OstiaryError
 from ostiary_operator.api import labels
 from ostiary_operator.compile.model import DiscoveredGateway
-from ostiary_operator.delivery.secret_bytes import SecretBytes
+from ostiary_operator.delivery.secret import SecretBytes
 from ostiary_operator.doctor import nodes
+from ostiary_operator.doctor.diagnosis import Case, CheckResult, CheckState, broken, ok, unknown
 from ostiary_operator.doctor.gateways import config, digest_of
-from ostiary_operator.doctor.model import Case, CheckResult, CheckState, broken, ok, unknown
 from ostiary_operator.status import replicas
-from ostiary_operator.status.reports import Report
-from ostiary_operator.view.lines import SHORT
+from ostiary_operator.status.replica_reports import Report
+from ostiary_operator.view.rows import SHORT
 
 _PAUSE: Final = 0.25  # seconds between two rounds of requests
 _HEAL: Final = "see the log of that replica; it loads the config by itself as soon as it can"

@@ -1,6 +1,6 @@
 """Access to Kubernetes: the only package that imports kopf and kubernetes.
 
 client      the verbs that the operator uses, as a protocol; ``rest`` implements it, ``fake`` is an in-memory cluster
-lookout     the lister: it reads a consistent snapshot for each pass; ``listing`` is that snapshot
+lister      reads a consistent snapshot for each pass: ``cluster_snapshot``
 informer    kopf as an informer: its event handlers enqueue passes, nothing else
 """

@@ -9,12 +9,12 @@ import logging
 from typing import Final
 
 from ostiary_operator.api.labels import DEFAULT_NAMESPACE
-from ostiary_operator.compile.objects import API_SERVER_SLICE, api_servers_from_slice
+from ostiary_operator.compile.inputs import API_SERVER_SLICE, api_servers_from_slice
+from ostiary_operator.kube.changed_namespaces import EVERYTHING, ChangedNamespaces
 from ostiary_operator.kube.client import KubernetesClient
 from ostiary_operator.kube.errors import Forbidden, NotFound
 from ostiary_operator.kube.kinds import ENDPOINT_SLICE
 from ostiary_operator.kube.services import OnSeen
-from ostiary_operator.moved import EVERYTHING, ChangedNamespaces
 
 _log = logging.getLogger(__name__)
 

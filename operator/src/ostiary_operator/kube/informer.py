@@ -17,14 +17,14 @@ import aiohttp
 import kopf
 from yarl import URL
 
-from ostiary_operator.kube.changes import EventFilter
+from ostiary_operator.kube.changed_namespaces import EVERYTHING, ChangedNamespaces
 from ostiary_operator.kube.client import Object, name_of, namespace_of
-from ostiary_operator.kube.connection import close_at_once, load, open_session
+from ostiary_operator.kube.credentials import close_at_once, load, open_session
 from ostiary_operator.kube.errors import Unreachable
+from ostiary_operator.kube.event_filter import EventFilter
 from ostiary_operator.kube.kinds import NAMESPACE, Kind
 from ostiary_operator.kube.options import OperatorOptions
-from ostiary_operator.kube.scopes import Scope
-from ostiary_operator.moved import EVERYTHING, ChangedNamespaces
+from ostiary_operator.kube.watch_scopes import Scope
 
 _log = logging.getLogger(__name__)
 

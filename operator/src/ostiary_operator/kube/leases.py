@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ostiary_operator.api import labels
-from ostiary_operator.kube import names
+from ostiary_operator.kube import kinds
 from ostiary_operator.kube.client import KubernetesClient, Object, name_of, namespace_of
 from ostiary_operator.kube.errors import NotFound
 from ostiary_operator.kube.kinds import LEASE
@@ -64,7 +64,7 @@ async def make(cluster: KubernetesClient, *, namespace: str, name: str) -> Objec
         ClusterError: it cannot be created.
     """
     metadata = {"namespace": namespace, "name": name, "labels": {labels.MANAGED_BY: "ostiary"}}
-    return await cluster.apply(LEASE, {"metadata": metadata}, manager=names.LEASE_MAKER)
+    return await cluster.apply(LEASE, {"metadata": metadata}, manager=kinds.LEASE_MAKER)
 
 
 async def write(
@@ -92,7 +92,7 @@ async def write(
         "renewTime": _micro_time(record.renewed),
         "leaseTransitions": record.transitions,
     }
-    return await cluster.apply(LEASE, {"metadata": metadata, "spec": spec}, manager=names.LEASE_MANAGER)
+    return await cluster.apply(LEASE, {"metadata": metadata, "spec": spec}, manager=kinds.LEASE_MANAGER)
 
 
 def _micro_time(seconds: float) -> str:

@@ -11,7 +11,7 @@ from ostiary_operator.api.labels import is_dns_label
 
 @dataclass(frozen=True, slots=True)
 class OperatorOptions:
-    """The options of :func:`ostiary_operator.app.run_operator`.
+    """The options of :func:`ostiary_operator.controller.app.run_operator`.
 
     ``watch_namespaces`` is empty for the whole cluster. ``gateway_replicas`` maps a gateway (``namespace/name``) to the
     base URLs of its replicas' admin ports, instead of its EndpointSlices. ``startup_timeout`` is the time in seconds

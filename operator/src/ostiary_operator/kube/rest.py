@@ -16,9 +16,9 @@ from kubernetes.aio.client import ApiClient, Configuration
 from ostiary_core.version import __version__
 from ostiary_operator.kube import errors
 from ostiary_operator.kube.client import Object, Objects
-from ostiary_operator.kube.connection import close_at_once
+from ostiary_operator.kube.credentials import close_at_once
 from ostiary_operator.kube.kinds import OURS, Kind
-from ostiary_operator.kube.parsing import ObjectCache, lean, parse
+from ostiary_operator.kube.list_decoding import ObjectCache, lean, parse
 
 _log = logging.getLogger(__name__)
 

@@ -6,16 +6,16 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
-from ostiary_operator.kube import scopes
-from ostiary_operator.kube.changes import EventFilter
+from ostiary_operator.controller.queue import RESYNC_UNWATCHED
+from ostiary_operator.kube import watch_scopes
+from ostiary_operator.kube.changed_namespaces import ChangedNamespaces
 from ostiary_operator.kube.client import KubernetesClient
 from ostiary_operator.kube.errors import ClusterError
+from ostiary_operator.kube.event_filter import EventFilter
 from ostiary_operator.kube.informer import Enqueue, Informer
 from ostiary_operator.kube.kinds import OURS
 from ostiary_operator.kube.options import OperatorOptions
-from ostiary_operator.kube.scopes import Watched
-from ostiary_operator.moved import ChangedNamespaces
-from ostiary_operator.schedule import RESYNC_UNWATCHED
+from ostiary_operator.kube.watch_scopes import Watched
 
 _log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ async def watch(
 async def _chosen(cluster: KubernetesClient, options: OperatorOptions) -> Watched:
     while True:
         try:
-            return await scopes.choose(cluster, options)
+            return await watch_scopes.choose(cluster, options)
         except ClusterError as error:
             _log.warning("no watch is open yet: %s", error)
             await asyncio.sleep(_AGAIN)

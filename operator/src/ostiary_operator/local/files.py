@@ -1,10 +1,11 @@
 """YAML files: finds those that the paths of a command line name, and reads their text."""
 
+import asyncio
 import difflib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from ostiary_core.errors import OstiaryError
 
@@ -96,3 +97,51 @@ def decoded(content: bytes) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise TextError("is not UTF-8 text", "save it as UTF-8") from None
+
+
+# Detects changed files by polling.
+#
+# It works on every file system, and with editors that save by renaming.
+
+#: For each file what a change alters: path, inode, size, time of modification.
+FileStamps: TypeAlias = tuple[tuple[str, int, int, int], ...]
+
+
+def file_stamps(paths: Iterable[Path]) -> FileStamps:
+    """Return the stamps of the files that paths name, without reading them."""
+    return tuple(_stamp(file) for path in paths for file in _files(path))
+
+
+def _files(path: Path) -> list[Path]:
+    try:
+        return find([path])
+    except PathError:
+        return []
+
+
+def _stamp(file: Path) -> tuple[str, int, int, int]:
+    try:
+        found = file.stat()
+    except OSError:
+        return str(file), 0, 0, 0
+    return str(file), found.st_ino, found.st_size, found.st_mtime_ns
+
+
+async def changes(
+    take: Callable[[], FileStamps], seen: FileStamps, *, period: float = 0.1
+) -> AsyncIterator[FileStamps]:
+    """Yield whenever the stamps that ``take`` returns differ from the last ones.
+
+    ``seen`` are the first stamps.
+
+    A change is yielded once the stamps were stable for a ``period`` in seconds: an editor may remove, write and rename
+    a file to save it.
+    """
+    last = seen
+    while True:
+        await asyncio.sleep(period)
+        now = await asyncio.to_thread(take)
+        if now == last and now != seen:
+            seen = now
+            yield now
+        last = now

@@ -9,11 +9,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from ostiary_operator.api.documents import YamlError, read_documents
 from ostiary_operator.api.resources import API_VERSION, GROUP, POLICY_KIND, PROXY_KIND
+from ostiary_operator.api.yaml_reader import Places, YamlError, read_documents, read_places
 from ostiary_operator.local import yaml_faults
 from ostiary_operator.local.findings import Finding, Severity
-from ostiary_operator.local.positions import Places, read_places
 
 OURS: Final = (PROXY_KIND, POLICY_KIND)
 #: Kubernetes kinds that MCPProxies and MCPPolicies depend on, with their API version.

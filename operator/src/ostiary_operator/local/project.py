@@ -11,7 +11,7 @@ from ostiary_operator.compile.model import Compiled, ObjectKey, ResourceStatus
 from ostiary_operator.local import upstreams
 from ostiary_operator.local.findings import Finding, Severity, in_order
 from ostiary_operator.local.manifests import ManifestKey, ObjectManifest, Read, key_of
-from ostiary_operator.local.together import ValidationContext, ValidationResult, ungoverned, validate_objects
+from ostiary_operator.local.validation import ValidationContext, ValidationResult, ungoverned, validate_objects
 
 #: This machine, which gateways do not connect to unless their settings say so.
 _LOOPBACK: Final = ("127.0.0.0/8", "::1/128")

@@ -10,8 +10,7 @@ from typing import Final, NamedTuple
 import yaml
 from yaml.reader import Reader
 
-from ostiary_operator.api.documents import YamlError
-from ostiary_operator.local.positions import Loader
+from ostiary_operator.api.yaml_reader import Loader, YamlError
 
 
 class YamlFault(NamedTuple):

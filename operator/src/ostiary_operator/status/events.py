@@ -4,21 +4,61 @@ An Event that cannot be written is dropped; nothing waits for it.
 """
 
 import asyncio
+import collections
 import logging
 import secrets
 import socket
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 from ostiary_operator.api.status import ASIDE, ConditionStatus, ConditionType
 from ostiary_operator.clock import Clock
 from ostiary_operator.kube.client import KubernetesClient, Object
 from ostiary_operator.kube.errors import ClusterError
 from ostiary_operator.kube.kinds import EVENT
-from ostiary_operator.status.document import condition_of
-from ostiary_operator.status.turns import NamespaceQueue
+from ostiary_operator.status.builder import condition_of
+
+# A fair queue: round-robin over namespaces, so that none delays the others.
+
+T = TypeVar("T")
+
+
+class NamespaceQueue(Generic[T]):
+    """Queues up to ``each`` items of one namespace, and ``most`` in total."""
+
+    def __init__(self, *, each: int, most: int) -> None:
+        self._each = each
+        self._most = most
+        self._size = 0
+        self._waiting: collections.OrderedDict[str, collections.deque[T]] = collections.OrderedDict()
+
+    def __len__(self) -> int:
+        return self._size
+
+    def put(self, namespace: str, item: T) -> bool:
+        """Enqueue an item; return whether there was room."""
+        found = self._waiting.get(namespace)
+        if self._size >= self._most or (found is not None and len(found) >= self._each):
+            return False
+        self._waiting.setdefault(namespace, collections.deque()).append(item)
+        self._size += 1
+        return True
+
+    def take(self) -> T:
+        """Remove and return the first item of the next namespace.
+
+        Raises:
+            KeyError: the queue is empty.
+        """
+        namespace, items = self._waiting.popitem(last=False)
+        item = items.popleft()
+        self._size -= 1
+        if items:
+            self._waiting[namespace] = items
+        return item
+
 
 _log = logging.getLogger(__name__)
 

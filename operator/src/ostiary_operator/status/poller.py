@@ -9,11 +9,11 @@ import aiohttp
 
 from ostiary_core.errors import OstiaryError
 from ostiary_operator.clock import Clock
-from ostiary_operator.moved import NOTHING, ChangedNamespaces
+from ostiary_operator.kube.changed_namespaces import NOTHING, ChangedNamespaces
 from ostiary_operator.status import replicas
-from ostiary_operator.status.board import StatusPublisher
-from ostiary_operator.status.reports import most_bytes
-from ostiary_operator.status.watch import GatewayState, ReplicaState
+from ostiary_operator.status.publisher import StatusPublisher
+from ostiary_operator.status.replica_reports import most_bytes
+from ostiary_operator.status.replica_state import GatewayState, ReplicaState
 
 _log = logging.getLogger(__name__)
 

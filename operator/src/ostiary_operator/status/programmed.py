@@ -12,7 +12,7 @@ from typing import Final
 from ostiary_core.contract import revisions
 from ostiary_operator.api.status import ConditionStatus, ConditionType, ProgrammedReason
 from ostiary_operator.compile.model import ConditionDraft, ResourceStatus
-from ostiary_operator.status.watch import GatewayState, ReplicaState
+from ostiary_operator.status.replica_state import GatewayState, ReplicaState
 
 #: Seconds without a response after which a replica counts as unreachable.
 UNREACHABLE_AFTER: Final = 10.0

@@ -10,8 +10,8 @@ import aiohttp
 
 from ostiary_core.errors import OstiaryError
 from ostiary_operator.api import labels
-from ostiary_operator.delivery.secret_bytes import SecretBytes
-from ostiary_operator.status.reports import MAX_BYTES, Report, parse_report
+from ostiary_operator.delivery.secret import SecretBytes
+from ostiary_operator.status.replica_reports import MAX_BYTES, Report, parse_report
 
 TIMEOUT: Final = aiohttp.ClientTimeout(total=2)
 _CHUNK: Final = 64 * 1024

@@ -10,10 +10,10 @@ from ostiary_operator.compile.gateways import age, data_port, gateway_of, names_
 from ostiary_operator.kube.client import Object, name_of, namespace_of
 from ostiary_operator.kube.errors import Forbidden, NotFound
 from ostiary_operator.kube.kinds import POLICY, PROXY, SERVICE, Kind
-from ostiary_operator.kube.visit import ReadOnlyClient
+from ostiary_operator.kube.kubeconfig import ReadOnlyClient
 from ostiary_operator.view import tables
-from ostiary_operator.view.lines import SHORT, policy_row, proxy_row
-from ostiary_operator.view.reading import GatewayOverview, identity_of, read_manifest, serving_gateways
+from ostiary_operator.view.cluster_reader import GatewayOverview, identity_of, read_manifest, serving_gateways
+from ostiary_operator.view.rows import SHORT, policy_row, proxy_row
 from ostiary_operator.view.summary import governs
 from ostiary_operator.view.tables import Paint
 

@@ -10,10 +10,9 @@ from typing import Final
 from ostiary_operator.api.status import ConditionStatus
 from ostiary_operator.local.console import Style
 from ostiary_operator.view import tables
-from ostiary_operator.view.lines import GatewayRow, PolicyRow, ProxyRow, gateway_row, policy_row, proxy_row
-from ostiary_operator.view.reading import ClusterOverview
+from ostiary_operator.view.cluster_reader import ClusterOverview
+from ostiary_operator.view.rows import GatewayRow, PolicyRow, ProxyRow, Readiness, gateway_row, policy_row, proxy_row
 from ostiary_operator.view.tables import Paint
-from ostiary_operator.view.verdict import Readiness
 
 _WIDTH: Final = 110
 _INDENT: Final = "    "

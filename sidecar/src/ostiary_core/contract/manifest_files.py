@@ -16,11 +16,11 @@ from typing import Final
 from pydantic import ValidationError
 
 from ostiary_core.canonical import canonical
-from ostiary_core.contract import mac, packing
+from ostiary_core.contract import compression, mac
 from ostiary_core.contract.documents import ContractDocument, Count
 from ostiary_core.contract.manifest import Mac
 from ostiary_core.contract.parts import COMPRESS_ABOVE, MANIFEST_FILE
-from ostiary_core.contract.unreadable import unreadable
+from ostiary_core.contract.read_errors import unreadable
 from ostiary_core.errors import ContractError
 
 PACKED_FILE: Final = "manifest.json.gz"
@@ -58,7 +58,7 @@ def write(manifest: bytes, *, key_name: str, key: bytes) -> dict[str, bytes]:
     """
     if len(manifest) <= COMPRESS_ABOVE:
         return {MANIFEST_FILE: manifest}
-    packed = packing.compress(manifest)
+    packed = compression.compress(manifest)
     if len(packed) > MAX_PACKED_BYTES or len(manifest) > MAX_UNFOLDED_BYTES:
         raise ContractError(
             f"the manifest takes {len(packed)} bytes of the {MAX_PACKED_BYTES} that it may: the gateway has too many "
@@ -89,7 +89,7 @@ def read(files: Mapping[str, bytes], keys: Mapping[str, bytes] | None) -> bytes:
     limit = MAX_UNFOLDED_BYTES
     if keys is not None and SEAL_FILE in files:
         limit = min(limit, _unsealed(files[SEAL_FILE], packed, keys))
-    return b"".join(packing.unfolded(PACKED_FILE, packed, limit=limit))
+    return b"".join(compression.unfolded(PACKED_FILE, packed, limit=limit))
 
 
 def _seal(packed: bytes, unfolded: int, key_name: str, key: bytes) -> bytes:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ostiary_core.canonical import digest
-from ostiary_core.contract.packing import compress, unfolded
+from ostiary_core.contract.compression import compress, unfolded
 from ostiary_core.errors import ContractError
 
 MANIFEST_FILE: Final = "manifest.json"

@@ -15,10 +15,10 @@ from typing import Final, NamedTuple
 from ostiary_core.contract.documents import AccessRuleConfig, PolicyDocument, Tier
 from ostiary_core.errors import PatternError
 from ostiary_core.mcp.methods import VERBS, Primitive, Verb
-from ostiary_core.policy.budget import POLICY_WEIGHT, length_of, name_limit
-from ostiary_core.policy.memo import DECISIONS, Memo
-from ostiary_core.policy.names import ANY_NAME, NameMatcher
-from ostiary_core.policy.uris import rule_names
+from ostiary_core.policy.cost_limits import POLICY_WEIGHT, length_of, name_limit
+from ostiary_core.policy.decision_cache import DECISIONS, Memo
+from ostiary_core.policy.name_matcher import ANY_NAME, NameMatcher
+from ostiary_core.policy.uri_readings import rule_names
 
 
 class DecisionReason(enum.StrEnum):

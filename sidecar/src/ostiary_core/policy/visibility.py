@@ -6,19 +6,55 @@ The request pipeline asks only this: may this caller use this name in this way, 
 exists?
 """
 
-from collections.abc import Iterable
+import string
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice, product
 from typing import Final
 
 from ostiary_core.contract.documents import CatalogueConfig, CatalogueSelectionConfig
 from ostiary_core.errors import AmbiguousURIError
 from ostiary_core.mcp.methods import Primitive, Verb
 from ostiary_core.policy.access import AccessEvaluator, Decision, DecisionReason
-from ostiary_core.policy.budget import STEPS, length_of, name_limit
-from ostiary_core.policy.memo import DECISIONS, Memo
-from ostiary_core.policy.names import NameMatcher
-from ostiary_core.policy.samples import candidates, is_finite
-from ostiary_core.policy.uris import Readings, read_uri, rule_names
+from ostiary_core.policy.cost_limits import STEPS, length_of, name_limit
+from ostiary_core.policy.decision_cache import DECISIONS, Memo
+from ostiary_core.policy.name_matcher import NameMatcher
+from ostiary_core.policy.uri_readings import Readings, read_uri, rule_names
+
+# Sample names for a proxy.
+#
+# Whether any name could pass cannot be computed from patterns, but it can be tried.
+
+_FIRST: Final = string.ascii_letters + string.digits + "_-./ é"
+#: Names that begin in every way that names of tools do, short and long.
+SAMPLE: Final = tuple(first + rest for first in _FIRST for rest in ("", "q7_x"))
+_FILLINGS: Final = ("", "x", "q7_x")
+_MOST: Final = 4_096
+
+
+def candidates(demands: Iterable[Sequence[NameMatcher]]) -> Iterator[str]:
+    """Yield the sample, then names made from what rules require.
+
+    A bounded number, and none of them empty.
+    """
+    return filter(None, _candidates(demands))
+
+
+def _candidates(demands: Iterable[Sequence[NameMatcher]]) -> Iterator[str]:
+    matchers = [matcher for demand in demands for matcher in demand]
+    prefixes = sorted({prefix for matcher in matchers for prefix in matcher.prefixes})
+    suffixes = sorted({suffix for matcher in matchers for suffix in matcher.suffixes})
+    yield from SAMPLE
+    yield from islice(sorted({name for matcher in matchers for name in matcher.exact}), _MOST)
+    yield from islice(map("".join, product(prefixes or [""], _FILLINGS, suffixes or [""])), _MOST)
+    yield from islice(map("".join, product(prefixes, _FILLINGS)), _MOST)
+    yield from islice(map("".join, product(_FILLINGS, suffixes)), _MOST)
+
+
+def is_finite(demand: Iterable[NameMatcher]) -> bool:
+    """Say whether the allowed names are all written out, so that all are candidates."""
+    return not any(it.any or it.prefixes or it.suffixes or it.expression is not None for it in demand)
+
 
 _NOT_IN_CATALOGUE: Final = Decision(False, DecisionReason.NOT_IN_CATALOGUE)
 _AMBIGUOUS_URI: Final = Decision(False, DecisionReason.AMBIGUOUS_URI)

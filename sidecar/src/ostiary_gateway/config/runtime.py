@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from ostiary_core.contract.documents import EntryDocument, PolicyDocument
-from ostiary_core.contract.unreadable import unreadable
+from ostiary_core.contract.read_errors import unreadable
 from ostiary_core.policy.access import AccessEvaluator, CompiledPolicy
 from ostiary_core.policy.visibility import Visibility
-from ostiary_gateway.telemetry import names
+from ostiary_gateway.telemetry import semantic_conventions
 from ostiary_gateway.upstream.server import UpstreamServer
 
 
@@ -61,7 +61,10 @@ def build_runtime(
         hostnames=frozenset(entry.hostnames),
         visibility=Visibility.build(entry.catalogue, access, default=entry.without_policy, invalid=entry.invalid),
         server=servers(entry),
-        evidence={names.OSTIARY_PROXY_NAMESPACE: entry.namespace, names.OSTIARY_PROXY_NAME: entry.name},
+        evidence={
+            semantic_conventions.OSTIARY_PROXY_NAMESPACE: entry.namespace,
+            semantic_conventions.OSTIARY_PROXY_NAME: entry.name,
+        },
         policies=policies,
     )
 

@@ -20,11 +20,10 @@ from ostiary_core.contract.bundle import OpenedBundle, open_manifest, open_parts
 from ostiary_core.contract.documents import SettingsDocument
 from ostiary_core.contract.manifest import Manifest
 from ostiary_core.contract.parts import MANIFEST_FILE
-from ostiary_core.contract.unreadable import unreadable
+from ostiary_core.contract.read_errors import unreadable
 from ostiary_core.errors import OstiaryError
 from ostiary_core.policy.access import CompiledPolicy
-from ostiary_gateway.background import in_background
-from ostiary_gateway.config.calm import CooperativeBuild, cooperative_build
+from ostiary_gateway.config.cooperative_build import CooperativeBuild, cooperative_build
 from ostiary_gateway.config.keyring import Keyring
 from ostiary_gateway.config.rejections import (
     REVISION_AHEAD,
@@ -36,6 +35,7 @@ from ostiary_gateway.config.rejections import (
 from ostiary_gateway.config.runtime import ProxyRuntime, ServerFactory, build_runtime, parse_policy
 from ostiary_gateway.config.snapshot import Snapshot, build_snapshot
 from ostiary_gateway.errors import ConfigIncomplete, RevisionAhead
+from ostiary_gateway.threads import in_background
 
 _log = logging.getLogger(__name__)
 
@@ -264,3 +264,22 @@ def _parse_settings(bundle: OpenedBundle) -> SettingsDocument:
         return SettingsDocument.model_validate_json(_take(bundle, bundle.manifest.settings))
     except ValidationError as error:
         raise unreadable("settings", error) from None
+
+
+# Re-check configs that were rejected because of the clock.
+#
+# No source offers them again once the clock is right.
+
+
+class RejectionRecheck:
+    """Makes the store re-check rejected configs periodically. ``period`` is in seconds."""
+
+    def __init__(self, store: ConfigStore, *, period: float = 5.0) -> None:
+        self._store = store
+        self._period = period
+
+    async def run(self) -> None:
+        """Re-check until cancelled."""
+        while True:
+            await asyncio.sleep(self._period)
+            await self._store.recheck()

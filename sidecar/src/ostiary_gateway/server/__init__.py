@@ -11,7 +11,7 @@ response    a response: whole, or as a stream
 tls         the TLS handshake, within its deadline and limits
 certificate the certificate of the handshake, renewed without a restart
 host        protocols between these parts
-limits      limits of one connection
+connection_limits    limits of one connection
 
 Why it is our own: docs/decisions/0006.
 """

@@ -15,9 +15,9 @@ from typing import Final
 from cryptography import x509
 
 from ostiary_core.errors import OstiaryError
-from ostiary_gateway.background import in_background
 from ostiary_gateway.errors import StartupError
 from ostiary_gateway.options import TlsFiles
+from ostiary_gateway.threads import in_background
 
 _log: Final = logging.getLogger(__name__)
 

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol
 
 from ostiary_core import strict_json
+from ostiary_gateway.asyncio_internals import break_cycles
 from ostiary_gateway.errors import CallerGone
 from ostiary_gateway.server.host import OpenResponse, TransportHost
 from ostiary_gateway.server.parser import BadRequestError, RequestParser
@@ -16,7 +17,6 @@ from ostiary_gateway.server.pipelining import ANSWER, END, HEAD, REST, TAKING
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import Response
 from ostiary_gateway.server.teardown import TimedConnection
-from ostiary_gateway.transports import break_cycles
 
 _log: Final = logging.getLogger(__name__)
 

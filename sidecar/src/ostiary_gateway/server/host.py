@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from ostiary_gateway.server.limits import Limits
+from ostiary_gateway.server.connection_limits import Limits
 
 
 class TransportHost(Protocol):

@@ -12,9 +12,9 @@ from typing import Final, Protocol
 
 from ostiary_gateway.errors import port_taken
 from ostiary_gateway.server.connection import Connection, Handler
-from ostiary_gateway.server.handshake import TlsHandshake
-from ostiary_gateway.server.limits import DEFAULT, Limits
+from ostiary_gateway.server.connection_limits import DEFAULT, Limits
 from ostiary_gateway.server.response import Response
+from ostiary_gateway.server.tls import TlsHandshake
 
 _SWEEP_SECONDS: Final = 1.0
 #: How often it is checked while stopping whether clients have taken their responses.

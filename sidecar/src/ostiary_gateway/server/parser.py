@@ -13,8 +13,8 @@ from typing import Final
 import httptools
 
 from ostiary_core.errors import OstiaryError
+from ostiary_gateway.server.connection_limits import FRAMING_BYTES, FRAMING_EACH, Limits
 from ostiary_gateway.server.host import RequestConnection
-from ostiary_gateway.server.limits import FRAMING_BYTES, FRAMING_EACH, Limits
 from ostiary_gateway.server.request import Request
 
 _log: Final = logging.getLogger(__name__)

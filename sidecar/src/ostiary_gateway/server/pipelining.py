@@ -7,11 +7,11 @@ While requests are queued nothing more is read. What has been received and is no
 
 from enum import Enum, auto
 
-from ostiary_gateway.server.channel import ConnectionTransport
+from ostiary_gateway.server.connection_limits import EARLY_REQUESTS, SLICE_BYTES
 from ostiary_gateway.server.host import TransportHost
-from ostiary_gateway.server.limits import EARLY_REQUESTS, SLICE_BYTES
 from ostiary_gateway.server.parser import BadRequestError, RequestParser
 from ostiary_gateway.server.request import Request
+from ostiary_gateway.server.transport import ConnectionTransport
 
 
 class Phase(Enum):

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Mapping
 
 from ostiary_gateway.errors import CallerGone
+from ostiary_gateway.server.connection_limits import BODY_HIGH_WATER
 from ostiary_gateway.server.host import RequestConnection
-from ostiary_gateway.server.limits import BODY_HIGH_WATER
 
 
 class Request:

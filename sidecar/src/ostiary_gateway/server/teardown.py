@@ -3,7 +3,7 @@
 The listener checks deadlines once a second, so that no request pays for a timer.
 """
 
-from ostiary_gateway.server.limits import LEAST_TAKEN_BYTES
+from ostiary_gateway.server.connection_limits import LEAST_TAKEN_BYTES
 from ostiary_gateway.server.parser import BadRequestError
 from ostiary_gateway.server.pipelining import ANSWER, END, HEAD, REST, PipelinedInput
 

@@ -4,20 +4,21 @@
 becomes a plain tuple in a bounded queue, which one thread drains through an encoder of our own. A request never waits
 for a collector.
 
-    names        every attribute, span and metric name
-    context      W3C Trace Context in and out          outcome   what is an error, and on which side
-    span, server_span, client_span                     what the stages report to
-    sampling     which traces are recorded             record    an ended span as plain data
-    drain        batch span processor                  exporting retries between exporter and transport
-    encode, protobuf                                   OTLP's bytes
-    transport_http, transport_grpc, console            where they go
-    settings, environment, resource                    the standard variables
+    semantic_conventions               every attribute, span and metric name
+    context                            W3C Trace Context in and out
+    span, server_span, client_span     what the stages report to, and which results are errors
+    sampling                           which traces are recorded
+    span_record                        an ended span as plain data
+    batch_processor                    the queue, and the thread that exports from it
+    otlp                               OTLP's bytes, sent over HTTP or gRPC with retries
+    console_exporter                   spans as lines of text
+    configuration, environment, resource    the standard variables
 """
 
+from ostiary_gateway.telemetry.batch_processor import Stats
 from ostiary_gateway.telemetry.client_span import ClientSpan
-from ostiary_gateway.telemetry.drain import Stats
 from ostiary_gateway.telemetry.provider import Observer, Telemetry
-from ostiary_gateway.telemetry.record import AttributeValue, SpanRecord
 from ostiary_gateway.telemetry.server_span import ServerSpan
+from ostiary_gateway.telemetry.span_record import AttributeValue, SpanRecord
 
 __all__ = ["AttributeValue", "ClientSpan", "Observer", "ServerSpan", "SpanRecord", "Stats", "Telemetry"]

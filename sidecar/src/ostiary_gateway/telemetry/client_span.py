@@ -4,10 +4,10 @@ from collections.abc import Mapping, MutableMapping
 from time import perf_counter_ns
 from typing import Any
 
-from ostiary_gateway.telemetry import context, names, record
+from ostiary_gateway.telemetry import context, semantic_conventions, span_record
 from ostiary_gateway.telemetry.context import SpanContext
-from ostiary_gateway.telemetry.record import AttributeValue
 from ostiary_gateway.telemetry.span import Span
+from ostiary_gateway.telemetry.span_record import AttributeValue
 
 
 class ClientSpan(Span):
@@ -91,12 +91,12 @@ class ClientSpan(Span):
         if code is not None:
             self.fail(str(code), message, code=code)
         elif is_error:
-            self.fail(names.TOOL_ERROR, message)
+            self.fail(semantic_conventions.TOOL_ERROR, message)
         elif http_status is not None and http_status >= 300:
             self.fail(str(http_status), message)
         if self._attributes is not None:
-            self.set(names.HTTP_RESPONSE_STATUS_CODE, http_status)
-            self.set(names.MCP_PROTOCOL_VERSION, protocol_version)
+            self.set(semantic_conventions.HTTP_RESPONSE_STATUS_CODE, http_status)
+            self.set(semantic_conventions.MCP_PROTOCOL_VERSION, protocol_version)
 
     def describe(
         self,
@@ -117,16 +117,18 @@ class ClientSpan(Span):
         attributes = self._describe(request_id, protocol_version, session_id)
         if self.method is None:
             # A stream, the end of a session, or a response to the server: it has no MCP method.
-            del attributes[names.MCP_METHOD_NAME]
-            attributes[names.HTTP_REQUEST_METHOD] = names.http_span_name(self._http_method)
+            del attributes[semantic_conventions.MCP_METHOD_NAME]
+            attributes[semantic_conventions.HTTP_REQUEST_METHOD] = semantic_conventions.http_span_name(
+                self._http_method
+            )
         if self.method == "tools/call":
-            attributes[names.OPENINFERENCE_SPAN_KIND] = names.CHAIN
+            attributes[semantic_conventions.OPENINFERENCE_SPAN_KIND] = semantic_conventions.CHAIN
         if server_name is not None:
-            attributes[names.OSTIARY_SERVER_NAME] = server_name
+            attributes[semantic_conventions.OSTIARY_SERVER_NAME] = server_name
         if address is not None:
-            attributes[names.SERVER_ADDRESS] = address
+            attributes[semantic_conventions.SERVER_ADDRESS] = address
         if port is not None:
-            attributes[names.SERVER_PORT] = port
+            attributes[semantic_conventions.SERVER_PORT] = port
         self._attributes = attributes
 
     def _finish(self, attributes: dict[str, AttributeValue]) -> None:
@@ -138,8 +140,8 @@ class ClientSpan(Span):
                 self._parent_id,
                 False,
                 self.tracestate,
-                self._name(names.http_span_name(self._http_method)),
-                record.CLIENT,
+                self._name(semantic_conventions.http_span_name(self._http_method)),
+                span_record.CLIENT,
                 self._start_ns,
                 self._start_ns + perf_counter_ns() - self._started,
                 attributes,

@@ -8,19 +8,19 @@ from typing import Final
 
 from ostiary_core.version import __version__
 from ostiary_gateway.errors import StartupError
-from ostiary_gateway.telemetry import names
-from ostiary_gateway.telemetry.console import ConsoleExporter
+from ostiary_gateway.telemetry import semantic_conventions
+from ostiary_gateway.telemetry.batch_processor import BatchSpanProcessor, Stats
+from ostiary_gateway.telemetry.configuration import Collector, Settings, read_settings
+from ostiary_gateway.telemetry.console_exporter import ConsoleExporter
 from ostiary_gateway.telemetry.context import Decide
-from ostiary_gateway.telemetry.drain import BatchSpanProcessor, Stats
-from ostiary_gateway.telemetry.encode import TraceEncoder
 from ostiary_gateway.telemetry.environment import Environment
-from ostiary_gateway.telemetry.exporting import Exporter, OTLPExporter, Transport
-from ostiary_gateway.telemetry.record import SERVER, AttributeValue, PlainRecord, SpanRecord
+from ostiary_gateway.telemetry.otlp.encoder import TraceEncoder
+from ostiary_gateway.telemetry.otlp.exporter import Exporter, OTLPExporter, Transport
 from ostiary_gateway.telemetry.resource import resource_attributes
 from ostiary_gateway.telemetry.sampling import RateLimit, make_sampler
 from ostiary_gateway.telemetry.server_span import ServerSpan
-from ostiary_gateway.telemetry.settings import Collector, Settings, read_settings
-from ostiary_gateway.telemetry.warner import WarningLimiter
+from ostiary_gateway.telemetry.span_record import SERVER, AttributeValue, PlainRecord, SpanRecord
+from ostiary_gateway.telemetry.throttled_warning import WarningLimiter
 
 _log: Final = logging.getLogger(__name__)
 
@@ -115,11 +115,11 @@ class Telemetry:
         """
         attributes: dict[str, AttributeValue] = {}
         if client_address is not None:
-            attributes[names.CLIENT_ADDRESS] = client_address
+            attributes[semantic_conventions.CLIENT_ADDRESS] = client_address
             if client_port is not None:
-                attributes[names.CLIENT_PORT] = client_port
+                attributes[semantic_conventions.CLIENT_PORT] = client_port
         if http_version is not None:
-            attributes[names.NETWORK_PROTOCOL_VERSION] = http_version
+            attributes[semantic_conventions.NETWORK_PROTOCOL_VERSION] = http_version
         return ServerSpan(self, http_method, traceparent, tracestate, attributes)
 
     def ended(self, span: PlainRecord, *, sampled: bool) -> None:
@@ -158,7 +158,10 @@ def _exporter(settings: Settings, resource: Mapping[str, AttributeValue]) -> Exp
     if settings.collector is None:
         return ConsoleExporter()
     encoder = TraceEncoder(
-        resource, scope_name=names.SCOPE_NAME, scope_version=__version__, schema_url=names.SCHEMA_URL
+        resource,
+        scope_name=semantic_conventions.SCOPE_NAME,
+        scope_version=__version__,
+        schema_url=semantic_conventions.SCHEMA_URL,
     )
     return OTLPExporter(_transport(settings.collector), encoder, timeout=settings.collector.timeout)
 
@@ -166,11 +169,11 @@ def _exporter(settings: Settings, resource: Mapping[str, AttributeValue]) -> Exp
 def _transport(collector: Collector) -> Transport:
     # Imported here, so that only the configured transport is loaded.
     if collector.protocol == "http/protobuf":
-        from ostiary_gateway.telemetry.transport_http import HTTPTransport  # noqa: PLC0415
+        from ostiary_gateway.telemetry.otlp.http import HTTPTransport  # noqa: PLC0415
 
         return HTTPTransport(collector)
     try:
-        from ostiary_gateway.telemetry.transport_grpc import GRPCTransport  # noqa: PLC0415
+        from ostiary_gateway.telemetry.otlp.grpc import GRPCTransport  # noqa: PLC0415
     except ImportError as error:
         raise StartupError(
             "OTEL_EXPORTER_OTLP_PROTOCOL is grpc, but grpc is not installed: install ostiary with its extra grpc,"

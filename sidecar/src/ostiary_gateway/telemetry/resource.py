@@ -14,16 +14,16 @@ from collections.abc import Mapping
 from typing import Final
 
 from ostiary_core.version import __version__
-from ostiary_gateway.telemetry import names
+from ostiary_gateway.telemetry import semantic_conventions
 from ostiary_gateway.telemetry.environment import Environment
 
 _DOWNWARD: Final = {
-    "POD_NAME": names.K8S_POD_NAME,
-    "POD_NAMESPACE": names.K8S_NAMESPACE_NAME,
-    "POD_UID": names.K8S_POD_UID,
-    "NODE_NAME": names.K8S_NODE_NAME,
-    "CONTAINER_NAME": names.K8S_CONTAINER_NAME,
-    "DEPLOYMENT_NAME": names.K8S_DEPLOYMENT_NAME,
+    "POD_NAME": semantic_conventions.K8S_POD_NAME,
+    "POD_NAMESPACE": semantic_conventions.K8S_NAMESPACE_NAME,
+    "POD_UID": semantic_conventions.K8S_POD_UID,
+    "NODE_NAME": semantic_conventions.K8S_NODE_NAME,
+    "CONTAINER_NAME": semantic_conventions.K8S_CONTAINER_NAME,
+    "DEPLOYMENT_NAME": semantic_conventions.K8S_DEPLOYMENT_NAME,
 }
 _CONTAINER: Final = "gateway"
 
@@ -31,19 +31,19 @@ _CONTAINER: Final = "gateway"
 def resource_attributes(env: Environment, extra: Mapping[str, str]) -> dict[str, str]:
     """The attributes of this process's resource."""
     pod = _pod(env)
-    if names.K8S_NAMESPACE_NAME in pod:
-        pod[names.SERVICE_NAMESPACE] = pod[names.K8S_NAMESPACE_NAME]
+    if semantic_conventions.K8S_NAMESPACE_NAME in pod:
+        pod[semantic_conventions.SERVICE_NAMESPACE] = pod[semantic_conventions.K8S_NAMESPACE_NAME]
     given = {key: value for key, value in env.pairs("OTEL_RESOURCE_ATTRIBUTES").items() if value}
     if service_name := env.text("OTEL_SERVICE_NAME"):
-        given[names.SERVICE_NAME] = service_name
+        given[semantic_conventions.SERVICE_NAME] = service_name
     return {
         # The SDK's own name is reserved for spans that the SDK records, which these are not (resource conventions).
-        names.TELEMETRY_SDK_NAME: names.SDK_NAME,
-        names.TELEMETRY_SDK_LANGUAGE: "python",
-        names.TELEMETRY_SDK_VERSION: __version__,
-        names.SERVICE_NAME: names.SERVICE_DEFAULT,
-        names.SERVICE_VERSION: __version__,
-        names.SERVICE_INSTANCE_ID: _instance_id(pod),
+        semantic_conventions.TELEMETRY_SDK_NAME: semantic_conventions.SDK_NAME,
+        semantic_conventions.TELEMETRY_SDK_LANGUAGE: "python",
+        semantic_conventions.TELEMETRY_SDK_VERSION: __version__,
+        semantic_conventions.SERVICE_NAME: semantic_conventions.SERVICE_DEFAULT,
+        semantic_conventions.SERVICE_VERSION: __version__,
+        semantic_conventions.SERVICE_INSTANCE_ID: _instance_id(pod),
         **extra,
         **pod,
         **given,
@@ -57,7 +57,7 @@ def _pod(env: Environment) -> dict[str, str]:
 
 
 def _instance_id(pod: Mapping[str, str]) -> str:
-    if names.K8S_POD_NAME not in pod or names.K8S_NAMESPACE_NAME not in pod:
+    if semantic_conventions.K8S_POD_NAME not in pod or semantic_conventions.K8S_NAMESPACE_NAME not in pod:
         return str(uuid.uuid4())
-    container = pod.get(names.K8S_CONTAINER_NAME, _CONTAINER)
-    return f"{pod[names.K8S_NAMESPACE_NAME]}.{pod[names.K8S_POD_NAME]}.{container}"
+    container = pod.get(semantic_conventions.K8S_CONTAINER_NAME, _CONTAINER)
+    return f"{pod[semantic_conventions.K8S_NAMESPACE_NAME]}.{pod[semantic_conventions.K8S_POD_NAME]}.{container}"

@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from ostiary_gateway.telemetry.configuration import SamplerName
 from ostiary_gateway.telemetry.context import SAMPLED, Decide, SpanContext
-from ostiary_gateway.telemetry.settings import SamplerName
 
 _RATIO_OF: Final = 1 << 64
 _PARENT_BASED: Final = "parentbased_"

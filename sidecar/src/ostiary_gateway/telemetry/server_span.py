@@ -14,12 +14,11 @@ from collections.abc import Mapping
 from time import perf_counter_ns, time_ns
 
 from ostiary_gateway.errors import Refusal
-from ostiary_gateway.telemetry import context, names, record
+from ostiary_gateway.telemetry import context, semantic_conventions, span_record
 from ostiary_gateway.telemetry.client_span import ClientSpan
 from ostiary_gateway.telemetry.context import RANDOM, SAMPLED, SpanContext
-from ostiary_gateway.telemetry.outcome import server_error_type
-from ostiary_gateway.telemetry.record import AttributeValue
-from ostiary_gateway.telemetry.span import Recorder, Span
+from ostiary_gateway.telemetry.span import Recorder, Span, server_error_type
+from ostiary_gateway.telemetry.span_record import AttributeValue
 
 
 class ServerSpan(Span):
@@ -114,7 +113,7 @@ class ServerSpan(Span):
         if earlier is not None:
             self._attributes = described = self._describe(request_id, protocol_version, session_id)
             if session_id is not None:
-                described[names.SESSION_ID] = described[names.MCP_SESSION_ID]
+                described[semantic_conventions.SESSION_ID] = described[semantic_conventions.MCP_SESSION_ID]
             if earlier:
                 described.update(earlier)
 
@@ -132,9 +131,9 @@ class ServerSpan(Span):
         if attributes is None:
             return
         if arguments:
-            attributes[names.GEN_AI_TOOL_CALL_ARGUMENTS] = arguments
+            attributes[semantic_conventions.GEN_AI_TOOL_CALL_ARGUMENTS] = arguments
         if result:
-            attributes[names.GEN_AI_TOOL_CALL_RESULT] = result
+            attributes[semantic_conventions.GEN_AI_TOOL_CALL_RESULT] = result
 
     def _join(self, carrier_meta: object) -> None:
         """Choose the parent: ``_meta``, else the HTTP headers, else none; then decide on sampling.
@@ -172,12 +171,12 @@ class ServerSpan(Span):
     def allow(self, *, policy: str | None = None, rule: str | None = None) -> None:
         """Report that access was granted, by this rule of this policy if one was needed."""
         if self._attributes is not None:
-            self._access(names.ALLOW, policy, rule)
+            self._access(semantic_conventions.ALLOW, policy, rule)
 
     def _access(self, decision: str, policy: str | None, rule: str | None) -> None:
-        self.set(names.OSTIARY_ACCESS_DECISION, decision)
-        self.set(names.OSTIARY_ACCESS_POLICY, policy)
-        self.set(names.OSTIARY_ACCESS_RULE, rule)
+        self.set(semantic_conventions.OSTIARY_ACCESS_DECISION, decision)
+        self.set(semantic_conventions.OSTIARY_ACCESS_POLICY, policy)
+        self.set(semantic_conventions.OSTIARY_ACCESS_RULE, rule)
 
     def deny(
         self,
@@ -193,8 +192,8 @@ class ServerSpan(Span):
         ``code`` and ``message`` are those of the caller's answer.
         """
         if self._attributes is not None:
-            self._access(names.DENY, policy, rule)
-            self.set(names.OSTIARY_ACCESS_REASON, reason)
+            self._access(semantic_conventions.DENY, policy, rule)
+            self.set(semantic_conventions.OSTIARY_ACCESS_REASON, reason)
         if code is not None:
             self.respond(code=code, message=message)
 
@@ -218,9 +217,9 @@ class ServerSpan(Span):
             if error_type is not None:
                 self.fail(error_type, message)
         elif is_error:
-            self.fail(names.TOOL_ERROR, message)
+            self.fail(semantic_conventions.TOOL_ERROR, message)
         elif http_status is not None:
-            self.set(names.HTTP_RESPONSE_STATUS_CODE, http_status)
+            self.set(semantic_conventions.HTTP_RESPONSE_STATUS_CODE, http_status)
             if http_status >= 400:
                 self.fail(str(http_status), message)
 
@@ -265,10 +264,12 @@ class ServerSpan(Span):
     def _finish(self, attributes: dict[str, AttributeValue]) -> None:
         if self._evidence is not None:
             attributes.update(self._evidence)
-            attributes[names.OSTIARY_CONFIG_REVISION] = self._revision
+            attributes[semantic_conventions.OSTIARY_CONFIG_REVISION] = self._revision
         if self.method is None:
-            known_method = self._http_method in names.HTTP_METHODS
-            attributes[names.HTTP_REQUEST_METHOD] = self._http_method if known_method else names.OTHER
+            known_method = self._http_method in semantic_conventions.HTTP_METHODS
+            attributes[semantic_conventions.HTTP_REQUEST_METHOD] = (
+                self._http_method if known_method else semantic_conventions.OTHER
+            )
         status, dropped = self._outcome(attributes)
         parent = self._parent
         self._recorder.ended(
@@ -278,8 +279,8 @@ class ServerSpan(Span):
                 parent.span_id if parent is not None else "",
                 parent is not None,
                 self.tracestate,
-                self._name(names.http_span_name(self._http_method)),
-                record.SERVER,
+                self._name(semantic_conventions.http_span_name(self._http_method)),
+                span_record.SERVER,
                 self._start_ns,
                 self._start_ns + perf_counter_ns() - self._started,
                 attributes,

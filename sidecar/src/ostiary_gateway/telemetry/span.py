@@ -3,6 +3,7 @@
 A span that is not recorded (not sampled, or tracing is off) keeps no attributes: each report costs one comparison.
 """
 
+import asyncio
 from collections.abc import Callable
 from time import perf_counter_ns
 from types import TracebackType
@@ -10,10 +11,54 @@ from typing import Final, Protocol, Self
 
 from ostiary_core.mcp.codes import INVALID_PARAMS
 from ostiary_core.mcp.methods import METHODS
-from ostiary_gateway.telemetry import names, record
+from ostiary_gateway.errors import CallerGone, UpstreamFault
+from ostiary_gateway.telemetry import semantic_conventions, span_record
 from ostiary_gateway.telemetry.context import Decide
-from ostiary_gateway.telemetry.outcome import exception_type
-from ostiary_gateway.telemetry.record import AttributeValue, PlainRecord, SpanRecord
+from ostiary_gateway.telemetry.span_record import AttributeValue, PlainRecord, SpanRecord
+
+# Which results of a span are errors, on which side, and their ``error.type``.
+#
+# **The SERVER side** (the gateway answers an agent). The five codes of :data:`CALLER_CODES` say that the message
+# itself was wrong: the code is recorded, but the span is no error. Every other code is an error, and its number as
+# text is the ``error.type``.
+#
+# *Our own refusals count as errors.* -31001 (denied) is the caller's fault as -32602 is, but the list of such codes is
+# closed, and operators look for refusals: as an error, a refusal appears in every view by ``error.type``, and its
+# number distinguishes it from real faults (-31003, -31004) and from failed tools, even where the caller gets
+# ``isError`` in place of that code. Views that should not count refusals exclude that one value, or read
+# ``ostiary.access.decision``. A name that the caller may not even see is answered with -32602 exactly as an unknown
+# name is; then only the decision's attributes show the difference.
+#
+# **The CLIENT side** (the gateway calls an upstream). Every code is an error.
+#
+# A response with ``isError`` is ``tool_error`` on both. Responses below MCP (401, 404, a redirect) are named by their
+# HTTP status. A caller that disconnected before its response is ``caller_left``; after the response, the response's
+# own result is reported, however soon the caller disconnects. A request that its caller cancelled, and that was not
+# answered with a result, is ``cancelled``. Other exceptions are named by their class; every kind of timeout is
+# ``timeout``. The text of an exception is never recorded: it may quote what a caller or an upstream sent.
+
+#: Parse error, invalid request, method not found, invalid params, resource not found (legacy).
+CALLER_CODES: Final = frozenset((-32700, -32600, -32601, -32602, -32002))
+
+
+def server_error_type(code: int) -> str | None:
+    """The ``error.type`` of a JSON-RPC code in our response, ``None`` if it is no error here."""
+    return None if code in CALLER_CODES else str(code)
+
+
+def exception_type(error: BaseException) -> str:
+    """The ``error.type`` of an exception.
+
+    It is a fault's kind, ``caller_left``, ``timeout``, or the class's name.
+    """
+    if isinstance(error, UpstreamFault):
+        return error.kind
+    if isinstance(error, asyncio.CancelledError | CallerGone):
+        return semantic_conventions.CALLER_LEFT
+    if isinstance(error, TimeoutError):
+        return semantic_conventions.TIMEOUT
+    return type(error).__name__
+
 
 _NAME_LIMIT: Final = 256
 
@@ -39,18 +84,22 @@ class Recorder(Protocol):
 
 
 _COMMON: Final[dict[str, AttributeValue]] = {
-    names.NETWORK_TRANSPORT: names.TCP,
-    names.NETWORK_PROTOCOL_NAME: names.HTTP,
+    semantic_conventions.NETWORK_TRANSPORT: semantic_conventions.TCP,
+    semantic_conventions.NETWORK_PROTOCOL_NAME: semantic_conventions.HTTP,
 }
 
 
 def _constants(method: str) -> dict[str, AttributeValue]:
-    operation = {names.GEN_AI_OPERATION_NAME: names.EXECUTE_TOOL} if method == "tools/call" else {}
-    return {names.MCP_METHOD_NAME: method, **operation, **_COMMON}
+    operation = (
+        {semantic_conventions.GEN_AI_OPERATION_NAME: semantic_conventions.EXECUTE_TOOL}
+        if method == "tools/call"
+        else {}
+    )
+    return {semantic_conventions.MCP_METHOD_NAME: method, **operation, **_COMMON}
 
 
 #: Attributes that depend on the method only, copied into each span. Only these methods may name a span.
-_BY_METHOD: Final = {method: _constants(method) for method in {*METHODS, *names.SERVER_METHODS}}
+_BY_METHOD: Final = {method: _constants(method) for method in {*METHODS, *semantic_conventions.SERVER_METHODS}}
 
 
 class Span:
@@ -167,11 +216,11 @@ class Span:
         Return the status and the number of attributes beyond the limit.
         """
         if self.rpc_code is not None:
-            attributes[names.RPC_RESPONSE_STATUS_CODE] = str(self.rpc_code)
-        status = record.UNSET
+            attributes[semantic_conventions.RPC_RESPONSE_STATUS_CODE] = str(self.rpc_code)
+        status = span_record.UNSET
         if self.error_type is not None:
-            attributes[names.ERROR_TYPE] = self.error_type
-            status = record.ERROR
+            attributes[semantic_conventions.ERROR_TYPE] = self.error_type
+            status = span_record.ERROR
         surplus = len(attributes) - self._recorder.count_limit
         if surplus <= 0:
             return status, 0
@@ -192,15 +241,17 @@ class Span:
         limit = self._recorder.text_limit
         method, target = self.method or "", self.target
         known = _BY_METHOD.get(method)
-        described = known.copy() if known is not None else {names.MCP_METHOD_NAME: method[:limit], **_COMMON}
-        if target is not None and (key := names.TARGET_ATTRIBUTES.get(method)) is not None:
+        described = (
+            known.copy() if known is not None else {semantic_conventions.MCP_METHOD_NAME: method[:limit], **_COMMON}
+        )
+        if target is not None and (key := semantic_conventions.TARGET_ATTRIBUTES.get(method)) is not None:
             described[key] = target[:limit]
         if request_id is not None:
-            described[names.JSONRPC_REQUEST_ID] = str(request_id)[:limit]
+            described[semantic_conventions.JSONRPC_REQUEST_ID] = str(request_id)[:limit]
         if protocol_version is not None:
-            described[names.MCP_PROTOCOL_VERSION] = protocol_version[:limit]
+            described[semantic_conventions.MCP_PROTOCOL_VERSION] = protocol_version[:limit]
         if session_id is not None:
-            described[names.MCP_SESSION_ID] = record.session_digest(session_id)
+            described[semantic_conventions.MCP_SESSION_ID] = span_record.session_digest(session_id)
         return described
 
     def _name(self, otherwise: str) -> str:
@@ -212,6 +263,6 @@ class Span:
         method, target = self.method, self.target
         if method is None or method not in _BY_METHOD:
             return otherwise
-        if target and self.rpc_code != INVALID_PARAMS and method in names.NAMED_TARGETS:
+        if target and self.rpc_code != INVALID_PARAMS and method in semantic_conventions.NAMED_TARGETS:
             return f"{method} {target[:_NAME_LIMIT]}"
         return method

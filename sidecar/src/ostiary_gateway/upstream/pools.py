@@ -11,8 +11,8 @@ from typing import Protocol
 from ostiary_core.canonical import digest
 from ostiary_core.contract.documents import EntryDocument, ServerShareConfig, SettingsDocument
 from ostiary_core.errors import ContractError
-from ostiary_gateway.upstream import hops
-from ostiary_gateway.upstream.addresses import OwnEndpoints
+from ostiary_gateway.upstream import via
+from ostiary_gateway.upstream.allowed_addresses import OwnEndpoints
 from ostiary_gateway.upstream.egress import Egress
 from ostiary_gateway.upstream.server import UpstreamServer
 
@@ -70,7 +70,7 @@ class ServerPools:
                     connections=self._connections,
                     proxy=entry.identity,
                     egress=self._egress,
-                    mark=hops.mark(entry.uid, installation=self._installation),
+                    mark=via.mark(entry.uid, installation=self._installation),
                 )
             except (ValueError, OSError) as error:
                 raise ContractError(f"server {document.name}: {error}") from error

@@ -12,15 +12,15 @@ from typing import Final
 from yarl import URL
 
 from ostiary_core.contract.documents import ServerConfig
-from ostiary_gateway.upstream import hops, redirects
-from ostiary_gateway.upstream.addresses import OwnEndpoints, networks
+from ostiary_gateway.upstream import redirects, via
+from ostiary_gateway.upstream.allowed_addresses import OwnEndpoints, networks
 from ostiary_gateway.upstream.egress import Egress
+from ostiary_gateway.upstream.egress_route import Place, Route
 from ostiary_gateway.upstream.health import Health
 from ostiary_gateway.upstream.http1 import request as http1
-from ostiary_gateway.upstream.http1.answer import UpstreamResponse
-from ostiary_gateway.upstream.http1.dialing import Dialer
+from ostiary_gateway.upstream.http1.dialer import Dialer
 from ostiary_gateway.upstream.http1.pool import Pool
-from ostiary_gateway.upstream.route import Place, Route
+from ostiary_gateway.upstream.http1.response import UpstreamResponse
 
 #: Statuses with which a redirected URL reports that it no longer exists, or moved again.
 _GONE: Final = frozenset({301, 302, 303, 307, 308, 404, 405, 410})
@@ -186,7 +186,7 @@ class UpstreamServer:
 
 
 def _via(marks: list[str]) -> bytes:
-    return http1.trusted_lines({"Via": hops.header(marks)})
+    return http1.trusted_lines({"Via": via.header(marks)})
 
 
 def _checked(url: URL) -> URL:

@@ -19,12 +19,10 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from ostiary_core.version import __version__
-from ostiary_operator.demo.mock_server import prompts, resources, tools
-from ostiary_operator.demo.mock_server.activity import Activity
-from ostiary_operator.demo.mock_server.draining import RequestsInFlight
-from ostiary_operator.demo.mock_server.sessions import Sessions
-from ostiary_operator.demo.mock_server.store import Store
-from ostiary_operator.demo.mock_server.updates import Updates
+from ostiary_operator.demo.mock_server import prompts, sample_resources, tools
+from ostiary_operator.demo.mock_server.draining import Activity, RequestsInFlight
+from ostiary_operator.demo.mock_server.sample_store import Store
+from ostiary_operator.demo.mock_server.sessions import Sessions, Updates
 
 SERVER_NAME = "mock-mcp-server"
 PATH = "/mcp"
@@ -72,7 +70,7 @@ def build(*, allowed_hosts: tuple[str, ...] = ()) -> MockServerParts:
     sessions = Sessions(limit=_MAX_SESSIONS)
     store = Store()
     tools.register(server, store=store, updates=Updates(bus=bus, sessions=sessions), sessions=sessions)
-    resources.register(server, store=store, activity=activity)
+    sample_resources.register(server, store=store, activity=activity)
     prompts.register(server, store)
     app = server.streamable_http_app(
         streamable_http_path=PATH, max_sessions=_MAX_SESSIONS, transport_security=_security(allowed_hosts)

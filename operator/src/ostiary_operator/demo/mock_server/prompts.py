@@ -18,9 +18,9 @@ from mcp.types import (
 )
 from pydantic import Field
 
-from ostiary_operator.demo.mock_server.resources import USER_TEMPLATE
-from ostiary_operator.demo.mock_server.store import NotFoundError, Store
-from ostiary_operator.demo.mock_server.updates import user_uri
+from ostiary_operator.demo.mock_server.sample_resources import USER_TEMPLATE
+from ostiary_operator.demo.mock_server.sample_store import NotFoundError, Store
+from ostiary_operator.demo.mock_server.sessions import user_uri
 
 TONES: Final = ("formal", "friendly", "playful")
 """The completions of the argument `tone`."""

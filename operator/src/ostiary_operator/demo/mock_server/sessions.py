@@ -13,6 +13,7 @@ import anyio
 from mcp.server.context import ServerRequestContext
 from mcp.server.mcpserver import Context
 from mcp.server.session import ServerSession
+from mcp.server.subscriptions import ResourceUpdated, SubscriptionBus
 from mcp.shared.exceptions import MCPDeprecationWarning, MCPError
 from mcp.types import (
     INVALID_PARAMS,
@@ -124,3 +125,28 @@ async def _notify(session: _Session, channel: ServerSession, uri: str) -> None:
         pass
     if not delivered:
         session.subscriptions.clear()
+
+
+# Notifies subscribers of changed resources, as their protocol revision requires.
+
+USERS_URI = "mock://users"
+POSTS_URI = "mock://posts"
+
+
+def user_uri(user_id: int) -> str:
+    """Return the URI of a user's resource."""
+    return f"{USERS_URI}/{user_id}"
+
+
+class Updates:
+    """Publishes to `subscriptions/listen` streams (2026-07-28) and to sessions (before)."""
+
+    def __init__(self, *, bus: SubscriptionBus, sessions: Sessions) -> None:
+        self._bus = bus
+        self._sessions = sessions
+
+    async def publish(self, *uris: str) -> None:
+        """Notify subscribers that these resources changed."""
+        for uri in uris:
+            await self._bus.publish(ResourceUpdated(uri=uri))
+            await self._sessions.resource_updated(uri)

@@ -8,7 +8,7 @@ An exchange costs a seventh of one with aiohttp's client.
     status_line the check of a response's first line
     deadlines   one timer for all requests that wait for a response
     tunnel      connections through an egress proxy
-    dialing     from a URL to a connection, by way of the address check
+    dialer      from a URL to a connection, by way of the address check
     pool        idle connections, kept for the next exchange
 
 llhttp (through httptools) parses strictly. Redirects, compression, cookies and caching are not implemented.

@@ -11,11 +11,11 @@ from typing import Any, Final, cast
 
 import httptools
 
+from ostiary_gateway.asyncio_internals import break_cycles, is_unsent, limit_read_size
 from ostiary_gateway.errors import UpstreamFault
-from ostiary_gateway.transports import break_cycles, is_unsent, limit_read_size
 from ostiary_gateway.upstream import faults
-from ostiary_gateway.upstream.http1.answer import UpstreamResponse, broken_off
 from ostiary_gateway.upstream.http1.deadlines import Deadlines
+from ostiary_gateway.upstream.http1.response import UpstreamResponse, broken_off
 from ostiary_gateway.upstream.http1.status_line import USUAL, StatusLine
 
 #: TCP keep-alive: seconds of silence before the first probe, seconds between probes, their number. 2 minutes in all.

@@ -2,10 +2,9 @@
 
 from mcp.server.mcpserver import MCPServer
 
-from ostiary_operator.demo.mock_server.sessions import Sessions
-from ostiary_operator.demo.mock_server.store import Store
+from ostiary_operator.demo.mock_server.sample_store import Store
+from ostiary_operator.demo.mock_server.sessions import Sessions, Updates
 from ostiary_operator.demo.mock_server.tools import analytics, posts, products, streaming, users, utilities
-from ostiary_operator.demo.mock_server.updates import Updates
 
 
 def register(server: MCPServer, *, store: Store, updates: Updates, sessions: Sessions) -> None:

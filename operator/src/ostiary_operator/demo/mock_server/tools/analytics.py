@@ -7,7 +7,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import BaseModel, Field
 
 from ostiary_operator.demo.mock_server.records import PageViews
-from ostiary_operator.demo.mock_server.store import Store
+from ostiary_operator.demo.mock_server.sample_store import Store
 from ostiary_operator.demo.mock_server.tools.common import READ, category
 
 _META = category("analytics")

@@ -8,7 +8,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import ToolAnnotations
 from pydantic import Field
 
-from ostiary_operator.demo.mock_server.store import StoreError
+from ostiary_operator.demo.mock_server.sample_store import StoreError
 
 READ = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
 """Changes nothing."""

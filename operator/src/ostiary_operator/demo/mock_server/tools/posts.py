@@ -6,7 +6,8 @@ from mcp.server.mcpserver import MCPServer
 from pydantic import BaseModel, Field
 
 from ostiary_operator.demo.mock_server.records import Post
-from ostiary_operator.demo.mock_server.store import Store
+from ostiary_operator.demo.mock_server.sample_store import Store
+from ostiary_operator.demo.mock_server.sessions import POSTS_URI, Updates
 from ostiary_operator.demo.mock_server.tools.common import (
     CREATE,
     READ,
@@ -16,7 +17,6 @@ from ostiary_operator.demo.mock_server.tools.common import (
     category,
     store_errors,
 )
-from ostiary_operator.demo.mock_server.updates import POSTS_URI, Updates
 
 _META = category("posts")
 

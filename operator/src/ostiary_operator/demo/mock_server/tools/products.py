@@ -6,7 +6,7 @@ from mcp.server.mcpserver import MCPServer
 from pydantic import BaseModel, Field
 
 from ostiary_operator.demo.mock_server.records import Product
-from ostiary_operator.demo.mock_server.store import Store
+from ostiary_operator.demo.mock_server.sample_store import Store
 from ostiary_operator.demo.mock_server.tools.common import READ, Limit, category
 
 _META = category("products")

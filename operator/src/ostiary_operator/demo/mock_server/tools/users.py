@@ -6,7 +6,8 @@ from mcp.server.mcpserver import MCPServer
 from pydantic import BaseModel, Field
 
 from ostiary_operator.demo.mock_server.records import Role, User
-from ostiary_operator.demo.mock_server.store import Store
+from ostiary_operator.demo.mock_server.sample_store import Store
+from ostiary_operator.demo.mock_server.sessions import POSTS_URI, USERS_URI, Updates, user_uri
 from ostiary_operator.demo.mock_server.tools.common import (
     CREATE,
     DELETE,
@@ -17,7 +18,6 @@ from ostiary_operator.demo.mock_server.tools.common import (
     category,
     store_errors,
 )
-from ostiary_operator.demo.mock_server.updates import POSTS_URI, USERS_URI, Updates, user_uri
 
 _META = category("users")
 

@@ -1,0 +1,57 @@
+"""The conditions that Ready ignores: Governed of a proxy, and Effective of a policy."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from ostiary_operator.api.reason import Reason
+from ostiary_operator.api.status import ConditionStatus, ConditionType, EffectiveReason, GovernedReason
+from ostiary_operator.compile.messages import condition, identity, listing, nearest
+from ostiary_operator.compile.model import ConditionDraft
+from ostiary_operator.compile.policies import Governance, PolicyDecision
+from ostiary_operator.compile.resource_parser import ParsedProxy
+
+_EVADABLE: Final = (
+    "spec.targetSelector: selects MCPProxies by their own labels, and any user who may edit one can evade it; "
+    "select namespaces with namespaceSelector, or leave the selector empty to govern every MCPProxy"
+)
+
+
+def governed(subject: ParsedProxy, governance: Governance, access: str) -> ConditionDraft:
+    """Return whether any policy governs a proxy; ``access`` is the text on who may use what."""
+    status, reason = ConditionStatus.TRUE, GovernedReason.GOVERNED
+    if governance.closed_by:
+        reason = GovernedReason.CLOSED
+    elif not governance.decisions:
+        status, reason = ConditionStatus.FALSE, GovernedReason.NO_POLICY
+    if reason is GovernedReason.NO_POLICY:
+        access = f"{access.replace('no policy:', 'no policy governs it:')}; apply an MCPPolicy that targets it"
+    return condition(ConditionType.GOVERNED, status, reason, f"{subject.title}: {access}")
+
+
+def effective(decision: PolicyDecision, known: Sequence[str]) -> ConditionDraft:
+    """Return whether a policy protects anything. ``known`` are the proxies in its namespace."""
+    reason, message = next(_slips(decision, known), (EffectiveReason.EFFECTIVE, ""))
+    if message:
+        return condition(ConditionType.EFFECTIVE, ConditionStatus.FALSE, reason, f"{decision.subject.title}: {message}")
+    what = f"{decision.subject.title}: it governs {listing(map(identity, [*decision.governs, *decision.closes]))}"
+    return condition(ConditionType.EFFECTIVE, ConditionStatus.TRUE, reason, what)
+
+
+def _slips(decision: PolicyDecision, known: Sequence[str]) -> Iterator[tuple[Reason, str]]:
+    if not decision.governs and not decision.closes:
+        yield EffectiveReason.PROTECTS_NOTHING, _protects_nothing(decision, known)
+    if decision.evadable:
+        yield EffectiveReason.EVADABLE, _EVADABLE
+
+
+def _protects_nothing(decision: PolicyDecision, known: Sequence[str]) -> str:
+    what = "it protects nothing, since it targets no MCPProxy that exists"
+    if not decision.missing:
+        return what
+    name = decision.missing[0]
+    meant = nearest(name, known)
+    return f"{what}; there is no MCPProxy {decision.subject.key.namespace}/{name}{_meant(meant)}"
+
+
+def _meant(name: str) -> str:
+    return f": did you mean {name}?" if name else ""

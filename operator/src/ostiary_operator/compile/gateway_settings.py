@@ -1,0 +1,229 @@
+"""Finds the settings in force at each discovered gateway, and so where entries can go.
+
+A gateway whose settings cannot be used keeps its last good ones, which its previous config carries. Without any it is
+known, but nothing can be placed there: falling back to defaults would open what the settings close.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from ostiary_core.canonical import canonical
+from ostiary_core.contract.bundle import GatewayConfig
+from ostiary_core.contract.documents import (
+    BoundsConfig,
+    EgressProxyConfig,
+    ServerShareConfig,
+    SettingsDocument,
+    ShareConfig,
+)
+from ostiary_operator.api import labels
+from ostiary_operator.api.load import InvalidSettings, parse_settings
+from ostiary_operator.api.proxy import GatewayReference
+from ostiary_operator.api.settings import Bounds as ApiBounds
+from ostiary_operator.api.settings import EgressProxy as ApiEgressProxy
+from ostiary_operator.api.settings import GatewaySettings, PerPrincipal, PerProxy, PerSource
+from ostiary_operator.api.status import AcceptedReason
+from ostiary_operator.compile.cache import Cache
+from ostiary_operator.compile.gateways import claimants
+from ostiary_operator.compile.model import DiscoveredGateway, GatewayProblem, ResourceRejection, Resources
+from ostiary_operator.compile.resource_parser import ParsedProxy
+
+_DEFAULTS = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One gateway. ``shared`` ones live in the operator's namespace; others serve their own namespace only.
+
+    ``settings`` and ``document``, what is compiled of them, are None where the gateway cannot be used.
+    """
+
+    gateway: DiscoveredGateway
+    shared: bool
+    settings: GatewaySettings | None = None
+    document: SettingsDocument | None = None
+
+    @property
+    def identity(self) -> str:
+        """``namespace/name``."""
+        return self.gateway.identity
+
+    def serves(self, namespace: str) -> bool:
+        """Whether the gateway may be given the proxies of a namespace."""
+        return self.shared or self.gateway.namespace == namespace
+
+
+def resolve_sites(
+    resources: Resources, previous: Mapping[str, GatewayConfig], cache: Cache
+) -> tuple[tuple[Site, ...], tuple[GatewayProblem, ...]]:
+    """Return the gateways, shared ones first and then by identity, and what is wrong with them."""
+    sites, problems = [], []
+    for identity, rivals in claimants(resources.gateways).items():
+        site, problem = _settle(rivals[0], resources, previous.get(identity), cache)
+        sites.append(site)
+        problems += [text for text in (problem, _rivalry(rivals)) if text]
+    sites.sort(key=lambda site: (not site.shared, site.identity))
+    return tuple(sites), tuple(sorted(problems, key=lambda it: (it.gateway, it.message)))
+
+
+def _rivalry(rivals: Sequence[DiscoveredGateway]) -> GatewayProblem | None:
+    gateway, *others = rivals
+    if not others:
+        return None
+    names = ", ".join(other.service for other in others)
+    message = (
+        f"Service {gateway.namespace}/{gateway.service} is the gateway {gateway.name}, being the oldest to claim it; "
+        f"{names} claims it too: give it another value of the label {labels.GATEWAY}"
+    )
+    return GatewayProblem(gateway.identity, message)
+
+
+def _settle(
+    gateway: DiscoveredGateway, resources: Resources, previous: GatewayConfig | None, cache: Cache
+) -> tuple[Site, GatewayProblem | None]:
+    """Find the settings in force: the current ones, else the last good ones."""
+    shared = gateway.namespace == resources.operator_namespace
+    source = previous.settings.source if previous is not None else None
+    if not labels.is_dns_label(gateway.name):
+        problem = f"{gateway.name!r} is not a DNS label; correct the label {labels.GATEWAY} of {gateway.service}"
+        return Site(gateway, shared), GatewayProblem(gateway.identity, problem)
+    today = _today(gateway, resources, cache, is_new=source is None)
+    if not isinstance(today, str):
+        return Site(gateway, shared, *today), None
+    last = _read(source, gateway, resources, cache) if source is not None else ""
+    if not isinstance(last, str):
+        return Site(gateway, shared, *last), GatewayProblem(gateway.identity, f"{today}; the last good settings stay")
+    return Site(gateway, shared), GatewayProblem(gateway.identity, f"{today}; it serves nothing until then")
+
+
+def _today(
+    gateway: DiscoveredGateway, resources: Resources, cache: Cache, *, is_new: bool
+) -> tuple[GatewaySettings, SettingsDocument] | str:
+    """Return a gateway's current settings, or what is wrong with them; a new gateway may have none."""
+    if gateway.settings_problem:
+        return gateway.settings_problem
+    text = _DEFAULTS if gateway.settings is None and is_new else gateway.settings
+    if text is None:
+        return "there is no ConfigMap with its settings; create it"
+    return _read(text, gateway, resources, cache)
+
+
+def _read(
+    text: str, gateway: DiscoveredGateway, resources: Resources, cache: Cache
+) -> tuple[GatewaySettings, SettingsDocument] | str:
+    """Return settings with their document, or what is wrong with them."""
+    api_servers = resources.api_servers
+    key = ("settings", gateway.identity, api_servers, text)
+    return cache.get(key, lambda: _parsed(text, gateway, api_servers))
+
+
+def _parsed(
+    text: str, gateway: DiscoveredGateway, api_servers: tuple[str, ...]
+) -> tuple[GatewaySettings, SettingsDocument] | str:
+    try:
+        settings = parse_settings(text, subject=f"settings of gateway {gateway.identity}")
+    except InvalidSettings as error:
+        return str(error)
+    return settings, settings_document(settings, api_servers)
+
+
+def settings_document(settings: GatewaySettings, api_servers: tuple[str, ...] = ()) -> SettingsDocument:
+    """Return the document that a gateway reads; ``api_servers`` are addresses that it never connects to."""
+    return SettingsDocument(
+        external_url=settings.external_url,
+        allowed_origins=list(settings.allowed_origins),
+        trusted_proxies=[str(network) for network in settings.trusted_proxies],
+        bounds=_bounds(settings.bounds),
+        egress_proxy=_egress_proxy(settings.egress_proxy),
+        refused_addresses=list(api_servers) or None,
+        source=canonical(settings.document()).decode(),
+    )
+
+
+def _egress_proxy(proxy: ApiEgressProxy | None) -> EgressProxyConfig | None:
+    if proxy is None:
+        return None
+    url = urlsplit(proxy.url)
+    return EgressProxyConfig(host=url.hostname or "", port=url.port or 0, no_proxy=list(proxy.no_proxy))
+
+
+def _bounds(bounds: ApiBounds) -> BoundsConfig:
+    return BoundsConfig(
+        request_bytes=int(bounds.request_bytes),
+        message_bytes=int(bounds.message_bytes),
+        message_values=bounds.message_values,
+        connections=bounds.connections,
+        requests_in_flight=bounds.requests_in_flight,
+        streams=bounds.streams,
+        bytes_in_flight=int(bounds.bytes_in_flight),
+        per_source=_share(bounds.per_source, connections=bounds.per_source.connections),
+        per_principal=_share(bounds.per_principal),
+        per_proxy=_share(bounds.per_proxy),
+        per_server=ServerShareConfig(connections=bounds.per_server.connections),
+        session_max_age=bounds.session_max_age.milliseconds,
+    )
+
+
+def _share(share: PerSource | PerPrincipal | PerProxy, *, connections: int | None = None) -> ShareConfig:
+    return ShareConfig(
+        connections=connections,
+        requests_in_flight=share.requests_in_flight,
+        streams=share.streams,
+        bytes_in_flight=int(share.bytes_in_flight),
+    )
+
+
+# Which gateways a proxy goes to.
+
+
+def place(
+    subject: ParsedProxy, references: Sequence[GatewayReference], sites: Sequence[Site], *, operator_namespace: str
+) -> tuple[Site, ...] | ResourceRejection:
+    """Return the gateways that a proxy is for, or why there are none.
+
+    No references means every shared gateway and every namespaced gateway of the proxy's own namespace. With references
+    it is exactly those; one without a namespace is a shared one.
+    """
+    if not references:
+        wanted = tuple(site for site in sites if site.serves(subject.key.namespace))
+        return _usable(subject, wanted) if wanted else _none(subject)
+    known = {(site.gateway.namespace, site.gateway.name): site for site in sites}
+    chosen: list[Site] = []
+    for index, reference in enumerate(references):
+        namespace = reference.namespace or operator_namespace
+        site = known.get((namespace, reference.name))
+        if namespace not in (operator_namespace, subject.key.namespace):
+            # The message is the same for every foreign namespace, so that it does not reveal what exists there.
+            return _refusal(subject, index, f"gateway {namespace}/{reference.name} belongs to another namespace")
+        if site is None:
+            known_names = ", ".join(_names(sites, subject.key.namespace)) or "none"
+            text = f"there is no gateway {namespace}/{reference.name}; known here: {known_names}"
+            return _refusal(subject, index, text)
+        if site not in chosen:
+            chosen.append(site)
+    return _usable(subject, tuple(chosen))
+
+
+def _names(sites: Sequence[Site], namespace: str) -> Iterator[str]:
+    return (site.identity for site in sites if site.serves(namespace))
+
+
+def _usable(subject: ParsedProxy, sites: tuple[Site, ...]) -> tuple[Site, ...] | ResourceRejection:
+    usable = tuple(site for site in sites if site.settings is not None)
+    if usable:
+        return usable
+    names = ", ".join(site.identity for site in sites)
+    what = f"the settings of {names} cannot be used; correct the settings, or name another gateway"
+    message = f"{subject.title}: spec.gateways: {what}"
+    return ResourceRejection(AcceptedReason.NO_GATEWAY, message)
+
+
+def _none(subject: ParsedProxy) -> ResourceRejection:
+    message = f"{subject.title}: spec.gateways: there is no shared gateway; install one, or name one in spec.gateways"
+    return ResourceRejection(AcceptedReason.NO_GATEWAY, message)
+
+
+def _refusal(subject: ParsedProxy, index: int, text: str) -> ResourceRejection:
+    message = f"{subject.title}: spec.gateways[{index}]: {text}; correct the reference, or install the gateway"
+    return ResourceRejection(AcceptedReason.NO_GATEWAY, message)

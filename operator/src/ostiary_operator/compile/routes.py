@@ -1,0 +1,162 @@
+"""Assigns paths at each gateway to proxies: of two that conflict, the older keeps its path.
+
+A proxy serves its path and its endpoint, the path followed by ``/mcp``. Two claims conflict where one of these is the
+same at overlapping hosts; a claim without hostnames overlaps every host.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from ostiary_core.contract.documents import EntryDocument
+from ostiary_core.contract.documents import ServerConfig as ServerDocument
+from ostiary_operator.api.proxy import ProxySpec, Server
+from ostiary_operator.api.status import AcceptedReason
+from ostiary_operator.compile.gateway_settings import Site
+from ostiary_operator.compile.model import ObjectKey, ResourceRejection
+
+# The claim of a proxy at a gateway: path, hostnames and servers.
+#
+# The same checks apply to the claim of a new version and of a kept one.
+
+#: The port of a URL that names none.
+DEFAULT_PORTS: Final[Mapping[str, int]] = {"http": 80, "https": 443}
+
+_FORWARDED_HOST: Final = "x-forwarded-host"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Path, hostnames (none: every host) and server URLs, for the proxy ``key``."""
+
+    key: ObjectKey
+    path: str
+    hostnames: tuple[str, ...]
+    urls: tuple[str, ...]
+    hosts: tuple[str | None, ...] = ()
+    """The Host header for each server, where it is not that of its URL."""
+    tls_names: tuple[str | None, ...] = ()
+    """The TLS server name (SNI) of each server, where it is not that of its URL."""
+    forwarded: tuple[str, ...] = ()
+    """The X-Forwarded-Host for each server, which some servers use as the Host."""
+
+    @property
+    def title(self) -> str:
+        """How messages name the proxy."""
+        return f"{self.key.kind} {self.key.namespace}/{self.key.name}"
+
+    @property
+    def upstreams(self) -> Iterable[str]:
+        """The hosts of the servers, in lower case and without brackets."""
+        return (urlsplit(url).hostname or "" for url in self.urls)
+
+
+def claim_of_spec(key: ObjectKey, spec: ProxySpec) -> Claim:
+    """Return the claim of a version that a user wrote."""
+    path = spec.path if spec.path is not None else f"/{key.namespace}/{key.name}"
+    urls = tuple(server_url(server, key.namespace) for server in spec.servers)
+    hosts = tuple(server.host for server in spec.servers)
+    return Claim(key, path, spec.hostnames, urls, hosts, tuple(map(_tls_name, spec.servers)), _forwarded(spec.servers))
+
+
+def claim_of_entry(key: ObjectKey, entry: EntryDocument) -> Claim:
+    """Return the claim of a version that was accepted before."""
+    urls, hosts = zip(*((server.url, server.host) for server in entry.servers), strict=True)
+    return Claim(
+        key,
+        entry.path,
+        tuple(entry.hostnames),
+        urls,
+        hosts,
+        tuple(map(_tls_name, entry.servers)),
+        _forwarded(entry.servers),
+    )
+
+
+def _tls_name(server: Server | ServerDocument) -> str | None:
+    return server.tls.hostname if server.tls is not None else None
+
+
+def _forwarded(servers: Iterable[Server] | Iterable[ServerDocument]) -> tuple[str, ...]:
+    return tuple(
+        ",".join(each.value for each in server.headers or () if each.name.lower().replace("_", "-") == _FORWARDED_HOST)
+        for server in servers
+    )
+
+
+def is_parseable(entry: EntryDocument) -> bool:
+    """Return whether an entry's claim can be parsed at all.
+
+    Anyone with the key of a gateway can write the config that is read back as accepted there: in a tenant's namespace
+    the tenant. No content of it may stop the compilation of the others.
+    """
+    try:
+        hosts = [urlsplit(f"//{server.host}").hostname for server in entry.servers if server.host is not None]
+        urls = [urlsplit(server.url) for server in entry.servers]
+        # Reading the port raises ValueError where it is invalid.
+        hosts += [url.hostname for url in urls if url.port != 0 and url.scheme in DEFAULT_PORTS]
+    except ValueError:
+        return False
+    return entry.path.startswith("/") and all(hosts) and bool(urls)
+
+
+def server_url(server: Server, namespace: str) -> str:
+    """Return the URL of a server; a Service has its name in the cluster's DNS."""
+    if server.url is not None:
+        return server.url
+    service = server.service
+    if service is None:
+        raise AssertionError("a server has exactly one of url and service")
+    scheme = "https" if server.tls is not None else "http"
+    return f"{scheme}://{service.name}.{namespace}.svc:{service.port}{service.path}"
+
+
+class GrantedRoutes:
+    """The claims that were granted so far. Grant in order of age: the first one keeps its path."""
+
+    def __init__(self) -> None:
+        self._claims: dict[tuple[str, str], list[Claim]] = {}
+
+    def rival(self, claim: Claim, site: Site, *, ignoring_namespace: str | None = None) -> Claim | None:
+        """Return the claim of another proxy that this one would conflict with at a gateway."""
+        for address in _addresses(claim):
+            for other in self._claims.get((site.identity, address), ()):
+                foreign = other.key != claim.key and other.key.namespace != ignoring_namespace
+                if foreign and _overlap(claim, other):
+                    return other
+        return None
+
+    def grant(self, claim: Claim, sites: Iterable[Site]) -> None:
+        """Record a claim."""
+        for site in sites:
+            for address in _addresses(claim):
+                self._claims.setdefault((site.identity, address), []).append(claim)
+
+
+def path_is_free(
+    claim: Claim, site: Site, ledger: GrantedRoutes, *, ignoring_namespace: str | None = None
+) -> ResourceRejection | None:
+    """Reject a claim whose path an older proxy has, except one of ``ignoring_namespace``."""
+    rival = ledger.rival(claim, site, ignoring_namespace=ignoring_namespace)
+    return None if rival is None else _refusal(claim, rival, site)
+
+
+def _addresses(claim: Claim) -> tuple[str, str]:
+    return claim.path, f"{claim.path}/mcp"
+
+
+def _overlap(one: Claim, other: Claim) -> bool:
+    return not one.hostnames or not other.hostnames or not set(one.hostnames).isdisjoint(other.hostnames)
+
+
+def _refusal(claim: Claim, rival: Claim, site: Site) -> ResourceRejection:
+    common = [host for host in claim.hostnames if host in rival.hostnames]
+    hosts = common or list(claim.hostnames) or list(rival.hostnames)
+    where = f"at {', '.join(hosts)}" if hosts else "at every host"
+    what = f"{claim.path} is" if claim.path == rival.path else f"{claim.path} overlaps {rival.path}, which is"
+    message = (
+        f"{claim.title}: spec.path: {what} already served {where} of gateway {site.identity} "
+        f"by the older {rival.title}; choose another path or hostname, or remove the other"
+    )
+    return ResourceRejection(AcceptedReason.PATH_CONFLICT, message)

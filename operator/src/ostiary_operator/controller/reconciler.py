@@ -1,0 +1,251 @@
+"""One reconcile pass: the stages that follow the queue.
+
+    event -> enqueue -> debounced queue -> list -> compile -> apply config -> apply status
+
+Level-triggered: a pass reads the state of the cluster, never what an event says. A pass that fails keeps the last good
+config in force.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ostiary_core.contract.bundle import GatewayConfig
+from ostiary_core.errors import ContractError
+from ostiary_operator.clock import Clock
+from ostiary_operator.compile import gateways
+from ostiary_operator.compile.cache import Cache
+from ostiary_operator.compile.compiler import compile_resources
+from ostiary_operator.compile.model import Compiled, DiscoveredGateway, Resources
+from ostiary_operator.compile.references import wanted
+from ostiary_operator.controller.applied_configs import AppliedConfigs
+from ostiary_operator.controller.gateway_problems import GatewayProblems
+from ostiary_operator.controller.mass_deletion_guard import MassDeletionGuard
+from ostiary_operator.controller.metrics import OperatorMetrics
+from ostiary_operator.controller.namespace_ownership import OwnershipFilter
+from ostiary_operator.controller.queue import PassRequest, PassResult
+from ostiary_operator.delivery.writer import AppliedConfig, ConfigWriter
+from ostiary_operator.kube.api_servers import ApiServerReader
+from ostiary_operator.kube.changed_namespaces import NOTHING, ChangedNamespaces
+from ostiary_operator.kube.client import Object, namespace_of
+from ostiary_operator.kube.cluster_snapshot import ClusterSnapshot, GatewayObjects
+from ostiary_operator.kube.errors import ClusterError, Conflict
+from ostiary_operator.kube.lister import Lister
+from ostiary_operator.kube.options import OperatorOptions
+from ostiary_operator.kube.reference_reader import ReferenceReader
+from ostiary_operator.kube.services import ServiceReader
+from ostiary_operator.status import replica_state, replicas
+from ostiary_operator.status.publisher import StatusPublisher
+from ostiary_operator.worker_thread import compute
+
+_log = logging.getLogger(__name__)
+
+#: Seconds until a pass that met a conflict at one gateway is repeated.
+_AFTER_CONFLICT = 0.2
+#: Seconds until objects in a forbidden namespace are read again: no event reports new rights.
+_AFTER_FORBIDDEN = 60.0
+#: Seconds that a pass spends on writing statuses. Thousands take longer; the poller writes the rest.
+_PUBLISHING = 2.0
+
+
+@dataclass(slots=True)
+class _Applied:
+    """The result of the config writes: failures by gateway, and whether there was a conflict.
+
+    ``forbidden`` are gateways in namespaces that the operator may not read. Any tenant can label a Service as a
+    gateway, so this is no failure of the pass: a failed pass delays the next one, and with it every tenant.
+
+    ``began`` is the monotonic time at which the pass began.
+    """
+
+    began: float
+    failures: dict[str, str] = field(default_factory=dict)
+    forbidden: dict[str, str] = field(default_factory=dict)
+    conflict: bool = False
+
+    @property
+    def requeue_after(self) -> float | None:
+        """The seconds until the next pass although nothing failed; None for no extra pass."""
+        if self.conflict:
+            return _AFTER_CONFLICT
+        return _AFTER_FORBIDDEN if self.forbidden else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Last:
+    """The last compilation and its input."""
+
+    compiled: Compiled
+    snapshot: ClusterSnapshot
+
+    def holds(self, snapshot: ClusterSnapshot, previous: Mapping[str, GatewayConfig]) -> bool:
+        """Return whether compiling again gives the same, if no referenced object changed."""
+        mine, before = self.compiled.configs, self.snapshot
+        return (
+            previous.keys() == mine.keys()
+            and all(previous[key] is mine[key] for key in mine)
+            and _are_same(before.proxies, snapshot.proxies)
+            and _are_same(before.policies, snapshot.policies)
+            and (before.gateways, before.namespaces) == (snapshot.gateways, snapshot.namespaces)
+        )
+
+
+def _are_same(before: Sequence[Object], now: Sequence[Object]) -> bool:
+    return len(before) == len(now) and all(one is other for one, other in zip(before, now, strict=True))
+
+
+@dataclass(slots=True)
+class Reconciler:
+    """Runs the stages of a pass, and keeps what one pass passes on to the next."""
+
+    options: OperatorOptions
+    clock: Clock
+    lister: Lister
+    references: ReferenceReader
+    services: ServiceReader
+    api_servers: ApiServerReader
+    config_writer: ConfigWriter
+    publisher: StatusPublisher
+    gateway_problems: GatewayProblems
+    metrics: OperatorMetrics
+    ownership: OwnershipFilter
+    applied_configs: AppliedConfigs = field(default_factory=AppliedConfigs)
+    deletion_guard: MassDeletionGuard = field(default_factory=MassDeletionGuard)
+    cache: Cache = field(default_factory=Cache)
+    _last: _Last | None = None
+
+    async def run_pass(self, request: PassRequest) -> PassResult:
+        """List, compile, and bring configs and statuses to the desired state.
+
+        Raises:
+            ClusterError: an object could not be read, so nothing was changed.
+            ForeignNamespace: another operator serves this operator's own namespace.
+        """
+        began = self.clock.monotonic()
+        with self.publisher.waiting():
+            with self.metrics.stage("list"):
+                snapshot = await self.ownership.owned(await self.lister.snapshot(request.changed))
+            self.gateway_problems.unusable(await compute(self._refreshed, snapshot), snapshot)
+            pending = self.deletion_guard.check(snapshot, self.applied_configs.configs, now=began)
+            if pending is not None:
+                _log.warning(
+                    "all %s in force are gone; listing again before they are removed",
+                    " and all ".join(pending.kinds),
+                )
+                return PassResult(requeue_after=pending.requeue_after)
+            with self.metrics.stage("compile"):
+                compiled = await self._compile(snapshot, request.changed)
+            with self.metrics.stage("apply_config"):
+                applied = await self._apply_config(compiled, snapshot, began)
+        with self.metrics.stage("apply_status"):
+            failures = await self._apply_status(compiled, snapshot, applied, request, began=began)
+        _log.debug("pass for %s: %.3f s", ", ".join(sorted(request.reasons)), self.clock.monotonic() - began)
+        return PassResult(failures, requeue_after=applied.requeue_after)
+
+    def _refreshed(self, snapshot: ClusterSnapshot) -> dict[str, str]:
+        return self.applied_configs.refresh(snapshot, now=self.clock.time())
+
+    async def _compile(self, snapshot: ClusterSnapshot, changed: ChangedNamespaces) -> Compiled:
+        """Compile in the worker thread, since it would delay probes and responses."""
+        last = self._last
+        if last is not None and changed == NOTHING and last.holds(snapshot, self.applied_configs.configs):
+            return last.compiled
+        compiled = await self._compile_changed(snapshot, changed)
+        self._last = _Last(compiled, snapshot)
+        return compiled
+
+    async def _compile_changed(self, snapshot: ClusterSnapshot, changed: ChangedNamespaces) -> Compiled:
+        keys = await compute(wanted, snapshot.proxies, self.cache)
+        resources = Resources(
+            operator_namespace=self.options.operator_namespace,
+            proxies=snapshot.proxies,
+            policies=snapshot.policies,
+            gateways=snapshot.gateways,
+            namespaces=snapshot.namespaces,
+            references=await self.references.resolve(keys, changed),
+            services=await self.services.read({namespace_of(proxy) for proxy in snapshot.proxies}, changed),
+            api_servers=await self.api_servers.read(changed),
+        )
+        return await compute(compile_resources, resources, self.applied_configs.configs, cache=self.cache)
+
+    async def _apply_config(self, compiled: Compiled, snapshot: ClusterSnapshot, began: float) -> _Applied:
+        """Write the config of every gateway in parallel; a failure does not delay the others."""
+        replica_state.restrict(self.publisher.gateway_states, snapshot.gateway_objects, self.clock.monotonic())
+        self.config_writer.keep_only(snapshot.gateway_objects)
+        applied = _Applied(began)
+        chosen = gateways.elected(snapshot.gateways)
+        work = [
+            self._deliver(chosen[identity], config, snapshot.gateway_objects[identity], applied)
+            for identity, config in compiled.configs.items()
+        ]
+        await asyncio.gather(*work)
+        return applied
+
+    async def _deliver(
+        self, gateway: DiscoveredGateway, config: GatewayConfig, gateway_objects: GatewayObjects, applied: _Applied
+    ) -> None:
+        identity = gateway.identity
+        at = self.publisher.gateway_states[identity]
+        if gateway_objects.forbidden is not None:
+            at.problem = applied.forbidden[identity] = gateway_objects.forbidden
+            return
+        try:
+            done = await self.config_writer.deliver(gateway, config, gateway_objects, acknowledged=at.acknowledged())
+        except Conflict as error:
+            _log.info("gateway %s: an object changed meanwhile, the pass is repeated: %s", identity, error)
+            applied.conflict = True
+        except (ClusterError, ContractError) as error:
+            at.problem = applied.failures[identity] = str(error)
+        else:
+            self._delivered(gateway, config, done, applied.began)
+
+    def _delivered(self, gateway: DiscoveredGateway, config: GatewayConfig, done: AppliedConfig, began: float) -> None:
+        identity = gateway.identity
+        if done.wrote:
+            seconds = self.clock.monotonic() - began
+            _log_change(identity, self.applied_configs.configs.get(identity), config, done, seconds=seconds)
+        self.applied_configs.accept(identity, config, done.manifest)
+        at = self.publisher.gateway_states[identity]
+        at.prunable = done.prunable
+        if at.given(done.manifest, done.admin_token, self.clock.monotonic()):
+            self.publisher.poll_now.set()
+
+    async def _apply_status(
+        self, compiled: Compiled, snapshot: ClusterSnapshot, applied: _Applied, request: PassRequest, *, began: float
+    ) -> tuple[str, ...]:
+        """Write the statuses; return the failures of this stage and the one before."""
+        now = self.clock.monotonic()
+        for identity, gateway_objects in snapshot.gateway_objects.items():
+            static = self.options.gateway_replicas.get(identity)
+            found = replicas.from_urls(static) if static is not None else replicas.from_slices(gateway_objects.slices)
+            self.publisher.gateway_states[identity].has(found, now)
+        self.gateway_problems.found(
+            [*compiled.problems, *replica_state.problems(self.publisher.gateway_states)],
+            applied.failures | applied.forbidden,
+            snapshot,
+        )
+        self.publisher.take(compiled.statuses, snapshot.fresh, seen_at=began)
+        end = self.clock.monotonic() + _PUBLISHING
+        published = await self.publisher.publish(lambda: request.superseded() or self.clock.monotonic() >= end)
+        if self.publisher.unfinished:
+            self.publisher.poll_now.set()  # the poller writes the rest
+        failed = [f"gateway {identity}: {message}" for identity, message in sorted(applied.failures.items())]
+        return (*failed, *([f"statuses: {published.failure}"] if published.failure is not None else []))
+
+
+def _log_change(
+    identity: str, old: GatewayConfig | None, new: GatewayConfig, done: AppliedConfig, *, seconds: float
+) -> None:
+    before = old.entries if old is not None else {}
+    changed = sorted(key for key in before.keys() | new.entries.keys() if before.get(key) != new.entries.get(key))
+    _log.info(
+        "gateway %s: revision %d, %d proxies, changed: %s; wrote %s in %.2f s",
+        *(identity, done.manifest.revision, len(new.entries), _few(changed), ", ".join(done.wrote), seconds),
+    )
+
+
+def _few(names: Iterable[str], *, most: int = 10) -> str:
+    found = list(names)
+    more = f" and {len(found) - most} more" if len(found) > most else ""
+    return (", ".join(found[:most]) or "none") + more

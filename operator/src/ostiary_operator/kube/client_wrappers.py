@@ -1,0 +1,99 @@
+"""A client that only writes while this replica leads."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from ostiary_operator.kube.client import KubernetesClient, Object, Objects
+from ostiary_operator.kube.errors import ClusterError, Fenced
+from ostiary_operator.kube.kinds import Kind
+
+
+class FencedClient:
+    """Passes requests on, and checks ``may_write`` before each write.
+
+    Every verb raises :class:`~ostiary_operator.kube.errors.ClusterError`, those that write
+    :class:`~ostiary_operator.kube.errors.Fenced` among them.
+    """
+
+    def __init__(self, inner: KubernetesClient, may_write: Callable[[], bool]) -> None:
+        self._inner = inner
+        self._may_write = may_write
+
+    async def list(self, kind: Kind, *, namespace: str | None = None, selector: str | None = None) -> Objects:
+        """Pass on."""
+        return await self._inner.list(kind, namespace=namespace, selector=selector)
+
+    async def get(self, kind: Kind, *, name: str, namespace: str | None = None) -> Object:
+        """Pass on."""
+        return await self._inner.get(kind, name=name, namespace=namespace)
+
+    async def apply(self, kind: Kind, body: Mapping[str, Any], *, manager: str) -> Object:
+        """Pass on while we lead."""
+        self._check(kind)
+        return await self._inner.apply(kind, body, manager=manager)
+
+    async def apply_status(self, kind: Kind, body: Mapping[str, Any], *, manager: str) -> Object:
+        """Pass on while we lead."""
+        self._check(kind)
+        return await self._inner.apply_status(kind, body, manager=manager)
+
+    async def create(self, kind: Kind, body: Mapping[str, Any]) -> Object:
+        """Pass on while we lead."""
+        self._check(kind)
+        return await self._inner.create(kind, body)
+
+    async def patch(self, kind: Kind, body: Mapping[str, Any], *, name: str, namespace: str | None = None) -> Object:
+        """Pass on while we lead."""
+        self._check(kind)
+        return await self._inner.patch(kind, body, name=name, namespace=namespace)
+
+    def _check(self, kind: Kind) -> None:
+        if not self._may_write():
+            raise Fenced(f"no {kind.name} is written: the lease was not renewed in time, and another replica may lead")
+
+
+# A client that counts its writes.
+
+OnWrite = Callable[[str, str], None]
+"""Called with (kind, outcome) of every write; the outcome is ``written`` or the name of the error."""
+
+
+class MeasuredClient:
+    """Passes requests on, and reports the outcome of each write."""
+
+    def __init__(self, inner: KubernetesClient, on_write: OnWrite) -> None:
+        self._inner = inner
+        self._on_write = on_write
+
+    async def list(self, kind: Kind, *, namespace: str | None = None, selector: str | None = None) -> Objects:
+        """Pass on."""
+        return await self._inner.list(kind, namespace=namespace, selector=selector)
+
+    async def get(self, kind: Kind, *, name: str, namespace: str | None = None) -> Object:
+        """Pass on."""
+        return await self._inner.get(kind, name=name, namespace=namespace)
+
+    async def apply(self, kind: Kind, body: Mapping[str, Any], *, manager: str) -> Object:
+        """Count and pass on."""
+        return await self._counted(kind.name, self._inner.apply(kind, body, manager=manager))
+
+    async def apply_status(self, kind: Kind, body: Mapping[str, Any], *, manager: str) -> Object:
+        """Count and pass on."""
+        return await self._counted(f"{kind.name}/status", self._inner.apply_status(kind, body, manager=manager))
+
+    async def create(self, kind: Kind, body: Mapping[str, Any]) -> Object:
+        """Count and pass on."""
+        return await self._counted(kind.name, self._inner.create(kind, body))
+
+    async def patch(self, kind: Kind, body: Mapping[str, Any], *, name: str, namespace: str | None = None) -> Object:
+        """Count and pass on."""
+        return await self._counted(kind.name, self._inner.patch(kind, body, name=name, namespace=namespace))
+
+    async def _counted(self, kind: str, request: Awaitable[Object]) -> Object:
+        try:
+            response = await request
+        except ClusterError as error:
+            self._on_write(kind, type(error).__name__)
+            raise
+        self._on_write(kind, "written")
+        return response

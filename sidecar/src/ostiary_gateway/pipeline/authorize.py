@@ -1,0 +1,221 @@
+"""Authorize: may this caller use this name in this way?
+
+A refusal depends on the name alone, never on whether the thing exists. A name that the caller may not see is answered
+as unknown, before the upstream receives anything; a name that it may see but not use is answered as denied. For a tool
+that is a result with ``isError``, which a model reads and acts on: agents end their run at a protocol error.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from ostiary_core.mcp import codes
+from ostiary_core.mcp.methods import METHODS, USE, AuthorizationKind, Primitive, Verb
+from ostiary_core.mcp.protocol_revisions import MODERN
+from ostiary_core.policy.access import Decision, DecisionReason
+from ostiary_core.policy.cost_limits import NAME_LENGTH
+from ostiary_core.policy.visibility import Visibility
+from ostiary_gateway.errors import Refusal
+from ostiary_gateway.pipeline.decode import bad_params, case_variant
+from ostiary_gateway.pipeline.exchange import Message
+from ostiary_gateway.pipeline.jsonrpc import tool_error
+
+_SHOWN_NAME: Final = 256
+#: Constants: looking them up in their classes would cost time on every call.
+_TOOLS: Final = Primitive.TOOLS
+_CALL: Final = Verb.CALL
+_NOUNS: Final = {Primitive.TOOLS: "tool", Primitive.RESOURCES: "resource", Primitive.PROMPTS: "prompt"}
+#: Limits of one list in a listen filter: the number of names, and of characters in all of them together.
+_LISTEN_LIMIT: Final = 1024
+_LISTEN_CHARACTERS: Final = 65_536
+#: The limit for judging all URIs of a filter, as a multiple of the most costly decision allowed.
+_LISTEN_DECISIONS: Final = 4
+#: Added to the message for the model, so that it continues with something else.
+_NO_USE: Final = "You can see this tool, but you are not permitted to call it. Calling it again will not help."
+_AMBIGUOUS_URI: Final = (
+    "The URI cannot be judged, since servers may take it for another: send it as the server lists it, absolute, "
+    'without encoded ".." segments, backslashes and control characters'
+)
+
+
+class DeniedError(Refusal):
+    """A refusal with its decision, which the record stage takes and the caller never sees."""
+
+    def __init__(self, refusal: Refusal, decision: Decision) -> None:
+        super().__init__(refusal.status, refusal.reason, refusal.message, code=refusal.code)
+        self.data = refusal.data
+        self.decision = decision
+
+
+def authorize(message: Message, visibility: Visibility) -> Decision | None:
+    """Judge a message; return None for a message that passes without a decision.
+
+    Raises:
+        DeniedError: the message is denied.
+        Refusal: the member that decides is missing or malformed.
+    """
+    if message.method is None:
+        return None
+    judge = _JUDGE_OF.get(message.method.name)
+    return judge(message, visibility) if judge is not None else None
+
+
+def _judge_list(_: Message, visibility: Visibility) -> Decision | None:
+    """Let a list pass, since it is filtered later.
+
+    Refuse it only where the policy itself is invalid.
+    """
+    _require_valid_policy(visibility)
+    return None
+
+
+def _require_valid_policy(visibility: Visibility) -> None:
+    refusal = visibility.refusal
+    if refusal is not None and refusal.reason is DecisionReason.POLICY_INVALID:
+        raise DeniedError(_policy_invalid(), refusal)
+
+
+def _judge_name(message: Message, visibility: Visibility) -> Decision:
+    assert message.method is not None and message.method.primitive is not None and message.method.verb is not None  # noqa: PT018, S101  implied by this kind of authorization
+    return require(visibility, message.method.primitive, message.method.verb, message.name)
+
+
+def _judge_call(message: Message, visibility: Visibility) -> Decision:
+    try:
+        return require(visibility, _TOOLS, _CALL, message.name)
+    except DeniedError as denied:
+        # A caller that asks for a task (2025-11-25, Tasks) expects a result of another shape.
+        if denied.code == codes.DENIED and "task" not in message.params:
+            denied.result = tool_error(f"{denied.message}. {_NO_USE}", message.era)
+        raise
+
+
+def require(visibility: Visibility, primitive: Primitive, verb: Verb, name: str) -> Decision:
+    """Return the decision that allows a name.
+
+    Raises:
+        DeniedError: the name is denied.
+    """
+    decision = visibility.decide(primitive, verb, name)
+    if decision.allowed:
+        return decision
+    if decision.reason is DecisionReason.POLICY_INVALID:
+        raise DeniedError(_policy_invalid(), decision)
+    if decision.reason is DecisionReason.AMBIGUOUS_URI:
+        raise DeniedError(Refusal(200, "AmbiguousURI", _AMBIGUOUS_URI, code=codes.INVALID_PARAMS), decision)
+    if decision.reason is DecisionReason.NAME_TOO_LONG:
+        raise DeniedError(_name_too_long(visibility, primitive), decision)
+    if visibility.shows(primitive, name):
+        words = f"Denied by policy: {_NOUNS[primitive]} {name[:_SHOWN_NAME]}"
+        raise DeniedError(Refusal(200, "Denied", words, code=codes.DENIED), decision)
+    words = f"Unknown {_NOUNS[primitive]}: {name[:_SHOWN_NAME]}"
+    raise DeniedError(Refusal(200, "Hidden", words, code=codes.INVALID_PARAMS, silent=True), decision)
+
+
+def _name_too_long(visibility: Visibility, primitive: Primitive) -> Refusal:
+    what, limit = _NOUNS[primitive], visibility.name_limit(primitive)
+    words = f"The name or URI of this {what} is too long for the policies here: send one of at most {limit} bytes"
+    return Refusal(200, "NameTooLong", words, code=codes.INVALID_PARAMS)
+
+
+def _policy_invalid() -> Refusal:
+    words = "A policy of this MCP proxy is not valid, so every call is refused until it is corrected"
+    return Refusal(200, "PolicyInvalid", words, code=codes.POLICY_INVALID)
+
+
+def _judge_completion(message: Message, visibility: Visibility) -> Decision:
+    """Judge a completion by its prompt or resource template.
+
+    A caller that may not use that learns nothing about it.
+    """
+    reference = message.params.get("ref")
+    kind = reference.get("type") if isinstance(reference, dict) else None
+    primitive, key = {"ref/prompt": (Primitive.PROMPTS, "name"), "ref/resource": (Primitive.RESOURCES, "uri")}.get(
+        kind if isinstance(kind, str) else "", (None, "")
+    )
+    if primitive is None or not isinstance(reference, dict) or not _is_named(reference, key):
+        words = f'"params.ref" must name a prompt or a resource, in 1 to {NAME_LENGTH} characters'
+        raise bad_params(words, message.era)
+    return require(visibility, primitive, USE[primitive], reference[key])
+
+
+def _is_named(reference: dict[str, Any], key: str) -> bool:
+    name = reference.get(key)
+    return isinstance(name, str) and 0 < len(name) <= NAME_LENGTH and case_variant(reference) is None
+
+
+def _judge_listen(message: Message, visibility: Visibility) -> Decision | None:
+    """Judge each resource, and the tasks, that a listen stream subscribes to."""
+    _require_valid_policy(visibility)
+    decision = None
+    uris = listen_filter(message.params, "resourceSubscriptions")
+    if not visibility.costs_at_most(_LISTEN_DECISIONS, Primitive.RESOURCES, uris):
+        raise bad_params('The policies here are too costly for this many "resourceSubscriptions": send fewer', MODERN)
+    for uri in uris:
+        decision = require(visibility, Primitive.RESOURCES, Verb.SUBSCRIBE, uri)
+    if listen_filter(message.params, "taskIds"):
+        _judge_task(message, visibility)
+    return decision
+
+
+def listen_filter(params: dict[str, Any], field: str) -> list[str]:
+    """Return one list of a listen filter (specification, Subscriptions).
+
+    ``taskIds`` comes from the tasks extension.
+
+    Raises:
+        Refusal: the filter does not have the specified shape.
+    """
+    wanted = params.get("notifications")
+    names = wanted.get(field, []) if isinstance(wanted, dict) and case_variant(wanted) is None else None
+    if (
+        not isinstance(names, list)
+        or len(names) > _LISTEN_LIMIT
+        or not all(isinstance(name, str) and len(name) <= NAME_LENGTH for name in names)
+        or sum(map(len, names)) > _LISTEN_CHARACTERS
+    ):
+        words = (
+            f'"params.notifications" must be a filter, its "{field}" a list of at most {_LISTEN_LIMIT} strings of at '
+            f"most {NAME_LENGTH} characters, {_LISTEN_CHARACTERS} in all"
+        )
+        raise bad_params(words, MODERN)
+    return names
+
+
+def _judge_task(_: Message, visibility: Visibility) -> None:
+    """A task follows from an allowed tools/call; a caller that may call no tool has no tasks."""
+    _require_valid_policy(visibility)
+    if not visibility.may_use_some(Primitive.TOOLS, Verb.CALL):
+        raise _tasks_denied(visibility)
+
+
+def _judge_task_list(_: Message, visibility: Visibility) -> None:
+    """Let a list of tasks pass only where no rule governs tools.
+
+    It names no tools, so it cannot be filtered.
+    """
+    _require_valid_policy(visibility)
+    if not visibility.shows_all(Primitive.TOOLS):
+        raise _tasks_denied(visibility)
+
+
+def _tasks_denied(visibility: Visibility) -> DeniedError:
+    """Return the refusal of a request for tasks.
+
+    That tasks exist is no secret; which ones exist is.
+    """
+    decision = visibility.refusal or Decision(False, DecisionReason.NOT_ALLOWED)
+    return DeniedError(Refusal(200, "Denied", "Denied by policy: tasks", code=codes.DENIED), decision)
+
+
+_JUDGES: Final[dict[AuthorizationKind, Callable[[Message, Visibility], Decision | None]]] = {
+    AuthorizationKind.LIST: _judge_list,
+    AuthorizationKind.NAME: _judge_name,
+    AuthorizationKind.COMPLETION: _judge_completion,
+    AuthorizationKind.LISTEN: _judge_listen,
+    AuthorizationKind.TASK: _judge_task,
+    AuthorizationKind.TASK_LIST: _judge_task_list,
+}
+#: By method name: hashing a member of an enumeration runs Python code.
+_JUDGE_OF: Final = {
+    method.name: _JUDGES[method.authorization] for method in METHODS.values() if method.authorization in _JUDGES
+} | {"tools/call": _judge_call}

@@ -1,0 +1,142 @@
+"""One request, with what the stages of the pipeline have found out about it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ostiary_core.mcp.methods import METHODS, UNKNOWN_NOTIFICATION, AuthorizationKind, Method
+from ostiary_core.mcp.protocol_revisions import MODERN, Era
+from ostiary_core.policy.access import Decision
+from ostiary_gateway.config.runtime import ProxyRuntime
+from ostiary_gateway.config.snapshot import Snapshot
+from ostiary_gateway.limits.reservation import Reservation
+from ostiary_gateway.pipeline.content_capture import CapturedContent
+from ostiary_gateway.server.request import Request
+from ostiary_gateway.session import UpstreamSession
+from ostiary_gateway.upstream.server import UpstreamServer
+
+#: The principal of clients without credentials.
+ANONYMOUS = "anonymous"
+_LISTEN: Final = AuthorizationKind.LISTEN
+#: By method, the member of the params that is read again after the request has been forwarded.
+_KEPT: Final = {"subscriptions/listen": "notifications", "initialize": "protocolVersion"} | {
+    method.name: "cursor" for method in METHODS.values() if method.authorization is AuthorizationKind.LIST
+}
+
+
+@dataclass(slots=True)
+class Message:
+    """One JSON-RPC message from a client, decoded.
+
+    It is parsed once, its era is known, and its headers are consistent with the body.
+
+    ``method`` is None for a response to a request of the server. ``id`` is None for a notification. ``name`` is the
+    name or URI that the method is about, or empty. ``revision`` is the protocol version of its headers, envelope or
+    session, or empty for a legacy message without one.
+    """
+
+    body: dict[str, Any]
+    era: Era
+    revision: str
+    method: Method | None
+    id: str | int | None
+    name: str = ""
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The params, empty where there are none."""
+        params = self.body.get("params")
+        return params if isinstance(params, dict) else {}
+
+    @property
+    def is_dropped(self) -> bool:
+        """Whether this is an unknown notification: it is accepted, and not forwarded."""
+        return self.method is UNKNOWN_NOTIFICATION
+
+    @property
+    def is_request(self) -> bool:
+        """Whether a response with this id is due."""
+        return self.method is not None and self.id is not None
+
+    def drop_body(self) -> None:
+        """Drop the body of a forwarded request.
+
+        A parsed body takes twenty times its bytes, and the response
+        may take hours. What is read again stays: the filter of a listen, the revision that an initialize asks for, and
+        the requested page of a list.
+        """
+        if self.method is None or self.id is None:
+            return
+        kept = _KEPT.get(self.method.name)
+        self.body = {} if kept is None or kept not in self.params else {"params": {kept: self.params[kept]}}
+
+
+#: An id or progress token in flight: the proxy's uid, the upstream's session, and its text as it is sent upstream.
+Taken = tuple[str, str, str]
+
+
+@dataclass(slots=True)
+class Exchange:
+    """A request and its state, from the time its route is known.
+
+    ``message`` is None for GET and DELETE, which carry none, and before the message is decoded. ``request_id`` is the
+    id of the response, known as soon as the body is parsed; None if no response is due. ``sent_id`` is the id that is
+    sent upstream in its place, None if it is the same. ``taken_id`` and ``taken_token`` are registered in
+    :class:`~ostiary_gateway.pipeline.request_ids.RequestIds`; ``cancels_too`` are the ids that a cancellation is sent
+    for besides the one in its body. ``is_answered`` once a response, of the upstream or our own, was sent as an event.
+    ``sealed_session`` is the session that the client sent, None without one. ``reservation`` is what the request takes
+    of the limits (:mod:`ostiary_gateway.limits.checks`).
+    """
+
+    request: Request
+    snapshot: Snapshot
+    proxy: ProxyRuntime
+    principal: str = ANONYMOUS
+    session: UpstreamSession | None = None
+    sealed_session: str | None = None
+    request_id: str | int | None = None
+    sent_id: str | None = None
+    taken_id: Taken | None = None
+    taken_token: Taken | None = None
+    cancels_too: tuple[str | int, ...] = ()
+    is_answered: bool = False
+    message: Message | None = None
+    decision: Decision | None = None
+    captured: CapturedContent | None = None
+    server: UpstreamServer | None = None
+    reservation: Reservation = field(default_factory=Reservation)
+    #: The marks of the proxies that the request has passed (:mod:`ostiary_gateway.upstream.via`).
+    passed: Sequence[str] = ()
+
+    @property
+    def awaits_answer(self) -> bool:
+        """Whether this is a request, to which exactly one response is due."""
+        return self.request_id is not None and self.message is not None
+
+    @property
+    def upstream_id(self) -> str | int | None:
+        """The id of the upstream's response."""
+        return self.request_id if self.sent_id is None else self.sent_id
+
+    @property
+    def stays_open(self) -> bool:
+        """Whether this opens a stream that may stay open for days: a legacy GET, a modern listen."""
+        message = self.message
+        if message is None:
+            return self.request.method == "GET"
+        return message.method is not None and message.method.authorization is _LISTEN
+
+    @property
+    def ends_with_caller(self) -> bool:
+        """Whether a disconnect cancels the work upstream.
+
+        It does not for legacy messages (specification, Disconnection).
+        """
+        return self.message is None or self.message.era is MODERN
+
+    @property
+    def selected(self) -> UpstreamServer:
+        """The server, for the stages after the selection."""
+        if self.server is None:
+            raise RuntimeError("asked for the server of an exchange before one was selected")
+        return self.server

@@ -1,0 +1,91 @@
+"""Turn a server's refusal by HTTP status into a JSON-RPC error with the same status.
+
+Servers refuse some requests (one outside a session, an unknown revision) before they read the id. They answer with a
+JSON-RPC error without an id, or with an id of the server's own ("server-error"), or with plain text. Each arrives on
+the connection of the request that it refuses, so it gets that request's id. Plain text goes into our telemetry only:
+proxies answer in that way, too, and their text may describe a network.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from ostiary_core import strict_json
+from ostiary_core.errors import StrictJSONError
+from ostiary_core.mcp import codes
+from ostiary_core.mcp.protocol_revisions import LEGACY
+from ostiary_gateway.errors import Refusal, UpstreamFault
+from ostiary_gateway.media_types import JSON_HEADERS
+from ostiary_gateway.pipeline import jsonrpc, server_revisions
+from ostiary_gateway.pipeline.exchange import Exchange
+from ostiary_gateway.pipeline.forward import refuses_in_text, retry_after_ms
+from ostiary_gateway.pipeline.jsonrpc import ResponseSummary, error_message
+from ostiary_gateway.pipeline.large_messages import is_light
+from ostiary_gateway.server.response import Response
+from ostiary_gateway.upstream.health import printable
+from ostiary_gateway.upstream.http1.response import UpstreamResponse
+
+#: The number of bytes of a server's text that are read.
+_WORDS_BYTES: Final = 2048
+
+
+def rejection(exchange: Exchange, answer: UpstreamResponse, text: bytes) -> tuple[Response, ResponseSummary] | None:
+    """Return the response where a server refuses its request, and its summary.
+
+    It is None for any other response. The HTTP status of ``answer`` must be an error.
+    """
+    if refuses_in_text(answer):
+        return _of_text(exchange, answer, text)
+    message = _error_of_no_request(exchange, answer, text)
+    if message is None:
+        return None
+    server_revisions.learn(exchange, message)
+    try:
+        body = strict_json.dumps({**message, "id": exchange.request_id})
+    except StrictJSONError:
+        return None
+    return Response(answer.status, body, headers(answer)), jsonrpc.outcome(message)
+
+
+def _error_of_no_request(exchange: Exchange, answer: UpstreamResponse, text: bytes) -> dict[str, Any] | None:
+    """Return an error that does not have the id of its request.
+
+    From HTTP 500 on it must have no id at all.
+    """
+    if not is_light(text):
+        return None  # no error is that large, and parsing it here would delay other requests
+    try:
+        message = jsonrpc.read(text)
+    except UpstreamFault:
+        return None
+    is_error = "method" not in message and "result" not in message and jsonrpc.is_error(message.get("error"))
+    if not is_error or jsonrpc.answers(message, exchange.upstream_id):
+        return None
+    return message if message.get("id") is None or answer.status < 500 else None
+
+
+def _of_text(exchange: Exchange, answer: UpstreamResponse, text: bytes) -> tuple[Response, ResponseSummary]:
+    refusal = Refusal(
+        answer.status, "UpstreamRefused", _refusal_text(exchange, answer.status), code=codes.INVALID_REQUEST
+    )
+    told = error_message(refusal, exchange.request_id)
+    server_revisions.learn(exchange, told)
+    words = f"HTTP {answer.status}: {printable(text[:_WORDS_BYTES].decode('utf-8', 'replace'))}"
+    return Response(answer.status, strict_json.dumps(told), headers(answer)), ResponseSummary(
+        codes.INVALID_REQUEST, words
+    )
+
+
+def _refusal_text(exchange: Exchange, status: int) -> str:
+    words = f"The MCP server refused this request with HTTP {status}"
+    message = exchange.message
+    outside = exchange.session is None and message is not None and message.era is LEGACY
+    return f"{words}; it may require initialize first, and the session that this opens" if outside else words
+
+
+def headers(answer: UpstreamResponse) -> Mapping[str, str]:
+    """Return the headers of a document with an HTTP error status.
+
+    They are its type, and when to retry at an overloaded server.
+    """
+    wait = retry_after_ms(answer) if answer.status in (429, 503) else None
+    return {**JSON_HEADERS, "Retry-After": str(wait // 1000)} if wait is not None else JSON_HEADERS

@@ -1,0 +1,221 @@
+"""A response as one JSON document, read completely within limits.
+
+And the session that it may open.
+"""
+
+from collections.abc import Callable, Mapping
+from time import monotonic
+from typing import Any, Final
+
+from ostiary_core.mcp.methods import AuthorizationKind, Method
+from ostiary_core.mcp.protocol_revisions import LEGACY_REVISIONS
+from ostiary_gateway.config.observed_items import OFFERED
+from ostiary_gateway.errors import UpstreamFault
+from ostiary_gateway.limits.checks import reserve_response_bytes
+from ostiary_gateway.media_types import JSON_HEADERS
+from ostiary_gateway.pipeline import http_error_responses, jsonrpc, mirrored_parameters, server_revisions
+from ostiary_gateway.pipeline.exchange import Exchange
+from ostiary_gateway.pipeline.forward import http_fault
+from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
+from ostiary_gateway.pipeline.large_messages import LIGHT_BYTES, Steps, limit_of, process_large
+from ostiary_gateway.pipeline.list_cache import LISTS, ListResponse
+from ostiary_gateway.pipeline.list_filter import Reading, reading_for, shaping
+from ostiary_gateway.pipeline.server_capabilities import with_list_changed
+from ostiary_gateway.pipeline.upstream_ids import with_id
+from ostiary_gateway.server.response import Response
+from ostiary_gateway.session import UpstreamSession
+from ostiary_gateway.telemetry.dropped_items import DROPPED
+from ostiary_gateway.upstream import faults
+from ostiary_gateway.upstream.http1.response import UpstreamResponse
+
+_SESSION: Final = "Mcp-Session-Id"
+#: A small complete response is sent to the caller in the same loop iteration, so no memory is reserved for it; bytes.
+_NOT_HELD: Final = 16 * 1024
+_TOO_LARGE: Final = "the answer has %d bytes or more, and a message may have %d (bounds.messageBytes)"
+_LIST: Final = AuthorizationKind.LIST
+_LIFECYCLE: Final = AuthorizationKind.ALWAYS
+_NONE: Final[Mapping[str, str]] = {}
+
+#: Returns the session id for a response to initialize.
+SealSession = Callable[[UpstreamSession], str]
+
+
+async def read_whole(exchange: Exchange, answer: UpstreamResponse, *, limit: int) -> bytes:
+    """Read a body of at most ``limit`` bytes, which are counted as they arrive.
+
+    All of it must arrive within the server's response timeout: a document is not a stream, and one that arrives byte by
+    byte would occupy its caller and the gateway's memory for as long as the server likes.
+
+    Raises:
+        UpstreamFault: too large, more than the gateway may hold, not complete in time, or broken off.
+    """
+    chunks: list[bytes] = []
+    size = 0
+    seconds = exchange.selected.request_seconds
+    until = monotonic() + seconds
+    while chunk := await _read_some(answer, until, seconds) if (ready := answer.ready()) is None else ready:
+        size += len(chunk)
+        if size > limit:
+            raise UpstreamFault(faults.TOO_LARGE, _TOO_LARGE % (size, limit))
+        reserve_response_bytes(exchange.reservation, len(chunk))
+        chunks.append(chunk)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+async def _read_some(answer: UpstreamResponse, until: float, seconds: float) -> bytes:
+    try:
+        return await answer.read_some(max(0.0, until - monotonic()))
+    except TimeoutError as error:
+        raise UpstreamFault(faults.TIMEOUT, f"the answer was not whole {seconds:g} s after its head") from error
+
+
+async def relay_document(
+    exchange: Exchange, answer: UpstreamResponse, *, seal: SealSession
+) -> tuple[Response, ResponseSummary]:
+    """Return the response to a request for a JSON document, and its summary.
+
+    Raises:
+        UpstreamFault: the document is not the response to the request.
+    """
+    limit = exchange.snapshot.settings.bounds.message_bytes
+    text = answer.at_hand(min(limit, _NOT_HELD))
+    if text is None:
+        text = await read_whole(exchange, answer, limit=limit)
+    if answer.status >= 400 and (rejected := http_error_responses.rejection(exchange, answer, text)) is not None:
+        return rejected
+    method = exchange.message.method if exchange.message is not None else None
+    if method is not None and method.authorization is _LIST:
+        known = await _list(exchange, answer, method, text)
+        return Response(answer.status, known.body, _headers(answer)), known.outcome
+    if len(text) <= LIGHT_BYTES:
+        message = _read(exchange, answer, text)
+    else:
+        reading = await process_large(_checked(exchange, answer, text, method), text=text, proxy=exchange.proxy.uid)
+        message = reading.message
+    # Comparing by identity suffices for the same object, such as small integers.
+    if message["id"] is not exchange.request_id and jsonrpc.needs_own_id(message, exchange.request_id):
+        text = with_own_id(exchange, text, message)
+    if exchange.captured is not None:
+        exchange.captured.take(message)
+    headers: Mapping[str, str] = JSON_HEADERS
+    if method is None or method.authorization is _LIFECYCLE or "error" in message or answer.status >= 400:
+        session = session_header(exchange, answer, message, seal)
+        server_revisions.learn(exchange, message)
+        text = with_list_changed(exchange, text, message, in_session=bool(session))
+        headers = _headers(answer, session)
+    return Response(answer.status, text, headers), jsonrpc.outcome(message)
+
+
+async def _list(exchange: Exchange, answer: UpstreamResponse, method: Method, text: bytes) -> ListResponse:
+    """Return a list as the caller may see it."""
+    visibility = exchange.proxy.visibility
+    known = LISTS.recall(method, text, visibility, exchange.request_id, sent_id=exchange.sent_id)
+    if known is None:
+        known = await process_large(_judged(exchange, answer, method, text), text=text, proxy=exchange.proxy.uid)
+    return known
+
+
+def _judged(exchange: Exchange, answer: UpstreamResponse, method: Method, text: bytes) -> Steps[ListResponse]:
+    """Filter a list that was not seen before."""
+    visibility = exchange.proxy.visibility
+    reading = yield from _checked(exchange, answer, text, method)
+    server_revisions.learn(exchange, reading.message)
+    if jsonrpc.needs_own_id(reading.message, exchange.request_id):
+        text = with_own_id(exchange, text, reading.message)
+    teaches = mirrored_parameters.learn(exchange.server, method, text, reading.message)
+    OFFERED.learn(exchange, method, reading.message)
+    yield
+    shaped = yield from shaping(method, text, reading, visibility)
+    if shaped.dropped:
+        DROPPED.note(exchange.proxy.identity, shaped.dropped)
+    known = ListResponse(shaped.body, jsonrpc.outcome(reading.message, dropped=len(shaped.dropped)))
+    yield
+    if not teaches:
+        LISTS.keep(method, text, known, visibility, exchange.request_id)
+    return known
+
+
+def _checked(exchange: Exchange, answer: UpstreamResponse, text: bytes, method: Method | None) -> Steps[Reading]:
+    """Read a response, and check that it answers the request.
+
+    Raises:
+        UpstreamFault: it does not answer the request, or holds more than it may.
+    """
+    limit = limit_of(exchange.snapshot.settings.bounds)
+    try:
+        reading = yield from reading_for(method, text, exchange.proxy.visibility, limit=limit)
+    except UpstreamFault as fault:
+        raise _or_http(answer, fault) from fault
+    if not jsonrpc.answers(reading.message, exchange.upstream_id):
+        raise _no_answer(answer)
+    return reading
+
+
+def _read(exchange: Exchange, answer: UpstreamResponse, text: bytes) -> dict[str, Any]:
+    """Read a response as :func:`_checked` does, in one step.
+
+    It is for short responses that are not lists.
+    """
+    try:
+        message = jsonrpc.read(text)
+    except UpstreamFault as fault:
+        raise _or_http(answer, fault) from fault
+    if not jsonrpc.answers(message, exchange.upstream_id):
+        raise _no_answer(answer)
+    return message
+
+
+def _or_http(answer: UpstreamResponse, fault: UpstreamFault) -> UpstreamFault:
+    """Return the fault of an HTTP error status, if there is one: it says more than ``fault``."""
+    return http_fault(answer) if answer.status >= 400 else fault
+
+
+def with_own_id(exchange: Exchange, text: bytes, message: dict[str, Any]) -> bytes:
+    """Return a response with the caller's own id; ``message`` is changed in the same way."""
+    own = exchange.request_id
+    if own is None:
+        return text
+    text = with_id(text, message["id"], own)
+    message["id"] = own
+    return text
+
+
+def _no_answer(answer: UpstreamResponse) -> UpstreamFault:
+    if answer.status >= 400:
+        return http_fault(answer)
+    return UpstreamFault(faults.INVALID, "the response does not answer the request")
+
+
+def _headers(answer: UpstreamResponse, session: Mapping[str, str] = _NONE) -> Mapping[str, str]:
+    """Return the headers of a document: its type, its session, and those of an HTTP error."""
+    if answer.status < 400 and not session:
+        return JSON_HEADERS
+    return {**http_error_responses.headers(answer), **session}
+
+
+def session_header(
+    exchange: Exchange, answer: UpstreamResponse, message: dict[str, Any], seal: SealSession
+) -> Mapping[str, str]:
+    """Return the session header for a response to initialize.
+
+    It is None if the server keeps no session.
+
+    Raises:
+        UpstreamFault: the revision is not a legacy one, or the session id is invalid.
+    """
+    if not opens_session(exchange):
+        return _NONE
+    result = message.get("result")
+    if not isinstance(result, dict):
+        return _NONE
+    revision = result.get("protocolVersion")
+    if not isinstance(revision, str) or revision not in LEGACY_REVISIONS:
+        raise UpstreamFault(faults.INVALID, "the server negotiated a revision that has no handshake")
+    upstream_id = answer.header(_SESSION)
+    return {_SESSION: seal(UpstreamSession(upstream_id, revision))} if upstream_id is not None else _NONE
+
+
+def opens_session(exchange: Exchange) -> bool:
+    """Say whether the answer to this request may open a session."""
+    message = exchange.message
+    return message is not None and message.method is not None and message.method.name == "initialize"

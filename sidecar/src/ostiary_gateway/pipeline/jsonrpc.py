@@ -1,0 +1,221 @@
+"""Write refusals as HTTP responses that the caller can read."""
+
+import json
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+import jiter
+
+from ostiary_core import strict_json
+from ostiary_core.errors import StrictJSONError
+from ostiary_core.mcp import codes
+from ostiary_core.mcp.protocol_revisions import MODERN, Era
+from ostiary_gateway.errors import Refusal, UpstreamFault
+from ostiary_gateway.media_types import JSON
+from ostiary_gateway.pipeline.large_messages import Steps
+from ostiary_gateway.server.response import Response
+from ostiary_gateway.upstream import faults
+
+#: Where no response can carry a JSON-RPC error (GET, DELETE, notifications), the HTTP status reports it.
+_PLAIN_STATUS: Final = {
+    codes.UPSTREAM_UNAVAILABLE: 503,
+    codes.UPSTREAM_TIMEOUT: 504,
+    codes.UPSTREAM_INVALID: 502,
+    codes.TOO_LARGE: 502,
+    codes.POLICY_INVALID: 503,
+    codes.DENIED: 403,
+}
+
+
+def response_for(refusal: Refusal, request_id: str | int | None) -> Response:
+    """Return the HTTP answer of a refusal.
+
+    It is a JSON-RPC error, or a small JSON object where the refusal has no code.
+
+    ``request_id`` is the id of the refused request; None where it has none. A refusal with a ``result`` is answered
+    with that result.
+    """
+    status = refusal.status
+    if refusal.code is None:
+        body = strict_json.dumps({"error": refusal.reason, "message": refusal.message})
+    else:
+        body = strict_json.dumps(message_for(refusal, request_id))
+        if status == 200 and request_id is None:
+            status = _PLAIN_STATUS.get(refusal.code, 400)
+    return Response(status, body, {"Content-Type": JSON, **refusal.headers}, close=refusal.close)
+
+
+def message_for(refusal: Refusal, request_id: str | int | None) -> dict[str, Any]:
+    """Return the JSON-RPC message of a refusal that has a code: its result, or an error."""
+    if refusal.result is not None:
+        return {"jsonrpc": "2.0", "id": request_id, "result": refusal.result}
+    return error_message(refusal, request_id)
+
+
+def tool_error(words: str, era: Era) -> dict[str, Any]:
+    """Return the result of a failed tool.
+
+    ``words`` are for the model (specification, Tools, Error Handling).
+    """
+    result: dict[str, Any] = {"content": [{"type": "text", "text": words}], "isError": True}
+    return {"resultType": "complete", **result} if era is MODERN else result
+
+
+def error_message(refusal: Refusal, request_id: str | int | None) -> dict[str, Any]:
+    """Return the JSON-RPC error of a refusal that has a code."""
+    error: dict[str, Any] = {"code": refusal.code, "message": refusal.message}
+    if refusal.data is not None:
+        error["data"] = refusal.data
+    return {"jsonrpc": "2.0", "id": request_id, "error": error}
+
+
+# Read a response as far as the gateway must: which request it answers and how it ended.
+#
+# Its bytes stay unchanged.
+
+_MESSAGE_LIMIT: Final = 256
+_REASON_LIMIT: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseSummary:
+    """How a response ended: a JSON-RPC error code, a tool error, or neither.
+
+    ``dropped`` is the number of list items that were dropped because they cannot be judged; ``reason`` is
+    ``data.reason`` of an error, which gateways such as this one set.
+    """
+
+    code: int | None = None
+    message: str = ""
+    tool_error: bool = False
+    dropped: int = 0
+    reason: str = ""
+
+
+_GOOD: Final = ResponseSummary()
+#: The tool's own text is content: it is recorded only where capturing content is enabled.
+_TOOL_ERROR: Final = ResponseSummary(message="The tool answered with isError", tool_error=True)
+
+
+def read(text: bytes) -> dict[str, Any]:
+    """Parse a message from the upstream leniently: no decision depends on its names here.
+
+    Raises:
+        UpstreamFault: it is not a JSON object.
+    """
+    try:
+        message = jiter.from_json(text)
+    except ValueError as error:
+        message = _read_leniently(text, str(error))
+    return message if isinstance(message, dict) else _object(message)
+
+
+def reading(text: bytes) -> Steps[dict[str, Any]]:
+    """Parse a message as :func:`read` does, in steps.
+
+    What the faster parser rejects is parsed a second time.
+    """
+    try:
+        return _object(jiter.from_json(text))
+    except ValueError as error:
+        why = str(error)
+    yield
+    return _object(_read_leniently(text, why))
+
+
+def _object(message: Any) -> dict[str, Any]:
+    if not isinstance(message, dict):
+        raise UpstreamFault(faults.INVALID, "the response is not a JSON object")
+    return message
+
+
+def _read_leniently(text: bytes, why: str) -> Any:
+    """Parse what common clients still accept, such as half an emoji in a truncated text.
+
+    It must be UTF-8 all the same: by default Python would also read what it takes for UTF-16, and no client does.
+    """
+    try:
+        return json.loads(text.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        raise UpstreamFault(faults.INVALID, f"the answer is not JSON: {why}") from None
+
+
+def is_answer(message: dict[str, Any]) -> bool:
+    """Say whether a message is a response to some request."""
+    return "method" not in message and ("result" in message or "error" in message)
+
+
+def answers(message: dict[str, Any], identifier: str | int | None) -> bool:
+    """Say whether a message is the response to this request.
+
+    It has the request's id, no method, and a shape that clients accept. Clients silently drop any other message and
+    keep waiting.
+    """
+    found = message.get("id")
+    same = type(found) is type(identifier) and found == identifier
+    if not (same or _means(found, identifier)) or "method" in message or ("result" in message) == ("error" in message):
+        return False
+    return isinstance(message["result"], dict) if "result" in message else is_error(message["error"])
+
+
+def _means(found: Any, identifier: str | int | None) -> bool:
+    """Say whether an id is another spelling of this one: "1" or 1.0 for 1, or 1 for "1".
+
+    Some servers keep ids as text, or numbers as floats.
+
+    It cannot be the response to another request. Each arrives on the connection of its own request and is compared with
+    the id of that request only; and no two ids in flight in a session are spellings of one id (:mod:`.request_ids`).
+    """
+    if type(found) is float and type(identifier) is int:
+        return found == identifier
+    return {type(found), type(identifier)} == {int, str} and str(found) == str(identifier)
+
+
+def needs_own_id(message: dict[str, Any], own: str | int | None) -> bool:
+    """Say whether a response has another id than the caller sent, or another spelling of it."""
+    found = message.get("id")
+    return own is not None and (type(found) is not type(own) or found != own)
+
+
+def is_error(error: Any) -> bool:
+    """Say whether a value is a JSON-RPC error object that clients accept."""
+    return isinstance(error, dict) and type(error.get("code")) is int and isinstance(error.get("message"), str)
+
+
+def id_of(message: dict[str, Any]) -> str | int | None:
+    """Return the id of a message.
+
+    It is None where it has none, or one that cannot be written in an answer.
+    """
+    found = message.get("id")
+    if type(found) not in (str, int):
+        return None
+    try:
+        strict_json.dumps(found)
+    except StrictJSONError:
+        return None
+    return cast("str | int", found)
+
+
+def outcome(message: dict[str, Any], *, dropped: int = 0) -> ResponseSummary:
+    """Return the summary of a response."""
+    if dropped:
+        return ResponseSummary(dropped=dropped)  # a list, which is not an error
+    error = message.get("error")
+    if error is not None:
+        code = error.get("code") if isinstance(error, dict) else None
+        return ResponseSummary(code if type(code) is int else 0, _text(error), reason=_reason(error))
+    result = message.get("result")
+    return _TOOL_ERROR if isinstance(result, dict) and result.get("isError") is True else _GOOD
+
+
+def _reason(error: Any) -> str:
+    data = error.get("data") if isinstance(error, dict) else None
+    reason = data.get("reason") if isinstance(data, dict) else None
+    return reason if isinstance(reason, str) and len(reason) <= _REASON_LIMIT else ""
+
+
+def _text(error: Any) -> str:
+    text = error.get("message") if isinstance(error, dict) else None
+    # Text that was read leniently may hold half a surrogate pair, which no exporter accepts.
+    return text[:_MESSAGE_LIMIT].encode("utf-8", "replace").decode() if isinstance(text, str) else ""

@@ -1,0 +1,135 @@
+"""Open streams, and the effect of a new config on them.
+
+A call in flight ends under the policy that authorized it. A stream can stay open for days, so it is authorized again
+when the entry of its proxy changes: it continues under the new policy, or is closed.
+There may be hundreds of streams, each with a thousand URIs, so they are authorized in slices between which other
+requests are served. A stream that waits for this has the new policy already, and delivers nothing before.
+Draining closes all streams: their clients open them again at another replica.
+"""
+
+import asyncio
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any, Final
+
+from ostiary_gateway.config.runtime import ProxyRuntime
+from ostiary_gateway.config.snapshot import Snapshot
+from ostiary_gateway.errors import Refusal
+from ostiary_gateway.pipeline.authorize import authorize
+from ostiary_gateway.pipeline.exchange import Exchange
+from ostiary_gateway.pipeline.list_changed_notifications import ListNotices
+from ostiary_gateway.upstream.http1.response import UpstreamResponse
+
+#: How long streams are authorized before other requests are served.
+_SLICE_SECONDS: Final = 0.01
+
+
+@dataclass(slots=True, eq=False)
+class OpenStream:
+    """A GET or a listen that is being relayed.
+
+    ``proxy`` is the runtime whose policy applies to its messages now.
+
+    ``unsettled`` while it has a new runtime and has not been authorized by it.
+    """
+
+    proxy: ProxyRuntime
+    exchange: Exchange
+    answer: UpstreamResponse
+    ended: bool = False
+    unsettled: bool = False
+    notices: ListNotices = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Create the notices of the stream."""
+        self.notices = ListNotices(self.exchange)
+
+    def end(self) -> None:
+        """Close the stream: its relay reads the end of the upstream response."""
+        self.ended = True
+        self.answer.close()
+
+    def replace_runtime(self, proxy: ProxyRuntime | None) -> None:
+        """Take a new runtime, which authorizes the stream later.
+
+        End the stream if its server is another one.
+        """
+        if proxy is None or proxy.uid != self.proxy.uid or proxy.server is not self.proxy.server:
+            self.end()
+            return
+        self.notices.compare(self.proxy.visibility, proxy.visibility)
+        self.proxy = self.exchange.proxy = proxy
+        self.unsettled = self.exchange.message is not None
+
+    def settle(self) -> None:
+        """Authorize the stream again if that is due, and end it if the new runtime refuses it."""
+        message = self.exchange.message
+        if not self.unsettled or message is None:
+            return
+        self.unsettled = False
+        try:
+            authorize(message, self.proxy.visibility)
+        except Refusal:
+            self.end()
+
+
+@dataclass(slots=True)
+class OpenStreams:
+    """All open streams of one gateway process."""
+
+    _streams: set[OpenStream] = field(default_factory=set)
+    _settling: asyncio.Task[None] | None = None
+
+    def opened(self, stream: OpenStream, current: Snapshot | None) -> None:
+        """Add a stream. ``current`` is the config in force now, None while draining.
+
+        It was authorized before the request was forwarded: if the config has changed since, it is authorized again.
+        """
+        proxy = current.proxies.get(stream.proxy.identity) if current is not None else None
+        if current is not None:
+            stream.exchange.snapshot = current
+        if proxy is not stream.proxy:
+            stream.replace_runtime(proxy)
+            stream.settle()
+        self._streams.add(stream)
+
+    def closed(self, stream: OpenStream) -> None:
+        """Remove a stream."""
+        self._streams.discard(stream)
+        stream.notices.close()
+
+    def on_swap(self, snapshot: Snapshot, changed: frozenset[str]) -> None:
+        """Authorize the streams of changed proxies again.
+
+        No stream keeps an old snapshot: it may be open for days.
+        """
+        for stream in list(self._streams):
+            stream.exchange.snapshot = snapshot
+            if stream.proxy.identity in changed:
+                stream.replace_runtime(snapshot.proxies.get(stream.proxy.identity))
+        if self._settling is None and any(stream.unsettled for stream in self._streams):
+            self._settling = asyncio.get_running_loop().create_task(self._settle())
+
+    async def _settle(self) -> None:
+        """Authorize all streams that are unsettled, also those that a further swap adds meanwhile."""
+        try:
+            since = monotonic()
+            while waiting := [stream for stream in self._streams if stream.unsettled]:
+                for stream in waiting:
+                    stream.settle()
+                    if monotonic() - since >= _SLICE_SECONDS:
+                        await asyncio.sleep(0)
+                        since = monotonic()
+        finally:
+            self._settling = None
+
+    def end_all(self) -> None:
+        """End every stream."""
+        for stream in list(self._streams):
+            stream.end()
+
+
+def listen_ended(request_id: str | int | None) -> dict[str, Any]:
+    """Return the graceful end of a listen stream (specification, Subscriptions)."""
+    meta = {"io.modelcontextprotocol/subscriptionId": request_id}
+    return {"jsonrpc": "2.0", "id": request_id, "result": {"resultType": "complete", "_meta": meta}}

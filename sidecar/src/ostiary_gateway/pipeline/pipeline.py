@@ -1,0 +1,341 @@
+"""The request pipeline.
+
+Every request of the data port passes through these stages, from top to bottom.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+from ostiary_core.mcp import codes
+from ostiary_gateway.config.runtime import ProxyRuntime
+from ostiary_gateway.config.snapshot import Snapshot
+from ostiary_gateway.errors import CallerGone, Refusal, UpstreamFault
+from ostiary_gateway.limits.checks import become_stream
+from ostiary_gateway.limits.limiter import Limiter
+from ostiary_gateway.media_types import EVENT_STREAM
+from ostiary_gateway.pipeline import record, server_revisions
+from ostiary_gateway.pipeline.authorize import authorize
+from ostiary_gateway.pipeline.body import body_at_hand, check_accept, check_head, parse_large, read_body
+from ostiary_gateway.pipeline.decode import bodiless_revision, frame, parse, request_id
+from ostiary_gateway.pipeline.exchange import ANONYMOUS, Exchange
+from ostiary_gateway.pipeline.forward import cancel_duplicates, check_loop, forward, no_stream, record_result
+from ostiary_gateway.pipeline.http_checks import check_host, check_origin, open_session, preflight, receive
+from ostiary_gateway.pipeline.json_response import relay_document
+from ostiary_gateway.pipeline.jsonrpc import response_for
+from ostiary_gateway.pipeline.large_messages import LIGHT_BYTES, is_light
+from ostiary_gateway.pipeline.open_streams import OpenStream, OpenStreams
+from ostiary_gateway.pipeline.request_ids import RequestIds
+from ostiary_gateway.pipeline.route import route
+from ostiary_gateway.pipeline.sse_response import EventRelay
+from ostiary_gateway.server.request import Request
+from ostiary_gateway.server.response import Response
+from ostiary_gateway.session import Sealer, UpstreamSession
+from ostiary_gateway.telemetry import ClientSpan, ServerSpan, Telemetry
+from ostiary_gateway.threads import uncancel
+from ostiary_gateway.upstream import faults
+from ostiary_gateway.upstream.http1.response import UpstreamResponse
+from ostiary_gateway.upstream.server import UpstreamServer
+
+# Select: choose the server of the proxy that gets a request. A proxy has one server today.
+
+
+def select(proxy: ProxyRuntime) -> UpstreamServer:
+    """Return the server for a request on this proxy."""
+    return proxy.server
+
+
+_log = logging.getLogger(__name__)
+
+#: Under ``/-/``, which no proxy can use.
+_PROBE: Final = "/-/healthz"
+_DRAINING: Final = "This gateway is shutting down"
+_NO_CONFIG: Final = "This gateway has no config yet"
+
+
+class RequestPipeline:
+    """Passes each request through the stages of the pipeline.
+
+    ``snapshot`` returns the config in force, or None before there is one; ``loopback`` says that the gateway listens on
+    loopback only.
+    """
+
+    def __init__(
+        self,
+        *,
+        snapshot: Callable[[], Snapshot | None],
+        sealer: Sealer,
+        telemetry: Telemetry,
+        loopback: bool,
+    ) -> None:
+        self.limiter = Limiter(lambda refusal: response_for(refusal, None))
+        self.streams = OpenStreams()
+        self.request_ids = RequestIds()
+        self.draining = False
+        #: The drain period is over: a request that is cancelled now gets an error response.
+        self.ending = False
+        self.observe: record.Observe | None = None
+        self._snapshot = snapshot
+        self._sealer = sealer
+        self._telemetry = telemetry
+        self._loopback = loopback
+
+    def serve(self, request: Request) -> Coroutine[Any, Any, Response | None]:
+        """Answer a load balancer's probe, or handle an MCP request."""
+        return self._probe(request) if request.target == _PROBE else self.handle(request)
+
+    async def handle(self, request: Request) -> Response | None:
+        """Answer one request.
+
+        The stages are receive, route, identify, frame, authorize, limit, select, forward, shape and record.
+        """
+        headers = request.headers
+        exchange: Exchange | None = None
+        with self._telemetry.server_span(
+            http_method=request.method,
+            traceparent=headers.get("traceparent"),
+            tracestate=headers.get("tracestate"),
+        ) as span:
+            try:
+                receive(request)
+                check_host(request, loopback=self._loopback)
+                exchange = self._route(request)
+                record.routed(span, exchange)
+                check_origin(request, exchange, loopback=self._loopback)
+                if request.method == "OPTIONS":
+                    return preflight(request)
+                self._admit(exchange)
+                await self._frame(exchange)
+                record.framed(span, exchange)
+                if "via" in headers:
+                    check_loop(exchange)
+                if exchange.message is not None:
+                    exchange.decision = authorize(exchange.message, exchange.proxy.visibility)
+                record.authorized(span, exchange)
+                if exchange.stays_open and not exchange.reservation.is_stream:
+                    become_stream(exchange.reservation)
+                self.request_ids.take(exchange)
+                exchange.server = select(exchange.proxy)
+                return await self._forward_and_shape(exchange, span)
+            except Refusal as refusal:
+                if exchange is not None:
+                    server_revisions.name_supported(refusal, exchange.proxy.server)
+                record.refused(span, refusal)
+                return response_for(refusal, exchange.request_id if exchange is not None else None)
+            except BaseException as error:
+                response = self._broken(error, request, exchange, span)
+                if response is None:
+                    raise  # raise here: otherwise the error's frames would wait for the garbage collector
+                return response
+            finally:
+                self._finish(exchange, span)
+
+    def _finish(self, exchange: Exchange | None, span: ServerSpan) -> None:
+        """Record the request, and release what it reserved."""
+        if exchange is None:
+            record.counted(span, None, self.observe)
+            return
+        if self.request_ids.cancelled and self.request_ids.is_cancelled(exchange):
+            record.cancelled(span)
+        record.counted(span, exchange, self.observe)
+        self.request_ids.release(exchange)
+        self.limiter.release(exchange.reservation, exchange.request)
+
+    def _broken(
+        self, error: BaseException, request: Request, exchange: Exchange | None, span: ServerSpan
+    ) -> Response | None:
+        """Return the response to an unexpected error; None where none is possible."""
+        has_begun = request.connection.stream is not None
+        identifier = exchange.request_id if exchange is not None else None
+        if isinstance(error, asyncio.CancelledError) and self._is_cut_off(request) and not has_begun:
+            uncancel()
+            refusal = faults.refusal(faults.drain_expired())
+            record.refused(span, refusal)
+            return response_for(refusal, identifier)
+        record.report_exception(span, exchange, error)
+        if not record.is_failure(error) or has_begun:
+            return None
+        return _internal_error(error, identifier)
+
+    def _is_cut_off(self, request: Request) -> bool:
+        """Whether a cancelled request still has a caller that waits: the drain period is over."""
+        return self.ending and not request.connection.lost
+
+    async def _probe(self, request: Request) -> Response:
+        """Answer a load balancer whether it may send requests here.
+
+        It learns nothing else, and counts as no message.
+        """
+        if request.method != "GET":
+            return Response(405, b"", {"Allow": "GET"}, close=True)
+        ready = self._snapshot() is not None and not self.draining
+        return Response(200 if ready else 503, b"ok\n" if ready else b"not ready\n", {"Content-Type": "text/plain"})
+
+    def _route(self, request: Request) -> Exchange:
+        snapshot = self._in_force(request)
+        # Only the exchange keeps the snapshot: a stream may last for days, and takes each new one.
+        return Exchange(request, snapshot, route(request, snapshot))
+
+    def _admit(self, exchange: Exchange) -> None:
+        self.limiter.admit(
+            exchange.reservation,
+            exchange.request,
+            proxy=exchange.proxy.uid,
+            principal=exchange.principal if exchange.principal != ANONYMOUS else None,
+            is_stream=exchange.stays_open,
+        )
+
+    def _in_force(self, request: Request) -> Snapshot:
+        snapshot = self._snapshot()
+        if self.draining and (snapshot is None or request.method != "POST"):
+            raise _retry_later("Draining", _DRAINING)
+        if snapshot is None:
+            raise _retry_later("NotReady", _NO_CONFIG)
+        return snapshot
+
+    async def _frame(self, exchange: Exchange) -> None:
+        """Read the message, if the request has one, and open the session that it belongs to."""
+        request = exchange.request
+        exchange.sealed_session = request.headers.get("mcp-session-id")
+        if request.method == "POST":
+            no_new_work = self.draining
+            check_head(request)
+            text = body_at_hand(exchange, limit=exchange.snapshot.settings.bounds.request_bytes)
+            # Most bodies are short, so their weight is not even computed.
+            is_short = text is not None and (len(text) <= LIGHT_BYTES or is_light(text))
+            body = parse(text) if text is not None and is_short else await self._parse_later(exchange, text)
+            try:
+                message = frame(body, request.headers, lambda: self._open_session(exchange))
+            except Refusal:
+                exchange.request_id = request_id(body)
+                raise
+            exchange.message = message
+            exchange.request_id = message.id if message.method is not None else None
+            # A request in flight waits for the caller's response to what its server asked.
+            if no_new_work and message.is_request:
+                raise _retry_later("Draining", _DRAINING)
+            return
+        bodiless_revision(request.headers, self._open_session(exchange))
+        if request.method == "GET":
+            check_accept(request, EVENT_STREAM)
+
+    async def _parse_later(self, exchange: Exchange, text: bytes | None) -> dict[str, Any]:
+        """Parse a body that must be awaited (None), or that is so large that it must queue."""
+        if text is None:
+            text = await read_body(exchange, limit=exchange.snapshot.settings.bounds.request_bytes)
+        body = parse(text) if is_light(text) else await parse_large(exchange, text)
+        self._use_current_config(exchange)
+        return body
+
+    def _use_current_config(self, exchange: Exchange) -> None:
+        """Switch to the config now in force.
+
+        A body can take long, and is judged by the config at its end.
+        """
+        current = self._snapshot()
+        if current is not None and current is not exchange.snapshot:
+            exchange.snapshot = current
+            exchange.proxy = route(exchange.request, current)
+
+    def _open_session(self, exchange: Exchange) -> UpstreamSession | None:
+        exchange.session = open_session(exchange, self._sealer)
+        return exchange.session
+
+    async def _forward_and_shape(self, exchange: Exchange, span: ServerSpan) -> Response | None:
+        """Send the request upstream, and shape the response."""
+        request = exchange.request
+        if exchange.request_id is None and exchange.message is not None and exchange.message.is_dropped:
+            return Response(202)
+        if exchange.ends_with_caller:
+            request.bind_to_caller()
+        with record.begin_client_span(span, exchange) as client:
+            try:
+                if exchange.cancels_too:
+                    await cancel_duplicates(exchange, client)
+                answer = await forward(exchange, client)
+                try:
+                    return await self._shape(exchange, answer, span, client)
+                finally:
+                    answer.close()
+            except UpstreamFault as fault:
+                record.failed(client, fault)
+                exchange.selected.health.failed(fault)
+                raise faults.refusal(fault) from fault
+            except (asyncio.CancelledError, CallerGone):
+                record.report_disconnect(client, exchange)
+                raise
+            finally:
+                request.release_from_caller()
+                if self.request_ids.cancelled and self.request_ids.is_cancelled(exchange):
+                    record.cancelled(client)
+
+    async def _shape(
+        self, exchange: Exchange, answer: UpstreamResponse, span: ServerSpan, client: ClientSpan
+    ) -> Response | None:
+        health = exchange.selected.health
+        if exchange.request.method == "DELETE":
+            health.succeeded()
+            return Response(answer.status)
+        is_stream = answer.content_type == EVENT_STREAM and answer.status < 300
+        if exchange.awaits_answer:
+            if is_stream:
+                await self._relay_events(exchange, answer, span, client)
+                return None
+            document, outcome = await relay_document(exchange, answer, seal=lambda s: self._seal(exchange, s))
+            record.answered(span, client, outcome)
+            if outcome.reason:
+                record_result(exchange, outcome)
+            else:
+                health.succeeded()
+            return document
+        if exchange.message is not None:
+            health.succeeded()
+            return Response(202)  # a notification, or a client's response, gets no other answer
+        if not is_stream:
+            raise no_stream()
+        await self._relay_events(exchange, answer, span, client)
+        return None
+
+    async def _relay_events(
+        self, exchange: Exchange, answer: UpstreamResponse, span: ServerSpan, client: ClientSpan
+    ) -> None:
+        stream = OpenStream(exchange.proxy, exchange, answer) if exchange.stays_open else None
+        relay = EventRelay(
+            exchange,
+            answer,
+            stream=stream,
+            seal=lambda session: self._seal(exchange, session),
+            ending=lambda: self._is_cut_off(exchange.request),
+        )
+        health = exchange.selected.health
+        if stream is not None:
+            health.succeeded()
+            exchange.request.connection.accept_no_more()
+            self.streams.opened(stream, self._snapshot() if not self.draining else None)
+        try:
+            await relay.run()
+        finally:
+            if stream is not None:
+                self.streams.closed(stream)
+            outcome = relay.outcome
+            exchange.is_answered = outcome is not None
+            record.answered(span, client, outcome, relay.fault)
+            if relay.fault is not None:
+                health.failed(relay.fault)
+            elif outcome is not None:
+                record_result(exchange, outcome)
+
+    def _seal(self, exchange: Exchange, session: UpstreamSession) -> str:
+        return self._sealer.seal(session, proxy_uid=exchange.proxy.uid, principal=exchange.principal)
+
+
+def _retry_later(reason: str, words: str) -> Refusal:
+    return Refusal(503, reason, words, headers={"Retry-After": "1"}, close=True)
+
+
+def _internal_error(error: Exception, identifier: str | int | None) -> Response:
+    """Return the response to a bug of ours, in a form that the caller understands."""
+    _log.error("a request failed: this is a bug of the gateway", exc_info=error)
+    bug = Refusal(500, "InternalError", "Internal error", code=codes.INTERNAL_ERROR)
+    return response_for(bug, identifier)

@@ -1,0 +1,169 @@
+"""Record: write the telemetry of every request, however it ends.
+
+It never waits, and cannot fail a request.
+"""
+
+from typing import Protocol, TypeGuard
+
+from ostiary_core.mcp import codes
+from ostiary_gateway.errors import CallerGone, Refusal, UpstreamFault
+from ostiary_gateway.pipeline.authorize import DeniedError
+from ostiary_gateway.pipeline.content_capture import CapturedContent, start_capture
+from ostiary_gateway.pipeline.exchange import Exchange
+from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
+from ostiary_gateway.telemetry import ClientSpan, ServerSpan, semantic_conventions
+from ostiary_gateway.telemetry.span import exception_type
+
+
+def routed(span: ServerSpan, exchange: Exchange) -> None:
+    """Report the proxy of the request."""
+    span.routed(exchange.proxy.evidence, revision=exchange.snapshot.revision)
+
+
+def framed(span: ServerSpan, exchange: Exchange) -> None:
+    """Report the message; from here on the span has its parent and its name."""
+    message = exchange.message
+    if message is None or message.method is None:
+        return
+    span.message(
+        method=message.method.name,
+        target=message.name or None,
+        request_id=message.id,
+        protocol_version=message.revision or None,
+        session_id=exchange.sealed_session if exchange.session is not None else None,
+        carrier_meta=message.params.get("_meta"),
+    )
+    if span.sampled and span.content_limit:
+        exchange.captured = start_capture(message.method.name, message.params, limit=span.content_limit)
+
+
+def authorized(span: ServerSpan, exchange: Exchange) -> None:
+    """Report which rule allowed the message, if one had to."""
+    decision = exchange.decision
+    if decision is not None and decision.rule:
+        span.allow(policy=decision.policy, rule=decision.rule)
+
+
+def refused(span: ServerSpan, refusal: Refusal) -> None:
+    """Report a response of our own."""
+    if isinstance(refusal, DeniedError):
+        decision = refusal.decision
+        span.deny(policy=decision.policy or None, rule=decision.rule or None, reason=decision.reason.value)
+    words = _words(refusal)
+    if refusal.result is not None:
+        span.fail(str(refusal.code), words)  # the response is a result, but still a refusal
+    else:
+        span.respond(code=refusal.code, message=words, http_status=refusal.status)
+
+
+def _words(refusal: Refusal) -> str:
+    """Return the span's status text for a refusal.
+
+    Operators read it, so it may name policy and rule, and the setting that limits the size of a message.
+    """
+    if refusal.code == codes.TOO_LARGE:
+        return f"{refusal.reason}: {refusal.message}"
+    if not isinstance(refusal, DeniedError) or not refusal.decision.policy:
+        return refusal.reason
+    rule = f", rule {refusal.decision.rule}" if refusal.decision.rule else ""
+    return f"{refusal.reason} by policy {refusal.decision.policy}{rule}"
+
+
+def begin_client_span(span: ServerSpan, exchange: Exchange) -> ClientSpan:
+    """Begin the span of the request to the proxy's server.
+
+    One that is not recorded gets no attributes.
+    """
+    if exchange.message is not None and not span.sampled:
+        return span.client()
+    message, session, server = exchange.message, exchange.session, exchange.server
+    return span.client(
+        server_name=server.name if server is not None else None,
+        address=server.address if server is not None else None,
+        port=server.port if server is not None else None,
+        request_id=exchange.sent_id or message.id if message is not None else None,
+        protocol_version=message.revision or None if message is not None else None,
+        session_id=session.upstream_id if session is not None else None,
+    )
+
+
+def failed(span: ClientSpan, fault: UpstreamFault) -> None:
+    """Report that the upstream failed."""
+    span.fail(fault.kind, fault.message)
+
+
+def is_failure(error: BaseException) -> TypeGuard[Exception]:
+    """Say whether an exception is a failure, and not only a caller that disconnected."""
+    return isinstance(error, Exception) and not isinstance(error, CallerGone)
+
+
+def report_exception(server: ServerSpan, exchange: Exchange | None, error: BaseException) -> None:
+    """Report an unexpected exception, or that the caller disconnected.
+
+    Metrics are written before the span ends.
+
+    A caller may disconnect once it has its response, or close a stream that it opened: neither is an error.
+    """
+    if not is_failure(error) and exchange is not None and (exchange.is_answered or exchange.stays_open):
+        server.settle()
+    else:
+        server.fail(exception_type(error))
+
+
+def report_disconnect(client: ClientSpan, exchange: Exchange) -> None:
+    """Report the same for the request to the server, see :func:`broke`."""
+    if exchange.is_answered or exchange.stays_open:
+        client.settle()
+
+
+def cancelled(span: ServerSpan | ClientSpan) -> None:
+    """Report that the caller cancelled the request, if it was not answered with a result."""
+    if span.error_type is not None or span.rpc_code is not None:
+        span.fail(semantic_conventions.CANCELLED)
+
+
+def answered(
+    server: ServerSpan, client: ClientSpan, outcome: ResponseSummary | None, fault: UpstreamFault | None = None
+) -> None:
+    """Report how the response ended, on both spans.
+
+    With a fault it broke off, and ``outcome`` is what we answered.
+    """
+    if outcome is not None:
+        server.respond(code=outcome.code, message=outcome.message, is_error=outcome.tool_error)
+        if outcome.dropped:
+            server.set(semantic_conventions.OSTIARY_LIST_DROPPED_ITEMS, outcome.dropped)
+        if fault is None:
+            client.respond(code=outcome.code, message=outcome.message, is_error=outcome.tool_error)
+    if fault is not None:
+        failed(client, fault)
+
+
+def _content(span: ServerSpan, found: CapturedContent) -> None:
+    span.content(arguments=found.arguments, result=found.result)
+    if found.words and span.error_type == semantic_conventions.TOOL_ERROR:
+        span.fail(semantic_conventions.TOOL_ERROR, found.words)
+
+
+class Observe(Protocol):
+    """Counts one message, see :meth:`ostiary_gateway.metrics.GatewayMetrics.observe`."""
+
+    def __call__(self, *, method: str, proxy: str, error_type: str, seconds: float) -> None:
+        """Count it."""
+
+
+def counted(span: ServerSpan, exchange: Exchange | None, observe: Observe | None) -> None:
+    """Count the message, whether or not its trace is sampled."""
+    method = proxy = ""
+    if exchange is not None:
+        if exchange.reservation.client_address:
+            span.set(semantic_conventions.CLIENT_ADDRESS, exchange.reservation.client_address)
+        if exchange.captured is not None:
+            _content(span, exchange.captured)
+        proxy, message, http_method = exchange.proxy.identity, exchange.message, exchange.request.method
+        if message is not None and message.method is not None:
+            method = message.method.name
+        elif http_method != "POST":
+            method = http_method
+    if observe is not None:
+        observe(method=method, proxy=proxy, error_type=span.error_type or "", seconds=span.elapsed)

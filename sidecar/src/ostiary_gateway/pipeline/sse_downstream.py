@@ -1,0 +1,85 @@
+"""Writes a stream to its client, at the client's pace, until it disconnects."""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from time import monotonic
+from typing import Final
+
+from ostiary_gateway.errors import CallerGone
+from ostiary_gateway.limits.limiter import SENT_AT_ONCE
+from ostiary_gateway.server.request import Request
+from ostiary_gateway.server.response import ResponseStream
+
+#: How long a response is read on after its client has disconnected, in seconds: some servers never end.
+ORPHAN_SECONDS: Final = 300.0
+
+
+class DownstreamWriter:
+    """Writes one stream.
+
+    ``stalled`` is called before waiting for a client that is slower than the upstream.
+
+    ``gone`` once the client has disconnected; ``untaken`` is how many bytes of large pieces it has not taken yet.
+    """
+
+    def __init__(self, request: Request, headers: Mapping[str, str], *, stalled: Callable[[], None]) -> None:
+        self.gone = False
+        self.untaken = 0
+        self._stalled = stalled
+        self._stream = ResponseStream(request, headers)
+        self._given_up_at = 0.0
+
+    @property
+    def begun(self) -> bool:
+        """Whether status and headers are fixed."""
+        return self._stream.begun
+
+    def add_headers(self, headers: Mapping[str, str]) -> None:
+        """Add headers, before the stream has begun."""
+        self._stream.headers = {**self._stream.headers, **headers}
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether the client has been gone for :data:`ORPHAN_SECONDS`."""
+        return self.gone and monotonic() > self._given_up_at
+
+    def begin(self) -> None:
+        """Fix status and headers."""
+        self._stream.begin()
+
+    def write(self, data: bytes) -> None:
+        """Add a piece, which :meth:`flush` sends."""
+        if self.gone:
+            return
+        self._stream.begin()
+        self._stream.write(data)
+        if len(data) > SENT_AT_ONCE:
+            self.untaken += len(data)
+
+    def push(self) -> None:
+        """Send what was written as far as it goes, without waiting.
+
+        The next :meth:`flush` sends the rest.
+        """
+        if not self.gone:
+            with suppress(CallerGone):  # the next flush notices it, too
+                self._stream.send()
+
+    def end(self) -> None:
+        """Complete the stream."""
+        self._stream.end()
+
+    async def flush(self) -> None:
+        """Send what was written, as fast as the client takes it.
+
+        Once it has disconnected everything is dropped.
+        """
+        if not self.gone:
+            try:
+                if self._stream.send():
+                    self._stalled()
+                    await self._stream.taken()
+            except CallerGone:
+                self.gone = True
+                self._given_up_at = monotonic() + ORPHAN_SECONDS
+        self.untaken = 0

@@ -1,0 +1,244 @@
+"""Filters the events of a response stream: each event becomes what its client may see.
+
+A request has one response: the first that bears its id. Lists are filtered by the policy in force when they come.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from ostiary_core import json_weight, strict_json
+from ostiary_core.mcp.methods import AuthorizationKind, Method
+from ostiary_core.mcp.protocol_revisions import LEGACY
+from ostiary_core.policy.visibility import Visibility
+from ostiary_gateway import sse
+from ostiary_gateway.config.observed_items import OFFERED
+from ostiary_gateway.errors import UpstreamFault
+from ostiary_gateway.pipeline import jsonrpc, mirrored_parameters, server_revisions
+from ostiary_gateway.pipeline.exchange import Exchange
+from ostiary_gateway.pipeline.json_response import SealSession, session_header, with_own_id
+from ostiary_gateway.pipeline.jsonrpc import ResponseSummary, error_message
+from ostiary_gateway.pipeline.large_messages import (
+    LIGHT_ANSWER_BYTES,
+    LIGHT_BYTES,
+    UNJUDGED,
+    Steps,
+    check_weight,
+    limit_of,
+)
+from ostiary_gateway.pipeline.list_cache import LISTS, ListResponse
+from ostiary_gateway.pipeline.list_changed_notifications import ACKNOWLEDGED
+from ostiary_gateway.pipeline.list_filter import (
+    Shaped,
+    must_filter,
+    reading_for,
+    shaping,
+    shaping_streamed,
+    shows_everything,
+)
+from ostiary_gateway.pipeline.open_streams import OpenStream
+from ostiary_gateway.pipeline.server_capabilities import with_list_changed
+from ostiary_gateway.pipeline.upstream_ids import with_original_ids
+from ostiary_gateway.telemetry.dropped_items import DROPPED
+from ostiary_gateway.upstream import faults
+from ostiary_gateway.upstream.http1.response import UpstreamResponse
+
+#: An event of more lines is filtered in slices, as a large one is.
+_FEW_LINES: Final = 256
+_LIST: Final = AuthorizationKind.LIST
+_LIFECYCLE: Final = AuthorizationKind.ALWAYS
+
+
+class SseFilter:
+    """Filters the events of one stream.
+
+    ``stream`` is set if it stays open and follows changes of the policy.
+
+    ``outcome`` is the response to the request once it has come. ``resumable`` once the client can resume the stream,
+    and ``foreign_responses`` counts responses to other requests. ``add_headers`` adds headers to the HTTP response.
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        upstream: UpstreamResponse,
+        *,
+        stream: OpenStream | None,
+        seal: SealSession,
+        add_headers: Callable[[Mapping[str, str]], None],
+    ) -> None:
+        self.outcome: ResponseSummary | None = None
+        self.resumable = False
+        self.foreign_responses = 0
+        self._exchange = exchange
+        self._upstream = upstream
+        self._stream = stream
+        self._seal = seal
+        self._add_headers = add_headers
+        self._weight = limit_of(exchange.snapshot.settings.bounds)
+
+    @property
+    def _visibility(self) -> Visibility:
+        return (self._stream.proxy if self._stream is not None else self._exchange.proxy).visibility
+
+    def filtering(self, block: bytes) -> Steps[bytes]:
+        """Return a block as the client may see it; empty drops it.
+
+        Raises:
+            UpstreamFault: the event cannot be filtered.
+        """
+        if len(block) > LIGHT_BYTES:
+            self._check_lines(block)
+            yield
+        event = sse.read(block)
+        block, data = event.block, event.data
+        self._note_resumability(event)
+        if data is None:
+            return block
+        if not event.is_message and sse.is_endpoint(block):
+            return self._without_endpoint()
+        known = self._cached(data)
+        if known is not None and event.is_message:
+            self.outcome = known.outcome
+            return block if known.body is data else sse.with_data(block, known.body)
+        try:
+            message = jsonrpc.read(data) if len(data) <= LIGHT_BYTES else (yield from self._reading(data))
+        except UpstreamFault:
+            if event.is_message:
+                raise
+            # An event of another type, a ping: clients ignore it. What a careless client might parse is not passed on.
+            return sse.KEEP_ALIVE if b"{" in data else block
+        filtered = yield from self._filtering_message(event, data, message)
+        if filtered is None:
+            return b""
+        return block if filtered is data else sse.with_data(block, filtered)
+
+    def _reading(self, data: bytes) -> Steps[dict[str, Any]]:
+        yield from check_weight(data, self._weight if self._must_filter else self._weight * UNJUDGED)
+        return (yield from jsonrpc.reading(data))
+
+    @property
+    def _must_filter(self) -> bool:
+        """Whether the policy filters the response."""
+        request = self._exchange.message
+        return request is not None and must_filter(request.method, self._visibility)
+
+    def _check_lines(self, block: bytes) -> None:
+        most = self._weight // json_weight.UNIT
+        if _line_ends(block) > most:
+            raise UpstreamFault(faults.TOO_LARGE, f"an event has more than {most} lines (bounds.messageValues)")
+
+    def _without_endpoint(self) -> bytes:
+        """Drop the server's own address: what a client posts there would bypass the gateway.
+
+        Raises:
+            UpstreamFault: the server supports only that old transport, so the client would wait for nothing.
+        """
+        if self._exchange.message is None and self._exchange.session is None:
+            raise UpstreamFault(faults.INVALID, "the server speaks HTTP+SSE (2024-11-05), which is not supported")
+        return b""
+
+    def _cached(self, data: bytes) -> ListResponse | None:
+        """Return the filtered response if the list is cached and this is the first response."""
+        request = self._exchange.message
+        if self.outcome is not None or request is None:
+            return None
+        exchange = self._exchange
+        return LISTS.recall(request.method, data, self._visibility, exchange.request_id, sent_id=exchange.sent_id)
+
+    def _note_resumability(self, event: sse.Event) -> None:
+        """Note that a legacy stream can be resumed, since its events have ids.
+
+        The newest revision has no resuming.
+        """
+        message = self._exchange.message
+        if event.id and message is not None and message.era is LEGACY:
+            self.resumable = self.resumable or b"\0" not in event.id  # clients ignore an id with NUL
+
+    def _filtering_message(self, event: sse.Event, data: bytes, message: dict[str, Any]) -> Steps[bytes | None]:
+        # Clients see no response in an event of another type; it is filtered all the same, for careless ones.
+        if self._exchange.awaits_answer and jsonrpc.is_answer(message) and event.is_message:
+            return (yield from self._filtering_response(data, message))
+        if self._stream is not None and message.get("method") == ACKNOWLEDGED:
+            data = self._stream.notices.acknowledged(data, message, self._visibility)
+        try:
+            if self._exchange.session is not None:
+                data = with_original_ids(data, message, answers_too=not self._exchange.awaits_answer)
+            visibility = self._visibility
+            if shows_everything(visibility):
+                return data
+            filtered = yield from shaping_streamed(data, message, visibility, limit=self._weight)
+        except UpstreamFault as fault:
+            if "method" in message and "id" not in message:
+                return None  # a notification that cannot be filtered is dropped: no one waits for it
+            if self._exchange.awaits_answer or not jsonrpc.is_answer(message):
+                raise
+            # One request waits for this response, and others for what comes after it.
+            return strict_json.dumps(error_message(faults.refusal(fault), jsonrpc.id_of(message)))
+        if filtered is None:
+            return None
+        if filtered.dropped:
+            DROPPED.note(self._exchange.proxy.identity, filtered.dropped)
+        return filtered.body
+
+    def _filtering_response(self, data: bytes, message: dict[str, Any]) -> Steps[bytes | None]:
+        """Filter the response to the request.
+
+        Drop responses to other requests, and all but the first.
+        """
+        request = self._exchange.message
+        if not jsonrpc.answers(message, self._exchange.upstream_id):
+            self.foreign_responses += 1
+            return None
+        if self.outcome is not None:
+            return None
+        if jsonrpc.needs_own_id(message, self._exchange.request_id):
+            data = with_own_id(self._exchange, data, message)
+        method = request.method if request is not None else None
+        if method is None or method.authorization is not _LIST:
+            return self._response(method, data, message)
+        return (yield from self._filtering_list(method, data, message))
+
+    def _response(self, method: Method | None, data: bytes, message: dict[str, Any]) -> bytes:
+        """Return a response that is not a list: no rule removes anything from it."""
+        headers: Mapping[str, str] = {}
+        if method is None or method.authorization is _LIFECYCLE or "error" in message:
+            server_revisions.learn(self._exchange, message)
+            headers = session_header(self._exchange, self._upstream, message, self._seal)
+            data = with_list_changed(self._exchange, data, message, in_session=bool(headers))
+        if self._exchange.captured is not None:
+            self._exchange.captured.take(message)
+        self.outcome = jsonrpc.outcome(message)
+        if headers:
+            self._add_headers(headers)
+        return data
+
+    def _filtering_list(self, method: Method, data: bytes, message: dict[str, Any]) -> Steps[bytes]:
+        """Return a list as the client may see it."""
+        visibility = self._visibility  # the same one for all steps: the policy may change after any of them
+        reading = None
+        if must_filter(method, visibility):
+            reading = yield from reading_for(method, data, visibility, limit=self._weight)
+        server_revisions.learn(self._exchange, message)
+        teaches = mirrored_parameters.learn(self._exchange.server, method, data, message)
+        OFFERED.learn(self._exchange, method, message)
+        if len(data) > LIGHT_BYTES:
+            yield
+        filtered = (yield from shaping(method, data, reading, visibility)) if reading is not None else Shaped(data)
+        if filtered.dropped:
+            DROPPED.note(self._exchange.proxy.identity, filtered.dropped)
+        shown = ListResponse(filtered.body, jsonrpc.outcome(message, dropped=len(filtered.dropped)))
+        if len(data) > LIGHT_BYTES:
+            yield
+        if not teaches:
+            LISTS.keep(method, data, shown, visibility, self._exchange.request_id)
+        self.outcome = shown.outcome
+        return shown.body
+
+
+def is_light(block: bytes) -> bool:
+    """Return whether an event is small enough, in bytes and lines, to be filtered at once."""
+    return len(block) <= LIGHT_ANSWER_BYTES and _line_ends(block) <= _FEW_LINES
+
+
+def _line_ends(block: bytes) -> int:
+    return block.count(b"\n") + block.count(b"\r")

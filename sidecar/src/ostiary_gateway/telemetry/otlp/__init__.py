@@ -1,0 +1,1 @@
+"""OTLP: spans as protobuf, and the exporters that send them over HTTP and gRPC."""

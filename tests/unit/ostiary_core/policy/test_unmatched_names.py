@@ -1,0 +1,40 @@
+from ostiary_core.contract.documents import AccessRuleConfig, AccessRulesConfig, PolicyDocument, SelectionConfig
+from ostiary_core.mcp.methods import Primitive
+from ostiary_core.policy.access import CompiledPolicy
+from ostiary_core.policy.unmatched_names import MOST_REPORTED, exact_names, find
+
+TOOLS = ["delete_user", "get_users", "echo"]
+
+
+def policy(*names: str, primitive: str = "tools") -> CompiledPolicy:
+    rule = AccessRuleConfig(name="no-delete", effect="Deny", **{primitive: SelectionConfig(names=list(names))})
+    access = AccessRulesConfig(rules=[rule])
+    return CompiledPolicy.build(
+        PolicyDocument(namespace="a", name="p", uid="u", generation=1, tier="owner", access=access)
+    )
+
+
+def words(*names: str, offered: dict[Primitive, list[str]] | None = None) -> list[str]:
+    known = {Primitive.TOOLS: TOOLS} if offered is None else offered
+    return [slip.words for slip in find(exact_names([policy(*names)]), known)]
+
+
+def test_a_name_that_no_tool_has_is_reported_with_the_one_that_was_probably_meant() -> None:
+    assert words("delete_usr", "echo") == ["rule no-delete: no tool is called delete_usr; did you mean delete_user?"]
+
+
+def test_an_unknown_name_without_a_similar_one_is_reported_alone() -> None:
+    assert words("zzz") == ["rule no-delete: no tool is called zzz"]
+
+
+def test_wildcards_wait_for_what_is_to_come_and_resources_need_no_list() -> None:
+    assert words("drop_*") == []
+    assert exact_names([policy("file:///a", primitive="resources")]) == ()
+
+
+def test_nothing_is_reported_for_an_unknown_list() -> None:
+    assert words("delete_usr", offered={Primitive.PROMPTS: []}) == []
+
+
+def test_at_most_a_few_of_many_names_are_reported() -> None:
+    assert len(words(*(f"x{number}" for number in range(100)))) == MOST_REPORTED

@@ -1,0 +1,96 @@
+"""Open streams are judged again in slices: none blocks the loop for long, and none sends before it is judged."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from mcp_caller import modern, modern_headers
+from mcp_clients import eventually
+from multidict import CIMultiDict
+from visibilities import visibility_by_rules
+
+from ostiary_gateway.config.snapshot import Snapshot
+from ostiary_gateway.pipeline import open_streams
+from ostiary_gateway.pipeline.decode import frame
+from ostiary_gateway.pipeline.open_streams import OpenStream, OpenStreams
+
+ALLOW = visibility_by_rules({"name": "docs", "effect": "Allow", "resources": {"names": ["doc://*"]}})
+REFUSE = visibility_by_rules({"name": "none", "effect": "Deny", "resources": {}})
+
+
+def proxy(visibility: Any) -> Any:
+    return SimpleNamespace(identity="default/mock", uid="u", server="s", visibility=visibility)
+
+
+def listening(uris: int) -> OpenStream:
+    wanted = {"notifications": {"resourceSubscriptions": [f"doc://{index}" for index in range(uris)]}}
+    body = modern("subscriptions/listen", wanted)
+    message = frame(body, CIMultiDict(modern_headers(body)), lambda: None)
+    exchange = SimpleNamespace(message=message, proxy=None, snapshot=None, request_id=1)
+    answer = SimpleNamespace(close=lambda: None)
+    return OpenStream(proxy(ALLOW), cast("Any", exchange), cast("Any", answer))
+
+
+def config(visibility: Any) -> Snapshot:
+    return cast("Snapshot", SimpleNamespace(proxies={"default/mock": proxy(visibility)}))
+
+
+def swap(all_of_them: OpenStreams, visibility: Any) -> None:
+    all_of_them.on_swap(config(visibility), frozenset({"default/mock"}))
+
+
+def opened(number: int) -> tuple[OpenStreams, list[OpenStream]]:
+    all_of_them, found = OpenStreams(), [listening(2) for _ in range(number)]
+    for stream in found:
+        all_of_them.opened(stream, None)
+        stream.ended = False
+    return all_of_them, found
+
+
+@pytest.fixture
+def slow_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every stream takes longer to judge than a slice may."""
+    now = iter(range(1_000_000))
+    monkeypatch.setattr(open_streams, "monotonic", lambda: next(now))
+
+
+async def test_other_tasks_run_between_slices(slow_clock: None) -> None:
+    all_of_them, found = opened(20)
+    settled: list[int] = []
+    swap(all_of_them, REFUSE)
+
+    while any(stream.unsettled for stream in found):
+        settled.append(sum(not stream.unsettled for stream in found))
+        await asyncio.sleep(0)
+
+    assert settled == list(range(20))
+    assert all(stream.ended for stream in found)
+
+
+async def test_what_a_further_swap_brings_while_streams_are_judged_is_judged_too(slow_clock: None) -> None:
+    all_of_them, found = opened(5)
+    swap(all_of_them, ALLOW)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    swap(all_of_them, REFUSE)
+
+    await eventually(lambda: all(stream.ended for stream in found))
+    await eventually(lambda: all_of_them._settling is None)
+
+
+async def test_a_stream_has_the_new_policy_at_once_and_is_judged_before_it_speaks(slow_clock: None) -> None:
+    all_of_them, found = opened(2)
+    swap(all_of_them, REFUSE)
+
+    assert all(stream.proxy.visibility is REFUSE and not stream.ended for stream in found)
+    found[1].settle()
+    assert found[1].ended
+
+
+async def test_a_stream_of_a_removed_proxy_ends_at_once() -> None:
+    all_of_them, found = opened(1)
+    gone = cast("Snapshot", SimpleNamespace(proxies={}))
+    all_of_them.on_swap(gone, frozenset({"default/mock"}))
+
+    assert found[0].ended

@@ -1,0 +1,16 @@
+from pathlib import Path
+
+import pytest
+from command_line import Ostiary
+
+EXAMPLES = Path(__file__).parents[4] / "examples"
+
+
+@pytest.mark.parametrize("folder", sorted(path.name for path in EXAMPLES.iterdir() if path.is_dir()))
+def test_every_example_is_valid_by_itself(folder: str, ostiary: Ostiary) -> None:
+    answer = ostiary("validate", "--strict", str(EXAMPLES / folder))
+    assert answer.code == 0, answer.out
+
+
+def test_the_examples_are_valid_together(ostiary: Ostiary) -> None:
+    assert ostiary("validate", "--strict", str(EXAMPLES)).code == 0

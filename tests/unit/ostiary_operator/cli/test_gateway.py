@@ -1,0 +1,176 @@
+import argparse
+import json
+import logging
+import sys
+from pathlib import Path
+
+import pytest
+from command_line import Ostiary
+
+from ostiary_gateway.options import GatewayOptions, KubernetesOptions, TlsFiles
+from ostiary_operator.cli import gateway, shared
+
+
+def options(*arguments: str) -> GatewayOptions:
+    parser = argparse.ArgumentParser()
+    gateway.add_arguments(parser)
+    return gateway.read_options(parser.parse_args(arguments))
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (
+        "PORT",
+        "ADMIN_PORT",
+        "OSTIARY_CONFIG",
+        "OSTIARY_KEYS",
+        "KUBERNETES_SERVICE_HOST",
+        "KUBERNETES_SERVICE_PORT",
+    ):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def account(tmp_path: Path) -> tuple[str, ...]:
+    (tmp_path / "token").write_text("t")
+    (tmp_path / "ca.crt").write_text("c")
+    return (
+        *("--kubernetes-token-file", str(tmp_path / "token")),
+        *("--kubernetes-ca-file", str(tmp_path / "ca.crt")),
+    )
+
+
+def test_a_folder_is_enough(tmp_path: Path) -> None:
+    assert options("--config", str(tmp_path)) == GatewayOptions(config=tmp_path)
+
+
+def test_environment_variables_replace_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OSTIARY_CONFIG", str(tmp_path))
+    monkeypatch.setenv("PORT", "9000")
+    monkeypatch.setenv("ADMIN_PORT", "9001")
+    assert options() == GatewayOptions(config=tmp_path, port=9000, admin_port=9001)
+    assert options("--port", "9002").port == 9002
+
+
+def test_the_keys_may_be_in_a_folder_that_does_not_exist_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert options("--config", str(tmp_path), "--keys", str(tmp_path / "later")).keys == tmp_path / "later"
+    monkeypatch.setenv("OSTIARY_KEYS", "/etc/ostiary-keys")
+    assert options("--config", str(tmp_path)).keys == Path("/etc/ostiary-keys")
+
+
+def test_keys_are_not_read_from_the_directory_of_the_config(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path)
+    (tmp_path / "file").touch()
+    for keys, complaint in (("", "are both"), ("link", "are both"), ("file", "is not a folder")):
+        with pytest.raises(gateway.CombinationError, match=complaint):
+            options("--config", str(tmp_path), "--keys", str(tmp_path / keys))
+    with pytest.raises(gateway.CombinationError, match="without --config"):
+        options("--keys", str(tmp_path), "--watch")
+
+
+def test_every_option_can_be_given(tmp_path: Path) -> None:
+    given = options(
+        *("--config", str(tmp_path), "--gateway", "ostiary-system/default"),
+        *("--host", "0.0.0.0", "--port", "1", "--admin-host", "::", "--admin-port", "2"),  # noqa: S104  said, not listened on
+        *("--drain-seconds", "3.5", "--drain-delay-seconds", "4"),
+    )
+    assert given == GatewayOptions(
+        config=tmp_path,
+        gateway="ostiary-system/default",
+        host="0.0.0.0",  # noqa: S104  likewise
+        port=1,
+        admin_host="::",
+        admin_port=2,
+        drain_seconds=3.5,
+        drain_delay_seconds=4.0,
+    )
+
+
+def test_watching_uses_what_a_pod_has(
+    account: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "fd00::1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "6443")
+    given = options("--watch", "--gateway", "a/b", *account)
+    assert given.kubernetes == KubernetesOptions(
+        api="https://[fd00::1]:6443", token_file=tmp_path / "token", ca_file=tmp_path / "ca.crt"
+    )
+    assert options("--watch", "--gateway", "a/b", "--kubernetes-api", "https://here", *account).kubernetes == (
+        KubernetesOptions(api="https://here", token_file=tmp_path / "token", ca_file=tmp_path / "ca.crt")
+    )
+
+
+def test_a_certificate_and_its_key_make_tls(tmp_path: Path) -> None:
+    certificate, key = tmp_path / "tls.crt", tmp_path / "tls.key"
+    for file in (certificate, key):
+        file.touch()
+    given = options("--config", str(tmp_path), "--tls-cert", str(certificate), "--tls-key", str(key))
+    assert given.tls == TlsFiles(certificate, key)
+    assert options("--config", str(tmp_path)).tls is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--config", "/", "--tls-cert", "/x"], "--tls-cert has no effect without --tls-key: give both, or neither"),
+        (["--config", "/", "--tls-key", "/x"], "--tls-key has no effect without --tls-cert: give both, or neither"),
+        (
+            ["--config", "/", "--tls-cert", "/nowhere", "--tls-key", "/nowhere"],
+            "--tls-cert: /nowhere is not a readable file",
+        ),
+        ([], "there is no source of config: give --config DIR (or OSTIARY_CONFIG), --watch, or both"),
+        (["--config", "/nowhere"], "--config: /nowhere is not a folder: correct it, or create it first"),
+        (["--config", "/", "--port", "7", "--admin-port", "7"], "--port and --admin-port are both 7"),
+        (["--watch"], "--watch needs --gateway NAMESPACE/NAME"),
+        (
+            ["--watch", "--gateway", "a/b"],
+            "this is not a Pod (KUBERNETES_SERVICE_HOST is not set): give --kubernetes-api",
+        ),
+        (
+            ["--config", "/", "--kubernetes-api", "https://x"],
+            "--kubernetes-api says how to watch, but --watch is missing",
+        ),
+        (
+            ["--watch", "--gateway", "a/b", "--kubernetes-api", "https://x", "--kubernetes-token-file", "/nowhere"],
+            "--kubernetes-token-file: /nowhere is not a readable file: give another one",
+        ),
+    ],
+)
+def test_combinations_that_cannot_be_are_explained(arguments: list[str], words: str, ostiary: Ostiary) -> None:
+    answer = ostiary("gateway", *arguments)
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.startswith(f"ostiary gateway: {words}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--port", "http"], "'http' is not a port: give a number from 0 to 65535 (--port or PORT)"),
+        (["--port", "65536"], "'65536' is not a port"),
+        (["--gateway", "default"], "'default' is not NAMESPACE/NAME, such as ostiary-system/default"),
+        (["--drain-seconds", "-1"], "'-1' is not a number of seconds from 0 to 86400"),
+        (["--drain-seconds", "nan"], "'nan' is not a number of seconds from 0 to 86400"),
+    ],
+)
+def test_values_that_cannot_be_are_explained(arguments: list[str], words: str, ostiary: Ostiary) -> None:
+    answer = ostiary("gateway", *arguments)
+    assert answer.code == 2
+    assert words in answer.err
+
+
+def test_a_bad_variable_is_explained_like_a_bad_argument(ostiary: Ostiary, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ADMIN_PORT", "none")
+    answer = ostiary("gateway", "--config", "/")
+    assert answer.code == 2
+    assert "'none' is not a port: give a number from 0 to 65535 (--admin-port or ADMIN_PORT)" in answer.err
+
+
+def test_logs_can_be_objects(capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        raise ValueError("inner")  # noqa: TRY301  to have a traceback
+    except ValueError:
+        record = logging.LogRecord("l", logging.WARNING, __file__, 1, "%d \n lines", (2,), sys.exc_info())
+    told = json.loads(shared.JSONFormatter().format(record))
+    assert told.pop("exception").endswith("ValueError: inner")
+    assert told.pop("time").endswith("Z")
+    assert told == {"level": "warning", "logger": "l", "message": "2 \n lines"}

@@ -1,0 +1,49 @@
+"""Ports that are in use: all of them are reported at once, with a command that works."""
+
+import socket
+
+import pytest
+
+from ostiary_operator.local import ports
+from ostiary_operator.local.ports import PortRequest
+from ostiary_tools.common.ports import reserve_port
+
+COMMAND = ["ostiary", "run", "my proxies"]
+
+
+def test_free_ports_and_any_port_are_fine() -> None:
+    ports.check(
+        [PortRequest("--port", "127.0.0.1", 0, "x"), PortRequest("--admin-port", "", reserve_port(), "x")],
+        command=COMMAND,
+    )
+
+
+def test_what_is_taken_is_named_and_what_is_free_is_not() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port, free = taken.getsockname()[1], reserve_port()
+        wanted = [
+            PortRequest("--port", "127.0.0.1", free, "x"),
+            PortRequest("--mock-port", "127.0.0.1", port, "the mock MCP server"),
+        ]
+        with pytest.raises(ports.PortsTakenError) as caught:
+            ports.check(wanted, command=COMMAND)
+    said = str(caught.value)
+    assert said.startswith(f"port {port} (MOCK_PORT, the mock MCP server) is in use.")
+    assert f"If an MCP server of your own is at {port}, `ostiary run --no-mock-server` uses that." in said
+    assert "End what uses it, or take another:\n\n" in said
+    assert "'my proxies' --mock-port" in said
+    assert str(free) not in said
+
+
+def test_two_ports_are_moved_to_two_that_differ() -> None:
+    near = ports.free_near("127.0.0.1", 40000)
+    assert near == ports.free_near("127.0.0.1", 40000)
+    assert ports.free_near("127.0.0.1", 40000, avoid=[near]) != near
+
+
+def test_a_run_that_make_started_prints_make_commands() -> None:
+    others = {"--port": 9080, "--admin-port": 9081}
+    assert ports.again(COMMAND, others, {}) == "ostiary run 'my proxies' --port 9080 --admin-port 9081"
+    assert ports.again(COMMAND, others, {"MAKELEVEL": "1"}) == "make run EXAMPLE='my proxies' PORT=9080 ADMIN_PORT=9081"
+    usual = ["ostiary", "run", "examples/quickstart"]
+    assert ports.again(usual, {"--mock-port": 8878}, {"MAKELEVEL": "1"}) == "make run MOCK_PORT=8878"

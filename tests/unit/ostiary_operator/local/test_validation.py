@@ -1,0 +1,51 @@
+"""A policy whose target does not exist: the message names the probable target."""
+
+from pathlib import Path
+
+import pytest
+
+from ostiary_operator.local import validation
+from ostiary_operator.local.validation import ValidationContext
+
+PROXY = """
+apiVersion: ostiary.dev/v1alpha1
+kind: MCPProxy
+metadata: {{name: {name}, namespace: {namespace}}}
+spec: {{servers: [{{name: main, url: "http://localhost:1/mcp"}}]}}
+---"""
+POLICY = """
+apiVersion: ostiary.dev/v1alpha1
+kind: MCPPolicy
+metadata: {{name: p, namespace: default}}
+spec: {{targetRefs: [{{kind: MCPProxy, name: {target}}}], access: {{rules: []}}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("target", "proxies", "remedy"),
+    [
+        (
+            "mock-mpc-server",
+            ["default/mock-mcp-server", "default/crm"],
+            "did you mean mock-mcp-server?",
+        ),
+        (
+            "crm",
+            ["sales/crm", "default/wiki"],
+            "there is one in namespace sales, but a policy targets",
+        ),
+        ("crm", ["default/desk"], "the only one here is desk: correct the name"),
+        ("crm", ["default/desk", "default/wiki"], "correct the name, or create the MCPProxy in the policy's namespace"),
+        ("crm", [], "correct the name, or create the MCPProxy in the policy's namespace"),
+    ],
+)
+def test_a_missing_target_is_reported_with_the_name_that_was_probably_meant(
+    target: str, proxies: list[str], remedy: str, tmp_path: Path
+) -> None:
+    parts = [PROXY.format(namespace=each.partition("/")[0], name=each.partition("/")[2]) for each in proxies]
+    file = tmp_path / "all.yaml"
+    file.write_text("".join([*parts, POLICY.format(target=target)]))
+    found = validation.validate(validation.read_file(file, namespace="default"), ValidationContext())
+    (finding,) = (each for each in found if "there is no MCPProxy" in each.message)
+    assert finding.field == "spec.targetRefs[0]"
+    assert finding.remedy.startswith(remedy)

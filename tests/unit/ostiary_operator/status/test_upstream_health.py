@@ -1,0 +1,102 @@
+"""The condition of a proxy's server, from the reports of replicas: at once, short, and not repeatedly."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from ostiary_operator.compile.model import ConditionDraft, ObjectKey, ResourceStatus
+from ostiary_operator.status.replica_reports import Report
+from ostiary_operator.status.replica_state import GatewayState, ReplicaState
+from ostiary_operator.status.replicas import Replica
+from ostiary_operator.status.upstream_health import DWELL, MESSAGE_DWELL, damp, evaluate
+
+GATEWAY, PROXY = "ostiary-system/default", "tools/crm"
+WELL = {"answered": True}
+REFUSED = {"answered": True, "fault": {"kind": "UpstreamHostRefused", "message": "HTTP 421: no such host", "at": 5}}
+
+
+def status(kind: str = "MCPProxy", *, generation: int = 3) -> ResourceStatus:
+    return ResourceStatus(ObjectKey(kind, "tools", "crm"), "u", generation, (), expected={GATEWAY: {PROXY: "a" * 64}})
+
+
+def saying(*servers: Mapping[str, Any] | None) -> dict[str, GatewayState]:
+    """A gateway with one replica for each of these reports; None reports nothing on the server."""
+    states = {}
+    for number, server in enumerate(servers):
+        entry = {"active": "a" * 64, **({"servers": {"crm": server}} if server is not None else {})}
+        report = Report.model_validate(
+            {"gateway": GATEWAY, "revision": 1, "replica": f"r{number}", "entries": {PROXY: entry}}
+        )
+        states[f"http://{number}"] = ReplicaState(Replica(f"http://{number}", f"r{number}"), 0.0, report=report)
+    return {GATEWAY: GatewayState(GATEWAY, 0.0, states=states)}
+
+
+def judged(*servers: Mapping[str, Any] | None) -> tuple[str, str]:
+    found = evaluate(status(), saying(*servers))
+    assert found is not None
+    return found.status, found.reason
+
+
+def test_before_any_call_nothing_is_known() -> None:
+    assert judged() == judged(None, None) == judged({"answered": False}) == ("Unknown", "NoTraffic")
+
+
+def test_one_replica_that_was_answered_is_enough() -> None:
+    assert judged(None, WELL) == ("True", "UpstreamHealthy")
+
+
+def test_one_replica_that_was_not_served_is_reported_with_the_servers_message_and_the_remedy() -> None:
+    assert judged(WELL, REFUSED, None) == ("False", "UpstreamHostRefused")
+    found = evaluate(status(), saying(REFUSED))
+    assert found is not None
+    assert found.message.startswith("server crm: HTTP 421: no such host. Add the host that the gateway sends")
+
+
+def test_a_fault_that_only_a_newer_gateway_knows_is_reported_by_its_name() -> None:
+    assert judged({"fault": {"kind": "UpstreamNovel", "message": "words"}}) == ("False", "UpstreamNovel")
+
+
+def test_a_policy_has_no_condition_of_its_upstream() -> None:
+    assert evaluate(status("MCPPolicy"), saying(REFUSED)) is None
+
+
+def said(found: ConditionDraft, *, generation: int = 3) -> dict[str, Any]:
+    return {
+        "status": found.status, "reason": found.reason, "message": found.message, "observedGeneration": generation
+    }  # fmt: skip
+
+
+def condition(value: str, reason: str, message: str = "words") -> ConditionDraft:
+    return ConditionDraft("UpstreamHealthy", value, reason, message)
+
+
+TRUE, UNKNOWN = condition("True", "UpstreamHealthy"), condition("Unknown", "NoTraffic")
+DOWN, LOOP = condition("False", "UpstreamUnreachable"), condition("False", "UpstreamLoop")
+
+
+@pytest.mark.parametrize("found", [TRUE, DOWN, UNKNOWN])
+def test_the_first_condition_is_written_at_once(found: ConditionDraft) -> None:
+    assert damp(found, None, generation=3, written_at=0, now=1).condition == found
+    assert damp(found, said(UNKNOWN), generation=3, written_at=0, now=1).condition == found
+
+
+@pytest.mark.parametrize(("before", "after"), [(TRUE, DOWN), (DOWN, TRUE), (DOWN, LOOP)])
+def test_an_unstable_server_is_reported_once_a_minute(before: ConditionDraft, after: ConditionDraft) -> None:
+    early = damp(after, said(before), generation=3, written_at=100, now=100 + DWELL - 1)
+    assert (early.condition, early.until) == (before, 100 + DWELL)
+    assert damp(after, said(before), generation=3, written_at=100, now=100 + DWELL).condition == after
+
+
+def test_another_message_for_the_same_fault_is_reported_every_ten_minutes() -> None:
+    other = condition("False", "UpstreamUnreachable", "other words")
+    assert damp(other, said(DOWN), generation=3, written_at=100, now=100 + DWELL).condition == DOWN
+    assert damp(other, said(DOWN), generation=3, written_at=100, now=100 + MESSAGE_DWELL).condition == other
+
+
+@pytest.mark.parametrize("before", [TRUE, DOWN])
+def test_replicas_that_have_just_started_take_nothing_from_what_is_known_of_the_same_generation(
+    before: ConditionDraft,
+) -> None:
+    assert damp(UNKNOWN, said(before), generation=3, written_at=0, now=1e9).condition == before
+    assert damp(UNKNOWN, said(before), generation=4, written_at=0, now=1e9).condition == UNKNOWN

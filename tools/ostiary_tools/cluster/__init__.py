@@ -1,0 +1,1 @@
+"""A Kubernetes control plane without containers, and the platform that `make cluster` starts on it."""

@@ -1,0 +1,1 @@
+"""What several tools need: processes, ports, progress, errors."""

@@ -1,0 +1,1 @@
+"""The official conformance suite and clients through the gateway, compared with the direct run."""

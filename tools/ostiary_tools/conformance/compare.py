@@ -1,0 +1,92 @@
+"""Compares a run through the gateway with the direct one; lists expected differences."""
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from itertools import zip_longest
+from typing import Final
+
+from ostiary_tools.conformance.suite import CheckKey, CheckOutcome, Run
+
+_RANK: Final = {"SUCCESS": 0, "INFO": 1, "SKIPPED": 2, "WARNING": 3, "FAILURE": 4, "ABSENT": 5}
+_ABSENT: Final = CheckOutcome("ABSENT", "the check did not run")
+_NOTHING: Final = CheckOutcome("INFO")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Difference:
+    """A check that is worse through the gateway.
+
+    Attributes:
+        key: the check.
+        direct: its outcome without the gateway.
+        through: its outcome through the gateway.
+    """
+
+    key: CheckKey
+    direct: CheckOutcome
+    through: CheckOutcome
+
+    def __str__(self) -> str:
+        key = self.key
+        change = f"{self.direct.status} became {self.through.status}"
+        return f"{key.scenario}: {key.check} ({key.name}): {change}: {self.through.message}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ExpectedRefusal:
+    """A scenario of one leg that the gateway refuses on purpose, and that servers accept.
+
+    All of its checks.
+
+    Attributes:
+        leg: the leg's name.
+        scenario: the scenario.
+        reason: why, for the table in the docs.
+    """
+
+    leg: str
+    scenario: str
+    reason: str
+
+
+#: The expected refusals, each with the reason that the table shows. There are none at present.
+REFUSED_ON_PURPOSE: Final[tuple[ExpectedRefusal, ...]] = ()
+
+
+def differences(direct: Run, through: Run) -> list[Difference]:
+    """Return every check that is worse through the gateway, expected or not.
+
+    A better one is no difference.
+    """
+    found = []
+    for key in sorted({*direct.outcomes, *through.outcomes}):
+        found += _worse(key, direct.outcomes.get(key, ()), through.outcomes.get(key, ()))
+    return found
+
+
+def refusal(leg: str, difference: Difference) -> ExpectedRefusal | None:
+    """Return the expected refusal that explains a difference, or None."""
+    named = (leg, difference.key.scenario)
+    return next((each for each in REFUSED_ON_PURPOSE if (each.leg, each.scenario) == named), None)
+
+
+def stale(leg: str, differing: Iterable[Difference]) -> list[ExpectedRefusal]:
+    """Return the expected refusals of a leg that explain none of the differences."""
+    needed = {refusal(leg, each) for each in differing}
+    return [each for each in REFUSED_ON_PURPOSE if each.leg == leg and each not in needed]
+
+
+def _worse(key: CheckKey, direct: Sequence[CheckOutcome], through: Sequence[CheckOutcome]) -> list[Difference]:
+    """Compare the outcomes of one check, sorted by rank: the suite does not order them."""
+    pairs = zip_longest(sorted(direct, key=_rank, reverse=True), sorted(through, key=_rank, reverse=True))
+    found = []
+    for before, after in pairs:
+        was = before or _NOTHING  # a check that runs only through the gateway may be INFO, but not worse
+        became = after or (_ABSENT if was.status != "INFO" else _NOTHING)
+        if _rank(became) > _rank(was):
+            found.append(Difference(key, was, became))
+    return found
+
+
+def _rank(outcome: CheckOutcome) -> int:
+    return _RANK[outcome.status]

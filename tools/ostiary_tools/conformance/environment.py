@@ -1,0 +1,126 @@
+"""The environment of a conformance run.
+
+The everything-servers and a gateway for them, as processes.
+
+Every server has two proxies: one without a policy, and one under a policy that allows everything by name, so that every
+message passes the code that filters and authorizes.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import socket
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from ostiary_operator.delivery.directory import ConfigDirectory
+from ostiary_tools import local_gateway
+from ostiary_tools.common.ports import LOOPBACK, reserve_port
+from ostiary_tools.common.processes import Process, wait_until
+from ostiary_tools.conformance import suite
+
+SERVERS: Final = ("python", "typescript")
+WAYS: Final = ("ungoverned", "governed")
+_SUPPORT: Final = Path(__file__).parents[3] / "tests" / "support"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ConformanceEnvironment:
+    """Running servers and their gateway.
+
+    Attributes:
+        direct: the endpoint of each server.
+        port: the gateway's data port.
+        node: the Node that runs the suite.
+        log: the gateway's log.
+    """
+
+    direct: dict[str, str]
+    port: int
+    node: Path
+    log: Path
+
+    def through(self, server: str, way: str) -> str:
+        """Return the endpoint of a server through the gateway."""
+        return f"http://{LOOPBACK}:{self.port}/{way}-{server}/mcp"
+
+
+@contextlib.contextmanager
+def running(
+    directory: Path, servers: Sequence[str] = SERVERS, *, page_size: int | None = None
+) -> Iterator[ConformanceEnvironment]:
+    """Run the servers and a gateway until the block ends.
+
+    Args:
+        directory: for logs and config.
+        servers: which of SERVERS.
+        page_size: the length of list pages; None returns whole lists, as the suite requires.
+
+    Raises:
+        ToolError: a process did not start.
+    """
+    node = suite.install()
+    ports = {server: reserve_port() for server in servers}
+    direct = {server: f"http://{LOOPBACK}:{port}/mcp" for server, port in ports.items()}
+    _compile(directory / "config", direct)
+    data, admin = reserve_port(), reserve_port()
+    log = directory / "gateway.log"
+    with contextlib.ExitStack() as stack:
+        processes = []
+        for server, port in ports.items():
+            command = [*_server(server, node), "--port", str(port)]
+            command += [] if page_size is None else ["--page-size", str(page_size)]
+            processes.append(_start(stack, server, command, directory / f"{server}.log"))
+        arguments = local_gateway.arguments(directory / "config", port=data, admin_port=admin)
+        gateway = [Path(sys.executable).with_name("ostiary"), *arguments]
+        processes.append(_start(stack, "the gateway", gateway, log))
+        for port in (*ports.values(), data):
+            wait_until(functools.partial(_listens, port), what=f"port {port}", processes=processes)
+        yield ConformanceEnvironment(direct, data, node, log)
+
+
+def _server(server: str, node: Path) -> list[str | Path]:
+    if server == "python":
+        return [sys.executable, _SUPPORT / "everything_server.py"]
+    return [node, suite.HOME / "everything.mjs"]
+
+
+def _start(stack: contextlib.ExitStack, name: str, command: Sequence[str | Path], log: Path) -> Process:
+    process = Process(name, command, log=log)
+    stack.callback(process.stop)
+    return process
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((LOOPBACK, port)) == 0
+
+
+def _compile(directory: Path, direct: dict[str, str]) -> None:
+    """Compile proxies and the policy into the directory that the gateway loads."""
+    proxies = [_proxy(f"{way}-{server}", url) for server, url in direct.items() for way in WAYS]
+    policy = _policy([f"governed-{server}" for server in direct])
+    config = local_gateway.compiled([*proxies, policy])
+    ConfigDirectory(directory, gateway=local_gateway.GATEWAY).write(config)
+
+
+def _object(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
+    metadata = {"name": name, "namespace": "conformance", "uid": name, "generation": 1}
+    return {"apiVersion": "ostiary.dev/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec}
+
+
+def _proxy(name: str, url: str) -> dict[str, Any]:
+    return _object("MCPProxy", name, {"path": f"/{name}", "servers": [{"name": "everything", "url": url}]})
+
+
+def _policy(proxies: Sequence[str]) -> dict[str, Any]:
+    """Return a policy that allows everything by name.
+
+    Each listed item and each call is checked.
+    """
+    everything = {primitive: {"names": ["*"]} for primitive in ("tools", "resources", "prompts")}
+    rules = [{"name": "everything", "effect": "Allow", **everything}]
+    targets = [{"kind": "MCPProxy", "name": name} for name in proxies]
+    return _object("MCPPolicy", "everything", {"targetRefs": targets, "access": {"rules": rules}})

@@ -1,0 +1,1 @@
+"""Writes what is generated: charts, pages, locks, rights, the bill of materials."""

@@ -1,0 +1,1 @@
+"""Compilers and programs that tests need, built or installed once into the cache of the user."""
