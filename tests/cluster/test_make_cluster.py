@@ -23,7 +23,7 @@ from ostiary_tools.common.processes import wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 
-TOOLS = Path(main.__file__).parents[1]
+TOOLS = Path(main.__file__).parents[2]
 HIDE_IT = [{"op": "add", "path": "/spec/access/rules/0/tools/verbs/-", "value": "List"}]
 
 
