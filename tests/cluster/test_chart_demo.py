@@ -69,8 +69,8 @@ def test_the_helm_test_calls_the_proxy_that_is_installed(further: tuple[str, ...
     objects = render(*further, namespace="tools", chart=DEMO)
     (pod,) = of_kind(objects, "Pod")
     assert url in pod["spec"]["containers"][0]["command"]
-    (script,) = (obj["data"]["knock.py"] for obj in of_kind(objects, "ConfigMap"))
-    assert script == (DEMO / "files" / "knock.py").read_text()
+    (script,) = (obj["data"]["check_endpoint.py"] for obj in of_kind(objects, "ConfigMap"))
+    assert script == (DEMO / "files" / "check_endpoint.py").read_text()
 
 
 def test_helm_finds_one_log_of_the_test_and_no_more() -> None:

@@ -46,11 +46,11 @@ def test_each_has_all_that_a_gateway_needs_under_a_name_of_its_own() -> None:
 
 def test_an_entry_has_the_last_word_also_with_no_and_none() -> None:
     objects = render("-f", values("everything"))
-    front, back = (one(objects, "Deployment", f"door-keeper-{name}-gateway") for name in ("front", "back"))
+    front, back = (one(objects, "Deployment", f"tools-platform-{name}-gateway") for name in ("front", "back"))
     assert "--watch" in container(front)["args"]
     assert "--watch" not in container(back)["args"]
     assert ("replicas" in front["spec"], back["spec"]["replicas"]) == (False, 1)
-    assert [obj["metadata"]["name"] for obj in of_kind(objects, "Ingress")] == ["door-keeper-front-gateway"]
+    assert [obj["metadata"]["name"] for obj in of_kind(objects, "Ingress")] == ["tools-platform-front-gateway"]
 
 
 def test_no_gateway_is_a_release_too() -> None:
@@ -92,7 +92,7 @@ def test_by_default_the_drain_is_longer_than_a_call_that_waits_for_its_server() 
 
 def test_routes_lead_to_the_data_port() -> None:
     objects = render("-f", values("everything"))
-    service = one(objects, "Service", "door-keeper-front-gateway")
+    service = one(objects, "Service", "tools-platform-front-gateway")
     ports = {port["name"]: port["port"] for port in service["spec"]["ports"]}
     (ingress,) = of_kind(objects, "Ingress")
     (rule,) = ingress["spec"]["rules"]
@@ -143,10 +143,10 @@ def test_metrics_and_administration_are_let_in_apart() -> None:
     objects = render("-f", values("everything"))
     monitoring = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
     outside = {"ipBlock": {"cidr": "198.51.100.0/24"}}
-    allowed = ingress_of(objects, "door-keeper-front-gateway")
+    allowed = ingress_of(objects, "tools-platform-front-gateway")
     assert allowed["http"] == [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress"}}}]
     assert [peer for peer in allowed["admin"] if "podSelector" not in peer] == [outside, monitoring]
-    assert ingress_of(objects, "door-keeper-operator") == {"admin": [monitoring]}
+    assert ingress_of(objects, "tools-platform-operator") == {"admin": [monitoring]}
 
 
 def test_every_port_that_is_let_in_is_one_of_the_pod() -> None:
@@ -162,7 +162,7 @@ def test_every_port_that_is_let_in_is_one_of_the_pod() -> None:
 def test_egress_is_open_until_it_is_asked_to_be_closed() -> None:
     for policy in of_kind(render(), "NetworkPolicy"):
         assert policy["spec"]["policyTypes"] == ["Ingress"]
-    closed = one(render("-f", values("everything")), "NetworkPolicy", "door-keeper-front-gateway")["spec"]
+    closed = one(render("-f", values("everything")), "NetworkPolicy", "tools-platform-front-gateway")["spec"]
     assert closed["policyTypes"] == ["Ingress", "Egress"]
     assert [rule.get("to", "anywhere") for rule in closed["egress"]] == [
         "anywhere",  # names
@@ -172,7 +172,7 @@ def test_egress_is_open_until_it_is_asked_to_be_closed() -> None:
 
 
 def test_a_gateway_without_a_watch_cannot_reach_the_api_server() -> None:
-    closed = one(render("-f", values("everything")), "NetworkPolicy", "door-keeper-back-gateway")["spec"]
+    closed = one(render("-f", values("everything")), "NetworkPolicy", "tools-platform-back-gateway")["spec"]
     assert [{"port": 443}, {"port": 6443}] not in [rule["ports"] for rule in closed["egress"]]
 
 

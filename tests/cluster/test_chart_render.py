@@ -178,7 +178,7 @@ def test_a_name_that_looks_like_a_number_stays_a_name(name: str) -> None:
 
 
 def named(name: str) -> list[Object]:
-    """The chart with `name` wherever there may be one."""
+    """The chart with `name` in every place that takes a name."""
     chosen = ("--set-string", re.sub(r"\bN\b", name, ",".join(NAMES.split())))
     return render(*chosen, *SWITCHES, "--set", "fullnameOverride=front,crds.install=false", release="r", namespace=name)
 

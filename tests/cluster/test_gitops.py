@@ -21,7 +21,7 @@ from ostiary_tools.toolchain import gitops_health
 ROOT = Path(__file__).parents[2]
 ARGO = ROOT / "examples" / "gitops" / "argocd"
 HEALTH = ARGO / "health.lua"
-KNOCK = DEMO / "files" / "knock.py"
+CHECK_SCRIPT = DEMO / "files" / "check_endpoint.py"
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_helm_waits_until_the_proxy_is_ready(cluster: LocalCluster, releases: li
 
 def call_proxy(url: str, *further: str) -> tuple[int, list[str]]:
     """What `helm test` runs: its exit code and what it says."""
-    command = [sys.executable, str(KNOCK), url, *further]
+    command = [sys.executable, str(CHECK_SCRIPT), url, *further]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=TIMEOUT_SECONDS)
     assert not done.stderr
     return done.returncode, done.stdout.splitlines()

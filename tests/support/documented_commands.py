@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 #: Takes the place of the reader's own chart, `my-proxies`, which pages name.
 _CHART = {
     "Chart.yaml": "apiVersion: v2\nname: my-proxies\nversion: 0.1.0\n",
-    "templates/door.yaml": """\
+    "templates/proxy.yaml": """\
 apiVersion: ostiary.dev/v1alpha1
 kind: MCPProxy
 metadata: {name: mine}

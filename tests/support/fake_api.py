@@ -1,6 +1,6 @@
 """A small Kubernetes API server for ConfigMaps and Secrets: list, get, watch, bearer tokens, and faults on demand.
 
-The real one is in tests/cluster; this one breaks off, expires, forbids and babbles when a test says so.
+The real one is in tests/cluster. This one closes connections, expires lists, denies and sends garbage on demand.
 """
 
 import asyncio

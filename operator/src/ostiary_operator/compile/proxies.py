@@ -2,7 +2,7 @@
 
 Proxies are evaluated in order of age, so the older one keeps a path. The newest version is accepted at all its gateways
 or at none. Where it is not accepted, or a reference is unusable, the last accepted version stays in force at its
-gateways, wherever today's rules still permit it. A version that is kept keeps its path, too.
+gateways, as long as today's rules permit it. A version that is kept keeps its path, too.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -118,7 +118,7 @@ def _accepted_at(
 
 
 def _keep(admission: Admission, context: AdmissionContext) -> Admission:
-    """Keep the last accepted version wherever it is still permitted."""
+    """Keep the last accepted version at every gateway where it is still permitted."""
     kept, objections = {}, []
     for site, entry in _last_entries(admission.subject, context):
         claim = claim_of_entry(admission.subject.key, entry)

@@ -147,7 +147,8 @@ def _refused_by_status(case: Case, reply: McpReply) -> CheckResult:
 async def _upstream_message(case: Case, reason: str) -> str:
     """Return the message of the condition UpstreamHealthy if it has this reason, else nothing.
 
-    It has details of the server's error that clients do not get. It is a few seconds old, hence the comparison.
+    It has details of the server's error that clients do not get. The condition may be some seconds old, so
+    its reason is compared.
     """
     case.proxy = await case.cluster.get(PROXY, namespace=case.namespace, name=case.name)
     seen = rows.condition(case.proxy, ConditionType.UPSTREAM_HEALTHY)

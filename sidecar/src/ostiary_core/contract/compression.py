@@ -25,7 +25,7 @@ def unfolded(name: str, content: bytes, *, limit: int) -> Iterator[bytes]:
     All pieces together have at most ``limit`` bytes.
 
     Raises:
-        ContractError: it is not gzip although its name says so, is truncated, or is larger.
+        ContractError: it is not gzip although its name ends in ``.gz``, is truncated, or is larger.
     """
     size = 0
     for piece in _unfolded(name, content) if name.endswith(".gz") else (content,):

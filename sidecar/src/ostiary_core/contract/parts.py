@@ -93,7 +93,7 @@ def read(name: str, content: bytes, *, limit: int) -> Part:
     """Read a part's file while it is unfolded, with at most ``limit`` bytes in memory.
 
     Raises:
-        ContractError: it is not gzip although its name says so, is larger, or a line does not start with a digest.
+        ContractError: its name ends in ``.gz`` but is not gzip, is larger, or a line does not start with a digest.
     """
     seen = hashlib.sha256()
     documents = {}

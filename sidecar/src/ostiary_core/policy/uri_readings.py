@@ -42,7 +42,7 @@ _HEX: Final = "0123456789abcdefABCDEF"
 _OCTETS: Final = {
     pair.encode(): bytes.fromhex(pair) for pair in (a + b for a in _HEX for b in _HEX) if pair.upper() != "2A"
 }
-#: Characters that parsers remove from a URL wherever they are.
+#: Characters that parsers remove from a URL at any position.
 _STRIPPED: Final = re.compile(r"[\t\n\r]")
 #: A segment that begins like a Windows drive.
 _DRIVE: Final = re.compile(r"[/\\:][\t\n\r]*[A-Za-z][\t\n\r]*[:|]")

@@ -33,7 +33,7 @@ _LOGO: Final = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAABAAAAAQAQMAAAAlPW0iAAAABlBMVEX///88KBQ/NLVdAAAAI0lEQVR42mNgYGCQ/8FgwMOQwMbgwISEuBgc"
     "pFBFmBjq/wEAhPAGLQ4aXaMAAAAASUVORK5CYII="
 )
-"""The picture of a door, 16 by 16 pixels."""
+"""The logo as PNG, 16 by 16 pixels."""
 
 
 def register(server: MCPServer, *, store: Store, activity: Activity) -> None:

@@ -191,7 +191,7 @@ class UpstreamConnection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         """Refuse a second response to one request."""
         if self._head is None:
-            raise UpstreamFault(faults.INVALID, "an answer that nobody asked for")
+            raise UpstreamFault(faults.INVALID, "a response without a request")
         self._headers = {}
 
     def on_header(self, name: bytes, value: bytes) -> None:

@@ -1,4 +1,4 @@
-"""The bytes of a request. Header names and values are checked, wherever they come from."""
+"""Serializes a request. Every header name and value is checked, whatever its source."""
 
 import re
 from collections.abc import Mapping

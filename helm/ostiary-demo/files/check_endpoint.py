@@ -1,8 +1,8 @@
 # noqa: INP001  a file of a chart, not of a package
 """Sends requests to an endpoint like an MCP client, and checks the responses. For `helm test`.
 
-    python3 knock.py http://HOST/PATH/mcp                 the mock server under its policy
-    python3 knock.py http://HOST/PATH/mcp --any-server    any server and any policy: only the gateway's own responses
+    python3 check_endpoint.py http://HOST/PATH/mcp                 the mock server under its policy
+    python3 check_endpoint.py http://HOST/PATH/mcp --any-server    any server, any policy: the gateway's own responses
 
 It needs only Python's standard library. It speaks MCP 2026-07-28, one request at a time. The exit code is 0 if every
 response is right, 1 if one is wrong, and 2 if the endpoint does not respond.
