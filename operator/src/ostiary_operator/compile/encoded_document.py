@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from ostiary_core.canonical import digest
-from ostiary_core.contract.documents import ContractDocument
+from ostiary_core.contract.base import ContractDocument
 
 DocumentT_co = TypeVar("DocumentT_co", bound=ContractDocument, covariant=True)
 DocumentT = TypeVar("DocumentT", bound=ContractDocument)

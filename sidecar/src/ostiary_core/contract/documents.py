@@ -6,48 +6,22 @@ A document has no defaults that a reader must know: the operator writes out what
 milliseconds, sizes integer bytes. Absent members are omitted, never null.
 """
 
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from ostiary_core.canonical import canonical
+from ostiary_core.contract.authentication import AuthenticationConfig
+from ostiary_core.contract.base import CLOSED, ContractDocument, Count, Positive
 from ostiary_core.mcp.methods import Primitive, Verb
 
 Tier: TypeAlias = Literal["platform", "owner"]
 Effect: TypeAlias = Literal["Allow", "Deny"]
 Default: TypeAlias = Literal["Allow", "Deny"]
-#: JSON has integers of any size; canonical JSON, and most readers, stop at 64 bits.
-_LARGEST: Final = 2**63 - 1
-Count: TypeAlias = Annotated[int, Field(ge=0, le=_LARGEST)]
-Positive: TypeAlias = Annotated[int, Field(gt=0, le=_LARGEST)]
-
-
-_CLOSED: Final = ConfigDict(
-    extra="forbid",
-    strict=True,
-    alias_generator=to_camel,
-    validate_by_name=True,
-    validate_by_alias=True,
-)
-
-
-class ContractDocument(BaseModel):
-    """Base of everything in the contract.
-
-    Documents are frozen, and reject members that a reader would not understand.
-    """
-
-    model_config = ConfigDict(frozen=True, **_CLOSED)
-
-    def canonical(self) -> bytes:
-        """Return the canonical JSON of the document."""
-        return canonical(self.model_dump(mode="json", by_alias=True, exclude_none=True))
 
 
 # There are tens of thousands of rules. Dataclasses take a third of the memory and time of models.
-@dataclass(frozen=True, slots=True, config=_CLOSED)
+@dataclass(frozen=True, slots=True, config=CLOSED)
 class SelectionConfig:
     """A rule's selection of one primitive.
 
@@ -59,15 +33,37 @@ class SelectionConfig:
     patterns: list[str] | None = None
 
 
-@dataclass(frozen=True, slots=True, config=_CLOSED)
+@dataclass(frozen=True, slots=True, config=CLOSED)
+class ArgumentConfig:
+    """A constraint on one argument of a call, which ``path`` leads to; the members are JSON Schema's.
+
+    An argument that is absent fails every constraint of it.
+    """
+
+    path: list[str]
+    enum: list[Any] | None = None
+    const: Any = None
+    pattern: str | None = None
+    minimum: int | float | None = None
+    maximum: int | float | None = None
+    max_length: int | None = None
+
+
+@dataclass(frozen=True, slots=True, config=CLOSED)
 class AccessRuleConfig:
-    """One rule; without any primitive it applies to all three."""
+    """One rule; without any primitive it applies to all three.
+
+    It matches where all of ``scopes``, the CEL expression ``when`` and all of ``arguments`` hold.
+    """
 
     name: str
     effect: Effect
     tools: SelectionConfig | None = None
     resources: SelectionConfig | None = None
     prompts: SelectionConfig | None = None
+    scopes: list[str] | None = None
+    when: str | None = None
+    arguments: list[ArgumentConfig] | None = None
 
     def selection(self, primitive: Primitive) -> SelectionConfig | None:
         """Return the rule's selection of a primitive."""
@@ -81,8 +77,21 @@ class AccessRulesConfig(ContractDocument):
     rules: list[AccessRuleConfig]
 
 
+class SubjectConfig(ContractDocument):
+    """Callers that a policy governs: those that all present members match.
+
+    ``consumers`` are ``namespace/name``; ``when`` is a CEL expression over the principal.
+    """
+
+    consumers: list[str] | None = None
+    groups: list[str] | None = None
+    when: str | None = None
+
+
 class PolicyDocument(ContractDocument):
     """One MCPPolicy as last accepted. ``generation`` is that of the accepted version.
+
+    Its rules match callers of ``subjects``, None for everyone. ``mode`` None enforces; Shadow only reports decisions.
 
     Only the compiler uses ``source``, a gateway ignores it: the targets of this version, as canonical JSON, so that the
     version stays in force as a whole when a newer one cannot be used.
@@ -95,6 +104,9 @@ class PolicyDocument(ContractDocument):
     generation: Count
     tier: Tier
     access: AccessRulesConfig | None = None
+    mode: Literal["Shadow"] | None = None
+    authentication: AuthenticationConfig | None = None
+    subjects: list[SubjectConfig] | None = None
     source: str | None = None
 
     @property
@@ -156,7 +168,7 @@ class ServerConfig(ContractDocument):
     url: str
     timeouts: TimeoutsConfig
     tls: TlsConfig | None = None
-    addresses: list[str] = []
+    addresses: list[str] = Field(default_factory=list)
     host: str | None = None
     headers: list[HeaderConfig] | None = None
 
@@ -176,10 +188,10 @@ class EntryDocument(ContractDocument):
     uid: str
     generation: Count
     path: str
-    hostnames: list[str] = []
+    hostnames: list[str] = Field(default_factory=list)
     servers: list[ServerConfig] = Field(min_length=1)
     catalogue: CatalogueConfig | None = None
-    policies: list[str] = []
+    policies: list[str] = Field(default_factory=list)
     without_policy: Default = "Allow"
     invalid: bool = False
 
@@ -242,7 +254,7 @@ class EgressProxyConfig(ContractDocument):
 
     host: str
     port: int = Field(gt=0, le=65535)
-    no_proxy: list[str] = []
+    no_proxy: list[str] = Field(default_factory=list)
 
 
 class SettingsDocument(ContractDocument):
@@ -259,8 +271,8 @@ class SettingsDocument(ContractDocument):
 
     kind: Literal["settings"] = "settings"
     external_url: str | None = None
-    allowed_origins: list[str] = []
-    trusted_proxies: list[str] = []
+    allowed_origins: list[str] = Field(default_factory=list)
+    trusted_proxies: list[str] = Field(default_factory=list)
     bounds: BoundsConfig
     egress_proxy: EgressProxyConfig | None = None
     refused_addresses: list[str] | None = None

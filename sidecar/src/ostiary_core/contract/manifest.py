@@ -4,7 +4,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import FailFast, Field, ValidationError
 
-from ostiary_core.contract.documents import ContractDocument, Count
+from ostiary_core.contract.base import ContractDocument, Count
 from ostiary_core.contract.read_errors import unreadable
 
 #: The version of the contract. A reader that does not know it reports that and keeps its last good config.

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from ostiary_core.canonical import canonical
 from ostiary_core.contract import compression, mac
-from ostiary_core.contract.documents import ContractDocument, Count
+from ostiary_core.contract.base import ContractDocument, Count
 from ostiary_core.contract.manifest import Mac
 from ostiary_core.contract.parts import COMPRESS_ABOVE, MANIFEST_FILE
 from ostiary_core.contract.read_errors import unreadable

@@ -1,3 +1,5 @@
+from typing import Any
+
 from ostiary_core.contract.documents import AccessRuleConfig, AccessRulesConfig, PolicyDocument, SelectionConfig
 from ostiary_core.mcp.methods import Primitive
 from ostiary_core.policy.access import CompiledPolicy
@@ -7,7 +9,8 @@ TOOLS = ["delete_user", "get_users", "echo"]
 
 
 def policy(*names: str, primitive: str = "tools") -> CompiledPolicy:
-    rule = AccessRuleConfig(name="no-delete", effect="Deny", **{primitive: SelectionConfig(names=list(names))})
+    selection: dict[str, Any] = {primitive: SelectionConfig(names=list(names))}
+    rule = AccessRuleConfig(name="no-delete", effect="Deny", **selection)
     access = AccessRulesConfig(rules=[rule])
     return CompiledPolicy.build(
         PolicyDocument(namespace="a", name="p", uid="u", generation=1, tier="owner", access=access)
