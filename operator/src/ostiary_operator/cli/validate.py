@@ -34,10 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Validate the files; return 0, or 1 for problems, or 2 for paths that cannot be used."""
-    from ostiary_operator.local import files, validation  # noqa: PLC0415  help needs none of it
+    from ostiary_operator.local import files, manifests, validation  # noqa: PLC0415  help needs none of it
 
     try:
-        read = validation.read_all(arguments.paths, namespace=arguments.namespace)
+        read = manifests.read_all(arguments.paths, namespace=arguments.namespace)
     except files.PathError as error:
         sys.stderr.write(f"ostiary validate: {error}\n")
         return UNUSABLE

@@ -1,4 +1,4 @@
-"""YAML files: finds those that the paths of a command line name, and reads their text."""
+"""YAML files: finds those that the paths of a command line name, reads their text, and detects changes."""
 
 import asyncio
 import difflib
@@ -11,6 +11,8 @@ from ostiary_core.errors import OstiaryError
 
 _SUFFIXES: Final = (".yaml", ".yml")
 _MAX_BYTES: Final = 8 * 1024 * 1024
+#: For each file what a change alters: path, inode, size, time of modification.
+FileStamps: TypeAlias = tuple[tuple[str, int, int, int], ...]
 
 
 class PathError(OstiaryError):
@@ -99,14 +101,6 @@ def decoded(content: bytes) -> str:
         raise TextError("is not UTF-8 text", "save it as UTF-8") from None
 
 
-# Detects changed files by polling.
-#
-# It works on every file system, and with editors that save by renaming.
-
-#: For each file what a change alters: path, inode, size, time of modification.
-FileStamps: TypeAlias = tuple[tuple[str, int, int, int], ...]
-
-
 def file_stamps(paths: Iterable[Path]) -> FileStamps:
     """Return the stamps of the files that paths name, without reading them."""
     return tuple(_stamp(file) for path in paths for file in _files(path))
@@ -130,12 +124,10 @@ def _stamp(file: Path) -> tuple[str, int, int, int]:
 async def changes(
     take: Callable[[], FileStamps], seen: FileStamps, *, period: float = 0.1
 ) -> AsyncIterator[FileStamps]:
-    """Yield whenever the stamps that ``take`` returns differ from the last ones.
+    """Poll, and yield whenever the stamps that ``take`` returns differ from the last ones, at first from ``seen``.
 
-    ``seen`` are the first stamps.
-
-    A change is yielded once the stamps were stable for a ``period`` in seconds: an editor may remove, write and rename
-    a file to save it.
+    Polling works on every file system. A change is yielded once the stamps were stable for a ``period`` in seconds: an
+    editor may remove, write and rename a file to save it.
     """
     last = seen
     while True:

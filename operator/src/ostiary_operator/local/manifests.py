@@ -1,18 +1,21 @@
-"""Reads YAML texts as Kubernetes objects, each with the positions of its fields.
+"""Reads YAML files and texts as Kubernetes objects, each with the positions of its fields.
 
 What is no object becomes a finding. Objects of other kinds are kept if MCPProxies and MCPPolicies depend on them (a
 namespace's labels, a gateway's settings, a CA bundle); any other becomes a note.
 """
 
 import difflib
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from ostiary_operator.api.resources import API_VERSION, GROUP, POLICY_KIND, PROXY_KIND
-from ostiary_operator.api.yaml_reader import Places, YamlError, read_documents, read_places
-from ostiary_operator.local import yaml_faults
+from ostiary_operator.api.yaml_reader import YamlError, read_documents
+from ostiary_operator.local import files, yaml_faults
 from ostiary_operator.local.findings import Finding, Severity
+from ostiary_operator.local.yaml_positions import Places, read_places
 
 OURS: Final = (PROXY_KIND, POLICY_KIND)
 #: Kubernetes kinds that MCPProxies and MCPPolicies depend on, with their API version.
@@ -23,6 +26,10 @@ COMPANIONS: Final[Mapping[str, str]] = {
     "Namespace": "v1",
     "EndpointSlice": "discovery.k8s.io/v1",
 }
+
+#: The path that means standard input, and what findings call it.
+STDIN: Final = "-"
+_STDIN_NAME: Final = "<stdin>"
 
 _NO_OBJECT: Final = "start it with apiVersion, kind, metadata and spec"
 
@@ -87,6 +94,41 @@ class Read:
         self.manifests.extend(other.manifests)
         self.findings.extend(other.findings)
         self.notes.extend(other.notes)
+
+
+def read_all(paths: Iterable[str], *, namespace: str) -> Read:
+    """Read every file that the paths name.
+
+    Raises:
+        PathError: a path does not exist, or a file may not be read.
+    """
+    read = Read()
+    for path in paths:
+        if path == STDIN:
+            read.add(_read_stdin(namespace))
+        else:
+            for file in files.find([Path(path)]):
+                read.add(read_file(file, namespace=namespace))
+    return read
+
+
+def read_file(path: Path, *, namespace: str) -> Read:
+    """Read one file; content that is no valid text becomes a finding.
+
+    Raises:
+        PathError: it cannot be read.
+    """
+    try:
+        return read_text(files.read(path), file=str(path), namespace=namespace)
+    except files.TextError as error:
+        return Read(findings=[unreadable(str(path), error.message, error.remedy)])
+
+
+def _read_stdin(namespace: str) -> Read:
+    try:
+        return read_text(files.decoded(sys.stdin.buffer.read()), file=_STDIN_NAME, namespace=namespace)
+    except files.TextError as error:
+        return Read(findings=[unreadable(_STDIN_NAME, error.message, error.remedy)])
 
 
 def read_text(text: str, *, file: str, namespace: str = "default") -> Read:

@@ -8,11 +8,12 @@ from ostiary_operator.api import labels
 from ostiary_operator.api.load import parse_policy, parse_proxy, parse_settings
 from ostiary_operator.api.problems import InvalidDocument, Problem
 from ostiary_operator.api.resources import POLICY_KIND, PROXY_KIND
-from ostiary_operator.api.yaml_reader import Places, Position, YamlError, read_documents, read_places
+from ostiary_operator.api.yaml_reader import YamlError, read_documents
 from ostiary_operator.compile import gateways
 from ostiary_operator.local import yaml_faults
 from ostiary_operator.local.findings import Finding
 from ostiary_operator.local.manifests import ObjectManifest
+from ostiary_operator.local.yaml_positions import Places, Position, read_places
 
 _PARSERS: Final[Mapping[str, Callable[[Mapping[str, Any]], object]]] = {
     PROXY_KIND: parse_proxy,

@@ -9,7 +9,7 @@ kind or name, has no key to match: without this module its policies would be gon
 from collections.abc import Sequence
 from pathlib import Path
 
-from ostiary_operator.local import files, validation
+from ostiary_operator.local import files, manifests
 from ostiary_operator.local.manifests import ObjectManifest, Read, unreadable
 
 
@@ -58,7 +58,7 @@ class SourceFiles:
     def _read(self, file: Path) -> Read | None:
         """Read one file; None if it was removed meanwhile."""
         try:
-            return validation.read_file(file, namespace=self._namespace)
+            return manifests.read_file(file, namespace=self._namespace)
         except files.PathError as error:
             if not file.exists():
                 return None

@@ -1,19 +1,14 @@
-"""Validates all objects of the files together.
-
-It compiles them, with an implied gateway, and returns the findings.
+"""Validates all objects of the files: compiles them, with an implied gateway, and returns the findings.
 
 A cluster has gateways; a folder of proxies and policies usually has none. Unless the files declare a shared gateway,
 one named ``default`` is implied in the operator's namespace, ``ostiary-system``. Policies of that namespace are
 platform policies, all others are owner policies.
 """
 
-import dataclasses
 import difflib
 import re
-import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, Final
 
 import yaml
@@ -36,46 +31,9 @@ from ostiary_operator.compile.model import (
     Resources,
     ResourceStatus,
 )
-from ostiary_operator.local import files, object_checks
+from ostiary_operator.local import object_checks
 from ostiary_operator.local.findings import Finding, Severity, in_order
-from ostiary_operator.local.manifests import ManifestKey, ObjectManifest, Read, key_of, read_text, unreadable
-
-# Suggestions for a policy's targetRef that names no MCPProxy.
-#
-# They are similar names, and other namespaces.
-
-_REFERENCE: Final = re.compile(r"spec\.targetRefs\[(\d+)\]")
-
-
-def with_suggestion(finding: Finding, manifest: ObjectManifest, known: Iterable[ManifestKey]) -> Finding:
-    """Return a finding about a missing MCPProxy with a suggestion as its remedy.
-
-    Any other finding is returned unchanged.
-
-    The suggestion is a similar name in the same namespace, the same name in another namespace (which a policy cannot
-    target), or the only MCPProxy of the namespace.
-    """
-    place = _REFERENCE.fullmatch(finding.field)
-    if place is None or manifest.key.kind != POLICY_KIND or "there is no MCPProxy" not in finding.message:
-        return finding
-    name = str(manifest.value["spec"]["targetRefs"][int(place[1])]["name"])
-    proxies = [key for key in known if key.kind == PROXY_KIND]
-    hint = _hint(name, manifest.key.namespace, proxies)
-    return dataclasses.replace(finding, remedy=hint) if hint else finding
-
-
-def _hint(name: str, namespace: str, proxies: list[ManifestKey]) -> str:
-    here = [key.name for key in proxies if key.namespace == namespace]
-    close = difflib.get_close_matches(name, here, n=1)
-    if close:
-        return f"did you mean {close[0]}? Correct the name, or create the MCPProxy in the policy's namespace"
-    elsewhere = next((key.namespace for key in proxies if key.name == name), "")
-    if elsewhere:
-        return f"there is one in namespace {elsewhere}, but a policy targets its own namespace: place it there"
-    if len(here) == 1:
-        return f"the only one here is {here[0]}: correct the name, or create the MCPProxy in the policy's namespace"
-    return ""
-
+from ostiary_operator.local.manifests import ManifestKey, ObjectManifest, Read, key_of
 
 GATEWAY: Final = "default"
 
@@ -87,6 +45,7 @@ _MAYBE_ELSEWHERE: Final = frozenset(
         ResolvedRefsReason.REF_NOT_FOUND.value,
     }
 )
+_REFERENCE: Final = re.compile(r"spec\.targetRefs\[(\d+)\]")
 _FIELD: Final = re.compile(r"(?:spec|metadata)(?:[.\[][\w.\[\]-]*)?")
 
 
@@ -124,6 +83,12 @@ class ValidationResult:
         return tuple(finding for finding in self.findings if finding.severity is Severity.ERROR)
 
 
+def validate(read: Read, context: ValidationContext) -> list[Finding]:
+    """Return all that is wrong with what was read, in the order of the files."""
+    result = validate_objects(read.manifests, context)
+    return in_order([*read.findings, *result.findings, *ungoverned(result)])
+
+
 def validate_objects(
     manifests: Iterable[ObjectManifest],
     context: ValidationContext,
@@ -145,7 +110,7 @@ def validate_objects(
     for manifest in distinct.values():
         if manifest.ours and manifest.key not in faulty:
             found_by_compiler = _conditions(manifest, compiled.statuses[ObjectKey(*manifest.key)], distinct)
-            findings += [with_suggestion(finding, manifest, distinct) for finding in found_by_compiler]
+            findings += [_with_suggestion(finding, manifest, distinct) for finding in found_by_compiler]
     return ValidationResult(tuple(distinct.values()), tuple(findings), compiled)
 
 
@@ -273,49 +238,31 @@ def _clause(text: str) -> str:
     return text.partition(". ")[0].removesuffix(".")
 
 
-# ``ostiary validate``: reads files, validates them, and returns the findings.
+def _with_suggestion(finding: Finding, manifest: ObjectManifest, known: Iterable[ManifestKey]) -> Finding:
+    """Return a finding about a missing MCPProxy with a suggestion as its remedy.
 
-#: The path that means standard input, and what findings call it.
-STDIN: Final = "-"
-_STDIN_NAME: Final = "<stdin>"
+    Any other finding is returned unchanged.
 
-
-def read_all(paths: Iterable[str], *, namespace: str) -> Read:
-    """Read every file that the paths name.
-
-    Raises:
-        PathError: a path does not exist, or a file may not be read.
+    The suggestion is a similar name in the same namespace, the same name in another namespace (which a policy cannot
+    target), or the only MCPProxy of the namespace.
     """
-    read = Read()
-    for path in paths:
-        if path == STDIN:
-            read.add(_read_stdin(namespace))
-        else:
-            for file in files.find([Path(path)]):
-                read.add(read_file(file, namespace=namespace))
-    return read
+    place = _REFERENCE.fullmatch(finding.field)
+    if place is None or manifest.key.kind != POLICY_KIND or "there is no MCPProxy" not in finding.message:
+        return finding
+    name = str(manifest.value["spec"]["targetRefs"][int(place[1])]["name"])
+    proxies = [key for key in known if key.kind == PROXY_KIND]
+    hint = _hint(name, manifest.key.namespace, proxies)
+    return replace(finding, remedy=hint) if hint else finding
 
 
-def read_file(path: Path, *, namespace: str) -> Read:
-    """Read one file; content that is no valid text becomes a finding.
-
-    Raises:
-        PathError: it cannot be read.
-    """
-    try:
-        return read_text(files.read(path), file=str(path), namespace=namespace)
-    except files.TextError as error:
-        return Read(findings=[unreadable(str(path), error.message, error.remedy)])
-
-
-def _read_stdin(namespace: str) -> Read:
-    try:
-        return read_text(files.decoded(sys.stdin.buffer.read()), file=_STDIN_NAME, namespace=namespace)
-    except files.TextError as error:
-        return Read(findings=[unreadable(_STDIN_NAME, error.message, error.remedy)])
-
-
-def validate(read: Read, context: ValidationContext) -> list[Finding]:
-    """Return all that is wrong with what was read, in the order of the files."""
-    result = validate_objects(read.manifests, context)
-    return in_order([*read.findings, *result.findings, *ungoverned(result)])
+def _hint(name: str, namespace: str, proxies: list[ManifestKey]) -> str:
+    here = [key.name for key in proxies if key.namespace == namespace]
+    close = difflib.get_close_matches(name, here, n=1)
+    if close:
+        return f"did you mean {close[0]}? Correct the name, or create the MCPProxy in the policy's namespace"
+    elsewhere = next((key.namespace for key in proxies if key.name == name), "")
+    if elsewhere:
+        return f"there is one in namespace {elsewhere}, but a policy targets its own namespace: place it there"
+    if len(here) == 1:
+        return f"the only one here is {here[0]}: correct the name, or create the MCPProxy in the policy's namespace"
+    return ""

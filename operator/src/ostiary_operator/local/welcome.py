@@ -1,4 +1,4 @@
-"""The welcome text of ``ostiary run``: the endpoints, and what to try next."""
+"""The welcome text of ``ostiary run``: the endpoints of the project, and what to try next."""
 
 import os
 import shlex
@@ -122,9 +122,6 @@ def _traces(off: str | None, environ: Mapping[str, str] = os.environ) -> str:
         return "written to this terminal"
     parts = urlsplit(endpoint)
     return f"sent to {printable(parts._replace(netloc=parts.netloc.rpartition('@')[2]).geturl())}"
-
-
-# The endpoints of a served project, as the welcome text shows them.
 
 
 def endpoint_summaries(state: ProjectState, *, mock_port: int | None) -> list[EndpointSummary]:

@@ -10,7 +10,8 @@ from typing import Final, NamedTuple
 import yaml
 from yaml.reader import Reader
 
-from ostiary_operator.api.yaml_reader import Loader, YamlError
+from ostiary_operator.api.yaml_reader import YamlError
+from ostiary_operator.local.yaml_positions import Loader
 
 
 class YamlFault(NamedTuple):

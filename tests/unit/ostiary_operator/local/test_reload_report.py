@@ -1,8 +1,8 @@
 from typing import Any
 
-from ostiary_operator.api.yaml_reader import Places, Position
 from ostiary_operator.local import reload_report
 from ostiary_operator.local.manifests import ObjectManifest
+from ostiary_operator.local.yaml_positions import Places, Position
 
 
 def policy(name: str, **spec: Any) -> ObjectManifest:

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from ostiary_operator.api.yaml_reader import Places, Position
 from ostiary_operator.local import upstreams
 from ostiary_operator.local.manifests import ObjectManifest
+from ostiary_operator.local.yaml_positions import Places, Position
 
 
 def proxy(*urls: Any, kind: str = "MCPProxy") -> ObjectManifest:

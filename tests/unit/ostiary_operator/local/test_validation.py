@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ostiary_operator.local import validation
+from ostiary_operator.local import manifests, validation
 from ostiary_operator.local.validation import ValidationContext
 
 PROXY = """
@@ -45,7 +45,7 @@ def test_a_missing_target_is_reported_with_the_name_that_was_probably_meant(
     parts = [PROXY.format(namespace=each.partition("/")[0], name=each.partition("/")[2]) for each in proxies]
     file = tmp_path / "all.yaml"
     file.write_text("".join([*parts, POLICY.format(target=target)]))
-    found = validation.validate(validation.read_file(file, namespace="default"), ValidationContext())
+    found = validation.validate(manifests.read_file(file, namespace="default"), ValidationContext())
     (finding,) = (each for each in found if "there is no MCPProxy" in each.message)
     assert finding.field == "spec.targetRefs[0]"
     assert finding.remedy.startswith(remedy)
