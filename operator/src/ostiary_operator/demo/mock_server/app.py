@@ -20,7 +20,7 @@ from starlette.routing import Route
 
 from ostiary_core.version import __version__
 from ostiary_operator.demo.mock_server import prompts, sample_resources, tools
-from ostiary_operator.demo.mock_server.draining import Activity, RequestsInFlight
+from ostiary_operator.demo.mock_server.middleware import Activity, RequestsInFlight
 from ostiary_operator.demo.mock_server.sample_store import Store
 from ostiary_operator.demo.mock_server.sessions import Sessions, Updates
 

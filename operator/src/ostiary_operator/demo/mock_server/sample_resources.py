@@ -9,7 +9,7 @@ from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ResourceNotFoundError
 from pydantic import BaseModel
 
-from ostiary_operator.demo.mock_server.draining import Activity
+from ostiary_operator.demo.mock_server.middleware import Activity
 from ostiary_operator.demo.mock_server.sample_store import NotFoundError, Store
 from ostiary_operator.demo.mock_server.sessions import POSTS_URI, USERS_URI
 

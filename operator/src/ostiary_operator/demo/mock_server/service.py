@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import uvicorn
 
 from ostiary_operator.demo.mock_server import app as mock
-from ostiary_operator.demo.mock_server.draining import DrainingApp
+from ostiary_operator.demo.mock_server.middleware import DrainingApp
 
 _GRACE_SECONDS = 0.5
 """How long open responses may take after `stop` before they are ended."""

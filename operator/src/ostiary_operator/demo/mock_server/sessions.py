@@ -1,7 +1,8 @@
-"""Log level and resource subscriptions of sessions (revisions before 2026-07-28).
+"""Log level and resource subscriptions of sessions, and the notification of all subscribers.
 
-The SDK manages the sessions, but handles neither `logging/setLevel` nor `resources/subscribe`, and has no event for the
-end of a session. So this module keeps a record for each session id, and drops the oldest when there are too many.
+The SDK manages the sessions of revisions before 2026-07-28, but handles neither `logging/setLevel` nor
+`resources/subscribe`, and has no event for the end of a session. So this module keeps a record for each session id,
+and drops the oldest when there are too many. In 2026-07-28 clients subscribe with `subscriptions/listen` instead.
 """
 
 import warnings
@@ -27,13 +28,13 @@ from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 
 _LEVELS: Final[tuple[LoggingLevel, ...]] = get_args(LoggingLevel)
 """From the least to the most severe (RFC 5424), as the specification lists them."""
-
 _SESSION_HEADER = "mcp-session-id"
 _MAX_SUBSCRIPTIONS = 100
 """How many resources one session may subscribe to."""
-
 _SEND_SECONDS = 1.0
 """A session that does not accept a notification in this time loses its subscriptions: it must not delay others."""
+USERS_URI = "mock://users"
+POSTS_URI = "mock://posts"
 
 
 @dataclass(slots=True)
@@ -104,6 +105,25 @@ class Sessions:
         return session
 
 
+class Updates:
+    """Publishes to `subscriptions/listen` streams (2026-07-28) and to sessions (before)."""
+
+    def __init__(self, *, bus: SubscriptionBus, sessions: Sessions) -> None:
+        self._bus = bus
+        self._sessions = sessions
+
+    async def publish(self, *uris: str) -> None:
+        """Notify subscribers that these resources changed."""
+        for uri in uris:
+            await self._bus.publish(ResourceUpdated(uri=uri))
+            await self._sessions.resource_updated(uri)
+
+
+def user_uri(user_id: int) -> str:
+    """Return the URI of a user's resource."""
+    return f"{USERS_URI}/{user_id}"
+
+
 def _session_id(ctx: ServerRequestContext[Any, Any]) -> str | None:
     """Return the session id that the transport accepted.
 
@@ -125,28 +145,3 @@ async def _notify(session: _Session, channel: ServerSession, uri: str) -> None:
         pass
     if not delivered:
         session.subscriptions.clear()
-
-
-# Notifies subscribers of changed resources, as their protocol revision requires.
-
-USERS_URI = "mock://users"
-POSTS_URI = "mock://posts"
-
-
-def user_uri(user_id: int) -> str:
-    """Return the URI of a user's resource."""
-    return f"{USERS_URI}/{user_id}"
-
-
-class Updates:
-    """Publishes to `subscriptions/listen` streams (2026-07-28) and to sessions (before)."""
-
-    def __init__(self, *, bus: SubscriptionBus, sessions: Sessions) -> None:
-        self._bus = bus
-        self._sessions = sessions
-
-    async def publish(self, *uris: str) -> None:
-        """Notify subscribers that these resources changed."""
-        for uri in uris:
-            await self._bus.publish(ResourceUpdated(uri=uri))
-            await self._sessions.resource_updated(uri)

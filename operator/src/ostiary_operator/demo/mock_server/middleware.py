@@ -1,4 +1,7 @@
-"""Graceful shutdown: open calls get an error, open streams a regular end."""
+"""Middlewares of the mock server: graceful shutdown, and counts of its messages.
+
+At shutdown open calls get an error, open streams a regular end. The counts show what passed a gateway.
+"""
 
 import asyncio
 from collections import Counter
@@ -10,6 +13,12 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import INTERNAL_ERROR
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_MAX_KINDS: Final = 100
+"""Names come from clients. After this many different names, further ones are counted together."""
+_MAX_LENGTH: Final = 128
+"""Longer names, which no tool has, are counted together."""
+_OTHER: Final = "(other)"
 
 
 class RequestsInFlight:
@@ -100,17 +109,6 @@ class _Response:
             await PlainTextResponse("stopping", status_code=503)(scope, receive, self._send)
         elif not self._complete:
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-# Counts the messages that the server gets, to show what passed a gateway.
-
-_MAX_KINDS: Final = 100
-"""Names come from clients. After this many different names, further ones are counted together."""
-
-_MAX_LENGTH: Final = 128
-"""Longer names, which no tool has, are counted together."""
-
-_OTHER: Final = "(other)"
 
 
 class Activity:
