@@ -79,7 +79,9 @@ class KubeApiProxy:
         """Write a kubeconfig that leads here, at the same place each time, as a token's file is renewed."""
         authority = (self.directory / "ca.crt").read_bytes()
         path = self.directory / "kubeconfig"
-        private.write(path, control_plane.render(url=self.url, authority=authority, token=token, user="operator"))
+        private.write(
+            path, control_plane.render_kubeconfig(url=self.url, authority=authority, token=token, user="operator")
+        )
         return path
 
     def refuse(self, chooses: Chooses, *, status: int, times: int, **headers: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 from ostiary_core.mcp import codes
 from ostiary_operator.api.status import REASONS
 from ostiary_operator.cli.commands import COMMANDS
-from ostiary_operator.doctor.endpoint import UPSTREAM
+from ostiary_operator.doctor.endpoint import UPSTREAM_REMEDIES
 from ostiary_tools.common.errors import ToolError
 from ostiary_tools.generate import pages
 
@@ -30,7 +30,7 @@ def test_every_reason_of_every_condition_is_explained() -> None:
 
 
 def test_every_fault_of_a_server_is_explained() -> None:
-    assert all(f"| `{reason}` |" in pages.TROUBLESHOOTING.read_text() for reason in UPSTREAM)
+    assert all(f"| `{reason}` |" in pages.TROUBLESHOOTING.read_text() for reason in UPSTREAM_REMEDIES)
 
 
 @pytest.mark.parametrize("page", [*PAGES, pages.LLMS], ids=lambda path: str(path.relative_to(ROOT)))

@@ -29,32 +29,6 @@ from ostiary_tools.common.ports import LOOPBACK, reserve_port
 from ostiary_tools.common.processes import Process, wait_until
 from ostiary_tools.toolchain import binaries
 
-# Self-contained kubeconfig files: address, authority and token are inside.
-
-
-def render(*, url: str, authority: bytes, token: str, user: str, namespace: str = "default") -> str:
-    """Return the text of a kubeconfig. It contains the token: write it with `private.write`.
-
-    Args:
-        url: of the API server.
-        authority: the PEM of its certificate authority.
-        token: a bearer token.
-        user: the name of the token's user in the file.
-        namespace: the default namespace of commands.
-    """
-    cluster = {"server": url, "certificate-authority-data": base64.b64encode(authority).decode()}
-    context = {"cluster": "ostiary-local", "user": user, "namespace": namespace}
-    config = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": "ostiary-local", "cluster": cluster}],
-        "users": [{"name": user, "user": {"token": token}}],
-        "contexts": [{"name": "ostiary-local", "context": context}],
-        "current-context": "ostiary-local",
-    }
-    return yaml.safe_dump(config, sort_keys=False)
-
-
 _SERVER_NAMES = ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
 _SERVER_ADDRESSES = (LOOPBACK, "10.0.0.1")
 _START_TIMEOUT = 60.0  # seconds; it takes three on two idle cores
@@ -104,7 +78,7 @@ class ControlPlane:
 
     def _write_kubeconfig(self, path: Path, *, token: str, user: str, namespace: str) -> None:
         authority = self.ca_file.read_bytes()
-        text = render(url=self.url, authority=authority, token=token, user=user, namespace=namespace)
+        text = render_kubeconfig(url=self.url, authority=authority, token=token, user=user, namespace=namespace)
         private.write(path, text)
 
     def start(self) -> None:
@@ -240,3 +214,26 @@ class ControlPlane:
             ToolError: there is none in `path`, or one did not become usable.
         """
         return crds.apply(path, kubectl=self.kubectl, api=self.api)
+
+
+def render_kubeconfig(*, url: str, authority: bytes, token: str, user: str, namespace: str = "default") -> str:
+    """Return the text of a kubeconfig. It contains the token: write it with `private.write`.
+
+    Args:
+        url: of the API server.
+        authority: the PEM of its certificate authority.
+        token: a bearer token.
+        user: the name of the token's user in the file.
+        namespace: the default namespace of commands.
+    """
+    cluster = {"server": url, "certificate-authority-data": base64.b64encode(authority).decode()}
+    context = {"cluster": "ostiary-local", "user": user, "namespace": namespace}
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "ostiary-local", "cluster": cluster}],
+        "users": [{"name": user, "user": {"token": token}}],
+        "contexts": [{"name": "ostiary-local", "context": context}],
+        "current-context": "ostiary-local",
+    }
+    return yaml.safe_dump(config, sort_keys=False)

@@ -26,63 +26,8 @@ from ostiary_tools.common.processes import Process, ProcessDiedError
 from ostiary_tools.common.progress import say
 from ostiary_tools.toolchain import binaries
 
-# Follows the log files of a cluster's processes, and selects their important lines.
-
 _LINE = re.compile(r"\d{4}-\d\d-\d\d (?P<time>\d\d:\d\d:\d\d),\d+ (?P<level>[A-Z]+) +(?P<logger>\S+): (?P<message>.*)")
-
-
-@dataclass(slots=True)
-class LogReader:
-    """Reads the lines that were added to log files since the last read.
-
-    `files` are by process name.
-    """
-
-    files: Mapping[str, Path]
-    _offsets: dict[str, int] = field(default_factory=dict)
-    _rests: dict[str, bytes] = field(default_factory=dict)
-
-    def new_lines(self) -> Iterator[str]:
-        """Yield the new important lines, each prefixed with the name of its process."""
-        width = max(map(len, self.files))
-        for name in self.files:
-            for line in self._whole_lines(name):
-                if (shown := important(line)) is not None:
-                    yield f"{name:<{width}}  {shown}"
-
-    def skip(self) -> None:
-        """Skip the lines that exist already."""
-        for name in self.files:
-            list(self._whole_lines(name))
-
-    def _whole_lines(self, name: str) -> list[str]:
-        try:
-            with self.files[name].open("rb") as file:
-                file.seek(self._offsets.get(name, 0))
-                added = file.read()
-        except FileNotFoundError:
-            return []
-        self._offsets[name] = self._offsets.get(name, 0) + len(added)
-        *lines, self._rests[name] = (self._rests.get(name, b"") + added).split(b"\n")
-        return [line.decode(errors="replace") for line in lines]
-
-
-def important(line: str) -> str | None:
-    """Return a log line as it is shown: time, message, and the level from WARNING on.
-
-    None for any other line.
-
-    Lines in another format, such as tracebacks, are printed only when their process dies.
-    """
-    found = _LINE.fullmatch(line)
-    if found is None or found["level"] == "DEBUG":
-        return None
-    level = "" if found["level"] == "INFO" else f"{found['level']}: "
-    return f"{found['time']}  {level}{found['message']}"
-
-
 __all__ = ["LocalCluster"]
-
 _DIRECTORY = ROOT / ".cluster"
 _PERIOD = 0.2  # seconds between two checks of logs and processes
 
@@ -227,6 +172,56 @@ def _survivors(processes: Mapping[str, Process]) -> dict[str, Process]:
         except ProcessDiedError as death:  # its message holds the end of its log
             print(f"\n{textwrap.indent(str(death), '    ').lstrip()}\n{name} is not started again.\n", flush=True)
     return {name: process for name, process in processes.items() if process.running}
+
+
+@dataclass(slots=True)
+class LogReader:
+    """Reads the lines that were added to log files since the last read.
+
+    `files` are by process name.
+    """
+
+    files: Mapping[str, Path]
+    _offsets: dict[str, int] = field(default_factory=dict)
+    _rests: dict[str, bytes] = field(default_factory=dict)
+
+    def new_lines(self) -> Iterator[str]:
+        """Yield the new important lines, each prefixed with the name of its process."""
+        width = max(map(len, self.files))
+        for name in self.files:
+            for line in self._whole_lines(name):
+                if (shown := important(line)) is not None:
+                    yield f"{name:<{width}}  {shown}"
+
+    def skip(self) -> None:
+        """Skip the lines that exist already."""
+        for name in self.files:
+            list(self._whole_lines(name))
+
+    def _whole_lines(self, name: str) -> list[str]:
+        try:
+            with self.files[name].open("rb") as file:
+                file.seek(self._offsets.get(name, 0))
+                added = file.read()
+        except FileNotFoundError:
+            return []
+        self._offsets[name] = self._offsets.get(name, 0) + len(added)
+        *lines, self._rests[name] = (self._rests.get(name, b"") + added).split(b"\n")
+        return [line.decode(errors="replace") for line in lines]
+
+
+def important(line: str) -> str | None:
+    """Return a log line as it is shown: time, message, and the level from WARNING on.
+
+    None for any other line.
+
+    Lines in another format, such as tracebacks, are printed only when their process dies.
+    """
+    found = _LINE.fullmatch(line)
+    if found is None or found["level"] == "DEBUG":
+        return None
+    level = "" if found["level"] == "INFO" else f"{found['level']}: "
+    return f"{found['time']}  {level}{found['message']}"
 
 
 if __name__ == "__main__":

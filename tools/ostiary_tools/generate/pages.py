@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ostiary_operator.api.reason import Reason
 from ostiary_operator.api.status import REASONS, ConditionType
-from ostiary_operator.doctor.endpoint import UPSTREAM
+from ostiary_operator.doctor.endpoint import UPSTREAM_REMEDIES
 from ostiary_tools.common.errors import ToolError
 
 ROOT = Path(__file__).parents[3]
@@ -87,7 +87,7 @@ def _row(reason: Reason) -> str:
 def _faults() -> Iterator[str]:
     yield "| `data.reason` | What to do |"
     yield "|---|---|"
-    for reason, remedy in UPSTREAM.items():
+    for reason, remedy in UPSTREAM_REMEDIES.items():
         yield f"| `{reason}` | {remedy} |"
 
 

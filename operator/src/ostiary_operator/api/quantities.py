@@ -1,4 +1,4 @@
-"""Sizes in bytes, as Kubernetes writes quantities: `4Mi`, `512Ki`, `1G`, or a plain number."""
+"""Sizes in bytes, as Kubernetes writes quantities (`4Mi`, `512Ki`, `1G`), and whole numbers as JSON writes them."""
 
 from typing import Any, Self
 
@@ -8,7 +8,6 @@ from pydantic_core import CoreSchema, core_schema
 from ostiary_operator.api.constraints import Rule, compiled, problem
 
 SIZE_PATTERN = "^[0-9]{1,15}(k|M|G|T|Ki|Mi|Gi|Ti)?$"
-
 FACTORS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 
 
@@ -61,9 +60,6 @@ def between_sizes(smallest: str, largest: str) -> Rule:
         f"must be from {smallest} to {largest}",
         "choose a size within these bounds",
     )
-
-
-# Whole numbers, as JSON has them.
 
 
 def _from_float(value: Any) -> Any:

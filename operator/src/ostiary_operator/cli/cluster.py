@@ -1,11 +1,14 @@
-"""Arguments of the commands that read a cluster.
+"""Arguments of the commands that read a cluster: connection, namespaces and `--watch`, named as in kubectl.
 
-They are connection and namespaces, named as in kubectl.
+`--watch` prints the output once, then every change, until Ctrl-C. It polls every two seconds instead of opening a
+watch, so that it needs no rights besides get and list.
 """
 
 import argparse
+import asyncio
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from ostiary_operator.api.labels import OPERATOR_NAMESPACE
 from ostiary_operator.cli import shared
@@ -13,12 +16,11 @@ from ostiary_operator.cli import shared
 if TYPE_CHECKING:
     from ostiary_operator.kube.kubeconfig import Credentials
     from ostiary_operator.view.tables import Paint
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Final, TypeVar
 
 WELL, NOT_WELL, UNANSWERED = 0, 1, 2
 """The exit codes: all is well; something is not; wrong usage, or the cluster could not be read."""
+_SECONDS: Final = 2.0
+T = TypeVar("T")
 
 
 def add_connection(parser: argparse.ArgumentParser) -> None:
@@ -87,31 +89,6 @@ def note(command: str, text: str) -> None:
     sys.stderr.write(f"ostiary {command}: {text}\n")
 
 
-# `--watch` of the commands that read a cluster.
-#
-# It prints the output once, then every change, until Ctrl-C.
-#
-# It polls every two seconds instead of opening a watch, so that it needs no rights besides get and list.
-
-_SECONDS: Final = 2.0
-
-T = TypeVar("T")
-
-
-def add_watch(parser: argparse.ArgumentParser) -> None:
-    """Add `--watch`."""
-    parser.add_argument(
-        "-w", "--watch", action="store_true", help="keep running, and show every change until Ctrl-C (tables only)"
-    )
-
-
-def unfit(arguments: argparse.Namespace) -> str | None:
-    """Return why `--watch` cannot be combined with the other arguments, or None."""
-    if arguments.watch and arguments.output in {"json", "yaml"}:
-        return f"--watch shows tables, and -o {arguments.output} one object: omit one of them"
-    return None
-
-
 async def polls(poll: Callable[[], Awaitable[T]], *, command: str, seconds: float = _SECONDS) -> AsyncIterator[T]:
     """Poll and yield each result.
 
@@ -138,3 +115,17 @@ async def polls(poll: Callable[[], Awaitable[T]], *, command: str, seconds: floa
             note(command, "the API server answers again")
             lost = False
         yield found
+
+
+def add_watch(parser: argparse.ArgumentParser) -> None:
+    """Add `--watch`."""
+    parser.add_argument(
+        "-w", "--watch", action="store_true", help="keep running, and show every change until Ctrl-C (tables only)"
+    )
+
+
+def watch_conflict(arguments: argparse.Namespace) -> str | None:
+    """Return why `--watch` cannot be combined with the other arguments, or None."""
+    if arguments.watch and arguments.output in {"json", "yaml"}:
+        return f"--watch shows tables, and -o {arguments.output} one object: omit one of them"
+    return None

@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.names and (arguments.kind == "all" or arguments.all_namespaces or arguments.selector):
         cluster.note("get", "a NAME needs one KIND and one namespace, and no -A and --selector")
         return cluster.UNANSWERED
-    if (problem := cluster.unfit(arguments)) is not None:
+    if (problem := cluster.watch_conflict(arguments)) is not None:
         cluster.note("get", problem)
         return cluster.UNANSWERED
     try:

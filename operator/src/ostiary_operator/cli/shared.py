@@ -1,4 +1,4 @@
-"""Arguments that several commands share, and the argparse types of their values."""
+"""Arguments that several commands share, the argparse types of their values, and the log format of server processes."""
 
 import argparse
 import json
@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from ostiary_operator.api.labels import OPERATOR_NAMESPACE, is_dns_label
+
+_PLAIN: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 def add_namespaces(parser: argparse.ArgumentParser) -> None:
@@ -54,6 +56,16 @@ def add_port(parser: argparse.ArgumentParser, flag: str, *, variable: str, defau
         # argparse also parses a default that is text, so an invalid variable is reported like an invalid argument.
         default=os.environ.get(variable) or str(default),
         help=f"{what}; 0 takes a free one (default: {variable}, else {default})",
+    )
+
+
+def add_format(parser: argparse.ArgumentParser) -> None:
+    """Add `--log-format`."""
+    parser.add_argument(
+        "--log-format",
+        choices=("plain", "json"),
+        default="plain",
+        help="lines for people, or one JSON object per line (default: plain)",
     )
 
 
@@ -106,21 +118,6 @@ def gateway(text: str) -> str:
     if len(parts) != 2 or not all(map(is_dns_label, parts)):
         raise argparse.ArgumentTypeError(f"{text!r} is not NAMESPACE/NAME, such as ostiary-system/default")
     return text
-
-
-# The log format of server processes: text lines, or JSON objects.
-
-_PLAIN: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-
-
-def add_format(parser: argparse.ArgumentParser) -> None:
-    """Add `--log-format`."""
-    parser.add_argument(
-        "--log-format",
-        choices=("plain", "json"),
-        default="plain",
-        help="lines for people, or one JSON object per line (default: plain)",
-    )
 
 
 def configure(log_format: str) -> None:

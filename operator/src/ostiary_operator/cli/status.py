@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Report; return 0 if all is ready, 1 if something is not, 2 if the cluster cannot be read."""
     from ostiary_operator.kube.errors import ClusterError  # noqa: PLC0415  --help must work without these packages
 
-    if (problem := cluster.unfit(arguments)) is not None:
+    if (problem := cluster.watch_conflict(arguments)) is not None:
         cluster.note("status", problem)
         return cluster.UNANSWERED
     try:

@@ -1,4 +1,4 @@
-"""Compiles the entries of a gateway's config: one for each proxy, with today's policies."""
+"""Compiles the entries of a gateway's config: one for each proxy, with its servers and today's policies."""
 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, TypeAlias
@@ -26,35 +26,7 @@ from ostiary_operator.compile.proxies import Admission
 from ostiary_operator.compile.resource_parser import ParsedProxy
 from ostiary_operator.compile.routes import claim_of_spec, server_url
 
-# Compiles the servers of a proxy: complete URLs, milliseconds, certificates, addresses.
-
-
-def compile_servers(
-    spec: ProxySpec, namespace: str, *, bundles: Mapping[str, str], addresses: list[str]
-) -> list[ServerConfig]:
-    """Compile the servers. ``bundles`` are CA certificates by server, ``addresses`` CIDRs."""
-    return [_server(server, namespace, bundles.get(server.name), addresses) for server in spec.servers]
-
-
-def _server(server: ApiServer, namespace: str, bundle: str | None, addresses: list[str]) -> ServerConfig:
-    timeouts = server.timeouts
-    return ServerConfig(
-        name=server.name,
-        url=server_url(server, namespace),
-        timeouts=TimeoutsConfig(
-            connect=timeouts.connect.milliseconds,
-            request=timeouts.request.milliseconds,
-            idle=timeouts.idle.milliseconds,
-        ),
-        tls=TlsConfig(ca=bundle, hostname=server.tls.hostname) if server.tls is not None else None,
-        addresses=addresses,
-        host=server.host,
-        headers=[HeaderConfig(name=header.name, value=header.value) for header in server.headers] or None,
-    )
-
-
 EncodedEntry: TypeAlias = EncodedDocument[EntryDocument]
-
 _UNGOVERNED = Governance()
 
 
@@ -138,6 +110,30 @@ def _without_policy(site: Site) -> Default:
     if site.settings is None:
         raise AssertionError("nothing is placed at a gateway without settings")
     return site.settings.without_policy.value
+
+
+def compile_servers(
+    spec: ProxySpec, namespace: str, *, bundles: Mapping[str, str], addresses: list[str]
+) -> list[ServerConfig]:
+    """Compile the servers. ``bundles`` are CA certificates by server, ``addresses`` CIDRs."""
+    return [_server(server, namespace, bundles.get(server.name), addresses) for server in spec.servers]
+
+
+def _server(server: ApiServer, namespace: str, bundle: str | None, addresses: list[str]) -> ServerConfig:
+    timeouts = server.timeouts
+    return ServerConfig(
+        name=server.name,
+        url=server_url(server, namespace),
+        timeouts=TimeoutsConfig(
+            connect=timeouts.connect.milliseconds,
+            request=timeouts.request.milliseconds,
+            idle=timeouts.idle.milliseconds,
+        ),
+        tls=TlsConfig(ca=bundle, hostname=server.tls.hostname) if server.tls is not None else None,
+        addresses=addresses,
+        host=server.host,
+        headers=[HeaderConfig(name=header.name, value=header.value) for header in server.headers] or None,
+    )
 
 
 def _catalogue(catalogue: ApiCatalogue) -> CatalogueConfig:

@@ -1,4 +1,4 @@
-"""Finds the settings in force at each discovered gateway, and so where entries can go.
+"""Finds the settings in force at each discovered gateway, and the gateways that a proxy goes to.
 
 A gateway whose settings cannot be used keeps its last good ones, which its previous config carries. Without any it is
 known, but nothing can be placed there: falling back to defaults would open what the settings close.
@@ -172,9 +172,6 @@ def _share(share: PerSource | PerPrincipal | PerProxy, *, connections: int | Non
         streams=share.streams,
         bytes_in_flight=int(share.bytes_in_flight),
     )
-
-
-# Which gateways a proxy goes to.
 
 
 def place(

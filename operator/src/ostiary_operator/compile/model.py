@@ -167,8 +167,6 @@ class Compiled:
     problems: tuple[GatewayProblem, ...] = ()
 
 
-# Checks return None or a rejection; a chain of checks returns the first rejection.
-
 P = ParamSpec("P")
 
 
@@ -182,7 +180,7 @@ class ResourceRejection(NamedTuple):
 def first_rejection(
     checks: Iterable[Callable[P, ResourceRejection | None]], *args: P.args, **kwargs: P.kwargs
 ) -> ResourceRejection | None:
-    """Run the checks in order, and return the first rejection."""
+    """Run the checks in order, each returning None or a rejection, and return the first rejection."""
     for check in checks:
         rejection = check(*args, **kwargs)
         if rejection is not None:

@@ -1,9 +1,9 @@
 """Limits what one namespace adds to a gateway's config, so that it cannot crowd out others.
 
 A namespace that exceeds its budget keeps its previous entries and owner policies, except deleted ones, under today's
-platform policies. Its changes are not applied; other namespaces are not affected. The budget limits bytes, and the cost
-of matching patterns (:mod:`ostiary_core.policy.cost_limits`). Patterns have a limit for each proxy as well; a proxy
-beyond that keeps its previous entry.
+platform policies. Its changes are not applied; other namespaces are not affected. The budget limits bytes, and the
+weight of patterns: the cost of keeping and matching them (:mod:`ostiary_core.policy.cost_limits`). Patterns have a
+limit for each proxy as well; a proxy beyond that keeps its previous entry.
 """
 
 from collections import defaultdict
@@ -27,34 +27,8 @@ from ostiary_operator.compile.proxies import AdmissionContext, last_entry, objec
 from ostiary_operator.compile.resource_parser import ParsedProxy
 from ostiary_operator.compile.routes import claim_of_entry
 
-# The weights of policies and catalogues: the cost of keeping and matching their patterns.
-#
-# A policy that is too heavy is invalid. The budget limits the sum of several at a proxy or in a namespace.
-
-
-def policy_weight(encoded: EncodedPolicy, cache: Cache) -> int:
-    """Return the weight of a policy's rules, in instructions."""
-    return cache.get(("policy weight", encoded.digest), lambda: CompiledPolicy.build(encoded.document).weight)
-
-
-def catalogue_weight(entry: EncodedDocument[EntryDocument], cache: Cache) -> int:
-    """Return the weight of a proxy's catalogue, in instructions."""
-    catalogue = entry.document.catalogue
-    if catalogue is None:
-        return 0
-    return cache.get(("catalogue weight", catalogue.model_dump_json()), lambda: _weigh(catalogue))
-
-
-def _weigh(catalogue: CatalogueConfig) -> int:
-    try:
-        return sum(matcher.weight for matcher in compile_catalogue(catalogue).values())
-    except PatternError:
-        return PROXY_WEIGHT + 1  # a version from before the current limits
-
-
 #: Bytes of canonical JSON that the entries and owner policies of one namespace may take in one gateway's config.
 DEFAULT_BUDGET: Final = 4 * 1024 * 1024
-
 _UNGOVERNED: Final = Governance()
 
 
@@ -196,3 +170,23 @@ def _before(
     # A policy that closed the proxy may be fixed by now, but its rules are not in force here: it stays closed.
     invalid = entry.invalid or lost or bool(governance.closed_by)
     return refreshed(entry, site, policies=sorted(documents), invalid=invalid), documents
+
+
+def policy_weight(encoded: EncodedPolicy, cache: Cache) -> int:
+    """Return the weight of a policy's rules, in instructions."""
+    return cache.get(("policy weight", encoded.digest), lambda: CompiledPolicy.build(encoded.document).weight)
+
+
+def catalogue_weight(entry: EncodedDocument[EntryDocument], cache: Cache) -> int:
+    """Return the weight of a proxy's catalogue, in instructions."""
+    catalogue = entry.document.catalogue
+    if catalogue is None:
+        return 0
+    return cache.get(("catalogue weight", catalogue.model_dump_json()), lambda: _weigh(catalogue))
+
+
+def _weigh(catalogue: CatalogueConfig) -> int:
+    try:
+        return sum(matcher.weight for matcher in compile_catalogue(catalogue).values())
+    except PatternError:
+        return PROXY_WEIGHT + 1  # a version from before the current limits

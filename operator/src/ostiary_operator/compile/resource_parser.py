@@ -1,6 +1,10 @@
 """Parses and validates custom resources; invalid ones are kept with their problem.
 
 An invalid resource still has a name, an age and labels. Policies target it, it keeps its claims, and it gets a status.
+
+The part of a resource that the compiler reads is encoded as JSON. An object from the API server consists of some
+hundred small dicts and strings; the JSON text takes a fifth of that memory, and is also the cache key for its
+validation.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -19,67 +23,12 @@ from ostiary_operator.api.resources import API_VERSION, EPOCH, POLICY_KIND, PROX
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.model import ObjectKey
 
-# Encodes custom resources compactly for the compiler, as JSON of the part that it reads.
-#
-# An object from the API server consists of some hundred small dicts and strings. The JSON text of the relevant part
-# takes a fifth of that memory, and is also the cache key for its validation.
-
 Document = dict[str, Any]
-
 #: The metadata that the compiler reads. The API server sets the rest, and newer versions add to it.
 _JUDGED: Final = ("name", "namespace", "uid", "generation", "creationTimestamp", "labels")
 #: The metadata that other packages read.
 _READ: Final = ("name", "namespace", "uid", "generation", "resourceVersion", "deletionTimestamp", "labels")
 _PLAIN: Final = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
-
-
-class EncodedResource(dict[str, Any]):
-    """A custom resource with its metadata and status; the spec is only in ``content``, as JSON."""
-
-    __slots__ = ("content",)
-
-    def __init__(self, item: Mapping[str, Any], content: bytes) -> None:
-        super().__init__(item)
-        self.content = content
-
-
-def encode_resource(kind: str, item: Mapping[str, Any]) -> EncodedResource:
-    """Encode an object that was parsed from JSON. ``kind`` is that of its list."""
-    metadata = {key: item["metadata"][key] for key in _READ if key in item["metadata"]}
-    rest = {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "status": item.get("status") or {}}
-    return EncodedResource(rest, to_json(compiled_part(kind, item)))
-
-
-def compiled_part(kind: str, item: Mapping[str, Any]) -> Document:
-    """Return the part that the compiler reads: no status, and of the metadata what users write."""
-    metadata = item.get("metadata")
-    part = {"apiVersion": API_VERSION, "kind": kind, **item}
-    part.pop("status", None)
-    if isinstance(metadata, Mapping):
-        part["metadata"] = {key: _plain(metadata[key]) for key in _JUDGED if key in metadata}
-    return part
-
-
-def to_json(part: Document) -> bytes:
-    """Return the JSON of such a part.
-
-    Raises:
-        TypeError: it contains values that JSON cannot represent.
-    """
-    return orjson.dumps(part, option=_PLAIN)
-
-
-def from_json(text: bytes) -> Document:
-    """Return the part from its JSON."""
-    part: Document = orjson.loads(text)
-    return part
-
-
-def _plain(value: Any) -> Any:
-    """Return a time as text, since YAML readers convert timestamps."""
-    return value.isoformat() if isinstance(value, datetime) else value
-
-
 SpecT_co = TypeVar("SpecT_co", covariant=True)
 SpecT = TypeVar("SpecT")
 
@@ -128,6 +77,8 @@ class PolicyContent:
 
 
 ParsedProxy: TypeAlias = ParsedResource[ProxySpec]
+
+
 ParsedPolicy: TypeAlias = ParsedResource[PolicyContent]
 
 
@@ -179,6 +130,53 @@ def _read(
     if b"null" in text:  # NaN is written as null too, so two documents may share this text
         return _validate(kind, parse, document, None, is_json=True)
     return cache.get((kind, text), lambda: _validate(kind, parse, document, text, is_json=True))
+
+
+class EncodedResource(dict[str, Any]):
+    """A custom resource with its metadata and status; the spec is only in ``content``, as JSON."""
+
+    __slots__ = ("content",)
+
+    def __init__(self, item: Mapping[str, Any], content: bytes) -> None:
+        super().__init__(item)
+        self.content = content
+
+
+def encode_resource(kind: str, item: Mapping[str, Any]) -> EncodedResource:
+    """Encode an object that was parsed from JSON. ``kind`` is that of its list."""
+    metadata = {key: item["metadata"][key] for key in _READ if key in item["metadata"]}
+    rest = {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "status": item.get("status") or {}}
+    return EncodedResource(rest, to_json(compiled_part(kind, item)))
+
+
+def compiled_part(kind: str, item: Mapping[str, Any]) -> Document:
+    """Return the part that the compiler reads: no status, and of the metadata what users write."""
+    metadata = item.get("metadata")
+    part = {"apiVersion": API_VERSION, "kind": kind, **item}
+    part.pop("status", None)
+    if isinstance(metadata, Mapping):
+        part["metadata"] = {key: _plain(metadata[key]) for key in _JUDGED if key in metadata}
+    return part
+
+
+def to_json(part: Document) -> bytes:
+    """Return the JSON of such a part.
+
+    Raises:
+        TypeError: it contains values that JSON cannot represent.
+    """
+    return orjson.dumps(part, option=_PLAIN)
+
+
+def from_json(text: bytes) -> Document:
+    """Return the part from its JSON."""
+    part: Document = orjson.loads(text)
+    return part
+
+
+def _plain(value: Any) -> Any:
+    """Return a time as text, since YAML readers convert timestamps."""
+    return value.isoformat() if isinstance(value, datetime) else value
 
 
 def _validate(

@@ -1,7 +1,8 @@
 """Assigns paths at each gateway to proxies: of two that conflict, the older keeps its path.
 
-A proxy serves its path and its endpoint, the path followed by ``/mcp``. Two claims conflict where one of these is the
-same at overlapping hosts; a claim without hostnames overlaps every host.
+A proxy claims its path and its endpoint, the path followed by ``/mcp``. Two claims conflict where one of these is the
+same at overlapping hosts; a claim without hostnames overlaps every host. The same checks apply to the claim of a new
+version and of a kept one.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,13 +17,8 @@ from ostiary_operator.api.status import AcceptedReason
 from ostiary_operator.compile.gateway_settings import Site
 from ostiary_operator.compile.model import ObjectKey, ResourceRejection
 
-# The claim of a proxy at a gateway: path, hostnames and servers.
-#
-# The same checks apply to the claim of a new version and of a kept one.
-
 #: The port of a URL that names none.
 DEFAULT_PORTS: Final[Mapping[str, int]] = {"http": 80, "https": 443}
-
 _FORWARDED_HOST: Final = "x-forwarded-host"
 
 

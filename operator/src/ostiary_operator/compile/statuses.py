@@ -1,4 +1,7 @@
-"""Builds each resource's status: conditions, URLs, relations and expected entries."""
+"""Builds each resource's status: conditions, URLs, relations and expected entries.
+
+The URLs of a proxy come from externalURL and hostnames only, never from a request.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,33 +24,10 @@ from ostiary_operator.compile.proxies import Admission
 from ostiary_operator.compile.quota import BudgetedConfig
 from ostiary_operator.compile.routes import DEFAULT_PORTS
 
-# The public URLs of a proxy: from externalURL and hostnames only, never from a request.
-
-
-def endpoints(site: Site, entry: EntryDocument) -> list[tuple[str, str, str]]:
-    """Return (gateway, hostname or empty, URL) for each URL at which a gateway serves an entry.
-
-    With hostnames it is served at those only, with scheme and port of externalURL. Without externalURL the address is
-    that of the gateway's Service.
-    """
-    base = _base(site)
-    if not entry.hostnames:
-        return [(site.identity, "", f"{base}{entry.endpoint}")]
-    return [(site.identity, host, f"{_at(base, host)}{entry.endpoint}") for host in entry.hostnames]
-
-
-def _base(site: Site) -> str:
-    if site.settings is not None and site.settings.external_url is not None:
-        return site.settings.external_url
-    gateway = site.gateway
-    port = "" if gateway.port == DEFAULT_PORTS["http"] else f":{gateway.port}"
-    return f"http://{gateway.service}.{gateway.namespace}.svc{port}"
-
-
-def _at(base: str, host: str) -> str:
-    parts = urlsplit(base)
-    port = "" if parts.port in (None, DEFAULT_PORTS[parts.scheme]) else f":{parts.port}"
-    return f"{parts.scheme}://{host}{port}"
+_WITHOUT_POLICY: Mapping[str, str] = {
+    "Allow": "every caller may use everything",
+    "Deny": "every call is refused",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +62,32 @@ def _urls(served: Sequence[tuple[Site, EncodedEntry]]) -> tuple[tuple[str, str, 
     """Return all endpoints, first those with an externalURL, for `status.url`."""
     ordered = sorted(served, key=lambda it: it[0].settings is None or it[0].settings.external_url is None)
     return tuple(url for site, entry in ordered for url in endpoints(site, entry.document))
+
+
+def endpoints(site: Site, entry: EntryDocument) -> list[tuple[str, str, str]]:
+    """Return (gateway, hostname or empty, URL) for each URL at which a gateway serves an entry.
+
+    With hostnames it is served at those only, with scheme and port of externalURL. Without externalURL the address is
+    that of the gateway's Service.
+    """
+    base = _base(site)
+    if not entry.hostnames:
+        return [(site.identity, "", f"{base}{entry.endpoint}")]
+    return [(site.identity, host, f"{_at(base, host)}{entry.endpoint}") for host in entry.hostnames]
+
+
+def _base(site: Site) -> str:
+    if site.settings is not None and site.settings.external_url is not None:
+        return site.settings.external_url
+    gateway = site.gateway
+    port = "" if gateway.port == DEFAULT_PORTS["http"] else f":{gateway.port}"
+    return f"http://{gateway.service}.{gateway.namespace}.svc{port}"
+
+
+def _at(base: str, host: str) -> str:
+    parts = urlsplit(base)
+    port = "" if parts.port in (None, DEFAULT_PORTS[parts.scheme]) else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}"
 
 
 def policy_status(decision: PolicyDecision, settled: Sequence[CompiledGateway], known: Sequence[str]) -> ResourceStatus:
@@ -182,12 +188,6 @@ def _without_policy(served: Sequence[tuple[Site, EncodedEntry]]) -> str:
         where = f" at {', '.join(names)}" if len(gateways) > 1 else ""
         texts.append(f"{_WITHOUT_POLICY[default]}{where} (withoutPolicy: {default})")
     return " and ".join(texts)
-
-
-_WITHOUT_POLICY: Mapping[str, str] = {
-    "Allow": "every caller may use everything",
-    "Deny": "every call is refused",
-}
 
 
 def _proxy_resolved(admission: Admission, served: Sequence[tuple[Site, EncodedEntry]]) -> ConditionDraft:

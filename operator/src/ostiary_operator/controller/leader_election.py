@@ -29,7 +29,6 @@ from ostiary_operator.kube.options import OperatorOptions
 from ostiary_operator.kube.rest import RestClient
 
 _log = logging.getLogger(__name__)
-
 #: A Lease with a longer duration than this, in seconds, was not written by a leader election.
 _LONGEST: Final = 60
 
@@ -182,9 +181,6 @@ class LeaderElector:
         if not self._failing:
             _log.warning("the lease %s cannot be acquired or renewed: %s", self._where["name"], error)
         self._failing = True
-
-
-# A replica's candidacy in leader election: its identity, connections, and final release.
 
 
 @contextlib.asynccontextmanager

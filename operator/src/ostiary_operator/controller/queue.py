@@ -1,4 +1,9 @@
-"""The debounced work queue: one key, one worker, one pass at a time, however many requests."""
+"""The debounced work queue: one key, one worker, one pass at a time, however many requests.
+
+A burst of requests becomes one pass: it starts after a quiet period, and at the latest when the first request has
+waited for the ceiling, since a continuous stream would otherwise delay it forever. After a failure the pass is retried
+with exponential back-off; a request may start it sooner, but not at once. Without requests it is repeated as a resync.
+"""
 
 import asyncio
 import logging
@@ -10,13 +15,6 @@ from ostiary_core.errors import OstiaryError
 from ostiary_operator.clock import Clock
 from ostiary_operator.kube.changed_namespaces import EVERYTHING, NOTHING, ChangedNamespaces
 from ostiary_operator.kube.errors import Conflict
-
-# When the next pass is due. Pure: it takes the time as an argument, and never waits.
-#
-# A burst of requests becomes one pass (debounce): it starts after a quiet period, and at the latest when the first
-# request has waited for the ceiling, since a continuous stream would otherwise delay it forever. After a failure the
-# pass is retried with exponential back-off; a request may start it sooner, but not at once. Without requests it is
-# repeated as a resync.
 
 #: Seconds without a request before a pass starts.
 QUIET: Final = 0.05
@@ -30,11 +28,59 @@ RESYNC_UNWATCHED: Final = 60.0
 FIRST_RETRY: Final = 1.0
 SLOWEST_RETRY: Final = 60.0
 _NEVER: Final = float("inf")
+_log = logging.getLogger(__name__)
+#: The longest time between heartbeats of an idle worker, in seconds.
+_TICK = 5.0
+#: Seconds until a pass that met a conflict is repeated.
+_AFTER_CONFLICT = 0.2
+_RESYNC = frozenset({"resync"})
+
+
+@dataclass(frozen=True, slots=True)
+class PassResult:
+    """The result of a pass.
+
+    ``failures`` are the parts that failed while the rest succeeded: the pass is repeated with back-off.
+    ``requeue_after`` requests another pass after this number of seconds, without a failure.
+    """
+
+    failures: tuple[str, ...] = ()
+    requeue_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PassRequest:
+    """The input of a pass: why it runs, what changed, and whether newer requests wait."""
+
+    reasons: frozenset[str]
+    superseded: Callable[[], bool] = lambda: False
+    """Returns whether another pass has been requested since this one started."""
+    changed: ChangedNamespaces = EVERYTHING
+
+
+Work = Callable[[PassRequest], Awaitable[PassResult]]
+"""A pass."""
+
+
+@dataclass(slots=True)
+class QueueStats:
+    """What probes and metrics read of the worker."""
+
+    heartbeat: float = 0.0
+    """Monotonic time of the last heartbeat."""
+    requests: dict[str, int] = field(default_factory=dict)
+    passes: dict[str, int] = field(default_factory=dict)
+    """By outcome: succeeded, incomplete, failed."""
+    seconds: float = 0.0
+    """Total spent in passes."""
+    last_success: float | None = None
+    """In epoch seconds."""
+    last_failure: str | None = None
 
 
 @dataclass(slots=True)
 class Schedule:
-    """Computes due times, in seconds of one monotonic clock.
+    """Computes when the next pass is due, in seconds of one monotonic clock. It never waits.
 
     ``random`` returns a number from 0 to 1, for jitter.
     """
@@ -85,57 +131,6 @@ class Schedule:
         self._not_before = now + FIRST_RETRY
         self._retry_at = min(self._retry_at, now + delay)
         return delay
-
-
-_log = logging.getLogger(__name__)
-
-#: The longest time between heartbeats of an idle worker, in seconds.
-_TICK = 5.0
-#: Seconds until a pass that met a conflict is repeated.
-_AFTER_CONFLICT = 0.2
-_RESYNC = frozenset({"resync"})
-
-
-@dataclass(frozen=True, slots=True)
-class PassResult:
-    """The result of a pass.
-
-    ``failures`` are the parts that failed while the rest succeeded: the pass is repeated with back-off.
-    ``requeue_after`` requests another pass after this number of seconds, without a failure.
-    """
-
-    failures: tuple[str, ...] = ()
-    requeue_after: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PassRequest:
-    """The input of a pass: why it runs, what changed, and whether newer requests wait."""
-
-    reasons: frozenset[str]
-    superseded: Callable[[], bool] = lambda: False
-    """Returns whether another pass has been requested since this one started."""
-    changed: ChangedNamespaces = EVERYTHING
-
-
-Work = Callable[[PassRequest], Awaitable[PassResult]]
-"""A pass."""
-
-
-@dataclass(slots=True)
-class QueueStats:
-    """What probes and metrics read of the worker."""
-
-    heartbeat: float = 0.0
-    """Monotonic time of the last heartbeat."""
-    requests: dict[str, int] = field(default_factory=dict)
-    passes: dict[str, int] = field(default_factory=dict)
-    """By outcome: succeeded, incomplete, failed."""
-    seconds: float = 0.0
-    """Total spent in passes."""
-    last_success: float | None = None
-    """In epoch seconds."""
-    last_failure: str | None = None
 
 
 class WorkQueue:

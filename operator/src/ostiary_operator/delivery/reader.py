@@ -58,6 +58,29 @@ def read_manifest(files: Mapping[str, bytes], mac_keys: Mapping[str, bytes], *, 
         return Delivered(problem=str(error))
 
 
+def files_of(config_map: Mapping[str, Any] | None) -> dict[str, bytes]:
+    """Return the files in a ConfigMap; undecodable ones are empty, so that they are rejected."""
+    obj = config_map or {}
+    files = {name: (text or "").encode() for name, text in (obj.get("data") or {}).items()}
+    for name, value in (obj.get("binaryData") or {}).items():
+        try:
+            files[name] = base64.b64decode(value or "", validate=True)
+        except (binascii.Error, ValueError):
+            files[name] = b""
+    return files
+
+
+def numbered(gateway: str, config_maps: Mapping[str, Object]) -> dict[int, Object]:
+    """Return a gateway's ConfigMaps by number."""
+    found = {number: config_maps.get(config_map_name(gateway, number)) for number in range(MAX_PARTS)}
+    return {number: obj for number, obj in found.items() if obj is not None}
+
+
+def all_files(config_maps: Mapping[int, Object]) -> dict[str, bytes]:
+    """Return the files of all ConfigMaps, as one directory would contain them."""
+    return {name: content for number in sorted(config_maps) for name, content in files_of(config_maps[number]).items()}
+
+
 def documents_of(files: Mapping[str, bytes], number: int) -> dict[str, bytes]:
     """Return the valid documents of one part by digest; broken lines and files are omitted."""
     found: dict[str, bytes] = {}
@@ -90,29 +113,3 @@ def _config(bundle: OpenedBundle) -> GatewayConfig:
         first = error.errors(include_url=False, include_input=False)[0]
         raise ContractError(f"a document is not of this version: {first['loc']}: {first['msg']}") from None
     return GatewayConfig(bundle.manifest.gateway, settings, entries, policies)
-
-
-# Reads a gateway's ConfigMaps as files, in the form that a directory has.
-
-
-def files_of(config_map: Mapping[str, Any] | None) -> dict[str, bytes]:
-    """Return the files in a ConfigMap; undecodable ones are empty, so that they are rejected."""
-    obj = config_map or {}
-    files = {name: (text or "").encode() for name, text in (obj.get("data") or {}).items()}
-    for name, value in (obj.get("binaryData") or {}).items():
-        try:
-            files[name] = base64.b64decode(value or "", validate=True)
-        except (binascii.Error, ValueError):
-            files[name] = b""
-    return files
-
-
-def numbered(gateway: str, config_maps: Mapping[str, Object]) -> dict[int, Object]:
-    """Return a gateway's ConfigMaps by number."""
-    found = {number: config_maps.get(config_map_name(gateway, number)) for number in range(MAX_PARTS)}
-    return {number: obj for number, obj in found.items() if obj is not None}
-
-
-def all_files(config_maps: Mapping[int, Object]) -> dict[str, bytes]:
-    """Return the files of all ConfigMaps, as one directory would contain them."""
-    return {name: content for number in sorted(config_maps) for name, content in files_of(config_maps[number]).items()}

@@ -13,11 +13,21 @@ from typing import Any, Final, NoReturn
 
 from ostiary_core.contract.key_names import ADMIN_TOKEN, MAC_PREFIX, SESSION_PREFIX
 
-# Bytes that cannot be printed, logged, serialised or pickled by accident.
+#: Seconds between a key's creation and its activation.
+LEAD: Final = 600
+#: Seconds after which a key has a successor.
+ROTATION: Final = 24 * 3600
+#: Seconds that a superseded key is kept beyond the longest session, since clocks differ.
+_MARGIN: Final = 600
+#: A key with an activation further in the future than this was not created by us.
+_FURTHEST: Final = 2 * LEAD
+_BYTES: Final = 32
+_NAME: Final = re.compile(r"(mac|session)-(0|[1-9][0-9]{0,11})")
+RandomBytes = Callable[[int], bytes]
 
 
 class SecretBytes:
-    """Contains a secret that only :meth:`reveal` returns."""
+    """Bytes that cannot be printed, logged, serialised or pickled by accident: only :meth:`reveal` returns them."""
 
     __slots__ = ("_value",)
 
@@ -43,20 +53,6 @@ class SecretBytes:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a secret cannot be serialised")
-
-
-#: Seconds between a key's creation and its activation.
-LEAD: Final = 600
-#: Seconds after which a key has a successor.
-ROTATION: Final = 24 * 3600
-#: Seconds that a superseded key is kept beyond the longest session, since clocks differ.
-_MARGIN: Final = 600
-#: A key with an activation further in the future than this was not created by us.
-_FURTHEST: Final = 2 * LEAD
-_BYTES: Final = 32
-_NAME: Final = re.compile(r"(mac|session)-(0|[1-9][0-9]{0,11})")
-
-RandomBytes = Callable[[int], bytes]
 
 
 @dataclass(frozen=True, slots=True)

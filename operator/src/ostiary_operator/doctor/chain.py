@@ -1,4 +1,4 @@
-"""The chain of checks, in the order of their dependencies.
+"""The chain of checks in the order of their dependencies, and its output as lines or JSON.
 
 It ends at the first broken link.
 """
@@ -31,10 +31,19 @@ CHAIN: Final = (
     Check("handshake", endpoint.handshake),
     Check("server", endpoint.server),
 )
-
 _SHARED: Final = {"API server", "definitions", "operator", "gateways", "settings", "config", "endpoints"}
 #: The checks that need no MCPProxy.
 INSTALLATION: Final = (*(link for link in CHAIN if link.name in _SHARED), Check("resource", installation.nothing_more))
+_STYLES: Final = {
+    CheckState.OK: Style.GOOD,
+    CheckState.WARNING: Style.WARN,
+    CheckState.UNKNOWN: Style.WARN,
+    CheckState.BROKEN: Style.BAD,
+}
+_WIDTH: Final = 110
+_STATE: Final = 10
+_NAME: Final = 13
+Results = Sequence[tuple[Check, CheckResult]]
 
 
 async def run_checks(case: Case, chain: Sequence[Check] = CHAIN) -> AsyncIterator[tuple[Check, CheckResult]]:
@@ -53,21 +62,6 @@ async def _run(check: Check, case: Case) -> CheckResult:
         return unknown(f"you may not read it: {error}")
     except ClusterError as error:
         return broken(str(error), "check that the API server is up, and that your kubeconfig names the right one")
-
-
-# Output of ``ostiary doctor``: a line for each check, the summary, or a JSON object.
-
-_STYLES: Final = {
-    CheckState.OK: Style.GOOD,
-    CheckState.WARNING: Style.WARN,
-    CheckState.UNKNOWN: Style.WARN,
-    CheckState.BROKEN: Style.BAD,
-}
-_WIDTH: Final = 110
-_STATE: Final = 10
-_NAME: Final = 13
-
-Results = Sequence[tuple[Check, CheckResult]]
 
 
 def line(check: Check, result: CheckResult, paint: Paint) -> str:

@@ -21,10 +21,9 @@ from ostiary_operator.local.console import printable
 from ostiary_operator.local.mcp_probe import McpClientSession, McpReply
 from ostiary_operator.view import rows
 
-# Remedies for a server that a gateway cannot use, by the reason in its error responses.
-
-#: The reasons are those of :mod:`ostiary_core.upstream_faults`; a test compares them.
-UPSTREAM: Final = {
+#: The remedy for each reason in an error response of a gateway that cannot use a server. The reasons are those of
+#: :mod:`ostiary_core.upstream_faults`; a test compares them.
+UPSTREAM_REMEDIES: Final = {
     **{str(reason): reason.remedy for reason in UpstreamHealthyReason if reason in faults.KINDS},
     faults.FULL: "All connections to this server are in use: check why it is slow, and how many calls it gets.",
     faults.DRAINING: "Call again; if tools take longer than a gateway drains, raise the chart's gateway.drain.seconds.",
@@ -32,8 +31,6 @@ UPSTREAM: Final = {
         "This replica buffers as many bytes of responses as it may: add replicas, or raise its bounds in the settings."
     ),
 }
-
-
 _NOT_OURS: Final = (
     "something else answers at this URL: see externalURL of the gateway's settings, and the Ingress or route of "
     "this host"
@@ -118,7 +115,7 @@ def _initialized(case: Case, hello: McpReply, listed: McpReply) -> CheckResult:
 def _refused(case: Case, reply: McpReply) -> CheckResult:
     """Judge a failed `initialize`: some errors show that the gateway itself works."""
     code = reply.error.get("code")
-    if reply.reason in UPSTREAM:
+    if reply.reason in UPSTREAM_REMEDIES:
         return ok("it answers")  # the server check reports the error
     if code == codes.POLICY_INVALID:
         return broken(
@@ -159,10 +156,10 @@ async def server(case: Case) -> CheckResult:
     """Check that the proxy's MCP server answers."""
     reply: McpReply = case.response
     code = reply.error.get("code")
-    if reply.reason in UPSTREAM:
+    if reply.reason in UPSTREAM_REMEDIES:
         where = ", ".join(_servers(case))
         what = await _upstream_message(case, reply.reason) or printable(str(reply.error.get("message")))
-        return broken(f"{printable(reply.reason)}: {where}: {what}", UPSTREAM[reply.reason])
+        return broken(f"{printable(reply.reason)}: {where}: {what}", UPSTREAM_REMEDIES[reply.reason])
     if reply.status == 401:
         return unknown("it is not called without a token", "use --bearer-file FILE")
     if reply.error:

@@ -1,4 +1,4 @@
-"""A client that only writes while this replica leads."""
+"""Clients that wrap another: one writes only while this replica leads, one counts its writes."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -6,6 +6,9 @@ from typing import Any
 from ostiary_operator.kube.client import KubernetesClient, Object, Objects
 from ostiary_operator.kube.errors import ClusterError, Fenced
 from ostiary_operator.kube.kinds import Kind
+
+OnWrite = Callable[[str, str], None]
+"""Called with (kind, outcome) of every write; the outcome is ``written`` or the name of the error."""
 
 
 class FencedClient:
@@ -50,12 +53,6 @@ class FencedClient:
     def _check(self, kind: Kind) -> None:
         if not self._may_write():
             raise Fenced(f"no {kind.name} is written: the lease was not renewed in time, and another replica may lead")
-
-
-# A client that counts its writes.
-
-OnWrite = Callable[[str, str], None]
-"""Called with (kind, outcome) of every write; the outcome is ``written`` or the name of the error."""
 
 
 class MeasuredClient:

@@ -1,4 +1,4 @@
-"""The kinds of objects that the operator reads or writes, and their paths in the API."""
+"""The kinds of objects that the operator reads or writes, their API paths, and the operator's names in them."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -54,9 +54,6 @@ ACCESS_REVIEW: Final = Kind(
 
 #: The kinds of Ostiary's own CRDs.
 OURS: Final = (PROXY, POLICY)
-
-
-# The names of the operator's field managers and of its Lease that claims a namespace.
 
 #: One field manager for each use: two uses of one manager would remove each other's fields.
 CONFIG_MANAGER: Final = "ostiary-operator/config"

@@ -1,6 +1,7 @@
 """Chooses what is watched where: as widely as the operator's rights and options permit.
 
-A kind that may not be watched is not lost: the operator reads it at each resync.
+SelfSubjectAccessReviews tell which rights it has. A kind that may not be watched is not lost: the operator reads it at
+each resync.
 """
 
 import asyncio
@@ -22,31 +23,6 @@ from ostiary_operator.kube.kinds import (
     Kind,
 )
 from ostiary_operator.kube.options import OperatorOptions
-
-# Checks the operator's own permissions with SelfSubjectAccessReviews.
-
-
-async def may(cluster: KubernetesClient, verb: str, kind: Kind, *, namespace: str | None = None) -> bool:
-    """Return whether a verb is permitted on all objects of a kind, in a namespace or all.
-
-    Raises:
-        ClusterError: the request to the API server failed.
-    """
-    attributes = {"verb": verb, "group": kind.group, "resource": kind.plural, "namespace": namespace or ""}
-    review = await cluster.create(ACCESS_REVIEW, {"spec": {"resourceAttributes": attributes}})
-    return bool(review.get("status", {}).get("allowed"))
-
-
-async def may_watch(cluster: KubernetesClient, kind: Kind, *, namespace: str | None = None) -> bool:
-    """Return whether we may list and watch a kind.
-
-    Raises:
-        ClusterError: the request to the API server failed.
-    """
-    return await may(cluster, "list", kind, namespace=namespace) and await may(
-        cluster, "watch", kind, namespace=namespace
-    )
-
 
 #: The label selectors of the watches of each kind; an empty one selects all.
 SELECTORS: Final[Mapping[Kind, tuple[str, ...]]] = {
@@ -110,3 +86,25 @@ async def _reach(cluster: KubernetesClient, options: OperatorOptions, kind: Kind
     candidates: Iterable[str] = options.namespaces or (options.operator_namespace,)
     allowed = [name for name in candidates if await may_watch(cluster, kind, namespace=name)]
     return tuple(allowed)
+
+
+async def may(cluster: KubernetesClient, verb: str, kind: Kind, *, namespace: str | None = None) -> bool:
+    """Return whether a verb is permitted on all objects of a kind, in a namespace or all.
+
+    Raises:
+        ClusterError: the request to the API server failed.
+    """
+    attributes = {"verb": verb, "group": kind.group, "resource": kind.plural, "namespace": namespace or ""}
+    review = await cluster.create(ACCESS_REVIEW, {"spec": {"resourceAttributes": attributes}})
+    return bool(review.get("status", {}).get("allowed"))
+
+
+async def may_watch(cluster: KubernetesClient, kind: Kind, *, namespace: str | None = None) -> bool:
+    """Return whether we may list and watch a kind.
+
+    Raises:
+        ClusterError: the request to the API server failed.
+    """
+    return await may(cluster, "list", kind, namespace=namespace) and await may(
+        cluster, "watch", kind, namespace=namespace
+    )

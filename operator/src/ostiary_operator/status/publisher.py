@@ -1,6 +1,7 @@
 """The status publisher: keeps the inputs of all statuses, and writes those that differ.
 
-A pass updates it with compiled statuses, the poller with the reports of replicas. Both publish.
+A pass updates it with compiled statuses, the poller with the reports of replicas. Both publish. It writes the status
+subresource with server-side apply, and nothing else of an object.
 """
 
 import asyncio
@@ -22,62 +23,9 @@ from ostiary_operator.status import builder, programmed, unmatched_rules, upstre
 from ostiary_operator.status.events import EventRecorder, transitions
 from ostiary_operator.status.replica_state import GatewayState
 
-# Writes the status subresource with server-side apply, and nothing else of an object.
-
 _log = logging.getLogger(__name__)
-
 _AT_ONCE: Final = 8
 _KINDS: Final = {PROXY.name: (PROXY, kinds.PROXY_STATUS_MANAGER), POLICY.name: (POLICY, kinds.POLICY_STATUS_MANAGER)}
-
-
-@dataclass(frozen=True, slots=True)
-class StatusWrite:
-    """One status to write, to the object with this uid only."""
-
-    key: ObjectKey
-    uid: str
-    status: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class WriteResult:
-    """The result of the writes: the statuses in the cluster now, by uid, and the first failure."""
-
-    statuses: Mapping[str, Mapping[str, Any]]
-    failure: ClusterError | None = None
-
-
-async def write_all(cluster: KubernetesClient, writes: Sequence[StatusWrite]) -> WriteResult:
-    """Write statuses, several in parallel. Objects that are gone or were replaced are skipped."""
-    turn = asyncio.Semaphore(_AT_ONCE)
-    results = await asyncio.gather(*(_write(cluster, each, turn) for each in writes))
-    failures = [result for result in results if isinstance(result, ClusterError)]
-    statuses = {
-        each.uid: result
-        for each, result in zip(writes, results, strict=True)
-        if result is not None and not isinstance(result, ClusterError)
-    }
-    return WriteResult(statuses, failures[0] if failures else None)
-
-
-async def _write(
-    cluster: KubernetesClient, write: StatusWrite, turn: asyncio.Semaphore
-) -> Mapping[str, Any] | ClusterError | None:
-    kind, manager = _KINDS[write.key.kind]
-    metadata = {"name": write.key.name, "namespace": write.key.namespace, "uid": write.uid}
-    async with turn:
-        try:
-            body = {"metadata": metadata, "status": dict(write.status)}
-            written = await cluster.apply_status(kind, body, manager=manager)
-        except (NotFound, Conflict) as error:
-            _log.debug("no status for %s %s/%s: %s", *write.key, error)
-            return None
-        except ClusterError as error:
-            return error
-    status: Mapping[str, Any] = written.get("status") or {}
-    return status
-
-
 #: Seconds for which the set of replicas must not change before only counts are written to thousands of objects.
 SETTLE: Final = 5.0
 #: Statuses that are written before it is checked again whether to continue.
@@ -99,6 +47,23 @@ class Published:
     """How many statuses were written, and the first failure."""
 
     written: int
+    failure: ClusterError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StatusWrite:
+    """One status to write, to the object with this uid only."""
+
+    key: ObjectKey
+    uid: str
+    status: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class WriteResult:
+    """The result of the writes: the statuses in the cluster now, by uid, and the first failure."""
+
+    statuses: Mapping[str, Mapping[str, Any]]
     failure: ClusterError | None = None
 
 
@@ -298,3 +263,34 @@ def _uids_by_entry(statuses: Iterable[ResourceStatus]) -> dict[tuple[str, str], 
             for proxy in entries:
                 found.setdefault((gateway, proxy), []).append(status.uid)
     return found
+
+
+async def write_all(cluster: KubernetesClient, writes: Sequence[StatusWrite]) -> WriteResult:
+    """Write statuses, several in parallel. Objects that are gone or were replaced are skipped."""
+    turn = asyncio.Semaphore(_AT_ONCE)
+    results = await asyncio.gather(*(_write(cluster, each, turn) for each in writes))
+    failures = [result for result in results if isinstance(result, ClusterError)]
+    statuses = {
+        each.uid: result
+        for each, result in zip(writes, results, strict=True)
+        if result is not None and not isinstance(result, ClusterError)
+    }
+    return WriteResult(statuses, failures[0] if failures else None)
+
+
+async def _write(
+    cluster: KubernetesClient, write: StatusWrite, turn: asyncio.Semaphore
+) -> Mapping[str, Any] | ClusterError | None:
+    kind, manager = _KINDS[write.key.kind]
+    metadata = {"name": write.key.name, "namespace": write.key.namespace, "uid": write.uid}
+    async with turn:
+        try:
+            body = {"metadata": metadata, "status": dict(write.status)}
+            written = await cluster.apply_status(kind, body, manager=manager)
+        except (NotFound, Conflict) as error:
+            _log.debug("no status for %s %s/%s: %s", *write.key, error)
+            return None
+        except ClusterError as error:
+            return error
+    status: Mapping[str, Any] = written.get("status") or {}
+    return status

@@ -1,4 +1,4 @@
-"""Rows: the shown fields of each resource and gateway, for tables and JSON. Pure."""
+"""Rows: the shown fields of each resource and gateway, with its readiness, for tables and JSON. Pure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -10,12 +10,13 @@ from ostiary_operator.kube.kinds import POLICY, PROXY
 from ostiary_operator.local.console import printable
 from ostiary_operator.view.cluster_reader import ClusterOverview, GatewayOverview, serving_gateways
 
-# Readiness of a resource from its conditions: status, reason, message and remedy. Pure.
-
 #: Shown characters of a message.
 _MESSAGE: Final = 1000
 #: In the order of their dependencies.
-_LINE: Final = (ConditionType.ACCEPTED, ConditionType.RESOLVED_REFS, ConditionType.PROGRAMMED)
+_STAGES: Final = (ConditionType.ACCEPTED, ConditionType.RESOLVED_REFS, ConditionType.PROGRAMMED)
+#: Shown characters of a digest: enough to distinguish entries.
+SHORT: Final = 12
+_URL: Final = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Readiness:
         return self.status == ConditionStatus.TRUE
 
 
-def of(resource: Mapping[str, Any]) -> Readiness:
+def readiness_of(resource: Mapping[str, Any]) -> Readiness:
     """Return the readiness of an MCPProxy or MCPPolicy.
 
     Conditions of an older generation are ignored.
@@ -45,7 +46,7 @@ def of(resource: Mapping[str, Any]) -> Readiness:
     ready = condition(resource, ConditionType.READY)
     if ready.ready:
         return ready
-    causes = (condition(resource, each) for each in _LINE)
+    causes = (condition(resource, each) for each in _STAGES)
     return next((cause for cause in causes if not cause.ready), ready)
 
 
@@ -81,11 +82,6 @@ def remarks(resource: Mapping[str, Any], kind: str) -> tuple[Readiness, ...]:
 def remedy(of_type: ConditionType, reason: str) -> str:
     """Return the remedy for a reason; empty for one that this version does not know."""
     return next((each.remedy for each in REASONS[of_type] if each == reason), "")
-
-
-#: Shown characters of a digest: enough to distinguish entries.
-SHORT: Final = 12
-_URL: Final = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +164,7 @@ def proxy_row(proxy: Mapping[str, Any], gateways: Mapping[str, GatewayOverview])
 
 def _verdict(proxy: Mapping[str, Any], identity: str, gateways: Mapping[str, GatewayOverview]) -> Readiness:
     """Return the readiness in the status, or Unknown if no operator seems to update it."""
-    judged = of(proxy)
+    judged = readiness_of(proxy)
     lacking = [each for each in serving_gateways(proxy) if each in gateways and gateways[each].lacks(identity)]
     if not judged.ready or not lacking:
         return judged
@@ -183,7 +179,7 @@ def policy_row(policy: Mapping[str, Any]) -> PolicyRow:
     return PolicyRow(
         namespace_of(policy),
         name_of(policy),
-        of(policy),
+        readiness_of(policy),
         target_count=status.get("targetCount"),
         targets=_references(status.get("targets"), near=namespace_of(policy)),
         remarks=remarks(policy, POLICY.name),

@@ -20,7 +20,9 @@ def test_a_private_file_is_the_owners_alone_even_where_another_file_was(tmp_path
 
 
 def test_a_kubeconfig_stands_alone() -> None:
-    text = control_plane.render(url="https://127.0.0.1:1", authority=b"PEM", token="t", user="me", namespace="ns")
+    text = control_plane.render_kubeconfig(
+        url="https://127.0.0.1:1", authority=b"PEM", token="t", user="me", namespace="ns"
+    )
     config = yaml.safe_load(text)
     assert config["clusters"][0]["cluster"] == {
         "server": "https://127.0.0.1:1",
