@@ -7,7 +7,7 @@ import asyncio
 import sys
 from typing import Final, cast
 
-from ostiary_gateway.app import raise_limit
+from ostiary_gateway.app import raise_file_limit
 
 _HEAD: Final = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 _SAID: Final = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"
@@ -38,7 +38,7 @@ class _HeldStream(asyncio.Protocol):
 
 async def main() -> None:
     """Listen until the process is ended."""
-    raise_limit()
+    raise_file_limit()
     server = await asyncio.get_running_loop().create_server(_HeldStream, "127.0.0.1", int(sys.argv[1]), backlog=4096)
     await server.serve_forever()
 

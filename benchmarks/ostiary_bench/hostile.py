@@ -20,7 +20,7 @@ from ostiary_bench import meters
 from ostiary_bench.gateways import compile_into, policy, proxy, start_gateway
 from ostiary_bench.probes import answers
 from ostiary_bench.servers import OTHER_CORE, on_core
-from ostiary_gateway.app import raise_limit
+from ostiary_gateway.app import raise_file_limit
 from ostiary_tools.common.errors import ToolError
 from ostiary_tools.common.ports import reserve_port
 from ostiary_tools.common.processes import Process, wait_until
@@ -89,7 +89,7 @@ def measure(*, seconds: float) -> list[AttackRow]:
     Raises:
         ToolError: an ordinary call failed.
     """
-    raise_limit()
+    raise_file_limit()
     rows = []
     for attack in ATTACKS:
         with tempfile.TemporaryDirectory() as directory:

@@ -4,7 +4,7 @@ import asyncio
 import sys
 from typing import Final, cast
 
-from ostiary_gateway.app import raise_limit
+from ostiary_gateway.app import raise_file_limit
 
 _HEAD: Final = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
 _RESULT: Final = b'{"jsonrpc":"2.0","id":1,"result":{%b}}'
@@ -39,7 +39,7 @@ class _Serving(asyncio.Protocol):
 
 async def main() -> None:
     """Listen until the process is ended."""
-    raise_limit()
+    raise_file_limit()
     tools = b",".join(b'{"name":"get_%d"}' % n for n in range(int(sys.argv[2])))
     _Serving.tiny = _RESULT % (b'"tools":[' + tools + b"]")
     server = await asyncio.get_running_loop().create_server(_Serving, "127.0.0.1", int(sys.argv[1]), backlog=4096)

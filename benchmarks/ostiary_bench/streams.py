@@ -20,7 +20,7 @@ from ostiary_bench import meters
 from ostiary_bench.gateways import compile_into, proxy, start_gateway
 from ostiary_bench.probes import answers
 from ostiary_bench.servers import OTHER_CORE, on_core
-from ostiary_gateway.app import connections, raise_limit
+from ostiary_gateway.app import connections_for, raise_file_limit
 from ostiary_tools.common.errors import ToolError
 from ostiary_tools.common.ports import reserve_port
 from ostiary_tools.common.processes import Process, wait_until
@@ -78,8 +78,8 @@ def measure(count: int) -> Streams:
     Raises:
         ToolError: a stream was refused or broke off.
     """
-    files = raise_limit()
-    count = min(count, connections(files) - 16)
+    files = raise_file_limit()
+    count = min(count, connections_for(files) - 16)
     with tempfile.TemporaryDirectory() as directory:
         return _StreamScenario(Path(directory), count).measured()
 

@@ -1,4 +1,4 @@
-"""Assemble a gateway process (config sources, pipeline, data and admin port); stop it."""
+"""Assemble a gateway process (config sources, pipeline, data and admin port, open files); stop it."""
 
 import asyncio
 import logging
@@ -26,42 +26,16 @@ from ostiary_gateway.upstream.allowed_addresses import OwnEndpoints
 from ostiary_gateway.upstream.egress import Egress
 from ostiary_gateway.upstream.pools import ServerPools
 
-# The limit of open files.
-#
-# Each connection needs one, and the usual soft limit of 1024 is soon reached.
-
-#: More than anyone has connections; some systems accept no larger number.
-_MOST: Final = 1 << 20
-#: Files that the process opens besides connections: config, logs, telemetry, the admin port.
-_OWN: Final = 128
-
-
-def raise_limit() -> int:
-    """Raise the soft limit towards the hard one, and return how many files may be open."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY:
-        return _MOST
-    wanted = _MOST if hard == resource.RLIM_INFINITY else min(hard, _MOST)
-    if wanted > soft:
-        with suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-
-
-def connections(files: int) -> int:
-    """Return how many client connections this many files allow.
-
-    Each may need one to an upstream server.
-    """
-    return max(1, (files - _OWN) // 2)
-
-
 _log = logging.getLogger(__name__)
 
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _RESTART_SECONDS: Final = 1.0
 #: Seconds to answer the requests that are unfinished at the end of the drain period.
 _LAST_WORDS_SECONDS: Final = 1.0
+#: More than anyone has connections; some systems accept no larger number.
+_MOST_FILES: Final = 1 << 20
+#: Files that the process opens besides connections: config, logs, telemetry, the admin port.
+_OWN_FILES: Final = 128
 
 
 class GatewayApp:
@@ -102,7 +76,7 @@ class GatewayApp:
             StartupError: a port is taken, or the certificate cannot be used.
         """
         options = self.options
-        self.pipeline.limiter.carried = connections(raise_limit())
+        self.pipeline.limiter.carried = connections_for(raise_file_limit())
         if options.tls is not None:
             self._certificate = Certificate(options.tls)
             self.metrics.show(self._certificate)
@@ -187,3 +161,26 @@ async def _watch(source: DirectorySource | KubernetesSource | Certificate | Reje
         except Exception:  # noqa: BLE001  any failure is logged, and the source is restarted
             _log.critical("%s failed and is restarted: this is a bug", type(source).__name__, exc_info=True)
         await asyncio.sleep(_RESTART_SECONDS)
+
+
+def raise_file_limit() -> int:
+    """Raise the soft limit of open files towards the hard one, and return how many may be open.
+
+    Each connection needs one, and the usual soft limit of 1024 is soon reached.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return _MOST_FILES
+    wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    if wanted > soft:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def connections_for(files: int) -> int:
+    """Return how many client connections this many files allow.
+
+    Each may need one to an upstream server.
+    """
+    return max(1, (files - _OWN_FILES) // 2)

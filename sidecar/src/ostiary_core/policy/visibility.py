@@ -3,7 +3,8 @@
 That follows from the catalogue, the policies, and the default without policies.
 
 The request pipeline asks only this: may this caller use this name in this way, and if not, may it know that the name
-exists?
+exists? The capabilities that a caller is shown depend on whether any name could pass: patterns do not tell, so sample
+names are tried.
 """
 
 import string
@@ -21,50 +22,21 @@ from ostiary_core.policy.decision_cache import DECISIONS, Memo
 from ostiary_core.policy.name_matcher import NameMatcher
 from ostiary_core.policy.uri_readings import Readings, read_uri, rule_names
 
-# Sample names for a proxy.
-#
-# Whether any name could pass cannot be computed from patterns, but it can be tried.
-
-_FIRST: Final = string.ascii_letters + string.digits + "_-./ é"
-#: Names that begin in every way that names of tools do, short and long.
-SAMPLE: Final = tuple(first + rest for first in _FIRST for rest in ("", "q7_x"))
-_FILLINGS: Final = ("", "x", "q7_x")
-_MOST: Final = 4_096
-
-
-def candidates(demands: Iterable[Sequence[NameMatcher]]) -> Iterator[str]:
-    """Yield the sample, then names made from what rules require.
-
-    A bounded number, and none of them empty.
-    """
-    return filter(None, _candidates(demands))
-
-
-def _candidates(demands: Iterable[Sequence[NameMatcher]]) -> Iterator[str]:
-    matchers = [matcher for demand in demands for matcher in demand]
-    prefixes = sorted({prefix for matcher in matchers for prefix in matcher.prefixes})
-    suffixes = sorted({suffix for matcher in matchers for suffix in matcher.suffixes})
-    yield from SAMPLE
-    yield from islice(sorted({name for matcher in matchers for name in matcher.exact}), _MOST)
-    yield from islice(map("".join, product(prefixes or [""], _FILLINGS, suffixes or [""])), _MOST)
-    yield from islice(map("".join, product(prefixes, _FILLINGS)), _MOST)
-    yield from islice(map("".join, product(_FILLINGS, suffixes)), _MOST)
-
-
-def is_finite(demand: Iterable[NameMatcher]) -> bool:
-    """Say whether the allowed names are all written out, so that all are candidates."""
-    return not any(it.any or it.prefixes or it.suffixes or it.expression is not None for it in demand)
-
-
 _NOT_IN_CATALOGUE: Final = Decision(False, DecisionReason.NOT_IN_CATALOGUE)
 _AMBIGUOUS_URI: Final = Decision(False, DecisionReason.AMBIGUOUS_URI)
 _NAME_TOO_LONG: Final = Decision(False, DecisionReason.NAME_TOO_LONG)
 _NO_POLICY: Final = Decision(False, DecisionReason.NO_POLICY)
 _POLICY_INVALID: Final = Decision(False, DecisionReason.POLICY_INVALID)
 
-
 #: Most URIs have one reading. The limit for all readings of one, as a multiple of a name of the greatest length.
 _READINGS: Final = 2
+
+_FIRST: Final = string.ascii_letters + string.digits + "_-./ é"
+#: Names that begin in every way that names of tools do, short and long.
+SAMPLE: Final = tuple(first + rest for first in _FIRST for rest in ("", "q7_x"))
+_FILLINGS: Final = ("", "x", "q7_x")
+#: The most names of each kind that are tried.
+_MOST: Final = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,3 +230,27 @@ class Visibility:
     def _size(self, primitive: Primitive) -> int:
         matcher = self.catalogue.get(primitive)
         return self.access.size(primitive) + (matcher.size if matcher is not None else 0)
+
+
+def candidates(demands: Iterable[Sequence[NameMatcher]]) -> Iterator[str]:
+    """Yield the sample, then names made from what rules require.
+
+    A bounded number, and none of them empty.
+    """
+    return filter(None, _candidates(demands))
+
+
+def _candidates(demands: Iterable[Sequence[NameMatcher]]) -> Iterator[str]:
+    matchers = [matcher for demand in demands for matcher in demand]
+    prefixes = sorted({prefix for matcher in matchers for prefix in matcher.prefixes})
+    suffixes = sorted({suffix for matcher in matchers for suffix in matcher.suffixes})
+    yield from SAMPLE
+    yield from islice(sorted({name for matcher in matchers for name in matcher.exact}), _MOST)
+    yield from islice(map("".join, product(prefixes or [""], _FILLINGS, suffixes or [""])), _MOST)
+    yield from islice(map("".join, product(prefixes, _FILLINGS)), _MOST)
+    yield from islice(map("".join, product(_FILLINGS, suffixes)), _MOST)
+
+
+def is_finite(demand: Iterable[NameMatcher]) -> bool:
+    """Say whether the allowed names are all written out, so that all are candidates."""
+    return not any(it.any or it.prefixes or it.suffixes or it.expression is not None for it in demand)

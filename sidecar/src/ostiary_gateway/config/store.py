@@ -39,6 +39,8 @@ from ostiary_gateway.threads import in_background
 
 _log = logging.getLogger(__name__)
 
+SwapListener = Callable[[Snapshot, frozenset[str]], None]
+
 
 @dataclass(slots=True)
 class _SourceState:
@@ -49,9 +51,6 @@ class _SourceState:
     rejected: ConfigRejection | None = None
     misplaced: tuple[str, ...] = ()
     """Names of keys among ``files``; such files are not used as keys."""
-
-
-SwapListener = Callable[[Snapshot, frozenset[str]], None]
 
 
 class ConfigStore:
@@ -223,22 +222,21 @@ class ConfigStore:
             listener(snapshot, changed)
 
 
-def _changed(old: Snapshot | None, new: Snapshot) -> frozenset[str]:
-    """Return the identities of the proxies that were added, changed or removed."""
-    before = {} if old is None else old.proxies
-    return frozenset(key for key in before.keys() | new.proxies.keys() if before.get(key) is not new.proxies.get(key))
+class RejectionRecheck:
+    """Makes the store re-check configs that it rejected because of the clock, every ``period`` seconds.
 
-
-def _take(bundle: OpenedBundle, digest: str) -> bytes:
-    """Return a document.
-
-    Raises:
-        ConfigIncomplete: it has not arrived.
-        ContractError: its content does not have this digest.
+    No source offers them again once the clock is right.
     """
-    if digest not in bundle.documents:
-        raise ConfigIncomplete(f"document {digest[:12]}… is named by the manifest but in none of its parts")
-    return bundle.take(digest)
+
+    def __init__(self, store: ConfigStore, *, period: float = 5.0) -> None:
+        self._store = store
+        self._period = period
+
+    async def run(self) -> None:
+        """Re-check until cancelled."""
+        while True:
+            await asyncio.sleep(self._period)
+            await self._store.recheck()
 
 
 class _PolicyCache:
@@ -259,27 +257,26 @@ class _PolicyCache:
         return policy
 
 
+def _changed(old: Snapshot | None, new: Snapshot) -> frozenset[str]:
+    """Return the identities of the proxies that were added, changed or removed."""
+    before = {} if old is None else old.proxies
+    return frozenset(key for key in before.keys() | new.proxies.keys() if before.get(key) is not new.proxies.get(key))
+
+
+def _take(bundle: OpenedBundle, digest: str) -> bytes:
+    """Return a document.
+
+    Raises:
+        ConfigIncomplete: it has not arrived.
+        ContractError: its content does not have this digest.
+    """
+    if digest not in bundle.documents:
+        raise ConfigIncomplete(f"document {digest[:12]}… is named by the manifest but in none of its parts")
+    return bundle.take(digest)
+
+
 def _parse_settings(bundle: OpenedBundle) -> SettingsDocument:
     try:
         return SettingsDocument.model_validate_json(_take(bundle, bundle.manifest.settings))
     except ValidationError as error:
         raise unreadable("settings", error) from None
-
-
-# Re-check configs that were rejected because of the clock.
-#
-# No source offers them again once the clock is right.
-
-
-class RejectionRecheck:
-    """Makes the store re-check rejected configs periodically. ``period`` is in seconds."""
-
-    def __init__(self, store: ConfigStore, *, period: float = 5.0) -> None:
-        self._store = store
-        self._period = period
-
-    async def run(self) -> None:
-        """Re-check until cancelled."""
-        while True:
-            await asyncio.sleep(self._period)
-            await self._store.recheck()

@@ -1,6 +1,6 @@
 """The limits of one gateway process, and how a request is refused.
 
-A request is admitted as soon as its proxy is known (:mod:`.occupancy`), and counted for its source, its proxy, its
+A request is admitted as soon as its proxy is known (:mod:`.limiter`), and counted for its source, its proxy, its
 principal and the whole process: its bytes as they come, the request itself once its body is complete. At a limit its
 client gets a clear refusal, and no other client is affected.
 """

@@ -1,6 +1,6 @@
 """Counts a process's connections and requests against the limits of its settings.
 
-Each is counted for its source, its proxy, its principal and the whole process (:mod:`.tally`).
+Each is counted for its source, its proxy, its principal and the whole process (:mod:`.counters`).
 """
 
 import asyncio

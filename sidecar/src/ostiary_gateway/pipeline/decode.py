@@ -87,7 +87,7 @@ OpenSession = Callable[[], UpstreamSession | None]
 class UnsupportedRevisionError(Refusal):
     """An unknown revision.
 
-    The error lists our revisions, or those of the server behind the proxy (:mod:`.spoken`).
+    The error lists our revisions, or those of the server behind the proxy (:mod:`.server_revisions`).
 
     ``era`` is that of the message: modern if it has an envelope, whatever revision that names.
     """

@@ -1,4 +1,4 @@
-"""Forward: send the message upstream with our own headers, return the response's head.
+"""Forward: refuse loops, send the message upstream with our own headers, judge the response's head.
 
 Nothing that the caller sent is forwarded by accident: no Authorization, cookies, Origin or baggage, only what MCP
 defines. The body is our own serialisation of the message that was judged.
@@ -41,6 +41,19 @@ _TEXT_STATUSES: Final = frozenset({400, 409, 410, 422})
 _TEXT_TYPES: Final = frozenset({"", "text/plain"})
 #: The allowed characters and length of a caller's header that is forwarded.
 _PASSABLE: Final = re.compile(r"[\x20-\x7e]{1,2048}")
+
+
+def check_loop(exchange: Exchange) -> None:
+    """Record which proxies a request with the header ``Via`` has passed: it must not pass this one again.
+
+    Raises:
+        Refusal: this proxy is among them, or there are too many.
+    """
+    exchange.passed = via.earlier(exchange.request.headers["via"])
+    if exchange.proxy.server.mark in exchange.passed:
+        raise faults.refusal(UpstreamFault(faults.LOOP, "a request came back to this MCPProxy"))
+    if len(exchange.passed) >= via.MOST:
+        raise faults.refusal(UpstreamFault(faults.LOOP, f"a request has passed {len(exchange.passed)} proxies"))
 
 
 def upstream_body(message: Message, span: ClientSpan) -> bytes:
@@ -261,22 +274,6 @@ def retry_after_ms(answer: UpstreamResponse) -> int | None:
     if not (text.isascii() and text.isdecimal()) or len(text) > 9:
         return None
     return math.ceil(min(int(text), _RETRY_AFTER_LIMIT) * 1000)
-
-
-# Loop detection: refuse a request that has already passed this proxy.
-
-
-def check_loop(exchange: Exchange) -> None:
-    """Record which proxies a request with the header ``Via`` has passed.
-
-    Raises:
-        Refusal: this proxy is among them, or there are too many.
-    """
-    exchange.passed = via.earlier(exchange.request.headers["via"])
-    if exchange.proxy.server.mark in exchange.passed:
-        raise faults.refusal(UpstreamFault(faults.LOOP, "a request came back to this MCPProxy"))
-    if len(exchange.passed) >= via.MOST:
-        raise faults.refusal(UpstreamFault(faults.LOOP, f"a request has passed {len(exchange.passed)} proxies"))
 
 
 def record_result(exchange: Exchange, outcome: ResponseSummary) -> None:

@@ -1,4 +1,12 @@
-"""Receive: check that a request is HTTP as MCP uses it. The body is not read here."""
+"""Receive: check from headers alone that a request is HTTP as MCP uses it, and where it comes from.
+
+The body is not read here. The sender is judged as far as headers show it: the Host and the Origin that a browser names
+(DNS rebinding), and whether a session id is ours. Until callers authenticate, every caller is the anonymous principal.
+
+Only pages whose origin passed :func:`check_origin` get CORS headers (Fetch standard); for all others the gateway
+behaves as if it did not support CORS. The browser's own credentials (cookies) are never requested: MCP authenticates
+by a header that the page sets.
+"""
 
 import re
 from typing import Final
@@ -11,56 +19,7 @@ from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import Response
 from ostiary_gateway.session import Sealer, UpstreamSession
 
-# CORS headers, which let pages of allowed origins use the gateway (Fetch standard).
-#
-# Only origins that passed ``check_origin`` get these headers; for all others the gateway behaves as if it did not
-# support CORS. The browser's own credentials (cookies) are never requested: MCP authenticates by a header that the
-# page sets.
-
 METHODS: Final = "POST, GET, DELETE"
-#: Headers that pages may send besides the safelisted ones.
-_REQUEST_HEADERS: Final = (
-    "Authorization, Content-Type, Last-Event-ID, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id, "
-    "traceparent, tracestate, baggage"
-)
-#: Headers that pages may read of a response besides the safelisted ones.
-_ANSWER_HEADERS: Final = "Mcp-Session-Id, MCP-Protocol-Version, Retry-After, WWW-Authenticate"
-#: The server chooses the names of the parameters that a client mirrors (SEP-2243).
-_PARAMETER: Final = re.compile(r"mcp-param-[!#$%&'*+.^_`|~0-9a-z-]{1,128}")
-_PARAMETERS: Final = 64
-#: Seconds that browsers cache a preflight; allowedOrigins may change meanwhile.
-_MAX_AGE: Final = "600"
-
-
-def is_preflight(request: Request) -> bool:
-    """Say whether this is a CORS preflight."""
-    headers = request.headers
-    return request.method == "OPTIONS" and "origin" in headers and "access-control-request-method" in headers
-
-
-def admit(request: Request) -> None:
-    """Let the page, whose origin was checked, read the response."""
-    origin = request.headers.get("origin")
-    if origin is not None:
-        request.answer_headers = {
-            "Access-Control-Allow-Origin": origin,
-            "Access-Control-Expose-Headers": _ANSWER_HEADERS,
-            "Vary": "Origin",
-        }
-
-
-def preflight(request: Request) -> Response:
-    """Return the response to a preflight."""
-    asked = request.headers.get("access-control-request-headers", "").lower().split(",")
-    parameters = [name for each in asked if _PARAMETER.fullmatch(name := each.strip())]
-    headers = {
-        "Access-Control-Allow-Methods": METHODS,
-        "Access-Control-Allow-Headers": ", ".join([_REQUEST_HEADERS, *parameters[:_PARAMETERS]]),
-        "Access-Control-Max-Age": _MAX_AGE,
-    }
-    return Response(204, headers=headers)
-
-
 _METHODS: Final = frozenset({"POST", "GET", "DELETE"})
 #: Two of any of these contradict each other, whichever one an upstream would believe.
 _ONCE: Final = (
@@ -79,6 +38,19 @@ _ONCE: Final = (
 )
 #: The headers for whose faults the specification has a code (2026-07-28, Server Validation).
 _MIRRORED: Final = frozenset({"MCP-Protocol-Version", "Mcp-Method", "Mcp-Name"})
+_LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
+#: Headers that pages may send besides the safelisted ones.
+_REQUEST_HEADERS: Final = (
+    "Authorization, Content-Type, Last-Event-ID, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id, "
+    "traceparent, tracestate, baggage"
+)
+#: Headers that pages may read of a response besides the safelisted ones.
+_RESPONSE_HEADERS: Final = "Mcp-Session-Id, MCP-Protocol-Version, Retry-After, WWW-Authenticate"
+#: The server chooses the names of the parameters that a client mirrors (SEP-2243).
+_PARAMETER: Final = re.compile(r"mcp-param-[!#$%&'*+.^_`|~0-9a-z-]{1,128}")
+_PARAMETERS: Final = 64
+#: Seconds that browsers cache a preflight; allowedOrigins may change meanwhile.
+_MAX_AGE: Final = "600"
 
 
 def receive(request: Request) -> None:
@@ -105,14 +77,6 @@ def _check_repeated(repeated: frozenset[str]) -> None:
             raise Refusal(400, "DuplicateHeader", f"The header {name} occurs more than once", code=code)
 
 
-# Identify: establish the sender of a request from headers alone, before the body is read.
-#
-# Caller authentication comes later with its own policy field; until then every caller is the anonymous principal.
-# Checked already: the origin that a browser names (DNS rebinding), and whether a session id is ours.
-
-_LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
-
-
 def check_host(request: Request, *, loopback: bool) -> None:
     """Check the Host of a request to a gateway on ``loopback`` only.
 
@@ -128,9 +92,7 @@ def check_host(request: Request, *, loopback: bool) -> None:
 def check_origin(request: Request, exchange: Exchange, *, loopback: bool) -> None:
     """Check the Origin (specification, Security Warning of the transport).
 
-    A request without one is no browser's.
-
-    A page whose origin passes may read the response.
+    A request without one is no browser's. A page whose origin passes may read the response.
 
     Raises:
         Refusal: 403 for an Origin that neither belongs to this gateway or proxy nor is allowed by the settings.
@@ -139,7 +101,7 @@ def check_origin(request: Request, exchange: Exchange, *, loopback: bool) -> Non
     if origin is None:
         return
     if exchange.snapshot.allows_origin(origin, exchange.proxy) or (loopback and origin in _loopback_origins(request)):
-        admit(request)
+        expose_to_page(request)
         return
     raise Refusal(403, "OriginNotAllowed", "This Origin is neither the gateway's own nor one of its allowedOrigins")
 
@@ -173,3 +135,32 @@ def session_not_found() -> Refusal:
     It is always the same.
     """
     return Refusal(404, "SessionNotFound", "Session not found; initialize again", code=-32001, silent=True)
+
+
+def is_preflight(request: Request) -> bool:
+    """Say whether this is a CORS preflight."""
+    headers = request.headers
+    return request.method == "OPTIONS" and "origin" in headers and "access-control-request-method" in headers
+
+
+def expose_to_page(request: Request) -> None:
+    """Let the page, whose origin was checked, read the response."""
+    origin = request.headers.get("origin")
+    if origin is not None:
+        request.answer_headers = {
+            "Access-Control-Allow-Origin": origin,
+            "Access-Control-Expose-Headers": _RESPONSE_HEADERS,
+            "Vary": "Origin",
+        }
+
+
+def preflight(request: Request) -> Response:
+    """Return the response to a preflight."""
+    asked = request.headers.get("access-control-request-headers", "").lower().split(",")
+    parameters = [name for each in asked if _PARAMETER.fullmatch(name := each.strip())]
+    headers = {
+        "Access-Control-Allow-Methods": METHODS,
+        "Access-Control-Allow-Headers": ", ".join([_REQUEST_HEADERS, *parameters[:_PARAMETERS]]),
+        "Access-Control-Max-Age": _MAX_AGE,
+    }
+    return Response(204, headers=headers)

@@ -18,8 +18,22 @@ from ostiary_core.mcp.methods import AuthorizationKind, Method
 from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
 
-# Find the request id in a response, to compare the rest with another response.
+#: Lists cached for one visibility: the pages of a catalogue, in each kind of list.
+_LISTS_EACH: Final = 32
+_BYTES_EACH: Final = 1 << 20
+#: The limit for all caches together.
+_BYTES_IN_ALL: Final = 32 << 20
+#: An unfiltered list is read a second time, strictly, before it is cached: not if it weighs more than this.
+_WEIGHT_EACH: Final = 60_000 * json_weight.UNIT
+#: Nor if it is longer than this and has numbers near the limits of their range: each would be checked without a pause.
+_NUMBERS_EACH: Final = 64 << 10
+#: The approximate overhead of a cached list, in bytes.
+_OVERHEAD: Final = 512
+#: After this many lists in a row that were never used again, only every ``_TRIAL``-th list is cached.
+_PATIENCE: Final = 8
+_TRIAL: Final = 16
 
+# How a response's id is found, to compare the rest with another response.
 _SPACE: Final = rb"[ \t\n\r]*"
 _VERSION: Final = rb'"jsonrpc"' + _SPACE + rb":" + _SPACE + rb'"2\.0"'
 _ID: Final = rb'"id"' + _SPACE + rb":" + _SPACE
@@ -30,6 +44,13 @@ _LAST: Final = re.compile(rb"[,{]" + _SPACE + _ID)
 _END: Final = re.compile(_SPACE + rb"(?:," + _SPACE + _VERSION + _SPACE + rb")?\}" + _SPACE)
 #: The id is searched within this many bytes of the end, in addition to its own length.
 _REACH: Final = 64
+
+
+class ListResponse(NamedTuple):
+    """The part of a response that the caller may see, and the response's summary."""
+
+    body: bytes
+    outcome: ResponseSummary
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,52 +78,6 @@ class Around:
     def joined(self, identifier: bytes) -> bytes:
         """Return the message with this id."""
         return b"".join((self.before, identifier, self.after))
-
-
-def around_id(text: bytes, identifier: bytes) -> Around | None:
-    """Split a response at its id.
-
-    It is None where that is not certainly the id, or not written as ``identifier``.
-
-    ``text`` must be strict JSON, an object whose id is ``identifier``. Then the place is certain, whatever the server
-    wrote around it. At the start, only the version precedes the key. At the end, the quote before ``id`` is not
-    escaped, since no backslash precedes it, and it closes no string, since a bare ``id`` would follow; so it opens a
-    key, and as the brace after its value is the last byte, it is a key of the outermost object. The value is the id; a
-    longer value with the same beginning would be a different id. Another complete value in its place leaves the rest
-    unchanged.
-    """
-    start = _START.match(text)
-    if start is not None:
-        end = start.end() + len(identifier)
-        return Around(text[: start.end()], text[end:]) if text.startswith(identifier, start.end()) else None
-    for key in _LAST.finditer(text, max(0, len(text) - len(identifier) - _REACH)):
-        end = key.end() + len(identifier)
-        if text.startswith(identifier, key.end()) and _END.fullmatch(text, end) is not None:
-            return Around(text[: key.end()], text[end:])
-    return None
-
-
-#: Lists cached for one visibility: the pages of a catalogue, in each kind of list.
-_LISTS_EACH: Final = 32
-_BYTES_EACH: Final = 1 << 20
-#: The limit for all caches together.
-_BYTES_IN_ALL: Final = 32 << 20
-#: An unfiltered list is read a second time, strictly, before it is cached: not if it weighs more than this.
-_WEIGHT_EACH: Final = 60_000 * json_weight.UNIT
-#: Nor if it is longer than this and has numbers near the limits of their range: each would be checked without a pause.
-_NUMBERS_EACH: Final = 64 << 10
-#: The approximate overhead of a cached list, in bytes.
-_OVERHEAD: Final = 512
-#: After this many lists in a row that were never used again, only every ``_TRIAL``-th list is cached.
-_PATIENCE: Final = 8
-_TRIAL: Final = 16
-
-
-class ListResponse(NamedTuple):
-    """The part of a response that the caller may see, and the response's summary."""
-
-    body: bytes
-    outcome: ResponseSummary
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +242,29 @@ def _is_strict(text: bytes) -> bool:
     except StrictJSONError:
         return False
     return True
+
+
+def around_id(text: bytes, identifier: bytes) -> Around | None:
+    """Split a response at its id.
+
+    It is None where that is not certainly the id, or not written as ``identifier``.
+
+    ``text`` must be strict JSON, an object whose id is ``identifier``. Then the place is certain, whatever the server
+    wrote around it. At the start, only the version precedes the key. At the end, the quote before ``id`` is not
+    escaped, since no backslash precedes it, and it closes no string, since a bare ``id`` would follow; so it opens a
+    key, and as the brace after its value is the last byte, it is a key of the outermost object. The value is the id; a
+    longer value with the same beginning would be a different id. Another complete value in its place leaves the rest
+    unchanged.
+    """
+    start = _START.match(text)
+    if start is not None:
+        end = start.end() + len(identifier)
+        return Around(text[: start.end()], text[end:]) if text.startswith(identifier, start.end()) else None
+    for key in _LAST.finditer(text, max(0, len(text) - len(identifier) - _REACH)):
+        end = key.end() + len(identifier)
+        if text.startswith(identifier, key.end()) and _END.fullmatch(text, end) is not None:
+            return Around(text[: key.end()], text[end:])
+    return None
 
 
 #: The cache of this process.

@@ -6,7 +6,7 @@ They go to the streams on which clients expect them: a session's GET stream, and
 for them (specification, List Changed Notification, Subscriptions). There each has the subscription's id, and none is
 sent before the server has acknowledged the filter. For a client that caches lists, a notification ends the cache's
 validity. A client without a stream sees the change when it reads a list again; governed lists limit how long they may
-be cached (:mod:`.shape`).
+be cached (:mod:`.list_filter`).
 
 A notification may be sent although nothing changed for a caller: it covers only primitives whose rules differ, but
 names are not compared, since the gateway has no catalogue. Consecutive edits give one notification, and the streams of

@@ -3,8 +3,8 @@
 It keeps its bytes unless a rule removes something.
 
 Hidden items are removed from lists; cursors, unknown fields and the order stay, also when a page becomes empty. An item
-that cannot be judged is dropped and reported (:mod:`.list_pieces`). A notification that a resource changed is dropped
-where the caller may not subscribe to that resource.
+that cannot be judged is dropped and reported (:mod:`.lenient_list_filter`). A notification that a resource changed is
+dropped where the caller may not subscribe to that resource.
 """
 
 import sys

@@ -4,8 +4,8 @@ A duplicate within a session is sent under a substitute.
 
 Some clients send every request of a session as ``id: 1``, several at once: each response comes on its own POST, so they
 need no other ids. A server may track its requests by id alone, and would answer one of them twice, or never. So the
-second request is sent with a substitute id (:mod:`.own_ids`), and its response gets the caller's own id again. An id
-that is used once at a time, as nearly all are, is sent unchanged.
+second request is sent with a substitute id (:mod:`.upstream_ids`), and its response gets the caller's own id again. An
+id that is used once at a time, as nearly all are, is sent unchanged.
 
 The id 1 and the id "1" count as one: the official Python SDK's server tracks its requests by the text of their ids.
 

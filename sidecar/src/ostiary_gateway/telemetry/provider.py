@@ -77,7 +77,7 @@ class Telemetry:
     ) -> "Telemetry":
         """Tracing as configured in ``environ`` (by default the process's own).
 
-        See :mod:`.settings` and :mod:`.resource`.
+        See :mod:`.configuration` and :mod:`.resource`.
 
         ``resource`` adds attributes of the process, which the environment overrides. Invalid values give a warning and
         are replaced by defaults. Raises :class:`.StartupError` if gRPC is configured and its extra is not installed.

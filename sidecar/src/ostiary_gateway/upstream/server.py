@@ -79,7 +79,7 @@ class UpstreamServer:
         The caller must close it.
 
         ``lines`` are the headers of this request, see :func:`.http1.request.lines`; ``passed`` are the marks of the
-        proxies that it has passed before (:mod:`.hops`). A ``repeatable`` request is sent again if a kept connection
+        proxies that it has passed before (:mod:`.via`). A ``repeatable`` request is sent again if a kept connection
         was closed just then.
 
         Raises:

@@ -1,7 +1,8 @@
 """Encode records as OTLP (opentelemetry-proto v1) without building message objects.
 
 It costs a sixth of the SDK's encoder, and a differential test shows equal output. Resource and scope are encoded once;
-attributes with few different values are cached.
+attributes with few different values are cached. The first functions are the parts of Protocol Buffers' wire format that
+OTLP's traces need.
 """
 
 import struct
@@ -11,10 +12,6 @@ from typing import Final
 
 from ostiary_gateway.telemetry import semantic_conventions
 from ostiary_gateway.telemetry.span_record import Attributes, AttributeValue, PlainRecord
-
-# The parts of Protocol Buffers' wire format that OTLP's traces need.
-#
-# Plain bytes in and out. The fields of OTLP are defined in :mod:`.encode` and :mod:`.answers`.
 
 VARINT: Final = 0
 FIXED64: Final = 1

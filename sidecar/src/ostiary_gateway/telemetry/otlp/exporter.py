@@ -1,7 +1,8 @@
-"""Exporters and transports, and the retries between them.
+"""Exporters and transports, the retries between them, and what a collector answers.
 
 An exporter takes a batch of records and returns when it is sent or lost. It runs in the batch processor's thread, never
-in the event loop, and must return soon once :class:`ShutdownSignal` has begun.
+in the event loop, and must return soon once :class:`ShutdownSignal` has begun. A response that cannot be read is
+ignored: its status has already reported whether the request was accepted.
 """
 
 import random
@@ -18,6 +19,7 @@ _ATTEMPTS: Final = 6
 _JITTER: Final = 0.2
 #: Spans encoded without yielding to another thread: at about 3 microseconds each, the event loop never waits longer.
 _SLICE: Final = 64
+_INT64_SIGN: Final = 1 << 63
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,13 +171,6 @@ def _encoded(batch: Sequence[PlainRecord]) -> list[bytes]:
         encoded.extend(map(encode_span, batch[start : start + _SLICE]))
         time.sleep(0)  # lets the event loop's thread take the GIL, if it waits for it
     return encoded
-
-
-# Read a collector's protobuf responses: spans that it rejected, and how long to wait.
-#
-# A response that cannot be read is ignored: its status has already said whether the request was accepted.
-
-_INT64_SIGN = 1 << 63
 
 
 def rejected_spans(answer: bytes) -> int:

@@ -1,7 +1,7 @@
 """OTLP over HTTP with binary protobuf (OTLP specification, "OTLP/HTTP").
 
 It uses urllib3, since the SDK's exporter has no public way to send encoded bytes. The environment is read as by the SDK
-(:mod:`.settings`), and proxies (``HTTP_PROXY``, ``HTTPS_PROXY``, ``NO_PROXY``) are used as by the SDK.
+(:mod:`..configuration`), and proxies (``HTTP_PROXY``, ``HTTPS_PROXY``, ``NO_PROXY``) are used as by the SDK.
 """
 
 import gzip
@@ -23,43 +23,17 @@ from ostiary_core.version import __version__
 from ostiary_gateway.telemetry.configuration import TLS, Collector, Compression
 from ostiary_gateway.telemetry.otlp.exporter import SendResult, rejected_spans
 
-# ``Retry-After`` (RFC 9110, section 10.2.3): the delay that a server asks for.
-
-
-def retry_after(value: str | None) -> float | None:
-    """Seconds from now, from a number of seconds or an HTTP date.
-
-    ``None`` if it is absent or unreadable.
-    """
-    if value is None:
-        return None
-    try:
-        seconds = float(value)
-    except ValueError:
-        return _until(value)
-    return max(0.0, seconds) if math.isfinite(seconds) else None
-
-
-def _until(date: str) -> float | None:
-    try:
-        moment = parsedate_to_datetime(date)
-    except (TypeError, ValueError):
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, moment.timestamp() - time.time())
-
-
 _log: Final = logging.getLogger(__name__)
 
 _RETRYABLE: Final = frozenset((429, 502, 503, 504))
 #: A collector's response is short; more than this is not read.
-_ANSWER_LIMIT: Final = 65_536
+_RESPONSE_LIMIT: Final = 65_536
 _COMPRESS: Final[dict[Compression, Callable[[bytes], bytes]]] = {
     "none": bytes,
     "gzip": gzip.compress,
     "deflate": zlib.compress,
 }
+#: What the operator should check for a status.
 _HINTS: Final = {
     401: "check OTEL_EXPORTER_OTLP_HEADERS",
     403: "check OTEL_EXPORTER_OTLP_HEADERS",
@@ -104,8 +78,8 @@ class HTTPTransport:
     def _read(self, response: urllib3.BaseHTTPResponse) -> SendResult:
         status = response.status
         try:
-            body = response.read(_ANSWER_LIMIT)
-            response.drain_conn() if len(body) < _ANSWER_LIMIT else response.close()
+            body = response.read(_RESPONSE_LIMIT)
+            response.drain_conn() if len(body) < _RESPONSE_LIMIT else response.close()
         except (urllib3.exceptions.HTTPError, OSError, ValueError):
             body = b""  # the status line has all that is needed
             response.close()
@@ -181,3 +155,27 @@ def _broken(error: Exception) -> SendResult:
     if isinstance(error, (urllib3.exceptions.LocationValueError, ValueError)):
         return SendResult(fault=f"the request cannot be sent ({type(error).__name__})")
     return SendResult(fault=f"no connection ({type(error).__name__})", retryable=True, broken=True)
+
+
+def retry_after(value: str | None) -> float | None:
+    """The delay that a server asks for (RFC 9110, section 10.2.3), in seconds: from a number or an HTTP date.
+
+    ``None`` if it is absent or unreadable.
+    """
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        return _until(value)
+    return max(0.0, seconds) if math.isfinite(seconds) else None
+
+
+def _until(date: str) -> float | None:
+    try:
+        moment = parsedate_to_datetime(date)
+    except (TypeError, ValueError):
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, moment.timestamp() - time.time())

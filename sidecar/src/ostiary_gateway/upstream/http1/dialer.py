@@ -21,18 +21,21 @@ from ostiary_gateway.upstream.egress import ProxyAddress
 from ostiary_gateway.upstream.http1 import tunnel
 from ostiary_gateway.upstream.http1.connection import UpstreamConnection
 
-# Name resolution, in a thread of its own for each name.
-#
-# A resolver has no timeout that we could set: a name whose name servers are silent blocks its thread for half a minute,
-# whether or not a request still waits for it. Such names would soon block all threads of a shared pool, and no other
-# server could be connected to. So each look-up has its own thread, and there is one look-up of a name at a time.
-
 #: The resolver's errors for a name that does not exist or has no address.
 _NO_SUCH_NAME: Final = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
+#: The most addresses of a name that are tried: the name's owner must not make us scan a network with one call.
+_MOST_ADDRESSES: Final = 16
+#: Seconds before the next address is tried in parallel (RFC 8305 §8).
+_HEAD_START_SECONDS: Final = 0.25
 
 
 class Resolver:
-    """Resolves one host. Must be used within one event loop."""
+    """Resolves one host, in a thread of its own. Must be used within one event loop.
+
+    A resolver has no timeout that we could set: a name whose name servers are silent blocks its thread for half a
+    minute, whether or not a request still waits for it. Such names would soon block all threads of a shared pool, and
+    no other server could be connected to. So each look-up has its own thread, one at a time for each name.
+    """
 
     def __init__(self, host: str, port: int) -> None:
         self._host = host
@@ -80,46 +83,6 @@ class Resolver:
         self._pending = None
         if not found.cancelled():
             found.exception()  # retrieved, or asyncio would warn where no caller waits any more
-
-
-def _resolved(host: str, port: int) -> list[Any]:
-    """Ask the system's resolver.
-
-    A name with two dots or more is tried as an absolute name first.
-
-    A Pod's resolver tries its search domains first, so that ``api.example.com`` could be a Pod ``api`` of a Service
-    ``example`` in a namespace ``com``. Names that end in ``.svc`` need those domains, as ``service.namespace`` does.
-    """
-    if host.count(".") >= 2 and not host.endswith((".", ".svc")):
-        try:
-            return socket.getaddrinfo(f"{host}.", port, type=socket.SOCK_STREAM)
-        except socket.gaierror as error:
-            if error.errno not in _NO_SUCH_NAME:
-                raise
-    return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-
-
-def _set_outcome(found: asyncio.Future[list[str]], addresses: list[str], error: OSError | None) -> None:
-    if found.done():
-        return
-    if error is not None:
-        found.set_exception(error)
-    else:
-        found.set_result(addresses)
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
-#: The most addresses of a name that are tried: the name's owner must not make us scan a network with one call.
-_MOST_ADDRESSES: Final = 16
-#: Seconds before the next address is tried in parallel (RFC 8305 §8).
-_HEAD_START_SECONDS: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +245,40 @@ def _close_unused(attempt: "asyncio.Task[UpstreamConnection]") -> None:
     """Close a connection that another address made unnecessary."""
     if not attempt.cancelled() and attempt.exception() is None:
         attempt.result().close()
+
+
+def _resolved(host: str, port: int) -> list[Any]:
+    """Ask the system's resolver.
+
+    A name with two dots or more is tried as an absolute name first.
+
+    A Pod's resolver tries its search domains first, so that ``api.example.com`` could be a Pod ``api`` of a Service
+    ``example`` in a namespace ``com``. Names that end in ``.svc`` need those domains, as ``service.namespace`` does.
+    """
+    if host.count(".") >= 2 and not host.endswith((".", ".svc")):
+        try:
+            return socket.getaddrinfo(f"{host}.", port, type=socket.SOCK_STREAM)
+        except socket.gaierror as error:
+            if error.errno not in _NO_SUCH_NAME:
+                raise
+    return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+
+
+def _set_outcome(found: asyncio.Future[list[str]], addresses: list[str], error: OSError | None) -> None:
+    if found.done():
+        return
+    if error is not None:
+        found.set_exception(error)
+    else:
+        found.set_result(addresses)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_disguised(host: str) -> bool:
