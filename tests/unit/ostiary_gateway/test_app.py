@@ -23,6 +23,6 @@ def test_the_soft_limit_is_raised_to_the_hard_one() -> None:
 
 
 def test_each_connection_is_given_two_files_and_the_process_some_of_its_own() -> None:
-    assert app.connections(1024) == 448
-    assert app.connections(20_000) == 9936
-    assert app.connections(10) == 1
+    assert app.connections_for(1024) == 448
+    assert app.connections_for(20_000) == 9936
+    assert app.connections_for(10) == 1
