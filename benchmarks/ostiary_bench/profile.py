@@ -21,11 +21,12 @@ from ostiary_tools.common.errors import ToolError
 STAGES: Final = {
     "receive": ("server/", "pipeline/http_checks", "pipeline/body"),
     "route": ("pipeline/route", "config/"),
-    "decode": ("pipeline/decode", "pipeline/mirrored_headers", "session"),
+    "decode": ("pipeline/decode", "pipeline/message_members", "pipeline/mirrored_headers", "session"),
     "authorize": ("pipeline/authorize",),
     "limit": ("limits/",),
     "forward": ("pipeline/forward", "upstream/"),
     "shape": (
+        "pipeline/shape",
         "pipeline/list_filter",
         "pipeline/json_response",
         "pipeline/sse_",

@@ -12,8 +12,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ostiary_gateway.sse import (
-    BlockSplitter,
-    BlockTooLargeError,
     clean,
     data_of,
     event,
@@ -21,6 +19,7 @@ from ostiary_gateway.sse import (
     value_of,
     with_data,
 )
+from ostiary_gateway.sse_splitter import BlockSplitter, BlockTooLargeError
 
 LIMIT = 1 << 16
 MARK = b"\xef\xbb\xbf"  # the byte order mark

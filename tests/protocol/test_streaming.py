@@ -13,7 +13,7 @@ from timeouts import TIMEOUT_SECONDS
 from upstreams import Arrived, answer, document, events, for_ever, serving, with_handshake
 
 from ostiary_core.contract.documents import TimeoutsConfig
-from ostiary_gateway.pipeline import sse_downstream, sse_response
+from ostiary_gateway.pipeline import sse_response, sse_transport
 
 ALLOW = {"name": "all", "effect": "Allow"}
 GET_ONLY = {"name": "get", "effect": "Allow", "tools": {"names": ["get_*"]}, "resources": {"names": ["doc://*"]}}
@@ -416,7 +416,7 @@ async def test_a_server_that_never_ends_is_disconnected_some_time_after_its_lega
     async with serving(script) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         async with caller.stream(call("legacy")) as stream:
-            monkeypatch.setattr(sse_downstream, "ORPHAN_SECONDS", 0.2)
+            monkeypatch.setattr(sse_transport, "ORPHAN_SECONDS", 0.2)
             for _ in range(50):  # longer than that
                 await stream.message()
             stream.drop()

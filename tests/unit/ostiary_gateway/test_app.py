@@ -8,10 +8,10 @@ from ostiary_gateway import app
 
 PROGRAM = """
 import resource
-from ostiary_gateway.app import raise_limit
+from ostiary_gateway.app import raise_file_limit
 _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
-print(raise_limit(), resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+print(raise_file_limit(), resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 """
 
 

@@ -1,6 +1,24 @@
 """The pipeline of a request, one module per stage; the module ``pipeline`` shows all of it.
 
-    receive → route → origin → in-flight limits → decode → authorize → select → forward → shape → record
+    receive → route → check origin → in-flight limits → decode → authorize → select → forward → shape → record
 
 Each stage takes what it needs and passes the exchange on, or raises a Refusal. Record sees every early exit.
+
+    pipeline                the whole request in one function
+    exchange                a request and its state; its message
+    http_checks             receive, the Host, the Origin, CORS, the session id
+    route                   the proxy that Host and path lead to
+    body, large_messages    the body within limits; work on large ones in slices, by turns
+    decode, message_members, mirrored_headers, mirrored_parameters    one message, and headers that must agree with it
+    authorize               what the policies allow
+    forward                 loop check, the upstream's request, the head of its response
+    request_ids, upstream_ids    ids in flight, and the substitutes of duplicates
+    shape                   the form of the response
+    json_response, list_filter, lenient_list_filter, list_cache, list_cost    a document; lists that the caller may see
+    sse_response, sse_filter, sse_transport    a stream, event by event
+    open_streams, list_changed_notifications    streams that stay open, and how they follow changes
+    server_revisions, server_capabilities    what a server supports
+    jsonrpc                 which request a response answers, and how it ended
+    refusal_responses, http_error_responses    refusals as responses: our own, and a server's
+    record, content_capture    telemetry
 """

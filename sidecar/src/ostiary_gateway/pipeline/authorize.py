@@ -15,9 +15,9 @@ from ostiary_core.policy.access import Decision, DecisionReason
 from ostiary_core.policy.cost_limits import NAME_LENGTH
 from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway.errors import Refusal
-from ostiary_gateway.pipeline.decode import bad_params, case_variant
 from ostiary_gateway.pipeline.exchange import Message
-from ostiary_gateway.pipeline.jsonrpc import tool_error
+from ostiary_gateway.pipeline.message_members import bad_params, case_variant
+from ostiary_gateway.pipeline.refusal_responses import tool_error
 
 _SHOWN_NAME: Final = 256
 #: Constants: looking them up in their classes would cost time on every call.

@@ -1,4 +1,4 @@
-"""Frame: turn bytes into one message that every later stage reads in the same way.
+"""Decode: turn bytes into one message that every later stage reads in the same way.
 
 The body is parsed once, strictly, and decides the era: an envelope with a version is modern, ``initialize`` without one
 is legacy, and a header that contradicts the body is refused. Where the body leaves it open, the era is that of the
@@ -23,48 +23,12 @@ from ostiary_core.mcp.protocol_revisions import (
     NEWEST_LEGACY_REVISION,
     Era,
 )
-from ostiary_core.policy.cost_limits import NAME_LENGTH
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.pipeline.exchange import Message
 from ostiary_gateway.pipeline.large_messages import Steps
+from ostiary_gateway.pipeline.message_members import bad_params, check_params, invalid, read_id, read_meta, read_name
 from ostiary_gateway.pipeline.mirrored_headers import mismatch, require_agreement, require_name_agreement
 from ostiary_gateway.session import UpstreamSession
-
-# Detect members that only look like the members that are judged.
-#
-# JSON compares member names exactly, but some readers do not: Go's ``encoding/json`` takes ``Name`` for ``name``, and
-# of two it takes the last. So ``{"name": "a", "Name": "b"}`` would be judged as ``a`` and executed as ``b``.
-
-_JUDGED: Final = frozenset(
-    {
-        "name",
-        "uri",
-        "taskId",
-        "arguments",
-        "_meta",
-        "protocolVersion",
-        "ref",
-        "type",
-        "notifications",
-        "resourceSubscriptions",
-        "taskIds",
-    }
-)
-_BY_FOLD: Final = {member.casefold(): member for member in _JUDGED}
-
-
-def case_variant(members: dict[str, Any]) -> str | None:
-    """Return the first member whose name differs from a judged one only in case.
-
-    It is None where there is none.
-    """
-    if members.keys() <= _JUDGED:
-        return None
-    for member in members:
-        if _BY_FOLD.get(member.casefold(), member) != member:
-            return member
-    return None
-
 
 _VERSION: Final = "MCP-Protocol-Version"
 _METHOD: Final = "Mcp-Method"
@@ -74,7 +38,6 @@ _VERSION_KEY: Final = _VERSION.lower()
 _METHOD_KEY: Final = _METHOD.lower()
 _NAME_KEY: Final = _NAME.lower()
 _MEMBERS: Final = frozenset({"jsonrpc", "id", "method", "params"})
-_ID_LIMIT: Final = 1024
 #: The number of a caller's characters that an error message repeats.
 _SHOWN: Final = 128
 #: The methods whose name is mirrored in a header, besides those on tasks.
@@ -93,26 +56,12 @@ class UnsupportedRevisionError(Refusal):
     """
 
     def __init__(self, revision: str, era: Era) -> None:
-        # A header may hold bytes that are not UTF-8, and a JSON answer cannot repeat those.
+        # A header may hold bytes that are not UTF-8, and a JSON response cannot repeat those.
         requested = revision[:_SHOWN].encode("utf-8", "replace").decode()
         data = {"supported": sorted(MODERN_REVISIONS | LEGACY_REVISIONS, reverse=True), "requested": requested}
         code, words = codes.UNSUPPORTED_PROTOCOL_VERSION, "Unsupported protocol version"
         super().__init__(400, "UnsupportedProtocolVersion", words, code=code, data=data)
         self.era = era
-
-
-def invalid(message: str, *, code: int = codes.INVALID_REQUEST, status: int = 400) -> Refusal:
-    """Return the refusal of something that is not a valid message."""
-    return Refusal(status, "InvalidMessage", message, code=code)
-
-
-def bad_params(message: str, era: Era) -> Refusal:
-    """Return the refusal of a request whose params do not fit its method.
-
-    In the older revisions a JSON-RPC error has no HTTP status of its own, and their clients lose the error code unless
-    the status is 200.
-    """
-    return invalid(message, code=codes.INVALID_PARAMS, status=400 if era is MODERN else 200)
 
 
 def parse(body: bytes) -> dict[str, Any]:
@@ -154,12 +103,12 @@ def request_id(body: dict[str, Any]) -> str | int | None:
     It is None if it has none.
     """
     try:
-        return _id(body) if "method" in body else None
+        return read_id(body) if "method" in body else None
     except Refusal:
         return None
 
 
-def frame(body: dict[str, Any], headers: Mapping[str, str], open_session: OpenSession) -> Message:
+def decode(body: dict[str, Any], headers: Mapping[str, str], open_session: OpenSession) -> Message:
     """Make a message of a parsed body.
 
     ``open_session`` is called in the legacy era only: later eras have no sessions.
@@ -170,35 +119,18 @@ def frame(body: dict[str, Any], headers: Mapping[str, str], open_session: OpenSe
     if body.get("jsonrpc") != "2.0":
         raise invalid('"jsonrpc" must be "2.0"')
     if "method" not in body:
-        return _answer(body, headers, open_session())
+        return _client_response(body, headers, open_session())
     name, params = body["method"], body.get("params")
     if not isinstance(name, str):
         raise invalid('"method" must be a string')
     if params is not None:
-        _check_params(params)
+        check_params(params)
     if not body.keys() <= _MEMBERS:
         raise invalid("A request may have jsonrpc, id, method and params, and nothing else")
-    identifier, meta = _id(body), _meta(params)
+    identifier, meta = read_id(body), read_meta(params)
     if META_PROTOCOL_VERSION in meta or (headers.get(_VERSION_KEY) in MODERN_REVISIONS and name != "initialize"):
         return _modern(body, identifier, headers, meta)
     return _legacy(body, identifier, headers, open_session())
-
-
-def _check_params(params: Any) -> None:
-    if not isinstance(params, dict):
-        raise invalid('"params" must be an object', code=codes.INVALID_PARAMS)
-    look_alike = case_variant(params)
-    if look_alike is not None:
-        raise invalid(f'"params.{look_alike}" differs in case only from what is judged', code=codes.INVALID_PARAMS)
-
-
-def _meta(params: dict[str, Any] | None) -> dict[str, Any]:
-    meta = params.get("_meta") if params is not None else None
-    if meta is None:
-        return {}
-    if not isinstance(meta, dict):
-        raise invalid('"params._meta" must be an object', code=codes.INVALID_PARAMS)
-    return meta
 
 
 def _modern(
@@ -216,7 +148,7 @@ def _modern(
     if identifier is not None or _METHOD_KEY in headers:
         require_agreement(headers, _METHOD, body["method"])
     method = _method(body, identifier, era=MODERN)
-    name = _name(method, body, MODERN)
+    name = read_name(method, body, MODERN)
     if method.name in _MIRRORED or method.authorization is AuthorizationKind.TASK:
         require_name_agreement(headers, _NAME, name)
     return Message(body, MODERN, revision, method, identifier, name)
@@ -250,7 +182,7 @@ def _legacy(
     else:
         revision = legacy_revision(headers, session)
     # Mcp-Method and Mcp-Name mean nothing here: only the body decides, and no header of a caller is forwarded.
-    return Message(body, LEGACY, revision, method, identifier, _name(method, body, LEGACY))
+    return Message(body, LEGACY, revision, method, identifier, read_name(method, body, LEGACY))
 
 
 def legacy_revision(headers: Mapping[str, str], session: UpstreamSession | None) -> str:
@@ -316,34 +248,12 @@ def _method(body: dict[str, Any], identifier: str | int | None, *, era: Era) -> 
     return method
 
 
-def _id(body: dict[str, Any]) -> str | int | None:
-    if "id" not in body:
-        return None
-    identifier = body["id"]
-    if type(identifier) is int:
-        return identifier
-    if type(identifier) is not str:
-        raise invalid('"id" must be a string or an integer')
-    if len(identifier) > _ID_LIMIT:
-        raise invalid(f'"id" must not be longer than {_ID_LIMIT} characters')
-    return identifier
-
-
-def _name(method: Method, body: dict[str, Any], era: Era) -> str:
-    if not method.name_key:
-        return ""
-    name = (body.get("params") or {}).get(method.name_key)
-    if not isinstance(name, str) or not 0 < len(name) <= NAME_LENGTH:
-        raise bad_params(f'"params.{method.name_key}" must be a string of 1 to {NAME_LENGTH} characters', era)
-    return name
-
-
-def _answer(body: dict[str, Any], headers: Mapping[str, str], session: UpstreamSession | None) -> Message:
-    """Frame a client's response to a server's request.
+def _client_response(body: dict[str, Any], headers: Mapping[str, str], session: UpstreamSession | None) -> Message:
+    """Decode a client's response to a server's request.
 
     There are such responses only in the legacy era, and only in an open session.
     """
-    identifier = _id(body)
+    identifier = read_id(body)
     shapes = ({"jsonrpc", "id", "result"}, {"jsonrpc", "id", "error"})
     payload = body.get("result", body.get("error"))
     if identifier is None or body.keys() not in shapes or not isinstance(payload, dict):

@@ -17,10 +17,10 @@ from ostiary_gateway.errors import Refusal, UpstreamFault
 from ostiary_gateway.limits.checks import release_tree_bytes
 from ostiary_gateway.media_types import JSON
 from ostiary_gateway.pipeline import mirrored_parameters
-from ostiary_gateway.pipeline.decode import invalid
 from ostiary_gateway.pipeline.exchange import Exchange, Message
 from ostiary_gateway.pipeline.http_checks import session_not_found
 from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
+from ostiary_gateway.pipeline.message_members import invalid
 from ostiary_gateway.pipeline.mirrored_headers import encoded, mismatch
 from ostiary_gateway.telemetry import ClientSpan
 from ostiary_gateway.upstream import faults, redirects, via

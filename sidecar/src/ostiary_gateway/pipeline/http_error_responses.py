@@ -18,8 +18,9 @@ from ostiary_gateway.media_types import JSON_HEADERS
 from ostiary_gateway.pipeline import jsonrpc, server_revisions
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.forward import refuses_in_text, retry_after_ms
-from ostiary_gateway.pipeline.jsonrpc import ResponseSummary, error_message
+from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
 from ostiary_gateway.pipeline.large_messages import is_light
+from ostiary_gateway.pipeline.refusal_responses import error_message
 from ostiary_gateway.server.response import Response
 from ostiary_gateway.upstream.health import printable
 from ostiary_gateway.upstream.http1.response import UpstreamResponse
@@ -58,7 +59,7 @@ def _error_of_no_request(exchange: Exchange, answer: UpstreamResponse, text: byt
     except UpstreamFault:
         return None
     is_error = "method" not in message and "result" not in message and jsonrpc.is_error(message.get("error"))
-    if not is_error or jsonrpc.answers(message, exchange.upstream_id):
+    if not is_error or jsonrpc.is_response_to(message, exchange.upstream_id):
         return None
     return message if message.get("id") is None or answer.status < 500 else None
 

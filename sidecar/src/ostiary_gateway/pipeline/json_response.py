@@ -146,7 +146,7 @@ def _checked(exchange: Exchange, answer: UpstreamResponse, text: bytes, method: 
         reading = yield from reading_for(method, text, exchange.proxy.visibility, limit=limit)
     except UpstreamFault as fault:
         raise _or_http(answer, fault) from fault
-    if not jsonrpc.answers(reading.message, exchange.upstream_id):
+    if not jsonrpc.is_response_to(reading.message, exchange.upstream_id):
         raise _no_answer(answer)
     return reading
 
@@ -160,7 +160,7 @@ def _read(exchange: Exchange, answer: UpstreamResponse, text: bytes) -> dict[str
         message = jsonrpc.read(text)
     except UpstreamFault as fault:
         raise _or_http(answer, fault) from fault
-    if not jsonrpc.answers(message, exchange.upstream_id):
+    if not jsonrpc.is_response_to(message, exchange.upstream_id):
         raise _no_answer(answer)
     return message
 

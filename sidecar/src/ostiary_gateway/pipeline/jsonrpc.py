@@ -1,4 +1,7 @@
-"""Write refusals as HTTP responses that the caller can read."""
+"""Read a response as far as the gateway must: which request it answers and how it ended.
+
+Its bytes stay unchanged.
+"""
 
 import json
 from dataclasses import dataclass
@@ -8,70 +11,9 @@ import jiter
 
 from ostiary_core import strict_json
 from ostiary_core.errors import StrictJSONError
-from ostiary_core.mcp import codes
-from ostiary_core.mcp.protocol_revisions import MODERN, Era
-from ostiary_gateway.errors import Refusal, UpstreamFault
-from ostiary_gateway.media_types import JSON
+from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.pipeline.large_messages import Steps
-from ostiary_gateway.server.response import Response
 from ostiary_gateway.upstream import faults
-
-#: Where no response can carry a JSON-RPC error (GET, DELETE, notifications), the HTTP status reports it.
-_PLAIN_STATUS: Final = {
-    codes.UPSTREAM_UNAVAILABLE: 503,
-    codes.UPSTREAM_TIMEOUT: 504,
-    codes.UPSTREAM_INVALID: 502,
-    codes.TOO_LARGE: 502,
-    codes.POLICY_INVALID: 503,
-    codes.DENIED: 403,
-}
-
-
-def response_for(refusal: Refusal, request_id: str | int | None) -> Response:
-    """Return the HTTP answer of a refusal.
-
-    It is a JSON-RPC error, or a small JSON object where the refusal has no code.
-
-    ``request_id`` is the id of the refused request; None where it has none. A refusal with a ``result`` is answered
-    with that result.
-    """
-    status = refusal.status
-    if refusal.code is None:
-        body = strict_json.dumps({"error": refusal.reason, "message": refusal.message})
-    else:
-        body = strict_json.dumps(message_for(refusal, request_id))
-        if status == 200 and request_id is None:
-            status = _PLAIN_STATUS.get(refusal.code, 400)
-    return Response(status, body, {"Content-Type": JSON, **refusal.headers}, close=refusal.close)
-
-
-def message_for(refusal: Refusal, request_id: str | int | None) -> dict[str, Any]:
-    """Return the JSON-RPC message of a refusal that has a code: its result, or an error."""
-    if refusal.result is not None:
-        return {"jsonrpc": "2.0", "id": request_id, "result": refusal.result}
-    return error_message(refusal, request_id)
-
-
-def tool_error(words: str, era: Era) -> dict[str, Any]:
-    """Return the result of a failed tool.
-
-    ``words`` are for the model (specification, Tools, Error Handling).
-    """
-    result: dict[str, Any] = {"content": [{"type": "text", "text": words}], "isError": True}
-    return {"resultType": "complete", **result} if era is MODERN else result
-
-
-def error_message(refusal: Refusal, request_id: str | int | None) -> dict[str, Any]:
-    """Return the JSON-RPC error of a refusal that has a code."""
-    error: dict[str, Any] = {"code": refusal.code, "message": refusal.message}
-    if refusal.data is not None:
-        error["data"] = refusal.data
-    return {"jsonrpc": "2.0", "id": request_id, "error": error}
-
-
-# Read a response as far as the gateway must: which request it answers and how it ended.
-#
-# Its bytes stay unchanged.
 
 _MESSAGE_LIMIT: Final = 256
 _REASON_LIMIT: Final = 64
@@ -140,12 +82,12 @@ def _read_leniently(text: bytes, why: str) -> Any:
         raise UpstreamFault(faults.INVALID, f"the answer is not JSON: {why}") from None
 
 
-def is_answer(message: dict[str, Any]) -> bool:
+def is_response(message: dict[str, Any]) -> bool:
     """Say whether a message is a response to some request."""
     return "method" not in message and ("result" in message or "error" in message)
 
 
-def answers(message: dict[str, Any], identifier: str | int | None) -> bool:
+def is_response_to(message: dict[str, Any], identifier: str | int | None) -> bool:
     """Say whether a message is the response to this request.
 
     It has the request's id, no method, and a shape that clients accept. Clients silently drop any other message and
@@ -185,7 +127,7 @@ def is_error(error: Any) -> bool:
 def id_of(message: dict[str, Any]) -> str | int | None:
     """Return the id of a message.
 
-    It is None where it has none, or one that cannot be written in an answer.
+    It is None where it has none, or one that cannot be written in a response.
     """
     found = message.get("id")
     if type(found) not in (str, int):

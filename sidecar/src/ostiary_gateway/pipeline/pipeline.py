@@ -4,12 +4,9 @@ Every request of the data port passes through these stages, from top to bottom.
 """
 
 import asyncio
-import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
-from ostiary_core.mcp import codes
-from ostiary_gateway.config.runtime import ProxyRuntime
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.errors import CallerGone, Refusal, UpstreamFault
 from ostiary_gateway.limits.checks import become_stream
@@ -18,40 +15,25 @@ from ostiary_gateway.media_types import EVENT_STREAM
 from ostiary_gateway.pipeline import record, server_revisions
 from ostiary_gateway.pipeline.authorize import authorize
 from ostiary_gateway.pipeline.body import body_at_hand, check_accept, check_head, parse_large, read_body
-from ostiary_gateway.pipeline.decode import bodiless_revision, frame, parse, request_id
+from ostiary_gateway.pipeline.decode import bodiless_revision, decode, parse, request_id
 from ostiary_gateway.pipeline.exchange import ANONYMOUS, Exchange
-from ostiary_gateway.pipeline.forward import cancel_duplicates, check_loop, forward, no_stream, record_result
+from ostiary_gateway.pipeline.forward import cancel_duplicates, check_loop, forward
 from ostiary_gateway.pipeline.http_checks import check_host, check_origin, open_session, preflight, receive
-from ostiary_gateway.pipeline.json_response import relay_document
-from ostiary_gateway.pipeline.jsonrpc import response_for
 from ostiary_gateway.pipeline.large_messages import LIGHT_BYTES, is_light
-from ostiary_gateway.pipeline.open_streams import OpenStream, OpenStreams
+from ostiary_gateway.pipeline.open_streams import OpenStreams
+from ostiary_gateway.pipeline.refusal_responses import draining, internal_error, not_ready, response_for
 from ostiary_gateway.pipeline.request_ids import RequestIds
 from ostiary_gateway.pipeline.route import route
-from ostiary_gateway.pipeline.sse_response import EventRelay
+from ostiary_gateway.pipeline.shape import ResponseShaper
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import Response
 from ostiary_gateway.session import Sealer, UpstreamSession
-from ostiary_gateway.telemetry import ClientSpan, ServerSpan, Telemetry
+from ostiary_gateway.telemetry import ServerSpan, Telemetry
 from ostiary_gateway.threads import uncancel
 from ostiary_gateway.upstream import faults
-from ostiary_gateway.upstream.http1.response import UpstreamResponse
-from ostiary_gateway.upstream.server import UpstreamServer
-
-# Select: choose the server of the proxy that gets a request. A proxy has one server today.
-
-
-def select(proxy: ProxyRuntime) -> UpstreamServer:
-    """Return the server for a request on this proxy."""
-    return proxy.server
-
-
-_log = logging.getLogger(__name__)
 
 #: Under ``/-/``, which no proxy can use.
 _PROBE: Final = "/-/healthz"
-_DRAINING: Final = "This gateway is shutting down"
-_NO_CONFIG: Final = "This gateway has no config yet"
 
 
 class RequestPipeline:
@@ -80,6 +62,12 @@ class RequestPipeline:
         self._sealer = sealer
         self._telemetry = telemetry
         self._loopback = loopback
+        self._shaper = ResponseShaper(
+            sealer=sealer,
+            streams=self.streams,
+            snapshot=lambda: None if self.draining else self._snapshot(),
+            is_cut_off=self._is_cut_off,
+        )
 
     def serve(self, request: Request) -> Coroutine[Any, Any, Response | None]:
         """Answer a load balancer's probe, or handle an MCP request."""
@@ -88,7 +76,8 @@ class RequestPipeline:
     async def handle(self, request: Request) -> Response | None:
         """Answer one request.
 
-        The stages are receive, route, identify, frame, authorize, limit, select, forward, shape and record.
+        The stages are receive, route, check origin, admit (in-flight limits), decode, check loop, authorize, stream
+        limits, select, forward, shape and record.
         """
         headers = request.headers
         exchange: Exchange | None = None
@@ -106,8 +95,8 @@ class RequestPipeline:
                 if request.method == "OPTIONS":
                     return preflight(request)
                 self._admit(exchange)
-                await self._frame(exchange)
-                record.framed(span, exchange)
+                await self._decode(exchange)
+                record.decoded(span, exchange)
                 if "via" in headers:
                     check_loop(exchange)
                 if exchange.message is not None:
@@ -116,7 +105,7 @@ class RequestPipeline:
                 if exchange.stays_open and not exchange.reservation.is_stream:
                     become_stream(exchange.reservation)
                 self.request_ids.take(exchange)
-                exchange.server = select(exchange.proxy)
+                exchange.server = exchange.proxy.server  # select: a proxy has one server today
                 return await self._forward_and_shape(exchange, span)
             except Refusal as refusal:
                 if exchange is not None:
@@ -156,7 +145,7 @@ class RequestPipeline:
         record.report_exception(span, exchange, error)
         if not record.is_failure(error) or has_begun:
             return None
-        return _internal_error(error, identifier)
+        return internal_error(error, identifier)
 
     def _is_cut_off(self, request: Request) -> bool:
         """Whether a cancelled request still has a caller that waits: the drain period is over."""
@@ -189,12 +178,12 @@ class RequestPipeline:
     def _in_force(self, request: Request) -> Snapshot:
         snapshot = self._snapshot()
         if self.draining and (snapshot is None or request.method != "POST"):
-            raise _retry_later("Draining", _DRAINING)
+            raise draining()
         if snapshot is None:
-            raise _retry_later("NotReady", _NO_CONFIG)
+            raise not_ready()
         return snapshot
 
-    async def _frame(self, exchange: Exchange) -> None:
+    async def _decode(self, exchange: Exchange) -> None:
         """Read the message, if the request has one, and open the session that it belongs to."""
         request = exchange.request
         exchange.sealed_session = request.headers.get("mcp-session-id")
@@ -206,7 +195,7 @@ class RequestPipeline:
             is_short = text is not None and (len(text) <= LIGHT_BYTES or is_light(text))
             body = parse(text) if text is not None and is_short else await self._parse_later(exchange, text)
             try:
-                message = frame(body, request.headers, lambda: self._open_session(exchange))
+                message = decode(body, request.headers, lambda: self._open_session(exchange))
             except Refusal:
                 exchange.request_id = request_id(body)
                 raise
@@ -214,7 +203,7 @@ class RequestPipeline:
             exchange.request_id = message.id if message.method is not None else None
             # A request in flight waits for the caller's response to what its server asked.
             if no_new_work and message.is_request:
-                raise _retry_later("Draining", _DRAINING)
+                raise draining()
             return
         bodiless_revision(request.headers, self._open_session(exchange))
         if request.method == "GET":
@@ -255,7 +244,7 @@ class RequestPipeline:
                     await cancel_duplicates(exchange, client)
                 answer = await forward(exchange, client)
                 try:
-                    return await self._shape(exchange, answer, span, client)
+                    return await self._shaper.shape(exchange, answer, span, client)
                 finally:
                     answer.close()
             except UpstreamFault as fault:
@@ -269,73 +258,3 @@ class RequestPipeline:
                 request.release_from_caller()
                 if self.request_ids.cancelled and self.request_ids.is_cancelled(exchange):
                     record.cancelled(client)
-
-    async def _shape(
-        self, exchange: Exchange, answer: UpstreamResponse, span: ServerSpan, client: ClientSpan
-    ) -> Response | None:
-        health = exchange.selected.health
-        if exchange.request.method == "DELETE":
-            health.succeeded()
-            return Response(answer.status)
-        is_stream = answer.content_type == EVENT_STREAM and answer.status < 300
-        if exchange.awaits_answer:
-            if is_stream:
-                await self._relay_events(exchange, answer, span, client)
-                return None
-            document, outcome = await relay_document(exchange, answer, seal=lambda s: self._seal(exchange, s))
-            record.answered(span, client, outcome)
-            if outcome.reason:
-                record_result(exchange, outcome)
-            else:
-                health.succeeded()
-            return document
-        if exchange.message is not None:
-            health.succeeded()
-            return Response(202)  # a notification, or a client's response, gets no other answer
-        if not is_stream:
-            raise no_stream()
-        await self._relay_events(exchange, answer, span, client)
-        return None
-
-    async def _relay_events(
-        self, exchange: Exchange, answer: UpstreamResponse, span: ServerSpan, client: ClientSpan
-    ) -> None:
-        stream = OpenStream(exchange.proxy, exchange, answer) if exchange.stays_open else None
-        relay = EventRelay(
-            exchange,
-            answer,
-            stream=stream,
-            seal=lambda session: self._seal(exchange, session),
-            ending=lambda: self._is_cut_off(exchange.request),
-        )
-        health = exchange.selected.health
-        if stream is not None:
-            health.succeeded()
-            exchange.request.connection.accept_no_more()
-            self.streams.opened(stream, self._snapshot() if not self.draining else None)
-        try:
-            await relay.run()
-        finally:
-            if stream is not None:
-                self.streams.closed(stream)
-            outcome = relay.outcome
-            exchange.is_answered = outcome is not None
-            record.answered(span, client, outcome, relay.fault)
-            if relay.fault is not None:
-                health.failed(relay.fault)
-            elif outcome is not None:
-                record_result(exchange, outcome)
-
-    def _seal(self, exchange: Exchange, session: UpstreamSession) -> str:
-        return self._sealer.seal(session, proxy_uid=exchange.proxy.uid, principal=exchange.principal)
-
-
-def _retry_later(reason: str, words: str) -> Refusal:
-    return Refusal(503, reason, words, headers={"Retry-After": "1"}, close=True)
-
-
-def _internal_error(error: Exception, identifier: str | int | None) -> Response:
-    """Return the response to a bug of ours, in a form that the caller understands."""
-    _log.error("a request failed: this is a bug of the gateway", exc_info=error)
-    bug = Refusal(500, "InternalError", "Internal error", code=codes.INTERNAL_ERROR)
-    return response_for(bug, identifier)

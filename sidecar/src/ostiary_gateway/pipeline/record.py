@@ -20,7 +20,7 @@ def routed(span: ServerSpan, exchange: Exchange) -> None:
     span.routed(exchange.proxy.evidence, revision=exchange.snapshot.revision)
 
 
-def framed(span: ServerSpan, exchange: Exchange) -> None:
+def decoded(span: ServerSpan, exchange: Exchange) -> None:
     """Report the message; from here on the span has its parent and its name."""
     message = exchange.message
     if message is None or message.method is None:

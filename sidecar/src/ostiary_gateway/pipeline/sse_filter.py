@@ -16,7 +16,7 @@ from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.pipeline import jsonrpc, mirrored_parameters, server_revisions
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.json_response import SealSession, session_header, with_own_id
-from ostiary_gateway.pipeline.jsonrpc import ResponseSummary, error_message
+from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
 from ostiary_gateway.pipeline.large_messages import (
     LIGHT_ANSWER_BYTES,
     LIGHT_BYTES,
@@ -36,6 +36,7 @@ from ostiary_gateway.pipeline.list_filter import (
     shows_everything,
 )
 from ostiary_gateway.pipeline.open_streams import OpenStream
+from ostiary_gateway.pipeline.refusal_responses import error_message
 from ostiary_gateway.pipeline.server_capabilities import with_list_changed
 from ostiary_gateway.pipeline.upstream_ids import with_original_ids
 from ostiary_gateway.telemetry.dropped_items import DROPPED
@@ -156,7 +157,7 @@ class SseFilter:
 
     def _filtering_message(self, event: sse.Event, data: bytes, message: dict[str, Any]) -> Steps[bytes | None]:
         # Clients see no response in an event of another type; it is filtered all the same, for careless ones.
-        if self._exchange.awaits_answer and jsonrpc.is_answer(message) and event.is_message:
+        if self._exchange.awaits_answer and jsonrpc.is_response(message) and event.is_message:
             return (yield from self._filtering_response(data, message))
         if self._stream is not None and message.get("method") == ACKNOWLEDGED:
             data = self._stream.notices.acknowledged(data, message, self._visibility)
@@ -170,7 +171,7 @@ class SseFilter:
         except UpstreamFault as fault:
             if "method" in message and "id" not in message:
                 return None  # a notification that cannot be filtered is dropped: no one waits for it
-            if self._exchange.awaits_answer or not jsonrpc.is_answer(message):
+            if self._exchange.awaits_answer or not jsonrpc.is_response(message):
                 raise
             # One request waits for this response, and others for what comes after it.
             return strict_json.dumps(error_message(faults.refusal(fault), jsonrpc.id_of(message)))
@@ -186,7 +187,7 @@ class SseFilter:
         Drop responses to other requests, and all but the first.
         """
         request = self._exchange.message
-        if not jsonrpc.answers(message, self._exchange.upstream_id):
+        if not jsonrpc.is_response_to(message, self._exchange.upstream_id):
             self.foreign_responses += 1
             return None
         if self.outcome is not None:

@@ -18,11 +18,12 @@ from ostiary_gateway.limits.checks import reserve_response_bytes
 from ostiary_gateway.media_types import EVENT_STREAM_HEADERS
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.json_response import SealSession, opens_session
-from ostiary_gateway.pipeline.jsonrpc import ResponseSummary, error_message
+from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
 from ostiary_gateway.pipeline.large_messages import LARGE_MESSAGES, LIGHT_BYTES, at_once, in_slices
 from ostiary_gateway.pipeline.open_streams import OpenStream, listen_ended
-from ostiary_gateway.pipeline.sse_downstream import DownstreamWriter
+from ostiary_gateway.pipeline.refusal_responses import error_message
 from ostiary_gateway.pipeline.sse_filter import SseFilter, is_light
+from ostiary_gateway.pipeline.sse_transport import DownstreamWriter, UpstreamEvents
 from ostiary_gateway.threads import uncancel
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.http1.response import UpstreamResponse
@@ -60,12 +61,11 @@ class EventRelay:
         self._stream = stream
         self._ending = ending
         self._limit = exchange.snapshot.settings.bounds.message_bytes
-        self._splitter = sse.BlockSplitter(limit=self._limit)
+        self._arriving = UpstreamEvents(limit=self._limit)
         self._downstream = DownstreamWriter(exchange.request, EVENT_STREAM_HEADERS, stalled=answer.hold_back)
         self._filter = SseFilter(exchange, answer, stream=stream, seal=seal, add_headers=self._downstream.add_headers)
         if stream is not None:
             stream.notices.ready = self._send_notices
-        self._is_document: bool | None = None
         self._answered_at = 0.0
         #: A large event that waits for its turn, before what follows it.
         self._large: bytes | None = None
@@ -107,11 +107,11 @@ class EventRelay:
             self._downstream.begin()
         # An end that has arrived already is empty: then response and end are sent in one piece.
         while chunk := await self._next_chunk() if (ready := self._upstream.ready()) is None else ready:
-            await self._pass_all(self._blocks(chunk))
+            await self._pass_all(self._arriving.feed(chunk))
             if self._filter.outcome is not None and self._aftermath_is_over():
                 break
-        if self._is_document and not self._splitter.between_blocks:
-            await self._pass_all(iter((sse.event(self._splitter.rest()),)))
+        if self._arriving.is_document and not self._arriving.splitter.between_blocks:
+            await self._pass_all(iter((sse.event(self._arriving.splitter.rest()),)))
         if not self._downstream.begun:
             raise UpstreamFault(faults.RESET, "the stream ended without the answer")
 
@@ -190,28 +190,10 @@ class EventRelay:
 
         That is an incomplete event, and what waits for the session's header or for the client.
         """
-        size = self._splitter.pending + len(self._before_header) + self._downstream.untaken
+        size = self._arriving.splitter.pending + len(self._before_header) + self._downstream.untaken
         if size != self._reserved:
             reserve_response_bytes(self._exchange.reservation, size - self._reserved)
             self._reserved = size
-
-    def _blocks(self, chunk: bytes) -> Iterator[bytes]:
-        """Return the events that a chunk completes.
-
-        JSON that is only labelled as an event stream becomes one event.
-        """
-        if self._is_document is None and (start := chunk.lstrip()):
-            self._is_document = start.startswith(b"{")
-        if self._is_document:
-            # The splitter must not see the blank lines of a JSON document.
-            chunk = chunk.replace(b"\r", b" ").replace(b"\n", b" ")
-        return self._split(chunk)
-
-    def _split(self, chunk: bytes) -> Iterator[bytes]:
-        try:
-            yield from self._splitter.feed(chunk)
-        except sse.BlockTooLargeError as error:
-            raise UpstreamFault(faults.TOO_LARGE, f"{error} (bounds.messageBytes)") from error
 
     async def _next_chunk(self) -> bytes:
         """Wait for the next chunk; empty at the end. Send comments while the upstream is silent."""
@@ -255,12 +237,12 @@ class EventRelay:
         stream.settle()
         if stream.ended:
             return
-        if self._splitter.between_blocks and (notices := stream.notices.take()):
+        if self._arriving.splitter.between_blocks and (notices := stream.notices.take()):
             self._downstream.write(notices)
             self._downstream.push()
 
     def _keep_alive(self) -> None:
-        if self._downstream.begun and self._splitter.between_blocks:
+        if self._downstream.begun and self._arriving.splitter.between_blocks:
             self._downstream.write(sse.KEEP_ALIVE)
 
     def _finish(self) -> None:

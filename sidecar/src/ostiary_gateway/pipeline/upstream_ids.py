@@ -75,7 +75,7 @@ def with_original_ids(text: bytes, message: Mapping[str, Any], *, answers_too: b
         params = message.get("params")
         own = original_of(params.get("progressToken")) if isinstance(params, dict) else None
         return _replaced(text, ("params", "progressToken"), _written(own)) if own is not None else text
-    own = original_of(message.get("id")) if answers_too and jsonrpc.is_answer(dict(message)) else None
+    own = original_of(message.get("id")) if answers_too and jsonrpc.is_response(dict(message)) else None
     return with_id(text, message["id"], own) if own is not None else text
 
 

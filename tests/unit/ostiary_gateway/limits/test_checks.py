@@ -15,7 +15,7 @@ from ostiary_gateway.errors import Refusal, UpstreamFault
 from ostiary_gateway.limits import checks
 from ostiary_gateway.limits.limiter import Limiter
 from ostiary_gateway.limits.reservation import Reservation
-from ostiary_gateway.pipeline.jsonrpc import response_for
+from ostiary_gateway.pipeline.refusal_responses import response_for
 from ostiary_gateway.upstream import faults
 
 TWO = ShareConfig(requests_in_flight=2, streams=2, bytes_in_flight=100)

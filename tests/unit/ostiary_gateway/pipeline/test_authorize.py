@@ -13,9 +13,9 @@ from ostiary_core.policy.access import DecisionReason
 from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.pipeline.authorize import DeniedError, authorize
-from ostiary_gateway.pipeline.decode import frame
+from ostiary_gateway.pipeline.decode import decode
 from ostiary_gateway.pipeline.exchange import Message
-from ostiary_gateway.pipeline.jsonrpc import message_for
+from ostiary_gateway.pipeline.refusal_responses import message_for
 from ostiary_gateway.session import UpstreamSession
 
 ONE_TOOL = {"name": "one", "effect": "Allow", "tools": {"names": ["get_users"]}}
@@ -30,12 +30,12 @@ EMPTY = visibility_of(policy("none"))
 
 
 def message(method: str, params: dict[str, Any] | None = None, *, identifier: Any = 1) -> Message:
-    return frame(legacy(method, params, id=identifier), CIMultiDict(), lambda: None)
+    return decode(legacy(method, params, id=identifier), CIMultiDict(), lambda: None)
 
 
 def modern_message(method: str, params: dict[str, Any] | None = None) -> Message:
     body = modern(method, params)
-    return frame(body, CIMultiDict(modern_headers(body)), lambda: None)
+    return decode(body, CIMultiDict(modern_headers(body)), lambda: None)
 
 
 def denied(message: Message, visibility: Visibility) -> DeniedError:
@@ -73,7 +73,7 @@ def test_the_lifecycle_passes_under_every_policy(
 def test_an_answer_to_the_server_is_not_judged() -> None:
     body = {"jsonrpc": "2.0", "id": 1, "result": {}}
 
-    assert authorize(frame(body, CIMultiDict(), lambda: UpstreamSession("x", "2025-11-25")), EMPTY) is None
+    assert authorize(decode(body, CIMultiDict(), lambda: UpstreamSession("x", "2025-11-25")), EMPTY) is None
 
 
 @pytest.mark.parametrize("method", ["tools/list", "resources/list", "resources/templates/list", "prompts/list"])

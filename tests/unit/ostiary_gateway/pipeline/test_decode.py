@@ -10,7 +10,7 @@ from multidict import CIMultiDict
 from ostiary_core.mcp.methods import METHODS
 from ostiary_core.mcp.protocol_revisions import Era
 from ostiary_gateway.errors import Refusal
-from ostiary_gateway.pipeline.decode import bodiless_revision, frame, parse, request_id
+from ostiary_gateway.pipeline.decode import bodiless_revision, decode, parse, request_id
 from ostiary_gateway.pipeline.exchange import Message
 from ostiary_gateway.session import UpstreamSession
 
@@ -21,28 +21,28 @@ CALL = {"name": "get_users", "arguments": {}}
 ALL_REVISIONS = [MODERN, "2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"]
 
 
-def framed(
+def decoded(
     body: dict[str, Any], headers: Mapping[str, str] | None = None, session: UpstreamSession | None = None
 ) -> Message:
-    return frame(body, CIMultiDict(headers or {}), lambda: session)
+    return decode(body, CIMultiDict(headers or {}), lambda: session)
 
 
-def framed_modern(body: dict[str, Any], more: Mapping[str, str | None] | None = None) -> Message:
+def decoded_modern(body: dict[str, Any], more: Mapping[str, str | None] | None = None) -> Message:
     headers: dict[str, str | None] = {**modern_headers(body), **(more or {})}
-    return framed(body, {name: value for name, value in headers.items() if value is not None})
+    return decoded(body, {name: value for name, value in headers.items() if value is not None})
 
 
 def refused(
     body: dict[str, Any], headers: Mapping[str, str] | None = None, session: UpstreamSession | None = None
 ) -> tuple[int, int | None]:
     with pytest.raises(Refusal) as found:
-        framed(body, headers, session)
+        decoded(body, headers, session)
     return found.value.status, found.value.code
 
 
 def refused_modern(body: dict[str, Any], more: Mapping[str, str | None] | None = None) -> tuple[int, int | None]:
     with pytest.raises(Refusal) as found:
-        framed_modern(body, more)
+        decoded_modern(body, more)
     return found.value.status, found.value.code
 
 
@@ -50,7 +50,7 @@ def refused_modern(body: dict[str, Any], more: Mapping[str, str | None] | None =
 
 
 def test_an_envelope_with_a_version_is_modern() -> None:
-    message = framed_modern(modern("tools/call", CALL))
+    message = decoded_modern(modern("tools/call", CALL))
 
     assert (message.era, message.revision, message.name, message.id) == (Era.MODERN, MODERN, "get_users", 1)
 
@@ -60,26 +60,26 @@ def test_a_modern_message_asks_for_no_session() -> None:
         raise AssertionError("2026-07-28 has no sessions")
 
     body = modern("tools/list")
-    assert frame(body, CIMultiDict(modern_headers(body)), never).era is Era.MODERN
+    assert decode(body, CIMultiDict(modern_headers(body)), never).era is Era.MODERN
 
 
 @pytest.mark.parametrize("revision", ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"])
 def test_without_an_envelope_a_message_is_legacy_at_the_revision_of_its_header(revision: str) -> None:
-    message = framed(legacy("tools/list"), {"MCP-Protocol-Version": revision})
+    message = decoded(legacy("tools/list"), {"MCP-Protocol-Version": revision})
 
     assert (message.era, message.revision) == (Era.LEGACY, revision)
 
 
 def test_in_a_session_the_revision_is_the_sealed_one_and_no_header_replaces_it() -> None:
-    assert framed(legacy("tools/list"), {}, SESSION).revision == LEGACY
-    assert framed(legacy("tools/list"), {"MCP-Protocol-Version": LEGACY}, SESSION).revision == LEGACY
-    assert framed(legacy("tools/list"), {"MCP-Protocol-Version": "2025-06-18"}, SESSION).revision == LEGACY
+    assert decoded(legacy("tools/list"), {}, SESSION).revision == LEGACY
+    assert decoded(legacy("tools/list"), {"MCP-Protocol-Version": LEGACY}, SESSION).revision == LEGACY
+    assert decoded(legacy("tools/list"), {"MCP-Protocol-Version": "2025-06-18"}, SESSION).revision == LEGACY
     assert refused(legacy("tools/list"), {"MCP-Protocol-Version": MODERN}, SESSION)[0] == 400
     assert refused(legacy("tools/list"), {"MCP-Protocol-Version": "1999-01-01"}, SESSION)[0] == 400
 
 
 def test_a_legacy_message_without_a_revision_passes_without_one() -> None:
-    assert framed(legacy("tools/list")).revision == ""
+    assert decoded(legacy("tools/list")).revision == ""
 
 
 def test_an_envelope_beats_a_legacy_header() -> None:
@@ -92,7 +92,7 @@ def test_an_envelope_beats_a_legacy_header() -> None:
 def test_initialize_without_an_envelope_is_legacy_and_its_header_counts_for_nothing(
     header: str, session: UpstreamSession | None
 ) -> None:
-    message = framed(INITIALIZE, {"MCP-Protocol-Version": header}, session)
+    message = decoded(INITIALIZE, {"MCP-Protocol-Version": header}, session)
 
     assert (message.era, message.revision) == (Era.LEGACY, "")
     assert message.body["params"]["protocolVersion"] == LEGACY
@@ -104,14 +104,14 @@ def test_initialize_with_an_envelope_is_a_method_that_was_removed() -> None:
 
 @pytest.mark.parametrize("asked", [MODERN, "1999-01-01", "DRAFT"])
 def test_an_initialize_that_asks_for_what_has_no_handshake_is_offered_the_newest_that_has(asked: str) -> None:
-    message = framed(legacy("initialize", {"protocolVersion": asked}))
+    message = decoded(legacy("initialize", {"protocolVersion": asked}))
 
     assert message.body["params"]["protocolVersion"] == "2025-11-25"
 
 
 @pytest.mark.parametrize("asked", ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"])
 def test_an_initialize_keeps_a_revision_that_has_a_handshake(asked: str) -> None:
-    assert framed(legacy("initialize", {"protocolVersion": asked})).body["params"]["protocolVersion"] == asked
+    assert decoded(legacy("initialize", {"protocolVersion": asked})).body["params"]["protocolVersion"] == asked
 
 
 @pytest.mark.parametrize("params", [None, {}, {"protocolVersion": 1}, {"protocolVersion": None}])
@@ -145,16 +145,16 @@ def test_a_modern_request_without_its_required_fields_has_bad_params(params: dic
 
 def test_the_refusal_names_the_missing_field() -> None:
     with pytest.raises(Refusal, match=CAPABILITIES):
-        framed_modern(legacy("tools/list", {"_meta": {VERSION: MODERN}}))
+        decoded_modern(legacy("tools/list", {"_meta": {VERSION: MODERN}}))
     with pytest.raises(Refusal, match=VERSION):
-        framed_modern(legacy("tools/list", {"_meta": {CAPABILITIES: {}}}))
+        decoded_modern(legacy("tools/list", {"_meta": {CAPABILITIES: {}}}))
 
 
 def test_client_info_need_not_be_there() -> None:
     meta = envelope()
     del meta["io.modelcontextprotocol/clientInfo"]
 
-    assert framed_modern(legacy("tools/list", {"_meta": meta})).era is Era.MODERN
+    assert decoded_modern(legacy("tools/list", {"_meta": meta})).era is Era.MODERN
 
 
 @pytest.mark.parametrize("revision", ["v999.0.0", "2025-11-25", "", "2027-01-01"])
@@ -162,7 +162,7 @@ def test_an_unknown_revision_in_an_envelope_gets_all_supported_ones(revision: st
     body = legacy("server/discover", {"_meta": envelope(revision)})
 
     with pytest.raises(Refusal) as found:
-        framed(body, modern_headers(body, revision))
+        decoded(body, modern_headers(body, revision))
     assert (found.value.status, found.value.code) == (400, -32022)
     assert found.value.data is not None
     assert (found.value.data["supported"], found.value.data["requested"]) == (ALL_REVISIONS, revision)
@@ -170,7 +170,7 @@ def test_an_unknown_revision_in_an_envelope_gets_all_supported_ones(revision: st
 
 def test_an_unknown_revision_in_a_header_alone_gets_all_supported_ones() -> None:
     with pytest.raises(Refusal) as found:
-        framed(legacy("tools/list"), {"MCP-Protocol-Version": "1999-01-01\udcff"})
+        decoded(legacy("tools/list"), {"MCP-Protocol-Version": "1999-01-01\udcff"})
     assert (found.value.status, found.value.code) == (400, -32022)
     assert found.value.data is not None
     assert found.value.data["supported"] == ALL_REVISIONS
@@ -202,14 +202,14 @@ def test_the_method_header_must_equal_the_body(value: str | None) -> None:
 )
 @pytest.mark.parametrize("value", [None, "another", "=?base64?YW5vdGhlcg==?=", "=?base64?broken?="])
 def test_the_name_header_must_equal_the_body(method: str, params: dict[str, str], value: str | None) -> None:
-    assert framed_modern(modern(method, params)).name == next(iter(params.values()))
+    assert decoded_modern(modern(method, params)).name == next(iter(params.values()))
     assert refused_modern(modern(method, params), {"Mcp-Name": value}) == (400, -32020)
 
 
 def test_a_name_may_be_encoded_and_must_be_where_a_header_cannot_hold_it() -> None:
     body = modern("tools/call", {"name": "wetter_für_köln"})
 
-    assert framed_modern(body, {"Mcp-Name": "=?base64?d2V0dGVyX2bDvHJfa8O2bG4=?="}).name == "wetter_für_köln"
+    assert decoded_modern(body, {"Mcp-Name": "=?base64?d2V0dGVyX2bDvHJfa8O2bG4=?="}).name == "wetter_für_köln"
     assert refused_modern(body) == (400, -32020)
 
 
@@ -218,7 +218,7 @@ def test_a_name_may_be_encoded_and_must_be_where_a_header_cannot_hold_it() -> No
 def test_of_a_legacy_request_the_body_alone_decides_and_left_over_mirrored_headers_mean_nothing(
     value: str, session: UpstreamSession | None
 ) -> None:
-    message = framed(legacy("tools/call", CALL), {"Mcp-Method": value, "Mcp-Name": value}, session)
+    message = decoded(legacy("tools/call", CALL), {"Mcp-Method": value, "Mcp-Name": value}, session)
 
     assert message.method is METHODS["tools/call"]
     assert (message.era, message.name) == (Era.LEGACY, "get_users")
@@ -240,7 +240,7 @@ def test_a_method_that_is_unknown_is_200_in_the_legacy_era(method: str) -> None:
 @pytest.mark.parametrize("method", ["notifications/unknown", "notifications/", "notifications/tools/list_changed"])
 def test_an_unknown_notification_is_taken_in_both_eras_under_a_name_that_is_not_its_own(method: str) -> None:
     for headers in ({}, {"MCP-Protocol-Version": LEGACY}, {"MCP-Protocol-Version": MODERN}):
-        message = framed(legacy(method, {"a": 1}, id=None), headers)
+        message = decoded(legacy(method, {"a": 1}, id=None), headers)
         assert message.is_dropped
         assert message.method is not None
         assert (message.method.name, message.name) == ("_OTHER", "")
@@ -249,8 +249,8 @@ def test_an_unknown_notification_is_taken_in_both_eras_under_a_name_that_is_not_
 def test_a_notification_of_the_other_era_is_as_unknown() -> None:
     known = legacy("notifications/initialized", id=None)
 
-    assert not framed(known).is_dropped
-    assert framed(known, {"MCP-Protocol-Version": MODERN}).is_dropped
+    assert not decoded(known).is_dropped
+    assert decoded(known, {"MCP-Protocol-Version": MODERN}).is_dropped
 
 
 def test_an_unknown_method_without_an_id_is_refused_in_both_eras_where_it_is_not_named_as_a_notification() -> None:
@@ -266,8 +266,8 @@ def test_an_unknown_notification_with_an_id_is_refused() -> None:
 def test_a_modern_notification_needs_neither_envelope_nor_mirrored_headers_but_may_not_lie() -> None:
     body = legacy("notifications/cancelled", {"requestId": 1}, id=None)
 
-    assert framed(body, {"MCP-Protocol-Version": MODERN}).era is Era.MODERN
-    assert framed(body, {"MCP-Protocol-Version": MODERN, "Mcp-Method": "notifications/cancelled"}).id is None
+    assert decoded(body, {"MCP-Protocol-Version": MODERN}).era is Era.MODERN
+    assert decoded(body, {"MCP-Protocol-Version": MODERN, "Mcp-Method": "notifications/cancelled"}).id is None
     lie = {"MCP-Protocol-Version": MODERN, "Mcp-Method": "tools/call"}
     assert refused(body, lie) == (400, -32020)
     assert refused(modern("notifications/cancelled", id=None)) == (400, -32020)
@@ -275,7 +275,7 @@ def test_a_modern_notification_needs_neither_envelope_nor_mirrored_headers_but_m
 
 @pytest.mark.parametrize("identifier", [1, 0, -5, 2**63, "a", "", "ü" * 1024])
 def test_ids_are_integers_and_strings(identifier: Any) -> None:
-    assert framed(legacy("ping", id=identifier)).id == identifier
+    assert decoded(legacy("ping", id=identifier)).id == identifier
 
 
 @pytest.mark.parametrize("identifier", [None, 1.5, 1.0, True, False, [], {}, "x" * 1025])
@@ -374,7 +374,7 @@ def test_a_member_that_some_readers_take_for_a_judged_one_is_refused(member: str
 
     assert refused(body, modern_headers(body)) == (400, -32602)
     assert refused(legacy("tools/call", {**CALL, member: "delete_users"})) == (400, -32602)
-    assert framed(legacy("tools/call", {"name": "x", "arguments": {member: 1}, "other": 1})).name == "x"
+    assert decoded(legacy("tools/call", {"name": "x", "arguments": {member: 1}, "other": 1})).name == "x"
 
 
 @pytest.mark.parametrize(
@@ -385,7 +385,7 @@ def test_a_member_that_some_readers_take_for_a_judged_one_is_refused(member: str
     ],
 )
 def test_an_answer_to_the_server_passes_in_its_session_and_nowhere_else(body: dict[str, Any]) -> None:
-    message = framed(body, {"MCP-Protocol-Version": LEGACY}, SESSION)
+    message = decoded(body, {"MCP-Protocol-Version": LEGACY}, SESSION)
 
     assert (message.method, message.id, message.is_request) == (None, body["id"], False)
     assert refused(body) == (400, -32600)

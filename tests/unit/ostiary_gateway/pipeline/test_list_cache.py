@@ -33,7 +33,7 @@ def read_uncached(method: str, text: bytes, visibility: Visibility, request_id: 
     row = METHODS[method]
     try:
         reading = read_for(row, text, visibility)
-        if not jsonrpc.answers(reading.message, request_id):
+        if not jsonrpc.is_response_to(reading.message, request_id):
             return None
         return ListResponse(shape_result(row, text, reading, visibility).body, jsonrpc.outcome(reading.message))
     except UpstreamFault:

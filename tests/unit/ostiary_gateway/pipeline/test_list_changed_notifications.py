@@ -15,7 +15,7 @@ from visibilities import visibility_by_rules, visibility_of
 from ostiary_core.mcp.methods import Primitive
 from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway.pipeline import list_changed_notifications
-from ostiary_gateway.pipeline.decode import frame
+from ostiary_gateway.pipeline.decode import decode
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.list_changed_notifications import ListNotices, changed_lists
 
@@ -89,7 +89,7 @@ def exchange(params: dict[str, Any] | None) -> Exchange:
     found = Exchange(None, None, None)  # type: ignore[arg-type]  # notices ask for the message alone
     if params is not None:
         body = modern("subscriptions/listen", {"notifications": params}, id=5)
-        found.message = frame(body, CIMultiDict(modern_headers(body)), lambda: None)
+        found.message = decode(body, CIMultiDict(modern_headers(body)), lambda: None)
         found.request_id = 5
     return found
 

@@ -267,7 +267,7 @@ def test_a_policy_that_denies_nothing_of_a_primitive_leaves_its_lists_alone() ->
     ],
 )
 def test_an_answer_bears_the_id_in_some_spelling_and_is_of_its_shape(message: dict[str, Any], whether: bool) -> None:
-    assert jsonrpc.answers(message, 1) is whether
+    assert jsonrpc.is_response_to(message, 1) is whether
 
 
 def test_outcomes_are_read_and_never_trusted() -> None:

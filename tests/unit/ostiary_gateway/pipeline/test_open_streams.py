@@ -12,7 +12,7 @@ from visibilities import visibility_by_rules
 
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.pipeline import open_streams
-from ostiary_gateway.pipeline.decode import frame
+from ostiary_gateway.pipeline.decode import decode
 from ostiary_gateway.pipeline.open_streams import OpenStream, OpenStreams
 
 ALLOW = visibility_by_rules({"name": "docs", "effect": "Allow", "resources": {"names": ["doc://*"]}})
@@ -26,7 +26,7 @@ def proxy(visibility: Any) -> Any:
 def listening(uris: int) -> OpenStream:
     wanted = {"notifications": {"resourceSubscriptions": [f"doc://{index}" for index in range(uris)]}}
     body = modern("subscriptions/listen", wanted)
-    message = frame(body, CIMultiDict(modern_headers(body)), lambda: None)
+    message = decode(body, CIMultiDict(modern_headers(body)), lambda: None)
     exchange = SimpleNamespace(message=message, proxy=None, snapshot=None, request_id=1)
     answer = SimpleNamespace(close=lambda: None)
     return OpenStream(proxy(ALLOW), cast("Any", exchange), cast("Any", answer))

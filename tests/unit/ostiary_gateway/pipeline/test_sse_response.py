@@ -19,11 +19,11 @@ from visibilities import visibility_by_rules
 
 from ostiary_core.mcp.methods import METHODS
 from ostiary_core.mcp.protocol_revisions import Era
-from ostiary_gateway import sse
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.pipeline.exchange import Exchange, Message
 from ostiary_gateway.pipeline.open_streams import OpenStream
 from ostiary_gateway.pipeline.sse_response import EventRelay
+from ostiary_gateway.sse_splitter import BlockSplitter
 
 USERS = visibility_by_rules({"name": "users", "effect": "Allow", "tools": {"names": ["get_*"]}})
 SECRET = "hidden_tool"
@@ -58,7 +58,7 @@ def relayed(chunks: list[bytes], *, as_get: bool) -> bytes:
     exchange = Exchange(stub, stub, proxy=stub, message=message, request_id=None if as_get else 1)
     stream = OpenStream(cast("Any", stub), exchange, cast("Any", stub)) if as_get else None
     relay = EventRelay(exchange, stub, stream=stream, seal=lambda _: pytest.fail("no session"))
-    splitter = sse.BlockSplitter(limit=1 << 20)
+    splitter = BlockSplitter(limit=1 << 20)
     sent = b""
     for chunk in chunks:
         shaped, fault = relay._filtered(splitter.feed(chunk))

@@ -1,17 +1,55 @@
-"""Writes a stream to its client, at the client's pace, until it disconnects."""
+"""The two ends of a relayed stream: the events that an upstream sends, and the writer to the client.
 
-from collections.abc import Callable, Mapping
+The writer sends at the client's pace, until the client disconnects.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from time import monotonic
 from typing import Final
 
-from ostiary_gateway.errors import CallerGone
+from ostiary_gateway import sse_splitter
+from ostiary_gateway.errors import CallerGone, UpstreamFault
 from ostiary_gateway.limits.limiter import SENT_AT_ONCE
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import ResponseStream
+from ostiary_gateway.upstream import faults
 
 #: How long a response is read on after its client has disconnected, in seconds: some servers never end.
 ORPHAN_SECONDS: Final = 300.0
+
+
+class UpstreamEvents:
+    """The events of one stream as they arrive, each of at most ``limit`` bytes (``bounds.messageBytes``).
+
+    ``is_document`` says whether the stream is JSON that is only labelled as an event stream; None before
+    its first byte.
+    """
+
+    def __init__(self, *, limit: int) -> None:
+        self.splitter = sse_splitter.BlockSplitter(limit=limit)
+        self.is_document: bool | None = None
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """Return the events that a chunk completes.
+
+        JSON that is only labelled as an event stream becomes one event: it is what the splitter has left at the end.
+
+        Raises:
+            UpstreamFault: an event is too large.
+        """
+        if self.is_document is None and (start := chunk.lstrip()):
+            self.is_document = start.startswith(b"{")
+        if self.is_document:
+            # The splitter must not see the blank lines of a JSON document.
+            chunk = chunk.replace(b"\r", b" ").replace(b"\n", b" ")
+        return self._split(chunk)
+
+    def _split(self, chunk: bytes) -> Iterator[bytes]:
+        try:
+            yield from self.splitter.feed(chunk)
+        except sse_splitter.BlockTooLargeError as error:
+            raise UpstreamFault(faults.TOO_LARGE, f"{error} (bounds.messageBytes)") from error
 
 
 class DownstreamWriter:

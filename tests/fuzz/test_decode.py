@@ -1,4 +1,4 @@
-"""Framing: the judged message is the one that is sent; what cannot be framed is refused as specified."""
+"""Decoding: the judged message is the one that is sent; what cannot be decoded is refused as specified."""
 
 import base64
 import json
@@ -15,10 +15,10 @@ from multidict import CIMultiDict
 from ostiary_core.mcp.methods import METHODS, AuthorizationKind
 from ostiary_core.mcp.protocol_revisions import LEGACY_REVISIONS, NEWEST_LEGACY_REVISION, Era
 from ostiary_gateway.errors import Refusal
-from ostiary_gateway.pipeline.decode import frame, parse, request_id
+from ostiary_gateway.pipeline.decode import decode, parse, request_id
 from ostiary_gateway.pipeline.exchange import Message
 from ostiary_gateway.pipeline.forward import upstream_body
-from ostiary_gateway.pipeline.jsonrpc import response_for
+from ostiary_gateway.pipeline.refusal_responses import response_for
 from ostiary_gateway.session import UpstreamSession
 from ostiary_gateway.telemetry import Telemetry
 
@@ -41,9 +41,9 @@ PARENT = f"00-{'a' * 32}-{'b' * 16}-01"
 VALID_PARENT = re.compile("00-[0-9a-f]{32}-[0-9a-f]{16}-0[0-3]")
 
 
-def framed(body: bytes, given_headers: dict[str, str], session: UpstreamSession | None) -> Message | Refusal:
+def decode_result(body: bytes, given_headers: dict[str, str], session: UpstreamSession | None) -> Message | Refusal:
     try:
-        return frame(parse(body), CIMultiDict(given_headers), lambda: session)
+        return decode(parse(body), CIMultiDict(given_headers), lambda: session)
     except Refusal as refusal:
         return refusal
 
@@ -139,7 +139,7 @@ def assert_headers_agree(message: Message, given_headers: dict[str, str]) -> Non
 
 
 def judge(body: bytes, given_headers: dict[str, str], session: UpstreamSession | None) -> None:
-    message = framed(body, given_headers, session)
+    message = decode_result(body, given_headers, session)
     if isinstance(message, Refusal):
         event(f"refused {message.status} {message.code}")
         assert_refused_as_specified(message, body)
@@ -197,7 +197,7 @@ def test_a_message_that_keeps_the_specification_passes_in_every_encoding_of_its_
     }
     text = json.dumps(body).encode()
 
-    message = framed(text, given_headers, None)
+    message = decode_result(text, given_headers, None)
 
     assert isinstance(message, Message)
     assert message.name == name

@@ -1,0 +1,106 @@
+"""Shape: decide in which form a response reaches the caller, and report how it ended.
+
+The two forms are a JSON document (:mod:`.json_response`) and a stream of events (:mod:`.sse_response`).
+"""
+
+from collections.abc import Callable
+
+from ostiary_gateway.config.snapshot import Snapshot
+from ostiary_gateway.media_types import EVENT_STREAM
+from ostiary_gateway.pipeline import record
+from ostiary_gateway.pipeline.exchange import Exchange
+from ostiary_gateway.pipeline.forward import no_stream, record_result
+from ostiary_gateway.pipeline.json_response import relay_document
+from ostiary_gateway.pipeline.open_streams import OpenStream, OpenStreams
+from ostiary_gateway.pipeline.sse_response import EventRelay
+from ostiary_gateway.server.request import Request
+from ostiary_gateway.server.response import Response
+from ostiary_gateway.session import Sealer, UpstreamSession
+from ostiary_gateway.telemetry import ClientSpan, ServerSpan
+from ostiary_gateway.upstream.http1.response import UpstreamResponse
+
+
+class ResponseShaper:
+    """Shapes the responses of one gateway.
+
+    ``snapshot`` returns the config in force, None while the gateway drains; ``is_cut_off`` says whether a request was
+    cancelled because the drain period is over.
+    """
+
+    def __init__(
+        self,
+        *,
+        sealer: Sealer,
+        streams: OpenStreams,
+        snapshot: Callable[[], Snapshot | None],
+        is_cut_off: Callable[[Request], bool],
+    ) -> None:
+        self._sealer = sealer
+        self._streams = streams
+        self._snapshot = snapshot
+        self._is_cut_off = is_cut_off
+
+    async def shape(
+        self, exchange: Exchange, answer: UpstreamResponse, span: ServerSpan, client: ClientSpan
+    ) -> Response | None:
+        """Return the response to the caller; None where it was sent as a stream.
+
+        Raises:
+            Refusal: a GET was not answered with a stream.
+            UpstreamFault: the response is not one to the request.
+        """
+        health = exchange.selected.health
+        if exchange.request.method == "DELETE":
+            health.succeeded()
+            return Response(answer.status)
+        is_stream = answer.content_type == EVENT_STREAM and answer.status < 300
+        if exchange.awaits_answer:
+            if is_stream:
+                await self._relay_events(exchange, answer, span, client)
+                return None
+            document, outcome = await relay_document(exchange, answer, seal=lambda s: self._seal(exchange, s))
+            record.answered(span, client, outcome)
+            if outcome.reason:
+                record_result(exchange, outcome)
+            else:
+                health.succeeded()
+            return document
+        if exchange.message is not None:
+            health.succeeded()
+            return Response(202)  # a notification, or a client's response, gets no other response
+        if not is_stream:
+            raise no_stream()
+        await self._relay_events(exchange, answer, span, client)
+        return None
+
+    async def _relay_events(
+        self, exchange: Exchange, answer: UpstreamResponse, span: ServerSpan, client: ClientSpan
+    ) -> None:
+        stream = OpenStream(exchange.proxy, exchange, answer) if exchange.stays_open else None
+        relay = EventRelay(
+            exchange,
+            answer,
+            stream=stream,
+            seal=lambda session: self._seal(exchange, session),
+            ending=lambda: self._is_cut_off(exchange.request),
+        )
+        health = exchange.selected.health
+        if stream is not None:
+            health.succeeded()
+            exchange.request.connection.accept_no_more()
+            self._streams.opened(stream, self._snapshot())
+        try:
+            await relay.run()
+        finally:
+            if stream is not None:
+                self._streams.closed(stream)
+            outcome = relay.outcome
+            exchange.is_answered = outcome is not None
+            record.answered(span, client, outcome, relay.fault)
+            if relay.fault is not None:
+                health.failed(relay.fault)
+            elif outcome is not None:
+                record_result(exchange, outcome)
+
+    def _seal(self, exchange: Exchange, session: UpstreamSession) -> str:
+        return self._sealer.seal(session, proxy_uid=exchange.proxy.uid, principal=exchange.principal)
