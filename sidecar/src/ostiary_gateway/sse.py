@@ -8,8 +8,8 @@ import re
 from typing import Final
 
 _NO_FIELD: Final = rb"(?!(?:event|data|id|retry)(?![^:\r\n])|:|\Z|[\r\n])"
-#: A line that is neither a comment nor one of the four fields; clients should ignore it. An expression that begins with a
-#: fixed byte is searched seven times faster, so there are three.
+#: A line that is neither a comment nor one of the four fields; clients should ignore it. An expression that begins with
+#: a fixed byte is searched seven times faster, so there are three.
 _STRAY: Final = re.compile(_NO_FIELD)
 _LATER_STRAY: Final = re.compile(rb"\n" + _NO_FIELD)
 _LATER_STRAY_CR: Final = re.compile(rb"\r" + _NO_FIELD)
