@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.attributes import BoundedAttributes
@@ -15,7 +16,7 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, TraceFlags, TraceSt
 from opentelemetry.trace.status import Status, StatusCode
 
 from ostiary_gateway.telemetry import SpanRecord, semantic_conventions
-from ostiary_gateway.telemetry.otlp.encoder import TraceEncoder, any_value, encode_span
+from ostiary_gateway.telemetry.otlp.encoder import TraceEncoder, any_value, encode_span, fields
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
 TEXT = st.text(max_size=300)
@@ -141,3 +142,9 @@ def test_an_empty_batch_is_a_request_with_the_resource_alone() -> None:
 
     assert group.resource.attributes[0].value.string_value == "x"
     assert not group.scope_spans[0].spans
+
+
+@pytest.mark.parametrize("message", [b"\x0a\x05abc", b"\xff" * 11, b"\x0b", b"\x09\x01", b"\x80"])
+def test_what_is_no_message_is_refused(message: bytes) -> None:
+    with pytest.raises(ValueError, match="not a protobuf message"):
+        list(fields(message))

