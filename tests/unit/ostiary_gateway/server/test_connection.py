@@ -1,6 +1,8 @@
 """The data port's HTTP server by itself: order, bounds, deadlines, and the ways in which callers go."""
 
 import asyncio
+import errno
+from functools import partial
 
 import pytest
 from http_listener import echo, flush, http_listener
@@ -9,6 +11,7 @@ from timeouts import TIMEOUT_SECONDS
 from wire import connected, post
 
 from ostiary_gateway.errors import CallerGone
+from ostiary_gateway.server import connection as connection_module
 from ostiary_gateway.server.connection_limits import Limits
 from ostiary_gateway.server.listener import Listener
 from ostiary_gateway.server.request import Request
@@ -320,3 +323,59 @@ async def test_a_header_of_an_answer_cannot_break_out_of_its_line(caplog: pytest
         await wire.send(request())
         assert await wire.closed()
     assert "would break out of its line" in caplog.text
+
+
+#: What these callers leave behind is not worth waiting for.
+serving = partial(http_listener, drain=0.1)
+
+
+@pytest.mark.parametrize("asked", [True, False])
+async def test_after_a_refusal_before_100_continue_the_connection_is_not_read_further(asked: bool) -> None:
+    """The client may send the body or the next request, and a proxy in between may read it otherwise."""
+
+    async def early(request: Request) -> Response:
+        if asked:
+            request.send_continue()
+        return Response(404)
+
+    async with serving(early, Limits(linger_seconds=0.1)) as (_, port), connected(port) as wire:
+        await wire.send(post("/", b"", "Expect: 100-continue", length=18))
+        if asked:
+            assert (await wire.head()).status == 100
+        assert ("connection" in (await wire.reply()).headers) is not asked
+        await wire.send(b"GET / HTTP/1.1\r\n\r\n" * 2)
+        if asked:
+            assert (await wire.reply()).status == 404
+        else:
+            assert await wire.closed()
+
+
+async def test_a_bug_of_ours_in_a_callback_is_not_called_a_bad_request(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def bug(*_: object) -> None:
+        raise RuntimeError("ours")
+
+    async with serving(echo) as (_, port), connected(port) as wire:
+        monkeypatch.setattr(connection_module.Connection, "_start", bug)
+        await wire.send(b"GET / HTTP/1.1\r\n\r\n")
+        assert (await wire.reply()).json == {"error": "InternalError", "message": "Internal error"}
+        assert await wire.closed()
+    assert "this is a bug of the gateway" in caplog.text
+
+
+@pytest.mark.parametrize("sent", [b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n", b"nonsense\r\n\r\n"])
+async def test_a_client_that_resets_the_connection_during_its_request_leaves_no_log_line(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, sent: bytes
+) -> None:
+    def reset(_: object) -> None:  # what shutdown says where the reset arrived and was not reported yet
+        raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+
+    async with serving(echo) as (listener, port), connected(port) as wire:
+        await eventually(lambda: bool(listener.connections))
+        [connection] = listener.connections
+        monkeypatch.setattr(type(connection._transport), "can_write_eof", lambda _: True)
+        monkeypatch.setattr(type(connection._transport), "write_eof", reset)
+        await wire.send(sent)
+        await eventually(lambda: not listener.connections)
+    assert caplog.records == []

@@ -4,7 +4,6 @@ from typing import Any
 import pytest
 
 from ostiary_operator.api.yaml_reader import read_documents
-from ostiary_operator.compile.gateways import discover
 from ostiary_operator.compile.inputs import InvalidObject, references_from_objects, resources_from_objects
 from ostiary_operator.compile.model import Missing, ReferenceKey
 
@@ -20,15 +19,6 @@ def proxy(name: str, secret: str) -> Made:
     tls = {"caCertificateRefs": [{"kind": "Secret", "name": secret}]}
     spec = {"servers": [{"name": "s", "url": "https://s.example.com/mcp", "tls": tls}]}
     return made("MCPProxy", name, "team-a", spec=spec)
-
-
-def settings(name: str, text: str, created: str = "", usage: str = "settings") -> Made:
-    item = made("ConfigMap", name, "sys", {"ostiary.dev/gateway": "gw", "ostiary.dev/usage": usage})
-    item["metadata"]["creationTimestamp"] = created
-    return {**item, "data": {"settings.yaml": text}}
-
-
-SERVICE = made("Service", "svc", "sys", {"ostiary.dev/gateway": "gw"})
 
 
 def test_a_list_is_opened_and_other_kinds_are_passed_over() -> None:
@@ -80,45 +70,6 @@ def test_data_that_is_no_text_is_left_out() -> None:
     key = ReferenceKey("Secret", "a", "ca")
 
     assert references_from_objects([secret], wanted=[key]) == {key: {"good": "text", "good2": "more"}}
-
-
-def test_a_gateway_is_a_labelled_service_with_settings_next_to_it() -> None:
-    plain = made("Service", "plain", "sys")
-    foreign = made("Service", "svc", "elsewhere", {"ostiary.dev/gateway": "gw"})
-
-    second, first = discover([SERVICE, plain, foreign], [settings("s", "tenancy: Multi")]).gateways
-
-    assert (first.identity, first.service, first.settings) == ("sys/gw", "svc", "tenancy: Multi")
-    assert (second.identity, second.settings) == ("elsewhere/gw", None)
-
-
-def test_of_two_settings_the_older_count_and_other_usages_do_not() -> None:
-    config_maps = [
-        settings("b", "old", "2026-01-01"),
-        settings("a", "new", "2026-02-01"),
-        settings("c", "x", "", "config"),
-    ]
-
-    for order in (config_maps, config_maps[::-1]):
-        [gateway] = discover([SERVICE], order).gateways
-        assert gateway.settings == "old"
-
-
-@pytest.mark.parametrize(
-    ("ports", "expected"),
-    [
-        ([{"name": "admin", "port": 8081}, {"name": "mcp", "port": 8080}], 8080),
-        ([{"port": 9000}], 9000),
-        ([{"name": "admin", "port": 8081}], 80),
-        (None, 80),
-        ("nonsense", 80),
-        ([5, {"port": "x"}], 80),
-    ],
-)
-def test_the_port_is_the_first_that_is_for_clients(ports: object, expected: int) -> None:
-    [gateway] = discover([{**SERVICE, "spec": {"ports": ports}}], []).gateways
-
-    assert gateway.port == expected
 
 
 @pytest.mark.parametrize(

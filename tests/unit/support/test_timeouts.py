@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from timeouts import TIMEOUT_SECONDS
 
-TESTS = Path(__file__).parents[1]
+TESTS = Path(__file__).parents[2]
 SKIPPED = {"node_modules", Path(__file__).name}
 FILES = sorted(path for path in TESTS.rglob("*.py") if not SKIPPED & {*path.parts})
 #: Waits that fail when their time is over, with a literal number of seconds.
