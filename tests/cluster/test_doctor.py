@@ -332,12 +332,12 @@ def test_the_server_behind_the_proxy_is_unreachable(stack: DoctorStack) -> None:
 
 def test_a_viewer_learns_what_their_rights_do_not_let_doctor_read(stack: DoctorStack) -> None:
     cluster = stack.cluster
-    cluster.kubectl("create", "serviceaccount", "visitor", "-n", "default")
+    cluster.kubectl("create", "serviceaccount", "viewer", "-n", "default")
     cluster.kubectl(
-        *("create", "rolebinding", "visitor", "--clusterrole=ostiary-viewer", "--serviceaccount=default:visitor"),
+        *("create", "rolebinding", "viewer", "--clusterrole=ostiary-viewer", "--serviceaccount=default:viewer"),
         *("-n", "default"),
     )
-    kubeconfig = ("--kubeconfig", str(cluster.control_plane.kubeconfig_for_service_account("default", "visitor")))
+    kubeconfig = ("--kubeconfig", str(cluster.control_plane.kubeconfig_for_service_account("default", "viewer")))
     wait_until(lambda: stack.run_doctor(EXAMPLE_PROXY, *kubeconfig)["broken"] is None, what="the role to be in force")
     states = {link["name"]: link["state"] for link in stack.run_doctor(EXAMPLE_PROXY, *kubeconfig)["links"]}
     assert states.pop("gateways") == states.pop("settings") == states.pop("config") == "unknown"

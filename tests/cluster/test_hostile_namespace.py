@@ -64,7 +64,7 @@ def hand_written_slice(world: OperatorEnvironment, service: str) -> dict[str, An
     }
 
 
-def does_his_worst(evil: OperatorEnvironment, victim: OperatorEnvironment) -> dict[str, str]:
+def attack(evil: OperatorEnvironment, victim: OperatorEnvironment) -> dict[str, str]:
     """Make everything that could harm the victim; return the reason with which each proxy must be refused."""
     own = behind("s")
     has_service(evil)
@@ -122,7 +122,7 @@ async def test_a_namespace_that_does_its_worst_harms_itself_only(
         digest, before = entry_of(world, "crm"), world.versions()
         assert digest is not None
 
-        refused = does_his_worst(evil, world)
+        refused = attack(evil, world)
         for name, reason in refused.items():
             await eventually(functools.partial(says, evil, name, reason), what=name)
         await eventually(lambda: evil.said(POLICY, "aims-at-a-name", "Accepted") == ("False", "TargetNotFound"))

@@ -14,7 +14,7 @@ from upstreams import Arrived, Upstream, answer, document, serving, with_handsha
 from wire import RawReply, connected, exchange, post
 
 from ostiary_core.contract.documents import BoundsConfig
-from ostiary_gateway.pipeline import body as body_station
+from ostiary_gateway.pipeline import body as body_stage
 
 pytestmark = pytest.mark.usefixtures("quiet")
 
@@ -115,15 +115,15 @@ async def test_a_request_to_a_similar_path_is_told_the_endpoint(gateway: Running
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST:8080", "[::1]:9", "127.0.0.1:1"])
-async def test_a_gateway_on_loopback_takes_loopback_names(gateway: RunningGateway, host: str) -> None:
+async def test_a_gateway_on_loopback_accepts_loopback_names(gateway: RunningGateway, host: str) -> None:
     assert (await raw(gateway, post("/mock/mcp", PING, host=host))).status == 200
 
 
-STRANGERS = ["evil.example", "localhost.", "localhost.evil.example", "127.0.0.2", "[::1", "localhost@evil", "", "::1"]
+OTHER_HOSTS = ["evil.example", "localhost.", "localhost.evil.example", "127.0.0.2", "[::1", "localhost@evil", "", "::1"]
 
 
-@pytest.mark.parametrize("host", STRANGERS)
-async def test_and_no_others_for_a_browser_may_have_been_led_there(
+@pytest.mark.parametrize("host", OTHER_HOSTS)
+async def test_a_gateway_on_loopback_refuses_other_names_because_of_dns_rebinding(
     gateway: RunningGateway, upstream: Upstream, host: str
 ) -> None:
     refused(await raw(gateway, post("/mock/mcp", PING, host=host)), 403, "HostNotAllowed")
@@ -411,8 +411,8 @@ async def test_and_is_not_asked_where_the_answer_is_clear_already(gateway: Runni
 async def test_a_body_that_comes_too_slowly_is_408(
     gateway: RunningGateway, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(body_station, "SILENCE_SECONDS", 0.1 if how == "silent" else 5.0)
-    monkeypatch.setattr(body_station, "WHOLE_SECONDS", 5.0 if how == "silent" else 0.2)
+    monkeypatch.setattr(body_stage, "SILENCE_SECONDS", 0.1 if how == "silent" else 5.0)
+    monkeypatch.setattr(body_stage, "WHOLE_SECONDS", 5.0 if how == "silent" else 0.2)
     async with connected(gateway.app.port) as wire:
         await wire.send(post("/mock/mcp", b"", length=1000))
         dripping = asyncio.create_task(drip(wire.send)) if how == "drip" else None

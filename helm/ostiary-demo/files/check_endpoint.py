@@ -1,5 +1,5 @@
 # noqa: INP001  a file of a chart, not of a package
-"""Sends requests to an endpoint like an MCP client, and checks the responses. For `helm test`.
+"""Sends requests to an endpoint like an MCP client and checks the responses (`helm test`).
 
     python3 check_endpoint.py http://HOST/PATH/mcp                 the mock server under its policy
     python3 check_endpoint.py http://HOST/PATH/mcp --any-server    any server, any policy: the gateway's own responses
@@ -49,7 +49,7 @@ def report(check: Any, url: str) -> bool:
 
 
 def wait(url: str, *, patience: float) -> None:
-    """Wait until the endpoint responds to server/discover; raises OSError if it does not in time."""
+    """Wait until the endpoint responds to server/discover; raise OSError if it is late."""
     deadline = time.monotonic() + patience
     while True:
         try:

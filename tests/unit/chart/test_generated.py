@@ -71,7 +71,7 @@ def test_a_value_that_does_not_exist_is_never_taken(folder: Path) -> None:
     assert closed(yaml.safe_load((folder / "values.schema.json").read_text()))
 
 
-def test_a_null_is_refused_wherever_it_would_remove_a_default(folder: Path) -> None:
+def test_a_null_that_would_remove_a_default_is_refused(folder: Path) -> None:
     values = yaml.safe_load((folder / "values.yaml").read_text())
     schema = yaml.safe_load((folder / "values.schema.json").read_text())
     optional = {".".join(path) for path in may_be_null(schema, schema, values)}

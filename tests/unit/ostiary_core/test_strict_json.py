@@ -91,7 +91,7 @@ def test_a_number_that_is_not_finite_is_refused(text: bytes) -> None:
 
 
 @pytest.mark.parametrize("number", [2**64, -(2**63) - 1, 10**400, -(10**30)])
-def test_an_integer_beyond_64_bits_is_refused_wherever_it_hides(number: int) -> None:
+def test_an_integer_beyond_64_bits_is_refused_at_every_depth(number: int) -> None:
     for shape in ("%d", "[%d]", '{"a": {"b": [1, %d]}}'):
         with pytest.raises(StrictJSONError):
             loads((shape % number).encode())

@@ -1,1 +1,1 @@
-"""A Kubernetes control plane without containers, and the platform that `make cluster` starts on it."""
+"""A Kubernetes control plane without containers, and the platform of `make cluster`."""

@@ -1,1 +1,1 @@
-"""The official conformance suite and clients through the gateway, compared with the direct run."""
+"""Runs the official conformance suite and clients, directly and through the gateway."""

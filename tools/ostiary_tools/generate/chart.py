@@ -1,4 +1,4 @@
-"""Generates parts of the charts in `helm/` from the rest of the repository, and their documentation from the charts.
+"""Generates parts of the charts in `helm/`, and the documentation of the charts.
 
     helm/ostiary/files/crds/           copies of crds/, since a chart cannot reach out of its folder
     helm/ostiary/values.schema.json    its definition of gateways' `settings`, from docs/reference

@@ -1,4 +1,4 @@
-"""Writes the comments in a chart's ``values.yaml`` from ``values.schema.json``, in the format of helm-docs.
+"""Writes comments into ``values.yaml`` from ``values.schema.json``, for helm-docs.
 
     # -- The image of both processes, with its registry if it has one.
     repository: ostiary
@@ -21,7 +21,9 @@ Node = Mapping[str, Any]
 
 
 def annotated(text: str, schema: Node) -> str:
-    """The file with a comment above each value; its head, up to the first blank line, stays, other comments go.
+    """The file with a comment above each value.
+
+    Its head, up to the first blank line, stays; other comments are removed.
 
     Raises:
         ToolError: a line is not a value that the schema describes.
@@ -32,7 +34,7 @@ def annotated(text: str, schema: Node) -> str:
 
 
 def _commented(lines: list[str], root: Node) -> Iterator[str]:
-    """Each line with what belongs above it: an empty line above those at the margin, and a comment."""
+    """Each line with its comment above it, and an empty line above those at the margin."""
     groups: list[Node] = [root]  # the groups that contain the line, outermost first
     for line in lines:
         if groups[-1].get("described") and _depth(line) >= len(groups) - 1:

@@ -55,7 +55,11 @@ def render() -> dict[Path, str]:
 
 
 def filled(path: Path, mark: str, text: str) -> str:
-    """A page with this text between the marks of that name; raises ToolError if the marks are missing."""
+    """A page with this text between the marks of that name.
+
+    Raises:
+        ToolError: the marks are missing.
+    """
     return filled_text(path, path.read_text(), mark, text)
 
 

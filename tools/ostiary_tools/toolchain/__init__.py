@@ -1,1 +1,1 @@
-"""Compilers and programs that tests need, built or installed once into the cache of the user."""
+"""Builds or installs programs that tests need, once, into the user's cache."""

@@ -1,11 +1,11 @@
-"""The API `ostiary.dev/v1alpha1`: its models, the CRDs generated from them, and the gateway settings document.
+"""The API `ostiary.dev/v1alpha1`: its models, their CRDs, and the settings of gateways.
 
 proxy, policy, selectors    what users write: MCPProxy and MCPPolicy
 settings, grants            what the platform team writes: the settings of a gateway
 status                      what the operator reports: conditions, their reasons, both statuses
 resources, load, problems   turn an object or a text into what the compiler reads, or into the list of its problems
 yaml_reader                 parses YAML strictly into plain values, with the line of every field
-base_model, constraints        the base of all models; constraints that the models and the API server share
+base_model, constraints     the base of all models; constraints that the models and the API server share
 names, urls, patterns, durations, quantities    the types of single values
 labels                      the labels of objects, read and written, and what a DNS label is
 schema, crd, field_reference    what is generated: structural schemas, the CRDs, the field reference

@@ -1,4 +1,7 @@
-"""The base of every model of the API: frozen, closed, camelCase in documents, described by its attribute docstrings."""
+"""The base of every model of the API.
+
+Models are frozen, accept no unknown fields, are camelCase in documents, and are described by attribute docstrings.
+"""
 
 from typing import Any, ClassVar, Self
 
@@ -43,5 +46,5 @@ class ApiModel(BaseModel):
         return schema
 
     def document(self) -> dict[str, Any]:
-        """The mapping as a user would write it: only what was set, in JSON types and with the documents' names."""
+        """The model as a user would write it: only fields that were set, as JSON types."""
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True)

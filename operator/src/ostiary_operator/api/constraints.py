@@ -1,7 +1,7 @@
-"""Constraints that both the models (Python) and the API server (OpenAPI keywords and CEL) check.
+"""Constraints that both the models and the API server check.
 
-Each constraint is one object with both forms, so that neither can be changed alone. Put a constraint into
-`Annotated[...]` of a scalar or a list, or into `constraints` of a model (`ApiModel`).
+Each constraint is one object with both forms (Python, and OpenAPI keywords or CEL), so that neither can be changed
+alone. Put a constraint into `Annotated[...]` of a scalar or a list, or into `constraints` of a model (`ApiModel`).
 """
 
 import functools
@@ -18,19 +18,25 @@ PROBLEM = "ostiary_problem"
 
 
 def problem(message: str, remedy: str, *, below: tuple[int | str, ...] = ()) -> PydanticCustomError:
-    """An error for pydantic to collect: fault and remedy; ``below`` is the path from the value to the faulty field."""
+    """Make an error with a remedy for pydantic to collect.
+
+    ``below`` is the path from the value to the faulty field.
+    """
     context = {"message": message, "remedy": remedy, "below": below}
     return PydanticCustomError(PROBLEM, "{message}", context)
 
 
 @functools.cache
 def compiled(regex: str) -> Any:
-    """The RE2 expression, compiled only once, since `re2.search` evaluates thirteen options at every call."""
+    """Compile an RE2 expression once: `re2.search` evaluates many options at every call."""
     return re2.compile(regex)
 
 
 class _Constraint:
-    """Base of all constraints: pydantic calls it after the type's own validation and when it makes the schema."""
+    """Base of all constraints.
+
+    Pydantic calls it after the type's own validation, and when it makes the schema.
+    """
 
     def check(self, value: Any) -> Any:
         """Return the value itself, or raise a problem."""
@@ -97,7 +103,10 @@ class Rule(_Constraint):
 
 
 def matches(regex: str, message: str, remedy: str) -> Rule:
-    """A pattern as a CEL rule: unlike the keyword `pattern`, its error is a sentence and not the expression."""
+    """A pattern as a CEL rule, whose error is a sentence.
+
+    The error of the keyword `pattern` would be the expression.
+    """
     return Rule(f"self.matches(r'{regex}')", lambda v: compiled(regex).search(v) is not None, message, remedy)
 
 
@@ -108,10 +117,10 @@ def excludes(regex: str, message: str, remedy: str) -> Rule:
 
 @dataclass(frozen=True)
 class Unique(_Constraint):
-    """A list without duplicates: a set of scalars, or with `keys` a map of objects that server-side apply can merge.
+    """A list without duplicates, which server-side apply can merge.
 
-    `absent` holds defaults of keys that may be absent. The API server does not accept such keys for a map, so the list
-    is then replaced as a whole.
+    It is a set of scalars, or with `keys` a map of objects. `absent` holds defaults of keys that may be absent. The API
+    server does not accept such keys for a map, so the list is then replaced as a whole.
     """
 
     keys: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""The two CustomResourceDefinitions, generated from the models. `ostiary crds --write crds` writes them."""
+"""Generates the two CRDs from the models, for `ostiary crds --write crds`."""
 
 from typing import Any
 
@@ -117,7 +117,7 @@ def _crd(
 
 
 def object_schema(model: type[ApiModel], status: type[ApiModel]) -> Schema:
-    """The schema of a whole object: the envelope that every Kubernetes object has, our spec and our status."""
+    """The schema of a whole object: the fields of every Kubernetes object, spec and status."""
     parts = structural(model, keep_nulls=True)["properties"]
     name = {"type": "string", "maxLength": parts["metadata"]["properties"]["name"]["maxLength"]}
     schema: Schema = {"description": unwrapped(model.__doc__ or ""), "type": "object"}
@@ -135,7 +135,7 @@ def object_schema(model: type[ApiModel], status: type[ApiModel]) -> Schema:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes every value in full, without YAML anchors, which would confuse readers of a schema."""
+    """Writes every value in full: YAML anchors would confuse readers of a schema."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002  the signature is PyYAML's
         """True for everything."""

@@ -19,7 +19,10 @@ _TERM = compiled("([0-9]+)(h|ms|m|s)")
 
 @dataclass(frozen=True, slots=True, order=True)
 class Duration:
-    """A length of time in whole milliseconds. `90s` and `1m30s` are equal; it prints itself in the canonical form."""
+    """A length of time in whole milliseconds, printed in the canonical form.
+
+    `90s` and `1m30s` are equal.
+    """
 
     milliseconds: int
 

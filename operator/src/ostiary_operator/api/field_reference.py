@@ -1,4 +1,4 @@
-"""The field reference, generated from the models. `ostiary crds --docs docs/reference` writes it."""
+"""Generates the field reference from the models, for `ostiary crds --docs docs/reference`."""
 
 import json
 from collections.abc import Iterable, Iterator

@@ -15,7 +15,10 @@ Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def _parse_network(value: Any) -> Network:
-    """Read a CIDR. A bare address is refused as well as host bits: both are mostly mistakes, and both widen a grant."""
+    """Read a CIDR.
+
+    A bare address and host bits are refused: both are mostly mistakes, and both widen a grant.
+    """
     remedy = "write network and prefix length without host bits, such as 127.0.0.0/8 or fd00::/8"
     if isinstance(value, ipaddress.IPv4Network | ipaddress.IPv6Network):
         return value

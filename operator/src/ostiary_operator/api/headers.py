@@ -1,4 +1,7 @@
-"""Headers to add to every request to a server: never a credential, and none that the gateway writes itself."""
+"""Headers to add to every request to a server.
+
+None may be a credential, or a header that the gateway writes itself.
+"""
 
 from typing import Annotated, Final
 

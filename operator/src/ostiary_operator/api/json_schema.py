@@ -1,7 +1,7 @@
-"""JSON Schemas of both kinds, for editors and for checks in a pull request. `ostiary crds --json-schema` writes them.
+"""Generates JSON Schemas of both kinds, for editors and for checks in a pull request.
 
-Names and folders are those of public CRD schema catalogues, so that one folder serves the modeline of an editor
-(`# yaml-language-server: $schema=…`) and tools such as kubeconform.
+`ostiary crds --json-schema` writes them. Names and folders are those of public CRD schema catalogues, so that one
+folder serves the modeline of an editor (`# yaml-language-server: $schema=…`) and tools such as kubeconform.
 """
 
 import json
@@ -16,7 +16,7 @@ _STATUS: Final = {"description": "What the operator observed. Users only read it
 
 
 def render_json_schemas() -> dict[str, str]:
-    """The schemas as JSON, by the path of the file that holds each: `<group>/<kind>_<version>.json`."""
+    """The schemas as JSON, by the path of each file: `<group>/<kind>_<version>.json`."""
     return {_path(model): json.dumps(_schema(model), indent=2, ensure_ascii=False) + "\n" for model in _MODELS}
 
 
@@ -28,7 +28,10 @@ def _path(model: type[ApiModel]) -> str:
 
 
 def _schema(model: type[ApiModel]) -> Schema:
-    """The schema of a whole object, without the checks that only the API server and `ostiary validate` can make."""
+    """The schema of a whole object.
+
+    It lacks the checks that only the API server and `ostiary validate` can make.
+    """
     schema = editor_schema(model, identifier=f"https://{GROUP}/schemas/{_path(model)}")
     properties: dict[str, Any] = schema["properties"]
     return {**schema, "properties": {**properties, "status": _STATUS}}

@@ -1,4 +1,4 @@
-"""The labels by which the operator finds objects and marks its own, and the metadata next to them.
+"""The labels by which the operator finds objects and marks its own; other metadata.
 
     ostiary.dev/gateway: NAME     on a Service: this is gateway NAME; on a ConfigMap of settings: they are for NAME
     ostiary.dev/usage: settings   on a ConfigMap: its ``settings.yaml`` holds a gateway's settings
@@ -54,7 +54,7 @@ def is_dns_label(text: str) -> bool:
 
 
 def of(obj: Mapping[str, Any]) -> Mapping[str, str]:
-    """Return the labels of an object. In a file anything may stand in their place: what is no text is dropped."""
+    """Return the labels of an object; drop values that are no text, which a file may contain."""
     metadata = obj.get("metadata")
     labels = metadata.get("labels") if isinstance(metadata, Mapping) else None
     if not isinstance(labels, Mapping):
@@ -68,7 +68,7 @@ def of_outputs(gateway: str) -> dict[str, str]:
 
 
 def text_of(obj: Mapping[str, Any], field: str) -> str:
-    """Return a field of an object's metadata that is a text; empty where it is missing or something else."""
+    """Return a text of an object's metadata; empty where it is missing or no text."""
     metadata = obj.get("metadata")
     value = metadata.get(field) if isinstance(metadata, Mapping) else None
     return value if isinstance(value, str) else ""

@@ -1,4 +1,4 @@
-"""Parses and validates user input: Kubernetes objects into resources, a settings document into settings."""
+"""Parses and validates user input: Kubernetes objects, and settings of gateways."""
 
 from collections.abc import Mapping
 from typing import Any, Final, TypeVar
@@ -25,7 +25,7 @@ class InvalidResource(InvalidDocument):
 
 
 class InvalidSettings(InvalidDocument):
-    """A settings document of a gateway that cannot be used; ``problems`` lists the reasons by field."""
+    """A gateway's settings cannot be used; ``problems`` lists the reasons by field."""
 
 
 def parse_proxy(document: Mapping[str, Any], *, namespace: str = "default") -> Resource[ProxySpec]:

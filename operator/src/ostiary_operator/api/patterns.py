@@ -1,7 +1,8 @@
-r"""Regular expressions of policies: RE2 syntax, limited in size, and compiled with the same options as in the gateway.
+r"""Regular expressions of policies: RE2 syntax, limited in size.
 
-The API server checks the syntax as well (its CEL uses Go's RE2), but cannot measure the compiled size: `\pL{100}` is
-eight characters and 120,000 instructions. So an expression that is too large passes the API server and fails here.
+They are compiled with the same options as in the gateway. The API server checks the syntax as well (its CEL uses Go's
+RE2), but cannot measure the compiled size: `\pL{100}` is eight characters and 120,000 instructions. So an expression
+that is too large passes the API server and fails here.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -94,7 +95,7 @@ MAX_RULES_CHARACTERS = 16_384
 
 
 def weigh_patterns(rules: object) -> None:
-    """Check the number and compiled size of the patterns and names in raw rules; stop at the first excess.
+    """Check number and compiled size of the patterns and names in raw rules.
 
     It comes first because some expressions of 20 characters take 20 ms to compile, and each later check compiles them
     again.

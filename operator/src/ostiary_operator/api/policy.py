@@ -27,7 +27,9 @@ class TargetReference(ApiModel):
 
 
 class TargetSelector(LabelSelector):
-    """Selects MCPProxies by label: in the policy's own namespace, or in others where that is permitted."""
+    """Selects MCPProxies by label: in the policy's own namespace, or in others where
+    that is permitted.
+    """
 
     namespace_selector: LabelSelector | None = None
     """Selects namespaces by their labels; `{}` is all of them. Only policies in the operator's namespace may set it.
@@ -65,7 +67,9 @@ class PromptVerb(enum.StrEnum):
 
 
 class Selection(ApiModel):
-    """Which names of a primitive a rule applies to: any that `names` or `patterns` match; all, if both are absent."""
+    """Which names of a primitive a rule applies to: any that `names` or `patterns`
+    match; all, if both are absent.
+    """
 
     verbs: tuple[enum.StrEnum, ...] | None = None
     """Verbs that the rule applies to. Each primitive narrows this to its own verbs. Absent means all of them."""

@@ -23,7 +23,10 @@ _NAME_LIMIT = 100
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One fault. ``field`` is a path in Kubernetes' notation such as `spec.servers[0].url`; empty is the document."""
+    """One fault in a document.
+
+    ``field`` is a path in Kubernetes' notation such as `spec.servers[0].url`; empty means the whole document.
+    """
 
     field: str
     message: str

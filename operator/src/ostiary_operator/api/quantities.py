@@ -52,7 +52,10 @@ class Size(int):
 
 
 def between_sizes(smallest: str, largest: str) -> Rule:
-    """The bounds of a size, both included. Settings are not a custom resource, so it needs no CEL."""
+    """The bounds of a size, both included.
+
+    Settings are not a custom resource, so it needs no CEL.
+    """
     low, high = Size.parse(smallest), Size.parse(largest)
     return Rule(
         "true",

@@ -8,7 +8,10 @@ WAIT: Final = "Wait a few seconds. If it stays, check that the operator runs, an
 
 
 class Reason(enum.StrEnum):
-    """Base of the reasons of one condition type. A member is (reason, what it means, what to do)."""
+    """Base of the reasons of one condition type.
+
+    A member is (reason, what it means, what to do).
+    """
 
     meaning: str
     remedy: str

@@ -1,4 +1,4 @@
-"""The two resources as whole objects, and the reduced form that the rest of the operator uses."""
+"""The two resources: as whole objects, and in the reduced form that the operator uses."""
 
 import uuid
 from collections.abc import Mapping
@@ -57,7 +57,9 @@ PolicyResource: TypeAlias = Resource[PolicySpec]
 
 
 class ObjectMeta(ApiModel):
-    """The metadata of an object. Fields without a type are accepted and not read; the API server validates them."""
+    """The metadata of an object. Fields without a type are accepted and not read; the
+    API server validates them.
+    """
 
     name: ObjectName
     """Name of the object."""

@@ -1,4 +1,4 @@
-"""Schemas generated from the models: the structural schema of a CRD, and plain JSON Schema for editors.
+"""Generates schemas from the models: structural ones for CRDs, plain ones for editors.
 
 The API server takes a subset of OpenAPI v3 without references, unions with null, constants or closed objects. What
 pydantic emits is rewritten into that subset; a keyword that this module does not handle is a bug and raises.
@@ -30,11 +30,14 @@ _DROPPED: Final = frozenset({"title", "additionalProperties", "propertyNames"})
 
 
 class SchemaError(Exception):
-    """A model that has no structural schema: a bug in the model, found when the CRDs are generated."""
+    """A model has no structural schema: a bug, found when the CRDs are generated."""
 
 
 class _Generator(GenerateJsonSchema):
-    """Pydantic's generator, except that defaults of type Duration and Size are strings, as documents write them."""
+    """Pydantic's generator, but defaults of type Duration and Size are strings.
+
+    Documents write them so.
+    """
 
     def encode_default(self, dft: Any) -> Any:
         """The default as a document writes it."""
@@ -65,7 +68,10 @@ def _inline(node: Schema, definitions: Mapping[str, Schema]) -> Schema:
 
 
 def _flatten(node: Schema, definitions: Mapping[str, Schema]) -> Schema:
-    """Resolve references and drop the null of an optional field; keywords next to a reference win."""
+    """Resolve references and drop the null of an optional field.
+
+    Keywords next to a reference win.
+    """
     node = copy.copy(node)
     if "$ref" in node:
         target = definitions[node.pop("$ref").rpartition("/")[2]]
@@ -110,7 +116,10 @@ def _structural(node: Schema, path: str) -> Schema:
 
 
 def _nullable(node: Schema) -> Schema:
-    """Make every optional field without a default nullable; the default of the others replaces a null."""
+    """Make every optional field without a default nullable.
+
+    In the others the default replaces a null.
+    """
     properties = {name: _nullable(child) for name, child in node.get("properties", {}).items()}
     for name, child in properties.items():
         if name not in node.get("required", ()) and "default" not in child:
@@ -124,9 +133,10 @@ def _nullable(node: Schema) -> Schema:
 
 
 def described_defaults(node: Schema) -> Schema:
-    """Return a schema whose descriptions state the defaults, and that sets none: the models fill them in.
+    """Return a schema whose descriptions state the defaults, and that sets none.
 
-    If the API server wrote defaults into a ``spec``, GitOps tools would see a difference to what was applied.
+    The models fill them in. If the API server wrote defaults into a ``spec``, GitOps tools would see a difference to
+    what was applied.
     """
     default = node.get("default")
     result = {keyword: value for keyword, value in node.items() if keyword != "default"}
@@ -174,7 +184,10 @@ def unwrapped(text: str) -> str:
 
 
 def fields(node: Schema, path: str = "") -> Iterator[tuple[str, Schema, bool]]:
-    """Every field below a schema: its path, its schema and whether it is required, in order of declaration."""
+    """Yield path and schema of every field below a schema, and whether it is required.
+
+    The order is that of declaration.
+    """
     for name, child in node.get("properties", {}).items():
         place = f"{path}.{name}".removeprefix(".")
         yield place, child, name in node.get("required", ())
@@ -184,7 +197,10 @@ def fields(node: Schema, path: str = "") -> Iterator[tuple[str, Schema, bool]]:
 
 
 def editor_schema(model: type[BaseModel], *, identifier: str) -> Schema:
-    """The plain JSON Schema (2020-12) of a model, for editors; without the checks that only the models can make."""
+    """The plain JSON Schema (2020-12) of a model, for editors.
+
+    It lacks the checks that only the models can make.
+    """
     schema = _plain(inlined(model))
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": identifier, **schema}
 

@@ -56,7 +56,9 @@ class Requirement(ApiModel):
 
 
 class LabelSelector(ApiModel):
-    """Selects objects by their labels. All conditions must hold; an empty selector selects everything."""
+    """Selects objects by their labels. All conditions must hold; an empty selector
+    selects everything.
+    """
 
     match_labels: Labels
     """Labels that an object must have with exactly these values. Example: `{team: sales}`."""

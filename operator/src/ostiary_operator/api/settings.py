@@ -1,6 +1,7 @@
-"""The settings of a gateway: one YAML document in a ConfigMap of the chart, in the namespace of the gateway's Service.
+"""The settings of a gateway: one YAML document in a ConfigMap of the chart.
 
-They belong to the platform team, like the gateway itself. Every field has a default, so `{}` is a valid document.
+The ConfigMap is in the namespace of the gateway's Service. The settings belong to the platform team, like the gateway
+itself. Every field has a default, so `{}` is a valid document.
 """
 
 import enum
@@ -61,8 +62,8 @@ class PerSource(ApiModel):
 
 
 class PerPrincipal(ApiModel):
-    """Limits per authenticated caller at one MCPProxy. For callers without credentials only the limits of their source
-    apply.
+    """Limits per authenticated caller at one MCPProxy. For callers without credentials
+    only the limits of their source apply.
     """
 
     requests_in_flight: Count = 1024
@@ -101,7 +102,9 @@ class PerServer(ApiModel):
 
 
 class Bounds(ApiModel):
-    """Limits of one gateway process. At a limit the caller gets a clear refusal, and no other caller is affected."""
+    """Limits of one gateway process. At a limit the caller gets a clear refusal, and
+    no other caller is affected.
+    """
 
     request_bytes: Annotated[Size, between_sizes("1Ki", "1Gi")] = Size.parse("4Mi")
     """Largest body of a request; 1Ki to 1Gi. A larger one is refused before it is read. Example: `4Mi`."""

@@ -1,7 +1,7 @@
-"""The `status` that the operator writes: condition types, their reasons with meaning and remedy, and both statuses.
+"""The `status` that the operator writes: condition types, their reasons, both statuses.
 
-The reasons are closed sets. The troubleshooting page is generated from them, so each says in a sentence what it means
-and, where something is wrong, what to do.
+The reasons are closed sets. The troubleshooting page is generated from them, so each has a sentence
+that states its meaning and, where something is wrong, one that states the remedy.
 """
 
 import enum
@@ -21,7 +21,9 @@ UNJUDGED_SINCE: Final = "1970-01-01T00:00:00Z"
 
 
 class ConditionType(enum.StrEnum):
-    """The conditions of an MCPProxy and an MCPPolicy. True is always good; both kinds have the first four."""
+    """The conditions of an MCPProxy and an MCPPolicy. True is always good; both kinds
+    have the first four.
+    """
 
     ACCEPTED = "Accepted"
     RESOLVED_REFS = "ResolvedRefs"
@@ -169,7 +171,10 @@ class ProgrammedReason(Reason):
 
 
 class ReadyReason(Reason):
-    """Reasons of Ready, the summary. While another condition fails, Ready has that condition's reason."""
+    """Reasons of Ready, the summary.
+
+    While another condition fails, Ready has that condition's reason.
+    """
 
     READY = ("Ready", "The resource is accepted, its references are resolved, and every replica runs it.", NOTHING)
     PENDING = ("Pending", "One of the other conditions is not known yet.", WAIT)
@@ -193,7 +198,10 @@ class GovernedReason(Reason):
 
 
 class EffectiveReason(Reason):
-    """Reasons of Effective, of an MCPPolicy: does it probably do what its author meant? It is not part of Ready."""
+    """Reasons of Effective, of an MCPPolicy: does it probably do what its author meant?
+
+    It is not part of Ready.
+    """
 
     EFFECTIVE = ("Effective", "It governs at least one MCPProxy, and nothing in it looks like a mistake.", NOTHING)
     PENDING = ("Pending", "The operator has not seen it yet.", WAIT)

@@ -1,11 +1,14 @@
-"""Reasons of UpstreamHealthy: the state of the server of an MCPProxy, as the gateways observed it."""
+"""Reasons of UpstreamHealthy: the state of an MCPProxy's server as gateways observed it."""
 
 from ostiary_core import upstream_faults as faults
 from ostiary_operator.api.reason import NOTHING, WAIT, Reason
 
 
 class UpstreamHealthyReason(Reason):
-    """Reasons of UpstreamHealthy, which is not part of Ready. Most are the fault kinds that callers get as well."""
+    """Reasons of UpstreamHealthy, which is not part of Ready.
+
+    Most are the fault kinds that callers get as well.
+    """
 
     UPSTREAM_HEALTHY = ("UpstreamHealthy", "The server answered the last call.", NOTHING)
     PENDING = ("Pending", "The gateways have not reported to the operator yet.", WAIT)

@@ -26,7 +26,10 @@ _MERGE: Final = "tag:yaml.org,2002:merge"
 
 
 class YamlError(OstiaryError):
-    """Text that is not YAML as accepted here. ``line`` and ``column`` start at 1; 0 where they are not known."""
+    """A text is not YAML that is accepted here.
+
+    ``line`` and ``column`` start at 1; 0 means unknown.
+    """
 
     def __init__(self, message: str, *, line: int = 0, column: int = 0) -> None:
         super().__init__(message)
@@ -40,14 +43,17 @@ class YamlError(OstiaryError):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One document of a YAML text. ``lines`` maps field paths such as `spec.servers[0].url` to lines from 1 on."""
+    """One document of a YAML text.
+
+    ``lines`` maps field paths such as `spec.servers[0].url` to lines, which start at 1.
+    """
 
     value: Any
     line: int
     lines: Mapping[str, int]
 
     def line_of(self, field: str) -> int:
-        """The line of a field; if the field is missing, the line of the nearest field that encloses it."""
+        """The line of a field, or of the nearest field around it if the field is missing."""
         while field and field not in self.lines:
             cut = max(field.rfind("."), field.rfind("["))
             field = field[:cut] if cut > 0 else ""
@@ -89,7 +95,10 @@ def read_documents(text: str) -> Iterator[Document]:
 
 
 def _refuse_depth(text: str) -> None:
-    """Check the depth by events first: libyaml composes recursively in C, and deep nesting would crash the process."""
+    """Check the depth by events, before anything is composed.
+
+    libyaml composes recursively in C, and deep nesting would crash the process.
+    """
     depth = 0
     for event in yaml.parse(text, Loader=_Loader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
@@ -129,7 +138,7 @@ class _Converter:
         return self._constructed(node)
 
     def _constructed(self, node: yaml.Node) -> Any:
-        """The value of a node, by PyYAML's constructors, which do not check that a text fits its tag."""
+        """The value of a node by PyYAML's constructors, which may fail for its tag."""
         try:
             return self._loader.construct_object(node)
         except (ValueError, LookupError, AttributeError):  # `0x_`, `!!bool maybe`, a number of 5000 digits

@@ -1,4 +1,4 @@
-"""``ostiary operator``: the process around :func:`ostiary_operator.controller.app.run_operator`."""
+"""``ostiary operator``: the process that runs :mod:`ostiary_operator.controller.app`."""
 
 import argparse
 import asyncio

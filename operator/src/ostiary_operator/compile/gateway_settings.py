@@ -34,9 +34,10 @@ _DEFAULTS = ""
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One gateway. ``shared`` ones live in the operator's namespace; others serve their own namespace only.
+    """One gateway.
 
-    ``settings`` and ``document``, what is compiled of them, are None where the gateway cannot be used.
+    ``shared`` ones are in the operator's namespace; others serve their own namespace only. ``settings``, and
+    ``document``, which is compiled from them, are None where the gateway cannot be used.
     """
 
     gateway: DiscoveredGateway
@@ -100,7 +101,10 @@ def _settle(
 def _today(
     gateway: DiscoveredGateway, resources: Resources, cache: Cache, *, is_new: bool
 ) -> tuple[GatewaySettings, SettingsDocument] | str:
-    """Return a gateway's current settings, or what is wrong with them; a new gateway may have none."""
+    """Return a gateway's current settings, or what is wrong with them.
+
+    A new gateway may have none.
+    """
     if gateway.settings_problem:
         return gateway.settings_problem
     text = _DEFAULTS if gateway.settings is None and is_new else gateway.settings
@@ -129,7 +133,10 @@ def _parsed(
 
 
 def settings_document(settings: GatewaySettings, api_servers: tuple[str, ...] = ()) -> SettingsDocument:
-    """Return the document that a gateway reads; ``api_servers`` are addresses that it never connects to."""
+    """Return the document that a gateway reads.
+
+    ``api_servers`` are addresses that it never connects to.
+    """
     return SettingsDocument(
         external_url=settings.external_url,
         allowed_origins=list(settings.allowed_origins),

@@ -1,4 +1,6 @@
-"""Discovers gateways and their settings among Kubernetes objects, from an API server or from files. Pure.
+"""Discovers gateways and their settings among Kubernetes objects, by pure functions.
+
+The objects are from an API server or from files.
 
 A Service labelled ``ostiary.dev/gateway: <name>`` is a gateway. The ConfigMap of the same namespace with that label and
 ``ostiary.dev/usage: settings`` holds its settings under the key ``settings.yaml``. Of two that claim the same, the
@@ -21,7 +23,10 @@ _DEFAULT_PORT: Final = 80
 
 @dataclass(frozen=True, slots=True)
 class IgnoredObject:
-    """A Service or ConfigMap that claims a gateway and has no effect. ``gateway`` is the value of its label."""
+    """A Service or ConfigMap that claims a gateway and has no effect.
+
+    ``gateway`` is the value of its label.
+    """
 
     kind: str
     namespace: str
@@ -44,10 +49,10 @@ class Discovery:
 
 
 def discover(services: Iterable[_Object], config_maps: Iterable[_Object]) -> Discovery:
-    """Return the gateways that Services declare, with their settings. Services without the label are passed over.
+    """Return the gateways that Services declare, with their settings.
 
-    A label value that is no DNS label names no gateway: objects are named after it. Two Services may claim one name;
-    both are returned, and :func:`elected` picks the gateway.
+    Services without the label are ignored. A label value that is no DNS label names no gateway: objects are named after
+    it. Two Services may claim one name; both are returned, and :func:`elected` picks the gateway.
     """
     claiming = [service for service in services if labels.GATEWAY in labels.of(service)]
     named = [service for service in claiming if names_gateway(service)]
@@ -126,7 +131,10 @@ def _gateway(service: _Object, settings: _Object | None) -> DiscoveredGateway:
 
 
 def _without_key(config_map: _Object) -> str:
-    """Return what is wrong with settings that are not there: taken for defaults, they would open what they close."""
+    """Return the problem of settings without their key.
+
+    If the defaults took their place, what the settings close would be open.
+    """
     namespace, name = labels.namespace_of(config_map), labels.name_of(config_map)
     return f"ConfigMap {namespace}/{name} has no key {labels.SETTINGS_KEY}; add it, with the settings as its text"
 

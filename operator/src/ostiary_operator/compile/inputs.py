@@ -1,4 +1,4 @@
-"""Plain Kubernetes objects, from files or from an API server, to what the compiler takes.
+"""Converts plain Kubernetes objects, from files or an API, into the compiler's input.
 
 A Secret is usable only with the label ``ostiary.dev/usage``, whatever its value, and never if the operator made it.
 """
@@ -29,14 +29,15 @@ Object = Mapping[str, Any]
 
 
 class InvalidObject(InvalidDocument):
-    """An object that lacks the shape of a Kubernetes object; ``problems`` lists what to correct."""
+    """An object has not the shape of a Kubernetes object; ``problems`` lists the faults."""
 
 
 def resources_from_objects(objects: Iterable[Object], operator_namespace: str) -> Resources:
-    """Gather everything that a compilation reads; objects of other kinds are passed over, Lists are opened.
+    """Gather everything that a compilation reads.
 
-    Namespaces that objects lie in exist, whether or not there is a Namespace object. Of ConfigMaps and Secrets only
-    those enter that a proxy refers to. A Service that is not among the objects may be elsewhere.
+    Objects of other kinds are ignored, and a List counts as its items. A namespace exists if it has a Namespace object
+    or any other object is in it. Only ConfigMaps and Secrets that a proxy refers to are included. A Service that is not
+    among the objects may exist elsewhere.
 
     Raises:
         InvalidObject: an object has no kind or name, or appears twice.
@@ -81,7 +82,7 @@ def services_from_objects(
 
 
 def api_servers_from_slice(item: Object) -> tuple[str, ...]:
-    """Return the addresses in the EndpointSlice of the API server, sorted, whether or not they are ready."""
+    """Return the addresses of the API server's EndpointSlice, sorted, ready or not."""
     endpoints = item.get("endpoints")
     found: set[str] = set()
     for endpoint in endpoints if isinstance(endpoints, list) else ():
@@ -102,7 +103,7 @@ def _service(item: Object, foreign_slices: tuple[str, ...]) -> Service:
     listed = spec.get("ports")
     ports = (_mapping(port).get("port") for port in (listed if isinstance(listed, list) else ()))
     return Service(
-        # One without an address of its own is met at the ports of its Pods.
+        # A headless Service is reached at the ports of its Pods.
         ports=None if spec.get("clusterIP") == "None" else frozenset(port for port in ports if isinstance(port, int)),
         has_selector=bool(_mapping(spec.get("selector"))),
         foreign_slices=foreign_slices,
@@ -159,7 +160,10 @@ def _identity(item: Object) -> tuple[str, str, str]:
 
 
 def _decoded(item: Object) -> dict[str, str]:
-    """Return a Secret's data as text; what is neither base64 nor text is no CA bundle and is dropped."""
+    """Return a Secret's data as text.
+
+    A value that is not base64, or not text, is no CA bundle and is dropped.
+    """
     plain = {}
     for key, value in _strings(item.get("data")).items():
         try:
@@ -170,7 +174,10 @@ def _decoded(item: Object) -> dict[str, str]:
 
 
 def _without_private_key(text: str) -> str:
-    """Return a text; of one with a private key, only the key's first line: what is kept must not be worth stealing."""
+    """Return a text; of one with a private key, only the key's first line.
+
+    The operator must not keep private keys.
+    """
     found = _PRIVATE_KEY.search(text)
     return found[0] if found else text
 

@@ -1,1 +1,1 @@
-"""Reconciles: the work queue, its passes, leader election, and what keeps a pass from deleting too much."""
+"""Reconciles: work queue, passes, leader election, and the guard against mass deletion."""

@@ -30,7 +30,7 @@ _COUNTS: Final = (2, 4, 8, MAX_PARTS - 1)
 
 
 def config_map_name(gateway: str, number: int) -> str:
-    """Return the name of the ConfigMap with a part of a gateway's config; number 0 has the manifest too."""
+    """Return the name of a part's ConfigMap; that of number 0 holds the manifest, too."""
     return f"ostiary-{gateway}-{number}"
 
 

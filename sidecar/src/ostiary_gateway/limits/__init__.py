@@ -1,1 +1,1 @@
-"""In-flight limits: what one client, principal or proxy may hold of a gateway process at a time."""
+"""In-flight limits: what one client, principal or proxy may use of a process at a time."""

@@ -301,7 +301,7 @@ WITH_URIS = {
 
 @pytest.mark.parametrize("method", WITH_URIS)
 @pytest.mark.parametrize("uri", EVASIVE)
-def test_a_uri_is_judged_by_all_its_readings_wherever_a_request_names_it(method: str, uri: str) -> None:
+def test_a_uri_is_judged_by_all_its_readings_in_every_member_that_names_it(method: str, uri: str) -> None:
     assert code(WITH_URIS[method](uri), visibility_by_rules(DENY_SECRET)) == -32602
     assert authorize(WITH_URIS[method]("file:///docs/b"), visibility_by_rules(DENY_SECRET)) is not None
 

@@ -423,7 +423,7 @@ def test_what_only_resembles_an_answer_is_refused(body: dict[str, Any]) -> None:
         ({"jsonrpc": "2.0", "id": 5, "result": {}}, None),
     ],
 )
-def test_a_refusal_bears_the_id_of_what_it_refuses_wherever_there_is_one(body: dict[str, Any], identifier: Any) -> None:
+def test_a_refusal_has_the_id_of_its_request_if_there_is_one(body: dict[str, Any], identifier: Any) -> None:
     assert request_id(body) == identifier
 
 

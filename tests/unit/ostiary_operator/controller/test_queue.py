@@ -56,7 +56,7 @@ def raising(error: Exception) -> Script:
     return script
 
 
-async def test_a_burst_of_pokes_becomes_one_pass_that_knows_the_reasons() -> None:
+async def test_a_burst_of_requests_becomes_one_pass_with_all_their_reasons() -> None:
     clock, passes = ManualClock(), Passes()
     async with running(passes, clock) as queue:
         for reason in ("MCPProxy", "MCPProxy", "MCPPolicy"):
@@ -113,7 +113,7 @@ async def test_the_periodic_resync_checks_everything() -> None:
     assert passes.calls[-1].changed == EVERYTHING
 
 
-async def test_no_pass_begins_before_the_pokes_are_quiet() -> None:
+async def test_no_pass_begins_before_the_quiet_period_is_over() -> None:
     clock, passes = ManualClock(), Passes()
     async with running(passes, clock) as queue:
         queue.enqueue("MCPProxy")
@@ -126,7 +126,7 @@ async def test_no_pass_begins_before_the_pokes_are_quiet() -> None:
         assert len(passes.reasons) == 1
 
 
-async def test_two_passes_never_run_at_once_and_a_poke_meanwhile_is_not_lost() -> None:
+async def test_two_passes_never_run_at_once_and_a_request_during_one_is_not_lost() -> None:
     clock, go = ManualClock(), asyncio.Event()
 
     async def slow() -> PassResult:
@@ -229,27 +229,27 @@ def test_nothing_is_due_before_the_first_request() -> None:
     assert schedule().due() == float("inf")
 
 
-def test_a_poke_is_due_after_a_quiet_period() -> None:
+def test_a_pass_is_due_after_a_quiet_period() -> None:
     it = schedule()
     it.enqueue(10.0)
     assert it.due() == 10.0 + QUIET
 
 
-def test_further_pokes_put_it_off() -> None:
+def test_further_requests_delay_the_pass() -> None:
     it = schedule()
     it.enqueue(10.0)
     it.enqueue(10.04)
     assert it.due() == pytest.approx(10.04 + QUIET)
 
 
-def test_a_stream_of_pokes_that_never_pauses_is_answered_at_the_ceiling() -> None:
+def test_a_steady_stream_of_requests_gets_a_pass_after_the_maximum_delay() -> None:
     it = schedule()
     for step in range(100):
         it.enqueue(10.0 + step * 0.04)
     assert it.due() == 10.0 + CEILING
 
 
-def test_a_poke_during_a_pass_wants_another_pass() -> None:
+def test_a_request_during_a_pass_causes_another_pass() -> None:
     it = schedule()
     it.enqueue(10.0)
     it.started()
@@ -285,7 +285,7 @@ def test_success_resets_the_slowness() -> None:
     assert it.failed(2.0) == FIRST_RETRY
 
 
-def test_a_poke_after_a_failure_is_answered_sooner_than_the_repetition_but_not_at_once() -> None:
+def test_a_request_after_a_failure_gets_a_pass_before_the_retry_but_not_at_once() -> None:
     it = schedule(1.0)
     for _ in range(5):
         it.failed(100.0)

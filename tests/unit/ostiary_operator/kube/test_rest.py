@@ -187,7 +187,7 @@ async def test_a_write_that_may_have_been_done_is_not_repeated() -> None:
     assert len(requests) == 1
 
 
-async def test_refused_credentials_are_read_afresh_once() -> None:
+async def test_refused_credentials_are_read_again_once() -> None:
     async with api_server(status(401), ok({"metadata": {}})) as (cluster, requests):
         await cluster.get(CONFIG_MAP, name="a", namespace="tools")
     assert [each.headers["Authorization"] for each in requests] == ["Bearer token-1", "Bearer token-2"]

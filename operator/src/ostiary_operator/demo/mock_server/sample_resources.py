@@ -43,7 +43,7 @@ def register(server: MCPServer, *, store: Store, activity: Activity) -> None:
 
     @server.resource(ACTIVITY_URI, name="activity", title="What was asked", mime_type=_JSON)
     async def asked() -> str:
-        """How many messages and tool calls came since the start, and which calls are running, as JSON."""
+        """Messages and tool calls since the start, and the running calls, as JSON."""
         return json.dumps(activity.report(), indent=2)
 
     @server.resource(USER_TEMPLATE, name="user", title="One user", mime_type=_JSON)
