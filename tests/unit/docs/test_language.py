@@ -1,6 +1,5 @@
 """Words that this repository does not use, and what to write instead (CONTRIBUTING.md, rules for language)."""
 
-import ast
 import re
 import subprocess
 from collections.abc import Iterator
@@ -40,7 +39,6 @@ KEPT = re.compile("ostiary_operator_pokes|no longer `door`")
 QUOTED = re.compile(r"^## Rules for language$.*?^## ", re.MULTILINE | re.DOTALL)
 WORD = re.compile(rf"(?<![A-Za-z])(?:{'|'.join(' '.join(INSTEAD).split())})(?![A-Za-z])", re.IGNORECASE)
 REMEDY = {word: instead for words, instead in INSTEAD.items() for word in words.split()}
-FIRST_LINE = 90
 
 
 def tracked() -> list[str]:
@@ -93,18 +91,3 @@ def test_a_name_of_a_file_counts() -> None:
     assert list(found("docs/doors.yaml", "")) == [
         'docs/doors.yaml: rename it, instead of "doors" write proxy, endpoint or gateway'
     ]
-
-
-def first_lines(path: str) -> Iterator[tuple[int, str]]:
-    """The line number of each docstring in a module, and its first line."""
-    for node in ast.walk(ast.parse((ROOT / path).read_text())):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            docstring = ast.get_docstring(node)
-            if docstring:
-                yield node.body[0].lineno, docstring.splitlines()[0]
-
-
-def test_the_first_line_of_a_docstring_is_short() -> None:
-    product = [path for path in tracked() if path.endswith(".py") and not path.startswith("tests/")]
-    long = [f"{path}:{at}" for path in product for at, line in first_lines(path) if len(line) >= FIRST_LINE]
-    assert not long, "\n".join([f"begin each with a sentence of less than {FIRST_LINE} characters:", *long])

@@ -1,4 +1,4 @@
-"""Sizes in bytes, as Kubernetes writes quantities (`4Mi`, `512Ki`, `1G`), and whole numbers as JSON writes them."""
+"""Sizes in bytes as Kubernetes writes them (`4Mi`, `1G`), and whole numbers of JSON."""
 
 from typing import Any, Self
 

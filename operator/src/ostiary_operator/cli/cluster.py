@@ -1,4 +1,6 @@
-"""Arguments of the commands that read a cluster: connection, namespaces and `--watch`, named as in kubectl.
+"""Arguments of the commands that read a cluster, named as in kubectl.
+
+They are connection, namespaces and `--watch`.
 
 `--watch` prints the output once, then every change, until Ctrl-C. It polls every two seconds instead of opening a
 watch, so that it needs no rights besides get and list.

@@ -1,4 +1,4 @@
-"""Arguments that several commands share, the argparse types of their values, and the log format of server processes."""
+"""Arguments that several commands share with their types, and the log format of servers."""
 
 import argparse
 import json

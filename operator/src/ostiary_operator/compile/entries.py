@@ -1,4 +1,4 @@
-"""Compiles the entries of a gateway's config: one for each proxy, with its servers and today's policies."""
+"""Compiles the entries of a gateway's config: a proxy, its servers, its current policies."""
 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, TypeAlias

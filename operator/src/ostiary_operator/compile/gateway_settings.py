@@ -1,4 +1,4 @@
-"""Finds the settings in force at each discovered gateway, and the gateways that a proxy goes to.
+"""Finds the settings in force at each gateway, and the gateways that serve a proxy.
 
 A gateway whose settings cannot be used keeps its last good ones, which its previous config carries. Without any it is
 known, but nothing can be placed there: falling back to defaults would open what the settings close.

@@ -180,7 +180,7 @@ class ResourceRejection(NamedTuple):
 def first_rejection(
     checks: Iterable[Callable[P, ResourceRejection | None]], *args: P.args, **kwargs: P.kwargs
 ) -> ResourceRejection | None:
-    """Run the checks in order, each returning None or a rejection, and return the first rejection."""
+    """Run checks in order, each of which may return a rejection; return the first one."""
     for check in checks:
         rejection = check(*args, **kwargs)
         if rejection is not None:

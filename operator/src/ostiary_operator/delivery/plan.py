@@ -1,6 +1,6 @@
-"""Plans the writes that put a config in force: the ConfigMaps and the Secret, and their order. Pure.
+"""Plans the writes that put a config in force, and their order.
 
-A crash between two writes is safe, because of this order:
+They are those of the ConfigMaps and the Secret; the functions are pure. A crash between two writes is safe, because of this order:
 
     1. the Secret, with old and new keys      so that the MAC of either manifest can be verified
     2. parts 1 and up, with the documents     so that either manifest finds all that it names

@@ -27,7 +27,10 @@ RandomBytes = Callable[[int], bytes]
 
 
 class SecretBytes:
-    """Bytes that cannot be printed, logged, serialised or pickled by accident: only :meth:`reveal` returns them."""
+    """Bytes that cannot be printed, logged or serialised by accident.
+
+    Only :meth:`reveal` returns them.
+    """
 
     __slots__ = ("_value",)
 

@@ -1,4 +1,4 @@
-"""Clients that wrap another: one writes only while this replica leads, one counts its writes."""
+"""Clients that wrap another: one writes only while it leads, one counts writes."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any

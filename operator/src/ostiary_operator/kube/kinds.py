@@ -1,4 +1,4 @@
-"""The kinds of objects that the operator reads or writes, their API paths, and the operator's names in them."""
+"""The kinds that the operator reads or writes: API paths, and the names of its objects."""
 
 from dataclasses import dataclass
 from typing import Final

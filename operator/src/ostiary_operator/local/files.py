@@ -1,4 +1,4 @@
-"""YAML files: finds those that the paths of a command line name, reads their text, and detects changes."""
+"""Finds the YAML files of a command line, reads their text, and detects changes."""
 
 import asyncio
 import difflib
@@ -124,10 +124,10 @@ def _stamp(file: Path) -> tuple[str, int, int, int]:
 async def changes(
     take: Callable[[], FileStamps], seen: FileStamps, *, period: float = 0.1
 ) -> AsyncIterator[FileStamps]:
-    """Poll, and yield whenever the stamps that ``take`` returns differ from the last ones, at first from ``seen``.
+    """Poll, and yield whenever the stamps that ``take`` returns change.
 
-    Polling works on every file system. A change is yielded once the stamps were stable for a ``period`` in seconds: an
-    editor may remove, write and rename a file to save it.
+    The first are compared with ``seen``. Polling works on every file system. A change is yielded once the
+    stamps were stable for a ``period`` in seconds: an editor may remove, write and rename a file to save it.
     """
     last = seen
     while True:

@@ -1,4 +1,4 @@
-"""Reports of ``ostiary run`` on a change of the files: errors, what stays in force, and what is live now."""
+"""Reports of ``ostiary run`` when files change: errors, and which versions are in force."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final

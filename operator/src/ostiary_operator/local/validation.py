@@ -1,4 +1,4 @@
-"""Validates all objects of the files: compiles them, with an implied gateway, and returns the findings.
+"""Validates all objects of the files by compiling them, with an implied gateway.
 
 A cluster has gateways; a folder of proxies and policies usually has none. Unless the files declare a shared gateway,
 one named ``default`` is implied in the operator's namespace, ``ostiary-system``. Policies of that namespace are

@@ -1,4 +1,4 @@
-"""Rows: the shown fields of each resource and gateway, with its readiness, for tables and JSON. Pure."""
+"""Rows for tables and JSON: fields and readiness of each resource and gateway."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass

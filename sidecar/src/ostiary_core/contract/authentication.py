@@ -15,7 +15,10 @@ Sha256: TypeAlias = Annotated[str, Field(pattern=_SHA256_HEX)]
 
 
 class ApiKeyConfig(ContractDocument):
-    """One valid API key. ``consumer`` is ``namespace/name``; ``expires_at`` is in epoch seconds, None for never."""
+    """One valid API key.
+
+    ``consumer`` is ``namespace/name``; ``expires_at`` is in epoch seconds, None for never.
+    """
 
     digest: Sha256
     consumer: str
@@ -35,9 +38,9 @@ class ApiKeysConfig(ContractDocument):
 
 
 class ClaimsConfig(ContractDocument):
-    """Claims that the identity is taken from, as paths of member names; absent ones are not read.
+    """The claims that contain the identity, as paths of member names.
 
-    ``scopes`` may lead to a list, or to one string with spaces (RFC 8693 §4.2).
+    Absent ones are not read. ``scopes`` may lead to a list, or to one string with spaces (RFC 8693 §4.2).
     """
 
     consumer: list[str] | None = None

@@ -35,7 +35,7 @@ class SelectionConfig:
 
 @dataclass(frozen=True, slots=True, config=CLOSED)
 class ArgumentConfig:
-    """A constraint on one argument of a call, which ``path`` leads to; the members are JSON Schema's.
+    """A constraint on the argument of a call at ``path``; the members are JSON Schema's.
 
     An argument that is absent fails every constraint of it.
     """

@@ -45,7 +45,10 @@ def token_id(*, issuer: str, subject: str, client_id: str) -> str:
 
 
 def certificate_id(*, authority: str, name: str) -> str:
-    """Return the id of the owner of a client certificate; ``authority`` is the SHA-256 of the CA bundle."""
+    """Return the id of the owner of a client certificate.
+
+    ``authority`` is the SHA-256 of the CA bundle.
+    """
     identity = canonical([authority, name])
     return "certificate:" + urlsafe_b64encode(hashlib.sha256(identity).digest()).rstrip(b"=").decode("ascii")
 

@@ -1,4 +1,4 @@
-"""Log level and resource subscriptions of sessions, and the notification of all subscribers.
+"""Keeps log level and resource subscriptions of sessions, and notifies subscribers.
 
 The SDK manages the sessions of revisions before 2026-07-28, but handles neither `logging/setLevel` nor
 `resources/subscribe`, and has no event for the end of a session. So this module keeps a record for each session id,
