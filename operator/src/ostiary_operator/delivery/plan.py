@@ -1,6 +1,7 @@
 """Plans the writes that put a config in force, and their order.
 
-They are those of the ConfigMaps and the Secret; the functions are pure. A crash between two writes is safe, because of this order:
+They write the ConfigMaps and the Secret; the functions here are pure. A crash between two writes is safe, because of
+this order:
 
     1. the Secret, with old and new keys      so that the MAC of either manifest can be verified
     2. parts 1 and up, with the documents     so that either manifest finds all that it names
