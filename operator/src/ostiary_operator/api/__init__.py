@@ -1,6 +1,7 @@
 """The API `ostiary.dev/v1alpha1`: its models, their CRDs, and the settings of gateways.
 
 proxy, policy, selectors    what users write: MCPProxy and MCPPolicy
+authentication              how an MCPPolicy authenticates callers
 settings, grants            what the platform team writes: the settings of a gateway
 status                      what the operator reports: conditions, their reasons, both statuses
 resources, load, problems   turn an object or a text into what the compiler reads, or into the list of its problems

@@ -3,8 +3,11 @@
     ostiary.dev/gateway: NAME     on a Service: this is gateway NAME; on a ConfigMap of settings: they are for NAME
     ostiary.dev/usage: settings   on a ConfigMap: its ``settings.yaml`` holds a gateway's settings
     ostiary.dev/usage: config     on the operator's own ConfigMaps and Secrets, together with ostiary.dev/config
+    ostiary.dev/usage: api-key    on a user's Secret: it holds API keys of callers
     ostiary.dev/usage: anything   on a user's Secret: resources of its namespace may refer to it
     ostiary.dev/config: NAME      on the operator's own ConfigMaps and Secrets: the compiled config of gateway NAME
+
+A Secret with API keys has annotations: ostiary.dev/consumer, ostiary.dev/groups and ostiary.dev/expires.
 
 Every ConfigMap and Secret that matters has the key ``ostiary.dev/usage``, since a watch has one label selector.
 """
@@ -20,6 +23,7 @@ MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 
 SETTINGS_USAGE: Final = "settings"
 CONFIG_USAGE: Final = "config"
+API_KEY_USAGE: Final = "api-key"
 SETTINGS_KEY: Final = "settings.yaml"
 
 #: The port of a gateway's Service that serves its admin API, by name.

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from ostiary_operator.api.authentication import Authentication
 from ostiary_operator.api.base_model import ApiModel
 from ostiary_operator.api.constraints import Unique
 from ostiary_operator.api.names import DnsLabel, NameGlobs, NamePatterns, ObjectName
@@ -162,6 +163,11 @@ class PolicySpec(ApiModel):
     reach: those of its own namespace, or of every namespace for a policy in the operator's namespace. Users with write
     access to an MCPProxy can change its labels, so a platform policy should select namespaces instead.
     Example: `{matchLabels: {team: sales}}`."""
+
+    authentication: Authentication | None = None
+    """How callers are authenticated. Where several policies of an MCPProxy set it, a caller may use any of their
+    methods; but where a policy in the operator's namespace sets it, only the methods of such policies count. If no
+    policy sets it, every caller is anonymous. Example: `{apiKey: {selector: {}}}`."""
 
     access: Access | None = None
     """Who may see and use what. Without rules it denies everything: clients can still connect, and see empty lists.
