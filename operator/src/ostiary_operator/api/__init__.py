@@ -3,11 +3,13 @@
 proxy, policy, selectors    what users write: MCPProxy and MCPPolicy
 authentication              how an MCPPolicy authenticates callers
 settings, grants            what the platform team writes: the settings of a gateway
-status                      what the operator reports: conditions, their reasons, both statuses
+status                      what the operator reports: the statuses of both kinds
+conditions                  the types of conditions, and which kind has which
+reasons, upstream_reasons   the reasons of conditions, with meaning and remedy
 resources, load, problems   turn an object or a text into what the compiler reads, or into the list of its problems
 yaml_reader                 parses YAML strictly into plain values, with the line of every field
 base_model, constraints     the base of all models; constraints that the models and the API server share
 names, urls, patterns, durations, quantities    the types of single values
-labels                      the labels of objects, read and written, and what a DNS label is
+labels, objects             the labels of objects, and what a DNS label is; the type of objects and their metadata
 schema, crd, field_reference    what is generated: structural schemas, the CRDs, the field reference
 """

@@ -1,4 +1,4 @@
-"""The labels by which the operator finds objects and marks its own; other metadata.
+"""The labels by which the operator finds objects and marks its own.
 
     ostiary.dev/gateway: NAME     on a Service: this is gateway NAME; on a ConfigMap of settings: they are for NAME
     ostiary.dev/usage: settings   on a ConfigMap: its ``settings.yaml`` holds a gateway's settings
@@ -14,7 +14,9 @@ Every ConfigMap and Secret that matters has the key ``ostiary.dev/usage``, since
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
+
+from ostiary_operator.api.objects import ReadOnlyObject
 
 GATEWAY: Final = "ostiary.dev/gateway"
 USAGE: Final = "ostiary.dev/usage"
@@ -39,9 +41,6 @@ FOREIGN_SLICES: Final = f"{SLICE_MANAGER}!={SLICE_CONTROLLER}"
 #: Set by Kubernetes on every namespace.
 NAMESPACE_NAME: Final = "kubernetes.io/metadata.name"
 
-#: The namespace of an object that names none, as for kubectl.
-DEFAULT_NAMESPACE: Final = "default"
-
 #: The namespace of the operator, the shared gateways and the platform's policies, unless it is configured.
 OPERATOR_NAMESPACE: Final = "ostiary-system"
 
@@ -57,7 +56,7 @@ def is_dns_label(text: str) -> bool:
     return _DNS_LABEL.fullmatch(text) is not None
 
 
-def of(obj: Mapping[str, Any]) -> Mapping[str, str]:
+def of(obj: ReadOnlyObject) -> Mapping[str, str]:
     """Return the labels of an object; drop values that are no text, which a file may contain."""
     metadata = obj.get("metadata")
     labels = metadata.get("labels") if isinstance(metadata, Mapping) else None
@@ -69,20 +68,3 @@ def of(obj: Mapping[str, Any]) -> Mapping[str, str]:
 def of_outputs(gateway: str) -> dict[str, str]:
     """Return the labels of everything that the operator makes for a gateway."""
     return {MANAGED_BY: "ostiary", CONFIG: gateway, USAGE: CONFIG_USAGE}
-
-
-def text_of(obj: Mapping[str, Any], field: str) -> str:
-    """Return a text of an object's metadata; empty where it is missing or no text."""
-    metadata = obj.get("metadata")
-    value = metadata.get(field) if isinstance(metadata, Mapping) else None
-    return value if isinstance(value, str) else ""
-
-
-def name_of(obj: Mapping[str, Any]) -> str:
-    """Return the name of an object; empty where it has none."""
-    return text_of(obj, "name")
-
-
-def namespace_of(obj: Mapping[str, Any]) -> str:
-    """Return the namespace of a namespaced object; ``default`` where it names none."""
-    return text_of(obj, "namespace") or DEFAULT_NAMESPACE

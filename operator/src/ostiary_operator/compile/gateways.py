@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from ostiary_operator.api import labels
+from ostiary_operator.api.objects import ReadOnlyObject, name_or_empty, namespace_or_default, text_of
 from ostiary_operator.compile.model import DiscoveredGateway
 
-_Object: TypeAlias = Mapping[str, Any]
 _Identity: TypeAlias = tuple[str, str]
 
 #: The port of a Service that lists none for clients.
@@ -48,7 +48,7 @@ class Discovery:
     ignored: tuple[IgnoredObject, ...]
 
 
-def discover(services: Iterable[_Object], config_maps: Iterable[_Object]) -> Discovery:
+def discover(services: Iterable[ReadOnlyObject], config_maps: Iterable[ReadOnlyObject]) -> Discovery:
     """Return the gateways that Services declare, with their settings.
 
     Services without the label are ignored. A label value that is no DNS label names no gateway: objects are named after
@@ -75,39 +75,39 @@ def elected(gateways: Iterable[DiscoveredGateway]) -> dict[str, DiscoveredGatewa
     return {identity: oldest for identity, (oldest, *_) in claimants(gateways).items()}
 
 
-def age(obj: _Object) -> tuple[str, str]:
+def age(obj: ReadOnlyObject) -> tuple[str, str]:
     """Return the key that sorts the older object first: of two that claim the same, it counts."""
-    return labels.text_of(obj, "creationTimestamp"), labels.name_of(obj)
+    return text_of(obj, "creationTimestamp"), name_or_empty(obj)
 
 
-def gateway_of(obj: _Object) -> _Identity:
+def gateway_of(obj: ReadOnlyObject) -> _Identity:
     """Return the namespace and name of the gateway that an object is of."""
-    return labels.namespace_of(obj), labels.of(obj).get(labels.GATEWAY, "")
+    return namespace_or_default(obj), labels.of(obj).get(labels.GATEWAY, "")
 
 
-def names_gateway(obj: _Object) -> bool:
+def names_gateway(obj: ReadOnlyObject) -> bool:
     """Say whether an object's label names a gateway."""
     return labels.is_dns_label(gateway_of(obj)[1])
 
 
-def is_settings(config_map: _Object) -> bool:
+def is_settings(config_map: ReadOnlyObject) -> bool:
     """Say whether a ConfigMap holds settings of a gateway."""
     return labels.of(config_map).get(labels.USAGE) == labels.SETTINGS_USAGE
 
 
-def settings_text(config_map: _Object) -> str | None:
+def settings_text(config_map: ReadOnlyObject) -> str | None:
     """Return the settings document that a ConfigMap holds; None where it has none."""
     data = config_map.get("data")
     text = data.get(labels.SETTINGS_KEY) if isinstance(data, Mapping) else None
     return text if isinstance(text, str) else None
 
 
-def data_port(service: _Object) -> int | None:
+def data_port(service: ReadOnlyObject) -> int | None:
     """Return the Service's port for clients: the first that is not for administration."""
     return next((port["port"] for port in _ports(service) if port.get("name") != labels.ADMIN_PORT), None)
 
 
-def _ports(service: _Object) -> Iterator[Mapping[str, Any]]:
+def _ports(service: ReadOnlyObject) -> Iterator[Mapping[str, Any]]:
     spec = service.get("spec")
     ports = spec.get("ports") if isinstance(spec, Mapping) else None
     for port in ports if isinstance(ports, list) else ():
@@ -115,33 +115,33 @@ def _ports(service: _Object) -> Iterator[Mapping[str, Any]]:
             yield port
 
 
-def _gateway(service: _Object, settings: _Object | None) -> DiscoveredGateway:
+def _gateway(service: ReadOnlyObject, settings: ReadOnlyObject | None) -> DiscoveredGateway:
     text = settings_text(settings) if settings is not None else None
     namespace, name = gateway_of(service)
     return DiscoveredGateway(
         namespace=namespace,
         name=name,
-        service=labels.name_of(service),
-        uid=labels.text_of(service, "uid"),
-        created=labels.text_of(service, "creationTimestamp"),
+        service=name_or_empty(service),
+        uid=text_of(service, "uid"),
+        created=text_of(service, "creationTimestamp"),
         settings=text,
         settings_problem=_without_key(settings) if settings is not None and text is None else "",
         port=data_port(service) or _DEFAULT_PORT,
     )
 
 
-def _without_key(config_map: _Object) -> str:
+def _without_key(config_map: ReadOnlyObject) -> str:
     """Return the problem of settings without their key.
 
     If the defaults took their place, what the settings close would be open.
     """
-    namespace, name = labels.namespace_of(config_map), labels.name_of(config_map)
+    namespace, name = namespace_or_default(config_map), name_or_empty(config_map)
     return f"ConfigMap {namespace}/{name} has no key {labels.SETTINGS_KEY}; add it, with the settings as its text"
 
 
-def _settings(config_maps: Iterable[_Object]) -> tuple[dict[_Identity, _Object], list[IgnoredObject]]:
+def _settings(config_maps: Iterable[ReadOnlyObject]) -> tuple[dict[_Identity, ReadOnlyObject], list[IgnoredObject]]:
     """Return the ConfigMap with the settings of each gateway, and those that have no effect."""
-    found: dict[_Identity, _Object] = {}
+    found: dict[_Identity, ReadOnlyObject] = {}
     ignored = []
     for config_map in sorted(filter(is_settings, config_maps), key=age):
         if not names_gateway(config_map):
@@ -152,14 +152,14 @@ def _settings(config_maps: Iterable[_Object]) -> tuple[dict[_Identity, _Object],
     return found, ignored
 
 
-def _misnamed(kind: str, obj: _Object) -> IgnoredObject:
+def _misnamed(kind: str, obj: ReadOnlyObject) -> IgnoredObject:
     problem = f"its label {labels.GATEWAY} is {gateway_of(obj)[1]!r}, which is no DNS label and so names no gateway"
     return _ignored(kind, obj, problem, "use lower-case letters, digits and inner hyphens, such as default")
 
 
-def _ignored(kind: str, obj: _Object, problem: str, remedy: str) -> IgnoredObject:
+def _ignored(kind: str, obj: ReadOnlyObject, problem: str, remedy: str) -> IgnoredObject:
     namespace, gateway = gateway_of(obj)
-    return IgnoredObject(kind, namespace, labels.name_of(obj), gateway, problem, remedy)
+    return IgnoredObject(kind, namespace, name_or_empty(obj), gateway, problem, remedy)
 
 
 def _seniority(gateway: DiscoveredGateway) -> tuple[str, str, str, str]:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from ostiary_core.addresses import is_address
 from ostiary_operator.api import labels
-from ostiary_operator.api.labels import name_of, namespace_of
+from ostiary_operator.api.objects import DEFAULT_NAMESPACE, ReadOnlyObject, name_or_empty, namespace_or_default
 from ostiary_operator.api.problems import InvalidDocument, Problem
 from ostiary_operator.api.resources import POLICY_KIND, PROXY_KIND
 from ostiary_operator.compile.gateways import discover
@@ -25,14 +25,12 @@ _EXTERNAL_NAME: Final = "ExternalName"
 #: The EndpointSlice that the API server keeps of itself, in the default namespace.
 API_SERVER_SLICE: Final = "kubernetes"
 
-Object = Mapping[str, Any]
-
 
 class InvalidObject(InvalidDocument):
     """An object has not the shape of a Kubernetes object; ``problems`` lists the faults."""
 
 
-def resources_from_objects(objects: Iterable[Object], operator_namespace: str) -> Resources:
+def resources_from_objects(objects: Iterable[ReadOnlyObject], operator_namespace: str) -> Resources:
     """Gather everything that a compilation reads.
 
     Objects of other kinds are ignored, and a List counts as its items. A namespace exists if it has a Namespace object
@@ -42,7 +40,7 @@ def resources_from_objects(objects: Iterable[Object], operator_namespace: str) -
     Raises:
         InvalidObject: an object has no kind or name, or appears twice.
     """
-    found: dict[str, list[Object]] = {kind: [] for kind in _READ}
+    found: dict[str, list[ReadOnlyObject]] = {kind: [] for kind in _READ}
     seen: set[tuple[str, str, str]] = set()
     for item in _opened(objects):
         kind, namespace, name = identity = _identity(item)
@@ -66,22 +64,22 @@ def resources_from_objects(objects: Iterable[Object], operator_namespace: str) -
 
 
 def services_from_objects(
-    services: Iterable[Object], slices: Iterable[Object], *, complete: bool = True
+    services: Iterable[ReadOnlyObject], slices: Iterable[ReadOnlyObject], *, complete: bool = True
 ) -> dict[str, NamespaceServices]:
     """Return where servers are according to Services and EndpointSlices, by namespace."""
     foreign: dict[tuple[str, str], list[str]] = {}
     for item in slices:
         if labels.of(item).get(labels.SLICE_MANAGER) != labels.SLICE_CONTROLLER:
             owner = labels.of(item).get(labels.SERVICE_NAME, "")
-            foreign.setdefault((namespace_of(item), owner), []).append(name_of(item))
+            foreign.setdefault((namespace_or_default(item), owner), []).append(name_or_empty(item))
     found: dict[str, dict[str, Service]] = {}
     for item in services:
-        namespace, name = namespace_of(item), name_of(item)
+        namespace, name = namespace_or_default(item), name_or_empty(item)
         found.setdefault(namespace, {})[name] = _service(item, tuple(sorted(foreign.get((namespace, name), ()))))
     return {namespace: NamespaceServices(each, complete=complete) for namespace, each in found.items()}
 
 
-def api_servers_from_slice(item: Object) -> tuple[str, ...]:
+def api_servers_from_slice(item: ReadOnlyObject) -> tuple[str, ...]:
     """Return the addresses of the API server's EndpointSlice, sorted, ready or not."""
     endpoints = item.get("endpoints")
     found: set[str] = set()
@@ -91,12 +89,15 @@ def api_servers_from_slice(item: Object) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def _api_servers(slices: Iterable[Object]) -> tuple[str, ...]:
-    own = labels.DEFAULT_NAMESPACE, API_SERVER_SLICE
-    return next((api_servers_from_slice(each) for each in slices if (namespace_of(each), name_of(each)) == own), ())
+def _api_servers(slices: Iterable[ReadOnlyObject]) -> tuple[str, ...]:
+    own = DEFAULT_NAMESPACE, API_SERVER_SLICE
+    return next(
+        (api_servers_from_slice(each) for each in slices if (namespace_or_default(each), name_or_empty(each)) == own),
+        (),
+    )
 
 
-def _service(item: Object, foreign_slices: tuple[str, ...]) -> Service:
+def _service(item: ReadOnlyObject, foreign_slices: tuple[str, ...]) -> Service:
     spec = _mapping(item.get("spec"))
     if spec.get("type") == _EXTERNAL_NAME:
         return Service(external_name=str(spec.get("externalName") or ""), has_selector=False)
@@ -111,14 +112,16 @@ def _service(item: Object, foreign_slices: tuple[str, ...]) -> Service:
 
 
 def references_from_objects(
-    objects: Iterable[Object], *, wanted: Iterable[ReferenceKey]
+    objects: Iterable[ReadOnlyObject], *, wanted: Iterable[ReferenceKey]
 ) -> Mapping[ReferenceKey, Mapping[str, str] | Missing]:
     """Return the data of the ConfigMaps and Secrets that are wanted, or why they cannot be had."""
-    found = {ReferenceKey(str(item.get("kind")), namespace_of(item), name_of(item)): item for item in objects}
+    found = {
+        ReferenceKey(str(item.get("kind")), namespace_or_default(item), name_or_empty(item)): item for item in objects
+    }
     return {key: reference_data(key, found[key]) if key in found else Missing.NOT_FOUND for key in wanted}
 
 
-def reference_data(key: ReferenceKey, item: Object) -> Mapping[str, str] | Missing:
+def reference_data(key: ReferenceKey, item: ReadOnlyObject) -> Mapping[str, str] | Missing:
     """Return the texts of a ConfigMap or Secret, or why resources may not refer to it.
 
     A Secret needs the label by which its owner permits it. Resources never refer to the operator's own Secrets.
@@ -130,15 +133,15 @@ def reference_data(key: ReferenceKey, item: Object) -> Mapping[str, str] | Missi
     return {name: _without_private_key(text) for name, text in _decoded(item).items()}
 
 
-def _namespaces(objects: Iterable[Object], occupied: Iterable[str]) -> Mapping[str, Mapping[str, str]]:
+def _namespaces(objects: Iterable[ReadOnlyObject], occupied: Iterable[str]) -> Mapping[str, Mapping[str, str]]:
     found = {name: {labels.NAMESPACE_NAME: name} for name in occupied}
     for item in objects:
-        name = name_of(item)
+        name = name_or_empty(item)
         found[name] = {labels.NAMESPACE_NAME: name, **labels.of(item)}
     return found
 
 
-def _opened(objects: Iterable[Object]) -> Iterator[Object]:
+def _opened(objects: Iterable[ReadOnlyObject]) -> Iterator[ReadOnlyObject]:
     for item in objects:
         if not isinstance(item, Mapping):
             remedy = "write apiVersion, kind, metadata and spec"
@@ -150,16 +153,16 @@ def _opened(objects: Iterable[Object]) -> Iterator[Object]:
             yield item
 
 
-def _identity(item: Object) -> tuple[str, str, str]:
+def _identity(item: ReadOnlyObject) -> tuple[str, str, str]:
     kind = item.get("kind")
     if not isinstance(kind, str) or not kind:
         raise InvalidObject("document", [Problem("kind", "is required", "add it, such as kind: MCPProxy")])
-    if kind in _READ and not name_of(item):
+    if kind in _READ and not name_or_empty(item):
         raise InvalidObject(f"{kind} without a name", [Problem("metadata.name", "is required", "add it")])
-    return kind, "" if kind == "Namespace" else namespace_of(item), name_of(item)
+    return kind, "" if kind == "Namespace" else namespace_or_default(item), name_or_empty(item)
 
 
-def _decoded(item: Object) -> dict[str, str]:
+def _decoded(item: ReadOnlyObject) -> dict[str, str]:
     """Return a Secret's data as text.
 
     A value that is not base64, or not text, is no CA bundle and is dropped.

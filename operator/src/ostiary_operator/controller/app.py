@@ -16,7 +16,7 @@ from ostiary_operator.controller.gateway_problems import GatewayProblems
 from ostiary_operator.controller.leader_election import LeaderElector, candidate, wait_until_leading
 from ostiary_operator.controller.metrics import OperatorMetrics
 from ostiary_operator.controller.namespace_ownership import NamespaceOwnership, OwnsEverything
-from ostiary_operator.controller.queue import RESYNC, RESYNC_UNWATCHED, Schedule, WorkQueue
+from ostiary_operator.controller.queue import Schedule, WorkQueue
 from ostiary_operator.controller.reconciler import Reconciler
 from ostiary_operator.delivery.writer import ConfigWriter
 from ostiary_operator.kube import credentials, watches
@@ -31,7 +31,7 @@ from ostiary_operator.kube.options import OperatorOptions
 from ostiary_operator.kube.reference_reader import ReferenceReader
 from ostiary_operator.kube.rest import RestClient
 from ostiary_operator.kube.services import ServiceReader
-from ostiary_operator.kube.watch_scopes import Watched
+from ostiary_operator.kube.watch_scopes import RESYNC, RESYNC_UNWATCHED, Watched
 from ostiary_operator.status.events import EventRecorder
 from ostiary_operator.status.poller import Poller
 from ostiary_operator.status.publisher import StatusPublisher

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from ostiary_core.contract import key_names, revisions
 from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_core.contract.manifest import Manifest
+from ostiary_operator.api.objects import name_of
 from ostiary_operator.delivery import reader, secret
 from ostiary_operator.delivery.reader import Delivered
-from ostiary_operator.kube.client import name_of
 from ostiary_operator.kube.cluster_snapshot import ClusterSnapshot, GatewayObjects
 
 _log = logging.getLogger(__name__)

@@ -20,9 +20,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from ostiary_core.errors import OstiaryError
+from ostiary_operator.api.objects import Object
 from ostiary_operator.clock import Clock
 from ostiary_operator.kube import credentials, leases
-from ostiary_operator.kube.client import KubernetesClient, Object
+from ostiary_operator.kube.client import KubernetesClient
 from ostiary_operator.kube.errors import ClusterError, Conflict, Unreachable
 from ostiary_operator.kube.leases import LeaseRecord
 from ostiary_operator.kube.options import OperatorOptions

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ostiary_core.contract.bundle import GatewayConfig
-from ostiary_operator.kube.client import uid_of
+from ostiary_operator.api.objects import uid_of
 from ostiary_operator.kube.cluster_snapshot import ClusterSnapshot
 
 #: Seconds between the list without the objects and the one that confirms it.

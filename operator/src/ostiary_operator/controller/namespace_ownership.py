@@ -15,10 +15,11 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from ostiary_core.errors import OstiaryError
+from ostiary_operator.api.objects import Object, name_of, namespace_of, uid_of
 from ostiary_operator.clock import Clock
 from ostiary_operator.compile.model import DiscoveredGateway
 from ostiary_operator.kube import kinds, leases
-from ostiary_operator.kube.client import KubernetesClient, Object, name_of, namespace_of, uid_of
+from ostiary_operator.kube.client import KubernetesClient
 from ostiary_operator.kube.cluster_snapshot import ClusterSnapshot
 from ostiary_operator.kube.errors import Conflict, Forbidden, NotFound
 from ostiary_operator.kube.kinds import LEASE, SERVICE

@@ -15,15 +15,12 @@ from ostiary_core.errors import OstiaryError
 from ostiary_operator.clock import Clock
 from ostiary_operator.kube.changed_namespaces import EVERYTHING, NOTHING, ChangedNamespaces
 from ostiary_operator.kube.errors import Conflict
+from ostiary_operator.kube.watch_scopes import RESYNC
 
 #: Seconds without a request before a pass starts.
 QUIET: Final = 0.05
 #: Seconds that a request waits at most.
 CEILING: Final = 0.5
-#: Seconds between passes without any request.
-RESYNC: Final = 300.0
-#: The same where a kind cannot be watched.
-RESYNC_UNWATCHED: Final = 60.0
 #: Seconds before the first retry, and between the slowest retries.
 FIRST_RETRY: Final = 1.0
 SLOWEST_RETRY: Final = 60.0

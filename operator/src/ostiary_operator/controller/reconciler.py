@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_core.errors import ContractError
+from ostiary_operator.api.objects import Object, namespace_of
 from ostiary_operator.clock import Clock
 from ostiary_operator.compile import gateways
 from ostiary_operator.compile.cache import Cache
@@ -28,7 +29,6 @@ from ostiary_operator.controller.queue import PassRequest, PassResult
 from ostiary_operator.delivery.writer import AppliedConfig, ConfigWriter
 from ostiary_operator.kube.api_servers import ApiServerReader
 from ostiary_operator.kube.changed_namespaces import NOTHING, ChangedNamespaces
-from ostiary_operator.kube.client import Object, namespace_of
 from ostiary_operator.kube.cluster_snapshot import ClusterSnapshot, GatewayObjects
 from ostiary_operator.kube.errors import ClusterError, Conflict
 from ostiary_operator.kube.lister import Lister

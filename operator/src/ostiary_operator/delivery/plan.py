@@ -23,11 +23,11 @@ from ostiary_core.contract.key_names import secret_name
 from ostiary_core.contract.manifest import Manifest
 from ostiary_core.contract.parts import config_map_name
 from ostiary_operator.api import labels
+from ostiary_operator.api.objects import Object, name_of
 from ostiary_operator.compile.model import DiscoveredGateway
 from ostiary_operator.delivery import reader
 from ostiary_operator.delivery.secret import Keys
 from ostiary_operator.kube import kinds
-from ostiary_operator.kube.client import Object, name_of
 from ostiary_operator.kube.kinds import CONFIG_MAP, SECRET, Kind
 
 _DATA = ("data", "binaryData")

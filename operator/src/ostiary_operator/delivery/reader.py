@@ -19,7 +19,7 @@ from ostiary_core.contract.documents import EntryDocument, PolicyDocument, Setti
 from ostiary_core.contract.manifest import Manifest
 from ostiary_core.contract.parts import MAX_PARTS, config_map_name
 from ostiary_core.errors import ContractError
-from ostiary_operator.kube.client import Object
+from ostiary_operator.api.objects import Object
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from ostiary_core.contract.bundle import GatewayConfig, fold_config
 from ostiary_core.contract.manifest import Manifest
 from ostiary_core.contract.parts import Packer
+from ostiary_operator.api.objects import Object, name_of, namespace_of
 from ostiary_operator.clock import Clock
 from ostiary_operator.compile.model import DiscoveredGateway
 from ostiary_operator.delivery import plan, reader, secret
 from ostiary_operator.delivery.secret import Keys, RandomBytes, SecretBytes
-from ostiary_operator.kube.client import KubernetesClient, Object, name_of, namespace_of
+from ostiary_operator.kube.client import KubernetesClient
 from ostiary_operator.kube.cluster_snapshot import GatewayObjects
 from ostiary_operator.kube.kinds import Kind
 from ostiary_operator.worker_thread import compute

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from ostiary_core.contract.manifest import Manifest
 from ostiary_operator.api.labels import OPERATOR_NAMESPACE
+from ostiary_operator.api.objects import Object
 from ostiary_operator.compile.model import DiscoveredGateway
 from ostiary_operator.delivery.secret import Keys
-from ostiary_operator.kube.client import Object
 from ostiary_operator.kube.kubeconfig import ReadOnlyClient
 from ostiary_operator.status.replicas import Replica
 

@@ -7,6 +7,7 @@ from ostiary_core.contract.key_names import secret_name
 from ostiary_core.contract.manifest import Manifest
 from ostiary_core.contract.parts import config_map_name
 from ostiary_operator.api import labels
+from ostiary_operator.api.objects import Object, name_of
 from ostiary_operator.api.status import ConditionType, ProgrammedReason
 from ostiary_operator.compile import gateway_settings
 from ostiary_operator.compile import gateways as discovery
@@ -15,7 +16,6 @@ from ostiary_operator.compile.model import DiscoveredGateway, GatewayProblem, Re
 from ostiary_operator.delivery import reader, secret
 from ostiary_operator.doctor import nodes
 from ostiary_operator.doctor.diagnosis import Case, CheckResult, Config, broken, ok, unknown, warning
-from ostiary_operator.kube.client import Object, name_of
 from ostiary_operator.kube.errors import Forbidden, NotFound
 from ostiary_operator.kube.kinds import CONFIG_MAP, ENDPOINT_SLICE, SECRET, SERVICE
 from ostiary_operator.status import replicas

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from ostiary_core.version import __version__
 from ostiary_operator.api.crd import crds
+from ostiary_operator.api.objects import Object
 from ostiary_operator.doctor.diagnosis import Case, CheckResult, broken, ok, unknown, warning
-from ostiary_operator.kube.client import Object
 from ostiary_operator.kube.errors import Forbidden, NotFound
 from ostiary_operator.kube.kinds import DEFINITION, GROUP, OURS, PROXY
 from ostiary_operator.local.console import printable

@@ -6,12 +6,12 @@ from typing import Final
 
 import aiohttp
 
+from ostiary_operator.api.objects import Object, name_of
 from ostiary_operator.controller import namespace_ownership
 from ostiary_operator.doctor import nodes
 from ostiary_operator.doctor.diagnosis import Case, CheckResult, broken, ok, warning
 from ostiary_operator.doctor.installation import INSTALL
 from ostiary_operator.kube import kinds, leases
-from ostiary_operator.kube.client import Object, name_of
 from ostiary_operator.kube.errors import Forbidden, NotFound
 from ostiary_operator.kube.kinds import DEPLOYMENT, LEASE, PROXY
 from ostiary_operator.local.console import printable

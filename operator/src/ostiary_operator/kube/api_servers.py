@@ -8,7 +8,7 @@ Service, which they know from their Pod's environment.
 import logging
 from typing import Final
 
-from ostiary_operator.api.labels import DEFAULT_NAMESPACE
+from ostiary_operator.api.objects import DEFAULT_NAMESPACE
 from ostiary_operator.compile.inputs import API_SERVER_SLICE, api_servers_from_slice
 from ostiary_operator.kube.changed_namespaces import EVERYTHING, ChangedNamespaces
 from ostiary_operator.kube.client import KubernetesClient

@@ -1,15 +1,13 @@
 """The verbs of the Kubernetes API that the operator uses, as a protocol.
 
-Everything above it can run against an in-memory cluster. Objects are plain dicts, as the API serves them in JSON.
+Everything above it can run against an in-memory cluster.
 """
 
 from collections.abc import Mapping
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
+from ostiary_operator.api.objects import Object, Objects
 from ostiary_operator.kube.kinds import Kind
-
-Object: TypeAlias = dict[str, Any]
-Objects: TypeAlias = list[Object]
 
 
 class KubernetesClient(Protocol):
@@ -61,21 +59,3 @@ class KubernetesClient(Protocol):
     async def patch(self, kind: Kind, body: Mapping[str, Any], *, name: str, namespace: str | None = None) -> Object:
         """Merge a JSON patch (RFC 7396) into an object."""
         ...
-
-
-def name_of(obj: Mapping[str, Any]) -> str:
-    """Return an object's name."""
-    name: str = obj["metadata"]["name"]
-    return name
-
-
-def namespace_of(obj: Mapping[str, Any]) -> str:
-    """Return an object's namespace; empty for cluster-scoped ones."""
-    namespace: str = obj["metadata"].get("namespace", "")
-    return namespace
-
-
-def uid_of(obj: Mapping[str, Any]) -> str:
-    """Return an object's uid."""
-    uid: str = obj["metadata"].get("uid", "")
-    return uid

@@ -3,7 +3,8 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from ostiary_operator.kube.client import KubernetesClient, Object, Objects
+from ostiary_operator.api.objects import Object, Objects
+from ostiary_operator.kube.client import KubernetesClient
 from ostiary_operator.kube.errors import ClusterError, Fenced
 from ostiary_operator.kube.kinds import Kind
 

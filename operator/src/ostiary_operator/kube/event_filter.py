@@ -13,7 +13,7 @@ import orjson
 
 from ostiary_core.canonical import digest
 from ostiary_operator.api import labels
-from ostiary_operator.kube.client import Object, name_of, namespace_of, uid_of
+from ostiary_operator.api.objects import Object, name_of, namespace_of, uid_of
 from ostiary_operator.kube.kinds import CONFIG_MAP, ENDPOINT_SLICE, NAMESPACE, POLICY, PROXY, SECRET, SERVICE, Kind
 
 IsKnown = Callable[[str, Mapping[str, Any]], bool]

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from ostiary_operator.api.objects import Object, Objects
 from ostiary_operator.clock import rfc3339
 from ostiary_operator.kube import errors, fields
-from ostiary_operator.kube.client import Object, Objects
 from ostiary_operator.kube.errors import ClusterError
 from ostiary_operator.kube.kinds import NAMESPACE, Kind
 

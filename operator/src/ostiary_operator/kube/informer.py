@@ -17,8 +17,8 @@ import aiohttp
 import kopf
 from yarl import URL
 
+from ostiary_operator.api.objects import Object, name_of, namespace_of
 from ostiary_operator.kube.changed_namespaces import EVERYTHING, ChangedNamespaces
-from ostiary_operator.kube.client import Object, name_of, namespace_of
 from ostiary_operator.kube.credentials import close_at_once, load, open_session
 from ostiary_operator.kube.errors import Unreachable
 from ostiary_operator.kube.event_filter import EventFilter

@@ -11,8 +11,8 @@ from typing import Any, Final, Protocol
 import yaml
 from kubernetes.aio import config as loaders
 
+from ostiary_operator.api.objects import Object, Objects
 from ostiary_operator.kube import credentials as api_credentials
-from ostiary_operator.kube.client import Object, Objects
 from ostiary_operator.kube.errors import Unreachable
 from ostiary_operator.kube.kinds import Kind
 from ostiary_operator.kube.options import OperatorOptions

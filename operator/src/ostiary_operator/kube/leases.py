@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ostiary_operator.api import labels
+from ostiary_operator.api.objects import Object, name_of, namespace_of
 from ostiary_operator.kube import kinds
-from ostiary_operator.kube.client import KubernetesClient, Object, name_of, namespace_of
+from ostiary_operator.kube.client import KubernetesClient
 from ostiary_operator.kube.errors import NotFound
 from ostiary_operator.kube.kinds import LEASE
 

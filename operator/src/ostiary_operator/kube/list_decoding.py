@@ -5,8 +5,8 @@ from typing import Final
 
 import orjson
 
+from ostiary_operator.api.objects import Object, Objects, namespace_of, uid_of
 from ostiary_operator.compile.resource_parser import EncodedResource, encode_resource
-from ostiary_operator.kube.client import Object, Objects, namespace_of, uid_of
 from ostiary_operator.kube.kinds import OURS, Kind
 
 #: Bytes of a response below which pausing the garbage collector gains nothing.

@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from ostiary_operator.api import labels
+from ostiary_operator.api.objects import Object, name_of, namespace_of, uid_of
 from ostiary_operator.compile import gateways
 from ostiary_operator.kube import cluster_snapshot
 from ostiary_operator.kube.changed_namespaces import EVERYTHING, ChangedNamespaces
-from ostiary_operator.kube.client import KubernetesClient, Object, name_of, namespace_of, uid_of
+from ostiary_operator.kube.client import KubernetesClient
 from ostiary_operator.kube.cluster_snapshot import ClusterSnapshot, NamespaceObjects
 from ostiary_operator.kube.errors import Forbidden, NotFound
 from ostiary_operator.kube.kinds import (

@@ -14,8 +14,8 @@ import orjson
 from kubernetes.aio.client import ApiClient, Configuration
 
 from ostiary_core.version import __version__
+from ostiary_operator.api.objects import Object, Objects
 from ostiary_operator.kube import errors
-from ostiary_operator.kube.client import Object, Objects
 from ostiary_operator.kube.credentials import close_at_once
 from ostiary_operator.kube.kinds import OURS, Kind
 from ostiary_operator.kube.list_decoding import ObjectCache, lean, parse

@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Final
 
 from ostiary_operator.api import labels
+from ostiary_operator.api.objects import Object, Objects, namespace_of
 from ostiary_operator.compile.inputs import services_from_objects
 from ostiary_operator.compile.model import NamespaceServices
 from ostiary_operator.kube.changed_namespaces import EVERYTHING, ChangedNamespaces
-from ostiary_operator.kube.client import KubernetesClient, Object, Objects, namespace_of
+from ostiary_operator.kube.client import KubernetesClient
 from ostiary_operator.kube.errors import Forbidden
 from ostiary_operator.kube.kinds import ENDPOINT_SLICE, SERVICE, Kind
 from ostiary_operator.kube.options import OperatorOptions

@@ -6,7 +6,6 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
-from ostiary_operator.controller.queue import RESYNC_UNWATCHED
 from ostiary_operator.kube import watch_scopes
 from ostiary_operator.kube.changed_namespaces import ChangedNamespaces
 from ostiary_operator.kube.client import KubernetesClient
@@ -15,7 +14,7 @@ from ostiary_operator.kube.event_filter import EventFilter
 from ostiary_operator.kube.informer import Enqueue, Informer
 from ostiary_operator.kube.kinds import OURS
 from ostiary_operator.kube.options import OperatorOptions
-from ostiary_operator.kube.watch_scopes import Watched
+from ostiary_operator.kube.watch_scopes import RESYNC_UNWATCHED, Watched
 
 _log = logging.getLogger(__name__)
 

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Generic, TypeVar
 
+from ostiary_operator.api.objects import Object
 from ostiary_operator.api.status import ASIDE, ConditionStatus, ConditionType
 from ostiary_operator.clock import Clock
-from ostiary_operator.kube.client import KubernetesClient, Object
+from ostiary_operator.kube.client import KubernetesClient
 from ostiary_operator.kube.errors import ClusterError
 from ostiary_operator.kube.kinds import EVENT
 from ostiary_operator.status.builder import condition_of

@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ostiary_operator.api.objects import Object, uid_of
 from ostiary_operator.api.status import ConditionType
 from ostiary_operator.clock import Clock, rfc3339
 from ostiary_operator.compile.model import ObjectKey, ResourceStatus
 from ostiary_operator.kube import kinds
-from ostiary_operator.kube.client import KubernetesClient, Object, uid_of
+from ostiary_operator.kube.client import KubernetesClient
 from ostiary_operator.kube.errors import ClusterError, Conflict, NotFound
 from ostiary_operator.kube.kinds import OURS, POLICY, PROXY
 from ostiary_operator.status import builder, programmed, unmatched_rules, upstream_health

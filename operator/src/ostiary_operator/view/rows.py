@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from ostiary_operator.api.objects import name_of, namespace_of
 from ostiary_operator.api.status import ASIDE, REASONS, ConditionStatus, ConditionType, ReadyReason
-from ostiary_operator.kube.client import name_of, namespace_of
 from ostiary_operator.kube.kinds import POLICY, PROXY
 from ostiary_operator.local.console import printable
 from ostiary_operator.view.cluster_reader import ClusterOverview, GatewayOverview, serving_gateways

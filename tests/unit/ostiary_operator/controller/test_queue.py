@@ -9,7 +9,6 @@ from ostiary_operator.controller.queue import (
     CEILING,
     FIRST_RETRY,
     QUIET,
-    RESYNC,
     SLOWEST_RETRY,
     PassRequest,
     PassResult,
@@ -18,6 +17,7 @@ from ostiary_operator.controller.queue import (
 )
 from ostiary_operator.kube.changed_namespaces import EVERYTHING, ChangedNamespaces
 from ostiary_operator.kube.errors import Conflict, Unreachable
+from ostiary_operator.kube.watch_scopes import RESYNC
 
 Script = Callable[[int], Awaitable[PassResult] | PassResult]
 

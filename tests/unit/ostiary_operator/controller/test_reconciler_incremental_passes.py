@@ -22,6 +22,7 @@ from operator_objects import (
 )
 
 from ostiary_core.contract import parts
+from ostiary_operator.api.objects import Object
 from ostiary_operator.clock import ManualClock
 from ostiary_operator.compile.compiler import compile_resources
 from ostiary_operator.compile.model import Compiled, Resources
@@ -29,7 +30,6 @@ from ostiary_operator.controller import reconciler
 from ostiary_operator.controller.app import assemble
 from ostiary_operator.controller.queue import PassRequest
 from ostiary_operator.kube.changed_namespaces import EVERYTHING, NOTHING, ChangedNamespaces
-from ostiary_operator.kube.client import Object
 from ostiary_operator.kube.cluster_snapshot import ClusterSnapshot
 from ostiary_operator.kube.fake import FakeClient, add_namespaces
 from ostiary_operator.kube.kinds import CONFIG_MAP, POLICY, PROXY, Kind

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from operator_objects import SYSTEM, policy, populated, proxy
 
+from ostiary_operator.api.objects import Object, Objects
 from ostiary_operator.kube.changed_namespaces import EVERYTHING, NOTHING, ChangedNamespaces
-from ostiary_operator.kube.client import Object, Objects
 from ostiary_operator.kube.cluster_snapshot import ClusterSnapshot
 from ostiary_operator.kube.errors import Busy
 from ostiary_operator.kube.fake import FakeClient, add_namespaces

@@ -7,7 +7,7 @@ import pytest
 from operator_objects import SYSTEM, proxy
 from yarl import URL
 
-from ostiary_operator.kube.client import Object
+from ostiary_operator.api.objects import Object
 from ostiary_operator.kube.event_filter import EventFilter
 from ostiary_operator.kube.fake import FakeClient
 from ostiary_operator.kube.informer import Login, make_registry, make_settings

@@ -1,0 +1,50 @@
+"""The type of a Kubernetes object, as it is in JSON or YAML, and readers of its metadata.
+
+:func:`name_of`, :func:`namespace_of` and :func:`uid_of` read objects of an API server, which always have metadata. In a
+file anything may be in its place: :func:`text_of`, :func:`name_or_empty` and :func:`namespace_or_default` accept that.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final, TypeAlias
+
+Object: TypeAlias = dict[str, Any]
+Objects: TypeAlias = list[Object]
+ReadOnlyObject: TypeAlias = Mapping[str, Any]
+
+#: The namespace of an object that names none, as for kubectl.
+DEFAULT_NAMESPACE: Final = "default"
+
+
+def name_of(obj: ReadOnlyObject) -> str:
+    """Return an object's name."""
+    name: str = obj["metadata"]["name"]
+    return name
+
+
+def namespace_of(obj: ReadOnlyObject) -> str:
+    """Return an object's namespace; empty for cluster-scoped ones."""
+    namespace: str = obj["metadata"].get("namespace", "")
+    return namespace
+
+
+def uid_of(obj: ReadOnlyObject) -> str:
+    """Return an object's uid."""
+    uid: str = obj["metadata"].get("uid", "")
+    return uid
+
+
+def text_of(obj: ReadOnlyObject, field: str) -> str:
+    """Return a text of an object's metadata; empty where it is missing or no text."""
+    metadata = obj.get("metadata")
+    value = metadata.get(field) if isinstance(metadata, Mapping) else None
+    return value if isinstance(value, str) else ""
+
+
+def name_or_empty(obj: ReadOnlyObject) -> str:
+    """Return the name of an object; empty where it has none."""
+    return text_of(obj, "name")
+
+
+def namespace_or_default(obj: ReadOnlyObject) -> str:
+    """Return the namespace of a namespaced object; ``default`` where it names none."""
+    return text_of(obj, "namespace") or DEFAULT_NAMESPACE
