@@ -6,19 +6,28 @@ No request is sent for this. A list is complete when its last page has passed; a
 policies change, since one caller may be offered less than another.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from weakref import WeakKeyDictionary
 
 from ostiary_core.mcp.methods import Method, Primitive
 from ostiary_core.policy.unmatched_names import LISTED, ExactName, Slip, exact_names, find
 from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway.config.runtime import ProxyRuntime
-from ostiary_gateway.pipeline.exchange import Exchange
 
 #: Names of one primitive that are remembered for one proxy; nothing is reported of a server with more.
 _NAMES: Final = 500
 _LENGTH: Final = 128
+
+
+class ListRequest(Protocol):
+    """The request for a list."""
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        """Its params; a ``cursor`` names the page."""
+        ...
 
 
 @dataclass(slots=True)
@@ -60,17 +69,19 @@ class OfferedNames:
     def __init__(self) -> None:
         self._proxies: WeakKeyDictionary[Visibility, _ProxyNames] = WeakKeyDictionary()
 
-    def learn(self, exchange: Exchange, method: Method | None, message: dict[str, Any]) -> None:
+    def learn(
+        self, proxy: ProxyRuntime, request: ListRequest | None, method: Method | None, message: Mapping[str, Any]
+    ) -> None:
         """Learn from the response to a request for a list, before anything is filtered out."""
         result = message.get("result")
         if method is None or method.primitive not in LISTED or not isinstance(result, dict):
             return
         items = result.get(method.list_key)
-        of_proxy = self._of(exchange.proxy)
-        if not isinstance(items, list) or not of_proxy.exact or exchange.message is None:
+        of_proxy = self._of(proxy)
+        if not isinstance(items, list) or not of_proxy.exact or request is None:
             return
         known = of_proxy.known.setdefault(method.primitive, _KnownNames())
-        cursor = exchange.message.params.get("cursor")
+        cursor = request.params.get("cursor")
         if known.learn(items, method.item_key, cursor=cursor, following=result.get("nextCursor")):
             of_proxy.slips = None
 

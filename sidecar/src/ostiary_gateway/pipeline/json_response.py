@@ -123,7 +123,7 @@ def _judged(exchange: Exchange, answer: UpstreamResponse, method: Method, text: 
     if jsonrpc.needs_own_id(reading.message, exchange.request_id):
         text = with_own_id(exchange, text, reading.message)
     teaches = mirrored_parameters.learn(exchange.server, method, text, reading.message)
-    OFFERED.learn(exchange, method, reading.message)
+    OFFERED.learn(exchange.proxy, exchange.message, method, reading.message)
     yield
     shaped = yield from shaping(method, text, reading, visibility)
     if shaped.dropped:

@@ -221,7 +221,7 @@ class SseFilter:
             reading = yield from reading_for(method, data, visibility, limit=self._weight)
         server_revisions.learn(self._exchange, message)
         teaches = mirrored_parameters.learn(self._exchange.server, method, data, message)
-        OFFERED.learn(self._exchange, method, message)
+        OFFERED.learn(self._exchange.proxy, self._exchange.message, method, message)
         if len(data) > LIGHT_BYTES:
             yield
         filtered = (yield from shaping(method, data, reading, visibility)) if reading is not None else Shaped(data)
