@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ostiary_core.mcp import codes
-from ostiary_operator.api.status import REASONS
+from ostiary_operator.api.conditions import REASONS
 from ostiary_operator.cli.commands import COMMANDS
 from ostiary_operator.doctor.endpoint import UPSTREAM_REMEDIES
 from ostiary_tools.common.errors import ToolError

@@ -12,8 +12,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from ostiary_operator.api.reason import Reason
-from ostiary_operator.api.status import REASONS, ConditionType
+from ostiary_operator.api.conditions import REASONS, ConditionType
+from ostiary_operator.api.reasons import Reason
 from ostiary_operator.doctor.endpoint import UPSTREAM_REMEDIES
 from ostiary_tools.common.errors import ToolError
 

@@ -5,9 +5,10 @@ from typing import Any
 import yaml
 
 from ostiary_operator.api.base_model import ApiModel
+from ostiary_operator.api.conditions import OF_EVERY_KIND, UNJUDGED_SINCE, ConditionStatus
 from ostiary_operator.api.resources import GROUP, POLICY_KIND, PROXY_KIND, VERSION, MCPPolicy, MCPProxy
 from ostiary_operator.api.schema import Schema, described_defaults, structural, unwrapped
-from ostiary_operator.api.status import OF_EVERY_KIND, UNJUDGED_SINCE, ConditionStatus, PolicyStatus, ProxyStatus
+from ostiary_operator.api.status import PolicyStatus, ProxyStatus
 
 _HEADER = "# Generated from the models by `ostiary crds --write crds`. Do not edit.\n"
 

@@ -4,11 +4,12 @@ import json
 from collections.abc import Iterable, Iterator
 
 from ostiary_operator.api.base_model import ApiModel
+from ostiary_operator.api.conditions import ASIDE, OF_EVERY_KIND, REASONS
 from ostiary_operator.api.crd import object_schema
 from ostiary_operator.api.resources import API_VERSION, GROUP, POLICY_KIND, PROXY_KIND, MCPPolicy, MCPProxy
 from ostiary_operator.api.schema import Schema, editor_schema, fields, inlined, unwrapped
 from ostiary_operator.api.settings import GatewaySettings
-from ostiary_operator.api.status import ASIDE, OF_EVERY_KIND, REASONS, PolicyStatus, ProxyStatus
+from ostiary_operator.api.status import PolicyStatus, ProxyStatus
 
 _HEADER = "<!-- Generated from the models by `ostiary crds --docs docs/reference`. Do not edit. -->\n"
 _SETTINGS_SCHEMA = "gateway-settings.schema.json"

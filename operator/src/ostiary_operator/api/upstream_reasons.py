@@ -1,7 +1,7 @@
 """Reasons of UpstreamHealthy: the state of an MCPProxy's server as gateways observed it."""
 
 from ostiary_core import upstream_faults as faults
-from ostiary_operator.api.reason import NOTHING, WAIT, Reason
+from ostiary_operator.api.reasons import NOTHING, WAIT, Reason
 
 
 class UpstreamHealthyReason(Reason):

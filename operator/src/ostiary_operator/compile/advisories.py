@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from ostiary_operator.api.reason import Reason
-from ostiary_operator.api.status import ConditionStatus, ConditionType, EffectiveReason, GovernedReason
+from ostiary_operator.api.conditions import ConditionStatus, ConditionType
+from ostiary_operator.api.reasons import EffectiveReason, GovernedReason, Reason
 from ostiary_operator.compile.messages import condition, identity, listing, nearest
 from ostiary_operator.compile.model import ConditionDraft
 from ostiary_operator.compile.policies import Governance, PolicyDecision

@@ -20,10 +20,10 @@ from ostiary_core.contract.documents import (
 from ostiary_operator.api import labels
 from ostiary_operator.api.load import InvalidSettings, parse_settings
 from ostiary_operator.api.proxy import GatewayReference
+from ostiary_operator.api.reasons import AcceptedReason
 from ostiary_operator.api.settings import Bounds as ApiBounds
 from ostiary_operator.api.settings import EgressProxy as ApiEgressProxy
 from ostiary_operator.api.settings import GatewaySettings, PerPrincipal, PerProxy, PerSource
-from ostiary_operator.api.status import AcceptedReason
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.gateways import claimants
 from ostiary_operator.compile.model import DiscoveredGateway, GatewayProblem, ResourceRejection, Resources

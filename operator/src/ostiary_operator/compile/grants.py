@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 from ostiary_core.addresses import Address, parse
 from ostiary_operator.api.grants import Grant
+from ostiary_operator.api.reasons import AcceptedReason
 from ostiary_operator.api.settings import GatewaySettings, Tenancy
-from ostiary_operator.api.status import AcceptedReason
 from ostiary_operator.compile import backends
 from ostiary_operator.compile.gateway_settings import Site
 from ostiary_operator.compile.model import ResourceRejection, first_rejection

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from ostiary_core.closest_name import Nearest
-from ostiary_operator.api.reason import Reason
-from ostiary_operator.api.status import MESSAGE_LIMIT, ConditionStatus, ConditionType
+from ostiary_operator.api.conditions import MESSAGE_LIMIT, ConditionStatus, ConditionType
+from ostiary_operator.api.reasons import Reason
 from ostiary_operator.compile.model import ConditionDraft, ObjectKey
 
 #: The most names in a message.

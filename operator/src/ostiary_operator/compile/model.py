@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, ParamSpec
 
 from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_operator.api import labels
-from ostiary_operator.api.reason import Reason
+from ostiary_operator.api.reasons import Reason
 
 
 class ObjectKey(NamedTuple):

@@ -14,7 +14,7 @@ from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_core.contract.documents import PolicyDocument, Tier
 from ostiary_core.errors import PatternError
 from ostiary_core.policy.access import CompiledPolicy
-from ostiary_operator.api.status import AcceptedReason
+from ostiary_operator.api.reasons import AcceptedReason
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.encoded_document import EncodedDocument, encode_document
 from ostiary_operator.compile.model import ObjectKey, ResourceRejection, first_rejection

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_core.contract.documents import EntryDocument
 from ostiary_operator.api.proxy import ProxySpec
-from ostiary_operator.api.status import AcceptedReason
+from ostiary_operator.api.reasons import AcceptedReason
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.gateway_settings import Site, place
 from ostiary_operator.compile.grants import ClusterFacts, permitted

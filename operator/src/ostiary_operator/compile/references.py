@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from ostiary_operator.api import labels
 from ostiary_operator.api.proxy import CaCertificateReference, ProxySpec, Server
-from ostiary_operator.api.status import ResolvedRefsReason
+from ostiary_operator.api.reasons import ResolvedRefsReason
 from ostiary_operator.compile.backends import Services, find, is_missing, service_of
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.model import Missing, ReferenceKey, ResourceRejection

@@ -8,12 +8,8 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from ostiary_core.contract.documents import EntryDocument
-from ostiary_operator.api.status import (
-    AcceptedReason,
-    ConditionStatus,
-    ConditionType,
-    ResolvedRefsReason,
-)
+from ostiary_operator.api.conditions import ConditionStatus, ConditionType
+from ostiary_operator.api.reasons import AcceptedReason, ResolvedRefsReason
 from ostiary_operator.compile import advisories
 from ostiary_operator.compile.entries import EncodedEntry
 from ostiary_operator.compile.gateway_settings import Site

@@ -6,7 +6,7 @@ They verify that it exists, and that its conditions and those of its policies ar
 from collections.abc import Mapping
 from typing import Any
 
-from ostiary_operator.api.status import ConditionStatus, ConditionType
+from ostiary_operator.api.conditions import ConditionStatus, ConditionType
 from ostiary_operator.doctor.diagnosis import Case, CheckResult, CheckState, broken, ok, unknown, warning
 from ostiary_operator.kube.errors import Forbidden, NotFound
 from ostiary_operator.kube.kinds import POLICY, PROXY

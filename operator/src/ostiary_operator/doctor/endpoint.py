@@ -10,7 +10,7 @@ import aiohttp
 
 from ostiary_core import upstream_faults as faults
 from ostiary_core.mcp import codes
-from ostiary_operator.api.status import ConditionType
+from ostiary_operator.api.conditions import ConditionType
 from ostiary_operator.api.upstream_reasons import UpstreamHealthyReason
 from ostiary_operator.compile.backends import is_in_cluster
 from ostiary_operator.compile.model import DiscoveredGateway

@@ -7,8 +7,9 @@ from ostiary_core.contract.key_names import secret_name
 from ostiary_core.contract.manifest import Manifest
 from ostiary_core.contract.parts import config_map_name
 from ostiary_operator.api import labels
+from ostiary_operator.api.conditions import ConditionType
 from ostiary_operator.api.objects import Object, name_of
-from ostiary_operator.api.status import ConditionType, ProgrammedReason
+from ostiary_operator.api.reasons import ProgrammedReason
 from ostiary_operator.compile import gateway_settings
 from ostiary_operator.compile import gateways as discovery
 from ostiary_operator.compile.cache import Cache

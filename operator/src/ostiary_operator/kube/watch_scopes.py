@@ -28,6 +28,7 @@ from ostiary_operator.kube.options import OperatorOptions
 RESYNC: Final = 300.0
 #: The same where a kind cannot be watched.
 RESYNC_UNWATCHED: Final = 60.0
+
 #: The label selectors of the watches of each kind; an empty one selects all.
 SELECTORS: Final[Mapping[Kind, tuple[str, ...]]] = {
     PROXY: ("",),

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from ostiary_core.canonical import canonical, digest
-from ostiary_operator.api.status import MESSAGE_LIMIT, UNJUDGED_SINCE, ConditionStatus, ConditionType, ReadyReason
+from ostiary_operator.api.conditions import MESSAGE_LIMIT, UNJUDGED_SINCE, ConditionStatus, ConditionType
+from ostiary_operator.api.reasons import ReadyReason
 from ostiary_operator.compile.model import ConditionDraft, ResourceStatus
 from ostiary_operator.kube.kinds import PROXY
 from ostiary_operator.status.programmed import GatewayCount, ProgrammedState

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Generic, TypeVar
 
+from ostiary_operator.api.conditions import ASIDE, ConditionStatus, ConditionType
 from ostiary_operator.api.objects import Object
-from ostiary_operator.api.status import ASIDE, ConditionStatus, ConditionType
 from ostiary_operator.clock import Clock
 from ostiary_operator.kube.client import KubernetesClient
 from ostiary_operator.kube.errors import ClusterError

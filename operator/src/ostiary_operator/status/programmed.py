@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from ostiary_core.contract import revisions
-from ostiary_operator.api.status import ConditionStatus, ConditionType, ProgrammedReason
+from ostiary_operator.api.conditions import ConditionStatus, ConditionType
+from ostiary_operator.api.reasons import ProgrammedReason
 from ostiary_operator.compile.model import ConditionDraft, ResourceStatus
 from ostiary_operator.status.replica_state import GatewayState, ReplicaState
 

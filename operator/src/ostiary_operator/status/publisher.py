@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ostiary_operator.api.conditions import ConditionType
 from ostiary_operator.api.objects import Object, uid_of
-from ostiary_operator.api.status import ConditionType
 from ostiary_operator.clock import Clock, rfc3339
 from ostiary_operator.compile.model import ObjectKey, ResourceStatus
 from ostiary_operator.kube import kinds

@@ -6,7 +6,8 @@ A name is a slip only where every known list lacks it, since one of several targ
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from ostiary_operator.api.status import ConditionStatus, ConditionType, EffectiveReason
+from ostiary_operator.api.conditions import ConditionStatus, ConditionType
+from ostiary_operator.api.reasons import EffectiveReason
 from ostiary_operator.compile.model import ConditionDraft, ResourceStatus
 from ostiary_operator.kube.kinds import POLICY
 from ostiary_operator.status.replica_reports import Offers, ReportedSlip

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ostiary_operator.api.status import ConditionStatus, ConditionType
+from ostiary_operator.api.conditions import ConditionStatus, ConditionType
 from ostiary_operator.api.upstream_reasons import UpstreamHealthyReason
 from ostiary_operator.compile.model import ConditionDraft, ResourceStatus
 from ostiary_operator.kube.kinds import PROXY

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from ostiary_operator.api.conditions import ASIDE, REASONS, ConditionStatus, ConditionType
 from ostiary_operator.api.objects import name_of, namespace_of
-from ostiary_operator.api.status import ASIDE, REASONS, ConditionStatus, ConditionType, ReadyReason
+from ostiary_operator.api.reasons import ReadyReason
 from ostiary_operator.kube.kinds import POLICY, PROXY
 from ostiary_operator.local.console import printable
 from ostiary_operator.view.cluster_reader import ClusterOverview, GatewayOverview, serving_gateways
@@ -23,7 +24,7 @@ _URL: Final = 2048
 class Readiness:
     """Whether a resource is ready, and why not.
 
-    ``status`` is True, False or Unknown. ``reason`` is one of :mod:`ostiary_operator.api.status`, ``message`` the
+    ``status`` is True, False or Unknown. ``reason`` is one of :mod:`ostiary_operator.api.reasons`, ``message`` the
     operator's sentence, and ``remedy`` what to do; the last two are empty if it is ready.
     """
 

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import Final
 
-from ostiary_operator.api.status import ConditionStatus
+from ostiary_operator.api.conditions import ConditionStatus
 from ostiary_operator.local.console import Style
 from ostiary_operator.view import tables
 from ostiary_operator.view.cluster_reader import ClusterOverview

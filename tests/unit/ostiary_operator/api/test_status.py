@@ -1,49 +1,7 @@
-import pytest
-
 from ostiary_core.mcp.methods import VERBS, Primitive
-from ostiary_core.upstream_faults import KINDS, NOT_OF_THE_SERVER
+from ostiary_operator.api.conditions import Condition
 from ostiary_operator.api.policy import PromptVerb, ResourceVerb, ToolVerb
-from ostiary_operator.api.reason import Reason
-from ostiary_operator.api.status import (
-    REASONS,
-    AcceptedReason,
-    Condition,
-    ConditionType,
-    PolicyStatus,
-    ProxyStatus,
-)
-from ostiary_operator.api.upstream_reasons import UpstreamHealthyReason
-
-ALL = [reason for kind in REASONS.values() for reason in kind]
-
-
-def test_every_condition_type_has_its_reasons() -> None:
-    assert set(REASONS) == set(ConditionType)
-
-
-@pytest.mark.parametrize("condition", list(ConditionType))
-def test_the_positive_reason_has_the_name_of_the_condition(condition: ConditionType) -> None:
-    assert str(condition) in [str(reason) for reason in REASONS[condition]]
-    assert "Pending" in [str(reason) for reason in REASONS[condition]]
-
-
-def test_the_reasons_of_a_servers_health_are_the_kinds_of_fault_that_it_can_have() -> None:
-    of_itself = {"UpstreamHealthy", "Pending", "NoTraffic"}
-    assert {str(reason) for reason in UpstreamHealthyReason} - of_itself == KINDS - NOT_OF_THE_SERVER
-
-
-@pytest.mark.parametrize("reason", ALL, ids=lambda reason: f"{type(reason).__name__}.{reason}")
-def test_every_reason_says_what_it_means_and_what_to_do(reason: Reason) -> None:
-    assert reason.isidentifier()
-    assert reason[0].isupper()
-    assert reason.meaning.endswith(".")
-    assert reason.remedy.endswith(".")
-
-
-def test_a_reason_is_its_word() -> None:
-    assert AcceptedReason["PATH_CONFLICT"] is AcceptedReason.PATH_CONFLICT
-    assert AcceptedReason.PATH_CONFLICT.value == "PathConflict"
-    assert f"{AcceptedReason.PATH_CONFLICT}" == "PathConflict"
+from ostiary_operator.api.status import PolicyStatus, ProxyStatus
 
 
 def test_a_status_is_written_with_the_names_of_kubernetes() -> None:

@@ -1,6 +1,7 @@
 from typing import Any
 
-from ostiary_operator.api.status import AcceptedReason, ConditionType
+from ostiary_operator.api.conditions import ConditionType
+from ostiary_operator.api.reasons import AcceptedReason
 from ostiary_operator.view import rows, summary
 from ostiary_operator.view.cluster_reader import ClusterOverview, GatewayOverview
 from ostiary_operator.view.rows import proxy_row

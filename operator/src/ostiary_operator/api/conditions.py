@@ -1,0 +1,108 @@
+"""The conditions that the operator writes: their types, their kinds and their shape."""
+
+import enum
+from datetime import datetime
+from typing import Annotated, Final
+
+from pydantic import Field, StrictInt, StrictStr, StringConstraints
+
+from ostiary_operator.api.base_model import ApiModel
+from ostiary_operator.api.constraints import Unique
+from ostiary_operator.api.reasons import (
+    AcceptedReason,
+    EffectiveReason,
+    GovernedReason,
+    ProgrammedReason,
+    ReadyReason,
+    Reason,
+    ResolvedRefsReason,
+)
+from ostiary_operator.api.upstream_reasons import UpstreamHealthyReason
+
+#: lastTransitionTime of the conditions that the CRDs give an object by default, before the operator has seen it.
+UNJUDGED_SINCE: Final = "1970-01-01T00:00:00Z"
+
+
+class ConditionType(enum.StrEnum):
+    """The conditions of an MCPProxy and an MCPPolicy.
+
+    True is always good. Both kinds have the first four.
+    """
+
+    ACCEPTED = "Accepted"
+    RESOLVED_REFS = "ResolvedRefs"
+    PROGRAMMED = "Programmed"
+    READY = "Ready"
+    UPSTREAM_HEALTHY = "UpstreamHealthy"
+    GOVERNED = "Governed"
+    EFFECTIVE = "Effective"
+
+
+#: Conditions of both kinds, and of an object that the operator has not seen yet. Ready summarises the others.
+OF_EVERY_KIND: Final = (
+    ConditionType.ACCEPTED,
+    ConditionType.RESOLVED_REFS,
+    ConditionType.PROGRAMMED,
+    ConditionType.READY,
+)
+
+
+class ConditionStatus(enum.StrEnum):
+    """The value of a condition."""
+
+    TRUE = "True"
+    FALSE = "False"
+    UNKNOWN = "Unknown"
+
+
+REASONS: dict[ConditionType, type[Reason]] = {
+    ConditionType.ACCEPTED: AcceptedReason,
+    ConditionType.RESOLVED_REFS: ResolvedRefsReason,
+    ConditionType.PROGRAMMED: ProgrammedReason,
+    ConditionType.READY: ReadyReason,
+    ConditionType.UPSTREAM_HEALTHY: UpstreamHealthyReason,
+    ConditionType.GOVERNED: GovernedReason,
+    ConditionType.EFFECTIVE: EffectiveReason,
+}
+"""The reasons of each condition type."""
+
+ASIDE: Final = {
+    "MCPProxy": (ConditionType.UPSTREAM_HEALTHY, ConditionType.GOVERNED),
+    "MCPPolicy": (ConditionType.EFFECTIVE,),
+}
+"""By kind, the conditions that are not part of Ready."""
+
+MESSAGE_LIMIT = 32768
+"""Characters of a condition's message (meta/v1 Condition)."""
+
+Count = Annotated[StrictInt, Field(ge=0)]
+"""A number of objects, or a generation."""
+
+
+class Condition(ApiModel):
+    """One aspect of the state, in the shape of a Kubernetes condition (meta/v1 Condition)."""
+
+    type: Annotated[StrictStr, StringConstraints(max_length=316)]
+    """Which aspect: Accepted, ResolvedRefs, Programmed, Ready, UpstreamHealthy, Governed or Effective.
+    Example: `Ready`."""
+
+    status: ConditionStatus
+    """Whether the condition is true. Example: `True`."""
+
+    observed_generation: Count | None = None
+    """The metadata.generation that was checked. Example: `3`."""
+
+    last_transition_time: datetime
+    """When the status of the condition last changed. Example: `2026-11-21T08:00:00Z`."""
+
+    reason: Annotated[
+        StrictStr,
+        StringConstraints(min_length=1, max_length=1024, pattern="^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"),
+    ]
+    """The reason as one word, for programs. Example: `PathConflict`."""
+
+    message: Annotated[StrictStr, StringConstraints(max_length=MESSAGE_LIMIT)]
+    """The reason in a sentence, with object, field and remedy. Example: `spec.path: ...`."""
+
+
+Conditions = Annotated[tuple[Condition, ...], Field(max_length=16), Unique(("type",))]
