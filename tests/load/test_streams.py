@@ -19,7 +19,7 @@ from wire import Wire, connected
 
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.server.connection import Connection
-from ostiary_gateway.upstream.http1.connection import UpstreamConnection
+from ostiary_gateway.upstream.http1.upstream_connection import UpstreamConnection
 
 STREAMS = 1000
 GET = b"GET /mock/mcp HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n"

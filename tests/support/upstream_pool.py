@@ -8,7 +8,7 @@ from scripted_server import Script, scripted
 from ostiary_gateway.upstream.allowed_addresses import OwnEndpoints, networks
 from ostiary_gateway.upstream.http1.dialer import Dialer
 from ostiary_gateway.upstream.http1.pool import Pool
-from ostiary_gateway.upstream.http1.response import UpstreamResponse
+from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
 
 REQUEST = b"POST /mcp HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"

@@ -66,9 +66,9 @@ class KubernetesApi:
             ConfigUnavailable: the object cannot be read now.
         """
         try:
-            async with asyncio.timeout(_READ_SECONDS), self._request(path, query) as answer:
-                _require_success(answer, path)
-                return _object(await answer.json(), path)
+            async with asyncio.timeout(_READ_SECONDS), self._request(path, query) as response:
+                _require_success(response, path)
+                return _object(await response.json(), path)
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
             raise ConfigUnavailable(f"{type(error).__name__}: {error}") from error
 
@@ -80,9 +80,9 @@ class KubernetesApi:
         """
         query = {**query, "watch": "1", "allowWatchBookmarks": "true", "timeoutSeconds": str(WATCH_SECONDS)}
         try:
-            async with self._request(path, query) as answer:
-                _require_success(answer, path)
-                async for line in _lines(answer):
+            async with self._request(path, query) as response:
+                _require_success(response, path)
+                async for line in _lines(response):
                     event = _object(json.loads(line), path)
                     found = _object(event.get("object"), path)
                     if event.get("type") == "ERROR":
@@ -94,13 +94,13 @@ class KubernetesApi:
 
     @asynccontextmanager
     async def _request(self, path: str, query: Mapping[str, str]) -> AsyncIterator[aiohttp.ClientResponse]:
-        async with self._session.get(path, params=query, headers=self._headers(), allow_redirects=False) as answer:
+        async with self._session.get(path, params=query, headers=self._headers(), allow_redirects=False) as response:
             try:
-                yield answer
+                yield response
             except BaseException:
                 # aiohttp would start TLS's closing handshake, but nothing waits for it: the event loop may end first.
-                if answer.connection is not None and answer.connection.transport is not None:
-                    answer.connection.transport.abort()
+                if response.connection is not None and response.connection.transport is not None:
+                    response.connection.transport.abort()
                 raise
 
     def _headers(self) -> dict[str, str]:
@@ -126,18 +126,18 @@ def _require_expired(status: Mapping[str, Any]) -> None:
         raise ConfigUnavailable(f"the watch ended with {status.get('code')} {status.get('reason')}")
 
 
-def _require_success(answer: aiohttp.ClientResponse, path: str) -> None:
-    if answer.status == 403:
+def _require_success(response: aiohttp.ClientResponse, path: str) -> None:
+    if response.status == 403:
         words = f"403 for {path}: the gateway's Role must grant get, list and watch on this name"
         raise ConfigUnavailable(words)
-    if answer.status != 200:
-        raise ConfigUnavailable(f"HTTP {answer.status} for {path}")
+    if response.status != 200:
+        raise ConfigUnavailable(f"HTTP {response.status} for {path}")
 
 
-async def _lines(answer: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
     """Yield whole lines up to the limit (aiohttp's own line reader has a smaller limit)."""
     buffer = b""
-    async for chunk in answer.content.iter_any():
+    async for chunk in response.content.iter_any():
         *lines, buffer = (buffer + chunk).split(b"\n")
         for line in lines:
             if line:

@@ -31,9 +31,9 @@ class CapturedContent:
         self.result = ""
         self.words = ""
 
-    def take(self, answer: dict[str, Any]) -> None:
-        """Take the result of an answer."""
-        result = answer.get("result")
+    def take(self, response: dict[str, Any]) -> None:
+        """Take the result of a response."""
+        result = response.get("result")
         if not isinstance(result, dict):
             return
         self.result = _text(result, self._limit)

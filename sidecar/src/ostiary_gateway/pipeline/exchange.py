@@ -109,7 +109,7 @@ class Exchange:
     passed: Sequence[str] = ()
 
     @property
-    def awaits_answer(self) -> bool:
+    def awaits_response(self) -> bool:
         """Whether this is a request, to which exactly one response is due."""
         return self.request_id is not None and self.message is not None
 

@@ -25,8 +25,8 @@ from ostiary_gateway.pipeline.mirrored_headers import encoded, mismatch
 from ostiary_gateway.telemetry import ClientSpan
 from ostiary_gateway.upstream import faults, redirects, via
 from ostiary_gateway.upstream.health import printable
-from ostiary_gateway.upstream.http1 import request as http1
-from ostiary_gateway.upstream.http1.response import UpstreamResponse
+from ostiary_gateway.upstream.http1 import request_head as http1
+from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
 
 _PARAM_LIMIT: Final = 64
 #: Up to this body size in bytes the parsed tree is not freed early: it takes at most about 20 KiB.
@@ -143,15 +143,15 @@ async def forward(exchange: Exchange, span: ClientSpan) -> UpstreamResponse:
     # It may be sent again although the server may already have received it.
     repeatable = message is None or (message.method is not None and message.method.name in REPEATABLE)
     # The body gets no name: that would keep it in memory until the response arrives.
-    answer = await exchange.selected.request(
+    response = await exchange.selected.request(
         exchange.request.method, lines, _body(exchange, span), passed=exchange.passed, repeatable=repeatable
     )
     try:
-        await _judge_head(exchange, answer)
+        await _judge_head(exchange, response)
     except BaseException:
-        answer.close()
+        response.close()
         raise
-    return answer
+    return response
 
 
 def _body(exchange: Exchange, span: ClientSpan) -> bytes | None:
@@ -180,7 +180,7 @@ async def cancel_duplicates(exchange: Exchange, span: ClientSpan) -> None:
     params["requestId"] = first
 
 
-async def _judge_head(exchange: Exchange, answer: UpstreamResponse) -> None:
+async def _judge_head(exchange: Exchange, response: UpstreamResponse) -> None:
     """Raise for a response that is not MCP.
 
     Raises:
@@ -188,31 +188,31 @@ async def _judge_head(exchange: Exchange, answer: UpstreamResponse) -> None:
             not a request and cannot be answered otherwise.
         UpstreamFault: anything else that is not MCP.
     """
-    status = answer.status
-    if answer.encoded:
+    status = response.status
+    if response.encoded:
         raise UpstreamFault(faults.INVALID, "the response is compressed, which was not requested")
     if status < 300:
         return
     if status == 404 and exchange.session is not None:
         raise session_not_found()
     if status < 400:
-        where = redirects.shown(answer.header("location"))
+        where = redirects.shown(response.header("location"))
         raise UpstreamFault(faults.REDIRECTED, f"the upstream answered HTTP {status} and redirects to {where}")
-    if status in (401, 407) or (status == 403 and answer.header("www-authenticate") is not None):
+    if status in (401, 407) or (status == 403 and response.header("www-authenticate") is not None):
         # Its challenge would send the client to another party's authorization server.
         raise UpstreamFault(faults.UNAUTHORIZED, f"the upstream answered HTTP {status}")
     if status in (403, 421):
-        words = await _response_text(answer)
+        words = await _response_text(response)
         host = f"(the gateway sends Host: {exchange.selected.host})"
         raise UpstreamFault(faults.HOST_REFUSED, f"the upstream answered HTTP {status}{words} {host}")
-    if exchange.awaits_answer and (answer.content_type == JSON or refuses_in_text(answer)):
+    if exchange.awaits_response and (response.content_type == JSON or refuses_in_text(response)):
         return  # it may be a JSON-RPC error with the HTTP status that the specification gives it
-    if not exchange.awaits_answer and not _is_overload(status):
+    if not exchange.awaits_response and not _is_overload(status):
         raise _passed_on(exchange, status)
-    raise http_fault(answer)
+    raise http_fault(response)
 
 
-async def _response_text(answer: UpstreamResponse) -> str:
+async def _response_text(response: UpstreamResponse) -> str:
     """Return the start of a response's text for the operator.
 
     It is empty if the server sends none in time.
@@ -222,7 +222,7 @@ async def _response_text(answer: UpstreamResponse) -> str:
     found = b""
     try:
         async with asyncio.timeout(_WORDS_SECONDS):
-            while len(found) < _WORDS_BYTES and (piece := await answer.read_some(_WORDS_SECONDS)):
+            while len(found) < _WORDS_BYTES and (piece := await response.read_some(_WORDS_SECONDS)):
                 found += piece
     except (TimeoutError, UpstreamFault):
         pass  # use what has arrived
@@ -248,29 +248,29 @@ def no_stream() -> Refusal:
     )
 
 
-def refuses_in_text(answer: UpstreamResponse) -> bool:
+def refuses_in_text(response: UpstreamResponse) -> bool:
     """Say whether a response is a server's refusal in plain text, typed so or untyped.
 
     404 is not among the statuses: without a session it means that there is no MCP server at this URL.
     """
-    return answer.status in _TEXT_STATUSES and answer.content_type in _TEXT_TYPES
+    return response.status in _TEXT_STATUSES and response.content_type in _TEXT_TYPES
 
 
 def _is_overload(status: int) -> bool:
     return status == 429 or (status >= 500 and status != 501)
 
 
-def http_fault(answer: UpstreamResponse) -> UpstreamFault:
+def http_fault(response: UpstreamResponse) -> UpstreamFault:
     """Return the fault for an HTTP error status that came without a JSON-RPC response."""
-    words = f"the upstream answered HTTP {answer.status}"
-    if _is_overload(answer.status):
-        return UpstreamFault(faults.UNAVAILABLE, words, retry_after_ms=retry_after_ms(answer))
+    words = f"the upstream answered HTTP {response.status}"
+    if _is_overload(response.status):
+        return UpstreamFault(faults.UNAVAILABLE, words, retry_after_ms=retry_after_ms(response))
     return UpstreamFault(faults.INVALID, words)
 
 
-def retry_after_ms(answer: UpstreamResponse) -> int | None:
+def retry_after_ms(response: UpstreamResponse) -> int | None:
     """Return a Retry-After in milliseconds; None unless it is given in seconds."""
-    text = answer.header("retry-after") or ""
+    text = response.header("retry-after") or ""
     if not (text.isascii() and text.isdecimal()) or len(text) > 9:
         return None
     return math.ceil(min(int(text), _RETRY_AFTER_LIMIT) * 1000)

@@ -147,7 +147,7 @@ def expose_to_page(request: Request) -> None:
     """Let the page, whose origin was checked, read the response."""
     origin = request.headers.get("origin")
     if origin is not None:
-        request.answer_headers = {
+        request.response_headers = {
             "Access-Control-Allow-Origin": origin,
             "Access-Control-Expose-Headers": _RESPONSE_HEADERS,
             "Vary": "Origin",

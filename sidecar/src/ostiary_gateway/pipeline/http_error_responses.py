@@ -23,20 +23,20 @@ from ostiary_gateway.pipeline.large_messages import is_light
 from ostiary_gateway.pipeline.refusal_responses import error_message
 from ostiary_gateway.server.response import Response
 from ostiary_gateway.upstream.health import printable
-from ostiary_gateway.upstream.http1.response import UpstreamResponse
+from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
 
 #: The number of bytes of a server's text that are read.
 _WORDS_BYTES: Final = 2048
 
 
-def rejection(exchange: Exchange, answer: UpstreamResponse, text: bytes) -> tuple[Response, ResponseSummary] | None:
+def rejection(exchange: Exchange, response: UpstreamResponse, text: bytes) -> tuple[Response, ResponseSummary] | None:
     """Return the response where a server refuses its request, and its summary.
 
-    It is None for any other response. The HTTP status of ``answer`` must be an error.
+    It is None for any other response. The HTTP status of ``response`` must be an error.
     """
-    if refuses_in_text(answer):
-        return _of_text(exchange, answer, text)
-    message = _error_of_no_request(exchange, answer, text)
+    if refuses_in_text(response):
+        return _of_text(exchange, response, text)
+    message = _error_of_no_request(exchange, response, text)
     if message is None:
         return None
     server_revisions.learn(exchange, message)
@@ -44,10 +44,10 @@ def rejection(exchange: Exchange, answer: UpstreamResponse, text: bytes) -> tupl
         body = strict_json.dumps({**message, "id": exchange.request_id})
     except StrictJSONError:
         return None
-    return Response(answer.status, body, headers(answer)), jsonrpc.outcome(message)
+    return Response(response.status, body, headers(response)), jsonrpc.outcome(message)
 
 
-def _error_of_no_request(exchange: Exchange, answer: UpstreamResponse, text: bytes) -> dict[str, Any] | None:
+def _error_of_no_request(exchange: Exchange, response: UpstreamResponse, text: bytes) -> dict[str, Any] | None:
     """Return an error that does not have the id of its request.
 
     From HTTP 500 on it must have no id at all.
@@ -61,17 +61,17 @@ def _error_of_no_request(exchange: Exchange, answer: UpstreamResponse, text: byt
     is_error = "method" not in message and "result" not in message and jsonrpc.is_error(message.get("error"))
     if not is_error or jsonrpc.is_response_to(message, exchange.upstream_id):
         return None
-    return message if message.get("id") is None or answer.status < 500 else None
+    return message if message.get("id") is None or response.status < 500 else None
 
 
-def _of_text(exchange: Exchange, answer: UpstreamResponse, text: bytes) -> tuple[Response, ResponseSummary]:
+def _of_text(exchange: Exchange, response: UpstreamResponse, text: bytes) -> tuple[Response, ResponseSummary]:
     refusal = Refusal(
-        answer.status, "UpstreamRefused", _refusal_text(exchange, answer.status), code=codes.INVALID_REQUEST
+        response.status, "UpstreamRefused", _refusal_text(exchange, response.status), code=codes.INVALID_REQUEST
     )
     told = error_message(refusal, exchange.request_id)
     server_revisions.learn(exchange, told)
-    words = f"HTTP {answer.status}: {printable(text[:_WORDS_BYTES].decode('utf-8', 'replace'))}"
-    return Response(answer.status, strict_json.dumps(told), headers(answer)), ResponseSummary(
+    words = f"HTTP {response.status}: {printable(text[:_WORDS_BYTES].decode('utf-8', 'replace'))}"
+    return Response(response.status, strict_json.dumps(told), headers(response)), ResponseSummary(
         codes.INVALID_REQUEST, words
     )
 
@@ -83,10 +83,10 @@ def _refusal_text(exchange: Exchange, status: int) -> str:
     return f"{words}; it may require initialize first, and the session that this opens" if outside else words
 
 
-def headers(answer: UpstreamResponse) -> Mapping[str, str]:
+def headers(response: UpstreamResponse) -> Mapping[str, str]:
     """Return the headers of a document with an HTTP error status.
 
     They are its type, and when to retry at an overloaded server.
     """
-    wait = retry_after_ms(answer) if answer.status in (429, 503) else None
+    wait = retry_after_ms(response) if response.status in (429, 503) else None
     return {**JSON_HEADERS, "Retry-After": str(wait // 1000)} if wait is not None else JSON_HEADERS

@@ -26,7 +26,7 @@ from ostiary_gateway.server.response import Response
 from ostiary_gateway.session import UpstreamSession
 from ostiary_gateway.telemetry.dropped_items import DROPPED
 from ostiary_gateway.upstream import faults
-from ostiary_gateway.upstream.http1.response import UpstreamResponse
+from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
 
 _SESSION: Final = "Mcp-Session-Id"
 #: A small complete response is sent to the caller in the same loop iteration, so no memory is reserved for it; bytes.
@@ -40,7 +40,7 @@ _NONE: Final[Mapping[str, str]] = {}
 SealSession = Callable[[UpstreamSession], str]
 
 
-async def read_whole(exchange: Exchange, answer: UpstreamResponse, *, limit: int) -> bytes:
+async def read_whole(exchange: Exchange, response: UpstreamResponse, *, limit: int) -> bytes:
     """Read a body of at most ``limit`` bytes, which are counted as they arrive.
 
     All of it must arrive within the server's response timeout: a document is not a stream, and one that arrives byte by
@@ -53,7 +53,7 @@ async def read_whole(exchange: Exchange, answer: UpstreamResponse, *, limit: int
     size = 0
     seconds = exchange.selected.request_seconds
     until = monotonic() + seconds
-    while chunk := await _read_some(answer, until, seconds) if (ready := answer.ready()) is None else ready:
+    while chunk := await _read_some(response, until, seconds) if (ready := response.ready()) is None else ready:
         size += len(chunk)
         if size > limit:
             raise UpstreamFault(faults.TOO_LARGE, _TOO_LARGE % (size, limit))
@@ -62,15 +62,15 @@ async def read_whole(exchange: Exchange, answer: UpstreamResponse, *, limit: int
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-async def _read_some(answer: UpstreamResponse, until: float, seconds: float) -> bytes:
+async def _read_some(response: UpstreamResponse, until: float, seconds: float) -> bytes:
     try:
-        return await answer.read_some(max(0.0, until - monotonic()))
+        return await response.read_some(max(0.0, until - monotonic()))
     except TimeoutError as error:
         raise UpstreamFault(faults.TIMEOUT, f"the answer was not whole {seconds:g} s after its head") from error
 
 
 async def relay_document(
-    exchange: Exchange, answer: UpstreamResponse, *, seal: SealSession
+    exchange: Exchange, response: UpstreamResponse, *, seal: SealSession
 ) -> tuple[Response, ResponseSummary]:
     """Return the response to a request for a JSON document, and its summary.
 
@@ -78,19 +78,19 @@ async def relay_document(
         UpstreamFault: the document is not the response to the request.
     """
     limit = exchange.snapshot.settings.bounds.message_bytes
-    text = answer.at_hand(min(limit, _NOT_HELD))
+    text = response.at_hand(min(limit, _NOT_HELD))
     if text is None:
-        text = await read_whole(exchange, answer, limit=limit)
-    if answer.status >= 400 and (rejected := http_error_responses.rejection(exchange, answer, text)) is not None:
+        text = await read_whole(exchange, response, limit=limit)
+    if response.status >= 400 and (rejected := http_error_responses.rejection(exchange, response, text)) is not None:
         return rejected
     method = exchange.message.method if exchange.message is not None else None
     if method is not None and method.authorization is _LIST:
-        known = await _list(exchange, answer, method, text)
-        return Response(answer.status, known.body, _headers(answer)), known.outcome
+        known = await _list(exchange, response, method, text)
+        return Response(response.status, known.body, _headers(response)), known.outcome
     if len(text) <= LIGHT_BYTES:
-        message = _read(exchange, answer, text)
+        message = _read(exchange, response, text)
     else:
-        reading = await process_large(_checked(exchange, answer, text, method), text=text, proxy=exchange.proxy.uid)
+        reading = await process_large(_checked(exchange, response, text, method), text=text, proxy=exchange.proxy.uid)
         message = reading.message
     # Comparing by identity suffices for the same object, such as small integers.
     if message["id"] is not exchange.request_id and jsonrpc.needs_own_id(message, exchange.request_id):
@@ -98,27 +98,27 @@ async def relay_document(
     if exchange.captured is not None:
         exchange.captured.take(message)
     headers: Mapping[str, str] = JSON_HEADERS
-    if method is None or method.authorization is _LIFECYCLE or "error" in message or answer.status >= 400:
-        session = session_header(exchange, answer, message, seal)
+    if method is None or method.authorization is _LIFECYCLE or "error" in message or response.status >= 400:
+        session = session_header(exchange, response, message, seal)
         server_revisions.learn(exchange, message)
         text = with_list_changed(exchange, text, message, in_session=bool(session))
-        headers = _headers(answer, session)
-    return Response(answer.status, text, headers), jsonrpc.outcome(message)
+        headers = _headers(response, session)
+    return Response(response.status, text, headers), jsonrpc.outcome(message)
 
 
-async def _list(exchange: Exchange, answer: UpstreamResponse, method: Method, text: bytes) -> ListResponse:
+async def _list(exchange: Exchange, response: UpstreamResponse, method: Method, text: bytes) -> ListResponse:
     """Return a list as the caller may see it."""
     visibility = exchange.proxy.visibility
     known = LISTS.recall(method, text, visibility, exchange.request_id, sent_id=exchange.sent_id)
     if known is None:
-        known = await process_large(_judged(exchange, answer, method, text), text=text, proxy=exchange.proxy.uid)
+        known = await process_large(_judged(exchange, response, method, text), text=text, proxy=exchange.proxy.uid)
     return known
 
 
-def _judged(exchange: Exchange, answer: UpstreamResponse, method: Method, text: bytes) -> Steps[ListResponse]:
+def _judged(exchange: Exchange, response: UpstreamResponse, method: Method, text: bytes) -> Steps[ListResponse]:
     """Filter a list that was not seen before."""
     visibility = exchange.proxy.visibility
-    reading = yield from _checked(exchange, answer, text, method)
+    reading = yield from _checked(exchange, response, text, method)
     server_revisions.learn(exchange, reading.message)
     if jsonrpc.needs_own_id(reading.message, exchange.request_id):
         text = with_own_id(exchange, text, reading.message)
@@ -135,7 +135,7 @@ def _judged(exchange: Exchange, answer: UpstreamResponse, method: Method, text: 
     return known
 
 
-def _checked(exchange: Exchange, answer: UpstreamResponse, text: bytes, method: Method | None) -> Steps[Reading]:
+def _checked(exchange: Exchange, response: UpstreamResponse, text: bytes, method: Method | None) -> Steps[Reading]:
     """Read a response, and check that it answers the request.
 
     Raises:
@@ -145,13 +145,13 @@ def _checked(exchange: Exchange, answer: UpstreamResponse, text: bytes, method: 
     try:
         reading = yield from reading_for(method, text, exchange.proxy.visibility, limit=limit)
     except UpstreamFault as fault:
-        raise _or_http(answer, fault) from fault
+        raise _or_http(response, fault) from fault
     if not jsonrpc.is_response_to(reading.message, exchange.upstream_id):
-        raise _no_answer(answer)
+        raise _no_response(response)
     return reading
 
 
-def _read(exchange: Exchange, answer: UpstreamResponse, text: bytes) -> dict[str, Any]:
+def _read(exchange: Exchange, response: UpstreamResponse, text: bytes) -> dict[str, Any]:
     """Read a response as :func:`_checked` does, in one step.
 
     It is for short responses that are not lists.
@@ -159,15 +159,15 @@ def _read(exchange: Exchange, answer: UpstreamResponse, text: bytes) -> dict[str
     try:
         message = jsonrpc.read(text)
     except UpstreamFault as fault:
-        raise _or_http(answer, fault) from fault
+        raise _or_http(response, fault) from fault
     if not jsonrpc.is_response_to(message, exchange.upstream_id):
-        raise _no_answer(answer)
+        raise _no_response(response)
     return message
 
 
-def _or_http(answer: UpstreamResponse, fault: UpstreamFault) -> UpstreamFault:
+def _or_http(response: UpstreamResponse, fault: UpstreamFault) -> UpstreamFault:
     """Return the fault of an HTTP error status, if there is one: it says more than ``fault``."""
-    return http_fault(answer) if answer.status >= 400 else fault
+    return http_fault(response) if response.status >= 400 else fault
 
 
 def with_own_id(exchange: Exchange, text: bytes, message: dict[str, Any]) -> bytes:
@@ -180,21 +180,21 @@ def with_own_id(exchange: Exchange, text: bytes, message: dict[str, Any]) -> byt
     return text
 
 
-def _no_answer(answer: UpstreamResponse) -> UpstreamFault:
-    if answer.status >= 400:
-        return http_fault(answer)
+def _no_response(response: UpstreamResponse) -> UpstreamFault:
+    if response.status >= 400:
+        return http_fault(response)
     return UpstreamFault(faults.INVALID, "the response does not answer the request")
 
 
-def _headers(answer: UpstreamResponse, session: Mapping[str, str] = _NONE) -> Mapping[str, str]:
+def _headers(response: UpstreamResponse, session: Mapping[str, str] = _NONE) -> Mapping[str, str]:
     """Return the headers of a document: its type, its session, and those of an HTTP error."""
-    if answer.status < 400 and not session:
+    if response.status < 400 and not session:
         return JSON_HEADERS
-    return {**http_error_responses.headers(answer), **session}
+    return {**http_error_responses.headers(response), **session}
 
 
 def session_header(
-    exchange: Exchange, answer: UpstreamResponse, message: dict[str, Any], seal: SealSession
+    exchange: Exchange, response: UpstreamResponse, message: dict[str, Any], seal: SealSession
 ) -> Mapping[str, str]:
     """Return the session header for a response to initialize.
 
@@ -211,11 +211,11 @@ def session_header(
     revision = result.get("protocolVersion")
     if not isinstance(revision, str) or revision not in LEGACY_REVISIONS:
         raise UpstreamFault(faults.INVALID, "the server negotiated a revision that has no handshake")
-    upstream_id = answer.header(_SESSION)
+    upstream_id = response.header(_SESSION)
     return {_SESSION: seal(UpstreamSession(upstream_id, revision))} if upstream_id is not None else _NONE
 
 
 def opens_session(exchange: Exchange) -> bool:
-    """Say whether the answer to this request may open a session."""
+    """Say whether the response to this request may open a session."""
     message = exchange.message
     return message is not None and message.method is not None and message.method.name == "initialize"

@@ -96,7 +96,7 @@ def shape_result(method: Method | None, text: bytes, reading: Reading, visibilit
 
 
 def shaping(method: Method | None, text: bytes, reading: Reading, visibility: Visibility) -> Steps[Shaped]:
-    """Shape an answer as :func:`shape_result` does, in steps."""
+    """Shape a response as :func:`shape_result` does, in steps."""
     if method is None or not must_filter(method, visibility) or "result" not in reading.message:
         return Shaped(text)
     if reading.is_strict:

@@ -18,7 +18,7 @@ from ostiary_gateway.errors import Refusal
 from ostiary_gateway.pipeline.authorize import authorize
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.list_changed_notifications import ListNotices
-from ostiary_gateway.upstream.http1.response import UpstreamResponse
+from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
 
 #: How long streams are authorized before other requests are served.
 _SLICE_SECONDS: Final = 0.01
@@ -35,7 +35,7 @@ class OpenStream:
 
     proxy: ProxyRuntime
     exchange: Exchange
-    answer: UpstreamResponse
+    response: UpstreamResponse
     ended: bool = False
     unsettled: bool = False
     notices: ListNotices = field(init=False)
@@ -47,7 +47,7 @@ class OpenStream:
     def end(self) -> None:
         """Close the stream: its relay reads the end of the upstream response."""
         self.ended = True
-        self.answer.close()
+        self.response.close()
 
     def replace_runtime(self, proxy: ProxyRuntime | None) -> None:
         """Take a new runtime, which authorizes the stream later.

@@ -242,11 +242,11 @@ class RequestPipeline:
             try:
                 if exchange.cancels_too:
                     await cancel_duplicates(exchange, client)
-                answer = await forward(exchange, client)
+                response = await forward(exchange, client)
                 try:
-                    return await self._shaper.shape(exchange, answer, span, client)
+                    return await self._shaper.shape(exchange, response, span, client)
                 finally:
-                    answer.close()
+                    response.close()
             except UpstreamFault as fault:
                 record.failed(client, fault)
                 exchange.selected.health.failed(fault)

@@ -30,7 +30,7 @@ def route(request: Request, snapshot: Snapshot) -> ProxyRuntime:
     neighbour = snapshot.at_path(host, bare or "/") or snapshot.at_endpoint(host, bare)
     if neighbour is not None:
         raise Refusal(404, "NotTheEndpoint", f"The endpoint of this proxy is {neighbour.endpoint}")
-    # A path may hold bytes that are not UTF-8, and a JSON answer cannot repeat those.
+    # A path may hold bytes that are not UTF-8, and a JSON response cannot repeat those.
     shown = path[:_PATH_LIMIT].encode("utf-8", "replace").decode()
     raise Refusal(404, "NoSuchProxy", f"There is no MCP proxy at {shown}")
 

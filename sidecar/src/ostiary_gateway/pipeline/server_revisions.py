@@ -75,7 +75,7 @@ def _verdicts(method: Method, params: Mapping[str, Any], message: Mapping[str, A
 
 
 def _of_handshake(asked: Any, answered: Any) -> dict[str, bool]:
-    """Read an answer to initialize.
+    """Read a response to initialize.
 
     A server that names another revision supports neither the requested one nor any newer than its own, since it offers
     its newest.

@@ -17,7 +17,7 @@ from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import Response
 from ostiary_gateway.session import Sealer, UpstreamSession
 from ostiary_gateway.telemetry import ClientSpan, ServerSpan
-from ostiary_gateway.upstream.http1.response import UpstreamResponse
+from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
 
 
 class ResponseShaper:
@@ -41,7 +41,7 @@ class ResponseShaper:
         self._is_cut_off = is_cut_off
 
     async def shape(
-        self, exchange: Exchange, answer: UpstreamResponse, span: ServerSpan, client: ClientSpan
+        self, exchange: Exchange, response: UpstreamResponse, span: ServerSpan, client: ClientSpan
     ) -> Response | None:
         """Return the response to the caller; None where it was sent as a stream.
 
@@ -52,13 +52,13 @@ class ResponseShaper:
         health = exchange.selected.health
         if exchange.request.method == "DELETE":
             health.succeeded()
-            return Response(answer.status)
-        is_stream = answer.content_type == EVENT_STREAM and answer.status < 300
-        if exchange.awaits_answer:
+            return Response(response.status)
+        is_stream = response.content_type == EVENT_STREAM and response.status < 300
+        if exchange.awaits_response:
             if is_stream:
-                await self._relay_events(exchange, answer, span, client)
+                await self._relay_events(exchange, response, span, client)
                 return None
-            document, outcome = await relay_document(exchange, answer, seal=lambda s: self._seal(exchange, s))
+            document, outcome = await relay_document(exchange, response, seal=lambda s: self._seal(exchange, s))
             record.answered(span, client, outcome)
             if outcome.reason:
                 record_result(exchange, outcome)
@@ -70,16 +70,16 @@ class ResponseShaper:
             return Response(202)  # a notification, or a client's response, gets no other response
         if not is_stream:
             raise no_stream()
-        await self._relay_events(exchange, answer, span, client)
+        await self._relay_events(exchange, response, span, client)
         return None
 
     async def _relay_events(
-        self, exchange: Exchange, answer: UpstreamResponse, span: ServerSpan, client: ClientSpan
+        self, exchange: Exchange, response: UpstreamResponse, span: ServerSpan, client: ClientSpan
     ) -> None:
-        stream = OpenStream(exchange.proxy, exchange, answer) if exchange.stays_open else None
+        stream = OpenStream(exchange.proxy, exchange, response) if exchange.stays_open else None
         relay = EventRelay(
             exchange,
-            answer,
+            response,
             stream=stream,
             seal=lambda session: self._seal(exchange, session),
             ending=lambda: self._is_cut_off(exchange.request),

@@ -41,7 +41,7 @@ from ostiary_gateway.pipeline.server_capabilities import with_list_changed
 from ostiary_gateway.pipeline.upstream_ids import with_original_ids
 from ostiary_gateway.telemetry.dropped_items import DROPPED
 from ostiary_gateway.upstream import faults
-from ostiary_gateway.upstream.http1.response import UpstreamResponse
+from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
 
 #: An event of more lines is filtered in slices, as a large one is.
 _FEW_LINES: Final = 256
@@ -157,13 +157,13 @@ class SseFilter:
 
     def _filtering_message(self, event: sse.Event, data: bytes, message: dict[str, Any]) -> Steps[bytes | None]:
         # Clients see no response in an event of another type; it is filtered all the same, for careless ones.
-        if self._exchange.awaits_answer and jsonrpc.is_response(message) and event.is_message:
+        if self._exchange.awaits_response and jsonrpc.is_response(message) and event.is_message:
             return (yield from self._filtering_response(data, message))
         if self._stream is not None and message.get("method") == ACKNOWLEDGED:
             data = self._stream.notices.acknowledged(data, message, self._visibility)
         try:
             if self._exchange.session is not None:
-                data = with_original_ids(data, message, answers_too=not self._exchange.awaits_answer)
+                data = with_original_ids(data, message, responses_too=not self._exchange.awaits_response)
             visibility = self._visibility
             if shows_everything(visibility):
                 return data
@@ -171,7 +171,7 @@ class SseFilter:
         except UpstreamFault as fault:
             if "method" in message and "id" not in message:
                 return None  # a notification that cannot be filtered is dropped: no one waits for it
-            if self._exchange.awaits_answer or not jsonrpc.is_response(message):
+            if self._exchange.awaits_response or not jsonrpc.is_response(message):
                 raise
             # One request waits for this response, and others for what comes after it.
             return strict_json.dumps(error_message(faults.refusal(fault), jsonrpc.id_of(message)))

@@ -26,7 +26,7 @@ from ostiary_gateway.pipeline.sse_filter import SseFilter, is_light
 from ostiary_gateway.pipeline.sse_transport import DownstreamWriter, UpstreamEvents
 from ostiary_gateway.threads import uncancel
 from ostiary_gateway.upstream import faults
-from ostiary_gateway.upstream.http1.response import UpstreamResponse
+from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
 
 #: After this many seconds of silence a comment is sent into a stream.
 KEEP_ALIVE_SECONDS: Final = 15.0
@@ -49,7 +49,7 @@ class EventRelay:
     def __init__(
         self,
         exchange: Exchange,
-        answer: UpstreamResponse,
+        response: UpstreamResponse,
         *,
         stream: OpenStream | None,
         seal: SealSession,
@@ -57,13 +57,13 @@ class EventRelay:
     ) -> None:
         self.fault: UpstreamFault | None = None
         self._exchange = exchange
-        self._upstream = answer
+        self._upstream = response
         self._stream = stream
         self._ending = ending
         self._limit = exchange.snapshot.settings.bounds.message_bytes
         self._arriving = UpstreamEvents(limit=self._limit)
-        self._downstream = DownstreamWriter(exchange.request, EVENT_STREAM_HEADERS, stalled=answer.hold_back)
-        self._filter = SseFilter(exchange, answer, stream=stream, seal=seal, add_headers=self._downstream.add_headers)
+        self._downstream = DownstreamWriter(exchange.request, EVENT_STREAM_HEADERS, stalled=response.hold_back)
+        self._filter = SseFilter(exchange, response, stream=stream, seal=seal, add_headers=self._downstream.add_headers)
         if stream is not None:
             stream.notices.ready = self._send_notices
         self._answered_at = 0.0
@@ -250,7 +250,7 @@ class EventRelay:
 
         The end is our own, of a listen, or a fault of the upstream.
         """
-        if self._filter.outcome is not None or not self._exchange.awaits_answer:
+        if self._filter.outcome is not None or not self._exchange.awaits_response:
             return
         if self._is_ended:
             self._downstream.write(sse.event(strict_json.dumps(listen_ended(self._exchange.request_id))))
@@ -263,7 +263,7 @@ class EventRelay:
     def _send_error(self, fault: UpstreamFault) -> None:
         """Send an error to a client that waits for a response, unless it can resume the stream."""
         answered = self._filter.outcome is not None
-        if answered or not self._exchange.awaits_answer or (self._filter.resumable and fault.kind == faults.RESET):
+        if answered or not self._exchange.awaits_response or (self._filter.resumable and fault.kind == faults.RESET):
             return
         refusal = faults.refusal(fault)
         self._filter.outcome = ResponseSummary(refusal.code, refusal.message)
@@ -274,7 +274,7 @@ class EventRelay:
 
         A client that can resume it will do so at another replica.
         """
-        if self._exchange.awaits_answer and self._filter.outcome is None and not self._filter.resumable:
+        if self._exchange.awaits_response and self._filter.outcome is None and not self._filter.resumable:
             self.fault = faults.drain_expired()
             self._send_error(self.fault)
 

@@ -60,7 +60,7 @@ def with_id(text: bytes, found: Any, own: str | int) -> bytes:
     return around.joined(written) if around is not None else _replaced(text, ("id",), written)
 
 
-def with_original_ids(text: bytes, message: Mapping[str, Any], *, answers_too: bool) -> bytes:
+def with_original_ids(text: bytes, message: Mapping[str, Any], *, responses_too: bool) -> bytes:
     """Return a stream's message with the caller's token or id in place of a substitute.
 
     ``answers_too`` says whether ids are restored: not on a stream that belongs to one request, where each response is
@@ -75,7 +75,7 @@ def with_original_ids(text: bytes, message: Mapping[str, Any], *, answers_too: b
         params = message.get("params")
         own = original_of(params.get("progressToken")) if isinstance(params, dict) else None
         return _replaced(text, ("params", "progressToken"), _written(own)) if own is not None else text
-    own = original_of(message.get("id")) if answers_too and jsonrpc.is_response(dict(message)) else None
+    own = original_of(message.get("id")) if responses_too and jsonrpc.is_response(dict(message)) else None
     return with_id(text, message["id"], own) if own is not None else text
 
 

@@ -19,7 +19,6 @@ class Request:
         "_body",
         "_fault",
         "_waiter",
-        "answer_headers",
         "complete",
         "connection",
         "continue_sent",
@@ -29,6 +28,7 @@ class Request:
         "method",
         "minor_version",
         "repeated",
+        "response_headers",
         "target",
     )
 
@@ -55,7 +55,7 @@ class Request:
         self.complete = False
         self.discarded = False
         #: Headers that are added to the response, whichever it will be.
-        self.answer_headers: Mapping[str, str] | None = None
+        self.response_headers: Mapping[str, str] | None = None
         #: Whether ``100 Continue`` was sent.
         self.continue_sent = False
         #: What has arrived and was not read yet. Pieces are joined as they come: a thousand small ones would take more.

@@ -37,8 +37,8 @@ class Response:
         parts = [_status_line(self.status), _date(), _connection(request, keep=keep)]
         if self.headers:
             parts.append(_lines(self.headers))
-        if request.answer_headers:
-            parts.append(_lines(request.answer_headers))
+        if request.response_headers:
+            parts.append(_lines(request.response_headers))
         if self.status not in _BODILESS:
             parts.append(b"Content-Length: %d\r\n" % len(self.body))
         parts.append(b"\r\n")
@@ -75,8 +75,8 @@ class ResponseStream:
         # A body without length and chunks ends with its connection (HTTP/1.0).
         self.keep = bool(chunked) and request.keeps_connection()
         self._pending += [_status_line(200), _date(), _connection(request, keep=self.keep), _lines(self.headers)]
-        if request.answer_headers:
-            self._pending.append(_lines(request.answer_headers))
+        if request.response_headers:
+            self._pending.append(_lines(request.response_headers))
         self._pending.append(b"Transfer-Encoding: chunked\r\n\r\n" if chunked else b"\r\n")
 
     def write(self, data: bytes) -> None:

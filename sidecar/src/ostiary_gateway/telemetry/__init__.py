@@ -12,7 +12,9 @@ for a collector.
     batch_processor                    the queue, and the thread that exports from it
     otlp                               OTLP's bytes, sent over HTTP or gRPC with retries
     console_exporter                   spans as lines of text
-    configuration, environment, resource    the standard variables
+    configuration, environment_variables, resource    the standard variables
+    provider                           the tracing of a process: its configuration put to work
+    dropped_items, throttled_warning   what is counted or logged at a limited rate
 """
 
 from ostiary_gateway.telemetry.batch_processor import Stats

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, get_args
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from ostiary_gateway.telemetry.environment import Environment
+from ostiary_gateway.telemetry.environment_variables import Environment
 
 Exporter = Literal["otlp", "console", "none"]
 Protocol = Literal["http/protobuf", "grpc"]

@@ -13,7 +13,7 @@ from ostiary_gateway.telemetry.batch_processor import BatchSpanProcessor, Stats
 from ostiary_gateway.telemetry.configuration import Collector, Settings, read_settings
 from ostiary_gateway.telemetry.console_exporter import ConsoleExporter
 from ostiary_gateway.telemetry.context import Decide
-from ostiary_gateway.telemetry.environment import Environment
+from ostiary_gateway.telemetry.environment_variables import Environment
 from ostiary_gateway.telemetry.otlp.encoder import TraceEncoder
 from ostiary_gateway.telemetry.otlp.exporter import Exporter, OTLPExporter, Transport
 from ostiary_gateway.telemetry.resource import resource_attributes

@@ -15,7 +15,7 @@ from typing import Final
 
 from ostiary_core.version import __version__
 from ostiary_gateway.telemetry import semantic_conventions
-from ostiary_gateway.telemetry.environment import Environment
+from ostiary_gateway.telemetry.environment_variables import Environment
 
 _DOWNWARD: Final = {
     "POD_NAME": semantic_conventions.K8S_POD_NAME,

@@ -1,13 +1,13 @@
 """Everything between a proxy and its upstream servers.
 
 allowed_addresses    which addresses may be connected to, checked when connecting
-http1       a small HTTP/1.1 client: connecting through that check, connections, responses
-egress_route    request heads and connections for a server, directly or through an egress proxy
-server      one upstream server: its pool, its TLS, its timeouts
-via         ``Via`` marks of the proxies that a request has passed, which end loops
-egress      the egress proxy that leads to servers
-redirects   where a redirect leads, and whether it is followed
-health      the last faults of a server, for the operator
-pools       servers by their description, so that a policy edit keeps the connections
-faults      what can fail upstream, and how a caller is answered
+http1                a small HTTP/1.1 client: connecting through that check, connections, responses
+egress_route         request heads and connections for a server, directly or through an egress proxy
+server               one upstream server: its pool, its TLS, its timeouts
+via                  ``Via`` marks of the proxies that a request has passed, which end loops
+egress               the egress proxy that leads to servers
+redirects            where a redirect leads, and whether it is followed
+health               the last faults of a server, for the operator
+pools                servers by their description, so that a policy edit keeps the connections
+faults               what can fail upstream, and which response a caller gets
 """

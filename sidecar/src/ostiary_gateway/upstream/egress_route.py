@@ -11,7 +11,7 @@ from typing import Final
 from yarl import URL
 
 from ostiary_gateway.media_types import BOTH, EVENT_STREAM, JSON
-from ostiary_gateway.upstream.http1 import request as http1
+from ostiary_gateway.upstream.http1 import request_head as http1
 from ostiary_gateway.upstream.http1.dialer import Dialer
 from ostiary_gateway.upstream.http1.pool import Pool
 

@@ -17,10 +17,10 @@ from ostiary_gateway.upstream.allowed_addresses import OwnEndpoints, networks
 from ostiary_gateway.upstream.egress import Egress
 from ostiary_gateway.upstream.egress_route import Place, Route
 from ostiary_gateway.upstream.health import Health
-from ostiary_gateway.upstream.http1 import request as http1
+from ostiary_gateway.upstream.http1 import request_head as http1
 from ostiary_gateway.upstream.http1.dialer import Dialer
 from ostiary_gateway.upstream.http1.pool import Pool
-from ostiary_gateway.upstream.http1.response import UpstreamResponse
+from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
 
 #: Statuses with which a redirected URL reports that it no longer exists, or moved again.
 _GONE: Final = frozenset({301, 302, 303, 307, 308, 404, 405, 410})
@@ -78,8 +78,8 @@ class UpstreamServer:
 
         The caller must close it.
 
-        ``lines`` are the headers of this request, see :func:`.http1.request.lines`; ``passed`` are the marks of the
-        proxies that it has passed before (:mod:`.via`). A ``repeatable`` request is sent again if a kept connection
+        ``lines`` are the headers of this request, see :func:`.http1.request_head.lines`; ``passed`` are the marks of
+        the proxies that it has passed before (:mod:`.via`). A ``repeatable`` request is sent again if a kept connection
         was closed just then.
 
         Raises:
@@ -91,20 +91,20 @@ class UpstreamServer:
             head = self._passing(route.heads[method], passed) if passed else route.heads[method]
             message = http1.message(head, lines, body)
             body = None  # it is part of ``message``, and would be in memory twice until the response arrives
-            answer = await route.pool.exchange(message, seconds=self.request_seconds, repeatable=repeatable)
-            if answer.status >= 300:
-                answer = await self._follow_redirect(route, answer, method, message[len(head) :], passed)
+            response = await route.pool.exchange(message, seconds=self.request_seconds, repeatable=repeatable)
+            if response.status >= 300:
+                response = await self._follow_redirect(route, response, method, message[len(head) :], passed)
         except BaseException:
             self._release()
             raise
-        answer.released = self._release
-        return answer
+        response.released = self._release
+        return response
 
     def _passing(self, head: bytes, passed: Sequence[str]) -> bytes:
         return head.replace(self._via, _via([*passed, self.mark]))
 
     async def _follow_redirect(
-        self, route: Route, answer: UpstreamResponse, method: str, rest: bytes, passed: Sequence[str]
+        self, route: Route, response: UpstreamResponse, method: str, rest: bytes, passed: Sequence[str]
     ) -> UpstreamResponse:
         """Follow a redirect to another path of this server, once.
 
@@ -112,20 +112,20 @@ class UpstreamServer:
 
         ``rest`` is what follows the head's constant beginning.
         """
-        status = answer.status
+        status = response.status
         if route.is_moved and status in _GONE:
             route.move_back()  # the URL of the earlier redirect no longer exists
         if status not in redirects.FOLLOWED:
-            return answer
-        moved = redirects.target(answer.header("location"), self._url, host=self._host)
+            return response
+        moved = redirects.target(response.header("location"), self._url, host=self._host)
         if moved is None:
-            return answer
-        answer.close()
+            return response
+        response.close()
         heads = route.heads_at(moved)
-        answer = await route.pool.exchange(self._passing(heads[method], passed) + rest, seconds=self.request_seconds)
-        if answer.status < 300 and redirects.is_lasting(status, before=self._url, after=moved):
+        response = await route.pool.exchange(self._passing(heads[method], passed) + rest, seconds=self.request_seconds)
+        if response.status < 300 and redirects.is_lasting(status, before=self._url, after=moved):
             route.heads = heads
-        return answer
+        return response
 
     def set_route(self, *, own: OwnEndpoints, egress: Egress) -> None:
         """Use another route from now on, if it differs.

@@ -209,7 +209,7 @@ def test_the_clients_of_this_test_would_see_what_is_shown(as_get: bool) -> None:
 class Chunks(Stub):
     """A request for a stream, its connection, and an answer that is there whole: tiny events, then the end."""
 
-    minor_version, answer_headers, lost, stream = 1, None, False, None
+    minor_version, response_headers, lost, stream = 1, None, False, None
 
     def __init__(self, chunks: int, *, stalled: bool = False) -> None:
         super().__init__()

@@ -7,7 +7,7 @@ import pytest
 from opentelemetry.sdk.resources import OTELResourceDetector
 
 from ostiary_core.version import __version__
-from ostiary_gateway.telemetry.environment import Environment
+from ostiary_gateway.telemetry.environment_variables import Environment
 from ostiary_gateway.telemetry.resource import resource_attributes
 
 POD = {

@@ -173,10 +173,10 @@ def _encoded(batch: Sequence[PlainRecord]) -> list[bytes]:
     return encoded
 
 
-def rejected_spans(answer: bytes) -> int:
+def rejected_spans(response: bytes) -> int:
     """``ExportTraceServiceResponse.partial_success.rejected_spans``, 0 if there is none."""
     try:
-        return _number(_message(answer, 1), 1)
+        return _number(_message(response, 1), 1)
     except ValueError:
         return 0
 

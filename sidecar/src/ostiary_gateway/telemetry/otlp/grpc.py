@@ -60,12 +60,12 @@ class GRPCTransport:
     def send(self, payload: bytes, *, timeout: float) -> SendResult:
         """Send one request, without retries. Never raises; ``timeout`` is in seconds."""
         try:
-            answer = self._export(payload, timeout=timeout, metadata=self._metadata)
+            response = self._export(payload, timeout=timeout, metadata=self._metadata)
         except grpc.RpcError as error:
             return _failed(error)
         except ValueError as error:  # the channel was closed meanwhile, or a header is not valid in gRPC
             return SendResult(fault=f"the request cannot be sent ({type(error).__name__})")
-        return SendResult(rejected=rejected_spans(answer))
+        return SendResult(rejected=rejected_spans(response))
 
     def close(self) -> None:
         """Close the connections; a call in progress ends at once."""

@@ -2,14 +2,14 @@
 
 An exchange costs a seventh of one with aiohttp's client.
 
-    request     the bytes of a request's head
-    response    the response as it arrives: head, then a body with backpressure
-    connection  one connection: one exchange at a time, and no byte that was not requested
-    status_line the check of a response's first line
-    deadlines   one timer for all requests that wait for a response
-    tunnel      connections through an egress proxy
-    dialer      from a URL to a connection, by way of the address check
-    pool        idle connections, kept for the next exchange
+    request_head            the bytes of a request's head
+    upstream_response       the response as it arrives: head, then a body with backpressure
+    upstream_connection     one connection: one exchange at a time, and no byte that was not requested
+    status_line             the check of a response's first line
+    deadlines               one timer for all requests that wait for a response
+    tunnel                  connections through an egress proxy
+    dialer                  from a URL to a connection, by way of the address check
+    pool                    idle connections, kept for the next exchange
 
 llhttp (through httptools) parses strictly. Redirects, compression, cookies and caching are not implemented.
 """

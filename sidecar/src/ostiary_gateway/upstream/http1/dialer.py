@@ -19,7 +19,7 @@ from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.allowed_addresses import Network, OwnEndpoints, allowed, is_own_endpoint
 from ostiary_gateway.upstream.egress import ProxyAddress
 from ostiary_gateway.upstream.http1 import tunnel
-from ostiary_gateway.upstream.http1.connection import UpstreamConnection
+from ostiary_gateway.upstream.http1.upstream_connection import UpstreamConnection
 
 #: The resolver's errors for a name that does not exist or has no address.
 _NO_SUCH_NAME: Final = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
@@ -70,8 +70,8 @@ class Resolver:
         addresses: list[str] = []
         error: OSError | None = None
         try:
-            answers = _resolved(self._host, self._port)
-            addresses = list(dict.fromkeys(str(answer[4][0]) for answer in answers))
+            entries = _resolved(self._host, self._port)
+            addresses = list(dict.fromkeys(str(entry[4][0]) for entry in entries))
         except OSError as failed:
             error = failed
         except UnicodeError:  # a label of the name is empty or too long

@@ -11,9 +11,9 @@ from typing import Final
 
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
-from ostiary_gateway.upstream.http1.connection import UpstreamConnection
 from ostiary_gateway.upstream.http1.deadlines import Deadlines
-from ostiary_gateway.upstream.http1.response import UpstreamResponse, broken_off
+from ostiary_gateway.upstream.http1.upstream_connection import UpstreamConnection
+from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse, broken_off
 
 _RETRY_AFTER_MS: Final = 1000
 

@@ -8,7 +8,7 @@ from typing import Final
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.egress import ProxyAddress
-from ostiary_gateway.upstream.http1.connection import UpstreamConnection
+from ostiary_gateway.upstream.http1.upstream_connection import UpstreamConnection
 
 _HEAD_LIMIT: Final = 16 * 1024
 _STATUS: Final = re.compile(rb"HTTP/1\.[01] ([0-9]{3})(?: [^\r\n]*)?\r\n")
@@ -41,10 +41,10 @@ async def connect(address: str, port: int, proxy: ProxyAddress, authority: str) 
         OSError: it cannot be connected to.
     """
     loop = asyncio.get_running_loop()
-    transport, answer = await loop.create_connection(_ConnectResponse, address, port)
+    transport, response = await loop.create_connection(_ConnectResponse, address, port)
     try:
         transport.write(_request(authority, proxy))
-        _check(await answer.head)
+        _check(await response.head)
     except BaseException:
         transport.abort()
         raise
@@ -56,8 +56,8 @@ def _request(authority: str, proxy: ProxyAddress) -> bytes:
     return f"CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n{credentials}\r\n".encode("ascii")
 
 
-def _check(answer: bytes) -> None:
-    head, end, rest = answer.partition(b"\r\n\r\n")
+def _check(response: bytes) -> None:
+    head, end, rest = response.partition(b"\r\n\r\n")
     found = _STATUS.match(head + b"\r\n")
     if not end or found is None:
         raise _failed("it does not answer as an HTTP proxy")

@@ -14,8 +14,8 @@ from upstream_pool import OK, REQUEST, body
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.allowed_addresses import OwnEndpoints, networks
-from ostiary_gateway.upstream.http1.connection import UpstreamConnection
 from ostiary_gateway.upstream.http1.dialer import Dialer, Resolver
+from ostiary_gateway.upstream.http1.upstream_connection import UpstreamConnection
 
 
 async def test_loopback_is_not_connected_to_without_a_grant() -> None:

@@ -10,7 +10,7 @@ from upstream_pool import REQUEST, body, pool_for
 
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
-from ostiary_gateway.upstream.http1.response import HIGH_WATER
+from ostiary_gateway.upstream.http1.upstream_response import HIGH_WATER
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ from ostiary_gateway.asyncio_internals import break_cycles, is_unsent, limit_rea
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.http1.deadlines import Deadlines
-from ostiary_gateway.upstream.http1.response import UpstreamResponse, broken_off
 from ostiary_gateway.upstream.http1.status_line import USUAL, StatusLine
+from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse, broken_off
 
 #: TCP keep-alive: seconds of silence before the first probe, seconds between probes, their number. 2 minutes in all.
 _PROBING: Final = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))

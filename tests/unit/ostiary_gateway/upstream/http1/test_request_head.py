@@ -4,7 +4,7 @@ import pytest
 from yarl import URL
 
 from ostiary_gateway.errors import UpstreamFault
-from ostiary_gateway.upstream.http1 import request as http1
+from ostiary_gateway.upstream.http1 import request_head as http1
 
 
 @pytest.mark.parametrize("header", [("Mcp-Param-" + "x" * 30_000, "1"), ("Mcp-Name", "x" * 4000)])
