@@ -8,7 +8,8 @@ HELM    ?= helm
 WORKERS ?= 2
 
 BIN   := .venv/bin
-READY := .venv/.installed
+# Named by the locked packages: an environment of another lock is brought up to date, whatever the times of the files.
+READY := .venv/.installed-$(shell cksum < requirements/dev.txt | cut -d ' ' -f 1)
 TOOL  := PYTHONPATH=tools $(BIN)/python -m
 NODE_PACKAGES = $(patsubst %/package-lock.json,%,$(wildcard tests/*/package-lock.json tests/*/*/package-lock.json))
 
