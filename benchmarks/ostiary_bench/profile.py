@@ -19,11 +19,11 @@ from ostiary_tools.common.errors import ToolError
 
 #: The modules of each stage, in the order of the pipeline; more specific prefixes come first.
 STAGES: Final = {
-    "receive": ("server/", "pipeline/http_checks", "pipeline/body"),
+    "receive": ("server/", "pipeline/http_checks"),
     "route": ("pipeline/route", "config/"),
-    "decode": ("pipeline/decode", "pipeline/message_members", "pipeline/mirrored_headers", "session"),
+    "in-flight limits": ("limits/",),
+    "decode": ("pipeline/body", "pipeline/decode", "pipeline/message_members", "pipeline/mirrored_headers", "session"),
     "authorize": ("pipeline/authorize",),
-    "limit": ("limits/",),
     "forward": ("pipeline/forward", "upstream/"),
     "shape": (
         "pipeline/shape",

@@ -1,4 +1,4 @@
-"""Assemble a gateway process (config sources, pipeline, data and admin port, open files); stop it."""
+"""Assemble and stop a gateway process: config sources, pipeline, ports, open files."""
 
 import asyncio
 import logging

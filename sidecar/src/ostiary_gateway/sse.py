@@ -17,6 +17,8 @@ _LATER_STRAY_CR: Final = re.compile(rb"\r" + _NO_FIELD)
 _FEW: Final = 16
 #: The type of MCP's events, explicit or by default.
 _MESSAGE: Final = (b"", b"message")
+#: What keeps an idle stream open through proxies that close silent connections.
+KEEP_ALIVE: Final = b": keep-alive\n\n"
 
 
 class Event:
@@ -35,33 +37,6 @@ class Event:
         self.data = data
         self.id = identifier
         self.is_message = is_message
-
-
-def _lines(block: bytes) -> list[bytes]:
-    """Return the lines of a block, with or without empty ones at its end."""
-    return _few_lines(block) or block.splitlines()
-
-
-def _few_lines(block: bytes) -> list[bytes] | None:
-    """Return the lines of a block.
-
-    It is None for many lines, since cutting them one by one would be slower.
-    """
-    lines = []
-    start = 0
-    while (end := block.find(b"\n", start)) >= 0:
-        lines.append(block[start:end])
-        start = end + 1
-        if len(lines) > _FEW:
-            return None
-    lines.append(block[start:])
-    if b"\r" not in block:
-        return lines
-    return [piece for line in lines for piece in _without_crs(line.removesuffix(b"\r"))]
-
-
-def _without_crs(line: bytes) -> list[bytes]:
-    return line.split(b"\r") if b"\r" in line else [line]
 
 
 def clean(block: bytes) -> bytes:
@@ -167,5 +142,28 @@ def event(data: bytes) -> bytes:
     return b"event: message\ndata: " + data + b"\n\n"
 
 
-#: What keeps an idle stream open through proxies that close silent connections.
-KEEP_ALIVE: Final = b": keep-alive\n\n"
+def _lines(block: bytes) -> list[bytes]:
+    """Return the lines of a block, with or without empty ones at its end."""
+    return _few_lines(block) or block.splitlines()
+
+
+def _few_lines(block: bytes) -> list[bytes] | None:
+    """Return the lines of a block.
+
+    It is None for many lines, since cutting them one by one would be slower.
+    """
+    lines = []
+    start = 0
+    while (end := block.find(b"\n", start)) >= 0:
+        lines.append(block[start:end])
+        start = end + 1
+        if len(lines) > _FEW:
+            return None
+    lines.append(block[start:])
+    if b"\r" not in block:
+        return lines
+    return [piece for line in lines for piece in _without_crs(line.removesuffix(b"\r"))]
+
+
+def _without_crs(line: bytes) -> list[bytes]:
+    return line.split(b"\r") if b"\r" in line else [line]

@@ -223,9 +223,9 @@ class ConfigStore:
 
 
 class RejectionRecheck:
-    """Makes the store re-check configs that it rejected because of the clock, every ``period`` seconds.
+    """Makes the store re-check configs that it rejected because of the clock.
 
-    No source offers them again once the clock is right.
+    No source offers them again once the clock is right. ``period`` is in seconds.
     """
 
     def __init__(self, store: ConfigStore, *, period: float = 5.0) -> None:

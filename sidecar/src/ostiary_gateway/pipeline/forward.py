@@ -1,4 +1,4 @@
-"""Forward: refuse loops, send the message upstream with our own headers, judge the response's head.
+"""Forward: refuse loops, send the message upstream, judge the head of the response.
 
 Nothing that the caller sent is forwarded by accident: no Authorization, cookies, Origin or baggage, only what MCP
 defines. The body is our own serialisation of the message that was judged.
@@ -44,7 +44,7 @@ _PASSABLE: Final = re.compile(r"[\x20-\x7e]{1,2048}")
 
 
 def check_loop(exchange: Exchange) -> None:
-    """Record which proxies a request with the header ``Via`` has passed: it must not pass this one again.
+    """Record which proxies a request with the header ``Via`` has passed, and refuse a loop.
 
     Raises:
         Refusal: this proxy is among them, or there are too many.

@@ -1,4 +1,4 @@
-"""Receive: check from headers alone that a request is HTTP as MCP uses it, and where it comes from.
+"""Receive: check a request's method, headers, Host, Origin and session id.
 
 The body is not read here. The sender is judged as far as headers show it: the Host and the Origin that a browser names
 (DNS rebinding), and whether a session id is ours. Until callers authenticate, every caller is the anonymous principal.
@@ -19,8 +19,9 @@ from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import Response
 from ostiary_gateway.session import Sealer, UpstreamSession
 
-METHODS: Final = "POST, GET, DELETE"
 _METHODS: Final = frozenset({"POST", "GET", "DELETE"})
+#: The same as the value of a header.
+_ALLOW: Final = "POST, GET, DELETE"
 #: Two of any of these contradict each other, whichever one an upstream would believe.
 _ONCE: Final = (
     "Host",
@@ -61,7 +62,7 @@ def receive(request: Request) -> None:
             allowed: the gateway would not read it, and proxies disagree on whether it is there.
     """
     if request.method not in _METHODS and not is_preflight(request):
-        raise Refusal(405, "MethodNotAllowed", "An MCP endpoint takes POST, GET and DELETE", headers={"Allow": METHODS})
+        raise Refusal(405, "MethodNotAllowed", "An MCP endpoint takes POST, GET and DELETE", headers={"Allow": _ALLOW})
     if request.repeated:
         _check_repeated(request.repeated)
     if "host" not in request.headers:
@@ -159,7 +160,7 @@ def preflight(request: Request) -> Response:
     asked = request.headers.get("access-control-request-headers", "").lower().split(",")
     parameters = [name for each in asked if _PARAMETER.fullmatch(name := each.strip())]
     headers = {
-        "Access-Control-Allow-Methods": METHODS,
+        "Access-Control-Allow-Methods": _ALLOW,
         "Access-Control-Allow-Headers": ", ".join([_REQUEST_HEADERS, *parameters[:_PARAMETERS]]),
         "Access-Control-Max-Age": _MAX_AGE,
     }

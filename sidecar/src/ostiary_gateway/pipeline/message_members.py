@@ -106,7 +106,7 @@ def read_id(body: dict[str, Any]) -> str | int | None:
 
 
 def read_name(method: Method, body: dict[str, Any], era: Era) -> str:
-    """Return the name that a method is about (a tool, a prompt, a URI, a task), "" where it has none.
+    """Return the tool, prompt, URI or task that a method names, "" where it names none.
 
     Raises:
         Refusal: -32602, it is not a string of bounded length.

@@ -1,4 +1,4 @@
-"""Write refusals as HTTP responses that the caller can read, and give the refusals that no stage raises.
+"""Write refusals as HTTP responses that the caller can read.
 
 A refusal becomes a JSON-RPC error, or a small JSON object where it has no code.
 """
@@ -69,7 +69,7 @@ def error_message(refusal: Refusal, request_id: str | int | None) -> dict[str, A
 
 
 def internal_error(error: Exception, request_id: str | int | None) -> Response:
-    """Return the response to a bug of ours, in a form that the caller understands, and log the bug."""
+    """Log a bug of ours, and return a response that the caller understands."""
     _log.error("a request failed: this is a bug of the gateway", exc_info=error)
     bug = Refusal(500, "InternalError", "Internal error", code=codes.INTERNAL_ERROR)
     return response_for(bug, request_id)

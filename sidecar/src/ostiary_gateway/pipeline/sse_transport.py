@@ -1,4 +1,4 @@
-"""The two ends of a relayed stream: the events that an upstream sends, and the writer to the client.
+"""The two ends of a relayed stream: the upstream's events, and the writer to the client.
 
 The writer sends at the client's pace, until the client disconnects.
 """
@@ -20,10 +20,10 @@ ORPHAN_SECONDS: Final = 300.0
 
 
 class UpstreamEvents:
-    """The events of one stream as they arrive, each of at most ``limit`` bytes (``bounds.messageBytes``).
+    """The events of one stream as they arrive.
 
-    ``is_document`` says whether the stream is JSON that is only labelled as an event stream; None before
-    its first byte.
+    ``limit`` is the most bytes of one event (``bounds.messageBytes``). ``is_document`` says whether the stream is JSON
+    that is only labelled as an event stream; None before its first byte.
     """
 
     def __init__(self, *, limit: int) -> None:

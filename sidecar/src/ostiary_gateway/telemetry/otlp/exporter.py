@@ -1,4 +1,4 @@
-"""Exporters and transports, the retries between them, and what a collector answers.
+"""Exporters and transports, the retries between them, and the responses of collectors.
 
 An exporter takes a batch of records and returns when it is sent or lost. It runs in the batch processor's thread, never
 in the event loop, and must return soon once :class:`ShutdownSignal` has begun. A response that cannot be read is

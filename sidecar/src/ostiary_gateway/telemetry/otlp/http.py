@@ -158,9 +158,9 @@ def _broken(error: Exception) -> SendResult:
 
 
 def retry_after(value: str | None) -> float | None:
-    """The delay that a server asks for (RFC 9110, section 10.2.3), in seconds: from a number or an HTTP date.
+    """The delay in seconds that a server asks for (RFC 9110, section 10.2.3).
 
-    ``None`` if it is absent or unreadable.
+    It is given as a number or as an HTTP date; ``None`` if it is absent or unreadable.
     """
     if value is None:
         return None

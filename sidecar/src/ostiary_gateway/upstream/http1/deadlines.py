@@ -7,7 +7,7 @@ import asyncio
 from typing import Protocol
 
 
-class Waiting(Protocol):
+class WaitingConnection(Protocol):
     """A connection that waits for a head. ``deadline`` is on the loop's clock."""
 
     deadline: float
@@ -23,17 +23,17 @@ class Deadlines:
     """
 
     def __init__(self) -> None:
-        self._waiting: set[Waiting] = set()
+        self._waiting: set[WaitingConnection] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
 
-    def add(self, connection: Waiting, deadline: float) -> None:
+    def add(self, connection: WaitingConnection, deadline: float) -> None:
         """Call the connection's ``too_late`` at the deadline, unless it is removed before."""
         self._waiting.add(connection)
         if self._timer is None or deadline < self._due:
             self._set(deadline)
 
-    def remove(self, connection: Waiting) -> None:
+    def remove(self, connection: WaitingConnection) -> None:
         """Forget a connection: its head has come, or never will."""
         self._waiting.discard(connection)
 
