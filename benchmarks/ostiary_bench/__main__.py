@@ -16,9 +16,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from ostiary_bench import hostile, report, scale, servers, streams
+from ostiary_bench import isolation, report, scale, servers, streams
 from ostiary_bench.calls import Bench, rows
-from ostiary_bench.change import measure
+from ostiary_bench.edit_latency import measure
 from ostiary_bench.servers import Upstream
 from ostiary_tools.common.errors import ToolError
 
@@ -110,10 +110,10 @@ def _scale(options: argparse.Namespace) -> tuple[dict[str, object], str]:
 
 def _hostile(options: argparse.Namespace) -> tuple[dict[str, object], str]:
     """Measure the effect of hostile clients and servers on other calls."""
-    found = hostile.measure(seconds=options.seconds)
+    found = isolation.measure(seconds=options.seconds)
     at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
     figures = {"at": at, "machine": report.machine(), "rows": [asdict(each) for each in found]}
-    return {"hostile": figures}, hostile.section(found, at=at[:10], machine=report.machine())
+    return {"hostile": figures}, isolation.section(found, at=at[:10], machine=report.machine())
 
 
 def _keep(figures: dict[str, object]) -> None:
@@ -134,7 +134,7 @@ def _write_docs(name: str, text: str) -> None:
 def _parts(page: str) -> tuple[str, str, str]:
     """Return the parts of the page, each with its title; the first has none."""
     calls, title, below = page.partition(f"\n{scale.TITLE}\n")
-    calls, other, between = calls.partition(f"\n{hostile.TITLE}\n")
+    calls, other, between = calls.partition(f"\n{isolation.TITLE}\n")
     return calls, other + between, title + below
 
 

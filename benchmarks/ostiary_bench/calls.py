@@ -128,8 +128,8 @@ def _gateway(bench: Bench, name: str, env: Mapping[str, str]) -> Iterator[Gatewa
 @contextmanager
 def _collector(bench: Bench) -> Iterator[str]:
     port = reserve_port()
-    command = on_core(OTHER_CORE, sys.executable, Path(__file__).with_name("sink.py"), str(port))
-    process = Process("collector", command, log=bench.directory / "sink.log")
+    command = on_core(OTHER_CORE, sys.executable, Path(__file__).with_name("otlp_collector.py"), str(port))
+    process = Process("collector", command, log=bench.directory / "otlp_collector.log")
     wait_until(lambda: answers(port), what="the collector", processes=[process])
     with _ending(process):
         yield f"http://127.0.0.1:{port}"

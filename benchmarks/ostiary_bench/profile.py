@@ -88,7 +88,7 @@ def main() -> int:
 
 def _profile(directory: Path, kind: str, seconds: float, functions: int) -> str:
     upstream, out = Upstream(directory), directory / "samples.json"
-    command: list[str | Path] = [sys.executable, Path(__file__).with_name("sampled.py"), out]
+    command: list[str | Path] = [sys.executable, Path(__file__).with_name("sampling_profiler.py"), out]
     gateway = GatewayUnderTest(directory, "profiled", upstream, env=dict(os.environ), command=command)
     try:
         body = LIST if "list" in kind else CALL

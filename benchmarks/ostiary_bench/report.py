@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ostiary_bench.calls import CallRow
-from ostiary_bench.change import Change
+from ostiary_bench.edit_latency import Change
 from ostiary_bench.streams import Streams
 from ostiary_core.version import __version__
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from ostiary_bench import scale_probes as probes
-from ostiary_bench import scale_world as world
+from ostiary_bench import scale_resources
 from ostiary_bench.probes import answers
-from ostiary_bench.scale_world import ScaleWorkload
+from ostiary_bench.scale_resources import ScaleWorkload
 from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.delivery.directory import ConfigDirectory
@@ -85,13 +85,13 @@ def _configs(proxies: int) -> list[GatewayConfig]:
     """Return the config of a few proxies, of all, and of all after each further edit."""
     scale = ScaleWorkload(proxies, "http://127.0.0.1:9/mcp")
     found = [_named(each) for each in scale.resources()]
-    first = world.team_of(0)
+    first = scale_resources.team_of(0)
     few = [
         each for each in found if each["metadata"]["name"].endswith("00000") and each["metadata"]["namespace"] == first
     ]
     steps = [few, found]
     for number in range(_EDITS):
-        edited = _named(world.policy(number, effect="Deny"), generation=2)
+        edited = _named(scale_resources.policy(number, effect="Deny"), generation=2)
         steps.append([edited if _is_same(each, edited) else each for each in steps[-1]])
     cache, configs = Cache(), [local_gateway.compiled(few)]
     return configs + [local_gateway.compiled(step, cache=cache) for step in steps[1:]]
@@ -134,8 +134,8 @@ class _BackgroundCalls:
     """Calls at a fixed rate from a separate process, so that only the gateway delays them."""
 
     def __init__(self, port: int) -> None:
-        script = Path(__file__).with_name("scale_caller.py")
-        command = [sys.executable, str(script), str(port), f"{world.path_of(0)}/mcp"]
+        script = Path(__file__).with_name("scale_client.py")
+        command = [sys.executable, str(script), str(port), f"{scale_resources.path_of(0)}/mcp"]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
         self._taken: list[tuple[float, float]] = []
 

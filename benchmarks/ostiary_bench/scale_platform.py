@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Final
 
 from ostiary_bench import scale_probes as probes
-from ostiary_bench import scale_world as world
+from ostiary_bench import scale_resources
 from ostiary_bench.scale_probes import ManifestWatch, ReplicaProbe
-from ostiary_bench.scale_world import ScaleWorkload
-from ostiary_tools.cluster import ports
+from ostiary_bench.scale_resources import ScaleWorkload
+from ostiary_tools.cluster import port_assignment
 from ostiary_tools.cluster.main import LocalCluster
 
 REPLICAS: Final = 3
@@ -75,7 +75,7 @@ def measure(proxies: int, *, edits: int) -> Platform:
     """Build a platform with ``proxies`` proxies, and measure it."""
     with (
         tempfile.TemporaryDirectory() as directory,
-        LocalCluster(Path(directory) / "cluster", ports=ports.free(REPLICAS)) as cluster,
+        LocalCluster(Path(directory) / "cluster", ports=port_assignment.free(REPLICAS)) as cluster,
     ):
         return _Run(cluster, ScaleWorkload(proxies, cluster.mock_url)).measure(min(edits, proxies // 4))
 
@@ -89,7 +89,7 @@ class _Run:
     def measure(self, edits: int) -> Platform:
         self._cluster.stop_operator()
         self._say("creating them")
-        world.populate(self._cluster.control_plane, self._scale)
+        scale_resources.populate(self._cluster.control_plane, self._scale)
         first_in_force, first_statuses = self._first_start()
         self._cluster.stop_operator()
         start, start_writes, start_edit = self._start()
@@ -180,9 +180,9 @@ class _Run:
     def _burst(self, edits: int) -> tuple[float, float]:
         self._say(f"a burst of {edits} edits")
         before = probes.active(self._cluster, self._token)[0]
-        touched = [world.path_of(number).removeprefix("/") for number in range(edits)]
+        touched = [scale_resources.path_of(number).removeprefix("/") for number in range(edits)]
         began = time.perf_counter()
-        world.send(self._cluster.control_plane, "PATCH", [_edit(number) for number in range(edits)])
+        scale_resources.send(self._cluster.control_plane, "PATCH", [_edit(number) for number in range(edits)])
         sent = time.perf_counter()
         converged = probes.until(
             lambda: all(
@@ -209,5 +209,5 @@ class _Run:
 
 def _edit(number: int) -> tuple[str, dict[str, object]]:
     """Return path and body of an edit that makes a proxy's policy deny the tool."""
-    edited = world.policy(number, effect="Deny")
-    return f"{world.resource_path(edited)}/{edited['metadata']['name']}", {"spec": edited["spec"]}
+    edited = scale_resources.policy(number, effect="Deny")
+    return f"{scale_resources.resource_path(edited)}/{edited['metadata']['name']}", {"spec": edited["spec"]}

@@ -16,7 +16,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from ostiary_bench import messages
-from ostiary_bench.scale_world import TOOL, path_of
+from ostiary_bench.scale_resources import TOOL, path_of
 from ostiary_core.mcp.codes import INVALID_PARAMS
 from ostiary_tools.cluster.control_plane import ControlPlane
 from ostiary_tools.cluster.main import LocalCluster

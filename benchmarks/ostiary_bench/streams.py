@@ -90,8 +90,8 @@ class _StreamScenario:
     def __init__(self, directory: Path, count: int) -> None:
         self._count = count
         self._upstream = reserve_port()
-        command = on_core(OTHER_CORE, sys.executable, Path(__file__).with_name("holder.py"), str(self._upstream))
-        self._upstream_process = Process("the upstream", command, log=directory / "holder.log")
+        command = on_core(OTHER_CORE, sys.executable, Path(__file__).with_name("stream_server.py"), str(self._upstream))
+        self._upstream_process = Process("the upstream", command, log=directory / "stream_server.log")
         wait_until(lambda: answers(self._upstream), what="the upstream", processes=[self._upstream_process])
         config = directory / "config"
         room = count + 16

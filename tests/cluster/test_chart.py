@@ -14,7 +14,7 @@ import pytest
 import yaml
 from charts import CASES, CHART, NAMESPACE, of_kind, render, values
 
-from ostiary_tools.cluster import crds
+from ostiary_tools.cluster import crd_installer
 from ostiary_tools.cluster.control_plane import ControlPlane
 from ostiary_tools.common.errors import CommandError
 from ostiary_tools.common.processes import wait_until
@@ -45,7 +45,10 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
 def released(cluster: ControlPlane) -> Iterator[ControlPlane]:
     """With the release of the default values, and without it afterwards."""
     cluster.helm("install", *RELEASE)
-    wait_until(lambda: all(crds.usable(name, cluster.api) for name in DEFINITIONS), what="the definitions to be usable")
+    wait_until(
+        lambda: all(crd_installer.usable(name, cluster.api) for name in DEFINITIONS),
+        what="the definitions to be usable",
+    )
     yield cluster
     cluster.helm("uninstall", "ostiary", "--namespace", NAMESPACE, "--ignore-not-found")
 
@@ -196,7 +199,10 @@ def test_a_further_gateway_is_rendered_next_to_the_first(released: ControlPlane)
 
 
 def test_a_second_release_may_not_bring_a_gateway_of_the_same_name(released: ControlPlane) -> None:
-    further = ("--set", "operator.enabled=false,crds.install=false,rbac.aggregate=false,gateways[0].name=default")
+    further = (
+        "--set",
+        "operator.enabled=false,crds.install=false,rbac.aggregate=false,gateways[0].name=default",
+    )
     with pytest.raises(CommandError, match="Service ostiary-gateway is the gateway default of this namespace already"):
         released.helm("install", "edge", str(CHART), "--namespace", NAMESPACE, *further)
     released.helm("upgrade", *RELEASE, "--set", "fullnameOverride=other")  # its own one is no other's

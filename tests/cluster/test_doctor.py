@@ -11,7 +11,7 @@ import yaml
 from command_line import ostiary_command
 from doctor_stack import DoctorStack, without_operator
 
-from ostiary_tools.cluster import processes
+from ostiary_tools.cluster import workloads
 from ostiary_tools.cluster.main import LocalCluster, doctor
 from ostiary_tools.cluster.stack import CHART, EXAMPLE_PROXY
 from ostiary_tools.common.ports import reserve_port
@@ -347,7 +347,7 @@ def test_a_viewer_learns_what_their_rights_do_not_let_doctor_read(stack: DoctorS
 
 def test_a_namespace_without_proxies_is_no_fault(stack: DoctorStack) -> None:
     kubeconfig = str(stack.cluster.control_plane.kubeconfig)
-    replicas = f"{processes.GATEWAY}={stack.cluster.gateway_admin_urls[0]}"
+    replicas = f"{workloads.GATEWAY}={stack.cluster.gateway_admin_urls[0]}"
     reach = ("--operator-url", stack.cluster.operator_admin_url, "--gateway-replicas", replicas)
     answer = stack.ostiary("doctor", "-n", "kube-public", "--kubeconfig", kubeconfig, *reach)
     assert answer.code == 0

@@ -17,7 +17,7 @@ from mcp_clients import connect, eventually
 from timeouts import TIMEOUT_SECONDS
 
 from ostiary_tools.cluster import main
-from ostiary_tools.cluster.ports import is_free
+from ostiary_tools.cluster.port_assignment import is_free
 from ostiary_tools.common.ports import LOOPBACK, reserve_port
 from ostiary_tools.common.processes import wait_until
 

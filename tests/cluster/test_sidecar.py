@@ -15,7 +15,7 @@ from fenced_blocks import fenced_blocks
 from mcp_clients import connect
 
 from ostiary_tools.cluster.main import LocalCluster
-from ostiary_tools.cluster.processes import answers
+from ostiary_tools.cluster.workloads import answers
 from ostiary_tools.common import private
 from ostiary_tools.common.ports import LOOPBACK, reserve_port
 from ostiary_tools.common.processes import Process, wait_until

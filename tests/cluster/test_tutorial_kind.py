@@ -14,7 +14,7 @@ from fake_kubelet import FakeKubelet
 from fenced_blocks import ROOT, fenced_blocks
 from timeouts import TIMEOUT_SECONDS
 
-from ostiary_tools.cluster import crds
+from ostiary_tools.cluster import crd_installer
 from ostiary_tools.cluster.main import LocalCluster
 from ostiary_tools.common.processes import wait_until
 from ostiary_tools.toolchain import binaries
@@ -32,8 +32,10 @@ class TutorialCluster(LocalCluster):
     def _install(self) -> None:
         with FakeKubelet(self.control_plane):
             run(self, INSTALL)
-        names = [definition["metadata"]["name"] for definition in crds.read(ROOT / "crds")]
-        wait_until(lambda: all(crds.usable(name, self.control_plane.api) for name in names), what="the definitions")
+        names = [definition["metadata"]["name"] for definition in crd_installer.read(ROOT / "crds")]
+        wait_until(
+            lambda: all(crd_installer.usable(name, self.control_plane.api) for name in names), what="the definitions"
+        )
 
 
 def run(cluster: LocalCluster, line: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from ostiary_tools.conformance import clients
 from ostiary_tools.conformance.clients import CLIENTS, Client
-from ostiary_tools.conformance.environment import SERVERS, ConformanceEnvironment, running
+from ostiary_tools.conformance.testbed import SERVERS, ConformanceEnvironment, running
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(240)]
 

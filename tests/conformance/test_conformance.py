@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from ostiary_tools.conformance import main, report
-from ostiary_tools.conformance.environment import SERVERS, WAYS, ConformanceEnvironment, running
 from ostiary_tools.conformance.suite import LEGS, Leg
+from ostiary_tools.conformance.testbed import SERVERS, WAYS, ConformanceEnvironment, running
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(400)]
 

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 from command_line import Ostiary
 
-from ostiary_tools.cluster import processes
+from ostiary_tools.cluster import workloads
 from ostiary_tools.cluster.main import LocalCluster
 from ostiary_tools.cluster.stack import EXAMPLE_PROXY
 from ostiary_tools.common.processes import wait_until
@@ -29,7 +29,7 @@ class DoctorStack:
     def diagnose(self, name: str = EXAMPLE_PROXY, *arguments: str) -> dict[str, Any]:
         """Return the findings on one MCPProxy. Replicas and operator are given as URLs: they are no Pods."""
         replicas = ",".join(self.cluster.gateway_admin_urls)
-        reach = ("--gateway-replicas", f"{processes.GATEWAY}={replicas}")
+        reach = ("--gateway-replicas", f"{workloads.GATEWAY}={replicas}")
         return self.run_doctor(name, *reach, "--operator-url", self.cluster.operator_admin_url, *arguments)
 
     def run_doctor(self, *arguments: str) -> dict[str, Any]:

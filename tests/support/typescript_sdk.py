@@ -20,7 +20,7 @@ from typing import Any, Literal
 from mcp_clients import Era
 from timeouts import TIMEOUT_SECONDS
 
-from ostiary_tools.toolchain import cache, node
+from ostiary_tools.toolchain import build_cache, node
 
 Sdk = Literal["v1", "v2"]
 """v1: `@modelcontextprotocol/sdk`, legacy only; v2: `@modelcontextprotocol/client`, both eras."""
@@ -133,7 +133,7 @@ def _installed_script(name: str = "session") -> Path:
 
     Node resolves imports from the directory of a script, so the script is copied there, named by its digest.
     """
-    home = cache.root() / "typescript" / _digest(SOURCE / "package-lock.json")
+    home = build_cache.root() / "typescript" / _digest(SOURCE / "package-lock.json")
     home.mkdir(parents=True, exist_ok=True)
     for file in ("package.json", "package-lock.json"):
         _copy(SOURCE / file, home / file)

@@ -21,7 +21,7 @@ from typing import Self
 
 import yaml
 
-from ostiary_tools.cluster import certificates, components, crds
+from ostiary_tools.cluster import certificates, components, crd_installer
 from ostiary_tools.cluster.api import KubeApi
 from ostiary_tools.common import private
 from ostiary_tools.common.errors import CommandError
@@ -213,7 +213,7 @@ class ControlPlane:
             CommandError: the API server refused one.
             ToolError: there is none in `path`, or one did not become usable.
         """
-        return crds.apply(path, kubectl=self.kubectl, api=self.api)
+        return crd_installer.apply(path, kubectl=self.kubectl, api=self.api)
 
 
 def render_kubeconfig(*, url: str, authority: bytes, token: str, user: str, namespace: str = "default") -> str:

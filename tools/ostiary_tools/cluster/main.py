@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-from ostiary_tools.cluster import ports as cluster_ports
-from ostiary_tools.cluster.processes import GATEWAY
+from ostiary_tools.cluster import port_assignment
 from ostiary_tools.cluster.stack import EXAMPLE, EXAMPLE_PROXY, ROOT, LocalCluster
+from ostiary_tools.cluster.workloads import GATEWAY
 from ostiary_tools.common.errors import ToolError
 from ostiary_tools.common.processes import Process, ProcessDiedError
 from ostiary_tools.common.progress import say
@@ -84,7 +84,7 @@ def _exclusive(directory: Path) -> Iterator[None]:
 
 
 def _serve(directory: Path) -> None:
-    ports = cluster_ports.chosen()
+    ports = port_assignment.chosen()
     binaries.ensure()
     say("Starting etcd, kube-apiserver and kube-controller-manager, installing the chart, starting Ostiary …")
     tracing = {name: value for name, value in os.environ.items() if name.startswith("OTEL_")}

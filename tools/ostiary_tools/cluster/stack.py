@@ -20,12 +20,10 @@ from typing import Any, Self
 
 import yaml
 
-from ostiary_tools.cluster import crds, helm_values
-from ostiary_tools.cluster import ports as cluster_ports
-from ostiary_tools.cluster import processes as commands
+from ostiary_tools.cluster import crd_installer, port_assignment, workloads
 from ostiary_tools.cluster.control_plane import ControlPlane
-from ostiary_tools.cluster.ports import Ports
-from ostiary_tools.cluster.processes import NAMESPACE, answers
+from ostiary_tools.cluster.port_assignment import Ports
+from ostiary_tools.cluster.workloads import NAMESPACE, answers
 from ostiary_tools.common.errors import ToolError
 from ostiary_tools.common.ports import LOOPBACK
 from ostiary_tools.common.processes import Process, ProcessDiedError, wait_until
@@ -72,7 +70,7 @@ class LocalCluster:
             env: further variables for `operator`, `gateway` (all replicas), `gateway-0`, …, `mock-server`.
         """
         self.control_plane = ControlPlane(directory)
-        self.ports = ports or cluster_ports.free()
+        self.ports = ports or port_assignment.free()
         self.processes: dict[str, Process] = {}
         self._values = dict(values or {})
         self._env = env or {}
@@ -171,7 +169,7 @@ class LocalCluster:
     def start_operator(self, *, wait: bool = True) -> None:
         """Start the operator, and wait until it has listed everything."""
         watched = self._values.get("watchNamespaces", ())
-        command = commands.operator(self.control_plane, self.ports, watched)
+        command = workloads.operator(self.control_plane, self.ports, watched)
         self._start("operator", command, wait=wait)
 
     def stop_operator(self) -> int:
@@ -180,7 +178,7 @@ class LocalCluster:
 
     def start_mock_server(self, *, wait: bool = True) -> None:
         """Start the mock MCP server."""
-        self._start("mock-server", commands.mock_server(self.ports), wait=wait)
+        self._start("mock-server", workloads.mock_server(self.ports), wait=wait)
 
     def stop_mock_server(self) -> int:
         """Stop the mock MCP server with SIGTERM; return its exit code."""
@@ -188,7 +186,7 @@ class LocalCluster:
 
     def start_gateway(self, number: int, *, wait: bool = True) -> None:
         """Start a replica, and wait until it has a config."""
-        command = commands.gateway(self.control_plane, self.ports, number)
+        command = workloads.gateway(self.control_plane, self.ports, number)
         self._start(f"gateway-{number}", command, wait=wait)
 
     def stop_gateway(self, number: int) -> int:
@@ -204,10 +202,10 @@ class LocalCluster:
         self.stop_gateway(number)
         self.start_gateway(number)
 
-    def _start(self, name: str, command: commands.Command, *, wait: bool) -> None:
+    def _start(self, name: str, command: workloads.Command, *, wait: bool) -> None:
         kind = "gateway" if name.startswith("gateway-") else name
         further = {**self._env.get(kind, {}), **self._env.get(name, {})}
-        environment = commands.environment(os.environ, further)
+        environment = workloads.environment(os.environ, further)
         starting = self._spawner.submit(Process, name, command, log=self.log(name), env=environment)
         self.processes[name] = starting.result()
         if wait:
@@ -274,12 +272,14 @@ class LocalCluster:
 
     def _install(self) -> None:
         self._make_namespace(NAMESPACE, labels=_RESTRICTED)
-        for name in helm_values.namespaces(self._values):
+        for name in workloads.role_namespaces(self._values):
             self._make_namespace(name, labels={})
         self._helm("install")
-        names = [definition["metadata"]["name"] for definition in crds.read(ROOT / "crds")]
+        names = [definition["metadata"]["name"] for definition in crd_installer.read(ROOT / "crds")]
         api = self.control_plane.api
-        wait_until(lambda: all(crds.usable(name, api) for name in names), what="MCPProxy and MCPPolicy to be known")
+        wait_until(
+            lambda: all(crd_installer.usable(name, api) for name in names), what="MCPProxy and MCPPolicy to be known"
+        )
 
     def _make_namespace(self, name: str, *, labels: Mapping[str, str]) -> None:
         body = {"metadata": {"name": name, "labels": labels}}
@@ -287,7 +287,7 @@ class LocalCluster:
 
     def _helm(self, verb: str) -> None:
         file = self.control_plane.directory / "values.yaml"
-        file.write_text(yaml.safe_dump(helm_values.local(self.ports, self._values)))
+        file.write_text(yaml.safe_dump(workloads.chart_values(self.ports, self._values)))
         self.control_plane.helm(verb, *_RELEASE, "--values", str(file))
 
 

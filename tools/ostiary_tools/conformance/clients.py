@@ -21,7 +21,7 @@ from typing import Any, Final
 from ostiary_tools.common.errors import CommandError, ToolError
 from ostiary_tools.common.progress import say
 from ostiary_tools.conformance import installs
-from ostiary_tools.conformance.environment import SERVERS, ConformanceEnvironment, running
+from ostiary_tools.conformance.testbed import SERVERS, ConformanceEnvironment, running
 from ostiary_tools.toolchain import node
 
 DOCS: Final = Path(__file__).parents[3] / "docs" / "compatibility.md"

@@ -13,7 +13,7 @@ from typing import Final
 from ostiary_tools.common.errors import CommandError
 from ostiary_tools.common.progress import say
 from ostiary_tools.conformance import suite
-from ostiary_tools.toolchain import cache, node
+from ostiary_tools.toolchain import build_cache, node
 
 _TESTS: Final = Path(__file__).parents[3] / "tests"
 DRIVERS: Final = _TESTS / "conformance" / "clients"
@@ -31,13 +31,13 @@ def virtual_environment(name: str) -> Path:
     """Return the Python of an environment with the packages of `clients/<name>.txt`."""
     lock = DRIVERS / f"{name}.txt"
     digest = hashlib.sha256(f"{sys.version}\n{lock.read_text()}".encode()).hexdigest()[:16]
-    home = cache.root() / "clients" / f"{name}-{digest}"
-    made = cache.once(home, what=f"installing {name}", make=lambda target: _make_environment(lock, target))
+    home = build_cache.root() / "clients" / f"{name}-{digest}"
+    made = build_cache.once(home, what=f"installing {name}", make=lambda target: _make_environment(lock, target))
     return made / "bin" / "python"
 
 
 def _make_environment(lock: Path, target: Path) -> None:
-    say(f"Installing what {lock.name} locks into {cache.root()} (once; a minute or less)")
+    say(f"Installing what {lock.name} locks into {build_cache.root()} (once; a minute or less)")
     _checked([sys.executable, "-m", "venv", "--without-pip", str(target)])
     pip = [sys.executable, "-m", "pip", "--python", str(target / "bin" / "python"), "install", "--quiet"]
     options = ["--disable-pip-version-check", "--no-deps", "--require-hashes", "--only-binary=:all:"]
@@ -56,7 +56,7 @@ def typescript_driver() -> Path:
     Node resolves imports relative to the script.
     """
     lock = (_TYPESCRIPT / "package-lock.json").read_bytes()
-    home = cache.root() / "typescript" / hashlib.sha256(lock).hexdigest()[:16]
+    home = build_cache.root() / "typescript" / hashlib.sha256(lock).hexdigest()[:16]
     home.mkdir(parents=True, exist_ok=True)
     for name in ("package.json", "package-lock.json"):
         _copy(_TYPESCRIPT / name, home / name)

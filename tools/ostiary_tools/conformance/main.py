@@ -18,8 +18,8 @@ from ostiary_tools.common.errors import ToolError
 from ostiary_tools.common.progress import say
 from ostiary_tools.conformance import report, suite
 from ostiary_tools.conformance.compare import Difference, differences, refusal, stale
-from ostiary_tools.conformance.environment import SERVERS, WAYS, ConformanceEnvironment, running
 from ostiary_tools.conformance.suite import LEGS, Leg, Run
+from ostiary_tools.conformance.testbed import SERVERS, WAYS, ConformanceEnvironment, running
 
 DOCS: Final = Path(__file__).parents[3] / "docs" / "conformance.md"
 

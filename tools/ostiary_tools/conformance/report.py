@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from ostiary_tools.conformance.compare import REFUSED_ON_PURPOSE, refusal
-from ostiary_tools.conformance.environment import WAYS
+from ostiary_tools.conformance.testbed import WAYS
 
 if TYPE_CHECKING:
     from ostiary_tools.conformance.main import Result

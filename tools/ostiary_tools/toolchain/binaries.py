@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ostiary_tools.common.errors import CommandError, ToolError
 from ostiary_tools.common.progress import reporting, say
-from ostiary_tools.toolchain import cache, golang
+from ostiary_tools.toolchain import build_cache, golang
 from ostiary_tools.toolchain.recipe import OUTPUTS, Recipe, recipe
 
 NAMES = tuple(OUTPUTS)
@@ -29,7 +29,7 @@ def ensure(*names: str) -> dict[str, Path]:
     unknown = sorted(set(names) - set(NAMES))
     if unknown:
         raise ToolError(f"unknown program {', '.join(unknown)}; there are: {', '.join(NAMES)}")
-    directory = cache.once(_directory(), what="building the control plane", make=_build)
+    directory = build_cache.once(_directory(), what="building the control plane", make=_build)
     return {name: directory / name for name in names or NAMES}
 
 
@@ -39,7 +39,7 @@ def _recipe() -> Recipe:
 
 
 def _directory() -> Path:
-    return cache.root() / "bin" / _recipe().key
+    return build_cache.root() / "bin" / _recipe().key
 
 
 def _build(target: Path) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ostiary_tools.common.errors import ToolError
-from ostiary_tools.toolchain import cache, golang
+from ostiary_tools.toolchain import build_cache, golang
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,9 @@ def ensure() -> Path:
         ToolError: a release cannot be downloaded, or has another checksum.
     """
     key = hashlib.sha256(repr(MODULES).encode()).hexdigest()[:16]
-    return cache.once(cache.root() / "foreign-crds" / key, what="fetching definitions of others", make=_fetch)
+    return build_cache.once(
+        build_cache.root() / "foreign-crds" / key, what="fetching definitions of others", make=_fetch
+    )
 
 
 def _fetch(target: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ostiary_tools.common.errors import CommandError
-from ostiary_tools.toolchain import cache, golang
+from ostiary_tools.toolchain import build_cache, golang
 
 _MODULE = Path(__file__).parents[2] / "verdicts"
 _SOURCES = ("go.mod", "go.sum", "main.go")
@@ -57,7 +57,10 @@ def ensure() -> Path:
         ToolError: Go or its module proxy is missing.
     """
     key = hashlib.sha256(b"\0".join((_MODULE / name).read_bytes() for name in _SOURCES)).hexdigest()[:16]
-    return cache.once(cache.root() / "verdicts" / key, what="building the health checks", make=_build) / "verdicts"
+    return (
+        build_cache.once(build_cache.root() / "verdicts" / key, what="building the health checks", make=_build)
+        / "verdicts"
+    )
 
 
 def _build(target: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ostiary_tools.common.errors import CommandError, ToolError
 from ostiary_tools.common.progress import say
-from ostiary_tools.toolchain import cache, wheels
+from ostiary_tools.toolchain import build_cache, wheels
 
 OLDEST_MAJOR = 20
 
@@ -87,7 +87,7 @@ def install(directory: Path) -> Path:
     lock, modules = (directory / "package-lock.json").read_text(), directory / "node_modules"
     stamp = modules / ".installed-lock"  # a copy of the lock that was installed
     key = hashlib.sha256(str(directory.resolve()).encode()).hexdigest()[:16]
-    with cache.locked(cache.root() / "locks" / f"npm-{key}", waiting_for=f"npm ci in {directory}"):
+    with build_cache.locked(build_cache.root() / "locks" / f"npm-{key}", waiting_for=f"npm ci in {directory}"):
         if not stamp.is_file() or stamp.read_text() != lock:
             say(f"Installing the npm packages of {directory} (once; a minute or less)")
             ensure().run_npm("ci", "--no-audit", "--no-fund", "--ignore-scripts", cwd=directory)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ostiary_tools.common.errors import ToolError
 from ostiary_tools.common.progress import say
-from ostiary_tools.toolchain import cache
+from ostiary_tools.toolchain import build_cache
 
 LOCKS = Path(__file__).parents[2] / "wheels"
 
@@ -25,13 +25,13 @@ def install(name: str) -> Path:
     """
     lock = LOCKS / f"{name}.txt"
     key = hashlib.sha256(f"{platform.system()} {platform.machine()}\n{lock.read_text()}".encode()).hexdigest()
-    directory = cache.root() / "wheels" / f"{name}-{key[:16]}"
-    return cache.once(directory, what=f"installing {name}", make=lambda target: _install(lock, target))
+    directory = build_cache.root() / "wheels" / f"{name}-{key[:16]}"
+    return build_cache.once(directory, what=f"installing {name}", make=lambda target: _install(lock, target))
 
 
 def _install(lock: Path, target: Path) -> None:
     requirement = lock.read_text().split(maxsplit=1)[0]
-    say(f"Installing {requirement} into {cache.root()} (once; a minute or less)")
+    say(f"Installing {requirement} into {build_cache.root()} (once; a minute or less)")
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     options = ["--no-deps", "--require-hashes", "--only-binary=:all:", "--target", str(target)]
     done = subprocess.run([*pip, *options, "-r", str(lock)], check=False, capture_output=True, text=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ostiary_operator.cli import shared
 
 if TYPE_CHECKING:
-    from ostiary_operator.local.options import RunOptions
+    from ostiary_operator.local.run_options import RunOptions
 
 _DEFAULT = Path("examples/quickstart")
 
@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _options(arguments: argparse.Namespace) -> "RunOptions":
-    from ostiary_operator.local.options import RunOptions  # noqa: PLC0415  see run
+    from ostiary_operator.local.run_options import RunOptions  # noqa: PLC0415  see run
 
     return RunOptions(
         paths=tuple(arguments.paths or [_DEFAULT]),

@@ -28,9 +28,8 @@ from ostiary_operator.kube.event_filter import EventFilter
 from ostiary_operator.kube.informer import quieten_logs
 from ostiary_operator.kube.lister import Lister
 from ostiary_operator.kube.options import OperatorOptions
-from ostiary_operator.kube.reference_reader import ReferenceReader
+from ostiary_operator.kube.reference_reader import ReferenceReader, ServiceReader
 from ostiary_operator.kube.rest import RestClient
-from ostiary_operator.kube.services import ServiceReader
 from ostiary_operator.kube.watch_scopes import RESYNC, RESYNC_UNWATCHED, Watched
 from ostiary_operator.status.events import EventRecorder
 from ostiary_operator.status.poller import Poller

@@ -14,7 +14,7 @@ from ostiary_operator.kube.changed_namespaces import EVERYTHING, ChangedNamespac
 from ostiary_operator.kube.client import KubernetesClient
 from ostiary_operator.kube.errors import Forbidden, NotFound
 from ostiary_operator.kube.kinds import ENDPOINT_SLICE
-from ostiary_operator.kube.services import OnSeen
+from ostiary_operator.kube.reference_reader import OnSeen
 
 _log = logging.getLogger(__name__)
 

@@ -8,6 +8,6 @@ validation      validation of all objects by the compiler, with an implied gatew
 findings        one error or warning, as a line for people and as an object for programs
 compilation     ``ostiary compile``
 runner          ``ostiary run``; its parts are ``project``, ``source_files``, ``project_state``, ``embedded_gateway``,
-                ``mock_server_process``, ``upstreams``, ``ports``, ``console``, ``welcome``, ``reload_report``,
+                ``mock_server_process``, ``upstreams``, ``port_check``, ``console``, ``welcome``, ``reload_report``,
                 ``call_log``
 """

@@ -13,8 +13,8 @@ from ostiary_core.errors import ContractError, OstiaryError
 from ostiary_operator.delivery.directory import ConfigDirectory
 from ostiary_operator.delivery.volume import is_made_here
 from ostiary_operator.local import files
-from ostiary_operator.local.options import MOCK_PORT
 from ostiary_operator.local.project import Project, ProjectState
+from ostiary_operator.local.run_options import MOCK_PORT
 from ostiary_operator.local.source_files import SourceFiles
 from ostiary_operator.local.validation import GATEWAY
 

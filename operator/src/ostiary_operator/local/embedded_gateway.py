@@ -18,7 +18,7 @@ from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.options import GatewayOptions
 from ostiary_gateway.telemetry import SpanRecord, Telemetry, semantic_conventions
 from ostiary_operator.local.call_log import CallOutcome, CallRecord
-from ostiary_operator.local.options import RunOptions
+from ostiary_operator.local.run_options import RunOptions
 
 #: Ctrl-C must not wait for a stream that no client closes.
 _DRAIN_SECONDS: Final = 2.0

@@ -13,16 +13,16 @@ from typing import Final
 from ostiary_core.contract import key_names
 from ostiary_core.errors import OstiaryError
 from ostiary_operator.delivery.directory import ConfigDirectory
-from ostiary_operator.local import call_log, files, ports, project_state, upstreams, welcome
+from ostiary_operator.local import call_log, files, port_check, project_state, upstreams, welcome
 from ostiary_operator.local.call_log import CallRecord
 from ostiary_operator.local.console import Console, Style, printable
 from ostiary_operator.local.embedded_gateway import LocalGateway
 from ostiary_operator.local.manifests import ManifestKey, ObjectManifest, Read
 from ostiary_operator.local.mcp_probe import list_offers
 from ostiary_operator.local.mock_server_process import MockServerError, MockServerProcess
-from ostiary_operator.local.options import MOCK_PORT, RunOptions
 from ostiary_operator.local.project import Project, ProjectState, live
 from ostiary_operator.local.reload_report import Reporter
+from ostiary_operator.local.run_options import MOCK_PORT, RunOptions
 from ostiary_operator.local.source_files import SourceFiles
 from ostiary_operator.local.validation import GATEWAY
 from ostiary_operator.local.welcome import endpoint_summaries, file_to_edit
@@ -157,12 +157,12 @@ class LocalRun:
         """
         options = self._options
         wanted = [
-            ports.PortRequest("--port", options.host, options.port, "where MCP clients connect"),
-            ports.PortRequest("--admin-port", options.admin_host, options.admin_port, "health and metrics"),
+            port_check.PortRequest("--port", options.host, options.port, "where MCP clients connect"),
+            port_check.PortRequest("--admin-port", options.admin_host, options.admin_port, "health and metrics"),
         ]
         if self._is_mock_wanted(read):
-            wanted.append(ports.PortRequest("--mock-port", "127.0.0.1", options.mock_port, "the mock MCP server"))
-        ports.check(wanted, command=["ostiary", *sys.argv[1:]])
+            wanted.append(port_check.PortRequest("--mock-port", "127.0.0.1", options.mock_port, "the mock MCP server"))
+        port_check.check(wanted, command=["ostiary", *sys.argv[1:]])
 
     def _is_mock_wanted(self, read: Read) -> bool:
         """Whether a proxy uses the mock server's address, and the options allow to start it."""

@@ -12,7 +12,7 @@ from ostiary_operator.api.resources import PROXY_KIND
 from ostiary_operator.compile.backends import is_in_cluster
 from ostiary_operator.local.console import printable
 from ostiary_operator.local.manifests import ObjectManifest
-from ostiary_operator.local.options import MOCK_PORT
+from ostiary_operator.local.run_options import MOCK_PORT
 
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _CONNECT_SECONDS: Final = 3.0

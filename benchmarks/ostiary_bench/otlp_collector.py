@@ -4,7 +4,7 @@ import asyncio
 import sys
 
 
-class _Sink(asyncio.Protocol):
+class _Collector(asyncio.Protocol):
     """Answers each POST with 200 as soon as its body is complete."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -26,7 +26,7 @@ class _Sink(asyncio.Protocol):
 
 async def main() -> None:
     """Listen until the process is ended."""
-    server = await asyncio.get_running_loop().create_server(_Sink, "127.0.0.1", int(sys.argv[1]))
+    server = await asyncio.get_running_loop().create_server(_Collector, "127.0.0.1", int(sys.argv[1]))
     await server.serve_forever()
 
 

@@ -1,6 +1,4 @@
-"""The environment of a conformance run.
-
-The everything-servers and a gateway for them, as processes.
+"""The processes of a conformance run: the everything-servers, and a gateway for them.
 
 Every server has two proxies: one without a policy, and one under a policy that allows everything by name, so that every
 message passes the code that filters and authorizes.

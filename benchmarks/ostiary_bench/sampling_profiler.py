@@ -1,6 +1,6 @@
 """A gateway with a sampling profiler.
 
-``python sampled.py OUT gateway …`` runs ``ostiary gateway …``, and writes OUT.
+``python sampling_profiler.py OUT gateway …`` runs ``ostiary gateway …``, and writes OUT.
 
 The kernel interrupts the process after each millisecond of CPU time; the current frame is one sample. The overhead is
 negligible, so the proportions are those of an unprofiled process.

@@ -1,13 +1,14 @@
-"""Ostiary's processes of a local cluster: command, service account and readiness of each."""
+"""Ostiary's workloads in a local cluster: the chart's values, and command, account and readiness of each process."""
 
 import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from ostiary_tools.cluster.control_plane import ControlPlane
-from ostiary_tools.cluster.ports import Ports
+from ostiary_tools.cluster.port_assignment import Ports
 from ostiary_tools.common import private
 from ostiary_tools.common.ports import LOOPBACK
 
@@ -94,3 +95,29 @@ def answers(url: str) -> bool:
             return True
     except (urllib.error.URLError, OSError):
         return False
+
+
+def chart_values(ports: Ports, further: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of a cluster on this machine, overridden by `further`."""
+    loopback = {"namespaces": ["*"], "addresses": ["127.0.0.0/8", "::1/128"]}
+    settings = {"externalURL": f"http://localhost:{ports.data[0]}", "grants": [loopback]}
+    return merged_values({"gatewayDefaults": {"replicas": len(ports.data), "settings": settings}}, further)
+
+
+def merged_values(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return two sets of values merged as helm does: mappings are merged, else `above` wins."""
+    both = {
+        key: merged_values(below[key], above[key])
+        for key in below.keys() & above.keys()
+        if _are_mappings(below, above, key)
+    }
+    return {**below, **above, **both}
+
+
+def _are_mappings(below: Mapping[str, Any], above: Mapping[str, Any], key: str) -> bool:
+    return isinstance(below[key], Mapping) and isinstance(above[key], Mapping)
+
+
+def role_namespaces(values: Mapping[str, Any]) -> list[str]:
+    """Return the namespaces in which the chart creates roles, besides its own."""
+    return sorted({*values.get("watchNamespaces", ()), *values.get("secretNamespaces", ())})

@@ -4,15 +4,15 @@ import socket
 
 import pytest
 
-from ostiary_operator.local import ports
-from ostiary_operator.local.ports import PortRequest
+from ostiary_operator.local import port_check
+from ostiary_operator.local.port_check import PortRequest
 from ostiary_tools.common.ports import reserve_port
 
 COMMAND = ["ostiary", "run", "my proxies"]
 
 
 def test_free_ports_and_any_port_are_fine() -> None:
-    ports.check(
+    port_check.check(
         [PortRequest("--port", "127.0.0.1", 0, "x"), PortRequest("--admin-port", "", reserve_port(), "x")],
         command=COMMAND,
     )
@@ -25,8 +25,8 @@ def test_what_is_taken_is_named_and_what_is_free_is_not() -> None:
             PortRequest("--port", "127.0.0.1", free, "x"),
             PortRequest("--mock-port", "127.0.0.1", port, "the mock MCP server"),
         ]
-        with pytest.raises(ports.PortsTakenError) as caught:
-            ports.check(wanted, command=COMMAND)
+        with pytest.raises(port_check.PortsTakenError) as caught:
+            port_check.check(wanted, command=COMMAND)
     said = str(caught.value)
     assert said.startswith(f"port {port} (MOCK_PORT, the mock MCP server) is in use.")
     assert f"If an MCP server of your own is at {port}, `ostiary run --no-mock-server` uses that." in said
@@ -36,14 +36,17 @@ def test_what_is_taken_is_named_and_what_is_free_is_not() -> None:
 
 
 def test_two_ports_are_moved_to_two_that_differ() -> None:
-    near = ports.free_near("127.0.0.1", 40000)
-    assert near == ports.free_near("127.0.0.1", 40000)
-    assert ports.free_near("127.0.0.1", 40000, avoid=[near]) != near
+    near = port_check.free_near("127.0.0.1", 40000)
+    assert near == port_check.free_near("127.0.0.1", 40000)
+    assert port_check.free_near("127.0.0.1", 40000, avoid=[near]) != near
 
 
 def test_a_run_that_make_started_prints_make_commands() -> None:
     others = {"--port": 9080, "--admin-port": 9081}
-    assert ports.again(COMMAND, others, {}) == "ostiary run 'my proxies' --port 9080 --admin-port 9081"
-    assert ports.again(COMMAND, others, {"MAKELEVEL": "1"}) == "make run EXAMPLE='my proxies' PORT=9080 ADMIN_PORT=9081"
+    assert port_check.again(COMMAND, others, {}) == "ostiary run 'my proxies' --port 9080 --admin-port 9081"
+    assert (
+        port_check.again(COMMAND, others, {"MAKELEVEL": "1"})
+        == "make run EXAMPLE='my proxies' PORT=9080 ADMIN_PORT=9081"
+    )
     usual = ["ostiary", "run", "examples/quickstart"]
-    assert ports.again(usual, {"--mock-port": 8878}, {"MAKELEVEL": "1"}) == "make run MOCK_PORT=8878"
+    assert port_check.again(usual, {"--mock-port": 8878}, {"MAKELEVEL": "1"}) == "make run MOCK_PORT=8878"
