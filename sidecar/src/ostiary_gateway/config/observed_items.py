@@ -21,8 +21,8 @@ _NAMES: Final = 500
 _LENGTH: Final = 128
 
 
-class ListRequest(Protocol):
-    """The request for a list."""
+class PageRequest(Protocol):
+    """The request for one page of a list."""
 
     @property
     def params(self) -> Mapping[str, Any]:
@@ -70,7 +70,7 @@ class OfferedNames:
         self._proxies: WeakKeyDictionary[Visibility, _ProxyNames] = WeakKeyDictionary()
 
     def learn(
-        self, proxy: ProxyRuntime, request: ListRequest | None, method: Method | None, message: Mapping[str, Any]
+        self, proxy: ProxyRuntime, request: PageRequest | None, method: Method | None, message: Mapping[str, Any]
     ) -> None:
         """Learn from the response to a request for a list, before anything is filtered out."""
         result = message.get("result")
