@@ -141,13 +141,13 @@ def _too_large(limit: int, size: int) -> Refusal:
 
 
 async def parse_large(exchange: Exchange, text: bytes) -> dict[str, Any]:
-    """Parse a body that is not light (:func:`.large.is_light`), in its turn of the fair queue.
+    """Parse a body that is not light (:func:`.large_messages.is_light`), in its turn of the fair queue.
 
     The memory of its parsed tree is reserved, besides that of its bytes, until the message is sent upstream.
 
     Raises:
         Refusal: 413 for more values than a message may hold; 503 where the gateway has no room for them; also as
-            :func:`.frame.parsing`.
+            :func:`.decode.parsing`.
     """
     limit = limit_of(exchange.snapshot.settings.bounds)
     async with LARGE_MESSAGES.turn(exchange.proxy.uid):

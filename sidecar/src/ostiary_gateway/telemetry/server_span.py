@@ -2,7 +2,7 @@
 
 with telemetry.server_span(http_method="POST", traceparent=…) as span:
     span.routed(PROXY_ATTRIBUTES, revision=…)                       # route
-    span.message(method="tools/call", target="echo", request_id=7, carrier_meta=meta)   # frame
+    span.message(method="tools/call", target="echo", request_id=7, carrier_meta=meta)   # decode
     span.deny(policy=…, rule=…, reason=…, code=-31001)              # authorize
     with span.client(server_name=…, address=…, port=…) as upstream: # forward
         upstream.inject(headers); upstream.inject(meta)
