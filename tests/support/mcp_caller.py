@@ -146,10 +146,14 @@ class Stream:
 
 
 class McpCaller:
-    """Talks to one endpoint. ``session`` is sent along once :meth:`initialize` has opened one."""
+    """Talks to one endpoint.
 
-    def __init__(self, url: str, http: aiohttp.ClientSession) -> None:
+    ``session`` is sent once :meth:`initialize` has opened one, ``credential`` are headers that are sent always.
+    """
+
+    def __init__(self, url: str, http: aiohttp.ClientSession, credential: Mapping[str, str]) -> None:
         self.url = url
+        self.credential = credential
         self.session: str | None = None
         self._http = http
 
@@ -158,6 +162,7 @@ class McpCaller:
         headers: CIMultiDict[str] = CIMultiDict(
             {"Content-Type": "application/json", "Accept": BOTH_TYPES, "Accept-Encoding": "identity"}
         )
+        headers.update(self.credential)
         if is_modern(message):
             headers.update(modern_headers(message))
         elif self.session is not None:
@@ -215,10 +220,12 @@ class McpCaller:
 
 
 @asynccontextmanager
-async def mcp_caller(url: str, *, authority: Path | None = None) -> AsyncIterator[McpCaller]:
+async def mcp_caller(
+    url: str, *, authority: Path | None = None, credential: Mapping[str, str] | None = None
+) -> AsyncIterator[McpCaller]:
     """A caller with connections of its own; it trusts the certificates of this authority instead of the system's."""
     timeout = aiohttp.ClientTimeout(total=20)
     tls = None if authority is None else ssl.create_default_context(cafile=str(authority))
     connector = aiohttp.TCPConnector(ssl=tls if tls is not None else True)
     async with aiohttp.ClientSession(auto_decompress=False, timeout=timeout, connector=connector) as http:
-        yield McpCaller(url, http)
+        yield McpCaller(url, http, credential or {})

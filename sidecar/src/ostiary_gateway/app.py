@@ -15,6 +15,7 @@ from ostiary_gateway.admin import Admin, listen
 from ostiary_gateway.config.directory_source import DirectorySource
 from ostiary_gateway.config.kubernetes_source import KubernetesSource
 from ostiary_gateway.config.store import ConfigStore, RejectionRecheck
+from ostiary_gateway.identity.authenticators import Authenticators
 from ostiary_gateway.metrics import GatewayMetrics
 from ostiary_gateway.options import GatewayOptions
 from ostiary_gateway.pipeline.pipeline import RequestPipeline
@@ -46,7 +47,10 @@ class GatewayApp:
         self.telemetry = telemetry
         own = OwnEndpoints.from_environment(ports=(options.port, options.admin_port))
         self.pools = ServerPools(own, installation=options.installation, egress=Egress.from_environment(os.environ))
-        self.store = ConfigStore(gateway=options.gateway or None, servers=self.pools.take)
+        self.authenticators = Authenticators()
+        self.store = ConfigStore(
+            gateway=options.gateway or None, servers=self.pools.take, authenticators=self.authenticators.take
+        )
         self.pipeline = RequestPipeline(
             snapshot=lambda: self.store.snapshot,
             sealer=Sealer(lambda: self.store.keyring.sessions),
@@ -55,12 +59,15 @@ class GatewayApp:
         )
         self._data = Listener(self.pipeline.serve, gate=self.pipeline.limiter)
         self._certificate: Certificate | None = None
-        self.metrics = GatewayMetrics(self.store, self.pipeline.limiter, self.pools, telemetry)
+        self.metrics = GatewayMetrics(
+            self.store, self.pipeline.limiter, self.pools, telemetry, self.authenticators.outcomes
+        )
         self.pipeline.observe = self.metrics.observe
         self.store.listeners += [
             self.pipeline.limiter.on_swap,
             self.pipeline.streams.on_swap,
             self.pools.on_swap,
+            self.authenticators.on_swap,
             self.metrics.on_swap,
         ]
         self.port = options.port

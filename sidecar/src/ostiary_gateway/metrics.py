@@ -18,6 +18,7 @@ from ostiary_core.mcp import codes
 from ostiary_core.version import __version__
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.config.store import ConfigStore
+from ostiary_gateway.identity.authenticator import Outcomes
 from ostiary_gateway.limits.counters import Bound
 from ostiary_gateway.limits.limiter import Limiter
 from ostiary_gateway.server.certificate import Certificate
@@ -51,12 +52,20 @@ _BOUNDS: Final = (*map(floatToGoString, _BUCKETS), "+Inf")
 class GatewayMetrics:
     """The registry, and the one histogram that requests observe."""
 
-    def __init__(self, store: ConfigStore, limiter: Limiter, pools: ServerPools, telemetry: Telemetry) -> None:
+    def __init__(
+        self,
+        store: ConfigStore,
+        limiter: Limiter,
+        pools: ServerPools,
+        telemetry: Telemetry,
+        authentications: Outcomes,
+    ) -> None:
         self.registry = CollectorRegistry()
         self.duration = Durations()
         self.registry.register(self.duration)
         Info("ostiary_build", "The running version", registry=self.registry).info({"version": __version__})
         self.registry.register(_State(store, limiter, pools, telemetry))
+        self.registry.register(_Authentications(authentications))
 
     def observe(self, *, method: str, proxy: str, error_type: str, seconds: float) -> None:
         """Count one message.
@@ -122,6 +131,23 @@ class Durations(Collector):
         for labels, counts in list(self._counts.items()):
             buckets = list(zip(_BOUNDS, map(float, accumulate(counts)), strict=True))
             family.add_metric(labels, buckets, self._sums.get(labels, 0.0))
+        yield family
+
+
+class _Authentications(Collector):
+    """How many requests were authenticated, and how many were refused for which reason."""
+
+    def __init__(self, outcomes: Outcomes) -> None:
+        self._outcomes = outcomes
+
+    def collect(self) -> Iterator[Metric]:
+        family = CounterMetricFamily(
+            "ostiary_authentications",
+            "Authentications of requests by the outcome: accepted, or the reason of the refusal",
+            labels=["ostiary_proxy", "method", "outcome"],
+        )
+        for labels, count in list(self._outcomes.counts.items()):
+            family.add_metric(labels, count)
         yield family
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from ostiary_core.contract.authentication import AuthenticationConfig
 from ostiary_core.contract.documents import AccessRuleConfig, PolicyDocument, Tier
 from ostiary_core.errors import PatternError
 from ostiary_core.mcp.methods import VERBS, Primitive, Verb
@@ -108,7 +109,10 @@ def _pairs(primitive: Primitive, verbs: Sequence[Verb] | None) -> tuple[tuple[Pr
 
 @dataclass(frozen=True, slots=True)
 class CompiledPolicy:
-    """The access of one policy, compiled once and shared by every proxy that it governs."""
+    """One policy, compiled once and shared by every proxy that it governs.
+
+    ``authentication`` is None where the policy does not authenticate callers, or is in shadow mode.
+    """
 
     identity: str
     tier: Tier
@@ -116,6 +120,7 @@ class CompiledPolicy:
     allow: tuple[CompiledRule, ...]
     deny: tuple[CompiledRule, ...]
     weight: int = 0
+    authentication: AuthenticationConfig | None = None
 
     @classmethod
     def build(cls, document: PolicyDocument) -> "CompiledPolicy":
@@ -134,7 +139,8 @@ class CompiledPolicy:
             _require_light(rule.name, weight)
             (allow if rule.effect == "Allow" else deny).append(compiled)
         closes = document.access is not None and (not rules or bool(allow))
-        return cls(document.identity, document.tier, closes, tuple(allow), tuple(deny), weight)
+        authentication = document.authentication if document.mode is None else None
+        return cls(document.identity, document.tier, closes, tuple(allow), tuple(deny), weight, authentication)
 
     def size(self, primitive: Primitive) -> int:
         """Return the instructions that judge a name of this primitive."""

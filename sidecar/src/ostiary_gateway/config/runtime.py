@@ -2,15 +2,37 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 from pydantic import ValidationError
 
 from ostiary_core.contract.documents import EntryDocument, PolicyDocument
 from ostiary_core.contract.read_errors import unreadable
+from ostiary_core.errors import ContractError
 from ostiary_core.policy.access import AccessEvaluator, CompiledPolicy
+from ostiary_core.policy.principal import Principal
 from ostiary_core.policy.visibility import Visibility
+from ostiary_gateway.server.request import Request
 from ostiary_gateway.telemetry import semantic_conventions
 from ostiary_gateway.upstream.server import UpstreamServer
+
+if TYPE_CHECKING:
+    from ostiary_gateway.config.snapshot import Snapshot
+
+
+class CallerAuthenticator(Protocol):
+    """Finds out who sends a request (:mod:`ostiary_gateway.identity`)."""
+
+    @property
+    def headers(self) -> tuple[str, ...]:
+        """The headers that it reads, in lower case."""
+
+    async def authenticate(self, request: Request, snapshot: "Snapshot") -> Principal:
+        """Return who sends a request.
+
+        Raises:
+            Refusal: the request has no valid credential.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +56,30 @@ class ProxyRuntime:
     """The attributes of every span on this proxy."""
     policies: Mapping[str, CompiledPolicy]
     """By digest, so that the next revision does not compile them again."""
+    authenticator: CallerAuthenticator | None = None
+    """None where every caller is anonymous."""
 
 
 ServerFactory = Callable[[EntryDocument], UpstreamServer]
+AuthenticatorFactory = Callable[[EntryDocument, Mapping[str, CompiledPolicy]], CallerAuthenticator | None]
+
+
+def no_authentication(entry: EntryDocument, policies: Mapping[str, CompiledPolicy]) -> None:
+    """Refuse policies that authenticate callers, for a gateway that cannot do so.
+
+    Raises:
+        ContractError: a policy sets authentication.
+    """
+    if any(policy.authentication is not None for policy in policies.values()):
+        raise ContractError(f"entry {entry.identity}: this gateway cannot authenticate callers")
 
 
 def build_runtime(
-    digest: str, text: bytes, policy: Callable[[str], CompiledPolicy], servers: ServerFactory
+    digest: str,
+    text: bytes,
+    policy: Callable[[str], CompiledPolicy],
+    servers: ServerFactory,
+    authenticators: AuthenticatorFactory = no_authentication,
 ) -> ProxyRuntime:
     """Compile the entry in ``text``. ``policy`` returns a compiled policy by its digest.
 
@@ -66,6 +105,7 @@ def build_runtime(
             semantic_conventions.OSTIARY_PROXY_NAME: entry.name,
         },
         policies=policies,
+        authenticator=authenticators(entry, policies),
     )
 
 

@@ -32,7 +32,14 @@ from ostiary_gateway.config.rejections import (
     describe,
     misplaced_keys_message,
 )
-from ostiary_gateway.config.runtime import ProxyRuntime, ServerFactory, build_runtime, parse_policy
+from ostiary_gateway.config.runtime import (
+    AuthenticatorFactory,
+    ProxyRuntime,
+    ServerFactory,
+    build_runtime,
+    no_authentication,
+    parse_policy,
+)
 from ostiary_gateway.config.snapshot import Snapshot, build_snapshot
 from ostiary_gateway.errors import ConfigIncomplete, RevisionAhead
 from ostiary_gateway.threads import in_background
@@ -60,7 +67,14 @@ class ConfigStore:
     called at each swap with the identities of the proxies that changed or were removed.
     """
 
-    def __init__(self, *, gateway: str | None, servers: ServerFactory, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        *,
+        gateway: str | None,
+        servers: ServerFactory,
+        authenticators: AuthenticatorFactory = no_authentication,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self.snapshot: Snapshot | None = None
         self.keyring = Keyring()
         self.rejected_entries: dict[str, EntryRejection] = {}
@@ -71,6 +85,7 @@ class ConfigStore:
         self.rejections = 0
         self._gateway = gateway
         self._servers = servers
+        self._authenticators = authenticators
         self._clock = clock
         self._offers: dict[str, _SourceState] = {}
         self._lock = asyncio.Lock()
@@ -191,7 +206,7 @@ class ConfigStore:
             try:
                 if kept is None or kept.digest != reference.digest:
                     text = _take(bundle, reference.digest)
-                    kept = build_runtime(reference.digest, text, policies.take, self._servers)
+                    kept = build_runtime(reference.digest, text, policies.take, self._servers, self._authenticators)
                     build.built_one()
             except ConfigIncomplete:
                 raise

@@ -7,6 +7,7 @@ from typing import Any, Final
 from ostiary_core.mcp.methods import METHODS, UNKNOWN_NOTIFICATION, AuthorizationKind, Method
 from ostiary_core.mcp.protocol_revisions import MODERN, Era
 from ostiary_core.policy.access import Decision
+from ostiary_core.policy.principal import ANONYMOUS, Principal
 from ostiary_gateway.config.runtime import ProxyRuntime
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.limits.reservation import Reservation
@@ -15,8 +16,6 @@ from ostiary_gateway.server.request import Request
 from ostiary_gateway.session import UpstreamSession
 from ostiary_gateway.upstream.server import UpstreamServer
 
-#: The principal of clients without credentials.
-ANONYMOUS = "anonymous"
 _LISTEN: Final = AuthorizationKind.LISTEN
 #: By method, the member of the params that is read again after the request has been forwarded.
 _KEPT: Final = {"subscriptions/listen": "notifications", "initialize": "protocolVersion"} | {
@@ -91,7 +90,7 @@ class Exchange:
     request: Request
     snapshot: Snapshot
     proxy: ProxyRuntime
-    principal: str = ANONYMOUS
+    principal: Principal = ANONYMOUS
     session: UpstreamSession | None = None
     sealed_session: str | None = None
     request_id: str | int | None = None

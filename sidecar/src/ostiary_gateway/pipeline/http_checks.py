@@ -1,7 +1,7 @@
 """Receive: check a request's method, headers, Host, Origin and session id.
 
 The body is not read here. The sender is judged as far as headers show it: the Host and the Origin that a browser names
-(DNS rebinding), and whether a session id is ours. Until callers authenticate, every caller is the anonymous principal.
+(DNS rebinding), and whether a session id is ours. Callers are authenticated later.
 
 Only pages whose origin passed :func:`check_origin` get CORS headers (Fetch standard); for all others the gateway
 behaves as if it did not support CORS. The browser's own credentials (cookies) are never requested: MCP authenticates
@@ -124,7 +124,7 @@ def open_session(exchange: Exchange, sealer: Sealer) -> UpstreamSession | None:
     if sealed is None:
         return None
     max_age = exchange.snapshot.settings.bounds.session_max_age / 1000
-    session = sealer.open(sealed, proxy_uid=exchange.proxy.uid, principal=exchange.principal, max_age=max_age)
+    session = sealer.open(sealed, proxy_uid=exchange.proxy.uid, principal=exchange.principal.id, max_age=max_age)
     if session is None:
         raise session_not_found()
     return session
@@ -155,13 +155,18 @@ def expose_to_page(request: Request) -> None:
         }
 
 
-def preflight(request: Request) -> Response:
-    """Return the response to a preflight."""
+def preflight(request: Request, exchange: Exchange) -> Response:
+    """Return the response to a preflight.
+
+    A page may send the headers in which the proxy expects credentials.
+    """
+    authenticator = exchange.proxy.authenticator
+    credentials = authenticator.headers if authenticator is not None else ()
     asked = request.headers.get("access-control-request-headers", "").lower().split(",")
     parameters = [name for each in asked if _PARAMETER.fullmatch(name := each.strip())]
     headers = {
         "Access-Control-Allow-Methods": _ALLOW,
-        "Access-Control-Allow-Headers": ", ".join([_REQUEST_HEADERS, *parameters[:_PARAMETERS]]),
+        "Access-Control-Allow-Headers": ", ".join([_REQUEST_HEADERS, *credentials, *parameters[:_PARAMETERS]]),
         "Access-Control-Max-Age": _MAX_AGE,
     }
     return Response(204, headers=headers)

@@ -81,6 +81,11 @@ class ListNotices:
         if self.ready is not None:
             self.ready()
 
+    def retry(self) -> None:
+        """Send what is due and could not be sent before."""
+        if self._owed and self._timer is None:
+            self._due()
+
     def close(self) -> None:
         """Send no more notifications."""
         self.ready = None

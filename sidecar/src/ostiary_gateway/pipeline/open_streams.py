@@ -1,7 +1,8 @@
 """Open streams, and the effect of a new config on them.
 
-A call in flight ends under the policy that authorized it. A stream can stay open for days, so it is authorized again
-when the entry of its proxy changes: it continues under the new policy, or is closed.
+A call in flight ends under the policy that authorized it. A stream can stay open for days, so its caller is
+authenticated and authorized again when the entry of its proxy changes: it continues under the new policy, or is closed.
+It is closed when its caller's credential expires, too.
 There may be hundreds of streams, each with a thousand URIs, so they are authorized in slices between which other
 requests are served. A stream that waits for this has the new policy already, and delivers nothing before.
 Draining closes all streams: their clients open them again at another replica.
@@ -9,9 +10,10 @@ Draining closes all streams: their clients open them again at another replica.
 
 import asyncio
 from dataclasses import dataclass, field
-from time import monotonic
+from time import monotonic, time
 from typing import Any, Final
 
+from ostiary_core.policy.principal import ANONYMOUS, Principal
 from ostiary_gateway.config.runtime import ProxyRuntime
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.errors import Refusal
@@ -30,7 +32,8 @@ class OpenStream:
 
     ``proxy`` is the runtime whose policy applies to its messages now.
 
-    ``unsettled`` while it has a new runtime and has not been authorized by it.
+    ``unsettled`` while it has a new runtime and has not been authorized by it, ``unauthenticated`` while its caller has
+    not been authenticated by it.
     """
 
     proxy: ProxyRuntime
@@ -38,7 +41,9 @@ class OpenStream:
     response: UpstreamResponse
     ended: bool = False
     unsettled: bool = False
+    unauthenticated: bool = False
     notices: ListNotices = field(init=False)
+    _expiry: asyncio.TimerHandle | None = None
 
     def __post_init__(self) -> None:
         """Create the notices of the stream."""
@@ -58,8 +63,51 @@ class OpenStream:
             self.end()
             return
         self.notices.compare(self.proxy.visibility, proxy.visibility)
+        if proxy.authenticator is not self.proxy.authenticator:
+            self.unauthenticated = True
         self.proxy = self.exchange.proxy = proxy
         self.unsettled = self.exchange.message is not None
+
+    async def authenticate(self) -> None:
+        """Authenticate the caller again if that is due; end the stream if it is refused or is another principal."""
+        while self.unauthenticated and not self.ended:
+            proxy = self.proxy
+            principal = await self._principal()
+            if proxy is not self.proxy:
+                continue
+            self.unauthenticated = False
+            if principal is None or principal.id != self.exchange.principal.id:
+                self.end()
+                return
+            self.exchange.principal = principal
+            self.end_at_expiry()
+
+    async def _principal(self) -> Principal | None:
+        authenticator = self.proxy.authenticator
+        if authenticator is None:
+            return ANONYMOUS
+        try:
+            return await authenticator.authenticate(self.exchange.request, self.exchange.snapshot)
+        except Refusal:
+            return None
+
+    def end_at_expiry(self) -> None:
+        """End the stream when its caller's credential expires; a clock that was set back delays that."""
+        self.cancel_expiry()
+        expires = self.exchange.principal.expires_at
+        if expires is None:
+            return
+        seconds = expires - time()
+        if seconds <= 0:
+            self.end()
+        else:
+            self._expiry = asyncio.get_running_loop().call_later(seconds, self.end_at_expiry)
+
+    def cancel_expiry(self) -> None:
+        """Stop waiting for the expiry."""
+        if self._expiry is not None:
+            self._expiry.cancel()
+            self._expiry = None
 
     def settle(self) -> None:
         """Authorize the stream again if that is due, and end it if the new runtime refuses it."""
@@ -92,11 +140,14 @@ class OpenStreams:
             stream.replace_runtime(proxy)
             stream.settle()
         self._streams.add(stream)
+        stream.end_at_expiry()
+        self._settle_soon()
 
     def closed(self, stream: OpenStream) -> None:
         """Remove a stream."""
         self._streams.discard(stream)
         stream.notices.close()
+        stream.cancel_expiry()
 
     def on_swap(self, snapshot: Snapshot, changed: frozenset[str]) -> None:
         """Authorize the streams of changed proxies again.
@@ -107,15 +158,21 @@ class OpenStreams:
             stream.exchange.snapshot = snapshot
             if stream.proxy.identity in changed:
                 stream.replace_runtime(snapshot.proxies.get(stream.proxy.identity))
-        if self._settling is None and any(stream.unsettled for stream in self._streams):
+        self._settle_soon()
+
+    def _settle_soon(self) -> None:
+        if self._settling is None and any(map(_is_due, self._streams)):
             self._settling = asyncio.get_running_loop().create_task(self._settle())
 
     async def _settle(self) -> None:
         """Authorize all streams that are unsettled, also those that a further swap adds meanwhile."""
         try:
             since = monotonic()
-            while waiting := [stream for stream in self._streams if stream.unsettled]:
+            while waiting := list(filter(_is_due, self._streams)):
                 for stream in waiting:
+                    if stream.unauthenticated:
+                        await stream.authenticate()
+                        stream.notices.retry()
                     stream.settle()
                     if monotonic() - since >= _SLICE_SECONDS:
                         await asyncio.sleep(0)
@@ -127,6 +184,10 @@ class OpenStreams:
         """End every stream."""
         for stream in list(self._streams):
             stream.end()
+
+
+def _is_due(stream: OpenStream) -> bool:
+    return (stream.unsettled or stream.unauthenticated) and not stream.ended
 
 
 def listen_ended(request_id: str | int | None) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
+from ostiary_core.policy.principal import ANONYMOUS
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.errors import CallerGone, Refusal, UpstreamFault
 from ostiary_gateway.limits.checks import become_stream
@@ -16,7 +17,7 @@ from ostiary_gateway.pipeline import record, server_revisions
 from ostiary_gateway.pipeline.authorize import authorize
 from ostiary_gateway.pipeline.body import body_at_hand, check_accept, check_head, parse_large, read_body
 from ostiary_gateway.pipeline.decode import bodiless_revision, decode, parse, request_id
-from ostiary_gateway.pipeline.exchange import ANONYMOUS, Exchange
+from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.forward import cancel_duplicates, check_loop, forward
 from ostiary_gateway.pipeline.http_checks import check_host, check_origin, open_session, preflight, receive
 from ostiary_gateway.pipeline.large_messages import LIGHT_BYTES, is_light
@@ -76,8 +77,8 @@ class RequestPipeline:
     async def handle(self, request: Request) -> Response | None:
         """Answer one request.
 
-        The stages are receive, route, check origin, admit (in-flight limits), decode, check loop, authorize, stream
-        limits, select, forward, shape and record.
+        The stages are receive, route, check origin, authenticate, admit (in-flight limits), decode, check loop,
+        authorize, stream limits, select, forward, shape and record.
         """
         headers = request.headers
         exchange: Exchange | None = None
@@ -93,7 +94,10 @@ class RequestPipeline:
                 record.routed(span, exchange)
                 check_origin(request, exchange, loopback=self._loopback)
                 if request.method == "OPTIONS":
-                    return preflight(request)
+                    return preflight(request, exchange)
+                if exchange.proxy.authenticator is not None:
+                    await self._authenticate(exchange)
+                    record.authenticated(span, exchange)
                 self._admit(exchange)
                 await self._decode(exchange)
                 record.decoded(span, exchange)
@@ -166,12 +170,20 @@ class RequestPipeline:
         # Only the exchange keeps the snapshot: a stream may last for days, and takes each new one.
         return Exchange(request, snapshot, route(request, snapshot))
 
+    async def _authenticate(self, exchange: Exchange) -> None:
+        authenticator = exchange.proxy.authenticator
+        exchange.principal = (
+            await authenticator.authenticate(exchange.request, exchange.snapshot)
+            if authenticator is not None
+            else ANONYMOUS
+        )
+
     def _admit(self, exchange: Exchange) -> None:
         self.limiter.admit(
             exchange.reservation,
             exchange.request,
             proxy=exchange.proxy.uid,
-            principal=exchange.principal if exchange.principal != ANONYMOUS else None,
+            principal=exchange.principal.id if exchange.principal is not ANONYMOUS else None,
             is_stream=exchange.stays_open,
         )
 
@@ -214,18 +226,19 @@ class RequestPipeline:
         if text is None:
             text = await read_body(exchange, limit=exchange.snapshot.settings.bounds.request_bytes)
         body = parse(text) if is_light(text) else await parse_large(exchange, text)
-        self._use_current_config(exchange)
+        await self._use_current_config(exchange)
         return body
 
-    def _use_current_config(self, exchange: Exchange) -> None:
+    async def _use_current_config(self, exchange: Exchange) -> None:
         """Switch to the config now in force.
 
-        A body can take long, and is judged by the config at its end.
+        A body can take long, and is judged by the config at its end: its caller, too.
         """
         current = self._snapshot()
         if current is not None and current is not exchange.snapshot:
             exchange.snapshot = current
             exchange.proxy = route(exchange.request, current)
+            await self._authenticate(exchange)
 
     def _open_session(self, exchange: Exchange) -> UpstreamSession | None:
         exchange.session = open_session(exchange, self._sealer)

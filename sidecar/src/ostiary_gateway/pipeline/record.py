@@ -6,6 +6,7 @@ It never waits, and cannot fail a request.
 from typing import Protocol, TypeGuard
 
 from ostiary_core.mcp import codes
+from ostiary_core.policy.principal import ANONYMOUS
 from ostiary_gateway.errors import CallerGone, Refusal, UpstreamFault
 from ostiary_gateway.pipeline.authorize import DeniedError
 from ostiary_gateway.pipeline.content_capture import CapturedContent, start_capture
@@ -18,6 +19,16 @@ from ostiary_gateway.telemetry.span import exception_type
 def routed(span: ServerSpan, exchange: Exchange) -> None:
     """Report the proxy of the request."""
     span.routed(exchange.proxy.evidence, revision=exchange.snapshot.revision)
+
+
+def authenticated(span: ServerSpan, exchange: Exchange) -> None:
+    """Report who sends the request, as the name that the policy's owner gave it; never a claim of a token."""
+    principal = exchange.principal
+    span.set(semantic_conventions.OSTIARY_AUTHENTICATION_METHOD, principal.method)
+    if principal.consumer:
+        span.set(semantic_conventions.USER_ID, principal.consumer)
+    elif principal is not ANONYMOUS:
+        span.set(semantic_conventions.USER_HASH, principal.id)
 
 
 def decoded(span: ServerSpan, exchange: Exchange) -> None:

@@ -103,4 +103,4 @@ class ResponseShaper:
                 record_result(exchange, outcome)
 
     def _seal(self, exchange: Exchange, session: UpstreamSession) -> str:
-        return self._sealer.seal(session, proxy_uid=exchange.proxy.uid, principal=exchange.principal)
+        return self._sealer.seal(session, proxy_uid=exchange.proxy.uid, principal=exchange.principal.id)

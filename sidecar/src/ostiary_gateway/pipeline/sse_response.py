@@ -117,7 +117,7 @@ class EventRelay:
 
     async def _pass_all(self, blocks: Iterator[bytes]) -> None:
         """Filter and send the events that a chunk has completed."""
-        while self._pass_on(blocks) and not self._is_ended:
+        while await self._is_authenticated() and self._pass_on(blocks) and not self._is_ended:
             # A chunk of many tiny events takes long, while other requests wait. More chunks come meanwhile, so there
             # must be a flush: without it a slow client would never slow the upstream.
             await self._flush()
@@ -126,12 +126,22 @@ class EventRelay:
             else:
                 await self._pass_on_large(self._large)
 
+    async def _is_authenticated(self) -> bool:
+        """Authenticate the caller of an open stream again if that is due; return whether it may continue."""
+        stream = self._stream
+        if stream is not None and stream.unauthenticated:
+            await stream.authenticate()
+        return not self._is_ended
+
     async def _pass_on_large(self, block: bytes) -> None:
         """Filter a large event in slices, in its turn."""
         self._large = None
         async with LARGE_MESSAGES.turn(self._exchange.proxy.uid):
+            # The policy may have changed while it waited.
+            if not await self._is_authenticated():
+                return
             if self._stream is not None:
-                self._stream.settle()  # the policy may have changed while it waited
+                self._stream.settle()
             if self._is_ended:
                 return
             filtered = await in_slices(self._filter.filtering(block))
@@ -234,6 +244,8 @@ class EventRelay:
         stream = self._stream
         if stream is None or self._filter.outcome is not None or not self._downstream.begun:
             return
+        if stream.unauthenticated:
+            return  # they are sent once it is authenticated
         stream.settle()
         if stream.ended:
             return

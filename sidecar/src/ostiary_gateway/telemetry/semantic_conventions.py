@@ -58,6 +58,10 @@ SERVER_PORT: Final = "server.port"
 HTTP_REQUEST_METHOD: Final = "http.request.method"
 HTTP_RESPONSE_STATUS_CODE: Final = "http.response.status_code"
 
+# Who sent the request: the name of a consumer, else a hash of the identity
+USER_ID: Final = "user.id"
+USER_HASH: Final = "user.hash"
+
 # OpenInference, which Phoenix and others group traces by (its semantic conventions, "Span Kinds", "Sessions")
 #: The same digest as ``mcp.session.id``.
 SESSION_ID: Final = "session.id"
@@ -76,6 +80,7 @@ OSTIARY_ACCESS_RULE: Final = "ostiary.access.rule"
 OSTIARY_ACCESS_REASON: Final = "ostiary.access.reason"
 #: The number of list items that were dropped because they cannot be judged.
 OSTIARY_LIST_DROPPED_ITEMS: Final = "ostiary.list.dropped_items"
+OSTIARY_AUTHENTICATION_METHOD: Final = "ostiary.authentication.method"
 OSTIARY_CONFIG_REVISION: Final = "ostiary.config.revision"
 
 ALLOW: Final = "allow"

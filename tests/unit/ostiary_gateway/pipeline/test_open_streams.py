@@ -10,6 +10,7 @@ from mcp_clients import eventually
 from multidict import CIMultiDict
 from visibilities import visibility_by_rules
 
+from ostiary_core.policy.principal import ANONYMOUS
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.pipeline import open_streams
 from ostiary_gateway.pipeline.decode import decode
@@ -20,14 +21,14 @@ REFUSE = visibility_by_rules({"name": "none", "effect": "Deny", "resources": {}}
 
 
 def proxy(visibility: Any) -> Any:
-    return SimpleNamespace(identity="default/mock", uid="u", server="s", visibility=visibility)
+    return SimpleNamespace(identity="default/mock", uid="u", server="s", visibility=visibility, authenticator=None)
 
 
 def listening(uris: int) -> OpenStream:
     wanted = {"notifications": {"resourceSubscriptions": [f"doc://{index}" for index in range(uris)]}}
     body = modern("subscriptions/listen", wanted)
     message = decode(body, CIMultiDict(modern_headers(body)), lambda: None)
-    exchange = SimpleNamespace(message=message, proxy=None, snapshot=None, request_id=1)
+    exchange = SimpleNamespace(message=message, proxy=None, snapshot=None, request_id=1, principal=ANONYMOUS)
     answer = SimpleNamespace(close=lambda: None)
     return OpenStream(proxy(ALLOW), cast("Any", exchange), cast("Any", answer))
 

@@ -15,6 +15,7 @@ with warnings.catch_warnings():
         mcp_attributes,
         rpc_attributes,
         session_attributes,
+        user_attributes,
     )
     from opentelemetry.semconv._incubating.metrics import mcp_metrics
 from opentelemetry.semconv.attributes import (
@@ -63,7 +64,10 @@ PINNED = {
     "OSTIARY_ACCESS_RULE": "ostiary.access.rule",
     "OSTIARY_ACCESS_REASON": "ostiary.access.reason",
     "OSTIARY_LIST_DROPPED_ITEMS": "ostiary.list.dropped_items",
+    "OSTIARY_AUTHENTICATION_METHOD": "ostiary.authentication.method",
     "OSTIARY_CONFIG_REVISION": "ostiary.config.revision",
+    "USER_ID": "user.id",
+    "USER_HASH": "user.hash",
     "SERVICE_NAME": "service.name",
     "SERVICE_NAMESPACE": "service.namespace",
     "SERVICE_VERSION": "service.version",
@@ -98,6 +102,7 @@ CONVENTIONS = (
     service_attributes,
     session_attributes,
     telemetry_attributes,
+    user_attributes,
 )
 
 

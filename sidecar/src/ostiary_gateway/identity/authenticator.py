@@ -1,0 +1,138 @@
+"""Authenticate: find the credential of a request, and the method that accepts it.
+
+A request has at most one credential, in one header, and none in its URL. A credential that no method accepts is
+refused, also where anonymous callers are admitted: otherwise an agent with an expired key would continue with other
+rights, and no one would notice.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Final, Protocol
+from urllib.parse import unquote
+
+from ostiary_core.policy.principal import ANONYMOUS, Principal
+from ostiary_gateway.config.snapshot import Snapshot
+from ostiary_gateway.errors import Refusal
+from ostiary_gateway.identity import challenges
+from ostiary_gateway.identity.verdict_cache import Verdict, VerdictCache
+from ostiary_gateway.server.request import Request
+
+#: Parameters of a URL by which clients of other products send a credential, in lower case and with underscores.
+_QUERY_NAMES: Final = frozenset({"access_token", "api_key", "apikey", "key", "token", "x_api_key"})
+
+
+class AuthenticationMethod(Protocol):
+    """One way of authentication by a header."""
+
+    header: str
+    """The header that it reads, in lower case."""
+    scheme: str | None
+    """The authentication scheme, in lower case; None where the whole value is the credential."""
+
+    async def verify(self, token: bytes, snapshot: Snapshot) -> Verdict | None:
+        """Return whose a credential is; None where it is not valid."""
+
+
+class Outcomes:
+    """Counts authentications by (proxy, method, outcome).
+
+    ``method`` is empty where no method accepted the credential. ``outcome`` is ``accepted`` or the reason of a refusal.
+    """
+
+    def __init__(self) -> None:
+        self.counts: Counter[tuple[str, str, str]] = Counter()
+
+    def forget(self, proxies: Iterable[str]) -> None:
+        """Forget the counts of proxies that no longer exist."""
+        gone = frozenset(proxies)
+        for key in [key for key in self.counts if key[0] in gone]:
+            del self.counts[key]
+
+
+class Authenticator:
+    """Authenticates the callers of one proxy by any of ``methods``.
+
+    ``anonymous`` admits requests without a credential.
+    """
+
+    def __init__(
+        self, proxy: str, methods: Sequence[AuthenticationMethod], *, anonymous: bool, outcomes: Outcomes
+    ) -> None:
+        self.methods: Final = tuple(methods)
+        self.headers: Final = tuple(sorted({method.header for method in methods}))
+        self._proxy = proxy
+        self._anonymous = anonymous
+        self._outcomes = outcomes
+        self._verdicts = VerdictCache()
+        # What a caller without a credential is told to send.
+        self._expected = next((name for name in self.headers if name == "authorization"), *self.headers[:1])
+
+    async def authenticate(self, request: Request, snapshot: Snapshot) -> Principal:
+        """Return who sends a request.
+
+        Raises:
+            Refusal: 401 without a valid credential, 400 with several, or with one in the URL.
+        """
+        try:
+            principal = await self._authenticate(request, snapshot)
+        except Refusal as refusal:
+            self._outcomes.counts[self._proxy, "", refusal.reason] += 1
+            raise
+        self._outcomes.counts[self._proxy, principal.method, "accepted"] += 1
+        return principal
+
+    async def _authenticate(self, request: Request, snapshot: Snapshot) -> Principal:
+        if "?" in request.target:
+            _check_query(request.target)
+        header = self._credential_header(request)
+        if header is None:
+            if self._anonymous:
+                return ANONYMOUS
+            raise challenges.credential_missing(_shown(self._expected))
+        value = request.headers[header]
+        digest = hashlib.sha256(f"{header}:{value}".encode("utf-8", "surrogatepass")).digest()
+        known = self._verdicts.get(digest)
+        if known is not None:
+            return known
+        verdict = await self._verify(header, value, snapshot)
+        self._verdicts.keep(digest, verdict)
+        return verdict.principal
+
+    def _credential_header(self, request: Request) -> str | None:
+        """Return the name of the one header with a credential; None where there is none."""
+        headers = request.headers
+        found = [name for name in self.headers if name in headers]
+        if len(found) > 1 or not request.repeated.isdisjoint(found):
+            raise challenges.several_credentials()
+        return found[0] if found else None
+
+    async def _verify(self, header: str, value: str, snapshot: Snapshot) -> Verdict:
+        for method in self.methods:
+            token = _token(value, method.scheme) if method.header == header else None
+            if token is not None:
+                verdict = await method.verify(token, snapshot)
+                if verdict is not None:
+                    return verdict
+        raise challenges.credential_invalid(_shown(header))
+
+
+def _token(value: str, scheme: str | None) -> bytes | None:
+    """Return the credential in a header's value; None where it has another scheme."""
+    if scheme is not None:
+        found, _, value = value.partition(" ")
+        if found.lower() != scheme:
+            return None
+    return value.strip(" ").encode("utf-8", "surrogatepass")
+
+
+def _check_query(target: str) -> None:
+    """Refuse a URL with a credential (RFC 6750 §5.3, and the specification of MCP, Token Requirements)."""
+    for part in target.partition("?")[2].split("&"):
+        name = unquote(part.partition("=")[0]).lower().replace("-", "_")
+        if name in _QUERY_NAMES:
+            raise challenges.credential_in_query(name)
+
+
+def _shown(header: str) -> str:
+    return "-".join(part.capitalize() for part in header.split("-"))

@@ -1,0 +1,50 @@
+"""Credentials that were accepted a moment ago, so that most requests need no further check.
+
+Only accepted credentials are kept: a client that sends invalid ones cannot fill the cache. It never keeps a credential,
+only its SHA-256.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from ostiary_core.policy.principal import Principal
+
+#: The most credentials that one proxy remembers.
+MOST: Final = 4096
+
+
+class Verdict(NamedTuple):
+    """An accepted credential: its owner, and until when that may be assumed, in epoch seconds; None for ever."""
+
+    principal: Principal
+    until: float | None = None
+
+
+class VerdictCache:
+    """The accepted credentials of one proxy, by digest. The one that was accepted first is dropped first."""
+
+    def __init__(self, *, most: int = MOST, clock: Callable[[], float] = time.time) -> None:
+        self._verdicts: dict[bytes, tuple[Principal, float]] = {}
+        self._most = most
+        self._clock = clock
+
+    def get(self, digest: bytes) -> Principal | None:
+        """Return the owner of a credential; None where it must be checked."""
+        found = self._verdicts.get(digest)
+        if found is None:
+            return None
+        if self._clock() < found[1]:
+            return found[0]
+        del self._verdicts[digest]
+        return None
+
+    def keep(self, digest: bytes, verdict: Verdict) -> None:
+        """Keep a verdict, at most until its principal expires."""
+        limits = [limit for limit in (verdict.until, verdict.principal.expires_at) if limit is not None]
+        if len(self._verdicts) >= self._most and digest not in self._verdicts:
+            del self._verdicts[next(iter(self._verdicts))]
+        self._verdicts[digest] = (verdict.principal, min(limits, default=float("inf")))
+
+    def __len__(self) -> int:
+        return len(self._verdicts)
