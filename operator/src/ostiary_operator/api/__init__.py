@@ -11,5 +11,5 @@ yaml_reader                 parses YAML strictly into plain values, with the lin
 base_model, constraints     the base of all models; constraints that the models and the API server share
 names, urls, patterns, durations, quantities    the types of single values
 labels, objects             the labels of objects, and what a DNS label is; the type of objects and their metadata
-schema, crd, field_reference    what is generated: structural schemas, the CRDs, the field reference
+schema, crd, json_schema, field_reference    what is generated: structural schemas, CRDs, schemas for editors, reference
 """

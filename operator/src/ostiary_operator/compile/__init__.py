@@ -12,5 +12,6 @@ gateway_discovery   which gateways exist, with the text of their settings; ``gat
 targets, policies   which proxies a policy means; which version of each policy is in force
 proxies             which version of each proxy is in force where, by ``grants``, ``routes``, ``references``
 entries             the documents of the proxies; ``quota`` bounds them per namespace
-statuses            the status of each resource, with ``advisories`` that are no part of Ready
+statuses            the status of each resource, with ``advisories`` that are no part of Ready, and ``messages``
+compiler            the whole compilation; ``cache`` keeps results between two, ``encoded_document`` their JSON
 """

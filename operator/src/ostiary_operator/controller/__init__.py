@@ -1,1 +1,10 @@
-"""Reconciles: work queue, passes, leader election, and the guard against mass deletion."""
+"""Reconciles: work queue, passes, leader election, and the guard against mass deletion.
+
+app                  runs the operator: its tasks, start and end
+queue                decides when a pass runs
+reconciler           one pass: list, compile, deliver, report; ``gateway_problems`` reports what is wrong with gateways
+applied_configs      the last config of each gateway
+mass_deletion_guard  delays a pass that would remove everything
+leader_election      which replica of the operator leads; ``namespace_ownership``: which operator serves a namespace
+admin, metrics       the admin endpoint and its metrics
+"""
