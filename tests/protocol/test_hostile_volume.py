@@ -50,7 +50,7 @@ async def peak_of(directory: Path, files: dict[str, bytes], operator: ConfigWrit
         return peak(gateway)
 
 
-async def test_what_no_manifest_names_is_not_unfolded(tmp_path: Path, bomb: bytes) -> None:
+async def test_what_no_manifest_names_is_not_decompressed(tmp_path: Path, bomb: bytes) -> None:
     operator = ConfigWriter()
     files = operator.files(entry("crm"))
     usual = await peak_of(tmp_path / "usual", files, operator, ready=True)
@@ -59,12 +59,12 @@ async def test_what_no_manifest_names_is_not_unfolded(tmp_path: Path, bomb: byte
     assert hostile < usual + 48 * MIB
 
 
-async def test_a_part_in_place_of_the_named_one_is_unfolded_within_bounds_and_refused(
+async def test_a_part_in_place_of_the_named_one_is_decompressed_within_bounds_and_refused(
     tmp_path: Path, bomb: bytes
 ) -> None:
     operator = ConfigWriter()
     large = operator.files(*(entry(f"p{n}", path=f"/{digest(b'%d' % n)}") for n in range(600)))
-    assert "documents-0.jsonl.gz" in large, "its manifest says what each part unfolds to"
+    assert "documents-0.jsonl.gz" in large, "its manifest gives the decompressed size of each part"
     usual = await peak_of(tmp_path / "usual", large, operator, ready=True)
     small = {"manifest.json": operator.files(entry("crm"))["manifest.json"]}
     for name, files in (("large", large), ("small", small)):

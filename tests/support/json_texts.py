@@ -192,5 +192,5 @@ def _check(value: Any, depth: int) -> None:
 
 
 def identical(one: Any, other: Any) -> bool:
-    """Say whether two values are the same JSON: also the types of numbers, the sign of zero and the order of keys."""
+    """Compare two values as JSON: also the types of numbers, the sign of zero and the order of keys."""
     return json.dumps(one) == json.dumps(other)

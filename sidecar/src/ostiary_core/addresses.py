@@ -18,7 +18,7 @@ def parse(text: str) -> Address | None:
 
 
 def is_address(text: object) -> bool:
-    """Say whether a value is the text of an address."""
+    """Return whether a value is the text of an address."""
     return isinstance(text, str) and parse(text) is not None
 
 

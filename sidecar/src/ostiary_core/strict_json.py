@@ -92,7 +92,7 @@ def dumps(value: Any) -> bytes:
 
 
 def may_hold_wild_numbers(text: bytes) -> bool:
-    """Say whether each value of a text must be checked.
+    """Return whether each value of a text must be checked.
 
     It may hold a number that is out of range.
     """

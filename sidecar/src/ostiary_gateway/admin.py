@@ -135,7 +135,7 @@ def _offers(proxy: ProxyRuntime | None) -> dict[str, Any]:
     known, slips = OFFERED.of(proxy) if proxy is not None else ((), ())
     if not known:
         return {}
-    told = [
+    missing = [
         {
             "policy": slip.exact.policy,
             "rule": slip.exact.rule,
@@ -145,7 +145,7 @@ def _offers(proxy: ProxyRuntime | None) -> dict[str, Any]:
         }
         for slip in slips
     ]
-    return {"offers": {"known": list(known), "slips": told, "cut": len(slips) >= MOST_REPORTED}}
+    return {"offers": {"known": list(known), "slips": missing, "cut": len(slips) >= MOST_REPORTED}}
 
 
 def _entry_rejection(found: EntryRejection | None) -> dict[str, Any] | None:

@@ -41,7 +41,7 @@ def break_cycles(transport: asyncio.BaseTransport | None) -> None:
 
 
 def is_unsent(transport: asyncio.Transport | None) -> bool:
-    """Say whether some written data has not reached the peer's kernel yet.
+    """Return whether some written data has not reached the peer's kernel yet.
 
     It may be in the buffers of TLS, of the transport, or of our kernel. The kernel is asked as well, because a TLS
     transport does not count the data in the transport below it. On systems other than Linux only the transport's own

@@ -113,12 +113,12 @@ def value_of(block: bytes, field: bytes) -> bytes | None:
 
 
 def is_message(block: bytes) -> bool:
-    """Say whether a block's type is that of MCP's events, which is the default."""
+    """Return whether a block's type is that of MCP's events, which is the default."""
     return (value_of(block, b"event") or b"") in _MESSAGE
 
 
 def is_endpoint(block: bytes) -> bool:
-    """Say whether a block names the endpoint, as HTTP+SSE (2024-11-05) begins its stream."""
+    """Return whether a block names the endpoint, as HTTP+SSE (2024-11-05) begins its stream."""
     return value_of(block, b"event") == b"endpoint"
 
 

@@ -52,7 +52,7 @@ _DNS_LABEL: Final = re.compile(DNS_LABEL)
 
 
 def is_dns_label(text: str) -> bool:
-    """Say whether a text is one DNS label."""
+    """Return whether a text is one DNS label."""
     return _DNS_LABEL.fullmatch(text) is not None
 
 

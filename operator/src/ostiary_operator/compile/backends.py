@@ -49,7 +49,7 @@ def service_of(host: str) -> ServiceName | None:
 
 
 def is_in_cluster(host: str) -> bool:
-    """Say whether a host is the name of a Service in the DNS of a cluster of any domain."""
+    """Return whether a host is the name of a Service in the DNS of a cluster of any domain."""
     return host.endswith(".svc") or ".svc." in host
 
 

@@ -86,12 +86,12 @@ def gateway_of(obj: ReadOnlyObject) -> _Identity:
 
 
 def names_gateway(obj: ReadOnlyObject) -> bool:
-    """Say whether an object's label names a gateway."""
+    """Return whether an object's label names a gateway."""
     return labels.is_dns_label(gateway_of(obj)[1])
 
 
 def is_settings(config_map: ReadOnlyObject) -> bool:
-    """Say whether a ConfigMap holds settings of a gateway."""
+    """Return whether a ConfigMap holds settings of a gateway."""
     return labels.of(config_map).get(labels.USAGE) == labels.SETTINGS_USAGE
 
 

@@ -164,7 +164,7 @@ def _joined(number: int, new: Mapping[str, bytes], kept: Mapping[str, bytes]) ->
         return new
     lines = parts.fold({**kept, **documents})
     if new and len(lines) > len(parts.fold(documents)) + parts.SPARE_BYTES:
-        return new  # gateways would not unfold it
+        return new  # gateways would not decompress it
     name, content = parts.pack(number, lines)
     return {name: content} if len(content) <= _MAX_CONTENT else new
 

@@ -17,7 +17,7 @@ class ChangedNamespaces:
         return cls(frozenset(namespaces))
 
     def includes(self, namespace: str) -> bool:
-        """Say whether a namespace may have changed."""
+        """Return whether a namespace may have changed."""
         return self.namespaces is None or namespace in self.namespaces
 
     def __or__(self, other: "ChangedNamespaces") -> "ChangedNamespaces":

@@ -45,7 +45,7 @@ class Bundle:
     head: Mapping[str, bytes] = field(default_factory=dict)
 
 
-#: The limit for unfolding all parts together where the manifest, of an earlier operator, does not give their sizes.
+#: The limit for decompressing all parts together where the manifest, of an earlier operator, does not give their sizes.
 _MAX_UNDECLARED_BYTES: Final = 64 * 1024 * 1024
 
 _NAMES: Final = frozenset(
@@ -162,7 +162,7 @@ def open_manifest(files: Mapping[str, bytes], keys: Mapping[str, bytes], *, gate
 def open_parts(manifest: Manifest, files: Mapping[str, bytes]) -> OpenedBundle:
     """Read the parts of a verified manifest.
 
-    Other files are ignored, and no more is unfolded than the manifest allows.
+    Other files are ignored, and no more is decompressed than the manifest allows.
 
     Raises:
         ContractError: a part is broken, or larger than it may be.
@@ -215,5 +215,5 @@ def _part(files: Mapping[str, bytes], number: int, wanted: str, *, limit: int) -
 
 
 def is_of_a_config(name: str) -> bool:
-    """Say whether a file of this name may belong to a config. Other files need not be read."""
+    """Return whether a file of this name may belong to a config. Other files need not be read."""
     return name in _NAMES

@@ -1,6 +1,6 @@
 """Gzip with limits.
 
-A reader never unfolds more than it allows, whatever the content claims.
+A reader never decompresses more than it allows, whatever the content claims.
 """
 
 import zlib
@@ -9,18 +9,18 @@ from typing import Final
 
 from ostiary_core.errors import ContractError
 
-#: The number of bytes that are unfolded at a time.
+#: The number of bytes that are decompressed at a time.
 _CHUNK: Final = 64 * 1024
 
 
 def compress(text: bytes) -> bytes:
     """Return gzip without a timestamp; equal texts give equal bytes."""
-    squeeze = zlib.compressobj(level=6, wbits=31)
-    return squeeze.compress(text) + squeeze.flush()
+    gzip = zlib.compressobj(level=6, wbits=31)
+    return gzip.compress(text) + gzip.flush()
 
 
-def unfolded(name: str, content: bytes, *, limit: int) -> Iterator[bytes]:
-    """Yield a file's content in pieces, unfolded if its name ends in ``.gz``.
+def decompressed(name: str, content: bytes, *, limit: int) -> Iterator[bytes]:
+    """Yield a file's content in pieces, decompressed if its name ends in ``.gz``.
 
     All pieces together have at most ``limit`` bytes.
 
@@ -28,22 +28,22 @@ def unfolded(name: str, content: bytes, *, limit: int) -> Iterator[bytes]:
         ContractError: it is not gzip although its name ends in ``.gz``, is truncated, or is larger.
     """
     size = 0
-    for piece in _unfolded(name, content) if name.endswith(".gz") else (content,):
+    for piece in _decompressed(name, content) if name.endswith(".gz") else (content,):
         size += len(piece)
         if size > limit:
-            raise ContractError(f"{name}: it is larger than the {limit} bytes that it may unfold to")
+            raise ContractError(f"{name}: it is larger than the {limit} bytes that it may decompress to")
         yield piece
 
 
-def _unfolded(name: str, content: bytes) -> Iterator[bytes]:
-    unfold = zlib.decompressobj(wbits=31)
+def _decompressed(name: str, content: bytes) -> Iterator[bytes]:
+    gzip = zlib.decompressobj(wbits=31)
     rest = content
     try:
-        while rest and not unfold.eof:
-            yield unfold.decompress(rest, _CHUNK)
-            rest = unfold.unconsumed_tail
-        yield unfold.flush()
+        while rest and not gzip.eof:
+            yield gzip.decompress(rest, _CHUNK)
+            rest = gzip.unconsumed_tail
+        yield gzip.flush()
     except zlib.error as error:
         raise ContractError(f"{name}: not gzip: {error}") from None
-    if not unfold.eof:
+    if not gzip.eof:
         raise ContractError(f"{name}: its gzip is cut off")

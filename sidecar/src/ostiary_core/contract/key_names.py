@@ -28,7 +28,7 @@ def secret_name(gateway: str) -> str:
 
 
 def is_key(name: str) -> bool:
-    """Say whether this is the name of a key."""
+    """Return whether this is the name of a key."""
     return name.startswith((MAC_PREFIX, SESSION_PREFIX)) or name == ADMIN_TOKEN
 
 

@@ -48,8 +48,8 @@ class Manifest(ContractDocument):
     """Everything that is in force.
 
     ``revision`` only grows: a gateway never goes back. ``parts`` are the digests of the parts by number, so that a
-    watcher fetches only what changed. ``sizes`` are the byte sizes of their lines, so that a reader unfolds no more;
-    they are omitted where no part is compressed. ``entries`` are sorted by proxy.
+    watcher fetches only what changed. ``sizes`` are the byte sizes of their lines: a reader decompresses no more. They
+    are omitted where no part is compressed. ``entries`` are sorted by proxy.
     """
 
     version: Literal["ostiary.dev/config/v1"] = VERSION
@@ -67,7 +67,7 @@ class Manifest(ContractDocument):
         return self.model_copy(update={"mac": None}).canonical()
 
     def same_content(self, other: "Manifest | None") -> bool:
-        """Say whether two manifests have the same content, whatever their revision and MAC."""
+        """Return whether two manifests have the same content, whatever their revision and MAC."""
         if other is None:
             return False
         plain = {"revision": 0, "mac": None}

@@ -4,10 +4,10 @@ A small manifest is readable; a large one is compressed and sealed.
 
     manifest.json        the manifest; if it is large, only a note that it is compressed
     manifest.json.gz     the compressed manifest
-    manifest.seal.json   a MAC over those bytes and their unfolded size, checked before they are unfolded
+    manifest.seal.json   a MAC over those bytes and their decompressed size, checked before they are decompressed
 
 ``manifest.json`` decides which form applies. A reader that knows only the first form finds an unknown version there,
-reports it, and keeps its last good config. Older operators write no seal: what is then unfolded is limited.
+reports it, and keeps its last good config. Older operators write no seal: the decompressed size is then limited.
 """
 
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ PACKED_VERSION: Final = "ostiary.dev/config/v1+gzip"
 _POINTER: Final = canonical({"version": PACKED_VERSION})
 #: Part 0 holds the manifest, and a whole ConfigMap at most 1 MiB.
 MAX_PACKED_BYTES: Final = 900 * 1024
-#: The limit of an unfolded manifest. Digests and uids hardly compress, so the limit above is reached long before.
+#: The limit of a decompressed manifest. Digests and uids hardly compress, so the limit above is reached long before.
 MAX_UNFOLDED_BYTES: Final = 8 * 1024 * 1024
 
 #: The limit of a seal: a size, the name of a key, and a MAC.
@@ -38,7 +38,7 @@ MAX_SEAL_BYTES: Final = 1024
 
 
 class Seal(ContractDocument):
-    """Proof of who compressed a manifest, with its unfolded size in bytes."""
+    """Proof of who compressed a manifest, with its decompressed size in bytes."""
 
     unfolded: Count
     mac: Mac
@@ -76,7 +76,7 @@ def read(files: Mapping[str, bytes], keys: Mapping[str, bytes] | None) -> bytes:
 
     Raises:
         ContractError: it is missing, or is not gzip where it should be, or its seal does not match, or it exceeds a
-            limit when unfolded.
+            limit when decompressed.
     """
     text = files.get(MANIFEST_FILE)
     if text is None:
@@ -89,7 +89,7 @@ def read(files: Mapping[str, bytes], keys: Mapping[str, bytes] | None) -> bytes:
     limit = MAX_UNFOLDED_BYTES
     if keys is not None and SEAL_FILE in files:
         limit = min(limit, _unsealed(files[SEAL_FILE], packed, keys))
-    return b"".join(compression.unfolded(PACKED_FILE, packed, limit=limit))
+    return b"".join(compression.decompressed(PACKED_FILE, packed, limit=limit))
 
 
 def _seal(packed: bytes, unfolded: int, key_name: str, key: bytes) -> bytes:
@@ -99,7 +99,7 @@ def _seal(packed: bytes, unfolded: int, key_name: str, key: bytes) -> bytes:
 
 
 def _unsealed(text: bytes, packed: bytes, keys: Mapping[str, bytes]) -> int:
-    """Return the unfolded size of the compressed manifest from a seal with a valid MAC."""
+    """Return the decompressed size of the compressed manifest from a seal with a valid MAC."""
     if len(text) > MAX_SEAL_BYTES:
         raise ContractError(f"{SEAL_FILE}: it is larger than the {MAX_SEAL_BYTES} bytes that a seal may take")
     try:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ostiary_core.canonical import digest
-from ostiary_core.contract.compression import compress, unfolded
+from ostiary_core.contract.compression import compress, decompressed
 from ostiary_core.errors import ContractError
 
 MANIFEST_FILE: Final = "manifest.json"
@@ -18,7 +18,7 @@ MANIFEST_FILE: Final = "manifest.json"
 COMPRESS_ABOVE: Final = 128 * 1024
 #: The limit of a compressed part: a ConfigMap takes 1 MiB in all, including base64 and metadata.
 MAX_PART_BYTES: Final = 700 * 1024
-#: The limit of a part's lines, and of what a reader unfolds where a manifest gives no size.
+#: The limit of a part's lines, and of what a reader decompresses where a manifest gives no size.
 MAX_UNFOLDED_BYTES: Final = 16 * 1024 * 1024
 #: What a part may hold beyond its manifest's size: documents that replicas on the previous manifest may still need.
 SPARE_BYTES: Final = 2 * 1024 * 1024
@@ -90,14 +90,14 @@ class Part:
 
 
 def read(name: str, content: bytes, *, limit: int) -> Part:
-    """Read a part's file while it is unfolded, with at most ``limit`` bytes in memory.
+    """Read a part's file while it is decompressed, with at most ``limit`` bytes in memory.
 
     Raises:
         ContractError: its name ends in ``.gz`` but is not gzip, is larger, or a line does not start with a digest.
     """
     seen = hashlib.sha256()
     documents = {}
-    for number, line in enumerate(_lines(unfolded(name, content, limit=limit), seen.update), start=1):
+    for number, line in enumerate(_lines(decompressed(name, content, limit=limit), seen.update), start=1):
         if not line:
             continue
         if len(line) < 66 or line[64:65] != b" ":

@@ -1,8 +1,8 @@
 """Revisions of a config: they only grow, and are never far ahead of the clock.
 
 A revision is the time at which its manifest was written, in milliseconds since 1970, or one more than the previous
-revision, whichever is larger. One that is further ahead of the clock than :data:`AHEAD_MS` cannot have been made so: in
-force, it would stay for ever, since no later one could replace it.
+revision, whichever is larger. One that is further ahead of the clock than :data:`AHEAD_MS` is invalid: in force, it
+would stay for ever, since no later one could replace it.
 """
 
 from typing import Final
@@ -12,12 +12,12 @@ AHEAD_MS: Final = 24 * 3600 * 1000
 
 
 def is_absurd(revision: int, *, now: float) -> bool:
-    """Say whether a revision is too far ahead of the clock. ``now`` is in epoch seconds."""
+    """Return whether a revision is too far ahead of the clock. ``now`` is in epoch seconds."""
     return revision > int(now * 1000) + AHEAD_MS
 
 
 def is_newer(revision: int, current: int, *, now: float) -> bool:
-    """Say whether a revision replaces the current one. ``now`` is in epoch seconds.
+    """Return whether a revision replaces the current one. ``now`` is in epoch seconds.
 
     An absurd one never does. Any other one replaces an absurd one that is in force, for example after a wrong clock was
     corrected.
@@ -39,7 +39,7 @@ def following(*known: int, now: float) -> int:
 
 
 def has_applied(running: int, wanted: int) -> bool:
-    """Say whether a replica that runs one revision has applied another.
+    """Return whether a replica that runs one revision has applied another.
 
     It has if its own is somewhat later.
     """

@@ -1,4 +1,4 @@
-"""The Model Context Protocol as a gateway sees it.
+"""The Model Context Protocol from the view of a gateway.
 
 This package has its revisions, methods, error codes and list results.
 """

@@ -9,7 +9,7 @@ from typing import Final
 
 
 class Era(enum.Enum):
-    """How a message says which revision it speaks."""
+    """How a message states its protocol revision."""
 
     LEGACY = "legacy"
     MODERN = "modern"

@@ -89,7 +89,7 @@ class CompiledRule:
         return max((matcher.size for (p, _), matcher in self.matchers.items() if p is primitive), default=0)
 
     def matches(self, primitive: Primitive, verb: Verb, name: str) -> bool:
-        """Say whether the rule applies to this pair and name."""
+        """Return whether the rule applies to this pair and name."""
         matcher = self.matchers.get((primitive, verb))
         return matcher is not None and matcher.matches(name)
 
@@ -207,11 +207,11 @@ class AccessEvaluator:
         return _denial(self.policies, primitive, verb, name)
 
     def is_open(self, primitive: Primitive) -> bool:
-        """Say whether no rule could refuse a name of this primitive: lists need no filter."""
+        """Return whether no rule could refuse a name of this primitive: lists need no filter."""
         return primitive in self._open
 
     def lists_like(self, other: "AccessEvaluator", primitive: Primitive) -> bool:
-        """Say whether the rules on the visibility of this primitive's names are the same.
+        """Return whether the rules on the visibility of this primitive's names are the same.
 
         Names are not compared.
         """

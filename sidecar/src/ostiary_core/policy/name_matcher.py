@@ -41,7 +41,7 @@ def wildcard_expression(name: str) -> str:
 
 
 def needs_expression(name: str) -> bool:
-    """Say whether a name needs an expression.
+    """Return whether a name needs an expression.
 
     It does where it has a ``*`` elsewhere than at one of its ends.
     """
@@ -65,7 +65,7 @@ def compile_expression(expression: str, *, memory: int = PATTERN_MEMORY) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class NameMatcher:
-    """Says whether a name is among exact names, wildcard names and patterns.
+    """Decides whether a name is among exact names, wildcard names and patterns.
 
     ``any`` matches every name.
 
@@ -113,7 +113,7 @@ class NameMatcher:
         return self.size + _OVERHEAD if self.expression is not None else 0
 
     def matches(self, name: str) -> bool:
-        """Say whether the whole name matches."""
+        """Return whether the whole name matches."""
         if self.any or name in self.exact or name.startswith(self.prefixes) or name.endswith(self.suffixes):
             return True
         return self.expression is not None and self.expression.fullmatch(name) is not None

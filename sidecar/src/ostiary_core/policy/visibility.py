@@ -2,9 +2,9 @@
 
 That follows from the catalogue, the policies, and the default without policies.
 
-The request pipeline asks only this: may this caller use this name in this way, and if not, may it know that the name
-exists? The capabilities that a caller is shown depend on whether any name could pass: patterns do not tell, so sample
-names are tried.
+The request pipeline needs two answers: may this caller use this name in this way? If not, may the caller know that the
+name exists? The capabilities that a caller is shown depend on whether any name could pass. Patterns do not show
+this, so sample names are tried.
 """
 
 import string
@@ -41,7 +41,7 @@ _MOST: Final = 4_096
 
 @dataclass(frozen=True, slots=True)
 class CatalogueMatcher:
-    """Says whether a name of one primitive exists at this proxy."""
+    """Decides whether a name of one primitive exists at this proxy."""
 
     include: NameMatcher
     exclude: NameMatcher | None
@@ -66,11 +66,11 @@ class CatalogueMatcher:
         return self.include.size + (self.exclude.size if self.exclude is not None else 0)
 
     def holds(self, name: str) -> bool:
-        """Say whether the name exists here."""
+        """Return whether the name exists here."""
         return self.include.matches(name) and not self.excludes(name)
 
     def excludes(self, name: str) -> bool:
-        """Say whether the name is excluded."""
+        """Return whether the name is excluded."""
         return self.exclude is not None and self.exclude.matches(name)
 
 
@@ -148,7 +148,7 @@ class Visibility:
         return STEPS // size if size else None
 
     def costs_at_most(self, decisions: int, primitive: Primitive, names: Iterable[str]) -> bool:
-        """Say whether judging all these names takes no more steps than ``decisions`` decisions may."""
+        """Return whether judging these names takes at most the steps of ``decisions`` decisions."""
         return sum(map(length_of, names)) * self._size(primitive) <= decisions * STEPS
 
     def _judge(self, primitive: Primitive, verb: Verb, name: str) -> Decision:
@@ -179,20 +179,20 @@ class Visibility:
         return next((verdict for verdict in verdicts if not verdict.allowed), verdicts[0])
 
     def shows(self, primitive: Primitive, name: str) -> bool:
-        """Say whether the caller may see the name."""
+        """Return whether the caller may see the name."""
         return self.decide(primitive, Verb.LIST, name).allowed
 
     def shows_all(self, primitive: Primitive) -> bool:
-        """Say whether a list of this primitive passes unfiltered."""
+        """Return whether a list of this primitive passes unfiltered."""
         return self.refusal is None and primitive not in self.catalogue and self.access.is_open(primitive)
 
     def lists_like(self, other: "Visibility", primitive: Primitive) -> bool:
-        """Say whether a list of this primitive certainly shows the same under both."""
+        """Return whether a list of this primitive certainly shows the same under both."""
         same_catalogue = self.catalogue.get(primitive) == other.catalogue.get(primitive)
         return self.refusal == other.refusal and same_catalogue and self.access.lists_like(other.access, primitive)
 
     def may_use_some(self, primitive: Primitive, verb: Verb) -> bool:
-        """Say whether some name of this primitive could be used.
+        """Return whether some name of this primitive could be used.
 
         Computed once, on demand: most callers never need it.
         """
@@ -252,5 +252,5 @@ def _candidates(demands: Iterable[Sequence[NameMatcher]]) -> Iterator[str]:
 
 
 def is_finite(demand: Iterable[NameMatcher]) -> bool:
-    """Say whether the allowed names are all written out, so that all are candidates."""
+    """Return whether the allowed names are all written out, so that all are candidates."""
     return not any(it.any or it.prefixes or it.suffixes or it.expression is not None for it in demand)

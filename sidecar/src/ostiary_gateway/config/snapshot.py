@@ -31,7 +31,7 @@ class Snapshot:
     _origins: Mapping[str, frozenset[str]] = field(repr=False)
 
     def allows_origin(self, origin: str, proxy: ProxyRuntime) -> bool:
-        """Say whether a page of this origin may use a proxy.
+        """Return whether a page of this origin may use a proxy.
 
         A proxy's hostnames are its own, not other tenants'.
         """

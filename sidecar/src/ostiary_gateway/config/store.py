@@ -150,7 +150,7 @@ class ConfigStore:
             self._reject(offer, revision, error)
 
     def _must_build(self, revision: int, current: Snapshot) -> bool:
-        """Say whether a revision must be built.
+        """Return whether a revision must be built.
 
         It is newer, or it is the same and entries were rejected.
 

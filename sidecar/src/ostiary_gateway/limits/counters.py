@@ -14,7 +14,7 @@ from typing import Final
 from ostiary_core.contract.documents import ShareConfig
 from ostiary_core.errors import OstiaryError
 
-#: A message of at most this many bytes still finds room where a larger one finds none.
+#: A message of at most this many bytes may use the quarter of the bytes that larger ones must leave free.
 SMALL_BYTES: Final = 64 * 1024
 _UNLIMITED: Final = sys.maxsize
 

@@ -21,7 +21,7 @@ from ostiary_gateway.server.response import Response
 
 _log: Final = logging.getLogger(__name__)
 
-#: What a transport takes before it tells us to wait, in bytes.
+#: The bytes that a transport buffers before it pauses the writer.
 SENT_AT_ONCE: Final = 64 * 1024
 #: Requests that are not being handled, incomplete heads and pipelined ones, may take this part of all bytes.
 _UNHANDLED_PART: Final = 8

@@ -2,7 +2,8 @@
 
     receive → route → check origin → in-flight limits → decode → authorize → select → forward → shape → record
 
-Each stage takes what it needs and passes the exchange on, or raises a Refusal. Record sees every early exit.
+Each stage takes what it needs and passes the exchange on, or raises a Refusal. The record stage runs for every early
+exit, too.
 
     pipeline                the whole request in one function
     exchange                a request and its state; its message

@@ -1,7 +1,7 @@
 """Forward: refuse loops, send the message upstream, judge the head of the response.
 
 Nothing that the caller sent is forwarded by accident: no Authorization, cookies, Origin or baggage, only what MCP
-defines. The body is our own serialisation of the message that was judged.
+defines. Headers are our own, and the body is our own serialisation of the message that was judged.
 """
 
 import asyncio
@@ -249,7 +249,7 @@ def no_stream() -> Refusal:
 
 
 def refuses_in_text(response: UpstreamResponse) -> bool:
-    """Say whether a response is a server's refusal in plain text, typed so or untyped.
+    """Return whether a response is a server's refusal in plain text, typed so or untyped.
 
     404 is not among the statuses: without a session it means that there is no MCP server at this URL.
     """

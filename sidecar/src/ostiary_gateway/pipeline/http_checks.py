@@ -139,7 +139,7 @@ def session_not_found() -> Refusal:
 
 
 def is_preflight(request: Request) -> bool:
-    """Say whether this is a CORS preflight."""
+    """Return whether this is a CORS preflight."""
     headers = request.headers
     return request.method == "OPTIONS" and "origin" in headers and "access-control-request-method" in headers
 

@@ -68,10 +68,10 @@ def _of_text(exchange: Exchange, response: UpstreamResponse, text: bytes) -> tup
     refusal = Refusal(
         response.status, "UpstreamRefused", _refusal_text(exchange, response.status), code=codes.INVALID_REQUEST
     )
-    told = error_message(refusal, exchange.request_id)
-    server_revisions.learn(exchange, told)
+    error = error_message(refusal, exchange.request_id)
+    server_revisions.learn(exchange, error)
     words = f"HTTP {response.status}: {printable(text[:_WORDS_BYTES].decode('utf-8', 'replace'))}"
-    return Response(response.status, strict_json.dumps(told), headers(response)), ResponseSummary(
+    return Response(response.status, strict_json.dumps(error), headers(response)), ResponseSummary(
         codes.INVALID_REQUEST, words
     )
 

@@ -216,6 +216,6 @@ def session_header(
 
 
 def opens_session(exchange: Exchange) -> bool:
-    """Say whether the response to this request may open a session."""
+    """Return whether the response to this request may open a session."""
     message = exchange.message
     return message is not None and message.method is not None and message.method.name == "initialize"

@@ -83,12 +83,12 @@ def _read_leniently(text: bytes, why: str) -> Any:
 
 
 def is_response(message: dict[str, Any]) -> bool:
-    """Say whether a message is a response to some request."""
+    """Return whether a message is a response to some request."""
     return "method" not in message and ("result" in message or "error" in message)
 
 
 def is_response_to(message: dict[str, Any], identifier: str | int | None) -> bool:
-    """Say whether a message is the response to this request.
+    """Return whether a message is the response to this request.
 
     It has the request's id, no method, and a shape that clients accept. Clients silently drop any other message and
     keep waiting.
@@ -101,7 +101,7 @@ def is_response_to(message: dict[str, Any], identifier: str | int | None) -> boo
 
 
 def _means(found: Any, identifier: str | int | None) -> bool:
-    """Say whether an id is another spelling of this one: "1" or 1.0 for 1, or 1 for "1".
+    """Return whether an id is another spelling of this one: "1" or 1.0 for 1, or 1 for "1".
 
     Some servers keep ids as text, or numbers as floats.
 
@@ -114,13 +114,13 @@ def _means(found: Any, identifier: str | int | None) -> bool:
 
 
 def needs_own_id(message: dict[str, Any], own: str | int | None) -> bool:
-    """Say whether a response has another id than the caller sent, or another spelling of it."""
+    """Return whether a response has another id than the caller sent, or another spelling of it."""
     found = message.get("id")
     return own is not None and (type(found) is not type(own) or found != own)
 
 
 def is_error(error: Any) -> bool:
-    """Say whether a value is a JSON-RPC error object that clients accept."""
+    """Return whether a value is a JSON-RPC error object that clients accept."""
     return isinstance(error, dict) and type(error.get("code")) is int and isinstance(error.get("message"), str)
 
 

@@ -102,7 +102,7 @@ LARGE_MESSAGES: Final = LargeMessageQueue()
 
 
 def is_light(text: bytes) -> bool:
-    """Say whether a text can be parsed at once without delaying other tasks."""
+    """Return whether a text can be parsed at once without delaying other tasks."""
     size = len(text)
     if size <= LIGHT_BYTES:
         return True

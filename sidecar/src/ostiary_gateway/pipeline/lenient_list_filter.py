@@ -33,11 +33,11 @@ class ListFilter:
         self.dropped: list[str] = []
 
     def pauses(self, position: int) -> bool:
-        """Say whether other tasks should run before the item at this position is judged."""
+        """Return whether other tasks should run before the item at this position is judged."""
         return position % ITEMS_AT_ONCE == ITEMS_AT_ONCE - 1 or self._is_due()
 
     def keeps(self, position: int, item: Mapping[str, Any]) -> bool:
-        """Say whether an item without duplicate keys may be seen."""
+        """Return whether an item without duplicate keys may be seen."""
         name = item.get(self.item_key)
         if not isinstance(name, str):
             return self._drop(position, name, f'no "{self.item_key}"')
@@ -46,7 +46,7 @@ class ListFilter:
         return self._shows(name)
 
     def keeps_piece(self, position: int, item: Item) -> bool:
-        """Say whether an item that was cut out of the text may be seen.
+        """Return whether an item that was cut out of the text may be seen.
 
         Raises:
             StrictJSONError: it is not an object.
@@ -71,7 +71,7 @@ class ListFilter:
         return False
 
 
-#: The members of items that MCP defines: no two of these look alike.
+#: The members of items that MCP defines: no two of these are similar.
 _STANDARD_MEMBERS: Final = frozenset(
     {"name", "title", "description", "inputSchema", "outputSchema", "annotations", "icons", "execution", "arguments"}
     | {"uri", "uriTemplate", "mimeType", "size", "_meta"}
@@ -100,7 +100,7 @@ TTL_LIMIT_MS: Final = 60_000
 
 
 def exceeds_ttl_limit(ttl: Any) -> bool:
-    """Say whether a filtered list's ``ttlMs`` is longer than a client may cache the list."""
+    """Return whether a filtered list's ``ttlMs`` is longer than a client may cache the list."""
     return type(ttl) in (int, float) and ttl > TTL_LIMIT_MS
 
 

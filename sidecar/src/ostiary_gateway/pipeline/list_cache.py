@@ -66,7 +66,7 @@ class Around:
         return len(self.before) + len(self.after)
 
     def is_whole(self, text: bytes, identifier: bytes) -> bool:
-        """Say whether a text is this message with this id, written as our serializer writes it."""
+        """Return whether a text is this message with this id, written as our serializer writes it."""
         before, after = self.before, self.after
         return (
             len(text) == len(before) + len(identifier) + len(after)
@@ -140,8 +140,8 @@ class ListMemo:
 
     The least recently used cache is cleared first.
 
-    A visibility must decide alike for as long as it lives; a decision that depends on the caller or on the time needs a
-    visibility of its own.
+    A visibility must give the same decisions for its whole lifetime; a decision that depends on the caller or on the
+    time needs a visibility of its own.
     """
 
     def __init__(self, *, limit: int = _BYTES_IN_ALL) -> None:

@@ -1,6 +1,6 @@
 """``list_changed`` notifications of our own.
 
-A policy edit changes what a caller sees, and the server does not know it.
+A policy edit changes the lists that a caller gets, and the server cannot notify the caller of it.
 
 They go to the streams on which clients expect them: a session's GET stream, and a ``subscriptions/listen`` that asked
 for them (specification, List Changed Notification, Subscriptions). There each has the subscription's id, and none is

@@ -32,12 +32,12 @@ class LongURIs:
         self._since = 0
 
     def shows(self, uri: str) -> bool:
-        """Say whether the caller may see a resource."""
+        """Return whether the caller may see a resource."""
         self._since += len(uri)
         return self._visibility.shows(Primitive.RESOURCES, uri)
 
     def is_due(self) -> bool:
-        """Say whether other tasks should run now; if so, the count starts again."""
+        """Return whether other tasks should run now; if so, the count starts again."""
         if self._since < _URIS_AT_ONCE:
             return False
         self._since = 0
@@ -56,7 +56,7 @@ class CostlyNames:
         self._since = 0
 
     def shows(self, name: str) -> bool:
-        """Say whether the caller may see a name.
+        """Return whether the caller may see a name.
 
         Raises:
             UpstreamFault: the list is beyond what may be judged.
@@ -70,7 +70,7 @@ class CostlyNames:
         return self._visibility.shows(self._primitive, name)
 
     def is_due(self) -> bool:
-        """Say whether other tasks should run now; if so, the count starts again."""
+        """Return whether other tasks should run now; if so, the count starts again."""
         if self._since < self._at_once:
             return False
         self._since = 0

@@ -42,14 +42,14 @@ class Shaped(NamedTuple):
 
 
 def must_filter(method: Method | None, visibility: Visibility) -> bool:
-    """Say whether a rule may remove something from the response to this method."""
+    """Return whether a rule may remove something from the response to this method."""
     if method is None or method.authorization is not AuthorizationKind.LIST or method.primitive is None:
         return False
     return not visibility.shows_all(method.primitive)
 
 
 def shows_everything(visibility: Visibility) -> bool:
-    """Say whether no rule removes anything from any message."""
+    """Return whether no rule removes anything from any message."""
     return all(map(visibility.shows_all, _PRIMITIVES))
 
 

@@ -160,7 +160,7 @@ def _at(arguments: Any, place: ParameterPath) -> Any:
 
 
 def _agrees(text: str, value: Any) -> bool:
-    """Say whether a header's text equals an argument: text exactly, numbers by value.
+    """Return whether a header's text equals an argument: text exactly, numbers by value.
 
     Null has no header.
     """

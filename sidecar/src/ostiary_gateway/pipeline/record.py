@@ -104,7 +104,7 @@ def failed(span: ClientSpan, fault: UpstreamFault) -> None:
 
 
 def is_failure(error: BaseException) -> TypeGuard[Exception]:
-    """Say whether an exception is a failure, and not only a caller that disconnected."""
+    """Return whether an exception is a failure, and not only a caller that disconnected."""
     return isinstance(error, Exception) and not isinstance(error, CallerGone)
 
 

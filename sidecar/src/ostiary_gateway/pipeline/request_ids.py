@@ -77,7 +77,7 @@ class RequestIds:
                 self._tokens.release(exchange.taken_token)
 
     def is_cancelled(self, exchange: Exchange) -> bool:
-        """Say whether the caller has cancelled a request in flight."""
+        """Return whether the caller has cancelled a request in flight."""
         return exchange.taken_id in self.cancelled
 
     def _retarget(self, exchange: Exchange, place: tuple[str, str]) -> None:
@@ -117,7 +117,7 @@ class _InFlight:
         return key
 
     def is_ours(self, taken: Taken) -> bool:
-        """Say whether a substitute was sent upstream."""
+        """Return whether a substitute was sent upstream."""
         uid, held, sent = taken
         return sent in self.ours.get((uid, held, self._own[taken]), ())
 

@@ -48,10 +48,10 @@ def supported(server: UpstreamServer, era: Era) -> list[str]:
     the list.
     """
     known = _KNOWN.get(server, {})
-    spoken = [revision for revision in _ALL if known.get(revision, True)]
+    offered = [revision for revision in _ALL if known.get(revision, True)]
     if era is MODERN:
-        spoken = [revision for revision in MODERN_REVISIONS if known.get(revision)] or spoken
-    return sorted(spoken or _ALL, reverse=True)
+        offered = [revision for revision in MODERN_REVISIONS if known.get(revision)] or offered
+    return sorted(offered or _ALL, reverse=True)
 
 
 def name_supported(refusal: Refusal, server: UpstreamServer) -> None:
@@ -105,8 +105,8 @@ def _of_list(revisions: Any) -> dict[str, bool]:
     if not isinstance(revisions, list):
         return {}
     named = {revision for revision in revisions if isinstance(revision, str)}
-    return {revision: revision in named for revision in _spoken_of(named)}
+    return {revision: revision in named for revision in _covered_by(named)}
 
 
-def _spoken_of(named: Collection[str]) -> frozenset[str]:
+def _covered_by(named: Collection[str]) -> frozenset[str]:
     return MODERN_REVISIONS if LEGACY_REVISIONS.isdisjoint(named) else _ALL

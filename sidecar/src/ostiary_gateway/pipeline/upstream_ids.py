@@ -37,7 +37,7 @@ def substitute(own: str | int) -> str:
 
 
 def is_substitute(name: Any) -> bool:
-    """Say whether a value has the form of a substitute."""
+    """Return whether a value has the form of a substitute."""
     return isinstance(name, str) and name.startswith(_START) and _FORM.fullmatch(name) is not None
 
 

@@ -182,7 +182,7 @@ class Connection(TimedConnection):
             self.abort()  # a response that broke off must not look complete
             return
         else:
-            # As its head said, or the client's next request would cross with our closing.
+            # The head of the response announced this: otherwise the client could send a request while we close.
             keep = self.stream.keep and request.keep_alive
         self.stream = None
         if self.held_response is not None and self.stalled_since is None:

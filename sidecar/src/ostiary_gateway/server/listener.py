@@ -187,7 +187,7 @@ class Listener:
         until = self.now() + seconds
         if tasks:
             await asyncio.wait(tasks, timeout=seconds)
-        while self.now() < until and any(c.is_flushing for c in self.connections):  # noqa: ASYNC110  no event tells that
+        while self.now() < until and any(c.is_flushing for c in self.connections):  # noqa: ASYNC110  no event reports it
             await asyncio.sleep(_CHECK_SECONDS)
         for task in tasks:
             task.cancel()

@@ -178,7 +178,7 @@ class RequestParser:
     def on_message_begin(self) -> None:
         """Reset for a new head."""
         if self._ended and self._is_mentioned:
-            raise _other_protocol()  # after a body a first line cannot be told from text
+            raise _other_protocol()  # after a body, a request line cannot be distinguished from data
         self.in_head = self._resuming is None
         self._fed = self._seen = self._count = self._taken = 0
         self._target = b""
@@ -277,7 +277,7 @@ class RequestParser:
 
 
 def _other_protocol() -> BadRequestError:
-    return BadRequestError(400, "BadRequest", "Only HTTP/1.1 and HTTP/1.0 are spoken here")
+    return BadRequestError(400, "BadRequest", "Only HTTP/1.1 and HTTP/1.0 are supported")
 
 
 def _head_too_large() -> BadRequestError:

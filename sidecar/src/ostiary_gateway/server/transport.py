@@ -12,7 +12,7 @@ from ostiary_gateway.server.host import TransportHost
 
 
 class ConnectionTransport(asyncio.Protocol):
-    """The part of a connection that knows no HTTP. ``lost`` once the connection is closed."""
+    """The part of a connection below HTTP. ``lost`` once the connection is closed."""
 
     def __init__(self, listener: TransportHost) -> None:
         self.lost = False
@@ -23,7 +23,7 @@ class ConnectionTransport(asyncio.Protocol):
         self._listener = listener
         self._transport: asyncio.Transport
         #: The transport below TLS. asyncio encrypts at once whatever is written, passes it down and counts it as sent:
-        #: only this transport knows how much of it the client has not taken.
+        #: only this transport has the number of bytes that the client has not taken.
         self._below: asyncio.Transport | None = None
         self._unsent = 0
         self._paused = False

@@ -29,10 +29,10 @@ class DroppedItems:
     def note(self, proxy: str, dropped: Sequence[str]) -> None:
         """Count the items dropped from a list, and log them once a minute per proxy."""
         self._counts[proxy] = self._counts.get(proxy, 0) + len(dropped)
-        told = "; ".join(dropped[:_MOST_NAMED])
+        named = "; ".join(dropped[:_MOST_NAMED])
         more = f"; and {len(dropped) - _MOST_NAMED} more" if len(dropped) > _MOST_NAMED else ""
         warner = self._warners.setdefault(proxy, WarningLimiter(_log))
-        warner.warn("proxy %s: dropped from a list, since it cannot be judged: %s%s", proxy, told, more)
+        warner.warn("proxy %s: dropped from a list, since it cannot be judged: %s%s", proxy, named, more)
 
     def forget(self, proxies: Set[str]) -> None:
         """Forget proxies."""

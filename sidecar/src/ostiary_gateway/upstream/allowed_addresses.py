@@ -73,7 +73,7 @@ def _addresses(*texts: str) -> frozenset[Address]:
 
 
 def is_own_endpoint(text: str, port: int, own: OwnEndpoints) -> bool:
-    """Say whether the gateway itself listens on an address and port."""
+    """Return whether the gateway itself listens on an address and port."""
     address = _parsed(text)
     return port in own.ports and (address.is_loopback or address.is_unspecified or address in own.addresses)
 
@@ -83,7 +83,7 @@ def _parsed(text: str) -> Address:
 
 
 def allowed(text: str, port: int, *, granted: Iterable[Network], own: OwnEndpoints) -> bool:
-    """Say whether a connection to an address may be made."""
+    """Return whether a connection to an address may be made."""
     if is_own_endpoint(text, port, own):
         return False
     address = _parsed(text)

@@ -94,7 +94,7 @@ def _url(text: str) -> URL | None:
 
 
 def _covers(item: str, host: str, port: int, address: ipaddress.IPv4Address | ipaddress.IPv6Address | None) -> bool:
-    """Say whether an item of NO_PROXY covers a server.
+    """Return whether an item of NO_PROXY covers a server.
 
     An item is a name with all below it, an address, a CIDR, or ``*``.
     """

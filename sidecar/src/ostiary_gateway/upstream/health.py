@@ -86,7 +86,7 @@ class Health:
         self._log_fault(fault)
 
     def _concerns_server(self, kind: str) -> bool:
-        """Say whether a fault of this kind concerns the server, and not only a single call."""
+        """Return whether a fault of this kind concerns the server, and not only a single call."""
         if kind in NOT_OF_THE_SERVER:
             return False
         return kind not in OF_ONE_CALL or not self.answered or self._in_a_row >= IN_A_ROW

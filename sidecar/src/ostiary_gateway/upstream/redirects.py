@@ -52,7 +52,7 @@ def _joined(location: str | None, url: URL) -> URL | None:
 
 
 def is_lasting(status: int, *, before: URL, after: URL) -> bool:
-    """Say whether later requests may go to the new URL directly.
+    """Return whether later requests may go to the new URL directly.
 
     They may for a permanent move, or where only a trailing slash differs.
     """

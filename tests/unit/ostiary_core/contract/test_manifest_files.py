@@ -68,7 +68,7 @@ BOMB = gzip.compress(b"x" * (64 << 20))
 
 
 @pytest.mark.parametrize("sealed", [True, False])
-def test_a_bomb_is_not_unfolded(*, sealed: bool) -> None:
+def test_a_bomb_is_not_decompressed(*, sealed: bool) -> None:
     files = {**written(5000), "manifest.json.gz": BOMB}
     if not sealed:
         del files["manifest.seal.json"]
@@ -89,7 +89,7 @@ def test_a_bomb_is_not_unfolded(*, sealed: bool) -> None:
         ({"unfolded": 1 << 40}, "manifest seal: mac"),
     ],
 )
-def test_a_compressed_manifest_whose_seal_does_not_fit_is_not_unfolded(seal: dict[str, object], complaint: str) -> None:
+def test_a_compressed_manifest_with_a_wrong_seal_is_not_decompressed(seal: dict[str, object], complaint: str) -> None:
     with pytest.raises(ContractError, match=complaint):
         manifest_files.read({**written(5000), "manifest.seal.json": canonical(seal)}, KEYS)
 

@@ -91,7 +91,7 @@ def test_a_broken_compressed_part_is_refused(content: bytes) -> None:
         parts.read("documents-0.jsonl.gz", content, limit=1 << 20)
 
 
-def test_a_bomb_is_not_unfolded() -> None:
+def test_a_bomb_is_not_decompressed() -> None:
     bomb = gzip.compress(b"x" * (64 << 20))
     tracemalloc.start()
     try:

@@ -283,9 +283,9 @@ class UpstreamConnection(asyncio.Protocol):
 
 def _check_interim(status: int) -> None:
     if status == 101:
-        raise UpstreamFault(faults.INVALID, "the upstream wants to speak another protocol")
+        raise UpstreamFault(faults.INVALID, "the upstream switches to another protocol")
     if status < 100:
-        raise UpstreamFault(faults.INVALID, f"HTTP knows no status {status}")
+        raise UpstreamFault(faults.INVALID, f"{status} is no status of HTTP")
 
 
 def _not_http(error: Exception) -> UpstreamFault:

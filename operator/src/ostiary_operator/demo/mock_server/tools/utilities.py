@@ -17,7 +17,7 @@ Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Echo(BaseModel):
-    """What was said."""
+    """The message of the call."""
 
     message: str = Field(description="The message, unchanged.")
 
@@ -40,9 +40,9 @@ def register(server: MCPServer) -> None:
 
     @server.tool(title="Echo", annotations=READ, meta=_META)
     async def echo(
-        message: Annotated[str, Field(max_length=10_000, description="What to say back.")],
+        message: Annotated[str, Field(max_length=10_000, description="The message to return.")],
     ) -> Echo:
-        """Say the message back."""
+        """Return the message."""
         return Echo(message=message)
 
     @server.tool(title="Add two numbers", annotations=READ, meta=_META)
