@@ -115,9 +115,9 @@ def test_an_absent_key_is_the_same_as_the_default_one(api: KubeApi) -> None:
 
 
 def test_explain_names_the_defaults(control_plane: ControlPlane) -> None:
-    told = control_plane.kubectl("explain", "mcpproxy.spec.servers.timeouts")
+    explanation = control_plane.kubectl("explain", "mcpproxy.spec.servers.timeouts")
     for words in ("Default: `5s`.", "Default: `2m`.", "Default: `5m`."):
-        assert words in " ".join(told.split())
+        assert words in " ".join(explanation.split())
 
 
 @pytest.mark.parametrize(

@@ -56,13 +56,13 @@ def refused(world: OperatorEnvironment) -> list[str] | None:
 
 
 def is_refused(world: OperatorEnvironment, name: str) -> bool:
-    return world.said(PROXY, name, "Accepted") == ("False", "UpstreamNotPermitted")
+    return world.condition(PROXY, name, "Accepted") == ("False", "UpstreamNotPermitted")
 
 
 async def answer_of(world: OperatorEnvironment, name: str) -> dict[str, Any]:
     """What a real gateway says to a call, which runs the config that was delivered."""
-    held = world.get(SECRET, "ostiary-default") or {}
-    keys = {key: base64.b64decode(value) for key, value in held["data"].items()}
+    keys_secret = world.get(SECRET, "ostiary-default") or {}
+    keys = {key: base64.b64decode(value) for key, value in keys_secret["data"].items()}
     async with (
         running_gateway() as gateway,
         mcp_caller(f"http://127.0.0.1:{gateway.app.port}/{world.team}/{name}/mcp") as caller,
@@ -116,7 +116,7 @@ async def test_an_address_that_the_api_server_comes_to_have_is_refused_at_once(
 async def test_without_the_right_to_read_them_the_operator_logs_it_once_and_continues(
     control_plane: ControlPlane, open_world: OperatorEnvironment, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def told() -> list[str]:
+    def warnings() -> list[str]:
         return [line for line in map(logging.LogRecord.getMessage, caplog.records) if "apiServerEndpoints" in line]
 
     with chart_rights(control_plane, open_world, "--set", "rbac.apiServerEndpoints=false"), caplog.at_level("WARNING"):
@@ -125,5 +125,5 @@ async def test_without_the_right_to_read_them_the_operator_logs_it_once_and_cont
             await eventually(lambda: open_world.served() == {"literal"})
             has_proxy(open_world, "crm", "crm.example.com")
             await eventually(lambda: open_world.served() == {"literal", "crm"})
-    assert len(told()) == 1
+    assert len(warnings()) == 1
     assert refused(open_world) == []

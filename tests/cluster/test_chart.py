@@ -120,15 +120,15 @@ def test_every_command_of_the_notes_works_but_those_for_which_a_node_is_needed(r
     commands = [line.split() for line in notes.splitlines() if line.startswith(" " * 5)]
     needs_a_node = {("docker", "build"), ("kind", "load"), ("minikube", "image"), ("k3d", "image")}
     needs_a_node |= {("helm", "test"), ("kubectl", "port-forward"), ("kubectl", "rollout")}
-    told = {(words[0], words[3] if words[1] == "-n" else words[1]): words[1:] for words in commands}
-    assert told.keys() - needs_a_node == {("helm", "install"), ("kubectl", "get")}
-    for command in told.keys() & {("kubectl", "rollout"), ("kubectl", "port-forward")}:
-        named = next(word for word in told[command] if "/" in word)
+    printed = {(words[0], words[3] if words[1] == "-n" else words[1]): words[1:] for words in commands}
+    assert printed.keys() - needs_a_node == {("helm", "install"), ("kubectl", "get")}
+    for command in printed.keys() & {("kubectl", "rollout"), ("kubectl", "port-forward")}:
+        named = next(word for word in printed[command] if "/" in word)
         assert released.kubectl("get", "-n", NAMESPACE, named, "-o", "name")
-    install = [word for word in told["helm", "install"] if word != "--wait"]  # no node, no Pod that becomes ready
+    install = [word for word in printed["helm", "install"] if word != "--wait"]  # no node, no Pod that becomes ready
     path = CHART.parent.parent
     assert released.helm(*[str(path / word) if "/" in word else word for word in install], "--dry-run=server")
-    released.kubectl(*told["kubectl", "get"])
+    released.kubectl(*printed["kubectl", "get"])
 
 
 def test_an_upgrade_changes_what_its_values_say(released: ControlPlane) -> None:

@@ -75,10 +75,10 @@ def enforced(control_plane: ControlPlane) -> Iterator[ControlPlane]:
 
 @pytest.mark.parametrize("secret", SECRETS)
 def test_a_value_that_looks_like_a_secret_is_refused_everywhere(enforced: ControlPlane, secret: str) -> None:
-    told = complaint(enforced, proxy("default", description=f"Use {secret} to log in"))
-    assert "MCPProxy crm holds what looks like a token or a key" in told
-    assert "put it into a Secret" in told
-    assert secret not in told
+    warning = complaint(enforced, proxy("default", description=f"Use {secret} to log in"))
+    assert "MCPProxy crm holds what looks like a token or a key" in warning
+    assert "put it into a Secret" in warning
+    assert secret not in warning
 
 
 def test_a_url_with_a_token_in_its_path_is_refused(enforced: ControlPlane) -> None:

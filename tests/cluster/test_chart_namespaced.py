@@ -80,8 +80,8 @@ def test_transitions_are_reported_as_events_where_they_happen(cluster: LocalClus
     create(cluster, proxy("support", "told", url=cluster.mock_url))
     cluster.wait_until_ready("told", namespace="support")
 
-    def is_told() -> bool:
+    def has_condition() -> bool:
         found = json.loads(cluster.kubectl("get", "events", "-n", "support", "-o", "json"))["items"]
         return any(event["involvedObject"]["name"] == "told" for event in found)
 
-    wait_until(is_told, what="an Event")
+    wait_until(has_condition, what="an Event")

@@ -12,8 +12,8 @@ from ostiary_tools.common.errors import CommandError
 
 
 def notes(*arguments: str, namespace: str = NAMESPACE, chart: str = str(CHART)) -> str:
-    told = helm("install", "ostiary", chart, "-n", namespace, "--dry-run=client", "--hide-notes=false", *arguments)
-    return told.partition("\nNOTES:\n")[2]
+    text = helm("install", "ostiary", chart, "-n", namespace, "--dry-run=client", "--hide-notes=false", *arguments)
+    return text.partition("\nNOTES:\n")[2]
 
 
 @pytest.mark.parametrize(
@@ -29,8 +29,8 @@ def test_the_proxy_that_the_notes_propose_is_served_by_the_gateway_that_is_insta
     case: str, namespace: str, place: str
 ) -> None:
     chosen = ("-f", values(case)) if case else ()
-    told = notes(*chosen, namespace=namespace)
-    example = yaml.safe_load(told.partition("<<EOF\n")[2].partition("\nEOF\n")[0])
+    text = notes(*chosen, namespace=namespace)
+    example = yaml.safe_load(text.partition("<<EOF\n")[2].partition("\nEOF\n")[0])
     objects = render(*chosen, namespace=namespace)
     own = [obj for obj in objects if "ostiary.dev/gateway" in obj["metadata"].get("labels", {})]
     compiled = compile_resources(resources_from_objects([*own, example], NAMESPACE), {})
@@ -39,13 +39,13 @@ def test_the_proxy_that_the_notes_propose_is_served_by_the_gateway_that_is_insta
     gateway = of_kind(own, "Service")[0]["metadata"]["labels"]["ostiary.dev/gateway"]
     assert f"{namespace}/{gateway}" in status.expected
     assert example["metadata"]["namespace"] == place
-    assert f"kubectl -n {place} get mcpproxies" in told
+    assert f"kubectl -n {place} get mcpproxies" in text
 
 
 @pytest.mark.parametrize("case", ["sidecar", "namespaced"])
 def test_the_demo_that_the_notes_propose_goes_to_the_gateway_that_is_installed(case: str) -> None:
-    told = notes("-f", values(case), namespace="sales")
-    (line,) = (line for line in told.splitlines() if "helm install demo" in line)
+    text = notes("-f", values(case), namespace="sales")
+    (line,) = (line for line in text.splitlines() if "helm install demo" in line)
     chosen = line.partition("--set '")[2].removesuffix("'")
     proxy = of_kind(render("--set", chosen, namespace="sales", chart=DEMO), "MCPProxy")[0]
     named = [{"name": "crm", "namespace": "sales"}] if case == "sidecar" else None
@@ -54,23 +54,23 @@ def test_the_demo_that_the_notes_propose_goes_to_the_gateway_that_is_installed(c
 
 
 def test_the_notes_say_that_no_registry_has_the_image_and_how_it_comes_to_the_nodes() -> None:
-    told = notes()
+    text = notes()
     for words in (
         "No public registry has its image, ostiary:0.1.0",
         "docker build -t ostiary:0.1.0 .",
         "image.repository",
     ):
-        assert words in told
-    assert "nodes try to pull it from Docker Hub" not in told
+        assert words in text
+    assert "nodes try to pull it from Docker Hub" not in text
     assert "nodes try to pull it from Docker Hub" in notes("--set", "image.pullPolicy=Always")
     assert "since no public registry has it" in notes(chart=str(DEMO))
 
 
 @pytest.mark.parametrize("repository", ["registry.example.com/platform/ostiary", "localhost:5000/ostiary"])
 def test_an_image_of_a_registry_is_pulled_and_the_demo_uses_it_too(repository: str) -> None:
-    told = notes("--set", f"image.repository={repository}")
-    assert "docker build" not in told
-    assert f"--set 'image.repository={repository}'" in told
+    text = notes("--set", f"image.repository={repository}")
+    assert "docker build" not in text
+    assert f"--set 'image.repository={repository}'" in text
 
 
 def test_the_notes_say_that_callers_are_not_authenticated() -> None:

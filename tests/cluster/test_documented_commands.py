@@ -134,8 +134,8 @@ def run_the_commands_of_the_page(page: str, place: Folder) -> None:
     assert [header for header in headers if header not in rows] == []
     for block in fenced_blocks(page, "text"):
         for row in block.splitlines()[1:]:
-            name, *said = row.split()
-            assert any(each[:1] == [name] and each[1:3] == said[:2] for each in rows), row
+            name, *fields = row.split()
+            assert any(each[:1] == [name] and each[1:3] == fields[:2] for each in rows), row
 
 
 @pytest.mark.parametrize("page", FROM_NOTHING)

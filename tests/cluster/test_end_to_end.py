@@ -159,15 +159,15 @@ async def test_a_rule_that_names_no_tool_is_reported_in_the_status_once_a_list_h
     apply(cluster, policy("slip", "mock-mcp-server", [rule]))
     url = cluster.proxy()["status"]["url"]
 
-    async def told() -> bool:
+    async def reports_the_slip() -> bool:
         async with connect(url, era="legacy") as client:
             await client.list_tools()
         found = json.loads(cluster.kubectl("get", "mcppolicy", "slip", "-n", "default", "-o", "json"))
         conditions = found.get("status", {}).get("conditions", ())
-        said: dict[str, Any] = next((each for each in conditions if each["type"] == "Effective"), {})
-        return said.get("reason") == "RuleMatchesNothing" and "did you mean delete_user?" in said["message"]
+        effective: dict[str, Any] = next((each for each in conditions if each["type"] == "Effective"), {})
+        return effective.get("reason") == "RuleMatchesNothing" and "did you mean delete_user?" in effective["message"]
 
-    await eventually(told)
+    await eventually(reports_the_slip)
     cluster.kubectl("delete", "mcppolicy", "slip", "-n", "default")
 
 

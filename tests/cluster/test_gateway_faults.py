@@ -46,7 +46,7 @@ def only(*names: str) -> dict[str, Any]:
     }
 
 
-def said(cluster: LocalCluster, of_type: str) -> tuple[str, str, str]:
+def condition(cluster: LocalCluster, of_type: str) -> tuple[str, str, str]:
     for each in cluster.proxy().get("status", {}).get("conditions", ()):
         if each["type"] == of_type:
             return each["status"], each["reason"], each["message"]
@@ -67,10 +67,10 @@ def rejects(cluster: LocalCluster, replica: int, token: str) -> bool:
 
 async def until_logged(cluster: LocalCluster, of_type: str, *verdict: str) -> str:
     def holds() -> bool:
-        return said(cluster, of_type)[:2] == verdict
+        return condition(cluster, of_type)[:2] == verdict
 
     await asyncio.to_thread(wait_until, holds, what=f"{of_type} {verdict}", timeout=25)
-    return said(cluster, of_type)[2]
+    return condition(cluster, of_type)[2]
 
 
 async def test_a_replica_that_hangs_is_named_while_the_other_enforces_what_changes_and_catches_up_when_it_wakes(

@@ -55,13 +55,13 @@ async def test_a_gateway_that_the_operator_cannot_reach_loads_changes_and_the_st
 ) -> None:
     async with running_operator(world.options()):
         world.has_proxy("crm")
-        await eventually(lambda: world.said(PROXY, "crm", "Ready") == ("True", "Ready"))
+        await eventually(lambda: world.condition(PROXY, "crm", "Ready") == ("True", "Ready"))
         between.disconnect()
         world.has_proxy("wiki")
         await eventually(lambda: served(gateway) == {"crm", "wiki"})
-        assert world.said(PROXY, "wiki", "Ready") == ("Unknown", "Pending")
-        await eventually(lambda: world.said(PROXY, "crm", "Programmed") == ("Unknown", "Unreachable"))
+        assert world.condition(PROXY, "wiki", "Ready") == ("Unknown", "Pending")
+        await eventually(lambda: world.condition(PROXY, "crm", "Programmed") == ("Unknown", "Unreachable"))
         assert gateway.not_ready() is None
         between.reconnect()
-        await eventually(lambda: world.said(PROXY, "crm", "Ready") == ("True", "Ready"))
-        await eventually(lambda: world.said(PROXY, "wiki", "Ready") == ("True", "Ready"))
+        await eventually(lambda: world.condition(PROXY, "crm", "Ready") == ("True", "Ready"))
+        await eventually(lambda: world.condition(PROXY, "wiki", "Ready") == ("True", "Ready"))

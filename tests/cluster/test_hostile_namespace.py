@@ -101,8 +101,8 @@ def attack(evil: OperatorEnvironment, victim: OperatorEnvironment) -> dict[str, 
     return {name: reason for name, (reason, _) in proxies.items()}
 
 
-def says(evil: OperatorEnvironment, name: str, reason: str) -> bool:
-    return evil.said(PROXY, name, "Accepted") == ("False", reason)
+def is_refused(evil: OperatorEnvironment, name: str, reason: str) -> bool:
+    return evil.condition(PROXY, name, "Accepted") == ("False", reason)
 
 
 def entry_of(world: OperatorEnvironment, name: str) -> str | None:
@@ -118,15 +118,15 @@ async def test_a_namespace_that_does_its_worst_harms_itself_only(
         has_service(world)
         world.has_proxy("crm", servers=behind("s"))
         world.has_policy("p", "crm", allow="read_*")
-        await eventually(lambda: world.said(POLICY, "p", "Accepted") == ("True", "Accepted"))
+        await eventually(lambda: world.condition(POLICY, "p", "Accepted") == ("True", "Accepted"))
         digest, before = entry_of(world, "crm"), world.versions()
         assert digest is not None
 
         refused = attack(evil, world)
         for name, reason in refused.items():
-            await eventually(functools.partial(says, evil, name, reason), what=name)
-        await eventually(lambda: evil.said(POLICY, "aims-at-a-name", "Accepted") == ("False", "TargetNotFound"))
-        await eventually(lambda: evil.said(POLICY, "aims-at-namespaces", "Accepted")[0] == "False")
+            await eventually(functools.partial(is_refused, evil, name, reason), what=name)
+        await eventually(lambda: evil.condition(POLICY, "aims-at-a-name", "Accepted") == ("False", "TargetNotFound"))
+        await eventually(lambda: evil.condition(POLICY, "aims-at-namespaces", "Accepted")[0] == "False")
 
         assert entry_of(world, "crm") == digest
         assert all(world.versions()[f"{kind} {name}"] == before[f"{kind} {name}"] for kind, name in STATUSES)
@@ -150,7 +150,7 @@ async def test_a_service_that_comes_to_lead_out_of_its_namespace_takes_its_proxy
         world.api.request("PATCH", SERVICE.path(namespace=world.team, name="alias"), away)
         await eventually(lambda: world.served() == set())
         for name in ("alias", "hand"):
-            await eventually(functools.partial(says, world, name, "UpstreamNotPermitted"), what=name)
+            await eventually(functools.partial(is_refused, world, name, "UpstreamNotPermitted"), what=name)
 
         world.api.request("DELETE", ENDPOINT_SLICE.path(namespace=world.team, name="hand-by-hand"))
         back = {"spec": {"type": "ClusterIP", "externalName": None}}
@@ -162,12 +162,12 @@ async def test_a_missing_service_is_reported_and_found_as_soon_as_it_exists(worl
     async with running_operator(world.options()):
         world.has_proxy("crm", servers=behind("crm"))
         missing = ("False", "BackendNotFound")
-        await eventually(lambda: world.said(PROXY, "crm", "ResolvedRefs") == missing)
+        await eventually(lambda: world.condition(PROXY, "crm", "ResolvedRefs") == missing)
         assert world.served() == set()
         has_service(world, "crm")
         await eventually(lambda: world.served() == {"crm"})
         world.api.request("PATCH", SERVICE.path(namespace=world.team, name="crm"), {"spec": {"ports": [{"port": 81}]}})
-        await eventually(lambda: world.said(PROXY, "crm", "ResolvedRefs") == missing)
+        await eventually(lambda: world.condition(PROXY, "crm", "ResolvedRefs") == missing)
         assert world.served() == {"crm"}
 
 

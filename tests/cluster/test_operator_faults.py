@@ -69,7 +69,7 @@ async def test_recreated_definitions_remove_no_proxy_before_the_deletion_is_conf
             assert served == {"crm", "wiki"} or time.monotonic() - gone > 2.5  # the answer itself may be late
             await asyncio.sleep(0.1)
         world.has_proxy("wiki")
-        await eventually(lambda: world.said(PROXY, "wiki", "Accepted") == ("True", "Accepted"))
+        await eventually(lambda: world.condition(PROXY, "wiki", "Accepted") == ("True", "Accepted"))
         await eventually(lambda: world.served() == {"crm", "wiki"})
 
 
@@ -85,7 +85,7 @@ async def test_definitions_that_were_gone_for_long_are_watched_again(
         await eventually(lambda: "the API server does not serve mcppolicies, mcpproxies yet" in caplog.text)
         await asyncio.to_thread(own.apply_crds, CRDS)
         world.has_proxy("crm")
-        await eventually(lambda: world.said(PROXY, "crm", "Accepted") == ("True", "Accepted"), seconds=60)
+        await eventually(lambda: world.condition(PROXY, "crm", "Accepted") == ("True", "Accepted"), seconds=60)
         # Neither waits for the pass that comes round without any news.
         world.has_proxy("wiki")
         await eventually(lambda: world.served() == {"crm", "wiki"})

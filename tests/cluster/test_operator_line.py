@@ -17,7 +17,7 @@ def world(unrestricted: OperatorEnvironment) -> OperatorEnvironment:
     return unrestricted
 
 
-def said_by(world: OperatorEnvironment) -> StubReplica:
+def stub_replica(world: OperatorEnvironment) -> StubReplica:
     return StubReplica(gateway=world.gateway)
 
 
@@ -39,21 +39,21 @@ async def test_an_applied_proxy_becomes_a_signed_config_owned_by_the_gateways_se
 
 
 async def test_a_resource_is_ready_only_after_every_replica_runs_it(world: OperatorEnvironment) -> None:
-    async with listening_replica(said_by(world)) as one, listening_replica(said_by(world)) as two:
+    async with listening_replica(stub_replica(world)) as one, listening_replica(stub_replica(world)) as two:
         world.replicas = (one.url, two.url)
         async with running_operator(world.options()):
             world.has_proxy("crm")
             world.has_policy("p", "crm")
             await eventually(lambda: world.served() == {"crm"})
-            await eventually(lambda: world.said(POLICY, "p", "Ready") == ("Unknown", "Pending"))
+            await eventually(lambda: world.condition(POLICY, "p", "Ready") == ("Unknown", "Pending"))
             bundle = world.delivered()
             assert bundle is not None
             one.runs(bundle)
             await eventually(lambda: (world.get(PROXY, "crm") or {})["status"].get("programmed") == "default 1/2")
-            assert world.said(PROXY, "crm", "Ready") == ("Unknown", "Pending")
+            assert world.condition(PROXY, "crm", "Ready") == ("Unknown", "Pending")
             two.runs(bundle)
-            await eventually(lambda: world.said(PROXY, "crm", "Ready") == ("True", "Ready"))
-            await eventually(lambda: world.said(POLICY, "p", "Ready") == ("True", "Ready"))
+            await eventually(lambda: world.condition(PROXY, "crm", "Ready") == ("True", "Ready"))
+            await eventually(lambda: world.condition(POLICY, "p", "Ready") == ("True", "Ready"))
     obj = world.get(PROXY, "crm")
     assert obj is not None
     assert obj["status"]["observedGeneration"] == obj["metadata"]["generation"]
@@ -65,7 +65,7 @@ async def test_a_resource_is_ready_only_after_every_replica_runs_it(world: Opera
 
 
 async def test_nothing_is_written_while_nothing_changes_not_even_by_a_restart(world: OperatorEnvironment) -> None:
-    async with listening_replica(said_by(world)) as one:
+    async with listening_replica(stub_replica(world)) as one:
         world.replicas = (one.url,)
         async with running_operator(world.options()):
             world.has_proxy("crm")
@@ -74,8 +74,8 @@ async def test_nothing_is_written_while_nothing_changes_not_even_by_a_restart(wo
             bundle = world.delivered()
             assert bundle is not None
             one.runs(bundle)
-            await eventually(lambda: world.said(POLICY, "p", "Ready") == ("True", "Ready"))
-            await eventually(lambda: world.said(PROXY, "crm", "Ready") == ("True", "Ready"))
+            await eventually(lambda: world.condition(POLICY, "p", "Ready") == ("True", "Ready"))
+            await eventually(lambda: world.condition(PROXY, "crm", "Ready") == ("True", "Ready"))
         before = world.versions()
         one.bearers.clear()
         async with running_operator(world.options()):
@@ -89,7 +89,7 @@ async def test_nothing_is_written_while_nothing_changes_not_even_by_a_restart(wo
 
 
 async def test_the_gateway_is_asked_with_the_bearer_of_its_secret(world: OperatorEnvironment) -> None:
-    async with listening_replica(said_by(world)) as one:
+    async with listening_replica(stub_replica(world)) as one:
         world.replicas = (one.url,)
         async with running_operator(world.options()):
             await eventually(lambda: world.get(SECRET, "ostiary-default"))
@@ -100,7 +100,7 @@ async def test_the_gateway_is_asked_with_the_bearer_of_its_secret(world: Operato
 async def test_a_config_that_was_edited_by_hand_is_restored(world: OperatorEnvironment) -> None:
     async with running_operator(world.options()):
         world.has_proxy("crm")
-        await eventually(lambda: world.said(PROXY, "crm", "Accepted") == ("True", "Accepted"))
+        await eventually(lambda: world.condition(PROXY, "crm", "Accepted") == ("True", "Accepted"))
         world.patch(CONFIG_MAP, "ostiary-default-0", {"data": {"manifest.json": "{}", "notes": "mine"}})
         await eventually(lambda: world.served() == {"crm"})
         await eventually(lambda: "notes" not in (world.get(CONFIG_MAP, "ostiary-default-0") or {})["data"])
@@ -144,12 +144,12 @@ def revision(world: OperatorEnvironment) -> int:
 async def test_a_status_that_was_edited_by_hand_is_restored(world: OperatorEnvironment) -> None:
     async with running_operator(world.options()):
         world.has_proxy("crm")
-        await eventually(lambda: world.said(PROXY, "crm", "Accepted") == ("True", "Accepted"))
+        await eventually(lambda: world.condition(PROXY, "crm", "Accepted") == ("True", "Accepted"))
         forged = [{"type": "Ready", "status": "True", "reason": "Ready", "message": "", "lastTransitionTime": _NOW}]
         world.patch(PROXY, "crm", {"status": {"url": "http://evil/mcp", "conditions": forged}}, status=True)
         await eventually(lambda: "evil" not in (world.get(PROXY, "crm") or {})["status"]["url"])
-        await eventually(lambda: world.said(PROXY, "crm", "Accepted") == ("True", "Accepted"))
-        assert world.said(PROXY, "crm", "Ready")[0] == "False"
+        await eventually(lambda: world.condition(PROXY, "crm", "Accepted") == ("True", "Accepted"))
+        assert world.condition(PROXY, "crm", "Ready")[0] == "False"
 
 
 _NOW = "2026-11-21T08:00:00Z"
@@ -174,7 +174,7 @@ async def test_an_edit_is_delivered_and_a_broken_one_keeps_the_last_good(world: 
     async with running_operator(world.options()):
         world.has_proxy("crm")
         world.has_policy("p", "crm", allow="read_*")
-        await eventually(lambda: world.said(POLICY, "p", "Accepted") == ("True", "Accepted"))
+        await eventually(lambda: world.condition(POLICY, "p", "Accepted") == ("True", "Accepted"))
         bundle = world.delivered()
         assert bundle is not None
         before = bundle.manifest.entries
@@ -183,10 +183,10 @@ async def test_an_edit_is_delivered_and_a_broken_one_keeps_the_last_good(world: 
             "labels": {},
         }  # only the platform's policies may select namespaces
         world.patch(POLICY, "p", {"spec": {"targetRefs": None, "targetSelector": broken}})
-        await eventually(lambda: world.said(POLICY, "p", "Programmed") == ("False", "NotAccepted"))
-        held = world.delivered()
-        assert held is not None
-        assert held.manifest.entries == before
+        await eventually(lambda: world.condition(POLICY, "p", "Programmed") == ("False", "NotAccepted"))
+        config = world.delivered()
+        assert config is not None
+        assert config.manifest.entries == before
         corrected = policy("p", "crm", allow="write_*")["spec"]
         world.patch(POLICY, "p", {"spec": {"targetSelector": None, **corrected}})
         await eventually(lambda: (found := world.delivered()) is not None and found.manifest.entries != before)
@@ -206,9 +206,9 @@ async def test_replicas_are_found_in_the_endpoint_slices_of_the_service(world: O
     }
     async with running_operator(world.options()):
         world.has_proxy("crm")
-        await eventually(lambda: world.said(PROXY, "crm", "Programmed") == ("False", "NoReplicas"))
+        await eventually(lambda: world.condition(PROXY, "crm", "Programmed") == ("False", "NoReplicas"))
         world.create(ENDPOINT_SLICE, body)
-        await eventually(lambda: world.said(PROXY, "crm", "Programmed") == ("Unknown", "Pending"))
+        await eventually(lambda: world.condition(PROXY, "crm", "Programmed") == ("Unknown", "Pending"))
         assert (world.get(PROXY, "crm") or {})["status"]["programmed"] == "default 0/1"
 
 
@@ -234,15 +234,15 @@ async def test_an_ungoverned_proxy_and_a_policy_that_protects_nothing_are_report
     async with running_operator(world.options()):
         world.has_proxy("crm")
         world.has_policy("no-delete", "crm")
-        await eventually(lambda: world.said(PROXY, "crm", "Governed") == ("True", "Governed"))
-        await eventually(lambda: world.said(POLICY, "no-delete", "Effective") == ("True", "Effective"))
+        await eventually(lambda: world.condition(PROXY, "crm", "Governed") == ("True", "Governed"))
+        await eventually(lambda: world.condition(POLICY, "no-delete", "Effective") == ("True", "Effective"))
         world.delete(PROXY, "crm")
         world.has_proxy("crm2")
-        await eventually(lambda: world.said(PROXY, "crm2", "Governed") == ("False", "NoPolicy"))
-        await eventually(lambda: world.said(POLICY, "no-delete", "Effective") == ("False", "ProtectsNothing"))
+        await eventually(lambda: world.condition(PROXY, "crm2", "Governed") == ("False", "NoPolicy"))
+        await eventually(lambda: world.condition(POLICY, "no-delete", "Effective") == ("False", "ProtectsNothing"))
         assert (world.get(PROXY, "crm2") or {})["status"]["policyCount"] == 0
-        said = (world.get(POLICY, "no-delete") or {})["status"]["conditions"]
-        assert "did you mean crm2?" in next(each["message"] for each in said if each["type"] == "Effective")
+        conditions = (world.get(POLICY, "no-delete") or {})["status"]["conditions"]
+        assert "did you mean crm2?" in next(each["message"] for each in conditions if each["type"] == "Effective")
         await eventually(lambda: ("Warning", "NoPolicy") in warned("crm2"))
         await eventually(lambda: ("Warning", "ProtectsNothing") in warned("no-delete"))
 

@@ -74,7 +74,7 @@ async def test_a_foreign_release_in_the_same_namespace_refuses_to_start_and_chan
 ) -> None:
     async with running_operator(world.options()):
         world.has_proxy("crm")
-        await eventually(lambda: world.said(PROXY, "crm", "Accepted") == ("True", "Accepted"))
+        await eventually(lambda: world.condition(PROXY, "crm", "Accepted") == ("True", "Accepted"))
         before = world.versions()
         with pytest.raises(OperatorStartupError, match=f"namespace {world.system} is served by another operator"):
             await run_operator(world.options(name="another", startup_timeout=2.0), asyncio.Event())
@@ -90,7 +90,7 @@ async def test_a_foreign_release_elsewhere_serves_nothing_of_a_namespace_that_is
     other.has_gateway()
     async with running_operator(world.options()):
         world.has_proxy("crm")
-        await eventually(lambda: world.said(PROXY, "crm", "Accepted") == ("True", "Accepted"))
+        await eventually(lambda: world.condition(PROXY, "crm", "Accepted") == ("True", "Accepted"))
         before = world.versions()
         with caplog.at_level(logging.ERROR):
             async with running_operator(other.options()):

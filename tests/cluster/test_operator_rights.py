@@ -31,15 +31,15 @@ async def test_the_charts_roles_are_enough_for_the_whole_line(restricted: Operat
         restricted.has_proxy("crm")
         restricted.has_policy("p", "crm")
         await eventually(lambda: restricted.served() is not None and "crm" in (restricted.served() or ()))
-        await eventually(lambda: restricted.said(PROXY, "crm", "Accepted") == ("True", "Accepted"))
+        await eventually(lambda: restricted.condition(PROXY, "crm", "Accepted") == ("True", "Accepted"))
         restricted.patch(CONFIG_MAP, "ostiary-default-0", {"data": {"manifest.json": "{}"}})
         await eventually(lambda: "crm" in (restricted.served() or ()))
 
-        def told() -> bool:
+        def has_event() -> bool:
             path = f"/apis/events.k8s.io/v1/namespaces/{restricted.team}/events"
             return any(item["reason"] == "Accepted" for item in restricted.api.request("GET", path)["items"])
 
-        await eventually(told)
+        await eventually(has_event)
 
 
 async def test_a_secret_that_may_not_be_read_is_a_condition_with_its_remedy(restricted: OperatorEnvironment) -> None:
@@ -47,7 +47,7 @@ async def test_a_secret_that_may_not_be_read_is_a_condition_with_its_remedy(rest
     server = {"name": "s", "url": "https://mock.tools/mcp", "tls": {"caCertificateRefs": references}}
     async with running_operator(restricted.options()):
         restricted.has_proxy("crm", servers=[server])
-        await eventually(lambda: restricted.said(PROXY, "crm", "ResolvedRefs") == ("False", "NotPermitted"))
+        await eventually(lambda: restricted.condition(PROXY, "crm", "ResolvedRefs") == ("False", "NotPermitted"))
 
 
 async def test_a_missing_right_is_named_with_verb_and_resource(

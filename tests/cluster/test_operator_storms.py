@@ -42,7 +42,7 @@ async def test_an_api_server_that_asks_to_come_again_gets_what_it_asks_for(
         world.has_proxy("wiki")
         await serves(world, "crm", "wiki")
         assert api.refusals_left == 0
-        await eventually(lambda: world.said(PROXY, "wiki", "Accepted") == ("True", "Accepted"))
+        await eventually(lambda: world.condition(PROXY, "wiki", "Accepted") == ("True", "Accepted"))
 
 
 async def test_an_expired_watch_is_begun_again_and_tells_what_happened_meanwhile(
@@ -66,7 +66,7 @@ async def test_while_a_listing_is_incomplete_no_object_that_it_may_contain_is_dr
     async with running_operator(world.options()):
         world.has_proxy("crm")
         await serves(world, "crm")
-        await eventually(lambda: world.said(PROXY, "crm", "Accepted") == ("True", "Accepted"))
+        await eventually(lambda: world.condition(PROXY, "crm", "Accepted") == ("True", "Accepted"))
         before = world.versions()
         with api.holding(lists("mcppolicies")) as held:
             world.has_proxy("wiki")
@@ -104,7 +104,7 @@ async def test_a_rotated_token_is_read_again_by_requests_and_watches(
         api.expire_watches()
         world.has_proxy("wiki")
         await serves(world, "crm", "wiki")
-        await eventually(lambda: world.said(PROXY, "wiki", "Accepted") == ("True", "Accepted"))
+        await eventually(lambda: world.condition(PROXY, "wiki", "Accepted") == ("True", "Accepted"))
 
 
 async def test_two_hundred_edits_a_second_are_few_writes_and_the_last_one_counts(
@@ -177,7 +177,7 @@ async def test_an_operator_that_is_killed_at_any_step_leaves_a_whole_config_and_
     async with operator_process(world, "one") as one:
         world.has_proxy("crm")
         await serves(world, "crm")
-        await eventually(lambda: world.said(PROXY, "crm", "Accepted") == ("True", "Accepted"))
+        await eventually(lambda: world.condition(PROXY, "crm", "Accepted") == ("True", "Accepted"))
         with api.holding(chooses, answered=answered) as held:
             world.has_proxy("wiki")
             async with asyncio.timeout(TIMEOUT_SECONDS):
@@ -187,7 +187,7 @@ async def test_an_operator_that_is_killed_at_any_step_leaves_a_whole_config_and_
         assert world.served() == ({"crm"} if step in EARLY else {"crm", "wiki"})
     async with running_operator(world.options()):
         await serves(world, "crm", "wiki")
-        await eventually(lambda: world.said(PROXY, "wiki", "Accepted") == ("True", "Accepted"))
+        await eventually(lambda: world.condition(PROXY, "wiki", "Accepted") == ("True", "Accepted"))
 
 
 async def test_an_operator_that_is_killed_at_its_first_secret_is_followed_by_one_that_begins_well(

@@ -221,24 +221,24 @@ def following(cluster: LocalCluster, tmp_path: Path) -> Iterator[Callable[..., C
 def test_get_with_watch_shows_each_change_in_a_row_of_its_own(
     following: Callable[..., Callable[[], str]], cluster: LocalCluster
 ) -> None:
-    told = following("get", "proxies", "-n", "default", "--watch")
-    wait_until(lambda: "mock-mcp-server" in told(), what="the table")
+    watched = following("get", "proxies", "-n", "default", "--watch")
+    wait_until(lambda: "mock-mcp-server" in watched(), what="the table")
     cluster.kubectl("apply", "-f", "-", input=yaml.safe_dump(TWIN))
-    wait_until(lambda: "PathConflict" in told(), what="the row of what is new")
+    wait_until(lambda: "PathConflict" in watched(), what="the row of what is new")
     cluster.kubectl("delete", "mcpproxy", "twin", "-n", "default")
-    wait_until(lambda: "mcpproxy.ostiary.dev/twin is gone" in told(), what="the end of it to be told")
-    assert told().count("NAME") == 1
+    wait_until(lambda: "mcpproxy.ostiary.dev/twin is gone" in watched(), what="the end of it to be told")
+    assert watched().count("NAME") == 1
 
 
 def test_status_with_watch_prints_again_after_a_change(
     following: Callable[..., Callable[[], str]], cluster: LocalCluster
 ) -> None:
-    told = following("status", "-n", "default", "--watch")
-    wait_until(lambda: told().count("all ready") == 1, what="the status")
+    watched = following("status", "-n", "default", "--watch")
+    wait_until(lambda: watched().count("all ready") == 1, what="the status")
     cluster.kubectl("apply", "-f", "-", input=yaml.safe_dump(TWIN))
-    wait_until(lambda: "MCPProxy default/twin is not ready: PathConflict" in told(), what="the status with the twin")
+    wait_until(lambda: "MCPProxy default/twin is not ready: PathConflict" in watched(), what="the status with the twin")
     cluster.kubectl("delete", "mcpproxy", "twin", "-n", "default")
-    wait_until(lambda: told().count("all ready") == 2, what="the status without the twin")
+    wait_until(lambda: watched().count("all ready") == 2, what="the status without the twin")
 
 
 @pytest.mark.parametrize("command", ["get", "status"])

@@ -60,20 +60,20 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
 
 
 def test_every_command_works_as_the_page_describes(cluster: LocalCluster) -> None:
-    said = {}
+    outputs = {}
     for line in COMMANDS[COMMANDS.index(INSTALL) + 1 :]:
         if not line.startswith(NOT_HERE):
-            said[line] = run(cluster, line)
-    listed = said["kubectl get mcpproxies,mcppolicies"]
+            outputs[line] = run(cluster, line)
+    listed = outputs["kubectl get mcpproxies,mcppolicies"]
     assert "http://localhost:8080/mock-mcp-server/mcp" in listed
     assert all("True" in row for row in listed.splitlines() if "mock-mcp-server" in row)
-    assert "condition met" in said["kubectl wait mcppolicy mock-mcp-server --for condition=Ready"]
-    assert "PathConflict" in said["kubectl get mcpproxy twin -o wide"]
-    assert "ostiary-gateway    1/1" in said["kubectl -n ostiary-system get deployments"]
+    assert "condition met" in outputs["kubectl wait mcppolicy mock-mcp-server --for condition=Ready"]
+    assert "PathConflict" in outputs["kubectl get mcpproxy twin -o wide"]
+    assert "ostiary-gateway    1/1" in outputs["kubectl -n ostiary-system get deployments"]
     shown = [
         row.split() for block in fenced_blocks(PAGE, "text") for row in block.splitlines() if row.startswith("NAME")
     ]
-    printed = [row.split() for text in said.values() for row in text.splitlines() if row.startswith("NAME")]
+    printed = [row.split() for text in outputs.values() for row in text.splitlines() if row.startswith("NAME")]
     assert [header for header in shown if header not in printed] == []
 
 

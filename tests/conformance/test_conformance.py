@@ -40,6 +40,6 @@ def test_no_check_is_worse_through_the_gateway(world: ConformanceEnvironment, le
 
 
 def test_the_gateway_writes_no_error_into_its_log(world: ConformanceEnvironment) -> None:
-    told = [line for line in world.log.read_text().splitlines() if " ERROR " in line or "Traceback" in line]
+    errors = [line for line in world.log.read_text().splitlines() if " ERROR " in line or "Traceback" in line]
 
-    assert told == []
+    assert errors == []

@@ -49,7 +49,7 @@ class Rule:
     names: tuple[str, ...] | None
     lists: bool
 
-    def speaks_of(self, primitive: str, name: str) -> bool:
+    def applies_to(self, primitive: str, name: str) -> bool:
         if self.primitive is None:
             return True
         matches = self.names is None or any(like(selector, name) for selector in self.names)
@@ -87,7 +87,7 @@ class Policies:
         except AmbiguousURIError:
             return False
         if any(
-            rule.effect == "Deny" and rule.speaks_of(primitive, end) for end in readings.ends_at for rule in self.rules
+            rule.effect == "Deny" and rule.applies_to(primitive, end) for end in readings.ends_at for rule in self.rules
         ):
             return False
         return all(self._shows_spelling(primitive, uri) for uri in readings.looked_up)
@@ -101,10 +101,10 @@ class Policies:
 
     def _tier_shows(self, tier: str, primitive: str, name: str) -> bool:
         here = [rule for rule in self.rules if rule.tier == tier]
-        if any(rule.effect == "Deny" and rule.speaks_of(primitive, name) for rule in here):
+        if any(rule.effect == "Deny" and rule.applies_to(primitive, name) for rule in here):
             return False
         closed = self.empty == tier or any(rule.effect == "Allow" for rule in here)
-        return not closed or any(rule.effect == "Allow" and rule.speaks_of(primitive, name) for rule in here)
+        return not closed or any(rule.effect == "Allow" and rule.applies_to(primitive, name) for rule in here)
 
     def compiled(self) -> Visibility:
         found: dict[tuple[Any, int], list[dict[str, Any]]] = {}

@@ -149,10 +149,10 @@ async def test_thousands_of_heads_that_never_become_whole_cost_no_more_than_thei
         made = [await asyncio.open_connection("127.0.0.1", gateway.port) for _ in range(1500)]
         for _, writer in made:
             writer.write(head)
-        told = [asyncio.create_task(reader.read()) for reader, _ in made]
-        await eventually(lambda: sum(each.done() for each in told) > 1000)
+        reads = [asyncio.create_task(reader.read()) for reader, _ in made]
+        await eventually(lambda: sum(each.done() for each in reads) > 1000)
         assert await caller.call() == 200
         assert resident_memory(gateway) - before < 40 * MIB
         for _, writer in made:
             writer.close()
-        await asyncio.gather(*told, return_exceptions=True)
+        await asyncio.gather(*reads, return_exceptions=True)

@@ -82,8 +82,8 @@ class Chaos:
         writer.write(STREAM + chunk(NOTICE * self.dice.choice([1, 5, 400])))
         await writer.drain()
         await asyncio.sleep(self.dice.random() * 0.2)
-        said = b"data: %b\n\n" % self.answer(message) if self.chance(0.8) else b"data: {garbage\n\n"
-        writer.write(chunk(said))
+        event = b"data: %b\n\n" % self.answer(message) if self.chance(0.8) else b"data: {garbage\n\n"
+        writer.write(chunk(event))
         if self.chance(0.2):
             writer.transport.abort()
             return True

@@ -227,9 +227,9 @@ async def test_the_config_reports_the_health_of_a_server_and_no_text_of_callers(
     entries = (await config(gateway))["entries"]
 
     assert entries["default/up"]["servers"] == {"up": {"answered": True}}
-    told = entries["default/down"]["servers"]["up"]
-    assert told["fault"].pop("at") > 0
-    assert told == {
+    health = entries["default/down"]["servers"]["up"]
+    assert health["fault"].pop("at") > 0
+    assert health == {
         "answered": False,
         "fault": {"kind": "UpstreamUnreachable", "message": "127.0.0.1 port 1: Connection refused"},
     }
@@ -243,8 +243,8 @@ async def test_the_log_states_why_and_where_a_call_to_a_server_failed_without_it
         for _ in range(3):
             await caller.post(legacy("tools/call", {"name": "x"}))
 
-    (told,) = [record.getMessage() for record in caplog.records if "down" in record.getMessage()]
-    assert told == (
+    (health,) = [record.getMessage() for record in caplog.records if "down" in record.getMessage()]
+    assert health == (
         "server up of MCPProxy default/down (http://127.0.0.1:1/mcp): UpstreamUnreachable: "
         "127.0.0.1 port 1: Connection refused"
     )

@@ -63,8 +63,8 @@ async def metric(gateway: RunningGateway, name: str) -> float:
 
 
 def is_full(reply: Reply) -> bool:
-    told = reply.json["error"]
-    return (reply.status, reply.headers["Retry-After"], told["code"], told["data"]["reason"]) == (
+    received = reply.json["error"]
+    return (reply.status, reply.headers["Retry-After"], received["code"], received["data"]["reason"]) == (
         503,
         "1",
         -31002,
@@ -118,10 +118,10 @@ async def test_connections_beyond_the_bound_get_a_refusal_and_are_closed(
 ) -> None:
     scene.gate.set()
     bounds = {"connections": 2} if scope == "gateway" else {"per_source": ShareConfig(connections=2)}
-    async with bounded(upstream, **bounds) as gateway, AsyncExitStack() as held:
+    async with bounded(upstream, **bounds) as gateway, AsyncExitStack() as in_use:
         first = AsyncExitStack()
         await first.enter_async_context(connected(gateway.app.port))
-        await held.enter_async_context(connected(gateway.app.port))
+        await in_use.enter_async_context(connected(gateway.app.port))
         await eventually(lambda: gateway.app.pipeline.limiter.total.connections == 2)
         async with mcp_caller(gateway.url()) as caller:
             refused = await caller.post(legacy("tools/call", CALL))
@@ -137,9 +137,9 @@ async def test_connections_beyond_the_bound_get_a_refusal_and_are_closed(
 
 
 async def test_a_flood_of_connections_that_are_not_let_in_is_not_kept(upstream: Upstream) -> None:
-    async with bounded(upstream, connections=1) as gateway, AsyncExitStack() as held:
+    async with bounded(upstream, connections=1) as gateway, AsyncExitStack() as in_use:
         for _ in range(300):
-            await held.enter_async_context(connected(gateway.app.port))
+            await in_use.enter_async_context(connected(gateway.app.port))
         await eventually(lambda: 250 < len(gateway.app._data.connections) <= 257)
         assert gateway.app.pipeline.limiter.total.connections == 1
 
@@ -169,21 +169,21 @@ async def test_bodies_that_arrive_slowly_take_no_place_of_requests_and_are_answe
         slow = [await stack.enter_async_context(connected(gateway.app.port)) for _ in range(3)]
         for wire in slow:
             await wire.send(whole[:-10])
-        held = gateway.app.pipeline.limiter.total
-        await eventually(lambda: held.uploads == 3)
+        in_use = gateway.app.pipeline.limiter.total
+        await eventually(lambda: in_use.uploads == 3)
         async with mcp_caller(gateway.url()) as caller:
             assert (await caller.post(legacy("tools/call", CALL))).result
         await slow[0].send(whole[-10:])
         assert (await slow[0].reply()).status == 200
         slow[1].writer.close()
-        await eventually(lambda: held.uploads == 1)
+        await eventually(lambda: in_use.uploads == 1)
 
         stopping = asyncio.create_task(gateway.app.stop())
         await eventually(lambda: gateway.app.pipeline.draining)
         await slow[2].send(whole[-10:])
         assert (await slow[2].reply()).status == 200
         await asyncio.wait_for(stopping, TIMEOUT_SECONDS)
-        assert (held.uploads, held.requests, held.bytes) == (0, 0, 0)
+        assert (in_use.uploads, in_use.requests, in_use.bytes) == (0, 0, 0)
 
 
 async def test_answers_without_room_end_with_an_error_and_small_ones_go_on(scene: Scene, upstream: Upstream) -> None:
@@ -228,13 +228,13 @@ async def test_a_response_that_its_caller_does_not_read_counts_against_the_bound
         bounded(upstream, message_bytes=16 << 20, bytes_in_flight=4 << 20) as gateway,
         mcp_caller(gateway.url()) as caller,
     ):
-        held = gateway.app.pipeline.limiter.total
+        in_use = gateway.app.pipeline.limiter.total
         async with narrow(gateway.app.port) as slow:
             slow.sendall(post("/mock/mcp", body))
-            await eventually(lambda: upstream.count("tools/call") == 1 and held.requests == 0)
-            assert held.bytes > 4 << 20
+            await eventually(lambda: upstream.count("tools/call") == 1 and in_use.requests == 0)
+            assert in_use.bytes > 4 << 20
             assert is_full(await caller.post(legacy("tools/call", CALL)))
-        await eventually(lambda: held.bytes == 0)
+        await eventually(lambda: in_use.bytes == 0)
         scene.text = "small"
         assert (await caller.post(legacy("tools/call", CALL))).result
 
@@ -256,15 +256,15 @@ async def test_an_event_that_its_caller_does_not_take_is_held_against_the_bound(
         bounded(upstream, message_bytes=16 << 20, bytes_in_flight=4 << 20) as gateway,
         mcp_caller(gateway.url()) as caller,
     ):
-        held = gateway.app.pipeline.limiter.total
+        in_use = gateway.app.pipeline.limiter.total
         async with narrow(gateway.app.port) as slow:
             slow.sendall(post("/mock/mcp", body))
-            await eventually(lambda: held.bytes > 4 << 20)
+            await eventually(lambda: in_use.bytes > 4 << 20)
             for _ in range(100):
                 await asyncio.sleep(0)  # whatever is still to be sent is sent
-            assert held.bytes > 4 << 20
+            assert in_use.bytes > 4 << 20
             assert is_full(await caller.post(legacy("tools/call", CALL)))
-        await eventually(lambda: held.bytes < 1000)
+        await eventually(lambda: in_use.bytes < 1000)
         assert (await caller.post(legacy("tools/call", CALL))).result
 
 
@@ -276,11 +276,11 @@ async def test_an_event_that_was_taken_is_held_no_longer() -> None:
         return stream.response
 
     async with serving(large) as upstream, bounded(upstream) as gateway, mcp_caller(gateway.url()) as caller:
-        held = gateway.app.pipeline.limiter.total
+        in_use = gateway.app.pipeline.limiter.total
         async with caller.stream(modern("tools/call", CALL)) as stream:
             assert (await stream.message())["method"] == "notifications/message"
-            await eventually(lambda: held.bytes < 1000)
-            assert held.requests == 1
+            await eventually(lambda: in_use.bytes < 1000)
+            assert in_use.requests == 1
 
 
 async def test_large_messages_that_never_end_leave_room_for_small_ones(scene: Scene, upstream: Upstream) -> None:
@@ -292,13 +292,13 @@ async def test_large_messages_that_never_end_leave_room_for_small_ones(scene: Sc
         connected(gateway.app.port) as slow,
         connected(gateway.app.port) as other,
     ):
-        held = gateway.app.pipeline.limiter.total
+        in_use = gateway.app.pipeline.limiter.total
         await slow.send(post("/mock/mcp", first, length=900_000))
-        await eventually(lambda: held.bytes == len(first))
+        await eventually(lambda: in_use.bytes == len(first))
         await other.send(post("/mock/mcp", second, length=900_000))
         assert (await other.reply()).status == 503
         assert (await caller.post(legacy("tools/call", CALL))).result
-        await eventually(lambda: held.bytes == len(first))
+        await eventually(lambda: in_use.bytes == len(first))
 
 
 @asynccontextmanager
@@ -399,10 +399,10 @@ async def test_an_answer_beyond_message_bytes_is_refused_with_its_size_the_bound
         bounded(upstream, message_bytes=65536) as gateway,
         mcp_caller(gateway.url()) as caller,
     ):
-        told = (await caller.post(legacy("tools/call", CALL))).body.decode()
-    assert '"UpstreamAnswerTooLarge"' in told
+        received = (await caller.post(legacy("tools/call", CALL))).body.decode()
+    assert '"UpstreamAnswerTooLarge"' in received
     assert re.search(
-        r"(7\d{4}|6[5-9]\d{3}) bytes or more, and (a message )?may have 65536 \(bounds.messageBytes\)", told
+        r"(7\d{4}|6[5-9]\d{3}) bytes or more, and (a message )?may have 65536 \(bounds.messageBytes\)", received
     )
 
 
@@ -420,9 +420,9 @@ async def test_a_stream_of_ungoverned_events_has_no_bound_but_that_of_each_event
         bounded(upstream, message_bytes=65536) as gateway,
         mcp_caller(gateway.url()) as caller,
     ):
-        told = (await caller.post(legacy("tools/call", CALL))).body
-    assert told.count(b"notifications/progress") == 30
-    assert b'"result"' in told
+        received = (await caller.post(legacy("tools/call", CALL))).body
+    assert received.count(b"notifications/progress") == 30
+    assert b'"result"' in received
 
 
 async def test_a_body_beyond_request_bytes_is_refused_with_its_size_the_bound_and_the_setting(

@@ -49,21 +49,21 @@ def is_call(span: SinkSpan) -> bool:
     return span.attributes.get("mcp.method.name") == "tools/call"
 
 
-def says(content: list[Any], **more: Any) -> Script:
+def returns_content(content: list[Any], **more: Any) -> Script:
     async def script(_: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         return document(answer(arrived, {"content": content, **more}))
 
     return script
 
 
-HELLO = says([{"type": "text", "text": "hello"}])
+HELLO = returns_content([{"type": "text", "text": "hello"}])
 
 
 @pytest.mark.parametrize("value", [None, "NO_CONTENT", "EVENT_ONLY", "false", "nonsense"])
 async def test_by_default_no_span_holds_what_a_call_says(value: str | None) -> None:
     environ = {} if value is None else {next(iter(CAPTURE)): value}
     spans = await spans_of(
-        says([{"type": "text", "text": "secret words"}], isError=True), modern("tools/call", CALL), environ
+        returns_content([{"type": "text", "text": "secret words"}], isError=True), modern("tools/call", CALL), environ
     )
 
     for span in spans.values():
@@ -91,7 +91,7 @@ async def test_with_captured_content_the_span_of_the_call_has_arguments_and_resu
 
 async def test_of_large_content_a_span_holds_the_beginning() -> None:
     message = legacy("tools/call", {"name": "get_users", "arguments": {"text": "x" * 100_000}})
-    spans = await spans_of(says([{"type": "text", "text": "y" * 100_000}]), message, CAPTURE)
+    spans = await spans_of(returns_content([{"type": "text", "text": "y" * 100_000}]), message, CAPTURE)
 
     assert [len(spans["SERVER"].attributes[key]) for key in (ARGUMENTS, RESULT)] == [4096, 4096]
     assert spans["SERVER"].attributes[ARGUMENTS].startswith('{"text":"xxx')
@@ -133,7 +133,7 @@ class CountingEncoder(json.JSONEncoder):
 
 
 async def test_the_span_status_holds_the_error_of_a_tool_where_content_is_recorded() -> None:
-    failing = says([{"type": "image"}, {"type": "text", "text": "no such city"}], isError=True)
+    failing = returns_content([{"type": "image"}, {"type": "text", "text": "no such city"}], isError=True)
     spans = await spans_of(failing, legacy("tools/call", CALL), CAPTURE)
 
     server = spans["SERVER"]

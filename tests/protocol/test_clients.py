@@ -97,19 +97,19 @@ async def test_ping_and_log_level_reach_a_session(url: str) -> None:
 
 @pytest.mark.parametrize("era", ERAS)
 async def test_progress_and_log_messages_come_before_the_result(url: str, era: Era) -> None:
-    heard: list[str] = []
+    updates: list[str] = []
 
     async def on_progress(progress: float, total: float | None, message: str | None) -> None:
-        heard.append(f"progress {progress:g}")
+        updates.append(f"progress {progress:g}")
 
     async def on_log(params: Any) -> None:
-        heard.append(f"log {params.data}")
+        updates.append(f"log {params.data}")
 
     async with connect(url, era=era, logging_callback=on_log, log_level="info") as client:
         await client.call_tool("stream_count", {"count": 3, "interval_ms": 5}, progress_callback=on_progress)
-        await eventually(lambda: len(heard) == 6)
+        await eventually(lambda: len(updates) == 6)
 
-    assert heard == ["progress 1", "log Counted 1", "progress 2", "log Counted 2", "progress 3", "log Counted 3"]
+    assert updates == ["progress 1", "log Counted 1", "progress 2", "log Counted 2", "progress 3", "log Counted 3"]
 
 
 @pytest.mark.parametrize("era", ERAS)
@@ -177,11 +177,11 @@ async def test_a_server_that_answers_in_plain_json_is_understood(gateway: Runnin
 
 @OLD_METHODS
 async def test_a_session_hears_of_resources_it_subscribed_to(url: str) -> None:
-    heard: list[str] = []
+    updates: list[str] = []
 
     async def on_message(message: Any) -> None:
         if isinstance(message, ResourceUpdatedNotification):
-            heard.append(str(message.params.uri))
+            updates.append(str(message.params.uri))
 
     async with (
         connect(url, era="legacy", message_handler=on_message) as subscriber,
@@ -189,15 +189,15 @@ async def test_a_session_hears_of_resources_it_subscribed_to(url: str) -> None:
     ):
         await subscriber.subscribe_resource("mock://users")
 
-        async def heard_of_a_change() -> bool:
+        async def got_an_update() -> bool:
             # The GET stream may not be open yet; what is sent before is lost, as the transport has it.
             await create_and_delete(writer)
-            return bool(heard)
+            return bool(updates)
 
-        await eventually(heard_of_a_change)
+        await eventually(got_an_update)
         await subscriber.unsubscribe_resource("mock://users")
 
-    assert set(heard) == {"mock://users"}
+    assert set(updates) == {"mock://users"}
 
 
 @OLD_METHODS
@@ -233,21 +233,21 @@ async def test_a_listener_is_refused_what_it_may_not_subscribe_to(mock: str, gat
 
 
 async def test_a_change_of_the_list_reaches_the_get_stream_of_a_session(gateway: RunningGateway) -> None:
-    heard: list[Any] = []
+    updates: list[Any] = []
 
     async def on_message(message: Any) -> None:
         if isinstance(message, ToolListChangedNotification):
-            heard.append(message)
+            updates.append(message)
 
     async with asking_server() as upstream:
         await gateway.apply(gateway.entry("asking", upstream))
         async with connect(gateway.url("asking"), era="legacy", message_handler=on_message) as client:
 
-            async def heard_of_it() -> bool:
+            async def got_a_notification() -> bool:
                 await client.call_tool("grow", {})
-                return bool(heard)
+                return bool(updates)
 
-            await eventually(heard_of_it)
+            await eventually(got_a_notification)
             assert "grown" in {tool.name for tool in (await client.list_tools()).tools}
 
 
@@ -288,10 +288,10 @@ async def test_cancelling_a_call_stops_it_at_the_server(gateway: RunningGateway,
 
 async def test_a_stream_that_the_server_drops_is_resumed_with_the_last_event_id(gateway: RunningGateway) -> None:
     gates = Gates()
-    heard: list[str | None] = []
+    updates: list[str | None] = []
 
     async def on_progress(progress: float, total: float | None, message: str | None) -> None:
-        heard.append(message)
+        updates.append(message)
 
     async with asking_server(gates) as upstream:
         await gateway.apply(gateway.entry("asking", upstream))
@@ -302,4 +302,4 @@ async def test_a_stream_that_the_server_drops_is_resumed_with_the_last_event_id(
             result = await asyncio.wait_for(calling, TIMEOUT_SECONDS)
 
     assert text(result) == "after the drop"
-    assert heard == ["before the drop"]
+    assert updates == ["before the drop"]

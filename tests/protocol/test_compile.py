@@ -88,8 +88,8 @@ async def test_a_gateway_serves_what_was_compiled_and_takes_over_what_is_compile
     objects: Path, tmp_path: Path, era: Era
 ) -> None:
     out = tmp_path / "out"
-    code, said = await asyncio.to_thread(compiled, objects, out)
-    assert (code, "MCPProxies: 1" in said) == (0, True), said
+    code, output = await asyncio.to_thread(compiled, objects, out)
+    assert (code, "MCPProxies: 1" in output) == (0, True), output
     with serving(out) as gateway:
         await ready(gateway)
         before = await gateway.tools(era)
@@ -108,10 +108,10 @@ async def test_broken_files_leave_the_folder_as_it_was(objects: Path, tmp_path: 
     assert (await asyncio.to_thread(compiled, objects, out))[0] == 0
     before = snapshot(out)
     await asyncio.to_thread(edit, objects / "mcppolicy.yaml", "effect: Deny", "effect: Perhaps")
-    code, said = await asyncio.to_thread(compiled, objects, out)
+    code, output = await asyncio.to_thread(compiled, objects, out)
     assert code == 1
-    assert "mcppolicy.yaml:" in said
-    assert "is unchanged" in said
+    assert "mcppolicy.yaml:" in output
+    assert "is unchanged" in output
     assert snapshot(out) == before
 
 
@@ -143,18 +143,18 @@ def watching(objects: Path, out: Path) -> Iterator[list[str]]:
     """Compile on every change; hold what was said once it was asked to end, which it must do well."""
     command = [*OSTIARY, "compile", str(objects), "--out", str(out), "--watch"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    said: list[str] = []
+    output: list[str] = []
     try:
-        yield said
+        yield output
     finally:
         process.send_signal(signal.SIGTERM)
-        said.append(process.communicate(timeout=30)[0])
-    assert process.returncode == 0, said
+        output.append(process.communicate(timeout=30)[0])
+    assert process.returncode == 0, output
 
 
 async def test_with_watch_a_saved_file_is_in_force(objects: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    with watching(objects, out) as said:
+    with watching(objects, out) as output:
         await eventually((out / "manifest.json").exists, seconds=30)
         with serving(out) as gateway:
             await ready(gateway)
@@ -165,4 +165,4 @@ async def test_with_watch_a_saved_file_is_in_force(objects: Path, tmp_path: Path
                 return await gateway.tools() == before - {"delete_user"}
 
             await eventually(hidden, seconds=30)
-    assert said[0].endswith("ended\n")
+    assert output[0].endswith("ended\n")

@@ -34,7 +34,7 @@ async def gateway(upstream: Upstream) -> AsyncIterator[RunningGateway]:
         yield gateway
 
 
-def told(reply: Reply) -> dict[str, str]:
+def cors_headers(reply: Reply) -> dict[str, str]:
     return {
         name.lower(): value
         for name, value in reply.headers.items()
@@ -52,11 +52,11 @@ async def test_a_preflight_of_an_allowed_origin_lists_what_pages_may_send(
     reply = await caller.request("OPTIONS", {**ASKING, "Access-Control-Request-Headers": "content-type"})
 
     assert (reply.status, reply.body) == (204, b"")
-    assert told(reply)["access-control-allow-origin"] == PAGE
-    assert listed(told(reply)["access-control-allow-methods"]) == ["post", "get", "delete"]
-    assert set(listed(told(reply)["access-control-allow-headers"])) >= set(NEEDED)
-    assert told(reply)["vary"] == "Origin"
-    assert "access-control-allow-credentials" not in told(reply)
+    assert cors_headers(reply)["access-control-allow-origin"] == PAGE
+    assert listed(cors_headers(reply)["access-control-allow-methods"]) == ["post", "get", "delete"]
+    assert set(listed(cors_headers(reply)["access-control-allow-headers"])) >= set(NEEDED)
+    assert cors_headers(reply)["vary"] == "Origin"
+    assert "access-control-allow-credentials" not in cors_headers(reply)
     assert upstream.arrived == []
 
 
@@ -64,7 +64,7 @@ async def test_a_preflight_admits_mirrored_parameters_and_nothing_else_that_is_a
     asked = "mcp-param-region, Mcp-Param-X, cookie, x-secret, mcp-param-, mcp-param-a b, mcp-param-é"
     reply = await caller.request("OPTIONS", {**ASKING, "Access-Control-Request-Headers": asked})
 
-    admitted = listed(told(reply)["access-control-allow-headers"])
+    admitted = listed(cors_headers(reply)["access-control-allow-headers"])
     assert [name for name in admitted if name not in ("baggage", "traceparent", "tracestate", "last-event-id")] == [
         *NEEDED,
         "mcp-param-region",
@@ -78,7 +78,7 @@ async def test_a_preflight_of_any_other_origin_is_403_without_cors_headers(
 ) -> None:
     reply = await caller.request("OPTIONS", {**ASKING, "Origin": origin})
 
-    assert (reply.status, reply.json["error"], told(reply)) == (403, "OriginNotAllowed", {})
+    assert (reply.status, reply.json["error"], cors_headers(reply)) == (403, "OriginNotAllowed", {})
     assert upstream.arrived == []
 
 
@@ -86,14 +86,14 @@ async def test_a_preflight_of_any_other_origin_is_403_without_cors_headers(
 async def test_what_is_no_preflight_is_another_http_method(caller: McpCaller, missing: str) -> None:
     reply = await caller.request("OPTIONS", {name: value for name, value in ASKING.items() if name != missing})
 
-    assert (reply.status, reply.headers["Allow"], told(reply)) == (405, "POST, GET, DELETE", {})
+    assert (reply.status, reply.headers["Allow"], cors_headers(reply)) == (405, "POST, GET, DELETE", {})
 
 
 async def test_a_preflight_is_for_endpoints_only(gateway: RunningGateway) -> None:
     async with mcp_caller(gateway.url("nowhere")) as caller:
         reply = await caller.request("OPTIONS", ASKING)
 
-    assert (reply.status, told(reply)) == (404, {})
+    assert (reply.status, cors_headers(reply)) == (404, {})
 
 
 @pytest.mark.parametrize("how", ["as events", 200, 400, 404, 405, 406, 415])
@@ -109,8 +109,8 @@ async def test_a_page_of_an_allowed_origin_may_read_every_answer(caller: McpCall
     }[how]()
 
     assert reply.status == (200 if how == "as events" else how)
-    assert told(reply)["access-control-allow-origin"] == PAGE
-    assert set(listed(told(reply)["access-control-expose-headers"])) >= {"mcp-session-id", "www-authenticate"}
+    assert cors_headers(reply)["access-control-allow-origin"] == PAGE
+    assert set(listed(cors_headers(reply)["access-control-expose-headers"])) >= {"mcp-session-id", "www-authenticate"}
     assert reply.headers.getall("Vary") == ["Origin"]
 
 
@@ -119,13 +119,13 @@ async def test_a_page_can_read_the_id_of_its_session(caller: McpCaller) -> None:
     reply = await caller.post(legacy("initialize", params), {"Origin": PAGE})
 
     assert reply.headers["Mcp-Session-Id"]
-    assert "mcp-session-id" in listed(told(reply)["access-control-expose-headers"])
+    assert "mcp-session-id" in listed(cors_headers(reply)["access-control-expose-headers"])
 
 
 async def test_other_origins_get_no_cors_headers(caller: McpCaller) -> None:
     for headers in ({}, {"Origin": "https://evil.example"}):
         for message in (legacy("ping"), modern("tools/call", {"name": "x"})):
-            assert told(await caller.post(message, headers)) == {}
+            assert cors_headers(await caller.post(message, headers)) == {}
 
 
 async def test_on_loopback_a_page_of_this_gateway_is_admitted_under_each_of_its_names(gateway: RunningGateway) -> None:

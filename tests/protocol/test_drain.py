@@ -111,17 +111,17 @@ async def test_sigterm_answers_what_is_in_flight_and_ends_with_zero(
 
 
 async def test_what_a_call_in_flight_asked_its_caller_for_still_reaches_it(tmp_path: Path) -> None:
-    told = asyncio.Event()
+    received = asyncio.Event()
 
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         if "result" in arrived.message:
-            told.set()
+            received.set()
             return web.Response(status=202)
         if arrived.method == "initialize":
             return initialize_answer(arrived)
         async with events(request) as stream:
             await stream.send({"jsonrpc": "2.0", "id": "ask", "method": "sampling/createMessage", "params": {}})
-            await told.wait()
+            await received.wait()
             await stream.send(answer(arrived, RESULT))
         return stream.response
 
@@ -315,8 +315,8 @@ async def test_an_idle_connection_gets_connection_close_before_requests_are_refu
         assert "Connection" not in kept.headers
         gateway.terminate()
         await eventually(lambda: is_leaving(gateway))
-        told = await caller.post(legacy("tools/list", {}))
-        assert (told.status, told.headers["Connection"]) == (200, "close")
+        received = await caller.post(legacy("tools/list", {}))
+        assert (received.status, received.headers["Connection"]) == (200, "close")
         assert await gateway.ended() == 0
 
 
@@ -348,8 +348,8 @@ async def test_a_stream_that_began_before_the_drain_keeps_its_connection_open(
             scene.gate.set()
             assert (await stream.message())["result"] == RESULT
             assert await stream.ended()
-        told = await caller.post(legacy("tools/list", {}))  # on the same connection
-        assert (told.status, told.headers["Connection"]) == (200, "close")
+        received = await caller.post(legacy("tools/list", {}))  # on the same connection
+        assert (received.status, received.headers["Connection"]) == (200, "close")
         assert await gateway.ended() == 0
 
 

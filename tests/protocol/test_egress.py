@@ -65,7 +65,7 @@ def port_of(url: str) -> int:
     return int(url.rpartition(":")[2].partition("/")[0])
 
 
-async def told(gateway: RunningGateway, url: str, **entry: Any) -> Reply:
+async def call_via(gateway: RunningGateway, url: str, **entry: Any) -> Reply:
     await gateway.apply(gateway.entry("mock", url, **entry))
     async with mcp_caller(gateway.url()) as caller:
         return await caller.post(CALL)
@@ -83,7 +83,7 @@ async def test_a_server_without_tls_is_asked_for_by_its_whole_url(environment: p
     async with serving(good) as upstream, proxying(port_of(upstream.url)) as (port, heads):
         environment.setenv("HTTP_PROXY", f"http://user:pass%20word@127.0.0.1:{port}")
         async with running_gateway() as gateway:
-            reply = await told(gateway, "http://mcp.example.invalid/mcp?x=1")
+            reply = await call_via(gateway, "http://mcp.example.invalid/mcp?x=1")
     assert reply.result["host"] == "mcp.example.invalid"
     assert heads[0].startswith(b"POST http://mcp.example.invalid/mcp?x=1 HTTP/1.1\r\n")
     assert f"\r\nProxy-Authorization: Basic {WORDS}\r\n".encode() in heads[0]
@@ -100,7 +100,7 @@ async def test_a_server_with_tls_is_reached_through_a_tunnel(environment: pytest
     async with proxying(server.sockets[0].getsockname()[1]) as (port, heads):
         environment.setenv("HTTPS_PROXY", f"user:pass%20word@127.0.0.1:{port}")
         async with running_gateway() as gateway:
-            reply = await told(gateway, "https://mcp.example.invalid:8443/mcp")
+            reply = await call_via(gateway, "https://mcp.example.invalid:8443/mcp")
     server.close()
     assert heads[0].startswith(b"CONNECT mcp.example.invalid:8443 HTTP/1.1\r\nHost: mcp.example.invalid:8443\r\n")
     assert f"Proxy-Authorization: Basic {WORDS}".encode() in heads[0]
@@ -120,7 +120,7 @@ async def test_calls_go_through_a_tunnel_and_its_connection_is_kept(
             async with running_gateway() as front:
                 trusting = {"tls": {"ca": secret.authority.read_text()}, "host": "localhost"}
                 for _ in range(3):
-                    reply = await told(front, "https://mcp.example.invalid/back/mcp", server=trusting)
+                    reply = await call_via(front, "https://mcp.example.invalid/back/mcp", server=trusting)
                     assert reply.result["content"] == []
     assert len(heads) == 1
     assert all(b"get_users" not in head for head in heads)
@@ -139,7 +139,7 @@ async def test_a_refusing_egress_proxy_is_reported_as_such_without_its_credentia
     async with serving(good) as upstream, proxying(port_of(upstream.url), connect=said) as (port, _):
         environment.setenv("HTTPS_PROXY", f"http://user:pass%20word@127.0.0.1:{port}")
         async with running_gateway() as gateway:
-            assert (await told(gateway, "https://mcp.example.invalid/mcp")).error["data"] == {
+            assert (await call_via(gateway, "https://mcp.example.invalid/mcp")).error["data"] == {
                 "reason": "UpstreamEgressFailed"
             }
     assert "UpstreamEgressFailed" in caplog.text
@@ -155,7 +155,7 @@ async def test_a_proxy_does_not_bypass_the_judgement_of_addresses(environment: p
         for name in ("HTTP_PROXY", "HTTPS_PROXY"):
             environment.setenv(name, f"http://127.0.0.1:{port}")
         async with running_gateway() as gateway:
-            assert (await told(gateway, url, addresses=[])).error["data"] == {"reason": "UpstreamAddressForbidden"}
+            assert (await call_via(gateway, url, addresses=[])).error["data"] == {"reason": "UpstreamAddressForbidden"}
     assert heads == []
 
 
@@ -163,7 +163,7 @@ async def test_what_is_excepted_and_loopback_are_connected_to_directly(environme
     async with serving(good) as upstream:
         environment.setenv("HTTP_PROXY", "http://127.0.0.1:1")
         async with running_gateway() as gateway:
-            assert "result" in (await told(gateway, upstream.url)).json
+            assert "result" in (await call_via(gateway, upstream.url)).json
 
 
 async def set_to(gateway: RunningGateway, port: int | None, *no_proxy: str) -> None:

@@ -64,7 +64,7 @@ async def test_an_answer_is_no_error_on_either_side() -> None:
     assert spans["CLIENT"].parent_span_id == server.span_id
 
 
-async def said(script_body: Any, status: int = 200) -> dict[str, SinkSpan]:
+async def spans_of_response(script_body: Any, status: int = 200) -> dict[str, SinkSpan]:
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         return document(script_body(arrived) if callable(script_body) else script_body, status=status)
 
@@ -72,14 +72,14 @@ async def said(script_body: Any, status: int = 200) -> dict[str, SinkSpan]:
 
 
 async def test_an_error_of_the_server_is_its_code_on_both_sides() -> None:
-    spans = await said({"jsonrpc": "2.0", "id": 1, "error": {"code": -32021, "message": "sampling"}}, 400)
+    spans = await spans_of_response({"jsonrpc": "2.0", "id": 1, "error": {"code": -32021, "message": "sampling"}}, 400)
 
     assert error(spans["SERVER"]) == ("-32021", "-32021", "ERROR")
     assert error(spans["CLIENT"]) == ("-32021", "-32021", "ERROR")
 
 
 async def test_a_tool_that_fails_is_a_tool_error_on_both_sides() -> None:
-    spans = await said(lambda arrived: answer(arrived, {"isError": True, "content": []}))
+    spans = await spans_of_response(lambda arrived: answer(arrived, {"isError": True, "content": []}))
 
     assert error(spans["SERVER"])[0] == error(spans["CLIENT"])[0] == "tool_error"
 
@@ -90,7 +90,7 @@ async def test_a_tool_that_fails_is_a_tool_error_on_both_sides() -> None:
 async def test_a_fault_is_its_kind_towards_the_server_and_its_code_towards_the_caller(
     status: int, kind: str, code: str
 ) -> None:
-    spans = await said(b"<html>", status)
+    spans = await spans_of_response(b"<html>", status)
 
     assert error(spans["CLIENT"])[0] == kind
     assert error(spans["SERVER"]) == (code, code, "ERROR")
@@ -354,8 +354,8 @@ async def test_the_session_is_recorded_as_a_digest_and_its_id_never() -> None:
             await three(caller, gateway)
         spans = sink.wait_for(lambda found: len(found) == 6)
 
-    told = {str(span.attributes["mcp.session.id"]) for span in spans if "mcp.session.id" in span.attributes}
-    assert len(told) == 2  # the caller's, and the server's own
+    session_ids = {str(span.attributes["mcp.session.id"]) for span in spans if "mcp.session.id" in span.attributes}
+    assert len(session_ids) == 2  # the caller's, and the server's own
     assert not [span for span in spans if sessions[0] in str(span) or "upstream-session" in str(span)]
 
 
@@ -370,7 +370,7 @@ async def test_the_span_names_the_caller_and_not_the_trusted_proxy_in_front() ->
 
 
 async def test_the_span_of_a_response_that_is_too_large_names_the_limit_and_its_setting() -> None:
-    spans = await said(lambda arrived: answer(arrived, {"content": "x" * (5 << 20)}))
+    spans = await spans_of_response(lambda arrived: answer(arrived, {"content": "x" * (5 << 20)}))
     assert "bytes or more, and a message may have 4194304 (bounds.messageBytes)" in spans["CLIENT"].description
     assert "4194304 (bounds.messageBytes)" in spans["SERVER"].description
 

@@ -119,9 +119,9 @@ async def test_a_list_on_a_resumed_get_is_filtered_in_whatever_lines_and_pieces_
         await gateway.apply(gateway.entry("mock", upstream.url, [policy("p", SOME)]))
         await caller.initialize()
         async with caller.listen({"Last-Event-ID": "0"}) as stream:
-            heard = await stream.message()
+            received = await stream.message()
 
-    assert heard == {**message, "result": listing(method, "shown", nextCursor="c")}
+    assert received == {**message, "result": listing(method, "shown", nextCursor="c")}
 
 
 async def test_an_answer_on_a_resumed_stream_that_cannot_be_judged_becomes_an_error_and_the_stream_goes_on(
@@ -140,9 +140,9 @@ async def test_an_answer_on_a_resumed_stream_that_cannot_be_judged_becomes_an_er
         await gateway.apply(gateway.entry("mock", upstream.url, [policy("p", SOME)]))
         await caller.initialize()
         async with caller.listen({"Last-Event-ID": "1"}) as stream:
-            told = [await stream.message() for _ in range(3)]
-            assert [(each["id"], each["error"]["code"]) for each in told[:2]] == [(7, -31005), (8, -31005)]
-            assert told[2] == changed
+            three_messages = [await stream.message() for _ in range(3)]
+            assert [(each["id"], each["error"]["code"]) for each in three_messages[:2]] == [(7, -31005), (8, -31005)]
+            assert three_messages[2] == changed
 
 
 async def test_several_answers_on_one_resumed_stream_are_filtered_each(gateway: RunningGateway) -> None:
@@ -158,9 +158,9 @@ async def test_several_answers_on_one_resumed_stream_are_filtered_each(gateway: 
         await gateway.apply(gateway.entry("mock", upstream.url, [policy("p", SOME)]))
         await caller.initialize()
         async with caller.listen({"Last-Event-ID": "0"}) as stream:
-            heard = [await stream.message() for _ in LISTS]
+            received = [await stream.message() for _ in LISTS]
 
-    assert [each["result"] for each in heard] == [listing(method, "shown") for method in LISTS]
+    assert [each["result"] for each in received] == [listing(method, "shown") for method in LISTS]
 
 
 @both_eras

@@ -101,8 +101,8 @@ async def test_an_added_or_removed_policy_sends_a_notice_for_each_list_that_it_c
     async with caller.listen() as stream:
         for rules in ((ONE,), ()):
             await edit(*rules)
-            told = [(await stream.message())["method"] for _ in range(3)]
-            assert told == [f"notifications/{kind}/list_changed" for kind in ("prompts", "resources", "tools")]
+            methods = [(await stream.message())["method"] for _ in range(3)]
+            assert methods == [f"notifications/{kind}/list_changed" for kind in ("prompts", "resources", "tools")]
 
 
 async def test_an_edit_that_changes_no_list_sends_no_notice(edit: Any, caller: McpCaller) -> None:
@@ -124,8 +124,8 @@ async def test_a_notice_stands_between_two_events_of_the_server_and_never_within
         await edit(TWO)
         await asyncio.sleep(1)  # longer than a notice takes; only then does the event continue
         await server.say.put(b'ications/message","params":{"level":"info","data":1}}\n\n')
-        told = [(await stream.message())["method"] for _ in range(2)]
-    assert told == ["notifications/message", "notifications/tools/list_changed"]
+        methods = [(await stream.message())["method"] for _ in range(2)]
+    assert methods == ["notifications/message", "notifications/tools/list_changed"]
 
 
 async def first_of(stream: Stream) -> dict[str, Any]:
@@ -185,13 +185,13 @@ async def declared(caller: McpCaller) -> tuple[Any, Any]:
 async def test_list_changed_is_declared_for_governed_lists_that_the_server_has(
     edit: Any, caller: McpCaller, server: Server
 ) -> None:
-    told = {"tools": {"listChanged": True}, "prompts": {"listChanged": True}, "logging": {}}
+    methods = {"tools": {"listChanged": True}, "prompts": {"listChanged": True}, "logging": {}}
     await edit(ONE)
     # In 2026-07-28 a server that sends no notices need not accept subscriptions.
-    assert await declared(caller) == (told, CAPABILITIES)
+    assert await declared(caller) == (methods, CAPABILITIES)
     server.capabilities = {**CAPABILITIES, "resources": {"subscribe": True}}
     resources = {"resources": {"subscribe": True, "listChanged": True}}
-    assert await declared(caller) == ({**told, **resources}, {**told, **resources})
+    assert await declared(caller) == ({**methods, **resources}, {**methods, **resources})
 
 
 async def test_what_is_not_governed_is_declared_as_the_server_does(edit: Any, caller: McpCaller) -> None:

@@ -63,10 +63,10 @@ async def test_an_entry_that_cannot_be_judged_is_dropped_alone_and_reported_in_l
         for _ in range(2):
             reply = await caller.post(legacy("tools/list"))
             assert reply.result == {"tools": [{"name": "shown_b"}]}
-    said = [record.getMessage() for record in caplog.records if "cannot be judged" in record.getMessage()]
-    assert len(said) == 1
-    assert 'tools[0]: duplicate "name"' in said[0]
-    assert "tools[2] 'shown_c': also a member 'NAME'" in said[0]
+    warnings = [record.getMessage() for record in caplog.records if "cannot be judged" in record.getMessage()]
+    assert len(warnings) == 1
+    assert 'tools[0]: duplicate "name"' in warnings[0]
+    assert "tools[2] 'shown_c': also a member 'NAME'" in warnings[0]
     async with aiohttp.ClientSession() as http, http.get(f"http://127.0.0.1:{gateway.app.admin_port}/metrics") as page:
         assert 'ostiary_list_items_dropped_total{ostiary_proxy="default/odd"} 2.0' in await page.text()
 
@@ -109,8 +109,8 @@ async def test_a_float_passes_however_a_client_spells_it(
     async with serving(script) as upstream:
         await gateway.apply(gateway.entry("mock", upstream.url))
         assert (await caller.post(body.encode())).status == 200
-        heard = (await upstream.first("tools/call")).message["params"]["arguments"]["n"]
-    assert (heard, type(heard)) == (value, float)
+        forwarded = (await upstream.first("tools/call")).message["params"]["arguments"]["n"]
+    assert (forwarded, type(forwarded)) == (value, float)
 
 
 @pytest.mark.parametrize(

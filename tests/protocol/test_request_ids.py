@@ -141,8 +141,8 @@ async def test_a_cancellation_of_anything_else_passes_unchanged(
     calls = [asyncio.create_task(caller.post(legacy("tools/call", CALL, id=1))) for _ in range(2)]
     await in_flight(upstream, 2)
     await caller.post(legacy("notifications/cancelled", {"requestId": named}, id=None))
-    told = [each.message["params"]["requestId"] for each in upstream.arrived if "cancelled" in each.method]
-    assert [(each, type(each)) for each in told] == [(named, type(named))]
+    cancelled_ids = [each.message["params"]["requestId"] for each in upstream.arrived if "cancelled" in each.method]
+    assert [(each, type(each)) for each in cancelled_ids] == [(named, type(named))]
     gate.open.set()
     await asyncio.gather(*calls)
 
@@ -158,8 +158,8 @@ async def test_progress_bears_the_callers_own_token_on_either_stream(
     assert tokens[1] != 5
     gate.events = [{"method": "notifications/progress", "params": {"progressToken": each}} for each in tokens]
     async with caller.listen() as stream:
-        heard = [await stream.message() for _ in tokens]
-    assert [each["params"]["progressToken"] for each in heard] == [5, 5]
+        received = [await stream.message() for _ in tokens]
+    assert [each["params"]["progressToken"] for each in received] == [5, 5]
     reply = await caller.post(legacy("tools/list", id=3))
     assert [each["params"]["progressToken"] for each in reply.messages[:-1]] == [5, 5]
     gate.open.set()
@@ -178,8 +178,8 @@ async def test_a_name_of_our_form_that_stands_for_nothing_is_no_accident(
     ]
     assert (await caller.post(legacy("tools/list"))).result == {"tools": []}
     async with caller.listen() as stream:
-        while (heard := await stream.message()).get("method") != "notifications/tools/list_changed":
-            assert heard["error"]["code"] == -31005
+        while (received := await stream.message()).get("method") != "notifications/tools/list_changed":
+            assert received["error"]["code"] == -31005
 
 
 async def test_an_answer_on_a_resumed_stream_bears_the_callers_own_id(
@@ -192,9 +192,9 @@ async def test_an_answer_on_a_resumed_stream_bears_the_callers_own_id(
     await asyncio.gather(*calls)
     gate.events = [{"id": each, "result": {"content": [], "of": each}} for each in sent]
     async with caller.listen({"Last-Event-ID": "1"}) as stream:
-        heard = [await stream.message() for _ in sent]
-    assert [each["id"] for each in heard] == [1, 1]
-    assert [each["result"]["of"] for each in heard] == sent
+        received = [await stream.message() for _ in sent]
+    assert [each["id"] for each in received] == [1, 1]
+    assert [each["result"]["of"] for each in received] == sent
 
 
 async def test_an_answer_to_another_request_of_the_same_id_is_not_taken(

@@ -88,7 +88,7 @@ async def test_a_client_without_a_supported_revision_is_offered_one(
 # -- what an error about an unsupported revision lists
 
 
-async def told(caller: McpCaller, *, modern_too: bool = True) -> list[str]:
+async def listed_revisions(caller: McpCaller, *, modern_too: bool = True) -> list[str]:
     """The revisions listed for callers without an envelope, and with ``modern_too`` also for those with one."""
     body = legacy("server/discover", {"_meta": envelope("2099-01-01")})
     replies = [
@@ -131,7 +131,7 @@ async def taught(
         await gateway.apply(gateway.entry("mock", upstream.url))
         for message in messages:
             await caller.post(message)
-        return await told(caller, modern_too=modern_too), upstream
+        return await listed_revisions(caller, modern_too=modern_too), upstream
 
 
 async def test_all_supported_revisions_are_listed_for_a_server_that_has_not_answered_yet(
@@ -209,11 +209,11 @@ async def test_the_revisions_of_a_replaced_server_are_learned_again(gateway: Run
     async with serving(script) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         await caller.post(modern("server/discover"))
-        assert await told(caller) == ALL[1:]
+        assert await listed_revisions(caller) == ALL[1:]
         speaks_modern = True
         # Nothing is refused for what was learned before.
         assert (await caller.post(modern("server/discover"))).status == 200
-        assert await told(caller, modern_too=False) == ALL
+        assert await listed_revisions(caller, modern_too=False) == ALL
 
 
 async def test_one_proxy_learns_nothing_from_the_server_of_another(gateway: RunningGateway) -> None:
@@ -224,8 +224,8 @@ async def test_one_proxy_learns_nothing_from_the_server_of_another(gateway: Runn
     ):
         await gateway.apply(gateway.entry("mock", upstream.url), gateway.entry("b", upstream.url))
         await caller.post(initialize(LEGACY))
-        assert await told(caller) == [MODERN, "2025-03-26", "2024-11-05"]
-        assert await told(b) == ALL
+        assert await listed_revisions(caller) == [MODERN, "2025-03-26", "2024-11-05"]
+        assert await listed_revisions(b) == ALL
 
 
 # -- what is left over from another revision

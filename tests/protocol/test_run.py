@@ -50,18 +50,18 @@ class Run:
     def url(self) -> str:
         return f"http://localhost:{self.port}/mock-mcp-server/mcp"
 
-    def told(self, *parts: str, after: int = 0) -> bool:
+    def has_line(self, *parts: str, after: int = 0) -> bool:
         """Whether one line since then holds all of the parts."""
         return any(all(part in line for part in parts) for line in self.lines[after:])
 
-    async def tells(self, *parts: str, after: int = 0, seconds: float = 60.0) -> None:
+    async def prints(self, *parts: str, after: int = 0, seconds: float = 60.0) -> None:
         try:
-            await eventually(lambda: self.told(*parts, after=after), seconds=seconds)
+            await eventually(lambda: self.has_line(*parts, after=after), seconds=seconds)
         except AssertionError:
             raise AssertionError(f"no line with {parts} in:\n" + "\n".join(self.lines)) from None
 
     async def opens(self) -> None:
-        await self.tells("Tool calls and refusals follow")
+        await self.prints("Tool calls and refusals follow")
 
     def edit(self, name: str, old: str, new: str) -> int:
         """Change a file; return how many lines had been written before."""
@@ -179,8 +179,8 @@ async def test_the_quickstart_shows_all_tools_and_users_and_refuses_one_call(run
     assert users["total"] == len(users["users"]) > 5
     assert "Denied by policy: tool delete_user" in await refused(run, "delete_user", {"user_id": 1}, era=era)
 
-    await run.tells("ok  ", "mock-mcp-server", "get_users", " ms")
-    await run.tells("denied", "delete_user", "by rule no-deletions of policy default/quickstart")
+    await run.prints("ok  ", "mock-mcp-server", "get_users", " ms")
+    await run.prints("denied", "delete_user", "by rule no-deletions of policy default/quickstart")
     calls = [line for line in run.lines if CLOCK.match(line) and line.endswith(" ms")]
     assert [line.split()[1:4] for line in calls] == [["ok", "mock-mcp-server", "get_users"]]
 
@@ -229,11 +229,11 @@ async def test_the_admin_port_reports_that_it_is_ready(run: Run) -> None:
 async def test_an_edit_is_live_at_once_and_says_what_changed(run: Run) -> None:
     async with connect(run.url, era="modern") as client:
         before = run.edit("mcppolicy.yaml", "verbs: [Call]", "verbs: [Call, List]")
-        await run.tells("live", "MCPPolicy default/quickstart: spec.access.rules[0].tools.verbs changed", after=before)
+        await run.prints("live", "MCPPolicy default/quickstart: spec.access.rules[0].tools.verbs changed", after=before)
         assert "delete_user" not in [tool.name for tool in (await client.list_tools()).tools]
         with pytest.raises(MCPError, match="Unknown tool: delete_user"):
             await client.call_tool("delete_user", {"user_id": 1})
-    await run.tells("hidden", "delete_user", "by rule no-deletions")
+    await run.prints("hidden", "delete_user", "by rule no-deletions")
 
 
 @pytest.mark.parametrize(
@@ -253,23 +253,23 @@ async def test_an_edit_is_live_at_once_and_says_what_changed(run: Run) -> None:
 )
 async def test_a_broken_edit_is_explained_and_what_was_live_stays(run: Run, old: str, new: str, explained: str) -> None:
     before = run.edit("mcppolicy.yaml", old, new)
-    await run.tells(explained, after=before)
-    await run.tells("What was live before stays live until it is fixed.", after=before)
+    await run.prints(explained, after=before)
+    await run.prints("What was live before stays live until it is fixed.", after=before)
     assert "Denied by policy" in await refused(run, "delete_user", {"user_id": 1})
     assert len(await tools(run)) == 15
-    assert not run.told("  live ", after=before)
+    assert not run.has_line("  live ", after=before)
 
 
 async def test_a_fixed_file_is_good_again(run: Run) -> None:
     before = run.edit("mcppolicy.yaml", "effect: Deny", "effect: Permit")
-    await run.tells("broken", after=before)
+    await run.prints("broken", after=before)
     before = run.edit("mcppolicy.yaml", "effect: Permit", "effect: Deny")
-    await run.tells("fixed", "all files are good again", after=before)
+    await run.prints("fixed", "all files are good again", after=before)
 
 
 async def test_a_save_that_changes_nothing_is_acknowledged(run: Run) -> None:
     before = run.edit("mcppolicy.yaml", "# Who may", "# Who, indeed, may")
-    await run.tells("saved", "nothing that is in force changed", after=before)
+    await run.prints("saved", "nothing that is in force changed", after=before)
 
 
 async def test_a_new_proxy_is_served_and_its_endpoint_printed(run: Run) -> None:
@@ -277,12 +277,12 @@ async def test_a_new_proxy_is_served_and_its_endpoint_printed(run: Run) -> None:
     text = (run.folder / "mcpproxy.yaml").read_text().replace("mock-mcp-server", "second")
     await asyncio.to_thread((run.folder / "second.yaml").write_text, text)
     url = f"http://localhost:{run.port}/second/mcp"
-    await run.tells(f"MCPProxy default/second is at {url}", after=before)
+    await run.prints(f"MCPProxy default/second is at {url}", after=before)
     async with connect(url, era="legacy") as client:
         assert len((await client.list_tools()).tools) == 15
     before = len(run.lines)
     (run.folder / "second.yaml").unlink()
-    await run.tells("live", "MCPProxy default/second: removed", after=before)
+    await run.prints("live", "MCPProxy default/second: removed", after=before)
 
 
 async def test_a_policy_that_was_never_good_closes_what_it_targets(run: Run) -> None:
@@ -290,50 +290,50 @@ async def test_a_policy_that_was_never_good_closes_what_it_targets(run: Run) -> 
     text = (run.folder / "mcppolicy.yaml").read_text().replace("name: quickstart", "name: other")
     broken = text.replace("effect: Deny", "effect: Permit")
     await asyncio.to_thread((run.folder / "other.yaml").write_text, broken)
-    await run.tells("Until it is fixed, every call is refused at default/mock-mcp-server.", after=before)
+    await run.prints("Until it is fixed, every call is refused at default/mock-mcp-server.", after=before)
     with pytest.raises(MCPError) as refused:
         await call(run, "get_users")
     assert refused.value.error.code == -31007
-    await run.tells("denied", "get_users", "PolicyInvalid")
+    await run.prints("denied", "get_users", "PolicyInvalid")
 
 
 async def test_an_edit_that_takes_the_last_policy_away_says_that_the_proxy_is_now_open(run: Run) -> None:
     before = len(run.lines)
     (run.folder / "mcppolicy.yaml").unlink()
     words = "no policy governs it any more: it is now open to everyone"
-    await run.tells("open", "MCPProxy default/mock-mcp-server", words, after=before)
+    await run.prints("open", "MCPProxy default/mock-mcp-server", words, after=before)
 
 
 async def test_a_renamed_proxy_leaves_a_policy_that_is_reported_to_protect_nothing(run: Run) -> None:
     before = run.edit("mcpproxy.yaml", "name: mock-mcp-server", "name: renamed")
-    await run.tells("open", "MCPProxy default/renamed", "open to everyone", after=before)
-    assert run.told("It governs nothing, and so protects nothing, until it is fixed.", after=before)
-    assert not run.told("stays live", after=before)
+    await run.prints("open", "MCPProxy default/renamed", "open to everyone", after=before)
+    assert run.has_line("It governs nothing, and so protects nothing, until it is fixed.", after=before)
+    assert not run.has_line("stays live", after=before)
 
 
 async def test_a_rule_that_names_no_tool_is_reported_with_the_name_that_was_probably_meant(run: Run) -> None:
     before = run.edit("mcppolicy.yaml", "names: [delete_user]", "names: [delete_usr]")
     words = "no tool is called delete_usr; did you mean delete_user?"
-    await run.tells("warning", "MCPPolicy default/quickstart: rule", words, after=before)
+    await run.prints("warning", "MCPPolicy default/quickstart: rule", words, after=before)
 
 
 async def test_requests_of_the_run_itself_are_not_printed_as_requests_of_a_client(run: Run) -> None:
     before = run.edit("mcpproxy.yaml", "/mcp # `", "/nope # `")
-    await run.tells("warning", "UpstreamInvalidAnswer: the upstream answered HTTP 404", after=before)
+    await run.prints("warning", "UpstreamInvalidAnswer: the upstream answered HTTP 404", after=before)
     after = run.edit("mcppolicy.yaml", "# Who may", "# Who, indeed, may")
-    await run.tells("saved", after=after)
-    assert not run.told("failed", after=before)
+    await run.prints("saved", after=after)
+    assert not run.has_line("failed", after=before)
 
 
 async def test_a_server_that_dies_is_started_again_and_calls_meanwhile_get_an_error(whole_run: Run) -> None:
     run = whole_run
     pid = await asyncio.to_thread(child_of, run.process.pid)
     os.kill(pid, signal.SIGKILL)
-    await run.tells("mock", "the mock MCP server ended (killed by SIGKILL); starting it again")
+    await run.prints("mock", "the mock MCP server ended (killed by SIGKILL); starting it again")
     with pytest.raises(MCPError):
         await call(run, "get_users")
-    await run.tells("failed", "mock-mcp-server", "-31003: UpstreamUnreachable")
-    await run.tells("the mock MCP server is back")
+    await run.prints("failed", "mock-mcp-server", "-31003: UpstreamUnreachable")
+    await run.prints("the mock MCP server is back")
     assert (await call(run, "get_users"))["total"] > 5
 
 
@@ -355,9 +355,9 @@ async def test_it_ends_with_a_message_and_leaves_nothing_behind(
         async with connect(run.url, era="legacy"):  # an open stream does not delay the end
             run.process.send_signal(number)
             assert await asyncio.to_thread(run.process.wait, TIMEOUT_SECONDS) == 0
-        await run.tells("ended", "the gateway is closed, and nothing is left running")
+        await run.prints("ended", "the gateway is closed, and nothing is left running")
         assert "Traceback" not in run.text()
-        assert not run.told("warning")
+        assert not run.has_line("warning")
         assert list(private.iterdir()) == []
         await eventually(lambda: not Path(f"/proc/{child}").exists())
 
@@ -368,7 +368,7 @@ async def test_a_second_ctrl_c_ends_it_at_once(folder: Path) -> None:
         child = await asyncio.to_thread(child_of, run.process.pid)
         os.kill(child, signal.SIGSTOP)  # so that the first one has something to wait for
         run.process.send_signal(signal.SIGINT)
-        await run.tells("ending")
+        await run.prints("ending")
         run.process.send_signal(signal.SIGINT)
         assert await asyncio.to_thread(run.process.wait, TIMEOUT_SECONDS) == 130
         assert "Traceback" not in run.text()
@@ -385,12 +385,12 @@ async def test_all_ports_in_use_are_reported_with_one_command_that_works(
         for position in positions:
             taken = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
             ports[position] = taken.getsockname()[1]
-        said, _ = await asyncio.to_thread(start(folder, ports=ports).communicate)
-        assert [name for number, name in enumerate(names) if f"{ports[number]} ({name}, " in said] == [
+        output, _ = await asyncio.to_thread(start(folder, ports=ports).communicate)
+        assert [name for number, name in enumerate(names) if f"{ports[number]} ({name}, " in output] == [
             names[position] for position in positions
         ]
-        assert "Traceback" not in said
-        command = shlex.split(said.splitlines()[-2])
+        assert "Traceback" not in output
+        command = shlex.split(output.splitlines()[-2])
         assert command[:3] == ["ostiary", "run", str(folder)]
         with running(folder, *command[3:], env=dict(zip(names, map(str, ports), strict=True))) as run:
             await run.opens()
@@ -398,33 +398,33 @@ async def test_all_ports_in_use_are_reported_with_one_command_that_works(
 
 def ended(folder: Path, *arguments: str, env: dict[str, str] | None = None) -> tuple[int, str]:
     process = start(folder, *arguments, ports=(0, 0, 0), env=env)
-    said, _ = process.communicate(timeout=TIMEOUT_SECONDS)
-    return process.returncode, said
+    output, _ = process.communicate(timeout=TIMEOUT_SECONDS)
+    return process.returncode, output
 
 
 def test_files_that_are_broken_at_the_start_are_explained_and_nothing_is_served(folder: Path) -> None:
     (folder / "mcppolicy.yaml").write_text("kind: MCPPolicy\nspec: [a")
-    code, said = ended(folder)
+    code, output = ended(folder)
     assert code == 1
-    assert "mcppolicy.yaml:2:7: Opens a bracket that is never closed." in said
-    assert said.endswith("Nothing is served. Fix the errors above, then start again.\n")
+    assert "mcppolicy.yaml:2:7: Opens a bracket that is never closed." in output
+    assert output.endswith("Nothing is served. Fix the errors above, then start again.\n")
 
 
 def test_a_folder_that_is_not_there_is_wrong_usage(folder: Path) -> None:
-    code, said = ended(folder / "nowhere")
+    code, output = ended(folder / "nowhere")
     assert code == 2
-    assert said.startswith(f"ostiary run: {folder}/nowhere: there is no such file or folder. Name a folder with")
+    assert output.startswith(f"ostiary run: {folder}/nowhere: there is no such file or folder. Name a folder with")
 
 
 def test_two_equal_ports_are_reported(folder: Path) -> None:
-    code, said = ended(folder, env={"PORT": "9999", "MOCK_PORT": "9999"})
-    assert (code, said) == (2, "ostiary run: PORT and MOCK_PORT are both 9999: give one of them another number.\n")
+    code, output = ended(folder, env={"PORT": "9999", "MOCK_PORT": "9999"})
+    assert (code, output) == (2, "ostiary run: PORT and MOCK_PORT are both 9999: give one of them another number.\n")
 
 
 async def test_without_the_mock_server_the_gateway_starts_and_reports_that_no_server_answers(folder: Path) -> None:
     with running(folder, "--no-mock-server") as run:
         words = f"http://localhost:{run.mock_port}/mcp cannot be reached: nothing listens on port {run.mock_port} yet"
-        await run.tells("warning", words)
+        await run.prints("warning", words)
         with pytest.raises(MCPError):
             await call(run, "get_users")
 
@@ -463,8 +463,8 @@ async def test_settings_in_the_folder_replace_what_is_implied(mock: str, folder:
     )
     (folder / "mcppolicy.yaml").unlink()
     with running_before(mock, folder) as run:
-        await run.tells("https://mcp.example.com/mock-mcp-server/mcp")
-        await run.tells("under no policy: every call is refused")
+        await run.prints("https://mcp.example.com/mock-mcp-server/mcp")
+        await run.prints("under no policy: every call is refused")
         with pytest.raises(MCPError, match="Unknown tool"):
             await call(run, "get_users")
 
@@ -483,7 +483,7 @@ async def test_settings_that_lose_their_key_leave_the_last_good_ones(mock: str, 
     with running_before(mock, folder) as run:
         await run.opens()
         before = run.edit("settings.yaml", "settings.yaml: |", "settings.yml: |")
-        await run.tells("ConfigMap ostiary-system/settings: data: has no key settings.yaml.", after=before)
+        await run.prints("ConfigMap ostiary-system/settings: data: has no key settings.yaml.", after=before)
         with pytest.raises(MCPError, match="Unknown tool"):
             await call(run, "get_users")
 
@@ -491,10 +491,10 @@ async def test_settings_that_lose_their_key_leave_the_last_good_ones(mock: str, 
 def test_settings_that_never_had_their_key_are_no_defaults(folder: Path) -> None:
     text = settings_of("default", "withoutPolicy: Deny").replace("settings.yaml: |", "settings.yml: |")
     (folder / "settings.yaml").write_text(text)
-    code, said = ended(folder)
+    code, output = ended(folder)
     assert code == 1
-    assert "ConfigMap ostiary-system/settings: data: has no key settings.yaml." in said
-    assert "Nothing is served." in said
+    assert "ConfigMap ostiary-system/settings: data: has no key settings.yaml." in output
+    assert "Nothing is served." in output
 
 
 async def test_settings_of_a_gateway_whose_label_is_no_dns_label_count_for_nothing(mock: str, folder: Path) -> None:
@@ -502,7 +502,7 @@ async def test_settings_of_a_gateway_whose_label_is_no_dns_label_count_for_nothi
     (folder / "mcppolicy.yaml").unlink()
     with running_before(mock, folder) as run:
         await run.opens()
-        await run.tells("warning", "ConfigMap ostiary-system/settings", "'Not_A_Label', which is no DNS label")
+        await run.prints("warning", "ConfigMap ostiary-system/settings", "'Not_A_Label', which is no DNS label")
         assert (await call(run, "get_users"))["total"] > 5
 
 
@@ -515,16 +515,16 @@ async def test_the_operators_own_secret_is_no_ca_bundle(mock: str, folder: Path)
         "  - name: s\n    url: https://localhost/mcp\n"
         "    tls: {caCertificateRefs: [{kind: Secret, name: own}]}\n"
     )
-    code, said = ended(folder)
+    code, output = ended(folder)
     assert code == 1
-    assert "Secret default/own lacks the label ostiary.dev/usage." in said
+    assert "Secret default/own lacks the label ostiary.dev/usage." in output
 
 
 async def test_a_collector_is_named_without_its_password_and_a_dead_one_delays_nothing(mock: str, folder: Path) -> None:
     env = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://user:password@127.0.0.1:9"}
     with running_before(mock, folder, env=env) as run:
         await run.opens()
-        assert run.told("Traces: sent to http://127.0.0.1:9")
+        assert run.has_line("Traces: sent to http://127.0.0.1:9")
         assert (await call(run, "get_users"))["total"] > 5
         run.process.send_signal(signal.SIGINT)
         assert await asyncio.to_thread(run.process.wait, TIMEOUT_SECONDS) == 0
@@ -536,12 +536,12 @@ async def test_a_folder_without_a_proxy_is_served_until_there_is_one(mock: str, 
     (folder / "mcpproxy.yaml").unlink()
     with running_before(mock, folder) as run:
         await run.opens()
-        assert run.told("warning", "spec.targetRefs[0]: there is no MCPProxy default/mock-mcp-server.")
-        assert run.told("No MCPProxy is served: there is none in these files, or none that can be.")
+        assert run.has_line("warning", "spec.targetRefs[0]: there is no MCPProxy default/mock-mcp-server.")
+        assert run.has_line("No MCPProxy is served: there is none in these files, or none that can be.")
         before = len(run.lines)
         await asyncio.to_thread((folder / "mcpproxy.yaml").write_text, text)
-        await run.tells("live", "MCPProxy default/mock-mcp-server: added", after=before)
-        await run.tells("live", "MCPPolicy default/quickstart: added", after=before)
+        await run.prints("live", "MCPProxy default/mock-mcp-server: added", after=before)
+        await run.prints("live", "MCPPolicy default/quickstart: added", after=before)
         assert len(await tools(run)) == 15
 
 
@@ -549,15 +549,15 @@ async def test_verbose_shows_every_message(mock: str, folder: Path) -> None:
     with running_before(mock, folder, "--verbose") as run:
         await run.opens()
         await tools(run, "legacy")
-        await run.tells("ok", "mock-mcp-server", "initialize")
-        await run.tells("ok", "mock-mcp-server", "tools/list")
+        await run.prints("ok", "mock-mcp-server", "initialize")
+        await run.prints("ok", "mock-mcp-server", "tools/list")
 
 
 async def test_a_spoofed_tool_name_cannot_write_to_the_terminal(run: Run) -> None:
     before = run.edit("mcppolicy.yaml", "names: [delete_user]", 'names: [delete_user, "*31m*"]')
-    await run.tells("live", after=before)
+    await run.prints("live", after=before)
     assert await refused(run, "\x1b[31mred", era="legacy")
-    await run.tells("denied", "\N{REPLACEMENT CHARACTER}[31mred")
+    await run.prints("denied", "\N{REPLACEMENT CHARACTER}[31mred")
     assert "\x1b" not in run.text()
 
 
@@ -591,5 +591,5 @@ async def test_a_second_run_of_the_same_project_has_keys_of_its_own_and_reports_
     with running_before(mock, folder) as first, running_before(mock, folder) as second:
         await first.opens()
         await second.opens()
-        assert [run.told("note", "sessions will end with this run") for run in (first, second)].count(True) == 1
+        assert [run.has_line("note", "sessions will end with this run") for run in (first, second)].count(True) == 1
         assert len(await tools(first)) == len(await tools(second)) == 15

@@ -47,13 +47,13 @@ async def test_the_client_gets_an_id_of_ours_and_the_server_its_own(gateway: Run
 
 
 async def test_a_session_id_of_4_kib_is_sealed_and_opened(gateway: RunningGateway) -> None:
-    held = "s" * 4096
-    async with serving(with_handshake(echo, session=held)) as upstream, mcp_caller(gateway.url()) as caller:
+    header = "s" * 4096
+    async with serving(with_handshake(echo, session=header)) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         await caller.initialize()
         assert (await caller.post(CALL)).result == RESULT
         assert (await caller.request("DELETE")).status == 200
-    assert {each.headers["Mcp-Session-Id"] for each in upstream.arrived[1:]} == {held}
+    assert {each.headers["Mcp-Session-Id"] for each in upstream.arrived[1:]} == {header}
     assert caller.session is not None
     assert len(caller.session) < 5632
 

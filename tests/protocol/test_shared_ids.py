@@ -43,9 +43,9 @@ def call(name: str, **arguments: int) -> dict[str, Any]:
 
 
 def text(message: dict[str, Any]) -> str:
-    said = message["result"]["content"][0]["text"]
-    assert isinstance(said, str)
-    return said
+    content = message["result"]["content"][0]["text"]
+    assert isinstance(content, str)
+    return content
 
 
 @pytest.mark.node

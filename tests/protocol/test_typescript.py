@@ -50,8 +50,8 @@ async def test_a_governed_client_does_all_that_an_ungoverned_one_does(
     assert '"id": 1' in user["contents"][0]["text"]
     assert "bridges" in prompt["messages"][0]["content"]["text"]
     assert counted["structuredContent"] == {"counted": 3}
-    heard = [n["params"]["progress"] for n in lines[-1]["notifications"] if n["method"] == "notifications/progress"]
-    assert heard == [1, 2, 3]
+    progress = [n["params"]["progress"] for n in lines[-1]["notifications"] if n["method"] == "notifications/progress"]
+    assert progress == [1, 2, 3]
 
 
 @pytest.mark.parametrize(("sdk", "era"), CLIENTS)

@@ -50,7 +50,7 @@ def until(code: int) -> TimeoutsConfig:
     return SHORT_TIMEOUTS if code == -31004 else LONG_TIMEOUTS
 
 
-async def told(gateway: RunningGateway, url: str, era: str = "modern", **entry: Any) -> Reply:
+async def call_via(gateway: RunningGateway, url: str, era: str = "modern", **entry: Any) -> Reply:
     """The response to a caller, long before the server's timeout, with nothing left in the gateway."""
     await gateway.apply(gateway.entry("mock", url, **entry))
     async with mcp_caller(gateway.url()) as caller:
@@ -75,16 +75,16 @@ async def test_a_refused_connection(gateway: RunningGateway, era: str) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/mcp"
-        assert_error(await told(gateway, url, era), -31003, "UpstreamUnreachable")
+        assert_error(await call_via(gateway, url, era), -31003, "UpstreamUnreachable")
 
 
 async def test_a_name_that_does_not_resolve(gateway: RunningGateway) -> None:
-    assert_error(await told(gateway, "http://no-such-host.invalid/mcp"), -31003, "UpstreamUnreachable")
+    assert_error(await call_via(gateway, "http://no-such-host.invalid/mcp"), -31003, "UpstreamUnreachable")
 
 
 async def test_an_address_that_was_not_granted(gateway: RunningGateway) -> None:
     for url in ("http://127.0.0.1:1/mcp", "http://localhost:1/mcp", "http://169.254.169.254/mcp"):
-        assert_error(await told(gateway, url, addresses=[]), -31003, "UpstreamAddressForbidden")
+        assert_error(await call_via(gateway, url, addresses=[]), -31003, "UpstreamAddressForbidden")
 
 
 async def test_a_gateway_that_is_its_own_server_is_reported_as_a_loop_though_loopback_is_granted() -> None:
@@ -93,7 +93,7 @@ async def test_a_gateway_that_is_its_own_server_is_reported_as_a_loop_though_loo
         port = free.getsockname()[1]
     async with running_gateway(port=port) as gateway:
         for host in ("127.0.0.1", "localhost"):
-            error = (await told(gateway, f"http://{host}:{port}/mock/mcp")).error
+            error = (await call_via(gateway, f"http://{host}:{port}/mock/mcp")).error
             assert (error["code"], error["data"]) == (-31003, {"reason": "UpstreamLoop"})
 
 
@@ -117,7 +117,7 @@ async def deaf_port() -> AsyncIterator[int]:
 
 async def test_a_connection_that_hangs(gateway: RunningGateway) -> None:
     async with deaf_port() as port:
-        reply = await told(gateway, f"http://127.0.0.1:{port}/mcp", timeouts=SHORT_CONNECT_TIMEOUT)
+        reply = await call_via(gateway, f"http://127.0.0.1:{port}/mcp", timeouts=SHORT_CONNECT_TIMEOUT)
     assert_error(reply, -31004, "UpstreamConnectTimeout")
 
 
@@ -128,7 +128,7 @@ async def test_tls_to_a_server_that_speaks_none(gateway: RunningGateway) -> None
         await writer.drain()
 
     async with scripted(plain) as port:
-        assert_error(await told(gateway, f"https://127.0.0.1:{port}/mcp"), -31003, "UpstreamTLSFailed")
+        assert_error(await call_via(gateway, f"https://127.0.0.1:{port}/mcp"), -31003, "UpstreamTLSFailed")
 
 
 # -- bytes
@@ -178,7 +178,7 @@ async def test_a_server_that(gateway: RunningGateway, name: str, era: str) -> No
             await reader.read()  # until the gateway hangs up
 
     async with scripted(script) as port:
-        assert_error(await told(gateway, f"http://127.0.0.1:{port}/mcp", era, timeouts=until(code)), code, reason)
+        assert_error(await call_via(gateway, f"http://127.0.0.1:{port}/mcp", era, timeouts=until(code)), code, reason)
 
 
 async def test_a_reset_in_the_middle(gateway: RunningGateway) -> None:
@@ -191,7 +191,7 @@ async def test_a_reset_in_the_middle(gateway: RunningGateway) -> None:
         writer.transport.abort()
 
     async with scripted(script) as port:
-        reply = await told(gateway, f"http://127.0.0.1:{port}/mcp")
+        reply = await call_via(gateway, f"http://127.0.0.1:{port}/mcp")
     assert_error(reply, -31003, "UpstreamReset")
 
 
@@ -307,7 +307,7 @@ async def test_an_answer_of(gateway: RunningGateway, name: str, era: str) -> Non
         return response if isinstance(response, web.StreamResponse) else await response
 
     async with serving(script) as upstream:
-        reply = await told(gateway, upstream.url, era, timeouts=until(code))
+        reply = await call_via(gateway, upstream.url, era, timeouts=until(code))
 
     assert_error(reply, code, reason)
     assert "WWW-Authenticate" not in reply.headers
@@ -324,7 +324,7 @@ async def test_an_overloaded_server_says_when_to_come_again(gateway: RunningGate
             return web.Response(status=status, headers={"Retry-After": header})
 
         async with serving(script) as upstream:
-            data = (await told(gateway, upstream.url)).error["data"]
+            data = (await call_via(gateway, upstream.url)).error["data"]
         assert data == {"reason": "UpstreamUnavailable", **({"retryAfterMs": wait} if wait is not None else {})}
 
 
@@ -337,7 +337,7 @@ async def test_a_compressed_bomb_is_not_unpacked(gateway: RunningGateway) -> Non
         return web.Response(body=bomb, headers={"Content-Type": "application/json", "Content-Encoding": "gzip"})
 
     async with serving(script) as upstream:
-        assert_error(await told(gateway, upstream.url), -31005, "UpstreamInvalidAnswer")
+        assert_error(await call_via(gateway, upstream.url), -31005, "UpstreamInvalidAnswer")
     assert upstream.arrived[0].headers["Accept-Encoding"] == "identity"
 
 
@@ -374,7 +374,7 @@ async def test_a_stream_of(gateway: RunningGateway, name: str, era: str) -> None
         return stream.response
 
     async with serving(script) as upstream:
-        reply = await told(gateway, upstream.url, era, timeouts=until(code))
+        reply = await call_via(gateway, upstream.url, era, timeouts=until(code))
 
     assert_error(reply, code, reason)
     assert reply.headers["Content-Type"] == "text/event-stream"
@@ -389,7 +389,7 @@ async def answers_of(gateway: RunningGateway, said: bytes, era: str = "modern") 
         return stream.response
 
     async with serving(script) as upstream:
-        return (await told(gateway, upstream.url, era)).messages
+        return (await call_via(gateway, upstream.url, era)).messages
 
 
 @both_eras

@@ -25,7 +25,7 @@ async def gateway() -> AsyncIterator[RunningGateway]:
         yield gateway
 
 
-async def told(
+async def call_via(
     gateway: RunningGateway,
     script: Script,
     *,
@@ -70,13 +70,15 @@ def saying(*pieces: bytes, every: float | None = None) -> Script:
 
 async def test_in_the_tls_handshake(gateway: RunningGateway) -> None:
     assert_error(
-        await told(gateway, hang, scheme="https", timeouts=SHORT_CONNECT_TIMEOUT), -31004, "UpstreamConnectTimeout"
+        await call_via(gateway, hang, scheme="https", timeouts=SHORT_CONNECT_TIMEOUT),
+        -31004,
+        "UpstreamConnectTimeout",
     )
 
 
 @pytest.mark.parametrize("padding", [0, 900_000])
 async def test_without_reading_the_request(gateway: RunningGateway, padding: int) -> None:
-    assert_error(await told(gateway, hang, padding=padding), -31004, "UpstreamTimeout")
+    assert_error(await call_via(gateway, hang, padding=padding), -31004, "UpstreamTimeout")
 
 
 STAGES = {
@@ -96,7 +98,7 @@ STAGES = {
 
 @pytest.mark.parametrize("stage", STAGES)
 async def test_a_server_that_hangs(gateway: RunningGateway, stage: str) -> None:
-    assert_error(await told(gateway, STAGES[stage]), -31004, "UpstreamTimeout")
+    assert_error(await call_via(gateway, STAGES[stage]), -31004, "UpstreamTimeout")
 
 
 DAWDLING = {
@@ -108,7 +110,7 @@ DAWDLING = {
 
 @pytest.mark.parametrize("how", DAWDLING)
 async def test_a_server_that_dawdles(gateway: RunningGateway, how: str) -> None:
-    reply = await told(gateway, DAWDLING[how])
+    reply = await call_via(gateway, DAWDLING[how])
 
     assert reply.error["code"] in {-31004, -31005}
 
@@ -116,7 +118,7 @@ async def test_a_server_that_dawdles(gateway: RunningGateway, how: str) -> None:
 async def test_a_document_that_comes_byte_by_byte_has_a_bound_in_all(gateway: RunningGateway) -> None:
     dribbling = saying(JSON_HEAD + b"Content-Length: 100000\r\n\r\n{", b" ", every=0.02)
 
-    assert_error(await told(gateway, dribbling), -31004, "UpstreamTimeout")
+    assert_error(await call_via(gateway, dribbling), -31004, "UpstreamTimeout")
 
 
 FLOODS = {
@@ -134,7 +136,7 @@ FLOODS = {
 
 @pytest.mark.parametrize("what", FLOODS)
 async def test_a_server_that_sends_without_end(gateway: RunningGateway, what: str) -> None:
-    reply = await told(gateway, FLOODS[what])
+    reply = await call_via(gateway, FLOODS[what])
 
     assert reply.error["code"] in {-31003, -31004, -31005, -31006}
     assert reply.error["data"]["reason"].startswith("Upstream")
@@ -152,7 +154,7 @@ async def test_a_server_that_answers_before_it_has_read_the_request_is_heard(
         await writer.drain()
         await reader.read()
 
-    assert (await told(gateway, early, padding=padding, timeouts=LONG_TIMEOUTS)).result == {}
+    assert (await call_via(gateway, early, padding=padding, timeouts=LONG_TIMEOUTS)).result == {}
 
 
 async def test_after_a_server_that_answered_before_it_had_read_the_next_caller_is_answered(

@@ -35,15 +35,15 @@ class Agent(ABC):
     """
 
     def __init__(self) -> None:
-        self.heard: list[tuple[str, dict[str, Any]]] = []
+        self.notifications: list[tuple[str, dict[str, Any]]] = []
 
     def hear(self, method: str, **params: Any) -> None:
         """Take down a notification."""
-        self.heard.append((method, params))
+        self.notifications.append((method, params))
 
     def methods(self) -> list[str]:
         """The methods of all notifications that came."""
-        return [method for method, _ in self.heard]
+        return [method for method, _ in self.notifications]
 
     @abstractmethod
     def revision(self) -> str:
@@ -148,17 +148,17 @@ async def _cancels(agent: Agent, _revision: str) -> None:
 
 async def _samples(agent: Agent, revision: str) -> None:
     if revision == MODERN:
-        said = await agent.call("test_input_required_result_sampling")
-        return _expect(said, f"You said: {MODEL_SAYS} ({MODEL_SAYS})")
+        result = await agent.call("test_input_required_result_sampling")
+        return _expect(result, f"You said: {MODEL_SAYS} ({MODEL_SAYS})")
     return _expect(await agent.call("test_sampling", {"prompt": "Who are you?"}), f"LLM response: {MODEL_SAYS}")
 
 
 async def _elicits(agent: Agent, revision: str) -> None:
     if revision == MODERN:
-        said = await agent.call("test_input_required_result_elicitation")
-        return _expect(said, f"Hello, {USER_SAYS}! ({USER_SAYS})")
-    said = await agent.call("test_elicitation", {"message": "Who are you?"})
-    return _expect(said.startswith("User response: action=accept") and USER_SAYS in said, True)
+        result = await agent.call("test_input_required_result_elicitation")
+        return _expect(result, f"Hello, {USER_SAYS}! ({USER_SAYS})")
+    result = await agent.call("test_elicitation", {"message": "Who are you?"})
+    return _expect(result.startswith("User response: action=accept") and USER_SAYS in result, True)
 
 
 async def _roots(agent: Agent, revision: str) -> None:
@@ -171,7 +171,7 @@ async def _subscribes(agent: Agent, revision: str) -> None:
     async def change() -> None:
         await agent.call("test_touch_resource")
 
-    await _hears(agent, revision, ("notifications/resources/updated", {"uri": WATCHED}), change)
+    await _receives(agent, revision, ("notifications/resources/updated", {"uri": WATCHED}), change)
 
 
 async def _list_changes(agent: Agent, revision: str) -> None:
@@ -179,23 +179,23 @@ async def _list_changes(agent: Agent, revision: str) -> None:
         await agent.call("test_trigger_tool_change")
         await agent.call("test_trigger_tool_change")
 
-    await _hears(agent, revision, ("notifications/tools/list_changed", {}), change)
+    await _receives(agent, revision, ("notifications/tools/list_changed", {}), change)
 
 
-async def _hears(
+async def _receives(
     agent: Agent, revision: str, wanted: tuple[str, dict[str, Any]], change: Callable[[], Awaitable[None]]
 ) -> None:
-    agent.heard.clear()
+    agent.notifications.clear()
     if revision == MODERN:
         async with agent.listen():
-            return await _until(lambda: wanted in agent.heard, change)
+            return await _until(lambda: wanted in agent.notifications, change)
     await agent.watch()
-    return await _until(lambda: wanted in agent.heard, change)
+    return await _until(lambda: wanted in agent.notifications, change)
 
 
 async def _logs(agent: Agent, _revision: str) -> None:
     await agent.ask_for_logs()
-    agent.heard.clear()
+    agent.notifications.clear()
     await agent.call("test_tool_with_logging")
     await _until(lambda: agent.methods().count("notifications/message") == 3)
 

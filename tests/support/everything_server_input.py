@@ -63,7 +63,7 @@ def _given(params: CallToolRequestParams | GetPromptRequestParams, key: str) -> 
     return data if data.get("action", "accept") == "accept" else None
 
 
-def _said(response: Mapping[str, Any]) -> str:
+def _text_of(response: Mapping[str, Any]) -> str:
     """The text of a response."""
     if "roots" in response:
         return ", ".join(str(root["uri"]) for root in response["roots"])
@@ -79,15 +79,15 @@ async def _asks(_state: State, _ctx: Request, params: CallToolRequestParams) -> 
         return InputRequiredResult(input_requests=dict(needed), request_state="asked" if stateful else None)
     if stateful and params.request_state != "asked":
         raise MCPError(INVALID_PARAMS, "requestState is not ours")
-    said = [_said(response) for response in responses.values() if response]
-    words = f"Hello, {said[0]}!" if "user_name" in needed else f"You said: {said[0]}"
-    return answer(text(f"{words} {'state-ok ' if stateful else ''}({'; '.join(said)})"))
+    texts = [_text_of(response) for response in responses.values() if response]
+    words = f"Hello, {texts[0]}!" if "user_name" in needed else f"You said: {texts[0]}"
+    return answer(text(f"{words} {'state-ok ' if stateful else ''}({'; '.join(texts)})"))
 
 
 async def _rounds(_state: State, _ctx: Request, params: CallToolRequestParams) -> CallToolResult | InputRequiredResult:
     colour = _given(params, "step2")
     if params.request_state == "step 2" and colour:
-        return answer(text(f"Your favourite colour is {_said(colour)}"))
+        return answer(text(f"Your favourite colour is {_text_of(colour)}"))
     if params.request_state in {"step 1", "step 2"} and (params.request_state == "step 2" or _given(params, "step1")):
         question = _ask("Step 2: What is your favorite color?", "color")
         return InputRequiredResult(input_requests={"step2": question}, request_state="step 2")
@@ -119,7 +119,7 @@ async def prompt(_ctx: Request, params: GetPromptRequestParams) -> GetPromptResu
         return InputRequiredResult(
             input_requests={"user_context": _ask("What context should the prompt use?", "context")}
         )
-    return GetPromptResult(messages=[PromptMessage(role="user", content=text(f"Context: {_said(context)}"))])
+    return GetPromptResult(messages=[PromptMessage(role="user", content=text(f"Context: {_text_of(context)}"))])
 
 
 FIXTURES: Final = (

@@ -147,16 +147,16 @@ class KubeApiProxy:
         expired = asyncio.Event()
         self.watches.add(expired)
         relaying = asyncio.ensure_future(_relay(answer, response))
-        told = asyncio.ensure_future(expired.wait())
+        waiting = asyncio.ensure_future(expired.wait())
         try:
-            await asyncio.wait({relaying, told}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({relaying, waiting}, return_when=asyncio.FIRST_COMPLETED)
             if expired.is_set():
                 await response.write(json.dumps({"type": "ERROR", "object": _EXPIRED}).encode() + b"\n")
         finally:
             self.watches.discard(expired)
-            for task in (relaying, told):
+            for task in (relaying, waiting):
                 task.cancel()
-            await asyncio.wait({relaying, told})
+            await asyncio.wait({relaying, waiting})
 
 
 async def _relay(answer: aiohttp.ClientResponse, response: web.StreamResponse) -> None:

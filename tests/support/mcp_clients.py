@@ -72,8 +72,8 @@ async def eventually(condition: Callable[[], bool | Awaitable[bool]], *, seconds
     """
     deadline = time.monotonic() + seconds
     while True:
-        held = condition()
-        if held if isinstance(held, bool) else await held:
+        is_met = condition()
+        if is_met if isinstance(is_met, bool) else await is_met:
             return
         assert time.monotonic() < deadline, f"after {seconds} s it still does not hold"
         await asyncio.sleep(0.01)

@@ -124,7 +124,7 @@ def encoded(value: str) -> str:
     return f"=?base64?{base64.b64encode(value.encode()).decode()}?="
 
 
-def _says(body: Any, *path: str) -> str:
+def _text_at(body: Any, *path: str) -> str:
     for key in path:
         body = body.get(key) if isinstance(body, dict) else None
     return body if isinstance(body, str) else ""
@@ -133,10 +133,10 @@ def _says(body: Any, *path: str) -> str:
 @st.composite
 def headers(draw: st.DrawFn, body: dict[str, Any]) -> dict[str, str]:
     """The headers that mirror a body, in any encoding; in one of three sets, one is wrong or missing."""
-    method = _says(body, "method")
-    name = _says(body, "params", METHODS[method].name_key) if method in METHODS else draw(names)
+    method = _text_at(body, "method")
+    name = _text_at(body, "params", METHODS[method].name_key) if method in METHODS else draw(names)
     made = {"Mcp-Method": method, "Mcp-Name": draw(_mirrored(name))}
-    if version := _says(body, "params", "_meta", VERSION_KEY):
+    if version := _text_at(body, "params", "_meta", VERSION_KEY):
         made["MCP-Protocol-Version"] = version
     lies = st.sampled_from([*REVISIONS, *_NAMES[:-1], "tools/list", encoded(method), "=?base64?YQ=?=", "ü\udcff"])
     if not draw(st.integers(0, 2)):

@@ -128,7 +128,7 @@ class OperatorEnvironment:
         listed = self.api.request("GET", f"/apis/events.k8s.io/v1/namespaces/{self.system}/events")["items"]
         return [each.get("note", "") for each in listed if each.get("reason") == reason]
 
-    def said(self, kind: Kind, name: str, of_type: str) -> tuple[str, str]:
+    def condition(self, kind: Kind, name: str, of_type: str) -> tuple[str, str]:
         """Status and reason of a condition."""
         return condition(self.get(kind, name), of_type)
 

@@ -110,8 +110,8 @@ def config(*entries: EntryDocument, policies: Mapping[str, PolicyDocument] | Non
 def delivered(cluster: FakeClient, gateway: str = "default", *, namespace: str = SYSTEM) -> OpenedBundle:
     """What a gateway that reads everything now would accept; raises where it would refuse."""
     files = delivered_files(cluster, gateway, namespace=namespace)
-    held = cluster.peek(SECRET, name=f"ostiary-{gateway}", namespace=namespace)
-    return open_files(files, secret.parse_secret(held).mac_keys(), gateway=f"{namespace}/{gateway}")
+    keys_secret = cluster.peek(SECRET, name=f"ostiary-{gateway}", namespace=namespace)
+    return open_files(files, secret.parse_secret(keys_secret).mac_keys(), gateway=f"{namespace}/{gateway}")
 
 
 def delivered_files(cluster: FakeClient, gateway: str = "default", *, namespace: str = SYSTEM) -> dict[str, bytes]:

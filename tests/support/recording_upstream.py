@@ -78,20 +78,20 @@ class RecordingUpstream:
     async def _send(self, pieces: Sequence[bytes]) -> tuple[bytes, list[Received]]:
         before = len(self.received)
         reader, writer = await asyncio.open_connection("127.0.0.1", self.gateway.app.port)
-        said = b""
+        content = b""
         try:
             for piece in pieces:
                 writer.write(piece)
                 await asyncio.sleep(0)
             # A request that is not whole is never answered, and one that is whole is within the time of this loop. Were
             # it not, what it does would be seen by the next example: a slow machine hides nothing.
-            while chunk := await asyncio.wait_for(reader.read(65536), 0.02 if said else 0.1):
-                said += chunk
+            while chunk := await asyncio.wait_for(reader.read(65536), 0.02 if content else 0.1):
+                content += chunk
         except (TimeoutError, ConnectionError):
             pass
         finally:
             writer.close()
-        return said, self.received[before:]
+        return content, self.received[before:]
 
 
 def _header(line: bytes) -> tuple[str, str]:

@@ -168,11 +168,11 @@ class _State(Collector):
         yield _gauge("ostiary_config_rejected", "Entries, or whole configs, that are rejected now", rejected)
         yield _counter("ostiary_config_loads", "Configs put into force", self._store.loads)
         yield _counter("ostiary_config_rejections", "Configs or entries rejected", self._store.rejections)
-        held = self._limiter.total
-        yield _gauge("ostiary_connections_open", "Connections of callers", held.connections)
-        yield _gauge("ostiary_requests_in_flight", "Requests in flight", held.requests)
-        yield _gauge("ostiary_streams_open", "Open streams", held.streams)
-        yield _gauge("ostiary_bytes_in_flight", "Bytes of requests and responses in memory", held.bytes)
+        usage = self._limiter.total
+        yield _gauge("ostiary_connections_open", "Connections of callers", usage.connections)
+        yield _gauge("ostiary_requests_in_flight", "Requests in flight", usage.requests)
+        yield _gauge("ostiary_streams_open", "Open streams", usage.streams)
+        yield _gauge("ostiary_bytes_in_flight", "Bytes of requests and responses in memory", usage.bytes)
         yield self._refusals()
         yield _dropped_items()
         yield self._faults()

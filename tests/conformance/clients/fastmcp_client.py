@@ -25,11 +25,11 @@ class _Agent(Agent):
         return [tool.name for tool in found.tools], found.next_cursor
 
     async def call(self, name, arguments=None, progress=None):
-        async def told(done, total, _message):
+        async def notify(done, total, _message):
             if progress is not None:
                 await progress(done, total)
 
-        result = await self.client.call_tool(name, arguments or {}, progress_handler=told, meta=self._meta)
+        result = await self.client.call_tool(name, arguments or {}, progress_handler=notify, meta=self._meta)
         return result.content[0].text
 
     _meta = None

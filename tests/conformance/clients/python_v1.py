@@ -25,11 +25,11 @@ class _Agent(Agent):
         return [tool.name for tool in found.tools], found.nextCursor
 
     async def call(self, name, arguments=None, progress=None):
-        async def told(done, total, _message):
+        async def notify(done, total, _message):
             await progress(done, total)
 
         self.last_id = self.session._request_id  # no other way to name it when it is cancelled
-        result = await self.session.call_tool(name, arguments or {}, progress_callback=told if progress else None)
+        result = await self.session.call_tool(name, arguments or {}, progress_callback=notify if progress else None)
         return result.content[0].text
 
     async def abandon(self, call):

@@ -26,11 +26,11 @@ class _Agent(Agent):
     async def call(self, name: str, arguments: dict[str, Any] | None = None, progress: OnProgress | None = None) -> str:
         on_progress = progress
 
-        async def told(progress: float, total: float | None, message: str | None) -> None:
+        async def notify(progress: float, total: float | None, message: str | None) -> None:
             if on_progress is not None:
                 await on_progress(progress, total)
 
-        result = await self.client.call_tool(name, arguments or {}, progress_callback=told if on_progress else None)
+        result = await self.client.call_tool(name, arguments or {}, progress_callback=notify if on_progress else None)
         assert isinstance(result.content[0], types.TextContent)
         return result.content[0].text
 

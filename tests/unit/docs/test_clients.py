@@ -43,10 +43,10 @@ def test_the_welcome_prints_the_first_command_and_names_the_page_of_the_others(
         "sales/crm", "http://localhost:8080/sales/crm/mcp", "http://localhost:1/mcp", "", mock=False
     )
     greet(Console(sys.stdout, colour=False), RunSummary([], [proxy], "x.yaml", "http://localhost:8081", None))
-    told = capsys.readouterr().out
-    assert "  claude mcp add --transport http crm http://localhost:8080/sales/crm/mcp\n" in told
-    assert PAGE in told
-    assert "Node.js 22.19 or newer" in told
+    output = capsys.readouterr().out
+    assert "  claude mcp add --transport http crm http://localhost:8080/sales/crm/mcp\n" in output
+    assert PAGE in output
+    assert "Node.js 22.19 or newer" in output
 
 
 @pytest.mark.parametrize("page", ["docs/tutorials/1-quickstart.md", "docs/tutorials/3-kind.md", PAGE])

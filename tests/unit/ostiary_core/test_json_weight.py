@@ -16,12 +16,12 @@ values = st.recursive(
 )
 
 
-def held(value: Any) -> int:
+def weight_of(value: Any) -> int:
     """The weight of a tree: one for each object, array and member, a quarter for each further element."""
     if isinstance(value, dict):
-        return UNIT + sum(UNIT + held(each) for each in value.values()) + max(0, len(value) - 1)
+        return UNIT + sum(UNIT + weight_of(each) for each in value.values()) + max(0, len(value) - 1)
     if isinstance(value, list):
-        return UNIT + sum(map(held, value)) + max(0, len(value) - 1)
+        return UNIT + sum(map(weight_of, value)) + max(0, len(value) - 1)
     return 0
 
 
@@ -33,15 +33,15 @@ def weight(text: bytes) -> int:
 @example({'\\"': ["\\\\", '"', "[[{"]}, False)
 def test_a_text_weighs_what_its_tree_holds_and_the_cheap_bound_is_never_less(value: Any, ascii_only: bool) -> None:
     text = json.dumps(value, ensure_ascii=ascii_only).encode()
-    assert weight(text) == held(value)
-    assert json_weight.at_most(text) >= held(value)
+    assert weight(text) == weight_of(value)
+    assert json_weight.at_most(text) >= weight_of(value)
 
 
 @pytest.mark.parametrize("inside", ["\\", '"', '\\"', "[{:,", 'x\\"]', "é"])
 @pytest.mark.parametrize("shift", [0, 1, 2])
 def test_a_slice_never_ends_between_a_backslash_and_what_it_escapes(inside: str, shift: int) -> None:
     value = {"pad": "p" * shift, "text": inside * 200_000, "after": [1, 2]}
-    assert weight(json.dumps(value, ensure_ascii=False).encode()) == held(value)
+    assert weight(json.dumps(value, ensure_ascii=False).encode()) == weight_of(value)
 
 
 def test_a_large_text_full_of_punctuation_weighs_next_to_nothing() -> None:

@@ -18,8 +18,8 @@ print(raise_file_limit(), resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 def test_the_soft_limit_is_raised_to_the_hard_one() -> None:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     wanted = 1 << 20 if hard == resource.RLIM_INFINITY else min(hard, 1 << 20)
-    said = subprocess.run([sys.executable, "-c", PROGRAM], check=True, capture_output=True, text=True).stdout
-    assert [int(number) for number in said.split()] == [wanted, wanted]
+    output = subprocess.run([sys.executable, "-c", PROGRAM], check=True, capture_output=True, text=True).stdout
+    assert [int(number) for number in output.split()] == [wanted, wanted]
 
 
 def test_each_connection_is_given_two_files_and_the_process_some_of_its_own() -> None:

@@ -18,8 +18,8 @@ HOUR = 3600.0
 
 
 def sealer(keys: Mapping[int, bytes] | None = None, *, now: float = NOW) -> Sealer:
-    held = {0: KEY} if keys is None else keys
-    return Sealer(lambda: held, clock=lambda: now)
+    keys_in_use = {0: KEY} if keys is None else keys
+    return Sealer(lambda: keys_in_use, clock=lambda: now)
 
 
 def seal(by: Sealer, session: UpstreamSession = SESSION) -> str:

@@ -175,7 +175,7 @@ def names_a_target(
     subject: ParsedPolicy, content: PolicyContent, _tier: Tier, _targets: Targets
 ) -> ResourceRejection | None:
     """A policy without any target is a mistake."""
-    if not Targeting.of_content(content).says_nothing:
+    if not Targeting.of_content(content).is_empty:
         return None
     remedy = "set one of them; targetSelector: {} selects every MCPProxy that the policy reaches"
     message = f"{subject.title}: spec: has neither targetRefs nor targetSelector, so it governs nothing; {remedy}"

@@ -29,7 +29,7 @@ class Targeting:
     unreadable: bool = False
 
     @property
-    def says_nothing(self) -> bool:
+    def is_empty(self) -> bool:
         """Whether it names no target at all."""
         return not self.names and self.selector is None and not self.unreadable
 

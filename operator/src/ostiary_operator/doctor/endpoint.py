@@ -127,18 +127,18 @@ def _refused(case: Case, reply: McpReply) -> CheckResult:
 
 
 def _refused_by_status(case: Case, reply: McpReply) -> CheckResult:
-    said = printable(str(reply.message.get("message") or reply.text.strip()))
+    answer = printable(str(reply.message.get("message") or reply.text.strip()))
     if reply.status == 401 and case.options.bearer is None:
         return ok("it answers, and requires a token")
     if reply.status == 401:
         return broken("it does not accept the token", "get a token that was issued for this URL and has not expired")
     if reply.reason in {"NotReady", "Draining"}:
-        return broken(f"the replica that answers has no config, or is draining: {said}", "see its log, and try again")
+        return broken(f"the replica that answers has no config, or is draining: {answer}", "see its log, and try again")
     if reply.reason == "NoSuchProxy":
         return broken(
-            f"another replica or gateway answers there: {said}", "wait if it was published just now; " + _NOT_OURS
+            f"another replica or gateway answers there: {answer}", "wait if it was published just now; " + _NOT_OURS
         )
-    return broken(f"HTTP {reply.status}: {said}", _NOT_OURS if not reply.reason else f"see the reason {reply.reason}")
+    return broken(f"HTTP {reply.status}: {answer}", _NOT_OURS if not reply.reason else f"see the reason {reply.reason}")
 
 
 async def _upstream_message(case: Case, reason: str) -> str:
@@ -163,8 +163,8 @@ async def server(case: Case) -> CheckResult:
     if reply.status == 401:
         return unknown("it is not called without a token", "use --bearer-file FILE")
     if reply.error:
-        said = printable(str(reply.error.get("message")))
-        return warning(f"it answers with error {code}: {said}", "check which revisions of MCP the server supports")
+        answer = printable(str(reply.error.get("message")))
+        return warning(f"it answers with error {code}: {answer}", "check which revisions of MCP the server supports")
     tools = (reply.result or {}).get("tools")
     if not isinstance(tools, list):
         return warning("it answers, but returns no list of tools", "check that this is intended")

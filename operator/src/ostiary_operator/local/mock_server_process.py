@@ -86,11 +86,11 @@ class MockServerProcess:
         self._last_lines.clear()
         self._readers = [asyncio.create_task(self._listen(process.stderr))]
         try:
-            said = await asyncio.wait_for(process.stdout.readline(), _START_SECONDS)
+            line = await asyncio.wait_for(process.stdout.readline(), _START_SECONDS)
         except TimeoutError:
-            said = b""
+            line = b""
             process.kill()
-        announced = _URL.search(said.decode(errors="replace"))
+        announced = _URL.search(line.decode(errors="replace"))
         if announced is None:
             code = await process.wait()
             await asyncio.gather(*self._readers)

@@ -76,8 +76,8 @@ def remarks(resource: Mapping[str, Any], kind: str) -> tuple[Readiness, ...]:
     They do not decide whether a resource is ready.
     """
     # UpstreamHealthy is shown separately.
-    said = (condition(resource, each) for each in ASIDE[kind] if each is not ConditionType.UPSTREAM_HEALTHY)
-    return tuple(each for each in said if each.status == ConditionStatus.FALSE)
+    others = (condition(resource, each) for each in ASIDE[kind] if each is not ConditionType.UPSTREAM_HEALTHY)
+    return tuple(each for each in others if each.status == ConditionStatus.FALSE)
 
 
 def remedy(of_type: ConditionType, reason: str) -> str:

@@ -130,9 +130,9 @@ def _sum(proxies: Sequence[ProxyRow], policies: Sequence[PolicyRow], paint: Pain
     counted = (
         f"{_counted(len(proxies), 'MCPProxy', 'MCPProxies')}, {_counted(len(policies), 'MCPPolicy', 'MCPPolicies')}"
     )
-    said = paint("all ready", Style.GOOD) if not waiting else paint(f"{waiting} not ready", Style.BAD)
+    state = paint("all ready", Style.GOOD) if not waiting else paint(f"{waiting} not ready", Style.BAD)
     hint = "" if not waiting else "; `ostiary doctor NAME` finds the first broken link"
-    return f"{counted}: {said}{hint}\n"
+    return f"{counted}: {state}{hint}\n"
 
 
 def _counted(number: int, one: str, many: str) -> str:

@@ -55,14 +55,14 @@ class RequestIds:
                 self._retarget(exchange, (exchange.proxy.uid, session.upstream_id))
             return
         # Nearly every request passes here: what most do not need comes after one comparison.
-        uid, held = exchange.proxy.uid, session.upstream_id
-        taken = exchange.taken_id = self._ids.take(uid, held, message.id)
+        uid, session_id = exchange.proxy.uid, session.upstream_id
+        taken = exchange.taken_id = self._ids.take(uid, session_id, message.id)
         if self._ids.ours and self._ids.is_ours(taken):
             exchange.sent_id = message.body["id"] = taken[2]
         params = message.body.get("params")
         meta = params.get("_meta") if params else None
         if meta and type(token := meta.get("progressToken")) in _KINDS:
-            taken = exchange.taken_token = self._tokens.take(uid, held, token)
+            taken = exchange.taken_token = self._tokens.take(uid, session_id, token)
             if self._tokens.ours and self._tokens.is_ours(taken):
                 meta["progressToken"] = taken[2]
 
@@ -104,22 +104,22 @@ class _InFlight:
     def __len__(self) -> int:
         return len(self._own)
 
-    def take(self, uid: str, held: str, own: str | int) -> Taken:
+    def take(self, uid: str, session_id: str, own: str | int) -> Taken:
         """Register a value in a session.
 
         Return a substitute where it is in use, or could be mistaken for a substitute.
         """
-        key = (uid, held, str(own))
+        key = (uid, session_id, str(own))
         if key in self._own or (type(own) is str and upstream_ids.is_substitute(own)):
-            key = (uid, held, upstream_ids.substitute(own))
-            self.ours.setdefault((uid, held, own), []).append(key[2])
+            key = (uid, session_id, upstream_ids.substitute(own))
+            self.ours.setdefault((uid, session_id, own), []).append(key[2])
         self._own[key] = own
         return key
 
     def is_ours(self, taken: Taken) -> bool:
         """Return whether a substitute was sent upstream."""
-        uid, held, sent = taken
-        return sent in self.ours.get((uid, held, self._own[taken]), ())
+        uid, session_id, sent = taken
+        return sent in self.ours.get((uid, session_id, self._own[taken]), ())
 
     def release(self, taken: Taken) -> None:
         own = self._own.pop(taken)

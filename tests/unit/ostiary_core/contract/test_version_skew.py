@@ -108,7 +108,7 @@ NEWER = {
 async def test_what_a_newer_operator_wrote_is_refused_by_name_with_the_remedy_and_the_last_good_stays(
     what: str,
 ) -> None:
-    rewrite, said = NEWER[what]
+    rewrite, complaint = NEWER[what]
     operator, it = ConfigWriter(), store("ostiary/default")
     await it.offer("directory", operator.files(entry("crm")), operator.keys)
     before = it.snapshot
@@ -120,5 +120,5 @@ async def test_what_a_newer_operator_wrote_is_refused_by_name_with_the_remedy_an
     messages = [each.message for each in it.rejected_entries.values()]
     messages += [it.rejected_config.message] if it.rejected_config is not None else []
     (message,) = messages
-    assert said in message
+    assert complaint in message
     assert "upgrade this side, or downgrade the operator" in message

@@ -46,12 +46,12 @@ class Peer:
         self.held_response: Any = None
         self.unhandled = 0
         self.lost = False
-        self.told: Any = None
+        self.response: Any = None
 
 
 def connection(limiter: Limiter, peer: str = "192.0.2.1") -> Any:
     made = Peer(peer)
-    made.told = limiter.opened(cast("Any", made))
+    made.response = limiter.opened(cast("Any", made))
     return made
 
 
@@ -163,8 +163,8 @@ def test_a_response_without_room_is_a_fault_without_a_retry_hint() -> None:
 
     with pytest.raises(UpstreamFault) as fault:
         checks.reserve_response_bytes(admitted(limiter).reservation, 60)
-    told = faults.refusal(fault.value)
-    assert (told.status, told.code, told.reason, told.data) == (200, -31002, "GatewayFull", {"reason": "GatewayFull"})
+    full = faults.refusal(fault.value)
+    assert (full.status, full.code, full.reason, full.data) == (200, -31002, "GatewayFull", {"reason": "GatewayFull"})
 
 
 def test_what_shrinks_is_never_refused() -> None:
@@ -236,26 +236,26 @@ def test_a_source_without_reservations_is_forgotten() -> None:
 def test_connections_are_bounded_in_all_and_by_source() -> None:
     limiter = bounded(connections=3, per_source=ShareConfig(connections=2))
     first, second = connection(limiter), connection(limiter)
-    assert first.told is second.told is None
+    assert first.response is second.response is None
 
-    refused = connection(limiter).told
+    refused = connection(limiter).response
     assert (refused.status, refused.close) == (503, True)
     assert refused.headers["Retry-After"] == "1"
     assert loads(refused.body)["error"]["data"]["reason"] == "GatewayFull"
 
-    assert connection(limiter, "192.0.2.2").told is None
-    assert connection(limiter, "192.0.2.3").told is not None
+    assert connection(limiter, "192.0.2.2").response is None
+    assert connection(limiter, "192.0.2.3").response is not None
     assert "192.0.2.3" not in limiter.sources.by_key
     limiter.closed(first)
-    assert connection(limiter).told is None
+    assert connection(limiter).response is None
 
 
 def test_the_open_files_bound_connections_whatever_the_settings_say() -> None:
     limiter = unbounded()
     limiter.carried = 1
     limiter.set_bounds(BOUNDS, trusted_proxies=[])
-    assert connection(limiter).told is None
-    assert connection(limiter, "192.0.2.9").told is not None
+    assert connection(limiter).response is None
+    assert connection(limiter, "192.0.2.9").response is not None
 
 
 def test_a_bound_beyond_the_open_files_is_logged_once_and_not_with_each_config(
@@ -270,16 +270,16 @@ def test_a_bound_beyond_the_open_files_is_logged_once_and_not_with_each_config(
 
 def test_an_ipv6_source_is_a_network_of_64_bits() -> None:
     limiter = bounded(per_source=ShareConfig(connections=2))
-    assert connection(limiter, "2001:db8:1:2::1").told is None
-    assert connection(limiter, "2001:db8:1:2:ffff::2").told is None
-    assert connection(limiter, "2001:db8:1:2::3").told is not None
-    assert connection(limiter, "2001:db8:1:3::1").told is None
+    assert connection(limiter, "2001:db8:1:2::1").response is None
+    assert connection(limiter, "2001:db8:1:2:ffff::2").response is None
+    assert connection(limiter, "2001:db8:1:2::3").response is not None
+    assert connection(limiter, "2001:db8:1:3::1").response is None
 
 
 def test_connections_of_trusted_proxies_are_not_counted_by_source_but_in_all() -> None:
     limiter = bounded(["192.0.2.0/24"], connections=3, per_source=ShareConfig(connections=1))
-    assert [connection(limiter).told for _ in range(3)] == [None, None, None]
-    assert connection(limiter).told is not None
+    assert [connection(limiter).response for _ in range(3)] == [None, None, None]
+    assert connection(limiter).response is not None
 
 
 def test_behind_a_trusted_proxy_each_source_has_its_own_bound() -> None:

@@ -159,10 +159,10 @@ async def test_a_broken_renewal_keeps_the_old_certificate_and_is_logged_once(
         secret.place(broken(secret)[kind])
         for _ in range(3):
             await certificate.poll()
-        told = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
-        assert len(told) == 1
-        assert "the old one stays" in told[0]
-        assert str(secret.directory) in told[0]
+        logged = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+        assert len(logged) == 1
+        assert "the old one stays" in logged[0]
+        assert str(secret.directory) in logged[0]
         assert "PRIVATE" not in caplog.text
         assert certificate.rejected
         async with calling(port, authority) as caller:

@@ -78,8 +78,8 @@ async def test_a_body_in_the_smallest_chunks_is_accepted_and_costs_its_content()
     async def late(request: Request) -> Response:
         seen.set()
         await go_on.wait()
-        held = tracemalloc.get_traced_memory()[0]
-        assert held < 4_000_000
+        traced = tracemalloc.get_traced_memory()[0]
+        assert traced < 4_000_000
         return await echo(request)
 
     async with serving(late) as (listener, port), connected(port) as wire:

@@ -73,8 +73,8 @@ def test_a_server_that_is_down_fills_no_log(
 ) -> None:
     for _ in range(1000):
         health.failed(DOWN)
-    told = "server crm of MCPProxy tools/crm (http://crm.tools/mcp): UpstreamUnreachable: "
-    assert caplog.messages == [told + DOWN.message]
+    expected = "server crm of MCPProxy tools/crm (http://crm.tools/mcp): UpstreamUnreachable: "
+    assert caplog.messages == [expected + DOWN.message]
     clock[0] += LOG_SECONDS
     health.failed(DOWN)
     assert caplog.messages[1].endswith("Connection refused (and 999 more since the last such record)")

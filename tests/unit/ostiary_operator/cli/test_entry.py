@@ -44,10 +44,10 @@ def test_without_arguments_the_help_is_printed_as_a_usage_error(ostiary: Ostiary
 
 @pytest.mark.parametrize("name", [command.name for command in COMMANDS])
 def test_help_of_a_command_shows_examples_and_needs_no_extra(name: str) -> None:
-    told = without_extras(name, "--help")
-    assert told.returncode == 0, told.stderr
-    assert "examples:\n  # " in told.stdout
-    assert f"\n  ostiary {name}" in told.stdout
+    result = without_extras(name, "--help")
+    assert result.returncode == 0, result.stderr
+    assert "examples:\n  # " in result.stdout
+    assert f"\n  ostiary {name}" in result.stdout
 
 
 def test_help_loads_neither_pydantic_nor_any_extra() -> None:
@@ -61,8 +61,8 @@ except SystemExit:
 loaded = {{name.partition(".")[0] for name in sys.modules}}
 sys.exit(sorted(loaded & set({[*OPTIONAL_PACKAGES, "pydantic"]!r})) or 0)
 """
-    told = without_extras(code=code)
-    assert told.returncode == 0, told.stderr
+    result = without_extras(code=code)
+    assert result.returncode == 0, result.stderr
 
 
 @pytest.mark.parametrize(
@@ -75,16 +75,16 @@ sys.exit(sorted(loaded & set({[*OPTIONAL_PACKAGES, "pydantic"]!r})) or 0)
     ],
 )
 def test_a_missing_extra_is_named_with_its_remedy(arguments: list[str], extras: str) -> None:
-    told = without_extras(*arguments)
-    assert (told.returncode, told.stdout) == (1, "")
-    assert f"pip install '.[{extras}]'" in told.stderr
-    assert "Traceback" not in told.stderr
+    result = without_extras(*arguments)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert f"pip install '.[{extras}]'" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 @pytest.mark.parametrize("arguments", [["crds"], ["validate", str(Path(__file__).parents[4] / "examples")]])
 def test_what_needs_no_extra_works_without_them(arguments: list[str]) -> None:
-    told = without_extras(*arguments)
-    assert told.returncode == 0, told.stderr
+    result = without_extras(*arguments)
+    assert result.returncode == 0, result.stderr
 
 
 def test_an_unknown_command_is_wrong_usage(ostiary: Ostiary) -> None:
@@ -95,6 +95,6 @@ def test_an_unknown_command_is_wrong_usage(ostiary: Ostiary) -> None:
 
 def test_a_closed_pipe_prints_no_traceback() -> None:
     command = f"{sys.executable} -c 'from ostiary_operator.cli import main; import sys; sys.exit(main([\"crds\"]))'"
-    told = subprocess.run(["/bin/sh", "-c", f"{command} | head -n 1"], capture_output=True, text=True, check=False)
-    assert told.stdout.startswith("# Generated")
-    assert told.stderr == ""
+    result = subprocess.run(["/bin/sh", "-c", f"{command} | head -n 1"], capture_output=True, text=True, check=False)
+    assert result.stdout.startswith("# Generated")
+    assert result.stderr == ""

@@ -175,10 +175,10 @@ def test_logs_can_be_objects(capsys: pytest.CaptureFixture[str]) -> None:
         raise ValueError("inner")  # noqa: TRY301  to have a traceback
     except ValueError:
         record = logging.LogRecord("l", logging.WARNING, __file__, 1, "%d \n lines", (2,), sys.exc_info())
-    told = json.loads(shared.JSONFormatter().format(record))
-    assert told.pop("exception").endswith("ValueError: inner")
-    assert told.pop("time").endswith("Z")
-    assert told == {"level": "warning", "logger": "l", "message": "2 \n lines"}
+    entry = json.loads(shared.JSONFormatter().format(record))
+    assert entry.pop("exception").endswith("ValueError: inner")
+    assert entry.pop("time").endswith("Z")
+    assert entry == {"level": "warning", "logger": "l", "message": "2 \n lines"}
 
 
 def status(port: int, path: str) -> int:
@@ -197,8 +197,8 @@ def test_a_gateway_without_a_config_is_alive_not_ready_and_ends_on_sigterm(tmp_p
     )
     with process:
         assert process.stderr is not None
-        told = next(line for line in map(json.loads, process.stderr) if "admin port" in line["message"])
-        port = int(told["message"].rpartition(":")[2])
+        entry = next(line for line in map(json.loads, process.stderr) if "admin port" in line["message"])
+        port = int(entry["message"].rpartition(":")[2])
         assert status(port, "/healthz") == 200
         assert status(port, "/readyz") == 503
         process.send_signal(signal.SIGTERM)

@@ -54,8 +54,8 @@ def test_a_folder_is_searched_for_yaml_and_yml_but_not_in_hidden_places(ostiary:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("not: an object")
-    told = ostiary("validate", str(tmp_path)).out
-    assert [line.split(":")[0] for line in told.splitlines()[:-1]] == [
+    output = ostiary("validate", str(tmp_path)).out
+    assert [line.split(":")[0] for line in output.splitlines()[:-1]] == [
         str(tmp_path / name) for name in ("a.yaml", "below/b.yml", "below/deeper/c.yaml")
     ]
 

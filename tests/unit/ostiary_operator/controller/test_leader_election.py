@@ -103,10 +103,10 @@ async def test_a_replaced_leader_ends(cluster: FakeClient) -> None:
 
 
 async def test_while_the_api_server_is_unreachable_no_replica_writes_and_none_ends(cluster: FakeClient) -> None:
-    clock, told = ManualClock(), []
+    clock, notified = ManualClock(), []
     one = candidate(cluster, clock, "one")
     await one.win()
-    async with running(one.keep(lambda: told.append("regained"))) as (keeping,):
+    async with running(one.keep(lambda: notified.append("regained"))) as (keeping,):
         cluster.fail("get", LEASE, Unreachable("away"), times=1000)
         await clock.advance(60)
         assert not one.leads()
@@ -114,7 +114,7 @@ async def test_while_the_api_server_is_unreachable_no_replica_writes_and_none_en
         cluster.failures.clear()
         await clock.advance(TIMES.retry)
         assert one.leads()
-        assert told == ["regained"]
+        assert notified == ["regained"]
 
 
 async def test_a_deleted_lease_is_not_free_before_it_would_have_expired(cluster: FakeClient) -> None:

@@ -35,17 +35,17 @@ def test_an_empty_listing_is_believed_where_nothing_was_in_force() -> None:
 
 def test_when_all_proxies_are_gone_the_last_good_config_is_kept_until_a_later_listing_confirms_it() -> None:
     hold = MassDeletionGuard()
-    held = hold.check(seen(), IN_FORCE, now=0)
-    assert held is not None
-    assert (held.kinds, held.requeue_after) == (("MCPProxy",), CONFIRM_AFTER)
+    blocked = hold.check(seen(), IN_FORCE, now=0)
+    assert blocked is not None
+    assert (blocked.kinds, blocked.requeue_after) == (("MCPProxy",), CONFIRM_AFTER)
     assert hold.check(seen(), IN_FORCE, now=CONFIRM_AFTER / 2) is not None
     assert hold.check(seen(), IN_FORCE, now=CONFIRM_AFTER) is None
 
 
 def test_policies_that_all_disappear_at_once_are_kept_too_since_their_proxies_would_be_open() -> None:
-    held = MassDeletionGuard().check(seen(["uid-a"]), GOVERNED, now=0)
-    assert held is not None
-    assert held.kinds == ("MCPPolicy",)
+    blocked = MassDeletionGuard().check(seen(["uid-a"]), GOVERNED, now=0)
+    assert blocked is not None
+    assert blocked.kinds == ("MCPPolicy",)
 
 
 def test_the_objects_of_a_crd_made_again_come_back_one_by_one_and_are_waited_for() -> None:

@@ -190,11 +190,11 @@ async def test_a_policy_that_became_unusable_stays_in_force_as_last_accepted_als
 async def test_a_forged_config_is_never_the_last_good_and_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     it = operator(proxy("crm"))
     await it.run_pass()
-    held = it.cluster.peek(CONFIG_MAP, name="ostiary-default-0", namespace=SYSTEM)
-    assert held is not None
-    forged = json.loads(held["data"]["manifest.json"])
+    stored = it.cluster.peek(CONFIG_MAP, name="ostiary-default-0", namespace=SYSTEM)
+    assert stored is not None
+    forged = json.loads(stored["data"]["manifest.json"])
     forged["entries"][0]["proxy"] = "tools/backdoor"
-    it.cluster.put(CONFIG_MAP, held | {"data": held["data"] | {"manifest.json": json.dumps(forged)}})
+    it.cluster.put(CONFIG_MAP, stored | {"data": stored["data"] | {"manifest.json": json.dumps(forged)}})
     it.restart()
     with caplog.at_level(logging.ERROR):
         await it.run_pass()
@@ -367,14 +367,14 @@ async def test_a_flood_of_statuses_yields_to_a_new_pass_and_is_finished_later() 
     names = [f"p{number:03}" for number in range(150)]
     it = operator(*(proxy(name) for name in names))
 
-    def told() -> int:
+    def statuses_written() -> int:
         return sum("status" in it.obj(name) for name in names)
 
     await it.run_pass(superseded=asked_once_before())
-    assert 0 < told() < len(names)
+    assert 0 < statuses_written() < len(names)
     assert it.served() == {f"tools/{name}" for name in names}
     await it.run_pass()
-    assert told() == len(names)
+    assert statuses_written() == len(names)
 
 
 async def test_the_statuses_of_new_generations_are_written_first() -> None:
@@ -407,9 +407,9 @@ def test_no_log_line_holds_a_key(caplog: pytest.LogCaptureFixture) -> None:
     it = operator(proxy("crm"))
     with caplog.at_level(logging.DEBUG):
         asyncio.run(it.run_pass())
-    held = it.cluster.peek(SECRET, name="ostiary-default", namespace=SYSTEM)
-    assert held is not None
-    assert all(value not in caplog.text for value in held["data"].values())
+    stored = it.cluster.peek(SECRET, name="ostiary-default", namespace=SYSTEM)
+    assert stored is not None
+    assert all(value not in caplog.text for value in stored["data"].values())
 
 
 async def test_what_gateways_saw_of_a_server_becomes_a_condition_outside_ready_and_one_event() -> None:

@@ -45,8 +45,8 @@ class World:
 
     def gateway_objects(self) -> GatewayObjects:
         maps = [self.cluster.peek(CONFIG_MAP, namespace=SYSTEM, name=f"ostiary-default-{n}") for n in range(16)]
-        held = self.cluster.peek(SECRET, namespace=SYSTEM, name="ostiary-default")
-        return GatewayObjects({each["metadata"]["name"]: each for each in maps if each is not None}, held)
+        stored = self.cluster.peek(SECRET, namespace=SYSTEM, name="ostiary-default")
+        return GatewayObjects({each["metadata"]["name"]: each for each in maps if each is not None}, stored)
 
     async def deliver(self, what: GatewayConfig, *, acknowledged: int | None = None) -> AppliedConfig:
         return await self.delivery.deliver(self.gateway, what, self.gateway_objects(), acknowledged=acknowledged)
@@ -254,8 +254,8 @@ async def test_foreign_keys_are_removed(world: World) -> None:
     obj = world.peek()
     extra = {"documents-0.jsonl.gz": base64.b64encode(b"bomb").decode()}
     world.cluster.put(CONFIG_MAP, obj | {"data": obj["data"] | {"notes": "x"}, "binaryData": extra})
-    held = world.peek("ostiary-default")
-    world.cluster.put(SECRET, held | {"data": held["data"] | {"mac-7": base64.b64encode(b"m" * 32).decode()}})
+    stored = world.peek("ostiary-default")
+    world.cluster.put(SECRET, stored | {"data": stored["data"] | {"mac-7": base64.b64encode(b"m" * 32).decode()}})
     await world.deliver(config(entry("crm")))
     assert set(delivered_files(world.cluster)) == {"manifest.json", "documents-0.jsonl"}
     assert (await world.deliver(config(entry("crm")))).wrote == ()

@@ -27,14 +27,14 @@ async def test_the_addresses_are_those_of_the_slice_of_the_default_namespace_alo
 
 
 async def test_they_are_read_again_when_they_may_have_changed_and_not_before() -> None:
-    cluster, told = populated(), list[str]()
+    cluster, warnings = populated(), list[str]()
     listens_at(cluster, "192.0.2.1")
-    it = ApiServerReader(cluster, on_seen=lambda kind, obj: told.append(f"{kind.name} {obj['metadata']['name']}"))
+    it = ApiServerReader(cluster, on_seen=lambda kind, obj: warnings.append(f"{kind.name} {obj['metadata']['name']}"))
     assert await it.read(NOTHING) == ("192.0.2.1",)
     listens_at(cluster, "192.0.2.2")
     assert await it.read(ChangedNamespaces.within(["tools"])) == ("192.0.2.1",)
     assert await it.read(ChangedNamespaces.within(["default"])) == ("192.0.2.2",)
-    assert told == ["EndpointSlice kubernetes"] * 2
+    assert warnings == ["EndpointSlice kubernetes"] * 2
 
 
 async def test_a_missing_right_is_logged_once_with_its_fix_and_the_snapshot_stays(

@@ -22,31 +22,31 @@ def lives(pid: int) -> bool:
 
 @pytest.fixture
 async def mock() -> AsyncIterator[tuple[MockServerProcess, list[str]]]:
-    said: list[str] = []
-    server = MockServerProcess(0, say=said.append)
+    output: list[str] = []
+    server = MockServerProcess(0, say=output.append)
     await server.start()
-    yield server, said
+    yield server, output
     await server.stop()
 
 
 async def test_it_answers_and_ends_with_its_parent(mock: tuple[MockServerProcess, list[str]]) -> None:
-    server, said = mock
+    server, output = mock
     async with connect(server.url, era="modern") as client:
         assert len((await client.list_tools()).tools) == 15
     pid = server.pid
     await server.stop()
     assert pid is not None
     assert not lives(pid)
-    assert said == []
+    assert output == []
 
 
 async def test_it_comes_back_at_the_same_port_when_it_dies(mock: tuple[MockServerProcess, list[str]]) -> None:
-    server, said = mock
+    server, output = mock
     url, pid = server.url, server.pid
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
-    await eventually(lambda: len(said) == 2)
-    assert said == [
+    await eventually(lambda: len(output) == 2)
+    assert output == [
         "the mock MCP server ended (killed by SIGKILL); starting it again",
         f"the mock MCP server is back at {url}",
     ]

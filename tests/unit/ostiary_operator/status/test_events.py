@@ -25,54 +25,54 @@ def status(**conditions: str) -> dict[str, Any]:
     }
 
 
-def told(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[str, str, bool]]:
+def events_of(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[str, str, bool]]:
     return [(each.reason, each.note, each.warning) for each in transitions(CRM, before, after)]
 
 
 def test_nothing_is_reported_without_a_change() -> None:
     same = status(Accepted="True", Programmed="True", Ready="True")
-    assert told(same, same) == []
+    assert events_of(same, same) == []
 
 
 def test_a_new_resource_that_waits_is_not_reported_yet() -> None:
-    assert told({}, status(Programmed="Unknown", Ready="Unknown")) == []
+    assert events_of({}, status(Programmed="Unknown", Ready="Unknown")) == []
 
 
 def test_a_transition_gives_one_event_and_none_for_the_summary() -> None:
     before = status(Accepted="True", Programmed="Unknown", Ready="Unknown")
     after = status(Accepted="True", Programmed="True", Ready="True")
-    assert told(before, after) == [("Fine", "Programmed is True", False)]
+    assert events_of(before, after) == [("Fine", "Programmed is True", False)]
 
 
 def test_a_failure_is_a_warning() -> None:
-    assert told(status(Accepted="True"), status(Accepted="False")) == [("Bad", "Accepted is False", True)]
+    assert events_of(status(Accepted="True"), status(Accepted="False")) == [("Bad", "Accepted is False", True)]
 
 
 def test_one_fault_is_one_event_whichever_conditions_show_it() -> None:
     before = status(Accepted="Unknown", ResolvedRefs="True", Programmed="True", Ready="True")
     after = status(Accepted="True", ResolvedRefs="False", Programmed="False", Ready="False")
-    assert told(before, after) == [("Fine", "Accepted is True", False), ("Bad", "ResolvedRefs is False", True)]
+    assert events_of(before, after) == [("Fine", "Accepted is True", False), ("Bad", "ResolvedRefs is False", True)]
 
 
 def test_an_unchanged_fault_gives_one_event_and_a_new_fault_another() -> None:
     before, after = status(Programmed="False", Ready="False"), status(Programmed="False", Ready="False")
     for each in after["conditions"]:
         each["message"] = "one more replica does not run it"
-    assert told(before, after) == []
+    assert events_of(before, after) == []
     for each in after["conditions"]:
         each["reason"] = "Worse"
-    assert told(before, after) == [("Worse", "one more replica does not run it", True)]
+    assert events_of(before, after) == [("Worse", "one more replica does not run it", True)]
 
 
 def test_a_proxy_that_no_policy_governs_any_more_gives_a_warning_in_addition_to_other_events() -> None:
     before, after = status(Ready="Unknown", Governed="True"), status(Ready="True", Governed="False")
-    assert told(before, after) == [("Fine", "Ready is True", False), ("Bad", "Governed is False", True)]
+    assert events_of(before, after) == [("Fine", "Ready is True", False), ("Bad", "Governed is False", True)]
 
 
 def test_failing_references_are_reported_in_their_own_condition() -> None:
     before = status(Accepted="True", ResolvedRefs="True", Ready="True")
     after = status(Accepted="True", ResolvedRefs="False", Ready="False")
-    assert told(before, after) == [("Bad", "ResolvedRefs is False", True)]
+    assert events_of(before, after) == [("Bad", "ResolvedRefs is False", True)]
 
 
 @asynccontextmanager
@@ -148,7 +148,7 @@ async def test_an_event_about_something_without_a_namespace_goes_to_default() ->
 
 def test_a_server_is_reported_at_a_fault_and_at_its_recovery_but_not_at_its_first_response() -> None:
     unknown, well, down = (status(UpstreamHealthy=value) for value in ("Unknown", "True", "False"))
-    assert told(unknown, well) == []
-    assert told(well, down) == [("Bad", "UpstreamHealthy is False", True)]
-    assert told(down, down) == []
-    assert told(down, well) == [("Fine", "UpstreamHealthy is True", False)]
+    assert events_of(unknown, well) == []
+    assert events_of(well, down) == [("Bad", "UpstreamHealthy is False", True)]
+    assert events_of(down, down) == []
+    assert events_of(down, well) == [("Fine", "UpstreamHealthy is True", False)]

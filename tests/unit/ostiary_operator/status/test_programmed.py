@@ -46,7 +46,7 @@ def watch(*names: str, at: float = 0.0, identity: str = GATEWAY) -> GatewayState
     return it
 
 
-def says(it: GatewayState, name: str, active: str | None = NEW, *, now: float = 0.0, **more: Any) -> None:
+def reports(it: GatewayState, name: str, active: str | None = NEW, *, now: float = 0.0, **more: Any) -> None:
     rejected = more.pop("rejected", None)
     entry = {"active": active, "rejected": {"digest": NEW} | rejected if rejected else None}
     report = {"gateway": it.identity, "revision": 10, "replica": name, "entries": {"tools/crm": entry}} | more
@@ -74,8 +74,8 @@ def numbers(judgement: ProgrammedState) -> list[tuple[int, int]]:
 
 def test_it_is_programmed_when_every_ready_replica_runs_exactly_what_is_expected() -> None:
     it = watch("a", "b")
-    says(it, "a")
-    says(it, "b")
+    reports(it, "a")
+    reports(it, "b")
     judgement = judged(it)
     assert verdict(judgement) == ("True", "Programmed")
     assert numbers(judgement) == [(2, 2)]
@@ -84,8 +84,8 @@ def test_it_is_programmed_when_every_ready_replica_runs_exactly_what_is_expected
 
 def test_one_replica_that_runs_something_else_is_enough_to_wait() -> None:
     it = watch("a", "b")
-    says(it, "a")
-    says(it, "b", OLD)
+    reports(it, "a")
+    reports(it, "b", OLD)
     judgement = judged(it)
     assert verdict(judgement) == ("Unknown", "Pending")
     assert numbers(judgement) == [(1, 2)]
@@ -94,20 +94,20 @@ def test_one_replica_that_runs_something_else_is_enough_to_wait() -> None:
 
 def test_a_replica_that_runs_nothing_of_it_is_waited_for() -> None:
     it = watch("a")
-    says(it, "a", entries={})
+    reports(it, "a", entries={})
     assert verdict(judged(it)) == ("Unknown", "Pending")
 
 
 def test_a_policy_needs_every_entry_that_carries_it() -> None:
     it = watch("a")
-    says(it, "a")
+    reports(it, "a")
     assert verdict(judged(it, expected={GATEWAY: {"tools/crm": NEW, "tools/wiki": NEW}})) == ("Unknown", "Pending")
 
 
 def test_a_rejecting_replica_is_named_with_reason_and_message_and_beats_waiting() -> None:
     it = watch("a", "b", "c")
-    says(it, "a")
-    says(it, "b", OLD, rejected={"reason": "InvalidPattern", "message": "access.rules[0]: bad pattern"})
+    reports(it, "a")
+    reports(it, "b", OLD, rejected={"reason": "InvalidPattern", "message": "access.rules[0]: bad pattern"})
     judgement = judged(it, was=True)
     assert verdict(judgement) == ("False", "Rejected")
     assert judgement.condition.message == (
@@ -118,7 +118,7 @@ def test_a_rejecting_replica_is_named_with_reason_and_message_and_beats_waiting(
 
 def test_a_rejection_of_an_older_version_is_no_rejection() -> None:
     it = watch("a")
-    says(it, "a", OLD, rejected={"digest": OLD, "reason": "InvalidPattern", "message": "m"})
+    reports(it, "a", OLD, rejected={"digest": OLD, "reason": "InvalidPattern", "message": "m"})
     assert verdict(judged(it)) == ("Unknown", "Pending")
 
 
@@ -134,7 +134,7 @@ def test_a_replica_that_refused_the_whole_config_is_named() -> None:
 
 def test_silence_is_unreachable_after_ten_seconds_and_not_before() -> None:
     it = watch("a")
-    says(it, "a", OLD, now=100.0)
+    reports(it, "a", OLD, now=100.0)
     silent(it, "a")
     before = judged(it, 100.0 + UNREACHABLE_AFTER - 1)
     assert verdict(before) == ("Unknown", "Pending")
@@ -146,7 +146,7 @@ def test_silence_is_unreachable_after_ten_seconds_and_not_before() -> None:
 
 def test_one_missed_poll_keeps_the_previous_report() -> None:
     it = watch("a")
-    says(it, "a", now=100.0)
+    reports(it, "a", now=100.0)
     silent(it, "a")
     judgement = judged(it, 105.0, was=True)
     assert verdict(judgement) == ("True", "Programmed")
@@ -156,7 +156,7 @@ def test_one_missed_poll_keeps_the_previous_report() -> None:
 
 def test_a_replica_that_stopped_answering_gets_no_grace_period_of_a_new_one() -> None:
     it = watch("a", at=99.0)
-    says(it, "a", now=100.0)
+    reports(it, "a", now=100.0)
     silent(it, "a")
     assert verdict(judged(it, 100.0 + UNREACHABLE_AFTER, was=True)) == ("Unknown", "Unreachable")
 
@@ -176,7 +176,7 @@ def test_a_gateway_without_ready_replicas_runs_nothing() -> None:
 
 def test_a_new_replica_takes_from_what_was_programmed_only_after_its_grace() -> None:
     it = watch("a")
-    says(it, "a")
+    reports(it, "a")
     it.has([Replica("http://a:8081", "a"), Replica("http://b:8081", "b")], 100.0)
     silent(it, "b")
     young = judged(it, 100.0 + GRACE - 1, was=True)
@@ -191,8 +191,8 @@ def test_a_new_generation_has_no_grace_to_hide_behind() -> None:
 
 def test_a_process_that_was_replaced_at_its_address_is_a_new_replica() -> None:
     it = watch("a")
-    says(it, "a")
-    says(it, "a", OLD, now=200.0, replica="another")
+    reports(it, "a")
+    reports(it, "a", OLD, now=200.0, replica="another")
     it.written_at = 0.0
     assert not judged(it, 201.0, was=True).settled
     assert verdict(judged(it, 200.0 + GRACE, was=True)) == ("Unknown", "Pending")
@@ -200,7 +200,7 @@ def test_a_process_that_was_replaced_at_its_address_is_a_new_replica() -> None:
 
 def test_a_change_of_its_neighbours_may_be_delivered_before_it_is_reported() -> None:
     it = watch("a", at=0.0)
-    says(it, "a", OLD, now=100.0)
+    reports(it, "a", OLD, now=100.0)
     it.written_at = 100.0
     assert not judged(it, 100.0 + ROLLOUT - 1, was=True).settled
     assert verdict(judged(it, 100.0 + ROLLOUT, was=True)) == ("Unknown", "Pending")
@@ -208,7 +208,7 @@ def test_a_change_of_its_neighbours_may_be_delivered_before_it_is_reported() -> 
 
 def test_a_gateway_that_is_new_has_time_to_get_replicas() -> None:
     old, new = watch("a"), watch(identity="ostiary-system/edge", at=100.0)
-    says(old, "a")
+    reports(old, "a")
     expected = {GATEWAY: {"tools/crm": NEW}, "ostiary-system/edge": {"tools/crm": NEW}}
     watches = {old.identity: old, new.identity: new}
     assert not judged(watches, 101.0, was=True, expected=expected).settled
@@ -219,10 +219,10 @@ def test_a_gateway_that_is_new_has_time_to_get_replicas() -> None:
 
 def test_a_config_that_could_not_be_written_is_why_replicas_do_not_run_it() -> None:
     it = watch("a")
-    says(it, "a", OLD)
+    reports(it, "a", OLD)
     it.problem = "apply configmaps: 403: no"
     assert verdict(judged(it)) == ("False", "WriteFailed")
-    says(it, "a", NEW)
+    reports(it, "a", NEW)
     assert verdict(judged(it)) == ("True", "Programmed")
 
 
@@ -239,9 +239,9 @@ def test_an_unaccepted_object_states_whether_an_older_version_is_in_force() -> N
     nothing = judged(watch("a"), conditions=(refused, RESOLVED), expected={})
     assert verdict(nothing) == ("False", "NotAccepted")
     assert nothing.condition.message == "nothing of it is in force: see the condition Accepted"
-    held = judged(watch("a"), conditions=(refused, RESOLVED), serves_last_accepted=True)
-    assert verdict(held) == ("False", "NotAccepted")
-    assert held.condition.message.startswith("generation 2 is not in force, the last accepted version is")
+    draft = judged(watch("a"), conditions=(refused, RESOLVED), serves_last_accepted=True)
+    assert verdict(draft) == ("False", "NotAccepted")
+    assert draft.condition.message.startswith("generation 2 is not in force, the last accepted version is")
 
 
 def test_a_policy_that_governs_nothing_yet_has_nothing_to_wait_for() -> None:
@@ -254,16 +254,16 @@ def test_many_replicas_are_counted_rather_than_listed() -> None:
 
 
 def test_a_live_status_counts_only_for_its_own_generation() -> None:
-    said = [{"type": "Programmed", "status": "True", "observedGeneration": 2}]
-    assert was_programmed(said, 2)
-    assert not was_programmed(said, 3)
+    live = [{"type": "Programmed", "status": "True", "observedGeneration": 2}]
+    assert was_programmed(live, 2)
+    assert not was_programmed(live, 3)
     assert not was_programmed([{"type": "Programmed", "status": "False", "observedGeneration": 2}], 2)
     assert not was_programmed([], 2)
 
 
 def test_a_replica_that_runs_a_revision_of_the_far_future_has_not_taken_over_the_newest_and_is_named() -> None:
     it = watch("a")
-    says(it, "a", OLD, revision=2**62)
+    reports(it, "a", OLD, revision=2**62)
     assert it.acknowledged() is None
     judgement = judged(it)
     assert verdict(judgement) == ("Unknown", "Pending")
@@ -273,8 +273,8 @@ def test_a_replica_that_runs_a_revision_of_the_far_future_has_not_taken_over_the
 
 def test_keys_among_the_config_maps_of_a_replica_are_a_problem_of_its_gateway_although_it_runs_what_it_should() -> None:
     it = watch("a", "b")
-    says(it, "a", misplacedKeys=["mac-1", "session-0"])
-    says(it, "b")
+    reports(it, "a", misplacedKeys=["mac-1", "session-0"])
+    reports(it, "b")
     assert verdict(judged(it)) == ("True", "Programmed")
     (problem,) = problems({GATEWAY: it})
     assert problem.gateway == GATEWAY

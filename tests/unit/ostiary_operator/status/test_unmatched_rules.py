@@ -26,7 +26,7 @@ def _json(value: Any) -> bytes:
     return json.dumps(value).encode()
 
 
-def said(found: dict[str, GatewayState], live: dict[str, Any] | None = None) -> tuple[str, str]:
+def remark(found: dict[str, GatewayState], live: dict[str, Any] | None = None) -> tuple[str, str]:
     (condition,) = unmatched_rules.remarks(STATUS, found, live)
     return condition.reason, condition.message
 
@@ -36,7 +36,7 @@ def offers(*names: dict[str, Any], known: tuple[str, ...] = ("tools",), cut: boo
 
 
 def test_a_rule_that_names_what_no_target_offers_is_reported_with_the_nearest_name() -> None:
-    reason, message = said(watches(crm=offers(SLIP), wiki=None))
+    reason, message = remark(watches(crm=offers(SLIP), wiki=None))
     assert reason == "RuleMatchesNothing"
     assert message == (
         "MCPPolicy a/p: spec.access.rules[no-delete]: no tool is called delete_usr, did you mean delete_user?"
@@ -44,23 +44,23 @@ def test_a_rule_that_names_what_no_target_offers_is_reported_with_the_nearest_na
 
 
 def test_what_one_target_offers_is_no_slip_though_another_has_it_not() -> None:
-    assert said(watches(crm=offers(SLIP), wiki=offers()))[0] == "Effective"
+    assert remark(watches(crm=offers(SLIP), wiki=offers()))[0] == "Effective"
 
 
 def test_a_target_with_an_incomplete_list_or_other_lists_is_ignored() -> None:
-    assert said(watches(crm=offers(SLIP), wiki=offers(cut=True)))[0] == "RuleMatchesNothing"
-    assert said(watches(crm=offers(SLIP), wiki=offers(known=("prompts",))))[0] == "RuleMatchesNothing"
+    assert remark(watches(crm=offers(SLIP), wiki=offers(cut=True)))[0] == "RuleMatchesNothing"
+    assert remark(watches(crm=offers(SLIP), wiki=offers(known=("prompts",))))[0] == "RuleMatchesNothing"
 
 
 def test_a_misspelt_name_of_another_policy_is_not_reported_here() -> None:
-    assert said(watches(crm=offers(SLIP | {"policy": "a/q"})))[0] == "Effective"
+    assert remark(watches(crm=offers(SLIP | {"policy": "a/q"})))[0] == "Effective"
 
 
 def test_until_a_list_is_known_again_the_report_of_this_version_stays() -> None:
     live = {"reason": "RuleMatchesNothing", "message": "as it was", "observedGeneration": 2}
-    assert said(watches(crm=None), live) == ("RuleMatchesNothing", "as it was")
-    assert said(watches(crm=None), live | {"observedGeneration": 1})[0] == "Effective"
-    assert said(watches(crm=offers()), live)[0] == "Effective"
+    assert remark(watches(crm=None), live) == ("RuleMatchesNothing", "as it was")
+    assert remark(watches(crm=None), live | {"observedGeneration": 1})[0] == "Effective"
+    assert remark(watches(crm=offers()), live)[0] == "Effective"
 
 
 def test_the_status_of_a_policy_that_protects_nothing_starts_with_that() -> None:

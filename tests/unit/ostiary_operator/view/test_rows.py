@@ -17,19 +17,19 @@ def ready_proxy() -> dict[str, Any]:
     return {"metadata": {"namespace": "sales", "name": "crm", "generation": 1}, "status": status}
 
 
-def told(gateway: GatewayOverview) -> tuple[str, str]:
+def verdict_of(gateway: GatewayOverview) -> tuple[str, str]:
     line = proxy_row(ready_proxy(), {GATEWAY: gateway})
     return line.verdict.status, line.verdict.message
 
 
 def test_a_status_that_no_operator_updates_any_more_is_not_trusted() -> None:
     message = f"its status says that it is ready, but it is not in the config of gateway {GATEWAY}"
-    assert told(GatewayOverview.of(GATEWAY, "ostiary-gateway", None)) == ("Unknown", message)
+    assert verdict_of(GatewayOverview.of(GATEWAY, "ostiary-gateway", None)) == ("Unknown", message)
 
 
 def test_a_status_is_trusted_where_the_config_contains_it_or_may_not_be_read() -> None:
-    assert told(GatewayOverview(GATEWAY, digests={"sales/crm": "a" * 64})) == ("True", "")
-    assert told(GatewayOverview.of(GATEWAY, None, None, "you may not read the config")) == ("True", "")
+    assert verdict_of(GatewayOverview(GATEWAY, digests={"sales/crm": "a" * 64})) == ("True", "")
+    assert verdict_of(GatewayOverview.of(GATEWAY, None, None, "you may not read the config")) == ("True", "")
 
 
 def test_a_server_that_fails_is_shown_though_its_proxy_is_ready() -> None:
@@ -52,11 +52,11 @@ def test_a_server_that_fails_is_shown_though_its_proxy_is_ready() -> None:
 
 
 def resource(*conditions: tuple[str, str, str], generation: int = 2, message: str = "said so") -> dict[str, Any]:
-    told = [
+    verdict_of = [
         {"type": kind, "status": status, "reason": reason, "message": message, "observedGeneration": generation}
         for kind, status, reason in conditions
     ]
-    return {"metadata": {"generation": 2}, "status": {"conditions": told}}
+    return {"metadata": {"generation": 2}, "status": {"conditions": verdict_of}}
 
 
 def test_the_first_cause_is_reported_and_not_the_summary() -> None:
@@ -86,6 +86,6 @@ def test_a_reason_of_another_version_has_no_remedy_and_breaks_nothing() -> None:
 
 
 def test_a_message_cannot_rewrite_the_terminal() -> None:
-    told = resource(("Accepted", "False", "Invalid"), message="\x1b[2Jgone\u202e")
-    assert "\x1b" not in rows.readiness_of(told).message
-    assert "\u202e" not in rows.readiness_of(told).message
+    verdict_of = resource(("Accepted", "False", "Invalid"), message="\x1b[2Jgone\u202e")
+    assert "\x1b" not in rows.readiness_of(verdict_of).message
+    assert "\u202e" not in rows.readiness_of(verdict_of).message

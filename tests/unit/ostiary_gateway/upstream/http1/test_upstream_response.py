@@ -87,10 +87,10 @@ async def test_a_paused_response_continues_when_more_is_awaited() -> None:
         await read_request(reader)
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabc")
         await writer.drain()
-        await held.wait()
+        await released.wait()
         writer.write(b"def")
 
-    held = asyncio.Event()
+    released = asyncio.Event()
     async with pool_for(script) as pool:
         answer = await pool.exchange(REQUEST, seconds=TIMEOUT_SECONDS)
         assert await answer.read_some(5) == b"abc"
@@ -98,7 +98,7 @@ async def test_a_paused_response_continues_when_more_is_awaited() -> None:
         answer.hold_back()
         assert isinstance(connection._transport, asyncio.Transport)
         assert not connection._transport.is_reading()
-        held.set()
+        released.set()
         assert await answer.read_some(5) == b"def"
         answer.hold_back()  # it is whole: the connection is free
         assert connection._transport.is_reading()

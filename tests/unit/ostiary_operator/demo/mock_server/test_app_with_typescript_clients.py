@@ -73,8 +73,8 @@ async def test_progress_arrives(mock: MockProcess, sdk: Sdk, era: Era) -> None:
     [counted] = await run_session(mock.url, sdk=sdk, era=era, steps=[call | {"progress": True}])
 
     assert counted["result"]["structuredContent"] == {"counted": 3}
-    assert [params["progress"] for params in _heard(counted, "notifications/progress")] == [1, 2, 3]
-    logs = _heard(counted, "notifications/message")
+    assert [params["progress"] for params in _notifications(counted, "notifications/progress")] == [1, 2, 3]
+    logs = _notifications(counted, "notifications/message")
     assert len(logs) == (3 if era == "legacy" else 0)  # a modern client must ask for them, and this one does not
 
 
@@ -84,7 +84,7 @@ async def test_an_abandoned_call_stops_working(fresh_mock: MockProcess, sdk: Sdk
     [aborted] = await run_session(fresh_mock.url, sdk=sdk, era=era, steps=[call | {"abortAfterProgress": True}])
 
     assert not aborted["ok"]
-    assert len(_heard(aborted, "notifications/progress")) == 1
+    assert len(_notifications(aborted, "notifications/progress")) == 1
     async with connect(fresh_mock.url, era=era) as client:
 
         async def idle() -> bool:
@@ -125,9 +125,9 @@ async def test_subscribers_hear_of_changes(fresh_mock: MockProcess, sdk: Sdk, er
         for number in range(20)
     ]
     wait = {"op": "waitFor", "method": "notifications/resources/updated"}
-    *_, heard = await _results(fresh_mock, sdk, era, [subscribe, *changes, wait])
+    *_, notifications = await _results(fresh_mock, sdk, era, [subscribe, *changes, wait])
 
-    assert heard["params"]["uri"] == "mock://users"
+    assert notifications["params"]["uri"] == "mock://users"
 
 
 @pytest.mark.parametrize(("sdk", "era"), CLIENTS)
@@ -162,5 +162,5 @@ async def _results(mock: MockProcess, sdk: Sdk, era: Era, steps: list[dict[str, 
     return [outcome["result"] for outcome in outcomes]
 
 
-def _heard(outcome: dict[str, Any], method: str) -> list[dict[str, Any]]:
-    return [heard["params"] for heard in outcome["notifications"] if heard["method"] == method]
+def _notifications(outcome: dict[str, Any], method: str) -> list[dict[str, Any]]:
+    return [notifications["params"] for notifications in outcome["notifications"] if notifications["method"] == method]

@@ -11,7 +11,7 @@ from mcp_clients import ERAS, Era, MockProcess, connect, eventually
 _LOGGING_IS_DEPRECATED = pytest.mark.filterwarnings("ignore:The logging capability is deprecated")
 
 
-class Heard:
+class Received:
     """Collects progress and log messages."""
 
     def __init__(self) -> None:
@@ -27,25 +27,25 @@ class Heard:
 
 @pytest.mark.parametrize("era", ERAS)
 async def test_progress_and_log_messages_come_while_the_tool_works(mock: MockProcess, era: Era) -> None:
-    heard = Heard()
-    async with connect(mock.url, era=era, logging_callback=heard.on_log, log_level="info") as client:
+    received = Received()
+    async with connect(mock.url, era=era, logging_callback=received.on_log, log_level="info") as client:
         arguments = {"count": 3, "interval_ms": 10}
-        result = await client.call_tool("stream_count", arguments, progress_callback=heard.on_progress)
-        await eventually(lambda: len(heard.logs) == len(heard.progress) == 3)
+        result = await client.call_tool("stream_count", arguments, progress_callback=received.on_progress)
+        await eventually(lambda: len(received.logs) == len(received.progress) == 3)
 
     assert result.structured_content == {"counted": 3}
-    assert heard.progress == [(1, 3, "1 of 3"), (2, 3, "2 of 3"), (3, 3, "3 of 3")]
-    assert [log.data for log in heard.logs] == ["Counted 1", "Counted 2", "Counted 3"]
-    assert {log.logger for log in heard.logs} == {"mock.streaming"}
+    assert received.progress == [(1, 3, "1 of 3"), (2, 3, "2 of 3"), (3, 3, "3 of 3")]
+    assert [log.data for log in received.logs] == ["Counted 1", "Counted 2", "Counted 3"]
+    assert {log.logger for log in received.logs} == {"mock.streaming"}
 
 
 @pytest.mark.parametrize("era", ERAS)
 async def test_the_first_progress_comes_long_before_the_result(mock: MockProcess, era: Era) -> None:
-    heard = Heard()
+    received = Received()
     async with connect(mock.url, era=era) as client:
         arguments = {"seconds": 60, "steps": 100}
-        calling = asyncio.create_task(client.call_tool("long_task", arguments, progress_callback=heard.on_progress))
-        await eventually(lambda: bool(heard.progress))
+        calling = asyncio.create_task(client.call_tool("long_task", arguments, progress_callback=received.on_progress))
+        await eventually(lambda: bool(received.progress))
         assert not calling.done()
         await _cancel(calling)
 
@@ -71,34 +71,34 @@ async def test_a_cancelled_call_stops_working(fresh_mock: MockProcess, era: Era)
 async def test_a_session_hears_what_its_log_level_lets_through(
     mock: MockProcess, level: LoggingLevel, expected: int
 ) -> None:
-    heard = Heard()
-    async with connect(mock.url, era="legacy", logging_callback=heard.on_log) as client:
+    received = Received()
+    async with connect(mock.url, era="legacy", logging_callback=received.on_log) as client:
         await client.set_logging_level(level)
         await _fail_in_two_steps(client)
 
-        assert len(heard.logs) == expected
+        assert len(received.logs) == expected
 
 
 @_LOGGING_IS_DEPRECATED
 async def test_one_session_does_not_set_the_log_level_of_another(mock: MockProcess) -> None:
-    heard = Heard()
+    received = Received()
     async with (
         connect(mock.url, era="legacy") as quiet,
-        connect(mock.url, era="legacy", logging_callback=heard.on_log) as curious,
+        connect(mock.url, era="legacy", logging_callback=received.on_log) as curious,
     ):
         await quiet.set_logging_level("emergency")
         await _fail_in_two_steps(curious)
 
-        assert len(heard.logs) == 4
+        assert len(received.logs) == 4
 
 
 async def test_a_modern_client_that_names_no_level_hears_no_log_message(mock: MockProcess) -> None:
-    heard = Heard()
-    async with connect(mock.url, era="modern", logging_callback=heard.on_log) as client:
-        await _fail_in_two_steps(client, on_progress=heard.on_progress)
+    received = Received()
+    async with connect(mock.url, era="modern", logging_callback=received.on_log) as client:
+        await _fail_in_two_steps(client, on_progress=received.on_progress)
 
-    assert heard.logs == []
-    assert len(heard.progress) == 2
+    assert received.logs == []
+    assert len(received.progress) == 2
 
 
 async def _fail_in_two_steps(client: Client, *, on_progress: Any = None) -> None:
