@@ -74,7 +74,7 @@ async def answer_of(world: OperatorEnvironment, name: str) -> dict[str, Any]:
         return (await caller.post(CALL)).error
 
 
-async def test_the_address_of_the_api_server_is_refused_as_it_stands_and_by_a_name_that_resolves_to_it(
+async def test_the_address_of_the_api_server_is_refused_in_a_url_and_behind_a_name(
     world: OperatorEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     resolve = socket.getaddrinfo

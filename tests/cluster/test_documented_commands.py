@@ -168,7 +168,7 @@ def test_every_page_with_commands_is_known() -> None:
     assert set(unknown) <= local, "add the page to one of the lists above"
 
 
-def test_what_is_said_to_be_elsewhere_is() -> None:
+def test_commands_that_are_documented_as_tested_elsewhere_are() -> None:
     assert all((ROOT / test).exists() for test in (*ELSEWHERE.values(), *RUN_BY.values()))
     shown = [each for page in pages() for each in commands(page)]
     idle = [begin for begin in (*NOT_HERE, *RUN_BY) if not any(each.startswith(begin) for each in shown)]

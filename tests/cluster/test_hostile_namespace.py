@@ -111,9 +111,7 @@ def entry_of(world: OperatorEnvironment, name: str) -> str | None:
     return next((each.digest for each in entries if each.proxy == f"{world.team}/{name}"), None)
 
 
-async def test_a_namespace_that_does_its_worst_harms_itself_only(
-    world: OperatorEnvironment, evil: OperatorEnvironment
-) -> None:
+async def test_a_hostile_namespace_harms_itself_only(world: OperatorEnvironment, evil: OperatorEnvironment) -> None:
     async with running_operator(world.options(watch_namespaces=(world.team, evil.team))):
         has_service(world)
         world.has_proxy("crm", servers=behind("s"))
@@ -136,7 +134,7 @@ async def test_a_namespace_that_does_its_worst_harms_itself_only(
         await eventually(lambda: world.served() == {"crm", "wiki", "honest"})
 
 
-async def test_a_service_that_comes_to_lead_out_of_its_namespace_takes_its_proxy_down_and_back_it_comes(
+async def test_a_service_that_points_outside_stops_its_proxy_until_it_is_corrected(
     world: OperatorEnvironment,
 ) -> None:
     async with running_operator(world.options()):

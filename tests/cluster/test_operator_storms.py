@@ -45,7 +45,7 @@ async def test_an_api_server_that_asks_to_come_again_gets_what_it_asks_for(
         await eventually(lambda: world.condition(PROXY, "wiki", "Accepted") == ("True", "Accepted"))
 
 
-async def test_an_expired_watch_is_begun_again_and_tells_what_happened_meanwhile(
+async def test_an_expired_watch_starts_again_and_reports_what_happened_meanwhile(
     world: OperatorEnvironment, api: KubeApiProxy
 ) -> None:
     async with running_operator(world.options()):

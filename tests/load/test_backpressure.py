@@ -136,7 +136,7 @@ async def test_a_server_that_reads_nothing_fills_its_own_share_and_no_other(tmp_
                 connection.transport.abort()
 
 
-async def test_thousands_of_heads_that_never_become_whole_cost_no_more_than_their_bound(tmp_path: Path) -> None:
+async def test_thousands_of_incomplete_heads_cost_no_more_than_their_bound(tmp_path: Path) -> None:
     head = b"POST /mock/mcp HTTP/1.1\r\nHost: localhost\r\nX-Padding: " + b"x" * 30_000
     bounds = BOUNDS.model_copy(update={"bytes_in_flight": 16 << 20})
     async with (

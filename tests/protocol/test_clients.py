@@ -176,7 +176,7 @@ async def test_a_server_that_answers_in_plain_json_is_understood(gateway: Runnin
 
 
 @OLD_METHODS
-async def test_a_session_hears_of_resources_it_subscribed_to(url: str) -> None:
+async def test_a_session_is_notified_of_resources_it_subscribed_to(url: str) -> None:
     updates: list[str] = []
 
     async def on_message(message: Any) -> None:
@@ -212,7 +212,7 @@ async def test_a_session_cannot_subscribe_to_what_it_may_not_see(mock: str, gate
     assert refused.value.error.code == -32602
 
 
-async def test_a_listener_hears_of_the_resources_it_named_and_of_no_others(url: str) -> None:
+async def test_a_listener_is_notified_of_the_resources_it_named_and_of_no_others(url: str) -> None:
     async with (
         connect(url, era="modern") as client,
         client.listen(resource_subscriptions=["mock://users"]) as changes,

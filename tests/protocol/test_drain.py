@@ -273,7 +273,7 @@ async def in_flight(gateway: GatewayProcess) -> bool:
 
 @pytest.mark.parametrize("era", ERAS)
 @pytest.mark.parametrize("form", ["document", "events"])
-async def test_a_client_of_the_official_sdk_hears_of_a_call_that_was_cut_off(
+async def test_a_client_of_the_official_sdk_gets_an_error_for_a_call_that_was_cut_off(
     form: str, era: Era, tmp_path: Path
 ) -> None:
     gates = Gates()

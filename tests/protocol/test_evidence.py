@@ -293,7 +293,7 @@ def with_handshake_alone(script: Script) -> Script:
     return whole
 
 
-async def test_what_is_hidden_is_the_callers_error_and_only_the_decision_tells_more() -> None:
+async def test_a_call_of_a_hidden_name_is_the_callers_error_and_the_decision_shows_why() -> None:
     spans = await spans_of(well, call, {"name": "no", "effect": "Deny", "tools": {"names": ["get_*"]}})
 
     assert list(spans) == ["SERVER"]

@@ -226,7 +226,7 @@ ANYWHERE = [
 
 
 @pytest.mark.parametrize("header", ANYWHERE)
-async def test_bytes_that_are_no_text_spoil_no_evidence(
+async def test_bytes_that_are_not_text_do_not_damage_the_trace(
     gateway: RunningGateway, upstream: Upstream, sink: Sink, header: str
 ) -> None:
     sink.clear()

@@ -135,7 +135,7 @@ async def first_of(stream: Stream) -> dict[str, Any]:
     return found
 
 
-async def test_a_subscription_hears_of_the_lists_that_it_asked_for_and_of_no_others(
+async def test_a_subscription_is_notified_of_the_lists_that_it_asked_for_and_of_no_others(
     edit: Any, caller: McpCaller
 ) -> None:
     await edit(ONE)
@@ -150,7 +150,7 @@ async def test_a_subscription_hears_of_the_lists_that_it_asked_for_and_of_no_oth
         }
 
 
-async def test_a_subscription_that_asked_for_no_lists_hears_of_none(
+async def test_a_subscription_that_asked_for_no_lists_gets_no_notification(
     edit: Any, caller: McpCaller, server: Server
 ) -> None:
     server.honours = {"toolsListChanged": False}
@@ -210,7 +210,7 @@ async def test_a_server_without_sessions_has_no_stream_for_notices(
 # -- the official clients
 
 
-async def test_the_official_python_client_hears_of_an_edit_in_a_session(gateway: RunningGateway) -> None:
+async def test_the_official_python_client_is_notified_of_an_edit_in_a_session(gateway: RunningGateway) -> None:
     heard: list[Any] = []
 
     async def on_message(message: Any) -> None:
@@ -236,7 +236,7 @@ async def test_the_official_python_client_hears_of_an_edit_in_a_session(gateway:
             await eventually(heard_of_it, seconds=30)
 
 
-async def test_the_official_python_client_hears_of_an_edit_on_its_subscription(gateway: RunningGateway) -> None:
+async def test_the_official_python_client_is_notified_of_an_edit_on_its_subscription(gateway: RunningGateway) -> None:
     async with asking_server() as url:
         await gateway.apply(gateway.entry("asking", url, [policy("p", ONE)]))
         async with (
@@ -251,7 +251,7 @@ async def test_the_official_python_client_hears_of_an_edit_on_its_subscription(g
 
 @pytest.mark.node
 @pytest.mark.parametrize(("sdk", "era"), CLIENTS)
-async def test_the_official_typescript_client_hears_of_an_edit(gateway: RunningGateway, sdk: Sdk, era: Any) -> None:
+async def test_the_typescript_client_is_notified_of_an_edit(gateway: RunningGateway, sdk: Sdk, era: Any) -> None:
     async with asking_server() as url:
         entries = [
             gateway.entry("asking", url, [policy("p", {**ONE, "tools": {"names": [n]}})]) for n in ("greet", "sample")

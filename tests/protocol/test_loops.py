@@ -107,7 +107,7 @@ async def test_a_row_of_proxies_without_end_is_cut() -> None:
         assert (await call(gateway, names[0])).error == LED_BACK
 
 
-async def test_of_a_callers_via_only_marks_of_ours_travel_on() -> None:
+async def test_of_a_callers_via_only_our_marks_are_forwarded() -> None:
     mark = "ostiary-" + "0" * 24
     via = f"1.1 proxy.example (secret words), 1.1 {mark}, HTTP/2 10.0.0.1"
     async with running_gateway() as gateway, serving(good) as upstream:
@@ -119,7 +119,7 @@ async def test_of_a_callers_via_only_marks_of_ours_travel_on() -> None:
     assert "10.0.0.1" not in sent
 
 
-async def test_the_mark_of_a_proxy_ends_the_request_that_bears_it_and_no_other() -> None:
+async def test_the_mark_of_a_proxy_ends_the_request_that_has_it_and_no_other() -> None:
     async with running_gateway() as gateway, serving(good) as upstream:
         await gateway.apply(gateway.entry("mock", upstream.url), gateway.entry("other", upstream.url))
         assert (await call(gateway, "mock")).result == RESULT
@@ -152,7 +152,7 @@ async def test_a_proxy_that_leads_to_one_of_another_tenant_is_no_loop() -> None:
 
 
 @both_eras
-async def test_a_mark_that_a_caller_made_up_reports_nothing_of_the_proxy_nor_of_those_before_it(era: str) -> None:
+async def test_a_mark_that_a_caller_made_up_causes_no_report_of_a_loop(era: str) -> None:
     async with running_gateway() as gateway, serving(good) as upstream:
         await gateway.apply(gateway.entry("front", gateway.url("back")), gateway.entry("back", upstream.url))
         assert (await call(gateway, "front", era=era)).result == RESULT

@@ -41,7 +41,7 @@ async def upstream() -> AsyncIterator[Upstream]:
 
 @pytest.mark.parametrize("cursor", ["document", "events"])
 @pytest.mark.parametrize("header", [{"Mcp-Param-Region": "us-west1"}, {"mcp-param-count": "4"}])
-async def test_a_contradiction_is_refused_before_the_server_hears_of_it(
+async def test_a_contradiction_is_refused_and_not_forwarded(
     caller: McpCaller, upstream: Upstream, header: dict[str, str], cursor: str
 ) -> None:
     await caller.post(modern("tools/list", {"cursor": cursor}))

@@ -183,7 +183,7 @@ async def test_the_official_typescript_client_falls_back_to_a_session(gateway: R
     assert listed["result"]["tools"] == []
 
 
-async def test_what_a_server_of_the_handshake_era_refuses_teaches_which_revisions_it_speaks(
+async def test_the_refusals_of_a_legacy_server_show_which_revisions_it_supports(
     gateway: RunningGateway,
 ) -> None:
     for refusal in refusals().values():

@@ -108,7 +108,7 @@ async def test_a_number_and_its_text_are_two_upstream_for_servers_exist_that_kee
     assert len({str(each.message["id"]) for each in upstream.arrived if each.method == "tools/call"}) == 2
 
 
-async def test_an_id_that_looks_like_one_of_ours_is_given_back_as_it_was(
+async def test_an_id_that_looks_like_one_of_ours_is_returned_unchanged(
     caller: McpCaller, upstream: Upstream, gate: Gate
 ) -> None:
     gate.open.set()
@@ -118,7 +118,7 @@ async def test_an_id_that_looks_like_one_of_ours_is_given_back_as_it_was(
 
 
 @pytest.mark.parametrize("identifier", [1, "a"])
-async def test_a_cancellation_reaches_every_request_that_bears_the_id(
+async def test_a_cancellation_reaches_every_request_with_the_id(
     caller: McpCaller, upstream: Upstream, gate: Gate, identifier: Any
 ) -> None:
     calls = [asyncio.create_task(caller.post(legacy("tools/call", CALL, id=identifier))) for _ in range(3)]
@@ -147,7 +147,7 @@ async def test_a_cancellation_of_anything_else_passes_unchanged(
     await asyncio.gather(*calls)
 
 
-async def test_progress_bears_the_callers_own_token_on_either_stream(
+async def test_progress_has_the_callers_own_token_on_either_stream(
     caller: McpCaller, upstream: Upstream, gate: Gate
 ) -> None:
     params = {**CALL, "_meta": {"progressToken": 5}}
@@ -182,7 +182,7 @@ async def test_a_name_of_our_form_that_stands_for_nothing_is_no_accident(
             assert received["error"]["code"] == -31005
 
 
-async def test_an_answer_on_a_resumed_stream_bears_the_callers_own_id(
+async def test_a_response_on_a_resumed_stream_has_the_callers_own_id(
     caller: McpCaller, upstream: Upstream, gate: Gate
 ) -> None:
     calls = [asyncio.create_task(caller.post(legacy("tools/call", CALL, id=each))) for each in (1, 1)]
@@ -246,7 +246,7 @@ async def test_without_a_session_there_is_nothing_to_count_ids_in(
         assert [(await call).status for call in calls] == [200, 200]
 
 
-async def test_an_answer_to_the_server_may_bear_the_id_of_a_request_in_flight(
+async def test_a_response_to_the_server_may_have_the_id_of_a_request_in_flight(
     caller: McpCaller, upstream: Upstream, gate: Gate
 ) -> None:
     """The server counts its own ids, and the two often meet."""

@@ -257,7 +257,7 @@ async def test_a_left_over_header_opens_nothing_that_the_body_does_not(gateway: 
 
 
 @pytest.mark.parametrize("method", ["notifications/unknown", "notifications/tools/list_changed"])
-async def test_an_unknown_notification_is_taken_and_goes_nowhere(gateway: RunningGateway, method: str) -> None:
+async def test_an_unknown_notification_is_accepted_and_not_forwarded(gateway: RunningGateway, method: str) -> None:
     async with serving(with_handshake(echo)) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         await caller.initialize()

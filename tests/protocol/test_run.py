@@ -196,7 +196,7 @@ async def test_it_prints_the_endpoint_and_what_to_try(run: Run) -> None:
     assert "\x1b" not in text
 
 
-async def test_the_command_that_it_shows_works_as_it_stands(whole_run: Run) -> None:
+async def test_the_command_that_it_shows_works_unchanged(whole_run: Run) -> None:
     assert json.loads(await shown_command(whole_run))["result"]["structuredContent"]["total"] > 5
 
 

@@ -77,7 +77,7 @@ async def test_a_longer_session_id_is_refused_and_the_span_names_the_limit() -> 
 ENDPOINT = b"event: endpoint\ndata: /messages/?session_id=1\n\n"
 
 
-async def test_an_event_that_tells_another_endpoint_does_not_reach_callers(gateway: RunningGateway) -> None:
+async def test_an_event_that_names_another_endpoint_does_not_reach_callers(gateway: RunningGateway) -> None:
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         async with events(request) as stream:
             await stream.raw(ENDPOINT + b": here\n\n")

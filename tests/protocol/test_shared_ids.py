@@ -62,7 +62,7 @@ async def test_each_of_many_calls_with_one_id_is_given_its_own_answer_and_progre
 
 
 @pytest.mark.node
-async def test_a_cancellation_ends_every_call_that_bears_the_id(
+async def test_a_cancellation_ends_every_call_with_the_id(
     gateway: RunningGateway, callers: list[McpCaller], server: str
 ) -> None:
     waiting = [asyncio.create_task(callers[n].post(call("wait"))) for n in range(3)]

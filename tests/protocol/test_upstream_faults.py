@@ -121,7 +121,7 @@ async def test_a_connection_that_hangs(gateway: RunningGateway) -> None:
     assert_error(reply, -31004, "UpstreamConnectTimeout")
 
 
-async def test_tls_to_a_server_that_speaks_none(gateway: RunningGateway) -> None:
+async def test_tls_to_a_server_without_tls(gateway: RunningGateway) -> None:
     async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(100)
         writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")

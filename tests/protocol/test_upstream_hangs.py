@@ -143,7 +143,7 @@ async def test_a_server_that_sends_without_end(gateway: RunningGateway, what: st
 
 
 @pytest.mark.parametrize("padding", [100, 900_000])
-async def test_a_server_that_answers_before_it_has_read_the_request_is_heard(
+async def test_the_response_of_a_server_that_has_not_read_the_request_is_relayed(
     gateway: RunningGateway, padding: int
 ) -> None:
     text = json.dumps({"jsonrpc": "2.0", "id": 7, "result": {}}).encode()

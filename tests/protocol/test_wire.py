@@ -107,7 +107,7 @@ async def test_an_endpoint_with_a_slash_at_its_end_is_the_endpoint(gateway: Runn
 
 
 @pytest.mark.parametrize("path", ["/mock", "/mock/", "/mock/mcp//"])
-async def test_a_request_to_a_similar_path_is_told_the_endpoint(gateway: RunningGateway, path: str) -> None:
+async def test_the_refusal_of_a_similar_path_names_the_endpoint(gateway: RunningGateway, path: str) -> None:
     reply = await raw(gateway, post(path, PING))
 
     refused(reply, 404, "NotTheEndpoint")
@@ -346,7 +346,9 @@ async def test_a_last_event_id_that_cannot_be_passed_on_is_refused(
 
 
 @pytest.mark.parametrize("header", ["Mcp-Session-Id", "traceparent", "tracestate", "Accept", "User-Agent", "Cookie"])
-async def test_bytes_that_are_no_text_in_any_header_are_no_accident(gateway: RunningGateway, header: str) -> None:
+async def test_bytes_that_are_not_text_in_a_header_cause_no_internal_error(
+    gateway: RunningGateway, header: str
+) -> None:
     reply = await raw(gateway, post("/mock/mcp", PING, f"{header}: \udcff\udcfe" + "x" * 100))
 
     assert reply.status in {200, 404, 406}
@@ -510,7 +512,7 @@ async def test_a_refusal_keeps_the_connection_for_the_next_request(gateway: Runn
         (b'{"jsonrpc":"2.0","method":"ping","id":null}', 400, -32600, None),
     ],
 )
-async def test_a_refusal_bears_the_id_of_its_request(
+async def test_a_refusal_has_the_id_of_its_request(
     caller: McpCaller, upstream: Upstream, body: bytes, status: int, code: int, identifier: Any
 ) -> None:
     reply = await caller.post(body)

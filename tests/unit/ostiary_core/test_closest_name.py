@@ -37,7 +37,7 @@ def shuffled(letters: str, seed: int) -> str:
 
 
 @pytest.mark.parametrize("letters", ["ab" * 64, "abcdefgh" * 16, "a" * 127 + "b"])
-def test_names_that_a_server_chose_to_be_dear_are_compared_as_fast_as_any(letters: str) -> None:
+def test_names_that_a_server_chose_to_be_costly_are_compared_as_fast_as_any(letters: str) -> None:
     def cost(letters: str) -> float:
         offered = {shuffled(letters, seed) + str(seed) for seed in range(COMPARED)}
         rules = [ExactName("a/p", "r", Primitive.TOOLS, shuffled(letters, -seed - 1)) for seed in range(16)]

@@ -32,7 +32,7 @@ def read_members(text: bytes) -> dict[str, str]:
 
 
 @given(st.dictionaries(any_text, st.integers() | any_text | st.lists(st.none())), st.sampled_from([None, 1]))
-def test_each_member_is_cut_out_of_the_text_as_it_stands(members: dict[str, Any], indent: int | None) -> None:
+def test_each_member_keeps_its_exact_text(members: dict[str, Any], indent: int | None) -> None:
     found = read_members(json.dumps(members, indent=indent).encode())
 
     assert {key: json.loads(piece) for key, piece in found.items()} == members

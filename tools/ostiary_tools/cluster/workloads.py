@@ -1,4 +1,4 @@
-"""Ostiary's workloads in a local cluster: the chart's values, and command, account and readiness of each process."""
+"""Workloads in a local cluster: values of the chart, command, account and readiness."""
 
 import sys
 import urllib.error

@@ -61,7 +61,9 @@ class AnonymousAuthentication(ApiModel):
 
 
 class Authentication(ApiModel):
-    """How callers prove who they are: by any of these methods. A credential that is not valid is always refused."""
+    """How callers prove who they are: by any of these methods. A credential that is not
+    valid is always refused.
+    """
 
     api_key: ApiKeyAuthentication | None = None
     """Accepts API keys. Example: `{selector: {matchLabels: {app: support}}}`."""

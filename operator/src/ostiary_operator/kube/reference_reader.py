@@ -1,4 +1,4 @@
-"""Reads what proxies refer to: ConfigMaps and Secrets by name, Services and EndpointSlices by namespace."""
+"""Reads what proxies refer to: ConfigMaps, Secrets, Services and EndpointSlices."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping

@@ -205,7 +205,7 @@ def test_both_tiers_must_allow() -> None:
     assert subject.decide(TOOLS, Verb.CALL, "write_a") == Decision(False, DecisionReason.NOT_ALLOWED, "ns/platform")
 
 
-def test_a_rule_without_primitives_speaks_of_all_three() -> None:
+def test_a_rule_without_primitives_applies_to_all_three() -> None:
     subject = access(policy(rule("Deny")))
 
     assert not any(subject.decide(primitive, verb, "x").allowed for primitive, verb in PAIRS)

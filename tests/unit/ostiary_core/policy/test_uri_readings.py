@@ -132,7 +132,7 @@ def test_a_plain_spelling_of_what_is_allowed_passes(uri: str) -> None:
     assert reads(resources("Deny", "file:///secret/*"), uri)
 
 
-def test_a_rule_speaks_of_a_resource_however_the_rule_spells_it() -> None:
+def test_a_rule_applies_to_a_resource_however_the_rule_spells_it() -> None:
     assert reads(resources("Allow", "https://Example.com"), "https://example.com/")
     assert reads(resources("Allow", "file:///my docs/*"), "file:///my docs/a")
     assert reads(resources("Allow", "test://t/{id}"), "test://t/{id}")

@@ -168,7 +168,7 @@ def test_completion_needs_the_right_to_use_what_it_completes(reference: dict[str
         *[{"type": "ref/prompt", "uri": "doc://a"}, {"type": "ref/resource", "uri": 1}],
     ],
 )
-def test_completion_of_something_else_is_refused_before_the_upstream_hears_of_it(reference: Any) -> None:
+def test_completion_of_something_else_is_refused_and_not_forwarded(reference: Any) -> None:
     with pytest.raises(Refusal) as found:
         authorize(message("completion/complete", {"ref": reference}), OPEN)
     assert (found.value.status, found.value.code) == (200, -32602)

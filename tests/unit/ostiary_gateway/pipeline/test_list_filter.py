@@ -266,7 +266,7 @@ def test_a_policy_that_denies_nothing_of_a_primitive_leaves_its_lists_alone() ->
         ({"id": 1, "method": "x", "result": {}}, False),
     ],
 )
-def test_an_answer_bears_the_id_in_some_spelling_and_is_of_its_shape(message: dict[str, Any], whether: bool) -> None:
+def test_a_response_has_the_id_in_some_spelling_and_the_right_shape(message: dict[str, Any], whether: bool) -> None:
     assert jsonrpc.is_response_to(message, 1) is whether
 
 

@@ -80,7 +80,7 @@ async def test_what_a_further_swap_brings_while_streams_are_judged_is_judged_too
     await eventually(lambda: all_of_them._settling is None)
 
 
-async def test_a_stream_has_the_new_policy_at_once_and_is_judged_before_it_speaks(slow_clock: None) -> None:
+async def test_a_stream_has_the_new_policy_at_once_and_is_judged_before_its_next_event(slow_clock: None) -> None:
     all_of_them, found = opened(2)
     swap(all_of_them, REFUSE)
 

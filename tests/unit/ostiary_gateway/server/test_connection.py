@@ -88,7 +88,7 @@ async def test_thousands_of_such_requests_in_one_piece_are_thousands_of_answers(
 @pytest.mark.parametrize(
     "framing", ["Transfer-Encoding: gzip", "Transfer-Encoding: chunked, gzip", "Content-Length: x"]
 )
-async def test_a_wish_for_another_protocol_does_not_excuse_bad_framing(framing: str) -> None:
+async def test_a_request_for_an_upgrade_with_bad_framing_is_refused(framing: str) -> None:
     async with http_listener(echo) as (_, port), connected(port) as wire:
         await wire.send(request("Connection: upgrade", "Upgrade: h2c", framing, method="POST") + b"5\r\nhello\r\n")
         answer = await wire.reader.read()
@@ -132,7 +132,7 @@ async def test_a_stream_to_http_1_0_ends_with_its_connection() -> None:
         assert await wire.reader.read() == b"data: 0\n\ndata: 1\n\ndata: 2\n\n"
 
 
-async def test_a_stream_that_breaks_off_does_not_look_whole() -> None:
+async def test_a_stream_that_breaks_off_does_not_look_complete() -> None:
     async def broken(request: Request) -> None:
         stream = ResponseStream(request, {})
         stream.begin()
@@ -230,7 +230,7 @@ async def test_a_caller_that_closes_its_half_of_the_connection_counts_as_disconn
         gate.set()
 
 
-async def test_an_idle_connection_is_closed_without_a_word() -> None:
+async def test_an_idle_connection_is_closed_without_a_response() -> None:
     async with http_listener(echo, Limits(keep_seconds=0.1)) as (_, port), connected(port) as wire:
         await wire.send(request())
         assert (await wire.reply()).status == 200

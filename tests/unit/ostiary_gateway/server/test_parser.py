@@ -31,7 +31,7 @@ ENDLESS = {
 
 
 @pytest.mark.parametrize("name", ENDLESS)
-async def test_a_body_that_is_all_framing_ends(name: str) -> None:
+async def test_a_body_of_framing_alone_is_bounded(name: str) -> None:
     ended = asyncio.Event()
 
     async def read(request: Request) -> Response:
@@ -119,7 +119,7 @@ async def test_another_protocol_behind_a_request_is_refused_too() -> None:
         assert await wire.closed()
 
 
-async def test_a_body_may_speak_of_other_protocols() -> None:
+async def test_a_body_may_contain_first_lines_of_other_protocols() -> None:
     text = b'{"x": "GET /stream RTSP/1.0",\n"y": "SOURCE / ICE/1.0"}'
     head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(text)
     async with serving(echo) as (_, port), connected(port) as wire:

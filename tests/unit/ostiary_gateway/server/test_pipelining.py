@@ -95,7 +95,7 @@ async def test_a_body_in_the_smallest_chunks_is_accepted_and_costs_its_content()
             tracemalloc.stop()
 
 
-async def test_behind_a_stream_that_stays_nothing_is_kept_and_who_goes_is_noticed() -> None:
+async def test_after_a_request_for_a_long_stream_bytes_are_dropped_and_a_disconnect_is_noticed() -> None:
     begun, gone = asyncio.Event(), asyncio.Event()
 
     async def listen(request: Request) -> None:

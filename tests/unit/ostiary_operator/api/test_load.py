@@ -215,7 +215,7 @@ def test_settings_that_are_longer_than_any_settings_are_not_read(monkeypatch: py
         *("Transfer_Encoding", "X-Host"),
     ],
 )
-def test_no_header_is_set_by_which_servers_take_another_host_path_or_address_for_the_requests(name: str) -> None:
+def test_headers_by_which_servers_route_or_identify_callers_cannot_be_set(name: str) -> None:
     server = {**SERVER, "headers": [{"name": name, "value": "crm.team-b.svc"}]}
 
     with pytest.raises(InvalidResource, match=r"than the request's|writes itself"):

@@ -33,7 +33,7 @@ def test_every_field_has_its_line() -> None:
     assert (second.value, second.line, second.line_of("kind")) == ({"kind": "B"}, 11, 11)
 
 
-def test_a_missing_field_is_looked_for_where_it_should_be() -> None:
+def test_a_missing_field_has_the_position_of_the_field_around_it() -> None:
     (document,) = read_documents("spec:\n  servers:\n  - name: a\n")
     assert document.line_of("spec.servers[0].url") == 3
     assert document.line_of("spec.servers[7].url") == 2

@@ -142,7 +142,7 @@ async def test_a_status_is_judged_again_only_where_something_changed(monkeypatch
         assert set(judged) == {"crm", "crm-rules"}
 
 
-async def test_what_the_replicas_of_a_tenants_gateway_say_has_no_status_of_others_judged_again(
+async def test_a_report_of_a_tenants_replicas_does_not_recompute_statuses_of_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with listening_replica(StubReplica()) as replica:

@@ -181,7 +181,7 @@ async def test_the_labels_of_namespaces_are_those_of_now() -> None:
     assert (await lister.snapshot(NOTHING)).namespaces["team-3"] == {"env": "prod"}
 
 
-async def test_parts_look_like_the_whole_after_any_moves() -> None:
+async def test_parts_equal_a_full_list_after_any_changes() -> None:
     cluster = platform()
     lister = await listed(cluster)
     for number, team in enumerate([*TEAMS, *TEAMS[:4]]):

@@ -138,7 +138,7 @@ def test_of_a_response_with_a_hundred_thousand_faults_only_the_first_is_read(
         tracemalloc.stop()
 
 
-async def test_an_answer_is_read_no_further_than_what_its_gateway_serves_may_take() -> None:
+async def test_a_response_is_read_up_to_the_size_that_its_gateways_proxies_may_need() -> None:
     async with (
         listening_replica(StubReplica(body=b" " * (most_bytes(3) + 1))) as replica,
         aiohttp.ClientSession() as session,

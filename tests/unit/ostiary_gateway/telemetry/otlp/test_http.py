@@ -158,7 +158,7 @@ def _server_side(certificates: Any, *, mutual: bool) -> ssl.SSLContext:
     return context
 
 
-def test_a_trusted_collector_is_spoken_to_over_tls(certificates: Any) -> None:
+def test_spans_are_sent_to_a_trusted_collector_over_tls(certificates: Any) -> None:
     with http_sink(tls=_server_side(certificates, mutual=False)) as sink:
         assert send(sink.endpoint, tls=TLS(ca_file=str(certificates.authority))) == SendResult()
         assert sink.named("ping").service == "x"

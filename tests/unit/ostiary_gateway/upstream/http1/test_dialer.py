@@ -97,7 +97,7 @@ async def deaf_at(address: str, port: int) -> AsyncIterator[None]:
         yield
 
 
-async def test_a_name_of_the_internet_is_asked_for_as_it_stands_before_its_search_domains(
+async def test_a_name_of_the_internet_is_resolved_as_written_before_search_domains(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked: list[str] = []

@@ -24,7 +24,7 @@ def test_what_would_break_out_of_its_line_is_refused_also_when_it_comes_again(he
             http1.lines({name: value})
 
 
-def test_the_port_that_is_usual_is_not_said_in_host() -> None:
+def test_the_default_port_is_not_in_the_header_host() -> None:
     assert b"\r\nHost: a\r\n" in http1.head_start("POST", URL("http://a:80/mcp"), {})
     assert b"\r\nHost: a:443\r\n" in http1.head_start("POST", URL("http://a:443/mcp"), {})
     assert b"\r\nHost: [::1]:8\r\n" in http1.head_start("POST", URL("http://[::1]:8/mcp"), {})

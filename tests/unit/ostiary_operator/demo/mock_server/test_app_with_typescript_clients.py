@@ -115,7 +115,7 @@ async def test_errors_keep_their_code_and_data(mock: MockProcess, sdk: Sdk, era:
 
 
 @pytest.mark.parametrize(("sdk", "era"), CLIENTS)
-async def test_subscribers_hear_of_changes(fresh_mock: MockProcess, sdk: Sdk, era: Era) -> None:
+async def test_subscribers_are_notified_of_changes(fresh_mock: MockProcess, sdk: Sdk, era: Era) -> None:
     subscribe: dict[str, Any] = {"op": "subscribeResource", "uri": "mock://users"}
     if era == "modern":
         subscribe = {"op": "listen", "filter": {"resourceSubscriptions": ["mock://users"]}}

@@ -72,7 +72,7 @@ async def test_the_templates_variable_is_completed(mock: MockProcess, era: Era) 
 
 
 @_SUBSCRIBE_IS_DEPRECATED
-async def test_a_session_hears_of_the_resources_it_subscribed_to(fresh_mock: MockProcess) -> None:
+async def test_a_session_is_notified_of_the_resources_it_subscribed_to(fresh_mock: MockProcess) -> None:
     heard: list[str] = []
 
     async def on_message(message: Any) -> None:
@@ -121,7 +121,7 @@ async def test_a_session_cannot_subscribe_without_end(mock: MockProcess) -> None
             await client.subscribe_resource("mock://users/100")
 
 
-async def test_a_listener_hears_of_the_resources_it_named(fresh_mock: MockProcess) -> None:
+async def test_a_listener_is_notified_of_the_resources_it_named(fresh_mock: MockProcess) -> None:
     async with (
         connect(fresh_mock.url, era="modern") as client,
         client.listen(resource_subscriptions=["mock://users/3", "mock://posts"]) as changes,
