@@ -14,7 +14,7 @@ from ostiary_core.contract import mac, parts
 from ostiary_core.contract.bundle import open_files
 from ostiary_core.contract.manifest import parse_manifest
 from ostiary_core.errors import ContractError, OstiaryError
-from ostiary_core.policy.access import CompiledPolicy
+from ostiary_core.policy.compiled_policy import CompiledPolicy
 from ostiary_gateway.config.keyring import Keyring
 from ostiary_gateway.config.runtime import build_runtime, parse_entry, parse_policy
 from ostiary_gateway.config.store import ConfigStore

@@ -20,7 +20,8 @@ from ostiary_core.canonical import digest
 from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_core.contract.documents import EntryDocument
 from ostiary_core.mcp.methods import Primitive, Verb
-from ostiary_core.policy.access import AccessEvaluator, CompiledPolicy
+from ostiary_core.policy.access import AccessEvaluator
+from ostiary_core.policy.compiled_policy import CompiledPolicy
 from ostiary_core.policy.visibility import Visibility
 from ostiary_operator.api.resources import derived_uid
 from ostiary_operator.api.settings import Bounds

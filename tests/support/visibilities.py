@@ -5,7 +5,8 @@ from typing import Any
 from gateways import policy
 
 from ostiary_core.contract.documents import CatalogueConfig, PolicyDocument
-from ostiary_core.policy.access import AccessEvaluator, CompiledPolicy
+from ostiary_core.policy.access import AccessEvaluator
+from ostiary_core.policy.compiled_policy import CompiledPolicy
 from ostiary_core.policy.visibility import Visibility
 
 

@@ -4,6 +4,7 @@
     ├── StrictJSONError      a message is not the JSON that we accept   (the sender's fault)
     ├── ContractError        a config violates the contract             (the writer's fault)
     ├── PatternError         a name or pattern of a policy is invalid   (the policy author's fault)
+    ├── ExpressionError      a CEL expression of a policy is invalid    (the policy author's fault)
     └── AmbiguousURIError    servers may interpret a URI differently    (the caller's fault)
 
 Bugs raise Python's own errors. I/O errors belong to the planes: the core does no I/O.
@@ -30,6 +31,26 @@ class ContractError(OstiaryError):
 
 class PatternError(OstiaryError):
     """A name or pattern that cannot be compiled; the message names it and the remedy."""
+
+
+class ExpressionError(OstiaryError):
+    """A CEL expression that cannot be used.
+
+    ``problem`` says why; ``line`` and ``column`` start at 1, and are 0 where the fault has no place. ``field`` is the
+    field of the policy, once it is known.
+    """
+
+    def __init__(self, problem: str, *, line: int = 0, column: int = 0, field: str = "") -> None:
+        place = f", line {line}, column {column}" if line else ""
+        super().__init__(f"{field}{place}: {problem}" if field else f"{problem}{place.replace(', ', ' at ', 1)}")
+        self.problem = problem
+        self.line = line
+        self.column = column
+        self.field = field
+
+    def within(self, field: str) -> "ExpressionError":
+        """Return the error with the field that the expression is in."""
+        return ExpressionError(self.problem, line=self.line, column=self.column, field=field)
 
 
 class AmbiguousURIError(OstiaryError):

@@ -12,8 +12,8 @@ from typing import TypeAlias
 
 from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_core.contract.documents import PolicyDocument, Tier
-from ostiary_core.errors import PatternError
-from ostiary_core.policy.access import CompiledPolicy
+from ostiary_core.errors import ExpressionError, PatternError
+from ostiary_core.policy.compiled_policy import CompiledPolicy
 from ostiary_operator.api.reasons import AcceptedReason
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.encoded_document import EncodedDocument, encode_document
@@ -131,7 +131,7 @@ class _LastAccepted:
 def _runs(document: PolicyDocument) -> bool:
     try:
         CompiledPolicy.build(document)
-    except PatternError:
+    except (PatternError, ExpressionError):
         return False
     return True
 
@@ -235,6 +235,8 @@ def _compile(subject: ParsedPolicy, content: PolicyContent, tier: Tier) -> Encod
     )
     try:
         CompiledPolicy.build(document)
+    except ExpressionError as error:
+        return ResourceRejection(AcceptedReason.INVALID, f"{subject.title}: {error}")
     except PatternError as error:
         message = f"{subject.title}: spec.access.rules: {error}"
         return ResourceRejection(AcceptedReason.INVALID, message)

@@ -14,7 +14,7 @@ from typing import Final
 
 from ostiary_core.contract.documents import CatalogueConfig, EntryDocument, PolicyDocument
 from ostiary_core.errors import PatternError
-from ostiary_core.policy.access import CompiledPolicy
+from ostiary_core.policy.compiled_policy import CompiledPolicy
 from ostiary_core.policy.cost_limits import NAMESPACE_WEIGHT, PROXY_WEIGHT
 from ostiary_core.policy.visibility import compile_catalogue
 from ostiary_operator.compile.cache import Cache

@@ -4,165 +4,24 @@ Policies compose without an order, in two tiers, platform and owner, and a call 
 Deny denies. If any access there is empty or holds an Allow, the tier is closed, and some Allow must match; a tier with
 Deny rules only, or without any access, stays open. Nothing depends on names, ages or the order of lists: where several
 rules match, the decision names the first by (policy, rule position).
+
+A rule may have conditions (:mod:`.conditions`). An evaluator of policies with conditions is specialised for each
+principal: what depends on the caller is decided once, and the rest for each message. Lists have no message to judge: a
+conditional Allow shows a name, and a conditional Deny does not hide it.
 """
 
-import enum
-import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
 
-from ostiary_core.contract.authentication import AuthenticationConfig
-from ostiary_core.contract.documents import AccessRuleConfig, PolicyDocument, Tier
-from ostiary_core.errors import PatternError
-from ostiary_core.mcp.methods import VERBS, Primitive, Verb
-from ostiary_core.policy.cost_limits import POLICY_WEIGHT, length_of, name_limit
+from ostiary_core.mcp.methods import Primitive, Verb
+from ostiary_core.policy.compiled_policy import CompiledPolicy, CompiledRule, RuleStates
+from ostiary_core.policy.cost_limits import length_of, name_limit
+from ostiary_core.policy.decision import Decision, DecisionReason
 from ostiary_core.policy.decision_cache import DECISIONS, Memo
-from ostiary_core.policy.name_matcher import ANY_NAME, NameMatcher
-from ostiary_core.policy.uri_readings import rule_names
-
-
-class DecisionReason(enum.StrEnum):
-    """The reason of a decision, recorded in telemetry.
-
-    Callers learn only what their errors say.
-    """
-
-    OPEN = "Open"
-    ALLOWED = "Allowed"
-    DENIED = "Denied"
-    NOT_ALLOWED = "NotAllowed"
-    NOT_IN_CATALOGUE = "NotInCatalogue"
-    AMBIGUOUS_URI = "AmbiguousURI"
-    NAME_TOO_LONG = "NameTooLong"
-    NO_POLICY = "NoPolicy"
-    POLICY_INVALID = "PolicyInvalid"
-
-
-class Decision(NamedTuple):
-    """The decision on one (primitive, verb, name), with its origin.
-
-    ``policy`` is ``namespace/name``, or empty.
-    """
-
-    allowed: bool
-    reason: DecisionReason
-    policy: str = ""
-    rule: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class CompiledRule:
-    """One rule, with its matchers by (primitive, verb).
-
-    The rule does not govern an absent pair.
-    """
-
-    name: str
-    matchers: dict[tuple[Primitive, Verb], NameMatcher]
-
-    @classmethod
-    def build(cls, rule: AccessRuleConfig) -> "CompiledRule":
-        """Compile a rule of the contract.
-
-        Raises:
-            PatternError: a pattern is invalid.
-        """
-        matchers: dict[tuple[Primitive, Verb], NameMatcher] = {}
-        for primitive in Primitive:
-            selection = rule.selection(primitive)
-            if selection is not None:
-                names = selection.names
-                if primitive is Primitive.RESOURCES:
-                    names = rule_names(names, denies=rule.effect == "Deny")
-                matcher = NameMatcher.build(names, selection.patterns)
-                matchers |= dict.fromkeys(_pairs(primitive, selection.verbs), matcher)
-        return cls(rule.name, matchers or _EVERYTHING)
-
-    @property
-    def weight(self) -> int:
-        """The cost of the rule, in instructions."""
-        return sum(matcher.weight for matcher in {id(it): it for it in self.matchers.values()}.values())
-
-    def size(self, primitive: Primitive) -> int:
-        """Return the instructions that judge a name of this primitive."""
-        return max((matcher.size for (p, _), matcher in self.matchers.items() if p is primitive), default=0)
-
-    def matches(self, primitive: Primitive, verb: Verb, name: str) -> bool:
-        """Return whether the rule applies to this pair and name."""
-        matcher = self.matchers.get((primitive, verb))
-        return matcher is not None and matcher.matches(name)
-
-
-_EVERYTHING: Final = {(primitive, verb): ANY_NAME for primitive, verbs in VERBS.items() for verb in verbs}
-
-
-@functools.cache
-def _all_pairs(primitive: Primitive, verbs: tuple[Verb, ...]) -> tuple[tuple[Primitive, Verb], ...]:
-    """Return pairs that rules share: there are few pairs, and tens of thousands of rules."""
-    return tuple((primitive, verb) for verb in verbs)
-
-
-def _pairs(primitive: Primitive, verbs: Sequence[Verb] | None) -> tuple[tuple[Primitive, Verb], ...]:
-    return _all_pairs(primitive, tuple(verbs) if verbs else VERBS[primitive])
-
-
-@dataclass(frozen=True, slots=True)
-class CompiledPolicy:
-    """One policy, compiled once and shared by every proxy that it governs.
-
-    ``authentication`` is None where the policy does not authenticate callers, or is in shadow mode.
-    """
-
-    identity: str
-    tier: Tier
-    closes: bool
-    allow: tuple[CompiledRule, ...]
-    deny: tuple[CompiledRule, ...]
-    weight: int = 0
-    authentication: AuthenticationConfig | None = None
-
-    @classmethod
-    def build(cls, document: PolicyDocument) -> "CompiledPolicy":
-        """Compile a policy document.
-
-        Raises:
-            PatternError: a pattern of one of its rules is invalid, or all of them together weigh too much.
-        """
-        rules = document.access.rules if document.access is not None else ()
-        allow: list[CompiledRule] = []
-        deny: list[CompiledRule] = []
-        weight = 0
-        for rule in rules:
-            compiled = CompiledRule.build(rule)
-            weight += compiled.weight
-            _require_light(rule.name, weight)
-            (allow if rule.effect == "Allow" else deny).append(compiled)
-        closes = document.access is not None and (not rules or bool(allow))
-        authentication = document.authentication if document.mode is None else None
-        return cls(document.identity, document.tier, closes, tuple(allow), tuple(deny), weight, authentication)
-
-    def size(self, primitive: Primitive) -> int:
-        """Return the instructions that judge a name of this primitive."""
-        return sum(rule.size(primitive) for rule in (*self.allow, *self.deny))
-
-    def listing(self, primitive: Primitive) -> tuple[object, ...]:
-        """Return what decides which names of a primitive are visible.
-
-        It is compared with that of another policy, and empty where this policy hides no name.
-        """
-        pair = (primitive, Verb.LIST)
-        shown, hidden = ([r.matchers[pair] for r in rules if pair in r.matchers] for rules in (self.allow, self.deny))
-        return (self.tier, self.closes, shown, hidden) if self.closes or hidden else ()
-
-
-def _require_light(rule: str, weight: int) -> None:
-    if weight > POLICY_WEIGHT:
-        raise PatternError(
-            f"with rule {rule}, patterns and names with an inner * compile to more than {POLICY_WEIGHT} instructions: "
-            "write fewer or shorter ones, smaller repetitions, or a * at one end only"
-        )
-
+from ostiary_core.policy.judgement import MatchedRule, TierJudgement, all_must_allow
+from ostiary_core.policy.name_matcher import NameMatcher
+from ostiary_core.policy.principal_conditions import PrincipalConditions
 
 _OPEN: Final = Decision(True, DecisionReason.OPEN)
 _NAME_TOO_LONG: Final = Decision(False, DecisionReason.NAME_TOO_LONG)
@@ -186,8 +45,21 @@ class AccessEvaluator:
         self._open = frozenset(primitive for primitive in Primitive if self._leaves_open(primitive))
         self._sizes = {it: sum(policy.size(it) for policy in self.policies) for it in Primitive}
 
+    @property
+    def depends_on_caller(self) -> bool:
+        """Whether a rule has a condition, so that decisions need :meth:`specialised`."""
+        return any(policy.depends_on_caller for policy in self.policies)
+
+    def states(self, known: PrincipalConditions) -> RuleStates:
+        """Decide what depends on the caller alone, for all rules."""
+        return tuple(policy.states(known) for policy in self.policies)
+
+    def specialised(self, states: RuleStates) -> "AccessEvaluator":
+        """Return the evaluator for the callers with these states."""
+        return AccessEvaluator([p.specialised(each) for p, each in zip(self.policies, states, strict=True)])
+
     def decide(self, primitive: Primitive, verb: Verb, name: str) -> Decision:
-        """Return the decision on a name.
+        """Return the decision on a name, pending where it depends on the message.
 
         It is the same for equal arguments for the lifetime of the object.
         """
@@ -204,7 +76,10 @@ class AccessEvaluator:
 
     def denial(self, primitive: Primitive, verb: Verb, name: str) -> Decision | None:
         """Return the decision of the Deny rules alone; None where none of them matches."""
-        return _denial(self.policies, primitive, verb, name)
+        final, conditional = _denying(self.policies, primitive, verb, name)
+        if final is not None:
+            return final.denial()
+        return TierJudgement(_OPEN, conditional).unresolved() if conditional else None
 
     def is_open(self, primitive: Primitive) -> bool:
         """Return whether no rule could refuse a name of this primitive: lists need no filter."""
@@ -243,32 +118,59 @@ class AccessEvaluator:
         """Return the decision like :meth:`decide`, without the memo, for a caller with its own."""
         if length_of(name) > name_limit(self._sizes[primitive]) and primitive not in self._open:
             return _NAME_TOO_LONG
-        verdict = _OPEN
-        for tier in self._tiers():
-            decision = _judge_tier(tier, primitive, verb, name)
-            if not decision.allowed:
-                return decision
-            verdict = decision if decision.reason is DecisionReason.ALLOWED else verdict
-        return verdict
+        return all_must_allow([_judge_tier(tier, primitive, verb, name) for tier in self._tiers()], are_tiers=True)
 
 
-def _denial(policies: Iterable[CompiledPolicy], primitive: Primitive, verb: Verb, name: str) -> Decision | None:
-    for policy in policies:
-        for rule in policy.deny:
-            if rule.matches(primitive, verb, name):
-                return Decision(False, DecisionReason.DENIED, policy.identity, rule.name)
-    return None
+def _matching(
+    policies: Iterable[CompiledPolicy],
+    rules: Callable[[CompiledPolicy], Iterable[CompiledRule]],
+    pair: tuple[Primitive, Verb],
+    name: str,
+) -> Iterator[MatchedRule]:
+    return (MatchedRule(policy, rule) for policy in policies for rule in rules(policy) if rule.matches(*pair, name))
+
+
+def _split(matches: Iterable[MatchedRule]) -> tuple[MatchedRule | None, tuple[MatchedRule, ...]]:
+    """Return the first rule without a condition, and the rules with one before it."""
+    conditional: list[MatchedRule] = []
+    for match in matches:
+        if match.rule.condition is None:
+            return match, tuple(conditional)
+        conditional.append(match)
+    return None, tuple(conditional)
+
+
+def _denying(
+    policies: Iterable[CompiledPolicy], primitive: Primitive, verb: Verb, name: str
+) -> tuple[MatchedRule | None, tuple[MatchedRule, ...]]:
+    """Return the Deny rule that denies every message, and those that may deny some; these hide nothing in a list."""
+    final, conditional = _split(_matching(policies, lambda policy: policy.deny, (primitive, verb), name))
+    return final, conditional if verb is not Verb.LIST else ()
 
 
 def _judge_tier(tier: Sequence[CompiledPolicy], primitive: Primitive, verb: Verb, name: str) -> Decision:
-    denial = _denial(tier, primitive, verb, name)
-    if denial is not None:
-        return denial
+    denying, deny = _denying(tier, primitive, verb, name)
+    if denying is not None:
+        return denying.denial()
     closing = [policy for policy in tier if policy.closes]
     if not closing:
-        return _OPEN
-    for policy in closing:
-        for rule in policy.allow:
-            if rule.matches(primitive, verb, name):
-                return Decision(True, DecisionReason.ALLOWED, policy.identity, rule.name)
-    return Decision(False, DecisionReason.NOT_ALLOWED, closing[0].identity)
+        return TierJudgement(_OPEN, deny).unresolved()
+    allowing, allow = _split(_matching(closing, lambda policy: policy.allow, (primitive, verb), name))
+    if verb is Verb.LIST and allow:
+        allowing = allow[0]  # it allows some calls, so the name is shown
+    if allowing is not None:
+        return TierJudgement(allowing.decision(DecisionReason.ALLOWED, allowed=True), deny).unresolved()
+    return _judge_without_allow(closing, TierJudgement(_OPEN, deny, allow), (primitive, verb), name)
+
+
+def _judge_without_allow(
+    closing: Sequence[CompiledPolicy], found: TierJudgement, pair: tuple[Primitive, Verb], name: str
+) -> Decision:
+    """Return the decision of a closed tier where no rule allows every message."""
+    first = closing[0]
+    refusal = Decision(False, DecisionReason.NOT_ALLOWED, first.identity, generation=first.generation)
+    failed = next(_matching(closing, lambda policy: policy.failed, pair, name), None)
+    if failed is not None:
+        refusal = failed.decision(DecisionReason.EXPRESSION_ERROR)
+    lacking = tuple(_matching(closing, lambda policy: policy.lacking, pair, name))
+    return found._replace(decision=refusal, lacking=lacking).unresolved()

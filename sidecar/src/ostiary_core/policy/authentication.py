@@ -8,7 +8,7 @@ never counts, since it changes nothing.
 from collections.abc import Mapping
 
 from ostiary_core.contract.authentication import AuthenticationConfig
-from ostiary_core.policy.access import CompiledPolicy
+from ostiary_core.policy.compiled_policy import CompiledPolicy
 
 
 def in_force(policies: Mapping[str, CompiledPolicy]) -> dict[str, AuthenticationConfig]:

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from ostiary_core.closest_name import Nearest
 from ostiary_core.mcp.methods import Primitive
-from ostiary_core.policy.access import CompiledPolicy
+from ostiary_core.policy.compiled_policy import CompiledPolicy
 
 #: The primitives whose lists are complete.
 LISTED: Final = (Primitive.TOOLS, Primitive.PROMPTS)

@@ -16,10 +16,16 @@ from typing import Final
 from ostiary_core.contract.documents import CatalogueConfig, CatalogueSelectionConfig
 from ostiary_core.errors import AmbiguousURIError
 from ostiary_core.mcp.methods import Primitive, Verb
-from ostiary_core.policy.access import AccessEvaluator, Decision, DecisionReason
+from ostiary_core.policy.access import AccessEvaluator
+from ostiary_core.policy.compiled_policy import RuleStates
+from ostiary_core.policy.conditions import Call
 from ostiary_core.policy.cost_limits import STEPS, length_of, name_limit
+from ostiary_core.policy.decision import Decision, DecisionReason
 from ostiary_core.policy.decision_cache import DECISIONS, Memo
+from ostiary_core.policy.judgement import all_must_allow
 from ostiary_core.policy.name_matcher import NameMatcher
+from ostiary_core.policy.principal import Principal
+from ostiary_core.policy.principal_conditions import PrincipalConditions
 from ostiary_core.policy.uri_readings import Readings, read_uri, rule_names
 
 _NOT_IN_CATALOGUE: Final = Decision(False, DecisionReason.NOT_IN_CATALOGUE)
@@ -27,6 +33,10 @@ _AMBIGUOUS_URI: Final = Decision(False, DecisionReason.AMBIGUOUS_URI)
 _NAME_TOO_LONG: Final = Decision(False, DecisionReason.NAME_TOO_LONG)
 _NO_POLICY: Final = Decision(False, DecisionReason.NO_POLICY)
 _POLICY_INVALID: Final = Decision(False, DecisionReason.POLICY_INVALID)
+
+#: Callers that one proxy remembers, and different sets of grants.
+_CALLERS: Final = 1024
+_GRANTS: Final = 128
 
 #: Most URIs have one reading. The limit for all readings of one, as a multiple of a name of the greatest length.
 _READINGS: Final = 2
@@ -94,16 +104,26 @@ class Visibility:
     Compared by identity: what is derived from one is kept for its lifetime, and never used for another.
 
     ``refusal`` is the decision on everything where the policies are unusable (PolicyInvalid), or where there are none
-    and the gateway's ``withoutPolicy`` is Deny (NoPolicy).
+    and the gateway's ``withoutPolicy`` is Deny (NoPolicy). ``shadow`` is what would be visible if the policies in
+    Shadow mode were enforced, None where there are none.
+
+    Where rules depend on the caller, :meth:`for_principal` returns what one caller may see and use. Where they also
+    depend on the message (``needs_call``), :meth:`decide` needs a :class:`Call`.
     """
 
     catalogue: dict[Primitive, CatalogueMatcher]
     access: AccessEvaluator
     refusal: Decision | None = None
+    shadow: "Visibility | None" = None
+    depends_on_caller: bool = False
+    needs_call: bool = False
     #: The primitives for which deciding is more than a lookup in the rules, and the decisions on their names.
     _judged: frozenset[Primitive] = frozenset()
     _memo: Memo[tuple[Primitive, Verb, str], Decision] = field(default_factory=Memo, repr=False)
     _usable: dict[tuple[Primitive, Verb], bool] = field(default_factory=dict, repr=False)
+    #: Callers with the same grants share one visibility, with its caches.
+    _by_principal: dict[Principal, "Visibility"] = field(default_factory=dict, repr=False)
+    _by_states: dict[tuple[RuleStates, RuleStates], "Visibility"] = field(default_factory=dict, repr=False)
 
     @classmethod
     def build(
@@ -115,25 +135,89 @@ class Visibility:
             PatternError: the names of the catalogue together are too large.
         """
         matchers = compile_catalogue(catalogue)
-        refusal = _POLICY_INVALID if invalid else _NO_POLICY if not access.policies and default == "Deny" else None
-        judged = {*matchers, *(() if access.is_open(Primitive.RESOURCES) else (Primitive.RESOURCES,))}
-        return cls(matchers, access, refusal, frozenset(judged))
+        enforced = [policy for policy in access.policies if not policy.is_shadow]
+        refusal = _POLICY_INVALID if invalid else _NO_POLICY if not enforced and default == "Deny" else None
+        if len(enforced) == len(access.policies):
+            return cls._of(matchers, access, refusal)
+        shadow = cls._of(matchers, access, refusal)
+        return cls._of(matchers, AccessEvaluator(enforced), refusal, shadow)
 
-    def decide(self, primitive: Primitive, verb: Verb, name: str) -> Decision:
+    @classmethod
+    def _of(
+        cls,
+        catalogue: dict[Primitive, CatalogueMatcher],
+        access: AccessEvaluator,
+        refusal: Decision | None,
+        shadow: "Visibility | None" = None,
+        *,
+        is_specialised: bool = False,
+    ) -> "Visibility":
+        judged = {*catalogue, *(() if access.is_open(Primitive.RESOURCES) else (Primitive.RESOURCES,))}
+        has_conditions = access.depends_on_caller
+        return cls(
+            catalogue=catalogue,
+            access=access,
+            refusal=refusal,
+            shadow=shadow,
+            depends_on_caller=not is_specialised
+            and (has_conditions or (shadow is not None and shadow.depends_on_caller)),
+            needs_call=has_conditions or (shadow is not None and shadow.needs_call),
+            _judged=frozenset(judged),
+        )
+
+    def for_principal(self, principal: Principal) -> "Visibility":
+        """Return what one caller may see and use; it is this object where no rule depends on the caller."""
+        if not self.depends_on_caller:
+            return self
+        found = self._by_principal.pop(principal, None)
+        if found is None:
+            found = self._specialised(PrincipalConditions(principal))
+            if len(self._by_principal) >= _CALLERS:
+                del self._by_principal[next(iter(self._by_principal))]
+        self._by_principal[principal] = found  # the most recently used comes last
+        return found
+
+    def _specialised(self, known: PrincipalConditions) -> "Visibility":
+        states = self.access.states(known), self.shadow.access.states(known) if self.shadow is not None else ()
+        found = self._by_states.get(states)
+        if found is None:
+            shadow = self.shadow._with_states(states[1]) if self.shadow is not None else None
+            found = self._with_states(states[0], shadow)
+            if len(self._by_states) >= _GRANTS:
+                del self._by_states[next(iter(self._by_states))]
+            self._by_states[states] = found
+        return found
+
+    def _with_states(self, states: RuleStates, shadow: "Visibility | None" = None) -> "Visibility":
+        access = self.access.specialised(states)
+        return self._of(self.catalogue, access, self.refusal, shadow, is_specialised=True)
+
+    def decide(self, primitive: Primitive, verb: Verb, name: str, call: Call | None = None) -> Decision:
         """Return the decision on one name.
 
-        For a URI or URI template, the decision on all its readings by servers.
+        For a URI or URI template, the decision on all its readings by servers. ``call`` is the message, for conditions
+        that read it; without one they do not allow, and they deny. A list has no message: a conditional Allow shows a
+        name there, and a conditional Deny does not hide it.
         """
         if self.refusal is not None:
             return self.refusal
         if primitive not in self._judged:
-            return self.access.decide(primitive, verb, name)
-        key = (primitive, verb, name)
-        decision = self._memo.get(key)
-        if decision is None:
-            decision = self._judge(primitive, verb, name)
-            DECISIONS.keep(self._memo, key, decision, name=name)
-        return decision
+            decision = self.access.decide(primitive, verb, name)
+        else:
+            key = (primitive, verb, name)
+            known = self._memo.get(key)
+            if known is None:
+                known = self._judge(primitive, verb, name)
+                DECISIONS.keep(self._memo, key, known, name=name)
+            decision = known
+        return decision if decision.pending is None else decision.resolve(call)
+
+    def would_deny(self, primitive: Primitive, verb: Verb, name: str, call: Call | None = None) -> Decision | None:
+        """Return the refusal that policies in Shadow mode would cause, None where they would not refuse."""
+        if self.shadow is None:
+            return None
+        decision = self.shadow.decide(primitive, verb, name, call)
+        return decision if not decision.allowed else None
 
     def name_limit(self, primitive: Primitive) -> int:
         """Return the most bytes of a name, or of all readings of a URI, that can be judged."""
@@ -176,7 +260,7 @@ class Visibility:
                 return _NOT_IN_CATALOGUE
             denial = self.access.denial(primitive, verb, name)
             verdicts += [denial] if denial is not None else []
-        return next((verdict for verdict in verdicts if not verdict.allowed), verdicts[0])
+        return all_must_allow(verdicts, are_tiers=False)
 
     def shows(self, primitive: Primitive, name: str) -> bool:
         """Return whether the caller may see the name."""
@@ -225,7 +309,8 @@ class Visibility:
         matcher = self.catalogue.get(primitive)
         if matcher is not None and matcher.excludes(name):
             return True
-        return self.access.denial(primitive, verb, name) is not None
+        denial = self.access.denial(primitive, verb, name)
+        return denial is not None and not denial.allowed
 
     def _size(self, primitive: Primitive) -> int:
         matcher = self.catalogue.get(primitive)

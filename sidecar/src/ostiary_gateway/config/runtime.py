@@ -9,7 +9,8 @@ from pydantic import ValidationError
 from ostiary_core.contract.documents import EntryDocument, PolicyDocument
 from ostiary_core.contract.read_errors import unreadable
 from ostiary_core.errors import ContractError
-from ostiary_core.policy.access import AccessEvaluator, CompiledPolicy
+from ostiary_core.policy.access import AccessEvaluator
+from ostiary_core.policy.compiled_policy import CompiledPolicy
 from ostiary_core.policy.principal import Principal
 from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway.server.request import Request

@@ -22,7 +22,7 @@ from ostiary_core.contract.manifest import Manifest
 from ostiary_core.contract.parts import MANIFEST_FILE
 from ostiary_core.contract.read_errors import unreadable
 from ostiary_core.errors import OstiaryError
-from ostiary_core.policy.access import CompiledPolicy
+from ostiary_core.policy.compiled_policy import CompiledPolicy
 from ostiary_gateway.config.cooperative_build import CooperativeBuild, cooperative_build
 from ostiary_gateway.config.keyring import Keyring
 from ostiary_gateway.config.rejections import (

@@ -9,8 +9,8 @@ from typing import Final
 
 from ostiary_core.contract.authentication import AuthenticationConfig
 from ostiary_core.contract.documents import EntryDocument
-from ostiary_core.policy.access import CompiledPolicy
 from ostiary_core.policy.authentication import in_force
+from ostiary_core.policy.compiled_policy import CompiledPolicy
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.identity.api_keys import ApiKeys
 from ostiary_gateway.identity.authenticator import AuthenticationMethod, Authenticator, Outcomes

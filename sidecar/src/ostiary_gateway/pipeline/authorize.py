@@ -11,8 +11,8 @@ from typing import Any, Final
 from ostiary_core.mcp import codes
 from ostiary_core.mcp.methods import METHODS, USE, AuthorizationKind, Primitive, Verb
 from ostiary_core.mcp.protocol_revisions import MODERN
-from ostiary_core.policy.access import Decision, DecisionReason
 from ostiary_core.policy.cost_limits import NAME_LENGTH
+from ostiary_core.policy.decision import Decision, DecisionReason
 from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.pipeline.exchange import Message

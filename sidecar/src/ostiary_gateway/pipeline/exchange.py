@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from ostiary_core.mcp.methods import METHODS, UNKNOWN_NOTIFICATION, AuthorizationKind, Method
 from ostiary_core.mcp.protocol_revisions import MODERN, Era
-from ostiary_core.policy.access import Decision
+from ostiary_core.policy.decision import Decision
 from ostiary_core.policy.principal import ANONYMOUS, Principal
 from ostiary_gateway.config.runtime import ProxyRuntime
 from ostiary_gateway.config.snapshot import Snapshot

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from ostiary_core.contract.documents import AccessRuleConfig, AccessRulesConfig, PolicyDocument, SelectionConfig, Tier
 from ostiary_core.errors import PatternError
 from ostiary_core.mcp.methods import VERBS, Primitive, Verb
-from ostiary_core.policy.access import AccessEvaluator, CompiledPolicy, Decision, DecisionReason
+from ostiary_core.policy.access import AccessEvaluator
+from ostiary_core.policy.compiled_policy import CompiledPolicy
+from ostiary_core.policy.decision import Decision, DecisionReason
 from ostiary_core.policy.decision_cache import DECISIONS, DecisionCache, Memo
 from ostiary_core.policy.visibility import Visibility
 
@@ -154,7 +156,9 @@ def test_empty_rules_refuse_every_name_of_every_primitive() -> None:
     subject = access(policy(name="closed"))
 
     for primitive, verb in PAIRS:
-        assert subject.decide(primitive, verb, "x") == Decision(False, DecisionReason.NOT_ALLOWED, "ns/closed")
+        assert subject.decide(primitive, verb, "x") == Decision(
+            False, DecisionReason.NOT_ALLOWED, "ns/closed", generation=1
+        )
 
 
 def test_list_without_call_shows_and_refuses() -> None:
@@ -177,8 +181,12 @@ def test_deny_wins_over_allow_and_is_the_evidence() -> None:
     allow, deny = rule(name="all"), rule("Deny", "no-delete", tools={"names": ["delete_*"]})
     subject = access(policy(allow, deny))
 
-    assert subject.decide(TOOLS, Verb.CALL, "delete_x") == Decision(False, DecisionReason.DENIED, "ns/p", "no-delete")
-    assert subject.decide(TOOLS, Verb.CALL, "read_x") == Decision(True, DecisionReason.ALLOWED, "ns/p", "all")
+    assert subject.decide(TOOLS, Verb.CALL, "delete_x") == Decision(
+        False, DecisionReason.DENIED, "ns/p", "no-delete", generation=1
+    )
+    assert subject.decide(TOOLS, Verb.CALL, "read_x") == Decision(
+        True, DecisionReason.ALLOWED, "ns/p", "all", generation=1
+    )
 
 
 def test_deny_rules_alone_leave_the_rest_open() -> None:
@@ -201,8 +209,12 @@ def test_both_tiers_must_allow() -> None:
     subject = access(platform, owner)
 
     assert subject.decide(TOOLS, Verb.CALL, "read_a").allowed
-    assert subject.decide(TOOLS, Verb.CALL, "read_b") == Decision(False, DecisionReason.NOT_ALLOWED, "ns/owner")
-    assert subject.decide(TOOLS, Verb.CALL, "write_a") == Decision(False, DecisionReason.NOT_ALLOWED, "ns/platform")
+    assert subject.decide(TOOLS, Verb.CALL, "read_b") == Decision(
+        False, DecisionReason.NOT_ALLOWED, "ns/owner", generation=1
+    )
+    assert subject.decide(TOOLS, Verb.CALL, "write_a") == Decision(
+        False, DecisionReason.NOT_ALLOWED, "ns/platform", generation=1
+    )
 
 
 def test_a_rule_without_primitives_applies_to_all_three() -> None:

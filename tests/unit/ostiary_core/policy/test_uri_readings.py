@@ -12,7 +12,7 @@ from visibilities import visibility_by_rules, visibility_of
 
 from ostiary_core.errors import AmbiguousURIError
 from ostiary_core.mcp.methods import Primitive, Verb
-from ostiary_core.policy.access import DecisionReason
+from ostiary_core.policy.decision import DecisionReason
 from ostiary_core.policy.uri_readings import read_uri, rule_names
 from ostiary_core.policy.visibility import Visibility
 from ostiary_tools.toolchain import node

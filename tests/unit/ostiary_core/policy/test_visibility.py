@@ -10,8 +10,10 @@ from ostiary_core.contract.documents import (
     PolicyDocument,
 )
 from ostiary_core.mcp.methods import Primitive, Verb
-from ostiary_core.policy.access import AccessEvaluator, CompiledPolicy, DecisionReason
+from ostiary_core.policy.access import AccessEvaluator
+from ostiary_core.policy.compiled_policy import CompiledPolicy
 from ostiary_core.policy.cost_limits import STEPS, name_limit
+from ostiary_core.policy.decision import DecisionReason
 from ostiary_core.policy.visibility import Visibility
 
 TOOLS, RESOURCES = Primitive.TOOLS, Primitive.RESOURCES

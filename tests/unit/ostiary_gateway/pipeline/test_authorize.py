@@ -9,7 +9,7 @@ from multidict import CIMultiDict
 from visibilities import visibility_by_rules, visibility_of
 
 from ostiary_core.mcp.methods import Primitive
-from ostiary_core.policy.access import DecisionReason
+from ostiary_core.policy.decision import DecisionReason
 from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.pipeline.authorize import DeniedError, authorize

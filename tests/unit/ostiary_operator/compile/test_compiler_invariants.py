@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ostiary_core.canonical import digest
 from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_core.contract.documents import EntryDocument, PolicyDocument
-from ostiary_core.policy.access import CompiledPolicy
+from ostiary_core.policy.compiled_policy import CompiledPolicy
 from ostiary_operator.api.conditions import MESSAGE_LIMIT, REASONS, ConditionType
 from ostiary_operator.compile.compiler import compile_resources
 from ostiary_operator.compile.model import Compiled, ObjectKey, Resources

@@ -1,0 +1,169 @@
+"""Constraints of rules on the arguments of a call, with the meaning of JSON Schema's keywords.
+
+Values are never converted: the number 10 is not the text "10", and true is not 1. A constraint is three-valued, like an
+expression: a value of a type that it cannot judge is an error, so a Deny rule cannot be evaded with another type.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ostiary_core.contract.documents import ArgumentConfig
+from ostiary_core.errors import PatternError
+from ostiary_core.policy.cost_limits import STEPS, length_of
+from ostiary_core.policy.expressions import ExpressionResult
+from ostiary_core.policy.name_matcher import compile_expression
+
+_ABSENT: Final = object()
+#: Values and characters of a constraint that a message repeats.
+_SHOWN_VALUES: Final = 16
+_SHOWN_CHARACTERS: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class ArgumentConstraint:
+    """A constraint on the argument that ``path`` leads to. An absent argument fails it."""
+
+    path: tuple[str, ...]
+    values: tuple[Any, ...] | None = None
+    pattern: str | None = None
+    minimum: int | float | None = None
+    maximum: int | float | None = None
+    max_length: int | None = None
+    expression: Any = None
+
+    @classmethod
+    def build(cls, config: ArgumentConfig) -> "ArgumentConstraint":
+        """Compile a constraint of the contract.
+
+        Raises:
+            PatternError: its pattern is invalid, or it constrains nothing.
+        """
+        values = (config.const,) if config.const is not None else tuple(config.enum) if config.enum else None
+        if config.const is not None and config.enum is not None:
+            values = tuple(value for value in config.enum if same(value, config.const))
+        made = cls(
+            path=tuple(config.path),
+            values=values,
+            pattern=config.pattern,
+            minimum=config.minimum,
+            maximum=config.maximum,
+            max_length=config.max_length,
+            expression=compile_expression(config.pattern) if config.pattern is not None else None,
+        )
+        if not made.path or made.schema() == {}:
+            raise PatternError(f"the constraint on argument {made.title or '(without a path)'} constrains nothing")
+        return made
+
+    @property
+    def title(self) -> str:
+        """The path as messages write it."""
+        return ".".join(self.path)
+
+    @property
+    def weight(self) -> int:
+        """The cost of judging, in instructions: what budgets count."""
+        size = self.expression.programsize if self.expression is not None else 0
+        return 8 + size + len(self.values or ())
+
+    def evaluate(self, arguments: Mapping[str, Any]) -> ExpressionResult:
+        """Judge a call's arguments. A value of a type that cannot be judged is ERROR, an absent one FALSE."""
+        value = _at(self.path, arguments)
+        if value is _ABSENT:
+            return ExpressionResult.FALSE
+        if not self._can_judge(value):
+            return ExpressionResult.ERROR
+        return ExpressionResult.TRUE if self._permits(value) else ExpressionResult.FALSE
+
+    def _can_judge(self, value: Any) -> bool:
+        if self.values is not None and _kind(value) not in {_kind(each) for each in self.values}:
+            return False
+        if (self.minimum is not None or self.maximum is not None) and _kind(value) != "number":
+            return False
+        if (self.pattern is not None or self.max_length is not None) and not isinstance(value, str):
+            return False
+        return self.expression is None or length_of(value) * self.expression.programsize <= STEPS
+
+    def _permits(self, value: Any) -> bool:
+        if self.values is not None and not any(same(value, each) for each in self.values):
+            return False
+        if self.minimum is not None and value < self.minimum:
+            return False
+        if self.maximum is not None and value > self.maximum:
+            return False
+        if self.max_length is not None and len(value) > self.max_length:
+            return False
+        return self.expression is None or _found(self.expression, value)
+
+    def schema(self) -> dict[str, Any]:
+        """Return the constraint as keywords of JSON Schema."""
+        keywords = {
+            "enum": list(self.values) if self.values is not None else None,
+            "pattern": self.pattern,
+            "minimum": self.minimum,
+            "maximum": self.maximum,
+            "maxLength": self.max_length,
+        }
+        return {key: value for key, value in keywords.items() if value is not None}
+
+    def requirement(self) -> str:
+        """Return what the argument must be, as a sentence that a model can act on."""
+        return f"argument {self.title!r} must be given and {' and '.join(self._requirements())}"
+
+    def _requirements(self) -> Iterable[str]:
+        if self.values is not None:
+            yield f"be {_listed(self.values)}"
+        if self.minimum is not None:
+            yield f"be a number of at least {self.minimum}"
+        if self.maximum is not None:
+            yield f"be a number of at most {self.maximum}"
+        if self.max_length is not None:
+            yield f"be text of at most {self.max_length} characters"
+        if self.pattern is not None:
+            yield f"be text that matches the regular expression {self.pattern}"
+
+
+def _listed(values: tuple[Any, ...]) -> str:
+    shown = [json.dumps(value, ensure_ascii=False)[:_SHOWN_CHARACTERS] for value in values[:_SHOWN_VALUES]]
+    more = [f"{len(values) - len(shown)} more values"] if len(values) > len(shown) else []
+    return f"one of {', '.join(shown + more)}" if len(values) > 1 else shown[0]
+
+
+def _at(path: tuple[str, ...], arguments: Any) -> Any:
+    for member in path:
+        if not isinstance(arguments, dict) or member not in arguments:
+            return _ABSENT
+        arguments = arguments[member]
+    return arguments
+
+
+def _found(expression: Any, text: str) -> bool:
+    try:
+        return expression.search(text) is not None
+    except UnicodeEncodeError:  # half a surrogate pair
+        return False
+
+
+def _kind(value: Any) -> str:
+    """Return the JSON type of a value; integers are numbers."""
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int | float):
+        return "number"
+    if isinstance(value, str):
+        return "string"
+    if value is None:
+        return "null"
+    return "object" if isinstance(value, dict) else "array"
+
+
+def same(one: Any, other: Any) -> bool:
+    """Return whether two JSON values are equal: numbers by value, true is not 1."""
+    if _kind(one) != _kind(other):
+        return False
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(value, other[key]) for key, value in one.items())
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    return bool(one == other)

@@ -1,0 +1,215 @@
+"""The access rules of one policy, compiled once and shared by every proxy that it governs."""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final, TypeAlias
+
+from ostiary_core.contract.authentication import AuthenticationConfig
+from ostiary_core.contract.documents import AccessRuleConfig, PolicyDocument, Tier
+from ostiary_core.errors import ExpressionError, PatternError
+from ostiary_core.mcp.methods import VERBS, Primitive, Verb
+from ostiary_core.policy.conditions import RuleCondition, RuleState
+from ostiary_core.policy.cost_limits import POLICY_WEIGHT
+from ostiary_core.policy.name_matcher import ANY_NAME, NameMatcher
+from ostiary_core.policy.principal_conditions import PrincipalConditions
+from ostiary_core.policy.subjects import Subject
+from ostiary_core.policy.uri_readings import rule_names
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledRule:
+    """One rule, with its matchers by (primitive, verb).
+
+    The rule does not govern an absent pair. Its ``condition``, if any, must hold as well. ``failed`` says that it
+    applies because an expression failed; ``scopes`` are all that its condition demands.
+    """
+
+    name: str
+    matchers: dict[tuple[Primitive, Verb], NameMatcher]
+    condition: RuleCondition | None = None
+    failed: bool = False
+    scopes: frozenset[str] = frozenset()
+
+    @classmethod
+    def build(cls, rule: AccessRuleConfig, subjects: tuple[Subject, ...] | None = None) -> "CompiledRule":
+        """Compile a rule of the contract, for the callers of ``subjects``.
+
+        Raises:
+            PatternError: a pattern or a constraint on arguments is invalid.
+            ExpressionError: a condition is invalid.
+        """
+        matchers: dict[tuple[Primitive, Verb], NameMatcher] = {}
+        for primitive in Primitive:
+            selection = rule.selection(primitive)
+            if selection is not None:
+                names = selection.names
+                if primitive is Primitive.RESOURCES:
+                    names = rule_names(names, denies=rule.effect == "Deny")
+                matcher = NameMatcher.build(names, selection.patterns)
+                matchers |= dict.fromkeys(_pairs(primitive, selection.verbs), matcher)
+        condition = RuleCondition.build(rule, subjects)
+        return cls(rule.name, matchers or _EVERYTHING, condition, scopes=frozenset(rule.scopes or ()))
+
+    @property
+    def weight(self) -> int:
+        """The cost of the rule, in instructions."""
+        names = sum(matcher.weight for matcher in {id(it): it for it in self.matchers.values()}.values())
+        return names + (self.condition.weight if self.condition is not None else 0)
+
+    def state(self, known: PrincipalConditions, *, denies: bool) -> RuleState:
+        """Decide what depends on the caller alone."""
+        return self.condition.state(known, denies=denies) if self.condition is not None else RuleState.APPLIES
+
+    def residual(self) -> "CompiledRule":
+        """Return the rule without the conditions that depend on the caller alone, which hold."""
+        return replace(self, condition=self.condition.residual) if self.condition is not None else self
+
+    def size(self, primitive: Primitive) -> int:
+        """Return the instructions that judge a name of this primitive."""
+        return max((matcher.size for (p, _), matcher in self.matchers.items() if p is primitive), default=0)
+
+    def matches(self, primitive: Primitive, verb: Verb, name: str) -> bool:
+        """Return whether the rule applies to this pair and name."""
+        matcher = self.matchers.get((primitive, verb))
+        return matcher is not None and matcher.matches(name)
+
+
+_EVERYTHING: Final = {(primitive, verb): ANY_NAME for primitive, verbs in VERBS.items() for verb in verbs}
+
+
+@functools.cache
+def _all_pairs(primitive: Primitive, verbs: tuple[Verb, ...]) -> tuple[tuple[Primitive, Verb], ...]:
+    """Return pairs that rules share: there are few pairs, and tens of thousands of rules."""
+    return tuple((primitive, verb) for verb in verbs)
+
+
+def _pairs(primitive: Primitive, verbs: Sequence[Verb] | None) -> tuple[tuple[Primitive, Verb], ...]:
+    return _all_pairs(primitive, tuple(verbs) if verbs else VERBS[primitive])
+
+
+#: What is known about each rule of each policy once the caller is known: Allow rules, then Deny rules.
+RuleStates: TypeAlias = tuple[tuple[RuleState, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledPolicy:
+    """One policy, compiled once and shared by every proxy that it governs.
+
+    ``authentication`` is None where the policy does not authenticate callers, or is in shadow mode.
+
+    ``lacking`` and ``failed`` are Allow rules that do not allow, in a policy that is specialised for a caller: those
+    for which it lacks scopes, and those with an expression that failed.
+    """
+
+    identity: str
+    tier: Tier
+    closes: bool
+    allow: tuple[CompiledRule, ...]
+    deny: tuple[CompiledRule, ...]
+    weight: int = 0
+    authentication: AuthenticationConfig | None = None
+    generation: int = 0
+    is_shadow: bool = False
+    lacking: tuple[CompiledRule, ...] = ()
+    failed: tuple[CompiledRule, ...] = ()
+
+    @classmethod
+    def build(cls, document: PolicyDocument) -> "CompiledPolicy":
+        """Compile a policy document.
+
+        Raises:
+            PatternError: a pattern of one of its rules is invalid, or all of them together weigh too much.
+            ExpressionError: a condition is invalid; the message names subject or rule.
+        """
+        rules = document.access.rules if document.access is not None else ()
+        subjects = _subjects(document)
+        allow: list[CompiledRule] = []
+        deny: list[CompiledRule] = []
+        weight = sum(subject.weight for subject in subjects or ())
+        for position, rule in enumerate(rules):
+            compiled = _rule(rule, position, subjects)
+            weight += compiled.weight
+            _require_light(rule.name, weight)
+            (allow if rule.effect == "Allow" else deny).append(compiled)
+        return cls(
+            identity=document.identity,
+            tier=document.tier,
+            closes=document.access is not None and (not rules or bool(allow)),
+            allow=tuple(allow),
+            deny=tuple(deny),
+            weight=weight,
+            authentication=document.authentication if document.mode is None else None,
+            generation=document.generation,
+            is_shadow=document.mode == "Shadow",
+        )
+
+    @property
+    def depends_on_caller(self) -> bool:
+        """Whether a rule has a condition."""
+        return any(rule.condition is not None for rule in (*self.allow, *self.deny))
+
+    def states(self, known: PrincipalConditions) -> tuple[RuleState, ...]:
+        """Decide what depends on the caller alone, for each Allow rule and then each Deny rule."""
+        allow = [rule.state(known, denies=False) for rule in self.allow]
+        return (*allow, *(rule.state(known, denies=True) for rule in self.deny))
+
+    def specialised(self, states: Sequence[RuleState]) -> "CompiledPolicy":
+        """Return the policy for the callers with these states; it closes its tier as before."""
+        allow = list(zip(self.allow, states, strict=False))
+        deny = zip(self.deny, states[len(self.allow) :], strict=True)
+        kept = {RuleState.APPLIES, RuleState.CONDITIONAL}
+        return replace(
+            self,
+            allow=tuple(rule.residual() for rule, state in allow if state in kept),
+            lacking=tuple(rule.residual() for rule, state in allow if state is RuleState.LACKS_SCOPES),
+            failed=tuple(rule for rule, state in allow if state is RuleState.FAILED),
+            deny=tuple(
+                replace(rule.residual(), failed=state is RuleState.FAILED)
+                for rule, state in deny
+                if state is not RuleState.DROPPED
+            ),
+        )
+
+    def size(self, primitive: Primitive) -> int:
+        """Return the instructions that judge a name of this primitive."""
+        return sum(rule.size(primitive) for rule in (*self.allow, *self.deny, *self.lacking, *self.failed))
+
+    def listing(self, primitive: Primitive) -> tuple[object, ...]:
+        """Return what decides which names of a primitive are visible.
+
+        It is compared with that of another policy, and empty where this policy hides no name.
+        """
+        pair = (primitive, Verb.LIST)
+        shown = [rule.matchers[pair] for rule in self.allow if pair in rule.matchers]
+        hidden = [rule.matchers[pair] for rule in self.deny if pair in rule.matchers and rule.condition is None]
+        narrowed = [(rule.matchers, rule.condition.arguments) for rule in self.allow if rule.condition is not None]
+        return (self.tier, self.closes, shown, hidden, narrowed) if self.closes or hidden else ()
+
+
+def _subjects(document: PolicyDocument) -> tuple[Subject, ...] | None:
+    if document.subjects is None:
+        return None
+    found = []
+    for position, subject in enumerate(document.subjects):
+        try:
+            found.append(Subject.build(subject))
+        except ExpressionError as error:
+            raise error.within(f"spec.subjects[{position}].when") from None
+    return tuple(found)
+
+
+def _rule(rule: AccessRuleConfig, position: int, subjects: tuple[Subject, ...] | None) -> CompiledRule:
+    try:
+        return CompiledRule.build(rule, subjects)
+    except ExpressionError as error:
+        raise error.within(f"spec.access.rules[{position}].when of rule {rule.name}") from None
+
+
+def _require_light(rule: str, weight: int) -> None:
+    if weight > POLICY_WEIGHT:
+        raise PatternError(
+            f"with rule {rule}, patterns and names with an inner * compile to more than {POLICY_WEIGHT} instructions: "
+            "write fewer or shorter ones, smaller repetitions, or a * at one end only; conditions and constraints on "
+            "arguments count too"
+        )
