@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ostiary_bench import messages, servers
-from ostiary_bench.gateways import GatewayUnderTest
+from ostiary_bench.gateways_under_test import GatewayUnderTest
 from ostiary_bench.load import Closed, Open, closed_loop, open_loop
 from ostiary_bench.probes import answers
 from ostiary_bench.servers import OTHER_CORE, Upstream, on_core

@@ -12,7 +12,7 @@ from typing import Final
 
 from ostiary_bench import servers
 from ostiary_bench.calls import CALL, LIST
-from ostiary_bench.gateways import GatewayUnderTest
+from ostiary_bench.gateways_under_test import GatewayUnderTest
 from ostiary_bench.load import closed_loop
 from ostiary_bench.servers import Upstream
 from ostiary_tools.common.errors import ToolError

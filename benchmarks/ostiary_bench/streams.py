@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from ostiary_bench import meters
-from ostiary_bench.gateways import compile_into, proxy, start_gateway
+from ostiary_bench.gateways_under_test import compile_into, proxy, start_gateway
 from ostiary_bench.probes import answers
 from ostiary_bench.servers import OTHER_CORE, on_core
 from ostiary_gateway.app import connections_for, raise_file_limit

@@ -11,7 +11,7 @@ from fenced_blocks import fenced_blocks
 
 from ostiary_operator.api.load import parse_proxy, parse_settings
 from ostiary_operator.api.proxy import Timeouts
-from ostiary_operator.compile import gateway_discovery
+from ostiary_operator.compile import gateways
 
 
 def set_(**chosen: str) -> list[str]:
@@ -20,7 +20,7 @@ def set_(**chosen: str) -> list[str]:
 
 def discovered(objects: list[Object]) -> Any:
     services = [s for s in of_kind(objects, "Service") if "ostiary.dev/gateway" in s["metadata"]["labels"]]
-    return gateway_discovery.discover(services, of_kind(objects, "ConfigMap")).gateways
+    return gateways.discover(services, of_kind(objects, "ConfigMap")).gateways
 
 
 def test_each_entry_is_a_gateway_in_the_operators_eyes() -> None:

@@ -16,7 +16,7 @@ from ostiary_core.contract.parts import MAX_PARTS, config_map_name
 from ostiary_operator.api.load import parse_settings
 from ostiary_operator.cli.commands import COMMANDS
 from ostiary_operator.cli.gateway import read_options
-from ostiary_operator.compile import gateway_discovery
+from ostiary_operator.compile import gateways
 from ostiary_operator.kube import options
 from ostiary_operator.status import replicas
 from ostiary_tools.common.errors import CommandError
@@ -60,7 +60,7 @@ def test_the_lease_of_the_election_is_part_of_the_release_and_is_removed_with_it
 
 def test_the_operator_discovers_the_gateway_with_its_settings_and_replicas() -> None:
     objects = render("-f", values("kind"))
-    (gateway,) = gateway_discovery.discover(labelled(objects, "Service"), of_kind(objects, "ConfigMap")).gateways
+    (gateway,) = gateways.discover(labelled(objects, "Service"), of_kind(objects, "ConfigMap")).gateways
     assert (gateway.identity, gateway.service, gateway.port) == ("ostiary-system/default", "ostiary-gateway", 80)
     assert gateway.settings is not None
     assert str(parse_settings(gateway.settings).external_url) == "http://localhost:8080"

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from ostiary_operator.api.labels import OPERATOR_NAMESPACE
-from ostiary_operator.cli import shared
+from ostiary_operator.cli import common_arguments
 
 if TYPE_CHECKING:
     from ostiary_operator.kube.kubeconfig import Credentials
@@ -37,7 +37,7 @@ def add_connection(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--operator-namespace",
         metavar="NAME",
-        type=shared.namespace,
+        type=common_arguments.namespace,
         default=OPERATOR_NAMESPACE,
         help=f"namespace of operator and shared gateways (default: {OPERATOR_NAMESPACE})",
     )
@@ -55,7 +55,7 @@ def add_namespace(parser: argparse.ArgumentParser) -> None:
         "-n",
         "--namespace",
         metavar="NAME",
-        type=shared.namespace,
+        type=common_arguments.namespace,
         help="namespace of the resources (default: the context's)",
     )
 

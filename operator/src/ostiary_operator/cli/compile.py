@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from ostiary_operator.cli.shared import add_namespaces
+from ostiary_operator.cli.common_arguments import add_namespaces
 
 if TYPE_CHECKING:
     from ostiary_operator.local.compilation import Compiler

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ostiary_operator.cli import cluster, shared
+from ostiary_operator.cli import cluster, common_arguments
 
 if TYPE_CHECKING:
     from ostiary_operator.doctor.diagnosis import Case, Options
@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--wait",
         metavar="SECONDS",
-        type=shared.seconds,
+        type=common_arguments.seconds,
         default=10.0,
         help="how long a pending change may take before it counts as broken (default: 10)",
     )

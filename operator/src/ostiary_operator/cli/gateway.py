@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from ostiary_operator.cli import shared
+from ostiary_operator.cli import common_arguments
 
 if TYPE_CHECKING:
     from ostiary_gateway.options import GatewayOptions, KubernetesOptions, TlsFiles
@@ -44,27 +44,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--gateway",
         metavar="NAMESPACE/NAME",
-        type=shared.gateway,
+        type=common_arguments.gateway,
         help="identity of this gateway; a config for another one is refused (default: the one that the config names)",
     )
-    shared.add_listeners(parser)
+    common_arguments.add_listeners(parser)
     _add_tls(parser)
     _add_watch(parser)
     parser.add_argument(
         "--drain-seconds",
         metavar="SECONDS",
-        type=shared.seconds,
+        type=common_arguments.seconds,
         default=25.0,
         help="how long requests in flight may take after SIGTERM (default: 25)",
     )
     parser.add_argument(
         "--drain-delay-seconds",
         metavar="SECONDS",
-        type=shared.seconds,
+        type=common_arguments.seconds,
         default=0.0,
         help="how long to accept new requests after SIGTERM, so that load balancers can remove it (default: 0)",
     )
-    shared.add_format(parser)
+    common_arguments.add_format(parser)
 
 
 def _add_tls(parser: argparse.ArgumentParser) -> None:
@@ -99,7 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 2
     from ostiary_gateway import process  # noqa: PLC0415  an extra, and slow to load
 
-    shared.configure(arguments.log_format)
+    common_arguments.configure(arguments.log_format)
     return process.run(options)
 
 

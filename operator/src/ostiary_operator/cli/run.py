@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ostiary_operator.cli import shared
+from ostiary_operator.cli import common_arguments
 
 if TYPE_CHECKING:
     from ostiary_operator.local.run_options import RunOptions
@@ -24,15 +24,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help=f"a file or a folder with MCPProxies and MCPPolicies (default: {_DEFAULT})",
     )
-    shared.add_listeners(parser)
-    shared.add_port(
+    common_arguments.add_listeners(parser)
+    common_arguments.add_port(
         parser, "--mock-port", variable="MOCK_PORT", default=7878, what="port of the mock MCP server on localhost"
     )
     parser.add_argument("--no-mock-server", action="store_true", help="do not start the mock MCP server")
     parser.add_argument(
         "-v", "--verbose", action="store_true", help="show every message, not only tool calls and refusals"
     )
-    shared.add_namespaces(parser)
+    common_arguments.add_namespaces(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

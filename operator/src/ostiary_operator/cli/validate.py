@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ostiary_operator.cli.shared import add_namespaces
+from ostiary_operator.cli.common_arguments import add_namespaces
 
 if TYPE_CHECKING:
     from ostiary_operator.local.findings import Finding

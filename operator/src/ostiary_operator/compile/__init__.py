@@ -8,7 +8,7 @@ The modules in the order in which the compiler uses them:
 
 model               input and output; ``inputs`` builds the input from plain Kubernetes objects
 resource_parser     the resources, each parsed and validated on its own
-gateway_discovery   which gateways exist, with the text of their settings; ``gateway_settings`` parses it
+gateways            which gateways exist, with the text of their settings; ``gateway_settings`` parses it
 targets, policies   which proxies a policy means; which version of each policy is in force
 proxies             which version of each proxy is in force where, by ``grants``, ``routes``, ``references``
 entries             the documents of the proxies; ``quota`` bounds them per namespace

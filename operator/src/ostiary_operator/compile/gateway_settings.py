@@ -25,7 +25,7 @@ from ostiary_operator.api.settings import Bounds as ApiBounds
 from ostiary_operator.api.settings import EgressProxy as ApiEgressProxy
 from ostiary_operator.api.settings import GatewaySettings, PerPrincipal, PerProxy, PerSource
 from ostiary_operator.compile.cache import Cache
-from ostiary_operator.compile.gateway_discovery import claimants
+from ostiary_operator.compile.gateways import claimants
 from ostiary_operator.compile.model import DiscoveredGateway, GatewayProblem, ResourceRejection, Resources
 from ostiary_operator.compile.resource_parser import ParsedProxy
 

@@ -14,7 +14,7 @@ from ostiary_operator.api import labels
 from ostiary_operator.api.objects import DEFAULT_NAMESPACE, ReadOnlyObject, name_or_empty, namespace_or_default
 from ostiary_operator.api.problems import InvalidDocument, Problem
 from ostiary_operator.api.resources import POLICY_KIND, PROXY_KIND
-from ostiary_operator.compile.gateway_discovery import discover
+from ostiary_operator.compile.gateways import discover
 from ostiary_operator.compile.model import Missing, NamespaceServices, ReferenceKey, Resources, Service
 from ostiary_operator.compile.references import wanted
 

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterable, Mapping
 
-from ostiary_operator.compile import gateway_discovery
+from ostiary_operator.compile import gateways
 from ostiary_operator.compile.model import DiscoveredGateway, GatewayProblem
 from ostiary_operator.kube.cluster_snapshot import ClusterSnapshot
 from ostiary_operator.kube.kinds import SERVICE
@@ -21,7 +21,7 @@ class GatewayProblems:
 
     def unusable(self, problems: Mapping[str, str], snapshot: ClusterSnapshot) -> None:
         """Report configs that are not ours or damaged; they are ignored and overwritten."""
-        chosen = gateway_discovery.elected(snapshot.gateways)
+        chosen = gateways.elected(snapshot.gateways)
         for identity, message in problems.items():
             _log.error("gateway %s: the config in the cluster is not trusted and is ignored: %s", identity, message)
             self._report(chosen[identity], "ConfigNotOurs", f"the config in the cluster is overwritten: {message}")
@@ -33,7 +33,7 @@ class GatewayProblems:
             now[problem.gateway] = (*now.get(problem.gateway, ()), problem.message)
         for identity, message in failures.items():
             now[identity] = (*now.get(identity, ()), message)
-        chosen = gateway_discovery.elected(snapshot.gateways)
+        chosen = gateways.elected(snapshot.gateways)
         for identity, messages in now.items():
             for message in messages:
                 if message not in self._reported.get(identity, ()):

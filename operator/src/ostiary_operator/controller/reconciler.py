@@ -15,7 +15,7 @@ from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_core.errors import ContractError
 from ostiary_operator.api.objects import Object, namespace_of
 from ostiary_operator.clock import Clock
-from ostiary_operator.compile import gateway_discovery
+from ostiary_operator.compile import gateways
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.compiler import compile_resources
 from ostiary_operator.compile.model import Compiled, DiscoveredGateway, Resources
@@ -173,7 +173,7 @@ class Reconciler:
         replica_state.restrict(self.publisher.gateway_states, snapshot.gateway_objects, self.clock.monotonic())
         self.config_writer.keep_only(snapshot.gateway_objects)
         applied = _Applied(began)
-        chosen = gateway_discovery.elected(snapshot.gateways)
+        chosen = gateways.elected(snapshot.gateways)
         work = [
             self._deliver(chosen[identity], config, snapshot.gateway_objects[identity], applied)
             for identity, config in compiled.configs.items()

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
-from ostiary_operator.doctor import conditions, endpoint, gateways, installation, operators, running
+from ostiary_operator.doctor import endpoint, gateway_checks, installation, operators, resource_checks, running
 from ostiary_operator.doctor.diagnosis import Case, Check, CheckResult, CheckState, broken, unknown
 from ostiary_operator.kube.errors import ClusterError, Forbidden
 from ostiary_operator.local.console import Style
@@ -16,17 +16,17 @@ from ostiary_operator.view.tables import Paint
 CHAIN: Final = (
     Check("API server", installation.api_server),
     Check("definitions", installation.definitions),
-    Check("resource", conditions.exists),
+    Check("resource", resource_checks.exists),
     Check("operator", operators.operator),
-    Check("gateways", gateways.services),
-    Check("settings", gateways.settings),
-    Check("accepted", conditions.accepted),
-    Check("references", conditions.resolved_refs),
-    Check("policies", conditions.policies),
-    Check("config", gateways.config),
-    Check("endpoints", gateways.endpoints),
+    Check("gateways", gateway_checks.services),
+    Check("settings", gateway_checks.settings),
+    Check("accepted", resource_checks.accepted),
+    Check("references", resource_checks.resolved_refs),
+    Check("policies", resource_checks.policies),
+    Check("config", gateway_checks.config),
+    Check("endpoints", gateway_checks.endpoints),
     Check("running", running.running),
-    Check("programmed", conditions.programmed),
+    Check("programmed", resource_checks.programmed),
     Check("address", endpoint.address),
     Check("handshake", endpoint.handshake),
     Check("server", endpoint.server),

@@ -12,7 +12,7 @@ from ostiary_operator.compile.model import DiscoveredGateway
 from ostiary_operator.delivery.secret import SecretBytes
 from ostiary_operator.doctor import nodes
 from ostiary_operator.doctor.diagnosis import Case, CheckResult, CheckState, broken, ok, unknown
-from ostiary_operator.doctor.gateways import config, digest_of
+from ostiary_operator.doctor.gateway_checks import config, digest_of
 from ostiary_operator.status import replicas
 from ostiary_operator.status.replica_reports import Report
 from ostiary_operator.view.rows import SHORT

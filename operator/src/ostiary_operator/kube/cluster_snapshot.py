@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from ostiary_core.contract.key_names import secret_name
 from ostiary_operator.api import labels
 from ostiary_operator.api.objects import Object, Objects, name_of, namespace_of
-from ostiary_operator.compile.gateway_discovery import names_gateway
+from ostiary_operator.compile.gateways import names_gateway
 from ostiary_operator.compile.model import DiscoveredGateway
 from ostiary_operator.kube.client import KubernetesClient
 from ostiary_operator.kube.errors import Forbidden, NotFound

@@ -17,7 +17,7 @@ from typing import Final, TypeAlias
 
 from ostiary_operator.api import labels
 from ostiary_operator.api.objects import Object, name_of, namespace_of, uid_of
-from ostiary_operator.compile import gateway_discovery
+from ostiary_operator.compile import gateways
 from ostiary_operator.kube import cluster_snapshot
 from ostiary_operator.kube.changed_namespaces import EVERYTHING, ChangedNamespaces
 from ostiary_operator.kube.client import KubernetesClient
@@ -88,7 +88,7 @@ class Lister:
             *(cluster_snapshot.read_namespace(self._cluster, self._options, place, services) for place in places)
         )
         around = dict(zip(places, contents, strict=True))
-        found = gateway_discovery.discover(services, (each for content in contents for each in content.config_maps))
+        found = gateways.discover(services, (each for content in contents for each in content.config_maps))
         for ignored in found.ignored:
             _log.warning("%s", ignored)
         self._last = resources
@@ -100,7 +100,7 @@ class Lister:
             namespaces=resources.namespaces,
             gateway_objects={
                 identity: cluster_snapshot.objects_of_gateway(gateway, around[gateway.namespace])
-                for identity, gateway in gateway_discovery.elected(found.gateways).items()
+                for identity, gateway in gateways.elected(found.gateways).items()
             },
             fresh=resources.fresh,
         )

@@ -9,7 +9,7 @@ from ostiary_operator.api.load import parse_policy, parse_proxy, parse_settings
 from ostiary_operator.api.problems import InvalidDocument, Problem
 from ostiary_operator.api.resources import POLICY_KIND, PROXY_KIND
 from ostiary_operator.api.yaml_reader import YamlError, read_documents
-from ostiary_operator.compile import gateway_discovery
+from ostiary_operator.compile import gateways
 from ostiary_operator.local import yaml_faults
 from ostiary_operator.local.findings import Finding
 from ostiary_operator.local.manifests import ObjectManifest
@@ -32,7 +32,7 @@ def validate_object(manifest: ObjectManifest) -> list[Finding]:
 
 def is_settings(manifest: ObjectManifest) -> bool:
     """Return whether an object is a ConfigMap with a gateway's settings."""
-    return manifest.companion and manifest.key.kind == "ConfigMap" and gateway_discovery.is_settings(manifest.value)
+    return manifest.companion and manifest.key.kind == "ConfigMap" and gateways.is_settings(manifest.value)
 
 
 def _judged(manifest: ObjectManifest, parse: Callable[[], object]) -> list[Finding]:
@@ -52,7 +52,7 @@ def _settings(manifest: ObjectManifest) -> Iterator[Finding]:
     if not labels.of(manifest.value).get(labels.GATEWAY):
         remedy = f"add the label {labels.GATEWAY} with the name of the gateway"
         yield manifest.finding("metadata.labels", "does not name the gateway of these settings", remedy)
-    text = gateway_discovery.settings_text(manifest.value)
+    text = gateways.settings_text(manifest.value)
     if text is None:
         yield manifest.finding("data", f"has no key {labels.SETTINGS_KEY}", "add it, with the settings as its text")
         return

@@ -18,10 +18,10 @@ from ostiary_operator.api import labels
 from ostiary_operator.api.reasons import AcceptedReason, GovernedReason, ProgrammedReason, ResolvedRefsReason
 from ostiary_operator.api.resources import POLICY_KIND, PROXY_KIND
 from ostiary_operator.api.yaml_reader import YamlError, read_documents
-from ostiary_operator.compile import gateway_discovery
+from ostiary_operator.compile import gateways
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.compiler import compile_resources
-from ostiary_operator.compile.gateway_discovery import Discovery, discover
+from ostiary_operator.compile.gateways import Discovery, discover
 from ostiary_operator.compile.inputs import resources_from_objects
 from ostiary_operator.compile.model import (
     Compiled,
@@ -136,11 +136,11 @@ def _discovered(manifests: Iterable[ObjectManifest], context: ValidationContext)
     for manifest in manifests:
         values.setdefault(manifest.key.kind, []).append(manifest.value)
     services, config_maps = values["Service"], values["ConfigMap"]
-    declared = set(map(gateway_discovery.gateway_of, filter(gateway_discovery.names_gateway, services)))
+    declared = set(map(gateways.gateway_of, filter(gateways.names_gateway, services)))
     settled = set(
         map(
-            gateway_discovery.gateway_of,
-            filter(gateway_discovery.names_gateway, filter(gateway_discovery.is_settings, config_maps)),
+            gateways.gateway_of,
+            filter(gateways.names_gateway, filter(gateways.is_settings, config_maps)),
         )
     )
     implied = settled - declared

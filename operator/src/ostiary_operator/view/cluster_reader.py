@@ -14,7 +14,7 @@ from ostiary_core.contract.parts import config_map_name
 from ostiary_core.errors import ContractError
 from ostiary_operator.api import labels
 from ostiary_operator.api.objects import Object
-from ostiary_operator.compile.gateway_discovery import discover, elected, gateway_of
+from ostiary_operator.compile.gateways import discover, elected, gateway_of
 from ostiary_operator.delivery import reader
 from ostiary_operator.kube.errors import ClusterError, Forbidden, NotFound
 from ostiary_operator.kube.kinds import CONFIG_MAP, POLICY, PROXY, SERVICE

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from ostiary_operator.api import labels
 from ostiary_operator.api.objects import Object, name_of, namespace_of
-from ostiary_operator.compile.gateway_discovery import age, data_port, gateway_of, names_gateway
+from ostiary_operator.compile.gateways import age, data_port, gateway_of, names_gateway
 from ostiary_operator.kube.errors import Forbidden, NotFound
 from ostiary_operator.kube.kinds import POLICY, PROXY, SERVICE, Kind
 from ostiary_operator.kube.kubeconfig import ReadOnlyClient

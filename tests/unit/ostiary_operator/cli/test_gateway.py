@@ -13,7 +13,7 @@ from command_line import Ostiary
 from timeouts import TIMEOUT_SECONDS
 
 from ostiary_gateway.options import GatewayOptions, KubernetesOptions, TlsFiles
-from ostiary_operator.cli import gateway, shared
+from ostiary_operator.cli import common_arguments, gateway
 
 
 def options(*arguments: str) -> GatewayOptions:
@@ -175,7 +175,7 @@ def test_logs_can_be_objects(capsys: pytest.CaptureFixture[str]) -> None:
         raise ValueError("inner")  # noqa: TRY301  to have a traceback
     except ValueError:
         record = logging.LogRecord("l", logging.WARNING, __file__, 1, "%d \n lines", (2,), sys.exc_info())
-    entry = json.loads(shared.JSONFormatter().format(record))
+    entry = json.loads(common_arguments.JSONFormatter().format(record))
     assert entry.pop("exception").endswith("ValueError: inner")
     assert entry.pop("time").endswith("Z")
     assert entry == {"level": "warning", "logger": "l", "message": "2 \n lines"}

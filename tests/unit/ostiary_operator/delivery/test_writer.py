@@ -14,7 +14,7 @@ from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_core.contract.documents import PolicyDocument
 from ostiary_core.contract.key_names import misplaced
 from ostiary_operator.clock import ManualClock
-from ostiary_operator.compile.gateway_discovery import discover
+from ostiary_operator.compile.gateways import discover
 from ostiary_operator.compile.model import DiscoveredGateway
 from ostiary_operator.controller.applied_configs import AppliedConfigs
 from ostiary_operator.delivery import reader, secret

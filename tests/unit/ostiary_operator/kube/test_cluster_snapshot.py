@@ -3,7 +3,7 @@ import logging
 import pytest
 from operator_objects import GATEWAY, SYSTEM, policy, populated, proxy, service
 
-from ostiary_operator.compile.gateway_discovery import discover
+from ostiary_operator.compile.gateways import discover
 from ostiary_operator.kube.cluster_snapshot import ClusterSnapshot
 from ostiary_operator.kube.errors import Busy, Forbidden, KindMissing
 from ostiary_operator.kube.fake import FakeClient

@@ -10,7 +10,7 @@ from ostiary_operator.api import labels
 from ostiary_operator.api.conditions import ConditionType
 from ostiary_operator.api.objects import Object, name_of
 from ostiary_operator.api.reasons import ProgrammedReason
-from ostiary_operator.compile import gateway_discovery, gateway_settings
+from ostiary_operator.compile import gateway_settings, gateways
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.model import DiscoveredGateway, GatewayProblem, Resources
 from ostiary_operator.delivery import reader, secret
@@ -38,8 +38,8 @@ async def services(case: Case) -> CheckResult:
         except Forbidden:
             named = ", ".join(_named(case)) or "none yet"
             return unknown(f"you may not list the Services of namespace {namespace}; its status names: {named}")
-    there = gateway_discovery.discover(found, ()).gateways
-    elected = gateway_discovery.elected(there)
+    there = gateways.discover(found, ()).gateways
+    elected = gateways.elected(there)
     references = case.proxy.get("spec", {}).get("gateways") or ()
     wanted = [f"{each.get('namespace') or case.options.operator_namespace}/{each['name']}" for each in references]
     missing = [identity for identity in wanted if identity not in elected]
@@ -76,8 +76,8 @@ async def settings(case: Case) -> CheckResult:
             found = await case.cluster.list(SERVICE, namespace=namespace, selector=labels.GATEWAY)
         except Forbidden:
             return unknown(f"you may not list the ConfigMaps of namespace {namespace}, where the settings are")
-        there = gateway_discovery.discover(found, config_maps)
-        elected = tuple(gateway_discovery.elected(there.gateways).values())
+        there = gateways.discover(found, config_maps)
+        elected = tuple(gateways.elected(there.gateways).values())
         resources = Resources(case.options.operator_namespace, gateways=elected)
         judged = gateway_settings.resolve_sites(resources, previous={}, cache=Cache())[1]
         problems += [each for each in judged if any(each.gateway == ours.identity for ours in case.gateways)]
@@ -95,7 +95,7 @@ async def settings(case: Case) -> CheckResult:
     return ok("valid")
 
 
-def _superfluous(case: Case, there: gateway_discovery.Discovery) -> Iterator[str]:
+def _superfluous(case: Case, there: gateways.Discovery) -> Iterator[str]:
     """Yield the ConfigMaps with settings of a gateway that has older ones."""
     ours = {gateway.identity for gateway in case.gateways}
     for each in there.ignored:

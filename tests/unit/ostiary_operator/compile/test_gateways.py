@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from operator_objects import GATEWAY, service, settings
 
-from ostiary_operator.compile.gateway_discovery import discover, elected
+from ostiary_operator.compile.gateways import discover, elected
 
 
 def with_age(obj: dict[str, object], created: str, uid: str = "u") -> dict[str, object]:
