@@ -11,11 +11,12 @@ from typing import Any, Final
 from ostiary_core.mcp import codes
 from ostiary_core.mcp.methods import METHODS, USE, AuthorizationKind, Primitive, Verb
 from ostiary_core.mcp.protocol_revisions import MODERN
+from ostiary_core.policy.conditions import Call
 from ostiary_core.policy.cost_limits import NAME_LENGTH
 from ostiary_core.policy.decision import Decision, DecisionReason
 from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway.errors import Refusal
-from ostiary_gateway.pipeline.exchange import Message
+from ostiary_gateway.pipeline.exchange import Exchange, Message
 from ostiary_gateway.pipeline.message_members import bad_params, case_variant
 from ostiary_gateway.pipeline.refusal_responses import tool_error
 
@@ -31,6 +32,12 @@ _LISTEN_CHARACTERS: Final = 65_536
 _LISTEN_DECISIONS: Final = 4
 #: Added to the message for the model, so that it continues with something else.
 _NO_USE: Final = "You can see this tool, but you are not permitted to call it. Calling it again will not help."
+_OTHER_ARGUMENTS: Final = "Change the arguments accordingly before you call it again."
+_OTHER_CONDITIONS: Final = "You may call this tool only under conditions that this call does not meet."
+#: Request headers with credentials: no condition reads them.
+_CREDENTIALS: Final = frozenset({"authorization", "cookie", "proxy-authorization"})
+#: How callers authenticate that can get more scopes from an authorization server.
+_WITH_SCOPES: Final = frozenset({"introspection", "jwt"})
 _AMBIGUOUS_URI: Final = (
     "The URI cannot be judged, since servers may take it for another: send it as the server lists it, absolute, "
     'without encoded ".." segments, backslashes and control characters'
@@ -46,20 +53,67 @@ class DeniedError(Refusal):
         self.decision = decision
 
 
-def authorize(message: Message, visibility: Visibility) -> Decision | None:
-    """Judge a message; return None for a message that passes without a decision.
+class InsufficientScopeError(DeniedError):
+    """The caller's token lacks scopes. ``scopes`` are all that the call needs.
+
+    It is an HTTP error, which OAuth clients answer with a request for a token with more scopes (RFC 6750 §3.1).
+    """
+
+    def __init__(self, decision: Decision) -> None:
+        self.scopes = tuple(sorted(decision.missing_scopes))
+        words = f"This call needs a token with these scopes: {' '.join(self.scopes)}"
+        refusal = Refusal(403, "InsufficientScope", words, code=codes.DENIED, data={"scopes": list(self.scopes)})
+        super().__init__(refusal, decision)
+        self.headers = {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{" ".join(self.scopes)}"'}
+
+
+def authorize(exchange: Exchange) -> Decision | None:
+    """Judge the message of a request; return None for a message that passes without a decision.
 
     Raises:
         DeniedError: the message is denied.
         Refusal: the member that decides is missing or malformed.
     """
+    message, visibility = exchange.message, exchange.visibility
+    if message is None:
+        return None
+    try:
+        return judge(message, visibility, _call(exchange, message) if visibility.needs_call else None)
+    except DeniedError as denied:
+        if denied.decision.missing_scopes and exchange.principal.method in _WITH_SCOPES:
+            raise InsufficientScopeError(denied.decision) from None
+        raise
+
+
+def judge(message: Message, visibility: Visibility, call: Call | None = None) -> Decision | None:
+    """Judge a message under a visibility; ``call`` is what conditions read of it."""
     if message.method is None:
         return None
-    judge = _JUDGE_OF.get(message.method.name)
-    return judge(message, visibility) if judge is not None else None
+    judge_kind = _JUDGE_OF.get(message.method.name)
+    return judge_kind(message, visibility, call) if judge_kind is not None else None
 
 
-def _judge_list(_: Message, visibility: Visibility) -> Decision | None:
+def _call(exchange: Exchange, message: Message) -> Call:
+    """Return what conditions may read of a request: no credential is among it."""
+    request, authenticator = exchange.request, exchange.proxy.authenticator
+    hidden = _CREDENTIALS.union(authenticator.headers) if authenticator is not None else _CREDENTIALS
+    arguments = message.params.get("arguments", {})
+    if not isinstance(arguments, dict):
+        raise bad_params('"params.arguments" must be an object', message.era)
+    return Call(
+        exchange.principal,
+        arguments=arguments,
+        headers={name: value for name, value in request.headers.items() if name not in hidden},
+        request={
+            "method": message.method.name if message.method is not None else "",
+            "name": message.name,
+            "host": request.headers.get("host", ""),
+            "path": request.path,
+        },
+    )
+
+
+def _judge_list(_: Message, visibility: Visibility, _call: Call | None) -> Decision | None:
     """Let a list pass, since it is filtered later.
 
     Refuse it only where the policy itself is invalid.
@@ -74,28 +128,36 @@ def _require_valid_policy(visibility: Visibility) -> None:
         raise DeniedError(_policy_invalid(), refusal)
 
 
-def _judge_name(message: Message, visibility: Visibility) -> Decision:
+def _judge_name(message: Message, visibility: Visibility, call: Call | None) -> Decision:
     assert message.method is not None and message.method.primitive is not None and message.method.verb is not None  # noqa: PT018, S101  implied by this kind of authorization
-    return require(visibility, message.method.primitive, message.method.verb, message.name)
+    return require(visibility, message.method.primitive, message.method.verb, message.name, call)
 
 
-def _judge_call(message: Message, visibility: Visibility) -> Decision:
+def _judge_call(message: Message, visibility: Visibility, call: Call | None) -> Decision:
     try:
-        return require(visibility, _TOOLS, _CALL, message.name)
+        return require(visibility, _TOOLS, _CALL, message.name, call)
     except DeniedError as denied:
         # A caller that asks for a task (2025-11-25, Tasks) expects a result of another shape.
         if denied.code == codes.DENIED and "task" not in message.params:
-            denied.result = tool_error(f"{denied.message}. {_NO_USE}", message.era)
+            denied.result = tool_error(f"{denied.message}. {_advice(denied.decision)}", message.era)
         raise
 
 
-def require(visibility: Visibility, primitive: Primitive, verb: Verb, name: str) -> Decision:
+def _advice(decision: Decision) -> str:
+    """Return what a model should do after a denied call."""
+    if decision.requirements:
+        return _OTHER_ARGUMENTS
+    conditional = {DecisionReason.CONDITION_NOT_MET, DecisionReason.EXPRESSION_ERROR}
+    return _OTHER_CONDITIONS if decision.reason in conditional else _NO_USE
+
+
+def require(visibility: Visibility, primitive: Primitive, verb: Verb, name: str, call: Call | None = None) -> Decision:
     """Return the decision that allows a name.
 
     Raises:
         DeniedError: the name is denied.
     """
-    decision = visibility.decide(primitive, verb, name)
+    decision = visibility.decide(primitive, verb, name, call)
     if decision.allowed:
         return decision
     if decision.reason is DecisionReason.POLICY_INVALID:
@@ -105,10 +167,14 @@ def require(visibility: Visibility, primitive: Primitive, verb: Verb, name: str)
     if decision.reason is DecisionReason.NAME_TOO_LONG:
         raise DeniedError(_name_too_long(visibility, primitive), decision)
     if visibility.shows(primitive, name):
-        words = f"Denied by policy: {_NOUNS[primitive]} {name[:_SHOWN_NAME]}"
+        words = f"Denied by policy: {_NOUNS[primitive]} {name[:_SHOWN_NAME]}{_required(decision)}"
         raise DeniedError(Refusal(200, "Denied", words, code=codes.DENIED), decision)
     words = f"Unknown {_NOUNS[primitive]}: {name[:_SHOWN_NAME]}"
     raise DeniedError(Refusal(200, "Hidden", words, code=codes.INVALID_PARAMS, silent=True), decision)
+
+
+def _required(decision: Decision) -> str:
+    return f": {', or '.join(decision.requirements)}" if decision.requirements else ""
 
 
 def _name_too_long(visibility: Visibility, primitive: Primitive) -> Refusal:
@@ -122,7 +188,7 @@ def _policy_invalid() -> Refusal:
     return Refusal(200, "PolicyInvalid", words, code=codes.POLICY_INVALID)
 
 
-def _judge_completion(message: Message, visibility: Visibility) -> Decision:
+def _judge_completion(message: Message, visibility: Visibility, call: Call | None) -> Decision:
     """Judge a completion by its prompt or resource template.
 
     A caller that may not use that learns nothing about it.
@@ -135,7 +201,7 @@ def _judge_completion(message: Message, visibility: Visibility) -> Decision:
     if primitive is None or not isinstance(reference, dict) or not _is_named(reference, key):
         words = f'"params.ref" must name a prompt or a resource, in 1 to {NAME_LENGTH} characters'
         raise bad_params(words, message.era)
-    return require(visibility, primitive, USE[primitive], reference[key])
+    return require(visibility, primitive, USE[primitive], reference[key], call)
 
 
 def _is_named(reference: dict[str, Any], key: str) -> bool:
@@ -143,7 +209,7 @@ def _is_named(reference: dict[str, Any], key: str) -> bool:
     return isinstance(name, str) and 0 < len(name) <= NAME_LENGTH and case_variant(reference) is None
 
 
-def _judge_listen(message: Message, visibility: Visibility) -> Decision | None:
+def _judge_listen(message: Message, visibility: Visibility, call: Call | None) -> Decision | None:
     """Judge each resource, and the tasks, that a listen stream subscribes to."""
     _require_valid_policy(visibility)
     decision = None
@@ -151,9 +217,9 @@ def _judge_listen(message: Message, visibility: Visibility) -> Decision | None:
     if not visibility.costs_at_most(_LISTEN_DECISIONS, Primitive.RESOURCES, uris):
         raise bad_params('The policies here are too costly for this many "resourceSubscriptions": send fewer', MODERN)
     for uri in uris:
-        decision = require(visibility, Primitive.RESOURCES, Verb.SUBSCRIBE, uri)
+        decision = require(visibility, Primitive.RESOURCES, Verb.SUBSCRIBE, uri, call)
     if listen_filter(message.params, "taskIds"):
-        _judge_task(message, visibility)
+        _judge_task(message, visibility, call)
     return decision
 
 
@@ -181,14 +247,14 @@ def listen_filter(params: dict[str, Any], field: str) -> list[str]:
     return names
 
 
-def _judge_task(_: Message, visibility: Visibility) -> None:
+def _judge_task(_: Message, visibility: Visibility, _call: Call | None) -> None:
     """A task follows from an allowed tools/call; a caller that may call no tool has no tasks."""
     _require_valid_policy(visibility)
     if not visibility.may_use_some(Primitive.TOOLS, Verb.CALL):
         raise _tasks_denied(visibility)
 
 
-def _judge_task_list(_: Message, visibility: Visibility) -> None:
+def _judge_task_list(_: Message, visibility: Visibility, _call: Call | None) -> None:
     """Let a list of tasks pass only where no rule governs tools.
 
     It names no tools, so it cannot be filtered.
@@ -207,7 +273,7 @@ def _tasks_denied(visibility: Visibility) -> DeniedError:
     return DeniedError(Refusal(200, "Denied", "Denied by policy: tasks", code=codes.DENIED), decision)
 
 
-_JUDGES: Final[dict[AuthorizationKind, Callable[[Message, Visibility], Decision | None]]] = {
+_JUDGES: Final[dict[AuthorizationKind, Callable[[Message, Visibility, Call | None], Decision | None]]] = {
     AuthorizationKind.LIST: _judge_list,
     AuthorizationKind.NAME: _judge_name,
     AuthorizationKind.COMPLETION: _judge_completion,

@@ -8,6 +8,7 @@ from ostiary_core.mcp.methods import METHODS, UNKNOWN_NOTIFICATION, Authorizatio
 from ostiary_core.mcp.protocol_revisions import MODERN, Era
 from ostiary_core.policy.decision import Decision
 from ostiary_core.policy.principal import ANONYMOUS, Principal
+from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway.config.runtime import ProxyRuntime
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.limits.reservation import Reservation
@@ -106,6 +107,12 @@ class Exchange:
     reservation: Reservation = field(default_factory=Reservation)
     #: The marks of the proxies that the request has passed (:mod:`ostiary_gateway.upstream.via`).
     passed: Sequence[str] = ()
+
+    @property
+    def visibility(self) -> Visibility:
+        """What the caller may see and use under the config in force for this request."""
+        visibility = self.proxy.visibility
+        return visibility.for_principal(self.principal) if visibility.depends_on_caller else visibility
 
     @property
     def awaits_response(self) -> bool:

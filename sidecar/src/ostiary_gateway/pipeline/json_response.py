@@ -108,7 +108,7 @@ async def relay_document(
 
 async def _list(exchange: Exchange, response: UpstreamResponse, method: Method, text: bytes) -> ListResponse:
     """Return a list as the caller may see it."""
-    visibility = exchange.proxy.visibility
+    visibility = exchange.visibility
     known = LISTS.recall(method, text, visibility, exchange.request_id, sent_id=exchange.sent_id)
     if known is None:
         known = await process_large(_judged(exchange, response, method, text), text=text, proxy=exchange.proxy.uid)
@@ -117,7 +117,7 @@ async def _list(exchange: Exchange, response: UpstreamResponse, method: Method, 
 
 def _judged(exchange: Exchange, response: UpstreamResponse, method: Method, text: bytes) -> Steps[ListResponse]:
     """Filter a list that was not seen before."""
-    visibility = exchange.proxy.visibility
+    visibility = exchange.visibility
     reading = yield from _checked(exchange, response, text, method)
     server_revisions.learn(exchange, reading.message)
     if jsonrpc.needs_own_id(reading.message, exchange.request_id):
@@ -143,7 +143,7 @@ def _checked(exchange: Exchange, response: UpstreamResponse, text: bytes, method
     """
     limit = limit_of(exchange.snapshot.settings.bounds)
     try:
-        reading = yield from reading_for(method, text, exchange.proxy.visibility, limit=limit)
+        reading = yield from reading_for(method, text, exchange.visibility, limit=limit)
     except UpstreamFault as fault:
         raise _or_http(response, fault) from fault
     if not jsonrpc.is_response_to(reading.message, exchange.upstream_id):

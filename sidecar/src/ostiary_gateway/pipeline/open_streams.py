@@ -62,10 +62,11 @@ class OpenStream:
         if proxy is None or proxy.uid != self.proxy.uid or proxy.server is not self.proxy.server:
             self.end()
             return
-        self.notices.compare(self.proxy.visibility, proxy.visibility)
+        seen = self.exchange.visibility
         if proxy.authenticator is not self.proxy.authenticator:
             self.unauthenticated = True
         self.proxy = self.exchange.proxy = proxy
+        self.notices.compare(seen, self.exchange.visibility)
         self.unsettled = self.exchange.message is not None
 
     async def authenticate(self) -> None:
@@ -79,7 +80,9 @@ class OpenStream:
             if principal is None or principal.id != self.exchange.principal.id:
                 self.end()
                 return
+            seen = self.exchange.visibility
             self.exchange.principal = principal
+            self.notices.compare(seen, self.exchange.visibility)
             self.end_at_expiry()
 
     async def _principal(self) -> Principal | None:
@@ -116,7 +119,7 @@ class OpenStream:
             return
         self.unsettled = False
         try:
-            authorize(message, self.proxy.visibility)
+            authorize(self.exchange)
         except Refusal:
             self.end()
 

@@ -104,7 +104,7 @@ class RequestPipeline:
                 if "via" in headers:
                     check_loop(exchange)
                 if exchange.message is not None:
-                    exchange.decision = authorize(exchange.message, exchange.proxy.visibility)
+                    exchange.decision = authorize(exchange)
                 record.authorized(span, exchange)
                 if exchange.stays_open and not exchange.reservation.is_stream:
                     become_stream(exchange.reservation)

@@ -34,7 +34,7 @@ def with_list_changed(exchange: Exchange, text: bytes, message: dict[str, Any], 
         return text
     if not (in_session if method == _HANDSHAKE else _declares_a_notification(capabilities)):
         return text
-    more = _missing(capabilities, exchange.proxy.visibility)
+    more = _missing(capabilities, exchange.visibility)
     return _written({**message, "result": {**result, "capabilities": {**capabilities, **more}}}, text) if more else text
 
 

@@ -79,7 +79,7 @@ class SseFilter:
 
     @property
     def _visibility(self) -> Visibility:
-        return (self._stream.proxy if self._stream is not None else self._exchange.proxy).visibility
+        return self._exchange.visibility
 
     def filtering(self, block: bytes) -> Steps[bytes]:
         """Return a block as the client may see it; empty drops it.

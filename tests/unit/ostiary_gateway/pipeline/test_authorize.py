@@ -12,7 +12,7 @@ from ostiary_core.mcp.methods import Primitive
 from ostiary_core.policy.decision import DecisionReason
 from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway.errors import Refusal
-from ostiary_gateway.pipeline.authorize import DeniedError, authorize
+from ostiary_gateway.pipeline.authorize import DeniedError, judge
 from ostiary_gateway.pipeline.decode import decode
 from ostiary_gateway.pipeline.exchange import Message
 from ostiary_gateway.pipeline.refusal_responses import message_for
@@ -40,7 +40,7 @@ def modern_message(method: str, params: dict[str, Any] | None = None) -> Message
 
 def denied(message: Message, visibility: Visibility) -> DeniedError:
     with pytest.raises(DeniedError) as found:
-        authorize(message, visibility)
+        judge(message, visibility)
     return found.value
 
 
@@ -66,20 +66,20 @@ LIFECYCLE = [
 def test_the_lifecycle_passes_under_every_policy(
     method: str, params: dict[str, Any] | None, identifier: int | None, visibility: Visibility
 ) -> None:
-    assert authorize(message(method, params, identifier=identifier), visibility) is None
-    assert authorize(modern_message("server/discover"), visibility) is None
+    assert judge(message(method, params, identifier=identifier), visibility) is None
+    assert judge(modern_message("server/discover"), visibility) is None
 
 
 def test_an_answer_to_the_server_is_not_judged() -> None:
     body = {"jsonrpc": "2.0", "id": 1, "result": {}}
 
-    assert authorize(decode(body, CIMultiDict(), lambda: UpstreamSession("x", "2025-11-25")), EMPTY) is None
+    assert judge(decode(body, CIMultiDict(), lambda: UpstreamSession("x", "2025-11-25")), EMPTY) is None
 
 
 @pytest.mark.parametrize("method", ["tools/list", "resources/list", "resources/templates/list", "prompts/list"])
 def test_a_list_passes_to_be_filtered_but_not_under_an_invalid_policy(method: str) -> None:
     for visibility in (OPEN, EMPTY, NOTHING):
-        assert authorize(message(method), visibility) is None
+        assert judge(message(method), visibility) is None
     assert code(message(method), INVALID) == -31007
 
 
@@ -118,7 +118,7 @@ def test_under_an_invalid_policy_nothing_passes(method: str, key: str, noun: str
 
 
 def test_an_allowed_call_carries_the_rule_that_let_it_pass() -> None:
-    decision = authorize(message("tools/call", {"name": "get_users"}), visibility_by_rules(ONE_TOOL))
+    decision = judge(message("tools/call", {"name": "get_users"}), visibility_by_rules(ONE_TOOL))
 
     assert decision is not None
     assert (decision.allowed, decision.policy, decision.rule) == (True, "default/p", "one")
@@ -139,7 +139,7 @@ def test_the_catalogue_hides_what_the_policy_allows() -> None:
     visibility = visibility_of(policy("p", LIST_ALL), catalogue={"tools": {"exclude": ["get_*"]}})
 
     assert code(message("tools/call", {"name": "get_users"}), visibility) == -32602
-    assert authorize(message("tools/call", {"name": "echo"}), visibility) is not None
+    assert judge(message("tools/call", {"name": "echo"}), visibility) is not None
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_completion_needs_the_right_to_use_what_it_completes(reference: dict[str
     asking = message("completion/complete", {"ref": reference, "argument": {"name": "id", "value": ""}})
 
     if passes:
-        assert authorize(asking, visibility) is not None
+        assert judge(asking, visibility) is not None
     else:
         assert code(asking, visibility) == -32602
 
@@ -170,10 +170,10 @@ def test_completion_needs_the_right_to_use_what_it_completes(reference: dict[str
 )
 def test_completion_of_something_else_is_refused_and_not_forwarded(reference: Any) -> None:
     with pytest.raises(Refusal) as found:
-        authorize(message("completion/complete", {"ref": reference}), OPEN)
+        judge(message("completion/complete", {"ref": reference}), OPEN)
     assert (found.value.status, found.value.code) == (200, -32602)
     with pytest.raises(Refusal) as found:
-        authorize(modern_message("completion/complete", {"ref": reference}), OPEN)
+        judge(modern_message("completion/complete", {"ref": reference}), OPEN)
     assert (found.value.status, found.value.code) == (400, -32602)
 
 
@@ -188,7 +188,7 @@ def test_completion_of_something_else_is_refused_and_not_forwarded(reference: An
 )
 def test_a_reference_that_some_readers_read_otherwise_is_refused(method: str, params: dict[str, Any]) -> None:
     with pytest.raises(Refusal) as refused:
-        authorize(modern_message(method, params), OPEN)
+        judge(modern_message(method, params), OPEN)
     assert (refused.value.status, refused.value.code) == (400, -32602)
 
 
@@ -199,17 +199,17 @@ def listen(**wanted: Any) -> Message:
 def test_each_resource_that_a_listen_asks_for_is_judged() -> None:
     visibility = visibility_by_rules(READ_DOCS)
 
-    assert authorize(listen(resourceSubscriptions=["doc://a", "doc://b"]), visibility) is not None
+    assert judge(listen(resourceSubscriptions=["doc://a", "doc://b"]), visibility) is not None
     assert code(listen(resourceSubscriptions=["doc://a", "mock://b"]), visibility) == -32602
 
 
 def test_a_listen_for_lists_alone_passes_and_under_an_invalid_policy_nothing_does() -> None:
-    assert authorize(listen(toolsListChanged=True), EMPTY) is None
+    assert judge(listen(toolsListChanged=True), EMPTY) is None
     assert code(listen(toolsListChanged=True), INVALID) == -31007
 
 
 def test_a_listen_for_tasks_needs_the_right_to_call_some_tool() -> None:
-    assert authorize(listen(taskIds=["t-1"]), OPEN) is None
+    assert judge(listen(taskIds=["t-1"]), OPEN) is None
     assert code(listen(taskIds=["t-1"]), EMPTY) == -31001
 
 
@@ -227,7 +227,7 @@ def test_a_listen_for_tasks_needs_the_right_to_call_some_tool() -> None:
 )
 def test_a_filter_of_another_shape_is_refused(params: dict[str, Any]) -> None:
     with pytest.raises(Refusal) as found:
-        authorize(modern_message("subscriptions/listen", params), OPEN)
+        judge(modern_message("subscriptions/listen", params), OPEN)
     assert (found.value.status, found.value.code) == (400, -32602)
 
 
@@ -235,8 +235,8 @@ def test_a_filter_of_another_shape_is_refused(params: dict[str, Any]) -> None:
 def test_a_caller_that_may_call_nothing_has_no_tasks(method: str) -> None:
     asking = message(method, {"taskId": "t-1"})
 
-    assert authorize(asking, OPEN) is None
-    assert authorize(asking, visibility_by_rules(ONE_TOOL)) is None
+    assert judge(asking, OPEN) is None
+    assert judge(asking, visibility_by_rules(ONE_TOOL)) is None
     assert code(asking, visibility_by_rules(LIST_TOOLS)) == -31001
     assert code(asking, EMPTY) == -31001
     assert code(asking, NOTHING) == -31001
@@ -246,8 +246,8 @@ def test_a_caller_that_may_call_nothing_has_no_tasks(method: str) -> None:
 def test_a_list_of_tasks_cannot_be_filtered_so_it_passes_only_where_tools_are_not_governed() -> None:
     asking = message("tasks/list")
 
-    assert authorize(asking, OPEN) is None
-    assert authorize(asking, visibility_by_rules({"name": "docs", "effect": "Deny", "resources": {}})) is None
+    assert judge(asking, OPEN) is None
+    assert judge(asking, visibility_by_rules({"name": "docs", "effect": "Deny", "resources": {}})) is None
     assert code(asking, visibility_by_rules(ONE_TOOL)) == -31001
     assert code(asking, INVALID) == -31007
 
@@ -303,7 +303,7 @@ WITH_URIS = {
 @pytest.mark.parametrize("uri", EVASIVE)
 def test_a_uri_is_judged_by_all_its_readings_in_every_member_that_names_it(method: str, uri: str) -> None:
     assert code(WITH_URIS[method](uri), visibility_by_rules(DENY_SECRET)) == -32602
-    assert authorize(WITH_URIS[method]("file:///docs/b"), visibility_by_rules(DENY_SECRET)) is not None
+    assert judge(WITH_URIS[method]("file:///docs/b"), visibility_by_rules(DENY_SECRET)) is not None
 
 
 @pytest.mark.parametrize("method", WITH_URIS)
@@ -312,7 +312,7 @@ def test_a_uri_that_cannot_be_judged_is_refused_with_what_to_send(method: str) -
 
     assert (refusal.code, refusal.data) == (-32602, {"reason": "AmbiguousURI"})
     assert "send it as the server lists it" in refusal.message
-    assert authorize(WITH_URIS[method]("file:///docs/..%2fsecret"), OPEN) is not None
+    assert judge(WITH_URIS[method]("file:///docs/..%2fsecret"), OPEN) is not None
 
 
 # -- what judging may cost
@@ -334,28 +334,28 @@ def test_a_name_that_is_too_long_for_the_policies_is_refused_with_the_length_tha
     assert (refusal.code, refusal.data) == (-32602, {"reason": "NameTooLong"})
     assert f"at most {limit} bytes" in refusal.message
     assert refusal.decision.reason is DecisionReason.NAME_TOO_LONG
-    assert authorize(message("tools/call", {"name": "x" * limit}), HEAVY) is not None
+    assert judge(message("tools/call", {"name": "x" * limit}), HEAVY) is not None
 
 
 @pytest.mark.parametrize("reference", [{"type": "ref/prompt", "name": "x" * 4097}, {"type": "ref/prompt", "name": ""}])
 def test_a_reference_is_as_long_as_a_name_may_be(reference: dict[str, Any]) -> None:
     with pytest.raises(Refusal, match="in 1 to 4096 characters"):
-        authorize(message("completion/complete", {"ref": reference}), OPEN)
+        judge(message("completion/complete", {"ref": reference}), OPEN)
 
 
 def test_a_listen_filter_is_bounded_in_number_and_length_of_its_uris() -> None:
     for uris in (["doc://a"] * 1025, ["doc://" + "a" * 4091], ["doc://" + "a" * 994] * 66):
         with pytest.raises(Refusal, match="at most 1024 strings of at most 4096 characters, 65536 in all"):
-            authorize(listen(resourceSubscriptions=uris), OPEN)
+            judge(listen(resourceSubscriptions=uris), OPEN)
 
 
 def test_a_listen_filter_that_would_cost_too_much_to_judge_is_refused() -> None:
     uris = [f"doc://{index:03d}" for index in range(1000)]
 
-    assert authorize(listen(resourceSubscriptions=uris[:50]), HEAVY) is not None
-    assert authorize(listen(resourceSubscriptions=uris), OPEN) is not None
+    assert judge(listen(resourceSubscriptions=uris[:50]), HEAVY) is not None
+    assert judge(listen(resourceSubscriptions=uris), OPEN) is not None
     with pytest.raises(Refusal, match="send fewer"):
-        authorize(listen(resourceSubscriptions=uris), HEAVY)
+        judge(listen(resourceSubscriptions=uris), HEAVY)
 
 
 @pytest.mark.parametrize("method", ["tasks/get", "tasks/result", "tasks/cancel"])

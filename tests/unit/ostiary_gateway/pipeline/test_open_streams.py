@@ -10,10 +10,10 @@ from mcp_clients import eventually
 from multidict import CIMultiDict
 from visibilities import visibility_by_rules
 
-from ostiary_core.policy.principal import ANONYMOUS
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.pipeline import open_streams
 from ostiary_gateway.pipeline.decode import decode
+from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.open_streams import OpenStream, OpenStreams
 
 ALLOW = visibility_by_rules({"name": "docs", "effect": "Allow", "resources": {"names": ["doc://*"]}})
@@ -28,9 +28,10 @@ def listening(uris: int) -> OpenStream:
     wanted = {"notifications": {"resourceSubscriptions": [f"doc://{index}" for index in range(uris)]}}
     body = modern("subscriptions/listen", wanted)
     message = decode(body, CIMultiDict(modern_headers(body)), lambda: None)
-    exchange = SimpleNamespace(message=message, proxy=None, snapshot=None, request_id=1, principal=ANONYMOUS)
+    runtime, nothing = proxy(ALLOW), cast("Any", None)
+    exchange = Exchange(request=nothing, snapshot=nothing, proxy=runtime, message=message, request_id=1)
     answer = SimpleNamespace(close=lambda: None)
-    return OpenStream(proxy(ALLOW), cast("Any", exchange), cast("Any", answer))
+    return OpenStream(runtime, exchange, cast("Any", answer))
 
 
 def config(visibility: Any) -> Snapshot:
