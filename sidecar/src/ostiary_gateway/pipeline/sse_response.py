@@ -128,9 +128,8 @@ class EventRelay:
 
     async def _is_authenticated(self) -> bool:
         """Authenticate the caller of an open stream again if that is due; return whether it may continue."""
-        stream = self._stream
-        if stream is not None and stream.unauthenticated:
-            await stream.authenticate()
+        if self._stream is not None and self._stream.unauthenticated:
+            await self._stream.authenticate()
         return not self._is_ended
 
     async def _pass_on_large(self, block: bytes) -> None:

@@ -97,7 +97,7 @@ def test_a_call_is_a_line(given: CallRecord, told: str) -> None:
     assert call_log.line(given) == told
 
 
-def test_tool_calls_and_refusals_are_is_shown_by_default_and_handshakes_are_not() -> None:
+def test_tool_calls_and_refusals_are_shown_by_default_and_handshakes_are_not() -> None:
     assert call().is_shown_by_default
     assert call("prompts/get", outcome=CallOutcome.DENIED).is_shown_by_default
     assert not call("tools/list", target="").is_shown_by_default
