@@ -41,6 +41,7 @@ SHORT = {
     "sidecar/src/ostiary_gateway/identity/challenges.py": "refusals, which every method of authentication will use",
     "sidecar/src/ostiary_gateway/telemetry/console_exporter.py": "boundary: standard output",
 }
+LONGEST_FIRST_LINE = 89
 
 
 def source_of(test: str) -> Path | None:
@@ -130,3 +131,14 @@ def test_a_short_module_has_three_importers_or_a_reason() -> None:
     }
     assert short - set(SHORT) == set(), "join each with its neighbour"
     assert set(SHORT) - short == set(), "remove each from SHORT"
+
+
+def test_the_first_line_of_a_docstring_is_short() -> None:
+    long = []
+    for path in PRODUCT:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                first = (ast.get_docstring(node) or "").partition("\n")[0]
+                if len(first) > LONGEST_FIRST_LINE:
+                    long.append(f"{path.relative_to(ROOT)}: {first}")
+    assert long == [], "begin each with a sentence of less than 90 characters"

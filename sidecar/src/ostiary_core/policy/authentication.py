@@ -12,7 +12,7 @@ from ostiary_core.policy.compiled_policy import CompiledPolicy
 
 
 def in_force(policies: Mapping[str, CompiledPolicy]) -> dict[str, AuthenticationConfig]:
-    """Return the authentication that applies under these policies, by the keys of ``policies``; empty for none."""
+    """Return the authentication that applies, by the keys of ``policies``; empty for none."""
     found = {key: policy for key, policy in policies.items() if policy.authentication is not None}
     tier = "platform" if any(policy.tier == "platform" for policy in found.values()) else "owner"
     return {

@@ -127,7 +127,7 @@ def _token(value: str, scheme: str | None) -> bytes | None:
 
 
 def _check_query(target: str) -> None:
-    """Refuse a URL with a credential (RFC 6750 §5.3, and the specification of MCP, Token Requirements)."""
+    """Refuse a URL with a credential (RFC 6750 §5.3; MCP's "Token Requirements")."""
     for part in target.partition("?")[2].split("&"):
         name = unquote(part.partition("=")[0]).lower().replace("-", "_")
         if name in _QUERY_NAMES:

@@ -28,7 +28,10 @@ class Authenticators:
         self._methods: dict[str, tuple[AuthenticationMethod, ...]] = {}
 
     def take(self, entry: EntryDocument, policies: Mapping[str, CompiledPolicy]) -> Authenticator | None:
-        """Return the authenticator of an entry under its policies, by digest; None where every caller is anonymous."""
+        """Return the authenticator of an entry; None where every caller is anonymous.
+
+        ``policies`` are by digest.
+        """
         found = in_force(policies)
         if not found:
             return None

@@ -1,4 +1,4 @@
-"""The refusals of requests whose caller could not be authenticated (RFC 9110 §11, RFC 6750 §3).
+"""The refusals of callers that cannot be authenticated (RFC 9110 §11, RFC 6750 §3).
 
 They are the same for every invalid credential: a caller must not learn whether a key exists, expired or was removed.
 """
@@ -16,7 +16,7 @@ _IN_QUERY: Final = "A credential must not be in the URL, where it is logged: rem
 
 
 def credential_missing(header: str) -> Refusal:
-    """Return the refusal of a request without a credential; ``header`` is where one is expected."""
+    """Return the refusal of a request without a credential, expected in ``header``."""
     return _unauthenticated("CredentialMissing", _MISSING.format(header=header), CHALLENGE)
 
 
@@ -31,7 +31,7 @@ def several_credentials() -> Refusal:
 
 
 def credential_in_query(name: str) -> Refusal:
-    """Return the refusal of a request with a credential in its URL; ``name`` is that of the parameter."""
+    """Return the refusal of a request with a credential in its URL, in parameter ``name``."""
     return Refusal(400, "CredentialInQuery", _IN_QUERY.format(name=name))
 
 

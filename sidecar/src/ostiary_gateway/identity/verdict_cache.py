@@ -15,14 +15,14 @@ MOST: Final = 4096
 
 
 class Verdict(NamedTuple):
-    """An accepted credential: its owner, and until when that may be assumed, in epoch seconds; None for ever."""
+    """An accepted credential: its owner, and its end in epoch seconds; None for ever."""
 
     principal: Principal
     until: float | None = None
 
 
 class VerdictCache:
-    """The accepted credentials of one proxy, by digest. The one that was accepted first is dropped first."""
+    """The accepted credentials of one proxy, by digest: first in, first out."""
 
     def __init__(self, *, most: int = MOST, clock: Callable[[], float] = time.time) -> None:
         self._verdicts: dict[bytes, tuple[Principal, float]] = {}

@@ -141,7 +141,7 @@ def _too_large(limit: int, size: int) -> Refusal:
 
 
 async def parse_large(exchange: Exchange, text: bytes) -> dict[str, Any]:
-    """Parse a body that is not light (:func:`.large_messages.is_light`), in its turn of the fair queue.
+    """Parse a body that is not :func:`.large_messages.is_light`, when the fair queue allows it.
 
     The memory of its parsed tree is reserved, besides that of its bytes, until the message is sent upstream.
 

@@ -70,7 +70,10 @@ class OpenStream:
         self.unsettled = self.exchange.message is not None
 
     async def authenticate(self) -> None:
-        """Authenticate the caller again if that is due; end the stream if it is refused or is another principal."""
+        """Authenticate the caller again if that is due.
+
+        The stream ends if the caller is refused or is another principal.
+        """
         while self.unauthenticated and not self.ended:
             proxy = self.proxy
             principal = await self._principal()
@@ -95,7 +98,7 @@ class OpenStream:
             return None
 
     def end_at_expiry(self) -> None:
-        """End the stream when its caller's credential expires; a clock that was set back delays that."""
+        """End the stream when its caller's credential expires; later if the clock is set back."""
         self.cancel_expiry()
         expires = self.exchange.principal.expires_at
         if expires is None:

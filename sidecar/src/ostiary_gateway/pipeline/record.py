@@ -22,7 +22,10 @@ def routed(span: ServerSpan, exchange: Exchange) -> None:
 
 
 def authenticated(span: ServerSpan, exchange: Exchange) -> None:
-    """Report who sends the request, as the name that the policy's owner gave it; never a claim of a token."""
+    """Report who sends the request, by the name that the policy's owner gave it.
+
+    It is never a claim of a token.
+    """
     principal = exchange.principal
     span.set(semantic_conventions.OSTIARY_AUTHENTICATION_METHOD, principal.method)
     if principal.consumer:

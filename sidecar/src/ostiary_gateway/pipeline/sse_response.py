@@ -127,7 +127,7 @@ class EventRelay:
                 await self._pass_on_large(self._large)
 
     async def _is_authenticated(self) -> bool:
-        """Authenticate the caller of an open stream again if that is due; return whether it may continue."""
+        """Authenticate an open stream's caller again if due; return whether it may continue."""
         if self._stream is not None and self._stream.unauthenticated:
             await self._stream.authenticate()
         return not self._is_ended
