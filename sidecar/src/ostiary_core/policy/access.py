@@ -143,7 +143,10 @@ def _split(matches: Iterable[MatchedRule]) -> tuple[MatchedRule | None, tuple[Ma
 def _denying(
     policies: Iterable[CompiledPolicy], primitive: Primitive, verb: Verb, name: str
 ) -> tuple[MatchedRule | None, tuple[MatchedRule, ...]]:
-    """Return the Deny rule that denies every message, and those that may deny some; these hide nothing in a list."""
+    """Return the Deny rule that denies every message, and those that may deny some.
+
+    The latter hide nothing in a list.
+    """
     final, conditional = _split(_matching(policies, lambda policy: policy.deny, (primitive, verb), name))
     return final, conditional if verb is not Verb.LIST else ()
 

@@ -1,4 +1,4 @@
-"""Constraints of rules on the arguments of a call, with the meaning of JSON Schema's keywords.
+"""Constraints of rules on the arguments of a call, as JSON Schema's keywords define them.
 
 Values are never converted: the number 10 is not the text "10", and true is not 1. A constraint is three-valued, like an
 expression: a value of a type that it cannot judge is an error, so a Deny rule cannot be evaded with another type.
@@ -68,7 +68,10 @@ class ArgumentConstraint:
         return 8 + size + len(self.values or ())
 
     def evaluate(self, arguments: Mapping[str, Any]) -> ExpressionResult:
-        """Judge a call's arguments. A value of a type that cannot be judged is ERROR, an absent one FALSE."""
+        """Judge a call's arguments.
+
+        A value of a type that cannot be judged is ERROR, an absent one FALSE.
+        """
         value = _at(self.path, arguments)
         if value is _ABSENT:
             return ExpressionResult.FALSE

@@ -1,4 +1,6 @@
-"""The conditions of a rule besides the names: subjects, scopes, an expression, and constraints on arguments.
+"""The conditions of a rule besides the names.
+
+They are subjects, scopes, an expression, and constraints on arguments.
 
 What depends on the caller alone is decided once for each principal; the rest is a residual condition, decided for each
 message. A condition is three-valued: an error never lets an Allow rule match, and makes a Deny rule match.
@@ -22,7 +24,9 @@ _ERROR: Final = ExpressionResult.ERROR
 
 
 class Call:
-    """One message, as conditions read it. Its expression context is built once, when first needed.
+    """One message, as conditions read it.
+
+    Its expression context is built once, when first needed.
 
     ``request`` has the JSON-RPC ``method``, the ``name`` or URI, and the ``host`` and ``path`` of the request.
     ``headers`` must not contain credentials.
@@ -97,7 +101,10 @@ class RuleCondition:
 
     @property
     def weight(self) -> int:
-        """The cost of judging, in instructions, without the subjects, which the rules of a policy share."""
+        """The cost of judging, in instructions.
+
+        It is without the subjects, which the rules of a policy share.
+        """
         return (self.when.weight if self.when is not None else 0) + sum(each.weight for each in self.arguments)
 
     @property

@@ -58,7 +58,10 @@ _EXPECTING: Final = re.compile(r" expecting \{.*\}$")
 
 
 class ExpressionContext:
-    """The values of the variables, converted once for all expressions about one principal or message."""
+    """The values of the variables about one principal or message.
+
+    They are converted once for all expressions.
+    """
 
     __slots__ = ("activation",)
 

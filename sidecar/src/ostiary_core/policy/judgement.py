@@ -87,7 +87,10 @@ class TierJudgement(NamedTuple):
 
 
 def _first_with_requirements(refusals: Sequence[Decision]) -> Decision:
-    """Return the first refusal that a caller can act on, with the requirements of all: one of them must be met."""
+    """Return the first refusal that a caller can act on, with the requirements of all.
+
+    One of them must be met.
+    """
     named = [refusal for refusal in refusals if refusal.requirements]
     if not named:
         return refusals[0]
@@ -106,9 +109,9 @@ class AllOf(NamedTuple):
 
 
 def all_must_allow(decisions: Sequence[Decision], *, are_tiers: bool) -> Decision:
-    """Return the first refusal, or else the first decision; of tiers, that of the last with an Allow rule.
+    """Return the first refusal, or else the first decision.
 
-    A caller that lacks only scopes gets all of them named.
+    Of tiers, that of the last with an Allow rule is returned. A caller that lacks only scopes gets all of them named.
     """
     refusals = [each for each in decisions if not each.allowed]
     final = next((each for each in refusals if not each.missing_scopes and each.pending is None), None)

@@ -166,7 +166,7 @@ class Visibility:
         )
 
     def for_principal(self, principal: Principal) -> "Visibility":
-        """Return what one caller may see and use; it is this object where no rule depends on the caller."""
+        """Return what one caller may see and use: this object if no rule depends on it."""
         if not self.depends_on_caller:
             return self
         found = self._by_principal.pop(principal, None)
@@ -213,7 +213,7 @@ class Visibility:
         return decision if decision.pending is None else decision.resolve(call)
 
     def would_deny(self, primitive: Primitive, verb: Verb, name: str, call: Call | None = None) -> Decision | None:
-        """Return the refusal that policies in Shadow mode would cause, None where they would not refuse."""
+        """Return the refusal that policies in Shadow mode would cause, or None."""
         if self.shadow is None:
             return None
         decision = self.shadow.decide(primitive, verb, name, call)
