@@ -8,7 +8,6 @@ from mcp_clients import ERAS, Era, connect
 
 TOOL = {"name": "tool", "effect": "Allow", "tools": {"verbs": ["List", "Call"], "names": ["get_users"]}}
 LIST_ONLY = {"name": "look", "effect": "Allow", "tools": {"verbs": ["List"]}}
-NO_DELETE = {"name": "no-delete", "effect": "Deny", "tools": {"names": ["delete_*"]}}
 
 
 @pytest.mark.parametrize("era", ERAS)

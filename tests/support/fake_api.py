@@ -62,12 +62,6 @@ class FakeApi:
         self._objects[kind, name] = found
         self._tell("MODIFIED" if known else "ADDED", kind, name, found)
 
-    def put_raw(self, kind: str, name: str, found: dict[str, Any]) -> None:
-        """Replace an object by whatever this is."""
-        self._version += 1
-        self._objects[kind, name] = found
-        self._tell("MODIFIED", kind, name, found)
-
     def delete(self, kind: str, name: str) -> None:
         """Delete an object."""
         self._version += 1

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Annotated, Any, ClassVar, Final, Generic, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Generic, Literal, TypeVar
 
 from pydantic import AwareDatetime, Field, StrictInt, StrictStr, StringConstraints, model_validator
 
@@ -50,10 +50,6 @@ class Resource(Generic[SpecT_co]):
     def identity(self) -> str:
         """``namespace/name``."""
         return f"{self.namespace}/{self.name}"
-
-
-ProxyResource: TypeAlias = Resource[ProxySpec]
-PolicyResource: TypeAlias = Resource[PolicySpec]
 
 
 class ObjectMeta(ApiModel):

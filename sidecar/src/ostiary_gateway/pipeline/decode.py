@@ -36,7 +36,6 @@ _NAME: Final = "Mcp-Name"
 #: The keys under which a request's headers are stored.
 _VERSION_KEY: Final = _VERSION.lower()
 _METHOD_KEY: Final = _METHOD.lower()
-_NAME_KEY: Final = _NAME.lower()
 _MEMBERS: Final = frozenset({"jsonrpc", "id", "method", "params"})
 #: The number of a caller's characters that an error message repeats.
 _SHOWN: Final = 128
