@@ -12,7 +12,7 @@ from yarl import URL
 from ostiary_gateway.errors import Refusal, UpstreamFault
 from ostiary_gateway.pipeline.body import check_accept, check_head
 from ostiary_gateway.pipeline.mirrored_headers import decoded, encoded
-from ostiary_gateway.pipeline.route import host_name
+from ostiary_gateway.server.host_name import host_name
 from ostiary_gateway.upstream.http1 import request_head as http1
 
 #: Text as a header brings it: bytes that are no UTF-8 come as lone surrogates.

@@ -47,7 +47,7 @@ class GatewayApp:
         self.telemetry = telemetry
         own = OwnEndpoints.from_environment(ports=(options.port, options.admin_port))
         self.pools = ServerPools(own, installation=options.installation, egress=Egress.from_environment(os.environ))
-        self.authenticators = Authenticators()
+        self.authenticators = Authenticators(routing=self.pools.routing, credential=self._credential)
         self.store = ConfigStore(
             gateway=options.gateway or None, servers=self.pools.take, authenticators=self.authenticators.take
         )
@@ -56,6 +56,7 @@ class GatewayApp:
             sealer=Sealer(lambda: self.store.keyring.sessions),
             telemetry=telemetry,
             loopback=options.host in _LOOPBACK,
+            metadata=self.authenticators.find_metadata,
         )
         self._data = Listener(self.pipeline.serve, gate=self.pipeline.limiter)
         self._certificate: Certificate | None = None
@@ -75,6 +76,10 @@ class GatewayApp:
         self._leaving = False
         self.sources: list[DirectorySource | KubernetesSource | Certificate] = []
         self._watching: list[asyncio.Task[None]] = []
+
+    def _credential(self, name: str) -> bytes | None:
+        """Return a credential of the gateway's Secret; None until it has arrived."""
+        return self.store.keyring.credentials.get(name)
 
     async def start(self) -> None:
         """Listen, and begin to watch the config. The gateway is ready after the first good config.

@@ -40,7 +40,6 @@ SHORT = {
     "sidecar/src/ostiary_core/contract/compression.py": "boundary: zlib with limits",
     "sidecar/src/ostiary_core/policy/authentication.py": "one rule, which every method of authentication will use",
     "sidecar/src/ostiary_gateway/identity/api_keys.py": "one module a method of authentication",
-    "sidecar/src/ostiary_gateway/identity/challenges.py": "refusals, which every method of authentication will use",
     "sidecar/src/ostiary_gateway/telemetry/console_exporter.py": "boundary: standard output",
 }
 LONGEST_FIRST_LINE = 89

@@ -3,6 +3,7 @@
     mac-<activation>        signs manifests from that time on (epoch seconds)
     session-<activation>    seals session ids from that time on, and opens them for as long as it exists
     admin-token             the bearer token of the gateway's admin port
+    credential-<id>         what the gateway itself sends to a server; documents name it, and its value never changes
 
 Keys come only from the Secret. Anyone who may write a ConfigMap chooses the names in it, so there a name proves
 nothing.
@@ -13,6 +14,7 @@ from typing import Final
 
 MAC_PREFIX: Final = "mac-"
 SESSION_PREFIX: Final = "session-"
+CREDENTIAL_PREFIX: Final = "credential-"
 ADMIN_TOKEN: Final = "admin-token"  # noqa: S105  the name of a key, not a token
 
 #: The directory of the keys within that of the config, unless configured elsewhere. No ConfigMap can create one.
@@ -29,7 +31,7 @@ def secret_name(gateway: str) -> str:
 
 def is_key(name: str) -> bool:
     """Return whether this is the name of a key."""
-    return name.startswith((MAC_PREFIX, SESSION_PREFIX)) or name == ADMIN_TOKEN
+    return name.startswith((MAC_PREFIX, SESSION_PREFIX, CREDENTIAL_PREFIX)) or name == ADMIN_TOKEN
 
 
 def misplaced(config_files: Iterable[str]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from ostiary_core.contract.key_names import ADMIN_TOKEN, MAC_PREFIX, SESSION_PREFIX
+from ostiary_core.contract.key_names import ADMIN_TOKEN, CREDENTIAL_PREFIX, MAC_PREFIX, SESSION_PREFIX
 
 _KEY_BYTES: Final = 32
 
@@ -21,6 +21,7 @@ class Keyring:
     mac: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     sessions: Mapping[int, bytes] = field(default_factory=dict, repr=False)
     admin_tokens: frozenset[bytes] = field(default_factory=frozenset, repr=False)
+    credentials: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
     @classmethod
     def from_secret(cls, files: Mapping[str, bytes]) -> "Keyring":
@@ -37,7 +38,8 @@ class Keyring:
         }
         mac = {n: v for n, v in files.items() if n.startswith(MAC_PREFIX) and len(v) >= _KEY_BYTES}
         token = files.get(ADMIN_TOKEN, b"").strip()
-        return cls(mac, sessions, frozenset({token} if token else ()))
+        credentials = {name: value for name, value in files.items() if name.startswith(CREDENTIAL_PREFIX)}
+        return cls(mac, sessions, frozenset({token} if token else ()), credentials)
 
     @property
     def empty(self) -> bool:
@@ -50,4 +52,5 @@ class Keyring:
             {**self.mac, **other.mac},
             {**self.sessions, **other.sessions},
             self.admin_tokens | other.admin_tokens,
+            {**self.credentials, **other.credentials},
         )

@@ -1,6 +1,6 @@
 """One compiled proxy: everything that its requests need, built once and never changed."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -34,6 +34,9 @@ class CallerAuthenticator(Protocol):
         Raises:
             Refusal: the request has no valid credential.
         """
+
+    def scope_challenge(self, request: Request, snapshot: "Snapshot", scopes: Iterable[str]) -> str:
+        """Return the challenge of a call that needs a token with all of these scopes."""
 
 
 @dataclass(frozen=True, slots=True)

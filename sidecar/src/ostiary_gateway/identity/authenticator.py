@@ -15,7 +15,11 @@ from ostiary_core.policy.principal import ANONYMOUS, Principal
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.identity import challenges
+from ostiary_gateway.identity.challenges import TokenSource
+from ostiary_gateway.identity.errors import IdentityUnavailable, InvalidToken
+from ostiary_gateway.identity.protected_resource import ResourceServer
 from ostiary_gateway.identity.verdict_cache import Verdict, VerdictCache
+from ostiary_gateway.server.host_name import host_name
 from ostiary_gateway.server.request import Request
 
 #: Parameters of a URL by which clients of other products send a credential, in lower case and with underscores.
@@ -31,7 +35,12 @@ class AuthenticationMethod(Protocol):
     """The authentication scheme, in lower case; None where the whole value is the credential."""
 
     async def verify(self, token: bytes, snapshot: Snapshot) -> Verdict | None:
-        """Return whose a credential is; None where it is not valid."""
+        """Return whose a credential is; None where it is not valid, without a reason.
+
+        Raises:
+            InvalidToken: it is not valid; the caller may learn why.
+            IdentityUnavailable: whether it is valid cannot be found out now.
+        """
 
 
 class Outcomes:
@@ -53,12 +62,19 @@ class Outcomes:
 class Authenticator:
     """Authenticates the callers of one proxy by any of ``methods``.
 
-    ``anonymous`` admits requests without a credential.
+    ``anonymous`` admits requests without a credential. ``resource`` describes the proxy to OAuth clients.
     """
 
     def __init__(
-        self, proxy: str, methods: Sequence[AuthenticationMethod], *, anonymous: bool, outcomes: Outcomes
+        self,
+        proxy: str,
+        methods: Sequence[AuthenticationMethod],
+        *,
+        anonymous: bool,
+        outcomes: Outcomes,
+        resource: ResourceServer | None = None,
     ) -> None:
+        self.resource: Final = resource
         self.methods: Final = tuple(methods)
         self.headers: Final = tuple(sorted({method.header for method in methods}))
         self._proxy = proxy
@@ -89,13 +105,13 @@ class Authenticator:
         if header is None:
             if self._anonymous:
                 return ANONYMOUS
-            raise challenges.credential_missing(_shown(self._expected))
+            raise challenges.credential_missing(_shown(self._expected), self.token_source(request, snapshot))
         value = request.headers[header]
         digest = hashlib.sha256(f"{header}:{value}".encode("utf-8", "surrogatepass")).digest()
         known = self._verdicts.get(digest)
         if known is not None:
             return known
-        verdict = await self._verify(header, value, snapshot)
+        verdict = await self._verify(header, request, snapshot)
         self._verdicts.keep(digest, verdict)
         return verdict.principal
 
@@ -107,14 +123,38 @@ class Authenticator:
             raise challenges.several_credentials()
         return found[0] if found else None
 
-    async def _verify(self, header: str, value: str, snapshot: Snapshot) -> Verdict:
+    async def _verify(self, header: str, request: Request, snapshot: Snapshot) -> Verdict:
+        why, is_unknown = "", False
         for method in self.methods:
-            token = _token(value, method.scheme) if method.header == header else None
-            if token is not None:
+            token = _token(request.headers[header], method.scheme) if method.header == header else None
+            if token is None:
+                continue
+            try:
                 verdict = await method.verify(token, snapshot)
-                if verdict is not None:
-                    return verdict
-        raise challenges.credential_invalid(_shown(header))
+            except InvalidToken as error:
+                why = str(error)
+                continue
+            except IdentityUnavailable:
+                is_unknown = True
+                continue
+            if verdict is not None:
+                return verdict
+        if is_unknown:
+            raise challenges.provider_unavailable()
+        raise challenges.credential_invalid(_shown(header), self.token_source(request, snapshot), why=why)
+
+    def scope_challenge(self, request: Request, snapshot: Snapshot, scopes: Iterable[str]) -> str:
+        """Return the challenge of a call that needs a token with all of these scopes."""
+        source = self.token_source(request, snapshot)
+        return challenges.insufficient_scope(TokenSource(source.metadata, tuple(scopes)))
+
+    def token_source(self, request: Request, snapshot: Snapshot) -> TokenSource:
+        """Return where the sender of a request gets a token; empty where the proxy accepts none."""
+        resource = self.resource
+        if resource is None:
+            return TokenSource()
+        host = host_name(request.headers.get("host", ""))
+        return TokenSource(resource.urls(snapshot.settings.external_url).metadata(host), resource.scopes)
 
 
 def _token(value: str, scheme: str | None) -> bytes | None:

@@ -5,39 +5,133 @@ The methods of one policy are shared by all proxies that it governs.
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final
+from typing import Final, NamedTuple
+from weakref import WeakValueDictionary
 
-from ostiary_core.contract.authentication import AuthenticationConfig
+from ostiary_core.contract.authentication import AuthenticationConfig, FetchConfig, IssuerConfig
 from ostiary_core.contract.documents import EntryDocument
+from ostiary_core.errors import ContractError
 from ostiary_core.policy.authentication import in_force
 from ostiary_core.policy.compiled_policy import CompiledPolicy
 from ostiary_gateway.config.snapshot import Snapshot
+from ostiary_gateway.identity.access_tokens import AccessTokens
 from ostiary_gateway.identity.api_keys import ApiKeys
 from ostiary_gateway.identity.authenticator import AuthenticationMethod, Authenticator, Outcomes
+from ostiary_gateway.identity.introspection import Introspection
+from ostiary_gateway.identity.jwks import FetchedKeys, InlineKeys, KeySource
+from ostiary_gateway.identity.jwt_verifier import JwtVerifier, TrustedIssuer
+from ostiary_gateway.identity.key_set import KeySetError
+from ostiary_gateway.identity.protected_resource import MetadataIndex, ResourceServer
+from ostiary_gateway.upstream.allowed_addresses import OwnEndpoints
+from ostiary_gateway.upstream.document_client import DocumentClient, Routing
+from ostiary_gateway.upstream.egress import Egress
+
+#: Seconds for one fetch of keys or metadata.
+_FETCH_SECONDS: Final = 5.0
+
+
+def _direct() -> tuple[OwnEndpoints, Egress]:
+    return OwnEndpoints(), Egress()
+
+
+def _no_credential(_name: str) -> bytes | None:
+    return None
 
 
 class Authenticators:
     """Makes authenticators; :meth:`take` may be called from the thread that builds a config.
 
-    ``clock`` returns epoch seconds.
+    ``routing`` says how identity providers are connected to, and ``credential`` returns an entry of the gateway's
+    Secret. ``clock`` returns epoch seconds.
     """
 
-    def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        *,
+        routing: Routing = _direct,
+        credential: Callable[[str], bytes | None] = _no_credential,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self.outcomes: Final = Outcomes()
+        self._metadata = MetadataIndex()
+        self._routing = routing
+        self._credential = credential
         self._clock = clock
         self._methods: dict[str, tuple[AuthenticationMethod, ...]] = {}
+        #: Shared by all proxies and policies, as long as one of them uses them.
+        self._keys: WeakValueDictionary[tuple[object, ...], KeySource] = WeakValueDictionary()
 
     def take(self, entry: EntryDocument, policies: Mapping[str, CompiledPolicy]) -> Authenticator | None:
         """Return the authenticator of an entry; None where every caller is anonymous.
 
         ``policies`` are by digest.
+
+        Raises:
+            ContractError: a policy has keys, certificates or URLs that cannot be used.
         """
         found = in_force(policies)
         if not found:
             return None
+        resource = _resource(entry, found.values(), policies.values())
         methods = [method for key, config in found.items() for method in self._methods_of(key, config)]
+        if resource is not None:
+            for key, config in found.items():
+                methods += self._access_tokens(config, policies[key], resource, granted=entry.servers[0].addresses)
         anonymous = any(config.anonymous for config in found.values())
-        return Authenticator(entry.identity, methods, anonymous=anonymous, outcomes=self.outcomes)
+        return Authenticator(entry.identity, methods, anonymous=anonymous, outcomes=self.outcomes, resource=resource)
+
+    def _access_tokens(
+        self, config: AuthenticationConfig, policy: CompiledPolicy, resource: ResourceServer, *, granted: list[str]
+    ) -> Iterable[AuthenticationMethod]:
+        namespace = policy.identity.partition("/")[0]
+        # The platform's own policies may name any identity provider. Those of a namespace reach what its servers may
+        # reach, and no private network unless the gateway's settings grant it: the gateway fetches by itself.
+        reach = _Reach(tuple(granted), only_public=policy.tier != "platform")
+        try:
+            issuers = [TrustedIssuer(each, namespace, self._keys_of(each, reach)) for each in config.issuers]
+            introspection = self._introspection(config, namespace, reach)
+        except (KeySetError, ValueError, OSError) as error:
+            raise ContractError(f"authentication by policy {policy.identity}: {error}") from error
+        if issuers or introspection is not None:
+            jwts = JwtVerifier(issuers, clock=self._clock) if issuers else None
+            yield AccessTokens(resource, jwts=jwts, introspection=introspection, clock=self._clock)
+
+    def _keys_of(self, issuer: IssuerConfig, reach: "_Reach") -> KeySource:
+        """Return the keys of an issuer: one object for one source, so that it is fetched once."""
+        origin = (issuer.issuer, issuer.jwks, issuer.jwks_uri, issuer.fetch.canonical(), reach)
+        keys = self._keys.get(origin)
+        if keys is None:
+            if issuer.jwks is not None:
+                keys = InlineKeys(issuer.jwks)
+            else:
+                keys = FetchedKeys(issuer, self._client(issuer.fetch, reach, seconds=_FETCH_SECONDS))
+            self._keys[origin] = keys
+        return keys
+
+    def _introspection(self, config: AuthenticationConfig, namespace: str, reach: "_Reach") -> Introspection | None:
+        found = config.introspection
+        if found is None:
+            return None
+        return Introspection(
+            found,
+            self._client(found.fetch, reach, seconds=found.timeout / 1000),
+            namespace=namespace,
+            secret=lambda: self._credential(found.client_secret),
+            clock=self._clock,
+        )
+
+    def _client(self, config: FetchConfig, reach: "_Reach", *, seconds: float) -> DocumentClient:
+        return DocumentClient(
+            self._routing,
+            seconds=seconds,
+            ca=config.ca,
+            addresses=[*config.addresses, *reach.granted],
+            only_public=reach.only_public,
+        )
+
+    def find_metadata(self, host: str, target: str) -> bytes | None:
+        """Return the protected resource metadata at a host and target; None for every other."""
+        return self._metadata.find(host, target)
 
     def _methods_of(self, digest: str, config: AuthenticationConfig) -> tuple[AuthenticationMethod, ...]:
         methods = self._methods.get(digest)
@@ -55,3 +149,28 @@ class Authenticators:
         for digest in self._methods.keys() - used:
             del self._methods[digest]
         self.outcomes.forget(changed - snapshot.proxies.keys())
+        authenticators = (proxy.authenticator for proxy in snapshot.proxies.values())
+        resources = [each.resource for each in authenticators if isinstance(each, Authenticator)]
+        self._metadata = MetadataIndex(filter(None, resources), external_url=snapshot.settings.external_url)
+
+
+class _Reach(NamedTuple):
+    """Where identity providers may be: public networks or all, and granted CIDRs."""
+
+    granted: tuple[str, ...]
+    only_public: bool
+
+
+def _resource(
+    entry: EntryDocument, found: Iterable[AuthenticationConfig], policies: Iterable[CompiledPolicy]
+) -> ResourceServer | None:
+    """Return a proxy as an OAuth resource server; None where it accepts no tokens."""
+    configs = list(found)
+    servers = [issuer.issuer for config in configs for issuer in config.issuers]
+    servers += [config.introspection.issuer for config in configs if config.introspection is not None]
+    if not servers:
+        return None
+    scopes = {scope for policy in policies for rule in policy.allow for scope in rule.scopes}
+    return ResourceServer(
+        hostnames=entry.hostnames, endpoint=entry.endpoint, authorization_servers=servers, scopes=scopes
+    )

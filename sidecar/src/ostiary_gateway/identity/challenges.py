@@ -1,28 +1,80 @@
-"""The refusals of callers that cannot be authenticated (RFC 9110 §11, RFC 6750 §3).
+"""The refusals of callers that cannot be authenticated (RFC 9110, RFC 6750, RFC 9728).
 
-They are the same for every invalid credential: a caller must not learn whether a key exists, expired or was removed.
+They are the same for every invalid API key: a caller must not learn whether a key exists, expired or was removed. For
+an OAuth token they say why it is not valid, and where to get one.
 """
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 
 from ostiary_gateway.errors import Refusal
 
 CHALLENGE: Final = "Bearer"
 
+_RETRY_AFTER_SECONDS: Final = 5
+#: The longest list of scopes in a challenge: clients and proxies limit header values.
+_SCOPE_LIMIT: Final = 2048
+
 _MISSING: Final = "This MCP proxy needs a credential: send one in the header {header}"
-_INVALID: Final = "The credential in the header {header} is not valid here: it is unknown, expired or removed"
+_INVALID: Final = "The credential in the header {header} is not valid here: {why}"
 _SEVERAL: Final = "The request has several credentials: send one, in one header"
 _IN_QUERY: Final = "A credential must not be in the URL, where it is logged: remove {name} and send a header"
 
 
-def credential_missing(header: str) -> Refusal:
+@dataclass(frozen=True, slots=True)
+class TokenSource:
+    """Where a client gets a token: the URL of the proxy's metadata, and the scopes to ask for."""
+
+    metadata: str = ""
+    scopes: tuple[str, ...] = ()
+
+    @property
+    def parameters(self) -> tuple[tuple[str, str], ...]:
+        """The parameters of a challenge."""
+        return ("resource_metadata", self.metadata), ("scope", _joined(self.scopes))
+
+
+_NO_SOURCE: Final = TokenSource()
+
+
+def credential_missing(header: str, source: TokenSource = _NO_SOURCE) -> Refusal:
     """Return the refusal of a request without a credential, expected in ``header``."""
-    return _unauthenticated("CredentialMissing", _MISSING.format(header=header), CHALLENGE)
+    return _unauthenticated("CredentialMissing", _MISSING.format(header=header), bearer(source.parameters))
 
 
-def credential_invalid(header: str) -> Refusal:
-    """Return the refusal of a request whose credential no method accepts."""
-    return _unauthenticated("CredentialInvalid", _INVALID.format(header=header), f'{CHALLENGE} error="invalid_token"')
+def credential_invalid(header: str, source: TokenSource = _NO_SOURCE, *, why: str = "") -> Refusal:
+    """Return the refusal of a request whose credential no method accepts.
+
+    ``why`` says it for an OAuth token, and holds nothing of it.
+    """
+    message = _INVALID.format(header=header, why=why or "it is unknown, expired or removed")
+    error = (("error", "invalid_token"), ("error_description", why))
+    return _unauthenticated("CredentialInvalid", message, bearer((*error, *source.parameters)))
+
+
+def insufficient_scope(source: TokenSource) -> str:
+    """Return the challenge of a call that needs all scopes of ``source``."""
+    return bearer((("error", "insufficient_scope"), *source.parameters))
+
+
+def provider_unavailable() -> Refusal:
+    """Return the 503 of a credential that cannot be verified now.
+
+    A 401 would make clients sign in again, in vain.
+    """
+    return Refusal(
+        503,
+        "IdentityProviderUnavailable",
+        "The credential cannot be verified now, because the identity provider does not answer; try again",
+        headers={"Retry-After": str(_RETRY_AFTER_SECONDS)},
+    )
+
+
+def bearer(parameters: Iterable[tuple[str, str]]) -> str:
+    """Return a challenge of the scheme Bearer. Parameters without a value are omitted."""
+    written = ", ".join(f"{name}={_quoted(value)}" for name, value in parameters if value)
+    return f"{CHALLENGE} {written}" if written else CHALLENGE
 
 
 def several_credentials() -> Refusal:
@@ -37,3 +89,20 @@ def credential_in_query(name: str) -> Refusal:
 
 def _unauthenticated(reason: str, message: str, challenge: str) -> Refusal:
     return Refusal(401, reason, message, headers={"WWW-Authenticate": challenge})
+
+
+def _joined(scopes: Iterable[str]) -> str:
+    """Return scopes as one text, in a fixed order, up to a limit."""
+    joined = ""
+    for scope in sorted(set(scopes)):
+        longer = f"{joined} {scope}" if joined else scope
+        if len(longer) > _SCOPE_LIMIT:
+            break
+        joined = longer
+    return joined
+
+
+def _quoted(value: str) -> str:
+    """Return a quoted string (RFC 9110 §5.6.4); what has no place in a header becomes ``?``."""
+    plain = "".join(character if " " <= character <= "~" else "?" for character in value)
+    return '"' + plain.replace("\\", "\\\\").replace('"', '\\"') + '"'

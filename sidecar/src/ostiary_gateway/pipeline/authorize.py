@@ -59,12 +59,15 @@ class InsufficientScopeError(DeniedError):
     It is an HTTP error, which OAuth clients answer with a request for a token with more scopes (RFC 6750 §3.1).
     """
 
-    def __init__(self, decision: Decision) -> None:
+    def __init__(self, decision: Decision, exchange: Exchange) -> None:
         self.scopes = tuple(sorted(decision.missing_scopes))
         words = f"This call needs a token with these scopes: {' '.join(self.scopes)}"
         refusal = Refusal(403, "InsufficientScope", words, code=codes.DENIED, data={"scopes": list(self.scopes)})
         super().__init__(refusal, decision)
-        self.headers = {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{" ".join(self.scopes)}"'}
+        authenticator = exchange.proxy.authenticator
+        if authenticator is not None:
+            challenge = authenticator.scope_challenge(exchange.request, exchange.snapshot, self.scopes)
+            self.headers = {"WWW-Authenticate": challenge}
 
 
 def authorize(exchange: Exchange) -> Decision | None:
@@ -81,7 +84,7 @@ def authorize(exchange: Exchange) -> Decision | None:
         return judge(message, visibility, _call(exchange, message) if visibility.needs_call else None)
     except DeniedError as denied:
         if denied.decision.missing_scopes and exchange.principal.method in _WITH_SCOPES:
-            raise InsufficientScopeError(denied.decision) from None
+            raise InsufficientScopeError(denied.decision, exchange) from None
         raise
 
 

@@ -14,7 +14,7 @@ from typing import Final
 from ostiary_core.mcp import codes
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.pipeline.exchange import Exchange
-from ostiary_gateway.pipeline.route import host_name
+from ostiary_gateway.server.host_name import host_name
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import Response
 from ostiary_gateway.session import Sealer, UpstreamSession

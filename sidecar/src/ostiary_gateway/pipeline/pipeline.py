@@ -24,7 +24,7 @@ from ostiary_gateway.pipeline.large_messages import LIGHT_BYTES, is_light
 from ostiary_gateway.pipeline.open_streams import OpenStreams
 from ostiary_gateway.pipeline.refusal_responses import draining, internal_error, not_ready, response_for
 from ostiary_gateway.pipeline.request_ids import RequestIds
-from ostiary_gateway.pipeline.route import route
+from ostiary_gateway.pipeline.route import FindMetadata, no_metadata, public_metadata, route
 from ostiary_gateway.pipeline.shape import ResponseShaper
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import Response
@@ -51,6 +51,7 @@ class RequestPipeline:
         sealer: Sealer,
         telemetry: Telemetry,
         loopback: bool,
+        metadata: FindMetadata = no_metadata,
     ) -> None:
         self.limiter = Limiter(lambda refusal: response_for(refusal, None))
         self.streams = OpenStreams()
@@ -63,6 +64,7 @@ class RequestPipeline:
         self._sealer = sealer
         self._telemetry = telemetry
         self._loopback = loopback
+        self._metadata = metadata
         self._shaper = ResponseShaper(
             sealer=sealer,
             streams=self.streams,
@@ -112,10 +114,7 @@ class RequestPipeline:
                 exchange.server = exchange.proxy.server  # select: a proxy has one server today
                 return await self._forward_and_shape(exchange, span)
             except Refusal as refusal:
-                if exchange is not None:
-                    server_revisions.name_supported(refusal, exchange.proxy.server)
-                record.refused(span, refusal)
-                return response_for(refusal, exchange.request_id if exchange is not None else None)
+                return self._refuse(refusal, request, exchange, span)
             except BaseException as error:
                 response = self._broken(error, request, exchange, span)
                 if response is None:
@@ -123,6 +122,17 @@ class RequestPipeline:
                 return response
             finally:
                 self._finish(exchange, span)
+
+    def _refuse(self, refusal: Refusal, request: Request, exchange: Exchange | None, span: ServerSpan) -> Response:
+        """Return the response to a refusal; a path without a proxy may have public metadata."""
+        if exchange is None:
+            metadata = public_metadata(request, refusal, self._metadata)
+            if metadata is not None:
+                return metadata
+        else:
+            server_revisions.name_supported(refusal, exchange.proxy.server)
+        record.refused(span, refusal)
+        return response_for(refusal, exchange.request_id if exchange is not None else None)
 
     def _finish(self, exchange: Exchange | None, span: ServerSpan) -> None:
         """Record the request, and release what it reserved."""

@@ -1,18 +1,34 @@
-"""Route: find the proxy of a host and path, by their exact spelling in the request."""
+"""Route: find the proxy of a host and path, by their exact spelling in the request.
 
-import re
-from functools import lru_cache
-from typing import Final
+The protected resource metadata of proxies is served from here, too: the only responses without authentication (RFC 9728
+§3). It is searched only where no proxy has the path, so it cannot hide one. The target must be exactly one of the
+index, without a query; every other spelling stays what it was, a 404.
+"""
+
+from collections.abc import Callable
+from typing import Final, TypeAlias
 
 from ostiary_gateway.config.runtime import ProxyRuntime
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.errors import Refusal
+from ostiary_gateway.media_types import JSON
+from ostiary_gateway.server.host_name import host_name
 from ostiary_gateway.server.request import Request
+from ostiary_gateway.server.response import Response
 
+#: Returns the document at a host and target.
+FindMetadata: TypeAlias = Callable[[str, str], bytes | None]
+
+#: The document is public and holds nothing about a caller, so pages of every origin may read it.
+_CORS: Final = {"Access-Control-Allow-Origin": "*"}
+_HEADERS: Final = {"Content-Type": JSON, "Cache-Control": "public, max-age=60", **_CORS}
+_PREFLIGHT: Final = {
+    "Access-Control-Allow-Methods": "GET",
+    "Access-Control-Allow-Headers": "MCP-Protocol-Version",
+    "Access-Control-Max-Age": "600",
+    **_CORS,
+}
 _PATH_LIMIT: Final = 512
-_NAME_LIMIT: Final = 262
-#: Host and port as a Host header holds them (RFC 9110 §7.2); user information is not part of it.
-_AUTHORITY: Final = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:/@\s]*)(?::[0-9]*)?", re.IGNORECASE)
 
 
 def route(request: Request, snapshot: Snapshot) -> ProxyRuntime:
@@ -35,20 +51,16 @@ def route(request: Request, snapshot: Snapshot) -> ProxyRuntime:
     raise Refusal(404, "NoSuchProxy", f"There is no MCP proxy at {shown}")
 
 
-def host_name(authority: str) -> str:
-    """Return the host of a Host header, lower case and without port.
-
-    A name with a final dot is another name.
-
-    A value that is not host and port matches no name: it is returned as it is.
-    """
-    # Callers repeat the same few names; a value longer than a name can be is not worth caching.
-    return _host_name(authority) if len(authority) <= _NAME_LIMIT else _parsed(authority)
+def no_metadata(_host: str, _target: str) -> bytes | None:
+    """Return no document."""
+    return None
 
 
-def _parsed(authority: str) -> str:
-    match = _AUTHORITY.fullmatch(authority)
-    return (match[1] if match is not None else authority).lower()
-
-
-_host_name: Final = lru_cache(maxsize=256)(_parsed)
+def public_metadata(request: Request, refusal: Refusal, find: FindMetadata) -> Response | None:
+    """Return the response to a request for metadata; None for any other, which is refused."""
+    if refusal.status != 404 or request.method not in ("GET", "OPTIONS"):
+        return None
+    document = find(host_name(request.headers.get("host", "")), request.target)
+    if document is None:
+        return None
+    return Response(200, document, _HEADERS) if request.method == "GET" else Response(204, headers=_PREFLIGHT)

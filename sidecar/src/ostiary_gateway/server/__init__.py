@@ -11,6 +11,7 @@
     tls                  the TLS handshake, within its deadline and limits
     certificate          the certificate of the handshake, renewed without a restart
     host                 protocols between these parts
+    host_name            the name in a Host header
     connection_limits    limits of one connection
 
 Why it is our own: docs/decisions/0006.

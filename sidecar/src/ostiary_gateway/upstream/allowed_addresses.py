@@ -82,14 +82,17 @@ def _parsed(text: str) -> Address:
     return real(ipaddress.ip_address(text.partition("%")[0]))
 
 
-def allowed(text: str, port: int, *, granted: Iterable[Network], own: OwnEndpoints) -> bool:
-    """Return whether a connection to an address may be made."""
+def allowed(text: str, port: int, *, granted: Iterable[Network], own: OwnEndpoints, only_public: bool = False) -> bool:
+    """Return whether a connection to an address may be made.
+
+    ``only_public`` refuses private networks, too, unless they are granted.
+    """
     if is_own_endpoint(text, port, own):
         return False
     address = _parsed(text)
     if any(address in network for network in granted):
         return True
-    if address in _METADATA or address in own.api_servers:
+    if address in _METADATA or address in own.api_servers or (only_public and not address.is_global):
         return False
     return not (
         address.is_loopback

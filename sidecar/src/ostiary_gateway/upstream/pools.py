@@ -76,6 +76,10 @@ class ServerPools:
                 raise ContractError(f"server {document.name}: {error}") from error
         return self._servers[key]
 
+    def routing(self) -> tuple[OwnEndpoints, Egress]:
+        """Return the addresses that are refused now, and the egress proxy."""
+        return self._own, self._egress
+
     def on_swap(self, snapshot: PoolConfig, changed: frozenset[str]) -> None:
         """Take limits and egress proxy of a new config, and retire servers without use."""
         self._reroute(snapshot.settings)

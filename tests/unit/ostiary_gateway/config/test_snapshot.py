@@ -7,7 +7,7 @@ from ostiary_core.contract.documents import EntryDocument, SettingsDocument
 from ostiary_core.contract.manifest import GatewayIdentity
 from ostiary_gateway.config.runtime import build_runtime
 from ostiary_gateway.config.snapshot import Snapshot, build_snapshot
-from ostiary_gateway.pipeline.route import host_name
+from ostiary_gateway.server.host_name import host_name
 
 
 def snapshot(*entries: EntryDocument, using: SettingsDocument | None = None) -> Snapshot:

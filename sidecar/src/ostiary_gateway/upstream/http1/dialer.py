@@ -103,6 +103,8 @@ class Dialer:
     """The egress proxy to the server, if there is one. It connects in our place, and may resolve the name differently.
     The addresses that the name has here are checked all the same; a name that does not resolve here is left to it.
     """
+    only_public: bool = False
+    """Whether private networks are refused, too, unless they are granted."""
     _resolver: Resolver = field(init=False, repr=False, compare=False)
     _proxies: Resolver = field(init=False, repr=False, compare=False)
 
@@ -173,11 +175,14 @@ class Dialer:
             addresses = await self._resolver.addresses()
         except OSError as error:
             raise UpstreamFault(faults.UNREACHABLE, f"{self.host} does not resolve: {error.strerror}") from error
-        permitted = [a for a in addresses if allowed(a, self.port, granted=self.granted, own=self.own)]
+        permitted = [address for address in addresses if self._allows(address)]
         if not permitted:
             back = all(is_own_endpoint(address, self.port, self.own) for address in addresses)
             raise self._leads_back() if back else self._forbidden()
         return permitted[:_MOST_ADDRESSES]
+
+    def _allows(self, address: str) -> bool:
+        return allowed(address, self.port, granted=self.granted, own=self.own, only_public=self.only_public)
 
     def _leads_back(self) -> UpstreamFault:
         return UpstreamFault(faults.LOOP, f"{self.host}:{self.port} is this gateway itself")
@@ -186,7 +191,7 @@ class Dialer:
         return UpstreamFault(
             faults.ADDRESS_FORBIDDEN,
             f"{self.host} is, or resolves only to, addresses that the gateway's settings do not grant "
-            "(loopback, link-local, metadata or API server)",
+            f"({'private, ' if self.only_public else ''}loopback, link-local, metadata or API server)",
         )
 
     async def _connect_to_first(self, addresses: Sequence[str]) -> UpstreamConnection:

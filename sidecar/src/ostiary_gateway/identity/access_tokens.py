@@ -1,0 +1,58 @@
+"""The method for OAuth access tokens: JWTs, and tokens that introspection judges."""
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from ostiary_gateway.config.snapshot import Snapshot
+from ostiary_gateway.identity.errors import InvalidToken
+from ostiary_gateway.identity.introspection import Introspection
+from ostiary_gateway.identity.jwt_verifier import JwtVerifier
+from ostiary_gateway.identity.protected_resource import ResourceServer
+from ostiary_gateway.identity.verdict_cache import Verdict
+
+#: Seconds for which the authenticator need not ask again. Both verifiers remember a token for longer, and notice when a
+#: key is withdrawn.
+_UNQUESTIONED_SECONDS: Final = 10.0
+
+
+class AccessTokens:
+    """The tokens that one policy accepts at one proxy. ``clock`` returns epoch seconds."""
+
+    def __init__(
+        self,
+        resource: ResourceServer,
+        *,
+        jwts: JwtVerifier | None,
+        introspection: Introspection | None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.header = "authorization"
+        self.scheme: str | None = "bearer"
+        self._resource = resource
+        self._jwts = jwts
+        self._introspection = introspection
+        self._clock = clock
+
+    async def verify(self, token: bytes, snapshot: Snapshot) -> Verdict:
+        """Return whose a token is.
+
+        Raises:
+            InvalidToken: it is not valid here.
+            IdentityUnavailable: the issuer's keys, or the answer of the server, are not available.
+        """
+        try:
+            text = token.decode("ascii")
+        except UnicodeDecodeError:
+            raise InvalidToken("the token is not ASCII") from None
+        verifier = self._verifier(text)
+        principal = await verifier.verify(text, self._resource.urls(snapshot.settings.external_url).resources)
+        return Verdict(principal, self._clock() + _UNQUESTIONED_SECONDS)
+
+    def _verifier(self, token: str) -> JwtVerifier | Introspection:
+        """Return the verifier of a token: introspection never gets a JWT of a known issuer."""
+        if self._introspection is None or (self._jwts is not None and self._jwts.is_responsible(token)):
+            if self._jwts is None:
+                raise AssertionError("a policy without issuers and introspection has no method for tokens")
+            return self._jwts
+        return self._introspection

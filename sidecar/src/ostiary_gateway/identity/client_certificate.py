@@ -1,0 +1,145 @@
+"""Authenticates callers by client certificates, of TLS or forwarded by a trusted proxy.
+
+The gateway verifies the certificate itself in both cases, against the certificate authorities of the policy: another
+tenant's authority may be valid for the same port. The first URI of the certificate becomes the principal, else its
+first DNS name, so SPIFFE ids work (X.509-SVID §2).
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+from urllib.parse import unquote
+
+from cryptography import x509
+from cryptography.x509.verification import ExtensionPolicy, PolicyBuilder, Store, VerificationError
+
+from ostiary_core.contract.authentication import ClientCertificateConfig
+from ostiary_core.policy.principal import Principal, certificate_id
+from ostiary_gateway.identity.errors import InvalidToken
+
+#: The header in which proxies forward certificates, as Envoy defines it.
+FORWARDED_HEADER: Final = "x-forwarded-client-cert"
+_FORWARDED_LIMIT: Final = 32 * 1024
+_CHAIN_LIMIT: Final = 8
+_NAME_LENGTH: Final = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class PresentedChain:
+    """The certificate of a client, and those between it and its authority."""
+
+    leaf: x509.Certificate
+    others: tuple[x509.Certificate, ...] = ()
+
+
+class CertificateVerifier:
+    """Verifies client certificates as one policy does. ``namespace`` is the policy's.
+
+    Raises:
+        ValueError: the authorities of the config are not certificates as PEM.
+    """
+
+    def __init__(self, config: ClientCertificateConfig, *, namespace: str) -> None:
+        self.is_forwarded = config.forwarded
+        self._namespace = namespace
+        self._store = Store(x509.load_pem_x509_certificates(config.ca.encode()))
+        self._authority = hashlib.sha256(config.ca.encode()).hexdigest()
+
+    def verify(self, chain: PresentedChain, *, now: float) -> Principal:
+        """Return the principal of a certificate. ``now`` is in epoch seconds.
+
+        Raises:
+            InvalidToken: it is not of these authorities, not valid now, or has no usable name.
+        """
+        verifier = (
+            PolicyBuilder()
+            .store(self._store)
+            .time(datetime.fromtimestamp(now, UTC))
+            .extension_policies(
+                ca_policy=ExtensionPolicy.webpki_defaults_ca(), ee_policy=ExtensionPolicy.webpki_defaults_ee()
+            )
+            .build_client_verifier()
+        )
+        try:
+            subjects = verifier.verify(chain.leaf, list(chain.others)).subjects
+        except (VerificationError, ValueError):
+            raise InvalidToken("the client certificate is not valid for this proxy") from None
+        name = _name(subjects or ())
+        return Principal(
+            id=certificate_id(authority=self._authority, name=name),
+            method="clientCertificate",
+            consumer=f"{self._namespace}/{name}",
+            claims={"san": name},
+            expires_at=chain.leaf.not_valid_after_utc.timestamp(),
+        )
+
+
+def _name(subjects: Sequence[x509.GeneralName]) -> str:
+    for kind in (x509.UniformResourceIdentifier, x509.DNSName):
+        for subject in subjects:
+            if isinstance(subject, kind) and 0 < len(subject.value) <= _NAME_LENGTH and subject.value.isprintable():
+                return str(subject.value)
+    raise InvalidToken("the client certificate has neither a URI nor a DNS name")
+
+
+def from_der(certificates: Sequence[bytes]) -> PresentedChain:
+    """Read the certificates of a TLS connection, the client's own first.
+
+    Raises:
+        InvalidToken: one cannot be read.
+    """
+    try:
+        leaf, *others = (x509.load_der_x509_certificate(each) for each in certificates[:_CHAIN_LIMIT])
+    except ValueError:
+        raise InvalidToken("the client certificate cannot be read") from None
+    return PresentedChain(leaf, tuple(others))
+
+
+def from_forwarded(value: str) -> PresentedChain:
+    """Read the value of ``X-Forwarded-Client-Cert``, which a trusted proxy wrote.
+
+    The last element counts, which the nearest proxy added; its ``Cert`` or ``Chain`` must be there.
+
+    Raises:
+        InvalidToken: it has no certificate that can be read.
+    """
+    if len(value) > _FORWARDED_LIMIT:
+        raise InvalidToken("the forwarded client certificate is too long")
+    pairs = _pairs(_split(value, ",")[-1])
+    text = pairs.get("chain") or pairs.get("cert")
+    if text is None:
+        raise InvalidToken("the forwarded client certificate is missing: let the proxy forward Cert or Chain")
+    try:
+        leaf, *others = x509.load_pem_x509_certificates(unquote(text).encode())[:_CHAIN_LIMIT]
+    except ValueError:
+        raise InvalidToken("the forwarded client certificate cannot be read") from None
+    return PresentedChain(leaf, tuple(others))
+
+
+def _pairs(element: str) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for part in _split(element, ";"):
+        name, _, value = part.strip().partition("=")
+        key = name.lower()
+        if key in ("cert", "chain") and key in pairs:
+            raise InvalidToken("the forwarded client certificate occurs twice")
+        pairs[key] = value.strip('"')
+    return pairs
+
+
+def _split(text: str, separator: str) -> list[str]:
+    """Split at a separator outside of quotes; a backslash quotes one character."""
+    parts, quoted, escaped = [""], False, False
+    for character in text:
+        if character == separator and not quoted:
+            parts.append("")
+            continue
+        if character == '"' and not escaped:
+            quoted = not quoted
+        escaped = character == "\\" and not escaped
+        parts[-1] += character
+    if quoted:
+        raise InvalidToken("the forwarded client certificate has an open quote")
+    return parts

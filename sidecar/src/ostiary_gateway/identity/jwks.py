@@ -1,0 +1,172 @@
+"""Where an issuer's keys come from: the policy itself, a URL, or the issuer's metadata.
+
+Fetched keys are refreshed now and then, and when a token names an unknown key. One fetch is in flight at a time, and
+fetches have a minimum distance, so that no token can cause a stream of them. The last good keys stay in use while the
+issuer cannot be reached.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from time import monotonic
+from typing import Any, Final, Protocol
+
+from yarl import URL
+
+from ostiary_core import strict_json
+from ostiary_core.contract.authentication import IssuerConfig
+from ostiary_core.errors import OstiaryError, StrictJSONError
+from ostiary_gateway.identity.key_set import KeySet, KeySetError, VerificationKey, parse_key_set
+from ostiary_gateway.upstream.document_client import DocumentClient, DocumentUnavailable
+
+_log = logging.getLogger(__name__)
+
+#: Seconds after which keys are refreshed in the background, so that a withdrawn key is noticed.
+_REFRESH_SECONDS: Final = 300.0
+#: The least seconds between two fetches.
+_DISTANCE_SECONDS: Final = 10.0
+_OAUTH: Final = ".well-known/oauth-authorization-server"
+_OPENID: Final = ".well-known/openid-configuration"
+
+
+class KeysUnavailable(OstiaryError):
+    """There are no keys of an issuer: none could be fetched yet."""
+
+
+class KeySource(Protocol):
+    """The keys of one issuer."""
+
+    async def find(self, kid: str | None, algorithm: str) -> VerificationKey | None:
+        """Return the key for a token's header, None where the issuer has none.
+
+        Raises:
+            KeysUnavailable: the issuer's keys are not known.
+        """
+
+    def holds(self, key: VerificationKey) -> bool:
+        """Return whether a key is still one of the issuer's."""
+
+
+class InlineKeys:
+    """Keys that the policy contains.
+
+    Raises:
+        KeySetError: the text is not a usable key set.
+    """
+
+    def __init__(self, text: str) -> None:
+        try:
+            document = strict_json.loads(text.encode())
+        except StrictJSONError as error:
+            raise KeySetError(f"jwks is not JSON: {error}") from None
+        self._keys = parse_key_set(document if isinstance(document, dict) else {})
+
+    async def find(self, kid: str | None, algorithm: str) -> VerificationKey | None:
+        """Return the key for a token's header."""
+        return self._keys.find(kid, algorithm)
+
+    def holds(self, key: VerificationKey) -> bool:
+        """Return whether a key is one of these."""
+        return self._keys.holds(key)
+
+
+class FetchedKeys:
+    """Keys that are fetched from an issuer. ``clock`` returns seconds.
+
+    Must be used within one event loop.
+    """
+
+    def __init__(self, issuer: IssuerConfig, client: DocumentClient, *, clock: Callable[[], float] = monotonic) -> None:
+        self._issuer = issuer
+        self._client = client
+        self._clock = clock
+        self._keys: KeySet | None = None
+        self._tried: float | None = None
+        self._fetched = 0.0
+        self._pending: asyncio.Task[None] | None = None
+
+    async def find(self, kid: str | None, algorithm: str) -> VerificationKey | None:
+        """Return the key for a token's header; an unknown one causes a refresh."""
+        key = self._keys.find(kid, algorithm) if self._keys is not None else None
+        if key is None:
+            await self._refresh()
+            if self._keys is None:
+                raise KeysUnavailable(f"the keys of the issuer {self._issuer.issuer} are not available")
+            return self._keys.find(kid, algorithm)
+        if self._clock() - self._fetched >= _REFRESH_SECONDS:
+            self._begin()
+        return key
+
+    def holds(self, key: VerificationKey) -> bool:
+        """Return whether a key is still one of the issuer's. Refreshes old keys."""
+        if self._clock() - self._fetched >= _REFRESH_SECONDS:
+            self._begin()
+        return self._keys is not None and self._keys.holds(key)
+
+    async def _refresh(self) -> None:
+        """Wait for the fetch in flight, or a new one unless the last one was just now."""
+        self._begin()
+        if self._pending is not None:
+            # A caller that disconnects must not cancel the fetch for the others.
+            await asyncio.shield(self._pending)
+
+    def _begin(self) -> None:
+        if self._pending is not None or (self._tried is not None and self._clock() - self._tried < _DISTANCE_SECONDS):
+            return
+        self._tried = self._clock()
+        self._pending = asyncio.get_running_loop().create_task(self._fetch())
+
+    async def _fetch(self) -> None:
+        try:
+            self._keys = parse_key_set(await self._document())
+            self._fetched = self._clock()
+        except (DocumentUnavailable, KeySetError) as error:
+            kept = "the last good keys stay in use" if self._keys is not None else "its tokens are refused"
+            _log.warning("keys of the issuer %s: %s; %s", self._issuer.issuer, error, kept)
+        finally:
+            self._pending = None
+
+    async def _document(self) -> dict[str, Any]:
+        if self._issuer.jwks_uri is not None:
+            return await self._client.get(self._issuer.jwks_uri)
+        url = (await discover(self._issuer.issuer, self._client)).get("jwks_uri")
+        if not isinstance(url, str):
+            raise DocumentUnavailable("the issuer's metadata has no jwks_uri")
+        return await self._client.get(url, only_public=not _is_same_origin(url, self._issuer.issuer))
+
+
+async def discover(issuer: str, client: DocumentClient) -> dict[str, Any]:
+    """Return the metadata of an authorization server (RFC 8414 §3, OpenID Discovery §4).
+
+    Raises:
+        DocumentUnavailable: it has none, or its metadata names another issuer.
+    """
+    reasons = []
+    for url in metadata_urls(issuer):
+        try:
+            found = await client.get(url)
+        except DocumentUnavailable as error:
+            reasons.append(str(error))
+            continue
+        if found.get("issuer") == issuer:
+            return found
+        reasons.append(f"{url}: its metadata does not name exactly this issuer")
+    raise DocumentUnavailable("; ".join(reasons) or "its URL cannot be read")
+
+
+def metadata_urls(issuer: str) -> list[str]:
+    """Return the URLs of an issuer's metadata, in the order of the MCP specification."""
+    scheme, _, rest = issuer.partition("://")
+    host, _, path = rest.partition("/")
+    path = path.rstrip("/")
+    root = f"{scheme}://{host}"
+    if not path:
+        return [f"{root}/{_OAUTH}", f"{root}/{_OPENID}"]
+    return [f"{root}/{_OAUTH}/{path}", f"{root}/{_OPENID}/{path}", f"{root}/{path}/{_OPENID}"]
+
+
+def _is_same_origin(url: str, other: str) -> bool:
+    try:
+        return URL(url).origin() == URL(other).origin()
+    except ValueError:
+        return False
