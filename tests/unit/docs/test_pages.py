@@ -21,6 +21,12 @@ def test_what_is_generated_of_pages_is_up_to_date() -> None:
     assert set(pages.stale()) <= {pages.LLMS}, "run: make generate"
 
 
+def test_no_first_sentence_of_a_page_ends_within_code_or_parentheses(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# Title\n\nTools (kstatus: `x: Y`) and\n`tenancy: Multi` agree. More.\n")
+    assert pages.first_sentence(page) == "Tools (kstatus: `x: Y`) and `tenancy: Multi` agree."
+
+
 def test_every_reason_of_every_condition_is_explained() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (.+) \| (.+) \|$", pages.TROUBLESHOOTING.read_text(), re.MULTILINE)
     explained = {(reason, meaning, remedy) for reason, meaning, remedy in rows}

@@ -120,7 +120,9 @@ def first_sentence(path: Path) -> str:
     paragraphs = (" ".join(each.split()) for each in body.partition("\n")[2].split("\n\n"))
     prose = next((each for each in paragraphs if re.match(r"[A-Z*\[]", each)), heading(path))
     plain = re.sub(r"\[([^\]]+)\]\([^)]+\)", r"\1", prose)
-    return re.split(r"(?<=[.:])\s+(?=[A-Z*`])", plain)[0].rstrip(":")
+    # No sentence ends within code or parentheses.
+    joined = re.sub(r"`[^`]*`|\([^)]*\)", lambda part: part[0].replace(" ", "\0"), plain)
+    return re.split(r"(?<=[.:])\s+(?=[A-Z*`])", joined)[0].replace("\0", " ").rstrip(":")
 
 
 def stale() -> list[Path]:
