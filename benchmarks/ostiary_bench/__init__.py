@@ -5,7 +5,7 @@ All variants run in one run, because ratios are comparable between machines and 
 load            wrk in a closed loop, and our own open loop for latencies, with ``messages``
 meters, probes  CPU and memory of a process tree, from /proc; whether a server is ready
 servers         nginx as the upstream and as the baseline, ``pass_through`` as the comparison
-gateways        the gateway itself, with a config compiled from YAML
+gateways_under_test    the gateway itself, with a config compiled from YAML
 calls           one table row per way to call a tool or list them; spans go to ``otlp_collector``
 streams         the memory of open streams, which ``stream_server`` keeps open
 isolation       latency and memory while clients, or ``hostile_server``, are hostile

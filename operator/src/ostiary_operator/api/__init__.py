@@ -9,7 +9,7 @@ reasons, upstream_reasons   the reasons of conditions, with meaning and remedy
 resources, load, problems   turn an object or a text into what the compiler reads, or into the list of its problems
 yaml_reader                 parses YAML strictly into plain values, with the line of every field
 base_model, constraints     the base of all models; constraints that the models and the API server share
-names, urls, patterns, durations, quantities    the types of single values
+names, urls, headers, patterns, durations, quantities    the types of single values
 labels, objects             the labels of objects, and what a DNS label is; the type of objects and their metadata
 schema, crd, json_schema, field_reference    what is generated: structural schemas, CRDs, schemas for editors, reference
 """

@@ -10,7 +10,8 @@ model               input and output; ``inputs`` builds the input from plain Kub
 resource_parser     the resources, each parsed and validated on its own
 gateways            which gateways exist, with the text of their settings; ``gateway_settings`` parses it
 targets, policies   which proxies a policy means; which version of each policy is in force
-proxies             which version of each proxy is in force where, by ``grants``, ``routes``, ``references``
+proxies             which version of each proxy is in force where, by ``grants``, ``routes``, ``references``,
+                    and the ``backends`` that its servers lead to
 entries             the documents of the proxies; ``quota`` bounds them per namespace
 statuses            the status of each resource, with ``advisories`` that are no part of Ready, and ``messages``
 compiler            the whole compilation; ``cache`` keeps results between two, ``encoded_document`` their JSON

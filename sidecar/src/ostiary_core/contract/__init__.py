@@ -2,10 +2,12 @@
 
 It consists of documents, the manifest that names them, and the parts that carry them.
 
-documents   the content: one entry per proxy, one document per policy, one of gateway settings
-manifest    what is in force: each entry by the digest of its document; revision and MAC
-manifest_files  the manifest as files, compressed when large
-parts       the transport: documents as lines, compressed when large, spread over ConfigMaps
-mac         proof to a gateway that an operator wrote the manifest
-bundle      writing and reading all of it, with the same code in both planes
+documents        the content: one entry per proxy, one document per policy, one of gateway settings
+authentication   how the callers of a proxy are authenticated, as part of a policy document
+manifest         what is in force: each entry by the digest of its document; MAC and revision (``revisions``)
+manifest_files   the manifest as files, compressed when large
+parts            the transport: documents as lines, compressed when large, spread over ConfigMaps
+mac              proof to a gateway that an operator wrote the manifest; ``key_names``: the names of its keys
+bundle           writing and reading all of it, with the same code in both planes
+base, compression, read_errors    the base of all documents; gzip with limits; why a document cannot be read
 """

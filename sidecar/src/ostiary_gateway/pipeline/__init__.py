@@ -1,6 +1,7 @@
 """The pipeline of a request, one module per stage; the module ``pipeline`` shows all of it.
 
-    receive → route → check origin → in-flight limits → decode → authorize → select → forward → shape → record
+    receive → route → check origin → authenticate → in-flight limits → decode → check loop → authorize → stream limits
+    → select → forward → shape → record
 
 Each stage takes what it needs and passes the exchange on, or raises a Refusal. The record stage runs for every early
 exit, too.
@@ -9,7 +10,7 @@ exit, too.
     exchange                a request and its state; its message
     http_checks             receive, the Host, the Origin, CORS, the session id
     route                   the proxy that Host and path lead to
-    body, large_messages    the body within limits; work on large ones in slices, by turns
+    body, large_messages    the body within limits; large ones in slices, by a fair queue
     decode, message_members, mirrored_headers, mirrored_parameters    one message, and headers that must agree with it
     authorize               what the policies allow
     forward                 loop check, the upstream's request, the head of its response
