@@ -169,11 +169,11 @@ def _exporter(settings: Settings, resource: Mapping[str, AttributeValue]) -> Exp
 def _transport(collector: Collector) -> Transport:
     # Imported here, so that only the configured transport is loaded.
     if collector.protocol == "http/protobuf":
-        from ostiary_gateway.telemetry.otlp.http import HTTPTransport  # noqa: PLC0415
+        from ostiary_gateway.telemetry.otlp.http import HTTPTransport  # noqa: PLC0415  see above
 
         return HTTPTransport(collector)
     try:
-        from ostiary_gateway.telemetry.otlp.grpc import GRPCTransport  # noqa: PLC0415
+        from ostiary_gateway.telemetry.otlp.grpc import GRPCTransport  # noqa: PLC0415  likewise
     except ImportError as error:
         raise StartupError(
             "OTEL_EXPORTER_OTLP_PROTOCOL is grpc, but grpc is not installed: install ostiary with its extra grpc,"
