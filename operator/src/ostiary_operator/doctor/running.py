@@ -86,7 +86,7 @@ async def _replica_runs(session: aiohttp.ClientSession, replica: replicas.Replic
     except replicas.Refused as error:
         return f"{who}: {error}: its keys differ from the gateway's Secret", True
     except OstiaryError as error:
-        return f"{who}: {error}", not isinstance(error, replicas.NoAnswer)
+        return f"{who}: {error}", not isinstance(error, replicas.NoResponse)
     wrong = _wrong(report, query)
     return (f"{who} {wrong}" if wrong else ""), True
 

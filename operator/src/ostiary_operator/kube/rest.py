@@ -145,7 +145,7 @@ class RestClient:
                 logged_in_again = True
                 await self.close()
                 continue
-            wait = _asked_to_wait(status, headers, method=method)
+            wait = _retry_delay(status, headers, method=method)
             if wait is None or attempt == _TRIES:
                 raise _error(status, content, what)
             _log.debug("%s: %d, retry in %.1f s", what, status, wait)
@@ -201,7 +201,7 @@ def _where(namespace: str | None, name: str) -> str:
     return f"{namespace}/{name}" if namespace else name
 
 
-def _asked_to_wait(status: int, headers: Mapping[str, str], *, method: str) -> float | None:
+def _retry_delay(status: int, headers: Mapping[str, str], *, method: str) -> float | None:
     """Return the seconds after which the request may be repeated; None if it may not."""
     if status not in {429, 502, 503, 504}:
         return None

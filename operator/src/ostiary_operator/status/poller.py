@@ -48,7 +48,7 @@ class Poller:
         gateway_states = list(self._publisher.gateway_states.values())
         changed = await asyncio.gather(
             *(
-                self._ask(session, gateway, state)
+                self._poll_replica(session, gateway, state)
                 for gateway in gateway_states
                 for state in list(gateway.states.values())
             )
@@ -69,7 +69,7 @@ class Poller:
 
         return is_time
 
-    async def _ask(self, session: aiohttp.ClientSession, gateway: GatewayState, state: ReplicaState) -> bool:
+    async def _poll_replica(self, session: aiohttp.ClientSession, gateway: GatewayState, state: ReplicaState) -> bool:
         """Poll one replica; return whether its report changed."""
         if gateway.token is None:
             return False

@@ -17,11 +17,11 @@ TIMEOUT: Final = aiohttp.ClientTimeout(total=2)
 _CHUNK: Final = 64 * 1024
 
 
-class NoAnswer(OstiaryError):
+class NoResponse(OstiaryError):
     """A replica sent no report."""
 
 
-class Refused(NoAnswer):
+class Refused(NoResponse):
     """A replica does not accept our bearer token: it has another Secret."""
 
 
@@ -73,7 +73,7 @@ async def ask(
     """Request the report of a replica; ``most`` is the limit of its size in bytes.
 
     Raises:
-        NoAnswer: no connection, no response in time, or an unusable one.
+        NoResponse: no connection, no response in time, or an unusable one.
         Refused: the bearer token is not accepted.
         ReportError: the response is no report of this gateway.
     """
@@ -85,10 +85,10 @@ async def ask(
             if response.status in {401, 403}:
                 raise Refused(f"it refuses our token with {response.status}")
             if response.status != 200:
-                raise NoAnswer(f"it answers {response.status}")
+                raise NoResponse(f"it answers {response.status}")
             return parse_report(await _bounded(response, most), gateway=gateway)
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise NoAnswer(f"no answer: {_cause(error)}") from error
+        raise NoResponse(f"no answer: {_cause(error)}") from error
 
 
 def _cause(error: Exception) -> str:
@@ -107,5 +107,5 @@ async def _bounded(response: aiohttp.ClientResponse, most: int) -> bytes:
     async for chunk in response.content.iter_chunked(_CHUNK):
         body += chunk
         if len(body) > most:
-            raise NoAnswer(f"its answer is larger than {most} bytes")
+            raise NoResponse(f"its answer is larger than {most} bytes")
     return bytes(body)

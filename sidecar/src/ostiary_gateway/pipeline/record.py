@@ -125,7 +125,7 @@ def report_exception(server: ServerSpan, exchange: Exchange | None, error: BaseE
 
 
 def report_disconnect(client: ClientSpan, exchange: Exchange) -> None:
-    """Report the same for the request to the server, see :func:`broke`."""
+    """Report the same for the request to the server, see :func:`report_exception`."""
     if exchange.is_answered or exchange.stays_open:
         client.settle()
 

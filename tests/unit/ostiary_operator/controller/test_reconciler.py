@@ -37,7 +37,7 @@ OPTIONS = OperatorOptions(operator_namespace=SYSTEM, admin_host="127.0.0.1", adm
 
 @dataclass
 class Operator:
-    """The whole line but for the watches; a test says when a pass runs and when replicas are asked."""
+    """The whole operator except its watches; a test says when a pass runs and when it polls replicas."""
 
     cluster: FakeClient
     options: OperatorOptions = OPTIONS

@@ -10,7 +10,7 @@ from operator_objects import GATEWAY, StubReplica, listening_replica
 from ostiary_operator.delivery.secret import SecretBytes
 from ostiary_operator.status import replicas
 from ostiary_operator.status.replica_reports import MAX_BYTES, Report, ReportError, most_bytes, parse_report
-from ostiary_operator.status.replicas import NoAnswer, Replica, from_slices, from_urls
+from ostiary_operator.status.replicas import NoResponse, Replica, from_slices, from_urls
 
 DIGEST = "a" * 64
 TOKEN = SecretBytes(b"admin-bearer")
@@ -143,7 +143,7 @@ async def test_a_response_is_read_up_to_the_size_that_its_gateways_proxies_may_n
         listening_replica(StubReplica(body=b" " * (most_bytes(3) + 1))) as replica,
         aiohttp.ClientSession() as session,
     ):
-        with pytest.raises(NoAnswer, match="larger than"):
+        with pytest.raises(NoResponse, match="larger than"):
             await replicas.ask(session, Replica(replica.url, "r"), gateway=GATEWAY, token=TOKEN, most=most_bytes(3))
     assert most_bytes(3) < 2**20
     assert most_bytes(1_000) > 1_000 * 1024
@@ -152,19 +152,19 @@ async def test_a_response_is_read_up_to_the_size_that_its_gateways_proxies_may_n
 
 async def test_an_answer_that_never_ends_is_cut_off() -> None:
     async with listening_replica(StubReplica(body=b" " * (MAX_BYTES + 1))) as replica:
-        with pytest.raises(NoAnswer, match="larger than"):
+        with pytest.raises(NoResponse, match="larger than"):
             await ask(replica)
 
 
 @pytest.mark.parametrize("status", [401, 302, 500])
 async def test_any_status_but_200_is_no_answer(status: int) -> None:
     async with listening_replica(StubReplica(status=status)) as replica:
-        with pytest.raises(NoAnswer, match=str(status)):
+        with pytest.raises(NoResponse, match=str(status)):
             await ask(replica)
 
 
 async def test_an_unreachable_or_hanging_replica_is_reported_as_not_answering(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(NoAnswer, match=r"^no answer: Connection refused$"):
+    with pytest.raises(NoResponse, match=r"^no answer: Connection refused$"):
         await ask(StubReplica(url="http://127.0.0.1:1"))
     monkeypatch.setattr(replicas, "TIMEOUT", aiohttp.ClientTimeout(total=0.05))
 
@@ -172,5 +172,5 @@ async def test_an_unreachable_or_hanging_replica_is_reported_as_not_answering(mo
         await asyncio.sleep(30)
 
     async with listening_replica(StubReplica(before=hang)) as replica:
-        with pytest.raises(NoAnswer, match=r"^no answer: it took too long$"):
+        with pytest.raises(NoResponse, match=r"^no answer: it took too long$"):
             await ask(replica)
