@@ -165,6 +165,31 @@ class Unique(_Constraint):
 
 
 @dataclass(frozen=True)
+class AnyOfTypes(_Constraint):
+    """A value of several JSON types.
+
+    Structural schemas have no union, so the schema is written out.
+    """
+
+    schema: tuple[tuple[str, Any], ...]
+    holds: Callable[[Any], bool] = field(compare=False)
+    message: str
+    remedy: str
+
+    def check(self, value: Any) -> Any:
+        """The value, if it has one of the types."""
+        if not self.holds(value):
+            raise problem(self.message, self.remedy)
+        return value
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self.check)
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return dict(self.schema)
+
+
+@dataclass(frozen=True)
 class Atomic(_Constraint):
     """A list that server-side apply replaces as a whole."""
 

@@ -82,7 +82,7 @@ def _type(schema: Schema) -> str:
         return " or ".join(f"`{choice}`" for choice in schema["enum"])
     if "anyOf" in schema:
         return " or ".join(_type(branch) for branch in schema["anyOf"])
-    match schema["type"]:
+    match schema.get("type", "string, number or boolean"):
         case "array":
             return f"list{_most(schema, 'maxItems')} of {_type(schema['items'])}"
         case "object" if isinstance(schema.get("additionalProperties"), dict):

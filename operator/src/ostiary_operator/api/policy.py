@@ -8,9 +8,17 @@ from pydantic import Field, model_validator
 
 from ostiary_operator.api.authentication import Authentication
 from ostiary_operator.api.base_model import ApiModel
-from ostiary_operator.api.constraints import Unique
+from ostiary_operator.api.constraints import Atomic, Unique
 from ostiary_operator.api.names import DnsLabel, NameGlobs, NamePatterns, ObjectName
 from ostiary_operator.api.patterns import check_together, weigh_patterns
+from ostiary_operator.api.rule_conditions import (
+    ArgumentRule,
+    ExpressionText,
+    PolicySubject,
+    Scope,
+    count_characters,
+    expression_problem,
+)
 from ostiary_operator.api.selectors import LabelSelector
 
 
@@ -134,6 +142,28 @@ class AccessRule(ApiModel):
     prompts: PromptSelection | None = None
     """Prompts that the rule applies to; `{}` is all of them. Example: `{verbs: [Get]}`."""
 
+    scopes: Annotated[tuple[Scope, ...], Field(min_length=1, max_length=16), Unique()] | None = None
+    """OAuth scopes that the caller must have, all of them. A call that lacks only scopes of an Allow rule is refused
+    with `insufficient_scope`, so that the client can get them. Example: `[tickets:write]`."""
+
+    when: ExpressionText | None = None
+    """CEL expression that must be true. It reads `claims`, `consumer`, `groups`, `scopes` and `authenticated`, and of
+    the message `args`, `headers` and `request`. If it fails, an Allow rule does not match, and a Deny rule does. In
+    lists, which have no arguments, a rule that reads the message shows names if it allows, and hides none if it denies.
+    Example: `args.amount <= claims.limit`."""
+
+    arguments: Annotated[tuple[ArgumentRule, ...], Field(min_length=1, max_length=16), Atomic()] | None = None
+    """Constraints on the arguments of a call, all of which must be met. Clients see them in the tool's input schema.
+    Example: `[{path: [amount], maximum: 1000}]`."""
+
+    @model_validator(mode="after")
+    def _check_expression(self) -> Self:
+        where = f" of rule {self.name}"
+        fault = expression_problem(self.when, principal_only=False, where=where) if self.when is not None else None
+        if fault is not None:
+            raise fault
+        return self
+
 
 class Access(ApiModel):
     """Who may see and use what."""
@@ -143,6 +173,7 @@ class Access(ApiModel):
     def _weigh_patterns(cls, data: Any) -> Any:
         if isinstance(data, Mapping):
             weigh_patterns(data.get("rules"))
+            count_characters(data.get("rules"))
         return data
 
     rules: Annotated[tuple[AccessRule, ...], Field(max_length=256), Unique(("name",))] = ()
@@ -151,8 +182,19 @@ class Access(ApiModel):
     Example: `[{name: read, effect: Allow, tools: {names: ["read_*"]}}]`."""
 
 
+class PolicyMode(enum.StrEnum):
+    """Whether a policy decides."""
+
+    ENFORCE = "Enforce"
+    SHADOW = "Shadow"
+
+
 class PolicySpec(ApiModel):
     """The desired state of an MCPPolicy."""
+
+    mode: PolicyMode = PolicyMode.ENFORCE
+    """Whether the policy decides. Shadow changes nothing for callers: the gateway only records what the policy would
+    have denied. Example: `Shadow`."""
 
     target_refs: Annotated[tuple[TargetReference, ...], Field(max_length=16), Unique(("kind", "name"))] = ()
     """MCPProxies that the policy governs, by name, in its own namespace. A policy without targetRefs and
@@ -168,6 +210,11 @@ class PolicySpec(ApiModel):
     """How callers are authenticated. Where several policies of an MCPProxy set it, a caller may use any of their
     methods; but where a policy in the operator's namespace sets it, only the methods of such policies count. If no
     policy sets it, every caller is anonymous. Example: `{apiKey: {selector: {}}}`."""
+
+    subjects: Annotated[tuple[PolicySubject, ...], Field(min_length=1, max_length=32), Atomic()] | None = None
+    """Callers whom the rules of access match: those that match at least one item. Absent means every caller. Other
+    callers are not matched by any rule of the policy, but its Allow rules close the MCPProxy for them as well.
+    Example: `[{groups: [support]}]`."""
 
     access: Access | None = None
     """Who may see and use what. Without rules it denies everything: clients can still connect, and see empty lists.

@@ -22,7 +22,7 @@ _KEPT: Final = frozenset(
     {
         "default", "description", "enum", "format", "maxItems", "maxLength", "maxProperties", "maximum", "minItems",
         "minLength", "minProperties", "minimum", "pattern", "required", "type", "x-kubernetes-list-map-keys",
-        "x-kubernetes-list-type", "x-kubernetes-validations",
+        "x-kubernetes-list-type", "x-kubernetes-preserve-unknown-fields", "x-kubernetes-validations",
     }
 )  # fmt: skip
 #: Keywords that the API server does not need: titles, and closed objects (it prunes or refuses unknown fields anyway).

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from ostiary_core.contract.bundle import GatewayConfig
-from ostiary_core.contract.documents import PolicyDocument, Tier
+from ostiary_core.contract.documents import PolicyDocument, SubjectConfig, Tier
 from ostiary_core.errors import ExpressionError, PatternError
 from ostiary_core.policy.compiled_policy import CompiledPolicy
 from ostiary_operator.api.reasons import AcceptedReason
@@ -222,6 +222,18 @@ def _compiled(
     return cache.get(("policy", tier, subject.fingerprint), lambda: _compile(subject, content, tier))
 
 
+def _subjects(content: PolicyContent, namespace: str) -> list[SubjectConfig] | None:
+    """Return the subjects with whole names of consumers.
+
+    A policy names consumers of its own namespace only.
+    """
+    if content.subjects is None:
+        return None
+    names = [[f"{namespace}/{name}" for name in each.consumers or ()] or None for each in content.subjects]
+    found = zip(content.subjects, names, strict=True)
+    return [each.model_copy(update={"consumers": consumers}) for each, consumers in found]
+
+
 def _compile(subject: ParsedPolicy, content: PolicyContent, tier: Tier) -> EncodedPolicy | ResourceRejection:
     """Encode the document of a policy, and verify that a gateway can compile it."""
     document = PolicyDocument(
@@ -231,6 +243,8 @@ def _compile(subject: ParsedPolicy, content: PolicyContent, tier: Tier) -> Encod
         generation=subject.generation,
         tier=tier,
         access=content.access,
+        mode=content.mode,
+        subjects=_subjects(content, subject.key.namespace),
         source=Targeting.of_content(content).source(),
     )
     try:

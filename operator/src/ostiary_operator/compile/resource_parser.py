@@ -10,13 +10,13 @@ validation.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Final, Generic, TypeAlias, TypeVar
+from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 
 import orjson
 
-from ostiary_core.contract.documents import AccessRulesConfig
+from ostiary_core.contract.documents import AccessRulesConfig, SubjectConfig
 from ostiary_operator.api.load import InvalidResource, parse_policy, parse_proxy
-from ostiary_operator.api.policy import TargetSelector
+from ostiary_operator.api.policy import PolicyMode, PolicySpec, TargetSelector
 from ostiary_operator.api.problems import Problem
 from ostiary_operator.api.proxy import ProxySpec
 from ostiary_operator.api.resources import API_VERSION, EPOCH, POLICY_KIND, PROXY_KIND, derived_uid
@@ -74,6 +74,8 @@ class PolicyContent:
     target_names: tuple[str, ...]
     target_selector: TargetSelector | None
     access: AccessRulesConfig | None
+    subjects: tuple[SubjectConfig, ...] | None = None
+    mode: Literal["Shadow"] | None = None
 
 
 ParsedProxy: TypeAlias = ParsedResource[ProxySpec]
@@ -104,7 +106,16 @@ def _policy(document: Document) -> PolicyContent:
         target_names=tuple(reference.name for reference in spec.target_refs),
         target_selector=spec.target_selector,
         access=AccessRulesConfig.model_validate_json(access) if access is not None else None,
+        subjects=_subjects(spec),
+        mode="Shadow" if spec.mode is PolicyMode.SHADOW else None,
     )
+
+
+def _subjects(spec: PolicySpec) -> tuple[SubjectConfig, ...] | None:
+    """Return the subjects of a policy, with the names of consumers as its author writes them."""
+    if spec.subjects is None:
+        return None
+    return tuple(SubjectConfig.model_validate_json(each.model_dump_json(exclude_none=True)) for each in spec.subjects)
 
 
 def _read_all(
