@@ -32,7 +32,7 @@ def compiled(regex: str) -> Any:
     return re2.compile(regex)
 
 
-class _Constraint:
+class Constraint:
     """Base of all constraints.
 
     Pydantic calls it after the type's own validation, and when it makes the schema.
@@ -56,7 +56,7 @@ class _Constraint:
 
 
 @dataclass(frozen=True)
-class Pattern(_Constraint):
+class Pattern(Constraint):
     """A string that an anchored RE2 expression must match: the keyword `pattern`.
 
     Both sides use RE2. Python's `re` is not used because its `$` accepts a trailing newline.
@@ -78,7 +78,7 @@ class Pattern(_Constraint):
 
 
 @dataclass(frozen=True)
-class Rule(_Constraint):
+class Rule(Constraint):
     """A condition in CEL (`self` is the value) and the same condition in Python."""
 
     cel: str
@@ -116,7 +116,7 @@ def excludes(regex: str, message: str, remedy: str) -> Rule:
 
 
 @dataclass(frozen=True)
-class Unique(_Constraint):
+class Unique(Constraint):
     """A list without duplicates, which server-side apply can merge.
 
     It is a set of scalars, or with `keys` a map of objects. `absent` holds defaults of keys that may be absent. The API
@@ -165,7 +165,7 @@ class Unique(_Constraint):
 
 
 @dataclass(frozen=True)
-class AnyOfTypes(_Constraint):
+class AnyOfTypes(Constraint):
     """A value of several JSON types.
 
     Structural schemas have no union, so the schema is written out.
@@ -190,7 +190,7 @@ class AnyOfTypes(_Constraint):
 
 
 @dataclass(frozen=True)
-class Atomic(_Constraint):
+class Atomic(Constraint):
     """A list that server-side apply replaces as a whole."""
 
     def check(self, value: Any) -> Any:

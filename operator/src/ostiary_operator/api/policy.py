@@ -11,6 +11,7 @@ from ostiary_operator.api.base_model import ApiModel
 from ostiary_operator.api.constraints import Atomic, Unique
 from ostiary_operator.api.names import DnsLabel, NameGlobs, NamePatterns, ObjectName
 from ostiary_operator.api.patterns import check_together, weigh_patterns
+from ostiary_operator.api.policy_tests import PolicyTests
 from ostiary_operator.api.rule_conditions import (
     ArgumentRule,
     ExpressionText,
@@ -219,3 +220,8 @@ class PolicySpec(ApiModel):
     access: Access | None = None
     """Who may see and use what. Without rules it denies everything: clients can still connect, and see empty lists.
     If it is absent, the policy does not restrict access. Example: `{rules: []}`."""
+
+    tests: PolicyTests = ()
+    """Calls, and whether this policy allows them. A version of the policy that fails a test is not accepted, and the last
+    accepted version stays in force. `ostiary test` runs the tests on files. Other policies do not change the result.
+    Example: `[{as: {groups: [support]}, call: {tool: delete_ticket}, expect: Deny}]`."""

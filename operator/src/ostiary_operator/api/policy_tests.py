@@ -1,0 +1,136 @@
+"""Tests in a policy: `spec.tests` of an MCPPolicy, each a call by a caller and the expected decision."""
+
+from typing import Annotated, Any, Final
+
+from pydantic import Field, StrictStr, StringConstraints
+
+from ostiary_core.contract.documents import Effect
+from ostiary_core.mcp.methods import USE, VERBS, Primitive, Verb
+from ostiary_operator.api.base_model import ApiModel
+from ostiary_operator.api.constraints import Atomic, Pattern, Rule, Unique
+from ostiary_operator.api.json_values import JsonObject
+from ostiary_operator.api.names import DnsLabel
+
+_PRINTABLE: Final = Pattern(r"^\P{Cc}+$", "contains a control character", "write one line of plain text")
+
+PlainText = Annotated[StrictStr, StringConstraints(min_length=1, max_length=128), _PRINTABLE]
+"""One line of text."""
+
+ExactName = Annotated[StrictStr, StringConstraints(min_length=1, max_length=1024), _PRINTABLE]
+"""The name of a tool or prompt, or the URI of a resource."""
+
+CallerName = Annotated[StrictStr, StringConstraints(min_length=1, max_length=253), _PRINTABLE]
+"""The name of a consumer, a group or a scope."""
+
+CallerNames = Annotated[tuple[CallerName, ...], Field(min_length=1, max_length=64), Unique()]
+
+
+class PolicyTestCaller(ApiModel):
+    """The caller of a test: an authenticated one, with these attributes and no others."""
+
+    consumer: CallerName | None = None
+    """Name of the consumer, in the policy's namespace. Example: `support-agent`."""
+
+    groups: CallerNames | None = None
+    """Groups of the caller. Example: `[support]`."""
+
+    scopes: CallerNames | None = None
+    """OAuth scopes of the caller. Example: `[tickets.read]`."""
+
+    claims: JsonObject | None = None
+    """Claims of its token, as JSON. Example: `{email: ada@example.com}`."""
+
+
+class PolicyTestCall(ApiModel):
+    """What the caller of a test tries to use: a tool, a resource or a prompt."""
+
+    tool: ExactName | None = None
+    """Name of a tool. Example: `read_ticket`."""
+
+    resource: ExactName | None = None
+    """URI of a resource. Example: `file:///docs/readme.md`."""
+
+    prompt: ExactName | None = None
+    """Name of a prompt. Example: `summary`."""
+
+    arguments: JsonObject | None = None
+    """Arguments of the call, as JSON. Absent means none. Example: `{id: 7}`."""
+
+    constraints = (
+        Rule(
+            "[has(self.tool), has(self.resource), has(self.prompt)].exists_one(set, set)",
+            lambda it: [it.tool, it.resource, it.prompt].count(None) == 2,  # noqa: PLR2004  all but one
+            "names no single thing to use",
+            "set one of tool, resource and prompt",
+        ),
+        Rule(
+            "!has(self.arguments) || !has(self.resource)",
+            lambda it: it.arguments is None or it.resource is None,
+            "has arguments, which only tools and prompts take",
+            "remove arguments",
+        ),
+    )
+
+    @property
+    def primitive(self) -> Primitive:
+        """The primitive that the call uses."""
+        if self.tool is not None:
+            return Primitive.TOOLS
+        return Primitive.RESOURCES if self.resource is not None else Primitive.PROMPTS
+
+    @property
+    def target(self) -> str:
+        """The name or URI that the call uses."""
+        return self.tool or self.resource or self.prompt or ""
+
+
+def _fits(test: Any) -> bool:
+    return test.verb is None or test.verb in VERBS[test.call.primitive]
+
+
+_CEL_VERBS: Final = " || ".join(
+    f"(has(self.call.{primitive.removesuffix('s')}) && self.verb in {[str(verb) for verb in verbs]})"
+    for primitive, verbs in VERBS.items()
+)
+
+
+class PolicyTest(ApiModel):
+    """One test of a policy: a caller, a call, and the expected decision."""
+
+    name: PlainText | None = None
+    """What the test states, for messages. Example: `support cannot delete tickets`."""
+
+    as_: PolicyTestCaller | None = Field(default=None, alias="as")
+    """The caller. Absent means the anonymous caller. Example: `{groups: [support]}`."""
+
+    call: PolicyTestCall
+    """What the caller tries to use. Example: `{tool: delete_ticket}`."""
+
+    verb: Verb | None = None
+    """What the caller does: List, Call, Read, Subscribe or Get. Absent means to use it: Call a tool, Read a resource, Get
+    a prompt. Example: `List`."""
+
+    expect: Effect
+    """The decision of this policy alone, without the other policies of its targets. Example: `Deny`."""
+
+    rule: DnsLabel | None = None
+    """Rule of this policy that must decide. Absent means any rule, or none. Example: `no-deletes`."""
+
+    constraints = (
+        Rule(
+            f"!has(self.verb) || {_CEL_VERBS}",
+            _fits,
+            "has a verb that the call cannot have",
+            "use List or Call for a tool, List, Read or Subscribe for a resource, List or Get for a prompt",
+            field_path=".verb",
+        ),
+    )
+
+    @property
+    def effective_verb(self) -> Verb:
+        """The verb, or what it is where the test names none."""
+        return self.verb if self.verb is not None else USE[self.call.primitive]
+
+
+PolicyTests = Annotated[tuple[PolicyTest, ...], Field(max_length=64), Atomic()]
+"""The tests of a policy."""
