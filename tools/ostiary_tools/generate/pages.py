@@ -33,6 +33,7 @@ _QUESTIONS = {
     ConditionType.EFFECTIVE: (
         "Only an MCPPolicy has it, and it is not part of Ready: does it probably do what its author meant?"
     ),
+    ConditionType.TESTS_PASSED: "Only an MCPPolicy with tests has it: do they have the expected results?",
 }
 _SECTIONS = (
     ("Tutorials", "docs/tutorials/*.md"),

@@ -16,6 +16,7 @@ from ostiary_operator.api.reasons import (
     ReadyReason,
     Reason,
     ResolvedRefsReason,
+    TestsPassedReason,
 )
 from ostiary_operator.api.upstream_reasons import UpstreamHealthyReason
 
@@ -36,6 +37,7 @@ class ConditionType(enum.StrEnum):
     UPSTREAM_HEALTHY = "UpstreamHealthy"
     GOVERNED = "Governed"
     EFFECTIVE = "Effective"
+    TESTS_PASSED = "TestsPassed"
 
 
 #: Conditions of both kinds, and of an object that the operator has not seen yet. Ready summarises the others.
@@ -63,12 +65,13 @@ REASONS: dict[ConditionType, type[Reason]] = {
     ConditionType.UPSTREAM_HEALTHY: UpstreamHealthyReason,
     ConditionType.GOVERNED: GovernedReason,
     ConditionType.EFFECTIVE: EffectiveReason,
+    ConditionType.TESTS_PASSED: TestsPassedReason,
 }
 """The reasons of each condition type."""
 
 ASIDE: Final = {
     "MCPProxy": (ConditionType.UPSTREAM_HEALTHY, ConditionType.GOVERNED),
-    "MCPPolicy": (ConditionType.EFFECTIVE,),
+    "MCPPolicy": (ConditionType.EFFECTIVE, ConditionType.TESTS_PASSED),
 }
 """By kind, the conditions that are not part of Ready."""
 
@@ -83,8 +86,8 @@ class Condition(ApiModel):
     """One aspect of the state, in the shape of a Kubernetes condition (meta/v1 Condition)."""
 
     type: Annotated[StrictStr, StringConstraints(max_length=316)]
-    """Which aspect: Accepted, ResolvedRefs, Programmed, Ready, UpstreamHealthy, Governed or Effective.
-    Example: `Ready`."""
+    """Which aspect: Accepted, ResolvedRefs, Programmed, Ready, UpstreamHealthy, Governed, Effective or
+    TestsPassed. Example: `Ready`."""
 
     status: ConditionStatus
     """Whether the condition is true. Example: `True`."""

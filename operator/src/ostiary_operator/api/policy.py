@@ -222,6 +222,6 @@ class PolicySpec(ApiModel):
     If it is absent, the policy does not restrict access. Example: `{rules: []}`."""
 
     tests: PolicyTests = ()
-    """Calls, and whether this policy allows them. A version of the policy that fails a test is not accepted, and the last
-    accepted version stays in force. `ostiary test` runs the tests on files. Other policies do not change the result.
+    """Calls, and whether this policy allows them; other policies do not change the result. A version that fails a test
+    is not accepted, and the last accepted one stays in force. `ostiary test` runs the tests on files.
     Example: `[{as: {groups: [support]}, call: {tool: delete_ticket}, expect: Deny}]`."""

@@ -1,5 +1,7 @@
-"""Tests in a policy: `spec.tests` of an MCPPolicy, each a call by a caller and the expected decision."""
+"""Tests in an MCPPolicy (`spec.tests`): each is a call, and the expected decision."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 from pydantic import Field, StrictStr, StringConstraints
@@ -7,11 +9,53 @@ from pydantic import Field, StrictStr, StringConstraints
 from ostiary_core.contract.documents import Effect
 from ostiary_core.mcp.methods import USE, VERBS, Primitive, Verb
 from ostiary_operator.api.base_model import ApiModel
-from ostiary_operator.api.constraints import Atomic, Pattern, Rule, Unique
-from ostiary_operator.api.json_values import JsonObject
+from ostiary_operator.api.constraints import Atomic, Constraint, Pattern, Rule, Unique, problem
 from ostiary_operator.api.names import DnsLabel
 
-_PRINTABLE: Final = Pattern(r"^\P{Cc}+$", "contains a control character", "write one line of plain text")
+_MAX_DEPTH: Final = 16
+_MAX_VALUES: Final = 256
+_MAX_CHARACTERS: Final = 8_192
+
+
+@dataclass(frozen=True)
+class _FreeForm(Constraint):
+    """JSON of any shape. The API server cannot limit it, so only the models do."""
+
+    def check(self, value: Any) -> Any:
+        """Return the value, unless it is too large."""
+        characters = 0
+        for number, (depth, each) in enumerate(_values(value)):
+            characters += len(each) if isinstance(each, str) else 1
+            if depth > _MAX_DEPTH:
+                raise problem("is nested too deeply", f"use at most {_MAX_DEPTH} levels")
+            if number > _MAX_VALUES or characters > _MAX_CHARACTERS:
+                raise problem("is too large", f"use at most {_MAX_VALUES} values and {_MAX_CHARACTERS} characters")
+        return value
+
+    def extend(self, schema: dict[str, Any]) -> None:
+        """Make the API server keep every member."""
+        schema["x-kubernetes-preserve-unknown-fields"] = True
+
+
+def _values(value: Any) -> Iterator[tuple[int, Any]]:
+    """Yield every value and key, each with its depth.
+
+    There is no recursion, since the depth is not known to be small.
+    """
+    stack: list[tuple[int, Any]] = [(0, value)]
+    while stack:
+        depth, each = stack.pop()
+        yield depth, each
+        if isinstance(each, dict):
+            stack += [(depth + 1, part) for item in each.items() for part in item]
+        elif isinstance(each, list):
+            stack += [(depth + 1, item) for item in each]
+
+
+JsonObject = Annotated[dict[StrictStr, Any], Field(max_length=64), _FreeForm()]
+"""A JSON object of any shape and limited size."""
+
+_PRINTABLE: Final = Pattern(r"^[^\x00-\x1f\x7f-\x9f]+$", "contains a control character", "write one line of plain text")
 
 PlainText = Annotated[StrictStr, StringConstraints(min_length=1, max_length=128), _PRINTABLE]
 """One line of text."""
@@ -59,7 +103,7 @@ class PolicyTestCall(ApiModel):
     constraints = (
         Rule(
             "[has(self.tool), has(self.resource), has(self.prompt)].exists_one(set, set)",
-            lambda it: [it.tool, it.resource, it.prompt].count(None) == 2,  # noqa: PLR2004  all but one
+            lambda it: [it.tool, it.resource, it.prompt].count(None) == 2,
             "names no single thing to use",
             "set one of tool, resource and prompt",
         ),
@@ -107,8 +151,8 @@ class PolicyTest(ApiModel):
     """What the caller tries to use. Example: `{tool: delete_ticket}`."""
 
     verb: Verb | None = None
-    """What the caller does: List, Call, Read, Subscribe or Get. Absent means to use it: Call a tool, Read a resource, Get
-    a prompt. Example: `List`."""
+    """What the caller does: List, Call, Read, Subscribe or Get. Absent means Call for a tool, Read for a resource, and
+    Get for a prompt. Example: `List`."""
 
     expect: Effect
     """The decision of this policy alone, without the other policies of its targets. Example: `Deny`."""

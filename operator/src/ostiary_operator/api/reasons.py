@@ -81,6 +81,11 @@ class AcceptedReason(Reason):
         "Only policies in the operator's namespace may select other namespaces.",
         "Remove namespaceSelector, or ask the platform team to create the policy in the operator's namespace.",
     )
+    TESTS_FAILED = (
+        "TestsFailed",
+        "A test in the policy has another result than expected. The last accepted version stays in force.",
+        "Correct the rules or the test that the message names; `ostiary test` shows every test.",
+    )
 
 
 class ResolvedRefsReason(Reason):
@@ -199,4 +204,19 @@ class EffectiveReason(Reason):
         "Evadable",
         "A platform policy selects MCPProxies by their own labels, which their owners can change.",
         "Select the namespaces with namespaceSelector, or leave the selector empty: it then governs every MCPProxy.",
+    )
+
+
+class TestsPassedReason(Reason):
+    """Reasons of TestsPassed, of an MCPPolicy with tests: does it pass them?
+
+    It is not part of Ready, but a version that fails a test is not accepted.
+    """
+
+    PASSED = ("TestsPassed", "Every test in the policy has the expected result.", NOTHING)
+    PENDING = ("Pending", "The tests could not run, since the policy is invalid.", "See the condition Accepted.")
+    FAILED = (
+        "TestsFailed",
+        "A test in the policy has another result than expected, so this version is not in force.",
+        "Correct the rules or the test that the message names; `ostiary test` shows every test.",
     )

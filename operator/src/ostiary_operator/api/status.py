@@ -89,7 +89,8 @@ class PolicyStatus(ApiModel):
     """The metadata.generation that this status describes. Example: `3`."""
 
     conditions: Conditions = ()
-    """Accepted, ResolvedRefs, Programmed, Ready; and Effective. Example: `[{type: Ready, status: "True"}]`."""
+    """Accepted, ResolvedRefs, Programmed, Ready; Effective; with tests also TestsPassed.
+    Example: `[{type: Ready, status: "True"}]`."""
 
     targets: Annotated[tuple[ObjectReference, ...], Field(max_length=256), Atomic()] = ()
     """The first 256 MCPProxies that it governs. Example: `[{namespace: tools, name: crm}]`."""

@@ -63,6 +63,19 @@ COMMANDS: Final = (
         ),
     ),
     Command(
+        "test",
+        f"{_PACKAGE}.cli.test",
+        "run the tests in MCPPolicies of YAML files",
+        "Run the tests that MCPPolicies contain (spec.tests) and print each result, with the rule that decided. A "
+        "test is judged by its policy alone: other policies of the same MCPProxy, its catalogue and the policy's mode "
+        "change nothing. The operator runs the same tests, and does not accept a version that fails one. The exit code "
+        "is 0 if all tests pass, 1 if one fails or a policy is invalid, and 2 if the arguments are wrong.",
+        (
+            ("ostiary test policies/", "run the tests in all *.yaml and *.yml files below a folder"),
+            ("ostiary test -o json policies/", "print an array of objects, for programs"),
+        ),
+    ),
+    Command(
         "compile",
         f"{_PACKAGE}.cli.compile",
         "compile YAML files into the folder that a gateway outside a cluster reads",

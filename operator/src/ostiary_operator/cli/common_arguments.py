@@ -69,6 +69,11 @@ def add_format(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, which takes an s in the plural."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def namespace(text: str) -> str:
     """Return ``text`` if it is a valid name of a namespace.
 

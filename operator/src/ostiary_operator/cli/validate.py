@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ostiary_operator.cli.common_arguments import add_namespaces
+from ostiary_operator.cli.common_arguments import add_namespaces, counted
 
 if TYPE_CHECKING:
     from ostiary_operator.local.findings import Finding
@@ -55,9 +55,5 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _summary(findings: "Sequence[Finding]", *, objects: int) -> str:
     counts = Counter(str(finding.severity) for finding in findings)
-    problems = " and ".join(_counted(counts[kind], kind) for kind in ("error", "warning") if counts[kind])
-    return f"{_counted(objects, 'object')}: {problems or 'no problems'}\n"
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    problems = " and ".join(counted(counts[kind], kind) for kind in ("error", "warning") if counts[kind])
+    return f"{counted(objects, 'object')}: {problems or 'no problems'}\n"

@@ -1,13 +1,17 @@
-"""The conditions that Ready ignores: Governed of a proxy, and Effective of a policy."""
+"""The conditions that Ready ignores.
+
+They are Governed of a proxy, Effective and TestsPassed of a policy.
+"""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 from ostiary_operator.api.conditions import ConditionStatus, ConditionType
-from ostiary_operator.api.reasons import EffectiveReason, GovernedReason, Reason
+from ostiary_operator.api.reasons import EffectiveReason, GovernedReason, Reason, TestsPassedReason
 from ostiary_operator.compile.messages import condition, identity, listing, nearest
 from ostiary_operator.compile.model import ConditionDraft
 from ostiary_operator.compile.policies import Governance, PolicyDecision
+from ostiary_operator.compile.policy_test_runner import failures
 from ostiary_operator.compile.resource_parser import ParsedProxy
 
 _EVADABLE: Final = (
@@ -35,6 +39,20 @@ def effective(decision: PolicyDecision, known: Sequence[str]) -> ConditionDraft:
         return condition(ConditionType.EFFECTIVE, ConditionStatus.FALSE, reason, f"{decision.subject.title}: {message}")
     what = f"{decision.subject.title}: it governs {listing(map(identity, [*decision.governs, *decision.closes]))}"
     return condition(ConditionType.EFFECTIVE, ConditionStatus.TRUE, reason, what)
+
+
+def tests_passed(decision: PolicyDecision) -> tuple[ConditionDraft, ...]:
+    """Return whether the tests of a policy pass; nothing where no tests can be read."""
+    content = decision.subject.spec
+    if content is None or not content.tests:
+        return ()
+    status, reason, what = ConditionStatus.TRUE, TestsPassedReason.PASSED, f"tests that pass: {len(decision.tests)}"
+    failed = failures(decision.tests)
+    if not decision.tests:
+        status, reason, what = ConditionStatus.UNKNOWN, TestsPassedReason.PENDING, TestsPassedReason.PENDING.meaning
+    elif failed:
+        status, reason, what = ConditionStatus.FALSE, TestsPassedReason.FAILED, failed
+    return (condition(ConditionType.TESTS_PASSED, status, reason, f"{decision.subject.title}: {what}"),)
 
 
 def _slips(decision: PolicyDecision, known: Sequence[str]) -> Iterator[tuple[Reason, str]]:

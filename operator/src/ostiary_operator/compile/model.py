@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, ParamSpec
 from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_operator.api import labels
 from ostiary_operator.api.reasons import Reason
+from ostiary_operator.compile.policy_test_runner import PolicyTestResult
 
 
 class ObjectKey(NamedTuple):
@@ -148,6 +149,8 @@ class ResourceStatus:
     """Gateway identity -> {proxy identity: entry digest}."""
     serves_last_accepted: bool = False
     too_large: bool = False
+    tests: tuple[PolicyTestResult, ...] = ()
+    """The results of the tests in a policy."""
 
 
 @dataclass(frozen=True, slots=True)

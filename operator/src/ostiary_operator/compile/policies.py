@@ -7,8 +7,8 @@ refuse every call; so do all its targets where no version was ever accepted. A d
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple, TypeAlias
 
 from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_core.contract.documents import PolicyDocument, SubjectConfig, Tier
@@ -18,15 +18,25 @@ from ostiary_operator.api.reasons import AcceptedReason
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.encoded_document import EncodedDocument, encode_document
 from ostiary_operator.compile.model import ObjectKey, ResourceRejection, first_rejection
+from ostiary_operator.compile.policy_test_runner import PolicyTestResult, failures, run_tests
 from ostiary_operator.compile.resource_parser import ParsedPolicy, PolicyContent
 from ostiary_operator.compile.targets import TargetIndex, Targeting, Targets, tier_of
 
 EncodedPolicy: TypeAlias = EncodedDocument[PolicyDocument]
 
 
+class PolicyVersion(NamedTuple):
+    """A version of a policy that gateways can compile, and the results of its tests."""
+
+    encoded: EncodedPolicy
+    tests: tuple[PolicyTestResult, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class PolicyDecision:
     """The result for one policy: which version is in force, and at which proxies.
+
+    ``tests`` are the results of the newest version's tests, where they could be run.
 
     ``encoded`` is in force at ``governs``; the proxies in ``closes`` refuse every call. ``rejection`` says why the
     newest version is not accepted; ``missing`` names targets that do not exist. ``evadable`` is set where the owner of
@@ -41,6 +51,7 @@ class PolicyDecision:
     closes: tuple[ObjectKey, ...] = ()
     missing: tuple[str, ...] = ()
     evadable: bool = False
+    tests: tuple[PolicyTestResult, ...] = ()
 
     @property
     def serves_last_accepted(self) -> bool:
@@ -143,12 +154,15 @@ def _rule(subject: ParsedPolicy, proxies: TargetIndex, tier: Tier, last: _LastAc
     targeting = Targeting.of_content(subject.spec)
     targets = proxies.find(targeting, subject.key.namespace, tier)
     rejection = first_rejection(_CHAIN, subject, subject.spec, tier, targets)
-    encoded = _compiled(subject, subject.spec, tier, cache)
-    if rejection is None and not isinstance(encoded, ResourceRejection):
+    version = _compiled(subject, subject.spec, tier, cache)
+    rejection = rejection or _objection(subject, version)
+    tests = version.tests if isinstance(version, PolicyVersion) else ()
+    if rejection is None and isinstance(version, PolicyVersion):
         evadable = tier == "platform" and targeting.is_by_labels_of_proxies
-        return PolicyDecision(subject, tier, None, encoded, targets.found, missing=targets.missing, evadable=evadable)
-    rejection = rejection or (encoded if isinstance(encoded, ResourceRejection) else None)
-    return _hold(subject, proxies, tier, last, rejection=rejection, targeting=targeting)
+        encoded = version.encoded
+        return PolicyDecision(subject, tier, None, encoded, targets.found, (), targets.missing, evadable, tests)
+    held = _hold(subject, proxies, tier, last, rejection=rejection, targeting=targeting)
+    return replace(held, tests=tests)
 
 
 def _hold(
@@ -214,9 +228,19 @@ def finds_a_target(
 _CHAIN = (names_a_target, selects_only_where_it_may, finds_a_target)
 
 
+def _objection(subject: ParsedPolicy, version: PolicyVersion | ResourceRejection) -> ResourceRejection | None:
+    """Return why a version is not accepted, whatever it targets."""
+    if isinstance(version, ResourceRejection):
+        return version
+    failed = failures(version.tests)
+    if not failed:
+        return None
+    return ResourceRejection(AcceptedReason.TESTS_FAILED, f"{subject.title}: {failed}")
+
+
 def _compiled(
     subject: ParsedPolicy, content: PolicyContent, tier: Tier, cache: Cache
-) -> EncodedPolicy | ResourceRejection:
+) -> PolicyVersion | ResourceRejection:
     if subject.fingerprint is None:
         return _compile(subject, content, tier)
     return cache.get(("policy", tier, subject.fingerprint), lambda: _compile(subject, content, tier))
@@ -234,8 +258,8 @@ def _subjects(content: PolicyContent, namespace: str) -> list[SubjectConfig] | N
     return [each.model_copy(update={"consumers": consumers}) for each, consumers in found]
 
 
-def _compile(subject: ParsedPolicy, content: PolicyContent, tier: Tier) -> EncodedPolicy | ResourceRejection:
-    """Encode the document of a policy, and verify that a gateway can compile it."""
+def _compile(subject: ParsedPolicy, content: PolicyContent, tier: Tier) -> PolicyVersion | ResourceRejection:
+    """Encode the document of a policy, verify that a gateway can compile it, and run its tests."""
     document = PolicyDocument(
         namespace=subject.key.namespace,
         name=subject.key.name,
@@ -248,10 +272,10 @@ def _compile(subject: ParsedPolicy, content: PolicyContent, tier: Tier) -> Encod
         source=Targeting.of_content(content).source(),
     )
     try:
-        CompiledPolicy.build(document)
+        tests = run_tests(document, content.tests)
     except ExpressionError as error:
         return ResourceRejection(AcceptedReason.INVALID, f"{subject.title}: {error}")
     except PatternError as error:
         message = f"{subject.title}: spec.access.rules: {error}"
         return ResourceRejection(AcceptedReason.INVALID, message)
-    return encode_document(document)
+    return PolicyVersion(encode_document(document), tests)

@@ -17,6 +17,7 @@ import orjson
 from ostiary_core.contract.documents import AccessRulesConfig, SubjectConfig
 from ostiary_operator.api.load import InvalidResource, parse_policy, parse_proxy
 from ostiary_operator.api.policy import PolicyMode, PolicySpec, TargetSelector
+from ostiary_operator.api.policy_tests import PolicyTest
 from ostiary_operator.api.problems import Problem
 from ostiary_operator.api.proxy import ProxySpec
 from ostiary_operator.api.resources import API_VERSION, EPOCH, POLICY_KIND, PROXY_KIND, derived_uid
@@ -76,6 +77,7 @@ class PolicyContent:
     access: AccessRulesConfig | None
     subjects: tuple[SubjectConfig, ...] | None = None
     mode: Literal["Shadow"] | None = None
+    tests: tuple[PolicyTest, ...] = ()
 
 
 ParsedProxy: TypeAlias = ParsedResource[ProxySpec]
@@ -108,6 +110,7 @@ def _policy(document: Document) -> PolicyContent:
         access=AccessRulesConfig.model_validate_json(access) if access is not None else None,
         subjects=_subjects(spec),
         mode="Shadow" if spec.mode is PolicyMode.SHADOW else None,
+        tests=spec.tests,
     )
 
 

@@ -102,11 +102,12 @@ def policy_status(decision: PolicyDecision, settled: Sequence[CompiledGateway], 
         uid=subject.uid,
         generation=subject.generation,
         conditions=(_policy_accepted(decision, over_budget), resolved),
-        aside=(advisories.effective(decision, known),),
+        aside=(advisories.effective(decision, known), *advisories.tests_passed(decision)),
         related=_sorted_names([*decision.governs, *decision.closes]),
         expected={gateway: digests for gateway, digests in expected.items() if digests},
         serves_last_accepted=decision.serves_last_accepted,
         too_large=bool(over_budget),
+        tests=decision.tests,
     )
 
 

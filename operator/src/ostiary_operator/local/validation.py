@@ -31,6 +31,7 @@ from ostiary_operator.compile.model import (
     Resources,
     ResourceStatus,
 )
+from ostiary_operator.compile.policy_test_runner import PolicyTestResult
 from ostiary_operator.local import object_checks
 from ostiary_operator.local.findings import Finding, Severity, in_order
 from ostiary_operator.local.manifests import ManifestKey, ObjectManifest, Read, key_of
@@ -191,7 +192,12 @@ def _conditions(
     manifest: ObjectManifest, status: ResourceStatus, known: Mapping[ManifestKey, ObjectManifest]
 ) -> list[Finding]:
     """Return the findings of the compiler for a valid object."""
-    findings = [_finding(manifest, condition) for condition in status.conditions if condition.status == "False"]
+    findings = [
+        _finding(manifest, condition)
+        for condition in status.conditions
+        if condition.status == "False" and condition.reason != AcceptedReason.TESTS_FAILED
+    ]
+    findings += [_failed_test(manifest, result) for result in status.tests if not result.passed]
     if status.too_large:
         reason = ProgrammedReason.CONFIG_TOO_LARGE
         findings.append(manifest.finding("", _clause(reason.meaning), _clause(reason.remedy)))
@@ -199,6 +205,11 @@ def _conditions(
     if findings or manifest.key.kind != POLICY_KIND:
         return findings
     return [_finding(manifest, each, severity=Severity.WARNING) for each in status.aside if each.status == "False"]
+
+
+def _failed_test(manifest: ObjectManifest, result: PolicyTestResult) -> Finding:
+    name = f"{result.test.name}: " if result.test.name is not None else ""
+    return manifest.finding(result.field, f"{name}{result.failure}", "correct the rules or the test")
 
 
 def ungoverned(result: ValidationResult) -> list[Finding]:

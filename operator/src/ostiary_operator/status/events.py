@@ -35,7 +35,8 @@ _NOTE: Final = 1000
 _SUMMED: Final = (ConditionType.ACCEPTED, ConditionType.RESOLVED_REFS, ConditionType.PROGRAMMED, ConditionType.READY)
 #: The conditions that get an Event when they become True.
 _WELL: Final = (ConditionType.ACCEPTED, ConditionType.PROGRAMMED, ConditionType.READY)
-_ASIDE: Final = tuple(each for aside in ASIDE.values() for each in aside)
+#: TestsPassed gets no Event of its own: a version that fails a test is not accepted.
+_ASIDE: Final = tuple(each for aside in ASIDE.values() for each in aside if each != ConditionType.TESTS_PASSED)
 
 
 @dataclass(frozen=True, slots=True)

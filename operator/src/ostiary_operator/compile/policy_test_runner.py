@@ -1,0 +1,163 @@
+"""Evaluates the tests in policies, for the operator, `ostiary validate` and `ostiary test`.
+
+A test is judged by its policy alone, as if that were the only one of an MCPProxy: its result depends on no other policy
+and on no catalogue. A policy in Shadow mode is judged as if it were enforced. Messages name a test by its position and
+name only, since claims and arguments may be confidential.
+"""
+
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from ostiary_core.contract.documents import PolicyDocument
+from ostiary_core.mcp.methods import METHODS, AuthorizationKind, Primitive, Verb
+from ostiary_core.policy.access import AccessEvaluator
+from ostiary_core.policy.compiled_policy import CompiledPolicy
+from ostiary_core.policy.conditions import Call
+from ostiary_core.policy.decision import Decision, DecisionReason
+from ostiary_core.policy.principal import ANONYMOUS, Principal
+from ostiary_core.policy.visibility import Visibility
+from ostiary_operator.api.policy_tests import PolicyTest, PolicyTestCaller
+
+#: The method of a call, by primitive and verb; lists are not judged as messages.
+_METHODS: Final = {
+    (row.primitive, row.verb): row.name
+    for row in reversed(METHODS.values())
+    if row.authorization is AuthorizationKind.NAME
+}
+_ALLOWED: Final = {True: "Allow", False: "Deny"}
+#: The most failing tests in one message.
+_NAMED: Final = 5
+
+
+class PolicyTestResult(NamedTuple):
+    """The result of one test: its number in the policy, from 0, and the decision.
+
+    ``is_authenticated`` is False where the policy's authentication refuses the caller before any rule is judged.
+    """
+
+    position: int
+    test: PolicyTest
+    decision: Decision
+    is_authenticated: bool = True
+
+    @property
+    def field(self) -> str:
+        """The path of the test in its policy."""
+        return f"spec.tests[{self.position}]"
+
+    @property
+    def title(self) -> str:
+        """How messages name the test."""
+        return f"{self.field} ({self.test.name})" if self.test.name is not None else self.field
+
+    @property
+    def outcome(self) -> str:
+        """The decision: Allow or Deny."""
+        return _ALLOWED[self.decision.allowed]
+
+    @property
+    def passed(self) -> bool:
+        """Whether the decision and the deciding rule are as expected."""
+        return self.outcome == self.test.expect and self.test.rule in {None, self.decision.rule}
+
+    @property
+    def cause(self) -> str:
+        """What decided, as a clause."""
+        return describe(self.decision) if self.is_authenticated else "spec.authentication admits no anonymous caller"
+
+    @property
+    def failure(self) -> str:
+        """What is wrong with a test that failed, as a clause."""
+        expected = self.test.expect + (f" by rule {self.test.rule}" if self.test.rule is not None else "")
+        return f"expected {expected}, but the decision is {self.outcome}: {self.cause}"
+
+
+def run_tests(document: PolicyDocument, tests: Iterable[PolicyTest]) -> tuple[PolicyTestResult, ...]:
+    """Judge the tests of a policy by that policy alone.
+
+    Raises:
+        PatternError: a pattern of one of its rules is invalid.
+        ExpressionError: a condition is invalid.
+    """
+    enforced = document.model_copy(update={"mode": None})
+    access = AccessEvaluator([CompiledPolicy.build(enforced)])
+    visibility = Visibility.build(None, access, default="Allow", invalid=False)
+    return tuple(_run(position, test, enforced, visibility) for position, test in enumerate(tests))
+
+
+def _run(position: int, test: PolicyTest, document: PolicyDocument, visibility: Visibility) -> PolicyTestResult:
+    if test.as_ is None and _refuses_anonymous(document):
+        decision = Decision(False, DecisionReason.NOT_ALLOWED, document.identity, generation=document.generation)
+        return PolicyTestResult(position, test, decision, is_authenticated=False)
+    principal = caller(test.as_, namespace=document.namespace)
+    primitive, verb, name = test.call.primitive, test.effective_verb, test.call.target
+    call = message(principal, primitive, verb, name, arguments=test.call.arguments)
+    return PolicyTestResult(position, test, visibility.for_principal(principal).decide(primitive, verb, name, call))
+
+
+def _refuses_anonymous(document: PolicyDocument) -> bool:
+    methods = document.authentication
+    return methods is not None and not methods.anonymous and not methods.passthrough
+
+
+def caller(described: PolicyTestCaller | None, *, namespace: str) -> Principal:
+    """Return the caller that a test describes, as authentication would return it."""
+    if described is None:
+        return ANONYMOUS
+    return Principal(
+        id="test",
+        method="test",
+        consumer=f"{namespace}/{described.consumer}" if described.consumer is not None else "",
+        groups=frozenset(described.groups or ()),
+        scopes=frozenset(described.scopes or ()),
+        claims=described.claims or {},
+    )
+
+
+def message(
+    principal: Principal, primitive: Primitive, verb: Verb, name: str, *, arguments: dict[str, object] | None
+) -> Call | None:
+    """Return the message of a call as conditions read it; None for a list.
+
+    It has no headers, host and path: an expression that reads them fails.
+    """
+    method = _METHODS.get((primitive, verb))
+    if method is None:
+        return None
+    return Call(principal, arguments=arguments or {}, headers={}, request={"method": method, "name": name})
+
+
+def describe(decision: Decision) -> str:
+    """Return what led to a decision, as a clause."""
+    return _CAUSES[decision.reason].format(
+        rule=decision.rule,
+        requirements=" or ".join(decision.requirements),
+        scopes=", ".join(sorted(decision.missing_scopes)),
+    )
+
+
+_CAUSES: Final = {
+    DecisionReason.OPEN: "no rule restricts it",
+    DecisionReason.ALLOWED: "rule {rule} allows it",
+    DecisionReason.DENIED: "rule {rule} denies it",
+    DecisionReason.NOT_ALLOWED: "no rule allows it",
+    DecisionReason.INSUFFICIENT_SCOPE: "rule {rule} allows it only with the scopes {scopes}",
+    DecisionReason.ARGUMENT_NOT_ALLOWED: "rule {rule} does not allow these arguments: {requirements}",
+    DecisionReason.CONDITION_NOT_MET: "the condition of rule {rule} is not met",
+    DecisionReason.EXPRESSION_ERROR: "an expression of rule {rule} failed",
+    DecisionReason.NOT_IN_CATALOGUE: "the catalogue does not contain it",
+    DecisionReason.AMBIGUOUS_URI: "servers may read the URI in several ways",
+    DecisionReason.NAME_TOO_LONG: "the name is too long for the rules",
+    DecisionReason.NO_POLICY: "no policy governs the MCPProxy, and the gateway's withoutPolicy is Deny",
+    DecisionReason.POLICY_INVALID: "a policy of the MCPProxy is invalid and was never accepted",
+}
+
+
+def failures(results: Iterable[PolicyTestResult]) -> str:
+    """Return the failing tests as a message with fields and remedy; empty where all passed."""
+    failed = [result for result in results if not result.passed]
+    if not failed:
+        return ""
+    listed = "; ".join(f"{result.title}: {result.failure}" for result in failed[:_NAMED])
+    more = f"; and {len(failed) - _NAMED} more" if len(failed) > _NAMED else ""
+    return f"{listed}{more}; correct the rules or the test"
