@@ -48,8 +48,8 @@ def _run(arguments: Sequence[str]) -> int:
 
 def main() -> int:
     """Run the command."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=300.0, help="how long to look, at least one round")
+    parser = argparse.ArgumentParser(prog="python -m ostiary_tools.fuzz", description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=300.0, help="how long to search, at least one round")
     parser.add_argument("pytest", nargs="*", help="what to give to pytest in place of all surfaces")
     arguments = parser.parse_args()
     return fuzz(arguments.seconds, arguments.pytest, run=_run)

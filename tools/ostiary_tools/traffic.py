@@ -181,7 +181,9 @@ async def _run(arguments: argparse.Namespace) -> TrafficResult:
 
 def main() -> int:
     """Send the traffic, print the results, return the exit code."""
-    parser = argparse.ArgumentParser(description="Send calls to an endpoint, and count failures.")
+    parser = argparse.ArgumentParser(
+        prog="python -m ostiary_tools.traffic", description="Send calls to an endpoint, and count failures."
+    )
     parser.add_argument("url", help="the complete endpoint, ending in /mcp")
     parser.add_argument("--rate", type=float, default=200.0, help="calls a second (default: 200)")
     parser.add_argument("--streams", type=int, default=50, help="open streams (default: 50)")

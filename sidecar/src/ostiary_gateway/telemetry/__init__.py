@@ -13,7 +13,7 @@ for a collector.
     otlp                               OTLP's bytes, sent over HTTP or gRPC with retries
     console_exporter                   spans as lines of text
     configuration, environment_variables, resource    the standard variables
-    provider                           the tracing of a process: its configuration put to work
+    provider                           the tracing of a process, as it is configured
     dropped_items, throttled_warning   what is counted or logged at a limited rate
 """
 
